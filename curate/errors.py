@@ -1,0 +1,82 @@
+"""What can go wrong, said so that the reader knows what to do next.
+
+Every error of ours carries the exit code that the command line ends with:
+1 internal · 2 usage or recipe · 3 finished above tolerance · 4 refused · 5 resources, resumable.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CurateError(Exception):
+    """Something went wrong: what happened, where, and what to do next.
+
+    >>> str(CurateError("no such rule", where="filters/kaz_Cyrl.toml", hint="try `curate signals`"))
+    'no such rule\\n  at: filters/kaz_Cyrl.toml\\n  next: try `curate signals`'
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
+        self.what, self.where, self.hint = what, where, hint
+        lines = [what]
+        if where:
+            lines.append(f"  at: {where}")
+        if hint:
+            lines.append(f"  next: {hint}")
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors cross process borders on Ray; the default would replay __init__ with the joined text.
+        return (_rebuild, (type(self), self.what, self.where, self.hint))
+
+
+def _rebuild(
+    kind: type[CurateError], what: str, where: str | None, hint: str | None
+) -> CurateError:
+    return kind(what, where=where, hint=hint)
+
+
+class InternalError(CurateError):
+    """A promise of ours does not hold (accounting, a witness, a digest): a bug, never the user's."""
+
+    exit_code = 1
+
+
+class RecipeError(CurateError):
+    """A recipe, profile or option that cannot be run as written."""
+
+    exit_code = 2
+
+
+class ToleranceError(CurateError):
+    """The run finished, but above a limit that the recipe sets (quarantine, guardrail, check)."""
+
+    exit_code = 3
+
+
+class RefusedError(CurateError):
+    """The run would damage or mix results: folder locked, or what is there came from something else."""
+
+    exit_code = 4
+
+
+class ResourceError(CurateError):
+    """Disk, memory or the cluster gave out. What was committed stays; run again with --resume."""
+
+    exit_code = 5
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which known name was probably meant, or list them all when none is near.
+
+    >>> nearest("mean_word_lenght", ["mean_word_length", "n_words"])
+    "did you mean 'mean_word_length'?"
+    >>> nearest("zzz", ["a", "b"])
+    'one of: a, b'
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else "one of: " + ", ".join(known)

@@ -1,0 +1,194 @@
+"""What a stage is, and the few helpers that keep every stage within the laws.
+
+The laws (tests/laws): *row* (same rows, same order, same ids; a row with a verdict passes through
+untouched), *column* (touches only what it declares), *batch* (cutting or shuffling the table changes
+nothing but order), *name* (each drop has a rule and, where one was measured, a value), *twice*
+(judging and measuring stages, and those that declare ``idempotent``, change nothing when run again).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate import schema
+
+
+class MapStage(Protocol):
+    """A stage that is local to a shard: table in, table out. Implemented by frozen dataclasses.
+
+    ``tally`` collects named integers for the ledger (``fix:kk_homoglyphs`` → documents touched,
+    ``lines:menu`` → lines removed); it never decides anything.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def reads(self) -> tuple[str, ...]: ...
+    @property
+    def adds(self) -> tuple[str, ...]: ...
+    @property
+    def rewrites(self) -> tuple[str, ...]: ...
+    @property
+    def idempotent(self) -> bool: ...
+    def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table: ...
+
+
+class Inputs(Protocol):
+    """What one task of a barrier's step may read: rows routed to it, streamed in a fixed order."""
+
+    @property
+    def index(self) -> int:
+        """The number of this task among the step's tasks (= shard or partition number)."""
+        ...
+
+    @property
+    def partitions(self) -> int:
+        """How many tasks a step over partitions has: rows are routed by ``part`` in [0, partitions)."""
+        ...
+
+    def stream(self, dataset: str) -> Iterator[pa.Table]:
+        """The rows of a dataset that were routed to this task, as tables of bounded size."""
+        ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a barrier's resolve: a pure function run once per shard, per partition, or once.
+
+    ``run`` yields ``(dataset, table)``. Each table has an int32 column ``part``: the number of the
+    task of the *reading* step that gets the row (a shard number where the reader is per shard, a
+    partition number where it is per partition, 0 where there is only one).
+    ``over="tree"`` merges all tasks' outputs eight at a time until one task is left: its only
+    dataset in ``reads`` and in ``writes`` are the same one.
+    """
+
+    name: str
+    over: Literal["shard", "partition", "tree", "one"]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    run: Callable[[Inputs], Iterator[tuple[str, pa.Table]]]
+
+
+class Barrier(Protocol):
+    """A stage that needs all the data: sketch (per shard) → steps (by key) → apply (per shard).
+
+    The engine numbers the documents of a sketch by adding ``doc`` (int64, shard << 32 | row).
+    Datasets that exist before the first step, for steps over shards: ``sketch`` (with ``doc``),
+    ``text`` (the segment's survivors, whole Document rows with ``doc``) and ``decided`` (``doc`` of
+    the rows that earlier barriers of the same group dropped). The last step writes ``decisions``.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def reads(self) -> tuple[str, ...]: ...
+    @property
+    def adds(self) -> tuple[str, ...]: ...
+    @property
+    def decides(self) -> Literal["shard", "all"]:
+        """Whether each shard gets its own decisions, or all shards read the same small table."""
+        ...
+
+    def sketch(self, table: pa.Table) -> pa.Table: ...
+    def steps(self) -> tuple[Step, ...]: ...
+    def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table: ...
+
+
+def on_alive(table: pa.Table, work: Callable[[pa.Table], pa.Table]) -> pa.Table:
+    """Run ``work`` on the living rows and put the dropped ones back, untouched, where they were."""
+    mask = schema.alive(table)
+    if pc.all(mask).as_py() is not False:
+        return work(table)
+    dead = table.filter(pc.invert(mask))
+    worked = work(table.filter(mask))
+    for field in worked.schema:
+        if field.name not in dead.column_names:
+            dead = dead.append_column(field, pa.nulls(dead.num_rows, field.type))
+    both = pa.concat_tables([worked, dead.select(worked.column_names)])
+    is_alive = np.asarray(mask.combine_chunks())
+    position = np.empty(table.num_rows, np.int64)
+    position[is_alive] = np.arange(worked.num_rows)
+    position[~is_alive] = worked.num_rows + np.arange(dead.num_rows)
+    return both.take(pa.array(position))
+
+
+def with_columns(table: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:
+    """Set or append columns, in the contract's types where the contract has one."""
+    for name, values in columns.items():
+        wanted = schema.column_type(name)
+        if wanted is not None and values.type != wanted:
+            values = values.cast(wanted)
+        at = table.column_names.index(name) if name in table.column_names else -1
+        table = (
+            table.set_column(at, name, values) if at >= 0 else table.append_column(name, values)
+        )
+    return table
+
+
+def texts(table: pa.Table) -> pa.LargeStringArray:
+    """Give the text column as one large_string array (the kernels read its buffers)."""
+    column = table.column("text")
+    whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    return whole if isinstance(whole, pa.Array) else whole.chunk(0)
+
+
+def rewrite_text(
+    table: pa.Table, fix: Callable[[pa.LargeStringArray], pa.LargeStringArray]
+) -> pa.Table:
+    """Rewrite documents by a function on texts, aligned with its input.
+
+    A chat document is its ``messages``: each content is rewritten by the same function and ``text``
+    is rendered again. Null texts stay null.
+    """
+    from curate.text.chat import render
+
+    chat = pc.is_valid(table.column("messages")) if "messages" in table.column_names else None
+    fixed = fix(texts(table))
+    if chat is None or not pc.any(chat).as_py():
+        return with_columns(table, {"text": fixed})
+    columns: dict[str, pa.Array] = {}
+    for name in ("messages", "rejected"):
+        column = table.column(name).combine_chunks()
+        if column.null_count == len(column):
+            continue
+        flat = column.flatten()
+        contents = fix(flat.field("content"))
+        turns = pa.StructArray.from_arrays(
+            [
+                contents if field.name == "content" else flat.field(field.name)
+                for field in schema.MESSAGE
+            ],
+            fields=list(schema.MESSAGE),
+            mask=None,
+        )
+        lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+        columns[name] = pa.ListArray.from_arrays(
+            pa.array(offsets), turns, mask=pc.is_null(column)
+        )
+    rendered = pa.array(
+        [render(turns) for turns in columns["messages"].to_pylist()], pa.large_string()
+    )
+    columns["text"] = pc.if_else(chat.combine_chunks(), rendered, fixed)
+    return with_columns(table, columns)
+
+
+def drop(
+    table: pa.Table, stage: str, rules: pa.StringArray, values: pa.DoubleArray
+) -> pa.Table:
+    """Give verdicts: where ``rules`` is not null the row is dropped by ``<stage>:<rule>``."""
+    named = pc.binary_join_element_wise(pa.scalar(stage), rules, ":")
+    return with_columns(
+        table,
+        {
+            "dropped_by": pc.coalesce(table.column("dropped_by").combine_chunks(), named),
+            "dropped_value": pc.coalesce(table.column("dropped_value").combine_chunks(), values),
+        },
+    )
