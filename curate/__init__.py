@@ -1,3 +1,21 @@
 """Turn raw crawls into the training data of language models."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from curate.api import RunResult, run
+
+__all__ = ["RunResult", "__version__", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the interface on first use, so that ``import curate`` stays light."""
+    if name in __all__:
+        from curate import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'curate' has no attribute '{name}'")

@@ -55,7 +55,9 @@ class Rule(_Section):
     signal: str
     min: float | None = None
     max: float | None = None
-    undefined: str = "drop"  #: what an undefined signal means: "drop" (under its own name) or "keep"
+    undefined: str = (
+        "drop"  #: what an undefined signal means: "drop" (under its own name) or "keep"
+    )
     why: str = ""
     source: str = ""
 
@@ -92,9 +94,7 @@ def load(name: str, read: Callable[[str], str]) -> Profile:
         raise RecipeError(_explain(error), where=f"filters/{name}.toml") from None
 
 
-def _merged(
-    name: str, read: Callable[[str], str], seen: tuple[str, ...]
-) -> dict[str, Any]:
+def _merged(name: str, read: Callable[[str], str], seen: tuple[str, ...]) -> dict[str, Any]:
     if name in seen:
         raise RecipeError(
             "profiles extend each other in a circle: " + " -> ".join((*seen, name)),
@@ -130,7 +130,9 @@ def _explain(error: ValidationError) -> str:
             for part in problem["loc"][:-1]:
                 annotation = section.model_fields.get(str(part))
                 inner = annotation.annotation if annotation else Rule
-                section = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else Rule
+                section = (
+                    inner if isinstance(inner, type) and issubclass(inner, BaseModel) else Rule
+                )
             key = str(problem["loc"][-1])
             lines.append(f"unknown key '{path}': {nearest(key, section.model_fields)}")
         else:

@@ -78,6 +78,23 @@ QUARANTINE_SCHEMA = pa.schema(
     ]
 )
 
+#: What a dedup barrier's resolve gives: one row per document that it drops, cuts or clusters.
+DECISIONS_SCHEMA = pa.schema(
+    [
+        ("doc", pa.int64()),
+        ("id", pa.string()),
+        ("dropped_by", pa.string()),
+        ("dropped_value", pa.float64()),
+        ("duplicate_of", pa.string()),
+        ("jaccard", pa.float64()),
+        ("cluster", pa.string()),
+        ("cluster_size", pa.int32()),
+        ("cuts", pa.list_(SPAN)),
+        ("text_hash", pa.binary(16)),
+        ("part", pa.int32()),
+    ]
+)
+
 DOCUMENT_SCHEMA = pa.schema(list((SOURCE_COLUMNS | VERDICT_COLUMNS).items()))
 
 ORIGINS = ("native", "mt", "asr", "ocr", "llm")

@@ -126,9 +126,7 @@ def with_columns(table: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:
         if wanted is not None and values.type != wanted:
             values = values.cast(wanted)
         at = table.column_names.index(name) if name in table.column_names else -1
-        table = (
-            table.set_column(at, name, values) if at >= 0 else table.append_column(name, values)
-        )
+        table = table.set_column(at, name, values) if at >= 0 else table.append_column(name, values)
     return table
 
 
@@ -170,9 +168,7 @@ def rewrite_text(
         )
         lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-        columns[name] = pa.ListArray.from_arrays(
-            pa.array(offsets), turns, mask=pc.is_null(column)
-        )
+        columns[name] = pa.ListArray.from_arrays(pa.array(offsets), turns, mask=pc.is_null(column))
     rendered = pa.array(
         [render(turns) for turns in columns["messages"].to_pylist()], pa.large_string()
     )
@@ -180,9 +176,7 @@ def rewrite_text(
     return with_columns(table, columns)
 
 
-def drop(
-    table: pa.Table, stage: str, rules: pa.StringArray, values: pa.DoubleArray
-) -> pa.Table:
+def drop(table: pa.Table, stage: str, rules: pa.StringArray, values: pa.DoubleArray) -> pa.Table:
     """Give verdicts: where ``rules`` is not null the row is dropped by ``<stage>:<rule>``."""
     named = pc.binary_join_element_wise(pa.scalar(stage), rules, ":")
     return with_columns(

@@ -1,0 +1,259 @@
+"""Drives a plan: list the commits, run the rest, resolve the barriers, publish.
+
+The driver holds names of commits and sums of ledgers, never anything of the size of the documents.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from curate.engine.base import Engine
+from curate.engine.commit import Task, is_done, read_commit
+from curate.engine.product import PlacingJob, ProductJob, product_metadata
+from curate.engine.segment import Opening, SegmentJob
+from curate.engine.steps import StepJob
+from curate.failpoint import reach
+from curate.io.store import Store
+from curate.ledger import Ledger
+from curate.plan import Plan, Segment, digest, parameters
+from curate.stages.base import Barrier, Step
+
+#: How many outputs one task of a tree step merges.
+FAN_IN = 8
+
+
+class Progress(Protocol):
+    """Who wants to hear how far the run is."""
+
+    def start(self, label: str, total: int, done: int) -> None: ...
+    def advance(self, documents: int) -> None: ...
+    def finish(self) -> None: ...
+
+
+@dataclass
+class Outcome:
+    """What a driven plan leaves for publishing: commits by kind, and the sum of all ledgers."""
+
+    segments: list[tuple[str, list[str]]]  #: folder of rejects → commits
+    product: list[tuple[str, list[str]]]  #: phase → commits, one per file
+    decisions: dict[str, tuple[str, ...]]
+    mixture: list[dict[str, Any]]
+    ledger: Ledger
+    samples: list[dict[str, Any]]
+    timings: list[dict[str, Any]]
+
+
+class Driver:
+    """Runs one plan in one store with one engine."""
+
+    def __init__(self, plan: Plan, store: Store, engine: Engine, progress: Progress) -> None:
+        self.plan, self.store, self.engine, self.progress = plan, store, engine, progress
+        self.fingerprint = plan.fingerprint
+        self.ledger = Ledger()
+        self.samples: list[dict[str, Any]] = []
+        self.timings: list[dict[str, Any]] = []
+
+    def drive(self) -> Outcome:
+        """Run everything up to, not including, the publish."""
+        outcome = Outcome([], [], {}, [], self.ledger, self.samples, self.timings)
+        survivors: tuple[str, ...] = ()
+        opening: Opening | None = None
+        for segment in self.plan.segments:
+            survivors = self._segment(segment, survivors, opening)
+            outcome.segments.append((segment.name, list(survivors)))
+            decisions = self._barriers(segment, survivors)
+            outcome.decisions |= {barrier.name: commits for barrier, commits in decisions}
+            opening = Opening(survivors, decisions)
+        mix = self.plan.mix
+        commits = outcome.decisions[mix.name]
+        placed = self._tasks(
+            "mix-placing",
+            "mixture",
+            PlacingJob(mix, survivors, commits),
+            [(i, [survivors[i], *commits], i) for i in range(len(survivors))],
+        )
+        outcome.segments.append((mix.name, list(placed)))
+        outcome.mixture = self._mixture_report(mix)
+        outcome.product = self._product(mix, survivors, commits, placed)
+        self.ledger.check(self.plan.stage_names)
+        return outcome
+
+    def _segment(
+        self, segment: Segment, before: tuple[str, ...], opening: Opening | None
+    ) -> tuple[str, ...]:
+        last = segment is self.plan.segments[-1]
+        job = SegmentJob(
+            segment,
+            self.plan.recipe.shards.batch_bytes,
+            self.plan.sources if opening is None else None,
+            opening,
+            self.plan.recipe.seed if last else None,
+        )
+        stages = [parameters(stage) for stage in segment.stages]
+        sketches = [parameters(barrier) for barrier in segment.barriers]
+        if opening is None:
+            work = [
+                (
+                    number,
+                    [stages, sketches, shard.source, [list(p) for p in shard.pieces]],
+                    (number, shard),
+                )
+                for number, shard in enumerate(self.plan.shards)
+            ]
+            label = "reading"
+        else:
+            gates = [list(commits) for _, commits in opening.decisions]
+            work = [
+                (number, [stages, sketches, before[number], gates], (number, None))
+                for number in range(len(before))
+            ]
+            label = ", ".join(stage.name for stage in segment.stages) or "applying"
+        commits = self._tasks(segment.name, label, job, work)
+        reach("segment.done")
+        return commits
+
+    def _barriers(
+        self, segment: Segment, survivors: tuple[str, ...]
+    ) -> tuple[tuple[Barrier, tuple[str, ...]], ...]:
+        done: list[tuple[Barrier, tuple[str, ...]]] = []
+        for barrier in segment.barriers:
+            partitions = self._partitions(barrier, survivors)
+            produced: dict[str, tuple[str, ...]] = {}
+            for step in barrier.steps():
+                earlier = tuple(commits for _, commits in done)
+                commits = self._step(barrier, step, partitions, produced, survivors, earlier)
+                produced |= dict.fromkeys(step.writes, commits)
+                reach("step.done")
+            self._produced = produced
+            done.append((barrier, produced["decisions"]))
+        return tuple(done)
+
+    def _partitions(self, barrier: Barrier, survivors: tuple[str, ...]) -> int:
+        """A function of the data and the recipe: how many bytes were sketched."""
+        size = sum(
+            entry["bytes"]
+            for name in survivors
+            for entry in read_commit(self.store, name).dataset(f"sketch-{barrier.name}")
+        )
+        return min(4096, max(1, -(-size // self.plan.recipe.shards.partition_bytes)))
+
+    def _step(
+        self,
+        barrier: Barrier,
+        step: Step,
+        partitions: int,
+        produced: dict[str, tuple[str, ...]],
+        survivors: tuple[str, ...],
+        earlier: tuple[tuple[str, ...], ...],
+    ) -> tuple[str, ...]:
+        job = StepJob(
+            barrier.name,
+            step,
+            partitions,
+            {name: produced[name] for name in step.reads if name in produced},
+            survivors,
+            earlier,
+            tuple(dict.fromkeys(("id", *barrier.reads))),
+        )
+        folder, label = f"{barrier.name}-{step.name}", f"{barrier.name}: {step.name}"
+        said = [parameters(barrier), step.name, partitions]
+        came: list[Any] = [job.produced.get(name, name) for name in step.reads]
+        if step.over == "tree":
+            return self._tree(folder, label, job, said, produced[step.reads[0]])
+        tasks = {"shard": len(survivors), "partition": partitions, "one": 1}[step.over]
+        work = []
+        for number in range(tasks):
+            mine = [survivors[number]] if step.over == "shard" else list(survivors)
+            work.append((number, [said, came, mine, earlier], (number, ())))
+        return self._tasks(folder, label, job, work)
+
+    def _tree(
+        self, folder: str, label: str, job: StepJob, said: list[Any], level: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        depth = 0
+        while True:
+            groups = [level[i : i + FAN_IN] for i in range(0, len(level), FAN_IN)]
+            work = [
+                (number, [said, depth, list(group)], (number, group))
+                for number, group in enumerate(groups)
+            ]
+            level = self._tasks(f"{folder}-{depth}", label, job, work)
+            depth += 1
+            if len(level) <= 1:
+                return level
+
+    def _product(
+        self,
+        mix: Any,
+        survivors: tuple[str, ...],
+        decisions: tuple[str, ...],
+        placed: tuple[str, ...],
+    ) -> list[tuple[str, list[str]]]:
+        taken: dict[str, int] = {}
+        for name in placed:
+            for phase, size in read_commit(self.store, name).notes["taken_bytes"].items():
+                taken[phase] = taken.get(phase, 0) + size
+        product = []
+        for phase, size in sorted(taken.items()):
+            parts = max(1, -(-size // self.plan.recipe.shards.output_bytes))
+            job = ProductJob(
+                mix,
+                phase,
+                parts,
+                self.plan.recipe.seed,
+                survivors,
+                decisions,
+                product_metadata(self.plan),
+            )
+            work = [
+                (number, [phase, parts, list(survivors), list(decisions)], number)
+                for number in range(parts)
+            ]
+            product.append((phase, list(self._tasks(f"mix-product-{phase}", phase, job, work))))
+        return product
+
+    def _mixture_report(self, mix: Any) -> list[dict[str, Any]]:
+        from curate.io.exchange import read_part
+
+        rows: list[dict[str, Any]] = []
+        for name in self._produced.get("mixture_report", ()):
+            entries = read_commit(self.store, name).dataset("mixture_report")
+            for table in read_part(self.store, entries, None):
+                rows += table.drop_columns(["part"]).to_pylist()
+        return rows
+
+    def _tasks(
+        self, folder: str, label: str, job: Any, work: Sequence[tuple[int, Any, Any]]
+    ) -> tuple[str, ...]:
+        """Run what is not committed yet; give all commits in task order, and add up their ledgers."""
+        tasks = [
+            Task(folder, number, digest(self.fingerprint, folder, number, said), job, own)
+            for number, said, own in work
+        ]
+        todo = [task for task in tasks if not is_done(self.store, task)]
+        self.progress.start(label, len(tasks), len(tasks) - len(todo))
+        started = time.perf_counter()
+        for finished in self.engine.run(self.store.address, todo):
+            self.progress.advance(0)
+            self.timings.append(
+                {
+                    "segment": folder,
+                    "label": label,
+                    "task": finished.task,
+                    "seconds": round(finished.seconds, 4),
+                    "peak_bytes": finished.peak_bytes,
+                    "host": finished.host,
+                }
+            )
+        self.timings.append(
+            {"segment": folder, "label": label, "wall": round(time.perf_counter() - started, 4)}
+        )
+        self.progress.finish()
+        for task in tasks:
+            commit = read_commit(self.store, task.commit)
+            self.ledger.add(commit.ledger)
+            self.samples += commit.notes.get("samples", [])
+        return tuple(task.commit for task in tasks)

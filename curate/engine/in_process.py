@@ -1,0 +1,21 @@
+"""The engine for tests, dry runs and debugging: one task after the other, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from curate.engine.commit import Finished, Task, execute
+
+
+class InProcess:
+    """Runs tasks one by one."""
+
+    name = "in-process"
+
+    def run(self, address: str, tasks: Sequence[Task]) -> Iterator[Finished]:
+        """Run tasks in order."""
+        for task in tasks:
+            yield execute(address, task)
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,164 @@
+"""The last two kinds of task: who is in the mixture (per shard), and the files of the product."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate import schema
+from curate.engine.commit import Attempt, read_commit
+from curate.engine.segment import decided, stored_rows
+from curate.engine.shuffle import fresh_order, turn, wanted_keys, within
+from curate.io.sink import ParquetSink, write_parquet
+from curate.io.store import Store
+from curate.mixture.sampling import order_key
+
+#: Dropped from the product: they are null in every row of it.
+_VERDICT = tuple(schema.VERDICT_COLUMNS)
+
+
+@dataclass(frozen=True)
+class PlacingJob:
+    """Counts what is curated and taken per shard, and writes aside what the mixture has no room for."""
+
+    mix: Any
+    survivors: tuple[str, ...]
+    decisions: tuple[str, ...]
+
+    def run(self, own: int, attempt: Attempt) -> None:
+        """Place one shard's documents."""
+        store = attempt.store
+        commit = read_commit(store, self.survivors[own])
+        decisions = decided(store, self.mix, self.decisions, own)
+        sink: ParquetSink | None = None
+        taken_bytes: dict[str, int] = {}
+        ledger = attempt.ledger
+        for table in stored_rows(store, commit.dataset("survivors")):
+            ledger.curated(table)
+            ledger.saw(self.mix.name, table)
+            judged = self.mix.apply(table, decisions, ledger.stage(self.mix.name).tally)
+            over = judged.filter(pc.invert(schema.alive(judged)))
+            if over.num_rows:
+                ledger.over_budget(over)
+                sink = sink or ParquetSink(store, attempt.folder, "rejected", over.schema)
+                sink.write(over)
+            placed = self.mix.placements(table, decisions)
+            sizes = pc.fill_null(pc.binary_length(table.column("text")), 0).to_numpy()
+            for phase in pc.unique(placed.column("phase")).to_pylist():
+                rows = placed.filter(pc.equal(placed.column("phase"), phase)).column("row")
+                taken_bytes[phase] = taken_bytes.get(phase, 0) + int(sizes[rows.to_numpy()].sum())
+        if sink is not None:
+            attempt.files += sink.close()
+        attempt.notes["taken_bytes"] = dict(sorted(taken_bytes.items()))
+
+
+@dataclass(frozen=True)
+class ProductJob:
+    """Writes the files of one phase: each is a slice of the global shuffle."""
+
+    mix: Any
+    phase: str
+    parts: int
+    seed: int
+    survivors: tuple[str, ...]
+    decisions: tuple[str, ...]
+    metadata: str  #: JSON for the files' schema: tokenizer, contract, recipe
+
+    def run(self, own: int, attempt: Attempt) -> None:
+        """Write one file."""
+        store = attempt.store
+        decisions = decided(store, self.mix, self.decisions, 0)
+        chosen: list[pa.Table] = []
+        product: pa.Schema | None = None
+        epochs = sorted(set(self._epochs(decisions)))
+        for name in self.survivors:
+            for entry in read_commit(store, name).dataset("survivors"):
+                chosen += self._from_file(store, entry, epochs, own, decisions)
+        if not chosen:
+            return
+        table = pa.concat_tables(chosen)
+        epoch_column = table.column("epoch").to_numpy()
+        order = fresh_order(table.column("id"), self.seed, self.phase, epoch_column)
+        table = table.take(pa.array(order)).drop_columns(list(_VERDICT)).combine_chunks()
+        product = table.schema.with_metadata({"curate": self.metadata})
+        attempt.files.append(
+            write_parquet(
+                store,
+                f"{attempt.folder}/mixture-00000.parquet",
+                table.cast(product),
+                dataset="mixture",
+                level=3,
+            )
+        )
+
+    def _epochs(self, decisions: pa.Table) -> list[int]:
+        mine = decisions.filter(pc.equal(decisions.column("phase"), self.phase))
+        return [int(epoch) for epoch in pc.unique(mine.column("epoch")).to_pylist()]
+
+    def _from_file(
+        self, store: Store, entry: dict[str, Any], epochs: list[int], own: int, decisions: pa.Table
+    ) -> list[pa.Table]:
+        """Read the row groups that hold keys of this slice, and make the copies that lie in it."""
+        slices = {
+            epoch: wanted_keys(own, self.parts, turn(self.seed, self.phase, epoch))
+            for epoch in epochs
+        }
+        groups = [
+            number
+            for number, (first, last) in enumerate(entry["keys"])
+            if any(
+                first < end and last >= start
+                for intervals in slices.values()
+                for start, end in intervals
+            )
+        ]
+        chosen = []
+        for table in _row_groups(store, entry["path"], groups):
+            placed = self.mix.placements(table, decisions)
+            placed = placed.filter(pc.equal(placed.column("phase"), self.phase))
+            rows = placed.column("row").to_numpy()
+            copies = placed.column("epoch").to_numpy()
+            keys = order_key(table.column("id"), self.seed)[rows]
+            inside = np.zeros(len(rows), bool)
+            for epoch, intervals in slices.items():
+                inside |= (copies == epoch) & within(keys, intervals)
+            if inside.any():
+                taken = table.take(pa.array(rows[inside]))
+                taken = taken.append_column("phase", pa.repeat(self.phase, taken.num_rows))
+                taken = taken.append_column("epoch", pa.array(copies[inside], pa.int32()))
+                chosen.append(taken)
+        return chosen
+
+
+def _row_groups(store: Store, path: str, groups: list[int]) -> Any:
+    import pyarrow.parquet as pq
+
+    if not groups:
+        return
+    with store.open(path) as handle:
+        file = pq.ParquetFile(handle)
+        for group in groups:
+            yield file.read_row_group(group, use_threads=False)
+
+
+def product_metadata(plan: Any) -> str:
+    """What each file of the product says of itself in its schema."""
+    counters = [
+        {"tokenizer": stage.tokenizer_name, "digest": stage.tokenizer_digest}
+        for segment in plan.segments
+        for stage in segment.stages
+        if hasattr(stage, "tokenizer_digest")
+    ]
+    return json.dumps(
+        {
+            "contract": schema.CONTRACT_VERSION,
+            "recipe": plan.recipe.name,
+            "counted_with": counters[-1] if counters else None,
+        },
+        sort_keys=True,
+    )

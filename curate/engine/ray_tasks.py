@@ -1,0 +1,122 @@
+"""The engine for everything else: one Ray task = one task of ours. The only file that imports ray.
+
+Ray schedules, retries and spreads; it stores nothing of value. Tasks are pure functions that commit
+files, so a retry after a lost worker finds the commit or does the work again, with the same answer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import ray
+
+from curate.engine.commit import Finished, Task, execute
+from curate.errors import CurateError, ResourceError
+
+#: How often Ray runs a task again whose worker died. Our own errors are never retried.
+RETRIES = 3
+
+#: Tasks submitted ahead, per CPU: enough to hide scheduling, few enough to stop quickly.
+AHEAD = 3
+
+
+class RayTasks:
+    """Runs tasks on a Ray cluster: a local one of ``workers`` CPUs, or the one at ``address``."""
+
+    name = "ray"
+
+    def __init__(self, *, workers: int | None = None, address: str | None = None) -> None:
+        if address and address.startswith("ray://"):
+            raise CurateError(
+                "ray:// drives a cluster from outside, and a lost connection would end the run",
+                hint="submit the command as a job instead: `ray job submit -- curate run ... --address auto`",
+            )
+        # Ray retries a task that ran out of memory for ever by default: one huge document would
+        # be a livelock.
+        os.environ.setdefault("RAY_task_oom_retries", "2")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        self._mine = not ray.is_initialized()
+        if self._mine:
+            options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+            if address:
+                options["address"] = address
+            else:
+                options |= {
+                    "num_cpus": workers or os.cpu_count(),
+                    "include_dashboard": False,
+                    "object_store_memory": 256 << 20,
+                    "_node_ip_address": "127.0.0.1",
+                }
+            try:
+                ray.init(**options)
+            except (ConnectionError, RuntimeError, OSError) as error:
+                raise ResourceError(
+                    f"Ray did not start: {error}", where=address or "local"
+                ) from error
+        self._cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self._workers = min(workers or self._cpus, self._cpus)
+        self._remote = ray.remote(_execute).options(
+            num_cpus=1, max_retries=RETRIES, retry_exceptions=False, scheduling_strategy="SPREAD"
+        )
+
+    def run(self, address: str, tasks: Sequence[Task]) -> Iterator[Finished]:
+        """Keep a bounded number of tasks in flight until all are committed."""
+        jobs: dict[int, Any] = {}
+        waiting = deque(tasks)
+        flying: dict[Any, Task] = {}
+        try:
+            while waiting or flying:
+                while waiting and len(flying) < self._workers * AHEAD:
+                    task = waiting.popleft()
+                    if id(task.job) not in jobs:
+                        jobs[id(task.job)] = ray.put(task.job)
+                    reference = self._remote.remote(
+                        address, task._replace(job=_NOTHING), jobs[id(task.job)]
+                    )
+                    flying[reference] = task
+                ready, _ = ray.wait(list(flying), num_returns=1)
+                for reference in ready:
+                    task = flying.pop(reference)
+                    yield _result(reference, task)
+        finally:
+            for reference in flying:
+                ray.cancel(reference, force=True)
+
+    def close(self) -> None:
+        """Stop the local cluster if this engine started it."""
+        if self._mine and ray.is_initialized():
+            ray.shutdown()
+
+
+_NOTHING: Any = None
+
+
+def _execute(address: str, task: Task, job: Any) -> Finished:
+    return execute(address, task._replace(job=job))
+
+
+def _result(reference: Any, task: Task) -> Finished:
+    try:
+        finished: Finished = ray.get(reference)
+        return finished
+    except ray.exceptions.RayTaskError as error:
+        cause = error.cause
+        if isinstance(cause, CurateError):
+            raise cause from None
+        raise
+    except (
+        ray.exceptions.WorkerCrashedError,
+        ray.exceptions.OutOfMemoryError,
+        ray.exceptions.NodeDiedError,
+        ray.exceptions.LocalRayletDiedError,
+        ray.exceptions.RaySystemError,
+    ) as error:
+        raise ResourceError(
+            f"a worker was lost {RETRIES + 1} times on the same task ({type(error).__name__})",
+            where=f"{task.segment} task {task.index}",
+            hint="run the same command again: it resumes; with less memory per node, lower shards.input_bytes",
+        ) from None

@@ -1,0 +1,132 @@
+"""From records to Document tables: ids, stamps, byte-bounded batches, and a book for each file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate import schema
+from curate.io.records import Damage, Document, Record, Rows, Skip
+from curate.ledger import FileBook
+from curate.plan import Shard, SourcePlan
+
+#: The first bytes of damaged input that quarantine keeps, and the characters of an error message.
+HEAD_BYTES, ERROR_CHARACTERS = 64 << 10, 1000
+
+
+class Batch(NamedTuple):
+    """Documents of bounded size, with what else was found on the way."""
+
+    documents: pa.Table
+    quarantined: pa.Table
+    books: dict[str, FileBook]
+
+
+class _Collector:
+    def __init__(self, source: SourcePlan) -> None:
+        self.source = source
+        self.rows: list[dict[str, Any]] = []
+        self.tables: list[pa.Table] = []
+        self.damage: list[dict[str, Any]] = []
+        self.books: dict[str, FileBook] = {}
+        self.bytes = 0
+
+    def take(self, file: str, record: Record) -> None:
+        key = f"{self.source.name}/{file}"
+        book = self.books.setdefault(key, FileBook())
+        if isinstance(record, Document):
+            book.records += 1
+            book.documents += 1
+            self.bytes += len(record.text)
+            row = record._asdict()
+            row["id"] = f"{key}#{row.pop('locator')}"
+            self.rows.append(row)
+        elif isinstance(record, Rows):
+            book.records += record.table.num_rows
+            book.documents += record.table.num_rows
+            self._flush_rows()
+            self.tables.append(self._stamp(_with_ids(record.table, key)))
+            self.bytes += record.table.column("text").nbytes
+        elif isinstance(record, Skip):
+            book.records += record.count
+            book.skipped[record.reason] += record.count
+        else:
+            self._quarantine(file, book, record)
+
+    def _quarantine(self, file: str, book: FileBook, damage: Damage) -> None:
+        book.records += 1
+        book.quarantined[damage.reason] += 1
+        self.damage.append(
+            {
+                "source": self.source.name,
+                "file": file,
+                "offset": damage.offset,
+                "length": damage.length,
+                "reason": damage.reason,
+                "error": damage.error[:ERROR_CHARACTERS],
+                "head": damage.head[:HEAD_BYTES],
+            }
+        )
+
+    def _flush_rows(self) -> None:
+        if self.rows:
+            wanted = [
+                field for field in schema.DOCUMENT_SCHEMA if field.name in ("id", *Document._fields)
+            ]
+            self.tables.append(
+                self._stamp(pa.Table.from_pylist(self.rows, schema=pa.schema(wanted)))
+            )
+            self.rows = []
+
+    def _stamp(self, table: pa.Table) -> pa.Table:
+        """Add what the recipe says of the source, where the record itself does not say it."""
+        table = schema.conform(table, schema.DOCUMENT_SCHEMA)
+        stamps = {
+            "source": self.source.name,
+            "origin": self.source.origin,
+            "license": self.source.license,
+        }
+        for name, value in stamps.items():
+            if value is not None:
+                at = table.column_names.index(name)
+                filled = pc.coalesce(table.column(name), pa.scalar(value, pa.string()))
+                table = table.set_column(at, name, filled)
+        return table
+
+    def batch(self) -> Batch:
+        self._flush_rows()
+        documents = (
+            pa.concat_tables(self.tables).combine_chunks()
+            if self.tables
+            else schema.DOCUMENT_SCHEMA.empty_table()
+        )
+        batch = Batch(
+            documents,
+            pa.Table.from_pylist(self.damage, schema=schema.QUARANTINE_SCHEMA),
+            self.books,
+        )
+        self.tables, self.damage, self.books, self.bytes = [], [], {}, 0
+        return batch
+
+
+def _with_ids(table: pa.Table, key: str) -> pa.Table:
+    ids = pc.binary_join_element_wise(
+        pa.scalar(key), table.column("locator").cast(pa.string()), "#"
+    )
+    return table.drop_columns(["locator"]).append_column("id", ids)
+
+
+def read_shard(source: SourcePlan, shard: Shard, batch_bytes: int) -> Iterator[Batch]:
+    """Read a shard's pieces as batches of about ``batch_bytes`` of text."""
+    collector = _Collector(source)
+    for planned in shard.pieces:
+        key = f"{source.name}/{planned.file.name}"
+        collector.books.setdefault(key, FileBook())
+        for record in source.reader.read(planned.file, planned.piece):
+            collector.take(planned.file.name, record)
+            if collector.bytes >= batch_bytes:
+                yield collector.batch()
+    yield collector.batch()

@@ -1,0 +1,244 @@
+"""One task of a segment: read a shard once, run its stages, write survivors, rejects and sketches."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from curate import schema
+from curate.engine.commit import Attempt, read_commit
+from curate.engine.shuffle import key_range, sort_by_key
+from curate.failpoint import reach
+from curate.io.exchange import ExchangeSink, read_part
+from curate.engine.reading import read_shard
+from curate.io.sink import ParquetSink, write_parquet
+from curate.io.store import Store
+from curate.ledger import Ledger
+from curate.plan import Segment, Shard, SourcePlan
+from curate.mixture.sampling import order_key
+from curate.stages.base import Barrier
+
+#: Rows kept per rule as examples for the report, and characters of each.
+SAMPLES_PER_RULE = 5
+SAMPLE_CHARACTERS = 400
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a later segment starts from: the segment before it, and what its barriers decided."""
+
+    survivors: tuple[str, ...]  #: commits of the segment before, by shard
+    decisions: tuple[tuple[Barrier, tuple[str, ...]], ...]  #: per barrier, commits that decide
+
+
+@dataclass(frozen=True)
+class SegmentJob:
+    """A segment, as all its tasks share it."""
+
+    segment: Segment
+    batch_bytes: int
+    sources: Mapping[str, SourcePlan] | None = None
+    opening: Opening | None = None
+    shuffle_seed: int | None = None  #: set for the last segment: rows are written in shuffled order
+
+    def run(self, own: tuple[int, Shard | None], attempt: Attempt) -> None:
+        """Run the segment on one shard."""
+        number, shard = own
+        work = _Work(self, number, attempt)
+        if shard is not None:
+            assert self.sources is not None
+            work.from_source(self.sources[shard.source], shard)
+        else:
+            work.from_survivors()
+        work.finish()
+
+
+class _Work:
+    """The state of one task while it runs."""
+
+    def __init__(self, job: SegmentJob, number: int, attempt: Attempt) -> None:
+        self.job, self.number, self.attempt = job, number, attempt
+        self.ledger: Ledger = attempt.ledger
+        self.decisions: list[tuple[Barrier, pa.Table]] = []
+        if job.opening is None:
+            base = schema.DOCUMENT_SCHEMA
+        else:
+            self.before = read_commit(attempt.store, job.opening.survivors[number])
+            base = _schema_from(self.before.notes["schema"])
+            self.decisions = [
+                (barrier, decided(attempt.store, barrier, commits, number))
+                for barrier, commits in job.opening.decisions
+            ]
+        self.schema = self._final_schema(base)
+        attempt.notes["schema"] = base64.b64encode(self.schema.serialize()).decode()
+        seed = job.shuffle_seed
+        self.survivors = ParquetSink(
+            attempt.store,
+            attempt.folder,
+            "survivors",
+            self.schema,
+            order=None if seed is None else lambda table: sort_by_key(table, seed),
+            index=None if seed is None else lambda group: key_range(group, seed),
+            flushed=self._sketch,
+        )
+        self.rejected = ParquetSink(attempt.store, attempt.folder, "rejected", self.schema)
+        self.sketches = {
+            barrier.name: ExchangeSink(attempt.store, attempt.folder, f"sketch-{barrier.name}")
+            for barrier in job.segment.barriers
+        }
+        self.samples: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+
+    def _final_schema(self, base: pa.Schema) -> pa.Schema:
+        """Run nothing through the stages, under the node's compile lock: compiles and tells types."""
+        from curate.text.jit import one_compiler
+
+        table = base.empty_table()
+        with one_compiler():
+            for barrier, decisions in self.decisions:
+                table = barrier.apply(table, decisions.slice(0, 0), _nobody())
+            for stage in self.job.segment.stages:
+                table = stage.apply(table, _nobody())
+            for barrier in self.job.segment.barriers:
+                barrier.sketch(table)
+        return table.schema.remove_metadata()
+
+    def from_source(self, source: SourcePlan, shard: Shard) -> None:
+        quarantined: list[pa.Table] = []
+        for batch in read_shard(source, shard, self.job.batch_bytes):
+            reach("table.read")
+            for name, book in batch.books.items():
+                mine = self.ledger.file(name)
+                mine.records += book.records
+                mine.documents += book.documents
+                mine.skipped.update(book.skipped)
+                mine.quarantined.update(book.quarantined)
+            quarantined.append(batch.quarantined)
+            self._through(batch.documents)
+        damage = pa.concat_tables(quarantined) if quarantined else None
+        if damage is not None and damage.num_rows:
+            self.attempt.files.append(
+                write_parquet(
+                    self.attempt.store,
+                    f"{self.attempt.folder}/quarantined-00000.parquet",
+                    damage,
+                    dataset="quarantined",
+                    level=3,
+                )
+            )
+
+    def from_survivors(self) -> None:
+        for table in stored_rows(self.attempt.store, self.before.dataset("survivors")):
+            reach("table.read")
+            self._through(table)
+
+    def _through(self, table: pa.Table) -> None:
+        """Run one table through what the barriers decided and through the stages."""
+        for barrier, decisions in self.decisions:
+            tally = self.ledger.stage(barrier.name).tally
+            self.ledger.saw(barrier.name, table)
+            table = self._split(barrier.apply(table, decisions, tally))
+        for stage in self.job.segment.stages:
+            tally = self.ledger.stage(stage.name).tally
+            self.ledger.saw(stage.name, table)
+            table = self._split(stage.apply(table, tally))
+        self.survivors.write(table)
+
+    def _split(self, table: pa.Table) -> pa.Table:
+        alive = schema.alive(table)
+        if pc.all(alive).as_py() is not False:
+            return table
+        rejects = table.filter(pc.invert(alive))
+        self.ledger.dropped(rejects)
+        self.rejected.write(rejects)
+        self._sample(rejects)
+        return table.filter(alive)
+
+    def _sample(self, rejects: pa.Table) -> None:
+        """Keep, per rule, the rejects whose ids have the smallest hashes: a fair, repeatable choice."""
+        keys = order_key(rejects.column("id"), 0)
+        rules = rejects.column("dropped_by").to_pylist()
+        for row in np.argsort(keys, kind="stable"):
+            kept = self.samples.setdefault(rules[row], [])
+            if len(kept) < SAMPLES_PER_RULE or keys[row] < kept[-1][0]:
+                kept.append((int(keys[row]), _excerpt(rejects, int(row))))
+                kept.sort(key=lambda pair: (pair[0], pair[1]["id"]))
+                del kept[SAMPLES_PER_RULE:]
+
+    def _sketch(self, table: pa.Table, first_row: int) -> None:
+        """Sketch a run of survivors, in the order in which they stand in their file."""
+        for barrier in self.job.segment.barriers:
+            sketch = barrier.sketch(table)
+            if getattr(barrier, "numbers_documents", True):
+                rows = first_row + np.arange(table.num_rows, dtype=np.int64)
+                sketch = sketch.append_column("doc", pa.array((self.number << 32) | rows))
+            part = pa.array(np.full(sketch.num_rows, self.number, np.int32))
+            self.sketches[barrier.name].write(sketch.append_column("part", part))
+
+    def finish(self) -> None:
+        self.attempt.files += self.survivors.close() + self.rejected.close()
+        for sink in self.sketches.values():
+            self.attempt.files += sink.close()
+        self.attempt.notes["samples"] = [
+            row for _, kept in sorted(self.samples.items()) for _, row in kept
+        ]
+        self.attempt.notes["survivors"] = sum(
+            entry["rows"] for entry in self.attempt.files if entry["dataset"] == "survivors"
+        )
+
+
+def stored_rows(
+    store: Store, entries: list[dict[str, Any]], columns: list[str] | None = None
+) -> Iterator[pa.Table]:
+    """Stream the row groups of Parquet files that a commit names."""
+    for entry in entries:
+        with store.open(entry["path"]) as handle:
+            file = pq.ParquetFile(handle, memory_map=False)
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group, columns=columns, use_threads=False)
+
+
+def decided(store: Store, barrier: Barrier, commits: tuple[str, ...], shard: int) -> pa.Table:
+    """Give the decisions of a barrier that concern a shard (all of them where it decides for all)."""
+    part = shard if barrier.decides == "shard" else None
+    tables = [
+        table
+        for name in commits
+        for table in read_part(store, read_commit(store, name).dataset("decisions"), part)
+    ]
+    return pa.concat_tables(tables) if tables else schema.DECISIONS_SCHEMA.empty_table()
+
+
+def _excerpt(rejects: pa.Table, row: int) -> dict[str, Any]:
+    taken = {
+        name: rejects.column(name)[row].as_py()
+        for name in (
+            "id",
+            "source",
+            "lang",
+            "url",
+            "dropped_by",
+            "dropped_value",
+            "duplicate_of",
+            "jaccard",
+        )
+        if name in rejects.column_names
+    }
+    text = rejects.column("text")[row].as_py() or ""
+    return taken | {"text": text[:SAMPLE_CHARACTERS], "bytes": len(text.encode())}
+
+
+def _schema_from(said: str) -> pa.Schema:
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said)))
+
+
+def _nobody() -> Any:
+    from collections import Counter
+
+    return Counter()

@@ -1,0 +1,304 @@
+"""A run's folder, on a local disk or in an object store, with the few acts that a commit needs.
+
+Names are relative, '/' separated. ``create`` is the commit: it makes an object whole *if absent* and
+durable (link(2) here, If-None-Match there). Data files are written once and never renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from curate.errors import ResourceError
+
+
+class Written(io.RawIOBase):
+    """A file being written: counts bytes and takes their SHA-256 on the way."""
+
+    def __init__(self, sink: IO[bytes]) -> None:
+        self._sink, self._digest, self.bytes = sink, hashlib.sha256(), 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._sink.write(data)
+        self._digest.update(data)
+        self.bytes += memoryview(data).nbytes
+        return memoryview(data).nbytes
+
+    def tell(self) -> int:
+        return self.bytes
+
+    @property
+    def sha256(self) -> str:
+        """The digest of what was written so far, in hex."""
+        return self._digest.hexdigest()
+
+
+class Store(Protocol):
+    """Where a run lives."""
+
+    address: str
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Write a whole object if no such object exists; False if one does. Durable on return."""
+        ...
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Write a whole object, over an older one if there is one."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """Give an object's bytes; FileNotFoundError if there is none."""
+        ...
+
+    def size(self, name: str) -> int | None:
+        """Give an object's size in bytes, None if there is none."""
+        ...
+
+    def names(self, folder: str) -> list[str]:
+        """All objects below a folder, sorted."""
+        ...
+
+    def writing(self, name: str) -> Any:
+        """Open a new object for writing (a context manager that gives a Written)."""
+        ...
+
+    def open(self, name: str) -> Any:
+        """Open an object for reading with seeks."""
+        ...
+
+    def remove(self, folder: str) -> None:
+        """Remove a folder or object and all below it; nothing happens if it is not there."""
+        ...
+
+    def place(self, name: str, target: str) -> None:
+        """Let ``target`` have the same bytes as ``name``, without a copy where the store can."""
+        ...
+
+    def reveal(self, staging: str, names: list[str]) -> None:
+        """Move the staged top-level entries to the run's top, in the given order."""
+        ...
+
+
+def open_store(address: str) -> Store:
+    """Open the store for an output address: a local path, or ``s3://...`` and the like."""
+    if "://" in address and not address.startswith("file://"):
+        return ObjectStore(address)
+    return LocalStore(address.removeprefix("file://"))
+
+
+class LocalStore:
+    """A folder on a file system that has hard links and fsync."""
+
+    def __init__(self, folder: str) -> None:
+        self.root = Path(folder).absolute()
+        self.address = str(self.root)
+
+    def path(self, name: str) -> Path:
+        """The path of an object."""
+        return self.root / name
+
+    def create(self, name: str, data: bytes) -> bool:
+        final = self.path(name)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
+        try:
+            with temporary.open("xb") as sink:
+                sink.write(data)
+                sink.flush()
+                os.fsync(sink.fileno())
+            os.link(temporary, final)
+        except FileExistsError:
+            return False
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(final.parent)
+        return True
+
+    def replace(self, name: str, data: bytes) -> None:
+        final = self.path(name)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
+        try:
+            with temporary.open("xb") as sink:
+                sink.write(data)
+                sink.flush()
+                os.fsync(sink.fileno())
+            temporary.replace(final)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(final.parent)
+
+    def read(self, name: str) -> bytes:
+        return self.path(name).read_bytes()
+
+    def size(self, name: str) -> int | None:
+        try:
+            return self.path(name).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def names(self, folder: str) -> list[str]:
+        top = self.path(folder)
+        if not top.is_dir():
+            return []
+        return sorted(
+            str(path.relative_to(self.root))
+            for path in top.rglob("*")
+            if path.is_file() and not path.name.startswith(".")
+        )
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Written]:
+        path = self.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as sink:
+            yield Written(sink)
+            sink.flush()
+            os.fsync(sink.fileno())
+        _sync_folder(path.parent)
+
+    def open(self, name: str) -> IO[bytes]:
+        return self.path(name).open("rb")
+
+    def remove(self, folder: str) -> None:
+        path = self.path(folder)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+    def place(self, name: str, target: str) -> None:
+        final = self.path(target)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(self.path(name), final)
+        except FileExistsError:
+            pass
+        except OSError:
+            shutil.copyfile(self.path(name), final)
+
+    def reveal(self, staging: str, names: list[str]) -> None:
+        from curate.failpoint import reach
+
+        for path in sorted(self.path(staging).rglob("*")):
+            if path.is_dir():
+                _sync_folder(path)
+        _sync_folder(self.path(staging))
+        for name in names:
+            reach("publish.renaming")
+            staged, final = self.path(f"{staging}/{name}"), self.path(name)
+            if not staged.exists():  # an earlier publish got this far before it was killed
+                continue
+            if final.is_dir():
+                shutil.rmtree(final)
+            staged.replace(final)
+            _sync_folder(self.root)
+            reach("publish.renamed")
+
+
+class ObjectStore:
+    """A prefix of an object store, through fsspec. Only the manifest is a promise there."""
+
+    def __init__(self, address: str) -> None:
+        import fsspec
+
+        self.address = address.rstrip("/")
+        self._files, self._root = fsspec.core.url_to_fs(self.address)
+
+    def _at(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def create(self, name: str, data: bytes) -> bool:
+        try:
+            self._files.pipe_file(self._at(name), data, mode="create")
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if "PreconditionFailed" in str(error) or getattr(error, "errno", None) == 17:
+                return False
+            raise
+        self._files.invalidate_cache()
+        return True
+
+    def replace(self, name: str, data: bytes) -> None:
+        self._files.pipe_file(self._at(name), data)
+        self._files.invalidate_cache()
+
+    def read(self, name: str) -> bytes:
+        return bytes(self._files.cat_file(self._at(name)))
+
+    def size(self, name: str) -> int | None:
+        self._files.invalidate_cache()
+        try:
+            return int(self._files.info(self._at(name))["size"])
+        except FileNotFoundError:
+            return None
+
+    def names(self, folder: str) -> list[str]:
+        self._files.invalidate_cache()
+        try:
+            found = self._files.find(self._at(folder))
+        except FileNotFoundError:
+            return []
+        return sorted(path[len(self._root) + 1 :] for path in found)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Written]:
+        sink = self._files.open(self._at(name), "wb")
+        try:
+            yield Written(sink)
+        except BaseException:
+            # Closing would make a torn object visible.
+            if hasattr(sink, "discard"):
+                sink.discard()
+            raise
+        sink.close()
+
+    def open(self, name: str) -> Any:
+        return self._files.open(self._at(name), "rb")
+
+    def remove(self, folder: str) -> None:
+        if self._files.exists(self._at(folder)):
+            self._files.rm(self._at(folder), recursive=True)
+
+    def place(self, name: str, target: str) -> None:
+        self._files.copy(self._at(name), self._at(target))
+
+    def reveal(self, staging: str, names: list[str]) -> None:
+        from curate.failpoint import reach
+
+        for name in names:
+            reach("publish.renaming")
+            staged = self._at(f"{staging}/{name}")
+            for path in sorted(self._files.find(staged)):
+                self._files.copy(path, self._at(path[len(self._at(staging)) + 1 :]))
+            reach("publish.renamed")
+        self._files.rm(self._at(staging), recursive=True)
+        self._files.invalidate_cache()
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def need_space(error: OSError, address: str) -> ResourceError:
+    """Say that a disk or store gave out, so that the run can go on later."""
+    return ResourceError(
+        f"cannot write: {error.strerror or error}",
+        where=address,
+        hint="free space (or fix the permissions), then run the same command again: it resumes",
+    )

@@ -1,0 +1,257 @@
+"""From a recipe to a plan: segments and barriers, columns checked end to end, shards, fingerprints.
+
+Pure data. Nothing is read but the sizes and identities of the inputs, nothing is written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+import curate
+from curate import profile, registry, schema
+from curate.errors import RecipeError
+from curate.io.records import InputFile, Piece, Source
+from curate.profile import Profiles
+from curate.recipe import locate
+from curate.recipe.model import Recipe
+from curate.stages.base import Barrier, MapStage
+
+
+class SourcePlan(NamedTuple):
+    """A source with its reader and what its rows are stamped with."""
+
+    name: str
+    reader: Source
+    origin: str
+    license: str | None
+
+
+class PlannedPiece(NamedTuple):
+    """A piece of an input file, in the shard that reads it."""
+
+    file: InputFile
+    piece: Piece
+    identity: str
+
+
+class Shard(NamedTuple):
+    """What one task of the first segment reads."""
+
+    source: str
+    pieces: tuple[PlannedPiece, ...]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Map stages that one task runs on one shard, and the barriers that wait for all of them."""
+
+    number: int
+    stages: tuple[MapStage, ...]
+    barriers: tuple[Barrier, ...]
+
+    @property
+    def name(self) -> str:
+        """The segment's folder: its number, so that folders sort in the order of work."""
+        return f"{self.number:02d}-segment"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run does, before it does it."""
+
+    recipe: Recipe
+    profiles: Profiles
+    sources: Mapping[str, SourcePlan]
+    shards: tuple[Shard, ...]
+    segments: tuple[Segment, ...]
+
+    @property
+    def mix(self) -> Any:
+        """The last barrier: it makes the product."""
+        return self.segments[-1].barriers[-1]
+
+    @property
+    def stage_names(self) -> list[str]:
+        """All stages and barriers in the order in which a document meets them."""
+        names = []
+        for segment in self.segments:
+            names += [stage.name for stage in segment.stages]
+            names += [barrier.name for barrier in segment.barriers]
+        return names
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The identity of every input file, by ``<source>/<file>``."""
+        return {
+            f"{shard.source}/{planned.file.name}": planned.identity
+            for shard in self.shards
+            for planned in shard.pieces
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of all that the answer depends on but the inputs."""
+        return digest(
+            code_digest(),
+            self.recipe.model_dump(mode="json", exclude={"describes", "limits", "sources"}),
+            {name: parameters(source) for name, source in self.sources.items()},
+            [[parameters(stage) for stage in segment.stages] for segment in self.segments],
+            [[parameters(barrier) for barrier in segment.barriers] for segment in self.segments],
+        )
+
+
+def build(recipe: Recipe, *, where: str = "recipe") -> Plan:
+    """Plan a recipe: find its inputs, build its stages, check that each has the columns it reads."""
+    from curate.io.files import expand, identity
+
+    profiles = _profiles(recipe)
+    sources: dict[str, SourcePlan] = {}
+    shards: list[Shard] = []
+    for name, spec in recipe.sources.items():
+        at = f"{where}: sources.{name}"
+        reader: Source = registry.build("source", spec.format, spec.options, where=at)
+        sources[name] = SourcePlan(name, reader, spec.origin, spec.license)
+        files = expand([locate.data_path(path) for path in spec.path], reader.suffixes)
+        shards += _shards(name, reader, files, recipe.shards.input_bytes, identity)
+    return Plan(recipe, profiles, sources, tuple(shards), segments(recipe, profiles, where=where))
+
+
+def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tuple[Segment, ...]:
+    """Cut a recipe's stages into segments: a barrier ends one, its apply opens the next."""
+    specs = list(recipe.stages)
+    from curate.mixture import Mixture, parse
+
+    if not any(spec.use == "mix" for spec in specs):
+        from curate.recipe.model import StageSpec
+
+        specs.append(StageSpec(use="mix"))
+    mixture = parse(recipe.mixture) if recipe.mixture else Mixture.everything()
+    done: list[Segment] = []
+    maps: list[MapStage] = []
+    barriers: list[Barrier] = []
+    seen: set[str] = set()
+    for spec in specs:
+        at = f"{where}: stages.{spec.label}"
+        if spec.label in seen:
+            raise RecipeError(
+                f"stage '{spec.label}' stands twice",
+                where=at,
+                hint='give one of them a name = "..."',
+            )
+        if "mix" in seen:
+            raise RecipeError(f"stage '{spec.label}' comes after mix, which is the last", where=at)
+        seen.add(spec.label)
+        given = {
+            "profiles": profiles,
+            "mixture": mixture,
+            "seed": recipe.seed,
+            "label": spec.label,
+        }
+        stage = registry.build("stage", spec.use, spec.options, given=given, where=at)
+        if hasattr(stage, "apply") and not hasattr(stage, "sketch"):
+            if barriers:
+                done.append(Segment(len(done), tuple(maps), tuple(barriers)))
+                maps, barriers = [], []
+            maps.append(stage)
+        else:
+            # A barrier can share the read of the ones before it only if it looks at what they decided.
+            joins = any("decided" in step.reads for step in stage.steps())
+            if barriers and not joins:
+                done.append(Segment(len(done), tuple(maps), tuple(barriers)))
+                maps, barriers = [], []
+            barriers.append(stage)
+    done.append(Segment(len(done), tuple(maps), tuple(barriers)))
+    _check_columns(done, where)
+    return tuple(done)
+
+
+def _check_columns(planned: list[Segment], where: str) -> None:
+    have = set(schema.SOURCE_COLUMNS) | set(schema.VERDICT_COLUMNS)
+    writers: dict[str, str] = {"n_tokens": "count", "lang": "identify"}
+    for segment in planned:
+        members: tuple[MapStage | Barrier, ...] = (*segment.stages, *segment.barriers)
+        for stage in members:
+            for column in stage.reads:
+                if column not in have:
+                    first = writers.get(column, "measure" if column.startswith("signal_") else "")
+                    raise RecipeError(
+                        f"stage '{stage.name}' reads column '{column}', which nothing before it writes",
+                        where=where,
+                        hint=f"put '{first}' before it" if first else None,
+                    )
+            have |= set(stage.adds)
+
+
+def _profiles(recipe: Recipe) -> Profiles:
+    by_source = {
+        name: spec.profile for name, spec in recipe.sources.items() if spec.profile is not None
+    }
+    names = set(locate.profile_names()) | {profile.DEFAULT} | set(by_source.values())
+    loaded = {name: profile.load(name, locate.profile_text) for name in sorted(names)}
+    return Profiles(loaded, by_source)
+
+
+def _shards(
+    source: str, reader: Source, files: list[InputFile], target: int, identity: Any
+) -> list[Shard]:
+    shards: list[Shard] = []
+    pieces: list[PlannedPiece] = []
+    size = 0
+    for file in files:
+        mark = identity(file)
+        for piece in reader.split(file, target):
+            length = max(0, piece.end - piece.start) if piece.end <= file.size else file.size
+            if pieces and size + length > target:
+                shards.append(Shard(source, tuple(pieces)))
+                pieces, size = [], 0
+            pieces.append(PlannedPiece(file, piece, mark))
+            size += length
+    if pieces:
+        shards.append(Shard(source, tuple(pieces)))
+    return shards
+
+
+def digest(*values: object) -> str:
+    """Give a 128-bit digest of JSON values, in hex."""
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False, default=_plain)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def parameters(value: Any) -> Any:
+    """Give what a stage or source was told, as JSON values."""
+    if isinstance(value, Profiles):
+        return value.digest
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        said = {f.name: parameters(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"is": type(value).__name__} | said
+    if isinstance(value, Mapping):
+        return {str(key): parameters(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [parameters(item) for item in value]
+    return value
+
+
+def _plain(value: object) -> object:
+    return parameters(value) if not isinstance(value, bytes) else value.hex()
+
+
+@cache
+def code_digest() -> str:
+    """A digest of curate's own sources: results of other code are never mixed with ours."""
+    taken = hashlib.blake2b(f"{curate.__version__} {schema.CONTRACT_VERSION}".encode())
+    package = Path(__file__).resolve().parent
+    for path in sorted(package.rglob("*.py")):
+        if "_shipped" not in path.parts and path.parent.name not in ("cli", "report"):
+            taken.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes())
+    return taken.hexdigest()[:32]

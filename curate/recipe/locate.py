@@ -1,0 +1,81 @@
+"""Where recipes, profiles and samples are found.
+
+In this order: a path that exists; the user's folder (``$CURATE_HOME``, else ``~/.config/curate``);
+the checkout; the copy shipped inside the package. (An editable install freezes a shipped copy too,
+so the checkout comes before it.)
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from curate.errors import RecipeError, nearest
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def roots() -> list[Path]:
+    """The folders that hold ``pipelines/``, ``filters/`` and ``sample_data/``, strongest first."""
+    user = os.environ.get("CURATE_HOME")
+    folders = [Path(user) if user else Path.home() / ".config" / "curate"]
+    checkout = _PACKAGE.parent
+    if (checkout / "pyproject.toml").exists() and (checkout / "pipelines").is_dir():
+        folders.append(checkout)
+    folders.append(_PACKAGE / "_shipped")
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def recipe_file(name: str) -> Path:
+    """Find a recipe by path or by name (``demo`` → ``pipelines/demo.toml``)."""
+    given = Path(name)
+    if given.suffix == ".toml" and given.exists():
+        return given
+    return _find("pipelines", given.stem if given.suffix == ".toml" else name, "recipe")
+
+
+def profile_text(name: str) -> str:
+    """Give the TOML text of a profile by path or by name (``kaz_Cyrl`` → ``filters/kaz_Cyrl.toml``)."""
+    given = Path(name)
+    if given.suffix == ".toml" and given.exists():
+        return given.read_text(encoding="utf-8")
+    return _find("filters", name, "profile").read_text(encoding="utf-8")
+
+
+def profile_names() -> list[str]:
+    """All profiles that can be named."""
+    found = {path.stem for root in roots() for path in (root / "filters").glob("*.toml")}
+    return sorted(found)
+
+
+def recipe_names() -> list[str]:
+    """All recipes that can be named."""
+    found = {path.stem for root in roots() for path in (root / "pipelines").glob("*.toml")}
+    return sorted(found)
+
+
+def data_path(path: str) -> str:
+    """Resolve an input path of a recipe; addresses and absolute paths stay as they are.
+
+    A relative path is looked for from the current folder, then below each root, by its fixed part
+    (before the first wildcard).
+    """
+    if "://" in path or Path(path).is_absolute():
+        return path
+    fixed = path
+    for wildcard in "*?[":
+        fixed = fixed.split(wildcard)[0]
+    parent = fixed if fixed == path else fixed.rpartition("/")[0]
+    for base in (Path(), *roots()):
+        if parent and (base / parent).exists():
+            return str(base / path) if base != Path() else path
+    return path
+
+
+def _find(folder: str, name: str, kind: str) -> Path:
+    for root in roots():
+        path = root / folder / f"{name}.toml"
+        if path.exists() and Path(name).name == name:
+            return path
+    known = profile_names() if folder == "filters" else recipe_names()
+    raise RecipeError(f"no {kind} '{name}'", hint=nearest(name, known))

@@ -1,0 +1,71 @@
+"""The literal dictionaries of stages and source formats, and how an entry is built from options.
+
+Entries name their class by path, so that listing them imports neither numba nor a model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from curate.errors import RecipeError, nearest
+
+STAGES = {
+    "repair": "curate.stages.repair:Repair",
+    "identify": "curate.stages.identify:Identify",
+    "standardize": "curate.stages.standardize:Standardize",
+    "trim": "curate.stages.trim:Trim",
+    "measure": "curate.stages.measure:Measure",
+    "judge": "curate.stages.judge:Judge",
+    "exact_dedup": "curate.stages.exact_dedup:ExactDedup",
+    "fuzzy_dedup": "curate.stages.fuzzy_dedup:FuzzyDedup",
+    "count": "curate.stages.count:Count",
+    "mix": "curate.stages.mix:Mix",
+}
+
+FORMATS = {
+    "warc": "curate.io.warc:Warc",
+    "wet": "curate.io.wet:Wet",
+    "wikipedia": "curate.io.wikipedia:Wikipedia",
+    "jsonl": "curate.io.jsonl:Jsonl",
+    "parquet": "curate.io.parquet:Parquet",
+    "text": "curate.io.plain_text:PlainText",
+    "chat": "curate.io.chat_source:Chat",
+}
+
+
+def build(
+    kind: str,
+    name: str,
+    options: Mapping[str, Any],
+    *,
+    given: Mapping[str, Any] | None = None,
+    where: str | None = None,
+) -> Any:
+    """Build a registered stage or source from a recipe's options.
+
+    ``given`` are values that the plan knows (profiles, mixture, seed, label); those that the class
+    has a field for are passed, the others are not its business.
+    """
+    known = STAGES if kind == "stage" else FORMATS
+    if name not in known:
+        raise RecipeError(f"no {kind} '{name}'", where=where, hint=nearest(name, known))
+    module, _, attribute = known[name].partition(":")
+    made = getattr(import_module(module), attribute)
+    fields = {field.name for field in dataclasses.fields(made) if field.init}
+    mine = {key: value for key, value in (given or {}).items() if key in fields}
+    public = fields - set(given or {})
+    for key in options:
+        if key not in public:
+            raise RecipeError(
+                f"{kind} '{name}' has no option '{key}'", where=where, hint=nearest(key, public)
+            )
+    plain = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in options.items()
+    }
+    try:
+        return made(**mine, **plain)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"{kind} '{name}': {error}", where=where) from None
