@@ -11,10 +11,10 @@ from collections.abc import Iterable
 
 
 class CurateError(Exception):
-    """Something went wrong: what happened, where, and what to do next.
+    r"""Something went wrong: what happened, where, and what to do next.
 
     >>> str(CurateError("no such rule", where="filters/kaz_Cyrl.toml", hint="try `curate signals`"))
-    'no such rule\\n  at: filters/kaz_Cyrl.toml\\n  next: try `curate signals`'
+    'no such rule\n  at: filters/kaz_Cyrl.toml\n  next: try `curate signals`'
     """
 
     exit_code = 1

@@ -154,7 +154,7 @@ def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tu
             "profiles": profiles,
             "mixture": mixture,
             "seed": recipe.seed,
-            "label": spec.label,
+            "name": spec.label,
         }
         stage = registry.build("stage", spec.use, spec.options, given=given, where=at)
         if hasattr(stage, "apply") and not hasattr(stage, "sketch"):
@@ -163,8 +163,9 @@ def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tu
                 maps, barriers = [], []
             maps.append(stage)
         else:
-            # A barrier can share the read of the ones before it only if it looks at what they decided.
-            joins = any("decided" in step.reads for step in stage.steps())
+            # A barrier can share the read of the ones before it only if it looks at what they
+            # decided; mix gets a segment of its own, whose survivors are what is curated.
+            joins = spec.use != "mix" and any("decided" in step.reads for step in stage.steps())
             if barriers and not joins:
                 done.append(Segment(len(done), tuple(maps), tuple(barriers)))
                 maps, barriers = [], []

@@ -56,7 +56,7 @@ def build(
     made = getattr(import_module(module), attribute)
     fields = {field.name for field in dataclasses.fields(made) if field.init}
     mine = {key: value for key, value in (given or {}).items() if key in fields}
-    public = fields - set(given or {})
+    public = fields - set(given or {}) - {"name"}
     for key in options:
         if key not in public:
             raise RecipeError(

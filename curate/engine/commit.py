@@ -39,7 +39,8 @@ class Job(Protocol):
         ...
 
 
-class Task(NamedTuple):
+@dataclass(frozen=True)
+class Task:
     """One unit of work for an engine."""
 
     segment: str

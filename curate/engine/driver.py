@@ -94,6 +94,7 @@ class Driver:
         )
         stages = [parameters(stage) for stage in segment.stages]
         sketches = [parameters(barrier) for barrier in segment.barriers]
+        work: list[tuple[int, Any, Any]]
         if opening is None:
             work = [
                 (
@@ -133,7 +134,7 @@ class Driver:
 
     def _partitions(self, barrier: Barrier, survivors: tuple[str, ...]) -> int:
         """A function of the data and the recipe: how many bytes were sketched."""
-        size = sum(
+        size: int = sum(
             entry["bytes"]
             for name in survivors
             for entry in read_commit(self.store, name).dataset(f"sketch-{barrier.name}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -75,7 +76,7 @@ class RayTasks:
                     if id(task.job) not in jobs:
                         jobs[id(task.job)] = ray.put(task.job)
                     reference = self._remote.remote(
-                        address, task._replace(job=_NOTHING), jobs[id(task.job)]
+                        address, replace(task, job=_NOTHING), jobs[id(task.job)]
                     )
                     flying[reference] = task
                 ready, _ = ray.wait(list(flying), num_returns=1)
@@ -96,7 +97,7 @@ _NOTHING: Any = None
 
 
 def _execute(address: str, task: Task, job: Any) -> Finished:
-    return execute(address, task._replace(job=job))
+    return execute(address, replace(task, job=job))
 
 
 def _result(reference: Any, task: Task) -> Finished:

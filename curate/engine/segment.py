@@ -14,15 +14,15 @@ import pyarrow.parquet as pq
 
 from curate import schema
 from curate.engine.commit import Attempt, read_commit
+from curate.engine.reading import read_shard
 from curate.engine.shuffle import key_range, sort_by_key
 from curate.failpoint import reach
 from curate.io.exchange import ExchangeSink, read_part
-from curate.engine.reading import read_shard
 from curate.io.sink import ParquetSink, write_parquet
 from curate.io.store import Store
 from curate.ledger import Ledger
-from curate.plan import Segment, Shard, SourcePlan
 from curate.mixture.sampling import order_key
+from curate.plan import Segment, Shard, SourcePlan
 from curate.stages.base import Barrier
 
 #: Rows kept per rule as examples for the report, and characters of each.

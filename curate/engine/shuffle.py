@@ -71,7 +71,8 @@ def fresh_order(ids: pa.ChunkedArray, seed: int, phase: str, epochs: np.ndarray)
         # The seed of the hash is the turn: another function of the id for each phase and epoch.
         keys[rows] = order_key(mine, turn(seed + 1, phase, int(epoch)) >> 1)
     order = pa.table({"key": pa.array(keys), "id": ids, "epoch": pa.array(epochs)})
-    return pa.compute.sort_indices(
+    permutation: np.ndarray = pa.compute.sort_indices(
         order,
         sort_keys=[("key", "ascending"), ("id", "ascending"), ("epoch", "ascending")],
     ).to_numpy()
+    return permutation

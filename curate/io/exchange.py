@@ -8,6 +8,7 @@ So the number of files is the number of tasks, never tasks times parts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ class ExchangeSink:
         options = pa.ipc.IpcWriteOptions(compression="lz4")
         with self._store.writing(name) as sink:
             with pa.ipc.new_file(sink, table.schema, options=options) as writer:
-                for start, end in zip(starts[:-1], starts[1:], strict=True):
+                for start, end in pairwise(starts):
                     batches = 0
                     for at in range(int(start), int(end), step):
                         rows = table.slice(at, min(step, int(end) - at)).combine_chunks()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curate.failpoint import reach
 from curate.errors import InternalError
+from curate.failpoint import reach
 from curate.io.store import Store
 from curate.schema import conform
 
@@ -147,4 +148,4 @@ def row_groups(table: pa.Table, target: int = ROW_GROUP_BYTES) -> list[pa.Table]
     sizes = pc.cumulative_sum(pc.add(pc.fill_null(pc.binary_length(table.column("text")), 0), 1))
     number = pc.divide(pc.subtract(sizes, 1), target).combine_chunks().to_numpy()
     starts = [0, *(i for i in range(1, len(number)) if number[i] != number[i - 1]), len(number)]
-    return [table.slice(a, b - a) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    return [table.slice(a, b - a) for a, b in pairwise(starts)]

@@ -1,0 +1,16 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = os.environ.get("CURATE_SHARED_DATA")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real texts; tests that need it are skipped, by name, without it."""
+    if not SHARED:
+        pytest.skip("needs $CURATE_SHARED_DATA")
+    return Path(SHARED)
