@@ -1,0 +1,153 @@
+"""What readers of structured records share: fields by name, dates of any spelling, leftovers as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+
+from curate.errors import nearest
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: The years 1 to 9999 in seconds: what a timestamp column and every reader of it can hold.
+_FIRST, _LAST = -62_135_596_800, 253_402_300_799
+_MICROSECOND = timedelta(microseconds=1)
+
+MISSING = object()
+
+
+def take(record: dict[str, object], path: str) -> object:
+    """Remove and return the field at a path, or MISSING: a name as it stands, else dotted steps.
+
+    >>> record = {"content": {"body": "x", "lang": "kk"}, "a.b": 1}
+    >>> take(record, "content.body"), take(record, "a.b"), take(record, "content.nothing") is MISSING
+    ('x', 1, True)
+    >>> record
+    {'content': {'lang': 'kk'}}
+    """
+    if path in record:
+        return record.pop(path)
+    step, _, rest = path.partition(".")
+    inner = record.get(step)
+    if not rest or not isinstance(inner, dict):
+        return MISSING
+    value = take(inner, rest)
+    if not inner:
+        del record[step]
+    return value
+
+
+def missing(path: str, record: Mapping[str, object]) -> str:
+    """Say that a field is not there and which one was probably meant."""
+    return _missing(path, tuple(str(key)[:64] for key, _ in zip(record, range(50))))
+
+
+@lru_cache(maxsize=256)
+def _missing(path: str, names: tuple[str, ...]) -> str:
+    # Cached, because a wrong option makes every record of a file say the same.
+    shown = [name.encode("ascii", "backslashreplace").decode() for name in names]
+    return f"no field '{path}'" + (f": {nearest(path, shown)}" if shown else "")
+
+
+def microseconds(value: object) -> int | None:
+    """Read a date as microseconds since the epoch in UTC; None for what is no date.
+
+    ISO 8601 in all spellings that Python reads (no zone means UTC), datetimes, and numbers of
+    seconds, milliseconds, microseconds or nanoseconds, told apart by size. It goes wrong for
+    milliseconds of the first months of 1970.
+
+    >>> microseconds("2026-01-02T03:04:05Z") == microseconds(1767323045) == microseconds(1767323045000)
+    True
+    >>> microseconds("20260102"), microseconds("yesterday")
+    (1767312000000000, None)
+    """
+    if isinstance(value, str) and len(value) <= 64:
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            return None
+    if isinstance(value, datetime):
+        at = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return (at - _EPOCH) // _MICROSECOND
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    size = abs(value)
+    per_second = 1 if size < 1e11 else 10**3 if size < 1e14 else 10**6 if size < 1e17 else 10**9
+    if not _FIRST <= value / per_second <= _LAST:
+        return None
+    return (
+        int(value * 10**6) // per_second
+        if isinstance(value, int)
+        else int(value / per_second * 1e6)
+    )
+
+
+class Described(NamedTuple):
+    """The columns of a document that say where it comes from."""
+
+    url: str | None
+    date: int | None
+    license: str | None
+    meta: str | None
+
+
+def described(
+    record: dict[str, object],
+    url: str | None,
+    date: str | None,
+    license: str | None,
+    keep: Iterable[str] | None,
+) -> Described:
+    """Take the fields with these names out of a record; the rest of it is ``meta``.
+
+    What is null, of a wrong type or no date counts as not given and stays in ``meta``.
+
+    >>> described({"u": "http://a", "when": "never"}, "u", "when", None, None)
+    Described(url='http://a', date=None, license=None, meta='{"when":"never"}')
+    """
+    link = take(record, url) if url else None
+    if not isinstance(link, str) and url and link not in (None, MISSING):
+        record[url], link = link, None
+    when = take(record, date) if date else None
+    at = microseconds(when)
+    if at is None and date and when not in (None, MISSING):
+        record[date] = when
+    terms = take(record, license) if license else None
+    return Described(
+        link if isinstance(link, str) else None,
+        at,
+        terms if isinstance(terms, str) else None,
+        leftovers(record, keep),
+    )
+
+
+def leftovers(record: Mapping[str, object], keep: Iterable[str] | None = None) -> str | None:
+    """Write the fields that no column took as JSON with sorted keys; None where there are none.
+
+    ``keep`` names those that are wanted, None means all. Numbers that JSON cannot say become null.
+
+    >>> leftovers({"b": 1, "a": "ә"}), leftovers({"b": 1}, keep=()), leftovers({"x": float("inf")})
+    ('{"a":"ә","b":1}', None, '{"x":null}')
+    """
+    kept = record if keep is None else {name: record[name] for name in keep if name in record}
+    if not kept:
+        return None
+    try:
+        return _write(kept)
+    except ValueError:
+        text = json.dumps(kept, default=str)
+        return _write(json.loads(text, parse_constant=lambda _: None))
+
+
+def _write(record: object) -> str:
+    return json.dumps(
+        record,
+        ensure_ascii=False,
+        allow_nan=False,
+        sort_keys=True,
+        separators=(",", ":"),
+        default=str,
+    )
