@@ -1,0 +1,132 @@
+"""Signals: numbers about a document that rules set limits on.
+
+``SIGNALS`` is the registry, a literal dictionary: name → formula on counts. A new signal is a small
+function in a family's file and one line here; it needs no new kernel as long as the counts suffice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from curate.errors import RecipeError, nearest
+from curate.signals import basic, c4, fineweb, gopher, repetition
+from curate.signals.formula import Card, Formula, read_card
+
+__all__ = ["SIGNALS", "Card", "card", "check_names", "measure"]
+
+SIGNALS: dict[str, Formula] = {
+    "n_bytes": basic.n_bytes,
+    "n_chars": basic.n_chars,
+    "letter_share": basic.letter_share,
+    "digit_share": basic.digit_share,
+    "punctuation_share": basic.punctuation_share,
+    "upper_case_share": basic.upper_case_share,
+    "replacement_share": basic.replacement_share,
+    "script_share": basic.script_share,
+    "hiragana_share": basic.hiragana_share,
+    "n_words": gopher.n_words,
+    "mean_word_length": gopher.mean_word_length,
+    "hash_word_ratio": gopher.hash_word_ratio,
+    "ellipsis_word_ratio": gopher.ellipsis_word_ratio,
+    "bullet_line_share": gopher.bullet_line_share,
+    "ellipsis_line_share": gopher.ellipsis_line_share,
+    "alphabetic_word_share": gopher.alphabetic_word_share,
+    "distinct_stop_words": gopher.distinct_stop_words,
+    "stop_word_share": gopher.stop_word_share,
+    "dup_line_share": repetition.dup_line_share,
+    "dup_line_char_share": repetition.dup_line_char_share,
+    "dup_paragraph_share": repetition.dup_paragraph_share,
+    "dup_paragraph_char_share": repetition.dup_paragraph_char_share,
+    "top_2gram_char_share": repetition.top_2gram_char_share,
+    "top_3gram_char_share": repetition.top_3gram_char_share,
+    "top_4gram_char_share": repetition.top_4gram_char_share,
+    "dup_5gram_char_share": repetition.dup_5gram_char_share,
+    "dup_6gram_char_share": repetition.dup_6gram_char_share,
+    "dup_7gram_char_share": repetition.dup_7gram_char_share,
+    "dup_8gram_char_share": repetition.dup_8gram_char_share,
+    "dup_9gram_char_share": repetition.dup_9gram_char_share,
+    "dup_10gram_char_share": repetition.dup_10gram_char_share,
+    "terminal_line_share": fineweb.terminal_line_share,
+    "short_line_share": fineweb.short_line_share,
+    "dup_full_line_char_share": fineweb.dup_full_line_char_share,
+    "newline_word_ratio": fineweb.newline_word_ratio,
+    "n_curly_brackets": c4.n_curly_brackets,
+    "n_lorem_ipsum": c4.n_lorem_ipsum,
+    "n_sentences": c4.n_sentences,
+    "longest_word": c4.longest_word,
+}
+
+#: The counts that exist only where the profile gives a list, and which list.
+LISTS = {
+    "stop_words_used": "stop_words",
+    "stop_words_distinct": "stop_words",
+    "letters_of_scripts": "scripts",
+}
+
+
+def check_names(names: Sequence[str], *, where: str | None = None) -> None:
+    """Raise a RecipeError with the nearest valid name if one of the names is no signal."""
+    for name in names:
+        if name not in SIGNALS:
+            raise RecipeError(
+                f"no signal '{name}'", where=where, hint=f"{nearest(name, SIGNALS)}; `curate signals`"
+            )
+
+
+def card(name: str) -> Card:
+    """Give the card of a signal.
+
+    >>> card("n_words").source
+    'Gopher quality, 50 to 100,000 words.'
+    """
+    check_names([name])
+    return read_card(name, SIGNALS[name])
+
+
+def column(name: str) -> str:
+    """Give the column that holds a signal."""
+    return f"signal_{name}"
+
+
+def measure(
+    texts: pa.LargeStringArray,
+    names: Sequence[str],
+    lists: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, pa.Array]:
+    """Measure the named signals of each text: columns ``signal_<name>``, int64 or float64.
+
+    Null where a signal is undefined, and for a null text. ``lists`` binds the word list
+    ``stop_words`` and the list ``scripts`` (ISO 15924 names).
+
+    >>> texts = pa.array(["a bb", ""], pa.large_string())
+    >>> measured = measure(texts, ["n_words", "mean_word_length"])
+    >>> [column.to_pylist() for column in measured.values()]
+    [[2, 0], [1.5, None]]
+    """
+    from curate.signals.columns import Counts  # compiles kernels
+
+    check_names(names)
+    lists = lists or {}
+    needed = {name: read_card(name, SIGNALS[name]).counts for name in dict.fromkeys(names)}
+    counts = Counts(
+        texts, lists, repetition=any("gram_chars" in c for used in needed.values() for c in used)
+    )
+    absent = np.asarray(texts.is_null())
+    columns = {}
+    for name, used in needed.items():
+        if all(lists.get(LISTS[count]) for count in used if count in LISTS):
+            values = SIGNALS[name](*(counts[count] for count in used))
+            nothing = absent | np.isnan(values) if values.dtype == np.float64 else absent
+            columns[column(name)] = pa.array(values, mask=nothing)
+        else:
+            columns[column(name)] = pa.nulls(len(texts), signal_type(name))
+    return columns
+
+
+def signal_type(name: str) -> pa.DataType:
+    """Give the type of a signal's column: int64 where the formula counts, float64 where it divides."""
+    returned = str(SIGNALS[name].__annotations__["return"])
+    return pa.int64() if returned == "Integers" else pa.float64()

@@ -1,0 +1,149 @@
+"""The counts of a column of texts, by name, each kernel run when first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from curate.errors import RecipeError, nearest
+from curate.text import unicode
+from curate.text.counts import (
+    BYTES,
+    CHARACTERS,
+    HIRAGANA,
+    LINES,
+    REPETITION,
+    SCRIPT_SHARE,
+    STOP_WORDS,
+    WORDS,
+    count_bytes,
+    count_characters,
+    count_lines,
+    count_words,
+)
+from curate.text.view import buffers, roles, view
+
+Integers = npt.NDArray[np.int64]
+
+_LOREM: Final = np.frombuffer(b"lorem ipsum", np.uint8)
+
+
+def _stop_table(stop_words: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """Build an open-addressed table of word hashes; 0 is an empty slot."""
+    size = 64
+    while size < 4 * len(stop_words):
+        size *= 2
+    table = np.zeros(size, np.uint64)
+    for word in stop_words:
+        seen = view(word).hashes
+        if len(seen) != 1:
+            raise RecipeError(
+                f"'{word}' in the list stop_words is {len(seen)} words, not one",
+                where="a profile's [lists]",
+                hint="write it as the words that curate.text.view.words gives",
+            )
+        slot = int(seen[0]) & (size - 1)
+        while table[slot] not in (0, seen[0]):
+            slot = (slot + 1) & (size - 1)
+        table[slot] = seen[0]
+    return table
+
+
+class Counts(Mapping[str, Integers]):
+    """The counts of a column of texts by name. A kernel runs when a column of it is first asked for.
+
+    ``lists`` gives the word list ``stop_words`` and the list ``scripts`` (ISO 15924); the counts that
+    need a list exist only where it is given and not empty. Give ``repetition`` when its columns will
+    be asked for besides those of words: then one pass makes both.
+    """
+
+    def __init__(
+        self,
+        texts: pa.LargeStringArray,
+        lists: Mapping[str, Sequence[str]] | None = None,
+        *,
+        repetition: bool = False,
+    ) -> None:
+        self._data, self._starts, self._ends = buffers(texts)
+        self._lists = lists or {}
+        self._repetition = repetition
+        self._known: dict[str, Integers] = {}
+
+    def __getitem__(self, name: str) -> Integers:
+        if name not in tuple(self):
+            raise KeyError(name)
+        if name not in self._known:
+            if name in BYTES:
+                self._bytes()
+            elif name in LINES:
+                self._lines()
+            elif name in (*CHARACTERS, SCRIPT_SHARE, HIRAGANA):
+                self._characters()
+            else:
+                self._words(with_repetition=self._repetition or name in REPETITION)
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (*BYTES, *CHARACTERS, HIRAGANA, *LINES, *WORDS, *REPETITION)
+        yield from STOP_WORDS if self._lists.get("stop_words") else ()
+        if self._lists.get("scripts"):
+            yield SCRIPT_SHARE
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _add(self, names: Iterable[str], table: Integers) -> None:
+        self._known |= dict(zip(names, np.ascontiguousarray(table.T)))
+
+    def _room(self, columns: int) -> Integers:
+        return np.zeros((len(self._starts), columns), np.int64)
+
+    def _bytes(self) -> None:
+        out = self._room(len(BYTES))
+        count_bytes(self._data, self._starts, self._ends, _LOREM, out)
+        self._add(BYTES, out)
+
+    def _characters(self) -> None:
+        out, by_script = self._room(len(CHARACTERS)), self._room(len(unicode.SCRIPTS))
+        count_characters(
+            self._data, self._starts, self._ends, unicode.CLASS, unicode.SCRIPT, out, by_script
+        )
+        self._add(CHARACTERS, out)
+        numbers = {script: by_script[:, i] for i, script in enumerate(unicode.SCRIPTS)}
+        self._known[HIRAGANA] = numbers["Hira"]
+        scripts = self._lists.get("scripts", ())
+        for script in scripts:
+            if script not in numbers:
+                raise RecipeError(f"no script '{script}'", hint=nearest(script, unicode.SCRIPTS))
+        if scripts:
+            self._known[SCRIPT_SHARE] = np.sum([numbers[s] for s in dict.fromkeys(scripts)], axis=0)
+
+    def _lines(self) -> None:
+        out = self._room(len(LINES))
+        most = int(self["newlines"].max(initial=0)) + 2
+        count_lines(self._data, self._starts, self._ends, unicode.CLASS, most, out)
+        self._add(LINES, out)
+
+    def _words(self, *, with_repetition: bool) -> None:
+        out, stops = self._room(len(WORDS)), self._room(len(STOP_WORDS))
+        repetition = self._room(len(REPETITION)) if with_repetition else self._room(0)
+        count_words(
+            self._data,
+            self._starts,
+            self._ends,
+            roles(),
+            int(self["n_chars"].max(initial=0)) + 1,
+            _stop_table(self._lists.get("stop_words", ())),
+            with_repetition,
+            out,
+            stops,
+            repetition,
+        )
+        self._add(WORDS, out)
+        self._add(STOP_WORDS, stops)
+        if with_repetition:
+            self._add(REPETITION, repetition)

@@ -1,0 +1,106 @@
+"""Gopher's quality rules (Rae et al. 2021, arXiv:2112.11446, table A1) as datatrove counts them.
+
+"Words" leaves out words that are nothing but published symbols where datatrove leaves them out, and
+counts them where it counts them; which of the two is said on each card.
+"""
+
+from __future__ import annotations
+
+from curate.signals.formula import Floats, Integers, ratio
+
+
+def n_words(plain_words: Integers) -> Integers:
+    """Words that are more than symbols; 0 for the empty text.
+
+    Why: pages of a few words are menus, captions and error messages.
+    Wrong: Chinese, Japanese and Thai count characters or syllables, Turkish counts long words.
+    Source: Gopher quality, 50 to 100,000 words.
+    """
+    return plain_words
+
+
+def mean_word_length(plain_word_chars: Integers, plain_words: Integers) -> Floats:
+    """Mean number of characters of the words that are more than symbols; undefined without any.
+
+    Why: very short words are lists of codes, very long ones are addresses and text without spaces.
+    Wrong: 1 by construction in Chinese and Japanese; agglutinating languages need a higher limit.
+    Source: Gopher quality, 3 to 10 for English.
+
+    >>> import numpy as np
+    >>> mean_word_length(np.array([10, 0]), np.array([4, 0]))
+    array([2.5, nan])
+    """
+    return ratio(plain_word_chars, plain_words)
+
+
+def hash_word_ratio(hash_marks: Integers, words: Integers) -> Floats:
+    """Hash marks per word (symbols count as words); undefined without words.
+
+    Why: runs of hashtags.
+    Wrong: Markdown headings and posts on social media.
+    Source: Gopher quality, at most 0.1.
+    """
+    return ratio(hash_marks, words)
+
+
+def ellipsis_word_ratio(ellipses: Integers, words: Integers) -> Floats:
+    """Ellipses, ``...`` or ``…``, per word (symbols count as words); undefined without words.
+
+    Why: lists of teasers that were cut off.
+    Wrong: tables of contents with dotted leaders, chat logs, poetry.
+    Source: Gopher quality, at most 0.1.
+    """
+    return ratio(ellipses, words)
+
+
+def bullet_line_share(bullet_lines: Integers, lines: Integers) -> Floats:
+    """Lines that begin with ``•`` or ``-`` among all lines, blank ones too; undefined without lines.
+
+    Why: menus and tag lists.
+    Wrong: in Russian, Kazakh and Turkish a dash opens a turn of speech, though mostly a longer one.
+    Source: Gopher quality, at most 0.9.
+    """
+    return ratio(bullet_lines, lines)
+
+
+def ellipsis_line_share(ellipsis_lines: Integers, lines: Integers) -> Floats:
+    """Lines that end with an ellipsis among all lines, blank ones too; undefined without lines.
+
+    Why: pages of teasers, each cut off with a link to the rest.
+    Wrong: fiction and song texts.
+    Source: Gopher quality, at most 0.3.
+    """
+    return ratio(ellipsis_lines, lines)
+
+
+def alphabetic_word_share(alphabetic_words: Integers, words: Integers) -> Floats:
+    """Words with at least one letter among all words, symbols included; undefined without words.
+
+    Why: tables of numbers, code and rows of separators.
+    Wrong: punctuation counts as words, so dense dialogue or references lower it.
+    Source: Gopher quality, at least 0.8; datatrove calls the limit max_non_alpha_words_ratio although
+    it is a minimum.
+    """
+    return ratio(alphabetic_words, words)
+
+
+def distinct_stop_words(stop_words_distinct: Integers) -> Integers:
+    """Different words of the profile's list ``stop_words`` in the text, in exact case.
+
+    Undefined where the profile has no such list.
+    Why: running text of a language cannot do without its function words; lists can.
+    Wrong: short texts and agglutinating languages: two of FineWeb2's Kazakh words are missing in
+    nearly a third of good documents of 50 to 75 words, because its list was counted on stubs.
+    Source: Gopher quality, at least 2 of the, be, to, of, and, that, have, with.
+    """
+    return stop_words_distinct
+
+
+def stop_word_share(stop_words_used: Integers, words: Integers) -> Floats:
+    """Words of the profile's list ``stop_words`` among all words; undefined without words or list.
+
+    Why: the same question as distinct_stop_words, for any length of text.
+    Wrong: depends on the list: compare only texts of one profile.
+    Source: BigScience ROOTS uses a stop-word ratio; the list and the limit are the profile's.
+    """
+    return ratio(stop_words_used, words)

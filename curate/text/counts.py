@@ -1,0 +1,394 @@
+"""Counts: what the signals of a document are computed from, as int64 columns.
+
+Four kernels, one for each kind of question, walk the documents of a column: characters, lines, words
+and repetition. Each runs only when a signal asks for one of its columns. Everything is an integer,
+so that the numbers do not depend on the machine; -1 marks what is undefined for a text.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numba import int64, uint8, uint32, uint64
+
+from curate.text import unicode
+from curate.text.jit import inline, kernel
+from curate.text.repetition import count_repetition, first_of_each
+from curate.text.view import (
+    AFTER_NEWLINE,
+    AFTER_SPACE,
+    CHARS,
+    ENDS_SENTENCE,
+    HAS_LETTER,
+    IS_PUNCTUATION,
+    MORE_THAN_SYMBOLS,
+    code_point,
+    find_words,
+    mixed,
+    width,
+)
+
+#: The columns, by kernel. Words are those of curate.text.view, lines end at U+000A.
+BYTES: Final = (
+    "n_bytes",
+    "n_chars",
+    "newlines",
+    "hash_marks",  # "#"
+    "ellipses",  # "..." without overlap, and "…"
+    "curly_brackets",  # "{"
+    "lorem_ipsums",  # the phrase, ASCII case ignored
+)
+CHARACTERS: Final = (
+    "letters",
+    "digits",
+    "punctuation",
+    "spaces",
+    "upper_case",
+    "replacement_characters",  # U+FFFD
+)
+LINES: Final = (
+    "lines",  # a final newline begins no line
+    "bullet_lines",  # first character after whitespace is "•" or "-"
+    "ellipsis_lines",  # last characters before whitespace are "..." or "…"
+    "full_lines",  # with more than whitespace
+    "terminal_lines",  # full lines whose last character ends a sentence
+    "short_lines",  # full lines of at most 30 characters
+    "pieces",  # what lies between runs of newlines; empty at the edges where they are newlines
+    "repeated_pieces",  # equal to an earlier one
+    "repeated_piece_chars",
+    "repeated_full_line_chars",
+    "paragraphs",  # of the stripped text, between runs of two and more newlines
+    "repeated_paragraphs",
+    "repeated_paragraph_chars",
+)
+WORDS: Final = (
+    "words",
+    "plain_words",  # words that are more than published symbols
+    "plain_word_chars",
+    "alphabetic_words",  # words with a letter
+    "longest_word_chars",
+    "sentences",
+)
+STOP_WORDS: Final = ("stop_words_used", "stop_words_distinct")
+REPETITION: Final = (
+    *("top_2gram_chars", "top_3gram_chars", "top_4gram_chars"),
+    *("repeated_5gram_chars", "repeated_6gram_chars", "repeated_7gram_chars"),
+    *("repeated_8gram_chars", "repeated_9gram_chars", "repeated_10gram_chars"),
+)
+SCRIPT_SHARE: Final = "letters_of_scripts"
+HIRAGANA: Final = "hiragana_letters"
+
+_SHORT_LINE_CHARS: Final = 30
+_K1: Final = uint64(0x9E3779B97F4A7C15)
+
+
+@kernel
+def count_bytes(data: Any, starts: Any, ends: Any, lorem: Any, out: Any) -> None:
+    """Fill the columns BYTES; ``lorem`` is the phrase to look for, in lower case."""
+    for d in range(len(starts)):
+        start, end = starts[d], ends[d]
+        chars = newlines = marks = curly = 0
+        for i in range(start, end):
+            b = data[i]
+            chars += int64((b & uint8(0xC0)) != uint8(0x80))
+            newlines += int64(b == uint8(10))
+            marks += int64(b == uint8(35))
+            curly += int64(b == uint8(123))
+        ellipses = phrases = 0
+        dots = 0
+        for i in range(start, end):
+            b = data[i]
+            if b == uint8(46):
+                dots += 1
+                if dots == 3:
+                    ellipses += 1
+                    dots = 0
+                continue
+            dots = 0
+            if b == uint8(0xE2):
+                ellipses += int64(data[i + 1] == uint8(0x80) and data[i + 2] == uint8(0xA6))
+            elif b | uint8(32) == uint8(108) and i + len(lorem) <= end:
+                k = 1
+                while k < len(lorem) and data[i + k] | uint8(32) == lorem[k]:
+                    k += 1
+                phrases += int64(k == len(lorem))
+        out[d, 0] = end - start
+        out[d, 1] = chars
+        out[d, 2] = newlines
+        out[d, 3] = marks
+        out[d, 4] = ellipses
+        out[d, 5] = curly
+        out[d, 6] = phrases
+
+
+@kernel
+def count_characters(
+    data: Any, starts: Any, ends: Any, classes: Any, script: Any, out: Any, by_script: Any
+) -> None:
+    """Fill the columns CHARACTERS, and the letters of each script."""
+    for d in range(len(starts)):
+        i, end = starts[d], ends[d]
+        letters = digits = punctuation = spaces = upper = replaced = 0
+        while i < end:
+            size = width(data[i])
+            code = code_point(data, i, size)
+            kind = uint32(classes[code])
+            letter = int64((kind & uint32(unicode.LETTER)) != 0)
+            letters += letter
+            by_script[d, script[code]] += letter
+            digits += int64((kind & uint32(unicode.DIGIT)) != 0)
+            punctuation += int64((kind & uint32(unicode.PUNCTUATION)) != 0)
+            spaces += int64((kind & uint32(unicode.SPACE)) != 0)
+            upper += int64((kind & uint32(unicode.UPPER)) != 0)
+            replaced += int64(code == uint32(0xFFFD))
+            i += size
+        out[d, 0] = letters
+        out[d, 1] = digits
+        out[d, 2] = punctuation
+        out[d, 3] = spaces
+        out[d, 4] = upper
+        out[d, 5] = replaced
+
+
+@inline
+def _class_at(data: Any, at: Any, classes: Any) -> Any:
+    return uint32(classes[code_point(data, at, width(data[at]))])
+
+
+@kernel
+def _last_code_point(data: Any, start: Any, end: Any) -> Any:
+    """Give the start of the last code point of data[start:end]."""
+    i = end - 1
+    while i > start and (data[i] & uint8(0xC0)) == uint8(0x80):
+        i -= 1
+    return i
+
+
+@kernel
+def _strip(data: Any, start: Any, end: Any, classes: Any) -> Any:
+    """Give the span without the whitespace around it."""
+    while start < end and _class_at(data, start, classes) & uint32(unicode.SPACE):
+        start += width(data[start])
+    while start < end:
+        last = _last_code_point(data, start, end)
+        if not _class_at(data, last, classes) & uint32(unicode.SPACE):
+            break
+        end = last
+    return start, end
+
+
+@kernel
+def _span_hash(data: Any, start: Any, end: Any) -> Any:
+    """Hash a byte span, eight bytes at a time."""
+    h = uint64(end - start)
+    i = start
+    while i + 8 <= end:
+        block = uint64(0)
+        for k in range(8):
+            block |= uint64(data[i + k]) << uint64(8 * k)
+        h = (h ^ block) * _K1
+        h ^= h >> uint64(29)
+        i += 8
+    block = uint64(0)
+    while i < end:
+        block = block << uint64(8) | uint64(data[i])
+        i += 1
+    return mixed((h ^ block) * _K1)
+
+
+@kernel
+def _span_chars(data: Any, start: Any, end: Any) -> Any:
+    chars = 0
+    for i in range(start, end):
+        chars += int64((data[i] & uint8(0xC0)) != uint8(0x80))
+    return chars
+
+
+@kernel
+def count_lines(data: Any, starts: Any, ends: Any, classes: Any, most: Any, out: Any) -> None:
+    """Fill the columns LINES; ``most`` is above the number of lines of every text."""
+    keys = np.empty(most, np.uint64)
+    chars_of = np.empty(most, np.int64)
+    full = np.empty(most, np.bool_)
+    first = np.empty(most, np.int64)
+    size = 16
+    while size < 2 * most:
+        size *= 2
+    table = np.zeros(size, np.int64)
+    base = int64(1)
+    for d in range(len(starts)):
+        start, end = starts[d], ends[d]
+        lines = bullets = ellipsis = full_lines = terminal = short = 0
+        n = 0
+        i = start
+        while i < end:
+            stop = i
+            while stop < end and data[stop] != uint8(10):
+                stop += 1
+            lines += 1
+            if stop > i:
+                a, b = _strip(data, i, stop, classes)
+                chars = _span_chars(data, i, stop)
+                keys[n] = _span_hash(data, i, stop)
+                chars_of[n] = chars
+                full[n] = b > a
+                n += 1
+                if b > a:
+                    full_lines += 1
+                    last = _last_code_point(data, i, stop)
+                    terminal += int64(
+                        (_class_at(data, last, classes) & uint32(unicode.TERMINAL)) != 0
+                    )
+                    short += int64(chars <= _SHORT_LINE_CHARS)
+                    dash = data[a] == uint8(45)
+                    dot = b - a >= 3 and data[a] == uint8(0xE2) and data[a + 1] == uint8(0x80)
+                    bullets += int64(dash or (dot and data[a + 2] == uint8(0xA2)))
+                    if b - a >= 3:
+                        x, y, z = data[b - 3], data[b - 2], data[b - 1]
+                        three = x == uint8(46) and y == uint8(46) and z == uint8(46)
+                        one = x == uint8(0xE2) and y == uint8(0x80) and z == uint8(0xA6)
+                        ellipsis += int64(three or one)
+            i = stop + 1
+        pieces = n
+        repeated = repeated_chars = repeated_full = 0
+        if n > 1:
+            first_of_each(keys, n, table, base, first)
+            base += n
+            for j in range(n):
+                if first[j] != j:
+                    repeated += 1
+                    repeated_chars += chars_of[j]
+                    repeated_full += chars_of[j] * int64(full[j])
+        if end > start:
+            # re.split gives an empty piece before a leading and after a trailing run of newlines.
+            edges = int64(data[start] == uint8(10)) + int64(data[end - 1] == uint8(10))
+            pieces += edges
+            repeated += int64(edges == 2)
+        out[d, 0] = lines
+        out[d, 1] = bullets
+        out[d, 2] = ellipsis
+        out[d, 3] = full_lines
+        out[d, 4] = terminal
+        out[d, 5] = short
+        out[d, 6] = pieces
+        out[d, 7] = repeated
+        out[d, 8] = repeated_chars
+        out[d, 9] = repeated_full
+        # Paragraphs of the stripped text, told apart like lines.
+        a, b = _strip(data, start, end, classes)
+        n = 0
+        i = a
+        while i < b:
+            stop = i
+            while stop < b and not (data[stop] == uint8(10) and data[stop + 1] == uint8(10)):
+                stop += 1
+            keys[n] = _span_hash(data, i, stop)
+            chars_of[n] = _span_chars(data, i, stop)
+            n += 1
+            while stop < b and data[stop] == uint8(10):
+                stop += 1
+            i = stop
+        repeated = repeated_chars = 0
+        if n > 1:
+            first_of_each(keys, n, table, base, first)
+            base += n
+            for j in range(n):
+                repeated += int64(first[j] != j)
+                repeated_chars += chars_of[j] * int64(first[j] != j)
+        out[d, 10] = max(n, 1)
+        out[d, 11] = repeated
+        out[d, 12] = repeated_chars
+
+
+@inline
+def _count_sentences(data: Any, starts: Any, facts: Any, n: Any) -> Any:
+    """Count what lies between ends of sentences and has a word in it (see signals.c4.n_sentences)."""
+    sentences = 0
+    pending = ended = False
+    for k in range(n):
+        fact = facts[k]
+        if pending and (fact & AFTER_NEWLINE or (ended and fact & AFTER_SPACE)):
+            sentences += 1
+            pending = False
+        if fact & (AFTER_SPACE | AFTER_NEWLINE):
+            ended = False
+        if not fact & IS_PUNCTUATION:
+            pending = True
+            ended = False
+        elif fact & ENDS_SENTENCE:
+            ended = True
+            if pending and data[starts[k]] >= uint8(0x80):
+                # Full-width and other non-Latin ends need no space after them.
+                sentences += 1
+                pending = False
+    return sentences + int64(pending)
+
+
+@kernel
+def count_words(
+    data: Any,
+    starts: Any,
+    ends: Any,
+    role: Any,
+    most: Any,
+    stop_table: Any,
+    with_repetition: Any,
+    out: Any,
+    out_stops: Any,
+    out_repetition: Any,
+) -> None:
+    """Fill the columns WORDS, STOP_WORDS and, if asked, REPETITION.
+
+    ``most`` is above the number of words of every text; ``stop_table`` is open-addressed.
+    """
+    hashes = np.empty(most, np.uint64)
+    word_starts = np.empty(most, np.int64)
+    word_ends = np.empty(most, np.int64)
+    facts = np.empty(most, np.int64)
+    keys = np.empty(most, np.uint64)
+    room = np.empty((6, most if with_repetition else 1), np.int64)
+    size = 16
+    while size < 2 * most:
+        size *= 2
+    table = np.zeros(size if with_repetition else 1, np.int64)
+    base = int64(1)
+    met = np.zeros(len(stop_table), np.int64)
+    stop_mask = uint64(len(stop_table) - 1)
+    for d in range(len(starts)):
+        n = find_words(data, starts[d], ends[d], role, hashes, word_starts, word_ends, facts)
+        plain = plain_chars = alphabetic = longest = used = distinct = 0
+        for k in range(n):
+            fact = facts[k]
+            is_plain = fact & MORE_THAN_SYMBOLS
+            plain += is_plain
+            plain_chars += (fact >> CHARS) * is_plain
+            alphabetic += int64((fact & HAS_LETTER) != 0)
+            longest = max(longest, fact >> CHARS)
+            slot = hashes[k] & stop_mask
+            while stop_table[slot] != uint64(0):
+                if stop_table[slot] == hashes[k]:
+                    used += 1
+                    distinct += int64(met[slot] != d + 1)
+                    met[slot] = d + 1
+                    break
+                slot = (slot + uint64(1)) & stop_mask
+        out[d, 0] = n
+        out[d, 1] = plain
+        out[d, 2] = plain_chars
+        out[d, 3] = alphabetic
+        out[d, 4] = longest
+        out[d, 5] = _count_sentences(data, word_starts, facts, n)
+        out_stops[d, 0] = used
+        out_stops[d, 1] = distinct
+        if with_repetition:
+            base = count_repetition(
+                hashes,
+                facts,
+                n,
+                table,
+                base,
+                (room[0], room[1], room[2], room[3], room[4], room[5]),
+                keys,
+                out_repetition[d],
+            )

@@ -1,0 +1,106 @@
+"""Repeated n-grams of words, all lengths in little more than one pass."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from numba import uint64
+
+from curate.text.jit import kernel
+from curate.text.view import CHARS, mixed
+
+_K1: Final = uint64(0x9E3779B97F4A7C15)
+
+
+@kernel
+def first_of_each(keys: Any, n: Any, table: Any, base: Any, first: Any) -> None:
+    """Write, for each of n keys, the position of the first equal one.
+
+    ``table`` is shared by all calls and never cleared: an entry below ``base`` is an old one, and the
+    caller raises ``base`` by n after each call.
+    """
+    size = 16
+    while size < 2 * n:
+        size *= 2
+    mask = uint64(size - 1)
+    for j in range(n):
+        key = keys[j]
+        slot = (key ^ (key >> uint64(32))) & mask
+        while True:
+            entry = table[slot]
+            if entry < base:
+                table[slot] = base + j
+                first[j] = j
+                break
+            if keys[entry - base] == key:
+                first[j] = entry - base
+                break
+            slot = (slot + uint64(1)) & mask
+
+
+@kernel
+def count_repetition(
+    hashes: Any, facts: Any, n: Any, table: Any, base: Any, room: Any, keys: Any, out: Any
+) -> Any:
+    """Count repeated n-grams of n words into one row; return the next ``base``.
+
+    An n-gram can only be repeated where both (n-1)-grams in it are. So after the pairs each length
+    looks at the few places that are left, and its key is the pair of their exact identities: two
+    places of one key hold the same words unless 64-bit hashes of words or pairs collide.
+    """
+    at, live, first, count, identity, prefix = room
+    prefix[0] = 0
+    for i in range(n):
+        prefix[i + 1] = prefix[i] + (facts[i] >> CHARS)
+        identity[i] = -1
+    m = max(n - 1, 0)
+    for i in range(m):
+        keys[i] = mixed(hashes[i] * _K1 + hashes[i + 1])
+        at[i] = i
+    for length in range(2, 11):
+        first_of_each(keys, m, table, base, first)
+        base += m
+        for j in range(m):
+            count[j] = 0
+        for j in range(m):
+            count[first[j]] += 1
+        alive = 0
+        for j in range(m):
+            if count[first[j]] > 1:
+                identity[at[j]] = at[first[j]]
+                live[alive] = at[j]
+                alive += 1
+        if length <= 4:
+            best = 1
+            place = 0
+            for j in range(m):
+                if count[j] > best:  # the earliest of the most frequent, as Counter.most_common
+                    best = count[j]
+                    place = at[j]
+            chars = -1
+            if n >= length:
+                chars = best * (prefix[place + length] - prefix[place] + length - 1)
+            out[length - 2] = chars
+        else:
+            repeated = 0
+            resume = 0
+            for j in range(m):
+                f = first[j]
+                if count[f] == 1 or at[j] < resume:
+                    continue
+                if count[f] < 0:
+                    repeated += prefix[at[j] + length] - prefix[at[j]]
+                    resume = at[j] + length
+                else:
+                    count[f] = -1
+            out[length - 2] = repeated
+        m = 0
+        for j in range(alive):
+            p = live[j]
+            if p + length < n and identity[p + 1] >= 0:
+                keys[m] = mixed(uint64(identity[p]) << uint64(32) | uint64(identity[p + 1]))
+                at[m] = p
+                m += 1
+        for j in range(alive):
+            identity[live[j]] = -1
+    return base

@@ -1,0 +1,306 @@
+"""The View of a text: where its words are, in every script, from one pass over its UTF-8 bytes.
+
+**Words.** A text is cut at whitespace and control characters. What lies between falls into
+
+* *runs*: letters, digits, marks and everything else that is no punctuation; an apostrophe or hyphen
+  between two such characters belongs to the run (``don't``, ``İстанбул-2``), as do a point, comma or
+  colon between two digits (``3.14``, ``1,000``, ``12:30``);
+* *single code points* of Han, Kana, Thai, Lao, Khmer and Myanmar, which write no spaces;
+* *punctuation and symbols*, each a word of its own; the same mark repeated is one word (``...``).
+
+Marks and format characters (accents, Thai vowels, ZWNJ, variation selectors) stay with the word
+before them; a format character before any word belongs to none. There is no dictionary and no model, so the
+same bytes give the same words on every machine. Punctuation counts as words because the published
+thresholds (datatrove's for FineWeb and FineWeb2) were set with tokenizers that count it.
+
+Where it goes wrong: an agglutinated word of Korean or Turkish is one word; Thai and Chinese words
+are cut into syllables and characters, so thresholds that were set with a segmenter do not carry over.
+
+**Hashes** are 64-bit and exact in case: equal words have equal hashes on every machine, and two
+different words of one text collide with a chance of about 2**-64 per pair.
+
+**Lines** end at U+000A. Repair turns the other line breaks into it before anything is measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from numba import int64, uint8, uint32, uint64
+
+from curate.text import unicode
+from curate.text.jit import inline, kernel
+
+# Roles of a code point: the low three bits say what it does to the word before it.
+SEPARATOR: Final = 0
+RUN: Final = 1
+SINGLE: Final = 2
+MARK: Final = 3
+FORMAT: Final = 4
+PUNCTUATION: Final = 5
+_WHAT: Final = 7
+ALPHABETIC: Final = 8
+SYMBOL: Final = 16  #: in datatrove's list of punctuation, see PUBLISHED_SYMBOLS
+JOINS_RUNS: Final = 32
+JOINS_DIGITS: Final = 64
+DIGIT: Final = 128
+TERMINAL: Final = 256
+NEWLINE: Final = 512
+
+#: The characters that datatrove (0.10, utils/text.py, PUNCTUATION and TERMINAL_PUNCTUATION) takes for
+#: symbols: a word made of them alone is not counted by Gopher's word rules. The list is kept with
+#: its oddities (the full-width digit one is in it; the bullet, the degree sign and № are not),
+#: because FineWeb's and FineWeb2's thresholds were found with it. Ends of sentences are added.
+PUBLISHED_SYMBOLS: Final = (
+    "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~´«»–—’“”„…∶━►、。〈〉《》「」【】！％（），．１：；？～"
+)
+
+_APOSTROPHES_AND_HYPHENS: Final = "'’-‐‑"
+_INSIDE_NUMBERS: Final = ".,:٫٬"
+
+# What ``find_words`` says of a word, packed into one integer; its code points are << CHARS.
+MORE_THAN_SYMBOLS: Final = 1
+HAS_LETTER: Final = 2
+IS_PUNCTUATION: Final = 4
+ENDS_SENTENCE: Final = 8
+AFTER_SPACE: Final = 16
+AFTER_NEWLINE: Final = 32
+CHARS: Final = 6
+
+_K1: Final = uint64(0x9E3779B97F4A7C15)
+_K2: Final = uint64(0xD6E8FEB86659FD93)
+
+
+@lru_cache(maxsize=1)
+def roles() -> npt.NDArray[np.uint16]:
+    """Give the role of every code point, derived from the Unicode tables."""
+    classes = unicode.CLASS
+    role = np.full(len(classes), RUN, np.uint16)
+    control = (classes & unicode.CONTROL) != 0
+    format_ = control & (np.arange(len(classes)) > 0x9F)  # below are the C0 and C1 controls
+    role[(classes & unicode.PUNCTUATION) != 0] = PUNCTUATION
+    role[(classes & unicode.MARK) != 0] = MARK
+    role[(classes & unicode.UNSPACED) != 0] = SINGLE
+    role[control] = SEPARATOR
+    role[format_] = FORMAT
+    role[(classes & unicode.SPACE) != 0] = SEPARATOR
+    for bit, flag in (
+        (unicode.LETTER, ALPHABETIC),
+        (unicode.DIGIT, DIGIT),
+        (unicode.TERMINAL, TERMINAL | SYMBOL),
+        (unicode.NEWLINE, NEWLINE),
+    ):
+        role[(classes & bit) != 0] |= np.uint16(flag)
+    for characters, flag in (
+        (PUBLISHED_SYMBOLS, SYMBOL),
+        (_APOSTROPHES_AND_HYPHENS, JOINS_RUNS),
+        (_INSIDE_NUMBERS, JOINS_DIGITS),
+    ):
+        role[[ord(character) for character in characters]] |= np.uint16(flag)
+    role.setflags(write=False)
+    return role
+
+
+@inline
+def width(lead: Any) -> Any:
+    """Give the number of bytes of the code point that begins with this byte."""
+    return (
+        int64(1)
+        + int64(lead >= uint8(0xC0))
+        + int64(lead >= uint8(0xE0))
+        + int64(lead >= uint8(0xF0))
+    )
+
+
+@inline
+def code_point(data: Any, at: Any, size: Any) -> Any:
+    """Decode the code point of ``size`` bytes at ``at``. The text is valid UTF-8: Arrow checked it."""
+    code = uint32(data[at])
+    if size == 2:
+        code = (code & uint32(0x1F)) << uint32(6) | uint32(data[at + 1]) & uint32(0x3F)
+    elif size == 3:
+        code = (
+            (code & uint32(0x0F)) << uint32(12)
+            | (uint32(data[at + 1]) & uint32(0x3F)) << uint32(6)
+            | uint32(data[at + 2]) & uint32(0x3F)
+        )
+    elif size == 4:
+        code = (
+            (code & uint32(0x07)) << uint32(18)
+            | (uint32(data[at + 1]) & uint32(0x3F)) << uint32(12)
+            | (uint32(data[at + 2]) & uint32(0x3F)) << uint32(6)
+            | uint32(data[at + 3]) & uint32(0x3F)
+        )
+    return code
+
+
+@inline
+def mixed(value: Any) -> Any:
+    """Spread the entropy of a 64-bit value over all of its bits."""
+    value = (value ^ (value >> uint64(32))) * _K2
+    return value ^ (value >> uint64(29))
+
+
+@inline
+def _role_after(data: Any, at: Any, end: Any, role: Any) -> Any:
+    """Give the role of the code point at ``at``; past the end it is a separator."""
+    if at >= end:
+        return uint32(0)
+    size = width(data[at])
+    return uint32(role[code_point(data, at, size)])
+
+
+@kernel
+def find_words(
+    data: Any, start: Any, end: Any, role: Any, hashes: Any, starts: Any, ends: Any, facts: Any
+) -> Any:
+    """Write hash, byte span and facts of each word of data[start:end]; return the number of words.
+
+    ``hashes``, ``starts``, ``ends`` and ``facts`` need room for as many words as there are bytes.
+    """
+    n = 0
+    kind = SEPARATOR
+    mark = uint32(0)
+    h = uint64(0)
+    chars = int64(0)
+    flags = uint32(AFTER_SPACE | AFTER_NEWLINE)
+    gap = uint32(AFTER_SPACE | AFTER_NEWLINE)
+    seen = uint32(0)
+    i = start
+    while i < end:
+        lead = data[i]
+        size = int64(1)
+        code = uint32(lead)
+        if lead >= uint8(0x80):
+            size = width(lead)
+            code = code_point(data, i, size)
+        r = uint32(role[code])
+        what = r & uint32(_WHAT)
+        extends = False
+        if what == RUN:
+            extends = kind == RUN
+        elif what == SEPARATOR:
+            if kind != SEPARATOR:
+                hashes[n] = mixed(h)
+                ends[n] = i
+                facts[n] = chars << CHARS | int64(flags)
+                n += 1
+                kind = SEPARATOR
+                gap = uint32(0)
+            gap |= uint32(AFTER_SPACE) | (r & uint32(NEWLINE)) >> uint32(4)
+            i += size
+            continue
+        elif what == PUNCTUATION:
+            if kind == PUNCTUATION:
+                extends = code == mark
+            elif kind == RUN and r & uint32(JOINS_RUNS | JOINS_DIGITS):
+                after = _role_after(data, i + size, end, role)
+                if r & uint32(JOINS_RUNS):
+                    extends = (after & uint32(_WHAT)) == RUN
+                else:
+                    extends = (after & seen & uint32(DIGIT)) != 0
+        elif MARK <= what <= FORMAT:
+            extends = kind != SEPARATOR
+            if not extends and what == FORMAT:
+                i += size
+                continue
+        if not extends:
+            if kind != SEPARATOR:
+                hashes[n] = mixed(h)
+                ends[n] = i
+                facts[n] = chars << CHARS | int64(flags)
+                n += 1
+                gap = uint32(0)
+            starts[n] = i
+            kind = RUN if what == MARK else int64(what)
+            mark = code
+            h = uint64(0)
+            chars = int64(0)
+            flags = gap
+            if what == PUNCTUATION:
+                flags |= uint32(IS_PUNCTUATION) | (r & uint32(TERMINAL)) >> uint32(5)
+        h = (h + uint64(code) + uint64(1)) * _K1
+        chars += 1
+        flags |= (r & uint32(ALPHABETIC)) >> uint32(2)
+        flags |= uint32((r & uint32(SYMBOL)) == 0)
+        seen = r
+        i += size
+    if kind != SEPARATOR:
+        hashes[n] = mixed(h)
+        ends[n] = end
+        facts[n] = chars << CHARS | int64(flags)
+        n += 1
+    return n
+
+
+@dataclass(frozen=True)
+class View:
+    """The words of one text: byte spans, hashes, lengths in code points and two facts."""
+
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+    hashes: npt.NDArray[np.uint64]
+    chars: npt.NDArray[np.int64]
+    alphabetic: npt.NDArray[np.bool_]  #: has at least one letter
+    symbols: npt.NDArray[np.bool_]  #: nothing but published symbols
+
+
+def view(text: str) -> View:
+    """View one text (kernels view whole columns without building this).
+
+    >>> v = view("Don't panic...")
+    >>> list(zip(v.starts.tolist(), v.ends.tolist()))
+    [(0, 5), (6, 11), (11, 14)]
+    >>> v.symbols.tolist()
+    [False, False, True]
+    """
+    data = np.frombuffer(text.encode() + b" ", np.uint8)
+    hashes = np.empty(len(data) + 1, np.uint64)
+    starts, ends, facts = (np.empty(len(data) + 1, np.int64) for _ in range(3))
+    n = find_words(data, 0, len(data) - 1, roles(), hashes, starts, ends, facts)
+    facts = facts[:n]
+    alphabetic, symbols = (facts & HAS_LETTER) != 0, (facts & MORE_THAN_SYMBOLS) == 0
+    return View(starts[:n], ends[:n], hashes[:n], facts >> CHARS, alphabetic, symbols)
+
+
+def words(text: str) -> list[str]:
+    """Give the words of one text; the empty text has none.
+
+    >>> words("Ол 2024 жылы Алматы-2-ге келді (рас).")
+    ['Ол', '2024', 'жылы', 'Алматы-2-ге', 'келді', '(', 'рас', ')', '.']
+    >>> words("東京は hot!!!")
+    ['東', '京', 'は', 'hot', '!!!']
+    """
+    data = text.encode()
+    seen = view(text)
+    return [
+        data[start:end].decode() for start, end in zip(seen.starts.tolist(), seen.ends.tolist())
+    ]
+
+
+def buffers(
+    texts: pa.LargeStringArray,
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Give a column's bytes and each text's start and end in them; a null text is an empty one.
+
+    All three are read-only, whatever the column: numba takes writable arrays for another type.
+    """
+    _, offsets, data = texts.buffers()
+    count = len(texts)
+    if count == 0 or data is None or data.size == 0:
+        content = np.zeros(1, np.uint8)
+        starts = ends = np.zeros(count, np.int64)
+    else:
+        content = np.frombuffer(data, np.uint8)
+        at = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + count + 1]
+        starts, ends = at[:-1], at[1:]
+        if texts.null_count:
+            ends = np.where(np.asarray(texts.is_valid()), ends, starts)
+    for array in (content, starts, ends):
+        array.setflags(write=False)
+    return content, starts, ends
