@@ -1,0 +1,234 @@
+"""Turn bytes of the web into text: which encoding, and what to do where it does not fit.
+
+Labels are read as browsers read them (WHATWG Encoding Standard): ``iso-8859-1`` means windows-1252,
+``gb2312`` means GB 18030, ``shift_jis`` means Microsoft's superset. The order is: byte order mark;
+UTF-8 where the bytes prove it; the transport's charset; the charset in the document; a detector.
+An encoding is believed only if the bytes decode under it without an error.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+
+class Decoded(NamedTuple):
+    """Text with the encoding that gave it, who named it, and how many replacement characters."""
+
+    text: str
+    encoding: str
+    by: str  #: bom | utf-8 | transport | document | detector | fallback
+    replaced: int = 0
+
+
+_BOMS = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe\x00\x00", "utf-32-le"),
+    (b"\x00\x00\xfe\xff", "utf-32-be"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+
+# Python codec that comes nearest to the WHATWG decoder of a label; labels not listed here go
+# through Python's own aliases.
+_LABELS = {
+    "cp1252": "ansi_x3.4-1968 ascii us-ascii cp819 csisolatin1 ibm819 iso-8859-1 iso-ir-100 iso8859-1"
+    " iso88591 iso_8859-1 iso_8859-1:1987 l1 latin1 windows-1252 x-cp1252 cp1252",
+    "gb18030": "chinese csgb2312 csiso58gb231280 gb2312 gb_2312 gb_2312-80 gbk iso-ir-58 x-gbk cp936"
+    " gb18030 euc-cn",
+    "cp932": "csshiftjis ms932 ms_kanji shift-jis shift_jis sjis windows-31j x-sjis cp932",
+    "cp949": "cseuckr csksc56011987 euc-kr iso-ir-149 korean ks_c_5601-1987 ks_c_5601-1989 ksc5601"
+    " ksc_5601 windows-949 cp949 uhc",
+    "big5hkscs": "big5 big5-hkscs cn-big5 csbig5 x-x-big5 cp950",
+    "cp1254": "csisolatin5 iso-8859-9 iso-ir-148 iso8859-9 iso88599 iso_8859-9 iso_8859-9:1989 l5"
+    " latin5 windows-1254 x-cp1254",
+    "cp874": "dos-874 iso-8859-11 iso8859-11 iso885911 tis-620 tis620 windows-874",
+    "iso8859_8": "csiso88598e csisolatinhebrew hebrew iso-8859-8 iso-8859-8-e iso-8859-8-i logical"
+    " visual csiso88598i",
+    "cp866": "866 cp866 csibm866 ibm866 dos-866",
+    "koi8_u": "koi8-ru koi8-u",
+    "koi8_r": "cskoi8r koi koi8 koi8-r koi8_r",
+    "mac_cyrillic": "x-mac-cyrillic x-mac-ukrainian mac-cyrillic",
+    "mac_roman": "csmacintosh mac macintosh x-mac-roman",
+    "utf_8": "unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf-8 utf8 x-unicode20utf8 utf-8-sig",
+    "utf_16_le": "csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff utf-16 utf-16le",
+    "utf_16_be": "unicodefffe utf-16be",
+    "iso2022_jp": "csiso2022jp iso-2022-jp",
+    "euc_jp": "cseucpkdfmtjapanese euc-jp x-euc-jp",
+    "iso8859_6": "arabic asmo-708 ecma-114 iso-8859-6-e iso-8859-6-i",
+    "iso8859_7": "greek greek8 ecma-118 elot_928 sun_eu_greek",
+    "iso8859_5": "cyrillic csisolatincyrillic",
+}
+_ALIASES = {label: codec for codec, labels in _LABELS.items() for label in labels.split()}
+
+# What the standard replaces by "do not decode": encodings that let a page hide markup from filters.
+_REFUSED = frozenset({"utf-7", "utf_7", "hz-gb-2312", "hz", "iso-2022-cn", "x-user-defined"})
+
+_META = re.compile(
+    rb"<meta[^>]{0,512}?charset\s{0,8}=\s{0,8}[\"']?\s{0,8}([A-Za-z0-9_:.+-]{1,40})", re.I
+)
+_XML = re.compile(rb"<\?xml[^>]{0,128}?encoding\s{0,8}=\s{0,8}[\"']([A-Za-z0-9_:.+-]{1,40})", re.I)
+_META_WINDOW = 8192  # browsers look at 1,024 bytes; pages with long heads put it further down
+
+
+@lru_cache(maxsize=1024)
+def codec_of(label: str) -> str | None:
+    """Give Python's codec for a charset label as browsers read it; None for no text encoding.
+
+    >>> codec_of("ISO-8859-1"), codec_of("gb2312"), codec_of("x-sjis"), codec_of("klingon")
+    ('cp1252', 'gb18030', 'cp932', None)
+    """
+    name = label.strip().strip("\"'").lower()
+    if name in _ALIASES:
+        return _ALIASES[name]
+    if name in _REFUSED or "\0" in name:
+        return None
+    try:
+        info = codecs.lookup(name)
+    except (LookupError, UnicodeError, ValueError):
+        return None
+    # Python also calls base64, rot13 and the like codecs; and some of its text codecs are not
+    # encodings of the world (idna, punycode, escapes).
+    if not getattr(info, "_is_text_encoding", True):
+        return None
+    return None if info.name in _NO_CHARSETS else info.name
+
+
+_NO_CHARSETS = frozenset(
+    {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "unicode-escape"}
+    | {"raw-unicode-escape", "undefined", "mbcs", "oem", "utf-7", "hz", "utf-8-sig"}
+)
+
+
+def declared_charset(data: bytes) -> str | None:
+    """Find the charset that a document states about itself: XML declaration, else a meta element.
+
+    >>> declared_charset(b'<html><meta http-equiv=x content="text/html; charset=koi8-r">')
+    'koi8-r'
+    """
+    window = data[:_META_WINDOW]
+    found = _XML.search(window, 0, 256) or _META.search(window)
+    return found[1].decode("ascii") if found else None
+
+
+def decode(data: bytes, transport: str | None = None, *, markup: bool = True) -> Decoded | None:
+    r"""Decode bytes as text; None where they are no text in any encoding (an image, an archive).
+
+    Empty bytes give empty text. ``transport`` is the charset of the Content-Type header. A sequence
+    cut at the very end is dropped. Where no encoding fits without errors, the one that needs the
+    fewest replacement characters is used and the number is told.
+
+    Goes wrong on short texts in single-byte encodings that nobody names: Cyrillic and Turkish code
+    pages decode each other without an error, and only frequencies tell them apart.
+
+    >>> decode("Қазақстан".encode("utf-8"), "iso-8859-1")
+    Decoded(text='Қазақстан', encoding='utf-8', by='utf-8', replaced=0)
+    >>> decode("Привет, мир".encode("cp1251"), "windows-1251").text
+    'Привет, мир'
+    >>> decode(b"\\x89PNG\\r\\n\\x1a\\n" + bytes(range(32)) * 20) is None
+    True
+    """
+    tried: list[tuple[str, str]] = []
+    for name, by in _candidates(data, transport, markup):
+        if any(name == other for other, _ in tried):
+            continue
+        tried.append((name, by))
+        text = _strict(data, name)
+        if text is not None and is_text(text):
+            return Decoded(text, codecs.lookup(name).name, by)
+    best: Decoded | None = None
+    for name, by in tried:
+        text = data.decode(name, "replace")
+        marks = text.count("\ufffd")
+        if best is None or marks < best.replaced:
+            best = Decoded(text, codecs.lookup(name).name, by, marks)
+    # One wrong byte in twenty is a damaged text; more is something else.
+    if best and best.replaced * 20 <= len(best.text) and is_text(best.text):
+        return best._replace(text=best.text.removeprefix("\ufeff"))
+    return None
+
+
+def _candidates(data: bytes, transport: str | None, markup: bool) -> Iterator[tuple[str, str]]:
+    for mark, name in _BOMS:
+        if data.startswith(mark):
+            yield name, "bom"
+            break
+    proof = utf8_proof(data)
+    if proof:
+        # Text in another encoding is not valid UTF-8 by chance, whatever a header says.
+        yield "utf-8", "utf-8"
+    if transport and (codec := codec_of(transport)):
+        yield codec, "transport"
+    if markup and (label := declared_charset(data)) and (codec := codec_of(label)):
+        # A declaration that could be read byte by byte is not in UTF-16.
+        yield "utf-8" if codec.startswith("utf_16") else codec, "document"
+    if data.isascii() and b"\0" not in data and b"\x1b" not in data:
+        yield "utf-8", "utf-8"
+    if wide := _wide(data):
+        yield wide, "detector"
+    for label in detected_charsets(data):
+        if codec := codec_of(label):
+            yield codec, "detector"
+    yield "utf-8", "fallback"
+    yield "cp1252", "fallback"
+
+
+def utf8_proof(data: bytes) -> bool:
+    """Tell whether bytes are valid UTF-8 with non-ASCII in them, up to a cut at the very end."""
+    return not data.isascii() and _strict(data, "utf-8") is not None
+
+
+def _strict(data: bytes, codec: str) -> str | None:
+    try:
+        text = codecs.getincrementaldecoder(codec)("strict").decode(data, False)
+    except (UnicodeError, ValueError):
+        return None
+    return text.removeprefix("\ufeff")
+
+
+def _wide(data: bytes) -> str | None:
+    """Recognise UTF-16 and UTF-32 without a mark by where the zero bytes of ASCII stand."""
+    sample = data[:4096]
+    if len(sample) < 8 or b"\0" not in sample:
+        return None
+    zeros = [sample[place::4].count(0) * 4 / len(sample) for place in range(4)]
+    if min(zeros[1:]) > 0.9 and zeros[0] < 0.5:
+        return "utf-32-le"
+    if min(zeros[:3]) > 0.9 and zeros[3] < 0.5:
+        return "utf-32-be"
+    # Spaces and line ends alone leave one zero byte in six to ten.
+    even, odd = (zeros[0] + zeros[2]) / 2, (zeros[1] + zeros[3]) / 2
+    if odd > 0.05 and odd > 8 * even:
+        return "utf-16-le"
+    return "utf-16-be" if even > 0.05 and even > 8 * odd else None
+
+
+def detected_charsets(data: bytes) -> Iterator[str]:
+    """Ask for the likely charsets: uchardet (as Resiliparse ships it), then charset-normalizer.
+
+    The second is some fifty times slower and is asked only when the first one's answer is not
+    accepted; it sees 16 KiB.
+    """
+    from resiliparse.parse.encoding import detect_encoding
+
+    if found := detect_encoding(data, html5_compatible=False):
+        yield found
+    from charset_normalizer import from_bytes
+
+    if best := from_bytes(data[:16384]).best():
+        yield best.encoding
+
+
+def is_text(text: str) -> bool:
+    """Tell text from binary that happened to decode: at most one control character in a hundred."""
+    sample = text[:65536]
+    controls = len(sample) - len(sample.translate(_CONTROLS))
+    return controls * 100 <= len(sample)
+
+
+_CONTROLS = {code: None for code in range(32) if code not in b"\t\n\r\f"} | dict.fromkeys(
+    (127, 65534, 65535)
+)
