@@ -1,0 +1,23 @@
+"""Deduplication: shingles, signatures, bands, components, and removal that is verified.
+
+Read PRIMER.md beside this file first. Everything here is pure: tables in, tables out; the engine
+owns the files.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from curate.dedup.local import find_duplicates
+
+__all__ = ["find_duplicates"]
+
+
+def __getattr__(name: str) -> object:
+    # The kernels need numba; `import curate.dedup` does not.
+    if name == "find_duplicates":
+        from curate.dedup.local import find_duplicates
+
+        return find_duplicates
+    raise AttributeError(f"module 'curate.dedup' has no attribute '{name}'")

@@ -1,0 +1,268 @@
+"""Exact duplicates: documents whose text, or address, is the same but for trifles.
+
+It runs before the near duplicates: it settles floods of boilerplate, and short documents, in one
+sort. Keys are 128-bit BLAKE2b of the normalised text, so that nobody can craft a page that removes
+another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+from urllib.parse import urlsplit
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numba import int64, uint8, uint32
+
+from curate.dedup.code_points import (
+    BLOCK,
+    INVISIBLE,
+    SEPARATOR,
+    decode,
+    text_buffers,
+    visible_table,
+)
+from curate.dedup.decisions import Inputs, Task, decide, integers, part_of, read_docs
+from curate.dedup.keeper import check_keep, in_keeper_order, keeper_rank
+from curate.errors import RecipeError, nearest
+from curate.text.jit import kernel
+
+
+@kernel
+def _squeeze(
+    data: np.ndarray,
+    offsets: np.ndarray,
+    table: np.ndarray,
+    out: np.ndarray,
+    out_offsets: np.ndarray,
+) -> None:
+    entries = np.empty(BLOCK, np.uint32)
+    n = 0
+    out_offsets[0] = 0
+    for d in range(offsets.shape[0] - 1):
+        at, stop = offsets[d], offsets[d + 1]
+        first = n
+        pending = False
+        while at < stop:
+            m, at = decode(data, at, stop, table, entries)
+            for i in range(m):
+                kind = (entries[i] >> uint32(24)) & uint32(7)
+                if kind == SEPARATOR:
+                    pending = n > first
+                    continue
+                if kind == INVISIBLE:
+                    continue
+                if pending:
+                    out[n] = 32
+                    n += 1
+                    pending = False
+                c = int64(entries[i] & uint32(0x1FFFFF))
+                if c < 0x80:
+                    out[n] = uint8(c)
+                    n += 1
+                elif c < 0x800:
+                    out[n] = uint8(0xC0 | (c >> 6))
+                    out[n + 1] = uint8(0x80 | (c & 63))
+                    n += 2
+                elif c < 0x10000:
+                    out[n] = uint8(0xE0 | (c >> 12))
+                    out[n + 1] = uint8(0x80 | ((c >> 6) & 63))
+                    out[n + 2] = uint8(0x80 | (c & 63))
+                    n += 3
+                else:
+                    out[n] = uint8(0xF0 | (c >> 18))
+                    out[n + 1] = uint8(0x80 | ((c >> 12) & 63))
+                    out[n + 2] = uint8(0x80 | ((c >> 6) & 63))
+                    out[n + 3] = uint8(0x80 | (c & 63))
+                    n += 4
+        out_offsets[d + 1] = n
+
+
+def squeezed(texts: pa.LargeStringArray) -> pa.LargeStringArray:
+    r"""Normalise texts for comparison: case folded, white space squeezed, invisible characters gone.
+
+    >>> squeezed(pa.array(["  Алма\n\nАТА ", None], pa.large_string())).to_pylist()
+    ['алма ата', '']
+    """
+    data, offsets = text_buffers(texts)
+    # A folded letter may be one byte longer than the letter (U+023A), never twice as long.
+    out = np.empty(2 * int(offsets[-1] - offsets[0]) + 4, np.uint8)
+    out_offsets = np.empty(len(texts) + 1, np.int64)
+    _squeeze(data, offsets, visible_table(), out, out_offsets)
+    used = out[: out_offsets[-1]].tobytes()
+    return pa.LargeStringArray.from_buffers(
+        len(texts), pa.py_buffer(out_offsets), pa.py_buffer(used)
+    )
+
+
+def _hashes(keys: pa.LargeStringArray) -> pa.FixedSizeBinaryArray:
+    data, offsets = text_buffers(keys)
+    view = memoryview(data.data)
+    blake2b = hashlib.blake2b
+    whole = b"".join(
+        blake2b(view[start:stop], digest_size=16).digest()
+        for start, stop in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
+    )
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(16), len(keys), [None, pa.py_buffer(whole)]
+    )
+
+
+def text_hashes(texts: pa.LargeStringArray) -> pa.FixedSizeBinaryArray:
+    """Give the 128-bit hash of each normalised text; null where nothing is left of it."""
+    keys = squeezed(texts)
+    return pc.if_else(pc.equal(pc.binary_length(keys), 0), None, _hashes(keys))
+
+
+def url_key(url: str) -> str:
+    """Give the address that copies of a page share: no scheme, fragment or default port.
+
+    Upper case is folded in the host only; a lone `/` after the host goes, every other path and query
+    stays as it is. What does not parse as an address is its own key.
+
+    >>> url_key("HTTPS://Example.kz:443/"), url_key("http://example.kz/A?b=1#top")
+    ('//example.kz', '//example.kz/A?b=1')
+    """
+    try:
+        parts = urlsplit(url.strip())
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return url
+    if parts.scheme not in ("http", "https") or not host:
+        return url
+    default = {"http": 80, "https": 443}[parts.scheme]
+    netloc = host if port in (None, default) else f"{host}:{port}"
+    path = "" if parts.path == "/" else parts.path
+    return f"//{netloc}{path}" + (f"?{parts.query}" if parts.query else "")
+
+
+def url_hashes(urls: pa.StringArray) -> pa.FixedSizeBinaryArray:
+    """Give the 128-bit hash of each address; null where there is none."""
+    keys = pa.array(
+        [None if url is None else url_key(url) for url in urls.to_pylist()], pa.large_string()
+    )
+    return pc.if_else(pc.is_null(keys), None, _hashes(keys))
+
+
+@dataclass(frozen=True)
+class ExactDuplicates:
+    """Options of an exact dedup, its sketch and the tasks that decide."""
+
+    keep: str = "longest"
+    on: Literal["text", "url"] = "text"
+    source_priority: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_keep(self.keep)
+        if self.on not in ("text", "url"):
+            raise RecipeError(
+                f"no exact dedup on '{self.on}'", hint=nearest(self.on, ["text", "url"])
+            )
+
+    def sketch(self, table: pa.Table) -> pa.Table:
+        """Give id, hash, keeper rank, language and size of each row."""
+        column = table.column(self.on).combine_chunks()
+        hashes = text_hashes(column) if self.on == "text" else url_hashes(column)
+        return pa.table(
+            {
+                "id": table.column("id"),
+                "hash": hashes,
+                "rank": keeper_rank(table, self.keep, self.source_priority),
+                **language_and_size(table),
+            }
+        )
+
+    def tasks(self) -> tuple[Task, ...]:
+        """Give the steps: rows to the partition of their hash, then the best of each hash."""
+        return (
+            Task("route", "shard", ("sketch", "decided"), ("hashes",), partial(_route, self.on)),
+            Task("choose", "partition", ("hashes",), ("decisions",), partial(_choose, self.on)),
+        )
+
+
+def language_and_size(table: pa.Table) -> dict[str, pa.Array]:
+    """Give the columns `lang` (null before identification) and `n_bytes` of a sketch."""
+    lang = (
+        table.column("lang")
+        if "lang" in table.column_names
+        else pa.nulls(table.num_rows, pa.string())
+    )
+    n_bytes = pc.fill_null(pc.binary_length(table.column("text")), 0).cast(pa.int64())
+    return {"lang": lang, "n_bytes": n_bytes}
+
+
+def _high_bits(hashes: pa.FixedSizeBinaryArray) -> np.ndarray:
+    """Read the first eight bytes of each hash as a number; 0 for null."""
+    filled = pc.fill_null(hashes, bytes(16))
+    buffer = filled.buffers()[1] or b""
+    pairs = np.frombuffer(buffer, ">u8").reshape(-1, 2)
+    return pairs[filled.offset : filled.offset + len(filled), 0].astype(np.uint64)
+
+
+def _route(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+    decided = read_docs(inputs, "decided")
+    for table in inputs.stream("sketch"):
+        alive = ~np.isin(integers(table, "doc"), decided)
+        hashed = np.asarray(table.column("hash").is_valid().combine_chunks())
+        rows = table.filter(pa.array(alive & (hashed if on == "url" else True)))
+        part = part_of(_high_bits(rows.column("hash").combine_chunks()), inputs.partitions)
+        yield (
+            "hashes",
+            rows.select(["doc", "id", "hash", "rank"]).append_column("part", part),
+        )
+
+
+def _choose(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+    tables = list(inputs.stream("hashes"))
+    if not tables:
+        return
+    table = pa.concat_tables(tables)
+    empty = table.filter(table.column("hash").is_null())
+    if len(empty):
+        names = pa.array(["empty"] * len(empty), pa.string())
+        yield (
+            "decisions",
+            decide(integers(empty, "doc"), {"id": empty.column("id"), "dropped_by": names}),
+        )
+    table = in_keeper_order(table.filter(table.column("hash").is_valid()), "hash")
+    if not len(table):
+        return
+    high, low = _halves(table.column("hash").combine_chunks())
+    new = np.ones(len(high), np.bool_)
+    new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    group = np.cumsum(new) - 1
+    size = np.bincount(group)[group]
+    keeper = np.flatnonzero(new)[group]
+    rows = np.flatnonzero(size >= 2)
+    if not len(rows):
+        return
+    ids = table.column("id").combine_chunks()
+    kept = pa.array(new[rows])
+    keepers = ids.take(pa.array(keeper[rows]))
+    yield (
+        "decisions",
+        decide(
+            integers(table, "doc")[rows],
+            {
+                "id": ids.take(pa.array(rows)),
+                "dropped_by": pc.if_else(kept, None, f"duplicate_{on}"),
+                "duplicate_of": pc.if_else(kept, None, keepers),
+                "jaccard": pc.if_else(kept, None, 1.0)
+                if on == "text"
+                else pa.nulls(len(rows), pa.float64()),
+                "cluster": keepers,
+                "cluster_size": pa.array(size[rows].astype(np.int32)),
+            },
+        ),
+    )
+
+
+def _halves(hashes: pa.FixedSizeBinaryArray) -> tuple[np.ndarray, np.ndarray]:
+    pairs = np.frombuffer(hashes.buffers()[1], ">u8").reshape(-1, 2)
+    pairs = pairs[hashes.offset : hashes.offset + len(hashes)]
+    return pairs[:, 0].astype(np.uint64), pairs[:, 1].astype(np.uint64)

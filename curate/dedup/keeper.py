@@ -1,0 +1,75 @@
+"""Keeper order: which of several copies stays. A total order, so arrival decides nothing.
+
+A copy that someone planted to push the original out wins only if it is better by the order chosen.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate.errors import RecipeError, nearest
+
+ORDERS = ("longest", "newest", "oldest", "source_priority")
+_BEST = "best:"
+
+
+def check_keep(keep: str) -> None:
+    """Refuse an order that does not exist."""
+    if keep in ORDERS or (keep.startswith(_BEST) and len(keep) > len(_BEST)):
+        return
+    raise RecipeError(f"no keeper order '{keep}'", hint=nearest(keep, [*ORDERS, "best:<signal>"]))
+
+
+def keeper_column(keep: str) -> str:
+    """Name the column that the order reads besides `id`.
+
+    >>> keeper_column("best:fineweb_score"), keeper_column("newest")
+    ('signal_fineweb_score', 'date')
+    """
+    check_keep(keep)
+    if keep.startswith(_BEST):
+        return "signal_" + keep.removeprefix(_BEST).removeprefix("signal_")
+    return {"longest": "text", "source_priority": "source"}.get(keep, "date")
+
+
+def keeper_rank(
+    table: pa.Table, keep: str, source_priority: tuple[str, ...] = ()
+) -> pa.DoubleArray:
+    """Rank rows: the smallest rank is kept; equal ranks are decided by the smallest `id`.
+
+    `longest`: bytes of text. `best:<signal>`: the highest value. `newest`, `oldest`: by date.
+    `source_priority`: by the place of the source in the list. A row that has no value (no date, an
+    undefined signal, a source that is not listed) comes last.
+    """
+    name = keeper_column(keep)
+    if name not in table.column_names:
+        raise RecipeError(
+            f"keep = '{keep}' needs the column '{name}'", hint="measure it before this stage"
+        )
+    column = table.column(name).combine_chunks()
+    if keep == "longest":
+        rank = (
+            -pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False).astype(float)
+        )
+    elif keep == "source_priority":
+        place = pc.index_in(column, value_set=pa.array(source_priority, pa.string()))
+        rank = (
+            pc.fill_null(place, len(source_priority)).to_numpy(zero_copy_only=False).astype(float)
+        )
+    else:
+        if keep != "oldest" and keep != "newest":
+            numbers = column.cast(pa.float64())
+        else:
+            numbers = column.cast(pa.int64()).cast(pa.float64())
+        rank = np.array(pc.fill_null(numbers, np.nan).to_numpy(zero_copy_only=False))
+        rank = rank if keep == "oldest" else -rank
+        rank[np.isnan(rank)] = np.inf
+    return pa.array(rank + 0.0)  # -0.0 and 0.0 are one rank
+
+
+def in_keeper_order(table: pa.Table, *first: str) -> pa.Table:
+    """Sort rows by the columns given, then by `rank` and `id` (and `doc`, should ids repeat)."""
+    keys = [(name, "ascending") for name in (*first, "rank", "id", "doc")]
+    return table.take(pc.sort_indices(table, sort_keys=keys))

@@ -1,0 +1,339 @@
+"""Near duplicates: the steps from sketches to decisions, as PRIMER.md draws them.
+
+Each step is a function of the rows that were routed to it. Nothing in it depends on how many shards
+or partitions there are; tests hold every answer against a brute force that has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate.dedup.bands import band_keys, choose_bands
+from curate.dedup.components import bucket_star, contract, label
+from curate.dedup.decisions import (
+    Inputs,
+    Task,
+    decide,
+    integers,
+    part_of,
+    read_docs,
+    shard_of,
+    spread,
+)
+from curate.dedup.exact import language_and_size
+from curate.dedup.keeper import check_keep, keeper_rank
+from curate.dedup.removal import Rule
+from curate.dedup.shingles import Shingling, shingle_sets
+from curate.dedup.signatures import fewest_equal, sign_sets, sign_texts
+from curate.dedup.solve import solve
+from curate.errors import RecipeError
+
+#: Every pair of a bucket up to this size is estimated; a larger bucket is joined as a whole.
+PAIRWISE_LIMIT = 64
+#: Edges are contracted whenever this many have been read.
+_MANY_EDGES = 4_000_000
+
+
+@dataclass(frozen=True)
+class NearDuplicates:
+    """Options of a near dedup, its sketch and the tasks that decide. See `choose_bands` for bands."""
+
+    threshold: float = 0.8
+    bands: int = 20
+    rows: int = 8
+    shingling: Shingling = field(default_factory=Shingling)
+    keep: str = "longest"
+    max_witnesses: int = 64
+    component_bytes: int = 256 << 20
+    seed: int = 1
+    source_priority: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_keep(self.keep)
+        if not 0 < self.threshold <= 1:
+            raise RecipeError(f"threshold = {self.threshold}", hint="give 0 < threshold <= 1")
+        if min(self.bands, self.rows, self.max_witnesses, self.component_bytes) < 1:
+            raise RecipeError("bands, rows, max_witnesses and component_bytes are 1 at least")
+
+    @classmethod
+    def aimed(
+        cls, recall: float, bands: int | None, rows: int | None, threshold: float, **options: object
+    ) -> NearDuplicates:
+        """Choose bands and rows for a recall, unless both are given."""
+        if (bands is None) != (rows is None):
+            raise RecipeError("bands and rows go together", hint="give both, or a recall")
+        if bands is None or rows is None:
+            bands, rows = choose_bands(threshold, recall)
+        return cls(threshold=threshold, bands=bands, rows=rows, **options)  # type: ignore[arg-type]
+
+    @property
+    def count(self) -> int:
+        """How many values a signature has."""
+        return self.bands * self.rows
+
+    @property
+    def rule(self) -> Rule:
+        """The numbers of the rule of removal."""
+        return Rule(self.threshold, fewest_equal(self.threshold, self.count), self.max_witnesses)
+
+    def sketch(self, table: pa.Table) -> pa.Table:
+        """Give id, signature, number of shingles, language and size of each row."""
+        texts = table.column("text").combine_chunks()
+        signatures, counts = sign_texts(texts, self.shingling, self.count, self.seed)
+        return pa.table(
+            {
+                "id": table.column("id"),
+                "signature": signature_column(signatures),
+                "n_shingles": counts,
+                **language_and_size(table),
+            }
+        )
+
+    def tasks(self) -> tuple[Task, ...]:
+        """Give the steps of the resolve, in their order."""
+        return (
+            Task(
+                "route",
+                "shard",
+                ("sketch", "decided"),
+                ("keys", "empty"),
+                partial(_route, self),
+            ),
+            Task("buckets", "partition", ("keys",), ("buckets", "wanted"), partial(_buckets, self)),
+            Task("attach", "shard", ("wanted", "sketch"), ("attached",), _attach),
+            Task("edges", "partition", ("buckets", "attached"), ("forest",), partial(_edges, self)),
+            Task("forest", "tree", ("forest",), ("forest",), _merge),
+            Task("label", "one", ("forest",), ("members",), _label),
+            Task("fetch", "shard", ("members", "text"), ("candidates",), partial(_fetch, self)),
+            Task(
+                "solve",
+                "partition",
+                ("candidates", "empty"),
+                ("decisions",),
+                partial(_solve, self),
+            ),
+        )
+
+
+def signature_column(signatures: np.ndarray) -> pa.FixedSizeListArray:
+    """Give signatures as an Arrow column of fixed-size lists."""
+    flat = pa.array(signatures.reshape(-1), pa.uint32())
+    return pa.FixedSizeListArray.from_arrays(flat, signatures.shape[1])
+
+
+def signature_array(table: pa.Table) -> np.ndarray:
+    """Give the signatures of a table as a matrix."""
+    column = table.column("signature").combine_chunks()
+    count = column.type.list_size
+    return np.ascontiguousarray(column.flatten().to_numpy().reshape(-1, count))
+
+
+def _route(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+    """Send the band keys of each document to the partitions of the keys."""
+    decided = read_docs(inputs, "decided")
+    for table in inputs.stream("sketch"):
+        docs = integers(table, "doc")
+        alive = ~np.isin(docs, decided)
+        worded = integers(table, "n_shingles") > 0
+        empty = table.filter(pa.array(alive & ~worded)).select(["doc", "id"])
+        if len(empty):
+            part = part_of(spread(integers(empty, "doc")), inputs.partitions)
+            yield "empty", empty.append_column("part", part)
+        rows = np.flatnonzero(alive & worded)
+        if not len(rows):
+            continue
+        keys = band_keys(signature_array(table)[rows], near.bands, near.rows).reshape(-1, 2)
+        high = np.ascontiguousarray(keys[:, 0])
+        yield (
+            "keys",
+            pa.table(
+                {
+                    "high": high,
+                    "low": np.ascontiguousarray(keys[:, 1]),
+                    "doc": np.repeat(docs[rows], near.bands),
+                    "part": part_of(high, inputs.partitions),
+                }
+            ),
+        )
+
+
+def _buckets(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+    """Keep the keys that two documents or more share; ask for the signatures that they need."""
+    tables = list(inputs.stream("keys"))
+    if not tables:
+        return
+    columns = [
+        np.concatenate([integers(t, name) for t in tables]) for name in ("high", "low", "doc")
+    ]
+    del tables
+    order = np.argsort(columns[0], kind="stable")
+    high, low, docs = (column[order] for column in columns)
+    # Most keys stand alone: put them aside before the full sort.
+    same = high[1:] == high[:-1]
+    shared = np.concatenate([[False], same]) | np.concatenate([same, [False]])
+    high, low, docs = high[shared], low[shared], docs[shared]
+    order = np.lexsort((docs, low, high))
+    high, low, docs = high[order], low[order], docs[order]
+    new = np.ones(len(docs), np.bool_)
+    new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    run = np.cumsum(new) - 1
+    size = np.bincount(run, minlength=1)[run] if len(run) else run
+    several = size >= 2
+    if not several.any():
+        return
+    docs, run, size = docs[several], run[several], size[several]
+    here = pa.array(np.full(len(docs), inputs.index, np.int32))
+    yield "buckets", pa.table({"doc": docs, "bucket": run, "part": here})
+    wanted = np.unique(docs[size <= _limit(near)])
+    if len(wanted):
+        back = np.full(len(wanted), inputs.index, np.int32)
+        yield "wanted", pa.table({"doc": wanted, "back": back, "part": shard_of(wanted)})
+
+
+def _limit(near: NearDuplicates) -> int:
+    # A bucket whose witnesses are all remembered may fall apart into several components; one whose
+    # witnesses are not may not, or the first `max_witnesses` of each piece would be remembered.
+    return min(PAIRWISE_LIMIT, near.max_witnesses)
+
+
+def _attach(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+    """Send signatures to the partitions that asked for them."""
+    tables = list(inputs.stream("wanted"))
+    if not tables:
+        return
+    wanted = pa.concat_tables(tables)
+    docs, back = integers(wanted, "doc"), integers(wanted, "back")
+    order = np.lexsort((back, docs))
+    docs, back = docs[order], back[order]
+    for table in inputs.stream("sketch"):
+        held = integers(table, "doc")
+        by_doc = np.argsort(held, kind="stable")
+        at = np.minimum(np.searchsorted(held[by_doc], docs), len(held) - 1)
+        found = held[by_doc][at] == docs if len(held) else np.zeros(len(docs), np.bool_)
+        if not found.any():
+            continue
+        rows = pa.array(by_doc[at[found]])
+        attached = table.select(["doc", "signature"]).take(rows)
+        yield "attached", attached.append_column("part", pa.array(back[found]))
+
+
+def _edges(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+    """Join the members of buckets that may verify; contract to a star."""
+    tables = list(inputs.stream("buckets"))
+    if not tables:
+        return
+    table = pa.concat_tables(tables)
+    docs, bucket = integers(table, "doc"), integers(table, "bucket")
+    documents, members = np.unique(docs, return_inverse=True)
+    offsets = np.concatenate(
+        [[0], np.flatnonzero(bucket[1:] != bucket[:-1]) + 1, [len(bucket)]]
+    ).astype(np.int64)
+    signatures = np.zeros((len(documents), near.count), np.uint32)
+    for attached in inputs.stream("attached"):
+        place = np.searchsorted(documents, integers(attached, "doc"))
+        signatures[place] = signature_array(attached)
+    child, root = bucket_star(
+        documents,
+        members.astype(np.int64),
+        offsets,
+        signatures,
+        limit=_limit(near),
+        fewest=near.rule.fewest,
+    )
+    yield from _forest(child, root)
+
+
+def _forest(child: np.ndarray, root: np.ndarray) -> Iterator[tuple[str, pa.Table]]:
+    if len(child):
+        part = pa.array(np.zeros(len(child), np.int32))
+        yield "forest", pa.table({"child": child, "root": root, "part": part})
+
+
+def _contracted(inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
+    child, root = np.empty(0, np.int64), np.empty(0, np.int64)
+    waiting: list[pa.Table] = []
+    for table in inputs.stream("forest"):
+        waiting.append(table)
+        if sum(len(t) for t in waiting) >= max(_MANY_EDGES, len(child)):
+            child, root = _absorb(child, root, waiting)
+            waiting = []
+    return _absorb(child, root, waiting)
+
+
+def _absorb(
+    child: np.ndarray, root: np.ndarray, tables: list[pa.Table]
+) -> tuple[np.ndarray, np.ndarray]:
+    return contract(
+        np.concatenate([child, *(integers(t, "child") for t in tables)]),
+        np.concatenate([root, *(integers(t, "root") for t in tables)]),
+    )
+
+
+def _merge(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+    """Merge forests."""
+    yield from _forest(*_contracted(inputs))
+
+
+def _label(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+    """Tell each shard which of its documents are in a component of two or more, and in which."""
+    docs, component = label(*_contracted(inputs))
+    if len(docs):
+        yield "members", pa.table({"doc": docs, "component": component, "part": shard_of(docs)})
+
+
+def _fetch(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+    """Read the members' texts once more and send their shingles to the component's partition."""
+    tables = list(inputs.stream("members"))
+    if not tables:
+        return
+    members = pa.concat_tables(tables).sort_by("doc")
+    docs, component = integers(members, "doc"), integers(members, "component")
+    for table in inputs.stream("text"):
+        held = integers(table, "doc")
+        at = np.minimum(np.searchsorted(docs, held), len(docs) - 1)
+        found = docs[at] == held
+        if not found.any():
+            continue
+        rows = table.filter(pa.array(found))
+        values, offsets = shingle_sets(rows.column("text").combine_chunks(), near.shingling)
+        theirs = component[at[found]]
+        yield (
+            "candidates",
+            pa.table(
+                {
+                    "component": theirs,
+                    "doc": held[found],
+                    "id": rows.column("id"),
+                    "rank": keeper_rank(rows, near.keep, near.source_priority),
+                    "signature": signature_column(
+                        sign_sets(values, offsets, near.count, near.seed)
+                    ),
+                    "shingles": pa.LargeListArray.from_arrays(offsets, values),
+                    "part": part_of(spread(theirs), inputs.partitions),
+                }
+            ),
+        )
+
+
+def _solve(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+    """Apply the rule of removal to each component."""
+    for table in inputs.stream("empty"):
+        names = pc.if_else(table.column("id").is_valid(), "empty", "empty")
+        yield (
+            "decisions",
+            decide(integers(table, "doc"), {"id": table.column("id"), "dropped_by": names}),
+        )
+    for decisions in solve(
+        lambda: inputs.stream("candidates"),
+        near.rule,
+        bands=near.bands,
+        rows=near.rows,
+        budget=near.component_bytes,
+    ):
+        yield "decisions", decisions

@@ -1,0 +1,183 @@
+"""MinHash signatures that datasketch can read: its `affine32` permutations on our shingles.
+
+The share of equal values in two signatures estimates the Jaccard similarity of the two sets
+(Broder 1997); with P values its standard deviation is sqrt(J (1 - J) / P).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numba import int64, uint32, uint64
+
+from curate.dedup.code_points import BLOCK, N_FIELDS, POSITION, next_characters, next_words
+from curate.dedup.shingles import Shingling, begin, joined, shingles_of
+from curate.text.jit import inline, kernel
+
+#: What a signature holds where there is no shingle at all, as in datasketch.
+EMPTY = np.uint32(0xFFFFFFFF)
+
+
+@lru_cache(maxsize=8)
+def permutations(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give multipliers and addends of datasketch 2.0's `affine32` scheme: v = a * h + b mod 2**32.
+
+    >>> a, b = permutations(128, 1)
+    >>> bool((a % 2 == 1).all()), b.dtype.name
+    (True, 'uint32')
+    """
+    random = np.random.RandomState(seed)
+    a = random.randint(0, 1 << 31, count, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+    b = random.randint(0, 1 << 32, count, dtype=np.uint32)
+    return a, b
+
+
+@inline
+def short_hash(shingle: Any) -> Any:
+    """Give the upper 32 bits of a shingle, mixed as datasketch mixes a hash before permuting it."""
+    h = uint32(shingle >> uint64(32))
+    h = uint32(h ^ (h >> uint32(16)))
+    h = uint32(h * uint32(0x85EBCA6B))
+    h = uint32(h ^ (h >> uint32(13)))
+    h = uint32(h * uint32(0xC2B2AE35))
+    return uint32(h ^ (h >> uint32(16)))
+
+
+@kernel
+def _lower(hashes: np.ndarray, n: int, a: np.ndarray, b: np.ndarray, signature: np.ndarray) -> None:
+    # Four permutations at a time over all hashes: the inner loop is a vector minimum.
+    count = a.shape[0]
+    whole = count - count % 4
+    for p in range(0, whole, 4):
+        a0, a1, a2, a3 = a[p], a[p + 1], a[p + 2], a[p + 3]
+        b0, b1, b2, b3 = b[p], b[p + 1], b[p + 2], b[p + 3]
+        m0, m1, m2, m3 = signature[p], signature[p + 1], signature[p + 2], signature[p + 3]
+        for i in range(n):
+            x = hashes[i]
+            v0 = uint32(a0 * x + b0)
+            v1 = uint32(a1 * x + b1)
+            v2 = uint32(a2 * x + b2)
+            v3 = uint32(a3 * x + b3)
+            m0 = v0 if v0 < m0 else m0
+            m1 = v1 if v1 < m1 else m1
+            m2 = v2 if v2 < m2 else m2
+            m3 = v3 if v3 < m3 else m3
+        signature[p], signature[p + 1], signature[p + 2], signature[p + 3] = m0, m1, m2, m3
+    for p in range(whole, count):
+        lowest = signature[p]
+        for i in range(n):
+            v = uint32(a[p] * hashes[i] + b[p])
+            lowest = v if v < lowest else lowest
+        signature[p] = lowest
+
+
+@kernel
+def _sign_texts(
+    data: np.ndarray,
+    offsets: np.ndarray,
+    table: np.ndarray,
+    is_word: bool,
+    ngram: int,
+    a: np.ndarray,
+    b: np.ndarray,
+    signatures: np.ndarray,
+    counts: np.ndarray,
+) -> None:
+    room = 2 * BLOCK + ngram + 1
+    entries = np.empty(BLOCK, np.uint32)
+    words = np.empty(room, np.uint64)
+    raws = np.empty(room, np.uint64)
+    numeric = np.empty(room, np.bool_)
+    shingles = np.empty(room, np.uint64)
+    hashes = np.empty(room, np.uint32)
+    state = np.empty(N_FIELDS, np.uint64)
+    for d in range(offsets.shape[0] - 1):
+        stop = offsets[d + 1]
+        begin(state, offsets[d])
+        signature = signatures[d]
+        signature[:] = EMPTY
+        have, total = 0, 0
+        while True:
+            if is_word:
+                n = next_words(data, stop, table, entries, state, words, raws, numeric, have)
+            else:
+                n = next_characters(data, stop, table, entries, state, words, raws, numeric, have)
+            made = shingles_of(words, raws, numeric, n, ngram, shingles, 0)
+            done = int64(state[POSITION]) >= stop
+            if done and total + made == 0 and n > 0:
+                shingles[0] = joined(raws, 0, n)
+                made = 1
+                n = 1
+            for i in range(made):
+                hashes[i] = short_hash(shingles[i])
+            _lower(hashes, made, a, b, signature)
+            total += made
+            if done:
+                break
+            for j in range(made, n):
+                words[j - made] = words[j]
+                raws[j - made] = raws[j]
+                numeric[j - made] = numeric[j]
+            have = n - made
+        counts[d] = total
+
+
+@kernel
+def _sign_sets(
+    values: np.ndarray, offsets: np.ndarray, a: np.ndarray, b: np.ndarray, signatures: np.ndarray
+) -> None:
+    longest = 0
+    for d in range(offsets.shape[0] - 1):
+        longest = max(longest, offsets[d + 1] - offsets[d])
+    hashes = np.empty(longest, np.uint32)
+    for d in range(offsets.shape[0] - 1):
+        n = offsets[d + 1] - offsets[d]
+        for i in range(n):
+            hashes[i] = short_hash(values[offsets[d] + i])
+        signatures[d, :] = EMPTY
+        _lower(hashes, n, a, b, signatures[d])
+
+
+def sign_texts(
+    texts: pa.LargeStringArray, shingling: Shingling, count: int, seed: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the signatures of texts (rows of `count` uint32) and how many shingles each text has.
+
+    Repeats are counted. A text without shingles has a count of 0 and a signature of `EMPTY`, which
+    nothing may be compared with.
+
+    >>> signatures, counts = sign_texts(pa.array(["a b c d e f", ""], pa.large_string()), Shingling(), 8)
+    >>> signatures.shape, counts.tolist()
+    ((2, 8), [2, 0])
+    """
+    data, offsets, table, is_word = shingling.buffers(texts)
+    a, b = permutations(count, seed)
+    signatures = np.empty((len(texts), count), np.uint32)
+    counts = np.empty(len(texts), np.int64)
+    _sign_texts(data, offsets, table, is_word, shingling.ngram, a, b, signatures, counts)
+    return signatures, counts
+
+
+def sign_sets(values: np.ndarray, offsets: np.ndarray, count: int, seed: int = 1) -> np.ndarray:
+    """Give the signatures of shingle sets; the same as those of the texts that they came from."""
+    a, b = permutations(count, seed)
+    signatures = np.empty((len(offsets) - 1, count), np.uint32)
+    _sign_sets(values, offsets, a, b, signatures)
+    return signatures
+
+
+def fewest_equal(threshold: float, count: int) -> int:
+    """Give how many equal values two signatures need, to be worth an exact comparison.
+
+    That is an estimate of at least threshold - 4 standard deviations: of the pairs at the threshold
+    about 3 in 100,000 are passed over.
+
+    >>> fewest_equal(0.8, 160)
+    108
+    """
+    sigma = math.sqrt(threshold * (1 - threshold) / count)
+    return max(0, math.ceil((threshold - 4 * sigma) * count - 1e-9))

@@ -1,0 +1,97 @@
+"""Drop documents whose text (or address) is the same as another one's; see curate/dedup/exact.py."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate import schema
+from curate.stages.base import Step, drop, on_alive, with_columns
+
+if TYPE_CHECKING:
+    from curate.dedup.exact import ExactDuplicates
+
+#: The evidence that a dedup leaves on a row.
+DEDUP_COLUMNS = ("cluster", "cluster_size", "duplicate_of", "jaccard")
+
+
+@dataclass(frozen=True)
+class ExactDedup:
+    """Keep the best of the documents that share a normalised text, or an address.
+
+    A document without any text is dropped as `empty`; one without an address is never a duplicate
+    by address.
+    """
+
+    keep: str = "longest"
+    on: Literal["text", "url"] = "text"
+    source_priority: tuple[str, ...] = ()
+    name: str = "exact_dedup"
+
+    decides = "shard"
+    adds = DEDUP_COLUMNS
+    rewrites = ("dropped_by", "dropped_value")
+
+    def __post_init__(self) -> None:
+        self._duplicates()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        from curate.dedup.keeper import keeper_column
+
+        return tuple(dict.fromkeys(("id", "text", self.on, keeper_column(self.keep))))
+
+    def sketch(self, table: pa.Table) -> pa.Table:
+        """Give id, hash, keeper rank, language and size of each row."""
+        return self._duplicates().sketch(table)
+
+    def steps(self) -> tuple[Step, ...]:
+        """Give the steps from sketches to decisions."""
+        return tuple(Step(*task) for task in self._duplicates().tasks())
+
+    def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
+        """Drop what was decided, with its evidence."""
+        return give_verdicts(self.name, table, decisions, tally)
+
+    def _duplicates(self) -> ExactDuplicates:
+        from curate.dedup.exact import ExactDuplicates
+
+        return ExactDuplicates(self.keep, self.on, tuple(self.source_priority))
+
+
+def give_verdicts(
+    stage: str, table: pa.Table, decisions: pa.Table, tally: Counter[str]
+) -> pa.Table:
+    """Join decisions to living rows by `id`: the verdict, and the evidence beside it.
+
+    Where an earlier dedup left evidence on a row that this one says nothing about, it stays.
+    """
+    absent = {
+        name: pa.nulls(table.num_rows, schema.STAGE_COLUMNS[name])
+        for name in DEDUP_COLUMNS
+        if name not in table.column_names
+    }
+
+    def joined(alive: pa.Table) -> pa.Table:
+        at = pc.index_in(
+            alive.column("id").combine_chunks(), value_set=decisions.column("id").combine_chunks()
+        )
+        ours = {
+            name: decisions.column(name).combine_chunks().take(at)
+            for name in (*DEDUP_COLUMNS, "dropped_by", "dropped_value")
+        }
+        evidence = {
+            name: pc.coalesce(ours[name], alive.column(name).combine_chunks())
+            for name in DEDUP_COLUMNS
+        }
+        if "capped" in decisions.column_names:
+            tally["met_max_witnesses"] += (
+                pc.sum(decisions.column("capped").combine_chunks().take(at)).as_py() or 0
+            )
+        return drop(with_columns(alive, evidence), stage, ours["dropped_by"], ours["dropped_value"])
+
+    return on_alive(with_columns(table, absent), joined)
