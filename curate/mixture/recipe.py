@@ -1,0 +1,266 @@
+"""What a recipe says about the mixture, checked.
+
+A *group* is a line of the ratio: ``kk : (ru + tr) : en = 3 : 1 : 3`` has three. A row belongs to the
+first group, in file order, whose languages, sources and origins all match; an empty list matches
+all. A *part* is a piece of a group that has its own inner weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from curate.errors import RecipeError, nearest
+from curate.schema import ORIGINS
+
+#: The group and the phase of a recipe that asks for no mixture.
+EVERYTHING, MAIN = "all", "main"
+
+
+class Leaf(NamedTuple):
+    """The smallest thing that gets a budget: all documents alike in these four."""
+
+    group: str
+    source: str | None
+    lang: str | None
+    origin: str | None
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Group(_Section):
+    """One line of the ratio. Empty lists match everything.
+
+    ``inner`` splits the group by one kind of thing (its languages, its sources or its origins) at
+    a fixed ratio; without it the split is by what is available, to the power of ``temperature``.
+    """
+
+    weight: float = Field(1.0, ge=0, allow_inf_nan=False)
+    languages: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    inner: dict[str, float] = {}
+
+    @model_validator(mode="after")
+    def _inner_names_one_kind(self) -> Group:
+        for origin in self.origins:
+            if origin not in ORIGINS:
+                raise ValueError(f"no origin '{origin}': {nearest(origin, ORIGINS)}")
+        if not self.inner:
+            return self
+        if min(self.inner.values()) <= 0:
+            raise ValueError("inner weights are above 0; leave out what should not be there")
+        kinds = (self.languages, self.sources, self.origins)
+        if not any(set(kind) == set(self.inner) for kind in kinds):
+            raise ValueError(
+                "inner needs a weight for each of the group's languages, or for each of its sources, "
+                f"or for each of its origins; it has {', '.join(self.inner)}"
+            )
+        return self
+
+    def holds(self, source: str | None, lang: str | None, origin: str | None) -> bool:
+        """Tell whether a row with these values belongs here."""
+        wanted = ((self.sources, source), (self.languages, lang), (self.origins, origin))
+        return all(not names or name in names for names, name in wanted)
+
+    def part_of(self, leaf: Leaf) -> str | None:
+        """Name the part of the group that a leaf belongs to; None where there are no parts."""
+        if not self.inner:
+            return None
+        if set(self.inner) == set(self.languages):
+            return leaf.lang
+        return leaf.source if set(self.inner) == set(self.sources) else leaf.origin
+
+
+class Cap(_Section):
+    """Limits for each leaf that matches: passes over it, and its share of its group.
+
+    A key that is not given matches every leaf; of several caps that match, the tightest counts.
+    """
+
+    group: str | None = None
+    source: str | None = None
+    language: str | None = None
+    origin: str | None = None
+    max_epochs: float | None = Field(None, ge=1, allow_inf_nan=False)
+    max_share: float | None = Field(None, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Cap:
+        if self.max_epochs is None and self.max_share is None:
+            raise ValueError("a cap needs max_epochs, max_share or both")
+        return self
+
+    def matches(self, leaf: Leaf) -> bool:
+        """Tell whether this cap speaks of a leaf."""
+        wanted = (self.group, self.source, self.language, self.origin)
+        return all(name is None or name == value for name, value in zip(wanted, leaf, strict=True))
+
+
+class Phase(_Section):
+    """One stretch of training with its own budget and, if given, its own group weights."""
+
+    name: str = Field(MAIN, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    budget: int | None = Field(None, gt=0)
+    weights: dict[str, float] = {}
+
+
+class Mixture(_Section):
+    """The ``[mixture]`` of a recipe. Amounts are in ``unit``; bytes are UTF-8 bytes of text."""
+
+    groups: dict[str, Group] = Field(min_length=1)
+    ratio: str | None = None
+    unit: Literal["tokens", "bytes", "documents"] = "tokens"
+    budget: int | None = Field(None, gt=0)
+    shortage: Literal["shrink", "repeat", "fail"] = "shrink"
+    max_epochs: float = Field(1.0, ge=1, allow_inf_nan=False)
+    max_share: float = Field(1.0, gt=0, le=1)
+    temperature: float = Field(1.0, ge=0, le=1)
+    caps: tuple[Cap, ...] = ()
+    phases: tuple[Phase, ...] = ()
+    seed: int = Field(0, ge=0, lt=1 << 64)
+
+    @classmethod
+    def everything(cls) -> Mixture:
+        """Give the mixture of a recipe that asks for none: all rows, once, in one phase.
+
+        >>> Mixture.everything().group_of("web", "kaz_Cyrl", None)
+        'all'
+        """
+        return cls(groups={EVERYTHING: Group()}, unit="documents")
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Mixture:
+        if self.ratio is not None:
+            _ratio_parts(self.ratio, tuple(self.groups))
+            if any("weight" in group.model_fields_set for group in self.groups.values()):
+                raise ValueError("give ratio or a weight per group, not both")
+        if self.shortage == "shrink" and self.repeats:
+            raise ValueError("max_epochs above 1 needs shortage = 'repeat' (or 'fail')")
+        if self.shortage == "repeat" and not self.repeats:
+            raise ValueError("shortage = 'repeat' needs max_epochs above 1")
+        names = [phase.name for phase in self.phases]
+        if len(set(names)) < len(names):
+            raise ValueError("two phases have the same name")
+        for phase in self.phases:
+            for group in phase.weights:
+                if group not in self.groups:
+                    raise ValueError(
+                        f"phase '{phase.name}' weighs no group '{group}': {nearest(group, self.groups)}"
+                    )
+            if min(phase.weights.values(), default=0) < 0:
+                raise ValueError(f"phase '{phase.name}' has a weight below 0")
+        budgets = [phase.budget for phase in self.phases]
+        if self.phases and self.budget is not None:
+            raise ValueError("give the budget of each phase or one budget for all, not both")
+        if len(self.phases) > 1 and None in budgets:
+            raise ValueError(
+                "each of several phases needs a budget; with shortage = 'shrink' budgets that are "
+                "too large keep their ratio"
+            )
+        for phase in self.schedule():
+            if not any(self.shares(phase).values()):
+                raise ValueError(f"phase '{phase.name}': all weights are 0")
+        for cap in self.caps:
+            if cap.group is not None and cap.group not in self.groups:
+                raise ValueError(
+                    f"a cap names no group '{cap.group}': {nearest(cap.group, self.groups)}"
+                )
+        return self
+
+    @property
+    def repeats(self) -> bool:
+        """Whether any document may be taken more than once."""
+        return self.max_epochs > 1 or any((cap.max_epochs or 1) > 1 for cap in self.caps)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Name the columns that tell leaves apart; ``lang`` only where something asks for it."""
+        asks = (
+            any(group.languages for group in self.groups.values())
+            or self.temperature != 1
+            or self.max_share != 1
+            or bool(self.caps)
+        )
+        return ("source", "lang", "origin") if asks else ("source", "origin")
+
+    def schedule(self) -> tuple[Phase, ...]:
+        """Give the phases in order; one phase ``main`` where the recipe names none."""
+        return self.phases or (Phase(budget=self.budget),)
+
+    def shares(self, phase: Phase) -> dict[str, Fraction]:
+        """Give each group's share of a phase; they add up to 1 exactly."""
+        if phase.weights:
+            weights = {name: _exact(phase.weights.get(name, 0)) for name in self.groups}
+        elif self.ratio is not None:
+            weights = _ratio_parts(self.ratio, tuple(self.groups))
+        else:
+            weights = {name: _exact(group.weight) for name, group in self.groups.items()}
+        total = sum(weights.values())
+        return {name: weight / total if total else weight for name, weight in weights.items()}
+
+    def group_of(self, source: str | None, lang: str | None, origin: str | None) -> str | None:
+        """Name the first group that holds a row with these values; None where none does."""
+        for name, group in self.groups.items():
+            if group.holds(source, lang, origin):
+                return name
+        return None
+
+    def epochs_of(self, leaf: Leaf) -> Fraction:
+        """Give how often a leaf may be passed over."""
+        stated = [c.max_epochs for c in self.caps if c.max_epochs is not None and c.matches(leaf)]
+        return _exact(min(stated) if stated else self.max_epochs)
+
+    def share_of(self, leaf: Leaf) -> Fraction:
+        """Give the largest share of its group that a leaf may have."""
+        stated = [c.max_share for c in self.caps if c.max_share is not None and c.matches(leaf)]
+        return _exact(min(stated) if stated else self.max_share)
+
+
+def parse(said: Mapping[str, Any], *, where: str = "[mixture]") -> Mixture:
+    """Check the ``[mixture]`` table of a recipe.
+
+    >>> mixture = parse({"ratio": "3:1", "groups": {"kk": {"languages": ["kaz_Cyrl"]}, "en": {}}})
+    >>> {name: str(share) for name, share in mixture.shares(mixture.schedule()[0]).items()}
+    {'kk': '3/4', 'en': '1/4'}
+    """
+    try:
+        return Mixture.model_validate(dict(said))
+    except ValidationError as error:
+        raise RecipeError("; ".join(_explain(error)), where=where) from None
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    sections: dict[str, type[BaseModel]] = {"groups": Group, "caps": Cap, "phases": Phase}
+    for problem in error.errors():
+        place = problem["loc"]
+        path = ".".join(("mixture", *(str(part) for part in place)))
+        if problem["type"] == "extra_forbidden":
+            section = sections.get(str(place[0]), Mixture) if len(place) > 1 else Mixture
+            yield f"unknown key '{path}': {nearest(str(place[-1]), section.model_fields)}"
+        else:
+            yield f"{path}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def _exact(number: float) -> Fraction:
+    # Through its shortest text: 0.1 in a recipe means one tenth.
+    return Fraction(repr(number))
+
+
+def _ratio_parts(ratio: str, groups: tuple[str, ...]) -> dict[str, Fraction]:
+    try:
+        parts = [Fraction(part.strip()) for part in ratio.split(":")]
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(
+            f"ratio '{ratio}' is not numbers with colons between, like '3:1:3'"
+        ) from None
+    if len(parts) != len(groups):
+        raise ValueError(f"ratio '{ratio}' has {len(parts)} parts for {len(groups)} groups")
+    if min(parts) < 0:
+        raise ValueError(f"ratio '{ratio}' has a part below 0")
+    return dict(zip(groups, parts, strict=True))

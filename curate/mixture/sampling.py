@@ -1,0 +1,82 @@
+"""The number that decides about a document: a keyed 64-bit hash of its id.
+
+``u = hash(seed, id)`` is uniform, so the documents of a leaf with ``u`` below a cut are a random
+sample of it; it depends on nothing but seed and id, so neither sharding nor order can change what is
+taken, and a larger budget takes a superset.
+
+The hash chains splitmix64's finalizer (Steele, Lea, Flood: "Fast splittable pseudorandom number
+generators", OOPSLA 2014; constants of Stafford's variant 13) over the id's bytes, eight at a time, little-endian, the last word
+padded with zeros; the length goes in first. It is no cryptographic hash: whoever chooses ids can
+choose what is sampled.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from curate.text.jit import inline, kernel
+
+UInt64 = npt.NDArray[np.uint64]
+
+#: Keys of the two hashes of an id, mixed with the seed; any two different numbers do.
+_SAMPLE, _ORDER = 0x243F6A8885A308D3, 0x13198A2E03707344
+
+
+@inline
+def _mix(x: Any) -> Any:
+    x ^= x >> np.uint64(30)
+    x *= np.uint64(0xBF58476D1CE4E5B9)
+    x ^= x >> np.uint64(27)
+    x *= np.uint64(0x94D049BB133111EB)
+    x ^= x >> np.uint64(31)
+    return x
+
+
+@kernel
+def _hash_all(data: Any, offsets: Any, key: Any, out: Any) -> None:
+    for i in range(len(offsets) - 1):
+        start, end = offsets[i], offsets[i + 1]
+        state = _mix(key + np.uint64(end - start) * np.uint64(0x9E3779B97F4A7C15))
+        at = start
+        while at < end:
+            word = np.uint64(0)
+            stop = min(at + 8, end)
+            for j in range(at, stop):
+                word |= np.uint64(data[j]) << np.uint64(8 * (j - at))
+            state = _mix(state ^ word) + np.uint64(0x9E3779B97F4A7C15)
+            at = stop
+        out[i] = _mix(state)
+
+
+def _keyed(ids: pa.Array | pa.ChunkedArray, seed: int, purpose: int) -> UInt64:
+    whole = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+    whole = whole.cast(pa.large_string())
+    if not len(whole):
+        return np.empty(0, np.uint64)
+    _, offsets, data = whole.buffers()
+    ends = np.frombuffer(offsets, np.int64)[whole.offset : whole.offset + len(whole) + 1]
+    content = np.frombuffer(data or b"", np.uint8)
+    out = np.empty(len(whole), np.uint64)
+    _hash_all(content, ends, np.uint64(seed ^ purpose), out)
+    return out
+
+
+def sample_key(ids: pa.Array | pa.ChunkedArray, seed: int) -> UInt64:
+    """Hash ids to ``u``, the number that a cut is compared with; a null id counts as empty.
+
+    >>> sample_key(pa.array(["web/a.jsonl#0", "web/a.jsonl#17"]), seed=0)
+    array([11237101881911720086, 13624615357840190774], dtype=uint64)
+    """
+    return _keyed(ids, seed, _SAMPLE)
+
+
+def order_key(ids: pa.Array | pa.ChunkedArray, seed: int) -> UInt64:
+    """Hash ids to the key of the product's global shuffle; independent of ``u``.
+
+    Sorting by ``u`` itself would put a leaf's documents next to its cut last in every shard.
+    """
+    return _keyed(ids, seed, _ORDER)

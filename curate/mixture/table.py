@@ -1,0 +1,72 @@
+"""The table that says what was asked for and what came out, per phase and group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from curate.mixture.cuts import Taken
+from curate.mixture.recipe import Leaf, Mixture
+from curate.mixture.solve import Stock, solve
+
+MIXTURE_REPORT = pa.schema(
+    [
+        ("phase", pa.string()),
+        ("group", pa.string()),
+        ("unit", pa.string()),
+        ("asked_share", pa.float64()),
+        ("share", pa.float64()),  # null for an empty phase
+        ("asked", pa.int64()),  # amount in the unit; without a budget what the ratio allows
+        ("amount", pa.int64()),
+        ("documents", pa.int64()),  # rows of the product: a document taken twice counts twice
+        ("tokens", pa.int64()),
+        ("available", pa.int64()),  # amount of the whole group, once
+        ("epochs", pa.float64()),  # amount / available
+        ("shortage", pa.int64()),  # what is missing of what was asked
+        ("scarcest", pa.bool_()),  # the group that limits the mixture
+        ("largest", pa.int64()),  # the largest document taken: the unit of error
+    ]
+)
+
+
+def report(
+    mixture: Mixture,
+    stock: Mapping[Leaf, Stock],
+    taken: Mapping[tuple[str, Leaf], Taken],
+) -> pa.Table:
+    """Compare what the recipe asks for with what the cuts take."""
+    solution = solve(mixture, stock)
+    rows = []
+    for phase in mixture.schedule():
+        amounts = dict.fromkeys(mixture.groups, 0)
+        for (name, leaf), what in taken.items():
+            if name == phase.name:
+                amounts[leaf.group] += what.amount
+        total = sum(amounts.values())
+        shares = mixture.shares(phase)
+        for group, amount in amounts.items():
+            mine = [
+                w for (name, leaf), w in taken.items() if name == phase.name and leaf.group == group
+            ]
+            available = sum(what.amount for leaf, what in stock.items() if leaf.group == group)
+            asked = round(solution.asked[phase.name, group])
+            rows.append(
+                {
+                    "phase": phase.name,
+                    "group": group,
+                    "unit": mixture.unit,
+                    "asked_share": float(shares[group]),
+                    "share": amount / total if total else None,
+                    "asked": asked,
+                    "amount": amount,
+                    "documents": sum(what.documents for what in mine),
+                    "tokens": sum(what.tokens for what in mine),
+                    "available": available,
+                    "epochs": amount / available if available else 0.0,
+                    "shortage": max(0, asked - round(solution.targets[phase.name, group])),
+                    "scarcest": group == solution.scarcest,
+                    "largest": max((what.largest for what in mine), default=0),
+                }
+            )
+    return pa.Table.from_pylist(rows, schema=MIXTURE_REPORT)

@@ -1,0 +1,89 @@
+"""Counters from a ``tokenizer.json`` (Hugging Face tokenizers)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from curate.errors import RecipeError, ResourceError
+
+#: Texts handed over at a time; the library returns ids, which are larger than the text.
+_TEXTS, _BYTES = 512, 1 << 23
+
+
+@dataclass(frozen=True)
+class HuggingFaceCounter:
+    """Counts with the tokenizers library; whatever model and normalizer the file names."""
+
+    name: str
+    digest: str
+    path: str
+
+    def count(self, texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:
+        """Count each text without special tokens; null and empty are 0."""
+        counts = np.zeros(len(texts), np.int64)
+        tokenizer = _load(self.path, self.digest)
+        batch: list[str] = []
+        rows: list[int] = []
+        size = 0
+        for row, text in enumerate(texts):
+            content = text.as_py()
+            if content:
+                batch.append(content)
+                rows.append(row)
+                size += len(content)
+            if batch and (row + 1 == len(texts) or len(batch) >= _TEXTS or size >= _BYTES):
+                encoded = tokenizer.encode_batch_fast(batch, add_special_tokens=False)
+                counts[rows] = [len(one) for one in encoded]
+                batch, rows, size = [], [], 0
+        return counts
+
+
+def from_file(path: Path, name: str | None = None) -> HuggingFaceCounter:
+    """Use a ``tokenizer.json`` on disk; the digest is of the file."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RecipeError(f"cannot read the tokenizer: {error}", where=str(path)) from None
+    digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+    _load(str(path), digest)
+    return HuggingFaceCounter(name=name or str(path), digest=digest, path=str(path))
+
+
+def from_repository(repository: str) -> HuggingFaceCounter:
+    """Fetch ``tokenizer.json`` of a repository on the Hugging Face Hub (``owner/name[@revision]``)."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    owner_name, _, revision = repository.partition("@")
+    try:
+        path = hf_hub_download(owner_name, "tokenizer.json", revision=revision or None)
+    except HFValidationError as error:
+        raise RecipeError(str(error), where=f"hf:{repository}") from None
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise ResourceError(
+            f"cannot fetch the tokenizer: {error}",
+            where=f"hf:{repository}",
+            hint="for a gated model log in with `hf auth login`, or give the path of a tokenizer.json",
+        ) from None
+    return from_file(Path(path), name=f"hf:{repository}")
+
+
+@lru_cache(maxsize=4)
+def _load(path: str, digest: str) -> Any:
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(path)
+    except Exception as error:  # the library raises a bare Exception for every kind of bad file
+        raise RecipeError(f"not a tokenizer.json: {error}", where=path) from None
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer

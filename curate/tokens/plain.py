@@ -1,0 +1,38 @@
+"""Counters that need no vocabulary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+@dataclass(frozen=True)
+class PlainCounter:
+    """Counts UTF-8 bytes, code points, or what whitespace separates (useless without spaces)."""
+
+    name: str
+
+    @property
+    def digest(self) -> str:
+        """The name says it all."""
+        return self.name
+
+    def count(self, texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:
+        """Count each text; null and empty are 0.
+
+        >>> PlainCounter("characters").count(pa.array(["сөз", None], pa.large_string()))
+        array([3, 0])
+        """
+        if self.name == "bytes":
+            counts = pc.binary_length(texts)
+        elif self.name == "characters":
+            counts = pc.utf8_length(texts)
+        else:
+            # Counted as starts of words: splitting would build every word.
+            words = pc.count_substring_regex(texts, r"[^\s\p{Z}\x{1c}-\x{1f}\x{85}]+")
+            return np.asarray(words.fill_null(0)).astype(np.int64)
+        return np.asarray(counts.fill_null(0)).astype(np.int64)

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from curate.errors import RecipeError
+from curate.mixture.recipe import Leaf, Mixture, parse
+
+KK = {"languages": ["kaz_Cyrl"]}
+RU_TR = {"languages": ["rus_Cyrl", "tur_Latn"]}
+EN = {"languages": ["eng_Latn"]}
+THREE = {"kk": KK, "ru_tr": RU_TR, "en": EN}
+
+
+def shares(mixture: Mixture, number: int = 0) -> dict[str, Fraction]:
+    return mixture.shares(mixture.schedule()[number])
+
+
+def test_ratio_weighs_the_groups_in_file_order() -> None:
+    found = shares(parse({"ratio": "3:1:3", "groups": THREE}))
+    assert found == {"kk": Fraction(3, 7), "ru_tr": Fraction(1, 7), "en": Fraction(3, 7)}
+
+
+def test_decimal_weights_are_exact() -> None:
+    groups = {"ar": {"weight": 0.45}, "en": {"weight": 0.45}, "code": {"weight": 0.1}}
+    assert shares(parse({"groups": groups}))["code"] == Fraction(1, 10)
+
+
+def test_a_phase_has_its_own_weights_and_the_rest_weighs_nothing() -> None:
+    phases = [
+        {"name": "english", "budget": 4000, "weights": {"en": 1}},
+        {"name": "mixed", "budget": 1200},
+    ]
+    mixture = parse({"groups": THREE, "phases": phases})
+    assert shares(mixture, 0) == {"kk": 0, "ru_tr": 0, "en": 1}
+    assert shares(mixture, 1)["kk"] == Fraction(1, 3)
+
+
+def test_the_first_group_that_holds_a_row_gets_it() -> None:
+    groups = {
+        "books": {"sources": ["books"], "origins": ["native", "ocr"]},
+        "kk": KK,
+        "rest": {},
+    }
+    mixture = parse({"groups": groups})
+    assert mixture.group_of("books", "kaz_Cyrl", "ocr") == "books"
+    assert mixture.group_of("books", "kaz_Cyrl", "mt") == "kk"
+    assert mixture.group_of("books", "rus_Cyrl", None) == "rest"
+    assert parse({"groups": {"kk": KK}}).group_of("web", None, None) is None
+
+
+def test_the_tightest_cap_that_matches_counts() -> None:
+    caps = [
+        {"source": "wiki", "max_epochs": 5},
+        {"group": "kk", "origin": "mt", "max_share": 0.5, "max_epochs": 2},
+        {"origin": "mt", "max_share": 0.25},
+    ]
+    mixture = parse({"groups": THREE, "caps": caps, "shortage": "repeat"})
+    assert mixture.epochs_of(Leaf("kk", "wiki", "kaz_Cyrl", "mt")) == 2
+    assert mixture.share_of(Leaf("kk", "wiki", "kaz_Cyrl", "mt")) == Fraction(1, 4)
+    assert mixture.epochs_of(Leaf("en", "web", "eng_Latn", None)) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        ({"groups": {}}, "mixture.groups"),
+        ({"groups": THREE, "ration": "3:1:3"}, "'mixture.ration': did you mean 'ratio'?"),
+        ({"groups": {"kk": {"language": ["kaz_Cyrl"]}}}, "'mixture.groups.kk.language': did you mean 'languages'?"),
+        ({"groups": THREE, "phases": [{"budgets": 3}]}, "'mixture.phases.0.budgets': did you mean 'budget'?"),
+        ({"groups": THREE, "ratio": "3:1"}, "has 2 parts for 3 groups"),
+        ({"groups": THREE, "ratio": "3:one:3"}, "numbers with colons"),
+        ({"groups": THREE, "ratio": "3:-1:3"}, "below 0"),
+        ({"groups": THREE, "ratio": "0:0:0"}, "all weights are 0"),
+        ({"groups": {"kk": KK | {"weight": 2}}, "ratio": "1"}, "not both"),
+        ({"groups": THREE, "max_epochs": 4}, "needs shortage = 'repeat'"),
+        ({"groups": THREE, "shortage": "repeat"}, "needs max_epochs above 1"),
+        ({"groups": THREE, "unit": "words"}, "mixture.unit"),
+        ({"groups": THREE, "budget": 0}, "mixture.budget"),
+        ({"groups": THREE, "phases": [{"name": "a", "budget": 1}, {"name": "b"}]}, "needs a budget"),
+        ({"groups": THREE, "phases": [{"name": "a", "budget": 1, "weights": {"ruu_tr": 1}}]}, "did you mean 'ru_tr'?"),
+        ({"groups": THREE, "phases": [{"name": "../a", "budget": 1}]}, "mixture.phases.0.name"),
+        ({"groups": {"a": RU_TR | {"inner": {"rus_Cyrl": 1}}}}, "a weight for each"),
+        ({"groups": {"a": RU_TR | {"inner": {"rus_Cyrl": 1, "tur_Latn": 0}}}}, "above 0"),
+        ({"groups": {"a": {"origins": ["nativ"]}}}, "did you mean 'native'?"),
+        ({"groups": THREE, "caps": [{"source": "x"}]}, "max_epochs, max_share or both"),
+        ({"groups": THREE, "caps": [{"group": "kkk", "max_share": 0.5}]}, "did you mean 'kk'?"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused(said: dict[str, object], complaint: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        parse(said)
+    assert complaint in str(caught.value)
