@@ -128,7 +128,7 @@ def build(recipe: Recipe, *, where: str = "recipe") -> Plan:
 def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tuple[Segment, ...]:
     """Cut a recipe's stages into segments: a barrier ends one, its apply opens the next."""
     specs = list(recipe.stages)
-    from curate.mixture import Mixture, parse
+    from curate.mixture.recipe import Mixture, parse
 
     if not any(spec.use == "mix" for spec in specs):
         from curate.recipe.model import StageSpec
@@ -196,7 +196,7 @@ def _profiles(recipe: Recipe) -> Profiles:
     by_source = {
         name: spec.profile for name, spec in recipe.sources.items() if spec.profile is not None
     }
-    names = set(locate.profile_names()) | {profile.DEFAULT} | set(by_source.values())
+    names = set(locate.profile_names()) | set(by_source.values())
     loaded = {name: profile.load(name, locate.profile_text) for name in sorted(names)}
     return Profiles(loaded, by_source)
 

@@ -1,0 +1,133 @@
+"""The stage laws, for every registered stage: row, column, batch, name, twice.
+
+See curate/stages/base.py for what each law says. A barrier is held to them by its apply half, with
+decisions made from the same table.
+"""
+
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from curate import profile, registry, schema
+from curate.mixture.recipe import parse
+from curate.profile import Profiles
+from curate.recipe import locate
+from tests.laws.tables import tables
+
+PROFILES = Profiles(
+    {name: profile.load(name, locate.profile_text) for name in locate.profile_names()},
+    {"books": "_default"},
+)
+MIXTURE = parse(
+    {
+        "unit": "documents",
+        "groups": {
+            "kk": {"weight": 2, "languages": ["kaz_Cyrl"]},
+            "rest": {"weight": 1},
+        },
+        "shortage": "shrink",
+    }
+)
+GIVEN = {"profiles": PROFILES, "mixture": MIXTURE, "seed": 3}
+#: Stages that write what a stage reads.
+NEEDS = {"judge": ["measure"], "mix": [], "count": []}
+
+
+def build(name):
+    return registry.build("stage", name, {}, given=GIVEN | {"name": name})
+
+
+def applied(name, table):
+    stage = build(name)
+    if hasattr(stage, "sketch"):
+        from tests.laws.barriers import decide
+
+        return stage.apply(table, decide(stage, table), Counter())
+    return stage.apply(table, Counter())
+
+
+def prepared(name, table):
+    if name == "identify":
+        table = table.drop_columns(["lang", "lang_score", "lang2", "lang2_score"])
+    for before in NEEDS.get(name, []):
+        table = applied(before, table)
+    return table
+
+
+def same(left, right):
+    assert left.column_names == right.column_names
+    for column in left.column_names:
+        a, b = left.column(column).to_pylist(), right.column(column).to_pylist()
+        assert [_plain(x) for x in a] == [_plain(x) for x in b], column
+
+
+def _plain(value):
+    return "NaN" if isinstance(value, float) and np.isnan(value) else value
+
+
+LAWS = settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+)
+EVERY = pytest.mark.parametrize("name", sorted(registry.STAGES))
+MAPS = pytest.mark.parametrize(
+    "name", sorted(name for name in registry.STAGES if not hasattr(build(name), "sketch"))
+)
+
+
+@EVERY
+@LAWS
+@given(table=tables())
+def test_row_and_column_and_name_law(name, table):
+    table = prepared(name, table)
+    stage = build(name)
+    out = applied(name, table)
+    schema.check(out, where=name)
+    assert out.column("id").to_pylist() == table.column("id").to_pylist()
+    rewrites = set(getattr(stage, "rewrites", ())) | {"dropped_by", "dropped_value"}
+    assert set(table.column_names) <= set(out.column_names)
+    new = set(out.column_names) - set(table.column_names)
+    assert new <= set(stage.adds), "adds columns that it does not declare"
+    assert set(stage.adds) <= set(out.column_names), "declares columns that it does not add"
+    for column in set(table.column_names) - rewrites - set(stage.adds):
+        assert out.column(column).equals(table.column(column)), column
+    dead = pc.is_valid(table.column("dropped_by"))
+    for column in table.column_names:
+        assert out.column(column).filter(dead).equals(table.column(column).filter(dead)), column
+    for before, after in zip(
+        table.column("dropped_by").to_pylist(), out.column("dropped_by").to_pylist(), strict=True
+    ):
+        if before is None and after is not None:
+            stage_name, _, rule = after.partition(":")
+            assert stage_name == name and rule
+
+
+@MAPS
+@LAWS
+@given(table=tables(), data=st.data())
+def test_batch_law(name, table, data):
+    table = prepared(name, table)
+    whole = applied(name, table)
+    cut = data.draw(st.integers(0, table.num_rows))
+    parts = [applied(name, table.slice(0, cut)), applied(name, table.slice(cut))]
+    same(pa.concat_tables(parts), whole)
+    order = data.draw(st.permutations(range(table.num_rows)))
+    shuffled = applied(name, table.take(pa.array(order, pa.int64())))
+    same(shuffled, whole.take(pa.array(order, pa.int64())))
+
+
+@MAPS
+@LAWS
+@given(table=tables())
+def test_twice_law(name, table):
+    if not build(name).idempotent:
+        pytest.skip(f"{name} does not declare it")
+    table = prepared(name, table)
+    once = applied(name, table)
+    same(applied(name, once), once)
