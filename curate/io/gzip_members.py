@@ -176,17 +176,19 @@ def first_bytes(stored: StoredBytes, offset: int, length: int = 64) -> bytes:
     return b""
 
 
-def find_member(stored: StoredBytes, position: int, begins: Callable[[bytes], bool]) -> int:
-    """Find the next member from a position whose first bytes satisfy ``begins``.
+def find_member(
+    stored: StoredBytes, position: int, begins: Callable[[int], bool], end: int | None = None
+) -> int:
+    """Find the next gzip magic from a position where ``begins`` finds the beginning of a record.
 
-    Gives ``stored.size`` where none follows. The three bytes of the magic occur by chance once in
-    16 MiB of compressed data; what they lead to must also inflate to the start of a record. Data
-    that itself holds a stored web archive can still deceive it.
+    Gives ``stored.size`` where none follows, or none before ``end``. The three bytes of the magic
+    occur by chance once in 16 MiB of compressed data, so ``begins`` must look inside. Data that
+    itself holds a stored web archive can still deceive it.
     """
     while True:
         position = stored.find(MAGIC, position)
-        if position < 0:
+        if position < 0 or (end is not None and position >= end):
             return stored.size
-        if begins(first_bytes(stored, position)):
+        if begins(position):
             return position
         position += 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 import zlib
 from typing import NamedTuple
 
-from curate.io.warc_records import Headers, parse_headers
+from curate.io.record_heads import Headers, parse_headers
 
 _MAX_HEAD = 1 << 18
 _MAX_CODINGS = 4

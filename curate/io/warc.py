@@ -70,7 +70,7 @@ class Warc:
         if file.size <= target_bytes:
             return [Piece(0, file.size)]
         with file.open() as handle:
-            return cut_archive(handle, file.size, target_bytes)
+            return cut_archive(handle, file.size, target_bytes, name=file.name)
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield the piece's records in file order; pages go through the sandbox in batches."""

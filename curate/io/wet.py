@@ -37,7 +37,7 @@ class Wet:
         if file.size <= target_bytes:
             return [Piece(0, file.size)]
         with file.open() as handle:
-            return cut_archive(handle, file.size, target_bytes)
+            return cut_archive(handle, file.size, target_bytes, name=file.name)
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield the piece's records in file order."""

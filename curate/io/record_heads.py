@@ -1,0 +1,113 @@
+"""How the records of a web archive begin, in its two dialects: WARC and the older ARC."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+#: A record's head above this is not believed.
+MAX_HEAD = 1 << 16
+
+#: Header lines by lower-case name.
+Headers = dict[bytes, bytes]
+
+
+class Head(NamedTuple):
+    """What stands in front of a block; ``length`` is what the record says the block has."""
+
+    end: int  # bytes up to the block
+    length: int | None
+    headers: Headers
+
+
+class Dialect(NamedTuple):
+    """How records begin: a test, a search, and the reader of a record's head."""
+
+    peek: int  # bytes that ``mark`` may need to see
+    mark: re.Pattern[bytes]  # matches at the beginning of a record
+    boundary: re.Pattern[bytes]  # finds what stands before a record, up to its beginning
+    cut: Callable[[bytes], bool]  # could these last bytes of a file be the beginning of a record?
+    head: Callable[[bytes, int, int], Head | None]
+
+
+def parse_headers(lines: list[bytes]) -> Headers:
+    """Read header lines into a dictionary with lower-case names; folded lines are joined.
+
+    The first of several headers of one name wins; lines without a colon are passed over.
+
+    >>> parse_headers([b"WARC-Type: response", b"X: a", b" b"])
+    {b'warc-type': b'response', b'x': b'a b'}
+    """
+    headers: Headers = {}
+    name = b""
+    for line in lines:
+        if line[:1] in (b" ", b"\t"):
+            if name:
+                headers[name] += b" " + line.strip()
+            continue
+        name, colon, value = line.partition(b":")
+        name = name.strip().lower() if colon else b""
+        if name and name not in headers:
+            headers[name] = value.strip()
+        elif name:
+            name = b""
+    return headers
+
+
+def _length(text: bytes | None) -> int | None:
+    # int() would accept '+1', '1_0' and 4,300 digits; a length is at most 15 plain digits.
+    return int(text) if text is not None and len(text) < 16 and text.isdigit() else None
+
+
+def _warc_head(data: bytes, start: int, limit: int) -> Head | None:
+    end = data.find(b"\r\n\r\n", start, limit)
+    width = 4
+    if end < 0 or data.find(b"\n", start, end) != data.find(b"\r\n", start, end) + 1:
+        end, width = data.find(b"\n\n", start, limit), 2
+        if end < 0:
+            return None
+    lines = data[start:end].split(b"\n")
+    headers = parse_headers([line.rstrip(b"\r") for line in lines[1:]])
+    return Head(end + width - start, _length(headers.get(b"content-length")), headers)
+
+
+_ARC_LINE = re.compile(
+    rb"([A-Za-z][A-Za-z0-9+.-]{1,20}:\S{0,8192}) (\S{1,64}) (\d{14}) (\S{1,256})"
+    rb"(?: \S{1,512}){0,5} (\d{1,15})\r?\n"
+)
+
+
+def _arc_head(data: bytes, start: int, limit: int) -> Head | None:
+    line = _ARC_LINE.match(data, start, limit)
+    if line is None:
+        return None
+    url, _, date, media, length = line.groups()
+    kind = b"warcinfo" if url.startswith(b"filedesc:") else b"response"
+    stamp = b"%s-%s-%sT%s:%s:%sZ" % tuple(
+        date[a:b] for a, b in ((0, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14))
+    )
+    headers = {
+        b"warc-type": kind,
+        b"warc-target-uri": url,
+        b"warc-date": stamp,
+        b"x-arc-content-type": media,
+    }
+    return Head(line.end() - start, int(length), headers)
+
+
+WARC = Dialect(
+    peek=16,
+    mark=re.compile(rb"WARC/[01]\.\d"),
+    boundary=re.compile(rb"\n\r?\n(?=WARC/[01]\.\d)"),
+    cut=lambda tail: b"WARC/1.0".startswith(tail) or b"WARC/0.1".startswith(tail),
+    head=_warc_head,
+)
+
+ARC = Dialect(
+    peek=1 << 14,
+    mark=_ARC_LINE,
+    boundary=re.compile(rb"\n(?=" + _ARC_LINE.pattern + rb")"),
+    cut=lambda tail: b"\n" not in tail,
+    head=_arc_head,
+)
