@@ -164,8 +164,10 @@ def blocks(handle: IO[bytes], name: str, *, start: int = 0) -> Iterator[Block]:
     kind = compression(head)
     if kind is None:
         promised = next((kind for end, kind in _SUFFIXES.items() if name.endswith(end)), None)
-        if promised and not head:
-            raise Broken(Damage("truncated", 0, 0, f"an empty file is not {promised}"))
+        if promised and len(head) < 16 and _begins(head, promised):
+            raise Broken(
+                _damage(handle, "truncated", 0, f"{len(head)} bytes are no {promised} stream")
+            )
         if promised and not start and not _is_text(head):
             raise Broken(_damage(handle, "bad_magic", 0, f"this is not {promised}", head))
         while head:
@@ -219,6 +221,17 @@ def _without_padding(handle: IO[bytes], kind: str, data: bytes) -> bytes:
     while data and not (data := data.lstrip(b"\0")):
         data = handle.read(_FEED)
     return data
+
+
+def _begins(head: bytes, kind: str) -> bool:
+    """Tell whether a few bytes may be the beginning of a magic number; no bytes always are."""
+    magic = {
+        "gzip": b"\x1f\x8b\x08",
+        "bzip2": b"BZh",
+        "xz": b"\xfd7zXZ\0",
+        "zstd": b"\x28\xb5\x2f\xfd",
+    }
+    return head.startswith(magic[kind]) or magic[kind].startswith(head)
 
 
 def _is_text(head: bytes) -> bool:
