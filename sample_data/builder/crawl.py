@@ -1,0 +1,259 @@
+"""The web crawl: pages in many charsets, odd records, one damaged and one cut off."""
+
+from __future__ import annotations
+
+import random
+
+from builder import containers as make
+from builder import pages
+from builder.plan import CRAWL, PARTS, SITES, TRUNCATED, Counts, Doc, Plan, dropped, junk
+
+#: How a page says its charset: in the HTTP header, in the page only, or nowhere.
+CHARSETS = {
+    "rus_Cyrl": [("windows-1251", "header"), ("windows-1251", "page"), ("koi8-r", "header")],
+    "tur_Latn": [("windows-1254", "header"), ("windows-1254", "page")],
+    "arb_Arab": [("windows-1256", "header"), ("windows-1256", "page")],
+    "kor_Hang": [("euc-kr", "header"), ("euc-kr", "page")],
+    "jpn_Jpan": [("shift_jis", "header"), ("euc-jp", "page"), ("shift_jis", "page")],
+    "cmn_Hans": [("gb18030", "header"), ("gb18030", "page")],
+}
+
+
+def web(plan: Plan) -> None:
+    """Build the two crawl files of web pages."""
+    docs: list[tuple[Doc, bytes, str]] = []  # document, body as sent, content type
+    for lang, site in SITES.items():
+        slugs = plan.dealt(lang, 0, 5, 0)
+        titles = [text.partition("\n\n")[0] for text in plan.texts[lang].values()]
+        charsets = CHARSETS.get(lang, [])
+        for i, slug in enumerate(slugs):
+            text, url = plan.texts[lang][slug], f"https://{site['host']}/2026/{slug}.html"
+            charset, where = charsets[i - 1] if 0 < i <= len(charsets) else ("utf-8", "both")
+            style = pages.old_article if i % 3 == 1 else pages.article
+            in_page = None if where == "header" else charset
+            page = style(site, text, f"2026-03-{10 + i}", titles[i + 1 : i + 4], in_page)
+            kind = "charset" if where != "both" else "base"
+            note = f"{charset}, declared in the {where}" if kind == "charset" else ""
+            content_type = "text/html" + ("" if where == "page" else f"; charset={charset}")
+            doc = Doc(CRAWL, url, lang, kind, text, f"{lang}/{slug}", note=note)
+            docs.append((doc, page.encode(charset, "xmlcharrefreplace"), content_type))
+        docs += _page_variants(plan, lang, site, slugs, titles)
+    docs += _foreign_pages(plan) + _junk_pages()
+    random.Random(1).shuffle(docs)
+    _crawl(plan, docs)
+    _truncated(plan)
+
+
+def _page_variants(
+    plan: Plan, lang: str, site: pages.Site, slugs: list[str], titles: list[str]
+) -> list[tuple[Doc, bytes, str]]:
+    """Give the same article under a second address, one with a sentence more, and teasers."""
+    host, out = site["host"], []
+    utf8 = "text/html; charset=UTF-8"
+
+    def add(url: str, kind: str, text: str, slug: str, day: str, related: list[str]) -> None:
+        doc = Doc(CRAWL, url, lang, kind, text, f"{lang}/{slug}")
+        out.append((doc, pages.article(site, text, day, related, "utf-8").encode(), utf8))
+
+    first, third = plan.texts[lang][slugs[0]], plan.texts[lang][slugs[3]]
+    add(
+        f"https://{host}/2026/{slugs[0]}.html?print=1",
+        "html_copy",
+        first,
+        slugs[0],
+        "2026-03-10",
+        titles[1:4],
+    )
+    longer = f"{third}\n\n{site['added']}"
+    add(
+        f"https://{host}/amp/{slugs[3]}.html",
+        "near_added_sentence",
+        longer,
+        slugs[3],
+        "2026-03-13",
+        titles[4:7],
+    )
+    for slug, text in plan.teasers(lang, 4):
+        add(
+            f"https://{host}/preview/{slug}.html",
+            "shared_frame",
+            text,
+            slug,
+            "2026-03-20",
+            titles[:3],
+        )
+    return out
+
+
+def _foreign_pages(plan: Plan) -> list[tuple[Doc, bytes, str]]:
+    """Give pages in another language than their site's."""
+    site, host = SITES["kaz_Cyrl"], SITES["kaz_Cyrl"]["host"]
+    out = []
+    for name in ("kir_Cyrl", "tat_Cyrl"):
+        text = (PARTS / "foreign" / f"{name}.txt").read_text("utf-8").strip()
+        doc = Doc(
+            CRAWL, f"https://{host}/guests/{name}.html", name, "wrong_language", text,
+            expect={"fate": "other_language", "lang": name, "not": "kaz_Cyrl", "certain": False},
+            note="a Turkic neighbour on a Kazakh site; its lang attribute says kk",
+        )  # fmt: skip
+        page = pages.article(site, text, "2026-03-21", [], "utf-8")
+        out.append((doc, page.encode(), "text/html; charset=utf-8"))
+    for slug in plan.rest["rus_Cyrl"][-2:]:
+        text = plan.texts["rus_Cyrl"][slug]
+        doc = Doc(
+            CRAWL, f"https://{host}/ru/{slug}.html", "rus_Cyrl", "wrong_language", text,
+            expect={"fate": "other_language", "lang": "rus_Cyrl", "not": "kaz_Cyrl", "certain": True},
+            note="a Russian page on a Kazakh site; its lang attribute says kk",
+        )  # fmt: skip
+        page = pages.article(site, text, "2026-03-22", [], "utf-8")
+        out.append((doc, page.encode(), "text/html; charset=utf-8"))
+    return out
+
+
+def _junk_pages() -> list[tuple[Doc, bytes, str]]:
+    out = []
+    names = ("javascript", "lorem", "keywords-en", "keywords-ru", "repeated-kk", "repeated-tr",
+             "cookie-wall", "login", "not-found", "shouting")  # fmt: skip
+    for name in names:
+        host = f"pages-{len(out)}.example"
+        expect = dropped("trim", "judge", "identify", certain=name != "lorem")
+        doc = Doc(CRAWL, f"https://{host}/{name}", "und", "low_quality", junk(name), expect=expect)
+        out.append((doc, pages.bare(junk(name), "en").encode(), "text/html; charset=utf-8"))
+    empty = Doc(
+        CRAWL, "https://pages-empty.example/", "und", "empty", "", expect=dropped("judge", "read")
+    )
+    out.append(
+        (empty, b"<!DOCTYPE html>\n<html><body></body></html>\n", "text/html; charset=utf-8")
+    )
+    return out
+
+
+def _response(kind: str, body: bytes, content_type: str) -> bytes:
+    if kind == "chunked":
+        return make.http("200 OK", content_type, make.chunked(body), Transfer_Encoding="chunked")
+    if kind == "compressed":
+        packed = make.gzip_member(body)
+        return make.http("200 OK", content_type, packed, Content_Encoding="gzip")
+    return make.http("200 OK", content_type, body)
+
+
+def _crawl(plan: Plan, docs: list[tuple[Doc, bytes, str]]) -> None:
+    counts = Counts()
+    members: list[bytes] = []
+
+    def write(kind: str, url: str | None, content_type: str, block: bytes, **more: str) -> None:
+        counts.records += 1
+        record = make.warc_record(kind, counts.records, url, content_type, block, **more)
+        members.append(make.gzip_member(record))
+
+    def request(url: str) -> None:
+        _, _, host, path = url.split("/", 3)
+        block = f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: sample\r\n\r\n".encode()
+        write("request", url, "application/http; msgtype=request", block)
+        counts.add_other("request")
+
+    answer = "application/http; msgtype=response"
+    write(
+        "warcinfo",
+        None,
+        "application/warc-fields",
+        b"software: sample\r\nformat: WARC File Format 1.0\r\n",
+    )
+    counts.add_other("warcinfo")
+    others = _other_responses()
+    # One page in each of these dresses; both are base texts, and stay so in every other way.
+    dress = dict(zip(_plain(docs), ("chunked", "compressed")))
+    damaged_at = next(i for i in _plain(docs) if i > len(docs) // 2)
+    for i, (doc, body, content_type) in enumerate(docs):
+        kind = dress.get(i, doc.kind)
+        request(doc.handle)
+        write("response", doc.handle, answer, _response(kind, body, content_type))
+        if i == damaged_at:
+            members[-1], reason = make.damage_member(members[-1])
+            counts.add_damage(reason)
+            expect = {"fate": "quarantined", "reason": reason}
+            note = "bytes in the middle of this gzip member are overwritten; the next records are whole"
+            plan.docs.append(
+                Doc(CRAWL, doc.handle, doc.lang, "damaged_record", "", doc.base, expect, note)
+            )
+        else:
+            plan.docs.append(Doc(**{**vars(doc), "kind": kind}))
+        if i % 12 == 5 and others:
+            name, url, block = others.pop()
+            request(url)
+            more = {
+                "WARC_Profile": "http://netpreserve.org/warc/1.0/revisit/identical-payload-digest"
+            }
+            write(
+                "revisit" if name == "revisit" else "response",
+                url,
+                answer,
+                block,
+                **(more if name == "revisit" else {}),
+            )
+            counts.add_other(name)
+    assert not others
+    plan.seal(CRAWL, b"".join(members), counts)
+
+
+def _plain(docs: list[tuple[Doc, bytes, str]]) -> list[int]:
+    """Give the positions of pages that are base texts in UTF-8 and of no group of duplicates."""
+    shared = [doc.base for doc, _, _ in docs]
+    return [
+        i
+        for i, (doc, _, _) in enumerate(docs)
+        if doc.kind == "base" and shared.count(doc.base) == 1
+    ]
+
+
+def _other_responses() -> list[tuple[str, str, bytes]]:
+    host = SITES["kaz_Cyrl"]["host"]
+    html = "text/html; charset=utf-8"
+    gone = pages.bare("404 Not Found\nThe page that you asked for is not here.", "en").encode()
+    out = [
+        ("status_404", f"https://{host}/old/{i}.html", make.http("404 Not Found", html, gone))
+        for i in range(3)
+    ]
+    out += [
+        ("status_301", f"http://{host}/moved/{i}", make.http("301 Moved Permanently", html, b"", Location=f"https://{host}/"))
+        for i in range(2)
+    ]  # fmt: skip
+    out.append(("image", f"https://{host}/dot.gif", make.http("200 OK", "image/gif", make.GIF)))
+    out.append(("revisit", f"https://{host}/index.html", make.http("304 Not Modified", html, b"")))
+    return out
+
+
+def _truncated(plan: Plan) -> None:
+    counts, members = Counts(), []
+    picked = [("eng_Latn", 9), ("kaz_Cyrl", 9), ("tur_Latn", 9), ("rus_Cyrl", 9)]
+    for i, (lang, number) in enumerate(picked):
+        site = SITES[lang]
+        base, text = plan.slot(lang, number)
+        url = f"https://{site['host']}/last/{base.partition('/')[2]}.html"
+        page = pages.article(site, text, "2026-03-30", [], "utf-8").encode()
+        block = make.http("200 OK", "text/html; charset=utf-8", page)
+        record = make.warc_record(
+            "response", 900 + i, url, "application/http; msgtype=response", block
+        )
+        member = make.gzip_member(record)
+        counts.records += 1
+        if i == len(picked) - 1:
+            member = member[: len(member) // 2]
+            counts.add_damage("truncated")
+            expect = {"fate": "quarantined", "reason": "truncated"}
+            plan.docs.append(
+                Doc(
+                    TRUNCATED,
+                    url,
+                    lang,
+                    "truncated_record",
+                    "",
+                    base,
+                    expect,
+                    "the file ends in the middle of this record",
+                )
+            )
+        else:
+            plan.docs.append(Doc(TRUNCATED, url, lang, "base", text, base))
+        members.append(member)
+    plan.seal(TRUNCATED, b"".join(members), counts)

@@ -1,0 +1,270 @@
+"""Extracted text and JSON lines: copies, near copies, look-alikes, damaged letters, broken lines."""
+
+from __future__ import annotations
+
+import random
+import unicodedata
+from typing import Any
+
+from builder import containers as make
+from builder import variants
+from builder.plan import DAMAGED_TEXTS, NEWS, SITES, WET, Counts, Doc, Plan, dropped, junk
+
+
+def wet(plan: Plan) -> None:
+    """Build the file of extracted plain text, another crawl than the WARC's."""
+    docs: list[Doc] = []
+    for lang, site in SITES.items():
+        rng, host = random.Random(f"wet {lang}"), site["host"]
+
+        def add(
+            path: str,
+            kind: str,
+            text: str,
+            base: str | None,
+            host: str = host,
+            lang: str = lang,
+            **more: Any,
+        ) -> None:
+            docs.append(Doc(WET, f"https://{host}/{path}", lang, kind, text, base, **more))
+
+        for i, slug in enumerate(plan.dealt(lang, 5, 7, 1)):
+            text = plan.texts[lang][slug]
+            if i == 1:
+                menu = "\n".join([site["name"], *site["menu"], site["cookie"], site["accept"]])
+                foot = (
+                    f"{site['share']}\n{site['comments']}\n© 2026 {site['name']}. {site['rights']}"
+                )
+                note = "menu, cookie notice and footer stand around the article as lines"
+                add(
+                    f"archive/{slug}",
+                    "boilerplate_lines",
+                    f"{menu}\n{text}\n{foot}",
+                    f"{lang}/{slug}",
+                    note=note,
+                )
+            else:
+                add(f"archive/{slug}", "base", text, f"{lang}/{slug}")
+        base, text = plan.slot(lang, 5)
+        edited = variants.drop_words(text, 0.92, rng)
+        add(f"mirror/{base[9:]}", "near_word_edits", edited, base)
+        base, text = plan.slot(lang, 7)
+        add(f"syndicated/{base[9:]}", "exact_copy", text, base)
+        base, text = plan.slot(lang, 8)
+        edited = variants.drop_words(text, 0.66, rng)
+        add(
+            f"rewritten/{base[9:]}",
+            "rewritten",
+            edited,
+            base,
+            note="too far from its original to be a near duplicate at 0.8",
+        )
+        for slug, teaser in plan.teasers(lang, 3):
+            add(f"teaser/{slug}", "shared_frame", teaser, f"{lang}/{slug}")
+    for name in ("symbols", "digits", "ellipsis", "bullets", "code", "links"):
+        url = f"https://lists.example/{name}"
+        docs.append(
+            Doc(
+                WET,
+                url,
+                "und",
+                "low_quality",
+                junk(name),
+                expect=dropped("trim", "judge", "identify"),
+            )
+        )
+    docs.append(
+        Doc(
+            WET,
+            "https://lists.example/nothing",
+            "und",
+            "empty",
+            "",
+            expect=dropped("judge", "read"),
+        )
+    )
+    random.Random(2).shuffle(docs)
+    counts = Counts(records=1 + len(docs), other={"warcinfo": 1})
+    members = [
+        make.gzip_member(
+            make.warc_record(
+                "warcinfo", 0, None, "application/warc-fields", b"software: sample\r\n"
+            )
+        )
+    ]
+    for i, doc in enumerate(docs, 1):
+        block = doc.text.replace("\n\n", "\n").encode() + b"\n" if doc.text else b""
+        members.append(
+            make.gzip_member(make.warc_record("conversion", i, doc.handle, "text/plain", block))
+        )
+    plan.docs += docs
+    plan.seal(WET, b"".join(members), counts)
+
+
+def damaged_form(lang: str, text: str) -> tuple[str, str, str]:
+    """Give the language's typical damage: its name, the damaged text, the stage that undoes it."""
+    match lang:
+        case "kaz_Cyrl":
+            return "homoglyphs", variants.homoglyphs(text), "standardize"
+        case "rus_Cyrl":
+            return "mojibake_cp1251", variants.mojibake(text, "cp1251"), "repair"
+        case "tur_Latn" | "cmn_Hans":
+            return "mojibake_cp1252", variants.mojibake(text, "cp1252"), "repair"
+        case "eng_Latn":
+            return "soft_hyphens", variants.litter(text, "\u00ad"), "repair"
+        case "arb_Arab":
+            return "presentation_forms", variants.presentation_forms(text), "standardize"
+        case "kor_Hang":
+            return "nfd", unicodedata.normalize("NFD", text), "repair"
+        case _:
+            return "half_width_katakana", variants.half_width(text), "standardize"
+
+
+def damaged_copy(lang: str, text: str) -> tuple[str, str, str]:
+    """Give a second damage, for a copy of a text that stands elsewhere whole."""
+    match lang:
+        case "kaz_Cyrl":
+            return "mojibake_cp1251", variants.mojibake(text, "cp1251"), "repair"
+        case "arb_Arab":
+            return "tatweel", variants.tatweel(text), "standardize"
+        case "jpn_Jpan":
+            return "mojibake_cp1252", variants.mojibake(text, "cp1252"), "repair"
+        case "tur_Latn":
+            return "nfd", unicodedata.normalize("NFD", text), "repair"
+        case _:
+            return "zero_width", variants.litter(text, "\u200b"), "repair"
+
+
+def news(plan: Plan) -> None:
+    """Build the JSON lines, with the lines that nobody can read."""
+    docs: list[Doc] = []
+    for lang, site in SITES.items():
+        root = f"https://news.{site['host']}"
+
+        def add(
+            path: str,
+            kind: str,
+            text: str,
+            base: str | None,
+            root: str = root,
+            lang: str = lang,
+            **more: Any,
+        ) -> None:
+            docs.append(Doc(NEWS, f"{root}/{path}", lang, kind, text, base, **more))
+
+        for slug in plan.dealt(lang, 7, 9, 2):
+            add(slug, "base", plan.texts[lang][slug], f"{lang}/{slug}")
+        base, text = plan.slot(lang, 5)
+        add(f"agency/{base[9:]}", "exact_copy", text, base)
+        base, text = plan.slot(lang, 8)
+        title, _, body = text.partition("\n\n")
+        dated = f"{title}\n\n{site['published']}: 14.03.2026 09:30\n\n{body}"
+        add(f"update/{base[9:]}", "near_date_line", dated, base)
+        slug = DAMAGED_TEXTS[lang]
+        kind, text, stage = damaged_form(lang, plan.texts[lang][slug])
+        expect = {"fate": "kept", "equals": f"{lang}/{slug}", "after": stage}
+        add(slug, kind, text, f"{lang}/{slug}", expect=expect, note="stands nowhere else")
+        base, text = plan.slot(lang, 7)
+        kind, text, stage = damaged_copy(lang, text)
+        expect = {"fate": "kept", "equals": base, "after": stage}
+        add(
+            f"scan/{base[9:]}",
+            "repaired_copy",
+            text,
+            base,
+            expect=expect,
+            note=f"{kind}: an exact copy once {stage} has run",
+        )
+        for slug, teaser in plan.teasers(lang, 5):
+            add(f"brief/{slug}", "shared_frame", teaser, f"{lang}/{slug}")
+    docs += _odd_news(plan)
+    random.Random(3).shuffle(docs)
+    counts = Counts()
+    lines = [_news_line(i, doc) for i, doc in enumerate(docs)]
+    plan.docs += docs
+    broken = [
+        ("bad_json", lines[3][: len(lines[3]) // 2].rstrip() + b"\n"),
+        ("bad_json", b"{'url': 'https://news.example/quotes', 'content': None}\n"),
+        ("invalid_utf8", make.json_line({"url": "https://news.example/bytes", "content": {"body": "@"}}).replace(b"@", b"\xd2\xff\xfe" * 30)),
+        ("missing_text", make.json_line({"url": "https://news.example/no-body", "content": {"title": "No body"}, "meta": {}})),
+        ("text_not_string", make.json_line({"url": "https://news.example/number", "content": {"body": 42}})),
+    ]  # fmt: skip
+    for i, (reason, line) in enumerate(broken):
+        lines.insert(20 * (i + 1), line)
+        counts.add_damage(reason)
+    lines.insert(
+        50, make.json_line({"url": "https://news.example/null", "content": {"body": None}})
+    )
+    counts.add_other("null_text")
+    lines.insert(70, b"\n")
+    counts.add_other("blank_line")
+    counts.records = len(lines)
+    plan.seal(NEWS, make.zst(b"".join(lines)), counts)
+
+
+def _odd_news(plan: Plan) -> list[Doc]:
+    """Give documents with addresses in them, in two languages, and without text."""
+    out = []
+    root = "https://news.example"
+    contacts = {
+        "kaz_Cyrl": "Сұрақтарыңызды redaktsia@example.kz немесе kenes@example.com мекенжайына жазыңыз. Сервер мекенжайы 8.8.8.8, ал ішкі желіде 192.168.0.1.",
+        "rus_Cyrl": "Пишите по адресу redaktor@example.org или позвоните в редакцию. Запрос пришёл с адреса 9.9.9.9, тестовый узел 192.0.2.17.",
+        "eng_Latn": "Write to editor@example.com or to the.desk+news@example.org. The request came from 1.1.1.1, and the test host is 203.0.113.9.",
+        "tur_Latn": "Sorularınız için yazi@example.net adresine yazın. İstek 8.8.4.4 adresinden geldi, deneme sunucusu 198.51.100.23.",
+    }
+    for lang, line in contacts.items():
+        slug, lead = next(plan.leads[lang])
+        title = plan.texts[lang][slug].partition("\n\n")[0]
+        other = variants.longest_paragraph(plan.slot(lang, 10)[1])
+        body = "\n\n".join([title, lead, line, other])
+        expect = {
+            "fate": "kept",
+            "without": [w.strip(".,") for w in line.split() if "@" in w],
+            "after": "standardize",
+        }
+        out.append(
+            Doc(
+                NEWS,
+                f"{root}/contact/{lang}",
+                lang,
+                "addresses",
+                body,
+                expect=expect,
+                note="e-mail and IP addresses; the names are reserved, the public IPs belong to open DNS resolvers",
+            )
+        )
+    for a, b in (("kaz_Cyrl", "rus_Cyrl"), ("kaz_Cyrl", "eng_Latn")):
+        halves = [variants.longest_paragraph(plan.slot(lang, 3)[1]) for lang in (a, b)]
+        out.append(
+            Doc(
+                NEWS,
+                f"{root}/mixed/{b}",
+                a,
+                "mixed_languages",
+                f"{halves[0]}\n\n{halves[1]}",
+                expect={"fate": "either", "langs": [a, b, "und"], "certain": False},
+            )
+        )
+    for i, text in enumerate(("", " \n\t\n ")):
+        out.append(
+            Doc(NEWS, f"{root}/empty/{i}", "und", "empty", text, expect=dropped("judge", "read"))
+        )
+    return out
+
+
+def _news_line(i: int, doc: Doc) -> bytes:
+    title, _, _ = doc.text.partition("\n\n")
+    dates: list[Any] = [
+        f"2026-03-{i % 28 + 1:02d}T06:15:00Z",
+        f"2026-03-{i % 28 + 1:02d}",
+        1772000000 + 3600 * i,
+        "last Tuesday",
+    ]
+    return make.json_line(
+        {
+            "url": doc.handle,
+            "date": dates[(0, 0, 0, 1, 2)[i % 5] if i != 7 else 3],
+            "content": {"title": title, "body": doc.text},
+            "meta": {"desk": i % 4, "license": "CC0-1.0"},
+        }
+    )
