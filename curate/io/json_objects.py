@@ -134,6 +134,9 @@ def _elements(stream: Iterable[Block], cap: int, *, array: bool) -> Iterator[Lin
                 start, element = at, _Element(position + at, cap)
         element.add(data, start, len(data))
         position += len(data)
+    if array and depth == base and not (done or in_string or element.is_blank):
+        yield element.line()
+        element = _Element(position, cap)
     if element.is_blank and (done or not array):
         return
     if done:

@@ -6,6 +6,7 @@ import io
 import lzma
 import os
 import tracemalloc
+from itertools import pairwise
 
 import pytest
 import zstandard
@@ -155,7 +156,7 @@ def test_each_line_belongs_to_the_piece_where_it_begins(data, cuts):
     whole = list(lines_in(io.BytesIO(data), "x", Piece(0, len(data)), 1000))
     pieces = [
         line
-        for start, end in zip(edges, edges[1:])
+        for start, end in pairwise(edges)
         for line in lines_in(io.BytesIO(data), "x", Piece(start, end), 1000)
     ]
     assert pieces == whole
