@@ -1,0 +1,60 @@
+"""Repair: what is wrong with a text in any language, before anything looks at it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate.stages.base import drop, on_alive, rewrite_text, texts
+from curate.text.repair import repair
+
+
+@dataclass(frozen=True)
+class Repair:
+    """Undo mojibake, give NFC, remove controls and spare whitespace; see ``curate.text.repair``.
+
+    A document without a visible character is dropped as ``repair:empty_text``. The tally counts
+    texts; of a chat document each message is one.
+    """
+
+    name: str = "repair"
+
+    reads: tuple[str, ...] = ("text", "messages", "rejected", "dropped_by", "dropped_value")
+    adds: tuple[str, ...] = ()
+    rewrites: tuple[str, ...] = ("text", "messages", "rejected", "dropped_by", "dropped_value")
+    idempotent: bool = True
+
+    def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
+        """Repair the living documents."""
+
+        def fix(strings: pa.LargeStringArray) -> pa.LargeStringArray:
+            repaired, counts = repair(strings)
+            tally.update(counts)
+            return repaired
+
+        return on_alive(table, lambda alive: self._without_empty(rewrite_text(plain(alive), fix)))
+
+    def _without_empty(self, table: pa.Table) -> pa.Table:
+        text = texts(table)
+        # utf8_is_space is false for the empty string; null is no text either.
+        empty = pc.or_(pc.utf8_is_space(text), pc.equal(pc.binary_length(text), 0))
+        empty = pc.fill_null(empty, True)
+        if not pc.any(empty).as_py():
+            return table
+        rules = pc.if_else(empty, pa.scalar("empty_text"), pa.scalar(None, pa.string()))
+        return drop(table, self.name, rules, pa.nulls(len(text), pa.float64()))
+
+
+def plain(table: pa.Table) -> pa.Table:
+    """Blank the text of chat documents, which will be rendered again, so that it is not done twice."""
+    if "messages" not in table.column_names:
+        return table
+    chat = pc.is_valid(table.column("messages"))
+    if not pc.any(chat).as_py():
+        return table
+    at = table.column_names.index("text")
+    blanked = pc.if_else(chat, pa.scalar(None, pa.large_string()), table.column("text"))
+    return table.set_column(at, "text", blanked)

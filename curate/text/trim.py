@@ -1,0 +1,272 @@
+r"""Removes lines that are not the document: menus, notices, leftovers of scripts.
+
+A rule works on lines, all lines of a batch at once: it gives them back with null for each line that
+goes, or with a part cut out. A profile names its rules, in order, with options. What a rule removes
+is counted in lines and in bytes, so that a report can show what it costs.
+
+Each of these rules is a bargain that somebody struck for English web text; the sources are with
+them. On poetry, dialogue, lists, code and short-line languages some of them remove what you want.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate.errors import RecipeError, nearest
+from curate.profile import Trim
+
+#: Marks that end a sentence, in any script that has its own, and what may close after them.
+TERMINAL = ".!?…。．！？｡؟۔।॥։።፧፨៕។༎"
+CLOSING = "\"'”’»›」』）)]】〉》"
+
+#: Notices that C4 removes, and the same ones in some other languages (lower case).
+POLICY_PHRASES = (
+    "terms of use",
+    "privacy policy",
+    "cookie policy",
+    "uses cookies",
+    "use of cookies",
+    "use cookies",
+    "политика конфиденциальности",
+    "использует cookie",
+    "использует файлы cookie",
+    "құпиялылық саясаты",
+    "gizlilik politikası",
+    "çerez politikası",
+    "سياسة الخصوصية",
+    "ملفات تعريف الارتباط",
+    "プライバシーポリシー",
+    "개인정보처리방침",
+    "隐私政策",
+    "隱私政策",
+)
+
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+
+
+def trim(texts: pa.LargeStringArray, wanted: Trim) -> tuple[pa.LargeStringArray, Counter[str]]:
+    r"""Apply line rules to texts, in order.
+
+    A text of which no line is left becomes the empty text. Blank lines are kept between the lines
+    that stay, at most two in a row, and none at the ends of a text that lost a line. Nulls stay.
+
+    Counts: ``lines:<rule>`` lines removed or changed, ``bytes:<rule>`` bytes that went with them.
+
+    >>> page = "Home | News | About\nThe river rose in May.[1]\nThis site uses cookies."
+    >>> wanted = Trim(rules=("navigation_lines", "cookie_policy_lines", "citation_marks"))
+    >>> done, tally = trim(pa.array([page], pa.large_string()), wanted)
+    >>> done.to_pylist(), tally["lines:navigation_lines"], tally["bytes:citation_marks"]
+    (['The river rose in May.'], 1, 3)
+    """
+    check_names(wanted)
+    tally: Counter[str] = Counter()
+    if not wanted.rules or len(texts) - texts.null_count == 0:
+        return texts, tally
+    split = pc.split_pattern(texts, "\n")
+    before: pa.LargeStringArray = split.flatten()
+    counts = pc.fill_null(pc.list_value_length(split), 0).to_numpy()
+    text_of = np.repeat(np.arange(len(texts)), counts)
+    blank = pc.equal(pc.binary_length(before), 0).to_numpy(zero_copy_only=False)
+    left = ~blank
+    lines = before
+    altered = np.zeros(len(lines), bool)
+    for rule in wanted.rules:
+        rows = np.flatnonzero(left)
+        old: pa.LargeStringArray = lines.take(pa.array(rows))
+        new: pa.LargeStringArray = RULES[rule](old, **wanted.options.get(rule, {}))
+        differs = ~pc.fill_null(pc.equal(old, new), False).to_numpy(zero_copy_only=False)
+        if not differs.any():
+            continue
+        tally[f"lines:{rule}"] += int(differs.sum())
+        shorter = (pc.sum(pc.binary_length(old)), pc.sum(pc.binary_length(new)))
+        tally[f"bytes:{rule}"] += (shorter[0].as_py() or 0) - (shorter[1].as_py() or 0)
+        altered[rows[differs]] = True
+        left[rows] = pc.is_valid(new).to_numpy(zero_copy_only=False)
+        take = np.arange(len(lines))
+        take[rows] = len(lines) + np.arange(len(rows))
+        lines = pa.concat_arrays([lines, pc.fill_null(new, "")]).take(pa.array(take))
+    touched = np.zeros(len(texts), bool)
+    touched[text_of[altered]] = True
+    if not touched.any():
+        return texts, tally
+    return _joined(texts, touched, lines, left | blank, counts), tally
+
+
+def check_names(wanted: Trim, *, where: str | None = None) -> None:
+    """Refuse rules that do not exist, and options that a rule does not have."""
+    for rule in (*wanted.rules, *wanted.options):
+        if rule not in RULES:
+            raise RecipeError(f"no line rule '{rule}'", where=where, hint=nearest(rule, RULES))
+    for rule, options in wanted.options.items():
+        known = list(inspect.signature(RULES[rule]).parameters)[1:]
+        for option in options:
+            if option not in known:
+                hint = nearest(option, known) if known else "it has none"
+                raise RecipeError(
+                    f"line rule '{rule}' has no option '{option}'", where=where, hint=hint
+                )
+
+
+def _joined(
+    texts: pa.LargeStringArray,
+    touched: np.ndarray,
+    lines: pa.LargeStringArray,
+    kept: np.ndarray,
+    counts: np.ndarray,
+) -> pa.LargeStringArray:
+    """Put the kept lines of the touched texts together again."""
+    ends = np.cumsum(counts)
+    rebuilt: list[str] = []
+    take = np.arange(len(texts))
+    for row in np.flatnonzero(touched).tolist():
+        first, last = int(ends[row] - counts[row]), int(ends[row])
+        mask = pa.array(kept[first:last])
+        text = "\n".join(lines[first:last].filter(mask).to_pylist())
+        take[row] = len(texts) + len(rebuilt)
+        rebuilt.append(_BLANK_RUN.sub("\n\n\n", text).strip("\n"))
+    both = pa.concat_arrays([texts, pa.array(rebuilt, pa.large_string())])
+    return both.take(pa.array(take))
+
+
+_BLANK_RUN = re.compile("\n{4,}")
+
+
+def _without(lines: pa.LargeStringArray, gone: pa.BooleanArray) -> pa.LargeStringArray:
+    return pc.if_else(gone, pa.scalar(None, pa.large_string()), lines)
+
+
+def pipe_lines(lines: pa.LargeStringArray, *, min_pipes: int = 2) -> pa.LargeStringArray:
+    """Remove lines with two or more vertical bars: menus, breadcrumbs, footers, rows of tables.
+
+    Ours, after what WET files look like. Wrong for Markdown tables, shell commands and formulas.
+
+    >>> pipe_lines(pa.array(["Home | News | About", "a | b"], pa.large_string())).to_pylist()
+    [None, 'a | b']
+    """
+    bars = pc.add(pc.count_substring(lines, "|"), pc.count_substring(lines, "｜"))
+    return _without(lines, pc.greater_equal(bars, min_pipes))
+
+
+def javascript_lines(lines: pa.LargeStringArray) -> pa.LargeStringArray:
+    """Remove lines with the word JavaScript: notices that it must be switched on.
+
+    C4 (Raffel et al. 2020, section 2.2). Wrong for texts about programming: a profile for code or
+    for technical writing leaves this rule out.
+
+    >>> javascript_lines(pa.array(["Please enable JavaScript.", "Java"], pa.large_string())).to_pylist()
+    [None, 'Java']
+    """
+    return _without(lines, pc.match_substring(lines, "javascript", ignore_case=True))
+
+
+def cookie_policy_lines(
+    lines: pa.LargeStringArray, *, phrases: list[str] | tuple[str, ...] = POLICY_PHRASES
+) -> pa.LargeStringArray:
+    """Remove lines with a notice of cookies, privacy or terms of use.
+
+    The English phrases are C4's (in its code, not in the paper); those of other languages are ours.
+    ``phrases`` replaces the list. Wrong for articles about privacy law.
+
+    >>> cookie_policy_lines(pa.array(["We use cookies.", "Bake cookies."], pa.large_string())).to_pylist()
+    [None, 'Bake cookies.']
+    """
+    if not phrases:
+        return lines
+    pattern = "|".join(re.escape(phrase) for phrase in phrases)
+    return _without(lines, pc.match_substring_regex(lines, pattern, ignore_case=True))
+
+
+def citation_marks(lines: pa.LargeStringArray) -> pa.LargeStringArray:
+    """Cut the marks that Wikipedia leaves in a copied text: [1], [], [edit], [citation needed].
+
+    C4's code. A line of nothing but marks goes. Wrong for code (``a[1]``), for mathematics and for
+    editions that number their lines so.
+
+    >>> citation_marks(pa.array(["Rice is grown.[2][13]", "[edit]"], pa.large_string())).to_pylist()
+    ['Rice is grown.', None]
+    """
+    cut = pc.replace_substring_regex(lines, r"\[\d*\]|\[edit\]|\[citation needed\]", "")
+    empty = pc.equal(pc.binary_length(pc.utf8_trim_whitespace(cut)), 0)
+    return _without(cut, pc.and_(empty, pc.not_equal(cut, lines)))
+
+
+def navigation_lines(
+    lines: pa.LargeStringArray, *, max_item_chars: int = 40, min_separators: int = 2
+) -> pa.LargeStringArray:
+    """Remove menus and breadcrumbs: short items with separators between, and no sentence.
+
+    Separators are | › » > / • · → with a space on both sides (or at the line's end, as in "Older
+    posts »"); there must be two of them, no item longer than ``max_item_chars``, and no full stop,
+    question or exclamation mark at the end. A line of one short item before or after a guillemet
+    or an arrow ("« Previous", "Next →") goes as well. Ours, after what WET files look like.
+
+    Wrong for lines of verse with slashes between, and for fractions spelt with spaces.
+
+    >>> lines = ["Home » Blog » 2024", "Next »", "A river / a road", "He said »no«. She left."]
+    >>> navigation_lines(pa.array(lines, pa.large_string())).to_pylist()
+    [None, None, 'A river / a road', 'He said »no«. She left.']
+    """
+    mark = r"[|｜›»>/•·→]"
+    item = rf"[^|｜›»>•·→]{{0,{max_item_chars}}}"
+    menu = rf"^\s*{item}(?:(?:^|\s){mark}(?:\s{item}|$)){{{min_separators},}}\s*$"
+    step = rf"^\s*(?:[«‹←]\s*{item}|{item}\s[»›→])\s*$"
+    ended = pc.match_substring_regex(lines, rf"[{TERMINAL}]\s*$")
+    matched = pc.or_(pc.match_substring_regex(lines, menu), pc.match_substring_regex(lines, step))
+    quoted = pc.match_substring_regex(lines, r"«[^«»]*»|»[^«»]*«|‹[^‹›]*›|›[^‹›]*‹")
+    return _without(lines, pc.and_(pc.and_not(matched, ended), pc.invert(quoted)))
+
+
+def terminal_punctuation_lines(
+    lines: pa.LargeStringArray, *, marks: str = TERMINAL
+) -> pa.LargeStringArray:
+    """Keep only lines that end in a mark that ends a sentence, closing quotes and brackets aside.
+
+    C4 (Raffel et al. 2020): . ! ? or a quotation mark, and no "..."; here with the marks of other
+    scripts, and with "…". It removed more of C4 than any other rule and is the one that later
+    pipelines left out (FineWeb measures instead). Wrong for headings, lists, verse, chat, and for
+    Korean and Thai, whose web text mostly has no such marks.
+
+    >>> rows = ["Ол келді.", "Бас бет", "なぜ？」", "more..."]
+    >>> terminal_punctuation_lines(pa.array(rows, pa.large_string())).to_pylist()
+    ['Ол келді.', None, 'なぜ？」', None]
+    """
+    bare = pc.utf8_rtrim(pc.utf8_rtrim_whitespace(lines), CLOSING)
+    ends = pc.match_substring_regex(bare, f"[{re.escape(marks)}]$")
+    quote = pc.match_substring_regex(lines, "[\"'”’»」』]\\s*$")
+    gone = pc.or_(
+        pc.invert(pc.or_(ends, quote)), pc.ends_with(pc.utf8_rtrim_whitespace(lines), "...")
+    )
+    return _without(lines, gone)
+
+
+def few_words_lines(lines: pa.LargeStringArray, *, min_words: int = 5) -> pa.LargeStringArray:
+    """Remove lines of fewer than five words; in scripts without spaces each character is a word.
+
+    C4 (Raffel et al. 2020); datatrove's version asks for three. Wrong for headings, dialogue, verse
+    and lists, and harsher on languages that put much into one word (Kazakh, Turkish, Korean).
+
+    >>> few_words_lines(pa.array(["Read more", "It rained all day again"], pa.large_string())).to_pylist()
+    [None, 'It rained all day again']
+    """
+    words = pc.count_substring_regex(lines, rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
+    return _without(lines, pc.less(words, min_words))
+
+
+#: Every line rule by its name in profiles.
+RULES: Mapping[str, Callable[..., Any]] = {
+    "pipe_lines": pipe_lines,
+    "javascript_lines": javascript_lines,
+    "cookie_policy_lines": cookie_policy_lines,
+    "citation_marks": citation_marks,
+    "navigation_lines": navigation_lines,
+    "terminal_punctuation_lines": terminal_punctuation_lines,
+    "few_words_lines": few_words_lines,
+}
