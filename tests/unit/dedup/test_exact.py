@@ -1,0 +1,226 @@
+"""Exact duplicates and keeper order, and the two stages on Document tables."""
+
+from __future__ import annotations
+
+import pickle
+import random
+from collections import Counter
+
+import pyarrow as pa
+import pytest
+from dedup_corpora import corpus
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curate import schema
+from curate.dedup.exact import squeezed, text_hashes, url_key
+from curate.dedup.keeper import in_keeper_order, keeper_rank
+from curate.dedup.local import resolve
+from curate.errors import RecipeError
+from curate.stages.exact_dedup import ExactDedup
+from curate.stages.fuzzy_dedup import FuzzyDedup
+from curate.text import unicode
+
+
+def run(stage, table: pa.Table, *, shards: int = 1, partitions: int = 1) -> tuple[pa.Table, Counter]:
+    """Sketch, resolve and apply a stage, in shards, as the engine does."""
+    cuts = [table.num_rows * number // shards for number in range(shards + 1)]
+    pieces = [table.slice(a, b - a) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    alive = [piece.filter(schema.alive(piece)) for piece in pieces]
+    decided = resolve(
+        stage.steps(),
+        [{"sketch": stage.sketch(piece), "text": piece} for piece in alive],
+        partitions=partitions,
+    )
+    tally: Counter[str] = Counter()
+    applied = [
+        stage.apply(
+            piece,
+            decided.filter(pa.compute.equal(decided["part"], number)) if number < len(pieces) else decided,
+            tally,
+        )
+        for number, piece in enumerate(pieces)
+    ]
+    return pa.concat_tables(applied), tally
+
+
+def verdicts(table: pa.Table) -> dict[str, str | None]:
+    return dict(zip(table["id"].to_pylist(), table["dropped_by"].to_pylist(), strict=True))
+
+
+def rows(*texts: str | None, **columns: list[object]) -> pa.Table:
+    return schema.documents(
+        {"id": f"s/f#{i}", "source": "s", "text": text}
+        | {name: values[i] for name, values in columns.items()}
+        for i, text in enumerate(texts)
+    )
+
+
+def twin_of_squeezed(text: str) -> str:
+    kept: list[str] = []
+    pending = False
+    for c in map(ord, text):
+        classes = unicode.CLASS[c]
+        if classes & unicode.SPACE:
+            pending = bool(kept)
+        elif classes & unicode.CONTROL:
+            continue
+        else:
+            kept += [" "] * pending + [chr(int(unicode.FOLD[c]))]
+            pending = False
+    return "".join(kept)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.one_of(st.text(), st.text("aA \n\t\u200bİȺ\U0001f600é")), max_size=5))
+def test_squeezed_is_the_twin(texts):
+    assert squeezed(pa.array(texts, pa.large_string())).to_pylist() == [
+        twin_of_squeezed(text) for text in texts
+    ]
+
+
+def test_every_code_point_survives_the_way_back_to_utf8():
+    every = "".join(chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000)
+    (ours,) = squeezed(pa.array([every], pa.large_string())).to_pylist()
+    assert ours == twin_of_squeezed(every)
+
+
+def test_copies_that_differ_in_trifles_are_one():
+    table = rows("Сәлем,  әлем\n", "сәлем, ӘЛЕМ", "сәлем әлем", "", None, " \u200b")
+    done, _ = run(ExactDedup(), table)
+    assert verdicts(done) == {
+        "s/f#0": None,
+        "s/f#1": "exact_dedup:duplicate_text",
+        "s/f#2": None,
+        "s/f#3": "exact_dedup:empty",
+        "s/f#4": "exact_dedup:empty",
+        "s/f#5": "exact_dedup:empty",
+    }
+    first = done.slice(0, 2).select(["duplicate_of", "cluster", "cluster_size", "jaccard"])
+    assert first.to_pylist() == [
+        {"duplicate_of": None, "cluster": "s/f#0", "cluster_size": 2, "jaccard": None},
+        {"duplicate_of": "s/f#0", "cluster": "s/f#0", "cluster_size": 2, "jaccard": 1.0},
+    ]
+
+
+def test_three_different_short_texts_stay_three():
+    done, _ = run(ExactDedup(), rows("Алматы қаласы", "Good morning", "你好", "12 34", "12 35"))
+    assert set(verdicts(done).values()) == {None}
+
+
+def test_the_same_address_is_one_and_no_address_is_none():
+    urls = ["http://a.kz/x", "https://A.kz/x#top", "https://a.kz/X", None, None]
+    done, _ = run(ExactDedup(on="url"), rows("a", "bb", "c", "d", "", url=urls))
+    assert verdicts(done) == {
+        "s/f#0": "exact_dedup:duplicate_url",
+        "s/f#1": None,
+        "s/f#2": None,
+        "s/f#3": None,
+        "s/f#4": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("http://a.kz", "//a.kz"),
+        ("https://a.kz:443/", "//a.kz"),
+        ("http://a.kz:8080/", "//a.kz:8080"),
+        ("http://a.kz/b/?q=1", "//a.kz/b/?q=1"),
+        ("http://[::1", "http://[::1"),
+        ("http://a.kz:99999999/x", "http://a.kz:99999999/x"),
+        ("ftp://a.kz/x", "ftp://a.kz/x"),
+        ("", ""),
+    ],
+)
+def test_addresses(url, key):
+    assert url_key(url) == key
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 999), shards=st.integers(1, 6), partitions=st.integers(1, 7))
+def test_exact_cuts_and_order_change_nothing(seed, shards, partitions):
+    draw = random.Random(seed)
+    table = rows(*[draw.choice(["x", "X ", "y", "", "z z", "Z\nz"]) for _ in range(30)])
+    whole, _ = run(ExactDedup(), table)
+    shuffled = table.take(pa.array(draw.sample(range(30), 30)))
+    cut, _ = run(ExactDedup(), shuffled, shards=shards, partitions=partitions)
+    assert cut.sort_by("id").equals(whole.sort_by("id"))
+
+
+def test_null_and_empty_hash():
+    hashes = text_hashes(pa.array(["a", None, "", "A"], pa.large_string())).to_pylist()
+    assert hashes[0] == hashes[3]
+    assert hashes[1:3] == [None, None]
+
+
+ORDERS = [
+    ("longest", (), [1, 0, 2, 3]),
+    ("newest", (), [2, 0, 1, 3]),
+    ("oldest", (), [0, 2, 1, 3]),
+    ("source_priority", ("c", "a"), [2, 0, 3, 1]),
+    ("best:quality", (), [3, 0, 1, 2]),
+]
+
+
+@pytest.mark.parametrize(("keep", "priority", "order"), ORDERS, ids=[keep for keep, *_ in ORDERS])
+def test_keeper_orders(keep, priority, order):
+    table = pa.table(
+        {
+            "id": ["d0", "d1", "d2", "d3"],
+            "doc": [9, 8, 7, 6],
+            "text": pa.array(["aa", "aaa", "aa", ""], pa.large_string()),
+            "source": ["a", "b", "c", "a"],
+            "date": pa.array([1, None, 5, None], pa.int64()).cast(pa.timestamp("us", tz="UTC")),
+            "signal_quality": pa.array([0.5, None, float("nan"), 0.9]),
+        }
+    )
+    ranked = table.append_column("rank", keeper_rank(table, keep, priority))
+    assert in_keeper_order(ranked)["id"].to_pylist() == [f"d{i}" for i in order]
+
+
+def test_an_order_without_its_column_is_refused():
+    with pytest.raises(RecipeError, match="signal_quality"):
+        keeper_rank(pa.table({"id": ["a"]}), "best:quality")
+    with pytest.raises(RecipeError, match="did you mean 'newest'"):
+        ExactDedup(keep="newst")
+    assert "signal_quality" in FuzzyDedup(keep="best:quality").reads
+
+
+@pytest.mark.parametrize("stage", [ExactDedup(), FuzzyDedup(), ExactDedup(on="url")])
+def test_stages_keep_the_laws(stage):
+    table = rows(*corpus(4, originals=12), None, "", "gone")
+    dead = pa.array([None] * (table.num_rows - 1) + ["judge:x"], pa.string())
+    table = table.set_column(table.column_names.index("dropped_by"), "dropped_by", dead)
+    done, _ = run(stage, table, shards=2, partitions=3)
+    schema.check(done)
+    assert done.select(table.column_names).drop_columns(["dropped_by", "dropped_value"]).equals(
+        table.drop_columns(["dropped_by", "dropped_value"])
+    )
+    assert done["dropped_by"].to_pylist()[-1] == "judge:x"
+    again, _ = run(stage, done)
+    assert verdicts(again) == verdicts(done)
+    nothing, _ = run(stage, table.slice(0, 0))
+    assert nothing.num_rows == 0
+    assert nothing.schema == done.schema
+    assert pickle.loads(pickle.dumps(stage)) == stage
+    pickle.dumps(stage.steps())
+
+
+def test_evidence_of_the_exact_pass_stays_where_the_fuzzy_one_is_silent():
+    text = "a text of six words or so"
+    done, _ = run(ExactDedup(), rows(text, text, "something else entirely"))
+    done, tally = run(FuzzyDedup(), done)
+    assert done["cluster_size"].to_pylist() == [2, 2, None]
+    assert done["dropped_by"].to_pylist() == [None, "exact_dedup:duplicate_text", None]
+    assert tally["met_max_witnesses"] == 0
+
+
+def test_near_duplicates_carry_their_evidence():
+    text = " ".join(f"{chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(100))
+    done, _ = run(FuzzyDedup(), rows(text, text + " end", "other words of another text"))
+    assert done["dropped_by"].to_pylist() == ["fuzzy_dedup:near_duplicate", None, None]
+    assert done["dropped_value"].to_pylist()[0] == done["jaccard"].to_pylist()[0] == 96 / 97
+    assert done["duplicate_of"].to_pylist() == ["s/f#1", None, None]
+    assert done["cluster"].to_pylist() == ["s/f#1", "s/f#1", None]
+    assert done["cluster_size"].to_pylist() == [2, 2, None]

@@ -1,0 +1,153 @@
+"""Shingles and signatures against a plain Python twin and against datasketch."""
+
+from __future__ import annotations
+
+import datasketch
+import dedup_twin as twin
+import numpy as np
+import pyarrow as pa
+import pytest
+from dedup_corpora import word
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from curate.dedup.code_points import BLOCK
+from curate.dedup.shingles import Shingling, jaccard, shingle_sets
+from curate.dedup.signatures import EMPTY, fewest_equal, permutations, sign_sets, sign_texts
+from curate.errors import RecipeError
+
+#: Letters with and without marks, digits, punctuation, white space, invisible ones, and unspaced scripts.
+ALPHABET = "aAéİß ñ7٣一カぁ่กำ가й̆́ै\u200b\u00ad\n\t.,!-''\U0001f600𠀋क"
+hostile = st.lists(
+    st.one_of(st.text(st.sampled_from(ALPHABET), max_size=60), st.text(max_size=20)), max_size=6
+)
+
+
+def sets_of(texts: list[str], shingling: Shingling) -> list[np.ndarray]:
+    values, offsets = shingle_sets(pa.array(texts, pa.large_string()), shingling)
+    return [values[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+
+
+@pytest.mark.parametrize("kind", ["word", "char"])
+@pytest.mark.parametrize("ngram", [1, 3, 5])
+@settings(max_examples=60, deadline=None)
+@given(texts=hostile)
+@example(texts=["a\u0301", "a", "\u0301a", "กำ ก่", "7 77 777 7777 77777 8", ""])
+def test_sets_are_those_of_the_twin(kind, ngram, texts):
+    shingling = Shingling(kind, ngram)
+    make = twin.word_shingles if kind == "word" else twin.char_shingles
+    expected = [make(text, ngram) for text in texts]
+    ours = sets_of(texts, shingling)
+    assert [len(values) for values in ours] == [len(shingles) for shingles in expected]
+    for i in range(len(texts)):
+        for j in range(i):
+            both = len(np.intersect1d(ours[i], ours[j]))
+            assert both == len(expected[i] & expected[j])
+
+
+@pytest.mark.parametrize("kind", ["word", "char"])
+def test_a_long_text_is_read_in_blocks_as_if_in_one(kind):
+    text = " ".join(f"{word(number)} слово{word(number)}一" for number in range(BLOCK))
+    shingling = Shingling(kind, 5)
+    make = twin.word_shingles if kind == "word" else twin.char_shingles
+    (ours,) = sets_of([text], shingling)
+    assert len(ours) == len(make(text, 5))
+    # The same shingles, whatever stands before them and however it falls into blocks.
+    for lead in range(1, 40, 13):
+        (shifted,) = sets_of(["一 " * lead + text], shingling)
+        assert len(np.setdiff1d(ours, shifted)) <= 1
+
+
+@pytest.mark.parametrize("kind", ["word", "char"])
+def test_signatures_are_datasketchs_bit_for_bit(kind):
+    texts = ["the quick brown fox jumps over the lazy dog", "short", "Қазақстан " * 9, ""]
+    texts.append(" ".join(f"сөз{word(number)}" for number in range(BLOCK)))
+    array, shingling = pa.array(texts, pa.large_string()), Shingling(kind, 5)
+    signatures, counts = sign_texts(array, shingling, 130)
+    for signature, count, values in zip(signatures, counts, sets_of(texts, shingling), strict=True):
+        theirs = datasketch.MinHash(130, seed=1, hashfunc=lambda shingle: shingle)
+        theirs.update_batch([int(value) >> 32 for value in values])
+        assert np.array_equal(theirs.hashvalues, signature)
+        assert (count == 0) == (len(values) == 0)
+    assert (signatures[3] == EMPTY).all()
+    rows = datasketch.MinHash(hashvalues=signatures[0], scheme="affine32")
+    assert rows.jaccard(rows) == 1.0
+
+
+@pytest.mark.parametrize("count", [1, 7, 128, 160])
+@pytest.mark.parametrize("seed", [1, 42])
+def test_permutations_are_datasketchs(count, seed):
+    theirs = datasketch.MinHash(count, seed=seed).permutations
+    assert np.array_equal(theirs, np.array(permutations(count, seed)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(texts=hostile)
+def test_sets_and_texts_give_the_same_signatures(texts):
+    array = pa.array(texts, pa.large_string())
+    values, offsets = shingle_sets(array, Shingling())
+    assert np.array_equal(sign_sets(values, offsets, 16), sign_texts(array, Shingling(), 16)[0])
+
+
+def test_slices_and_nulls_read_the_right_texts():
+    whole = pa.array(["x y z a b c", None, "p q r s t u", "one"], pa.large_string())
+    signatures, counts = sign_texts(whole, Shingling(), 8)
+    assert counts.tolist() == [2, 0, 2, 1]
+    part, _ = sign_texts(whole.slice(2, 1), Shingling(), 8)
+    assert np.array_equal(part, signatures[2:3])
+    empty, _ = sign_texts(whole.slice(0, 0), Shingling(), 8)
+    assert empty.shape == (0, 8)
+
+
+def test_a_text_that_is_cut_inside_a_character_is_read_to_the_cut():
+    for tail in (b"\xd0", b"\xe4\xb8", b"\xf0\x9f\x98"):
+        bad = pa.array([b"one two three" + tail], pa.large_binary()).view(pa.large_string())
+        (ours,) = sets_of(["one two three"], Shingling())
+        values, _ = shingle_sets(bad, Shingling())
+        assert np.array_equal(values, ours)
+
+
+SAME = [
+    ("case", "Алматы Қаласы", "АЛМАТЫ қаласы"),
+    ("punctuation", "Good morning, world!", "good morning - world"),
+    ("Latin diacritics", "Über façade", "uber facade"),
+    ("decomposed Latin", "cafe\u0301 bar", "café bar"),
+    ("ё", "ёлка стоит", "елка стоит"),
+    ("soft hyphen and joiner", "co\u00adoperate می\u200cخواهم", "cooperate میخواهم"),
+    ("digits in a longer text", "on day 17 we saw 3 birds", "on day 4 we saw 1200 birds"),
+    ("Turkish i", "DİYARBAKIR ılık", "diyarbakır ilik"),
+]
+OTHER = [
+    ("й is no и", "мой край", "мои краи"),
+    ("kana keep their marks", "かき", "がき"),
+    ("hamza forms", "أكل", "اكل"),
+    ("Indic vowel signs", "कि", "का"),
+    ("Thai vowel signs", "กิน", "กัน"),
+    ("numbers alone", "12 + 5 = 17", "30 + 4 = 34"),
+    ("numbers of a short text", "room 12", "room 13"),
+    ("a price list", "10 20 30 40 50 60 70", "11 21 31 41 51 61 71"),
+]
+
+
+@pytest.mark.parametrize(("story", "a", "b"), SAME, ids=[story for story, *_ in SAME])
+def test_same_shingles(story, a, b):
+    ours = sets_of([a, b], Shingling())
+    assert np.array_equal(*ours)
+
+
+@pytest.mark.parametrize(("story", "a", "b"), OTHER, ids=[story for story, *_ in OTHER])
+def test_other_shingles(story, a, b):
+    assert jaccard(*sets_of([a, b], Shingling())) == 0.0
+
+
+def test_fewest_equal_is_four_sigmas_below():
+    assert fewest_equal(0.8, 160) == 108
+    assert fewest_equal(1.0, 128) == 128
+    assert fewest_equal(0.1, 16) == 0
+
+
+def test_shinglings_that_do_not_exist_are_refused():
+    with pytest.raises(RecipeError, match="did you mean 'word'"):
+        Shingling("words")
+    with pytest.raises(RecipeError, match="1 to 64"):
+        Shingling("word", 0)
