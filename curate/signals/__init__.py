@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from curate.errors import RecipeError, nearest
-from curate.signals import basic, c4, fineweb, gopher, repetition
+from curate.signals import basic, c4, code, fineweb, gopher, repetition
 from curate.signals.formula import Card, Formula, read_card
 
 __all__ = ["SIGNALS", "Card", "card", "check_names", "measure"]
@@ -50,6 +50,7 @@ SIGNALS: dict[str, Formula] = {
     "dup_9gram_char_share": repetition.dup_9gram_char_share,
     "dup_10gram_char_share": repetition.dup_10gram_char_share,
     "terminal_line_share": fineweb.terminal_line_share,
+    "sentence_line_char_share": fineweb.sentence_line_char_share,
     "short_line_share": fineweb.short_line_share,
     "dup_full_line_char_share": fineweb.dup_full_line_char_share,
     "newline_word_ratio": fineweb.newline_word_ratio,
@@ -57,6 +58,9 @@ SIGNALS: dict[str, Formula] = {
     "n_lorem_ipsum": c4.n_lorem_ipsum,
     "n_sentences": c4.n_sentences,
     "longest_word": c4.longest_word,
+    "longest_line": code.longest_line,
+    "mean_line_length": code.mean_line_length,
+    "alphanumeric_share": code.alphanumeric_share,
 }
 
 #: The counts that exist only where the profile gives a list, and which list.
@@ -72,7 +76,9 @@ def check_names(names: Sequence[str], *, where: str | None = None) -> None:
     for name in names:
         if name not in SIGNALS:
             raise RecipeError(
-                f"no signal '{name}'", where=where, hint=f"{nearest(name, SIGNALS)}; `curate signals`"
+                f"no signal '{name}'",
+                where=where,
+                hint=f"{nearest(name, SIGNALS)}; `curate signals`",
             )
 
 

@@ -16,6 +16,24 @@ def terminal_line_share(terminal_lines: Integers, full_lines: Integers) -> Float
     return ratio(terminal_lines, full_lines)
 
 
+def sentence_line_char_share(sentence_line_chars: Integers, full_line_chars: Integers) -> Floats:
+    """Characters in lines that hold an end of a sentence, among those of all lines that are not blank.
+
+    A point counts after a letter or bracket and before a space, a mark or the end of the line.
+    Undefined without such lines.
+    Why: asks what terminal_line_share asks, but a paragraph that was cut or ends with a quotation
+    is still prose; on clean Wikipedia and government texts that one drops 4 to 34 percent of documents
+    at FineWeb2's limits.
+    Wrong: Thai writes no ends of sentences; abbreviations count as ends.
+    Source: curate.
+
+    >>> import numpy as np
+    >>> sentence_line_char_share(np.array([80]), np.array([100]))
+    array([0.8])
+    """
+    return ratio(sentence_line_chars, full_line_chars)
+
+
 def short_line_share(short_lines: Integers, full_lines: Integers) -> Floats:
     """Lines of at most 30 characters among lines that are not blank; undefined without such lines.
 

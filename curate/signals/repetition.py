@@ -1,9 +1,9 @@
 """Gopher's repetition rules (Rae et al. 2021, arXiv:2112.11446, table A1) as datatrove counts them.
 
-Two quirks of datatrove's are kept, for the published limits were set with them: the most frequent
-n-gram counts even when it occurs once, so that very short texts fail; and pieces between newlines
-include the empty ones at the edges of a text. One is not: datatrove joins the words of duplicated
-5- to 10-grams with nothing between, so that "1 23" repeats "12 3"; here it does not.
+One quirk of datatrove's is kept, for the published limits were set with it: the most frequent n-gram
+counts even when it occurs once, so that very short texts fail. Two are not: datatrove takes the
+newlines around a text for empty lines that repeat each other, and it joins the words of duplicated
+5- to 10-grams with nothing between, so that "1 23" repeats "12 3".
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ import numpy as np
 from curate.signals.formula import Floats, Integers, ratio
 
 
-def dup_line_share(repeated_pieces: Integers, pieces: Integers) -> Floats:
+def dup_line_share(repeated_filled_lines: Integers, filled_lines: Integers) -> Floats:
     """Lines equal to an earlier one among all lines (no blank ones); undefined for the empty text.
 
     Why: boilerplate that repeats on the page, lists of one thing.
     Wrong: verse with a refrain, tables with equal cells.
     Source: Gopher repetition, at most 0.30.
     """
-    return ratio(repeated_pieces, pieces)
+    return ratio(repeated_filled_lines, filled_lines)
 
 
-def dup_line_char_share(repeated_piece_chars: Integers, n_chars: Integers) -> Floats:
+def dup_line_char_share(repeated_filled_line_chars: Integers, n_chars: Integers) -> Floats:
     """Characters in lines equal to an earlier one among all characters; undefined without any.
 
     Why: as dup_line_share, but long lines weigh more.
     Wrong: as dup_line_share.
     Source: Gopher repetition, at most 0.20.
     """
-    return ratio(repeated_piece_chars, n_chars)
+    return ratio(repeated_filled_line_chars, n_chars)
 
 
 def dup_paragraph_share(

@@ -29,7 +29,8 @@ from curate.text.view import (
     width,
 )
 
-#: The columns, by kernel. Words are those of curate.text.view, lines end at U+000A.
+#: The columns, by kernel. Words are those of curate.text.view; lines end at U+000A, or at U+000D
+#: before it in text that was not repaired.
 BYTES: Final = (
     "n_bytes",
     "n_chars",
@@ -54,13 +55,16 @@ LINES: Final = (
     "full_lines",  # with more than whitespace
     "terminal_lines",  # full lines whose last character ends a sentence
     "short_lines",  # full lines of at most 30 characters
-    "pieces",  # what lies between runs of newlines; empty at the edges where they are newlines
-    "repeated_pieces",  # equal to an earlier one
-    "repeated_piece_chars",
+    "filled_lines",  # of at least one character, be it a space
+    "repeated_filled_lines",  # equal to an earlier one
+    "repeated_filled_line_chars",
     "repeated_full_line_chars",
     "paragraphs",  # of the stripped text, between runs of two and more newlines
     "repeated_paragraphs",
     "repeated_paragraph_chars",
+    "longest_line_chars",
+    "full_line_chars",
+    "sentence_line_chars",  # in full lines that hold an end of a sentence
 )
 WORDS: Final = (
     "words",
@@ -206,6 +210,35 @@ def _span_chars(data: Any, start: Any, end: Any) -> Any:
 
 
 @kernel
+def _holds_end(data: Any, start: Any, end: Any, classes: Any) -> Any:
+    """Tell whether a stripped line holds an end of a sentence.
+
+    A point, question or exclamation mark ends one where whitespace, the line's end or another
+    punctuation mark follows it, and no digit is before it ("1. ", "3.5"); an end of another script
+    always does.
+    """
+    i = start
+    while i < end:
+        b = data[i]
+        if b < uint8(0x80):
+            if i > start and (b == uint8(46) or b == uint8(63) or b == uint8(33)):
+                before = data[i - 1]
+                counted = uint8(48) <= before and before <= uint8(57)
+                if not counted:
+                    if i + 1 == end:
+                        return True
+                    after = _class_at(data, i + 1, classes)
+                    if after & uint32(unicode.SPACE | unicode.PUNCTUATION):
+                        return True
+            i += 1
+        else:
+            if _class_at(data, i, classes) & uint32(unicode.TERMINAL):
+                return True
+            i += width(b)
+    return False
+
+
+@kernel
 def count_lines(data: Any, starts: Any, ends: Any, classes: Any, most: Any, out: Any) -> None:
     """Fill the columns LINES; ``most`` is above the number of lines of every text."""
     keys = np.empty(most, np.uint64)
@@ -219,7 +252,8 @@ def count_lines(data: Any, starts: Any, ends: Any, classes: Any, most: Any, out:
     base = int64(1)
     for d in range(len(starts)):
         start, end = starts[d], ends[d]
-        lines = bullets = ellipsis = full_lines = terminal = short = 0
+        lines = bullets = ellipsis = full_lines = terminal = short = longest = 0
+        full_chars = sentence_chars = 0
         n = 0
         i = start
         while i < end:
@@ -227,15 +261,22 @@ def count_lines(data: Any, starts: Any, ends: Any, classes: Any, most: Any, out:
             while stop < end and data[stop] != uint8(10):
                 stop += 1
             lines += 1
+            after = stop + 1
+            if stop > i and data[stop - 1] == uint8(13):
+                stop -= 1
             if stop > i:
                 a, b = _strip(data, i, stop, classes)
                 chars = _span_chars(data, i, stop)
+                longest = max(longest, chars)
                 keys[n] = _span_hash(data, i, stop)
                 chars_of[n] = chars
                 full[n] = b > a
                 n += 1
                 if b > a:
                     full_lines += 1
+                    full_chars += chars
+                    if _holds_end(data, a, b, classes):
+                        sentence_chars += chars
                     last = _last_code_point(data, i, stop)
                     terminal += int64(
                         (_class_at(data, last, classes) & uint32(unicode.TERMINAL)) != 0
@@ -249,8 +290,8 @@ def count_lines(data: Any, starts: Any, ends: Any, classes: Any, most: Any, out:
                         three = x == uint8(46) and y == uint8(46) and z == uint8(46)
                         one = x == uint8(0xE2) and y == uint8(0x80) and z == uint8(0xA6)
                         ellipsis += int64(three or one)
-            i = stop + 1
-        pieces = n
+            i = after
+        filled = n
         repeated = repeated_chars = repeated_full = 0
         if n > 1:
             first_of_each(keys, n, table, base, first)
@@ -260,18 +301,13 @@ def count_lines(data: Any, starts: Any, ends: Any, classes: Any, most: Any, out:
                     repeated += 1
                     repeated_chars += chars_of[j]
                     repeated_full += chars_of[j] * int64(full[j])
-        if end > start:
-            # re.split gives an empty piece before a leading and after a trailing run of newlines.
-            edges = int64(data[start] == uint8(10)) + int64(data[end - 1] == uint8(10))
-            pieces += edges
-            repeated += int64(edges == 2)
         out[d, 0] = lines
         out[d, 1] = bullets
         out[d, 2] = ellipsis
         out[d, 3] = full_lines
         out[d, 4] = terminal
         out[d, 5] = short
-        out[d, 6] = pieces
+        out[d, 6] = filled
         out[d, 7] = repeated
         out[d, 8] = repeated_chars
         out[d, 9] = repeated_full
@@ -299,6 +335,9 @@ def count_lines(data: Any, starts: Any, ends: Any, classes: Any, most: Any, out:
         out[d, 10] = max(n, 1)
         out[d, 11] = repeated
         out[d, 12] = repeated_chars
+        out[d, 13] = longest
+        out[d, 14] = full_chars
+        out[d, 15] = sentence_chars
 
 
 @inline

@@ -1,0 +1,104 @@
+"""The one comparison of signals with rules: judge, check, calibrate, sweep and report all use it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from curate.errors import InternalError
+from curate.profile import Profile, Profiles
+from curate.signals import SIGNALS, check_names, column, measure
+
+Booleans = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+
+def signals_of(profiles: Profiles) -> tuple[str, ...]:
+    """Name the signals that any rule of any profile asks for, in the order of the registry."""
+    asked = set()
+    for profile in profiles.by_name.values():
+        names = [rule.signal for rule in profile.rules.values()]
+        check_names(names, where=f"filters/{profile.name}.toml")
+        asked |= set(names)
+    return tuple(name for name in SIGNALS if name in asked)
+
+
+def lists_of(profile: Profile) -> dict[str, tuple[str, ...]]:
+    """Give the lists that signals may ask for: the profile's word lists, and its scripts."""
+    return {**profile.lists, "scripts": profile.identify.scripts}
+
+
+def failures(table: pa.Table, profile: Profile) -> dict[str, Booleans]:
+    """Tell for every rule, in the profile's order, which rows fail it; undefined ones separately.
+
+    A rule is a closed interval: a value equal to a limit passes. The key ``<rule>_undefined`` holds
+    the rows whose signal is undefined, if the rule drops those.
+
+    >>> from curate.profile import Profile, Rule
+    >>> profile = Profile(name="x", rules={"too_few_words": Rule(signal="n_words", min=3)})
+    >>> table = pa.table({"signal_n_words": pa.array([2, 3, None], pa.int64())})
+    >>> {rule: rows.tolist() for rule, rows in failures(table, profile).items()}
+    {'too_few_words': [True, False, False], 'too_few_words_undefined': [False, False, True]}
+    """
+    failed: dict[str, Booleans] = {}
+    for name, rule in profile.rules.items():
+        values = _values(table, rule.signal)
+        undefined = np.isnan(values)
+        outside = np.zeros(len(values), np.bool_)
+        if rule.min is not None:
+            outside |= values < rule.min
+        if rule.max is not None:
+            outside |= values > rule.max
+        failed[name] = outside
+        if rule.undefined == "drop":
+            failed[f"{name}_undefined"] = undefined
+    return failed
+
+
+def verdicts(table: pa.Table, profile: Profile) -> tuple[pa.StringArray, pa.DoubleArray]:
+    """Give for each row the first rule that it fails and the number that was measured, or nulls."""
+    rows = table.num_rows
+    rules = np.full(rows, None, object)
+    values = np.full(rows, np.nan)
+    open_ = np.ones(rows, np.bool_)
+    for name, failed in failures(table, profile).items():
+        hit = failed & open_
+        if not hit.any():
+            continue
+        rules[hit] = name
+        if name in profile.rules:
+            values[hit] = _values(table, profile.rules[name].signal)[hit]
+        open_ &= ~failed
+    return pa.array(rules, pa.string()), pa.array(values, mask=np.isnan(values))
+
+
+def check_profile(profile: Profile, texts: Sequence[str]) -> dict[str, float]:
+    """Measure clean texts and give, rule by rule, the share that the profile would drop.
+
+    The key ``any`` holds the share that at least one rule drops: the false rejection, if the texts
+    are known to be good. No texts: every share is 0.
+    """
+    names = signals_of(Profiles({profile.name: profile}))
+    table = pa.table(measure(pa.array(texts, pa.large_string()), names, lists_of(profile)))
+    if not names:
+        return {"any": 0.0}
+    failed = failures(table, profile)
+    count = max(len(texts), 1)
+    shares = {rule: int(rows.sum()) / count for rule, rows in failed.items()}
+    together = np.logical_or.reduce(list(failed.values())) if failed else np.zeros(0, np.bool_)
+    return shares | {"any": int(together.sum()) / count}
+
+
+def _values(table: pa.Table, signal: str) -> Floats:
+    name = column(signal)
+    if name not in table.column_names:
+        raise InternalError(
+            f"no column '{name}': a rule asks for a signal that was not measured",
+            hint="measure before judging, with the same profiles",
+        )
+    whole = table.column(name)
+    values: Floats = np.asarray(whole.to_numpy(), np.float64)
+    return values

@@ -1,0 +1,53 @@
+"""Judge: each document by the rules of its profile, in their order, on stored signals alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from curate.profile import Profiles
+from curate.signals import column
+from curate.signals.verdict import signals_of, verdicts
+from curate.stages.base import drop, on_alive
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Drop what fails a rule, by the first one it fails: ``judge:<rule>`` and the number measured.
+
+    A signal that is undefined drops under ``judge:<rule>_undefined``, without a number, unless the
+    rule says ``undefined = "keep"``. The rules that a row fails besides follow from its signals.
+    """
+
+    profiles: Profiles
+    name: str = "judge"
+
+    adds: tuple[str, ...] = ()
+    rewrites: tuple[str, ...] = ("dropped_by", "dropped_value")
+    idempotent: bool = True
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ("source", "lang", *(column(name) for name in signals_of(self.profiles)))
+
+    def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
+        """Give verdicts to the living rows."""
+        return on_alive(table, self._judge)
+
+    def _judge(self, table: pa.Table) -> pa.Table:
+        rules = np.full(table.num_rows, None, object)
+        values = np.full(table.num_rows, np.nan)
+        for profile, rows in self.profiles.groups(table):
+            part = table if len(rows) == table.num_rows else table.take(pa.array(rows))
+            failed, measured = verdicts(part, profile)
+            rules[rows] = failed.to_numpy(zero_copy_only=False)
+            values[rows] = measured.to_numpy(zero_copy_only=False)
+        return drop(
+            table,
+            self.name,
+            pa.array(rules, pa.string()),
+            pa.array(values, pa.float64(), mask=np.isnan(values)),
+        )

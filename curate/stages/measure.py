@@ -1,0 +1,61 @@
+"""Measure: adds a column for each signal that a rule of any profile of the run asks for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from curate.profile import Profiles
+from curate.signals import column, measure
+from curate.signals.verdict import lists_of, signals_of
+from curate.stages.base import on_alive, texts, with_columns
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Measure the text of every living document, with the lists of its own profile.
+
+    The columns are the same for every row, whatever its profile, so that the schema is constant; a
+    signal that is undefined for a text is null.
+    """
+
+    profiles: Profiles
+    name: str = "measure"
+
+    rewrites: tuple[str, ...] = ()
+    idempotent: bool = True
+
+    @cached_property
+    def signals(self) -> tuple[str, ...]:
+        """The signals to measure, in the order of the registry."""
+        return signals_of(self.profiles)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ("text", "source", "lang", "dropped_by")
+
+    @property
+    def adds(self) -> tuple[str, ...]:
+        return tuple(column(name) for name in self.signals)
+
+    def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
+        """Add the signal columns; rows that were dropped get nulls."""
+        return on_alive(table, self._measure)
+
+    def _measure(self, table: pa.Table) -> pa.Table:
+        whole = texts(table)
+        parts, places = [measure(whole[:0], self.signals)], [np.empty(0, np.int64)]
+        for profile, rows in self.profiles.groups(table):
+            part = whole if len(rows) == table.num_rows else whole.take(pa.array(rows))
+            parts.append(measure(part, self.signals, lists_of(profile)))
+            places.append(rows)
+        back = np.argsort(np.concatenate(places))
+        columns = {}
+        for name in self.adds:
+            joined = pa.concat_arrays([part[name] for part in parts])
+            columns[name] = joined if len(parts) == 2 else joined.take(pa.array(back))
+        return with_columns(table, columns)
