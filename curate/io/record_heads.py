@@ -96,11 +96,15 @@ def _arc_head(data: bytes, start: int, limit: int) -> Head | None:
     return Head(line.end() - start, int(length), headers)
 
 
+_WARC_LINE = re.compile(rb"WARC/[01]\.\d{1,2}[ \t]{0,8}\r?\n")
+
+_WARC_LINES = (b"WARC/1.0\r\n", b"WARC/1.1\r\n", b"WARC/0.17\r\n", b"WARC/0.18\r\n")
+
 WARC = Dialect(
-    peek=16,
-    mark=re.compile(rb"WARC/[01]\.\d"),
-    boundary=re.compile(rb"\n\r?\n(?=WARC/[01]\.\d)"),
-    cut=lambda tail: b"WARC/1.0".startswith(tail) or b"WARC/0.1".startswith(tail),
+    peek=32,
+    mark=_WARC_LINE,
+    boundary=re.compile(rb"\n\r?\n(?=" + _WARC_LINE.pattern + rb")"),
+    cut=lambda tail: b"\n" not in tail and any(line.startswith(tail) for line in _WARC_LINES),
     head=_warc_head,
 )
 

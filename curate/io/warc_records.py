@@ -258,14 +258,14 @@ def _layout(stored: StoredBytes, name: str) -> tuple[str, Dialect]:
             return "plain", dialect
     if first.startswith(MAGIC):
         return "gzip", ARC if arc or begins_member(stored, ARC, 0) else WARC
-    for mark, packing in _OTHER_PACKINGS.items():
-        if first.startswith(mark):
-            return packing, WARC
     dialects = (ARC, WARC) if arc else (WARC, ARC)
     for dialect in dialects:
         at = find_member(stored, 0, partial(begins_member, stored, dialect), _CHUNK)
         if at < stored.size:
             return "gzip", dialect
+    for mark, packing in _OTHER_PACKINGS.items():
+        if first.startswith(mark):
+            return packing, WARC
     return "gzip" if name.lower().endswith(".gz") else "plain", dialects[0]
 
 

@@ -271,7 +271,7 @@ class TestDamage:
         lost = damages(found)
         assert sum(item.length for item in lost) == len(data) - len(GZIPPED)
 
-    @given(data=st.binary(max_size=300), packed=st.booleans(), after=st.integers(0, 5))
+    @given(data=st.binary(max_size=300), packed=st.booleans(), after=st.integers(1, 5))
     @settings(max_examples=150, deadline=None)
     def test_any_bytes_are_accounted_for(self, data: bytes, packed: bool, after: int) -> None:
         parts = [gzip.compress(part, mtime=0) for part in RECORDS] if packed else RECORDS
