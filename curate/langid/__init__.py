@@ -1,0 +1,1 @@
+"""Texts to languages: the only room that loads a language model."""

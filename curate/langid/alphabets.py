@@ -1,0 +1,66 @@
+"""Alphabets of languages that models confuse: which letters each is written with, and cannot do without.
+
+``letters`` is the whole alphabet. ``usual`` says for a group of letters how many of a thousand letters
+of running prose they make up *at least*; the figures are set well below what is common, because names,
+lists and quotations are texts too. Cyrillic alphabets are those of the national orthographies: Kazakh
+has і and ұ, Kyrgyz only ң ө ү, Tatar җ, Bashkir ҡ ҙ ҫ, Karakalpak ў and ҳ beside ә ө ү, Uzbek ў and ҳ
+without them.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+
+class Alphabet(NamedTuple):
+    """The letters of a language and what any longer text in it shows."""
+
+    letters: str
+    usual: tuple[tuple[str, int], ...] = ()  #: (letters, at least so many of 1,000)
+
+
+_RUSSIAN = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"
+_SOUTH = "абвгдежзиклмнопрстуфхцчш"  # what Serbian and Macedonian share
+
+ALPHABETS = {
+    "rus_Cyrl": Alphabet(_RUSSIAN, (("ы", 5), ("йья", 15))),
+    "ukr_Cyrl": Alphabet("абвгґдеєжзиіїйклмнопрстуфхцчшщьюя", (("ії", 15),)),
+    "bel_Cyrl": Alphabet("абвгдеёжзійклмнопрстуўфхцчшыьэюя", (("і", 15), ("ыў", 10))),
+    "bul_Cyrl": Alphabet("абвгдежзийклмнопрстуфхцчшщъьюя", (("ъ", 5),)),
+    "mkd_Cyrl": Alphabet(_SOUTH + "ѓѕјљњќџѐѝ", (("ј", 5),)),
+    "srp_Cyrl": Alphabet(_SOUTH + "ђјљњћџ", (("ј", 10), ("ђћљњџ", 5))),
+    "kaz_Cyrl": Alphabet(_RUSSIAN + "әғқңөұүһі", (("і", 10), ("қғәңөұү", 25))),
+    "kir_Cyrl": Alphabet(_RUSSIAN + "ңөү", (("ңөү", 15), ("ы", 15))),
+    "tat_Cyrl": Alphabet(_RUSSIAN + "әҗңөүһ", (("ә", 15),)),
+    "bak_Cyrl": Alphabet(_RUSSIAN + "әғҙҡңөҫүһ", (("ә", 15), ("ҡҙҫ", 10))),
+    "kaa_Cyrl": Alphabet(_RUSSIAN + "әғқңөүўҳ", (("ўҳ", 4), ("әңөү", 10), ("қғ", 10))),
+    "uzn_Cyrl": Alphabet("абвгдеёжзийклмнопрстуфхцчшъьэюяўқғҳ", (("ўқғҳ", 15),)),
+    "tgk_Cyrl": Alphabet("абвгғдеёжзиӣйкқлмнопрстуӯфхҳчҷшъэюя", (("ӣӯҷқғҳ", 15),)),
+    "khk_Cyrl": Alphabet(_RUSSIAN + "өү", (("өү", 15),)),
+    "sah_Cyrl": Alphabet(_RUSSIAN + "ҕҥөһү", (("ҕҥһ", 10), ("өү", 10))),
+    "tyv_Cyrl": Alphabet(_RUSSIAN + "ңөү", (("ңөү", 10),)),
+    "tur_Latn": Alphabet("abcçdefgğhıijklmnoöprsştuüvyzâîûqwx"),
+    "azj_Latn": Alphabet("abcçdeəfgğhxıijkqlmnoöprsştuüvyz"),
+    "tuk_Latn": Alphabet("abçdeäfghijžklmnňoöprsştuüwyýz"),
+}
+
+
+@cache
+def letters_of(label: str) -> frozenset[str]:
+    """Give an alphabet's letters, small and capital.
+
+    >>> sorted(letters_of("kaz_Cyrl") - letters_of("rus_Cyrl"))[:4]
+    ['І', 'і', 'Ғ', 'ғ']
+    """
+    return both_cases(ALPHABETS[label].letters)
+
+
+def both_cases(letters: str) -> frozenset[str]:
+    """Give letters as they are, small and capital, where those are one letter.
+
+    >>> sorted(both_cases("әß"))
+    ['ß', 'Ә', 'ә']
+    """
+    shapes = {shape for c in letters for shape in (c, c.lower(), c.upper())}
+    return frozenset(shape for shape in shapes if len(shape) == 1)
