@@ -202,9 +202,10 @@ def _salvage(body: bytes, wbits: int, limit: int) -> tuple[list[bytes], int]:
     total = 0
     inflater = zlib.decompressobj(wbits)
     view = memoryview(body)
-    for at in range(0, len(body), 256):
+    step = max(1, len(body) >> 15)
+    for at in range(0, len(body), step):
         try:
-            out = inflater.decompress(view[at : at + 256], limit - total + 1)
+            out = inflater.decompress(view[at : at + step], limit - total + 1)
         except zlib.error:
             break
         parts.append(out)
@@ -247,16 +248,22 @@ def _unzstd(body: bytes, limit: int) -> tuple[bytes, bool] | HttpDamage:
 
     parts: list[bytes] = []
     total = 0
-    cut = False
-    try:
-        with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(body) as reader:
-            while out := reader.read(1 << 16):
-                total += len(out)
-                parts.append(out)
-                if total > limit:
-                    return HttpDamage("bomb", f"a body of {len(body)} bytes inflates past {limit}")
-    except zstandard.ZstdError as problem:
-        if not total:
-            return HttpDamage("content_encoding", f"zstd: {problem}")
-        cut = True
-    return b"".join(parts), cut
+    decoder = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+    view = memoryview(body)
+    error = "the body ends at its beginning"
+    # There is no limit on output per call; a block of 4 bytes may give 128 KiB.
+    for at in range(0, len(body), 1024):
+        try:
+            out = decoder.decompress(view[at : at + 1024])
+        except zstandard.ZstdError as problem:
+            error = str(problem)
+            break
+        total += len(out)
+        parts.append(out)
+        if total > limit:
+            return HttpDamage("bomb", f"a body of {len(body)} bytes inflates past {limit}")
+        if decoder.eof:
+            break
+    if not total and not decoder.eof:
+        return HttpDamage("content_encoding", f"zstd: {error}")
+    return b"".join(parts), not decoder.eof
