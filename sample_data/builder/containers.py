@@ -79,6 +79,8 @@ def chunked(body: bytes, size: int = 700) -> bytes:
     return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
 
 
+#: The block of a warcinfo record.
+INFO = b"software: sample\r\nformat: WARC File Format 1.0\r\n"
 #: A grey picture of one pixel.
 GIF = base64.b64decode("R0lGODlhAQABAIAAAICAgAAAACwAAAAAAQABAAACAkQBADs=")
 

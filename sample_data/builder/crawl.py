@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from builder import containers as make
 from builder import pages
-from builder.plan import CRAWL, PARTS, SITES, TRUNCATED, Counts, Doc, Plan, dropped, junk
+from builder.plan import (
+    CRAWL,
+    PARTS,
+    SITES,
+    TRUNCATED,
+    Doc,
+    Plan,
+    dropped,
+    junk,
+    quarantined,
+    skipped,
+)
 
 #: How a page says its charset: in the HTTP header, in the page only, or nowhere.
 CHARSETS = {
@@ -120,7 +132,7 @@ def _junk_pages() -> list[tuple[Doc, bytes, str]]:
         doc = Doc(CRAWL, f"https://{host}/{name}", "und", "low_quality", junk(name), expect=expect)
         out.append((doc, pages.bare(junk(name), "en").encode(), "text/html; charset=utf-8"))
     empty = Doc(
-        CRAWL, "https://pages-empty.example/", "und", "empty", "", expect=dropped("judge", "read")
+        CRAWL, "https://pages-empty.example/", "und", "empty", "", expect=skipped("no_text")
     )
     out.append(
         (empty, b"<!DOCTYPE html>\n<html><body></body></html>\n", "text/html; charset=utf-8")
@@ -138,28 +150,22 @@ def _response(kind: str, body: bytes, content_type: str) -> bytes:
 
 
 def _crawl(plan: Plan, docs: list[tuple[Doc, bytes, str]]) -> None:
-    counts = Counts()
     members: list[bytes] = []
+    requests = 0
 
     def write(kind: str, url: str | None, content_type: str, block: bytes, **more: str) -> None:
-        counts.records += 1
-        record = make.warc_record(kind, counts.records, url, content_type, block, **more)
+        record = make.warc_record(kind, len(members), url, content_type, block, **more)
         members.append(make.gzip_member(record))
 
     def request(url: str) -> None:
+        nonlocal requests
         _, _, host, path = url.split("/", 3)
         block = f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: sample\r\n\r\n".encode()
         write("request", url, "application/http; msgtype=request", block)
-        counts.add_other("request")
+        requests += 1
 
     answer = "application/http; msgtype=response"
-    write(
-        "warcinfo",
-        None,
-        "application/warc-fields",
-        b"software: sample\r\nformat: WARC File Format 1.0\r\n",
-    )
-    counts.add_other("warcinfo")
+    write("warcinfo", None, "application/warc-fields", make.INFO)
     others = _other_responses()
     # One page in each of these dresses; both are base texts, and stay so in every other way.
     dress = dict(zip(_plain(docs), ("chunked", "compressed")))
@@ -170,30 +176,23 @@ def _crawl(plan: Plan, docs: list[tuple[Doc, bytes, str]]) -> None:
         write("response", doc.handle, answer, _response(kind, body, content_type))
         if i == damaged_at:
             members[-1], reason = make.damage_member(members[-1])
-            counts.add_damage(reason)
-            expect = {"fate": "quarantined", "reason": reason}
-            note = "bytes in the middle of this gzip member are overwritten; the next records are whole"
-            plan.docs.append(
-                Doc(CRAWL, doc.handle, doc.lang, "damaged_record", "", doc.base, expect, note)
+            doc = replace(
+                doc,
+                text="",
+                expect=quarantined(reason),
+                note="bytes in the middle of this gzip member are overwritten; the next are whole",
             )
-        else:
-            plan.docs.append(Doc(**{**vars(doc), "kind": kind}))
+            kind = "damaged_record"
+        plan.docs.append(replace(doc, kind=kind))
         if i % 12 == 5 and others:
-            name, url, block = others.pop()
+            kind, reason, url, block, more = others.pop()
             request(url)
-            more = {
-                "WARC_Profile": "http://netpreserve.org/warc/1.0/revisit/identical-payload-digest"
-            }
-            write(
-                "revisit" if name == "revisit" else "response",
-                url,
-                answer,
-                block,
-                **(more if name == "revisit" else {}),
-            )
-            counts.add_other(name)
-    assert not others
-    plan.seal(CRAWL, b"".join(members), counts)
+            write("revisit" if more else "response", url, answer, block, **more)
+            plan.docs.append(Doc(CRAWL, url, "und", kind, "", expect=skipped(reason)))
+    if others:
+        raise AssertionError("too few pages to stand between the other responses")
+    plan.files[CRAWL] = b"".join(members)
+    plan.unlisted[CRAWL] = {"request": requests, "warcinfo": 1}
 
 
 def _plain(docs: list[tuple[Doc, bytes, str]]) -> list[int]:
@@ -206,54 +205,41 @@ def _plain(docs: list[tuple[Doc, bytes, str]]) -> list[int]:
     ]
 
 
-def _other_responses() -> list[tuple[str, str, bytes]]:
+def _other_responses() -> list[tuple[str, str, str, bytes, dict[str, str]]]:
     host = SITES["kaz_Cyrl"]["host"]
     html = "text/html; charset=utf-8"
     gone = pages.bare("404 Not Found\nThe page that you asked for is not here.", "en").encode()
-    out = [
-        ("status_404", f"https://{host}/old/{i}.html", make.http("404 Not Found", html, gone))
-        for i in range(3)
+    missing = make.http("404 Not Found", html, gone)
+    moved = make.http("301 Moved Permanently", html, b"", Location=f"https://{host}/")
+    picture = make.http("200 OK", "image/gif", make.GIF)
+    same = make.http("304 Not Modified", html, b"")
+    profile = "http://netpreserve.org/warc/1.0/revisit/identical-payload-digest"
+    return [
+        *[("not_found", "http_404", f"https://{host}/old/{i}.html", missing, {}) for i in range(3)],
+        *[("moved", "http_301", f"http://{host}/moved/{i}", moved, {}) for i in range(2)],
+        ("image", "not_html:image", f"https://{host}/dot.gif", picture, {}),
+        ("revisit", "revisit", f"https://{host}/index.html", same, {"WARC_Profile": profile}),
     ]
-    out += [
-        ("status_301", f"http://{host}/moved/{i}", make.http("301 Moved Permanently", html, b"", Location=f"https://{host}/"))
-        for i in range(2)
-    ]  # fmt: skip
-    out.append(("image", f"https://{host}/dot.gif", make.http("200 OK", "image/gif", make.GIF)))
-    out.append(("revisit", f"https://{host}/index.html", make.http("304 Not Modified", html, b"")))
-    return out
 
 
 def _truncated(plan: Plan) -> None:
-    counts, members = Counts(), []
-    picked = [("eng_Latn", 9), ("kaz_Cyrl", 9), ("tur_Latn", 9), ("rus_Cyrl", 9)]
-    for i, (lang, number) in enumerate(picked):
+    members = []
+    for lang in ("eng_Latn", "kaz_Cyrl", "tur_Latn", "rus_Cyrl"):
         site = SITES[lang]
-        base, text = plan.slot(lang, number)
+        base, text = plan.slot(lang, 9)
         url = f"https://{site['host']}/last/{base.partition('/')[2]}.html"
         page = pages.article(site, text, "2026-03-30", [], "utf-8").encode()
         block = make.http("200 OK", "text/html; charset=utf-8", page)
-        record = make.warc_record(
-            "response", 900 + i, url, "application/http; msgtype=response", block
-        )
-        member = make.gzip_member(record)
-        counts.records += 1
-        if i == len(picked) - 1:
-            member = member[: len(member) // 2]
-            counts.add_damage("truncated")
-            expect = {"fate": "quarantined", "reason": "truncated"}
-            plan.docs.append(
-                Doc(
-                    TRUNCATED,
-                    url,
-                    lang,
-                    "truncated_record",
-                    "",
-                    base,
-                    expect,
-                    "the file ends in the middle of this record",
-                )
-            )
-        else:
-            plan.docs.append(Doc(TRUNCATED, url, lang, "base", text, base))
-        members.append(member)
-    plan.seal(TRUNCATED, b"".join(members), counts)
+        number = 900 + len(members)
+        answer = "application/http; msgtype=response"
+        members.append(make.gzip_member(make.warc_record("response", number, url, answer, block)))
+        plan.docs.append(Doc(TRUNCATED, url, lang, "base", text, base))
+    members[-1] = members[-1][: len(members[-1]) // 2]
+    plan.docs[-1] = replace(
+        plan.docs[-1],
+        kind="truncated_record",
+        text="",
+        expect=quarantined("truncated"),
+        note="the file ends in the middle of this record",
+    )
+    plan.files[TRUNCATED] = b"".join(members)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from itertools import combinations
 from typing import Any
 
@@ -21,16 +22,7 @@ COPIES = (
 
 def planted(plan: Plan) -> dict[str, Any]:
     """List everything: counts per container, every document, groups of duplicates, look-alikes."""
-    containers = {}
-    for name, counts in plan.counts.items():
-        damaged = sum(counts.quarantined.values())
-        other = sum(counts.other.values())
-        containers[name] = {
-            "records": counts.records,
-            "documents": counts.records - other - damaged,
-            "not_documents": dict(sorted(counts.other.items())),
-            "quarantined": dict(sorted(counts.quarantined.items())),
-        }
+    places = dict.fromkeys(doc.container for doc in plan.docs)
     return {
         "license": "CC0-1.0",
         "built_with": {
@@ -38,11 +30,26 @@ def planted(plan: Plan) -> dict[str, Any]:
             "zstd": ".".join(map(str, zstandard.ZSTD_VERSION)),
             "pyarrow": pyarrow.__version__,
         },
-        "containers": containers,
+        "containers": {name: _counts(plan, name) for name in places},
         "groups": _groups(plan.docs),
         "kept_apart": _kept_apart(plan.docs),
         "drifts": _drifts(plan.docs),
         "documents": [_entry(doc) for doc in plan.docs],
+    }
+
+
+def _counts(plan: Plan, container: str) -> dict[str, Any]:
+    """Give what a reader must count: records = documents + skipped + quarantined."""
+    docs = [doc.expect for doc in plan.docs if doc.container == container]
+    skipped = Counter(e["reason"] for e in docs if e["fate"] == "skipped")
+    skipped.update(plan.unlisted.get(container, {}))
+    quarantined = Counter(e["reason"] for e in docs if e["fate"] == "quarantined")
+    documents = sum(e["fate"] not in ("skipped", "quarantined") for e in docs)
+    return {
+        "records": documents + skipped.total() + quarantined.total(),
+        "documents": documents,
+        "skipped": dict(sorted(skipped.items())),
+        "quarantined": dict(sorted(quarantined.items())),
     }
 
 

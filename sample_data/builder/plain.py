@@ -8,7 +8,18 @@ from typing import Any
 
 from builder import containers as make
 from builder import variants
-from builder.plan import DAMAGED_TEXTS, NEWS, SITES, WET, Counts, Doc, Plan, dropped, junk
+from builder.plan import (
+    DAMAGED_TEXTS,
+    NEWS,
+    SITES,
+    WET,
+    Doc,
+    Plan,
+    dropped,
+    junk,
+    quarantined,
+    skipped,
+)
 
 
 def wet(plan: Plan) -> None:
@@ -80,11 +91,10 @@ def wet(plan: Plan) -> None:
             "und",
             "empty",
             "",
-            expect=dropped("judge", "read"),
+            expect=skipped("no_text"),
         )
     )
     random.Random(2).shuffle(docs)
-    counts = Counts(records=1 + len(docs), other={"warcinfo": 1})
     members = [
         make.gzip_member(
             make.warc_record(
@@ -98,7 +108,8 @@ def wet(plan: Plan) -> None:
             make.gzip_member(make.warc_record("conversion", i, doc.handle, "text/plain", block))
         )
     plan.docs += docs
-    plan.seal(WET, b"".join(members), counts)
+    plan.files[WET] = b"".join(members)
+    plan.unlisted[WET] = {"warcinfo": 1}
 
 
 def damaged_form(lang: str, text: str) -> tuple[str, str, str]:
@@ -179,35 +190,36 @@ def news(plan: Plan) -> None:
             add(f"brief/{slug}", "shared_frame", teaser, f"{lang}/{slug}")
     docs += _odd_news(plan)
     random.Random(3).shuffle(docs)
-    counts = Counts()
     lines = [_news_line(i, doc) for i, doc in enumerate(docs)]
+    half = lines[3][: len(lines[3]) // 2].rstrip() + b"\n"
+    quotes = b"{'url': 'https://news.example/quotes', 'content': None}\n"
+    other_bytes = _plain_line("bytes", {"body": "@"}).replace(b"@", b"\xd2\xff\xfe" * 30)
+    odd = [
+        (20, "half a line", half, quarantined("bad_json")),
+        (40, "single quotes", quotes, quarantined("bad_json")),
+        (50, "null", _plain_line("null", {"body": None}), skipped("null_text")),
+        (60, "bytes", other_bytes, quarantined("invalid_utf8")),
+        (70, "blank line", b"\n", skipped("blank_line")),
+        (80, "no body", _plain_line("no-body", {"title": "-"}), quarantined("missing_text")),
+        (100, "number", _plain_line("number", {"body": 42}), quarantined("text_not_string")),
+    ]
+    for at, name, line, expect in odd:
+        lines.insert(at, line)
+        docs.append(Doc(NEWS, name, "und", "odd_line", "", expect=expect, note=f"line {at + 1}"))
     plan.docs += docs
-    broken = [
-        ("bad_json", lines[3][: len(lines[3]) // 2].rstrip() + b"\n"),
-        ("bad_json", b"{'url': 'https://news.example/quotes', 'content': None}\n"),
-        ("invalid_utf8", make.json_line({"url": "https://news.example/bytes", "content": {"body": "@"}}).replace(b"@", b"\xd2\xff\xfe" * 30)),
-        ("missing_text", make.json_line({"url": "https://news.example/no-body", "content": {"title": "No body"}, "meta": {}})),
-        ("text_not_string", make.json_line({"url": "https://news.example/number", "content": {"body": 42}})),
-    ]  # fmt: skip
-    for i, (reason, line) in enumerate(broken):
-        lines.insert(20 * (i + 1), line)
-        counts.add_damage(reason)
-    lines.insert(
-        50, make.json_line({"url": "https://news.example/null", "content": {"body": None}})
-    )
-    counts.add_other("null_text")
-    lines.insert(70, b"\n")
-    counts.add_other("blank_line")
-    counts.records = len(lines)
-    plan.seal(NEWS, make.zst(b"".join(lines)), counts)
+    plan.files[NEWS] = make.zst(b"".join(lines))
+
+
+def _plain_line(name: str, content: dict[str, Any]) -> bytes:
+    return make.json_line({"url": f"https://news.example/{name}", "content": content})
 
 
 def _odd_news(plan: Plan) -> list[Doc]:
-    """Give documents with addresses in them, in two languages, and without text."""
+    """Give documents with addresses in them, two languages in one, or without text."""
     out = []
     root = "https://news.example"
     contacts = {
-        "kaz_Cyrl": "Сұрақтарыңызды redaktsia@example.kz немесе kenes@example.com мекенжайына жазыңыз. Сервер мекенжайы 8.8.8.8, ал ішкі желіде 192.168.0.1.",
+        "kaz_Cyrl": "Сұрақтарыңызды redaktsia@example.net немесе kenes@example.com мекенжайына жазыңыз. Сервер мекенжайы 8.8.8.8, ал ішкі желіде 192.168.0.1.",
         "rus_Cyrl": "Пишите по адресу redaktor@example.org или позвоните в редакцию. Запрос пришёл с адреса 9.9.9.9, тестовый узел 192.0.2.17.",
         "eng_Latn": "Write to editor@example.com or to the.desk+news@example.org. The request came from 1.1.1.1, and the test host is 203.0.113.9.",
         "tur_Latn": "Sorularınız için yazi@example.net adresine yazın. İstek 8.8.4.4 adresinden geldi, deneme sunucusu 198.51.100.23.",
@@ -247,7 +259,14 @@ def _odd_news(plan: Plan) -> list[Doc]:
         )
     for i, text in enumerate(("", " \n\t\n ")):
         out.append(
-            Doc(NEWS, f"{root}/empty/{i}", "und", "empty", text, expect=dropped("judge", "read"))
+            Doc(
+                NEWS,
+                f"{root}/empty/{i}",
+                "und",
+                "empty",
+                text,
+                expect=dropped("repair", "identify", "judge"),
+            )
         )
     return out
 

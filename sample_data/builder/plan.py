@@ -48,30 +48,14 @@ class Doc:
     note: str = ""
 
 
-@dataclass
-class Counts:
-    """What a container holds besides documents."""
-
-    records: int = 0
-    other: dict[str, int] = field(default_factory=dict)
-    quarantined: dict[str, int] = field(default_factory=dict)
-
-    def add_other(self, name: str) -> None:
-        """Count a record that is no document by the rules of its format."""
-        self.other[name] = self.other.get(name, 0) + 1
-
-    def add_damage(self, reason: str) -> None:
-        """Count a record that cannot be read."""
-        self.quarantined[reason] = self.quarantined.get(reason, 0) + 1
-
-
 class Plan:
     """The texts, dealt out to containers; everything planted is remembered here."""
 
     def __init__(self) -> None:
         self.docs: list[Doc] = []
         self.files: dict[str, bytes] = {}
-        self.counts: dict[str, Counts] = {}
+        #: Records that are planted by the dozen and not listed one by one.
+        self.unlisted: dict[str, dict[str, int]] = {}
         self.texts = {lang: read_texts(lang) for lang in LANGUAGES}
         self.rest = {
             lang: [
@@ -109,11 +93,6 @@ class Plan:
             out.append((slug, f"{title}\n\n{frame.format(lead=lead)}"))
         return out
 
-    def seal(self, container: str, data: bytes, counts: Counts) -> None:
-        """Keep a finished file."""
-        self.files[container] = data
-        self.counts[container] = counts
-
 
 def read_texts(lang: str) -> dict[str, str]:
     """Read the base texts of a language by slug, title first."""
@@ -129,3 +108,13 @@ def junk(name: str) -> str:
 def dropped(*stages: str, certain: bool = True) -> dict[str, Any]:
     """Expect a document to be dropped by one of these stages."""
     return {"fate": "dropped", "by": list(stages), "certain": certain}
+
+
+def skipped(reason: str) -> dict[str, Any]:
+    """Expect a reader to pass over a record by the rules of its format, counted by reason."""
+    return {"fate": "skipped", "reason": reason}
+
+
+def quarantined(reason: str) -> dict[str, Any]:
+    """Expect a reader to set a record aside that it cannot read."""
+    return {"fate": "quarantined", "reason": reason}

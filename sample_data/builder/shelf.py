@@ -19,10 +19,11 @@ from builder.plan import (
     SITES,
     WIKI,
     WIKI_TEXTS,
-    Counts,
     Doc,
     Plan,
     dropped,
+    quarantined,
+    skipped,
 )
 
 #: Languages with a text that changes from edition to edition until it is another text.
@@ -74,7 +75,7 @@ def books(plan: Plan) -> None:
         "und",
         "empty",
         "",
-        expect=dropped("judge", "read"),
+        expect=dropped("repair", "identify", "judge"),
     )
     null = Doc(
         BOOKS,
@@ -82,7 +83,7 @@ def books(plan: Plan) -> None:
         "und",
         "null_text",
         "",
-        expect={"fate": "skipped_or_dropped", "certain": False},
+        expect=skipped("null_text"),
     )
     rows += [(empty, "CC0-1.0", "native"), (null, "CC0-1.0", "native")]
     random.Random(4).shuffle(rows)
@@ -94,7 +95,7 @@ def books(plan: Plan) -> None:
         "origin": [origin for _, _, origin in rows],
         "url": [doc.handle for doc, _, _ in rows],
     }
-    plan.seal(BOOKS, make.parquet(columns), Counts(records=len(rows)))
+    plan.files[BOOKS] = make.parquet(columns)
 
 
 def wiki(plan: Plan) -> None:
@@ -105,7 +106,7 @@ def wiki(plan: Plan) -> None:
         texts = {slug: plan.texts[lang][slug] for slug in WIKI_TEXTS[lang]}
         titles = [text.partition("\n\n")[0] for text in texts.values()]
         found: list[dict[str, Any]] = []
-        counts = Counts()
+        passed: list[tuple[str, str]] = []
 
         def page(
             title: str, text: str, ns: int = 0, found: list[dict[str, Any]] = found, **more: str
@@ -121,8 +122,9 @@ def wiki(plan: Plan) -> None:
                 Doc(container, title, lang, "wiki_markup", text, f"{lang}/{slug}", note=note)
             )
             if i < 3:
-                page(f"{title} (2)", f"{words['redirect']} [[{title}]]", redirect=title)
-                counts.add_other("redirect")
+                name = f"{title} (2)"
+                page(name, f"{words['redirect']} [[{title}]]", redirect=title)
+                passed.append((name, "redirect"))
         page(f"{words['talk']}:{titles[0]}", "== ? ==\nIs the date right? ~~~~", ns=1)
         page(
             f"{words['template']}:{words['box']}",
@@ -130,10 +132,10 @@ def wiki(plan: Plan) -> None:
             ns=10,
         )
         page(f"{words['category']}:{titles[0]}", f"[[{words['category']}:{titles[1]}]]", ns=14)
-        for _ in range(3):
-            counts.add_other("namespace")
-        counts.records = len(found)
-        plan.seal(container, make.wiki_dump(short, words, found), counts)
+        passed += [(p["title"], f"namespace_{p['ns']}") for p in found if p["ns"]]
+        for name, reason in passed:
+            plan.docs.append(Doc(container, name, "und", "wiki_page", "", expect=skipped(reason)))
+        plan.files[container] = make.wiki_dump(short, words, found)
 
 
 def notes(plan: Plan) -> None:
@@ -195,18 +197,16 @@ def notes(plan: Plan) -> None:
                 text,
                 expect=dropped("judge", "identify"),
             )
-    add("empty.txt", "und", "empty", "", data=b"", expect=dropped("judge", "read"))
-    add("blank.txt", "und", "empty", "", data=b" \n\n\t\n", expect=dropped("judge", "read"))
+    add("empty.txt", "und", "empty", "", data=b"", expect=skipped("empty_file"))
+    add("blank.txt", "und", "empty", "", data=b" \n\n\t\n", expect=skipped("empty_file"))
     plan.docs += [doc for doc, _ in entries]
     for doc, data in entries:
         plan.files[f"{NOTES}/{doc.handle}"] = data
-    plan.counts[NOTES] = Counts(records=len(entries))
 
 
 def chat(plan: Plan) -> None:
     """Build the two files of conversations."""
     conversations = json.loads((PARTS / "chat.json").read_text("utf-8"))
-    not_kept = {"fate": "quarantined_or_dropped", "certain": False}
 
     def shared(talk: dict[str, Any]) -> dict[str, Any]:
         turns = [{"from": who, "value": said} for who, said in talk["turns"]]
@@ -219,9 +219,9 @@ def chat(plan: Plan) -> None:
         }
 
     odd = [
-        (SHAREGPT, "unknown-role", "eng_Latn", [["human", "Tell me a story."], ["narrator", "Once upon a time there was a well."]], not_kept),
-        (SHAREGPT, "null-value", "eng_Latn", [["human", "Are you there?"], ["gpt", None]], not_kept),
-        (MESSAGES, "null-content", "rus_Cyrl", [["user", "Вы меня слышите?"], ["assistant", None]], not_kept),
+        (SHAREGPT, "unknown-role", "eng_Latn", [["human", "Tell me a story."], ["narrator", "Once upon a time there was a well."]], quarantined("unknown_role")),
+        (SHAREGPT, "null-value", "eng_Latn", [["human", "Are you there?"], ["gpt", None]], quarantined("null_turn")),
+        (MESSAGES, "null-content", "rus_Cyrl", [["user", "Вы меня слышите?"], ["assistant", None]], quarantined("null_turn")),
         (MESSAGES, "kk-proverb-again", "kaz_Cyrl", next(t["turns"] for t in conversations["messages"] if t["id"] == "kk-proverb"), {"fate": "one_of", "copy_of": "kk-proverb"}),
     ]  # fmt: skip
     for container, name, write in (
@@ -238,4 +238,4 @@ def chat(plan: Plan) -> None:
         for talk, kind, expect in talks:
             text = "\n\n".join(said or "" for _, said in talk["turns"])
             plan.docs.append(Doc(container, talk["id"], talk["lang"], kind, text, expect=expect))
-        plan.seal(container, b"".join(lines), Counts(records=len(lines)))
+        plan.files[container] = b"".join(lines)
