@@ -152,7 +152,7 @@ _BREAKS = frozenset(
 _PROTOCOL = r"(?:(?:https?|ftps?|ircs?|news|gopher|sftp|git)://|//|mailto:)"
 _TOKEN = re.compile(
     r"(?P<open>\{\|)|(?P<close>\|\})(?!\})|(?P<braces>\{{2,})|(?P<ends>\}{2,})"
-    rf"|(?P<url>\[{{1,2}}){_PROTOCOL}[^\s\]\[<>\"]*|(?P<link>\[\[)|(?P<unlink>\]+)"
+    rf"|(?P<url>\[{{1,2}}){_PROTOCOL}[^\s\]\[<>{{}}\"]*|(?P<link>\[\[)|(?P<unlink>\]+)"
     r"|(?P<quotes>'{2,})|(?P<comment><!--)|<(?P<slash>/?)(?P<tag>[A-Za-z][A-Za-z0-9]{0,20})(?P<rest>[^<>]*)>"
     r"|(?P<variant>-\{)(?!\{)|(?P<unvariant>\}-)|__[^\W\d_]{2,40}(?:_[^\W\d_]{1,40}){0,6}__"
 )
@@ -161,7 +161,7 @@ _CLOSING = {
 }
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _LANGUAGE = re.compile(
-    r"(?:[a-z]{2,3}|simple|be-x-old|roa-rup|[a-z]{2,3}-[a-z]{3,10}(?:-[a-z]{2,6})?)\Z"
+    r"(?:[a-z]{2,3}|simple|be-x-old|roa-rup|[a-z]{2,3}-[a-z]{2,10}(?:-[a-z]{2,6})?)\Z"
 )
 _MEDIA = re.compile(
     r"\.(?:jpe?g|png|svg|gif|tiff?|webp|xcf|djvu|pdf|og[gva]|webm|mp[34]|wav|flac|midi?)\Z",

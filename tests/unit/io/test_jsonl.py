@@ -23,6 +23,7 @@ PACK = {
     ".xz": lzma.compress,
     ".zst": zstandard.ZstdCompressor().compress,
 }
+LINES = Jsonl()
 GOOD = b'{"text":"good"}'
 
 
@@ -32,7 +33,7 @@ def stored(folder, data, name="x.jsonl"):
     return InputFile(str(path), name, len(data))
 
 
-def read(file, source=Jsonl(), piece=None):
+def read(file, source=LINES, piece=None):
     return list(source.read(file, piece or Piece(0, file.size)))
 
 
