@@ -32,7 +32,7 @@ _MIX2 = np.uint64(0x94D049BB133111EB)
 _SEED = np.uint64(0x2545F4914F6CDD1D)
 
 #: What a scan carries from block to block, in a uint64 array of this many fields.
-POSITION, HASH, RAW, PREVIOUS, OPEN, HAS_LETTER, N_FIELDS = 0, 1, 2, 3, 4, 5, 6
+POSITION, HAVE, HASH, RAW, PREVIOUS, OPEN, HAS_LETTER, N_FIELDS = 0, 1, 2, 3, 4, 5, 6, 7
 
 
 def _kinds() -> np.ndarray:
@@ -170,12 +170,12 @@ def next_words(
     words: np.ndarray,
     raws: np.ndarray,
     numeric: np.ndarray,
-    have: int,
 ) -> int:
-    """Append the words of the next block after the first `have`; give how many there are then.
+    """Append the words of the next block to those that are there; give how many there are then.
 
     Each word has two hashes: `words` with every run of digits as one 0, `raws` with its digits.
-    `numeric` tells words without a letter. The text is done when `state[POSITION]` is `stop`.
+    `numeric` tells words without a letter. `state[HAVE]` words are there already, and the text is done
+    when `state[POSITION]` is `stop`.
     """
     m, at = decode(data, int64(state[POSITION]), stop, table, entries)
     state[POSITION] = uint64(at)
@@ -185,6 +185,7 @@ def next_words(
         state[OPEN] != 0,
         state[HAS_LETTER] != 0,
     )
+    have = int64(state[HAVE])
     n = have
     for i in range(m):
         entry = entries[i]
@@ -229,7 +230,7 @@ def next_words(
     for i in range(have, n):
         words[i] = mix(words[i])
         raws[i] = mix(raws[i])
-    return n
+    return int(n)
 
 
 @kernel
@@ -242,7 +243,6 @@ def next_characters(
     words: np.ndarray,
     raws: np.ndarray,
     numeric: np.ndarray,
-    have: int,
 ) -> int:
     """Append the characters of the next block, runs of white space as one space, none at the ends.
 
@@ -251,6 +251,7 @@ def next_characters(
     m, at = decode(data, int64(state[POSITION]), stop, table, entries)
     state[POSITION] = uint64(at)
     pending, started = state[HASH] != 0, state[OPEN] != 0
+    have = int64(state[HAVE])
     n = have
     for i in range(m):
         entry = entries[i]
@@ -269,4 +270,4 @@ def next_characters(
         n += 1
         started = True
     state[HASH], state[OPEN] = uint64(pending), uint64(started)
-    return n
+    return int(n)

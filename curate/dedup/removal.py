@@ -86,6 +86,19 @@ def _agree(signatures: np.ndarray, x: int, y: int, fewest: int) -> bool:
 
 
 @kernel
+def _place(values: np.ndarray, x: int) -> int:
+    """Give the place of x in sorted values."""
+    low, high = 0, values.shape[0]
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] < x:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@kernel
 def _walk(
     start: int,
     stop: int,
@@ -127,7 +140,7 @@ def _walk(
                         values, offsets[i], offsets[i + 1], offsets[j], offsets[j + 1], threshold
                     )
                 else:
-                    similarity = known_jaccard[np.searchsorted(known, int64(d) * members + w)]
+                    similarity = known_jaccard[_place(known, int64(d) * members + w)]
                 if similarity >= threshold:
                     witness[d] = w
                     jaccard[d] = similarity

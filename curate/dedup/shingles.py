@@ -13,6 +13,7 @@ Three cases have rules of their own:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ from numba import int64, uint64
 
 from curate.dedup.code_points import (
     BLOCK,
+    HAVE,
     N_FIELDS,
     POSITION,
     character_table,
@@ -36,6 +38,9 @@ from curate.errors import RecipeError, nearest
 from curate.text.jit import inline, kernel
 
 _STEP = np.uint64(0xD6E8FEB86659FD93)
+
+#: Text whose shingles are in flight at a time (one text at least).
+SLICE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ def joined(hashes: np.ndarray, start: int, n: int) -> Any:
 
 
 @kernel
-def shingles_of(
+def _windows(
     words: np.ndarray,
     raws: np.ndarray,
     numeric: np.ndarray,
@@ -91,29 +96,19 @@ def shingles_of(
     """Write the shingles of n words to `out[at:]`; give how many."""
     numbers = 0
     for i in range(n):
-        if i < ngram - 1:
-            numbers = numbers + 1 if numeric[i] else 0
-            continue
+        numbers = numbers + 1 if numeric[i] else 0
         start = i - ngram + 1
-        out[at + start] = joined(words, start, ngram)
-        if numeric[i]:
-            numbers += 1
+        if start >= 0:
+            # A branch that hardly ever changes its mind is cheaper than hashing twice.
             if numbers >= ngram:
                 out[at + start] = joined(raws, start, ngram)
-        else:
-            numbers = 0
+            else:
+                out[at + start] = joined(words, start, ngram)
     return max(0, n - ngram + 1)
 
 
-@inline
-def begin(state: np.ndarray, position: int) -> None:
-    """Set a scan's state to the start of a document."""
-    state[:] = uint64(0)
-    state[POSITION] = uint64(position)
-
-
 @kernel
-def _sets(
+def _shingles(
     data: np.ndarray,
     offsets: np.ndarray,
     table: np.ndarray,
@@ -123,43 +118,110 @@ def _sets(
     out_offsets: np.ndarray,
 ) -> None:
     entries = np.empty(BLOCK, np.uint32)
-    words = np.empty(2 * BLOCK + ngram + 1, np.uint64)
-    raws = np.empty(2 * BLOCK + ngram + 1, np.uint64)
-    numeric = np.empty(2 * BLOCK + ngram + 1, np.bool_)
+    words = np.empty(2 * BLOCK + ngram, np.uint64)
+    raws = np.empty(2 * BLOCK + ngram, np.uint64)
+    numeric = np.empty(2 * BLOCK + ngram, np.bool_)
     state = np.empty(N_FIELDS, np.uint64)
     at = 0
     out_offsets[0] = 0
     for d in range(offsets.shape[0] - 1):
         first = at
         stop = offsets[d + 1]
-        begin(state, offsets[d])
-        have = 0
+        state[:] = uint64(0)
+        state[POSITION] = uint64(offsets[d])
         while True:
             if is_word:
-                n = next_words(data, stop, table, entries, state, words, raws, numeric, have)
+                n = next_words(data, stop, table, entries, state, words, raws, numeric)
             else:
-                n = next_characters(data, stop, table, entries, state, words, raws, numeric, have)
-            made = shingles_of(words, raws, numeric, n, ngram, out, at)
+                n = next_characters(data, stop, table, entries, state, words, raws, numeric)
+            made = _windows(words, raws, numeric, n, ngram, out, at)
             at += made
-            done = int64(state[POSITION]) >= stop
-            if done:
+            if int64(state[POSITION]) >= stop:
                 if at == first and n > 0:
                     out[at] = joined(raws, 0, n)
                     at += 1
                 break
+            # The last words of a block begin shingles that end in the next one.
             for j in range(made, n):
                 words[j - made] = words[j]
                 raws[j - made] = raws[j]
                 numeric[j - made] = numeric[j]
-            have = n - made
-        out[first:at].sort()
-        kept = first
-        for i in range(first, at):
-            if i == first or out[i] != out[kept - 1]:
-                out[kept] = out[i]
-                kept += 1
-        at = kept
+            state[HAVE] = uint64(n - made)
         out_offsets[d + 1] = at
+
+
+def shingles(
+    texts: pa.LargeStringArray, shingling: Shingling
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the shingles of texts in their order, repeats included: hashes and the texts' offsets.
+
+    A few megabytes of text at a time, so that the hashes are used while they are in the cache.
+    """
+    data, offsets, table, is_word = shingling.buffers(texts)
+    start = 0
+    while start < len(texts):
+        stop = int(np.searchsorted(offsets, offsets[start] + SLICE_BYTES, side="right")) - 1
+        stop = min(max(stop, start + 1), len(texts))
+        here = offsets[start : stop + 1]
+        # A word and its separator are two bytes at least; only pages that are written cost memory.
+        n_bytes = int(here[-1] - here[0])
+        out = np.empty((n_bytes // 2 if is_word else n_bytes) + len(here), np.uint64)
+        out_offsets = np.empty(len(here), np.int64)
+        _shingles(data, here, table, is_word, shingling.ngram, out, out_offsets)
+        yield out[: out_offsets[-1]], out_offsets
+        start = stop
+
+
+@kernel
+def _unique(values: np.ndarray, offsets: np.ndarray) -> int:
+    """Sort each text's shingles and drop repeats, in place; give how many are left in all."""
+    longest = 0
+    for d in range(offsets.shape[0] - 1):
+        longest = max(longest, offsets[d + 1] - offsets[d])
+    spare = np.empty(longest, np.uint64)
+    starts = np.empty(257, np.int64)
+    at, begin = 0, offsets[0]
+    for d in range(offsets.shape[0] - 1):
+        end = offsets[d + 1]
+        _sort(values, begin, end - begin, spare, starts)
+        first = at
+        for i in range(begin, end):
+            if at == first or values[i] != values[at - 1]:
+                values[at] = values[i]
+                at += 1
+        begin = end
+        offsets[d + 1] = at
+    return at
+
+
+@kernel
+def _sort(values: np.ndarray, begin: int, n: int, spare: np.ndarray, starts: np.ndarray) -> None:
+    """Sort `values[begin:begin + n]`: by insertion when short, else by eight digits of one byte."""
+    if n <= 48:
+        for i in range(begin + 1, begin + n):
+            x = values[i]
+            j = i - 1
+            while j >= begin and values[j] > x:
+                values[j + 1] = values[j]
+                j -= 1
+            values[j + 1] = x
+        return
+    for digit in range(8):
+        shift = uint64(8 * digit)
+        starts[:] = 0
+        for i in range(n):
+            source = values[begin + i] if digit % 2 == 0 else spare[i]
+            starts[int64((source >> shift) & uint64(255)) + 1] += 1
+        for k in range(256):
+            starts[k + 1] += starts[k]
+        for i in range(n):
+            source = values[begin + i] if digit % 2 == 0 else spare[i]
+            k = int64((source >> shift) & uint64(255))
+            if digit % 2 == 0:
+                spare[starts[k]] = source
+            else:
+                values[begin + starts[k]] = source
+            starts[k] += 1
 
 
 def shingle_sets(texts: pa.LargeStringArray, shingling: Shingling) -> tuple[np.ndarray, np.ndarray]:
@@ -173,14 +235,12 @@ def shingle_sets(texts: pa.LargeStringArray, shingling: Shingling) -> tuple[np.n
     >>> offsets.tolist()
     [0, 2, 3, 3]
     """
-    data, offsets, table, is_word = shingling.buffers(texts)
-    # A word and its separator are two bytes at least; only pages that are written to cost memory.
-    n_bytes = int(offsets[-1] - offsets[0])
-    bound = (n_bytes // 2 if is_word else n_bytes) + len(texts) + 2 * BLOCK
-    out = np.empty(bound, np.uint64)
-    out_offsets = np.empty(len(texts) + 1, np.int64)
-    _sets(data, offsets, table, is_word, shingling.ngram, out, out_offsets)
-    return out[: out_offsets[-1]].copy(), out_offsets
+    values, lengths = [np.empty(0, np.uint64)], [np.zeros(1, np.int64)]
+    for part, offsets in shingles(texts, shingling):
+        kept = _unique(part, offsets)
+        values.append(part[:kept].copy())
+        lengths.append(np.diff(offsets))
+    return np.concatenate(values), np.cumsum(np.concatenate(lengths))
 
 
 @kernel

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numba import int64, uint32, uint64
+from numba import uint32, uint64
 
-from curate.dedup.code_points import BLOCK, N_FIELDS, POSITION, next_characters, next_words
-from curate.dedup.shingles import Shingling, begin, joined, shingles_of
+from curate.dedup.shingles import Shingling, shingles
 from curate.text.jit import inline, kernel
 
 #: What a signature holds where there is no shingle at all, as in datasketch.
@@ -76,58 +75,7 @@ def _lower(hashes: np.ndarray, n: int, a: np.ndarray, b: np.ndarray, signature: 
 
 
 @kernel
-def _sign_texts(
-    data: np.ndarray,
-    offsets: np.ndarray,
-    table: np.ndarray,
-    is_word: bool,
-    ngram: int,
-    a: np.ndarray,
-    b: np.ndarray,
-    signatures: np.ndarray,
-    counts: np.ndarray,
-) -> None:
-    room = 2 * BLOCK + ngram + 1
-    entries = np.empty(BLOCK, np.uint32)
-    words = np.empty(room, np.uint64)
-    raws = np.empty(room, np.uint64)
-    numeric = np.empty(room, np.bool_)
-    shingles = np.empty(room, np.uint64)
-    hashes = np.empty(room, np.uint32)
-    state = np.empty(N_FIELDS, np.uint64)
-    for d in range(offsets.shape[0] - 1):
-        stop = offsets[d + 1]
-        begin(state, offsets[d])
-        signature = signatures[d]
-        signature[:] = EMPTY
-        have, total = 0, 0
-        while True:
-            if is_word:
-                n = next_words(data, stop, table, entries, state, words, raws, numeric, have)
-            else:
-                n = next_characters(data, stop, table, entries, state, words, raws, numeric, have)
-            made = shingles_of(words, raws, numeric, n, ngram, shingles, 0)
-            done = int64(state[POSITION]) >= stop
-            if done and total + made == 0 and n > 0:
-                shingles[0] = joined(raws, 0, n)
-                made = 1
-                n = 1
-            for i in range(made):
-                hashes[i] = short_hash(shingles[i])
-            _lower(hashes, made, a, b, signature)
-            total += made
-            if done:
-                break
-            for j in range(made, n):
-                words[j - made] = words[j]
-                raws[j - made] = raws[j]
-                numeric[j - made] = numeric[j]
-            have = n - made
-        counts[d] = total
-
-
-@kernel
-def _sign_sets(
+def _sign(
     values: np.ndarray, offsets: np.ndarray, a: np.ndarray, b: np.ndarray, signatures: np.ndarray
 ) -> None:
     longest = 0
@@ -154,11 +102,15 @@ def sign_texts(
     >>> signatures.shape, counts.tolist()
     ((2, 8), [2, 0])
     """
-    data, offsets, table, is_word = shingling.buffers(texts)
     a, b = permutations(count, seed)
     signatures = np.empty((len(texts), count), np.uint32)
     counts = np.empty(len(texts), np.int64)
-    _sign_texts(data, offsets, table, is_word, shingling.ngram, a, b, signatures, counts)
+    at = 0
+    for values, offsets in shingles(texts, shingling):
+        here = slice(at, at + len(offsets) - 1)
+        _sign(values, offsets, a, b, signatures[here])
+        counts[here] = np.diff(offsets)
+        at = here.stop
     return signatures, counts
 
 
@@ -166,7 +118,7 @@ def sign_sets(values: np.ndarray, offsets: np.ndarray, count: int, seed: int = 1
     """Give the signatures of shingle sets; the same as those of the texts that they came from."""
     a, b = permutations(count, seed)
     signatures = np.empty((len(offsets) - 1, count), np.uint32)
-    _sign_sets(values, offsets, a, b, signatures)
+    _sign(values, offsets, a, b, signatures)
     return signatures
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pyarrow as pa
@@ -46,7 +47,9 @@ def corpus(seed: int, *, originals: int, words: int = 40, vocabulary: int = 400)
 
 def table_of(texts: list[str], ids: list[str] | None = None) -> pa.Table:
     names = ids or [f"d{number:05d}" for number in range(len(texts))]
-    return pa.table({"id": pa.array(names, pa.string()), "text": pa.array(texts, pa.large_string())})
+    return pa.table(
+        {"id": pa.array(names, pa.string()), "text": pa.array(texts, pa.large_string())}
+    )
 
 
 def decisions(
@@ -54,7 +57,7 @@ def decisions(
 ) -> list[dict[str, object]]:
     """The decisions on a table cut into shards, sorted by id, without routing columns."""
     cuts = [table.num_rows * number // shards for number in range(shards + 1)]
-    pieces = [table.slice(a, b - a) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    pieces = [table.slice(a, b - a) for a, b in itertools.pairwise(cuts)]
     found = resolve(
         near.tasks(),
         [{"sketch": near.sketch(piece), "text": piece} for piece in pieces],

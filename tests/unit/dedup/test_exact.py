@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import random
 from collections import Counter
@@ -22,10 +23,12 @@ from curate.stages.fuzzy_dedup import FuzzyDedup
 from curate.text import unicode
 
 
-def run(stage, table: pa.Table, *, shards: int = 1, partitions: int = 1) -> tuple[pa.Table, Counter]:
+def run(
+    stage, table: pa.Table, *, shards: int = 1, partitions: int = 1
+) -> tuple[pa.Table, Counter]:
     """Sketch, resolve and apply a stage, in shards, as the engine does."""
     cuts = [table.num_rows * number // shards for number in range(shards + 1)]
-    pieces = [table.slice(a, b - a) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    pieces = [table.slice(a, b - a) for a, b in itertools.pairwise(cuts)]
     alive = [piece.filter(schema.alive(piece)) for piece in pieces]
     decided = resolve(
         stage.steps(),
@@ -36,7 +39,9 @@ def run(stage, table: pa.Table, *, shards: int = 1, partitions: int = 1) -> tupl
     applied = [
         stage.apply(
             piece,
-            decided.filter(pa.compute.equal(decided["part"], number)) if number < len(pieces) else decided,
+            decided.filter(pa.compute.equal(decided["part"], number))
+            if number < len(pieces)
+            else decided,
             tally,
         )
         for number, piece in enumerate(pieces)
@@ -194,8 +199,10 @@ def test_stages_keep_the_laws(stage):
     table = table.set_column(table.column_names.index("dropped_by"), "dropped_by", dead)
     done, _ = run(stage, table, shards=2, partitions=3)
     schema.check(done)
-    assert done.select(table.column_names).drop_columns(["dropped_by", "dropped_value"]).equals(
-        table.drop_columns(["dropped_by", "dropped_value"])
+    assert (
+        done.select(table.column_names)
+        .drop_columns(["dropped_by", "dropped_value"])
+        .equals(table.drop_columns(["dropped_by", "dropped_value"]))
     )
     assert done["dropped_by"].to_pylist()[-1] == "judge:x"
     again, _ = run(stage, done)

@@ -187,9 +187,7 @@ def test_planted_copies_are_found_in_every_script():
             texts.append(glue.join(words))
             words[100] = words[200]
             texts.append(glue.join(words))
-        gone = find_duplicates(texts).filter(
-            pa.compute.field("dropped_by") == "near_duplicate"
-        )
+        gone = find_duplicates(texts).filter(pa.compute.field("dropped_by") == "near_duplicate")
         assert gone.num_rows == pairs, script
 
 
@@ -212,5 +210,7 @@ def test_jaccard_is_that_of_the_sets():
     found = removed(decisions(near, table))
     assert found
     for name, (witness, similarity) in found.items():
-        exact = twin.similarity(twin.shingles(by_id[name], near), twin.shingles(by_id[witness], near))
+        exact = twin.similarity(
+            twin.shingles(by_id[name], near), twin.shingles(by_id[witness], near)
+        )
         assert np.isclose(similarity, exact, rtol=0, atol=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import datasketch
 import dedup_twin as twin
 import numpy as np
@@ -25,7 +27,7 @@ hostile = st.lists(
 
 def sets_of(texts: list[str], shingling: Shingling) -> list[np.ndarray]:
     values, offsets = shingle_sets(pa.array(texts, pa.large_string()), shingling)
-    return [values[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    return [values[a:b] for a, b in itertools.pairwise(offsets)]
 
 
 @pytest.mark.parametrize("kind", ["word", "char"])
