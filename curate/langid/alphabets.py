@@ -37,12 +37,15 @@ ALPHABETS = {
     "kaa_Cyrl": Alphabet(_RUSSIAN + "әғқңөүўҳ", (("ўҳ", 4), ("әңөү", 10), ("қғ", 10))),
     "uzn_Cyrl": Alphabet("абвгдеёжзийклмнопрстуфхцчшъьэюяўқғҳ", (("ўқғҳ", 15),)),
     "tgk_Cyrl": Alphabet("абвгғдеёжзиӣйкқлмнопрстуӯфхҳчҷшъэюя", (("ӣӯҷқғҳ", 15),)),
-    "khk_Cyrl": Alphabet(_RUSSIAN + "өү", (("өү", 15),)),
+    # Mongolian of the first Cyrillic fonts has ї for ү and є for ө.
+    "khk_Cyrl": Alphabet(_RUSSIAN + "өүїє", (("өүїє", 15),)),
     "sah_Cyrl": Alphabet(_RUSSIAN + "ҕҥөһү", (("ҕҥһ", 10), ("өү", 10))),
     "tyv_Cyrl": Alphabet(_RUSSIAN + "ңөү", (("ңөү", 10),)),
-    "tur_Latn": Alphabet("abcçdefgğhıijklmnoöprsştuüvyzâîûqwx"),
-    "azj_Latn": Alphabet("abcçdeəfgğhxıijkqlmnoöprsştuüvyz"),
-    "tuk_Latn": Alphabet("abçdeäfghijžklmnňoöprsştuüwyýz"),
+    # ý þ ð are ı ş ğ in the wrong one-byte charset: still Turkish, and for ``repair`` to mend.
+    "tur_Latn": Alphabet("abcçdefgğhıIiİjklmnoöprsştuüvwyzâîûýþð"),
+    "azj_Latn": Alphabet("abcçdeəfgğhxıIiİjkqlmnoöprsştuüvwyzâ"),
+    "tuk_Latn": Alphabet("abcçdeäfghijžklmnňoöprsştuüvwyýz", (("ýžň", 10), ("ä", 10))),
+    "uzn_Latn": Alphabet("abcdefghijklmnopqrstuvxyz", (("q", 8), ("z", 5), ("h", 15))),
 }
 
 
