@@ -131,16 +131,18 @@ def decode(data: bytes, transport: str | None = None, *, markup: bool = True) ->
     >>> decode(b"\\x89PNG\\r\\n\\x1a\\n" + bytes(range(32)) * 20) is None
     True
     """
-    tried: list[tuple[str, str]] = []
+    tried: dict[str, str] = {}
     for name, by in _candidates(data, transport, markup):
-        if any(name == other for other, _ in tried):
+        if name in tried:
             continue
-        tried.append((name, by))
+        tried[name] = by
         text = _strict(data, name)
         if text is not None and is_text(text):
             return Decoded(text, codecs.lookup(name).name, by)
+        if by == "utf-8" and (near := _nearly_utf8(data)):
+            return near
     best: Decoded | None = None
-    for name, by in tried:
+    for name, by in tried.items():
         text = data.decode(name, "replace")
         marks = text.count("\ufffd")
         if best is None or marks < best.replaced:
@@ -156,29 +158,36 @@ def _candidates(data: bytes, transport: str | None, markup: bool) -> Iterator[tu
         if data.startswith(mark):
             yield name, "bom"
             break
-    proof = utf8_proof(data)
-    if proof:
+    if not data.isascii():
         # Text in another encoding is not valid UTF-8 by chance, whatever a header says.
-        yield "utf-8", "utf-8"
+        yield "utf_8", "utf-8"
     if transport and (codec := codec_of(transport)):
         yield codec, "transport"
     if markup and (label := declared_charset(data)) and (codec := codec_of(label)):
         # A declaration that could be read byte by byte is not in UTF-16.
-        yield "utf-8" if codec.startswith("utf_16") else codec, "document"
+        yield "utf_8" if codec.startswith("utf_16") else codec, "document"
     if data.isascii() and b"\0" not in data and b"\x1b" not in data:
-        yield "utf-8", "utf-8"
+        yield "utf_8", "utf-8"
     if wide := _wide(data):
         yield wide, "detector"
     for label in detected_charsets(data):
         if codec := codec_of(label):
             yield codec, "detector"
-    yield "utf-8", "fallback"
+    yield "utf_8", "fallback"
     yield "cp1252", "fallback"
 
 
-def utf8_proof(data: bytes) -> bool:
-    """Tell whether bytes are valid UTF-8 with non-ASCII in them, up to a cut at the very end."""
-    return not data.isascii() and _strict(data, "utf-8") is not None
+def _nearly_utf8(data: bytes) -> Decoded | None:
+    """Take bytes as UTF-8 where ten characters of it stand against each wrong place.
+
+    A single-byte encoding would take every byte of such a page and turn it all into nonsense.
+    """
+    text = data.decode("utf-8", "replace")
+    wrong = text.count("\ufffd")
+    right = len(text) - wrong - len(text.encode("ascii", "ignore"))
+    if right < 10 * wrong or not is_text(text):
+        return None
+    return Decoded(text.removeprefix("\ufeff"), "utf-8", "utf-8", wrong)
 
 
 def _strict(data: bytes, codec: str) -> str | None:
@@ -225,10 +234,7 @@ def detected_charsets(data: bytes) -> Iterator[str]:
 def is_text(text: str) -> bool:
     """Tell text from binary that happened to decode: at most one control character in a hundred."""
     sample = text[:65536]
-    controls = len(sample) - len(sample.translate(_CONTROLS))
-    return controls * 100 <= len(sample)
+    return len(_CONTROLS.findall(sample)) * 100 <= len(sample)
 
 
-_CONTROLS = {code: None for code in range(32) if code not in b"\t\n\r\f"} | dict.fromkeys(
-    (127, 65534, 65535)
-)
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffe\uffff]")

@@ -139,6 +139,13 @@ class TestDamage:
         assert found.text.count("\ufffd") == found.replaced
         assert found.text.endswith(RUSSIAN[40:])
 
+    @pytest.mark.parametrize("label", ["iso-8859-1", "windows-1251", "gb2312"])
+    def test_a_wrong_byte_does_not_make_it_another_encoding(self, label: str) -> None:
+        data = RUSSIAN.encode()
+        found = decode(data[:40] + b"\xe9" + data[40:], label)
+        assert found is not None
+        assert (found.encoding, found.replaced) == ("utf-8", 1)
+
     def test_a_character_cut_at_the_end_is_dropped(self) -> None:
         found = decode(RUSSIAN.encode() + b"\xd0", "utf-8")
         assert found is not None
