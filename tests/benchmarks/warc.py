@@ -1,0 +1,154 @@
+"""Read web archives and extract their pages: this project beside FastWARC and Resiliparse alone.
+
+python tests/benchmarks/warc.py [--mb 64] [--file PATH.warc.gz]
+
+Without a file, a WARC of generated pages is built in memory. Each line is the best of three runs in
+one process. FastWARC reports no damage ranges and yields nothing for them; the comparison is of the
+undamaged path, where both give the same records.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import os
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from curate.io.html import Page, page_text
+from curate.io.http_message import HttpResponse, parse_response
+from curate.io.records import Document, InputFile, Piece
+from curate.io.sandbox import Sandbox
+from curate.io.warc import Warc
+from curate.io.warc_records import ArchiveRecord, archive_records
+
+
+def generated(megabytes: int) -> list[bytes]:
+    """Build records like those of a crawl: a request, a response of some 40 kB, a metadata record."""
+    dice = random.Random(1)
+    letters = "abcdefghijklmnopqrstuvwxyzабвгдежзийклмноп"
+    words = ["".join(dice.choices(letters, k=dice.randint(2, 10))) for _ in range(20_000)]
+    found, size = [], 0
+    while size < megabytes << 20:
+        body = "".join(
+            f'<div class="c{n}"><p>{" ".join(dice.choices(words, k=60))}.</p><a href="/{n}">x</a></div>'
+            for n in range(dice.randint(10, 90))
+        )
+        page = f"<html><head><title>t</title></head><body>{body}</body></html>".encode()
+        url = f"http://x.example/{len(found)}"
+        http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + page
+        for kind, block in (
+            ("request", b"GET / HTTP/1.1\r\n\r\n"),
+            ("response", http),
+            ("metadata", b"a: b"),
+        ):
+            head = (
+                f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Date: 2024-05-18T01:58:10Z\r\n"
+                f"WARC-Record-ID: <urn:uuid:{len(found)}>\r\nWARC-Target-URI: {url}\r\n"
+                f"Content-Type: application/http\r\nContent-Length: {len(block)}\r\n\r\n"
+            )
+            found.append(head.encode() + block + b"\r\n\r\n")
+            size += len(found[-1])
+    return found
+
+
+def best(run: Callable[[], int], times: int = 3) -> tuple[float, int]:
+    """Give the shortest time of several runs and what the run returned."""
+    seconds, count = [], 0
+    for _ in range(times):
+        start = time.perf_counter()
+        count = run()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds), count
+
+
+def ours(data: bytes) -> int:
+    found = archive_records(io.BytesIO(data), len(data), Piece(0, len(data)))
+    return sum(isinstance(item, ArchiveRecord) for item in found)
+
+
+def fastwarc(data: bytes) -> int:
+    from fastwarc.warc import ArchiveIterator, WarcRecordType
+
+    records = ArchiveIterator(
+        io.BytesIO(data), record_types=WarcRecordType.any_type, parse_http=False
+    )
+    return sum(len(record.reader.read()) >= 0 for record in records)
+
+
+def gunzip(data: bytes) -> int:
+    return len(gzip.decompress(data))
+
+
+def bodies(data: bytes) -> list[Page]:
+    found = []
+    for item in archive_records(io.BytesIO(data), len(data), Piece(0, len(data))):
+        if isinstance(item, ArchiveRecord) and item.kind == "response":
+            response = parse_response(item.block, 64 << 20)
+            if isinstance(response, HttpResponse) and response.status == 200:
+                found.append(Page(response.body, True, "utf-8"))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--mb", type=int, default=64)
+    parser.add_argument("--file", type=Path)
+    options = parser.parse_args()
+    if options.file:
+        packed = options.file.read_bytes()
+        packed *= max(1, (options.mb << 18) // len(packed))
+        plain = gzip.decompress(packed)
+    else:
+        records = generated(options.mb)
+        plain = b"".join(records)
+        packed = b"".join(gzip.compress(record, 6) for record in records)
+    megabytes = len(plain) / 1e6
+    print(f"{megabytes:.0f} MB, {len(packed) / 1e6:.0f} MB packed; MB/s are of the inflated bytes")
+
+    base: dict[str, float] = {}
+
+    def line(group: str, name: str, run: Callable[[], int], size: float = megabytes) -> None:
+        seconds, count = best(run)
+        base.setdefault(group, seconds)
+        print(
+            f"{group:9} {name:34} {size / seconds:8.1f} MB/s {count / seconds:10.0f}/s"
+            f"  ours is {seconds / base[group]:.2f} x as fast"
+        )
+
+    line("gzip", "curate", lambda: ours(packed))
+    line("gzip", "fastwarc", lambda: fastwarc(packed))
+    line("gzip", "gzip.decompress, no records", lambda: gunzip(packed))
+    line("plain", "curate", lambda: ours(plain))
+    line("plain", "fastwarc", lambda: fastwarc(plain))
+
+    pages = bodies(packed)[:2000]
+    size = sum(len(page.body) for page in pages) / 1e6
+    sandbox = Sandbox("resiliparse")
+    sandbox.texts(pages[:1])
+
+    def boxed() -> int:
+        return sum(len(sandbox.texts(pages[at : at + 32])) for at in range(0, len(pages), 32))
+
+    line("extract", "curate, in its sandbox", boxed, size)
+    line("extract", "the same in process", lambda: sum(bool(page_text(p)) for p in pages), size)
+    sandbox.close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.warc.gz"
+        path.write_bytes(packed)
+        file = InputFile(os.fspath(path), path.name, len(packed))
+        source = Warc()
+
+        def whole() -> int:
+            return sum(isinstance(r, Document) for r in source.read(file, Piece(0, file.size)))
+
+        line("source", "Warc().read: file to documents", whole)
+
+
+if __name__ == "__main__":
+    main()
