@@ -9,6 +9,7 @@ from builder import containers as make
 from builder import pages
 from builder.plan import (
     CRAWL,
+    FOREIGN_TEXTS,
     PARTS,
     SITES,
     TRUNCATED,
@@ -110,10 +111,10 @@ def _foreign_pages(plan: Plan) -> list[tuple[Doc, bytes, str]]:
         )  # fmt: skip
         page = pages.article(site, text, "2026-03-21", [], "utf-8")
         out.append((doc, page.encode(), "text/html; charset=utf-8"))
-    for slug in plan.rest["rus_Cyrl"][-2:]:
+    for slug in FOREIGN_TEXTS:
         text = plan.texts["rus_Cyrl"][slug]
         doc = Doc(
-            CRAWL, f"https://{host}/ru/{slug}.html", "rus_Cyrl", "wrong_language", text,
+            CRAWL, f"https://{host}/ru/{slug}.html", "rus_Cyrl", "wrong_language", text, f"rus_Cyrl/{slug}",
             expect={"fate": "other_language", "lang": "rus_Cyrl", "not": "kaz_Cyrl", "certain": True},
             note="a Russian page on a Kazakh site; its lang attribute says kk",
         )  # fmt: skip

@@ -31,6 +31,8 @@ DAMAGED_TEXTS = {
     "kaz_Cyrl": "asyk-oiyny", "rus_Cyrl": "snegiri", "tur_Latn": "leylekler", "eng_Latn": "price-of-eggs",
     "arb_Arab": "alsaqr", "kor_Hang": "duru-mi", "jpn_Jpan": "denshi-renji", "cmn_Hans": "houniao-shidi",
 }  # fmt: skip
+#: Russian texts that stand only on a Kazakh site.
+FOREIGN_TEXTS = ("domashniy-kvas", "doroga-k-mayaku")
 KEPT = {"fate": "kept"}
 
 
@@ -61,7 +63,7 @@ class Plan:
             lang: [
                 slug
                 for slug in self.texts[lang]
-                if slug not in WIKI_TEXTS.get(lang, ()) and slug != DAMAGED_TEXTS[lang]
+                if slug not in {*WIKI_TEXTS.get(lang, ()), *FOREIGN_TEXTS, DAMAGED_TEXTS[lang]}
             ]
             for lang in LANGUAGES
         }

@@ -211,6 +211,14 @@ def test_at_least_four_hundred_documents_and_each_listed_once() -> None:
     assert set(places.values()) == {1}
 
 
+def test_every_text_and_every_kind_is_used_and_explained() -> None:
+    used = {d.get("base") for d in PLANTED["documents"] if d["kind"] != "shared_frame"}
+    assert set(base_texts()) - used == set()
+    explained = set(re.findall(r"`(\w+\*?)`", (SAMPLE / "README.md").read_text("utf-8")))
+    kinds = {re.sub("chat_null_.*", "chat_null_*", d["kind"]) for d in PLANTED["documents"]}
+    assert kinds - explained == set()
+
+
 @pytest.mark.parametrize("container", PLANTED["containers"])
 def test_counts_follow_from_the_list(container: str) -> None:
     counts = PLANTED["containers"][container]
