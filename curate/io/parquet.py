@@ -164,7 +164,7 @@ def _open(handle: IO[bytes], size: int) -> pq.ParquetFile | Damage:
         return Damage("extension_type", 0, size, what)
     handle.seek(0)
     try:
-        return pq.ParquetFile(handle, memory_map=False)
+        return pq.ParquetFile(handle, page_checksum_verification=True)
     except Exception as error:
         return Damage("bad_footer", size - 8 - length, length, _said(error), footer[:4096])
 
@@ -186,7 +186,7 @@ def names_extension_types(footer: bytes) -> bool:
         if encoded is None:
             return True
         try:
-            schema = base64.b64decode(encoded)
+            schema = base64.b64decode(encoded, validate=True)
         except binascii.Error:
             return True
         if b"ARROW:extension" in schema:
