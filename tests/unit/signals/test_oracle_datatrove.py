@@ -1,0 +1,275 @@
+"""Our signals against datatrove's filters fed with our words: same numbers, same verdicts.
+
+datatrove's tokenizers are replaced by ours; everything else of its filters runs as shipped. Three of its
+oddities are left out on purpose: newlines around a text and line breaks other than U+000A, which the
+texts here do not have, and n-grams that are equal only because it joins words with nothing between, which
+is why its repetition filter gets every word under another name of the same length.
+"""
+
+import gzip
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from datatrove.data import Document
+from datatrove.pipeline.filters import (
+    C4QualityFilter,
+    FineWebQualityFilter,
+    GopherQualityFilter,
+    GopherRepetitionFilter,
+)
+from datatrove.pipeline.filters import (
+    fineweb_quality_filter as fineweb_module,
+)
+from datatrove.pipeline.filters import (
+    gopher_quality_filter as quality_module,
+)
+from datatrove.pipeline.filters import (
+    gopher_repetition_filter as repetition_module,
+)
+from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curate.profile import Profile, Rule
+from curate.signals import column, measure
+from curate.signals.verdict import verdicts
+from curate.text.view import words
+
+DATA = os.environ.get("CURATE_SHARED_DATA")
+STOP_WORDS = {
+    "eng_Latn": quality_module.STOP_WORDS,
+    "rus_Cyrl": ["в", "и", "на", "с", "года", "по", "не", "что"],
+    "kaz_Cyrl": ["және", "мен", "бұл", "бір", "үшін", "оның"],
+}
+
+
+def renamed(text: str, language: str | None = None) -> list[str]:
+    """Rename each word to one private character and padding, so that joined words stay apart."""
+    names: dict[str, int] = {}
+    spelled = words(text)
+    return [chr(0xF0000 + names.setdefault(w, len(names))) + "_" * (len(w) - 1) for w in spelled]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def our_words() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (quality_module, fineweb_module):
+            patch.setattr(module, "split_into_words", lambda text, language=None: words(text))
+        patch.setattr(repetition_module, "split_into_words", renamed)
+        yield
+
+
+def profile(**rules: tuple[str, float | None, float | None]) -> Profile:
+    made = {
+        name: Rule(signal=signal, min=low, max=high, undefined="keep")
+        for name, (signal, low, high) in rules.items()
+    }
+    return Profile(name="oracle", rules=made)
+
+
+QUALITY = profile(
+    gopher_short_doc=("n_words", 50, None),
+    gopher_long_doc=("n_words", None, 100_000),
+    gopher_below_avg_threshold=("mean_word_length", 3, None),
+    gopher_above_avg_threshold=("mean_word_length", None, 10),
+    gopher_too_many_hashes=("hash_word_ratio", None, 0.1),
+    gopher_too_many_ellipsis=("ellipsis_word_ratio", None, 0.1),
+    gopher_too_many_bullets=("bullet_line_share", None, 0.9),
+    gopher_too_many_end_ellipsis=("ellipsis_line_share", None, 0.3),
+    gopher_below_alpha_threshold=("alphabetic_word_share", 0.8, None),
+    gopher_enough_stop_words=("distinct_stop_words", 2, None),
+)
+REPETITION = profile(
+    dup_para_frac=("dup_paragraph_share", None, 0.3),
+    dup_para_char_frac=("dup_paragraph_char_share", None, 0.2),
+    dup_line_frac=("dup_line_share", None, 0.3),
+    dup_line_char_frac=("dup_line_char_share", None, 0.2),
+    **{
+        f"top_{n}_gram": (f"top_{n}gram_char_share", None, limit)
+        for n, limit in ((2, 0.2), (3, 0.18), (4, 0.16))
+    },
+    **{
+        f"duplicated_{n}_n_grams": (f"dup_{n}gram_char_share", None, limit)
+        for n, limit in ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10))
+    },
+)
+FINEWEB = profile(
+    line_punct_ratio=("terminal_line_share", 0.12, None),
+    short_line_ratio=("short_line_share", None, 0.67),
+    char_dup_ratio=("dup_full_line_char_share", None, 0.01),
+    list_ratio=("newline_word_ratio", None, 0.3),
+)
+
+
+def our_reasons(texts: list[str], rules: Profile, stop_words: list[str]) -> list[str | None]:
+    names = [rule.signal for rule in rules.rules.values()]
+    column_ = pa.array(texts, pa.large_string())
+    table = pa.table(measure(column_, names, {"stop_words": stop_words}))
+    reasons: list[str | None] = verdicts(table, rules)[0].to_pylist()
+    return reasons
+
+
+def their_reasons(texts: list[str], judge: Callable[[Document], object]) -> list[str | None]:
+    said = [judge(Document(text=text, id=str(i))) for i, text in enumerate(texts)]
+    return [None if verdict is True else verdict[1] for verdict in said]  # type: ignore[index]
+
+
+def numbers(text: str, stop_words: list[str]) -> dict[str, float | None]:
+    """Compute each signal the way the filters' source does, with their helper functions."""
+    spelled = words(text)
+    plain = [w for w in spelled if any(ch not in PUNCTUATION_SET for ch in w)]
+    lines = text.splitlines()
+    full = [line for line in text.split("\n") if line.strip() != ""]
+    filled = repetition_module.GopherRepetitionFilter()._line_splitter.split(text)
+    paragraphs = GopherRepetitionFilter().paragraph_exp.split(text.strip())
+    n_words, n_chars = len(spelled), len(text)
+
+    def over(part: float, whole: float) -> float | None:
+        return part / whole if whole else None
+
+    duplicates = repetition_module.find_duplicates
+    expected = {
+        "n_words": len(plain),
+        "mean_word_length": np.mean([len(w) for w in plain]) if plain else None,
+        "hash_word_ratio": over(text.count("#"), n_words),
+        "ellipsis_word_ratio": over(text.count("...") + text.count("…"), n_words),
+        "bullet_line_share": over(
+            sum(s.lstrip().startswith("•") or s.lstrip().startswith("-") for s in lines), len(lines)
+        ),
+        "ellipsis_line_share": over(
+            sum(s.rstrip().endswith("...") or s.rstrip().endswith("…") for s in lines), len(lines)
+        ),
+        "alphabetic_word_share": over(sum(any(c.isalpha() for c in w) for w in spelled), n_words),
+        "distinct_stop_words": len(set(stop_words) & set(spelled)),
+        "dup_paragraph_share": over(duplicates(paragraphs)[0], len(paragraphs)),
+        "dup_paragraph_char_share": over(duplicates(paragraphs)[1], n_chars),
+        "dup_line_share": over(duplicates(filled)[0], len(filled)),
+        "dup_line_char_share": over(duplicates(filled)[1], n_chars),
+        "terminal_line_share": over(
+            sum(line.endswith(tuple(TERMINAL_PUNCTUATION)) for line in full), len(full)
+        ),
+        "short_line_share": over(sum(len(line) <= 30 for line in full), len(full)),
+        "dup_full_line_char_share": over(duplicates(full)[1], len(text.replace("\n", ""))),
+        "newline_word_ratio": over(text.count("\n"), n_words),
+    }
+    for n in (2, 3, 4):
+        grams = repetition_module.get_n_grams(spelled, n)
+        top = repetition_module.find_top_duplicate(grams) / n_chars if grams else None
+        expected[f"top_{n}gram_char_share"] = top
+    for n in range(5, 11):
+        found = repetition_module.find_all_duplicate(renamed(text), n)
+        expected[f"dup_{n}gram_char_share"] = over(found, n_chars)
+    return expected
+
+
+def assert_same(texts: list[str], stop_words: list[str]) -> None:
+    expected = [numbers(text, stop_words) for text in texts]
+    measured = measure(
+        pa.array(texts, pa.large_string()), list(expected[0]), {"stop_words": stop_words}
+    )
+    for name in expected[0]:
+        ours = measured[column(name)].to_pylist()
+        theirs = [numbers_of[name] for numbers_of in expected]
+        wrong = [i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b]
+        assert not wrong, (name, ours[wrong[0]], theirs[wrong[0]], texts[wrong[0]][:500])
+
+    texts = [text for text in texts if words(text) and text.strip()]  # theirs divides by zero
+    for filter_, rules in (
+        (GopherQualityFilter(stop_words=stop_words), QUALITY),
+        (GopherRepetitionFilter(), REPETITION),
+        (FineWebQualityFilter(), FINEWEB),
+    ):
+        assert our_reasons(texts, rules, stop_words) == their_reasons(texts, filter_.filter)
+    c4 = C4QualityFilter(
+        remove_citations=False,
+        filter_no_terminal_punct=False,
+        min_num_sentences=-1,
+        min_words_per_line=-1,
+        max_word_length=-1,
+        filter_javascript=False,
+        filter_policy=False,
+    )
+    rules = profile(lorem=("n_lorem_ipsum", None, 0), curly=("n_curly_brackets", None, 0))
+    ours_dropped = [reason is not None for reason in our_reasons(texts, rules, stop_words)]
+    assert ours_dropped == [reason is not None for reason in their_reasons(texts, c4.filter)]
+
+
+def tidy(text: str) -> str:
+    return "\n".join(text.splitlines()).strip("\n")
+
+
+# Words that can be told apart when they are joined: each begins with its only capital letter.
+WORDS = [
+    "Aa",
+    "Bbb",
+    "Cэ",
+    "Дд",
+    "Қазақ",
+    "Word",
+    "The",
+    "#",
+    "…",
+    "-",
+    "•",
+    "{",
+    "Lorem ipsum",
+    "1",
+]
+SHORT_TEXT = st.lists(
+    st.tuples(
+        st.sampled_from(WORDS),
+        st.sampled_from(
+            [" ", " ", " ", ". ", ", ", "...", "…\n", ".\n", "\n", "\n\n", " \n- ", "! "]
+        ),
+    ),
+    min_size=1,
+    max_size=50,
+).map(lambda parts: tidy("".join(word + gap for word, gap in parts)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(SHORT_TEXT.filter(bool), min_size=1, max_size=3))
+def test_same_numbers_and_verdicts_on_small_texts(texts: list[str]) -> None:
+    assert_same(texts, ["Aa", "Дд", "Word"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 40), st.integers(60, 400))
+def test_same_numbers_and_verdicts_where_much_is_repeated(seed: int, known: int, size: int) -> None:
+    chance = np.random.default_rng(seed)
+    spelled = [f"W{'abcdefghij'[i % 10]}{'xy' * (i // 10)}" for i in range(known)]
+    picked = [spelled[i] for i in chance.zipf(1.4, size) % known]
+    gaps = chance.choice([" ", " ", " ", " ", ". ", "\n", ".\n\n"], size)
+    assert_same([tidy("".join(w + g for w, g in zip(picked, gaps)))], ["Wa", "Wb"])
+
+
+def documents(pattern: str, most: int, longest: int = 12_000) -> list[str]:
+    texts: list[str] = []
+    for path in sorted(Path(DATA or "").glob(pattern)):
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            texts += [tidy(json.loads(line)["text"])[:longest].strip("\n") for line in lines]
+    step = max(1, len(texts) // most)
+    return [text for text in texts[::step] if text.strip()]
+
+
+@pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("language", "pattern"),
+    [
+        ("eng_Latn", "text/en-*.gz"),
+        ("eng_Latn", "formats/c4_demo.jsonl.gz"),
+        ("rus_Cyrl", "text/ru-*.gz"),
+        ("kaz_Cyrl", "text/kk-kazqad*.gz"),
+        ("kaz_Cyrl", "text/kk-apertium*.gz"),
+    ],
+)
+def test_same_numbers_and_verdicts_on_real_documents(language: str, pattern: str) -> None:
+    texts = documents(pattern, 100)
+    assert texts
+    assert_same(texts, STOP_WORDS[language])

@@ -1,0 +1,228 @@
+"""Counts against slow twins, column by column; what datatrove counts too is in its oracle test."""
+
+import re
+import unicodedata
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curate.errors import RecipeError
+from curate.signals.columns import Counts
+from curate.text import counts as kernels
+from curate.text import unicode
+from curate.text.view import words
+
+
+def column(texts: list[str | None]) -> pa.LargeStringArray:
+    return pa.array(texts, pa.large_string())
+
+
+def one(text: str, **lists: list[str]) -> dict[str, int]:
+    counted = Counts(column([text]), lists, repetition=True)
+    return {name: int(counted[name][0]) for name in counted}
+
+
+def in_script(character: str, script: str) -> bool:
+    return unicode.SCRIPTS[unicode.SCRIPT[ord(character)]] == script
+
+
+def slow_lines(text: str) -> dict[str, int]:
+    lines = text.removesuffix("\n").split("\n") if text else []
+    lines = [line.removesuffix("\r") for line in lines]
+    full = [line for line in lines if line.strip()]
+    filled = [line for line in lines if line]
+    seen: Counter[str] = Counter()
+    repeated = [line for line in filled if seen[line] or seen.update([line])]
+    paragraphs = re.split(r"\n{2,}", text.strip())
+    counted: Counter[str] = Counter()
+    again = [part for part in paragraphs if counted[part] or counted.update([part])]
+
+    def ends(line: str) -> bool:
+        return bool(int(unicode.CLASS[ord(line[-1])]) & unicode.TERMINAL)
+
+    def holds_end(line: str) -> bool:
+        line = line.strip()
+        for i, character in enumerate(line):
+            if not int(unicode.CLASS[ord(character)]) & unicode.TERMINAL:
+                continue
+            if ord(character) >= 0x80:
+                return True
+            after = line[i + 1] if i + 1 < len(line) else " "
+            closed = after.isspace() or unicodedata.category(after)[0] in "PS"
+            if i > 0 and not ("0" <= line[i - 1] <= "9") and closed:
+                return True
+        return False
+
+    return {
+        "lines": len(lines),
+        "bullet_lines": sum(line.strip().startswith(("•", "-")) for line in lines),
+        "ellipsis_lines": sum(line.strip().endswith(("...", "…")) for line in lines),
+        "full_lines": len(full),
+        "terminal_lines": sum(ends(line) for line in full),
+        "short_lines": sum(len(line) <= 30 for line in full),
+        "filled_lines": len(filled),
+        "repeated_filled_lines": len(repeated),
+        "repeated_filled_line_chars": sum(map(len, repeated)),
+        "repeated_full_line_chars": sum(len(line) for line in repeated if line.strip()),
+        "paragraphs": len(paragraphs),
+        "repeated_paragraphs": len(again),
+        "repeated_paragraph_chars": sum(map(len, again)),
+        "longest_line_chars": max(map(len, filled), default=0),
+        "full_line_chars": sum(map(len, full)),
+        "sentence_line_chars": sum(len(line) for line in full if holds_end(line)),
+    }
+
+
+def slow_characters(text: str) -> dict[str, int]:
+    return {
+        "letters": sum(c.isalpha() for c in text),
+        "digits": sum(unicodedata.category(c) == "Nd" for c in text),
+        "punctuation": sum(unicodedata.category(c)[0] in "PS" for c in text),
+        "spaces": sum(c.isspace() for c in text),
+        "upper_case": sum(c.isupper() for c in text),
+        "replacement_characters": text.count("\ufffd"),
+        "hiragana_letters": sum(c.isalpha() and in_script(c, "Hira") for c in text),
+        "letters_of_scripts": sum(
+            c.isalpha() and (in_script(c, "Cyrl") or in_script(c, "Hani")) for c in text
+        ),
+    }
+
+
+def slow_repetition(text: str) -> dict[str, int]:
+    spelled = words(text)
+    expected = {}
+    for n in range(2, 11):
+        grams = [tuple(spelled[i : i + n]) for i in range(len(spelled) - n + 1)]
+        if n <= 4:
+            top = Counter(grams).most_common(1)
+            chars = len(" ".join(top[0][0])) * top[0][1] if top else -1
+            expected[f"top_{n}gram_chars"] = chars
+            continue
+        seen, chars, i = set(), 0, 0
+        while i < len(grams):
+            if grams[i] in seen:
+                chars += sum(map(len, grams[i]))
+                i += n
+            else:
+                seen.add(grams[i])
+                i += 1
+        expected[f"repeated_{n}gram_chars"] = chars
+    return expected
+
+
+PIECES = st.sampled_from(
+    [
+        *"aBя漢あ한1.!?-•…#{,\"') \t\r",
+        "\n",
+        "\n",
+        "\n\n",
+        "...",
+        " ",
+        "да",
+        "сөз",
+        "x.",
+        "1.",
+        "。",
+        "\ufffd",
+    ]
+)
+TEXT = st.lists(PIECES, max_size=60).map("".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(TEXT)
+def test_lines_and_characters_are_those_of_the_slow_twin(text: str) -> None:
+    counted = one(text, scripts=["Cyrl", "Hani"])
+    expected = slow_lines(text) | slow_characters(text)
+    assert {name: counted[name] for name in expected} == expected
+    assert counted["n_bytes"] == len(text.encode())
+    assert counted["n_chars"] == len(text)
+    assert counted["newlines"] == text.count("\n")
+    assert counted["hash_marks"] == text.count("#")
+    assert counted["curly_brackets"] == text.count("{")
+    assert counted["ellipses"] == text.count("...") + text.count("…")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(["a", "b", "cc", "."]), max_size=80).map(" ".join))
+def test_repetition_is_that_of_the_slow_twin(text: str) -> None:
+    counted = one(text)
+    expected = slow_repetition(text)
+    assert {name: counted[name] for name in expected} == expected
+
+
+def test_repetition_of_a_long_document_and_after_it() -> None:
+    chance = np.random.default_rng(7)
+    long = " ".join(f"w{i}" for i in chance.zipf(1.3, 30_000) % 5000)
+    texts = ["a b a b a b", long, "a b a b a b", long[::-1]]
+    counted = Counts(column(texts), repetition=True)
+    for i, text in enumerate(texts):
+        expected = slow_repetition(text)
+        assert {name: int(counted[name][i]) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", 0),
+        ("no end", 1),
+        ("One. Two! Three?", 3),
+        ("One.Two", 1),
+        ("e.g. this", 2),  # abbreviations count, as the card says
+        ("3.14 is pi. Yes.", 2),
+        ('He said: "Go." Then he went.', 2),
+        ("Title\nText one. Text two.", 3),
+        ("一句。两句！三句", 3),
+        ("... . !", 0),
+        ("Бір. Екі.\n\nҮш.", 3),
+    ],
+)
+def test_sentences(text: str, expected: int) -> None:
+    assert one(text)["sentences"] == expected
+
+
+def test_words_of_lists() -> None:
+    counted = one("the cat and The dog and the bird", stop_words=["the", "and", "or"])
+    assert counted["stop_words_used"] == 4
+    assert counted["stop_words_distinct"] == 2
+    with pytest.raises(RecipeError, match="'of the' in the list stop_words is 2 words"):
+        one("x", stop_words=["of the"])
+    with pytest.raises(RecipeError, match="no script 'Cyrillic'"):
+        one("x", scripts=["Cyrillic"])
+
+
+def test_many_stop_words_are_all_found() -> None:
+    chance = [f"слово{i}" for i in range(500)]
+    counted = one(" ".join(chance), stop_words=chance)
+    assert (counted["stop_words_used"], counted["stop_words_distinct"]) == (500, 500)
+
+
+def test_counts_without_lists_lack_what_needs_them() -> None:
+    counted = Counts(column(["a"]))
+    assert "stop_words_used" not in counted
+    assert "letters_of_scripts" not in counted
+    with pytest.raises(KeyError):
+        counted["letters_of_scripts"]
+
+
+def test_names_are_one_per_column() -> None:
+    names = [*Counts(column([]), {"stop_words": ["a"], "scripts": ["Latn"]})]
+    assert len(names) == len(set(names))
+    assert set(kernels.LINES) < set(names)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(TEXT | st.none(), max_size=6), st.integers(0, 6))
+def test_documents_do_not_touch_each_other(texts: list[str | None], cut: int) -> None:
+    lists = {"stop_words": ["да", "a"], "scripts": ["Cyrl"]}
+    whole = Counts(column(texts), lists, repetition=True)
+    parts = [
+        Counts(column(texts)[s], lists, repetition=True) for s in (slice(cut), slice(cut, None))
+    ]
+    for name in whole:
+        together = np.concatenate([part[name] for part in parts])
+        assert whole[name].tolist() == together.tolist(), name
