@@ -97,14 +97,13 @@ def scan(texts: pa.LargeStringArray) -> Flags:
 def buffers(texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
     """Give an array's bytes and its offsets into them, both read-only and without a copy."""
     _, offsets, data = texts.buffers()
-    if len(texts) == 0 or data is None:
-        empty = np.frombuffer(b"", np.uint8)
-        return empty, np.frombuffer(bytes(8 * (len(texts) + 1)), np.int64)
     first = texts.offset
-    return (
-        np.frombuffer(data, np.uint8),
-        np.frombuffer(offsets, np.int64)[first : first + len(texts) + 1],
-    )
+    if len(texts) == 0 or data is None:
+        data, offsets, first = b"", bytes(8 * (len(texts) + 1)), 0
+    arrays = np.frombuffer(data, np.uint8), np.frombuffer(offsets, np.int64)
+    for array in arrays:  # a writable array would be another type to numba, and compiled again
+        array.flags.writeable = False
+    return arrays[0], arrays[1][first : first + len(texts) + 1]
 
 
 @inline

@@ -49,6 +49,9 @@ POLICY_PHRASES = (
     "隱私政策",
 )
 
+#: A rule that cuts within a line may bring out what another removes; rounds are few all the same.
+ROUNDS = 4
+
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 
 
@@ -68,8 +71,26 @@ def trim(texts: pa.LargeStringArray, wanted: Trim) -> tuple[pa.LargeStringArray,
     """
     check_names(wanted)
     tally: Counter[str] = Counter()
-    if not wanted.rules or len(texts) - texts.null_count == 0:
+    if not wanted.rules:
         return texts, tally
+    trimmed, again = _trim_once(texts, wanted, tally)
+    for _ in range(ROUNDS - 1):
+        if not again.any():
+            break
+        rows = np.flatnonzero(again)
+        part, more = _trim_once(trimmed.take(pa.array(rows)), wanted, tally)
+        take = np.arange(len(texts))
+        take[rows] = len(texts) + np.arange(len(rows))
+        trimmed = pa.concat_arrays([trimmed, part]).take(pa.array(take))
+        again[rows] = more
+    return trimmed, tally
+
+
+def _trim_once(
+    texts: pa.LargeStringArray, wanted: Trim, tally: Counter[str]
+) -> tuple[pa.LargeStringArray, np.ndarray]:
+    """Apply the rules; tell which texts have a line that was cut, so that a rule may now see it."""
+    cut_texts = np.zeros(len(texts), bool)
     split = pc.split_pattern(texts, "\n")
     before: pa.LargeStringArray = split.flatten()
     counts = pc.fill_null(pc.list_value_length(split), 0).to_numpy()
@@ -77,7 +98,7 @@ def trim(texts: pa.LargeStringArray, wanted: Trim) -> tuple[pa.LargeStringArray,
     blank = pc.equal(pc.binary_length(before), 0).to_numpy(zero_copy_only=False)
     left = ~blank
     lines = before
-    altered = np.zeros(len(lines), bool)
+    touched = np.zeros(len(texts), bool)
     for rule in wanted.rules:
         rows = np.flatnonzero(left)
         old: pa.LargeStringArray = lines.take(pa.array(rows))
@@ -85,19 +106,22 @@ def trim(texts: pa.LargeStringArray, wanted: Trim) -> tuple[pa.LargeStringArray,
         differs = ~pc.fill_null(pc.equal(old, new), False).to_numpy(zero_copy_only=False)
         if not differs.any():
             continue
-        tally[f"lines:{rule}"] += int(differs.sum())
-        shorter = (pc.sum(pc.binary_length(old)), pc.sum(pc.binary_length(new)))
-        tally[f"bytes:{rule}"] += (shorter[0].as_py() or 0) - (shorter[1].as_py() or 0)
-        altered[rows[differs]] = True
-        left[rows] = pc.is_valid(new).to_numpy(zero_copy_only=False)
+        stays = pc.is_valid(new).to_numpy(zero_copy_only=False)
+        lost = pc.subtract(_bytes(old), _bytes(new)).as_py()
+        tally.update({f"lines:{rule}": int(differs.sum()), f"bytes:{rule}": lost})
+        touched[text_of[rows[differs]]] = True
+        cut_texts[text_of[rows[differs & stays]]] = True
+        left[rows] = stays
         take = np.arange(len(lines))
         take[rows] = len(lines) + np.arange(len(rows))
         lines = pa.concat_arrays([lines, pc.fill_null(new, "")]).take(pa.array(take))
-    touched = np.zeros(len(texts), bool)
-    touched[text_of[altered]] = True
     if not touched.any():
-        return texts, tally
-    return _joined(texts, touched, lines, left | blank, counts), tally
+        return texts, cut_texts
+    return _joined(texts, touched, lines, left | blank, counts), cut_texts
+
+
+def _bytes(lines: pa.LargeStringArray) -> pa.Scalar:
+    return pc.fill_null(pc.sum(pc.binary_length(lines)), 0)
 
 
 def check_names(wanted: Trim, *, where: str | None = None) -> None:
@@ -194,8 +218,8 @@ def citation_marks(lines: pa.LargeStringArray) -> pa.LargeStringArray:
     ['Rice is grown.', None]
     """
     cut = pc.replace_substring_regex(lines, r"\[\d*\]|\[edit\]|\[citation needed\]", "")
-    empty = pc.equal(pc.binary_length(pc.utf8_trim_whitespace(cut)), 0)
-    return _without(cut, pc.and_(empty, pc.not_equal(cut, lines)))
+    cut = pc.if_else(pc.equal(cut, lines), lines, pc.utf8_rtrim_whitespace(cut))
+    return _without(cut, pc.and_(pc.equal(pc.binary_length(cut), 0), pc.not_equal(cut, lines)))
 
 
 def navigation_lines(

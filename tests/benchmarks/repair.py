@@ -1,0 +1,103 @@
+"""How fast is repair, next to ftfy with the same options? Run on demand, never in CI.
+
+    CURATE_SHARED_DATA=... python tests/benchmarks/repair.py [--seconds 2]
+
+Both do the same work on the same real texts: ftfy as FineWeb2 configures it, with NFC; ours does
+controls and whitespace besides. One process, one thread; the best of several passes. ``flagged`` is
+the share of texts that the gate lets through, ``ours`` includes the gate.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import time
+from pathlib import Path
+
+import ftfy
+import pyarrow as pa
+
+from curate.text import gate
+from curate.text.repair import repair
+
+TEXTS = {
+    "en": [
+        "en-state-union-speeches",
+        "en-inaugural-speeches",
+        "en-lee-news",
+        "en-xquad-wikipedia-paragraphs",
+    ],
+    "ru": ["ru-rurebus-government-docs", "ru-xquad-wikipedia-paragraphs"],
+    "ja": ["ja-jaquad-wikipedia-paragraphs"],
+    "kk": [
+        "kk-kazqad-wikipedia-passages",
+        "kk-apertium-wikipedia-articles",
+        "kk-kaznerd-news-sentences",
+    ],
+    "tr": ["tr-tquad-history-paragraphs", "tr-xquad-wikipedia-paragraphs"],
+    "ar": ["ar-arcd-wikipedia-paragraphs", "ar-xquad-wikipedia-paragraphs"],
+    "ko": ["ko-korquad-wikipedia-paragraphs"],
+}
+OPTIONS = ftfy.TextFixerConfig(
+    explain=False,
+    uncurl_quotes=False,
+    fix_latin_ligatures=False,
+    fix_character_width=False,
+    fix_line_breaks=False,
+    normalization="NFC",
+)
+
+
+def load(names: list[str]) -> list[str]:
+    folder = Path(os.environ["CURATE_SHARED_DATA"]) / "text"
+    texts = []
+    for name in names:
+        with gzip.open(folder / f"{name}.dev.jsonl.gz", "rt", encoding="utf-8") as lines:
+            texts += [json.loads(line)["text"] for line in lines]
+    return texts
+
+
+def best(work, seconds: float) -> float:
+    times = []
+    started = time.perf_counter()
+    while not times or time.perf_counter() - started < seconds:
+        begun = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begun)
+    return min(times)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=2.0, help="per measurement")
+    seconds = parser.parse_args().seconds
+    sets = {name: load(files) for name, files in TEXTS.items()}
+    sets["mixed"] = load(
+        sorted(
+            p.name.removesuffix(".dev.jsonl.gz")
+            for p in (Path(os.environ["CURATE_SHARED_DATA"]) / "text").glob("*xquad*")
+        )
+    )
+    sets["mojibake"] = [text.encode().decode("latin-1") for text in sets["tr"][:500]]
+    repair(pa.array(sets["mojibake"], pa.large_string()))  # compiles the kernels
+    print(
+        f"{'set':10}{'MB':>7}{'flagged':>9}{'gate MB/s':>11}{'ours MB/s':>11}{'ftfy MB/s':>11}{'ratio':>8}"
+    )
+    for name, texts in sets.items():
+        array = pa.array(texts, pa.large_string())
+        size = sum(len(text.encode()) for text in texts) / 1e6
+        flags = gate.scan(array).texts
+        sample = texts[: max(1, int(len(texts) * min(1, 4 / size)))]
+        sampled = sum(len(text.encode()) for text in sample) / 1e6
+        scan = size / best(lambda array=array: gate.scan(array), seconds)
+        ours = size / best(lambda array=array: repair(array), seconds)
+        theirs = sampled / best(
+            lambda sample=sample: [ftfy.fix_text(t, OPTIONS) for t in sample], seconds
+        )
+        print(
+            f"{name:10}{size:7.1f}{(flags > 0).mean():9.3f}{scan:11.0f}{ours:11.1f}{theirs:11.1f}{ours / theirs:8.1f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
