@@ -219,10 +219,10 @@ def chat(plan: Plan) -> None:
         }
 
     odd = [
-        (SHAREGPT, "unknown-role", "eng_Latn", [["human", "Tell me a story."], ["narrator", "Once upon a time there was a well."]], quarantined("unknown_role")),
-        (SHAREGPT, "null-value", "eng_Latn", [["human", "Are you there?"], ["gpt", None]], quarantined("null_turn")),
-        (MESSAGES, "null-content", "rus_Cyrl", [["user", "Вы меня слышите?"], ["assistant", None]], quarantined("null_turn")),
-        (MESSAGES, "kk-proverb-again", "kaz_Cyrl", next(t["turns"] for t in conversations["messages"] if t["id"] == "kk-proverb"), {"fate": "one_of", "copy_of": "kk-proverb"}),
+        (SHAREGPT, "unknown-role", "chat_unknown_role", "eng_Latn", [["human", "Tell me a story."], ["narrator", "Once upon a time there was a well."]], quarantined("unknown_role")),
+        (SHAREGPT, "null-value", "chat_null_value", "eng_Latn", [["human", "Are you there?"], ["gpt", None]], quarantined("null_turn")),
+        (MESSAGES, "null-content", "chat_null_content", "rus_Cyrl", [["user", "Вы меня слышите?"], ["assistant", None]], quarantined("null_turn")),
+        (MESSAGES, "kk-proverb-again", "chat_repeated", "kaz_Cyrl", next(t["turns"] for t in conversations["messages"] if t["id"] == "kk-proverb"), {"fate": "one_of", "copy_of": "kk-proverb"}),
     ]  # fmt: skip
     for container, name, write in (
         (SHAREGPT, "sharegpt", shared),
@@ -230,8 +230,8 @@ def chat(plan: Plan) -> None:
     ):
         talks = [(talk, "chat", dict(KEPT)) for talk in conversations[name]]
         talks += [
-            ({"id": id_, "turns": turns, "lang": lang}, "chat_" + id_.replace("-", "_"), expect)
-            for where, id_, lang, turns, expect in odd
+            ({"id": id_, "turns": turns, "lang": lang}, kind, expect)
+            for where, id_, kind, lang, turns, expect in odd
             if where == container
         ]
         lines = [make.json_line(write(talk)) for talk, _, _ in talks]
