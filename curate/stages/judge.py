@@ -31,7 +31,8 @@ class Judge:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return ("source", "lang", *(column(name) for name in signals_of(self.profiles)))
+        signals = (column(name) for name in signals_of(self.profiles))
+        return ("source", "lang", "dropped_by", "dropped_value", *signals)
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         """Give verdicts to the living rows."""

@@ -1,0 +1,107 @@
+"""The registry, the cards, and what a signal is where it is not defined."""
+
+import doctest
+import importlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from curate.errors import RecipeError
+from curate.signals import LISTS, SIGNALS, card, column, measure, signal_type
+from curate.signals.columns import Counts
+
+LISTED = {"stop_words": ["the", "of"], "scripts": ["Latn"]}
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_each_signal_has_a_whole_card(name: str) -> None:
+    said = card(name)
+    assert SIGNALS[name].__name__ == name
+    for part in (said.what, said.why, said.wrong, said.source):
+        assert part.endswith(".")
+    assert "  " not in said.what
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_each_signal_asks_for_counts_that_exist(name: str) -> None:
+    counts = Counts(pa.array(["x"], pa.large_string()), LISTED)
+    assert set(card(name).counts) <= set(counts)
+
+
+@pytest.mark.parametrize(
+    "family", ["basic", "c4", "code", "fineweb", "formula", "gopher", "repetition"]
+)
+def test_doctests_of_formulas(family: str) -> None:
+    assert doctest.testmod(importlib.import_module(f"curate.signals.{family}")).failed == 0
+
+
+@pytest.mark.parametrize("module", ["curate.signals", "curate.signals.verdict", "curate.text.view"])
+def test_doctests(module: str) -> None:
+    result = doctest.testmod(importlib.import_module(module))
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_types_are_the_declared_ones_whatever_the_texts() -> None:
+    for texts in ([], ["", None], ["One text of words.", "\n\n", "…", None]):
+        for lists in ({}, LISTED):
+            measured = measure(pa.array(texts, pa.large_string()), list(SIGNALS), lists)
+            assert list(measured) == [column(name) for name in SIGNALS]
+            for name in SIGNALS:
+                values = measured[column(name)]
+                assert values.type == signal_type(name)
+                assert len(values) == len(texts)
+
+
+def test_undefined_is_null_and_never_zero_or_nan() -> None:
+    measured = measure(pa.array(["", "  ", None, "ab"], pa.large_string()), list(SIGNALS), LISTED)
+    for name in SIGNALS:
+        values = measured[column(name)]
+        assert not values.is_valid()[2].as_py(), name
+        if values.type == pa.float64():
+            assert not values.is_valid()[0].as_py(), name
+            assert not any(np.isnan(v) for v in values.drop_null().to_pylist()), name
+        else:
+            assert values[0].as_py() == 0, name
+    assert measured["signal_n_words"].to_pylist() == [0, 0, None, 1]
+    assert measured["signal_mean_word_length"].to_pylist() == [None, None, None, 2.0]
+    assert measured["signal_top_2gram_char_share"].to_pylist() == [None] * 4
+    assert measured["signal_dup_5gram_char_share"].to_pylist() == [None, 0.0, None, 0.0]
+
+
+def test_signals_of_a_list_that_is_not_given_are_null() -> None:
+    names = [name for name in SIGNALS if set(card(name).counts) & set(LISTS)]
+    assert names == ["script_share", "distinct_stop_words", "stop_word_share"]
+    measured = measure(pa.array(["the end of it"], pa.large_string()), names)
+    assert all(values.to_pylist() == [None] for values in measured.values())
+    measured = measure(pa.array(["the end of it"], pa.large_string()), names, LISTED)
+    assert [v.to_pylist() for v in measured.values()] == [[1.0], [2], [0.5]]
+
+
+def test_chars_and_shares_by_hand() -> None:
+    text = "АБв 12, x!"
+    names = ["letter_share", "digit_share", "punctuation_share", "upper_case_share", "n_bytes"]
+    measured = measure(pa.array([text], pa.large_string()), names)
+    assert [v[0].as_py() for v in measured.values()] == [4 / 8, 2 / 8, 2 / 8, 2 / 4, 13]
+
+
+def test_unknown_signal_names_the_nearest() -> None:
+    with pytest.raises(RecipeError, match=re.escape("did you mean 'mean_word_length'?")):
+        measure(pa.array(["x"], pa.large_string()), ["mean_word_lenght"])
+
+
+def test_repetition_alone_or_with_others_is_the_same() -> None:
+    texts = pa.array(["a b a b a b c", "x"], pa.large_string())
+    alone = measure(texts, ["top_2gram_char_share"])["signal_top_2gram_char_share"]
+    assert alone.equals(measure(texts, list(SIGNALS))["signal_top_2gram_char_share"])
+    assert alone.to_pylist() == [9 / 13, None]
+
+
+def test_the_registry_compiles_nothing() -> None:
+    code = "import curate.signals, curate.signals.verdict, sys; print('numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
