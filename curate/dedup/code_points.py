@@ -19,20 +19,22 @@ from curate.text.jit import inline, kernel
 
 BLOCK = 4096
 
-#: Kinds of code points, for words. `SOLO` is a word by itself (Han, Kana, Thai ...).
-SEPARATOR, LETTER, MARK, DIGIT, SOLO, INVISIBLE = 0, 1, 2, 3, 4, 5
+#: Kinds of code points, for words. `SOLO` is a word by itself (Han, Kana, Thai ...); from `MARK` on
+#: they are rare in most texts.
+SEPARATOR, LETTER, DIGIT, SOLO, MARK, INVISIBLE = 0, 1, 2, 3, 4, 5
 #: Set on Latin and Greek letters: a combining mark after one is dropped, as it is in `é`.
 _LOSES_MARKS = 1 << 28
+#: Set on digits that count as 0: a second one in a row says nothing new.
+_REPEATS = 1 << 29
 _FOLDED = np.uint32(0x1FFFFF)
 _KIND = np.uint32(7)
 
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX2 = np.uint64(0x94D049BB133111EB)
-_SEED = np.uint64(0x2545F4914F6CDD1D)
 
 #: What a scan carries from block to block, in a uint64 array of this many fields.
-POSITION, HAVE, HASH, RAW, PREVIOUS, OPEN, HAS_LETTER, N_FIELDS = 0, 1, 2, 3, 4, 5, 6, 7
+POSITION, HAVE, HASH, PREVIOUS, NUMBER, N_FIELDS = 0, 1, 2, 3, 4, 5
 
 
 def _kinds() -> np.ndarray:
@@ -47,15 +49,20 @@ def _kinds() -> np.ndarray:
     return kind
 
 
-@lru_cache(maxsize=1)
-def word_table() -> np.ndarray:
-    """Give the table for words: letters fold to their base, anything but words separates."""
+@lru_cache(maxsize=2)
+def word_table(*, keep_digits: bool) -> np.ndarray:
+    """Give the table for words: letters fold to their base, anything but words separates.
+
+    A run of digits is one 0 unless digits are kept.
+    """
     kind = _kinds()
     table = unicode.BASE.astype(np.uint32) | (kind << np.uint32(24))
     latin_or_greek = np.isin(
         unicode.SCRIPT, [unicode.SCRIPTS.index("Latn"), unicode.SCRIPTS.index("Grek")]
     )
     table[latin_or_greek & (kind == LETTER)] |= np.uint32(_LOSES_MARKS)
+    if not keep_digits:
+        table[kind == DIGIT] = np.uint32(ord("0") | DIGIT << 24 | _REPEATS)
     return table
 
 
@@ -168,68 +175,49 @@ def next_words(
     entries: np.ndarray,
     state: np.ndarray,
     words: np.ndarray,
-    raws: np.ndarray,
     numeric: np.ndarray,
 ) -> int:
     """Append the words of the next block to those that are there; give how many there are then.
 
-    Each word has two hashes: `words` with every run of digits as one 0, `raws` with its digits.
-    `numeric` tells words without a letter. `state[HAVE]` words are there already, and the text is done
-    when `state[POSITION]` is `stop`.
+    `numeric` tells words that are digits only. `state[HAVE]` words are there already, and the text
+    is done when `state[POSITION]` is `stop`.
     """
     m, at = decode(data, int64(state[POSITION]), stop, table, entries)
-    state[POSITION] = uint64(at)
-    h, raw = state[HASH], state[RAW]
-    previous, is_open, has_letter = (
-        uint32(state[PREVIOUS]),
-        state[OPEN] != 0,
-        state[HAS_LETTER] != 0,
-    )
-    have = int64(state[HAVE])
+    h, previous, number = state[HASH], uint32(state[PREVIOUS]), state[NUMBER]
+    have = uint64(state[HAVE])
     n = have
     for i in range(m):
         entry = entries[i]
         kind = (entry >> uint32(24)) & _KIND
-        if kind == INVISIBLE:
+        if kind >= MARK and (kind == INVISIBLE or (previous & uint32(_LOSES_MARKS)) != 0):
             continue
-        if kind == MARK and (previous & uint32(_LOSES_MARKS)) != 0:
-            continue
+        # No branches below: where words end is what a processor cannot foresee.
         before = (previous >> uint32(24)) & _KIND
-        solo = kind == SOLO
-        after_solo = (before == SOLO) & (kind != MARK)
-        breaks = (kind == SEPARATOR) | solo | after_solo
+        breaks = (kind == SEPARATOR) | (kind == SOLO) | ((before == SOLO) & (kind != MARK))
         words[n] = h
-        raws[n] = raw
-        numeric[n] = not has_letter
-        n += int64(is_open & breaks)
-        fresh = breaks | (not is_open)
-        h = _SEED if fresh else h
-        raw = _SEED if fresh else raw
-        digit = kind == DIGIT
-        has_letter = (has_letter & (not fresh)) | (not digit)
-        folded = uint64(entry & _FOLDED)
-        again = digit & (before == DIGIT)
-        next_h = (h ^ (uint64(48) if digit else folded)) * _PRIME
-        h = h if again else next_h
-        raw = (raw ^ folded) * _PRIME
-        is_open = kind != SEPARATOR
+        numeric[n] = number
+        n += uint64((before != SEPARATOR) & breaks)
+        fresh = uint64((before == SEPARATOR) | breaks)
+        again = uint64((entry & previous & uint32(_REPEATS)) != 0) * (uint64(1) - fresh)
+        h &= fresh - uint64(1)
+        h ^= uint64(entry & _FOLDED) & (again - uint64(1))
+        h *= uint64(1) if again else _PRIME
+        number = (number | fresh) & uint64(kind == DIGIT)
         # A mark belongs to what it stands on.
         previous = previous if (kind == MARK) & (before == SOLO) else entry
-    if at >= stop and is_open:
+    if at >= stop and ((previous >> uint32(24)) & _KIND) != SEPARATOR:
         words[n] = h
-        raws[n] = raw
-        numeric[n] = not has_letter
-        n += 1
-        is_open = False
-    state[HASH], state[RAW] = h, raw
-    state[PREVIOUS], state[OPEN], state[HAS_LETTER] = (
+        numeric[n] = number
+        n += uint64(1)
+        previous = uint32(0)
+    state[POSITION], state[HASH], state[PREVIOUS], state[NUMBER] = (
+        uint64(at),
+        h,
         uint64(previous),
-        uint64(is_open),
-        uint64(has_letter),
+        number,
     )
     for i in range(have, n):
         words[i] = mix(words[i])
-        raws[i] = mix(raws[i])
     return int(n)
 
 
@@ -241,8 +229,6 @@ def next_characters(
     entries: np.ndarray,
     state: np.ndarray,
     words: np.ndarray,
-    raws: np.ndarray,
-    numeric: np.ndarray,
 ) -> int:
     """Append the characters of the next block, runs of white space as one space, none at the ends.
 
@@ -250,24 +236,20 @@ def next_characters(
     """
     m, at = decode(data, int64(state[POSITION]), stop, table, entries)
     state[POSITION] = uint64(at)
-    pending, started = state[HASH] != 0, state[OPEN] != 0
-    have = int64(state[HAVE])
+    # PREVIOUS: whether a space waits; NUMBER: whether anything came before it.
+    pending, started = state[PREVIOUS], state[NUMBER]
+    have = uint64(state[HAVE])
     n = have
     for i in range(m):
         entry = entries[i]
-        if (entry >> uint32(24)) & _KIND == SEPARATOR:
-            pending = started
-            continue
-        if pending:
-            words[n] = mix(uint64(32) * _PRIME)
-            raws[n] = words[n]
-            numeric[n] = False
-            n += 1
-            pending = False
-        words[n] = mix(uint64(entry & _FOLDED) * _PRIME)
-        raws[n] = words[n]
-        numeric[n] = False
-        n += 1
-        started = True
-    state[HASH], state[OPEN] = uint64(pending), uint64(started)
+        is_space = uint64((entry >> uint32(24)) & _KIND == SEPARATOR)
+        words[n] = uint64(32)
+        n += pending & (uint64(1) - is_space)
+        words[n] = uint64(entry & _FOLDED)
+        n += uint64(1) - is_space
+        started |= uint64(1) - is_space
+        pending = is_space & started
+    state[PREVIOUS], state[NUMBER] = pending, started
+    for i in range(have, n):
+        words[i] = mix(words[i] * _PRIME)
     return int(n)

@@ -65,13 +65,14 @@ class Shingling:
 
     def buffers(
         self, texts: pa.LargeStringArray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
-        """Give bytes, offsets, code point table and whether words are read, as the kernels take them."""
+    ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray], bool]:
+        """Give bytes, offsets, code point tables and whether words are read, as the kernels take them."""
         if self.kind == "char":
             data, offsets = text_buffers(pc.utf8_normalize(texts, "NFC"))
-            return data, offsets, character_table(), False
+            return data, offsets, (character_table(), character_table()), False
         data, offsets = text_buffers(texts)
-        return data, offsets, word_table(), True
+        tables = word_table(keep_digits=False), word_table(keep_digits=True)
+        return data, offsets, tables, True
 
 
 @inline
@@ -84,27 +85,33 @@ def joined(hashes: np.ndarray, start: int, n: int) -> Any:
 
 
 @kernel
-def _windows(
-    words: np.ndarray,
-    raws: np.ndarray,
-    numeric: np.ndarray,
-    n: int,
-    ngram: int,
-    out: np.ndarray,
-    at: int,
+def _windows(words: np.ndarray, n: int, ngram: int, out: np.ndarray) -> int:
+    """Write the shingles of n words; give how many. Word by word of the window: that is vectorised."""
+    made = max(0, n - ngram + 1)
+    for i in range(made):
+        out[i] = words[i]
+    for j in range(1, ngram):
+        later = words[j:]
+        for i in range(made):
+            out[i] = out[i] * _STEP + later[i]
+    for i in range(made):
+        out[i] = mix(out[i])
+    return made
+
+
+@kernel
+def _number_windows(
+    words: np.ndarray, numeric: np.ndarray, n: int, ngram: int, write: bool, out: np.ndarray
 ) -> int:
-    """Write the shingles of n words to `out[at:]`; give how many."""
-    numbers = 0
+    """Count the shingles of nothing but numbers, and write them if asked to."""
+    found, run = 0, 0
     for i in range(n):
-        numbers = numbers + 1 if numeric[i] else 0
-        start = i - ngram + 1
-        if start >= 0:
-            # A branch that hardly ever changes its mind is cheaper than hashing twice.
-            if numbers >= ngram:
-                out[at + start] = joined(raws, start, ngram)
-            else:
-                out[at + start] = joined(words, start, ngram)
-    return max(0, n - ngram + 1)
+        run = (run + 1) * int64(numeric[i])
+        if run >= ngram:
+            found += 1
+            if write:
+                out[i - ngram + 1] = joined(words, i - ngram + 1, ngram)
+    return found
 
 
 @kernel
@@ -112,41 +119,50 @@ def _shingles(
     data: np.ndarray,
     offsets: np.ndarray,
     table: np.ndarray,
+    digits_table: np.ndarray,
     is_word: bool,
     ngram: int,
     out: np.ndarray,
     out_offsets: np.ndarray,
 ) -> None:
     entries = np.empty(BLOCK, np.uint32)
-    words = np.empty(2 * BLOCK + ngram, np.uint64)
-    raws = np.empty(2 * BLOCK + ngram, np.uint64)
-    numeric = np.empty(2 * BLOCK + ngram, np.bool_)
+    words = np.zeros(2 * BLOCK + ngram, np.uint64)
+    numeric = np.zeros(2 * BLOCK + ngram, np.uint64)
     state = np.empty(N_FIELDS, np.uint64)
-    at = 0
     out_offsets[0] = 0
     for d in range(offsets.shape[0] - 1):
-        first = at
         stop = offsets[d + 1]
-        state[:] = uint64(0)
-        state[POSITION] = uint64(offsets[d])
-        while True:
-            if is_word:
-                n = next_words(data, stop, table, entries, state, words, raws, numeric)
-            else:
-                n = next_characters(data, stop, table, entries, state, words, raws, numeric)
-            made = _windows(words, raws, numeric, n, ngram, out, at)
-            at += made
-            if int64(state[POSITION]) >= stop:
-                if at == first and n > 0:
-                    out[at] = joined(raws, 0, n)
-                    at += 1
+        numbers = 0
+        # A second reading, with digits, for the few texts that need it.
+        for reading in range(2):
+            at = out_offsets[d]
+            state[:] = uint64(0)
+            state[POSITION] = uint64(offsets[d])
+            while True:
+                if is_word:
+                    codes = table if reading == 0 else digits_table
+                    n = next_words(data, stop, codes, entries, state, words, numeric)
+                    numbers += _number_windows(words, numeric, n, ngram, reading == 1, out[at:])
+                else:
+                    n = next_characters(data, stop, table, entries, state, words)
+                made = (
+                    _windows(words, n, ngram, out[at:]) if reading == 0 else max(0, n - ngram + 1)
+                )
+                at += made
+                if int64(state[POSITION]) >= stop:
+                    break
+                # The last words of a block begin shingles that end in the next one.
+                for j in range(made, n):
+                    words[j - made] = words[j]
+                    numeric[j - made] = numeric[j]
+                state[HAVE] = uint64(n - made)
+            short = at == out_offsets[d] and n > 0
+            if short and (reading == 1 or not is_word):
+                out[at] = joined(words, 0, n)
+                at += 1
                 break
-            # The last words of a block begin shingles that end in the next one.
-            for j in range(made, n):
-                words[j - made] = words[j]
-                raws[j - made] = raws[j]
-                numeric[j - made] = numeric[j]
-            state[HAVE] = uint64(n - made)
+            if numbers == 0 and not short:
+                break
         out_offsets[d + 1] = at
 
 
@@ -157,7 +173,7 @@ def shingles(
 
     A few megabytes of text at a time, so that the hashes are used while they are in the cache.
     """
-    data, offsets, table, is_word = shingling.buffers(texts)
+    data, offsets, tables, is_word = shingling.buffers(texts)
     start = 0
     while start < len(texts):
         stop = int(np.searchsorted(offsets, offsets[start] + SLICE_BYTES, side="right")) - 1
@@ -167,7 +183,7 @@ def shingles(
         n_bytes = int(here[-1] - here[0])
         out = np.empty((n_bytes // 2 if is_word else n_bytes) + len(here), np.uint64)
         out_offsets = np.empty(len(here), np.int64)
-        _shingles(data, here, table, is_word, shingling.ngram, out, out_offsets)
+        _shingles(data, here, *tables, is_word, shingling.ngram, out, out_offsets)
         yield out[: out_offsets[-1]], out_offsets
         start = stop
 
