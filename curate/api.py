@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from curate.engine.driver import Driver, Progress
 from curate.engine.folder import begin, only_writer
 from curate.engine.publish import publish
 from curate.errors import RecipeError, nearest
-from curate.io.store import open_store
+from curate.io.store import need_space, open_store
 from curate.recipe import model
 from curate.recipe.model import Recipe
 
@@ -55,7 +56,7 @@ def run(
     plan = planning.build(recipe)
     store = open_store(str(output))
     listener = progress or Silent()
-    with only_writer(store):
+    with only_writer(store), _storage_errors(str(output)):
         epoch, manifest = begin(store, plan.fingerprint, plan.inputs, resume=resume, fresh=fresh)
         if manifest is not None:
             return _result(str(output), manifest, recipe, reused=True)
@@ -73,6 +74,15 @@ def run(
         )
         manifest = publish(plan, store, outcome, epoch, _reports, keep_work=keep_work)
     return _result(str(output), manifest, recipe, reused=False)
+
+
+@contextmanager
+def _storage_errors(output: str) -> Iterator[None]:
+    """A full or failing disk is no bug: what was committed stays, and the run can go on."""
+    try:
+        yield
+    except OSError as error:
+        raise need_space(error, output) from error
 
 
 class Silent:

@@ -12,19 +12,7 @@ from importlib import import_module
 from types import FrameType
 
 #: Command → module; a command's imports wait until it is called.
-COMMANDS = (
-    "run",
-    "plan",
-    "stage",
-    "dedup",
-    "mix",
-    "identify",
-    "report",
-    "explain",
-    "check",
-    "verify",
-    "signals",
-)
+COMMANDS = ("run",)
 
 
 def main() -> None:
