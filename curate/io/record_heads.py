@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 #: A record's head above this is not believed.
@@ -31,7 +31,7 @@ class Dialect(NamedTuple):
     head: Callable[[bytes, int, int], Head | None]
 
 
-def parse_headers(lines: list[bytes]) -> Headers:
+def parse_headers(lines: Iterable[bytes]) -> Headers:
     """Read header lines into a dictionary with lower-case names; folded lines are joined.
 
     The first of several headers of one name wins; lines without a colon are passed over.
@@ -42,17 +42,20 @@ def parse_headers(lines: list[bytes]) -> Headers:
     headers: Headers = {}
     name = b""
     for line in lines:
-        if line[:1] in (b" ", b"\t"):
+        if line[:1] in _FOLDS and line:
             if name:
                 headers[name] += b" " + line.strip()
             continue
-        name, colon, value = line.partition(b":")
-        name = name.strip().lower() if colon else b""
-        if name and name not in headers:
-            headers[name] = value.strip()
-        elif name:
+        raw, colon, value = line.partition(b":")
+        name = raw.strip().lower()
+        if not colon or name in headers:
             name = b""
+        elif name:
+            headers[name] = value.strip()
     return headers
+
+
+_FOLDS = b" \t"
 
 
 def _length(text: bytes | None) -> int | None:
@@ -61,15 +64,15 @@ def _length(text: bytes | None) -> int | None:
 
 
 def _warc_head(data: bytes, start: int, limit: int) -> Head | None:
-    end = data.find(b"\r\n\r\n", start, limit)
-    width = 4
-    if end < 0 or data.find(b"\n", start, end) != data.find(b"\r\n", start, end) + 1:
-        end, width = data.find(b"\n\n", start, limit), 2
-        if end < 0:
-            return None
-    lines = data[start:end].split(b"\n")
-    headers = parse_headers([line.rstrip(b"\r") for line in lines[1:]])
-    return Head(end + width - start, _length(headers.get(b"content-length")), headers)
+    line = data.find(b"\n", start, limit)
+    crlf = data[line - 1 : line] == b"\r"
+    blank, newline = (b"\r\n\r\n", b"\r\n") if crlf else (b"\n\n", b"\n")
+    end = data.find(blank, start, limit)
+    if end < 0:
+        return None
+    headers = parse_headers(data[line + 1 : end].split(newline))
+    length = _length(headers.get(b"content-length"))
+    return Head(end + len(blank) - start, length, headers)
 
 
 _ARC_LINE = re.compile(

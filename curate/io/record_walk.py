@@ -150,8 +150,9 @@ def walk(
             length = head.end + head.length
             if window.ends_here(length, dialect):
                 end = window.pos + length
-                yield Found(start, head.headers, window.data[window.pos + head.end : end])
+                block = window.data[window.pos + head.end : end]
                 window.pos = end
+                yield Found(start, head.headers, block)
                 continue
             reason, error = "content_length", f"no record follows after {head.length} bytes"
             short = not window.fill(length)

@@ -253,7 +253,8 @@ def serve(order: dict[str, object]) -> None:
     memory = int(str(order["memory_bytes"]))
     seconds = float(str(order["cpu_seconds"]))
     extractor, main_content = str(order["extractor"]), bool(order["main_content"])
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    with contextlib.suppress(ValueError, OSError):  # not every system has this limit
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123

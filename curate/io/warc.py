@@ -55,6 +55,7 @@ class Warc:
     extract: str = "resiliparse"
     main_content: bool = True
     max_record_bytes: int = MAX_RECORD_BYTES
+    check_digests: bool = True  #: in plain files; gzip has checksums
     page_seconds: float = 10.0  #: CPU time that one page may take
     page_memory_bytes: int = 2 << 30  #: address space of the extraction process
 
@@ -80,7 +81,12 @@ class Warc:
         pages = size = 0
         with file.open() as handle:
             for record in archive_records(
-                handle, file.size, piece, name=file.name, max_record_bytes=self.max_record_bytes
+                handle,
+                file.size,
+                piece,
+                name=file.name,
+                max_record_bytes=self.max_record_bytes,
+                check_digests=self.check_digests,
             ):
                 found = self._asked(record) if isinstance(record, ArchiveRecord) else record
                 held.append(found)

@@ -10,6 +10,8 @@ at or after its end, so that the pieces of a file give its records once each, wh
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterator
 from functools import partial
 from typing import IO, NamedTuple
@@ -75,7 +77,7 @@ class _FileWindow(Window):
 
 
 def _plain_records(
-    handle: IO[bytes], size: int, dialect: Dialect, piece: Piece, cap: int
+    handle: IO[bytes], size: int, dialect: Dialect, piece: Piece, cap: int, digests: bool
 ) -> Iterator[ArchiveRecord | Damage | Skip]:
     window = _FileWindow(handle, size, piece.start)
     if piece.start > 0:
@@ -92,9 +94,38 @@ def _plain_records(
     for item in walk(window, dialect, cap, over):
         if isinstance(item, Bad):
             yield Damage(item.reason, item.start, item.end - item.start, item.error, item.head)
+            continue
+        length = window.place - item.start
+        # A revisit repeats the digest of the block that it stands for.
+        checked = digests and item.headers.get(b"warc-type") != b"revisit"
+        stated = item.headers.get(b"warc-block-digest") if checked else None
+        if stated and not matches_digest(item.block, stated):
+            error = f"the block is not {stated[:100].decode('ascii', 'replace')}"
+            yield Damage("digest", item.start, length, error, item.block[:SHOWN])
         else:
-            length = window.place - item.start
             yield _record(str(item.start), item.start, length, item.headers, item.block)
+
+
+def matches_digest(block: bytes, stated: bytes) -> bool:
+    """Tell whether a block has a digest like ``sha1:<base 32, 16 or 64>``; true for unknown kinds.
+
+    >>> matches_digest(b"abc", b"sha1:VGMT4NSHA2AWVOR6EVYXQUGCNSONBWE5")
+    True
+    >>> matches_digest(b"abd", b"md5:900150983cd24fb0d6963f7d28e17f72")
+    False
+    """
+    kind, _, value = stated.partition(b":")
+    name = kind.strip().lower().replace(b"-", b"").decode("ascii", "replace")
+    if name not in ("md5", "sha1", "sha256", "sha512"):
+        return True
+    digest = hashlib.new(name, block, usedforsecurity=False).digest()
+    written = value.strip().rstrip(b"=")
+    upper = written.upper()
+    return (
+        upper == base64.b32encode(digest).rstrip(b"=")
+        or upper == digest.hex().upper().encode()
+        or written == base64.b64encode(digest).rstrip(b"=")
+    )
 
 
 # --- gzip files ----------------------------------------------------------------------------------
@@ -276,10 +307,12 @@ def archive_records(
     *,
     name: str = "",
     max_record_bytes: int = MAX_RECORD_BYTES,
+    check_digests: bool = True,
 ) -> Iterator[ArchiveRecord | Damage | Skip]:
     """Read the records that begin in a piece of an archive, in file order; never raises for content.
 
-    An empty file is one damage (an archive has at least a record); zeros at the end are skipped as
+    ``check_digests`` compares the digest that a record states of its block in plain files, which have
+    no checksum of their own as gzip members do. An empty file is one damage (an archive has at least a record); zeros at the end are skipped as
     ``padding``. Packings other than gzip are one damage ``packing``: unpack them first.
     Goes wrong where a cut falls into a record that itself stores an uncompressed or incompressible
     web archive: the piece cannot tell the inner records from outer ones.
@@ -292,7 +325,7 @@ def archive_records(
     if packing == "gzip":
         yield from _gzip_records(stored, dialect, piece, max_record_bytes)
     elif packing == "plain":
-        yield from _plain_records(handle, size, dialect, piece, max_record_bytes)
+        yield from _plain_records(handle, size, dialect, piece, max_record_bytes, check_digests)
     elif piece.start == 0:
         yield Damage("packing", 0, size, f"{packing} is not read: unpack it or use gzip")
 

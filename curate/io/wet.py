@@ -27,6 +27,7 @@ class Wet:
     """
 
     max_record_bytes: int = MAX_RECORD_BYTES
+    check_digests: bool = True  #: in plain files; gzip has checksums
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -43,7 +44,12 @@ class Wet:
         """Yield the piece's records in file order."""
         with file.open() as handle:
             for record in archive_records(
-                handle, file.size, piece, name=file.name, max_record_bytes=self.max_record_bytes
+                handle,
+                file.size,
+                piece,
+                name=file.name,
+                max_record_bytes=self.max_record_bytes,
+                check_digests=self.check_digests,
             ):
                 yield _document(record) if isinstance(record, ArchiveRecord) else record
 

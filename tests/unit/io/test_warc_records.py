@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import io
 import itertools
 import os
@@ -61,6 +63,8 @@ class TestLayouts:
         found = read(PLAIN)
         assert blocks(found) == BLOCKS
         assert [item.locator for item in found] == [str(place) for place in RECORD_STARTS]
+        ends = [place + len(part) - 4 for place, part in zip(RECORD_STARTS, RECORDS)]
+        assert [item.offset + item.length for item in found] == ends
 
     def test_one_member_for_the_whole_file(self) -> None:
         found = read(gzip.compress(PLAIN))
@@ -234,6 +238,21 @@ class TestDamage:
         found = read(members(parts) if packed else b"".join(parts))
         assert blocks(found) == BLOCKS
         assert len(damages(found)) == 1
+
+    def test_a_digest_that_differs_costs_its_record_in_plain_files(self) -> None:
+        digest = base64.b32encode(hashlib.sha1(b"text one").digest()).decode()
+        parts = [
+            record("conversion", b"text one", WARC_Block_Digest=f"sha1:{digest}"),
+            record("conversion", b"text 0ne", WARC_Block_Digest=f"sha1:{digest}"),
+            record("revisit", b"", WARC_Block_Digest=f"sha1:{digest}"),
+            record("conversion", b"text 0ne", WARC_Block_Digest="crc7:00"),
+        ]
+        found = read(b"".join(parts))
+        assert blocks(found) == [b"text one", b"", b"text 0ne"]
+        (lost,) = damages(found)
+        assert (lost.reason, lost.offset) == ("digest", len(parts[0]))
+        assert len(blocks(read(b"".join(parts), check_digests=False))) == 4
+        assert len(blocks(read(members(parts)))) == 4
 
     @pytest.mark.parametrize("packed", [False, True])
     def test_a_record_above_the_cap_is_passed_over(self, packed: bool) -> None:
