@@ -109,6 +109,14 @@ def test_a_text_that_is_cut_inside_a_character_is_read_to_the_cut():
         assert np.array_equal(values, ours)
 
 
+@pytest.mark.parametrize("numbers", [3, 4, 5, 6, 30, 3 * BLOCK])
+def test_runs_of_numbers_keep_their_digits_across_blocks(numbers):
+    lead = " ".join(word(number) for number in range(700))
+    text = " ".join([lead, *(str(number % 1000) for number in range(numbers)), "end", lead, "9 8"])
+    (ours,) = sets_of([text], Shingling())
+    assert len(ours) == len(twin.word_shingles(text, 5))
+
+
 SAME = [
     ("case", "Алматы Қаласы", "АЛМАТЫ қаласы"),
     ("punctuation", "Good morning, world!", "good morning - world"),

@@ -1,0 +1,152 @@
+"""Signatures and a whole near dedup beside datasketch and datatrove, on the same texts in one run.
+
+    CURATE_SHARED_DATA=... python tests/benchmarks/dedup.py [--documents 6000] [--languages en,ru,ja]
+
+Seconds are CPU seconds of this process, the best of several runs. datatrove's words come from
+`str.split` here (characters in Japanese): its own tokenizer (spaCy and others) is not installed with
+the tests and is slower, so its figure is what it could reach without one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import corpus
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate.dedup.exact import text_hashes
+from curate.dedup.local import resolve
+from curate.dedup.near import NearDuplicates
+from curate.dedup.shingles import Shingling
+from curate.dedup.signatures import sign_texts
+
+
+def seconds(work: Callable[[], object], runs: int) -> float:
+    best = float("inf")
+    for _ in range(runs):
+        started = time.process_time()
+        work()
+        best = min(best, time.process_time() - started)
+    return best
+
+
+def units(text: str) -> list[str]:
+    """Words between spaces; characters where there are none (Japanese)."""
+    words = text.lower().split()
+    return words if 20 * len(words) > len(text) else list(text)
+
+
+def datasketch_bulk(texts: list[str]) -> None:
+    """128 permutations of word 5-grams, hashed by SHA-1: datasketch's defaults, in bulk."""
+    import datasketch
+
+    def shingles(text: str) -> list[bytes]:
+        words = units(text)
+        return [" ".join(words[i : i + 5]).encode() for i in range(max(1, len(words) - 4))]
+
+    datasketch.MinHash.bulk([shingles(text) for text in texts], num_perm=128)
+
+
+def datatrove_signatures() -> Callable[[list[str]], None] | None:
+    """FineWeb's setting: 14 bands of 8 rows."""
+    try:
+        import datatrove.pipeline.dedup.minhash as minhash
+    except ImportError as missing:
+        print(f"datatrove: skipped ({missing})")
+        return None
+
+    class Split:
+        def word_tokenize(self, text: str) -> list[str]:
+            return units(text)
+
+    minhash.load_word_tokenizer = lambda language: Split()
+    step = minhash.MinhashDedupSignature("memory://signatures")
+    # xxhash 4 takes bytes only; datatrove 0.10 gives it text.
+    hashed = step._hash_func
+    step._hash_func = lambda shingle: hashed(shingle.encode())
+
+    def work(texts: list[str]) -> None:
+        for text in texts:
+            shingles = step.get_shingles(text)
+            if shingles.size:
+                step.get_signature(shingles)
+
+    return work
+
+
+def size(texts: pa.LargeStringArray) -> float:
+    return float(pc.sum(pc.binary_length(texts)).as_py() or 0) / 1e6
+
+
+def signatures(language: str, made: corpus.Corpus, runs: int) -> None:
+    texts = made.table["text"].combine_chunks()
+    sign_texts(texts.slice(0, 10), Shingling(), 128)
+    ours = size(texts) / seconds(lambda: sign_texts(texts, Shingling(), 128), runs)
+    part = texts.slice(0, max(50, len(texts) // 20))
+    some = part.to_pylist()
+    print(f"signatures {language}: curate, 128 permutations {ours:8.1f} MB/s")
+    peers = {"datasketch bulk, 128": datasketch_bulk}
+    trove = datatrove_signatures()
+    if trove is not None:
+        peers["datatrove without its tokenizer, 112"] = trove
+    for name, work in peers.items():
+        work(some[:5])
+        theirs = size(part) / seconds(lambda work=work: work(some), 2)
+        print(
+            f"signatures {language}: {name} {theirs:8.2f} MB/s, curate is {ours / theirs:.0f} times as fast"
+        )
+
+
+def whole(language: str, made: corpus.Corpus) -> None:
+    near = NearDuplicates()
+    table = made.table
+    megabytes = size(table["text"].combine_chunks())
+
+    def run() -> pa.Table:
+        return resolve(near.tasks(), [{"sketch": near.sketch(table), "text": table}], partitions=2)
+
+    resolve(
+        near.tasks(), [{"sketch": near.sketch(table.slice(0, 300)), "text": table.slice(0, 300)}]
+    )
+    text_hashes(table["text"].combine_chunks().slice(0, 9))
+    exact = seconds(lambda: text_hashes(table["text"].combine_chunks()), 1)
+    took = seconds(run, 1)
+    decisions = run().select(["id", "dropped_by", "cluster"]).to_pylist()
+    gone = {row["id"] for row in decisions if row["dropped_by"] == "near_duplicate"}
+    cluster = {row["id"]: row["cluster"] for row in decisions}
+    ids = table["id"].to_pylist()
+    for kind in corpus.KINDS:
+        rows = [row for row, name in enumerate(made.kind) if name == kind]
+        # A copy counts as found when it ends in the cluster of its original.
+        found = sum(
+            ids[row] in cluster and cluster[ids[row]] == cluster.get(ids[made.original[row]])
+            for row in rows
+        )
+        if rows:
+            print(f"dedup {language}: planted {kind:9} found {found:4} of {len(rows)}")
+    families = {made.original[row] for row, name in enumerate(made.kind) if name != "original"}
+    alone = sum(
+        ids[row] in gone
+        for row in range(len(ids))
+        if made.original[row] == row and row not in families
+    )
+    print(f"dedup {language}: removed without a planted copy: {alone}")
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--documents", type=int, default=6_000)
+    options.add_argument("--languages", default="en,ru,ja")
+    options.add_argument("--runs", type=int, default=4)
+    asked = options.parse_args()
+    for language in asked.languages.split(","):
+        made = corpus.make(language, documents=asked.documents)
+        signatures(language, made, asked.runs)
+        whole(language, made)
+
+
+if __name__ == "__main__":
+    main()
