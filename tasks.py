@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""One file for everything that a developer runs; needs Python 3.11 to 3.13 and nothing else.
+
+    python3 tasks.py demo        set up, run the main job on sample_data, say where the results lie
+    python3 tasks.py test        set up, run all tests
+    python3 tasks.py check       format, lint, types
+    python3 tasks.py bench       ratios against peers (minutes)
+    python3 tasks.py campaign    kill a run again and again, on Ray (minutes)
+    python3 tasks.py lock        write requirements.lock anew
+
+Each sets up ./.venv from requirements.lock first. More arguments are passed on:
+``python3 tasks.py test -k ledger``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ENVIRONMENT = Path(os.environ.get("CURATE_VENV") or HERE / ".venv")
+PYTHON = ENVIRONMENT / "bin" / "python"
+LOCK = HERE / "requirements.lock"
+
+
+def set_up() -> None:
+    """Make the environment, unless it was made from this very lock file."""
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        version = ".".join(map(str, sys.version_info[:2]))
+        sys.exit(f"curate needs Python 3.11, 3.12 or 3.13; this is {version}. Try: python3.12 tasks.py")
+    wanted = hashlib.sha256(LOCK.read_bytes() + (HERE / "pyproject.toml").read_bytes()).hexdigest()
+    mark = ENVIRONMENT / "made-from"
+    if mark.exists() and mark.read_text() == wanted:
+        return
+    print(f"setting up {ENVIRONMENT} (once; a few minutes)", file=sys.stderr)
+    venv.create(ENVIRONMENT, with_pip=True, clear=True)
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    run([*pip, "--only-binary", ":all:", "--require-hashes", "-r", str(LOCK)])
+    run([*pip, "--no-deps", "--editable", str(HERE)])
+    mark.write_text(wanted)
+
+
+def run(command: list[str], **environment: str) -> None:
+    """Run a command here; end with its exit code if that is not 0."""
+    done = subprocess.run(command, cwd=HERE, env={**os.environ, **environment}, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def demo(*arguments: str) -> None:
+    """Run the main job on sample_data."""
+    if "--output" not in arguments:
+        arguments = ("--output", "out/demo", *arguments)
+    run([str(PYTHON), "-m", "curate", "run", "demo", *arguments])
+
+
+def test(*arguments: str) -> None:
+    """Run the tests; doctests are tests."""
+    run([str(PYTHON), "-m", "pytest", *arguments])
+
+
+def check(*arguments: str) -> None:
+    """Check format, lint and types."""
+    tool = str(PYTHON.parent)
+    run([f"{tool}/ruff", "format", "--check", "."])
+    run([f"{tool}/ruff", "check", "."])
+    run([f"{tool}/mypy", *arguments])
+
+
+def bench(*arguments: str) -> None:
+    """Print the ratios against peers, one benchmark after the other."""
+    chosen = arguments or sorted(path.stem for path in (HERE / "tests/benchmarks").glob("*.py"))
+    for name in chosen:
+        if name not in ("__init__", "corpus"):
+            run([str(PYTHON), "-m", f"tests.benchmarks.{name}"])
+
+
+def campaign(*arguments: str) -> None:
+    """Kill runs on Ray at random moments and compare what they publish."""
+    run([str(PYTHON), "-m", "tests.faults.campaign", *arguments])
+
+
+def lock(*arguments: str) -> None:
+    """Write requirements.lock from pyproject.toml, for all supported Pythons."""
+    run([str(PYTHON), "-m", "pip", "install", "--quiet", "uv"])
+    run(
+        [
+            str(PYTHON.parent / "uv"), "pip", "compile", "pyproject.toml", "--extra", "test",
+            "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header",
+            "--no-emit-index-url", "--no-annotate", "--output-file", str(LOCK), *arguments,
+        ]
+    )  # fmt: skip
+
+
+TASKS = {"demo": demo, "test": test, "check": check, "bench": bench, "campaign": campaign, "lock": lock}
+
+
+def main() -> None:
+    """Set up and run one task."""
+    if len(sys.argv) < 2 or sys.argv[1] not in TASKS:
+        sys.exit(__doc__)
+    set_up()
+    TASKS[sys.argv[1]](*sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()
