@@ -52,6 +52,7 @@ def wet(plan: Plan) -> None:
                     "boilerplate_lines",
                     f"{menu}\n{text}\n{foot}",
                     f"{lang}/{slug}",
+                    expect={"fate": "kept", "certain": False},
                     note=note,
                 )
             else:
