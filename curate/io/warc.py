@@ -67,11 +67,13 @@ class Warc:
         return (".warc", ".warc.gz", ".arc", ".arc.gz")
 
     def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
-        """Cut the file where each record has a gzip member of its own, or none is compressed."""
+        """Cut the file between records, unless it is one long gzip member; see cut_archive."""
         if file.size <= target_bytes:
             return [Piece(0, file.size)]
         with file.open() as handle:
-            return cut_archive(handle, file.size, target_bytes, name=file.name)
+            return cut_archive(
+                handle, file.size, target_bytes, name=file.name, local="://" not in file.path
+            )
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield the piece's records in file order; pages go through the sandbox in batches."""

@@ -14,6 +14,7 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 from typing import IO, NamedTuple
 
 from curate.io.gzip_members import (
@@ -51,15 +52,15 @@ class ArchiveRecord(NamedTuple):
 
 
 class _FileWindow(Window):
-    def __init__(self, handle: IO[bytes], size: int, start: int) -> None:
+    def __init__(self, handle: IO[bytes], size: int, start: int, chunk: int = _CHUNK) -> None:
         super().__init__(max(0, start - 4))
-        self._handle, self._size = handle, size
+        self._handle, self._size, self._chunk = handle, size, chunk
         handle.seek(self._base)
         self.fill(start - self._base)
         self.pos = start - self._base
 
     def more(self) -> bytes:
-        return self._handle.read(_CHUNK)
+        return self._handle.read(self._chunk)
 
     def pass_over(self, length: int, dialect: Dialect) -> bool:
         end = self.place + length
@@ -314,8 +315,8 @@ def archive_records(
     ``check_digests`` compares the digest that a record states of its block in plain files, which have
     no checksum of their own as gzip members do. An empty file is one damage (an archive has at least a record); zeros at the end are skipped as
     ``padding``. Packings other than gzip are one damage ``packing``: unpack them first.
-    Goes wrong where a cut falls into a record that itself stores an uncompressed or incompressible
-    web archive: the piece cannot tell the inner records from outer ones.
+    Goes wrong where a blind cut falls into a record that itself holds a web archive as it is, or one
+    that deflate could not shrink: the piece cannot tell inner records from outer ones.
     """
     if size == 0:
         yield Damage("empty_file", 0, 0, "the file has no bytes")
@@ -330,24 +331,34 @@ def archive_records(
         yield Damage("packing", 0, size, f"{packing} is not read: unpack it or use gzip")
 
 
-def cut_archive(handle: IO[bytes], size: int, target_bytes: int, *, name: str = "") -> list[Piece]:
-    """Cut an archive every ``target_bytes``; one piece where it is one long gzip member.
+def cut_archive(
+    handle: IO[bytes], size: int, target_bytes: int, *, name: str = "", local: bool = False
+) -> list[Piece]:
+    """Cut an archive into pieces of about ``target_bytes``; one where it is one long gzip member.
 
-    Looks at the first member only: it ends early where each record has a member of its own.
+    A gzip file is cut anywhere after a look at its first member, which ends early where each record
+    has one of its own. A plain file is cut at true beginnings if it is ``local``, by jumping from
+    head to head: pages about web archives contain what looks like a beginning.
     """
     stored = StoredBytes(handle, size)
-    packing, _ = _layout(stored, name)
-    if packing not in ("plain", "gzip"):
-        return [Piece(0, size)]
-    if packing == "gzip":
-        member = Member(stored, 0, 0)
-        try:
-            while not member.done and member.end < _CHUNK:
-                member.read(_CHUNK)
-        except MemberError:
-            member.done = False
-        if not member.done or member.end >= size:
-            return [Piece(0, size)]
+    packing, dialect = _layout(stored, name)
     step = max(1, target_bytes)
-    starts = range(0, max(size, 1), step)
-    return [Piece(start, min(start + step, size)) for start in starts]
+    starts = [0]
+    if packing == "plain" and local:
+        window = _FileWindow(handle, size, 0, chunk=1 << 12)
+        for item in walk(window, dialect, -1, lambda _: False):
+            if item.start - starts[-1] >= step:
+                starts.append(item.start)
+    elif packing == "plain" or (packing == "gzip" and _ends_early(stored)):
+        starts = list(range(0, size, step))
+    return [Piece(*ends) for ends in pairwise([*starts, size])]
+
+
+def _ends_early(stored: StoredBytes) -> bool:
+    member = Member(stored, 0, MAX_RECORD_BYTES)
+    try:
+        while not member.done and member.end < _CHUNK:
+            member.read(_CHUNK)
+    except MemberError:
+        return False
+    return member.done and member.end < stored.size

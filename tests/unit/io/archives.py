@@ -55,8 +55,8 @@ def read(
     return list(archive_records(io.BytesIO(data), len(data), piece, **options))
 
 
-def cut(data: bytes, target: int) -> list[Piece]:
-    return cut_archive(io.BytesIO(data), len(data), target)
+def cut(data: bytes, target: int, *, local: bool = False) -> list[Piece]:
+    return cut_archive(io.BytesIO(data), len(data), target, local=local)
 
 
 def blocks(found: list[ArchiveRecord | Damage | Skip]) -> list[bytes]:

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.io.records import Damage, Piece, Skip
-from curate.io.warc_records import ArchiveRecord, archive_records
+from curate.io.warc_records import ArchiveRecord, archive_records, cut_archive
 from tests.unit.io.archives import (
     blocks,
     cut,
@@ -333,6 +333,30 @@ class TestPieces:
         found = [item for piece in pieces for item in read(bytes(data), *piece)]
         assert found == read(bytes(data))
 
+    def test_local_cuts_are_not_deceived_by_pages_about_archives(self) -> None:
+        trap = response("http://x.example/trap", b"<pre>\n\n" + b"".join(RECORDS[:3]) + b"</pre>")
+        data = b"".join([*RECORDS[:3], trap, b"garbage\r\n", *RECORDS[3:], RECORDS[1][:200]])
+        whole = read(data)
+        assert len(blocks(whole)) == len(RECORDS) + 1
+        for target in range(1, len(data), 23):
+            pieces = cut(data, target, local=True)
+            assert [item for piece in pieces for item in read(data, *piece)] == whole
+
+    def test_local_cuts_read_heads_only(self) -> None:
+        class Counting(io.BytesIO):
+            taken = 0
+
+            def read(self, size: int | None = -1, /) -> bytes:
+                part = super().read(size)
+                Counting.taken += len(part)
+                return part
+
+        big = response("http://x.example/", bytes(1_000_000))
+        data = big * 60
+        pieces = cut_archive(Counting(data), len(data), 5_000_000, local=True)
+        assert len(pieces) == 12
+        assert Counting.taken < 3_000_000
+
     def test_one_long_member_is_one_piece(self) -> None:
         data = gzip.compress(PLAIN)
         assert cut(data, 100) == [Piece(0, len(data))]
@@ -350,8 +374,6 @@ class TestPieces:
                 part = super().read(size)
                 Counting.taken += len(part)
                 return part
-
-        from curate.io.warc_records import cut_archive
 
         data = GZIPPED * 4000
         cut_archive(Counting(data), len(data), 1 << 20)
