@@ -31,7 +31,7 @@ FREE = 64 * 1024 * 1024
 _ZSTD_FEED = 1024
 
 _SUFFIXES = {".gz": "gzip", ".bgz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
-_MAGIC = {
+MAGIC = {
     "gzip": re.compile(rb"\x1f\x8b\x08"),
     "bzip2": re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"),
     "xz": re.compile(rb"\xfd7zXZ\x00"),
@@ -133,7 +133,7 @@ def compression(head: bytes) -> str | None:
     >>> compression(b"BZh91AY&SY..."), compression(b"BZh is a word here")
     ('bzip2', None)
     """
-    return next((name for name, magic in _MAGIC.items() if magic.match(head)), None)
+    return next((name for name, magic in MAGIC.items() if magic.match(head)), None)
 
 
 def plain_name(name: str) -> str:
@@ -145,11 +145,13 @@ def plain_name(name: str) -> str:
     return next((name[: -len(end)] for end in _SUFFIXES if name.endswith(end)), name)
 
 
-def blocks(handle: IO[bytes], name: str, *, start: int = 0) -> Iterator[Block]:
+def blocks(
+    handle: IO[bytes], name: str, *, start: int = 0, is_plain: bool = False
+) -> Iterator[Block]:
     """Yield the plain bytes of a file from the stored offset ``start`` on, block by block.
 
-    ``start`` is any offset of a file that is not compressed, or the beginning of a gzip member,
-    bzip2 stream, xz stream or zstd frame of one that is. Several of them in a row are read as one.
+    ``start`` is any offset of a file that is known to be plain, or the beginning of a gzip member,
+    bzip2 stream, xz stream or zstd frame. Several of them in a row are read as one.
     Raises :class:`Broken` after the last good bytes, with one of these reasons: ``truncated`` (the
     file ends inside a stream), ``corrupt`` (the decoder or a checksum refuses), ``trailing_data``
     (what follows a stream is no stream), ``bad_magic`` (the name promises a compression that the
@@ -161,7 +163,7 @@ def blocks(handle: IO[bytes], name: str, *, start: int = 0) -> Iterator[Block]:
     """
     handle.seek(start)
     head = handle.read(BLOCK)
-    kind = compression(head)
+    kind = None if is_plain else compression(head)
     if kind is None:
         promised = next((kind for end, kind in _SUFFIXES.items() if name.endswith(end)), None)
         if promised and len(head) < 16 and _begins(head, promised):
@@ -300,7 +302,8 @@ def lines_in(handle: IO[bytes], name: str, piece: Piece, cap: int) -> Iterator[L
     handle.seek(0)
     whole = compression(handle.read(16)) is not None
     start = 0 if whole else max(0, piece.start - 1)
-    found = lines(blocks(handle, name, start=start), offset=start, cap=cap)
+    stream = blocks(handle, name, start=start, is_plain=start > 0)
+    found = lines(stream, offset=start, cap=cap)
     if piece.start and not whole:
         next(found, None)  # it began before the piece, or is the newline before it
     for line in found:

@@ -1,39 +1,26 @@
-"""Pages out of a MediaWiki XML dump (pages-articles), as prose.
+"""Articles out of a MediaWiki XML dump (pages-articles), as prose.
 
-The stream is cut at ``<page>`` and ``</page>``: in XML neither can stand inside a text, where ``<``
-is escaped. So each page is parsed alone, memory is bounded by one page, and damage costs the page
-it is in. No document type is read: entities of its own are how XML attacks its readers.
+Each page is parsed alone (see :mod:`curate.io.dump_pages`). No document type is read: entities of
+its own are how XML attacks its readers.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import IO
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
 
-from curate.io import fields, streams, wikitext
+from curate.io import dump_pages, fields, streams, wikitext
+from curate.io.dump_pages import HEAD, Cut, cuts, next_stream
 from curate.io.records import Damage, Document, InputFile, Piece, Record, Skip
-from curate.io.streams import Block, Broken
+from curate.io.streams import Broken
 
-_TAG = re.compile(rb"<(/?)page[\s>]|</mediawiki\s{0,16}>")
-_LONGEST_TAG = 32
-_OPENING = len("<page>")
 #: What may stand outside of pages: dumps of logs have their own entries.
 _BETWEEN = re.compile(rb"\s*(?:</mediawiki\s{0,16}>\s*)?\Z")
-_HEAD = 4096
-
-
-class _Cut(NamedTuple):
-    """A slice of the dump: a page, or what stands where a page should."""
-
-    kind: str  #: page, unclosed, too_large, outside or end
-    offset: int
-    length: int
-    data: bytes
 
 
 @dataclass(frozen=True)
@@ -52,8 +39,8 @@ class Wikipedia:
     """Read articles from a pages-articles dump: plain, bzip2 (one stream or many), gzip, xz, zstd.
 
     Files of bare ``<page>`` elements are read too. Only the last revision of a page counts. The
-    locator is the page id; ``meta`` holds title, revision, wiki and language. Positions in damage
-    count decompressed bytes, but for the reasons of :func:`curate.io.streams.blocks`.
+    locator is the page id; ``meta`` holds title, revision, wiki and language. A broken stream of a
+    bzip2 dump of many streams costs itself; in other compressed files it costs what follows.
 
     Skips: ``namespace_<n>``, ``redirect``, ``not_wikitext``, ``deleted_text``, ``no_text`` (nothing
     is left when markup is gone). Damage: ``bad_xml``, ``unclosed_page``, ``too_large``,
@@ -69,70 +56,61 @@ class Wikipedia:
         return tuple(".xml" + c for c in ("", ".bz2", ".gz", ".xz", ".zst"))
 
     def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
-        """Keep the file whole: what the head says about namespaces is needed for every page."""
-        return [Piece(0, file.size)]
+        """Cut plain dumps, and those of many bzip2 streams: a page belongs where it begins."""
+        return dump_pages.split(file, target_bytes)
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield a document, a skip or a damage for each page, in file order."""
-        site = None
         with file.open() as handle:
-            try:
-                for part in _cuts(streams.blocks(handle, file.name), self.max_page_bytes):
-                    if site is None:
-                        head = part.data if part.kind in ("outside", "end") else b""
-                        if b"<!DOCTYPE" in head or b"<!ENTITY" in head:
-                            what = "the dump declares a document type or entities"
-                            yield Damage("doctype", 0, file.size, what, head[:_HEAD])
-                            return
-                        site, problem = _site(head)
-                        if problem:
-                            yield Damage("bad_siteinfo", 0, part.length, problem, head[:_HEAD])
-                        if part.kind == "outside":
-                            continue
-                    record = _record(part, site)
-                    if record is not None:
-                        yield record
-            except Broken as broken:
-                yield broken.damage
+            head, kind = self._head(handle, file)
+            if b"<!DOCTYPE" in head or b"<!ENTITY" in head:
+                if not piece.start:
+                    what = "the dump declares a document type or entities"
+                    yield Damage("doctype", 0, file.size, what, head[:HEAD])
+                return
+            site, problem = _site(head)
+            if problem and not piece.start:
+                yield Damage("bad_siteinfo", 0, len(head), problem, head[:HEAD])
+            start: int | None = piece.start
+            if kind and piece.start:
+                start = next_stream(handle, piece.start, piece.end)
+            while start is not None:
+                try:
+                    yield from self._pages(handle, file, Piece(start, piece.end), site, kind)
+                    return
+                except Broken as broken:
+                    damage = broken.damage
+                start = None
+                if kind == "bzip2" and damage.reason != "bomb":
+                    start = next_stream(handle, damage.offset + 1, piece.end)
+                end = start or (piece.end if damage.offset < piece.end else file.size)
+                yield damage._replace(length=end - damage.offset)
 
+    def _head(self, handle: IO[bytes], file: InputFile) -> tuple[bytes, str | None]:
+        """Read what stands before the first page, and tell how the file is compressed."""
+        kind = streams.compression(handle.read(16))
+        stream = streams.blocks(handle, file.name)
+        with suppress(Broken):
+            for part in cuts(stream, self.max_page_bytes, file.size, is_plain=kind is None):
+                return (part.data if part.kind in ("outside", "end") else b""), kind
+        return b"", kind
 
-def _cuts(stream: Iterable[Block], cap: int) -> Iterator[_Cut]:
-    """Cut the dump into pages and what stands between them; the last cut is what follows them."""
-    held = bytearray()
-    base = 0  #: the offset of held[0]
-    dropped = 0  #: bytes of the current slice that were not kept
-    searched = 0
-    in_page = False
-
-    def slice_until(end: int, kind: str) -> _Cut:
-        nonlocal base, dropped, searched
-        data, length = bytes(held[:end]), end + dropped
-        offset = base - dropped
-        del held[:end]
-        base, dropped, searched = base + end, 0, 0
-        return _Cut("too_large" if length > cap else kind, offset, length, data)
-
-    for _, block in stream:
-        held += block
-        while tag := _TAG.search(held, searched):
-            if tag[1] is None:
-                searched = tag.end()  # </mediawiki> is part of what stands outside
-            elif tag[1]:
-                if in_page:
-                    in_page = False
-                    yield slice_until(tag.end(), "page")
-                else:
-                    searched = tag.end()
-            else:
-                if tag.start() or dropped:
-                    yield slice_until(tag.start(), "unclosed" if in_page else "outside")
-                in_page, searched = True, _OPENING
-        searched = max(searched, len(held) - _LONGEST_TAG)
-        if len(held) + dropped > cap and len(held) > _HEAD + _LONGEST_TAG:
-            excess = len(held) - _LONGEST_TAG - _HEAD
-            del held[_HEAD : _HEAD + excess]
-            base, dropped, searched = base + excess, dropped + excess, max(0, searched - excess)
-    yield slice_until(len(held), "unclosed" if in_page else "end")
+    def _pages(
+        self, handle: IO[bytes], file: InputFile, piece: Piece, site: _Site, kind: str | None
+    ) -> Iterator[Record]:
+        is_plain = kind is None and piece.start > 0
+        stream = streams.blocks(handle, file.name, start=piece.start, is_plain=is_plain)
+        is_first = True
+        for part in cuts(stream, self.max_page_bytes, piece.end, is_plain=kind is None):
+            # The head, or the end of a page that began before the piece.
+            begins, is_first = is_first and part.kind in ("outside", "end"), False
+            if begins and (piece.start or site.is_rooted):
+                if part.kind == "end" and not piece.start and b"</mediawiki" not in part.data:
+                    yield _damage(part, "truncated", "the dump's closing tag is missing")
+                continue
+            record = _record(part, site)
+            if record is not None:
+                yield record
 
 
 def _site(head: bytes) -> tuple[_Site, str]:
@@ -176,7 +154,7 @@ def _local(element: ElementTree.Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
-def _record(part: _Cut, site: _Site) -> Record | None:
+def _record(part: Cut, site: _Site) -> Record | None:
     """Turn a slice into what it is; None for the space between pages."""
     if part.kind == "page":
         return _page(part, site)
@@ -185,18 +163,18 @@ def _record(part: _Cut, site: _Site) -> Record | None:
         return _damage(part, "unclosed_page", what)
     if part.kind == "too_large":
         return _damage(part, "too_large", f"{part.length} bytes in one page")
-    if not _BETWEEN.match(part.data):
+    if len(part.data) < part.length or not _BETWEEN.match(part.data):
         return _damage(part, "outside_page", "bytes that belong to no page")
     if part.kind == "end" and site.is_rooted and b"</mediawiki" not in part.data:
         return _damage(part, "truncated", "the dump's closing tag is missing")
     return None
 
 
-def _damage(part: _Cut, reason: str, error: str) -> Damage:
-    return Damage(reason, part.offset, part.length, error, part.data[:_HEAD])
+def _damage(part: Cut, reason: str, error: str) -> Damage:
+    return Damage(reason, part.offset, part.length, error, part.data[:HEAD])
 
 
-def _page(part: _Cut, site: _Site) -> Record:
+def _page(part: Cut, site: _Site) -> Record:
     try:
         page = ElementTree.fromstring(part.data)
     except (ElementTree.ParseError, ValueError) as problem:

@@ -157,6 +157,67 @@ def test_a_cut_in_the_compressed_file_keeps_the_streams_before_it(tmp_path, pack
     assert told(read(at_a_border)) == ["1", "2", "truncated"]
 
 
+def dump(count):
+    return HEAD, [
+        page(n, f"мәтін {n} " * (n % 5 * 20 + 1), ns=n % 4 == 3) for n in range(1, count + 1)
+    ]
+
+
+def in_streams(how, head, pages):
+    """Lay a dump out plain, with a stream for the head and each few pages, or cut anywhere."""
+    if how == "plain":
+        return (head + "".join(pages) + TAIL).encode()
+    if how == "aligned":
+        groups = ["".join(pages[i : i + 3]) for i in range(0, len(pages), 3)]
+        return b"".join(bz2.compress(part.encode()) for part in (head, *groups, TAIL))
+    whole = (head + "".join(pages) + TAIL).encode()
+    step = {"small": 37, "large": 700}[how]
+    return b"".join(bz2.compress(whole[i : i + step]) for i in range(0, len(whole), step))
+
+
+@pytest.mark.parametrize("how", ["plain", "aligned", "small", "large"])
+@pytest.mark.parametrize("target", [1, 100, 777, 5000])
+def test_pieces_together_give_what_the_whole_gives(tmp_path, how, target):
+    head, pages = dump(20)
+    file = stored(tmp_path, in_streams(how, head, pages))
+    pieces = DUMPS.split(file, max(target, file.size // 300))
+    assert len(pieces) > 1 or target >= file.size
+    found = [record for piece in pieces for record in DUMPS.read(file, piece)]
+    assert found == read(file)
+    assert len(found) == 20 and not any(isinstance(r, Damage) for r in found)
+
+
+@pytest.mark.parametrize("target", [40, 500, 10**6])
+def test_pieces_tell_each_damage_once(tmp_path, target):
+    head, pages = dump(12)
+    pages[4] = pages[4].replace("</page>", "")
+    pages[7] = "junk" + pages[7].replace("мәтін", "&")
+    file = stored(tmp_path, head + "".join(pages))
+    found = [record for piece in DUMPS.split(file, target) for record in DUMPS.read(file, piece)]
+    assert found == read(file)
+    assert [r.reason for r in found if isinstance(r, Damage)] == [
+        "unclosed_page",
+        "outside_page",
+        "bad_xml",
+        "truncated",
+    ]
+
+
+@pytest.mark.parametrize("target", [300, 10**6])
+def test_a_broken_stream_of_many_costs_itself(tmp_path, target):
+    head, pages = dump(12)
+    streams = [bz2.compress(part.encode()) for part in (head, *pages, TAIL)]
+    start = sum(map(len, streams[:6]))
+    data = bytearray(b"".join(streams))
+    data[start + 40] ^= 0xFF
+    file = stored(tmp_path, bytes(data))
+    found = [record for piece in DUMPS.split(file, target) for record in DUMPS.read(file, piece)]
+    damage = [r for r in found if isinstance(r, Damage)]
+    assert [(d.reason, d.offset) for d in damage] == [("corrupt", start)]
+    assert damage[0].length <= len(streams[6])
+    assert len(found) == 12  # eleven good pages and one damage
+
+
 @pytest.mark.parametrize(
     "declared",
     [
@@ -236,3 +297,8 @@ def test_articles_of_many_languages_keep_no_markup(code):
             for sign in ("{{", "}}", "[[", "]]", "'''", "<ref", "{|", "|}", "==", "&nbsp;"):
                 assert sign not in record.text, (record.meta, sign)
             assert len(record.text) > 200
+
+
+def test_a_dump_without_pages_is_whole_or_cut(tmp_path):
+    assert read(stored(tmp_path, HEAD + TAIL)) == []
+    assert told(read(stored(tmp_path, HEAD))) == ["truncated"]
