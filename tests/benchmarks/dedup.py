@@ -117,6 +117,10 @@ def whole(language: str, made: corpus.Corpus) -> None:
     decisions = run().select(["id", "dropped_by", "cluster"]).to_pylist()
     gone = {row["id"] for row in decisions if row["dropped_by"] == "near_duplicate"}
     cluster = {row["id"]: row["cluster"] for row in decisions}
+    print(
+        f"dedup {language}: {table.num_rows} documents, {megabytes:.1f} MB, {len(gone)} removed, "
+        f"{took:.2f} s = {megabytes / took:.1f} MB/s; exact hashes {megabytes / exact:.0f} MB/s"
+    )
     ids = table["id"].to_pylist()
     for kind in corpus.KINDS:
         rows = [row for row, name in enumerate(made.kind) if name == kind]
