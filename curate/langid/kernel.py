@@ -27,7 +27,7 @@ _FNV_PRIME = np.uint32(16777619)
 _EOS_HASH = np.uint32(3617362777)  # FNV of "</s>"
 _PREFIX = (95, 95, 108, 97, 98, 101, 108, 95, 95)  # __label__
 _CHUNK = 256  # rows gathered before they are summed
-_CACHE_BYTES = 4 << 20
+_CACHE_BYTES = 2 << 20
 
 
 class Network(NamedTuple):
@@ -42,6 +42,7 @@ class Network(NamedTuple):
     end: Any
     slots: Any  #: int32[2**k]: open addressing from a word's hash to its number
     bucket_rows: Any  #: int32[n_buckets]: the row of an n-gram's hash, -1 where it was pruned
+    kept: Any  #: uint64[n_buckets / 64]: a bit for each that was not; small enough for the CPU's cache
     min_chars: int
     max_chars: int
     word_ngrams: int
@@ -98,16 +99,18 @@ def read_entries(data: Any, at: int, begin: Any, end: Any, counts: Any, kinds: A
 
 
 @kernel
-def _known_word(net: Any, data: Any, start: int, stop: int, state: Any) -> int:
-    mask = len(net.slots) - 1
+def _known_word(
+    spelling: Any, begin: Any, end: Any, slots: Any, data: Any, start: int, stop: int, state: Any
+) -> int:
+    mask = len(slots) - 1
     at = np.int64(state) & mask
-    while net.slots[at] >= 0:
-        word = net.slots[at]
-        begin = net.begin[word]
-        if net.end[word] - begin == stop - start:
+    while slots[at] >= 0:
+        word = slots[at]
+        first = begin[word]
+        if end[word] - first == stop - start:
             same = True
             for i in range(stop - start):
-                if net.spelling[begin + i] != data[start + i]:
+                if spelling[first + i] != data[start + i]:
                     same = False
                     break
             if same:
@@ -117,13 +120,13 @@ def _known_word(net: Any, data: Any, start: int, stop: int, state: Any) -> int:
 
 
 @kernel
-def _add_rows(rows: Any, picked: Any, n: int, total: Any) -> None:
-    """Add ``n`` rows to ``total``, in order, sixteen columns at a time."""
+def _add_rows(rows: Any, picked: Any, n: int, sums: Any, at: int) -> None:
+    """Add ``n`` rows to row ``at`` of ``sums``, in order, sixteen columns at a time."""
     for c in range(0, rows.shape[1], 16):
-        s0, s1, s2, s3 = total[c], total[c + 1], total[c + 2], total[c + 3]
-        s4, s5, s6, s7 = total[c + 4], total[c + 5], total[c + 6], total[c + 7]
-        s8, s9, s10, s11 = total[c + 8], total[c + 9], total[c + 10], total[c + 11]
-        s12, s13, s14, s15 = total[c + 12], total[c + 13], total[c + 14], total[c + 15]
+        s0, s1, s2, s3 = sums[at, c], sums[at, c + 1], sums[at, c + 2], sums[at, c + 3]
+        s4, s5, s6, s7 = sums[at, c + 4], sums[at, c + 5], sums[at, c + 6], sums[at, c + 7]
+        s8, s9, s10, s11 = sums[at, c + 8], sums[at, c + 9], sums[at, c + 10], sums[at, c + 11]
+        s12, s13, s14, s15 = sums[at, c + 12], sums[at, c + 13], sums[at, c + 14], sums[at, c + 15]
         for k in range(n):
             r = picked[k]
             s0 += rows[r, c]
@@ -142,74 +145,105 @@ def _add_rows(rows: Any, picked: Any, n: int, total: Any) -> None:
             s13 += rows[r, c + 13]
             s14 += rows[r, c + 14]
             s15 += rows[r, c + 15]
-        total[c], total[c + 1], total[c + 2], total[c + 3] = s0, s1, s2, s3
-        total[c + 4], total[c + 5], total[c + 6], total[c + 7] = s4, s5, s6, s7
-        total[c + 8], total[c + 9], total[c + 10], total[c + 11] = s8, s9, s10, s11
-        total[c + 12], total[c + 13], total[c + 14], total[c + 15] = s12, s13, s14, s15
+        sums[at, c], sums[at, c + 1], sums[at, c + 2], sums[at, c + 3] = s0, s1, s2, s3
+        sums[at, c + 4], sums[at, c + 5], sums[at, c + 6], sums[at, c + 7] = s4, s5, s6, s7
+        sums[at, c + 8], sums[at, c + 9], sums[at, c + 10], sums[at, c + 11] = s8, s9, s10, s11
+        sums[at, c + 12], sums[at, c + 13], sums[at, c + 14], sums[at, c + 15] = s12, s13, s14, s15
+
+
+@kernel
+def _add_buckets(bucket_rows: Any, rows: Any, picked: Any, n: int, sums: Any, at: int) -> None:
+    for k in range(n):
+        picked[k] = bucket_rows[picked[k]]
+    _add_rows(rows, picked, n, sums, at)
 
 
 @kernel
 def _sum_word(
-    net: Any, data: Any, start: int, stop: int, state: Any, picked: Any, total: Any
+    rows: Any,
+    kept: Any,
+    bucket_rows: Any,
+    min_chars: int,
+    max_chars: int,
+    spelled: Any,
+    size: int,
+    word: int,
+    picked: Any,
+    sums: Any,
+    at: int,
 ) -> int:
-    """Sum the rows of one word and of its n-grams into ``total``; return how many there were."""
-    total[:] = 0
+    """Sum the rows of one word and of its n-grams into ``sums[at]``; return how many there were.
+
+    ``spelled`` holds the word's bytes between < and >, extended for hashing, and a zero behind.
+    """
+    for c in range(sums.shape[1]):
+        sums[at, c] = 0
     found = 0
     n = 0
-    word = _known_word(net, data, start, stop, state)
     if word >= 0:
         picked[0] = word
-        n = 1
-    size = stop - start + 2  # with the < before and the > behind
-    buckets = np.uint32(len(net.bucket_rows))
-    first = size if net.max_chars <= 0 or buckets == 0 else 0
+        _add_rows(rows, picked, 1, sums, at)
+        found = 1
+    buckets = np.int64(len(bucket_rows))
+    part = 1.0 / max(buckets, 1)
+    first = size if max_chars <= 0 or buckets == 0 else 0
     for i in range(first, size):
-        if 0 < i < size - 1 and (data[start + i - 1] & 0xC0) == 0x80:
+        if (spelled[i] & np.uint32(0xC0)) == 0x80:
             continue
         gram = _FNV_START
         j = i
-        for chars in range(1, net.max_chars + 1):
+        for chars in range(1, max_chars + 1):
+            gram = np.uint32((gram ^ spelled[j]) * _FNV_PRIME)
+            j += 1
+            while (spelled[j] & np.uint32(0xC0)) == 0x80:
+                gram = np.uint32((gram ^ spelled[j]) * _FNV_PRIME)
+                j += 1
+            if chars >= min_chars and not (chars == 1 and (i == 0 or j == size)):
+                # gram % buckets: a product and a correction are cheaper than a division.
+                bucket = np.int64(gram) - np.int64(np.float64(gram) * part) * buckets
+                bucket += buckets if bucket < 0 else 0
+                bucket -= buckets if bucket >= buckets else 0
+                # Without a branch: whether an n-gram was pruned is hard to foresee.
+                picked[n] = bucket
+                n += np.int64(kept[bucket >> 6] >> np.uint64(bucket & 63) & np.uint64(1))
             if j >= size:
                 break
-            if j == 0:
-                gram = _mix(gram, np.uint8(60))
-            elif j == size - 1:
-                gram = _mix(gram, np.uint8(62))
-            else:
-                gram = _mix(gram, data[start + j - 1])
-            j += 1
-            while j < size - 1 and (data[start + j - 1] & 0xC0) == 0x80:
-                gram = _mix(gram, data[start + j - 1])
-                j += 1
-            if chars >= net.min_chars and not (chars == 1 and (i == 0 or j == size)):
-                row = net.bucket_rows[gram % buckets]
-                if row >= 0:
-                    picked[n] = row
-                    n += 1
         if n > _CHUNK:
-            _add_rows(net.rows, picked, n, total)
+            _add_buckets(bucket_rows, rows, picked, n, sums, at)
             found += n
             n = 0
-    _add_rows(net.rows, picked, n, total)
+    _add_buckets(bucket_rows, rows, picked, n, sums, at)
     return found + n
 
 
 @kernel
-def _add_word_ngrams(net: Any, recent: Any, seen: int, total: Any) -> int:
+def _spell(data: Any, start: int, stop: int, spelled: Any) -> None:
+    """Write a word as the units of its hashes: signed bytes, < before and > behind, then a zero."""
+    spelled[0] = 60
+    for i in range(start, stop):
+        byte = np.uint32(data[i])
+        spelled[i - start + 1] = byte | (np.uint32(0xFFFFFF00) if byte >= 128 else np.uint32(0))
+    spelled[stop - start + 1] = 62
+    spelled[stop - start + 2] = 0
+
+
+@kernel
+def _add_word_ngrams(
+    rows: Any, bucket_rows: Any, size: int, recent: Any, seen: int, total: Any
+) -> int:
     """Add the rows of the word n-grams that end at the newest word; return how many."""
     found = 0
-    size = net.word_ngrams
-    buckets = np.uint64(len(net.bucket_rows))
+    buckets = np.uint64(len(bucket_rows))
     for first in range(max(0, seen - size + 1), seen):
         # int32 hashes are extended with their sign before they enter the 64-bit product.
         gram = np.uint64(np.int64(recent[first % size]))
         for k in range(first + 1, seen + 1):
             gram = gram * np.uint64(116049371) + np.uint64(np.int64(recent[k % size]))
-        row = net.bucket_rows[np.int64(gram % buckets)]
+        row = bucket_rows[np.int64(gram % buckets)]
         if row >= 0:
             found += 1
             for c in range(len(total)):
-                total[c] += net.rows[row, c]
+                total[c] += rows[row, c]
     return found
 
 
@@ -278,14 +312,17 @@ def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, score
     Text ``d`` is ``data[offsets[d]:offsets[d + 1]]``, UTF-8. A newline is a space, as in
     ``model.predict(text.replace("\n", " "))``. ``capacity`` is the number of words remembered.
     """
-    width = net.rows.shape[1]
+    # Taken out of the tuple once: a call that is given a tuple counts references to each array in it.
+    rows, bucket_rows, kept = net.rows, net.bucket_rows, net.kept
+    spelling, begin, end, slots = net.spelling, net.begin, net.end, net.slots
+    min_chars, max_chars, word_ngrams = net.min_chars, net.max_chars, net.word_ngrams
+    width = rows.shape[1]
     mask = capacity - 1
-    known_at = np.empty(capacity, np.int64)
-    known_size = np.zeros(capacity, np.int64)
-    known_rows = np.empty(capacity, np.int64)
+    known = np.zeros((capacity, 4), np.int64)  # where, how many bytes, how many rows
     known_sum = np.empty((capacity, width), np.float32)
-    picked = np.empty(_CHUNK + 2 + net.max_chars, np.int64)
-    recent = np.zeros(max(1, net.word_ngrams), np.int32)
+    picked = np.empty(_CHUNK + 2 + max_chars, np.int64)
+    spelled = np.empty(256, np.uint32)
+    recent = np.zeros(max(1, word_ngrams), np.int32)
     mean = np.empty(width, np.float32)
     reach = np.empty(2 * net.n_labels, np.float64)
     for d in range(len(offsets) - 1):
@@ -308,31 +345,47 @@ def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, score
             if _is_reserved(data, start, size):
                 continue
             at = np.int64(state ^ (state >> np.uint32(15))) & mask
-            same = known_size[at] == size
+            same = known[at, 1] == size
             if same:
-                before = known_at[at]
+                before = known[at, 0]
                 for k in range(size):
                     if data[before + k] != data[start + k]:
                         same = False
                         break
             if not same:
-                known_size[at] = size
-                known_rows[at] = _sum_word(net, data, start, i, state, picked, known_sum[at])
-            known_at[at] = start  # the newest occurrence is the likeliest to be in the CPU's cache
-            found += known_rows[at]
+                known[at, 1] = size
+                if size + 3 > len(spelled):
+                    spelled = np.empty(2 * size, np.uint32)
+                _spell(data, start, i, spelled)
+                word = _known_word(spelling, begin, end, slots, data, start, i, state)
+                known[at, 2] = _sum_word(
+                    rows,
+                    kept,
+                    bucket_rows,
+                    min_chars,
+                    max_chars,
+                    spelled,
+                    size + 2,
+                    word,
+                    picked,
+                    known_sum,
+                    at,
+                )
+            known[at, 0] = start  # the newest occurrence is the likeliest to be in the CPU's cache
+            found += known[at, 2]
             for c in range(width):
                 mean[c] += known_sum[at, c]
-            if net.word_ngrams > 1:
-                recent[seen % net.word_ngrams] = np.int32(state)
-                found += _add_word_ngrams(net, recent, seen, mean)
+            if word_ngrams > 1:
+                recent[seen % word_ngrams] = np.int32(state)
+                found += _add_word_ngrams(rows, bucket_rows, word_ngrams, recent, seen, mean)
                 seen += 1
         if net.eos >= 0:
             found += 1
             for c in range(width):
-                mean[c] += net.rows[net.eos, c]
-        if net.word_ngrams > 1:
-            recent[seen % net.word_ngrams] = np.int32(_EOS_HASH)
-            found += _add_word_ngrams(net, recent, seen, mean)
+                mean[c] += rows[net.eos, c]
+        if word_ngrams > 1:
+            recent[seen % word_ngrams] = np.int32(_EOS_HASH)
+            found += _add_word_ngrams(rows, bucket_rows, word_ngrams, recent, seen, mean)
         if found == 0:
             labels[d, 0] = labels[d, 1] = -1
             scores[d, 0] = scores[d, 1] = 0.0
@@ -357,9 +410,9 @@ def _is_reserved(data: Any, start: int, size: int) -> bool:
 
 
 def capacity(width: int) -> int:
-    """Give how many words a call remembers: as many as four megabytes of sums hold.
+    """Give how many words a call remembers: as many as two megabytes of sums hold.
 
     >>> capacity(16), capacity(256)
-    (65536, 4096)
+    (32768, 2048)
     """
     return 1 << ((_CACHE_BYTES // (4 * width)).bit_length() - 1)

@@ -245,6 +245,7 @@ def read(data: npt.NDArray[np.uint8], address: str) -> Model:
         end=ends,
         slots=slots,
         bucket_rows=bucket_rows,
+        kept=_bits(bucket_rows >= 0),
         min_chars=min_chars,
         max_chars=max_chars,
         word_ngrams=word_ngrams,
@@ -288,6 +289,13 @@ def _bucket_rows(file: _Reader, buckets: int, n_words: int, pruned: Any, n_rows:
         raise file.fail("the pruned n-grams point outside the model: it is damaged")
     table[bucket] = n_words + row
     return table
+
+
+def _bits(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
+    """Pack flags into words of 64, the first in the lowest bit."""
+    padded = np.zeros(-(-max(len(flags), 1) // 64) * 64, np.bool_)
+    padded[: len(flags)] = flags
+    return np.packbits(padded, bitorder="little").view("<u8").astype(np.uint64)
 
 
 def _dense(file: _Reader) -> Any:
