@@ -1,0 +1,142 @@
+import re
+import unicodedata
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from ftfy.badness import BADNESS_RE
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curate.text import gate
+
+SUSPECTS = [
+    "Ã©",
+    "&amp;",
+    "\x1b[1m",
+    "e\u0301",
+    "\u0315\u0316",
+    "\x07",
+    "â€™",
+    "\ufeff",
+    " \n",
+    "\r",
+]
+#: Characters that ftfy's pattern speaks of, and some that it does not.
+SPELT = sorted({char for char in BADNESS_RE.pattern if ord(char) > 127})
+LETTERS = st.one_of(
+    st.sampled_from(SPELT),
+    st.sampled_from([chr(code) for code in range(0x100)]),
+    st.sampled_from(list("aZ .\n&;#<ёқ漢ガ한\u3000\u2028\U0001f600\U0001d15e")),
+    st.characters(exclude_categories=["Cs"]),
+)
+
+
+def flags(*texts):
+    return gate.scan(pa.array(texts, pa.large_string())).texts.tolist()
+
+
+def test_clean_texts_have_no_flags():
+    assert (
+        flags("", "plain", "naïve “café” — ½ €5", "Қазақ тілі ғой", "日本語。", "a\n\n\nb", "안녕")
+        == [0] * 7
+    )
+
+
+@pytest.mark.parametrize("suspect", SUSPECTS)
+@pytest.mark.parametrize("around", ["", "a", "ы"])
+def test_no_place_hides_a_suspect(suspect, around):
+    # The scan takes ASCII in blocks of sixteen: put the suspect at every place of some blocks.
+    for before in range(36):
+        for after in (0, 1, 15, 16, 17, 33):
+            text = around * before + suspect + around * after
+            assert flags(text)[0], (before, after)
+
+
+def test_lines_are_told_apart():
+    found = gate.scan(pa.array(["one\ntwÃ©\nthree", "", "é e\u0301\n"], pa.large_string()))
+    assert found.lines.tolist() == [[0, 4, 11, gate.MEND], [2, 0, 7, gate.NORMALIZE]]
+    assert found.texts.tolist() == [gate.MEND, 0, gate.NORMALIZE | gate.TIDY]
+
+
+def test_more_flagged_lines_than_fit_at_first():
+    found = gate.scan(pa.array(["Ã©\n" * 3000, "x"], pa.large_string()))
+    assert len(found.lines) == 3000
+    assert found.lines[-1].tolist() == [0, 2999 * 5, 3000 * 5, gate.MEND]
+
+
+def test_a_slice_is_read_from_its_offset():
+    whole = pa.array(["Ã©", "fine", "â€™", "fine"], pa.large_string())
+    assert gate.scan(whole.slice(1)).texts.tolist() == [0, 1, 0]
+    assert gate.scan(whole.slice(4)).texts.tolist() == []
+
+
+def test_a_longer_line_than_ftfy_takes_is_flagged():
+    assert flags("a" * (gate.LONGEST_LINE + 1), "a" * gate.LONGEST_LINE) == [gate.MEND, 0]
+
+
+def test_the_automaton_is_the_pattern_on_every_triple_of_classes():
+    # One character of each class stands for its class; the longer alternatives are in the next test.
+    entry = gate.tables().entry & 255
+    sample = [
+        chr(int(np.flatnonzero(entry[:0xD800] == kind)[-1])) for kind in np.unique(entry[:0xD800])
+    ]
+    sample = [char for char in sample if char != "&"]
+    for first in sample:
+        texts = [first + second + third for second in sample for third in sample]
+        flagged = gate.scan(pa.array(texts, pa.large_string())).texts & gate.MEND
+        bad = np.array([BADNESS_RE.search(text) is not None for text in _by_line(texts)])
+        escapes = np.array(["\x1b" in text for text in texts])
+        assert np.array_equal(flagged > 0, bad | escapes), first
+
+
+def _by_line(texts):
+    # ftfy looks at one line at a time; a match across a newline does not count.
+    for text in texts:
+        lines = text.split("\n")
+        lines[:-1] = [line + "\n" for line in lines[:-1]]
+        yield next((line for line in lines if BADNESS_RE.search(line)), "")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(LETTERS, max_size=60))
+def test_what_is_not_flagged_is_neither_bad_nor_denormalized(text):
+    found = flags(text)[0]
+    if not found & gate.MEND:
+        assert not any(BADNESS_RE.search(line) for line in re.split("(?<=\n)", text))
+        assert "\x1b" not in text
+    if not found & (gate.MEND | gate.NORMALIZE):
+        assert unicodedata.is_normalized("NFC", text)
+
+
+def test_every_code_point_that_could_change_form_is_known():
+    entry, combining = gate.tables().entry, gate.tables().combining
+    for code in (*range(0xD800), *range(0xE000, 0x110000)):
+        char = chr(code)
+        assert combining[code] == unicodedata.combining(char), hex(code)
+        if not unicodedata.is_normalized("NFC", char):
+            assert flags(char)[0] & (gate.NORMALIZE | gate.MEND), hex(code)
+        decomposition = unicodedata.decomposition(char)
+        if decomposition and decomposition[0] != "<" and " " in decomposition:
+            assert entry[int(decomposition.split()[1], 16)] & gate._COMPOSES, hex(code)
+
+
+def test_what_repair_removes():
+    gone = set(gate.removed())
+    assert {0x00, 0x0B, 0x1B, 0x7F, 0x81, 0xFEFF, 0xFFFC, 0xFFFE, 0xFDD0, 0x10FFFF} <= gone
+    assert not gone & {
+        0x09,
+        0x0A,
+        0x0C,
+        0x0D,
+        0x20,
+        0xA0,
+        0xAD,
+        0x200B,
+        0x200D,
+        0x2028,
+        0xE000,
+        0xFFFD,
+        0xE0067,
+    }
+    assert len([code for code in gone if code & 0xFFFE == 0xFFFE or 0xFDD0 <= code < 0xFDF0]) == 66

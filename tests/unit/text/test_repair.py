@@ -1,0 +1,237 @@
+import gzip
+import json
+import os
+import re
+import tarfile
+import unicodedata
+from collections import Counter
+from pathlib import Path
+
+import ftfy
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curate import schema
+from curate.stages.repair import Repair
+from curate.text import gate, mend
+from curate.text.repair import ROUNDS, repair
+
+DATA = os.environ.get("CURATE_SHARED_DATA")
+CASES = json.loads((Path(__file__).parent / "cases" / "repair.json").read_text(encoding="utf-8"))
+
+OPTIONS = ftfy.TextFixerConfig(
+    explain=False,
+    uncurl_quotes=False,
+    fix_latin_ligatures=False,
+    fix_character_width=False,
+    fix_line_breaks=False,
+    normalization="NFC",
+)
+REMOVED = re.compile("[" + re.escape("".join(map(chr, gate.removed()))) + "]")
+
+
+def twin(text):
+    """Repair, as slow and as obvious as it can be."""
+    for _ in range(ROUNDS):
+        before = text
+        text = ftfy.fix_text(mend.cut_mark_runs(text), OPTIONS)
+        text = unicodedata.normalize("NFC", mend.cut_mark_runs(text))
+        text = REMOVED.sub("", text)
+        text = re.sub("\r\n|\r|\f", "\n", text)
+        text = re.sub("[ \t]+\n", "\n", text).rstrip(" \t\n")
+        text = re.sub("\n{4,}", "\n\n\n", text).lstrip("\n")
+        if text == before:
+            break
+    return text
+
+
+def repaired(*texts):
+    return repair(pa.array(texts, pa.large_string()))[0].to_pylist()
+
+
+def agree(texts):
+    for text, ours in zip(texts, repaired(*texts), strict=True):
+        assert ours == twin(text), ascii(text)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["label"])
+def test_case(case):
+    assert repaired(case["input"]) == [case["expected"]]
+    assert repaired(case["expected"]) == [case["expected"]]
+
+
+CLEAN = st.sampled_from(
+    ["é", "ñoño", "Привет", "Қазақ тілі", "日本語", "“so”", "it’s", "😀", "&amp;", "&lt;", "&eacute;", "العربية", "naïve",
+     "한국어", "—", "€5", "\n", " ", "\xa0", "<b>", "ışığ", "e\u0301", "\r\n", "\t\n", "\x93", "\ufeff", "\x1b[0m"]
+)  # fmt: skip
+ENCODINGS = st.sampled_from(ftfy.chardata.CHARMAP_ENCODINGS)
+
+
+@st.composite
+def misread(draw):
+    """Text that was read in the wrong encoding up to three times, and cut and joined between."""
+    text = " ".join(draw(st.lists(CLEAN, max_size=6)))
+    for _ in range(draw(st.integers(0, 3))):
+        try:
+            text = text.encode().decode(draw(ENCODINGS))
+        except UnicodeDecodeError:
+            continue
+        cut = draw(st.integers(0, len(text)))
+        text = draw(
+            st.sampled_from(
+                [text, text[cut:], text[:cut] + "漢" + text[cut:], text.replace("\xa0", " ")]
+            )
+        )
+    return text
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(misread(), max_size=4))
+def test_equals_ftfy_on_misread_text(texts):
+    agree(texts)
+
+
+NOISE = [chr(code) for code in range(0x100)] + sorted(
+    {char for char in ftfy.badness.BADNESS_RE.pattern if ord(char) > 127}
+    | set(" \n\t\r&;#<aZ\u0301\u0316\u200d\ufffe漢")
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.text(st.sampled_from(NOISE), max_size=50), st.text(max_size=50)), max_size=4
+    )
+)
+def test_equals_ftfy_on_noise_and_settles(texts):
+    agree(texts)
+    once = repaired(*texts)
+    assert repaired(*once) == once
+
+
+def test_clean_arrays_come_back_as_they_are():
+    clean = pa.array(["Таза мәтін.", "", "two\nlines"], pa.large_string())
+    done, tally = repair(clean)
+    assert done is clean and not tally
+
+
+def test_nulls_slices_and_neighbours():
+    whole = pa.array(["skipped", "Ã©", None, "ok", "a \n", "Â© x"], pa.large_string())
+    done, tally = repair(whole.slice(1, 4))
+    assert done.to_pylist() == ["é", None, "ok", "a"]
+    assert tally == {"repair:changed": 2, "repair:letters": 1, "repair:spacing": 1}
+    assert repair(pa.array([], pa.large_string()))[0].to_pylist() == []
+    assert repair(pa.array([None], pa.large_string()))[0].to_pylist() == [None]
+
+
+@pytest.mark.parametrize("shift", range(18))
+def test_offsets_of_growing_and_shrinking_texts(shift):
+    texts = [
+        "x" * shift,
+        "&hearts;" * 3,
+        "ok",
+        "é" * shift + "Ã©" * 9 + "\n" + "z" * shift,
+        "тест\x00" * shift,
+        "&ngE;",
+    ]
+    assert repaired(*texts) == [twin(text) for text in texts]
+
+
+def test_a_line_longer_than_ftfy_takes():
+    text = "a" * (gate.LONGEST_LINE - 2) + " Ã© Ã©"
+    assert repaired(text) == [ftfy.fix_text(text, OPTIONS)]
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["Ã" + "ƒ" * 4000, "Ã" + "Æ’" * 4000 + "x", "&" + "amp;" * 4000, "À\x80" * 4000, "Ä" + "‚„" * 4000, "â€" * 4000],
+    ids=["chain", "nested chain", "entities", "nulls", "two chains", "lead bytes"],
+)  # fmt: skip
+def test_work_is_bounded_by_length(hostile, monkeypatch):
+    looked_at = 0
+
+    def counted(text):
+        nonlocal looked_at
+        looked_at += len(text)
+        return bool(ftfy.badness.is_bad(text))
+
+    monkeypatch.setattr(mend, "is_bad", counted)
+    done, tally = repair(pa.array([hostile], pa.large_string()))
+    assert looked_at <= (ROUNDS + 1) * (mend.PASSES + 1) * len(hostile)
+    assert tally.get("repair:unsettled", 0) in (0, 1)
+    assert len(done[0].as_py()) <= len(hostile)
+
+
+def test_mark_floods_are_cut_before_they_are_sorted():
+    flood = "a" + "\u0316\u0301" * 5000
+    assert len(repaired(flood)[0]) <= 1 + gate.MARK_RUN
+    assert repaired("e" + "\u0301" * 30)[0] == "é" + "\u0301" * 29
+
+
+def test_a_text_that_needs_more_rounds_is_counted():
+    nested = "&am&#1&#1&#1&#1&#1&#129;29;29;29;29;29;p;"
+    _, tally = repair(pa.array([nested], pa.large_string()))
+    assert tally["repair:unsettled"] == 1
+
+
+def test_stage_drops_the_empty_and_repairs_chat():
+    rows = [
+        {"id": "a#0", "source": "a", "text": "cafÃ©"},
+        {"id": "a#1", "source": "a", "text": " \u00a0\u3000\n"},
+        {"id": "a#2", "source": "a", "text": None},
+        {"id": "a#3", "source": "a", "text": "cafÃ©", "dropped_by": "earlier:rule"},
+        {
+            "id": "a#4",
+            "source": "a",
+            "text": "stale",
+            "messages": [{"role": "user", "content": "naÃ¯ve\r\n"}],
+        },
+    ]
+    tally = Counter()
+    table = Repair().apply(schema.documents(rows), tally)
+    assert table.column("text").to_pylist()[0] == "café"
+    assert table.column("text").to_pylist()[3:] == ["cafÃ©", "user: naïve"]
+    assert table.column("messages").to_pylist()[4][0]["content"] == "naïve"
+    assert table.column("dropped_by").to_pylist() == [
+        None,
+        "repair:empty_text",
+        "repair:empty_text",
+        "earlier:rule",
+        None,
+    ]
+    assert tally["repair:changed"] == 2 + 1  # the blank one lost its newline
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")
+def test_equals_ftfy_on_its_own_cases():
+    with gzip.open(
+        Path(DATA) / "encoding" / "ftfy-mojibake.dev.jsonl.gz", "rt", encoding="utf-8"
+    ) as lines:
+        agree([json.loads(line)["original"] for line in lines])
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")
+def test_equals_ftfy_on_files_read_in_the_wrong_encoding():
+    texts = []
+    with tarfile.open(Path(DATA) / "encoding" / "charset-files.dev.tar.gz") as files:
+        for number, file in enumerate(files):
+            if file.isfile():
+                data = files.extractfile(file).read(1500)
+                encoding = ("latin-1", "utf-8", "cp1251", "cp1252")[number % 4]
+                texts.append(data.decode(encoding, "ignore"))
+    agree(texts)
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")
+def test_equals_ftfy_on_real_text():
+    texts = []
+    for path in sorted((Path(DATA) / "text").glob("*.jsonl.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            texts += [json.loads(line)["text"][:1500] for _, line in zip(range(12), lines)]
+    agree(texts)
+    agree([text[:300].encode().decode("latin-1") for text in texts[::3]])
