@@ -2,9 +2,9 @@
 
 python tests/benchmarks/warc.py [--mb 64] [--file PATH.warc.gz]
 
-Without a file, a WARC of generated pages is built in memory. Each line is the best of three runs in
-one process. FastWARC reports no damage ranges and yields nothing for them; the comparison is of the
-undamaged path, where both give the same records.
+Without a file, a WARC of generated pages is built in memory. Each line is the best of three runs, in
+CPU seconds of this process and its ended children, so that a busy machine says the same. FastWARC
+reports no damage; the comparison is of the undamaged path, where both give the same records.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import gzip
 import io
 import os
 import random
+import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from pathlib import Path
 from curate.io.html import Page, page_text
 from curate.io.http_message import HttpResponse, parse_response
 from curate.io.records import Document, InputFile, Piece
-from curate.io.sandbox import Sandbox
+from curate.io.sandbox import DEFAULT_LIMITS, Sandbox, shared_sandbox
 from curate.io.warc import Warc
 from curate.io.warc_records import ArchiveRecord, archive_records
 
@@ -56,13 +57,19 @@ def generated(megabytes: int) -> list[bytes]:
     return found
 
 
+def cpu_seconds() -> float:
+    """Give the CPU time of this process and of its children that have ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime
+
+
 def best(run: Callable[[], int], times: int = 3) -> tuple[float, int]:
     """Give the shortest time of several runs and what the run returned."""
     seconds, count = [], 0
     for _ in range(times):
-        start = time.perf_counter()
+        start = cpu_seconds()
         count = run()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(cpu_seconds() - start)
     return min(seconds), count
 
 
@@ -81,7 +88,8 @@ def fastwarc(data: bytes) -> int:
 
 
 def gunzip(data: bytes) -> int:
-    return len(gzip.decompress(data))
+    with gzip.open(io.BytesIO(data)) as stream:
+        return sum(iter(lambda: len(stream.read(1 << 20)), 0))
 
 
 def bodies(data: bytes) -> list[Page]:
@@ -117,26 +125,27 @@ def main() -> None:
         base.setdefault(group, seconds)
         print(
             f"{group:9} {name:34} {size / seconds:8.1f} MB/s {count / seconds:10.0f}/s"
-            f"  ours is {seconds / base[group]:.2f} x as fast"
+            f"  curate is {seconds / base[group]:.2f} times as fast"
         )
 
     line("gzip", "curate", lambda: ours(packed))
     line("gzip", "fastwarc", lambda: fastwarc(packed))
-    line("gzip", "gzip.decompress, no records", lambda: gunzip(packed))
+    line("gzip", "gzip.open, no records", lambda: gunzip(packed) and 0)
     line("plain", "curate", lambda: ours(plain))
     line("plain", "fastwarc", lambda: fastwarc(plain))
 
     pages = bodies(packed)[:2000]
     size = sum(len(page.body) for page in pages) / 1e6
-    sandbox = Sandbox("resiliparse")
-    sandbox.texts(pages[:1])
 
     def boxed() -> int:
-        return sum(len(sandbox.texts(pages[at : at + 32])) for at in range(0, len(pages), 32))
+        sandbox = Sandbox("resiliparse")
+        try:
+            return sum(len(sandbox.texts(pages[at : at + 32])) for at in range(0, len(pages), 32))
+        finally:
+            sandbox.close()  # the time of a child counts when it has ended
 
-    line("extract", "curate, in its sandbox", boxed, size)
+    line("extract", "curate, in its sandbox, with start", boxed, size)
     line("extract", "the same in process", lambda: sum(bool(page_text(p)) for p in pages), size)
-    sandbox.close()
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.warc.gz"
@@ -145,7 +154,9 @@ def main() -> None:
         source = Warc()
 
         def whole() -> int:
-            return sum(isinstance(r, Document) for r in source.read(file, Piece(0, file.size)))
+            count = sum(isinstance(r, Document) for r in source.read(file, Piece(0, file.size)))
+            shared_sandbox("resiliparse", True, DEFAULT_LIMITS).close()
+            return count
 
         line("source", "Warc().read: file to documents", whole)
 
