@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import unicodedata
 from typing import Any
 
@@ -62,7 +63,7 @@ def wet(plan: Plan) -> None:
         add(f"mirror/{base[9:]}", "near_word_edits", edited, base)
         base, text = plan.slot(lang, 7)
         add(f"syndicated/{base[9:]}", "exact_copy", text, base)
-        base, text = plan.slot(lang, 8)
+        base, text = plan.slot(lang, 12)
         edited = variants.drop_words(text, 0.66, rng)
         add(
             f"rewritten/{base[9:]}",
@@ -220,19 +221,22 @@ def _odd_news(plan: Plan) -> list[Doc]:
     out = []
     root = "https://news.example"
     contacts = {
-        "kaz_Cyrl": "Сұрақтарыңызды redaktsia@example.net немесе kenes@example.com мекенжайына жазыңыз. Сервер мекенжайы 8.8.8.8, ал ішкі желіде 192.168.0.1.",
-        "rus_Cyrl": "Пишите по адресу redaktor@example.org или позвоните в редакцию. Запрос пришёл с адреса 9.9.9.9, тестовый узел 192.0.2.17.",
-        "eng_Latn": "Write to editor@example.com or to the.desk+news@example.org. The request came from 1.1.1.1, and the test host is 203.0.113.9.",
-        "tur_Latn": "Sorularınız için yazi@example.net adresine yazın. İstek 8.8.4.4 adresinden geldi, deneme sunucusu 198.51.100.23.",
+        "kaz_Cyrl": "Сұрақтарыңызды redaktsia@aul.internal немесе kenes@example.com мекенжайына жазыңыз. Сервер мекенжайы 193.0.14.129, ал ішкі желіде 192.168.0.1.",
+        "rus_Cyrl": "Пишите по адресу redaktor@gazeta.internal или info@example.org. Запрос пришёл с адреса 199.7.83.42, тестовый узел 192.0.2.17.",
+        "eng_Latn": "Write to the.desk+news@gazette.internal or to editor@example.com. The request came from 198.41.0.4, and the test host is 203.0.113.9.",
+        "tur_Latn": "Sorularınız için yazi@posta.internal veya destek@example.net adresine yazın. İstek 202.12.27.33 adresinden geldi, deneme sunucusu 198.51.100.23.",
     }
     for lang, line in contacts.items():
         slug, lead = next(plan.leads[lang])
         title = plan.texts[lang][slug].partition("\n\n")[0]
         other = variants.longest_paragraph(plan.slot(lang, 10)[1])
         body = "\n\n".join([title, lead, line, other])
+        found = [word.strip(".,") for word in line.split() if re.search(r"@|\d\.\d", word)]
+        # The first of each pair belongs to somebody, as far as its shape says; the other is reserved.
         expect = {
             "fate": "kept",
-            "without": [w.strip(".,") for w in line.split() if "@" in w],
+            "without": found[::2],
+            "with": found[1::2],
             "after": "standardize",
         }
         out.append(
@@ -243,7 +247,7 @@ def _odd_news(plan: Plan) -> list[Doc]:
                 "addresses",
                 body,
                 expect=expect,
-                note="e-mail and IP addresses; the names are reserved, the public IPs belong to open DNS resolvers",
+                note="e-mail and IP addresses; .internal is never delegated, the public IPs are root name servers",
             )
         )
     for a, b in (("kaz_Cyrl", "rus_Cyrl"), ("kaz_Cyrl", "eng_Latn")):
