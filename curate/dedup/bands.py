@@ -6,12 +6,7 @@ chance is 1 - (1 - s**rows)**bands: an S-curve.
 
 from __future__ import annotations
 
-import numpy as np
-from numba import uint64
-
-from curate.dedup.code_points import mix
 from curate.errors import RecipeError
-from curate.text.jit import kernel
 
 #: A pair half as alike as the threshold may be a candidate this often, and a signature may be this
 #: long. False candidates cost time, never a document: each removal is verified.
@@ -70,27 +65,3 @@ def choose_bands(threshold: float, recall: float) -> tuple[int, int]:
         )
     *_, bands, rows = min(choices)
     return bands, rows
-
-
-@kernel
-def _band_keys(signatures: np.ndarray, bands: int, rows: int, keys: np.ndarray) -> None:
-    for d in range(signatures.shape[0]):
-        for band in range(bands):
-            high = mix(uint64(band) + uint64(0x243F6A8885A308D3))
-            low = mix(uint64(band) + uint64(0x13198A2E03707344))
-            for row in range(rows):
-                value = uint64(signatures[d, band * rows + row])
-                high = mix(high ^ value)
-                low = mix((low ^ value) * uint64(0x9E3779B97F4A7C15))
-            keys[d, band, 0] = high
-            keys[d, band, 1] = low
-
-
-def band_keys(signatures: np.ndarray, bands: int, rows: int) -> np.ndarray:
-    """Give the keys of all bands, (documents, bands, 2) uint64: 128 bits that include the band number.
-
-    64 bits would join unrelated documents by chance once there are billions of keys.
-    """
-    keys = np.empty((len(signatures), bands, 2), np.uint64)
-    _band_keys(signatures, bands, rows, keys)
-    return keys

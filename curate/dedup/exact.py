@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -28,8 +26,8 @@ from curate.dedup.code_points import (
     visible_table,
 )
 from curate.dedup.decisions import Inputs, Task, decide, integers, part_of, read_docs
-from curate.dedup.keeper import check_keep, in_keeper_order, keeper_rank
-from curate.errors import RecipeError, nearest
+from curate.dedup.keeper import in_keeper_order, keeper_rank
+from curate.dedup.options import ExactDuplicates
 from curate.text.jit import kernel
 
 
@@ -149,40 +147,26 @@ def url_hashes(urls: pa.StringArray) -> pa.FixedSizeBinaryArray:
     return pc.if_else(pc.is_null(keys), None, _hashes(keys))
 
 
-@dataclass(frozen=True)
-class ExactDuplicates:
-    """Options of an exact dedup, its sketch and the tasks that decide."""
+def sketch(exact: ExactDuplicates, table: pa.Table) -> pa.Table:
+    """Give id, hash, keeper rank, language and size of each row."""
+    column = table.column(exact.on).combine_chunks()
+    hashes = text_hashes(column) if exact.on == "text" else url_hashes(column)
+    return pa.table(
+        {
+            "id": table.column("id"),
+            "hash": hashes,
+            "rank": keeper_rank(table, exact.keep, exact.source_priority),
+            **language_and_size(table),
+        }
+    )
 
-    keep: str = "longest"
-    on: Literal["text", "url"] = "text"
-    source_priority: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        check_keep(self.keep)
-        if self.on not in ("text", "url"):
-            raise RecipeError(
-                f"no exact dedup on '{self.on}'", hint=nearest(self.on, ["text", "url"])
-            )
-
-    def sketch(self, table: pa.Table) -> pa.Table:
-        """Give id, hash, keeper rank, language and size of each row."""
-        column = table.column(self.on).combine_chunks()
-        hashes = text_hashes(column) if self.on == "text" else url_hashes(column)
-        return pa.table(
-            {
-                "id": table.column("id"),
-                "hash": hashes,
-                "rank": keeper_rank(table, self.keep, self.source_priority),
-                **language_and_size(table),
-            }
-        )
-
-    def tasks(self) -> tuple[Task, ...]:
-        """Give the steps: rows to the partition of their hash, then the best of each hash."""
-        return (
-            Task("route", "shard", ("sketch", "decided"), ("hashes",), partial(_route, self.on)),
-            Task("choose", "partition", ("hashes",), ("decisions",), partial(_choose, self.on)),
-        )
+def tasks(exact: ExactDuplicates) -> tuple[Task, ...]:
+    """Give the steps: rows to the partition of their hash, then the best of each hash."""
+    return (
+        Task("route", "shard", ("sketch", "decided"), ("hashes",), partial(_route, exact.on)),
+        Task("choose", "partition", ("hashes",), ("decisions",), partial(_choose, exact.on)),
+    )
 
 
 def language_and_size(table: pa.Table) -> dict[str, pa.Array]:
@@ -196,12 +180,12 @@ def language_and_size(table: pa.Table) -> dict[str, pa.Array]:
     return {"lang": lang, "n_bytes": n_bytes}
 
 
-def _high_bits(hashes: pa.FixedSizeBinaryArray) -> np.ndarray:
-    """Read the first eight bytes of each hash as a number; 0 for null."""
+def _halves(hashes: pa.FixedSizeBinaryArray) -> tuple[np.ndarray, np.ndarray]:
+    """Read each hash as two numbers; 0 for null."""
     filled = pc.fill_null(hashes, bytes(16))
-    buffer = filled.buffers()[1] or b""
-    pairs = np.frombuffer(buffer, ">u8").reshape(-1, 2)
-    return pairs[filled.offset : filled.offset + len(filled), 0].astype(np.uint64)
+    pairs = np.frombuffer(filled.buffers()[1] or b"", ">u8").reshape(-1, 2)
+    pairs = pairs[filled.offset : filled.offset + len(filled)]
+    return pairs[:, 0].astype(np.uint64), pairs[:, 1].astype(np.uint64)
 
 
 def _route(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
@@ -210,7 +194,7 @@ def _route(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
         alive = ~np.isin(integers(table, "doc"), decided)
         hashed = np.asarray(table.column("hash").is_valid().combine_chunks())
         rows = table.filter(pa.array(alive & (hashed if on == "url" else True)))
-        part = part_of(_high_bits(rows.column("hash").combine_chunks()), inputs.partitions)
+        part = part_of(_halves(rows.column("hash").combine_chunks())[0], inputs.partitions)
         yield (
             "hashes",
             rows.select(["doc", "id", "hash", "rank"]).append_column("part", part),
@@ -260,9 +244,3 @@ def _choose(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
             },
         ),
     )
-
-
-def _halves(hashes: pa.FixedSizeBinaryArray) -> tuple[np.ndarray, np.ndarray]:
-    pairs = np.frombuffer(hashes.buffers()[1], ">u8").reshape(-1, 2)
-    pairs = pairs[hashes.offset : hashes.offset + len(hashes)]
-    return pairs[:, 0].astype(np.uint64), pairs[:, 1].astype(np.uint64)

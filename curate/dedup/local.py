@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from curate.dedup.decisions import DECISIONS, Task
-from curate.dedup.near import NearDuplicates
-from curate.dedup.shingles import Shingling
-from curate.errors import InternalError
+from curate.dedup.near import sketch, tasks
+from curate.dedup.options import NearDuplicates, Shingling
+from curate.errors import InternalError, RecipeError
 
 #: dataset → task of the reading step → tables, in the order in which they were written
 _Store = dict[str, dict[int, list[pa.Table]]]
@@ -79,21 +79,28 @@ def _run_tree(task: Task, store: _Store, partitions: int) -> None:
     store[dataset] = {0: level}
 
 
+def resolve_near(near: NearDuplicates, table: pa.Table) -> pa.Table:
+    """Give the near-duplicate decisions on one table of documents."""
+    return resolve(tasks(near), [{"sketch": sketch(near, table), "text": table}])
+
+
 def find_duplicates(
-    texts: Sequence[str | None] | pa.Array | pa.ChunkedArray,
-    ids: Sequence[str] | pa.Array | pa.ChunkedArray | None = None,
+    texts: Sequence[str | None] | pa.Array | pa.ChunkedArray | pa.Table,
+    ids: Sequence[str] | pa.Array | None = None,
     *,
     threshold: float = 0.8,
     recall: float = 0.97,
     bands: int | None = None,
     rows: int | None = None,
-    shingle: str = "word",
+    shingle: Literal["word", "char"] = "word",
     ngram: int = 5,
+    keep: str = "longest",
+    source_priority: Sequence[str] = (),
     max_witnesses: int = 64,
     component_bytes: int = 256 << 20,
     seed: int = 1,
 ) -> pa.Table:
-    """Find the near duplicates of texts; the longest of each group is kept.
+    """Find the near duplicates of texts, or of a table with `id`, `text` and what `keep` reads.
 
     Gives a row for each text that is dropped or that another one was dropped for: `id`, `dropped_by`
     (`near_duplicate`, `empty` for a text without words, null where kept), `duplicate_of` (the kept
@@ -103,23 +110,28 @@ def find_duplicates(
     >>> find_duplicates(["a b c", "A, b - c!", "c b a"]).select(["id", "duplicate_of"]).to_pylist()
     [{'id': '0', 'duplicate_of': '1'}, {'id': '1', 'duplicate_of': None}]
     """
-    column = (
-        texts if isinstance(texts, (pa.Array, pa.ChunkedArray)) else pa.array(texts, pa.string())
-    )
-    column = column.cast(pa.large_string())
-    names = pc.cast(pa.array(range(len(column)), pa.int64()), pa.string()) if ids is None else ids
-    table = pa.table(
-        {"id": pa.chunked_array([names]) if isinstance(names, pa.Array) else names, "text": column}
-    )
     near = NearDuplicates.aimed(
         recall,
         bands,
         rows,
         threshold,
-        shingling=Shingling(shingle, ngram),  # type: ignore[arg-type]
+        shingling=Shingling(shingle, ngram),
+        keep=keep,
+        source_priority=tuple(source_priority),
         max_witnesses=max_witnesses,
         component_bytes=component_bytes,
         seed=seed,
     )
-    shard = {"sketch": near.sketch(table), "text": table}
-    return resolve(near.tasks(), [shard]).drop_columns(["doc", "part", "cuts", "text_hash"])
+    table = texts if isinstance(texts, pa.Table) else _table(texts, ids)
+    return resolve_near(near, table).drop_columns(["doc", "part", "cuts", "text_hash"])
+
+
+def _table(
+    texts: Sequence[str | None] | pa.Array | pa.ChunkedArray, ids: Sequence[str] | pa.Array | None
+) -> pa.Table:
+    if not isinstance(texts, pa.Array | pa.ChunkedArray):
+        texts = pa.array(texts, pa.large_string())
+    names = [str(row) for row in range(len(texts))] if ids is None else ids
+    if len(names) != len(texts):
+        raise RecipeError(f"{len(texts)} texts and {len(names)} ids")
+    return pa.table({"id": pa.array(names, pa.string()), "text": texts.cast(pa.large_string())})

@@ -7,14 +7,12 @@ or partitions there are; tests hold every answer against a brute force that has 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.dedup.bands import band_keys, choose_bands
 from curate.dedup.components import bucket_star, contract, label
 from curate.dedup.decisions import (
     Inputs,
@@ -27,12 +25,12 @@ from curate.dedup.decisions import (
     spread,
 )
 from curate.dedup.exact import language_and_size
-from curate.dedup.keeper import check_keep, keeper_rank
+from curate.dedup.keeper import keeper_rank
+from curate.dedup.options import NearDuplicates
 from curate.dedup.removal import Rule
-from curate.dedup.shingles import Shingling, shingle_sets
-from curate.dedup.signatures import fewest_equal, sign_sets, sign_texts
+from curate.dedup.shingles import shingle_sets
+from curate.dedup.signatures import band_keys, fewest_equal, sign_sets, sign_texts
 from curate.dedup.solve import solve
-from curate.errors import RecipeError
 
 #: Every pair of a bucket up to this size is estimated; a larger bucket is joined as a whole.
 PAIRWISE_LIMIT = 64
@@ -40,85 +38,49 @@ PAIRWISE_LIMIT = 64
 _MANY_EDGES = 4_000_000
 
 
-@dataclass(frozen=True)
-class NearDuplicates:
-    """Options of a near dedup, its sketch and the tasks that decide. See `choose_bands` for bands."""
+def sketch(near: NearDuplicates, table: pa.Table) -> pa.Table:
+    """Give id, signature, number of shingles, language and size of each row."""
+    texts = table.column("text").combine_chunks()
+    signatures, counts = sign_texts(texts, near.shingling, near.count, near.seed)
+    return pa.table(
+        {
+            "id": table.column("id"),
+            "signature": signature_column(signatures),
+            "n_shingles": counts,
+            **language_and_size(table),
+        }
+    )
 
-    threshold: float = 0.8
-    bands: int = 20
-    rows: int = 8
-    shingling: Shingling = field(default_factory=Shingling)
-    keep: str = "longest"
-    max_witnesses: int = 64
-    component_bytes: int = 256 << 20
-    seed: int = 1
-    source_priority: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        check_keep(self.keep)
-        if not 0 < self.threshold <= 1:
-            raise RecipeError(f"threshold = {self.threshold}", hint="give 0 < threshold <= 1")
-        if min(self.bands, self.rows, self.max_witnesses, self.component_bytes) < 1:
-            raise RecipeError("bands, rows, max_witnesses and component_bytes are 1 at least")
+def tasks(near: NearDuplicates) -> tuple[Task, ...]:
+    """Give the steps of the resolve, in their order."""
+    return (
+        Task(
+            "route",
+            "shard",
+            ("sketch", "decided"),
+            ("keys", "empty"),
+            partial(_route, near),
+        ),
+        Task("buckets", "partition", ("keys",), ("buckets", "wanted"), partial(_buckets, near)),
+        Task("attach", "shard", ("wanted", "sketch"), ("attached",), _attach),
+        Task("edges", "partition", ("buckets", "attached"), ("forest",), partial(_edges, near)),
+        Task("forest", "tree", ("forest",), ("forest",), _merge),
+        Task("label", "one", ("forest",), ("members",), _label),
+        Task("fetch", "shard", ("members", "text"), ("candidates",), partial(_fetch, near)),
+        Task(
+            "solve",
+            "partition",
+            ("candidates", "empty"),
+            ("decisions",),
+            partial(_solve, near),
+        ),
+    )
 
-    @classmethod
-    def aimed(
-        cls, recall: float, bands: int | None, rows: int | None, threshold: float, **options: object
-    ) -> NearDuplicates:
-        """Choose bands and rows for a recall, unless both are given."""
-        if (bands is None) != (rows is None):
-            raise RecipeError("bands and rows go together", hint="give both, or a recall")
-        if bands is None or rows is None:
-            bands, rows = choose_bands(threshold, recall)
-        return cls(threshold=threshold, bands=bands, rows=rows, **options)  # type: ignore[arg-type]
 
-    @property
-    def count(self) -> int:
-        """How many values a signature has."""
-        return self.bands * self.rows
-
-    @property
-    def rule(self) -> Rule:
-        """The numbers of the rule of removal."""
-        return Rule(self.threshold, fewest_equal(self.threshold, self.count), self.max_witnesses)
-
-    def sketch(self, table: pa.Table) -> pa.Table:
-        """Give id, signature, number of shingles, language and size of each row."""
-        texts = table.column("text").combine_chunks()
-        signatures, counts = sign_texts(texts, self.shingling, self.count, self.seed)
-        return pa.table(
-            {
-                "id": table.column("id"),
-                "signature": signature_column(signatures),
-                "n_shingles": counts,
-                **language_and_size(table),
-            }
-        )
-
-    def tasks(self) -> tuple[Task, ...]:
-        """Give the steps of the resolve, in their order."""
-        return (
-            Task(
-                "route",
-                "shard",
-                ("sketch", "decided"),
-                ("keys", "empty"),
-                partial(_route, self),
-            ),
-            Task("buckets", "partition", ("keys",), ("buckets", "wanted"), partial(_buckets, self)),
-            Task("attach", "shard", ("wanted", "sketch"), ("attached",), _attach),
-            Task("edges", "partition", ("buckets", "attached"), ("forest",), partial(_edges, self)),
-            Task("forest", "tree", ("forest",), ("forest",), _merge),
-            Task("label", "one", ("forest",), ("members",), _label),
-            Task("fetch", "shard", ("members", "text"), ("candidates",), partial(_fetch, self)),
-            Task(
-                "solve",
-                "partition",
-                ("candidates", "empty"),
-                ("decisions",),
-                partial(_solve, self),
-            ),
-        )
+def rule(near: NearDuplicates) -> Rule:
+    """Give the numbers of the rule of removal."""
+    return Rule(near.threshold, fewest_equal(near.threshold, near.count), near.max_witnesses)
 
 
 def signature_column(signatures: np.ndarray) -> pa.FixedSizeListArray:
@@ -244,7 +206,7 @@ def _edges(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table
         offsets,
         signatures,
         limit=_limit(near),
-        fewest=near.rule.fewest,
+        fewest=rule(near).fewest,
     )
     yield from _forest(child, root)
 
@@ -331,7 +293,7 @@ def _solve(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table
         )
     for decisions in solve(
         lambda: inputs.stream("candidates"),
-        near.rule,
+        rule(near),
         bands=near.bands,
         rows=near.rows,
         budget=near.component_bytes,

@@ -14,8 +14,7 @@ Three cases have rules of their own:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,7 +33,7 @@ from curate.dedup.code_points import (
     text_buffers,
     word_table,
 )
-from curate.errors import RecipeError, nearest
+from curate.dedup.options import Shingling
 from curate.text.jit import inline, kernel
 
 _STEP = np.uint64(0xD6E8FEB86659FD93)
@@ -43,36 +42,14 @@ _STEP = np.uint64(0xD6E8FEB86659FD93)
 SLICE_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class Shingling:
-    """What a shingle is: `ngram` words in a row, or `ngram` characters.
-
-    Words suit running text in every script (a code point is a word in Han, Kana, Thai, Lao, Khmer
-    and Myanmar). Characters also match where words were split differently, and find many more
-    pairs that a reader would not call copies.
-    """
-
-    kind: Literal["word", "char"] = "word"
-    ngram: int = 5
-
-    def __post_init__(self) -> None:
-        if self.kind not in ("word", "char"):
-            raise RecipeError(
-                f"no shingle '{self.kind}'", hint=nearest(self.kind, ["word", "char"])
-            )
-        if not 1 <= self.ngram <= 64:
-            raise RecipeError(f"ngram = {self.ngram}", hint="give a number from 1 to 64")
-
-    def buffers(
-        self, texts: pa.LargeStringArray
-    ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray], bool]:
-        """Give bytes, offsets, code point tables and whether words are read, as the kernels take them."""
-        if self.kind == "char":
-            data, offsets = text_buffers(pc.utf8_normalize(texts, "NFC"))
-            return data, offsets, (character_table(), character_table()), False
-        data, offsets = text_buffers(texts)
-        tables = word_table(keep_digits=False), word_table(keep_digits=True)
-        return data, offsets, tables, True
+def _read(
+    texts: pa.LargeStringArray, shingling: Shingling
+) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Give bytes, offsets and code point tables as the kernel takes them."""
+    if shingling.kind == "char":
+        normal = pc.utf8_normalize(texts, "NFC")
+        return *text_buffers(normal), (character_table(), character_table())
+    return *text_buffers(texts), (word_table(keep_digits=False), word_table(keep_digits=True))
 
 
 @inline
@@ -173,7 +150,8 @@ def shingles(
 
     A few megabytes of text at a time, so that the hashes are used while they are in the cache.
     """
-    data, offsets, tables, is_word = shingling.buffers(texts)
+    data, offsets, tables = _read(texts, shingling)
+    is_word = shingling.kind == "word"
     start = 0
     while start < len(texts):
         stop = int(np.searchsorted(offsets, offsets[start] + SLICE_BYTES, side="right")) - 1

@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 from numba import uint32, uint64
 
-from curate.dedup.shingles import Shingling, shingles
+from curate.dedup.code_points import mix
+from curate.dedup.options import Shingling
+from curate.dedup.shingles import shingles
 from curate.text.jit import inline, kernel
 
 #: What a signature holds where there is no shingle at all, as in datasketch.
@@ -133,3 +135,27 @@ def fewest_equal(threshold: float, count: int) -> int:
     """
     sigma = math.sqrt(threshold * (1 - threshold) / count)
     return max(0, math.ceil((threshold - 4 * sigma) * count - 1e-9))
+
+
+@kernel
+def _band_keys(signatures: np.ndarray, bands: int, rows: int, keys: np.ndarray) -> None:
+    for d in range(signatures.shape[0]):
+        for band in range(bands):
+            high = mix(uint64(band) + uint64(0x243F6A8885A308D3))
+            low = mix(uint64(band) + uint64(0x13198A2E03707344))
+            for row in range(rows):
+                value = uint64(signatures[d, band * rows + row])
+                high = mix(high ^ value)
+                low = mix((low ^ value) * uint64(0x9E3779B97F4A7C15))
+            keys[d, band, 0] = high
+            keys[d, band, 1] = low
+
+
+def band_keys(signatures: np.ndarray, bands: int, rows: int) -> np.ndarray:
+    """Give the keys of all bands, (documents, bands, 2) uint64: 128 bits that include the band number.
+
+    64 bits would join unrelated documents by chance once there are billions of keys.
+    """
+    keys = np.empty((len(signatures), bands, 2), np.uint64)
+    _band_keys(signatures, bands, rows, keys)
+    return keys

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.dedup.bands import band_keys
 from curate.dedup.decisions import decide, integers
 from curate.dedup.keeper import in_keeper_order
 from curate.dedup.removal import Rule, Verdicts, walk
+from curate.dedup.signatures import band_keys
 from curate.errors import InternalError
 
 Stream = Callable[[], Iterator[pa.Table]]
@@ -30,7 +30,8 @@ def solve(stream: Stream, rule: Rule, *, bands: int, rows: int, budget: int) -> 
     stream, index = _held(stream, budget)
     if not len(index):
         return
-    for members in _groups(index, budget):
+    # Beside its shingles a member has a signature, and for each band a key and a bucket.
+    for members in _groups(index, budget, 4 * bands * rows + 24 * bands):
         members = in_keeper_order(members)
         docs = integers(members, "doc")
         order = np.argsort(docs, kind="stable")
@@ -82,13 +83,13 @@ def _held(stream: Stream, budget: int) -> tuple[Stream, pa.Table]:
     return (lambda: iter(rows)), index
 
 
-def _groups(index: pa.Table, budget: int) -> Iterator[pa.Table]:
-    """Cut the rows into groups of whole components whose shingles fit in the budget together."""
+def _groups(index: pa.Table, budget: int, per_member: int) -> Iterator[pa.Table]:
+    """Cut the rows into groups of whole components that fit in the budget together."""
     component = integers(index, "component")
     order = np.lexsort((integers(index, "doc"), component))
     component = component[order]
     first = np.flatnonzero(np.concatenate([[True], component[1:] != component[:-1]]))
-    n_bytes = np.add.reduceat(8 * integers(index, "size")[order], first)
+    n_bytes = np.add.reduceat(per_member + 8 * integers(index, "size")[order], first)
     ends = [*first[1:].tolist(), len(component)]
     start, held = 0, 0
     for begin, end, size in zip(first.tolist(), ends, n_bytes.tolist(), strict=True):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
+from curate.dedup.keeper import keeper_column
+from curate.dedup.options import ExactDuplicates
 from curate.stages.base import Step, drop, on_alive, with_columns
-
-if TYPE_CHECKING:
-    from curate.dedup.exact import ExactDuplicates
 
 #: The evidence that a dedup leaves on a row.
 DEDUP_COLUMNS = ("cluster", "cluster_size", "duplicate_of", "jaccard")
@@ -32,35 +32,44 @@ class ExactDedup:
     source_priority: tuple[str, ...] = ()
     name: str = "exact_dedup"
 
-    decides = "shard"
-    adds = DEDUP_COLUMNS
-    rewrites = ("dropped_by", "dropped_value")
-
     def __post_init__(self) -> None:
-        self._duplicates()
+        _ = self._options  # refuses what cannot be
+
+    @cached_property
+    def _options(self) -> ExactDuplicates:
+        return ExactDuplicates(self.keep, self.on, tuple(self.source_priority))
 
     @property
     def reads(self) -> tuple[str, ...]:
-        from curate.dedup.keeper import keeper_column
-
         return tuple(dict.fromkeys(("id", "text", self.on, keeper_column(self.keep))))
+
+    @property
+    def adds(self) -> tuple[str, ...]:
+        return DEDUP_COLUMNS
+
+    @property
+    def rewrites(self) -> tuple[str, ...]:
+        return ("dropped_by", "dropped_value")
+
+    @property
+    def decides(self) -> Literal["shard", "all"]:
+        return "shard"
 
     def sketch(self, table: pa.Table) -> pa.Table:
         """Give id, hash, keeper rank, language and size of each row."""
-        return self._duplicates().sketch(table)
+        from curate.dedup import exact
+
+        return exact.sketch(self._options, table)
 
     def steps(self) -> tuple[Step, ...]:
         """Give the steps from sketches to decisions."""
-        return tuple(Step(*task) for task in self._duplicates().tasks())
+        from curate.dedup import exact
+
+        return tuple(Step(*task) for task in exact.tasks(self._options))
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
         """Drop what was decided, with its evidence."""
         return give_verdicts(self.name, table, decisions, tally)
-
-    def _duplicates(self) -> ExactDuplicates:
-        from curate.dedup.exact import ExactDuplicates
-
-        return ExactDuplicates(self.keep, self.on, tuple(self.source_priority))
 
 
 def give_verdicts(
@@ -89,9 +98,8 @@ def give_verdicts(
             for name in DEDUP_COLUMNS
         }
         if "capped" in decisions.column_names:
-            tally["met_max_witnesses"] += (
-                pc.sum(decisions.column("capped").combine_chunks().take(at)).as_py() or 0
-            )
+            capped = decisions.column("capped").combine_chunks().take(at)
+            tally["met_max_witnesses"] += pc.sum(capped).as_py() or 0
         return drop(with_columns(alive, evidence), stage, ours["dropped_by"], ours["dropped_value"])
 
     return on_alive(with_columns(table, absent), joined)

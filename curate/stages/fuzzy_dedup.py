@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import Literal
 
 import pyarrow as pa
 
+from curate.dedup.bands import s_curve
+from curate.dedup.keeper import keeper_column
+from curate.dedup.options import NearDuplicates, Shingling
 from curate.stages.base import Step
 from curate.stages.exact_dedup import DEDUP_COLUMNS, give_verdicts
-
-if TYPE_CHECKING:
-    from curate.dedup.near import NearDuplicates
 
 
 @dataclass(frozen=True)
@@ -36,35 +37,11 @@ class FuzzyDedup:
     source_priority: tuple[str, ...] = ()
     name: str = "fuzzy_dedup"
 
-    decides = "shard"
-    adds = DEDUP_COLUMNS
-    rewrites = ("dropped_by", "dropped_value")
-
     def __post_init__(self) -> None:
-        self._duplicates()
+        _ = self._options  # refuses what cannot be
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        from curate.dedup.keeper import keeper_column
-
-        return tuple(dict.fromkeys(("id", "text", keeper_column(self.keep))))
-
-    def sketch(self, table: pa.Table) -> pa.Table:
-        """Give id, signature, number of shingles, language and size of each row."""
-        return self._duplicates().sketch(table)
-
-    def steps(self) -> tuple[Step, ...]:
-        """Give the steps from sketches to decisions."""
-        return tuple(Step(*task) for task in self._duplicates().tasks())
-
-    def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Drop what was decided, with its evidence."""
-        return give_verdicts(self.name, table, decisions, tally)
-
-    def _duplicates(self) -> NearDuplicates:
-        from curate.dedup.near import NearDuplicates
-        from curate.dedup.shingles import Shingling
-
+    @cached_property
+    def _options(self) -> NearDuplicates:
         return NearDuplicates.aimed(
             self.recall,
             self.bands,
@@ -77,3 +54,40 @@ class FuzzyDedup:
             seed=self.seed,
             source_priority=tuple(self.source_priority),
         )
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(("id", "text", keeper_column(self.keep))))
+
+    @property
+    def adds(self) -> tuple[str, ...]:
+        return DEDUP_COLUMNS
+
+    @property
+    def rewrites(self) -> tuple[str, ...]:
+        return ("dropped_by", "dropped_value")
+
+    @property
+    def decides(self) -> Literal["shard", "all"]:
+        return "shard"
+
+    @property
+    def curve(self) -> list[tuple[float, float]]:
+        """The S-curve of the bands: (Jaccard similarity, chance that a pair is looked at)."""
+        return s_curve(self._options.bands, self._options.rows)
+
+    def sketch(self, table: pa.Table) -> pa.Table:
+        """Give id, signature, number of shingles, language and size of each row."""
+        from curate.dedup import near
+
+        return near.sketch(self._options, table)
+
+    def steps(self) -> tuple[Step, ...]:
+        """Give the steps from sketches to decisions."""
+        from curate.dedup import near
+
+        return tuple(Step(*task) for task in near.tasks(self._options))
+
+    def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
+        """Drop what was decided, with its evidence."""
+        return give_verdicts(self.name, table, decisions, tally)

@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 
 from curate.dedup.exact import text_hashes
 from curate.dedup.local import resolve
-from curate.dedup.near import NearDuplicates
-from curate.dedup.shingles import Shingling
+from curate.dedup.near import sketch, tasks
+from curate.dedup.options import NearDuplicates, Shingling
 from curate.dedup.signatures import sign_texts
 
 
@@ -106,10 +106,10 @@ def whole(language: str, made: corpus.Corpus) -> None:
     megabytes = size(table["text"].combine_chunks())
 
     def run() -> pa.Table:
-        return resolve(near.tasks(), [{"sketch": near.sketch(table), "text": table}], partitions=2)
+        return resolve(tasks(near), [{"sketch": sketch(near, table), "text": table}], partitions=2)
 
     resolve(
-        near.tasks(), [{"sketch": near.sketch(table.slice(0, 300)), "text": table.slice(0, 300)}]
+        tasks(near), [{"sketch": sketch(near, table.slice(0, 300)), "text": table.slice(0, 300)}]
     )
     text_hashes(table["text"].combine_chunks().slice(0, 9))
     exact = seconds(lambda: text_hashes(table["text"].combine_chunks()), 1)

@@ -8,7 +8,8 @@ import random
 import pyarrow as pa
 
 from curate.dedup.local import resolve
-from curate.dedup.near import NearDuplicates
+from curate.dedup.near import sketch, tasks
+from curate.dedup.options import NearDuplicates
 
 
 def word(number: int) -> str:
@@ -59,8 +60,8 @@ def decisions(
     cuts = [table.num_rows * number // shards for number in range(shards + 1)]
     pieces = [table.slice(a, b - a) for a, b in itertools.pairwise(cuts)]
     found = resolve(
-        near.tasks(),
-        [{"sketch": near.sketch(piece), "text": piece} for piece in pieces],
+        tasks(near),
+        [{"sketch": sketch(near, piece), "text": piece} for piece in pieces],
         partitions=partitions,
     )
     return found.drop_columns(["doc", "part"]).sort_by("id").to_pylist()

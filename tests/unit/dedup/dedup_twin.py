@@ -8,9 +8,8 @@ from collections import defaultdict
 
 import numpy as np
 
-from curate.dedup.bands import band_keys
-from curate.dedup.near import NearDuplicates
-from curate.dedup.signatures import sign_texts
+from curate.dedup.options import NearDuplicates
+from curate.dedup.signatures import band_keys, sign_texts
 from curate.text import unicode
 
 

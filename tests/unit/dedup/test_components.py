@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.dedup.bands import band_keys, candidate_probability, choose_bands, s_curve
+from curate.dedup.bands import candidate_probability, choose_bands, s_curve
 from curate.dedup.components import bucket_star, contract, label
+from curate.dedup.signatures import band_keys
 from curate.errors import InternalError, RecipeError
 
 edges = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=60)

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.dedup import find_duplicates
-from curate.dedup.near import NearDuplicates
-from curate.dedup.shingles import Shingling
+from curate.dedup.near import sketch, tasks
+from curate.dedup.options import NearDuplicates, Shingling
 from curate.errors import RecipeError
 
 #: In each script: three short texts that differ, all shorter than one shingle.
@@ -158,11 +158,11 @@ def test_rows_decided_before_are_neither_dropped_nor_witnesses():
     near = NearDuplicates()
     table = table_of(["a longer text of seven words here", "a longer text of seven words here", ""])
     shard = {
-        "sketch": near.sketch(table),
+        "sketch": sketch(near, table),
         "text": table,
         "decided": pa.table({"doc": pa.array([0, 2], pa.int64())}),
     }
-    assert resolve(near.tasks(), [shard]).num_rows == 0
+    assert resolve(tasks(near), [shard]).num_rows == 0
 
 
 def test_no_documents_no_decisions():

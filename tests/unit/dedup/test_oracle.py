@@ -10,8 +10,7 @@ import os
 import pytest
 from dedup_corpora import decisions, removed, table_of
 
-from curate.dedup.near import NearDuplicates
-from curate.dedup.shingles import Shingling
+from curate.dedup.options import NearDuplicates, Shingling
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
 

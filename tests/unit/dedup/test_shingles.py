@@ -14,7 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from curate.dedup.code_points import BLOCK
-from curate.dedup.shingles import Shingling, jaccard, shingle_sets
+from curate.dedup.options import Shingling
+from curate.dedup.shingles import jaccard, shingle_sets
 from curate.dedup.signatures import EMPTY, fewest_equal, permutations, sign_sets, sign_texts
 from curate.errors import RecipeError
 

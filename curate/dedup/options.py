@@ -1,0 +1,87 @@
+"""What a dedup can be told. Plain values, checked when they are made; no kernel is loaded for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from curate.dedup.bands import choose_bands
+from curate.dedup.keeper import check_keep
+from curate.errors import RecipeError, nearest
+
+
+@dataclass(frozen=True)
+class Shingling:
+    """What a shingle is: `ngram` words in a row, or `ngram` characters.
+
+    Words suit running text in every script (a code point is a word in Han, Kana, Thai, Lao, Khmer
+    and Myanmar). Characters also match where words were split differently, and find many more
+    pairs that a reader would not call copies.
+    """
+
+    kind: Literal["word", "char"] = "word"
+    ngram: int = 5
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("word", "char"):
+            raise RecipeError(
+                f"no shingle '{self.kind}'", hint=nearest(self.kind, ["word", "char"])
+            )
+        if not 1 <= self.ngram <= 64:
+            raise RecipeError(f"ngram = {self.ngram}", hint="give a number from 1 to 64")
+
+
+@dataclass(frozen=True)
+class ExactDuplicates:
+    """Documents that share a normalised text, or an address; which one is kept."""
+
+    keep: str = "longest"
+    on: Literal["text", "url"] = "text"
+    source_priority: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_keep(self.keep)
+        if self.on not in ("text", "url"):
+            raise RecipeError(
+                f"no exact dedup on '{self.on}'", hint=nearest(self.on, ["text", "url"])
+            )
+
+
+@dataclass(frozen=True)
+class NearDuplicates:
+    """Documents whose shingle sets are alike; how they are found, and which one is kept."""
+
+    threshold: float = 0.8
+    bands: int = 20
+    rows: int = 8
+    shingling: Shingling = field(default_factory=Shingling)
+    keep: str = "longest"
+    max_witnesses: int = 64
+    component_bytes: int = 256 << 20
+    seed: int = 1
+    source_priority: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_keep(self.keep)
+        if not 0 < self.threshold <= 1:
+            raise RecipeError(f"threshold = {self.threshold}", hint="give 0 < threshold <= 1")
+        if min(self.bands, self.rows, self.max_witnesses, self.component_bytes) < 1:
+            raise RecipeError("bands, rows, max_witnesses and component_bytes are 1 at least")
+        if not 0 <= self.seed < 1 << 32:
+            raise RecipeError(f"seed = {self.seed}", hint="give 0 <= seed < 2**32")
+
+    @classmethod
+    def aimed(
+        cls, recall: float, bands: int | None, rows: int | None, threshold: float, **options: object
+    ) -> NearDuplicates:
+        """Choose bands and rows for a recall, unless both are given."""
+        if (bands is None) != (rows is None):
+            raise RecipeError("bands and rows go together", hint="give both, or a recall")
+        if bands is None or rows is None:
+            bands, rows = choose_bands(threshold, recall)
+        return cls(threshold=threshold, bands=bands, rows=rows, **options)  # type: ignore[arg-type]
+
+    @property
+    def count(self) -> int:
+        """How many values a signature has."""
+        return self.bands * self.rows
