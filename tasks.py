@@ -31,14 +31,16 @@ def set_up() -> None:
     """Make the environment, unless it was made from this very lock file."""
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         version = ".".join(map(str, sys.version_info[:2]))
-        sys.exit(f"curate needs Python 3.11, 3.12 or 3.13; this is {version}. Try: python3.12 tasks.py")
+        sys.exit(
+            f"curate needs Python 3.11, 3.12 or 3.13; this is {version}. Try: python3.12 tasks.py"
+        )
     wanted = hashlib.sha256(LOCK.read_bytes() + (HERE / "pyproject.toml").read_bytes()).hexdigest()
     mark = ENVIRONMENT / "made-from"
     if mark.exists() and mark.read_text() == wanted:
         return
     print(f"setting up {ENVIRONMENT} (once; a few minutes)", file=sys.stderr)
     venv.create(ENVIRONMENT, with_pip=True, clear=True)
-    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(PYTHON), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     run([*pip, "--only-binary", ":all:", "--require-hashes", "-r", str(LOCK)])
     run([*pip, "--no-deps", "--editable", str(HERE)])
     mark.write_text(wanted)
@@ -96,7 +98,14 @@ def lock(*arguments: str) -> None:
     )  # fmt: skip
 
 
-TASKS = {"demo": demo, "test": test, "check": check, "bench": bench, "campaign": campaign, "lock": lock}
+TASKS = {
+    "demo": demo,
+    "test": test,
+    "check": check,
+    "bench": bench,
+    "campaign": campaign,
+    "lock": lock,
+}
 
 
 def main() -> None:

@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from curate.api import RunResult, run
+    from curate.api import RunResult, dedup, identify, judge, mix, run, standardize
 
-__all__ = ["RunResult", "__version__", "run"]
+__all__ = [
+    "RunResult",
+    "__version__",
+    "dedup",
+    "identify",
+    "judge",
+    "mix",
+    "run",
+    "standardize",
+]
 
 
 def __getattr__(name: str) -> Any:

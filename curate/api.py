@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,14 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from curate import plan as planning
+from curate import schema
 from curate.engine.base import Engine
 from curate.engine.driver import Driver, Progress
+from curate.engine.explain import fates, replay
 from curate.engine.folder import begin, only_writer
 from curate.engine.publish import publish
-from curate.errors import RecipeError, nearest
+from curate.engine.verify import manifest_of
+from curate.errors import CurateError, RecipeError, nearest
 from curate.io.store import need_space, open_store
-from curate.recipe import model
+from curate.profile import Profile, Profiles
+from curate.recipe import locate, model
 from curate.recipe.model import Recipe
 
 
@@ -83,6 +90,311 @@ def _storage_errors(output: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise need_space(error, output) from error
+
+
+def until(recipe: Recipe, stage: str) -> Recipe:
+    """Cut a recipe after a stage; what is left is mixed without a ratio, so everything is kept."""
+    names = [spec.label for spec in recipe.stages]
+    if stage not in names:
+        raise RecipeError(f"the recipe has no stage '{stage}'", hint=nearest(stage, names))
+    stages = recipe.stages[: names.index(stage) + 1]
+    return recipe.model_copy(update={"stages": stages, "mixture": None})
+
+
+def dedup_paths(
+    paths: Sequence[str],
+    *,
+    output: str | Path,
+    text: str = "text",
+    options: Mapping[str, Any] | None = None,
+    engine: str = "ray",
+    workers: int | None = None,
+    fresh: bool = False,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Remove exact and near duplicates from JSONL or Parquet files; ``options`` are fuzzy_dedup's."""
+    chosen = dict(options or {})
+    recipe = Recipe.model_validate(
+        {
+            "name": "dedup",
+            "sources": _sources(paths, text),
+            "stages": [
+                {"use": "exact_dedup", "keep": chosen.get("keep", "longest")},
+                {"use": "fuzzy_dedup", **chosen},
+            ],
+        }
+    )
+    return run(
+        recipe, output=output, engine=engine, workers=workers, fresh=fresh, progress=progress
+    )
+
+
+def mix_recipe(
+    paths: Sequence[str],
+    *,
+    ratio: str,
+    text: str = "text",
+    seed: int = 0,
+    options: Mapping[str, Any] | None = None,
+) -> Recipe:
+    """Make the recipe of ``curate mix``: identify, count where tokens are the unit, mix.
+
+    ``ratio`` is ``kaz_Cyrl=3,rus_Cyrl+tur_Latn=1``: groups of languages, with their weights.
+    """
+    asked = {key: value for key, value in (options or {}).items() if value is not None}
+    groups: dict[str, Any] = {}
+    for part in ratio.split(","):
+        name, equals, weight = part.strip().partition("=")
+        try:
+            groups[name] = {"weight": float(weight), "languages": name.split("+")}
+        except ValueError:
+            equals = ""
+        if not equals or not name:
+            raise RecipeError(
+                f"'{part.strip()}' is no part of a ratio", hint="--ratio kaz_Cyrl=3,eng_Latn=1"
+            )
+    counted = [{"use": "count"}] if asked.get("unit", "tokens") == "tokens" else []
+    return Recipe.model_validate(
+        {
+            "name": "mix",
+            "seed": seed,
+            "sources": _sources(paths, text),
+            "stages": [{"use": "identify"}, *counted],
+            "mixture": {**asked, "groups": groups},
+        }
+    )
+
+
+def _sources(paths: Sequence[str], text: str) -> dict[str, Any]:
+    """Tell Parquet from JSONL by name; a folder is taken to hold JSONL."""
+    sources: dict[str, Any] = {}
+    for path in paths:
+        format = "parquet" if path.endswith((".parquet", ".pq")) else "jsonl"
+        source = sources.setdefault(format, {"format": format, "path": [], "text": text})
+        source["path"].append(path)
+    return sources
+
+
+def identify_paths(
+    paths: Sequence[str],
+    *,
+    format: str | None = None,
+    text: str = "text",
+    lines: bool = False,
+    model: str | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Give id, lang, lang_score, lang2 and lang2_score of each document of files of any format."""
+    from curate import registry
+    from curate.engine.reading import read_shard
+    from curate.io.files import expand
+
+    for path in paths:
+        kind = format or _format_of(path)
+        options: dict[str, Any] = {"text": text} if kind in ("jsonl", "parquet") else {}
+        if lines and kind == "text":
+            options["split_on"] = "line"
+        reader = registry.build("source", kind, options)
+        files = expand([path], reader.suffixes)
+        source = planning.SourcePlan(kind, reader, "native", None)
+        for file in files:
+            pieces = tuple(
+                planning.PlannedPiece(file, piece, "") for piece in reader.split(file, 1 << 40)
+            )
+            shard = planning.Shard(kind, pieces)
+            for batch in read_shard(source, shard, 8 << 20):
+                found = identify(batch.documents.column("text"), model=model)
+                yield from found.add_column(0, "id", batch.documents.column("id")).to_pylist()
+
+
+def _format_of(path: str) -> str:
+    for format, endings in (
+        ("wet", (".wet", ".wet.gz")),
+        ("warc", (".warc", ".warc.gz", ".arc", ".arc.gz")),
+        ("wikipedia", (".xml", ".xml.bz2", ".xml.gz")),
+        ("parquet", (".parquet", ".pq")),
+        ("text", (".txt", ".txt.gz")),
+    ):
+        if path.endswith(endings):
+            return format
+    return "jsonl"
+
+
+def rebuild_report(output: str) -> dict[str, bytes]:
+    """Build a finished run's report anew, write it, and give its files."""
+    store = open_store(output)
+    manifest = manifest_of(store)
+    try:
+        timings = [json.loads(line) for line in store.read("timings.jsonl").splitlines()]
+    except FileNotFoundError:
+        timings = []
+    files = _reports(manifest, timings)
+    for name, body in files.items():
+        store.replace(name, body)
+    return files
+
+
+def explain(output: str, document: str) -> list[dict[str, Any]]:
+    """Tell the fate of a document by id, URL or ``<source>/<file>#<offset>``; see engine.explain.
+
+    Each fate has ``replay`` (what every stage did) where the input can still be read, else
+    ``no_replay`` says why. A duplicate has its witness's own fate beside it.
+    """
+    store = open_store(output)
+    found = fates(store, document)
+    if not found:
+        raise RecipeError(
+            f"no document or damaged record '{document}' in this run",
+            where=output,
+            hint="give an id as in the mixture's or rejected rows' column `id`, or a url",
+        )
+    for fate in found:
+        if fate.get("duplicate_of"):
+            witness = fates(store, fate["duplicate_of"])
+            fate["witness"] = ", ".join(
+                one["fate"] + (f" by {one['dropped_by']}" if one["fate"] == "dropped" else "")
+                for one in witness
+            )
+        if fate["fate"] == "quarantined":
+            continue
+        try:
+            text = store.read("recipe.toml").decode()
+            plan = planning.build(model.parse(text, f"{output}/recipe.toml"))
+            fate["replay"] = list(replay(plan, fate["id"]))
+        except CurateError as error:
+            fate["no_replay"] = error.what
+    return found
+
+
+def check(profiles: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
+    """Run profiles on the clean samples of their languages: samples, rejected, share, rules."""
+    from curate import profile
+    from curate.signals.verdict import check_profile
+
+    folders = {
+        folder.name: folder
+        for root in reversed(locate.roots())
+        for folder in sorted((root / "sample_data" / "texts").glob("*"))
+        if folder.is_dir()
+    }
+    checked: dict[str, dict[str, Any]] = {}
+    for name in profiles or sorted(set(folders) & set(locate.profile_names())):
+        loaded = profile.load(name, locate.profile_text)
+        if name not in folders:
+            raise RecipeError(f"no clean samples for '{name}'", hint=nearest(name, folders))
+        texts = [path.read_text(encoding="utf-8") for path in sorted(folders[name].glob("*.txt"))]
+        rules = check_profile(loaded, texts)
+        rejected = rejected_share(loaded, texts)
+        checked[name] = {
+            "samples": len(texts),
+            "rejected": round(rejected * len(texts)),
+            "share": rejected,
+            "rules": {
+                rule: share
+                for rule, share in sorted(rules.items(), key=lambda pair: -pair[1])
+                if share > 0
+            },
+        }
+    return checked
+
+
+def rejected_share(loaded: Profile, texts: Sequence[str]) -> float:
+    """Give the share of texts that any rule of a profile would drop."""
+    judged = judge(pa.table({"text": pa.array(texts, pa.large_string())}), profile=loaded)
+    dropped = len(texts) - int(judged.column("dropped_by").null_count)
+    return dropped / max(1, len(texts))
+
+
+def identify(texts: Any, *, model: str | None = None) -> pa.Table:
+    """Tell languages: a table of lang, lang_score, lang2, lang2_score, one row per text."""
+    from curate.langid.identify import identify as identify_texts
+
+    return identify_texts(texts, model=model, profiles=_all_profiles())
+
+
+def standardize(table: Any, *, profile: str | None = None) -> pa.Table:
+    """Repair texts (ftfy, NFC) and apply the fixes of each row's profile; adds nothing."""
+    return _through(table, ("repair", "standardize"), profile)
+
+
+def judge(table: Any, *, profile: str | Profile | None = None) -> pa.Table:
+    """Measure and judge: adds ``signal_*``, ``dropped_by`` and ``dropped_value``.
+
+    The profile is that of the row's ``lang`` unless one is given.
+    """
+    return _through(table, ("measure", "judge"), profile)
+
+
+def dedup(table: Any, **options: Any) -> pa.Table:
+    """Find exact and near duplicates: adds ``dropped_by``, ``cluster``, ``duplicate_of``, ``jaccard``.
+
+    ``options`` are those of the stage fuzzy_dedup: threshold, recall, shingle, ngram, keep ...
+    """
+    from curate.engine import memory
+    from curate.stages.exact_dedup import ExactDedup
+    from curate.stages.fuzzy_dedup import FuzzyDedup
+
+    out = memory.apply(ExactDedup(), _documents(table))
+    return memory.apply(FuzzyDedup(**options), out)
+
+
+def mix(table: Any, *, ratio: str, unit: str = "tokens", seed: int = 0, **options: Any) -> pa.Table:
+    """Take a mixture: the rows that it has, with ``phase`` and ``epoch``.
+
+    ``ratio`` is as for ``curate mix``; the table needs ``lang``, and ``n_tokens`` for tokens.
+    """
+    from curate.engine import memory
+    from curate.mixture.recipe import parse
+    from curate.stages.mix import Mix
+
+    recipe = mix_recipe(["-"], ratio=ratio, options={"unit": unit, **options})
+    stage = Mix(parse(recipe.mixture or {}), seed=seed)
+    documents = _documents(table)
+    placed = stage.placements(documents, memory.resolve(stage, documents)["decisions"])
+    taken = documents.take(placed.column("row"))
+    return taken.append_column("phase", placed.column("phase")).append_column(
+        "epoch", placed.column("epoch")
+    )
+
+
+def _through(table: Any, stages: tuple[str, ...], profile: str | Profile | None) -> pa.Table:
+    from collections import Counter
+
+    from curate import registry
+
+    documents = _documents(table)
+    for name in stages:
+        given = {"profiles": _all_profiles(profile), "name": name}
+        documents = registry.build("stage", name, {}, given=given).apply(documents, Counter())
+    return documents
+
+
+def _all_profiles(chosen: str | Profile | None = None) -> Profiles:
+    from curate import profile
+
+    loaded = {n: profile.load(n, locate.profile_text) for n in locate.profile_names()}
+    if isinstance(chosen, Profile):
+        loaded[chosen.name] = chosen
+    name = chosen.name if isinstance(chosen, Profile) else chosen
+    if name is not None and name not in loaded:
+        raise RecipeError(f"no profile '{name}'", hint=nearest(name, loaded))
+    return Profiles(loaded, {} if name is None else {"": name})
+
+
+def _documents(table: Any) -> pa.Table:
+    """Take anything that speaks Arrow; columns that the contract has and the table has not are null."""
+    given = pa.table(table)
+    rows = given.num_rows
+    for name, kind in (schema.SOURCE_COLUMNS | schema.VERDICT_COLUMNS).items():
+        if name in given.column_names:
+            at = given.column_names.index(name)
+            given = given.set_column(at, name, given.column(name).cast(kind))
+        elif name == "id":
+            given = given.append_column(name, pa.array([f"table#{n}" for n in range(rows)]))
+        elif name == "source":
+            given = given.append_column(name, pa.array([""] * rows, pa.string()))
+        else:
+            given = given.append_column(name, pa.nulls(rows, kind))
+    return given
 
 
 class Silent:

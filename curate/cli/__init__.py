@@ -12,7 +12,19 @@ from importlib import import_module
 from types import FrameType
 
 #: Command → module; a command's imports wait until it is called.
-COMMANDS = ("run",)
+COMMANDS = (
+    "run",
+    "plan",
+    "stage",
+    "dedup",
+    "mix",
+    "identify",
+    "report",
+    "explain",
+    "check",
+    "verify",
+    "signals",
+)
 
 
 def main() -> None:

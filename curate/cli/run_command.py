@@ -63,8 +63,7 @@ def command(
             progress=listener,
         )
     finally:
-        if hasattr(listener, "close"):
-            listener.close()
+        listener.close()
     totals = result.manifest["totals"]
     if result.reused:
         terminal.say("this run was finished before; nothing to do")

@@ -35,6 +35,42 @@ def answer(message: str = "") -> None:
     sys.stdout.write(shown(message) + "\n")
 
 
+def as_json(value: object) -> str:
+    """Give JSON for machines."""
+    import json
+
+    return json.dumps(value, ensure_ascii=False, indent=1, default=str)
+
+
+def size(count: float) -> str:
+    """Give bytes for people.
+
+    >>> size(1_300_000)
+    '1.3 MB'
+    """
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return ""
+
+
+def table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    """Print a table: numbers to the right, the last column as long as it is."""
+    cells = [[shown(str(cell)) for cell in row] for row in [header, *rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    right = [
+        bool(rows) and all(isinstance(row[i], int | float) for row in rows)
+        for i in range(len(header))
+    ]
+    for row in cells:
+        padded = [
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ]
+        answer("  ".join(padded).rstrip())
+
+
 def progress() -> Any:
     """Give the listener that fits where stderr goes."""
     return Bars() if sys.stderr.isatty() else Lines()
@@ -56,6 +92,9 @@ class Lines:
         seconds = time.monotonic() - self._since
         reused = f", {self._reused} done before" if self._reused else ""
         say(f"{self._label}: {self._total} tasks{reused}, {seconds:.1f} s")
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class Bars:

@@ -21,6 +21,7 @@ from curate import __version__, schema
 from curate.engine.commit import read_commit
 from curate.engine.driver import Outcome
 from curate.failpoint import reach
+from curate.io.exchange import read_part
 from curate.io.sink import write_parquet
 from curate.io.store import Store
 from curate.plan import Plan
@@ -68,6 +69,7 @@ def publish(
     files = _rejected(store, outcome, staging)
     files += _quarantine(store, outcome, staging)
     files += _mixture(store, outcome, staging)
+    files += _clusters(plan, store, outcome, staging)
     reach("publish.linked")
     manifest = _manifest(plan, outcome, files)
     for name, body in reports(manifest, outcome.timings).items():
@@ -141,6 +143,30 @@ def _mixture(store: Store, outcome: Outcome, staging: str) -> list[dict[str, Any
                 files.append(_place(store, entry, staging, target))
                 number += 1
     return files
+
+
+def _clusters(plan: Plan, store: Store, outcome: Outcome, staging: str) -> list[dict[str, Any]]:
+    """Write a row for each document of a cluster of two or more, per dedup stage."""
+    columns = ["id", "cluster", "cluster_size", "duplicate_of", "jaccard"]
+    barriers = [b for segment in plan.segments for b in segment.barriers if b is not plan.mix]
+    if not barriers:
+        return []
+    tables = []
+    for barrier in barriers:
+        for name in outcome.decisions[barrier.name]:
+            for table in read_part(store, read_commit(store, name).dataset("decisions"), None):
+                rows = table.filter(pa.compute.is_valid(table.column("cluster"))).select(columns)
+                tables.append(rows.add_column(0, "stage", pa.repeat(barrier.name, rows.num_rows)))
+    empty = pa.schema(
+        [("stage", pa.string()), *(schema.DECISIONS_SCHEMA.field(name) for name in columns)]
+    ).empty_table()
+    table = pa.concat_tables([empty, *(t.cast(empty.schema) for t in tables)])
+    keys = [("stage", "ascending"), ("cluster", "ascending"), ("id", "ascending")]
+    ordered = table.take(pa.compute.sort_indices(table, sort_keys=keys)).combine_chunks()
+    entry = write_parquet(
+        store, f"{staging}/clusters.parquet", ordered, dataset="clusters", level=3
+    )
+    return [_listed(entry, "clusters.parquet")]
 
 
 def _place(store: Store, entry: dict[str, Any], staging: str, target: str) -> dict[str, Any]:

@@ -60,9 +60,10 @@ def _counts(manifest: dict[str, Any]) -> Iterator[str]:
         Ledger.from_json(manifest["ledger"]).check(manifest["stages"])
     except InternalError as error:
         yield f"ledger: {error}"
-    rows = {folder: 0 for folder in ("mixture", "rejected", "quarantine")}
+    rows = dict.fromkeys(("mixture", "rejected", "quarantine"), 0)
     for entry in manifest["files"]:
-        rows[entry["path"].split("/")[0]] += entry["rows"]
+        folder = entry["path"].split("/")[0]
+        rows[folder] = rows.get(folder, 0) + entry["rows"]
     totals = manifest["totals"]
     expected = {
         "mixture": totals["rows"],

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from curate import profile, registry, schema
+from curate.engine.memory import resolve
 from curate.mixture.recipe import parse
 from curate.profile import Profiles
 from curate.recipe import locate
@@ -45,9 +46,9 @@ def build(name):
 def applied(name, table):
     stage = build(name)
     if hasattr(stage, "sketch"):
-        from tests.laws.barriers import decide
-
-        return stage.apply(table, decide(stage, table), Counter())
+        return stage.apply(
+            table, resolve(stage, table, shards=2, partitions=3)["decisions"], Counter()
+        )
     return stage.apply(table, Counter())
 
 
@@ -73,7 +74,11 @@ def _plain(value):
 LAWS = settings(
     max_examples=25,
     deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.large_base_example,
+    ],
 )
 EVERY = pytest.mark.parametrize("name", sorted(registry.STAGES))
 MAPS = pytest.mark.parametrize(

@@ -1,0 +1,222 @@
+"""What a stage would do, measured on a fair sample of the real inputs; nothing is written."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate import schema
+from curate.engine.memory import resolve
+from curate.engine.reading import read_shard
+from curate.errors import RecipeError, nearest
+from curate.mixture.sampling import order_key, sample_key
+from curate.plan import Plan
+from curate.stages.base import Barrier, MapStage
+
+#: Characters of an example, and examples per stage.
+EXCERPT, EXAMPLES = 160, 5
+
+#: Documents of a hash slice that are held for a dedup estimate.
+SLICE_DOCUMENTS = 20_000
+
+
+class Interval(NamedTuple):
+    """A share with its 95 % interval."""
+
+    share: float
+    low: float
+    high: float
+
+
+class DryRun(NamedTuple):
+    """What a stage did to the sample."""
+
+    stage: str
+    scanned: int  #: documents looked at to choose the sample from
+    came: int  #: documents that reached the stage
+    kept: Interval
+    dropped: dict[str, tuple[int, Interval]]
+    tally: dict[str, int]
+    examples: list[dict[str, Any]]
+    mixture: list[dict[str, Any]]
+    note: str
+
+
+def wilson(hits: int, of: int) -> Interval:
+    """Give a share and its 95 % Wilson score interval (Wilson 1927); (0, 0, 1) of nothing.
+
+    >>> [round(x, 3) for x in wilson(9, 10)]
+    [0.9, 0.596, 0.982]
+    """
+    if not of:
+        return Interval(0.0, 0.0, 1.0)
+    z, share = 1.959964, hits / of
+    middle = (share + z * z / (2 * of)) / (1 + z * z / of)
+    reach = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / (1 + z * z / of)
+    return Interval(share, max(0.0, middle - reach), min(1.0, middle + reach))
+
+
+def dry_run(plan: Plan, name: str, *, sample: int, scan: int) -> DryRun:
+    """Try one stage on ``sample`` documents, chosen by hash from up to ``scan`` bytes of text.
+
+    Earlier map stages are run on the sample; earlier dedup stages are passed over (on a sample they
+    would find next to nothing). A dedup stage is tried on a slice of *hash values*, so that a
+    document's copies are in the slice together with it, wherever they stand in the input.
+    """
+    before, stage = _until(plan, name)
+    if isinstance(stage, Mapped):
+        chosen, scanned = _sample(plan, sample, scan)
+        table = _through(before, chosen)
+        tally: Counter[str] = Counter()
+        out = stage.stage.apply(table, tally)
+        return _counted(name, scanned, out, tally, "")
+    if hasattr(stage.stage, "mixture"):
+        return _mixture(plan, name, stage.stage, before, sample, scan)
+    return _duplicates(plan, name, stage.stage, before, scan)
+
+
+class Mapped(NamedTuple):
+    """A map stage."""
+
+    stage: MapStage
+
+
+class Barred(NamedTuple):
+    """A barrier."""
+
+    stage: Barrier
+
+
+def _until(plan: Plan, name: str) -> tuple[list[MapStage], Mapped | Barred]:
+    before: list[MapStage] = []
+    for segment in plan.segments:
+        for stage in segment.stages:
+            if stage.name == name:
+                return before, Mapped(stage)
+            before.append(stage)
+        for barrier in segment.barriers:
+            if barrier.name == name:
+                return before, Barred(barrier)
+    raise RecipeError(f"the recipe has no stage '{name}'", hint=nearest(name, plan.stage_names))
+
+
+def _documents(plan: Plan, scan: int) -> Iterator[pa.Table]:
+    """Read shards in an order given by hash until ``scan`` bytes of text are seen."""
+    names = pa.array([f"{shard.source}#{number}" for number, shard in enumerate(plan.shards)])
+    left = scan
+    for number in np.argsort(order_key(names, 1), kind="stable"):
+        shard = plan.shards[int(number)]
+        for batch in read_shard(plan.sources[shard.source], shard, plan.recipe.shards.batch_bytes):
+            yield batch.documents
+            left -= pc.sum(pc.binary_length(batch.documents.column("text"))).as_py() or 0
+            if left <= 0:
+                return
+
+
+def _sample(plan: Plan, sample: int, scan: int) -> tuple[pa.Table, int]:
+    """The ``sample`` documents whose ids hash lowest among those scanned."""
+    held, scanned = schema.DOCUMENT_SCHEMA.empty_table(), 0
+    for table in _documents(plan, scan):
+        scanned += table.num_rows
+        both = pa.concat_tables([held, table])
+        keys = sample_key(both.column("id"), 0)
+        held = both.take(pa.array(np.sort(np.argsort(keys, kind="stable")[:sample])))
+    return held, scanned
+
+
+def _through(stages: list[MapStage], table: pa.Table) -> pa.Table:
+    for stage in stages:
+        table = stage.apply(table, Counter())
+        table = table.filter(schema.alive(table))
+    return table
+
+
+def _counted(name: str, scanned: int, out: pa.Table, tally: Counter[str], note: str) -> DryRun:
+    rejects = out.filter(pc.invert(schema.alive(out)))
+    drops = Counter(rejects.column("dropped_by").to_pylist())
+    order = np.argsort(sample_key(rejects.column("id"), 2), kind="stable")[:EXAMPLES]
+    return DryRun(
+        name,
+        scanned,
+        out.num_rows,
+        wilson(out.num_rows - rejects.num_rows, out.num_rows),
+        {rule: (count, wilson(count, out.num_rows)) for rule, count in drops.most_common()},
+        dict(sorted(tally.items())),
+        [_example(rejects, int(row)) for row in order],
+        [],
+        note,
+    )
+
+
+def _example(rejects: pa.Table, row: int) -> dict[str, Any]:
+    text = rejects.column("text")[row].as_py() or ""
+    shown = {
+        name: rejects.column(name)[row].as_py()
+        for name in ("id", "lang", "dropped_by", "dropped_value", "duplicate_of")
+        if name in rejects.column_names
+    }
+    return shown | {"text": " ".join(text[: 4 * EXCERPT].split())[:EXCERPT]}
+
+
+def _duplicates(
+    plan: Plan, name: str, barrier: Barrier, before: list[MapStage], scan: int
+) -> DryRun:
+    """Estimate a dedup stage from the documents whose hash value lies in a slice of all values.
+
+    Exact copies share their hash value, so the share found is unbiased for what was scanned. Near
+    duplicates are sliced by the key of one band: pairs that meet only in other bands are missed, so
+    that share is a lower bound.
+    """
+    held: pa.Table | None = None
+    slices, scanned = 1, 0
+    for table in _documents(plan, scan):
+        scanned += table.num_rows
+        living = _through(before, table)
+        held = living if held is None else pa.concat_tables([held, living])
+        while held.num_rows > SLICE_DOCUMENTS:
+            slices *= 2
+            held = held.filter(pa.array(_slice_values(barrier, held) % np.uint64(slices) == 0))
+    if held is None:
+        held = _through(before, schema.DOCUMENT_SCHEMA.empty_table())
+    tally: Counter[str] = Counter()
+    out = barrier.apply(held, resolve(barrier, held)["decisions"], tally)
+    kind = "" if slices == 1 else f"one {slices}th of the hash values; "
+    bound = "a lower bound: " if slices > 1 and hasattr(barrier, "threshold") else ""
+    return _counted(name, scanned, out, tally, f"{kind}{bound}copies outside the scan are not seen")
+
+
+def _slice_values(barrier: Any, table: pa.Table) -> np.ndarray:
+    sketch = barrier.sketch(table)
+    if "signature" in sketch.column_names:
+        rows = sketch.column("signature").combine_chunks()
+        width = rows.type.list_size
+        first = rows.flatten().to_numpy().reshape(-1, width)[:, : max(1, width // 16)]
+        keys = [b"".join(value.tobytes() for value in row) for row in first]
+        return order_key(pa.array([key.hex() for key in keys]), 7)
+    hashes = sketch.column("hash").combine_chunks()
+    return order_key(pa.array([(value.as_py() or b"").hex() for value in hashes]), 7)
+
+
+def _mixture(
+    plan: Plan, name: str, mix: Any, before: list[MapStage], sample: int, scan: int
+) -> DryRun:
+    chosen, scanned = _sample(plan, sample, scan)
+    table = _through(before, chosen)
+    data = resolve(mix, table)
+    out = mix.apply(table, data["decisions"], Counter())
+    scale = scanned / max(1, chosen.num_rows)
+    rows = data["mixture_report"].drop_columns(["part"]).to_pylist()
+    for row in rows:
+        for key in ("asked", "amount", "documents", "tokens", "available", "shortage"):
+            row[key] = round((row[key] or 0) * scale)
+    note = (
+        f"estimates: {chosen.num_rows} of {scanned} documents scanned, scaled by {scale:.1f};"
+        " duplicates still in it"
+    )
+    return _counted(name, scanned, out, Counter(), note)._replace(mixture=rows)
