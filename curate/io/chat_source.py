@@ -135,7 +135,7 @@ class Chat:
                     yield self._document(locator, _without_nulls(record))
                 except _Defect as defect:
                     error = f"row {locator}: {defect.error}"
-                    yield Damage(defect.reason, batch.offset, batch.length, error)
+                    yield batch.opened.damage(defect.reason, batch.group, error)
 
     def _document(self, locator: str, record: dict[str, object]) -> Record:
         layout, turns = self._turns(record)

@@ -7,10 +7,10 @@ before pyarrow sees it, and a file that names any is refused.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import IO, Any, NamedTuple
 
 import pyarrow as pa
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from curate.errors import nearest
 from curate.io import fields
+from curate.io.parquet_footer import names_extension_types, row_group_extents
 from curate.io.records import Damage, InputFile, Piece, Record, Rows, Skip
 
 _MAGIC = b"PAR1"
@@ -28,13 +29,31 @@ _BATCH = 64 * 1024 * 1024
 _MAX_COLUMNS = 10_000
 
 
-class Batch(NamedTuple):
-    """Some rows of a row group; ``offset`` and ``length`` say where the group lies in the file."""
+@dataclass(frozen=True)
+class Opened:
+    """An open file, and its footer as stored."""
 
+    reader: pq.ParquetFile
+    footer: bytes
+    size: int
+
+    @cached_property
+    def _extents(self) -> list[tuple[int, int]]:
+        return row_group_extents(self.footer, self.size)
+
+    def damage(self, reason: str, group: int, error: str) -> Damage:
+        """Tell damage in a row group, which is the whole file where the footer does not say."""
+        known = group < len(self._extents)
+        offset, length = self._extents[group] if known else (0, self.size)
+        return Damage(reason, offset, length, error)
+
+
+class Batch(NamedTuple):
+    """Some rows of a row group."""
+
+    opened: Opened
     group: int
     first_row: int
-    offset: int
-    length: int
     table: pa.Table
 
 
@@ -45,7 +64,7 @@ class Parquet:
     Options name columns: as they stand, or in dotted steps into structs (``content.body``). ``meta``
     lists columns to keep as JSON; unlike in JSON lines they cost reading, so none is kept unasked.
     The text may be of any string type, plain or dictionary encoded, or binary holding UTF-8.
-    The locator is ``<row group>:<row>``; a piece is the byte range in which its row groups begin.
+    The locator is ``<row group>:<row>``. A piece is a range of row group numbers and no byte range.
 
     Skips: ``null_text``. Damage of the file: ``truncated``, ``bad_footer``, ``extension_type``,
     ``missing_text``, ``missing_column``, ``duplicate_column``, ``text_not_string``,
@@ -82,7 +101,7 @@ class Parquet:
         text, broken = _decoded(column(table, self.text))
         for row in broken:
             what = f"row {batch.group}:{batch.first_row + row} is not UTF-8"
-            yield Damage("invalid_utf8", batch.offset, batch.length, what)
+            yield batch.opened.damage("invalid_utf8", batch.group, what)
         rows = range(batch.first_row, batch.first_row + table.num_rows)
         columns: dict[str, Any] = {
             "locator": pa.array([f"{batch.group}:{row}" for row in rows], pa.string()),
@@ -108,19 +127,24 @@ class Parquet:
 
 
 def split(file: InputFile, target_bytes: int) -> list[Piece]:
-    """Cut a Parquet file into byte ranges in which about ``target_bytes`` of row groups begin."""
+    """Cut a Parquet file into runs of row groups that hold about ``target_bytes`` of it."""
     with file.open() as handle:
         opened = _open(handle, file.size)
         if isinstance(opened, Damage):
             return [Piece(0, file.size)]
-        groups = sorted(_extent(opened.metadata, group, file.size) for group in _groups(opened))
+        metadata = opened.reader.metadata
+        sizes = [
+            max(1, metadata.row_group(i).total_byte_size) for i in range(metadata.num_row_groups)
+        ]
+    total = sum(sizes)
     edges, held = [0], 0
-    for offset, length in groups:
-        if held and held + length > target_bytes and offset > edges[-1]:
-            edges.append(offset)
+    for group, plain in enumerate(sizes):
+        stored = plain * file.size // total  # how large it is before compression says its share
+        if held and held + stored > target_bytes:
+            edges.append(group)
             held = 0
-        held += length
-    return [Piece(start, end) for start, end in zip(edges, [*edges[1:], file.size], strict=True)]
+        held += stored
+    return [Piece(start, end) for start, end in pairwise([*edges, max(len(sizes), 1)])]
 
 
 def batches(
@@ -136,18 +160,16 @@ def batches(
             if not piece.start:
                 yield opened
             return
-        problem = _refusal(opened.schema_arrow, columns, text)
+        problem = _refusal(opened.reader.schema_arrow, columns, text)
         if problem:
             if not piece.start:
                 yield Damage(problem[0], 0, file.size, problem[1])
             return
-        for group in _groups(opened):
-            offset, length = _extent(opened.metadata, group, file.size)
-            if piece.start <= offset < piece.end:
-                yield from _group(opened, group, offset, length, columns)
+        for group in range(piece.start, min(piece.end, opened.reader.metadata.num_row_groups)):
+            yield from _group(opened, group, columns)
 
 
-def _open(handle: IO[bytes], size: int) -> pq.ParquetFile | Damage:
+def _open(handle: IO[bytes], size: int) -> Opened | Damage:
     if size < 12:
         return Damage("truncated", 0, size, f"{size} bytes are no Parquet file")
     handle.seek(size - 8)
@@ -164,67 +186,9 @@ def _open(handle: IO[bytes], size: int) -> pq.ParquetFile | Damage:
         return Damage("extension_type", 0, size, what)
     handle.seek(0)
     try:
-        return pq.ParquetFile(handle, page_checksum_verification=True)
+        return Opened(pq.ParquetFile(handle, page_checksum_verification=True), footer, size)
     except Exception as error:
         return Damage("bad_footer", size - 8 - length, length, _said(error), footer[:4096])
-
-
-def names_extension_types(footer: bytes) -> bool:
-    """Tell whether a Parquet footer names Arrow extension types, without building its schema.
-
-    They stand in the column metadata or in the Arrow schema that writers put under the key
-    ``ARROW:schema``, in base64. What cannot be decoded is taken for a yes.
-
-    >>> names_extension_types(b"...ARROW:extension:name...")
-    True
-    """
-    if b"ARROW:extension" in footer:
-        return True
-    at = footer.find(b"ARROW:schema")
-    while at >= 0:
-        encoded = _compact_string(footer, at + len(b"ARROW:schema"))
-        if encoded is None:
-            return True
-        try:
-            schema = base64.b64decode(encoded, validate=True)
-        except binascii.Error:
-            return True
-        if b"ARROW:extension" in schema:
-            return True
-        at = footer.find(b"ARROW:schema", at + 1)
-    return False
-
-
-def _compact_string(footer: bytes, at: int) -> bytes | None:
-    """Read the string field behind a key, in Thrift's compact protocol; b"" where there is none."""
-    if footer[at : at + 1] != b"\x18":
-        return b""
-    length = shift = 0
-    for start, byte in enumerate(footer[at + 1 : at + 6], at + 2):
-        length |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            return footer[start : start + length] if start + length <= len(footer) else None
-    return None
-
-
-def _groups(opened: pq.ParquetFile) -> range:
-    return range(opened.metadata.num_row_groups)
-
-
-def _extent(metadata: Any, group: int, size: int) -> tuple[int, int]:
-    """Give where a row group begins in the file and how long it is; a footer may lie about both."""
-    row_group = metadata.row_group(group)
-    starts, length = [], 0
-    for i in range(row_group.num_columns):
-        chunk = row_group.column(i)
-        first = chunk.data_page_offset
-        if chunk.has_dictionary_page and chunk.dictionary_page_offset:
-            first = min(first, chunk.dictionary_page_offset)
-        starts.append(first)
-        length += max(0, chunk.total_compressed_size)
-    offset = min(max(min(starts, default=0), 0), size - 1)
-    return offset, min(length, size - offset)
 
 
 def _refusal(
@@ -272,15 +236,13 @@ def _is_text(kind: pa.DataType) -> bool:
     )
 
 
-def _group(
-    opened: pq.ParquetFile, group: int, offset: int, length: int, columns: tuple[str, ...] | None
-) -> Iterator[Batch | Damage]:
-    declared = opened.metadata.row_group(group)
+def _group(opened: Opened, group: int, columns: tuple[str, ...] | None) -> Iterator[Batch | Damage]:
+    declared = opened.reader.metadata.row_group(group)
     rows = max(1, declared.num_rows)
     per_row = max(1, declared.total_byte_size // rows)
     seen = 0
     try:
-        stream = opened.iter_batches(
+        stream = opened.reader.iter_batches(
             batch_size=max(1, min(rows, _BATCH // per_row)),
             row_groups=[group],
             columns=None if columns is None else list(columns),
@@ -289,20 +251,20 @@ def _group(
         for part in stream:
             table = pa.Table.from_batches([part])
             table.validate()
-            yield from _sound_rows(Batch(group, seen, offset, length, table))
+            yield from _sound_rows(Batch(opened, group, seen, table))
             seen += part.num_rows
     except Exception as error:
         what = f"row group {group}, from row {seen} on: {_said(error)}"
-        yield Damage("corrupt", offset, length, what)
+        yield opened.damage("corrupt", group, what)
         return
     if seen != declared.num_rows:
         what = f"row group {group} holds {seen} rows and claims {declared.num_rows}"
-        yield Damage("row_count", offset, length, what)
+        yield opened.damage("row_count", group, what)
 
 
 def _sound_rows(batch: Batch) -> Iterator[Batch | Damage]:
     """Check a batch in full. One bad string costs its row: the rows around it are given out."""
-    group, first, offset, length, table = batch
+    opened, group, first, table = batch
     try:
         table.validate(full=True)
     except pa.ArrowInvalid:
@@ -312,14 +274,12 @@ def _sound_rows(batch: Batch) -> Iterator[Batch | Damage]:
                 table.slice(row, 1).validate(full=True)
             except pa.ArrowInvalid as error:
                 if row > begin:
-                    yield Batch(
-                        group, first + begin, offset, length, table.slice(begin, row - begin)
-                    )
+                    yield Batch(opened, group, first + begin, table.slice(begin, row - begin))
                 what = f"row {group}:{first + row}: {_said(error)}"
-                yield Damage("invalid_utf8", offset, length, what)
+                yield opened.damage("invalid_utf8", group, what)
                 begin = row + 1
         if begin < table.num_rows:
-            yield Batch(group, first + begin, offset, length, table.slice(begin))
+            yield Batch(opened, group, first + begin, table.slice(begin))
         return
     if table.num_rows:
         yield batch

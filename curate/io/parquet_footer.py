@@ -1,0 +1,152 @@
+"""Read a Parquet footer without pyarrow: what must be known of a stranger's file before it is opened.
+
+pyarrow builds the Arrow schema, extension types included, as soon as it opens a file, and its
+accessor of column chunks ends the whole process on some damaged footers (an exception of C++ that
+nothing catches). The footer is Thrift's compact protocol, which takes a page of Python.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+_TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 12
+_MAX_DEPTH = 16
+_SCHEMA_KEY = b"ARROW:schema"
+
+
+def names_extension_types(footer: bytes) -> bool:
+    """Tell whether a footer names Arrow extension types.
+
+    They stand in the column metadata or in the Arrow schema that writers put under the key
+    ``ARROW:schema``, in base64. The bytes are searched rather than parsed, so that no clever nesting
+    hides them; what is not laid out as writers lay it out, or cannot be decoded, counts as a yes.
+
+    >>> names_extension_types(b"...ARROW:extension:name...")
+    True
+    """
+    if b"ARROW:extension" in footer:
+        return True
+    at = footer.find(_SCHEMA_KEY)
+    while at >= 0:
+        at += len(_SCHEMA_KEY)
+        if footer[at : at + 1] != b"\x18":  # writers put the value right behind its key
+            return True
+        try:
+            encoded, _ = _Thrift(footer).binary(at + 1)
+            if b"ARROW:extension" in base64.b64decode(encoded, validate=True):
+                return True
+        except (_Bad, binascii.Error):
+            return True
+        at = footer.find(_SCHEMA_KEY, at)
+    return False
+
+
+def row_group_extents(footer: bytes, size: int) -> list[tuple[int, int]]:
+    """Give offset and length, in a file of ``size`` bytes, of each row group.
+
+    A footer may lie: what it says is cut to the file. A footer that cannot be read gives nothing.
+    """
+    try:
+        said, _ = _Thrift(footer).struct(0, 0)
+    except _Bad:
+        return []
+    extents = []
+    for group in _items(said.get(4)):
+        chunks = [chunk.get(3) for chunk in _items(group.get(1))]
+        found = [chunk for chunk in chunks if isinstance(chunk, dict)]
+        begins = [min(_number(c, 9), _number(c, 11) or _number(c, 9)) for c in found]
+        offset = min(max(min(begins, default=0), 0), size)
+        length = sum(max(_number(chunk, 7), 0) for chunk in found)
+        extents.append((offset, min(length, size - offset)))
+    return extents
+
+
+def _items(value: Any) -> list[dict[int, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _number(fields: dict[int, Any], key: int) -> int:
+    value = fields.get(key)
+    return value if isinstance(value, int) else 0
+
+
+class _Bad(Exception):
+    """These bytes are not what they should be."""
+
+
+class _Thrift:
+    """A reader of the compact protocol. Each method takes a position and gives a value and the next."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def struct(self, at: int, depth: int) -> tuple[dict[int, Any], int]:
+        fields: dict[int, Any] = {}
+        key = 0
+        while True:
+            head, at = self._byte(at)
+            if head == 0:
+                return fields, at
+            if head >> 4:
+                key += head >> 4
+            else:
+                key, at = self._zigzag(at)
+            fields[key], at = self._value(head & 15, at, depth + 1, in_struct=True)
+
+    def binary(self, at: int) -> tuple[bytes, int]:
+        length, at = self._varint(at)
+        if at + length > len(self._data):
+            raise _Bad
+        return self._data[at : at + length], at + length
+
+    def _value(self, kind: int, at: int, depth: int, *, in_struct: bool) -> tuple[Any, int]:
+        if depth > _MAX_DEPTH:
+            raise _Bad
+        if kind in (_TRUE, _FALSE):
+            return kind == _TRUE, at if in_struct else at + 1
+        if kind == _BYTE:
+            return self._byte(at)
+        if kind < _DOUBLE:
+            return self._zigzag(at)
+        if kind == _DOUBLE:
+            return None, at + 8
+        if kind == _BINARY:
+            return self.binary(at)
+        if kind in (_LIST, _SET):
+            return self._list(at, depth)
+        if kind == _STRUCT:
+            return self.struct(at, depth)
+        raise _Bad  # maps do not stand in a Parquet footer
+
+    def _list(self, at: int, depth: int) -> tuple[list[Any], int]:
+        head, at = self._byte(at)
+        count = head >> 4
+        if count == 15:
+            count, at = self._varint(at)
+        if count > len(self._data):
+            raise _Bad
+        values = []
+        for _ in range(count):
+            value, at = self._value(head & 15, at, depth + 1, in_struct=False)
+            values.append(value)
+        return values, at
+
+    def _byte(self, at: int) -> tuple[int, int]:
+        if at >= len(self._data):
+            raise _Bad
+        return self._data[at], at + 1
+
+    def _varint(self, at: int) -> tuple[int, int]:
+        value = 0
+        for shift in range(0, 70, 7):
+            byte, at = self._byte(at)
+            value |= (byte & 127) << shift
+            if byte < 128:
+                return value, at
+        raise _Bad
+
+    def _zigzag(self, at: int) -> tuple[int, int]:
+        value, at = self._varint(at)
+        return (value >> 1) ^ -(value & 1), at
