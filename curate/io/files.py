@@ -140,7 +140,7 @@ def _expand(path: str, suffixes: tuple[str, ...], root: str | None) -> list[Inpu
 def _local(path: str) -> Path | None:
     scheme = _SCHEME.match(path)
     if scheme is None:
-        return Path(path)
+        return Path(path).expanduser()
     return Path(path[scheme.end() :]) if scheme[1] in ("file", "local") else None
 
 
@@ -249,7 +249,9 @@ def _expand_remote(path: str, suffixes: tuple[str, ...], root: str | None) -> li
         try:
             info = dict(fs.info(inner))
         except FileNotFoundError:
-            raise RecipeError("there is no such file", where=without_secrets(path)) from None
+            hint = None if is_web else _neighbour(fs, inner)
+            what = "there is no such file"
+            raise RecipeError(what, where=without_secrets(path), hint=hint) from None
         if info.get("size") is None:
             raise RecipeError(
                 "the server does not say how large the file is",
@@ -272,6 +274,15 @@ def _listed(fs: Any, folder: str, path: str, depth: int | None) -> list[dict[str
     except FileNotFoundError:
         raise RecipeError("there is no such folder", where=without_secrets(path)) from None
     return [info for _, info in sorted(listed.items()) if info["type"] == "file"]
+
+
+def _neighbour(fs: Any, inner: str) -> str | None:
+    """Name what there is beside an object that is not there."""
+    try:
+        names = [PurePosixPath(found).name for found in fs.ls(fs._parent(inner), detail=False)]
+    except Exception:
+        return None  # a hint is not worth a second error
+    return nearest(PurePosixPath(inner).name, names)[:300] if names else None
 
 
 def _relative(info: dict[str, Any], folder: str) -> str:

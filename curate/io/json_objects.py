@@ -19,6 +19,9 @@ from curate.io.streams import Block, Broken, Line
 #: The longest line or array element that is read into memory.
 CAP = 64 * 1024 * 1024
 _HEAD = 64 * 1024
+#: A record of a few megabytes can hold a million empty lists, each twenty times its size in memory.
+_LARGE = 1024 * 1024
+_MAX_PARTS = 2_000_000
 
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -55,7 +58,7 @@ def objects(file: InputFile, piece: Piece, cap: int = CAP) -> Iterator[Found | S
     An offset counts plain bytes where the file is compressed: it is the locator of the record. Only
     the reasons of :func:`curate.io.streams.blocks` count bytes as stored. Reasons: ``bad_json``,
     ``not_an_object``, ``too_deep``, ``huge_number``, ``lone_surrogate``, ``invalid_utf8``,
-    ``too_large``, ``utf_16`` (the whole file), ``truncated`` (an array that does not end),
+    ``too_large``, ``too_complex``, ``utf_16`` (the whole file), ``truncated`` (an array that does not end),
     ``trailing_data`` (something behind its end).
     """
     with file.open() as handle:
@@ -178,6 +181,9 @@ def _parse(line: Line) -> Found | Skip | Damage:
         data = data.removeprefix(_BOM)
     if not data.strip():
         return Skip("blank_line")
+    if length > _LARGE and sum(map(data.count, (b"[", b"{", b":"))) > _MAX_PARTS:
+        error = f"more than {_MAX_PARTS} lists, objects and fields"
+        return Damage("too_complex", offset, length, error, data[:_HEAD])
     try:
         record = _decode(data.decode())
         if not isinstance(record, dict):

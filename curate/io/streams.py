@@ -299,12 +299,14 @@ def _line(offset: int, length: int, parts: list[bytes], cap: int) -> Line:
 
 def lines_in(handle: IO[bytes], name: str, piece: Piece, cap: int) -> Iterator[Line]:
     """Yield the lines that begin in a piece. A compressed file has only the piece that is all of it."""
-    handle.seek(0)
-    whole = compression(handle.read(16)) is not None
-    start = 0 if whole else max(0, piece.start - 1)
-    stream = blocks(handle, name, start=start, is_plain=start > 0)
+    whole = False
+    if not piece.start:
+        handle.seek(0)
+        whole = compression(handle.read(16)) is not None
+    start = max(0, piece.start - 1)
+    stream = blocks(handle, name, start=start, is_plain=piece.start > 0)
     found = lines(stream, offset=start, cap=cap)
-    if piece.start and not whole:
+    if piece.start:
         next(found, None)  # it began before the piece, or is the newline before it
     for line in found:
         if line.offset >= piece.end and not whole:

@@ -167,6 +167,11 @@ def test_an_address_that_is_not_there_is_an_error(memory, path):
         expand([path], SUFFIXES)
 
 
+def test_an_address_that_is_not_there_names_its_nearest_neighbour(memory):
+    with pytest.raises(RecipeError, match=r"did you mean 'b\.jsonl'"):
+        expand(["memory://corpus/bb.jsonl"], SUFFIXES)
+
+
 def test_secrets_of_an_address_are_in_no_message():
     address = "nosuchprotocol://user:hunter2@host/x.jsonl?X-Amz-Signature=s3cret"
     with pytest.raises(RecipeError) as caught:

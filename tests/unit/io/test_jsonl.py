@@ -65,6 +65,12 @@ def test_a_bad_line_is_one_damage_and_the_next_line_is_read(tmp_path, line, reas
     assert damage.head[:4] == line[:4] and damage.error
 
 
+def test_a_record_that_would_fill_the_memory_is_not_parsed(tmp_path):
+    file = stored(tmp_path, b'{"a":[' + b"[]," * 2_000_001 + b"[]]}\n" + GOOD)
+    damage, last = read(file)
+    assert (damage.reason, damage.offset, last.text) == ("too_complex", 0, "good")
+
+
 def test_what_is_odd_but_good_is_read(tmp_path):
     lines = [
         b'\xef\xbb\xbf{"text":"after a mark"}\r',
