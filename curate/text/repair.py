@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.text import gate
+from curate.text.arrays import replace_rows
 from curate.text.jit import kernel
 
 #: ftfy is not idempotent on one hostile text in a thousand; the second round settles nearly all.
@@ -52,17 +53,17 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
     rows, work, flags = _flagged(np.arange(len(texts)), texts)
     if not len(rows):
         return texts, tally
-    latest: dict[int, tuple[pa.LargeStringArray, np.ndarray]] = {}
+    rounds: list[tuple[np.ndarray, pa.LargeStringArray]] = [(np.arange(len(texts)), texts)]
     changed = np.zeros(len(texts), bool)
     lettered = np.zeros(len(texts), bool)
-    for number in range(ROUNDS):
+    for _ in range(ROUNDS):
         mended, touched = _mend_lines(work, flags.lines)
         tidied, shorter = _tidy(mended)
         differs = touched | shorter
         lettered[rows[touched]] = True
         changed[rows[differs]] = True
         rows, work = rows[differs], tidied.filter(pa.array(differs))
-        latest[number] = (work, rows)
+        rounds.append((rows, work))
         rows, work, flags = _flagged(rows, work)
         if not len(rows):
             break
@@ -72,7 +73,12 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
     tally["repair:changed"] = int(changed.sum())
     tally["repair:letters"] = int(lettered.sum())
     tally["repair:spacing"] = int((changed & ~lettered).sum())
-    return _overlay(texts, list(latest.values())), +tally
+    rows, work = rounds.pop()
+    while rounds:  # each round's rows are some of the round before
+        all_rows, all_work = rounds.pop()
+        work = replace_rows(all_work, np.searchsorted(all_rows, rows), work)
+        rows = all_rows
+    return work, +tally
 
 
 def _flagged(
@@ -83,20 +89,6 @@ def _flagged(
     kept = flags.texts > 0
     flags.lines[:, 0] = (np.cumsum(kept) - 1)[flags.lines[:, 0]]
     return rows[kept], texts.filter(pa.array(kept)), gate.Flags(flags.texts[kept], flags.lines)
-
-
-def _overlay(
-    texts: pa.LargeStringArray, rounds: list[tuple[pa.LargeStringArray, np.ndarray]]
-) -> pa.LargeStringArray:
-    """Put the texts of each round in their rows; the last round that has a row wins."""
-    take = np.arange(len(texts))
-    first = len(texts)
-    for _, rows in rounds:
-        take[rows] = first + np.arange(len(rows))
-        first += len(rows)
-    if first == len(texts):
-        return texts
-    return pa.concat_arrays([texts, *(work for work, _ in rounds)]).take(pa.array(take))
 
 
 def _mend_lines(

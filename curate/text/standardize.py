@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from curate.errors import RecipeError, nearest
 from curate.profile import Standardize
 from curate.text import fixes, pii
+from curate.text.arrays import replace_rows
 from curate.text.mend import normalize
 
 #: One fix may bring out what another one fixes; the second round settles nearly all.
@@ -34,24 +35,22 @@ def standardize(
     """
     check_names(wanted)
     tally: Counter[str] = Counter()
-    patterns = [fixes.hints()[name] for name in wanted.fixes]
-    patterns += [pii.HINTS[kind] for kind in wanted.mask]
+    hints = fixes.hints()
+    patterns = [hints[name] for name in wanted.fixes] + [pii.HINTS[kind] for kind in wanted.mask]
     if not patterns or not len(texts):
         return texts, tally
-    hinted = pc.match_substring_regex(texts, "|".join(f"(?:{one})" for one in patterns))
-    rows = np.flatnonzero(pc.fill_null(hinted, False).to_numpy(zero_copy_only=False))
-    take = np.arange(len(texts))
-    changed: list[str] = []
-    for row in rows.tolist():
-        text = texts[row].as_py()
-        better = _masked(_fixed(text, wanted.fixes, tally), wanted.mask, tally)
-        if better != text:
-            take[row] = len(texts) + len(changed)
-            changed.append(better)
-    if not changed:
-        return texts, tally
-    both = pa.concat_arrays([texts, pa.array(changed, pa.large_string())])
-    return both.take(pa.array(take)), tally
+    rows = _matching(texts, "|".join(f"(?:{pattern})" for pattern in patterns))
+    before = [texts[row].as_py() for row in rows.tolist()]
+    after = _masked(_fixed(list(before), wanted.fixes, tally), wanted.mask, tally)
+    differs = np.array([new != old for old, new in zip(before, after)], bool)
+    changed = [new for old, new in zip(before, after) if new != old]
+    return replace_rows(texts, rows[differs], pa.array(changed, pa.large_string())), +tally
+
+
+def _matching(texts: pa.LargeStringArray, pattern: str) -> np.ndarray:
+    """Give the numbers of the texts that match a pattern."""
+    found = pc.fill_null(pc.match_substring_regex(texts, pattern), False)
+    return np.flatnonzero(found.to_numpy(zero_copy_only=False))
 
 
 def check_names(wanted: Standardize, *, where: str | None = None) -> None:
@@ -65,25 +64,32 @@ def check_names(wanted: Standardize, *, where: str | None = None) -> None:
                 raise RecipeError(f"no {what} '{name}'", where=where, hint=nearest(name, known))
 
 
-def _fixed(text: str, names: tuple[str, ...], tally: Counter[str]) -> str:
-    applied: set[str] = set()
+def _fixed(texts: list[str], names: tuple[str, ...], tally: Counter[str]) -> list[str]:
+    """Apply fixes in order, each to the texts that its hint matches, until nothing changes."""
+    applied: set[tuple[str, int]] = set()
+    todo = np.arange(len(texts))
     for _ in range(ROUNDS):
-        before = text
+        before = [texts[number] for number in todo]
+        array = pa.array(before, pa.large_string())
         for name in names:
-            fixed = fixes.FIXES[name](text)
-            if fixed != text:
-                applied.add(name)
-                text = fixed
-        if text == before:
+            for place in _matching(array, fixes.hints()[name]).tolist():
+                number = int(todo[place])
+                fixed = fixes.FIXES[name](texts[number])
+                if fixed != texts[number]:
+                    applied.add((name, number))
+                    texts[number] = fixed
+        todo = todo[[texts[number] != old for number, old in zip(todo, before)]]
+        if not len(todo):
             break
-        text = normalize(text)
-    tally.update(f"fix:{name}" for name in applied)
-    return text
+        for number in todo.tolist():
+            texts[number] = normalize(texts[number])
+    tally.update(f"fix:{name}" for name, _ in applied)
+    return texts
 
 
-def _masked(text: str, kinds: tuple[str, ...], tally: Counter[str]) -> str:
+def _masked(texts: list[str], kinds: tuple[str, ...], tally: Counter[str]) -> list[str]:
     for kind in kinds:
-        text, found = pii.MASKS[kind](text)
-        if found:
+        for number in _matching(pa.array(texts, pa.large_string()), pii.HINTS[kind]).tolist():
+            texts[number], found = pii.MASKS[kind](texts[number])
             tally[f"mask:{kind}"] += found
-    return text
+    return texts

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 
 from curate.errors import RecipeError, nearest
 from curate.profile import Trim
+from curate.text.arrays import replace_rows
 
 #: Marks that end a sentence, in any script that has its own, and what may close after them.
 TERMINAL = ".!?…。．！？｡؟۔।॥։።፧፨៕។༎"
@@ -73,16 +74,21 @@ def trim(texts: pa.LargeStringArray, wanted: Trim) -> tuple[pa.LargeStringArray,
     tally: Counter[str] = Counter()
     if not wanted.rules:
         return texts, tally
-    trimmed, again = _trim_once(texts, wanted, tally)
-    for _ in range(ROUNDS - 1):
-        if not again.any():
+    hints = [None if rule in wanted.options else HINTS.get(rule) for rule in wanted.rules]
+    if None in hints:
+        rows = np.arange(len(texts))
+    else:
+        hinted = pc.match_substring_regex(texts, "|".join(f"(?:{hint})" for hint in hints))
+        rows = np.flatnonzero(pc.fill_null(hinted, False).to_numpy(zero_copy_only=False))
+    trimmed = texts
+    for _ in range(ROUNDS):
+        part = trimmed.take(pa.array(rows)) if len(rows) < len(texts) else trimmed
+        better, cut = _trim_once(part, wanted, tally)
+        if better is not part:
+            trimmed = replace_rows(trimmed, rows, better)
+        rows = rows[cut]
+        if not len(rows):
             break
-        rows = np.flatnonzero(again)
-        part, more = _trim_once(trimmed.take(pa.array(rows)), wanted, tally)
-        take = np.arange(len(texts))
-        take[rows] = len(texts) + np.arange(len(rows))
-        trimmed = pa.concat_arrays([trimmed, part]).take(pa.array(take))
-        again[rows] = more
     return trimmed, tally
 
 
@@ -112,9 +118,7 @@ def _trim_once(
         touched[text_of[rows[differs]]] = True
         cut_texts[text_of[rows[differs & stays]]] = True
         left[rows] = stays
-        take = np.arange(len(lines))
-        take[rows] = len(lines) + np.arange(len(rows))
-        lines = pa.concat_arrays([lines, pc.fill_null(new, "")]).take(pa.array(take))
+        lines = replace_rows(lines, rows, pc.fill_null(new, ""))
     if not touched.any():
         return texts, cut_texts
     return _joined(texts, touched, lines, left | blank, counts), cut_texts
@@ -148,16 +152,13 @@ def _joined(
 ) -> pa.LargeStringArray:
     """Put the kept lines of the touched texts together again."""
     ends = np.cumsum(counts)
+    rows = np.flatnonzero(touched)
     rebuilt: list[str] = []
-    take = np.arange(len(texts))
-    for row in np.flatnonzero(touched).tolist():
+    for row in rows.tolist():
         first, last = int(ends[row] - counts[row]), int(ends[row])
-        mask = pa.array(kept[first:last])
-        text = "\n".join(lines[first:last].filter(mask).to_pylist())
-        take[row] = len(texts) + len(rebuilt)
+        text = "\n".join(lines[first:last].filter(pa.array(kept[first:last])).to_pylist())
         rebuilt.append(_BLANK_RUN.sub("\n\n\n", text).strip("\n"))
-    both = pa.concat_arrays([texts, pa.array(rebuilt, pa.large_string())])
-    return both.take(pa.array(take))
+    return replace_rows(texts, rows, pa.array(rebuilt, pa.large_string()))
 
 
 _BLANK_RUN = re.compile("\n{4,}")
@@ -293,4 +294,13 @@ RULES: Mapping[str, Callable[..., Any]] = {
     "navigation_lines": navigation_lines,
     "terminal_punctuation_lines": terminal_punctuation_lines,
     "few_words_lines": few_words_lines,
+}
+
+#: For rules that few texts need, a pattern (RE2) that matches every text in which a line could go.
+HINTS = {
+    "pipe_lines": "[|｜]",
+    "javascript_lines": "(?i:javascript)",
+    "cookie_policy_lines": f"(?i:{'|'.join(re.escape(phrase) for phrase in POLICY_PHRASES)})",
+    "citation_marks": r"\[(?:\d*|edit|citation needed)\]",
+    "navigation_lines": r"(?:^|\s)[|｜›»>/•·→](?:\s|$)|[«‹←]",
 }
