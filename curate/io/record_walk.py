@@ -44,6 +44,7 @@ class Window:
     def __init__(self, base: int = 0) -> None:
         self.data, self.pos, self._base = b"", 0, base
         self.broken: MemberError | None = None
+        self._ended = False
 
     def more(self) -> bytes:
         """Give the stream's next chunk, empty at its end."""
@@ -62,11 +63,15 @@ class Window:
         have = len(self.data) - self.pos
         if have >= length:
             return True
+        if self._ended:
+            return False
         before = max(0, self.pos - 4)  # a beginning is known by the blank line before it
         parts = [self.data[before:]]
-        while have < length and (chunk := self.more()):
+        while have < length and not self._ended:
+            chunk = self.more()
             parts.append(chunk)
             have += len(chunk)
+            self._ended = not chunk
         self._base, self.pos = self._base + before, self.pos - before
         self.data = b"".join(parts)
         return have >= length

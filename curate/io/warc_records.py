@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
@@ -35,6 +36,7 @@ MAX_RECORD_BYTES = 64 << 20
 _HELD = 2 << 20  # a member up to this size is inflated and verified before it is looked at
 _CHUNK = 1 << 20
 _FALSE_STARTS = 16  # broken members that may begin inside one broken member
+_REWINDS = 4  # times that a member is inflated again because a huge length in it was a lie
 
 
 class ArchiveRecord(NamedTuple):
@@ -72,7 +74,7 @@ class _FileWindow(Window):
         if tail and not dialect.mark.match(tail):
             self._handle.seek(here)
             return False
-        self._base, self.data, self.pos = end - 4, b"", 0
+        self._base, self.data, self.pos, self._ended = end - 4, b"", 0, False
         self._handle.seek(end - 4)
         return self.drop(4)
 
@@ -141,7 +143,7 @@ class _MemberWindow(Window):
         super().__init__()
         self._stored, self._dialect, self.member = stored, dialect, member
         self._inflated, self._starts = len(data), [(0, member.offset)]
-        self.data = data
+        self.data, self._rewinds = data, 0
 
     def more(self) -> bytes:
         while self.broken is None:
@@ -165,11 +167,21 @@ class _MemberWindow(Window):
         return b""
 
     def pass_over(self, length: int, dialect: Dialect) -> bool:
-        return self.drop(length) and self.ends_here(0, dialect)
+        place = self.place
+        if self.drop(length) and self.ends_here(0, dialect):
+            return True
+        if self._rewinds < _REWINDS:
+            self._rewinds += 1
+            self.member = Member(self._stored, self._starts[0][1], self.member.cap)
+            self.data, self.pos, self._base = b"", 0, 0
+            self._inflated, self.broken, self._ended = 0, None, False
+            del self._starts[1:]
+            self.drop(place)
+        return False
 
     def stored_at(self, place: int) -> tuple[int, int]:
         """Give the member that holds a place, and where in its inflated bytes."""
-        start, offset = max(s for s in self._starts if s[0] <= place)
+        start, offset = self._starts[bisect_right(self._starts, (place, self._stored.size)) - 1]
         return offset, place - start
 
 

@@ -9,8 +9,10 @@ import io
 import itertools
 import os
 import random
+import re
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,12 @@ def starts(parts: list[bytes]) -> list[int]:
 
 MEMBER_STARTS = starts([gzip.compress(part, mtime=0) for part in RECORDS])
 RECORD_STARTS = starts(RECORDS)
+
+
+def members_of_each(data: bytes) -> bytes:
+    """Pack each record of a plain archive into a member of its own."""
+    parts = re.split(rb"(?=WARC/1\.0\r\n)", data)[1:]
+    return members(parts)
 
 
 class TestLayouts:
@@ -208,17 +216,16 @@ class TestDamage:
         assert blocks(read(data)) == BLOCKS
         assert damages(read(data)) == []
 
-    @pytest.mark.parametrize("packed", [False, True])
+    @pytest.mark.parametrize("pack", [bytes, members_of_each, gzip.compress], ids=str)
     @pytest.mark.parametrize(
         ("length", "reason"),
         [(3, "content_length"), (10**6, "content_length"), (10**14, "too_large")],
     )
     def test_a_length_that_lies_costs_its_record(
-        self, packed: bool, length: int, reason: str
+        self, pack: Callable[[bytes], bytes], length: int, reason: str
     ) -> None:
         bad = record("response", b"HTTP/1.1 200 OK\r\n\r\nbody of a page", length=length)
-        parts = [*RECORDS[:3], bad, *RECORDS[3:]]
-        found = read(members(parts) if packed else b"".join(parts))
+        found = read(pack(b"".join([*RECORDS[:3], bad, *RECORDS[3:]])))
         assert blocks(found) == BLOCKS
         assert [lost.reason for lost in damages(found)] == [reason]
 
@@ -479,3 +486,18 @@ class TestRealFiles:
 
 def test_html_builder_is_html() -> None:
     assert html("x").startswith(b"<html>")
+
+
+class TestCost:
+    """Bytes copied or inflated per byte of hostile input stay bounded."""
+
+    @pytest.mark.parametrize("length", [60_000_000, 6_000_000_000, 70_000])
+    def test_lengths_that_all_lie(self, length: int) -> None:
+        one = record("response", b"xx", length=length)
+        found = read(one * 30_000)
+        assert len(found) == 30_000
+        assert {item.reason for item in damages(found)} <= {
+            "content_length",
+            "too_large",
+            "truncated",
+        }
