@@ -347,7 +347,7 @@ def mix(table: Any, *, ratio: str, unit: str = "tokens", seed: int = 0, **option
     from curate.stages.mix import Mix
 
     recipe = mix_recipe(["-"], ratio=ratio, options={"unit": unit, **options})
-    stage = Mix(parse(recipe.mixture or {}), seed=seed)
+    stage = Mix(parse({"seed": seed} | (recipe.mixture or {})))
     documents = _documents(table)
     placed = stage.placements(documents, memory.resolve(stage, documents)["decisions"])
     taken = documents.take(placed.column("row"))

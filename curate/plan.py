@@ -117,6 +117,8 @@ def build(recipe: Recipe, *, where: str = "recipe") -> Plan:
     sources: dict[str, SourcePlan] = {}
     shards: list[Shard] = []
     for name, spec in recipe.sources.items():
+        if not spec.path:
+            continue
         at = f"{where}: sources.{name}"
         reader: Source = registry.build("source", spec.format, spec.options, where=at)
         sources[name] = SourcePlan(name, reader, spec.origin, spec.license)
@@ -134,7 +136,12 @@ def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tu
         from curate.recipe.model import StageSpec
 
         specs.append(StageSpec(use="mix"))
-    mixture = parse(recipe.mixture) if recipe.mixture else Mixture.everything()
+    seeded = {"seed": recipe.seed}
+    mixture = (
+        parse(seeded | recipe.mixture)
+        if recipe.mixture
+        else Mixture.everything().model_copy(update=seeded)
+    )
     done: list[Segment] = []
     maps: list[MapStage] = []
     barriers: list[Barrier] = []
@@ -209,8 +216,11 @@ def _shards(
     size = 0
     for file in files:
         mark = identity(file)
-        for piece in reader.split(file, target):
-            length = max(0, piece.end - piece.start) if piece.end <= file.size else file.size
+        cut = reader.split(file, target)
+        # Pieces are byte ranges, or row groups, or whatever the format counts in.
+        whole = max(1, sum(piece.end - piece.start for piece in cut))
+        for piece in cut:
+            length = file.size * (piece.end - piece.start) // whole
             if pieces and size + length > target:
                 shards.append(Shard(source, tuple(pieces)))
                 pieces, size = [], 0

@@ -22,7 +22,7 @@ def command(
     budget: Annotated[
         int | None, typer.Option(min=1, help="Units in all; else the most there is.")
     ] = None,
-    max_epochs: Annotated[float, typer.Option(min=0, help="How often a document may come.")] = 1.0,
+    max_epochs: Annotated[float, typer.Option(min=1, help="How often a document may come.")] = 1.0,
     shortage: Annotated[str, typer.Option(help="shrink, repeat or fail.")] = "shrink",
     seed: Annotated[int, typer.Option(help="Which sample.")] = 0,
     engine: Annotated[str, typer.Option(help="ray or in-process.")] = "ray",

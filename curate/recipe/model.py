@@ -23,7 +23,7 @@ class SourceSpec(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     format: str
-    path: tuple[str, ...]
+    path: tuple[str, ...]  #: none: the source is there only if --input names it
     origin: str = "native"
     license: str | None = None
     profile: str | None = None  #: stronger than the language's own profile
