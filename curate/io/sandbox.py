@@ -17,6 +17,7 @@ the next one.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import selectors
@@ -39,7 +40,7 @@ _READY = b"ready"
 _KEPT = ("LD_LIBRARY_PATH", "PYTHONHOME")  # what an interpreter may need to start at all
 _LIFETIME = 50_000  # pages until a child is replaced, against slow leaks
 _START_SECONDS = 120.0
-_MAX_FIELD = 1 << 30
+_PIPE = 1 << 20
 
 
 class Limits(NamedTuple):
@@ -127,6 +128,10 @@ class Sandbox:
         assert child.stdin and child.stdout
         for pipe in (child.stdin, child.stdout):
             os.set_blocking(pipe.fileno(), False)
+            with contextlib.suppress(
+                OSError, AttributeError
+            ):  # fewer switches, where it is allowed
+                fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
         if self._receive(child, bytearray(), len(_READY), _START_SECONDS) != _READY:
             self.close()
             raise ResourceError(
