@@ -166,6 +166,7 @@ class _Judge:
             for letters, per_mille in alphabet.usual:
                 expected = self.letters.of_script[rows[at]] * (per_mille / 1000)
                 shows &= self._number_of(letters, rows[at]) >= np.maximum(expected, 1)
+            shows &= self._obeys_profile(self._rules(label), rows[at])
             found[at[shows]] = self._number[label]
             times[at[shows]] += 1
         return np.where(times == 1, found, -1)
@@ -231,7 +232,7 @@ def _buffers(texts: Any) -> tuple[Any, Any]:
     """Give the bytes and the offsets of a large_string array without nulls, slices included."""
     _, offsets, data = texts.buffers()
     if offsets is None or len(texts) == 0:
-        return np.empty(0, np.uint8), np.zeros(1, np.int64)
+        return _read_only(np.empty(0, np.uint8)), np.zeros(1, np.int64)
     # Arrow's buffers are read-only for numpy, which numba takes for another type than ours.
     ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
     low, high = int(ends[0]), int(ends[-1])

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from curate.langid.dictionary import HASH_PRIME, HASH_START, find_word, mix
 from curate.text.jit import inline, kernel
 
 #: Columns are summed sixteen at a time, in registers; matrices are padded to a multiple of it.
@@ -22,8 +23,6 @@ LANES = 16
 #: How scores come out of the output layer.
 TREE, SOFTMAX, SIGMOID = 0, 1, 2
 
-_FNV_START = np.uint32(2166136261)
-_FNV_PRIME = np.uint32(16777619)
 _EOS_HASH = np.uint32(3617362777)  # FNV of "</s>"
 _PREFIX = (95, 95, 108, 97, 98, 101, 108, 95, 95)  # __label__
 _CHUNK = 256  # rows gathered before they are summed
@@ -54,69 +53,6 @@ class Network(NamedTuple):
 @inline
 def _is_space(byte: Any) -> Any:
     return byte == 32 or (9 <= byte <= 13) or byte == 0
-
-
-@inline
-def _mix(state: Any, byte: Any) -> Any:
-    # fastText hashes signed chars: bytes from 128 on are extended with ones.
-    wide = np.uint32(byte) | (np.uint32(0xFFFFFF00) if byte >= 128 else np.uint32(0))
-    return np.uint32((state ^ wide) * _FNV_PRIME)
-
-
-@kernel
-def place_words(spelling: Any, begin: Any, end: Any, slots: Any) -> None:
-    """Fill the open-addressing table of a dictionary; ``slots`` comes full of -1."""
-    mask = len(slots) - 1
-    for word in range(len(begin)):
-        state = _FNV_START
-        for i in range(begin[word], end[word]):
-            state = _mix(state, spelling[i])
-        at = np.int64(state) & mask
-        while slots[at] >= 0:
-            at = (at + 1) & mask
-        slots[at] = word
-
-
-@kernel
-def read_entries(data: Any, at: int, begin: Any, end: Any, counts: Any, kinds: Any) -> int:
-    """Read dictionary entries (word, NUL, int64 count, int8 kind); -1 when the bytes run out."""
-    size = len(data)
-    for entry in range(len(begin)):
-        begin[entry] = at
-        while at < size and data[at] != 0:
-            at += 1
-        end[entry] = at
-        at += 1
-        if at + 9 > size:
-            return -1
-        count = np.int64(0)
-        for k in range(8):
-            count |= np.int64(data[at + k]) << np.int64(8 * k)
-        counts[entry] = count
-        kinds[entry] = data[at + 8]
-        at += 9
-    return at
-
-
-@kernel
-def _known_word(
-    spelling: Any, begin: Any, end: Any, slots: Any, data: Any, start: int, stop: int, state: Any
-) -> int:
-    mask = len(slots) - 1
-    at = np.int64(state) & mask
-    while slots[at] >= 0:
-        word = slots[at]
-        first = begin[word]
-        if end[word] - first == stop - start:
-            same = True
-            for i in range(stop - start):
-                if spelling[first + i] != data[start + i]:
-                    same = False
-                    break
-            if same:
-                return int(word)
-        at = (at + 1) & mask
-    return -1
 
 
 @kernel
@@ -185,18 +121,18 @@ def _sum_word(
         _add_rows(rows, picked, 1, sums, at)
         found = 1
     buckets = np.int64(len(bucket_rows))
-    part = 1.0 / max(buckets, 1)
+    part = 1.0 / (buckets + (buckets == 0))
     first = size if max_chars <= 0 or buckets == 0 else 0
     for i in range(first, size):
         if (spelled[i] & np.uint32(0xC0)) == 0x80:
             continue
-        gram = _FNV_START
+        gram = HASH_START
         j = i
         for chars in range(1, max_chars + 1):
-            gram = np.uint32((gram ^ spelled[j]) * _FNV_PRIME)
+            gram = np.uint32((gram ^ spelled[j]) * HASH_PRIME)
             j += 1
             while (spelled[j] & np.uint32(0xC0)) == 0x80:
-                gram = np.uint32((gram ^ spelled[j]) * _FNV_PRIME)
+                gram = np.uint32((gram ^ spelled[j]) * HASH_PRIME)
                 j += 1
             if chars >= min_chars and not (chars == 1 and (i == 0 or j == size)):
                 # gram % buckets: a product and a correction are cheaper than a division.
@@ -205,7 +141,7 @@ def _sum_word(
                 bucket -= buckets if bucket >= buckets else 0
                 # Without a branch: whether an n-gram was pruned is hard to foresee.
                 picked[n] = bucket
-                n += np.int64(kept[bucket >> 6] >> np.uint64(bucket & 63) & np.uint64(1))
+                n += int(kept[bucket >> 6] >> np.uint64(bucket & 63) & np.uint64(1))
             if j >= size:
                 break
         if n > _CHUNK:
@@ -255,6 +191,13 @@ def _dot(heads: Any, head: Any, mean: Any) -> Any:
     return np.float64(total)
 
 
+@inline
+def _sigmoid(x: Any) -> Any:
+    # fastText looks it up in a table of 32 steps per unit between -8 and 8.
+    step = np.floor((min(max(x, -8.0), 8.0) + 8.0) * 32.0)
+    return 0.0 if x < -8.0 else (1.0 if x > 8.0 else 1.0 / (1.0 + np.exp(8.0 - step / 32.0)))
+
+
 @kernel
 def _best_two(net: Any, mean: Any, reach: Any, labels: Any, scores: Any) -> None:
     """Write the two labels of the highest score. fastText adds 1e-5 within each logarithm."""
@@ -298,8 +241,7 @@ def _best_two(net: Any, mean: Any, reach: Any, labels: Any, scores: Any) -> None
             second = np.exp(second - best) / total + 1e-5
             best = 1.0 / total + 1e-5
         else:
-            best = 1.0 / (1.0 + np.exp(-best)) + 1e-5
-            second = 1.0 / (1.0 + np.exp(-second)) + 1e-5
+            best, second = _sigmoid(best) + 1e-5, _sigmoid(second) + 1e-5
     labels[0], labels[1] = winner, runner
     scores[0] = min(best, 1.0)
     scores[1] = min(second, 1.0) if runner >= 0 else 0.0
@@ -337,14 +279,14 @@ def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, score
             if i >= stop:
                 break
             start = i
-            state = _FNV_START
+            state = HASH_START
             while i < stop and not _is_space(data[i]):
-                state = _mix(state, data[i])
+                state = mix(state, data[i])
                 i += 1
             size = i - start
             if _is_reserved(data, start, size):
                 continue
-            at = np.int64(state ^ (state >> np.uint32(15))) & mask
+            at: Any = np.int64(state ^ (state >> np.uint32(15))) & mask
             same = known[at, 1] == size
             if same:
                 before = known[at, 0]
@@ -357,7 +299,7 @@ def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, score
                 if size + 3 > len(spelled):
                     spelled = np.empty(2 * size, np.uint32)
                 _spell(data, start, i, spelled)
-                word = _known_word(spelling, begin, end, slots, data, start, i, state)
+                word = find_word(spelling, begin, end, slots, data, start, i, state)
                 known[at, 2] = _sum_word(
                     rows,
                     kept,

@@ -184,7 +184,7 @@ class _Reader:
 
 def read(data: npt.NDArray[np.uint8], address: str) -> Model:
     """Build a model from a file's bytes. Raises RecipeError when they are no fastText classifier."""
-    from curate.langid import kernel
+    from curate.langid import dictionary, kernel
 
     file = _Reader(data, address)
     if len(data) < 8 or file.values("ii", "header")[0] != _MAGIC:
@@ -232,7 +232,7 @@ def read(data: npt.NDArray[np.uint8], address: str) -> Model:
     spelling = data[low:high].copy()
     starts, ends = begin[:n_words] - low, end[:n_words] - low
     slots = np.full(1 << max(8, (2 * n_words).bit_length()), -1, np.int32)
-    kernel.place_words(spelling, starts, ends, slots)
+    dictionary.place_words(spelling, starts, ends, slots)
     eos = [k for k in range(min(n_words, 1 << 16)) if ends[k] - starts[k] == 4]
     eos = [k for k in eos if bytes(spelling[starts[k] : ends[k]]) == b"</s>"]
     network = kernel.Network(
@@ -258,7 +258,7 @@ def read(data: npt.NDArray[np.uint8], address: str) -> Model:
 
 def _dictionary(file: _Reader) -> tuple[Any, Any, Any, Any, Any]:
     """Read where words and labels stand, their counts and kinds, and the pruned buckets or None."""
-    from curate.langid import kernel
+    from curate.langid import dictionary
 
     size, _, _, _, kept = file.values("3i2q", "dictionary")
     file.need(10 * max(size, 0), "dictionary")
@@ -266,7 +266,7 @@ def _dictionary(file: _Reader) -> tuple[Any, Any, Any, Any, Any]:
         raise file.fail("the dictionary is empty")
     begin, end, counts = (np.empty(size, np.int64) for _ in range(3))
     kinds = np.empty(size, np.int8)
-    at = kernel.read_entries(file.data, file.at, begin, end, counts, kinds)
+    at = dictionary.read_entries(file.data, file.at, begin, end, counts, kinds)
     if at < 0:
         raise file.fail(f"the model ends at byte {len(file.data)}, inside its dictionary")
     file.at = at

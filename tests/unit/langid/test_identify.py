@@ -1,0 +1,147 @@
+"""What identify makes of the model's answer: scripts, alphabets, profiles, and the stage."""
+
+import pickle
+from collections import Counter
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curate.langid.identify import identify
+from curate.profile import Identify as Rules
+from curate.profile import Profile, Profiles
+from curate.schema import documents
+from curate.stages.identify import Identify
+
+KAZAKH = (
+    "Бүгін ауылда той болды. Қонақтар көп келді, әжем бауырсақ пісіріп, бәріне шай құйып берді."
+)
+RUSSIAN = (
+    "Сегодня в деревне был праздник. Пришло много гостей, бабушка напекла пирогов и налила чаю."
+)
+KARAKALPAK = (
+    "Бүгин аўылымызда той болды, көп мийман келди. Ҳәммеси шай ишип, әңгиме айтып отырды. "
+    "Балалар далада ойнап жүрди, үлкенлер болса ески ўақытлар ҳаққында сөйлести. Кеште ҳаўа райы "
+    "салқын болды, бирақ қонақлар үйлерине асықпады, себеби қосық айтыўшылар еле келмеген еди."
+)
+UZBEK = "Бугун қишлоқда тўй бўлди. Меҳмонлар кўп келди, бувим ҳаммага чой қуйиб берди, ош дамлади."
+TURKISH = "Bugün köyde düğün vardı. Çok misafir geldi, büyükannem herkese çay koydu, börek açtı."
+
+
+def langs(*texts: str | None, **options: object) -> list[str]:
+    return identify(list(texts), **options)["lang"].to_pylist()  # type: ignore[arg-type]
+
+
+def profiles(**rules: Rules) -> Profiles:
+    default = {"_default": Profile(name="_default")}
+    return Profiles(default | {n: Profile(name=n, identify=r) for n, r in rules.items()})
+
+
+@pytest.mark.parametrize(
+    ("text", "lang"),
+    [
+        (KAZAKH, "kaz_Cyrl"),
+        (RUSSIAN, "rus_Cyrl"),
+        (KARAKALPAK, "kaa_Cyrl"),
+        (UZBEK, "uzn_Cyrl"),
+        (TURKISH, "tur_Latn"),
+        (TURKISH.translate(str.maketrans("ışğ", "ýþð")), "tur_Latn"),
+        ("Данас је у селу била свадба, дошло је много гостију.", "srp_Cyrl"),
+        ("今天村里办喜事，来了很多客人，奶奶给大家倒茶。", "cmn_Hans"),
+        ("今天村裡辦喜事，來了很多客人，奶奶給大家倒茶。", "cmn_Hant"),
+        ("今日は村でお祭りがあり、たくさんの人が来ました。", "jpn_Jpan"),
+        ("오늘 마을에서 잔치가 열려 손님이 많이 왔습니다.", "kor_Hang"),
+        ("أقيم اليوم عرس في القرية وجاء ضيوف كثيرون.", "arb_Arab"),
+        ("There was a wedding in the village today and many guests came.", "eng_Latn"),
+        ("", "und"),
+        (None, "und"),
+        ("12:30 — 5 % \U0001f600", "und"),
+    ],
+)
+def test_languages(text: str | None, lang: str) -> None:
+    assert langs(text) == [lang]
+
+
+def test_no_texts() -> None:
+    assert identify([]).num_rows == 0
+    assert identify(pa.array([], pa.large_string())).schema == identify(["x"]).schema
+
+
+def test_a_refused_label_stays_visible() -> None:
+    row = identify([KARAKALPAK]).to_pylist()[0]
+    assert row["lang"] == "kaa_Cyrl"  # a language that the model has no label for
+    assert row["lang2"] not in ("kaa_Cyrl", None)
+    assert row["lang_score"] == row["lang2_score"] > 0
+
+
+def test_silence_has_no_second_label() -> None:
+    assert identify(["..."]).to_pylist() == [
+        {"lang": "und", "lang_score": 0.0, "lang2": None, "lang2_score": None}
+    ]
+
+
+def test_a_score_below_the_profile_abstains_and_keeps_the_guess() -> None:
+    low = identify([KAZAKH], profiles=profiles(kaz_Cyrl=Rules(min_score=0.0))).to_pylist()[0]
+    strict = profiles(kaz_Cyrl=Rules(min_score=0.999999))
+    high = identify([KAZAKH, RUSSIAN], profiles=strict).to_pylist()
+    assert low["lang"] == "kaz_Cyrl"
+    assert high[0]["lang"] == "und" and high[0]["lang2"] == "kaz_Cyrl"
+    assert high[0]["lang2_score"] == low["lang_score"] < 0.999999
+    assert high[1]["lang"] == "rus_Cyrl"
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        Rules(scripts=("Latn",)),
+        Rules(foreign_letters="қғ"),
+        Rules(letters="ў", min_letter_share=0.01),
+    ],
+    ids=str,
+)
+def test_a_profile_refuses_what_is_not_its_language(rules: Rules) -> None:
+    row = identify([KAZAKH], profiles=profiles(kaz_Cyrl=rules)).to_pylist()[0]
+    assert row["lang"] != "kaz_Cyrl"
+    assert row["lang2"] == "kaz_Cyrl"
+    assert langs(KAZAKH, profiles=profiles(rus_Cyrl=rules)) == ["kaz_Cyrl"]
+
+
+def test_profile_scripts_name_sets() -> None:
+    text = "今日は村でお祭りがあり、たくさんの人が来ました。"
+    assert langs(text, profiles=profiles(jpn_Jpan=Rules(scripts=("Jpan",)))) == ["jpn_Jpan"]
+    assert langs(text, profiles=profiles(jpn_Jpan=Rules(scripts=("Latn",)))) == ["und"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.none(), st.text(max_size=30), st.sampled_from([KAZAKH, KARAKALPAK, UZBEK])),
+        max_size=8,
+    )
+)
+def test_each_text_is_judged_alone(texts: list[str | None]) -> None:
+    together = identify(texts).to_pylist()
+    assert together == [identify([text]).to_pylist()[0] for text in texts]
+    whole = pa.array([None, *texts, "x"], pa.large_string())
+    assert identify(whole.slice(1, len(texts))).to_pylist() == together
+
+
+def test_stage_judges_the_living_and_counts_languages() -> None:
+    stage = pickle.loads(pickle.dumps(Identify(profiles())))
+    table = documents(
+        [
+            {"id": "a#0", "source": "a", "text": KAZAKH},
+            {"id": "a#1", "source": "a", "text": RUSSIAN, "dropped_by": "judge:x"},
+            {"id": "a#2", "source": "a", "text": RUSSIAN},
+            {"id": "a#3", "source": "a", "text": None},
+        ]
+    )
+    tally: Counter[str] = Counter()
+    found = stage.apply(table, tally)
+    assert found["lang"].to_pylist() == ["kaz_Cyrl", None, "rus_Cyrl", "und"]
+    assert found["id"].to_pylist() == table["id"].to_pylist()
+    assert tally == {"lang:kaz_Cyrl": 1, "lang:rus_Cyrl": 1, "lang:und": 1}
+    assert stage.apply(found, Counter()).equals(found)
+    assert stage.apply(table.slice(0, 0), Counter()).column_names[-4:] == list(stage.adds)
+    assert len(stage.model_digest) == 32
