@@ -18,135 +18,26 @@ _CANONICAL = {"media": -2, "special": -1, "file": 6, "image": 6, "category": 14}
 #: Links into these namespaces show no text: media, files, categories.
 _SHOWN_AS_NO_TEXT = (-2, 6, 14)
 
+
+def _words(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
 #: Elements whose content is no prose of the page, up to their closing tag.
-_OPAQUE = frozenset(
-    [
-        "ref",
-        "references",
-        "math",
-        "chem",
-        "ce",
-        "gallery",
-        "imagemap",
-        "timeline",
-        "score",
-        "hiero",
-        "graph",
-        "templatedata",
-        "mapframe",
-        "maplink",
-        "syntaxhighlight",
-        "source",
-        "templatestyles",
-        "inputbox",
-        "includeonly",
-        "indicator",
-        "categorytree",
-    ]
+_OPAQUE = _words(
+    "ref references math chem ce gallery imagemap timeline score hiero graph templatedata "
+    "mapframe maplink syntaxhighlight source templatestyles inputbox includeonly indicator "
+    "categorytree"
 )
 #: Elements whose tags are dropped and whose content stays. Other words between < and > are text.
-_TAGS = frozenset(
-    [
-        "abbr",
-        "b",
-        "bdi",
-        "bdo",
-        "big",
-        "blockquote",
-        "br",
-        "caption",
-        "center",
-        "cite",
-        "code",
-        "col",
-        "colgroup",
-        "data",
-        "dd",
-        "del",
-        "dfn",
-        "div",
-        "dl",
-        "dt",
-        "em",
-        "font",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "hr",
-        "i",
-        "ins",
-        "kbd",
-        "li",
-        "link",
-        "mark",
-        "meta",
-        "noinclude",
-        "nowiki",
-        "ol",
-        "onlyinclude",
-        "p",
-        "poem",
-        "pre",
-        "q",
-        "rb",
-        "rp",
-        "rt",
-        "rtc",
-        "ruby",
-        "s",
-        "samp",
-        "section",
-        "small",
-        "span",
-        "strike",
-        "strong",
-        "sub",
-        "sup",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "time",
-        "tr",
-        "translate",
-        "tt",
-        "u",
-        "ul",
-        "var",
-        "wbr",
-    ]
+_TAGS = _words(
+    "abbr b bdi bdo big blockquote br caption center cite code col colgroup data dd del dfn "
+    "div dl dt em font h1 h2 h3 h4 h5 h6 hr i ins kbd li link mark meta noinclude nowiki ol "
+    "onlyinclude p poem pre q rb rp rt rtc ruby s samp section small span strike strong sub "
+    "sup tbody td tfoot th thead time tr translate tt u ul var wbr"
 )
-_BREAKS = frozenset(
-    [
-        "blockquote",
-        "br",
-        "caption",
-        "center",
-        "dd",
-        "div",
-        "dl",
-        "dt",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "hr",
-        "li",
-        "ol",
-        "p",
-        "poem",
-        "pre",
-        "td",
-        "th",
-        "tr",
-        "ul",
-    ]
+_BREAKS = _words(
+    "blockquote br caption center dd div dl dt h1 h2 h3 h4 h5 h6 hr li ol p poem pre td th tr ul"
 )
 
 _PROTOCOL = r"(?:(?:https?|ftps?|ircs?|news|gopher|sftp|git)://|//|mailto:)"
