@@ -38,7 +38,6 @@ class TokenCounter(Protocol):
         ...
 
 
-@lru_cache(maxsize=8)
 def counter(name: str | None = None) -> TokenCounter:
     """Load a token counter by name.
 
@@ -49,7 +48,11 @@ def counter(name: str | None = None) -> TokenCounter:
     >>> counter("words").count(pa.array(["бір екі үш", "", None], pa.large_string()))
     array([3, 0, 0])
     """
-    name = name or DEFAULT
+    return _load(name or DEFAULT)
+
+
+@lru_cache(maxsize=8)
+def _load(name: str) -> TokenCounter:
     if name in _PLAIN:
         from curate.tokens.plain import PlainCounter
 

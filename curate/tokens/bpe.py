@@ -5,23 +5,102 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from curate.errors import RecipeError, ResourceError, nearest
+from curate.errors import InternalError, RecipeError, ResourceError, nearest
+
+if TYPE_CHECKING:
+    from curate.tokens.merge import Vocabulary
 
 #: The newest vocabulary that mistral_common brings: 130,072 byte strings.
 _TEKKEN_FILE = "tekken_240911.json"
 
+#: A run of this many spaces is kept away from tiktoken's regex engine.
+_LONG_RUN = 100_000
+
+#: How many pieces of a batch are remembered with their counts; 36 bytes each.
+_KEPT_PIECES = 1 << 16
+
 
 @dataclass(frozen=True)
-class BytePairCounter:
-    """Counts with a tiktoken encoding; special tokens in a text are text."""
+class TekkenCounter:
+    """Counts with Mistral's Tekken vocabulary, by kernels of our own; equal to mistral_common's.
+
+    Special tokens in a text are text. Linear in the text, apart from a logarithm for pieces of more
+    than 160 bytes.
+    """
+
+    name: str
+    digest: str
+    vocabulary: Vocabulary
+    classes: npt.NDArray[np.uint8]
+
+    def count(self, texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:
+        """Count each text; null and empty are 0."""
+        from curate.tokens.merge import count_pieces
+
+        counts = np.zeros(len(texts), np.int64)
+        if len(texts):
+            _, offsets, data = texts.buffers()
+            ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+            known = self.vocabulary
+            count_pieces(
+                np.frombuffer(data or b"", np.uint8),
+                ends,
+                self.classes,
+                known.content,
+                known.offsets,
+                known.slots,
+                known.pairs,
+                known.maybe,
+                known.singles,
+                known.doubles,
+                known.longest,
+                np.zeros((_KEPT_PIECES, 4), np.uint64),
+                np.zeros(_KEPT_PIECES, np.int32),
+                counts,
+            )
+            if texts.null_count:
+                counts[np.asarray(texts.is_null())] = 0
+        return counts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (self.name,)
+
+
+def tekken() -> TekkenCounter:
+    """Load Tekken from the installed mistral_common package; nothing is downloaded."""
+    from curate.tokens.merge import Vocabulary
+    from curate.tokens.pattern import TEKKEN_PATTERN, classes
+
+    said = json.loads((resources.files("mistral_common") / "data" / _TEKKEN_FILE).read_bytes())
+    config = said["config"]
+    if config["pattern"] != TEKKEN_PATTERN:
+        raise InternalError("the installed mistral_common splits text by another pattern")
+    # The file holds more than the model uses; its entries are in order of rank.
+    used = said["vocab"][: config["default_vocab_size"] - config["default_num_special_tokens"]]
+    if [token["rank"] for token in used] != list(range(len(used))):
+        raise InternalError("the installed mistral_common has its vocabulary out of order")
+    tokens = [base64.b64decode(token["token_bytes"]) for token in used]
+    table = classes()
+    return TekkenCounter(
+        name="tekken",
+        digest=_digest(TEKKEN_PATTERN.encode(), table.tobytes(), *tokens),
+        vocabulary=Vocabulary.build(tokens),
+        classes=table,
+    )
+
+
+@dataclass(frozen=True)
+class TiktokenCounter:
+    """Counts with one of tiktoken's encodings; special tokens in a text are text."""
 
     name: str
     digest: str
@@ -29,31 +108,30 @@ class BytePairCounter:
 
     def count(self, texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:
         """Count each text; null and empty are 0."""
-        encode = self.encoding.encode_ordinary
-        counts = (len(encode(text)) if text else 0 for text in texts.to_pylist())
+        counts = (self._count(text) if text else 0 for text in texts.to_pylist())
         return np.fromiter(counts, np.int64, len(texts))
 
+    def _count(self, text: str) -> int:
+        if len(text) < _LONG_RUN:
+            return len(self.encoding.encode_ordinary(text))
+        # tiktoken's regex engine runs out of stack in a million spaces, at the look-ahead that ends
+        # all of its patterns, and panics. What that would have matched is cut out here: a run up to
+        # the end of the text, or all of a run but its last character. A run before a newline is
+        # matched by another alternative, and does no harm.
+        total, start = 0, 0
+        for run in re.finditer(r"[^\S\r\n]+", text):
+            at, end = run.span()
+            if end - at >= _LONG_RUN and text[end : end + 1] not in ("\r", "\n"):
+                total += len(self.encoding.encode_ordinary(text[start:at]))
+                start = end if end == len(text) else end - 1
+                total += len(self.encoding._encode_single_piece(text[at:start]))
+        return total + len(self.encoding.encode_ordinary(text[start:]))
+
     def __reduce__(self) -> tuple[Any, ...]:
-        # Vocabularies are large; a worker loads its own.
-        from curate.tokens import counter
-
-        return counter, (self.name,)
+        return _again, (self.name,)
 
 
-def tekken() -> BytePairCounter:
-    """Load Mistral's Tekken vocabulary from the installed mistral_common package."""
-    content = (resources.files("mistral_common") / "data" / _TEKKEN_FILE).read_bytes()
-    said = json.loads(content)
-    config = said["config"]
-    size = config["default_vocab_size"] - config["default_num_special_tokens"]
-    # The file holds more than the model uses; tokens are in order of rank.
-    ranks = {
-        base64.b64decode(token["token_bytes"]): token["rank"] for token in said["vocab"][:size]
-    }
-    return _counter("tekken", config["pattern"], ranks)
-
-
-def tiktoken_encoding(name: str) -> BytePairCounter:
+def tiktoken_encoding(name: str) -> TiktokenCounter:
     """Load one of tiktoken's encodings; tiktoken downloads it on first use."""
     import tiktoken
 
@@ -68,14 +146,20 @@ def tiktoken_encoding(name: str) -> BytePairCounter:
             where=f"tiktoken:{name}",
             hint="set TIKTOKEN_CACHE_DIR to a folder that has it, or count with 'tekken'",
         ) from None
-    return _counter(f"tiktoken:{name}", encoding._pat_str, encoding._mergeable_ranks)
+    ranks = encoding._mergeable_ranks
+    digest = _digest(encoding._pat_str.encode(), *sorted(ranks, key=ranks.__getitem__))
+    return TiktokenCounter(f"tiktoken:{name}", digest, encoding)
 
 
-def _counter(name: str, pattern: str, ranks: dict[bytes, int]) -> BytePairCounter:
-    import tiktoken
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()
 
-    digest = hashlib.blake2b(pattern.encode(), digest_size=16)
-    for token, rank in sorted(ranks.items(), key=lambda item: item[1]):
-        digest.update(b"%d:%d:%b" % (rank, len(token), token))
-    encoding = tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
-    return BytePairCounter(name, digest.hexdigest(), encoding)
+
+def _again(name: str) -> Any:
+    # Vocabularies are large, and loaded once per process: a pickled counter is its name.
+    from curate.tokens import counter
+
+    return counter(name)

@@ -33,6 +33,6 @@ class PlainCounter:
             counts = pc.utf8_length(texts)
         else:
             # Counted as starts of words: splitting would build every word.
-            words = pc.count_substring_regex(texts, r"[^\s\p{Z}\x{1c}-\x{1f}\x{85}]+")
+            words = pc.count_substring_regex(texts, r"[^\t-\r\x{1c}-\x{20}\x{85}\p{Z}]+")
             return np.asarray(words.fill_null(0)).astype(np.int64)
         return np.asarray(counts.fill_null(0)).astype(np.int64)
