@@ -41,6 +41,7 @@ _KEPT = ("LD_LIBRARY_PATH", "PYTHONHOME")  # what an interpreter may need to sta
 _LIFETIME = 50_000  # pages until a child is replaced, against slow leaks
 _START_SECONDS = 120.0
 _PIPE = 1 << 20
+_MAX_ANSWER = 1 << 30  # no page that fits into the child gives more
 
 
 class Limits(NamedTuple):
@@ -128,9 +129,8 @@ class Sandbox:
         assert child.stdin and child.stdout
         for pipe in (child.stdin, child.stdout):
             os.set_blocking(pipe.fileno(), False)
-            with contextlib.suppress(
-                OSError, AttributeError
-            ):  # fewer switches, where it is allowed
+            # Fewer switches between the two, where the system allows it.
+            with contextlib.suppress(OSError, AttributeError):
                 fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
         if self._receive(child, bytearray(), len(_READY), _START_SECONDS) != _READY:
             self.close()
@@ -169,7 +169,7 @@ class Sandbox:
             selector.register(child.stdin, selectors.EVENT_WRITE)
             while len(answers) < wanted:
                 ready = selector.select(max(0.0, end - time.monotonic()))
-                if not ready:
+                if not ready or time.monotonic() > end:
                     return "extract_timeout"
                 for key, _ in ready:
                     if key.fileobj is child.stdin:
@@ -187,6 +187,8 @@ class Sandbox:
                         return self._cause(child)
                     buffer += part
                     got = _unpacked(buffer, answers)
+                    if got is None:
+                        return "extract_crash"
                     if got:
                         self._served += got
                         end = time.monotonic() + self._wall_seconds
@@ -206,12 +208,14 @@ def _packed(page: Page) -> bytes:
     return _ASK.pack(page.markup, len(charset), len(page.body)) + charset + page.body
 
 
-def _unpacked(buffer: bytearray, answers: list[PageText]) -> int:
-    """Move the complete answers from the buffer to the list; give how many."""
+def _unpacked(buffer: bytearray, answers: list[PageText]) -> int | None:
+    """Move the complete answers from the buffer to the list; give how many, None for nonsense."""
     at = got = 0
     while len(buffer) - at >= _ANSWER.size:
         replaced, *lengths = _ANSWER.unpack_from(buffer, at)
         size = _ANSWER.size + sum(lengths)
+        if size > _MAX_ANSWER:
+            return None
         if len(buffer) - at < size:
             break
         fields = []
