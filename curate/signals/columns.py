@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -30,6 +31,26 @@ from curate.text.view import buffers, roles, view
 Integers = npt.NDArray[np.int64]
 
 _LOREM: Final = np.frombuffer(b"lorem ipsum", np.uint8)
+
+
+@lru_cache(maxsize=1)
+def _packed() -> npt.NDArray[np.uint64]:
+    """Give what a code point of each class adds to CHARACTERS, ten bits a column."""
+    bits = (unicode.LETTER, unicode.DIGIT, unicode.PUNCTUATION, unicode.SPACE, unicode.UPPER)
+    classes = np.arange(int(unicode.CLASS.max()) + 1)
+    packed = np.zeros(len(classes), np.uint64)
+    for column, bit in enumerate(bits):
+        packed |= ((classes & bit) != 0).astype(np.uint64) << np.uint64(10 * column)
+    return packed
+
+
+@lru_cache(maxsize=1)
+def _leads() -> npt.NDArray[np.bool_]:
+    """Tell of each byte whether the UTF-8 of a mark that ends sentences begins with it."""
+    leads = np.zeros(256, np.bool_)
+    for code in np.flatnonzero(unicode.CLASS & unicode.TERMINAL).tolist():
+        leads[chr(code).encode()[0]] = True
+    return leads
 
 
 def _stop_table(stop_words: Sequence[str]) -> npt.NDArray[np.uint64]:
@@ -110,7 +131,14 @@ class Counts(Mapping[str, Integers]):
     def _characters(self) -> None:
         out, by_script = self._room(len(CHARACTERS)), self._room(len(unicode.SCRIPTS))
         count_characters(
-            self._data, self._starts, self._ends, unicode.CLASS, unicode.SCRIPT, out, by_script
+            self._data,
+            self._starts,
+            self._ends,
+            unicode.CLASS,
+            _packed(),
+            unicode.SCRIPT,
+            out,
+            by_script,
         )
         self._add(CHARACTERS, out)
         numbers = {script: by_script[:, i] for i, script in enumerate(unicode.SCRIPTS)}
@@ -125,7 +153,7 @@ class Counts(Mapping[str, Integers]):
     def _lines(self) -> None:
         out = self._room(len(LINES))
         most = int(self["newlines"].max(initial=0)) + 2
-        count_lines(self._data, self._starts, self._ends, unicode.CLASS, most, out)
+        count_lines(self._data, self._starts, self._ends, unicode.CLASS, _leads(), most, out)
         self._add(LINES, out)
 
     def _words(self, *, with_repetition: bool) -> None:

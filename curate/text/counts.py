@@ -13,7 +13,7 @@ import numpy as np
 from numba import int64, uint8, uint32, uint64
 
 from curate.text import unicode
-from curate.text.jit import inline, kernel
+from curate.text.jit import kernel
 from curate.text.repetition import count_repetition, first_of_each
 from curate.text.view import (
     AFTER_NEWLINE,
@@ -23,7 +23,7 @@ from curate.text.view import (
     HAS_LETTER,
     IS_PUNCTUATION,
     MORE_THAN_SYMBOLS,
-    code_point,
+    decode,
     find_words,
     mixed,
     width,
@@ -128,36 +128,50 @@ def count_bytes(data: Any, starts: Any, ends: Any, lorem: Any, out: Any) -> None
 
 @kernel
 def count_characters(
-    data: Any, starts: Any, ends: Any, classes: Any, script: Any, out: Any, by_script: Any
+    data: Any,
+    starts: Any,
+    ends: Any,
+    classes: Any,
+    packed: Any,
+    script: Any,
+    out: Any,
+    by_script: Any,
 ) -> None:
-    """Fill the columns CHARACTERS, and the letters of each script."""
+    """Fill the columns CHARACTERS, and the letters of each script.
+
+    ``packed`` holds, for each value of ``classes``, what a code point adds to the six columns, ten
+    bits each; the sum is unpacked before any of them can overflow.
+    """
     for d in range(len(starts)):
         i, end = starts[d], ends[d]
-        letters = digits = punctuation = spaces = upper = replaced = 0
         while i < end:
-            size = width(data[i])
-            code = code_point(data, i, size)
-            kind = uint32(classes[code])
-            letter = int64((kind & uint32(unicode.LETTER)) != 0)
-            letters += letter
-            by_script[d, script[code]] += letter
-            digits += int64((kind & uint32(unicode.DIGIT)) != 0)
-            punctuation += int64((kind & uint32(unicode.PUNCTUATION)) != 0)
-            spaces += int64((kind & uint32(unicode.SPACE)) != 0)
-            upper += int64((kind & uint32(unicode.UPPER)) != 0)
-            replaced += int64(code == uint32(0xFFFD))
-            i += size
-        out[d, 0] = letters
-        out[d, 1] = digits
-        out[d, 2] = punctuation
-        out[d, 3] = spaces
-        out[d, 4] = upper
-        out[d, 5] = replaced
+            added = uint64(0)
+            current = uint8(0)
+            letters = 0
+            left = 1023
+            while i < end and left > 0:
+                code, size = decode(data, i)
+                kind = classes[code]
+                added += packed[kind]
+                if code == uint32(0xFFFD):
+                    added += uint64(1) << uint64(50)
+                if kind & uint32(unicode.LETTER):
+                    if script[code] != current:
+                        by_script[d, current] += letters
+                        current = script[code]
+                        letters = 0
+                    letters += 1
+                i += size
+                left -= 1
+            by_script[d, current] += letters
+            for column in range(6):
+                out[d, column] += int64(added >> uint64(10 * column)) & 1023
 
 
-@inline
+@kernel
 def _class_at(data: Any, at: Any, classes: Any) -> Any:
-    return uint32(classes[code_point(data, at, width(data[at]))])
+    code, _ = decode(data, at)
+    return uint32(classes[code])
 
 
 @kernel
@@ -210,45 +224,41 @@ def _span_chars(data: Any, start: Any, end: Any) -> Any:
 
 
 @kernel
-def _holds_end(data: Any, start: Any, end: Any, classes: Any) -> Any:
+def _holds_end(data: Any, start: Any, end: Any, classes: Any, leads: Any) -> Any:
     """Tell whether a stripped line holds an end of a sentence.
 
     A point, question or exclamation mark ends one where whitespace, the line's end or another
     punctuation mark follows it, and no digit is before it ("1. ", "3.5"); an end of another script
-    always does.
+    always does. ``leads`` tells of each byte whether such a mark begins with it.
     """
-    i = start
-    while i < end:
+    for i in range(start, end):
         b = data[i]
-        if b < uint8(0x80):
-            if i > start and (b == uint8(46) or b == uint8(63) or b == uint8(33)):
-                before = data[i - 1]
-                counted = uint8(48) <= before and before <= uint8(57)
-                if not counted:
-                    if i + 1 == end:
-                        return True
-                    after = _class_at(data, i + 1, classes)
-                    if after & uint32(unicode.SPACE | unicode.PUNCTUATION):
-                        return True
-            i += 1
-        else:
+        if not leads[b]:
+            continue
+        if b >= uint8(0x80):
             if _class_at(data, i, classes) & uint32(unicode.TERMINAL):
                 return True
-            i += width(b)
+        elif i > start and not (uint8(48) <= data[i - 1] and data[i - 1] <= uint8(57)):
+            if i + 1 == end:
+                return True
+            if _class_at(data, i + 1, classes) & uint32(unicode.SPACE | unicode.PUNCTUATION):
+                return True
     return False
 
 
 @kernel
-def count_lines(data: Any, starts: Any, ends: Any, classes: Any, most: Any, out: Any) -> None:
+def count_lines(
+    data: Any, starts: Any, ends: Any, classes: Any, leads: Any, most: Any, out: Any
+) -> None:
     """Fill the columns LINES; ``most`` is above the number of lines of every text."""
     keys = np.empty(most, np.uint64)
     chars_of = np.empty(most, np.int64)
     full = np.empty(most, np.bool_)
-    first = np.empty(most, np.int64)
+    first = np.empty(most, np.int32)
     size = 16
     while size < 2 * most:
         size *= 2
-    table = np.zeros(size, np.int64)
+    table = np.zeros(size, np.int32)
     base = int64(1)
     for d in range(len(starts)):
         start, end = starts[d], ends[d]
@@ -275,7 +285,7 @@ def count_lines(data: Any, starts: Any, ends: Any, classes: Any, most: Any, out:
                 if b > a:
                     full_lines += 1
                     full_chars += chars
-                    if _holds_end(data, a, b, classes):
+                    if _holds_end(data, a, b, classes, leads):
                         sentence_chars += chars
                     last = _last_code_point(data, i, stop)
                     terminal += int64(
@@ -294,8 +304,7 @@ def count_lines(data: Any, starts: Any, ends: Any, classes: Any, most: Any, out:
         filled = n
         repeated = repeated_chars = repeated_full = 0
         if n > 1:
-            first_of_each(keys, n, table, base, first)
-            base += n
+            base = first_of_each(keys, n, table, base, first)
             for j in range(n):
                 if first[j] != j:
                     repeated += 1
@@ -327,8 +336,7 @@ def count_lines(data: Any, starts: Any, ends: Any, classes: Any, most: Any, out:
             i = stop
         repeated = repeated_chars = 0
         if n > 1:
-            first_of_each(keys, n, table, base, first)
-            base += n
+            base = first_of_each(keys, n, table, base, first)
             for j in range(n):
                 repeated += int64(first[j] != j)
                 repeated_chars += chars_of[j] * int64(first[j] != j)
@@ -340,7 +348,7 @@ def count_lines(data: Any, starts: Any, ends: Any, classes: Any, most: Any, out:
         out[d, 15] = sentence_chars
 
 
-@inline
+@kernel
 def _count_sentences(data: Any, starts: Any, facts: Any, n: Any) -> Any:
     """Count what lies between ends of sentences and has a word in it (see signals.c4.n_sentences)."""
     sentences = 0
@@ -386,11 +394,11 @@ def count_words(
     word_ends = np.empty(most, np.int64)
     facts = np.empty(most, np.int64)
     keys = np.empty(most, np.uint64)
-    room = np.empty((6, most if with_repetition else 1), np.int64)
+    room = np.empty((6, most if with_repetition else 1), np.int32)
     size = 16
     while size < 2 * most:
         size *= 2
-    table = np.zeros(size if with_repetition else 1, np.int64)
+    table = np.zeros(size if with_repetition else 1, np.int32)
     base = int64(1)
     met = np.zeros(len(stop_table), np.int64)
     stop_mask = uint64(len(stop_table) - 1)

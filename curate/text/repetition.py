@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from numba import uint64
+from numba import int64, uint64
 
 from curate.text.jit import kernel
 from curate.text.view import CHARS, mixed
 
 _K1: Final = uint64(0x9E3779B97F4A7C15)
+_MOST_ENTRIES: Final = 2**31 - 1
 
 
 @kernel
-def first_of_each(keys: Any, n: Any, table: Any, base: Any, first: Any) -> None:
-    """Write, for each of n keys, the position of the first equal one.
+def first_of_each(keys: Any, n: Any, table: Any, base: Any, first: Any) -> Any:
+    """Write, for each of n keys, the position of the first equal one; return the next ``base``.
 
-    ``table`` is shared by all calls and never cleared: an entry below ``base`` is an old one, and the
-    caller raises ``base`` by n after each call.
+    ``table`` is shared by all calls and hardly ever cleared: an entry below ``base`` is an old one.
     """
+    if base + n > _MOST_ENTRIES:
+        table[:] = 0
+        base = int64(1)
     size = 16
     while size < 2 * n:
         size *= 2
@@ -36,6 +39,7 @@ def first_of_each(keys: Any, n: Any, table: Any, base: Any, first: Any) -> None:
                 first[j] = entry - base
                 break
             slot = (slot + uint64(1)) & mask
+    return base + n
 
 
 @kernel
@@ -58,8 +62,7 @@ def count_repetition(
         keys[i] = mixed(hashes[i] * _K1 + hashes[i + 1])
         at[i] = i
     for length in range(2, 11):
-        first_of_each(keys, m, table, base, first)
-        base += m
+        base = first_of_each(keys, m, table, base, first)
         for j in range(m):
             count[j] = 0
         for j in range(m):
