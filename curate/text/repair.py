@@ -162,15 +162,27 @@ def _tidy_kernel(
         altered = False
         after_return = False  # but for what is removed
         while i < end:
+            while data[i] < 128 and i + 16 < end:  # sixteen bytes of plain ASCII at a time
+                other = 0
+                for k in range(16):
+                    c = data[i + k]
+                    out[w + k] = c
+                    other += (c < 32) | (c > 126)
+                if other:
+                    break
+                i += 16
+                w += 16
+                after_return = False
             code, length = gate.decode(data, i)
             i += length
             if entry[code] & gate.REMOVED:
                 altered = True
                 continue
             if code != 10 and code != 12 and code != 13:
-                for k in range(i - length, i):
-                    out[w] = data[k]
-                    w += 1
+                out[w] = data[i - length]
+                for k in range(1, length):
+                    out[w + k] = data[i - length + k]
+                w += length
                 after_return = False
                 continue
             altered |= code != 10
