@@ -1,0 +1,119 @@
+"""The shipped profiles on clean text: what they would drop, pinned; and what they must drop.
+
+The floors may be lowered only on purpose: a higher false rejection is a language losing good documents.
+"""
+
+import gzip
+import json
+import os
+from functools import cache
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from curate.profile import Profile, Profiles, load
+from curate.recipe.locate import profile_text
+from curate.signals import card, measure
+from curate.signals.verdict import check_profile, lists_of, signals_of, verdicts
+from curate.text.view import words
+
+DATA = os.environ.get("CURATE_SHARED_DATA")
+LANGUAGES = {
+    "eng_Latn": ("en-*", 0.010),
+    "kaz_Cyrl": ("kk-[ak][pa][ez][rq]*", 0.018),
+    "rus_Cyrl": ("ru-*", 0.010),
+    "tur_Latn": ("tr-*", 0.015),
+    "arb_Arab": ("ar-*", 0.018),
+    "kor_Hang": ("ko-*", 0.006),
+    "jpn_Jpan": ("ja-*", 0.004),
+    "cmn_Hans": ("zh-*", 0.009),
+}
+KINDS = ("chat", "line", "sentence", "code")
+ALL = (*LANGUAGES, "cmn_Hant", "_default", *KINDS)
+
+
+@cache
+def profile(name: str) -> Profile:
+    return load(name, profile_text)
+
+
+def documents(pattern: str, language: str) -> list[str]:
+    texts: list[str] = []
+    for path in sorted(Path(DATA or "").glob(f"text/{pattern}.jsonl.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            texts += [json.loads(line)["text"] for line in lines]
+    if language in ("kor_Hang", "jpn_Jpan", "cmn_Hans"):
+        return [text for text in texts if len(text) >= 200]
+    return [text for text in texts if len(text.split()) >= 50]
+
+
+@pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")
+@pytest.mark.real_data
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_clean_documents_pass(language: str) -> None:
+    pattern, budget = LANGUAGES[language]
+    texts = documents(pattern, language)
+    assert len(texts) > 200
+    dropped = check_profile(profile(language), texts)
+    assert dropped["any"] <= budget, {rule: share for rule, share in dropped.items() if share}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_profiles_load_and_explain_themselves(name: str) -> None:
+    loaded = profile(name)
+    assert loaded.describes
+    assert loaded.rules
+    for rule_name, rule in loaded.rules.items():
+        assert card(rule.signal).what
+        assert rule.why, rule_name
+        assert rule.source, rule_name
+    signals_of(Profiles({name: loaded}))
+    measure(pa.array(["x"], pa.large_string()), ["n_words"], lists_of(loaded))
+
+
+@pytest.mark.parametrize("name", [*LANGUAGES, "cmn_Hant"])
+def test_function_words_are_words_and_written_once(name: str) -> None:
+    listed = profile(name).lists["stop_words"]
+    assert [word for word in listed if words(word) != [word]] == []
+    assert len(set(listed)) == len(listed)
+
+
+def first_rule(name: str, text: str) -> str | None:
+    loaded = profile(name)
+    names = signals_of(Profiles({name: loaded}))
+    table = pa.table(measure(pa.array([text], pa.large_string()), names, lists_of(loaded)))
+    rule: str | None = verdicts(table, loaded)[0][0].as_py()
+    return rule
+
+
+KAZAKH = (
+    "Ауылдың шетіндегі ескі диірменді балалар көптен бері қарап жүр еді. Бүгін олар атасымен бірге "
+    "сол жаққа барды, бірақ есігі жабық болып шықты. Атасы күлді де, кілтті қалтасынан алып берді. "
+    "Ішінде шаң басқан тастар мен ұн иісі бар екен. Балалар ұзақ отырып, бұрынғы заман туралы әңгіме "
+    "тыңдады, содан кейін үйге кешкі ас кезінде қайтты."
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "rule"),
+    [
+        ("kaz_Cyrl", KAZAKH, None),
+        ("kaz_Cyrl", "", "too_few_words"),
+        ("kaz_Cyrl", "Басты бет Байланыс Кіру", "too_few_words"),
+        ("kaz_Cyrl", "арзан пәтер сатып алу " * 40, "repeated_2grams"),
+        ("kaz_Cyrl", KAZAKH.replace("а", "\ufffd"), "unreadable_characters"),
+        ("eng_Latn", KAZAKH, "wrong_script"),
+        ("chat", "Иә", None),
+        ("chat", "", "empty"),
+        ("line", "= 12 = 13 =", "too_few_letters"),
+        ("line", "Good morning", None),
+        ("sentence", "Бір сөйлем.", None),
+        ("sentence", "сөз " * 600, "too_long"),
+        ("code", "def f(x):\n    return x + 1\n", None),
+        ("code", "x=" + "1," * 700, "line_too_long"),
+        ("code", "+-*/" * 20 + "\n", "too_few_letters_and_digits"),
+    ],
+)
+def test_what_passes_and_what_does_not(name: str, text: str, rule: str | None) -> None:
+    assert first_rule(name, text) == rule
