@@ -31,8 +31,8 @@ Mask = npt.NDArray[np.bool_]
 #: More letters than this outside an alphabet, and at least two, are no quotation or name.
 MAX_FOREIGN_SHARE = 0.015
 
-#: Kana-free texts with more Han than this are not Japanese.
-MAX_HAN_WITHOUT_KANA = 20
+#: Kana-free texts with more Han than this are not Japanese; names and titles are shorter.
+MAX_HAN_WITHOUT_KANA = 10
 
 #: Missing letters mean something when at least so many of them were to be expected ...
 _MIN_EXPECTED = 3
