@@ -128,7 +128,7 @@ def decode(data: bytes, transport: str | None = None, *, markup: bool = True) ->
     Decoded(text='Қазақстан', encoding='utf-8', by='utf-8', replaced=0)
     >>> decode("Привет, мир".encode("cp1251"), "windows-1251").text
     'Привет, мир'
-    >>> decode(b"\\x89PNG\\r\\n\\x1a\\n" + bytes(range(32)) * 20) is None
+    >>> decode(b"\x89PNG\r\n\x1a\n" + bytes(range(32)) * 20) is None
     True
     """
     tried: dict[str, str] = {}
@@ -174,7 +174,12 @@ def _candidates(data: bytes, transport: str | None, markup: bool) -> Iterator[tu
         if codec := codec_of(label):
             yield codec, "detector"
     yield "utf_8", "fallback"
-    yield "cp1252", "fallback"
+    # What nobody recognises and is mostly not ASCII is no Western text: better none than nonsense.
+    if len(data.translate(None, _HIGH_BYTES)) * 3 >= len(data) * 2:
+        yield "cp1252", "fallback"
+
+
+_HIGH_BYTES = bytes(range(128, 256))
 
 
 def _nearly_utf8(data: bytes) -> Decoded | None:
@@ -193,7 +198,7 @@ def _nearly_utf8(data: bytes) -> Decoded | None:
 def _strict(data: bytes, codec: str) -> str | None:
     try:
         text = codecs.getincrementaldecoder(codec)("strict").decode(data, False)
-    except (UnicodeError, ValueError):
+    except (UnicodeError, ValueError, LookupError):
         return None
     return text.removeprefix("\ufeff")
 
