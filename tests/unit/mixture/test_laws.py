@@ -37,7 +37,12 @@ def corpora(draw: st.DrawFn, min_size: int = 0) -> pa.Table:
     tokens = rng.lognormal(4, spread, n).astype(np.int64)
     tokens[rng.random(n) < 0.05] = 0
     rows = [
-        {"id": f"web/{i % 7}.warc#{i * 131}", "source": str(s), "text": "ж" * int(t % 50), "origin": o}
+        {
+            "id": f"web/{i % 7}.warc#{i * 131}",
+            "source": str(s),
+            "text": "ж" * int(t % 50),
+            "origin": o,
+        }
         for i, (s, t, o) in enumerate(
             zip(rng.choice(["web", "wiki"], n), tokens, rng.choice(["native", "mt", None], n))
         )
@@ -84,16 +89,20 @@ def mixed(mixture: Mixture, table: pa.Table) -> pa.Table | None:
         return None
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(corpora(), mixtures())
-def test_each_group_is_within_one_document_of_its_target(table: pa.Table, said: dict[str, Any]) -> None:
+def test_each_group_is_within_one_document_of_its_target(
+    table: pa.Table, said: dict[str, Any]
+) -> None:
     mixture = parse(said)
     stored = mixed(mixture, table)
     if stored is None:
         return
     for row in report_of(stored).values():
         # Passes may end with part of a document missing: a pass is never begun beyond max_epochs.
-        assert abs(row["amount"] - (row["asked"] - row["shortage"])) <= row_limit(row, table, mixture)
+        assert abs(row["amount"] - (row["asked"] - row["shortage"])) <= row_limit(
+            row, table, mixture
+        )
 
 
 def row_limit(row: dict[str, Any], table: pa.Table, mixture: Mixture) -> int:
@@ -101,7 +110,7 @@ def row_limit(row: dict[str, Any], table: pa.Table, mixture: Mixture) -> int:
     return max((d["amount"] for d in sketch if d["group"] == row["group"]), default=0) + 1
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(corpora(), mixtures())
 def test_the_report_is_what_the_product_holds(table: pa.Table, said: dict[str, Any]) -> None:
     mixture = parse(said)
@@ -109,7 +118,10 @@ def test_the_report_is_what_the_product_holds(table: pa.Table, said: dict[str, A
     if stored is None:
         return
     product = run(Mix(mixture), [table])
-    of = {row["id"]: row for row in table.append_column("i", pa.array(range(table.num_rows))).to_pylist()}
+    of = {
+        row["id"]: row
+        for row in table.append_column("i", pa.array(range(table.num_rows))).to_pylist()
+    }
     documents: Counter[tuple[str, str]] = Counter()
     tokens: Counter[tuple[str, str]] = Counter()
     for name, phase, _ in product:
@@ -122,8 +134,14 @@ def test_the_report_is_what_the_product_holds(table: pa.Table, said: dict[str, A
         assert (row["documents"], row["tokens"]) == (documents[key], tokens[key])
 
 
-@settings(deadline=None, max_examples=40)
-@given(corpora(), mixtures(), st.lists(st.integers(0, 400), max_size=4), st.integers(1, 5), st.randoms())
+@settings(deadline=None, max_examples=25)
+@given(
+    corpora(),
+    mixtures(),
+    st.lists(st.integers(0, 400), max_size=4),
+    st.integers(1, 5),
+    st.randoms(),
+)
 def test_partitioning_and_order_change_nothing(
     table: pa.Table, said: dict[str, Any], cuts: list[int], partitions: int, random: Any
 ) -> None:
@@ -137,7 +155,7 @@ def test_partitioning_and_order_change_nothing(
     assert run(Mix(mixture), shards_of(table.take(shuffled), cuts), partitions) == whole
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(corpora(), mixtures())
 def test_passes_are_counted_and_phases_are_disjoint(table: pa.Table, said: dict[str, Any]) -> None:
     mixture = parse(said)
@@ -153,7 +171,7 @@ def test_passes_are_counted_and_phases_are_disjoint(table: pa.Table, said: dict[
         assert {epoch for n, _, epoch in product if n == name} == set(range(1, times + 1))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(corpora(min_size=50), mixtures(), st.integers(1, 20_000), st.integers(0, 20_000))
 def test_a_larger_budget_takes_a_superset(
     table: pa.Table, said: dict[str, Any], budget: int, more: int
@@ -176,7 +194,9 @@ def test_everything_takes_every_row_once(table: pa.Table) -> None:
 
 @settings(deadline=None, max_examples=20)
 @given(corpora(min_size=30), st.data())
-def test_what_an_earlier_barrier_dropped_does_not_count(table: pa.Table, data: st.DataObject) -> None:
+def test_what_an_earlier_barrier_dropped_does_not_count(
+    table: pa.Table, data: st.DataObject
+) -> None:
     mixture = parse({"groups": GROUPS | {"rest": {}}, "unit": "documents"})
     stage = Mix(mixture)
     gone = data.draw(st.sets(st.integers(0, table.num_rows - 1), max_size=10))
@@ -217,7 +237,9 @@ def test_a_row_with_a_verdict_is_not_touched_and_not_placed() -> None:
     stage = Mix(Mixture.everything())
     decisions = decisions_of(resolve(stage, [table.slice(1)], 1))
     assert stage.apply(table, decisions, Counter()).equals(table)
-    assert stage.placements(table, decisions).to_pylist() == [{"row": 1, "phase": "main", "epoch": 1}]
+    assert stage.placements(table, decisions).to_pylist() == [
+        {"row": 1, "phase": "main", "epoch": 1}
+    ]
 
 
 def test_an_empty_table_keeps_its_schema() -> None:
@@ -235,7 +257,9 @@ def test_it_reads_no_more_than_it_says(unit: str) -> None:
     stage = Mix(mixture)
     row = {"id": "a#0", "source": "s", "text": "үш сөз бар"}
     table = schema.documents([row])
-    table = table.append_column("lang", pa.array(["kaz_Cyrl"])).append_column("n_tokens", pa.array([7]))
+    table = table.append_column("lang", pa.array(["kaz_Cyrl"])).append_column(
+        "n_tokens", pa.array([7])
+    )
     narrow = stage.sketch(table.select(list(stage.reads)))
     assert narrow.select(["group", "u", "amount"]).equals(
         stage.sketch(table).select(["group", "u", "amount"])

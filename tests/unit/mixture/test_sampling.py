@@ -29,8 +29,18 @@ def test_fixed_values() -> None:
     # These decide what every mixture ever made contains: a change here is a change of all of them.
     ids = pa.array(["", "a", "web/a.warc.gz#12345", "вики/қазақ.xml#7:1"])
     assert sample_key(ids, 0).tolist() == [twin(i, 0) for i in ids.to_pylist()]
-    assert sample_key(ids, 0).tolist() == [0xA8871E3718CA0053, 0xA63FA0CD27AB0FD6, 0x97292E5390028920, 0xAFE7EF2D02B4B70F]
-    assert order_key(ids, 0).tolist() == [0x23DF8F919B81008F, 0x68B54CB07E677A82, 0xBB5120C362AF22DE, 0x94B60900FE9BC5B1]
+    assert sample_key(ids, 0).tolist() == [
+        0xA8871E3718CA0053,
+        0xA63FA0CD27AB0FD6,
+        0x97292E5390028920,
+        0xAFE7EF2D02B4B70F,
+    ]
+    assert order_key(ids, 0).tolist() == [
+        0x23DF8F919B81008F,
+        0x68B54CB07E677A82,
+        0xBB5120C362AF22DE,
+        0x94B60900FE9BC5B1,
+    ]
 
 
 @settings(deadline=None)  # the first call compiles

@@ -94,7 +94,9 @@ def test_without_inner_weights_the_split_is_natural_or_tempered() -> None:
     assert solve(parse(said | {"temperature": 0.5}), stock).composition[RU] == Fraction(8, 9)
     assert solve(parse(said | {"temperature": 0}), stock).composition[RU] == Fraction(1, 2)
     # Half of 1000 is more than the 100 there are: what one cannot give, the other does.
-    assert solve(parse(said | {"temperature": 0, "budget": 2100}), stock).composition[TR] == Fraction(1, 3)
+    assert solve(parse(said | {"temperature": 0, "budget": 2100}), stock).composition[
+        TR
+    ] == Fraction(1, 3)
 
 
 def test_max_share_limits_a_leaf_and_with_it_its_group() -> None:
@@ -158,7 +160,10 @@ def test_targets_keep_ratio_limits_and_cannot_grow(
     assert targets(found) == [total * Fraction(weight, sum(weights)) for weight in weights]
     given = {leaf: found.composition[leaf] * found.targets["main", leaf.group] for leaf in stock}
     for group in THREE:
-        assert sum(a for leaf, a in given.items() if leaf.group == group) == found.targets["main", group]
+        assert (
+            sum(a for leaf, a in given.items() if leaf.group == group)
+            == found.targets["main", group]
+        )
     for leaf, amount in given.items():
         assert amount <= stock[leaf].amount * Fraction(epochs)
         if leaf.group == "ru_tr":
