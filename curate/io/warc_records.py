@@ -155,8 +155,6 @@ class _MemberWindow(Window):
             if chunk:
                 self._inflated += len(chunk)
                 return chunk
-            if not self.member.done:
-                continue
             behind = self.member.end
             if self._stored.read(behind, 3) != MAGIC or begins_member(
                 self._stored, self._dialect, behind
@@ -199,7 +197,7 @@ def _gzip_records(
     at = resume(piece.start) if piece.start else 0
     reached, false_starts = 0, 0
     while at < stored.size and (at < piece.end or not begins_member(stored, dialect, at)):
-        if stored.at(at, 1)[0] == 0 and stored.rest_is_zero(at):
+        if stored.at(at, 1) == b"\0" and stored.rest_is_zero(at):
             yield Skip("padding")
             return
         member = Member(stored, at, cap)
@@ -235,6 +233,7 @@ def _gzip_records(
         member = window.member
         offset = window.stored_at(bad.start)[0] if bad else member.offset
         at = member.offset + 1
+        # A beginning inside what has failed before may be false, and each costs another inflation.
         if at < reached:
             false_starts += 1
             if false_starts > _FALSE_STARTS:
