@@ -7,7 +7,7 @@ for the user. So is a turn without content. Empty strings are kept; rules judge 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -129,10 +129,12 @@ class Chat:
             if isinstance(batch, Damage):
                 yield batch
                 continue
-            for row, record in enumerate(batch.table.to_pylist(), batch.first_row):
+            names = batch.table.column_names
+            values = zip(*(parquet.to_rows(parquet.column(batch.table, name)) for name in names))
+            for row, record in enumerate(values, batch.first_row):
                 locator = f"{batch.group}:{row}"
                 try:
-                    yield self._document(locator, _without_nulls(record))
+                    yield self._document(locator, _without_nulls(zip(names, record)))
                 except _Defect as defect:
                     error = f"row {locator}: {defect.error}"
                     yield batch.opened.damage(defect.reason, batch.group, error)
@@ -272,9 +274,9 @@ def _compact(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
 
 
-def _without_nulls(record: dict[str, object]) -> dict[str, object]:
+def _without_nulls(record: Iterable[tuple[str, object]]) -> dict[str, object]:
     """Drop the columns that a row leaves null: in a table every row has every column."""
-    return {name: value for name, value in record.items() if value is not None}
+    return {name: value for name, value in record if value is not None}
 
 
 def _is_parquet(file: InputFile) -> bool:

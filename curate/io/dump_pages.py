@@ -61,8 +61,6 @@ def next_stream(handle: IO[bytes], start: int, end: int) -> int | None:
         keep = min(len(held), _LONGEST_MAGIC)
         at += len(held) - keep
         held = held[len(held) - keep :]
-        if not block:
-            break
     return None
 
 

@@ -13,7 +13,7 @@ from curate.errors import nearest
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: The years 1 to 9999 in seconds: what a timestamp column and every reader of it can hold.
-_FIRST, _LAST = -62_135_596_800, 253_402_300_799
+FIRST, LAST = -62_135_596_800, 253_402_300_799
 _MICROSECOND = timedelta(microseconds=1)
 
 MISSING = object()
@@ -48,8 +48,18 @@ def missing(path: str, record: Mapping[str, object]) -> str:
 @lru_cache(maxsize=256)
 def _missing(path: str, names: tuple[str, ...]) -> str:
     # Cached, because a wrong option makes every record of a file say the same.
-    shown = [name.encode("ascii", "backslashreplace").decode() for name in names]
-    return f"no field '{path}'" + (f": {nearest(path, shown)}" if shown else "")
+    return f"no field '{path}'" + (f": {nearest(path, map(shown, names))[:300]}" if names else "")
+
+
+def shown(name: str) -> str:
+    r"""Write a name from a stranger's file so that a terminal shows it and does not obey it.
+
+    >>> shown("мәтін\x1b[31m")
+    'мәтін\\x1b[31m'
+    """
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in name[:64]
+    )
 
 
 def microseconds(value: object) -> int | None:
@@ -71,12 +81,13 @@ def microseconds(value: object) -> int | None:
             return None
     if isinstance(value, datetime):
         at = value if value.tzinfo else value.replace(tzinfo=UTC)
-        return (at - _EPOCH) // _MICROSECOND
+        since = (at - _EPOCH) // _MICROSECOND
+        return since if FIRST * 10**6 <= since <= LAST * 10**6 else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     size = abs(value)
     per_second = 1 if size < 1e11 else 10**3 if size < 1e14 else 10**6 if size < 1e17 else 10**9
-    if not _FIRST <= value / per_second <= _LAST:
+    if not FIRST <= value / per_second <= LAST:
         return None
     return (
         int(value * 10**6) // per_second

@@ -27,6 +27,8 @@ _MAX_FOOTER = 256 * 1024 * 1024
 #: Rows are given out in tables of about this many bytes of text.
 _BATCH = 64 * 1024 * 1024
 _MAX_COLUMNS = 10_000
+_DATE = pa.timestamp("us", tz="UTC")
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,8 @@ class Parquet:
         if self.date:
             columns["date"] = _as_date(column(table, self.date))
         if self.meta:
-            kept = {path: column(table, path) for path in self.meta}
-            written = [fields.leftovers(row) for row in pa.table(kept).to_pylist()]
+            kept = [to_rows(column(table, path)) for path in self.meta]
+            written = [fields.leftovers(dict(zip(self.meta, row))) for row in zip(*kept)]
             columns["meta"] = pa.array(written, pa.large_string())
         documents = pa.table(columns)
         if text.null_count:
@@ -201,12 +203,16 @@ def _refusal(
         kind = _type(schema, path)
         if kind is None:
             reason = "missing_text" if path == text else "missing_column"
-            return reason, f"no column '{path}': {nearest(path, schema.names)}"
+            return reason, f"no column '{path}': {_nearest(path, schema.names)}"
         if len(schema.get_all_field_indices(path.partition(".")[0])) > 1:
             return "duplicate_column", f"two columns are named '{path}'"
         if path == text and not _is_text(kind):
             return "text_not_string", f"column '{path}' is {str(kind)[:200]}"
     return None
+
+
+def _nearest(path: str, names: list[str]) -> str:
+    return nearest(path, map(fields.shown, names[:1000]))[:300] if names else "there are no columns"
 
 
 def _type(schema: pa.Schema, path: str) -> pa.DataType | None:
@@ -317,14 +323,41 @@ def _as_text(values: Any) -> Any:
 
 
 def _as_date(values: Any) -> Any:
-    kind = pa.timestamp("us", tz="UTC")
-    if pa.types.is_timestamp(values.type) and values.type.unit != "ns":
-        return (
-            values.cast(pa.timestamp("us")).cast(kind)
-            if values.type.tz is None
-            else values.cast(kind)
-        )
-    return pa.array([fields.microseconds(value) for value in values.to_pylist()], kind)
+    """Give dates as timestamps; those outside of the years 1 to 9999 are null, not an error."""
+    kind = values.type
+    if pa.types.is_timestamp(kind):
+        per_second = _PER_SECOND[kind.unit]
+    elif pa.types.is_date64(kind):
+        per_second = 1000
+    elif pa.types.is_date32(kind):
+        values, per_second = pc.multiply(values.cast(pa.int32()).cast(pa.int64()), 86_400), 1
+    else:
+        return pa.array([fields.microseconds(value) for value in to_rows(values)], _DATE)
+    counted = values.cast(pa.int64())
+    known = pc.and_(
+        pc.greater_equal(counted, max(fields.FIRST * per_second, -(2**63))),
+        pc.less_equal(counted, min(fields.LAST * per_second, 2**63 - 1)),
+    )
+    counted = pc.if_else(known, counted, pa.scalar(None, pa.int64()))
+    if per_second <= 10**6:
+        counted = pc.multiply(counted, 10**6 // per_second)
+    else:
+        counted = pc.divide(counted, per_second // 10**6)
+    return counted.cast(_DATE)
+
+
+def to_rows(values: Any) -> list[Any]:
+    """Give a column as Python values; as text, or null, where Python has no such value.
+
+    Nanoseconds without pandas, dates before the year 1 and the like.
+    """
+    for form in (values, None):
+        try:
+            rows: list[Any] = (values.cast(pa.string()) if form is None else form).to_pylist()
+        except Exception:
+            continue  # each type has its own way to fail
+        return rows
+    return [None] * len(values)
 
 
 def _said(error: Exception) -> str:

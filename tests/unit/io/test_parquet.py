@@ -1,6 +1,7 @@
 """Parquet from strangers: nothing in a file runs, and damage costs its row group or row."""
 
 import datetime
+import json
 import os
 from itertools import pairwise
 from pathlib import Path
@@ -114,6 +115,42 @@ def test_dates_of_every_kind_become_timestamps(tmp_path, values):
     found = read(stored(tmp_path, {"text": ["x"], "d": values}), Parquet(date="d"))
     assert found[0].table.schema.field("date").type == pa.timestamp("us", tz="UTC")
     assert rows(found)[0]["date"].timestamp() == 1767323045
+
+
+@pytest.mark.parametrize(
+    ("values", "years"),
+    [
+        (pa.array([2**40, 0], pa.timestamp("s")), [None, 1970]),
+        (pa.array([-(2**62), 1], pa.timestamp("ms", tz="UTC")), [None, 1970]),
+        (pa.array([2**63 - 1, -(2**63)], pa.timestamp("us")), [None, None]),
+        (pa.array([2**63 - 1, -(2**63)], pa.timestamp("ns")), [2262, 1677]),
+        (pa.array([2**31 - 1, 20_000], pa.date32()), [None, 2024]),
+        (pa.array([2**62, 86_400_000], pa.date64()), [None, 1970]),
+        (pa.array(["0001-01-01T00:00:00+23:59", "1999-12-31"]), [None, 1999]),
+        (pa.array([None, True]), [None, None]),
+    ],
+)
+def test_dates_that_no_calendar_has_are_null(tmp_path, values, years):
+    file = stored(tmp_path, {"text": ["x", "y"], "d": values})
+    found = rows(read(file, Parquet(date="d", meta=("d",))))
+    assert [row["date"] and row["date"].year for row in found] == years
+    assert len(found) == 2 and all(row["meta"] for row in found)
+
+
+def test_any_column_can_be_kept_as_meta(tmp_path):
+    struct = pa.array([{"a": [1.5, float("nan")]}], pa.struct([("a", pa.list_(pa.float64()))]))
+    table = {
+        "text": ["x"],
+        "struct": struct,
+        "map": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())),
+        "bytes": [b"\xff"],
+        "time": pa.array([5], pa.time64("ns")),
+        "nanoseconds": pa.array([5], pa.timestamp("ns")),
+    }
+    names = ("struct", "map", "bytes", "time", "nanoseconds")
+    (row,) = rows(read(stored(tmp_path, table), Parquet(meta=names)))
+    kept = json.loads(row["meta"])
+    assert set(kept) == set(names) and kept["struct"] == {"a": [1.5, None]}
 
 
 @pytest.mark.parametrize(

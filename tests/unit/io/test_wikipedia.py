@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import json
 import os
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from curate.io.dump_pages import next_stream
 from curate.io.records import Damage, Document, InputFile, Piece, Skip
 from curate.io.streams import blocks
 from curate.io.wikipedia import Wikipedia
@@ -297,6 +299,15 @@ def test_articles_of_many_languages_keep_no_markup(code):
             for sign in ("{{", "}}", "[[", "]]", "'''", "<ref", "{|", "|}", "==", "&nbsp;"):
                 assert sign not in record.text, (record.meta, sign)
             assert len(record.text) > 200
+
+
+@pytest.mark.parametrize("before", [0, 1, 2**20 - 12, 2**20 - 10, 2**20 - 5, 2**20, 2**20 + 1])
+def test_a_stream_is_found_wherever_it_begins(before):
+    handle = io.BytesIO(bytes(before) + bz2.compress(b"x") + bytes(50))
+    assert next_stream(handle, 0, before + 1) == before
+    assert next_stream(handle, before, before + 1) == before
+    assert next_stream(handle, 0, before) is None
+    assert next_stream(handle, before + 1, before + 10**6) is None
 
 
 def test_a_dump_without_pages_is_whole_or_cut(tmp_path):
