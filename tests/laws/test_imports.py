@@ -41,7 +41,9 @@ ALLOWED = {
         "dedup",
         "mixture",
     },
-    "cli": {
+    "outline": {"plan", "dedup"},
+    "__main__": {"cli"},
+    "cli": {"outline", 
         "api",
         "plan",
         "recipe",

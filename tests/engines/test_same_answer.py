@@ -1,0 +1,51 @@
+"""The answer depends on neither engine, worker count, sharding, nor the order of the inputs."""
+
+import pyarrow.parquet as pq
+import pytest
+
+from curate import api
+from curate.recipe import model
+from tests.runs import ledger, tree, write_corpus, write_recipe
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    write_corpus(folder / "in", documents=200)
+    recipe = write_recipe(folder / "small.toml", folder / "in")
+    api.run(recipe, output=folder / "golden", engine="in-process")
+    return folder, recipe, tree(folder / "golden"), ledger(folder / "golden")
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_ray_gives_the_bytes_of_in_process(workers, corpus, tmp_path):
+    _, recipe, files, counts = corpus
+    result = api.run(recipe, output=tmp_path / "out", engine="ray", workers=workers)
+    assert result.exit_code == 0
+    assert tree(tmp_path / "out") == files
+    assert ledger(tmp_path / "out") == counts
+
+
+def kept(out):
+    return sorted(
+        text
+        for path in (out / "mixture").rglob("*.parquet")
+        for text in pq.read_table(path, columns=["text"]).column("text").to_pylist()
+    )
+
+
+@pytest.mark.parametrize("input_bytes", [5_000, 60_000, 10_000_000])
+def test_the_cut_into_shards_changes_no_row(input_bytes, corpus, tmp_path):
+    folder, recipe, _, _ = corpus
+    cut = model.load(str(recipe), settings=[f"shards.input_bytes={input_bytes}"])
+    api.run(cut, output=tmp_path / "out", engine="in-process")
+    assert kept(tmp_path / "out") == kept(folder / "golden")
+
+
+def test_partitions_and_batches_change_no_row(corpus, tmp_path):
+    folder, recipe, _, _ = corpus
+    cut = model.load(
+        str(recipe), settings=["shards.partition_bytes=500", "shards.batch_bytes=900", "shards.output_bytes=9000"]
+    )
+    api.run(cut, output=tmp_path / "out", engine="in-process")
+    assert kept(tmp_path / "out") == kept(folder / "golden")
