@@ -197,7 +197,7 @@ def _gzip_records(
     at = resume(piece.start) if piece.start else 0
     reached, false_starts = 0, 0
     while at < stored.size and (at < piece.end or not begins_member(stored, dialect, at)):
-        if stored.at(at, 1) == b"\0" and stored.rest_is_zero(at):
+        if stored.read(at, 1) == b"\0" and stored.rest_is_zero(at):
             yield Skip("padding")
             return
         member = Member(stored, at, cap)
