@@ -31,14 +31,18 @@ _PRESENTATION = "\ufb50-\ufbb1\ufbd3-\ufd3d\ufd50-\ufdcf\ufe70-\ufefc"
 def nonbreaking_spaces(text: str) -> str:
     r"""Turn no-break, thin and other typographic spaces into a plain space.
 
-    The same sentence set by another program should be the same tokens. The ideographic space stays:
-    in Chinese and Japanese it is the space. Wrong where the width of a space is the matter, as in
-    tables, and for French typography if you want to teach it.
+    The same sentence set by another program should be the same tokens. At the end of a line they
+    go, as repair does with plain ones. The ideographic space stays: in Chinese and Japanese it is
+    the space. Wrong where the width of a space is the matter, as in tables, and for French
+    typography if you want to teach it.
 
     >>> nonbreaking_spaces("10\u00a0000\u202f₸")
     '10 000 ₸'
     """
-    return _WIDE_SPACE.sub(" ", text)
+    spaced = _WIDE_SPACE.sub(" ", text)
+    if spaced == text or not (" \n" in spaced or spaced.endswith(" ")):
+        return spaced
+    return "\n".join(line.rstrip(" ") for line in spaced.split("\n"))
 
 
 _WIDE_SPACE = re.compile(f"[{_WIDE_SPACES}]")

@@ -80,9 +80,9 @@ def email(text: str) -> tuple[str, int]:
 def public_ip(text: str) -> tuple[str, int]:
     """Mask addresses of the public internet, IPv4 and IPv6; give the text and how many there were.
 
-    Private and reserved ranges stay: they identify nobody. So do four small numbers (1.2.3.4): one
-    of them must have three digits, or section and version numbers would be masked, at the price of
-    one address in forty.
+    Private and reserved ranges stay: they identify nobody. So does what is more like the number of
+    a version or a section (3.1.4.1, 14.0.0.125, 6.16.73.105): one of the four must have three
+    digits, the first one two, and none may be 0. That lets one address in fourteen pass.
 
     >>> public_ip("from 81.169.145.72 via 10.0.0.1, see 3.1.4.1")
     ('from 192.0.2.1 via 10.0.0.1, see 3.1.4.1', 1)
@@ -90,7 +90,9 @@ def public_ip(text: str) -> tuple[str, int]:
 
     def v4(match: re.Match[str]) -> str | None:
         parts = match.group().split(".")
-        if all(len(part) < 3 for part in parts) or any(part != str(int(part)) for part in parts):
+        if len(parts[0]) < 2 or all(len(part) < 3 for part in parts):
+            return None
+        if any(part.startswith("0") for part in parts):
             return None
         return IPV4 if max(map(int, parts)) < 256 and _is_public(match.group()) else None
 

@@ -168,16 +168,21 @@ def _without(lines: pa.LargeStringArray, gone: pa.BooleanArray) -> pa.LargeStrin
     return pc.if_else(gone, pa.scalar(None, pa.large_string()), lines)
 
 
-def pipe_lines(lines: pa.LargeStringArray, *, min_pipes: int = 2) -> pa.LargeStringArray:
-    """Remove lines with two or more vertical bars: menus, breadcrumbs, footers, rows of tables.
+def pipe_lines(
+    lines: pa.LargeStringArray, *, min_pipes: int = 2, max_item_chars: int = 60
+) -> pa.LargeStringArray:
+    """Remove lines of short items between vertical bars: menus, footers, rows of tables.
 
-    Ours, after what WET files look like. Wrong for Markdown tables, shell commands and formulas.
+    There must be two bars, and no item longer than ``max_item_chars``, for crawls have whole
+    documents in one line, with a menu somewhere in it. Ours, after what WET files look like. Wrong
+    for Markdown tables and for shell commands.
 
     >>> pipe_lines(pa.array(["Home | News | About", "a | b"], pa.large_string())).to_pylist()
     [None, 'a | b']
     """
-    bars = pc.add(pc.count_substring(lines, "|"), pc.count_substring(lines, "｜"))
-    return _without(lines, pc.greater_equal(bars, min_pipes))
+    item = rf"[^|｜]{{0,{max_item_chars}}}"
+    menu = f"^{item}(?:[|｜]{item}){{{min_pipes},}}$"
+    return _without(lines, pc.match_substring_regex(lines, menu))
 
 
 def javascript_lines(lines: pa.LargeStringArray) -> pa.LargeStringArray:

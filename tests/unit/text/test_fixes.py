@@ -72,7 +72,7 @@ def test_every_single_character(name):
     if changed:
         assert pc.all(pc.match_substring_regex(arrow(*changed), fixes.hints()[name])).as_py()
     gone = [text for text in changed if fixes.FIXES[name](text) == ""]
-    assert all(unicodedata.category(text) in ("Cf", "Mn") for text in gone)
+    assert all(unicodedata.category(text) in ("Cf", "Mn", "Zs") for text in gone)
 
 
 @settings(max_examples=150, deadline=None)

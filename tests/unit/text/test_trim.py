@@ -23,7 +23,7 @@ REMOVED = {
     "few_words_lines": ["Read more", "one two three four", "東京都は", "x"],
 }  # fmt: skip
 KEPT = {
-    "pipe_lines": ["either | or", "plain"],
+    "pipe_lines": ["either | or", "plain", "P(A|B) is not P(B|A), " + "and so on " * 9],
     "javascript_lines": ["Java and scripts", "ява"],
     "cookie_policy_lines": ["Bake cookies at 180 °C.", "policy"],
     "citation_marks": ["a list [of things]", "x[i]", "[2a]"],
