@@ -123,16 +123,14 @@ class _Part:
         answer is the last T with f(T) >= T. Leaves meet their limits in order of limit / max_share.
         """
         met, free = Fraction(0), sum(self.max_shares.values(), Fraction(0))
-        best = Fraction(0)
-        order = sorted(self.limits, key=lambda leaf: self.limits[leaf] / self.max_shares[leaf])
-        if free < 1:
-            return best
-        for leaf in order:
-            met, free = met + self.limits[leaf], free - self.max_shares[leaf]
-            best = self.limits[leaf] / self.max_shares[leaf]
-            if free < 1:
+        for leaf in sorted(self.limits, key=self._met_at):
+            if free < 1 and met / (1 - free) <= self._met_at(leaf):
                 return met / (1 - free)
-        return best
+            met, free = met + self.limits[leaf], free - self.max_shares[leaf]
+        return met
+
+    def _met_at(self, leaf: Leaf) -> Fraction:
+        return self.limits[leaf] / self.max_shares[leaf]
 
     def fill(self, total: Fraction) -> dict[Leaf, Fraction]:
         """Divide a total among the leaves by weight; what one cannot give, the others do."""

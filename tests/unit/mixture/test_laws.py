@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def mixtures(draw: st.DrawFn) -> dict[str, Any]:
 
 def shards_of(table: pa.Table, cuts: list[int]) -> list[pa.Table]:
     edges = sorted({0, table.num_rows, *(min(cut, table.num_rows) for cut in cuts)})
-    return [table.slice(a, b - a) for a, b in zip(edges, edges[1:])] or [table]
+    return [table.slice(a, b - a) for a, b in pairwise(edges)] or [table]
 
 
 def mixed(mixture: Mixture, table: pa.Table) -> pa.Table | None:

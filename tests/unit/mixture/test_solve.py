@@ -121,6 +121,13 @@ def test_phases_shrink_together() -> None:
     assert found.until(mixture, "en") == [500, 2000]
 
 
+def test_max_share_and_what_there_is_meet() -> None:
+    # Both leaves are used up before 70 % can bind.
+    caps = [{"group": "ru_tr", "max_share": 0.7}]
+    mixture = parse({"ratio": "0:1:0", "groups": THREE, "caps": caps})
+    assert targets(solve(mixture, have(ru=10, tr=10))) == [0, 20, 0]
+
+
 amounts = st.integers(0, 10_000)
 
 
@@ -168,7 +175,7 @@ def test_targets_keep_ratio_limits_and_cannot_grow(
         assert amount <= stock[leaf].amount * Fraction(epochs)
         if leaf.group == "ru_tr":
             assert amount <= Fraction(repr(max_share)) * found.targets["main", "ru_tr"]
-    # It could not have been more: the scarcest group is at its limit.
+    # It could not have been more: every leaf of group is at a limit of its own.
     if found.scarcest and total:
         whole = [leaf for leaf in stock if leaf.group == found.scarcest]
         bound = [
