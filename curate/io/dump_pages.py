@@ -29,7 +29,11 @@ _SHOWN_EARLY = 4 * 1024 * 1024
 
 
 class Cut(NamedTuple):
-    """A slice of the dump. ``offset`` is as stored: of the slice, or of the stream that it is in."""
+    """A slice of the dump.
+
+    ``offset`` is as stored: that of the slice, or of the compressed stream in which it begins;
+    ``length`` counts plain bytes.
+    """
 
     kind: str  #: page, unclosed, too_large, outside (between pages) or end (after the last)
     offset: int
