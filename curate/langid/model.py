@@ -215,6 +215,8 @@ def read(data: npt.NDArray[np.uint8], address: str) -> Model:
     rows = _quantised(file) if quantised else _dense(file)
     heads = _quantised(file) if file.values("?", "matrices")[0] and quantised else _dense(file)
     if loss == _HIERARCHICAL:
+        if counts[n_words:].min() < 0 or counts[n_words:].max() > 10**15 // len(labels):
+            raise file.fail("the labels' counts make no sense: the model is damaged")
         left, right = _tree(counts[n_words:])
         output = kernel.TREE
     else:
