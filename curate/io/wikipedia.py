@@ -48,7 +48,8 @@ class Wikipedia:
     ``doctype``, ``bad_siteinfo``, ``truncated`` (the dump's closing tag is missing).
     """
 
-    max_page_bytes: int = 64 * 1024 * 1024
+    #: MediaWiki itself refuses articles over 2 MiB; escaped as XML they are at most six times as long.
+    max_page_bytes: int = 16 * 1024 * 1024
 
     @property
     def suffixes(self) -> tuple[str, ...]:

@@ -80,6 +80,8 @@ _SPACES = re.compile(r"[ \t]{2,}")
 
 #: Links within links within links: files hold captions with links; deeper nesting is an attack.
 _MAX_LINKS = 8
+#: How many brackets of all kinds can be open; a page of nothing else would fill the memory.
+_MAX_OPEN = 10_000
 
 
 _INLINE = ("link", "url", "variant")
@@ -133,7 +135,8 @@ class _Scan:
     def run(self) -> str:
         at, end = 0, len(self.text)
         while token := _TOKEN.search(self.text, at):
-            self.out.append(self.text[at : token.start()])
+            if token.start() > at:
+                self.out.append(self.text[at : token.start()])
             at = self._step(token)
             if at >= end:
                 break
@@ -186,6 +189,8 @@ class _Scan:
         return before.endswith("\n") or (not before and at <= 32)
 
     def _push(self, kind: str, width: int) -> None:
+        if len(self.frames) >= _MAX_OPEN:
+            return
         self.frames.append(_Frame(kind, len(self.out), width))
         self.templates += kind == "template"
         self.links += kind in _INLINE
