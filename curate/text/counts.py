@@ -25,7 +25,7 @@ from curate.text.view import (
     MORE_THAN_SYMBOLS,
     decode,
     find_words,
-    mixed,
+    hash_span,
     width,
 )
 
@@ -84,7 +84,6 @@ SCRIPT_SHARE: Final = "letters_of_scripts"
 HIRAGANA: Final = "hiragana_letters"
 
 _SHORT_LINE_CHARS: Final = 30
-_K1: Final = uint64(0x9E3779B97F4A7C15)
 
 
 @kernel
@@ -101,22 +100,27 @@ def count_bytes(data: Any, starts: Any, ends: Any, lorem: Any, out: Any) -> None
             curly += int64(b == uint8(123))
         ellipses = phrases = 0
         dots = 0
-        for i in range(start, end):
+        dot = start - 2  # where the last one was
+        for i in range(start, end - 1):
             b = data[i]
+            l_o = (b | uint8(32) == uint8(108)) & (data[i + 1] | uint8(32) == uint8(111))
+            if not ((b == uint8(46)) | (b == uint8(0xE2)) | l_o):
+                continue
             if b == uint8(46):
-                dots += 1
+                dots = dots + 1 if dot == i - 1 else 1
+                dot = i
                 if dots == 3:
                     ellipses += 1
                     dots = 0
-                continue
-            dots = 0
-            if b == uint8(0xE2):
+            elif b == uint8(0xE2):
                 ellipses += int64(data[i + 1] == uint8(0x80) and data[i + 2] == uint8(0xA6))
-            elif b | uint8(32) == uint8(108) and i + len(lorem) <= end:
-                k = 1
+            elif i + len(lorem) <= end:
+                k = 2
                 while k < len(lorem) and data[i + k] | uint8(32) == lorem[k]:
                     k += 1
                 phrases += int64(k == len(lorem))
+        if end > start and data[end - 1] == uint8(46) and dot == end - 2:
+            ellipses += int64(dots == 2)
         out[d, 0] = end - start
         out[d, 1] = chars
         out[d, 2] = newlines
@@ -197,25 +201,6 @@ def _strip(data: Any, start: Any, end: Any, classes: Any) -> Any:
 
 
 @kernel
-def _span_hash(data: Any, start: Any, end: Any) -> Any:
-    """Hash a byte span, eight bytes at a time."""
-    h = uint64(end - start)
-    i = start
-    while i + 8 <= end:
-        block = uint64(0)
-        for k in range(8):
-            block |= uint64(data[i + k]) << uint64(8 * k)
-        h = (h ^ block) * _K1
-        h ^= h >> uint64(29)
-        i += 8
-    block = uint64(0)
-    while i < end:
-        block = block << uint64(8) | uint64(data[i])
-        i += 1
-    return mixed((h ^ block) * _K1)
-
-
-@kernel
 def _span_chars(data: Any, start: Any, end: Any) -> Any:
     chars = 0
     for i in range(start, end):
@@ -278,7 +263,7 @@ def count_lines(
                 a, b = _strip(data, i, stop, classes)
                 chars = _span_chars(data, i, stop)
                 longest = max(longest, chars)
-                keys[n] = _span_hash(data, i, stop)
+                keys[n] = hash_span(data, i, stop)
                 chars_of[n] = chars
                 full[n] = b > a
                 n += 1
@@ -328,7 +313,7 @@ def count_lines(
             stop = i
             while stop < b and not (data[stop] == uint8(10) and data[stop + 1] == uint8(10)):
                 stop += 1
-            keys[n] = _span_hash(data, i, stop)
+            keys[n] = hash_span(data, i, stop)
             chars_of[n] = _span_chars(data, i, stop)
             n += 1
             while stop < b and data[stop] == uint8(10):

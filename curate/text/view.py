@@ -153,6 +153,40 @@ def mixed(value: Any) -> Any:
 
 
 @kernel
+def _eight_bytes(data: Any, at: Any) -> Any:
+    """Read eight bytes as one little-endian integer; LLVM makes one load of it."""
+    i = uint64(at)  # unsigned, so that numba does not look for negative indices
+    return (
+        uint64(data[i])
+        | uint64(data[i + uint64(1)]) << uint64(8)
+        | uint64(data[i + uint64(2)]) << uint64(16)
+        | uint64(data[i + uint64(3)]) << uint64(24)
+        | uint64(data[i + uint64(4)]) << uint64(32)
+        | uint64(data[i + uint64(5)]) << uint64(40)
+        | uint64(data[i + uint64(6)]) << uint64(48)
+        | uint64(data[i + uint64(7)]) << uint64(56)
+    )
+
+
+@kernel
+def hash_span(data: Any, start: Any, end: Any) -> Any:
+    """Hash data[start:end], not empty; equal bytes have equal hashes wherever they stand."""
+    h = uint64(end - start) * _K2
+    i = start
+    while end - i > 8:
+        h = (h ^ _eight_bytes(data, i)) * _K1
+        h ^= h >> uint64(29)
+        i += 8
+    if i + 8 <= len(data):
+        block = _eight_bytes(data, i) & (~uint64(0) >> uint64(64 - 8 * (end - i)))
+    else:
+        block = uint64(0)
+        for k in range(end - i):
+            block |= uint64(data[i + k]) << uint64(8 * k)
+    return mixed((h ^ block) * _K1)
+
+
+@kernel
 def _role_after(data: Any, at: Any, end: Any, role: Any) -> Any:
     """Give the role of the code point at ``at``; past the end it is a separator."""
     if at >= end:

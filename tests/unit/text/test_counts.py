@@ -226,3 +226,45 @@ def test_documents_do_not_touch_each_other(texts: list[str | None], cut: int) ->
     for name in whole:
         together = np.concatenate([part[name] for part in parts])
         assert whole[name].tolist() == together.tolist(), name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 300000,
+        "a " * 150000,
+        "-" * 300000,
+        "\n" * 300000,
+        "lo" * 150000,
+        "." * 300000,
+        "漢" * 100000,
+        "́" * 100000,
+        "1." * 150000,
+        "' " * 150000,
+        "\u200b" * 100000,
+        "ab\n" * 100000,
+    ],
+    ids=lambda text: repr(text[:3]),
+)
+def test_floods_are_counted_like_small_texts(text: str) -> None:
+    counted = one(text)
+    expected = slow_lines(text)
+    assert {name: counted[name] for name in expected} == expected
+    assert counted["ellipses"] == text.count("...")
+    assert counted["words"] == len(words(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Lorem ipsum dolor", 1),
+        ("x LOREM IPSUM, lorem  ipsum", 1),
+        ("lorem ipsu", 0),
+        ("llorem ipsum", 1),
+        ("lo", 0),
+        ("lorem\nipsum", 0),
+        ("lorem ipsumlorem ipsum", 2),
+    ],
+)
+def test_lorem_ipsum(text: str, expected: int) -> None:
+    assert one(text)["lorem_ipsums"] == expected
