@@ -56,8 +56,10 @@ def _is_space(byte: Any) -> Any:
 
 
 @kernel
-def _add_rows(rows: Any, picked: Any, n: int, sums: Any, at: int) -> None:
-    """Add ``n`` rows to row ``at`` of ``sums``, in order, sixteen columns at a time."""
+def _add_buckets(bucket_rows: Any, rows: Any, picked: Any, n: int, sums: Any, at: int) -> None:
+    """Add the rows of ``n`` buckets to ``sums[at]``, in order, sixteen columns at a time."""
+    for k in range(n):
+        picked[k] = bucket_rows[picked[k]]
     for c in range(0, rows.shape[1], 16):
         s0, s1, s2, s3 = sums[at, c], sums[at, c + 1], sums[at, c + 2], sums[at, c + 3]
         s4, s5, s6, s7 = sums[at, c + 4], sums[at, c + 5], sums[at, c + 6], sums[at, c + 7]
@@ -88,13 +90,6 @@ def _add_rows(rows: Any, picked: Any, n: int, sums: Any, at: int) -> None:
 
 
 @kernel
-def _add_buckets(bucket_rows: Any, rows: Any, picked: Any, n: int, sums: Any, at: int) -> None:
-    for k in range(n):
-        picked[k] = bucket_rows[picked[k]]
-    _add_rows(rows, picked, n, sums, at)
-
-
-@kernel
 def _sum_word(
     rows: Any,
     kept: Any,
@@ -112,14 +107,10 @@ def _sum_word(
 
     ``spelled`` holds the word's bytes between < and >, extended for hashing, and a zero behind.
     """
+    found = np.int64(word >= 0)
     for c in range(sums.shape[1]):
-        sums[at, c] = 0
-    found = 0
-    n = 0
-    if word >= 0:
-        picked[0] = word
-        _add_rows(rows, picked, 1, sums, at)
-        found = 1
+        sums[at, c] = rows[word, c] if word >= 0 else np.float32(0)
+    n: Any = np.int64(0)  # not 0: numba would compile what is called for the literal, too
     buckets = np.int64(len(bucket_rows))
     part = 1.0 / (buckets + (buckets == 0))
     first = size if max_chars <= 0 or buckets == 0 else 0
@@ -147,9 +138,9 @@ def _sum_word(
         if n > _CHUNK:
             _add_buckets(bucket_rows, rows, picked, n, sums, at)
             found += n
-            n = 0
+            n = np.int64(0)
     _add_buckets(bucket_rows, rows, picked, n, sums, at)
-    return found + n
+    return int(found + n)
 
 
 @kernel
@@ -280,7 +271,7 @@ def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, score
         stop = offsets[d + 1]
         mean[:] = 0
         found = 0
-        seen = 0
+        seen: Any = np.int64(0)
         while True:
             while i < stop and _is_space(data[i]):
                 i += 1
