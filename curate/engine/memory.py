@@ -71,6 +71,7 @@ def _step(step: Step, data: _Datasets, shards: int, partitions: int) -> _Dataset
     for index in range(tasks):
         for name, table in step.run(_Inputs(index, partitions, data)):
             parts = table.column("part").to_numpy()
-            for part in np.unique(parts).tolist():
+            # An empty table still tells its columns.
+            for part in np.unique(parts).tolist() or [0]:
                 written[name][part].append(table.filter(pa.array(parts == part)))
     return {name: dict(parts) for name, parts in written.items()}

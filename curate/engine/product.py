@@ -149,10 +149,10 @@ def _row_groups(store: Store, path: str, groups: list[int]) -> Any:
 def product_metadata(plan: Any) -> str:
     """What each file of the product says of itself in its schema."""
     counters = [
-        {"tokenizer": stage.tokenizer_name, "digest": stage.tokenizer_digest}
+        dict(stage.metadata)
         for segment in plan.segments
         for stage in segment.stages
-        if hasattr(stage, "tokenizer_digest")
+        if hasattr(stage, "metadata")
     ]
     return json.dumps(
         {

@@ -21,7 +21,7 @@ import numba
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 #: The rooms that hold kernels or their tables.
-_ROOMS = ("text", "langid", "signals", "dedup", "mixture")
+_ROOMS = ("text", "langid", "signals", "dedup", "mixture", "tokens")
 
 
 def _digest() -> str:

@@ -112,7 +112,7 @@ def test_one_of_each_group_survives(group, fates):
 def test_dedup_leaves_distinct_documents_alone(group, fates):
     for member in group["members"]:
         row = fates.get((member[0], member[1]))
-        if row is not None and row["dropped_by"]:
+        if row is not None and row.get("dropped_by"):
             assert "dedup" not in row["dropped_by"], row
 
 
