@@ -42,7 +42,8 @@ ALPHABETS = {
     "sah_Cyrl": Alphabet(_RUSSIAN + "ҕҥөһү", (("ҕҥһ", 10), ("өү", 10))),
     "tyv_Cyrl": Alphabet(_RUSSIAN + "ңөү", (("ңөү", 10),)),
     # ý þ ð are ı ş ğ in the wrong one-byte charset: still Turkish, and for ``repair`` to mend.
-    "tur_Latn": Alphabet("abcçdefgğhıIiİjklmnoöprsştuüvwyzâîûýþð"),
+    # Those with bars and dots are of Ottoman and Arabic names as scholars write them.
+    "tur_Latn": Alphabet("abcçdefgğhıIiİjklmnoöprsştuüvwyzâîûýþðāīūḍḥḫḳṣṭẓżġķŧ"),
     "azj_Latn": Alphabet("abcçdeəfgğhxıIiİjkqlmnoöprsştuüvwyzâ"),
     "tuk_Latn": Alphabet("abcçdeäfghijžklmnňoöprsştuüvwyýz", (("ýžň", 10), ("ä", 10))),
     "uzn_Latn": Alphabet("abcdefghijklmnopqrstuvxyz", (("q", 8), ("z", 5), ("h", 15))),
