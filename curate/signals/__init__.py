@@ -33,6 +33,8 @@ SIGNALS: dict[str, Formula] = {
     "ellipsis_word_ratio": gopher.ellipsis_word_ratio,
     "bullet_line_share": gopher.bullet_line_share,
     "ellipsis_line_share": gopher.ellipsis_line_share,
+    "list_line_share": gopher.list_line_share,
+    "cut_line_share": gopher.cut_line_share,
     "alphabetic_word_share": gopher.alphabetic_word_share,
     "distinct_stop_words": gopher.distinct_stop_words,
     "stop_word_share": gopher.stop_word_share,

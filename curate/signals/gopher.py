@@ -6,7 +6,14 @@ counts them where it counts them; which of the two is said on each card.
 
 from __future__ import annotations
 
+from typing import Final
+
+import numpy as np
+
 from curate.signals.formula import Floats, Integers, ratio
+
+#: From how many lines on a share of lines says something about the page.
+_MANY_LINES: Final = 4
 
 
 def n_words(plain_words: Integers) -> Integers:
@@ -71,6 +78,33 @@ def ellipsis_line_share(ellipsis_lines: Integers, lines: Integers) -> Floats:
     Source: Gopher quality, at most 0.3.
     """
     return ratio(ellipsis_lines, lines)
+
+
+def list_line_share(bullet_lines: Integers, full_lines: Integers) -> Floats:
+    """Lines that begin with ``•`` or ``-`` among lines that are not blank, of texts with at least 4.
+
+    Undefined for texts with fewer such lines.
+    Why: bullet_line_share is 1 for every text in one line that begins with a dash, and drops 1 to 4
+    percent of web pages that people found good.
+    Wrong: dialogue set with hyphens.
+    Source: curate, after Gopher's rule on bullets.
+
+    >>> import numpy as np
+    >>> list_line_share(np.array([1, 3]), np.array([1, 4]))
+    array([ nan, 0.75])
+    """
+    return np.where(full_lines >= _MANY_LINES, ratio(bullet_lines, full_lines), np.nan)
+
+
+def cut_line_share(ellipsis_lines: Integers, full_lines: Integers) -> Floats:
+    """Lines that end with an ellipsis among lines that are not blank, of texts with at least 4.
+
+    Undefined for texts with fewer such lines.
+    Why: ellipsis_line_share is 1 for every text in one line that trails off.
+    Wrong: fiction and song texts.
+    Source: curate, after Gopher's rule on ellipses.
+    """
+    return np.where(full_lines >= _MANY_LINES, ratio(ellipsis_lines, full_lines), np.nan)
 
 
 def alphabetic_word_share(alphabetic_words: Integers, words: Integers) -> Floats:

@@ -5,6 +5,7 @@ The floors may be lowered only on purpose: a higher false rejection is a languag
 
 import gzip
 import json
+import lzma
 import os
 from functools import cache
 from pathlib import Path
@@ -27,7 +28,7 @@ LANGUAGES = {
     "arb_Arab": ("ar-*", 0.018),
     "kor_Hang": ("ko-*", 0.006),
     "jpn_Jpan": ("ja-*", 0.004),
-    "cmn_Hans": ("zh-*", 0.009),
+    "cmn_Hans": ("zh-*", 0.003),
     "tha_Thai": ("th-*", 0.020),
 }
 #: The root, on languages that have no profile of their own.
@@ -99,6 +100,43 @@ def first_rule(name: str, text: str) -> str | None:
     table = pa.table(measure(pa.array([text], pa.large_string()), names, lists_of(loaded)))
     rule: str | None = verdicts(table, loaded)[0][0].as_py()
     return rule
+
+
+@pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", [*LANGUAGES, "_default"])
+def test_bytes_read_as_text_are_dropped(name: str) -> None:
+    path = Path(DATA or "") / "quality/ungoliant-garbage-pdf-as-text.txt.xz"
+    with lzma.open(path, "rt", encoding="utf-8", errors="replace") as handle:
+        garbage = handle.read()
+    pieces = [garbage[i : i + 20_000] for i in range(0, len(garbage), 20_000)]
+    assert check_profile(profile(name), [garbage, *pieces])["any"] == 1.0
+
+
+@pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "label", "budget"),
+    [
+        ("eng_Latn", "eng_Latn", 0.07),
+        ("rus_Cyrl", "rus_Cyrl", 0.03),
+        ("tur_Latn", "tur_Latn", 0.08),
+        ("arb_Arab", "ara_Arab", 0.03),
+        ("cmn_Hans", "zho_Hans", 0.04),
+    ],
+)
+def test_web_pages_that_people_found_natural_pass_more_often(
+    name: str, label: str, budget: float
+) -> None:
+    path = Path(DATA or "") / "quality/hplt_human_labels_dev.jsonl.xz"
+    texts: dict[int, list[str]] = {0: [], 1: []}
+    with lzma.open(path, "rt", encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            if row["lang_predicted"] == label and row["lang_correct"]:
+                texts[row["unnatural"]].append(row["text"].replace("\n..........\n", " "))
+    natural, unnatural = (check_profile(profile(name), texts[i])["any"] for i in (0, 1))
+    assert natural <= budget
+    assert unnatural > 2 * natural
 
 
 KAZAKH = (
