@@ -1,0 +1,1 @@
+"""Sources, and the files that a run is made of."""

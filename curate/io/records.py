@@ -27,7 +27,8 @@ class Document(NamedTuple):
     meta: str | None = None  #: JSON
 
 
-class Skip(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Skip:
     """A record that is no document by the rules of its format; counted by reason."""
 
     reason: str

@@ -1,0 +1,1 @@
+"""Stages: thin adapters from tables to tables."""

@@ -94,7 +94,10 @@ def test_planted_documents_meet_their_fate(fates):
         if expect["fate"] in ("kept", "dropped"):
             if row is None or row["fate"] != expect["fate"]:
                 wrong.append((key, document["kind"], expect["fate"], row and row["dropped_by"]))
-            elif "by" in expect and row["dropped_by"].partition(":")[0] not in [*expect["by"], "mix"]:
+            elif "by" in expect and row["dropped_by"].partition(":")[0] not in [
+                *expect["by"],
+                "mix",
+            ]:
                 wrong.append((key, document["kind"], expect["by"], row["dropped_by"]))
         elif expect["fate"] == "other_language" and (row is None or row["lang"] != expect["lang"]):
             wrong.append((key, document["kind"], expect["lang"], row and row["lang"]))
@@ -103,7 +106,11 @@ def test_planted_documents_meet_their_fate(fates):
 
 @pytest.mark.parametrize("group", PLANTED["groups"], ids=lambda g: g["name"])
 def test_one_of_each_group_survives(group, fates):
-    members = [fates[member[0], member[1]] for member in group["members"] if (member[0], member[1]) in fates]
+    members = [
+        fates[member[0], member[1]]
+        for member in group["members"]
+        if (member[0], member[1]) in fates
+    ]
     alive = [row["id"] for row in members if row["fate"] == "kept"]
     assert len(alive) == group["survivors"], [(row["id"], row["dropped_by"]) for row in members]
 
@@ -117,7 +124,9 @@ def test_dedup_leaves_distinct_documents_alone(group, fates):
 
 
 def test_every_removed_duplicate_is_verified(demo):
-    removed = [row for row in rows(demo, "rejected") if row["dropped_by"] == "fuzzy_dedup:near_duplicate"]
+    removed = [
+        row for row in rows(demo, "rejected") if row["dropped_by"] == "fuzzy_dedup:near_duplicate"
+    ]
     assert len(removed) > 20
     assert all(row["jaccard"] >= 0.8 for row in removed)
     assert verify(open_store(demo.output)) == []
@@ -133,7 +142,10 @@ def test_the_mixture_loads_with_datasets(demo, tmp_path):
     import datasets
 
     loaded = datasets.load_dataset(
-        "parquet", data_files=f"{demo.output}/mixture/*/*.parquet", split="train", cache_dir=str(tmp_path)
+        "parquet",
+        data_files=f"{demo.output}/mixture/*/*.parquet",
+        split="train",
+        cache_dir=str(tmp_path),
     )
     assert loaded.num_rows == demo.manifest["totals"]["rows"]
     assert {"id", "text", "lang", "n_tokens", "phase", "epoch"} <= set(loaded.column_names)
@@ -142,14 +154,27 @@ def test_the_mixture_loads_with_datasets(demo, tmp_path):
 def test_the_run_can_be_run_again_from_what_it_wrote(demo, tmp_path):
     written = tomllib.loads(Path(demo.output, "recipe.toml").read_text())
     assert written["name"] == "demo"
-    again = api.run(Path(demo.output, "recipe.toml"), output=tmp_path / "again", engine="in-process")
+    again = api.run(
+        Path(demo.output, "recipe.toml"), output=tmp_path / "again", engine="in-process"
+    )
     assert again.manifest["files"] == demo.manifest["files"]
 
 
 def test_undeclared_defects_end_with_exit_code_3(tmp_path):
-    text = locate.recipe_file("demo").read_text().replace("quarantined_records = 40", "quarantined_records = 0")
+    text = (
+        locate.recipe_file("demo")
+        .read_text()
+        .replace("quarantined_records = 40", "quarantined_records = 0")
+    )
     (tmp_path / "strict.toml").write_text(text)
-    done = curate("run", str(tmp_path / "strict.toml"), "--output", str(tmp_path / "out"), "--engine", "in-process")
+    done = curate(
+        "run",
+        str(tmp_path / "strict.toml"),
+        "--output",
+        str(tmp_path / "out"),
+        "--engine",
+        "in-process",
+    )
     assert done.returncode == 3
     assert "could not be read" in done.stderr
     assert (tmp_path / "out" / "manifest.json").exists()

@@ -43,7 +43,8 @@ ALLOWED = {
     },
     "outline": {"plan", "dedup"},
     "__main__": {"cli"},
-    "cli": {"outline", 
+    "cli": {
+        "outline",
         "api",
         "plan",
         "recipe",

@@ -40,7 +40,17 @@ def test_the_demo_runs_outside_the_checkout(wheel, tmp_path):
     away.mkdir()
     environment = {**os.environ, "PYTHONPATH": str(site), "CURATE_HOME": str(away / "none")}
     done = subprocess.run(
-        [sys.executable, "-m", "curate", "run", "demo", "--output", "out", "--engine", "in-process"],
+        [
+            sys.executable,
+            "-m",
+            "curate",
+            "run",
+            "demo",
+            "--output",
+            "out",
+            "--engine",
+            "in-process",
+        ],
         cwd=away,
         env=environment,
         capture_output=True,
