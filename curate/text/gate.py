@@ -24,7 +24,7 @@ import pyarrow as pa
 from curate.errors import InternalError
 from curate.text.jit import inline, kernel
 
-#: What may have to be done to a line: the whole of ftfy, NFC alone, or controls and whitespace.
+#: What may have to be done to a line: the whole of ftfy, NFC alone, or whitespace.
 MEND, NORMALIZE, TIDY = 1, 2, 4
 
 #: Longest run of combining marks that is passed to a normalizer (UAX #15, stream-safe text).
@@ -191,8 +191,8 @@ def _scan(
             if e >= 256:
                 if e & _COMPOSES:
                     bits |= NORMALIZE
-                if e & REMOVED:
-                    bits |= TIDY
+                if e & REMOVED:  # ftfy removes most of these, and then looks again
+                    bits |= MEND | TIDY
                 if e & _MARK:
                     this_class = combining[code]
                     marks += 1
@@ -205,8 +205,6 @@ def _scan(
                     if code == 38:
                         if _entity(data, i, end):
                             bits |= MEND
-                    elif code == 27:
-                        bits |= MEND
                     elif code == 10:
                         newlines += 1
                         if newlines > 3 or i == begin or data[i - 1] == 32 or data[i - 1] == 9:
@@ -262,7 +260,7 @@ def tables() -> Tables:
         entry[code] |= _COMPOSES
     for code in removed():
         entry[code] |= REMOVED
-    for code in (0x0A, 0x0C, 0x0D, 0x1B, ord("&")):
+    for code in (0x0A, 0x0C, 0x0D, ord("&")):
         entry[code] |= _MATTERS
     return Tables(entry, combining, step, *states)
 

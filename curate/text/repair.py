@@ -19,6 +19,9 @@ from curate.text.jit import kernel
 #: ftfy is not idempotent on one hostile text in a thousand; the second round settles nearly all.
 ROUNDS = 4
 
+#: How tidying altered a text: spaces and newlines went, or something else was done as well.
+SPACES, OTHER = 1, 2
+
 
 def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str]]:
     r"""Repair texts, and count them by what was done.
@@ -58,18 +61,19 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
     lettered = np.zeros(len(texts), bool)
     for _ in range(ROUNDS):
         mended, touched = _mend_lines(work, flags.lines)
-        tidied, shorter = _tidy(mended)
-        differs = touched | shorter
+        tidied, altered = _tidy(mended)
+        differs = touched | (altered > 0)
         lettered[rows[touched]] = True
         changed[rows[differs]] = True
-        rows, work = rows[differs], tidied.filter(pa.array(differs))
-        rounds.append((rows, work))
-        rows, work, flags = _flagged(rows, work)
+        rounds.append((rows[differs], tidied.filter(pa.array(differs))))
+        # Spaces that went from the ends of lines bring out nothing new where ftfy saw nothing bad.
+        open_again = touched | (altered > SPACES) | (differs & (flags.texts & gate.MEND > 0))
+        rows, work, flags = _flagged(rows[open_again], tidied.filter(pa.array(open_again)))
         if not len(rows):
             break
     else:
         again, touched = _mend_lines(work, flags.lines)
-        tally["repair:unsettled"] = int((touched | _tidy(again)[1]).sum())
+        tally["repair:unsettled"] = int((touched | (_tidy(again)[1] > 0)).sum())
     tally["repair:changed"] = int(changed.sum())
     tally["repair:letters"] = int(lettered.sum())
     tally["repair:spacing"] = int((changed & ~lettered).sum())
@@ -130,11 +134,11 @@ def _mend_lines(
 
 
 def _tidy(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, np.ndarray]:
-    """Remove controls and spare whitespace; tell which texts changed."""
+    """Remove controls and spare whitespace; tell which texts changed, and whether by SPACES only."""
     data, offsets = gate.buffers(texts)
     out = np.empty(int(offsets[-1] - offsets[0]), np.uint8)
     new_offsets = np.zeros(len(texts) + 1, np.int64)
-    changed = np.zeros(len(texts), np.bool_)
+    changed = np.zeros(len(texts), np.uint8)
     size = _tidy_kernel(data, offsets, gate.tables().entry, out, new_offsets, changed)
     if not changed.any():
         return texts, changed
@@ -159,7 +163,7 @@ def _tidy_kernel(
     for text in range(len(offsets) - 1):
         i, end = offsets[text], offsets[text + 1]
         start = w
-        altered = False
+        altered = 0
         after_return = False  # but for what is removed
         while i < end:
             while data[i] < 128 and i + 16 < end:  # sixteen bytes of plain ASCII at a time
@@ -176,7 +180,7 @@ def _tidy_kernel(
             code, length = gate.decode(data, i)
             i += length
             if entry[code] & gate.REMOVED:
-                altered = True
+                altered = OTHER
                 continue
             if code != 10 and code != 12 and code != 13:
                 out[w] = data[i - length]
@@ -185,25 +189,25 @@ def _tidy_kernel(
                 w += length
                 after_return = False
                 continue
-            altered |= code != 10
+            if code != 10:
+                altered = OTHER
             if after_return and code == 10:
                 after_return = False
-                altered = True
                 continue
             after_return = code == 13
             while w > start and (out[w - 1] == 32 or out[w - 1] == 9):
                 w -= 1
-                altered = True
+                altered = max(altered, SPACES)
             if w == start or (
                 w - start >= 3 and out[w - 1] == 10 and out[w - 2] == 10 and out[w - 3] == 10
             ):
-                altered = True
+                altered = max(altered, SPACES)
                 continue
             out[w] = 10
             w += 1
         while w > start and (out[w - 1] == 32 or out[w - 1] == 9 or out[w - 1] == 10):
             w -= 1
-            altered = True
+            altered = max(altered, SPACES)
         new_offsets[text + 1] = w
         changed[text] = altered
     return w

@@ -111,6 +111,17 @@ def test_equals_ftfy_on_noise_and_settles(texts):
     assert repaired(*once) == once
 
 
+def test_spaces_at_the_end_may_be_what_ftfy_stumbled_over():
+    text = "naÃƒé   "
+    assert twin(text) == "naÃé"
+    assert repaired(text) == ["naÃé"]
+
+
+def test_a_control_before_mojibake_goes_before_the_spaces_do():
+    text = "\x00Â \nit"
+    assert repaired(text) == [twin(text)] == ["\xa0\nit"]
+
+
 def test_clean_arrays_come_back_as_they_are():
     clean = pa.array(["Таза мәтін.", "", "two\nlines"], pa.large_string())
     done, tally = repair(clean)
