@@ -240,6 +240,7 @@ def count_lines(
     chars_of = np.empty(most, np.int64)
     full = np.empty(most, np.bool_)
     first = np.empty(most, np.int32)
+    count = np.empty(most, np.int32)
     size = 16
     while size < 2 * most:
         size *= 2
@@ -289,7 +290,7 @@ def count_lines(
         filled = n
         repeated = repeated_chars = repeated_full = 0
         if n > 1:
-            base = first_of_each(keys, n, table, base, first)
+            base = first_of_each(keys, n, table, base, first, count)
             for j in range(n):
                 if first[j] != j:
                     repeated += 1
@@ -321,7 +322,7 @@ def count_lines(
             i = stop
         repeated = repeated_chars = 0
         if n > 1:
-            base = first_of_each(keys, n, table, base, first)
+            base = first_of_each(keys, n, table, base, first, count)
             for j in range(n):
                 repeated += int64(first[j] != j)
                 repeated_chars += chars_of[j] * int64(first[j] != j)

@@ -14,9 +14,10 @@ _MOST_ENTRIES: Final = 2**31 - 1
 
 
 @kernel
-def first_of_each(keys: Any, n: Any, table: Any, base: Any, first: Any) -> Any:
+def first_of_each(keys: Any, n: Any, table: Any, base: Any, first: Any, count: Any) -> Any:
     """Write, for each of n keys, the position of the first equal one; return the next ``base``.
 
+    ``count`` gets, at the first position of a key, how many there are; elsewhere it is 0.
     ``table`` is shared by all calls and hardly ever cleared: an entry below ``base`` is an old one.
     """
     if base + n > _MOST_ENTRIES:
@@ -34,9 +35,12 @@ def first_of_each(keys: Any, n: Any, table: Any, base: Any, first: Any) -> Any:
             if entry < base:
                 table[slot] = base + j
                 first[j] = j
+                count[j] = 1
                 break
             if keys[entry - base] == key:
                 first[j] = entry - base
+                count[j] = 0
+                count[entry - base] += 1
                 break
             slot = (slot + uint64(1)) & mask
     return base + n
@@ -62,11 +66,7 @@ def count_repetition(
         keys[i] = mixed(hashes[i] * _K1 + hashes[i + 1])
         at[i] = i
     for length in range(2, 11):
-        base = first_of_each(keys, m, table, base, first)
-        for j in range(m):
-            count[j] = 0
-        for j in range(m):
-            count[first[j]] += 1
+        base = first_of_each(keys, m, table, base, first, count)
         alive = 0
         for j in range(m):
             if count[first[j]] > 1:
