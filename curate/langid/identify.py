@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curate.langid import labels as naming
 from curate.langid import letters as lettering
@@ -23,6 +24,7 @@ from curate.langid.alphabets import ALPHABETS, both_cases, letters_of
 from curate.langid.letters import NAMES, NONE, Letters
 from curate.profile import DEFAULT, Identify, Profiles
 from curate.schema import UNDETERMINED
+from curate.text.fixes import SHAPED, arabic_presentation_forms
 from curate.text.unicode import SCRIPTS
 
 Rows = npt.NDArray[np.int64]
@@ -72,7 +74,7 @@ def identify(
     >>> identify(["Бүгін ауа райы жақсы, далада балалар ойнап жүр.", "12:30"])["lang"].to_pylist()
     ['kaz_Cyrl', 'und']
     """
-    data, offsets = _buffers(_large_strings(texts))
+    data, offsets = _buffers(_unshaped(_large_strings(texts)))
     classifier = models.load(model)
     numbers, scores = classifier.predict(data, offsets)
     judge = _Judge(profiles, lettering.count(data, offsets, _asked(profiles)))
@@ -226,6 +228,19 @@ def _large_strings(texts: Iterable[str | None] | pa.Array | pa.ChunkedArray) -> 
     if texts.type != pa.large_string():
         texts = texts.cast(pa.large_string())
     return texts.fill_null("") if texts.null_count else texts
+
+
+def _unshaped(texts: Any) -> Any:
+    """Read shaped Arabic letters, as PDF files have them, as the letters themselves.
+
+    No model was trained on them, and a page that is full of them would be ``und`` before a
+    profile's fix could mend it. The text itself is left as it is.
+    """
+    shaped = pc.fill_null(pc.match_substring_regex(texts, SHAPED), False)
+    if not pc.any(shaped).as_py():
+        return texts
+    mended = [arabic_presentation_forms(text) for text in texts.filter(shaped).to_pylist()]
+    return pc.replace_with_mask(texts, shaped, pa.array(mended, pa.large_string()))
 
 
 def _buffers(texts: Any) -> tuple[Any, Any]:

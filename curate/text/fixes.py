@@ -260,7 +260,9 @@ def arabic_presentation_forms(text: str) -> str:
     return normalize(_SHAPED.sub(lambda m: _letters_of(m.group()), text))
 
 
-_SHAPED = re.compile(f"[{_PRESENTATION}]")
+#: Matches a shaped Arabic letter.
+SHAPED = f"[{_PRESENTATION}]"
+_SHAPED = re.compile(SHAPED)
 
 
 @lru_cache(maxsize=1024)
@@ -368,7 +370,7 @@ def hints() -> dict[str, str]:
         "combining_floods": f"[{_marks()}]{{3}}",  # nine in a row would make a large automaton
         "cyrillic_homoglyphs": f"[{_LATIN}][{_CYRILLIC}]|[{_CYRILLIC}][{_LATIN}]",
         "kazakh_schwa": "[əƏ]",
-        "arabic_presentation_forms": f"[{_PRESENTATION}]",
+        "arabic_presentation_forms": SHAPED,
         "tatweel": "ـ",
         "halfwidth_katakana": "[｡-ﾟ]",
         "fullwidth_ascii": "[０-９Ａ-Ｚａ-ｚ]",

@@ -36,7 +36,7 @@ def fates(demo):
     for folder in ("mixture", "rejected"):
         for row in rows(demo, folder):
             by = row.get("dropped_by")
-            row["fate"] = "kept" if by is None or by.startswith("mix:") else "dropped"
+            row["fate"] = "kept" if by in (None, "mix:over_budget") else "dropped"
             for handle in handles(row):
                 found[container(row["id"]), handle] = row
     return found

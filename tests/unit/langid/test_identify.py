@@ -145,3 +145,16 @@ def test_stage_judges_the_living_and_counts_languages() -> None:
     assert stage.apply(found, Counter()).equals(found)
     assert stage.apply(table.slice(0, 0), Counter()).column_names[-4:] == list(stage.adds)
     assert len(stage.model_digest) == 32
+
+
+def test_shaped_arabic_letters_are_read_as_letters():
+    text = "ذهب الأولاد إلى المدرسة في الصباح وعادوا إلى البيت قبل الغروب ثم لعبوا في الحديقة"
+    shaped = (
+        text.replace("ل", "\ufedf")
+        .replace("ا", "\ufe8e")
+        .replace("م", "\ufee3")
+        .replace("ه", "\ufeeb")
+    )
+    found = identify([shaped, text, "12"])
+    assert found["lang"].to_pylist() == ["arb_Arab", "arb_Arab", "und"]
+    assert found["lang_score"][0] == found["lang_score"][1]
