@@ -16,16 +16,15 @@ from curate.text.counts import (
     BYTES,
     CHARACTERS,
     HIRAGANA,
-    LINES,
     REPETITION,
     SCRIPT_SHARE,
     STOP_WORDS,
     WORDS,
     count_bytes,
     count_characters,
-    count_lines,
     count_words,
 )
+from curate.text.lines import LINES, count_lines
 from curate.text.view import buffers, roles, view
 
 Integers = npt.NDArray[np.int64]

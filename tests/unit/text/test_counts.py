@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from curate.errors import RecipeError
 from curate.signals.columns import Counts
-from curate.text import counts as kernels
 from curate.text import unicode
+from curate.text.lines import LINES
 from curate.text.view import words
 
 
@@ -212,7 +212,7 @@ def test_counts_without_lists_lack_what_needs_them() -> None:
 def test_names_are_one_per_column() -> None:
     names = [*Counts(column([]), {"stop_words": ["a"], "scripts": ["Latn"]})]
     assert len(names) == len(set(names))
-    assert set(kernels.LINES) < set(names)
+    assert set(LINES) < set(names)
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,0 +1,196 @@
+"""Counts of lines and paragraphs."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numba import int64, uint8, uint32
+
+from curate.text import unicode
+from curate.text.jit import kernel
+from curate.text.repetition import first_of_each
+from curate.text.view import decode, hash_span, width
+
+#: The columns. Lines end at U+000A, or at U+000D before it in text that was not repaired.
+LINES: Final = (
+    "lines",  # a final newline begins no line
+    "bullet_lines",  # first character after whitespace is "•" or "-"
+    "ellipsis_lines",  # last characters before whitespace are "..." or "…"
+    "full_lines",  # with more than whitespace
+    "terminal_lines",  # full lines whose last character ends a sentence
+    "short_lines",  # full lines of at most 30 characters
+    "filled_lines",  # of at least one character, be it a space
+    "repeated_filled_lines",  # equal to an earlier one
+    "repeated_filled_line_chars",
+    "repeated_full_line_chars",
+    "paragraphs",  # of the stripped text, between runs of two and more newlines
+    "repeated_paragraphs",
+    "repeated_paragraph_chars",
+    "longest_line_chars",
+    "full_line_chars",
+    "sentence_line_chars",  # in full lines that hold an end of a sentence
+)
+_SHORT_LINE_CHARS: Final = 30
+
+
+@kernel
+def _class_at(data: Any, at: Any, classes: Any) -> Any:
+    code, _ = decode(data, at)
+    return uint32(classes[code])
+
+
+@kernel
+def _last_code_point(data: Any, start: Any, end: Any) -> Any:
+    """Give the start of the last code point of data[start:end]."""
+    i = end - 1
+    while i > start and (data[i] & uint8(0xC0)) == uint8(0x80):
+        i -= 1
+    return i
+
+
+@kernel
+def _strip(data: Any, start: Any, end: Any, classes: Any) -> Any:
+    """Give the span without the whitespace around it."""
+    while start < end and _class_at(data, start, classes) & uint32(unicode.SPACE):
+        start += width(data[start])
+    while start < end:
+        last = _last_code_point(data, start, end)
+        if not _class_at(data, last, classes) & uint32(unicode.SPACE):
+            break
+        end = last
+    return start, end
+
+
+@kernel
+def _span_chars(data: Any, start: Any, end: Any) -> Any:
+    chars = 0
+    for i in range(start, end):
+        chars += int64((data[i] & uint8(0xC0)) != uint8(0x80))
+    return chars
+
+
+@kernel
+def _holds_end(data: Any, start: Any, end: Any, classes: Any, leads: Any) -> Any:
+    """Tell whether a stripped line holds an end of a sentence.
+
+    A point, question or exclamation mark ends one where whitespace, the line's end or another
+    punctuation mark follows it, and no digit is before it ("1. ", "3.5"); an end of another script
+    always does. ``leads`` tells of each byte whether such a mark begins with it.
+    """
+    for i in range(start, end):
+        b = data[i]
+        if not leads[b]:
+            continue
+        if b >= uint8(0x80):
+            if _class_at(data, i, classes) & uint32(unicode.TERMINAL):
+                return True
+        elif i > start and not (uint8(48) <= data[i - 1] and data[i - 1] <= uint8(57)):
+            if i + 1 == end:
+                return True
+            if _class_at(data, i + 1, classes) & uint32(unicode.SPACE | unicode.PUNCTUATION):
+                return True
+    return False
+
+
+@kernel
+def count_lines(
+    data: Any, starts: Any, ends: Any, classes: Any, leads: Any, most: Any, out: Any
+) -> None:
+    """Fill the columns LINES; ``most`` is above the number of lines of every text."""
+    keys = np.empty(most, np.uint64)
+    chars_of = np.empty(most, np.int64)
+    full = np.empty(most, np.bool_)
+    first = np.empty(most, np.int32)
+    count = np.empty(most, np.int32)
+    size = 16
+    while size < 2 * most:
+        size *= 2
+    table = np.zeros(size, np.int32)
+    base = int64(1)
+    for d in range(len(starts)):
+        start, end = starts[d], ends[d]
+        lines = bullets = ellipsis = full_lines = terminal = short = longest = 0
+        full_chars = sentence_chars = 0
+        n = 0
+        i = start
+        while i < end:
+            stop = i
+            while stop < end and data[stop] != uint8(10):
+                stop += 1
+            lines += 1
+            after = stop + 1
+            if stop > i and data[stop - 1] == uint8(13):
+                stop -= 1
+            if stop > i:
+                a, b = _strip(data, i, stop, classes)
+                chars = _span_chars(data, i, stop)
+                longest = max(longest, chars)
+                keys[n] = hash_span(data, i, stop)
+                chars_of[n] = chars
+                full[n] = b > a
+                n += 1
+                if b > a:
+                    full_lines += 1
+                    full_chars += chars
+                    if _holds_end(data, a, b, classes, leads):
+                        sentence_chars += chars
+                    last = _last_code_point(data, i, stop)
+                    terminal += int64(
+                        (_class_at(data, last, classes) & uint32(unicode.TERMINAL)) != 0
+                    )
+                    short += int64(chars <= _SHORT_LINE_CHARS)
+                    dash = data[a] == uint8(45)
+                    dot = b - a >= 3 and data[a] == uint8(0xE2) and data[a + 1] == uint8(0x80)
+                    bullets += int64(dash or (dot and data[a + 2] == uint8(0xA2)))
+                    if b - a >= 3:
+                        x, y, z = data[b - 3], data[b - 2], data[b - 1]
+                        three = x == uint8(46) and y == uint8(46) and z == uint8(46)
+                        one = x == uint8(0xE2) and y == uint8(0x80) and z == uint8(0xA6)
+                        ellipsis += int64(three or one)
+            i = after
+        filled = n
+        repeated = repeated_chars = repeated_full = 0
+        if n > 1:
+            base = first_of_each(keys, n, table, base, first, count)
+            for j in range(n):
+                if first[j] != j:
+                    repeated += 1
+                    repeated_chars += chars_of[j]
+                    repeated_full += chars_of[j] * int64(full[j])
+        out[d, 0] = lines
+        out[d, 1] = bullets
+        out[d, 2] = ellipsis
+        out[d, 3] = full_lines
+        out[d, 4] = terminal
+        out[d, 5] = short
+        out[d, 6] = filled
+        out[d, 7] = repeated
+        out[d, 8] = repeated_chars
+        out[d, 9] = repeated_full
+        # Paragraphs of the stripped text, told apart like lines.
+        a, b = _strip(data, start, end, classes)
+        n = 0
+        i = a
+        while i < b:
+            stop = i
+            while stop < b and not (data[stop] == uint8(10) and data[stop + 1] == uint8(10)):
+                stop += 1
+            keys[n] = hash_span(data, i, stop)
+            chars_of[n] = _span_chars(data, i, stop)
+            n += 1
+            while stop < b and data[stop] == uint8(10):
+                stop += 1
+            i = stop
+        repeated = repeated_chars = 0
+        if n > 1:
+            base = first_of_each(keys, n, table, base, first, count)
+            for j in range(n):
+                repeated += int64(first[j] != j)
+                repeated_chars += chars_of[j] * int64(first[j] != j)
+        out[d, 10] = max(n, 1)
+        out[d, 11] = repeated
+        out[d, 12] = repeated_chars
+        out[d, 13] = longest
+        out[d, 14] = full_chars
+        out[d, 15] = sentence_chars
