@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 
 import dedup_twin as twin
 import numpy as np
@@ -15,7 +17,9 @@ from hypothesis import strategies as st
 from curate.dedup import find_duplicates
 from curate.dedup.near import sketch, tasks
 from curate.dedup.options import NearDuplicates, Shingling
-from curate.errors import RecipeError
+from curate.dedup.removal import Rule, Verdicts
+from curate.dedup.solve import _decisions
+from curate.errors import InternalError, RecipeError
 
 #: In each script: three short texts that differ, all shorter than one shingle.
 SHORT = {
@@ -214,3 +218,66 @@ def test_jaccard_is_that_of_the_sets():
             twin.shingles(by_id[name], near), twin.shingles(by_id[witness], near)
         )
         assert np.isclose(similarity, exact, rtol=0, atol=0)
+
+
+def test_a_table_brings_its_own_ids_and_keeper_order():
+    text = "one page that two sites carry word for word"
+    table = pa.table(
+        {
+            "id": ["copycat#0", "original#0"],
+            "text": pa.array([text + " and more", text], pa.large_string()),
+            "source": ["copycat", "original"],
+        }
+    )
+    longest = find_duplicates(table, threshold=0.5).to_pylist()
+    assert {row["id"]: row["duplicate_of"] for row in longest} == {
+        "copycat#0": None,
+        "original#0": "copycat#0",
+    }
+    trusted = find_duplicates(
+        table, threshold=0.5, keep="source_priority", source_priority=["original"]
+    ).to_pylist()
+    assert {row["id"]: row["duplicate_of"] for row in trusted} == {
+        "copycat#0": "original#0",
+        "original#0": None,
+    }
+
+
+def test_ids_and_texts_go_together():
+    with pytest.raises(RecipeError, match="2 texts and 1 ids"):
+        find_duplicates(["a", "b"], ["x"])
+
+
+def test_a_shared_template_removes_nothing():
+    """Boilerplate of 60 % joins everything into one component, and no document is a copy."""
+    draw = random.Random(2)
+    lexicon = [word(number) for number in range(3000)]
+    template = draw.choices(lexicon, k=90)
+    texts = [" ".join(template + draw.choices(lexicon, k=60)) for _ in range(600)]
+    near = NearDuplicates(bands=60, rows=2)
+    assert not removed(decisions(near, table_of(texts), shards=2, partitions=2))
+
+
+@pytest.mark.parametrize("jaccard", [0.79, float("nan")])
+def test_a_witness_that_does_not_verify_stops_the_run(jaccard):
+    members = pa.table({"doc": [0, 1], "id": ["a", "b"]})
+    rule = Rule(0.8, 0)
+    wrong = Verdicts(np.array([-1, 0]), np.array([np.nan, jaccard]), np.zeros(2, bool))
+    with pytest.raises(InternalError, match="no kept witness"):
+        _decisions(members, wrong, rule)
+
+
+def test_a_witness_that_went_itself_stops_the_run():
+    members = pa.table({"doc": [0, 1, 2], "id": ["a", "b", "c"]})
+    chained = Verdicts(np.array([-1, 0, 1]), np.array([np.nan, 0.9, 0.9]), np.zeros(3, bool))
+    with pytest.raises(InternalError, match="no kept witness"):
+        _decisions(members, chained, Rule(0.8, 0))
+
+
+def test_options_load_no_kernel():
+    code = (
+        "import sys; from curate.stages.fuzzy_dedup import FuzzyDedup; "
+        "print(len(FuzzyDedup().curve), 'numba' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "15 False\n"
