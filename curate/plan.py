@@ -124,7 +124,9 @@ def build(recipe: Recipe, *, where: str = "recipe") -> Plan:
         sources[name] = SourcePlan(name, reader, spec.origin, spec.license)
         files = expand([locate.data_path(path) for path in spec.path], reader.suffixes)
         shards += _shards(name, reader, files, recipe.shards.input_bytes, identity)
-    return Plan(recipe, profiles, sources, tuple(shards), segments(recipe, profiles, where=where))
+    planned = segments(recipe, profiles, where=where)
+    _refuse_cut_conversations(recipe, profiles, planned, where)
+    return Plan(recipe, profiles, sources, tuple(shards), planned)
 
 
 def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tuple[Segment, ...]:
@@ -197,6 +199,21 @@ def _check_columns(planned: list[Segment], where: str) -> None:
                         hint=f"put '{first}' before it" if first else None,
                     )
             have |= set(stage.adds)
+
+
+def _refuse_cut_conversations(
+    recipe: Recipe, profiles: Profiles, planned: tuple[Segment, ...], where: str
+) -> None:
+    """A conversation has turns, not lines: no stage may cut lines out of one."""
+    cutting = [s.name for segment in planned for s in segment.stages if hasattr(s, "refuses_chat")]
+    for name, spec in recipe.sources.items():
+        own = profiles.by_name[spec.profile] if spec.profile else None
+        if cutting and spec.format == "chat" and (own is None or own.trim.rules):
+            raise RecipeError(
+                f"stage '{cutting[0]}' would cut lines out of the conversations of '{name}'",
+                where=f"{where}: sources.{name}",
+                hint='give the source a profile without [trim] rules: profile = "chat"',
+            )
 
 
 def _profiles(recipe: Recipe) -> Profiles:

@@ -20,8 +20,8 @@ class Trim:
     """Apply the line rules of each document's profile; see ``curate.text.trim``.
 
     A document of which nothing is left is dropped as ``trim:nothing_left``. Chat has turns and no
-    lines to spare: a recipe that trims chat is refused when it is planned, and a chat row that
-    arrives all the same passes untouched. The tally counts ``lines:<rule>`` and ``bytes:<rule>``.
+    lines to spare: a recipe whose chat source has a profile with line rules is refused when it is
+    planned, and a chat row that arrives all the same passes untouched. The tally counts ``lines:<rule>`` and ``bytes:<rule>``.
     """
 
     profiles: Profiles
