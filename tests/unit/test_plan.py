@@ -85,7 +85,7 @@ TRIM = ['use = "identify"', 'use = "trim"']
 def test_no_stage_may_cut_lines_out_of_conversations(corpus):
     with pytest.raises(RecipeError, match="would cut lines out of the conversations of 'a'"):
         build(corpus, TRIM, source='format = "chat"')
-    build(corpus, ['use = "trim"'], source='format = "chat"\nprofile = "chat"')
+    build(corpus, TRIM, source='format = "chat"\nprofile = "chat"')
 
 
 def test_an_input_that_is_not_there_is_named(tmp_path):
