@@ -1,8 +1,30 @@
 """The Document table: the one contract that every stage, source and engine keeps.
 
 A table goes in, a table comes out, and no row is ever lost without a name on it. Names and types
-of all columns stand here and nowhere else. ``signal_*`` columns are float64 or int64, because
-float32 flips published thresholds (``float32(0.1) > 0.1``); null means undefined, never 0.
+of all columns stand here and nowhere else.
+
+Written by the source:
+
+``id``
+    ``<source>/<file relative to the source's root>#<locator>``. The locator finds the record again:
+    the offset in the file as stored for WARC and WET, the line's byte offset (decompressed) for JSONL,
+    the page id for Wikipedia, ``<row group>:<row>`` for Parquet, nothing for a text file. No content,
+    time or absolute path is in it, so the same record has the same id in every run: resuming, sampling
+    and dedup rest on that. Unique within a run.
+``source``, ``origin``, ``license``
+    the recipe's name for the source; ``native``, ``mt``, ``asr``, ``ocr`` or ``llm``; as given.
+``text``, ``messages``, ``rejected``
+    the document. Where ``messages`` is set it is the document, and ``text`` is its rendering;
+    ``rejected`` is the worse answer of preference data.
+``url``, ``date``, ``meta``
+    where and when, if known; what else the record said, as JSON that no stage reads.
+
+Written by stages: ``lang`` ... ``lang2_score`` (identify; ``und`` when it abstains), ``signal_*``
+(measure; float64 or int64, because float32 flips published thresholds: ``float32(0.1) > 0.1``; null is
+undefined, never 0), ``n_tokens`` (count; the file's metadata names the tokenizer), ``cluster`` ...
+``jaccard`` (dedup: the keeper's id and the evidence), ``dropped_by`` and ``dropped_value`` (judging
+stages: ``stage:rule`` and the measured number; null is alive). The product adds ``phase`` and ``epoch``;
+(``id``, ``phase``, ``epoch``) is its key.
 """
 
 from __future__ import annotations

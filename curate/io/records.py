@@ -15,7 +15,7 @@ import pyarrow as pa
 
 
 class Document(NamedTuple):
-    """One document. ``locator`` finds it again in its file (see the id in schema.py and DESIGN 3)."""
+    """One document. ``locator`` finds it again in its file; see ``id`` in curate/schema.py."""
 
     locator: str
     text: str

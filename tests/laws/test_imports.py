@@ -1,4 +1,4 @@
-"""Imports go one way (DESIGN section 2 of the architecture), and the package starts light."""
+"""Imports go one way (CONTRIBUTING.md, "The rooms"), and the package starts light."""
 
 import ast
 import subprocess
