@@ -7,6 +7,7 @@ that is too long does not swallow its neighbours.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -35,7 +36,7 @@ class Bad(NamedTuple):
     head: bytes
 
 
-class Window:
+class Window(ABC):
     """The part of a stream that the walk looks at. Places are counted from the stream's start."""
 
     #: Does the stream end where the file does, so that what is missing was cut off?
@@ -46,13 +47,13 @@ class Window:
         self.broken: MemberError | None = None
         self._ended = False
 
+    @abstractmethod
     def more(self) -> bytes:
         """Give the stream's next chunk, empty at its end."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pass_over(self, length: int, dialect: Dialect) -> bool:
         """Move past a block too large to hold, if a record or the end follows it."""
-        raise NotImplementedError
 
     @property
     def place(self) -> int:
