@@ -19,9 +19,10 @@ import numpy as np
 from numba import int64
 
 from curate.dedup.shingles import shared
+from curate.errors import InternalError
 from curate.text.jit import kernel
 
-#: Gives the shingle sets of members `[start, stop)`, in keeper order: values and offsets.
+#: Streams the shingle sets of asked members: which members, their values, and offsets into these.
 ReadSets = Callable[[np.ndarray], Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]]
 
 
@@ -298,7 +299,10 @@ def _gather(read: ReadSets, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     starts = np.concatenate([[0], np.cumsum(lengths)])[:-1]
     order = np.argsort(who, kind="stable")
     if not np.array_equal(who[order], asked):
-        raise AssertionError("the sets that were read are not those that were asked for")
+        raise InternalError(
+            "the shingle sets that were read are not those that were asked for",
+            where="fuzzy_dedup solve",
+        )
     offsets = np.concatenate([[0], np.cumsum(lengths[order])]).astype(np.int64)
     gathered = np.empty(len(values), np.uint64)
     _lay(values, starts[order], offsets, gathered)
