@@ -6,7 +6,9 @@ owns the files.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+import types
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from curate.dedup.local import find_duplicates
@@ -21,3 +23,19 @@ def __getattr__(name: str) -> object:
 
         return find_duplicates
     raise AttributeError(f"module 'curate.dedup' has no attribute '{name}'")
+
+
+class _Callable(types.ModuleType):
+    """``curate.dedup`` is this package, and the function ``curate.dedup(table)`` that users call.
+
+    Importing any module of the package sets the attribute ``curate.dedup`` to it, whatever
+    ``curate/__init__.py`` says; so the package answers calls itself.
+    """
+
+    def __call__(self, table: Any, **options: Any) -> Any:
+        from importlib import import_module
+
+        return import_module("curate.api").dedup(table, **options)
+
+
+sys.modules[__name__].__class__ = _Callable
