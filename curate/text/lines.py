@@ -75,17 +75,20 @@ def _holds_end(data: Any, start: Any, end: Any, classes: Any, leads: Any) -> Any
     """Tell whether a stripped line holds an end of a sentence.
 
     A point, question or exclamation mark ends one where whitespace, the line's end or another
-    punctuation mark follows it, and no digit is before it ("1. ", "3.5"); an end of another script
-    always does. ``leads`` tells of each byte whether such a mark begins with it.
+    punctuation mark follows it, unless it closes the number of a list item ("12. "); an end of another
+    script always does. ``leads`` tells of each byte whether such a mark begins with it.
     """
+    worded = False  # whether anything but digits and marks stood before
     for i in range(start, end):
         b = data[i]
         if not leads[b]:
+            worded |= b >= uint8(65)
             continue
         if b >= uint8(0x80):
             if _class_at(data, i, classes) & uint32(unicode.TERMINAL):
                 return True
-        elif i > start and not (uint8(48) <= data[i - 1] and data[i - 1] <= uint8(57)):
+            worded = True
+        elif worded:
             if i + 1 == end:
                 return True
             if _class_at(data, i + 1, classes) & uint32(unicode.SPACE | unicode.PUNCTUATION):

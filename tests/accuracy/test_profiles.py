@@ -22,10 +22,10 @@ from curate.text.view import words
 DATA = os.environ.get("CURATE_SHARED_DATA")
 LANGUAGES = {
     "eng_Latn": ("en-*", 0.010),
-    "kaz_Cyrl": ("kk-[ak][pa][ez][rq]*", 0.018),
+    "kaz_Cyrl": ("kk-[ak][pa][ez][rq]*", 0.014),
     "rus_Cyrl": ("ru-*", 0.010),
     "tur_Latn": ("tr-*", 0.015),
-    "arb_Arab": ("ar-*", 0.018),
+    "arb_Arab": ("ar-*", 0.011),
     "kor_Hang": ("ko-*", 0.006),
     "jpn_Jpan": ("ja-*", 0.004),
     "cmn_Hans": ("zh-*", 0.003),

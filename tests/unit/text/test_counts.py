@@ -46,14 +46,16 @@ def slow_lines(text: str) -> dict[str, int]:
 
     def holds_end(line: str) -> bool:
         line = line.strip()
+        worded = False
         for i, character in enumerate(line):
             if not int(unicode.CLASS[ord(character)]) & unicode.TERMINAL:
+                worded |= character >= "A"
                 continue
             if ord(character) >= 0x80:
                 return True
             after = line[i + 1] if i + 1 < len(line) else " "
             closed = after.isspace() or unicodedata.category(after)[0] in "PS"
-            if i > 0 and not ("0" <= line[i - 1] <= "9") and closed:
+            if worded and closed:
                 return True
         return False
 
