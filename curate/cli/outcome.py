@@ -1,0 +1,64 @@
+"""What is said at the end of a run: the funnel, the mixture, and where things lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from curate.api import RunResult
+from curate.cli import terminal
+
+
+def tell(result: RunResult, json: bool) -> int:
+    """Say how a run ended, its places on stdout and the rest on stderr; give its exit code."""
+    manifest, base = result.manifest, result.output.rstrip("/")
+    if result.reused:
+        terminal.say("this run was finished before; nothing to do")
+    for complaint in result.complaints:
+        terminal.complain(complaint)
+    if json:
+        said = {
+            "output": base,
+            "reused": result.reused,
+            "totals": manifest["totals"],
+            "mixture": manifest["mixture"],
+            "complaints": result.complaints,
+        }
+        terminal.answer(terminal.as_json(said))
+        return result.exit_code
+    totals = manifest["totals"]
+    terminal.say(
+        f"{totals['records']} records: {totals['skipped']} skipped,"
+        f" {totals['quarantined']} quarantined, {totals['documents']} documents;"
+        f" {totals['dropped']} dropped, {totals['curated']} curated, {totals['taken']} taken"
+    )
+    terminal.answer(f"mixture: {base}/mixture")
+    terminal.answer(f"report:  {base}/report.html")
+    return result.exit_code
+
+
+def mixture(rows: list[dict[str, Any]], write: terminal.Write) -> None:
+    """Print the table of a mixture: what each group was to have, and has."""
+    if not rows:
+        return
+    unit = rows[0]["unit"]
+    with_shortage = any(row.get("shortage") for row in rows)
+    header = ("phase", "group", f"available {unit}", "asked", "got", "share asked", "share got")
+    extra = ("epochs", "short of") if with_shortage else ("epochs",)
+    terminal.table(
+        (*header, *extra),
+        [
+            (
+                row["phase"],
+                row["group"],
+                row["available"],
+                row["asked"],
+                row["amount"],
+                terminal.fixed(row["asked_share"]),
+                terminal.fixed(row["share"]),
+                terminal.fixed(row["epochs"], 3),
+                *((row["shortage"],) if with_shortage else ()),
+            )
+            for row in rows
+        ],
+        write,
+    )
