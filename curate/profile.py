@@ -50,7 +50,7 @@ class Trim(_Section):
 
 
 class Rule(_Section):
-    """A closed interval on a signal. ``list`` names the word list that a list signal counts."""
+    """A closed interval on a signal, with the reason for it."""
 
     signal: str
     min: float | None = None
