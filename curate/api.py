@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -182,8 +183,12 @@ def identify_paths(
     text: str = "text",
     lines: bool = False,
     model: str | None = None,
+    damaged: Counter[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Give id, lang, lang_score, lang2 and lang2_score of each document of files of any format."""
+    """Give id, lang, lang_score, lang2 and lang2_score of each document of files of any format.
+
+    ``damaged`` counts, by reason, the records that could not be read.
+    """
     from curate import registry
     from curate.engine.reading import read_shard
     from curate.io.files import expand
@@ -194,7 +199,7 @@ def identify_paths(
         if lines and kind == "text":
             options["split_on"] = "line"
         reader = registry.build("source", kind, options)
-        files = expand([path], reader.suffixes)
+        files = expand([locate.data_path(path)], reader.suffixes)
         source = planning.SourcePlan(kind, reader, "native", None)
         for file in files:
             pieces = tuple(
@@ -204,6 +209,8 @@ def identify_paths(
             for batch in read_shard(source, shard, 8 << 20):
                 found = identify(batch.documents.column("text"), model=model)
                 yield from found.add_column(0, "id", batch.documents.column("id")).to_pylist()
+                if damaged is not None:
+                    damaged.update(batch.quarantined.column("reason").to_pylist())
 
 
 def _format_of(path: str) -> str:
@@ -237,7 +244,8 @@ def explain(output: str, document: str) -> list[dict[str, Any]]:
     """Tell the fate of a document by id, URL or ``<source>/<file>#<offset>``; see engine.explain.
 
     Each fate has ``replay`` (what every stage did) where the input can still be read, else
-    ``no_replay`` says why. A duplicate has its witness's own fate beside it.
+    ``no_replay`` says why. A duplicate has its ``witness``'s own fate beside it, and a curated
+    document that was not taken has the ``groups`` of the mixture's table that were full.
     """
     store = open_store(output)
     found = fates(store, document)
@@ -245,24 +253,46 @@ def explain(output: str, document: str) -> list[dict[str, Any]]:
         raise RecipeError(
             f"no document or damaged record '{document}' in this run",
             where=output,
-            hint="give an id as in the mixture's or rejected rows' column `id`, or a url",
+            hint="give an id (column `id` of mixture/ and rejected/), a url, or SOURCE/FILE#OFFSET of"
+            " quarantine/; skipped records are only counted",
         )
+    recipe = model.parse(store.read("recipe.toml").decode(), f"{output}/recipe.toml")
     for fate in found:
-        if fate.get("duplicate_of"):
-            witness = fates(store, fate["duplicate_of"])
-            fate["witness"] = ", ".join(
-                one["fate"] + (f" by {one['dropped_by']}" if one["fate"] == "dropped" else "")
-                for one in witness
-            )
         if fate["fate"] == "quarantined":
             continue
+        if fate.get("duplicate_of"):
+            fate["witness"] = [
+                {key: one[key] for key in ("fate", "dropped_by", "url", "where") if key in one}
+                for one in fates(store, fate["duplicate_of"])
+            ]
+        if fate["fate"] == "over_budget":
+            fate["groups"] = _rows_of_group(manifest_of(store)["mixture"], recipe, fate)
         try:
-            text = store.read("recipe.toml").decode()
-            plan = planning.build(model.parse(text, f"{output}/recipe.toml"))
-            fate["replay"] = list(replay(plan, fate["id"]))
+            fate["replay"] = list(
+                replay(_plan_of(recipe, fate["source"]), fate["id"], fate.get("dropped_by"))
+            )
         except CurateError as error:
             fate["no_replay"] = error.what
     return found
+
+
+def _plan_of(recipe: Recipe, source: str) -> planning.Plan:
+    """Plan one source alone: the inputs of the others need not be there to replay a document."""
+    if source not in recipe.sources:
+        raise RecipeError(f"the recipe has no source '{source}'")
+    one = {source: recipe.sources[source]}
+    return planning.build(recipe.model_copy(update={"sources": one, "mixture": None}))
+
+
+def _rows_of_group(
+    mixture: list[dict[str, Any]], recipe: Recipe, fate: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Give the mixture's rows (one per phase) of the group that a document belongs to."""
+    from curate.mixture.recipe import Mixture, parse
+
+    asked = Mixture.everything() if recipe.mixture is None else parse(recipe.mixture)
+    group = asked.group_of(fate["source"], fate.get("lang"), fate.get("origin"))
+    return [row for row in mixture if row["group"] == group]
 
 
 def check(profiles: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
@@ -357,8 +387,6 @@ def mix(table: Any, *, ratio: str, unit: str = "tokens", seed: int = 0, **option
 
 
 def _through(table: Any, stages: tuple[str, ...], profile: str | Profile | None) -> pa.Table:
-    from collections import Counter
-
     from curate import registry
 
     documents = _documents(table)

@@ -6,17 +6,22 @@ from typing import Annotated
 
 import typer
 
+from curate.cli.options import Json
+
 
 def command(
     profiles: Annotated[
-        list[str] | None, typer.Argument(help="Profiles; all with samples if none.")
+        list[str] | None,
+        typer.Argument(metavar="PROFILE", help="All that have clean samples if none."),
     ] = None,
     budget: Annotated[
-        float, typer.Option(min=0, max=1, help="False rejection that is allowed.")
+        float, typer.Option(min=0, max=1, metavar="SHARE", help="False rejections allowed.")
     ] = 0.02,
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    json: Json = False,
 ) -> int:
-    """Run each profile on clean samples of its language; exit 3 above its false-rejection budget.
+    """Run profiles on clean text of their languages.
+
+    Exit code 3 if one of them rejects more than the budget.
 
     Example: curate check kaz_Cyrl
     """
@@ -42,5 +47,8 @@ def command(
         )
     failed = [name for name, row in checked.items() if row["share"] > budget]
     for name in failed:
-        complain(f"profile {name} rejects {checked[name]['share']:.1%} of its clean samples")
+        complain(
+            f"profile {name} rejects {checked[name]['share']:.1%} of its clean samples,"
+            f" {budget:.1%} are allowed"
+        )
     return 3 if failed else 0

@@ -6,36 +6,45 @@ from typing import Annotated
 
 import typer
 
+from curate.cli.options import EngineName, Files, Fresh, Json, Output, TextField, Workers
+
 
 def command(
-    paths: Annotated[
-        list[str], typer.Argument(help="JSONL or Parquet files, folders or patterns.")
-    ],
-    output: Annotated[str, typer.Option(help="Folder or address of the result.")],
-    text: Annotated[str, typer.Option(help="The field with the text.")] = "text",
-    threshold: Annotated[float, typer.Option(min=0, max=1, help="Jaccard of a duplicate.")] = 0.8,
+    paths: Files,
+    output: Output,
+    text: TextField = "text",
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, metavar="J", help="Jaccard similarity of a duplicate.")
+    ] = 0.8,
     recall: Annotated[
-        float, typer.Option(min=0, max=1, help="Chance to look at a pair there.")
+        float,
+        typer.Option(min=0, max=1, metavar="P", help="Chance that a pair just there is looked at."),
     ] = 0.97,
-    shingle: Annotated[str, typer.Option(help="word or char.")] = "word",
-    ngram: Annotated[int, typer.Option(min=1, help="Words or characters per shingle.")] = 5,
+    shingle: Annotated[str, typer.Option(metavar="KIND", help="word or char.")] = "word",
+    ngram: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Words or characters per shingle.")
+    ] = 5,
     keep: Annotated[
-        str, typer.Option(help="longest, newest, oldest, source_priority.")
+        str, typer.Option(metavar="ORDER", help="longest, newest, oldest or source_priority.")
     ] = "longest",
-    engine: Annotated[str, typer.Option(help="ray or in-process.")] = "ray",
-    workers: Annotated[int | None, typer.Option(min=1, help="CPUs to use.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Replace what is in the folder.")] = False,
+    engine: EngineName = "ray",
+    workers: Workers = None,
+    fresh: Fresh = False,
+    json: Json = False,
 ) -> int:
-    """Remove exact and near duplicates; every removed document names a kept, verified witness.
+    """Remove exact and near duplicates from files.
 
-    Writes the survivors (mixture/), the removed (rejected/), clusters.parquet and the report.
-    Coming from text-dedup: --num_perm/-b/-r follow from --threshold and --recall; --ngram is the same.
-    From datatrove's MinhashConfig: n_grams is --ngram; 14 buckets of 8 hashes is about --recall 0.92.
+    Every removed document names a kept one that it was compared with. Writes the survivors (mixture/),
+    the removed (rejected/), clusters.parquet and the report.
+    Coming from text-dedup: --num_perm, -b and -r follow from --threshold and --recall; --ngram is the
+    same. From datatrove's MinhashConfig: n_grams is --ngram; 14 buckets of 8 hashes is about
+    --recall 0.92.
 
     Example: curate dedup sample_data/books.parquet --output out/dedup
     """
     from curate import api
-    from curate.cli.terminal import answer, complain, progress
+    from curate.cli import outcome
+    from curate.cli.terminal import answer, progress
 
     listener = progress()
     try:
@@ -57,13 +66,9 @@ def command(
         )
     finally:
         listener.close()
-    totals = result.manifest["totals"]
-    kept = totals["curated"] / max(1, totals["documents"])
-    for complaint in result.complaints:
-        complain(complaint)
-    answer(f"kept {totals['curated']} of {totals['documents']} documents ({kept:.1%})")
-    base = result.output.rstrip("/")
-    answer(f"survivors: {base}/mixture")
-    answer(f"clusters:  {base}/clusters.parquet")
-    answer(f"report:    {base}/report.html")
-    return result.exit_code
+    if not json:
+        totals = result.manifest["totals"]
+        kept = totals["curated"] / max(1, totals["documents"])
+        answer(f"kept {totals['curated']} of {totals['documents']} documents ({kept:.1%})")
+        answer(f"clusters: {result.output.rstrip('/')}/clusters.parquet")
+    return outcome.tell(result, json)

@@ -6,37 +6,54 @@ from typing import Annotated
 
 import typer
 
+from curate.cli.options import Json, TextField
+
 
 def command(
-    paths: Annotated[list[str], typer.Argument(help="Files, folders, patterns or addresses.")],
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH", help="Files, folders, patterns or addresses.")
+    ],
     format: Annotated[
-        str | None, typer.Option(help="warc, wet, wikipedia, jsonl, parquet, text or chat.")
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="warc, wet, wikipedia, jsonl, parquet, text or chat; by the name's ending if absent.",
+        ),
     ] = None,
-    text: Annotated[str, typer.Option(help="The text field of JSONL or Parquet.")] = "text",
+    text: TextField = "text",
     lines: Annotated[
-        bool, typer.Option("--lines", help="One document per line of a text file.")
+        bool, typer.Option("--lines", help="Take each line of a text file as a document.")
     ] = False,
     model: Annotated[
-        str | None, typer.Option(help="Path or hf:// name of a fastText model.")
+        str | None, typer.Option(metavar="MODEL", help="Path or hf:// name of a fastText model.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object per document.")] = False,
+    json: Json = False,
 ) -> int:
-    """Print the language of each document, and a count per language on stderr.
+    """Print the language of each document.
+
+    One line per document on stdout: label, score, second label, id. A count per language and what
+    could not be read are on stderr.
 
     Example: curate identify sample_data/news.jsonl.zst --text content.body
     """
-    import json as encoder
+    from collections import Counter
 
     from curate import api
-    from curate.cli.terminal import answer, say
+    from curate.cli.terminal import answer, as_json, one_line, say
 
-    counts: dict[str, int] = {}
-    for row in api.identify_paths(paths, format=format, text=text, lines=lines, model=model):
-        counts[row["lang"]] = counts.get(row["lang"], 0) + 1
+    counts: Counter[str] = Counter()
+    damaged: Counter[str] = Counter()
+    for row in api.identify_paths(
+        paths, format=format, text=text, lines=lines, model=model, damaged=damaged
+    ):
+        counts[row["lang"]] += 1
         if json:
-            answer(encoder.dumps(row, ensure_ascii=False))
+            answer(as_json(row, None))
         else:
-            answer(f"{row['lang']}\t{row['lang_score']:.3f}\t{row['lang2'] or ''}\t{row['id']}")
-    for lang, count in sorted(counts.items(), key=lambda pair: -pair[1]):
+            cells = (row["lang"], f"{row['lang_score']:.3f}", row["lang2"] or "", row["id"])
+            answer("\t".join(one_line(cell) for cell in cells))
+    for lang, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
         say(f"{count:>9} {lang}")
+    for reason, count in sorted(damaged.items()):
+        say(f"{count:>9} records that could not be read: {reason}")
     return 0

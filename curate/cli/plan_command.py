@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Any
 
-import typer
+from curate.cli.options import Inputs, Json, RecipeName, Settings, replaced
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="Name or path of a recipe.")],
-    input: Annotated[list[str] | None, typer.Option(help="SOURCE=PATH, repeatable.")] = None,
-    set: Annotated[list[str] | None, typer.Option(help="key.path=value, repeatable.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    recipe: RecipeName, input: Inputs = None, set: Settings = None, json: Json = False
 ) -> int:
-    """Print a recipe's segments, columns, S-curve and estimated cost; nothing is run or written.
+    """Show what a recipe would do and cost; run nothing.
+
+    Sources, segments with the columns that their stages add, the S-curve of the dedup, shares of the
+    mixture, and an estimate of disk, memory and time. Nothing is written.
 
     Example: curate plan demo
     """
     from curate import plan as planning
-    from curate.cli.inputs import replaced
-    from curate.cli.terminal import answer, as_json, size, table
+    from curate.cli.terminal import answer, as_json
     from curate.outline import outline
     from curate.recipe import model
 
@@ -27,35 +26,50 @@ def command(
     said = outline(plan)
     if json:
         answer(as_json(said))
-        return 0
-    answer(f"{said['recipe']}: {said['describes']}")
+    else:
+        _tell(said)
+    return 0
+
+
+def _tell(said: dict[str, Any]) -> None:
+    from curate.cli.terminal import answer, duration, one_line, size, table
+
+    answer(one_line(f"{said['recipe']}: {said['describes']}"))
     answer()
     table(
-        ("source", "format", "files", "stored", "shards"),
+        ("source", "format", "files", "stored", "shards", "text (estimated)"),
         [
-            (name, s["format"], s["files"], size(s["bytes"]), s["shards"])
-            for name, s in said["sources"].items()
+            (
+                name,
+                source["format"],
+                source["files"],
+                size(source["bytes"]),
+                source["shards"],
+                size(source["text_estimated"]),
+            )
+            for name, source in said["sources"].items()
         ],
     )
     for number, segment in enumerate(said["segments"]):
         answer()
         answer(f"segment {number}")
-        rows = []
-        for stage in [*segment["stages"], *segment["barriers"]]:
-            kind = "barrier" if stage in segment["barriers"] else "map"
-            does = ["+" + name for name in stage["adds"] if not name.startswith("signal_")]
-            signals = sum(name.startswith("signal_") for name in stage["adds"])
-            does += [f"+{signals} signals"] if signals else []
-            does += ["~" + name for name in stage["rewrites"] if name not in stage["adds"]]
-            rows.append((stage["name"], kind, " ".join(does)))
-        table(("stage", "kind", "columns: + added, ~ rewritten"), rows)
+        table(
+            ("stage", "kind", "columns: + added, ~ rewritten"),
+            [
+                (stage["name"], kind, _columns(stage))
+                for kind, stages in (("map", segment["stages"]), ("barrier", segment["barriers"]))
+                for stage in stages
+            ],
+        )
     for name, curve in said["curves"].items():
         answer()
         answer(
             f"{name}: {curve['bands']} bands x {curve['rows']} rows = {curve['permutations']}"
-            f" permutations; a pair is looked at, and then verified at {curve['threshold']:g}, with"
+            f" permutations; verified at Jaccard {curve['threshold']:g}"
         )
-        answer("  " + "  ".join(f"{s:g}: {p:.3f}" for s, p in curve["looked_at"]))
+        points = [(s, p) for s, p in curve["looked_at"] if round(s * 20) % 2 == 0 or s >= 0.7]
+        answer("  a pair of Jaccard  " + "  ".join(f"{s:5.2f}" for s, _ in points))
+        answer("  is looked at with  " + "  ".join(f"{p:5.3f}" for _, p in points))
     if said["mixture"]:
         answer()
         for phase in said["mixture"]["phases"]:
@@ -64,8 +78,15 @@ def command(
     cost = said["estimate"]
     answer()
     answer(
-        f"estimate: {size(cost['text_bytes'])} of text, {size(cost['disk_bytes'])} of disk,"
-        f" {size(cost['memory_bytes_per_worker'])} of memory per worker, {cost['core_seconds']:g}"
-        " core-seconds"
+        f"estimate: {size(cost['text_bytes'])} of text; {size(cost['disk_bytes'])} of disk while it"
+        f" runs; {size(cost['memory_bytes_per_worker'])} of memory per worker;"
+        f" {duration(cost['core_seconds'])} on one core"
     )
-    return 0
+
+
+def _columns(stage: dict[str, Any]) -> str:
+    does = ["+" + name for name in stage["adds"] if not name.startswith("signal_")]
+    signals = sum(name.startswith("signal_") for name in stage["adds"])
+    does += [f"+{signals} signals"] if signals else []
+    does += ["~" + name for name in stage["rewrites"] if name not in stage["adds"]]
+    return " ".join(does)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+from curate.cli.options import Json, RunFolder
 
 
-def command(
-    run: Annotated[str, typer.Argument(help="Folder or address of a finished run.")],
-    json: Annotated[bool, typer.Option("--json", help="Print report.json instead.")] = False,
-) -> int:
-    """Build a finished run's report anew from its manifest, and print it.
+def command(run: RunFolder, json: Json = False) -> int:
+    """Build a finished run's report anew and print it.
 
     Example: curate report out/demo
     """
+    import json as decoder
+
     from curate import api
-    from curate.cli.terminal import answer
+    from curate.cli.terminal import answer, as_json
 
     files = api.rebuild_report(run)
-    answer(files["report.json" if json else "report.md"].decode())
+    if json:
+        answer(as_json(decoder.loads(files["report.json"])))
+    else:
+        answer(files["report.md"].decode())
     return 0

@@ -6,12 +6,16 @@ from typing import Annotated
 
 import typer
 
+from curate.cli.options import Json
+
 
 def command(
-    name: Annotated[str | None, typer.Argument(help="A signal; all of them without.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    name: Annotated[
+        str | None, typer.Argument(metavar="SIGNAL", help="A signal; all of them if absent.")
+    ] = None,
+    json: Json = False,
 ) -> int:
-    """List the signals that a profile's rules may name, or print the card of one.
+    """List the signals that rules may name, or print the card of one.
 
     Example: curate signals mean_word_length
     """
@@ -31,6 +35,7 @@ def command(
     if json:
         answer(as_json(said))
     else:
+        width = max(len(key) for key in said)
         for key, value in said.items():
-            answer(f"{key}: {value}")
+            answer(f"{key:<{width}}  {', '.join(value) if isinstance(value, tuple) else value}")
     return 0

@@ -6,56 +6,79 @@ from typing import Annotated
 
 import typer
 
+from curate.cli.options import EngineName, Inputs, Json, RecipeName, Settings, Workers, replaced
+from curate.recipe.model import Recipe
+
 
 def command(
-    name: Annotated[str, typer.Argument(help="A stage of the recipe, for example `judge`.")],
-    recipe: Annotated[str, typer.Argument(help="Name or path of a recipe.")],
-    output: Annotated[str | None, typer.Option(help="Where to write; not with --dry-run.")] = None,
-    input: Annotated[list[str] | None, typer.Option(help="SOURCE=PATH, repeatable.")] = None,
-    set: Annotated[list[str] | None, typer.Option(help="key.path=value, repeatable.")] = None,
+    name: Annotated[
+        str, typer.Argument(metavar="STAGE", help="A stage of the recipe, for example judge.")
+    ],
+    recipe: RecipeName,
+    output: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Folder or address of the result; not with --dry-run."),
+    ] = None,
+    input: Inputs = None,
+    set: Settings = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Try it on a sample; write nothing.")
+        bool, typer.Option("--dry-run", help="Try the stage on a sample; write nothing.")
     ] = False,
-    sample: Annotated[int, typer.Option(min=1, help="Documents of the sample.")] = 200,
-    scan: Annotated[int, typer.Option(min=1, help="Bytes of text to choose from.")] = 64 << 20,
-    engine: Annotated[str, typer.Option(help="ray or in-process.")] = "in-process",
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    sample: Annotated[int, typer.Option(min=1, metavar="N", help="Documents of the sample.")] = 200,
+    scan: Annotated[
+        int, typer.Option(min=1, metavar="BYTES", help="Text to choose the sample from.")
+    ] = 64 << 20,
+    engine: EngineName = "ray",
+    workers: Workers = None,
+    json: Json = False,
 ) -> int:
-    """Run a recipe up to one stage, or try that stage on a sample of documents.
+    """Try one stage on a sample, or run a recipe up to it.
+
+    With --dry-run: the keep rate with its 95 % interval, each rule, and examples. The sample is chosen
+    by hash, so the same command gives the same answer. A dedup stage looks at all documents scanned.
+    With --output: everything up to and including the stage; what it kept is in mixture/.
 
     Example: curate stage judge demo --dry-run --sample 200
     """
-    from curate.cli.inputs import replaced
     from curate.errors import RecipeError
     from curate.recipe import model
 
+    if output is None and not dry_run:
+        raise RecipeError("stage needs --output", hint="or --dry-run, which writes nothing")
     read = model.load(recipe, inputs=dict(replaced(input)), settings=set or ())
     if dry_run:
         return _try(name, read, sample, scan, json)
-    if output is None:
-        raise RecipeError("stage needs --output, or --dry-run to write nothing")
     from curate import api
-    from curate.cli.terminal import answer, progress
+    from curate.cli import outcome
+    from curate.cli.terminal import progress
 
     listener = progress()
     try:
-        result = api.run(api.until(read, name), output=output, engine=engine, progress=listener)
+        result = api.run(
+            api.until(read, name),
+            output=str(output),
+            engine=engine,
+            workers=workers,
+            progress=listener,
+        )
     finally:
         listener.close()
-    answer(f"documents: {result.output.rstrip('/')}/mixture")
-    return result.exit_code
+    return outcome.tell(result, json)
 
 
-def _try(name: str, recipe: object, sample: int, scan: int, json: bool) -> int:
+def _try(name: str, recipe: Recipe, sample: int, scan: int, json: bool) -> int:
     from curate import plan as planning
-    from curate.cli.terminal import answer, as_json, table
+    from curate.cli import outcome
+    from curate.cli.terminal import answer, as_json, one_line, table
     from curate.engine.dry_run import dry_run
-    from curate.recipe.model import Recipe
 
-    assert isinstance(recipe, Recipe)
     tried = dry_run(planning.build(recipe), name, sample=sample, scan=scan)
     if json:
-        answer(as_json({**tried._asdict(), "kept": tried.kept._asdict()}))
+        dropped = {
+            rule: {"dropped": count, **share._asdict()}
+            for rule, (count, share) in tried.dropped.items()
+        }
+        answer(as_json({**tried._asdict(), "kept": tried.kept._asdict(), "dropped": dropped}))
         return 0
     low, high = tried.kept.low, tried.kept.high
     answer(
@@ -78,25 +101,13 @@ def _try(name: str, recipe: object, sample: int, scan: int, json: bool) -> int:
         table(("counted", "times"), list(tried.tally.items()))
     if tried.mixture:
         answer()
-        table(
-            ("phase", "group", "asked", "available", "got", "share asked", "share got"),
-            [
-                (
-                    row["phase"],
-                    row["group"],
-                    row["asked"],
-                    row["available"],
-                    row["amount"],
-                    f"{row['asked_share']:.4f}",
-                    f"{row['share'] or 0:.4f}",
-                )
-                for row in tried.mixture
-            ],
-        )
+        outcome.mixture(tried.mixture, answer)
     for example in tried.examples:
         answer()
         value = example["dropped_value"]
-        measured = "" if value is None else f" = {value:g}"
-        answer(f"{example['dropped_by']}{measured}  {example['id']}")
-        answer(f"  {example['text']}")
+        measured = "" if value is None else f" = {value:.4g}"
+        answer(one_line(f"{example['dropped_by']}{measured}  {example['id']}"))
+        if example.get("duplicate_of"):
+            answer(one_line(f"  duplicate of {example['duplicate_of']}"))
+        answer(one_line(f"  {example['text']}"))
     return 0

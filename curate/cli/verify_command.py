@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+from curate.cli.options import Json, RunFolder
 
 
-def command(
-    run: Annotated[str, typer.Argument(help="Folder or address of a finished run.")],
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
-) -> int:
-    """Check a finished run: files and digests, accounting, keys, witnesses of removed duplicates.
+def command(run: RunFolder, json: Json = False) -> int:
+    """Check that a finished run keeps its promises.
+
+    Sizes and digests of all files, the accounting, keys of the product, and that each removed
+    duplicate has a kept witness. Exit code 1 if anything is wrong.
 
     Example: curate verify out/demo
     """

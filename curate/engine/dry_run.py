@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
-from curate.engine.memory import resolve
+from curate.engine.memory import apply, resolve
 from curate.engine.reading import read_shard
 from curate.errors import RecipeError, nearest
 from curate.mixture.sampling import order_key, sample_key
@@ -65,44 +65,36 @@ def wilson(hits: int, of: int) -> Interval:
 def dry_run(plan: Plan, name: str, *, sample: int, scan: int) -> DryRun:
     """Try one stage on ``sample`` documents, chosen by hash from up to ``scan`` bytes of text.
 
-    Earlier map stages are run on the sample; earlier dedup stages are passed over (on a sample they
-    would find next to nothing). A dedup stage is tried on a slice of *hash values*, so that a
-    document's copies are in the slice together with it, wherever they stand in the input.
+    Earlier map stages are run on the sample. Earlier dedup stages are passed over, for on a sample
+    they would find next to nothing; but a dedup stage is tried on a slice of *hash values*, so that a
+    document's copies are in the slice together with it, wherever they stand in the input, and there
+    the earlier ones are run too. Without documents all shares are 0, with the interval (0, 1).
     """
-    before, stage = _until(plan, name)
-    if isinstance(stage, Mapped):
+    maps, barriers, stage = _until(plan, name)
+    if not hasattr(stage, "sketch"):
         chosen, scanned = _sample(plan, sample, scan)
-        table = _through(before, chosen)
+        table = _through(maps, chosen)
         tally: Counter[str] = Counter()
-        out = stage.stage.apply(table, tally)
+        out = stage.apply(table, tally)
         return _counted(name, scanned, out, tally, "")
-    if hasattr(stage.stage, "mixture"):
-        return _mixture(plan, name, stage.stage, before, sample, scan)
-    return _duplicates(plan, name, stage.stage, before, scan)
+    if hasattr(stage, "mixture"):
+        return _mixture(plan, name, stage, maps, sample, scan)
+    return _duplicates(plan, name, stage, maps, barriers, scan)
 
 
-class Mapped(NamedTuple):
-    """A map stage."""
-
-    stage: MapStage
-
-
-class Barred(NamedTuple):
-    """A barrier."""
-
-    stage: Barrier
-
-
-def _until(plan: Plan, name: str) -> tuple[list[MapStage], Mapped | Barred]:
-    before: list[MapStage] = []
+def _until(plan: Plan, name: str) -> tuple[list[MapStage], list[Barrier], Any]:
+    """Give the map stages and the barriers before a stage, and the stage."""
+    maps: list[MapStage] = []
+    barriers: list[Barrier] = []
     for segment in plan.segments:
         for stage in segment.stages:
             if stage.name == name:
-                return before, Mapped(stage)
-            before.append(stage)
+                return maps, barriers, stage
+            maps.append(stage)
         for barrier in segment.barriers:
             if barrier.name == name:
-                return before, Barred(barrier)
+                return maps, barriers, barrier
+            barriers.append(barrier)
     raise RecipeError(f"the recipe has no stage '{name}'", hint=nearest(name, plan.stage_names))
 
 
@@ -147,7 +139,7 @@ def _counted(name: str, scanned: int, out: pa.Table, tally: Counter[str], note: 
         out.num_rows,
         wilson(out.num_rows - rejects.num_rows, out.num_rows),
         {rule: (count, wilson(count, out.num_rows)) for rule, count in drops.most_common()},
-        dict(sorted(tally.items())),
+        {counted: times for counted, times in sorted(tally.items()) if times},
         [_example(rejects, int(row)) for row in order],
         [],
         note,
@@ -165,7 +157,12 @@ def _example(rejects: pa.Table, row: int) -> dict[str, Any]:
 
 
 def _duplicates(
-    plan: Plan, name: str, barrier: Barrier, before: list[MapStage], scan: int
+    plan: Plan,
+    name: str,
+    barrier: Barrier,
+    maps: list[MapStage],
+    earlier: list[Barrier],
+    scan: int,
 ) -> DryRun:
     """Estimate a dedup stage from the documents whose hash value lies in a slice of all values.
 
@@ -177,18 +174,30 @@ def _duplicates(
     slices, scanned = 1, 0
     for table in _documents(plan, scan):
         scanned += table.num_rows
-        living = _through(before, table)
+        living = _through(maps, table)
+        if slices > 1:
+            living = _sliced(barrier, living, slices)
         held = living if held is None else pa.concat_tables([held, living])
         while held.num_rows > SLICE_DOCUMENTS:
             slices *= 2
-            held = held.filter(pa.array(_slice_values(barrier, held) % np.uint64(slices) == 0))
+            smaller = _sliced(barrier, held, slices)
+            if smaller.num_rows == held.num_rows:
+                break  # a flood of copies of one text: no slice cuts it
+            held = smaller
     if held is None:
-        held = _through(before, schema.DOCUMENT_SCHEMA.empty_table())
+        held = _through(maps, schema.DOCUMENT_SCHEMA.empty_table())
+    for before in earlier:
+        held = apply(before, held)
+        held = held.filter(schema.alive(held))
     tally: Counter[str] = Counter()
     out = barrier.apply(held, resolve(barrier, held)["decisions"], tally)
     kind = "" if slices == 1 else f"one {slices}th of the hash values; "
     bound = "a lower bound: " if slices > 1 and hasattr(barrier, "threshold") else ""
     return _counted(name, scanned, out, tally, f"{kind}{bound}copies outside the scan are not seen")
+
+
+def _sliced(barrier: Barrier, table: pa.Table, slices: int) -> pa.Table:
+    return table.filter(pa.array(_slice_values(barrier, table) % np.uint64(slices) == 0))
 
 
 def _slice_values(barrier: Any, table: pa.Table) -> np.ndarray:
@@ -216,7 +225,7 @@ def _mixture(
         for key in ("asked", "amount", "documents", "tokens", "available", "shortage"):
             row[key] = round((row[key] or 0) * scale)
     note = (
-        f"estimates: {chosen.num_rows} of {scanned} documents scanned, scaled by {scale:.1f};"
-        " duplicates still in it"
+        f"estimated from {chosen.num_rows} of {scanned} documents, scaled by {scale:.1f};"
+        " duplicates are still among them"
     )
     return _counted(name, scanned, out, Counter(), note)._replace(mixture=rows)

@@ -17,15 +17,16 @@ from curate.errors import RecipeError
 from curate.io.store import Store
 from curate.plan import Plan, PlannedPiece, Shard
 
-_SHOWN = ("id", "source", "url", "lang", "lang_score", "lang2", "lang2_score", "n_tokens",
+_SHOWN = ("id", "source", "origin", "url", "lang", "lang_score", "lang2", "lang2_score", "n_tokens",
           "cluster", "cluster_size", "duplicate_of", "jaccard", "dropped_by", "dropped_value")  # fmt: skip
 
 
 def fates(store: Store, wanted: str) -> list[dict[str, Any]]:
     """Find a document or damaged record by id, URL, or ``<source>/<file>#<offset>``.
 
-    One entry per row found: ``fate`` (kept, dropped, over_budget, quarantined), ``where`` (the
-    file), and the columns that explain it; a kept document's copies are counted by phase.
+    One entry per row found: ``fate`` (kept, dropped, over_budget, no_group, quarantined), ``where``
+    (the file), and the columns that explain it; a kept document's copies are counted by phase. An
+    id that the run does not know gives none; records that were only skipped leave no row.
     """
     manifest = manifest_of(store)
     found: list[dict[str, Any]] = []
@@ -35,6 +36,7 @@ def fates(store: Store, wanted: str) -> list[dict[str, Any]]:
         folder = path.split("/")[0]
         if folder == "quarantine":
             found += _quarantined(store, path, wanted)
+        if folder not in ("mixture", "rejected"):
             continue
         for row in _matches(store, path, wanted):
             signals = {k: v for k, v in row.items() if k.startswith("signal_") and v is not None}
@@ -46,46 +48,56 @@ def fates(store: Store, wanted: str) -> list[dict[str, Any]]:
                 )
                 seen["copies"][row["phase"]] = seen["copies"].get(row["phase"], 0) + 1
             else:
-                over = row["dropped_by"].startswith(f"{manifest['stages'][-1]}:")
-                fate = "over_budget" if over else "dropped"
+                stage, _, rule = row["dropped_by"].partition(":")
+                # The last stage is the mix: its rules say why a curated document was not taken.
+                fate = rule if stage == manifest["stages"][-1] else "dropped"
                 found.append({"fate": fate, "where": path, **shown, "signals": signals})
     return [*kept.values(), *found]
 
 
-def replay(plan: Plan, id: str) -> Iterator[dict[str, Any]]:
-    """Re-read a record from its id and run the map stages on it: yields what each stage changed."""
+def replay(plan: Plan, id: str, dropped_by: str | None = None) -> Iterator[dict[str, Any]]:
+    """Re-read a record from its id and run the map stages on it: yields what each stage changed.
+
+    It ends with the stage that drops the document, and with ``dropped_by`` before the stages that
+    come after that verdict: which is how a verdict that a barrier gave ends it. ``text`` is given
+    where a stage changed it.
+    """
     source, file, locator = parts_of(id)
-    planned = next(
-        (
-            piece
-            for shard in plan.shards
-            if shard.source == source
-            for piece in shard.pieces
-            if piece.file.name == file
-        ),
-        None,
-    )
-    if planned is None:
+    pieces = [
+        piece
+        for shard in plan.shards
+        if shard.source == source
+        for piece in shard.pieces
+        if piece.file.name == file
+    ]
+    if not pieces:
         raise RecipeError(f"the input file of '{id}' is not where the recipe has it", where=file)
-    table = _document(plan, source, planned, id)
+    table = _document(plan, source, pieces, id, locator)
     if table is None:
         raise RecipeError(f"no document at '{locator}'", where=f"{source}/{file}")
-    yield {"stage": "read", "text": table.column("text")[0].as_py(), "did": {}}
+    before = table.column("text")[0].as_py() or ""
+    yield {"stage": "read", "text": before, "characters": len(before), "did": {}, "changed": False}
+    last = (dropped_by or "").partition(":")[0]
     for segment in plan.segments:
         for stage in segment.stages:
             tally: Counter[str] = Counter()
-            before = table
             table = stage.apply(table, tally)
+            after = table.column("text")[0].as_py() or ""
+            dropped = table.column("dropped_by")[0].as_py()
             yield {
                 "stage": stage.name,
-                "did": dict(tally),
-                "changed": before.column("text")[0].as_py() != table.column("text")[0].as_py(),
-                "text": table.column("text")[0].as_py(),
-                "dropped_by": table.column("dropped_by")[0].as_py(),
+                "did": {name: count for name, count in sorted(tally.items()) if count},
+                "changed": after != before,
+                "characters": len(after),
+                **({"text": after} if after != before else {}),
+                "dropped_by": dropped,
                 "dropped_value": table.column("dropped_value")[0].as_py(),
             }
-            if table.column("dropped_by")[0].as_py() is not None:
+            before = after
+            if dropped is not None:
                 return
+        if any(barrier.name == last for barrier in segment.barriers):
+            return
 
 
 def parts_of(id: str) -> tuple[str, str, str]:
@@ -99,20 +111,19 @@ def parts_of(id: str) -> tuple[str, str, str]:
     return source, file, locator
 
 
-def _document(plan: Plan, source: str, planned: PlannedPiece, id: str) -> pa.Table | None:
-    whole = [
-        piece
-        for shard in plan.shards
-        if shard.source == source
-        for piece in shard.pieces
-        if piece.file.name == planned.file.name
-    ]
-    shard = Shard(source, tuple(whole))
+def _document(
+    plan: Plan, source: str, pieces: list[PlannedPiece], id: str, locator: str
+) -> pa.Table | None:
+    """Find one document of a file, beginning with the piece that its offset lies in."""
+    offset = int(locator) if locator.isdecimal() else 0
+    first = sorted(pieces, key=lambda one: not one.piece.start <= offset < one.piece.end)
     batch: Batch
-    for batch in read_shard(plan.sources[source], shard, plan.recipe.shards.batch_bytes):
-        mine = batch.documents.filter(pc.equal(batch.documents.column("id"), id))
-        if mine.num_rows:
-            return mine
+    for planned in first:
+        shard = Shard(source, (planned,))
+        for batch in read_shard(plan.sources[source], shard, plan.recipe.shards.batch_bytes):
+            mine = batch.documents.filter(pc.equal(batch.documents.column("id"), id))
+            if mine.num_rows:
+                return mine
     return None
 
 

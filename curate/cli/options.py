@@ -1,0 +1,59 @@
+"""Arguments and options that several commands read the same way."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from curate.errors import RecipeError
+
+RecipeName = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="Name or path of a recipe, for example demo.")
+]
+RunFolder = Annotated[
+    str, typer.Argument(metavar="RUN", help="Folder or address of a finished run.")
+]
+Files = Annotated[
+    list[str],
+    typer.Argument(metavar="PATH", help="JSONL or Parquet: files, folders or patterns."),
+]
+Output = Annotated[str, typer.Option(metavar="DIR", help="Folder or address of the result.")]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SOURCE=PATH",
+        help="Paths of a source; may be repeated. Sources not named are then left out.",
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE",
+        help="Replace one key of the recipe, for example seed=7 or stages.fuzzy_dedup.threshold=0.7.",
+    ),
+]
+EngineName = Annotated[str, typer.Option(metavar="NAME", help="ray or in-process.")]
+Workers = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPUs to use on Ray.")]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Throw away what is in the folder and start over.")
+]
+TextField = Annotated[str, typer.Option(metavar="FIELD", help="The field with the text.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+
+
+def replaced(given: list[str] | None) -> dict[str, list[str]]:
+    """Read SOURCE=PATH options; a source named twice has both paths.
+
+    >>> replaced(["wiki=a.xml", "wiki=b.xml"])
+    {'wiki': ['a.xml', 'b.xml']}
+    """
+    inputs: dict[str, list[str]] = {}
+    for item in given or []:
+        source, equals, path = item.partition("=")
+        if not equals or not source or not path:
+            raise RecipeError(
+                f"--input needs SOURCE=PATH, not '{item}'", hint="for example --input wiki=dump.xml"
+            )
+        inputs.setdefault(source, []).append(path)
+    return inputs
