@@ -1,12 +1,30 @@
-"""Reports: from a manifest to a page."""
+"""Reports: from a manifest to a page, a text, a table of numbers and a dataset card."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def render(manifest: dict[str, Any], timings: list[dict[str, Any]]) -> dict[str, bytes]:
-    """Give the files of the report, by name."""
-    lines = "".join(json.dumps(row, sort_keys=True) + "\n" for row in timings)
-    return {"timings.jsonl": lines.encode()}
+def render(manifest: Mapping[str, Any], timings: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
+    """Give the files of the report by name; the same manifest and timings give the same bytes.
+
+    Everything is derived once (:mod:`curate.report.model`) and printed in several forms, so no two of
+    them disagree. ``timings`` may be empty: then nothing is said about time.
+    """
+    from curate.report.card import card
+    from curate.report.markdown import markdown
+    from curate.report.model import derive
+    from curate.report.numbers import as_json
+    from curate.report.page import html
+
+    report = derive(manifest, timings)
+    pages = {
+        "report.json": json.dumps(as_json(report), ensure_ascii=False, indent=1) + "\n",
+        "report.md": markdown(report),
+        "report.html": html(report),
+        "README.md": card(report),
+        "timings.jsonl": "".join(json.dumps(row, sort_keys=True) + "\n" for row in timings),
+    }
+    return {name: body.encode("utf-8", "replace") for name, body in pages.items()}

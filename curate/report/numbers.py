@@ -1,0 +1,139 @@
+"""``report.json``: the report for machines. Its keys are stable; new ones may be added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from curate.report.model import Dedup, Fate, Report
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """Give the whole report as JSON values; null is unknown or undefined, never a magic 0."""
+    return {
+        "recipe": report.name,
+        "documents": _fate(report.run),
+        "stages": [
+            {
+                "stage": row.stage,
+                "in": row.came.documents,
+                "kept": row.kept.documents,
+                "dropped": {rule: amount.documents for rule, amount in row.dropped.items()},
+                "seconds": row.seconds,
+                "bytes": {"in": row.came.bytes, "kept": row.kept.bytes, "rewritten": row.rewritten},
+                "tally": row.tally,
+            }
+            for row in report.stages
+        ],
+        "sources": {name: _fate(fate) for name, fate in report.sources.items()},
+        "languages": {name: _fate(fate) for name, fate in report.languages.items()},
+        "dedup": _all_dedup(report),
+        "mixture": report.mixture,
+        "rules": [
+            {
+                "rule": rule.name,
+                "documents": rule.dropped.documents,
+                "bytes": rule.dropped.bytes,
+                "examples": [
+                    {
+                        "id": example.id,
+                        "lang": example.lang or None,
+                        "url": example.url or None,
+                        "value": example.value,
+                        "duplicate_of": example.duplicate_of or None,
+                        "jaccard": example.jaccard,
+                        "text": example.text,
+                    }
+                    for example in rule.examples
+                ],
+            }
+            for rule in report.rules
+        ],
+        "quarantine": [
+            {"reason": reason, "file": file, "records": records}
+            for reason, file, records in report.damaged
+        ],
+        "time": {
+            "engine": report.time.engine or None,
+            "seconds": report.time.total,
+            "hosts": report.time.hosts,
+            "peak_bytes": report.time.peak_bytes,
+            "parts": [
+                {
+                    "part": work.name,
+                    "seconds": round(work.wall, 4),
+                    "tasks": len(work.tasks),
+                    "task_seconds": round(work.busy, 4),
+                    "typical_task": work.typical,
+                    "slowest_task": work.slowest,
+                }
+                for work in report.time.work
+            ],
+        },
+        "accounting": [{"identity": words, "holds": holds} for words, holds in report.identities],
+        "environment": {
+            **report.manifest["environment"],
+            "curate": report.manifest["curate"],
+            "contract": report.manifest["contract"],
+            "plan": report.manifest["plan"],
+            "profiles": report.manifest["profiles"],
+            "models": report.manifest["models"],
+        },
+    }
+
+
+def _fate(fate: Fate) -> dict[str, Any]:
+    return {
+        "read": fate.read,
+        "skipped": None if fate.skipped is None else sum(fate.skipped.values()),
+        "quarantined": None if fate.quarantined is None else sum(fate.quarantined.values()),
+        "documents": fate.documents.documents,
+        "dropped": fate.lost,
+        "curated": fate.curated.documents,
+        "taken": fate.taken,
+        "rows": fate.rows,
+        "kept_of_raw": fate.kept,
+        "bytes": {
+            "documents": fate.documents.bytes,
+            "curated": fate.curated.bytes,
+            "kept_of_raw": fate.kept_bytes,
+        },
+        "skipped_by": fate.skipped,
+        "quarantined_by": fate.quarantined,
+        "dropped_by": {rule: amount.documents for rule, amount in fate.dropped.items()},
+    }
+
+
+def _all_dedup(report: Report) -> dict[str, Any] | None:
+    if report.dedup is None:
+        return None
+    return {
+        **_dedup(report.dedup),
+        "clusters": report.cluster_count,
+        "largest": report.largest_cluster,
+        "cluster_sizes": report.clusters and {k: _keys(v) for k, v in report.clusters.items()},
+        "languages": {lang: _dedup(found) for lang, found in report.dedup_languages.items()},
+    }
+
+
+def _dedup(found: Dedup) -> dict[str, Any]:
+    tokens = found.tokens
+    return {
+        "documents": _ratio(found.before.documents, found.after.documents, found.kept),
+        "bytes": _ratio(found.before.bytes, found.after.bytes, found.kept_bytes),
+        "tokens_estimated": None
+        if tokens is None
+        else _ratio(
+            round(tokens[0]), round(tokens[1]), tokens[1] / tokens[0] if tokens[0] else None
+        ),
+        "exact": found.exact,
+        "near": found.near,
+    }
+
+
+def _ratio(before: int, after: int, ratio: float | None) -> dict[str, Any]:
+    return {"before": before, "after": after, "ratio": ratio}
+
+
+def _keys(sizes: Mapping[int, int]) -> dict[str, int]:
+    return {str(cluster): count for cluster, count in sizes.items()}

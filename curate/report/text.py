@@ -1,0 +1,147 @@
+"""Crawled text made fit to be shown: what acts instead of being read becomes visible."""
+
+from __future__ import annotations
+
+import unicodedata
+from urllib.parse import urlsplit
+
+#: Joiners shape words in Persian, Hindi and many more scripts: they are letters to a reader.
+_JOINERS = "\u200c\u200d"
+
+
+def visible(text: str) -> str:
+    r"""Show controls and bidi marks as pictures; newlines and tabs stay. Empty text stays empty.
+
+    A right-to-left override hidden in a title turns the line that a person reads around
+    (trojansource.codes); an escape character drives the terminal. Lone surrogates, which no encoder
+    takes, are replaced. Combining marks without end are left: the page cuts what overflows.
+
+    >>> visible("a\x1b[31m\u202eb\x7f")
+    'a␛[31m[U+202E]b␡'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    if character in "\n\t" or character in _JOINERS or character.isprintable():
+        return character
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    kind = unicodedata.category(character)
+    if kind == "Cs":
+        return "\ufffd"
+    if kind in ("Cc", "Cf", "Zl", "Zp"):
+        return f"[U+{code:04X}]"
+    return character
+
+
+def one_line(text: str) -> str:
+    r"""Show text in one line.
+
+    >>> one_line("a\n\n b\tc ")
+    'a b c'
+    """
+    return " ".join(visible(text).split())
+
+
+def address(url: str) -> str:
+    """Show an address without user, password and query: crawled URLs carry keys.
+
+    >>> address("https://me:pw@example.org/a?token=1#x")
+    'https://example.org/a'
+    >>> address("http://[")
+    ''
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}" if host else parts.path
+
+
+def code(text: str) -> str:
+    r"""Write text as a Markdown code span, safe in a table cell too: nothing in it is markup.
+
+    The fence is longer than any run of backticks inside. A bar would end the table's cell even behind
+    a backslash, so it is shown as a broken bar.
+
+    >>> code("a`b|<script>"), code("")
+    ('``a`b¦<script>``', '')
+    """
+    shown = one_line(text).replace("|", "¦")
+    if not shown:
+        return ""
+    longest = run = 0
+    for character in shown:
+        run = run + 1 if character == "`" else 0
+        longest = max(longest, run)
+    fence = "`" * (longest + 1)
+    pad = " " if shown[0] == "`" or shown[-1] == "`" else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def number(value: float | None) -> str:
+    """Write a number for people; a dash where there is none.
+
+    >>> number(12345), number(0.51234), number(None)
+    ('12,345', '0.5123', '–')
+    """
+    if value is None:
+        return "–"
+    if float(value).is_integer():
+        return f"{int(value):,}"
+    return f"{value:,.4g}"
+
+
+def percent(value: float | None) -> str:
+    """Write a share; a dash where it is undefined.
+
+    >>> percent(0.4114), percent(0.99996), percent(None)
+    ('41.1 %', '99.9 %', '–')
+    """
+    if value is None:
+        return "–"
+    # Rounding must not claim that all was kept, or nothing, when it was not.
+    shown = round(value * 100, 1)
+    if shown == 100 and value < 1:
+        shown = 99.9
+    if shown == 0 and value > 0:
+        return "< 0.1 %"
+    return f"{shown:.1f} %"
+
+
+def size(count: float) -> str:
+    """Write bytes for people.
+
+    >>> size(999), size(1_300_000), size(-2048)
+    ('999 B', '1.3 MB', '-2.0 kB')
+    """
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(count) < 1000 or unit == "TB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return ""
+
+
+def duration(seconds: float | None) -> str:
+    """Write a time for people.
+
+    >>> duration(0.034), duration(59.96), duration(136.7), duration(7322), duration(None)
+    ('0.03 s', '1 min 0 s', '2 min 17 s', '2 h 2 min', '–')
+    """
+    if seconds is None:
+        return "–"
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    if seconds < 3599.5:
+        return f"{round(seconds) // 60} min {round(seconds) % 60} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,117 @@
+"""Where the time went: rows of ``timings.jsonl`` put into the order of the recipe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from statistics import median
+from typing import Any
+
+_SEGMENT = re.compile(r"\d+-segment")
+
+
+@dataclass(frozen=True)
+class Work:
+    """One part of a run: a pass over the text, or a barrier's steps."""
+
+    name: str
+    wall: float
+    stages: tuple[str, ...] = ()
+    tasks: tuple[float, ...] = ()  #: seconds of each
+    peak_bytes: int = 0
+
+    @property
+    def busy(self) -> float:
+        """Seconds of all tasks together."""
+        return sum(self.tasks)
+
+    @property
+    def typical(self) -> float | None:
+        """Seconds of the median task."""
+        return median(self.tasks) if self.tasks else None
+
+    @property
+    def slowest(self) -> float | None:
+        """Seconds of the slowest task."""
+        return max(self.tasks, default=None)
+
+
+@dataclass(frozen=True)
+class Time:
+    """Wall-clock seconds of a run, part by part; empty when nobody measured."""
+
+    engine: str = ""
+    total: float | None = None
+    work: tuple[Work, ...] = ()
+    stages: dict[str, float] = field(default_factory=dict)  #: stages that have a part of their own
+    hosts: int = 0
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory that any worker held."""
+        return max((work.peak_bytes for work in self.work), default=0)
+
+
+def time_spent(stages: Sequence[str], timings: Sequence[Mapping[str, Any]]) -> Time:
+    """Group timings by what the recipe calls the work; ``stages`` in recipe order, ``mix`` last.
+
+    Map stages that share one pass over the text share its seconds: nobody measures them apart. Tasks
+    that an earlier, interrupted session ran are not in it.
+    """
+    rows = [(str(row["segment"]), row) for row in timings]
+    # The longest name first, so that a stage `count` does not own the steps of a stage `count-again`.
+    owner = {
+        folder: next(
+            (
+                name
+                for name in sorted(stages, key=len, reverse=True)
+                if folder.startswith(f"{name}-")
+            ),
+            folder,
+        )
+        for folder, _ in rows
+    }
+    barriers = set(owner.values()) & set(stages)
+    first = tuple(takewhile(lambda stage: stage not in barriers, stages))
+    work: dict[str, Work] = {}
+    total: float | None = None
+    engine = ""
+    hosts: set[str] = set()
+    for folder, row in rows:
+        if folder == "all":
+            total = float(row["wall"])
+            continue
+        if folder == "start":
+            engine = str(row["label"])
+        key = owner[folder]
+        had = work.get(key) or _named(key, str(row["label"]), first, stages)
+        hosts |= {str(row["host"])} if "host" in row else set()
+        work[key] = Work(
+            had.name,
+            had.wall + float(row.get("wall", 0.0)),
+            had.stages,
+            (*had.tasks, float(row["seconds"])) if "seconds" in row else had.tasks,
+            max(had.peak_bytes, int(row.get("peak_bytes", 0))),
+        )
+    own = {
+        p.stages[0]: p.wall for p in work.values() if len(p.stages) == 1 and p.stages[0] in stages
+    }
+    parts = list(work.values())
+    rest = (total or 0.0) - sum(part.wall for part in parts)
+    if total is not None and rest > 0:
+        parts.append(Work("between the tasks", rest))
+    return Time(engine, total, tuple(parts), own, len(hosts))
+
+
+def _named(key: str, label: str, first: tuple[str, ...], stages: Sequence[str]) -> Work:
+    if key == "start":
+        return Work("starting the engine", 0.0)
+    if key in stages:
+        return Work(key, 0.0, (key,))
+    if label == "reading":
+        return Work(", ".join(("reading", *first)), 0.0, ("reading", *first))
+    if _SEGMENT.fullmatch(key):
+        return Work(label, 0.0, tuple(name for name in label.split(", ") if name in stages))
+    return Work(key, 0.0)

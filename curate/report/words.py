@@ -1,0 +1,74 @@
+"""Sentences that the HTML and the Markdown share."""
+
+from __future__ import annotations
+
+from curate.report.model import Report
+from curate.report.text import duration, percent
+
+#: The recipe whose model card names a ratio that people compare with.
+_SHERKALA, _SHERKALA_KEPT = "sherkala", "41.1 %"
+
+
+def describe(report: Report) -> str:
+    """Give the recipe's own sentence about itself."""
+    return str(report.manifest["recipe"].get("describes") or "")
+
+
+def sherkala_note(report: Report) -> str:
+    """Put our kept of raw beside the model card's, for that recipe alone; else empty."""
+    if report.name != _SHERKALA:
+        return ""
+    run = report.run
+    dedup = (
+        f", and dedup alone {percent(report.dedup.kept)} of the documents and"
+        f" {percent(report.dedup.kept_bytes)} of the bytes that came to it"
+        if report.dedup
+        else ""
+    )
+    return (
+        f"This run kept {percent(run.kept)} of the raw documents and {percent(run.kept_bytes)} of the"
+        f" raw bytes{dedup}. Sherkala's model card says {_SHERKALA_KEPT} of raw volume after fuzzy dedup:"
+        " an outcome on a private pool, not a target. The card does not say whether that is documents,"
+        " bytes or tokens."
+    )
+
+
+def time_notes(report: Report) -> list[str]:
+    """Say what the seconds hold that a reader would not guess."""
+    time = report.time
+    notes = []
+    reading = next((part for part in time.work if part.stages[:1] == ("reading",)), None)
+    if reading and reading.slowest is not None and reading.typical is not None:
+        notes.append(
+            f"Of {len(reading.tasks)} tasks that read input, the typical one took"
+            f" {duration(reading.typical)} and the slowest {duration(reading.slowest)}. The first tasks on"
+            " a machine load models and, once per version of curate, compile the kernels; later runs"
+            " find them in the cache."
+        )
+    if time.total is not None:
+        notes.append(
+            "Seconds are wall-clock time on the driver, from the start of the engine to the last task."
+            " Planning before and publishing after are not in them, nor are tasks that an earlier,"
+            " interrupted session had finished."
+        )
+    return notes
+
+
+def environment(report: Report) -> list[tuple[str, str]]:
+    """List versions, digests and the size of the input."""
+    manifest = report.manifest
+    said = manifest["environment"]
+    packages = ", ".join(
+        f"{name} {version}" for name, version in said["packages"].items() if version
+    )
+    rows = [
+        ("curate", f"{manifest['curate']} (contract {manifest['contract']})"),
+        ("plan", str(manifest["plan"])),
+        ("profiles", str(manifest["profiles"])),
+        ("input files", f"{len(manifest['inputs']):,}"),
+        ("files written", f"{len(manifest['files']):,}"),
+        ("Python", f"{said['python']} on {said['machine']}"),
+        ("packages", packages),
+    ]
+    rows += [(f"model of {stage}", str(digest)) for stage, digest in manifest["models"].items()]
+    return rows
