@@ -16,7 +16,7 @@ seed = 5
 [shards]
 input_bytes = {input_bytes}
 output_bytes = 30000
-partition_bytes = 4000
+partition_bytes = {partition_bytes}
 batch_bytes = 8000
 [limits]
 quarantined_records = 2
@@ -48,7 +48,7 @@ def write_corpus(folder: Path, documents: int = 300, files: int = 3, seed: int =
     letters = "abcdefghijklmnop"
     vocabulary = ["".join(rng.choices(letters, k=rng.randint(2, 9))) for _ in range(3000)]
     texts: list[str] = []
-    for number in range(documents):
+    for _ in range(documents):
         kind = rng.random()
         if texts and kind < 0.15:
             text = rng.choice(texts)
@@ -68,9 +68,13 @@ def write_corpus(folder: Path, documents: int = 300, files: int = 3, seed: int =
         (folder / f"{source}{number}.jsonl").write_text("\n".join(mine) + "\n")
 
 
-def write_recipe(path: Path, folder: Path, input_bytes: int = 20000) -> Path:
+def write_recipe(
+    path: Path, folder: Path, input_bytes: int = 20000, partition_bytes: int = 4000
+) -> Path:
     """Write the small recipe for a corpus folder."""
-    path.write_text(RECIPE.format(folder=folder, input_bytes=input_bytes))
+    path.write_text(
+        RECIPE.format(folder=folder, input_bytes=input_bytes, partition_bytes=partition_bytes)
+    )
     return path
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from curate.errors import CurateError, InternalError
 from curate.failpoint import reach
-from curate.io.store import Store, need_space, open_store
+from curate.io.store import Damaged, Store, need_space, open_store
 from curate.ledger import Ledger
 
 
@@ -29,6 +29,7 @@ class Attempt:
     ledger: Ledger = field(default_factory=Ledger)
     files: list[dict[str, Any]] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
+    stages: dict[str, float] = field(default_factory=dict)  #: seconds in each; never committed
 
 
 class Job(Protocol):
@@ -63,6 +64,7 @@ class Finished(NamedTuple):
     peak_bytes: int
     host: str
     redone: bool
+    stages: dict[str, float]
 
 
 class Commit(NamedTuple):
@@ -70,8 +72,13 @@ class Commit(NamedTuple):
 
     name: str
     files: list[dict[str, Any]]
-    ledger: Ledger
+    books: dict[str, Any]
     notes: dict[str, Any]
+
+    @property
+    def ledger(self) -> Ledger:
+        """The task's counts; built when asked for, since most readers want files."""
+        return Ledger.from_json(self.books)
 
     def dataset(self, name: str) -> list[dict[str, Any]]:
         """The entries of one dataset's files, in the order in which they were written."""
@@ -91,6 +98,10 @@ def execute(address: str, task: Task) -> Finished:
         task.job.run(task.own, attempt)
         reach("commit.before")
         fresh = _commit(store, task, attempt)
+    except Damaged as error:
+        _abandon(attempt)
+        take_back(store, error.path)
+        raise
     except OSError as error:
         _abandon(attempt)
         raise need_space(error, address) from error
@@ -105,6 +116,7 @@ def execute(address: str, task: Task) -> Finished:
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         socket.gethostname(),
         not fresh,
+        {name: round(seconds, 4) for name, seconds in attempt.stages.items()},
     )
 
 
@@ -140,23 +152,32 @@ def _abandon(attempt: Attempt) -> None:
         return
 
 
+def take_back(store: Store, path: str) -> None:
+    """Remove the commit that names a damaged file, so that its task runs again with the same answer."""
+    folders = path.split("/")
+    if folders[0] == "work" and len(folders) > 3:
+        store.remove(f"commits/{folders[1]}/{folders[2]}.json")
+
+
 def read_commit(store: Store, name: str) -> Commit:
-    """Read a commit."""
-    said = json.loads(store.read(name))
-    return Commit(name, said["files"], Ledger.from_json(said["ledger"]), said["notes"])
+    """Read a commit. Raises Damaged, and takes it back, where it cannot be read."""
+    try:
+        said = json.loads(store.read(name))
+    except (FileNotFoundError, ValueError) as error:
+        store.remove(name)
+        raise Damaged(name) from error
+    return Commit(name, said["files"], said["ledger"], said["notes"])
 
 
 def is_done(store: Store, task: Task) -> bool:
     """Tell whether a task is committed and its files are there in their recorded sizes.
 
-    A commit whose files are damaged is taken back, so that the task runs again.
+    A commit whose files are cut or gone is taken back, so that the task runs again. Flipped bits
+    are found by whoever reads the file (checksums of pages and blocks) and cured the same way.
     """
     try:
         commit = read_commit(store, task.commit)
-    except FileNotFoundError:
-        return False
-    except ValueError:
-        store.remove(task.commit)
+    except Damaged:
         return False
     if all(store.size(entry["path"]) == entry["bytes"] for entry in commit.files):
         return True

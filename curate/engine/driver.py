@@ -5,24 +5,28 @@ The driver holds names of commits and sums of ledgers, never anything of the siz
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from curate.engine.base import Engine
-from curate.engine.commit import Task, is_done, read_commit
+from curate.engine.commit import Task, is_done, read_commit, take_back
 from curate.engine.product import PlacingJob, ProductJob, product_metadata
 from curate.engine.segment import Opening, SegmentJob
 from curate.engine.steps import StepJob
 from curate.failpoint import reach
-from curate.io.store import Store
+from curate.io.store import Damaged, Store
 from curate.ledger import Ledger
-from curate.plan import Plan, Segment, digest, parameters
+from curate.plan import Plan, Segment, code_digest, digest, parameters
 from curate.stages.base import Barrier, Step
 
 #: How many outputs one task of a tree step merges.
 FAN_IN = 8
+
+#: How many damaged files one run makes again before it gives up.
+MENDINGS = 5
 
 
 class Progress(Protocol):
@@ -51,14 +55,34 @@ class Driver:
 
     def __init__(self, plan: Plan, store: Store, engine: Engine, progress: Progress) -> None:
         self.plan, self.store, self.engine, self.progress = plan, store, engine, progress
-        self.fingerprint = plan.fingerprint
-        self.ledger = Ledger()
-        self.samples: list[dict[str, Any]] = []
         self.timings: list[dict[str, Any]] = []
+        # What every task's answer depends on, whatever else its key says. Stages are not in it:
+        # after a change of the last one, --resume finds all that was done before it still valid.
+        self.base = digest(
+            code_digest(),
+            plan.recipe.seed,
+            plan.recipe.shards.model_dump(mode="json"),
+            {name: parameters(source) for name, source in plan.sources.items()},
+        )
 
     def drive(self) -> Outcome:
-        """Run everything up to, not including, the publish."""
-        outcome = Outcome([], [], {}, [], self.ledger, self.samples, self.timings)
+        """Run everything up to, not including, the publish.
+
+        A damaged file of the run is made again, with the same bytes, by starting over: what is
+        committed is only listed. A disk that damages file after file ends the run.
+        """
+        for _ in range(MENDINGS):
+            try:
+                return self._drive()
+            except Damaged as error:
+                take_back(self.store, error.path)
+                self.progress.finish()
+        return self._drive()
+
+    def _drive(self) -> Outcome:
+        self.ledger = Ledger()
+        self.samples: list[dict[str, Any]] = []
+        outcome = Outcome([], [], {}, [], self.ledger, [], self.timings)
         survivors: tuple[str, ...] = ()
         opening: Opening | None = None
         for segment in self.plan.segments:
@@ -69,15 +93,17 @@ class Driver:
             opening = Opening(survivors, decisions)
         mix = self.plan.mix
         commits = outcome.decisions[mix.name]
+        decided = digest(commits)
         placed = self._tasks(
             "mix-placing",
             "mixture",
             PlacingJob(mix, survivors, commits),
-            [(i, [survivors[i], *commits], i) for i in range(len(survivors))],
+            [(i, [parameters(mix), survivors[i], decided], i) for i in range(len(survivors))],
         )
         outcome.segments.append((mix.name, list(placed)))
         outcome.mixture = self._mixture_report(mix)
         outcome.product = self._product(mix, survivors, commits, placed)
+        outcome.samples = self.samples
         self.ledger.check(self.plan.stage_names)
         return outcome
 
@@ -94,21 +120,27 @@ class Driver:
         )
         stages = [parameters(stage) for stage in segment.stages]
         sketches = [parameters(barrier) for barrier in segment.barriers]
+        said = [
+            stages,
+            sketches,
+            [name for stage in segment.stages if (name := getattr(stage, "model_digest", None))],
+            last,
+        ]
         work: list[tuple[int, Any, Any]]
         if opening is None:
             work = [
                 (
                     number,
-                    [stages, sketches, shard.source, [list(p) for p in shard.pieces]],
+                    [said, shard.source, [list(piece) for piece in shard.pieces]],
                     (number, shard),
                 )
                 for number, shard in enumerate(self.plan.shards)
             ]
             label = "reading"
         else:
-            gates = [list(commits) for _, commits in opening.decisions]
+            gates = digest([commits for _, commits in opening.decisions])
             work = [
-                (number, [stages, sketches, before[number], gates], (number, None))
+                (number, [said, before[number], gates], (number, None))
                 for number in range(len(before))
             ]
             label = ", ".join(stage.name for stage in segment.stages) or "applying"
@@ -160,15 +192,17 @@ class Driver:
             tuple(dict.fromkeys(("id", *barrier.reads))),
         )
         folder, label = f"{barrier.name}-{step.name}", f"{barrier.name}: {step.name}"
-        said = [parameters(barrier), step.name, partitions]
-        came: list[Any] = [job.produced.get(name, name) for name in step.reads]
+        # One digest for what all tasks read: a list of all commits in each key would be quadratic.
+        came = [job.produced.get(name, name) for name in step.reads]
+        said = [parameters(barrier), step.name, partitions, digest(came, earlier)]
+        everyone = digest(survivors)
         if step.over == "tree":
             return self._tree(folder, label, job, said, produced[step.reads[0]])
         tasks = {"shard": len(survivors), "partition": partitions, "one": 1}[step.over]
         work = []
         for number in range(tasks):
-            mine = [survivors[number]] if step.over == "shard" else list(survivors)
-            work.append((number, [said, came, mine, earlier], (number, ())))
+            mine = survivors[number] if step.over == "shard" else everyone
+            work.append((number, [said, mine], (number, ())))
         return self._tasks(folder, label, job, work)
 
     def _tree(
@@ -193,6 +227,7 @@ class Driver:
         decisions: tuple[str, ...],
         placed: tuple[str, ...],
     ) -> list[tuple[str, list[str]]]:
+        metadata = product_metadata(self.plan)
         taken: dict[str, int] = {}
         for name in placed:
             for phase, size in read_commit(self.store, name).notes["taken_bytes"].items():
@@ -207,12 +242,10 @@ class Driver:
                 self.plan.recipe.seed,
                 survivors,
                 decisions,
-                product_metadata(self.plan),
+                metadata,
             )
-            work = [
-                (number, [phase, parts, list(survivors), list(decisions)], number)
-                for number in range(parts)
-            ]
+            said = [parameters(mix), phase, parts, digest(survivors, decisions), metadata]
+            work = [(number, said, number) for number in range(parts)]
             product.append((phase, list(self._tasks(f"mix-product-{phase}", phase, job, work))))
         return product
 
@@ -231,7 +264,7 @@ class Driver:
     ) -> tuple[str, ...]:
         """Run what is not committed yet; give all commits in task order, and add up their ledgers."""
         tasks = [
-            Task(folder, number, digest(self.fingerprint, folder, number, said), job, own)
+            Task(folder, number, digest(self.base, folder, number, said), job, own)
             for number, said, own in work
         ]
         todo = [task for task in tasks if not is_done(self.store, task)]
@@ -247,6 +280,7 @@ class Driver:
                     "seconds": round(finished.seconds, 4),
                     "peak_bytes": finished.peak_bytes,
                     "host": finished.host,
+                    **({"stages": finished.stages} if finished.stages else {}),
                 }
             )
         self.timings.append(
@@ -256,5 +290,19 @@ class Driver:
         for task in tasks:
             commit = read_commit(self.store, task.commit)
             self.ledger.add(commit.ledger)
-            self.samples += commit.notes.get("samples", [])
+            # The few per rule that the report shows are chosen as tasks come: never all tasks' own.
+            self.samples = fair_samples([*self.samples, *commit.notes.get("samples", [])])
         return tuple(task.commit for task in tasks)
+
+
+def fair_samples(samples: list[dict[str, Any]], per_rule: int = 5) -> list[dict[str, Any]]:
+    """Of examples of dropped rows, keep the few per rule whose ids hash lowest."""
+    kept: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for row in samples:
+        key = hashlib.blake2b(row["id"].encode(), digest_size=8).hexdigest()
+        kept.setdefault(row["dropped_by"], []).append((key, row))
+    return [
+        row
+        for _, rows in sorted(kept.items())
+        for _, row in sorted(rows, key=lambda pair: pair[0])[:per_rule]
+    ]

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from curate.engine.publish import ENTRIES, sweep
+from curate.engine.publish import ENTRIES, remove_leftovers, sweep
 from curate.errors import RefusedError, ResourceError
 from curate.failpoint import reach
-from curate.io.store import LocalStore, Store
+from curate.io.store import LocalStore, Store, need_space
 
 _STATE = "work/run.json"
 _OURS = {*ENTRIES, "manifest.json", "recipe.toml", "filters", "work", "commits", ".lock"}
@@ -46,11 +46,14 @@ def only_writer(store: Store) -> Iterator[None]:
                 where=store.address,
                 hint="wait for it, or choose another --output",
             ) from None
-        handle.seek(0)
-        handle.truncate()
-        handle.write(f"pid {os.getpid()} on {socket.gethostname()}")
-        handle.flush()
-        reach("run.locked")
+        try:
+            handle.seek(0)
+            handle.truncate()
+            handle.write(f"pid {os.getpid()} on {socket.gethostname()}")
+            handle.flush()
+            reach("run.locked")
+        except OSError as error:
+            raise need_space(error, store.address) from error
         yield
 
 
@@ -83,6 +86,7 @@ def begin(
                 where=store.address,
                 hint="choose another --output, or --fresh to replace it",
             )
+        remove_leftovers(store)
         sweep(store)
         return manifest.get("epoch", 0), manifest
     epoch = 1

@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 
 from curate import schema
 from curate.engine.commit import Attempt, read_commit
-from curate.engine.segment import decided, stored_rows
+from curate.engine.segment import decided
 from curate.engine.shuffle import fresh_order, turn, wanted_keys, within
-from curate.io.sink import ParquetSink, write_parquet
+from curate.io.sink import ParquetSink, stored_rows, write_parquet
 from curate.io.store import Store
 from curate.mixture.sampling import order_key
 
@@ -118,7 +118,7 @@ class ProductJob:
             )
         ]
         chosen = []
-        for table in _row_groups(store, entry["path"], groups):
+        for table in stored_rows(store, [entry], groups=groups) if groups else ():
             placed = self.mix.placements(table, decisions)
             placed = placed.filter(pc.equal(placed.column("phase"), self.phase))
             rows = placed.column("row").to_numpy()
@@ -133,17 +133,6 @@ class ProductJob:
                 taken = taken.append_column("epoch", pa.array(copies[inside], pa.int32()))
                 chosen.append(taken)
         return chosen
-
-
-def _row_groups(store: Store, path: str, groups: list[int]) -> Any:
-    import pyarrow.parquet as pq
-
-    if not groups:
-        return
-    with store.open(path) as handle:
-        file = pq.ParquetFile(handle)
-        for group in groups:
-            yield file.read_row_group(group, use_threads=False)
 
 
 def product_metadata(plan: Any) -> str:

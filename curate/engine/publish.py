@@ -7,23 +7,22 @@ that it names is whole. Publishing is never done from ``finally``, and a killed 
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from curate import __version__, schema
-from curate.engine.commit import read_commit
+from curate.engine.commit import read_commit, take_back
 from curate.engine.driver import Outcome
 from curate.failpoint import reach
 from curate.io.exchange import read_part
-from curate.io.sink import write_parquet
-from curate.io.store import Store
+from curate.io.sink import stored_rows, write_groups
+from curate.io.store import Damaged, Store
 from curate.plan import Plan
 
 #: Moved out in this order; the manifest comes last and alone.
@@ -55,6 +54,9 @@ _VERSIONS = (
     "tokenizers",
 )
 
+#: Rows of clusters.parquet that are sorted at a time: what the driver holds of them.
+CLUSTER_RUN = 1 << 19
+
 Reports = Callable[[dict[str, Any], list[dict[str, Any]]], dict[str, bytes]]
 
 
@@ -64,12 +66,15 @@ def publish(
     """Build the publication and reveal it; gives the manifest."""
     staging = f".publish-{epoch}"
     reach("publish.started")
-    for name in [entry for entry in _top_level(store) if entry.startswith(".publish-")]:
-        store.remove(name)
-    files = _rejected(store, outcome, staging)
-    files += _quarantine(store, outcome, staging)
-    files += _mixture(store, outcome, staging)
-    files += _clusters(plan, store, outcome, staging)
+    remove_leftovers(store)
+    try:
+        files = _rejected(store, outcome, staging)
+        files += _quarantine(store, outcome, staging)
+        files += _mixture(store, outcome, staging)
+        files += _clusters(plan, store, outcome, staging)
+    except Damaged as error:
+        take_back(store, error.path)
+        raise
     reach("publish.linked")
     manifest = _manifest(plan, outcome, files)
     for name, body in reports(manifest, outcome.timings).items():
@@ -93,6 +98,15 @@ def sweep(store: Store) -> None:
     store.remove("work")
 
 
+def remove_leftovers(store: Store) -> None:
+    """Remove what killed attempts to publish or to write a single object left."""
+    for name in _top_level(store):
+        if name.startswith(".publish-"):
+            store.remove(name)
+    store.remove_partial("")
+    store.remove_partial("filters")
+
+
 def _top_level(store: Store) -> list[str]:
     root = getattr(store, "root", None)
     if root is not None:
@@ -113,24 +127,21 @@ def _rejected(store: Store, outcome: Outcome, staging: str) -> list[dict[str, An
 
 
 def _quarantine(store: Store, outcome: Outcome, staging: str) -> list[dict[str, Any]]:
-    tables = []
-    for name in outcome.segments[0][1]:
-        for entry in read_commit(store, name).dataset("quarantined"):
-            with store.open(entry["path"]) as handle:
-                tables.append(pq.read_table(handle))
-    table = (
-        pa.concat_tables(tables) if tables else schema.QUARANTINE_SCHEMA.empty_table()
-    ).combine_chunks()
-    keys = [("source", "ascending"), ("file", "ascending"), ("offset", "ascending")]
-    ordered = table.take(pa.compute.sort_indices(table, sort_keys=keys))
-    entry = write_parquet(
+    """Write what could not be read, in the order of the plan's shards, a task's at a time."""
+    entries = (
+        entry
+        for name in outcome.segments[0][1]
+        for entry in read_commit(store, name).dataset("quarantined")
+    )
+    written = write_groups(
         store,
         f"{staging}/quarantine/00000.parquet",
-        ordered,
+        schema.QUARANTINE_SCHEMA,
+        stored_rows(store, entries),
         dataset="quarantine",
         level=3,
     )
-    return [_listed(entry, "quarantine/00000.parquet")]
+    return [_listed(written, "quarantine/00000.parquet")]
 
 
 def _mixture(store: Store, outcome: Outcome, staging: str) -> list[dict[str, Any]]:
@@ -147,26 +158,38 @@ def _mixture(store: Store, outcome: Outcome, staging: str) -> list[dict[str, Any
 
 def _clusters(plan: Plan, store: Store, outcome: Outcome, staging: str) -> list[dict[str, Any]]:
     """Write a row for each document of a cluster of two or more, per dedup stage."""
-    columns = ["id", "cluster", "cluster_size", "duplicate_of", "jaccard"]
     barriers = [b for segment in plan.segments for b in segment.barriers if b is not plan.mix]
     if not barriers:
         return []
-    tables = []
-    for barrier in barriers:
-        for name in outcome.decisions[barrier.name]:
-            for table in read_part(store, read_commit(store, name).dataset("decisions"), None):
-                rows = table.filter(pa.compute.is_valid(table.column("cluster"))).select(columns)
-                tables.append(rows.add_column(0, "stage", pa.repeat(barrier.name, rows.num_rows)))
-    empty = pa.schema(
-        [("stage", pa.string()), *(schema.DECISIONS_SCHEMA.field(name) for name in columns)]
-    ).empty_table()
-    table = pa.concat_tables([empty, *(t.cast(empty.schema) for t in tables)])
-    keys = [("stage", "ascending"), ("cluster", "ascending"), ("id", "ascending")]
-    ordered = table.take(pa.compute.sort_indices(table, sort_keys=keys)).combine_chunks()
-    entry = write_parquet(
-        store, f"{staging}/clusters.parquet", ordered, dataset="clusters", level=3
+    columns = ["id", "cluster", "cluster_size", "duplicate_of", "jaccard"]
+    fields = [schema.DECISIONS_SCHEMA.field(name) for name in columns]
+    written = write_groups(
+        store,
+        f"{staging}/clusters.parquet",
+        pa.schema([("stage", pa.string()), *fields]),
+        _cluster_rows(store, outcome, [barrier.name for barrier in barriers], columns),
+        dataset="clusters",
+        level=3,
     )
-    return [_listed(entry, "clusters.parquet")]
+    return [_listed(written, "clusters.parquet")]
+
+
+def _cluster_rows(
+    store: Store, outcome: Outcome, stages: list[str], columns: list[str]
+) -> Iterator[pa.Table]:
+    """Give the rows in runs, each sorted by cluster and id; one run where the stage has fewer rows."""
+    keys = [("cluster", "ascending"), ("id", "ascending")]
+    for stage in stages:
+        run: list[pa.Table] = []
+        for name in outcome.decisions[stage]:
+            for table in read_part(store, read_commit(store, name).dataset("decisions"), None):
+                rows = table.filter(pc.is_valid(table.column("cluster"))).select(columns)
+                run.append(rows.add_column(0, "stage", pa.repeat(stage, rows.num_rows)))
+                if sum(table.num_rows for table in run) >= CLUSTER_RUN:
+                    yield pa.concat_tables(run).sort_by(keys)
+                    run = []
+        if run:
+            yield pa.concat_tables(run).sort_by(keys)
 
 
 def _place(store: Store, entry: dict[str, Any], staging: str, target: str) -> dict[str, Any]:
@@ -219,21 +242,8 @@ def _manifest(plan: Plan, outcome: Outcome, files: list[dict[str, Any]]) -> dict
         },
         "mixture": outcome.mixture,
         "ledger": outcome.ledger.to_json(),
-        "samples": _fair(outcome.samples),
+        "samples": outcome.samples,
     }
-
-
-def _fair(samples: list[dict[str, Any]], per_rule: int = 5) -> list[dict[str, Any]]:
-    """Of all tasks' examples, the few per rule whose ids hash lowest."""
-    kept: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-    for row in samples:
-        key = hashlib.blake2b(row["id"].encode(), digest_size=8).hexdigest()
-        kept.setdefault(row["dropped_by"], []).append((key, row))
-    return [
-        row
-        for _, rows in sorted(kept.items())
-        for _, row in sorted(rows, key=lambda pair: pair[0])[:per_rule]
-    ]
 
 
 def _version(name: str) -> str | None:

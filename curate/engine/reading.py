@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
+from curate.errors import ResourceError
+from curate.io.files import identity, without_secrets
 from curate.io.records import Damage, Document, Record, Rows, Skip
 from curate.ledger import FileBook
 from curate.plan import Shard, SourcePlan
@@ -120,13 +122,31 @@ def _with_ids(table: pa.Table, key: str) -> pa.Table:
 
 
 def read_shard(source: SourcePlan, shard: Shard, batch_bytes: int) -> Iterator[Batch]:
-    """Read a shard's pieces as batches of about ``batch_bytes`` of text."""
+    """Read a shard's pieces as batches of about ``batch_bytes`` of text.
+
+    Raises ResourceError where a file is gone, can't be read, or is not what it was when the run was
+    planned: rows of two versions of a file are never mixed.
+    """
     collector = _Collector(source)
     for planned in shard.pieces:
         key = f"{source.name}/{planned.file.name}"
         collector.books.setdefault(key, FileBook())
-        for record in source.reader.read(planned.file, planned.piece):
-            collector.take(planned.file.name, record)
-            if collector.bytes >= batch_bytes:
-                yield collector.batch()
+        try:
+            for record in source.reader.read(planned.file, planned.piece):
+                collector.take(planned.file.name, record)
+                if collector.bytes >= batch_bytes:
+                    yield collector.batch()
+            changed = bool(planned.identity) and identity(planned.file) != planned.identity
+        except OSError as error:
+            raise ResourceError(
+                f"an input file cannot be read: {error.strerror or error}",
+                where=without_secrets(planned.file.path),
+                hint="put it back, then run the same command again: it resumes",
+            ) from error
+        if changed:
+            raise ResourceError(
+                "an input file changed while the run was reading it",
+                where=without_secrets(planned.file.path),
+                hint="when it is complete, run again with --resume",
+            )
     yield collector.batch()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from curate import schema
 from curate.engine.commit import Attempt, read_commit
@@ -18,7 +19,7 @@ from curate.engine.reading import read_shard
 from curate.engine.shuffle import key_range, sort_by_key
 from curate.failpoint import reach
 from curate.io.exchange import ExchangeSink, read_part
-from curate.io.sink import ParquetSink, write_parquet
+from curate.io.sink import ParquetSink, stored_rows, write_parquet
 from curate.io.store import Store
 from curate.ledger import Ledger
 from curate.mixture.sampling import order_key
@@ -143,12 +144,23 @@ class _Work:
         for barrier, decisions in self.decisions:
             tally = self.ledger.stage(barrier.name).tally
             self.ledger.saw(barrier.name, table)
-            table = self._split(barrier.apply(table, decisions, tally))
+            with self._timed(barrier.name):
+                table = barrier.apply(table, decisions, tally)
+            table = self._split(table)
         for stage in self.job.segment.stages:
             tally = self.ledger.stage(stage.name).tally
             self.ledger.saw(stage.name, table)
-            table = self._split(stage.apply(table, tally))
+            with self._timed(stage.name):
+                table = stage.apply(table, tally)
+            table = self._split(table)
         self.survivors.write(table)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        spent = self.attempt.stages
+        spent[stage] = spent.get(stage, 0.0) + time.perf_counter() - started
 
     def _split(self, table: pa.Table) -> pa.Table:
         alive = schema.alive(table)
@@ -174,7 +186,8 @@ class _Work:
     def _sketch(self, table: pa.Table, first_row: int) -> None:
         """Sketch a run of survivors, in the order in which they stand in their file."""
         for barrier in self.job.segment.barriers:
-            sketch = barrier.sketch(table)
+            with self._timed(barrier.name):
+                sketch = barrier.sketch(table)
             if getattr(barrier, "numbers_documents", True):
                 rows = first_row + np.arange(table.num_rows, dtype=np.int64)
                 sketch = sketch.append_column("doc", pa.array((self.number << 32) | rows))
@@ -191,17 +204,6 @@ class _Work:
         self.attempt.notes["survivors"] = sum(
             entry["rows"] for entry in self.attempt.files if entry["dataset"] == "survivors"
         )
-
-
-def stored_rows(
-    store: Store, entries: list[dict[str, Any]], columns: list[str] | None = None
-) -> Iterator[pa.Table]:
-    """Stream the row groups of Parquet files that a commit names."""
-    for entry in entries:
-        with store.open(entry["path"]) as handle:
-            file = pq.ParquetFile(handle, memory_map=False)
-            for group in range(file.num_row_groups):
-                yield file.read_row_group(group, columns=columns, use_threads=False)
 
 
 def decided(store: Store, barrier: Barrier, commits: tuple[str, ...], shard: int) -> pa.Table:

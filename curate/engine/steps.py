@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.engine.commit import Attempt, read_commit
-from curate.engine.segment import stored_rows
 from curate.io.exchange import ExchangeSink, read_part
+from curate.io.sink import stored_rows
 from curate.io.store import Store
 from curate.stages.base import Step
 

@@ -1,12 +1,14 @@
 """Files that one step of a barrier writes and the next reads by part.
 
-One Arrow IPC file holds record batches ordered by ``part``, each batch of one part only; its index
-says which batches are whose. A task that has more than a run's worth of rows writes several files.
-So the number of files is the number of tasks, never tasks times parts.
+A file is the schema, then blocks ordered by ``part``: each is one record batch of one part, compressed,
+with a checksum. The index in the commit says where each block lies, so a reader of one part seeks to
+its blocks and reads nothing else, however many parts there are. A task that has more than a run's worth
+of rows writes several files; so the number of files is the number of tasks, never tasks times parts.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
@@ -14,13 +16,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curate.io.store import Store
+from curate.io.store import Damaged, Store
 
-#: Bytes that one task collects before it writes a file, and bytes per batch in it.
+#: Bytes that one task collects before it writes a file, and bytes per block in it.
 RUN_BYTES = 128 << 20
 BATCH_BYTES = 4 << 20
 
-#: A file's entry in a commit: its dataset, path, size, digest, rows and index.
+_CODEC = "lz4_raw"
+
+#: A file's entry in a commit: its dataset, path, size, digest, rows, and where its schema ends and
+#: each block lies: ``[part, offset, stored bytes, bytes, crc32]``.
 Entry = dict[str, Any]
 
 
@@ -48,54 +53,61 @@ class ExchangeSink:
         return self.entries
 
     def _flush(self) -> None:
-        table = pa.concat_tables(self._tables)
+        table = pa.concat_tables(self._tables).combine_chunks()
         self._tables, self._bytes = [], 0
         parts = table.column("part").to_numpy()
-        order = np.argsort(parts, kind="stable")
-        if not np.array_equal(order, np.arange(len(order))):
-            table = table.take(pa.array(order))
-        table = table.combine_chunks()
-        parts = parts[order]
+        if (np.diff(parts) < 0).any():
+            order = np.argsort(parts, kind="stable")
+            table, parts = table.take(pa.array(order)).combine_chunks(), parts[order]
+        rows = table.to_batches()[0]
         cuts = np.flatnonzero(np.diff(parts)) + 1
-        starts = np.concatenate([[0], cuts, [len(parts)]])
-        per_row = max(1, table.nbytes // max(1, table.num_rows))
-        step = max(1, BATCH_BYTES // per_row)
-        name = f"{self._folder}/{self._dataset}-{len(self.entries):05d}.arrow"
-        index: list[list[int]] = []
-        written = 0
-        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        step = max(1, BATCH_BYTES * rows.num_rows // max(1, rows.nbytes))
+        name = f"{self._folder}/{self._dataset}-{len(self.entries):05d}.exchange"
+        blocks: list[list[int]] = []
         with self._store.writing(name) as sink:
-            with pa.ipc.new_file(sink, table.schema, options=options) as writer:
-                for start, end in pairwise(starts):
-                    batches = 0
-                    for at in range(int(start), int(end), step):
-                        rows = table.slice(at, min(step, int(end) - at)).combine_chunks()
-                        writer.write_table(rows, max_chunksize=max(1, rows.num_rows))
-                        batches += 1
-                    index.append([int(parts[start]), written, batches])
-                    written += batches
+            sink.write(table.schema.serialize())
+            head = sink.bytes
+            for start, end in pairwise([0, *cuts.tolist(), len(parts)]):
+                for at in range(start, end, step):
+                    raw = rows.slice(at, min(step, end - at)).serialize()
+                    stored = pa.compress(raw, _CODEC, asbytes=True)
+                    part = int(parts[start])
+                    blocks.append([part, sink.bytes, len(stored), raw.size, zlib.crc32(stored)])
+                    sink.write(stored)
             entry: Entry = {
                 "dataset": self._dataset,
                 "path": name,
                 "bytes": sink.bytes,
                 "sha256": sink.sha256,
                 "rows": table.num_rows,
-                "parts": index,
+                "head": head,
+                "blocks": blocks,
             }
         self.entries.append(entry)
 
 
 def read_part(store: Store, entries: Iterable[Entry], part: int | None) -> Iterator[pa.Table]:
-    """Stream the rows of one part (all parts where None) from files, in the order of the entries."""
+    """Stream the rows of one part (all parts where None) from files, in the order of the entries.
+
+    Raises Damaged where a file is gone or a block isn't what was written.
+    """
     for entry in entries:
-        wanted = [
-            (first, count)
-            for number, first, count in entry["parts"]
-            if part is None or number == part
-        ]
-        if not wanted:
-            continue
-        with store.open(entry["path"]) as handle, pa.ipc.open_file(handle) as reader:
-            for first, count in wanted:
-                for number in range(first, first + count):
-                    yield pa.Table.from_batches([reader.get_batch(number)])
+        wanted = [block for block in entry["blocks"] if part is None or block[0] == part]
+        if wanted:
+            yield from _read(store, entry, wanted)
+
+
+def _read(store: Store, entry: Entry, blocks: list[list[int]]) -> Iterator[pa.Table]:
+    path = entry["path"]
+    try:
+        with store.open(path) as handle:
+            schema = pa.ipc.read_schema(pa.py_buffer(handle.read(entry["head"])))
+            for _, offset, stored, size, checksum in blocks:
+                handle.seek(offset)
+                body = handle.read(stored)
+                if len(body) != stored or zlib.crc32(body) != checksum:
+                    raise Damaged(path)
+                raw = pa.decompress(body, size, _CODEC)
+                yield pa.Table.from_batches([pa.ipc.read_record_batch(raw, schema)])
+    except (FileNotFoundError, pa.ArrowInvalid) as error:
+        raise Damaged(path) from error

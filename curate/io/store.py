@@ -6,9 +6,11 @@ durable (link(2) here, If-None-Match there). Data files are written once and nev
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -17,6 +19,21 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from curate.errors import ResourceError
+
+#: How ``create`` and ``replace`` name what they write before it is whole.
+_PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}")
+
+
+class Damaged(ResourceError):
+    """A file of the run isn't what was written: gone, cut or flipped. The task that made it runs again."""
+
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
+        self.path = where or what
+        super().__init__(
+            "a file of the run is not what was written to it",
+            where=self.path,
+            hint="run the same command again: it is made again; and look at the disk",
+        )
 
 
 class Written(io.RawIOBase):
@@ -78,6 +95,10 @@ class Store(Protocol):
 
     def remove(self, folder: str) -> None:
         """Remove a folder or object and all below it; nothing happens if it is not there."""
+        ...
+
+    def remove_partial(self, folder: str) -> None:
+        """Remove what killed ``create`` and ``replace`` calls left in a folder itself."""
         ...
 
     def place(self, name: str, target: str) -> None:
@@ -165,7 +186,8 @@ class LocalStore:
             yield Written(sink)
             sink.flush()
             os.fsync(sink.fileno())
-        _sync_folder(path.parent)
+        # The folder is not synced: a file that a power cut takes away is found missing on resume,
+        # and its task runs again. Publishing syncs its folders.
 
     def open(self, name: str) -> IO[bytes]:
         return self.path(name).open("rb")
@@ -176,6 +198,11 @@ class LocalStore:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+    def remove_partial(self, folder: str) -> None:
+        for path in self.path(folder).glob(".*"):
+            if _PARTIAL.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
     def place(self, name: str, target: str) -> None:
         final = self.path(target)
@@ -271,6 +298,9 @@ class ObjectStore:
         if self._files.exists(self._at(folder)):
             self._files.rm(self._at(folder), recursive=True)
 
+    def remove_partial(self, folder: str) -> None:
+        """Nothing: an object is there whole or not at all."""
+
     def place(self, name: str, target: str) -> None:
         self._files.copy(self._at(name), self._at(target))
 
@@ -296,9 +326,11 @@ def _sync_folder(folder: Path) -> None:
 
 
 def need_space(error: OSError, address: str) -> ResourceError:
-    """Say that a disk or store gave out, so that the run can go on later."""
+    """Say that a disk, a store or a limit of the system gave out, so that the run can go on later."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    fix = "free space" if full else "mend that (space, permissions, open files, the disk)"
     return ResourceError(
-        f"cannot write: {error.strerror or error}",
-        where=address,
-        hint="free space (or fix the permissions), then run the same command again: it resumes",
+        f"the system refused to read or write: {error.strerror or error}",
+        where=str(error.filename or address),
+        hint=f"{fix}, then run the same command again: it resumes",
     )
