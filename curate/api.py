@@ -167,10 +167,10 @@ def mix_recipe(
 
 
 def _sources(paths: Sequence[str], text: str) -> dict[str, Any]:
-    """Tell Parquet from JSONL by name; a folder is taken to hold JSONL."""
+    """Tell Parquet from JSONL by name; what has no known ending is taken to be JSONL."""
     sources: dict[str, Any] = {}
     for path in paths:
-        format = "parquet" if path.endswith((".parquet", ".pq")) else "jsonl"
+        format = "parquet" if format_of(path) == "parquet" else "jsonl"
         source = sources.setdefault(format, {"format": format, "path": [], "text": text})
         source["path"].append(path)
     return sources
@@ -194,7 +194,7 @@ def identify_paths(
     from curate.io.files import expand
 
     for path in paths:
-        kind = format or _format_of(path)
+        kind = format or format_of(path)
         options: dict[str, Any] = {"text": text} if kind in ("jsonl", "parquet") else {}
         if lines and kind == "text":
             options["split_on"] = "line"
@@ -213,16 +213,37 @@ def identify_paths(
                     damaged.update(batch.quarantined.column("reason").to_pylist())
 
 
-def _format_of(path: str) -> str:
-    for format, endings in (
-        ("wet", (".wet", ".wet.gz")),
-        ("warc", (".warc", ".warc.gz", ".arc", ".arc.gz")),
-        ("wikipedia", (".xml", ".xml.bz2", ".xml.gz")),
-        ("parquet", (".parquet", ".pq")),
-        ("text", (".txt", ".txt.gz")),
-    ):
-        if path.endswith(endings):
-            return format
+_ENDINGS = {
+    "wet": (".wet", ".wet.gz"),
+    "warc": (".warc", ".warc.gz", ".arc", ".arc.gz"),
+    "wikipedia": (".xml", ".xml.bz2", ".xml.gz"),
+    "parquet": (".parquet", ".pq"),
+    "text": (".txt", ".txt.gz"),
+    "jsonl": (".jsonl", ".jsonl.gz", ".jsonl.zst"),
+}
+
+
+def format_of(path: str) -> str:
+    """Guess a format from a name's ending; of a folder or pattern, from the first name that tells.
+
+    Chat is never guessed: its files end as JSONL does. What tells nothing is JSONL.
+
+    >>> format_of("a.warc.wet.gz"), format_of("dump.xml.bz2"), format_of("x")
+    ('wet', 'wikipedia', 'jsonl')
+    """
+    from glob import iglob
+    from itertools import chain
+
+    found = locate.data_path(path)
+    names: Iterator[str] = iter(())
+    if "://" not in found:
+        # Two levels are enough to tell, and a folder may hold millions.
+        patterns = (found, f"{found}/*", f"{found}/*/*")
+        names = chain.from_iterable(iglob(pattern) for pattern in patterns)
+    for name in chain([path], names):
+        for format, endings in _ENDINGS.items():
+            if name.endswith(endings):
+                return format
     return "jsonl"
 
 
@@ -441,6 +462,11 @@ def _engine(name: str, workers: int | None, address: str | None) -> Engine:
     if name == "ray":
         from curate.engine.ray_tasks import RayTasks
 
+        if address and address.startswith("ray://"):
+            raise RecipeError(
+                "ray:// drives a cluster from outside, and a lost connection would end the run",
+                hint="ray job submit -- curate run RECIPE --address auto --output DIR",
+            )
         return RayTasks(workers=workers, address=address)
     raise RecipeError(f"no engine '{name}'", hint=nearest(name, ["ray", "in-process"]))
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from curate.cli.options import EngineName, Files, Fresh, Json, Output, TextField, Workers
+from curate.cli.options import EngineName, Files, Fresh, Json, Output, TextField, Workers, can_begin
 
 
 def command(
@@ -46,6 +46,7 @@ def command(
     from curate.cli import outcome
     from curate.cli.terminal import answer, progress
 
+    can_begin(engine, None, output)
     listener = progress()
     try:
         result = api.dedup_paths(

@@ -39,7 +39,7 @@ def command(
     from collections import Counter
 
     from curate import api
-    from curate.cli.terminal import answer, as_json, one_line, say
+    from curate.cli.terminal import answer, as_json, complain, one_line, say
 
     counts: Counter[str] = Counter()
     damaged: Counter[str] = Counter()
@@ -56,4 +56,10 @@ def command(
         say(f"{count:>9} {lang}")
     for reason, count in sorted(damaged.items()):
         say(f"{count:>9} records that could not be read: {reason}")
+    if damaged and not counts:
+        complain(
+            "not one document could be read\n"
+            "  next: name the field with --text FIELD, or the format with --format chat"
+        )
+        return 3
     return 0

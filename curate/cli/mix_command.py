@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from curate.cli.options import EngineName, Files, Fresh, Json, TextField, Workers
+from curate.cli.options import EngineName, Files, Fresh, Json, TextField, Workers, can_begin
 
 
 def command(
@@ -76,6 +76,7 @@ def command(
             say(tried.note)
             outcome.mixture(tried.mixture, answer)
         return 0
+    can_begin(engine, None, str(output))
     listener = progress()
     try:
         result = api.run(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from curate.errors import RecipeError
+from curate.errors import RecipeError, RefusedError, nearest
+
+ENGINES = ("ray", "in-process")
 
 RecipeName = Annotated[
     str, typer.Argument(metavar="RECIPE", help="Name or path of a recipe, for example demo.")
@@ -57,3 +60,22 @@ def replaced(given: list[str] | None) -> dict[str, list[str]]:
             )
         inputs.setdefault(source, []).append(path)
     return inputs
+
+
+def can_begin(engine: str, address: str | None, output: str) -> None:
+    """Refuse what cannot work before anything is written: an engine, an address, an output.
+
+    Raises RecipeError for an unknown engine and for ``ray://``, RefusedError for an output that is
+    a file.
+    """
+    if engine not in ENGINES:
+        raise RecipeError(f"no engine '{engine}'", hint=nearest(engine, ENGINES))
+    if address and address.startswith("ray://"):
+        raise RecipeError(
+            "ray:// drives a cluster from outside, and a lost connection would end the run",
+            hint="ray job submit -- curate run RECIPE --address auto --output DIR",
+        )
+    if "://" not in output and Path(output).exists() and not Path(output).is_dir():
+        raise RefusedError(
+            "the output is a file, not a folder", where=output, hint="choose another --output"
+        )

@@ -62,3 +62,6 @@ def mixture(rows: list[dict[str, Any]], write: terminal.Write) -> None:
         ],
         write,
     )
+    empty = dict.fromkeys(row["group"] for row in rows if not row["available"])
+    for group in empty:
+        terminal.complain(f"group {group} of the mixture has no documents")

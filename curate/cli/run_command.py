@@ -15,6 +15,7 @@ from curate.cli.options import (
     RecipeName,
     Settings,
     Workers,
+    can_begin,
     replaced,
 )
 
@@ -55,6 +56,7 @@ def command(
         from curate.cli import plan_command
 
         return plan_command.command(recipe, input=input, set=set, json=json)
+    can_begin(engine, address, output)
     listener = terminal.progress()
     try:
         result = api.run(

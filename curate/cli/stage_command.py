@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from curate.cli.options import EngineName, Inputs, Json, RecipeName, Settings, Workers, replaced
+from curate.cli.options import (
+    EngineName,
+    Inputs,
+    Json,
+    RecipeName,
+    Settings,
+    Workers,
+    can_begin,
+    replaced,
+)
 from curate.recipe.model import Recipe
 
 
@@ -52,6 +61,7 @@ def command(
     from curate.cli import outcome
     from curate.cli.terminal import progress
 
+    can_begin(engine, None, str(output))
     listener = progress()
     try:
         result = api.run(
