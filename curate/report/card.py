@@ -54,11 +54,14 @@ def phases(report: Report) -> list[str]:
 
 
 def _front_matter(report: Report) -> list[str]:
+    mixed = _mixed(report.manifest)
     languages = sorted(
         {
             lang.partition("_")[0]
             for lang, fate in report.languages.items()
-            if lang not in ("", "und") and fate.curated.documents
+            if lang not in ("", "und")
+            and fate.curated.documents
+            and (mixed is None or lang in mixed)
         }
     )
     lines = ["---", f"pretty_name: {_quoted(report.name)}"]
@@ -75,6 +78,13 @@ def _front_matter(report: Report) -> list[str]:
         lines += ["  data_files:", "  - split: train"]
         lines += [f"    path: {_quoted(f'mixture/{phase}/*.parquet')}"]
     return [*lines, "---"]
+
+
+def _mixed(manifest: Mapping[str, Any]) -> set[str] | None:
+    """Give the languages that the mixture's groups name; None where some group takes any."""
+    groups = ((manifest["recipe"].get("mixture") or {}).get("groups") or {}).values()
+    named = [group.get("languages") for group in groups]
+    return {lang for names in named for lang in names} if named and all(named) else None
 
 
 def _quoted(text: str) -> str:
@@ -100,7 +110,7 @@ def _opening(report: Report) -> list[str]:
     lines = [f"# {code(report.name)}", ""]
     lines += [code(describe(report)), ""] if describe(report) else []
     lines.append(
-        f"{number(run.rows)} rows{tokens}, made by curate {one_line(report.manifest['curate'])} from"
+        f"{number(run.rows)} rows{tokens}, made by curate {one_line(str(report.manifest['curate']))} from"
         f" {number(run.documents.documents)} raw documents, of which {percent(run.kept)} were kept"
         f" ({percent(run.kept_bytes)} of the bytes). A token is what the tokenizer named in each file's"
         " schema metadata counts."
@@ -136,7 +146,7 @@ def _mixture(report: Report) -> list[str]:
         for row in report.mixture
     ]
     header = ("phase", "group", "asked", "got", "rows", "tokens", "epochs")
-    unit = one_line(str(report.mixture[0]["unit"]))
+    unit = code(str(report.mixture[0]["unit"]))
     return ["## Mixture", "", f"Shares are by {unit}.", "", *table(header, rows, 2)]
 
 

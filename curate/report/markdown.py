@@ -135,7 +135,7 @@ def _fates(title: str, first: str, fates: dict[str, Fate], *, records: bool) -> 
         )
         rows.append(
             (
-                code(name) or "(before it was known)",
+                code(name) or "(not yet known)",
                 *read,
                 number(fate.documents.documents),
                 _count(fate.lost),
@@ -192,7 +192,7 @@ def _mixture(report: Report) -> list[str]:
         for row in report.mixture
     ]
     header = ("phase", "group", "asked", "got", "rows", "tokens", "epochs", "missing")
-    unit = one_line(str(report.mixture[0]["unit"]))
+    unit = code(str(report.mixture[0]["unit"]))
     return [
         "## The mixture, asked and got",
         "",
@@ -259,4 +259,4 @@ def _books(report: Report) -> list[str]:
     for words, holds in report.identities:
         lines.append(f"- {words}{'' if holds else ' (DOES NOT HOLD)'}")
     lines += ["", "## What ran", ""]
-    return lines + [f"- {one_line(key)}: {code(value)}" for key, value in environment(report)]
+    return lines + [f"- {code(key)}: {code(value)}" for key, value in environment(report)]

@@ -26,9 +26,7 @@ _OWN_COLOUR = {"exact_dedup": "exact", "fuzzy_dedup": "near", "mix": "over"}
 def html(report: Report) -> str:
     """Write the page. The same report gives the same bytes."""
     colour = _colours(report)
-    work = [
-        (_part_colour(at, part.stages, colour), part) for at, part in enumerate(report.time.work)
-    ]
+    work = [(_part_colour(at, part.stages), part) for at, part in enumerate(report.time.work)]
     whole = sum(part.wall for _, part in work)
     stages_that_drop = [row.stage for row in report.stages if row.dropped]
     run = report.run
@@ -61,7 +59,7 @@ def html(report: Report) -> str:
             *((colour[stage], stage, " ") for stage in stages_that_drop),
         ],
         language_rows=[
-            (name or "(before it was known)", fate, _bars(fate, colour))
+            (name or "(not yet known)", fate, _bars(fate, colour))
             for name, fate in report.languages.items()
         ],
         source_rows=[(name, fate, _bars(fate, colour)) for name, fate in report.sources.items()],
@@ -114,12 +112,12 @@ def _colours(report: Report) -> dict[str, str]:
     return {row.stage: "c5" for row in report.stages} | given | _OWN_COLOUR
 
 
-def _part_colour(at: int, stages: tuple[str, ...], colour: Mapping[str, str]) -> str:
+def _part_colour(at: int, stages: tuple[str, ...]) -> str:
     if stages and stages[0] == "reading":
         return "c2"
     if len(stages) == 1 and stages[0] in _OWN_COLOUR:
-        return colour[stages[0]]
-    return _COLOURS[(at + 3) % len(_COLOURS)]
+        return _OWN_COLOUR[stages[0]]
+    return ("c0", "c3", "c4")[at % 3] if stages else "c5"
 
 
 def _bars(fate: Fate, colour: Mapping[str, str]) -> list[tuple[str, int]]:

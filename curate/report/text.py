@@ -120,10 +120,12 @@ def size(count: float) -> str:
     """Write bytes for people.
 
     >>> size(999), size(1_300_000), size(-2048)
-    ('999 B', '1.3 MB', '-2.0 kB')
+    ('999 B', '1.3 MB', '−2.0 kB')
     """
+    if count < 0:
+        return "−" + size(-count)
     for unit in ("B", "kB", "MB", "GB", "TB"):
-        if abs(count) < 1000 or unit == "TB":
+        if count < 1000 or unit == "TB":
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return ""

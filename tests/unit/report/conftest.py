@@ -1,0 +1,126 @@
+"""A manifest as the engine writes it, small enough to count by hand, with any word in any place."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from curate import schema
+from curate.ledger import Ledger
+
+WORDS = {
+    "recipe": "small", "describes": "Two pages.", "web": "web", "wiki": "wiki", "file": "a.warc.gz",
+    "skip": "redirect", "damage": "truncated", "kaz": "kaz_Cyrl", "rule": "too_few_words", "group": "kazakh",
+    "phase": "main", "unit": "tokens", "id": "1", "url": "https://e.example/page", "text": "Сәлем, әлем",
+    "twin": "web/a.warc.gz#7", "tally": "fix:tatweel", "package": "numpy", "version": "2.4.6", "model": "identify",
+    "license": "CC0-1.0", "engine": "ray", "host": "node-1", "label": "reading", "segment": "00-segment",
+    "input": "web/a.warc.gz",
+}  # fmt: skip
+
+
+def small_manifest(**other):
+    """Build the manifest: 7 records, 5 documents, 3 curated, 2 taken; words may be replaced."""
+    w = WORDS | other
+    judge, exact, near = (
+        f"judge:{w['rule']}",
+        "exact_dedup:duplicate_text",
+        "fuzzy_dedup:near_duplicate",
+    )
+    a, b = f"{w['web']}/{w['file']}", f"{w['wiki']}/dump.xml"
+    ids = {n: f"{a if n < 4 else b}#{n}" for n in range(5)}
+    # id, source, text, lang, verdict: bytes 10, 20, 30, 40, 50 (one byte per letter)
+    fates = [(0, judge), (1, exact), (2, near), (3, None), (4, None)]
+
+    def rows(numbers, lang=True):
+        return schema.documents(
+            {
+                "id": ids[n], "source": w["web"] if n < 4 else w["wiki"], "text": "x" * (10 * (n + 1)),
+                "dropped_by": dict(fates)[n], "dropped_value": None,
+            }
+            for n in numbers
+        ).append_column("lang", [[w["kaz"] if lang and n != 4 else "eng_Latn" if lang else "" for n in numbers]])  # fmt: skip
+
+    ledger = Ledger()
+    ledger.saw("repair", rows(range(5), lang=False))
+    ledger.saw("judge", rows(range(5)))
+    ledger.dropped(rows([0]))
+    ledger.saw("exact_dedup", rows([1, 2, 3, 4]))
+    ledger.dropped(rows([1]))
+    ledger.saw("fuzzy_dedup", rows([2, 3, 4]))
+    ledger.dropped(rows([2]))
+    for stage in ("count", "mix"):
+        ledger.saw(stage, rows([3, 4]))
+    ledger.curated(rows([3, 4]))
+    ledger.over_budget(rows([4]))
+    ledger.stage("repair").tally[w["tally"]] = 3
+    ledger.stage("exact_dedup").tally["cluster_size:2"] = 1
+    ledger.stage("fuzzy_dedup").tally |= {"cluster_size:2": 4, "cluster_size:9": 1}
+    ledger.stage("count").tally |= {f"tokens:{w['kaz']}": 8, "tokens:eng_Latn": 25}
+    ledger.file(a).records, ledger.file(a).documents = 6, 4
+    ledger.file(a).skipped = Counter({w["skip"]: 1})
+    ledger.file(a).quarantined = Counter({w["damage"]: 1})
+    ledger.file(b).records = ledger.file(b).documents = 1
+    ledger.check(["repair", "judge", "exact_dedup", "fuzzy_dedup", "count", "mix"])
+    stages = ["repair", "judge", "exact_dedup", "fuzzy_dedup", "count"]
+    sources = {w["web"]: "warc", w["wiki"]: "wikipedia"}
+    return {
+        "manifest": 1, "contract": 1, "curate": "0.1.0",
+        "recipe": {
+            "name": w["recipe"], "describes": w["describes"],
+            "sources": {
+                name: {"format": format, "path": [], "origin": "native", "license": w["license"], "profile": None}
+                for name, format in sources.items()
+            },
+            "stages": [{"use": use, "name": None} for use in stages],
+            "mixture": {"groups": {w["group"]: {"languages": [w["kaz"]]}}},
+        },
+        "profiles": "p", "plan": "q", "stages": [*stages, "mix"],
+        "environment": {"python": "3.11", "machine": "x86_64", "packages": {w["package"]: w["version"], "gone": None}},
+        "models": {w["model"]: "abc"},
+        "inputs": {w["input"]: "d"},
+        "files": [{"path": f"mixture/{w['phase']}/part-00000.parquet", "bytes": 1, "sha256": "0", "rows": 2}],
+        "totals": {"rows": 2},
+        "mixture": [
+            {
+                "phase": w["phase"], "group": w["group"], "unit": w["unit"], "asked_share": 0.75, "share": 1.0,
+                "asked": 9, "amount": 8, "documents": 2, "tokens": 16, "available": 8, "epochs": 2.0, "shortage": 1,
+                "scarcest": True, "largest": 8,
+            }
+        ],
+        "ledger": ledger.to_json(),
+        "samples": [
+            {
+                "id": w["id"], "source": w["web"], "lang": w["kaz"], "url": w["url"], "dropped_by": judge,
+                "dropped_value": 2.0, "duplicate_of": w["twin"], "jaccard": 0.875, "text": w["text"], "bytes": 5000,
+            }
+        ],
+    }  # fmt: skip
+
+
+def small_timings(**other):
+    """Build timings: 1 s to start, 6 s reading (2 tasks), 2 s near dedup, 1 s counting, 11 s in all."""
+    w = WORDS | other
+    read = {"segment": w["segment"], "label": w["label"]}
+    return [
+        {"segment": "start", "label": w["engine"], "wall": 1.0},
+        read | {"task": 0, "seconds": 5.0, "peak_bytes": 7_000_000, "host": w["host"]},
+        read | {"task": 1, "seconds": 1.0, "peak_bytes": 9_000_000, "host": w["host"]},
+        read | {"wall": 6.0},
+        {"segment": "fuzzy_dedup-edges", "label": "fuzzy_dedup: edges", "wall": 1.5},
+        {"segment": "fuzzy_dedup-forest-0", "label": "fuzzy_dedup: forest", "wall": 0.5},
+        {"segment": "01-segment", "label": "count", "wall": 1.0},
+        {"segment": "all", "label": "all", "wall": 11.0},
+    ]
+
+
+@pytest.fixture
+def manifest():
+    """Give :func:`small_manifest`."""
+    return small_manifest
+
+
+@pytest.fixture
+def timings():
+    """Give :func:`small_timings`."""
+    return small_timings

@@ -1,0 +1,65 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from curate.report import render
+
+
+def front_matter(card):
+    return yaml.safe_load(card.decode().split("---\n", 2)[1])
+
+
+def test_the_card_names_languages_licence_and_each_phase(manifest):
+    said = front_matter(render(manifest(), [])["README.md"])
+    assert said["language"] == ["kaz"]  # eng was curated, but no group of the mixture takes it
+    assert said["license"] == "cc0-1.0"
+    assert said["size_categories"] == ["n<1K"]
+    assert said["configs"] == [
+        {
+            "config_name": "main",
+            "default": True,
+            "data_files": [{"split": "train", "path": "mixture/main/*.parquet"}],
+        }
+    ]
+
+
+@pytest.mark.parametrize("given", ["license", "Ask us: a/b", None])
+def test_a_licence_that_the_hub_does_not_know_is_other_and_told_in_words(manifest, given):
+    card = render(manifest(license=given), [])["README.md"]
+    assert front_matter(card)["license"] == "other"
+    assert (f"`{given}`" if given else "not given") in card.decode()
+
+
+def test_norway_is_no_boolean(manifest):
+    assert front_matter(render(manifest(kaz="no", recipe="yes"), [])["README.md"])["language"] == [
+        "no"
+    ]
+
+
+def test_datasets_loads_the_folder_by_phase(manifest, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    datasets = pytest.importorskip("datasets")
+    run = tmp_path / "run"
+    said = manifest()
+    said["mixture"].append(said["mixture"][0] | {"phase": "anneal"})
+    said["mixture"].append(said["mixture"][0] | {"phase": "came-out-empty"})
+    said["files"].append(
+        {"path": "mixture/anneal/part-00000.parquet", "bytes": 1, "sha256": "0", "rows": 1}
+    )
+    for phase, texts in (("main", ["бір", "екі"]), ("anneal", ["үш"])):
+        folder = run / "mixture" / phase
+        folder.mkdir(parents=True)
+        pq.write_table(pa.table({"text": texts}), folder / "part-00000.parquet")
+    # What else lies in a run's folder must not be taken for the product.
+    (run / "rejected" / "00-segment").mkdir(parents=True)
+    pq.write_table(pa.table({"bad": [1]}), run / "rejected" / "00-segment" / "00000.parquet")
+    (run / "README.md").write_bytes(render(said, [])["README.md"])
+
+    def load(*phase):
+        found = datasets.load_dataset(str(run), *phase, cache_dir=str(tmp_path / "cache"))
+        return found["train"]["text"][:]
+
+    assert load() == ["бір", "екі"]
+    assert load("anneal") == ["үш"]
+    assert datasets.get_dataset_config_names(str(run)) == ["main", "anneal"]
