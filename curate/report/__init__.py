@@ -10,12 +10,12 @@ from typing import Any
 def render(manifest: Mapping[str, Any], timings: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
     """Give the files of the report by name; the same manifest and timings give the same bytes.
 
-    Everything is derived once (:mod:`curate.report.model`) and printed in several forms, so no two of
+    Everything is derived once (:mod:`curate.report.derive`) and printed in several forms, so no two of
     them disagree. ``timings`` may be empty: then nothing is said about time.
     """
     from curate.report.card import card
+    from curate.report.derive import derive
     from curate.report.markdown import markdown
-    from curate.report.model import derive
     from curate.report.numbers import as_json
     from curate.report.page import html
 
