@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 
 from curate.engine.commit import Finished, Task, execute
 from curate.errors import CurateError, ResourceError
@@ -46,11 +47,13 @@ class RayTasks:
             if address:
                 options["address"] = address
             else:
+                # A cluster of one machine talks to itself: Ray's servers then listen on loopback
+                # alone. (The option _node_ip_address does not do it: Ray resolves it back.)
+                ray_constants.ENABLE_RAY_CLUSTER = False
                 options |= {
                     "num_cpus": workers or os.cpu_count(),
                     "include_dashboard": False,
-                    "object_store_memory": 256 << 20,
-                    "_node_ip_address": "127.0.0.1",
+                    "object_store_memory": 128 << 20,
                 }
             try:
                 ray.init(**options)

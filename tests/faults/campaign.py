@@ -41,7 +41,9 @@ def descendants(root):
         if entry.name.isdigit():
             try:
                 parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                lines[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                lines[int(entry.name)] = (
+                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                )
             except (OSError, IndexError):
                 continue
             children.setdefault(parent, []).append(int(entry.name))
@@ -62,13 +64,24 @@ def victim_of(kind, driver):
     return random.choice(matching) if matching else None
 
 
-def wait_for_death(pids, seconds=60):
+def living_after(lines, seconds=60):
+    """Give what lives on, under the command line that it had, when its driver is gone for so long."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if not any(Path(f"/proc/{pid}").exists() and "Z" not in state(pid) for pid in pids):
-            return True
+    left = list(lines)
+    while left and time.monotonic() < end:
+        left = [pid for pid in left if state(pid) != "Z" and same(pid, lines[pid])]
         time.sleep(0.2)
-    return False
+    return left
+
+
+def same(pid, line):
+    try:
+        return (
+            Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()[:40]
+            == line[:40]
+        )
+    except OSError:
+        return False
 
 
 def state(pid):
@@ -116,7 +129,11 @@ def main():
         out = folder / f"run-{number}"
         line = command(known.recipe, out, "ray", known.workers, more)
         process = subprocess.Popen(
-            line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+            line,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         moment = random.uniform(0.05, 0.95) * whole
         time.sleep(moment)
@@ -125,11 +142,11 @@ def main():
         while victim is None and process.poll() is None and tries < 200:
             time.sleep(0.05)
             victim, tries = victim_of(kind, process.pid), tries + 1
-        below = [pid for pid, _ in descendants(process.pid)]
+        below = dict(descendants(process.pid))
         if victim is not None and process.poll() is None:
             os.kill(victim, signal.SIGKILL)
         _, said = process.communicate(timeout=60 + 4 * whole)
-        orphans = "" if wait_for_death(below) else " orphans left!"
+        orphans = "".join(f"; still there: {below[pid][:80]}" for pid in living_after(below))
         if not unpublished_or_whole(out, golden):
             sys.exit(f"kill {number}: half of a run is published in {out}")
         runs = 1
