@@ -140,7 +140,7 @@ def _mixture(report: Report) -> list[str]:
             f"{100 * row['asked_share']:.2f} %",
             "–" if row["share"] is None else f"{100 * row['share']:.2f} %",
             number(row["documents"]),
-            number(row["tokens"]),
+            number(row["tokens"] or None),
             number(row["epochs"]),
         )
         for row in report.mixture
@@ -159,7 +159,7 @@ def _languages(report: Report) -> list[str]:
             percent(fate.kept),
         )
         for lang, fate in report.languages.items()
-        if fate.curated.documents
+        if lang and fate.curated.documents
     ]
     if not rows:
         return []

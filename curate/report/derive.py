@@ -170,14 +170,15 @@ def _dedup(books: _Books, deduping: Sequence[str], label: str | None) -> Dedup:
         before = before or _came(book, lang=label)
         gone = [(rule, a) for (_, lang, rule), a in book.dropped.items() if label in (None, lang)]
         for rule, amount in gone:
-            kinds["near" if rule == "near_duplicate" else rule.split("_")[0]] += amount.documents
+            kinds[rule] += amount.documents
         documents += sum(amount.documents for _, amount in gone)
         after = _came(books[at + 1][1], lang=label) if at + 1 < len(books) else NOTHING
         size += _came(book, lang=label).bytes - after.bytes
     before = before or NOTHING
     after_all = Amount(before.documents - documents, before.bytes - size)
     tokens = _tokens(books, label, before, after_all) if label else _all_tokens(books, deduping)
-    return Dedup(before, after_all, kinds["duplicate"], kinds["near"], tokens)
+    exact = sum(n for rule, n in kinds.items() if rule.startswith("duplicate_"))
+    return Dedup(before, after_all, exact, kinds["near_duplicate"], tokens)
 
 
 def _tokens_per_byte(books: _Books) -> dict[str, float]:

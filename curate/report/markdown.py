@@ -20,7 +20,9 @@ def markdown(report: Report) -> str:
         _summary(report),
         _time(report),
         _stages(report),
-        _fates("By language", "language", report.languages, records=False),
+        _fates("By language", "language", report.languages, records=False)
+        if any(report.languages)
+        else [],
         _fates("By source", "source", report.sources, records=True),
         _dedup(report),
         _mixture(report),
@@ -185,7 +187,7 @@ def _mixture(report: Report) -> list[str]:
             f"{100 * row['asked_share']:.2f} %",
             "–" if row["share"] is None else f"{100 * row['share']:.2f} %",
             number(row["documents"]),
-            number(row["tokens"]),
+            _count(row["tokens"]),
             number(row["epochs"]),
             _count(row["shortage"]),
         )

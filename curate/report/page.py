@@ -58,6 +58,7 @@ def html(report: Report) -> str:
             ("kept", "kept", " "),
             *((colour[stage], stage, " ") for stage in stages_that_drop),
         ],
+        knows_languages=any(report.languages),
         language_rows=[
             (name or "(not yet known)", fate, _bars(fate, colour))
             for name, fate in report.languages.items()

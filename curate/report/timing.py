@@ -113,5 +113,6 @@ def _named(key: str, label: str, first: tuple[str, ...], stages: Sequence[str]) 
     if label == "reading":
         return Work(", ".join(("reading", *first)), 0.0, ("reading", *first))
     if _SEGMENT.fullmatch(key):
-        return Work(label, 0.0, tuple(name for name in label.split(", ") if name in stages))
+        named = "applying what was decided" if label == "applying" else label
+        return Work(named, 0.0, tuple(name for name in label.split(", ") if name in stages))
     return Work(key, 0.0)

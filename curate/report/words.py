@@ -8,6 +8,9 @@ from curate.report.text import duration, percent
 #: The recipe whose model card names a ratio that people compare with.
 _SHERKALA, _SHERKALA_KEPT = "sherkala", "41.1 %"
 
+#: How many times the typical task is too uneven to pass without a word.
+_UNEVEN = 5
+
 
 def describe(report: Report) -> str:
     """Give the recipe's own sentence about itself."""
@@ -37,13 +40,16 @@ def time_notes(report: Report) -> list[str]:
     """Say what the seconds hold that a reader would not guess."""
     time = report.time
     notes = []
-    reading = next((part for part in time.work if part.stages[:1] == ("reading",)), None)
-    if reading and reading.slowest is not None and reading.typical is not None:
+    uneven = [
+        f"{part.name.partition(',')[0]} ({duration(part.slowest)} against {duration(part.typical)})"
+        for part in time.work
+        if part.slowest and part.typical and part.slowest > max(1.0, _UNEVEN * part.typical)
+    ]
+    if uneven:
         notes.append(
-            f"Of {len(reading.tasks)} tasks that read input, the typical one took"
-            f" {duration(reading.typical)} and the slowest {duration(reading.slowest)}. The first tasks on"
-            " a machine load models and, once per version of curate, compile the kernels; later runs"
-            " find them in the cache."
+            f"The slowest task took over {_UNEVEN} times the typical one in: {', '.join(uneven)}. That is"
+            " often start-up: the first tasks on a machine load models and tokenizers and, once per"
+            " version of curate, compile the kernels; later runs find them in the cache."
         )
     if time.total is not None:
         notes.append(

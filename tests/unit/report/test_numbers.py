@@ -176,3 +176,26 @@ def test_the_model_cards_ratio_stands_beside_ours_for_sherkala_alone(manifest, n
     assert "an outcome on a private pool, not a target" in page
     assert "40.0 % of the raw documents" in page
     assert "41.1" not in render(manifest(), [])[name].decode()
+
+
+def test_a_run_that_identified_nothing_has_no_table_of_languages(manifest):
+    blind = manifest()
+    for book in blind["ledger"]["stages"].values():
+        for key in ("came", "dropped"):
+            for row in book[key]:
+                row[1] = ""
+    said = report(blind)
+    assert list(said["languages"]) == [""]
+    assert said["languages"][""]["bytes"]["documents"] == 150
+    for name in ("report.html", "report.md"):
+        assert b"By language" not in render(blind, [])[name]
+
+
+def test_a_slow_first_task_is_named(manifest, timings):
+    slow = timings()
+    assert b"often start-up" not in render(manifest(), slow)["report.md"]
+    slow += [
+        {"segment": "fuzzy_dedup-solve", "label": "x", "seconds": s, "peak_bytes": 1, "host": "h"}
+        for s in (0.5, 0.5, 9)
+    ]
+    assert "fuzzy_dedup (9.0 s against 0.50 s)" in render(manifest(), slow)["report.md"].decode()
