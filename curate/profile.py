@@ -149,10 +149,11 @@ class Profiles:
 
     by_name: Mapping[str, Profile]
     by_source: Mapping[str, str] = field(default_factory=dict)
+    always: str | None = None  #: one profile for all rows, whatever their source and language
 
     def choose(self, source: str | None, lang: str | None) -> Profile:
         """Give the profile for one row."""
-        name = self.by_source.get(source or "")
+        name = self.always or self.by_source.get(source or "")
         if name is None and lang in self.by_name:
             name = lang
         return self.by_name[name or DEFAULT]
@@ -190,6 +191,7 @@ class Profiles:
         said = {
             "profiles": {n: p.model_dump(mode="json") for n, p in sorted(self.by_name.items())},
             "by_source": dict(sorted(self.by_source.items())),
+            "always": self.always,
         }
         return hashlib.blake2b(
             json.dumps(said, sort_keys=True, ensure_ascii=False).encode(), digest_size=16

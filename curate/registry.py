@@ -25,6 +25,9 @@ STAGES = {
     "mix": "curate.stages.mix:Mix",
 }
 
+#: What a stage says of itself; no recipe may say otherwise.
+_DECLARED = {"name", "reads", "adds", "rewrites", "idempotent", "decides", "refuses_chat"}
+
 FORMATS = {
     "warc": "curate.io.warc:Warc",
     "wet": "curate.io.wet:Wet",
@@ -56,7 +59,7 @@ def build(
     made = getattr(import_module(module), attribute)
     fields = {field.name for field in dataclasses.fields(made) if field.init}
     mine = {key: value for key, value in (given or {}).items() if key in fields}
-    public = fields - set(given or {}) - {"name"}
+    public = fields - set(given or {}) - _DECLARED
     for key in options:
         if key not in public:
             raise RecipeError(

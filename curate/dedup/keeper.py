@@ -62,7 +62,8 @@ def keeper_rank(
         if keep != "oldest" and keep != "newest":
             numbers = column.cast(pa.float64())
         else:
-            numbers = column.cast(pa.int64()).cast(pa.float64())
+            # Microseconds beyond 2**53 lose their last bits; a crawl's dates do not reach that far.
+            numbers = column.cast(pa.int64()).cast(pa.float64(), safe=False)
         rank = np.array(pc.fill_null(numbers, np.nan).to_numpy(zero_copy_only=False))
         rank = rank if keep == "oldest" else -rank
         rank[np.isnan(rank)] = np.inf

@@ -24,8 +24,8 @@ from curate.io.records import Damage, InputFile, Piece, Record, Rows, Skip
 
 _MAGIC = b"PAR1"
 _MAX_FOOTER = 256 * 1024 * 1024
-#: Rows are given out in tables of about this many bytes of text.
-_BATCH = 64 * 1024 * 1024
+#: Rows that are decoded at a time.
+_ROWS = 256
 _MAX_COLUMNS = 10_000
 _DATE = pa.timestamp("us", tz="UTC")
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -244,12 +244,11 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _group(opened: Opened, group: int, columns: tuple[str, ...] | None) -> Iterator[Batch | Damage]:
     declared = opened.reader.metadata.row_group(group)
-    rows = max(1, declared.num_rows)
-    per_row = max(1, declared.total_byte_size // rows)
     seen = 0
     try:
         stream = opened.reader.iter_batches(
-            batch_size=max(1, min(rows, _BATCH // per_row)),
+            # A dictionary makes a row as large as its largest value, whatever the encoded bytes say.
+            batch_size=max(1, min(_ROWS, declared.num_rows)),
             row_groups=[group],
             columns=None if columns is None else list(columns),
             use_threads=False,

@@ -52,7 +52,7 @@ class StageSpec(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     use: str
-    name: str | None = None
+    name: str | None = Field(None, pattern=r"^[a-z][a-z0-9_-]*$")  #: becomes a folder
 
     @property
     def label(self) -> str:
@@ -82,6 +82,13 @@ class Shards(_Section):
     partition_bytes: int = Field(64 << 20, gt=0)  #: bytes of sketches per partition of a barrier
 
 
+class Compare(_Section):
+    """A figure that the report sets beside ours: an outcome of somebody else's, never a target."""
+
+    kept_of_raw: float = Field(ge=0, le=1)
+    source: str
+
+
 class Recipe(_Section):
     """A whole recipe, checked for shape; ``plan`` checks that it can be run."""
 
@@ -93,6 +100,7 @@ class Recipe(_Section):
     mixture: dict[str, Any] | None = None
     limits: Limits = Limits()
     shards: Shards = Shards()
+    compare: Compare | None = None
 
     @field_validator("sources")
     @classmethod
@@ -168,8 +176,10 @@ def _set(said: dict[str, Any], setting: str) -> None:
     for part in parts[:-1]:
         if isinstance(at, list):
             at = _named_stage(at, part, key)
-        else:
+        elif isinstance(at, dict):
             at = at.setdefault(part, {})
+        else:
+            break
     if not isinstance(at, dict):
         raise RecipeError(f"'{key}' does not name a key of the recipe")
     at[parts[-1]] = parsed

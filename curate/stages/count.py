@@ -33,6 +33,10 @@ class Count:
 
         def count(rows: pa.Table) -> pa.Table:
             counts = counter(self.tokenizer).count(texts(rows))
+            if "lang" in rows.column_names:
+                by_lang = pa.table({"lang": rows.column("lang"), "n": pa.array(counts)})
+                for row in by_lang.group_by("lang").aggregate([("n", "sum")]).to_pylist():
+                    tally[f"tokens:{row['lang'] or 'und'}"] += row["n_sum"]
             return with_columns(rows, {"n_tokens": pa.array(counts)})
 
         return on_alive(table, count)

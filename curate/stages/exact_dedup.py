@@ -97,6 +97,9 @@ def give_verdicts(
             name: pc.coalesce(ours[name], alive.column(name).combine_chunks())
             for name in DEDUP_COLUMNS
         }
+        kept = pc.is_null(ours["dropped_by"])
+        for size in pc.value_counts(pc.drop_null(ours["cluster_size"].filter(kept))).to_pylist():
+            tally[f"cluster_size:{size['values']}"] += size["counts"]
         if "capped" in decisions.column_names:
             capped = decisions.column("capped").combine_chunks().take(at)
             tally["met_max_witnesses"] += pc.sum(capped).as_py() or 0

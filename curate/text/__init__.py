@@ -1,0 +1,1 @@
+"""Texts: repairs, fixes, and the View of words and lines."""

@@ -38,10 +38,8 @@ def _digest() -> str:
 
 def cache_folder() -> Path:
     """Where compiled kernels are kept: ``$CURATE_CACHE``, else the user's cache folder."""
-    base = os.environ.get("CURATE_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "curate"
-    )
-    return Path(base) / f"kernels-{_digest()}"
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("CURATE_CACHE") or caches / "curate") / f"kernels-{_digest()}"
 
 
 _FOLDER = cache_folder()
