@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from curate.ledger import Amount, FileBook, Ledger, StageBook
@@ -43,6 +44,12 @@ def derive(manifest: Mapping[str, Any], timings: Sequence[Mapping[str, Any]]) ->
         for source in sorted({name.partition("/")[0] for name in files})
     }
     languages = _languages(books)
+    rates = _tokens_per_byte(books)
+    dedup_languages = {
+        lang: found
+        for lang in filter(None, languages)
+        if (found := _dedup(books, deduping, lang, rates.get(lang))).before.documents
+    }
     sizes = {
         name: _cluster_sizes(ledger.stages[name]) for name in deduping if name in ledger.stages
     }
@@ -53,12 +60,8 @@ def derive(manifest: Mapping[str, Any], timings: Sequence[Mapping[str, Any]]) ->
         sources=sources,
         languages=languages,
         rules=_rules(books, manifest.get("samples", [])),
-        dedup=_dedup(books, deduping, None) if deduping else None,
-        dedup_languages={
-            lang: found
-            for lang in languages
-            if lang and (found := _dedup(books, deduping, lang)).before.documents
-        },
+        dedup=_all_dedup(books, deduping, dedup_languages.values()) if deduping else None,
+        dedup_languages=dedup_languages,
         clusters=sizes if any(sizes.values()) else None,
         damaged=_by_reason((name, book.quarantined) for name, book in files.items()),
         passed_over=_by_reason((name, book.skipped) for name, book in files.items()),
@@ -127,10 +130,10 @@ def _dropped(
 ) -> dict[str, Amount]:
     found: dict[str, Amount] = {}
     for name, book in books:
-        for (origin, label, rule), amount in sorted(book.dropped.items()):
-            if source in (None, origin) and lang in (None, label):
-                key = f"{name}:{rule}"
-                found[key] = _plus([found.get(key, NOTHING), amount])
+        cells = [c for c in book.dropped if source in (None, c[0]) and lang in (None, c[1])]
+        for cell in sorted(cells):
+            key = f"{name}:{cell[2]}"
+            found[key] = _plus([found.get(key, NOTHING), book.dropped[cell]])
     return found
 
 
@@ -159,7 +162,9 @@ def _dedup_stages(manifest: Mapping[str, Any], names: Sequence[str]) -> list[str
     return [name for name in names if str(uses.get(name, name)).endswith("_dedup")]
 
 
-def _dedup(books: _Books, deduping: Sequence[str], label: str | None) -> Dedup:
+def _dedup(
+    books: _Books, deduping: Sequence[str], label: str | None, rate: float | None = None
+) -> Dedup:
     """Measure across the dedup barriers alone, whatever stands between them."""
     before: Amount | None = None
     documents = size = 0
@@ -176,7 +181,7 @@ def _dedup(books: _Books, deduping: Sequence[str], label: str | None) -> Dedup:
         size += _came(book, lang=label).bytes - after.bytes
     before = before or NOTHING
     after_all = Amount(before.documents - documents, before.bytes - size)
-    tokens = _tokens(books, label, before, after_all) if label else _all_tokens(books, deduping)
+    tokens = None if rate is None else (rate * before.bytes, rate * after_all.bytes)
     exact = sum(n for rule, n in kinds.items() if rule.startswith("duplicate_"))
     return Dedup(before, after_all, exact, kinds["near_duplicate"], tokens)
 
@@ -185,30 +190,19 @@ def _tokens_per_byte(books: _Books) -> dict[str, float]:
     """Tokens per byte of each language's survivors, where a stage tallied ``tokens:<language>``."""
     rates: dict[str, float] = {}
     for _, book in books:
-        for key, tokens in book.tally.items():
-            what, _, lang = key.partition(":")
-            size = sum(amount.bytes for (_, name), amount in book.came.items() if name == lang)
-            if what == "tokens" and size:
-                rates[lang] = tokens / size
+        counted = {key[7:]: n for key, n in book.tally.items() if key.startswith("tokens:")}
+        sizes: Counter[str] = Counter()
+        for (_, lang), amount in book.came.items():
+            sizes[lang] += amount.bytes
+        rates |= {lang: n / sizes[lang] for lang, n in counted.items() if sizes[lang]}
     return rates
 
 
-def _tokens(books: _Books, label: str, before: Amount, after: Amount) -> tuple[float, float] | None:
-    rate = _tokens_per_byte(books).get(label)
-    return None if rate is None else (rate * before.bytes, rate * after.bytes)
-
-
-def _all_tokens(books: _Books, deduping: Sequence[str]) -> tuple[float, float] | None:
-    rates = _tokens_per_byte(books)
-    if not rates:
-        return None
-    before = after = 0.0
-    labels = {lang for name, book in books if name in deduping for _, lang in book.came}
-    for label in labels:
-        found = _dedup(books, deduping, label) if label else None
-        if found and found.tokens:
-            before, after = before + found.tokens[0], after + found.tokens[1]
-    return before, after
+def _all_dedup(books: _Books, deduping: Sequence[str], languages: Iterable[Dedup]) -> Dedup:
+    """Measure the whole; its tokens are estimated language by language."""
+    told = [found.tokens for found in languages if found.tokens is not None]
+    tokens = (sum(t[0] for t in told), sum(t[1] for t in told)) if told else None
+    return replace(_dedup(books, deduping, None), tokens=tokens)
 
 
 def _cluster_sizes(book: StageBook) -> dict[int, int]:

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from curate.report import render
+from curate.report.derive import derive
 
 
 def report(manifest, timings=()):
@@ -199,3 +200,18 @@ def test_a_slow_first_task_is_named(manifest, timings):
         for s in (0.5, 0.5, 9)
     ]
     assert "fuzzy_dedup (9.0 s against 0.50 s)" in render(manifest(), slow)["report.md"].decode()
+
+
+def test_estimated_tokens_do_not_depend_on_the_hash_seed(manifest):
+    """A sum of floats in the order of a set differs from process to process."""
+    many = manifest()
+    books = many["ledger"]["stages"]
+    for at in range(50):
+        for name in ("exact_dedup", "fuzzy_dedup", "count", "mix"):
+            books[name]["came"].append(["web", f"l{at:02}_Latn", 1, 3 + at])
+        books["count"]["tally"][f"tokens:l{at:02}_Latn"] = 1
+    dedup = derive(many, []).dedup
+    assert dedup.tokens == pytest.approx((18 + 25 + 50, 8 + 25 + 50))
+    assert dedup.tokens[1] == sum(
+        found.tokens[1] for found in derive(many, []).dedup_languages.values()
+    )
