@@ -1,6 +1,7 @@
 """Places where a test can make a run die: ``CURATE_FAILPOINT=name:action:nth``.
 
-Actions: ``kill`` (SIGKILL to this process), ``enospc`` and ``eio`` (the error the kernel would give).
+Actions: ``kill``, ``sigint``, ``sigterm`` (that signal to this process), ``enospc`` and ``eio`` (the
+error that the kernel would give).
 The n-th time the point is reached, counted per process from 1. Unset, a point costs one look-up.
 Several points are separated by commas. ``CURATE_FAILPOINT_ONCE=<path>``: whoever creates this file
 first fires; so a retried task, or a resumed run, gets through.
@@ -65,7 +66,9 @@ def _first() -> bool:
 
 
 def _act(name: str, action: str) -> None:
-    if action == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
+    signals = {"kill": signal.SIGKILL, "sigint": signal.SIGINT, "sigterm": signal.SIGTERM}
+    if action in signals:
+        os.kill(os.getpid(), signals[action])
+        return
     codes = {"enospc": errno.ENOSPC, "eio": errno.EIO}
     raise OSError(codes[action], f"failpoint {name}")

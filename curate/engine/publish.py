@@ -82,6 +82,9 @@ def publish(
     store.replace(f"{staging}/manifest.json", _json(manifest))
     reach("publish.manifest")
     present = {name.split("/")[1] for name in store.names(staging)}
+    for name in ENTRIES:
+        if name not in present:  # of a publish that was killed, of another recipe
+            store.remove(name)
     store.reveal(staging, [name for name in ENTRIES if name in present])
     store.reveal(staging, ["manifest.json"])
     reach("publish.promised")

@@ -309,12 +309,13 @@ class ObjectStore:
 
         for name in names:
             reach("publish.renaming")
-            staged = self._at(f"{staging}/{name}")
-            for path in sorted(self._files.find(staged)):
+            staged = sorted(self._files.find(self._at(f"{staging}/{name}")))
+            if staged:  # else an earlier publish got this far before it was killed
+                self.remove(name)
+            for path in staged:
                 self._files.copy(path, self._at(path[len(self._at(staging)) + 1 :]))
+            self._files.invalidate_cache()
             reach("publish.renamed")
-        self._files.rm(self._at(staging), recursive=True)
-        self._files.invalidate_cache()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,0 +1,95 @@
+"""A run whose input and output are in an object store: a server of its own speaks S3 on loopback."""
+
+import json
+import signal
+
+import fsspec
+import pyarrow.parquet as pq
+import pytest
+
+from curate import api
+from curate.engine.verify import verify
+from curate.io.store import ObjectStore, open_store
+from tests.runs import curate, write_corpus, write_recipe
+
+server = pytest.importorskip("moto.server", reason="needs moto[server]")
+pytest.importorskip("s3fs", reason="needs s3fs")
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory):
+    started = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    started.start()
+    host, port = started.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        files = fsspec.filesystem("s3", skip_instance_cache=False)
+        files.mkdir("corpus")
+        folder = tmp_path_factory.mktemp("s3")
+        write_corpus(folder / "in", documents=40, files=2)
+        for path in (folder / "in").iterdir():
+            files.put(str(path), f"corpus/in/{path.name}")
+        yield folder
+    started.stop()
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+
+
+def recipe(folder, source):
+    name = "local.toml" if str(source) != "s3://corpus/in" else "s3.toml"
+    return write_recipe(folder / name, source, input_bytes=100_000, partition_bytes=100_000)
+
+
+def test_of_two_that_create_an_object_one_wins(bucket):
+    store = ObjectStore("s3://corpus/create")
+    assert store.create("commits/a.json", b"first")
+    assert not ObjectStore("s3://corpus/create").create("commits/a.json", b"second")
+    assert store.read("commits/a.json") == b"first"
+    assert store.size("commits/b.json") is None
+
+
+def test_a_file_that_is_not_whole_is_not_there(bucket):
+    store = open_store("s3://corpus/torn")
+    with pytest.raises(ValueError, match="dies"), store.writing("work/a") as sink:
+        sink.write(b"x" * 100)
+        raise ValueError("the writer dies")
+    assert store.names("work") == []
+
+
+def rows(store, manifest, folder):
+    found = {}
+    for entry in manifest["files"]:
+        if entry["path"].startswith(folder):
+            with store.open(entry["path"]) as handle:
+                found[entry["path"]] = pq.read_table(handle).to_pylist()
+    return found
+
+
+def test_a_run_breaks_off_resumes_and_is_that_of_a_local_disk(bucket):
+    local = api.run(recipe(bucket, bucket / "in"), output=bucket / "out", engine="in-process")
+    remote = recipe(bucket, "s3://corpus/in")
+    arguments = ("run", str(remote), "--output", "s3://corpus/run", "--engine", "in-process")
+    killed = curate(*arguments, CURATE_FAILPOINT="publish.renaming:kill:3")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    store = open_store("s3://corpus/run")
+    assert store.size("manifest.json") is None
+    commits = len(store.names("commits"))
+    assert commits > 10
+    result = api.run(remote, output="s3://corpus/run", engine="in-process")
+    assert result.exit_code == local.exit_code == 0
+    assert verify(store) == []
+    assert result.manifest["totals"] == local.manifest["totals"]
+    disk = open_store(str(bucket / "out"))
+    for folder in ("mixture", "rejected"):
+        assert rows(store, result.manifest, folder) == rows(disk, local.manifest, folder)
+    assert not [
+        name for name in store.names("") if name.startswith(("work", "commits", ".publish"))
+    ]
+    assert b"<html" in store.read("report.html")
+    assert (
+        json.loads(store.read("report.json"))["documents"]["taken"]
+        == local.manifest["totals"]["taken"]
+    )
+    assert api.run(remote, output="s3://corpus/run", engine="in-process").reused
