@@ -7,6 +7,7 @@ Exit codes: 0 done · 1 internal · 2 usage or recipe · 3 finished above tolera
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from types import FrameType
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 #: Commands in the order of the help; each lives in ``curate/cli/<name>_command.py``.
 COMMANDS = (
@@ -104,8 +106,15 @@ def _app() -> typer.Typer:
     app.callback(invoke_without_command=True)(_callback)
     for name in COMMANDS:
         command = import_module(f"curate.cli.{name}_command").command
-        app.command(name, help=help_of(command))(command)
+        app.command(name, cls=_Command, help=help_of(command))(command)
     return app
+
+
+class _Command(TyperCommand):
+    """A command whose help shows the placeholders that we wrote, and not Python's types."""
+
+    def get_help(self, ctx: Any) -> str:
+        return re.sub(r"^(  [A-Z]+) <[^>\n]*>", r"\1", super().get_help(ctx), flags=re.MULTILINE)
 
 
 def help_of(command: Any) -> str:

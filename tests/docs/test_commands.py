@@ -1,0 +1,98 @@
+"""The documentation against the product: every command, recipe and task is there, examples run."""
+
+import importlib.util
+import inspect
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from curate.cli import COMMANDS
+from curate.recipe import locate
+from tests.unit.cli.commands import curate, demo_run
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def example_of(name):
+    text = inspect.getdoc(import_module(f"curate.cli.{name}_command").command)
+    found = re.search(r"^Example: (curate .+)$", text, re.MULTILINE)
+    assert found, f"{name} has no example on a line of its own"
+    return shlex.split(found[1])[1:]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example_of_itself(name):
+    said = curate(name, "--help")
+    assert said.code == 0
+    example = example_of(name)
+    assert example[0] == name
+    assert re.search(rf"^ *Example: curate {name}\b", said.out, re.MULTILINE)
+    for option in (word for word in example if word.startswith("--")):
+        assert option in said.out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_a_help_text_and_a_plain_placeholder(name):
+    said = curate(name, "--help").out
+    assert not re.search(r"<[a-z]", said), "a type stands where a placeholder should"
+    for line in re.findall(r"^  (--\S+(?: [A-Z=]+)?.*)$", said, re.MULTILINE):
+        assert re.search(r"  +\S", line) or len(line) > 24, line
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_readme_mentions_every_command(name):
+    assert f"`curate {name} " in README or f"`curate {name}`" in README
+
+
+def test_the_readme_mentions_no_command_that_is_not_there():
+    named = set(re.findall(r"^(?:\| `)?curate ([a-z]+)\b", README, re.MULTILINE))
+    assert named <= set(COMMANDS)
+
+
+def test_the_readme_mentions_every_recipe():
+    shipped = {path.stem for path in (ROOT / "pipelines").glob("*.toml")}
+    assert shipped <= set(locate.recipe_names())
+    for name in shipped:
+        assert f"pipelines/{name}.toml" in README
+
+
+def test_tasks_in_the_documentation_exist():
+    spec = importlib.util.spec_from_file_location("tasks", ROOT / "tasks.py")
+    tasks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tasks)
+    for page in ("README.md", "CONTRIBUTING.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        named = set(re.findall(r"python3 tasks\.py ([a-z]+)", text))
+        assert named <= set(tasks.TASKS), page
+    assert {"demo", "test"} <= set(re.findall(r"python3 tasks\.py ([a-z]+)", README))
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+            assert (ROOT / target).exists(), f"{page} links to {target}"
+
+
+def test_exit_codes_in_the_readme_are_those_of_the_help():
+    said = " ".join(curate("--help").out.split())
+    for code, meaning in re.findall(r"(\d+) (done|internal|usage or recipe|refused)", README):
+        assert f"{code} {meaning}" in said
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "run"])
+def test_examples_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = example_of(name)
+    if "out/demo" in arguments:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "demo").symlink_to(demo_run()[0])
+    if "--output" in arguments:
+        arguments += ["--engine", "in-process"]
+    said = curate(*arguments)
+    assert said.code == 0, said.err
+    assert said.out

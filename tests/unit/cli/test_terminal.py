@@ -1,0 +1,89 @@
+"""Crawled text never reaches the terminal raw; tables stay aligned; progress fits where it goes."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from curate.cli import terminal
+
+HOSTILE = {
+    "colour": "\x1b[31mred",
+    "title": "\x1b]0;owned\x07",
+    "link": "\x1b]8;;http://evil.example\x1b\\click\x1b]8;;\x1b\\",
+    "return": "safe\rEVIL",
+    "8-bit control": "\x9b31m",
+    "override": "\u202etxt.exe",
+    "isolate": "\u2066a\u2069",
+    "mark": "\u200f",
+    "separator": "a\u2028b",
+    "tag": "\U000e0041",
+    "half": "\ud800",
+    "delete": "\x7f",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_what_a_terminal_acts_on_is_replaced(text):
+    assert not terminal._ACTS.search(terminal.shown(text))
+    assert "\ufffd" in terminal.shown(text)
+    said = terminal.as_json({"text": text})
+    assert not terminal._ACTS.search(said)
+    assert json.loads(said) == {"text": text}
+
+
+@pytest.mark.parametrize(
+    "text", ["Қазақ тілі", "می\u200cخواهم", "ភាសា\u200bខ្មែរ", "日本語 👩\u200d🚀", "a\nb\tc"]
+)
+def test_what_languages_are_written_with_stays(text):
+    assert terminal.shown(text) == text
+
+
+@given(st.dictionaries(st.text(), st.text() | st.integers() | st.none()))
+def test_json_for_machines_loses_nothing(value):
+    assert json.loads(terminal.as_json(value)) == value
+
+
+def test_tables_count_wide_characters_as_two():
+    lines: list[str] = []
+    rows = [("湖边晚报", 5), ("kk", 12345), ("a\nb", 1)]
+    terminal.table(("name", "n"), rows, lines.append)
+    assert lines[1] == "湖边晚报      5"
+    assert lines[2] == "kk        12345"
+    assert lines[3] == "a b           1"
+    assert len({cell_len(line) for line in lines}) == 1
+
+
+def test_figures_with_units_stand_to_the_right():
+    lines: list[str] = []
+    terminal.table(("a", "b"), [("1.2 kB", "x"), ("100 B", "longer")], lines.append)
+    assert lines == ["     a  b", "1.2 kB  x", " 100 B  longer"]
+
+
+def test_a_log_has_a_line_per_step_and_one_now_and_then(capsys):
+    clock = iter([0.0, 1.0, 40.0, 41.0, 100.0]).__next__
+    lines = terminal.Lines(clock)
+    lines.start("reading\x1b", 10, 4)
+    for _ in range(3):
+        lines.advance(0)
+    lines.finish()
+    assert capsys.readouterr().err == (
+        "reading\ufffd: 6 of 10 tasks, 0.05 tasks/s, 1 min 20 s left\n"
+        "reading\ufffd: 10 tasks, 4 done before, 1 min 40 s\n"
+    )
+
+
+def test_bars_show_rate_and_what_is_left(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    bars = terminal.Bars()
+    bars.start("reading\x1b[1m", 2, 0)
+    bars.advance(0)
+    bars.advance(0)
+    bars.finish()
+    bars.close()
+    said = capsys.readouterr().err
+    assert "2/2" in said
+    assert "tasks/s" in said
+    assert "reading\ufffd[1m" in said
