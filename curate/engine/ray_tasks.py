@@ -7,9 +7,11 @@ files, so a retry after a lost worker finds the commit or does the work again, w
 from __future__ import annotations
 
 import os
+import subprocess
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -61,6 +63,7 @@ class RayTasks:
                 raise ResourceError(
                     f"Ray did not start: {error}", where=address or "local"
                 ) from error
+        self._reaper = _reaper() if self._mine and not address else None
         self._cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
         self._workers = min(workers or self._cpus, self._cpus)
         self._remote = ray.remote(_execute).options(
@@ -94,6 +97,50 @@ class RayTasks:
         """Stop the local cluster if this engine started it."""
         if self._mine and ray.is_initialized():
             ray.shutdown()
+        if self._reaper is not None:
+            self._reaper.communicate()  # closes its input
+            self._reaper = None
+
+
+#: Waits until its input ends, which a kill of the driver brings about too, then ends what is left.
+_REAP = """read _
+for pid in "$@"; do
+  case "$(tr -d '\\0' 2>/dev/null </proc/$pid/cmdline)" in ray::*Agent*) kill -9 $pid;; esac
+done"""
+
+
+def _reaper() -> subprocess.Popen[bytes] | None:
+    """Start a shell that ends Ray's agents when this process is gone, however it ended.
+
+    The kernel ends the raylet with its driver, and workers end with the raylet; the agents, which
+    the raylet starts, were seen to live on for minutes.
+    """
+    raylet = [
+        info.process.pid
+        for kind, infos in ray._private.worker._global_node.all_processes.items()
+        if kind == ray_constants.PROCESS_TYPE_RAYLET
+        for info in infos
+    ]
+    try:
+        agents = [
+            entry.name
+            for entry in Path("/proc").iterdir()
+            if entry.name.isdigit() and _parent(entry) in raylet
+        ]
+        return subprocess.Popen(
+            ["/bin/sh", "-c", _REAP, "sh", *agents],
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # an interrupt of the terminal is not for it
+        )
+    except OSError:
+        return None  # no /proc or no shell: a system on which Ray runs for development only
+
+
+def _parent(entry: Path) -> int | None:
+    try:
+        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
 
 
 _NOTHING: Any = None
