@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,9 @@ class RayTasks:
         # Ray retries a task that ran out of memory for ever by default: one huge document would
         # be a livelock.
         os.environ.setdefault("RAY_task_oom_retries", "2")
+        # Jobs travel within the calls. An object in Ray's store would, once the raylet is lost, end
+        # this process from within Ray before it could say what happened.
+        os.environ.setdefault("RAY_max_direct_call_object_size", str(4 << 20))
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         self._mine = not ray.is_initialized()
@@ -72,7 +77,7 @@ class RayTasks:
 
     def run(self, address: str, tasks: Sequence[Task]) -> Iterator[Finished]:
         """Keep a bounded number of tasks in flight until all are committed."""
-        jobs: dict[int, Any] = {}
+        jobs: dict[int, bytes] = {}
         waiting = deque(tasks)
         flying: dict[Any, Task] = {}
         try:
@@ -80,7 +85,7 @@ class RayTasks:
                 while waiting and len(flying) < self._workers * AHEAD:
                     task = waiting.popleft()
                     if id(task.job) not in jobs:
-                        jobs[id(task.job)] = ray.put(task.job)
+                        jobs[id(task.job)] = zlib.compress(ray.cloudpickle.dumps(task.job), 1)
                     reference = self._remote.remote(
                         address, replace(task, job=_NOTHING), jobs[id(task.job)]
                     )
@@ -146,8 +151,13 @@ def _parent(entry: Path) -> int | None:
 _NOTHING: Any = None
 
 
-def _execute(address: str, task: Task, job: Any) -> Finished:
-    return execute(address, replace(task, job=job))
+def _execute(address: str, task: Task, job: bytes) -> Finished:
+    return execute(address, replace(task, job=_unpacked(job)))
+
+
+@lru_cache(maxsize=2)
+def _unpacked(job: bytes) -> Any:
+    return ray.cloudpickle.loads(zlib.decompress(job))
 
 
 def _result(reference: Any, task: Task) -> Finished:
@@ -159,11 +169,16 @@ def _result(reference: Any, task: Task) -> Finished:
         if isinstance(cause, CurateError):
             raise cause from None
         raise
+    except ray.exceptions.LocalRayletDiedError:
+        raise ResourceError(
+            "Ray's own process on this machine was lost (killed, or the machine ran out of memory)",
+            where=f"{task.segment} task {task.index}",
+            hint="run the same command again: it resumes; fewer --workers need less memory",
+        ) from None
     except (
         ray.exceptions.WorkerCrashedError,
         ray.exceptions.OutOfMemoryError,
         ray.exceptions.NodeDiedError,
-        ray.exceptions.LocalRayletDiedError,
         ray.exceptions.RaySystemError,
     ) as error:
         raise ResourceError(
