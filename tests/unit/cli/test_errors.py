@@ -13,6 +13,9 @@ from curate.cli import COMMANDS
 from tests.runs import tree, write_corpus, write_recipe
 from tests.unit.cli.commands import curate
 
+#: A process of its own runs this very checkout, whatever is installed.
+HERE = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+
 RUN = ("run", "demo", "--engine", "in-process", "--output", "out")
 
 
@@ -151,7 +154,7 @@ def test_an_interrupted_run_ends_with_130_and_goes_on(number, tmp_path):
     )
     run = ["run", str(recipe), "--engine", "in-process", "--output", "out"]
     done = subprocess.run(
-        [sys.executable, "-c", stop, *run], capture_output=True, text=True, env=os.environ
+        [sys.executable, "-c", stop, *run], capture_output=True, text=True, env=HERE
     )
     assert done.returncode == 130
     assert "run the same command again" in done.stderr
@@ -168,9 +171,9 @@ def test_an_interrupted_run_ends_with_130_and_goes_on(number, tmp_path):
 def test_a_reader_that_leaves_early_is_no_error():
     done = subprocess.run(
         f"{sys.executable} -m curate signals --json | head -c 10; echo ${{PIPESTATUS[0]}}",
-        shell=True, executable="/bin/bash", capture_output=True, text=True,
+        shell=True, executable="/bin/bash", capture_output=True, text=True, env=HERE,
     )  # fmt: skip
-    assert done.stdout.endswith("\n0\n") or done.stdout.endswith("0\n")
+    assert done.stdout.endswith("0\n")
     assert done.stderr == ""
 
 
