@@ -240,7 +240,7 @@ def format_of(path: str) -> str:
     if "://" not in found:
         # Two levels are enough to tell, and a folder may hold millions.
         patterns = (found, f"{found}/*", f"{found}/*/*")
-        names = chain.from_iterable(iglob(pattern) for pattern in patterns)
+        names = chain.from_iterable(map(iglob, patterns))
     for name in chain([path], names):
         for format, endings in _ENDINGS.items():
             if name.endswith(endings):
@@ -492,24 +492,11 @@ def _engine(name: str, workers: int | None, address: str | None) -> Engine:
     raise RecipeError(f"no engine '{name}'", hint=nearest(name, ["ray", "in-process"]))
 
 
-def published_recipe(recipe: Recipe) -> Recipe:
-    """Give a recipe as it may be shown: input paths resolved, without passwords and signatures."""
-    from curate.io.files import without_secrets
-
-    sources = {
-        name: spec.model_copy(
-            update={"path": tuple(without_secrets(locate.data_path(p)) for p in spec.path)}
-        )
-        for name, spec in recipe.sources.items()
-    }
-    return recipe.model_copy(update={"sources": sources})
-
-
 def _keep_what_is_run(plan: planning.Plan, store: Any) -> None:
     """Write the recipe and the profiles as they are run, resolved, beside the product."""
     import tomli_w
 
-    said = published_recipe(plan.recipe).model_dump(mode="json", exclude_none=True)
+    said = planning.shown_recipe(plan.recipe).model_dump(mode="json", exclude_none=True)
     store.replace("recipe.toml", tomli_w.dumps(said).encode())
     for name, profile in sorted(plan.profiles.by_name.items()):
         body = profile.model_dump(mode="json", exclude_none=True, exclude={"name"})

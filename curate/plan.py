@@ -286,6 +286,19 @@ def _shards(
     return shards
 
 
+def shown_recipe(recipe: Recipe) -> Recipe:
+    """Give a recipe as it may be shown: input paths resolved, without passwords and signatures."""
+    from curate.io.files import without_secrets
+
+    sources = {
+        name: spec.model_copy(
+            update={"path": tuple(without_secrets(locate.data_path(p)) for p in spec.path)}
+        )
+        for name, spec in recipe.sources.items()
+    }
+    return recipe.model_copy(update={"sources": sources})
+
+
 def digest(*values: object) -> str:
     """Give a 128-bit digest of JSON values, in hex."""
     text = json.dumps(values, sort_keys=True, ensure_ascii=False, default=_plain)

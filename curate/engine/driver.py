@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,7 +17,9 @@ from curate.engine.commit import Task, is_done, read_commit, take_back
 from curate.engine.product import PlacingJob, ProductJob, product_metadata
 from curate.engine.segment import Opening, SegmentJob
 from curate.engine.steps import StepJob
+from curate.errors import InternalError
 from curate.failpoint import reach
+from curate.io.sink import ROW_GROUP_BYTES
 from curate.io.store import Damaged, Store
 from curate.ledger import Ledger
 from curate.plan import Plan, Segment, code_digest, digest, parameters
@@ -116,6 +119,7 @@ class Driver:
             self.plan.recipe.shards.batch_bytes,
             self.plan.sources if opening is None else None,
             opening,
+            self._row_group_bytes() if last else ROW_GROUP_BYTES,
             self.plan.recipe.seed if last else None,
         )
         stages = [parameters(stage) for stage in segment.stages]
@@ -131,7 +135,11 @@ class Driver:
             work = [
                 (
                     number,
-                    [said, shard.source, [list(piece) for piece in shard.pieces]],
+                    [
+                        said,
+                        shard.source,
+                        [(p.file.name, p.piece, p.identity) for p in shard.pieces],
+                    ],
                     (number, shard),
                 )
                 for number, shard in enumerate(self.plan.shards)
@@ -147,6 +155,19 @@ class Driver:
         commits = self._tasks(segment.name, label, job, work)
         reach("segment.done")
         return commits
+
+    def _row_group_bytes(self) -> int:
+        """Row groups so small that a file of the product reads little of a shard that it does not want.
+
+        Every product file takes a slice of every shard; a row group larger than the slice is read
+        for nothing. The number of files is only guessed here, from the stored size of the inputs.
+        """
+        shards = self.plan.recipe.shards
+        stored = sum(
+            {p.file.path: p.file.size for s in self.plan.shards for p in s.pieces}.values()
+        )
+        files = max(1, stored // shards.output_bytes)
+        return min(ROW_GROUP_BYTES, max(64 << 10, shards.input_bytes // files))
 
     def _barriers(
         self, segment: Segment, survivors: tuple[str, ...]
@@ -228,10 +249,12 @@ class Driver:
         placed: tuple[str, ...],
     ) -> list[tuple[str, list[str]]]:
         metadata = product_metadata(self.plan)
-        taken: dict[str, int] = {}
+        taken: Counter[str] = Counter()
+        rows: Counter[str] = Counter()
         for name in placed:
-            for phase, size in read_commit(self.store, name).notes["taken_bytes"].items():
-                taken[phase] = taken.get(phase, 0) + size
+            notes = read_commit(self.store, name).notes
+            taken.update(notes["taken_bytes"])
+            rows.update(notes["placed_rows"])
         product = []
         for phase, size in sorted(taken.items()):
             parts = max(1, -(-size // self.plan.recipe.shards.output_bytes))
@@ -246,7 +269,17 @@ class Driver:
             )
             said = [parameters(mix), phase, parts, digest(survivors, decisions), metadata]
             work = [(number, said, number) for number in range(parts)]
-            product.append((phase, list(self._tasks(f"mix-product-{phase}", phase, job, work))))
+            commits = self._tasks(f"mix-product-{phase}", phase, job, work)
+            written = sum(
+                entry["rows"]
+                for name in commits
+                for entry in read_commit(self.store, name).dataset("mixture")
+            )
+            if written != rows[phase]:
+                raise InternalError(
+                    f"{written} rows were written of the {rows[phase]} that phase '{phase}' takes"
+                )
+            product.append((phase, list(commits)))
         return product
 
     def _mixture_report(self, mix: Any) -> list[dict[str, Any]]:

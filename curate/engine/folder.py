@@ -121,7 +121,10 @@ def _refuse_foreign(store: Store) -> None:
         found = {path.name for path in store.root.iterdir()}
     else:
         found = {name.split("/")[0] for name in store.names("")}
-    foreign = sorted(name for name in found - _OURS if not name.startswith("."))
+    # A user's own project has a README.md and filters/ too: without the state of a run, whether going
+    # on or finished, nothing here is ours to write over or clear.
+    ours = _OURS if published(store) or store.size(_STATE) is not None else {".lock"}
+    foreign = sorted(name for name in found - ours if name == "work" or not name.startswith("."))
     if foreign:
         raise RefusedError(
             f"the folder holds files that are not a run's: {', '.join(foreign[:3])}",

@@ -37,6 +37,7 @@ class PlacingJob:
         decisions = decided(store, self.mix, self.decisions, own)
         sink: ParquetSink | None = None
         taken_bytes: dict[str, int] = {}
+        placed_rows: dict[str, int] = {}
         ledger = attempt.ledger
         for table in stored_rows(store, commit.dataset("survivors")):
             ledger.curated(table)
@@ -52,9 +53,11 @@ class PlacingJob:
             for phase in pc.unique(placed.column("phase")).to_pylist():
                 rows = placed.filter(pc.equal(placed.column("phase"), phase)).column("row")
                 taken_bytes[phase] = taken_bytes.get(phase, 0) + int(sizes[rows.to_numpy()].sum())
+                placed_rows[phase] = placed_rows.get(phase, 0) + len(rows)
         if sink is not None:
             attempt.files += sink.close()
         attempt.notes["taken_bytes"] = dict(sorted(taken_bytes.items()))
+        attempt.notes["placed_rows"] = dict(sorted(placed_rows.items()))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -27,6 +28,10 @@ class Batch(NamedTuple):
     books: dict[str, FileBook]
 
 
+#: What a row costs besides its strings: short lines must not make a batch of millions of rows.
+ROW_BYTES = 400
+
+
 class _Collector:
     def __init__(self, source: SourcePlan) -> None:
         self.source = source
@@ -35,6 +40,7 @@ class _Collector:
         self.damage: list[dict[str, Any]] = []
         self.books: dict[str, FileBook] = {}
         self.bytes = 0
+        self.seen: dict[str, int] = {}
 
     def take(self, file: str, record: Record) -> None:
         key = f"{self.source.name}/{file}"
@@ -42,21 +48,31 @@ class _Collector:
         if isinstance(record, Document):
             book.records += 1
             book.documents += 1
-            self.bytes += len(record.text)
+            # A string's size in memory is near that of its UTF-8, and costs nothing to ask for.
+            self.bytes += sys.getsizeof(record.text) + sys.getsizeof(record.meta) + ROW_BYTES
+            self.bytes += sum(
+                sys.getsizeof(turn["content"]) for turn in record.messages or () if turn
+            )
             row = record._asdict()
-            row["id"] = f"{key}#{row.pop('locator')}"
+            row["id"] = self._unique(f"{key}#{row.pop('locator')}")
             self.rows.append(row)
         elif isinstance(record, Rows):
             book.records += record.table.num_rows
             book.documents += record.table.num_rows
             self._flush_rows()
             self.tables.append(self._stamp(_with_ids(record.table, key)))
-            self.bytes += record.table.column("text").nbytes
+            self.bytes += record.table.nbytes + ROW_BYTES * record.table.num_rows
         elif isinstance(record, Skip):
             book.records += record.count
             book.skipped[record.reason] += record.count
         else:
             self._quarantine(file, book, record)
+
+    def _unique(self, id: str) -> str:
+        """A dump that has a page twice gives two documents: the second one's id ends in ``:1``."""
+        times = self.seen.get(id, 0)
+        self.seen[id] = times + 1
+        return f"{id}:{times}" if times else id
 
     def _quarantine(self, file: str, book: FileBook, damage: Damage) -> None:
         book.records += 1

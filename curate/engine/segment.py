@@ -19,7 +19,7 @@ from curate.engine.reading import read_shard
 from curate.engine.shuffle import key_range, sort_by_key
 from curate.failpoint import reach
 from curate.io.exchange import ExchangeSink, read_part
-from curate.io.sink import ParquetSink, stored_rows, write_parquet
+from curate.io.sink import ROW_GROUP_BYTES, ParquetSink, stored_rows, write_parquet
 from curate.io.store import Store
 from curate.ledger import Ledger
 from curate.mixture.sampling import order_key
@@ -47,6 +47,7 @@ class SegmentJob:
     batch_bytes: int
     sources: Mapping[str, SourcePlan] | None = None
     opening: Opening | None = None
+    row_group_bytes: int = ROW_GROUP_BYTES
     shuffle_seed: int | None = None  #: set for the last segment: rows are written in shuffled order
 
     def run(self, own: tuple[int, Shard | None], attempt: Attempt) -> None:
@@ -87,6 +88,7 @@ class _Work:
             self.schema,
             order=None if seed is None else lambda table: sort_by_key(table, seed),
             index=None if seed is None else lambda group: key_range(group, seed),
+            row_group_bytes=job.row_group_bytes,
             flushed=self._sketch,
         )
         self.rejected = ParquetSink(attempt.store, attempt.folder, "rejected", self.schema)

@@ -41,12 +41,13 @@ class ParquetSink:
         *,
         level: int = 1,
         run_bytes: int = 256 << 20,
+        row_group_bytes: int = ROW_GROUP_BYTES,
         order: Callable[[pa.Table], pa.Array] | None = None,
         index: Callable[[pa.Table], list[int]] | None = None,
         flushed: Callable[[pa.Table, int], None] | None = None,
     ) -> None:
         self._store, self._folder, self._dataset, self._schema = store, folder, dataset, schema
-        self._level, self._run_bytes = level, run_bytes
+        self._level, self._run_bytes, self._group_bytes = level, run_bytes, row_group_bytes
         self._order, self._index, self._flushed = order, index, flushed
         self._tables: list[pa.Table] = []
         self._bytes = 0
@@ -84,6 +85,7 @@ class ParquetSink:
                 dataset=self._dataset,
                 level=self._level,
                 index=self._index,
+                row_group_bytes=self._group_bytes,
             )
         )
 
@@ -96,12 +98,13 @@ def write_parquet(
     dataset: str,
     level: int,
     index: Callable[[pa.Table], list[int]] | None = None,
+    row_group_bytes: int = ROW_GROUP_BYTES,
 ) -> Entry:
     """Write a table as one file, re-open it, and give its entry for the commit.
 
     With ``index`` the entry has ``keys``: what the function gives for each row group.
     """
-    groups = row_groups(table)
+    groups = row_groups(table, row_group_bytes)
     return write_groups(
         store, name, table.schema, groups, dataset=dataset, level=level, index=index
     )
