@@ -84,7 +84,7 @@ def duration(seconds: float) -> str:
     """Give a stretch of time for people.
 
     >>> duration(4.25), duration(250), duration(100_000)
-    ('4.2 s', '4 min 10 s', '27 h 47 min')
+    ('4.2 s', '4 min 10 s', '27 h 46 min')
     """
     if seconds < 60:
         return f"{seconds:.1f} s"
@@ -151,11 +151,11 @@ class Lines:
         """Count a task; say how far the step is if nothing was said for a while."""
         self._new += 1
         now = self._clock()
-        if now - self._said < QUIET:
+        done = self._reused + self._new
+        if now - self._said < QUIET or done == self._total:
             return
         self._said = now
         rate = self._new / (now - self._since)
-        done = self._reused + self._new
         left = duration((self._total - done) / rate)
         say(f"{self._label}: {done} of {self._total} tasks, {rate:.2g} tasks/s, {left} left")
 
