@@ -9,7 +9,7 @@ from typing import Any
 from curate.report.markdown import table
 from curate.report.model import Report
 from curate.report.text import code, number, one_line, percent, size
-from curate.report.words import describe, sherkala_note
+from curate.report.words import compare_note, describe
 
 #: Licences that the Hub knows by an identifier of its own, as sources write them.
 _HUB_LICENSES = {
@@ -115,8 +115,8 @@ def _opening(report: Report) -> list[str]:
         f" ({percent(run.kept_bytes)} of the bytes). A token is what the tokenizer named in each file's"
         " schema metadata counts."
     )
-    if sherkala_note(report):
-        lines += ["", sherkala_note(report)]
+    if compare_note(report):
+        lines += ["", compare_note(report)]
     return lines
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from curate.report.model import Dedup, Fate, Report
 from curate.report.page import cluster_rows, tallies
 from curate.report.text import address, code, duration, number, one_line, percent, size
-from curate.report.words import describe, environment, sherkala_note, time_notes
+from curate.report.words import compare_note, describe, environment, time_notes
 
 #: Characters of an example here; the HTML shows more of it.
 _EXCERPT = 120
@@ -81,8 +81,8 @@ def _summary(report: Report) -> list[str]:
     lines.append(f"- In the mixture: {number(run.rows)} rows{tokens}")
     if report.time.total is not None:
         lines.append(f"- Time: {duration(report.time.total)}, {code(report.time.engine)} engine")
-    if sherkala_note(report):
-        lines += ["", f"> {sherkala_note(report)}"]
+    if compare_note(report):
+        lines += ["", f"> {compare_note(report)}"]
     return lines
 
 
@@ -115,7 +115,7 @@ def _stages(report: Report) -> list[str]:
             number(row.kept.documents),
             size(row.came.bytes),
             size(row.kept.bytes),
-            "shared" if row.seconds is None else duration(row.seconds),
+            "–" if row.seconds is None else duration(row.seconds),
         )
         for row in report.stages
     ]

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from curate.report import text
 from curate.report.model import Fate, Report
-from curate.report.words import describe, environment, sherkala_note, time_notes
+from curate.report.words import compare_note, describe, environment, time_notes
 
 _HERE = Path(__file__).parent
 
@@ -43,7 +43,7 @@ def html(report: Report) -> str:
         run=run,
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
         describes=describe(report),
-        sherkala=sherkala_note(report),
+        compare=compare_note(report),
         fate_bars=[(css, count) for css, _, count in parts],
         fate_legend=[
             (css, label, f"{count:,} ({text.percent(count / run.documents.documents)})")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from statistics import median
 from typing import Any
@@ -57,8 +58,9 @@ class Time:
 def time_spent(stages: Sequence[str], timings: Sequence[Mapping[str, Any]]) -> Time:
     """Group timings by what the recipe calls the work; ``stages`` in recipe order, ``mix`` last.
 
-    Map stages that share one pass over the text share its seconds: nobody measures them apart. Tasks
-    that an earlier, interrupted session ran are not in it.
+    Map stages that share one pass over the text have the seconds that each took in all tasks, added
+    up; a barrier has the wall-clock seconds of its steps. Tasks that an earlier, interrupted session
+    ran are not in it.
     """
     rows = [(str(row["segment"]), row) for row in timings]
     # The longest name first, so that a stage `count` does not own the steps of a stage `count-again`.
@@ -76,6 +78,8 @@ def time_spent(stages: Sequence[str], timings: Sequence[Mapping[str, Any]]) -> T
     barriers = set(owner.values()) & set(stages)
     first = tuple(takewhile(lambda stage: stage not in barriers, stages))
     work: dict[str, Work] = {}
+    tasks: dict[str, list[float]] = defaultdict(list)
+    apart: Counter[str] = Counter()
     total: float | None = None
     engine = ""
     hosts: set[str] = set()
@@ -88,17 +92,21 @@ def time_spent(stages: Sequence[str], timings: Sequence[Mapping[str, Any]]) -> T
         key = owner[folder]
         had = work.get(key) or _named(key, str(row["label"]), first, stages)
         hosts |= {str(row["host"])} if "host" in row else set()
+        if "seconds" in row:
+            tasks[key].append(float(row["seconds"]))
+        for stage, seconds in row.get("stages", {}).items():
+            apart[stage] += seconds
         work[key] = Work(
             had.name,
             had.wall + float(row.get("wall", 0.0)),
             had.stages,
-            (*had.tasks, float(row["seconds"])) if "seconds" in row else had.tasks,
-            max(had.peak_bytes, int(row.get("peak_bytes", 0))),
+            peak_bytes=max(had.peak_bytes, int(row.get("peak_bytes", 0))),
         )
     own = {
         p.stages[0]: p.wall for p in work.values() if len(p.stages) == 1 and p.stages[0] in stages
     }
-    parts = list(work.values())
+    own |= {stage: seconds for stage, seconds in apart.items() if stage not in barriers}
+    parts = [replace(part, tasks=tuple(tasks[key])) for key, part in work.items()]
     rest = (total or 0.0) - sum(part.wall for part in parts)
     if total is not None and rest > 0:
         parts.append(Work("between the tasks", rest))

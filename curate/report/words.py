@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from curate.report.model import Report
-from curate.report.text import duration, percent
-
-#: The recipe whose model card names a ratio that people compare with.
-_SHERKALA, _SHERKALA_KEPT = "sherkala", "41.1 %"
+from curate.report.text import duration, one_line, percent
 
 #: How many times the typical task is too uneven to pass without a word.
 _UNEVEN = 5
@@ -17,9 +14,10 @@ def describe(report: Report) -> str:
     return str(report.manifest["recipe"].get("describes") or "")
 
 
-def sherkala_note(report: Report) -> str:
-    """Put our kept of raw beside the model card's, for that recipe alone; else empty."""
-    if report.name != _SHERKALA:
+def compare_note(report: Report) -> str:
+    """Put our kept of raw beside the figure that the recipe compares with; empty where there is none."""
+    compare = report.manifest["recipe"].get("compare")
+    if not compare:
         return ""
     run = report.run
     dedup = (
@@ -30,9 +28,8 @@ def sherkala_note(report: Report) -> str:
     )
     return (
         f"This run kept {percent(run.kept)} of the raw documents and {percent(run.kept_bytes)} of the"
-        f" raw bytes{dedup}. Sherkala's model card says {_SHERKALA_KEPT} of raw volume after fuzzy dedup:"
-        " an outcome on a private pool, not a target. The card does not say whether that is documents,"
-        " bytes or tokens."
+        f" raw bytes{dedup}. To compare: {percent(compare['kept_of_raw'])}"
+        f" ({one_line(compare['source'])}). That is an outcome on another pool, not a target."
     )
 
 

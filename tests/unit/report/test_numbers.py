@@ -171,10 +171,12 @@ def test_same_manifest_same_bytes_whatever_the_order_of_its_keys(manifest, timin
 
 
 @pytest.mark.parametrize("name", ["report.html", "report.md", "README.md"])
-def test_the_model_cards_ratio_stands_beside_ours_for_sherkala_alone(manifest, name):
-    page = render(manifest(recipe="sherkala"), [])[name].decode()
-    assert "41.1 %" in page
-    assert "an outcome on a private pool, not a target" in page
+def test_a_figure_to_compare_with_stands_beside_ours(manifest, name):
+    said = manifest()
+    said["recipe"]["compare"] = {"kept_of_raw": 0.411, "source": "a model card"}
+    page = render(said, [])[name].decode()
+    assert "41.1 % (a model card)" in page
+    assert "an outcome on another pool, not a target" in page
     assert "40.0 % of the raw documents" in page
     assert "41.1" not in render(manifest(), [])[name].decode()
 
