@@ -18,7 +18,7 @@ from curate.errors import RecipeError, nearest
 from curate.io.records import InputFile
 
 #: Files up to this size are known by all their bytes, larger ones by samples and their time.
-WHOLE = 64 * 1024 * 1024
+WHOLE = 8 << 20
 _SAMPLE = 64 * 1024
 _SAMPLES = 64
 
@@ -71,7 +71,7 @@ def without_secrets(address: str) -> str:
 def identity(file: InputFile) -> str:
     """Give a digest that changes when the file does.
 
-    Size and all bytes up to 64 MiB; size, time of change, head, tail and 64 blocks spread evenly for
+    Size and all bytes up to 8 MiB (a plan must not read a corpus); size, time of change, head, tail and 64 blocks spread evenly for
     larger files; size, etag and time for remote ones that tell, else the samples. It goes wrong when
     a large file is changed between the samples and its time is put back.
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 
 import pyarrow as pa
@@ -64,6 +65,8 @@ class InputFile:
 
     def open(self) -> IO[bytes]:
         """Open the stored bytes, no decompression."""
+        if "://" not in self.path:
+            return Path(self.path).open("rb")
         import fsspec
 
         handle: IO[bytes] = fsspec.open(self.path, "rb").open()
