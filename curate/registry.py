@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from curate.errors import RecipeError, nearest
 
@@ -60,15 +62,25 @@ def build(
     fields = {field.name for field in dataclasses.fields(made) if field.init}
     mine = {key: value for key, value in (given or {}).items() if key in fields}
     public = fields - set(given or {}) - _DECLARED
+    own = (
+        {"format", "path", "origin", "license", "profile"} if kind == "source" else {"name", "use"}
+    )
     for key in options:
         if key not in public:
             raise RecipeError(
-                f"{kind} '{name}' has no option '{key}'", where=where, hint=nearest(key, public)
+                f"{kind} '{name}' has no option '{key}'",
+                where=where,
+                hint=nearest(key, public | own),
             )
-    plain = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in options.items()
-    }
+    hints = get_type_hints(made)
+    checked: dict[str, Any] = {}
+    for key, value in options.items():
+        try:
+            checked[key] = TypeAdapter(hints[key]).validate_python(value)
+        except ValidationError as error:
+            said = error.errors()[0]["msg"]
+            raise RecipeError(f"{kind} '{name}': {key}: {said}", where=where) from None
     try:
-        return made(**mine, **plain)
+        return made(**mine, **checked)
     except (TypeError, ValueError) as error:
         raise RecipeError(f"{kind} '{name}': {error}", where=where) from None

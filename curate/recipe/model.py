@@ -125,7 +125,11 @@ def load(
     ``key.path=value`` strings, the value in TOML syntax, a bare word taken as a string.
     """
     path = locate.recipe_file(name)
-    return parse(path.read_text(encoding="utf-8"), str(path), inputs=inputs, settings=settings)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"a recipe is UTF-8 text: {error.reason}", where=str(path)) from None
+    return parse(text, str(path), inputs=inputs, settings=settings)
 
 
 def parse(

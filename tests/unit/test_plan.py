@@ -91,3 +91,51 @@ def test_no_stage_may_cut_lines_out_of_conversations(corpus):
 def test_an_input_that_is_not_there_is_named(tmp_path):
     with pytest.raises(RecipeError, match="nowhere"):
         build(tmp_path / "nowhere", [])
+
+
+def test_options_have_the_types_that_stages_declare(corpus):
+    with pytest.raises(RecipeError, match="threshold: Input should be a valid number"):
+        build(corpus, ['use = "fuzzy_dedup"\nthreshold = "hi"'])
+    with pytest.raises(RecipeError, match="did you mean 'text'"):
+        build(corpus, [], source='format = "jsonl"\ntxt = "a"')
+    with pytest.raises(RecipeError, match="no option 'adds'"):
+        build(corpus, ['use = "count"\nadds = ["x"]'])
+    planned = build(
+        corpus, ['use = "fuzzy_dedup"\nsource_priority = ["a"]\nkeep = "source_priority"']
+    )
+    assert planned.segments[0].barriers[0].source_priority == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("mixture", "says"),
+    [
+        ('[mixture.groups.x]\nlanguages = ["tur_Lat"]', "no language label"),
+        ('[mixture.groups.x]\nsources = ["b"]', "no source 'b'"),
+    ],
+)
+def test_a_group_of_what_nothing_has_is_refused(mixture, says, corpus):
+    said = f'name = "t"\n[sources.a]\nformat = "jsonl"\npath = "{corpus}/a*.jsonl"\n'
+    said += '[[stages]]\nuse = "identify"\n[mixture]\nunit = "bytes"\n'
+    with pytest.raises(RecipeError, match=says):
+        planning.build(model.parse(said + mixture, "t.toml"))
+
+
+def test_a_recipe_without_inputs_is_refused():
+    with pytest.raises(RecipeError, match="no source has a path"):
+        planning.build(
+            model.parse('name = "t"\n[sources.a]\nformat = "jsonl"\npath = []', "t.toml")
+        )
+
+
+def test_what_is_shown_of_a_recipe_holds_no_secret():
+    said = (
+        'name = "t"\n[sources.a]\nformat = "jsonl"\npath = "https://ann:pw@host/a.jsonl?sig=SECRET"'
+    )
+    shown = planning.shown_recipe(model.parse(said, "t.toml"))
+    assert shown.sources["a"].path == ("https://host/a.jsonl",)
+
+
+@pytest.mark.parametrize("name", ["../../esc", "a:b", "A"])
+def test_a_stage_name_is_no_path(name, corpus):
+    with pytest.raises(RecipeError, match="name"):
+        build(corpus, [f'use = "exact_dedup"\nname = "{name}"'])
