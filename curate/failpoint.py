@@ -1,7 +1,7 @@
 """Places where a test can make a run die: ``CURATE_FAILPOINT=name:action:nth``.
 
-Actions: ``kill``, ``sigint``, ``sigterm`` (that signal to this process), ``enospc`` and ``eio`` (the
-error that the kernel would give).
+Actions: ``kill``, ``sigint``, ``sigterm``, ``sigstop`` (that signal to this process), ``enospc`` and
+``eio`` (the error that the kernel would give).
 The n-th time the point is reached, counted per process from 1. Unset, a point costs one look-up.
 Several points are separated by commas. ``CURATE_FAILPOINT_ONCE=<path>``: whoever creates this file
 first fires; so a retried task, or a resumed run, gets through.
@@ -66,7 +66,12 @@ def _first() -> bool:
 
 
 def _act(name: str, action: str) -> None:
-    signals = {"kill": signal.SIGKILL, "sigint": signal.SIGINT, "sigterm": signal.SIGTERM}
+    signals = {
+        "kill": signal.SIGKILL,
+        "sigint": signal.SIGINT,
+        "sigterm": signal.SIGTERM,
+        "sigstop": signal.SIGSTOP,
+    }
     if action in signals:
         os.kill(os.getpid(), signals[action])
         return

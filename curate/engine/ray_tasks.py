@@ -11,6 +11,7 @@ import subprocess
 import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -94,9 +95,17 @@ class RayTasks:
                 for reference in ready:
                     task = flying.pop(reference)
                     yield _result(reference, task)
+        except ray.exceptions.RayTaskError:
+            raise  # our own code failed; Ray only carries the news
+        except ray.exceptions.RayError as error:
+            raise ResourceError(
+                f"Ray failed ({type(error).__name__})",
+                hint="run the same command again: it resumes",
+            ) from error
         finally:
-            for reference in flying:
-                ray.cancel(reference, force=True)
+            with suppress(ray.exceptions.RayError, ConnectionError):
+                for reference in flying:
+                    ray.cancel(reference, force=True)
 
     def close(self) -> None:
         """Stop the local cluster if this engine started it."""

@@ -60,7 +60,9 @@ def victim_of(kind, driver):
         return driver
     below = descendants(driver)
     wanted = "raylet/raylet" if kind == "raylet" else "ray::"
-    matching = [pid for pid, line in below if wanted in line and "IDLE" not in line]
+    matching = [
+        pid for pid, line in below if wanted in line and "IDLE" not in line and "Agent" not in line
+    ]
     return random.choice(matching) if matching else None
 
 
@@ -146,6 +148,7 @@ def main():
         if victim is not None and process.poll() is None:
             os.kill(victim, signal.SIGKILL)
         _, said = process.communicate(timeout=60 + 4 * whole)
+        first = said
         orphans = "".join(f"; still there: {below[pid][:80]}" for pid in living_after(below))
         if not unpublished_or_whole(out, golden):
             sys.exit(f"kill {number}: half of a run is published in {out}")
@@ -166,7 +169,8 @@ def main():
         hit = "none running" if victim is None else f"pid {victim}"
         print(
             f"kill {number}: {kind} ({hit}) at {moment:.1f} s, first exit {process.returncode},"
-            f" {runs} run(s), identical{orphans}",
+            f" {runs} run(s), identical{orphans}"
+            + ("" if process.returncode in (0, -9) else "\n    " + first[-300:]),
             flush=True,
         )
         shutil.rmtree(out)
