@@ -1,0 +1,38 @@
+"""Every record has one fate, whatever the corpus: the product's own checks, on random and damaged input."""
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curate import api
+from curate.engine.verify import verify
+from curate.io.store import open_store
+from tests.runs import write_recipe
+
+texts = st.lists(st.sampled_from(["a", "b", "c", "dé", "漢", "\n", "#"]), max_size=30).map(" ".join)
+line = st.one_of(
+    texts.map(lambda text: '{"text": "' + text.replace("\n", "\\n") + '"}'),
+    st.sampled_from(
+        ['{"text": "cut', '{"other": 1}', "[]", "", '{"text": null}', '{"text": ""}', "\x00"]
+    ),
+)
+
+
+@settings(max_examples=6, deadline=None, derandomize=True)
+@given(st.lists(st.lists(line, max_size=12), min_size=3, max_size=4))
+def test_a_run_accounts_for_every_record(files):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "in").mkdir()
+        for number, lines in enumerate(files):
+            source = "a" if number % 2 == 0 else "b"
+            (folder / "in" / f"{source}{number}.jsonl").write_text("\n".join(lines) + "\n")
+        recipe = write_recipe(folder / "r.toml", folder / "in", partition_bytes=100_000)
+        result = api.run(recipe, output=folder / "out", engine="in-process")
+        totals = result.manifest["totals"]
+        fates = totals["documents"] + totals["skipped"] + totals["quarantined"]
+        assert totals["records"] == fates
+        assert totals["documents"] == totals["dropped"] + totals["curated"]
+        assert verify(open_store(str(folder / "out"))) == []
