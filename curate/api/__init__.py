@@ -1,0 +1,27 @@
+"""The Python interface: small, typed, on anything that speaks Arrow."""
+
+from __future__ import annotations
+
+from curate.api.finished import explain, rebuild_report
+from curate.api.jobs import dedup_paths, format_of, identify_paths, mix_recipe, until
+from curate.api.runs import RunResult, Silent, run
+from curate.api.tables import check, dedup, identify, judge, mix, standardize
+
+__all__ = [
+    "RunResult",
+    "Silent",
+    "check",
+    "dedup",
+    "dedup_paths",
+    "explain",
+    "format_of",
+    "identify",
+    "identify_paths",
+    "judge",
+    "mix",
+    "mix_recipe",
+    "rebuild_report",
+    "run",
+    "standardize",
+    "until",
+]

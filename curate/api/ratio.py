@@ -1,0 +1,27 @@
+"""A ratio on the command line: ``kaz_Cyrl=3,rus_Cyrl+tur_Latn=1,eng_Latn=3``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from curate.errors import RecipeError
+
+
+def groups_of(ratio: str) -> dict[str, Any]:
+    """Read a ratio as the groups of a mixture: sets of languages, with their weights.
+
+    >>> groups_of("kaz_Cyrl=3, rus_Cyrl+tur_Latn=1")["rus_Cyrl+tur_Latn"]
+    {'weight': 1.0, 'languages': ['rus_Cyrl', 'tur_Latn']}
+    """
+    groups: dict[str, Any] = {}
+    for part in ratio.split(","):
+        name, equals, weight = (each.strip() for each in part.partition("="))
+        try:
+            group = {"weight": float(weight), "languages": name.split("+")}
+        except ValueError:
+            equals = ""
+        if not equals or not name or name in groups:
+            twice = "stands twice in the ratio" if name in groups else "is no part of a ratio"
+            raise RecipeError(f"'{part.strip()}' {twice}", hint="--ratio kaz_Cyrl=3,eng_Latn=1")
+        groups[name] = group
+    return groups

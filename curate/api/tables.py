@@ -1,0 +1,148 @@
+"""Stages on tables in memory: anything that speaks Arrow goes in, an Arrow table comes out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate import schema
+from curate.api.ratio import groups_of
+from curate.errors import RecipeError, nearest
+from curate.profile import Profile, Profiles
+from curate.recipe import locate
+
+
+def identify(texts: Any, *, model: str | None = None) -> pa.Table:
+    """Tell languages: a table of lang, lang_score, lang2, lang2_score, one row per text."""
+    from curate.langid.identify import identify as identify_texts
+
+    return identify_texts(texts, model=model, profiles=_all_profiles())
+
+
+def standardize(table: Any, *, profile: str | None = None) -> pa.Table:
+    """Repair texts (ftfy, NFC) and apply the fixes of each row's profile; adds nothing."""
+    return _through(table, ("repair", "standardize"), profile)
+
+
+def judge(table: Any, *, profile: str | Profile | None = None) -> pa.Table:
+    """Measure and judge: adds ``signal_*``, ``dropped_by`` and ``dropped_value``.
+
+    The profile is that of the row's ``lang`` unless one is given.
+    """
+    return _through(table, ("measure", "judge"), profile)
+
+
+def dedup(table: Any, **options: Any) -> pa.Table:
+    """Find exact and near duplicates: adds ``dropped_by``, ``cluster``, ``duplicate_of``, ``jaccard``.
+
+    ``options`` are those of the stage fuzzy_dedup: threshold, recall, shingle, ngram, keep ...
+    """
+    from curate.engine import memory
+    from curate.stages.exact_dedup import ExactDedup
+    from curate.stages.fuzzy_dedup import FuzzyDedup
+
+    order = {key: options[key] for key in ("keep", "source_priority") if key in options}
+    out = memory.apply(ExactDedup(**order), _documents(table))
+    return memory.apply(FuzzyDedup(**options), out)
+
+
+def mix(table: Any, *, ratio: str, unit: str = "tokens", seed: int = 0, **options: Any) -> pa.Table:
+    """Take a mixture: the rows that it has, with ``phase`` and ``epoch``.
+
+    ``ratio`` is as for ``curate mix``; the table needs ``lang``, and ``n_tokens`` for tokens.
+    """
+    from curate.engine import memory
+    from curate.mixture.recipe import parse
+    from curate.stages.mix import Mix
+
+    asked = {"unit": unit, "seed": seed, **options, "groups": groups_of(ratio)}
+    stage = Mix(parse(asked))
+    documents = _documents(table)
+    placed = stage.placements(documents, memory.resolve(stage, documents)["decisions"])
+    taken = documents.take(placed.column("row"))
+    return taken.append_column("phase", placed.column("phase")).append_column(
+        "epoch", placed.column("epoch")
+    )
+
+
+def _through(table: Any, stages: tuple[str, ...], profile: str | Profile | None) -> pa.Table:
+    from curate import registry
+
+    documents = _documents(table)
+    for name in stages:
+        given = {"profiles": _all_profiles(profile), "name": name}
+        documents = registry.build("stage", name, {}, given=given).apply(documents, Counter())
+    return documents
+
+
+def _all_profiles(chosen: str | Profile | None = None) -> Profiles:
+    from curate import profile
+
+    loaded = {n: profile.load(n, locate.profile_text) for n in locate.profile_names()}
+    if isinstance(chosen, Profile):
+        loaded[chosen.name] = chosen
+    name = chosen.name if isinstance(chosen, Profile) else chosen
+    if name is not None and name not in loaded:
+        raise RecipeError(f"no profile '{name}'", hint=nearest(name, loaded))
+    return Profiles(loaded, always=name)
+
+
+def _documents(table: Any) -> pa.Table:
+    """Take anything that speaks Arrow; columns that the contract has and the table has not are null."""
+    given = pa.table(table)
+    rows = given.num_rows
+    if "text" not in given.column_names:
+        raise RecipeError(
+            "the table has no column 'text'", hint=nearest("text", given.column_names)
+        )
+    if "id" in given.column_names:
+        ids = given.column("id")
+        if ids.null_count or pc.count_distinct(ids).as_py() < rows:
+            raise RecipeError("the column 'id' must name each row, once")
+    for name, kind in (schema.SOURCE_COLUMNS | schema.VERDICT_COLUMNS).items():
+        if name in given.column_names:
+            at = given.column_names.index(name)
+            given = given.set_column(at, name, given.column(name).cast(kind))
+        elif name == "id":
+            given = given.append_column(name, pa.array([f"table#{n}" for n in range(rows)]))
+        elif name == "source":
+            given = given.append_column(name, pa.array([""] * rows, pa.string()))
+        else:
+            given = given.append_column(name, pa.nulls(rows, kind))
+    return given
+
+
+def check(profiles: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
+    """Run profiles on the clean samples of their languages: samples, rejected, share, rules."""
+    from curate import profile
+    from curate.signals.verdict import check_profile
+
+    folders = {
+        folder.name: folder
+        for root in reversed(locate.roots())
+        for folder in sorted((root / "sample_data" / "texts").glob("*"))
+        if folder.is_dir()
+    }
+    checked: dict[str, dict[str, Any]] = {}
+    for name in profiles or sorted(set(folders) & set(locate.profile_names())):
+        loaded = profile.load(name, locate.profile_text)
+        if name not in folders:
+            raise RecipeError(f"no clean samples for '{name}'", hint=nearest(name, folders))
+        texts = [path.read_text(encoding="utf-8") for path in sorted(folders[name].glob("*.txt"))]
+        rules = check_profile(loaded, texts)
+        rejected = rules.pop("any")
+        checked[name] = {
+            "samples": len(texts),
+            "rejected": round(rejected * len(texts)),
+            "share": rejected,
+            "rules": {
+                rule: share
+                for rule, share in sorted(rules.items(), key=lambda pair: -pair[1])
+                if share > 0
+            },
+        }
+    return checked
