@@ -45,7 +45,12 @@ def test_the_cut_into_shards_changes_no_row(input_bytes, corpus, tmp_path):
 def test_partitions_and_batches_change_no_row(corpus, tmp_path):
     folder, recipe, _, _ = corpus
     cut = model.load(
-        str(recipe), settings=["shards.partition_bytes=500", "shards.batch_bytes=900", "shards.output_bytes=9000"]
+        str(recipe),
+        settings=[
+            "shards.partition_bytes=500",
+            "shards.batch_bytes=900",
+            "shards.output_bytes=9000",
+        ],
     )
     api.run(cut, output=tmp_path / "out", engine="in-process")
     assert kept(tmp_path / "out") == kept(folder / "golden")

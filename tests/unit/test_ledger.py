@@ -17,7 +17,9 @@ def table(*rows):
 
 def books():
     ledger = Ledger()
-    came = table(("web/a.warc#0", "one", None), ("web/a.warc#9", "zwölf", None), ("web/b.warc#0", "x", None))
+    came = table(
+        ("web/a.warc#0", "one", None), ("web/a.warc#9", "zwölf", None), ("web/b.warc#0", "x", None)
+    )
     ledger.saw("repair", came)
     ledger.dropped(table(("web/a.warc#9", "zwölf", "repair:empty_text")))
     left = table(("web/a.warc#0", "one", None), ("web/b.warc#0", "x", None))
@@ -54,7 +56,10 @@ def test_a_ledger_survives_json_and_adds_up():
     ("break_it", "says"),
     [
         (lambda b: setattr(b.file("web/a.warc"), "records", 4), "4 records read, but 3"),
-        (lambda b: b.file("web/b.warc").dropped.update({"x:y": 1}), "1 documents, but 1 dropped and 1 curated"),
+        (
+            lambda b: b.file("web/b.warc").dropped.update({"x:y": 1}),
+            "1 documents, but 1 dropped and 1 curated",
+        ),
         (lambda b: b.stage("judge").came.clear(), "stage 'judge' got 0 documents of the 2"),
     ],
 )

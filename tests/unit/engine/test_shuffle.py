@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from curate.engine.shuffle import WHOLE, fresh_order, turn, wanted_keys, within
 
 
-@given(st.integers(1, 9), st.integers(0, WHOLE - 1), st.lists(st.integers(0, WHOLE - 1), max_size=30))
+@given(
+    st.integers(1, 9), st.integers(0, WHOLE - 1), st.lists(st.integers(0, WHOLE - 1), max_size=30)
+)
 def test_the_slices_of_a_phase_hold_every_key_once(parts, turned, keys):
     array = np.array(keys, np.uint64)
     held = sum(

@@ -36,7 +36,11 @@ def test_a_large_output_becomes_several_files_and_small_batches(tmp_path, monkey
     sink = ExchangeSink(store, "f", "d")
     for start in range(0, 2000, 100):
         n = list(range(start, start + 100))
-        sink.write(pa.table({"n": pa.array(n, pa.int64()), "part": pa.array([i % 3 for i in n], pa.int32())}))
+        sink.write(
+            pa.table(
+                {"n": pa.array(n, pa.int64()), "part": pa.array([i % 3 for i in n], pa.int32())}
+            )
+        )
     entries = sink.close()
     assert len(entries) > 3
     batches = list(read_part(store, entries, 1))
