@@ -36,11 +36,6 @@ class RayTasks:
     name = "ray"
 
     def __init__(self, *, workers: int | None = None, address: str | None = None) -> None:
-        if address and address.startswith("ray://"):
-            raise CurateError(
-                "ray:// drives a cluster from outside, and a lost connection would end the run",
-                hint="submit the command as a job instead: `ray job submit -- curate run ... --address auto`",
-            )
         # Ray retries a task that ran out of memory for ever by default: one huge document would
         # be a livelock.
         os.environ.setdefault("RAY_task_oom_retries", "2")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,7 @@ class Card:
     counts: tuple[str, ...]
 
 
+@cache
 def read_card(name: str, formula: Formula) -> Card:
     """Read the card off a formula's docstring: what it is, ``Why:``, ``Wrong:`` and ``Source:``."""
     parts = {"what": ""}

@@ -141,12 +141,6 @@ class Mix:
         placed = placements(self.mixture, table.take(pa.array(living)), decisions)
         return placed.set_column(0, "row", pa.array(living[placed.column("row").to_numpy()]))
 
-    def order_key(self, table: pa.Table) -> pa.UInt64Array:
-        """Give each row its place in the product's global shuffle."""
-        from curate.mixture.sampling import order_key
-
-        return pa.array(order_key(table.column("id"), self.mixture.seed))
-
 
 def _send(table: pa.Table, part: int | np.ndarray) -> pa.Table:
     parts = pa.array(np.broadcast_to(part, table.num_rows).astype(np.int32))

@@ -13,7 +13,6 @@ import argparse
 import time
 from collections.abc import Callable
 
-import corpus
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,6 +21,7 @@ from curate.dedup.local import resolve
 from curate.dedup.near import sketch, tasks
 from curate.dedup.options import NearDuplicates, Shingling
 from curate.dedup.signatures import sign_texts
+from tests.benchmarks import corpus
 
 
 def seconds(work: Callable[[], object], runs: int) -> float:
