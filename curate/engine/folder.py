@@ -110,10 +110,13 @@ def begin(
 
 
 def clear(store: Store) -> None:
-    """Remove a run; the promise goes first."""
+    """Remove a run: the promise goes first, what says that the folder is ours goes last."""
+    state = {"epoch": 0, "plan": "cleared", "inputs": {}}
+    store.replace(_STATE, json.dumps(state).encode())
     store.remove("manifest.json")
-    for name in sorted(_OURS - {".lock", "manifest.json"}):
+    for name in sorted(_OURS - {".lock", "manifest.json", "work"}):
         store.remove(name)
+    store.remove("work")
 
 
 def _refuse_foreign(store: Store) -> None:
