@@ -1,55 +1,93 @@
 """The compiler of the text kernels, and the cache that makes the second start fast.
 
-numba's own cache returns stale code when a helper in *another* module changes. So the cache folder's
-name is a digest of all kernel sources and tables, of numba, llvmlite and of the CPU.
+numba's own cache returns stale code when a helper in *another* module changes. So each module's
+kernels lie in a folder whose name is a digest of that module, of every module of ours that it imports,
+directly or not, of the tables beside them, of numba, llvmlite, ftfy and the CPU. What did not change is not
+compiled again.
 """
 
 from __future__ import annotations
 
+import ast
 import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-import llvmlite
 import llvmlite.binding
 import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-#: The rooms that hold kernels or their tables.
-_ROOMS = ("text", "langid", "signals", "dedup", "mixture", "tokens")
-
-
-def _digest() -> str:
-    digest = hashlib.blake2b(digest_size=12)
-    digest.update(f"{numba.__version__} {llvmlite.__version__}".encode())
-    digest.update(llvmlite.binding.get_host_cpu_name().encode())
-    package = Path(__file__).resolve().parent.parent
-    for room in _ROOMS:
-        for path in sorted((package / room).glob("*")):
-            if path.suffix in (".py", ".npz"):
-                digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+_PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def cache_folder() -> Path:
     """Where compiled kernels are kept: ``$CURATE_CACHE``, else the user's cache folder."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("CURATE_CACHE") or caches / "curate") / f"kernels-{_digest()}"
+    return Path(os.environ.get("CURATE_CACHE") or caches / "curate") / "kernels"
 
 
-_FOLDER = cache_folder()
-_FOLDER.mkdir(parents=True, exist_ok=True)
-numba.config.CACHE_DIR = str(_FOLDER)
+@cache
+def imports(module: str) -> frozenset[str]:
+    """Give the modules of this package that a module imports, at its top or inside a function."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(_source(module).read_bytes())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("curate"):
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names if alias.name.startswith("curate")]
+        else:
+            continue
+        found.update(name for name in names if _source(name).exists())
+    return frozenset(found)
+
+
+def _source(module: str) -> Path:
+    path = _PACKAGE.joinpath(*module.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def closure(module: str) -> list[str]:
+    """Give a module and every module of ours that it imports, directly or not, sorted."""
+    found, todo = {module}, [module]
+    while todo:
+        new = imports(todo.pop()) - found
+        found |= new
+        todo.extend(new)
+    return sorted(found)
+
+
+@cache
+def digest(module: str) -> str:
+    """Give the digest of all that a module's kernels are compiled from."""
+    digest = hashlib.blake2b(digest_size=12)
+    # ftfy's tables are frozen into the kernels of the gate.
+    for package in ("numba", "llvmlite", "ftfy"):
+        digest.update(f"{package} {version(package)} ".encode())
+    digest.update(llvmlite.binding.get_host_cpu_name().encode())
+    sources = [_source(name) for name in closure(module)]
+    tables = {table for source in sources for table in source.parent.glob("*.npz")}
+    for path in sources + sorted(tables):
+        digest.update(str(path.relative_to(_PACKAGE)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def kernel(function: Function) -> Function:
     """Compile a function on first use. Integers only where results are stored; never fastmath."""
-    compiled: Function = numba.njit(cache=True, nogil=True, boundscheck=False)(function)
+    folder = cache_folder() / digest(function.__module__)
+    folder.mkdir(parents=True, exist_ok=True)
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder)  # read by njit, not when the function is compiled
+    try:
+        compiled: Function = numba.njit(cache=True, nogil=True, boundscheck=False)(function)
+    finally:
+        numba.config.CACHE_DIR = before
     return compiled
 
 
@@ -62,7 +100,8 @@ def inline(function: Function) -> Function:
 @contextmanager
 def one_compiler() -> Iterator[None]:
     """Hold the node's compile lock, so that many workers do not all compile the same kernels."""
-    with (_FOLDER / "lock").open("w") as handle:
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with (cache_folder() / "lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         try:
             yield
