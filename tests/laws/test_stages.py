@@ -29,10 +29,12 @@ MIXTURE = parse({"unit": "documents", "groups": {"web": {}}, "budget": 3})
 GIVEN = {"profiles": PROFILES, "mixture": MIXTURE, "seed": 3}
 #: Stages that write what a stage reads.
 NEEDS = {"judge": ["measure"], "mix": [], "count": []}
+#: Options that a stage cannot do without.
+OPTIONS = {"datatrove": {"block": "RegexFilter", "parameters": {"regex_exp": "lorem|город"}}}
 
 
 def build(name):
-    return registry.build("stage", name, {}, given=GIVEN | {"name": name})
+    return registry.build("stage", name, OPTIONS.get(name, {}), given=GIVEN | {"name": name})
 
 
 def applied(name, table):

@@ -1,0 +1,158 @@
+"""Any filter or formatter of datatrove as a stage, so that a pipeline of its blocks can move here.
+
+In a recipe::
+
+    [[stages]]
+    datatrove = "GopherQualityFilter"
+    min_doc_words = 40
+
+A block sees one document at a time, with ``url`` and ``source`` in its metadata. What it drops is named
+``<stage>:<its reason>``. Source of the blocks: the package ``datatrove``, pipeline.filters and
+pipeline.formatters. A block runs as fast as it does there; our own stages do the same work much faster.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import pyarrow as pa
+
+from curate.errors import CurateError, RecipeError, nearest
+from curate.stages.base import drop, on_alive, rewrite_text, texts, with_columns
+
+#: Blocks that would break a promise of ours, with what to do instead.
+_REFUSED = {
+    "LambdaFilter": "a recipe holds no code: write a signal and a rule, or a block in a package",
+    "SamplerFilter": "it draws by the order of documents: give the mixture a budget instead",
+}
+
+
+@cache
+def blocks() -> dict[str, type[Any]]:
+    """Give the filters and formatters of the installed datatrove, by name."""
+    from datatrove.pipeline import filters, formatters
+
+    found = {**vars(filters), **vars(formatters)}
+    return {
+        name: made
+        for name, made in sorted(found.items())
+        if inspect.isclass(made) and hasattr(made, "run") and name not in _REFUSED
+    }
+
+
+class _Excluded:
+    """Stands where datatrove writes what a filter drops; keeps the reason."""
+
+    reason: str | None = None
+
+    def __enter__(self) -> _Excluded:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def write(self, document: Any, rank: int = 0) -> None:
+        self.reason = document.metadata.get("filter_reason") or "rejected"
+
+
+@cache
+def _made(name: str, said: str) -> tuple[Any, _Excluded | None]:
+    """Make a block once per process, and the place where a filter leaves its reason."""
+    made, excluded = blocks()[name], _Excluded()
+    if "exclusion_writer" in inspect.signature(made).parameters:
+        return made(exclusion_writer=excluded, **json.loads(said)), excluded
+    return made(**json.loads(said)), None
+
+
+@dataclass(frozen=True)
+class DatatroveBlock:
+    """Run a datatrove filter or formatter on each living document.
+
+    ``parameters`` are those of the block. A block that fails on a document stops the run with the
+    document's id: a bug of a block is no reason to drop text.
+    """
+
+    block: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    name: str = "datatrove"
+
+    reads: tuple[str, ...] = ("id", "text", "messages", "source", "url", "dropped_by")
+    adds: tuple[str, ...] = ()
+    rewrites: tuple[str, ...] = ("text", "messages", "dropped_by", "dropped_value")
+    idempotent: bool = False
+
+    def __post_init__(self) -> None:
+        if self.block in _REFUSED:
+            raise RecipeError(f"datatrove's {self.block}: {_REFUSED[self.block]}")
+        if self.block not in blocks():
+            hint = nearest(self.block, blocks())
+            raise RecipeError(f"datatrove has no filter or formatter '{self.block}'", hint=hint)
+        known = set(inspect.signature(blocks()[self.block]).parameters) - {"exclusion_writer"}
+        for key in self.parameters:
+            if key not in known:
+                raise RecipeError(
+                    f"{self.block} has no parameter '{key}'", hint=nearest(key, known)
+                )
+
+    def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
+        """Give verdicts to, or rewrite, the living rows."""
+        return on_alive(table, self._run)
+
+    def _run(self, table: pa.Table) -> pa.Table:
+        block, excluded = _made(self.block, json.dumps(self.parameters, sort_keys=True))
+        if excluded is None:
+            return rewrite_text(table, lambda whole: self._format(block, whole))
+        return self._filter(block, excluded, table)
+
+    def _format(self, block: Any, whole: pa.LargeStringArray) -> pa.LargeStringArray:
+        # A fresh copy for each: PIIFormatter's replacements go round by what it saw before.
+        formatted = [
+            None if text is None else self._one(copy.deepcopy(block), text, {}, f"text {row}")
+            for row, text in enumerate(whole.to_pylist())
+        ]
+        return pa.array(formatted, pa.large_string())
+
+    def _filter(self, block: Any, excluded: _Excluded, table: pa.Table) -> pa.Table:
+        rules: list[str | None] = []
+        after: list[str | None] = []
+        before = texts(table).to_pylist()
+        about = table.select(["id", "source", "url", "messages"]).to_pylist()
+        for text, row in zip(before, about, strict=True):
+            excluded.reason = None
+            metadata = {"source": row["source"], "url": row["url"] or ""}
+            kept = None if text is None else self._one(block, text, metadata, row["id"])
+            if kept not in (None, text) and row["messages"] is not None:
+                raise CurateError(
+                    f"datatrove's {self.block} cuts text out of a conversation",
+                    where=row["id"],
+                    hint="keep chat sources out of this recipe, or use trim and judge",
+                )
+            rules.append(None if text is None or kept is not None else _slug(excluded.reason))
+            after.append(text if kept is None else kept)
+        if after != before:
+            table = with_columns(table, {"text": pa.array(after, pa.large_string())})
+        nothing = pa.nulls(table.num_rows, pa.float64())
+        return drop(table, self.name, pa.array(rules, pa.string()), nothing)
+
+    def _one(self, block: Any, text: str, metadata: dict[str, Any], key: str) -> str | None:
+        from datatrove.data import Document
+
+        try:
+            left = list(block.run(iter([Document(text=text, id=key, metadata=metadata)])))
+        except Exception as error:
+            raise CurateError(
+                f"datatrove's {self.block} failed: {type(error).__name__}: {error}",
+                where=f"stage '{self.name}', document {key}",
+            ) from error
+        return left[0].text if left else None
+
+
+def _slug(reason: str | None) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", (reason or "").lower()).strip("_") or "rejected"
