@@ -24,7 +24,8 @@ import numpy.typing as npt
 
 from curate.errors import InternalError
 from curate.mixture.recipe import Leaf, Mixture
-from curate.mixture.solve import Stock, solve
+from curate.mixture.solve import solve
+from curate.mixture.stock import Stock
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
@@ -73,12 +74,13 @@ class Interval:
 
 @dataclass(frozen=True)
 class Taken:
-    """What a phase really takes from a leaf."""
+    """What a phase really takes from a leaf; ``reused`` is the amount that an earlier phase had too."""
 
     documents: int
     amount: int
     tokens: int
     largest: int
+    reused: int
 
 
 def bin_edges(bins: Int64) -> tuple[UInt64, UInt64]:
@@ -99,7 +101,7 @@ def cut_bins(mixture: Mixture, histogram: Mapping[Leaf, Counts]) -> dict[Leaf, I
     """
     found: dict[Leaf, Int64] = {}
     for queue in _queues(mixture, histogram):
-        for target in queue.targets:
+        for target in sorted({amount for stretch in queue.stretches for amount in stretch}):
             low, high = queue.window(target)
             for line in queue.lines:
                 runs = line.touching(low, high)
@@ -127,14 +129,15 @@ def cut(
     taken: dict[tuple[str, Leaf], Taken] = {}
     names = [phase.name for phase in mixture.schedule()]
     for queue in _queues(mixture, documents):
-        start = dict.fromkeys((line.leaf for line in queue.lines), 0)
-        for phase, target in zip(names, queue.targets, strict=True):
-            ends = queue.ends(target)
+        reached = dict.fromkeys((line.leaf for line in queue.lines), 0)
+        for phase, (start, end) in zip(names, queue.stretches, strict=True):
+            starts, ends = queue.ends(start), queue.ends(end)
             for line in queue.lines:
-                spans = list(line.spans(start[line.leaf], ends[line.leaf]))
+                leaf = line.leaf
+                spans = list(line.spans(starts[leaf], ends[leaf]))
                 intervals += [line.interval(phase, *span) for span in spans]
-                taken[phase, line.leaf] = line.sum(spans)
-            start = ends
+                taken[phase, leaf] = line.sum(spans, reached[leaf])
+                reached[leaf] = max(reached[leaf], ends[leaf])
     return intervals, taken
 
 
@@ -200,7 +203,9 @@ class _Line:
             last=int(first[stop]) - 1 if stop < len(first) else _LAST,
         )
 
-    def sum(self, spans: list[tuple[int, int, int]]) -> Taken:
+    def sum(self, spans: list[tuple[int, int, int]], reached: int) -> Taken:
+        """Add up the runs of spans; earlier phases had the first ``reached`` runs."""
+
         def total(column: Int64) -> int:
             return sum(int(column[at:stop].sum()) for _, at, stop in spans)
 
@@ -209,15 +214,16 @@ class _Line:
             amount=total(self.counts.amount),
             tokens=total(self.counts.tokens),
             largest=max((int(self.counts.largest[a:b].max()) for _, a, b in spans), default=0),
+            reused=sum(int(self.counts.amount[at : min(b, reached)].sum()) for _, at, b in spans),
         )
 
 
 @dataclass(frozen=True)
 class _Queue:
-    """The merged leaves of a group, and the amount of the group at the end of each phase."""
+    """The merged leaves of a group, and the amounts of it between which each phase lies."""
 
     lines: tuple[_Line, ...]
-    targets: tuple[Fraction, ...]
+    stretches: tuple[tuple[Fraction, Fraction], ...]
 
     def window(self, target: Fraction) -> tuple[float, float]:
         """Bound the place where the queue holds what is nearest to the target.
@@ -306,5 +312,5 @@ def _queues(mixture: Mixture, counts: Mapping[Leaf, Counts]) -> Iterator[_Queue]
                     )
                     for leaf in leaves
                 ),
-                targets=tuple(solution.until(mixture, group)),
+                stretches=tuple(solution.stretches(mixture, group)),
             )

@@ -36,15 +36,21 @@ class _Section(BaseModel):
 class Group(_Section):
     """One line of the ratio. Empty lists match everything.
 
-    ``inner`` splits the group by one kind of thing (its languages, its sources or its origins) at
-    a fixed ratio; without it the split is by what is available, to the power of ``temperature``.
+    Its size is a ``weight`` relative to the other groups, or a ``budget`` of its own. ``inner`` splits
+    the group by one kind of thing (its languages, its sources or its origins) at a fixed ratio; without
+    it the split is by what is available of each language, to the power of ``alpha``. ``alpha``,
+    ``max_epochs`` and ``max_share`` are the mixture's where the group has none of its own.
     """
 
     weight: float = Field(1.0, ge=0, allow_inf_nan=False)
+    budget: float | None = Field(None, gt=0, allow_inf_nan=False)
     languages: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     inner: dict[str, float] = {}
+    alpha: float | None = Field(None, ge=0, le=1)
+    max_epochs: float | None = Field(None, ge=1, allow_inf_nan=False)
+    max_share: float | None = Field(None, gt=0, le=1)  #: of each leaf
 
     @model_validator(mode="after")
     def _inner_names_one_kind(self) -> Group:
@@ -78,9 +84,12 @@ class Group(_Section):
 
 
 class Cap(_Section):
-    """Limits for each leaf that matches: passes over it, and its share of its group.
+    """Limits for the leaves that match: passes over each, and the share of all of them together.
 
-    A key that is not given matches every leaf; of several caps that match, the tightest counts.
+    A key that is not given matches every leaf; of several ``max_epochs`` that match a leaf the
+    smallest counts. ``max_share`` is of the group, and bounds what the group's matching leaves come to
+    in all: ``{origin = "mt", max_share = 0.24}`` allows 24 % of machine-translated text, from however
+    many sources. In a group with inner weights it holds in each part that it speaks of.
     """
 
     group: str | None = None
@@ -94,6 +103,11 @@ class Cap(_Section):
     def _limits_something(self) -> Cap:
         if self.max_epochs is None and self.max_share is None:
             raise ValueError("a cap needs max_epochs, max_share or both")
+        if self.max_share is not None and {self.source, self.language, self.origin} == {None}:
+            raise ValueError(
+                "a cap with max_share needs a source, a language or an origin; for a limit of every"
+                " leaf give the group or the mixture max_share"
+            )
         return self
 
     def matches(self, leaf: Leaf) -> bool:
@@ -103,24 +117,45 @@ class Cap(_Section):
 
 
 class Phase(_Section):
-    """One stretch of training with its own budget and, if given, its own group weights."""
+    """One stretch of training with its own budget and, if given, its own group weights.
+
+    ``budgets`` says both at once: an amount per group. A phase takes up where the one before it ended,
+    so that no document is in two phases before all were in one; with ``reuse`` it begins again at the
+    first document, whatever earlier phases took.
+    """
 
     name: str = Field(MAIN, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
-    budget: int | None = Field(None, gt=0)
+    budget: float | None = Field(None, gt=0, allow_inf_nan=False)
     weights: dict[str, float] = {}
+    budgets: dict[str, float] = {}
+    reuse: bool = False
+
+    @property
+    def amount(self) -> Fraction | None:
+        """What is asked for in all, before the mixture's ``scale``."""
+        if self.budgets:
+            return sum((_exact(budget) for budget in self.budgets.values()), Fraction(0))
+        return None if self.budget is None else _exact(self.budget)
 
 
 class Mixture(_Section):
-    """The ``[mixture]`` of a recipe. Amounts are in ``unit``; bytes are UTF-8 bytes of text."""
+    """The ``[mixture]`` of a recipe. Amounts are in ``unit``; bytes are UTF-8 bytes of text.
+
+    ``scale`` multiplies every budget, so that a published mixture can be made small. ``alpha`` flattens
+    a group's languages: each is weighed by what there is of it to that power (1 as available, 0 all
+    alike; it is 1 / temperature). With ``max_epochs`` above 1 what a language lacks is repeated up to
+    there, and then given to the others: alpha = 0 is UniMax (Chung et al., ICLR 2023).
+    """
 
     groups: dict[str, Group] = Field(min_length=1)
     ratio: str | None = None
     unit: Literal["tokens", "bytes", "documents"] = "tokens"
-    budget: int | None = Field(None, gt=0)
+    budget: float | None = Field(None, gt=0, allow_inf_nan=False)
+    scale: float = Field(1.0, gt=0, allow_inf_nan=False)
     shortage: Literal["shrink", "repeat", "fail"] = "shrink"
     max_epochs: float = Field(1.0, ge=1, allow_inf_nan=False)
     max_share: float = Field(1.0, gt=0, le=1)
-    temperature: float = Field(1.0, ge=0, le=1)
+    alpha: float = Field(1.0, ge=0, le=1)
     caps: tuple[Cap, ...] = ()
     phases: tuple[Phase, ...] = ()
     seed: int = Field(0, ge=0, lt=1 << 64)
@@ -144,21 +179,45 @@ class Mixture(_Section):
             raise ValueError("max_epochs above 1 needs shortage = 'repeat' (or 'fail')")
         if self.shortage == "repeat" and not self.repeats:
             raise ValueError("shortage = 'repeat' needs max_epochs above 1")
+        self._check_budgets()
+        self._check_phases()
+        for cap in self.caps:
+            if cap.group is not None:
+                self._check_group(cap.group, "a cap names")
+        return self
+
+    def _check_group(self, name: str, who: str) -> None:
+        if name not in self.groups:
+            raise ValueError(f"{who} no group '{name}': {nearest(name, self.groups)}")
+
+    def _check_budgets(self) -> None:
+        own = [group.budget is not None for group in self.groups.values()]
+        if not any(own):
+            return
+        if not all(own):
+            raise ValueError("give every group a budget, or none")
+        weighed = any("weight" in group.model_fields_set for group in self.groups.values())
+        if weighed or self.ratio is not None or self.budget is not None or self.phases:
+            raise ValueError(
+                "budgets of groups say all: no ratio, weight or budget beside them; in phases give each"
+                " phase its budgets"
+            )
+
+    def _check_phases(self) -> None:
         names = [phase.name for phase in self.phases]
         if len(set(names)) < len(names):
             raise ValueError("two phases have the same name")
-        for phase in self.phases:
-            for group in phase.weights:
-                if group not in self.groups:
-                    raise ValueError(
-                        f"phase '{phase.name}' weighs no group '{group}': {nearest(group, self.groups)}"
-                    )
-            if min(phase.weights.values(), default=0) < 0:
-                raise ValueError(f"phase '{phase.name}' has a weight below 0")
-        budgets = [phase.budget for phase in self.phases]
         if self.phases and self.budget is not None:
             raise ValueError("give the budget of each phase or one budget for all, not both")
-        if len(self.phases) > 1 and None in budgets:
+        for phase in self.phases:
+            who = f"phase '{phase.name}'"
+            if phase.budgets and (phase.weights or phase.budget is not None):
+                raise ValueError(f"{who}: budgets say all; no weights or budget beside them")
+            for group in phase.weights or phase.budgets:
+                self._check_group(group, f"{who} weighs")
+            if min((phase.weights or phase.budgets).values(), default=0) < 0:
+                raise ValueError(f"{who} has a weight below 0")
+        if len(self.phases) > 1 and None in [phase.amount for phase in self.phases]:
             raise ValueError(
                 "each of several phases needs a budget; with shortage = 'shrink' budgets that are "
                 "too large keep their ratio"
@@ -166,24 +225,21 @@ class Mixture(_Section):
         for phase in self.schedule():
             if not any(self.shares(phase).values()):
                 raise ValueError(f"phase '{phase.name}': all weights are 0")
-        for cap in self.caps:
-            if cap.group is not None and cap.group not in self.groups:
-                raise ValueError(
-                    f"a cap names no group '{cap.group}': {nearest(cap.group, self.groups)}"
-                )
-        return self
 
     @property
     def repeats(self) -> bool:
         """Whether any document may be taken more than once."""
-        return self.max_epochs > 1 or any((cap.max_epochs or 1) > 1 for cap in self.caps)
+        stated = [group.max_epochs for group in self.groups.values()]
+        stated += [cap.max_epochs for cap in self.caps]
+        return max(self.max_epochs, *(epochs or 1 for epochs in stated)) > 1
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Name the columns that tell leaves apart; ``lang`` only where something asks for it."""
         asks = (
             any(group.languages for group in self.groups.values())
-            or self.temperature != 1
+            or any((group.alpha, group.max_share) != (None, None) for group in self.groups.values())
+            or self.alpha != 1
             or self.max_share != 1
             or bool(self.caps)
         )
@@ -191,12 +247,20 @@ class Mixture(_Section):
 
     def schedule(self) -> tuple[Phase, ...]:
         """Give the phases in order; one phase ``main`` where the recipe names none."""
-        return self.phases or (Phase(budget=self.budget),)
+        own = {
+            name: group.budget for name, group in self.groups.items() if group.budget is not None
+        }
+        return self.phases or (Phase(budgets=own) if own else Phase(budget=self.budget),)
+
+    def budget_of(self, phase: Phase) -> Fraction | None:
+        """Give what a phase asks for in all; None where it asks for as much as there is."""
+        return None if phase.amount is None else phase.amount * _exact(self.scale)
 
     def shares(self, phase: Phase) -> dict[str, Fraction]:
         """Give each group's share of a phase; they add up to 1 exactly."""
-        if phase.weights:
-            weights = {name: _exact(phase.weights.get(name, 0)) for name in self.groups}
+        if phase.weights or phase.budgets:
+            stated = phase.weights or phase.budgets
+            weights = {name: _exact(stated.get(name, 0)) for name in self.groups}
         elif self.ratio is not None:
             weights = _ratio_parts(self.ratio, tuple(self.groups))
         else:
@@ -214,12 +278,18 @@ class Mixture(_Section):
     def epochs_of(self, leaf: Leaf) -> Fraction:
         """Give how often a leaf may be passed over."""
         stated = [c.max_epochs for c in self.caps if c.max_epochs is not None and c.matches(leaf)]
-        return _exact(min(stated) if stated else self.max_epochs)
+        own = self.groups[leaf.group].max_epochs
+        return _exact(min(stated) if stated else own if own is not None else self.max_epochs)
 
     def share_of(self, leaf: Leaf) -> Fraction:
-        """Give the largest share of its group that a leaf may have."""
-        stated = [c.max_share for c in self.caps if c.max_share is not None and c.matches(leaf)]
-        return _exact(min(stated) if stated else self.max_share)
+        """Give the largest share of its group that a leaf alone may have; caps come on top."""
+        own = self.groups[leaf.group].max_share
+        return _exact(own if own is not None else self.max_share)
+
+    def alpha_of(self, group: str) -> float:
+        """Give the power that a group's languages are weighed by."""
+        own = self.groups[group].alpha
+        return own if own is not None else self.alpha
 
 
 def parse(said: Mapping[str, Any], *, where: str = "[mixture]") -> Mixture:
@@ -242,7 +312,10 @@ def _explain(error: ValidationError) -> Iterator[str]:
         path = ".".join(("mixture", *(str(part) for part in place)))
         if problem["type"] == "extra_forbidden":
             section = sections.get(str(place[0]), Mixture) if len(place) > 1 else Mixture
-            yield f"unknown key '{path}': {nearest(str(place[-1]), section.model_fields)}"
+            hint = nearest(str(place[-1]), section.model_fields)
+            if place[-1] == "temperature":
+                hint = "it is called alpha here, and is 1 / temperature"
+            yield f"unknown key '{path}': {hint}"
         else:
             yield f"{path}: {problem['msg'].removeprefix('Value error, ')}"
 

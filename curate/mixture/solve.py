@@ -13,17 +13,9 @@ from fractions import Fraction
 from math import ceil
 
 from curate.errors import RecipeError
+from curate.mixture.parts import Part, parts_of
 from curate.mixture.recipe import Leaf, Mixture
-
-
-@dataclass(frozen=True)
-class Stock:
-    """What there is of a leaf. ``amount`` is in the mixture's unit, ``largest`` its largest document."""
-
-    documents: int
-    amount: int
-    tokens: int
-    largest: int
+from curate.mixture.stock import Stock
 
 
 @dataclass(frozen=True)
@@ -40,13 +32,10 @@ class Solution:
     passes: dict[Leaf, int]
     scarcest: str | None
 
-    def until(self, mixture: Mixture, group: str) -> list[Fraction]:
-        """Give a group's target at the end of each phase, counted from the beginning."""
-        ends, total = [], Fraction(0)
-        for phase in mixture.schedule():
-            total += self.targets[phase.name, group]
-            ends.append(total)
-        return ends
+    def stretches(self, mixture: Mixture, group: str) -> list[tuple[Fraction, Fraction]]:
+        """Give where each phase begins and ends in a group's queue of documents, in amounts."""
+        amounts = {phase.name: self.targets[phase.name, group] for phase in mixture.schedule()}
+        return _stretches(mixture, amounts)
 
 
 def solve(mixture: Mixture, stock: Mapping[Leaf, Stock]) -> Solution:
@@ -65,16 +54,19 @@ def solve(mixture: Mixture, stock: Mapping[Leaf, Stock]) -> Solution:
     """
     phases = mixture.schedule()
     # Without a budget one unit is asked for, and the mixture grows instead of shrinking.
-    grows = phases[0].budget is None
+    grows = phases[0].amount is None
     asked = {
-        (phase.name, group): Fraction(phase.budget or 1) * share
+        (phase.name, group): (mixture.budget_of(phase) or 1) * share
         for phase in phases
         for group, share in mixture.shares(phase).items()
     }
-    demand = dict.fromkeys(mixture.groups, Fraction(0))
-    for (_, group), amount in asked.items():
-        demand[group] += amount
-    parts = _parts(mixture, stock)
+    demand = {
+        group: max(
+            end for _, end in _stretches(mixture, {ph.name: asked[ph.name, group] for ph in phases})
+        )
+        for group in mixture.groups
+    }
+    parts = parts_of(mixture, stock)
     scarcest = _scarcest(parts, demand)
     scale = Fraction(0) if scarcest is None else scarcest.capacity / _wanted(scarcest, demand)
     if not grows:
@@ -101,95 +93,23 @@ def solve(mixture: Mixture, stock: Mapping[Leaf, Stock]) -> Solution:
     )
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A piece of a group with a fixed share of it; the whole group where it has no inner weights."""
-
-    group: str
-    name: str | None
-    share: Fraction
-    weights: dict[Leaf, Fraction]
-    limits: dict[Leaf, Fraction]  #: amount times passes
-    max_shares: dict[Leaf, Fraction]  #: of the part
-
-    def __str__(self) -> str:
-        return f"group '{self.group}'" + (f" ({self.name})" if self.name else "")
-
-    @property
-    def capacity(self) -> Fraction:
-        """The largest total that respects the limits of all leaves.
-
-        The most that a total T allows is f(T) = sum of min(limit, max_share * T), concave; the
-        answer is the last T with f(T) >= T. Leaves meet their limits in order of limit / max_share.
-        """
-        met, free = Fraction(0), sum(self.max_shares.values(), Fraction(0))
-        for leaf in sorted(self.limits, key=self._met_at):
-            if free < 1 and met / (1 - free) <= self._met_at(leaf):
-                return met / (1 - free)
-            met, free = met + self.limits[leaf], free - self.max_shares[leaf]
-        return met
-
-    def _met_at(self, leaf: Leaf) -> Fraction:
-        return self.limits[leaf] / self.max_shares[leaf]
-
-    def fill(self, total: Fraction) -> dict[Leaf, Fraction]:
-        """Divide a total among the leaves by weight; what one cannot give, the others do."""
-        limit = {
-            leaf: min(most, self.max_shares[leaf] * total) for leaf, most in self.limits.items()
-        }
-        given = dict.fromkeys(self.limits, Fraction(0))
-        open_leaves = [leaf for leaf, weight in self.weights.items() if weight > 0]
-        left = total
-        while open_leaves:
-            level = left / sum(self.weights[leaf] for leaf in open_leaves)
-            full = [leaf for leaf in open_leaves if self.weights[leaf] * level >= limit[leaf]]
-            for leaf in full or open_leaves:
-                given[leaf] = min(limit[leaf], self.weights[leaf] * level)
-                left -= given[leaf]
-            if not full:
-                break
-            open_leaves = [leaf for leaf in open_leaves if leaf not in full]
-        return given
+def _stretches(
+    mixture: Mixture, amounts: Mapping[str, Fraction]
+) -> list[tuple[Fraction, Fraction]]:
+    """Lay phases out one after the other; one that reuses begins at the first document again."""
+    found, reached = [], Fraction(0)
+    for phase in mixture.schedule():
+        start = Fraction(0) if phase.reuse else reached
+        found.append((start, start + amounts[phase.name]))
+        reached = max(reached, found[-1][1])
+    return found
 
 
-def _parts(mixture: Mixture, stock: Mapping[Leaf, Stock]) -> list[_Part]:
-    parts = []
-    for name, group in mixture.groups.items():
-        total = sum((Fraction(repr(weight)) for weight in group.inner.values()), Fraction(0))
-        inner: dict[str | None, Fraction] = {
-            key: Fraction(repr(weight)) / total for key, weight in group.inner.items()
-        }
-        for key, share in (inner or {None: Fraction(1)}).items():
-            leaves = sorted(
-                (leaf for leaf in stock if leaf.group == name and group.part_of(leaf) == key),
-                key=repr,
-            )
-            parts.append(
-                _Part(
-                    group=name,
-                    name=key,
-                    share=share,
-                    weights={leaf: _weight(stock[leaf].amount, mixture) for leaf in leaves},
-                    limits={leaf: stock[leaf].amount * mixture.epochs_of(leaf) for leaf in leaves},
-                    max_shares={
-                        leaf: min(mixture.share_of(leaf) / share, Fraction(1)) for leaf in leaves
-                    },
-                )
-            )
-    return parts
-
-
-def _weight(amount: int, mixture: Mixture) -> Fraction:
-    if amount == 0 or mixture.temperature == 1:
-        return Fraction(amount)
-    return Fraction(float(amount) ** mixture.temperature)
-
-
-def _wanted(part: _Part, demand: Mapping[str, Fraction]) -> Fraction:
+def _wanted(part: Part, demand: Mapping[str, Fraction]) -> Fraction:
     return demand[part.group] * part.share
 
 
-def _scarcest(parts: list[_Part], demand: Mapping[str, Fraction]) -> _Part | None:
+def _scarcest(parts: list[Part], demand: Mapping[str, Fraction]) -> Part | None:
     """Find the part that can give the smallest share of what it should; None if all is empty."""
     asked = [part for part in parts if _wanted(part, demand)]
     if not any(limit for part in parts for limit in part.limits.values()):

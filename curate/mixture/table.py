@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from curate.mixture.cuts import Taken
 from curate.mixture.recipe import Leaf, Mixture
-from curate.mixture.solve import Stock, solve
+from curate.mixture.solve import solve
+from curate.mixture.stock import Stock
 
 MIXTURE_REPORT = pa.schema(
     [
@@ -23,6 +24,7 @@ MIXTURE_REPORT = pa.schema(
         ("tokens", pa.int64()),
         ("available", pa.int64()),  # amount of the whole group, once
         ("epochs", pa.float64()),  # amount / available
+        ("reused", pa.int64()),  # amount of documents that an earlier phase took too
         ("shortage", pa.int64()),  # what is missing of what was asked
         ("scarcest", pa.bool_()),  # the group that limits the mixture
         ("largest", pa.int64()),  # the largest document taken: the unit of error
@@ -64,6 +66,7 @@ def report(
                     "tokens": sum(what.tokens for what in mine),
                     "available": available,
                     "epochs": amount / available if available else 0.0,
+                    "reused": sum(what.reused for what in mine),
                     "shortage": max(0, asked - round(solution.targets[phase.name, group])),
                     "scarcest": group == solution.scarcest,
                     "largest": max((what.largest for what in mine), default=0),

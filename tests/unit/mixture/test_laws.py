@@ -64,8 +64,20 @@ def mixtures(draw: st.DrawFn) -> dict[str, Any]:
         "unit": draw(st.sampled_from(["tokens", "bytes", "documents"])),
         "max_epochs": epochs,
         "shortage": "shrink" if epochs == 1 else "repeat",
-        "temperature": draw(st.sampled_from([1, 0.4])),
+        "alpha": draw(st.sampled_from([1, 0.4])),
         "seed": draw(st.integers(0, 3)),
+        "scale": draw(st.sampled_from([1, 0.37])),
+        "caps": draw(
+            st.sampled_from(
+                [
+                    [],
+                    [
+                        {"origin": "mt", "max_share": 0.24},
+                        {"group": "en", "origin": "native", "max_share": 0.9},
+                    ],
+                ]
+            )
+        ),
     }
     if draw(st.booleans()):
         said["phases"] = [
@@ -173,12 +185,80 @@ def test_passes_are_counted_and_phases_are_disjoint(table: pa.Table, said: dict[
 
 
 @settings(deadline=None, max_examples=25)
+@given(corpora(min_size=50), mixtures())
+def test_machine_translation_keeps_below_its_cap(table: pa.Table, said: dict[str, Any]) -> None:
+    mixture = parse(said | {"caps": [{"origin": "mt", "max_share": 0.24}]})
+    stored = mixed(mixture, table)
+    if stored is None:
+        return
+    amounts = {row["id"]: row["amount"] for row in sketch_of(mixture, table)}
+    rows = {row["id"]: row for row in table.to_pylist()}
+    got: Counter[tuple[str, str, bool]] = Counter()
+    for name, phase, _ in run(Mix(mixture), [table]):
+        row = rows[name]
+        group = mixture.group_of(row["source"], row["lang"], row["origin"])
+        got[phase, group, row["origin"] == "mt"] += amounts[name]
+    for (phase, group), row in report_of(stored).items():
+        slack = sum(leaf_largest(mixture, table, group))
+        ended = sum(got[name, group, True] for name in {p for p, _ in report_of(stored)})
+        whole = sum(r["amount"] for (_, g), r in report_of(stored).items() if g == group)
+        # Each leaf is at most half its largest document off at the end of a phase.
+        assert ended <= 0.24 * whole + slack + 1
+        assert got[phase, group, True] <= 0.24 * row["amount"] + 2 * slack + 1
+
+
+def sketch_of(mixture: Mixture, table: pa.Table) -> list[dict[str, Any]]:
+    sketch = Mix(mixture).sketch(table)
+    return sketch.append_column("id", table.column("id")).to_pylist()
+
+
+def leaf_largest(mixture: Mixture, table: pa.Table, group: str) -> list[int]:
+    largest: dict[tuple[Any, ...], int] = {}
+    for row in sketch_of(mixture, table):
+        if row["group"] == group:
+            leaf = (row["source"], row["lang"], row["origin"])
+            largest[leaf] = max(largest.get(leaf, 0), row["amount"])
+    return list(largest.values())
+
+
+@settings(deadline=None, max_examples=25)
+@given(corpora(min_size=50), st.integers(1, 8000), st.integers(1, 8000), st.sampled_from([1, 3]))
+def test_a_phase_that_reuses_takes_the_first_documents_again(
+    table: pa.Table, first: int, second: int, epochs: int
+) -> None:
+    phases = [
+        {"name": "a", "budget": first},
+        {"name": "b", "budget": second, "reuse": True},
+        {"name": "c", "budget": first},
+    ]
+    groups = {"all": {"max_epochs": epochs}}
+    rule = "repeat" if epochs > 1 else "shrink"
+    mixture = parse({"groups": groups, "phases": phases, "shortage": rule})
+    stored = mixed(mixture, table)
+    if stored is None:
+        return
+    product = run(Mix(mixture), [table])
+    assert len(set(product)) == len(product)
+    of = {name: {row[0] for row in product if row[1] == name} for name in "abc"}
+    assert of["a"] <= of["b"] or of["b"] <= of["a"]
+    passes = Counter((name, epoch) for name, phase, epoch in product if phase != "b")
+    assert set(passes.values()) <= {1}
+    tokens = {row["id"]: row["n_tokens"] or 0 for row in table.to_pylist()}
+    rows = report_of(stored)
+    seen: set[str] = set()
+    for name in "abc":
+        again = sum(tokens[row[0]] for row in product if row[1] == name and row[0] in seen)
+        assert rows[name, "all"]["reused"] == again
+        seen |= of[name]
+
+
+@settings(deadline=None, max_examples=25)
 @given(corpora(min_size=50), mixtures(), st.integers(1, 20_000), st.integers(0, 20_000))
 def test_a_larger_budget_takes_a_superset(
     table: pa.Table, said: dict[str, Any], budget: int, more: int
 ) -> None:
-    # With a temperature the composition itself moves with the budget, once a leaf is used up.
-    said = {k: v for k, v in said.items() if k != "phases"} | {"temperature": 1}
+    # With an alpha or a cap the composition itself moves with the budget, once a leaf is used up.
+    said = {k: v for k, v in said.items() if k not in ("phases", "caps")} | {"alpha": 1}
     small, large = parse(said | {"budget": budget}), parse(said | {"budget": budget + more})
     if mixed(small, table) is None:
         return

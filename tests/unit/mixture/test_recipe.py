@@ -58,8 +58,31 @@ def test_the_tightest_cap_that_matches_counts() -> None:
     ]
     mixture = parse({"groups": THREE, "caps": caps, "shortage": "repeat"})
     assert mixture.epochs_of(Leaf("kk", "wiki", "kaz_Cyrl", "mt")) == 2
-    assert mixture.share_of(Leaf("kk", "wiki", "kaz_Cyrl", "mt")) == Fraction(1, 4)
     assert mixture.epochs_of(Leaf("en", "web", "eng_Latn", None)) == 1
+
+
+def test_budgets_of_groups_or_phases_say_ratio_and_size_at_once() -> None:
+    groups = {"ja": {"budget": 96.39e9}, "zh": {"budget": 100.57e9}}
+    mixture = parse({"unit": "bytes", "scale": 1e-6, "groups": groups})
+    (main,) = mixture.schedule()
+    assert mixture.budget_of(main) == 196_960
+    assert mixture.shares(main)["ja"] == Fraction(9639, 19696)
+    phases = [
+        {"name": "one", "budgets": {"en": 4e12}},
+        {"name": "two", "budgets": {"kk": 54e10, "en": 66e10}},
+    ]
+    mixture = parse({"scale": 1e-9, "groups": THREE, "phases": phases})
+    assert [mixture.budget_of(phase) for phase in mixture.schedule()] == [4000, 1200]
+    assert shares(mixture, 1) == {"kk": Fraction(9, 20), "ru_tr": 0, "en": Fraction(11, 20)}
+
+
+def test_a_group_has_limits_of_its_own() -> None:
+    groups = THREE | {"kk": KK | {"max_epochs": 3, "max_share": 0.5, "alpha": 0.3}}
+    mixture = parse({"groups": groups, "shortage": "repeat", "alpha": 0.7})
+    kk, en = Leaf("kk", "web", "kaz_Cyrl", None), Leaf("en", "web", "eng_Latn", None)
+    assert (mixture.epochs_of(kk), mixture.epochs_of(en)) == (3, 1)
+    assert (mixture.share_of(kk), mixture.share_of(en)) == (Fraction(1, 2), 1)
+    assert (mixture.alpha_of("kk"), mixture.alpha_of("en")) == (0.3, 0.7)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +91,7 @@ def test_the_tightest_cap_that_matches_counts() -> None:
         ({"groups": {}}, "mixture.groups"),
         ({"groups": THREE, "ration": "3:1:3"}, "'mixture.ration': did you mean 'ratio'?"),
         ({"groups": {"kk": {"language": ["kaz_Cyrl"]}}}, "'mixture.groups.kk.language': did you mean 'languages'?"),
-        ({"groups": THREE, "phases": [{"budgets": 3}]}, "'mixture.phases.0.budgets': did you mean 'budget'?"),
+        ({"groups": THREE, "phases": [{"bugdet": 3}]}, "'mixture.phases.0.bugdet': did you mean 'budget'?"),
         ({"groups": THREE, "ratio": "3:1"}, "has 2 parts for 3 groups"),
         ({"groups": THREE, "ratio": "3:one:3"}, "numbers with colons"),
         ({"groups": THREE, "ratio": "3:-1:3"}, "below 0"),
@@ -85,7 +108,14 @@ def test_the_tightest_cap_that_matches_counts() -> None:
         ({"groups": {"a": RU_TR | {"inner": {"rus_Cyrl": 1, "tur_Latn": 0}}}}, "above 0"),
         ({"groups": {"a": {"origins": ["nativ"]}}}, "did you mean 'native'?"),
         ({"groups": THREE, "caps": [{"source": "x"}]}, "max_epochs, max_share or both"),
-        ({"groups": THREE, "caps": [{"group": "kkk", "max_share": 0.5}]}, "did you mean 'kk'?"),
+        ({"groups": THREE, "caps": [{"group": "kkk", "origin": "mt", "max_share": 0.5}]}, "did you mean 'kk'?"),
+        ({"groups": THREE, "caps": [{"group": "kk", "max_share": 0.5}]}, "needs a source, a language or an origin"),
+        ({"groups": THREE, "temperature": 5}, "1 / temperature"),
+        ({"groups": {"a": {"budget": 3}, "b": {}}}, "every group a budget, or none"),
+        ({"groups": {"a": {"budget": 3}}, "ratio": "1"}, "budgets of groups say all"),
+        ({"groups": THREE, "phases": [{"budgets": {"kk": 3}, "budget": 1}]}, "budgets say all"),
+        ({"groups": THREE, "phases": [{"budgets": {"ru_trr": 3}}]}, "did you mean 'ru_tr'?"),
+        ({"groups": THREE, "scale": 0}, "mixture.scale"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(said: dict[str, object], complaint: str) -> None:

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.errors import RecipeError
+from curate.mixture.parts import parts_of
 from curate.mixture.recipe import Leaf, parse
-from curate.mixture.solve import Solution, Stock, solve
+from curate.mixture.solve import Solution, solve
+from curate.mixture.stock import Stock
 
 THREE = {
     "kk": {"languages": ["kaz_Cyrl"]},
@@ -91,12 +93,12 @@ def test_without_inner_weights_the_split_is_natural_or_tempered() -> None:
     said = {"ratio": "3:1:3", "groups": THREE, "budget": 700}
     stock = have(kk=900, ru=6400, tr=100, en=900)
     assert solve(parse(said), stock).composition[RU] == Fraction(64, 65)
-    assert solve(parse(said | {"temperature": 0.5}), stock).composition[RU] == Fraction(8, 9)
-    assert solve(parse(said | {"temperature": 0}), stock).composition[RU] == Fraction(1, 2)
+    assert solve(parse(said | {"alpha": 0.5}), stock).composition[RU] == Fraction(8, 9)
+    assert solve(parse(said | {"alpha": 0}), stock).composition[RU] == Fraction(1, 2)
     # Half of 1000 is more than the 100 there are: what one cannot give, the other does.
-    assert solve(parse(said | {"temperature": 0, "budget": 2100}), stock).composition[
-        TR
-    ] == Fraction(1, 3)
+    assert solve(parse(said | {"alpha": 0, "budget": 2100}), stock).composition[TR] == Fraction(
+        1, 3
+    )
 
 
 def test_max_share_limits_a_leaf_and_with_it_its_group() -> None:
@@ -118,14 +120,173 @@ def test_phases_shrink_together() -> None:
     found = solve(mixture, have(kk=9000, ru=5000, tr=5000, en=2000))
     assert targets(found, "first") == [0, 0, 500]
     assert targets(found, "second") == [1500, 500, 1500]
-    assert found.until(mixture, "en") == [500, 2000]
+    assert found.stretches(mixture, "en") == [(0, 500), (500, 2000)]
 
 
 def test_max_share_and_what_there_is_meet() -> None:
     # Both leaves are used up before 70 % can bind.
-    caps = [{"group": "ru_tr", "max_share": 0.7}]
-    mixture = parse({"ratio": "0:1:0", "groups": THREE, "caps": caps})
+    groups = THREE | {"ru_tr": THREE["ru_tr"] | {"max_share": 0.7}}  # type: ignore[operator]
+    mixture = parse({"ratio": "0:1:0", "groups": groups})
     assert targets(solve(mixture, have(ru=10, tr=10))) == [0, 20, 0]
+
+
+def test_a_phase_that_reuses_begins_at_the_first_document_again() -> None:
+    first = {"name": "first", "budget": 100}
+    second = {"name": "second", "budget": 700}
+    groups = {"ru_tr": THREE["ru_tr"]}
+    stock = have(ru=400, tr=400)
+    apart = parse({"groups": groups, "phases": [first, second, {"name": "third", "budget": 100}]})
+    assert solve(apart, stock).scarcest == "ru_tr"
+    again = parse(
+        {
+            "groups": groups,
+            "phases": [first, second | {"reuse": True}, {"name": "third", "budget": 100}],
+        }
+    )
+    found = solve(again, stock)
+    assert found.stretches(again, "ru_tr") == [(0, 100), (0, 700), (700, 800)]
+    assert found.scarcest is None
+
+
+def kazakh(**amounts: int) -> dict[Leaf, Stock]:
+    origins = {"web": "native", "news": "native", "books_mt": "mt", "wiki_mt": "mt"}
+    return {
+        Leaf("kk", source, "kaz_Cyrl", origins[source]): Stock(1, amount, amount, amount)
+        for source, amount in amounts.items()
+    }
+
+
+def by_origin(found: Solution) -> dict[str | None, Fraction]:
+    shares: dict[str | None, Fraction] = {}
+    for leaf, share in found.composition.items():
+        shares[leaf.origin] = shares.get(leaf.origin, Fraction(0)) + share
+    return shares
+
+
+def test_a_cap_bounds_all_that_it_matches_together() -> None:
+    caps = [{"group": "kk", "origin": "mt", "max_share": 0.24}]
+    mixture = parse({"groups": {"kk": THREE["kk"]}, "caps": caps})
+    found = solve(mixture, kazakh(web=700, news=60, books_mt=5000, wiki_mt=3000))
+    assert by_origin(found) == {"native": Fraction(76, 100), "mt": Fraction(24, 100)}
+    assert targets(found) == [1000]
+    # What the cap allows is divided as it is there.
+    mt = [share for leaf, share in found.composition.items() if leaf.origin == "mt"]
+    assert sorted(mt) == [Fraction(9, 100), Fraction(15, 100)]
+
+
+def test_caps_nest_and_do_not_cross() -> None:
+    caps = [
+        {"origin": "mt", "max_share": 0.3},
+        {"source": "wiki_mt", "max_share": 0.05},
+        {"origin": "native", "max_share": 0.95},
+    ]
+    stock = kazakh(web=700, news=70, books_mt=30, wiki_mt=8000)
+    mixture = parse({"groups": {"kk": THREE["kk"]}, "caps": caps})
+    # T = min(770, 0.95 T) + min(30 + 0.05 T, 0.3 T), so T = 800 / 0.95.
+    assert targets(solve(mixture, stock)) == [Fraction(80000, 95)]
+    crossing = {
+        "caps": [{"origin": "mt", "max_share": 0.3}, {"language": "kaz_Cyrl", "max_share": 0.9}]
+    }
+    cyrillic = (
+        Leaf("kk", "web", "kaz_Cyrl", "mt"),
+        Leaf("kk", "web", "kaz_Latn", "mt"),
+        Leaf("kk", "w", "kaz_Cyrl", None),
+    )
+    crossed = parse({"groups": {"kk": {}}} | crossing)
+    with pytest.raises(RecipeError, match="cross each other at web, kaz_Cyrl, mt"):
+        solve(crossed, {leaf: Stock(1, 10, 10, 10) for leaf in cyrillic})
+
+
+def test_a_cap_holds_in_each_inner_part_that_it_speaks_of() -> None:
+    groups = {"g": {"languages": ["kaz_Cyrl", "rus_Cyrl"], "inner": {"kaz_Cyrl": 3, "rus_Cyrl": 1}}}
+    leaves = {
+        Leaf("g", "web", "kaz_Cyrl", "native"): 900,
+        Leaf("g", "mt", "kaz_Cyrl", "mt"): 900,
+        Leaf("g", "web", "rus_Cyrl", "native"): 900,
+        Leaf("g", "mt", "rus_Cyrl", "mt"): 100,
+    }
+    stock = {leaf: Stock(1, amount, amount, amount) for leaf, amount in leaves.items()}
+    caps = [{"origin": "mt", "max_share": 0.2}]
+    found = solve(parse({"groups": groups, "caps": caps, "budget": 1000}), stock).composition
+    assert [found[leaf] for leaf in leaves] == [
+        Fraction(60, 100),
+        Fraction(15, 100),
+        Fraction(225, 1000),
+        Fraction(25, 1000),
+    ]
+    # Of one part alone it is a share of the group.
+    caps = [{"origin": "mt", "language": "kaz_Cyrl", "max_share": 0.3}]
+    found = solve(parse({"groups": groups, "caps": caps, "budget": 1000}), stock).composition
+    assert found[Leaf("g", "mt", "kaz_Cyrl", "mt")] == Fraction(30, 100)
+
+
+def test_alpha_weighs_languages_and_not_sources() -> None:
+    groups = {"all": {"alpha": 0.5}}
+    leaves = {("web", "a"): 60, ("wiki", "a"): 40, ("web", "b"): 400, ("web", "c"): 900}
+    stock = {
+        Leaf("all", source, f"{lang}aa_Latn", None): Stock(1, amount, amount, amount)
+        for (source, lang), amount in leaves.items()
+    }
+    found = solve(parse({"groups": groups, "budget": 60}), stock).composition
+    assert [found[leaf] for leaf in stock] == [Fraction(x, 60) for x in (6, 4, 20, 30)]
+
+
+def unimax(amounts: list[int], budget: Fraction, epochs: int) -> list[Fraction]:
+    """The allocation of the UniMax paper, by its description: smallest languages first."""
+    given = [Fraction(0)] * len(amounts)
+    order = sorted(range(len(amounts)), key=amounts.__getitem__)
+    for at, language in enumerate(order):
+        share = budget / (len(order) - at)
+        given[language] = min(share, Fraction(epochs * amounts[language]))
+        budget -= given[language]
+    return given
+
+
+@given(st.lists(st.integers(1, 10**9), min_size=1, max_size=40), st.integers(1, 8), st.data())
+def test_alpha_0_with_epochs_is_unimax(
+    amounts: list[int], epochs: int, data: st.DataObject
+) -> None:
+    budget = data.draw(st.integers(1, epochs * sum(amounts)))
+    groups = {"all": {"alpha": 0, "max_epochs": epochs}}
+    rule = "repeat" if epochs > 1 else "shrink"
+    stock = {
+        Leaf("all", "web", f"{at}", None): Stock(1, amount, amount, amount)
+        for at, amount in enumerate(amounts)
+    }
+    found = solve(parse({"groups": groups, "budget": budget, "shortage": rule}), stock)
+    got = [found.composition[leaf] * budget for leaf in stock]
+    assert got == unimax(amounts, Fraction(budget), epochs)
+
+
+@given(st.data())
+def test_capacity_is_what_linear_programming_finds(data: st.DataObject) -> None:
+    from scipy.optimize import linprog
+
+    leaves = [
+        Leaf("g", source, lang, origin)
+        for origin, source in (("native", "web"), ("native", "wiki"), ("mt", "t1"), ("mt", "t2"))
+        for lang in ("kaz_Cyrl", "rus_Cyrl")
+    ]
+    amounts = [data.draw(st.integers(0, 1000)) for _ in leaves]
+    share = st.sampled_from([0.05, 0.24, 0.5, 0.8])
+    caps = [{"origin": "mt", "max_share": data.draw(share)}]
+    caps += [{"source": source, "max_share": data.draw(share)} for source in ("t1", "web")]
+    caps += [{"source": "t1", "language": "rus_Cyrl", "max_share": data.draw(share)}]
+    mixture = parse({"groups": {"g": {}}, "caps": caps, "max_share": data.draw(share)})
+    (part,) = parts_of(
+        mixture, {leaf: Stock(1, n, n, n) for leaf, n in zip(leaves, amounts, strict=True)}
+    )
+    # Largest sum x, x_l <= amount_l, and for each bound: sum over it of x <= share * sum of x.
+    rows = [
+        [(leaf in bound.leaves) - float(bound.share) for leaf in leaves] for bound in part.bounds
+    ]
+    best = linprog([-1] * 8, rows, [0] * len(rows), bounds=[(0, n) for n in amounts])
+    assert float(part.capacity) == pytest.approx(-best.fun, abs=1e-6)
+    filled = part.fill(part.capacity)
+    assert sum(filled.values()) == part.capacity
+    for bound in part.bounds:
+        assert sum(filled[leaf] for leaf in bound.leaves) <= bound.share * part.capacity
+    assert all(filled[leaf] <= n for leaf, n in zip(leaves, amounts, strict=True))
 
 
 amounts = st.integers(0, 10_000)
@@ -138,23 +299,22 @@ amounts = st.integers(0, 10_000)
     en=amounts,
     budget=st.none() | st.integers(1, 30_000),
     epochs=st.sampled_from([1, 1.5, 4]),
-    temperature=st.sampled_from([0, 0.3, 1]),
+    alpha=st.sampled_from([0, 0.3, 1]),
     max_share=st.sampled_from([0.4, 0.7, 1]),
     weights=st.tuples(*[st.integers(0, 9)] * 3).filter(any),
 )
 def test_targets_keep_ratio_limits_and_cannot_grow(
-    kk: int, ru: int, tr: int, en: int, budget: int | None, epochs: float, temperature: float,
+    kk: int, ru: int, tr: int, en: int, budget: int | None, epochs: float, alpha: float,
     max_share: float, weights: tuple[int, ...],
 ) -> None:  # fmt: skip
     mixture = parse(
         {
             "ratio": ":".join(map(str, weights)),
-            "groups": THREE,
+            "groups": THREE | {"ru_tr": THREE["ru_tr"] | {"max_share": max_share}},  # type: ignore[operator]
             "budget": budget,
             "shortage": "shrink" if epochs == 1 else "repeat",
             "max_epochs": epochs,
-            "temperature": temperature,
-            "caps": [{"group": "ru_tr", "max_share": max_share}],
+            "alpha": alpha,
         }
     )
     stock = have(kk=kk, ru=ru, tr=tr, en=en)
