@@ -1,4 +1,4 @@
-"""Masks personal data: e-mail addresses, public IP addresses, telephone numbers, IBANs.
+"""Masks personal data: e-mail addresses, public IP addresses, telephone numbers, IBANs, national ids.
 
 Each mask replaces what it finds by one fixed text in the same shape, made of values that are
 reserved for documentation and belong to nobody, so that a model still sees how such a thing looks.
@@ -10,7 +10,19 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from curate.text.national_ids import NATIONAL_IDS
+
+
+class Found(NamedTuple):
+    """A place of a text, in characters, and what stands there when it is masked."""
+
+    start: int
+    end: int
+    mask: str
+
 
 EMAIL = "email@example.com"  # RFC 2606
 IPV4, IPV6 = "192.0.2.1", "2001:db8::1"  # RFC 5737, RFC 3849
@@ -52,16 +64,16 @@ _IBAN_REGISTRY = (
 _IBAN_LENGTH = {entry[:2]: int(entry[2:]) for entry in _IBAN_REGISTRY.split()}
 
 
-def email(text: str) -> tuple[str, int]:
-    """Mask e-mail addresses; give the text and how many there were.
+def email(text: str) -> list[Found]:
+    """Find e-mail addresses.
 
     Addresses at the reserved example domains stay. Spelt-out forms ("ann at home dot org") and
     international names are not found. A Fediverse handle @ann@host.org counts as an address.
 
-    >>> email("Write to Ann.Lee+news@mail.curate.dev, or see http://a.b/?q=x@y")
+    >>> mask("Write to Ann.Lee+news@mail.curate.dev, or see http://a.b/?q=x@y", "email")
     ('Write to email@example.com, or see http://a.b/?q=x@y', 1)
     """
-    pieces: list[str] = []
+    found: list[Found] = []
     done = 0
     for match in _AT_DOMAIN.finditer(text):
         at = start = match.start()
@@ -72,38 +84,34 @@ def email(text: str) -> tuple[str, int]:
         while start < at and not (text[start].isalnum() or text[start] == "_"):
             start += 1
         if start < at:
-            pieces += [text[done:start], EMAIL]
+            found.append(Found(start, match.end(), EMAIL))
             done = match.end()
-    return "".join([*pieces, text[done:]]), len(pieces) // 2
+    return found
 
 
-def public_ip(text: str) -> tuple[str, int]:
-    """Mask addresses of the public internet, IPv4 and IPv6; give the text and how many there were.
+def public_ip(text: str) -> list[Found]:
+    """Find addresses of the public internet, IPv4 and IPv6.
 
     Private and reserved ranges stay: they identify nobody. So does what is more like the number of
     a version or a section (3.1.4.1, 14.0.0.125, 6.16.73.105): one of the four must have three
     digits, the first one two, and none may be 0. That lets one address in fourteen pass.
 
-    >>> public_ip("from 81.169.145.72 via 10.0.0.1, see 3.1.4.1")
+    >>> mask("from 81.169.145.72 via 10.0.0.1, see 3.1.4.1", "public_ip")
     ('from 192.0.2.1 via 10.0.0.1, see 3.1.4.1', 1)
     """
 
-    def v4(match: re.Match[str]) -> str | None:
+    def v4(match: re.Match[str]) -> bool:
         parts = match.group().split(".")
         if len(parts[0]) < 2 or all(len(part) < 3 for part in parts):
-            return None
+            return False
         if any(part.startswith("0") for part in parts):
-            return None
-        return IPV4 if max(map(int, parts)) < 256 and _is_public(match.group()) else None
+            return False
+        return max(map(int, parts)) < 256 and _is_public(match.group())
 
-    def v6(match: re.Match[str]) -> str | None:
-        return IPV6 if _is_public(match.group()) else None
-
-    text, fours = _replace(_IPV4, v4, text)
-    if "::" not in text and text.count(":") < 7:
-        return text, fours
-    text, sixes = _replace(_IPV6, v6, text)
-    return text, fours + sixes
+    found = [Found(*m.span(), IPV4) for m in _IPV4.finditer(text) if v4(m)]
+    if "::" in text or text.count(":") >= 7:
+        found += [Found(*m.span(), IPV6) for m in _IPV6.finditer(text) if _is_public(m.group())]
+    return sorted(found)
 
 
 def _is_public(address: str) -> bool:
@@ -113,47 +121,42 @@ def _is_public(address: str) -> bool:
         return False
 
 
-def phone(text: str) -> tuple[str, int]:
-    """Mask telephone numbers; give the text and how many there were.
+def phone(text: str) -> list[Found]:
+    """Find telephone numbers.
 
-    Found are international numbers (+1 and +7 with 11 digits, others with 10 to 13), numbers of the former Soviet Union that
-    begin with 8 and are grouped, and (ddd) ddd-dddd. Signed amounts in thousands (+100 000 000)
-    stay, and so does any number without a plus sign, parentheses or the grouping: years, prices,
-    article numbers. Numbers kept for fiction stay.
+    Found are international numbers (+1 and +7 with 11 digits, others with 10 to 13), numbers of the
+    former Soviet Union that begin with 8 and are grouped, and (ddd) ddd-dddd. Signed amounts in
+    thousands (+100 000 000) stay, and so does any number without a plus sign, parentheses or the
+    grouping: years, prices, article numbers. Numbers kept for fiction stay.
 
-    >>> phone("Тел.: +7 (727) 250-11-22, 8 701 123 45 67; +100 000 000 ₸ in 2024")
+    >>> mask("Тел.: +7 (727) 250-11-22, 8 701 123 45 67; +100 000 000 ₸ in 2024", "phone")
     ('Тел.: +1 202-555-0100, +1 202-555-0100; +100 000 000 ₸ in 2024', 2)
     """
-
-    def judge(match: re.Match[str]) -> str | None:
-        found = match.group()
-        digits = re.sub(r"\D", "", found)
-        if _THOUSANDS.fullmatch(found) or _FICTION.fullmatch(digits):
-            return None
-        return PHONE
-
-    return _replace(_PHONE, judge, text)
+    return [
+        Found(*match.span(), PHONE)
+        for match in _PHONE.finditer(text)
+        if not _THOUSANDS.fullmatch(match.group())
+        and not _FICTION.fullmatch(re.sub(r"\D", "", match.group()))
+    ]
 
 
-def iban(text: str) -> tuple[str, int]:
-    """Mask international bank account numbers; give the text and how many there were.
+def iban(text: str) -> list[Found]:
+    """Find international bank account numbers.
 
     Country, length and check digits (ISO 7064, modulo 97) must all be right, so that hardly any
     other number is taken for one. Broken over lines they are not found.
 
-    >>> iban("Pay to KZ86 125K ZT50 0410 0100, ref KZ86 125K ZT50 0410 0101")
+    >>> mask("Pay to KZ86 125K ZT50 0410 0100, ref KZ86 125K ZT50 0410 0101", "iban")
     ('Pay to XX00 0000 0000 0000 0000, ref KZ86 125K ZT50 0410 0101', 1)
     """
-    pieces: list[str] = []
+    found: list[Found] = []
     done = 0
     for match in _IBAN.finditer(text):
-        if match.start() < done:
-            continue
-        end = _end_of_iban(text, match.start())
+        end = _end_of_iban(text, match.start()) if match.start() >= done else 0
         if end:
-            pieces += [text[done : match.start()], IBAN]
+            found.append(Found(match.start(), end, IBAN))
             done = end
-    return "".join([*pieces, text[done:]]), len(pieces) // 2
+    return found
 
 
 def _end_of_iban(text: str, start: int) -> int:
@@ -178,29 +181,18 @@ def _end_of_iban(text: str, start: int) -> int:
     return at if int(number) % 97 == 1 else 0
 
 
-def _replace(
-    pattern: re.Pattern[str], judge: Callable[[re.Match[str]], str | None], text: str
-) -> tuple[str, int]:
-    count = 0
-
-    def replacement(match: re.Match[str]) -> str:
-        nonlocal count
-        new = judge(match)
-        if new is None:
-            return match.group()
-        count += 1
-        return new
-
-    return pattern.sub(replacement, text), count
+def _national(kind: str) -> Callable[[str], list[Found]]:
+    number = NATIONAL_IDS[kind]
+    return lambda text: [Found(*span, number.replacement) for span in number.find(text)]
 
 
-#: Every mask by its name in profiles.
-MASKS: dict[str, Callable[[str], tuple[str, int]]] = {
+#: Every kind by its name in profiles.
+KINDS: dict[str, Callable[[str], list[Found]]] = {
     "email": email,
     "public_ip": public_ip,
     "phone": phone,
     "iban": iban,
-}
+} | {kind: _national(kind) for kind in NATIONAL_IDS}
 
 #: For each kind a pattern (RE2) that matches every text which has one.
 HINTS = {
@@ -209,4 +201,30 @@ HINTS = {
     "phone": r"\+[1-9][ \x{A0}.()/-]?[ \x{A0}.()/-]?[0-9]|8[ \x{A0}-]?\([0-9]"
     r"|8[ \x{A0}-][0-9]{3}[ \x{A0}-]|\([0-9]{3}\) ?[0-9]{3}-",
     "iban": "[A-Z]{2}[0-9]{2}[ \u00a0]?[A-Z0-9]",
-}
+} | {kind: number.hint for kind, number in NATIONAL_IDS.items()}
+
+
+def mask(text: str, kind: str) -> tuple[str, int]:
+    """Mask every place of one kind; give the text and how many there were."""
+    found = KINDS[kind](text)
+    pieces, done = [], 0
+    for place in found:
+        pieces += [text[done : place.start], place.mask]
+        done = place.end
+    return "".join([*pieces, text[done:]]), len(found)
+
+
+def find(text: str, kinds: Sequence[str]) -> list[tuple[int, int, str]]:
+    """Give (start, end, kind) of each place that masking would change, in characters of ``text``.
+
+    Kinds are found in their order, each in what the ones before it left, as masking does it.
+
+    >>> find("ann@curate.dev, 81.169.145.72", ["email", "public_ip"])
+    [(0, 14, 'email'), (16, 29, 'public_ip')]
+    """
+    taken: list[tuple[int, int, str]] = []
+    for kind in kinds:
+        for place in KINDS[kind](text):
+            if all(place.end <= start or place.start >= end for start, end, _ in taken):
+                taken.append((place.start, place.end, kind))
+    return sorted(taken)

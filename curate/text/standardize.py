@@ -57,7 +57,7 @@ def check_names(wanted: Standardize, *, where: str | None = None) -> None:
     """Refuse names of fixes and masks that do not exist."""
     for names, known, what in (
         (wanted.fixes, fixes.FIXES, "fix"),
-        (wanted.mask, pii.MASKS, "kind of personal data"),
+        (wanted.mask, pii.KINDS, "kind of personal data"),
     ):
         for name in names:
             if name not in known:
@@ -90,6 +90,6 @@ def _fixed(texts: list[str], names: tuple[str, ...], tally: Counter[str]) -> lis
 def _masked(texts: list[str], kinds: tuple[str, ...], tally: Counter[str]) -> list[str]:
     for kind in kinds:
         for number in _matching(pa.array(texts, pa.large_string()), pii.HINTS[kind]).tolist():
-            texts[number], found = pii.MASKS[kind](texts[number])
+            texts[number], found = pii.mask(texts[number], kind)
             tally[f"mask:{kind}"] += found
     return texts
