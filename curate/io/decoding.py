@@ -229,7 +229,8 @@ def detected_charsets(data: bytes) -> Iterator[str]:
     from resiliparse.parse.encoding import detect_encoding
 
     if found := detect_encoding(data, html5_compatible=False):
-        yield found
+        # Hardly a page was ever written in ISO 8859-16: its languages used windows-1250.
+        yield "windows-1250" if found.lower() == "iso8859-16" else found
     from charset_normalizer import from_bytes
 
     if best := from_bytes(data[:16384]).best():
