@@ -85,7 +85,7 @@ def kernel(function: Function) -> Function:
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(folder)  # read by njit, not when the function is compiled
     try:
-        compiled: Function = numba.njit(cache=True, nogil=True, boundscheck=False)(function)
+        compiled: Function = numba.njit(cache=True, nogil=True, boundscheck=False, no_cfunc_wrapper=True)(function)
     finally:
         numba.config.CACHE_DIR = before
     return compiled
