@@ -1,0 +1,270 @@
+"""What people said of web pages, against our profiles and against FineWeb2's thresholds.
+
+Usage: python -m tests.benchmarks.human_labels [--configs FOLDER] [--rows FILE] [--by-language] [--json]
+
+The rows (default: $CURATE_SHARED_DATA/quality/hplt_human_labels_dev.jsonl.xz) are excerpts of web pages
+that people read: ``unnatural`` (word lists, spam, mostly boilerplate), ``porn``, ``lang_correct``. A page is
+bad when it is one of the first two or of another language than predicted. Rejecting a bad page is a hit.
+
+Both sides judge by the profile or thresholds of the predicted language, first without and then with
+language identification: then a page of which our identifier says another language is rejected too, on both
+sides by the same identifier (GlotLID, FineWeb2's own, needs a download). FineWeb2's thresholds run in
+datatrove's own filters, in FineWeb2's order and with its settings. The excerpts are two windows of 500
+characters, so their lines end where the window ends: ``line_punct`` means nothing on them, and FineWeb2 is
+shown with and without that rule. The comparison is the one without.
+
+``--configs`` is the folder ``configs`` of a clone of huggingface/fineweb-2; without it the numbers come from
+fineweb2.toml beside this file and FineWeb2's rule on stop words is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import lzma
+import os
+import sys
+import tomllib
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from datatrove.data import Document
+from datatrove.pipeline.filters import (
+    FineWebQualityFilter,
+    GopherQualityFilter,
+    GopherRepetitionFilter,
+)
+from datatrove.utils.word_tokenizers import SpaCyTokenizer, load_word_tokenizer
+
+from curate.langid.identify import identify
+from curate.profile import DEFAULT, Profile, Profiles, load
+from curate.recipe import locate
+from curate.signals import measure
+from curate.signals.verdict import lists_of, signals_of, verdicts
+
+ROWS = "quality/hplt_human_labels_dev.jsonl.xz"
+
+#: HPLT's labels that we name otherwise.
+OURS = {"ara_Arab": "arb_Arab", "zho_Hans": "cmn_Hans"}
+#: ... and that FineWeb2 does.
+FINEWEB2 = {"ara_Arab": "arb_Arab", "zho_Hans": "cmn_Hani", "pes_Arab": "fas_Arab"}
+
+LINE_RULES = {"line_punct_ratio"}
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Read the rows; an excerpt's windows become lines."""
+    with lzma.open(path, "rt", encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    for row in rows:
+        row["text"] = row["text"].replace("\n..........\n", "\n")
+        row["bad"] = bool(row["unnatural"] or row["porn"] or not row["lang_correct"])
+    return rows
+
+
+# --- ours ------------------------------------------------------------------------------------------
+
+
+@cache
+def profiles() -> Profiles:
+    return Profiles({name: load(name, locate.profile_text) for name in locate.profile_names()})
+
+
+def profile_of(label: str) -> Profile:
+    return profiles().by_name.get(OURS.get(label, label)) or profiles().by_name[DEFAULT]
+
+
+def our_rules(rows: Sequence[dict[str, Any]]) -> list[str | None]:
+    """Give the rule that each row fails first, or None."""
+    found: list[str | None] = [None] * len(rows)
+    for label in sorted({row["lang_predicted"] for row in rows}):
+        at = [i for i, row in enumerate(rows) if row["lang_predicted"] == label]
+        profile = profile_of(label)
+        texts = pa.array([rows[i]["text"] for i in at], pa.large_string())
+        names = signals_of(Profiles({profile.name: profile}))
+        table = pa.table(measure(texts, names, lists_of(profile)))
+        for i, rule in zip(at, verdicts(table, profile)[0].to_pylist()):
+            found[i] = rule
+    return found
+
+
+def other_language(rows: Sequence[dict[str, Any]]) -> list[bool]:
+    """Tell where our identifier names another language than the predicted one, or none."""
+    said = identify([row["text"] for row in rows], profiles=profiles())["lang"].to_pylist()
+    return [
+        found != OURS.get(row["lang_predicted"], row["lang_predicted"])
+        for found, row in zip(said, rows)
+    ]
+
+
+# --- FineWeb2's ------------------------------------------------------------------------------------
+
+
+def thresholds(label: str, configs: Path | None) -> dict[str, Any]:
+    name = FINEWEB2.get(label, label)
+    if configs is not None and label != "eng_Latn":
+        import yaml
+
+        return dict(yaml.safe_load((configs / f"{name}.yml").read_text(encoding="utf-8")))
+    with (Path(__file__).parent / "fineweb2.toml").open("rb") as file:
+        return dict(tomllib.load(file)[name])
+
+
+@cache
+def words_of(label: str) -> Any:
+    """Give datatrove's own tokenizer for a language; spaCy's for any language if it is not installed."""
+    try:
+        own = load_word_tokenizer(FINEWEB2.get(label, label))
+        own.word_tokenize("a b")
+    except Exception as error:  # each package has its own way of saying that it needs a download
+        print(f"{label}: spaCy's xx in place of datatrove's words: {str(error):.80}", file=sys.stderr)
+        return SpaCyTokenizer("xx")
+    return own
+
+
+def fineweb2_chain(label: str, configs: Path | None) -> list[Any]:
+    """Build the filters of fineweb-2-pipeline.py; English has FineWeb's."""
+    config, words = thresholds(label, configs), words_of(label)
+    english = label == "eng_Latn"
+    stop_words = None if english else config.get("stopwords", [])
+    return [
+        GopherRepetitionFilter(
+            language=words,
+            dup_para_frac=0,
+            dup_line_char_frac=0,
+            dup_para_char_frac=0,
+            dup_line_frac=config["dup_line_frac"],
+            top_n_grams=config["top_n_grams"],
+            dup_n_grams=config["dup_n_grams"],
+        ),
+        FineWebQualityFilter(
+            language=words,
+            short_line_thr=0.67 if english else 999,
+            char_duplicates_ratio=0.01 if english else 0.1,
+            line_punct_thr=config["line_punct_thr"],
+            new_line_ratio=config["new_line_ratio"],
+        ),
+        FineWebQualityFilter(
+            language=words,
+            short_line_thr=0.67 if english else 999,
+            char_duplicates_ratio=0.01 if english else 0.1,
+            line_punct_thr=0,
+            new_line_ratio=config["new_line_ratio"],
+        ),
+        GopherQualityFilter(
+            language=words,
+            max_avg_word_length=config["max_avg_word_length"],
+            min_avg_word_length=config["min_avg_word_length"],
+            stop_words=stop_words,
+            max_non_alpha_words_ratio=config["max_non_alpha_words_ratio"],
+            min_stop_words=0 if stop_words == [] else 2,
+        ),
+    ]
+
+
+def fineweb2_rules(rows: Sequence[dict[str, Any]], configs: Path | None) -> list[set[str]]:
+    """Give the rules that each row fails, one per filter."""
+    found: list[set[str]] = []
+    chains = {
+        label: fineweb2_chain(label, configs) for label in {r["lang_predicted"] for r in rows}
+    }
+    for i, row in enumerate(rows):
+        failed = set()
+        for each in chains[row["lang_predicted"]]:
+            verdict = each.filter(Document(text=row["text"], id=str(i)))
+            if verdict is not True:
+                failed.add(verdict[1] if isinstance(verdict, tuple) else each.name)
+        found.append(failed)
+    return found
+
+
+# --- the table -------------------------------------------------------------------------------------
+
+
+def score(rows: Sequence[dict[str, Any]], rejected: Sequence[bool]) -> dict[str, float]:
+    """Give precision, recall, F1, the share of good pages rejected, and recall per human label."""
+    hits = sum(row["bad"] for row, no in zip(rows, rejected) if no)
+    bad = sum(row["bad"] for row in rows)
+    good = len(rows) - bad
+    precision = hits / max(1, sum(rejected))
+    recall = hits / max(1, bad)
+
+    def part(label: str, value: int) -> float:
+        of = [no for row, no in zip(rows, rejected) if row[label] == value]
+        return sum(of) / max(1, len(of))
+
+    return {
+        "pages": len(rows),
+        "bad": bad,
+        "rejected": sum(rejected),
+        "precision": precision,
+        "recall": recall,
+        "f1": 2 * precision * recall / max(1e-9, precision + recall),
+        "false_rejection": (sum(rejected) - hits) / max(1, good),
+        "unnatural": part("unnatural", 1),
+        "porn": part("porn", 1),
+        "wrong_language": part("lang_correct", 0),
+    }
+
+
+def compare(rows: Sequence[dict[str, Any]], configs: Path | None) -> dict[str, list[bool]]:
+    """Tell for each contender which rows it rejects."""
+    ours = [rule is not None for rule in our_rules(rows)]
+    theirs = fineweb2_rules(rows, configs)
+    other = other_language(rows)
+    fair = [bool(failed - LINE_RULES) for failed in theirs]
+    shipped = [bool(failed) for failed in theirs]
+    return {
+        "our profiles": ours,
+        "FineWeb2": fair,
+        "FineWeb2, line_punct too": shipped,
+        "our profiles + language": [a or b for a, b in zip(ours, other)],
+        "FineWeb2 + language": [a or b for a, b in zip(fair, other)],
+        "language alone": other,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--configs", type=Path)
+    parser.add_argument("--rows", type=Path)
+    parser.add_argument("--by-language", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    rows = read_rows(asked.rows or Path(os.environ.get("CURATE_SHARED_DATA", "."), ROWS))
+    rejected = compare(rows, asked.configs)
+
+    places: dict[str, list[int]] = defaultdict(list)
+    for i, row in enumerate(rows):
+        if asked.by_language:
+            places[row["lang_predicted"]].append(i)
+        places["all"].append(i)
+    table = {
+        label: {
+            name: score([rows[i] for i in at], [answers[i] for i in at])
+            for name, answers in rejected.items()
+        }
+        for label, at in sorted(places.items(), key=lambda pair: pair[0] == "all")
+    }
+    if asked.json:
+        print(json.dumps(table))
+        return
+    columns = ("rejected", "precision", "recall", "f1", "false_rejection")
+    columns += ("unnatural", "porn", "wrong_language")
+    for label, contenders in table.items():
+        any_ = next(iter(contenders.values()))
+        print(f"\n{label}: {any_['pages']} pages, {any_['bad']} bad")
+        print(f"{'':26}" + "".join(f"{name:>16}" for name in columns))
+        for name, found in contenders.items():
+            print(
+                f"{name:26}{found['rejected']:16}"
+                + "".join(f"{found[c]:16.3f}" for c in columns[1:])
+            )
+
+
+if __name__ == "__main__":
+    main()
