@@ -38,6 +38,7 @@ SIGNALS: dict[str, Formula] = {
     "alphabetic_word_share": gopher.alphabetic_word_share,
     "distinct_stop_words": gopher.distinct_stop_words,
     "stop_word_share": gopher.stop_word_share,
+    "stop_word_variety": gopher.stop_word_variety,
     "dup_line_share": repetition.dup_line_share,
     "dup_line_char_share": repetition.dup_line_char_share,
     "dup_paragraph_share": repetition.dup_paragraph_share,

@@ -12,6 +12,9 @@ import numpy as np
 
 from curate.signals.formula import Floats, Integers, ratio
 
+#: Beyond so many words a text hardly brings function words that it did not bring before.
+_MANY_WORDS: Final = 400
+
 #: From how many lines on a share of lines says something about the page.
 _MANY_LINES: Final = 4
 
@@ -138,3 +141,24 @@ def stop_word_share(stop_words_used: Integers, words: Integers) -> Floats:
     Source: BigScience ROOTS uses a stop-word ratio; the list and the limit are the profile's.
     """
     return ratio(stop_words_used, words)
+
+
+def stop_word_variety(stop_words_distinct: Integers, plain_words: Integers) -> Floats:
+    """Different words of the list ``stop_words``, over the square root of the words, 400 at most.
+
+    Undefined without words that are more than symbols, or where the profile has no such list.
+    Why: a count that scales with length. Two function words are many in a caption and few on a page;
+    lists, menus and pages of keywords bring the same few. The number of different words of a text
+    grows about with the root of its length (Guiraud's index), until the list is used up.
+    Wrong: depends on the list: compare only texts of one profile. Tables of results and lists of works
+    in an otherwise good article lower it.
+    Source: curate, after Gopher's rule on stop words; P. Guiraud, Les caractères statistiques du
+    vocabulaire, 1954.
+
+    >>> import numpy as np
+    >>> stop_word_variety(np.array([10, 60, 0]), np.array([100, 900, 0]))
+    array([ 1.,  3., nan])
+    """
+    roots = np.sqrt(np.clip(plain_words, 0, _MANY_WORDS))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(plain_words > 0, stop_words_distinct / roots, np.nan)

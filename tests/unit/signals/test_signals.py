@@ -75,11 +75,15 @@ def test_undefined_is_null_and_never_zero_or_nan() -> None:
 
 def test_signals_of_a_list_that_is_not_given_are_null() -> None:
     names = [name for name in SIGNALS if set(card(name).counts) & set(LISTS)]
-    assert names == ["script_share", "distinct_stop_words", "stop_word_share"]
+    assert set(names) == {
+        *("script_share", "distinct_stop_words", "stop_word_share", "stop_word_variety")
+    }
     measured = measure(pa.array(["the end of it"], pa.large_string()), names)
     assert all(values.to_pylist() == [None] for values in measured.values())
     measured = measure(pa.array(["the end of it"], pa.large_string()), names, LISTED)
-    assert [v.to_pylist() for v in measured.values()] == [[1.0], [2], [0.5]]
+    assert [measured[column(name)].to_pylist() for name in sorted(names)] == [
+        *([2], [1.0], [0.5], [2 / np.sqrt(4)])
+    ]
 
 
 def test_chars_and_shares_by_hand() -> None:
