@@ -162,6 +162,7 @@ def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tu
     done: list[Segment] = []
     maps: list[MapStage] = []
     barriers: list[Barrier] = []
+    before: list[MapStage | Barrier] = []
     seen: set[str] = set()
     mixed = False
     for spec in specs:
@@ -181,8 +182,10 @@ def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tu
             "mixture": mixture,
             "seed": recipe.seed,
             "name": spec.label,
+            "clustered": any("cluster" in stage.adds for stage in before),
         }
         stage = registry.build("stage", spec.use, spec.options, given=given, where=at)
+        before.append(stage)
         if hasattr(stage, "apply") and not hasattr(stage, "sketch"):
             if barriers:
                 done.append(Segment(len(done), tuple(maps), tuple(barriers)))

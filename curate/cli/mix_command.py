@@ -68,8 +68,12 @@ def command(
     if dry_run:
         from curate import plan as planning
         from curate.engine.dry_run import dry_run as try_it
+        from curate.outline import outline
 
-        tried = try_it(planning.build(recipe), "mix", sample=2000, scan=256 << 20)
+        plan = planning.build(recipe)
+        sources = outline(plan)["sources"]
+        sizes = {name: source["text_estimated"] for name, source in sources.items()}
+        tried = try_it(plan, "mix", sample=2000, scan=256 << 20, text_bytes=sizes)
         if json:
             answer(as_json({"mixture": tried.mixture, "note": tried.note}))
         else:

@@ -41,9 +41,11 @@ def mixture(rows: list[dict[str, Any]], write: terminal.Write) -> None:
     if not rows:
         return
     unit = rows[0]["unit"]
-    with_shortage = any(row.get("shortage") for row in rows)
     header = ("phase", "group", f"available {unit}", "asked", "got", "share asked", "share got")
-    extra = ("epochs", "short of") if with_shortage else ("epochs",)
+    # Columns of nothing but zeros are left out.
+    more = {"shortage": "short of", "reused": "reused"}
+    shown = [key for key in more if any(row.get(key) for row in rows)]
+    extra = ("epochs", *(more[key] for key in shown))
     terminal.table(
         (*header, *extra),
         [
@@ -51,12 +53,12 @@ def mixture(rows: list[dict[str, Any]], write: terminal.Write) -> None:
                 row["phase"],
                 row["group"],
                 row["available"],
-                row["asked"],
+                "-" if row["asked"] is None else row["asked"],
                 row["amount"],
                 terminal.fixed(row["asked_share"]),
                 terminal.fixed(row["share"]),
                 terminal.fixed(row["epochs"], 3),
-                *((row["shortage"],) if with_shortage else ()),
+                *(row[key] for key in shown),
             )
             for row in rows
         ],

@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from curate.cli.options import Inputs, Json, RecipeName, Settings, replaced
 
+#: Bytes of text that the mixture's sample is chosen from.
+SCAN = 32 << 20
+
 
 def command(
-    recipe: RecipeName, input: Inputs = None, set: Settings = None, json: Json = False
+    recipe: RecipeName,
+    input: Inputs = None,
+    set: Settings = None,
+    sample: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Documents to estimate the mixture from; 0: only its shares."
+        ),
+    ] = 300,
+    json: Json = False,
 ) -> int:
     """Show what a recipe would do and cost; run nothing.
 
-    Sources, segments with the columns that their stages add, the S-curve of the dedup, shares of the
-    mixture, and an estimate of disk, memory and time. Nothing is written.
+    Sources, segments with the columns that their stages add, the S-curve of the dedup, the mixture as it
+    would come out (available, asked, got), and an estimate of disk, memory and time. Nothing is written.
 
     Example: curate plan demo
     """
     from curate import plan as planning
     from curate.cli.terminal import answer, as_json
+    from curate.errors import RecipeError
     from curate.outline import outline
     from curate.recipe import model
 
     plan = planning.build(model.load(recipe, inputs=dict(replaced(input)), settings=set or ()))
     said = outline(plan)
+    if said["mixture"] and sample:
+        from curate.engine.dry_run import dry_run
+
+        text = {name: source["text_estimated"] for name, source in said["sources"].items()}
+        try:
+            tried = dry_run(plan, plan.mix.name, sample=sample, scan=SCAN, text_bytes=text)
+            said["mixture"] |= {"table": tried.mixture, "note": tried.note}
+        except RecipeError as error:  # such as a group that the sample has nothing of
+            said["mixture"] |= {
+                "table": [],
+                "note": f"no estimate from {sample} documents: {error}",
+            }
     if json:
         answer(as_json(said))
     else:
@@ -75,6 +102,12 @@ def _tell(said: dict[str, Any]) -> None:
         for phase in said["mixture"]["phases"]:
             shares = ", ".join(f"{group} {share:.4f}" for group, share in phase["shares"].items())
             answer(f"mixture, phase {phase['phase']}, by {said['mixture']['unit']}: {shares}")
+        if "table" in said["mixture"]:
+            from curate.cli import outcome
+
+            answer()
+            outcome.mixture(said["mixture"]["table"], answer)
+            answer(said["mixture"]["note"])
     cost = said["estimate"]
     answer()
     answer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +15,9 @@ from curate import schema
 from curate.engine.memory import apply, resolve
 from curate.engine.reading import read_shard
 from curate.errors import RecipeError, nearest
+from curate.mixture.expect import expected, stock_of
 from curate.mixture.sampling import order_key, sample_key
-from curate.plan import Plan
+from curate.plan import Plan, Shard
 from curate.stages.base import Barrier, MapStage
 
 #: Characters of an example, and examples per stage.
@@ -62,23 +63,33 @@ def wilson(hits: int, of: int) -> Interval:
     return Interval(share, max(0.0, middle - reach), min(1.0, middle + reach))
 
 
-def dry_run(plan: Plan, name: str, *, sample: int, scan: int) -> DryRun:
+def dry_run(
+    plan: Plan,
+    name: str,
+    *,
+    sample: int,
+    scan: int,
+    text_bytes: Mapping[str, int] | None = None,
+) -> DryRun:
     """Try one stage on ``sample`` documents, chosen by hash from up to ``scan`` bytes of text.
 
     Earlier map stages are run on the sample. Earlier dedup stages are passed over, for on a sample
     they would find next to nothing; but a dedup stage is tried on a slice of *hash values*, so that a
     document's copies are in the slice together with it, wherever they stand in the input, and there
     the earlier ones are run too. Without documents all shares are 0, with the interval (0, 1).
+
+    The mixture is estimated source by source. ``text_bytes`` says how much text each source is thought
+    to have, for the sources that the scan does not see to their end.
     """
     maps, barriers, stage = _until(plan, name)
     if not hasattr(stage, "sketch"):
-        chosen, scanned = _sample(plan, sample, scan)
+        chosen, scanned, _, _ = _sample(plan, sample, scan)
         table = _through(maps, chosen)
         tally: Counter[str] = Counter()
         out = stage.apply(table, tally)
         return _counted(name, scanned, out, tally, "")
     if hasattr(stage, "mixture"):
-        return _mixture(plan, name, stage, maps, sample, scan)
+        return _mixture(plan, stage, maps, sample, scan, text_bytes or {})
     return _duplicates(plan, name, stage, maps, barriers, scan)
 
 
@@ -98,12 +109,13 @@ def _until(plan: Plan, name: str) -> tuple[list[MapStage], list[Barrier], Any]:
     raise RecipeError(f"the recipe has no stage '{name}'", hint=nearest(name, plan.stage_names))
 
 
-def _documents(plan: Plan, scan: int) -> Iterator[pa.Table]:
+def _documents(plan: Plan, scan: int, source: str | None = None) -> Iterator[pa.Table]:
     """Read shards in an order given by hash until ``scan`` bytes of text are seen."""
-    names = pa.array([f"{shard.source}#{number}" for number, shard in enumerate(plan.shards)])
+    shards: list[Shard] = [shard for shard in plan.shards if source in (None, shard.source)]
+    names = pa.array([f"{shard.source}#{number}" for number, shard in enumerate(shards)])
     left = scan
-    for number in np.argsort(order_key(names, 1), kind="stable"):
-        shard = plan.shards[int(number)]
+    for number in np.argsort(order_key(names.cast(pa.string()), 1), kind="stable"):
+        shard = shards[int(number)]
         for batch in read_shard(plan.sources[shard.source], shard, plan.recipe.shards.batch_bytes):
             yield batch.documents
             left -= pc.sum(pc.binary_length(batch.documents.column("text"))).as_py() or 0
@@ -111,15 +123,24 @@ def _documents(plan: Plan, scan: int) -> Iterator[pa.Table]:
                 return
 
 
-def _sample(plan: Plan, sample: int, scan: int) -> tuple[pa.Table, int]:
-    """The ``sample`` documents whose ids hash lowest among those scanned."""
-    held, scanned = schema.DOCUMENT_SCHEMA.empty_table(), 0
-    for table in _documents(plan, scan):
+class _Sample(NamedTuple):
+    """The documents whose ids hash lowest among those scanned."""
+
+    table: pa.Table
+    scanned: int
+    bytes: int  #: of text scanned
+    ended: bool  #: the scan saw everything
+
+
+def _sample(plan: Plan, sample: int, scan: int, source: str | None = None) -> _Sample:
+    held, scanned, seen = schema.DOCUMENT_SCHEMA.empty_table(), 0, 0
+    for table in _documents(plan, scan, source):
         scanned += table.num_rows
+        seen += pc.sum(pc.binary_length(table.column("text"))).as_py() or 0
         both = pa.concat_tables([held, table])
         keys = sample_key(both.column("id"), 0)
         held = both.take(pa.array(np.sort(np.argsort(keys, kind="stable")[:sample])))
-    return held, scanned
+    return _Sample(held, scanned, seen, seen < scan)
 
 
 def _through(stages: list[MapStage], table: pa.Table) -> pa.Table:
@@ -213,19 +234,40 @@ def _slice_values(barrier: Any, table: pa.Table) -> np.ndarray:
 
 
 def _mixture(
-    plan: Plan, name: str, mix: Any, before: list[MapStage], sample: int, scan: int
+    plan: Plan,
+    mix: Any,
+    before: list[MapStage],
+    sample: int,
+    scan: int,
+    text_bytes: Mapping[str, int],
 ) -> DryRun:
-    chosen, scanned = _sample(plan, sample, scan)
-    table = _through(before, chosen)
-    data = resolve(mix, table)
-    out = mix.apply(table, data["decisions"], Counter())
-    scale = scanned / max(1, chosen.num_rows)
-    rows = data["mixture_report"].drop_columns(["part"]).to_pylist()
-    for row in rows:
-        for key in ("asked", "amount", "documents", "tokens", "available", "shortage"):
-            row[key] = round((row[key] or 0) * scale)
-    note = (
-        f"estimated from {chosen.num_rows} of {scanned} documents, scaled by {scale:.1f};"
-        " duplicates are still among them"
+    """Estimate what there is of each leaf, and solve the mixture for that.
+
+    Each source is sampled for itself, so that a small one is not missed. Tokens are counted on the
+    sample alone: the rest is taken to have as many per byte in each source and language.
+    """
+    stock: dict[Any, Any] = {}
+    held: dict[Any, Any] = {}
+    tables, notes, scanned, partly = [], [], 0, []
+    share = max(1, len(plan.sources))
+    for source in plan.sources:
+        found = _sample(plan, max(1, sample // share), max(1, scan // share), source)
+        scanned += found.scanned
+        table = _through(before, found.table)
+        factor = found.scanned / max(1, found.table.num_rows)
+        if not found.ended:
+            partly.append(source)
+            factor *= max(1.0, text_bytes.get(source, 0) / max(1, found.bytes))
+        there, out = stock_of(mix.sketch(table), factor)
+        stock |= there
+        held |= out
+        tables.append(table)
+    rows = expected(mix.mixture, stock, held).to_pylist()
+    chosen = sum(table.num_rows for table in tables)
+    notes.append(f"estimated from {chosen} living documents of {scanned} scanned")
+    if partly:
+        notes.append("only part was scanned of " + ", ".join(partly))
+    notes.append("duplicates are still among them")
+    return DryRun(
+        mix.name, scanned, chosen, wilson(chosen, chosen), {}, {}, [], rows, "; ".join(notes)
     )
-    return _counted(name, scanned, out, Counter(), note)._replace(mixture=rows)

@@ -78,7 +78,7 @@ class ProductJob:
         decisions = decided(store, self.mix, self.decisions, 0)
         chosen: list[pa.Table] = []
         product: pa.Schema | None = None
-        epochs = sorted(set(self._epochs(decisions)))
+        epochs = self._epochs(decisions)
         for name in self.survivors:
             for entry in read_commit(store, name).dataset("survivors"):
                 chosen += self._from_file(store, entry, epochs, own, decisions)
@@ -100,8 +100,10 @@ class ProductJob:
         )
 
     def _epochs(self, decisions: pa.Table) -> list[int]:
+        """Name all epochs that a copy of this phase can have."""
         mine = decisions.filter(pc.equal(decisions.column("phase"), self.phase))
-        return [int(epoch) for epoch in pc.unique(mine.column("epoch")).to_pylist()]
+        passes = pc.max(mine.column("epoch")).as_py() or 1
+        return list(range(1, passes * self.mix.mixture.most_copies + 1))
 
     def _from_file(
         self, store: Store, entry: dict[str, Any], epochs: list[int], own: int, decisions: pa.Table

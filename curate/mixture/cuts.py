@@ -38,7 +38,7 @@ _LAST = (1 << 64) - 1
 
 @dataclass(frozen=True)
 class Counts:
-    """The documents of one leaf in order of *u*, alone or counted together in runs.
+    """The documents of one leaf in order of *u*, alone or counted together in runs, with all copies.
 
     ``first`` and ``last`` are the smallest and largest *u* that a run stands for, both inclusive.
     """
@@ -49,6 +49,7 @@ class Counts:
     amount: Int64
     tokens: Int64
     largest: Int64
+    once: Int64
 
     @property
     def stock(self) -> Stock:
@@ -58,6 +59,7 @@ class Counts:
             amount=int(self.amount.sum()),
             tokens=int(self.tokens.sum()),
             largest=int(self.largest.max(initial=0)),
+            once=int(self.once.sum()),
         )
 
 
@@ -115,7 +117,7 @@ def refine(coarse: Counts, bins: Int64, fine: Counts) -> Counts:
     kept = ~np.isin(bin_of(coarse.first), bins)
     both = [
         np.concatenate([getattr(coarse, name)[kept], getattr(fine, name)])
-        for name in ("first", "last", "documents", "amount", "tokens", "largest")
+        for name in ("first", "last", "documents", "amount", "tokens", "largest", "once")
     ]
     order = np.argsort(both[0], kind="stable")
     return Counts(*(column[order] for column in both))

@@ -12,17 +12,32 @@ import pyarrow.compute as pc
 
 from curate.mixture.cuts import BIN_BITS, Counts, bin_edges, bin_of
 from curate.mixture.recipe import Leaf, Mixture
-from curate.mixture.sampling import sample_key
+from curate.mixture.sampling import held_out, sample_key
+from curate.mixture.stock import Stock
 
 Int64 = npt.NDArray[np.int64]
 
 _LEAF = tuple(Leaf._fields)
-_COUNTS = {"documents": "sum", "amount": "sum", "tokens": "sum", "largest": "max"}
+_COUNTS = {
+    "documents": "sum",
+    "amount": "sum",
+    "tokens": "sum",
+    "largest": "max",
+    "once": "sum",
+}
 _LEAF_TYPES = [(name, pa.string()) for name in _LEAF]
 
-#: A row per document; ``group`` is null where the mixture has none for it.
+#: A row per document; ``group`` is null where the mixture has none for it. Amount and tokens are of
+#: all its ``copies``. ``held`` documents are for validation, and stand outside of all budgets.
 SKETCH = pa.schema(
-    [*_LEAF_TYPES, ("u", pa.uint64()), ("amount", pa.int64()), ("tokens", pa.int64())]
+    [
+        *_LEAF_TYPES,
+        ("u", pa.uint64()),
+        ("amount", pa.int64()),
+        ("tokens", pa.int64()),
+        ("copies", pa.int64()),
+        ("held", pa.bool_()),
+    ]
 )
 #: A row per leaf and bin of u.
 HISTOGRAM = pa.schema(
@@ -30,6 +45,8 @@ HISTOGRAM = pa.schema(
 )
 #: Bins whose documents must be seen one by one.
 CUT_BINS = pa.schema([*_LEAF_TYPES, ("bin", pa.int32())])
+#: A row per leaf: what is held out of it.
+HELD = pa.schema([*_LEAF_TYPES, *((name, pa.int64()) for name in _COUNTS)])
 
 #: Rows that are added up at a time; bounds a merging task's memory.
 _MERGE_ROWS = 1 << 21
@@ -39,23 +56,65 @@ def sketch(mixture: Mixture, table: pa.Table) -> pa.Table:
     """Give each row its leaf, its *u* and its amount in the mixture's unit (null counts as 0)."""
     group = np.full(table.num_rows, None, object)
     columns = {name: pa.nulls(table.num_rows, pa.string()) for name in _LEAF[1:]}
+    copies = np.ones(table.num_rows, np.int64)
     for leaf, rows in leaves(mixture, table):
         group[rows] = leaf.group if leaf else None
+        if leaf:
+            copies[rows] = copies_of(mixture, table, leaf, rows)
     for name in columns:
         if name in mixture.columns:
             columns[name] = _column(table, name, pa.string())
-    tokens = _column(table, "n_tokens", pa.int64()).fill_null(0)
+    tokens = _column(table, "n_tokens", pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
     if mixture.unit == "tokens":
         amount = tokens
     elif mixture.unit == "bytes":
         lengths = pc.binary_length(table.column("text").combine_chunks())
-        amount = lengths.cast(pa.int64()).fill_null(0)
+        amount = lengths.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
     else:
-        amount = pa.array(np.ones(table.num_rows, np.int64))
-    u = sample_key(table.column("id"), mixture.seed)
+        amount = np.ones(table.num_rows, np.int64)
+    out = held(mixture, table)
+    copies[out] = 1
     return pa.table(
-        [pa.array(group, pa.string()), *columns.values(), u, amount, tokens], schema=SKETCH
+        [
+            pa.array(group, pa.string()),
+            *columns.values(),
+            sample_key(table.column("id"), mixture.seed),
+            amount * copies,
+            tokens * copies,
+            copies,
+            out,
+        ],
+        schema=SKETCH,
     )
+
+
+def copies_of(mixture: Mixture, table: pa.Table, leaf: Leaf, rows: Int64) -> Int64:
+    """Give how many copies of each of a leaf's rows the mixture takes on one pass."""
+    up = mixture.upsample
+    if up is None or (up.groups and leaf.group not in up.groups):
+        return np.ones(len(rows), np.int64)
+    values = _column(table, up.by, pa.float64()).to_numpy(zero_copy_only=False)[rows]
+    steps = np.array([value for value, _ in up.copies])
+    # Null is NaN here, which sorts above all numbers.
+    step = np.where(np.isnan(values), 0, np.searchsorted(steps, values, side="right"))
+    copies: Int64 = np.array([1, *(times for _, times in up.copies)], np.int64)[step]
+    return copies
+
+
+def held(mixture: Mixture, table: pa.Table) -> npt.NDArray[np.bool_]:
+    """Tell which rows are held out for validation: none of a group that no phase takes from."""
+    if mixture.validation is None or not table.num_rows:
+        return np.zeros(table.num_rows, bool)
+    out = held_out(
+        _column(table, "cluster", pa.string()),
+        table.column("text").combine_chunks(),
+        mixture.validation.share,
+        mixture.seed,
+    )
+    for leaf, rows in leaves(mixture, table):
+        if leaf is None or leaf.group not in mixture.weighed:
+            out[rows] = False
+    return out
 
 
 def leaves(mixture: Mixture, table: pa.Table) -> Iterator[tuple[Leaf | None, Int64]]:
@@ -91,19 +150,43 @@ def alike(table: pa.Table, names: Sequence[str]) -> Iterator[tuple[tuple[str | N
 
 
 def count_bins(sketched: pa.Table) -> pa.Table:
-    """Count a sketch's documents per leaf and bin; rows in no group are left out."""
-    rows = sketched.filter(pc.is_valid(sketched.column("group")))
-    bins = pc.shift_right(rows.column("u"), pa.scalar(64 - BIN_BITS, pa.uint64()))
-    return add_up(
-        [
-            pa.table(
-                [*(rows.column(name) for name in _LEAF), bins.cast(pa.int32())]
-                + [pa.array(np.ones(rows.num_rows, np.int64))]
-                + [rows.column(name) for name in ("amount", "tokens", "amount")],
-                schema=HISTOGRAM,
-            )
-        ]
+    """Count a sketch's documents per leaf and bin; rows in no group and held ones are left out."""
+    rows = sketched.filter(
+        pc.and_(pc.is_valid(sketched.column("group")), pc.invert(sketched.column("held")))
     )
+    bins = pc.shift_right(rows.column("u"), pa.scalar(64 - BIN_BITS, pa.uint64()))
+    keys = [*(rows.column(name) for name in _LEAF), bins.cast(pa.int32())]
+    return add_up([pa.table(keys + _amounts(rows), schema=HISTOGRAM)])
+
+
+def count_held(sketched: pa.Table) -> pa.Table:
+    """Count what a sketch holds out, per leaf."""
+    rows = sketched.filter(sketched.column("held"))
+    keys = [rows.column(name) for name in _LEAF]
+    return add_held([pa.table(keys + _amounts(rows), schema=HELD)])
+
+
+def add_held(tables: Iterable[pa.Table]) -> pa.Table:
+    """Add up what is held out."""
+    added = HELD.empty_table()
+    for table in tables:
+        both = pa.concat_tables([added, table.select(HELD.names)]).group_by(list(_LEAF))
+        added = pa.table(both.aggregate(list(_COUNTS.items())).columns, schema=HELD)
+    return added
+
+
+def held_stock(table: pa.Table) -> dict[Leaf, Stock]:
+    """Read what is held out of each leaf."""
+    return {
+        Leaf(*(row[name] for name in _LEAF)): Stock(**{name: row[name] for name in _COUNTS})
+        for row in table.to_pylist()
+    }
+
+
+def _amounts(rows: pa.Table) -> list[pa.ChunkedArray]:
+    once = pc.divide(rows.column("amount"), rows.column("copies"))
+    names = ("copies", "amount", "tokens", "amount")
+    return [*(rows.column(name) for name in names), once]
 
 
 def add_up(histograms: Iterable[pa.Table]) -> pa.Table:
@@ -140,13 +223,15 @@ def documents_by_leaf(rows: pa.Table) -> dict[Leaf, Counts]:
         mine = rows.take(pa.array(numbers)).sort_by("u")
         u, starts = np.unique(np.asarray(mine.column("u")), return_index=True)
         amount, tokens = _numbers(mine, "amount"), _numbers(mine, "tokens")
+        copies = _numbers(mine, "copies")
         counted[Leaf(*_group_first(values))] = Counts(
             first=u,
             last=u,
-            documents=np.diff(starts, append=len(amount)),
+            documents=np.add.reduceat(copies, starts),
             amount=np.add.reduceat(amount, starts),
             tokens=np.add.reduceat(tokens, starts),
             largest=np.maximum.reduceat(amount, starts),
+            once=np.add.reduceat(amount // copies, starts),
         )
     return counted
 
@@ -174,7 +259,7 @@ def in_bins(rows: pa.Table, wanted: dict[Leaf, Int64]) -> pa.Table:
         if values[0] is not None:
             none = np.empty(0, np.int64)
             keep[numbers] = np.isin(bins[numbers], wanted.get(Leaf(*_group_first(values)), none))
-    return rows.filter(pa.array(keep))
+    return rows.filter(pa.array(keep & ~np.asarray(rows.column("held"))))
 
 
 def _group_first(values: tuple[str | None, ...]) -> tuple[str, str | None, str | None, str | None]:

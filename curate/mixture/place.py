@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from curate.mixture.cuts import Interval
-from curate.mixture.histogram import leaves
-from curate.mixture.recipe import Leaf, Mixture
+from curate.mixture.histogram import copies_of, held, leaves
+from curate.mixture.recipe import VALIDATION, Leaf, Mixture
 from curate.mixture.sampling import UInt64, sample_key
 
 INTERVALS = pa.schema(
@@ -38,9 +38,11 @@ def as_table(intervals: Sequence[Interval]) -> pa.Table:
 
 
 def placements(mixture: Mixture, table: pa.Table, intervals: pa.Table) -> pa.Table:
-    """Give the rows that are taken, once for each phase and pass, in order of the rows.
+    """Give the rows that are taken, once for each phase, pass and copy, in order of the rows.
 
-    Every row of the table counts; the caller leaves out those that have a verdict.
+    A document of c copies has the epochs 1 to c on its first pass, c + 1 to 2 c on its second. What is
+    held out is in ``validation``, once. Every row of the table counts; the caller leaves out those that
+    have a verdict.
     """
     u = sample_key(table.column("id"), mixture.seed)
     wanted: dict[Leaf, list[tuple[str, int, int, int]]] = {}
@@ -49,19 +51,30 @@ def placements(mixture: Mixture, table: pa.Table, intervals: pa.Table) -> pa.Tab
         wanted.setdefault(key, []).append(
             (said["phase"], said["epoch"], said["first"], said["last"])
         )
-    order = {phase.name: number for number, phase in enumerate(mixture.schedule())}
-    row, phase, epoch = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.int32)]
+    names = [*(phase.name for phase in mixture.schedule()), VALIDATION]
+    order = {name: number for number, name in enumerate(names)}
+    out = held(mixture, table)
+    row = [np.flatnonzero(out)]
+    phase = [np.full(len(row[0]), order[VALIDATION], np.int64)]
+    epoch = [np.ones(len(row[0]), np.int64)]
     for leaf, rows in leaves(mixture, table):
         for name, number, first, last in wanted.get(leaf, ()) if leaf else ():
-            hits = rows[_between(u[rows], first, last)]
-            row.append(hits)
-            phase.append(np.full(len(hits), order[name], np.int64))
-            epoch.append(np.full(len(hits), number, np.int32))
+            hits = rows[_between(u[rows], first, last) & ~out[rows]]
+            copies = copies_of(mixture, table, leaf, hits) if leaf else hits
+            ends = np.cumsum(copies)
+            nth = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - copies, copies)
+            row.append(np.repeat(hits, copies))
+            phase.append(np.full(len(nth), order[name], np.int64))
+            epoch.append(np.repeat((number - 1) * copies, copies) + nth + 1)
     taken, phases, epochs = (np.concatenate(column) for column in (row, phase, epoch))
     sort = np.lexsort((epochs, phases, taken))
-    names = pa.array(list(order), pa.string())
     return pa.table(
-        [taken[sort], names.take(pa.array(phases[sort])), epochs[sort]], schema=PLACEMENTS
+        [
+            taken[sort],
+            pa.array(names, pa.string()).take(pa.array(phases[sort])),
+            epochs[sort].astype(np.int32),
+        ],
+        schema=PLACEMENTS,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -18,6 +18,9 @@ from curate.schema import ORIGINS
 
 #: The group and the phase of a recipe that asks for no mixture.
 EVERYTHING, MAIN = "all", "main"
+
+#: What is held out is written like a phase of this name.
+VALIDATION = "validation"
 
 
 class Leaf(NamedTuple):
@@ -138,6 +141,39 @@ class Phase(_Section):
         return None if self.budget is None else _exact(self.budget)
 
 
+class Upsample(_Section):
+    """Copies of a document by the value of a column, such as ``cluster_size`` or a signal.
+
+    ``copies`` are steps ``[value, copies]``: from this value on, up to the next step, so many. Below the
+    first step, and where the column is null, there is one. FineWeb2 weighs by the size of a document's
+    cluster of near duplicates: ``[[1, 1], [2, 2], [3, 3], [5, 5], [100, 8], [1000, 1]]``. All copies of a
+    document stand next to each other in its leaf, so they are taken in one phase; ``epoch`` numbers them.
+    """
+
+    by: str
+    copies: tuple[tuple[float, Annotated[int, Field(ge=1, le=1000)]], ...] = Field(min_length=1)
+    groups: tuple[str, ...] = ()  #: empty: all
+
+    @model_validator(mode="after")
+    def _steps_go_up(self) -> Upsample:
+        values = [value for value, _ in self.copies]
+        if values != sorted(set(values)):
+            raise ValueError("copies are steps [value, copies] with values that go up")
+        return self
+
+
+class Validation(_Section):
+    """A random share of the documents of every group that the mixture weighs, held out of all phases.
+
+    Which side a document is on is a hash of its cluster, where dedup found one, and else of its text:
+    what one cluster kept, and what is the same byte for byte, stands on one side. Near duplicates were
+    dropped before, wherever they stood. What can be on both sides: texts less alike than the threshold
+    of fuzzy_dedup, and the pairs above it that its ``recall`` lets pass.
+    """
+
+    share: float = Field(gt=0, le=0.5)
+
+
 class Mixture(_Section):
     """The ``[mixture]`` of a recipe. Amounts are in ``unit``; bytes are UTF-8 bytes of text.
 
@@ -158,6 +194,8 @@ class Mixture(_Section):
     alpha: float = Field(1.0, ge=0, le=1)
     caps: tuple[Cap, ...] = ()
     phases: tuple[Phase, ...] = ()
+    upsample: Upsample | None = None
+    validation: Validation | None = None
     seed: int = Field(0, ge=0, lt=1 << 64)
 
     @classmethod
@@ -184,6 +222,8 @@ class Mixture(_Section):
         for cap in self.caps:
             if cap.group is not None:
                 self._check_group(cap.group, "a cap names")
+        for name in self.upsample.groups if self.upsample else ():
+            self._check_group(name, "upsample names")
         return self
 
     def _check_group(self, name: str, who: str) -> None:
@@ -211,6 +251,8 @@ class Mixture(_Section):
             raise ValueError("give the budget of each phase or one budget for all, not both")
         for phase in self.phases:
             who = f"phase '{phase.name}'"
+            if phase.name == VALIDATION:
+                raise ValueError(f"'{VALIDATION}' is what [mixture.validation] holds out, no phase")
             if phase.budgets and (phase.weights or phase.budget is not None):
                 raise ValueError(f"{who}: budgets say all; no weights or budget beside them")
             for group in phase.weights or phase.budgets:
@@ -244,6 +286,17 @@ class Mixture(_Section):
             or bool(self.caps)
         )
         return ("source", "lang", "origin") if asks else ("source", "origin")
+
+    @property
+    def weighed(self) -> frozenset[str]:
+        """Name the groups that some phase takes from."""
+        shares = [self.shares(phase) for phase in self.schedule()]
+        return frozenset(name for name in self.groups if any(share[name] for share in shares))
+
+    @property
+    def most_copies(self) -> int:
+        """The most copies that a document can have on one pass."""
+        return max(copies for _, copies in self.upsample.copies) if self.upsample else 1
 
     def schedule(self) -> tuple[Phase, ...]:
         """Give the phases in order; one phase ``main`` where the recipe names none."""
@@ -306,7 +359,13 @@ def parse(said: Mapping[str, Any], *, where: str = "[mixture]") -> Mixture:
 
 
 def _explain(error: ValidationError) -> Iterator[str]:
-    sections: dict[str, type[BaseModel]] = {"groups": Group, "caps": Cap, "phases": Phase}
+    sections: dict[str, type[BaseModel]] = {
+        "groups": Group,
+        "caps": Cap,
+        "phases": Phase,
+        "upsample": Upsample,
+        "validation": Validation,
+    }
     for problem in error.errors():
         place = problem["loc"]
         path = ".".join(("mixture", *(str(part) for part in place)))

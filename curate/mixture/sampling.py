@@ -22,8 +22,8 @@ from curate.text.jit import inline, kernel
 
 UInt64 = npt.NDArray[np.uint64]
 
-#: Keys of the two hashes of an id, mixed with the seed; any two different numbers do.
-_SAMPLE, _ORDER = 0x243F6A8885A308D3, 0x13198A2E03707344
+#: Keys of the hashes, mixed with the seed; any different numbers do.
+_SAMPLE, _ORDER, _SIDE = 0x243F6A8885A308D3, 0x13198A2E03707344, 0xA4093822299F31D0
 
 
 @inline
@@ -80,3 +80,12 @@ def order_key(ids: pa.Array | pa.ChunkedArray, seed: int) -> UInt64:
     Sorting by ``u`` itself would put a leaf's documents next to its cut last in every shard.
     """
     return _keyed(ids, seed, _ORDER)
+
+
+def held_out(clusters: pa.Array, texts: pa.Array, share: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Tell what is held out for validation: by the hash of the cluster, else of the text."""
+    side = _keyed(texts, seed, _SIDE)
+    known = np.asarray(clusters.is_valid())
+    side[known] = _keyed(clusters.filter(pa.array(known)), seed, _SIDE)
+    below: npt.NDArray[np.bool_] = side < np.uint64(int(share * (1 << 64)))
+    return below

@@ -48,7 +48,7 @@ def solve(mixture: Mixture, stock: Mapping[Leaf, Stock]) -> Solution:
     >>> from curate.mixture.recipe import parse
     >>> mixture = parse({"ratio": "3:1", "groups": {"kk": {}, "en": {}}})
     >>> kk, en = Leaf("kk", "web", "kaz_Cyrl", None), Leaf("en", "web", "eng_Latn", None)
-    >>> found = solve(mixture, {kk: Stock(9, 600, 600, 90), en: Stock(9, 900, 900, 90)})
+    >>> found = solve(mixture, {kk: Stock(9, 600, 600, 90, 600), en: Stock(9, 900, 900, 90, 900)})
     >>> [str(found.targets["main", group]) for group in ("kk", "en")], found.scarcest
     (['600', '200'], 'kk')
     """

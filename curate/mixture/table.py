@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pyarrow as pa
 
 from curate.mixture.cuts import Taken
-from curate.mixture.recipe import Leaf, Mixture
+from curate.mixture.recipe import VALIDATION, Leaf, Mixture
 from curate.mixture.solve import solve
 from curate.mixture.stock import Stock
 
@@ -16,13 +17,13 @@ MIXTURE_REPORT = pa.schema(
         ("phase", pa.string()),
         ("group", pa.string()),
         ("unit", pa.string()),
-        ("asked_share", pa.float64()),
+        ("asked_share", pa.float64()),  # null for validation
         ("share", pa.float64()),  # null for an empty phase
         ("asked", pa.int64()),  # amount in the unit; without a budget what the ratio allows
         ("amount", pa.int64()),
         ("documents", pa.int64()),  # rows of the product: a document taken twice counts twice
         ("tokens", pa.int64()),
-        ("available", pa.int64()),  # amount of the whole group, once
+        ("available", pa.int64()),  # amount of the whole group, once; without what is held out
         ("epochs", pa.float64()),  # amount / available
         ("reused", pa.int64()),  # amount of documents that an earlier phase took too
         ("shortage", pa.int64()),  # what is missing of what was asked
@@ -36,8 +37,9 @@ def report(
     mixture: Mixture,
     stock: Mapping[Leaf, Stock],
     taken: Mapping[tuple[str, Leaf], Taken],
+    held: Mapping[Leaf, Stock] | None = None,
 ) -> pa.Table:
-    """Compare what the recipe asks for with what the cuts take."""
+    """Compare what the recipe asks for with what the cuts take; ``held`` is held out for validation."""
     solution = solve(mixture, stock)
     rows = []
     for phase in mixture.schedule():
@@ -51,7 +53,7 @@ def report(
             mine = [
                 w for (name, leaf), w in taken.items() if name == phase.name and leaf.group == group
             ]
-            available = sum(what.amount for leaf, what in stock.items() if leaf.group == group)
+            available = sum(what.once for leaf, what in stock.items() if leaf.group == group)
             asked = round(solution.asked[phase.name, group])
             rows.append(
                 {
@@ -72,4 +74,30 @@ def report(
                     "largest": max((what.largest for what in mine), default=0),
                 }
             )
-    return pa.Table.from_pylist(rows, schema=MIXTURE_REPORT)
+    return pa.Table.from_pylist(rows + _held_rows(mixture, held or {}), schema=MIXTURE_REPORT)
+
+
+def _held_rows(mixture: Mixture, held: Mapping[Leaf, Stock]) -> list[dict[str, Any]]:
+    total = sum(what.amount for what in held.values())
+    rows: list[dict[str, Any]] = []
+    for group in mixture.groups if held else ():
+        mine = [what for leaf, what in held.items() if leaf.group == group]
+        amount = sum(what.amount for what in mine)
+        rows.append(
+            {
+                "phase": VALIDATION,
+                "group": group,
+                "unit": mixture.unit,
+                "share": amount / total if total else None,
+                "amount": amount,
+                "documents": sum(what.documents for what in mine),
+                "tokens": sum(what.tokens for what in mine),
+                "available": amount,
+                "epochs": 1.0 if amount else 0.0,
+                "reused": 0,
+                "shortage": 0,
+                "scarcest": False,
+                "largest": max((what.largest for what in mine), default=0),
+            }
+        )
+    return rows

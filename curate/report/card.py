@@ -137,7 +137,7 @@ def _mixture(report: Report) -> list[str]:
         (
             code(row["phase"]),
             code(row["group"]),
-            f"{100 * row['asked_share']:.2f} %",
+            "–" if row["asked_share"] is None else f"{100 * row['asked_share']:.2f} %",
             "–" if row["share"] is None else f"{100 * row['share']:.2f} %",
             number(row["documents"]),
             number(row["tokens"] or None),

@@ -69,7 +69,7 @@ def html(report: Report) -> str:
         cluster_rows=clusters,
         most_clusters=max((count for _, _, count in clusters), default=0),
         widest_share=max(
-            (max(row["asked_share"], row["share"] or 0) for row in report.mixture), default=0
+            (max(row["asked_share"] or 0, row["share"] or 0) for row in report.mixture), default=0
         ),
         mixture_unit=report.mixture[0]["unit"] if report.mixture else "",
         largest_document=max((row["largest"] for row in report.mixture), default=0),

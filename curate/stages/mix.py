@@ -20,6 +20,9 @@ from curate.stages.base import Inputs, Step, drop, on_alive
 class Mix:
     """Take a sample of each group so that the ratio of the mixture holds to within one document.
 
+    ``clustered`` says that a stage before it wrote ``cluster``, which keeps what is alike on one side
+    of the validation split.
+
     The sketch is one narrow row per document, and all that the steps read. ``histogram`` counts a
     shard's documents per leaf and bin of *u*; ``merge`` adds up over shards, divided by bin;
     ``budgets`` names the bins that a cut can lie in; ``look`` sends their documents; ``cut`` gives
@@ -29,12 +32,15 @@ class Mix:
 
     mixture: Mixture
     name: str = "mix"
+    clustered: bool = False
 
     @property
     def reads(self) -> tuple[str, ...]:
         """Name the columns that say where a row belongs and how much it is."""
         size = {"tokens": ("n_tokens",), "bytes": ("text",), "documents": ()}[self.mixture.unit]
-        return ("id", *self.mixture.columns, *size)
+        copies = (self.mixture.upsample.by,) if self.mixture.upsample else ()
+        side = ("text", "cluster")[: 1 + self.clustered] if self.mixture.validation else ()
+        return tuple(dict.fromkeys(("id", *self.mixture.columns, *size, *copies, *side)))
 
     @property
     def adds(self) -> tuple[str, ...]:
@@ -55,19 +61,37 @@ class Mix:
     def steps(self) -> tuple[Step, ...]:
         """List the steps from sketches to intervals."""
         return (
-            Step("histogram", "shard", ("sketch", "decided"), ("bins", "shards"), self._histogram),
+            Step(
+                "histogram",
+                "shard",
+                ("sketch", "decided"),
+                ("bins", "shards", "held"),
+                self._histogram,
+            ),
             Step("merge", "partition", ("bins",), ("histogram",), self._merge),
             Step("budgets", "one", ("histogram", "shards"), ("cut_bins",), self._budgets),
             Step("look", "shard", ("sketch", "decided", "cut_bins"), ("cut_rows",), self._look),
             Step(
-                "cut", "one", ("histogram", "cut_rows"), ("decisions", "mixture_report"), self._cut
+                "cut",
+                "one",
+                ("histogram", "cut_rows", "held"),
+                ("decisions", "mixture_report"),
+                self._cut,
             ),
         )
 
     def _histogram(self, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-        from curate.mixture.histogram import add_up, count_bins
+        from curate.mixture.histogram import HELD, add_held, add_up, count_bins, count_held
 
-        counted = add_up(count_bins(rows) for rows in _undecided(inputs))
+        held = [HELD.empty_table()]
+
+        def counts() -> Iterator[pa.Table]:
+            for rows in _undecided(inputs):
+                held.append(add_held([held.pop(), count_held(rows)]))
+                yield count_bins(rows)
+
+        counted = add_up(counts())
+        yield "held", _send(held[0], 0)
         yield "bins", _send(counted, np.asarray(counted.column("bin")) % inputs.partitions)
         # A task that runs once cannot know how many shards there are, unless each speaks up.
         yield "shards", _send(pa.table({"shard": pa.array([inputs.index], pa.int32())}), 0)
@@ -95,7 +119,14 @@ class Mix:
 
     def _cut(self, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
         from curate.mixture.cuts import cut, cut_bins, refine
-        from curate.mixture.histogram import SKETCH, add_up, by_leaf, documents_by_leaf
+        from curate.mixture.histogram import (
+            SKETCH,
+            add_held,
+            add_up,
+            by_leaf,
+            documents_by_leaf,
+            held_stock,
+        )
         from curate.mixture.place import as_table
         from curate.mixture.table import report
 
@@ -109,7 +140,8 @@ class Mix:
         intervals, taken = cut(self.mixture, refined)
         yield "decisions", _send(as_table(intervals), 0)
         stock = {leaf: runs.stock for leaf, runs in coarse.items()}
-        yield "mixture_report", _send(report(self.mixture, stock, taken), 0)
+        held = held_stock(add_held(inputs.stream("held")))
+        yield "mixture_report", _send(report(self.mixture, stock, taken, held), 0)
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
         """Drop what no phase takes: ``mix:over_budget`` with *u* in [0, 1), or ``mix:no_group``."""
@@ -133,7 +165,7 @@ class Mix:
     def placements(self, table: pa.Table, decisions: pa.Table) -> pa.Table:
         """Give the product's rows: ``row`` of the table, ``phase``, ``epoch`` (from 1).
 
-        A row is there once for each phase and pass that takes it; rows with a verdict never are.
+        A row is there once for each phase, pass and copy that takes it; rows with a verdict never are.
         """
         from curate.mixture.place import placements
 

@@ -112,7 +112,6 @@ def test_each_group_is_within_one_document_of_its_target(
     if stored is None:
         return
     for row in report_of(stored).values():
-        # Passes may end with part of a document missing: a pass is never begun beyond max_epochs.
         assert abs(row["amount"] - (row["asked"] - row["shortage"])) <= row_limit(
             row, table, mixture
         )
@@ -205,6 +204,130 @@ def test_machine_translation_keeps_below_its_cap(table: pa.Table, said: dict[str
         # Each leaf is at most half its largest document off at the end of a phase.
         assert ended <= 0.24 * whole + slack + 1
         assert got[phase, group, True] <= 0.24 * row["amount"] + 2 * slack + 1
+
+
+STEPS = [[1, 1], [2, 2], [3, 3], [5, 5], [100, 8], [1000, 1]]
+
+
+def with_clusters(table: pa.Table, seed: int) -> pa.Table:
+    """Half the rows were the kept ones of clusters; rows of one cluster in a chain, three at a time."""
+    rng = np.random.default_rng(seed)
+    n = table.num_rows
+    sizes = pa.array(
+        rng.choice([2, 4, 5, 99, 100, 2000], n).astype(np.int32), mask=rng.random(n) < 0.5
+    )
+    cluster = [
+        f"c{i // 3}" if size is not None else None for i, size in enumerate(sizes.to_pylist())
+    ]
+    return table.append_column("cluster", pa.array(cluster, pa.string())).append_column(
+        "cluster_size", sizes
+    )
+
+
+def copies(size: int | None) -> int:
+    return 1 if size is None else [c for least, c in STEPS if least <= size][-1]
+
+
+@settings(deadline=None, max_examples=30)
+@given(corpora(min_size=30), mixtures(), st.integers(0, 99), st.randoms())
+def test_copies_by_cluster_size_are_counted_exactly(
+    table: pa.Table, said: dict[str, Any], seed: int, random: Any
+) -> None:
+    table = with_clusters(table, seed)
+    mixture = parse(said | {"upsample": {"by": "cluster_size", "copies": STEPS}})
+    stored = mixed(mixture, table)
+    if stored is None:
+        return
+    product = run(Mix(mixture), [table])
+    assert len(set(product)) == len(product)
+    rows = {row["id"]: row for row in table.to_pylist()}
+    times = Counter(name for name, _, _ in product)
+    whole = Counter((name, phase) for name, phase, _ in product)
+    for (name, _), taken in whole.items():
+        assert taken % copies(rows[name]["cluster_size"]) == 0  # never some copies of a pass
+    for name, taken in times.items():
+        assert {epoch for n, _, epoch in product if n == name} == set(range(1, taken + 1))
+    tokens: Counter[tuple[str, str]] = Counter()
+    for name, phase, _ in product:
+        row = rows[name]
+        tokens[phase, mixture.group_of(row["source"], row["lang"], row["origin"])] += (
+            row["n_tokens"] or 0
+        )
+    report = report_of(stored)
+    assert sum(times.values()) == sum(row["documents"] for row in report.values())
+    for key, row in report.items():
+        assert row["tokens"] == tokens[key]
+        assert abs(row["amount"] - (row["asked"] - row["shortage"])) <= row_limit(
+            row, table, mixture
+        )
+    order = list(range(table.num_rows))
+    random.shuffle(order)
+    assert run(Mix(mixture), shards_of(table.take(order), [50, 90]), 3) == product
+
+
+def test_copies_are_written_down_as_epochs() -> None:
+    rows = [{"id": f"web/a#{i}", "source": "web"} for i in range(3)]
+    table = schema.documents(rows).append_column("signal_quality", pa.array([0.1, 0.9, None]))
+    up = {"by": "signal_quality", "copies": [[0.5, 2]]}
+    mixture = parse(
+        {
+            "groups": {"all": {"max_epochs": 2}},
+            "unit": "documents",
+            "shortage": "repeat",
+            "upsample": up,
+        }
+    )
+    product = run(Mix(mixture), [table])
+    assert [(n[-1], epoch) for n, _, epoch in product] == [
+        ("0", 1), ("0", 2), ("1", 1), ("1", 2), ("1", 3), ("1", 4), ("2", 1), ("2", 2),
+    ]  # fmt: skip
+    (row,) = report_of(resolve(Mix(mixture), [table], 1)).values()
+    assert (row["available"], row["amount"], row["documents"], row["epochs"]) == (3, 8, 8, 8 / 3)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    corpora(min_size=30), mixtures(), st.integers(0, 99), st.sampled_from([0.05, 0.3]), st.randoms()
+)
+def test_what_is_held_out_is_in_no_phase(
+    table: pa.Table, said: dict[str, Any], seed: int, share: float, random: Any
+) -> None:
+    table = with_clusters(table, seed)
+    up = {"upsample": {"by": "cluster_size", "copies": STEPS}}
+    mixture = parse(said | up | {"validation": {"share": share}})
+    stored = mixed(mixture, table)
+    if stored is None:
+        return
+    product = run(Mix(mixture, clustered=True), [table])
+    held = [name for name, phase, _ in product if phase == "validation"]
+    assert all(epoch == 1 for _, phase, epoch in product if phase == "validation")
+    trained = {name for name, phase, _ in product if phase != "validation"}
+    assert len(set(held)) == len(held)
+    assert not trained & set(held)
+    rows = {row["id"]: row for row in table.to_pylist()}
+
+    def sides(names: Any) -> tuple[set[str], set[str]]:
+        mine = [rows[name] for name in names]
+        return {r["cluster"] for r in mine if r["cluster"]}, {
+            r["text"] for r in mine if not r["cluster"]
+        }
+
+    for one, other in zip(sides(held), sides(trained), strict=True):
+        assert not one & other
+    report = report_of(stored)
+    assert sum(r["documents"] for (phase, _), r in report.items() if phase == "validation") == len(
+        held
+    )
+    # A larger share holds out a superset; what is held out is no matter of partitions.
+    more = parse(said | up | {"validation": {"share": share + 0.1}})
+    if mixed(more, table) is not None:
+        wider = {
+            n for n, phase, _ in run(Mix(more, clustered=True), [table]) if phase == "validation"
+        }
+        assert set(held) <= wider
+    order = list(range(table.num_rows))
+    random.shuffle(order)
+    assert run(Mix(mixture, clustered=True), shards_of(table.take(order), [17, 60]), 2) == product
 
 
 def sketch_of(mixture: Mixture, table: pa.Table) -> list[dict[str, Any]]:

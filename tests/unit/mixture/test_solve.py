@@ -25,7 +25,9 @@ EN = Leaf("en", "web", "eng_Latn", None)
 
 def have(**amounts: int) -> dict[Leaf, Stock]:
     leaves = {"kk": KK, "ru": RU, "tr": TR, "en": EN}
-    return {leaves[name]: Stock(1, amount, amount, amount) for name, amount in amounts.items()}
+    return {
+        leaves[name]: Stock(1, amount, amount, amount, amount) for name, amount in amounts.items()
+    }
 
 
 def targets(found: Solution, phase: str = "main") -> list[Fraction]:
@@ -151,7 +153,7 @@ def test_a_phase_that_reuses_begins_at_the_first_document_again() -> None:
 def kazakh(**amounts: int) -> dict[Leaf, Stock]:
     origins = {"web": "native", "news": "native", "books_mt": "mt", "wiki_mt": "mt"}
     return {
-        Leaf("kk", source, "kaz_Cyrl", origins[source]): Stock(1, amount, amount, amount)
+        Leaf("kk", source, "kaz_Cyrl", origins[source]): Stock(1, amount, amount, amount, amount)
         for source, amount in amounts.items()
     }
 
@@ -194,7 +196,7 @@ def test_caps_nest_and_do_not_cross() -> None:
     )
     crossed = parse({"groups": {"kk": {}}} | crossing)
     with pytest.raises(RecipeError, match="cross each other at web, kaz_Cyrl, mt"):
-        solve(crossed, {leaf: Stock(1, 10, 10, 10) for leaf in cyrillic})
+        solve(crossed, {leaf: Stock(1, 10, 10, 10, 10) for leaf in cyrillic})
 
 
 def test_a_cap_holds_in_each_inner_part_that_it_speaks_of() -> None:
@@ -205,7 +207,7 @@ def test_a_cap_holds_in_each_inner_part_that_it_speaks_of() -> None:
         Leaf("g", "web", "rus_Cyrl", "native"): 900,
         Leaf("g", "mt", "rus_Cyrl", "mt"): 100,
     }
-    stock = {leaf: Stock(1, amount, amount, amount) for leaf, amount in leaves.items()}
+    stock = {leaf: Stock(1, amount, amount, amount, amount) for leaf, amount in leaves.items()}
     caps = [{"origin": "mt", "max_share": 0.2}]
     found = solve(parse({"groups": groups, "caps": caps, "budget": 1000}), stock).composition
     assert [found[leaf] for leaf in leaves] == [
@@ -224,7 +226,7 @@ def test_alpha_weighs_languages_and_not_sources() -> None:
     groups = {"all": {"alpha": 0.5}}
     leaves = {("web", "a"): 60, ("wiki", "a"): 40, ("web", "b"): 400, ("web", "c"): 900}
     stock = {
-        Leaf("all", source, f"{lang}aa_Latn", None): Stock(1, amount, amount, amount)
+        Leaf("all", source, f"{lang}aa_Latn", None): Stock(1, amount, amount, amount, amount)
         for (source, lang), amount in leaves.items()
     }
     found = solve(parse({"groups": groups, "budget": 60}), stock).composition
@@ -250,7 +252,7 @@ def test_alpha_0_with_epochs_is_unimax(
     groups = {"all": {"alpha": 0, "max_epochs": epochs}}
     rule = "repeat" if epochs > 1 else "shrink"
     stock = {
-        Leaf("all", "web", f"{at}", None): Stock(1, amount, amount, amount)
+        Leaf("all", "web", f"{at}", None): Stock(1, amount, amount, amount, amount)
         for at, amount in enumerate(amounts)
     }
     found = solve(parse({"groups": groups, "budget": budget, "shortage": rule}), stock)
@@ -274,7 +276,7 @@ def test_capacity_is_what_linear_programming_finds(data: st.DataObject) -> None:
     caps += [{"source": "t1", "language": "rus_Cyrl", "max_share": data.draw(share)}]
     mixture = parse({"groups": {"g": {}}, "caps": caps, "max_share": data.draw(share)})
     (part,) = parts_of(
-        mixture, {leaf: Stock(1, n, n, n) for leaf, n in zip(leaves, amounts, strict=True)}
+        mixture, {leaf: Stock(1, n, n, n, n) for leaf, n in zip(leaves, amounts, strict=True)}
     )
     # Largest sum x, x_l <= amount_l, and for each bound: sum over it of x <= share * sum of x.
     rows = [
