@@ -1,5 +1,7 @@
 """The kernel cache: what a module's digest depends on."""
 
+import ast
+
 from curate.text import jit
 
 
@@ -10,6 +12,21 @@ def test_a_closure_holds_helpers_of_other_modules():
 def test_a_closure_holds_no_stranger():
     assert "curate.langid.kernel" not in jit.closure("curate.text.view")
     assert "curate.text.gate" not in jit.closure("curate.dedup.shingles")
+
+
+def test_imports_are_read_as_the_parser_reads_them():
+    for path in sorted(jit._PACKAGE.rglob("*.py")):
+        module = ".".join(("curate", *path.relative_to(jit._PACKAGE).with_suffix("").parts))
+        module = module.removesuffix(".__init__")
+        parsed = set()
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "curate":
+                parsed |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+            elif isinstance(node, ast.Import):
+                parsed |= {name.name for name in node.names if name.name.split(".")[0] == "curate"}
+        assert {name for name in parsed if jit._source(name).exists()} <= jit.imports(module), (
+            module
+        )
 
 
 def test_a_digest_follows_every_source_and_table_of_the_closure(tmp_path, monkeypatch):
