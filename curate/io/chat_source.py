@@ -1,86 +1,60 @@
-"""Conversations: ShareGPT, OpenAI messages and utterances, mapped to one form.
-
-A role that nobody knows is damage: a conversation with a guessed speaker teaches a model to speak
-for the user. So is a turn without content. Empty strings are kept; rules judge them later.
-"""
+"""Conversations from JSON lines, JSON arrays or Parquet, in the layouts of public datasets."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import field as default
+from typing import Literal, get_args
 
 from curate.errors import RecipeError, nearest
-from curate.io import fields, json_objects
+from curate.io import chat_layouts, fields, json_objects, selection
+from curate.io.chat_trees import Paths
+from curate.io.chat_turns import Defect, Message
 from curate.io.records import Damage, Document, InputFile, Piece, Record, Skip
 from curate.text.chat import render
-
-Message = dict[str, str | None]
-
-#: Who speaks, under the names that datasets use.
-ROLES: Mapping[str, str] = {
-    "user": "user",
-    "human": "user",
-    "prompter": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "chatgpt": "assistant",
-    "bing": "assistant",
-    "agent": "assistant",
-    "function_call": "assistant",
-    "system": "system",
-    "developer": "system",
-    "tool": "tool",
-    "function": "tool",
-    "observation": "tool",
-}
 
 _HEAD = 64 * 1024
 
 
-class _Layout(NamedTuple):
-    """Where a format keeps the turns, and in a turn the speaker, the words and a speaker's name."""
-
-    turns: tuple[str, ...]
-    role: str
-    content: str
-    name: str | None
-
-
-FORMATS: Mapping[str, _Layout] = {
-    "openai": _Layout(("messages", "conversation"), "role", "content", "name"),
-    "sharegpt": _Layout(("conversations", "items"), "from", "value", None),
-    "utterances": _Layout(("utterances",), "name", "text", None),
-}
-
-
-class _Defect(Exception):
-    """Why a conversation cannot be read."""
-
-    def __init__(self, reason: str, error: str) -> None:
-        self.reason, self.error = reason, error
-        super().__init__(error)
-
-
 @dataclass(frozen=True)
 class Chat:
-    """Read conversations from JSON lines, JSON arrays or Parquet, as ``messages`` and ``text``.
+    """Read conversations as ``messages`` and ``text``.
 
-    ``format`` is ``openai`` (role, content), ``sharegpt`` (from, value), ``utterances`` (name,
-    text: instruction_ja) or ``auto``, which tells by the fields of each record. ``field`` names the
-    turns where they are under a name of their own. A ``system`` string beside the turns becomes the
-    first turn. Preference data (``chosen``, ``rejected``, with a ``prompt`` or turns before them)
-    gives ``messages`` and ``rejected``. All other fields are ``meta``; those of turns stand there
-    under ``turns``.
+    ``layout`` says how the records are written; ``auto`` tells by the fields of each:
 
-    Skips: ``blank_line``, ``no_turns``. Damage: ``missing_messages``, ``bad_turn``,
-    ``unknown_role``, ``null_turn``, ``turn_not_string``, ``unknown_content_part`` and what JSON or
-    Parquet files are damaged by.
+    - ``openai``: a list of role and content under ``messages`` or ``conversation``
+    - ``sharegpt``: a list of from and value under ``conversations`` or ``items``
+    - ``utterances``: a list of name and text (instruction_ja)
+    - ``alpaca``: ``instruction``, ``input`` and ``output`` (or ``context`` and ``response``),
+      ``history`` before them, several under ``instances``
+    - ``oasst``: a tree of messages under ``prompt``; ``paths`` says which become conversations: the
+      ``best`` ranked one or ``all`` (curate/io/chat_trees.py)
+
+    ``field`` names the list of turns where it has another name. A ``system`` string beside the turns
+    becomes the first turn. Preference data (``chosen``, ``rejected``, with a ``prompt`` or turns
+    before them) gives ``messages`` and ``rejected``. ``exchanges`` reads so many questions with their
+    answers and no more. All other fields are ``meta``; those of turns stand there under ``turns``.
+
+    ``only`` and ``without`` choose records by the values of their fields, before any are taken out:
+    ``only = {"response.1" = ["stop"]}`` (curate/io/selection.py).
+
+    A turn whose content is null is damage, or with ``nulls = "keep"`` a turn that the signal
+    ``n_null_turns`` counts.
+
+    Skips: ``blank_line``, ``no_turns``, ``only:<path>``, ``without:<path>``. Damage:
+    ``missing_messages``, ``bad_turn``, ``unknown_role``, ``null_turn``, ``turn_not_string``,
+    ``unknown_content_part``, ``too_deep`` and what JSON or Parquet files are damaged by.
     """
 
-    format: Literal["auto", "openai", "sharegpt", "utterances"] = "auto"
+    layout: chat_layouts.Layout = "auto"
     field: str | None = None
+    paths: Paths = "best"
+    exchanges: int | None = None
+    nulls: Literal["quarantine", "keep"] = "quarantine"
+    only: Mapping[str, tuple[selection.Value, ...]] = default(default_factory=dict)
+    without: Mapping[str, tuple[selection.Value, ...]] = default(default_factory=dict)
     url: str | None = None
     date: str | None = None
     license: str | None = None
@@ -88,9 +62,13 @@ class Chat:
     max_record_bytes: int = json_objects.CAP
 
     def __post_init__(self) -> None:
-        known = ("auto", *FORMATS)
-        if self.format not in known:
-            raise RecipeError(f"format = '{self.format}': {nearest(self.format, known)}")
+        known = get_args(chat_layouts.Layout)
+        if self.layout not in known:
+            raise RecipeError(f"layout = '{self.layout}': {nearest(self.layout, known)}")
+        if self.exchanges is not None and self.exchanges < 1:
+            raise RecipeError(
+                f"exchanges = {self.exchanges}", hint="give 1 or more, or leave it out"
+            )
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -108,7 +86,7 @@ class Chat:
         return json_objects.split(file, target_bytes)
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
-        """Yield a document, a skip or a damage for each conversation, in file order."""
+        """Yield documents, a skip or a damage for each record, in file order."""
         if _is_parquet(file):
             yield from self._from_parquet(file, piece)
             return
@@ -117,8 +95,8 @@ class Chat:
                 yield found
                 continue
             try:
-                yield self._document(str(found.offset), found.record)
-            except _Defect as defect:
+                yield from self._documents(str(found.offset), found.record)
+            except Defect as defect:
                 head = found.raw[:_HEAD]
                 yield Damage(defect.reason, found.offset, found.length, defect.error, head)
 
@@ -134,144 +112,38 @@ class Chat:
             for row, record in enumerate(values, batch.first_row):
                 locator = f"{batch.group}:{row}"
                 try:
-                    yield self._document(locator, _without_nulls(zip(names, record)))
-                except _Defect as defect:
+                    yield from self._documents(locator, _without_nulls(zip(names, record)))
+                except Defect as defect:
                     error = f"row {locator}: {defect.error}"
                     yield batch.opened.damage(defect.reason, batch.group, error)
 
-    def _document(self, locator: str, record: dict[str, object]) -> Record:
-        layout, turns = self._turns(record)
-        extras: list[dict[str, object]] = []
-        before = [*_system(record, turns), *_messages(turns, layout, extras)]
-        if "chosen" in record and "rejected" in record:
-            before = before or _answer(record.pop("prompt", None) or [], "user", layout)
-            messages = _continued(before, _answer(record.pop("chosen"), "assistant", layout))
-            rejected = _continued(before, _answer(record.pop("rejected"), "assistant", layout))
-        else:
-            messages, rejected = before, None
-        if not messages:
-            return Skip("no_turns")
-        if any(extras):
-            record["turns"] = extras
-        url, date, license, meta = fields.described(
-            record, self.url, self.date, self.license, self.meta
-        )
-        text = render(messages) or ""
-        return Document(locator, text, url, date, messages, rejected, license, meta)
+    def _documents(self, locator: str, record: dict[str, object]) -> list[Record]:
+        failed = selection.unwanted(record, self.only, self.without)
+        if failed is not None:
+            return [Skip(failed)]
+        options = chat_layouts.Options(self.layout, self.field, self.paths, self.nulls == "keep")
+        found = chat_layouts.read(record, options)
+        made: list[Record] = []
+        for number, (messages, rejected, extras) in enumerate(found):
+            rest = deepcopy(record) if len(found) > 1 else record
+            if any(extras or ()):
+                rest["turns"] = extras
+            url, date, license, meta = fields.described(
+                rest, self.url, self.date, self.license, self.meta
+            )
+            messages, rejected = self._first(messages), rejected and self._first(rejected)
+            text = render(messages) or ""
+            where = f"{locator}:{number}" if number else locator
+            made.append(Document(where, text, url, date, messages, rejected, license, meta))
+        return made or [Skip("no_turns")]
 
-    def _turns(self, record: dict[str, object]) -> tuple[_Layout | None, list[object]]:
-        """Take the turns out of a record; none where it holds preferences alone."""
-        formats = [FORMATS[self.format]] if self.format != "auto" else list(FORMATS.values())
-        names = (self.field,) if self.field else tuple(n for form in formats for n in form.turns)
-        for name in names:
-            turns = fields.take(record, name)
-            if isinstance(turns, list):
-                fitting = [form for form in formats if name in form.turns] or formats
-                return (fitting[0] if self.format != "auto" else _told_by(turns)), turns
-            if turns is not fields.MISSING:
-                raise _Defect("bad_turn", f"'{name}' is {_kind(turns)} instead of a list")
-        if "chosen" in record and "rejected" in record:
-            return None, []
-        raise _Defect("missing_messages", fields.missing(names[0], record))
-
-
-def _told_by(turns: list[object]) -> _Layout | None:
-    """Find the format whose speaker and words the first turn has."""
-    first = turns[0] if turns else None
-    if not isinstance(first, dict):
-        return None
-    fitting = (form for form in FORMATS.values() if form.role in first and form.content in first)
-    return next(fitting, next((form for form in FORMATS.values() if form.role in first), None))
-
-
-def _messages(
-    turns: list[object], layout: _Layout | None, extras: list[dict[str, object]]
-) -> list[Message]:
-    return [_message(turn, layout or _told_by([turn]), extras) for turn in turns]
-
-
-def _message(turn: object, layout: _Layout | None, extras: list[dict[str, object]]) -> Message:
-    if not isinstance(turn, dict):
-        raise _Defect("bad_turn", f"a turn is {_kind(turn)} instead of an object")
-    if layout is None or layout.role not in turn:
-        known = sorted({form.role for form in FORMATS.values()})
-        raise _Defect("bad_turn", f"a turn names no speaker ({', '.join(known)})")
-    turn = dict(turn)
-    said = turn.pop(layout.role)
-    role = ROLES.get(said) if isinstance(said, str) else None
-    if role is None:
-        raise _Defect("unknown_role", f"role {str(said)[:64]!r} is none of: {', '.join(ROLES)}")
-    calls = turn.pop("tool_calls", None) or turn.pop("function_call", None)
-    content = _content(turn.pop(layout.content, None), has_calls=bool(calls))
-    if said == "function_call":
-        content, calls = "", content
-    name = turn.pop(layout.name, None) if layout.name else None
-    extras.append(turn)
-    return {
-        "role": role,
-        "content": content,
-        "name": name if isinstance(name, str) else None,
-        "tool_calls": calls if isinstance(calls, str) or not calls else _compact(calls),
-    }
-
-
-def _content(value: object, *, has_calls: bool) -> str:
-    """Give a turn's words: a string, or the text parts of a list; null only beside a tool call."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        if has_calls:
-            return ""
-        raise _Defect("null_turn", "a turn has no content")
-    if not isinstance(value, list):
-        raise _Defect("turn_not_string", f"a turn's content is {_kind(value)}")
-    parts = []
-    for part in value:
-        words = part
-        if isinstance(part, dict):
-            if part.get("type", "text") not in ("text", "input_text", "output_text"):
-                what = f"a part of type {str(part.get('type'))[:64]!r} is no text"
-                raise _Defect("unknown_content_part", what)
-            words = part.get("text", part.get("value"))
-        if not isinstance(words, str):
-            raise _Defect("turn_not_string", f"a part of a turn's content is {_kind(words)}")
-        parts.append(words)
-    return "\n".join(parts)
-
-
-def _system(record: dict[str, object], turns: list[object]) -> list[Message]:
-    said = record.get("system")
-    if not isinstance(said, str) or not said or not turns:
-        return []
-    first = turns[0]
-    if isinstance(first, dict) and "system" in (first.get("role"), first.get("from")):
-        return []
-    del record["system"]
-    return [{"role": "system", "content": said, "name": None, "tool_calls": None}]
-
-
-def _answer(value: object, role: str, layout: _Layout | None) -> list[Message]:
-    """Read one side of a preference, or the prompt: a string, one turn, or a list of turns."""
-    if isinstance(value, str):
-        return [{"role": role, "content": value, "name": None, "tool_calls": None}]
-    if value is None:
-        raise _Defect("null_turn", "one side of the preference is null")
-    return _messages(value if isinstance(value, list) else [value], layout, [])
-
-
-def _continued(before: list[Message], answer: list[Message]) -> list[Message]:
-    """Put the turns before an answer that does not repeat them."""
-    return answer if answer[: len(before)] == before else before + answer
-
-
-def _kind(value: object) -> str:
-    return (
-        "null" if value is None else "nothing" if value is fields.MISSING else type(value).__name__
-    )
-
-
-def _compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+    def _first(self, messages: list[Message]) -> list[Message]:
+        """Cut a conversation before the question that is one too many."""
+        if self.exchanges is not None:
+            asked = [at for at, turn in enumerate(messages) if turn["role"] == "user"]
+            if len(asked) > self.exchanges:
+                return messages[: asked[self.exchanges]]
+        return messages
 
 
 def _without_nulls(record: Iterable[tuple[str, object]]) -> dict[str, object]:

@@ -1,11 +1,22 @@
-"""The one rendering of a conversation as text; everything that needs chat as text calls it."""
+"""Conversations as text, and in the two forms that trainers read: ShareGPT and OpenAI messages.
+
+A conversation is a list of messages (see ``MESSAGE`` in curate/schema.py): ``role`` is system, user,
+assistant or tool, ``tool_calls`` is JSON text.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+Messages = Sequence[Mapping[str, Any]]
+
+#: ShareGPT's names of the speakers.
+SHAREGPT_ROLES = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
 
 
-def render(messages: Sequence[Mapping[str, object]] | None) -> str | None:
+def render(messages: Messages | None) -> str | None:
     r"""Render messages as ``role: content`` paragraphs; None stays None.
 
     >>> render([{"role": "user", "content": "Сәлем"}, {"role": "assistant", "content": "Сәлем!"}])
@@ -14,3 +25,61 @@ def render(messages: Sequence[Mapping[str, object]] | None) -> str | None:
     if messages is None:
         return None
     return "\n\n".join(f"{turn['role']}: {turn['content'] or ''}" for turn in messages)
+
+
+def sharegpt(messages: Messages, rejected: Messages | None = None) -> dict[str, Any]:
+    """Give the ShareGPT record of a conversation: ``conversations``, a list of ``from`` and ``value``.
+
+    A tool call is a turn ``function_call`` of its own, after what the assistant said beside it. The
+    names of speakers have no place in this form. Preference data has the turns that both sides share
+    under ``conversations``, and the two answers under ``chosen`` and ``rejected``: one turn where a
+    side is one turn, else a list.
+
+    >>> sharegpt([{"role": "user", "content": "Сәлем"}, {"role": "assistant", "content": "Сәлем!"}])
+    {'conversations': [{'from': 'human', 'value': 'Сәлем'}, {'from': 'gpt', 'value': 'Сәлем!'}]}
+    """
+    turns = _sharegpt_turns(messages)
+    if rejected is None:
+        return {"conversations": turns}
+    other = _sharegpt_turns(rejected)
+    same = 0
+    while same < min(len(turns), len(other)) - 1 and turns[same] == other[same]:
+        same += 1
+    sides = {
+        name: side[same] if len(side) == same + 1 else side[same:]
+        for name, side in (("chosen", turns), ("rejected", other))
+    }
+    return {"conversations": turns[:same], **sides}
+
+
+def _sharegpt_turns(messages: Messages) -> list[dict[str, str | None]]:
+    turns: list[dict[str, str | None]] = []
+    for message in messages:
+        calls = message.get("tool_calls")
+        content = message["content"]
+        if content or not calls:
+            turns.append({"from": SHAREGPT_ROLES[message["role"]], "value": content})
+        if calls:
+            turns.append({"from": "function_call", "value": calls})
+    return turns
+
+
+def openai(messages: Messages) -> list[dict[str, Any]]:
+    """Give OpenAI messages: no keys without a value, tool calls as the objects that they are.
+
+    >>> openai([{"role": "user", "content": "Сәлем", "name": None, "tool_calls": None}])
+    [{'role': 'user', 'content': 'Сәлем'}]
+    """
+    said: list[dict[str, Any]] = []
+    for message in messages:
+        turn: dict[str, Any] = {"role": message["role"], "content": message["content"]}
+        if message.get("name") is not None:
+            turn["name"] = message["name"]
+        calls = message.get("tool_calls")
+        if calls:
+            try:
+                turn["tool_calls"] = json.loads(calls)
+            except ValueError:  # a call that was never JSON stays what it was
+                turn["tool_calls"] = calls
+        said.append(turn)
+    return said

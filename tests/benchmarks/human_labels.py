@@ -121,9 +121,7 @@ def words_of(label: str) -> Any:
         own = load_word_tokenizer(FINEWEB2.get(label, label))
         own.word_tokenize("a b")
     except Exception as error:  # each package has its own way of saying that it needs a download
-        print(
-            f"{label}: spaCy's xx in place of datatrove's words: {error!s:.80}", file=sys.stderr
-        )
+        print(f"{label}: spaCy's xx in place of datatrove's words: {error!s:.80}", file=sys.stderr)
         return SpaCyTokenizer("xx")
     return own
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from curate import schema
 from curate.errors import RecipeError
-from curate.io.chat_source import ROLES, Chat
+from curate.io.chat_source import Chat
+from curate.io.chat_turns import ROLES
 from curate.io.records import Damage, Document, InputFile, Piece, Skip
 from curate.text.chat import render
 
@@ -80,7 +81,7 @@ HELLO = [("user", "Сәлем"), ("assistant", "Сәлем!")]
         },
     ],
 )
-def test_every_format_gives_the_same_conversation(tmp_path, record):
+def test_every_layout_gives_the_same_conversation(tmp_path, record):
     found = one(tmp_path, record)
     assert said(found.messages) == HELLO
     assert found.text == render(found.messages) == "user: Сәлем\n\nassistant: Сәлем!"
@@ -89,17 +90,17 @@ def test_every_format_gives_the_same_conversation(tmp_path, record):
     assert schema.documents([row])["messages"].to_pylist() == [found.messages]
 
 
-def test_a_format_may_be_named_and_the_field_too(tmp_path):
+def test_a_layout_may_be_named_and_the_field_too(tmp_path):
     record = {
         "dialog": [{"from": "human", "value": "a"}],
         "conversations": [{"from": "gpt", "value": "b"}],
     }
-    assert said(one(tmp_path, record, Chat(format="sharegpt", field="dialog")).messages) == [
+    assert said(one(tmp_path, record, Chat(layout="sharegpt", field="dialog")).messages) == [
         ("user", "a")
     ]
     assert said(one(tmp_path, record, Chat(field="dialog")).messages) == [("user", "a")]
     with pytest.raises(RecipeError, match="did you mean 'sharegpt'"):
-        Chat(format="share_gpt")
+        Chat(layout="share_gpt")
 
 
 @pytest.mark.parametrize(("name", "role"), ROLES.items())
@@ -210,6 +211,155 @@ def test_a_preference_with_one_side_missing_is_damage(tmp_path):
     assert one(tmp_path, {"prompt": "Q", "chosen": "A", "rejected": None}).reason == "null_turn"
 
 
+def test_alpaca_gives_a_question_and_its_answer(tmp_path):
+    record = {"instruction": "Add", "input": "1 2", "output": "3", "id": 7}
+    found = one(tmp_path, record)
+    assert said(found.messages) == [("user", "Add\n\n1 2"), ("assistant", "3")]
+    assert found.meta == '{"id":7}'
+    record = {
+        "system": "Be kind.",
+        "history": [["a", "b"]],
+        "instruction": "Hi",
+        "context": "",
+        "response": "Hello",
+    }
+    found = one(tmp_path, record)
+    assert said(found.messages) == [
+        ("system", "Be kind."),
+        ("user", "a"),
+        ("assistant", "b"),
+        ("user", "Hi"),
+        ("assistant", "Hello"),
+    ]
+    assert found.meta is None
+
+
+def test_alpaca_instances_are_documents_of_one_record(tmp_path):
+    instances = [{"input": "1", "output": "one"}, {"input": "2", "output": "two", "note": "even"}]
+    record = {"instruction": "Name", "instances": instances, "id": 1}
+    found = read(stored(tmp_path, json.dumps(record).encode()))
+    assert [r.locator for r in found] == ["0", "0:1"]
+    assert [said(r.messages)[1] for r in found] == [("assistant", "one"), ("assistant", "two")]
+    assert [json.loads(r.meta) for r in found] == [
+        {"id": 1},
+        {"id": 1, "turns": [{"note": "even"}]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"instruction": "x", "output": None}, "null_turn"),
+        ({"instruction": None, "output": "x"}, "null_turn"),
+        ({"instruction": "x", "output": ["a"]}, "turn_not_string"),
+        ({"instruction": "x", "instances": [{"input": ""}]}, "missing_messages"),
+        ({"instruction": "x", "instances": ["y"]}, "bad_turn"),
+        ({"instruction": "x", "instances": "y"}, "bad_turn"),
+        ({"instruction": "x", "output": "y", "history": [["a"]]}, "bad_turn"),
+        ({"output": "y"}, "missing_messages"),
+    ],
+)
+def test_alpaca_that_cannot_be_mapped_is_damage(tmp_path, record, reason):
+    assert one(tmp_path, record, Chat(layout="alpaca")).reason == reason
+
+
+def node(role, text, *replies, **more):
+    return {"role": role, "text": text, "message_id": text, "replies": list(replies)} | more
+
+
+TREE = {
+    "message_tree_id": "t",
+    "prompt": node(
+        "prompter",
+        "?",
+        node("assistant", "worse", node("prompter", "why", node("assistant", "so")), rank=1),
+        node(
+            "assistant",
+            "best",
+            node("prompter", "nobody answered"),
+            node("prompter", "and", node("assistant", "then")),
+            node("prompter", "gone", node("assistant", "too"), deleted=True),
+            rank=0,
+        ),
+        node("assistant", "unranked"),
+    ),
+}
+
+
+def test_the_best_path_of_a_tree_is_one_conversation(tmp_path):
+    found = one(tmp_path, TREE)
+    assert said(found.messages) == [
+        ("user", "?"),
+        ("assistant", "best"),
+        ("user", "and"),
+        ("assistant", "then"),
+    ]
+    meta = json.loads(found.meta)
+    assert meta["message_tree_id"] == "t"
+    assert [turn["message_id"] for turn in meta["turns"]] == ["?", "best", "and", "then"]
+
+
+def test_all_paths_of_a_tree_that_end_with_an_answer(tmp_path):
+    file = stored(tmp_path, json.dumps(TREE).encode())
+    found = read(file, Chat(paths="all"))
+    assert [[turn["content"] for turn in r.messages] for r in found] == [
+        ["?", "best", "and", "then"],
+        ["?", "worse", "why", "so"],
+        ["?", "unranked"],
+    ]
+    assert [r.locator for r in found] == ["0", "0:1", "0:2"]
+
+
+def test_a_tree_without_an_answer_is_skipped_and_a_strange_role_told(tmp_path):
+    assert one(tmp_path, {"prompt": node("prompter", "?")}) == Skip("no_turns")
+    strange = {"prompt": node("prompter", "?", node("oracle", "!"))}
+    assert one(tmp_path, strange).reason == "unknown_role"
+    deep = node("assistant", "x")
+    for _ in range(250):
+        deep = node("assistant", "x", deep)
+    assert one(tmp_path, {"prompt": deep}).reason == "too_deep"
+
+
+def test_records_are_chosen_by_their_fields(tmp_path):
+    def row(reason, flags):
+        return {"messages": [ASK, A], "response": ["A", reason], "flags": [{"hate": flags}]}
+
+    rows = [row("stop", False), row("length", False), row("stop", True), {"messages": [ASK]}]
+    data = b"".join(json.dumps(r).encode() + b"\n" for r in rows)
+    source = Chat(only={"response.1": ("stop",)}, without={"flags.0.*": (True,)})
+    found = read(stored(tmp_path, data), source)
+    assert [getattr(r, "reason", None) for r in found] == [
+        None,
+        "only:response.1",
+        "without:flags.0.*",
+        "only:response.1",
+    ]
+    assert json.loads(found[0].meta)["response"] == ["A", "stop"]
+
+
+def test_a_number_is_not_true(tmp_path):
+    record = {"messages": [ASK], "flagged": 1}
+    assert isinstance(one(tmp_path, record, Chat(without={"flagged": (True,)})), Document)
+
+
+def test_only_the_first_exchanges_are_read(tmp_path):
+    record = {"system": "s", "messages": [ASK, A, {"role": "tool", "content": "t"}, ASK, B, ASK]}
+    found = one(tmp_path, record, Chat(exchanges=1))
+    assert [role for role, _ in said(found.messages)] == ["system", "user", "assistant", "tool"]
+    assert found.text == render(found.messages)
+    assert len(one(tmp_path, record, Chat(exchanges=2)).messages) == 6
+    with pytest.raises(RecipeError, match="exchanges = 0"):
+        Chat(exchanges=0)
+
+
+def test_null_turns_may_be_kept_for_a_rule_to_judge(tmp_path):
+    record = {"conversations": [{"from": "human", "value": "?"}, {"from": "gpt", "value": None}]}
+    assert one(tmp_path, record).reason == "null_turn"
+    found = one(tmp_path, record, Chat(nulls="keep"))
+    assert said(found.messages) == [("user", "?"), ("assistant", None)]
+    assert found.text == "user: ?\n\nassistant: "
+
+
 def test_columns_and_meta(tmp_path):
     record = {"messages": [ASK], "link": "http://a", "day": "2026-01-02", "lang": "kk"}
     found = one(tmp_path, record, Chat(url="link", date="day"))
@@ -268,6 +418,10 @@ json_values = st.recursive(
                     "type",
                     "text",
                     "name",
+                    "instruction",
+                    "output",
+                    "instances",
+                    "replies",
                 ]
             ),
             inner,
@@ -280,7 +434,20 @@ json_values = st.recursive(
 
 @given(
     st.dictionaries(
-        st.sampled_from(["messages", "conversations", "chosen", "rejected", "prompt", "system"]),
+        st.sampled_from(
+            [
+                "messages",
+                "conversations",
+                "chosen",
+                "rejected",
+                "prompt",
+                "system",
+                "instruction",
+                "output",
+                "instances",
+                "history",
+            ]
+        ),
         json_values,
     )
 )
@@ -306,6 +473,10 @@ def test_no_record_raises(tmp_path_factory, record):
         ("openai-messages-v1_sft_demo.jsonl.gz", 500),
         ("instruction_ja.dev.jsonl.gz", 335),
         ("sharegpt-axolotl-conversation.jsonl.gz", 1),
+        ("alpaca_zh_demo.json.gz", 1000),
+        ("identity.json.gz", 91),
+        ("ru-alpaca_seed_tasks.jsonl.gz", 137),
+        ("oasst-en_tree.dev.jsonl.gz", 50),
     ],
 )
 def test_real_conversations_are_read_whole(name, count):
@@ -315,3 +486,21 @@ def test_real_conversations_are_read_whole(name, count):
     for record in found:
         assert isinstance(record, Document), record
         assert {turn["role"] for turn in record.messages} <= {"system", "user", "assistant", "tool"}
+
+
+@pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")
+@pytest.mark.real_data
+def test_all_paths_of_real_trees():
+    path = Path(DATA) / "chat" / "oasst-en_tree.dev.jsonl.gz"
+    file = InputFile(str(path), path.name, path.stat().st_size)
+    best, every = read(file), read(file, Chat(paths="all"))
+    assert {r.locator for r in best} <= {r.locator for r in every}
+    assert len({r.text for r in every}) == len(every)
+    assert all(r.messages[-1]["role"] == "assistant" for r in every)
+
+    def last_answers(node):
+        below = [last_answers(reply) for reply in node["replies"]]
+        return sum(below) or int(node["role"] == "assistant")
+
+    with gzip.open(path) as lines:
+        assert sum(last_answers(json.loads(line)["prompt"]) for line in lines) == len(every)
