@@ -130,7 +130,8 @@ def _answer(value: object, role: str, spelling: Spelling | None) -> list[Message
 
 def _continued(before: list[Message], answer: list[Message]) -> list[Message]:
     """Put the turns before an answer that does not repeat them."""
-    return answer if answer[: len(before)] == before else before + answer
+    repeats = len(answer) > len(before) and answer[: len(before)] == before
+    return answer if repeats else before + answer
 
 
 def _alpaca(record: Record, options: Options) -> Iterator[Conversation]:

@@ -32,8 +32,8 @@ def sharegpt(messages: Messages, rejected: Messages | None = None) -> dict[str, 
 
     A tool call is a turn ``function_call`` of its own, after what the assistant said beside it. The
     names of speakers have no place in this form. Preference data has the turns that both sides share
-    under ``conversations``, and the two answers under ``chosen`` and ``rejected``: one turn where a
-    side is one turn, else a list.
+    under ``conversations``, and the two answers under ``chosen`` and ``rejected``: one turn each, or
+    the whole conversations as lists where a side has more.
 
     >>> sharegpt([{"role": "user", "content": "Сәлем"}, {"role": "assistant", "content": "Сәлем!"}])
     {'conversations': [{'from': 'human', 'value': 'Сәлем'}, {'from': 'gpt', 'value': 'Сәлем!'}]}
@@ -45,11 +45,9 @@ def sharegpt(messages: Messages, rejected: Messages | None = None) -> dict[str, 
     same = 0
     while same < min(len(turns), len(other)) - 1 and turns[same] == other[same]:
         same += 1
-    sides = {
-        name: side[same] if len(side) == same + 1 else side[same:]
-        for name, side in (("chosen", turns), ("rejected", other))
-    }
-    return {"conversations": turns[:same], **sides}
+    if len(turns) == len(other) == same + 1:
+        return {"conversations": turns[:same], "chosen": turns[same], "rejected": other[same]}
+    return {"conversations": turns[:same], "chosen": turns, "rejected": other}
 
 
 def _sharegpt_turns(messages: Messages) -> list[dict[str, str | None]]:

@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from curate.io.chat_layouts import Options, read
@@ -36,9 +36,10 @@ def test_a_conversation_written_as_sharegpt_is_read_back(messages):
     assert back.messages == messages
 
 
-@given(st.lists(TURN, max_size=4), WORDS, WORDS)
+@given(st.lists(TURN, max_size=4), *[st.lists(TURN, min_size=1, max_size=3)] * 2)
+@example([], [turn("user", "")], [turn("user", "")])
 def test_preferences_written_as_sharegpt_are_read_back(before, good, bad):
-    chosen, rejected = ([*before, turn("assistant", said)] for said in (good, bad))
+    chosen, rejected = [*before, *good], [*before, *bad]
     (back,) = read(sharegpt(chosen, rejected), Options())
     assert (back.messages, back.rejected) == (chosen, rejected)
 
@@ -64,8 +65,8 @@ def test_answers_of_several_turns_stand_as_lists():
         [asked, turn("assistant", "C")],
     )
     assert found["conversations"] == [{"from": "human", "value": "?"}]
-    assert [one["value"] for one in found["chosen"]] == ["A", "more", "B"]
-    assert found["rejected"] == {"from": "gpt", "value": "C"}
+    assert [one["value"] for one in found["chosen"]] == ["?", "A", "more", "B"]
+    assert [one["value"] for one in found["rejected"]] == ["?", "C"]
 
 
 def test_a_tool_call_that_is_no_json_stays_text():
