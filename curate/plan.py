@@ -21,6 +21,7 @@ from pydantic import BaseModel
 import curate
 from curate import profile, registry, schema
 from curate.errors import RecipeError, nearest
+from curate.formats import Output, check
 from curate.io.records import InputFile, Piece, Source
 from curate.profile import Profiles
 from curate.recipe import locate
@@ -82,6 +83,19 @@ class Plan:
         return self.segments[-1].barriers[-1]
 
     @property
+    def output(self) -> Output:
+        """The forms of the product beside Parquet."""
+        said = self.recipe.output
+        counters = [s.tokenizer for g in self.segments for s in g.stages if hasattr(s, "tokenizer")]
+        return Output(
+            formats=tuple(sorted(set(said.formats) - {"parquet"})),
+            compression=said.compression,
+            chat=said.chat,
+            tokenizer=said.tokenizer or (counters[-1] if counters else None),
+            end=said.end,
+        )
+
+    @property
     def stage_names(self) -> list[str]:
         """All stages and barriers in the order in which a document meets them."""
         names = []
@@ -141,7 +155,9 @@ def build(
     planned = segments(recipe, profiles, where=where)
     _check_groups(planned[-1].barriers[-1], recipe, where)
     _refuse_cut_conversations(recipe, profiles, planned, where)
-    return Plan(recipe, profiles, sources, tuple(shards), planned)
+    plan = Plan(recipe, profiles, sources, tuple(shards), planned)
+    check(plan.output)
+    return plan
 
 
 def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tuple[Segment, ...]:

@@ -248,7 +248,7 @@ class Driver:
         decisions: tuple[str, ...],
         placed: tuple[str, ...],
     ) -> list[tuple[str, list[str]]]:
-        metadata = product_metadata(self.plan)
+        metadata, output = product_metadata(self.plan), self.plan.output
         taken: Counter[str] = Counter()
         rows: Counter[str] = Counter()
         for name in placed:
@@ -266,8 +266,10 @@ class Driver:
                 survivors,
                 decisions,
                 metadata,
+                output,
             )
             said = [parameters(mix), phase, parts, digest(survivors, decisions), metadata]
+            said.append(parameters(output))
             work = [(number, said, number) for number in range(parts)]
             commits = self._tasks(f"mix-product-{phase}", phase, job, work)
             written = sum(

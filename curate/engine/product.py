@@ -14,6 +14,7 @@ from curate import schema
 from curate.engine.commit import Attempt, read_commit
 from curate.engine.segment import decided
 from curate.engine.shuffle import fresh_order, turn, wanted_keys, within
+from curate.formats import Output, write
 from curate.io.sink import ParquetSink, stored_rows, write_parquet
 from curate.io.store import Store
 from curate.mixture.sampling import order_key
@@ -62,7 +63,7 @@ class PlacingJob:
 
 @dataclass(frozen=True)
 class ProductJob:
-    """Writes the files of one phase: each is a slice of the global shuffle."""
+    """Writes the files of one phase: each is a slice of the global shuffle, in every format."""
 
     mix: Any
     phase: str
@@ -71,6 +72,7 @@ class ProductJob:
     survivors: tuple[str, ...]
     decisions: tuple[str, ...]
     metadata: str  #: JSON for the files' schema: tokenizer, contract, recipe
+    output: Output
 
     def run(self, own: int, attempt: Attempt) -> None:
         """Write one file."""
@@ -98,6 +100,8 @@ class ProductJob:
                 level=3,
             )
         )
+        for format in self.output.formats:
+            attempt.files += write(format, store, attempt.folder, table, self.output)
 
     def _epochs(self, decisions: pa.Table) -> list[int]:
         """Name all epochs that a copy of this phase can have."""

@@ -20,6 +20,8 @@ from curate import __version__, schema
 from curate.engine.commit import read_commit, take_back
 from curate.engine.driver import Outcome
 from curate.failpoint import reach
+from curate.formats import FORMATS
+from curate.formats.mds import index
 from curate.io.exchange import read_part
 from curate.io.sink import stored_rows, write_groups
 from curate.io.store import Damaged, Store
@@ -30,6 +32,7 @@ ENTRIES = (
     "rejected",
     "quarantine",
     "mixture",
+    *FORMATS,
     "clusters.parquet",
     "timings.jsonl",
     "report.json",
@@ -152,11 +155,33 @@ def _mixture(store: Store, outcome: Outcome, staging: str) -> list[dict[str, Any
     for phase, commits in outcome.product:
         number = 0
         for name in commits:
-            for entry in read_commit(store, name).dataset("mixture"):
+            commit = read_commit(store, name)
+            for entry in commit.dataset("mixture"):
                 target = f"mixture/{phase}/part-{number:05d}.parquet"
                 files.append(_place(store, entry, staging, target))
+                for other in commit.files:
+                    if other["dataset"] in FORMATS:
+                        target = f"{other['dataset']}/{phase}/part-{number:05d}{other['suffix']}"
+                        files.append(_place(store, other, staging, target))
                 number += 1
-    return files
+    return files + _indexes(store, staging, files)
+
+
+def _indexes(store: Store, staging: str, files: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Write the list of shards that each folder of MDS needs."""
+    folders: dict[str, list[dict[str, Any]]] = {}
+    for entry in files:
+        if entry["path"].startswith("mds/"):
+            folders.setdefault(entry["path"].rpartition("/")[0], []).append(entry)
+    written = []
+    for folder, shards in folders.items():
+        name = f"{folder}/index.json"
+        listed = [(s["path"].rpartition("/")[2], s["bytes"], s["rows"]) for s in shards]
+        with store.writing(f"{staging}/{name}") as sink:
+            sink.write(index(listed))
+            entry = {"bytes": sink.bytes, "sha256": sink.sha256, "rows": 0}
+        written.append(_listed(entry, name))
+    return written
 
 
 def _clusters(plan: Plan, store: Store, outcome: Outcome, staging: str) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from curate.engine.folder import published
 from curate.errors import InternalError, RefusedError
+from curate.formats import FORMATS
 from curate.io.store import Store
 from curate.ledger import Ledger
 from curate.mixture.sampling import sample_key
@@ -41,7 +42,7 @@ def _files(store: Store, manifest: dict[str, Any]) -> Iterator[str]:
             yield f"{path}: {size} bytes, not {entry['bytes']}"
         elif _sha256(store, path) != entry["sha256"]:
             yield f"{path}: its bytes changed"
-    for folder in ("mixture", "rejected", "quarantine"):
+    for folder in ("mixture", "rejected", "quarantine", *FORMATS):
         for path in store.names(folder):
             if path not in named:
                 yield f"{path}: not in the manifest"

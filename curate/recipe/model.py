@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -95,6 +95,20 @@ class Shards(_Section):
     partition_bytes: int = Field(64 << 20, gt=0)  #: bytes of sketches per partition of a barrier
 
 
+class Output(_Section):
+    """The forms of the product beside Parquet, which is always written (``curate/formats``).
+
+    ``tokenizer`` and ``end``, the token that ends a document, are for formats that hold tokens; the
+    tokenizer is that of the stage ``count`` where none is named.
+    """
+
+    formats: tuple[Literal["parquet", "jsonl", "ds", "megatron", "mds"], ...] = ("parquet",)
+    compression: Literal["zst", "gz"] = "zst"  #: of JSON lines
+    chat: Literal["messages", "sharegpt"] = "messages"  #: conversations in JSON lines
+    tokenizer: str | None = None
+    end: str | None = None
+
+
 class Compare(_Section):
     """A figure that the report sets beside ours: an outcome of somebody else's, never a target."""
 
@@ -113,6 +127,7 @@ class Recipe(_Section):
     mixture: dict[str, Any] | None = None
     limits: Limits = Limits()
     shards: Shards = Shards()
+    output: Output = Output()
     compare: Compare | None = None
 
     @field_validator("sources")
@@ -215,7 +230,11 @@ def _explain(error: ValidationError) -> str:
     for problem in error.errors():
         path = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            sections: dict[str, type[BaseModel]] = {"limits": Limits, "shards": Shards}
+            sections: dict[str, type[BaseModel]] = {
+                "limits": Limits,
+                "shards": Shards,
+                "output": Output,
+            }
             section = sections.get(str(problem["loc"][0]), Recipe)
             key = str(problem["loc"][-1])
             lines.append(f"unknown key '{path}': {nearest(key, section.model_fields)}")

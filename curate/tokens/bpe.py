@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 
 #: The newest vocabulary that mistral_common brings: 130,072 byte strings.
 _TEKKEN_FILE = "tekken_240911.json"
-
-#: A run of this many spaces is kept away from tiktoken's regex engine.
-_LONG_RUN = 100_000
 
 #: How many pieces of a batch are remembered with their counts; 36 bytes each.
 _KEPT_PIECES = 1 << 16
@@ -75,10 +71,12 @@ class TekkenCounter:
         return _again, (self.name,)
 
 
-def tekken() -> TekkenCounter:
-    """Load Tekken from the installed mistral_common package; nothing is downloaded."""
-    from curate.tokens.merge import Vocabulary
-    from curate.tokens.pattern import TEKKEN_PATTERN, classes
+def tekken_tokens() -> tuple[list[bytes], int]:
+    """Give Tekken's tokens in order of rank, and how many numbers stand before them for special ones.
+
+    From the installed mistral_common package; nothing is downloaded.
+    """
+    from curate.tokens.pattern import TEKKEN_PATTERN
 
     said = json.loads((resources.files("mistral_common") / "data" / _TEKKEN_FILE).read_bytes())
     config = said["config"]
@@ -89,6 +87,15 @@ def tekken() -> TekkenCounter:
     if [token["rank"] for token in used] != list(range(len(used))):
         raise InternalError("the installed mistral_common has its vocabulary out of order")
     tokens = [base64.b64decode(token["token_bytes"]) for token in used]
+    return tokens, int(config["default_num_special_tokens"])
+
+
+def tekken() -> TekkenCounter:
+    """Load Tekken from the installed mistral_common package."""
+    from curate.tokens.merge import Vocabulary
+    from curate.tokens.pattern import TEKKEN_PATTERN, classes
+
+    tokens, _ = tekken_tokens()
     table = classes()
     return TekkenCounter(
         name="tekken",
@@ -108,24 +115,10 @@ class TiktokenCounter:
 
     def count(self, texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:
         """Count each text; null and empty are 0."""
-        counts = (self._count(text) if text else 0 for text in texts.to_pylist())
-        return np.fromiter(counts, np.int64, len(texts))
+        from curate.tokens.encode import ordinary
 
-    def _count(self, text: str) -> int:
-        if len(text) < _LONG_RUN:
-            return len(self.encoding.encode_ordinary(text))
-        # tiktoken's regex engine runs out of stack in a million spaces, at the look-ahead that ends
-        # all of its patterns, and panics. What that would have matched is cut out here: a run up to
-        # the end of the text, or all of a run but its last character. A run before a newline is
-        # matched by another alternative, and does no harm.
-        total, start = 0, 0
-        for run in re.finditer(r"[^\S\r\n]+", text):
-            at, end = run.span()
-            if end - at >= _LONG_RUN and text[end : end + 1] not in ("\r", "\n"):
-                total += len(self.encoding.encode_ordinary(text[start:at]))
-                start = end if end == len(text) else end - 1
-                total += len(self.encoding._encode_single_piece(text[at:start]))
-        return total + len(self.encoding.encode_ordinary(text[start:]))
+        counts = (len(ordinary(self.encoding, text)) if text else 0 for text in texts.to_pylist())
+        return np.fromiter(counts, np.int64, len(texts))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again, (self.name,)

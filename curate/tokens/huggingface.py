@@ -29,7 +29,7 @@ class HuggingFaceCounter:
     def count(self, texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:
         """Count each text without special tokens; null and empty are 0."""
         counts = np.zeros(len(texts), np.int64)
-        tokenizer = _load(self.path, self.digest)
+        tokenizer = load(self.path, self.digest)
         batch: list[str] = []
         rows: list[int] = []
         size = 0
@@ -53,7 +53,7 @@ def from_file(path: Path, name: str | None = None) -> HuggingFaceCounter:
     except OSError as error:
         raise RecipeError(f"cannot read the tokenizer: {error}", where=str(path)) from None
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
-    _load(str(path), digest)
+    load(str(path), digest)
     return HuggingFaceCounter(name=name or str(path), digest=digest, path=str(path))
 
 
@@ -77,7 +77,8 @@ def from_repository(repository: str) -> HuggingFaceCounter:
 
 
 @lru_cache(maxsize=4)
-def _load(path: str, digest: str) -> Any:
+def load(path: str, digest: str) -> Any:
+    """Load a tokenizer, once per process and digest."""
     from tokenizers import Tokenizer
 
     try:

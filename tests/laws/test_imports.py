@@ -23,8 +23,9 @@ ALLOWED = {
     "recipe": set(),
     "registry": {"stages", "io"},
     "ledger": set(),
-    "plan": {"recipe", "stages", "io", "registry", "mixture"},
-    "engine": {"plan", "stages", "io", "ledger", "mixture", "text"},
+    "plan": {"recipe", "stages", "io", "registry", "mixture", "formats"},
+    "formats": {"io", "text", "tokens"},
+    "engine": {"plan", "stages", "io", "ledger", "mixture", "text", "formats"},
     "report": {"ledger", "io", "dedup"},
     "api": {
         "plan",

@@ -1,0 +1,252 @@
+"""Every form of the product holds the rows of its Parquet part, in its order, the same every time."""
+
+import gzip
+import json
+import signal
+import struct
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from curate import api
+from curate import plan as planning
+from curate.engine.verify import verify
+from curate.errors import RecipeError
+from curate.formats import mds
+from curate.io.store import open_store
+from curate.recipe import model
+from curate.tokens import counter
+from curate.tokens.encode import encoder
+from tests.runs import curate, write_corpus, write_recipe
+
+MORE = """
+[mixture.upsample]
+by = "cluster_size"
+copies = [[1, 1], [2, 2], [3, 3]]
+[mixture.validation]
+share = 0.1
+[output]
+formats = ["parquet", "jsonl", "ds", "megatron", "mds"]
+"""
+
+
+def run(folder, out, engine="in-process", **replaced):
+    text = write_recipe(folder / "small.toml", folder / "in").read_text() + MORE
+    for old, new in replaced.values():
+        text = text.replace(old, new)
+    (folder / "formats.toml").write_text(text)
+    return api.run(str(folder / "formats.toml"), output=out, engine=engine)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("formats")
+    write_corpus(folder / "in", documents=300)
+    run(folder, folder / "out")
+    return folder
+
+
+def parts(out):
+    return sorted(
+        path.relative_to(out / "mixture").with_suffix("")
+        for path in (out / "mixture").rglob("*.parquet")
+    )
+
+
+def published(out):
+    return {
+        entry["path"]: entry["sha256"]
+        for entry in json.loads((out / "manifest.json").read_text())["files"]
+    }
+
+
+def test_the_folder_keeps_its_promises(ran):
+    assert verify(open_store(str(ran / "out"))) == []
+    assert [str(part.parent) for part in parts(ran / "out")].count("validation") == 1
+    for part in parts(ran / "out"):
+        names = {path for path in published(ran / "out") if str(part) in path}
+        suffixes = (
+            ".jsonl.zst",
+            ".ds",
+            ".ds.index",
+            ".ds.metadata",
+            ".bin",
+            ".idx",
+            ".00000.mds",
+            ".parquet",
+        )
+        assert {name.partition(part.name)[2] for name in names} == set(suffixes)
+
+
+def test_copies_are_rows_with_epochs(ran):
+    sizes, seen = {}, {}
+    for part in parts(ran / "out"):
+        for row in pq.read_table(ran / "out" / "mixture" / f"{part}.parquet").to_pylist():
+            if row["phase"] == "main":
+                sizes[row["id"]] = row["cluster_size"]
+                seen.setdefault(row["id"], set()).add(row["epoch"])
+    copies = {None: 1, 1: 1, 2: 2}
+    for id, epochs in seen.items():
+        assert epochs == set(range(1, copies.get(sizes[id], 3) + 1))
+    manifest = json.loads((ran / "out" / "manifest.json").read_text())
+    main = [row for row in manifest["mixture"] if row["phase"] == "main"]
+    assert sum(row["documents"] for row in main) == sum(map(len, seen.values()))
+
+
+def test_json_lines_are_the_rows(ran):
+    for part in parts(ran / "out"):
+        table = pq.read_table(ran / "out" / "mixture" / f"{part}.parquet")
+        with (ran / "out" / "jsonl" / f"{part}.jsonl.zst").open("rb") as stored:
+            lines = zstandard.ZstdDecompressor().stream_reader(stored).read().decode().splitlines()
+        rows = [json.loads(line) for line in lines]
+        for name in ("text", "id", "phase", "epoch", "source"):
+            assert [row[name] for row in rows] == table.column(name).to_pylist()
+
+
+def test_tokens_are_the_texts(ran):
+    tokens = encoder(None, None)
+    for part in parts(ran / "out"):
+        texts = pq.read_table(ran / "out" / "mixture" / f"{part}.parquet").column("text")
+        expected = [[*ids, 2] for ids in tokens.encode(texts.to_pylist())]
+        assert [len(ids) - 1 for ids in expected] == counter().count(
+            texts.combine_chunks()
+        ).tolist()
+        flat = [id for ids in expected for id in ids]
+        stored = ran / "out" / "ds" / f"{part}.ds"
+        assert np.fromfile(stored, "<u4").tolist() == flat
+        ends = np.fromfile(stored.with_name(stored.name + ".index"), "<u8").tolist()
+        assert ends == np.cumsum([len(ids) for ids in expected]).tolist()
+        binary = ran / "out" / "megatron" / f"{part}.bin"
+        assert np.fromfile(binary, "<i4").tolist() == flat
+        head = binary.with_suffix(".idx").read_bytes()
+        assert head[:9] == b"MMIDIDX\0\0"
+        assert struct.unpack("<QBQQ", head[9:34]) == (1, 4, len(expected), len(expected) + 1)
+        assert np.frombuffer(head[34:], "<i4", len(expected)).tolist() == [
+            len(ids) for ids in expected
+        ]
+
+
+def read_mds(folder):
+    """A reader by the format's description."""
+    for shard in json.loads((folder / "index.json").read_text())["shards"]:
+        body = (folder / shard["raw_data"]["basename"]).read_bytes()
+        assert len(body) == shard["raw_data"]["bytes"]
+        (count,) = struct.unpack_from("<I", body)
+        ends = struct.unpack_from(f"<{count + 1}I", body, 4)
+        assert count == shard["samples"]
+        assert ends[-1] == len(body)
+        for start in ends[:-1]:
+            id_size, text_size = struct.unpack_from("<II", body, start)
+            at = start + 8
+            yield (
+                body[at : at + id_size].decode(),
+                body[at + id_size : at + id_size + text_size].decode(),
+            )
+
+
+def test_mds_is_the_rows(ran):
+    for phase in ("main", "validation"):
+        table = pq.read_table(ran / "out" / "mixture" / phase)
+        expected = zip(table.column("id").to_pylist(), table.column("text").to_pylist())
+        assert list(read_mds(ran / "out" / "mds" / phase)) == list(expected)
+
+
+def test_mds_is_what_the_package_writes(tmp_path):
+    streaming = pytest.importorskip("streaming")
+    samples = [{"id": f"a#{n}", "text": "мәтін " * (n * 7 % 50)} for n in range(200)]
+    with streaming.MDSWriter(
+        columns={"id": "str", "text": "str"}, out=str(tmp_path), size_limit=4096
+    ) as writer:
+        for sample in samples:
+            writer.write(sample)
+    encoded = [
+        struct.pack("<II", len(s["id"].encode()), len(s["text"].encode()))
+        + (s["id"] + s["text"]).encode()
+        for s in samples
+    ]
+    ours = list(mds.shards(encoded, 4096))
+    theirs = sorted(tmp_path.glob("*.mds"))
+    assert [body for _, body in ours] == [path.read_bytes() for path in theirs]
+    listed = json.loads((tmp_path / "index.json").read_text())
+    said = json.loads(mds.index([(p.name, p.stat().st_size, n) for p, (n, _) in zip(theirs, ours)]))
+    assert said["version"] == listed["version"]
+    for one, other in zip(said["shards"], listed["shards"], strict=True):
+        assert one | {"size_limit": 4096} == other
+
+
+def test_a_second_run_gives_the_same_bytes(ran):
+    write_corpus(ran / "in", documents=300)
+    run(ran, ran / "again")
+    assert published(ran / "again") == published(ran / "out")
+
+
+@pytest.mark.parametrize("point", ["commit.before:kill:17", "publish.renaming:kill:5"])
+def test_a_killed_run_goes_on_to_the_same_bytes(ran, tmp_path, point):
+    arguments = (
+        "run",
+        str(ran / "formats.toml"),
+        "--output",
+        str(tmp_path / "out"),
+        "--engine",
+        "in-process",
+    )
+    killed = curate(*arguments, CURATE_FAILPOINT=point)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    assert curate(*arguments).returncode == 0
+    assert published(tmp_path / "out") == published(ran / "out")
+    assert verify(open_store(str(tmp_path / "out"))) == []
+
+
+def test_gzip_and_sharegpt(tmp_path):
+    result = api.run(
+        "demo",
+        output=tmp_path / "out",
+        engine="in-process",
+        inputs={"chat": "sample_data/chat"},
+        settings=[
+            'mixture={unit="documents",groups={all={}}}',
+            'output={formats=["jsonl"],compression="gz",chat="sharegpt"}',
+        ],
+    )
+    (path,) = Path(result.output, "jsonl").rglob("*.gz")
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    table = pq.read_table(Path(result.output, "mixture")).to_pylist()
+    assert len(rows) == len(table) > 0
+    for row, stored in zip(rows, table, strict=True):
+        turns = [(turn["from"], turn["value"]) for turn in row["conversations"]]
+        names = {"user": "human", "assistant": "gpt"}
+        assert turns == [
+            (names.get(t["role"], t["role"]), t["content"] or "") for t in stored["messages"]
+        ]
+        assert "text" not in row
+
+
+def test_what_cannot_be_written_is_refused_when_it_is_planned(ran, tmp_path):
+    text = (ran / "formats.toml").read_text()
+    for said, complaint in (
+        ('tokenizer = "bytes"', "'bytes' has no token numbers"),
+        ('end = "</ss>"', "no token '</ss>'"),
+    ):
+        (tmp_path / "r.toml").write_text(f"{text}{said}\n")
+        with pytest.raises(RecipeError, match=complaint):
+            planning.build(model.load(str(tmp_path / "r.toml")))
+
+
+def test_a_tokenizer_file_must_say_what_ends_a_document(tmp_path):
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    vocabulary = {"<eos>": 0, "сөз": 1, "тағы": 2, "<unk>": 3}
+    made = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.add_special_tokens(["<eos>"])
+    path = tmp_path / "tokenizer.json"
+    made.save(str(path))
+    with pytest.raises(RecipeError, match="which token ends a document"):
+        encoder(str(path), None)
+    tokens = encoder(str(path), "<eos>")
+    assert (tokens.end, tokens.width, tokens.encode(["сөз тағы"])) == (0, 2, [[1, 2]])
