@@ -105,4 +105,8 @@ def give_verdicts(
             tally["met_max_witnesses"] += pc.sum(capped).as_py() or 0
         return drop(with_columns(alive, evidence), stage, ours["dropped_by"], ours["dropped_value"])
 
-    return on_alive(with_columns(table, absent), joined)
+    # The texts are left out, so that they are not copied to put dropped rows back where they were.
+    whole = with_columns(table, absent)
+    names = ("id", "dropped_by", "dropped_value", *DEDUP_COLUMNS)
+    narrow = on_alive(whole.select(names), joined)
+    return with_columns(whole, {name: narrow.column(name).combine_chunks() for name in names[1:]})
