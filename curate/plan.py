@@ -175,6 +175,8 @@ def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tu
         if recipe.mixture
         else Mixture.everything().model_copy(update=seeded)
     )
+    models = [spec.options.get("model") for spec in specs if spec.use == "identify"]
+    language_model = models[0] if models else None
     done: list[Segment] = []
     maps: list[MapStage] = []
     barriers: list[Barrier] = []
@@ -198,6 +200,7 @@ def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tu
             "mixture": mixture,
             "seed": recipe.seed,
             "name": spec.label,
+            "language_model": language_model,
             "clustered": any("cluster" in stage.adds for stage in before),
         }
         stage = registry.build("stage", spec.use, spec.options, given=given, where=at)

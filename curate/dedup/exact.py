@@ -29,6 +29,7 @@ from curate.dedup.code_points import (
 from curate.dedup.decisions import Inputs, Task, decide, integers, part_of, read_docs
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import ExactDuplicates
+from curate.text.chat import spoken_by
 from curate.text.jit import kernel
 
 
@@ -183,8 +184,8 @@ def url_hashes(urls: pa.StringArray) -> pa.FixedSizeBinaryArray:
 
 def sketch(exact: ExactDuplicates, table: pa.Table) -> pa.Table:
     """Give id, hash, keeper rank, language and size of each row."""
-    column = table.column(exact.on).combine_chunks()
-    hashes = text_hashes(column) if exact.on == "text" else url_hashes(column)
+    what = compared(table, exact.on)
+    hashes = url_hashes(what) if exact.on == "url" else text_hashes(what)
     return pa.table(
         {
             "id": table.column("id"),
@@ -201,6 +202,16 @@ def tasks(exact: ExactDuplicates) -> tuple[Task, ...]:
         Task("route", "shard", ("sketch", "decided"), ("hashes",), partial(_route, exact.on)),
         Task("choose", "partition", ("hashes",), ("decisions",), partial(_choose, exact.on)),
     )
+
+
+def compared(table: pa.Table, on: str) -> pa.Array:
+    """Give what of each row is compared: its text, its address, or what the user of a chat says.
+
+    Null for a prompt where there is no conversation: such a row is nobody's duplicate by prompt.
+    """
+    if on == "prompt":
+        return spoken_by(table.column("messages").combine_chunks(), "user")
+    return table.column(on).combine_chunks()
 
 
 def language_and_size(table: pa.Table) -> dict[str, pa.Array]:
@@ -227,7 +238,7 @@ def _route(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     for table in inputs.stream("sketch"):
         alive = ~np.isin(integers(table, "doc"), decided)
         hashed = np.asarray(table.column("hash").is_valid().combine_chunks())
-        rows = table.filter(pa.array(alive & (hashed if on == "url" else True)))
+        rows = table.filter(pa.array(alive & (True if on == "text" else hashed)))
         part = part_of(_halves(rows.column("hash").combine_chunks())[0], inputs.partitions)
         yield (
             "hashes",
@@ -271,7 +282,7 @@ def _choose(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
                 "dropped_by": pc.if_else(kept, None, f"duplicate_{on}"),
                 "duplicate_of": pc.if_else(kept, None, keepers),
                 "jaccard": pc.if_else(kept, None, 1.0)
-                if on == "text"
+                if on != "url"
                 else pa.nulls(len(rows), pa.float64()),
                 "cluster": keepers,
                 "cluster_size": pa.array(size[rows].astype(np.int32)),

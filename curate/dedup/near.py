@@ -24,7 +24,7 @@ from curate.dedup.decisions import (
     shard_of,
     spread,
 )
-from curate.dedup.exact import language_and_size
+from curate.dedup.exact import compared, language_and_size
 from curate.dedup.keeper import keeper_rank
 from curate.dedup.options import NearDuplicates
 from curate.dedup.removal import Rule
@@ -40,8 +40,10 @@ _MANY_EDGES = 4_000_000
 
 def sketch(near: NearDuplicates, table: pa.Table) -> pa.Table:
     """Give id, signature, number of shingles, language and size of each row."""
-    texts = table.column("text").combine_chunks()
+    texts = compared(table, near.on)
     signatures, counts = sign_texts(texts, near.shingling, near.count, near.seed)
+    if near.on == "prompt":  # what has no prompt is not empty, and takes no part
+        counts = np.where(np.asarray(texts.is_null()), -1, counts)
     return pa.table(
         {
             "id": table.column("id"),
@@ -102,8 +104,9 @@ def _route(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table
     for table in inputs.stream("sketch"):
         docs = integers(table, "doc")
         alive = ~np.isin(docs, decided)
-        worded = integers(table, "n_shingles") > 0
-        empty = table.filter(pa.array(alive & ~worded)).select(["doc", "id"])
+        n_shingles = integers(table, "n_shingles")
+        worded = n_shingles > 0
+        empty = table.filter(pa.array(alive & (n_shingles == 0))).select(["doc", "id"])
         if len(empty):
             part = part_of(spread(integers(empty, "doc")), inputs.partitions)
             yield "empty", empty.append_column("part", part)
@@ -263,7 +266,7 @@ def _fetch(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table
         if not found.any():
             continue
         rows = table.filter(pa.array(found))
-        values, offsets = shingle_sets(rows.column("text").combine_chunks(), near.shingling)
+        values, offsets = shingle_sets(compared(rows, near.on), near.shingling)
         theirs = component[at[found]]
         yield (
             "candidates",

@@ -33,18 +33,17 @@ class Shingling:
 
 @dataclass(frozen=True)
 class ExactDuplicates:
-    """Documents that share a normalised text, or an address; which one is kept."""
+    """Documents that share a normalised text, a prompt or an address; which one is kept."""
 
     keep: str = "longest"
-    on: Literal["text", "url"] = "text"
+    on: Literal["text", "url", "prompt"] = "text"
     source_priority: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_keep(self.keep)
-        if self.on not in ("text", "url"):
-            raise RecipeError(
-                f"no exact dedup on '{self.on}'", hint=nearest(self.on, ["text", "url"])
-            )
+        known = ["text", "url", "prompt"]
+        if self.on not in known:
+            raise RecipeError(f"no exact dedup on '{self.on}'", hint=nearest(self.on, known))
 
 
 @dataclass(frozen=True)
@@ -60,9 +59,13 @@ class NearDuplicates:
     component_bytes: int = 256 << 20
     seed: int = 1
     source_priority: tuple[str, ...] = ()
+    on: Literal["text", "prompt"] = "text"
 
     def __post_init__(self) -> None:
         check_keep(self.keep)
+        if self.on not in ("text", "prompt"):
+            hint = nearest(self.on, ["text", "prompt"])
+            raise RecipeError(f"no near dedup on '{self.on}'", hint=hint)
         if not 0 < self.threshold <= 1:
             raise RecipeError(f"threshold = {self.threshold}", hint="give 0 < threshold <= 1")
         if min(self.bands, self.rows, self.max_witnesses, self.component_bytes) < 1:

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
+from curate import schema
 from curate.errors import RecipeError, nearest
-from curate.signals import basic, c4, code, fineweb, gopher, repetition
+from curate.signals import basic, c4, chat, code, conversations, fineweb, gopher, repetition
 from curate.signals.formula import Card, Formula, read_card
 
 __all__ = ["SIGNALS", "Card", "card", "check_names", "measure"]
@@ -64,6 +65,21 @@ SIGNALS: dict[str, Formula] = {
     "longest_line": code.longest_line,
     "mean_line_length": code.mean_line_length,
     "alphanumeric_share": code.alphanumeric_share,
+    "n_turns": chat.n_turns,
+    "n_answers": chat.n_answers,
+    "n_null_turns": chat.n_null_turns,
+    "n_empty_turns": chat.n_empty_turns,
+    "n_misplaced_turns": chat.n_misplaced_turns,
+    "opens_with_user": chat.opens_with_user,
+    "closes_with_answer": chat.closes_with_answer,
+    "prompt_chars": chat.prompt_chars,
+    "answer_chars": chat.answer_chars,
+    "n_control_tokens": chat.n_control_tokens,
+    "n_refusals": chat.n_refusals,
+    "n_boilerplate": chat.n_boilerplate,
+    "n_prompt_words": chat.n_prompt_words,
+    "language_difference": chat.language_difference,
+    "prompt_language_score": chat.prompt_language_score,
 }
 
 #: The counts that exist only where the profile gives a list, and which list.
@@ -71,6 +87,7 @@ LISTS = {
     "stop_words_used": "stop_words",
     "stop_words_distinct": "stop_words",
     "letters_of_scripts": "scripts",
+    **conversations.PHRASES,
 }
 
 
@@ -104,11 +121,15 @@ def measure(
     texts: pa.LargeStringArray,
     names: Sequence[str],
     lists: Mapping[str, Sequence[str]] | None = None,
+    *,
+    messages: pa.ListArray | None = None,
+    identify: conversations.Identify | None = None,
 ) -> dict[str, pa.Array]:
     """Measure the named signals of each text: columns ``signal_<name>``, int64 or float64.
 
-    Null where a signal is undefined, and for a null text. ``lists`` binds the word list
-    ``stop_words`` and the list ``scripts`` (ISO 15924 names).
+    Null where a signal is undefined, and for a null text. ``lists`` binds the word lists of a profile
+    and the list ``scripts`` (ISO 15924 names). Signals of conversations need their ``messages``,
+    those of their languages ``identify`` too; they are null without.
 
     >>> texts = pa.array(["a bb", ""], pa.large_string())
     >>> measured = measure(texts, ["n_words", "mean_word_length"])
@@ -124,11 +145,20 @@ def measure(
         texts, lists, repetition=any("gram_chars" in c for used in needed.values() for c in used)
     )
     absent = np.asarray(texts.is_null())
+    spoken = conversations.Conversations(
+        pa.nulls(len(texts), pa.list_(schema.MESSAGE)) if messages is None else messages,
+        lists,
+        identify,
+    )
     columns = {}
     for name, used in needed.items():
-        if all(lists.get(LISTS[count]) for count in used if count in LISTS):
-            values = SIGNALS[name](*(counts[count] for count in used))
-            nothing = absent | np.isnan(values) if values.dtype == np.float64 else absent
+        of_turns = used[0] in conversations.COUNTS
+        if of_turns and spoken.absent.all():
+            columns[column(name)] = pa.nulls(len(texts), signal_type(name))
+        elif all(lists.get(LISTS[count]) for count in used if count in LISTS):
+            known, missing = (spoken, spoken.absent) if of_turns else (counts, absent)
+            values = SIGNALS[name](*(known[count] for count in used))
+            nothing = missing | np.isnan(values) if values.dtype == np.float64 else missing
             columns[column(name)] = pa.array(values, mask=nothing)
         else:
             columns[column(name)] = pa.nulls(len(texts), signal_type(name))

@@ -1,4 +1,4 @@
-"""Drop documents whose text (or address) is the same as another one's; see curate/dedup/exact.py."""
+"""Drop documents whose text (or prompt, or address) is the same as another one's; see curate/dedup/exact.py."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ DEDUP_COLUMNS = ("cluster", "cluster_size", "duplicate_of", "jaccard")
 
 @dataclass(frozen=True)
 class ExactDedup:
-    """Keep the best of the documents that share a normalised text, or an address.
+    """Keep the best of the documents that share a normalised text, a prompt, or an address.
 
     A document without any text is dropped as `empty`; one without an address is never a duplicate
-    by address.
+    by address. A prompt is all that the user of a conversation says; a document that is none is never
+    a duplicate by prompt.
     """
 
     keep: str = "longest"
-    on: Literal["text", "url"] = "text"
+    on: Literal["text", "url", "prompt"] = "text"
     source_priority: tuple[str, ...] = ()
     name: str = "exact_dedup"
 
@@ -41,7 +42,7 @@ class ExactDedup:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(("id", "text", self.on, keeper_column(self.keep))))
+        return tuple(dict.fromkeys(("id", "text", column_of(self.on), keeper_column(self.keep))))
 
     @property
     def adds(self) -> tuple[str, ...]:
@@ -70,6 +71,11 @@ class ExactDedup:
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
         """Drop what was decided, with its evidence."""
         return give_verdicts(self.name, table, decisions, tally)
+
+
+def column_of(on: str) -> str:
+    """Name the column that holds what is compared."""
+    return "messages" if on == "prompt" else on
 
 
 def give_verdicts(

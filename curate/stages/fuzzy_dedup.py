@@ -13,7 +13,7 @@ from curate.dedup.bands import s_curve
 from curate.dedup.keeper import keeper_column
 from curate.dedup.options import NearDuplicates, Shingling
 from curate.stages.base import Step
-from curate.stages.exact_dedup import DEDUP_COLUMNS, give_verdicts
+from curate.stages.exact_dedup import DEDUP_COLUMNS, column_of, give_verdicts
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class FuzzyDedup:
     """Keep the best of the documents whose shingle sets are alike: Jaccard >= `threshold`.
 
     `recall` is the chance that a pair at the threshold is looked at; it chooses `bands` and `rows`
-    unless both are given. A document without words is dropped as `empty`.
+    unless both are given. A document without words is dropped as `empty`. `on = "prompt"`
+    compares what the users of conversations say, all their turns; other documents take no part.
     """
 
     threshold: float = 0.8
@@ -30,6 +31,7 @@ class FuzzyDedup:
     rows: int | None = None
     shingle: Literal["word", "char"] = "word"
     ngram: int = 5
+    on: Literal["text", "prompt"] = "text"
     keep: str = "longest"
     max_witnesses: int = 64
     component_bytes: int = 256 << 20
@@ -48,6 +50,7 @@ class FuzzyDedup:
             self.rows,
             self.threshold,
             shingling=Shingling(self.shingle, self.ngram),
+            on=self.on,
             keep=self.keep,
             max_witnesses=self.max_witnesses,
             component_bytes=self.component_bytes,
@@ -57,7 +60,7 @@ class FuzzyDedup:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(("id", "text", keeper_column(self.keep))))
+        return tuple(dict.fromkeys(("id", "text", column_of(self.on), keeper_column(self.keep))))
 
     @property
     def adds(self) -> tuple[str, ...]:

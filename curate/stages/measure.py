@@ -19,11 +19,15 @@ from curate.stages.base import on_alive, texts, with_columns
 class Measure:
     """Measure the text of every living document, with the lists of its own profile.
 
+    A conversation is measured by its text like any other document, and by its turns besides; the
+    language of each side is told by ``language_model``, which the plan takes from identify.
+
     The columns are the same for every row, whatever its profile, so that the schema is constant; a
     signal that is undefined for a text is null.
     """
 
     profiles: Profiles
+    language_model: str | None = None
     name: str = "measure"
 
     rewrites: tuple[str, ...] = ()
@@ -36,7 +40,7 @@ class Measure:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return ("text", "source", "lang", "dropped_by")
+        return ("text", "messages", "source", "lang", "dropped_by")
 
     @property
     def adds(self) -> tuple[str, ...]:
@@ -47,11 +51,17 @@ class Measure:
         return on_alive(table, self._measure)
 
     def _measure(self, table: pa.Table) -> pa.Table:
-        whole = texts(table)
+        whole, messages = texts(table), table.column("messages").combine_chunks()
         parts, places = [measure(whole[:0], self.signals)], [np.empty(0, np.int64)]
         for profile, rows in self.profiles.groups(table):
-            part = whole if len(rows) == table.num_rows else whole.take(pa.array(rows))
-            parts.append(measure(part, self.signals, lists_of(profile)))
+            part, spoken = whole, messages
+            if len(rows) < table.num_rows:
+                part, spoken = (given.take(pa.array(rows)) for given in (whole, messages))
+            parts.append(
+                measure(
+                    part, self.signals, lists_of(profile), messages=spoken, identify=self._identify
+                )
+            )
             places.append(rows)
         back = np.argsort(np.concatenate(places))
         columns = {}
@@ -59,3 +69,8 @@ class Measure:
             joined = pa.concat_arrays([part[name] for part in parts])
             columns[name] = joined if len(parts) == 2 else joined.take(pa.array(back))
         return with_columns(table, columns)
+
+    def _identify(self, spoken: pa.LargeStringArray) -> pa.Table:
+        from curate.langid.identify import identify
+
+        return identify(spoken, model=self.language_model, profiles=self.profiles)

@@ -10,6 +10,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 Messages = Sequence[Mapping[str, Any]]
 
 #: ShareGPT's names of the speakers.
@@ -81,3 +85,23 @@ def openai(messages: Messages) -> list[dict[str, Any]]:
                 turn["tool_calls"] = calls
         said.append(turn)
     return said
+
+
+def spoken_by(messages: pa.ListArray, role: str) -> pa.LargeStringArray:
+    r"""Join the turns of one role, with an empty line between; null for what is no conversation.
+
+    >>> from curate import schema
+    >>> turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
+    ...          {"role": "user", "content": "c"}]
+    >>> spoken_by(pa.array([turns, None], pa.list_(schema.MESSAGE)), "user").to_pylist()
+    ['a\n\nc', None]
+    """
+    turns = messages.flatten()
+    wanted = pc.equal(turns.field("role"), role)
+    words = pc.fill_null(turns.field("content").filter(wanted), "")
+    lengths = pc.fill_null(pc.list_value_length(messages), 0).to_numpy()
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    before = np.concatenate([[0], np.cumsum(wanted.to_numpy(zero_copy_only=False))])
+    parts = pa.ListArray.from_arrays(pa.array(before[ends].astype(np.int32)), words)
+    joined = pc.binary_join(parts, pa.scalar("\n\n", pa.large_string()))
+    return pc.if_else(pc.is_valid(messages), joined, pa.scalar(None, pa.large_string()))

@@ -21,6 +21,7 @@ from curate.errors import RecipeError
 from curate.stages.exact_dedup import ExactDedup
 from curate.stages.fuzzy_dedup import FuzzyDedup
 from curate.text import unicode
+from curate.text.chat import render
 
 
 def run(
@@ -125,6 +126,49 @@ def test_the_same_address_is_one_and_no_address_is_none():
     }
 
 
+def talks(*prompts: str | None) -> pa.Table:
+    """Conversations that ask these things and are answered in many ways; None is a plain document."""
+    answers = ("Of course.", "No, that is not how it is done, and I shall say why.", "Perhaps so.")
+    told = []
+    for i, prompt in enumerate(prompts):
+        turns = [("system", "Be kind."), ("user", prompt), ("assistant", answers[i % 3])]
+        told.append([{"role": r, "content": c} for r, c in turns] if prompt is not None else None)
+    texts = [render(one) if one else "plain" for one in told]
+    return rows(*texts, messages=told)
+
+
+LONG = " ".join(f"{chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(60))
+
+
+def test_the_same_prompt_is_one_whatever_the_answer():
+    done, _ = run(ExactDedup(on="prompt"), talks("Why?", " WHY? ", "How?", None, None, ""))
+    assert [verdict and verdict.partition(":")[2] for verdict in verdicts(done).values()] == [
+        *("duplicate_prompt", None, None, None, None, None)
+    ]
+    assert done["duplicate_of"].to_pylist()[0] == "s/f#1"
+
+
+@pytest.mark.parametrize(("shards", "partitions"), [(1, 1), (3, 2)])
+def test_prompts_that_are_nearly_the_same_are_one(shards, partitions):
+    table = talks(LONG, LONG + " end", None, None, "another question", "...")
+    done, _ = run(FuzzyDedup(on="prompt"), table, shards=shards, partitions=partitions)
+    assert done["dropped_by"].to_pylist() == [
+        *("fuzzy_dedup:near_duplicate", None, None, None, None, "fuzzy_dedup:empty")
+    ]
+    assert done["jaccard"].to_pylist()[0] == 56 / 57
+    whole, _ = run(FuzzyDedup(), talks("Why?", "How?", "Who?"))
+    assert whole["dropped_by"].null_count == 3
+
+
+def test_the_follow_up_is_part_of_the_prompt():
+    opened = [{"role": "user", "content": LONG}, {"role": "assistant", "content": "Yes."}]
+    more = LONG[::-1]
+    told = [opened, [*opened, {"role": "user", "content": more}, opened[1]]]
+    table = rows(*(render(one) for one in told), messages=told)
+    done, _ = run(FuzzyDedup(on="prompt"), table)
+    assert done["dropped_by"].null_count == 2
+
+
 @pytest.mark.parametrize(
     ("url", "key"),
     [
@@ -189,10 +233,14 @@ def test_an_order_without_its_column_is_refused():
         keeper_rank(pa.table({"id": ["a"]}), "best:quality")
     with pytest.raises(RecipeError, match="did you mean 'newest'"):
         ExactDedup(keep="newst")
+    with pytest.raises(RecipeError, match="did you mean 'prompt'"):
+        FuzzyDedup(on="promt")
     assert "signal_quality" in FuzzyDedup(keep="best:quality").reads
 
 
-@pytest.mark.parametrize("stage", [ExactDedup(), FuzzyDedup(), ExactDedup(on="url")])
+@pytest.mark.parametrize(
+    "stage", [ExactDedup(), FuzzyDedup(), ExactDedup(on="url"), FuzzyDedup(on="prompt")]
+)
 def test_stages_keep_the_laws(stage):
     table = rows(*corpus(4, originals=12), None, "", "gone")
     dead = pa.array([None] * (table.num_rows - 1) + ["judge:x"], pa.string())

@@ -1,0 +1,159 @@
+"""Signals of conversations. Undefined (null) for every document that is none."""
+
+from __future__ import annotations
+
+from curate.signals.formula import Floats, Integers
+
+
+def n_turns(turns: Integers) -> Integers:
+    """Turns of the conversation, those of the system and of tools too.
+
+    Why: one turn alone teaches nothing; hundreds are a log of two programs.
+    Wrong: a limit for chat is too low for agents that call tools.
+    Source: FastChat's cleaning asks for 2 at least.
+    """
+    return turns
+
+
+def n_answers(answer_turns: Integers) -> Integers:
+    """Turns of the assistant.
+
+    Why: without an answer there is nothing to learn.
+    Wrong: data of prompts alone have none on purpose.
+    Source: curate.
+    """
+    return answer_turns
+
+
+def n_null_turns(null_turns: Integers) -> Integers:
+    """Turns whose content is null, beside no tool call.
+
+    Why: what was to be said there is lost; Suzume's preparation drops such conversations.
+    Wrong: only a chat source with ``nulls = "keep"`` lets them come this far.
+    Source: Suzume's model card, none.
+    """
+    return null_turns
+
+
+def n_empty_turns(blank_turns: Integers) -> Integers:
+    """Turns of the user or the assistant with nothing but white space, beside no tool call.
+
+    Null turns do not count, nor do empty ones of the system and of tools.
+    Why: an empty answer teaches silence.
+    Wrong: pictures and files that the user sent leave an empty turn.
+    Source: FastChat's cleaning stops at the first empty turn.
+    """
+    return blank_turns
+
+
+def n_misplaced_turns(misplaced_turns: Integers) -> Integers:
+    """Turns that cannot follow the one before: a role twice, a tool nobody called, a late system turn.
+
+    Words and then a tool call of the assistant are one answer.
+    Why: templates of most models want strict alternation; a gap means that a turn was lost.
+    Wrong: people do send two messages in a row.
+    Source: FastChat's cleaning asks for strict alternation.
+    """
+    return misplaced_turns
+
+
+def opens_with_user(opens_with_user: Integers) -> Integers:
+    """1 where the first turn after the system's is the user's, else 0.
+
+    Why: an answer without a question was cut out of something longer.
+    Wrong: a bot that greets first.
+    Source: FastChat's cleaning drops leading turns that are not human.
+    """
+    return opens_with_user
+
+
+def closes_with_answer(closes_with_answer: Integers) -> Integers:
+    """1 where the last turn is the assistant's, else 0.
+
+    Why: a last question is trained on by nobody, and may mean that the answer was lost.
+    Wrong: data of prompts alone.
+    Source: FastChat's cleaning drops a trailing human turn.
+    """
+    return closes_with_answer
+
+
+def prompt_chars(prompt_size: Integers) -> Integers:
+    """Code points that the user says, without white space around turns.
+
+    Why: "?" and "." are no prompts.
+    Wrong: a character of Chinese says about as much as four of English.
+    Source: Tagengo keeps prompts of more than 1.
+    """
+    return prompt_size
+
+
+def answer_chars(answer_size: Integers) -> Integers:
+    """Code points that the assistant says, without white space around turns.
+
+    Why: conversations of nothing but empty politeness.
+    Wrong: a good answer may be one word.
+    Source: curate.
+    """
+    return answer_size
+
+
+def n_control_tokens(control_token_hits: Integers) -> Integers:
+    """Occurrences of the list ``control_tokens`` in any turn, letter case aside.
+
+    Why: they are special tokens to a template; in a user's words they end the turn and speak on as
+    the assistant.
+    Wrong: conversations about chat templates; ``</s>`` ends struck-out text in HTML.
+    Source: FastChat replaces them; curate's list is its own.
+    """
+    return control_token_hits
+
+
+def n_refusals(refusing_turns: Integers) -> Integers:
+    """Answers with a phrase of the list ``refusals`` among their first 200 characters.
+
+    Why: models learn to refuse from very few examples.
+    Wrong: refusals that are wanted; give safety data a profile of their own (chat_safety).
+    Source: curate; the idea is common (WizardLM-unfiltered, FastChat's blocked words).
+    """
+    return refusing_turns
+
+
+def n_boilerplate(boilerplate_hits: Integers) -> Integers:
+    """Occurrences of the list ``boilerplate`` in the assistant's turns.
+
+    Why: another model's name and manner, error messages, placeholders.
+    Wrong: conversations about language models.
+    Source: curate; FastChat drops conversations with "openai" or "chatgpt".
+    """
+    return boilerplate_hits
+
+
+def n_prompt_words(prompt_word_hits: Integers) -> Integers:
+    """Occurrences of the list ``prompt_words`` in the user's turns, inside of words too.
+
+    Why: prompts for another model, or with names that were made anonymous (``NAME_1``).
+    Wrong: inside of words: "llama" is Spanish for "calls".
+    Source: Tagengo, none of eight words.
+    """
+    return prompt_word_hits
+
+
+def language_difference(language_difference: Floats) -> Floats:
+    """How sure it is that the user and the assistant speak different languages: the lesser score.
+
+    0 where both speak the same, in whatever script; undefined where one of them cannot be told.
+    Why: a model that is asked in Kazakh should not answer in Russian.
+    Wrong: translations and language lessons are meant to differ; short turns are guesses.
+    Source: curate.
+    """
+    return language_difference
+
+
+def prompt_language_score(prompt_language_score: Floats) -> Floats:
+    """How sure the language of what the user says is; undefined where it cannot be told.
+
+    Why: a prompt in no language is noise.
+    Wrong: short prompts, names and code.
+    Source: Tagengo, above 0.8.
+    """
+    return prompt_language_score
