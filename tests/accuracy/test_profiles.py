@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from curate.profile import Profile, Profiles, load
-from curate.recipe.locate import profile_text
+from curate.recipe.locate import profile_names, profile_text
 from curate.signals import card, measure
 from curate.signals.verdict import check_profile, lists_of, signals_of, verdicts
 from curate.text.view import words
@@ -22,20 +22,29 @@ from curate.text.view import words
 DATA = os.environ.get("CURATE_SHARED_DATA")
 LANGUAGES = {
     "eng_Latn": ("en-*", 0.010),
-    "kaz_Cyrl": ("kk-[ak][pa][ez][rq]*", 0.014),
-    "rus_Cyrl": ("ru-*", 0.010),
-    "tur_Latn": ("tr-*", 0.015),
-    "arb_Arab": ("ar-*", 0.011),
-    "kor_Hang": ("ko-*", 0.006),
+    "kaz_Cyrl": ("kk-*", 0.017),
+    "rus_Cyrl": ("ru-*", 0.015),
+    "tur_Latn": ("tr-*", 0.010),
+    "arb_Arab": ("ar-*", 0.014),
+    "kor_Hang": ("ko-*", 0.007),
     "jpn_Jpan": ("ja-*", 0.004),
-    "cmn_Hans": ("zh-*", 0.003),
+    "cmn_Hans": ("zh-*", 0.010),
     "tha_Thai": ("th-*", 0.020),
+    "deu_Latn": ("de-*", 0.009),
+    "ell_Grek": ("el-*", 0.009),
+    "spa_Latn": ("es-*", 0.0),
+    "hin_Deva": ("hi-*", 0.009),
+    "ron_Latn": ("ro-*", 0.0),
+    "vie_Latn": ("vi-*", 0.009),
 }
-#: The root, on languages that have no profile of their own.
+#: No file alone may lose more; the worst are 3 of 118 English and 2 of 92 Russian texts.
+ONE_FILE = 0.026
+
+#: The root, on languages as if they had no profile of their own.
 OTHERS = {"de-*": 0.01, "el-*": 0.01, "es-*": 0.01, "hi-*": 0.01, "ro-*": 0.01, "vi-*": 0.01}
 
-KINDS = ("chat", "line", "sentence", "code")
-ALL = (*LANGUAGES, "cmn_Hant", "lao_Laoo", "khm_Khmr", "mya_Mymr", "_unspaced", "_default", *KINDS)
+KINDS = ("chat", "line", "sentence", "code", "asr", "ocr")
+ALL = tuple(name for name in profile_names() if "/" not in name)
 
 
 @cache
@@ -87,9 +96,9 @@ def test_profiles_load_and_explain_themselves(name: str) -> None:
     measure(pa.array(["x"], pa.large_string()), ["n_words"], lists_of(loaded))
 
 
-@pytest.mark.parametrize("name", sorted({*LANGUAGES, "cmn_Hant"} - {"tha_Thai"}))
+@pytest.mark.parametrize("name", ALL)
 def test_function_words_are_words_and_written_once(name: str) -> None:
-    listed = profile(name).lists["stop_words"]
+    listed = profile(name).lists.get("stop_words", ())
     assert [word for word in listed if words(word) != [word]] == []
     assert len(set(listed)) == len(listed)
 
@@ -119,9 +128,9 @@ def test_bytes_read_as_text_are_dropped(name: str) -> None:
     ("name", "label", "budget"),
     [
         ("eng_Latn", "eng_Latn", 0.07),
-        ("rus_Cyrl", "rus_Cyrl", 0.03),
+        ("rus_Cyrl", "rus_Cyrl", 0.035),
         ("tur_Latn", "tur_Latn", 0.08),
-        ("arb_Arab", "ara_Arab", 0.03),
+        ("arb_Arab", "ara_Arab", 0.08),
         ("cmn_Hans", "zho_Hans", 0.04),
     ],
 )

@@ -23,6 +23,7 @@ import argparse
 import json
 import lzma
 import os
+import re
 import sys
 import tomllib
 from collections import defaultdict
@@ -61,7 +62,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     with lzma.open(path, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     for row in rows:
-        row["text"] = row["text"].replace("\n..........\n", "\n")
+        row["text"] = re.sub(r"\s\.{10}\s", "\n", row["text"])
         row["bad"] = bool(row["unnatural"] or row["porn"] or not row["lang_correct"])
     return rows
 
