@@ -1,0 +1,276 @@
+"""One contender of dedup_peers, in a process of its own: read, sign, cluster, (verify,) write.
+
+    python tests/benchmarks/dedup_contenders.py NAME IN.parquet OUT.parquet [--work DIR]
+
+Prints one line of JSON: seconds of start (imports, compiling) and of work, ids kept. Each peer is used
+as its documentation shows; 14 bands of 8 rows, word 5-grams. This file imports nothing of ours but
+``curate``, so that a peer's own environment can run it.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+BANDS, ROWS, NGRAM = 14, 8, 5
+
+
+def curate_table(source, out):
+    """`curate.dedup` on a table: exact and near, verified, all cores."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    import curate
+
+    curate.dedup(pq.ParquetFile(source).read_row_group(0).slice(0, 300))  # loads the kernels
+    yield
+    table = curate.dedup(pq.read_table(source))
+    kept = table.filter(pc.is_null(table["dropped_by"])).select(["id", "text"])
+    pq.write_table(kept, out, compression="zstd")
+    yield kept["id"].to_pylist()
+
+
+def curate_run(source, out):
+    """`curate run`: the product, with commits, accounting, clusters and a report.
+
+    Its start (interpreter, Ray, kernels) is what the same command takes on 200 documents.
+    """
+    import pyarrow.parquet as pq
+
+    folder = Path(out).with_suffix("")
+    engine = os.environ.get("CURATE_ENGINE", "ray")
+    more = ["--workers", "2"] if engine == "ray" else []
+    recipe = folder.with_suffix(".toml")
+    recipe.write_text(
+        'name = "dedup"\n[sources.parquet]\nformat = "parquet"\npath = []\n'
+        '[[stages]]\nuse = "exact_dedup"\n[[stages]]\nuse = "fuzzy_dedup"\n'
+        "[shards]\ninput_bytes = 16000000\n"  # enough shards for two workers
+    )
+
+    def run(path, to):
+        line = [sys.executable, "-m", "curate", "run", str(recipe), "--output", str(to)]
+        line += ["--input", f"parquet={path}", "--engine", engine, *more]
+        began = time.perf_counter()
+        subprocess.run(line, check=True, capture_output=True)
+        return time.perf_counter() - began
+
+    file = pq.ParquetFile(source)
+    few = folder.with_suffix(".few.parquet")
+    pq.write_table(file.read_row_group(0).slice(0, 200), few)
+    yield min(run(few, f"{folder}-few-{n}") for n in range(2))
+    run(source, folder)
+    # An id of ours ends in row group and row.
+    starts = [0]
+    for group in range(file.num_row_groups):
+        starts.append(starts[-1] + file.metadata.row_group(group).num_rows)
+    ids = pq.read_table(source, columns=["id"])["id"].to_pylist()
+    kept = []
+    for part in sorted(folder.glob("mixture/*/*.parquet")):
+        for name in pq.read_table(part, columns=["id"])["id"].to_pylist():
+            group, row = name.rpartition("#")[2].split(":")
+            kept.append(ids[starts[int(group)] + int(row)])
+    yield kept
+
+
+def daft(source, out):
+    """Daft's normalize and minhash expressions; bands joined by union-find in Python."""
+    import daft as df
+    import numpy as np
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    yield
+    text = df.col("text").normalize(
+        remove_punct=True, lowercase=True, nfd_unicode=False, white_space=True
+    )
+    signed = text.minhash(num_hashes=BANDS * ROWS, ngram_size=NGRAM, seed=1, hash_function="xxhash")
+    rows = df.read_parquet(source).select(df.col("id"), signed.alias("signature")).to_arrow()
+    ids = rows["id"].to_pylist()
+    flat = np.asarray(rows["signature"].combine_chunks().flatten(), np.uint32)
+    kept = set(united(ids, flat.reshape(len(ids), -1)))
+    table = pq.read_table(source)
+    mask = np.fromiter((i in kept for i in table["id"].to_pylist()), bool, table.num_rows)
+    pq.write_table(table.filter(mask), out, compression="zstd")
+    del pc
+    yield sorted(kept)
+
+
+def rensa(source, out):
+    """RMinHash per document; bands joined by union-find in Python."""
+    import numpy as np
+    import pyarrow.parquet as pq
+    from rensa import RMinHash
+
+    yield
+    table = pq.read_table(source)
+    signatures = np.empty((table.num_rows, BANDS * ROWS), np.uint32)
+    for row, text in enumerate(table["text"].to_pylist()):
+        made = RMinHash(num_perm=BANDS * ROWS, seed=42)
+        made.update(grams(text))
+        signatures[row] = made.digest()
+    yield finish(table, signatures, out)
+
+
+def datasketch(source, out):
+    """MinHash.bulk with xxhash; bands joined by union-find in Python."""
+    import numpy as np
+    import pyarrow.parquet as pq
+    import xxhash
+    from datasketch import MinHash
+
+    yield
+    table = pq.read_table(source)
+    made = MinHash.generator(
+        ([gram.encode() for gram in grams(text)] for text in table["text"].to_pylist()),
+        num_perm=BANDS * ROWS,
+        hashfunc=lambda data: xxhash.xxh32_intdigest(data),
+    )
+    signatures = np.array([one.hashvalues for one in made], np.uint32)
+    yield finish(table, signatures, out)
+
+
+def text_dedup(source, out):
+    """The command of text-dedup, two processes."""
+    folder = Path(out).with_suffix("")
+    yield
+    options = {
+        "path": "parquet",
+        "data_files": source,
+        "split": "train",
+        "column": "text",
+        "output": str(folder),
+        "ngram": NGRAM,
+        "num_perm": BANDS * ROWS,
+        "b": BANDS,
+        "r": ROWS,
+        "num_proc": 2,
+        "hash_func": "xxh3",
+        "hash_bits": 32,
+        "cache_dir": str(folder) + "-cache",
+    }
+    line = [sys.executable, "-m", "text_dedup.minhash"]
+    for name, value in options.items():
+        line += [f"--{name}", str(value)]
+    subprocess.run(line, check=True, capture_output=True)
+    from datasets import load_from_disk
+
+    yield list(load_from_disk(str(folder))["id"])
+
+
+def datatrove(source, out):
+    """FineWeb's four steps with two workers; `str.split` for words where spaCy is not installed."""
+    import pyarrow.parquet as pq
+    from datatrove.executor.local import LocalPipelineExecutor
+    from datatrove.pipeline.dedup import MinhashDedupSignature
+    from datatrove.pipeline.dedup import minhash as steps
+    from datatrove.pipeline.readers import ParquetReader
+    from datatrove.pipeline.writers import ParquetWriter
+
+    class Split:
+        def word_tokenize(self, text):
+            return text.split()
+
+    if not os.environ.get("DATATROVE_TOKENIZER"):
+        steps.load_word_tokenizer = lambda language: Split()
+    room = Path(out).with_suffix("")
+    config = steps.MinhashConfig(n_grams=NGRAM, num_buckets=BANDS, hashes_per_bucket=ROWS)
+    folder = Path(source).parent / (Path(source).stem + "-files")
+    if not folder.exists():
+        folder.mkdir()
+        table = pq.read_table(source)
+        half = -(-table.num_rows // 2)
+        for part in range(2):
+            pq.write_table(table.slice(part * half, half), folder / f"{part}.parquet")
+    yield
+
+    def reader():
+        return ParquetReader(str(folder), text_key="text", id_key="id")
+
+    def run(name, *pipeline, tasks=2):
+        LocalPipelineExecutor(
+            list(pipeline), tasks=tasks, workers=2, logging_dir=str(room / "logs" / name)
+        ).run()
+
+    signatures, buckets, removed = (str(room / n) for n in ("signatures", "buckets", "removed"))
+    run("sign", reader(), MinhashDedupSignature(output_folder=signatures, config=config))
+    run("bucket", steps.MinhashDedupBuckets(signatures, buckets, config=config), tasks=BANDS)
+    run("cluster", steps.MinhashDedupCluster(buckets, removed, config=config), tasks=1)
+    kept = str(room / "kept")
+    run("filter", reader(), steps.MinhashDedupFilter(removed), ParquetWriter(kept))
+    yield [
+        i for p in sorted(Path(kept).glob("*.parquet")) for i in pq.read_table(p)["id"].to_pylist()
+    ]
+
+
+def grams(text):
+    words = text.lower().split()
+    return [" ".join(words[i : i + NGRAM]) for i in range(max(1, len(words) - NGRAM + 1))]
+
+
+def united(ids, signatures):
+    """Give the ids of the first of each component of documents that share a band."""
+    parent = list(range(len(ids)))
+
+    def root(x):
+        while parent[x] != x:
+            parent[x] = parent[parent[x]]
+            x = parent[x]
+        return x
+
+    for band in range(BANDS):
+        keys = signatures[:, band * ROWS : (band + 1) * ROWS].tobytes()
+        width = 4 * ROWS
+        seen = {}
+        for row in range(len(ids)):
+            other = seen.setdefault(keys[row * width : (row + 1) * width], row)
+            if other != row:
+                a, b = root(row), root(other)
+                if a != b:
+                    parent[max(a, b)] = min(a, b)
+    return [name for row, name in enumerate(ids) if root(row) == row]
+
+
+def finish(table, signatures, out):
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    ids = table["id"].to_pylist()
+    kept = united(ids, signatures)
+    wanted = set(kept)
+    mask = np.fromiter((i in wanted for i in ids), bool, len(ids))
+    pq.write_table(table.filter(mask), out, compression="zstd")
+    return kept
+
+
+CONTENDERS = {
+    "curate.dedup": curate_table,
+    "curate run": curate_run,
+    "daft": daft,
+    "rensa": rensa,
+    "datasketch": datasketch,
+    "text-dedup": text_dedup,
+    "datatrove": datatrove,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name", choices=CONTENDERS)
+    parser.add_argument("source")
+    parser.add_argument("out")
+    asked = parser.parse_args()
+    began = time.perf_counter()
+    steps = CONTENDERS[asked.name](asked.source, asked.out)
+    included = next(steps) or 0.0  # a start that is in the work too
+    started = time.perf_counter()
+    kept = next(steps)
+    work = time.perf_counter() - started - included
+    Path(asked.out + ".kept").write_text("\n".join(kept), encoding="utf-8")
+    print(json.dumps({"start": included or started - began, "work": work, "kept": len(kept)}))
+
+
+if __name__ == "__main__":
+    main()
