@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from curate import plan as planning
 from curate.api.ratio import groups_of
 from curate.api.runs import RunResult, run
@@ -105,6 +107,20 @@ def identify_paths(
 
     ``damaged`` counts, by reason, the records that could not be read.
     """
+    for table in batches_of(paths, format=format, text=text, lines=lines, damaged=damaged):
+        found = identify(table.column("text"), model=model)
+        yield from found.add_column(0, "id", table.column("id")).to_pylist()
+
+
+def batches_of(
+    paths: Sequence[str],
+    *,
+    format: str | None = None,
+    text: str = "text",
+    lines: bool = False,
+    damaged: Counter[str] | None = None,
+) -> Iterator[pa.Table]:
+    """Give the documents of files of any format, as Document tables of a few megabytes."""
     from curate import registry
     from curate.engine.reading import read_shard
     from curate.io.files import expand
@@ -123,8 +139,7 @@ def identify_paths(
             )
             shard = planning.Shard(kind, pieces)
             for batch in read_shard(source, shard, 8 << 20):
-                found = identify(batch.documents.column("text"), model=model)
-                yield from found.add_column(0, "id", batch.documents.column("id")).to_pylist()
+                yield batch.documents
                 if damaged is not None:
                     damaged.update(batch.quarantined.column("reason").to_pylist())
 

@@ -26,10 +26,12 @@ COMMANDS = (
     "dedup",
     "mix",
     "identify",
+    "fertility",
     "report",
     "explain",
     "check",
     "verify",
+    "push",
     "signals",
 )
 

@@ -144,19 +144,24 @@ class ProductJob:
         return chosen
 
 
-def product_metadata(plan: Any) -> str:
-    """What each file of the product says of itself in its schema."""
+def counted_with(plan: Any) -> dict[str, str] | None:
+    """Name the tokenizer of ``n_tokens`` and its digest; None where nothing counts."""
     counters = [
         dict(stage.metadata)
         for segment in plan.segments
         for stage in segment.stages
         if hasattr(stage, "metadata")
     ]
+    return counters[-1] if counters else None
+
+
+def product_metadata(plan: Any) -> str:
+    """What each file of the product says of itself in its schema."""
     return json.dumps(
         {
             "contract": schema.CONTRACT_VERSION,
             "recipe": plan.recipe.name,
-            "counted_with": counters[-1] if counters else None,
+            "counted_with": counted_with(plan),
         },
         sort_keys=True,
     )

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from curate import __version__, schema
 from curate.engine.commit import read_commit, take_back
 from curate.engine.driver import Outcome
+from curate.engine.product import counted_with
 from curate.failpoint import reach
 from curate.formats import FORMATS
 from curate.formats.mds import index
@@ -256,6 +257,7 @@ def _manifest(plan: Plan, outcome: Outcome, files: list[dict[str, Any]]) -> dict
             "packages": {name: _version(name) for name in _VERSIONS},
         },
         "models": models,
+        "counted_with": counted_with(plan),
         "inputs": plan.inputs,
         "files": sorted(files, key=lambda entry: str(entry["path"])),
         "totals": {

@@ -14,8 +14,8 @@ from typing import IO, Any
 import pyarrow as pa
 
 from curate.formats import Entry, Output
-from curate.formats.sharegpt import sharegpt
 from curate.io.store import Store
+from curate.text.chat import openai, sharegpt
 
 _COLUMNS = (
     "id", "source", "origin", "license", "url", "date", "lang", "n_tokens", "phase", "epoch",
@@ -62,14 +62,8 @@ def rows(table: pa.Table, chat: str) -> Iterator[dict[str, Any]]:
 
 def _conversation(talk: list[Any], rejected: list[Any] | None, chat: str) -> dict[str, Any]:
     if chat == "sharegpt":
-        worse = {"rejected": sharegpt(rejected)} if rejected is not None else {}
-        return {"conversations": sharegpt(talk)} | worse
-    worse = {"rejected": _plain(rejected)} if rejected is not None else {}
-    return {"messages": _plain(talk)} | worse
-
-
-def _plain(talk: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{key: value for key, value in turn.items() if value is not None} for turn in talk]
+        return sharegpt(talk, rejected)
+    return {"messages": openai(talk)} | ({"rejected": openai(rejected)} if rejected else {})
 
 
 def _compressed(sink: IO[bytes], how: str) -> Any:

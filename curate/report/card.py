@@ -8,14 +8,20 @@ from typing import Any
 
 from curate.report.markdown import table
 from curate.report.model import Report
-from curate.report.text import code, number, one_line, percent, size
-from curate.report.words import compare_note, describe
+from curate.report.text import code, number, one_line, percent, ratio, size
+from curate.report.words import compare_note, counted_note, describe
 
 #: Licences that the Hub knows by an identifier of its own, as sources write them.
 _HUB_LICENSES = {
     "apache-2.0", "cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "gfdl", "mit",
     "odc-by",
 }  # fmt: skip
+
+#: What is held out has files like a phase of this name; it is a split of every configuration.
+VALIDATION = "validation"
+
+#: Folders of other forms than Parquet (`curate/formats`).
+_FORMS = {"jsonl", "ds", "megatron", "mds"}
 
 _SIZES = (
     (1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
@@ -44,13 +50,14 @@ def phases(report: Report) -> list[str]:
 
     A phase that came out empty has no folder, and `datasets` refuses a configuration without files.
     """
-    written = {
-        str(entry["path"]).split("/")[1]
-        for entry in report.manifest["files"]
-        if str(entry["path"]).startswith("mixture/")
-    }
+    written = _written(report) - {VALIDATION}
     order = dict.fromkeys(str(row["phase"]) for row in report.mixture)
     return [phase for phase in order if phase in written] + sorted(written - set(order))
+
+
+def _written(report: Report) -> set[str]:
+    paths = [str(entry["path"]) for entry in report.manifest["files"]]
+    return {path.split("/")[1] for path in paths if path.startswith("mixture/")}
 
 
 def _front_matter(report: Report) -> list[str]:
@@ -77,6 +84,9 @@ def _front_matter(report: Report) -> list[str]:
         lines += ["  default: true"] if at == 0 else []
         lines += ["  data_files:", "  - split: train"]
         lines += [f"    path: {_quoted(f'mixture/{phase}/*.parquet')}"]
+        if VALIDATION in _written(report):
+            lines += [f"  - split: {VALIDATION}"]
+            lines += [f"    path: {_quoted(f'mixture/{VALIDATION}/*.parquet')}"]
     return [*lines, "---"]
 
 
@@ -112,9 +122,10 @@ def _opening(report: Report) -> list[str]:
     lines.append(
         f"{number(run.rows)} rows{tokens}, made by curate {one_line(str(report.manifest['curate']))} from"
         f" {number(run.documents.documents)} raw documents, of which {percent(run.kept)} were kept"
-        f" ({percent(run.kept_bytes)} of the bytes). A token is what the tokenizer named in each file's"
-        " schema metadata counts."
+        f" ({percent(run.kept_bytes)} of the bytes)."
     )
+    if counted_note(report):
+        lines += ["", counted_note(report)]
     if compare_note(report):
         lines += ["", compare_note(report)]
     return lines
@@ -127,7 +138,21 @@ def _loading(report: Report) -> list[str]:
     lines = ["## Load it", "", "```python", "import datasets", ""]
     for phase in found:
         lines.append(f'data = datasets.load_dataset("PATH/OF/THIS/FOLDER", {_quoted(phase)})')
-    return [*lines, "```"]
+    lines.append("```")
+    if VALIDATION in _written(report):
+        lines += [
+            "",
+            "Each configuration has the split `train` and the same split `validation`, whose documents are in"
+            " no phase. Which side a document is on is a hash of its cluster of near duplicates, else of its"
+            " text, so one text is never on both. Less alike texts may be, and near duplicates that the search"
+            " of fuzzy dedup missed: it is told below with its threshold and recall.",
+        ]
+    others = sorted(
+        {str(entry["path"]).split("/")[0] for entry in report.manifest["files"]} & _FORMS
+    )
+    if others:
+        lines += ["", f"The same rows, part by part, as {', '.join(map(code, others))}."]
+    return lines
 
 
 def _mixture(report: Report) -> list[str]:
@@ -151,11 +176,17 @@ def _mixture(report: Report) -> list[str]:
 
 
 def _languages(report: Report) -> list[str]:
+    lengths = {one.lang: one for one in report.fertility}
     rows = [
         (
             code(lang),
             number(fate.curated.documents),
             size(fate.curated.bytes),
+            *(
+                (number(lengths[lang].tokens), ratio(lengths[lang].tokens_per_word))
+                if lang in lengths
+                else ("–", "–")
+            ),
             percent(fate.kept),
         )
         for lang, fate in report.languages.items()
@@ -163,7 +194,7 @@ def _languages(report: Report) -> list[str]:
     ]
     if not rows:
         return []
-    header = ("language", "curated documents", "text", "kept of raw")
+    header = ("language", "curated documents", "text", "tokens", "tokens per word", "kept of raw")
     words = "Labels are ISO 639-3 and script; `und` where no language could be told."
     return ["## Languages", "", words, "", *table(header, rows)]
 

@@ -14,6 +14,7 @@ from typing import Any
 from curate.ledger import Amount, FileBook, Ledger, StageBook
 from curate.report.model import Dedup, Example, Fate, Report, Rule, StageRow
 from curate.report.timing import time_spent
+from curate.tokens.rates import Fertility
 
 #: Longest excerpt of a document in a report.
 SAMPLE_CHARACTERS = 400
@@ -66,6 +67,7 @@ def derive(manifest: Mapping[str, Any], timings: Sequence[Mapping[str, Any]]) ->
         damaged=_by_reason((name, book.quarantined) for name, book in files.items()),
         passed_over=_by_reason((name, book.skipped) for name, book in files.items()),
         time=time,
+        fertility=_fertility(books),
     )
 
 
@@ -196,6 +198,22 @@ def _tokens_per_byte(books: _Books) -> dict[str, float]:
             sizes[lang] += amount.bytes
         rates |= {lang: n / sizes[lang] for lang, n in counted.items() if sizes[lang]}
     return rates
+
+
+def _fertility(books: _Books) -> tuple[Fertility, ...]:
+    """Read what the last stage that counts tokens tallied, per language."""
+    counted = [book for _, book in books if any(key.startswith("words:") for key in book.tally)]
+    if not counted:
+        return ()
+    book = counted[-1]
+    found = []
+    for lang in {lang for _, lang in book.came}:
+        came, name = _came(book, lang=lang), lang or "und"
+        lengths = [
+            book.tally.get(f"{what}:{name}", 0) for what in ("characters", "words", "tokens")
+        ]
+        found.append(Fertility(name, came.documents, came.bytes, *lengths))
+    return tuple(sorted(found, key=lambda one: (-one.bytes, one.lang)))
 
 
 def _all_dedup(books: _Books, deduping: Sequence[str], languages: Iterable[Dedup]) -> Dedup:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from curate.report.model import Dedup, Fate, Report
 from curate.report.page import cluster_rows, tallies
-from curate.report.text import address, code, duration, number, one_line, percent, size
-from curate.report.words import compare_note, describe, environment, time_notes
+from curate.report.text import address, code, duration, number, one_line, percent, ratio, size
+from curate.report.words import compare_note, counted_note, describe, environment, time_notes
 
 #: Characters of an example here; the HTML shows more of it.
 _EXCERPT = 120
@@ -26,6 +26,7 @@ def markdown(report: Report) -> str:
         _fates("By source", "source", report.sources, records=True),
         _dedup(report),
         _mixture(report),
+        _fertility(report),
         _rules(report),
         _records(report),
         _changes(report),
@@ -180,6 +181,7 @@ def _dedup(report: Report) -> list[str]:
 def _mixture(report: Report) -> list[str]:
     if not report.mixture:
         return []
+    reused = any(row.get("reused") for row in report.mixture)
     rows = [
         (
             code(row["phase"]),
@@ -190,18 +192,37 @@ def _mixture(report: Report) -> list[str]:
             _count(row["tokens"]),
             number(row["epochs"]),
             _count(row["shortage"]),
+            *((_count(row.get("reused")),) if reused else ()),
         )
         for row in report.mixture
     ]
     header = ("phase", "group", "asked", "got", "rows", "tokens", "epochs", "missing")
-    unit = code(str(report.mixture[0]["unit"]))
+    again = f" Reused {report.mixture[0]['unit']} are of documents that an earlier phase has too."
     return [
         "## The mixture, asked and got",
         "",
-        f"Shares are by {unit}.",
+        f"Shares are by {code(str(report.mixture[0]['unit']))}.{again if reused else ''}",
         "",
-        *table(header, rows, 2),
+        *table((*header, "reused") if reused else header, rows, 2),
     ]
+
+
+def _fertility(report: Report) -> list[str]:
+    if not report.fertility:
+        return []
+    rows = [
+        (
+            code(one.lang),
+            number(one.documents),
+            number(one.tokens),
+            ratio(one.tokens_per_word),
+            ratio(one.bytes_per_token),
+            ratio(one.characters_per_token),
+        )
+        for one in report.fertility
+    ]
+    header = ("language", "documents", "tokens", "per word", "bytes each", "characters each")
+    return ["## Tokens of what was kept", "", counted_note(report), "", *table(header, rows)]
 
 
 def _rules(report: Report) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from curate.ledger import Amount
 from curate.report.timing import Time
+from curate.tokens.rates import Fertility
 
 
 def share(part: float, whole: float) -> float | None:
@@ -129,6 +130,9 @@ class Report:
     damaged: tuple[tuple[str, str, int], ...]  #: reason, file, records
     passed_over: tuple[tuple[str, str, int], ...]  #: reason, file, records
     time: Time
+    fertility: tuple[
+        Fertility, ...
+    ] = ()  #: of the survivors that a stage counted, most bytes first
 
     @property
     def name(self) -> str:

@@ -29,6 +29,18 @@ def as_json(report: Report) -> dict[str, Any]:
         "languages": {name: _fate(fate) for name, fate in report.languages.items()},
         "dedup": _all_dedup(report),
         "mixture": report.mixture,
+        "tokenizer": (report.manifest.get("counted_with") or {}).get("tokenizer"),
+        "fertility": [
+            {
+                "language": one.lang,
+                "documents": one.documents,
+                "tokens": one.tokens,
+                "tokens_per_word": one.tokens_per_word,
+                "bytes_per_token": one.bytes_per_token,
+                "characters_per_token": one.characters_per_token,
+            }
+            for one in report.fertility
+        ],
         "rules": [
             {
                 "rule": rule.name,

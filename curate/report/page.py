@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from curate.report import text
 from curate.report.model import Fate, Report
-from curate.report.words import compare_note, describe, environment, time_notes
+from curate.report.words import compare_note, counted_note, describe, environment, time_notes
 
 _HERE = Path(__file__).parent
 
@@ -73,6 +73,8 @@ def html(report: Report) -> str:
         ),
         mixture_unit=report.mixture[0]["unit"] if report.mixture else "",
         largest_document=max((row["largest"] for row in report.mixture), default=0),
+        counted_note=counted_note(report),
+        reused=any(row.get("reused") for row in report.mixture),
         one_epoch=all(row["epochs"] <= 1 for row in report.mixture),
         skipped_rows=sorted((run.skipped or {}).items(), key=lambda item: (-item[1], item[0])),
         tallies=tallies(report),
@@ -97,7 +99,7 @@ def cluster_rows(report: Report) -> list[tuple[str, str, int]]:
 
 def tallies(report: Report) -> list[tuple[str, str, int]]:
     """Give (stage, what, count) of the stages' own counts that the page shows nowhere else."""
-    elsewhere = ("lang:", "cluster_size:", "tokens:")
+    elsewhere = ("lang:", "cluster_size:", "tokens:", "words:", "characters:")
     return [
         (row.stage, what, count)
         for row in report.stages
@@ -146,6 +148,7 @@ def _template() -> jinja2.Template:
         "address": text.address,
         "number": text.number,
         "percent": text.percent,
+        "ratio": text.ratio,
         "size": text.size,
         "duration": text.duration,
     }

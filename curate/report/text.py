@@ -99,6 +99,15 @@ def number(value: float | None) -> str:
     return f"{value:,.4g}"
 
 
+def ratio(value: float | None) -> str:
+    """Write a ratio with two decimals; a dash where it is undefined.
+
+    >>> ratio(2.0449), ratio(None)
+    ('2.04', '–')
+    """
+    return "–" if value is None else f"{value:.2f}"
+
+
 def percent(value: float | None) -> str:
     """Write a share; a dash where it is undefined.
 

@@ -33,6 +33,17 @@ def compare_note(report: Report) -> str:
     )
 
 
+def counted_note(report: Report) -> str:
+    """Say whose tokens are counted; empty where none are."""
+    said = report.manifest.get("counted_with")
+    if not said:
+        return ""
+    return (
+        f"Tokens are those of {one_line(said['tokenizer'])} (digest"
+        f" {one_line(said['tokenizer_digest'])[:16]}). A word is what whitespace separates."
+    )
+
+
 def time_notes(report: Report) -> list[str]:
     """Say what the seconds hold that a reader would not guess."""
     time = report.time

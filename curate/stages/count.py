@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curate.stages.base import on_alive, texts, with_columns
 from curate.tokens import counter
@@ -13,7 +14,12 @@ from curate.tokens import counter
 
 @dataclass(frozen=True)
 class Count:
-    """Add ``n_tokens``: 0 for empty text, null for rows that something dropped before."""
+    """Add ``n_tokens``: 0 for empty text, null for rows that something dropped before.
+
+    It stands behind the stages that drop, so that only survivors are counted, and once. Counts are kept
+    with the run's commits and in the product, and in no cache of their own: Tekken is counted at some
+    30 MB/s on a core, where all stages together do 4 (November 2026), so there is little to save.
+    """
 
     tokenizer: str | None = None
     name: str = "count"
@@ -32,11 +38,20 @@ class Count:
         """Count the living rows."""
 
         def count(rows: pa.Table) -> pa.Table:
+            from curate.tokens.words import count_words
+
             counts = counter(self.tokenizer).count(texts(rows))
             if "lang" in rows.column_names:
-                by_lang = pa.table({"lang": rows.column("lang"), "n": pa.array(counts)})
-                for row in by_lang.group_by("lang").aggregate([("n", "sum")]).to_pylist():
-                    tally[f"tokens:{row['lang'] or 'und'}"] += row["n_sum"]
+                lengths = {
+                    "tokens": counts,
+                    "words": count_words(texts(rows)),
+                    "characters": pc.fill_null(pc.utf8_length(texts(rows)), 0),
+                }
+                by_lang = pa.table({"lang": rows.column("lang")} | lengths).group_by("lang")
+                sums = by_lang.aggregate([(name, "sum") for name in lengths])
+                for row in sums.to_pylist():
+                    for name in lengths:
+                        tally[f"{name}:{row['lang'] or 'und'}"] += row[f"{name}_sum"]
             return with_columns(rows, {"n_tokens": pa.array(counts)})
 
         return on_alive(table, count)

@@ -32,7 +32,7 @@ class PlainCounter:
         elif self.name == "characters":
             counts = pc.utf8_length(texts)
         else:
-            # Counted as starts of words: splitting would build every word.
-            words = pc.count_substring_regex(texts, r"[^\t-\r\x{1c}-\x{20}\x{85}\p{Z}]+")
-            return np.asarray(words.fill_null(0)).astype(np.int64)
+            from curate.tokens.words import count_words
+
+            return count_words(texts)
         return np.asarray(counts.fill_null(0)).astype(np.int64)

@@ -18,6 +18,7 @@ from curate.errors import RecipeError
 from curate.formats import mds
 from curate.io.store import open_store
 from curate.recipe import model
+from curate.text.chat import sharegpt
 from curate.tokens import counter
 from curate.tokens.encode import encoder
 from tests.runs import curate, write_corpus, write_recipe
@@ -218,11 +219,7 @@ def test_gzip_and_sharegpt(tmp_path):
     table = pq.read_table(Path(result.output, "mixture")).to_pylist()
     assert len(rows) == len(table) > 0
     for row, stored in zip(rows, table, strict=True):
-        turns = [(turn["from"], turn["value"]) for turn in row["conversations"]]
-        names = {"user": "human", "assistant": "gpt"}
-        assert turns == [
-            (names.get(t["role"], t["role"]), t["content"] or "") for t in stored["messages"]
-        ]
+        assert row["conversations"] == sharegpt(stored["messages"])["conversations"]
         assert "text" not in row
 
 

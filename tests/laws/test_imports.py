@@ -26,7 +26,7 @@ ALLOWED = {
     "plan": {"recipe", "stages", "io", "registry", "mixture", "formats"},
     "formats": {"io", "text", "tokens"},
     "engine": {"plan", "stages", "io", "ledger", "mixture", "text", "formats"},
-    "report": {"ledger", "io", "dedup"},
+    "report": {"ledger", "io", "dedup", "tokens"},
     "api": {
         "plan",
         "engine",
@@ -41,6 +41,8 @@ ALLOWED = {
         "signals",
         "dedup",
         "mixture",
+        "tokens",
+        "formats",
     },
     "outline": {"plan", "dedup"},
     "__main__": {"cli"},

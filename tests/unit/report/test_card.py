@@ -56,8 +56,18 @@ def test_datasets_loads_the_folder_by_phase(manifest, tmp_path, monkeypatch):
     pq.write_table(pa.table({"bad": [1]}), run / "rejected" / "00-segment" / "00000.parquet")
     (run / "README.md").write_bytes(render(said, [])["README.md"])
 
+    held = run / "mixture" / "validation"
+    held.mkdir()
+    pq.write_table(pa.table({"text": ["төрт"]}), held / "part-00000.parquet")
+    said["files"].append(
+        {"path": "mixture/validation/part-00000.parquet", "bytes": 1, "sha256": "0", "rows": 1}
+    )
+    said["mixture"].append(said["mixture"][0] | {"phase": "validation", "asked_share": None})
+    (run / "README.md").write_bytes(render(said, [])["README.md"])
+
     def load(*phase):
         found = datasets.load_dataset(str(run), *phase, cache_dir=str(tmp_path / "cache"))
+        assert found["validation"]["text"][:] == ["төрт"]
         return found["train"]["text"][:]
 
     assert load() == ["бір", "екі"]

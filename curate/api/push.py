@@ -1,0 +1,143 @@
+"""Publish a finished run as a dataset on the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from curate.engine.verify import manifest_of, verify
+from curate.errors import RecipeError, RefusedError, ResourceError
+from curate.formats import FORMATS
+from curate.io.store import LocalStore, open_store
+
+#: What a dataset is made of.
+PRODUCT = ("README.md", "recipe.toml", "filters/*", "mixture/*", *(f"{name}/*" for name in FORMATS))
+#: What tells how it was made, and quotes documents that were dropped.
+REPORTS = ("manifest.json", "report.json", "report.md", "report.html")
+
+#: What must not leave the house, by name.
+_SECRETS = {
+    "a Hugging Face token": re.compile(r"\bhf_[A-Za-z0-9]{30,}"),
+    "an AWS access key": re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
+    "a GitHub token": re.compile(r"\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{30,}"),
+    "a password in an address": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@\"']+:[^\s/@\"']+@"),
+    "a signed address": re.compile(
+        r"[?&](?:X-Amz-Signature|Signature|sig|X-Goog-Signature)=", re.I
+    ),
+    "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
+    "a secret in a setting": re.compile(
+        r"^\s*[\"']?\w*(?:secret|password|passwd|api_?key|access_?token)\w*[\"']?\s*[=:]\s*[\"'][^\"']{6,}",
+        re.I | re.M,
+    ),
+}
+
+
+class Pushed(NamedTuple):
+    """What went to the Hub, or would go: paths and bytes of files, and the dataset's address."""
+
+    files: list[tuple[str, int]]
+    address: str | None
+
+
+def push(
+    output: str,
+    repository: str,
+    *,
+    public: bool = False,
+    reports: bool = False,
+    revision: str | None = None,
+    dry_run: bool = False,
+) -> Pushed:
+    """Upload a published run to a dataset repository, which is made, private, where it is not there.
+
+    The product, its card, the recipe and the filters; with ``reports`` the manifest and the reports too,
+    which quote dropped documents. Never ``rejected/`` and ``quarantine/``. Raises RefusedError for a run
+    that is not published, not what its manifest promises, or that has secrets in a file that would go;
+    ResourceError where the Hub or the network says no. Nothing is sent before all checks passed.
+    """
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(repository)
+    except HFValidationError as error:
+        raise RecipeError(str(error), hint="curate push RUN owner/name") from None
+    store = open_store(output)
+    manifest = manifest_of(store)
+    if not isinstance(store, LocalStore):
+        raise RefusedError(
+            "only a folder on a disk can be pushed", where=output, hint="copy the run here first"
+        )
+    faults = verify(store)
+    if faults:
+        raise RefusedError(
+            f"the run is not what its manifest promises: {faults[0]}",
+            where=output,
+            hint=f"curate verify {output}",
+        )
+    patterns = (*PRODUCT, *(REPORTS if reports else ()))
+    files = [
+        (path, store.size(path) or 0)
+        for path in store.names("")
+        if any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
+    ]
+    for path, what in _secrets(store.root, [path for path, _ in files]):
+        raise RefusedError(
+            f"{path} seems to hold {what}",
+            where=output,
+            hint="take it out of the recipe and run again; addresses and keys belong in the environment",
+        )
+    if dry_run:
+        return Pushed(files, None)
+    address = _upload(
+        store.root, repository, patterns, str(manifest["recipe"]["name"]), public, revision
+    )
+    return Pushed(files, address)
+
+
+def _secrets(root: Path, paths: list[str]) -> Iterator[tuple[str, str]]:
+    """Look into the small files that we wrote; the documents are what they are."""
+    for path in paths:
+        if path.endswith((".toml", ".json", ".md", ".html")) and not path.startswith("mds/"):
+            text = (root / path).read_text(encoding="utf-8", errors="replace")
+            for what, pattern in _SECRETS.items():
+                if pattern.search(text):
+                    yield path, what
+
+
+def _upload(
+    root: Path,
+    repository: str,
+    patterns: tuple[str, ...],
+    recipe: str,
+    public: bool,
+    revision: str | None,
+) -> str:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+
+    hub: Any = HfApi(library_name="curate")
+    try:
+        hub.create_repo(repository, repo_type="dataset", private=not public, exist_ok=True)
+        if revision:
+            hub.create_branch(repository, branch=revision, repo_type="dataset", exist_ok=True)
+        done = hub.upload_folder(
+            repo_id=repository,
+            repo_type="dataset",
+            folder_path=root,
+            allow_patterns=list(patterns),
+            commit_message=f"The product of the recipe {recipe}",
+            revision=revision,
+        )
+    except LocalTokenNotFoundError as error:
+        raise ResourceError(str(error), hint="hf auth login, or set HF_TOKEN") from None
+    except (HfHubHTTPError, OSError) as error:
+        raise ResourceError(
+            f"the Hub said no: {error}",
+            where=repository,
+            hint="hf auth login, or set HF_TOKEN; then push again: what is there is not sent twice",
+        ) from None
+    return str(getattr(done, "commit_url", None) or f"{hub.endpoint}/datasets/{repository}")

@@ -1,0 +1,166 @@
+"""Pushing against a hub of our own that speaks as much of the protocol as an upload needs."""
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from curate import api
+from curate.errors import RecipeError, RefusedError
+from tests.runs import write_corpus, write_recipe
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("push")
+    write_corpus(folder / "in", documents=60)
+    api.run(
+        str(write_recipe(folder / "small.toml", folder / "in")),
+        output=folder / "out",
+        engine="in-process",
+    )
+    return folder / "out"
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Takes repositories and commits; every file travels inside the commit."""
+
+    created: list[dict] = []
+    files: dict[str, bytes] = {}
+    tokens: set[str] = set()
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.tokens.add(self.headers.get("Authorization", ""))
+        if self.path == "/api/repos/create":
+            self.created.append(json.loads(body))
+            self._say({"url": f"{self.address}/datasets/team/mix", "name": "team/mix"})
+        elif self.path == "/api/validate-yaml":
+            self._say({"errors": [], "warnings": []})
+        elif "/preupload/" in self.path:
+            asked = [file["path"] for file in json.loads(body)["files"]]
+            self._say(
+                {
+                    "files": [
+                        {"path": p, "uploadMode": "regular", "shouldIgnore": False} for p in asked
+                    ]
+                }
+            )
+        elif "/commit/" in self.path:
+            for line in body.decode().splitlines():
+                said = json.loads(line)
+                if said["key"] == "file":
+                    self.files[said["value"]["path"]] = base64.b64decode(said["value"]["content"])
+            self._say(
+                {
+                    "commitUrl": f"{self.address}/datasets/team/mix/commit/1",
+                    "commitOid": "1",
+                    "success": True,
+                }
+            )
+        else:
+            self._say({}, 404)
+
+    @property
+    def address(self):
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def do_GET(self):
+        self._say({"id": "team/mix", "sha": "0", "siblings": []})
+
+    def _say(self, said, code=200):
+        body = json.dumps(said).encode()
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_the_product_is_uploaded_and_nothing_that_was_dropped(finished):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        # The endpoint is read when huggingface_hub is imported.
+        done = subprocess.run(
+            [sys.executable, "-m", "curate", "push", str(finished), "team/mix"],
+            env={**os.environ, "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+                 "HF_TOKEN": "hf_test", "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "*"},
+            capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+    finally:
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
+    assert f":{server.server_port}/datasets/team/mix/commit/1" in done.stdout
+    assert Hub.tokens == {"Bearer hf_test"}
+    (created,) = Hub.created
+    # The field was called otherwise before huggingface_hub 1.
+    assert created.get("visibility", created.get("private")) in ("private", True)
+    assert created["type"] == "dataset"
+    sent = {path: body for path, body in Hub.files.items() if path != ".gitattributes"}
+    expected = [
+        p
+        for p in finished.rglob("*")
+        if p.is_file()
+        and re.match(r"README|recipe|filters/|mixture/", str(p.relative_to(finished)))
+    ]
+    assert sent == {str(p.relative_to(finished)): p.read_bytes() for p in expected}
+    assert any(path.startswith("mixture/main/") for path in sent)
+
+
+def test_a_dry_run_lists_what_would_go(finished):
+    plain = api.push(str(finished), "team/mix", dry_run=True)
+    told = api.push(str(finished), "team/mix", reports=True, dry_run=True)
+    assert plain.address is None
+    more = {path for path, _ in told.files} - {path for path, _ in plain.files}
+    assert more == {"manifest.json", "report.json", "report.md", "report.html"}
+    assert not [
+        path for path, _ in told.files if path.startswith(("rejected", "quarantine", "work"))
+    ]
+
+
+def test_what_is_not_published_or_not_whole_is_refused(finished, tmp_path):
+    with pytest.raises(RefusedError, match="no finished run"):
+        api.push(str(tmp_path), "team/mix", dry_run=True)
+    with pytest.raises(RecipeError, match="Repo id"):
+        api.push(str(finished), "a/b/c", dry_run=True)
+    part = next((finished / "mixture" / "main").iterdir())
+    whole = part.read_bytes()
+    try:
+        part.write_bytes(whole[:-1])
+        with pytest.raises(RefusedError, match="not what its manifest promises"):
+            api.push(str(finished), "team/mix", dry_run=True)
+    finally:
+        part.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ('path = "https://me:hunter2@example.org/a.jsonl"', "a password in an address"),
+        ("# hf_" + "a" * 34, "a Hugging Face token"),
+        ("key = 'AKIA" + "A" * 16 + "'", "an AWS access key"),
+        ('client_secret = "swordfish"', "a secret in a setting"),
+        ('path = "https://x.example/a?X-Amz-Signature=00"', "a signed address"),
+    ],
+)
+def test_secrets_stay_at_home(finished, line, what):
+    recipe = finished / "recipe.toml"
+    clean = recipe.read_text()
+    try:
+        recipe.write_text(clean + line + "\n")
+        with pytest.raises(RefusedError, match=f"recipe.toml seems to hold {what}"):
+            api.push(str(finished), "team/mix", dry_run=True)
+    finally:
+        recipe.write_text(clean)
+    assert Path(finished, "manifest.json").exists()
