@@ -283,7 +283,7 @@ class Mixture(_Section):
             or any((group.alpha, group.max_share) != (None, None) for group in self.groups.values())
             or self.alpha != 1
             or self.max_share != 1
-            or bool(self.caps)
+            or any(cap.language is not None for cap in self.caps)
         )
         return ("source", "lang", "origin") if asks else ("source", "origin")
 

@@ -85,6 +85,19 @@ def test_a_group_has_limits_of_its_own() -> None:
     assert (mixture.alpha_of("kk"), mixture.alpha_of("en")) == (0.3, 0.7)
 
 
+def test_languages_are_told_apart_only_where_something_asks() -> None:
+    groups = {"web": {"sources": ["web"]}}
+    plain = {"groups": groups, "caps": [{"origin": "mt", "max_share": 0.24}]}
+    assert parse(plain).columns == ("source", "origin")
+    for asks in (
+        {"alpha": 0.3},
+        {"groups": {"web": {"alpha": 0.3}}},
+        {"groups": {"kk": {"languages": ["kaz_Cyrl"]}}},
+        {"caps": [{"language": "kaz_Cyrl", "max_share": 0.24}]},
+    ):
+        assert parse(plain | asks).columns == ("source", "lang", "origin")
+
+
 @pytest.mark.parametrize(
     ("said", "complaint"),
     [
