@@ -23,6 +23,8 @@ STAGES = {
     "judge": "curate.stages.judge:Judge",
     "exact_dedup": "curate.stages.exact_dedup:ExactDedup",
     "fuzzy_dedup": "curate.stages.fuzzy_dedup:FuzzyDedup",
+    "embed_dedup": "curate.stages.embed_dedup:EmbedDedup",
+    "cap": "curate.stages.cap:Cap",
     "count": "curate.stages.count:Count",
     "mix": "curate.stages.mix:Mix",
     "datatrove": "curate.stages.datatrove_block:DatatroveBlock",

@@ -30,7 +30,10 @@ GIVEN = {"profiles": PROFILES, "mixture": MIXTURE, "seed": 3}
 #: Stages that write what a stage reads.
 NEEDS = {"judge": ["measure"], "mix": [], "count": []}
 #: Options that a stage cannot do without.
-OPTIONS = {"datatrove": {"block": "RegexFilter", "parameters": {"regex_exp": "lorem|город"}}}
+OPTIONS = {
+    "datatrove": {"block": "RegexFilter", "parameters": {"regex_exp": "lorem|город"}},
+    "cap": {"documents": 1},
+}
 
 
 def build(name):

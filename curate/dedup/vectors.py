@@ -1,0 +1,139 @@
+"""Texts as vectors, and which of them come after one that is much like them.
+
+Vectors are integers: coordinates of unit vectors times 2^14. Products of two are sums of integers
+below 2^53, so a dot product is exact, whatever order a processor adds it up in; only the model's own
+arithmetic can differ between machines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from curate.errors import RecipeError
+
+Vectors = npt.NDArray[np.int16]
+
+_SCALE = 1 << 14
+#: Of the fallback: places of a vector, and the lengths of character n-grams that are hashed to them.
+_DIMENSIONS, _NGRAMS = 1024, (3, 4, 5)
+_STEP, _FINISH = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
+_BLOCK = 512
+
+#: What the manifest calls the fallback, so that nobody takes it for a model's answer.
+CHARACTERS = "character n-grams, no embedding model"
+
+
+def embed(texts: pa.LargeStringArray, model: str | None, max_tokens: int) -> Vectors:
+    """Give one vector per text; null and empty texts have zeros, which are like nothing.
+
+    ``model`` is a folder or a Hugging Face name that sentence-transformers loads; each text is cut
+    to ``max_tokens`` of it. None is the fallback: how often each character n-gram occurs, hashed.
+    It finds the same words in other order and with small changes, and no paraphrase.
+    """
+    said = [text or "" for text in texts.to_pylist()]
+    if model is None:
+        made = np.zeros((len(said), _DIMENSIONS))
+        for row, text in enumerate(said):
+            made[row] = _characters(text)
+        return whole(made)
+    loaded = _load(model, max_tokens)
+    # One text at least, for an empty answer would not tell how long vectors are.
+    given = loaded.encode(said or [""], convert_to_numpy=True, show_progress_bar=False)
+    made = np.asarray(given, np.float64)[: len(said)]
+    made[[not text.strip() for text in said]] = 0.0
+    return whole(made)
+
+
+def whole(vectors: npt.NDArray[np.float64]) -> Vectors:
+    """Scale vectors to unit length and round them to integers; zeros stay zeros."""
+    lengths = np.sqrt((vectors**2).sum(axis=1, keepdims=True))
+    unit = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    rounded: Vectors = np.rint(unit * _SCALE).astype(np.int16)
+    return rounded
+
+
+def earlier(
+    vectors: Vectors, threshold: float, against: Literal["all", "kept"]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Find for each row the first row before it whose cosine is above the threshold: row (-1), cosine.
+
+    ``all`` looks at every earlier row, those that are dropped themselves too, as Tagengo did; ``kept``
+    only at those that stay, so that each dropped row has a witness among the kept. Needs time in
+    proportion to the square of the rows.
+    """
+    rows = vectors.astype(np.float64)
+    lengths = np.sqrt((rows**2).sum(axis=1))
+    first, cosine = np.full(len(rows), -1, np.int64), np.zeros(len(rows))
+    for start in range(0, len(rows), _BLOCK):
+        stop = min(start + _BLOCK, len(rows))
+        dots = rows[start:stop] @ rows[:stop].T
+        scale = lengths[start:stop, None] * lengths[None, :stop]
+        near = (dots > threshold * scale) & (scale > 0)
+        near &= np.arange(stop)[None, :] < np.arange(start, stop)[:, None]
+        if against == "kept":
+            near[:, :start] &= first[None, :start] < 0
+        for row in np.flatnonzero(near.any(axis=1)).tolist():
+            if against == "kept":
+                near[row, start:] &= first[start:stop] < 0
+            if near[row].any():
+                at = int(np.argmax(near[row]))
+                first[start + row], cosine[start + row] = at, dots[row, at] / scale[row, at]
+    return first, cosine
+
+
+def identity(model: str | None) -> str:
+    """Say what a model is, for the manifest: a folder by the digest of its files, else its name."""
+    if model is None:
+        return CHARACTERS
+    folder = Path(model)
+    if not folder.is_dir():
+        return model
+    held = hashlib.blake2b(digest_size=16)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            held.update(path.relative_to(folder).as_posix().encode() + b"\0")
+            with path.open("rb") as handle:
+                held.update(hashlib.file_digest(handle, "blake2b").digest())
+    return held.hexdigest()
+
+
+def _characters(text: str) -> npt.NDArray[np.float64]:
+    """Count the hashed character n-grams of a text in lower case, white space squeezed, as their roots."""
+    words = f" {' '.join(text.lower().split())} "
+    codes = np.frombuffer(words.encode("utf-32-le", "replace"), np.uint32).astype(np.uint64)
+    counts = np.zeros(_DIMENSIONS)
+    for n in _NGRAMS if words.strip() else ():
+        grams = np.full(max(0, len(codes) - n + 1), np.uint64(n))
+        for offset in range(n):
+            grams = (grams ^ codes[offset : offset + len(grams)]) * _STEP
+            grams ^= grams >> np.uint64(29)
+        grams = (grams * _FINISH) >> np.uint64(32)
+        # A sign of its own for each n-gram, so that two at one place cancel on average.
+        kinds, times = np.unique(grams, return_counts=True)
+        sign = np.where(kinds & np.uint64(1), 1.0, -1.0)
+        places = (kinds >> np.uint64(1)) % np.uint64(_DIMENSIONS)
+        counts += np.bincount(
+            places.astype(np.int64), weights=sign * np.sqrt(times), minlength=_DIMENSIONS
+        )
+    return counts
+
+
+@lru_cache(maxsize=2)
+def _load(model: str, max_tokens: int) -> Any:
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError:
+        raise RecipeError(
+            f"model '{model}' needs the package sentence-transformers",
+            hint="pip install sentence-transformers, or leave model out for character n-grams",
+        ) from None
+    loaded = SentenceTransformer(model, device="cpu")
+    loaded.max_seq_length = min(max_tokens, loaded.max_seq_length or max_tokens)
+    return loaded

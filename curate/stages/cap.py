@@ -1,0 +1,105 @@
+"""Keep so many documents of each language (or source, or origin), and drop the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate.dedup.decisions import decide, integers, read_docs
+from curate.errors import RecipeError
+from curate.mixture.sampling import sample_key
+from curate.stages.base import Inputs, Step
+from curate.stages.exact_dedup import give_verdicts
+
+
+@dataclass(frozen=True)
+class Cap:
+    """Keep the first `documents` of each value of a column, in the order of a hash of their ids.
+
+    The others are dropped as `over_cap`. Which ones stay is a random sample, chosen by the seed and
+    the ids alone: more documents elsewhere, or other shards, change nothing, and a higher cap keeps
+    a superset. A cap on shares of a mixture is the mixture's (`max_share`).
+    """
+
+    documents: int
+    per: Literal["lang", "source", "origin"] = "lang"
+    seed: int = 0
+    name: str = "cap"
+
+    def __post_init__(self) -> None:
+        if self.documents < 1:
+            raise RecipeError(f"documents = {self.documents}", hint="give 1 or more")
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ("id", self.per)
+
+    @property
+    def adds(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def rewrites(self) -> tuple[str, ...]:
+        return ("dropped_by", "dropped_value")
+
+    @property
+    def decides(self) -> Literal["shard", "all"]:
+        return "shard"
+
+    def sketch(self, table: pa.Table) -> pa.Table:
+        """Give id, the value that is counted, and the place in the order."""
+        ids = table.column("id")
+        value = pc.fill_null(table.column(self.per), "")
+        return pa.table({"id": ids, "value": value, "u": sample_key(ids, self.seed)})
+
+    def steps(self) -> tuple[Step, ...]:
+        """Give the steps: rows to the partition of their value, then the first of each value."""
+        return (
+            Step("route", "shard", ("sketch", "decided"), ("rows",), self._route),
+            Step("choose", "partition", ("rows",), ("decisions",), self._choose),
+        )
+
+    def _route(self, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+        decided = read_docs(inputs, "decided")
+        for table in inputs.stream("sketch"):
+            rows = table.filter(pa.array(~np.isin(integers(table, "doc"), decided)))
+            yield (
+                "rows",
+                rows.append_column("part", part_of_value(rows, "value", inputs.partitions)),
+            )
+
+    def _choose(self, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+        # Never more in memory than the cap of each value and one table: what is over it now stays so.
+        kept: pa.Table | None = None
+        for table in inputs.stream("rows"):
+            both = table if kept is None else pa.concat_tables([kept, table])
+            keys = [("value", "ascending"), ("u", "ascending"), ("id", "ascending")]
+            both = both.take(pc.sort_indices(both, sort_keys=keys))
+            which = np.asarray(both.column("value").combine_chunks().dictionary_encode().indices)
+            firsts = np.flatnonzero(np.diff(which, prepend=-1))
+            place = np.arange(len(which)) - np.repeat(
+                firsts, np.diff(np.append(firsts, len(which)))
+            )
+            inside = place < self.documents
+            over = both.filter(pa.array(~inside))
+            kept = both.filter(pa.array(inside)).combine_chunks()
+            if len(over):
+                rules = pa.array(["over_cap"] * len(over), pa.string())
+                ids = over.column("id").combine_chunks()
+                yield "decisions", decide(integers(over, "doc"), {"id": ids, "dropped_by": rules})
+
+    def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
+        """Drop what is over the cap."""
+        return give_verdicts(self.name, table, decisions, tally).select(table.column_names)
+
+
+def part_of_value(rows: pa.Table, column: str, partitions: int) -> pa.Array:
+    """Send rows with the same text in a column to the same partition, as the column `part`."""
+    hashed = sample_key(rows.column(column), 0)
+    return pa.array((hashed % np.uint64(partitions)).astype(np.int32))

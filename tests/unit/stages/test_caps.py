@@ -1,0 +1,143 @@
+"""Stages that limit how many of a kind stay: cap, embed_dedup, and count with limits."""
+
+import random
+from collections import Counter
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curate import schema
+from curate.engine.memory import resolve
+from curate.errors import RecipeError, ResourceError
+from curate.mixture.sampling import sample_key
+from curate.stages.cap import Cap
+from curate.stages.count import Count
+from curate.stages.embed_dedup import EmbedDedup
+
+
+def rows(langs, texts=None):
+    table = schema.documents(
+        {"id": f"s/f#{n}", "source": "s", "text": (texts or ["x"] * len(langs))[n]}
+        for n in range(len(langs))
+    )
+    return table.append_column("lang", pa.array(langs, pa.string()))
+
+
+def run(stage, table, shards=1, partitions=1):
+    decisions = resolve(stage, table, shards=shards, partitions=partitions)["decisions"]
+    return schema.check(stage.apply(table, decisions, Counter()))
+
+
+def kept(table):
+    alive = table.filter(schema.alive(table))
+    return set(alive.column("id").to_pylist())
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.sampled_from(["kaz_Cyrl", "eng_Latn", None]), max_size=30),
+    st.integers(1, 8),
+    st.integers(1, 4),
+    st.integers(1, 3),
+)
+def test_each_language_keeps_its_first_in_hash_order(langs, most, shards, partitions):
+    table = rows(langs)
+    done = run(Cap(most, seed=5), table, shards, partitions)
+    u = dict(zip(table["id"].to_pylist(), sample_key(table["id"], 5).tolist(), strict=True))
+    expected = set()
+    for lang in set(langs):
+        mine = [f"s/f#{n}" for n, other in enumerate(langs) if other == lang]
+        expected |= set(sorted(mine, key=u.get)[:most])
+    assert kept(done) == expected
+    assert set(done["dropped_by"].to_pylist()) <= {None, "cap:over_cap"}
+    assert kept(run(Cap(most + 1, seed=5), table)) >= expected
+    assert done.column_names == table.column_names
+
+
+def test_a_cap_counts_what_is_alive_and_by_other_columns():
+    table = rows(["kaz_Cyrl"] * 3)
+    first = run(Cap(1), table)
+    dead = kept(first).pop()
+    told = pa.array(["x:y" if i == dead else None for i in table["id"].to_pylist()], pa.string())
+    table = table.set_column(table.column_names.index("dropped_by"), "dropped_by", told)
+    done = run(Cap(1, per="source"), table)
+    assert len(kept(done)) == 1 and dead not in kept(done)
+    with pytest.raises(RecipeError, match="documents = 0"):
+        Cap(0)
+
+
+LIKE = [
+    "How do I bake bread without an oven?",
+    "How do I bake a bread without an oven",
+    "Which rivers flow into the Caspian Sea?",
+    "How do I bake bread without an oven??",
+]
+
+
+@pytest.mark.parametrize(("shards", "partitions"), [(1, 1), (3, 2)])
+def test_what_comes_after_its_like_is_dropped_within_a_language(shards, partitions):
+    table = rows(["eng_Latn"] * 4 + ["kaz_Cyrl"], [*LIKE, LIKE[0]])
+    stage = EmbedDedup(on="text", seed=3)
+    done = run(stage, table, shards, partitions)
+    alike = {"s/f#0", "s/f#1", "s/f#3"}
+    order = sorted(alike, key=dict(zip(table["id"].to_pylist(), sample_key(table["id"], 3))).get)
+    assert kept(done) == {order[0], "s/f#2", "s/f#4"}
+    for row in done.to_pylist():
+        if row["dropped_by"]:
+            assert row["dropped_by"] == "embed_dedup:near_vector"
+            assert row["dropped_value"] > 0.8
+            assert row["duplicate_of"] == order[0]
+    assert len({frozenset(kept(run(EmbedDedup(on="text", seed=n), table))) for n in range(9)}) > 1
+
+
+def test_prompts_are_compared_and_plain_documents_take_no_part():
+    told = [[{"role": "user", "content": LIKE[n]}] for n in (0, 1)]
+    table = schema.documents(
+        {"id": f"s/f#{n}", "source": "s", "text": "t", "messages": one}
+        for n, one in enumerate([*told, None, None])
+    )
+    table = table.append_column("lang", pa.array(["eng_Latn"] * 4))
+    assert len(kept(run(EmbedDedup(), table))) == 3
+
+
+def test_too_many_to_compare_are_refused():
+    with pytest.raises(ResourceError, match="more than 2 documents in 'eng_Latn'"):
+        run(EmbedDedup(on="text", most=2), rows(["eng_Latn"] * 3))
+    with pytest.raises(RecipeError, match="threshold = 0"):
+        EmbedDedup(threshold=0)
+
+
+def test_the_manifest_says_that_the_fallback_is_no_model():
+    assert "no embedding model" in EmbedDedup().model_digest
+
+
+def test_documents_of_too_many_or_too_few_tokens_are_dropped():
+    table = rows(["eng_Latn"] * 4, ["a", "a b", "a b c", ""])
+    stage = Count("words", min_tokens=1, max_tokens=2)
+    tally = Counter()
+    done = stage.apply(table, tally)
+    assert done["n_tokens"].to_pylist() == [1, 2, 3, 0]
+    assert done["dropped_by"].to_pylist() == [
+        *(None, None, "count:too_many_tokens", "count:too_few_tokens")
+    ]
+    assert done["dropped_value"].to_pylist() == [None, None, 3, 0]
+    assert tally["tokens:eng_Latn"] == 6
+    assert Count("words").apply(table, Counter())["dropped_by"].null_count == 4
+    again = stage.apply(done, Counter())
+    assert again["dropped_by"].to_pylist() == done["dropped_by"].to_pylist()
+    with pytest.raises(RecipeError, match="max_tokens"):
+        Count("words", min_tokens=3, max_tokens=2)
+
+
+def test_random_walks_do_not_depend_on_cuts():
+    draw = random.Random(7)
+    words = ["bread", "oven", "river", "sea", "bake", "how", "why"]
+    texts = [" ".join(draw.choices(words, k=5)) for _ in range(60)]
+    table = rows([draw.choice(["eng_Latn", "deu_Latn"]) for _ in texts], texts)
+    for against in ("all", "kept"):
+        stage = EmbedDedup(on="text", against=against, threshold=0.6)
+        whole = run(stage, table)
+        assert 0 < len(kept(whole)) < 60
+        assert kept(run(stage, table, 5, 3)) == kept(whole)
