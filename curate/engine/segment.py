@@ -27,6 +27,9 @@ from curate.plan import Segment, Shard, SourcePlan
 from curate.stages.base import Barrier
 
 #: Rows kept per rule as examples for the report, and characters of each.
+#: Documents that are sketched at a time.
+SKETCHED_ROWS = 50_000
+
 SAMPLES_PER_RULE = 5
 SAMPLE_CHARACTERS = 400
 
@@ -186,7 +189,15 @@ class _Work:
                 del kept[SAMPLES_PER_RULE:]
 
     def _sketch(self, table: pa.Table, first_row: int) -> None:
-        """Sketch a run of survivors, in the order in which they stand in their file."""
+        """Sketch a run of survivors, in the order in which they stand in their file.
+
+        A sketch may be larger than its text (a signature has hundreds of bytes), so that a run of
+        short documents is sketched piece by piece.
+        """
+        if table.num_rows > SKETCHED_ROWS:
+            for start in range(0, table.num_rows, SKETCHED_ROWS):
+                self._sketch(table.slice(start, SKETCHED_ROWS), first_row + start)
+            return
         for barrier in self.job.segment.barriers:
             with self._timed(barrier.name):
                 sketch = barrier.sketch(table)
