@@ -26,10 +26,10 @@ from curate.mixture.sampling import order_key
 from curate.plan import Segment, Shard, SourcePlan
 from curate.stages.base import Barrier
 
-#: Rows kept per rule as examples for the report, and characters of each.
 #: Documents that are sketched at a time.
 SKETCHED_ROWS = 50_000
 
+#: Rows kept per rule as examples for the report, and characters of each.
 SAMPLES_PER_RULE = 5
 SAMPLE_CHARACTERS = 400
 

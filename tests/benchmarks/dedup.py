@@ -50,6 +50,41 @@ def datasketch_bulk(texts: list[str]) -> None:
     datasketch.MinHash.bulk([shingles(text) for text in texts], num_perm=128)
 
 
+def datasketch_xxhash(texts: list[str]) -> None:
+    """The same with xxhash in place of SHA-1."""
+    import datasketch
+    import xxhash
+
+    def shingles(text: str) -> list[bytes]:
+        words = units(text)
+        return [" ".join(words[i : i + 5]).encode() for i in range(max(1, len(words) - 4))]
+
+    made = [shingles(text) for text in texts]
+    datasketch.MinHash.bulk(made, num_perm=128, hashfunc=lambda data: xxhash.xxh32_intdigest(data))
+
+
+def rensa_signatures(texts: list[str]) -> None:
+    """RMinHash, fed with a list of shingles."""
+    from rensa import RMinHash
+
+    for text in texts:
+        words = units(text)
+        made = RMinHash(num_perm=128, seed=42)
+        made.update([" ".join(words[i : i + 5]) for i in range(max(1, len(words) - 4))])
+        made.digest()
+
+
+def daft_signatures(texts: list[str]) -> None:
+    """Daft's expressions: normalize, then minhash over words between spaces."""
+    import daft
+
+    text = daft.col("text").normalize(
+        remove_punct=True, lowercase=True, nfd_unicode=False, white_space=True
+    )
+    signed = text.minhash(num_hashes=128, ngram_size=5, seed=1, hash_function="xxhash")
+    daft.from_pydict({"text": texts}).select(signed).to_arrow()
+
+
 def datatrove_signatures() -> Callable[[list[str]], None] | None:
     """FineWeb's setting: 14 bands of 8 rows."""
     try:
@@ -85,15 +120,24 @@ def signatures(language: str, made: corpus.Corpus, runs: int) -> None:
     texts = made.table["text"].combine_chunks()
     sign_texts(texts.slice(0, 10), Shingling(), 128)
     ours = size(texts) / seconds(lambda: sign_texts(texts, Shingling(), 128), runs)
-    part = texts.slice(0, max(50, len(texts) // 20))
+    part = texts.slice(0, max(50, len(texts) // 5))
     some = part.to_pylist()
     print(f"signatures {language}: curate, 128 permutations {ours:8.1f} MB/s")
-    peers = {"datasketch bulk, 128": datasketch_bulk}
+    peers = {
+        "datasketch bulk, 128": datasketch_bulk,
+        "datasketch bulk with xxhash, 128": datasketch_xxhash,
+        "rensa, 128": rensa_signatures,
+        "daft normalize and minhash, 128": daft_signatures,
+    }
     trove = datatrove_signatures()
     if trove is not None:
         peers["datatrove without its tokenizer, 112"] = trove
     for name, work in peers.items():
-        work(some[:5])
+        try:
+            work(some[:5])
+        except ImportError as missing:
+            print(f"{name}: skipped ({missing})")
+            continue
         theirs = size(part) / seconds(lambda work=work: work(some), 2)
         print(
             f"signatures {language}: {name} {theirs:8.2f} MB/s, curate is {ours / theirs:.0f} times as fast"
