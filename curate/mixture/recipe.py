@@ -43,7 +43,12 @@ class Group(_Section):
     the group by one kind of thing (its languages, its sources or its origins) at a fixed ratio; without
     it the split is by what is available of each language, to the power of ``alpha``. ``alpha``,
     ``max_epochs`` and ``max_share`` are the mixture's where the group has none of its own.
+
+    A ``whole`` group stands beside the ratio: all of it comes, once, in the first phase, however the
+    other groups shrink. Safety data is such a thing.
     """
+
+    whole: bool = False
 
     weight: float = Field(1.0, ge=0, allow_inf_nan=False)
     budget: float | None = Field(None, gt=0, allow_inf_nan=False)
@@ -54,6 +59,13 @@ class Group(_Section):
     alpha: float | None = Field(None, ge=0, le=1)
     max_epochs: float | None = Field(None, ge=1, allow_inf_nan=False)
     max_share: float | None = Field(None, gt=0, le=1)  #: of each leaf
+
+    @model_validator(mode="after")
+    def _whole_has_no_size(self) -> Group:
+        sized = {"weight", "budget", "inner", "max_epochs", "max_share"} & self.model_fields_set
+        if self.whole and sized:
+            raise ValueError(f"a whole group comes as it is: no {', '.join(sorted(sized))}")
+        return self
 
     @model_validator(mode="after")
     def _inner_names_one_kind(self) -> Group:
@@ -210,7 +222,7 @@ class Mixture(_Section):
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Mixture:
         if self.ratio is not None:
-            _ratio_parts(self.ratio, tuple(self.groups))
+            _ratio_parts(self.ratio, self._weighable)
             if any("weight" in group.model_fields_set for group in self.groups.values()):
                 raise ValueError("give ratio or a weight per group, not both")
         if self.shortage == "shrink" and self.repeats:
@@ -231,7 +243,7 @@ class Mixture(_Section):
             raise ValueError(f"{who} no group '{name}': {nearest(name, self.groups)}")
 
     def _check_budgets(self) -> None:
-        own = [group.budget is not None for group in self.groups.values()]
+        own = [group.budget is not None for group in self.groups.values() if not group.whole]
         if not any(own):
             return
         if not all(own):
@@ -257,6 +269,8 @@ class Mixture(_Section):
                 raise ValueError(f"{who}: budgets say all; no weights or budget beside them")
             for group in phase.weights or phase.budgets:
                 self._check_group(group, f"{who} weighs")
+                if self.groups[group].whole:
+                    raise ValueError(f"{who} weighs '{group}', which comes whole in the first")
             if min((phase.weights or phase.budgets).values(), default=0) < 0:
                 raise ValueError(f"{who} has a weight below 0")
         if len(self.phases) > 1 and None in [phase.amount for phase in self.phases]:
@@ -291,7 +305,15 @@ class Mixture(_Section):
     def weighed(self) -> frozenset[str]:
         """Name the groups that some phase takes from."""
         shares = [self.shares(phase) for phase in self.schedule()]
-        return frozenset(name for name in self.groups if any(share[name] for share in shares))
+        return frozenset(
+            name
+            for name, group in self.groups.items()
+            if group.whole or any(share[name] for share in shares)
+        )
+
+    @property
+    def _weighable(self) -> tuple[str, ...]:
+        return tuple(name for name, group in self.groups.items() if not group.whole)
 
     @property
     def most_copies(self) -> int:
@@ -310,14 +332,15 @@ class Mixture(_Section):
         return None if phase.amount is None else phase.amount * _exact(self.scale)
 
     def shares(self, phase: Phase) -> dict[str, Fraction]:
-        """Give each group's share of a phase; they add up to 1 exactly."""
+        """Give each group's share of a phase; they add up to 1 exactly. Whole groups have 0."""
         if phase.weights or phase.budgets:
             stated = phase.weights or phase.budgets
             weights = {name: _exact(stated.get(name, 0)) for name in self.groups}
         elif self.ratio is not None:
-            weights = _ratio_parts(self.ratio, tuple(self.groups))
+            weights = _ratio_parts(self.ratio, self._weighable)
         else:
-            weights = {name: _exact(group.weight) for name, group in self.groups.items()}
+            weights = {name: _exact(self.groups[name].weight) for name in self._weighable}
+        weights = {name: weights.get(name, Fraction(0)) for name in self.groups}
         total = sum(weights.values())
         return {name: weight / total if total else weight for name, weight in weights.items()}
 
@@ -331,7 +354,8 @@ class Mixture(_Section):
     def epochs_of(self, leaf: Leaf) -> Fraction:
         """Give how often a leaf may be passed over."""
         stated = [c.max_epochs for c in self.caps if c.max_epochs is not None and c.matches(leaf)]
-        own = self.groups[leaf.group].max_epochs
+        group = self.groups[leaf.group]
+        own = 1 if group.whole else group.max_epochs
         return _exact(min(stated) if stated else own if own is not None else self.max_epochs)
 
     def share_of(self, leaf: Leaf) -> Fraction:

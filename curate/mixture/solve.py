@@ -84,6 +84,15 @@ def solve(mixture: Mixture, stock: Mapping[Leaf, Stock]) -> Solution:
         for leaf, amount in part.fill(wanted).items():
             composition[leaf] = amount * part.share / wanted if wanted else Fraction(0)
     targets = {key: amount * scale for key, amount in asked.items()}
+    for part in parts:
+        if mixture.groups[part.group].whole:
+            first = phases[0].name, part.group
+            targets[first] = asked[first] = part.capacity
+            composition |= {
+                leaf: amount / part.capacity
+                for leaf, amount in part.fill(part.capacity).items()
+                if part.capacity
+            }
     return Solution(
         asked=targets if grows else asked,
         targets=targets,

@@ -17,8 +17,8 @@ MIXTURE_REPORT = pa.schema(
         ("phase", pa.string()),
         ("group", pa.string()),
         ("unit", pa.string()),
-        ("asked_share", pa.float64()),  # null for validation
-        ("share", pa.float64()),  # null for an empty phase
+        ("asked_share", pa.float64()),  # null for validation and a whole group
+        ("share", pa.float64()),  # of all but whole groups; null for these and in an empty phase
         ("asked", pa.int64()),  # amount in the unit; without a budget what the ratio allows
         ("amount", pa.int64()),
         ("documents", pa.int64()),  # rows of the product: a document taken twice counts twice
@@ -47,7 +47,8 @@ def report(
         for (name, leaf), what in taken.items():
             if name == phase.name:
                 amounts[leaf.group] += what.amount
-        total = sum(amounts.values())
+        whole = {name for name, group in mixture.groups.items() if group.whole}
+        total = sum(amount for group, amount in amounts.items() if group not in whole)
         shares = mixture.shares(phase)
         for group, amount in amounts.items():
             mine = [
@@ -60,8 +61,8 @@ def report(
                     "phase": phase.name,
                     "group": group,
                     "unit": mixture.unit,
-                    "asked_share": float(shares[group]),
-                    "share": amount / total if total else None,
+                    "asked_share": None if group in whole else float(shares[group]),
+                    "share": amount / total if total and group not in whole else None,
                     "asked": asked,
                     "amount": amount,
                     "documents": sum(what.documents for what in mine),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.errors import RecipeError
+from curate.mixture.expect import expected
 from curate.mixture.parts import parts_of
 from curate.mixture.recipe import Leaf, parse
 from curate.mixture.solve import Solution, solve
@@ -75,6 +76,40 @@ def test_an_empty_group_is_an_error_but_an_empty_corpus_is_not() -> None:
         solve(mixture, have(kk=900, en=9000))
     assert set(targets(solve(mixture, {}))) == {0}
     assert set(targets(solve(mixture, have(kk=0, en=0)))) == {0}
+
+
+SAFE = Leaf("safe", "safety", None, None)
+WHOLE = {"safe": {"sources": ["safety"], "whole": True}, **THREE}
+
+
+@pytest.mark.parametrize("budget", [None, 70, 7000])
+def test_a_whole_group_comes_all_and_once_beside_the_ratio(budget: int | None) -> None:
+    said = {"ratio": "3:1:3", "groups": WHOLE, "shortage": "repeat", "max_epochs": 2}
+    stock = {SAFE: Stock(11, 11, 11, 1, 11), **have(kk=30, ru=50, tr=50, en=90)}
+    mixture = parse(said | ({"budget": budget} if budget else {}))
+    found = solve(mixture, stock)
+    kk = 30 if budget == 70 else 60
+    assert targets(found) == [11, kk, kk / 3, kk]
+    assert found.asked["main", "safe"] == 11
+    assert found.composition[SAFE] == 1
+    rows = {row["group"]: row for row in expected(mixture, stock).to_pylist()}
+    assert (rows["safe"]["amount"], rows["safe"]["epochs"], rows["safe"]["shortage"]) == (11, 1, 0)
+    assert rows["safe"]["asked_share"] is None and rows["safe"]["share"] is None
+    assert rows["kk"]["share"] == pytest.approx(rows["kk"]["asked_share"], abs=0.02)
+
+
+def test_a_whole_group_is_in_the_first_phase_alone() -> None:
+    phases = [{"name": "one", "budget": 7}, {"name": "two", "budget": 14}]
+    mixture = parse({"ratio": "3:1:3", "groups": WHOLE, "phases": phases})
+    stock = {SAFE: Stock(5, 5, 5, 1, 5), **have(kk=30, ru=50, tr=50, en=90)}
+    found = solve(mixture, stock)
+    assert targets(found, "one") == [5, 3, 1, 3]
+    assert targets(found, "two") == [0, 6, 2, 6]
+    for wrong in ({"weights": {"safe": 1, "kk": 1}, "budget": 7}, {"budgets": {"safe": 1}}):
+        with pytest.raises(RecipeError, match="comes whole"):
+            parse({"groups": WHOLE, "phases": [{"name": "one"} | wrong]})
+    with pytest.raises(RecipeError, match="no weight"):
+        parse({"groups": {"safe": {"whole": True, "weight": 2}, "kk": {}}})
 
 
 def test_a_group_of_weight_0_may_be_empty() -> None:
