@@ -14,13 +14,14 @@ from builder.crawl import web
 from builder.listing import planted
 from builder.plain import news, wet
 from builder.plan import HERE, Plan
+from builder.recipes import recipes
 from builder.shelf import books, chat, notes, wiki
 
 
 def build() -> dict[str, bytes]:
     """Build every file, by path relative to the sample data."""
     plan = Plan()
-    for part in (web, wet, news, books, wiki, notes, chat):
+    for part in (web, wet, news, books, wiki, notes, chat, recipes):
         part(plan)
     listing = planted(plan)
     rows = ",\n".join(

@@ -98,6 +98,12 @@ WIKI_WORDS = {
         "redirect": "#REDIRECT", "talk": "Talk", "template": "Template", "part": "Part", "count": "Count",
         "caption": "Caption of the picture", "other": "de",
     },
+    "ja": {
+        "box": "基礎情報", "note": "注釈", "table": "数値の一覧", "see": "関連項目", "refs": "脚注",
+        "links": "外部リンク", "category": "カテゴリ", "file": "ファイル", "redirect": "#転送",
+        "talk": "ノート", "template": "テンプレート", "part": "第", "count": "数", "caption": "写真の説明",
+        "other": "en",
+    },
 }  # fmt: skip
 
 
