@@ -280,7 +280,7 @@ def _profiles(recipe: Recipe, read: Callable[[str], str]) -> Profiles:
     by_source = {
         name: spec.profile for name, spec in recipe.sources.items() if spec.profile is not None
     }
-    names = set(locate.profile_names()) | set(by_source.values())
+    names = set(locate.language_profiles()) | set(by_source.values())
     loaded = {name: profile.load(name, read) for name in sorted(names)}
     return Profiles(loaded, by_source)
 

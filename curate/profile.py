@@ -6,10 +6,12 @@ keys are errors with the nearest valid name. Judge, check and calibrate read the
 
 from __future__ import annotations
 
+import importlib.util
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,7 +80,7 @@ class Profile(_Section):
     identify: Identify = Identify()
     standardize: Standardize = Standardize()
     trim: Trim = Trim()
-    lists: dict[str, tuple[str, ...]] = {}
+    lists: dict[str, tuple[str, ...]] = {}  #: phrases, or in the file the address of a file of them
     rules: dict[str, Rule] = {}
 
 
@@ -86,12 +88,49 @@ def load(name: str, read: Callable[[str], str]) -> Profile:
     """Load a profile and all that it extends. ``read`` gives the TOML text of a profile by name.
 
     A child's table replaces the parent's value key by key; a rule that the parent has keeps the
-    parent's place, a new one comes last, and ``rules.<name> = false`` removes it.
+    parent's place, a new one comes last, and ``rules.<name> = false`` removes it. A list may be a path,
+    or ``package://<installed package>/<path in it>``, of a UTF-8 file with one phrase on each line; what
+    the file says becomes part of the profile, and so of its digest.
     """
+    said = _merged(name, read, ())
+    for key, value in said.get("lists", {}).items():
+        if isinstance(value, str):
+            said["lists"] = said["lists"] | {
+                key: _phrases(value, f"filters/{name}.toml: lists.{key}")
+            }
     try:
-        return Profile.model_validate({"name": name} | _merged(name, read, ()))
+        return Profile.model_validate({"name": name} | said)
     except ValidationError as error:
         raise RecipeError(_explain(error), where=f"filters/{name}.toml") from None
+
+
+def _phrases(address: str, where: str) -> tuple[str, ...]:
+    """Read a list of phrases. Blank lines and spaces around phrases do not count."""
+    scheme, _, rest = address.rpartition("://")
+    if scheme not in ("", "package"):
+        raise RecipeError(
+            f"'{address}' is no file of phrases",
+            where=where,
+            hint="a path, or package://<installed package>/<path in it>",
+        )
+    path, package = Path(rest).expanduser(), ""
+    if scheme:
+        package, _, inside = rest.partition("/")
+        found = importlib.util.find_spec(package) if package.isidentifier() else None
+        if found is None or not found.submodule_search_locations:
+            raise RecipeError(
+                f"the package {package}, whose phrases this list is, is not installed",
+                where=where,
+                hint=f"pip install {package}, or name a file of your own in lists",
+            )
+        path = Path(found.submodule_search_locations[0]) / inside
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(
+            f"cannot read the list: {error}", where=where, hint="one phrase on each line, in UTF-8"
+        ) from None
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 def _merged(name: str, read: Callable[[str], str], seen: tuple[str, ...]) -> dict[str, Any]:

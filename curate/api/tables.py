@@ -82,12 +82,12 @@ def _through(table: Any, stages: tuple[str, ...], profile: str | Profile | None)
 def _all_profiles(chosen: str | Profile | None = None) -> Profiles:
     from curate import profile
 
-    loaded = {n: profile.load(n, locate.profile_text) for n in locate.profile_names()}
+    loaded = {n: profile.load(n, locate.profile_text) for n in locate.language_profiles()}
+    name = chosen.name if isinstance(chosen, Profile) else chosen
     if isinstance(chosen, Profile):
         loaded[chosen.name] = chosen
-    name = chosen.name if isinstance(chosen, Profile) else chosen
-    if name is not None and name not in loaded:
-        raise RecipeError(f"no profile '{name}'", hint=nearest(name, loaded))
+    elif name is not None and name not in loaded:
+        loaded[name] = profile.load(name, locate.profile_text)
     return Profiles(loaded, always=name)
 
 

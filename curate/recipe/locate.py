@@ -8,9 +8,13 @@ so the checkout comes before it.)
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from curate.errors import RecipeError, nearest
+
+#: ISO 639-3 and ISO 15924, or the profile of what has no other.
+_LANGUAGE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}|_default")
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -46,6 +50,11 @@ def profile_names() -> list[str]:
     """All profiles that can be named."""
     found = {path.stem for root in roots() for path in (root / "filters").glob("*.toml")}
     return sorted(found)
+
+
+def language_profiles() -> list[str]:
+    """All profiles that belong to languages, and the default: those that any row may be judged by."""
+    return [name for name in profile_names() if _LANGUAGE.fullmatch(name)]
 
 
 def recipe_names() -> list[str]:

@@ -13,7 +13,17 @@ import pyarrow as pa
 
 from curate import schema
 from curate.errors import RecipeError, nearest
-from curate.signals import basic, c4, chat, code, conversations, fineweb, gopher, repetition
+from curate.signals import (
+    basic,
+    c4,
+    chat,
+    code,
+    conversations,
+    fineweb,
+    gopher,
+    japanese,
+    repetition,
+)
 from curate.signals.formula import Card, Formula, read_card
 
 __all__ = ["SIGNALS", "Card", "card", "check_names", "measure"]
@@ -65,6 +75,13 @@ SIGNALS: dict[str, Formula] = {
     "longest_line": code.longest_line,
     "mean_line_length": code.mean_line_length,
     "alphanumeric_share": code.alphanumeric_share,
+    "kana_in_first_50": japanese.kana_in_first_50,
+    "kuten_per_char": japanese.kuten_per_char,
+    "n_ads": japanese.n_ads,
+    "n_adult_words": japanese.n_adult_words,
+    "n_discriminating_words": japanese.n_discriminating_words,
+    "n_violent_words": japanese.n_violent_words,
+    "zlib_ratio": japanese.zlib_ratio,
     "n_turns": chat.n_turns,
     "n_answers": chat.n_answers,
     "n_null_turns": chat.n_null_turns,
@@ -87,6 +104,11 @@ LISTS = {
     "stop_words_used": "stop_words",
     "stop_words_distinct": "stop_words",
     "letters_of_scripts": "scripts",
+    "ad_hits": "ads",
+    "adult_hits": "adult",
+    "discrimination_hits": "discrimination",
+    "violence_hits": "violence",
+    "blocked_hits": "blocked",
     **conversations.PHRASES,
 }
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curate.errors import RecipeError, nearest
 from curate.text import unicode
@@ -25,9 +27,19 @@ from curate.text.counts import (
     count_words,
 )
 from curate.text.lines import LINES, count_lines
+from curate.text.phrases import compiled, count_phrases
 from curate.text.view import buffers, roles, view
 
 Integers = npt.NDArray[np.int64]
+
+#: Counts of phrases, and the list of the profile that names them.
+PHRASES: Final = {
+    "ad_hits": "ads",
+    "adult_hits": "adult",
+    "discrimination_hits": "discrimination",
+    "violence_hits": "violence",
+    "blocked_hits": "blocked",
+}
 
 _LOREM: Final = np.frombuffer(b"lorem ipsum", np.uint8)
 
@@ -88,6 +100,7 @@ class Counts(Mapping[str, Integers]):
         *,
         repetition: bool = False,
     ) -> None:
+        self._texts = texts
         self._data, self._starts, self._ends = buffers(texts)
         self._lists = lists or {}
         self._repetition = repetition
@@ -103,13 +116,19 @@ class Counts(Mapping[str, Integers]):
                 self._lines()
             elif name in (*CHARACTERS, SCRIPT_SHARE, HIRAGANA):
                 self._characters()
+            elif name in PHRASES:
+                self._known[name] = self._phrases(name)
+            elif name in _PLAIN:
+                self._known[name] = _PLAIN[name](self._texts)
             else:
                 self._words(with_repetition=self._repetition or name in REPETITION)
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
         yield from (*BYTES, *CHARACTERS, HIRAGANA, *LINES, *WORDS, *REPETITION)
+        yield from _PLAIN
         yield from STOP_WORDS if self._lists.get("stop_words") else ()
+        yield from (name for name, list_ in PHRASES.items() if self._lists.get(list_))
         if self._lists.get("scripts"):
             yield SCRIPT_SHARE
 
@@ -149,6 +168,12 @@ class Counts(Mapping[str, Integers]):
         if scripts:
             self._known[SCRIPT_SHARE] = np.sum([numbers[s] for s in dict.fromkeys(scripts)], axis=0)
 
+    def _phrases(self, name: str) -> Integers:
+        out = np.zeros(len(self._starts), np.int64)
+        phrases = compiled(tuple(self._lists[PHRASES[name]]), whole_words=name == "blocked_hits")
+        count_phrases(self._data, self._starts, self._ends, *phrases, unicode.CLASS, out)
+        return out
+
     def _lines(self) -> None:
         out = self._room(len(LINES))
         most = int(self["newlines"].max(initial=0)) + 2
@@ -174,3 +199,29 @@ class Counts(Mapping[str, Integers]):
         self._add(STOP_WORDS, stops)
         if with_repetition:
             self._add(REPETITION, repetition)
+
+
+def _kana_at_start(texts: pa.LargeStringArray) -> Integers:
+    start = pc.utf8_slice_codeunits(texts, 0, 50)
+    return _integers(pc.count_substring_regex(start, "[\u3041-\u3093\u30a1-\u30f3]"))
+
+
+def _kuten(texts: pa.LargeStringArray) -> Integers:
+    return _integers(pc.count_substring(texts, "\u3002"))
+
+
+def _zlib_bytes(texts: pa.LargeStringArray) -> Integers:
+    written = (memoryview(text.as_buffer()) if text.is_valid else b"" for text in texts)
+    return np.fromiter((len(zlib.compress(text, 9)) for text in written), np.int64, len(texts))
+
+
+def _integers(counted: pa.Array) -> Integers:
+    return np.asarray(pc.fill_null(counted, 0)).astype(np.int64)
+
+
+#: Counts that need no kernel of ours.
+_PLAIN: Final[Mapping[str, Callable[[pa.LargeStringArray], Integers]]] = {
+    "kana_at_start": _kana_at_start,
+    "kuten": _kuten,
+    "zlib_bytes": _zlib_bytes,
+}

@@ -17,7 +17,9 @@ from curate.signals.conversations import COUNTS
 
 #: The signals that a text has; those of conversations are tested in test_chat_signals.py.
 OF_TEXTS = [name for name in SIGNALS if not set(card(name).counts) & set(COUNTS)]
-LISTED = {"stop_words": ["the", "of"], "scripts": ["Latn"]}
+LISTED = {"stop_words": ["the", "of"], "scripts": ["Latn"]} | {
+    name: ["the"] for name in ("ads", "adult", "discrimination", "violence")
+}
 
 
 @pytest.mark.parametrize("name", SIGNALS)
@@ -36,7 +38,18 @@ def test_each_signal_asks_for_counts_that_exist(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "family", ["basic", "c4", "code", "conversations", "fineweb", "formula", "gopher", "repetition"]
+    "family",
+    [
+        "basic",
+        "c4",
+        "code",
+        "conversations",
+        "fineweb",
+        "formula",
+        "gopher",
+        "japanese",
+        "repetition",
+    ],
 )
 def test_doctests_of_formulas(family: str) -> None:
     assert doctest.testmod(importlib.import_module(f"curate.signals.{family}")).failed == 0
@@ -80,13 +93,14 @@ def test_undefined_is_null_and_never_zero_or_nan() -> None:
 def test_signals_of_a_list_that_is_not_given_are_null() -> None:
     names = [name for name in OF_TEXTS if set(card(name).counts) & set(LISTS)]
     assert set(names) == {
-        *("script_share", "distinct_stop_words", "stop_word_share", "stop_word_variety")
+        *("script_share", "distinct_stop_words", "stop_word_share", "stop_word_variety"),
+        *("n_ads", "n_adult_words", "n_discriminating_words", "n_violent_words"),
     }
     measured = measure(pa.array(["the end of it"], pa.large_string()), names)
     assert all(values.to_pylist() == [None] for values in measured.values())
     measured = measure(pa.array(["the end of it"], pa.large_string()), names, LISTED)
     assert [measured[column(name)].to_pylist() for name in sorted(names)] == [
-        *([2], [1.0], [0.5], [2 / np.sqrt(4)])
+        *([2], *[[1]] * 4, [1.0], [0.5], [2 / np.sqrt(4)])
     ]
 
 
