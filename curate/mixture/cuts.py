@@ -85,10 +85,10 @@ class Taken:
     reused: int
 
 
-def bin_edges(bins: Int64) -> tuple[UInt64, UInt64]:
-    """Give the first and the last *u* of each bin."""
+def bin_edges(bins: Int64, shift: int = 0) -> tuple[UInt64, UInt64]:
+    """Give the first and the last *u* of each bin; a bin stands for ``2 ** shift`` of them."""
     first = bins.astype(np.uint64) << np.uint64(64 - BIN_BITS)
-    return first, first + np.uint64((1 << (64 - BIN_BITS)) - 1)
+    return first, first + np.uint64((1 << (64 - BIN_BITS + shift)) - 1)
 
 
 def bin_of(u: UInt64) -> Int64:
@@ -98,6 +98,8 @@ def bin_of(u: UInt64) -> Int64:
 
 def cut_bins(mixture: Mixture, histogram: Mapping[Leaf, Counts]) -> dict[Leaf, Int64]:
     """Name the bins whose documents must be seen one by one, because a cut may lie among them.
+
+    Where bins were thrown together it is the first of them that is named.
 
     Their documents hold at most a few times the group's largest documents, however large the leaf.
     """

@@ -49,7 +49,7 @@ CUT_BINS = pa.schema([*_LEAF_TYPES, ("bin", pa.int32())])
 HELD = pa.schema([*_LEAF_TYPES, *((name, pa.int64()) for name in _COUNTS)])
 
 #: Rows that are added up at a time; bounds a merging task's memory.
-_MERGE_ROWS = 1 << 21
+_MERGE_ROWS = 1 << 19
 
 
 def sketch(mixture: Mixture, table: pa.Table) -> pa.Table:
@@ -204,12 +204,37 @@ def add_up(histograms: Iterable[pa.Table]) -> pa.Table:
     return merged.sort_by([(key, "ascending") for key in keys])
 
 
-def by_leaf(histogram: pa.Table) -> dict[Leaf, Counts]:
-    """Read a histogram as one run of documents per bin."""
+def gather(histograms: Iterable[pa.Table], most: int) -> tuple[pa.Table, int]:
+    """Add histograms up in bounded memory: the sum, and to how many bits bins were thrown together.
+
+    With hundreds of languages there are too many bins to be held. Then each four neighbours become one,
+    named by the first, until there are at most ``most`` rows; more documents are looked at one by one
+    for it. How far it goes depends on nothing but the sum.
+    """
+    merged, waiting, shift = HISTOGRAM.empty_table(), [], 0
+    for table in chain(histograms, (None,)):
+        if table is not None:
+            waiting.append(_coarser(table, shift))
+        if table is None or sum(rows.num_rows for rows in waiting) > _MERGE_ROWS:
+            merged, waiting = add_up([merged, *waiting]), []
+            while merged.num_rows > most and shift < BIN_BITS:
+                shift += 2
+                merged = add_up([_coarser(merged, shift)])
+    return merged, shift
+
+
+def _coarser(histogram: pa.Table, shift: int) -> pa.Table:
+    bins = _numbers(histogram, "bin") >> shift << shift
+    at = histogram.column_names.index("bin")
+    return histogram.set_column(at, "bin", pa.array(bins, pa.int32())).select(HISTOGRAM.names)
+
+
+def by_leaf(histogram: pa.Table, shift: int = 0) -> dict[Leaf, Counts]:
+    """Read a histogram as one run of documents per bin; ``shift`` is as :func:`gather` gives it."""
     counted = {}
     for values, rows in alike(histogram, _LEAF):
         mine = histogram.take(pa.array(rows))
-        first, last = bin_edges(_numbers(mine, "bin"))
+        first, last = bin_edges(_numbers(mine, "bin"), shift)
         counted[Leaf(*_group_first(values))] = Counts(
             first, last, *(_numbers(mine, name) for name in _COUNTS)
         )
@@ -243,12 +268,15 @@ def bins_by_leaf(tables: Iterable[pa.Table]) -> dict[Leaf, Int64]:
     return {Leaf(*_group_first(values)): bins[rows] for values, rows in alike(table, _LEAF)}
 
 
-def write_bins(bins: dict[Leaf, Int64]) -> pa.Table:
-    """Write down which bins of each leaf are wanted."""
-    leaf_of = [leaf for leaf, numbers in bins.items() for _ in numbers]
-    numbers = np.concatenate([np.empty(0, np.int64), *bins.values()])
-    columns = [pa.array([leaf[i] for leaf in leaf_of], pa.string()) for i in range(len(_LEAF))]
-    return pa.table([*columns, pa.array(numbers, pa.int32())], schema=CUT_BINS)
+def write_bins(bins: dict[Leaf, Int64], shift: int = 0) -> pa.Table:
+    """Write down which bins of each leaf are wanted, all that were thrown together."""
+    inside = np.arange(1 << shift)
+    tables = [CUT_BINS.empty_table()]
+    for leaf, found in bins.items():
+        numbers = np.add.outer(found, inside).ravel()
+        columns = [pa.repeat(pa.scalar(name, pa.string()), len(numbers)) for name in leaf]
+        tables.append(pa.table([*columns, pa.array(numbers, pa.int32())], schema=CUT_BINS))
+    return pa.concat_tables(tables).combine_chunks()
 
 
 def in_bins(rows: pa.Table, wanted: dict[Leaf, Int64]) -> pa.Table:

@@ -33,6 +33,7 @@ class Mix:
     mixture: Mixture
     name: str = "mix"
     clustered: bool = False
+    most_rows: int = 1 << 21  #: of the histogram, while cuts are made; some 300 bytes each
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -103,9 +104,10 @@ class Mix:
 
     def _budgets(self, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
         from curate.mixture.cuts import cut_bins
-        from curate.mixture.histogram import add_up, by_leaf, write_bins
+        from curate.mixture.histogram import by_leaf, gather, write_bins
 
-        wanted = write_bins(cut_bins(self.mixture, by_leaf(add_up(inputs.stream("histogram")))))
+        histogram, shift = gather(inputs.stream("histogram"), self.most_rows)
+        wanted = write_bins(cut_bins(self.mixture, by_leaf(histogram, shift)), shift)
         for shards in inputs.stream("shards"):
             for shard in shards.column("shard").to_pylist():
                 yield "cut_bins", _send(wanted, shard)
@@ -122,15 +124,15 @@ class Mix:
         from curate.mixture.histogram import (
             SKETCH,
             add_held,
-            add_up,
             by_leaf,
             documents_by_leaf,
+            gather,
             held_stock,
         )
         from curate.mixture.place import as_table
         from curate.mixture.table import report
 
-        coarse = by_leaf(add_up(inputs.stream("histogram")))
+        coarse = by_leaf(*gather(inputs.stream("histogram"), self.most_rows))
         looked_at = [rows.select(SKETCH.names) for rows in inputs.stream("cut_rows")]
         documents = documents_by_leaf(pa.concat_tables([SKETCH.empty_table(), *looked_at]))
         refined = dict(coarse)

@@ -183,7 +183,7 @@ def test_passes_are_counted_and_phases_are_disjoint(table: pa.Table, said: dict[
         assert {epoch for n, _, epoch in product if n == name} == set(range(1, times + 1))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(corpora(min_size=50), mixtures())
 def test_machine_translation_keeps_below_its_cap(table: pa.Table, said: dict[str, Any]) -> None:
     mixture = parse(said | {"caps": [{"origin": "mt", "max_share": 0.24}]})
@@ -228,7 +228,7 @@ def copies(size: int | None) -> int:
     return 1 if size is None else [c for least, c in STEPS if least <= size][-1]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(corpora(min_size=30), mixtures(), st.integers(0, 99), st.randoms())
 def test_copies_by_cluster_size_are_counted_exactly(
     table: pa.Table, said: dict[str, Any], seed: int, random: Any
@@ -285,7 +285,7 @@ def test_copies_are_written_down_as_epochs() -> None:
     assert (row["available"], row["amount"], row["documents"], row["epochs"]) == (3, 8, 8, 8 / 3)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=12)
 @given(
     corpora(min_size=30), mixtures(), st.integers(0, 99), st.sampled_from([0.05, 0.3]), st.randoms()
 )
@@ -344,7 +344,7 @@ def leaf_largest(mixture: Mixture, table: pa.Table, group: str) -> list[int]:
     return list(largest.values())
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(corpora(min_size=50), st.integers(1, 8000), st.integers(1, 8000), st.sampled_from([1, 3]))
 def test_a_phase_that_reuses_takes_the_first_documents_again(
     table: pa.Table, first: int, second: int, epochs: int
@@ -410,6 +410,20 @@ def test_what_an_earlier_barrier_dropped_does_not_count(
     except RecipeError:
         return
     assert decisions_of(resolve(stage, [table], 2, sorted(gone))).equals(expected)
+
+
+@settings(deadline=None, max_examples=5)
+@given(corpora(min_size=50), mixtures(), st.sampled_from([4, 20, 100]))
+def test_a_histogram_of_any_width_cuts_the_same(
+    table: pa.Table, said: dict[str, Any], rows: int
+) -> None:
+    mixture = parse(said)
+    stored = mixed(mixture, table)
+    if stored is None:
+        return
+    small = resolve(Mix(mixture, most_rows=rows), [table.slice(0, 20), table.slice(20)], 3)
+    assert run(Mix(mixture, most_rows=rows), [table]) == run(Mix(mixture), [table])
+    assert report_of(small) == report_of(stored)
 
 
 def test_only_documents_near_a_cut_are_looked_at() -> None:
