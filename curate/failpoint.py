@@ -39,6 +39,9 @@ POINTS = (
     "publish.swept",
 )
 
+#: Points of runs that add to a dedup store, before the publish is promised.
+STORE_POINTS = ("store.before", "store.appended")
+
 _reached: Counter[str] = Counter()
 
 

@@ -106,12 +106,29 @@ class Plan:
 
     @property
     def inputs(self) -> dict[str, str]:
+        """The identity of every input: files by ``<source>/<file>``, dedup stores by address."""
+        views = [getattr(b, "past", None) for segment in self.segments for b in segment.barriers]
+        stores = {f"dedup store {view.address}": digest(view) for view in views if view is not None}
+        return self.input_files | stores
+
+    @property
+    def input_files(self) -> dict[str, str]:
         """The identity of every input file, by ``<source>/<file>``."""
         return {
             f"{shard.source}/{planned.file.name}": planned.identity
             for shard in self.shards
             for planned in shard.pieces
         }
+
+    @property
+    def content_key(self) -> str:
+        """A digest of what is in the input files, whatever they and their sources are called."""
+        return digest(sorted(self.input_files.values()))
+
+    @property
+    def run_key(self) -> str:
+        """A name for this run in the stores that it adds to: the same recipe on the same files."""
+        return digest(self.fingerprint, self.input_files)
 
     @property
     def fingerprint(self) -> str:
@@ -121,7 +138,10 @@ class Plan:
             self.recipe.model_dump(mode="json", exclude={"describes", "limits", "sources"}),
             {name: parameters(source) for name, source in self.sources.items()},
             [[parameters(stage) for stage in segment.stages] for segment in self.segments],
-            [[parameters(barrier) for barrier in segment.barriers] for segment in self.segments],
+            [
+                [parameters(_without_view(barrier)) for barrier in segment.barriers]
+                for segment in self.segments
+            ],
         )
 
 
@@ -130,10 +150,12 @@ def build(
     *,
     where: str = "recipe",
     read_profile: Callable[[str], str] = locate.profile_text,
+    stores: bool = True,
 ) -> Plan:
     """Plan a recipe: find its inputs, build its stages, check that each has the columns it reads.
 
-    ``read_profile`` gives the TOML text of a profile by name.
+    ``read_profile`` gives the TOML text of a profile by name. Without ``stores`` dedup stores are not
+    looked at, and the dedups cannot be run.
     """
     from curate.io.files import expand, identity
 
@@ -157,7 +179,54 @@ def build(
     _refuse_cut_conversations(recipe, profiles, planned, where)
     plan = Plan(recipe, profiles, sources, tuple(shards), planned)
     check(plan.output)
-    return plan
+    return dataclasses.replace(plan, segments=_with_views(plan, where)) if stores else plan
+
+
+def _with_views(plan: Plan, where: str) -> tuple[Segment, ...]:
+    """Fix what each dedup is compared with: its store as it is now, less what this run appended."""
+    from curate.io.dedup_view import look
+
+    stores = [
+        name for s in plan.segments for b in s.barriers if (name := getattr(b, "store", None))
+    ]
+    if len(set(stores)) < len(stores):
+        raise RecipeError("two stages add to one dedup store", where=where)
+
+    def seen(barrier: Any) -> Any:
+        address = getattr(barrier, "against", None) or getattr(barrier, "store", None)
+        if not address:
+            return barrier
+        told = {
+            "parameters": barrier.options.stored_parameters,
+            "run": plan.run_key,
+            "inputs": plan.content_key,
+        }
+        if barrier.store and barrier.store != address:
+            # What is added must have been compared with all that is there.
+            beside = look(barrier.store, **told, appends=True, must_exist=False)
+            if beside.generations:
+                raise RecipeError(
+                    f"'{barrier.store}' holds documents that this run is not compared with",
+                    where=f"{where}: stages.{barrier.name}",
+                    hint="give that store alone, or add to a new one",
+                )
+        view = look(
+            address,
+            **told,
+            appends=barrier.store == address,
+            must_exist=barrier.against is not None and barrier.against != barrier.store,
+        )
+        return dataclasses.replace(barrier, past=view)
+
+    return tuple(
+        dataclasses.replace(segment, barriers=tuple(map(seen, segment.barriers)))
+        for segment in plan.segments
+    )
+
+
+def _without_view(barrier: Barrier) -> Any:
+    seen: Any = barrier
+    return dataclasses.replace(seen, past=None) if hasattr(seen, "past") else seen
 
 
 def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tuple[Segment, ...]:

@@ -31,7 +31,7 @@ STAGES = {
 }
 
 #: What a stage says of itself; no recipe may say otherwise.
-_DECLARED = {"name", "reads", "adds", "rewrites", "idempotent", "decides", "refuses_chat"}
+_DECLARED = {"name", "reads", "adds", "rewrites", "idempotent", "decides", "refuses_chat", "past"}
 
 FORMATS = {
     "warc": "curate.io.warc:Warc",

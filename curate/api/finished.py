@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from curate import plan as planning
-from curate.engine.explain import fates, replay
+from curate.engine.explain import fates, in_stores, replay
 from curate.engine.verify import manifest_of
 from curate.errors import CurateError, RecipeError
-from curate.io.store import open_store
+from curate.io.store import Store, open_store
 from curate.recipe import locate, model
 from curate.recipe.model import Recipe
 
@@ -63,7 +63,7 @@ def explain(output: str, document: str) -> list[dict[str, Any]]:
         if fate.get("duplicate_of"):
             fate["witness"] = [
                 {key: one[key] for key in ("fate", "dropped_by", "url", "where") if key in one}
-                for one in fates(store, fate["duplicate_of"])
+                for one in _witnesses(store, fate)
             ]
         if fate["fate"] == "over_budget":
             fate["groups"] = _rows_of_group(manifest_of(store)["mixture"], recipe, fate)
@@ -78,13 +78,25 @@ def explain(output: str, document: str) -> list[dict[str, Any]]:
     return found
 
 
+def _witnesses(store: Store, fate: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Find a duplicate's witness: in the run, else in the stores that it was compared with."""
+    # Ids are unique within a run only: the witness of an id may have the same one in a store.
+    own = [] if fate["duplicate_of"] == fate["id"] else fates(store, fate["duplicate_of"])
+    if own:
+        return own
+    try:
+        return in_stores(store, fate["duplicate_of"])
+    except CurateError as error:
+        return [{"fate": "unknown", "where": error.what}]
+
+
 def _plan_of(recipe: Recipe, source: str, read_profile: Callable[[str], str]) -> planning.Plan:
     """Plan one source alone: the inputs of the others need not be there to replay a document."""
     if source not in recipe.sources:
         raise RecipeError(f"the recipe has no source '{source}'")
     one = {source: recipe.sources[source]}
     alone = recipe.model_copy(update={"sources": one, "mixture": None})
-    return planning.build(alone, read_profile=read_profile)
+    return planning.build(alone, read_profile=read_profile, stores=False)
 
 
 def _rows_of_group(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from glob import iglob
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +39,31 @@ def dedup_paths(
     options: Mapping[str, Any] | None = None,
     engine: str = "ray",
     workers: int | None = None,
+    resume: bool = False,
     fresh: bool = False,
     progress: Progress | None = None,
 ) -> RunResult:
-    """Remove exact and near duplicates from JSONL or Parquet files; ``options`` are fuzzy_dedup's."""
+    """Remove exact and near duplicates from JSONL or Parquet files; ``options`` are fuzzy_dedup's.
+
+    A path may be ``NAME=PATH``: the name is then the source of its documents, for
+    ``source_priority`` and for removing it from a store. For ``keep = "best:SIGNAL"`` languages
+    are identified and signals measured first.
+    """
     chosen = dict(options or {})
+    sources = _sources(paths, text)
+    for name in chosen.get("source_priority", ()):
+        if name not in sources:
+            raise RecipeError(
+                f"no source '{name}' for source_priority",
+                hint=f"{nearest(name, sources)} (paths are NAME=PATH)",
+            )
+    measured = [{"use": "identify"}, {"use": "measure"}]
     recipe = Recipe.model_validate(
         {
             "name": "dedup",
-            "sources": _sources(paths, text),
+            "sources": sources,
             "stages": [
+                *(measured if str(chosen.get("keep", "")).startswith("best:") else ()),
                 {
                     "use": "exact_dedup",
                     **{k: chosen[k] for k in ("keep", "source_priority") if k in chosen},
@@ -55,7 +73,13 @@ def dedup_paths(
         }
     )
     return run(
-        recipe, output=output, engine=engine, workers=workers, fresh=fresh, progress=progress
+        recipe,
+        output=output,
+        engine=engine,
+        workers=workers,
+        resume=resume,
+        fresh=fresh,
+        progress=progress,
     )
 
 
@@ -85,13 +109,30 @@ def mix_recipe(
 
 
 def _sources(paths: Sequence[str], text: str) -> dict[str, Any]:
-    """Tell Parquet from JSONL by name; what has no known ending is taken to be JSONL."""
+    """Tell Parquet from JSONL by name; what has no known ending is taken to be JSONL.
+
+    ``NAME=PATH`` names the source; else it is called by its format. A path that is there as it is
+    written is no name, for folders may be called date=2024-01-01.
+    """
     sources: dict[str, Any] = {}
-    for path in paths:
+    for given in paths:
+        name, equals, path = given.partition("=")
+        if (
+            not equals
+            or not _NAME.fullmatch(name)
+            or any(chain.from_iterable(map(iglob, (given,))))
+        ):
+            name, path = "", given
         format = "parquet" if format_of(path) == "parquet" else "jsonl"
-        source = sources.setdefault(format, {"format": format, "path": [], "text": text})
+        source = sources.setdefault(name or format, {"format": format, "path": [], "text": text})
+        if source["format"] != format:
+            raise RecipeError(f"source '{name}' has files of two formats", hint="name them apart")
         source["path"].append(path)
     return sources
+
+
+#: The names that a recipe takes.
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def identify_paths(
@@ -162,9 +203,6 @@ def format_of(path: str) -> str:
     >>> format_of("a.warc.wet.gz"), format_of("dump.xml.bz2"), format_of("x")
     ('wet', 'wikipedia', 'jsonl')
     """
-    from glob import iglob
-    from itertools import chain
-
     found = locate.data_path(path)
     names: Iterator[str] = iter(())
     if "://" not in found:

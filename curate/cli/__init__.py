@@ -24,6 +24,7 @@ COMMANDS = (
     "plan",
     "stage",
     "dedup",
+    "store",
     "mix",
     "identify",
     "fertility",

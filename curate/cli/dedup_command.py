@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from curate.cli.options import EngineName, Files, Fresh, Json, Output, TextField, Workers, can_begin
+from curate.cli.options import (
+    EngineName,
+    Files,
+    Fresh,
+    Json,
+    Output,
+    Resume,
+    TextField,
+    Workers,
+    can_begin,
+)
 
 
 def command(
@@ -14,54 +24,90 @@ def command(
     output: Output,
     text: TextField = "text",
     threshold: Annotated[
-        float, typer.Option(min=0, max=1, metavar="J", help="Jaccard similarity of a duplicate.")
+        float, typer.Option(min=0, max=1, metavar="J", help="Similarity of a duplicate.")
     ] = 0.8,
     recall: Annotated[
         float,
         typer.Option(min=0, max=1, metavar="P", help="Chance that a pair just there is looked at."),
     ] = 0.97,
+    bands: Annotated[
+        int | None, typer.Option(min=1, metavar="B", help="Bands, in place of --recall.")
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option(min=1, metavar="R", help="Rows per band, with --bands.")
+    ] = None,
+    similarity: Annotated[
+        str, typer.Option(metavar="KIND", help="jaccard, or containment: pages inside longer ones.")
+    ] = "jaccard",
+    length_ratio: Annotated[
+        float,
+        typer.Option(min=1, metavar="N", help="How many times longer a containing page may be."),
+    ] = 2.0,
     shingle: Annotated[str, typer.Option(metavar="KIND", help="word or char.")] = "word",
     ngram: Annotated[
         int, typer.Option(min=1, metavar="N", help="Words or characters per shingle.")
     ] = 5,
     keep: Annotated[
-        str, typer.Option(metavar="ORDER", help="longest, newest, oldest or source_priority.")
+        str,
+        typer.Option(
+            metavar="ORDER", help="longest, newest, oldest, source_priority or best:SIGNAL."
+        ),
     ] = "longest",
+    source_priority: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Sources, the one to keep first. Paths are NAME=PATH."),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="STORE", help="Remove what a dedup store holds, too.")
+    ] = None,
+    store_to: Annotated[
+        str | None,
+        typer.Option(metavar="STORE", help="Compare with this dedup store, and add what is kept."),
+    ] = None,
     engine: EngineName = "ray",
     workers: Workers = None,
+    resume: Resume = False,
     fresh: Fresh = False,
     json: Json = False,
 ) -> int:
     """Remove exact and near duplicates from files.
 
     Every removed document names a kept one that it was compared with. Writes the survivors (mixture/),
-    the removed (rejected/), clusters.parquet and the report.
-    Coming from text-dedup: --num_perm, -b and -r follow from --threshold and --recall; --ngram is the
-    same. From datatrove's MinhashConfig: n_grams is --ngram; 14 buckets of 8 hashes is about
-    --recall 0.92.
+    the removed (rejected/), clusters.parquet and the report. A path may be NAME=PATH: the name is then
+    the source of its documents. How the flags of text-dedup, datatrove and NeMo Curator translate
+    stands in curate/dedup/PRIMER.md.
 
-    Example: curate dedup sample_data/books.parquet --output out/dedup
+    Example: curate dedup sample_data/books.parquet --output out/dedup --store-to out/seen
     """
     from curate import api
     from curate.cli import outcome
     from curate.cli.terminal import answer, progress
 
     can_begin(engine, None, output)
+    options = {
+        "threshold": threshold,
+        "recall": recall,
+        "bands": bands,
+        "rows": rows,
+        "similarity": similarity,
+        "length_ratio": length_ratio,
+        "shingle": shingle,
+        "ngram": ngram,
+        "keep": keep,
+        "source_priority": source_priority and source_priority.split(","),
+        "against": against,
+        "store": store_to,
+    }
     listener = progress()
     try:
         result = api.dedup_paths(
             paths,
             output=output,
             text=text,
-            options={
-                "threshold": threshold,
-                "recall": recall,
-                "shingle": shingle,
-                "ngram": ngram,
-                "keep": keep,
-            },
+            options={name: value for name, value in options.items() if value is not None},
             engine=engine,
             workers=workers,
+            resume=resume,
             fresh=fresh,
             progress=listener,
         )
@@ -71,5 +117,8 @@ def command(
         totals = result.manifest["totals"]
         kept = totals["curated"] / max(1, totals["documents"])
         answer(f"kept {totals['curated']} of {totals['documents']} documents ({kept:.1%})")
+        for store in result.manifest.get("stores", ()):
+            if "added_to" in store:
+                answer(f"dedup store: {store['added_to']}, generation {store['generation']}")
         answer(f"clusters: {result.output.rstrip('/')}/clusters.parquet")
     return outcome.tell(result, json)

@@ -89,8 +89,9 @@ def _verdict(fate: dict[str, Any]) -> list[str]:
         alike = "" if fate.get("jaccard") is None else f", Jaccard {fate['jaccard']:.3f}"
         lines.append(f"duplicate of {fate['duplicate_of']}{alike}")
         for witness in fate.get("witness", ()):
-            by = f" by {witness['dropped_by']}" if witness["fate"] != "kept" else ""
-            lines.append(f"which was {_WITNESS.get(witness['fate'], witness['fate'])}{by}")
+            by = f" by {witness['dropped_by']}" if witness.get("dropped_by") else ""
+            place = f": {witness['where']}" if witness["fate"] in ("stored", "unknown") else ""
+            lines.append(f"which was {_WITNESS.get(witness['fate'], witness['fate'])}{by}{place}")
     return lines
 
 
@@ -100,6 +101,8 @@ _WITNESS = {
     "over_budget": "kept, then left out",
     "no_group": "kept, then left out",
     "dropped": "kept, then dropped",
+    "stored": "kept by an earlier run",
+    "unknown": "kept by an earlier run, and the store does not answer",
 }
 
 

@@ -41,7 +41,10 @@ Workers = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPUs to u
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="Throw away what is in the folder and start over.")
 ]
-TextField = Annotated[str, typer.Option(metavar="FIELD", help="The field with the text.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on although recipe or inputs changed.")]
+TextField = Annotated[
+    str, typer.Option("--text-field", "--text", metavar="FIELD", help="The field with the text.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 

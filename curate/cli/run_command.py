@@ -13,6 +13,7 @@ from curate.cli.options import (
     Json,
     Output,
     RecipeName,
+    Resume,
     Settings,
     Workers,
     can_begin,
@@ -31,9 +32,7 @@ def command(
         str | None,
         typer.Option(metavar="ADDRESS", help="A Ray cluster: auto inside `ray job submit`."),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on although recipe or inputs changed.")
-    ] = False,
+    resume: Resume = False,
     fresh: Fresh = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check and plan; write nothing.")

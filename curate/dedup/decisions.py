@@ -12,8 +12,14 @@ from curate import schema
 
 #: `dropped_by` is the rule without its stage, null for a document that is kept. `cuts` and
 #: `text_hash` are for stages that cut; they are null here. `capped`: kept, but its buckets hold more
-#: documents than were compared with it.
-DECISIONS = schema.DECISIONS_SCHEMA.append(pa.field("capped", pa.bool_()))
+#: documents than were compared with it. `copies`: how many documents a kept one stands for, those
+#: that earlier dedups of the same read removed for it or its copies among them. `compared`: with how
+#: many documents it was compared exactly.
+DECISIONS = (
+    schema.DECISIONS_SCHEMA.append(pa.field("capped", pa.bool_()))
+    .append(pa.field("copies", pa.int32()))
+    .append(pa.field("compared", pa.int32()))
+)
 
 
 class Inputs(Protocol):
@@ -34,6 +40,7 @@ class Task(NamedTuple):
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     run: Callable[[Inputs], Iterator[tuple[str, pa.Table]]]
+    stored: tuple[str, ...] = ()
 
 
 def shard_of(docs: np.ndarray) -> pa.Array:

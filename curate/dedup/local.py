@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curate.dedup.decisions import DECISIONS, Task
 from curate.dedup.near import sketch, tasks
-from curate.dedup.options import NearDuplicates, Shingling
-from curate.errors import InternalError, RecipeError
-
-#: dataset → task of the reading step → tables, in the order in which they were written
-_Store = dict[str, dict[int, list[pa.Table]]]
-
-
-@dataclass(frozen=True)
-class _Rows:
-    index: int
-    partitions: int
-    store: _Store
-
-    def stream(self, dataset: str) -> Iterator[pa.Table]:
-        yield from self.store.get(dataset, {}).get(self.index, [])
+from curate.dedup.options import NearDuplicates, Shingling, Similarity
+from curate.errors import RecipeError
+from curate.stages.memory import number, run_steps
 
 
 def resolve(
@@ -35,48 +21,11 @@ def resolve(
     """Run tasks over shards and give the decisions of all shards, sorted by `doc`.
 
     A shard holds the datasets `sketch` and `text` (row for row the same documents) and may hold
-    `decided`; documents are numbered here.
+    `decided` and `counted`; documents are numbered here.
     """
-    store: _Store = {}
-    for number, shard in enumerate(shards):
-        for name, table in shard.items():
-            if name != "decided":
-                docs = np.arange(table.num_rows, dtype=np.int64) + (number << 32)
-                table = table.append_column("doc", pa.array(docs))
-            store.setdefault(name, {})[number] = [table]
-    for task in tasks:
-        if task.over == "tree":
-            _run_tree(task, store, partitions)
-            continue
-        numbers = {"shard": len(shards), "partition": partitions, "one": 1}[task.over]
-        written: _Store = {}
-        for index in range(numbers):
-            _run(task, _Rows(index, partitions, store), written)
-        store.update(written)
-    found = [table for tables in store.get("decisions", {}).values() for table in tables]
+    datasets = run_steps(tasks, number(shards), shards=len(shards), partitions=partitions)
+    found = [table for tables in datasets.get("decisions", {}).values() for table in tables]
     return pa.concat_tables([DECISIONS.empty_table(), *found]).combine_chunks().sort_by("doc")
-
-
-def _run(task: Task, rows: _Rows, written: _Store) -> None:
-    for dataset, table in task.run(rows):
-        if dataset not in task.writes:
-            raise InternalError(f"step '{task.name}' wrote '{dataset}'", where=task.name)
-        parts = np.asarray(table.column("part").combine_chunks())
-        for part in np.unique(parts).tolist():
-            rest = table.filter(pa.array(parts == part))
-            written.setdefault(dataset, defaultdict(list))[part].append(rest)
-
-
-def _run_tree(task: Task, store: _Store, partitions: int) -> None:
-    """Merge a dataset eight tables at a time until one is left."""
-    (dataset,) = task.reads
-    level = [table for tables in store.get(dataset, {}).values() for table in tables]
-    while len(level) > 1:
-        merged: _Store = {}
-        for at in range(0, len(level), 8):
-            _run(task, _Rows(0, partitions, {dataset: {0: level[at : at + 8]}}), merged)
-        level = [table for tables in merged.get(dataset, {}).values() for table in tables]
-    store[dataset] = {0: level}
 
 
 def resolve_near(near: NearDuplicates, table: pa.Table) -> pa.Table:
@@ -89,6 +38,8 @@ def find_duplicates(
     ids: Sequence[str] | pa.Array | None = None,
     *,
     threshold: float = 0.8,
+    similarity: Similarity = "jaccard",
+    length_ratio: float = 2.0,
     recall: float = 0.97,
     bands: int | None = None,
     rows: int | None = None,
@@ -103,8 +54,8 @@ def find_duplicates(
     """Find the near duplicates of texts, or of a table with `id`, `text` and what `keep` reads.
 
     Gives a row for each text that is dropped or that another one was dropped for: `id`, `dropped_by`
-    (`near_duplicate`, `empty` for a text without words, null where kept), `duplicate_of` (the kept
-    witness), `jaccard` (of the exact shingle sets), `cluster` (the id of the kept text at its head)
+    (`near_duplicate` or `contained`, `empty` for a text without words, null where kept),
+    `duplicate_of` (the kept witness), `jaccard` (of the exact shingle sets), `cluster` (the id of the kept text at its head)
     and `cluster_size`. Ids are row numbers unless given. All in memory: for large data use a recipe.
 
     >>> find_duplicates(["a b c", "A, b - c!", "c b a"]).select(["id", "duplicate_of"]).to_pylist()
@@ -115,6 +66,8 @@ def find_duplicates(
         bands,
         rows,
         threshold,
+        similarity,
+        length_ratio,
         shingling=Shingling(shingle, ngram),
         keep=keep,
         source_priority=tuple(source_priority),
@@ -123,7 +76,9 @@ def find_duplicates(
         seed=seed,
     )
     table = texts if isinstance(texts, pa.Table) else _table(texts, ids)
-    return resolve_near(near, table).drop_columns(["doc", "part", "cuts", "text_hash"])
+    found = resolve_near(near, table)
+    told = pc.or_(pc.is_valid(found.column("dropped_by")), pc.is_valid(found.column("cluster")))
+    return found.filter(told).drop_columns(["doc", "part", "cuts", "text_hash"])
 
 
 def _table(

@@ -27,10 +27,20 @@ from curate.dedup.decisions import (
 from curate.dedup.exact import compared, language_and_size
 from curate.dedup.keeper import keeper_rank
 from curate.dedup.options import NearDuplicates
+from curate.dedup.past import (
+    Past,
+    is_old,
+    keeping,
+    matching_keys,
+    needed,
+    reader_of,
+    recall,
+    remember,
+)
 from curate.dedup.removal import Rule
 from curate.dedup.shingles import shingle_sets
 from curate.dedup.signatures import band_keys, fewest_equal, sign_sets, sign_texts
-from curate.dedup.solve import solve
+from curate.dedup.solve import NOW, solve
 
 #: Every pair of a bucket up to this size is estimated; a larger bucket is joined as a whole.
 PAIRWISE_LIMIT = 64
@@ -54,35 +64,73 @@ def sketch(near: NearDuplicates, table: pa.Table) -> pa.Table:
     )
 
 
-def tasks(near: NearDuplicates) -> tuple[Task, ...]:
-    """Give the steps of the resolve, in their order."""
-    return (
+def tasks(
+    near: NearDuplicates, past: Past | None = None, *, keep: bool = False
+) -> tuple[Task, ...]:
+    """Give the steps of the resolve, in their order.
+
+    With a `past` the documents of a store are witnesses too; with `keep` what is kept is written for
+    one.
+    """
+    past = past if past is not None and past.generations else None
+    attached = ("attached", "attached_old") if past else ("attached",)
+    members = ("witnesses", "candidates") if past else ("candidates",)
+    steps = [
+        Task("route", "shard", ("sketch", "decided"), ("keys", "empty"), partial(_route, near)),
         Task(
-            "route",
-            "shard",
-            ("sketch", "decided"),
-            ("keys", "empty"),
-            partial(_route, near),
+            "buckets",
+            "partition",
+            ("keys",),
+            ("buckets", "wanted", "wanted_old"),
+            partial(_buckets, near, past),
         ),
-        Task("buckets", "partition", ("keys",), ("buckets", "wanted"), partial(_buckets, near)),
         Task("attach", "shard", ("wanted", "sketch"), ("attached",), _attach),
-        Task("edges", "partition", ("buckets", "attached"), ("forest",), partial(_edges, near)),
+        Task(
+            "edges",
+            "partition",
+            ("buckets", *attached),
+            ("forest",),
+            partial(_edges, near, attached),
+        ),
         Task("forest", "tree", ("forest",), ("forest",), _merge),
-        Task("label", "one", ("forest",), ("members",), _label),
-        Task("fetch", "shard", ("members", "text"), ("candidates",), partial(_fetch, near)),
+        Task("label", "one", ("forest",), ("members", "members_old"), _label),
+        Task(
+            "fetch",
+            "shard",
+            ("members", "counted", "text"),
+            ("candidates",),
+            partial(_fetch, near, keep),
+        ),
         Task(
             "solve",
             "partition",
-            ("candidates", "empty"),
-            ("decisions",),
-            partial(_solve, near),
+            (*members, "empty"),
+            ("decisions", "unlisted"),
+            partial(_solve, near, members),
         ),
-    )
+    ]
+    if past is not None:
+        steps.insert(
+            3,
+            Task("recall", "partition", ("wanted_old",), ("attached_old",), partial(recall, past)),
+        )
+        steps.insert(
+            8,
+            Task(
+                "remember", "partition", ("members_old",), ("witnesses",), partial(remember, past)
+            ),
+        )
+    return (*steps, *(keeping(near) if keep else ()))
 
 
 def rule(near: NearDuplicates) -> Rule:
     """Give the numbers of the rule of removal."""
-    return Rule(near.threshold, fewest_equal(near.threshold, near.count), near.max_witnesses)
+    return Rule(
+        near.threshold,
+        fewest_equal(near.aim, near.count),
+        near.max_witnesses,
+        near.similarity == "containment",
+    )
 
 
 def signature_column(signatures: np.ndarray) -> pa.FixedSizeListArray:
@@ -128,7 +176,9 @@ def _route(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table
         )
 
 
-def _buckets(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+def _buckets(
+    near: NearDuplicates, past: Past | None, inputs: Inputs
+) -> Iterator[tuple[str, pa.Table]]:
     """Keep the keys that two documents or more share; ask for the signatures that they need."""
     tables = list(inputs.stream("keys"))
     if not tables:
@@ -137,6 +187,9 @@ def _buckets(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Tab
         np.concatenate([integers(t, name) for t in tables]) for name in ("high", "low", "doc")
     ]
     del tables
+    if past is not None:
+        old = matching_keys(past, np.unique(columns[0]), inputs.index, inputs.partitions)
+        columns = [np.concatenate(both) for both in zip(columns, old, strict=True)]
     order = np.argsort(columns[0], kind="stable")
     high, low, docs = (column[order] for column in columns)
     # Most keys stand alone: put them aside before the full sort.
@@ -148,6 +201,9 @@ def _buckets(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Tab
     new = np.ones(len(docs), np.bool_)
     new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
     run = np.cumsum(new) - 1
+    if past is not None and len(run):
+        matters = needed(run, docs, past, near.max_witnesses)
+        run, docs = run[matters], docs[matters]
     size = np.bincount(run, minlength=1)[run] if len(run) else run
     several = size >= 2
     if not several.any():
@@ -156,9 +212,15 @@ def _buckets(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Tab
     here = pa.array(np.full(len(docs), inputs.index, np.int32))
     yield "buckets", pa.table({"doc": docs, "bucket": run, "part": here})
     wanted = np.unique(docs[size <= _limit(near)])
+    old = wanted[is_old(wanted)]
+    wanted = wanted[len(old) :]
     if len(wanted):
         back = np.full(len(wanted), inputs.index, np.int32)
         yield "wanted", pa.table({"doc": wanted, "back": back, "part": shard_of(wanted)})
+    if len(old):
+        back = np.full(len(old), inputs.index, np.int32)
+        part = reader_of(old, inputs.partitions)
+        yield "wanted_old", pa.table({"doc": old, "back": back, "part": part})
 
 
 def _limit(near: NearDuplicates) -> int:
@@ -188,7 +250,9 @@ def _attach(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
         yield "attached", attached.append_column("part", pa.array(back[found]))
 
 
-def _edges(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+def _edges(
+    near: NearDuplicates, attached: tuple[str, ...], inputs: Inputs
+) -> Iterator[tuple[str, pa.Table]]:
     """Join the members of buckets that may verify; contract to a star."""
     tables = list(inputs.stream("buckets"))
     if not tables:
@@ -200,9 +264,9 @@ def _edges(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table
         [[0], np.flatnonzero(bucket[1:] != bucket[:-1]) + 1, [len(bucket)]]
     ).astype(np.int64)
     signatures = np.zeros((len(documents), near.count), np.uint32)
-    for attached in inputs.stream("attached"):
-        place = np.searchsorted(documents, integers(attached, "doc"))
-        signatures[place] = signature_array(attached)
+    for table in _streams(inputs, attached):
+        place = np.searchsorted(documents, integers(table, "doc"))
+        signatures[place] = signature_array(table)
     child, root = bucket_star(
         documents,
         members.astype(np.int64),
@@ -248,17 +312,24 @@ def _merge(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
 def _label(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     """Tell each shard which of its documents are in a component of two or more, and in which."""
     docs, component = label(*_contracted(inputs))
+    first = int(np.searchsorted(docs, 0))
+    old, docs = docs[:first], docs[first:]
     if len(docs):
-        yield "members", pa.table({"doc": docs, "component": component, "part": shard_of(docs)})
+        members = component[first:]
+        yield "members", pa.table({"doc": docs, "component": members, "part": shard_of(docs)})
+    if len(old):
+        part = reader_of(old, inputs.partitions)
+        yield "members_old", pa.table({"doc": old, "component": component[:first], "part": part})
 
 
-def _fetch(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+def _fetch(near: NearDuplicates, keep: bool, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     """Read the members' texts once more and send their shingles to the component's partition."""
     tables = list(inputs.stream("members"))
     if not tables:
         return
     members = pa.concat_tables(tables).sort_by("doc")
     docs, component = integers(members, "doc"), integers(members, "component")
+    counted = [table.select(["doc", "cluster_size"]) for table in inputs.stream("counted")]
     for table in inputs.stream("text"):
         held = integers(table, "doc")
         at = np.minimum(np.searchsorted(docs, held), len(docs) - 1)
@@ -276,6 +347,9 @@ def _fetch(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table
                     "doc": held[found],
                     "id": rows.column("id"),
                     "rank": keeper_rank(rows, near.keep, near.source_priority),
+                    "age": np.full(len(rows), NOW),
+                    "weight": _weights(rows, counted),
+                    **({"source": rows.column("source")} if keep else {}),
                     "signature": signature_column(
                         sign_sets(values, offsets, near.count, near.seed)
                     ),
@@ -286,7 +360,30 @@ def _fetch(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table
         )
 
 
-def _solve(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+def _weights(rows: pa.Table, counted: list[pa.Table]) -> np.ndarray:
+    """Say for how many documents each row stands, by earlier dedups of this read or an earlier one."""
+    weights = np.ones(len(rows), np.int32)
+    if "cluster_size" in rows.column_names:
+        sizes = pc.fill_null(rows.column("cluster_size"), 1).to_numpy()
+        weights = np.maximum(weights, sizes).astype(np.int32)
+    docs = integers(rows, "doc")
+    for table in counted:
+        order = np.argsort(integers(table, "doc"), kind="stable")
+        known = integers(table, "doc")[order]
+        at = np.minimum(np.searchsorted(known, docs), max(0, len(known) - 1))
+        found = known[at] == docs if len(known) else np.zeros(len(docs), np.bool_)
+        weights[found] = integers(table, "cluster_size")[order][at[found]]
+    return weights
+
+
+def _streams(inputs: Inputs, datasets: tuple[str, ...]) -> Iterator[pa.Table]:
+    for dataset in datasets:
+        yield from inputs.stream(dataset)
+
+
+def _solve(
+    near: NearDuplicates, members: tuple[str, ...], inputs: Inputs
+) -> Iterator[tuple[str, pa.Table]]:
     """Apply the rule of removal to each component."""
     for table in inputs.stream("empty"):
         names = pc.if_else(table.column("id").is_valid(), "empty", "empty")
@@ -294,11 +391,12 @@ def _solve(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table
             "decisions",
             decide(integers(table, "doc"), {"id": table.column("id"), "dropped_by": names}),
         )
-    for decisions in solve(
-        lambda: inputs.stream("candidates"),
+    for decisions, unlisted in solve(
+        lambda: _streams(inputs, members),
         rule(near),
         bands=near.bands,
         rows=near.rows,
         budget=near.component_bytes,
     ):
         yield "decisions", decisions
+        yield "unlisted", unlisted

@@ -9,6 +9,22 @@ from curate.dedup.bands import choose_bands
 from curate.dedup.keeper import check_keep
 from curate.errors import RecipeError, nearest
 
+Similarity = Literal["jaccard", "containment"]
+
+
+def aim_of(threshold: float, similarity: Similarity, length_ratio: float) -> float:
+    """Give the Jaccard similarity of the least alike pairs that the bands are made to find.
+
+    For containment that is a document of n shingles of which the share `threshold` stands in one
+    of `length_ratio` x n: they share threshold x n of (1 + length_ratio - threshold) x n.
+
+    >>> aim_of(0.8, "jaccard", 2), round(aim_of(0.8, "containment", 2), 4)
+    (0.8, 0.3636)
+    """
+    if similarity == "jaccard":
+        return threshold
+    return threshold / (1 + length_ratio - threshold)
+
 
 @dataclass(frozen=True)
 class Shingling:
@@ -48,7 +64,11 @@ class ExactDuplicates:
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """Documents whose shingle sets are alike; how they are found, and which one is kept."""
+    """Documents whose shingle sets are alike; how they are found, and which one is kept.
+
+    `similarity` is `jaccard`, what two sets share out of all they have, or `containment`, what the
+    removed document shares out of what *it* has: then a page goes that stands inside a longer one.
+    """
 
     threshold: float = 0.8
     bands: int = 20
@@ -60,12 +80,19 @@ class NearDuplicates:
     seed: int = 1
     source_priority: tuple[str, ...] = ()
     on: Literal["text", "prompt"] = "text"
+    similarity: Similarity = "jaccard"
+    length_ratio: float = 2.0
 
     def __post_init__(self) -> None:
         check_keep(self.keep)
         if self.on not in ("text", "prompt"):
             hint = nearest(self.on, ["text", "prompt"])
             raise RecipeError(f"no near dedup on '{self.on}'", hint=hint)
+        if self.similarity not in ("jaccard", "containment"):
+            hint = nearest(self.similarity, ["jaccard", "containment"])
+            raise RecipeError(f"no similarity '{self.similarity}'", hint=hint)
+        if self.length_ratio < 1:
+            raise RecipeError(f"length_ratio = {self.length_ratio}", hint="give 1 or more")
         if not 0 < self.threshold <= 1:
             raise RecipeError(f"threshold = {self.threshold}", hint="give 0 < threshold <= 1")
         if min(self.bands, self.rows, self.max_witnesses, self.component_bytes) < 1:
@@ -75,14 +102,46 @@ class NearDuplicates:
 
     @classmethod
     def aimed(
-        cls, recall: float, bands: int | None, rows: int | None, threshold: float, **options: object
+        cls,
+        recall: float,
+        bands: int | None,
+        rows: int | None,
+        threshold: float,
+        similarity: Similarity = "jaccard",
+        length_ratio: float = 2.0,
+        **options: object,
     ) -> NearDuplicates:
         """Choose bands and rows for a recall, unless both are given."""
         if (bands is None) != (rows is None):
             raise RecipeError("bands and rows go together", hint="give both, or a recall")
         if bands is None or rows is None:
-            bands, rows = choose_bands(threshold, recall)
-        return cls(threshold=threshold, bands=bands, rows=rows, **options)  # type: ignore[arg-type]
+            bands, rows = choose_bands(aim_of(threshold, similarity, length_ratio), recall)
+        return cls(
+            threshold=threshold,
+            bands=bands,
+            rows=rows,
+            similarity=similarity,
+            length_ratio=length_ratio,
+            **options,  # type: ignore[arg-type]
+        )
+
+    @property
+    def aim(self) -> float:
+        """The Jaccard similarity that the bands have to find; see `aim_of`."""
+        return aim_of(self.threshold, self.similarity, self.length_ratio)
+
+    @property
+    def stored_parameters(self) -> dict[str, int | str]:
+        """What a store has to agree with, for its band keys and its shingles to be comparable."""
+        return {
+            "bands": self.bands,
+            "rows": self.rows,
+            "seed": self.seed,
+            "shingle": self.shingling.kind,
+            "ngram": self.shingling.ngram,
+            "max_witnesses": self.max_witnesses,
+            "on": self.on,
+        }
 
     @property
     def count(self) -> int:

@@ -2,7 +2,8 @@
 
 Two documents are candidates when they share a band key. Walk the documents in keeper order; one is
 removed when a document already kept is its candidate and its verified near duplicate: Jaccard of the
-exact shingle sets at least the threshold. It is compared, band by band, with the kept documents of
+exact shingle sets (or the share of its own set that the kept one has) at least the threshold. It is
+compared, band by band, with the kept documents of
 its bucket, of which a bucket remembers the first `max_witnesses`. The signatures' estimate may
 reject a pair, never accept one.
 
@@ -19,8 +20,9 @@ import numpy as np
 from numba import int64
 
 from curate.dedup.shingles import shared
+from curate.dedup.signatures import band_keys
 from curate.errors import InternalError
-from curate.text.jit import kernel
+from curate.text.jit import inline, kernel
 
 #: Streams the shingle sets of asked members: which members, their values, and offsets into these.
 ReadSets = Callable[[np.ndarray], Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]]
@@ -28,54 +30,77 @@ ReadSets = Callable[[np.ndarray], Iterator[tuple[np.ndarray, np.ndarray, np.ndar
 
 @dataclass(frozen=True)
 class Rule:
-    """The numbers of the rule: `fewest` equal values make a pair worth an exact comparison."""
+    """The numbers of the rule: `fewest` equal values make a pair worth an exact comparison.
+
+    With `contained` the measure is the share of a document's shingles that its witness has.
+    """
 
     threshold: float
     fewest: int
     max_witnesses: int = 64
+    contained: bool = False
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """For each member, in keeper order: its witness (-1 = kept), their Jaccard, and whether it is
-    kept although it met a bucket that remembers no more witnesses.
+    """For each member, in keeper order: its witness (-1 = kept), how alike they are, whether it is
+    kept although it met a bucket that remembers no more witnesses, and with how many members it was
+    compared exactly.
     """
 
     witness: np.ndarray
-    jaccard: np.ndarray
+    similarity: np.ndarray
     capped: np.ndarray
+    compared: np.ndarray
 
 
-def buckets_of(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def buckets_of(signatures: np.ndarray, bands: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Number the band keys that two members or more share: (members, bands) with -1 elsewhere.
 
     Also gives the size of each bucket. A band key includes its band's number, so equal keys are
-    always in the same band.
+    always in the same band, and one band's keys are held at a time.
     """
-    members, bands, _ = keys.shape
-    flat = np.ascontiguousarray(keys).reshape(-1, 2)
-    order = np.lexsort((flat[:, 1], flat[:, 0]))
-    new = np.ones(len(flat), np.bool_)
-    new[1:] = (flat[order[1:]] != flat[order[:-1]]).any(axis=1)
-    run = np.cumsum(new) - 1
-    sizes = np.bincount(run, minlength=1) if len(flat) else np.zeros(0, np.int64)
-    several = sizes >= 2
-    number = np.where(several, np.cumsum(several) - 1, -1)
-    buckets = np.empty(len(flat), np.int64)
-    buckets[order] = number[run]
-    return buckets.reshape(members, bands), sizes[several].astype(np.int64)
+    buckets = np.full((len(signatures), bands), -1, np.int32)
+    counts, first = [np.zeros(0, np.int64)], 0
+    for band in range(bands):
+        keys = band_keys(signatures, 1, rows, band)[:, 0, :]
+        order = np.lexsort((keys[:, 1], keys[:, 0]))
+        keys = keys[order]
+        new = np.ones(len(keys), np.bool_)
+        new[1:] = (keys[1:] != keys[:-1]).any(axis=1)
+        run = np.cumsum(new) - 1
+        sizes = np.bincount(run, minlength=1)
+        several = sizes >= 2
+        number = np.where(several, first + np.cumsum(several) - 1, -1).astype(np.int32)
+        buckets[order, band] = number[run]
+        counts.append(sizes[several])
+        first += int(several.sum())
+    return buckets, np.concatenate(counts)
+
+
+@inline
+def _too_small(n: int, m: int, threshold: float, contained: bool) -> bool:
+    """Tell whether sizes alone put a set of n below the threshold with a witness of m."""
+    larger = n if contained else max(n, m)
+    return bool((m if contained else min(n, m)) < threshold * larger - 1e-9 * larger)
 
 
 @kernel
 def _similarity(
-    values: np.ndarray, a: int, a_end: int, b: int, b_end: int, threshold: float
+    values: np.ndarray,
+    a: int,
+    a_end: int,
+    b: int,
+    b_end: int,
+    threshold: float,
+    contained: bool,
 ) -> float:
-    """Give the Jaccard similarity, or -1 where the sizes alone put it below the threshold."""
+    """Say how alike a set is to its witness, or -1 where sizes alone put it below the threshold."""
     n, m = a_end - a, b_end - b
-    if min(n, m) < threshold * max(n, m) - 1e-9 * max(n, m):
+    if _too_small(n, m, threshold, contained):
         return -1.0
     both = shared(values, a, a_end, b, b_end)
-    return both / (n + m - both)
+    return both / (n if contained else n + m - both)
 
 
 @kernel
@@ -103,6 +128,7 @@ def _place(values: np.ndarray, x: int) -> int:
 def _walk(
     start: int,
     stop: int,
+    settled: int,
     buckets: np.ndarray,
     room: np.ndarray,
     filled: np.ndarray,
@@ -111,18 +137,20 @@ def _walk(
     values: np.ndarray,
     offsets: np.ndarray,
     known: np.ndarray,
-    known_jaccard: np.ndarray,
+    known_similarity: np.ndarray,
     threshold: float,
     fewest: int,
+    contained: bool,
     seen: np.ndarray,
     witness: np.ndarray,
-    jaccard: np.ndarray,
+    similarities: np.ndarray,
     capped: np.ndarray,
+    compared: np.ndarray,
 ) -> None:
     members = buckets.shape[0]
     for d in range(start, stop):
         met = False
-        for band in range(buckets.shape[1]):
+        for band in range(buckets.shape[1] if d >= settled else 0):
             bucket = buckets[d, band]
             if bucket < 0:
                 continue
@@ -138,13 +166,20 @@ def _walk(
                 if w >= start:
                     i, j = d - start, w - start
                     similarity = _similarity(
-                        values, offsets[i], offsets[i + 1], offsets[j], offsets[j + 1], threshold
+                        values,
+                        offsets[i],
+                        offsets[i + 1],
+                        offsets[j],
+                        offsets[j + 1],
+                        threshold,
+                        contained,
                     )
                 else:
-                    similarity = known_jaccard[_place(known, int64(d) * members + w)]
+                    similarity = known_similarity[_place(known, int64(d) * members + w)]
+                compared[d] += 1
                 if similarity >= threshold:
                     witness[d] = w
-                    jaccard[d] = similarity
+                    similarities[d] = similarity
                     break
             if witness[d] >= 0:
                 break
@@ -162,6 +197,7 @@ def _walk(
 def _earlier_pairs(
     start: int,
     stop: int,
+    settled: int,
     buckets: np.ndarray,
     room: np.ndarray,
     filled: np.ndarray,
@@ -174,7 +210,7 @@ def _earlier_pairs(
     """Write the pairs of a block with witnesses of earlier blocks; only count when `pairs` is empty."""
     members = buckets.shape[0]
     n = 0
-    for d in range(start, stop):
+    for d in range(max(start, settled), stop):
         for band in range(buckets.shape[1]):
             bucket = buckets[d, band]
             if bucket < 0:
@@ -200,13 +236,14 @@ def _compare(
     right_values: np.ndarray,
     right_offsets: np.ndarray,
     threshold: float,
+    contained: bool,
     out: np.ndarray,
 ) -> None:
     for i in range(lefts.shape[0]):
         a, a_end = left_offsets[lefts[i]], left_offsets[lefts[i] + 1]
         b, b_end = right_offsets[rights[i]], right_offsets[rights[i] + 1]
         n, m = a_end - a, b_end - b
-        if min(n, m) < threshold * max(n, m) - 1e-9 * max(n, m):
+        if _too_small(n, m, threshold, contained):
             out[i] = -1.0
             continue
         both = 0
@@ -215,51 +252,67 @@ def _compare(
             both += int64(x == y)
             a += int64(x <= y)
             b += int64(y <= x)
-        out[i] = both / (n + m - both)
+        out[i] = both / (n if contained else n + m - both)
 
 
 def walk(
-    keys: np.ndarray,
+    buckets: np.ndarray,
+    counts: np.ndarray,
     signatures: np.ndarray,
     sizes: np.ndarray,
     read: ReadSets,
     rule: Rule,
     *,
     block_values: int,
+    settled: int = 0,
 ) -> Verdicts:
     """Apply the rule to the members of one component (or several), given in keeper order.
 
-    `sizes` are the sizes of the members' shingle sets and `read` streams the sets of asked members,
-    in any order and any cut. Where all fit in `block_values` shingles they are read once. Else the
-    members are walked in blocks, block j against the kept of the blocks before it, which are
-    streamed again for each block: same answer, more time.
+    `buckets` and `counts` are those of `buckets_of`, `sizes` the sizes of the members' shingle sets,
+    and `read` streams the sets of asked members, in any order and any cut. The first `settled` members
+    are kept whatever they are like. Where all sets fit in `block_values` shingles they are read once.
+    Else the members are walked in blocks, block j against the kept of the blocks before it, which
+    are streamed again for each block: same answer, more time.
     """
-    members = len(keys)
-    buckets, counts = buckets_of(keys)
+    members = len(buckets)
     room = np.concatenate([[0], np.cumsum(np.minimum(counts, rule.max_witnesses))]).astype(np.int64)
     filled = np.zeros(len(counts), np.int64)
     remembered = np.empty(room[-1], np.int64)
     seen = np.full(members, -1, np.int64)
     verdicts = Verdicts(
-        np.full(members, -1, np.int64), np.full(members, np.nan), np.zeros(members, np.bool_)
+        np.full(members, -1, np.int64),
+        np.full(members, np.nan),
+        np.zeros(members, np.bool_),
+        np.zeros(members, np.int32),
     )
     signatures = np.ascontiguousarray(signatures)
     for start, stop in _blocks(sizes, block_values):
         asked = np.arange(start, stop)
         values, offsets = _gather(read, asked)
-        known, known_jaccard = np.empty(0, np.int64), np.empty(0, np.float64)
+        known, known_similarity = np.empty(0, np.int64), np.empty(0, np.float64)
         if start:
-            state = (start, stop, buckets, room, filled, remembered, signatures, rule.fewest)
+            state = (
+                start,
+                stop,
+                settled,
+                buckets,
+                room,
+                filled,
+                remembered,
+                signatures,
+                rule.fewest,
+            )
             count = _earlier_pairs(*state, np.full(members, -1, np.int64), known)
             known = np.empty(count, np.int64)
             _earlier_pairs(*state, np.full(members, -1, np.int64), known)
             known.sort()
-            known_jaccard = _verify_earlier(
+            known_similarity = _verify_earlier(
                 known, members, start, values, offsets, sizes, read, rule, block_values
             )
         _walk(
             start,
             stop,
+            settled,
             buckets,
             room,
             filled,
@@ -268,13 +321,15 @@ def walk(
             values,
             offsets,
             known,
-            known_jaccard,
+            known_similarity,
             rule.threshold,
             rule.fewest,
+            rule.contained,
             seen,
             verdicts.witness,
-            verdicts.jaccard,
+            verdicts.similarity,
             verdicts.capped,
+            verdicts.compared,
         )
     return verdicts
 
@@ -343,6 +398,7 @@ def _verify_earlier(
             their_values,
             their_offsets,
             rule.threshold,
+            rule.contained,
             out,
         )
         similarities[which] = out

@@ -138,24 +138,25 @@ def fewest_equal(threshold: float, count: int) -> int:
 
 
 @kernel
-def _band_keys(signatures: np.ndarray, bands: int, rows: int, keys: np.ndarray) -> None:
+def _band_keys(signatures: np.ndarray, first: int, rows: int, keys: np.ndarray) -> None:
     for d in range(signatures.shape[0]):
-        for band in range(bands):
+        for band in range(first, first + keys.shape[1]):
             high = mix(uint64(band) + uint64(0x243F6A8885A308D3))
             low = mix(uint64(band) + uint64(0x13198A2E03707344))
             for row in range(rows):
                 value = uint64(signatures[d, band * rows + row])
                 high = mix(high ^ value)
                 low = mix((low ^ value) * uint64(0x9E3779B97F4A7C15))
-            keys[d, band, 0] = high
-            keys[d, band, 1] = low
+            keys[d, band - first, 0] = high
+            keys[d, band - first, 1] = low
 
 
-def band_keys(signatures: np.ndarray, bands: int, rows: int) -> np.ndarray:
-    """Give the keys of all bands, (documents, bands, 2) uint64: 128 bits that include the band number.
+def band_keys(signatures: np.ndarray, bands: int, rows: int, first: int = 0) -> np.ndarray:
+    """Give the keys of bands, (documents, bands, 2) uint64: 128 bits that include the band number.
 
-    64 bits would join unrelated documents by chance once there are billions of keys.
+    64 bits would join unrelated documents by chance once there are billions of keys. `first` is the
+    number of the first band that is asked for.
     """
     keys = np.empty((len(signatures), bands, 2), np.uint64)
-    _band_keys(signatures, bands, rows, keys)
+    _band_keys(signatures, first, rows, keys)
     return keys

@@ -2,7 +2,7 @@
 
 The rows of a partition are streamed as often as needed: once for the sizes of its components, then
 once per group of components that fit in the budget together. A component that does not fit is
-walked in blocks (see removal.walk).
+walked in blocks (see removal.walk). Beside its signature a member takes about 300 bytes.
 """
 
 from __future__ import annotations
@@ -13,26 +13,36 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.dedup.decisions import decide, integers
+from curate.dedup.decisions import decide, integers, shard_of
 from curate.dedup.keeper import in_keeper_order
-from curate.dedup.removal import Rule, Verdicts, walk
-from curate.dedup.signatures import band_keys
+from curate.dedup.removal import Rule, Verdicts, buckets_of, walk
 from curate.errors import InternalError
 
 Stream = Callable[[], Iterator[pa.Table]]
 
+#: The age of this run's documents; those of a store have the number of their generation.
+NOW = np.int32(0x7FFFFFFF)
 
-def solve(stream: Stream, rule: Rule, *, bands: int, rows: int, budget: int) -> Iterator[pa.Table]:
-    """Yield the decisions on the rows of a stream (component, doc, id, rank, signature, shingles).
+#: Bytes that a member takes beside signature, buckets and shingles: id, numbers, its place in sorts.
+_MEMBER = 200
 
-    Every component has all of its rows in the stream; their order does not matter.
+
+def solve(
+    stream: Stream, rule: Rule, *, bands: int, rows: int, budget: int
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """Yield the decisions on the rows of a stream, and what a store needs not list.
+
+    The columns of the stream are component, doc, id, rank, age, weight, signature and shingles, and
+    `source` where the kept are to be stored. Every component has all of its rows in the stream;
+    their order does not matter. Rows of an age before `NOW` are kept: they are witnesses, and get no
+    decision. The second table (doc, band) names the kept documents that are so late in a full bucket
+    that nothing will ever be compared with them by way of that band.
     """
     stream, index = _held(stream, budget)
     if not len(index):
         return
-    # Beside its shingles a member has a signature, and for each band a key and a bucket.
-    for members in _groups(index, budget, 4 * bands * rows + 24 * bands):
-        members = in_keeper_order(members)
+    for members in _groups(index, budget, 4 * bands * rows + 4 * bands + _MEMBER):
+        members = in_keeper_order(members, "age")
         docs = integers(members, "doc")
         order = np.argsort(docs, kind="stable")
         by_doc = docs[order]
@@ -55,15 +65,21 @@ def solve(stream: Stream, rule: Rule, *, bands: int, rows: int, budget: int) -> 
                     lengths = pc.list_value_length(lists).to_numpy()
                     yield place, values, np.concatenate([[0], np.cumsum(lengths)])
 
+        buckets, counts = buckets_of(signatures, bands, rows)
         verdicts = walk(
-            band_keys(signatures, bands, rows),
+            buckets,
+            counts,
             signatures,
             integers(members, "size"),
             read,
             rule,
             block_values=max(1, budget // 8),
+            settled=int(np.count_nonzero(integers(members, "age") != NOW)),
         )
-        yield _decisions(members, verdicts, rule)
+        yield (
+            _decisions(members, verdicts, rule),
+            _unlisted(members, verdicts, buckets, counts, rule.max_witnesses),
+        )
 
 
 def _held(stream: Stream, budget: int) -> tuple[Stream, pa.Table]:
@@ -73,10 +89,12 @@ def _held(stream: Stream, budget: int) -> tuple[Stream, pa.Table]:
     n_bytes = 0
     for table in stream():
         sizes = pc.list_value_length(table.column("shingles")).cast(pa.int64())
-        light.append(table.select(["component", "doc", "id", "rank"]).append_column("size", sizes))
+        light.append(table.drop_columns(["signature", "shingles"]).append_column("size", sizes))
         n_bytes += table.nbytes
         held = [*held, table] if held is not None and n_bytes <= budget else None
-    index = pa.concat_tables(light).combine_chunks() if light else pa.table({})
+    # Rows of a store have no `source`.
+    index = pa.concat_tables(light, promote_options="default") if light else pa.table({})
+    index = index.combine_chunks()
     if held is None:
         return stream, index
     rows = held
@@ -112,28 +130,79 @@ def _asked(table: pa.Table, docs: np.ndarray, place: np.ndarray) -> tuple[np.nda
 def _decisions(members: pa.Table, verdicts: Verdicts, rule: Rule) -> pa.Table:
     removed = verdicts.witness >= 0
     witness = verdicts.witness
-    if removed[witness[removed]].any() or not (verdicts.jaccard[removed] >= rule.threshold).all():
+    alike = verdicts.similarity
+    if removed[witness[removed]].any() or not (alike[removed] >= rule.threshold).all():
         raise InternalError(
             "a removed document has no kept witness that verifies", where="fuzzy_dedup solve"
         )
     size = 1 + np.bincount(witness[removed], minlength=len(witness))
     head = np.where(removed, witness, np.arange(len(witness)))
-    rows = np.flatnonzero(removed | (size >= 2) | verdicts.capped)
+    copies = np.bincount(head, weights=integers(members, "weight"), minlength=len(head))
+    told = removed | (size >= 2) | verdicts.capped | (verdicts.compared > 0)
+    rows = np.flatnonzero(told & (integers(members, "age") == NOW))
     ids = members.column("id").combine_chunks()
     gone = pa.array(removed[rows])
     heads = ids.take(pa.array(head[rows]))
-    similarity = pc.if_else(gone, pa.array(verdicts.jaccard[rows]), None)
     grouped = pa.array(size[head[rows]] >= 2)
+    measured = alike[rows]
+    jaccard = _jaccard(integers(members, "size"), rows, head[rows], measured)
+    jaccard = jaccard if rule.contained else measured
     return decide(
         integers(members, "doc")[rows],
         {
             "id": ids.take(pa.array(rows)),
-            "dropped_by": pc.if_else(gone, "near_duplicate", None),
-            "dropped_value": similarity,
+            "dropped_by": pc.if_else(
+                gone, "contained" if rule.contained else "near_duplicate", None
+            ),
+            "dropped_value": pc.if_else(gone, pa.array(measured), None),
             "duplicate_of": pc.if_else(gone, heads, None),
-            "jaccard": similarity,
+            "jaccard": pc.if_else(gone, pa.array(jaccard), None),
             "cluster": pc.if_else(grouped, heads, None),
             "cluster_size": pc.if_else(grouped, pa.array(size[head[rows]].astype(np.int32)), None),
             "capped": pa.array(verdicts.capped[rows]),
+            "copies": pc.if_else(gone, None, pa.array(copies[rows].astype(np.int32))),
+            "compared": pa.array(verdicts.compared[rows]),
         },
     )
+
+
+def _jaccard(
+    sizes: np.ndarray, rows: np.ndarray, heads: np.ndarray, contained: np.ndarray
+) -> np.ndarray:
+    """Give the Jaccard similarity of sets, the share of each that stands in its witness given."""
+    both = np.rint(contained * sizes[rows])
+    return np.asarray(both / (sizes[rows] + sizes[heads] - both))
+
+
+def _unlisted(
+    members: pa.Table,
+    verdicts: Verdicts,
+    buckets: np.ndarray,
+    counts: np.ndarray,
+    max_witnesses: int,
+) -> pa.Table:
+    """Name (doc, band) of kept documents behind the first `max_witnesses` of their bucket and source.
+
+    Those of each source are counted apart, so that the list is still right once a source is removed.
+    A bucket larger than `max_witnesses` lies in one component, so all of it is seen here.
+    """
+    docs, bands = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
+    if "source" in members.column_names and (counts > max_witnesses).any():
+        kept = (verdicts.witness < 0) & (integers(members, "age") == NOW)
+        sources = members.column("source").combine_chunks().dictionary_encode().indices
+        source = pc.fill_null(sources, -1).to_numpy().astype(np.int64)
+        for band in range(buckets.shape[1]):
+            bucket = buckets[:, band]
+            rows = np.flatnonzero(kept & (bucket >= 0))
+            rows = rows[counts[bucket[rows]] > max_witnesses]
+            order = np.lexsort((rows, source[rows], bucket[rows]))
+            rows = rows[order]
+            new = np.ones(len(rows), np.bool_)
+            new[1:] = (np.diff(bucket[rows]) != 0) | (np.diff(source[rows]) != 0)
+            first = np.flatnonzero(new)
+            place = np.arange(len(rows)) - np.repeat(first, np.diff([*first, len(rows)]))
+            late = rows[place >= max_witnesses]
+            docs.append(integers(members, "doc")[late])
+            bands.append(np.full(len(late), band, np.int32))
+    every = np.concatenate(docs)
+    return pa.table({"doc": every, "band": np.concatenate(bands), "part": shard_of(every)})

@@ -47,6 +47,7 @@ class Outcome:
     segments: list[tuple[str, list[str]]]  #: folder of rejects → commits
     product: list[tuple[str, list[str]]]  #: phase → commits, one per file
     decisions: dict[str, tuple[str, ...]]
+    stored: dict[str, tuple[str, ...]]  #: barrier → commits whose files go to its dedup store
     mixture: list[dict[str, Any]]
     ledger: Ledger
     samples: list[dict[str, Any]]
@@ -85,7 +86,8 @@ class Driver:
     def _drive(self) -> Outcome:
         self.ledger = Ledger()
         self.samples: list[dict[str, Any]] = []
-        outcome = Outcome([], [], {}, [], self.ledger, [], self.timings)
+        self.stored: dict[str, tuple[str, ...]] = {}
+        outcome = Outcome([], [], {}, self.stored, [], self.ledger, [], self.timings)
         survivors: tuple[str, ...] = ()
         opening: Opening | None = None
         for segment in self.plan.segments:
@@ -180,6 +182,8 @@ class Driver:
                 earlier = tuple(commits for _, commits in done)
                 commits = self._step(barrier, step, partitions, produced, survivors, earlier)
                 produced |= dict.fromkeys(step.writes, commits)
+                if step.stored:
+                    self.stored[barrier.name] = (*self.stored.get(barrier.name, ()), *commits)
                 reach("step.done")
             self._produced = produced
             done.append((barrier, produced["decisions"]))
@@ -210,7 +214,10 @@ class Driver:
             {name: produced[name] for name in step.reads if name in produced},
             survivors,
             earlier,
-            tuple(dict.fromkeys(("id", *barrier.reads))),
+            # What an earlier dedup counted is read where it is there.
+            tuple(dict.fromkeys(("id", *barrier.reads, "cluster_size"))),
+            getattr(barrier, "store", None),
+            self.plan.run_key,
         )
         folder, label = f"{barrier.name}-{step.name}", f"{barrier.name}: {step.name}"
         # One digest for what all tasks read: a list of all commits in each key would be quadratic.

@@ -14,6 +14,7 @@ from curate import schema
 from curate.engine.reading import Batch, read_shard
 from curate.engine.verify import manifest_of
 from curate.errors import RecipeError
+from curate.io.dedup_store import stored_rows_of
 from curate.io.store import Store
 from curate.plan import Plan, PlannedPiece, Shard
 
@@ -53,6 +54,17 @@ def fates(store: Store, wanted: str) -> list[dict[str, Any]]:
                 fate = rule if stage == manifest["stages"][-1] else "dropped"
                 found.append({"fate": fate, "where": path, **shown, "signals": signals})
     return [*kept.values(), *found]
+
+
+def in_stores(store: Store, wanted: str) -> list[dict[str, Any]]:
+    """Find an id in the dedup stores that a run was compared with: where, and of which source."""
+    found = []
+    for said in manifest_of(store).get("stores", ()):
+        for number in said["compared_with"]:
+            for row in stored_rows_of(said["address"], number, wanted):
+                place = f"generation {number} of {said['address']}"
+                found.append({"fate": "stored", "where": place, **row})
+    return found
 
 
 def replay(plan: Plan, id: str, dropped_by: str | None = None) -> Iterator[dict[str, Any]]:

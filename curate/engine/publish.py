@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from curate import __version__, schema
 from curate.engine.commit import read_commit, take_back
 from curate.engine.driver import Outcome
+from curate.engine.keep import append_to_stores
 from curate.engine.product import counted_with
 from curate.failpoint import reach
 from curate.formats import FORMATS
@@ -80,7 +81,8 @@ def publish(
         take_back(store, error.path)
         raise
     reach("publish.linked")
-    manifest = _manifest(plan, outcome, files)
+    stores = append_to_stores(plan, store, outcome)
+    manifest = _manifest(plan, outcome, files) | ({"stores": stores} if stores else {})
     for name, body in reports(manifest, outcome.timings).items():
         store.replace(f"{staging}/{name}", body)
     store.replace(f"{staging}/manifest.json", _json(manifest))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.engine.commit import Attempt, read_commit
+from curate.io.dedup_store import GenerationSink
 from curate.io.exchange import ExchangeSink, read_part
 from curate.io.sink import stored_rows
-from curate.io.store import Store
+from curate.io.store import Store, open_store
 from curate.stages.base import Step
 
 
@@ -27,21 +29,47 @@ class StepJob:
     survivors: tuple[str, ...]  #: commits of the segment, by shard
     earlier: tuple[tuple[str, ...], ...]  #: for ``decided``: commits of earlier barriers' decisions
     text_columns: tuple[str, ...]
+    keeps: str | None = (
+        None  #: the dedup store that ``stored`` datasets go to, and under which name
+    )
+    run_key: str = ""
 
     def run(self, own: tuple[int, tuple[str, ...]], attempt: Attempt) -> None:
         """Run the step for one shard, partition or group of files."""
         index, group = own
         inputs = StepInputs(self, index, group, attempt.store)
         sinks = {
-            name: ExchangeSink(attempt.store, attempt.folder, name) for name in self.step.writes
+            name: ExchangeSink(attempt.store, attempt.folder, name)
+            for name in self.step.writes
+            if name not in self.step.stored
         }
-        rows = 0
-        for dataset, table in self.step.run(inputs):
-            rows += table.num_rows
-            sinks[dataset].write(table)
-        for sink in sinks.values():
-            attempt.files += sink.close()
-        attempt.notes["rows"] = rows
+        with self._generation(index, attempt) as generation:
+            rows = 0
+            for dataset, table in self.step.run(inputs):
+                rows += table.num_rows
+                if generation is not None and dataset in self.step.stored:
+                    generation.write(dataset, table)
+                else:
+                    sinks[dataset].write(table)
+            for sink in sinks.values():
+                attempt.files += sink.close()
+            attempt.notes["rows"] = rows
+
+    @contextmanager
+    def _generation(self, index: int, attempt: Attempt) -> Iterator[GenerationSink | None]:
+        """Write beside the run, into the store, what will be part of it once the run is published."""
+        if self.keeps is None or not self.step.stored:
+            yield None
+            return
+        key, unique = attempt.folder.split("/")[-2:]
+        folder = f"data/{self.run_key}/{self.step.name}-{key}-{unique[:8]}"
+        sink = GenerationSink(open_store(self.keeps), folder, index)
+        try:
+            yield sink
+            attempt.notes["stored"] = sink.close()
+        except BaseException:
+            sink.abandon()
+            raise
 
 
 class StepInputs:
@@ -66,9 +94,9 @@ class StepInputs:
             yield from read_part(self._store, entries, self.index)
         elif dataset == "text":
             yield from self._text()
-        elif dataset == "decided":
+        elif dataset in ("decided", "counted"):
             for commits in job.earlier:
-                yield from self._decided(commits)
+                yield from self._decided(commits, dropped=dataset == "decided")
         else:
             for name in job.produced[dataset]:
                 entries = read_commit(self._store, name).dataset(dataset)
@@ -82,8 +110,13 @@ class StepInputs:
             row += table.num_rows
             yield table.append_column("doc", pa.array(numbers))
 
-    def _decided(self, commits: tuple[str, ...]) -> Iterator[pa.Table]:
+    def _decided(self, commits: tuple[str, ...], *, dropped: bool) -> Iterator[pa.Table]:
         for name in commits:
             entries = read_commit(self._store, name).dataset("decisions")
             for table in read_part(self._store, entries, self.index):
-                yield table.filter(pc.is_valid(table.column("dropped_by"))).select(["doc"])
+                gone = pc.is_valid(table.column("dropped_by"))
+                if dropped:
+                    yield table.filter(gone).select(["doc"])
+                else:
+                    several = pc.and_not(pc.is_valid(table.column("cluster_size")), gone)
+                    yield table.filter(several).select(["doc", "cluster_size"])

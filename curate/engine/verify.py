@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from curate.engine.folder import published
 from curate.errors import InternalError, RefusedError
 from curate.formats import FORMATS
+from curate.io.dedup_store import stored_ids
 from curate.io.store import Store
 from curate.ledger import Ledger
 from curate.mixture.sampling import sample_key
@@ -24,7 +25,8 @@ def verify(store: Store) -> list[str]:
 
     Checked: every file of the manifest is there with its size, SHA-256 and rows, and no other
     Parquet file is; the ledger's identities hold and agree with the rows; (id, phase, epoch) is a
-    key of the product; every removed duplicate names a witness that its dedup stage kept.
+    key of the product; every removed duplicate names a witness that its dedup stage kept: a row of
+    the product or one that a later stage dropped, or a document of the store that it was compared with.
     """
     manifest = manifest_of(store)
     return [*_files(store, manifest), *_counts(manifest), *_rows(store, manifest)]
@@ -79,6 +81,7 @@ def _counts(manifest: dict[str, Any]) -> Iterator[str]:
 def _rows(store: Store, manifest: dict[str, Any]) -> Iterator[str]:
     """Check keys and witnesses on 64-bit hashes of ids: 8 bytes a row, whatever the texts."""
     copies: list[np.ndarray] = []
+    product: list[np.ndarray] = []
     dropped: dict[str, list[np.ndarray]] = {}
     witnesses: dict[str, list[pa.Table]] = {}
     for entry in manifest["files"]:
@@ -93,6 +96,7 @@ def _rows(store: Store, manifest: dict[str, Any]) -> Iterator[str]:
                     "\0",
                 )
                 copies.append(sample_key(key, 1))
+                product.append(np.unique(sample_key(table.column("id"), 1)))
         elif entry["path"].startswith("rejected/"):
             for table in _columns(store, entry["path"], ["id", "dropped_by", "duplicate_of"]):
                 stages = pc.replace_substring_regex(table.column("dropped_by"), ":.*$", "")
@@ -109,21 +113,43 @@ def _rows(store: Store, manifest: dict[str, Any]) -> Iterator[str]:
     if len(np.unique(keys)) != len(keys):
         yield f"mixture: {len(keys) - len(np.unique(keys))} rows have the key of another row"
     order = {stage: number for number, stage in enumerate(manifest["stages"])}
+    stores = {said["stage"]: said for said in manifest.get("stores", ())}
     for stage, tables in witnesses.items():
-        gone_before = [
-            keys
-            for other, lists in dropped.items()
-            if order.get(other, 0) <= order[stage]
-            for keys in lists
-        ]
-        gone = np.unique(np.concatenate(gone_before))
+        kept = np.concatenate([*product, *_dropped_by(dropped, order, stage, later=True)])
+        gone = np.concatenate([*_dropped_by(dropped, order, stage, later=False)])
         named = pa.concat_tables(tables)
-        lost = np.isin(sample_key(named.column("duplicate_of"), 1), gone)
+        names = sample_key(named.column("duplicate_of"), 1)
+        lost = ~np.isin(names, kept)
+        if stage in stores and lost.any():
+            try:
+                lost[lost] = ~_in_store(stores[stage], names[lost])
+            except RefusedError as error:
+                yield f"witnesses of {stage} were not looked up: {error.what}"
+                continue
         for row in np.flatnonzero(lost)[:3]:
+            how = "was not kept" if np.isin(names[row], gone) else "is nowhere"
             yield (
                 f"{named.column('id')[int(row)]}: removed by {stage} for"
-                f" {named.column('duplicate_of')[int(row)]}, which was not kept"
+                f" {named.column('duplicate_of')[int(row)]}, which {how}"
             )
+
+
+def _dropped_by(
+    dropped: dict[str, list[np.ndarray]], order: dict[str, int], stage: str, *, later: bool
+) -> Iterator[np.ndarray]:
+    """Give the keys of what later stages dropped, or what this one and earlier ones did."""
+    yield np.empty(0, np.uint64)
+    for other, lists in dropped.items():
+        if (order.get(other, 0) > order[stage]) is later:
+            yield from lists
+
+
+def _in_store(said: dict[str, Any], names: np.ndarray) -> np.ndarray:
+    """Tell which ids are in the generations that a stage was compared with."""
+    found = np.zeros(len(names), np.bool_)
+    for ids in stored_ids(said["address"], said["compared_with"]):
+        found |= np.isin(names, sample_key(ids, 1))
+    return found
 
 
 def _columns(store: Store, path: str, wanted: list[str]) -> Iterator[pa.Table]:

@@ -66,7 +66,8 @@ class Step:
     task of the *reading* step that gets the row (a shard number where the reader is per shard, a
     partition number where it is per partition, 0 where there is only one).
     ``over="tree"`` merges all tasks' outputs eight at a time until one task is left: its only
-    dataset in ``reads`` and in ``writes`` are the same one.
+    dataset in ``reads`` and in ``writes`` are the same one. The datasets of ``writes`` that are also
+    in ``stored`` go to the barrier's store as they come, one file per task; they have no ``part``.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Step:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     run: Callable[[Inputs], Iterator[tuple[str, pa.Table]]]
+    stored: tuple[str, ...] = ()
 
 
 class Barrier(Protocol):
@@ -81,8 +83,9 @@ class Barrier(Protocol):
 
     The engine numbers the documents of a sketch by adding ``doc`` (int64, shard << 32 | row).
     Datasets that exist before the first step, for steps over shards: ``sketch`` (with ``doc``),
-    ``text`` (the segment's survivors, whole Document rows with ``doc``) and ``decided`` (``doc`` of
-    the rows that earlier barriers of the same group dropped). The last step writes ``decisions``.
+    ``text`` (the segment's survivors, whole Document rows with ``doc``), ``decided`` (``doc`` of
+    the rows that earlier barriers of the same group dropped) and ``counted`` (``doc`` and
+    ``cluster_size`` of those that they kept for several). The last step writes ``decisions``.
     """
 
     @property

@@ -107,8 +107,17 @@ def give_verdicts(
         for size in pc.value_counts(pc.drop_null(ours["cluster_size"].filter(kept))).to_pylist():
             tally[f"cluster_size:{size['values']}"] += size["counts"]
         if "capped" in decisions.column_names:
-            capped = decisions.column("capped").combine_chunks().take(at)
+            capped, compared, copies = (
+                decisions.column(name).combine_chunks().take(at)
+                for name in ("capped", "compared", "copies")
+            )
             tally["met_max_witnesses"] += pc.sum(capped).as_py() or 0
+            tally["pairs_compared"] += pc.sum(compared).as_py() or 0
+            tally["pairs_verified"] += len(pc.drop_null(ours["jaccard"]))
+            # A kept row says for how many documents it stands, over all dedups so far.
+            evidence["cluster_size"] = pc.coalesce(
+                pc.if_else(pc.greater(copies, 1), copies, None), evidence["cluster_size"]
+            )
         return drop(with_columns(alive, evidence), stage, ours["dropped_by"], ours["dropped_value"])
 
     # The texts are left out, so that they are not copied to put dropped rows back where they were.

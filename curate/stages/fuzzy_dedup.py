@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from curate.dedup.bands import s_curve
 from curate.dedup.keeper import keeper_column
-from curate.dedup.options import NearDuplicates, Shingling
+from curate.dedup.options import NearDuplicates, Shingling, Similarity
+from curate.errors import RecipeError
 from curate.stages.base import Step
 from curate.stages.exact_dedup import DEDUP_COLUMNS, column_of, give_verdicts
 
@@ -23,6 +24,12 @@ class FuzzyDedup:
     `recall` is the chance that a pair at the threshold is looked at; it chooses `bands` and `rows`
     unless both are given. A document without words is dropped as `empty`. `on = "prompt"`
     compares what the users of conversations say, all their turns; other documents take no part.
+
+    `similarity = "containment"` drops what stands, for `threshold` of its shingles, inside a kept
+    document; the bands then look for pairs of up to `length_ratio` times the length.
+
+    `against` is a store of what earlier runs kept, which nothing kept here may repeat. `store` is
+    that too, and what is kept here is added to it. `past` is how the plan saw it.
     """
 
     threshold: float = 0.8
@@ -37,18 +44,26 @@ class FuzzyDedup:
     component_bytes: int = 256 << 20
     seed: int = 1
     source_priority: tuple[str, ...] = ()
+    similarity: Similarity = "jaccard"
+    length_ratio: float = 2.0
+    against: str | None = None
+    store: str | None = None
+    past: Any = None  #: a curate.dedup.past.Past, from the plan
     name: str = "fuzzy_dedup"
 
     def __post_init__(self) -> None:
-        _ = self._options  # refuses what cannot be
+        _ = self.options  # refuses what cannot be
 
     @cached_property
-    def _options(self) -> NearDuplicates:
+    def options(self) -> NearDuplicates:
+        """What it was told, with bands and rows."""
         return NearDuplicates.aimed(
             self.recall,
             self.bands,
             self.rows,
             self.threshold,
+            self.similarity,
+            self.length_ratio,
             shingling=Shingling(self.shingle, self.ngram),
             on=self.on,
             keep=self.keep,
@@ -60,7 +75,8 @@ class FuzzyDedup:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(("id", "text", column_of(self.on), keeper_column(self.keep))))
+        own = (column_of(self.on), keeper_column(self.keep), *(("source",) if self.store else ()))
+        return tuple(dict.fromkeys(("id", "text", *own)))
 
     @property
     def adds(self) -> tuple[str, ...]:
@@ -77,19 +93,22 @@ class FuzzyDedup:
     @property
     def curve(self) -> list[tuple[float, float]]:
         """The S-curve of the bands: (Jaccard similarity, chance that a pair is looked at)."""
-        return s_curve(self._options.bands, self._options.rows)
+        return s_curve(self.options.bands, self.options.rows)
 
     def sketch(self, table: pa.Table) -> pa.Table:
         """Give id, signature, number of shingles, language and size of each row."""
         from curate.dedup import near
 
-        return near.sketch(self._options, table)
+        if (self.against or self.store) and self.past is None:
+            raise RecipeError("a dedup store needs a plan", hint="use a recipe, or curate dedup")
+        return near.sketch(self.options, table)
 
     def steps(self) -> tuple[Step, ...]:
         """Give the steps from sketches to decisions."""
         from curate.dedup import near
 
-        return tuple(Step(*task) for task in near.tasks(self._options))
+        keep = self.store is not None
+        return tuple(Step(*task) for task in near.tasks(self.options, self.past, keep=keep))
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
         """Drop what was decided, with its evidence."""

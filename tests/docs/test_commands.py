@@ -93,6 +93,8 @@ def test_examples_run(name, tmp_path, monkeypatch):
         (tmp_path / "out" / "demo").symlink_to(demo_run()[0])
     if "--output" in arguments:
         arguments += ["--engine", "in-process"]
+    if name == "store":
+        assert curate(*example_of("dedup"), "--engine", "in-process").code == 0
     said = curate(*arguments)
     assert said.code == 0, said.err
     assert said.out

@@ -15,7 +15,7 @@ ALLOWED = {
     "text": set(),
     "langid": {"text"},
     "signals": {"text", "langid"},
-    "dedup": {"text", "stages.base"},
+    "dedup": {"text", "stages.base", "stages.memory"},
     "mixture": {"text"},
     "tokens": {"text"},
     "stages": {"text", "langid", "signals", "dedup", "mixture", "tokens"},

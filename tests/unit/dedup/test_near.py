@@ -18,7 +18,7 @@ from curate.dedup import find_duplicates
 from curate.dedup.near import sketch, tasks
 from curate.dedup.options import NearDuplicates, Shingling
 from curate.dedup.removal import Rule, Verdicts
-from curate.dedup.solve import _decisions
+from curate.dedup.solve import NOW, _decisions
 from curate.errors import InternalError, RecipeError
 
 #: In each script: three short texts that differ, all shorter than one shingle.
@@ -260,16 +260,22 @@ def test_a_shared_template_removes_nothing():
 
 @pytest.mark.parametrize("jaccard", [0.79, float("nan")])
 def test_a_witness_that_does_not_verify_stops_the_run(jaccard):
-    members = pa.table({"doc": [0, 1], "id": ["a", "b"]})
+    members = pa.table({"doc": [0, 1], "id": ["a", "b"], "age": [NOW, NOW], "weight": [1, 1]})
     rule = Rule(0.8, 0)
-    wrong = Verdicts(np.array([-1, 0]), np.array([np.nan, jaccard]), np.zeros(2, bool))
+    wrong = Verdicts(
+        np.array([-1, 0]), np.array([np.nan, jaccard]), np.zeros(2, bool), np.ones(2, np.int32)
+    )
     with pytest.raises(InternalError, match="no kept witness"):
         _decisions(members, wrong, rule)
 
 
 def test_a_witness_that_went_itself_stops_the_run():
-    members = pa.table({"doc": [0, 1, 2], "id": ["a", "b", "c"]})
-    chained = Verdicts(np.array([-1, 0, 1]), np.array([np.nan, 0.9, 0.9]), np.zeros(3, bool))
+    members = pa.table(
+        {"doc": [0, 1, 2], "id": ["a", "b", "c"], "age": [NOW] * 3, "weight": [1] * 3}
+    )
+    chained = Verdicts(
+        np.array([-1, 0, 1]), np.array([np.nan, 0.9, 0.9]), np.zeros(3, bool), np.ones(3, np.int32)
+    )
     with pytest.raises(InternalError, match="no kept witness"):
         _decisions(members, chained, Rule(0.8, 0))
 

@@ -112,3 +112,15 @@ def test_a_duplicate_whose_witness_was_not_kept(copy):
     )
     rewrite(copy, path, blame)
     assert any("which was not kept" in line for line in problems(copy))
+
+
+def test_a_duplicate_whose_witness_is_nowhere(copy):
+    def blame(table):
+        at = table.column_names.index("duplicate_of")
+        named = [of and "web/nowhere.warc#7" for of in table.column("duplicate_of").to_pylist()]
+        return table.set_column(at, "duplicate_of", pa.array(named, table.column(at).type))
+
+    for path in sorted((copy / "rejected").rglob("*.parquet")):
+        if "duplicate_of" in pq.read_schema(path).names:
+            rewrite(copy, path, blame)
+    assert any("web/nowhere.warc#7, which is nowhere" in line for line in problems(copy))

@@ -1,0 +1,58 @@
+"""`curate store`: what a dedup store holds, and taking things out of use."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from curate.cli.options import Json
+from curate.errors import RecipeError
+
+
+def command(
+    store: Annotated[str, typer.Argument(metavar="STORE", help="Folder or address of the store.")],
+    remove: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="Take a source out of use.")
+    ] = None,
+    remove_generation: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Take what one run added out of use.")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """List a dedup store, or take a source of it out of use.
+
+    Later runs are then not compared with it. What earlier runs dropped because of it stays dropped:
+    their rejected/ names the witness of each. A run makes a store: curate dedup --store-to STORE,
+    or store = "STORE" of the stage fuzzy_dedup.
+
+    Example: curate store out/seen
+    """
+    from curate.cli.terminal import answer, as_json, size, table
+    from curate.io import dedup_store
+
+    if remove is not None and remove_generation is not None:
+        raise RecipeError("--remove and --remove-generation are two steps")
+    if remove is not None or remove_generation is not None:
+        dedup_store.remove(store, source=remove, generation=remove_generation)
+    said = dedup_store.listing(store)
+    if json:
+        answer(as_json(said))
+        return 0
+    answer("  ".join(f"{name} {value}" for name, value in said["parameters"].items()))
+    table(
+        ("generation", "recipe", "documents", "in use", "stored", "per document", "sources"),
+        [
+            (
+                row["generation"],
+                row["recipe"],
+                row["documents"],
+                row["counting"],
+                size(row["bytes"]),
+                size(row["bytes"] / row["documents"]) if row["documents"] else "-",
+                " ".join(f"{name}:{count}" for name, count in row["sources"].items()),
+            )
+            for row in said["generations"]
+        ],
+    )
+    return 0
