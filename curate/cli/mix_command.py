@@ -40,6 +40,14 @@ def command(
             " repeat if --max-epochs is above 1, else shrink.",
         ),
     ] = None,
+    alpha: Annotated[
+        float,
+        typer.Option(min=0, max=1, metavar="A", help="Weigh a group's languages by amount ** A."),
+    ] = 1.0,
+    validation: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Hold out this share of the documents, at most 0.5."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Which sample is taken.")] = 0,
     engine: EngineName = "ray",
     workers: Workers = None,
@@ -63,7 +71,14 @@ def command(
     if output is None and not dry_run:
         raise RecipeError("mix needs --output", hint="or --dry-run, which writes nothing")
     rule = shortage or ("repeat" if max_epochs > 1 else "shrink")
-    options = {"unit": unit, "budget": budget, "max_epochs": max_epochs, "shortage": rule}
+    options = {
+        "unit": unit,
+        "budget": budget,
+        "max_epochs": max_epochs,
+        "shortage": rule,
+        "alpha": alpha,
+        "validation": None if validation is None else {"share": validation},
+    }
     recipe = api.mix_recipe(paths, ratio=ratio, text=text, seed=seed, options=options)
     if dry_run:
         from curate import plan as planning

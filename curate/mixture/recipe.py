@@ -160,6 +160,8 @@ class Upsample(_Section):
     first step, and where the column is null, there is one. FineWeb2 weighs by the size of a document's
     cluster of near duplicates: ``[[1, 1], [2, 2], [3, 3], [5, 5], [100, 8], [1000, 1]]``. All copies of a
     document stand next to each other in its leaf, so they are taken in one phase; ``epoch`` numbers them.
+    ``cluster_size`` is of the last dedup stage that found the document in a cluster: behind both, it does not
+    count the exact copies that went before near ones were looked for.
     """
 
     by: str

@@ -1,0 +1,105 @@
+"""What commands say of a mixture before and after it is made."""
+
+import json
+
+import pytest
+
+from tests.unit.cli.commands import curate
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mix")
+    for name, count in (("a", 300), ("b", 100)):
+        lines = [json.dumps({"text": f"{name} text number {n} " * 5}) for n in range(count)]
+        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "two.toml").write_text(f"""
+name = "two"
+[sources.a]
+format = "jsonl"
+path = "{folder}/a.jsonl"
+[sources.b]
+format = "jsonl"
+path = "{folder}/b.jsonl"
+[[stages]]
+use = "count"
+tokenizer = "words"
+[mixture]
+ratio = "3:1"
+[mixture.groups.a]
+sources = ["a"]
+[mixture.groups.b]
+sources = ["b"]
+[mixture.validation]
+share = 0.1
+""")
+    return folder
+
+
+def rows(said):
+    return {(row["phase"], row["group"]): row for row in said}
+
+
+def test_plan_prints_what_the_run_then_does(folder):
+    recipe = str(folder / "two.toml")
+    before = json.loads(curate("plan", recipe, "--sample", "1000", "--json").out)["mixture"]
+    assert (
+        before["note"]
+        == "estimated from 400 living documents of 400 scanned; duplicates are still among them"
+    )
+    done = curate(
+        "run", recipe, "--output", str(folder / "out"), "--engine", "in-process", "--json"
+    )
+    after = rows(json.loads(done.out)["mixture"])
+    foreseen = rows(before["table"])
+    assert list(foreseen) == list(after) == [
+        ("main", "a"), ("main", "b"), ("validation", "a"), ("validation", "b"),
+    ]  # fmt: skip
+    for key, row in foreseen.items():
+        for name in ("available", "asked", "asked_share", "shortage"):
+            assert row[name] == after[key][name]
+        assert abs(row["amount"] - after[key]["amount"]) <= after[key]["largest"]
+    table = curate("plan", recipe).out
+    for word in ("available tokens", "asked", "got", "share asked", "epochs", "validation"):
+        assert word in table
+
+
+def test_a_sample_stands_for_its_source(folder):
+    recipe = str(folder / "two.toml")
+    some = rows(
+        json.loads(curate("plan", recipe, "--sample", "60", "--json").out)["mixture"]["table"]
+    )
+    whole = rows(
+        json.loads(curate("plan", recipe, "--sample", "1000", "--json").out)["mixture"]["table"]
+    )
+    for key in (("main", "a"), ("main", "b")):
+        assert some[key]["available"] == pytest.approx(whole[key]["available"], rel=0.2)
+
+
+def test_plan_says_what_the_sample_cannot_tell(folder):
+    recipe = str(folder / "two.toml")
+    assert "available" not in curate("plan", recipe, "--sample", "0").out
+    said = curate(
+        "plan", recipe, "--set", "mixture.groups.c.languages=[]", "--set", "mixture.ratio=3:1:1"
+    )
+    assert said.code == 0
+    assert "no estimate from 300 documents: group 'c' has nothing to give" in said.out
+    assert curate("plan", recipe, "--set", "mixture.temperature=5").code == 2
+
+
+def test_mix_takes_alpha_and_validation(folder):
+    asked = (
+        "mix",
+        "sample_data/books.parquet",
+        "--ratio",
+        "kaz_Cyrl+rus_Cyrl+tur_Latn=1",
+        "--unit",
+        "bytes",
+    )
+    plain = json.loads(curate(*asked, "--dry-run", "--json").out)["mixture"]
+    held = json.loads(
+        curate(*asked, "--validation", "0.4", "--alpha", "0", "--dry-run", "--json").out
+    )["mixture"]
+    assert [row["phase"] for row in plain] == ["main"]
+    assert [row["phase"] for row in held] == ["main", "validation"]
+    assert plain[0]["available"] == sum(row["available"] for row in held)
