@@ -5,14 +5,16 @@ from __future__ import annotations
 from curate.api.fertility import fertility
 from curate.api.finished import explain, rebuild_report
 from curate.api.jobs import dedup_paths, format_of, identify_paths, mix_recipe, until
+from curate.api.profiles import calibrate, check
 from curate.api.push import Pushed, push
 from curate.api.runs import RunResult, Silent, run
-from curate.api.tables import check, dedup, identify, judge, mix, standardize
+from curate.api.tables import dedup, identify, judge, mix, standardize
 
 __all__ = [
     "Pushed",
     "RunResult",
     "Silent",
+    "calibrate",
     "check",
     "dedup",
     "dedup_paths",

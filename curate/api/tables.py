@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -114,35 +113,3 @@ def _documents(table: Any) -> pa.Table:
         else:
             given = given.append_column(name, pa.nulls(rows, kind))
     return given
-
-
-def check(profiles: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
-    """Run profiles on the clean samples of their languages: samples, rejected, share, rules."""
-    from curate import profile
-    from curate.signals.verdict import check_profile
-
-    folders = {
-        folder.name: folder
-        for root in reversed(locate.roots())
-        for folder in sorted((root / "sample_data" / "texts").glob("*"))
-        if folder.is_dir()
-    }
-    checked: dict[str, dict[str, Any]] = {}
-    for name in profiles or sorted(set(folders) & set(locate.profile_names())):
-        loaded = profile.load(name, locate.profile_text)
-        if name not in folders:
-            raise RecipeError(f"no clean samples for '{name}'", hint=nearest(name, folders))
-        texts = [path.read_text(encoding="utf-8") for path in sorted(folders[name].glob("*.txt"))]
-        rules = check_profile(loaded, texts)
-        rejected = rules.pop("any")
-        checked[name] = {
-            "samples": len(texts),
-            "rejected": round(rejected * len(texts)),
-            "share": rejected,
-            "rules": {
-                rule: share
-                for rule, share in sorted(rules.items(), key=lambda pair: -pair[1])
-                if share > 0
-            },
-        }
-    return checked

@@ -31,6 +31,7 @@ COMMANDS = (
     "report",
     "explain",
     "check",
+    "calibrate",
     "verify",
     "push",
     "signals",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from curate.cli.options import Json
+from curate.cli.options import Json, TextField
 
 
 def command(
@@ -14,6 +14,11 @@ def command(
         list[str] | None,
         typer.Argument(metavar="PROFILE", help="All that have clean samples if none."),
     ] = None,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Your own clean documents; may be repeated."),
+    ] = None,
+    text: TextField = "text",
     budget: Annotated[
         float, typer.Option(min=0, max=1, metavar="SHARE", help="False rejections allowed.")
     ] = 0.02,
@@ -21,23 +26,24 @@ def command(
 ) -> int:
     """Run profiles on clean text of their languages.
 
-    Exit code 3 if one of them rejects more than the budget.
+    Exit code 3 if one of them rejects more than the budget; the rules that do are named.
 
     Example: curate check kaz_Cyrl
     """
     from curate import api
     from curate.cli.terminal import answer, as_json, complain, table
 
-    checked = api.check(profiles or None)
+    checked = api.check(profiles or None, reference=reference or None, text=text)
     if json:
         answer(as_json(checked))
     else:
         table(
-            ("profile", "samples", "rejected", "share", "worst rule"),
+            ("profile", "samples", "domains", "rejected", "share", "worst rule"),
             [
                 (
                     name,
                     row["samples"],
+                    row["domains"],
                     row["rejected"],
                     f"{row['share']:.1%}",
                     next(iter(row["rules"]), ""),
@@ -47,8 +53,9 @@ def command(
         )
     failed = [name for name, row in checked.items() if row["share"] > budget]
     for name in failed:
+        rules = ", ".join(f"{rule} {share:.1%}" for rule, share in checked[name]["rules"].items())
         complain(
             f"profile {name} rejects {checked[name]['share']:.1%} of its clean samples,"
-            f" {budget:.1%} are allowed"
+            f" {budget:.1%} are allowed; by rule: {rules}"
         )
     return 3 if failed else 0

@@ -15,6 +15,7 @@ ALLOWED = {
     "text": set(),
     "langid": {"text"},
     "signals": {"text", "langid"},
+    "calibrate": {"signals", "text"},
     "dedup": {"text", "stages.base", "stages.memory"},
     "mixture": {"text"},
     "tokens": {"text"},
@@ -28,6 +29,7 @@ ALLOWED = {
     "engine": {"plan", "stages", "io", "ledger", "mixture", "text", "formats"},
     "report": {"ledger", "io", "dedup", "tokens"},
     "api": {
+        "calibrate",
         "plan",
         "engine",
         "io",
@@ -47,6 +49,7 @@ ALLOWED = {
     "outline": {"plan", "dedup"},
     "__main__": {"cli"},
     "cli": {
+        "calibrate",
         "outline",
         "api",
         "plan",

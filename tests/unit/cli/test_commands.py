@@ -172,6 +172,39 @@ def test_check_knows_its_budget():
     assert json.loads(curate("check", "kaz_Cyrl", "--json").out)["kaz_Cyrl"]["samples"] == 30
 
 
+def test_every_profile_with_samples_leaves_them_alone():
+    said = curate("check")
+    assert (said.code, said.err) == (0, "")
+
+
+def test_check_takes_clean_text_of_ones_own_and_names_the_rule(tmp_path):
+    clean = tmp_path / "clean.jsonl"
+    clean.write_text(
+        "".join(json.dumps({"body": f"Beş kelime daha {n}."}) + "\n" for n in range(9))
+    )
+    asked = ("check", "tur_Latn", "--reference", str(clean), "--text", "body")
+    said = curate(*asked)
+    assert said.code == 3
+    assert (
+        "rejects 100.0% of its clean samples, 2.0% are allowed; by rule: too_few_words" in said.err
+    )
+    assert curate(*asked, "--budget", "1").code == 0
+    assert json.loads(curate(*asked, "--json").out)["tur_Latn"]["samples"] == 9
+    assert curate("check", "--reference", str(clean)).code == 2
+
+
+def test_a_calibrated_profile_passes_check(tmp_path):
+    profile = tmp_path / "kaz.toml"
+    reference = ("--reference", "sample_data/texts/kaz_Cyrl")
+    said = curate("calibrate", "--lang", "kaz_Cyrl", *reference, "--output", str(profile))
+    assert said.code == 0
+    assert said.out == f"{profile}\n"
+    assert "30 documents, 1 domains, 0 too short; 0.0% of the 14 held out" in said.err
+    assert curate("check", str(profile), *reference).code == 0
+    printed = curate("calibrate", "--lang", "kaz_Cyrl", *reference)
+    assert printed.out == profile.read_text("utf-8")
+
+
 def test_signals_lists_and_shows_a_card():
     listed = json.loads(curate("signals", "--json").out)
     assert "mean_word_length" in listed

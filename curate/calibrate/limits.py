@@ -1,0 +1,183 @@
+"""Limits of one profile, set from clean documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from curate.calibrate.methods import METHODS, Anchor, Floats, tail
+from curate.calibrate.reference import Reference
+from curate.calibrate.words import MIN_WORDS, function_words
+from curate.profile import Profile, Rule
+from curate.signals import column, measure
+from curate.signals.verdict import lists_of
+
+#: So much more room than the sample showed: its ends lie inside those of the language.
+_MARGIN: Final = 0.1
+
+
+class _Plan(NamedTuple):
+    """A least value to set. ``strictest``: clean text may ask for no more than this."""
+
+    signal: str
+    strictest: float | None
+    why: str
+
+
+#: Limits above: what the profile extends holds, unless clean text needs more room. Clean text cannot say
+#: how much is bad of what it never shows.
+MOST: Final = (
+    *("repeated_lines", "repeated_characters", "too_many_newlines"),
+    *(f"repeated_{n}grams" for n in range(2, 11)),
+)
+
+#: Limits below.
+LEAST: Final = {
+    "too_few_words_with_letters": _Plan(
+        "alphabetic_word_share", 0.75, "Tables of numbers, code, rows of separators"
+    ),
+    "too_few_sentences": _Plan(
+        "sentence_line_char_share", 0.3, "Prose has ends of sentences, menus and lists do not"
+    ),
+    "wrong_script": _Plan(
+        "script_share", 0.5, "Mostly letters of another script: a wrong label or two languages"
+    ),
+    "too_few_function_words": _Plan(
+        "stop_word_variety", None, "Running text cannot do without function words"
+    ),
+}
+
+
+class Setter:
+    """Sets the rules of one profile from clean documents."""
+
+    def __init__(
+        self,
+        base: Profile,
+        seen: Reference,
+        method: str,
+        share: float,
+        anchor: tuple[Profile, Sequence[str]] | None,
+    ) -> None:
+        self._base, self._method, self._share = base, method, share
+        self._documents = len(seen.texts)
+        signals = [base.rules[name].signal for name in MOST if name in base.rules]
+        signals += [plan.signal for plan in LEAST.values()]
+        signals += ["mean_word_length"]
+        self._values = measured(base, seen.texts, signals)
+        if base.lists:
+            self._values["stop_word_variety"] = _varieties(base, seen)
+        self._english = anchor[0] if anchor else None
+        self._english_values = measured(anchor[0], anchor[1], signals) if anchor else {}
+
+    def most(self) -> dict[str, Rule]:
+        """Limits above that have to be wider than those of the profile that is extended."""
+        rules = {}
+        for name in MOST:
+            known = self._base.rules.get(name)
+            if known is None or known.max is None:
+                continue
+            limit, source = self._limit(name, known.signal, upper=True)
+            if limit is not None and limit > known.max:
+                rules[name] = known.model_copy(update={"max": limit, "source": source})
+        return rules
+
+    def least(self) -> dict[str, Rule]:
+        """Limits below, from what clean text never lacks."""
+        rules = {}
+        for name, plan in LEAST.items():
+            limit, source = self._limit(name, plan.signal, upper=False)
+            if limit is None or limit <= 0:
+                # Some clean document has none at all, as Thai has no ends of sentences.
+                limit, source = 0.0, "curate calibrate: clean documents come without"
+                if name not in self._base.rules:
+                    continue
+            if plan.strictest is not None and limit > plan.strictest:
+                limit, source = plan.strictest, "ours: clean text would bear a stricter limit"
+            known = self._base.rules.get(name)
+            rules[name] = Rule(
+                signal=plan.signal,
+                min=limit,
+                undefined=known.undefined if known else "drop",
+                why=plan.why,
+                source=source,
+            )
+        return rules
+
+    def shape(self, least: int) -> dict[str, Rule]:
+        """The least number of words, and how long they are on average."""
+        rules = {
+            "too_few_words": Rule(
+                signal="n_words",
+                min=least,
+                why="Captions, menus and error pages",
+                source="curate calibrate: the words that hold the 300 characters of Gopher's 50",
+            )
+        }
+        values = self._values["mean_word_length"]
+        low, high = (tail(values, self._share, None, upper=upper) for upper in (False, True))
+        if low is not None and high is not None:
+            rules["words_of_odd_length"] = Rule(
+                signal="mean_word_length",
+                min=max(1, int(np.floor(low * (1 - _MARGIN)))),
+                max=int(np.ceil(high * (1 + _MARGIN))),
+                why="Text without spaces, encoded data",
+                source=self._source("tail"),
+            )
+        return rules
+
+    def _limit(self, name: str, signal: str, *, upper: bool) -> tuple[float | None, str]:
+        used, values = self._method, self._values[signal]
+        anchor = self._anchor(name, signal, upper=upper)
+        found = METHODS[used][0](values, self._share, anchor, upper=upper)
+        if found is None or (found <= 0 and not upper):
+            used, found = "tail", tail(values, self._share, None, upper=upper)
+        if found is None:
+            return None, ""
+        if upper:
+            return float(np.ceil(round(found * (1 + _MARGIN) * 1000, 6))) / 1000, self._source(used)
+        return float(np.floor(round(found * (1 - _MARGIN) * 1000, 6))) / 1000, self._source(used)
+
+    def _anchor(self, name: str, signal: str, *, upper: bool) -> Anchor | None:
+        rule = self._english.rules.get(name) if self._english else None
+        if rule is None or rule.signal != signal:
+            return None
+        limit = rule.max if upper else rule.min
+        return None if limit is None else Anchor(limit, self._english_values[signal])
+
+    def _source(self, method: str) -> str:
+        said = METHODS[method][1].format(share=self._share, n=self._documents)
+        return f"curate calibrate, {method}: {said}, and a tenth of room"
+
+
+def _varieties(base: Profile, seen: Reference) -> Floats:
+    """Measure the variety of function words by lists that the documents did not make.
+
+    Words counted in a document are in the list because they are in the document. So each half is
+    measured by the list of the other.
+    """
+    values = []
+    for which in (0, 1):
+        own, other = seen.half(which, 1), seen.half(1 - which, 1)
+        listed = function_words(list(other.domains.values()))
+        if own.texts and len(listed) >= MIN_WORDS:
+            profile = base.model_copy(update={"lists": {"stop_words": listed}})
+            values.append(measured(profile, own.texts, ["stop_word_variety"])["stop_word_variety"])
+    return np.concatenate(values) if values else np.empty(0)
+
+
+def measured(
+    profile: Profile | None, texts: Sequence[str], signals: Sequence[str]
+) -> dict[str, Floats]:
+    """Measure signals of texts, with the lists of a profile if one is given; NaN where undefined."""
+    names = list(dict.fromkeys(signals))
+    found = measure(
+        pa.array(texts, pa.large_string()), names, lists_of(profile) if profile else None
+    )
+    return {
+        name: np.asarray(found[column(name)].to_numpy(zero_copy_only=False), dtype=np.float64)
+        for name in names
+    }
