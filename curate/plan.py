@@ -282,7 +282,9 @@ def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tu
         else:
             # A barrier can share the read of the ones before it only if it looks at what they
             # decided; mix gets a segment of its own, whose survivors are what is curated.
+            # What was cut is another text: nothing may have looked at the one before.
             joins = spec.use != "mix" and any("decided" in step.reads for step in stage.steps())
+            joins = joins and not any(getattr(barrier, "cuts", False) for barrier in barriers)
             if barriers and not joins:
                 done.append(Segment(len(done), tuple(maps), tuple(barriers)))
                 maps, barriers = [], []
@@ -314,7 +316,15 @@ def _refuse_cut_conversations(
 ) -> None:
     """A conversation has turns, not lines: no stage may cut lines out of one."""
     cutting = [s.name for segment in planned for s in segment.stages if hasattr(s, "refuses_chat")]
+    barriers = [barrier for segment in planned for barrier in segment.barriers]
+    spans = [barrier.name for barrier in barriers if hasattr(barrier, "refuses_chat")]
     for name, spec in recipe.sources.items():
+        if spans and spec.format == "chat":
+            raise RecipeError(
+                f"stage '{spans[0]}' would cut spans out of the conversations of '{name}'",
+                where=f"{where}: sources.{name}",
+                hint="give the conversations a recipe of their own",
+            )
         own = profiles.by_name[spec.profile] if spec.profile else None
         if cutting and spec.format == "chat" and (own is None or own.trim.rules):
             raise RecipeError(

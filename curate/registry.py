@@ -25,13 +25,24 @@ STAGES = {
     "fuzzy_dedup": "curate.stages.fuzzy_dedup:FuzzyDedup",
     "embed_dedup": "curate.stages.embed_dedup:EmbedDedup",
     "cap": "curate.stages.cap:Cap",
+    "line_dedup": "curate.stages.line_dedup:LineDedup",
     "count": "curate.stages.count:Count",
     "mix": "curate.stages.mix:Mix",
     "datatrove": "curate.stages.datatrove_block:DatatroveBlock",
 }
 
 #: What a stage says of itself; no recipe may say otherwise.
-_DECLARED = {"name", "reads", "adds", "rewrites", "idempotent", "decides", "refuses_chat", "past"}
+_DECLARED = {
+    "name",
+    "reads",
+    "adds",
+    "rewrites",
+    "idempotent",
+    "decides",
+    "refuses_chat",
+    "past",
+    "cuts",
+}
 
 FORMATS = {
     "warc": "curate.io.warc:Warc",

@@ -147,3 +147,24 @@ class NearDuplicates:
     def count(self) -> int:
         """How many values a signature has."""
         return self.bands * self.rows
+
+
+@dataclass(frozen=True)
+class RepeatedLines:
+    """What is cut: units of at least ``min_characters`` visible ones that ``min_documents`` share.
+
+    With ``keep_first`` the first document that has a unit, in the order of the input, keeps it. A
+    document of which more than ``max_cut`` (a share of its bytes) would go is dropped whole.
+    """
+
+    unit: Literal["line", "paragraph"] = "line"
+    min_documents: int = 10
+    min_characters: int = 20
+    keep_first: bool = False
+    max_cut: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.min_documents < 2:
+            raise RecipeError(f"min_documents = {self.min_documents}", hint="2 or more repeat")
+        if not 0 < self.max_cut <= 1:
+            raise RecipeError(f"max_cut = {self.max_cut}", hint="a share, above 0 and up to 1")

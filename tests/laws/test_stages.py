@@ -33,6 +33,7 @@ NEEDS = {"judge": ["measure"], "mix": [], "count": []}
 OPTIONS = {
     "datatrove": {"block": "RegexFilter", "parameters": {"regex_exp": "lorem|город"}},
     "cap": {"documents": 1},
+    "line_dedup": {"min_documents": 2, "min_characters": 3},
 }
 
 
