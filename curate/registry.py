@@ -26,6 +26,7 @@ STAGES = {
     "embed_dedup": "curate.stages.embed_dedup:EmbedDedup",
     "cap": "curate.stages.cap:Cap",
     "line_dedup": "curate.stages.line_dedup:LineDedup",
+    "decontaminate": "curate.stages.decontaminate:Decontaminate",
     "count": "curate.stages.count:Count",
     "mix": "curate.stages.mix:Mix",
     "datatrove": "curate.stages.datatrove_block:DatatroveBlock",

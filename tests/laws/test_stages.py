@@ -5,6 +5,7 @@ decisions made from the same table.
 """
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -29,10 +30,13 @@ MIXTURE = parse({"unit": "documents", "groups": {"web": {}}, "budget": 3})
 GIVEN = {"profiles": PROFILES, "mixture": MIXTURE, "seed": 3}
 #: Stages that write what a stage reads.
 NEEDS = {"judge": ["measure"], "mix": [], "count": []}
+#: An evaluation set of two words in a row that the tables hold.
+EXAMPLES = Path(__file__).with_name("examples.jsonl")
 #: Options that a stage cannot do without.
 OPTIONS = {
     "datatrove": {"block": "RegexFilter", "parameters": {"regex_exp": "lorem|город"}},
     "cap": {"documents": 1},
+    "decontaminate": {"benchmarks": {"words": str(EXAMPLES)}, "ngram": 2},
     "line_dedup": {"min_documents": 2, "min_characters": 3},
 }
 
