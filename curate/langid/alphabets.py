@@ -2,7 +2,7 @@
 
 ``letters`` is the whole alphabet. ``usual`` says for a group of letters how many of a thousand letters
 of running prose they make up *at least*; the figures are set well below what is common, because names,
-lists and quotations are texts too. Cyrillic alphabets are those of the national orthographies: Kazakh
+lists and quotations are texts too. A Latin i counts as the Cyrillic one, as many people type it. Cyrillic alphabets are those of the national orthographies: Kazakh
 has і and ұ, Kyrgyz only ң ө ү, Tatar җ, Bashkir ҡ ҙ ҫ, Karakalpak ў and ҳ beside ә ө ү, Uzbek ў and ҳ
 without them.
 """
@@ -25,12 +25,12 @@ _SOUTH = "абвгдежзиклмнопрстуфхцчш"  # what Serbian and 
 
 ALPHABETS = {
     "rus_Cyrl": Alphabet(_RUSSIAN, (("ы", 5), ("йья", 15))),
-    "ukr_Cyrl": Alphabet("абвгґдеєжзиіїйклмнопрстуфхцчшщьюя", (("ії", 15),)),
-    "bel_Cyrl": Alphabet("абвгдеёжзійклмнопрстуўфхцчшыьэюя", (("і", 15), ("ыў", 10))),
+    "ukr_Cyrl": Alphabet("абвгґдеєжзиіїйклмнопрстуфхцчшщьюя", (("іiї", 15),)),
+    "bel_Cyrl": Alphabet("абвгдеёжзійклмнопрстуўфхцчшыьэюя", (("іi", 15), ("ыў", 10))),
     "bul_Cyrl": Alphabet("абвгдежзийклмнопрстуфхцчшщъьюя", (("ъ", 5),)),
     "mkd_Cyrl": Alphabet(_SOUTH + "ѓѕјљњќџѐѝ", (("ј", 5),)),
     "srp_Cyrl": Alphabet(_SOUTH + "ђјљњћџ", (("ј", 10), ("ђћљњџ", 5))),
-    "kaz_Cyrl": Alphabet(_RUSSIAN + "әғқңөұүһі", (("і", 10), ("қғәңөұү", 25))),
+    "kaz_Cyrl": Alphabet(_RUSSIAN + "әғқңөұүһі", (("іi", 10), ("қғәңөұү", 25))),
     "kir_Cyrl": Alphabet(_RUSSIAN + "ңөү", (("ңөү", 15), ("ы", 15))),
     "tat_Cyrl": Alphabet(_RUSSIAN + "әҗңөүһ", (("ә", 15),)),
     "bak_Cyrl": Alphabet(_RUSSIAN + "әғҙҡңөҫүһ", (("ә", 15), ("ҡҙҫ", 10))),
@@ -40,12 +40,18 @@ ALPHABETS = {
     # Mongolian of the first Cyrillic fonts has ї for ү and є for ө.
     "khk_Cyrl": Alphabet(_RUSSIAN + "өүїє", (("өүїє", 15),)),
     "sah_Cyrl": Alphabet(_RUSSIAN + "ҕҥөһү", (("ҕҥһ", 10), ("өү", 10))),
+    "tuk_Cyrl": Alphabet(_RUSSIAN + "әҗңөү", (("ңөү", 10), ("җ", 4), ("ә", 10))),
+    "azj_Cyrl": Alphabet("абвгғдеәжзиыјкҝлмноөпрстуүфхһчҹш", (("ә", 25), ("јҝҹ", 10))),
+    # The letters with a breve or a cedilla are Latin ones, which Chuvash keyboards long had.
+    "chv_Cyrl": Alphabet(_RUSSIAN + "ӑӗҫӳăĕçÿ", (("ӑӗăĕ", 15),)),
     "tyv_Cyrl": Alphabet(_RUSSIAN + "ңөү", (("ңөү", 10),)),
     # ý þ ð are ı ş ğ in the wrong one-byte charset: still Turkish, and for ``repair`` to mend.
     # Those with bars and dots are of Ottoman and Arabic names as scholars write them.
     "tur_Latn": Alphabet("abcçdefgğhıIiİjklmnoöprsştuüvwyzâîûýþðāīūḍḥḫḳṣṭẓżġķŧ"),
     "azj_Latn": Alphabet("abcçdeəfgğhxıIiİjkqlmnoöprsştuüvwyzâ"),
     "tuk_Latn": Alphabet("abcçdeäfghijžklmnňoöprsştuüvwyýz", (("ýžň", 10), ("ä", 10))),
+    "crh_Latn": Alphabet("abcçdefgğhıIiİjklmnñoöpqrsştuüvyzâ", (("q", 8), ("ñ", 4))),
+    "uig_Latn": Alphabet("abcdefghijklmnopqrstuvwxyzëéöü", (("ëé", 6), ("öü", 8), ("q", 8))),
     "uzn_Latn": Alphabet("abcdefghijklmnopqrstuvxyz", (("q", 8), ("z", 5), ("h", 15))),
 }
 

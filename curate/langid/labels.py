@@ -87,6 +87,16 @@ def scripts_of(label: str) -> tuple[str, tuple[str, ...]]:
     return _SAME.get(code, code), ("Hani" if script in ("Hans", "Hant") else script,)
 
 
+@lru_cache(maxsize=8)
+def codes(labels: tuple[str, ...]) -> frozenset[str]:
+    """Give the languages that a model has labels for, as our codes.
+
+    >>> sorted(codes(("kk", "rus_Cyrl")))
+    ['kaz', 'rus']
+    """
+    return frozenset(scripts_of(label)[0] for label in labels)
+
+
 def name(label: str, script: str, *, traditional: bool = False) -> str | None:
     """Give our label for a model's, on a text in ``script``; None when the two do not go together.
 

@@ -8,7 +8,7 @@ simplified from traditional.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -27,6 +27,9 @@ NONE: Final = SCRIPTS.index("Zyyy")
 _HAN, _HIRA, _KANA = (SCRIPTS.index(name) for name in ("Hani", "Hira", "Kana"))
 _HANGUL, _JPAN = SCRIPTS.index("Hang"), len(SCRIPTS)
 
+#: So many of a text's letters must be of a script for its language to be one that writes it.
+MIN_SCRIPT_SHARE = 0.15
+
 #: Of the letters of Han and kana (or Hangul) together so many must be kana (Hangul).
 _MIN_KANA_SHARE = 0.05
 
@@ -40,7 +43,7 @@ class Letters:
     of_script: npt.NDArray[np.int64]  #: letters of the text's script
     traditional: npt.NDArray[np.bool_]  #: more traditional than simplified characters
     counts: npt.NDArray[np.int32]  #: of each asked-for letter, one column per letter
-    scripts: npt.NDArray[np.int32]  #: letters of each of SCRIPTS
+    scripts: npt.NDArray[np.int64]  #: letters of each of NAMES, Han where it belongs to
     columns: dict[str, int]  #: letter -> column of counts
 
     def number_of(
@@ -67,16 +70,32 @@ def count(data: Any, offsets: Any, asked: frozenset[str]) -> Letters:
     han = merged[:, _HAN].copy()
     kana = merged[:, _HIRA] + merged[:, _KANA]
     japanese = (kana > 0) & (kana >= _MIN_KANA_SHARE * (kana + han))
-    korean = ~japanese & (merged[:, _HANGUL] > 0)
-    korean &= merged[:, _HANGUL] >= _MIN_KANA_SHARE * (merged[:, _HANGUL] + han)
+    hangul = merged[:, _HANGUL].copy()
+    korean = ~japanese & (hangul > 0) & (hangul >= _MIN_KANA_SHARE * (hangul + han))
     merged[:, _JPAN] = np.where(japanese, kana + han, 0)
     merged[:, _HANGUL] += np.where(korean, han, 0)
-    merged[:, _HAN] = np.where(japanese | korean, 0, han)
+    # A page of Chinese with some Korean names may still be heard as Chinese.
+    merged[:, _HAN] = np.where(japanese | (korean & (2 * hangul > han)), 0, han)
     merged[:, [_HIRA, _KANA]] = np.where(japanese[:, None], 0, merged[:, [_HIRA, _KANA]])
     of_script = merged.max(axis=1, initial=0)
     script = np.where(of_script > 0, merged.argmax(axis=1), NONE)
     traditional = counts[:, 1] > counts[:, 0]
-    return Letters(script, total, of_script, traditional, counts, scripts, columns)
+    return Letters(script, total, of_script, traditional, counts, merged, columns)
+
+
+def hear(letters: Letters, wanted: npt.NDArray[np.int64]) -> Letters:
+    """Read each text in the script that was asked for, where enough of its letters are of that one.
+
+    ``wanted`` are numbers in NAMES, -1 to leave a text as it is. A page in two scripts is judged by
+    the one that its language is written in: a Japanese page full of English names is Japanese.
+    """
+    rows = np.flatnonzero((wanted >= 0) & (wanted != letters.script))
+    there = letters.scripts[rows, wanted[rows]]
+    rows = rows[(there > 0) & (there >= MIN_SCRIPT_SHARE * letters.total[rows])]
+    script, of_script = letters.script.copy(), letters.of_script.copy()
+    script[rows] = wanted[rows]
+    of_script[rows] = letters.scripts[rows, wanted[rows]]
+    return replace(letters, script=script, of_script=of_script)
 
 
 @lru_cache(maxsize=8)

@@ -72,7 +72,7 @@ def test_a_refused_label_stays_visible() -> None:
     row = identify([KARAKALPAK]).to_pylist()[0]
     assert row["lang"] == "kaa_Cyrl"  # a language that the model has no label for
     assert row["lang2"] not in ("kaa_Cyrl", None)
-    assert row["lang_score"] == row["lang2_score"] > 0
+    assert row["lang_score"] > row["lang2_score"] > 0
 
 
 def test_silence_has_no_second_label() -> None:
@@ -96,7 +96,7 @@ def test_a_score_below_the_profile_abstains_and_keeps_the_guess() -> None:
     [
         Rules(scripts=("Latn",)),
         Rules(foreign_letters="қғ"),
-        Rules(letters="ў", min_letter_share=0.01),
+        Rules(letters="ў", min_letter_share=0.1),
     ],
     ids=str,
 )
