@@ -66,46 +66,78 @@ HIRAGANA: Final = "hiragana_letters"
 
 @kernel
 def count_bytes(data: Any, starts: Any, ends: Any, lorem: Any, out: Any) -> None:
-    """Fill the columns BYTES; ``lorem`` is the phrase to look for, in lower case."""
+    """Fill the columns BYTES; ``lorem`` is the phrase to look for, in lower case.
+
+    Blocks of 128 bytes are counted in bytes, with unsigned indices: so LLVM makes vectors of the loops.
+    What is rare is looked for exactly only in blocks that show a trace of it.
+    """
+    one, two = uint64(1), uint64(2)
     for d in range(len(starts)):
-        start, end = starts[d], ends[d]
-        chars = newlines = marks = curly = 0
-        for i in range(start, end):
-            b = data[i]
-            chars += int64((b & uint8(0xC0)) != uint8(0x80))
-            newlines += int64(b == uint8(10))
-            marks += int64(b == uint8(35))
-            curly += int64(b == uint8(123))
-        ellipses = phrases = 0
-        dots = 0
-        dot = start - 2  # where the last one was
-        for i in range(start, end - 1):
-            b = data[i]
-            l_o = (b | uint8(32) == uint8(108)) & (data[i + 1] | uint8(32) == uint8(111))
-            if not ((b == uint8(46)) | (b == uint8(0xE2)) | l_o):
-                continue
-            if b == uint8(46):
-                dots = dots + 1 if dot == i - 1 else 1
-                dot = i
-                if dots == 3:
-                    ellipses += 1
-                    dots = 0
-            elif b == uint8(0xE2):
-                ellipses += int64(data[i + 1] == uint8(0x80) and data[i + 2] == uint8(0xA6))
-            elif i + len(lorem) <= end:
-                k = 2
-                while k < len(lorem) and data[i + k] | uint8(32) == lorem[k]:
-                    k += 1
-                phrases += int64(k == len(lorem))
-        if end > start and data[end - 1] == uint8(46) and dot == end - 2:
-            ellipses += int64(dots == 2)
-        out[d, 0] = end - start
+        start, end = uint64(starts[d]), uint64(ends[d])
+        chars = newlines = marks = curly = ellipses = phrases = int64(0)
+        free = start  # a point before it belongs to an ellipsis that was counted
+        block = start
+        while block < end:
+            stop = min(block + uint64(128), end)
+            a = b = c = e = uint8(0)
+            for i in range(block, stop):
+                byte = data[i]
+                a = uint8(a + uint8((byte & uint8(0xC0)) != uint8(0x80)))
+                b = uint8(b + uint8(byte == uint8(10)))
+                c = uint8(c + uint8(byte == uint8(35)))
+                e = uint8(e + uint8(byte == uint8(123)))
+            chars += int64(a)
+            newlines += int64(b)
+            marks += int64(c)
+            curly += int64(e)
+            last = min(stop, end - two) if end - start >= two else block
+            three = one_sign = middle = uint8(0)
+            for i in range(block, last):
+                x, y, z = data[i], data[i + one], data[i + two]
+                three = uint8(three + uint8((x == uint8(46)) & (y == uint8(46)) & (z == uint8(46))))
+            for i in range(block, last):
+                x, y, z = data[i], data[i + one], data[i + two]
+                one_sign = uint8(
+                    one_sign + uint8((x == uint8(0xE2)) & (y == uint8(0x80)) & (z == uint8(0xA6)))
+                )
+            for i in range(block, last):
+                x, y, z = data[i] | uint8(32), data[i + one], data[i + two] | uint8(32)
+                middle = uint8(
+                    middle + uint8((x == uint8(109)) & (y == uint8(32)) & (z == uint8(105)))
+                )
+            ellipses += int64(one_sign)
+            if three:
+                for i in range(block, last):
+                    dots = data[i] == uint8(46) and data[i + one] == uint8(46)
+                    if i >= free and dots and data[i + two] == uint8(46):
+                        ellipses += 1
+                        free = i + uint64(3)
+            if middle:
+                for i in range(block, last):
+                    if data[i + one] == uint8(32) and i >= start + uint64(4):
+                        phrases += _is_phrase(data, i - uint64(4), end, lorem)
+            block = stop
+        out[d, 0] = int64(end - start)
         out[d, 1] = chars
         out[d, 2] = newlines
         out[d, 3] = marks
         out[d, 4] = ellipses
         out[d, 5] = curly
         out[d, 6] = phrases
+
+
+@kernel
+def _is_phrase(data: Any, at: Any, end: Any, phrase: Any) -> Any:
+    """Tell, as 0 or 1, whether a phrase of small letters and spaces stands here in any case."""
+    if at + uint64(len(phrase)) > end:
+        return int64(0)
+    same = True
+    for k in range(len(phrase)):
+        byte = data[at + uint64(k)]
+        if phrase[k] != uint8(32):
+            byte |= uint8(32)
+        same &= byte == phrase[k]
+    return int64(same)
 
 
 @kernel
@@ -204,24 +236,26 @@ def count_words(
     base = int64(1)
     met = np.zeros(len(stop_table), np.int64)
     stop_mask = uint64(len(stop_table) - 1)
+    with_stops = stop_table.any()
     for d in range(len(starts)):
         n = find_words(data, starts[d], ends[d], role, hashes, word_starts, word_ends, facts)
-        plain = plain_chars = alphabetic = longest = used = distinct = 0
-        for k in range(n):
+        plain = plain_chars = alphabetic = longest = used = distinct = int64(0)
+        for k in range(uint64(n)):
             fact = facts[k]
             is_plain = fact & MORE_THAN_SYMBOLS
             plain += is_plain
             plain_chars += (fact >> CHARS) * is_plain
             alphabetic += int64((fact & HAS_LETTER) != 0)
             longest = max(longest, fact >> CHARS)
-            slot = hashes[k] & stop_mask
-            while stop_table[slot] != uint64(0):
-                if stop_table[slot] == hashes[k]:
-                    used += 1
-                    distinct += int64(met[slot] != d + 1)
-                    met[slot] = d + 1
-                    break
-                slot = (slot + uint64(1)) & stop_mask
+        if with_stops:
+            for k in range(uint64(n)):
+                slot = hashes[k] & stop_mask
+                while stop_table[slot] != uint64(0) and stop_table[slot] != hashes[k]:
+                    slot = (slot + uint64(1)) & stop_mask
+                hit = stop_table[slot] == hashes[k]
+                used += int64(hit)
+                distinct += int64(hit & (met[slot] != d + 1))
+                met[slot] = d + 1 if hit else met[slot]
         out[d, 0] = n
         out[d, 1] = plain
         out[d, 2] = plain_chars

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import int64, uint8, uint32
+from numba import int64, uint8, uint32, uint64
 
 from curate.text import unicode
 from curate.text.jit import kernel
 from curate.text.repetition import first_of_each
-from curate.text.view import decode, hash_span, width
+from curate.text.view import HIGHEST, ONES, bytes_before, decode, eight_bytes, hash_span, width
 
 #: The columns. Lines end at U+000A, or at U+000D before it in text that was not repaired.
 LINES: Final = (
@@ -32,6 +32,7 @@ LINES: Final = (
     "sentence_line_chars",  # in full lines that hold an end of a sentence
 )
 _SHORT_LINE_CHARS: Final = 30
+_NEWLINES: Final = uint64(0x0A0A0A0A0A0A0A0A)
 
 
 @kernel
@@ -44,7 +45,7 @@ def _class_at(data: Any, at: Any, classes: Any) -> Any:
 def _last_code_point(data: Any, start: Any, end: Any) -> Any:
     """Give the start of the last code point of data[start:end]."""
     i = end - 1
-    while i > start and (data[i] & uint8(0xC0)) == uint8(0x80):
+    while i > start and (data[uint64(i)] & uint8(0xC0)) == uint8(0x80):
         i -= 1
     return i
 
@@ -64,10 +65,33 @@ def _strip(data: Any, start: Any, end: Any, classes: Any) -> Any:
 
 @kernel
 def _span_chars(data: Any, start: Any, end: Any) -> Any:
-    chars = 0
-    for i in range(start, end):
-        chars += int64((data[i] & uint8(0xC0)) != uint8(0x80))
+    """Count code points, 128 bytes at a time, in bytes: so LLVM makes vectors of the loop."""
+    chars = int64(0)
+    block, last = uint64(start), uint64(end)
+    while block < last:
+        stop = min(block + uint64(128), last)
+        a = uint8(0)
+        for i in range(block, stop):
+            a = uint8(a + uint8((data[i] & uint8(0xC0)) != uint8(0x80)))
+        chars += int64(a)
+        block = stop
     return chars
+
+
+@kernel
+def _line_end(data: Any, start: Any, end: Any) -> Any:
+    """Give where the next newline is, or the end."""
+    at = start
+    readable = len(data) - 8
+    while at < end and at <= readable:
+        mixed_in = eight_bytes(data, at) ^ _NEWLINES
+        zeros = (mixed_in - ONES) & ~mixed_in & HIGHEST
+        if zeros != uint64(0):
+            return min(at + bytes_before(zeros), end)
+        at += 8
+    while at < end and data[uint64(at)] != uint8(10):
+        at += 1
+    return min(at, end)
 
 
 @kernel
@@ -79,11 +103,12 @@ def _holds_end(data: Any, start: Any, end: Any, classes: Any, leads: Any) -> Any
     script always does. ``leads`` tells of each byte whether such a mark begins with it.
     """
     worded = False  # whether anything but digits and marks stood before
-    for i in range(start, end):
-        b = data[i]
+    for at in range(uint64(start), uint64(end)):
+        b = data[at]
         if not leads[b]:
             worded |= b >= uint8(65)
             continue
+        i = int64(at)
         if b >= uint8(0x80):
             if _class_at(data, i, classes) & uint32(unicode.TERMINAL):
                 return True
@@ -118,9 +143,7 @@ def count_lines(
         n = 0
         i = start
         while i < end:
-            stop = i
-            while stop < end and data[stop] != uint8(10):
-                stop += 1
+            stop = _line_end(data, i, end)
             lines += 1
             after = stop + 1
             if stop > i and data[stop - 1] == uint8(13):
@@ -176,9 +199,11 @@ def count_lines(
         n = 0
         i = a
         while i < b:
-            stop = i
-            while stop < b and not (data[stop] == uint8(10) and data[stop + 1] == uint8(10)):
-                stop += 1
+            stop = _line_end(data, i, b)
+            while stop < b and data[stop + 1] != uint8(10):
+                stop = _line_end(data, stop + 1, b)
+            if n == 0 and stop == b:
+                break  # one paragraph is no repetition
             keys[n] = hash_span(data, i, stop)
             chars_of[n] = _span_chars(data, i, stop)
             n += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from numba import int64, uint64
+from numba import int32, int64, uint64
 
 from curate.text.jit import kernel
 from curate.text.view import CHARS, mixed
@@ -27,20 +27,21 @@ def first_of_each(keys: Any, n: Any, table: Any, base: Any, first: Any, count: A
     while size < 2 * n:
         size *= 2
     mask = uint64(size - 1)
-    for j in range(n):
+    for j in range(uint64(n)):
         key = keys[j]
         slot = (key ^ (key >> uint64(32))) & mask
         while True:
-            entry = table[slot]
+            entry = int64(table[slot])
             if entry < base:
-                table[slot] = base + j
+                table[slot] = base + int64(j)
                 first[j] = j
                 count[j] = 1
                 break
-            if keys[entry - base] == key:
-                first[j] = entry - base
+            before = uint64(entry - base)
+            if keys[before] == key:
+                first[j] = before
                 count[j] = 0
-                count[entry - base] += 1
+                count[before] += 1
                 break
             slot = (slot + uint64(1)) & mask
     return base + n
@@ -58,28 +59,33 @@ def count_repetition(
     """
     at, live, first, count, identity, prefix = room
     prefix[0] = 0
-    for i in range(n):
-        prefix[i + 1] = prefix[i] + (facts[i] >> CHARS)
+    for i in range(uint64(n)):
+        prefix[i + uint64(1)] = prefix[i] + (facts[i] >> CHARS)
         identity[i] = -1
     m = max(n - 1, 0)
-    for i in range(m):
-        keys[i] = mixed(hashes[i] * _K1 + hashes[i + 1])
+    for i in range(uint64(m)):
+        keys[i] = mixed(hashes[i] * _K1 + hashes[i + uint64(1)])
         at[i] = i
     for length in range(2, 11):
         base = first_of_each(keys, m, table, base, first, count)
         alive = 0
-        for j in range(m):
-            if count[first[j]] > 1:
-                identity[at[j]] = at[first[j]]
-                live[alive] = at[j]
-                alive += 1
+        for j in range(uint64(m)):  # without a branch: what repeats is hard to foresee
+            f = uint64(first[j])
+            place = at[j]
+            repeats = count[f] > 1
+            identity[uint64(place)] = at[f] if repeats else int32(-1)
+            live[uint64(alive)] = place
+            alive += int64(repeats)
         if length <= 4:
-            best = 1
-            place = 0
-            for j in range(m):
-                if count[j] > best:  # the earliest of the most frequent, as Counter.most_common
-                    best = count[j]
-                    place = at[j]
+            best = int32(1)
+            for j in range(uint64(m)):
+                best = max(best, count[j])
+            place = int32(0)
+            if best > 1:
+                j = uint64(0)
+                while count[j] != best:  # the earliest of the most frequent, as Counter.most_common
+                    j += uint64(1)
+                place = at[j]
             chars = -1
             if n >= length:
                 chars = best * (prefix[place + length] - prefix[place] + length - 1)
@@ -98,12 +104,12 @@ def count_repetition(
                     count[f] = -1
             out[length - 2] = repeated
         m = 0
-        for j in range(alive):
-            p = live[j]
-            if p + length < n and identity[p + 1] >= 0:
-                keys[m] = mixed(uint64(identity[p]) << uint64(32) | uint64(identity[p + 1]))
-                at[m] = p
-                m += 1
-        for j in range(alive):
-            identity[live[j]] = -1
+        for j in range(uint64(alive)):
+            p = uint64(live[j])
+            following = identity[p + uint64(1)]  # of the last place too: there is room behind
+            keys[uint64(m)] = mixed(uint64(identity[p]) << uint64(32) | uint64(following))
+            at[uint64(m)] = p
+            m += int64((int64(p) + length < n) & (following >= 0))
+        for j in range(uint64(alive)):
+            identity[uint64(live[j])] = -1
     return base

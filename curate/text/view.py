@@ -51,6 +51,9 @@ JOINS_DIGITS: Final = 64
 DIGIT: Final = 128
 TERMINAL: Final = 256
 NEWLINE: Final = 512
+UPPER: Final = 1024
+NOT_UPPER: Final = 2048  #: a letter that is not upper case, or of a script without case
+_ASCII: Final = 4096  # a letter of ASCII
 
 #: The characters that datatrove (0.10, utils/text.py, PUNCTUATION and TERMINAL_PUNCTUATION) takes for
 #: symbols: a word made of them alone is not counted by Gopher's word rules. The list is kept with
@@ -70,10 +73,19 @@ IS_PUNCTUATION: Final = 4
 ENDS_SENTENCE: Final = 8
 AFTER_SPACE: Final = 16
 AFTER_NEWLINE: Final = 32
-CHARS: Final = 6
+ALL_CAPS: Final = 64  #: has letters, all of them upper case
+CHARS: Final = 7
 
 _K1: Final = uint64(0x9E3779B97F4A7C15)
 _K2: Final = uint64(0xD6E8FEB86659FD93)
+
+# Eight bytes at once: a one, the highest bit, the other bits, and the bit of lower case in each.
+ONES: Final = uint64(0x0101010101010101)
+HIGHEST: Final = uint64(0x8080808080808080)
+_OTHERS: Final = uint64(0x7F7F7F7F7F7F7F7F)
+_LOWER: Final = uint64(0x2020202020202020)
+_TO_A: Final = uint64(0x1F1F1F1F1F1F1F1F)  # 0x80 - "a"
+_PAST_Z: Final = uint64(0x0505050505050505)  # 0x80 - "z" - 1
 
 
 @lru_cache(maxsize=1)
@@ -94,8 +106,13 @@ def roles() -> npt.NDArray[np.uint16]:
         (unicode.DIGIT, DIGIT),
         (unicode.TERMINAL, TERMINAL | SYMBOL),
         (unicode.NEWLINE, NEWLINE),
+        (unicode.UPPER, UPPER),
     ):
         role[(classes & bit) != 0] |= np.uint16(flag)
+    lower = (classes & (unicode.LETTER | unicode.UPPER)) == unicode.LETTER
+    role[lower] |= np.uint16(NOT_UPPER)
+    letters = np.flatnonzero(classes[:128] & unicode.LETTER)
+    role[letters] |= np.uint16(_ASCII)
     for characters, flag in (
         (PUBLISHED_SYMBOLS, SYMBOL),
         (_APOSTROPHES_AND_HYPHENS, JOINS_RUNS),
@@ -124,24 +141,25 @@ def decode(data: Any, at: Any) -> Any:
     One return for each size, all 32 bits wide, keeps the branches apart: with one common return LLVM
     makes selects of them and Cyrillic is read three times slower.
     """
-    lead = uint32(data[at])
+    i = uint64(at)  # unsigned, so that numba does not look for negative indices
+    lead = uint32(data[i])
     if lead < uint32(0x80):
         return lead, int64(1)
     if lead < uint32(0xE0):
         return uint32(
-            (lead & uint32(0x1F)) << uint32(6) | uint32(data[at + 1]) & uint32(0x3F)
+            (lead & uint32(0x1F)) << uint32(6) | uint32(data[i + uint64(1)]) & uint32(0x3F)
         ), int64(2)
     if lead < uint32(0xF0):
         return uint32(
             (lead & uint32(0x0F)) << uint32(12)
-            | (uint32(data[at + 1]) & uint32(0x3F)) << uint32(6)
-            | uint32(data[at + 2]) & uint32(0x3F)
+            | (uint32(data[i + uint64(1)]) & uint32(0x3F)) << uint32(6)
+            | uint32(data[i + uint64(2)]) & uint32(0x3F)
         ), int64(3)
     return uint32(
         (lead & uint32(0x07)) << uint32(18)
-        | (uint32(data[at + 1]) & uint32(0x3F)) << uint32(12)
-        | (uint32(data[at + 2]) & uint32(0x3F)) << uint32(6)
-        | uint32(data[at + 3]) & uint32(0x3F)
+        | (uint32(data[i + uint64(1)]) & uint32(0x3F)) << uint32(12)
+        | (uint32(data[i + uint64(2)]) & uint32(0x3F)) << uint32(6)
+        | uint32(data[i + uint64(3)]) & uint32(0x3F)
     ), int64(4)
 
 
@@ -153,7 +171,7 @@ def mixed(value: Any) -> Any:
 
 
 @kernel
-def _eight_bytes(data: Any, at: Any) -> Any:
+def eight_bytes(data: Any, at: Any) -> Any:
     """Read eight bytes as one little-endian integer; LLVM makes one load of it."""
     i = uint64(at)  # unsigned, so that numba does not look for negative indices
     return (
@@ -169,21 +187,51 @@ def _eight_bytes(data: Any, at: Any) -> Any:
 
 
 @kernel
+def _first_bytes(size: Any) -> Any:
+    """Mask the first ``size`` bytes of eight, 1 to 8."""
+    return ~uint64(0) >> uint64(64 - 8 * size)
+
+
+@kernel
 def hash_span(data: Any, start: Any, end: Any) -> Any:
     """Hash data[start:end], not empty; equal bytes have equal hashes wherever they stand."""
     h = uint64(end - start) * _K2
     i = start
     while end - i > 8:
-        h = (h ^ _eight_bytes(data, i)) * _K1
+        h = (h ^ eight_bytes(data, i)) * _K1
         h ^= h >> uint64(29)
         i += 8
     if i + 8 <= len(data):
-        block = _eight_bytes(data, i) & (~uint64(0) >> uint64(64 - 8 * (end - i)))
+        block = eight_bytes(data, i) & _first_bytes(end - i)
     else:
         block = uint64(0)
         for k in range(end - i):
             block |= uint64(data[i + k]) << uint64(8 * k)
     return mixed((h ^ block) * _K1)
+
+
+@kernel
+def _hash_block(block: Any, size: Any) -> Any:
+    """Hash the first ``size`` bytes of eight, 1 to 8, of which the others are 0, as hash_span does."""
+    return mixed(((uint64(size) * _K2) ^ block) * _K1)
+
+
+@kernel
+def bytes_before(marked: Any) -> Any:
+    """Count the bytes of eight before the first whose highest bit is set; one of them is."""
+    through = marked ^ (marked - uint64(1))
+    return int64(((through & ONES) * ONES) >> uint64(56)) - 1
+
+
+@kernel
+def _leading_letters(block: Any) -> Any:
+    """Count the ASCII letters that eight bytes begin with."""
+    folded = (block | _LOWER) & _OTHERS
+    letters = (folded + _TO_A) & ~(folded + _PAST_Z) & ~block & HIGHEST
+    others = letters ^ HIGHEST
+    if others == uint64(0):
+        return int64(8)
+    return bytes_before(others)
 
 
 @kernel
@@ -197,8 +245,9 @@ def _role_after(data: Any, at: Any, end: Any, role: Any) -> Any:
 
 @kernel
 def _said(some: Any, all_: Any) -> Any:
-    """Turn the roles that some and all code points of a word have into HAS_LETTER, MORE_THAN_SYMBOLS."""
-    return (some & uint32(ALPHABETIC)) >> uint32(2) | uint32((all_ & uint32(SYMBOL)) == 0)
+    """Turn the roles that some and all code points have into what the facts say of the word."""
+    said = (some & uint32(ALPHABETIC)) >> uint32(2) | uint32((all_ & uint32(SYMBOL)) == 0)
+    return said | uint32((some & uint32(UPPER | NOT_UPPER)) == uint32(UPPER)) * uint32(ALL_CAPS)
 
 
 @kernel
@@ -219,8 +268,42 @@ def find_words(
     seen = uint32(0)
     some = uint32(0)  # roles of the word's code points: bits that at least one has
     all_ = uint32(0)  # and bits that all have
+    readable = min(end, len(data) - 7)  # from where eight bytes can be read
     i = start
     while i < end:
+        if kind == SEPARATOR and i < readable:
+            # Most words of English are ASCII letters before a space or a mark: eight bytes at a time.
+            block = eight_bytes(data, i)
+            found = min(_leading_letters(block), end - i)
+            if found > 0:
+                block &= _first_bytes(found)
+                lower = block & _LOWER
+                stop = i + found
+                while found == 8 and stop < readable:
+                    more = eight_bytes(data, stop)
+                    found = min(_leading_letters(more), end - stop)
+                    if found > 0:
+                        lower |= more & _first_bytes(found) & _LOWER
+                    stop += found
+                after = data[uint64(stop)] if stop < end else uint8(10)
+                r = uint32(role[after])
+                inside = (r & uint32(_WHAT)) == RUN or r & uint32(JOINS_RUNS)
+                if after < uint8(0x80) and not inside:
+                    if stop - i <= 8:
+                        hashes[n] = _hash_block(block, stop - i)
+                    else:
+                        hashes[n] = hash_span(data, i, stop)
+                    starts[n] = i
+                    ends[n] = stop
+                    caps = uint32(lower == uint64(0)) * uint32(ALL_CAPS)
+                    said = gap | caps | uint32(HAS_LETTER | MORE_THAN_SYMBOLS)
+                    facts[n] = (stop - i) << CHARS | int64(said)
+                    n += 1
+                    # The space behind it is passed over at once.
+                    space = after == uint8(32)
+                    gap = uint32(AFTER_SPACE) * uint32(space)
+                    i = stop + int64(space)
+                    continue
         code, size = decode(data, i)
         r = uint32(role[code])
         what = r & uint32(_WHAT)
@@ -231,16 +314,16 @@ def find_words(
             if kind == PUNCTUATION:
                 extends = code == mark
             elif kind == RUN and r & uint32(JOINS_RUNS | JOINS_DIGITS):
-                after = _role_after(data, i + size, end, role)
+                follower = _role_after(data, i + size, end, role)
                 if r & uint32(JOINS_RUNS):
-                    extends = (after & uint32(_WHAT)) == RUN
+                    extends = (follower & uint32(_WHAT)) == RUN
                 else:
-                    extends = (after & seen & uint32(DIGIT)) != 0
+                    extends = (follower & seen & uint32(DIGIT)) != 0
         elif MARK <= what <= FORMAT:
             extends = kind != SEPARATOR
         if not extends:
             if kind != SEPARATOR:
-                hashes[n] = mixed(h)
+                hashes[n] = hash_span(data, starts[n], i) if all_ & uint32(_ASCII) else mixed(h)
                 ends[n] = i
                 facts[n] = chars << CHARS | int64(flags | _said(some, all_))
                 n += 1
@@ -277,7 +360,7 @@ def find_words(
             r = r_next
         seen = r
     if kind != SEPARATOR:
-        hashes[n] = mixed(h)
+        hashes[n] = hash_span(data, starts[n], end) if all_ & uint32(_ASCII) else mixed(h)
         ends[n] = end
         facts[n] = chars << CHARS | int64(flags | _said(some, all_))
         n += 1
