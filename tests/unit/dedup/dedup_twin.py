@@ -102,8 +102,16 @@ def similarity(a: set[tuple[str, ...]], b: set[tuple[str, ...]]) -> float:
     return len(a & b) / len(a | b) if a | b else 0.0
 
 
+def contained(a: set[tuple[str, ...]], b: set[tuple[str, ...]]) -> float:
+    """The share of the first set that stands in the second."""
+    return len(a & b) / len(a)
+
+
 def decide(texts: list[str], ids: list[str], near: NearDuplicates) -> dict[str, tuple[str, float]]:
-    """The rule of removal, document by document: removed id → (witness, Jaccard). Longest is kept."""
+    """The rule of removal, document by document: removed id → (witness, how alike).
+
+    The longest is kept, or with any other order that of the smallest id.
+    """
     import pyarrow as pa
 
     signatures, _ = sign_texts(
@@ -111,8 +119,14 @@ def decide(texts: list[str], ids: list[str], near: NearDuplicates) -> dict[str, 
     )
     keys = band_keys(signatures, near.bands, near.rows)
     sets = [shingles(text, near) for text in texts]
-    sigma = math.sqrt(near.threshold * (1 - near.threshold) / near.count)
-    order = sorted(range(len(texts)), key=lambda i: (-len(texts[i].encode()), ids[i]))
+    aim, measure = near.threshold, similarity
+    if near.similarity == "containment":
+        # d of n shingles in w of r * n share at least t * n of (1 + r - t) * n.
+        aim = near.threshold / (1 + near.length_ratio - near.threshold)
+        measure = contained
+    sigma = math.sqrt(aim * (1 - aim) / near.count)
+    by_size = near.keep == "longest"
+    order = sorted(range(len(texts)), key=lambda i: (-len(texts[i].encode()) * by_size, ids[i]))
     kept: dict[tuple[int, int], list[int]] = defaultdict(list)
     removed: dict[str, tuple[str, float]] = {}
     for i in order:
@@ -122,11 +136,11 @@ def decide(texts: list[str], ids: list[str], near: NearDuplicates) -> dict[str, 
         for key in mine:
             for witness in kept[key][: near.max_witnesses]:
                 estimate = np.count_nonzero(signatures[i] == signatures[witness]) / near.count
-                if estimate < near.threshold - 4 * sigma - 1e-9:
+                if estimate < aim - 4 * sigma - 1e-9:
                     continue
-                jaccard = similarity(sets[i], sets[witness])
-                if jaccard >= near.threshold:
-                    removed[ids[i]] = (ids[witness], jaccard)
+                alike = measure(sets[i], sets[witness])
+                if alike >= near.threshold:
+                    removed[ids[i]] = (ids[witness], alike)
                     break
             if ids[i] in removed:
                 break
