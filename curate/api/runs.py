@@ -15,7 +15,7 @@ from curate.engine.base import Engine
 from curate.engine.driver import Driver, Progress
 from curate.engine.folder import begin, only_writer
 from curate.engine.publish import publish
-from curate.errors import RecipeError, nearest
+from curate.errors import RecipeError, ToleranceError, nearest
 from curate.io.store import need_space, open_store
 from curate.recipe import model
 from curate.recipe.model import Recipe
@@ -69,6 +69,7 @@ def run(
             outcome = Driver(plan, store, machine, listener).drive()
         finally:
             machine.close()
+        _stop_if_too_much_is_lost(recipe, outcome.ledger.to_json(), str(output))
         outcome.timings.insert(0, {"segment": "start", "label": engine, "wall": round(start_up, 4)})
         outcome.timings.append(
             {"segment": "all", "label": "all", "wall": round(time.perf_counter() - started, 4)}
@@ -144,16 +145,33 @@ def _complaints(manifest: dict[str, Any], recipe: Recipe) -> list[str]:
             f" {allowed:g} are tolerated (limits.quarantined_share, limits.quarantined_records);"
             " see quarantine/"
         )
-    dedups = [spec.label for spec in recipe.stages if spec.use.endswith("_dedup")]
-    lost = _lost_to_dedup(manifest["ledger"]["stages"], dedups)
-    for kind, names in lost.items():
-        for name, share in names.items():
-            if share > limits.max_dedup_loss:
-                said.append(
-                    f"dedup removed {share:.1%} of {kind} '{name}', {limits.max_dedup_loss:.1%} is"
-                    " tolerated (limits.max_dedup_loss); see clusters.parquet"
-                )
+    for complaint in _too_much_lost(recipe, manifest["ledger"]):
+        said.append(f"{complaint}; see clusters.parquet")
     return said
+
+
+def _stop_if_too_much_is_lost(recipe: Recipe, ledger: dict[str, Any], output: str) -> None:
+    said = _too_much_lost(recipe, ledger)
+    if said and recipe.limits.on_dedup_loss == "stop":
+        raise ToleranceError(
+            "; ".join(said),
+            where=output,
+            hint="nothing was published and the work is kept: to publish it, run the same command"
+            " with --set limits.on_dedup_loss=warn, or with a higher limit",
+        )
+
+
+def _too_much_lost(recipe: Recipe, ledger: dict[str, Any]) -> list[str]:
+    """Say which sources and languages lost more to dedup than the recipe tolerates."""
+    limit = recipe.limits.max_dedup_loss
+    dedups = [spec.label for spec in recipe.stages if spec.use.endswith("_dedup")]
+    return [
+        f"dedup removed {share:.1%} of {kind} '{name}', {limit:.1%} is tolerated"
+        " (limits.max_dedup_loss)"
+        for kind, names in _lost_to_dedup(ledger["stages"], dedups).items()
+        for name, share in names.items()
+        if share > limit
+    ]
 
 
 def _lost_to_dedup(stages: dict[str, Any], dedups: list[str]) -> dict[str, dict[str, float]]:

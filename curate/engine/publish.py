@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import __version__, schema
+from curate.engine.clusters import Largest
 from curate.engine.commit import read_commit, take_back
 from curate.engine.driver import Outcome
 from curate.engine.keep import append_to_stores
@@ -76,13 +77,16 @@ def publish(
         files = _rejected(store, outcome, staging)
         files += _quarantine(store, outcome, staging)
         files += _mixture(store, outcome, staging)
-        files += _clusters(plan, store, outcome, staging)
+        largest = Largest()
+        files += _clusters(plan, store, outcome, staging, largest)
+        clusters = largest.shown(store, _survivors_before(plan, outcome))
     except Damaged as error:
         take_back(store, error.path)
         raise
     reach("publish.linked")
     stores = append_to_stores(plan, store, outcome)
-    manifest = _manifest(plan, outcome, files) | ({"stores": stores} if stores else {})
+    manifest = _manifest(plan, outcome, files)
+    manifest |= {"clusters": clusters} | ({"stores": stores} if stores else {})
     for name, body in reports(manifest, outcome.timings).items():
         store.replace(f"{staging}/{name}", body)
     store.replace(f"{staging}/manifest.json", _json(manifest))
@@ -187,7 +191,18 @@ def _indexes(store: Store, staging: str, files: list[dict[str, Any]]) -> list[di
     return written
 
 
-def _clusters(plan: Plan, store: Store, outcome: Outcome, staging: str) -> list[dict[str, Any]]:
+def _survivors_before(plan: Plan, outcome: Outcome) -> dict[str, list[str]]:
+    """Name the commits that hold the documents that each barrier decided on."""
+    return {
+        barrier.name: commits
+        for segment, (_, commits) in zip(plan.segments, outcome.segments, strict=False)
+        for barrier in segment.barriers
+    }
+
+
+def _clusters(
+    plan: Plan, store: Store, outcome: Outcome, staging: str, largest: Largest
+) -> list[dict[str, Any]]:
     """Write a row for each document of a cluster of two or more, per dedup stage."""
     barriers = [b for segment in plan.segments for b in segment.barriers if b is not plan.mix]
     if not barriers:
@@ -198,7 +213,7 @@ def _clusters(plan: Plan, store: Store, outcome: Outcome, staging: str) -> list[
         store,
         f"{staging}/clusters.parquet",
         pa.schema([("stage", pa.string()), *fields]),
-        _cluster_rows(store, outcome, [barrier.name for barrier in barriers], columns),
+        _cluster_rows(store, outcome, [barrier.name for barrier in barriers], columns, largest),
         dataset="clusters",
         level=3,
     )
@@ -206,7 +221,7 @@ def _clusters(plan: Plan, store: Store, outcome: Outcome, staging: str) -> list[
 
 
 def _cluster_rows(
-    store: Store, outcome: Outcome, stages: list[str], columns: list[str]
+    store: Store, outcome: Outcome, stages: list[str], columns: list[str], largest: Largest
 ) -> Iterator[pa.Table]:
     """Give the rows in runs, each sorted by cluster and id; one run where the stage has fewer rows."""
     keys = [("cluster", "ascending"), ("id", "ascending")]
@@ -214,7 +229,9 @@ def _cluster_rows(
         run: list[pa.Table] = []
         for name in outcome.decisions[stage]:
             for table in read_part(store, read_commit(store, name).dataset("decisions"), None):
-                rows = table.filter(pc.is_valid(table.column("cluster"))).select(columns)
+                clustered = table.filter(pc.is_valid(table.column("cluster")))
+                largest.see(stage, clustered)
+                rows = clustered.select(columns)
                 run.append(rows.add_column(0, "stage", pa.repeat(stage, rows.num_rows)))
                 if sum(table.num_rows for table in run) >= CLUSTER_RUN:
                     yield pa.concat_tables(run).sort_by(keys)

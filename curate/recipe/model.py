@@ -84,6 +84,7 @@ class Limits(_Section):
     quarantined_share: float = Field(0.001, ge=0, le=1)  #: of all records read
     quarantined_records: int = Field(0, ge=0)  #: allowed whatever their share
     max_dedup_loss: float = Field(1.0, ge=0, le=1)  #: of a source's or language's documents
+    on_dedup_loss: Literal["warn", "stop"] = "warn"  #: publish and complain, or publish nothing
 
 
 class Shards(_Section):

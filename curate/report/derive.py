@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from curate.ledger import Amount, FileBook, Ledger, StageBook
-from curate.report.model import Dedup, Example, Fate, Report, Rule, StageRow
+from curate.report.diff import compare
+from curate.report.model import Cluster, Dedup, Example, Fate, Report, Rule, StageRow
 from curate.report.timing import time_spent
 from curate.tokens.rates import Fertility
 
@@ -64,6 +65,12 @@ def derive(manifest: Mapping[str, Any], timings: Sequence[Mapping[str, Any]]) ->
         dedup=_all_dedup(books, deduping, dedup_languages.values()) if deduping else None,
         dedup_languages=dedup_languages,
         clusters=sizes if any(sizes.values()) else None,
+        largest=tuple(_cluster(row) for row in manifest.get("clusters", ())),
+        candidates={
+            name: (book.tally["pairs_compared"], book.tally["pairs_verified"])
+            for name, book in books
+            if book.tally["pairs_compared"]
+        },
         damaged=_by_reason((name, book.quarantined) for name, book in files.items()),
         passed_over=_by_reason((name, book.skipped) for name, book in files.items()),
         time=time,
@@ -185,7 +192,8 @@ def _dedup(
     after_all = Amount(before.documents - documents, before.bytes - size)
     tokens = None if rate is None else (rate * before.bytes, rate * after_all.bytes)
     exact = sum(n for rule, n in kinds.items() if rule.startswith("duplicate_"))
-    return Dedup(before, after_all, exact, kinds["near_duplicate"], tokens)
+    near = kinds["near_duplicate"] + kinds["contained"]
+    return Dedup(before, after_all, exact, near, tokens)
 
 
 def _tokens_per_byte(books: _Books) -> dict[str, float]:
@@ -226,6 +234,19 @@ def _all_dedup(books: _Books, deduping: Sequence[str], languages: Iterable[Dedup
 def _cluster_sizes(book: StageBook) -> dict[int, int]:
     said = {key: n for key, n in book.tally.items() if key.startswith("cluster_size:")}
     return dict(sorted((int(key.partition(":")[2]), n) for key, n in said.items()))
+
+
+def _cluster(row: Mapping[str, Any]) -> Cluster:
+    kept, removed = row["kept"], row["removed"]
+    return Cluster(
+        stage=str(row["stage"]),
+        head=str(row["cluster"]),
+        documents=int(row["documents"]),
+        removed=str(row["removed_id"] or ""),
+        jaccard=row["jaccard"],
+        begins=int(row["from"]),
+        parts=() if kept is None or removed is None else compare(kept, removed),
+    )
 
 
 def _rules(books: _Books, samples: Sequence[Mapping[str, Any]]) -> tuple[Rule, ...]:

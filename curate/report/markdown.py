@@ -175,6 +175,21 @@ def _dedup(report: Report) -> list[str]:
             (code(stage), label, number(count)) for stage, label, count in cluster_rows(report)
         ]
         lines += ["", *table(("stage", "documents in a cluster", "clusters"), sizes)]
+    if report.candidates:
+        pairs = [
+            (code(stage), number(compared), number(verified), percent(1 - verified / compared))
+            for stage, (compared, verified) in report.candidates.items()
+        ]
+        lines += ["", *table(("stage", "pairs compared", "verified", "false candidates"), pairs)]
+    if report.largest:
+        largest = [
+            (code(one.head), number(one.documents), code(one.removed), number(one.jaccard))
+            for one in report.largest
+        ]
+        lines += [
+            "",
+            *table(("largest clusters", "documents", "least like it", "Jaccard"), largest),
+        ]
     return lines
 
 

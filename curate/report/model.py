@@ -100,7 +100,7 @@ class Dedup:
     before: Amount
     after: Amount
     exact: int
-    near: int
+    near: int  #: verified near copies, and pages inside longer ones
     tokens: tuple[float, float] | None = None  #: estimated, before and after
 
     @property
@@ -112,6 +112,21 @@ class Dedup:
     def kept_bytes(self) -> float | None:
         """Bytes after / before."""
         return share(self.after.bytes, self.before.bytes)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One of the largest clusters: the document kept, and the removed one that is least like it."""
+
+    stage: str
+    head: str  #: id of the document kept
+    documents: int
+    removed: str  #: id
+    jaccard: float | None
+    begins: int  #: characters before the excerpts, which are the same in both
+    parts: tuple[
+        tuple[str, str], ...
+    ]  #: (same, kept or removed; text); () where a text is not there
 
 
 @dataclass(frozen=True)
@@ -127,6 +142,8 @@ class Report:
     dedup: Dedup | None  #: None: the recipe has no dedup
     dedup_languages: dict[str, Dedup]
     clusters: dict[str, dict[int, int]] | None  #: per stage, size → clusters; None: not counted
+    largest: tuple[Cluster, ...]
+    candidates: dict[str, tuple[int, int]]  #: per stage: pairs compared exactly, and verified
     damaged: tuple[tuple[str, str, int], ...]  #: reason, file, records
     passed_over: tuple[tuple[str, str, int], ...]  #: reason, file, records
     time: Time

@@ -124,6 +124,24 @@ def _all_dedup(report: Report) -> dict[str, Any] | None:
         "clusters": report.cluster_count,
         "largest": report.largest_cluster,
         "cluster_sizes": report.clusters and {k: _keys(v) for k, v in report.clusters.items()},
+        "candidates": {
+            stage: {
+                "compared": compared,
+                "verified": verified,
+                "false_rate": 1 - verified / compared,
+            }
+            for stage, (compared, verified) in report.candidates.items()
+        },
+        "largest_clusters": [
+            {
+                "stage": one.stage,
+                "cluster": one.head,
+                "documents": one.documents,
+                "least_like": one.removed or None,
+                "jaccard": one.jaccard,
+            }
+            for one in report.largest
+        ],
         "languages": {lang: _dedup(found) for lang, found in report.dedup_languages.items()},
     }
 

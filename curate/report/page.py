@@ -99,7 +99,7 @@ def cluster_rows(report: Report) -> list[tuple[str, str, int]]:
 
 def tallies(report: Report) -> list[tuple[str, str, int]]:
     """Give (stage, what, count) of the stages' own counts that the page shows nowhere else."""
-    elsewhere = ("lang:", "cluster_size:", "tokens:", "words:", "characters:")
+    elsewhere = ("lang:", "cluster_size:", "tokens:", "pairs_", "words:", "characters:")
     return [
         (row.stage, what, count)
         for row in report.stages

@@ -55,7 +55,9 @@ def small_manifest(**other):
     ledger.over_budget(rows([4]))
     ledger.stage("repair").tally[w["tally"]] = 3
     ledger.stage("exact_dedup").tally["cluster_size:2"] = 1
-    ledger.stage("fuzzy_dedup").tally |= {"cluster_size:2": 4, "cluster_size:9": 1}
+    ledger.stage("fuzzy_dedup").tally |= {
+        "cluster_size:2": 4, "cluster_size:9": 1, "pairs_compared": 8, "pairs_verified": 6,
+    }  # fmt: skip
     ledger.stage("count").tally |= {f"tokens:{w['kaz']}": 8, "tokens:eng_Latn": 25}
     ledger.file(a).records, ledger.file(a).documents = 6, 4
     ledger.file(a).skipped = Counter({w["skip"]: 1})
@@ -87,6 +89,16 @@ def small_manifest(**other):
                 "asked": 9, "amount": 8, "documents": 2, "tokens": 16, "available": 8, "epochs": 2.0, "shortage": 1,
                 "scarcest": True, "largest": 8,
             }
+        ],
+        "clusters": [
+            {
+                "stage": "fuzzy_dedup", "cluster": w["twin"], "documents": 9, "from": 40, "jaccard": 0.875,
+                "kept": f"{w['text']} one", "removed": f"{w['text']} two", "removed_id": ids[2],
+            },
+            {
+                "stage": "fuzzy_dedup", "cluster": "elsewhere#1", "documents": 4, "from": 0, "jaccard": 0.9,
+                "kept": None, "removed": w["text"], "removed_id": ids[2],
+            },
         ],
         "ledger": ledger.to_json(),
         "samples": [

@@ -32,7 +32,7 @@ PAYLOADS = (
 TAGS = {
     "html", "head", "meta", "title", "style", "body", "header", "main", "footer", "section", "aside", "p", "h1", "h2",
     "h3", "div", "span", "strong", "small", "b", "bdi", "ul", "li", "svg", "rect", "table", "thead", "tbody", "tfoot",
-    "tr", "th", "td", "details", "summary", "figure", "figcaption", "blockquote", "code", "br", "dl", "dt", "dd", "a",
+    "tr", "th", "td", "details", "summary", "figure", "figcaption", "blockquote", "code", "br", "dl", "dt", "dd", "a", "ins", "del",
 }  # fmt: skip
 ATTRIBUTES = {
     "lang", "charset", "http-equiv", "content", "name", "class", "aria-label", "aria-hidden", "role", "viewbox",

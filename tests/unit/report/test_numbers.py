@@ -4,6 +4,7 @@ import pytest
 
 from curate.report import render
 from curate.report.derive import derive
+from curate.report.diff import compare
 
 
 def report(manifest, timings=()):
@@ -217,3 +218,26 @@ def test_estimated_tokens_do_not_depend_on_the_hash_seed(manifest):
     assert dedup.tokens[1] == sum(
         found.tokens[1] for found in derive(many, []).dedup_languages.values()
     )
+
+
+def test_the_largest_clusters_show_what_differs(manifest):
+    page = render(manifest(), [])["report.html"].decode()
+    assert "<del>two</del>" in page
+    assert "<ins>one</ins>" in page
+    assert "(the document kept is not of this run)" in page
+    assert "8 pairs were compared exactly, 6 verified; 25.0 % were false candidates" in page
+    said = json.loads(render(manifest(), [])["report.json"])["dedup"]
+    assert said["candidates"]["fuzzy_dedup"] == {"compared": 8, "verified": 6, "false_rate": 0.25}
+    assert [one["documents"] for one in said["largest_clusters"]] == [9, 4]
+
+
+def test_a_script_without_spaces_is_compared_by_characters():
+    kept, removed = "天地玄黄宇宙洪荒", "天地玄黄宇宙洪亮"
+    assert compare(kept, removed) == (
+        ("same", "天地玄黄宇宙洪"),
+        ("kept", "荒"),
+        ("removed", "亮"),
+    )
+    assert compare("", "") == ()
+    (same,) = compare("word " * 300, "word " * 300)
+    assert len(same[1]) < 130

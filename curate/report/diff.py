@@ -1,0 +1,45 @@
+"""What two documents share and what only one has, word by word, short enough to be read."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+#: What both have is cut in its middle beyond this many characters.
+_LONGEST_SAME = 120
+
+_WORDS = re.compile(r"\s+|\w+|[^\w\s]")
+
+
+def compare(kept: str, removed: str) -> tuple[tuple[str, str], ...]:
+    """Give parts (same, kept or removed; text) in order.
+
+    Words are compared, and characters where there are few spaces: the script has none.
+
+    >>> compare("one two three", "one 2 three")
+    (('same', 'one '), ('kept', 'two'), ('removed', '2'), ('same', ' three'))
+    """
+    left, right = _tokens(kept), _tokens(removed)
+    parts: list[tuple[str, str]] = []
+    matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
+    for kind, a, a_end, b, b_end in matcher.get_opcodes():
+        if kind == "equal":
+            parts.append(("same", _shortened("".join(left[a:a_end]))))
+            continue
+        if a_end > a:
+            parts.append(("kept", "".join(left[a:a_end])))
+        if b_end > b:
+            parts.append(("removed", "".join(right[b:b_end])))
+    return tuple(parts)
+
+
+def _tokens(text: str) -> list[str]:
+    spaces = sum(map(str.isspace, text))
+    return _WORDS.findall(text) if 20 * spaces > len(text) else list(text)
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= _LONGEST_SAME:
+        return text
+    half = _LONGEST_SAME // 2
+    return f"{text[:half]} … {text[-half:]}"
