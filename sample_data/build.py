@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 from builder.crawl import web
+from builder.instructions import instructions
 from builder.listing import planted
 from builder.plain import news, wet
 from builder.plan import HERE, Plan
@@ -21,7 +22,7 @@ from builder.shelf import books, chat, notes, wiki
 def build() -> dict[str, bytes]:
     """Build every file, by path relative to the sample data."""
     plan = Plan()
-    for part in (web, wet, news, books, wiki, notes, chat, recipes):
+    for part in (web, wet, news, books, wiki, notes, chat, recipes, instructions):
         part(plan)
     listing = planted(plan)
     rows = ",\n".join(

@@ -256,12 +256,10 @@ def _listed(entry: dict[str, Any], path: str) -> dict[str, Any]:
 
 def _manifest(plan: Plan, outcome: Outcome, files: list[dict[str, Any]]) -> dict[str, Any]:
     books = outcome.ledger.files.values()
-    models = {
-        stage.name: stage.model_digest
-        for segment in plan.segments
-        for stage in segment.stages
-        if hasattr(stage, "model_digest")
-    }
+    stages: list[Any] = [
+        stage for segment in plan.segments for stage in (*segment.stages, *segment.barriers)
+    ]
+    models = {stage.name: stage.model_digest for stage in stages if hasattr(stage, "model_digest")}
     return {
         "manifest": 1,
         "contract": schema.CONTRACT_VERSION,

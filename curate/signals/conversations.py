@@ -21,6 +21,9 @@ Identify = Callable[[pa.LargeStringArray], pa.Table]
 #: Where an answer that refuses says so: further on it quotes, or speaks of someone else.
 OPENING_CHARACTERS = 200
 
+#: A second label of this score is a doubt: a short line of Han characters is Chinese or Japanese.
+SECOND_GUESS = 0.05
+
 #: Counts of phrases, and the list of the profile that names them.
 PHRASES = {
     "control_token_hits": "control_tokens",
@@ -155,12 +158,13 @@ class Conversations(Mapping[str, Integers | Floats]):
         nothing = np.full(len(self._messages), np.nan)
         if self._identify is None or self.absent.all():
             return dict.fromkeys(LANGUAGES, nothing)
-        (asked, sure), (answered, surely) = (
+        (asked, sure, or_asked), (answered, surely, or_answered) = (
             _named(self._identify(spoken_by(self._messages, role)))
             for role in ("user", "assistant")
         )
         known = (asked != "") & (answered != "")
-        differ = np.where(asked == answered, 0.0, np.minimum(sure, surely))
+        same = (asked == answered) | (asked == or_answered) | (or_asked == answered)
+        differ = np.where(same, 0.0, np.minimum(sure, surely))
         return {
             "language_difference": np.where(known, differ, np.nan),
             "prompt_language_score": np.where(asked != "", sure, np.nan),
@@ -179,8 +183,16 @@ def pattern(phrases: Sequence[str]) -> str:
     )
 
 
-def _named(found: pa.Table) -> tuple[npt.NDArray[np.str_], Floats]:
-    """Give the language (the same for all its scripts) and the score; '' where it is undetermined."""
-    langs = [(lang or "und").partition("_")[0] for lang in found.column("lang").to_pylist()]
-    scores = found.column("lang_score").combine_chunks().fill_null(0.0)
-    return np.array(["" if lang == "und" else lang for lang in langs], np.str_), np.asarray(scores)
+def _named(found: pa.Table) -> tuple[npt.NDArray[np.str_], Floats, npt.NDArray[np.str_]]:
+    """Give language, score and second guess; '' where undetermined. All scripts of a language are one."""
+
+    def languages(name: str) -> npt.NDArray[np.str_]:
+        said = [(lang or "und").partition("_")[0] for lang in found.column(name).to_pylist()]
+        return np.array(["" if lang == "und" else lang for lang in said], np.str_)
+
+    score, second = (
+        np.asarray(found.column(name).combine_chunks().fill_null(0.0))
+        for name in ("lang_score", "lang2_score")
+    )
+    guess = np.where(second >= SECOND_GUESS, languages("lang2"), "-")
+    return languages("lang"), score, guess

@@ -69,10 +69,8 @@ class Cap:
         decided = read_docs(inputs, "decided")
         for table in inputs.stream("sketch"):
             rows = table.filter(pa.array(~np.isin(integers(table, "doc"), decided)))
-            yield (
-                "rows",
-                rows.append_column("part", part_of_value(rows, "value", inputs.partitions)),
-            )
+            part = part_of_value(rows, "value", inputs.partitions)
+            yield "rows", rows.select(["doc", "id", "value", "u"]).append_column("part", part)
 
     def _choose(self, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
         # Never more in memory than the cap of each value and one table: what is over it now stays so.

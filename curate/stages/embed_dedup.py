@@ -25,7 +25,7 @@ class EmbedDedup:
 
     `model` is a folder or Hugging Face name for sentence-transformers ("BAAI/bge-m3"); without it
     vectors are counts of character n-grams, which see words and no meaning
-    (curate/dedup/vectors.py). `against` says which earlier documents count: `kept` ones, or `all`.
+    (curate/dedup/vectors.py). `earlier` says which ones before count: `kept` ones, or `all`.
 
     What is earlier matters to the answer. The order is that of a hash of seed and id, so it does not
     depend on files or shards; another seed keeps others. Every pair of a language is compared: no
@@ -36,7 +36,7 @@ class EmbedDedup:
     model: str | None = None
     threshold: float = 0.8
     on: Literal["text", "prompt"] = "prompt"
-    against: Literal["all", "kept"] = "kept"
+    earlier: Literal["all", "kept"] = "kept"
     max_tokens: int = 512
     most: int = 100_000
     seed: int = 0
@@ -96,9 +96,10 @@ class EmbedDedup:
         decided = read_docs(inputs, "decided")
         for table in inputs.stream("sketch"):
             rows = table.filter(pa.array(~np.isin(integers(table, "doc"), decided)))
+            part = part_of_value(rows, "value", inputs.partitions)
             yield (
                 "rows",
-                rows.append_column("part", part_of_value(rows, "value", inputs.partitions)),
+                rows.select(["doc", "id", "value", "u", "vector"]).append_column("part", part),
             )
 
     def _compare(self, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
@@ -123,7 +124,7 @@ class EmbedDedup:
             mine = mine.sort_by([("u", "ascending"), ("id", "ascending")]).combine_chunks()
             held = mine.column("vector").combine_chunks()
             vectors = held.flatten().to_numpy().reshape(len(mine), -1)
-            first, cosine = earlier(vectors, self.threshold, self.against)
+            first, cosine = earlier(vectors, self.threshold, self.earlier)
             over = np.flatnonzero(first >= 0)
             ids = mine.column("id").combine_chunks()
             yield (

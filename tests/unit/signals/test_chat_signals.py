@@ -162,12 +162,21 @@ RUSSIAN = "Конечно, сегодня очень хорошая погода
 
 def test_question_and_answer_in_two_languages():
     rule, value = first_rule([turn("user", KAZAKH), turn("assistant", RUSSIAN)])
-    assert rule == "languages_differ" and 0.8 < value <= 1
+    assert rule == "languages_differ" and 0.9 < value <= 1
     assert first_rule([turn("user", KAZAKH), turn("assistant", KAZAKH)]) == (None, None)
     assert first_rule([turn("user", RUSSIAN), turn("assistant", "42")]) == (None, None)
     simplified = "这是一个关于汉语简体字的问题，请你用简体中文回答我的问题，谢谢。"
     traditional = "這是一個關於漢語繁體字的問題，請你用繁體中文回答我的問題，謝謝。"
     assert first_rule([turn("user", simplified), turn("assistant", traditional)]) == (None, None)
+
+
+def test_a_short_line_of_han_is_no_other_language():
+    assert identify(["解释这幅漫画。"])["lang"].to_pylist() == ["jpn_Jpan"]
+    answer = "您好，我无法看到您提到的漫画，请您先描述一下画面，我再来解释它的意思。"
+    found = measured(
+        [[turn("user", "解释这幅漫画。"), turn("assistant", answer)]], identify=identify
+    )
+    assert found[0]["language_difference"] == 0
 
 
 def test_languages_are_undefined_where_nobody_can_tell():

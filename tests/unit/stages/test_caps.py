@@ -137,7 +137,7 @@ def test_random_walks_do_not_depend_on_cuts():
     texts = [" ".join(draw.choices(words, k=5)) for _ in range(60)]
     table = rows([draw.choice(["eng_Latn", "deu_Latn"]) for _ in texts], texts)
     for against in ("all", "kept"):
-        stage = EmbedDedup(on="text", against=against, threshold=0.6)
+        stage = EmbedDedup(on="text", earlier=against, threshold=0.6)
         whole = run(stage, table)
         assert 0 < len(kept(whole)) < 60
         assert kept(run(stage, table, 5, 3)) == kept(whole)
