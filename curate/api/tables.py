@@ -52,15 +52,20 @@ def dedup(table: Any, **options: Any) -> pa.Table:
 def mix(table: Any, *, ratio: str, unit: str = "tokens", seed: int = 0, **options: Any) -> pa.Table:
     """Take a mixture: the rows that it has, with ``phase`` and ``epoch``.
 
-    ``ratio`` is as for ``curate mix``; the table needs ``lang``, and ``n_tokens`` for tokens.
+    ``ratio`` is as for ``curate mix``, ``options`` are those of ``[mixture]``. The table needs ``lang``, and
+    ``n_tokens`` for tokens; raises RecipeError where it lacks a column that the mixture reads.
     """
     from curate.engine import memory
     from curate.mixture.recipe import parse
     from curate.stages.mix import Mix
 
     asked = {"unit": unit, "seed": seed, **options, "groups": groups_of(ratio)}
-    stage = Mix(parse(asked))
     documents = _documents(table)
+    stage = Mix(parse(asked), clustered="cluster" in documents.column_names)
+    for column in stage.reads:
+        if column not in documents.column_names:
+            known = nearest(column, documents.column_names)
+            raise RecipeError(f"the mixture reads a column '{column}': {known}", where="curate.mix")
     placed = stage.placements(documents, memory.resolve(stage, documents)["decisions"])
     taken = documents.take(placed.column("row"))
     return taken.append_column("phase", placed.column("phase")).append_column(

@@ -33,7 +33,7 @@ def command(
     """
     from curate import plan as planning
     from curate.cli.terminal import answer, as_json
-    from curate.errors import RecipeError
+    from curate.errors import CurateError
     from curate.outline import outline
     from curate.recipe import model
 
@@ -46,7 +46,7 @@ def command(
         try:
             tried = dry_run(plan, plan.mix.name, sample=sample, scan=SCAN, text_bytes=text)
             said["mixture"] |= {"table": tried.mixture, "note": tried.note}
-        except RecipeError as error:  # such as a group that the sample has nothing of
+        except CurateError as error:  # such as a group that the sample has nothing of
             said["mixture"] |= {
                 "table": [],
                 "note": f"no estimate from {sample} documents: {error}",

@@ -125,9 +125,20 @@ def one(folder: Path, documents: int, engine: str, mean: int, formats: list[str]
     said = {
         "documents": documents, "wall": wall, "driver": driver, "steps": steps, "peaks": peaks,
         "totals": result.manifest["totals"], "mixture": result.manifest["mixture"],
-        "tasks": sum("task" in row for row in rows),
+        "tasks": sum("task" in row for row in rows), "parts": parts_of(folder / "out", "second"),
     }  # fmt: skip
     print(json.dumps(said))
+
+
+def parts_of(out: Path, phase: str) -> list[dict[str, float]]:
+    """Give each part's shares of tokens by source, in order."""
+    parts = []
+    for path in sorted((out / "mixture" / phase).glob("*.parquet")):
+        table = pq.read_table(path, columns=["source", "n_tokens"]).group_by("source")
+        sums = table.aggregate([("n_tokens", "sum")]).to_pylist()
+        total = sum(row["n_tokens_sum"] for row in sums)
+        parts.append({row["source"]: row["n_tokens_sum"] / total for row in sums})
+    return parts
 
 
 def main() -> None:
@@ -164,6 +175,11 @@ def report(said: dict) -> None:
     for step, seconds in said["steps"].items():
         peak = said["peaks"].get(step)
         print(f"    {step:<24}{seconds:8.1f} s" + (f"{peak / 1e6:8.0f} MB" if peak else ""))
+    english = [part.get("en", 0.0) for part in said["parts"]]
+    print(
+        f"  parts of phase second: {len(english)}; share of English from {min(english):.4f} to"
+        f" {max(english):.4f}"
+    )
     for row in said["mixture"]:
         asked = "-" if row["asked_share"] is None else f"{row['asked_share']:.5f}"
         print(

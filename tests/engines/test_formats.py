@@ -97,6 +97,29 @@ def test_copies_are_rows_with_epochs(ran):
     assert sum(row["documents"] for row in main) == sum(map(len, seen.values()))
 
 
+def shingles(text):
+    words = text.split()
+    return {tuple(words[at : at + 5]) for at in range(max(1, len(words) - 4))}
+
+
+def test_nothing_held_out_is_like_what_is_trained_on(ran):
+    """A third of the corpus are copies; dedup ran before the split, so none stands on the other side."""
+    texts = {
+        phase: [
+            shingles(t)
+            for t in set(pq.read_table(ran / "out" / "mixture" / phase).column("text").to_pylist())
+        ]
+        for phase in ("main", "validation")
+    }
+    assert len(texts["validation"]) > 5
+    worst = max(
+        len(held & other) / len(held | other)
+        for held in texts["validation"]
+        for other in texts["main"]
+    )
+    assert worst < 0.8
+
+
 def test_json_lines_are_the_rows(ran):
     for part in parts(ran / "out"):
         table = pq.read_table(ran / "out" / "mixture" / f"{part}.parquet")

@@ -61,3 +61,11 @@ def test_mix_takes_documents_at_a_ratio():
     langs = mixed["lang"].to_pylist()
     assert (langs.count("kaz_Cyrl"), langs.count("eng_Latn")) == (30, 10)
     assert set(mixed["epoch"].to_pylist()) == {1}
+    table = table.set_column(1, "text", pa.array([f"text {n}" for n in range(rows)]))
+    mixed = curate.mix(table, ratio="kaz_Cyrl=1", validation={"share": 0.3})
+    sides = {phase: set() for phase in ("main", "validation")}
+    for id, phase in zip(mixed["id"].to_pylist(), mixed["phase"].to_pylist(), strict=True):
+        sides[phase].add(id)
+    assert len(sides["main"] | sides["validation"]) == len(mixed) == 30
+    with pytest.raises(RecipeError, match="reads a column 'lang'"):
+        curate.mix(table.drop_columns(["lang"]), ratio="kaz_Cyrl=1")
