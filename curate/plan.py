@@ -296,7 +296,11 @@ def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tu
 
 def _check_columns(planned: list[Segment], where: str) -> None:
     have = set(schema.SOURCE_COLUMNS) | set(schema.VERDICT_COLUMNS)
-    writers: dict[str, str] = {"n_tokens": "count", "lang": "identify"}
+    writers: dict[str, str] = {
+        "n_tokens": "count",
+        "cluster_size": "fuzzy_dedup",
+        "lang": "identify",
+    }
     for segment in planned:
         members: tuple[MapStage | Barrier, ...] = (*segment.stages, *segment.barriers)
         for stage in members:

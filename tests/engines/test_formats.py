@@ -97,6 +97,27 @@ def test_copies_are_rows_with_epochs(ran):
     assert sum(row["documents"] for row in main) == sum(map(len, seen.values()))
 
 
+def test_parquet_parts_have_statistics_and_say_what_counted_them(ran):
+    for part in parts(ran / "out"):
+        file = pq.ParquetFile(ran / "out" / "mixture" / f"{part}.parquet")
+        said = json.loads(file.schema_arrow.metadata[b"curate"])
+        assert (said["contract"], said["recipe"], said["counted_with"]) == (1, "small", None)
+        for group in range(file.num_row_groups):
+            for at in range(file.metadata.num_columns):
+                column = file.metadata.row_group(group).column(at)
+                assert column.compression == "ZSTD"
+                if column.path_in_schema in ("id", "source", "phase", "epoch"):
+                    assert column.statistics.has_min_max, column.path_in_schema
+
+
+def test_copies_need_a_stage_that_counts_clusters(ran, tmp_path):
+    text = (ran / "formats.toml").read_text().replace('use = "exact_dedup"', 'use = "repair"')
+    (tmp_path / "r.toml").write_text(text.replace('use = "fuzzy_dedup"', 'use = "identify"'))
+    with pytest.raises(RecipeError, match="reads column 'cluster_size'") as caught:
+        planning.build(model.load(str(tmp_path / "r.toml")))
+    assert "put 'fuzzy_dedup' before it" in str(caught.value)
+
+
 def shingles(text):
     words = text.split()
     return {tuple(words[at : at + 5]) for at in range(max(1, len(words) - 4))}
