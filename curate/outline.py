@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from curate.io.dedup_store import generation
 from curate.plan import Plan
 
 #: Bytes of text per stored byte, by format, as such files commonly come: WARC and WET gzipped,
@@ -72,7 +73,13 @@ def outline(plan: Plan) -> dict[str, Any]:
             barrier.name: _curve(barrier)
             for segment in plan.segments
             for barrier in segment.barriers
-            if hasattr(barrier, "threshold")
+            if hasattr(barrier, "options")
+        },
+        "stores": {
+            barrier.name: _store(barrier)
+            for segment in plan.segments
+            for barrier in segment.barriers
+            if getattr(barrier, "past", None) is not None
         },
         "mixture": _mixture(plan),
         "estimate": {
@@ -124,17 +131,37 @@ def _stage(stage: Any) -> dict[str, Any]:
 
 
 def _curve(barrier: Any) -> dict[str, Any]:
-    from curate.dedup.bands import choose_bands, s_curve
+    from curate.dedup.bands import s_curve
 
-    bands, rows = barrier.bands, barrier.rows
-    if bands is None or rows is None:
-        bands, rows = choose_bands(barrier.threshold, barrier.recall)
+    told = barrier.options
+    bands, rows = told.bands, told.rows
     return {
-        "threshold": barrier.threshold,
+        "similarity": told.similarity,
+        "threshold": told.threshold,
+        "aim": round(told.aim, 4),
         "bands": bands,
         "rows": rows,
         "permutations": bands * rows,
         "looked_at": [[round(s, 2), round(p, 4)] for s, p in s_curve(bands, rows)],
+    }
+
+
+#: Bytes of text per shingle of words, and of a band key as it is stored: measured on five scripts' texts.
+TEXT_PER_WORD, STORED_KEY = 7, 20
+
+
+def _store(barrier: Any) -> dict[str, Any]:
+    """Tell what a dedup's store holds, and what a document of usual length adds to it."""
+    told = barrier.options
+    shingles = TEXT_PER_DOCUMENT / (TEXT_PER_WORD if told.shingling.kind == "word" else 1)
+    known = [generation(barrier.past.address, number) for number, _ in barrier.past.read]
+    return {
+        "address": barrier.past.address,
+        "adds": barrier.store is not None,
+        "generations": len(known),
+        "documents": sum(one.documents for one in known),
+        "bytes": sum(one.bytes for one in known),
+        "bytes_per_document": round(told.bands * STORED_KEY + 4 * told.count + 8 * shingles + 40),
     }
 
 

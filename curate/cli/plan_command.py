@@ -92,7 +92,7 @@ def _tell(said: dict[str, Any]) -> None:
         answer()
         answer(
             f"{name}: {curve['bands']} bands x {curve['rows']} rows = {curve['permutations']}"
-            f" permutations; verified at Jaccard {curve['threshold']:g}"
+            f" permutations; verified at {_measure(curve)} {curve['threshold']:g}"
         )
         points = [(s, p) for s, p in curve["looked_at"] if round(s * 20) % 2 == 0 or s >= 0.7]
         answer("  a pair of Jaccard  " + "  ".join(f"{s:5.2f}" for s, _ in points))
@@ -108,6 +108,14 @@ def _tell(said: dict[str, Any]) -> None:
             answer()
             outcome.mixture(said["mixture"]["table"], answer)
             answer(said["mixture"]["note"])
+    for name, store in said["stores"].items():
+        answer()
+        answer(
+            f"{name}: store {store['address']}: {store['documents']} documents in"
+            f" {store['generations']} generations, {size(store['bytes'])};"
+            f" about {size(store['bytes_per_document'])} more for each document kept"
+            + ("" if store["adds"] else " by a run that adds to it")
+        )
     cost = said["estimate"]
     answer()
     answer(
@@ -115,6 +123,12 @@ def _tell(said: dict[str, Any]) -> None:
         f" runs; {size(cost['memory_bytes_per_worker'])} of memory per worker;"
         f" {duration(cost['core_seconds'])} on one core"
     )
+
+
+def _measure(curve: dict[str, Any]) -> str:
+    if curve["similarity"] == "jaccard":
+        return "Jaccard"
+    return f"containment (a Jaccard similarity of {curve['aim']:g} or more)"
 
 
 def _columns(stage: dict[str, Any]) -> str:

@@ -46,7 +46,7 @@ ALLOWED = {
         "tokens",
         "formats",
     },
-    "outline": {"plan", "dedup"},
+    "outline": {"plan", "dedup", "io.dedup_store"},
     "__main__": {"cli"},
     "cli": {
         "calibrate",

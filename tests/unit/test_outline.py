@@ -60,3 +60,22 @@ def test_more_input_is_estimated_to_take_more():
     one, all_of_it = described(wiki="sample_data/wiki")["estimate"], described()["estimate"]
     for key in ("text_bytes", "disk_bytes", "core_seconds"):
         assert 0 < one[key] < all_of_it[key]
+
+
+def test_the_curve_of_containment_is_that_of_what_it_aims_at():
+    curve = described("stages.fuzzy_dedup.similarity=containment")["curves"]["fuzzy_dedup"]
+    assert (curve["threshold"], curve["aim"]) == (0.8, 0.3636)
+    assert (curve["bands"], curve["rows"]) == (72, 3)
+
+
+def test_a_store_says_what_a_document_takes(tmp_path):
+    store = tmp_path / "store"
+    stores = described(f"stages.fuzzy_dedup.store={store}")["stores"]["fuzzy_dedup"]
+    assert stores == {
+        "address": str(store),
+        "adds": True,
+        "generations": 0,
+        "documents": 0,
+        "bytes": 0,
+        "bytes_per_document": 20 * 20 + 640 + round(8 * 3000 / 7) + 40,
+    }
