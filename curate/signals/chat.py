@@ -142,7 +142,7 @@ def language_difference(language_difference: Floats) -> Floats:
     """How sure it is that the user and the assistant speak different languages: the lesser score.
 
     0 where both speak the same, in whatever script, or one may by its second label (score 0.05 or
-    more); undefined where one of them cannot be told.
+    more); undefined where one of them cannot be told. Source code is left out.
     Why: a model that is asked in Kazakh should not answer in Russian.
     Wrong: translations and language lessons are meant to differ; short turns are guesses.
     Source: curate.

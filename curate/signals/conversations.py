@@ -24,6 +24,9 @@ OPENING_CHARACTERS = 200
 #: A second label of this score is a doubt: a short line of Han characters is Chinese or Japanese.
 SECOND_GUESS = 0.05
 
+#: Source code is in no language, whatever its names are: fenced blocks, and lines with its signs.
+CODE = r"(?s:```.*?(?:```|$))|(?m:^[^\n]*(?:[{};=<>]|\(\)|^\s*(?:#|//|import |from |def |print))[^\n]*$)"
+
 #: Counts of phrases, and the list of the profile that names them.
 PHRASES = {
     "control_token_hits": "control_tokens",
@@ -159,7 +162,7 @@ class Conversations(Mapping[str, Integers | Floats]):
         if self._identify is None or self.absent.all():
             return dict.fromkeys(LANGUAGES, nothing)
         (asked, sure, or_asked), (answered, surely, or_answered) = (
-            _named(self._identify(spoken_by(self._messages, role)))
+            _named(self._identify(without_code(spoken_by(self._messages, role))))
             for role in ("user", "assistant")
         )
         known = (asked != "") & (answered != "")
@@ -169,6 +172,16 @@ class Conversations(Mapping[str, Integers | Floats]):
             "language_difference": np.where(known, differ, np.nan),
             "prompt_language_score": np.where(asked != "", sure, np.nan),
         }
+
+
+def without_code(texts: pa.LargeStringArray) -> pa.LargeStringArray:
+    r"""Cut source code out of texts; what is left tells their language.
+
+    >>> texts = pa.array(["Міне:\n```py\nx\n```\nДайын.", "for x in y():\n  # жоқ\nБітті"], pa.large_string())
+    >>> [text.split() for text in without_code(texts).to_pylist()]
+    [['Міне:', 'Дайын.'], ['Бітті']]
+    """
+    return pc.replace_substring_regex(texts, CODE, "")
 
 
 def pattern(phrases: Sequence[str]) -> str:

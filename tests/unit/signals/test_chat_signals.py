@@ -165,6 +165,12 @@ def test_question_and_answer_in_two_languages():
     assert rule == "languages_differ" and 0.9 < value <= 1
     assert first_rule([turn("user", KAZAKH), turn("assistant", KAZAKH)]) == (None, None)
     assert first_rule([turn("user", RUSSIAN), turn("assistant", "42")]) == (None, None)
+    program = "```python\nnumbers = [1, 2, 3]\nprint(sum(numbers) / len(numbers))\n```"
+    assert first_rule([turn("user", RUSSIAN), turn("assistant", program)]) == (None, None)
+    assert first_rule([turn("user", RUSSIAN), turn("assistant", program.strip("`"))]) == (
+        None,
+        None,
+    )
     simplified = "这是一个关于汉语简体字的问题，请你用简体中文回答我的问题，谢谢。"
     traditional = "這是一個關於漢語繁體字的問題，請你用繁體中文回答我的問題，謝謝。"
     assert first_rule([turn("user", simplified), turn("assistant", traditional)]) == (None, None)
