@@ -26,6 +26,7 @@ import os
 import re
 import sys
 import tomllib
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
@@ -62,7 +63,8 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     with lzma.open(path, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     for row in rows:
-        row["text"] = re.sub(r"\s\.{10}\s", "\n", row["text"])
+        text = unicodedata.normalize("NFC", row["text"])  # as `repair` leaves it, before any rule
+        row["text"] = re.sub(r"\s\.{10}\s", "\n", text)
         row["bad"] = bool(row["unnatural"] or row["porn"] or not row["lang_correct"])
     return rows
 
