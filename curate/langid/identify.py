@@ -36,8 +36,12 @@ def identify(
     *,
     model: str | None = None,
     profiles: Profiles | None = None,
+    segments: bool = False,
 ) -> pa.Table:
     """Tell the language of each text: a table of lang, lang_score, lang2, lang2_score.
+
+    With ``segments`` also lang_spans: which bytes of a text are in which language
+    (curate.langid.segments).
 
     Definition: ``lang`` is the model's best label if it is sure of a longer text whose script and
     letters allow that label; else the best of curate.langid.opinion that they allow, or the model's
@@ -54,7 +58,32 @@ def identify(
     >>> identify(["Бүгін ауа райы жақсы, далада балалар ойнап жүр.", "12:30"])["lang"].to_pylist()
     ['kaz_Cyrl', 'und']
     """
-    data, offsets = _buffers(_unshaped(_large_strings(texts)))
+    return listen(texts, model=model, profiles=profiles, segments=segments)[0]
+
+
+def listen(
+    texts: Iterable[str | None] | pa.Array | pa.ChunkedArray,
+    *,
+    model: str | None,
+    profiles: Profiles | None,
+    segments: bool = False,
+) -> tuple[pa.Table, pa.StringArray]:
+    """Identify, and tell the model's own best label for each text (null: no letters)."""
+    column = _large_strings(texts)
+    whole, heard = _listen(column, model, profiles)
+    if segments:
+        from curate.langid.segments import spans
+
+        langs = whole["lang"].to_pylist()
+        found = spans(*_buffers(column), langs, lambda part: _listen(part, model, profiles)[0])
+        whole = whole.append_column("lang_spans", found)
+    return whole, heard
+
+
+def _listen(
+    column: Any, model: str | None, profiles: Profiles | None
+) -> tuple[pa.Table, pa.StringArray]:
+    data, offsets = _buffers(_unshaped(column))
     classifier = models.load(model)
     numbers, scores = classifier.predict(data, offsets)
     letters = lettering.count(data, offsets, asked(profiles))
@@ -73,7 +102,9 @@ def identify(
     other[unsure], other_score[unsure], chosen[unsure] = chosen[unsure], score[unsure], -1
     other[silent] = -1
     words = pa.array([*judge.vocabulary, UNDETERMINED], pa.string())
-    return pa.table(
+    best = np.where(silent, -1, numbers[:, 0])
+    heard = pa.array(classifier.labels, pa.string()).take(pa.array(best, mask=best < 0))
+    found = pa.table(
         {
             "lang": words.take(pa.array(np.where(chosen >= 0, chosen, len(words) - 1))),
             "lang_score": pa.array(score),
@@ -81,6 +112,7 @@ def identify(
             "lang2_score": pa.array(other_score, mask=other < 0),
         }
     )
+    return found, heard
 
 
 def _scripts(labels: tuple[str, ...], first: npt.NDArray[np.int32], letters: Letters) -> Rows:

@@ -54,7 +54,7 @@ class Model:
 
 
 def load(address: str | None = None) -> Model:
-    """Read a model: None for lid.176, a path, ``hf://owner/repo/file`` or any fsspec address.
+    """Read a model: None for lid.176, a path, ``hf://owner/repo[@revision][/file]`` or an fsspec address.
 
     The same address gives the same object while the process lives.
     """
@@ -115,11 +115,12 @@ def _open(address: str) -> npt.NDArray[np.uint8]:
 def _from_hub(address: str) -> Path:
     owner, _, rest = address.removeprefix("hf://").partition("/")
     repository, _, name = rest.partition("/")
-    if not name:
+    name = name or "model.bin"  # what GlotLID, OpenLID and NLLB's model call theirs
+    if not repository:
         raise RecipeError(
-            "a model on the Hugging Face Hub is hf://owner/repository/file",
+            "a model on the Hugging Face Hub is hf://owner/repository or hf://owner/repository/file",
             where=address,
-            hint="for example hf://cis-lmu/glotlid/model.bin",
+            hint="for example hf://cis-lmu/glotlid or hf://cis-lmu/glotlid/model_v3.bin",
         )
     repository, _, revision = repository.partition("@")
     try:

@@ -75,6 +75,7 @@ def derive(manifest: Mapping[str, Any], timings: Sequence[Mapping[str, Any]]) ->
         passed_over=_by_reason((name, book.skipped) for name, book in files.items()),
         time=time,
         fertility=_fertility(books),
+        heard=_heard(books),
     )
 
 
@@ -222,6 +223,15 @@ def _fertility(books: _Books) -> tuple[Fertility, ...]:
         ]
         found.append(Fertility(name, came.documents, came.bytes, *lengths))
     return tuple(sorted(found, key=lambda one: (-one.bytes, one.lang)))
+
+
+def _heard(books: _Books) -> tuple[tuple[str, str, int], ...]:
+    """Read how often identify called a text another language than the model did, most first."""
+    said: Counter[str] = Counter()
+    for _, book in books:
+        said.update({k[6:]: n for k, n in book.tally.items() if k.startswith("heard:")})
+    rows = [(*pair.partition(">")[::2], n) for pair, n in said.items()]
+    return tuple(sorted(rows, key=lambda row: (-row[2], row[0], row[1])))
 
 
 def _all_dedup(books: _Books, deduping: Sequence[str], languages: Iterable[Dedup]) -> Dedup:

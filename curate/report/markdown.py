@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from curate.report.model import Dedup, Fate, Report
-from curate.report.page import cluster_rows, tallies
+from curate.report.page import cluster_rows, heard_rows, tallies
 from curate.report.text import address, code, duration, number, one_line, percent, ratio, size
 from curate.report.words import compare_note, counted_note, describe, environment, time_notes
 
@@ -23,6 +23,7 @@ def markdown(report: Report) -> str:
         _fates("By language", "language", report.languages, records=False)
         if any(report.languages)
         else [],
+        _heard(report),
         _fates("By source", "source", report.sources, records=True),
         _dedup(report),
         _mixture(report),
@@ -238,6 +239,14 @@ def _fertility(report: Report) -> list[str]:
     ]
     header = ("language", "documents", "tokens", "per word", "bytes each", "characters each")
     return ["## Tokens of what was kept", "", counted_note(report), "", *table(header, rows)]
+
+
+def _heard(report: Report) -> list[str]:
+    if not report.heard:
+        return []
+    rows = [(code(said), code(lang), number(count)) for said, lang, count in heard_rows(report)]
+    header = ("the model said", "labelled", "documents")
+    return ["## Labels that the model would have given otherwise", "", *table(header, rows, 2)]
 
 
 def _rules(report: Report) -> list[str]:

@@ -150,6 +150,7 @@ class Report:
     fertility: tuple[
         Fertility, ...
     ] = ()  #: of the survivors that a stage counted, most bytes first
+    heard: tuple[tuple[str, str, int], ...] = ()  #: model's label, our other one, documents
 
     @property
     def name(self) -> str:

@@ -30,6 +30,9 @@ def as_json(report: Report) -> dict[str, Any]:
         "dedup": _all_dedup(report),
         "mixture": report.mixture,
         "tokenizer": (report.manifest.get("counted_with") or {}).get("tokenizer"),
+        "relabelled": [
+            {"model": said, "lang": lang, "documents": count} for said, lang, count in report.heard
+        ],
         "fertility": [
             {
                 "language": one.lang,

