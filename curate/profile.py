@@ -72,6 +72,13 @@ class Rule(_Section):
         return self
 
 
+class Classifier(_Section):
+    """A fastText classifier of the user's, and the label whose score is the signal."""
+
+    model: str = ""  #: a path, hf://owner/repository/file or an fsspec address
+    label: str = ""
+
+
 class Profile(_Section):
     """One file of ``filters/``, with what it extends merged in. Rules are in the order of judgement."""
 
@@ -81,6 +88,8 @@ class Profile(_Section):
     standardize: Standardize = Standardize()
     trim: Trim = Trim()
     lists: dict[str, tuple[str, ...]] = {}  #: phrases, or in the file the address of a file of them
+    word_frequencies: str = ""  #: the path of a file of word counts, for unigram_log_probability
+    classifier: Classifier = Classifier()  #: for classifier_score
     rules: dict[str, Rule] = {}
 
 

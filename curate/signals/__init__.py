@@ -18,11 +18,15 @@ from curate.signals import (
     c4,
     chat,
     code,
+    contacts,
     conversations,
     fineweb,
     gopher,
     japanese,
+    models,
+    redpajama,
     repetition,
+    scripts,
 )
 from curate.signals.formula import Card, Formula, read_card
 
@@ -82,6 +86,28 @@ SIGNALS: dict[str, Formula] = {
     "n_discriminating_words": japanese.n_discriminating_words,
     "n_violent_words": japanese.n_violent_words,
     "zlib_ratio": japanese.zlib_ratio,
+    "n_blocked_phrases": c4.n_blocked_phrases,
+    "compression_ratio": basic.compression_ratio,
+    "unique_word_share": redpajama.unique_word_share,
+    "unigram_entropy": redpajama.unigram_entropy,
+    "all_caps_word_share": redpajama.all_caps_word_share,
+    "symbol_word_ratio": redpajama.symbol_word_ratio,
+    "curly_bracket_share": redpajama.curly_bracket_share,
+    "lorem_ipsum_ratio": redpajama.lorem_ipsum_ratio,
+    "list_mark_line_share": redpajama.list_mark_line_share,
+    "words_per_line": redpajama.words_per_line,
+    "main_script_share": scripts.main_script_share,
+    "latin_share": scripts.latin_share,
+    "cyrillic_share": scripts.cyrillic_share,
+    "arabic_share": scripts.arabic_share,
+    "han_share": scripts.han_share,
+    "kana_share": scripts.kana_share,
+    "hangul_share": scripts.hangul_share,
+    "url_char_share": contacts.url_char_share,
+    "email_word_ratio": contacts.email_word_ratio,
+    "phone_word_ratio": contacts.phone_word_ratio,
+    "unigram_log_probability": models.unigram_log_probability,
+    "classifier_score": models.classifier_score,
     "n_turns": chat.n_turns,
     "n_answers": chat.n_answers,
     "n_null_turns": chat.n_null_turns,
@@ -99,7 +125,7 @@ SIGNALS: dict[str, Formula] = {
     "prompt_language_score": chat.prompt_language_score,
 }
 
-#: The counts that exist only where the profile gives a list, and which list.
+#: The counts that exist only where the profile binds something, and what: a list, or a file.
 LISTS = {
     "stop_words_used": "stop_words",
     "stop_words_distinct": "stop_words",
@@ -109,6 +135,9 @@ LISTS = {
     "discrimination_hits": "discrimination",
     "violence_hits": "violence",
     "blocked_hits": "blocked",
+    "log_probabilities": "word_frequencies",
+    "scored_words": "word_frequencies",
+    "label_scores": "classifier",
     **conversations.PHRASES,
 }
 
@@ -149,8 +178,9 @@ def measure(
 ) -> dict[str, pa.Array]:
     """Measure the named signals of each text: columns ``signal_<name>``, int64 or float64.
 
-    Null where a signal is undefined, and for a null text. ``lists`` binds the word lists of a profile
-    and the list ``scripts`` (ISO 15924 names). Signals of conversations need their ``messages``,
+    Null where a signal is undefined, and for a null text. ``lists`` binds the word lists of a profile,
+    the list ``scripts`` (ISO 15924 names), ``word_frequencies`` (a path) and ``classifier`` (a model's
+    address and a label). Signals of conversations need their ``messages``,
     those of their languages ``identify`` too; they are null without.
 
     >>> texts = pa.array(["a bb", ""], pa.large_string())

@@ -45,3 +45,15 @@ def longest_word(longest_word_chars: Integers) -> Integers:
     Source: C4 drops lines with a word of more than 1,000 characters, addresses uncut.
     """
     return longest_word_chars
+
+
+def n_blocked_phrases(blocked_hits: Integers) -> Integers:
+    """Phrases of the profile's list ``blocked`` in the text; undefined where the profile has no such list.
+
+    Letter case does not matter; in scripts with spaces a phrase counts only as whole words.
+    Why: pages that use many words of a list of obscenities are mostly pornography.
+    Wrong: a limit of none also drops texts on medicine, law and minorities (Dodge et al. 2021,
+    arXiv:2104.08758).
+    Source: C4, none of the LDNOOBW list; RedPajama-V2 counts them, rps_doc_ldnoobw_words.
+    """
+    return blocked_hits

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.errors import RecipeError, nearest
-from curate.text import unicode
+from curate.text import pii, unicode
 from curate.text.counts import (
     BYTES,
     CHARACTERS,
@@ -21,16 +21,21 @@ from curate.text.counts import (
     REPETITION,
     SCRIPT_SHARE,
     STOP_WORDS,
+    VARIETY,
     WORDS,
     count_bytes,
     count_characters,
+    count_variety,
     count_words,
 )
 from curate.text.lines import LINES, count_lines
 from curate.text.phrases import compiled, count_phrases
+from curate.text.unigrams import SCALE, count_unigrams
+from curate.text.unigrams import load as load_frequencies
 from curate.text.view import buffers, roles, view
 
 Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 #: Counts of phrases, and the list of the profile that names them.
 PHRASES: Final = {
@@ -41,6 +46,21 @@ PHRASES: Final = {
     "blocked_hits": "blocked",
 }
 
+#: Counts of letters by script, and their scripts; ``hiragana_letters`` is HIRAGANA.
+BY_SCRIPT: Final = {
+    HIRAGANA: "Hira",
+    "katakana_letters": "Kana",
+    "han_letters": "Hani",
+    "hangul_letters": "Hang",
+    "latin_letters": "Latn",
+    "cyrillic_letters": "Cyrl",
+    "arabic_letters": "Arab",
+}
+MAIN_SCRIPT: Final = "main_script_letters"
+UNIGRAMS: Final = ("log_probabilities", "scored_words")
+CLASSIFIER: Final = "label_scores"
+
+_URL: Final = r"""(?i)(?:https?://|www\.)[^\s<>"]+"""
 _LOREM: Final = np.frombuffer(b"lorem ipsum", np.uint8)
 
 
@@ -85,11 +105,12 @@ def _stop_table(stop_words: Sequence[str]) -> npt.NDArray[np.uint64]:
     return table
 
 
-class Counts(Mapping[str, Integers]):
+class Counts(Mapping[str, Integers | Floats]):
     """The counts of a column of texts by name. A kernel runs when a column of it is first asked for.
 
-    ``lists`` gives the word list ``stop_words`` and the list ``scripts`` (ISO 15924); the counts that
-    need a list exist only where it is given and not empty. Give ``repetition`` when its columns will
+    ``lists`` gives what a profile binds: word lists, ``scripts`` (ISO 15924), ``word_frequencies`` (a
+    path) and ``classifier`` (a model's address and a label). The counts that need one exist only where
+    it is given and not empty. Give ``repetition`` when its columns will
     be asked for besides those of words: then one pass makes both.
     """
 
@@ -104,9 +125,9 @@ class Counts(Mapping[str, Integers]):
         self._data, self._starts, self._ends = buffers(texts)
         self._lists = lists or {}
         self._repetition = repetition
-        self._known: dict[str, Integers] = {}
+        self._known: dict[str, Integers | Floats] = {}
 
-    def __getitem__(self, name: str) -> Integers:
+    def __getitem__(self, name: str) -> Integers | Floats:
         if name not in tuple(self):
             raise KeyError(name)
         if name not in self._known:
@@ -114,8 +135,14 @@ class Counts(Mapping[str, Integers]):
                 self._bytes()
             elif name in LINES:
                 self._lines()
-            elif name in (*CHARACTERS, SCRIPT_SHARE, HIRAGANA):
+            elif name in (*CHARACTERS, SCRIPT_SHARE, MAIN_SCRIPT, *BY_SCRIPT):
                 self._characters()
+            elif name in VARIETY:
+                self._variety()
+            elif name in UNIGRAMS:
+                self._unigrams()
+            elif name == CLASSIFIER:
+                self._known[name] = _scores(self._texts, *self._lists["classifier"])
             elif name in PHRASES:
                 self._known[name] = self._phrases(name)
             elif name in _PLAIN:
@@ -125,12 +152,16 @@ class Counts(Mapping[str, Integers]):
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
-        yield from (*BYTES, *CHARACTERS, HIRAGANA, *LINES, *WORDS, *REPETITION)
+        yield from (*BYTES, *CHARACTERS, MAIN_SCRIPT, *BY_SCRIPT)
+        yield from (*LINES, *WORDS, *VARIETY, *REPETITION)
         yield from _PLAIN
         yield from STOP_WORDS if self._lists.get("stop_words") else ()
         yield from (name for name, list_ in PHRASES.items() if self._lists.get(list_))
         if self._lists.get("scripts"):
             yield SCRIPT_SHARE
+        yield from UNIGRAMS if self._lists.get("word_frequencies") else ()
+        if self._lists.get("classifier"):
+            yield CLASSIFIER
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -160,7 +191,9 @@ class Counts(Mapping[str, Integers]):
         )
         self._add(CHARACTERS, out)
         numbers = {script: by_script[:, i] for i, script in enumerate(unicode.SCRIPTS)}
-        self._known[HIRAGANA] = numbers["Hira"]
+        self._known |= {name: numbers[script] for name, script in BY_SCRIPT.items()}
+        named = [numbers[script] for script in unicode.SCRIPTS if script != "Zyyy"]
+        self._known[MAIN_SCRIPT] = np.max(named, axis=0)
         scripts = self._lists.get("scripts", ())
         for script in scripts:
             if script not in numbers:
@@ -173,6 +206,23 @@ class Counts(Mapping[str, Integers]):
         phrases = compiled(tuple(self._lists[PHRASES[name]]), whole_words=name == "blocked_hits")
         count_phrases(self._data, self._starts, self._ends, *phrases, unicode.CLASS, out)
         return out
+
+    def _variety(self) -> None:
+        out = self._room(len(VARIETY))
+        most = int(self["n_chars"].max(initial=0)) + 1
+        times = np.arange(most + 1)
+        information = np.rint(times * np.log(np.maximum(times, 1)) * SCALE).astype(np.int64)
+        count_variety(self._data, self._starts, self._ends, roles(), most, information, out)
+        self._add(VARIETY, out)
+
+    def _unigrams(self) -> None:
+        out = self._room(len(UNIGRAMS))
+        most = int(self["n_chars"].max(initial=0)) + 1
+        known = load_frequencies(self._lists["word_frequencies"][0])
+        count_unigrams(
+            self._data, self._starts, self._ends, roles(), unicode.FOLD, *known, most, out
+        )
+        self._add(UNIGRAMS, out)
 
     def _lines(self) -> None:
         out = self._room(len(LINES))
@@ -215,6 +265,48 @@ def _zlib_bytes(texts: pa.LargeStringArray) -> Integers:
     return np.fromiter((len(zlib.compress(text, 9)) for text in written), np.int64, len(texts))
 
 
+def _zstd_bytes(texts: pa.LargeStringArray) -> Integers:
+    codec = pa.Codec("zstd", compression_level=3)
+    written = (text.as_buffer() if text.is_valid else pa.py_buffer(b"") for text in texts)
+    sizes = (codec.compress(text).size if text.size else 0 for text in written)
+    return np.fromiter(sizes, np.int64, len(texts))
+
+
+def _url_chars(texts: pa.LargeStringArray) -> Integers:
+    without = pc.replace_substring_regex(texts, _URL, "")
+    return _integers(pc.utf8_length(texts)) - _integers(pc.utf8_length(without))
+
+
+def _found(texts: pa.LargeStringArray, kind: str) -> Integers:
+    """Count what the mask of a kind finds, looking only at texts that its hint matches."""
+    hinted = np.asarray(pc.fill_null(pc.match_substring_regex(texts, pii.HINTS[kind]), False))
+    counts = np.zeros(len(texts), np.int64)
+    for row in np.flatnonzero(hinted).tolist():
+        counts[row] = len(pii.KINDS[kind](texts[row].as_py()))
+    return counts
+
+
+def _scores(texts: pa.LargeStringArray, address: str, label: str) -> Floats:
+    """Give the score of one label of a classifier; NaN where it is not among the best two."""
+    from curate.langid import model as models
+
+    model = models.load(address)
+    label = label.removeprefix("__label__")
+    if label not in model.labels:
+        raise RecipeError(
+            f"the classifier has no label '{label}'",
+            where=address,
+            hint=nearest(label, model.labels),
+        )
+    whole = pc.fill_null(texts, "")
+    _, offsets, data = whole.buffers()
+    content = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+    at = np.frombuffer(offsets, np.int64)[whole.offset : whole.offset + len(whole) + 1]
+    labels, scores = model.predict(content.copy(), at.copy())
+    wanted = (labels == model.labels.index(label)) & (np.diff(at) > 0)[:, None]
+    return np.where(wanted.any(axis=1), np.where(wanted, scores, 0.0).sum(axis=1), np.nan)
+
+
 def _integers(counted: pa.Array) -> Integers:
     return np.asarray(pc.fill_null(counted, 0)).astype(np.int64)
 
@@ -224,4 +316,8 @@ _PLAIN: Final[Mapping[str, Callable[[pa.LargeStringArray], Integers]]] = {
     "kana_at_start": _kana_at_start,
     "kuten": _kuten,
     "zlib_bytes": _zlib_bytes,
+    "zstd_bytes": _zstd_bytes,
+    "url_chars": _url_chars,
+    "emails": lambda texts: _found(texts, "email"),
+    "phones": lambda texts: _found(texts, "phone"),
 }

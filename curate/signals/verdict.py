@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,8 +28,30 @@ def signals_of(profiles: Profiles) -> tuple[str, ...]:
 
 
 def lists_of(profile: Profile) -> dict[str, tuple[str, ...]]:
-    """Give the lists that signals may ask for: the profile's word lists, and its scripts."""
-    return {**profile.lists, "scripts": profile.identify.scripts}
+    """Give what signals may ask for: the profile's word lists, its scripts, and the files it names."""
+    bound = {**profile.lists, "scripts": profile.identify.scripts}
+    if profile.word_frequencies:
+        bound["word_frequencies"] = (profile.word_frequencies,)
+    if profile.classifier.model:
+        bound["classifier"] = (profile.classifier.model, profile.classifier.label)
+    return bound
+
+
+def files_digest(profiles: Profiles) -> str | None:
+    """Digest the files that the profiles name, by content; None where they name none."""
+    digests = []
+    for _, profile in sorted(profiles.by_name.items()):
+        if profile.word_frequencies:
+            from curate.text import unigrams
+
+            digests.append(unigrams.digest(profile.word_frequencies))
+        if profile.classifier.model:
+            from curate.langid import model
+
+            digests.append(model.digest(profile.classifier.model))
+    if not digests:
+        return None
+    return hashlib.blake2b(" ".join(digests).encode(), digest_size=16).hexdigest()
 
 
 def failures(table: pa.Table, profile: Profile) -> dict[str, Booleans]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from curate.profile import Profiles
 from curate.signals import column, measure
-from curate.signals.verdict import lists_of, signals_of
+from curate.signals.verdict import files_digest, lists_of, signals_of
 from curate.stages.base import on_alive, texts, with_columns
 
 
@@ -37,6 +37,14 @@ class Measure:
     def signals(self) -> tuple[str, ...]:
         """The signals to measure, in the order of the registry."""
         return signals_of(self.profiles)
+
+    @property
+    def model_digest(self) -> str:
+        """The digest of the files that profiles name: it belongs to the task's key. Absent without any."""
+        found = files_digest(self.profiles)
+        if found is None:
+            raise AttributeError("no profile names a file")
+        return found
 
     @property
     def reads(self) -> tuple[str, ...]:

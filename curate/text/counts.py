@@ -15,10 +15,11 @@ from numba import int64, uint8, uint32, uint64
 
 from curate.text import unicode
 from curate.text.jit import kernel
-from curate.text.repetition import count_repetition
+from curate.text.repetition import count_repetition, first_of_each
 from curate.text.view import (
     AFTER_NEWLINE,
     AFTER_SPACE,
+    ALL_CAPS,
     CHARS,
     ENDS_SENTENCE,
     HAS_LETTER,
@@ -37,6 +38,7 @@ BYTES: Final = (
     "ellipses",  # "..." without overlap, and "…"
     "curly_brackets",  # "{"
     "lorem_ipsums",  # the phrase, ASCII case ignored
+    "closing_brackets",  # "}"
 )
 CHARACTERS: Final = (
     "letters",
@@ -53,6 +55,11 @@ WORDS: Final = (
     "alphabetic_words",  # words with a letter
     "longest_word_chars",
     "sentences",
+    "all_caps_words",  # words with letters, all of them upper case
+)
+VARIETY: Final = (
+    "distinct_words",  # among plain words
+    "word_information",  # sum of c ln c over them, c how often each is there, in millionths
 )
 STOP_WORDS: Final = ("stop_words_used", "stop_words_distinct")
 REPETITION: Final = (
@@ -74,22 +81,24 @@ def count_bytes(data: Any, starts: Any, ends: Any, lorem: Any, out: Any) -> None
     one, two = uint64(1), uint64(2)
     for d in range(len(starts)):
         start, end = uint64(starts[d]), uint64(ends[d])
-        chars = newlines = marks = curly = ellipses = phrases = int64(0)
+        chars = newlines = marks = curly = closing = ellipses = phrases = int64(0)
         free = start  # a point before it belongs to an ellipsis that was counted
         block = start
         while block < end:
             stop = min(block + uint64(128), end)
-            a = b = c = e = uint8(0)
+            a = b = c = e = f = uint8(0)
             for i in range(block, stop):
                 byte = data[i]
                 a = uint8(a + uint8((byte & uint8(0xC0)) != uint8(0x80)))
                 b = uint8(b + uint8(byte == uint8(10)))
                 c = uint8(c + uint8(byte == uint8(35)))
                 e = uint8(e + uint8(byte == uint8(123)))
+                f = uint8(f + uint8(byte == uint8(125)))
             chars += int64(a)
             newlines += int64(b)
             marks += int64(c)
             curly += int64(e)
+            closing += int64(f)
             last = min(stop, end - two) if end - start >= two else block
             three = one_sign = middle = uint8(0)
             for i in range(block, last):
@@ -124,6 +133,7 @@ def count_bytes(data: Any, starts: Any, ends: Any, lorem: Any, out: Any) -> None
         out[d, 4] = ellipses
         out[d, 5] = curly
         out[d, 6] = phrases
+        out[d, 7] = closing
 
 
 @kernel
@@ -239,13 +249,15 @@ def count_words(
     with_stops = stop_table.any()
     for d in range(len(starts)):
         n = find_words(data, starts[d], ends[d], role, hashes, word_starts, word_ends, facts)
-        plain = plain_chars = alphabetic = longest = used = distinct = int64(0)
+        plain = plain_chars = alphabetic = caps = int64(0)
+        longest = used = distinct = int64(0)
         for k in range(uint64(n)):
             fact = facts[k]
             is_plain = fact & MORE_THAN_SYMBOLS
             plain += is_plain
             plain_chars += (fact >> CHARS) * is_plain
             alphabetic += int64((fact & HAS_LETTER) != 0)
+            caps += int64((fact & ALL_CAPS) != 0)
             longest = max(longest, fact >> CHARS)
         if with_stops:
             for k in range(uint64(n)):
@@ -262,6 +274,7 @@ def count_words(
         out[d, 3] = alphabetic
         out[d, 4] = longest
         out[d, 5] = _count_sentences(data, word_starts, facts, n)
+        out[d, 6] = caps
         out_stops[d, 0] = used
         out_stops[d, 1] = distinct
         if with_repetition:
@@ -275,3 +288,35 @@ def count_words(
                 keys,
                 out_repetition[d],
             )
+
+
+@kernel
+def count_variety(
+    data: Any, starts: Any, ends: Any, role: Any, most: Any, information: Any, out: Any
+) -> None:
+    """Fill the columns VARIETY. ``information`` gives c ln c, in millionths, for each c below ``most``."""
+    hashes = np.empty(most, np.uint64)
+    word_starts = np.empty(most, np.int64)
+    word_ends = np.empty(most, np.int64)
+    facts = np.empty(most, np.int64)
+    first = np.empty(most, np.int32)
+    count = np.empty(most, np.int32)
+    size = 16
+    while size < 2 * most:
+        size *= 2
+    table = np.zeros(size, np.int32)
+    base = int64(1)
+    for d in range(len(starts)):
+        n = find_words(data, starts[d], ends[d], role, hashes, word_starts, word_ends, facts)
+        plain = 0
+        for k in range(n):
+            if facts[k] & MORE_THAN_SYMBOLS:
+                hashes[plain] = hashes[k]
+                plain += 1
+        base = first_of_each(hashes, plain, table, base, first, count)
+        distinct = total = int64(0)
+        for k in range(plain):
+            distinct += int64(count[k] > 0)
+            total += information[count[k]]
+        out[d, 0] = distinct
+        out[d, 1] = total

@@ -30,6 +30,7 @@ LINES: Final = (
     "longest_line_chars",
     "full_line_chars",
     "sentence_line_chars",  # in full lines that hold an end of a sentence
+    "list_mark_lines",  # full lines whose first character after whitespace is one of •‣▶◀◦■□▪▫–
 )
 _SHORT_LINE_CHARS: Final = 30
 _NEWLINES: Final = uint64(0x0A0A0A0A0A0A0A0A)
@@ -122,6 +123,17 @@ def _holds_end(data: Any, start: Any, end: Any, classes: Any, leads: Any) -> Any
 
 
 @kernel
+def _is_list_mark(second: Any, third: Any) -> Any:
+    """Tell whether U+2xxx with these last two bytes is one of •‣▶◀◦■□▪▫–."""
+    if second == uint8(0x80):
+        return third == uint8(0xA2) or third == uint8(0xA3) or third == uint8(0x93)
+    if second == uint8(0x96):
+        squares = third == uint8(0xA0) or third == uint8(0xA1)
+        return squares or third == uint8(0xAA) or third == uint8(0xAB) or third == uint8(0xB6)
+    return second == uint8(0x97) and (third == uint8(0x80) or third == uint8(0xA6))
+
+
+@kernel
 def count_lines(
     data: Any, starts: Any, ends: Any, classes: Any, leads: Any, most: Any, out: Any
 ) -> None:
@@ -139,7 +151,7 @@ def count_lines(
     for d in range(len(starts)):
         start, end = starts[d], ends[d]
         lines = bullets = ellipsis = full_lines = terminal = short = longest = 0
-        full_chars = sentence_chars = 0
+        full_chars = sentence_chars = marked = 0
         n = 0
         i = start
         while i < end:
@@ -168,6 +180,8 @@ def count_lines(
                     short += int64(chars <= _SHORT_LINE_CHARS)
                     dash = data[a] == uint8(45)
                     dot = b - a >= 3 and data[a] == uint8(0xE2) and data[a + 1] == uint8(0x80)
+                    if b - a >= 3 and data[a] == uint8(0xE2):
+                        marked += int64(_is_list_mark(data[a + 1], data[a + 2]))
                     bullets += int64(dash or (dot and data[a + 2] == uint8(0xA2)))
                     if b - a >= 3:
                         x, y, z = data[b - 3], data[b - 2], data[b - 1]
@@ -222,3 +236,4 @@ def count_lines(
         out[d, 13] = longest
         out[d, 14] = full_chars
         out[d, 15] = sentence_chars
+        out[d, 16] = marked

@@ -1,21 +1,26 @@
-"""Gopher quality and repetition, FineWeb and C4 rules: our chain against datatrove's, in one thread.
+"""Gopher quality and repetition, FineWeb and C4 rules: our chain against datatrove's and dolma's tagger.
 
-Usage: python tests/benchmarks/signals.py [FOLDER] [LANGUAGE...]
-(default: $CURATE_SHARED_DATA/text and en ru kk)
+Usage: python -m tests.benchmarks.signals [--folder FOLDER] [--dolma PYTHON] [LANGUAGE...]
+(default: $CURATE_SHARED_DATA/text and en ru kk ja; PYTHON is that of an environment with dolma)
 
-The folder holds <language>-*.jsonl.gz files with a field "text". Both sides get the same texts, ready to
-read, and give one verdict per document and filter; datatrove's filters all run on each document, as ours
-do. datatrove runs twice: as shipped, where its tokenizer of the language is installed, and with our
-words in place of its tokenizer's, which is then all that the two have in common. CPU seconds, the best of
-three rounds (of one for datatrove as shipped). Prints MB/s and the ratios as JSON, a line per language.
+The folder holds <language>-*.jsonl.gz files with a field "text". All sides get the same texts, ready to
+read, in one thread, and give one verdict per document and filter by the published limits; datatrove's
+filters all run on each document, as ours do. datatrove runs twice: as shipped, where its tokenizer of the
+language is installed, and with our words in place of its tokenizer's, where every verdict must be ours.
+dolma's tagger (gopher_v1) measures Gopher's quality rules and repetition alone. CPU seconds; the sides take turns,
+the best of three rounds each (of one for datatrove as shipped and dolma). Prints MB/s, ratios and the share
+of documents with the same verdict as JSON, a line per language.
 """
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -31,11 +36,12 @@ from datatrove.pipeline.filters import (
     GopherRepetitionFilter,
 )
 
-from curate.profile import Profiles, load
+from curate.profile import load
 from curate.recipe.locate import profile_text
 from curate.signals import measure
-from curate.signals.verdict import lists_of, signals_of, verdicts
+from curate.signals.verdict import verdicts
 from curate.text.view import words
+from tests.published_rules import C4, FINEWEB, QUALITY, REPETITION
 
 PROFILES = {
     "en": "eng_Latn",
@@ -43,20 +49,33 @@ PROFILES = {
     "kk": "kaz_Cyrl",
     "tr": "tur_Latn",
     "ar": "arb_Arab",
+    "ja": "jpn_Jpan",
 }
-DATATROVE = {"en": "eng", "ru": "rus", "kk": "kaz", "tr": "tur", "ar": "arb"}
+DATATROVE = {"en": "eng", "ru": "rus", "kk": "kaz", "tr": "tur", "ar": "arb", "ja": "jpn"}
 MODULES = ("gopher_quality_filter", "gopher_repetition_filter", "fineweb_quality_filter")
-EXTRA = (
-    *("dup_paragraph_share", "dup_paragraph_char_share", "dup_line_char_share"),
-    *("terminal_line_share", "short_line_share", "n_curly_brackets", "n_lorem_ipsum"),
-)
+RULES = (QUALITY, REPETITION, FINEWEB, C4)
+SIGNALS = tuple(rule.signal for rules in RULES for rule in rules.rules.values())
+
+#: Runs in dolma's environment: CPU seconds of its tagger over the texts of a JSON file.
+DOLMA = """
+import json, sys, time
+from dolma.core.data_types import Document
+from dolma.taggers.gopher import GopherTagger
+texts = json.load(open(sys.argv[1], encoding="utf-8"))
+tagger = GopherTagger()
+tagger.predict(Document(id="0", source="", text=texts[0]))
+started = time.process_time()
+for text in texts:
+    tagger.predict(Document(id="0", source="", text=text))
+print(time.process_time() - started)
+"""
 
 
 def read(folder: Path, language: str, most: int) -> list[str]:
     texts: list[str] = []
     for path in sorted(folder.glob(f"{language}-*.jsonl.gz")):
         with gzip.open(path, "rt", encoding="utf-8") as lines:
-            texts += [json.loads(line)["text"] for line in lines]
+            texts += [json.loads(line)["text"].strip("\n") for line in lines]
     texts = [text for text in texts if len(text) > 200]
     size, kept = 0, []
     for text in texts[:: max(1, len(texts) // 2000)]:
@@ -66,22 +85,19 @@ def read(folder: Path, language: str, most: int) -> list[str]:
     return kept
 
 
-def best(work: Callable[[], object], rounds: int) -> float:
-    taken = []
-    for _ in range(rounds):
-        started = time.process_time()
-        work()
-        taken.append(time.process_time() - started)
-    return min(taken)
+def taken(work: Callable[[], object]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
 
 
-def ours(column: pa.LargeStringArray, language: str) -> None:
-    profile = load(PROFILES[language], profile_text)
-    names = (*signals_of(Profiles({profile.name: profile})), *EXTRA)
-    verdicts(pa.table(measure(column, tuple(dict.fromkeys(names)), lists_of(profile))), profile)
+def ours(column: pa.LargeStringArray, stop_words: list[str]) -> list[list[bool]]:
+    """Judge each text by each filter: True where it is kept."""
+    table = pa.table(measure(column, SIGNALS, {"stop_words": stop_words}))
+    return [verdicts(table, rules)[0].is_null().to_pylist() for rules in RULES]
 
 
-def theirs(texts: list[str], language: str) -> None:
+def theirs(texts: list[str], language: str, stop_words: list[str]) -> list[list[bool]]:
     code = DATATROVE[language]
     c4 = C4QualityFilter(
         remove_citations=False,
@@ -94,56 +110,83 @@ def theirs(texts: list[str], language: str) -> None:
         language=code,
     )
     chain = [
-        GopherQualityFilter(
-            language=code,
-            stop_words=list(load(PROFILES[language], profile_text).lists["stop_words"]),
-        ),
+        GopherQualityFilter(language=code, stop_words=stop_words),
         GopherRepetitionFilter(language=code),
         FineWebQualityFilter(language=code),
         c4,
     ]
-    for i, text in enumerate(texts):
-        for each in chain:
-            each.filter(Document(text=text, id=str(i)))
-
-
-def main() -> None:
-    folder, *languages = sys.argv[1:] or [
-        str(Path(os.environ.get("CURATE_SHARED_DATA", "."), "text"))
+    return [
+        [each.filter(Document(text=text, id=str(i))) is True for i, text in enumerate(texts)]
+        for each in chain
     ]
-    for language in languages or ["en", "ru", "kk"]:
-        texts = read(Path(folder), language, 1_000_000)
-        if not texts:
-            raise SystemExit(f"no {language}-*.jsonl.gz with texts in {folder}")
-        size = sum(len(text.encode()) for text in texts) / 1e6
-        many = pa.array(texts * 8, pa.large_string())
-        ours(many[:2], language)  # compiles
-        speed = {"ours": 8 * size / best(lambda: ours(many, language), 3)}  # noqa: B023
+
+
+def agreement(one: list[list[bool]], other: list[list[bool]]) -> dict[str, float]:
+    """Give for each filter the share of documents with one verdict."""
+    names = ("gopher_quality", "gopher_repetition", "fineweb", "c4")
+    return {
+        name: round(sum(a == b for a, b in zip(x, y)) / len(x), 4)
+        for name, x, y in zip(names, one, other)
+    }
+
+
+def dolma(python: str, texts: list[str]) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "texts.json")
+        path.write_text(json.dumps(texts), encoding="utf-8")
+        done = subprocess.run(
+            [python, "-c", DOLMA, str(path)], capture_output=True, text=True, check=True
+        )
+    return float(done.stdout.split()[-1])
+
+
+def compare(folder: Path, language: str, python: str | None) -> dict[str, object]:
+    texts, few = read(folder, language, 1_000_000), read(folder, language, 200_000)
+    if not texts:
+        raise SystemExit(f"no {language}-*.jsonl.gz with texts in {folder}")
+    size, small = (sum(len(text.encode()) for text in each) / 1e6 for each in (texts, few))
+    stop_words = list(load(PROFILES[language], profile_text).lists["stop_words"])
+    many = pa.array(texts * 8, pa.large_string())
+    said = ours(pa.array(texts, pa.large_string()), stop_words)  # compiles
+    speed = {"ours": 0.0, "datatrove_with_our_words": 0.0}
+    same = {}
+    for _ in range(3):
+        speed["ours"] = max(speed["ours"], 8 * size / taken(lambda: ours(many, stop_words)))
         with ExitStack() as patches:
             for module in MODULES:
                 name = f"datatrove.pipeline.filters.{module}.split_into_words"
                 patches.enter_context(mock.patch(name, lambda text, language=None: words(text)))
-            speed["datatrove_with_our_words"] = size / best(lambda: theirs(texts, language), 3)  # noqa: B023
-        few = read(Path(folder), language, 200_000)
-        try:
-            theirs(few[:1], language)
-            taken = best(lambda: theirs(few, language), 1)  # noqa: B023
-            speed["datatrove"] = sum(len(text.encode()) for text in few) / 1e6 / taken
-        except ImportError as error:
-            print(f"{language}: datatrove as shipped does not run here: {error}", file=sys.stderr)
-        ratios = {
-            f"ratio_to_{name}": round(speed["ours"] / value, 1)
-            for name, value in speed.items()
-            if name != "ours"
-        }
-        rounded = {name: round(value, 3) for name, value in speed.items()}
-        print(
-            json.dumps(
-                {"language": language, "documents": len(texts), "megabytes": round(size, 2)}
-                | {"megabytes_per_second": rounded}
-                | ratios
-            )
-        )
+            spent = taken(lambda: same.update(words=theirs(texts, language, stop_words)))
+        speed["datatrove_with_our_words"] = max(speed["datatrove_with_our_words"], size / spent)
+    agreed = {"with_our_words": agreement(said, same["words"])}
+    try:
+        theirs(few[:1], language, stop_words)
+        spent = taken(lambda: same.update(shipped=theirs(few, language, stop_words)))
+        speed["datatrove"] = small / spent
+        agreed["as_shipped"] = agreement([each[: len(few)] for each in said], same["shipped"])
+    except ImportError as error:
+        print(f"{language}: datatrove as shipped does not run here: {error}", file=sys.stderr)
+    if python:
+        speed["dolma_gopher"] = small / dolma(python, few)
+    ratios = {
+        f"ratio_to_{name}": round(speed["ours"] / value, 1)
+        for name, value in speed.items()
+        if name != "ours"
+    }
+    rounded = {name: round(value, 3) for name, value in speed.items()}
+    about = {"language": language, "documents": len(texts), "megabytes": round(size, 2)}
+    return about | {"megabytes_per_second": rounded} | ratios | {"same_verdict": agreed}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    shared = Path(os.environ.get("CURATE_SHARED_DATA", "."), "text")
+    parser.add_argument("--folder", type=Path, default=shared)
+    parser.add_argument("--dolma", help="the Python of an environment that has dolma")
+    parser.add_argument("languages", nargs="*", default=["en", "ru", "kk", "ja"])
+    asked = parser.parse_args()
+    for language in asked.languages:
+        print(json.dumps(compare(asked.folder, language, asked.dolma)), flush=True)
 
 
 if __name__ == "__main__":

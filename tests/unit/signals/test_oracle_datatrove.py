@@ -35,16 +35,18 @@ from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.profile import Profile, Rule
+from curate.profile import Profile
 from curate.signals import column, measure
 from curate.signals.verdict import verdicts
 from curate.text.view import words
+from tests.published_rules import C4, FINEWEB, QUALITY, REPETITION
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
 STOP_WORDS = {
     "eng_Latn": quality_module.STOP_WORDS,
     "rus_Cyrl": ["в", "и", "на", "с", "года", "по", "не", "что"],
     "kaz_Cyrl": ["және", "мен", "бұл", "бір", "үшін", "оның"],
+    "jpn_Jpan": ["の", "は", "に", "を", "が"],
 }
 
 
@@ -62,48 +64,6 @@ def our_words() -> Iterator[None]:
             patch.setattr(module, "split_into_words", lambda text, language=None: words(text))
         patch.setattr(repetition_module, "split_into_words", renamed)
         yield
-
-
-def profile(**rules: tuple[str, float | None, float | None]) -> Profile:
-    made = {
-        name: Rule(signal=signal, min=low, max=high, undefined="keep")
-        for name, (signal, low, high) in rules.items()
-    }
-    return Profile(name="oracle", rules=made)
-
-
-QUALITY = profile(
-    gopher_short_doc=("n_words", 50, None),
-    gopher_long_doc=("n_words", None, 100_000),
-    gopher_below_avg_threshold=("mean_word_length", 3, None),
-    gopher_above_avg_threshold=("mean_word_length", None, 10),
-    gopher_too_many_hashes=("hash_word_ratio", None, 0.1),
-    gopher_too_many_ellipsis=("ellipsis_word_ratio", None, 0.1),
-    gopher_too_many_bullets=("bullet_line_share", None, 0.9),
-    gopher_too_many_end_ellipsis=("ellipsis_line_share", None, 0.3),
-    gopher_below_alpha_threshold=("alphabetic_word_share", 0.8, None),
-    gopher_enough_stop_words=("distinct_stop_words", 2, None),
-)
-REPETITION = profile(
-    dup_para_frac=("dup_paragraph_share", None, 0.3),
-    dup_para_char_frac=("dup_paragraph_char_share", None, 0.2),
-    dup_line_frac=("dup_line_share", None, 0.3),
-    dup_line_char_frac=("dup_line_char_share", None, 0.2),
-    **{
-        f"top_{n}_gram": (f"top_{n}gram_char_share", None, limit)
-        for n, limit in ((2, 0.2), (3, 0.18), (4, 0.16))
-    },
-    **{
-        f"duplicated_{n}_n_grams": (f"dup_{n}gram_char_share", None, limit)
-        for n, limit in ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10))
-    },
-)
-FINEWEB = profile(
-    line_punct_ratio=("terminal_line_share", 0.12, None),
-    short_line_ratio=("short_line_share", None, 0.67),
-    char_dup_ratio=("dup_full_line_char_share", None, 0.01),
-    list_ratio=("newline_word_ratio", None, 0.3),
-)
 
 
 def our_reasons(texts: list[str], rules: Profile, stop_words: list[str]) -> list[str | None]:
@@ -194,8 +154,7 @@ def assert_same(texts: list[str], stop_words: list[str]) -> None:
         filter_javascript=False,
         filter_policy=False,
     )
-    rules = profile(lorem=("n_lorem_ipsum", None, 0), curly=("n_curly_brackets", None, 0))
-    ours_dropped = [reason is not None for reason in our_reasons(texts, rules, stop_words)]
+    ours_dropped = [reason is not None for reason in our_reasons(texts, C4, stop_words)]
     assert ours_dropped == [reason is not None for reason in their_reasons(texts, c4.filter)]
 
 
@@ -267,6 +226,7 @@ def documents(pattern: str, most: int, longest: int = 12_000) -> list[str]:
         ("rus_Cyrl", "text/ru-*.gz"),
         ("kaz_Cyrl", "text/kk-kazqad*.gz"),
         ("kaz_Cyrl", "text/kk-apertium*.gz"),
+        ("jpn_Jpan", "text/ja-*.gz"),
     ],
 )
 def test_same_numbers_and_verdicts_on_real_documents(language: str, pattern: str) -> None:

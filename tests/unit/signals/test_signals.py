@@ -5,6 +5,7 @@ import importlib
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +18,12 @@ from curate.signals.conversations import COUNTS
 
 #: The signals that a text has; those of conversations are tested in test_chat_signals.py.
 OF_TEXTS = [name for name in SIGNALS if not set(card(name).counts) & set(COUNTS)]
-LISTED = {"stop_words": ["the", "of"], "scripts": ["Latn"]} | {
-    name: ["the"] for name in ("ads", "adult", "discrimination", "violence")
+LISTED = {
+    "stop_words": ["the", "of"],
+    "scripts": ["Latn"],
+    "word_frequencies": [str(Path(__file__).with_name("word_counts.tsv"))],
+    "classifier": ["lid.176.ftz", "en"],
+    **{name: ["the"] for name in ("ads", "adult", "blocked", "discrimination", "violence")},
 }
 
 
@@ -40,15 +45,8 @@ def test_each_signal_asks_for_counts_that_exist(name: str) -> None:
 @pytest.mark.parametrize(
     "family",
     [
-        "basic",
-        "c4",
-        "code",
-        "conversations",
-        "fineweb",
-        "formula",
-        "gopher",
-        "japanese",
-        "repetition",
+        *("basic", "c4", "code", "contacts", "conversations", "fineweb", "formula", "gopher"),
+        *("japanese", "models", "redpajama", "repetition", "scripts"),
     ],
 )
 def test_doctests_of_formulas(family: str) -> None:
@@ -95,12 +93,16 @@ def test_signals_of_a_list_that_is_not_given_are_null() -> None:
     assert set(names) == {
         *("script_share", "distinct_stop_words", "stop_word_share", "stop_word_variety"),
         *("n_ads", "n_adult_words", "n_discriminating_words", "n_violent_words"),
+        *("n_blocked_phrases", "unigram_log_probability", "classifier_score"),
     }
     measured = measure(pa.array(["the end of it"], pa.large_string()), names)
     assert all(values.to_pylist() == [None] for values in measured.values())
     measured = measure(pa.array(["the end of it"], pa.large_string()), names, LISTED)
-    assert [measured[column(name)].to_pylist() for name in sorted(names)] == [
-        *([2], *[[1]] * 4, [1.0], [0.5], [2 / np.sqrt(4)])
+    english = measured.pop("signal_classifier_score").to_pylist()[0]
+    assert 0.3 < english <= 1.0
+    assert [values.to_pylist() for _, values in sorted(measured.items())] == [
+        *([2], *[[1]] * 5, [1.0], [0.5], [2 / np.sqrt(4)]),
+        [(sum(np.log([66, 6, 31, 1])) - 4 * np.log(104)).round(6) / 4],
     ]
 
 

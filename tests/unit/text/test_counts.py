@@ -1,5 +1,6 @@
 """Counts against slow twins, column by column; what datatrove counts too is in its oracle test."""
 
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -14,7 +15,7 @@ from curate.errors import RecipeError
 from curate.signals.columns import Counts
 from curate.text import unicode
 from curate.text.lines import LINES
-from curate.text.view import words
+from curate.text.view import PUBLISHED_SYMBOLS, words
 
 
 def column(texts: list[str | None]) -> pa.LargeStringArray:
@@ -76,6 +77,7 @@ def slow_lines(text: str) -> dict[str, int]:
         "longest_line_chars": max(map(len, filled), default=0),
         "full_line_chars": sum(map(len, full)),
         "sentence_line_chars": sum(len(line) for line in full if holds_end(line)),
+        "list_mark_lines": sum(line.strip()[0] in "•‣▶◀◦■□▪▫–" for line in full),
     }
 
 
@@ -90,6 +92,28 @@ def slow_characters(text: str) -> dict[str, int]:
         "hiragana_letters": sum(c.isalpha() and in_script(c, "Hira") for c in text),
         "letters_of_scripts": sum(
             c.isalpha() and (in_script(c, "Cyrl") or in_script(c, "Hani")) for c in text
+        ),
+        "han_letters": sum(c.isalpha() and in_script(c, "Hani") for c in text),
+        "latin_letters": sum(c.isalpha() and in_script(c, "Latn") for c in text),
+        "main_script_letters": max(
+            sum(c.isalpha() and in_script(c, script) for c in text)
+            for script in ("Latn", "Cyrl", "Hani", "Hira", "Hang")
+        ),
+    }
+
+
+def slow_variety(text: str) -> dict[str, int]:
+    plain = [w for w in words(text) if any(c not in PUBLISHED_SYMBOLS for c in w)]
+    known = Counter(plain)
+    return {
+        "plain_words": len(plain),
+        "distinct_words": len(known),
+        "word_information": sum(round(c * math.log(c) * 1e6) for c in known.values()),
+        "all_caps_words": sum(
+            w.upper() == w
+            and any(c.isalpha() for c in w)
+            and all(c.isupper() for c in w if c.isalpha())
+            for w in words(text)
         ),
     }
 
@@ -118,7 +142,7 @@ def slow_repetition(text: str) -> dict[str, int]:
 
 PIECES = st.sampled_from(
     [
-        *"aBя漢あ한1.!?-•…#{,\"') \t\r",
+        *"aBЯя漢あ한1.!?-•…#{},\"') \t\r–■",
         "\n",
         "\n",
         "\n\n",
@@ -146,7 +170,26 @@ def test_lines_and_characters_are_those_of_the_slow_twin(text: str) -> None:
     assert counted["newlines"] == text.count("\n")
     assert counted["hash_marks"] == text.count("#")
     assert counted["curly_brackets"] == text.count("{")
+    assert counted["closing_brackets"] == text.count("}")
     assert counted["ellipses"] == text.count("...") + text.count("…")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(["a", "A", "BC", "d", "Ю", "1A", "É-B", ".", "漢"]), max_size=80))
+def test_variety_is_that_of_the_slow_twin(spelled: list[str]) -> None:
+    text = " ".join(spelled)
+    counted = one(text)
+    expected = slow_variety(text)
+    assert {name: counted[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("before", [0, 1, *range(120, 132), 250])
+def test_what_is_rare_is_found_across_blocks(before: int) -> None:
+    for rare in ("...", "....", "......", "…", "Lorem ipsum", "LOREM IPSUMlorem ipsum"):
+        text = "a" * before + rare + "b" * 140 + rare
+        counted = one(text)
+        assert counted["ellipses"] == text.count("...") + text.count("…")
+        assert counted["lorem_ipsums"] == text.lower().count("lorem ipsum")
 
 
 @settings(max_examples=200, deadline=None)

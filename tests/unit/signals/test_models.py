@@ -1,0 +1,125 @@
+"""Signals bound to files of the user: word counts and a classifier; their content is in the task's key."""
+
+import math
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curate import schema
+from curate.errors import RecipeError
+from curate.langid import model as models
+from curate.plan import parameters
+from curate.profile import Profile, Profiles, load
+from curate.signals import measure
+from curate.stages.measure import Measure
+from curate.text.unigrams import load as load_counts
+from curate.text.view import words
+
+COUNTS = Path(__file__).with_name("word_counts.tsv")
+SCORED = "signal_unigram_log_probability"
+
+
+def scores(texts: list[str | None], path: Path = COUNTS) -> list[float | None]:
+    bound = {"word_frequencies": [str(path)]}
+    column = pa.array(texts, pa.large_string())
+    numbers: list[float | None] = measure(column, ["unigram_log_probability"], bound)[
+        SCORED
+    ].to_pylist()
+    return numbers
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.sampled_from(["the", "THE", "of", "End", "x", "12", ",", "漢", "эль"]), max_size=30)
+)
+def test_mean_log_probability_is_that_of_the_slow_twin(spelled: list[str]) -> None:
+    text = " ".join(spelled)
+    counts = Counter({"the": 65, "of": 30, "end": 5})
+    logs = [
+        round(math.log((counts[w.lower()] + 1) / 104) * 1e6)
+        for w in words(text)
+        if any(c.isalpha() for c in w)
+    ]
+    assert scores([text]) == [sum(logs) / 1e6 / len(logs) if logs else None]
+
+
+def test_file_of_counts_is_read_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "counts.txt"
+    path.write_text("да 3\n\n  нет\t1  \n", encoding="utf-8")
+    assert scores(["Да", "НЕТ", "x", None], path)[:3] == [
+        round(math.log(n / 7), 6) for n in (4, 2, 1)
+    ]
+    path = tmp_path / "bad.txt"
+    path.write_text("да 3\nнет много\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match="line 2 is no word and its count: 'нет много'"):
+        load_counts(str(path))
+    with pytest.raises(RecipeError, match="cannot read the word frequencies"):
+        load_counts(str(tmp_path / "absent"))
+
+
+def test_classifier_gives_the_score_of_the_label() -> None:
+    texts = pa.array(
+        ["before", "The cat sat on the mat.", None, "", "Это русский текст."], pa.large_string()
+    )
+    texts = texts.slice(1)
+    asked = {
+        label: measure(texts, ["classifier_score"], {"classifier": ["lid.176.ftz", label]})[
+            "signal_classifier_score"
+        ].to_pylist()
+        for label in ("en", "__label__ru")
+    }
+    assert asked["en"][0] > 0.5
+    assert asked["en"][1:3] == [None, None]
+    assert asked["__label__ru"][3] > 0.9
+    model = models.load()
+    texts = pa.array(["The cat sat on the mat."], pa.large_string())
+    data = np.frombuffer(texts.buffers()[2], np.uint8).copy()
+    labels, best = model.predict(data, np.array([0, len(data)]))
+    assert model.labels[labels[0, 0]] == "en"
+    assert asked["en"][0] == best[0, 0]
+
+
+def test_a_label_that_the_classifier_has_not_is_named() -> None:
+    with pytest.raises(RecipeError, match="the classifier has no label 'eng'"):
+        measure(
+            pa.array(["x"], pa.large_string()),
+            ["classifier_score"],
+            {"classifier": ["lid.176.ftz", "eng"]},
+        )
+
+
+def test_a_profile_binds_files_and_their_content_is_in_the_key(tmp_path: Path) -> None:
+    path = tmp_path / "counts.tsv"
+    path.write_bytes(COUNTS.read_bytes())
+    text = f"""
+        word_frequencies = "{path}"
+        [classifier]
+        model = "lid.176.ftz"
+        label = "en"
+        [rules.odd_words]
+        signal = "unigram_log_probability"
+        min = -3
+        [rules.bad]
+        signal = "classifier_score"
+        min = 0.2
+    """
+    stage = Measure(Profiles({"_default": load("_default", {"_default": text}.__getitem__)}))
+    rows = [{"id": "0", "source": "web", "text": "the end of the end"}]
+    measured = stage.apply(schema.documents(rows), Counter())
+    assert measured.column(SCORED)[0].as_py() > -3
+    assert measured.column("signal_classifier_score")[0].as_py() > 0.2
+    key = parameters(stage)
+    assert parameters(stage) == key
+    path.write_text("the 1\n", encoding="utf-8")
+    assert parameters(stage) != key
+
+
+def test_without_files_there_is_no_digest() -> None:
+    stage = Measure(Profiles({"_default": Profile(name="_default")}))
+    assert not hasattr(stage, "model_digest")
+    assert "model_digest" not in parameters(stage)
