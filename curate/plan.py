@@ -330,11 +330,15 @@ def _refuse_cut_conversations(
                 hint="give the conversations a recipe of their own",
             )
         own = profiles.by_name[spec.profile] if spec.profile else None
-        if cutting and spec.format == "chat" and (own is None or own.trim.rules):
+        if (
+            cutting
+            and spec.format == "chat"
+            and (own is None or own.trim.rules or own.rewrite.steps)
+        ):
             raise RecipeError(
                 f"stage '{cutting[0]}' would cut lines out of the conversations of '{name}'",
                 where=f"{where}: sources.{name}",
-                hint='give the source a profile without [trim] rules: profile = "chat"',
+                hint='give the source a profile without [trim] rules and [rewrite] steps: profile = "chat"',
             )
 
 

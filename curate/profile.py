@@ -51,6 +51,20 @@ class Trim(_Section):
     options: dict[str, dict[str, float | int | str | list[str]]] = {}
 
 
+class Url(_Section):
+    """What the address of a document may be; see curate.stages.url_filter. Empty: anything, or none."""
+
+    refused: tuple[str, ...] = ()  #: beginnings of addresses
+    top_level_domains: tuple[str, ...] = ()  #: those that are wanted, in lower case: "jp"
+
+
+class Rewrite(_Section):
+    """Named rewrites of curate.text.rewrites, once each and in order; options by name."""
+
+    steps: tuple[str, ...] = ()
+    options: dict[str, dict[str, str | list[str]]] = {}
+
+
 class Rule(_Section):
     """A closed interval on a signal, with the reason for it."""
 
@@ -85,8 +99,10 @@ class Profile(_Section):
     name: str
     describes: str = ""
     identify: Identify = Identify()
+    url: Url = Url()
     standardize: Standardize = Standardize()
     trim: Trim = Trim()
+    rewrite: Rewrite = Rewrite()
     lists: dict[str, tuple[str, ...]] = {}  #: phrases, or in the file the address of a file of them
     word_frequencies: str = ""  #: the path of a file of word counts, for unigram_log_probability
     classifier: Classifier = Classifier()  #: for classifier_score

@@ -19,6 +19,8 @@ STAGES = {
     "identify": "curate.stages.identify:Identify",
     "standardize": "curate.stages.standardize:Standardize",
     "trim": "curate.stages.trim:Trim",
+    "rewrite": "curate.stages.rewrite:Rewrite",
+    "url_filter": "curate.stages.url_filter:UrlFilter",
     "measure": "curate.stages.measure:Measure",
     "judge": "curate.stages.judge:Judge",
     "exact_dedup": "curate.stages.exact_dedup:ExactDedup",

@@ -35,6 +35,7 @@ __all__ = ["SIGNALS", "Card", "card", "check_names", "measure"]
 SIGNALS: dict[str, Formula] = {
     "n_bytes": basic.n_bytes,
     "n_chars": basic.n_chars,
+    "n_visible_chars": basic.n_visible_chars,
     "letter_share": basic.letter_share,
     "digit_share": basic.digit_share,
     "punctuation_share": basic.punctuation_share,

@@ -25,6 +25,16 @@ def n_chars(n_chars: Integers) -> Integers:
     return n_chars
 
 
+def n_visible_chars(n_chars: Integers, spaces: Integers) -> Integers:
+    """Code points of the text that are not whitespace; 0 for the empty text.
+
+    Why: a text of spaces and newlines is an empty text.
+    Wrong: characters without a shape of their own, such as U+200B, count.
+    Source: curate; llm-jp-corpus v1 asks for 1 (str.strip leaves something).
+    """
+    return n_chars - spaces
+
+
 def letter_share(letters: Integers, n_chars: Integers, spaces: Integers) -> Floats:
     """Letters among the characters that are not whitespace; undefined without any.
 

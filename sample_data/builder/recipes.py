@@ -6,7 +6,10 @@ import re
 
 from builder import containers as make
 from builder import pages
-from builder.plan import LANGUAGES, PARTS, Plan
+from builder.plan import LANGUAGES, PARTS, WIKI_TEXTS, Plan
+
+#: Japanese texts that stand in the encyclopedia.
+WIKI_PAGES = ("ino-tadataka", "furoshiki", "hotaru", "niji-no-shikumi", "romen-densha")
 
 #: A sentence with the mark that ends it, and what closes after it.
 _SENTENCE = re.compile(r"[^.!?؟。！？\n]+[.!?؟。！？]+[»”」’)\"]*")
@@ -19,6 +22,7 @@ def recipes(plan: Plan) -> None:
         "recipes/code.jsonl": _code(),
         "recipes/lines-ja.jsonl": _lines(plan),
         "recipes/sentences.jsonl": _sentences(plan),
+        "recipes/text-en.jsonl": _english(plan),
         "recipes/crawl-ja.jsonl": _crawl(plan),
         "recipes/jawiki-sample-pages-articles.xml.bz2": _wiki(plan),
     }
@@ -72,20 +76,26 @@ def _sentences(plan: Plan) -> bytes:
     return b"".join(map(make.json_line, rows))
 
 
+def _english(plan: Plan) -> bytes:
+    """Give every other English text that is in no encyclopedia, and an empty one."""
+    held = WIKI_TEXTS["eng_Latn"]
+    texts = [text for slug, text in plan.texts["eng_Latn"].items() if slug not in held]
+    return b"".join(make.json_line({"text": text}) for text in [*texts[::2], " \n"])
+
+
 def _crawl(plan: Plan) -> bytes:
     """Give Japanese web pages with addresses, as mC4 comes, and pages for each rule of llm-jp-corpus."""
     texts = plan.texts["jpn_Jpan"]
+    body = {slug: text.partition("\n\n")[2] for slug, text in texts.items()}
     hosts = (
         "kurashi.example.jp",
         "www.tabi-nikki.example.com",
         "machi.example.net",
         "yomimono.example.tokyo",
     )
-    rows = [
-        (f"https://{hosts[i % len(hosts)]}/{slug}", text)
-        for i, (slug, text) in enumerate(texts.items())
-    ]
-    body = {slug: text.partition("\n\n")[2] for slug, text in texts.items()}
+    elsewhere = (*WIKI_PAGES, "kata-kori", "ekiden-taikai", "shimanami-tabi")
+    plain = [slug for slug in texts if slug not in elsewhere]
+    rows = [(f"https://{hosts[i % 4]}/{slug}", texts[slug]) for i, slug in enumerate(plain)]
     first = body["tamagoyaki"]
     site = "https://sample.example.jp"
     advert = "お問い合わせください。営業時間は九時から。送料は無料、よくある質問もどうぞ。\n" * 3
@@ -104,7 +114,7 @@ def _crawl(plan: Plan) -> bytes:
         (f"{site}/adult", first + "\n" + "<TEST_STRING_OF_ADULT_KEYWORD>\n" * 4),
         (f"{site}/discrimination", first + "\n" + "<TEST_STRING_OF_DISCRIMINATION_KEYWORD>\n" * 4),
         (f"{site}/violence", first + "\n" + "<TEST_STRING_OF_VIOLENCE_KEYWORD>\n" * 4),
-        (f"{site}/three", body["hotaru"] + "\n" + "<TEST_STRING_OF_VIOLENCE_KEYWORD>\n" * 3),
+        (f"{site}/three", body["kata-kori"] + "\n" + "<TEST_STRING_OF_VIOLENCE_KEYWORD>\n" * 3),
         (f"{site}/no-stops", body["kissaten-nikki"].replace("。", "　")),
         (
             f"{site}/few-stops",
@@ -112,7 +122,7 @@ def _crawl(plan: Plan) -> bytes:
         ),
         (f"{site}/again", "同じ文が何度も続く。" * 60),
         (f"{site}/tiny", "はい。"),
-        (f"{site}/address-only", "https://a.example/あいうえお。\n" + kanji * 6),
+        (f"{site}/address-only", "https://a.example/あいうえお\n" + kanji * 4),
         (
             f"{site}/mixed",
             f"目次\n{body['shimanami-tabi']}\n{'x = 1; ' * 20}です。\n参照先はhttps://a.example/b?c=d です。{short}。\n会社概要",
@@ -127,8 +137,7 @@ def _crawl(plan: Plan) -> bytes:
 def _wiki(plan: Plan) -> bytes:
     """Give a Japanese encyclopedia of five pages, with the sections that end an article."""
     words = pages.WIKI_WORDS["ja"]
-    slugs = ("ino-tadataka", "furoshiki", "hotaru", "niji-no-shikumi", "romen-densha")
-    texts = [plan.texts["jpn_Jpan"][slug] for slug in slugs]
+    texts = [plan.texts["jpn_Jpan"][slug] for slug in WIKI_PAGES]
     titles = [text.partition("\n\n")[0] for text in texts]
     found = []
     for i, (title, text) in enumerate(zip(titles, texts)):

@@ -41,8 +41,16 @@ OPTIONS = {
 }
 
 
+#: Stages that do something only where a profile asks for it, and no language's does.
+ASKED = {
+    name: {"profiles": Profiles(PROFILES.by_name, {"web": "llm_jp"})}
+    for name in ("rewrite", "url_filter")
+}
+
+
 def build(name):
-    return registry.build("stage", name, OPTIONS.get(name, {}), given=GIVEN | {"name": name})
+    given = GIVEN | ASKED.get(name, {}) | {"name": name}
+    return registry.build("stage", name, OPTIONS.get(name, {}), given=given)
 
 
 def applied(name, table):

@@ -1,0 +1,63 @@
+"""Url_filter: documents by the address that they come from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+
+from curate.profile import Profile, Profiles, Url
+from curate.stages.base import drop, on_alive
+from curate.stages.standardize import by_profile
+
+
+@dataclass(frozen=True)
+class UrlFilter:
+    """Drop documents whose address the profile's ``[url]`` does not want, by the first of its rules.
+
+    ``url_filter:refused_address`` begins with an address of ``refused``; ``no_host``: there is no address,
+    or none with a host in it; ``top_level_domain``: the last label of the host is not in
+    ``top_level_domains``. A profile without ``[url]`` drops nothing.
+    """
+
+    profiles: Profiles
+    name: str = "url_filter"
+
+    reads: tuple[str, ...] = ("url", "source", "dropped_by", "dropped_value")
+    adds: tuple[str, ...] = ()
+    rewrites: tuple[str, ...] = ("dropped_by", "dropped_value")
+    idempotent: bool = True
+
+    def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
+        """Give verdicts to the living rows."""
+        return on_alive(table, lambda alive: by_profile(self.profiles, alive, self._judge))
+
+    def _judge(self, profile: Profile, table: pa.Table) -> pa.Table:
+        wanted = profile.url
+        if not (wanted.refused or wanted.top_level_domains):
+            return table
+        rules = [fault(url, wanted) for url in table.column("url").to_pylist()]
+        nothing = pa.nulls(table.num_rows, pa.float64())
+        return drop(table, self.name, pa.array(rules, pa.string()), nothing)
+
+
+def fault(url: str | None, wanted: Url) -> str | None:
+    """Name the rule that an address breaks; None where it breaks none.
+
+    >>> wanted = Url(refused=("https://ja.wikipedia.org/",), top_level_domains=("jp", "com"))
+    >>> [fault(url, wanted) for url in ("https://a.example.jp/b", "https://a.example:8080/", "/b", None)]
+    [None, 'top_level_domain', 'no_host', 'no_host']
+    """
+    if url is not None and url.startswith(wanted.refused):
+        return "refused_address"
+    if not wanted.top_level_domains:
+        return None
+    try:
+        host = urlsplit(url or "").hostname
+    except ValueError:  # brackets that are no IPv6 address
+        host = None
+    if not host:
+        return "no_host"
+    return None if host.rpartition(".")[2] in wanted.top_level_domains else "top_level_domain"
