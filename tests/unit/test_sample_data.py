@@ -129,7 +129,7 @@ def test_the_script_gives_the_committed_files(tmp_path: Path) -> None:
     command = [sys.executable, "-B", str(SAMPLE / "build.py"), "--output", str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True)
     built = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file())
-    sources = ("texts", "parts", "builder", "__pycache__")
+    sources = ("texts", "parts", "passages", "builder", "__pycache__")
     shipped = sorted(
         p.relative_to(SAMPLE)
         for p in SAMPLE.rglob("*")
