@@ -77,11 +77,16 @@ def _packed() -> npt.NDArray[np.uint64]:
 
 @lru_cache(maxsize=1)
 def _leads() -> npt.NDArray[np.bool_]:
-    """Tell of each byte whether the UTF-8 of a mark that ends sentences begins with it."""
-    leads = np.zeros(256, np.bool_)
+    """Tell of each pair of bytes whether the UTF-8 of a mark that ends sentences begins with it.
+
+    Row 256 tells it of each first byte alone.
+    """
+    leads = np.zeros((257, 256), np.bool_)
     for code in np.flatnonzero(unicode.CLASS & unicode.TERMINAL).tolist():
-        leads[chr(code).encode()[0]] = True
-    return leads
+        written = chr(code).encode()
+        leads[256, written[0]] = True
+        leads[written[0], written[1] if code >= 0x80 else slice(None)] = True
+    return leads.reshape(-1)
 
 
 def _stop_table(stop_words: Sequence[str]) -> npt.NDArray[np.uint64]:

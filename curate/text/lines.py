@@ -101,17 +101,19 @@ def _holds_end(data: Any, start: Any, end: Any, classes: Any, leads: Any) -> Any
 
     A point, question or exclamation mark ends one where whitespace, the line's end or another
     punctuation mark follows it, unless it closes the number of a list item ("12. "); an end of another
-    script always does. ``leads`` tells of each byte whether such a mark begins with it.
+    script always does. ``leads`` tells of each pair of bytes whether such a mark begins with it, and
+    from 65,536 on of each byte: kana begin like the Japanese full stop.
     """
     worded = False  # whether anything but digits and marks stood before
     for at in range(uint64(start), uint64(end)):
         b = data[at]
-        if not leads[b]:
+        if not leads[uint64(65536) | uint64(b)]:
             worded |= b >= uint8(65)
             continue
         i = int64(at)
         if b >= uint8(0x80):
-            if _class_at(data, i, classes) & uint32(unicode.TERMINAL):
+            pair = uint64(b) << uint64(8) | uint64(data[at + uint64(1)])
+            if leads[pair] and _class_at(data, i, classes) & uint32(unicode.TERMINAL):
                 return True
             worded = True
         elif worded:
