@@ -29,9 +29,9 @@ def command(
     ] = False,
     json: Json = False,
 ) -> int:
-    """Upload a finished run as a dataset, so that datasets.load_dataset finds its phases.
+    """Upload a finished run to the Hugging Face Hub.
 
-    The product in all its forms, the card, the recipe and the filters; never rejected rows. The run is
+    datasets.load_dataset finds its phases there. The product in all its forms, the card, the recipe and the filters; never rejected rows. The run is
     verified first, and refused if a secret stands in what would be sent. Log in with `hf auth login`, or
     set HF_TOKEN.
 
