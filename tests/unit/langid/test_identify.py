@@ -203,3 +203,22 @@ def test_a_page_in_another_language_is_judged_by_the_rules_of_its_own() -> None:
         table = stage.apply(table, Counter())
     assert table["lang"].to_pylist() == ["rus_Cyrl", "kaz_Cyrl", "rus_Cyrl"]
     assert table["dropped_by"].to_pylist() == [None, "judge:few", "judge:many"]
+
+
+def test_stage_reads_what_is_said_and_not_who_says_it() -> None:
+    told = [
+        {"role": "user", "content": "观看"},
+        {"role": "assistant", "content": "好的，请看这里。"},
+    ]
+    text = "user: 观看\n\nassistant: 好的，请看这里。"
+    table = documents(
+        [
+            {"id": "a#0", "source": "a", "text": text, "messages": told},
+            {"id": "a#1", "source": "a", "text": RUSSIAN},
+            {"id": "a#2", "source": "a", "text": "user: ", "messages": told[:1]},
+        ]
+    )
+    found = Identify(profiles()).apply(table, Counter())
+    said = ["观看\n\n好的，请看这里。", RUSSIAN, "观看"]
+    assert found["lang"].to_pylist() == identify(said, profiles=profiles())["lang"].to_pylist()
+    assert found["lang_score"].to_pylist()[0] != identify([text])["lang_score"].to_pylist()[0]
