@@ -89,7 +89,8 @@ def _leads() -> npt.NDArray[np.bool_]:
     return leads.reshape(-1)
 
 
-def _stop_table(stop_words: Sequence[str]) -> npt.NDArray[np.uint64]:
+@lru_cache(maxsize=64)
+def _stop_table(stop_words: tuple[str, ...]) -> npt.NDArray[np.uint64]:
     """Build an open-addressed table of word hashes; 0 is an empty slot."""
     size = 64
     while size < 4 * len(stop_words):
@@ -107,6 +108,7 @@ def _stop_table(stop_words: Sequence[str]) -> npt.NDArray[np.uint64]:
         while table[slot] not in (0, seen[0]):
             slot = (slot + 1) & (size - 1)
         table[slot] = seen[0]
+    table.setflags(write=False)
     return table
 
 
@@ -131,9 +133,10 @@ class Counts(Mapping[str, Integers | Floats]):
         self._lists = lists or {}
         self._repetition = repetition
         self._known: dict[str, Integers | Floats] = {}
+        self._names = frozenset(self)
 
     def __getitem__(self, name: str) -> Integers | Floats:
-        if name not in tuple(self):
+        if name not in self._names:
             raise KeyError(name)
         if name not in self._known:
             if name in BYTES:
@@ -244,7 +247,7 @@ class Counts(Mapping[str, Integers | Floats]):
             self._ends,
             roles(),
             int(self["n_chars"].max(initial=0)) + 1,
-            _stop_table(self._lists.get("stop_words", ())),
+            _stop_table(tuple(self._lists.get("stop_words", ()))),
             with_repetition,
             out,
             stops,

@@ -243,6 +243,7 @@ def count_words(
     while size < 2 * most:
         size *= 2
     table = np.zeros(size if with_repetition else 1, np.int32)
+    seen = np.empty(2 * size if with_repetition else 1, np.uint8)
     base = int64(1)
     met = np.zeros(len(stop_table), np.int64)
     stop_mask = uint64(len(stop_table) - 1)
@@ -286,6 +287,7 @@ def count_words(
                 base,
                 (room[0], room[1], room[2], room[3], room[4], room[5]),
                 keys,
+                seen,
                 out_repetition[d],
             )
 

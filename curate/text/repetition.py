@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from numba import int32, int64, uint64
+from numba import int32, int64, uint8, uint64
 
 from curate.text.jit import kernel
 from curate.text.view import CHARS, mixed
@@ -49,7 +49,15 @@ def first_of_each(keys: Any, n: Any, table: Any, base: Any, first: Any, count: A
 
 @kernel
 def count_repetition(
-    hashes: Any, facts: Any, n: Any, table: Any, base: Any, room: Any, keys: Any, out: Any
+    hashes: Any,
+    facts: Any,
+    n: Any,
+    table: Any,
+    base: Any,
+    room: Any,
+    keys: Any,
+    seen: Any,
+    out: Any,
 ) -> Any:
     """Count repeated n-grams of n words into one row; return the next ``base``.
 
@@ -62,10 +70,24 @@ def count_repetition(
     for i in range(uint64(n)):
         prefix[i + uint64(1)] = prefix[i] + (facts[i] >> CHARS)
         identity[i] = -1
-    m = max(n - 1, 0)
-    for i in range(uint64(m)):
-        keys[i] = mixed(hashes[i] * _K1 + hashes[i + uint64(1)])
-        at[i] = i
+    # Two thirds of all pairs occur once. They are sorted out by counting in a small table in which
+    # others may share their place, for that takes no branch and misses no repetition.
+    size = 16
+    while size < 4 * n:
+        size *= 2
+    mask = uint64(size - 1)
+    seen[:size] = 0
+    for i in range(uint64(max(n - 1, 0))):
+        key = mixed(hashes[i] * _K1 + hashes[i + uint64(1)])
+        keys[i] = key
+        met = seen[key & mask]
+        seen[key & mask] = uint8(met + uint8(met < uint8(2)))
+    m = int64(0)
+    for i in range(uint64(max(n - 1, 0))):
+        key = keys[i]
+        keys[uint64(m)] = key
+        at[uint64(m)] = i
+        m += int64(seen[key & mask] > uint8(1))
     for length in range(2, 11):
         base = first_of_each(keys, m, table, base, first, count)
         alive = 0
