@@ -35,9 +35,10 @@ from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.profile import Profile
+from curate.profile import Profile, Trim
 from curate.signals import column, measure
 from curate.signals.verdict import verdicts
+from curate.text.trim import trim
 from curate.text.view import words
 from tests.published_rules import C4, FINEWEB, QUALITY, REPETITION
 
@@ -233,3 +234,54 @@ def test_same_numbers_and_verdicts_on_real_documents(language: str, pattern: str
     texts = documents(pattern, 100)
     assert texts
     assert_same(texts, STOP_WORDS[language])
+
+
+#: C4's rules on lines, with datatrove's limit on words and without what ours adds for other languages.
+LINES = Trim(
+    rules=(
+        *("citation_marks", "javascript_lines", "cookie_policy_lines"),
+        *("terminal_punctuation_lines", "few_words_lines"),
+    ),
+    options={"terminal_punctuation_lines": {"marks": ".?!"}, "few_words_lines": {"min_words": 3}},
+)
+#: Ours also ends a sentence before these, which C4 did not know.
+CLOSERS = tuple("”’»›」』）)]】〉》'\"… ")
+
+
+@pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")
+@pytest.mark.real_data
+@pytest.mark.parametrize("language", ["en", "ru", "kk", "ja"])
+def test_c4_keeps_the_same_lines(language: str) -> None:
+    found = [
+        line.strip()
+        for text in documents(f"text/{language}-*.gz", 150)
+        for line in text.split("\n")
+    ]
+    notices = [
+        "Please enable Javascript now.",
+        "See the [edit] terms of use here.",
+        "It ends [1] here.[2]",
+    ]
+    lines = [s for s in dict.fromkeys(found) if s and not s.endswith(CLOSERS)] + notices
+    wanted = LINES
+    spaced = (
+        language != "ja"
+    )  # a character of Japanese is a word of ours, and its full stop is no "."
+    if not spaced:
+        wanted = LINES.model_copy(update={"rules": LINES.rules[:3]})
+    filter_ = C4QualityFilter(
+        min_num_sentences=-1,
+        min_words_per_line=3 if spaced else -1,
+        filter_no_terminal_punct=spaced,
+        filter_lorem_ipsum=False,
+        filter_curly_bracket=False,
+    )
+    theirs = []
+    for line in lines:
+        document = Document(text=line, id="0")
+        assert filter_.filter(document) is True
+        theirs.append(document.text)
+    ours = trim(pa.array(lines, pa.large_string()), wanted)[0].to_pylist()
+    assert [line.strip() for line in ours] == theirs
+    assert sum(line != "" for line in ours) > 100
+    assert "" in ours
