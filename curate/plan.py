@@ -323,6 +323,8 @@ def _refuse_cut_conversations(
     barriers = [barrier for segment in planned for barrier in segment.barriers]
     spans = [barrier.name for barrier in barriers if hasattr(barrier, "refuses_chat")]
     for name, spec in recipe.sources.items():
+        if not spec.path:
+            continue
         if spans and spec.format == "chat":
             raise RecipeError(
                 f"stage '{spans[0]}' would cut spans out of the conversations of '{name}'",
@@ -365,7 +367,9 @@ _LABEL = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}|und")
 
 def _profiles(recipe: Recipe, read: Callable[[str], str]) -> Profiles:
     by_source = {
-        name: spec.profile for name, spec in recipe.sources.items() if spec.profile is not None
+        name: spec.profile
+        for name, spec in recipe.sources.items()
+        if spec.profile is not None and spec.path
     }
     names = set(locate.language_profiles()) | set(by_source.values())
     loaded = {name: profile.load(name, read) for name in sorted(names)}

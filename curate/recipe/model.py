@@ -188,8 +188,12 @@ def parse(
             [replacement] if isinstance(replacement, str) else list(replacement)
         )
     if given:
-        # Naming inputs means: these and no others, so that no sample slips into a real mixture.
-        said["sources"] = {source: sources[source] for source in sources if source in given}
+        # Naming inputs means: these and no others, so that no sample slips into a real mixture. The
+        # others stay in the recipe without a path, for groups of the mixture may name them.
+        said["sources"] = {
+            source: spec if source in given or not isinstance(spec, dict) else spec | {"path": []}
+            for source, spec in sources.items()
+        }
     try:
         return Recipe.model_validate(said)
     except ValidationError as error:

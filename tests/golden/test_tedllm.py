@@ -4,10 +4,12 @@ import gzip
 import json
 import os
 import re
+from pathlib import Path
 
 import pytest
 
-from curate import api
+from curate import api, plan
+from curate.recipe import model
 from tests.golden.shares import check_shares, dropped, texts
 
 pytest.importorskip("hojichar")
@@ -80,6 +82,12 @@ def test_pages_come_out_in_one_line_and_articles_without_their_ends(run):
     assert len(articles) > 2 and all("\n" in article for article in articles)
     assert not any(re.search("関連項目|外部リンク", article) for article in articles)
     assert not any("See also" in article for article in texts(run, "en_wiki"))
+
+
+def test_a_source_that_is_not_named_may_stand_in_a_group():
+    samples = Path(__file__).resolve().parents[2] / "sample_data" / "recipes"
+    named = {"ja_cc": str(samples / "crawl-ja.jsonl"), "en_text": str(samples / "text-en.jsonl")}
+    assert list(plan.build(model.load("tedllm", inputs=named)).sources) == ["ja_cc", "en_text"]
 
 
 @pytest.mark.real_data
