@@ -15,11 +15,14 @@ from curate.profile import Profile, Profiles
 from curate.recipe import locate
 
 
-def identify(texts: Any, *, model: str | None = None) -> pa.Table:
-    """Tell languages: a table of lang, lang_score, lang2, lang2_score, one row per text."""
+def identify(texts: Any, *, model: str | None = None, segments: bool = False) -> pa.Table:
+    """Tell languages: a table of lang, lang_score, lang2, lang2_score, one row per text.
+
+    ``segments`` adds lang_spans: which bytes of each text are in which language.
+    """
     from curate.langid.identify import identify as identify_texts
 
-    return identify_texts(texts, model=model, profiles=_all_profiles())
+    return identify_texts(texts, model=model, profiles=_all_profiles(), segments=segments)
 
 
 def standardize(table: Any, *, profile: str | None = None) -> pa.Table:

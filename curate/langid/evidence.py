@@ -160,19 +160,64 @@ def of_letters(letters: Letters, rows: Points) -> Points:
 
     A language of another script than the text's gets what all its letters are worth: enough to lose.
     """
-    lists = table()
-    counts = letters.counts[rows].astype(np.float32)  # exact: no text has 2**24 letters of a kind
-    writes = np.zeros((counts.shape[1], len(lists.labels)), np.float32)
-    for number, mine in enumerate(lists.letters):
-        writes[[letters.columns[c] for c in mine if c in letters.columns], number] = 1
+    writes, usual, whose, per_mille = _membership(tuple(letters.columns.items()))
+    said = np.empty((len(rows), writes.shape[1]), np.int64)
     size = letters.of_script[rows]
-    foreign = np.maximum(size[:, None] - (counts @ writes).astype(np.int64), 0)
-    said: Points = _FOREIGN * np.minimum(foreign, _MAX_FOREIGN)
-    for number, label in enumerate(lists.labels):
-        for group, per_mille in ALPHABETS[label].usual if label in ALPHABETS else ():
-            none = letters.number_of(both_cases(group), rows) == 0
-            said[:, number] -= np.where(none, np.minimum(size, 200) * per_mille // 4, 0)
+    _of_letters(letters.counts, rows, size, writes, usual, whose, per_mille, said)
     return said
+
+
+@lru_cache(maxsize=4)
+def _membership(columns: tuple[tuple[str, int], ...]) -> tuple[Any, Any, Any, Any]:
+    """Give which columns of counts each language writes, and which are in each group of usual ones."""
+    lists, column = table(), dict(columns)
+    width = 1 + max(column.values(), default=0)
+    writes = np.zeros((width, len(lists.labels)), np.bool_)
+    for number, mine in enumerate(lists.letters):
+        writes[[column[c] for c in mine if c in column], number] = True
+    groups = [
+        (number, both_cases(group), per_mille)
+        for number, label in enumerate(lists.labels)
+        if label in ALPHABETS
+        for group, per_mille in ALPHABETS[label].usual
+    ]
+    usual = np.zeros((width, len(groups)), np.bool_)
+    for k, (_, group, _) in enumerate(groups):
+        usual[[column[c] for c in group], k] = True
+    whose, per_mille = (np.array([group[k] for group in groups], np.int64) for k in (0, 2))
+    return writes, usual, whose, per_mille
+
+
+@kernel
+def _of_letters(
+    counts: Any,
+    rows: Any,
+    size: Any,
+    writes: Any,
+    usual: Any,
+    whose: Any,
+    per_mille: Any,
+    said: Any,
+) -> None:
+    many = writes.shape[1]
+    there = np.zeros(usual.shape[1], np.bool_)
+    for k in range(len(rows)):
+        said[k, :] = size[k]
+        there[:] = False
+        for column in range(2, writes.shape[0]):
+            count = counts[rows[k], column]
+            if count == 0:
+                continue
+            for label in range(many):
+                said[k, label] -= count * writes[column, label]
+            for group in range(len(there)):
+                there[group] |= usual[column, group]
+        for label in range(many):
+            said[k, label] = _FOREIGN * min(max(said[k, label], 0), _MAX_FOREIGN)
+        for group in range(len(there)):
+            if not there[group]:
+                # Alphabets say what there is at least; two and a half times as much is common.
+                said[k, whose[group]] -= min(size[k], 200) * per_mille[group] // 4
 
 
 @inline

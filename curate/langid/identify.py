@@ -30,6 +30,8 @@ from curate.text.fixes import SHAPED, arabic_presentation_forms
 
 Rows = npt.NDArray[np.int64]
 
+_ARABIC = NAMES.index("Arab")
+
 
 def identify(
     texts: Iterable[str | None] | pa.Array | pa.ChunkedArray,
@@ -83,10 +85,14 @@ def listen(
 def _listen(
     column: Any, model: str | None, profiles: Profiles | None
 ) -> tuple[pa.Table, pa.StringArray]:
-    data, offsets = _buffers(_unshaped(column))
+    data, offsets = _buffers(column)
+    letters = lettering.count(data, offsets, asked(profiles))
+    arabic = pa.array(letters.scripts[:, _ARABIC] > 0)
+    if (mended := _unshaped(column, arabic)) is not column:
+        data, offsets = _buffers(mended)
+        letters = lettering.count(data, offsets, asked(profiles))
     classifier = models.load(model)
     numbers, scores = classifier.predict(data, offsets)
-    letters = lettering.count(data, offsets, asked(profiles))
     letters = lettering.hear(letters, _scripts(classifier.labels, numbers[:, 0], letters))
     judge = Judge(profiles, letters)
     first = judge.named(classifier.labels, numbers[:, 0])
@@ -189,15 +195,19 @@ def _large_strings(texts: Iterable[str | None] | pa.Array | pa.ChunkedArray) -> 
     return texts.fill_null("") if texts.null_count else texts
 
 
-def _unshaped(texts: Any) -> Any:
+def _unshaped(texts: Any, arabic: Any) -> Any:
     """Read shaped Arabic letters, as PDF files have them, as the letters themselves.
 
     No model was trained on them, and a page that is full of them would be ``und`` before a
-    profile's fix could mend it. The text itself is left as it is.
+    profile's fix could mend it. The text itself is left as it is. Only texts with Arabic letters
+    (``arabic``) are looked at.
     """
-    shaped = pc.fill_null(pc.match_substring_regex(texts, SHAPED), False)
-    if not pc.any(shaped).as_py():
+    if not pc.any(arabic).as_py():
         return texts
+    found = pc.match_substring_regex(texts.filter(arabic), SHAPED)
+    if not pc.any(found).as_py():
+        return texts
+    shaped = pc.replace_with_mask(arabic, arabic, found)
     mended = [arabic_presentation_forms(text) for text in texts.filter(shaped).to_pylist()]
     return pc.replace_with_mask(texts, shaped, pa.array(mended, pa.large_string()))
 

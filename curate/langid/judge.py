@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -177,10 +179,16 @@ class Judge:
 _ANYTHING = Identify()
 
 
+@lru_cache(maxsize=1)
+def _always_asked() -> frozenset[str]:
+    """Give the letters that alphabets, lists and marks ask for."""
+    asked = frozenset[str]().union(*(letters_of(label) for label in ALPHABETS))
+    return asked | evidence.asked() | frozenset(CANTONESE + SHANGHAINESE)
+
+
 def asked(profiles: Profiles | None) -> frozenset[str]:
     """Give every letter that some rule asks for."""
-    asked = frozenset[str]().union(*(letters_of(label) for label in ALPHABETS))
-    asked |= evidence.asked() | frozenset(CANTONESE + SHANGHAINESE)
+    asked = _always_asked()
     for profile in profiles.by_name.values() if profiles else ():
         asked |= both_cases(profile.identify.letters + profile.identify.foreign_letters)
     return asked
