@@ -313,6 +313,9 @@ def _check_columns(planned: list[Segment], where: str) -> None:
                         hint=f"put '{first}' before it" if first else None,
                     )
             have |= set(stage.adds)
+            if getattr(stage, "cuts", False):
+                # What was measured on the text before the cut is no measure of it now.
+                have -= {name for name in have if name.startswith("signal_")} | {"n_tokens"}
 
 
 def _refuse_cut_conversations(

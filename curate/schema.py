@@ -22,7 +22,8 @@ Written by the source:
 Written by stages: ``lang`` ... ``lang2_score`` (identify; ``und`` when it abstains), ``signal_*``
 (measure; float64 or int64, because float32 flips published thresholds: ``float32(0.1) > 0.1``; null is
 undefined, never 0), ``n_tokens`` (count; the file's metadata names the tokenizer), ``cluster`` ...
-``jaccard`` (dedup: the keeper's id and the evidence), ``dropped_by`` and ``dropped_value`` (judging
+``jaccard`` (dedup: the keeper's id and the evidence), ``cuts`` (what stages that cut repeats took out,
+for a replay), ``dropped_by`` and ``dropped_value`` (judging
 stages: ``stage:rule`` and the measured number; null is alive). The product adds ``phase`` and ``epoch``;
 (``id``, ``phase``, ``epoch``) is its key.
 """
@@ -48,6 +49,8 @@ MESSAGE = pa.struct(
     ]
 )
 SPAN = pa.struct([("start", pa.int64()), ("end", pa.int64())])
+#: Bytes that a stage cut, counted in the text as it came to that stage.
+CUT = pa.struct([("stage", pa.string()), ("start", pa.int64()), ("end", pa.int64())])
 LANG_SPAN = pa.struct([("start", pa.int64()), ("end", pa.int64()), ("lang", pa.string())])
 
 #: What a source writes.
@@ -82,6 +85,7 @@ STAGE_COLUMNS: dict[str, pa.DataType] = {
     "cluster_size": pa.int32(),
     "duplicate_of": pa.string(),
     "jaccard": pa.float64(),
+    "cuts": pa.list_(CUT),
 }
 
 #: What the product has besides: (id, phase, epoch) is its key.

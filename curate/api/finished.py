@@ -70,7 +70,10 @@ def explain(output: str, document: str) -> list[dict[str, Any]]:
         try:
             fate["replay"] = list(
                 replay(
-                    _plan_of(recipe, fate["source"], of_the_run), fate["id"], fate.get("dropped_by")
+                    _plan_of(recipe, fate["source"], of_the_run),
+                    fate["id"],
+                    fate.get("dropped_by"),
+                    fate.get("cuts", ()),
                 )
             )
         except CurateError as error:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate import schema
+from curate.dedup.decisions import shard_of
 from curate.errors import InternalError
 from curate.text.arrays import replace_rows
 
@@ -55,25 +58,87 @@ def without(text: str, spans: Sequence[tuple[int, int]]) -> str:
     return b"".join([*kept, data[done:]]).decode().strip("\n")
 
 
-def carry_out(
-    texts: pa.LargeStringArray, ids: pa.StringArray, decisions: pa.Table, tally: Counter[str]
-) -> pa.LargeStringArray:
+#: Decisions of a stage that cuts: `tally` is what the stage counts when it carries one out.
+CUT_DECISIONS = schema.DECISIONS_SCHEMA.append(
+    pa.field("tally", pa.list_(pa.struct([("name", pa.string()), ("number", pa.int64())])))
+)
+
+
+def undivided(table: pa.Table) -> pa.LargeStringArray:
+    """Give the texts that may be cut: empty where the document is a conversation, or has none."""
+    texts = table.column("text").combine_chunks()
+    if "messages" not in table.column_names:
+        return texts
+    chat = pc.is_valid(table.column("messages").combine_chunks())
+    return pc.if_else(chat, pa.scalar("", pa.large_string()), texts)
+
+
+def decide_cuts(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Build decisions from rows with `doc`, `id` and what is decided, routed to the documents' shards.
+
+    `cuts` is given as pairs of bytes, `tally` as names and numbers; what is not given is null.
+    """
+    told = [
+        {
+            **row,
+            "cuts": [{"start": a, "end": b} for a, b in row["cuts"]] if "cuts" in row else None,
+            "tally": [{"name": k, "number": n} for k, n in row.get("tally", {}).items()],
+        }
+        for row in rows
+    ]
+    table = pa.Table.from_pylist(told, schema=CUT_DECISIONS)
+    part = shard_of(np.asarray(table.column("doc").combine_chunks()))
+    return table.set_column(table.column_names.index("part"), "part", part).sort_by("doc")
+
+
+def carry_out(stage: str, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
     """Cut what the decisions say; raise InternalError where a text is not the one they are about.
 
-    Counts ``cut:documents`` and ``cut:bytes``.
+    What went is written to `cuts`, under the stage's name, so that a replay can cut the same. What was
+    measured on a text that is now another (`signal_*`, `n_tokens`, `lang_spans`) becomes null.
+    Counts ``cut:documents``, ``cut:bytes`` and what the decisions say.
     """
     cutting = decisions.filter(pc.is_valid(decisions.column("cuts")))
+    ids = table.column("id").combine_chunks()
     at = pc.index_in(ids, value_set=cutting.column("id").combine_chunks())
     rows = np.flatnonzero(np.asarray(at.is_valid()))
     if not len(rows):
-        return texts
-    told = cutting.take(at.take(pa.array(rows))).select(["id", "cuts", "text_hash"]).to_pylist()
+        return table
+    texts = table.column("text").combine_chunks()
+    told = cutting.take(at.take(pa.array(rows))).to_pylist()
     new: list[str] = []
+    before = table.column("cuts").combine_chunks()
+    went: list[list[dict[str, object]]] = []
     for row, said in zip(rows.tolist(), told, strict=True):
         text = texts[row].as_py()
         if text_hash(text) != said["text_hash"]:
             raise InternalError("a text is not the one that cuts were decided on", where=said["id"])
         new.append(without(text, [(span["start"], span["end"]) for span in said["cuts"]]))
+        went.append([*(before[row].as_py() or ()), *({"stage": stage, **s} for s in said["cuts"])])
         tally["cut:documents"] += 1
         tally["cut:bytes"] += len(text.encode()) - len(new[-1].encode())
-    return replace_rows(texts, rows, pa.array(new, pa.large_string()))
+        for counted in said.get("tally") or ():
+            tally[counted["name"]] += counted["number"]
+    columns = {
+        "text": replace_rows(texts, rows, pa.array(new, pa.large_string())),
+        "cuts": _replaced(before, rows, pa.array(went, before.type)),
+    }
+    cut = np.zeros(table.num_rows, np.bool_)
+    cut[rows] = True
+    for name in table.column_names:
+        if name in ("n_tokens", "lang_spans") or name.startswith("signal_"):
+            measured = table.column(name).combine_chunks()
+            columns[name] = pc.if_else(pa.array(cut), pa.scalar(None, measured.type), measured)
+    return _with(table, columns)
+
+
+def _replaced(column: pa.Array, rows: np.ndarray, new: pa.Array) -> pa.Array:
+    at = np.arange(len(column))
+    at[rows] = len(column) + np.arange(len(rows))
+    return pa.concat_arrays([column, new]).take(pa.array(at))
+
+
+def _with(table: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
+    for name, values in columns.items():
+        table = table.set_column(table.column_names.index(name), name, values)
+    return table

@@ -153,18 +153,47 @@ class NearDuplicates:
 class RepeatedLines:
     """What is cut: units of at least ``min_characters`` visible ones that ``min_documents`` share.
 
-    With ``keep_first`` the first document that has a unit, in the order of the input, keeps it. A
-    document of which more than ``max_cut`` (a share of its bytes) would go is dropped whole.
+    Documents are counted ``per`` corpus, language or source. With ``keep_first`` the first document
+    that has a unit, in keeper order, keeps it. A document of which more than ``max_cut`` (a share of
+    its bytes) would go is dropped whole.
     """
 
     unit: Literal["line", "paragraph"] = "line"
     min_documents: int = 10
     min_characters: int = 20
-    keep_first: bool = False
+    keep_first: bool = True
     max_cut: float = 1.0
+    per: Literal["corpus", "lang", "source"] = "corpus"
+    keep: str = "longest"
+    source_priority: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_keep(self.keep)
         if self.min_documents < 2:
             raise RecipeError(f"min_documents = {self.min_documents}", hint="2 or more repeat")
+        if self.min_characters < 1:
+            raise RecipeError(f"min_characters = {self.min_characters}", hint="give 1 or more")
         if not 0 < self.max_cut <= 1:
             raise RecipeError(f"max_cut = {self.max_cut}", hint="a share, above 0 and up to 1")
+
+
+@dataclass(frozen=True)
+class RepeatedSpans:
+    """Which spans go: those of ``min_bytes`` and more that occur earlier, in keeper order."""
+
+    min_bytes: int = 200
+    action: Literal["cut", "drop"] = "cut"
+    max_cut: float = 1.0
+    keep: str = "longest"
+    source_priority: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_keep(self.keep)
+        if not 16 <= self.min_bytes <= 1 << 20:
+            raise RecipeError(f"min_bytes = {self.min_bytes}", hint="give 16 to 1048576 bytes")
+        if self.action not in ("cut", "drop"):
+            raise RecipeError(
+                f"no action '{self.action}'", hint=nearest(self.action, ["cut", "drop"])
+            )
+        if not 0 <= self.max_cut <= 1:
+            raise RecipeError(f"max_cut = {self.max_cut}", hint="a share, from 0 to 1")

@@ -189,8 +189,10 @@ def _duplicates(
 
     Exact copies share their hash value, so the share found is unbiased for what was scanned. Near
     duplicates are sliced by the key of one band: pairs that meet only in other bands are missed, so
-    that share is a lower bound.
+    that share is a lower bound. Repeats inside documents have no slice that whole documents fall into:
+    they are looked for among the first documents, and what repeats beyond them is not seen.
     """
+    cuts = getattr(barrier, "cuts", False)
     held: pa.Table | None = None
     slices, scanned = 1, 0
     for table in _documents(plan, scan):
@@ -199,6 +201,9 @@ def _duplicates(
         if slices > 1:
             living = _sliced(barrier, living, slices)
         held = living if held is None else pa.concat_tables([held, living])
+        if cuts and held.num_rows >= SLICE_DOCUMENTS:
+            held = held.slice(0, SLICE_DOCUMENTS)
+            break
         while held.num_rows > SLICE_DOCUMENTS:
             slices *= 2
             smaller = _sliced(barrier, held, slices)
@@ -213,6 +218,8 @@ def _duplicates(
     tally: Counter[str] = Counter()
     out = barrier.apply(held, resolve(barrier, held)["decisions"], tally)
     kind = "" if slices == 1 else f"one {slices}th of the hash values; "
+    if cuts:
+        kind = f"a lower bound: repeats outside these {held.num_rows} documents are not seen; "
     bound = "a lower bound: " if slices > 1 and hasattr(barrier, "threshold") else ""
     return _counted(name, scanned, out, tally, f"{kind}{bound}copies outside the scan are not seen")
 

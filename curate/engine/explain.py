@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -17,9 +17,10 @@ from curate.errors import RecipeError
 from curate.io.dedup_store import stored_rows_of
 from curate.io.store import Store
 from curate.plan import Plan, PlannedPiece, Shard
+from curate.stages.line_dedup import cut_again
 
 _SHOWN = ("id", "source", "origin", "url", "lang", "lang_score", "lang2", "lang2_score", "n_tokens",
-          "cluster", "cluster_size", "duplicate_of", "jaccard", "dropped_by", "dropped_value")  # fmt: skip
+          "cluster", "cluster_size", "duplicate_of", "jaccard", "cuts", "dropped_by", "dropped_value")  # fmt: skip
 
 
 def fates(store: Store, wanted: str) -> list[dict[str, Any]]:
@@ -67,9 +68,16 @@ def in_stores(store: Store, wanted: str) -> list[dict[str, Any]]:
     return found
 
 
-def replay(plan: Plan, id: str, dropped_by: str | None = None) -> Iterator[dict[str, Any]]:
+def replay(
+    plan: Plan,
+    id: str,
+    dropped_by: str | None = None,
+    cuts: Sequence[Mapping[str, Any]] = (),
+) -> Iterator[dict[str, Any]]:
     """Re-read a record from its id and run the map stages on it: yields what each stage changed.
 
+    What other documents decided to cut cannot be found out from one record: ``cuts`` is the column of
+    the document's row, and the same bytes are cut again where their stage stands.
     It ends with the stage that drops the document, and with ``dropped_by`` before the stages that
     come after that verdict: which is how a verdict that a barrier gave ends it. ``text`` is given
     where a stage changed it.
@@ -108,8 +116,25 @@ def replay(plan: Plan, id: str, dropped_by: str | None = None) -> Iterator[dict[
             before = after
             if dropped is not None:
                 return
-        if any(barrier.name == last for barrier in segment.barriers):
-            return
+        for barrier in segment.barriers:
+            if barrier.name == last:
+                return
+            spans = [(cut["start"], cut["end"]) for cut in cuts if cut["stage"] == barrier.name]
+            if spans:
+                after = cut_again(before, spans)
+                size = len(before.encode()) - len(after.encode())
+                yield {
+                    "stage": barrier.name,
+                    "did": {"cut:bytes": size, "cut:spans": len(spans)},
+                    "changed": after != before,
+                    "characters": len(after),
+                    "text": after,
+                    "dropped_by": None,
+                    "dropped_value": None,
+                }
+                before = after
+                at = table.column_names.index("text")
+                table = table.set_column(at, "text", pa.array([after], pa.large_string()))
 
 
 def parts_of(id: str) -> tuple[str, str, str]:

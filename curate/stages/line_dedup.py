@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Literal
@@ -10,30 +11,39 @@ from typing import ClassVar, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.dedup.keeper import keeper_column
 from curate.dedup.options import RepeatedLines
-from curate.stages.base import Step, drop, on_alive, texts, with_columns
+from curate.schema import STAGE_COLUMNS, VERDICT_COLUMNS
+from curate.stages.base import Step, drop, on_alive
+
+#: What a stage that cuts may rewrite. What was measured on another text becomes null, signals too.
+CUT_COLUMNS = ("text", "n_tokens", "lang_spans", *VERDICT_COLUMNS)
 
 
 @dataclass(frozen=True)
 class LineDedup:
     """Cut units that ``min_documents`` documents or more share; see ``curate.dedup.lines``.
 
-    ``unit`` is a line or a paragraph. Every copy goes, unless ``keep_first``; units of fewer than
-    ``min_characters`` visible characters stay. A document of which nothing is left is dropped as
-    ``nothing_left``, one that would lose more than ``max_cut`` of its bytes as ``mostly_repeated``.
-    Measure and judge again afterwards. The tally counts ``cut:documents`` and ``cut:bytes``.
+    ``unit`` is a line or a paragraph; documents are counted ``per`` corpus, language or source. The
+    first document in keeper order (``keep``) stays as it is, so that nothing is lost altogether;
+    without ``keep_first`` every copy goes. Units of fewer than ``min_characters`` visible characters
+    stay. A document of which nothing is left is dropped as ``nothing_left``, one that would lose more
+    than ``max_cut`` of its bytes as ``mostly_repeated``; both keep their text. Measure and judge again
+    afterwards. The tally counts ``cut:documents``, ``cut:lines`` (or ``cut:paragraphs``), ``cut:bytes``.
     """
 
     unit: Literal["line", "paragraph"] = "line"
     min_documents: int = 10
     min_characters: int = 20
-    keep_first: bool = False
+    keep_first: bool = True
     max_cut: float = 1.0
+    per: Literal["corpus", "lang", "source"] = "corpus"
+    keep: str = "longest"
+    source_priority: tuple[str, ...] = ()
     name: str = "line_dedup"
 
-    reads: tuple[str, ...] = ("id", "text", "messages", "dropped_by", "dropped_value")
-    adds: tuple[str, ...] = ()
-    rewrites: tuple[str, ...] = ("text", "dropped_by", "dropped_value")
+    adds: tuple[str, ...] = ("cuts",)
+    rewrites: tuple[str, ...] = CUT_COLUMNS
     decides: Literal["shard", "all"] = "shard"
     refuses_chat: ClassVar[bool] = True
     cuts: ClassVar[bool] = True
@@ -44,8 +54,21 @@ class LineDedup:
     @cached_property
     def _options(self) -> RepeatedLines:
         return RepeatedLines(
-            self.unit, self.min_documents, self.min_characters, self.keep_first, self.max_cut
+            self.unit,
+            self.min_documents,
+            self.min_characters,
+            self.keep_first,
+            self.max_cut,
+            self.per,
+            self.keep,
+            tuple(self.source_priority),
         )
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        group = () if self.per == "corpus" else (self.per,)
+        read = ("id", "text", "messages", *VERDICT_COLUMNS, keeper_column(self.keep), *group)
+        return tuple(dict.fromkeys(read))
 
     def sketch(self, table: pa.Table) -> pa.Table:
         """Give id and the keys of the units of each row."""
@@ -66,17 +89,26 @@ class LineDedup:
 
 def cut_or_drop(stage: str, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
     """Join decisions to living rows by ``id``: cut their spans, or drop them."""
+    if "cuts" not in table.column_names:
+        table = table.append_column("cuts", pa.nulls(table.num_rows, STAGE_COLUMNS["cuts"]))
 
     def decided(alive: pa.Table) -> pa.Table:
         from curate.dedup.cuts import carry_out
 
         ids = alive.column("id").combine_chunks()
-        after = carry_out(texts(alive), ids, decisions, tally)
+        alive = carry_out(stage, alive, decisions, tally)
         at = pc.index_in(ids, value_set=decisions.column("id").combine_chunks())
         rules, values = (
             decisions.column(name).combine_chunks().take(at)
             for name in ("dropped_by", "dropped_value")
         )
-        return drop(with_columns(alive, {"text": after}), stage, rules, values)
+        return drop(alive, stage, rules, values)
 
     return on_alive(table, decided) if decisions.num_rows else table
+
+
+def cut_again(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """Cut what was cut from a text before, as its column `cuts` says."""
+    from curate.dedup.cuts import without
+
+    return without(text, spans)

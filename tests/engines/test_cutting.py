@@ -1,0 +1,181 @@
+"""Stages that cut, in whole runs: measured and judged again, the same on Ray, told by the report."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from curate import api, plan
+from curate.errors import RecipeError
+from curate.recipe import model
+from tests.runs import ledger, tree
+
+MENU = "Home page | All of our news | About the editors | Subscribe to the letter"
+STORY = (
+    "The river {n} rose in May and the people of the village carried what they had to the hill. "
+    "They waited there for {n} days, and when the water went they built the bridge again."
+)
+RECIPE = """
+name = "cutting"
+[shards]
+input_bytes = 6000
+partition_bytes = 900
+batch_bytes = 3000
+[sources.web]
+format = "jsonl"
+path = "{folder}/*.jsonl"
+profile = "{folder}/../long.toml"
+[[stages]]
+use = "identify"
+[[stages]]
+use = "measure"
+[[stages]]
+use = "judge"
+[[stages]]
+use = "exact_dedup"
+[[stages]]
+use = "{cutting}"
+{options}
+[[stages]]
+use = "measure"
+name = "measure_again"
+[[stages]]
+use = "judge"
+name = "judge_again"
+"""
+PROFILE = """
+describes = "Long enough"
+[rules.short]
+signal = "n_chars"
+min = 100
+why = "a test"
+source = "a test"
+"""
+STAGES = {"line_dedup": "min_documents = 5"}
+
+
+def words(n):
+    return "".join(chr(ord("a") + int(digit)) for digit in str(n))
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cutting")
+    (folder / "in").mkdir()
+    (folder / "long.toml").write_text(PROFILE)
+    for file in range(3):
+        rows = []
+        for n in range(file * 20, file * 20 + 20):
+            story = " ".join(STORY.format(n=f"{words(n)}{words(k)}") for k in range(3))
+            # Every third page is long only because of what all pages repeat.
+            text = f"{MENU}\n{story}" if n % 3 else f"{MENU}\nThe page {words(n)} of the village."
+            rows.append(json.dumps({"text": text}))
+        (folder / "in" / f"{file}.jsonl").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def recipe_for(folder, cutting):
+    path = folder / f"{cutting}.toml"
+    path.write_text(RECIPE.format(folder=folder / "in", cutting=cutting, options=STAGES[cutting]))
+    return path
+
+
+@pytest.fixture(scope="module", params=sorted(STAGES))
+def done(request, corpus):
+    recipe = recipe_for(corpus, request.param)
+    out = corpus / f"out-{request.param}"
+    api.run(recipe, output=out, engine="in-process")
+    return request.param, recipe, out
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_ray_cuts_the_same_bytes(workers, done, tmp_path):
+    _, recipe, out = done
+    api.run(recipe, output=tmp_path / "out", engine="ray", workers=workers)
+    assert tree(tmp_path / "out") == tree(out)
+    assert ledger(tmp_path / "out") == ledger(out)
+
+
+def test_the_cut_into_shards_and_partitions_changes_no_row(done, tmp_path):
+    _, recipe, out = done
+    settings = ["shards.input_bytes=1000000", "shards.partition_bytes=1000000"]
+    api.run(
+        model.load(str(recipe), settings=settings), output=tmp_path / "out", engine="in-process"
+    )
+    assert rows_of(tmp_path / "out") == rows_of(out)
+
+
+def rows_of(out):
+    tables = [pq.read_table(path) for path in (out / "mixture").rglob("*.parquet")]
+    return sorted(
+        (row["id"], row["text"], str(row["cuts"])) for table in tables for row in table.to_pylist()
+    )
+
+
+def test_what_was_cut_is_judged_again_and_counted(done):
+    stage, _, out = done
+    kept = {id: text for id, text, _ in rows_of(out)}
+    assert sum(MENU in text for text in kept.values()) == 1
+    told = ledger(out)["stages"]
+    assert told[stage]["tally"]["cut:documents"] == 59
+    came = sum(documents for _, _, documents, _ in told["measure_again"]["came"])
+    assert told[stage]["tally"]["cut:bytes"] == bytes_of(told, stage) - bytes_of(
+        told, "measure_again"
+    )
+    assert came == 60 and dropped(told, "judge_again") > 0
+
+
+def dropped(told, stage):
+    return sum(documents for *_, documents, _ in told[stage]["dropped"])
+
+
+def bytes_of(told, stage):
+    return sum(size for *_, size in told[stage]["came"])
+
+
+def test_explain_cuts_again_what_was_cut(done):
+    stage, _, out = done
+    cut = [(id, text) for id, text, spans in rows_of(out) if spans != "None"]
+    (fate,) = api.explain(str(out), cut[0][0])
+    (step,) = [step for step in fate["replay"] if step["stage"] == stage]
+    assert step["text"] == cut[0][1]
+    assert step["did"]["cut:bytes"] > len(MENU)
+    assert fate["replay"][-1]["stage"] == "judge_again"
+
+
+def test_a_stage_that_reads_what_was_measured_before_the_cut_is_refused(corpus):
+    text = (
+        recipe_for(corpus, "line_dedup")
+        .read_text()
+        .replace('use = "measure"\nname', 'use = "repair"\nname')
+    )
+    path = corpus / "stale.toml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match="judge_again") as refused:
+        plan.build(model.load(str(path)))
+    assert "measure" in str(refused.value)
+
+
+@pytest.mark.parametrize("cutting", sorted(STAGES))
+def test_conversations_are_refused_when_planned(cutting, corpus):
+    text = recipe_for(corpus, cutting).read_text().replace('format = "jsonl"', 'format = "chat"')
+    path = corpus / "chat.toml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=f"{cutting}.* would cut spans out of the conversations"):
+        plan.build(model.load(str(path)))
+
+
+def test_nothing_shares_the_read_of_a_stage_that_cuts(corpus):
+    built = plan.build(model.load(str(recipe_for(corpus, "line_dedup"))))
+    groups = [[barrier.name for barrier in segment.barriers] for segment in built.segments]
+    assert groups == [["exact_dedup", "line_dedup"], ["mix"]]
+
+
+@pytest.mark.parametrize("cutting", sorted(STAGES))
+def test_the_stage_can_be_tried(cutting, corpus):
+    from curate.engine.dry_run import dry_run
+
+    built = plan.build(model.load(str(recipe_for(corpus, cutting))))
+    tried = dry_run(built, cutting, sample=10, scan=1 << 20)
+    assert tried.came == 60 and tried.tally["cut:documents"] == 59
+    assert "a lower bound" in tried.note
