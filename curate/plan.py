@@ -324,7 +324,7 @@ def _refuse_cut_conversations(
     """A conversation has turns, not lines: no stage may cut lines out of one."""
     cutting = [s.name for segment in planned for s in segment.stages if hasattr(s, "refuses_chat")]
     barriers = [barrier for segment in planned for barrier in segment.barriers]
-    spans = [barrier.name for barrier in barriers if hasattr(barrier, "refuses_chat")]
+    spans = [barrier.name for barrier in barriers if getattr(barrier, "refuses_chat", False)]
     for name, spec in recipe.sources.items():
         if not spec.path:
             continue

@@ -28,6 +28,7 @@ STAGES = {
     "embed_dedup": "curate.stages.embed_dedup:EmbedDedup",
     "cap": "curate.stages.cap:Cap",
     "line_dedup": "curate.stages.line_dedup:LineDedup",
+    "substring_dedup": "curate.stages.substring_dedup:SubstringDedup",
     "decontaminate": "curate.stages.decontaminate:Decontaminate",
     "count": "curate.stages.count:Count",
     "mix": "curate.stages.mix:Mix",

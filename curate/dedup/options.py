@@ -179,11 +179,16 @@ class RepeatedLines:
 
 @dataclass(frozen=True)
 class RepeatedSpans:
-    """Which spans go: those of ``min_bytes`` and more that occur earlier, in keeper order."""
+    """Which spans go: those of ``min_bytes`` and more that stand earlier, in keeper order.
+
+    A document of which more than ``max_cut`` (a share of its bytes) would go is dropped whole. With the
+    action ``drop`` nothing is cut, and a document is dropped if more than ``max_repeated`` repeats.
+    """
 
     min_bytes: int = 200
     action: Literal["cut", "drop"] = "cut"
     max_cut: float = 1.0
+    max_repeated: float = 0.0
     keep: str = "longest"
     source_priority: tuple[str, ...] = ()
 
@@ -195,5 +200,7 @@ class RepeatedSpans:
             raise RecipeError(
                 f"no action '{self.action}'", hint=nearest(self.action, ["cut", "drop"])
             )
-        if not 0 <= self.max_cut <= 1:
-            raise RecipeError(f"max_cut = {self.max_cut}", hint="a share, from 0 to 1")
+        if not 0 < self.max_cut <= 1:
+            raise RecipeError(f"max_cut = {self.max_cut}", hint="a share, above 0 and up to 1")
+        if not 0 <= self.max_repeated < 1:
+            raise RecipeError(f"max_repeated = {self.max_repeated}", hint="a share, below 1")

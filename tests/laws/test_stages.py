@@ -38,6 +38,7 @@ OPTIONS = {
     "cap": {"documents": 1},
     "decontaminate": {"benchmarks": {"words": str(EXAMPLES)}, "ngram": 2},
     "line_dedup": {"min_documents": 2, "min_characters": 3},
+    "substring_dedup": {"min_bytes": 16},
 }
 
 
