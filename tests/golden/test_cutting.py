@@ -1,0 +1,62 @@
+"""What repeats in the sample data, pinned: menus and notices as lines, planted near copies as spans."""
+
+from collections import Counter
+
+import pytest
+
+from curate import api
+from tests.runs import ledger
+
+RECIPE = """
+name = "cut_samples"
+[limits]
+quarantined_records = 40
+[shards]
+input_bytes = 40_000
+partition_bytes = 30_000
+[sources.web]
+format = "warc"
+path = "sample_data/web/*.warc.gz"
+[sources.books]
+format = "parquet"
+path = "sample_data/books.parquet"
+[[stages]]
+use = "repair"
+[[stages]]
+use = "exact_dedup"
+[[stages]]
+use = "line_dedup"
+min_documents = 3
+[[stages]]
+use = "substring_dedup"
+min_bytes = 120
+"""
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cut_samples")
+    (folder / "cut_samples.toml").write_text(RECIPE)
+    api.run(folder / "cut_samples.toml", output=folder / "out", engine="in-process")
+    return ledger(folder / "out")["stages"]
+
+
+def fate(told, stage):
+    dropped = Counter()
+    for _, _, rule, documents, _ in told[stage]["dropped"]:
+        dropped[rule] += documents
+    return told[stage]["tally"] | dropped
+
+
+def test_lines(told):
+    assert fate(told, "line_dedup") == {"cut:documents": 69, "cut:lines": 142, "cut:bytes": 40546}
+
+
+def test_spans(told):
+    found = fate(told, "substring_dedup")
+    assert found == {
+        "cut:documents": 41,
+        "cut:spans": 44,
+        "cut:bytes": 26980,
+        "nothing_left": 2,
+    }
