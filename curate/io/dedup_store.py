@@ -19,7 +19,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,6 +157,10 @@ def check_parameters(address: str, had: Mapping[str, Any], asked: Mapping[str, A
         )
 
 
+class _Abandoned(Exception):
+    """Raised through open files, so that they are not finished."""
+
+
 class GenerationSink:
     """Writes one task's files of a generation to come; nobody reads them before `append`."""
 
@@ -207,8 +211,9 @@ class GenerationSink:
         ]
 
     def abandon(self) -> None:
-        """Remove what was written."""
-        self._open.close()
+        """Remove what was written; what is open is left as by an error, so that no torn file shows."""
+        with suppress(_Abandoned), self._open:
+            raise _Abandoned
         self._store.remove(self._folder)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from curate import api
 from curate.engine.verify import verify
+from curate.io.dedup_store import listing
 from curate.io.store import ObjectStore, open_store
 from tests.runs import curate, write_corpus, write_recipe
 
@@ -93,3 +94,25 @@ def test_a_run_breaks_off_resumes_and_is_that_of_a_local_disk(bucket):
         == local.manifest["totals"]["taken"]
     )
     assert api.run(remote, output="s3://corpus/run", engine="in-process").reused
+
+
+def test_a_dedup_store_is_kept_there(bucket, tmp_path):
+    store = "s3://corpus/seen"
+    for day, source in enumerate(("one", "two")):
+        (path,) = (bucket / "in").glob("*0*")
+        text = path.read_text() if not day else path.read_text() + '{"text": "new to the store"}\n'
+        (tmp_path / f"{source}.jsonl").write_text(text)
+    results = [
+        api.dedup_paths(
+            [f"{source}={tmp_path}/{source}.jsonl"],
+            output=tmp_path / f"out-{source}",
+            options={"store": store},
+            engine="in-process",
+        )
+        for source in ("one", "two")
+    ]
+    first, second = (result.manifest["totals"] for result in results)
+    assert first["curated"] > 5
+    assert second["curated"] == 1
+    assert verify(open_store(str(tmp_path / "out-two"))) == []
+    assert [row["counting"] for row in listing(store)["generations"]] == [first["curated"], 1]

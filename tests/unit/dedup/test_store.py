@@ -1,6 +1,7 @@
 """The store: A, then B against what was kept of A, is A and B together when A is older."""
 
 import itertools
+from collections import Counter
 from uuid import uuid4
 
 import numpy as np
@@ -251,3 +252,27 @@ def test_an_unused_store_changes_nothing(tmp_path):
     empty = DedupView(str(tmp_path))
     shard = [{"sketch": sketch(near, table), "text": table}]
     assert resolve(tasks(near, empty), shard).equals(resolve(tasks(near), shard))
+
+
+def test_a_crowded_band_key_is_listed_for_its_first_documents_of_each_source(tmp_path):
+    lead = " ".join(word(number) for number in range(60))
+    texts = [
+        " ".join([lead, *(word(100 + 40 * number + k) for k in range(40))]) for number in range(30)
+    ]
+    near = NearDuplicates(threshold=0.9, bands=60, rows=1, max_witnesses=3, keep="oldest")
+    both = pa.concat_tables([aged(texts[:20], 0, "x"), aged(texts[20:], 20, "y")])
+    assert run(near, both.combine_chunks(), tmp_path / "s", name="a") == {}
+    view = see(str(tmp_path / "s"), near)
+    keys = [
+        (row["high"], row["low"]) for table in view.keys(0, 1 << 64) for row in table.to_pylist()
+    ]
+    crowds = Counter(keys)
+    assert max(crowds.values()) == 6
+    assert len(keys) < 60 * 30 * 2 / 3
+
+
+def test_what_an_abandoned_task_wrote_is_gone(tmp_path):
+    sink = GenerationSink(open_store(str(tmp_path)), "data/run/task", 0)
+    sink.write("shingles", pa.table({"shingles": [[1, 2]]}))
+    sink.abandon()
+    assert not list(tmp_path.rglob("*.parquet"))
