@@ -276,3 +276,16 @@ def test_what_an_abandoned_task_wrote_is_gone(tmp_path):
     sink.write("shingles", pa.table({"shingles": [[1, 2]]}))
     sink.abandon()
     assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_what_is_in_the_store_is_a_witness_whatever_else_is_there(tmp_path):
+    """Kept at 0.9, alike at 0.7: neither stored document is given up for the other."""
+    lexicon = [word(number) for number in range(140)]
+    first, second, third = (" ".join(lexicon[at : at + 100]) for at in (0, 12, 24))
+    strict, loose = (
+        NearDuplicates(threshold=threshold, bands=60, rows=2, keep="oldest")
+        for threshold in (0.9, 0.7)
+    )
+    store = tmp_path / "s"
+    assert run(strict, aged([first, second], 0), store, name="a") == {}
+    assert run(loose, aged([third], 2, "b"), store, name="b") == {"b/f#00002": "a/f#00001"}
