@@ -40,6 +40,10 @@ _MOST = 0xFFFFFFFFFFFFFFFF
 #: Windows that are compared at a time: 40 bytes each.
 WINDOWS = 1 << 22
 
+#: Room for what a kernel finds, and runs expected per stretch of windows (two on average): where it is
+#: not enough, the kernel says how much is, and is run again.
+_ROOM, _DENSITY = 1024, 3
+
 
 def anchor_bytes(min_bytes: int) -> int:
     """Give k: an anchor is the smallest hash of the k-grams of a window."""
@@ -48,12 +52,18 @@ def anchor_bytes(min_bytes: int) -> int:
 
 @kernel
 def _anchors(
-    data: np.ndarray, offsets: np.ndarray, min_bytes: int, k: int, counts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Give anchor and first window of each run of windows with one anchor; count those of each text.
+    data: np.ndarray,
+    offsets: np.ndarray,
+    min_bytes: int,
+    k: int,
+    counts: np.ndarray,
+    found: np.ndarray,
+    starts: np.ndarray,
+) -> int:
+    """Write anchor and first window of each run of windows with one anchor; count those of each text.
 
     The smallest hash of every window in one pass (van Herk's blocks), whatever the text repeats. Bound
-    by the rolling hash and its finalizer.
+    by the rolling hash and its finalizer. Gives how many runs there are, be there room for them or not.
     """
     w = min_bytes - k + 1
     base = uint64(_BASE)
@@ -62,7 +72,7 @@ def _anchors(
         top *= base
     block = np.empty(w, np.uint64)
     suffix = np.empty(w + 1, np.uint64)
-    found, starts = np.empty(1024, np.uint64), np.empty(1024, np.int64)
+    room = len(found)
     n = 0
     for d in range(offsets.shape[0] - 1):
         begin = offsets[d]
@@ -71,6 +81,7 @@ def _anchors(
         if size < min_bytes:
             continue
         first = n
+        last = uint64(0)
         h = uint64(0)
         for i in range(k - 1):
             h = h * base + uint64(data[begin + i]) + uint64(1)
@@ -87,12 +98,11 @@ def _anchors(
             place += 1
             if j >= w - 1:
                 least = prefix if place == w else min(prefix, suffix[place])
-                if n == first or least != found[n - 1]:
-                    if n == len(found):
-                        found = np.concatenate((found, np.empty_like(found)))
-                        starts = np.concatenate((starts, np.empty_like(starts)))
-                    found[n] = least
-                    starts[n] = j - w + 1
+                if n == first or least != last:
+                    last = least
+                    if n < room:
+                        found[n] = least
+                        starts[n] = j - w + 1
                     n += 1
             if place == w:
                 for i in range(w - 1, -1, -1):
@@ -100,7 +110,7 @@ def _anchors(
                 prefix = uint64(_MOST)
                 place = 0
         counts[d] = n - first
-    return found[:n], starts[:n]
+    return n
 
 
 def anchors(
@@ -109,9 +119,16 @@ def anchors(
     """Give anchors and the windows where their runs begin, and how many runs each text has."""
     data, offsets = text_buffers(texts)
     counts = np.empty(len(texts), np.int64)
-    found, starts = _anchors(data, offsets, min_bytes, anchor_bytes(min_bytes), counts)
+    windows = min_bytes - anchor_bytes(min_bytes) + 2
+    room = _ROOM + _DENSITY * int(offsets[-1] - offsets[0]) // windows
+    while True:
+        found, starts = np.empty(room, np.uint64), np.empty(room, np.int64)
+        n = _anchors(data, offsets, min_bytes, anchor_bytes(min_bytes), counts, found, starts)
+        if n <= room:
+            break
+        room = n
     # The smallest hashes are all small: spread again, they fall into partitions evenly.
-    return spread(found), starts, counts
+    return spread(found[:n]), starts[:n], counts
 
 
 def sketch(repeated: RepeatedSpans, table: pa.Table) -> pa.Table:
@@ -327,8 +344,13 @@ def compared(rows: pa.Table, size: int, base: int = _BASE) -> np.ndarray:
     windows = int((np.diff(offsets) - size + 1).sum())
     slots = 1 << max(4, (2 * windows - 1).bit_length())
     docs, starts = integers(rows, "doc"), integers(rows, "start")
-    found: np.ndarray = _match(data, offsets, docs, starts, size, slots, np.uint64(base))
-    return found
+    room = _ROOM + rows.num_rows
+    while True:
+        out = np.empty((room, 3), np.int64)
+        n = _match(data, offsets, docs, starts, size, slots, np.uint64(base), out)
+        if n <= room:
+            return out[:n]
+        room = n
 
 
 @kernel
@@ -340,8 +362,9 @@ def _match(
     size: int,
     slots: int,
     base: np.uint64,
-) -> np.ndarray:
-    """Look each window up among those before it, byte by byte; give spans of those that are there.
+    out: np.ndarray,
+) -> int:
+    """Look each window up among those before it, byte by byte; write spans of those that are there.
 
     One slot for each different window, its first occurrence: linear however often it comes. A window
     after one that was found costs a comparison of one byte.
@@ -353,7 +376,7 @@ def _match(
     places = np.full(slots, -1, np.int64)
     owners = np.empty(slots, np.int32)
     mask = uint64(slots - 1)
-    out = np.empty((1024, 3), np.int64)
+    room = len(out)
     n = 0
     for r in range(offsets.shape[0] - 1):
         at, stop = offsets[r], offsets[r + 1] - size
@@ -394,15 +417,15 @@ def _match(
             if repeats:
                 begin = starts[r] + q - at
                 if not open_span:
-                    if n == len(out):
-                        out = np.concatenate((out, np.empty_like(out)))
-                    out[n, 0], out[n, 1] = docs[r], begin
+                    if n < room:
+                        out[n, 0], out[n, 1] = docs[r], begin
                     n += 1
                     open_span = True
-                out[n - 1, 2] = begin + size
+                if n <= room:
+                    out[n - 1, 2] = begin + size
             else:
                 open_span = False
-    return out[:n]
+    return n
 
 
 def _cut(repeated: RepeatedSpans, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:

@@ -90,6 +90,15 @@ def test_windows_are_compared_in_as_many_passes_as_it_takes(monkeypatch):
     check(texts, 32)
 
 
+def test_kernels_run_again_where_there_was_no_room(monkeypatch):
+    texts = ["".join(random.Random(n).choices("ab", k=900)) for n in range(6)]
+    whole = decided(texts, min_bytes=16)
+    monkeypatch.setattr(spans, "_DENSITY", 0)
+    monkeypatch.setattr(spans, "_ROOM", 1)
+    assert decided(texts, min_bytes=16) == whole
+    check(texts, 16)
+
+
 def test_every_repeat_of_the_promised_length_is_found_and_none_below():
     rng = random.Random(1)
     for size in (16, 33, 200):
