@@ -49,7 +49,9 @@ def dedup(table: Any, **options: Any) -> pa.Table:
 
     order = {key: options[key] for key in ("keep", "source_priority") if key in options}
     out = memory.apply(ExactDedup(**order), _documents(table))
-    return memory.apply(FuzzyDedup(**options), out)
+    from curate.dedup.twins import settled
+
+    return settled(memory.apply(FuzzyDedup(**options), out))
 
 
 def mix(table: Any, *, ratio: str, unit: str = "tokens", seed: int = 0, **options: Any) -> pa.Table:

@@ -29,6 +29,7 @@ from curate.dedup.code_points import (
 from curate.dedup.decisions import Inputs, Task, decide, integers, part_of, read_docs
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import ExactDuplicates
+from curate.dedup.twins import with_twins
 from curate.text.chat import spoken_by
 from curate.text.jit import kernel
 
@@ -198,9 +199,11 @@ def sketch(exact: ExactDuplicates, table: pa.Table) -> pa.Table:
 
 def tasks(exact: ExactDuplicates) -> tuple[Task, ...]:
     """Give the steps: rows to the partition of their hash, then the best of each hash."""
-    return (
-        Task("route", "shard", ("sketch", "decided"), ("hashes",), partial(_route, exact.on)),
-        Task("choose", "partition", ("hashes",), ("decisions",), partial(_choose, exact.on)),
+    return with_twins(
+        (
+            Task("route", "shard", ("sketch", "decided"), ("hashes",), partial(_route, exact.on)),
+            Task("choose", "partition", ("hashes",), ("decisions",), partial(_choose, exact.on)),
+        )
     )
 
 

@@ -41,6 +41,7 @@ from curate.dedup.removal import Rule
 from curate.dedup.shingles import shingle_sets
 from curate.dedup.signatures import band_keys, fewest_equal, sign_sets, sign_texts
 from curate.dedup.solve import NOW, solve
+from curate.dedup.twins import with_twins
 
 #: Every pair of a bucket up to this size is estimated; a larger bucket is joined as a whole.
 PAIRWISE_LIMIT = 64
@@ -120,7 +121,7 @@ def tasks(
                 "remember", "partition", ("members_old",), ("witnesses",), partial(remember, past)
             ),
         )
-    return (*steps, *(keeping(near) if keep else ()))
+    return (*with_twins(tuple(steps)), *(keeping(near) if keep else ()))
 
 
 def rule(near: NearDuplicates) -> Rule:

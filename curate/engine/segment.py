@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -146,12 +146,12 @@ class _Work:
 
     def _through(self, table: pa.Table) -> None:
         """Run one table through what the barriers decided and through the stages."""
-        for barrier, decisions in self.decisions:
+        for number, (barrier, decisions) in enumerate(self.decisions):
             tally = self.ledger.stage(barrier.name).tally
             self.ledger.saw(barrier.name, table)
             with self._timed(barrier.name):
                 table = barrier.apply(table, decisions, tally)
-            table = self._split(table)
+            table = self._split(table, self.decisions[number + 1 :])
         for stage in self.job.segment.stages:
             tally = self.ledger.stage(stage.name).tally
             self.ledger.saw(stage.name, table)
@@ -167,11 +167,15 @@ class _Work:
         spent = self.attempt.stages
         spent[stage] = spent.get(stage, 0.0) + time.perf_counter() - started
 
-    def _split(self, table: pa.Table) -> pa.Table:
+    def _split(self, table: pa.Table, later: Sequence[tuple[Barrier, pa.Table]] = ()) -> pa.Table:
+        """Put the dropped rows aside, with what later barriers decided of their witnesses."""
         alive = schema.alive(table)
         if pc.all(alive).as_py() is not False:
             return table
         rejects = table.filter(pc.invert(alive))
+        for barrier, decisions in later:
+            if hasattr(barrier, "follow"):
+                rejects = barrier.follow(rejects, decisions)
         self.ledger.dropped(rejects)
         self.rejected.write(rejects)
         self._sample(rejects)
@@ -225,7 +229,8 @@ def decided(store: Store, barrier: Barrier, commits: tuple[str, ...], shard: int
     tables = [
         table
         for name in commits
-        for table in read_part(store, read_commit(store, name).dataset("decisions"), part)
+        for dataset in ("decisions", "followed")
+        for table in read_part(store, read_commit(store, name).dataset(dataset), part)
     ]
     return pa.concat_tables(tables) if tables else schema.DECISIONS_SCHEMA.empty_table()
 

@@ -112,11 +112,12 @@ class StepInputs:
 
     def _decided(self, commits: tuple[str, ...], *, dropped: bool) -> Iterator[pa.Table]:
         for name in commits:
-            entries = read_commit(self._store, name).dataset("decisions")
+            commit = read_commit(self._store, name)
+            entries = [*commit.dataset("decisions"), *commit.dataset("followed")]
             for table in read_part(self._store, entries, self.index):
                 gone = pc.is_valid(table.column("dropped_by"))
                 if dropped:
-                    yield table.filter(gone).select(["doc"])
+                    yield table.filter(gone).select(["doc", "id", "duplicate_of"])
                 else:
                     several = pc.and_not(pc.is_valid(table.column("cluster_size")), gone)
                     yield table.filter(several).select(["doc", "cluster_size"])

@@ -72,6 +72,12 @@ class ExactDedup:
         """Drop what was decided, with its evidence."""
         return give_verdicts(self.name, table, decisions, tally)
 
+    def follow(self, rejects: pa.Table, decisions: pa.Table) -> pa.Table:
+        """Let what an earlier stage dropped name a witness that this one keeps."""
+        from curate.dedup.twins import follow
+
+        return follow(rejects, decisions)
+
 
 def column_of(on: str) -> str:
     """Name the column that holds what is compared."""

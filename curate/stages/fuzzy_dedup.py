@@ -113,3 +113,9 @@ class FuzzyDedup:
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
         """Drop what was decided, with its evidence."""
         return give_verdicts(self.name, table, decisions, tally)
+
+    def follow(self, rejects: pa.Table, decisions: pa.Table) -> pa.Table:
+        """Let what an earlier stage dropped name a witness that this one keeps."""
+        from curate.dedup.twins import follow
+
+        return follow(rejects, decisions)
