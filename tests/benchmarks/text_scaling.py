@@ -15,7 +15,7 @@ import time
 import pyarrow as pa
 
 from curate.text.fixes import FIXES
-from curate.text.pii import MASKS
+from curate.text.pii import KINDS
 from curate.text.repair import repair
 from curate.text.trim import RULES
 
@@ -42,7 +42,7 @@ def works() -> dict[str, object]:
     return (
         named
         | {f"fix {name}": fix for name, fix in FIXES.items()}
-        | {f"mask {name}": mask for name, mask in MASKS.items()}
+        | {f"mask {name}": mask for name, mask in KINDS.items()}
     )
 
 
