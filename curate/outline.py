@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from curate.dedup.cost import cost
 from curate.io.dedup_store import generation
 from curate.plan import Plan
 
@@ -88,6 +89,14 @@ def outline(plan: Plan) -> dict[str, Any]:
             "disk_bytes": round(DISK_ONCE + text * DISK_PER_TEXT + documents * DISK_PER_DOCUMENT),
             "memory_bytes_per_worker": round(MEMORY_ONCE + MEMORY_PER_TEXT * shard),
             "core_seconds": round(START + reading + text * STAGES, 1),
+        },
+        "dedups": {
+            barrier.name: cost(
+                documents, text, barrier.options.bands, barrier.options.rows
+            )._asdict()
+            for segment in plan.segments
+            for barrier in segment.barriers
+            if hasattr(barrier, "threshold") and hasattr(barrier, "options")
         },
     }
 

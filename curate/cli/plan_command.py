@@ -123,6 +123,12 @@ def _tell(said: dict[str, Any]) -> None:
         f" runs; {size(cost['memory_bytes_per_worker'])} of memory per worker;"
         f" {duration(cost['core_seconds'])} on one core"
     )
+    for name, part in said["dedups"].items():
+        answer(
+            f"  of it {name}, should 3 documents in 10 have a like one: {size(part['disk'])} of disk,"
+            f" {size(part['shuffled'])} sent between tasks, {size(part['label_task'])} in the task that"
+            " labels clusters"
+        )
 
 
 def _measure(curve: dict[str, Any]) -> str:
