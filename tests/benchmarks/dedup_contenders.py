@@ -10,6 +10,7 @@ as its documentation shows; 14 bands of 8 rows, word 5-grams. This file imports 
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -53,6 +54,7 @@ def curate_run(source, out):
     def run(path, to):
         line = [sys.executable, "-m", "curate", "run", str(recipe), "--output", str(to)]
         line += ["--input", f"parquet={path}", "--engine", engine, *more]
+        shutil.rmtree(to, ignore_errors=True)
         began = time.perf_counter()
         subprocess.run(line, check=True, capture_output=True)
         return time.perf_counter() - began
@@ -151,6 +153,7 @@ def text_dedup(source, out):
         "hash_bits": 32,
         "cache_dir": str(folder) + "-cache",
     }
+    shutil.rmtree(folder, ignore_errors=True)
     line = [sys.executable, "-m", "text_dedup.minhash"]
     for name, value in options.items():
         line += [f"--{name}", str(value)]
