@@ -91,6 +91,8 @@ def _keys(ids: pa.ChunkedArray) -> np.ndarray:
 
 def _send(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     for table in inputs.stream("decided"):
+        if "duplicate_of" not in table.column_names:
+            continue
         rows = table.filter(pc.is_valid(table.column("duplicate_of")))
         if rows.num_rows:
             part = part_of(_keys(rows.column("duplicate_of")), inputs.partitions)

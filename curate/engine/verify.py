@@ -120,12 +120,14 @@ def _rows(store: Store, manifest: dict[str, Any]) -> Iterator[str]:
         named = pa.concat_tables(tables)
         names = sample_key(named.column("duplicate_of"), 1)
         lost = ~np.isin(names, kept)
-        if stage in stores and lost.any():
+        # A copy takes over the witness of its own one, so any later stage's store may have it.
+        asked = [said for other, said in stores.items() if order.get(other, 0) >= order[stage]]
+        for said in asked if lost.any() else ():
             try:
-                lost[lost] = ~_in_store(stores[stage], names[lost])
+                lost[lost] = ~_in_store(said, names[lost])
             except RefusedError as error:
                 yield f"witnesses of {stage} were not looked up: {error.what}"
-                continue
+                lost[:] = False
         for row in np.flatnonzero(lost)[:3]:
             how = "was not kept" if np.isin(names[row], gone) else "is nowhere"
             yield (
