@@ -68,13 +68,16 @@ class Benchmarks:
         return (self.unspaced, 2 * self.ngram) if unspaced else (self.spaced, self.ngram)
 
 
-def load(files: Mapping[str, Sequence[str]], ngram: int) -> Benchmarks:
-    """Read evaluation sets: JSON lines (plain or .gz) or Parquet, every string in a row."""
-    return _load(tuple((name, tuple(paths)) for name, paths in files.items()), ngram)
+def load(files: Mapping[str, Sequence[str]], ngram: int, held: str) -> Benchmarks:
+    """Read evaluation sets: JSON lines (plain or .gz) or Parquet, every string in a row.
+
+    ``held`` is the digest of what they hold: a process that lives on reads a changed file again.
+    """
+    return _load(tuple((name, tuple(paths)) for name, paths in files.items()), ngram, held)
 
 
 @lru_cache(maxsize=4)
-def _load(files: tuple[tuple[str, tuple[str, ...]], ...], ngram: int) -> Benchmarks:
+def _load(files: tuple[tuple[str, tuple[str, ...]], ...], ngram: int, held: str) -> Benchmarks:
     kinds: dict[bool, tuple[list[np.ndarray], list[np.ndarray]]] = {True: ([], []), False: ([], [])}
     for number, (_, paths) in enumerate(files):
         strings = [text for path in paths for row in _rows(path) for text in _strings(row)]

@@ -1,8 +1,9 @@
 """What a fuzzy dedup takes, by arithmetic, fitted to runs of one to ten million documents.
 
 Measured in November 2026 with ``python -m tests.benchmarks.dedup_scale`` on two shared cores: 1 M documents
-of 136 bytes took 2.16 kB of disk each, 10 M 2.39 kB, against 2.4 kB here. What a larger corpus takes is
-extrapolated: nobody ran it.
+of 136 bytes took 2.16 kB of disk each, 10 M 2.39 kB, against 2.4 kB here. Time is from two runs in one
+process, start-up taken off: 300,000 of those documents took 9.7 CPU seconds, 40,000 of 4.7 kB about 10. What a
+larger corpus takes is extrapolated: nobody ran it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ TEXT_PER_SHINGLE, SHINGLE_BYTES = 6, 8
 #: Bytes per clustered document in the one task that labels components.
 LABEL_BYTES = 48
 #: Core-seconds per byte of text and per document: read, hash, sign, sort, apply, write.
-PER_BYTE, PER_DOCUMENT = 60e-9, 50e-6
+PER_BYTE, PER_DOCUMENT = 47e-9, 26e-6
 
 
 class Cost(NamedTuple):

@@ -123,8 +123,14 @@ def carry_out(stage: str, table: pa.Table, decisions: pa.Table, tally: Counter[s
         "text": replace_rows(texts, rows, pa.array(new, pa.large_string())),
         "cuts": _replaced(before, rows, pa.array(went, before.type)),
     }
+    return unmeasured(_with(table, columns), rows)
+
+
+def unmeasured(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    """Make null what was measured on the texts of rows that are now other texts."""
     cut = np.zeros(table.num_rows, np.bool_)
     cut[rows] = True
+    columns = {}
     for name in table.column_names:
         if name in ("n_tokens", "lang_spans") or name.startswith("signal_"):
             measured = table.column(name).combine_chunks()

@@ -51,6 +51,11 @@ class Decontaminate:
         if self.ngram < 2 or self.min_matches < 1:
             raise RecipeError("ngram is 2 or more, min_matches 1 or more")
 
+    @property
+    def cuts(self) -> bool:
+        """Whether texts become other texts, so that what was measured before is stale."""
+        return self.action == "cut"
+
     @cached_property
     def model_digest(self) -> str:
         """The digest of what the evaluation sets hold, for the task's key and the manifest."""
@@ -72,7 +77,7 @@ class Decontaminate:
     def _look(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         from curate.dedup.contamination import load, matches
 
-        sets = load(self._files, self.ngram)
+        sets = load(self._files, self.ngram, self.model_digest)
         before = texts(table)
         counts = matches(before, sets)
         most = counts.max(axis=1, initial=0)
@@ -101,7 +106,7 @@ class Decontaminate:
         tally: Counter[str],
     ) -> pa.Table:
         from curate.dedup.contamination import lines_hit
-        from curate.dedup.cuts import joined, without
+        from curate.dedup.cuts import joined, unmeasured, without
 
         chat = np.asarray(pc.is_valid(table.column("messages").combine_chunks()))
         rows: list[int] = []
@@ -116,5 +121,6 @@ class Decontaminate:
             after.append(left)
             tally["cut:documents"] += 1
             tally["cut:bytes"] += len(text.encode()) - len(left.encode())
-        new = replace_rows(before, np.array(rows, np.int64), pa.array(after, pa.large_string()))
-        return with_columns(table, {"text": new})
+        places = np.array(rows, np.int64)
+        new = replace_rows(before, places, pa.array(after, pa.large_string()))
+        return unmeasured(with_columns(table, {"text": new}), places)

@@ -108,6 +108,19 @@ def test_the_digest_follows_what_the_files_hold(sets, tmp_path):
     assert Decontaminate(sets).model_digest != first
 
 
+def test_a_changed_file_is_read_again_by_the_same_process(sets, tmp_path):
+    assert run(sets, OTHER)[0].column("dropped_by").to_pylist() == ["decontaminate:rivers"]
+    pq.write_table(pa.table({"q": [JAPANESE]}), tmp_path / "rivers.parquet")
+    assert run(sets, OTHER)[0].column("dropped_by").to_pylist() == [None]
+
+
+def test_what_was_measured_on_a_cut_text_is_null(sets):
+    table = rows(f"{PROSE}\n{QUESTION}", PROSE).append_column("signal_n_words", pa.array([40, 20]))
+    out = Decontaminate(sets, action="cut").apply(table, Counter())
+    assert out.column("signal_n_words").to_pylist() == [None, 20]
+    assert Decontaminate(sets, action="cut").cuts and not Decontaminate(sets).cuts
+
+
 @pytest.mark.parametrize(
     "options, said",
     [
