@@ -7,7 +7,6 @@ that it names is whole. Publishing is never done from ``finally``, and a killed 
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import platform
 from collections.abc import Callable, Iterator
@@ -28,7 +27,7 @@ from curate.formats.mds import index
 from curate.io.exchange import read_part
 from curate.io.sink import stored_rows, write_groups
 from curate.io.store import Damaged, Store
-from curate.plan import Plan
+from curate.plan import Plan, package_versions
 
 #: Moved out in this order; the manifest comes last and alone.
 ENTRIES = (
@@ -42,22 +41,6 @@ ENTRIES = (
     "report.md",
     "report.html",
     "README.md",
-)
-
-#: Packages whose version can change a row.
-_VERSIONS = (
-    "curate-corpus",
-    "datasketch",
-    "fastwarc",
-    "ftfy",
-    "mistral-common",
-    "numba",
-    "numpy",
-    "pyarrow",
-    "ray",
-    "resiliparse",
-    "tiktoken",
-    "tokenizers",
 )
 
 #: Rows of clusters.parquet that are sorted at a time: what the driver holds of them.
@@ -271,7 +254,7 @@ def _manifest(plan: Plan, outcome: Outcome, files: list[dict[str, Any]]) -> dict
         "environment": {
             "python": platform.python_version(),
             "machine": platform.machine(),
-            "packages": {name: _version(name) for name in _VERSIONS},
+            "packages": package_versions(),
         },
         "models": models,
         "counted_with": counted_with(plan),
@@ -291,13 +274,6 @@ def _manifest(plan: Plan, outcome: Outcome, files: list[dict[str, Any]]) -> dict
         "ledger": outcome.ledger.to_json(),
         "samples": outcome.samples,
     }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _json(value: dict[str, Any]) -> bytes:
