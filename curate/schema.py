@@ -38,7 +38,7 @@ import pyarrow.compute as pc
 from curate.errors import InternalError
 
 #: Raised whenever the rows of a run can differ for the same input and recipe.
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 
 MESSAGE = pa.struct(
     [

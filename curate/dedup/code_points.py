@@ -1,7 +1,6 @@
-"""From UTF-8 in an Arrow buffer to words or characters as 64-bit hashes, block by block.
+"""Code points in UTF-8: what each is and what it folds to, read from and written to bytes.
 
-A block of at most `BLOCK` code points is in flight, so a document of any size needs the same memory.
-What a code point is and what it folds to is one table entry: `folded | kind << 24`.
+Both are one table entry: `folded | kind << 24`.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import int64, uint8, uint32, uint64
+from numba import uint8, uint32, uint64
 
 from curate.text import unicode
 from curate.text.jit import inline, kernel
@@ -23,18 +22,13 @@ BLOCK = 4096
 #: they are rare in most texts.
 SEPARATOR, LETTER, DIGIT, SOLO, MARK, INVISIBLE = 0, 1, 2, 3, 4, 5
 #: Set on Latin and Greek letters: a combining mark after one is dropped, as it is in `é`.
-_LOSES_MARKS = 1 << 28
+LOSES_MARKS = 1 << 28
 #: Set on digits that count as 0: a second one in a row says nothing new.
-_REPEATS = 1 << 29
-_FOLDED = np.uint32(0x1FFFFF)
-_KIND = np.uint32(7)
+REPEATS = 1 << 29
+FOLDED, KIND = 0x1FFFFF, 7
 
-_PRIME = np.uint64(0x9E3779B97F4A7C15)
 _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX2 = np.uint64(0x94D049BB133111EB)
-
-#: What a scan carries from block to block, in a uint64 array of this many fields.
-POSITION, HAVE, HASH, PREVIOUS, NUMBER, N_FIELDS = 0, 1, 2, 3, 4, 5
 
 
 def _kinds() -> np.ndarray:
@@ -53,16 +47,21 @@ def _kinds() -> np.ndarray:
 def word_table(*, keep_digits: bool) -> np.ndarray:
     """Give the table for words: letters fold to their base, anything but words separates.
 
-    A run of digits is one 0 unless digits are kept.
+    Digits of all scripts fold to those of ASCII, and a run of them is one 0 unless they are kept.
     """
     kind = _kinds()
     table = unicode.BASE.astype(np.uint32) | (kind << np.uint32(24))
     latin_or_greek = np.isin(
         unicode.SCRIPT, [unicode.SCRIPTS.index("Latn"), unicode.SCRIPTS.index("Grek")]
     )
-    table[latin_or_greek & (kind == LETTER)] |= np.uint32(_LOSES_MARKS)
-    if not keep_digits:
-        table[kind == DIGIT] = np.uint32(ord("0") | DIGIT << 24 | _REPEATS)
+    table[latin_or_greek & (kind == LETTER)] |= np.uint32(LOSES_MARKS)
+    digits = np.flatnonzero(kind == DIGIT)
+    if keep_digits:  # each run of Nd begins with a zero, by Unicode's stability policy
+        new = np.flatnonzero(np.diff(digits, prepend=-2) != 1)
+        value = (digits - np.repeat(digits[new], np.diff(new, append=len(digits)))) % 10
+        table[digits] = (ord("0") + value).astype(np.uint32) | np.uint32(DIGIT << 24)
+    else:
+        table[digits] = np.uint32(ord("0") | DIGIT << 24 | REPEATS)
     return table
 
 
@@ -103,6 +102,60 @@ def mix(x: Any) -> Any:
     x = (x ^ (x >> uint64(30))) * _MIX1
     x = (x ^ (x >> uint64(27))) * _MIX2
     return x ^ (x >> uint64(31))
+
+
+@inline
+def point(data: np.ndarray, at: Any, stop: Any) -> Any:
+    """Read a code point and its width in bytes.
+
+    A byte sequence that is cut off at `stop` ends the text, as a space would; what starts nothing is
+    U+FFFD.
+    """
+    c, width = uint32(data[at]), uint64(1)
+    if c >= 0x80:
+        width = uint64(2) if c < 0xE0 else uint64(3) if c < 0xF0 else uint64(4)
+        if at + width > stop:
+            c, width = uint32(32), uint64(stop - at)
+        elif c < 0xE0:
+            c = ((c & uint32(31)) << uint32(6)) | (uint32(data[at + uint64(1)]) & uint32(63))
+        elif c < 0xF0:
+            c = (
+                ((c & uint32(15)) << uint32(12))
+                | ((uint32(data[at + uint64(1)]) & uint32(63)) << uint32(6))
+                | (uint32(data[at + uint64(2)]) & uint32(63))
+            )
+        else:
+            c = (
+                ((c & uint32(7)) << uint32(18))
+                | ((uint32(data[at + uint64(1)]) & uint32(63)) << uint32(12))
+                | ((uint32(data[at + uint64(2)]) & uint32(63)) << uint32(6))
+                | (uint32(data[at + uint64(3)]) & uint32(63))
+            )
+            if c > 0x10FFFF:
+                c = uint32(0xFFFD)
+    return c, width
+
+
+@inline
+def put(out: np.ndarray, n: Any, c: Any) -> Any:
+    """Write a code point at `n`; give the place behind it."""
+    if c < 0x80:
+        out[n] = uint8(c)
+        return n + uint64(1)
+    if c < 0x800:
+        out[n] = uint8(uint32(0xC0) | (c >> uint32(6)))
+        out[n + uint64(1)] = uint8(uint32(0x80) | (c & uint32(63)))
+        return n + uint64(2)
+    if c < 0x10000:
+        out[n] = uint8(uint32(0xE0) | (c >> uint32(12)))
+        out[n + uint64(1)] = uint8(uint32(0x80) | ((c >> uint32(6)) & uint32(63)))
+        out[n + uint64(2)] = uint8(uint32(0x80) | (c & uint32(63)))
+        return n + uint64(3)
+    out[n] = uint8(uint32(0xF0) | (c >> uint32(18)))
+    out[n + uint64(1)] = uint8(uint32(0x80) | ((c >> uint32(12)) & uint32(63)))
+    out[n + uint64(2)] = uint8(uint32(0x80) | ((c >> uint32(6)) & uint32(63)))
+    out[n + uint64(3)] = uint8(uint32(0x80) | (c & uint32(63)))
+    return n + uint64(4)
 
 
 @kernel
@@ -165,91 +218,3 @@ def decode(
             entries[m] = table[c]
             m += 1
     return m, at
-
-
-@kernel
-def next_words(
-    data: np.ndarray,
-    stop: int,
-    table: np.ndarray,
-    entries: np.ndarray,
-    state: np.ndarray,
-    words: np.ndarray,
-    numeric: np.ndarray,
-) -> int:
-    """Append the words of the next block to those that are there; give how many there are then.
-
-    `numeric` tells words that are digits only. `state[HAVE]` words are there already, and the text
-    is done when `state[POSITION]` is `stop`.
-    """
-    m, at = decode(data, int64(state[POSITION]), stop, table, entries)
-    h, previous, number = state[HASH], uint32(state[PREVIOUS]), state[NUMBER]
-    have = uint64(state[HAVE])
-    n = have
-    for i in range(m):
-        entry = entries[i]
-        kind = (entry >> uint32(24)) & _KIND
-        if kind >= MARK and (kind == INVISIBLE or (previous & uint32(_LOSES_MARKS)) != 0):
-            continue
-        # No branches below: where words end is what a processor cannot foresee.
-        before = (previous >> uint32(24)) & _KIND
-        breaks = (kind == SEPARATOR) | (kind == SOLO) | ((before == SOLO) & (kind != MARK))
-        words[n] = h
-        numeric[n] = number
-        n += uint64((before != SEPARATOR) & breaks)
-        fresh = uint64((before == SEPARATOR) | breaks)
-        again = uint64((entry & previous & uint32(_REPEATS)) != 0) * (uint64(1) - fresh)
-        h &= fresh - uint64(1)
-        h ^= uint64(entry & _FOLDED) & (again - uint64(1))
-        h *= uint64(1) if again else _PRIME
-        number = (number | fresh) & uint64(kind == DIGIT)
-        # A mark belongs to what it stands on.
-        previous = previous if (kind == MARK) & (before == SOLO) else entry
-    if at >= stop and ((previous >> uint32(24)) & _KIND) != SEPARATOR:
-        words[n] = h
-        numeric[n] = number
-        n += uint64(1)
-        previous = uint32(0)
-    state[POSITION], state[HASH], state[PREVIOUS], state[NUMBER] = (
-        uint64(at),
-        h,
-        uint64(previous),
-        number,
-    )
-    for i in range(have, n):
-        words[i] = mix(words[i])
-    return int(n)
-
-
-@kernel
-def next_characters(
-    data: np.ndarray,
-    stop: int,
-    table: np.ndarray,
-    entries: np.ndarray,
-    state: np.ndarray,
-    words: np.ndarray,
-) -> int:
-    """Append the characters of the next block, runs of white space as one space, none at the ends.
-
-    Same shape as `next_words`: a character is hashed as a word of its own.
-    """
-    m, at = decode(data, int64(state[POSITION]), stop, table, entries)
-    state[POSITION] = uint64(at)
-    # PREVIOUS: whether a space waits; NUMBER: whether anything came before it.
-    pending, started = state[PREVIOUS], state[NUMBER]
-    have = uint64(state[HAVE])
-    n = have
-    for i in range(m):
-        entry = entries[i]
-        is_space = uint64((entry >> uint32(24)) & _KIND == SEPARATOR)
-        words[n] = uint64(32)
-        n += pending & (uint64(1) - is_space)
-        words[n] = uint64(entry & _FOLDED)
-        n += uint64(1) - is_space
-        started |= uint64(1) - is_space
-        pending = is_space & started
-    state[PREVIOUS], state[NUMBER] = pending, started
-    for i in range(have, n):
-        words[i] = mix(words[i] * _PRIME)
-    return int(n)

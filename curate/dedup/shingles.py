@@ -21,35 +21,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import int64, uint64
 
-from curate.dedup.code_points import (
-    BLOCK,
-    HAVE,
-    N_FIELDS,
-    POSITION,
-    character_table,
-    mix,
-    next_characters,
-    next_words,
-    text_buffers,
-    word_table,
-)
+from curate.dedup.code_points import character_table, mix, text_buffers, word_table
 from curate.dedup.options import Shingling
+from curate.dedup.words import fold, hash_characters, hash_words, room
 from curate.text.jit import inline, kernel
 
 _STEP = np.uint64(0xD6E8FEB86659FD93)
 
 #: Text whose shingles are in flight at a time (one text at least).
 SLICE_BYTES = 1 << 20
-
-
-def _read(
-    texts: pa.LargeStringArray, shingling: Shingling
-) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """Give bytes, offsets and code point tables as the kernel takes them."""
-    if shingling.kind == "char":
-        normal = pc.utf8_normalize(texts, "NFC")
-        return *text_buffers(normal), (character_table(), character_table())
-    return *text_buffers(texts), (word_table(keep_digits=False), word_table(keep_digits=True))
+#: Words that are looked at before shingles take their place.
+_AHEAD = 2048
+#: Values that are sorted by insertion.
+_FEW = 32
 
 
 @inline
@@ -62,85 +46,106 @@ def joined(hashes: np.ndarray, start: int, n: int) -> Any:
 
 
 @kernel
-def _windows(words: np.ndarray, n: int, ngram: int, out: np.ndarray) -> int:
-    """Write the shingles of n words; give how many. Word by word of the window: that is vectorised."""
+def _windows(hashes: np.ndarray, n: int, ngram: int, ahead: np.ndarray) -> int:
+    """Put the shingles of n words in the words' place; give how many.
+
+    A block at a time, word by word of the window: that is vectorised.
+    """
     made = max(0, n - ngram + 1)
-    for i in range(made):
-        out[i] = words[i]
-    for j in range(1, ngram):
-        later = words[j:]
-        for i in range(made):
-            out[i] = out[i] * _STEP + later[i]
-    for i in range(made):
-        out[i] = mix(out[i])
+    block = ahead.shape[0] - ngram
+    for first in range(0, made, block):
+        here = min(block, made - first)
+        for i in range(min(here + ngram - 1, n - first)):
+            ahead[i] = hashes[first + i]
+        out = hashes[first:]
+        for i in range(here):
+            out[i] = ahead[i]
+        for j in range(1, ngram):
+            later = ahead[j:]
+            for i in range(here):
+                out[i] = out[i] * _STEP + later[i]
+        for i in range(here):
+            out[i] = mix(out[i])
     return made
 
 
 @kernel
-def _number_windows(
-    words: np.ndarray, numeric: np.ndarray, n: int, ngram: int, write: bool, out: np.ndarray
-) -> int:
-    """Count the shingles of nothing but numbers, and write them if asked to."""
-    found, run = 0, 0
+def _has_run(numeric: np.ndarray, n: int, ngram: int) -> bool:
+    """Tell whether so many numbers follow one another."""
+    run = 0
     for i in range(n):
         run = (run + 1) * int64(numeric[i])
         if run >= ngram:
-            found += 1
-            if write:
-                out[i - ngram + 1] = joined(words, i - ngram + 1, ngram)
-    return found
+            return True
+    return False
 
 
 @kernel
-def _shingles(
+def _keep_numbers(
+    words: np.ndarray, numeric: np.ndarray, n: int, ngram: int, out: np.ndarray
+) -> None:
+    """Write the shingles of nothing but numbers, with their digits, over those without."""
+    run = 0
+    for i in range(n):
+        run = (run + 1) * int64(numeric[i])
+        if run >= ngram:
+            out[i - ngram + 1] = joined(words, i - ngram + 1, ngram)
+
+
+@kernel
+def _word_shingles(
     data: np.ndarray,
     offsets: np.ndarray,
     table: np.ndarray,
     digits_table: np.ndarray,
-    is_word: bool,
+    ngram: int,
+    longest: int,
+    out: np.ndarray,
+    out_offsets: np.ndarray,
+) -> None:
+    folded = np.empty(room(longest), np.uint64)
+    numeric = np.empty(longest // 2 + 2, np.uint8)
+    ahead = np.empty(_AHEAD + ngram, np.uint64)
+    out_offsets[0] = 0
+    for d in range(offsets.shape[0] - 1):
+        at = out_offsets[d]
+        here = out[at:]
+        size = fold(data, offsets[d], offsets[d + 1], table, False, folded.view(np.uint8))
+        n, numbers = hash_words(folded, size, here, numeric)
+        made = _windows(here, n, ngram, ahead) if n >= ngram else min(n, 1)
+        short = 0 < n < ngram
+        if short or (numbers >= ngram and _has_run(numeric, n, ngram)):
+            # A second reading, with digits, for the few texts that need it.
+            kept = np.empty(n + 1, np.uint64)
+            size = fold(data, offsets[d], offsets[d + 1], digits_table, True, folded.view(np.uint8))
+            hash_words(folded, size, kept, numeric)
+            if short:
+                here[0] = joined(kept, 0, n)
+            else:
+                _keep_numbers(kept, numeric, n, ngram, here)
+        out_offsets[d + 1] = at + made
+
+
+@kernel
+def _character_shingles(
+    data: np.ndarray,
+    offsets: np.ndarray,
+    table: np.ndarray,
     ngram: int,
     out: np.ndarray,
     out_offsets: np.ndarray,
 ) -> None:
-    entries = np.empty(BLOCK, np.uint32)
-    words = np.zeros(2 * BLOCK + ngram, np.uint64)
-    numeric = np.zeros(2 * BLOCK + ngram, np.uint64)
-    state = np.empty(N_FIELDS, np.uint64)
+    ahead = np.empty(_AHEAD + ngram, np.uint64)
     out_offsets[0] = 0
     for d in range(offsets.shape[0] - 1):
-        stop = offsets[d + 1]
-        numbers = 0
-        # A second reading, with digits, for the few texts that need it.
-        for reading in range(2):
-            at = out_offsets[d]
-            state[:] = uint64(0)
-            state[POSITION] = uint64(offsets[d])
-            while True:
-                if is_word:
-                    codes = table if reading == 0 else digits_table
-                    n = next_words(data, stop, codes, entries, state, words, numeric)
-                    numbers += _number_windows(words, numeric, n, ngram, reading == 1, out[at:])
-                else:
-                    n = next_characters(data, stop, table, entries, state, words)
-                made = (
-                    _windows(words, n, ngram, out[at:]) if reading == 0 else max(0, n - ngram + 1)
-                )
-                at += made
-                if int64(state[POSITION]) >= stop:
-                    break
-                # The last words of a block begin shingles that end in the next one.
-                for j in range(made, n):
-                    words[j - made] = words[j]
-                    numeric[j - made] = numeric[j]
-                state[HAVE] = uint64(n - made)
-            short = at == out_offsets[d] and n > 0
-            if short and (reading == 1 or not is_word):
-                out[at] = joined(words, 0, n)
-                at += 1
-                break
-            if numbers == 0 and not short:
-                break
-        out_offsets[d + 1] = at
+        at = out_offsets[d]
+        here = out[at:]
+        n = hash_characters(data, offsets[d], offsets[d + 1], table, here)
+        made = _windows(here, n, ngram, ahead)
+        if 0 < n < ngram:
+            here[0] = joined(here, 0, n)
+            made = 1
+        out_offsets[d + 1] = at + made
 
 
 def shingles(
@@ -148,10 +153,12 @@ def shingles(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the shingles of texts in their order, repeats included: hashes and the texts' offsets.
 
-    A few megabytes of text at a time, so that the hashes are used while they are in the cache.
+    A slice of text at a time, so that the hashes are used while they are in the cache; those of one
+    are gone with the next. What is in flight of the longest text takes some six times its bytes.
     """
-    data, offsets, tables = _read(texts, shingling)
-    is_word = shingling.kind == "word"
+    by_word = shingling.kind == "word"
+    data, offsets = text_buffers(texts if by_word else pc.utf8_normalize(texts, "NFC"))
+    out = np.empty(0, np.uint64)
     start = 0
     while start < len(texts):
         stop = int(np.searchsorted(offsets, offsets[start] + SLICE_BYTES, side="right")) - 1
@@ -159,10 +166,16 @@ def shingles(
         here = offsets[start : stop + 1]
         # A word and its separator are two bytes at least; only pages that are written cost memory.
         n_bytes = int(here[-1] - here[0])
-        out = np.empty((n_bytes // 2 if is_word else n_bytes) + len(here), np.uint64)
-        out_offsets = np.empty(len(here), np.int64)
-        _shingles(data, here, *tables, is_word, shingling.ngram, out, out_offsets)
-        yield out[: out_offsets[-1]], out_offsets
+        most = (n_bytes // 2 if by_word else n_bytes) + len(here)
+        out = out if len(out) >= most else np.empty(most, np.uint64)
+        made = np.empty(len(here), np.int64)
+        if by_word:
+            tables = word_table(keep_digits=False), word_table(keep_digits=True)
+            longest = int(np.diff(here).max())
+            _word_shingles(data, here, *tables, shingling.ngram, longest, out, made)
+        else:
+            _character_shingles(data, here, character_table(), shingling.ngram, out, made)
+        yield out[: made[-1]], made
         start = stop
 
 
@@ -173,11 +186,11 @@ def _unique(values: np.ndarray, offsets: np.ndarray) -> int:
     for d in range(offsets.shape[0] - 1):
         longest = max(longest, offsets[d + 1] - offsets[d])
     spare = np.empty(longest, np.uint64)
-    starts = np.empty(257, np.int64)
+    starts = np.empty(max(longest, 256) + 1, np.int64)
     at, begin = 0, offsets[0]
     for d in range(offsets.shape[0] - 1):
         end = offsets[d + 1]
-        _sort(values, begin, end - begin, spare, starts)
+        _sort(values[begin:end], spare, starts)
         first = at
         for i in range(begin, end):
             if at == first or values[i] != values[at - 1]:
@@ -189,32 +202,71 @@ def _unique(values: np.ndarray, offsets: np.ndarray) -> int:
 
 
 @kernel
-def _sort(values: np.ndarray, begin: int, n: int, spare: np.ndarray, starts: np.ndarray) -> None:
-    """Sort `values[begin:begin + n]`: by insertion when short, else by eight digits of one byte."""
-    if n <= 48:
-        for i in range(begin + 1, begin + n):
-            x = values[i]
-            j = i - 1
-            while j >= begin and values[j] > x:
-                values[j + 1] = values[j]
-                j -= 1
-            values[j + 1] = x
+def _sort(values: np.ndarray, spare: np.ndarray, starts: np.ndarray) -> None:
+    """Sort hashes, which are spread evenly: into buckets of a few by their first bits, then those.
+
+    Bound by one scattered write a value. What is not spread (repeats, or a text made to be slow) is
+    sorted digit by digit: linear in any case.
+    """
+    n = values.shape[0]
+    if n <= _FEW:
+        _insert(values)
         return
+    bits = uint64(1)
+    while int64(4) << int64(bits) < n:
+        bits += uint64(1)
+    shift, buckets = uint64(64) - bits, int64(1) << int64(bits)
+    starts[: buckets + 1] = 0
+    for i in range(n):
+        starts[int64(values[i] >> shift) + 1] += 1
+    for k in range(buckets):
+        starts[k + 1] += starts[k]
+    for i in range(n):
+        k = int64(values[i] >> shift)
+        spare[starts[k]] = values[i]
+        starts[k] += 1
+    values[:] = spare[:n]
+    first, crowded = 0, 0
+    for k in range(buckets):
+        last = starts[k]  # where the bucket began, until all its values were written
+        if last - first <= _FEW:
+            _insert(values[first:last])
+        else:
+            crowded += 1
+        first = last
+    if crowded:
+        _sort_by_digits(values, spare, starts)
+
+
+@kernel
+def _insert(values: np.ndarray) -> None:
+    for i in range(1, values.shape[0]):
+        x = values[i]
+        j = i - 1
+        while j >= 0 and values[j] > x:
+            values[j + 1] = values[j]
+            j -= 1
+        values[j + 1] = x
+
+
+@kernel
+def _sort_by_digits(values: np.ndarray, spare: np.ndarray, starts: np.ndarray) -> None:
+    n = values.shape[0]
     for digit in range(8):
         shift = uint64(8 * digit)
-        starts[:] = 0
+        starts[:257] = 0
         for i in range(n):
-            source = values[begin + i] if digit % 2 == 0 else spare[i]
+            source = values[i] if digit % 2 == 0 else spare[i]
             starts[int64((source >> shift) & uint64(255)) + 1] += 1
         for k in range(256):
             starts[k + 1] += starts[k]
         for i in range(n):
-            source = values[begin + i] if digit % 2 == 0 else spare[i]
+            source = values[i] if digit % 2 == 0 else spare[i]
             k = int64((source >> shift) & uint64(255))
             if digit % 2 == 0:
                 spare[starts[k]] = source
             else:
-                values[begin + starts[k]] = source
+                values[starts[k]] = source
             starts[k] += 1
 
 

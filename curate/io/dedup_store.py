@@ -31,7 +31,7 @@ from curate.errors import InternalError, RecipeError, RefusedError, nearest
 from curate.failpoint import reach
 from curate.io.store import Store, open_store
 
-FORMAT = 1
+FORMAT = 2
 
 #: Rows per row group: what is read for one candidate.
 _GROUP_ROWS = {"documents": 1024, "shingles": 256, "keys": 1 << 16}
@@ -76,6 +76,7 @@ def parameters_of(store: Store) -> dict[str, Any] | None:
             raise RefusedError(
                 f"the dedup store has format {said['format']}, this version reads {FORMAT}",
                 where=store.address,
+                hint="its hashes are others; make a new store: curate dedup PATHS --store-to STORE",
             )
         return dict(said["parameters"])
     except FileNotFoundError:

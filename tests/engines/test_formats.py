@@ -101,7 +101,7 @@ def test_parquet_parts_have_statistics_and_say_what_counted_them(ran):
     for part in parts(ran / "out"):
         file = pq.ParquetFile(ran / "out" / "mixture" / f"{part}.parquet")
         said = json.loads(file.schema_arrow.metadata[b"curate"])
-        assert (said["contract"], said["recipe"], said["counted_with"]) == (1, "small", None)
+        assert (said["contract"], said["recipe"], said["counted_with"]) == (2, "small", None)
         for group in range(file.num_row_groups):
             for at in range(file.metadata.num_columns):
                 column = file.metadata.row_group(group).column(at)

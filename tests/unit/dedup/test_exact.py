@@ -9,7 +9,7 @@ from collections import Counter
 
 import pyarrow as pa
 import pytest
-from dedup_corpora import corpus
+from dedup_corpora import NEIGHBOURS, PLAIN, corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,6 +80,19 @@ def twin_of_squeezed(text: str) -> str:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.one_of(st.text(), st.text("aA \n\t\u200bİȺ\U0001f600é")), max_size=5))
 def test_squeezed_is_the_twin(texts):
+    assert squeezed(pa.array(texts, pa.large_string())).to_pylist() == [
+        twin_of_squeezed(text) for text in texts
+    ]
+
+
+@pytest.mark.parametrize("lead", ["", "é", " ", PLAIN[:29], PLAIN[:30], PLAIN[:31], PLAIN[:32]])
+def test_plain_text_is_squeezed_as_the_table_says(lead):
+    texts = [
+        lead + before + chr(c) + after + PLAIN + PLAIN
+        for c in range(128)
+        for before in NEIGHBOURS
+        for after in NEIGHBOURS
+    ]
     assert squeezed(pa.array(texts, pa.large_string())).to_pylist() == [
         twin_of_squeezed(text) for text in texts
     ]

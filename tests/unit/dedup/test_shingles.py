@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import itertools
+import unicodedata
 
 import datasketch
 import dedup_twin as twin
 import numpy as np
 import pyarrow as pa
 import pytest
-from dedup_corpora import word
+from dedup_corpora import NEIGHBOURS, PLAIN, word
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from curate.dedup.code_points import BLOCK
+from curate.dedup import shingles as shingle_module
+from curate.dedup.code_points import BLOCK, text_buffers, word_table
 from curate.dedup.options import Shingling
 from curate.dedup.shingles import jaccard, shingle_sets
 from curate.dedup.signatures import EMPTY, fewest_equal, permutations, sign_sets, sign_texts
+from curate.dedup.words import fold
 from curate.errors import RecipeError
+from curate.text import unicode
 
 #: Letters with and without marks, digits, punctuation, white space, invisible ones, and unspaced scripts.
 ALPHABET = "aAéİß ñ7٣一カぁ่กำ가й̆́ै\u200b\u00ad\n\t.,!-''\U0001f600𠀋क"
@@ -46,6 +50,56 @@ def test_sets_are_those_of_the_twin(kind, ngram, texts):
         for j in range(i):
             both = len(np.intersect1d(ours[i], ours[j]))
             assert both == len(expected[i] & expected[j])
+
+
+@pytest.mark.parametrize("keep_digits", [False, True])
+@pytest.mark.parametrize("lead", ["", "é", PLAIN[:29], PLAIN[:30], PLAIN[:31]])
+def test_plain_text_is_folded_as_the_table_says(keep_digits, lead):
+    texts = [
+        lead + before + chr(c) + after + PLAIN + PLAIN
+        for c in range(128)
+        for before in NEIGHBOURS
+        for after in NEIGHBOURS
+    ]
+    data, offsets = text_buffers(pa.array(texts, pa.large_string()))
+    table = word_table(keep_digits=keep_digits)
+    out = np.empty(2000, np.uint8)
+    for text, start, stop in zip(texts, offsets[:-1], offsets[1:], strict=True):
+        size = fold(data, start, stop, table, keep_digits, out)
+        ours = [piece.decode() for piece in out[:size].tobytes().split(b"\0") if piece]
+        expected = [word[keep_digits] for word in twin.words(text)]
+        assert ours == ["3".join(word.split("٣")) for word in expected], repr(text)
+        assert not out[size : size + 16].any()
+
+
+def test_digits_of_every_script_are_kept_by_value():
+    table = word_table(keep_digits=True)
+    for c in np.flatnonzero((unicode.CLASS & unicode.DIGIT) != 0).tolist():
+        value = unicodedata.decimal(chr(c), None)
+        if value is not None:  # this Python may know fewer than our tables
+            assert chr(table[c] & 0x1FFFFF) == str(value)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    kinds=st.lists(st.sampled_from(["spread", "crowded", "few"]), max_size=5),
+    size=st.integers(0, 3000),
+    seed=st.integers(0, 1 << 30),
+)
+def test_sets_are_sorted_however_their_values_lie(kinds, size, seed):
+    random = np.random.default_rng(seed)
+    ways = {
+        "spread": lambda: random.integers(0, 1 << 64, size, dtype=np.uint64),
+        "crowded": lambda: random.integers(0, 1 << 40, size, dtype=np.uint64),
+        "few": lambda: random.integers(0, 1 << 64, 3, dtype=np.uint64)[random.integers(0, 3, size)],
+    }
+    texts = [ways[kind]() for kind in kinds]
+    values = np.concatenate([np.empty(0, np.uint64), *texts])
+    offsets = np.cumsum([0, *map(len, texts)])
+    kept = shingle_module._unique(values, offsets)
+    expected = [np.unique(text) for text in texts]
+    assert values[:kept].tolist() == [value for text in expected for value in text.tolist()]
+    assert np.diff(offsets).tolist() == [len(text) for text in expected]
 
 
 @pytest.mark.parametrize("kind", ["word", "char"])
