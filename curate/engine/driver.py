@@ -19,7 +19,7 @@ from curate.engine.segment import Opening, SegmentJob
 from curate.engine.steps import StepJob
 from curate.errors import InternalError
 from curate.failpoint import reach
-from curate.io.sink import ROW_GROUP_BYTES
+from curate.io.sink import ROW_BYTES, ROW_GROUP_BYTES
 from curate.io.store import Damaged, Store
 from curate.ledger import Ledger
 from curate.plan import Plan, Segment, code_digest, digest, parameters
@@ -264,7 +264,8 @@ class Driver:
             rows.update(notes["placed_rows"])
         product = []
         for phase, size in sorted(taken.items()):
-            parts = max(1, -(-size // self.plan.recipe.shards.output_bytes))
+            held = size + ROW_BYTES * rows[phase]
+            parts = max(1, -(-held // self.plan.recipe.shards.output_bytes))
             job = ProductJob(
                 mix,
                 phase,

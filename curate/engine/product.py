@@ -79,27 +79,28 @@ class ProductJob:
         store = attempt.store
         decisions = decided(store, self.mix, self.decisions, 0)
         chosen: list[pa.Table] = []
-        product: pa.Schema | None = None
         epochs = self._epochs(decisions)
         for name in self.survivors:
             for entry in read_commit(store, name).dataset("survivors"):
                 chosen += self._from_file(store, entry, epochs, own, decisions)
         if not chosen:
             return
-        table = pa.concat_tables(chosen)
+        table = pa.concat_tables(chosen).drop_columns(list(_VERDICT)).combine_chunks()
+        del chosen
         epoch_column = table.column("epoch").to_numpy()
-        order = fresh_order(table.column("id"), self.seed, self.phase, epoch_column)
-        table = table.take(pa.array(order)).drop_columns(list(_VERDICT)).combine_chunks()
-        product = table.schema.with_metadata({"curate": self.metadata})
+        order = pa.array(fresh_order(table.column("id"), self.seed, self.phase, epoch_column))
         attempt.files.append(
             write_parquet(
                 store,
                 f"{attempt.folder}/mixture-00000.parquet",
-                table.cast(product),
+                table.replace_schema_metadata({"curate": self.metadata}),
                 dataset="mixture",
                 level=3,
+                order=order,
             )
         )
+        if self.output.formats:
+            table = table.take(order).combine_chunks()
         for format in self.output.formats:
             attempt.files += write(format, store, attempt.folder, table, self.output)
 

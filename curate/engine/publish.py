@@ -44,7 +44,7 @@ ENTRIES = (
 )
 
 #: Rows of clusters.parquet that are sorted at a time: what the driver holds of them.
-CLUSTER_RUN = 1 << 19
+CLUSTER_RUN = 1 << 17
 
 Reports = Callable[[dict[str, Any], list[dict[str, Any]]], dict[str, bytes]]
 

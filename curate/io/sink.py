@@ -20,6 +20,8 @@ Entry = dict[str, Any]
 
 #: Text bytes per row group.
 ROW_GROUP_BYTES = 4 << 20
+#: What a row counts beside its text, where memory is bounded: ids, addresses, numbers.
+ROW_BYTES = 200
 
 _REPEATED = ("source", "origin", "license", "lang", "lang2", "dropped_by", "phase")
 
@@ -27,9 +29,9 @@ _REPEATED = ("source", "origin", "license", "lang", "lang2", "dropped_by", "phas
 class ParquetSink:
     """Writes one dataset of one task as Parquet files.
 
-    Tables are collected up to ``run_bytes`` of text, put in ``order`` (a function that gives a
-    permutation; None keeps them as they come), and written as one file of exact row groups.
-    ``flushed`` is shown each run after ordering, with the number of its first row.
+    Tables are collected up to ``run_bytes`` of text (and `ROW_BYTES` per row), put in ``order`` (a
+    function that gives a permutation; None keeps them as they come), and written as one file of exact
+    row groups. ``flushed`` is shown each group before it is written, with the number of its first row.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class ParquetSink:
         if table.num_rows:
             self._tables.append(conform(table, self._schema))
             self._bytes += pc.sum(pc.binary_length(table.column("text"))).as_py() or 0
+            self._bytes += ROW_BYTES * table.num_rows
             if self._bytes >= self._run_bytes:
                 self._flush()
 
@@ -71,23 +74,25 @@ class ParquetSink:
     def _flush(self) -> None:
         table = pa.concat_tables(self._tables).combine_chunks()
         self._tables, self._bytes = [], 0
-        if self._order is not None:
-            table = table.take(self._order(table)).combine_chunks()
-        if self._flushed is not None:
-            self._flushed(table, self._rows)
-        self._rows += table.num_rows
+        order = None if self._order is None else self._order(table)
         name = f"{self._folder}/{self._dataset}-{len(self.entries):05d}.parquet"
-        self.entries.append(
-            write_parquet(
-                self._store,
-                name,
-                table,
-                dataset=self._dataset,
-                level=self._level,
-                index=self._index,
-                row_group_bytes=self._group_bytes,
-            )
+        entry = write_groups(
+            self._store,
+            name,
+            table.schema,
+            self._shown(row_groups(table, self._group_bytes, order)),
+            dataset=self._dataset,
+            level=self._level,
+            index=self._index,
         )
+        self.entries.append(entry)
+
+    def _shown(self, groups: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        for group in groups:
+            if self._flushed is not None:
+                self._flushed(group, self._rows)
+            self._rows += group.num_rows
+            yield group
 
 
 def write_parquet(
@@ -97,17 +102,11 @@ def write_parquet(
     *,
     dataset: str,
     level: int,
-    index: Callable[[pa.Table], list[int]] | None = None,
-    row_group_bytes: int = ROW_GROUP_BYTES,
+    order: pa.Array | None = None,
 ) -> Entry:
-    """Write a table as one file, re-open it, and give its entry for the commit.
-
-    With ``index`` the entry has ``keys``: what the function gives for each row group.
-    """
-    groups = row_groups(table, row_group_bytes)
-    return write_groups(
-        store, name, table.schema, groups, dataset=dataset, level=level, index=index
-    )
+    """Write a table, in the order given, as one file, re-open it, and give its entry for the commit."""
+    groups = row_groups(table, order=order)
+    return write_groups(store, name, table.schema, groups, dataset=dataset, level=level)
 
 
 def write_groups(
@@ -122,7 +121,8 @@ def write_groups(
 ) -> Entry:
     """Write tables as the row groups of one file, as they come; the rest is as `write_parquet`.
 
-    Pages carry checksums, so that a reader learns of a flipped bit at no extra pass.
+    With ``index`` the entry has ``keys``: what the function gives for each row group. Pages carry
+    checksums, so that a reader learns of a flipped bit at no extra pass.
     """
     keys: list[list[int]] = []
     rows = 0
@@ -185,13 +185,26 @@ def stored_rows(
             raise Damaged(entry["path"]) from error
 
 
-def row_groups(table: pa.Table, target: int = ROW_GROUP_BYTES) -> list[pa.Table]:
-    """Cut a table into row groups of about ``target`` bytes of text each; one where it has no text."""
+def row_groups(
+    table: pa.Table, target: int = ROW_GROUP_BYTES, order: pa.Array | None = None
+) -> Iterator[pa.Table]:
+    """Cut a table into row groups of about ``target`` bytes of text each; one where it has no text.
+
+    With ``order``, a permutation, a group is taken when it is asked for: the whole is never copied.
+    """
     if not table.num_rows:
-        return []
-    if "text" not in table.column_names:
-        return [table]
-    sizes = np.asarray(pc.fill_null(pc.binary_length(table.column("text")), 0)).astype(np.int64)
-    number = (np.cumsum(sizes + 1) - 1) // target
+        return
+    sizes = np.zeros(table.num_rows, np.int64)
+    if "text" in table.column_names:
+        lengths = pc.fill_null(pc.binary_length(table.column("text")), 0)
+        sizes = np.asarray(lengths).astype(np.int64) + 1
+    if order is not None:
+        sizes = sizes[order.to_numpy()]
+    number = (np.cumsum(sizes) - 1) // target
     cuts = np.flatnonzero(np.diff(number)) + 1
-    return [table.slice(a, b - a) for a, b in pairwise([0, *cuts.tolist(), len(number)])]
+    for start, end in pairwise([0, *cuts.tolist(), len(number)]):
+        yield (
+            table.slice(start, end - start)
+            if order is None
+            else table.take(order.slice(start, end - start))
+        )

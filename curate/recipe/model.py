@@ -91,7 +91,9 @@ class Shards(_Section):
     """How work and product are cut. Part of the recipe: files are a function of it, never of workers."""
 
     input_bytes: int = Field(128 << 20, gt=0)  #: stored bytes of input per shard
-    output_bytes: int = Field(256 << 20, gt=0)  #: text bytes per file of the product
+    output_bytes: int = Field(
+        256 << 20, gt=0
+    )  #: text bytes, and 200 a row, per file of the product
     batch_bytes: int = Field(8 << 20, gt=0)  #: text bytes per table in flight
     partition_bytes: int = Field(64 << 20, gt=0)  #: bytes of sketches per partition of a barrier
 
