@@ -30,7 +30,7 @@ def curate_table(source, out):
     yield
     table = curate.dedup(pq.read_table(source))
     kept = table.filter(pc.is_null(table["dropped_by"])).select(["id", "text"])
-    pq.write_table(kept, out, compression="zstd")
+    save(kept, out)
     yield kept["id"].to_pylist()
 
 
@@ -78,7 +78,7 @@ def curate_run(source, out):
 
 
 def daft(source, out):
-    """Daft's normalize and minhash expressions; bands joined by union-find in Python."""
+    """Daft's normalize and minhash expressions; bands joined by `united`."""
     import daft as df
     import numpy as np
     import pyarrow.compute as pc
@@ -90,18 +90,14 @@ def daft(source, out):
     )
     signed = text.minhash(num_hashes=BANDS * ROWS, ngram_size=NGRAM, seed=1, hash_function="xxhash")
     rows = df.read_parquet(source).select(df.col("id"), signed.alias("signature")).to_arrow()
-    ids = rows["id"].to_pylist()
     flat = np.asarray(rows["signature"].combine_chunks().flatten(), np.uint32)
-    kept = set(united(ids, flat.reshape(len(ids), -1)))
     table = pq.read_table(source)
-    mask = np.fromiter((i in kept for i in table["id"].to_pylist()), bool, table.num_rows)
-    pq.write_table(table.filter(mask), out, compression="zstd")
-    del pc
-    yield sorted(kept)
+    at = pc.index_in(table["id"].combine_chunks(), value_set=rows["id"].combine_chunks())
+    yield finish(table, flat.reshape(table.num_rows, -1)[at.to_numpy()], out)
 
 
 def rensa(source, out):
-    """RMinHash per document; bands joined by union-find in Python."""
+    """RMinHash per document; bands joined by `united`."""
     import numpy as np
     import pyarrow.parquet as pq
     from rensa import RMinHash
@@ -117,7 +113,7 @@ def rensa(source, out):
 
 
 def datasketch(source, out):
-    """MinHash.bulk with xxhash; bands joined by union-find in Python."""
+    """MinHash.generator with xxhash; bands joined by `united`."""
     import numpy as np
     import pyarrow.parquet as pq
     import xxhash
@@ -213,39 +209,54 @@ def grams(text):
     return [" ".join(words[i : i + NGRAM]) for i in range(max(1, len(words) - NGRAM + 1))]
 
 
-def united(ids, signatures):
-    """Give the ids of the first of each component of documents that share a band."""
-    parent = list(range(len(ids)))
+def united(signatures):
+    """Tell which document is the first of its component of documents that share a band.
 
-    def root(x):
-        while parent[x] != x:
-            parent[x] = parent[parent[x]]
-            x = parent[x]
-        return x
+    The bands of peers that give signatures alone, joined as fast as numpy and scipy can.
+    """
+    import numpy as np
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
+    count = len(signatures)
+    weights = np.random.default_rng(1).integers(1, 1 << 63, ROWS, dtype=np.uint64) | np.uint64(1)
+    left, right = [], []
     for band in range(BANDS):
-        keys = signatures[:, band * ROWS : (band + 1) * ROWS].tobytes()
-        width = 4 * ROWS
-        seen = {}
-        for row in range(len(ids)):
-            other = seen.setdefault(keys[row * width : (row + 1) * width], row)
-            if other != row:
-                a, b = root(row), root(other)
-                if a != b:
-                    parent[max(a, b)] = min(a, b)
-    return [name for row, name in enumerate(ids) if root(row) == row]
+        rows = signatures[:, band * ROWS : (band + 1) * ROWS].astype(np.uint64)
+        keys = (rows * weights).sum(1, dtype=np.uint64)
+        order = np.argsort(keys, kind="stable")
+        same = np.flatnonzero(keys[order][1:] == keys[order][:-1])
+        left.append(order[same])
+        right.append(order[same + 1])
+    left, right = np.concatenate(left), np.concatenate(right)
+    edges = coo_array((np.ones(len(left), np.int8), (left, right)), (count, count))
+    _, label = connected_components(edges, directed=False)
+    first = np.zeros(count, bool)
+    first[np.unique(label, return_index=True)[1]] = True
+    return first
 
 
 def finish(table, signatures, out):
-    import numpy as np
+    kept = table.filter(united(signatures))
+    save(kept, out)
+    return kept["id"].to_pylist()
+
+
+def save(table, out):
+    """Write a table as two files at a time: one thread would bound everyone."""
+    from concurrent.futures import ThreadPoolExecutor
+
     import pyarrow.parquet as pq
 
-    ids = table["id"].to_pylist()
-    kept = united(ids, signatures)
-    wanted = set(kept)
-    mask = np.fromiter((i in wanted for i in ids), bool, len(ids))
-    pq.write_table(table.filter(mask), out, compression="zstd")
-    return kept
+    half = -(-table.num_rows // 2)
+    parts = [table.slice(0, half), table.slice(half)]
+    with ThreadPoolExecutor(2) as pool:
+        list(
+            pool.map(
+                lambda part: pq.write_table(part[1], f"{out}.{part[0]}", compression="zstd"),
+                enumerate(parts),
+            )
+        )
 
 
 CONTENDERS = {
