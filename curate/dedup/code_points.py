@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import uint8, uint32, uint64
+from numba import int64, uint8, uint32, uint64
 
 from curate.text import unicode
 from curate.text.jit import inline, kernel
@@ -50,7 +50,8 @@ def word_table(*, keep_digits: bool) -> np.ndarray:
     Digits of all scripts fold to those of ASCII, and a run of them is one 0 unless they are kept.
     """
     kind = _kinds()
-    table = unicode.BASE.astype(np.uint32) | (kind << np.uint32(24))
+    table = np.where(kind == SEPARATOR, 0, unicode.BASE.astype(np.uint32) | (kind << np.uint32(24)))
+    table = table.astype(np.uint32)
     latin_or_greek = np.isin(
         unicode.SCRIPT, [unicode.SCRIPTS.index("Latn"), unicode.SCRIPTS.index("Grek")]
     )
@@ -105,38 +106,6 @@ def mix(x: Any) -> Any:
 
 
 @inline
-def point(data: np.ndarray, at: Any, stop: Any) -> Any:
-    """Read a code point and its width in bytes.
-
-    A byte sequence that is cut off at `stop` ends the text, as a space would; what starts nothing is
-    U+FFFD.
-    """
-    c, width = uint32(data[at]), uint64(1)
-    if c >= 0x80:
-        width = uint64(2) if c < 0xE0 else uint64(3) if c < 0xF0 else uint64(4)
-        if at + width > stop:
-            c, width = uint32(32), uint64(stop - at)
-        elif c < 0xE0:
-            c = ((c & uint32(31)) << uint32(6)) | (uint32(data[at + uint64(1)]) & uint32(63))
-        elif c < 0xF0:
-            c = (
-                ((c & uint32(15)) << uint32(12))
-                | ((uint32(data[at + uint64(1)]) & uint32(63)) << uint32(6))
-                | (uint32(data[at + uint64(2)]) & uint32(63))
-            )
-        else:
-            c = (
-                ((c & uint32(7)) << uint32(18))
-                | ((uint32(data[at + uint64(1)]) & uint32(63)) << uint32(12))
-                | ((uint32(data[at + uint64(2)]) & uint32(63)) << uint32(6))
-                | (uint32(data[at + uint64(3)]) & uint32(63))
-            )
-            if c > 0x10FFFF:
-                c = uint32(0xFFFD)
-    return c, width
-
-
-@inline
 def put(out: np.ndarray, n: Any, c: Any) -> Any:
     """Write a code point at `n`; give the place behind it."""
     if c < 0x80:
@@ -156,6 +125,15 @@ def put(out: np.ndarray, n: Any, c: Any) -> Any:
     out[n + uint64(2)] = uint8(uint32(0x80) | ((c >> uint32(6)) & uint32(63)))
     out[n + uint64(3)] = uint8(uint32(0x80) | (c & uint32(63)))
     return n + uint64(4)
+
+
+@inline
+def stretch(data: np.ndarray, at: Any, n_bytes: int, stop: Any) -> Any:
+    """Give the end of the next so many bytes of a text, or up to three more: not into a character."""
+    near = min(at + uint64(n_bytes), stop)
+    for _ in range(3):
+        near += uint64(near < stop and (data[near] & uint8(0xC0)) == uint8(0x80))
+    return near
 
 
 @kernel
@@ -179,19 +157,20 @@ def decode(
                 m += 16
                 at += 16
                 continue
-        # Not ASCII, or the end: the next 16 code points one by one.
+        # Not ASCII, or the end: the next 16 code points one by one. No branch between one byte and
+        # two: where words end is what a processor cannot foresee.
         for _ in range(16):
             if at >= stop:
                 break
             c = uint32(data[at])
-            if c < 0x80:
-                at += 1
-            elif c < 0xE0:
-                if at + 2 > stop:
+            if c < 0xE0:
+                two = int64(c >= 0x80)
+                if at + 1 + two > stop:
                     at = stop
                     break
-                c = ((c & uint32(31)) << uint32(6)) | (uint32(data[at + 1]) & uint32(63))
-                at += 2
+                pair = ((c & uint32(31)) << uint32(6)) | (uint32(data[at + two]) & uint32(63))
+                c = pair if two else c
+                at += 1 + two
             elif c < 0xF0:
                 if at + 3 > stop:
                     at = stop

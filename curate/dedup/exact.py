@@ -16,15 +16,17 @@ from urllib.parse import urlsplit
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import uint8, uint32, uint64
+from numba import int64, uint8, uint32, uint64
 
 from curate.dedup.code_points import (
+    BLOCK,
     FOLDED,
     INVISIBLE,
     KIND,
     SEPARATOR,
-    point,
+    decode,
     put,
+    stretch,
     text_buffers,
     visible_table,
 )
@@ -48,6 +50,7 @@ def _squeeze(
     out_offsets: np.ndarray,
 ) -> None:
     # Bound by memory in plain text, whose inner loop is vectorised; else one character at a time.
+    entries = np.empty(BLOCK, np.uint32)
     n = uint64(0)
     out_offsets[0] = 0
     for d in range(offsets.shape[0] - 1):
@@ -75,11 +78,11 @@ def _squeeze(
                     at += uint64(_STEP)
                     spaced = out[n - uint64(1)] == 32
                     continue
-            near = min(at + uint64(_STEP), stop)
-            while at < near:
-                c, width = point(data, at, stop)
-                at += width
-                entry = table[c]
+            near = stretch(data, at, 2 * _STEP, stop)
+            m, reached = decode(data, int64(at), int64(near), table, entries)
+            at = uint64(reached)
+            for i in range(m):
+                entry = entries[i]
                 kind = (entry >> uint32(24)) & uint32(KIND)
                 if kind == SEPARATOR:
                     out[n] = uint8(32)

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import int64, uint64
 
-from curate.dedup.code_points import character_table, mix, text_buffers, word_table
+from curate.dedup.code_points import BLOCK, character_table, mix, text_buffers, word_table
 from curate.dedup.options import Shingling
 from curate.dedup.words import fold, hash_characters, hash_words, room
 from curate.text.jit import inline, kernel
@@ -103,21 +103,23 @@ def _word_shingles(
     out: np.ndarray,
     out_offsets: np.ndarray,
 ) -> None:
+    entries = np.empty(BLOCK, np.uint32)
     folded = np.empty(room(longest), np.uint64)
+    units = folded.view(np.uint16)
     numeric = np.empty(longest // 2 + 2, np.uint8)
     ahead = np.empty(_AHEAD + ngram, np.uint64)
     out_offsets[0] = 0
     for d in range(offsets.shape[0] - 1):
         at = out_offsets[d]
         here = out[at:]
-        size = fold(data, offsets[d], offsets[d + 1], table, False, folded.view(np.uint8))
+        size = fold(data, offsets[d], offsets[d + 1], table, False, entries, units)
         n, numbers = hash_words(folded, size, here, numeric)
         made = _windows(here, n, ngram, ahead) if n >= ngram else min(n, 1)
         short = 0 < n < ngram
         if short or (numbers >= ngram and _has_run(numeric, n, ngram)):
             # A second reading, with digits, for the few texts that need it.
             kept = np.empty(n + 1, np.uint64)
-            size = fold(data, offsets[d], offsets[d + 1], digits_table, True, folded.view(np.uint8))
+            size = fold(data, offsets[d], offsets[d + 1], digits_table, True, entries, units)
             hash_words(folded, size, kept, numeric)
             if short:
                 here[0] = joined(kept, 0, n)
@@ -135,12 +137,13 @@ def _character_shingles(
     out: np.ndarray,
     out_offsets: np.ndarray,
 ) -> None:
+    entries = np.empty(BLOCK, np.uint32)
     ahead = np.empty(_AHEAD + ngram, np.uint64)
     out_offsets[0] = 0
     for d in range(offsets.shape[0] - 1):
         at = out_offsets[d]
         here = out[at:]
-        n = hash_characters(data, offsets[d], offsets[d + 1], table, here)
+        n = hash_characters(data, offsets[d], offsets[d + 1], table, entries, here)
         made = _windows(here, n, ngram, ahead)
         if 0 < n < ngram:
             here[0] = joined(here, 0, n)

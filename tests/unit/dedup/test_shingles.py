@@ -63,10 +63,11 @@ def test_plain_text_is_folded_as_the_table_says(keep_digits, lead):
     ]
     data, offsets = text_buffers(pa.array(texts, pa.large_string()))
     table = word_table(keep_digits=keep_digits)
-    out = np.empty(2000, np.uint8)
+    entries, out = np.empty(BLOCK, np.uint32), np.empty(2000, np.uint16)
     for text, start, stop in zip(texts, offsets[:-1], offsets[1:], strict=True):
-        size = fold(data, start, stop, table, keep_digits, out)
-        ours = [piece.decode() for piece in out[:size].tobytes().split(b"\0") if piece]
+        size = fold(data, start, stop, table, keep_digits, entries, out)
+        units = out[:size].tobytes().decode("utf-16-le")
+        ours = [piece for piece in units.split("\0") if piece]
         expected = [word[keep_digits] for word in twin.words(text)]
         assert ours == ["3".join(word.split("٣")) for word in expected], repr(text)
         assert not out[size : size + 16].any()
