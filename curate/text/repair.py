@@ -68,7 +68,10 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
         rounds.append((rows[differs], tidied.filter(pa.array(differs))))
         # Spaces that went from the ends of lines bring out nothing new where ftfy saw nothing bad.
         open_again = touched | (altered > SPACES) | (differs & (flags.texts & gate.MEND > 0))
-        rows, work, flags = _flagged(rows[open_again], tidied.filter(pa.array(open_again)))
+        composed = altered[open_again] <= SPACES
+        rows, work, flags = _flagged(
+            rows[open_again], tidied.filter(pa.array(open_again)), composed
+        )
         if not len(rows):
             break
     else:
@@ -86,13 +89,19 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
 
 
 def _flagged(
-    rows: np.ndarray, texts: pa.LargeStringArray
+    rows: np.ndarray, texts: pa.LargeStringArray, composed: np.ndarray | None = None
 ) -> tuple[np.ndarray, pa.LargeStringArray, gate.Flags]:
-    """Keep the rows that the gate flags, with their texts, and the flagged lines renumbered."""
-    flags = gate.scan(texts)
-    kept = flags.texts > 0
-    flags.lines[:, 0] = (np.cumsum(kept) - 1)[flags.lines[:, 0]]
-    return rows[kept], texts.filter(pa.array(kept)), gate.Flags(flags.texts[kept], flags.lines)
+    """Keep the rows that the gate flags, with their texts, and the flagged lines renumbered.
+
+    ``composed`` tells which texts a round has left in NFC: nothing is to be normalized in them.
+    """
+    bits, lines = gate.scan(texts)
+    if composed is not None:
+        bits[composed] &= ~np.uint8(gate.NORMALIZE)
+        lines = lines[(lines[:, 3] & gate.MEND > 0) | ~composed[lines[:, 0]]]
+    kept = bits > 0
+    lines[:, 0] = (np.cumsum(kept) - 1)[lines[:, 0]]
+    return rows[kept], texts.filter(pa.array(kept)), gate.Flags(bits[kept], lines)
 
 
 def _mend_lines(
@@ -117,7 +126,9 @@ def _mend_lines(
             markup = last if markup < 0 else first + markup
         begin, end = first + begin, first + end
         line = str(data[begin:end], "utf-8")
-        better = mend(line, unescape=end <= markup) if bits & gate.MEND else normalize(line)
+        better = line if bits & gate.MEND else normalize(line)
+        if bits & gate.MEND or (better != line and ("&" in better or gate.is_bad(better))):
+            better = mend(better, unescape=end <= markup)
         if better != line:
             new = better.encode()
             pieces += [data[copied:begin], new]
@@ -165,18 +176,19 @@ def _tidy_kernel(
         start = w
         altered = 0
         after_return = False  # but for what is removed
+        crowded = i  # before this place the next block is known not to be plain
         while i < end:
-            while data[i] < 128 and i + 16 < end:  # sixteen bytes of plain ASCII at a time
-                other = 0
-                for k in range(16):
-                    c = data[i + k]
-                    out[w + k] = c
-                    other += (c < 32) | (c > 126)
-                if other:
-                    break
-                i += 16
-                w += 16
-                after_return = False
+            if i >= crowded and data[i] < 128:  # plain ASCII goes by in blocks
+                first = i
+                while i + 64 < end and gate.plain(data, i, 64):
+                    i += 64
+                while i + 8 < end and gate.plain(data, i, 8):
+                    i += 8
+                crowded = i + 8
+                if i > first:
+                    out[w : w + i - first] = data[first:i]
+                    w += i - first
+                    after_return = False
             code, length = gate.decode(data, i)
             i += length
             if entry[code] & gate.REMOVED:

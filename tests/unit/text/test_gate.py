@@ -18,6 +18,7 @@ SUSPECTS = [
     "e\u0301",
     "\u0315\u0316",
     "\x07",
+    "\x7f",
     "â€™",
     "\ufeff",
     " \n",
@@ -47,9 +48,9 @@ def test_clean_texts_have_no_flags():
 @pytest.mark.parametrize("suspect", SUSPECTS)
 @pytest.mark.parametrize("around", ["", "a", "ы"])
 def test_no_place_hides_a_suspect(suspect, around):
-    # The scan takes ASCII in blocks of sixteen: put the suspect at every place of some blocks.
-    for before in range(36):
-        for after in (0, 1, 15, 16, 17, 33):
+    # The scan takes ASCII in blocks of 64 and of 8: put the suspect at every place of some blocks.
+    for before in (*range(20), *range(60, 84), *range(126, 138)):
+        for after in (0, 1, 7, 8, 9, 63, 64, 65, 73):
             text = around * before + suspect + around * after
             assert flags(text)[0], (before, after)
 
@@ -91,6 +92,40 @@ def test_the_automaton_is_the_pattern_on_every_triple_of_classes():
         assert np.array_equal(flagged > 0, bad | controls), first
 
 
+def test_the_answer_to_one_line_is_ftfys():
+    for text in (
+        "",
+        "plain",
+        "Ã ",
+        "xÃ ",
+        "\nÀ¢",
+        "œ\n",
+        "œa",
+        "éÂ\u2009",
+        "é“\U00020000",
+        "é“\U0001f600",
+    ):
+        assert gate.is_bad(text) == (BADNESS_RE.search(text) is not None), ascii(text)
+
+
+def test_every_code_point_has_the_class_that_the_pattern_gives_it():
+    entry = gate.tables().entry & 255
+    spelt = {ord(char) for char in BADNESS_RE.pattern} | set(range(0x180))
+    ranges = {
+        *range(0x391, 0x3AA),
+        *range(0x3B1, 0x3CA),
+        *range(0x401, 0x460),
+        *range(0x2550, 0x256D),
+    }
+    seen = {}
+    for code in set(range(0x180, 0x110000)) - spelt - ranges - set(range(0xD800, 0xE000)):
+        char = chr(code)
+        seen.setdefault((char.isspace(), char.isalnum()), set()).add(int(entry[code]))
+    assert sorted(seen) == [(False, False), (False, True), (True, False)]
+    assert [len(classes) for classes in seen.values()] == [1, 1, 1]
+    assert len(set.union(*seen.values())) == 3
+
+
 def _by_line(texts):
     # ftfy looks at one line at a time; a match across a newline does not count.
     for text in texts:
@@ -102,6 +137,7 @@ def _by_line(texts):
 @settings(max_examples=300, deadline=None)
 @given(st.text(LETTERS, max_size=60))
 def test_what_is_not_flagged_is_neither_bad_nor_denormalized(text):
+    assert gate.is_bad(text) == (BADNESS_RE.search(text) is not None)
     found = flags(text)[0]
     if not found & gate.MEND:
         assert not any(BADNESS_RE.search(line) for line in re.split("(?<=\n)", text))

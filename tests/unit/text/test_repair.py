@@ -122,6 +122,39 @@ def test_a_control_before_mojibake_goes_before_the_spaces_do():
     assert repaired(text) == [twin(text)] == ["\xa0\nit"]
 
 
+def test_a_letter_may_look_bad_once_it_is_composed():
+    texts = ["e\u0301Â ", "&#194\u037e \nx"]
+    assert repaired(*texts) == [twin(text) for text in texts] == ["é\xa0", "\xa0\nx"]
+
+
+def test_what_stood_between_a_letter_and_its_mark_hides_nothing():
+    # Nothing but our own tidying removes a noncharacter; the letter must then be composed.
+    assert repaired("e\ufdd0\u0301 e\u0301") == ["é é"]
+
+
+def test_normalizing_twice_is_normalizing_once():
+    for code in (*range(0xD800), *range(0xE000, 0x20000)):
+        if unicodedata.decomposition(chr(code))[:1] not in ("", "<"):
+            for text in (chr(code), "a" + chr(code) * 40, chr(code) * 20 + "\u0301" * 20):
+                once = mend.normalize(text)
+                assert mend.normalize(once) == once, hex(code)
+    flood = "a" + "\u0344" * 20 + " Ã©"
+    assert repaired(flood, "a" + "\u0344" * 20) == [twin(flood), "ä" + "\u0301\u0308" * 15]
+
+
+@pytest.mark.parametrize("other", ["\x00", "\r\n", "\r", "\ufdd0", "é"])
+def test_tidying_finds_what_stands_anywhere_among_plain_letters(other):
+    texts = [
+        "x" * before + other + "y" * after + "\nz"
+        for before in (*range(1, 20), *range(60, 84), *range(126, 138))
+        for after in (1, 7, 8, 9, 63, 64, 65, 73)
+    ]
+    kept = {"\r\n": "\n", "\r": "\n", "é": "é"}.get(other, "")
+    assert repaired(*(text + "\x00" for text in texts)) == [
+        text.replace(other, kept) for text in texts
+    ]
+
+
 def test_clean_arrays_come_back_as_they_are():
     clean = pa.array(["Таза мәтін.", "", "two\nlines"], pa.large_string())
     done, tally = repair(clean)
