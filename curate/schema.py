@@ -21,11 +21,18 @@ Written by the source:
 
 Written by stages: ``lang`` ... ``lang2_score`` (identify; ``und`` when it abstains), ``signal_*``
 (measure; float64 or int64, because float32 flips published thresholds: ``float32(0.1) > 0.1``; null is
-undefined, never 0), ``n_tokens`` (count; the file's metadata names the tokenizer), ``cluster`` ...
+undefined, never 0), ``pii_spans`` (standardize: where personal data was masked), ``n_tokens`` (count; the
+file's metadata names the tokenizer), ``cluster`` ...
 ``jaccard`` (dedup: the keeper's id and the evidence), ``cuts`` (what stages that cut repeats took out,
 for a replay), ``dropped_by`` and ``dropped_value`` (judging
 stages: ``stage:rule`` and the measured number; null is alive). The product adds ``phase`` and ``epoch``;
 (``id``, ``phase``, ``epoch``) is its key.
+
+``lang_spans`` and ``pii_spans`` speak of bytes of the row's ``text`` as it stands there, ``[start, end)`` in
+order; of a conversation that is its rendering (masks in ``rejected`` have no place). A stage that rewrites
+``text`` settles them with it (``curate.stages.base.with_text``): ``lang_spans`` become null, ``pii_spans`` move
+with their lines. ``pii_spans`` are empty where nothing was masked, and null where that is not known: the
+profile masks nothing, or a line that held a mask was changed within.
 """
 
 from __future__ import annotations
@@ -52,6 +59,7 @@ SPAN = pa.struct([("start", pa.int64()), ("end", pa.int64())])
 #: Bytes that a stage cut, counted in the text as it came to that stage.
 CUT = pa.struct([("stage", pa.string()), ("start", pa.int64()), ("end", pa.int64())])
 LANG_SPAN = pa.struct([("start", pa.int64()), ("end", pa.int64()), ("lang", pa.string())])
+PII_SPAN = pa.struct([("start", pa.int64()), ("end", pa.int64()), ("kind", pa.string())])
 
 #: What a source writes.
 SOURCE_COLUMNS: dict[str, pa.DataType] = {
@@ -80,6 +88,7 @@ STAGE_COLUMNS: dict[str, pa.DataType] = {
     "lang2": pa.string(),
     "lang2_score": pa.float64(),
     "lang_spans": pa.list_(LANG_SPAN),
+    "pii_spans": pa.list_(PII_SPAN),
     "n_tokens": pa.int64(),
     "cluster": pa.string(),
     "cluster_size": pa.int32(),
@@ -87,6 +96,9 @@ STAGE_COLUMNS: dict[str, pa.DataType] = {
     "jaccard": pa.float64(),
     "cuts": pa.list_(CUT),
 }
+
+#: What speaks of bytes of ``text``: a stage that rewrites the one settles the others.
+SPAN_COLUMNS = ("lang_spans", "pii_spans")
 
 #: What the product has besides: (id, phase, epoch) is its key.
 PRODUCT_COLUMNS: dict[str, pa.DataType] = {"phase": pa.string(), "epoch": pa.int32()}

@@ -26,7 +26,7 @@ def identify(texts: Any, *, model: str | None = None, segments: bool = False) ->
 
 
 def standardize(table: Any, *, profile: str | None = None) -> pa.Table:
-    """Repair texts (ftfy, NFC) and apply the fixes of each row's profile; adds nothing."""
+    """Repair texts (ftfy, NFC), apply the fixes and masks of each row's profile; adds ``pii_spans``."""
     return _through(table, ("repair", "standardize"), profile)
 
 

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from curate import schema
 from curate.dedup.decisions import shard_of
 from curate.errors import InternalError
+from curate.stages.base import with_text
 from curate.text.arrays import replace_rows
 
 Spans = list[tuple[int, int]]
@@ -95,7 +96,7 @@ def carry_out(stage: str, table: pa.Table, decisions: pa.Table, tally: Counter[s
     """Cut what the decisions say; raise InternalError where a text is not the one they are about.
 
     What went is written to `cuts`, under the stage's name, so that a replay can cut the same. What was
-    measured on a text that is now another (`signal_*`, `n_tokens`, `lang_spans`) becomes null.
+    measured on a text that is now another (`signal_*`, `n_tokens`) becomes null.
     Counts ``cut:documents``, ``cut:bytes`` and what the decisions say.
     """
     cutting = decisions.filter(pc.is_valid(decisions.column("cuts")))
@@ -119,11 +120,9 @@ def carry_out(stage: str, table: pa.Table, decisions: pa.Table, tally: Counter[s
         tally["cut:bytes"] += len(text.encode()) - len(new[-1].encode())
         for counted in said.get("tally") or ():
             tally[counted["name"]] += counted["number"]
-    columns = {
-        "text": replace_rows(texts, rows, pa.array(new, pa.large_string())),
-        "cuts": _replaced(before, rows, pa.array(went, before.type)),
-    }
-    return unmeasured(_with(table, columns), rows)
+    table = _with(table, {"cuts": _replaced(before, rows, pa.array(went, before.type))})
+    cut = replace_rows(texts, rows, pa.array(new, pa.large_string()))
+    return unmeasured(with_text(table, cut), rows)
 
 
 def unmeasured(table: pa.Table, rows: np.ndarray) -> pa.Table:
@@ -132,7 +131,7 @@ def unmeasured(table: pa.Table, rows: np.ndarray) -> pa.Table:
     cut[rows] = True
     columns = {}
     for name in table.column_names:
-        if name in ("n_tokens", "lang_spans") or name.startswith("signal_"):
+        if name == "n_tokens" or name.startswith("signal_"):
             measured = table.column(name).combine_chunks()
             columns[name] = pc.if_else(pa.array(cut), pa.scalar(None, measured.type), measured)
     return _with(table, columns)

@@ -17,9 +17,10 @@ from curate.errors import RecipeError
 from curate.io.dedup_store import stored_rows_of
 from curate.io.store import Store
 from curate.plan import Plan, PlannedPiece, Shard
+from curate.stages.base import with_text
 from curate.stages.line_dedup import cut_again
 
-_SHOWN = ("id", "source", "origin", "url", "lang", "lang_score", "lang2", "lang2_score", "n_tokens",
+_SHOWN = ("id", "source", "origin", "url", "lang", "lang_score", "lang2", "lang2_score", "pii_spans", "n_tokens",
           "cluster", "cluster_size", "duplicate_of", "jaccard", "cuts", "dropped_by", "dropped_value")  # fmt: skip
 
 
@@ -133,8 +134,7 @@ def replay(
                     "dropped_value": None,
                 }
                 before = after
-                at = table.column_names.index("text")
-                table = table.set_column(at, "text", pa.array([after], pa.large_string()))
+                table = with_text(table, pa.array([after], pa.large_string()))
 
 
 def parts_of(id: str) -> tuple[str, str, str]:

@@ -1,7 +1,8 @@
 """What a stage is, and the few helpers that keep every stage within the laws.
 
 The laws (tests/laws): *row* (same rows, same order, same ids; a row with a verdict passes through
-untouched), *column* (touches only what it declares), *batch* (cutting or shuffling the table changes
+untouched), *column* (touches only what it declares, and with ``text`` the columns that speak of its
+bytes, see ``with_text``), *batch* (cutting or shuffling the table changes
 nothing but order), *name* (each drop has a rule and, where one was measured, a value), *twice*
 (judging and measuring stages, and those that declare ``idempotent``, change nothing when run again).
 """
@@ -140,20 +141,61 @@ def texts(table: pa.Table) -> pa.LargeStringArray:
     return whole if isinstance(whole, pa.Array) else whole.chunk(0)
 
 
+def with_text(table: pa.Table, new: pa.LargeStringArray) -> pa.Table:
+    """Set the texts, and settle the columns that speak of bytes of them.
+
+    Where a text changed, ``lang_spans`` become null and ``pii_spans`` follow it as far as that can be
+    told; see ``curate.text.spans``.
+    """
+    columns: dict[str, pa.Array] = {"text": new}
+    spoken = [name for name in schema.SPAN_COLUMNS if name in table.column_names]
+    old = texts(table)
+    if spoken and new is not old:
+        both_null = pc.and_(pc.is_null(old), pc.is_null(new))
+        same = pc.coalesce(pc.equal(old, new), both_null)
+        for name in spoken:
+            column = table.column(name).combine_chunks()
+            if name == "lang_spans":
+                columns[name] = pc.if_else(same, column, pa.scalar(None, column.type))
+            else:
+                columns[name] = _moved(column, np.flatnonzero(np.invert(same)), old, new)
+    return with_columns(table, columns)
+
+
+def _moved(
+    column: pa.ListArray, rows: np.ndarray, old: pa.LargeStringArray, new: pa.LargeStringArray
+) -> pa.ListArray:
+    from curate.text.arrays import replace_rows
+    from curate.text.spans import moved
+
+    filled = pc.fill_null(pc.greater(pc.list_value_length(column), 0), False)
+    rows = rows[np.asarray(filled)[rows]]
+    told = [
+        moved(
+            [tuple(span.values()) for span in column[row].as_py()],
+            old[row].as_py() or "",
+            new[row].as_py() or "",
+        )
+        for row in rows.tolist()
+    ]
+    return replace_rows(column, rows, pa.array(told, column.type))
+
+
 def rewrite_text(
     table: pa.Table, fix: Callable[[pa.LargeStringArray], pa.LargeStringArray]
 ) -> pa.Table:
     """Rewrite documents by a function on texts, aligned with its input.
 
     A chat document is its ``messages``: each content is rewritten by the same function and ``text``
-    is rendered again. Null texts stay null.
+    is rendered again. Null texts stay null. The function is called for the texts that are no
+    renderings, then for the contents of ``messages`` and of ``rejected`` where there are any.
     """
     from curate.text.chat import render
 
     chat = pc.is_valid(table.column("messages")) if "messages" in table.column_names else None
-    fixed = fix(texts(table))
     if chat is None or not pc.any(chat).as_py():
-        return with_columns(table, {"text": fixed})
+        return with_text(table, fix(texts(table)))
+    fixed = fix(pc.if_else(chat.combine_chunks(), pa.scalar(None, pa.large_string()), texts(table)))
     columns: dict[str, pa.Array] = {}
     for name in ("messages", "rejected"):
         column = table.column(name).combine_chunks()
@@ -175,8 +217,8 @@ def rewrite_text(
     rendered = pa.array(
         [render(turns) for turns in columns["messages"].to_pylist()], pa.large_string()
     )
-    columns["text"] = pc.if_else(chat.combine_chunks(), rendered, fixed)
-    return with_columns(table, columns)
+    whole = pc.if_else(chat.combine_chunks(), rendered, fixed)
+    return with_text(with_columns(table, columns), whole)
 
 
 def drop(table: pa.Table, stage: str, rules: pa.StringArray, values: pa.DoubleArray) -> pa.Table:

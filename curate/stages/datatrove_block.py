@@ -25,7 +25,7 @@ from typing import Any
 import pyarrow as pa
 
 from curate.errors import CurateError, RecipeError, nearest
-from curate.stages.base import drop, on_alive, rewrite_text, texts, with_columns
+from curate.stages.base import drop, on_alive, rewrite_text, texts, with_text
 
 #: Blocks that would break a promise of ours, with what to do instead.
 _REFUSED = {
@@ -137,7 +137,7 @@ class DatatroveBlock:
             rules.append(None if text is None or kept is not None else _slug(excluded.reason))
             after.append(text if kept is None else kept)
         if after != before:
-            table = with_columns(table, {"text": pa.array(after, pa.large_string())})
+            table = with_text(table, pa.array(after, pa.large_string()))
         nothing = pa.nulls(table.num_rows, pa.float64())
         return drop(table, self.name, pa.array(rules, pa.string()), nothing)
 

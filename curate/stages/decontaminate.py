@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.errors import RecipeError
-from curate.stages.base import drop, on_alive, texts, with_columns
+from curate.stages.base import drop, on_alive, texts, with_text
 from curate.text.arrays import replace_rows
 
 if TYPE_CHECKING:
@@ -123,4 +123,4 @@ class Decontaminate:
             tally["cut:bytes"] += len(text.encode()) - len(left.encode())
         places = np.array(rows, np.int64)
         new = replace_rows(before, places, pa.array(after, pa.large_string()))
-        return unmeasured(with_columns(table, {"text": new}), places)
+        return unmeasured(with_text(table, new), places)

@@ -17,7 +17,7 @@ from curate.schema import STAGE_COLUMNS, VERDICT_COLUMNS
 from curate.stages.base import Step, drop, on_alive
 
 #: What a stage that cuts may rewrite. What was measured on another text becomes null, signals too.
-CUT_COLUMNS = ("text", "n_tokens", "lang_spans", *VERDICT_COLUMNS)
+CUT_COLUMNS = ("text", "n_tokens", *VERDICT_COLUMNS)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class Repair:
             tally.update(counts)
             return repaired
 
-        return on_alive(table, lambda alive: self._without_empty(rewrite_text(plain(alive), fix)))
+        return on_alive(table, lambda alive: self._without_empty(rewrite_text(alive, fix)))
 
     def _without_empty(self, table: pa.Table) -> pa.Table:
         text = texts(table)
@@ -46,15 +46,3 @@ class Repair:
             return table
         rules = pc.if_else(empty, pa.scalar("empty_text"), pa.scalar(None, pa.string()))
         return drop(table, self.name, rules, pa.nulls(len(text), pa.float64()))
-
-
-def plain(table: pa.Table) -> pa.Table:
-    """Blank the text of chat documents, which will be rendered again, so that it is not done twice."""
-    if "messages" not in table.column_names:
-        return table
-    chat = pc.is_valid(table.column("messages"))
-    if not pc.any(chat).as_py():
-        return table
-    at = table.column_names.index("text")
-    blanked = pc.if_else(chat, pa.scalar(None, pa.large_string()), table.column("text"))
-    return table.set_column(at, "text", blanked)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.profile import Profile, Profiles
-from curate.stages.base import drop, on_alive, texts, with_columns
+from curate.stages.base import drop, on_alive, texts, with_text
 from curate.stages.standardize import by_profile
 from curate.text.rewrites import check_names, rewrite
 
@@ -56,7 +56,7 @@ class Rewrite:
             plain = pc.if_else(chat, pa.scalar(None, pa.large_string()), before)
         after, counts = rewrite(plain, profile.rewrite)
         tally.update(counts)
-        table = with_columns(table, {"text": pc.coalesce(after, before)})
+        table = with_text(table, pc.coalesce(after, before))
         # utf8_is_space is false for the empty string.
         gone = pc.or_(pc.utf8_is_space(after), pc.equal(pc.binary_length(after), 0))
         rules = pc.if_else(gone, pa.scalar("nothing_left"), pa.scalar(None, pa.string()))

@@ -8,18 +8,25 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curate.profile import Profile, Profiles
-from curate.stages.base import on_alive, rewrite_text
-from curate.stages.repair import plain
-from curate.text.standardize import check_names, standardize
+from curate.schema import STAGE_COLUMNS
+from curate.stages.base import on_alive, rewrite_text, texts, with_columns
+from curate.text.arrays import replace_rows
+from curate.text.chat import contents_at
+from curate.text.spans import Span
+from curate.text.standardize import check_names, standardize_and_tell
+
+_SPANS = STAGE_COLUMNS["pii_spans"]
 
 
 @dataclass(frozen=True)
 class Standardize:
     """Apply the fixes and masks of each document's profile; see ``curate.text.fixes`` and ``pii``.
 
-    The tally counts ``fix:<name>`` texts changed (of a chat document each message is one) and
+    Where a profile masks, `pii_spans` tells the bytes of each mask in the new text, and its kind. The
+    tally counts ``fix:<name>`` texts changed (of a chat document each message is one) and
     ``mask:<kind>`` occurrences.
     """
 
@@ -27,7 +34,6 @@ class Standardize:
     name: str = "standardize"
 
     reads: tuple[str, ...] = ("text", "messages", "rejected", "source", "lang", "dropped_by")
-    adds: tuple[str, ...] = ()
     rewrites: tuple[str, ...] = ("text", "messages", "rejected")
     idempotent: bool = True
 
@@ -35,20 +41,64 @@ class Standardize:
         for profile in self.profiles.by_name.values():
             check_names(profile.standardize, where=f"filters/{profile.name}.toml")
 
+    @property
+    def adds(self) -> tuple[str, ...]:
+        """``pii_spans``, if any profile masks."""
+        masks = any(profile.standardize.mask for profile in self.profiles.by_name.values())
+        return ("pii_spans",) if masks else ()
+
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         """Standardize the living documents."""
         return on_alive(table, lambda alive: self._by_profile(alive, tally))
 
     def _by_profile(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         def part_of(profile: Profile, part: pa.Table) -> pa.Table:
+            calls: list[dict[int, list[Span]]] = []
+
             def fix(strings: pa.LargeStringArray) -> pa.LargeStringArray:
-                better, counts = standardize(strings, profile.standardize)
+                better, spans, counts = standardize_and_tell(strings, profile.standardize)
                 tally.update(counts)
+                calls.append(spans)
                 return better
 
-            return rewrite_text(plain(part), fix)
+            done = rewrite_text(part, fix)
+            if not self.adds:
+                return done
+            spans = calls[0] | (_rendered(done, calls[1]) if len(calls) > 1 else {})
+            return _told(done, spans, masks=bool(profile.standardize.mask))
 
+        if not table.num_rows:  # no profile has a part then, but the columns are the same
+            return with_columns(table, {name: pa.nulls(0, _SPANS) for name in self.adds})
         return by_profile(self.profiles, table, part_of)
+
+
+def _rendered(table: pa.Table, of_contents: dict[int, list[Span]]) -> dict[int, list[Span]]:
+    """Give spans of message contents, by their number among all, as spans of the rows' renderings."""
+    column = table.column("messages").combine_chunks()
+    ends = np.cumsum(pc.fill_null(pc.list_value_length(column), 0).to_numpy())
+    found: dict[int, list[Span]] = {}
+    for number, spans in sorted(of_contents.items()):
+        row = int(np.searchsorted(ends, number, side="right"))
+        turns = column[row].as_py()
+        start = contents_at(turns)[number - int(ends[row]) + len(turns)]
+        found.setdefault(row, []).extend((start + a, start + b, kind) for a, b, kind in spans)
+    return found
+
+
+def _told(table: pa.Table, spans: dict[int, list[Span]], *, masks: bool) -> pa.Table:
+    """Set `pii_spans`, beside what an earlier stage masked; what that could not tell stays untold."""
+    if "pii_spans" in table.column_names:
+        column = table.column("pii_spans").combine_chunks()
+    else:
+        looked = pc.and_(pc.is_valid(texts(table)), masks)
+        column = pc.if_else(looked, pa.scalar([], _SPANS), pa.scalar(None, _SPANS))
+    rows = np.array(sorted(spans), np.int64)
+    rows = rows[np.asarray(column.is_valid())[rows]]
+    told = [
+        sorted([*(tuple(span.values()) for span in column[row].as_py()), *spans[row]])
+        for row in rows.tolist()
+    ]
+    return with_columns(table, {"pii_spans": replace_rows(column, rows, pa.array(told, _SPANS))})
 
 
 def by_profile(

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.profile import Profile, Profiles
-from curate.stages.base import drop, on_alive, texts, with_columns
+from curate.stages.base import drop, on_alive, texts, with_text
 from curate.stages.standardize import by_profile
 from curate.text.trim import check_names, trim
 
@@ -56,7 +56,7 @@ class Trim:
         tally.update(counts)
         if after is lines:
             return table
-        table = with_columns(table, {"text": pc.coalesce(after, before)})
+        table = with_text(table, pc.coalesce(after, before))
         gone = pc.and_(
             pc.equal(pc.binary_length(after), 0), pc.greater(pc.binary_length(before), 0)
         )

@@ -31,6 +31,20 @@ def render(messages: Messages | None) -> str | None:
     return "\n\n".join(f"{turn['role']}: {turn['content'] or ''}" for turn in messages)
 
 
+def contents_at(messages: Messages) -> list[int]:
+    """Give where the content of each message begins in the rendering, in bytes.
+
+    >>> contents_at([{"role": "user", "content": "Сәлем"}, {"role": "assistant", "content": "Сәлем!"}])
+    [6, 29]
+    """
+    starts: list[int] = []
+    place = 0
+    for turn in messages:
+        starts.append(place + len(f"{turn['role']}: ".encode()))
+        place = starts[-1] + len((turn["content"] or "").encode()) + 2
+    return starts
+
+
 def sharegpt(messages: Messages, rejected: Messages | None = None) -> dict[str, Any]:
     """Give the ShareGPT record of a conversation: ``conversations``, a list of ``from`` and ``value``.
 

@@ -10,10 +10,19 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from curate.text.national_ids import NATIONAL_IDS
+
+
+class Mask(NamedTuple):
+    """A mask that stands in a text, in characters, and the kind of what it replaced."""
+
+    start: int
+    end: int
+    kind: str
 
 
 class Found(NamedTuple):
@@ -40,7 +49,7 @@ _RESERVED_DOMAIN = re.compile(r"(?i)(?:^|\.)(?:example\.(?:com|org|net)|example|
 # Each pattern begins with a character, and looks behind it then: so the engine can skip to it.
 _IPV4 = re.compile(r"[1-9](?<![\w.][1-9])\d{0,2}(?:\.\d{1,3}){3}(?!\w|\.\w)")
 _IPV6 = re.compile(
-    r"[23](?<![\w:.][23])[0-9A-Fa-f]{1,3}(?:::?[0-9A-Fa-f]{1,4}){2,7}(?:::)?(?![\w:])"
+    r"[23](?<![\w:.][23])[0-9A-Fa-f]{1,3}(?:::?[0-9A-Fa-f]{1,4}){2,7}(?:::)?(?![\w:]|\.\d)"
 )
 
 _PHONE = re.compile(
@@ -204,14 +213,39 @@ HINTS = {
 } | {kind: number.hint for kind, number in NATIONAL_IDS.items()}
 
 
-def mask(text: str, kind: str) -> tuple[str, int]:
-    """Mask every place of one kind; give the text and how many there were."""
+def mask(text: str, kind: str, standing: Sequence[Mask] = ()) -> tuple[str, list[Mask]]:
+    """Mask every place of one kind; give the text and the masks that stand in it, in order.
+
+    ``standing`` are the masks of other kinds that stood in it before: they move along, and one that
+    is masked itself gives way.
+
+    >>> text, masks = mask("81.169.145.72 or ann@curate.dev", "public_ip")
+    >>> mask(text, "email", masks)
+    ('192.0.2.1 or email@example.com', [Mask(start=0, end=9, kind='public_ip'), Mask(start=13, end=30, kind='email')])
+    """
     found = KINDS[kind](text)
+    if not found:
+        return text, list(standing)
     pieces, done = [], 0
+    growth = [0]
     for place in found:
         pieces += [text[done : place.start], place.mask]
         done = place.end
-    return "".join([*pieces, text[done:]]), len(found)
+        growth.append(growth[-1] + len(place.mask) - (place.end - place.start))
+    ends = [place.end for place in found]
+
+    def now(mask: Mask) -> Mask | None:
+        before = bisect_right(ends, mask.start)
+        if before < len(found) and found[before].start < mask.end:
+            return None
+        return Mask(mask.start + growth[before], mask.end + growth[before], mask.kind)
+
+    moved = [mask for mask in map(now, standing) if mask is not None]
+    made = [
+        Mask(place.start + grown, place.start + grown + len(place.mask), kind)
+        for place, grown in zip(found, growth)
+    ]
+    return "".join([*pieces, text[done:]]), sorted(moved + made)
 
 
 def find(text: str, kinds: Sequence[str]) -> list[tuple[int, int, str]]:

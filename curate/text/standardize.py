@@ -13,6 +13,7 @@ from curate.profile import Standardize
 from curate.text import fixes, pii
 from curate.text.arrays import replace_rows
 from curate.text.mend import normalize
+from curate.text.spans import Span
 
 #: One fix may bring out what another one fixes; the second round settles nearly all.
 ROUNDS = 4
@@ -33,18 +34,31 @@ def standardize(
     >>> done.to_pylist(), dict(tally)
     (['Reply to email@example.com.'], {'fix:soft_hyphens': 1, 'mask:email': 1})
     """
+    done, _, tally = standardize_and_tell(texts, wanted)
+    return done, tally
+
+
+def standardize_and_tell(
+    texts: pa.LargeStringArray, wanted: Standardize
+) -> tuple[pa.LargeStringArray, dict[int, list[Span]], Counter[str]]:
+    """Standardize, and tell where the masks stand in the new texts.
+
+    Gives the texts, the spans (in bytes, in order) of each row in which something was masked, and the counts.
+    """
     check_names(wanted)
     tally: Counter[str] = Counter()
     hints = fixes.hints()
     patterns = [hints[name] for name in wanted.fixes] + [pii.HINTS[kind] for kind in wanted.mask]
     if not patterns or not len(texts):
-        return texts, tally
+        return texts, {}, tally
     rows = _matching(texts, "|".join(f"(?:{pattern})" for pattern in patterns))
     before = [texts[row].as_py() for row in rows.tolist()]
-    after = _masked(_fixed(list(before), wanted.fixes, tally), wanted.mask, tally)
+    after, masks = _masked(_fixed(list(before), wanted.fixes, tally), wanted.mask)
+    tally.update(f"mask:{mask.kind}" for found in masks.values() for mask in found)
     differs = np.array([new != old for old, new in zip(before, after)], bool)
     changed = [new for old, new in zip(before, after) if new != old]
-    return replace_rows(texts, rows[differs], pa.array(changed, pa.large_string())), +tally
+    spans = {int(rows[number]): _in_bytes(after[number], found) for number, found in masks.items()}
+    return replace_rows(texts, rows[differs], pa.array(changed, pa.large_string())), spans, +tally
 
 
 def _matching(texts: pa.LargeStringArray, pattern: str) -> np.ndarray:
@@ -87,9 +101,24 @@ def _fixed(texts: list[str], names: tuple[str, ...], tally: Counter[str]) -> lis
     return texts
 
 
-def _masked(texts: list[str], kinds: tuple[str, ...], tally: Counter[str]) -> list[str]:
+def _masked(
+    texts: list[str], kinds: tuple[str, ...]
+) -> tuple[list[str], dict[int, list[pii.Mask]]]:
+    masks: dict[int, list[pii.Mask]] = {}
     for kind in kinds:
         for number in _matching(pa.array(texts, pa.large_string()), pii.HINTS[kind]).tolist():
-            texts[number], found = pii.mask(texts[number], kind)
-            tally[f"mask:{kind}"] += found
-    return texts
+            texts[number], found = pii.mask(texts[number], kind, masks.get(number, ()))
+            if found:
+                masks[number] = found
+    return texts, masks
+
+
+def _in_bytes(text: str, masks: list[pii.Mask]) -> list[Span]:
+    spans: list[Span] = []
+    chars = size = 0
+    for start, end, kind in masks:
+        first = size + len(text[chars:start].encode())
+        size = first + len(text[start:end].encode())
+        chars = end
+        spans.append((first, size, kind))
+    return spans

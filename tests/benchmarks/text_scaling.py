@@ -14,9 +14,12 @@ import time
 
 import pyarrow as pa
 
+from curate.profile import Standardize
 from curate.text.fixes import FIXES
 from curate.text.pii import KINDS
 from curate.text.repair import repair
+from curate.text.spans import moved
+from curate.text.standardize import standardize_and_tell
 from curate.text.trim import RULES
 
 LIMIT = 2.6
@@ -33,8 +36,19 @@ GENERATORS = {
 HEADS = {"misread tail": "Ã", "nested entities": "&"}
 
 
+EVERYTHING = Standardize(fixes=tuple(FIXES), mask=tuple(KINDS))
+
+
+def mask_and_move(texts: pa.LargeStringArray) -> None:
+    """Fix and mask all there is, then look for the masks in a text that lost its last line."""
+    done, spans, _ = standardize_and_tell(texts, EVERYTHING)
+    text = done[0].as_py()
+    moved(spans.get(0, ()), text, text.rpartition("\n")[0])
+
+
 def works() -> dict[str, object]:
-    on_arrays = {"repair": repair} | {f"trim {name}": rule for name, rule in RULES.items()}
+    on_arrays = {"repair": repair, "standardize": mask_and_move}
+    on_arrays |= {f"trim {name}": rule for name, rule in RULES.items()}
     named = {
         name: (lambda text, f=f: f(pa.array([text], pa.large_string())))
         for name, f in on_arrays.items()

@@ -1,4 +1,4 @@
-"""The stage laws, for every registered stage: row, column, batch, name, twice.
+"""The stage laws, for every registered stage: row, column, spans, batch, name, twice.
 
 See curate/stages/base.py for what each law says. A barrier is held to them by its apply half, with
 decisions made from the same table.
@@ -19,6 +19,7 @@ from curate.engine.memory import resolve
 from curate.mixture.recipe import parse
 from curate.profile import Profiles
 from curate.recipe import locate
+from curate.text import pii
 from tests.laws.tables import tables
 
 PROFILES = Profiles(
@@ -111,6 +112,8 @@ def test_row_and_column_and_name_law(name, table):
     new = set(out.column_names) - set(table.column_names)
     assert new <= set(stage.adds), "adds columns that it does not declare"
     assert set(stage.adds) <= set(out.column_names), "declares columns that it does not add"
+    if "text" in rewrites:
+        rewrites |= set(schema.SPAN_COLUMNS)
     for column in set(table.column_names) - rewrites - set(stage.adds):
         assert out.column(column).equals(table.column(column)), column
     dead = pc.is_valid(table.column("dropped_by"))
@@ -122,6 +125,42 @@ def test_row_and_column_and_name_law(name, table):
         if before is None and after is not None:
             stage_name, _, rule = after.partition(":")
             assert stage_name == name and rule
+
+
+@EVERY
+@LAWS
+@given(table=tables(), data=st.data())
+def test_spans_law(name, table, data):
+    """What speaks of bytes of a text speaks of those that it has now, or is null."""
+    spans, told = [], []
+    for text in table.column("text").to_pylist():
+        size = len((text or "").encode())
+        ends = sorted(data.draw(st.sets(st.integers(0, size), max_size=4)))
+        pairs = list(zip(ends[::2], ends[1::2], strict=False))
+        spans.append([{"start": a, "end": b, "kind": "email"} for a, b in pairs])
+        told.append([{"start": 0, "end": size, "lang": "und"}])
+    columns = {"pii_spans": spans, "lang_spans": told}
+    for column, values in columns.items():
+        table = table.append_column(column, pa.array(values, schema.column_type(column)))
+    table = prepared(name, table)
+    out = applied(name, table)
+    for before, after in zip(table.to_pylist(), out.to_pylist(), strict=True):
+        if before["text"] == after["text"]:
+            for span in before["pii_spans"] or ():
+                assert span in after["pii_spans"]
+            assert before["lang_spans"] == after["lang_spans"]
+        else:
+            assert after["lang_spans"] is None
+            masks = {_held(before, span) for span in before["pii_spans"] or ()}
+            for span in after["pii_spans"] or ():
+                assert _held(after, span) in masks or _held(after, span).decode() in MASKS
+
+
+MASKS = {pii.EMAIL, pii.IPV4, pii.IPV6}
+
+
+def _held(row, span):
+    return row["text"].encode()[span["start"] : span["end"]]
 
 
 @MAPS
