@@ -179,13 +179,15 @@ class RepeatedLines:
 
 @dataclass(frozen=True)
 class RepeatedSpans:
-    """Which spans go: those of ``min_bytes`` and more that stand earlier, in keeper order.
+    """Which spans go: those of ``min_bytes``, or ``min_tokens``, and more that stand earlier.
 
-    A document of which more than ``max_cut`` (a share of its bytes) would go is dropped whole. With the
-    action ``drop`` nothing is cut, and a document is dropped if more than ``max_repeated`` repeats.
+    Earlier is in keeper order; without either number it is 200 bytes. A document of which more than
+    ``max_cut`` (a share of its bytes) would go is dropped whole. With the action ``drop`` nothing is
+    cut, and a document is dropped if more than ``max_repeated`` repeats.
     """
 
-    min_bytes: int = 200
+    min_bytes: int | None = None
+    min_tokens: int | None = None
     action: Literal["cut", "drop"] = "cut"
     max_cut: float = 1.0
     max_repeated: float = 0.0
@@ -194,8 +196,15 @@ class RepeatedSpans:
 
     def __post_init__(self) -> None:
         check_keep(self.keep)
-        if not 16 <= self.min_bytes <= 1 << 20:
+        if self.min_bytes is not None and self.min_tokens is not None:
+            raise RecipeError(
+                f"min_bytes = {self.min_bytes} and min_tokens = {self.min_tokens}: which of them?",
+                hint="a span is measured in bytes or in tokens of a tokenizer; give one",
+            )
+        if self.min_tokens is None and not 16 <= self.window <= 1 << 20:
             raise RecipeError(f"min_bytes = {self.min_bytes}", hint="give 16 to 1048576 bytes")
+        if self.min_tokens is not None and not 8 <= self.window <= 1 << 20:
+            raise RecipeError(f"min_tokens = {self.min_tokens}", hint="give 8 to 1048576 tokens")
         if self.action not in ("cut", "drop"):
             raise RecipeError(
                 f"no action '{self.action}'", hint=nearest(self.action, ["cut", "drop"])
@@ -204,3 +213,15 @@ class RepeatedSpans:
             raise RecipeError(f"max_cut = {self.max_cut}", hint="a share, above 0 and up to 1")
         if not 0 <= self.max_repeated < 1:
             raise RecipeError(f"max_repeated = {self.max_repeated}", hint="a share, below 1")
+
+    @property
+    def window(self) -> int:
+        """How many symbols a span has at least: bytes or tokens."""
+        if self.min_tokens is not None:
+            return self.min_tokens
+        return 200 if self.min_bytes is None else self.min_bytes
+
+    @property
+    def width(self) -> int:
+        """How many bytes hold a symbol."""
+        return 1 if self.min_tokens is None else 4

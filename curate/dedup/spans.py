@@ -1,26 +1,30 @@
-"""Spans of bytes that stand earlier in the corpus: found whatever the documents around them (Lee et al.).
+"""Spans of text that stand earlier in the corpus: found whatever the documents around them (Lee et al.).
 
 "Deduplicating Training Data Makes Language Models Better" (Lee et al., 2021, arXiv:2107.06499) cuts
 every span of 50 tokens that occurs twice, with one suffix array over all text. Here it is done in
 partitions, and nothing depends on how they are cut.
 
-**What is found.** A *window* is `min_bytes` bytes of a text. A window repeats if the same bytes stand in
-a document before, in keeper order, or in the same document and end before the window begins. All
-windows that repeat go, and nothing else: every repeated span of `min_bytes` bytes or more is found, and
-no byte is cut that does not lie in one. Spans are shrunk to whole characters.
+**What is found.** A text is a row of *symbols*: its bytes, or the tokens of a tokenizer. A *window* is
+`min_bytes` bytes, or `min_tokens` tokens. A window repeats if the same symbols stand in a document before,
+in keeper order, or in the same document and end before the window begins. All windows that repeat go, and
+nothing else: every repeated span of so many symbols or more is found, and none is cut that does not lie in
+one. Spans are shrunk to whole characters.
 
-**How.** Each window has an *anchor*: the smallest hash of the k-grams in it, k being half of
-`min_bytes`. Equal windows have equal anchors, and neighbouring windows share one for some 50 bytes, so
+Tokens spell their text (`curate.tokens.spelling`), so the same tokens are the same bytes. The reverse holds
+but for the ends of a copy: a token may reach over them into what stands around, and then it is another one.
+
+**How.** Each window has an *anchor*: the smallest hash of the k-grams in it, k being half of the
+window. Equal windows have equal anchors, and neighbouring windows share one for a quarter of a window, so
 that only runs of windows with one anchor travel (winnowing: Schleimer et al. 2003, SIGMOD). An anchor
 that stands once in the corpus tells that none of its windows repeats. For the others the text itself
-goes to the partition of the anchor, where windows are compared byte by byte: a hash alone cuts nothing.
+goes to the partition of the anchor, where windows are compared symbol by symbol: a hash alone cuts nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -44,17 +48,47 @@ WINDOWS = 1 << 22
 #: not enough, the kernel says how much is, and is run again.
 _ROOM, _DENSITY = 1024, 3
 
+#: The most room for different windows that a comparison begins with (20 bytes each); it grows.
+_SLOTS = 1 << 20
 
-def anchor_bytes(min_bytes: int) -> int:
+
+class Symbols(Protocol):
+    """What a text is read as: integers of a fixed width, each of which is some bytes of it."""
+
+    def read(self, texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
+        """Give the symbols of all texts in a row, and the offsets of the texts; null has none."""
+        ...
+
+    def places(self, symbols: np.ndarray) -> np.ndarray:
+        """Give the byte at which each symbol of a text begins, and at which the last one ends."""
+        ...
+
+
+class Bytes:
+    """A text as its bytes."""
+
+    def read(self, texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
+        """Give the texts' buffer as it is."""
+        return text_buffers(texts)
+
+    def places(self, symbols: np.ndarray) -> np.ndarray:
+        """Count."""
+        return np.arange(len(symbols) + 1)
+
+
+BYTES = Bytes()
+
+
+def anchor_size(window: int) -> int:
     """Give k: an anchor is the smallest hash of the k-grams of a window."""
-    return min_bytes // 2
+    return window // 2
 
 
 @kernel
 def _anchors(
     data: np.ndarray,
     offsets: np.ndarray,
-    min_bytes: int,
+    window: int,
     k: int,
     counts: np.ndarray,
     found: np.ndarray,
@@ -65,7 +99,7 @@ def _anchors(
     The smallest hash of every window in one pass (van Herk's blocks), whatever the text repeats. Bound
     by the rolling hash and its finalizer. Gives how many runs there are, be there room for them or not.
     """
-    w = min_bytes - k + 1
+    w = window - k + 1
     base = uint64(_BASE)
     top = uint64(1)
     for _ in range(k):
@@ -78,7 +112,7 @@ def _anchors(
         begin = offsets[d]
         size = offsets[d + 1] - begin
         counts[d] = 0
-        if size < min_bytes:
+        if size < window:
             continue
         first = n
         last = uint64(0)
@@ -114,16 +148,15 @@ def _anchors(
 
 
 def anchors(
-    texts: pa.LargeStringArray, min_bytes: int
+    data: np.ndarray, offsets: np.ndarray, window: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Give anchors and the windows where their runs begin, and how many runs each text has."""
-    data, offsets = text_buffers(texts)
-    counts = np.empty(len(texts), np.int64)
-    windows = min_bytes - anchor_bytes(min_bytes) + 2
-    room = _ROOM + _DENSITY * int(offsets[-1] - offsets[0]) // windows
+    counts = np.empty(len(offsets) - 1, np.int64)
+    k = anchor_size(window)
+    room = _ROOM + _DENSITY * int(offsets[-1] - offsets[0]) // (window - k + 2)
     while True:
         found, starts = np.empty(room, np.uint64), np.empty(room, np.int64)
-        n = _anchors(data, offsets, min_bytes, anchor_bytes(min_bytes), counts, found, starts)
+        n = _anchors(data, offsets, window, k, counts, found, starts)
         if n <= room:
             break
         room = n
@@ -131,22 +164,22 @@ def anchors(
     return spread(found[:n]), starts[:n], counts
 
 
-def sketch(repeated: RepeatedSpans, table: pa.Table) -> pa.Table:
+def sketch(repeated: RepeatedSpans, symbols: Symbols, table: pa.Table) -> pa.Table:
     """Give id, keeper rank, and the runs of each row: anchor and first window, 16 bytes each."""
     texts = undivided(table) if repeated.action == "cut" else table.column("text").combine_chunks()
-    found, starts, counts = anchors(texts, repeated.min_bytes)
+    data, offsets = symbols.read(texts)
+    found, starts, counts = anchors(data, offsets, repeated.window)
     pairs = np.stack([found, starts.astype(np.uint64)], axis=1)
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64) * 16
+    places = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64) * 16
     runs = pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(), table.num_rows, [None, pa.py_buffer(offsets), pa.py_buffer(pairs)]
+        pa.large_binary(), table.num_rows, [None, pa.py_buffer(places), pa.py_buffer(pairs)]
     )
     rank = keeper_rank(table, repeated.keep, repeated.source_priority)
-    sizes = pc.fill_null(pc.binary_length(texts), 0).cast(pa.int64()).to_numpy()
-    windows = np.maximum(sizes - repeated.min_bytes + 1, 0)
+    windows = np.maximum(np.diff(offsets) - repeated.window + 1, 0)
     return pa.table({"id": table.column("id"), "rank": rank, "windows": windows, "runs": runs})
 
 
-def tasks(repeated: RepeatedSpans) -> tuple[Task, ...]:
+def tasks(repeated: RepeatedSpans, symbols: Symbols) -> tuple[Task, ...]:
     """Give the steps: anchors counted; the text at those that repeat, compared; the cuts."""
     sketched = ("sketch", "decided")
     return (
@@ -157,7 +190,7 @@ def tasks(repeated: RepeatedSpans) -> tuple[Task, ...]:
             "shard",
             (*sketched, "text", "again"),
             ("runs", "local"),
-            partial(_send, repeated),
+            partial(_send, repeated, symbols),
         ),
         Task("compare", "partition", ("runs",), ("repeats",), partial(_compare, repeated)),
         Task(
@@ -165,7 +198,7 @@ def tasks(repeated: RepeatedSpans) -> tuple[Task, ...]:
             "shard",
             ("text", "repeats", "local"),
             ("decisions",),
-            partial(_cut, repeated),
+            partial(_cut, repeated, symbols),
         ),
     )
 
@@ -209,7 +242,7 @@ def _count(repeated: RepeatedSpans, inputs: Inputs) -> Iterator[tuple[str, pa.Ta
     for rows in _living(inputs, "sketch"):
         runs = _runs_of(rows)
         # A text of one short pattern has one anchor all along, and repeats itself.
-        itself = runs.end - runs.start > repeated.min_bytes
+        itself = runs.end - runs.start > repeated.window
         every += [runs.anchor, runs.anchor[itself]]
     found, times = np.unique(np.concatenate([np.empty(0, np.uint64), *every]), return_counts=True)
     if len(found):
@@ -240,7 +273,9 @@ def _total(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     )
 
 
-def _send(repeated: RepeatedSpans, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+def _send(
+    repeated: RepeatedSpans, symbols: Symbols, inputs: Inputs
+) -> Iterator[tuple[str, pa.Table]]:
     again = np.unique(
         np.concatenate(
             [np.empty(0, np.uint64), *(integers(t, "anchor") for t in inputs.stream("again"))]
@@ -262,22 +297,22 @@ def _send(repeated: RepeatedSpans, inputs: Inputs) -> Iterator[tuple[str, pa.Tab
         rows = table.filter(pa.array(np.isin(integers(table, "doc"), wanted)))
         if not rows.num_rows:
             continue
-        texts = rows.column("text").combine_chunks()
+        data, offsets = symbols.read(rows.column("text").combine_chunks())
+        blob, width = data.data.cast("B"), repeated.width
         at = np.searchsorted(numbers, integers(rows, "doc"))
         held: dict[tuple[int, bytes], int] = {}
-        sent: list[tuple[int, int, int, bytes]] = []  # row of the sketch, anchor, window, bytes
+        sent: list[tuple[int, int, int, bytes]] = []  # row of the sketch, anchor, window, symbols
         local: list[tuple[int, int, int]] = []
         for number in _order(sketch, at).tolist():
-            mine = int(at[number])
-            text = texts[number].as_py().encode()
+            mine, base = int(at[number]), int(offsets[number])
             begin, end = np.searchsorted(repeats, [first[mine], first[mine + 1]])
             for run in repeats[begin:end].tolist():
                 start, key = int(runs.start[run]), int(runs.anchor[run])
-                piece = text[start : int(runs.end[run]) - 1 + repeated.min_bytes]
+                stop = int(runs.end[run]) - 1 + repeated.window
+                piece = bytes(blob[(base + start) * width : (base + stop) * width])
                 # Copies that one table holds need not travel: they repeat the first one of it.
-                owner = held.setdefault((key, piece), mine)
-                if owner != mine:
-                    local.append((int(numbers[mine]), start, start + len(piece)))
+                if held.setdefault((key, piece), mine) != mine:
+                    local.append((int(numbers[mine]), start, stop))
                 else:
                     sent.append((mine, key, start, piece))
         yield "runs", _run_table(sketch, sent, inputs.partitions)
@@ -299,7 +334,7 @@ def _run_table(
     return (
         rows.append_column("anchor", pa.array(anchor))
         .append_column("start", pa.array([run[2] for run in sent], pa.int64()))
-        .append_column("bytes", pa.array([run[3] for run in sent], pa.large_binary()))
+        .append_column("symbols", pa.array([run[3] for run in sent], pa.large_binary()))
         .append_column("part", part_of(anchor, partitions))
     )
 
@@ -311,11 +346,7 @@ def _repeat_table(spans: np.ndarray) -> pa.Table:
 
 
 def _compare(repeated: RepeatedSpans, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-    size = repeated.min_bytes
-    windows = 0
-    for table in inputs.stream("runs"):
-        column = table.column("bytes")
-        windows += column.nbytes - table.num_rows * (size + 7)
+    windows = sum(_windows(repeated, table) for table in inputs.stream("runs"))
     if not windows:
         return
     # As often as it takes: only so many windows are in memory at a time, those of some anchors.
@@ -328,29 +359,82 @@ def _compare(repeated: RepeatedSpans, inputs: Inputs) -> Iterator[tuple[str, pa.
         rows = pa.concat_tables(tables)
         if rows.num_rows:
             keys = [(name, "ascending") for name in ("rank", "id", "doc", "start")]
-            yield "repeats", _repeat_table(compared(rows.sort_by(keys), size))
+            found = compared(rows.sort_by(keys), repeated.window, repeated.width)
+            yield "repeats", _repeat_table(found)
 
 
-def compared(rows: pa.Table, size: int, base: int = _BASE) -> np.ndarray:
+def _windows(repeated: RepeatedSpans, runs: pa.Table) -> int:
+    size = pc.sum(pc.binary_length(runs.column("symbols"))).as_py() or 0
+    return int(size // repeated.width - runs.num_rows * (repeated.window - 1))
+
+
+def compared(rows: pa.Table, size: int, width: int = 1, base: int = _BASE) -> np.ndarray:
     """Give the spans (document, start, end) of runs, in keeper order, that stand in an earlier one.
 
-    The base of the hash has no influence on what is found.
+    Symbols have `width` bytes. The base of the hash has no influence on what is found.
     """
-    column = rows.column("bytes").combine_chunks()
+    column = rows.column("symbols").combine_chunks()
     column = column if isinstance(column, pa.Array) else column.chunk(0)
     offsets = np.frombuffer(column.buffers()[1], np.int64)
-    offsets = offsets[column.offset : column.offset + len(column) + 1]
-    data = np.frombuffer(column.buffers()[2], np.uint8)
-    windows = int((np.diff(offsets) - size + 1).sum())
-    slots = 1 << max(4, (2 * windows - 1).bit_length())
+    offsets = offsets[column.offset : column.offset + len(column) + 1] // width
+    blob = column.buffers()[2]
+    data = np.frombuffer(blob, np.dtype(f"u{width}"), count=blob.size // width)
     docs, starts = integers(rows, "doc"), integers(rows, "start")
-    room = _ROOM + rows.num_rows
+    windows = int((np.diff(offsets) - size + 1).sum())
+    slots = min(_SLOTS, 1 << max(4, (2 * windows - 1).bit_length()))
+    held = _Windows.of(slots)
+    out = np.empty((_ROOM, 3), np.int64)
+    done = np.zeros(3, np.int64)
     while True:
-        out = np.empty((room, 3), np.int64)
-        n = _match(data, offsets, docs, starts, size, slots, np.uint64(base), out)
-        if n <= room:
+        _match(data, offsets, docs, starts, size, np.uint64(base), *held, done, out)
+        row, used, n = done.tolist()
+        if row == rows.num_rows:
             return out[:n]
-        room = n
+        # One of the two had no room for the next row.
+        most = int(offsets[row + 1] - offsets[row]) - size + 1
+        while 2 * (used + most) > len(held.places):
+            held = held.twice()
+        if n + most > len(out):
+            out = np.concatenate([out, np.empty((max(len(out), most), 3), np.int64)])
+
+
+class _Windows(NamedTuple):
+    """The different windows, by hash: where each first stands, and in which row."""
+
+    hashes: np.ndarray
+    places: np.ndarray  #: -1 where there is none
+    owners: np.ndarray
+
+    @classmethod
+    def of(cls, slots: int) -> _Windows:
+        return cls(
+            np.empty(slots, np.uint64), np.full(slots, -1, np.int64), np.empty(slots, np.int32)
+        )
+
+    def twice(self) -> _Windows:
+        """Give the same with twice the room."""
+        larger = self.of(2 * len(self.places))
+        _move(*self, *larger)
+        return larger
+
+
+@kernel
+def _move(
+    hashes: np.ndarray,
+    places: np.ndarray,
+    owners: np.ndarray,
+    to_hashes: np.ndarray,
+    to_places: np.ndarray,
+    to_owners: np.ndarray,
+) -> None:
+    mask = uint64(len(to_places) - 1)
+    for old in range(len(places)):
+        if places[old] >= 0:
+            slot = hashes[old] & mask
+            while to_places[slot] >= 0:
+                slot = (slot + uint64(1)) & mask
+            to_places[slot], to_hashes[slot] = places[old], hashes[old]
+            to_owners[slot] = owners[old]
 
 
 @kernel
@@ -360,26 +444,30 @@ def _match(
     docs: np.ndarray,
     starts: np.ndarray,
     size: int,
-    slots: int,
     base: np.uint64,
+    hashes: np.ndarray,
+    places: np.ndarray,
+    owners: np.ndarray,
+    done: np.ndarray,
     out: np.ndarray,
-) -> int:
-    """Look each window up among those before it, byte by byte; write spans of those that are there.
+) -> None:
+    """Look each window up among those before it, symbol by symbol; write spans of those that are there.
 
     One slot for each different window, its first occurrence: linear however often it comes. A window
-    after one that was found costs a comparison of one byte.
+    after one that was found costs a comparison of one symbol. `done` is where it stands and goes on:
+    rows, different windows, spans; it stops before a row that might find no room.
     """
     top = uint64(1)
     for _ in range(size):
         top *= base
-    hashes = np.empty(slots, np.uint64)
-    places = np.full(slots, -1, np.int64)
-    owners = np.empty(slots, np.int32)
-    mask = uint64(slots - 1)
-    room = len(out)
-    n = 0
-    for r in range(offsets.shape[0] - 1):
+    mask = uint64(len(places) - 1)
+    first, used, n = done[0], done[1], done[2]
+    for r in range(first, offsets.shape[0] - 1):
         at, stop = offsets[r], offsets[r + 1] - size
+        most = stop + 1 - at
+        if 2 * (used + most) > len(places) or n + most > len(out):
+            done[0], done[1], done[2] = r, used, n
+            return
         h = uint64(0)
         for i in range(size - 1):
             h = h * base + uint64(data[at + i]) + uint64(1)
@@ -409,6 +497,7 @@ def _match(
             repeats = place >= 0
             if place < 0:
                 places[slot], hashes[slot], owners[slot] = q, g, r
+                used += 1
             else:
                 o = owners[slot]
                 if docs[o] == docs[r]:
@@ -417,34 +506,39 @@ def _match(
             if repeats:
                 begin = starts[r] + q - at
                 if not open_span:
-                    if n < room:
-                        out[n, 0], out[n, 1] = docs[r], begin
+                    out[n, 0], out[n, 1] = docs[r], begin
                     n += 1
                     open_span = True
-                if n <= room:
-                    out[n - 1, 2] = begin + size
+                out[n - 1, 2] = begin + size
             else:
                 open_span = False
-    return n
+    done[0], done[1], done[2] = offsets.shape[0] - 1, used, n
 
 
-def _cut(repeated: RepeatedSpans, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+def _cut(
+    repeated: RepeatedSpans, symbols: Symbols, inputs: Inputs
+) -> Iterator[tuple[str, pa.Table]]:
     tables = [*inputs.stream("repeats"), *inputs.stream("local")]
     if not tables:
         return
     table = pa.concat_tables(tables).combine_chunks().sort_by("doc")
     docs = integers(table, "doc")
     spans = np.stack([integers(table, "start"), integers(table, "end")], axis=1)
-    for rows in inputs.stream("text"):
-        numbers = integers(rows, "doc")
-        places = np.searchsorted(docs, [numbers, numbers + 1])
-        texts, ids = rows.column("text").combine_chunks(), rows.column("id")
+    for whole in inputs.stream("text"):
+        rows = whole.filter(pa.array(np.isin(integers(whole, "doc"), docs)))
+        if not rows.num_rows:
+            continue
+        numbers, ids = integers(rows, "doc"), rows.column("id").to_pylist()
+        first, last = np.searchsorted(docs, [numbers, numbers + 1])
+        texts = rows.column("text").combine_chunks()
+        data, offsets = symbols.read(texts)
         told = []
-        for row in np.flatnonzero(places[1] > places[0]).tolist():
-            mine = spans[places[0][row] : places[1][row]]
+        for row, number in enumerate(numbers.tolist()):
+            places = symbols.places(data[offsets[row] : offsets[row + 1]])
+            mine = places[spans[first[row] : last[row]]]
             decided = _decision(repeated, texts[row].as_py(), mine)
             if decided:
-                told.append({"doc": int(numbers[row]), "id": ids[row].as_py()} | decided)
+                told.append({"doc": number, "id": ids[row]} | decided)
         if told:
             yield "decisions", decide_cuts(told)
 

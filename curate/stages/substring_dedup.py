@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import pyarrow as pa
 
 from curate.dedup.keeper import keeper_column
 from curate.dedup.options import RepeatedSpans
+from curate.errors import RecipeError
 from curate.schema import VERDICT_COLUMNS
 from curate.stages.base import Step
 from curate.stages.line_dedup import CUT_COLUMNS, cut_or_drop
+
+if TYPE_CHECKING:
+    from curate.dedup.spans import Symbols
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,17 @@ class SubstringDedup:
     goes as ``repeated_span`` if more than the share ``max_repeated`` of its bytes repeats. Run exact and
     near dedup first, measure and judge again afterwards. The tally counts ``cut:documents``,
     ``cut:spans`` and ``cut:bytes``.
+
+    Instead of bytes (200 if nothing is said), ``min_tokens`` measures spans in tokens of ``tokenizer``,
+    named as in the stage ``count``: 50 is the figure of Lee et al., and means as much text in every
+    script. A span is then a run of the same tokens, and is cut where tokens begin. The tokenizer must
+    spell text byte for byte: ``tekken`` (the default), ``tiktoken:<encoding>``, a byte-level
+    ``tokenizer.json``, or ``characters``, which are code points.
     """
 
-    min_bytes: int = 200
+    min_bytes: int | None = None
+    min_tokens: int | None = None
+    tokenizer: str | None = None
     action: Literal["cut", "drop"] = "cut"
     max_cut: float = 1.0
     max_repeated: float = 0.0
@@ -43,6 +55,11 @@ class SubstringDedup:
 
     def __post_init__(self) -> None:
         _ = self._options  # refuses what cannot be
+        if self.tokenizer is not None and self.min_tokens is None:
+            raise RecipeError(
+                f"tokenizer = '{self.tokenizer}', and spans are measured in bytes",
+                hint="min_tokens = 50",
+            )
 
     @property
     def refuses_chat(self) -> bool:
@@ -53,12 +70,30 @@ class SubstringDedup:
     def _options(self) -> RepeatedSpans:
         return RepeatedSpans(
             self.min_bytes,
+            self.min_tokens,
             self.action,
             self.max_cut,
             self.max_repeated,
             self.keep,
             tuple(self.source_priority),
         )
+
+    @cached_property
+    def _symbols(self) -> Symbols:
+        if self.min_tokens is None:
+            from curate.dedup.spans import BYTES
+
+            return BYTES
+        from curate.tokens.spelling import spelling
+
+        return spelling(self.tokenizer)
+
+    @property
+    def model_digest(self) -> str:
+        """The digest of the tokenizer, if there is one."""
+        if self.min_tokens is None:
+            raise AttributeError("bytes need no tokenizer")
+        return str(getattr(self._symbols, "digest"))  # noqa: B009
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -69,13 +104,13 @@ class SubstringDedup:
         """Give id, keeper rank, and anchors with their windows of each row."""
         from curate.dedup import spans
 
-        return spans.sketch(self._options, table)
+        return spans.sketch(self._options, self._symbols, table)
 
     def steps(self) -> tuple[Step, ...]:
         """Give the steps from sketches to decisions."""
         from curate.dedup import spans
 
-        return tuple(Step(*task) for task in spans.tasks(self._options))
+        return tuple(Step(*task) for task in spans.tasks(self._options, self._symbols))
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
         """Cut and drop what was decided."""

@@ -8,6 +8,7 @@ import pytest
 from curate import api, plan
 from curate.errors import RecipeError
 from curate.recipe import model
+from curate.tokens import counter
 from tests.runs import ledger, tree
 
 MENU = "Home page | All of our news | About the editors | Subscribe to the letter"
@@ -94,6 +95,21 @@ def test_ray_cuts_the_same_bytes(workers, done, tmp_path):
     api.run(recipe, output=tmp_path / "out", engine="ray", workers=workers)
     assert tree(tmp_path / "out") == tree(out)
     assert ledger(tmp_path / "out") == ledger(out)
+
+
+def test_ray_cuts_the_same_tokens(corpus, tmp_path):
+    recipe = corpus / "tokens.toml"
+    options = "min_tokens = 16\ntokenizer = 'tekken'"
+    recipe.write_text(
+        RECIPE.format(folder=corpus / "in", cutting="substring_dedup", options=options)
+    )
+    for engine, workers in (("in-process", None), ("ray", 2)):
+        api.run(recipe, output=tmp_path / engine, engine=engine, workers=workers)
+    assert tree(tmp_path / "ray") == tree(tmp_path / "in-process")
+    told = ledger(tmp_path / "ray")["stages"]["substring_dedup"]["tally"]
+    assert told["cut:documents"] >= 59
+    manifest = json.loads((tmp_path / "ray" / "manifest.json").read_text())
+    assert manifest["models"]["substring_dedup"] == counter("tekken").digest
 
 
 def test_the_cut_into_shards_and_partitions_changes_no_row(done, tmp_path):

@@ -1,8 +1,11 @@
 """Repeated spans: byte for byte what a brute force over all windows finds, however they are cut."""
 
+import json
 import random
 import string
 from collections import Counter
+from functools import lru_cache
+from itertools import accumulate, pairwise
 
 import pyarrow as pa
 import pytest
@@ -13,6 +16,7 @@ from curate.dedup import spans
 from curate.dedup.cuts import joined, without
 from curate.engine.memory import apply, resolve
 from curate.errors import RecipeError
+from curate.plan import parameters
 from curate.stages.substring_dedup import SubstringDedup
 from tests.unit.dedup.test_lines import corpus
 
@@ -45,8 +49,11 @@ def decided(texts, shards=1, partitions=1, **options):
 
 
 def check(texts, size, shards=1, partitions=1):
-    told = decided(texts, shards, partitions, min_bytes=size)
-    for number, wanted in enumerate(twin(texts, size)):
+    compare(texts, decided(texts, shards, partitions, min_bytes=size), twin(texts, size))
+
+
+def compare(texts, told, wanted_spans):
+    for number, wanted in enumerate(wanted_spans):
         row = told.get(f"web/a#{number}")
         if not wanted:
             assert row is None or not row["cuts"]
@@ -56,15 +63,8 @@ def check(texts, size, shards=1, partitions=1):
             assert [(cut["start"], cut["end"]) for cut in row["cuts"]] == wanted
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    seed=st.integers(0, 1 << 30),
-    size=st.sampled_from([16, 17, 23, 40]),
-    letters=st.sampled_from(["ab", "abcdefgh", "aя東"]),
-    shards=st.integers(1, 3),
-    partitions=st.integers(1, 4),
-)
-def test_finds_what_a_brute_force_finds(seed, size, letters, shards, partitions):
+def copied(seed, size, letters):
+    """Texts of which parts are copied from those before."""
     rng = random.Random(seed)
     texts = []
     for _ in range(rng.randrange(9)):
@@ -77,7 +77,151 @@ def test_finds_what_a_brute_force_finds(seed, size, letters, shards, partitions)
             else:
                 pieces.append("".join(rng.choices(letters, k=rng.randrange(3 * size))))
         texts.append("".join(pieces))
-    check(texts, size, shards, partitions)
+    return texts
+
+
+CUT = {
+    "seed": st.integers(0, 1 << 30),
+    "shards": st.integers(1, 3),
+    "partitions": st.integers(1, 4),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size=st.sampled_from([16, 17, 23, 40]),
+    letters=st.sampled_from(["ab", "abcdefgh", "aя東"]),
+    **CUT,
+)
+def test_finds_what_a_brute_force_finds(seed, size, letters, shards, partitions):
+    check(copied(seed, size, letters), size, shards, partitions)
+
+
+def token_twin(texts, size, pieces):
+    """As `twin`, on the bytes of each token; what repeats is told in bytes, shrunk to characters."""
+    order = sorted(range(len(texts)), key=lambda n: (-len(texts[n].encode()), f"web/a#{n}"))
+    seen, found = {}, []
+    for number in order:
+        row = pieces(texts[number])
+        assert b"".join(row) == texts[number].encode()
+        places = [0, *accumulate(map(len, row))]
+        for at in range(len(row) - size + 1):
+            who, where = seen.setdefault(tuple(row[at : at + size]), (number, at))
+            if who != number or at - where >= size:
+                found.append((number, places[at], places[at + size]))
+    wanted = []
+    for number, text in enumerate(texts):
+        gone = {
+            byte for who, begins, ends in found if who == number for byte in range(begins, ends)
+        }
+        ends = [0, *accumulate(len(character.encode()) for character in text)]
+        whole = [span for span in pairwise(ends) if gone.issuperset(range(*span))]
+        wanted.append(joined(whole))
+    return wanted
+
+
+@pytest.fixture(scope="module")
+def byte_pairs(tmp_path_factory):
+    """A byte-level tokenizer.json of a few hundred tokens, as tokenizers trains and encodes it."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=["<|end|>"],
+        show_progress=False,
+    )
+    rng = random.Random(5)
+    lines = ["".join(rng.choices("aabbbcdefgh я東京", k=60)) for _ in range(200)]
+    made.train_from_iterator(lines, trainer)
+    path = tmp_path_factory.mktemp("tokens") / "tokenizer.json"
+    made.save(str(path))
+    return path
+
+
+@lru_cache(maxsize=1)
+def tekken():
+    from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
+
+    return MistralTokenizer.v3(is_tekken=True).instruct_tokenizer.tokenizer
+
+
+def tekken_pieces(text):
+    made = tekken()
+    return [made.id_to_byte_piece(id) for id in made.encode(text, bos=False, eos=False)]
+
+
+@lru_cache(maxsize=1)
+def file_pieces(path):
+    """The bytes of each token, by the tokenizer's own account of its alphabet."""
+    from tokenizers import Tokenizer
+
+    made = Tokenizer.from_file(str(path))
+    # What each byte is written as: the printable ones as themselves, the rest from U+0100 on.
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in plain]
+    byte_of = {chr(b): b for b in plain} | {chr(256 + n): b for n, b in enumerate(others)}
+
+    def pieces(text):
+        tokens = made.encode(text, add_special_tokens=False).tokens
+        return [bytes(byte_of[letter] for letter in token) for token in tokens]
+
+    return pieces
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size=st.sampled_from([8, 9, 14]), letters=st.sampled_from(["ab", "abcdefgh ", "aя東 "]), **CUT
+)
+def test_finds_the_tokens_that_a_brute_force_finds(
+    byte_pairs, seed, size, letters, shards, partitions
+):
+    texts = copied(seed, 3 * size, letters)
+    for tokenizer, pieces in (
+        (str(byte_pairs), file_pieces(byte_pairs)),
+        ("tekken", tekken_pieces),
+        ("characters", lambda text: [letter.encode() for letter in text]),
+    ):
+        told = decided(texts, shards, partitions, min_tokens=size, tokenizer=tokenizer)
+        compare(texts, told, token_twin(texts, size, pieces))
+
+
+def test_the_same_number_of_tokens_finds_a_copy_in_every_script():
+    english = (
+        "Nobody in the village could remember such water, and the old bridge shook all night. "
+    )
+    korean = "마을 사람들은 그런 물을 기억하지 못했고 낡은 다리는 밤새 흔들렸다. "
+    for text in (english * 4, korean * 4):
+        one = next(text[:at] for at in range(len(text)) if len(tekken_pieces(text[:at])) == 40)
+        texts = [f"First. {one} {FILLER}.", f"Second. {one}"]
+        (cut,) = decided(texts, min_tokens=30)["web/a#1"]["cuts"]
+        # But for a token or two at the ends, which reach into what stands around.
+        whole = len(texts[1].encode())
+        assert cut["start"] <= len("Second. ") and 0.95 * whole < cut["end"] <= whole
+        assert not decided(texts, min_tokens=50)
+
+
+def test_tokens_of_parts_of_a_character_are_cut_at_whole_ones():
+    # Tekken has a token for each byte of these letters: of the last one, three are shared.
+    texts = [f"𐌼𐍈𐌰𐌽𐌳𐌼{FILLER}", "𐌰𐍈𐌰𐌽𐌳𐌰"]
+    assert [len(piece) for piece in tekken_pieces(texts[1])] == [1] * 24
+    (cut,) = decided(texts, min_tokens=19)["web/a#1"]["cuts"]
+    assert (cut["start"], cut["end"]) == (4, 20)
+    assert not decided(texts, min_tokens=20)
+
+
+def test_what_is_held_grows_with_different_windows_not_with_all(monkeypatch):
+    sizes = []
+    made = spans._Windows.of
+    counted = staticmethod(lambda slots: sizes.append(slots) or made(slots))
+    monkeypatch.setattr(spans._Windows, "of", counted)
+    monkeypatch.setattr(spans, "_SLOTS", 16)
+    check(["-" * (3000 + n) for n in range(300)], 64)
+    # Room for the longest text and as much again, not for the 900,000 windows of all.
+    assert max(sizes) == 1 << 13
 
 
 def test_windows_are_compared_in_as_many_passes_as_it_takes(monkeypatch):
@@ -95,6 +239,7 @@ def test_kernels_run_again_where_there_was_no_room(monkeypatch):
     whole = decided(texts, min_bytes=16)
     monkeypatch.setattr(spans, "_DENSITY", 0)
     monkeypatch.setattr(spans, "_ROOM", 1)
+    monkeypatch.setattr(spans, "_SLOTS", 2)
     assert decided(texts, min_bytes=16) == whole
     check(texts, 16)
 
@@ -112,9 +257,9 @@ def test_every_repeat_of_the_promised_length_is_found_and_none_below():
 def test_the_same_hash_is_not_the_same_text():
     # With the base 0 a window's hash is that of its last byte: what is compared is the text.
     texts = [b"abcdefgh", b"ibcdefgx", b"zzzzzzzhzzzh"]
-    columns = {"doc": [0, 1, 2], "start": [0, 0, 0], "bytes": pa.array(texts, pa.large_binary())}
+    columns = {"doc": [0, 1, 2], "start": [0, 0, 0], "symbols": pa.array(texts, pa.large_binary())}
     for base in (0, spans._BASE):
-        assert spans.compared(pa.table(columns), 6, base).tolist() == [[1, 1, 7]]
+        assert spans.compared(pa.table(columns), 6, base=base).tolist() == [[1, 1, 7]]
 
 
 def test_the_first_in_keeper_order_stays_whole():
@@ -158,7 +303,41 @@ def test_a_thousand_copies_keep_one():
     }
 
 
-@pytest.mark.parametrize("options", [{"min_bytes": 8}, {"max_cut": 0}, {"max_repeated": 1.0}])
-def test_options_that_cannot_be_are_refused(options):
-    with pytest.raises(RecipeError):
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"min_bytes": 8}, "min_bytes = 8"),
+        ({"min_tokens": 0}, "min_tokens = 0"),
+        ({"min_tokens": 50, "min_bytes": 200}, "which of them"),
+        ({"tokenizer": "tekken"}, "measured in bytes"),
+        ({"max_cut": 0}, "max_cut"),
+        ({"max_repeated": 1.0}, "max_repeated"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options, said):
+    with pytest.raises(RecipeError, match=said):
         SubstringDedup(**options)
+
+
+def test_a_tokenizer_is_part_of_what_the_stage_is(byte_pairs, tmp_path):
+    with pytest.raises(AttributeError):
+        _ = SubstringDedup().model_digest
+    digests = {
+        parameters(SubstringDedup(min_tokens=50, tokenizer=name))["model_digest"]
+        for name in ("tekken", "characters", str(byte_pairs))
+    }
+    assert len(digests) == 3
+    assert "model_digest" not in parameters(SubstringDedup())
+    for name in ("words", "bytes"):
+        with pytest.raises(RecipeError, match="cuts no text into tokens"):
+            parameters(SubstringDedup(min_tokens=50, tokenizer=name))
+    said = json.loads(byte_pairs.read_text())
+    said["pre_tokenizer"] = {
+        "type": "Metaspace",
+        "replacement": "▁",
+        "prepend_scheme": "always",
+        "split": True,
+    }
+    (tmp_path / "marked.json").write_text(json.dumps(said))
+    with pytest.raises(RecipeError, match="do not spell"):
+        parameters(SubstringDedup(min_tokens=50, tokenizer=str(tmp_path / "marked.json")))
