@@ -236,6 +236,9 @@ def test_windows_are_compared_in_as_many_passes_as_it_takes(monkeypatch):
 
 def test_kernels_run_again_where_there_was_no_room(monkeypatch):
     texts = ["".join(random.Random(n).choices("ab", k=900)) for n in range(6)]
+    # Windows that overlap themselves, in several runs.
+    rng = random.Random(6)
+    texts.append("".join(4 * "".join(rng.sample(FILLER, 12)) for _ in range(60)))
     whole = decided(texts, min_bytes=16)
     monkeypatch.setattr(spans, "_DENSITY", 0)
     monkeypatch.setattr(spans, "_ROOM", 1)
