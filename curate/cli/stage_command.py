@@ -108,7 +108,9 @@ def _try(name: str, recipe: Recipe, sample: int, scan: int, json: bool) -> int:
         )
     if tried.tally:
         answer()
-        table(("counted", "times"), list(tried.tally.items()))
+        # Which examples of evaluation sets were found is for --json: there may be thousands.
+        few = [item for item in tried.tally.items() if not item[0].startswith("found:")]
+        table(("counted", "times"), few)
     if tried.mixture:
         answer()
         outcome.mixture(tried.mixture, answer)

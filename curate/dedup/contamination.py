@@ -1,12 +1,13 @@
-"""Which documents hold runs of words of an evaluation set, and where.
+"""Which documents hold text of an evaluation set, and where.
 
-The rule of GPT-3 (Brown et al. 2020, arXiv:2005.14165, appendix C): a run of 13 words that a document
-shares with an example gives it away. Words are those of the fuzzy dedup: case folded, accents of Latin and
-Greek letters and punctuation gone, a run of digits one 0. Where a script writes no spaces a word is a
-character, and twice as many in a row are asked for.
+The rule of GPT-3 (Brown et al. 2020, arXiv:2005.14165, section 4 and appendix C): a run of 13 words that a
+document shares with an example gives it away, and so does a whole example that is shorter. Words are those
+of the fuzzy dedup: case folded, accents of Latin and Greek letters and punctuation gone, a run of digits
+one 0. Where a script writes no spaces a word is a character, and twice as many in a row are asked for.
 
-An example with fewer words than a run matches nothing: tell such sets apart and give them a smaller
-``ngram``, or look for them by hand.
+An *example* is a row of a set. Each of its strings is looked for by itself, by its runs or as a whole. What
+has fewer than 8 words is not looked for (GPT-3's limit as well): "Yes", "4" or a name stands everywhere. An
+example that has nothing longer is *too short*; it is counted, for nothing can be said of it.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import gzip
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -26,80 +28,232 @@ import pyarrow.compute as pc
 
 from curate.dedup.options import Shingling
 from curate.dedup.shingles import shingles
-from curate.errors import RecipeError
+from curate.errors import RecipeError, nearest
 
 #: A text with more words than this per character is written without spaces.
 _UNSPACED = 0.5
-#: Bits of the table that is asked first: most runs of most documents are in no benchmark.
-_BITS = 24
+#: A run that more examples of a set share is of their form, and tells of no single one.
+TELLING = 64
 
 
 @dataclass(frozen=True)
-class Runs:
-    """The runs of all benchmarks, sorted by hash, with the number of the first benchmark that has each."""
+class Search:
+    """What is looked for: files of each set; fields of its rows (all, where none are named); how much.
 
-    hashes: np.ndarray
-    benchmark: np.ndarray
-    seen: np.ndarray  #: of each value of the high bits, whether some run has it
+    ``ngram`` words in a row, ``min_matches`` times; what is too short for that as a whole, if it has
+    ``min_words`` words.
+    """
 
-    def find(self, values: np.ndarray) -> np.ndarray:
-        """Give the benchmark of each value, or -1."""
-        found = np.full(len(values), -1, np.int64)
-        maybe = np.flatnonzero(self.seen[values >> np.uint64(64 - _BITS)])
-        if len(maybe) and len(self.hashes):
-            asked = values[maybe]
-            at = np.minimum(np.searchsorted(self.hashes, asked), len(self.hashes) - 1)
-            same = self.hashes[at] == asked
-            found[maybe[same]] = self.benchmark[at[same]]
+    files: tuple[tuple[str, tuple[str, ...]], ...]
+    fields: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    ngram: int = 13
+    min_words: int = 8
+    min_matches: int = 1
+
+    def limits(self, unspaced: bool) -> tuple[int, int, int]:
+        """Give the words of a run, the fewest looked for, and the fewest that are looked for by runs."""
+        times = 2 if unspaced else 1
+        run = times * self.ngram
+        return run, times * min(self.min_words, self.ngram), run + self.min_matches - 1
+
+
+class Told(NamedTuple):
+    """What is known of a set before any document is."""
+
+    examples: int
+    too_short: list[int]  #: the rows, from 0, that have nothing long enough
+    looked_for: int  #: different runs and whole strings
+
+
+class Hashes(NamedTuple):
+    """Different hashes, sorted; of most others a small table tells that they are not among them."""
+
+    values: np.ndarray
+    seen: np.ndarray  #: of each value of the high bits, whether some hash has it
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Hashes:
+        """Index sorted, different hashes."""
+        bits = min(24, len(values).bit_length() + 4)
+        seen = np.zeros(1 << bits, np.bool_)
+        seen[values >> np.uint64(64 - bits)] = True
+        return cls(values, seen)
+
+    def find(self, asked: np.ndarray) -> np.ndarray:
+        """Give where each stands, or -1."""
+        found = np.full(len(asked), -1, np.int64)
+        bits = len(self.seen).bit_length() - 1
+        maybe = np.flatnonzero(self.seen[asked >> np.uint64(64 - bits)])
+        if len(maybe) and len(self.values):
+            at = np.searchsorted(self.values, asked[maybe])
+            at = np.minimum(at, len(self.values) - 1)
+            same = self.values[at] == asked[maybe]
+            found[maybe[same]] = at[same]
         return found
+
+
+class Grams(NamedTuple):
+    """Rows of so many words, and which examples have each."""
+
+    size: int
+    whole: bool  #: whether each is all of a string, and one is enough
+    known: Hashes
+    starts: np.ndarray  #: of each hash in `examples`, and the end
+    examples: np.ndarray
+
+    @classmethod
+    def of(
+        cls, size: int, whole: bool, hashes: np.ndarray, examples: np.ndarray, sets: np.ndarray
+    ) -> Grams:
+        """Index pairs of hash and example; too many of one set are one, which stands for the set."""
+        order = np.lexsort((examples, hashes))
+        hashes, examples = hashes[order], examples[order]
+        new = np.ones(len(hashes), np.bool_)
+        new[1:] = (hashes[1:] != hashes[:-1]) | (examples[1:] != examples[:-1])
+        hashes, examples = hashes[new], examples[new]
+        own = sets[examples]
+        first = np.ones(len(hashes), np.bool_)
+        first[1:] = (hashes[1:] != hashes[:-1]) | (own[1:] != own[:-1])
+        group = np.cumsum(first) - 1
+        many = np.bincount(group)[group] > TELLING
+        kept = first | ~many
+        examples = np.where(many, len(sets) - (sets[-1] + 1) + own, examples)[kept]
+        values, starts = np.unique(hashes[kept], return_index=True)
+        return cls(size, whole, Hashes.of(values), np.append(starts, len(examples)), examples)
+
+    def examples_of(self, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Give pairs: a number among those found, and an example that has it."""
+        counts = self.starts[found + 1] - self.starts[found]
+        number = np.repeat(np.arange(len(found)), counts)
+        place = np.arange(len(number)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return number, self.examples[self.starts[found][number] + place]
+
+
+class Gate(NamedTuple):
+    """All rows of a few words: a text that has none of them has nothing longer either."""
+
+    size: int
+    known: Hashes
+
+    def passing(self, texts: pa.LargeStringArray) -> np.ndarray:
+        """Give the numbers of the texts that have one."""
+        return np.unique(_places(texts, self.size, self.known)[0])
+
+
+class Kind(NamedTuple):
+    """What is looked for in writing with spaces, or without, behind a gate of its own or the common one."""
+
+    gate: Gate | None
+    grams: tuple[Grams, ...]
 
 
 @dataclass(frozen=True)
 class Benchmarks:
-    """Evaluation sets: their names, and their runs in texts with and without spaces."""
+    """Evaluation sets as they are looked for.
+
+    Examples are numbered through all sets; behind them a number for each set stands for all of its own.
+    """
 
     names: tuple[str, ...]
-    spaced: Runs
-    unspaced: Runs
-    ngram: int
+    told: tuple[Told, ...]
+    sets: np.ndarray  #: the set of each number
+    gate: Gate
+    kinds: tuple[Kind, ...]
+    min_matches: int
 
-    def runs_of(self, unspaced: bool) -> tuple[Runs, int]:
-        """Give the runs, and their number of words, for a text of one kind."""
-        return (self.unspaced, 2 * self.ngram) if unspaced else (self.spaced, self.ngram)
+    @property
+    def firsts(self) -> np.ndarray:
+        """The number of each set's first example, and that of the first set."""
+        return np.cumsum([0, *(told.examples for told in self.told)])
 
 
-def load(files: Mapping[str, Sequence[str]], ngram: int, held: str) -> Benchmarks:
-    """Read evaluation sets: JSON lines (plain or .gz) or Parquet, every string in a row.
+def digest(search: Search) -> str:
+    """Give a digest of what the files hold."""
+    taken = hashlib.blake2b(digest_size=16)
+    for name, paths in search.files:
+        taken.update(name.encode() + b"\0")
+        for path in paths:
+            taken.update(hashlib.blake2b(_bytes(path)).digest())
+    return taken.hexdigest()
 
-    ``held`` is the digest of what they hold: a process that lives on reads a changed file again.
+
+@lru_cache(maxsize=2)
+def load(search: Search, held: str) -> Benchmarks:
+    """Read evaluation sets: JSON lines (plain or .gz) or Parquet, the strings in their rows.
+
+    ``held`` is the digest of what they hold: a process that lives on reads a changed file again, and one
+    that changed since the run was planned is refused.
     """
-    return _load(tuple((name, tuple(paths)) for name, paths in files.items()), ngram, held)
-
-
-@lru_cache(maxsize=4)
-def _load(files: tuple[tuple[str, tuple[str, ...]], ...], ngram: int, held: str) -> Benchmarks:
-    kinds: dict[bool, tuple[list[np.ndarray], list[np.ndarray]]] = {True: ([], []), False: ([], [])}
-    for number, (_, paths) in enumerate(files):
-        strings = [text for path in paths for row in _rows(path) for text in _strings(row)]
+    if digest(search) != held:
+        raise RecipeError(
+            "the evaluation sets are no longer what the run was planned with",
+            where=", ".join(path for _, paths in search.files for path in paths),
+        )
+    told: list[Told] = []
+    common = search.limits(False)[1]
+    gates: dict[int, list[np.ndarray]] = defaultdict(list)
+    pairs: dict[tuple[bool, int, bool], list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
+    base = 0
+    for name, paths in search.files:
+        strings, rows, examples = _strings_of(name, paths, dict(search.fields).get(name, ()))
         texts = pa.array(strings, pa.large_string())
-        apart = without_spaces(texts)
+        words, looked, different = word_counts(texts), np.zeros(len(texts), np.bool_), 0
+        apart = words > _UNSPACED * pc.utf8_length(texts).to_numpy(zero_copy_only=False)
         for unspaced in (False, True):
-            part = texts.filter(pa.array(apart == unspaced))
-            size = 2 * ngram if unspaced else ngram
-            part = part.filter(pa.array(word_counts(part) >= size))
-            for values, _ in shingles(part, Shingling("word", size)):
-                kinds[unspaced][0].append(values.copy())
-                kinds[unspaced][1].append(np.full(len(values), number))
-    names = tuple(name for name, _ in files)
-    return Benchmarks(names, _runs(*kinds[False]), _runs(*kinds[True]), ngram)
+            run, least, enough = search.limits(unspaced)
+            mine = (apart == unspaced) & (words >= least)
+            looked |= mine
+            for size in {least, common}:
+                gates[size].append(_grams(texts, rows, mine, size)[0])
+            ways = [(run, False, mine & (words >= enough))]
+            ways += [(size, True, mine & (words == size)) for size in range(least, enough)]
+            for size, whole, which in ways:
+                hashes, owners = _grams(texts, rows, which, size)
+                if len(hashes):
+                    pairs[unspaced, size, whole].append((hashes, base + owners))
+                    different += len(np.unique(hashes))
+        short = np.setdiff1d(np.arange(examples), rows[looked])
+        told.append(Told(examples, short.tolist(), different))
+        base += examples
+    sets = np.repeat(np.arange(len(told)), [one.examples for one in told])
+    sets = np.append(sets, np.arange(len(told)))
+    known = {size: Gate(size, Hashes.of(_different(found))) for size, found in gates.items()}
+    kinds = []
+    for unspaced in (False, True):
+        grams = tuple(
+            Grams.of(
+                size,
+                whole,
+                np.concatenate([hashes for hashes, _ in found]),
+                np.concatenate([examples for _, examples in found]),
+                sets,
+            )
+            for (apart_too, size, whole), found in sorted(pairs.items())
+            if apart_too == unspaced
+        )
+        if grams:
+            least = search.limits(unspaced)[1]
+            kinds.append(Kind(known[least] if least > common else None, grams))
+    names = tuple(name for name, _ in search.files)
+    return Benchmarks(names, tuple(told), sets, known[common], tuple(kinds), search.min_matches)
 
 
-def _runs(hashes: list[np.ndarray], numbers: list[np.ndarray]) -> Runs:
-    every = np.concatenate([np.empty(0, np.uint64), *hashes])
-    first, at = np.unique(every, return_index=True)
-    seen = np.zeros(1 << _BITS, np.bool_)
-    seen[first >> np.uint64(64 - _BITS)] = True
-    return Runs(first, np.concatenate([np.empty(0, np.int64), *numbers])[at], seen)
+def _different(hashes: list[np.ndarray]) -> np.ndarray:
+    return np.unique(np.concatenate([np.empty(0, np.uint64), *hashes]))
+
+
+def _grams(
+    texts: pa.LargeStringArray, rows: np.ndarray, which: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the hashes of all rows of `size` words of some texts, and the row that each text is of."""
+    chosen, owners = texts.filter(pa.array(which)), rows[which]
+    hashes, of = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
+    done = 0
+    for values, offsets in shingles(chosen, Shingling("word", size)):
+        hashes.append(values.copy())
+        of.append(np.repeat(owners[done : done + len(offsets) - 1], np.diff(offsets)))
+        done += len(offsets) - 1
+    return np.concatenate(hashes), np.concatenate(of)
 
 
 def word_counts(texts: pa.LargeStringArray) -> np.ndarray:
@@ -108,64 +262,106 @@ def word_counts(texts: pa.LargeStringArray) -> np.ndarray:
     return np.concatenate([np.empty(0, np.int64), *counts])
 
 
-def without_spaces(texts: pa.LargeStringArray) -> np.ndarray:
-    """Tell which texts are mostly written without spaces."""
-    characters = pc.fill_null(pc.utf8_length(texts), 0).to_numpy(zero_copy_only=False)
-    apart: np.ndarray = word_counts(texts) > _UNSPACED * characters
-    return apart
+class Found(NamedTuple):
+    """What documents hold of the sets."""
+
+    runs: np.ndarray  #: documents × sets: places where something of the set stands
+    enough: np.ndarray  #: which documents have enough of any
+    examples: np.ndarray  #: (document, number) of what each has, each once
 
 
-def matches(texts: pa.LargeStringArray, benchmarks: Benchmarks) -> np.ndarray:
-    """Count the runs of each text (rows) that each benchmark (columns) has.
+def matches(texts: pa.LargeStringArray, benchmarks: Benchmarks) -> Found:
+    """Look for the sets in texts.
 
-    Bound by the words' hashes, as signatures are; what is looked up fits a cache.
+    Bound by the hashes of the gate's rows of words, as signatures are; few texts pass it.
     """
-    counts = np.zeros((len(texts), len(benchmarks.names)), np.int64)
-    apart = without_spaces(texts)
-    for unspaced in (False, True):
-        rows = np.flatnonzero(apart == unspaced)
-        part = texts if len(rows) == len(texts) else texts.take(pa.array(rows))
-        runs, size = benchmarks.runs_of(unspaced)
-        if not len(rows) or not len(runs.hashes):
-            continue
-        done = 0
-        for values, offsets in shingles(part, Shingling("word", size)):
-            found = runs.find(values)
-            hit = np.flatnonzero(found >= 0)
-            owner = rows[done + np.searchsorted(offsets, hit, "right") - 1]
-            np.add.at(counts, (owner, found[hit]), 1)
-            done += len(offsets) - 1
-    return counts
+    count = len(benchmarks.names)
+    runs = np.zeros((len(texts), count), np.int64)
+    places, whole = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.bool_)
+    pairs = [np.empty((0, 2), np.int64)]
+    passed = benchmarks.gate.passing(texts)
+    for kind in benchmarks.kinds:
+        part, rows = texts.take(pa.array(passed)), passed
+        if kind.gate:
+            inner = kind.gate.passing(part)
+            part, rows = part.take(pa.array(inner)), passed[inner]
+        for grams in kind.grams:
+            text, _, found = _places(part, grams.size, grams.known)
+            document = rows[text]
+            np.add.at(places, document, 1)
+            whole[document] |= grams.whole
+            number, example = grams.examples_of(found)
+            own = np.unique(number * count + benchmarks.sets[example])
+            np.add.at(runs, (document[own // count], own % count), 1)
+            pairs.append(np.stack([document[number], example], axis=1))
+    enough = whole | (places >= benchmarks.min_matches)
+    every = np.concatenate(pairs)
+    return Found(runs, enough, np.unique(every[enough[every[:, 0]]], axis=0))
+
+
+def _places(
+    texts: pa.LargeStringArray, size: int, known: Hashes
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give text, word and hash of each place where a known row of `size` words begins."""
+    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    done = 0
+    for values, offsets in shingles(texts, Shingling("word", size)):
+        at = known.find(values)
+        hit = np.flatnonzero(at >= 0)
+        own = np.searchsorted(offsets, hit, "right") - 1
+        found.append((done + own, hit - offsets[own], at[hit]))
+        done += len(offsets) - 1
+    none = (np.empty(0, np.int64),) * 3
+    text, word, which = (np.concatenate(one) for one in zip(none, *found, strict=True))
+    return text, word, which
 
 
 def lines_hit(text: str, benchmarks: Benchmarks) -> list[tuple[int, int]]:
-    """Give the spans, in bytes, of the lines of a text that a run of a benchmark touches.
+    """Give the spans, in bytes, of the lines of a text that something of a set touches.
 
-    A run may begin in one line and end in another: all of them are given, with their line ends.
+    It may begin in one line and end in another: all of them are given, with their line ends.
     """
-    whole = pa.array([text], pa.large_string())
-    runs, size = benchmarks.runs_of(bool(without_spaces(whole)[0]))
-    hits = [runs.find(values) >= 0 for values, _ in shingles(whole, Shingling("word", size))]
     lines = text.split("\n")
     ends = np.cumsum(word_counts(pa.array(lines, pa.large_string())))
     sizes = np.array([len(line.encode()) + 1 for line in lines])
     limits = np.concatenate([[0], np.cumsum(sizes)])
+    whole, total = pa.array([text], pa.large_string()), int(limits[-1]) - 1
     spans: list[tuple[int, int]] = []
-    for word in np.flatnonzero(np.concatenate(hits)).tolist():
-        first, last = np.searchsorted(ends, [word, word + size - 1], "right")
-        spans.append((int(limits[first]), int(limits[min(last + 1, len(lines))])))
-    total = int(limits[-1]) - 1
-    return [(start, min(end, total)) for start, end in spans]
+    for kind in benchmarks.kinds:
+        for grams in kind.grams:
+            _, words, _ = _places(whole, grams.size, grams.known)
+            first = np.searchsorted(ends, words, "right")
+            last = np.searchsorted(ends, words + grams.size - 1, "right")
+            stops = np.minimum(limits[last + 1], total)
+            spans += zip(limits[first].tolist(), stops.tolist(), strict=True)
+    return spans
 
 
-def digest(files: Mapping[str, Sequence[str]]) -> str:
-    """Give a digest of what the files hold."""
-    taken = hashlib.blake2b(digest_size=16)
-    for name, paths in files.items():
-        taken.update(name.encode() + b"\0")
-        for path in paths:
-            taken.update(hashlib.blake2b(_bytes(path)).digest())
-    return taken.hexdigest()
+def _strings_of(
+    name: str, paths: tuple[str, ...], fields: tuple[str, ...]
+) -> tuple[list[str], np.ndarray, int]:
+    """Give the strings of a set, the row that each is of, and how many rows there are."""
+    strings: list[str] = []
+    rows: list[int] = []
+    count = 0
+    seen: set[str] = set()
+    for path in paths:
+        for row in _rows(path):
+            if fields and isinstance(row, Mapping):
+                seen.update(row)
+                row = [row.get(field) for field in fields]
+            mine = list(_strings(row))
+            strings += mine
+            rows += [count] * len(mine)
+            count += 1
+    for field in fields:
+        if field not in seen:
+            raise RecipeError(
+                f"no row of the evaluation set '{name}' has a field '{field}'",
+                where=", ".join(paths),
+                hint=nearest(field, seen),
+            )
+    return strings, np.array(rows, np.int64), count
 
 
 def _bytes(path: str) -> bytes:

@@ -257,6 +257,7 @@ def _manifest(plan: Plan, outcome: Outcome, files: list[dict[str, Any]]) -> dict
             "packages": package_versions(),
         },
         "models": models,
+        "facts": {stage.name: stage.facts for stage in stages if hasattr(stage, "facts")},
         "counted_with": counted_with(plan),
         "inputs": plan.inputs,
         "files": sorted(files, key=lambda entry: str(entry["path"])),

@@ -13,7 +13,16 @@ from typing import Any
 
 from curate.ledger import Amount, FileBook, Ledger, StageBook
 from curate.report.diff import compare
-from curate.report.model import Cluster, Dedup, Example, Fate, Report, Rule, StageRow
+from curate.report.model import (
+    Benchmark,
+    Cluster,
+    Dedup,
+    Example,
+    Fate,
+    Report,
+    Rule,
+    StageRow,
+)
 from curate.report.timing import time_spent
 from curate.tokens.rates import Fertility
 
@@ -76,6 +85,7 @@ def derive(manifest: Mapping[str, Any], timings: Sequence[Mapping[str, Any]]) ->
         time=time,
         fertility=_fertility(books),
         heard=_heard(books),
+        benchmarks=_benchmarks(books, manifest.get("facts", {})),
     )
 
 
@@ -100,7 +110,9 @@ def _stage(name: str, book: StageBook, after: StageBook | None, seconds: float |
     if after is not None:
         kept = Amount(kept.documents, _plus(after.came.values()).bytes)
     most_first = dict(sorted(dropped.items(), key=lambda item: (-item[1].documents, item[0])))
-    return StageRow(name, came, most_first, kept, dict(sorted(book.tally.items())), seconds)
+    # Which examples were found is told with the evaluation sets.
+    tally = {key: n for key, n in sorted(book.tally.items()) if not key.startswith("found:")}
+    return StageRow(name, came, most_first, kept, tally, seconds)
 
 
 def _came(book: StageBook, source: str | None = None, lang: str | None = None) -> Amount:
@@ -232,6 +244,36 @@ def _heard(books: _Books) -> tuple[tuple[str, str, int], ...]:
         said.update({k[6:]: n for k, n in book.tally.items() if k.startswith("heard:")})
     rows = [(*pair.partition(">")[::2], n) for pair, n in said.items()]
     return tuple(sorted(rows, key=lambda row: (-row[2], row[0], row[1])))
+
+
+def _benchmarks(books: _Books, facts: Mapping[str, Any]) -> tuple[Benchmark, ...]:
+    """Put what a stage knew of its evaluation sets beside what it counted."""
+    rows = []
+    for stage, book in books:
+        for name, told in facts.get(stage, {}).get("benchmarks", {}).items():
+            begins = f"found:{name}:"
+            found = {
+                int(key.removeprefix(begins)): count
+                for key, count in book.tally.items()
+                if key.startswith(begins) and key.removeprefix(begins).isdecimal()
+            }
+            dropped = [amount for (_, _, rule), amount in book.dropped.items() if rule == name]
+            rows.append(
+                Benchmark(
+                    stage=stage,
+                    name=name,
+                    examples=told["examples"],
+                    too_short=tuple(told["too_short"]),
+                    looked_for=told["looked_for"],
+                    found=dict(sorted(found.items())),
+                    documents=book.tally[f"documents:{name}"],
+                    dropped=_plus(dropped),
+                    cut=Amount(
+                        book.tally[f"cut:documents:{name}"], book.tally[f"cut:bytes:{name}"]
+                    ),
+                )
+            )
+    return tuple(rows)
 
 
 def _all_dedup(books: _Books, deduping: Sequence[str], languages: Iterable[Dedup]) -> Dedup:

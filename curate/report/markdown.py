@@ -7,7 +7,14 @@ from collections.abc import Iterable, Sequence
 from curate.report.model import Dedup, Fate, Report
 from curate.report.page import cluster_rows, heard_rows, tallies
 from curate.report.text import address, code, duration, number, one_line, percent, ratio, size
-from curate.report.words import compare_note, counted_note, describe, environment, time_notes
+from curate.report.words import (
+    benchmark_note,
+    compare_note,
+    counted_note,
+    describe,
+    environment,
+    time_notes,
+)
 
 #: Characters of an example here; the HTML shows more of it.
 _EXCERPT = 120
@@ -26,6 +33,7 @@ def markdown(report: Report) -> str:
         _heard(report),
         _fates("By source", "source", report.sources, records=True),
         _dedup(report),
+        _benchmarks(report),
         _mixture(report),
         _fertility(report),
         _rules(report),
@@ -192,6 +200,30 @@ def _dedup(report: Report) -> list[str]:
             *table(("largest clusters", "documents", "least like it", "Jaccard"), largest),
         ]
     return lines
+
+
+def _benchmarks(report: Report) -> list[str]:
+    if not report.benchmarks:
+        return []
+    rows = [
+        (
+            code(one.name),
+            number(one.examples),
+            _count(len(one.too_short)),
+            number(one.looked_for),
+            _count(len(one.found)),
+            percent(one.found_share),
+            "{:,} in {:,}".format(*one.most_found) if one.most_found else "–",
+            _count(one.documents),
+            _count(one.dropped.documents),
+            _count(one.cut.documents),
+            size(one.cut.bytes) if one.cut.bytes else "–",
+        )
+        for one in report.benchmarks
+    ]
+    header = ("set", "examples", "too short", "looked for", "found", "of those long enough",
+              "row in most documents", "documents", "dropped", "cut", "bytes cut")  # fmt: skip
+    return ["## Evaluation sets in the corpus", "", *table(header, rows), "", benchmark_note()]
 
 
 def _mixture(report: Report) -> list[str]:

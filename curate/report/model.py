@@ -130,6 +130,31 @@ class Cluster:
 
 
 @dataclass(frozen=True)
+class Benchmark:
+    """An evaluation set that a stage looked for: what it has, and what of it the corpus had."""
+
+    stage: str
+    name: str
+    examples: int
+    too_short: tuple[int, ...]  #: rows, from 0, that have nothing long enough to look for
+    looked_for: int  #: different runs of words, and whole strings
+    found: dict[int, int]  #: row of an example, documents that have something of it
+    documents: int  #: that have something of the set
+    dropped: Amount  #: under its name
+    cut: Amount  #: documents, and bytes of lines
+
+    @property
+    def found_share(self) -> float | None:
+        """Examples found, of those that could be."""
+        return share(len(self.found), self.examples - len(self.too_short))
+
+    @property
+    def most_found(self) -> tuple[int, int] | None:
+        """The row that stands in most documents, and in how many; the first of equals."""
+        return max(self.found.items(), key=lambda item: (item[1], -item[0]), default=None)
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything that the pages say."""
 
@@ -151,6 +176,7 @@ class Report:
         Fertility, ...
     ] = ()  #: of the survivors that a stage counted, most bytes first
     heard: tuple[tuple[str, str, int], ...] = ()  #: model's label, our other one, documents
+    benchmarks: tuple[Benchmark, ...] = ()
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from curate.report.model import Dedup, Fate, Report
+from curate.report.model import Benchmark, Dedup, Fate, Report
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -28,6 +28,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "sources": {name: _fate(fate) for name, fate in report.sources.items()},
         "languages": {name: _fate(fate) for name, fate in report.languages.items()},
         "dedup": _all_dedup(report),
+        "benchmarks": [_benchmark(one) for one in report.benchmarks],
         "mixture": report.mixture,
         "tokenizer": (report.manifest.get("counted_with") or {}).get("tokenizer"),
         "relabelled": [
@@ -161,6 +162,25 @@ def _dedup(found: Dedup) -> dict[str, Any]:
         ),
         "exact": found.exact,
         "near": found.near,
+    }
+
+
+def _benchmark(one: Benchmark) -> dict[str, Any]:
+    return {
+        "stage": one.stage,
+        "benchmark": one.name,
+        "examples": one.examples,
+        "too_short": len(one.too_short),
+        "looked_for": one.looked_for,
+        "found": len(one.found),
+        "found_share": one.found_share,
+        "most_found": one.most_found
+        and {"example": one.most_found[0], "documents": one.most_found[1]},
+        "documents": one.documents,
+        "dropped": {"documents": one.dropped.documents, "bytes": one.dropped.bytes},
+        "cut": {"documents": one.cut.documents, "bytes": one.cut.bytes},
+        "examples_found": {str(row): documents for row, documents in one.found.items()},
+        "examples_too_short": list(one.too_short),
     }
 
 

@@ -12,7 +12,14 @@ from markupsafe import Markup
 
 from curate.report import text
 from curate.report.model import Fate, Report
-from curate.report.words import compare_note, counted_note, describe, environment, time_notes
+from curate.report.words import (
+    benchmark_note,
+    compare_note,
+    counted_note,
+    describe,
+    environment,
+    time_notes,
+)
 
 _HERE = Path(__file__).parent
 
@@ -77,6 +84,7 @@ def html(report: Report) -> str:
         reused=any(row.get("reused") for row in report.mixture),
         one_epoch=all(row["epochs"] <= 1 for row in report.mixture),
         skipped_rows=sorted((run.skipped or {}).items(), key=lambda item: (-item[1], item[0])),
+        benchmark_note=benchmark_note(),
         tallies=tallies(report),
         heard=heard_rows(report),
         environment=environment(report),
@@ -112,12 +120,17 @@ def heard_rows(report: Report) -> list[tuple[str, str, int]]:
 
 def tallies(report: Report) -> list[tuple[str, str, int]]:
     """Give (stage, what, count) of the stages' own counts that the page shows nowhere else."""
+    told = {
+        (one.stage, f"{what}:{one.name}")
+        for one in report.benchmarks
+        for what in ("documents", "cut:documents", "cut:bytes")
+    }
     elsewhere = ("lang:", "heard:", "cluster_size:", "tokens:", "pairs_", "words:", "characters:")
     return [
         (row.stage, what, count)
         for row in report.stages
         for what, count in row.tally.items()
-        if count and not what.startswith(elsewhere)
+        if count and not what.startswith(elsewhere) and (row.stage, what) not in told
     ]
 
 

@@ -44,6 +44,18 @@ def counted_note(report: Report) -> str:
     )
 
 
+def benchmark_note() -> str:
+    """Say what the numbers of evaluation sets mean."""
+    return (
+        "An example is a row of a set, counted from 0. Too short: none of its strings has enough words to be"
+        " looked for, so that nothing protects it. Looked for: different runs of words, and whole strings."
+        " Found: examples of which some document has a run, or all of a string; beside them, the row that"
+        " stands in most documents. Where these are many, look whether it is an example at all. A document"
+        " that has something of several sets is dropped or cut under the one that it shares most with."
+        " All rows found, and all too short, are in report.json."
+    )
+
+
 def time_notes(report: Report) -> list[str]:
     """Say what the seconds hold that a reader would not guess."""
     time = report.time

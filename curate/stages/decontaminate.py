@@ -3,44 +3,57 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.errors import RecipeError
+from curate.errors import RecipeError, nearest
+from curate.schema import VERDICT_COLUMNS
 from curate.stages.base import drop, on_alive, texts, with_text
+from curate.stages.line_dedup import CUT_COLUMNS
 from curate.text.arrays import replace_rows
 
 if TYPE_CHECKING:
-    from curate.dedup.contamination import Benchmarks
+    from curate.dedup.contamination import Benchmarks, Found, Search
+
+#: The longest row of words that can be looked for.
+_LONGEST = 64
 
 
 @dataclass(frozen=True)
 class Decontaminate:
-    """Look for runs of ``ngram`` words of evaluation sets; see ``curate.dedup.contamination``.
+    """Look for text of evaluation sets in documents; see ``curate.dedup.contamination``.
 
-    ``benchmarks`` names files for each set: ``{gsm8k = "gsm8k-test.jsonl"}``. A document with at least
-    ``min_matches`` runs is dropped under the name of the set that it shares most with, the runs being
-    the value. With ``action = "cut"`` the lines that hold them go instead, and a document of which
-    nothing is left is dropped; conversations are always dropped whole.
+    ``benchmarks`` names files for each set: ``{gsm8k = "gsm8k-test.jsonl"}``; ``fields``, for the sets
+    that it names, the fields of their rows that are looked for: ``{gsm8k = ["question"]}``. Without it
+    all strings are, ids and addresses among them.
 
-    The tally counts ``documents:<set>``, ``runs:<set>``, ``cut:documents`` and ``cut:bytes``.
+    A document goes that has ``min_matches`` runs of ``ngram`` words of examples, or a string of an
+    example that is too short to have so many, as a whole. (With ngram = 13 that is a string of 8 to 12
+    words: fewer than ``min_words`` are not looked for.) It is dropped under the name of the set that it
+    shares most with, the places where that stands being the value. With ``action = "cut"`` the lines that
+    they stand in go instead, and a document of which nothing is left is dropped; conversations are
+    always dropped whole.
+
+    The tally counts ``documents:<set>`` and ``runs:<set>``, over all sets that a document shares something
+    with; ``found:<set>:<row>``, the documents that have something of an example; ``cut:documents`` and
+    ``cut:bytes``, also by the set that a document shares most with.
     """
 
     benchmarks: dict[str, str | list[str]] = field(default_factory=dict)
     ngram: int = 13
+    min_words: int = 8
     min_matches: int = 1
+    fields: dict[str, list[str]] = field(default_factory=dict)
     action: Literal["drop", "cut"] = "drop"
     name: str = "decontaminate"
 
-    reads: tuple[str, ...] = ("id", "text", "messages", "dropped_by", "dropped_value")
+    reads: tuple[str, ...] = ("id", "text", "messages", *VERDICT_COLUMNS)
     adds: tuple[str, ...] = ()
-    rewrites: tuple[str, ...] = ("text", "dropped_by", "dropped_value")
     idempotent: bool = False
 
     def __post_init__(self) -> None:
@@ -48,8 +61,22 @@ class Decontaminate:
             raise RecipeError(
                 "no evaluation set is named", hint='benchmarks = {mmlu = "mmlu-test.parquet"}'
             )
-        if self.ngram < 2 or self.min_matches < 1:
-            raise RecipeError("ngram is 2 or more, min_matches 1 or more")
+        for name in self.fields:
+            if name not in self.benchmarks:
+                raise RecipeError(
+                    f"fields of no evaluation set '{name}'", hint=nearest(name, self.benchmarks)
+                )
+        if self.ngram < 2 or self.min_words < 2 or self.min_matches < 1:
+            raise RecipeError("ngram and min_words are 2 or more, min_matches 1 or more")
+        if 2 * self.ngram + self.min_matches - 1 > _LONGEST:
+            raise RecipeError(
+                f"ngram = {self.ngram} and min_matches = {self.min_matches} are too much",
+                hint=f"2 x ngram + min_matches is {_LONGEST + 1} at most",
+            )
+
+    @property
+    def rewrites(self) -> tuple[str, ...]:
+        return CUT_COLUMNS if self.cuts else tuple(VERDICT_COLUMNS)
 
     @property
     def cuts(self) -> bool:
@@ -57,18 +84,41 @@ class Decontaminate:
         return self.action == "cut"
 
     @cached_property
-    def model_digest(self) -> str:
-        """The digest of what the evaluation sets hold, for the task's key and the manifest."""
-        from curate.dedup.contamination import digest
+    def _search(self) -> Search:
+        from curate.dedup.contamination import Search
 
-        return digest(self._files)
-
-    @property
-    def _files(self) -> Mapping[str, list[str]]:
-        return {
-            name: [paths] if isinstance(paths, str) else list(paths)
+        files = {
+            name: (paths,) if isinstance(paths, str) else tuple(paths)
             for name, paths in self.benchmarks.items()
         }
+        fields = {name: tuple(names) for name, names in self.fields.items()}
+        return Search(
+            tuple(files.items()),
+            tuple(fields.items()),
+            self.ngram,
+            self.min_words,
+            self.min_matches,
+        )
+
+    @cached_property
+    def _told(self) -> tuple[str, dict[str, Any]]:
+        # Both when the run is planned: a broken set is no surprise of its first task, nor of its last.
+        from curate.dedup.contamination import digest, load
+
+        held = digest(self._search)
+        sets = load(self._search, held)
+        told = {name: one._asdict() for name, one in zip(sets.names, sets.told, strict=True)}
+        return held, {"benchmarks": told}
+
+    @property
+    def model_digest(self) -> str:
+        """The digest of what the evaluation sets hold, for the task's key and the manifest."""
+        return self._told[0]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What no document changes, for the manifest: each set's examples, and those too short."""
+        return self._told[1]
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         """Give verdicts to the living rows, or cut them."""
@@ -77,23 +127,19 @@ class Decontaminate:
     def _look(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         from curate.dedup.contamination import load, matches
 
-        sets = load(self._files, self.ngram, self.model_digest)
+        sets = load(self._search, self.model_digest)
         before = texts(table)
-        counts = matches(before, sets)
-        most = counts.max(axis=1, initial=0)
-        hit = np.flatnonzero(counts.sum(axis=1) >= self.min_matches)
+        found = matches(before, sets)
+        hit = np.flatnonzero(found.enough)
         if not len(hit):
             return table
-        which = counts.argmax(axis=1)
-        for number, name in enumerate(sets.names):
-            found = counts[hit, number]
-            tally[f"documents:{name}"] += int(np.count_nonzero(found))
-            tally[f"runs:{name}"] += int(found.sum())
+        _count(found, sets, tally)
         rules = np.full(table.num_rows, None, object)
-        rules[hit] = [sets.names[number] for number in which[hit]]
-        if self.action == "cut":
+        rules[hit] = [sets.names[number] for number in found.runs[hit].argmax(axis=1)]
+        if self.cuts:
             table = self._cut(table, before, hit, rules, sets, tally)
-        values = pa.array(most.astype(np.float64), mask=np.array([rule is None for rule in rules]))
+        most = found.runs.max(axis=1, initial=0).astype(np.float64)
+        values = pa.array(most, mask=np.array([rule is None for rule in rules]))
         return drop(table, self.name, pa.array(rules, pa.string()), values)
 
     def _cut(
@@ -105,22 +151,47 @@ class Decontaminate:
         sets: Benchmarks,
         tally: Counter[str],
     ) -> pa.Table:
-        from curate.dedup.contamination import lines_hit
-        from curate.dedup.cuts import joined, unmeasured, without
+        from curate.dedup.cuts import unmeasured
 
         chat = np.asarray(pc.is_valid(table.column("messages").combine_chunks()))
         rows: list[int] = []
         after: list[str] = []
         for row in hit.tolist():
             text = before[row].as_py()
-            left = "" if chat[row] else without(text, joined(lines_hit(text, sets)))
+            left = "" if chat[row] else _without(text, sets)
             if not left.strip():
                 continue  # nothing would be left: the verdict stands
+            size = len(text.encode()) - len(left.encode())
+            for ending in ("", f":{rules[row]}"):
+                tally[f"cut:documents{ending}"] += 1
+                tally[f"cut:bytes{ending}"] += size
             rules[row] = None
             rows.append(row)
             after.append(left)
-            tally["cut:documents"] += 1
-            tally["cut:bytes"] += len(text.encode()) - len(left.encode())
         places = np.array(rows, np.int64)
         new = replace_rows(before, places, pa.array(after, pa.large_string()))
         return unmeasured(with_text(table, new), places)
+
+
+def _without(text: str, sets: Benchmarks) -> str:
+    """Cut lines until nothing of the sets is left: a cut puts lines together that were apart."""
+    from curate.dedup.contamination import lines_hit
+    from curate.dedup.cuts import joined, without
+
+    while spans := lines_hit(text, sets):
+        text = without(text, joined(spans))
+    return text
+
+
+def _count(found: Found, sets: Benchmarks, tally: Counter[str]) -> None:
+    for number, name in enumerate(sets.names):
+        runs = found.runs[found.enough, number]
+        if runs.any():
+            tally[f"documents:{name}"] += int(np.count_nonzero(runs))
+            tally[f"runs:{name}"] += int(runs.sum())
+    firsts = sets.firsts
+    example, documents = np.unique(found.examples[:, 1], return_counts=True)
+    for one, count in zip(example.tolist(), documents.tolist(), strict=True):
+        if one < firsts[-1]:
+            number = int(sets.sets[one])
+            tally[f"found:{sets.names[number]}:{one - firsts[number]}"] += count

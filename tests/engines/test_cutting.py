@@ -112,6 +112,55 @@ def test_ray_cuts_the_same_tokens(corpus, tmp_path):
     assert manifest["models"]["substring_dedup"] == counter("tekken").digest
 
 
+@pytest.fixture(scope="module")
+def examined(corpus):
+    """A run that looked for evaluation sets, of which one example stands in two files."""
+    texts = [json.loads(line)["text"].split("\n")[1] for line in sorted_lines(corpus / "in")]
+    rows = [
+        {"q": texts[4]},
+        {"q": "Yes"},
+        {"q": "Nobody wrote this line of thirteen words into any page of any village."},
+    ]
+    (corpus / "set.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = f'benchmarks = {{ village = "{corpus}/set.jsonl" }}\naction = "cut"'
+    recipe = corpus / "examined.toml"
+    recipe.write_text(RECIPE.format(folder=corpus / "in", cutting="decontaminate", options=options))
+    out = corpus / "out-examined"
+    api.run(recipe, output=out, engine="in-process")
+    return recipe, out
+
+
+def sorted_lines(folder):
+    return [
+        line for path in sorted(folder.glob("*.jsonl")) for line in path.read_text().splitlines()
+    ]
+
+
+def test_the_report_tells_what_of_a_set_the_corpus_had(examined):
+    _, out = examined
+    (one,) = json.loads((out / "report.json").read_text())["benchmarks"]
+    # The stories differ in names that stand more than thirteen words apart: all hold runs of the example.
+    assert (one["examples"], one["too_short"], one["examples_too_short"]) == (3, 1, [1])
+    assert (one["found"], one["found_share"]) == (1, 0.5)
+    assert one["examples_found"] == {"0": 40} and one["documents"] == 40
+    assert one["cut"]["documents"] + one["dropped"]["documents"] == 40
+    told = ledger(out)["stages"]
+    assert one["cut"]["bytes"] == told["decontaminate"]["tally"]["cut:bytes"]
+    assert "Evaluation sets" in (out / "report.md").read_text()
+
+
+def test_what_was_found_is_the_same_on_ray_and_in_other_shards(examined, tmp_path):
+    recipe, out = examined
+    api.run(recipe, output=tmp_path / "ray", engine="ray", workers=2)
+    assert tree(tmp_path / "ray") == tree(out)
+    larger = model.load(
+        str(recipe), settings=["shards.input_bytes=1000000", "shards.batch_bytes=500"]
+    )
+    api.run(larger, output=tmp_path / "out", engine="in-process")
+    tallies = [ledger(one)["stages"]["decontaminate"]["tally"] for one in (tmp_path / "out", out)]
+    assert tallies[0] == tallies[1]
+
+
 def test_the_cut_into_shards_and_partitions_changes_no_row(done, tmp_path):
     _, recipe, out = done
     settings = ["shards.input_bytes=1000000", "shards.partition_bytes=1000000"]

@@ -15,7 +15,7 @@ WORDS = {
     "phase": "main", "unit": "tokens", "id": "1", "url": "https://e.example/page", "text": "Сәлем, әлем",
     "twin": "web/a.warc.gz#7", "tally": "fix:tatweel", "package": "numpy", "version": "2.4.6", "model": "identify",
     "license": "CC0-1.0", "engine": "ray", "host": "node-1", "label": "reading", "segment": "00-segment",
-    "input": "web/a.warc.gz",
+    "input": "web/a.warc.gz", "set": "goats",
 }  # fmt: skip
 
 
@@ -54,6 +54,10 @@ def small_manifest(**other):
     ledger.curated(rows([3, 4]))
     ledger.over_budget(rows([4]))
     ledger.stage("repair").tally[w["tally"]] = 3
+    ledger.stage("repair").tally |= {
+        f"documents:{w['set']}": 4, f"runs:{w['set']}": 21, f"found:{w['set']}:0": 3, f"found:{w['set']}:7": 3,
+        f"cut:documents:{w['set']}": 2, f"cut:bytes:{w['set']}": 30,
+    }  # fmt: skip
     ledger.stage("exact_dedup").tally["cluster_size:2"] = 1
     ledger.stage("fuzzy_dedup").tally |= {
         "cluster_size:2": 4, "cluster_size:9": 1, "pairs_compared": 8, "pairs_verified": 6,
@@ -80,6 +84,7 @@ def small_manifest(**other):
         "profiles": "p", "plan": "q", "stages": [*stages, "mix"],
         "environment": {"python": "3.11", "machine": "x86_64", "packages": {w["package"]: w["version"], "gone": None}},
         "models": {w["model"]: "abc"},
+        "facts": {"repair": {"benchmarks": {w["set"]: {"examples": 9, "too_short": [1], "looked_for": 40}}}},
         "inputs": {w["input"]: "d"},
         "files": [{"path": f"mixture/{w['phase']}/part-00000.parquet", "bytes": 1, "sha256": "0", "rows": 2}],
         "totals": {"rows": 2},

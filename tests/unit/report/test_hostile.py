@@ -40,7 +40,7 @@ ATTRIBUTES = {
 }  # fmt: skip
 FIELDS = (
     "recipe", "describes", "web", "wiki", "file", "skip", "damage", "kaz", "rule", "group", "phase", "unit", "id", "url",
-    "text", "twin", "tally", "package", "version", "model", "license", "engine", "host", "label", "segment", "input",
+    "text", "twin", "tally", "package", "version", "model", "license", "engine", "host", "label", "segment", "input", "set",
 )  # fmt: skip
 
 

@@ -81,6 +81,33 @@ def test_dedup_is_measured_across_its_barriers_alone(manifest):
     assert dedup["tokens_estimated"]["after"] == 33
 
 
+def test_evaluation_sets_have_their_own_table(manifest):
+    said = manifest()
+    said["ledger"]["stages"]["repair"]["dropped"] = [["web", "", "goats", 1, 10]]
+    (one,) = report(said)["benchmarks"]
+    assert one == {
+        "stage": "repair", "benchmark": "goats", "examples": 9, "too_short": 1, "looked_for": 40, "found": 2,
+        "found_share": 2 / 8, "most_found": {"example": 0, "documents": 3}, "documents": 4,
+        "dropped": {"documents": 1, "bytes": 10}, "cut": {"documents": 2, "bytes": 30},
+        "examples_found": {"0": 3, "7": 3}, "examples_too_short": [1],
+    }  # fmt: skip
+    tally = report(said)["stages"][0]["tally"]
+    assert tally["runs:goats"] == 21 and not any(key.startswith("found:") for key in tally)
+    pages = {name: text.decode() for name, text in render(said, []).items()}
+    row = next(line for line in pages["report.md"].splitlines() if "`goats`" in line)
+    cells = [cell.strip() for cell in row.strip("| ").split("|")]
+    assert cells == ["`goats`", "9", "1", "40", "2", "25.0 %", "0 in 3", "4", "1", "2", "30 B"]
+    assert '<td class="n">0 in 3</td>' in pages["report.html"]
+    assert "cut:bytes:goats" not in pages["report.html"]
+
+
+def test_a_run_without_evaluation_sets_has_no_table_of_them(manifest):
+    said = manifest() | {"facts": {}}
+    assert report(said)["benchmarks"] == []
+    pages = render(said, [])
+    assert not any(b"Evaluation sets" in pages[name] for name in ("report.html", "report.md"))
+
+
 def test_what_nobody_counted_is_null(manifest):
     bare = manifest()
     for book in bare["ledger"]["stages"].values():
