@@ -4,6 +4,9 @@ A line is compared as it looks: case folded, white space squeezed, runs of digit
 seen gone; its key has 128 bits. What counts is how many documents have it, not how often. Documents
 that an earlier dedup of the same group dropped don't count.
 
+Short lines stay, and how short is said in Latin letters: a character of Han, Kana or Hangul, which says as
+much as two or three of them and is twice as wide, counts for two.
+
 Each shard counts its own lines first, so that a partition gets a line once from a shard, be it in a
 billion documents; only lines that repeat travel back, and only for them is a first document sought.
 """
@@ -36,7 +39,9 @@ from curate.dedup.options import RepeatedLines
 from curate.text import unicode
 from curate.text.jit import kernel
 
-_DIGIT = 2
+_DIGIT, _WIDE = 2, 3
+_WIDE_SCRIPTS = ("Hani", "Hira", "Kana", "Hang")
+_FOLDED = np.uint32(0x1FFFFF)
 _HIGH, _LOW = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
 
 
@@ -45,6 +50,9 @@ def _table() -> np.ndarray:
     table = visible_table().copy()
     digits = (unicode.CLASS & unicode.DIGIT) != 0
     table[digits] = np.uint32(ord("0") | _DIGIT << 24)
+    scripts = [unicode.SCRIPTS.index(script) for script in _WIDE_SCRIPTS]
+    wide = np.isin(unicode.SCRIPT, scripts) & ((unicode.CLASS & unicode.LETTER) != 0)
+    table[wide] = (table[wide] & _FOLDED) | np.uint32(_WIDE << 24)
     return table
 
 
@@ -91,7 +99,7 @@ def _units(
                     high ^= high >> uint64(29)
                     low = (low + c) * uint64(_LOW)
                     low ^= low >> uint64(32)
-                    seen += 1
+                    seen += 1 + (kind == _WIDE)
             document[n] = d
             span[n, 0], span[n, 1] = at - offsets[d], end - offsets[d]
             keys[n, 0], keys[n, 1] = mix(high), mix(low)
@@ -103,7 +111,10 @@ def _units(
 
 @dataclass(frozen=True)
 class Units:
-    """The units of texts: number of the text, span in bytes, key (two uint64), visible characters."""
+    """The units of texts: number of the text, span in bytes, key (two uint64), visible characters.
+
+    Wide characters count for two.
+    """
 
     document: np.ndarray
     span: np.ndarray

@@ -25,9 +25,9 @@ class LineDedup:
     """Cut units that ``min_documents`` documents or more share; see ``curate.dedup.lines``.
 
     ``unit`` is a line or a paragraph; documents are counted ``per`` corpus, language or source. The
-    first document in keeper order (``keep``) stays as it is, so that nothing is lost altogether;
+    first document in keeper order (``keep``) keeps a unit, so that nothing is lost altogether;
     without ``keep_first`` every copy goes. Units of fewer than ``min_characters`` visible characters
-    stay. A document of which nothing is left is dropped as ``nothing_left``, one that would lose more
+    stay, those of Han, Kana and Hangul counted twice. A document of which nothing is left is dropped as ``nothing_left``, one that would lose more
     than ``max_cut`` of its bytes as ``mostly_repeated``; both keep their text. Measure and judge again
     afterwards. The tally counts ``cut:documents``, ``cut:lines`` (or ``cut:paragraphs``), ``cut:bytes``.
     """

@@ -208,12 +208,10 @@ def test_explain_cuts_again_what_was_cut(done):
     assert fate["replay"][-1]["stage"] == "judge_again"
 
 
-def test_a_stage_that_reads_what_was_measured_before_the_cut_is_refused(corpus):
-    text = (
-        recipe_for(corpus, "line_dedup")
-        .read_text()
-        .replace('use = "measure"\nname', 'use = "repair"\nname')
-    )
+@pytest.mark.parametrize("cutting", ["line_dedup", "decontaminate"])
+def test_a_stage_that_reads_what_was_measured_before_the_cut_is_refused(cutting, corpus, examined):
+    recipe = examined[0] if cutting == "decontaminate" else recipe_for(corpus, cutting)
+    text = recipe.read_text().replace('use = "measure"\nname', 'use = "repair"\nname')
     path = corpus / "stale.toml"
     path.write_text(text)
     with pytest.raises(RecipeError, match="judge_again") as refused:

@@ -1,6 +1,7 @@
 """Repeated lines: against a plain twin, however the corpus is cut; which document keeps a line."""
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
 
 import pyarrow as pa
@@ -40,12 +41,20 @@ def looks(line):
     return re.sub(r"\d+", "0", " ".join(line.lower().split()))
 
 
+def width(line):
+    """Visible characters; of the ones that are as wide as two, each for two."""
+    return sum(
+        1 + (unicodedata.east_asian_width(character) == "W")
+        for character in looks(line).replace(" ", "")
+    )
+
+
 def twin(texts, min_documents, min_characters, keep_first):
     """Which lines of which document go, by the definition."""
     carriers = defaultdict(set)
     for number, text in enumerate(texts):
         for line in text.split("\n"):
-            if len(looks(line).replace(" ", "")) >= min_characters:
+            if width(line) >= min_characters:
                 carriers[looks(line)].add(number)
     common = {line for line, found in carriers.items() if len(found) >= min_documents}
 
@@ -69,7 +78,21 @@ def twin(texts, min_documents, min_characters, keep_first):
 
 
 LINES = st.sampled_from(
-    ["the river", "The  River", "city 12", "city 7", "ай", "Ай", "", " ", "x", "東京都"]
+    [
+        "the river",
+        "The  River",
+        "city 12",
+        "city 7",
+        "ай",
+        "Ай",
+        "",
+        " ",
+        "x",
+        "東京都",
+        "ホーム",
+        "홈",
+        "ไทย",
+    ]
 )
 TEXTS = st.lists(st.lists(LINES, max_size=5).map("\n".join), max_size=9)
 
@@ -78,7 +101,7 @@ TEXTS = st.lists(st.lists(LINES, max_size=5).map("\n".join), max_size=9)
 @given(
     texts=TEXTS,
     at_least=st.integers(2, 4),
-    characters=st.integers(1, 4),
+    characters=st.integers(1, 7),
     first=st.booleans(),
     shards=st.integers(1, 3),
     partitions=st.integers(1, 4),
@@ -102,6 +125,20 @@ def test_the_first_in_keeper_order_keeps_the_line():
     dates = [pa.scalar(n, pa.timestamp("us", "UTC")) for n in (1, 2, 3)]
     oldest = corpus(texts, date=[date.as_py() for date in dates])
     assert texts_after(oldest, min_documents=2, keep="oldest")[0][0] == texts[0]
+
+
+def test_a_menu_is_as_long_in_every_script():
+    menus = [
+        "ホーム | 会社概要 | 利用規約",
+        "홈 | 회사소개 | 개인정보처리방침",
+        "Home | About us | Our terms",
+    ]
+    for menu in menus:
+        assert texts_after(corpus([f"{menu}\n{n}." for n in "ab"]), min_documents=2)[0][1] == "b."
+    short = ["利用規約", "개인정보", "Terms", "เงื่อนไขการใช้"]
+    for line in short:
+        texts = [f"{line}\n{n}." for n in "ab"]
+        assert texts_after(corpus(texts), min_documents=2)[0] == texts
 
 
 def test_a_line_counts_once_in_a_document():
