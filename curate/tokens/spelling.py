@@ -86,7 +86,7 @@ def _engine(name: str) -> _Engine:
     path = getattr(counting, "path", None)
     if path is None:
         hint = f"min_{name}" if name == "bytes" else "tokenizer = 'tekken', or 'characters'"
-        raise RecipeError(f"'{name}' cuts no text into tokens", hint=hint)
+        raise RecipeError(f"'{name}' is no tokenizer that spells a text", hint=hint)
     return _byte_level(path)
 
 

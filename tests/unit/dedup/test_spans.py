@@ -332,7 +332,7 @@ def test_a_tokenizer_is_part_of_what_the_stage_is(byte_pairs, tmp_path):
     assert len(digests) == 3
     assert "model_digest" not in parameters(SubstringDedup())
     for name in ("words", "bytes"):
-        with pytest.raises(RecipeError, match="cuts no text into tokens"):
+        with pytest.raises(RecipeError, match="no tokenizer that spells a text"):
             parameters(SubstringDedup(min_tokens=50, tokenizer=name))
     said = json.loads(byte_pairs.read_text())
     said["pre_tokenizer"] = {
