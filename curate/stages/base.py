@@ -2,9 +2,10 @@
 
 The laws (tests/laws): *row* (same rows, same order, same ids; a row with a verdict passes through
 untouched), *column* (touches only what it declares, and with ``text`` the columns that speak of its
-bytes, see ``with_text``), *batch* (cutting or shuffling the table changes
-nothing but order), *name* (each drop has a rule and, where one was measured, a value), *twice*
-(judging and measuring stages, and those that declare ``idempotent``, change nothing when run again).
+bytes), *spans* (these speak of the text that is there, or are null: see ``with_text``), *batch*
+(cutting or shuffling the table changes nothing but order), *name* (each drop has a rule and, where one
+was measured, a value), *twice* (judging and measuring stages, and those that declare ``idempotent``,
+change nothing when run again).
 """
 
 from __future__ import annotations
@@ -149,8 +150,8 @@ def with_text(table: pa.Table, new: pa.LargeStringArray) -> pa.Table:
     """
     columns: dict[str, pa.Array] = {"text": new}
     spoken = [name for name in schema.SPAN_COLUMNS if name in table.column_names]
-    old = texts(table)
-    if spoken and new is not old:
+    if spoken:
+        old = texts(table)
         both_null = pc.and_(pc.is_null(old), pc.is_null(new))
         same = pc.coalesce(pc.equal(old, new), both_null)
         for name in spoken:
