@@ -79,8 +79,8 @@ def email(text: str) -> list[Found]:
     Addresses at the reserved example domains stay. Spelt-out forms ("ann at home dot org") and
     international names are not found. A Fediverse handle @ann@host.org counts as an address.
 
-    >>> mask("Write to Ann.Lee+news@mail.curate.dev, or see http://a.b/?q=x@y", "email")
-    ('Write to email@example.com, or see http://a.b/?q=x@y', 1)
+    >>> mask("Write to Ann.Lee+news@mail.curate.dev, or see http://a.b/?q=x@y", "email")[0]
+    'Write to email@example.com, or see http://a.b/?q=x@y'
     """
     found: list[Found] = []
     done = 0
@@ -105,8 +105,8 @@ def public_ip(text: str) -> list[Found]:
     a version or a section (3.1.4.1, 14.0.0.125, 6.16.73.105): one of the four must have three
     digits, the first one two, and none may be 0. That lets one address in fourteen pass.
 
-    >>> mask("from 81.169.145.72 via 10.0.0.1, see 3.1.4.1", "public_ip")
-    ('from 192.0.2.1 via 10.0.0.1, see 3.1.4.1', 1)
+    >>> mask("from 81.169.145.72 via 10.0.0.1, see 3.1.4.1", "public_ip")[0]
+    'from 192.0.2.1 via 10.0.0.1, see 3.1.4.1'
     """
 
     def v4(match: re.Match[str]) -> bool:
@@ -138,8 +138,8 @@ def phone(text: str) -> list[Found]:
     thousands (+100 000 000) stay, and so does any number without a plus sign, parentheses or the
     grouping: years, prices, article numbers. Numbers kept for fiction stay.
 
-    >>> mask("Тел.: +7 (727) 250-11-22, 8 701 123 45 67; +100 000 000 ₸ in 2024", "phone")
-    ('Тел.: +1 202-555-0100, +1 202-555-0100; +100 000 000 ₸ in 2024', 2)
+    >>> mask("Тел.: +7 (727) 250-11-22, 8 701 123 45 67; +100 000 000 ₸ in 2024", "phone")[0]
+    'Тел.: +1 202-555-0100, +1 202-555-0100; +100 000 000 ₸ in 2024'
     """
     return [
         Found(*match.span(), PHONE)
@@ -155,8 +155,8 @@ def iban(text: str) -> list[Found]:
     Country, length and check digits (ISO 7064, modulo 97) must all be right, so that hardly any
     other number is taken for one. Broken over lines they are not found.
 
-    >>> mask("Pay to KZ86 125K ZT50 0410 0100, ref KZ86 125K ZT50 0410 0101", "iban")
-    ('Pay to XX00 0000 0000 0000 0000, ref KZ86 125K ZT50 0410 0101', 1)
+    >>> mask("Pay to KZ86 125K ZT50 0410 0100, ref KZ86 125K ZT50 0410 0101", "iban")[0]
+    'Pay to XX00 0000 0000 0000 0000, ref KZ86 125K ZT50 0410 0101'
     """
     found: list[Found] = []
     done = 0
