@@ -1,7 +1,6 @@
 """The dictionary of a fastText model: its entries as stored, and how a word is looked up.
 
-Words are hashed as fastText hashes them (32-bit FNV-1a over signed bytes), because the same hash also
-enters the n-grams of words.
+Words are found by a hash of ours; fastText's own (32-bit FNV-1a over signed bytes) is that of n-grams.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from curate.text.jit import inline, kernel
+from curate.text.view import hash_span
 
 HASH_START = np.uint32(2166136261)
 HASH_PRIME = np.uint32(16777619)
@@ -50,10 +50,9 @@ def place_words(spelling: Any, begin: Any, end: Any, slots: Any) -> None:
     """Fill the open-addressing table of a dictionary; ``slots`` comes full of -1."""
     mask = len(slots) - 1
     for word in range(len(begin)):
-        state = HASH_START
-        for i in range(begin[word], end[word]):
-            state = mix(state, spelling[i])
-        at = np.int64(state) & mask
+        if begin[word] == end[word]:
+            continue
+        at = np.int64(hash_span(spelling, begin[word], end[word])) & mask
         while slots[at] >= 0:
             at = (at + 1) & mask
         slots[at] = word
@@ -61,11 +60,11 @@ def place_words(spelling: Any, begin: Any, end: Any, slots: Any) -> None:
 
 @kernel
 def find_word(
-    spelling: Any, begin: Any, end: Any, slots: Any, data: Any, start: int, stop: int, state: Any
+    spelling: Any, begin: Any, end: Any, slots: Any, data: Any, start: int, stop: int, hashed: Any
 ) -> int:
-    """Give the number of the word ``data[start:stop]``, whose hash is ``state``; -1 if unknown."""
+    """Give the number of the word ``data[start:stop]``, whose hash_span is ``hashed``; -1 if unknown."""
     mask = len(slots) - 1
-    at = np.int64(state) & mask
+    at = np.int64(hashed) & mask
     while slots[at] >= 0:
         word = slots[at]
         first = begin[word]

@@ -6,6 +6,10 @@ word, then the words of a text. So the sum of a word can be remembered, and reme
 
 One thing differs on purpose. fastText stops reading at a word ``</s>``; a page that says so in its
 first line would hide the rest, so here such a word is passed over.
+
+What bounds it: words that are not remembered, which are all words of a script without spaces, cost half
+of the time, most of it looking for their n-grams in the cache (curate.langid.subwords). They are
+collected and looked up together, so that the CPU need not wait for one to be found before the next.
 """
 
 from __future__ import annotations
@@ -13,9 +17,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import int64, uint64
 
-from curate.langid.dictionary import HASH_PRIME, HASH_START, find_word, mix
+from curate.langid.dictionary import HASH_START, find_word, mix
+from curate.langid.subwords import NOTES, add_rows, note_word, sum_long_word, sum_words
 from curate.text.jit import inline, kernel
+from curate.text.view import HIGHEST, bytes_before, eight_bytes, hash_span
 
 #: Columns are summed sixteen at a time, in registers; matrices are padded to a multiple of it.
 LANES = 16
@@ -25,15 +32,21 @@ TREE, SOFTMAX, SIGMOID = 0, 1, 2
 
 _EOS_HASH = np.uint32(3617362777)  # FNV of "</s>"
 _PREFIX = (95, 95, 108, 97, 98, 101, 108, 95, 95)  # __label__
-_CHUNK = 256  # rows gathered before they are summed
 _CACHE_BYTES = 2 << 20
+_ROOM = 2048  # characters of new words, and words, that are looked at together
+
+# What is remembered of a word beside its sum: its hash and size, where it stood last, the last batch.
+_HASH, _SIZE, _WHERE, _BATCH = 0, 1, 2, 3
+
+_OTHERS = uint64(0x7F7F7F7F7F7F7F7F)
+_PAST_SPACE = uint64(0x5F5F5F5F5F5F5F5F)  # 0x7F - " "
 
 
 class Network(NamedTuple):
     """The arrays of a model, as the kernels read them."""
 
-    rows: Any  #: float32[n_words + n_buckets, width]: a row for each word, then for each n-gram
-    heads: Any  #: float32[n_heads, width]: a row for each inner node of the tree, or for each label
+    rows: Any  #: float32[n_words + n_buckets, width / 16, 16]: of each word, then of each n-gram
+    heads: Any  #: float32[width, n_heads]: a column for each inner node of the tree, or each label
     left: Any  #: int32[nodes]: the tree's children; empty without a tree
     right: Any
     spelling: Any  #: uint8: the bytes of all known words
@@ -41,7 +54,7 @@ class Network(NamedTuple):
     end: Any
     slots: Any  #: int32[2**k]: open addressing from a word's hash to its number
     bucket_rows: Any  #: int32[n_buckets]: the row of an n-gram's hash, -1 where it was pruned
-    kept: Any  #: uint64[n_buckets / 64]: a bit for each that was not; small enough for the CPU's cache
+    kept: Any  #: uint64[n_buckets // 64 + 1]: a bit for each that was not; fits the CPU's cache
     min_chars: int
     max_chars: int
     word_ngrams: int
@@ -56,134 +69,84 @@ def _is_space(byte: Any) -> Any:
 
 
 @kernel
-def _add_buckets(bucket_rows: Any, rows: Any, picked: Any, n: int, sums: Any, at: int) -> None:
-    """Add the rows of ``n`` buckets to ``sums[at]``, in order, sixteen columns at a time."""
-    for k in range(n):
-        picked[k] = bucket_rows[picked[k]]
-    for c in range(0, rows.shape[1], 16):
-        s0, s1, s2, s3 = sums[at, c], sums[at, c + 1], sums[at, c + 2], sums[at, c + 3]
-        s4, s5, s6, s7 = sums[at, c + 4], sums[at, c + 5], sums[at, c + 6], sums[at, c + 7]
-        s8, s9, s10, s11 = sums[at, c + 8], sums[at, c + 9], sums[at, c + 10], sums[at, c + 11]
-        s12, s13, s14, s15 = sums[at, c + 12], sums[at, c + 13], sums[at, c + 14], sums[at, c + 15]
-        for k in range(n):
-            r = picked[k]
-            s0 += rows[r, c]
-            s1 += rows[r, c + 1]
-            s2 += rows[r, c + 2]
-            s3 += rows[r, c + 3]
-            s4 += rows[r, c + 4]
-            s5 += rows[r, c + 5]
-            s6 += rows[r, c + 6]
-            s7 += rows[r, c + 7]
-            s8 += rows[r, c + 8]
-            s9 += rows[r, c + 9]
-            s10 += rows[r, c + 10]
-            s11 += rows[r, c + 11]
-            s12 += rows[r, c + 12]
-            s13 += rows[r, c + 13]
-            s14 += rows[r, c + 14]
-            s15 += rows[r, c + 15]
-        sums[at, c], sums[at, c + 1], sums[at, c + 2], sums[at, c + 3] = s0, s1, s2, s3
-        sums[at, c + 4], sums[at, c + 5], sums[at, c + 6], sums[at, c + 7] = s4, s5, s6, s7
-        sums[at, c + 8], sums[at, c + 9], sums[at, c + 10], sums[at, c + 11] = s8, s9, s10, s11
-        sums[at, c + 12], sums[at, c + 13], sums[at, c + 14], sums[at, c + 15] = s12, s13, s14, s15
+def _word_end(data: Any, start: Any, stop: Any) -> Any:
+    """Give the first space of data[start:stop], or ``stop``: eight bytes at a time."""
+    i = start
+    while i < stop:
+        if i + 8 <= len(data):
+            block = eight_bytes(data, i)
+            low = ~(((block & _OTHERS) + _PAST_SPACE) | block) & HIGHEST  # bytes up to " "
+            i = min(i + (bytes_before(low) if low else int64(8)), stop)
+            if low == uint64(0) or i == stop:
+                continue
+        if _is_space(data[uint64(i)]):
+            return i
+        i += 1
+    return i
 
 
 @kernel
-def _sum_word(
-    rows: Any,
-    kept: Any,
-    bucket_rows: Any,
-    min_chars: int,
-    max_chars: int,
-    spelled: Any,
-    size: int,
-    word: int,
-    picked: Any,
-    sums: Any,
-    at: int,
-) -> int:
-    """Sum the rows of one word and of its n-grams into ``sums[at]``; return how many there were.
+def _same(data: Any, one: Any, other: Any, size: Any) -> Any:
+    """Tell whether the same eight or more bytes stand at two places."""
+    k = int64(0)
+    while k < size:
+        at = min(k, size - 8)
+        if eight_bytes(data, one + at) != eight_bytes(data, other + at):
+            return False
+        k += 8
+    return True
 
-    ``spelled`` holds the word's bytes between < and >, extended for hashing, and a zero behind.
-    """
-    found = np.int64(word >= 0)
-    for c in range(sums.shape[1]):
-        sums[at, c] = rows[word, c] if word >= 0 else np.float32(0)
-    n: Any = np.int64(0)  # not 0: numba would compile what is called for the literal, too
-    buckets = np.int64(len(bucket_rows))
-    part = 1.0 / (buckets + (buckets == 0))
-    first = size if max_chars <= 0 or buckets == 0 else 0
-    for i in range(first, size):
-        if (spelled[i] & np.uint32(0xC0)) == 0x80:
+
+@kernel
+def _add_word_ngrams(net: Any, data: Any, start: Any, stop: Any, total: Any) -> Any:
+    """Add the rows of the word n-grams of data[start:stop] to total[0]; return how many."""
+    many = net.word_ngrams
+    recent = np.zeros(many, np.int32)  # hashes of the newest words
+    row = np.zeros(1, np.int64)
+    buckets = uint64(len(net.bucket_rows))
+    found, seen = int64(0), int64(0)
+    i, ended = start, False
+    while not ended:
+        while i < stop and _is_space(data[uint64(i)]):
+            i += 1
+        begin = i
+        state = HASH_START
+        while i < stop and not _is_space(data[uint64(i)]):
+            state = mix(state, data[uint64(i)])
+            i += 1
+        ended = i == begin
+        if ended:
+            state = _EOS_HASH
+        elif _is_reserved(data, begin, i - begin):
             continue
-        gram = HASH_START
-        j = i
-        for chars in range(1, max_chars + 1):
-            gram = np.uint32((gram ^ spelled[j]) * HASH_PRIME)
-            j += 1
-            while (spelled[j] & np.uint32(0xC0)) == 0x80:
-                gram = np.uint32((gram ^ spelled[j]) * HASH_PRIME)
-                j += 1
-            if chars >= min_chars and not (chars == 1 and (i == 0 or j == size)):
-                # gram % buckets: a product and a correction are cheaper than a division.
-                bucket = np.int64(gram) - np.int64(np.float64(gram) * part) * buckets
-                bucket += buckets if bucket < 0 else 0
-                bucket -= buckets if bucket >= buckets else 0
-                # Without a branch: whether an n-gram was pruned is hard to foresee.
-                picked[n] = bucket
-                n += int(kept[bucket >> 6] >> np.uint64(bucket & 63) & np.uint64(1))
-            if j >= size:
-                break
-        if n > _CHUNK:
-            _add_buckets(bucket_rows, rows, picked, n, sums, at)
-            found += n
-            n = np.int64(0)
-    _add_buckets(bucket_rows, rows, picked, n, sums, at)
-    return int(found + n)
-
-
-@kernel
-def _spell(data: Any, start: int, stop: int, spelled: Any) -> None:
-    """Write a word as the units of its hashes: signed bytes, < before and > behind, then a zero."""
-    spelled[0] = 60
-    for i in range(start, stop):
-        byte = np.uint32(data[i])
-        spelled[i - start + 1] = byte | (np.uint32(0xFFFFFF00) if byte >= 128 else np.uint32(0))
-    spelled[stop - start + 1] = 62
-    spelled[stop - start + 2] = 0
-
-
-@kernel
-def _add_word_ngrams(
-    rows: Any, bucket_rows: Any, size: int, recent: Any, seen: int, total: Any
-) -> int:
-    """Add the rows of the word n-grams that end at the newest word; return how many."""
-    found = 0
-    buckets = np.uint64(len(bucket_rows))
-    for first in range(max(0, seen - size + 1), seen):
-        # int32 hashes are extended with their sign before they enter the 64-bit product.
-        gram = np.uint64(np.int64(recent[first % size]))
-        for k in range(first + 1, seen + 1):
-            gram = gram * np.uint64(116049371) + np.uint64(np.int64(recent[k % size]))
-        row = bucket_rows[np.int64(gram % buckets)]
-        if row >= 0:
-            found += 1
-            for c in range(len(total)):
-                total[c] += rows[row, c]
+        recent[seen % many] = np.int32(state)
+        seen += 1
+        for first in range(max(int64(0), seen - many), seen - 1):
+            # int32 hashes are extended with their sign before they enter the 64-bit product.
+            gram = uint64(int64(recent[first % many]))
+            for k in range(first + 1, seen):
+                gram = gram * uint64(116049371) + uint64(int64(recent[k % many]))
+            row[0] = net.bucket_rows[int64(gram % buckets)]
+            if row[0] >= 0:
+                found += 1
+                add_rows(net.rows, row, 0, 1, total, 0)
     return found
 
 
-@inline
-def _dot(heads: Any, head: Any, mean: Any) -> Any:
-    # Four sums side by side, always the same four: the CPU need not wait for each addition.
-    a = b = c = d = np.float32(0)
+@kernel
+def _products(heads: Any, mean: Any, sums: Any, dots: Any) -> None:
+    """Multiply a mean with each column of ``heads``: dots[head]."""
+    many = heads.shape[1]
+    # Four sums side by side, always the same four, of all heads at once: the compiler makes vectors.
+    sums[:] = 0
     for k in range(0, len(mean), 4):
-        a += heads[head, k] * mean[k]
-        b += heads[head, k + 1] * mean[k + 1]
-        c += heads[head, k + 2] * mean[k + 2]
-        d += heads[head, k + 3] * mean[k + 3]
-    return np.float64((a + b) + (c + d))
+        row = uint64(k)
+        for side in range(4):
+            at, weight = row + uint64(side), mean[row + uint64(side)]
+            for head in range(many):
+                sums[side, head] += heads[at, head] * weight
+    for head in range(many):
+        dots[head] = np.float64((sums[0, head] + sums[1, head]) + (sums[2, head] + sums[3, head]))
 
 
 @inline
@@ -194,7 +157,7 @@ def _sigmoid(x: Any) -> Any:
 
 
 @kernel
-def _best_two(net: Any, mean: Any, reach: Any, open_nodes: Any, labels: Any, scores: Any) -> None:
+def _best_two(net: Any, dots: Any, reach: Any, open_nodes: Any, labels: Any, scores: Any) -> None:
     """Write the two labels of the highest score. fastText adds 1e-5 to each probability it multiplies."""
     best = second = -np.inf
     winner = runner = -1
@@ -216,7 +179,7 @@ def _best_two(net: Any, mean: Any, reach: Any, open_nodes: Any, labels: Any, sco
                 else:
                     second, runner = score, node
                 continue
-            p = 1.0 / (1.0 + np.exp(-_dot(net.heads, node - leaves, mean)))
+            p = 1.0 / (1.0 + np.exp(-dots[node - leaves]))
             left, right = net.left[node], net.right[node]
             reach[left] = score * (1.0 - p + 1e-5)
             reach[right] = score * (p + 1e-5)
@@ -225,7 +188,7 @@ def _best_two(net: Any, mean: Any, reach: Any, open_nodes: Any, labels: Any, sco
             n_open += 2
     else:
         for label in range(net.n_labels):
-            score = _dot(net.heads, label, mean)
+            score = dots[label]
             reach[label] = score
             if score > best:
                 second, runner = best, winner
@@ -253,88 +216,97 @@ def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, score
     ``model.predict(text.replace("\n", " "))``. ``capacity`` is the number of words remembered.
     """
     # Taken out of the tuple once: a call that is given a tuple counts references to each array in it.
-    rows, bucket_rows, kept = net.rows, net.bucket_rows, net.kept
+    rows, bucket_rows, kept, heads = net.rows, net.bucket_rows, net.kept, net.heads
     spelling, begin, end, slots = net.spelling, net.begin, net.end, net.slots
-    min_chars, max_chars, word_ngrams = net.min_chars, net.max_chars, net.word_ngrams
-    width = rows.shape[1]
+    min_chars, max_chars = net.min_chars, net.max_chars
     mask = capacity - 1
-    known = np.zeros((capacity, 4), np.int64)  # where, how many bytes, how many rows
-    known_sum = np.empty((capacity, width), np.float32)
-    picked = np.empty(_CHUNK + 2 + max_chars, np.int64)
-    spelled = np.empty(256, np.uint32)
-    recent = np.zeros(max(1, word_ngrams), np.int32)
-    mean = np.empty(width, np.float32)
+    known = np.zeros((capacity, 4), np.int64)  # _HASH, _SIZE, _WHERE, _BATCH
+    sums = np.empty((capacity, rows.shape[1], LANES), np.float32)
+    counts = np.empty(capacity, np.int64)
+    # The words of a text in order, by their place in ``known``, and what is to be done for the new ones.
+    order = np.empty(_ROOM, np.int64)
+    noted = np.empty((_ROOM, NOTES), np.int64)
+    chars = np.zeros(_ROOM + max_chars, np.uint32)
+    state = np.empty(_ROOM, np.uint32)
+    grams = np.empty((max_chars, _ROOM), np.uint32)
+    picked = np.empty(_ROOM * max_chars + 1, np.int64)
+    total = np.empty((1, rows.shape[1], LANES), np.float32)
+    mean = total.reshape(rows.shape[1] * LANES)
+    sides = np.empty((4, heads.shape[1]), np.float32)
+    dots = np.empty(heads.shape[1], np.float64)
     reach = np.empty(2 * net.n_labels, np.float64)
     open_nodes = np.empty(2 * net.n_labels, np.int64)
+    subwords = max_chars > 0 and len(bucket_rows) > 0
+    batch = int64(0)
     for d in range(len(offsets) - 1):
         i = offsets[d]
         stop = offsets[d + 1]
         mean[:] = 0
-        found = 0
-        seen: Any = np.int64(0)
+        found = int64(0)
+        batch += 1
+        words, new, n, widest = int64(0), int64(0), int64(0), int64(1)
         while True:
-            while i < stop and _is_space(data[i]):
+            while i < stop and _is_space(data[uint64(i)]):
                 i += 1
-            if i >= stop:
-                break
             start = i
-            state = HASH_START
-            while i < stop and not _is_space(data[i]):
-                state = mix(state, data[i])
-                i += 1
+            i = _word_end(data, start, stop)
             size = i - start
-            if _is_reserved(data, start, size):
+            if size > 0 and _is_reserved(data, start, size):
                 continue
-            at: Any = np.int64(state ^ (state >> np.uint32(15))) & mask
-            same = known[at, 1] == size
-            if same:
-                before = known[at, 0]
-                for k in range(size):
-                    if data[before + k] != data[start + k]:
-                        same = False
-                        break
+            at, same, hashed = int64(0), False, uint64(0)
+            if size > 0:
+                hashed = hash_span(data, start, i)
+                at = int64(hashed >> uint64(32)) & mask
+                # Words of up to eight bytes are the same if their hashes are.
+                same = known[at, _SIZE] == size and known[at, _HASH] == int64(hashed)
+                same = same and (size <= 8 or _same(data, known[at, _WHERE], start, size))
+            full = words == _ROOM or (not same and n + size + 2 > _ROOM)
+            if full or size == 0 or (not same and known[at, _BATCH] == batch):
+                sum_words(
+                    rows, bucket_rows, kept, min_chars, chars, n, widest, noted, new, state, grams,
+                    picked, sums, counts,
+                )  # fmt: skip
+                for k in range(words):
+                    found += counts[order[k]]
+                add_rows(sums, order, 0, words, total, 0)
+                batch += 1
+                words, new, n, widest = int64(0), int64(0), int64(0), int64(1)
+                if size == 0:
+                    break
             if not same:
-                known[at, 1] = size
-                if size + 3 > len(spelled):
-                    spelled = np.empty(2 * size, np.uint32)
-                _spell(data, start, i, spelled)
-                word = find_word(spelling, begin, end, slots, data, start, i, state)
-                known[at, 2] = _sum_word(
-                    rows,
-                    kept,
-                    bucket_rows,
-                    min_chars,
-                    max_chars,
-                    spelled,
-                    size + 2,
-                    word,
-                    picked,
-                    known_sum,
-                    at,
-                )
-            known[at, 0] = start  # the newest occurrence is the likeliest to be in the CPU's cache
-            found += known[at, 2]
-            for c in range(width):
-                mean[c] += known_sum[at, c]
-            if word_ngrams > 1:
-                recent[seen % word_ngrams] = np.int32(state)
-                found += _add_word_ngrams(rows, bucket_rows, word_ngrams, recent, seen, mean)
-                seen += 1
+                known[at, _HASH], known[at, _SIZE] = int64(hashed), size
+                word = find_word(spelling, begin, end, slots, data, start, i, hashed)
+                counts[at] = word >= 0
+                for b in range(rows.shape[1]):
+                    for c in range(LANES):
+                        sums[at, b, c] = rows[word, b, c] if word >= 0 else np.float32(0)
+                if subwords and size + 2 > _ROOM:
+                    sum_long_word(
+                        data, start, i, rows, bucket_rows, kept, min_chars, chars, _ROOM, noted, state,
+                        grams, picked, sums, counts, at,
+                    )  # fmt: skip
+                elif subwords:
+                    n, widest = note_word(data, start, i, chars, n, widest, noted, new, at)
+                    new += 1
+            known[at, _WHERE] = start  # the newest occurrence is likeliest to be in the CPU's cache
+            known[at, _BATCH] = batch
+            order[words] = at
+            words += 1
         if net.eos >= 0:
             found += 1
-            for c in range(width):
-                mean[c] += rows[net.eos, c]
-        if word_ngrams > 1:
-            recent[seen % word_ngrams] = np.int32(_EOS_HASH)
-            found += _add_word_ngrams(rows, bucket_rows, word_ngrams, recent, seen, mean)
+            for c in range(len(mean)):
+                mean[c] += rows[net.eos, c // LANES, c % LANES]
+        if net.word_ngrams > 1:
+            found += _add_word_ngrams(net, data, offsets[d], stop, total)
         if found == 0:
             labels[d, 0] = labels[d, 1] = -1
             scores[d, 0] = scores[d, 1] = 0.0
             continue
         share = np.float32(1.0 / found)
-        for c in range(width):
+        for c in range(len(mean)):
             mean[c] *= share
-        _best_two(net, mean, reach, open_nodes, labels[d], scores[d])
+        _products(heads, mean, sides, dots)
+        _best_two(net, dots, reach, open_nodes, labels[d], scores[d])
 
 
 @kernel

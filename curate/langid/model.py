@@ -48,7 +48,7 @@ class Model:
         n = len(offsets) - 1
         labels = np.empty((n, 2), np.int32)
         scores = np.empty((n, 2), np.float64)
-        words = kernel.capacity(self.network.rows.shape[1])
+        words = kernel.capacity(len(self.network.heads))
         kernel.predict(self.network, data, offsets, words, labels, scores)
         return labels, scores
 
@@ -239,8 +239,8 @@ def read(data: npt.NDArray[np.uint8], address: str) -> Model:
     eos = [k for k in range(min(n_words, 1 << 16)) if ends[k] - starts[k] == 4]
     eos = [k for k in eos if bytes(spelling[starts[k] : ends[k]]) == b"</s>"]
     network = kernel.Network(
-        rows=_padded(rows),
-        heads=_padded(heads),
+        rows=_padded(rows).reshape(len(rows), -1, kernel.LANES),
+        heads=np.ascontiguousarray(_padded(heads).T),
         left=left,
         right=right,
         spelling=spelling,
@@ -295,8 +295,8 @@ def _bucket_rows(file: _Reader, buckets: int, n_words: int, pruned: Any, n_rows:
 
 
 def _bits(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
-    """Pack flags into words of 64, the first in the lowest bit."""
-    padded = np.zeros(-(-max(len(flags), 1) // 64) * 64, np.bool_)
+    """Pack flags into words of 64, the first in the lowest bit; the bit behind the last is 0."""
+    padded = np.zeros((len(flags) // 64 + 1) * 64, np.bool_)
     padded[: len(flags)] = flags
     return np.packbits(padded, bitorder="little").view("<u8").astype(np.uint64)
 
