@@ -30,6 +30,7 @@ from curate.langid.alphabets import ALPHABETS, both_cases
 from curate.langid.letters import Letters
 from curate.text.jit import inline, kernel
 from curate.text.unicode import CLASS, FOLD, LETTER, MARK, SCRIPT
+from curate.text.view import decode
 
 Points = npt.NDArray[np.int64]  #: hundredths of a natural logarithm
 
@@ -99,9 +100,20 @@ def table() -> Table:
     )
 
 
-def asked() -> frozenset[str]:
-    """Give every letter that must be counted for it."""
-    return frozenset[str]().union(*table().letters)
+def asked() -> frozenset[frozenset[str]]:
+    """Give every set of letters that must be counted for it."""
+    return frozenset([*table().letters, *(group for _, group, _ in _usual())])
+
+
+@lru_cache(maxsize=1)
+def _usual() -> tuple[tuple[int, frozenset[str], int], ...]:
+    """Give the groups of usual letters: the number of the language, the letters, how many in 1,000."""
+    return tuple(
+        (number, both_cases(group), per_mille)
+        for number, label in enumerate(table().labels)
+        if label in ALPHABETS
+        for group, per_mille in ALPHABETS[label].usual
+    )
 
 
 #: What all languages of a script write.
@@ -160,64 +172,26 @@ def of_letters(letters: Letters, rows: Points) -> Points:
 
     A language of another script than the text's gets what all its letters are worth: enough to lose.
     """
-    writes, usual, whose, per_mille = _membership(tuple(letters.columns.items()))
-    said = np.empty((len(rows), writes.shape[1]), np.int64)
-    size = letters.of_script[rows]
-    _of_letters(letters.counts, rows, size, writes, usual, whose, per_mille, said)
+    said = np.zeros((len(rows), len(table().labels)), np.int64)
+    own = np.array([letters.columns[mine] for mine in table().letters], np.int64)
+    usual = np.array(
+        [(number, letters.columns[group], per_mille) for number, group, per_mille in _usual()],
+        np.int64,
+    )
+    _of_letters(letters.sets, rows, letters.of_script[rows], own, usual, said)
     return said
 
 
-@lru_cache(maxsize=4)
-def _membership(columns: tuple[tuple[str, int], ...]) -> tuple[Any, Any, Any, Any]:
-    """Give which columns of counts each language writes, and which are in each group of usual ones."""
-    lists, column = table(), dict(columns)
-    width = 1 + max(column.values(), default=0)
-    writes = np.zeros((width, len(lists.labels)), np.bool_)
-    for number, mine in enumerate(lists.letters):
-        writes[[column[c] for c in mine if c in column], number] = True
-    groups = [
-        (number, both_cases(group), per_mille)
-        for number, label in enumerate(lists.labels)
-        if label in ALPHABETS
-        for group, per_mille in ALPHABETS[label].usual
-    ]
-    usual = np.zeros((width, len(groups)), np.bool_)
-    for k, (_, group, _) in enumerate(groups):
-        usual[[column[c] for c in group], k] = True
-    whose, per_mille = (np.array([group[k] for group in groups], np.int64) for k in (0, 2))
-    return writes, usual, whose, per_mille
-
-
 @kernel
-def _of_letters(
-    counts: Any,
-    rows: Any,
-    size: Any,
-    writes: Any,
-    usual: Any,
-    whose: Any,
-    per_mille: Any,
-    said: Any,
-) -> None:
-    many = writes.shape[1]
-    there = np.zeros(usual.shape[1], np.bool_)
+def _of_letters(sets: Any, rows: Any, size: Any, own: Any, usual: Any, said: Any) -> None:
     for k in range(len(rows)):
-        said[k, :] = size[k]
-        there[:] = False
-        for column in range(2, writes.shape[0]):
-            count = counts[rows[k], column]
-            if count == 0:
-                continue
-            for label in range(many):
-                said[k, label] -= count * writes[column, label]
-            for group in range(len(there)):
-                there[group] |= usual[column, group]
-        for label in range(many):
-            said[k, label] = _FOREIGN * min(max(said[k, label], 0), _MAX_FOREIGN)
-        for group in range(len(there)):
-            if not there[group]:
+        for label in range(len(own)):
+            foreign = size[k] - sets[rows[k], own[label]]
+            said[k, label] = _FOREIGN * min(max(foreign, 0), _MAX_FOREIGN)
+        for group in range(len(usual)):
+            if sets[rows[k], usual[group, 1]] == 0:
                 # Alphabets say what there is at least; two and a half times as much is common.
-                said[k, whose[group]] -= min(size[k], 200) * per_mille[group] // 4
+                said[k, usual[group, 0]] -= min(size[k], 200) * usual[group, 2] // 4
 
 
 @inline
@@ -230,7 +204,7 @@ def _find(keys: Any, key: Any) -> Any:
 
 
 @kernel
-def _add(begin: Any, end: Any, which: Any, worth: Any, slot: int, points: Any, row: int) -> None:
+def _add(begin: Any, end: Any, which: Any, worth: Any, slot: Any, points: Any, row: Any) -> None:
     for k in range(begin[slot], end[slot]):
         points[row, which[k]] += worth[k]
 
@@ -256,47 +230,36 @@ def _weigh(
         i = offsets[rows[k]]
         stop = offsets[rows[k] + 1]
         size: Any = np.int64(0)
-        words, mine = 0, True
+        words: Any = np.int64(0)
+        mine = True
         while i <= stop and words < MAX_WORDS:
-            point: Any = np.int64(32)  # the end of the text ends its last word
-            if i == stop:
-                i += 1
-            else:
-                byte = np.int64(data[i])
-                if byte < 0x80:
-                    point = byte
-                    i += 1
-                elif byte < 0xE0:
-                    point = (byte & 0x1F) << 6 | (np.int64(data[i + 1]) & 0x3F)
-                    i += 2
-                elif byte < 0xF0:
-                    point = (byte & 0x0F) << 12 | (np.int64(data[i + 1]) & 0x3F) << 6
-                    point |= np.int64(data[i + 2]) & 0x3F
-                    i += 3
-                else:
-                    point = (byte & 0x07) << 18 | (np.int64(data[i + 1]) & 0x3F) << 12
-                    point |= (np.int64(data[i + 2]) & 0x3F) << 6 | (np.int64(data[i + 3]) & 0x3F)
-                    i += 4
+            point, width = np.uint32(32), np.int64(1)  # the end of the text ends its last word
+            if i < stop:
+                point, width = decode(data, i)
+            i += width
             if _is_apostrophe(point):
                 if 0 < size < 64:
-                    letters[size] = 0x27
+                    letters[size] = _APOSTROPHE
                     size += 1
                 continue
-            if classes[point] & LETTER:
+            kind = classes[np.uint64(point)]
+            if kind & LETTER:
                 if size == 0:
-                    mine = scripts[point] == script[k]
+                    mine = scripts[np.uint64(point)] == script[k]
                 if size < 64:
-                    letters[size] = fold[point]
+                    letters[size] = fold[np.uint64(point)]
                     size += 1
                 continue
-            if classes[point] & MARK:
+            if kind & MARK:
                 continue
-            while size > 0 and letters[size - 1] == 0x27:
+            while size > 0 and letters[size - 1] == _APOSTROPHE:
                 size -= 1  # a closing quotation mark
             if size > 0 and mine:
                 words += 1
                 _add_word(letters, size, keys, begin, end, which, worth, points, k)
             size = np.int64(0)
+        for language in range(points.shape[1]):
+            points[k, language] += words * _NO_WORD
 
 
 @inline
@@ -310,22 +273,20 @@ def _is_apostrophe(point: Any) -> Any:
 @kernel
 def _add_word(
     letters: Any,
-    size: int,
+    size: Any,
     keys: Any,
     begin: Any,
     end: Any,
     which: Any,
     worth: Any,
     points: Any,
-    row: int,
+    row: Any,
 ) -> None:
     """Add what one word says. Its longest known ending counts where the word itself is not known."""
     state = _START ^ _AS_WORD
     for c in range(size):
         state = (state ^ np.uint64(letters[c])) * _PRIME
     slot = _find(keys, state)
-    for language in range(points.shape[1]):
-        points[row, language] += _NO_WORD
     if slot >= 0:
         _add(begin, end, which, worth, slot, points, row)
         for k in range(begin[slot], end[slot]):

@@ -149,12 +149,13 @@ def _decide(
 ) -> tuple[Rows, npt.NDArray[np.float64]]:
     """Choose a label for each text, -1 for none, and say how sure that is."""
     letters = judge.letters
-    allowed, second_allowed = judge.allows(first), judge.allows(second)
+    allowed = judge.allows(first)
     written = letters.script != NONE
     chosen, score = np.where(allowed, first, -1), scores[:, 0].copy()
 
     # The model's second label, where the first cannot be true.
-    swapped = np.flatnonzero(~allowed & second_allowed & written)
+    swapped = np.flatnonzero(~allowed & written)
+    swapped = swapped[judge.allows(second[swapped], swapped)]
     chosen[swapped] = second[swapped]
     left = np.maximum(1.0 - scores[swapped, 0], scores[swapped, 1])
     score[swapped] = scores[swapped, 1] / np.maximum(left, 1e-9)
@@ -173,15 +174,16 @@ def _decide(
         second[rows],
         scores[rows],
     )
-    undecided = np.ones(len(rows), np.bool_)
+    undecided = np.arange(len(rows))
     for place in range(ranked.labels.shape[1]):
-        label, likely = ranked.labels[:, place], ranked.likely[:, place]
-        told = undecided & (label >= 0) & judge.allows(label, rows, ranked.spoken[:, place])
-        same = told & (label == chosen[rows])
-        score[rows[same]] = np.maximum(score[rows[same]], likely[same])
-        other = told & ~same
-        chosen[rows[other]], score[rows[other]] = label[other], likely[other]
-        undecided &= ~told
+        label, spoken = ranked.labels[undecided, place], ranked.spoken[undecided, place]
+        told = judge.allows(label, rows[undecided], spoken)
+        at, label = rows[undecided[told]], label[told]
+        likely = ranked.likely[undecided[told], place]
+        same = label == chosen[at]
+        score[at] = np.where(same, np.maximum(score[at], likely), likely)
+        chosen[at] = label
+        undecided = undecided[~told]
     return judge.sinitic(chosen), score
 
 

@@ -180,15 +180,14 @@ _ANYTHING = Identify()
 
 
 @lru_cache(maxsize=1)
-def _always_asked() -> frozenset[str]:
+def _always_asked() -> frozenset[frozenset[str]]:
     """Give the letters that alphabets, lists and marks ask for."""
-    asked = frozenset[str]().union(*(letters_of(label) for label in ALPHABETS))
-    return asked | evidence.asked() | frozenset(CANTONESE + SHANGHAINESE)
+    marks = (both_cases(letters) for letters in (CANTONESE, SHANGHAINESE))
+    return evidence.asked().union(marks, map(letters_of, ALPHABETS))
 
 
-def asked(profiles: Profiles | None) -> frozenset[str]:
-    """Give every letter that some rule asks for."""
-    asked = _always_asked()
-    for profile in profiles.by_name.values() if profiles else ():
-        asked |= both_cases(profile.identify.letters + profile.identify.foreign_letters)
-    return asked
+def asked(profiles: Profiles | None) -> frozenset[frozenset[str]]:
+    """Give every set of letters that some rule asks for."""
+    rules = [profile.identify for profile in profiles.by_name.values()] if profiles else []
+    named = {letters for rule in rules for letters in (rule.letters, rule.foreign_letters)}
+    return _always_asked().union(both_cases(letters) for letters in named - {""})

@@ -7,16 +7,17 @@ simplified from traditional.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from numba import uint64
 
 from curate.text.jit import kernel
 from curate.text.unicode import CLASS, LETTER, SCRIPT, SCRIPTS
+from curate.text.view import decode
 
 #: The names that a text's script can have: Unicode's, and Jpan for kana with or without Han.
 NAMES: Final = (*SCRIPTS, "Jpan")
@@ -26,6 +27,9 @@ NONE: Final = SCRIPTS.index("Zyyy")
 
 _HAN, _HIRA, _KANA = (SCRIPTS.index(name) for name in ("Hani", "Hira", "Kana"))
 _HANGUL, _JPAN = SCRIPTS.index("Hang"), len(SCRIPTS)
+
+#: The first two sets are always counted.
+_SIMPLIFIED, _TRADITIONAL = 0, 1
 
 #: So many of a text's letters must be of a script for its language to be one that writes it.
 MIN_SCRIPT_SHARE = 0.15
@@ -42,26 +46,24 @@ class Letters:
     total: npt.NDArray[np.int64]  #: letters of all scripts
     of_script: npt.NDArray[np.int64]  #: letters of the text's script
     traditional: npt.NDArray[np.bool_]  #: more traditional than simplified characters
-    counts: npt.NDArray[np.int32]  #: of each asked-for letter, one column per letter
+    sets: npt.NDArray[np.int32]  #: how many are of each asked-for set of letters, a column per set
     scripts: npt.NDArray[np.int64]  #: letters of each of NAMES, Han where it belongs to
-    columns: dict[str, int]  #: letter -> column of counts
+    columns: dict[frozenset[str], int]  #: set of letters -> column of ``sets``
 
     def number_of(
-        self, letters: Iterable[str], rows: npt.NDArray[np.int64]
+        self, letters: frozenset[str], rows: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
-        """Count how many letters of the given rows are among ``letters``."""
-        wanted = np.array([self.columns[c] for c in sorted(letters)], np.int64)
-        picked = self.counts[rows[:, None], wanted]
-        return np.asarray(picked.sum(axis=1, dtype=np.int64))
+        """Count how many letters of the given rows are of a set that was asked for."""
+        return np.asarray(self.sets[rows, self.columns[letters]], np.int64)
 
 
-def count(data: Any, offsets: Any, asked: frozenset[str]) -> Letters:
-    """Count scripts and letters of texts in Arrow's layout."""
-    table, columns = _columns(asked)
+def count(data: Any, offsets: Any, asked: frozenset[frozenset[str]]) -> Letters:
+    """Count scripts and letters of texts in Arrow's layout, and how many are of each set asked for."""
+    cells, script_of, member, columns = _cells(asked)
     n = len(offsets) - 1
     scripts = np.zeros((n, len(SCRIPTS)), np.int32)
-    counts = np.zeros((n, len(columns) + 2), np.int32)
-    _count(data, offsets, CLASS, SCRIPT, table, scripts, counts)
+    sets = np.zeros((n, member.shape[1]), np.int32)
+    _count(data, offsets, cells, script_of, member, scripts, sets)
     total = scripts.sum(axis=1, dtype=np.int64)
 
     merged = np.zeros((n, len(NAMES)), np.int64)
@@ -79,8 +81,8 @@ def count(data: Any, offsets: Any, asked: frozenset[str]) -> Letters:
     merged[:, [_HIRA, _KANA]] = np.where(japanese[:, None], 0, merged[:, [_HIRA, _KANA]])
     of_script = merged.max(axis=1, initial=0)
     script = np.where(of_script > 0, merged.argmax(axis=1), NONE)
-    traditional = counts[:, 1] > counts[:, 0]
-    return Letters(script, total, of_script, traditional, counts, merged, columns)
+    traditional = sets[:, _TRADITIONAL] > sets[:, _SIMPLIFIED]
+    return Letters(script, total, of_script, traditional, sets, merged, columns)
 
 
 def hear(letters: Letters, wanted: npt.NDArray[np.int64]) -> Letters:
@@ -99,20 +101,35 @@ def hear(letters: Letters, wanted: npt.NDArray[np.int64]) -> Letters:
 
 
 @lru_cache(maxsize=8)
-def _columns(asked: frozenset[str]) -> tuple[Any, dict[str, int]]:
-    """Give the table from code points to columns: 0 simplified, 1 traditional, then the letters."""
-    table = np.full(0x110000, -1, np.int16)
-    for column, characters in enumerate(_exclusive()):
-        table[[ord(c) for c in characters]] = column
-    columns = {}
-    for k, letter in enumerate(sorted(asked)):
-        columns[letter] = k + 2
-        table[ord(letter)] = k + 2
-    return table, columns
+def _cells(
+    asked: frozenset[frozenset[str]],
+) -> tuple[Any, Any, Any, dict[frozenset[str], int]]:
+    """Give the cells that the kernel counts in: one for each letter of a set, one for each script's rest.
+
+    That is: the cell of each code point, 0 for what is no letter; the script of each cell; whether a
+    cell is of a set: [cells, sets]; and the column of each set.
+    """
+    apart = frozenset[str]().union(*asked)
+    # What Cantonese alone writes is no sign of traditional characters: those asked for stand apart.
+    sets = [*(letters - apart for letters in _exclusive()), *sorted(asked, key=sorted)]
+    letters = sorted(c for c in apart if CLASS[ord(c)] & LETTER)
+    rest, han = 1 + len(letters), SCRIPTS.index("Hani")
+    cells = np.where(CLASS & LETTER, rest + SCRIPT.astype(np.int16), 0).astype(np.int16)
+    cells[[ord(c) for c in letters]] = np.arange(1, rest)
+    script_of = np.array(
+        [0, *(SCRIPT[ord(c)] for c in letters), *range(len(SCRIPTS)), han, han], np.int64
+    )
+    member = np.zeros((len(script_of), len(sets)), np.int32)
+    for k, wanted in enumerate(sets[2:], 2):
+        member[[k for k, c in enumerate(letters, 1) if c in wanted], k] = 1
+    for k in (_SIMPLIFIED, _TRADITIONAL):
+        cells[[ord(c) for c in sets[k]]] = len(script_of) - 2 + k
+        member[len(script_of) - 2 + k, k] = 1
+    return cells, script_of, member, {wanted: k for k, wanted in enumerate(sets[2:], 2)}
 
 
 @lru_cache(maxsize=1)
-def _exclusive() -> tuple[str, str]:
+def _exclusive() -> tuple[frozenset[str], frozenset[str]]:
     """Give the Han characters that only simplified, and only traditional, Chinese writes.
 
     Taken from the two national character sets: in GB 2312 and not in Big5, and the other way round.
@@ -121,7 +138,7 @@ def _exclusive() -> tuple[str, str]:
     han = [chr(c) for c in range(0x4E00, 0xA000)]
     simplified = {c for c in han if _encodes(c, "gb2312")}
     traditional = {c for c in han if _encodes(c, "big5")}
-    return "".join(sorted(simplified - traditional)), "".join(sorted(traditional - simplified))
+    return frozenset(simplified - traditional), frozenset(traditional - simplified)
 
 
 def _encodes(character: str, charset: str) -> bool:
@@ -130,29 +147,19 @@ def _encodes(character: str, charset: str) -> bool:
 
 @kernel
 def _count(
-    data: Any, offsets: Any, classes: Any, of_script: Any, columns: Any, scripts: Any, counts: Any
+    data: Any, offsets: Any, cells: Any, script_of: Any, member: Any, scripts: Any, sets: Any
 ) -> None:
+    counts = np.zeros(len(member), np.int32)
     for d in range(len(offsets) - 1):
         i = offsets[d]
         stop = offsets[d + 1]
+        counts[:] = 0
         while i < stop:
-            byte = np.int64(data[i])
-            if byte < 0x80:
-                point = byte
-                i += 1
-            elif byte < 0xE0:
-                point = (byte & 0x1F) << 6 | (np.int64(data[i + 1]) & 0x3F)
-                i += 2
-            elif byte < 0xF0:
-                point = (byte & 0x0F) << 12 | (np.int64(data[i + 1]) & 0x3F) << 6
-                point |= np.int64(data[i + 2]) & 0x3F
-                i += 3
-            else:
-                point = (byte & 0x07) << 18 | (np.int64(data[i + 1]) & 0x3F) << 12
-                point |= (np.int64(data[i + 2]) & 0x3F) << 6 | (np.int64(data[i + 3]) & 0x3F)
-                i += 4
-            if classes[point] & LETTER:
-                scripts[d, of_script[point]] += 1
-                column = columns[point]
-                if column >= 0:
-                    counts[d, column] += 1
+            point, size = decode(data, i)
+            i += size
+            counts[uint64(cells[point])] += 1
+        for cell in range(1, len(member)):
+            if counts[cell] > 0:
+                scripts[d, script_of[cell]] += counts[cell]
+                for k in range(member.shape[1]):
+                    sets[d, k] += counts[cell] * member[cell, k]

@@ -47,6 +47,9 @@ _UNLISTED = 3.0
 #: So much better must another language be: below that the model keeps its answer.
 _MARGIN = 0.5
 
+#: A language that is so much less likely than another does not count in a sum.
+_NEGLIGIBLE = 40.0
+
 
 class Opinion(NamedTuple):
     """For each row asked about: candidates from best to worst, as arrays [rows, candidates]."""
@@ -83,22 +86,21 @@ def rank(
     points = words + evidence.of_letters(letters, rows)
     labels = np.array([numbers[label] for label in listed], np.int64)
     scripts = np.array([NAMES.index(label[4:]) for label in listed], np.int64)
-    likely = np.zeros((len(rows), keep))
     floor = np.array([1e-4 if label[:3] in knows else _UNKNOWN for label in listed])
-    which = np.full((len(rows), keep), -1, np.int64)
-    _order(
-        points, labels, scripts, floor, letters.script[rows], first, second, scores, which, likely
+    opinion = Opinion(
+        np.full((len(rows), keep), -1, np.int64),
+        np.zeros((len(rows), keep)),
+        np.zeros((len(rows), keep), np.bool_),
     )
-    listed_first = np.column_stack([np.tile(labels, (len(rows), 1)), first])
-    best = np.take_along_axis(listed_first, which, axis=1)
-    spoken = np.take_along_axis(np.pad(words, ((0, 0), (0, 1))), which, axis=1) >= _SPOKEN
-    best[which < 0], spoken[which < 0] = -1, False
-    return Opinion(best, likely, spoken)
+    script = letters.script[rows]
+    _order(points, words, labels, scripts, floor, script, first, second, scores, *opinion)
+    return opinion
 
 
 @kernel
 def _order(
     points: Any,
+    words: Any,
     labels: Any,
     scripts: Any,
     floor: Any,
@@ -108,6 +110,7 @@ def _order(
     scores: Any,
     best: Any,
     likely: Any,
+    spoken: Any,
 ) -> None:
     """Write the best languages of each row and their probabilities; a loop, so that rows stay apart.
 
@@ -140,11 +143,13 @@ def _order(
             top = max(top, total[k])
         everything = np.exp(_NOTHING - top)
         for k in range(many + 1):
-            everything += np.exp(total[k] - top)
+            if total[k] > top - _NEGLIGIBLE:
+                everything += np.exp(total[k] - top)
         for place in range(best.shape[1]):
             most: Any = np.argmax(total)
             if total[most] < _HOPELESS:
                 break
-            best[row, place] = most
+            best[row, place] = labels[most] if most < many else first[row]
+            spoken[row, place] = most < many and words[row, most] >= _SPOKEN
             likely[row, place] = np.rint(1e6 * np.exp(total[most] - top) / everything) / 1e6
             total[most] = -np.inf

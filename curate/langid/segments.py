@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from numba import uint64
 
 from curate.schema import LANG_SPAN, UNDETERMINED
 from curate.text.jit import kernel
 from curate.text.unicode import CLASS, LETTER, NEWLINE, SCRIPT, SCRIPTS, SPACE, TERMINAL
+from curate.text.view import decode
 
 Rows = npt.NDArray[np.int64]
 
@@ -141,22 +143,9 @@ def _cut(data: Any, offsets: Any, classes: Any, scripts: Any, together: Any, fou
         in_word, fresh, ended = False, False, False
         while i < stop:
             here = i
-            byte = np.int64(data[i])
-            if byte < 0x80:
-                point = byte
-                i += 1
-            elif byte < 0xE0:
-                point = (byte & 0x1F) << 6 | (np.int64(data[i + 1]) & 0x3F)
-                i += 2
-            elif byte < 0xF0:
-                point = (byte & 0x0F) << 12 | (np.int64(data[i + 1]) & 0x3F) << 6
-                point |= np.int64(data[i + 2]) & 0x3F
-                i += 3
-            else:
-                point = (byte & 0x07) << 18 | (np.int64(data[i + 1]) & 0x3F) << 12
-                point |= (np.int64(data[i + 2]) & 0x3F) << 6 | (np.int64(data[i + 3]) & 0x3F)
-                i += 4
-            kind = classes[point]
+            point, size = decode(data, i)
+            i += size
+            kind = classes[uint64(point)]
             if kind & SPACE:
                 in_word = False
                 if (kind & NEWLINE or ended) and i < stop:
@@ -172,7 +161,7 @@ def _cut(data: Any, offsets: Any, classes: Any, scripts: Any, together: Any, fou
             if kind & LETTER:
                 ended = False
                 letters += 1
-                mine = np.int64(scripts[point])
+                mine = np.int64(scripts[uint64(point)])
                 if fresh and mine != _NONE and mine != script:
                     if script == _NONE:
                         script = mine
