@@ -161,7 +161,8 @@ def _decide(
     score[swapped] = scores[swapped, 1] / np.maximum(left, 1e-9)
 
     # What words and letters say, where the model can be wrong.
-    doubtful = ~allowed | ~judge.fits(first) | opinion.unsure(scores[:, 0], letters)
+    unsure = opinion.unsure(first, scores[:, 0], letters, judge.number)
+    doubtful = ~allowed | ~judge.fits(first) | unsure
     rows = np.flatnonzero(doubtful & written)
     ranked = opinion.rank(
         data,
