@@ -36,7 +36,8 @@ ALPHABETS = {
     "bak_Cyrl": Alphabet(_RUSSIAN + "әғҙҡңөҫүһ", (("ә", 15), ("ҡҙҫ", 10))),
     "kaa_Cyrl": Alphabet(_RUSSIAN + "әғқңөүўҳ", (("ўҳ", 4), ("әңөү", 10), ("қғ", 10))),
     "uzn_Cyrl": Alphabet("абвгдеёжзийклмнопрстуфхцчшъьэюяўқғҳ", (("ўқғҳ", 15),)),
-    "tgk_Cyrl": Alphabet("абвгғдеёжзиӣйкқлмнопрстуӯфхҳчҷшъэюя", (("ӣӯҷқғҳ", 15),)),
+    # Tajik of the first Cyrillic fonts has ї ќ ѓ њ љ for ӣ қ ғ ҳ ҷ; its ў for ӯ would let Uzbek in.
+    "tgk_Cyrl": Alphabet("абвгғдеёжзиӣйкқлмнопрстуӯфхҳчҷшъэюяїўќѓњљ", (("ӣӯҷқғҳїќѓњљ", 15),)),
     # Mongolian of the first Cyrillic fonts has ї for ү and є for ө.
     "khk_Cyrl": Alphabet(_RUSSIAN + "өүїє", (("өүїє", 15),)),
     "sah_Cyrl": Alphabet(_RUSSIAN + "ҕҥөһү", (("ҕҥһ", 10), ("өү", 10))),
@@ -49,7 +50,8 @@ ALPHABETS = {
     # Those with bars and dots are of Ottoman and Arabic names as scholars write them.
     "tur_Latn": Alphabet("abcçdefgğhıIiİjklmnoöprsştuüvwyzâîûýþðāīūḍḥḫḳṣṭẓżġķŧ"),
     "azj_Latn": Alphabet("abcçdeəfgğhxıIiİjkqlmnoöprsştuüvwyzâ"),
-    "tuk_Latn": Alphabet("abcçdeäfghijžklmnňoöprsştuüvwyýz", (("ýžň", 10), ("ä", 10))),
+    # ñ and ÿ are ň and ý of the orthography of 1993, and of keyboards since.
+    "tuk_Latn": Alphabet("abcçdeäfghijžklmnňñoöprsştuüvwyýÿz", (("ýžňñÿ", 10), ("ä", 10))),
     "crh_Latn": Alphabet("abcçdefgğhıIiİjklmnñoöpqrsştuüvyzâ", (("q", 8), ("ñ", 4))),
     "uig_Latn": Alphabet("abcdefghijklmnopqrstuvwxyzëéöü", (("ëé", 6), ("öü", 8), ("q", 8))),
     "uzn_Latn": Alphabet("abcdefghijklmnopqrstuvxyz", (("q", 8), ("z", 5), ("h", 15))),
