@@ -37,7 +37,7 @@ ALPHABETS = {
     "kaa_Cyrl": Alphabet(_RUSSIAN + "әғқңөүўҳ", (("ўҳ", 4), ("әңөү", 10), ("қғ", 10))),
     "uzn_Cyrl": Alphabet("абвгдеёжзийклмнопрстуфхцчшъьэюяўқғҳ", (("ўқғҳ", 15),)),
     # Tajik of the first Cyrillic fonts has ї ќ ѓ њ љ for ӣ қ ғ ҳ ҷ; its ў for ӯ would let Uzbek in.
-    "tgk_Cyrl": Alphabet("абвгғдеёжзиӣйкқлмнопрстуӯфхҳчҷшъэюяїўќѓњљ", (("ӣӯҷқғҳїќѓњљ", 15),)),
+    "tgk_Cyrl": Alphabet("абвгғдеёжзиӣйкқлмнопрстуӯфхҳчҷшъэюяїќѓњљ", (("ӣӯҷқғҳїќѓњљ", 15),)),
     # Mongolian of the first Cyrillic fonts has ї for ү and є for ө.
     "khk_Cyrl": Alphabet(_RUSSIAN + "өүїє", (("өүїє", 15),)),
     "sah_Cyrl": Alphabet(_RUSSIAN + "ҕҥөһү", (("ҕҥһ", 10), ("өү", 10))),

@@ -9,6 +9,7 @@ import gzip
 import json
 import lzma
 import os
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -142,32 +143,86 @@ def test_every_language_has_its_floor() -> None:
         assert {lang: score for lang, score in low.items() if score < floor} == {}
 
 
-#: Languages of the web pages with 200 pages each or more, by the names of HPLT.
+#: The 23 languages of which there are 200 web pages or more, by HPLT's names; the others have 50.
 _MANY = 200
 
-#: HPLT's identifier has no label for these: it called such pages Tatar and Tajik. Their letters and
-#: words are another language's beyond doubt (test_close_languages), so they are set aside.
-_NOT_IN_HPLT = {"azj_Cyrl", "uzn_Cyrl", "tuk_Cyrl"}
+#: Pages that are in no way what HPLT calls them: its identifier has no label for Azerbaijani and Uzbek
+#: in Cyrillic. Told by letters alone, whoever identifies: label -> (letters that it never writes and
+#: they do, letters of its own, the language that these pages are in). All were read once.
+_NOT_THEIRS = {"tat": ("ҹҝ", "җң", "azj"), "tgk": ("ў", "ӣӯҷ", "uzn")}
 
 
-def test_web_pages_agree_with_hplt_at_least_as_often_as_the_model_does() -> None:
+@cache
+def web_pages() -> dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]:
+    """Give by HPLT's language the texts of its pages, what we call them, and what the model does."""
     pages: dict[str, list[str]] = {}
     with lzma.open(Path(str(DATA), "lid", SILVER), "rt", encoding="utf-8") as lines:
         for line in lines:
             page = json.loads(line)
             code = page["lang_predicted"][:3]
             pages.setdefault(SAME.get(code, code), []).append(page["text"])
+    return {
+        lang: (
+            tuple(texts),
+            tuple(label[:3] for label in curate.identify(texts)["lang"].to_pylist()),
+            heard(tuple(texts)),
+        )
+        for lang, texts in pages.items()
+    }
+
+
+def agreement(lang: str, rows: Iterable[int]) -> tuple[int, int]:
+    """Count how often we, and how often the model, say what HPLT says; an abstention is no."""
+    _, mine, models = web_pages()[lang]
+    at = list(rows)
+    return sum(mine[k] == lang for k in at), sum(models[k] == lang for k in at)
+
+
+def not_theirs(lang: str) -> list[int]:
+    foreign, own, _ = _NOT_THEIRS[lang]
+    small = [text.lower() for text in web_pages()[lang][0]]
+    return [
+        k for k, text in enumerate(small)
+        if sum(map(text.count, foreign)) > 1 and not any(map(text.count, own))
+    ]  # fmt: skip
+
+
+def test_web_pages_agree_with_hplt_at_least_as_often_as_the_model_does() -> None:
+    many = [lang for lang, (texts, _, _) in web_pages().items() if len(texts) >= _MANY]
+    assert len(many) == 22  # simplified and traditional Chinese are one here
     lost = {}
-    for lang, texts in pages.items():
-        if len(texts) < _MANY:
-            continue
-        found = curate.identify(texts)["lang"].to_pylist()
-        pairs = [
-            (label[:3] == lang, said == lang)
-            for label, said in zip(found, heard(tuple(texts)))
-            if label not in _NOT_IN_HPLT
-        ]
-        mine, model_says = (sum(side) for side in zip(*pairs))
-        if mine < model_says:
-            lost[lang] = (mine, model_says, len(texts))
-    assert lost == {}
+    for lang in many:
+        mine, models = agreement(lang, range(len(web_pages()[lang][0])))
+        if mine < models:
+            lost[lang] = mine, models
+    # Every page counts. Measured in these two: 213 against 220, 115 against 133; the model gets credit
+    # for pages that are in neither language, see below.
+    assert set(lost) <= set(_NOT_THEIRS)
+
+
+@pytest.mark.parametrize(
+    ("lang", "pages", "credit", "floor"), [("tat", 11, 11, 213), ("tgk", 128, 25, 115)]
+)
+def test_web_pages_that_hplt_has_no_label_for(
+    lang: str, pages: int, credit: int, floor: int
+) -> None:
+    wrong = not_theirs(lang)
+    texts, mine, models = web_pages()[lang]
+    assert len(wrong) == pages
+    assert sum(models[k] == lang for k in wrong) == credit
+    named = sum(mine[k] == _NOT_THEIRS[lang][2] for k in wrong)
+    assert named >= 0.98 * pages
+    ours, the_models = agreement(lang, sorted(set(range(len(texts))) - set(wrong)))
+    assert ours >= max(floor, the_models)
+
+
+def test_no_language_of_the_model_is_lost() -> None:
+    # Of many there are no lists; a neighbour's words took whole languages away once.
+    lost = {}
+    for lang, (texts, _, _) in web_pages().items():
+        mine, models = agreement(lang, range(len(texts)))
+        if lang not in _NOT_THEIRS and mine < models - 0.1 * len(texts):
+            lost[lang] = mine, models
+    assert set(lost) <= {"lmo"}
+    everywhere = [agreement(lang, range(len(page[0]))) for lang, page in web_pages().items()]
+    assert sum(mine for mine, _ in everywhere) >= 1.03 * sum(models for _, models in everywhere)

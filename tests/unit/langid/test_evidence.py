@@ -112,10 +112,35 @@ def test_every_list_is_written_in_its_own_letters() -> None:
         ("今日條村有人擺酒，嚟咗好多人，阿嫲斟茶畀佢哋飲。", "yue_Hant"),
         ("今天村裡辦喜事，來了很多客人，奶奶給大家倒茶。", "cmn_Hant"),
         ("Maanta waxaa tuulada ka dhacay aroos, dad badan ayaa yimid", "som_Latn"),
+        (
+            "Ang mga bata nagdula sa gawas kay nindot ang panahon, ug ang inahan nagluto.",
+            "ceb_Latn",
+        ),
+        (
+            "An mga bata nagmumulay ha gawas kay maupay an panahon, ngan nagluluto an nanay.",
+            "war_Latn",
+        ),
+        ("Agay-ayam dagiti ubbing iti ruar ti balay ta nasayaat ti tiempo ita.", "ilo_Latn"),
+        # Their older spellings: ñ and ÿ of 1993, and letters of the first Cyrillic fonts.
+        ("Bu gün obada toÿ boldy, myhmanlar köp geldi, soñra öÿe gaÿtdylar.", "tuk_Latn"),
+        ("Њамаи љавонони тољик дар донишгоњ тањсил мекунанд", "tgk_Cyrl"),
     ],
 )
 def test_close_languages(text: str, lang: str) -> None:
     assert identify([text])["lang"].to_pylist() == [lang]
+
+
+def test_a_language_without_lists_is_the_models_to_name() -> None:
+    # Spanish and Dutch have lists and share most words; the model is more sure than of all others.
+    asturian = (
+        "Asturies ye una comunidá autónoma asitiada nel norte d'España. La so capital ye Uviéu y la "
+        "ciudá más poblada ye Xixón. L'asturianu ye la llingua tradicional, que falen munches persones."
+    )
+    frisian = (
+        "De bern boartsje bûten omdat it moai waar is. Harren mem makket it iten klear foar elkenien "
+        "en heit is nei de merk gien om fisk te keapjen."
+    )
+    assert identify([asturian, frisian])["lang"].to_pylist() == ["ast_Latn", "fry_Latn"]
 
 
 def test_words_overrule_a_keyboard_that_lacks_letters() -> None:
