@@ -129,7 +129,7 @@ def _add_word_ngrams(net: Any, data: Any, start: Any, stop: Any, total: Any) -> 
             row[0] = net.bucket_rows[int64(gram % buckets)]
             if row[0] >= 0:
                 found += 1
-                add_rows(net.rows, row, 0, 1, total, 0)
+                add_rows(net.rows, row, int64(0), int64(1), total, int64(0))
     return found
 
 
@@ -237,7 +237,8 @@ def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, score
     reach = np.empty(2 * net.n_labels, np.float64)
     open_nodes = np.empty(2 * net.n_labels, np.int64)
     subwords = max_chars > 0 and len(bucket_rows) > 0
-    batch = int64(0)
+    # Typed: numba would compile what is called for a literal, too.
+    batch, zero, room = int64(0), int64(0), int64(_ROOM)
     for d in range(len(offsets) - 1):
         i = offsets[d]
         stop = offsets[d + 1]
@@ -268,7 +269,7 @@ def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, score
                 )  # fmt: skip
                 for k in range(words):
                     found += counts[order[k]]
-                add_rows(sums, order, 0, words, total, 0)
+                add_rows(sums, order, zero, words, total, zero)
                 batch += 1
                 words, new, n, widest = int64(0), int64(0), int64(0), int64(1)
                 if size == 0:
@@ -282,7 +283,7 @@ def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, score
                         sums[at, b, c] = rows[word, b, c] if word >= 0 else np.float32(0)
                 if subwords and size + 2 > _ROOM:
                     sum_long_word(
-                        data, start, i, rows, bucket_rows, kept, min_chars, chars, _ROOM, noted, state,
+                        data, start, i, rows, bucket_rows, kept, min_chars, chars, room, noted, state,
                         grams, picked, sums, counts, at,
                     )  # fmt: skip
                 elif subwords:

@@ -80,10 +80,11 @@ def sum_long_word(
             noted[0, _CLOSED], noted[0, _STOP] = 1, n
         noted[0, _END] = n
         sum_words(
-            rows, bucket_rows, kept, min_chars, chars, n, widest, noted, 1, state, grams, picked, sums,
+            rows, bucket_rows, kept, min_chars, chars, n, widest, noted, int64(1), state, grams, picked, sums,
             counts,
         )  # fmt: skip
-        chars[: len(grams)] = chars[n - len(grams) : n]
+        for k in range(len(grams)):
+            chars[k] = chars[n - len(grams) + k]
         n = int64(len(grams))
         noted[0, _OPENED] = 0
 
