@@ -90,12 +90,9 @@ def _leads() -> npt.NDArray[np.bool_]:
 
 
 @lru_cache(maxsize=64)
-def _stop_table(stop_words: tuple[str, ...]) -> npt.NDArray[np.uint64]:
-    """Build an open-addressed table of word hashes; 0 is an empty slot."""
-    size = 64
-    while size < 4 * len(stop_words):
-        size *= 2
-    table = np.zeros(size, np.uint64)
+def _stop_words(stop_words: tuple[str, ...]) -> npt.NDArray[np.uint64]:
+    """Give the hashes of the stop words, each once."""
+    hashes: dict[int, None] = {}
     for word in stop_words:
         seen = view(word).hashes
         if len(seen) != 1:
@@ -104,10 +101,8 @@ def _stop_table(stop_words: tuple[str, ...]) -> npt.NDArray[np.uint64]:
                 where="a profile's [lists]",
                 hint="write it as the words that curate.text.view.words gives",
             )
-        slot = int(seen[0]) & (size - 1)
-        while table[slot] not in (0, seen[0]):
-            slot = (slot + 1) & (size - 1)
-        table[slot] = seen[0]
+        hashes[int(seen[0])] = None
+    table = np.array(list(hashes), np.uint64)
     table.setflags(write=False)
     return table
 
@@ -247,7 +242,7 @@ class Counts(Mapping[str, Integers | Floats]):
             self._ends,
             roles(),
             int(self["n_chars"].max(initial=0)) + 1,
-            _stop_table(tuple(self._lists.get("stop_words", ()))),
+            _stop_words(tuple(self._lists.get("stop_words", ()))),
             with_repetition,
             out,
             stops,

@@ -83,19 +83,17 @@ def failures(table: pa.Table, profile: Profile) -> dict[str, Booleans]:
 
 def verdicts(table: pa.Table, profile: Profile) -> tuple[pa.StringArray, pa.DoubleArray]:
     """Give for each row the first rule that it fails and the number that was measured, or nulls."""
-    rows = table.num_rows
-    rules = np.full(rows, None, object)
-    values = np.full(rows, np.nan)
-    open_ = np.ones(rows, np.bool_)
-    for name, failed in failures(table, profile).items():
-        hit = failed & open_
-        if not hit.any():
-            continue
-        rules[hit] = name
-        if name in profile.rules:
-            values[hit] = _values(table, profile.rules[name].signal)[hit]
-        open_ &= ~failed
-    return pa.array(rules, pa.string()), pa.array(values, mask=np.isnan(values))
+    failed = failures(table, profile)
+    rules = np.full(table.num_rows, -1)
+    values = np.full(table.num_rows, np.nan)
+    # Backwards, so that the first rule is the last to write.
+    for at, (name, hit) in reversed([*enumerate(failed.items())]):
+        if hit.any():
+            rules[hit] = at
+            defined = name in profile.rules
+            values[hit] = _values(table, profile.rules[name].signal)[hit] if defined else np.nan
+    names = pa.array([*failed], pa.string())
+    return names.take(pa.array(rules, mask=rules < 0)), pa.array(values, mask=np.isnan(values))
 
 
 def check_profile(profile: Profile, texts: Sequence[str]) -> dict[str, float]:
@@ -117,11 +115,11 @@ def check_profile(profile: Profile, texts: Sequence[str]) -> dict[str, float]:
 
 def _values(table: pa.Table, signal: str) -> Floats:
     name = column(signal)
-    if name not in table.column_names:
+    at = table.schema.get_field_index(name)  # all names, compared, would take longer than the rules
+    if at < 0:
         raise InternalError(
             f"no column '{name}': a rule asks for a signal that was not measured",
             hint="measure before judging, with the same profiles",
         )
-    whole = table.column(name)
-    values: Floats = np.asarray(whole.to_numpy(), np.float64)
+    values: Floats = np.asarray(table.column(at).to_numpy(), np.float64)
     return values

@@ -19,12 +19,14 @@ from curate.text.repetition import count_repetition, first_of_each
 from curate.text.view import (
     AFTER_NEWLINE,
     AFTER_SPACE,
-    ALL_CAPS,
     CHARS,
     ENDS_SENTENCE,
     HAS_LETTER,
     IS_PUNCTUATION,
     MORE_THAN_SYMBOLS,
+    NEEDS_NO_SPACE,
+    NOT_UPPER,
+    UPPER,
     decode,
     find_words,
 )
@@ -67,6 +69,8 @@ REPETITION: Final = (
     *("repeated_5gram_chars", "repeated_6gram_chars", "repeated_7gram_chars"),
     *("repeated_8gram_chars", "repeated_9gram_chars", "repeated_10gram_chars"),
 )
+_HIGH_BITS: Final = uint64(64 - 12)
+
 SCRIPT_SHARE: Final = "letters_of_scripts"
 HIRAGANA: Final = "hiragana_letters"
 
@@ -193,27 +197,55 @@ def count_characters(
 
 
 @kernel
-def _count_sentences(data: Any, starts: Any, facts: Any, n: Any) -> Any:
-    """Count what lies between ends of sentences and has a word in it (see signals.c4.n_sentences)."""
-    sentences = 0
-    pending = ended = False
-    for k in range(n):
+def _count_sentences(facts: Any, n: Any, found: Any) -> Any:
+    """Count what lies between ends of sentences and has a word in it (see signals.c4.n_sentences).
+
+    Each word that is no punctuation begins a sentence if one ended since the last such word. Bits and
+    no branches, for where the marks stand is hard to foresee.
+    """
+    sentences = int64(0)
+    begins, ended = uint32(1), uint32(0)
+    events = uint64(0)
+    before = int64(1)
+    for k in range(uint64(n)):
         fact = facts[k]
-        if pending and (fact & AFTER_NEWLINE or (ended and fact & AFTER_SPACE)):
-            sentences += 1
-            pending = False
-        if fact & (AFTER_SPACE | AFTER_NEWLINE):
-            ended = False
-        if not fact & IS_PUNCTUATION:
-            pending = True
-            ended = False
-        elif fact & ENDS_SENTENCE:
-            ended = True
-            if pending and data[starts[k]] >= uint8(0x80):
-                # Full-width and other non-Latin ends need no space after them.
-                sentences += 1
-                pending = False
-    return sentences + int64(pending)
+        found[events] = uint64(fact)
+        events += uint64((fact & int64(IS_PUNCTUATION | AFTER_NEWLINE) | before) != 0)
+        before = fact & int64(IS_PUNCTUATION)
+    for k in range(events):
+        fact = uint32(found[k])
+        newline = (fact // uint32(AFTER_NEWLINE)) & uint32(1)
+        gap = (fact // uint32(AFTER_SPACE)) & uint32(1) | newline
+        mark = (fact // uint32(IS_PUNCTUATION)) & uint32(1)
+        begins |= newline | (ended & gap)
+        sentences += int64(begins & ~mark)
+        begins = begins & mark | (fact // uint32(NEEDS_NO_SPACE)) & uint32(1)
+        ended = ended & mark & ~gap | (fact // uint32(ENDS_SENTENCE)) & uint32(1)
+    return sentences
+
+
+@kernel
+def _count_stop_words(
+    hashes: Any, n: Any, words: Any, heads: Any, following: Any, met: Any, stamp: Any
+) -> Any:
+    """Count the words that are among words[1:], and how many different ones; ``met`` has a place for each.
+
+    ``heads`` gives, for the high bits of a hash, the first word that has them, ``following`` the next.
+    Behind the last of them, and where there is none, stands the word itself as number 0: so what is found
+    and what is not take the same way, without a branch that is hard to foresee.
+    """
+    used = distinct = int64(0)
+    for k in range(uint64(n)):
+        key = hashes[k]
+        words[0] = key
+        which = uint64(heads[key >> _HIGH_BITS])
+        while words[which] != key:
+            which = uint64(following[which])
+        used += int64(which != uint64(0))
+        met[which] = stamp
+    for which in range(uint64(1), uint64(len(words))):
+        distinct += int64(met[which] == stamp)
+    return used, distinct
 
 
 @kernel
@@ -223,7 +255,7 @@ def count_words(
     ends: Any,
     role: Any,
     most: Any,
-    stop_table: Any,
+    stop_words: Any,
     with_repetition: Any,
     out: Any,
     out_stops: Any,
@@ -231,65 +263,55 @@ def count_words(
 ) -> None:
     """Fill the columns WORDS, STOP_WORDS and, if asked, REPETITION.
 
-    ``most`` is above the number of words of every text; ``stop_table`` is open-addressed.
+    ``most`` is above the number of words of every text; ``stop_words`` are hashes.
     """
     hashes = np.empty(most, np.uint64)
     word_starts = np.empty(most, np.int64)
     word_ends = np.empty(most, np.int64)
     facts = np.empty(most, np.int64)
-    keys = np.empty(most, np.uint64)
-    room = np.empty((6, most if with_repetition else 1), np.int32)
+    room = most if with_repetition else 1
     size = 16
-    while size < 2 * most:
+    while size < 4 * room:
         size *= 2
-    table = np.zeros(size if with_repetition else 1, np.int32)
-    seen = np.empty(2 * size if with_repetition else 1, np.uint8)
+    table = np.zeros(size, np.int32)
+    seen = np.empty(size, np.uint8)
+    pairs, keys = np.empty(most, np.uint64), np.empty(most, np.uint64)
+    at, first, count = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
     base = int64(1)
-    met = np.zeros(len(stop_table), np.int64)
-    stop_mask = uint64(len(stop_table) - 1)
-    with_stops = stop_table.any()
+    words = np.zeros(len(stop_words) + 1, np.uint64)
+    heads = np.zeros(1 << 12, np.int32)
+    following = np.zeros(len(words), np.int32)
+    met = np.zeros(len(words), np.int64)
+    for k in range(len(stop_words)):
+        words[k + 1] = stop_words[k]
+        following[k + 1] = heads[stop_words[k] >> _HIGH_BITS]
+        heads[stop_words[k] >> _HIGH_BITS] = k + 1
     for d in range(len(starts)):
         n = find_words(data, starts[d], ends[d], role, hashes, word_starts, word_ends, facts)
         plain = plain_chars = alphabetic = caps = int64(0)
-        longest = used = distinct = int64(0)
+        longest = int64(0)
         for k in range(uint64(n)):
             fact = facts[k]
-            is_plain = fact & MORE_THAN_SYMBOLS
+            is_plain = int64((fact & MORE_THAN_SYMBOLS) != 0)
+            chars = (facts[k + uint64(1)] >> CHARS) - (fact >> CHARS)
             plain += is_plain
-            plain_chars += (fact >> CHARS) * is_plain
+            plain_chars += chars * is_plain
             alphabetic += int64((fact & HAS_LETTER) != 0)
-            caps += int64((fact & ALL_CAPS) != 0)
-            longest = max(longest, fact >> CHARS)
-        if with_stops:
-            for k in range(uint64(n)):
-                slot = hashes[k] & stop_mask
-                while stop_table[slot] != uint64(0) and stop_table[slot] != hashes[k]:
-                    slot = (slot + uint64(1)) & stop_mask
-                hit = stop_table[slot] == hashes[k]
-                used += int64(hit)
-                distinct += int64(hit & (met[slot] != d + 1))
-                met[slot] = d + 1 if hit else met[slot]
+            caps += int64((fact & (UPPER | NOT_UPPER)) == UPPER)
+            longest = max(longest, chars)
+        used, distinct = _count_stop_words(hashes, n, words, heads, following, met, d + 1)
         out[d, 0] = n
         out[d, 1] = plain
         out[d, 2] = plain_chars
         out[d, 3] = alphabetic
         out[d, 4] = longest
-        out[d, 5] = _count_sentences(data, word_starts, facts, n)
+        out[d, 5] = _count_sentences(facts, n, keys)
         out[d, 6] = caps
         out_stops[d, 0] = used
         out_stops[d, 1] = distinct
         if with_repetition:
-            base = count_repetition(
-                hashes,
-                facts,
-                n,
-                table,
-                base,
-                (room[0], room[1], room[2], room[3], room[4], room[5]),
-                keys,
-                seen,
-                out_repetition[d],
-            )
+            places = (pairs, keys, seen, at, first, count)
+            base = count_repetition(hashes, facts, n, table, base, places, out_repetition[d])
 
 
 @kernel
@@ -304,7 +326,7 @@ def count_variety(
     first = np.empty(most, np.int32)
     count = np.empty(most, np.int32)
     size = 16
-    while size < 2 * most:
+    while size < 4 * most:
         size *= 2
     table = np.zeros(size, np.int32)
     base = int64(1)
@@ -315,7 +337,7 @@ def count_variety(
             if facts[k] & MORE_THAN_SYMBOLS:
                 hashes[plain] = hashes[k]
                 plain += 1
-        base = first_of_each(hashes, plain, table, base, first, count)
+        base, _ = first_of_each(hashes, plain, table, base, first, count)
         distinct = total = int64(0)
         for k in range(plain):
             distinct += int64(count[k] > 0)

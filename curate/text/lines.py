@@ -104,6 +104,13 @@ def _holds_end(data: Any, start: Any, end: Any, classes: Any, leads: Any) -> Any
     script always does. ``leads`` tells of each pair of bytes whether such a mark begins with it, and
     from 65,536 on of each byte: kana begin like the Japanese full stop.
     """
+    last = _last_code_point(data, start, end)
+    if _class_at(data, last, classes) & uint32(unicode.TERMINAL):
+        # Most lines that hold one end with it: no need to look for another.
+        for at in range(uint64(start), uint64(last)):
+            if data[at] >= uint8(65):
+                return True
+        return data[uint64(last)] >= uint8(0x80)
     worded = False  # whether anything but digits and marks stood before
     for at in range(uint64(start), uint64(end)):
         b = data[at]
@@ -146,7 +153,7 @@ def count_lines(
     first = np.empty(most, np.int32)
     count = np.empty(most, np.int32)
     size = 16
-    while size < 2 * most:
+    while size < 4 * most:
         size *= 2
     table = np.zeros(size, np.int32)
     base = int64(1)
@@ -154,10 +161,12 @@ def count_lines(
         start, end = starts[d], ends[d]
         lines = bullets = ellipsis = full_lines = terminal = short = longest = 0
         full_chars = sentence_chars = marked = 0
+        empty_line = False
         n = 0
         i = start
         while i < end:
             stop = _line_end(data, i, end)
+            empty_line |= stop == i
             lines += 1
             after = stop + 1
             if stop > i and data[stop - 1] == uint8(13):
@@ -194,7 +203,7 @@ def count_lines(
         filled = n
         repeated = repeated_chars = repeated_full = 0
         if n > 1:
-            base = first_of_each(keys, n, table, base, first, count)
+            base, _ = first_of_each(keys, n, table, base, first, count)
             for j in range(n):
                 if first[j] != j:
                     repeated += 1
@@ -213,7 +222,7 @@ def count_lines(
         # Paragraphs of the stripped text, told apart like lines.
         a, b = _strip(data, start, end, classes)
         n = 0
-        i = a
+        i = a if empty_line else b
         while i < b:
             stop = _line_end(data, i, b)
             while stop < b and data[stop + 1] != uint8(10):
@@ -228,7 +237,7 @@ def count_lines(
             i = stop
         repeated = repeated_chars = 0
         if n > 1:
-            base = first_of_each(keys, n, table, base, first, count)
+            base, _ = first_of_each(keys, n, table, base, first, count)
             for j in range(n):
                 repeated += int64(first[j] != j)
                 repeated_chars += chars_of[j] * int64(first[j] != j)

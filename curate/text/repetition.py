@@ -6,132 +6,200 @@ from typing import Any, Final
 
 from numba import int32, int64, uint8, uint64
 
-from curate.text.jit import kernel
+from curate.text.jit import inline, kernel
 from curate.text.view import CHARS, mixed
 
 _K1: Final = uint64(0x9E3779B97F4A7C15)
 _MOST_ENTRIES: Final = 2**31 - 1
+_LOW: Final = 2**32 - 1
 
 
-@kernel
+@inline
 def first_of_each(keys: Any, n: Any, table: Any, base: Any, first: Any, count: Any) -> Any:
-    """Write, for each of n keys, the position of the first equal one; return the next ``base``.
+    """Write, for each of n keys, the position of the first equal one; return the next ``base`` and the most frequent.
+
+    That is its count << 32 minus its first position; of equally frequent ones the first, as Counter.most_common has it.
 
     ``count`` gets, at the first position of a key, how many there are; elsewhere it is 0.
     ``table`` is shared by all calls and hardly ever cleared: an entry below ``base`` is an old one.
+
+    What bounds it is how often the processor guesses wrong. So a new key takes the path of a known
+    one, as equal to itself, and only a key that meets another in its place takes a second look.
     """
     if base + n > _MOST_ENTRIES:
         table[:] = 0
         base = int64(1)
     size = 16
-    while size < 2 * n:
+    while size < 4 * n:
         size *= 2
     mask = uint64(size - 1)
+    best = int64(0)
     for j in range(uint64(n)):
         key = keys[j]
         slot = (key ^ (key >> uint64(32))) & mask
-        while True:
-            entry = int64(table[slot])
-            if entry < base:
-                table[slot] = base + int64(j)
-                first[j] = j
-                count[j] = 1
-                break
-            before = uint64(entry - base)
-            if keys[before] == key:
-                first[j] = before
-                count[j] = 0
-                count[before] += 1
-                break
+        entry = int64(table[slot])
+        before = uint64(int64(j) if entry < base else entry - base)
+        while keys[before] != key:
             slot = (slot + uint64(1)) & mask
-    return base + n
+            entry = int64(table[slot])
+            before = uint64(int64(j) if entry < base else entry - base)
+        table[slot] = base + int64(before)
+        first[j] = before
+        count[j] = 0
+        times = int64(count[before]) + 1
+        count[before] = times
+        best = max(best, times << int64(32) | int64(n) - int64(before))
+    return base + n, best
 
 
 @kernel
 def count_repetition(
-    hashes: Any,
-    facts: Any,
-    n: Any,
-    table: Any,
-    base: Any,
-    room: Any,
-    keys: Any,
-    seen: Any,
-    out: Any,
+    hashes: Any, facts: Any, n: Any, table: Any, base: Any, room: Any, out: Any
 ) -> Any:
     """Count repeated n-grams of n words into one row; return the next ``base``.
 
-    An n-gram can only be repeated where both (n-1)-grams in it are. So after the pairs each length
-    looks at the few places that are left, and its key is the pair of their exact identities: two
-    places of one key hold the same words unless 64-bit hashes of words or pairs collide.
+    An n-gram can only be repeated where both (n-1)-grams in it are. So each length looks at the few
+    places that are left of the one before, and its key is the pair of their exact identities: two
+    places of one key hold the same words unless 64-bit hashes of words, pairs or triples collide.
     """
-    at, live, first, count, identity, prefix = room
-    prefix[0] = 0
-    for i in range(uint64(n)):
-        prefix[i + uint64(1)] = prefix[i] + (facts[i] >> CHARS)
-        identity[i] = -1
-    # Two thirds of all pairs occur once. They are sorted out by counting in a small table in which
-    # others may share their place, for that takes no branch and misses no repetition.
+    pairs, keys, seen, at, first, count = room
+    for length in range(2, 11):
+        out[length - 2] = int64(0) if length > 4 else _top_chars(facts, n, 0, 1, length)
     size = 16
     while size < 4 * n:
         size *= 2
-    mask = uint64(size - 1)
-    seen[:size] = 0
-    for i in range(uint64(max(n - 1, 0))):
-        key = mixed(hashes[i] * _K1 + hashes[i + uint64(1)])
-        keys[i] = key
-        met = seen[key & mask]
-        seen[key & mask] = uint8(met + uint8(met < uint8(2)))
-    m = int64(0)
-    for i in range(uint64(max(n - 1, 0))):
-        key = keys[i]
-        keys[uint64(m)] = key
-        at[uint64(m)] = i
-        m += int64(seen[key & mask] > uint8(1))
-    for length in range(2, 11):
-        base = first_of_each(keys, m, table, base, first, count)
-        alive = 0
-        for j in range(uint64(m)):  # without a branch: what repeats is hard to foresee
-            f = uint64(first[j])
-            place = at[j]
-            repeats = count[f] > 1
-            identity[uint64(place)] = at[f] if repeats else int32(-1)
-            live[uint64(alive)] = place
-            alive += int64(repeats)
+    seen = seen[:size]
+    last = uint64(max(n - 1, 0))
+    most = _count_pairs(hashes, last, seen, pairs)
+    if most < uint8(2):
+        return base
+    place, times = _one_of_the_fullest(pairs, last, seen, most)
+    if times < most or most == uint8(255):
+        # Others share its place. Whatever is more frequent stands where as many were counted.
+        m = _pairs_seen(pairs, last, seen, uint8(max(times, 2)), keys, at)
+        base, best = first_of_each(keys, m, table, base, first, count)
+        place, times = int64(at[m - uint64(best & _LOW)]), best >> int64(32)
+    if times > 1:
+        out[0] = _top_chars(facts, n, place, times, 2)
+    m = _triples(pairs, last, seen, keys, at)
+    for length in range(3, 11):
+        if m < uint64(2):
+            break
+        base, best = first_of_each(keys, m, table, base, first, count)
+        times = best >> int64(32)
+        if times < 2:
+            break
         if length <= 4:
-            best = int32(1)
-            for j in range(uint64(m)):
-                best = max(best, count[j])
-            place = int32(0)
-            if best > 1:
-                j = uint64(0)
-                while count[j] != best:  # the earliest of the most frequent, as Counter.most_common
-                    j += uint64(1)
-                place = at[j]
-            chars = -1
-            if n >= length:
-                chars = best * (prefix[place + length] - prefix[place] + length - 1)
-            out[length - 2] = chars
+            out[length - 2] = _top_chars(facts, n, at[m - uint64(best & _LOW)], times, length)
         else:
-            repeated = 0
-            resume = 0
-            for j in range(m):
-                f = first[j]
-                if count[f] == 1 or at[j] < resume:
-                    continue
-                if count[f] < 0:
-                    repeated += prefix[at[j] + length] - prefix[at[j]]
-                    resume = at[j] + length
-                else:
-                    count[f] = -1
-            out[length - 2] = repeated
-        m = 0
-        for j in range(uint64(alive)):
-            p = uint64(live[j])
-            following = identity[p + uint64(1)]  # of the last place too: there is room behind
-            keys[uint64(m)] = mixed(uint64(identity[p]) << uint64(32) | uint64(following))
-            at[uint64(m)] = p
-            m += int64((int64(p) + length < n) & (following >= 0))
-        for j in range(uint64(alive)):
-            identity[uint64(live[j])] = -1
+            out[length - 2] = _repeated_chars(facts, length, m, first, count, at)
+        m = _neighbours(first, count, m, keys, at)
     return base
+
+
+@inline
+def _count_pairs(hashes: Any, last: Any, seen: Any, keys: Any) -> Any:
+    """Write the key of each pair of words and count it in its place; return the highest count.
+
+    Pairs may share a place, and 255 stands for more: no pair is more frequent than its place says,
+    and there is no branch and no cache miss.
+    """
+    seen[:] = 0
+    mask = uint64(len(seen) - 1)
+    for i in range(last):
+        keys[i] = mixed(hashes[i] * _K1 + hashes[i + uint64(1)])
+    for i in range(last):
+        met = seen[keys[i] & mask]
+        seen[keys[i] & mask] = uint8(met + uint8(met < uint8(255)))
+    most = uint8(0)
+    for slot in range(uint64(len(seen))):
+        most = max(most, seen[slot])
+    return most
+
+
+@inline
+def _one_of_the_fullest(pairs: Any, last: Any, seen: Any, most: Any) -> Any:
+    """Give the first place of a pair that was counted ``most`` times with others, and its own count up to 255."""
+    mask = uint64(len(seen) - 1)
+    i = uint64(0)
+    while seen[pairs[i] & mask] != most:
+        i += uint64(1)
+    one = pairs[i]
+    times = int64(0)
+    for j in range(last):
+        times += int64(pairs[j] == one)
+    return int64(i), min(times, int64(255))
+
+
+@inline
+def _pairs_seen(pairs: Any, last: Any, seen: Any, least: Any, keys: Any, at: Any) -> Any:
+    """Write key and place of each pair that was counted so often, alone or with others; return how many."""
+    mask = uint64(len(seen) - 1)
+    m = uint64(0)
+    for i in range(last):
+        keys[m] = pairs[i]
+        at[m] = i
+        m += uint64(seen[pairs[i] & mask] >= least)
+    return m
+
+
+@inline
+def _triples(pairs: Any, last: Any, seen: Any, keys: Any, at: Any) -> Any:
+    """Write key and place of each triple whose pairs may both occur twice; return how many."""
+    mask = uint64(len(seen) - 1)
+    m = uint64(0)
+    again = seen[pairs[0] & mask] > uint8(1)
+    for i in range(last - uint64(1)):
+        following = pairs[i + uint64(1)]
+        follows = seen[following & mask] > uint8(1)
+        at[m] = i
+        m += uint64(again & follows)
+        again = follows
+    for j in range(m):
+        place = uint64(at[j])
+        keys[j] = pairs[place] * _K1 + pairs[place + uint64(1)]
+    return m
+
+
+@inline
+def _neighbours(first: Any, count: Any, m: Any, keys: Any, at: Any) -> Any:
+    """Write key and place of each repeated n-gram that a repeated one follows; return how many."""
+    longer = uint64(0)
+    f, place = uint64(first[0]), at[0]
+    again = count[f] != int32(1)
+    for j in range(uint64(1), m):
+        g, following = uint64(first[j]), at[j]
+        follows = count[g] != int32(1)
+        keys[longer] = mixed(f << uint64(32) | g)
+        at[longer] = place
+        longer += uint64(again & follows & (following == place + int32(1)))
+        f, place, again = g, following, follows
+    return longer
+
+
+@inline
+def _repeated_chars(facts: Any, length: Any, m: Any, first: Any, count: Any, at: Any) -> Any:
+    """Add up the characters of n-grams that are there again, none counted twice.
+
+    A minus in ``count`` marks what was met.
+    """
+    repeated = resume = int64(0)
+    for j in range(m):
+        f, place = uint64(first[j]), int64(at[j])
+        if (count[f] == int32(1)) | (place < resume):
+            continue
+        if count[f] < 0:
+            resume = place + length
+            repeated += (facts[uint64(resume)] >> CHARS) - (facts[uint64(place)] >> CHARS)
+        else:
+            count[f] = -count[f]
+    return repeated
+
+
+@inline
+def _top_chars(facts: Any, n: Any, at: Any, times: Any, length: Any) -> Any:
+    """Give the characters of the n-gram ``at`` a word, as often as it is there; -1 if there is none."""
+    if n < length:
+        return int64(-1)
+    chars = (facts[uint64(at) + uint64(length)] >> CHARS) - (facts[uint64(at)] >> CHARS)
+    return times * (chars + length - 1)

@@ -39,13 +39,13 @@ from curate.text.jit import kernel
 # Roles of a code point: the low three bits say what it does to the word before it.
 SEPARATOR: Final = 0
 RUN: Final = 1
-SINGLE: Final = 2
-MARK: Final = 3
-FORMAT: Final = 4
-PUNCTUATION: Final = 5
+MARK: Final = 2
+FORMAT: Final = 3
+SINGLE: Final = 4
+PUNCTUATION: Final = 5  #: or a symbol
 _WHAT: Final = 7
-ALPHABETIC: Final = 8
-SYMBOL: Final = 16  #: in datatrove's list of punctuation, see PUBLISHED_SYMBOLS
+LETTER: Final = 8
+NO_SYMBOL: Final = 16  #: not in datatrove's list of punctuation, see PUBLISHED_SYMBOLS
 JOINS_RUNS: Final = 32
 JOINS_DIGITS: Final = 64
 DIGIT: Final = 128
@@ -53,7 +53,9 @@ TERMINAL: Final = 256
 NEWLINE: Final = 512
 UPPER: Final = 1024
 NOT_UPPER: Final = 2048  #: a letter that is not upper case, or of a script without case
-_ASCII: Final = 4096  # a letter of ASCII
+_NO_ASCII_LETTER: Final = 4096
+_PUNCTUATES: Final = 8192  # PUNCTUATION as a bit
+_FOREIGN_TERMINAL: Final = 16384  # and not of ASCII
 
 #: The characters that datatrove (0.10, utils/text.py, PUNCTUATION and TERMINAL_PUNCTUATION) takes for
 #: symbols: a word made of them alone is not counted by Gopher's word rules. The list is kept with
@@ -66,15 +68,18 @@ PUBLISHED_SYMBOLS: Final = (
 _APOSTROPHES_AND_HYPHENS: Final = "'’-‐‑"
 _INSIDE_NUMBERS: Final = ".,:٫٬"
 
-# What ``find_words`` says of a word, packed into one integer; its code points are << CHARS.
-MORE_THAN_SYMBOLS: Final = 1
-HAS_LETTER: Final = 2
-IS_PUNCTUATION: Final = 4
-ENDS_SENTENCE: Final = 8
-AFTER_SPACE: Final = 16
-AFTER_NEWLINE: Final = 32
-ALL_CAPS: Final = 64  #: has letters, all of them upper case
-CHARS: Final = 7
+# What ``find_words`` says of a word in one integer: the code points of all words before it << CHARS, what
+# stands before it, and the roles that one of its code points has; those of marks only if it is one.
+AFTER_SPACE: Final = 1
+AFTER_NEWLINE: Final = NEWLINE
+HAS_LETTER: Final = LETTER
+MORE_THAN_SYMBOLS: Final = NO_SYMBOL
+IS_PUNCTUATION: Final = _PUNCTUATES
+ENDS_SENTENCE: Final = TERMINAL
+NEEDS_NO_SPACE: Final = _FOREIGN_TERMINAL  #: an end of a sentence, such as the full-width ones
+CHARS: Final = 16
+_OF_MARKS: Final = IS_PUNCTUATION | ENDS_SENTENCE | NEEDS_NO_SPACE
+_TOLD: Final = HAS_LETTER | MORE_THAN_SYMBOLS | UPPER | NOT_UPPER | _OF_MARKS
 
 _K1: Final = uint64(0x9E3779B97F4A7C15)
 _K2: Final = uint64(0xD6E8FEB86659FD93)
@@ -102,19 +107,23 @@ def roles() -> npt.NDArray[np.uint16]:
     role[format_] = FORMAT
     role[(classes & unicode.SPACE) != 0] = SEPARATOR
     for bit, flag in (
-        (unicode.LETTER, ALPHABETIC),
+        (unicode.LETTER, LETTER),
         (unicode.DIGIT, DIGIT),
-        (unicode.TERMINAL, TERMINAL | SYMBOL),
+        (unicode.TERMINAL, TERMINAL | _FOREIGN_TERMINAL),
         (unicode.NEWLINE, NEWLINE),
         (unicode.UPPER, UPPER),
     ):
         role[(classes & bit) != 0] |= np.uint16(flag)
+    role[:128] &= np.uint16(~_FOREIGN_TERMINAL & 0xFFFF)
     lower = (classes & (unicode.LETTER | unicode.UPPER)) == unicode.LETTER
     role[lower] |= np.uint16(NOT_UPPER)
-    letters = np.flatnonzero(classes[:128] & unicode.LETTER)
-    role[letters] |= np.uint16(_ASCII)
+    role[(role & _WHAT) == PUNCTUATION] |= np.uint16(_PUNCTUATES)
+    role |= np.uint16(_NO_ASCII_LETTER)
+    role[np.flatnonzero(classes[:128] & unicode.LETTER)] ^= np.uint16(_NO_ASCII_LETTER)
+    symbols = (classes & unicode.TERMINAL) != 0
+    symbols[[ord(character) for character in PUBLISHED_SYMBOLS]] = True
+    role[~symbols] |= np.uint16(NO_SYMBOL)
     for characters, flag in (
-        (PUBLISHED_SYMBOLS, SYMBOL),
         (_APOSTROPHES_AND_HYPHENS, JOINS_RUNS),
         (_INSIDE_NUMBERS, JOINS_DIGITS),
     ):
@@ -254,30 +263,22 @@ def _role_after(data: Any, at: Any, end: Any, role: Any) -> Any:
 
 
 @kernel
-def _said(some: Any, all_: Any) -> Any:
-    """Turn the roles that some and all code points have into what the facts say of the word."""
-    said = (some & uint32(ALPHABETIC)) >> uint32(2) | uint32((all_ & uint32(SYMBOL)) == 0)
-    return said | uint32((some & uint32(UPPER | NOT_UPPER)) == uint32(UPPER)) * uint32(ALL_CAPS)
-
-
-@kernel
 def find_words(
     data: Any, start: Any, end: Any, role: Any, hashes: Any, starts: Any, ends: Any, facts: Any
 ) -> Any:
     """Write hash, byte span and facts of each word of data[start:end]; return the number of words.
 
-    ``hashes``, ``starts``, ``ends`` and ``facts`` need room for as many words as there are bytes.
+    ``hashes``, ``starts`` and ``ends`` need room for as many words as there are code points, ``facts`` for
+    one more: the code points of all words stand behind the last.
     """
-    n = 0
+    n = uint64(0)
     kind = SEPARATOR
     mark = uint32(0)
     h = uint64(0)
-    chars = int64(0)
-    flags = uint32(0)
+    chars = before = int64(0)  # code points of words until here, and until the word that grows
     gap = uint32(AFTER_SPACE | AFTER_NEWLINE)
     seen = uint32(0)
-    some = uint32(0)  # roles of the word's code points: bits that at least one has
-    all_ = uint32(0)  # and bits that all have
+    some = uint32(0)  # roles that at least one of the word's code points has
     readable = min(end, len(data) - 7)  # from where eight bytes can be read
     i = start
     while i < end:
@@ -305,10 +306,11 @@ def find_words(
                         hashes[n] = hash_span(data, i, stop)
                     starts[n] = i
                     ends[n] = stop
-                    caps = uint32(lower == uint64(0)) * uint32(ALL_CAPS)
-                    said = gap | caps | uint32(HAS_LETTER | MORE_THAN_SYMBOLS)
-                    facts[n] = (stop - i) << CHARS | int64(said)
-                    n += 1
+                    case = uint32(UPPER) if lower == uint64(0) else uint32(NOT_UPPER)
+                    told = gap | case | uint32(HAS_LETTER | MORE_THAN_SYMBOLS)
+                    facts[n] = chars << CHARS | int64(told)
+                    chars += stop - i
+                    n += uint64(1)
                     # The space behind it is passed over at once.
                     space = after == uint8(32)
                     gap = uint32(AFTER_SPACE) * uint32(space)
@@ -329,52 +331,81 @@ def find_words(
                     extends = (follower & uint32(_WHAT)) == RUN
                 else:
                     extends = (follower & seen & uint32(DIGIT)) != 0
+                if extends:
+                    r &= ~uint32(_OF_MARKS)
         elif MARK <= what <= FORMAT:
             extends = kind != SEPARATOR
         if not extends:
             if kind != SEPARATOR:
-                hashes[n] = hash_span(data, starts[n], i) if all_ & uint32(_ASCII) else mixed(h)
+                if some & uint32(_NO_ASCII_LETTER):
+                    hashes[n] = mixed(h) if chars > before + 1 else h
+                else:
+                    hashes[n] = hash_span(data, starts[n], i)
                 ends[n] = i
-                facts[n] = chars << CHARS | int64(flags | _said(some, all_))
-                n += 1
+                facts[n] = before << CHARS | int64(gap | some & uint32(_TOLD))
+                n += uint64(1)
                 kind = SEPARATOR
                 gap = uint32(0)
             if what in (SEPARATOR, FORMAT):
                 if what == SEPARATOR:
-                    gap |= uint32(AFTER_SPACE) | (r & uint32(NEWLINE)) >> uint32(4)
+                    gap |= uint32(AFTER_SPACE) | r & uint32(AFTER_NEWLINE)
                 i += size
                 continue
             starts[n] = i
+            row = what == SINGLE
+            while row and i + size + 3 <= end:
+                # Han and kana come in rows, with marks between: three bytes each, and a word as soon as
+                # the next one begins another.
+                at = uint64(i + size)
+                lead = uint32(data[at])
+                next_code = (
+                    (lead & uint32(0x0F)) << uint32(12)
+                    | (uint32(data[at + uint64(1)]) & uint32(0x3F)) << uint32(6)
+                    | uint32(data[at + uint64(2)]) & uint32(0x3F)
+                )
+                next_r = uint32(role[next_code])
+                next_what = next_r & uint32(_WHAT)
+                row = lead & uint32(0xF0) == uint32(0xE0) and next_code != code and next_what >= uint32(SINGLE)
+                if not row:
+                    break
+                hashes[n] = (uint64(code) + uint64(1)) * _K1
+                facts[n] = chars << CHARS | int64(gap | r & uint32(_TOLD))
+                gap = uint32(0)
+                chars += 1
+                i += size
+                ends[n] = i
+                n += uint64(1)
+                starts[n] = i
+                code, size, r, what = next_code, 3, next_r, next_what
             kind = RUN if what == MARK else int64(what)
             mark = code
             h = uint64(0)
-            chars = int64(0)
+            before = chars
             some = uint32(0)
-            all_ = ~uint32(0)
-            flags = gap
-            if what == PUNCTUATION:
-                flags |= uint32(IS_PUNCTUATION) | (r & uint32(TERMINAL)) >> uint32(5)
         while True:
             h = (h + uint64(code) + uint64(1)) * _K1
             chars += 1
             some |= r
-            all_ &= r
             i += size
             if what != RUN or i >= end:
                 break
             # Most of a text is inside runs: stay here as long as it goes on.
             code, size = decode(data, i)
-            r_next = uint32(role[code])
-            if (r_next & uint32(_WHAT)) != RUN:
+            next_r = uint32(role[code])
+            if (next_r & uint32(_WHAT)) != RUN:
                 break
-            r = r_next
+            r = next_r
         seen = r
     if kind != SEPARATOR:
-        hashes[n] = hash_span(data, starts[n], end) if all_ & uint32(_ASCII) else mixed(h)
+        if some & uint32(_NO_ASCII_LETTER):
+            hashes[n] = mixed(h) if chars > before + 1 else h
+        else:
+            hashes[n] = hash_span(data, starts[n], end)
         ends[n] = end
-        facts[n] = chars << CHARS | int64(flags | _said(some, all_))
-        n += 1
-    return n
+        facts[n] = before << CHARS | int64(gap | some & uint32(_TOLD))
+        n += uint64(1)
+    facts[n] = chars << CHARS
+    return int64(n)
 
 
 @dataclass(frozen=True)
@@ -402,9 +433,10 @@ def view(text: str) -> View:
     hashes = np.empty(len(data) + 1, np.uint64)
     starts, ends, facts = (np.empty(len(data) + 1, np.int64) for _ in range(3))
     n = find_words(data, 0, len(data) - 1, roles(), hashes, starts, ends, facts)
+    chars = np.diff(facts[: n + 1] >> CHARS)
     facts = facts[:n]
     alphabetic, symbols = (facts & HAS_LETTER) != 0, (facts & MORE_THAN_SYMBOLS) == 0
-    return View(starts[:n], ends[:n], hashes[:n], facts >> CHARS, alphabetic, symbols)
+    return View(starts[:n], ends[:n], hashes[:n], chars, alphabetic, symbols)
 
 
 def words(text: str) -> list[str]:
