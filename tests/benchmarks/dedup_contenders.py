@@ -10,6 +10,7 @@ as its documentation shows; 14 bands of 8 rows, word 5-grams. This file imports 
 import argparse
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -19,19 +20,27 @@ from pathlib import Path
 BANDS, ROWS, NGRAM = 14, 8, 5
 
 
-def curate_table(source, out):
-    """`curate.dedup` on a table: exact and near, verified, all cores."""
+def curate_table(source, out, **options):
+    """`curate.dedup` on a table: exact and near, verified, all cores. 20 bands of 8 rows by default."""
+    import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     import curate
 
-    curate.dedup(pq.ParquetFile(source).read_row_group(0).slice(0, 300))  # loads the kernels
+    few = pq.ParquetFile(source).read_row_group(0)["text"].slice(0, 300).to_pylist()
+    # Near copies too: all kernels are loaded.
+    curate.dedup(pa.table({"text": few + [text + " as it was told" for text in few]}))
     yield
-    table = curate.dedup(pq.read_table(source))
+    table = curate.dedup(pq.read_table(source, memory_map=True), **options)
     kept = table.filter(pc.is_null(table["dropped_by"])).select(["id", "text"])
     save(kept, out)
     yield kept["id"].to_pylist()
+
+
+def curate_as_peers(source, out):
+    """The same with the bands and rows of the peers."""
+    yield from curate_table(source, out, bands=BANDS, rows=ROWS)
 
 
 def curate_run(source, out):
@@ -91,7 +100,7 @@ def daft(source, out):
     signed = text.minhash(num_hashes=BANDS * ROWS, ngram_size=NGRAM, seed=1, hash_function="xxhash")
     rows = df.read_parquet(source).select(df.col("id"), signed.alias("signature")).to_arrow()
     flat = np.asarray(rows["signature"].combine_chunks().flatten(), np.uint32)
-    table = pq.read_table(source)
+    table = pq.read_table(source, memory_map=True)
     at = pc.index_in(table["id"].combine_chunks(), value_set=rows["id"].combine_chunks())
     yield finish(table, flat.reshape(table.num_rows, -1)[at.to_numpy()], out)
 
@@ -103,7 +112,7 @@ def rensa(source, out):
     from rensa import RMinHash
 
     yield
-    table = pq.read_table(source)
+    table = pq.read_table(source, memory_map=True)
     signatures = np.empty((table.num_rows, BANDS * ROWS), np.uint32)
     for row, text in enumerate(table["text"].to_pylist()):
         made = RMinHash(num_perm=BANDS * ROWS, seed=42)
@@ -120,7 +129,7 @@ def datasketch(source, out):
     from datasketch import MinHash
 
     yield
-    table = pq.read_table(source)
+    table = pq.read_table(source, memory_map=True)
     made = MinHash.generator(
         ([gram.encode() for gram in grams(text)] for text in table["text"].to_pylist()),
         num_perm=BANDS * ROWS,
@@ -179,7 +188,7 @@ def datatrove(source, out):
     folder = Path(source).parent / (Path(source).stem + "-files")
     if not folder.exists():
         folder.mkdir()
-        table = pq.read_table(source)
+        table = pq.read_table(source, memory_map=True)
         half = -(-table.num_rows // 2)
         for part in range(2):
             pq.write_table(table.slice(part * half, half), folder / f"{part}.parquet")
@@ -261,6 +270,7 @@ def save(table, out):
 
 CONTENDERS = {
     "curate.dedup": curate_table,
+    "curate 14x8": curate_as_peers,
     "curate run": curate_run,
     "daft": daft,
     "rensa": rensa,
@@ -283,7 +293,8 @@ def main():
     kept = next(steps)
     work = time.perf_counter() - started - included
     Path(asked.out + ".kept").write_text("\n".join(kept), encoding="utf-8")
-    print(json.dumps({"start": included or started - began, "work": work, "kept": len(kept)}))
+    said = {"start": included or started - began, "work": work, "kept": len(kept)}
+    print(json.dumps(said | {"rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10}))
 
 
 if __name__ == "__main__":
