@@ -69,10 +69,10 @@ REPETITION: Final = (
     *("repeated_5gram_chars", "repeated_6gram_chars", "repeated_7gram_chars"),
     *("repeated_8gram_chars", "repeated_9gram_chars", "repeated_10gram_chars"),
 )
-_HIGH_BITS: Final = uint64(64 - 12)
-
 SCRIPT_SHARE: Final = "letters_of_scripts"
 HIRAGANA: Final = "hiragana_letters"
+
+_HEADS: Final = 12  # bits of a hash
 
 
 @kernel
@@ -200,18 +200,19 @@ def count_characters(
 def _count_sentences(facts: Any, n: Any, found: Any) -> Any:
     """Count what lies between ends of sentences and has a word in it (see signals.c4.n_sentences).
 
-    Each word that is no punctuation begins a sentence if one ended since the last such word. Bits and
-    no branches, for where the marks stand is hard to foresee.
+    A word that is no punctuation begins a sentence if one ended since the last such word. Bits and no
+    branches, for where the marks stand is hard to foresee. ``found`` is room for the facts of the words
+    that matter: marks, what follows them, and what begins a line.
     """
-    sentences = int64(0)
-    begins, ended = uint32(1), uint32(0)
     events = uint64(0)
-    before = int64(1)
+    before = int64(IS_PUNCTUATION)
     for k in range(uint64(n)):
         fact = facts[k]
         found[events] = uint64(fact)
         events += uint64((fact & int64(IS_PUNCTUATION | AFTER_NEWLINE) | before) != 0)
         before = fact & int64(IS_PUNCTUATION)
+    sentences = int64(0)
+    begins, ended = uint32(1), uint32(0)
     for k in range(events):
         fact = uint32(found[k])
         newline = (fact // uint32(AFTER_NEWLINE)) & uint32(1)
@@ -228,17 +229,18 @@ def _count_sentences(facts: Any, n: Any, found: Any) -> Any:
 def _count_stop_words(
     hashes: Any, n: Any, words: Any, heads: Any, following: Any, met: Any, stamp: Any
 ) -> Any:
-    """Count the words that are among words[1:], and how many different ones; ``met`` has a place for each.
+    """Count the hashes that are among words[1:], and how many different ones.
 
-    ``heads`` gives, for the high bits of a hash, the first word that has them, ``following`` the next.
-    Behind the last of them, and where there is none, stands the word itself as number 0: so what is found
-    and what is not take the same way, without a branch that is hard to foresee.
+    ``heads`` names, for the high bits of a hash, the first word that has them, ``following`` the next.
+    Behind the last, and where there is none, stands word 0, which is set to what is looked for: so what
+    is a stop word and what is not take the same way, and no branch has to guess. ``met`` holds the stamp
+    of the last text that had the word.
     """
     used = distinct = int64(0)
     for k in range(uint64(n)):
         key = hashes[k]
         words[0] = key
-        which = uint64(heads[key >> _HIGH_BITS])
+        which = uint64(heads[key >> uint64(64 - _HEADS)])
         while words[which] != key:
             which = uint64(following[which])
         used += int64(which != uint64(0))
@@ -279,17 +281,16 @@ def count_words(
     at, first, count = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
     base = int64(1)
     words = np.zeros(len(stop_words) + 1, np.uint64)
-    heads = np.zeros(1 << 12, np.int32)
+    heads = np.zeros(1 << _HEADS, np.int32)
     following = np.zeros(len(words), np.int32)
     met = np.zeros(len(words), np.int64)
     for k in range(len(stop_words)):
         words[k + 1] = stop_words[k]
-        following[k + 1] = heads[stop_words[k] >> _HIGH_BITS]
-        heads[stop_words[k] >> _HIGH_BITS] = k + 1
+        following[k + 1] = heads[stop_words[k] >> uint64(64 - _HEADS)]
+        heads[stop_words[k] >> uint64(64 - _HEADS)] = k + 1
     for d in range(len(starts)):
         n = find_words(data, starts[d], ends[d], role, hashes, word_starts, word_ends, facts)
-        plain = plain_chars = alphabetic = caps = int64(0)
-        longest = int64(0)
+        plain = plain_chars = alphabetic = longest = caps = int64(0)
         for k in range(uint64(n)):
             fact = facts[k]
             is_plain = int64((fact & MORE_THAN_SYMBOLS) != 0)
@@ -299,7 +300,9 @@ def count_words(
             alphabetic += int64((fact & HAS_LETTER) != 0)
             caps += int64((fact & (UPPER | NOT_UPPER)) == UPPER)
             longest = max(longest, chars)
-        used, distinct = _count_stop_words(hashes, n, words, heads, following, met, d + 1)
+        used, distinct = _count_stop_words(
+            hashes, n if len(stop_words) else 0, words, heads, following, met, d + 1
+        )
         out[d, 0] = n
         out[d, 1] = plain
         out[d, 2] = plain_chars

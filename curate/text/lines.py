@@ -222,13 +222,13 @@ def count_lines(
         # Paragraphs of the stripped text, told apart like lines.
         a, b = _strip(data, start, end, classes)
         n = 0
-        i = a if empty_line else b
+        i = a if empty_line else b  # one paragraph is no repetition
         while i < b:
             stop = _line_end(data, i, b)
             while stop < b and data[stop + 1] != uint8(10):
                 stop = _line_end(data, stop + 1, b)
             if n == 0 and stop == b:
-                break  # one paragraph is no repetition
+                break
             keys[n] = hash_span(data, i, stop)
             chars_of[n] = _span_chars(data, i, stop)
             n += 1

@@ -16,12 +16,12 @@ _LOW: Final = 2**32 - 1
 
 @inline
 def first_of_each(keys: Any, n: Any, table: Any, base: Any, first: Any, count: Any) -> Any:
-    """Write, for each of n keys, the position of the first equal one; return the next ``base`` and the most frequent.
+    """Write, for each of n keys, the position of the first equal one; return the next ``base`` and the best.
 
-    That is its count << 32 minus its first position; of equally frequent ones the first, as Counter.most_common has it.
-
-    ``count`` gets, at the first position of a key, how many there are; elsewhere it is 0.
-    ``table`` is shared by all calls and hardly ever cleared: an entry below ``base`` is an old one.
+    ``count`` gets, at the first position of a key, how many there are; elsewhere it is 0. The best is the
+    highest count << 32, plus n less the first position that has it.
+    ``table``, of 4 n entries or more, is shared by all calls and hardly ever cleared: an entry below
+    ``base`` is an old one.
 
     What bounds it is how often the processor guesses wrong. So a new key takes the path of a known
     one, as equal to itself, and only a key that meets another in its place takes a second look.
@@ -59,8 +59,11 @@ def count_repetition(
     """Count repeated n-grams of n words into one row; return the next ``base``.
 
     An n-gram can only be repeated where both (n-1)-grams in it are. So each length looks at the few
-    places that are left of the one before, and its key is the pair of their exact identities: two
-    places of one key hold the same words unless 64-bit hashes of words, pairs or triples collide.
+    places that are left of the one before, and from 4 on its key is the pair of their exact identities:
+    two places of one key hold the same words unless 64-bit hashes of words, pairs or triples collide.
+
+    What bounds it: in most languages the two passes over all pairs; in Japanese, where a character is a
+    word and a quarter of all triples repeat, as much again for the lengths above.
     """
     pairs, keys, seen, at, first, count = room
     for length in range(2, 11):
@@ -75,7 +78,7 @@ def count_repetition(
         return base
     place, times = _one_of_the_fullest(pairs, last, seen, most)
     if times < most or most == uint8(255):
-        # Others share its place. Whatever is more frequent stands where as many were counted.
+        # Others share its place, or 255 were more. What is more frequent counts as much in its own.
         m = _pairs_seen(pairs, last, seen, uint8(max(times, 2)), keys, at)
         base, best = first_of_each(keys, m, table, base, first, count)
         place, times = int64(at[m - uint64(best & _LOW)]), best >> int64(32)
@@ -99,10 +102,10 @@ def count_repetition(
 
 @inline
 def _count_pairs(hashes: Any, last: Any, seen: Any, keys: Any) -> Any:
-    """Write the key of each pair of words and count it in its place; return the highest count.
+    """Write the key of each pair of words and count it at its place in ``seen``; return the highest count.
 
-    Pairs may share a place, and 255 stands for more: no pair is more frequent than its place says,
-    and there is no branch and no cache miss.
+    Pairs may share a place, and 255 stands for more: below it no pair is more frequent than its place
+    says. So most are sorted out without a branch, in a table that fits the nearest cache.
     """
     seen[:] = 0
     mask = uint64(len(seen) - 1)
@@ -119,7 +122,7 @@ def _count_pairs(hashes: Any, last: Any, seen: Any, keys: Any) -> Any:
 
 @inline
 def _one_of_the_fullest(pairs: Any, last: Any, seen: Any, most: Any) -> Any:
-    """Give the first place of a pair that was counted ``most`` times with others, and its own count up to 255."""
+    """Give where the first pair stands that counted ``most``, and how often it is there, at most 255."""
     mask = uint64(len(seen) - 1)
     i = uint64(0)
     while seen[pairs[i] & mask] != most:
@@ -133,7 +136,7 @@ def _one_of_the_fullest(pairs: Any, last: Any, seen: Any, most: Any) -> Any:
 
 @inline
 def _pairs_seen(pairs: Any, last: Any, seen: Any, least: Any, keys: Any, at: Any) -> Any:
-    """Write key and place of each pair that was counted so often, alone or with others; return how many."""
+    """Write key and place of each pair that counted ``least`` or more; return how many."""
     mask = uint64(len(seen) - 1)
     m = uint64(0)
     for i in range(last):
@@ -145,7 +148,7 @@ def _pairs_seen(pairs: Any, last: Any, seen: Any, least: Any, keys: Any, at: Any
 
 @inline
 def _triples(pairs: Any, last: Any, seen: Any, keys: Any, at: Any) -> Any:
-    """Write key and place of each triple whose pairs may both occur twice; return how many."""
+    """Write key and place of each triple whose pairs both counted twice or more; return how many."""
     mask = uint64(len(seen) - 1)
     m = uint64(0)
     again = seen[pairs[0] & mask] > uint8(1)
@@ -163,7 +166,10 @@ def _triples(pairs: Any, last: Any, seen: Any, keys: Any, at: Any) -> Any:
 
 @inline
 def _neighbours(first: Any, count: Any, m: Any, keys: Any, at: Any) -> Any:
-    """Write key and place of each repeated n-gram that a repeated one follows; return how many."""
+    """Write key and place of each repeated n-gram that a repeated one follows; return how many.
+
+    No branches here, for what repeats is hard to foresee.
+    """
     longer = uint64(0)
     f, place = uint64(first[0]), at[0]
     again = count[f] != int32(1)
@@ -179,10 +185,7 @@ def _neighbours(first: Any, count: Any, m: Any, keys: Any, at: Any) -> Any:
 
 @inline
 def _repeated_chars(facts: Any, length: Any, m: Any, first: Any, count: Any, at: Any) -> Any:
-    """Add up the characters of n-grams that are there again, none counted twice.
-
-    A minus in ``count`` marks what was met.
-    """
+    """Add up the characters of n-grams that stood before, none counted twice; a minus marks what was met."""
     repeated = resume = int64(0)
     for j in range(m):
         f, place = uint64(first[j]), int64(at[j])
@@ -198,7 +201,7 @@ def _repeated_chars(facts: Any, length: Any, m: Any, first: Any, count: Any, at:
 
 @inline
 def _top_chars(facts: Any, n: Any, at: Any, times: Any, length: Any) -> Any:
-    """Give the characters of the n-gram ``at`` a word, as often as it is there; -1 if there is none."""
+    """Give the characters of an n-gram times its count, joined by spaces; -1 in texts of fewer words."""
     if n < length:
         return int64(-1)
     chars = (facts[uint64(at) + uint64(length)] >> CHARS) - (facts[uint64(at)] >> CHARS)

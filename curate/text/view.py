@@ -17,7 +17,8 @@ Where it goes wrong: an agglutinated word of Korean or Turkish is one word; Thai
 are cut into syllables and characters, so thresholds that were set with a segmenter do not carry over.
 
 **Hashes** are 64-bit and exact in case: equal words have equal hashes on every machine, and two
-different words of one text collide with a chance of about 2**-64 per pair.
+different words of one text collide with a chance of about 2**-64 per pair. One code point that is no
+letter of ASCII is multiplied only, which keeps all of them apart; longer words are mixed besides.
 
 **Lines** end at U+000A. Repair turns the other line breaks into it before anything is measured.
 """
@@ -68,8 +69,8 @@ PUBLISHED_SYMBOLS: Final = (
 _APOSTROPHES_AND_HYPHENS: Final = "'’-‐‑"
 _INSIDE_NUMBERS: Final = ".,:٫٬"
 
-# What ``find_words`` says of a word in one integer: the code points of all words before it << CHARS, what
-# stands before it, and the roles that one of its code points has; those of marks only if it is one.
+# What ``find_words`` says of a word in one integer: how many code points the words before it have, << CHARS;
+# what stands before it; and roles that one of its code points has, those of punctuation if it is a mark.
 AFTER_SPACE: Final = 1
 AFTER_NEWLINE: Final = NEWLINE
 HAS_LETTER: Final = LETTER
@@ -269,7 +270,10 @@ def find_words(
     """Write hash, byte span and facts of each word of data[start:end]; return the number of words.
 
     ``hashes``, ``starts`` and ``ends`` need room for as many words as there are code points, ``facts`` for
-    one more: the code points of all words stand behind the last.
+    one more: behind the last word stands how many code points all words have.
+
+    What bounds it: in English and Russian the bytes; in Japanese the arithmetic of each word, and
+    wrong guesses where a row of characters ends.
     """
     n = uint64(0)
     kind = SEPARATOR
@@ -354,8 +358,8 @@ def find_words(
             starts[n] = i
             row = what == SINGLE
             while row and i + size + 3 <= end:
-                # Han and kana come in rows, with marks between: three bytes each, and a word as soon as
-                # the next one begins another.
+                # Han and kana come in rows with marks between, three bytes each. Each is a word as soon
+                # as the next begins another; that nearly all do makes it easy to foresee.
                 at = uint64(i + size)
                 lead = uint32(data[at])
                 next_code = (
@@ -365,8 +369,8 @@ def find_words(
                 )
                 next_r = uint32(role[next_code])
                 next_what = next_r & uint32(_WHAT)
-                row = lead & uint32(0xF0) == uint32(0xE0) and next_code != code and next_what >= uint32(SINGLE)
-                if not row:
+                row = lead & uint32(0xF0) == uint32(0xE0) and next_code != code
+                if not row or next_what < uint32(SINGLE):
                     break
                 hashes[n] = (uint64(code) + uint64(1)) * _K1
                 facts[n] = chars << CHARS | int64(gap | r & uint32(_TOLD))

@@ -200,6 +200,25 @@ def test_repetition_is_that_of_the_slow_twin(text: str) -> None:
     assert {name: counted[name] for name in expected} == expected
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_repetition_of_characters_is_that_of_the_slow_twin(seed: int) -> None:
+    # Characters as words, few and many: pairs share places, and triples repeat by chance.
+    chance = np.random.default_rng(seed)
+    known = "".join(map(chr, range(0x3042, 0x3042 + 5 + 20 * seed))) + "、。漢"
+    text = "".join(known[i % len(known)] for i in chance.zipf(1.2, 200 + 100 * seed))
+    counted = one(text)
+    expected = slow_repetition(text)
+    assert {name: counted[name] for name in expected} == expected
+
+
+def test_of_pairs_above_255_the_most_frequent_is_found() -> None:
+    # The first pair is not the most frequent one, and neither can be told by its place in the table.
+    text = "a b " * 300 + "cc dd " * 400
+    counted = one(text)
+    assert counted["top_2gram_chars"] == 400 * len("cc dd")
+    assert {name: counted[name] for name in slow_repetition(text)} == slow_repetition(text)
+
+
 def test_repetition_of_a_long_document_and_after_it() -> None:
     chance = np.random.default_rng(7)
     long = " ".join(f"w{i}" for i in chance.zipf(1.3, 30_000) % 5000)
@@ -224,6 +243,10 @@ def test_repetition_of_a_long_document_and_after_it() -> None:
         ("一句。两句！三句", 3),
         ("... . !", 0),
         ("Бір. Екі.\n\nҮш.", 3),
+        ("一。\n二\n三。四", 4),
+        ("Go.) Then", 2),
+        ("Go.)Then", 1),
+        ("He said . . . yes. No", 3),
     ],
 )
 def test_sentences(text: str, expected: int) -> None:
