@@ -158,7 +158,8 @@ def text_dedup(source, out):
         "hash_bits": 32,
         "cache_dir": str(folder) + "-cache",
     }
-    shutil.rmtree(folder, ignore_errors=True)
+    for old in (folder, options["cache_dir"]):  # else it goes on where an earlier run ended
+        shutil.rmtree(old, ignore_errors=True)
     line = [sys.executable, "-m", "text_dedup.minhash"]
     for name, value in options.items():
         line += [f"--{name}", str(value)]
@@ -184,6 +185,7 @@ def datatrove(source, out):
     if not os.environ.get("DATATROVE_TOKENIZER"):
         steps.load_word_tokenizer = lambda language: Split()
     room = Path(out).with_suffix("")
+    shutil.rmtree(room, ignore_errors=True)  # else it goes on where an earlier run ended
     config = steps.MinhashConfig(n_grams=NGRAM, num_buckets=BANDS, hashes_per_bucket=ROWS)
     folder = Path(source).parent / (Path(source).stem + "-files")
     if not folder.exists():
