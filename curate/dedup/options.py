@@ -153,9 +153,9 @@ class NearDuplicates:
 class RepeatedLines:
     """What is cut: units of at least ``min_characters`` visible ones that ``min_documents`` share.
 
-    A character of Han, Kana or Hangul counts for two. Documents are counted ``per`` corpus, language or source. With ``keep_first`` the first document
-    that has a unit, in keeper order, keeps it. A document of which more than ``max_cut`` (a share of
-    its bytes) would go is dropped whole.
+    A character of Han, Kana or Hangul counts for two. Documents are counted ``per`` corpus, language
+    or source. With ``keep_first`` the first document that has a unit, in keeper order, keeps it. A
+    document of which more than ``max_cut`` (a share of its bytes) would go is dropped whole.
     """
 
     unit: Literal["line", "paragraph"] = "line"
