@@ -19,6 +19,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from curate.errors import RecipeError, nearest
+from curate.schema import whole
 
 DEFAULT = "_default"
 
@@ -225,9 +226,9 @@ class Profiles:
     def groups(self, table: pa.Table) -> Iterator[tuple[Profile, np.ndarray]]:
         """Split the rows of a table by profile: each profile with its row numbers, in order."""
         names = {profile: i for i, profile in enumerate(sorted(self.by_name))}
-        sources = table.column("source").combine_chunks().dictionary_encode()
+        sources = whole(table.column("source")).dictionary_encode()
         langs = (
-            table.column("lang").combine_chunks().dictionary_encode()
+            whole(table.column("lang")).dictionary_encode()
             if "lang" in table.column_names
             else pa.nulls(table.num_rows, pa.string()).dictionary_encode()
         )

@@ -191,6 +191,11 @@ def documents(rows: Iterable[dict[str, object]]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=DOCUMENT_SCHEMA)
 
 
+def whole(column: pa.ChunkedArray) -> pa.Array:
+    """Give a column as one array, without a copy where it is one chunk (``combine_chunks`` copies)."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
 def alive(table: pa.Table) -> pa.ChunkedArray:
     """Tell for each row whether nothing has dropped it yet, as booleans."""
     return pc.is_null(table.column("dropped_by"))

@@ -14,6 +14,7 @@ from curate.api.tables import identify
 from curate.engine.verify import manifest_of
 from curate.errors import RecipeError, RefusedError
 from curate.io.store import open_store
+from curate.schema import whole
 from curate.tokens import counter
 from curate.tokens.fertility import measure
 from curate.tokens.rates import Fertility
@@ -60,7 +61,7 @@ def _of_run(address: str, scan: int) -> _Batches:
                 columns = ["text", "epoch", *(["lang"] if known else [])]
                 table = file.read_row_group(group, columns=columns)
                 table = table.filter(pc.equal(table.column("epoch"), 1))
-                texts = table.column("text").combine_chunks()
+                texts = whole(table.column("text"))
                 langs = table.column("lang") if known else identify(texts).column("lang")
                 yield texts, langs.combine_chunks()
                 left -= pc.sum(pc.binary_length(texts)).as_py() or 0

@@ -84,17 +84,23 @@ def visible_table() -> np.ndarray:
 
 
 def text_buffers(texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
-    """Give bytes and offsets of a large_string array; a null text is an empty one."""
+    """Give bytes and offsets of a large_string array; a null text is an empty one.
+
+    Both are read-only, whatever the array: numba takes writable arrays for another type.
+    """
     if texts.null_count:
         texts = pc.fill_null(texts, "")
     if len(texts) == 0:
         return np.frombuffer(b"", np.uint8), np.frombuffer(bytes(8), np.int64)
     _, offsets, data = texts.buffers()
     at = texts.offset
-    return (
+    arrays = (
         np.frombuffer(data if data is not None else b"", np.uint8),
         np.frombuffer(offsets, np.int64)[at : at + len(texts) + 1],
     )
+    for array in arrays:
+        array.flags.writeable = False
+    return arrays
 
 
 @inline

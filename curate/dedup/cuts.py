@@ -67,10 +67,10 @@ CUT_DECISIONS = schema.DECISIONS_SCHEMA.append(
 
 def undivided(table: pa.Table) -> pa.LargeStringArray:
     """Give the texts that may be cut: empty where the document is a conversation, or has none."""
-    texts = table.column("text").combine_chunks()
+    texts = schema.whole(table.column("text"))
     if "messages" not in table.column_names:
         return texts
-    chat = pc.is_valid(table.column("messages").combine_chunks())
+    chat = pc.is_valid(schema.whole(table.column("messages")))
     return pc.if_else(chat, pa.scalar("", pa.large_string()), texts)
 
 
@@ -88,7 +88,7 @@ def decide_cuts(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
         for row in rows
     ]
     table = pa.Table.from_pylist(told, schema=CUT_DECISIONS)
-    part = shard_of(np.asarray(table.column("doc").combine_chunks()))
+    part = shard_of(np.asarray(schema.whole(table.column("doc"))))
     return table.set_column(table.column_names.index("part"), "part", part).sort_by("doc")
 
 
@@ -100,15 +100,15 @@ def carry_out(stage: str, table: pa.Table, decisions: pa.Table, tally: Counter[s
     Counts ``cut:documents``, ``cut:bytes`` and what the decisions say.
     """
     cutting = decisions.filter(pc.is_valid(decisions.column("cuts")))
-    ids = table.column("id").combine_chunks()
-    at = pc.index_in(ids, value_set=cutting.column("id").combine_chunks())
+    ids = schema.whole(table.column("id"))
+    at = pc.index_in(ids, value_set=schema.whole(cutting.column("id")))
     rows = np.flatnonzero(np.asarray(at.is_valid()))
     if not len(rows):
         return table
-    texts = table.column("text").combine_chunks()
+    texts = schema.whole(table.column("text"))
     told = cutting.take(at.take(pa.array(rows))).to_pylist()
     new: list[str] = []
-    before = table.column("cuts").combine_chunks()
+    before = schema.whole(table.column("cuts"))
     went: list[list[dict[str, object]]] = []
     for row, said in zip(rows.tolist(), told, strict=True):
         text = texts[row].as_py()
@@ -132,7 +132,7 @@ def unmeasured(table: pa.Table, rows: np.ndarray) -> pa.Table:
     columns = {}
     for name in table.column_names:
         if name == "n_tokens" or name.startswith("signal_"):
-            measured = table.column(name).combine_chunks()
+            measured = schema.whole(table.column(name))
             columns[name] = pc.if_else(pa.array(cut), pa.scalar(None, measured.type), measured)
     return _with(table, columns)
 

@@ -63,7 +63,7 @@ def spread(numbers: np.ndarray) -> np.ndarray:
 
 def integers(table: pa.Table, name: str) -> np.ndarray:
     """Give a column without nulls as a numpy array."""
-    return np.asarray(table.column(name).combine_chunks())
+    return np.asarray(schema.whole(table.column(name)))
 
 
 def read_docs(inputs: Inputs, dataset: str) -> np.ndarray:

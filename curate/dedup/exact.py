@@ -34,6 +34,7 @@ from curate.dedup.decisions import Inputs, Task, decide, integers, part_of, read
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import ExactDuplicates
 from curate.dedup.twins import with_twins
+from curate.schema import whole
 from curate.text.chat import spoken_by
 from curate.text.jit import kernel
 
@@ -215,8 +216,8 @@ def compared(table: pa.Table, on: str) -> pa.Array:
     Null for a prompt where there is no conversation: such a row is nobody's duplicate by prompt.
     """
     if on == "prompt":
-        return spoken_by(table.column("messages").combine_chunks(), "user")
-    return table.column(on).combine_chunks()
+        return spoken_by(whole(table.column("messages")), "user")
+    return whole(table.column(on))
 
 
 def language_and_size(table: pa.Table) -> dict[str, pa.Array]:
@@ -244,7 +245,7 @@ def _route(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
         alive = ~np.isin(integers(table, "doc"), decided)
         hashed = np.asarray(table.column("hash").is_valid().combine_chunks())
         rows = table.filter(pa.array(alive & (True if on == "text" else hashed)))
-        part = part_of(_halves(rows.column("hash").combine_chunks())[0], inputs.partitions)
+        part = part_of(_halves(whole(rows.column("hash")))[0], inputs.partitions)
         yield (
             "hashes",
             rows.select(["doc", "id", "hash", "rank"]).append_column("part", part),
@@ -266,7 +267,7 @@ def _choose(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     table = in_keeper_order(table.filter(table.column("hash").is_valid()), "hash")
     if not len(table):
         return
-    high, low = _halves(table.column("hash").combine_chunks())
+    high, low = _halves(whole(table.column("hash")))
     new = np.ones(len(high), np.bool_)
     new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
     group = np.cumsum(new) - 1
@@ -275,7 +276,7 @@ def _choose(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     rows = np.flatnonzero(size >= 2)
     if not len(rows):
         return
-    ids = table.column("id").combine_chunks()
+    ids = whole(table.column("id"))
     kept = pa.array(new[rows])
     keepers = ids.take(pa.array(keeper[rows]))
     yield (

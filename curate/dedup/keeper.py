@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.errors import RecipeError, nearest
+from curate.schema import whole
 
 ORDERS = ("longest", "newest", "oldest", "source_priority")
 _BEST = "best:"
@@ -48,7 +49,7 @@ def keeper_rank(
         raise RecipeError(
             f"keep = '{keep}' needs the column '{name}'", hint="measure it before this stage"
         )
-    column = table.column(name).combine_chunks()
+    column = whole(table.column(name))
     if keep == "longest":
         rank = (
             -pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False).astype(float)

@@ -36,6 +36,7 @@ from curate.dedup.cuts import decide_cuts, joined, text_hash, undivided, without
 from curate.dedup.decisions import Inputs, Task, integers, part_of, read_docs, shard_of
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import RepeatedLines
+from curate.schema import whole
 from curate.text import unicode
 from curate.text.jit import kernel
 
@@ -355,7 +356,7 @@ def _cut(repeated: RepeatedLines, inputs: Inputs) -> Iterator[tuple[str, pa.Tabl
         rows = table.filter(pa.array(np.isin(integers(table, "doc"), wanted)))
         if not rows.num_rows:
             continue
-        texts, docs = rows.column("text").combine_chunks(), integers(rows, "doc")
+        texts, docs = whole(rows.column("text")), integers(rows, "doc")
         group = groups[np.searchsorted(numbers, docs)]
         found = units(texts, repeated.unit)
         which = find_pairs(

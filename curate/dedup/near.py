@@ -39,9 +39,10 @@ from curate.dedup.past import (
 )
 from curate.dedup.removal import Rule
 from curate.dedup.shingles import shingle_sets
-from curate.dedup.signatures import band_keys, fewest_equal, sign_sets, sign_texts
+from curate.dedup.signatures import band_keys, fewest_equal, maybe_shared, sign_sets, sign_texts
 from curate.dedup.solve import NOW, solve
 from curate.dedup.twins import with_twins
+from curate.schema import whole
 
 #: Every pair of a bucket up to this size is estimated; a larger bucket is joined as a whole.
 PAIRWISE_LIMIT = 64
@@ -142,7 +143,7 @@ def signature_column(signatures: np.ndarray) -> pa.FixedSizeListArray:
 
 def signature_array(table: pa.Table) -> np.ndarray:
     """Give the signatures of a table as a matrix."""
-    column = table.column("signature").combine_chunks()
+    column = whole(table.column("signature"))
     count = column.type.list_size
     return np.ascontiguousarray(column.flatten().to_numpy().reshape(-1, count))
 
@@ -191,12 +192,9 @@ def _buckets(
     if past is not None:
         old = matching_keys(past, np.unique(columns[0]), inputs.index, inputs.partitions)
         columns = [np.concatenate(both) for both in zip(columns, old, strict=True)]
-    order = np.argsort(columns[0], kind="stable")
-    high, low, docs = (column[order] for column in columns)
-    # Most keys stand alone: put them aside before the full sort.
-    same = high[1:] == high[:-1]
-    shared = np.concatenate([[False], same]) | np.concatenate([same, [False]])
-    high, low, docs = high[shared], low[shared], docs[shared]
+    # Most keys stand alone: put them aside before the sort.
+    shared = np.flatnonzero(maybe_shared(columns[1]))
+    high, low, docs = (column[shared] for column in columns)
     order = np.lexsort((docs, low, high))
     high, low, docs = high[order], low[order], docs[order]
     new = np.ones(len(docs), np.bool_)
@@ -337,15 +335,19 @@ def _fetch(near: NearDuplicates, keep: bool, inputs: Inputs) -> Iterator[tuple[s
         found = docs[at] == held
         if not found.any():
             continue
-        rows = table.filter(pa.array(found))
-        values, offsets = shingle_sets(compared(rows, near.on), near.shingling)
         theirs = component[at[found]]
+        part = part_of(spread(theirs), inputs.partitions)
+        # In the order of their partitions, so that sets are not copied to be sent.
+        order = np.argsort(part, kind="stable")
+        theirs = theirs[order]
+        rows = table.take(pa.array(np.flatnonzero(found)[order]))
+        values, offsets = shingle_sets(compared(rows, near.on), near.shingling)
         yield (
             "candidates",
             pa.table(
                 {
                     "component": theirs,
-                    "doc": held[found],
+                    "doc": integers(rows, "doc"),
                     "id": rows.column("id"),
                     "rank": keeper_rank(rows, near.keep, near.source_priority),
                     "age": np.full(len(rows), NOW),
@@ -355,7 +357,7 @@ def _fetch(near: NearDuplicates, keep: bool, inputs: Inputs) -> Iterator[tuple[s
                         sign_sets(values, offsets, near.count, near.seed)
                     ),
                     "shingles": pa.LargeListArray.from_arrays(offsets, values),
-                    "part": part_of(spread(theirs), inputs.partitions),
+                    "part": part.take(pa.array(order)),
                 }
             ),
         )

@@ -288,7 +288,7 @@ def walk(
     signatures = np.ascontiguousarray(signatures)
     for start, stop in _blocks(sizes, block_values):
         asked = np.arange(start, stop)
-        values, offsets = _gather(read, asked)
+        values, offsets = _gather(read, asked, sizes)
         known, known_similarity = np.empty(0, np.int64), np.empty(0, np.float64)
         if start:
             state = (
@@ -345,30 +345,29 @@ def _blocks(sizes: np.ndarray, block_values: int) -> list[tuple[int, int]]:
     return [*blocks, (start, len(sizes))] if len(sizes) else []
 
 
-def _gather(read: ReadSets, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _gather(read: ReadSets, asked: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Read the sets of asked members (ascending) and lay them side by side in that order."""
-    parts = list(read(asked))
-    who = np.concatenate([part[0] for part in parts])
-    lengths = np.concatenate([np.diff(part[2]) for part in parts])
-    values = np.concatenate([part[1] for part in parts])
-    starts = np.concatenate([[0], np.cumsum(lengths)])[:-1]
-    order = np.argsort(who, kind="stable")
-    if not np.array_equal(who[order], asked):
+    offsets = np.concatenate([[0], np.cumsum(sizes[asked])]).astype(np.int64)
+    values = np.empty(offsets[-1], np.uint64)
+    found = [np.empty(0, np.int64)]
+    for who, theirs, starts in read(asked):
+        if not np.isin(who, asked).all() or not np.array_equal(np.diff(starts), sizes[who]):
+            break
+        _lay(theirs, starts.astype(np.int64), offsets[np.searchsorted(asked, who)], values)
+        found.append(who)
+    if not np.array_equal(np.sort(np.concatenate(found)), asked):
         raise InternalError(
             "the shingle sets that were read are not those that were asked for",
             where="fuzzy_dedup solve",
         )
-    offsets = np.concatenate([[0], np.cumsum(lengths[order])]).astype(np.int64)
-    gathered = np.empty(len(values), np.uint64)
-    _lay(values, starts[order], offsets, gathered)
-    return gathered, offsets
+    return values, offsets
 
 
 @kernel
-def _lay(values: np.ndarray, starts: np.ndarray, offsets: np.ndarray, out: np.ndarray) -> None:
-    for i in range(offsets.shape[0] - 1):
-        for j in range(offsets[i + 1] - offsets[i]):
-            out[offsets[i] + j] = values[starts[i] + j]
+def _lay(values: np.ndarray, starts: np.ndarray, places: np.ndarray, out: np.ndarray) -> None:
+    for i in range(places.shape[0]):
+        for j in range(starts[i + 1] - starts[i]):
+            out[places[i] + j] = values[starts[i] + j]
 
 
 def _verify_earlier(
@@ -387,7 +386,7 @@ def _verify_earlier(
     witnesses = np.unique(right)
     for first, last in _blocks(sizes[witnesses], block_values):
         asked = witnesses[first:last]
-        their_values, their_offsets = _gather(read, asked)
+        their_values, their_offsets = _gather(read, asked, sizes)
         which = np.flatnonzero((right >= asked[0]) & (right <= asked[-1]))
         out = np.empty(len(which), np.float64)
         _compare(

@@ -160,3 +160,34 @@ def band_keys(signatures: np.ndarray, bands: int, rows: int, first: int = 0) -> 
     keys = np.empty((len(signatures), bands, 2), np.uint64)
     _band_keys(signatures, first, rows, keys)
     return keys
+
+
+@kernel
+def _mark(keys: np.ndarray, shift: int, seen: np.ndarray, again: np.ndarray) -> None:
+    for i in range(keys.shape[0]):
+        k = keys[i] >> uint64(shift)
+        bit = uint64(1) << (k & uint64(63))
+        word = k >> uint64(6)
+        again[word] |= seen[word] & bit
+        seen[word] |= bit
+
+
+@kernel
+def _marked(keys: np.ndarray, shift: int, again: np.ndarray, out: np.ndarray) -> None:
+    for i in range(keys.shape[0]):
+        k = keys[i] >> uint64(shift)
+        out[i] = (again[k >> uint64(6)] >> (k & uint64(63))) & uint64(1)
+
+
+def maybe_shared(keys: np.ndarray) -> np.ndarray:
+    """Tell which keys may stand there more than once: all that do, and about one in sixteen others.
+
+    Keys are hashes; those with the same first bits are taken for the same. Bound by two reads of
+    a table of 2 to 4 bytes a key, which is much faster than a sort.
+    """
+    bits = max(10, (16 * len(keys)).bit_length())
+    seen, again = np.zeros((2, 1 << (bits - 6)), np.uint64)
+    shared = np.empty(len(keys), np.bool_)
+    _mark(keys, 64 - bits, seen, again)
+    _marked(keys, 64 - bits, again, shared)
+    return shared

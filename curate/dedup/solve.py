@@ -17,6 +17,7 @@ from curate.dedup.decisions import decide, integers, shard_of
 from curate.dedup.keeper import in_keeper_order
 from curate.dedup.removal import Rule, Verdicts, buckets_of, walk
 from curate.errors import InternalError
+from curate.schema import whole
 
 Stream = Callable[[], Iterator[pa.Table]]
 
@@ -48,8 +49,8 @@ def solve(
         by_doc = docs[order]
         signatures = np.empty((len(docs), bands * rows), np.uint32)
         for table in stream():
-            place, table = _asked(table, by_doc, order)
-            column = table.column("signature").combine_chunks()
+            place, table = _asked(table.select(["doc", "signature"]), by_doc, order)
+            column = whole(table.column("signature"))
             signatures[place] = column.flatten().to_numpy().reshape(-1, bands * rows)
 
         def read(
@@ -58,9 +59,9 @@ def solve(
             theirs = docs[asked]
             sort = np.argsort(theirs, kind="stable")
             for table in stream():
-                place, table = _asked(table, theirs[sort], asked[sort])
+                place, table = _asked(table.select(["doc", "shingles"]), theirs[sort], asked[sort])
                 if len(table):
-                    lists = table.column("shingles").combine_chunks()
+                    lists = whole(table.column("shingles"))
                     values = lists.flatten().to_numpy()
                     lengths = pc.list_value_length(lists).to_numpy()
                     yield place, values, np.concatenate([[0], np.cumsum(lengths)])
@@ -124,6 +125,8 @@ def _asked(table: pa.Table, docs: np.ndarray, place: np.ndarray) -> tuple[np.nda
     held = integers(table, "doc")
     at = np.minimum(np.searchsorted(docs, held), len(docs) - 1)
     found = docs[at] == held
+    if found.all():  # as a rule, and then nothing is copied
+        return place[at], table
     return place[at[found]], table.filter(pa.array(found))
 
 
@@ -140,7 +143,7 @@ def _decisions(members: pa.Table, verdicts: Verdicts, rule: Rule) -> pa.Table:
     copies = np.bincount(head, weights=integers(members, "weight"), minlength=len(head))
     told = removed | (size >= 2) | verdicts.capped | (verdicts.compared > 0)
     rows = np.flatnonzero(told & (integers(members, "age") == NOW))
-    ids = members.column("id").combine_chunks()
+    ids = whole(members.column("id"))
     gone = pa.array(removed[rows])
     heads = ids.take(pa.array(head[rows]))
     grouped = pa.array(size[head[rows]] >= 2)
@@ -189,7 +192,7 @@ def _unlisted(
     docs, bands = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
     if "source" in members.column_names and (counts > max_witnesses).any():
         kept = (verdicts.witness < 0) & (integers(members, "age") == NOW)
-        sources = members.column("source").combine_chunks().dictionary_encode().indices
+        sources = whole(members.column("source")).dictionary_encode().indices
         source = pc.fill_null(sources, -1).to_numpy().astype(np.int64)
         for band in range(buckets.shape[1]):
             bucket = buckets[:, band]

@@ -36,6 +36,7 @@ from curate.dedup.cuts import decide_cuts, joined, text_hash, undivided, without
 from curate.dedup.decisions import Inputs, Task, integers, part_of, read_docs, shard_of, spread
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import RepeatedSpans
+from curate.schema import whole
 from curate.text.jit import kernel
 
 _BASE = 0x9E3779B97F4A7C15
@@ -166,7 +167,7 @@ def anchors(
 
 def sketch(repeated: RepeatedSpans, symbols: Symbols, table: pa.Table) -> pa.Table:
     """Give id, keeper rank, and the runs of each row: anchor and first window, 16 bytes each."""
-    texts = undivided(table) if repeated.action == "cut" else table.column("text").combine_chunks()
+    texts = undivided(table) if repeated.action == "cut" else whole(table.column("text"))
     data, offsets = symbols.read(texts)
     found, starts, counts = anchors(data, offsets, repeated.window)
     pairs = np.stack([found, starts.astype(np.uint64)], axis=1)
@@ -213,7 +214,7 @@ class _Runs(NamedTuple):
 
 
 def _runs_of(table: pa.Table) -> _Runs:
-    column = table.column("runs").combine_chunks()
+    column = whole(table.column("runs"))
     column = column if isinstance(column, pa.Array) else column.chunk(0)
     offsets = np.frombuffer(column.buffers()[1], np.int64)
     offsets = offsets[column.offset : column.offset + len(column) + 1]
@@ -297,7 +298,7 @@ def _send(
         rows = table.filter(pa.array(np.isin(integers(table, "doc"), wanted)))
         if not rows.num_rows:
             continue
-        data, offsets = symbols.read(rows.column("text").combine_chunks())
+        data, offsets = symbols.read(whole(rows.column("text")))
         blob, width = data.data.cast("B"), repeated.width
         at = np.searchsorted(numbers, integers(rows, "doc"))
         held: dict[tuple[int, bytes], int] = {}
@@ -373,7 +374,7 @@ def compared(rows: pa.Table, size: int, width: int = 1, base: int = _BASE) -> np
 
     Symbols have `width` bytes. The base of the hash has no influence on what is found.
     """
-    column = rows.column("symbols").combine_chunks()
+    column = whole(rows.column("symbols"))
     column = column if isinstance(column, pa.Array) else column.chunk(0)
     offsets = np.frombuffer(column.buffers()[1], np.int64)
     offsets = offsets[column.offset : column.offset + len(column) + 1] // width
@@ -524,13 +525,13 @@ def _cut(
     table = pa.concat_tables(tables).combine_chunks().sort_by("doc")
     docs = integers(table, "doc")
     spans = np.stack([integers(table, "start"), integers(table, "end")], axis=1)
-    for whole in inputs.stream("text"):
-        rows = whole.filter(pa.array(np.isin(integers(whole, "doc"), docs)))
+    for documents in inputs.stream("text"):
+        rows = documents.filter(pa.array(np.isin(integers(documents, "doc"), docs)))
         if not rows.num_rows:
             continue
         numbers, ids = integers(rows, "doc"), rows.column("id").to_pylist()
         first, last = np.searchsorted(docs, [numbers, numbers + 1])
-        texts = rows.column("text").combine_chunks()
+        texts = whole(rows.column("text"))
         data, offsets = symbols.read(texts)
         told = []
         for row, number in enumerate(numbers.tolist()):

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.dedup.decisions import Inputs, Task, decide, integers, part_of
+from curate.schema import whole
 
 Run = Callable[[Inputs], Iterator[tuple[str, pa.Table]]]
 
@@ -47,14 +48,14 @@ def gone(decisions: pa.Table, partitions: int) -> pa.Table:
 
 def settled(table: pa.Table) -> pa.Table:
     """Let each dropped row of a table name a witness that is kept, as `follow` does among shards."""
-    names = table.column("duplicate_of").combine_chunks()
-    at = pc.index_in(names, value_set=table.column("id").combine_chunks())
-    own = table.column("duplicate_of").combine_chunks().take(at)
+    names = whole(table.column("duplicate_of"))
+    at = pc.index_in(names, value_set=whole(table.column("id")))
+    own = whole(table.column("duplicate_of")).take(at)
     moves = pc.and_(pc.is_valid(names), pc.is_valid(own))
     if not pc.any(moves).as_py():
         return table
     for name in EVIDENCE:
-        column = table.column(name).combine_chunks()
+        column = whole(table.column(name))
         new = _evidence(name, column, column.take(at))
         place = table.column_names.index(name)
         table = table.set_column(place, name, pc.if_else(moves, new, column))
@@ -66,12 +67,10 @@ def follow(rejects: pa.Table, decisions: pa.Table) -> pa.Table:
     said = decisions.filter(pc.equal(decisions.column("dropped_by"), FOLLOWED))
     if not said.num_rows or "duplicate_of" not in rejects.column_names:
         return rejects
-    at = pc.index_in(
-        rejects.column("id").combine_chunks(), value_set=said.column("id").combine_chunks()
-    )
+    at = pc.index_in(whole(rejects.column("id")), value_set=whole(said.column("id")))
     for name in EVIDENCE:
-        column = rejects.column(name).combine_chunks()
-        new = _evidence(name, column, said.column(name).combine_chunks().take(at))
+        column = whole(rejects.column(name))
+        new = _evidence(name, column, whole(said.column(name)).take(at))
         place = rejects.column_names.index(name)
         rejects = rejects.set_column(place, name, pc.if_else(pc.is_valid(at), new, column))
     return rejects
@@ -104,16 +103,16 @@ def _follow(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     if not moved:
         return
     witnesses = pa.concat_tables(moved).combine_chunks()
-    known = witnesses.column("id").combine_chunks()
+    known = whole(witnesses.column("id"))
     for table in inputs.stream("twins"):
-        at = pc.index_in(table.column("duplicate_of").combine_chunks(), value_set=known)
+        at = pc.index_in(whole(table.column("duplicate_of")), value_set=known)
         found = at.is_valid()
         if not pc.any(found).as_py():
             continue
         rows = table.filter(found)
         taken = witnesses.take(at.filter(found))
         names = pa.array([FOLLOWED] * rows.num_rows)
-        evidence = {name: taken.column(name).combine_chunks() for name in EVIDENCE}
+        evidence = {name: whole(taken.column(name)) for name in EVIDENCE}
         columns = {"id": rows.column("id"), "dropped_by": names, **evidence}
         yield "followed", decide(integers(rows, "doc"), columns)
 

@@ -231,12 +231,12 @@ def _sliced(barrier: Barrier, table: pa.Table, slices: int) -> pa.Table:
 def _slice_values(barrier: Any, table: pa.Table) -> np.ndarray:
     sketch = barrier.sketch(table)
     if "signature" in sketch.column_names:
-        rows = sketch.column("signature").combine_chunks()
+        rows = schema.whole(sketch.column("signature"))
         width = rows.type.list_size
         first = rows.flatten().to_numpy().reshape(-1, width)[:, : max(1, width // 16)]
         keys = [b"".join(value.tobytes() for value in row) for row in first]
         return order_key(pa.array([key.hex() for key in keys]), 7)
-    hashes = sketch.column("hash").combine_chunks()
+    hashes = schema.whole(sketch.column("hash"))
     return order_key(pa.array([(value.as_py() or b"").hex() for value in hashes]), 7)
 
 

@@ -8,11 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from curate import schema
 from curate.stages.base import Barrier
 from curate.stages.memory import number, run_steps
+
+#: Where less than one row in so many is dead, all rows are read where they are; else the living
+#: are copied first.
+_FEW = 4
 
 
 def resolve(
@@ -20,17 +23,23 @@ def resolve(
 ) -> dict[str, pa.Table]:
     """Run a barrier's steps on the living rows of a table; give all datasets, ``decisions`` among them.
 
-    The answer does not depend on ``shards``, ``partitions`` and ``threads``; tests cut with them.
-    Kernels and Arrow work without the interpreter's lock, so threads share the work of a table.
+    The answer does not depend on ``shards`` (about so many are cut), ``partitions`` and ``threads``;
+    tests cut with them. Kernels and Arrow work without the interpreter's lock, so threads share the
+    work of a table.
     """
-    alive = schema.alive(table)
-    living = table if pc.all(alive).as_py() is not False else table.filter(alive)
-    cuts = np.linspace(0, living.num_rows, shards + 1).astype(int)
+    cuts = _cuts([len(chunk) for chunk in table.column("text").chunks], table.num_rows, shards)
+    shards = len(cuts) - 1
     columns = list(dict.fromkeys(("id", *barrier.reads)))
 
     def sketched(shard: int) -> dict[str, pa.Table]:
-        rows = living.slice(cuts[shard], cuts[shard + 1] - cuts[shard])
-        return {"sketch": barrier.sketch(rows), "text": rows.select(columns)}
+        rows = table.slice(cuts[shard], cuts[shard + 1] - cuts[shard])
+        alive = schema.alive(rows)
+        dead = np.flatnonzero(~np.asarray(alive))
+        if _FEW * len(dead) > len(rows):
+            rows, dead = rows.filter(alive), dead[:0]
+        decided = pa.table({"doc": (shard << 32) | dead})
+        sketch = barrier.sketch(rows)
+        return {"sketch": sketch, "text": rows.select(columns), "decided": decided}
 
     with ThreadPoolExecutor(threads) as pool:
         datasets = run_steps(
@@ -47,6 +56,28 @@ def resolve(
         if any(parts.values())
     }
     return {"decisions": empty} | found
+
+
+def _cuts(chunks: list[int], rows: int, shards: int) -> list[int]:
+    """Give the borders of some ``shards`` shards, at the borders of chunks as far as these allow it.
+
+    What lies within one chunk is read where it is; what spans two is copied first.
+    """
+    if shards == 1 or not rows:
+        return [0, rows]
+    target = rows / shards
+    cuts, start, end = [0], 0, 0
+    for chunk in chunks:
+        if start < end and chunk > target:
+            cuts.append(end)
+            start = end
+        end += chunk
+        if end - start < target / 2:
+            continue
+        pieces = max(1, round((end - start) / target))
+        cuts += np.linspace(start, end, pieces + 1).astype(int)[1:].tolist()
+        start = end
+    return cuts if start == end else [*cuts, end]
 
 
 #: Rows that are worth a thread of their own.

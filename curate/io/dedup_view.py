@@ -28,6 +28,7 @@ from curate.io.dedup_store import (
     removed_sources,
 )
 from curate.io.store import open_store
+from curate.schema import whole
 
 #: Documents of a store have negative numbers: file << 32 | row, above the lowest int64.
 _LOWEST = np.int64(-(1 << 63))
@@ -82,7 +83,7 @@ class DedupView:
     def documents(self, docs: np.ndarray) -> Iterator[pa.Table]:
         """Stream doc, id, rank and signature of the documents asked for (ascending numbers)."""
         for table in self._rows("documents", docs):
-            packed = table.column("signature").combine_chunks()
+            packed = whole(table.column("signature"))
             width = packed.type.byte_width // 4
             flat = np.frombuffer(packed.buffers()[1] or b"", np.uint32)
             flat = flat[packed.offset * width : (packed.offset + len(packed)) * width]

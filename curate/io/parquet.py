@@ -21,6 +21,7 @@ from curate.errors import nearest
 from curate.io import fields
 from curate.io.parquet_footer import names_extension_types, row_group_extents
 from curate.io.records import Damage, InputFile, Piece, Record, Rows, Skip
+from curate.schema import whole
 
 _MAGIC = b"PAR1"
 _MAX_FOOTER = 256 * 1024 * 1024
@@ -293,9 +294,9 @@ def _sound_rows(batch: Batch) -> Iterator[Batch | Damage]:
 def column(table: pa.Table, path: str) -> Any:
     """Give one column of a batch as an array, following dotted steps into structs."""
     if path in table.column_names:
-        return table.column(path).combine_chunks()
+        return whole(table.column(path))
     first, _, rest = path.partition(".")
-    return pc.struct_field(table.column(first).combine_chunks(), rest.split("."))
+    return pc.struct_field(whole(table.column(first)), rest.split("."))
 
 
 def _decoded(values: Any) -> tuple[Any, list[int]]:

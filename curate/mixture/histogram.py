@@ -14,6 +14,7 @@ from curate.mixture.cuts import BIN_BITS, Counts, bin_edges, bin_of
 from curate.mixture.recipe import Leaf, Mixture
 from curate.mixture.sampling import held_out, sample_key
 from curate.mixture.stock import Stock
+from curate.schema import whole
 
 Int64 = npt.NDArray[np.int64]
 
@@ -68,7 +69,7 @@ def sketch(mixture: Mixture, table: pa.Table) -> pa.Table:
     if mixture.unit == "tokens":
         amount = tokens
     elif mixture.unit == "bytes":
-        lengths = pc.binary_length(table.column("text").combine_chunks())
+        lengths = pc.binary_length(whole(table.column("text")))
         amount = lengths.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
     else:
         amount = np.ones(table.num_rows, np.int64)
@@ -107,7 +108,7 @@ def held(mixture: Mixture, table: pa.Table) -> npt.NDArray[np.bool_]:
         return np.zeros(table.num_rows, bool)
     out = held_out(
         _column(table, "cluster", pa.string()),
-        table.column("text").combine_chunks(),
+        whole(table.column("text")),
         mixture.validation.share,
         mixture.seed,
     )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.schema import whole
 from curate.text.chat import spoken_by
 
 Integers = npt.NDArray[np.int64]
@@ -204,7 +205,7 @@ def _named(found: pa.Table) -> tuple[npt.NDArray[np.str_], Floats, npt.NDArray[n
         return np.array(["" if lang == "und" else lang for lang in said], np.str_)
 
     score, second = (
-        np.asarray(found.column(name).combine_chunks().fill_null(0.0))
+        np.asarray(whole(found.column(name)).fill_null(0.0))
         for name in ("lang_score", "lang2_score")
     )
     guess = np.where(second >= SECOND_GUESS, languages("lang2"), "-")

@@ -137,9 +137,7 @@ def with_columns(table: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:
 
 def texts(table: pa.Table) -> pa.LargeStringArray:
     """Give the text column as one large_string array (the kernels read its buffers)."""
-    column = table.column("text")
-    whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    return whole if isinstance(whole, pa.Array) else whole.chunk(0)
+    return schema.whole(table.column("text"))
 
 
 def with_text(table: pa.Table, new: pa.LargeStringArray) -> pa.Table:
@@ -155,7 +153,7 @@ def with_text(table: pa.Table, new: pa.LargeStringArray) -> pa.Table:
         both_null = pc.and_(pc.is_null(old), pc.is_null(new))
         same = pc.coalesce(pc.equal(old, new), both_null)
         for name in spoken:
-            column = table.column(name).combine_chunks()
+            column = schema.whole(table.column(name))
             if name == "lang_spans":
                 columns[name] = pc.if_else(same, column, pa.scalar(None, column.type))
             else:
@@ -199,7 +197,7 @@ def rewrite_text(
     fixed = fix(pc.if_else(chat.combine_chunks(), pa.scalar(None, pa.large_string()), texts(table)))
     columns: dict[str, pa.Array] = {}
     for name in ("messages", "rejected"):
-        column = table.column(name).combine_chunks()
+        column = schema.whole(table.column(name))
         if column.null_count == len(column):
             continue
         flat = column.flatten()
@@ -228,7 +226,7 @@ def drop(table: pa.Table, stage: str, rules: pa.StringArray, values: pa.DoubleAr
     return with_columns(
         table,
         {
-            "dropped_by": pc.coalesce(table.column("dropped_by").combine_chunks(), named),
-            "dropped_value": pc.coalesce(table.column("dropped_value").combine_chunks(), values),
+            "dropped_by": pc.coalesce(schema.whole(table.column("dropped_by")), named),
+            "dropped_value": pc.coalesce(schema.whole(table.column("dropped_value")), values),
         },
     )

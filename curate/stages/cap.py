@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from curate.dedup.decisions import decide, integers, read_docs
 from curate.errors import RecipeError
 from curate.mixture.sampling import sample_key
+from curate.schema import whole
 from curate.stages.base import Inputs, Step
 from curate.stages.exact_dedup import give_verdicts
 
@@ -79,7 +80,7 @@ class Cap:
             both = table if kept is None else pa.concat_tables([kept, table])
             keys = [("value", "ascending"), ("u", "ascending"), ("id", "ascending")]
             both = both.take(pc.sort_indices(both, sort_keys=keys))
-            which = np.asarray(both.column("value").combine_chunks().dictionary_encode().indices)
+            which = np.asarray(whole(both.column("value")).dictionary_encode().indices)
             firsts = np.flatnonzero(np.diff(which, prepend=-1))
             place = np.arange(len(which)) - np.repeat(
                 firsts, np.diff(np.append(firsts, len(which)))
@@ -89,7 +90,7 @@ class Cap:
             kept = both.filter(pa.array(inside)).combine_chunks()
             if len(over):
                 rules = pa.array(["over_cap"] * len(over), pa.string())
-                ids = over.column("id").combine_chunks()
+                ids = whole(over.column("id"))
                 yield "decisions", decide(integers(over, "doc"), {"id": ids, "dropped_by": rules})
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:

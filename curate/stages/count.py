@@ -74,7 +74,7 @@ class Count:
         """Drop what is outside the limits."""
         if not self.rewrites:
             return rows
-        counts = rows.column("n_tokens").combine_chunks()
+        counts = schema.whole(rows.column("n_tokens"))
         few = pc.less(counts, self.min_tokens or 0)
         many = pc.greater(counts, counts if self.max_tokens is None else self.max_tokens)
         rules = pc.if_else(few, "too_few_tokens", pc.if_else(many, "too_many_tokens", None))

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.errors import RecipeError, nearest
-from curate.schema import VERDICT_COLUMNS
+from curate.schema import VERDICT_COLUMNS, whole
 from curate.stages.base import drop, on_alive, texts, with_text
 from curate.stages.line_dedup import CUT_COLUMNS
 from curate.text.arrays import replace_rows
@@ -153,7 +153,7 @@ class Decontaminate:
     ) -> pa.Table:
         from curate.dedup.cuts import unmeasured
 
-        chat = np.asarray(pc.is_valid(table.column("messages").combine_chunks()))
+        chat = np.asarray(pc.is_valid(whole(table.column("messages"))))
         rows: list[int] = []
         after: list[str] = []
         for row in hit.tolist():

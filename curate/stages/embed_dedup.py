@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from curate.dedup.decisions import decide, integers, read_docs
 from curate.errors import RecipeError, ResourceError
 from curate.mixture.sampling import sample_key
+from curate.schema import whole
 from curate.stages.base import Inputs, Step
 from curate.stages.cap import part_of_value
 from curate.stages.exact_dedup import column_of, give_verdicts
@@ -122,11 +123,11 @@ class EmbedDedup:
         for lang in sorted(seen):
             mine = rows.filter(pc.equal(rows.column("value"), lang))
             mine = mine.sort_by([("u", "ascending"), ("id", "ascending")]).combine_chunks()
-            held = mine.column("vector").combine_chunks()
+            held = whole(mine.column("vector"))
             vectors = held.flatten().to_numpy().reshape(len(mine), -1)
             first, cosine = earlier(vectors, self.threshold, self.earlier)
             over = np.flatnonzero(first >= 0)
-            ids = mine.column("id").combine_chunks()
+            ids = whole(mine.column("id"))
             yield (
                 "decisions",
                 decide(

@@ -99,14 +99,14 @@ def give_verdicts(
 
     def joined(alive: pa.Table) -> pa.Table:
         at = pc.index_in(
-            alive.column("id").combine_chunks(), value_set=decisions.column("id").combine_chunks()
+            schema.whole(alive.column("id")), value_set=schema.whole(decisions.column("id"))
         )
         ours = {
-            name: decisions.column(name).combine_chunks().take(at)
+            name: schema.whole(decisions.column(name)).take(at)
             for name in (*DEDUP_COLUMNS, "dropped_by", "dropped_value")
         }
         evidence = {
-            name: pc.coalesce(ours[name], alive.column(name).combine_chunks())
+            name: pc.coalesce(ours[name], schema.whole(alive.column(name)))
             for name in DEDUP_COLUMNS
         }
         kept = pc.is_null(ours["dropped_by"])
@@ -114,7 +114,7 @@ def give_verdicts(
             tally[f"cluster_size:{size['values']}"] += size["counts"]
         if "capped" in decisions.column_names:
             capped, compared, copies = (
-                decisions.column(name).combine_chunks().take(at)
+                schema.whole(decisions.column(name)).take(at)
                 for name in ("capped", "compared", "copies")
             )
             tally["met_max_witnesses"] += pc.sum(capped).as_py() or 0
@@ -130,4 +130,4 @@ def give_verdicts(
     whole = with_columns(table, absent)
     names = ("id", "dropped_by", "dropped_value", *DEDUP_COLUMNS)
     narrow = on_alive(whole.select(names), joined)
-    return with_columns(whole, {name: narrow.column(name).combine_chunks() for name in names[1:]})
+    return with_columns(whole, {name: schema.whole(narrow.column(name)) for name in names[1:]})

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.profile import Profiles
+from curate.schema import whole
 from curate.stages.base import on_alive, texts, with_columns
 
 COLUMNS = ("lang", "lang_score", "lang2", "lang2_score")
@@ -58,7 +59,7 @@ class Identify:
         from curate.text.chat import spoken_by
 
         said = texts(table)
-        messages = table.column("messages").combine_chunks()
+        messages = whole(table.column("messages"))
         if messages.null_count < len(messages) and not self.segments:
             said = pc.coalesce(spoken_by(messages, None), said)
         found, heard = listen(

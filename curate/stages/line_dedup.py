@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from curate.dedup.keeper import keeper_column
 from curate.dedup.options import RepeatedLines
-from curate.schema import STAGE_COLUMNS, VERDICT_COLUMNS
+from curate.schema import STAGE_COLUMNS, VERDICT_COLUMNS, whole
 from curate.stages.base import Step, drop, on_alive
 
 #: What a stage that cuts may rewrite. What was measured on another text becomes null, signals too.
@@ -95,12 +95,11 @@ def cut_or_drop(stage: str, table: pa.Table, decisions: pa.Table, tally: Counter
     def decided(alive: pa.Table) -> pa.Table:
         from curate.dedup.cuts import carry_out
 
-        ids = alive.column("id").combine_chunks()
+        ids = whole(alive.column("id"))
         alive = carry_out(stage, alive, decisions, tally)
-        at = pc.index_in(ids, value_set=decisions.column("id").combine_chunks())
+        at = pc.index_in(ids, value_set=whole(decisions.column("id")))
         rules, values = (
-            decisions.column(name).combine_chunks().take(at)
-            for name in ("dropped_by", "dropped_value")
+            whole(decisions.column(name)).take(at) for name in ("dropped_by", "dropped_value")
         )
         return drop(alive, stage, rules, values)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from curate.profile import Profiles
+from curate.schema import whole
 from curate.signals import column, measure
 from curate.signals.verdict import files_digest, lists_of, signals_of
 from curate.stages.base import on_alive, texts, with_columns
@@ -59,12 +60,12 @@ class Measure:
         return on_alive(table, self._measure)
 
     def _measure(self, table: pa.Table) -> pa.Table:
-        whole, messages = texts(table), table.column("messages").combine_chunks()
-        parts, places = [measure(whole[:0], self.signals)], [np.empty(0, np.int64)]
+        written, messages = texts(table), whole(table.column("messages"))
+        parts, places = [measure(written[:0], self.signals)], [np.empty(0, np.int64)]
         for profile, rows in self.profiles.groups(table):
-            part, spoken = whole, messages
+            part, spoken = written, messages
             if len(rows) < table.num_rows:
-                part, spoken = (given.take(pa.array(rows)) for given in (whole, messages))
+                part, spoken = (given.take(pa.array(rows)) for given in (written, messages))
             parts.append(
                 measure(
                     part, self.signals, lists_of(profile), messages=spoken, identify=self._identify

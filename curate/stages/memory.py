@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from curate.errors import InternalError
+from curate.schema import whole
 
 #: dataset → task of the reading step → tables, in the order in which they were written
 Datasets = dict[str, dict[int, list[pa.Table]]]
@@ -85,30 +87,35 @@ def run_steps(
         written: Datasets = {name: defaultdict(list) for name in step.writes}
         ran = each(partial(_task, step, partitions, datasets), range(tasks))
         for index, outcome in enumerate(ran):
-            _route(step, index, outcome, written)
+            for name, part, table in outcome:
+                written[name][index if part is None else part].append(table)
         datasets |= written
     return datasets
 
 
-def _task(
-    step: AnyStep, partitions: int, datasets: Datasets, index: int
-) -> list[tuple[str, pa.Table]]:
-    return list(step.run(Rows(index, partitions, datasets)))
+#: What a task wrote: dataset, the task that reads it (none in a store), rows
+Written = list[tuple[str, int | None, pa.Table]]
 
 
-def _route(
-    step: AnyStep, index: int, outcome: list[tuple[str, pa.Table]], written: Datasets
-) -> None:
-    for name, table in outcome:
+def _task(step: AnyStep, partitions: int, datasets: Datasets, index: int) -> Written:
+    """Run one task, and route what it writes."""
+    written: Written = []
+    for name, table in step.run(Rows(index, partitions, datasets)):
         if name not in step.writes:
             raise InternalError(f"step '{step.name}' wrote '{name}'", where=step.name)
         if name in step.stored:
-            written[name][index].append(table)
+            written.append((name, None, table))
             continue
-        parts = np.asarray(table.column("part").combine_chunks())
+        parts = np.asarray(whole(table.column("part")))
+        if (np.diff(parts) < 0).any():
+            order = np.argsort(parts, kind="stable")
+            table, parts = table.take(pa.array(order)), parts[order]
         # An empty table still tells its columns.
-        for part in np.unique(parts).tolist() or [0]:
-            written[name][part].append(table.filter(pa.array(parts == part)))
+        cuts = [0, *(np.flatnonzero(np.diff(parts)) + 1).tolist(), len(parts)]
+        for start, end in pairwise(cuts):
+            part = int(parts[start]) if end else 0
+            written.append((name, part, table.slice(start, end - start)))
+    return written
 
 
 def _tree(step: AnyStep, datasets: Datasets, partitions: int) -> Datasets:
@@ -116,9 +123,9 @@ def _tree(step: AnyStep, datasets: Datasets, partitions: int) -> Datasets:
     (name,) = step.reads
     level = [table for tables in datasets.get(name, {}).values() for table in tables]
     while len(level) > 1:
-        merged: Datasets = {name: defaultdict(list)}
+        merged: list[pa.Table] = []
         for at in range(0, len(level), _FAN_IN):
             few = {name: {0: level[at : at + _FAN_IN]}}
-            _route(step, 0, _task(step, partitions, few, 0), merged)
-        level = [table for tables in merged[name].values() for table in tables]
+            merged += [table for _, _, table in _task(step, partitions, few, 0)]
+        level = merged
     return {name: {0: level}}

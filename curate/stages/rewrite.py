@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.profile import Profile, Profiles
+from curate.schema import whole
 from curate.stages.base import drop, on_alive, texts, with_text
 from curate.stages.standardize import by_profile
 from curate.text.rewrites import check_names, rewrite
@@ -52,7 +53,7 @@ class Rewrite:
         before = texts(table)
         plain = before
         if "messages" in table.column_names:
-            chat = pc.is_valid(table.column("messages").combine_chunks())
+            chat = pc.is_valid(whole(table.column("messages")))
             plain = pc.if_else(chat, pa.scalar(None, pa.large_string()), before)
         after, counts = rewrite(plain, profile.rewrite)
         tally.update(counts)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.profile import Profile, Profiles
-from curate.schema import STAGE_COLUMNS
+from curate.schema import STAGE_COLUMNS, whole
 from curate.stages.base import on_alive, rewrite_text, texts, with_columns
 from curate.text.arrays import replace_rows
 from curate.text.chat import contents_at
@@ -74,7 +74,7 @@ class Standardize:
 
 def _rendered(table: pa.Table, of_contents: dict[int, list[Span]]) -> dict[int, list[Span]]:
     """Give spans of message contents, by their number among all, as spans of the rows' renderings."""
-    column = table.column("messages").combine_chunks()
+    column = whole(table.column("messages"))
     ends = np.cumsum(pc.fill_null(pc.list_value_length(column), 0).to_numpy())
     found: dict[int, list[Span]] = {}
     for number, spans in sorted(of_contents.items()):
@@ -88,7 +88,7 @@ def _rendered(table: pa.Table, of_contents: dict[int, list[Span]]) -> dict[int, 
 def _told(table: pa.Table, spans: dict[int, list[Span]], *, masks: bool) -> pa.Table:
     """Set `pii_spans`, beside what an earlier stage masked; what that could not tell stays untold."""
     if "pii_spans" in table.column_names:
-        column = table.column("pii_spans").combine_chunks()
+        column = whole(table.column("pii_spans"))
     else:
         looked = pc.and_(pc.is_valid(texts(table)), masks)
         column = pc.if_else(looked, pa.scalar([], _SPANS), pa.scalar(None, _SPANS))

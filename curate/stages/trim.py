@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.profile import Profile, Profiles
+from curate.schema import whole
 from curate.stages.base import drop, on_alive, texts, with_text
 from curate.stages.standardize import by_profile
 from curate.text.trim import check_names, trim
@@ -50,7 +51,7 @@ class Trim:
         before = texts(table)
         lines = before
         if "messages" in table.column_names:
-            chat = pc.is_valid(table.column("messages").combine_chunks())
+            chat = pc.is_valid(whole(table.column("messages")))
             lines = pc.if_else(chat, pa.scalar(None, pa.large_string()), before)
         after, counts = trim(lines, profile.trim)
         tally.update(counts)

@@ -33,9 +33,7 @@ def curate_table(source, out, **options):
     curate.dedup(pa.table({"text": few + [text + " as it was told" for text in few]}))
     yield
     table = curate.dedup(pq.read_table(source, memory_map=True), **options)
-    kept = table.filter(pc.is_null(table["dropped_by"])).select(["id", "text"])
-    save(kept, out)
-    yield kept["id"].to_pylist()
+    yield save(table.select(["id", "text"]), pc.is_null(table["dropped_by"]), out)
 
 
 def curate_as_peers(source, out):
@@ -248,26 +246,34 @@ def united(signatures):
 
 
 def finish(table, signatures, out):
-    kept = table.filter(united(signatures))
-    save(kept, out)
-    return kept["id"].to_pylist()
+    import pyarrow as pa
+
+    return save(table, pa.chunked_array([united(signatures)]), out)
 
 
-def save(table, out):
-    """Write a table as two files at a time: one thread would bound everyone."""
+def save(table, kept, out):
+    """Write the kept rows as two files at a time, a row group after the other; give their ids.
+
+    One thread, or a copy of all texts, would bound everyone.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     import pyarrow.parquet as pq
 
-    half = -(-table.num_rows // 2)
-    parts = [table.slice(0, half), table.slice(half)]
+    def write(part):
+        start, end = (part * table.num_rows // 2, (part + 1) * table.num_rows // 2)
+        rows, mask = table.slice(start, end - start), kept.slice(start, end - start)
+        ids, at = [], 0
+        with pq.ParquetWriter(f"{out}.{part}", table.schema, compression="zstd") as writer:
+            for batch in rows.to_batches():
+                chosen = batch.filter(mask.slice(at, len(batch)).combine_chunks())
+                writer.write_batch(chosen)
+                ids += chosen["id"].to_pylist()
+                at += len(batch)
+        return ids
+
     with ThreadPoolExecutor(2) as pool:
-        list(
-            pool.map(
-                lambda part: pq.write_table(part[1], f"{out}.{part[0]}", compression="zstd"),
-                enumerate(parts),
-            )
-        )
+        return [name for ids in pool.map(write, range(2)) for name in ids]
 
 
 CONTENDERS = {
