@@ -212,7 +212,7 @@ def measure(
             known, missing = (spoken, spoken.absent) if of_turns else (counts, absent)
             values = SIGNALS[name](*(known[count] for count in used))
             nothing = missing | np.isnan(values) if values.dtype == np.float64 else missing
-            columns[column(name)] = pa.array(values, mask=nothing)
+            columns[column(name)] = pa.array(values, mask=nothing if nothing.any() else None)
         else:
             columns[column(name)] = pa.nulls(len(texts), signal_type(name))
     return columns

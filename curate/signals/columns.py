@@ -170,10 +170,11 @@ class Counts(Mapping[str, Integers | Floats]):
         return sum(1 for _ in self)
 
     def _add(self, names: Iterable[str], table: Integers) -> None:
-        self._known |= dict(zip(names, np.ascontiguousarray(table.T)))
+        self._known |= dict(zip(names, table.T))
 
     def _room(self, columns: int) -> Integers:
-        return np.zeros((len(self._starts), columns), np.int64)
+        # A row for each text, but laid out by columns: that is how they are read.
+        return np.zeros((columns, len(self._starts)), np.int64).T
 
     def _bytes(self) -> None:
         out = self._room(len(BYTES))

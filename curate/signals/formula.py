@@ -58,5 +58,8 @@ def ratio(part: Integers, whole: Integers) -> Floats:
     >>> ratio(np.array([1, 1]), np.array([4, 0]))
     array([0.25,  nan])
     """
+    defined = whole > 0
+    if defined.all():
+        return part / whole
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(whole > 0, part / whole, np.nan)
+        return np.where(defined, part / whole, np.nan)

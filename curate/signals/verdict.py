@@ -69,29 +69,25 @@ def failures(table: pa.Table, profile: Profile) -> dict[str, Booleans]:
     failed: dict[str, Booleans] = {}
     for name, rule in profile.rules.items():
         values = _values(table, rule.signal)
-        undefined = np.isnan(values)
-        outside = np.zeros(len(values), np.bool_)
-        if rule.min is not None:
-            outside |= values < rule.min
-        if rule.max is not None:
-            outside |= values > rule.max
-        failed[name] = outside
+        below = values < (-np.inf if rule.min is None else rule.min)
+        failed[name] = below if rule.max is None else below | (values > rule.max)
         if rule.undefined == "drop":
-            failed[f"{name}_undefined"] = undefined
+            failed[f"{name}_undefined"] = np.isnan(values)
     return failed
 
 
 def verdicts(table: pa.Table, profile: Profile) -> tuple[pa.StringArray, pa.DoubleArray]:
     """Give for each row the first rule that it fails and the number that was measured, or nulls."""
     failed = failures(table, profile)
-    rules = np.full(table.num_rows, -1)
+    rules = np.full(table.num_rows, -1, np.int16)
     values = np.full(table.num_rows, np.nan)
     # Backwards, so that the first rule is the last to write.
     for at, (name, hit) in reversed([*enumerate(failed.items())]):
         if hit.any():
-            rules[hit] = at
             defined = name in profile.rules
-            values[hit] = _values(table, profile.rules[name].signal)[hit] if defined else np.nan
+            measured = _values(table, profile.rules[name].signal) if defined else np.nan
+            rules = np.where(hit, np.int16(at), rules)
+            values = np.where(hit, measured, values)
     names = pa.array([*failed], pa.string())
     return names.take(pa.array(rules, mask=rules < 0)), pa.array(values, mask=np.isnan(values))
 

@@ -268,8 +268,6 @@ def count_words(
     ``most`` is above the number of words of every text; ``stop_words`` are hashes.
     """
     hashes = np.empty(most, np.uint64)
-    word_starts = np.empty(most, np.int64)
-    word_ends = np.empty(most, np.int64)
     facts = np.empty(most, np.int64)
     room = most if with_repetition else 1
     size = 16
@@ -281,7 +279,7 @@ def count_words(
     at, first, count = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
     base = int64(1)
     words = np.zeros(len(stop_words) + 1, np.uint64)
-    heads = np.zeros(1 << _HEADS, np.int32)
+    heads = np.zeros(1 << _HEADS, np.uint16)  # small, for it is looked into for every word
     following = np.zeros(len(words), np.int32)
     met = np.zeros(len(words), np.int64)
     for k in range(len(stop_words)):
@@ -289,7 +287,7 @@ def count_words(
         following[k + 1] = heads[stop_words[k] >> uint64(64 - _HEADS)]
         heads[stop_words[k] >> uint64(64 - _HEADS)] = k + 1
     for d in range(len(starts)):
-        n = find_words(data, starts[d], ends[d], role, hashes, word_starts, word_ends, facts)
+        n = find_words(data, starts[d], ends[d], role, hashes, None, None, facts)
         plain = plain_chars = alphabetic = longest = caps = int64(0)
         for k in range(uint64(n)):
             fact = facts[k]
@@ -323,8 +321,6 @@ def count_variety(
 ) -> None:
     """Fill the columns VARIETY. ``information`` gives c ln c, in millionths, for each c below ``most``."""
     hashes = np.empty(most, np.uint64)
-    word_starts = np.empty(most, np.int64)
-    word_ends = np.empty(most, np.int64)
     facts = np.empty(most, np.int64)
     first = np.empty(most, np.int32)
     count = np.empty(most, np.int32)
@@ -334,7 +330,7 @@ def count_variety(
     table = np.zeros(size, np.int32)
     base = int64(1)
     for d in range(len(starts)):
-        n = find_words(data, starts[d], ends[d], role, hashes, word_starts, word_ends, facts)
+        n = find_words(data, starts[d], ends[d], role, hashes, None, None, facts)
         plain = 0
         for k in range(n):
             if facts[k] & MORE_THAN_SYMBOLS:

@@ -176,7 +176,7 @@ def _neighbours(first: Any, count: Any, m: Any, keys: Any, at: Any) -> Any:
     for j in range(uint64(1), m):
         g, following = uint64(first[j]), at[j]
         follows = count[g] != int32(1)
-        keys[longer] = mixed(f << uint64(32) | g)
+        keys[longer] = (f << uint64(32) | g) * _K1
         at[longer] = place
         longer += uint64(again & follows & (following == place + int32(1)))
         f, place, again = g, following, follows
@@ -185,17 +185,20 @@ def _neighbours(first: Any, count: Any, m: Any, keys: Any, at: Any) -> Any:
 
 @inline
 def _repeated_chars(facts: Any, length: Any, m: Any, first: Any, count: Any, at: Any) -> Any:
-    """Add up the characters of n-grams that stood before, none counted twice; a minus marks what was met."""
+    """Add up the characters of n-grams that stood before, none counted twice; a minus marks what was met.
+
+    No branches here either.
+    """
     repeated = resume = int64(0)
     for j in range(m):
         f, place = uint64(first[j]), int64(at[j])
-        if (count[f] == int32(1)) | (place < resume):
-            continue
-        if count[f] < 0:
-            resume = place + length
-            repeated += (facts[uint64(resume)] >> CHARS) - (facts[uint64(place)] >> CHARS)
-        else:
-            count[f] = -count[f]
+        times = count[f]
+        looked_at = int64(times != int32(1)) & int64(place >= resume)
+        met = looked_at & int64(times < int32(0))
+        count[f] = -abs(times) if looked_at else times
+        chars = (facts[uint64(place + length)] >> CHARS) - (facts[uint64(place)] >> CHARS)
+        repeated += chars * met
+        resume += (place + length - resume) * met
     return repeated
 
 

@@ -270,7 +270,8 @@ def find_words(
     """Write hash, byte span and facts of each word of data[start:end]; return the number of words.
 
     ``hashes``, ``starts`` and ``ends`` need room for as many words as there are code points, ``facts`` for
-    one more: behind the last word stands how many code points all words have.
+    one more: behind the last word stands how many code points all words have. ``starts`` and ``ends`` may
+    both be None: who does not need the spans is not kept waiting for them.
 
     What bounds it: in English and Russian the bytes; in Japanese the arithmetic of each word, and
     wrong guesses where a row of characters ends.
@@ -284,7 +285,7 @@ def find_words(
     seen = uint32(0)
     some = uint32(0)  # roles that at least one of the word's code points has
     readable = min(end, len(data) - 7)  # from where eight bytes can be read
-    i = start
+    i = begin = start
     while i < end:
         if kind == SEPARATOR and i < readable:
             # Most words of English are ASCII letters before a space or a mark: eight bytes at a time.
@@ -308,8 +309,9 @@ def find_words(
                         hashes[n] = _hash_block(block, stop - i)
                     else:
                         hashes[n] = hash_span(data, i, stop)
-                    starts[n] = i
-                    ends[n] = stop
+                    if starts is not None:
+                        starts[n] = i
+                        ends[n] = stop
                     case = uint32(UPPER) if lower == uint64(0) else uint32(NOT_UPPER)
                     told = gap | case | uint32(HAS_LETTER | MORE_THAN_SYMBOLS)
                     facts[n] = chars << CHARS | int64(told)
@@ -344,8 +346,10 @@ def find_words(
                 if some & uint32(_NO_ASCII_LETTER):
                     hashes[n] = mixed(h) if chars > before + 1 else h
                 else:
-                    hashes[n] = hash_span(data, starts[n], i)
-                ends[n] = i
+                    hashes[n] = hash_span(data, begin, i)
+                if starts is not None:
+                    starts[n] = begin
+                    ends[n] = i
                 facts[n] = before << CHARS | int64(gap | some & uint32(_TOLD))
                 n += uint64(1)
                 kind = SEPARATOR
@@ -355,7 +359,7 @@ def find_words(
                     gap |= uint32(AFTER_SPACE) | r & uint32(AFTER_NEWLINE)
                 i += size
                 continue
-            starts[n] = i
+            begin = i
             row = what == SINGLE
             while row and i + size + 3 <= end:
                 # Han and kana come in rows with marks between, three bytes each. Each is a word as soon
@@ -376,10 +380,12 @@ def find_words(
                 facts[n] = chars << CHARS | int64(gap | r & uint32(_TOLD))
                 gap = uint32(0)
                 chars += 1
+                if starts is not None:
+                    starts[n] = begin
+                    ends[n] = i + size
                 i += size
-                ends[n] = i
                 n += uint64(1)
-                starts[n] = i
+                begin = i
                 code, size, r, what = next_code, 3, next_r, next_what
             kind = RUN if what == MARK else int64(what)
             mark = code
@@ -404,8 +410,10 @@ def find_words(
         if some & uint32(_NO_ASCII_LETTER):
             hashes[n] = mixed(h) if chars > before + 1 else h
         else:
-            hashes[n] = hash_span(data, starts[n], end)
-        ends[n] = end
+            hashes[n] = hash_span(data, begin, end)
+        if starts is not None:
+            starts[n] = begin
+            ends[n] = end
         facts[n] = before << CHARS | int64(gap | some & uint32(_TOLD))
         n += uint64(1)
     facts[n] = chars << CHARS
