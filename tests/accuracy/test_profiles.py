@@ -188,10 +188,16 @@ def test_bytes_read_as_text_are_dropped_by_every_language(name: str) -> None:
 @pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")
 @pytest.mark.real_data
 def test_bytes_read_as_text_are_dropped_whatever_language_they_are_taken_for() -> None:
+    assert all(dropped_as_what_it_is_taken_for())
+
+
+def dropped_as_what_it_is_taken_for() -> list[str | None]:
+    """Give for each piece of garbage the rule that drops it in the profile of the language it gets."""
     labels = api.identify(garbage())["lang"].to_pylist()
-    for label, text in zip(labels, garbage()):
-        name = label if label in ALL else "_default"
-        assert first_rule(name, text) is not None, label
+    return [
+        first_rule(label if label in ALL else "_default", text)
+        for label, text in zip(labels, garbage())
+    ]
 
 
 @pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")
