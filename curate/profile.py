@@ -10,7 +10,7 @@ import importlib.util
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -166,12 +166,18 @@ def _merged(name: str, read: Callable[[str], str], seen: tuple[str, ...]) -> dic
             where=f"filters/{name}.toml",
         )
     try:
-        own = tomllib.loads(read(name))
+        own = dict(_parsed(read(name)))
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"not valid TOML: {error}", where=f"filters/{name}.toml") from None
     parent = own.pop("extends", None)
     base = _merged(parent, read, (*seen, name)) if parent else {}
     return _overlay(base, own)
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> dict[str, Any]:
+    """Parse TOML once: all profiles extend the same few. Nobody changes what this gives."""
+    return tomllib.loads(text)
 
 
 def _overlay(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

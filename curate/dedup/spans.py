@@ -29,28 +29,18 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import int64, uint64
 
-from curate.dedup.code_points import mix, text_buffers
+from curate.dedup.anchors import anchors
+from curate.dedup.code_points import text_buffers
 from curate.dedup.cuts import decide_cuts, joined, text_hash, undivided, without
-from curate.dedup.decisions import Inputs, Task, integers, part_of, read_docs, shard_of, spread
+from curate.dedup.decisions import Inputs, Task, integers, part_of, read_docs, shard_of
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import RepeatedSpans
+from curate.dedup.windows import compared
 from curate.schema import whole
-from curate.text.jit import kernel
-
-_BASE = 0x9E3779B97F4A7C15
-_MOST = 0xFFFFFFFFFFFFFFFF
 
 #: Windows that are compared at a time: 40 bytes each.
 WINDOWS = 1 << 22
-
-#: Room for what a kernel finds, and runs expected per stretch of windows (two on average): where it is
-#: not enough, the kernel says how much is, and is run again.
-_ROOM, _DENSITY = 1024, 3
-
-#: The most room for different windows that a comparison begins with (20 bytes each); it grows.
-_SLOTS = 1 << 20
 
 
 class Symbols(Protocol):
@@ -78,91 +68,6 @@ class Bytes:
 
 
 BYTES = Bytes()
-
-
-def anchor_size(window: int) -> int:
-    """Give k: an anchor is the smallest hash of the k-grams of a window."""
-    return window // 2
-
-
-@kernel
-def _anchors(
-    data: np.ndarray,
-    offsets: np.ndarray,
-    window: int,
-    k: int,
-    counts: np.ndarray,
-    found: np.ndarray,
-    starts: np.ndarray,
-) -> int:
-    """Write anchor and first window of each run of windows with one anchor; count those of each text.
-
-    The smallest hash of every window in one pass (van Herk's blocks), whatever the text repeats. Bound
-    by the rolling hash and its finalizer. Gives how many runs there are, be there room for them or not.
-    """
-    w = window - k + 1
-    base = uint64(_BASE)
-    top = uint64(1)
-    for _ in range(k):
-        top *= base
-    block = np.empty(w, np.uint64)
-    suffix = np.empty(w + 1, np.uint64)
-    room = len(found)
-    n = 0
-    for d in range(offsets.shape[0] - 1):
-        begin = offsets[d]
-        size = offsets[d + 1] - begin
-        counts[d] = 0
-        if size < window:
-            continue
-        first = n
-        last = uint64(0)
-        h = uint64(0)
-        for i in range(k - 1):
-            h = h * base + uint64(data[begin + i]) + uint64(1)
-        prefix = uint64(_MOST)
-        suffix[w] = uint64(_MOST)
-        place = 0
-        for j in range(size - k + 1):
-            h = h * base + uint64(data[begin + j + k - 1]) + uint64(1)
-            if j > 0:
-                h -= (uint64(data[begin + j - 1]) + uint64(1)) * top
-            g = mix(h)
-            prefix = min(prefix, g)
-            block[place] = g
-            place += 1
-            if j >= w - 1:
-                least = prefix if place == w else min(prefix, suffix[place])
-                if n == first or least != last:
-                    last = least
-                    if n < room:
-                        found[n] = least
-                        starts[n] = j - w + 1
-                    n += 1
-            if place == w:
-                for i in range(w - 1, -1, -1):
-                    suffix[i] = min(block[i], suffix[i + 1])
-                prefix = uint64(_MOST)
-                place = 0
-        counts[d] = n - first
-    return n
-
-
-def anchors(
-    data: np.ndarray, offsets: np.ndarray, window: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give anchors and the windows where their runs begin, and how many runs each text has."""
-    counts = np.empty(len(offsets) - 1, np.int64)
-    k = anchor_size(window)
-    room = _ROOM + _DENSITY * int(offsets[-1] - offsets[0]) // (window - k + 2)
-    while True:
-        found, starts = np.empty(room, np.uint64), np.empty(room, np.int64)
-        n = _anchors(data, offsets, window, k, counts, found, starts)
-        if n <= room:
-            break
-        room = n
-    # The smallest hashes are all small: spread again, they fall into partitions evenly.
-    return spread(found[:n]), starts[:n], counts
 
 
 def sketch(repeated: RepeatedSpans, symbols: Symbols, table: pa.Table) -> pa.Table:
@@ -367,153 +272,6 @@ def _compare(repeated: RepeatedSpans, inputs: Inputs) -> Iterator[tuple[str, pa.
 def _windows(repeated: RepeatedSpans, runs: pa.Table) -> int:
     size = pc.sum(pc.binary_length(runs.column("symbols"))).as_py() or 0
     return int(size // repeated.width - runs.num_rows * (repeated.window - 1))
-
-
-def compared(rows: pa.Table, size: int, width: int = 1, base: int = _BASE) -> np.ndarray:
-    """Give the spans (document, start, end) of runs, in keeper order, that stand in an earlier one.
-
-    Symbols have `width` bytes. The base of the hash has no influence on what is found.
-    """
-    column = whole(rows.column("symbols"))
-    column = column if isinstance(column, pa.Array) else column.chunk(0)
-    offsets = np.frombuffer(column.buffers()[1], np.int64)
-    offsets = offsets[column.offset : column.offset + len(column) + 1] // width
-    blob = column.buffers()[2]
-    data = np.frombuffer(blob, np.dtype(f"u{width}"), count=blob.size // width)
-    docs, starts = integers(rows, "doc"), integers(rows, "start")
-    windows = int((np.diff(offsets) - size + 1).sum())
-    slots = min(_SLOTS, 1 << max(4, (2 * windows - 1).bit_length()))
-    held = _Windows.of(slots)
-    out = np.empty((_ROOM, 3), np.int64)
-    done = np.zeros(3, np.int64)
-    while True:
-        _match(data, offsets, docs, starts, size, np.uint64(base), *held, done, out)
-        row, used, n = done.tolist()
-        if row == rows.num_rows:
-            return out[:n]
-        # One of the two had no room for the next row.
-        most = int(offsets[row + 1] - offsets[row]) - size + 1
-        while 2 * (used + most) > len(held.places):
-            held = held.twice()
-        if n + most > len(out):
-            out = np.concatenate([out, np.empty((max(len(out), most), 3), np.int64)])
-
-
-class _Windows(NamedTuple):
-    """The different windows, by hash: where each first stands, and in which row."""
-
-    hashes: np.ndarray
-    places: np.ndarray  #: -1 where there is none
-    owners: np.ndarray
-
-    @classmethod
-    def of(cls, slots: int) -> _Windows:
-        return cls(
-            np.empty(slots, np.uint64), np.full(slots, -1, np.int64), np.empty(slots, np.int32)
-        )
-
-    def twice(self) -> _Windows:
-        """Give the same with twice the room."""
-        larger = self.of(2 * len(self.places))
-        _move(*self, *larger)
-        return larger
-
-
-@kernel
-def _move(
-    hashes: np.ndarray,
-    places: np.ndarray,
-    owners: np.ndarray,
-    to_hashes: np.ndarray,
-    to_places: np.ndarray,
-    to_owners: np.ndarray,
-) -> None:
-    mask = uint64(len(to_places) - 1)
-    for old in range(len(places)):
-        if places[old] >= 0:
-            slot = hashes[old] & mask
-            while to_places[slot] >= 0:
-                slot = (slot + uint64(1)) & mask
-            to_places[slot], to_hashes[slot] = places[old], hashes[old]
-            to_owners[slot] = owners[old]
-
-
-@kernel
-def _match(
-    data: np.ndarray,
-    offsets: np.ndarray,
-    docs: np.ndarray,
-    starts: np.ndarray,
-    size: int,
-    base: np.uint64,
-    hashes: np.ndarray,
-    places: np.ndarray,
-    owners: np.ndarray,
-    done: np.ndarray,
-    out: np.ndarray,
-) -> None:
-    """Look each window up among those before it, symbol by symbol; write spans of those that are there.
-
-    One slot for each different window, its first occurrence: linear however often it comes. A window
-    after one that was found costs a comparison of one symbol. `done` is where it stands and goes on:
-    rows, different windows, spans; it stops before a row that might find no room.
-    """
-    top = uint64(1)
-    for _ in range(size):
-        top *= base
-    mask = uint64(len(places) - 1)
-    first, used, n = done[0], done[1], done[2]
-    for r in range(first, offsets.shape[0] - 1):
-        at, stop = offsets[r], offsets[r + 1] - size
-        most = stop + 1 - at
-        if 2 * (used + most) > len(places) or n + most > len(out):
-            done[0], done[1], done[2] = r, used, n
-            return
-        h = uint64(0)
-        for i in range(size - 1):
-            h = h * base + uint64(data[at + i]) + uint64(1)
-        before = int64(-2)  # where the window before this one was found
-        open_span = False
-        for q in range(at, stop + 1):
-            h = h * base + uint64(data[q + size - 1]) + uint64(1)
-            if q > at:
-                h -= (uint64(data[q - 1]) + uint64(1)) * top
-            g = mix(h)
-            slot = g & mask
-            place = int64(-1)
-            while places[slot] >= 0:
-                p = places[slot]
-                if hashes[slot] == g:
-                    same = data[p + size - 1] == data[q + size - 1]
-                    if same and p != before + 1:
-                        for i in range(size - 1):
-                            if data[p + i] != data[q + i]:
-                                same = False
-                                break
-                    if same:
-                        place = p
-                        break
-                slot = (slot + uint64(1)) & mask
-            before = place if place >= 0 else int64(-2)
-            repeats = place >= 0
-            if place < 0:
-                places[slot], hashes[slot], owners[slot] = q, g, r
-                used += 1
-            else:
-                o = owners[slot]
-                if docs[o] == docs[r]:
-                    apart = (starts[r] + q - at) - (starts[o] + place - offsets[o])
-                    repeats = apart >= size
-            if repeats:
-                begin = starts[r] + q - at
-                if not open_span:
-                    out[n, 0], out[n, 1] = docs[r], begin
-                    n += 1
-                    open_span = True
-                out[n - 1, 2] = begin + size
-            else:
-                open_span = False
-    done[0], done[1], done[2] = offsets.shape[0] - 1, used, n
 
 
 def _cut(

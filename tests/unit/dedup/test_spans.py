@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.dedup import spans
+from curate.dedup import anchors, spans, windows
 from curate.dedup.cuts import joined, without
 from curate.engine.memory import apply, resolve
 from curate.errors import RecipeError
@@ -215,10 +215,10 @@ def test_tokens_of_parts_of_a_character_are_cut_at_whole_ones():
 
 def test_what_is_held_grows_with_different_windows_not_with_all(monkeypatch):
     sizes = []
-    made = spans._Windows.of
+    made = windows._Windows.of
     counted = staticmethod(lambda slots: sizes.append(slots) or made(slots))
-    monkeypatch.setattr(spans._Windows, "of", counted)
-    monkeypatch.setattr(spans, "_SLOTS", 16)
+    monkeypatch.setattr(windows._Windows, "of", counted)
+    monkeypatch.setattr(windows, "_SLOTS", 16)
     check(["-" * (3000 + n) for n in range(300)], 64)
     # Room for the longest text and as much again, not for the 900,000 windows of all.
     assert max(sizes) == 1 << 13
@@ -240,9 +240,10 @@ def test_kernels_run_again_where_there_was_no_room(monkeypatch):
     rng = random.Random(6)
     texts.append("".join(4 * "".join(rng.sample(FILLER, 12)) for _ in range(60)))
     whole = decided(texts, min_bytes=16)
-    monkeypatch.setattr(spans, "_DENSITY", 0)
-    monkeypatch.setattr(spans, "_ROOM", 1)
-    monkeypatch.setattr(spans, "_SLOTS", 2)
+    monkeypatch.setattr(anchors, "_DENSITY", 0)
+    monkeypatch.setattr(anchors, "_ROOM", 1)
+    monkeypatch.setattr(windows, "_ROOM", 1)
+    monkeypatch.setattr(windows, "_SLOTS", 2)
     assert decided(texts, min_bytes=16) == whole
     check(texts, 16)
 
@@ -261,8 +262,8 @@ def test_the_same_hash_is_not_the_same_text():
     # With the base 0 a window's hash is that of its last byte: what is compared is the text.
     texts = [b"abcdefgh", b"ibcdefgx", b"zzzzzzzhzzzh"]
     columns = {"doc": [0, 1, 2], "start": [0, 0, 0], "symbols": pa.array(texts, pa.large_binary())}
-    for base in (0, spans._BASE):
-        assert spans.compared(pa.table(columns), 6, base=base).tolist() == [[1, 1, 7]]
+    for base in (0, anchors.BASE):
+        assert windows.compared(pa.table(columns), 6, base=base).tolist() == [[1, 1, 7]]
 
 
 def test_the_first_in_keeper_order_stays_whole():
