@@ -7,7 +7,6 @@ another one.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import pairwise
@@ -18,6 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import int64, uint8, uint32, uint64
 
+from curate.dedup.blake2b import SIZE as DIGEST
+from curate.dedup.blake2b import digests
 from curate.dedup.code_points import (
     BLOCK,
     FOLDED,
@@ -136,15 +137,15 @@ def squeezed(texts: pa.LargeStringArray) -> pa.LargeStringArray:
 
 def _hashes(blocks: Iterable[tuple[np.ndarray, np.ndarray]]) -> pa.FixedSizeBinaryArray:
     """Hash the texts of blocks of bytes and offsets; null where a text is empty."""
-    digests: list[bytes | None] = []
-    blake2b = hashlib.blake2b
+    found, empty = [np.empty((0, 2), np.uint64)], [np.empty(0, np.bool_)]
     for data, offsets in blocks:
-        view = data.data
-        digests += [
-            blake2b(view[start:stop], digest_size=16).digest() if stop > start else None
-            for start, stop in pairwise(offsets.tolist())
-        ]
-    return pa.array(digests, pa.binary(16))
+        found.append(digests(data, offsets))
+        empty.append(np.diff(offsets) == 0)
+    held = pa.py_buffer(np.concatenate(found))
+    valid = pa.array(~np.concatenate(empty)).buffers()[1]
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(DIGEST), held.size // DIGEST, [valid, held]
+    )
 
 
 def text_hashes(texts: pa.LargeStringArray) -> pa.FixedSizeBinaryArray:
@@ -233,7 +234,7 @@ def language_and_size(table: pa.Table) -> dict[str, pa.Array]:
 
 def _halves(hashes: pa.FixedSizeBinaryArray) -> tuple[np.ndarray, np.ndarray]:
     """Read each hash as two numbers; 0 for null."""
-    filled = pc.fill_null(hashes, bytes(16))
+    filled = pc.fill_null(hashes, bytes(DIGEST))
     pairs = np.frombuffer(filled.buffers()[1] or b"", ">u8").reshape(-1, 2)
     pairs = pairs[filled.offset : filled.offset + len(filled)]
     return pairs[:, 0].astype(np.uint64), pairs[:, 1].astype(np.uint64)
