@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from curate.text.cache import cache_folder, is_empty
+
 Write = Callable[[str], None]
 
 #: Everything that a terminal acts on instead of showing: C0 and C1 controls, bidirectional formats,
@@ -132,7 +134,9 @@ class Listener(Protocol):
 
 
 def progress() -> Listener:
-    """Give the listener that fits where stderr goes."""
+    """Give the listener that fits where stderr goes; warn of what makes the first run ever slow."""
+    if is_empty():
+        say(f"compiling for this machine, once: half a minute, kept in {cache_folder()}")
     return Bars() if sys.stderr.isatty() else Lines()
 
 

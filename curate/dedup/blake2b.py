@@ -72,13 +72,11 @@ def _g(a: Any, b: Any, c: Any, d: Any, x: Any, y: Any) -> Any:
 
 
 @kernel
-def _compress(h: np.ndarray, m: np.ndarray, counted: Any, last: bool, iv: Any, sigma: Any) -> None:
+def _compress(h: np.ndarray, m: np.ndarray, counted: Any, last: Any, iv: Any, sigma: Any) -> None:
     a0, a1, a2, a3 = h[0], h[1], h[2], h[3]
     b0, b1, b2, b3 = h[4], h[5], h[6], h[7]
     c0, c1, c2, c3 = iv[0], iv[1], iv[2], iv[3]
-    d0, d1, d2, d3 = iv[4] ^ counted, iv[5], iv[6], iv[7]
-    if last:
-        d2 = ~d2
+    d0, d1, d2, d3 = iv[4] ^ counted, iv[5], iv[6] ^ last, iv[7]
     for r in range(sigma.shape[0]):
         s = sigma[r]
         a0, b0, c0, d0 = _g(a0, b0, c0, d0, m[s[0]], m[s[1]])
@@ -116,11 +114,11 @@ def _digests(
                 block[i] = data[at + uint64(i)]
             at += uint64(_BLOCK)
             counted += uint64(_BLOCK)
-            _compress(h, m, counted, False, iv, sigma)
+            _compress(h, m, counted, uint64(0), iv, sigma)
         left = end - at
         for i in range(_BLOCK):
             block[i] = data[at + uint64(i)] if uint64(i) < left else uint8(0)
-        _compress(h, m, counted + left, True, iv, sigma)
+        _compress(h, m, counted + left, ~uint64(0), iv, sigma)
         out[d, 0], out[d, 1] = h[0], h[1]
 
 

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from curate import schema
 from curate.engine.commit import Attempt, read_commit
+from curate.engine.compiling import compile_together
 from curate.engine.reading import read_shard
 from curate.engine.shuffle import key_range, sort_by_key
 from curate.failpoint import reach
@@ -102,17 +103,13 @@ class _Work:
         self.samples: dict[str, list[tuple[int, dict[str, Any]]]] = {}
 
     def _final_schema(self, base: pa.Schema) -> pa.Schema:
-        """Run nothing through the stages, under the node's compile lock: compiles and tells types."""
-        from curate.text.jit import one_compiler
-
+        """Run nothing through the stages, which tells types."""
         table = base.empty_table()
-        with one_compiler():
-            for barrier, decisions in self.decisions:
-                table = barrier.apply(table, decisions.slice(0, 0), _nobody())
-            for stage in self.job.segment.stages:
-                table = stage.apply(table, _nobody())
-            for barrier in self.job.segment.barriers:
-                barrier.sketch(table)
+        for barrier, decisions in self.decisions:
+            table = barrier.apply(table, decisions.slice(0, 0), _nobody())
+        compile_together(table, self.job.segment.stages, self.job.segment.barriers)
+        for stage in self.job.segment.stages:
+            table = stage.apply(table, _nobody())
         return table.schema.remove_metadata()
 
     def from_source(self, source: SourcePlan, shard: Shard) -> None:

@@ -32,7 +32,7 @@ from curate.text.lines import LINES, count_lines
 from curate.text.phrases import compiled, count_phrases
 from curate.text.unigrams import SCALE, count_unigrams
 from curate.text.unigrams import load as load_frequencies
-from curate.text.view import buffers, roles, view
+from curate.text.view import buffers, roles, word_hashes
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -94,7 +94,7 @@ def _stop_words(stop_words: tuple[str, ...]) -> npt.NDArray[np.uint64]:
     """Give the hashes of the stop words, each once."""
     hashes: dict[int, None] = {}
     for word in stop_words:
-        seen = view(word).hashes
+        seen = word_hashes(word)
         if len(seen) != 1:
             raise RecipeError(
                 f"'{word}' in the list stop_words is {len(seen)} words, not one",
@@ -170,11 +170,10 @@ class Counts(Mapping[str, Integers | Floats]):
         return sum(1 for _ in self)
 
     def _add(self, names: Iterable[str], table: Integers) -> None:
-        self._known |= dict(zip(names, table.T))
+        self._known |= dict(zip(names, table))
 
     def _room(self, columns: int) -> Integers:
-        # A row for each text, but laid out by columns: that is how they are read.
-        return np.zeros((columns, len(self._starts)), np.int64).T
+        return np.zeros((columns, len(self._starts)), np.int64)
 
     def _bytes(self) -> None:
         out = self._room(len(BYTES))
@@ -194,7 +193,7 @@ class Counts(Mapping[str, Integers | Floats]):
             by_script,
         )
         self._add(CHARACTERS, out)
-        numbers = {script: by_script[:, i] for i, script in enumerate(unicode.SCRIPTS)}
+        numbers = {script: by_script[i] for i, script in enumerate(unicode.SCRIPTS)}
         self._known |= {name: numbers[script] for name, script in BY_SCRIPT.items()}
         named = [numbers[script] for script in unicode.SCRIPTS if script != "Zyyy"]
         self._known[MAIN_SCRIPT] = np.max(named, axis=0)

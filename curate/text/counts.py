@@ -77,7 +77,7 @@ _HEADS: Final = 12  # bits of a hash
 
 @kernel
 def count_bytes(data: Any, starts: Any, ends: Any, lorem: Any, out: Any) -> None:
-    """Fill the columns BYTES; ``lorem`` is the phrase to look for, in lower case.
+    """Fill the columns BYTES, each a row of ``out``; ``lorem`` is the phrase to look for, in lower case.
 
     Blocks of 128 bytes are counted in bytes, with unsigned indices: so LLVM makes vectors of the loops.
     What is rare is looked for exactly only in blocks that show a trace of it.
@@ -130,14 +130,14 @@ def count_bytes(data: Any, starts: Any, ends: Any, lorem: Any, out: Any) -> None
                     if data[i + one] == uint8(32) and i >= start + uint64(4):
                         phrases += _is_phrase(data, i - uint64(4), end, lorem)
             block = stop
-        out[d, 0] = int64(end - start)
-        out[d, 1] = chars
-        out[d, 2] = newlines
-        out[d, 3] = marks
-        out[d, 4] = ellipses
-        out[d, 5] = curly
-        out[d, 6] = phrases
-        out[d, 7] = closing
+        out[0, d] = int64(end - start)
+        out[1, d] = chars
+        out[2, d] = newlines
+        out[3, d] = marks
+        out[4, d] = ellipses
+        out[5, d] = curly
+        out[6, d] = phrases
+        out[7, d] = closing
 
 
 @kernel
@@ -165,7 +165,7 @@ def count_characters(
     out: Any,
     by_script: Any,
 ) -> None:
-    """Fill the columns CHARACTERS, and the letters of each script.
+    """Fill the columns CHARACTERS, and the letters of each script, each a row.
 
     ``packed`` holds, for each value of ``classes``, what a code point adds to the six columns, ten
     bits each; the sum is unpacked before any of them can overflow.
@@ -185,15 +185,15 @@ def count_characters(
                     added += uint64(1) << uint64(50)
                 if kind & uint32(unicode.LETTER):
                     if script[code] != current:
-                        by_script[d, current] += letters
+                        by_script[current, d] += letters
                         current = script[code]
                         letters = 0
                     letters += 1
                 i += size
                 left -= 1
-            by_script[d, current] += letters
+            by_script[current, d] += letters
             for column in range(6):
-                out[d, column] += int64(added >> uint64(10 * column)) & 1023
+                out[column, d] += int64(added >> uint64(10 * column)) & 1023
 
 
 @kernel
@@ -263,7 +263,7 @@ def count_words(
     out_stops: Any,
     out_repetition: Any,
 ) -> None:
-    """Fill the columns WORDS, STOP_WORDS and, if asked, REPETITION.
+    """Fill the columns WORDS, STOP_WORDS and, if asked, REPETITION, each a row.
 
     ``most`` is above the number of words of every text; ``stop_words`` are hashes.
     """
@@ -301,25 +301,25 @@ def count_words(
         used, distinct = _count_stop_words(
             hashes, n if len(stop_words) else 0, words, heads, following, met, d + 1
         )
-        out[d, 0] = n
-        out[d, 1] = plain
-        out[d, 2] = plain_chars
-        out[d, 3] = alphabetic
-        out[d, 4] = longest
-        out[d, 5] = _count_sentences(facts, n, keys)
-        out[d, 6] = caps
-        out_stops[d, 0] = used
-        out_stops[d, 1] = distinct
+        out[0, d] = n
+        out[1, d] = plain
+        out[2, d] = plain_chars
+        out[3, d] = alphabetic
+        out[4, d] = longest
+        out[5, d] = _count_sentences(facts, n, keys)
+        out[6, d] = caps
+        out_stops[0, d] = used
+        out_stops[1, d] = distinct
         if with_repetition:
             places = (pairs, keys, seen, at, first, count)
-            base = count_repetition(hashes, facts, n, table, base, places, out_repetition[d])
+            base = count_repetition(hashes, facts, n, table, base, places, out_repetition[:, d])
 
 
 @kernel
 def count_variety(
     data: Any, starts: Any, ends: Any, role: Any, most: Any, information: Any, out: Any
 ) -> None:
-    """Fill the columns VARIETY. ``information`` gives c ln c, in millionths, for each c below ``most``."""
+    """Fill the columns VARIETY, each a row. ``information`` gives c ln c, in millionths, for each c below ``most``."""
     hashes = np.empty(most, np.uint64)
     facts = np.empty(most, np.int64)
     first = np.empty(most, np.int32)
@@ -341,5 +341,5 @@ def count_variety(
         for k in range(plain):
             distinct += int64(count[k] > 0)
             total += information[count[k]]
-        out[d, 0] = distinct
-        out[d, 1] = total
+        out[0, d] = distinct
+        out[1, d] = total

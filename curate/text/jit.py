@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,15 +21,11 @@ from typing import Any, TypeVar
 import llvmlite.binding
 import numba
 
+from curate.text.cache import cache_folder
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-
-
-def cache_folder() -> Path:
-    """Where compiled kernels are kept: ``$CURATE_CACHE``, else the user's cache folder."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("CURATE_CACHE") or caches / "curate") / "kernels"
 
 
 @cache
@@ -103,12 +98,22 @@ def inline(function: Function) -> Function:
 
 
 @contextmanager
-def one_compiler() -> Iterator[None]:
-    """Hold the node's compile lock, so that many workers do not all compile the same kernels."""
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    with (cache_folder() / "lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+def compiling(what: str, *, wait: bool) -> Iterator[bool]:
+    """Hold the node's lock on what some work compiles, so that not every worker does.
+
+    Gives False at once where another worker holds it and this one does not ``wait``. The work is to be
+    done in any case: what was compiled by another is loaded in a moment.
+    """
+    folder = cache_folder() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = hashlib.blake2b(what.encode(), digest_size=8).hexdigest()
+    with (folder / name).open("w") as handle:
         try:
-            yield
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            yield True
         finally:
             fcntl.flock(handle, fcntl.LOCK_UN)

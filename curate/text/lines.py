@@ -146,7 +146,7 @@ def _is_list_mark(second: Any, third: Any) -> Any:
 def count_lines(
     data: Any, starts: Any, ends: Any, classes: Any, leads: Any, most: Any, out: Any
 ) -> None:
-    """Fill the columns LINES; ``most`` is above the number of lines of every text."""
+    """Fill the columns LINES, each a row of ``out``; ``most`` is above the number of lines of every text."""
     keys = np.empty(most, np.uint64)
     chars_of = np.empty(most, np.int64)
     full = np.empty(most, np.bool_)
@@ -209,16 +209,16 @@ def count_lines(
                     repeated += 1
                     repeated_chars += chars_of[j]
                     repeated_full += chars_of[j] * int64(full[j])
-        out[d, 0] = lines
-        out[d, 1] = bullets
-        out[d, 2] = ellipsis
-        out[d, 3] = full_lines
-        out[d, 4] = terminal
-        out[d, 5] = short
-        out[d, 6] = filled
-        out[d, 7] = repeated
-        out[d, 8] = repeated_chars
-        out[d, 9] = repeated_full
+        out[0, d] = lines
+        out[1, d] = bullets
+        out[2, d] = ellipsis
+        out[3, d] = full_lines
+        out[4, d] = terminal
+        out[5, d] = short
+        out[6, d] = filled
+        out[7, d] = repeated
+        out[8, d] = repeated_chars
+        out[9, d] = repeated_full
         # Paragraphs of the stripped text, told apart like lines.
         a, b = _strip(data, start, end, classes)
         n = 0
@@ -241,10 +241,10 @@ def count_lines(
             for j in range(n):
                 repeated += int64(first[j] != j)
                 repeated_chars += chars_of[j] * int64(first[j] != j)
-        out[d, 10] = max(n, 1)
-        out[d, 11] = repeated
-        out[d, 12] = repeated_chars
-        out[d, 13] = longest
-        out[d, 14] = full_chars
-        out[d, 15] = sentence_chars
-        out[d, 16] = marked
+        out[10, d] = max(n, 1)
+        out[11, d] = repeated
+        out[12, d] = repeated_chars
+        out[13, d] = longest
+        out[14, d] = full_chars
+        out[15, d] = sentence_chars
+        out[16, d] = marked

@@ -141,5 +141,5 @@ def count_unigrams(
                 slot = (slot + uint64(1)) & mask
             total += values[slot] if keys[slot] == key else int64(unknown)
             scored += 1
-        out[d, 0] = total
-        out[d, 1] = scored
+        out[0, d] = total
+        out[1, d] = scored

@@ -451,6 +451,13 @@ def view(text: str) -> View:
     return View(starts[:n], ends[:n], hashes[:n], chars, alphabetic, symbols)
 
 
+def word_hashes(text: str) -> npt.NDArray[np.uint64]:
+    """Give the hashes of the words of one text."""
+    data = np.frombuffer(text.encode() + b" ", np.uint8)
+    hashes, facts = np.empty(len(data) + 1, np.uint64), np.empty(len(data) + 1, np.int64)
+    return hashes[: find_words(data, 0, len(data) - 1, roles(), hashes, None, None, facts)]
+
+
 def words(text: str) -> list[str]:
     """Give the words of one text; the empty text has none.
 

@@ -79,4 +79,4 @@ def test_the_dead_decide_nothing_in_any_cut(barrier, seed, share, chunk, shards)
     pieces = pa.concat_tables(table.slice(n, chunk) for n in range(0, 60, chunk))
     expected = answer(barrier, table.filter(pa.array(~dead)))
     assert answer(barrier, pieces, shards=shards, partitions=2) == expected
-    assert expected or share == 1.0
+    assert expected or share >= 0.5  # else nothing would be tested

@@ -1,0 +1,50 @@
+"""The first seconds on a machine: workers of a node compile a segment's kernels together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import pyarrow as pa
+
+from curate import schema
+from curate.stages.base import Barrier, MapStage
+from curate.text.jit import compiling
+
+
+def compile_together(
+    table: pa.Table, stages: Sequence[MapStage], barriers: Sequence[Barrier]
+) -> None:
+    """Compile what stages and barriers need, or load it where it was compiled; ``table`` is empty.
+
+    Each stage is run on an empty table as it would get it. A worker takes what no other is at work on, and
+    waits for others only at the end; so as many share the work as there are workers on the node.
+    """
+    work: list[tuple[str, Callable[[], object]]] = []
+    for stage in stages:
+        work.append((_name(stage), partial(stage.apply, table, Counter())))
+        table = _with(table, stage.adds)
+    work += [(_name(barrier), partial(barrier.sketch, table)) for barrier in barriers]
+    left = []
+    for name, run in work:
+        with compiling(name, wait=False) as mine:
+            if mine:
+                run()
+            else:
+                left.append((name, run))
+    for name, run in left:
+        with compiling(name, wait=True):
+            run()
+
+
+def _name(stage: MapStage | Barrier) -> str:
+    return f"{type(stage).__module__}.{type(stage).__qualname__}"
+
+
+def _with(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    for name in names:
+        if name not in table.column_names:
+            kind = schema.column_type(name) or pa.float64()  # a signal
+            table = table.append_column(name, pa.array([], kind))
+    return table
