@@ -12,6 +12,9 @@ from curate import schema
 from curate.stages.base import Barrier, MapStage
 from curate.text.jit import compiling
 
+#: Stages that this process has compiled or loaded.
+_DONE: set[str] = set()
+
 
 def compile_together(
     table: pa.Table, stages: Sequence[MapStage], barriers: Sequence[Barrier]
@@ -26,6 +29,7 @@ def compile_together(
         work.append((_name(stage), partial(stage.apply, table, Counter())))
         table = _with(table, stage.adds)
     work += [(_name(barrier), partial(barrier.sketch, table)) for barrier in barriers]
+    work = [(name, run) for name, run in work if name not in _DONE]
     left = []
     for name, run in work:
         with compiling(name, wait=False) as mine:
@@ -36,6 +40,7 @@ def compile_together(
     for name, run in left:
         with compiling(name, wait=True):
             run()
+    _DONE.update(name for name, _ in work)
 
 
 def _name(stage: MapStage | Barrier) -> str:

@@ -1,0 +1,69 @@
+"""Workers of a node compile together: each takes what no other is at work on, and waits at the end."""
+
+import threading
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pytest
+
+from curate import schema
+from curate.engine import compiling
+from curate.engine.compiling import compile_together
+from curate.text import jit
+
+
+@dataclass
+class First:
+    seen: list = field(default_factory=list)
+    adds = ("lang", "signal_new")
+
+    def apply(self, table, tally):
+        self.seen.append((type(self).__name__, table.column_names, table.num_rows))
+        return table
+
+
+class Second(First):
+    pass
+
+
+class Barrier(First):
+    def sketch(self, table):
+        return self.apply(table, None)
+
+
+@pytest.fixture
+def fresh(monkeypatch, tmp_path):
+    monkeypatch.setenv("CURATE_CACHE", str(tmp_path))
+    monkeypatch.setattr(compiling, "_DONE", set())
+
+
+def test_each_stage_gets_an_empty_table_with_what_earlier_ones_add(fresh):
+    seen = []
+    compile_together(
+        schema.DOCUMENT_SCHEMA.empty_table(), [First(seen), Second(seen)], [Barrier(seen)]
+    )
+    names = list(schema.DOCUMENT_SCHEMA.names)
+    added = [*names, "lang", "signal_new"]
+    assert seen == [("First", names, 0), ("Second", added, 0), ("Barrier", added, 0)]
+    compile_together(schema.DOCUMENT_SCHEMA.empty_table(), [First(seen)], [])
+    assert len(seen) == 3  # this process has done it
+
+
+def test_what_another_worker_compiles_comes_last(fresh):
+    table = pa.table({"text": pa.array([], pa.large_string())})
+    seen, second_ran = [], threading.Event()
+
+    class Signalling(Second):
+        def apply(self, table, tally):
+            second_ran.set()
+            return super().apply(table, tally)
+
+    stages = [First(seen), Signalling(seen)]
+    worker = threading.Thread(target=compile_together, args=(table, stages, []))
+    with jit.compiling(compiling._name(stages[0]), wait=True) as mine:
+        assert mine
+        worker.start()
+        assert second_ran.wait(30)
+        assert [name for name, *_ in seen if name == "First"] == []
+    worker.join(30)
+    assert [name for name, *_ in seen] == ["Signalling", "First"]
