@@ -351,9 +351,11 @@ def _gather(read: ReadSets, asked: np.ndarray, sizes: np.ndarray) -> tuple[np.nd
     values = np.empty(offsets[-1], np.uint64)
     found = [np.empty(0, np.int64)]
     for who, theirs, starts in read(asked):
-        if not np.isin(who, asked).all() or not np.array_equal(np.diff(starts), sizes[who]):
+        place = np.searchsorted(asked, who)
+        known = asked[np.minimum(place, len(asked) - 1)] == who
+        if not known.all() or not np.array_equal(np.diff(starts), sizes[who]):
             break
-        _lay(theirs, starts.astype(np.int64), offsets[np.searchsorted(asked, who)], values)
+        _lay(theirs, starts.astype(np.int64), offsets[place], values)
         found.append(who)
     if not np.array_equal(np.sort(np.concatenate(found)), asked):
         raise InternalError(
