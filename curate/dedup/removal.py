@@ -349,19 +349,20 @@ def _gather(read: ReadSets, asked: np.ndarray, sizes: np.ndarray) -> tuple[np.nd
     """Read the sets of asked members (ascending) and lay them side by side in that order."""
     offsets = np.concatenate([[0], np.cumsum(sizes[asked])]).astype(np.int64)
     values = np.empty(offsets[-1], np.uint64)
+    wrong = InternalError(
+        "the shingle sets that were read are not those that were asked for",
+        where="fuzzy_dedup solve",
+    )
     found = [np.empty(0, np.int64)]
     for who, theirs, starts in read(asked):
         place = np.searchsorted(asked, who)
         known = asked[np.minimum(place, len(asked) - 1)] == who
         if not known.all() or not np.array_equal(np.diff(starts), sizes[who]):
-            break
+            raise wrong
         _lay(theirs, starts.astype(np.int64), offsets[place], values)
         found.append(who)
     if not np.array_equal(np.sort(np.concatenate(found)), asked):
-        raise InternalError(
-            "the shingle sets that were read are not those that were asked for",
-            where="fuzzy_dedup solve",
-        )
+        raise wrong
     return values, offsets
 
 
