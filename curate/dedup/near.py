@@ -185,16 +185,17 @@ def _buckets(
     tables = list(inputs.stream("keys"))
     if not tables:
         return
-    columns = [
-        np.concatenate([integers(t, name) for t in tables]) for name in ("high", "low", "doc")
-    ]
+    parts = [[integers(t, name) for name in ("high", "low", "doc")] for t in tables]
     del tables
     if past is not None:
-        old = matching_keys(past, np.unique(columns[0]), inputs.index, inputs.partitions)
-        columns = [np.concatenate(both) for both in zip(columns, old, strict=True)]
+        asked = np.unique(np.concatenate([high for high, _, _ in parts]))
+        parts.append(list(matching_keys(past, asked, inputs.index, inputs.partitions)))
     # Most keys stand alone: put them aside before the sort.
-    shared = np.flatnonzero(maybe_shared(columns[1]))
-    high, low, docs = (column[shared] for column in columns)
+    shared = maybe_shared([low for _, low, _ in parts])
+    high, low, docs = (
+        np.concatenate([columns[i][told] for columns, told in zip(parts, shared, strict=True)])
+        for i in range(3)
+    )
     order = np.lexsort((docs, low, high))
     high, low, docs = high[order], low[order], docs[order]
     new = np.ones(len(docs), np.bool_)

@@ -7,6 +7,7 @@ The share of equal values in two signatures estimates the Jaccard similarity of 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -179,15 +180,17 @@ def _marked(keys: np.ndarray, shift: int, again: np.ndarray, out: np.ndarray) ->
         out[i] = (again[k >> uint64(6)] >> (k & uint64(63))) & uint64(1)
 
 
-def maybe_shared(keys: np.ndarray) -> np.ndarray:
-    """Tell which keys may stand there more than once: all that do, and about one in sixteen others.
+def maybe_shared(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Tell which keys, given in parts, may stand there more than once: all that do, and one in sixteen others.
 
     Keys are hashes; those with the same first bits are taken for the same. Bound by two reads of
     a table of 2 to 4 bytes a key, which is much faster than a sort.
     """
-    bits = max(10, (16 * len(keys)).bit_length())
+    bits = max(10, (16 * sum(map(len, parts))).bit_length())
     seen, again = np.zeros((2, 1 << (bits - 6)), np.uint64)
-    shared = np.empty(len(keys), np.bool_)
-    _mark(keys, 64 - bits, seen, again)
-    _marked(keys, 64 - bits, again, shared)
+    shared = [np.empty(len(keys), np.bool_) for keys in parts]
+    for keys in parts:
+        _mark(keys, 64 - bits, seen, again)
+    for keys, told in zip(parts, shared, strict=True):
+        _marked(keys, 64 - bits, again, told)
     return shared
