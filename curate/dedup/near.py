@@ -39,10 +39,17 @@ from curate.dedup.past import (
 )
 from curate.dedup.removal import Rule
 from curate.dedup.shingles import shingle_sets
-from curate.dedup.signatures import band_keys, fewest_equal, maybe_shared, sign_sets, sign_texts
+from curate.dedup.signatures import (
+    band_keys,
+    fewest_equal,
+    maybe_shared,
+    sign_sets,
+    sign_texts,
+    signature_array,
+    signature_column,
+)
 from curate.dedup.solve import NOW, solve
 from curate.dedup.twins import with_twins
-from curate.schema import whole
 
 #: Every pair of a bucket up to this size is estimated; a larger bucket is joined as a whole.
 PAIRWISE_LIMIT = 64
@@ -133,19 +140,6 @@ def rule(near: NearDuplicates) -> Rule:
         near.max_witnesses,
         near.similarity == "containment",
     )
-
-
-def signature_column(signatures: np.ndarray) -> pa.FixedSizeListArray:
-    """Give signatures as an Arrow column of fixed-size lists."""
-    flat = pa.array(signatures.reshape(-1), pa.uint32())
-    return pa.FixedSizeListArray.from_arrays(flat, signatures.shape[1])
-
-
-def signature_array(table: pa.Table) -> np.ndarray:
-    """Give the signatures of a table as a matrix."""
-    column = whole(table.column("signature"))
-    count = column.type.list_size
-    return np.ascontiguousarray(column.flatten().to_numpy().reshape(-1, count))
 
 
 def _route(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:

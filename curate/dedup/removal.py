@@ -20,7 +20,6 @@ import numpy as np
 from numba import int64
 
 from curate.dedup.shingles import shared
-from curate.dedup.signatures import band_keys
 from curate.errors import InternalError
 from curate.text.jit import inline, kernel
 
@@ -52,30 +51,6 @@ class Verdicts:
     similarity: np.ndarray
     capped: np.ndarray
     compared: np.ndarray
-
-
-def buckets_of(signatures: np.ndarray, bands: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Number the band keys that two members or more share: (members, bands) with -1 elsewhere.
-
-    Also gives the size of each bucket. A band key includes its band's number, so equal keys are
-    always in the same band, and one band's keys are held at a time.
-    """
-    buckets = np.full((len(signatures), bands), -1, np.int32)
-    counts, first = [np.zeros(0, np.int64)], 0
-    for band in range(bands):
-        keys = band_keys(signatures, 1, rows, band)[:, 0, :]
-        order = np.lexsort((keys[:, 1], keys[:, 0]))
-        keys = keys[order]
-        new = np.ones(len(keys), np.bool_)
-        new[1:] = (keys[1:] != keys[:-1]).any(axis=1)
-        run = np.cumsum(new) - 1
-        sizes = np.bincount(run, minlength=1)
-        several = sizes >= 2
-        number = np.where(several, first + np.cumsum(several) - 1, -1).astype(np.int32)
-        buckets[order, band] = number[run]
-        counts.append(sizes[several])
-        first += int(several.sum())
-    return buckets, np.concatenate(counts)
 
 
 @inline
@@ -268,7 +243,7 @@ def walk(
 ) -> Verdicts:
     """Apply the rule to the members of one component (or several), given in keeper order.
 
-    `buckets` and `counts` are those of `buckets_of`, `sizes` the sizes of the members' shingle sets,
+    `buckets` and `counts` are those of `signatures.buckets_of`, `sizes` the sizes of the members' shingle sets,
     and `read` streams the sets of asked members, in any order and any cut. The first `settled` members
     are kept whatever they are like. Where all sets fit in `block_values` shingles they are read once.
     Else the members are walked in blocks, block j against the kept of the blocks before it, which

@@ -18,6 +18,7 @@ from numba import uint32, uint64
 from curate.dedup.code_points import mix
 from curate.dedup.options import Shingling
 from curate.dedup.shingles import shingles
+from curate.schema import whole
 from curate.text.jit import inline, kernel
 
 #: What a signature holds where there is no shingle at all, as in datasketch.
@@ -163,6 +164,30 @@ def band_keys(signatures: np.ndarray, bands: int, rows: int, first: int = 0) -> 
     return keys
 
 
+def buckets_of(signatures: np.ndarray, bands: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Number the band keys that two members or more share: (members, bands) with -1 elsewhere.
+
+    Also gives the size of each bucket. A band key includes its band's number, so equal keys are
+    always in the same band, and one band's keys are held at a time.
+    """
+    buckets = np.full((len(signatures), bands), -1, np.int32)
+    counts, first = [np.zeros(0, np.int64)], 0
+    for band in range(bands):
+        keys = band_keys(signatures, 1, rows, band)[:, 0, :]
+        order = np.lexsort((keys[:, 1], keys[:, 0]))
+        keys = keys[order]
+        new = np.ones(len(keys), np.bool_)
+        new[1:] = (keys[1:] != keys[:-1]).any(axis=1)
+        run = np.cumsum(new) - 1
+        sizes = np.bincount(run, minlength=1)
+        several = sizes >= 2
+        number = np.where(several, first + np.cumsum(several) - 1, -1).astype(np.int32)
+        buckets[order, band] = number[run]
+        counts.append(sizes[several])
+        first += int(several.sum())
+    return buckets, np.concatenate(counts)
+
+
 @kernel
 def _mark(keys: np.ndarray, shift: int, seen: np.ndarray, again: np.ndarray) -> None:
     for i in range(keys.shape[0]):
@@ -181,10 +206,11 @@ def _marked(keys: np.ndarray, shift: int, again: np.ndarray, out: np.ndarray) ->
 
 
 def maybe_shared(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Tell which keys, given in parts, may stand there more than once: all that do, and one in sixteen others.
+    """Tell which keys, given in parts, may stand there more than once.
 
-    Keys are hashes; those with the same first bits are taken for the same. Bound by two reads of
-    a table of 2 to 4 bytes a key, which is much faster than a sort.
+    All that do, and at most one in sixteen others: keys are hashes, and those with the same first bits
+    are taken for the same. Bound by the scattered reads of two tables of 2 to 4 bytes a key each, which
+    take a fraction of a sort.
     """
     bits = max(10, (16 * sum(map(len, parts))).bit_length())
     seen, again = np.zeros((2, 1 << (bits - 6)), np.uint64)
@@ -194,3 +220,16 @@ def maybe_shared(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
     for keys, told in zip(parts, shared, strict=True):
         _marked(keys, 64 - bits, again, told)
     return shared
+
+
+def signature_column(signatures: np.ndarray) -> pa.FixedSizeListArray:
+    """Give signatures as an Arrow column of fixed-size lists."""
+    flat = pa.array(signatures.reshape(-1), pa.uint32())
+    return pa.FixedSizeListArray.from_arrays(flat, signatures.shape[1])
+
+
+def signature_array(table: pa.Table) -> np.ndarray:
+    """Give the signatures of a table as a matrix."""
+    column = whole(table.column("signature"))
+    count = column.type.list_size
+    return np.ascontiguousarray(column.flatten().to_numpy().reshape(-1, count))

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 
 from curate.dedup.decisions import decide, integers, shard_of
 from curate.dedup.keeper import in_keeper_order
-from curate.dedup.removal import Rule, Verdicts, buckets_of, walk
+from curate.dedup.removal import Rule, Verdicts, walk
+from curate.dedup.signatures import buckets_of, signature_array
 from curate.errors import InternalError
 from curate.schema import whole
 
@@ -50,8 +51,7 @@ def solve(
         signatures = np.empty((len(docs), bands * rows), np.uint32)
         for table in stream():
             place, table = _asked(table.select(["doc", "signature"]), by_doc, order)
-            column = whole(table.column("signature"))
-            signatures[place] = column.flatten().to_numpy().reshape(-1, bands * rows)
+            signatures[place] = signature_array(table)
 
         def read(
             asked: np.ndarray, docs: np.ndarray = docs
