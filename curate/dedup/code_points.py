@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numba import int64, uint8, uint32, uint64
 
 from curate.text import unicode
+from curate.text.arrays import buffers
 from curate.text.jit import inline, kernel
 
 BLOCK = 4096
@@ -84,23 +85,8 @@ def visible_table() -> np.ndarray:
 
 
 def text_buffers(texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
-    """Give bytes and offsets of a large_string array; a null text is an empty one.
-
-    Both are read-only, whatever the array: numba takes writable arrays for another type.
-    """
-    if texts.null_count:
-        texts = pc.fill_null(texts, "")
-    if len(texts) == 0:
-        return np.frombuffer(b"", np.uint8), np.frombuffer(bytes(8), np.int64)
-    _, offsets, data = texts.buffers()
-    at = texts.offset
-    arrays = (
-        np.frombuffer(data if data is not None else b"", np.uint8),
-        np.frombuffer(offsets, np.int64)[at : at + len(texts) + 1],
-    )
-    for array in arrays:
-        array.flags.writeable = False
-    return arrays
+    """Give bytes and offsets of a large_string array; a null text is an empty one."""
+    return buffers(pc.fill_null(texts, "") if texts.null_count else texts)
 
 
 @inline

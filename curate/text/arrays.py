@@ -1,9 +1,21 @@
-"""Puts rewritten texts back among the others, with one copy."""
+"""Columns of texts as kernels read them, and rewritten texts put back among the others with one copy."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+
+
+def buffers(texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
+    """Give an array's bytes and its offsets into them, both read-only and without a copy."""
+    _, offsets, data = texts.buffers()
+    first = texts.offset
+    if len(texts) == 0 or data is None:
+        data, offsets, first = b"", bytes(8 * (len(texts) + 1)), 0
+    arrays = np.frombuffer(data, np.uint8), np.frombuffer(offsets, np.int64)
+    for array in arrays:  # a writable array would be another type to numba, and compiled again
+        array.flags.writeable = False
+    return arrays[0], arrays[1][first : first + len(texts) + 1]
 
 
 def replace_rows(

@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 
 from curate.errors import InternalError
+from curate.text.arrays import buffers
 from curate.text.jit import inline, kernel
 
 #: What may have to be done to a line: the whole of ftfy, NFC alone, or whitespace.
@@ -106,18 +107,6 @@ def is_bad(text: str) -> bool:
     found = tables()
     data = np.frombuffer(text.encode(), np.uint8)
     return bool(_is_bad(data, found.entry, found.step, found.line_start))
-
-
-def buffers(texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
-    """Give an array's bytes and its offsets into them, both read-only and without a copy."""
-    _, offsets, data = texts.buffers()
-    first = texts.offset
-    if len(texts) == 0 or data is None:
-        data, offsets, first = b"", bytes(8 * (len(texts) + 1)), 0
-    arrays = np.frombuffer(data, np.uint8), np.frombuffer(offsets, np.int64)
-    for array in arrays:  # a writable array would be another type to numba, and compiled again
-        array.flags.writeable = False
-    return arrays[0], arrays[1][first : first + len(texts) + 1]
 
 
 @inline

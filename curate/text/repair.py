@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.text import gate
-from curate.text.arrays import replace_rows
+from curate.text.arrays import buffers, replace_rows
 from curate.text.jit import kernel
 
 #: ftfy is not idempotent on one hostile text in a thousand; the second round settles nearly all.
@@ -113,7 +113,7 @@ def _mend_lines(
         return texts, touched
     from curate.text.mend import mend, normalize
 
-    array, offsets = gate.buffers(texts)
+    array, offsets = buffers(texts)
     data = memoryview(array.data)
     pieces: list[bytes | memoryview] = []
     growth = np.zeros(len(texts), np.int64)
@@ -146,7 +146,7 @@ def _mend_lines(
 
 def _tidy(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, np.ndarray]:
     """Remove controls and spare whitespace; tell which texts changed, and whether by SPACES only."""
-    data, offsets = gate.buffers(texts)
+    data, offsets = buffers(texts)
     out = np.empty(int(offsets[-1] - offsets[0]), np.uint8)
     new_offsets = np.zeros(len(texts) + 1, np.int64)
     changed = np.zeros(len(texts), np.uint8)
