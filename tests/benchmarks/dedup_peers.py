@@ -6,8 +6,8 @@
 One synthetic corpus (see planted.py) in one Parquet file; every contender reads it and writes what it
 keeps, in a process of its own. ``start`` is imports and the loading of kernels, ``work`` all the rest:
 the median of the runs, and their range behind it. ``peak MB`` sums the unique memory of its processes,
-twice a second (looking stops them for a moment), or is what the first of them had at most. *found*: of the pairs with an exact Jaccard of at least 0.8, the share of which not
-both survive. *wrong*: removed documents that resemble no kept one to at least 0.8. Up to 100,000
+twice a second (looking stops them for a moment), or is what the first of them had at most. *found*: of
+the pairs with an exact Jaccard of at least 0.8, the share of which not both survive. *wrong*: removed documents that resemble no kept one to at least 0.8. Up to 100,000
 documents all pairs are known; beyond, those within the planted families, which here is the same.
 
 ``--peers`` is the Python of an environment with daft, rensa, datasketch, xxhash, text-dedup and
