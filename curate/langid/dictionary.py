@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from curate.text.jit import inline, kernel
-from curate.text.view import hash_span
+from curate.text.utf8 import hash_span
 
 HASH_START = np.uint32(2166136261)
 HASH_PRIME = np.uint32(16777619)

@@ -30,7 +30,7 @@ from curate.langid.alphabets import ALPHABETS, both_cases
 from curate.langid.letters import Letters
 from curate.text.jit import inline, kernel
 from curate.text.unicode import CLASS, FOLD, LETTER, MARK, SCRIPT
-from curate.text.view import decode
+from curate.text.utf8 import decode
 
 Points = npt.NDArray[np.int64]  #: hundredths of a natural logarithm
 

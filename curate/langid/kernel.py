@@ -22,7 +22,7 @@ from numba import int64, uint64
 from curate.langid.dictionary import HASH_START, find_word, mix
 from curate.langid.subwords import NOTES, add_rows, note_word, sum_long_word, sum_words
 from curate.text.jit import inline, kernel
-from curate.text.view import HIGHEST, bytes_before, eight_bytes, hash_span
+from curate.text.utf8 import HIGHEST, bytes_before, eight_bytes, hash_span
 
 #: Columns are summed sixteen at a time, in registers; matrices are padded to a multiple of it.
 LANES = 16

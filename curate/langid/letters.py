@@ -17,7 +17,7 @@ from numba import uint64
 
 from curate.text.jit import kernel
 from curate.text.unicode import CLASS, LETTER, SCRIPT, SCRIPTS
-from curate.text.view import decode
+from curate.text.utf8 import decode
 
 #: The names that a text's script can have: Unicode's, and Jpan for kana with or without Han.
 NAMES: Final = (*SCRIPTS, "Jpan")

@@ -19,7 +19,7 @@ from numba import uint64
 from curate.schema import LANG_SPAN, UNDETERMINED
 from curate.text.jit import kernel
 from curate.text.unicode import CLASS, LETTER, NEWLINE, SCRIPT, SCRIPTS, SPACE, TERMINAL
-from curate.text.view import decode
+from curate.text.utf8 import decode
 
 Rows = npt.NDArray[np.int64]
 

@@ -16,7 +16,7 @@ from numba import int64, uint32, uint64
 
 from curate.langid.dictionary import HASH_PRIME, HASH_START
 from curate.text.jit import kernel
-from curate.text.view import width
+from curate.text.utf8 import width
 
 # What is noted of a new word: where its sum goes, its first character, the one behind the last whose
 # n-grams are wanted, the one behind its last, and whether it begins with < and ends with >.

@@ -16,6 +16,7 @@ from numba import int64, uint8, uint32, uint64
 from curate.text import unicode
 from curate.text.jit import kernel
 from curate.text.repetition import count_repetition, first_of_each
+from curate.text.utf8 import decode
 from curate.text.view import (
     AFTER_NEWLINE,
     AFTER_SPACE,
@@ -27,7 +28,6 @@ from curate.text.view import (
     NEEDS_NO_SPACE,
     NOT_UPPER,
     UPPER,
-    decode,
     find_words,
 )
 

@@ -10,7 +10,7 @@ from numba import int64, uint8, uint32, uint64
 from curate.text import unicode
 from curate.text.jit import kernel
 from curate.text.repetition import first_of_each
-from curate.text.view import HIGHEST, ONES, bytes_before, decode, eight_bytes, hash_span, width
+from curate.text.utf8 import HIGHEST, ONES, bytes_before, decode, eight_bytes, hash_span, width
 
 #: The columns. Lines end at U+000A, or at U+000D before it in text that was not repaired.
 LINES: Final = (

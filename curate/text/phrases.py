@@ -21,7 +21,7 @@ from numba import int64, uint32, uint64
 
 from curate.text import unicode
 from curate.text.jit import kernel
-from curate.text.view import decode
+from curate.text.utf8 import decode
 
 _KATAKANA: Final = re.compile("[\u30a1-\u30f4\u30fc]+")
 _ONLY_KATAKANA: Final = 1

@@ -14,7 +14,8 @@ from numba import int64, uint64
 from curate.errors import RecipeError
 from curate.text import unicode
 from curate.text.jit import kernel
-from curate.text.view import HAS_LETTER, buffers, decode, find_words, mixed
+from curate.text.utf8 import decode, mixed
+from curate.text.view import HAS_LETTER, buffers, find_words
 
 #: What is stored of a logarithm: millionths, so that sums are exact.
 SCALE: Final = 1_000_000
