@@ -30,7 +30,7 @@ stages: ``stage:rule`` and the measured number; null is alive). The product adds
 
 ``lang_spans`` and ``pii_spans`` speak of bytes of the row's ``text`` as it stands there, ``[start, end)`` in
 order; of a conversation that is its rendering (masks in ``rejected`` have no place). A stage that rewrites
-``text`` settles them with it (``curate.stages.base.with_text``): ``lang_spans`` become null, ``pii_spans`` move
+``text`` settles them with it (``curate.protocol.stage.with_text``): ``lang_spans`` become null, ``pii_spans`` move
 with their lines. ``pii_spans`` are empty where nothing was masked, and null where that is not known: the
 profile masks nothing, or a line that held a mask was changed within.
 """

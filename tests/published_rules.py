@@ -3,7 +3,7 @@
 A rule is named as datatrove names the reason of a drop, so that verdicts can be compared word by word.
 """
 
-from curate.profile import Profile, Rule
+from curate.recipe.profile import Profile, Rule
 
 
 def profile(**rules: tuple[str, float | None, float | None]) -> Profile:

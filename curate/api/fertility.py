@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 
 from curate.api.jobs import batches_of
 from curate.api.tables import identify
-from curate.engine.verify import manifest_of
 from curate.errors import RecipeError, RefusedError
-from curate.io.store import open_store
+from curate.inspection.verify import manifest_of
 from curate.schema import whole
+from curate.storage.store import open_store
 from curate.tokens import counter
 from curate.tokens.fertility import measure
 from curate.tokens.rates import Fertility

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from curate import plan as planning
-from curate.engine.explain import fates, in_stores, replay
-from curate.engine.verify import manifest_of
 from curate.errors import CurateError, RecipeError
-from curate.io.store import Store, open_store
-from curate.recipe import locate, model
-from curate.recipe.model import Recipe
+from curate.inspection.explain import fates, in_stores, replay
+from curate.inspection.verify import manifest_of
+from curate.plan import build as planning
+from curate.recipe import locate
+from curate.recipe.recipe import Recipe, parse_recipe
+from curate.storage.store import Store, open_store
 
 
 def rebuild_report(output: str) -> dict[str, bytes]:
@@ -48,7 +48,7 @@ def explain(output: str, document: str) -> list[dict[str, Any]]:
             hint="give an id (column `id` of mixture/ and rejected/), a url, or SOURCE/FILE#OFFSET of"
             " quarantine/; skipped records are only counted",
         )
-    recipe = model.parse(store.read("recipe.toml").decode(), f"{output}/recipe.toml")
+    recipe = parse_recipe(store.read("recipe.toml").decode(), f"{output}/recipe.toml")
 
     def of_the_run(name: str) -> str:
         """Rules as they were when the document was judged, not as they are today."""
@@ -106,8 +106,8 @@ def _rows_of_group(
     mixture: list[dict[str, Any]], recipe: Recipe, fate: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """Give the mixture's rows (one per phase) of the group that a document belongs to."""
-    from curate.mixture.recipe import Mixture, parse
+    from curate.recipe.mixture import Mixture, parse_mixture
 
-    asked = Mixture.everything() if recipe.mixture is None else parse(recipe.mixture)
+    asked = Mixture.everything() if recipe.mixture is None else parse_mixture(recipe.mixture)
     group = asked.group_of(fate["source"], fate.get("lang"), fate.get("origin"))
     return [row for row in mixture if row["group"] == group]

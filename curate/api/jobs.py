@@ -12,14 +12,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from curate import plan as planning
 from curate.api.ratio import groups_of
 from curate.api.runs import RunResult, run
 from curate.api.tables import identify
 from curate.engine.driver import Progress
 from curate.errors import RecipeError, nearest
+from curate.plan import build as planning
 from curate.recipe import locate
-from curate.recipe.model import Recipe
+from curate.recipe.recipe import Recipe
 
 
 def until(recipe: Recipe, stage: str) -> Recipe:
@@ -162,9 +162,9 @@ def batches_of(
     damaged: Counter[str] | None = None,
 ) -> Iterator[pa.Table]:
     """Give the documents of files of any format, as Document tables of a few megabytes."""
-    from curate import registry
     from curate.engine.reading import read_shard
-    from curate.io.files import expand
+    from curate.plan import registry
+    from curate.sources.files import expand
 
     for path in paths:
         kind = format or format_of(path)

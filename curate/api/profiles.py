@@ -26,7 +26,7 @@ def check(
     field. ``rules`` gives the share that each rule drops, the worst first. Without profiles, all that
     have shipped samples.
     """
-    from curate import profile
+    from curate.recipe import profile
     from curate.signals.verdict import check_profile
 
     known = samples()
@@ -37,7 +37,7 @@ def check(
     given = read_reference(reference, text=text) if reference is not None else None
     checked: dict[str, dict[str, Any]] = {}
     for name in profiles or sorted(set(known) & set(locate.profile_names())):
-        loaded = profile.load(name, locate.profile_text)
+        loaded = profile.load_profile(name, locate.profile_text)
         if given is None and name not in known:
             raise RecipeError(
                 f"no clean samples for '{name}'",
@@ -77,9 +77,9 @@ def calibrate(
     Each file of many documents is a domain; text files named together are one. ``anchor`` are clean
     English files for the methods that carry English limits over; without it the shipped samples.
     """
-    from curate import profile
     from curate.calibrate import Reference
     from curate.calibrate import calibrate as derive
+    from curate.recipe import profile
 
     domains = read_reference(reference, text=text)
     english = read_reference(anchor, text=text) if anchor else samples()["eng_Latn"]
@@ -87,13 +87,13 @@ def calibrate(
         lang,
         Reference(domains),
         parents={
-            name: profile.load(name, locate.profile_text)
+            name: profile.load_profile(name, locate.profile_text)
             for name in ("_default", "_words", "_unspaced")
         },
         method=method,
         share=share,
         anchor=(
-            profile.load("eng_Latn", locate.profile_text),
+            profile.load_profile("eng_Latn", locate.profile_text),
             [one for texts in english.values() for one in texts],
         ),
     )

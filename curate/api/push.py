@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from curate.engine.verify import manifest_of, verify
 from curate.errors import RecipeError, RefusedError, ResourceError
-from curate.formats import FORMATS
-from curate.io.store import LocalStore, open_store
+from curate.inspection.verify import manifest_of, verify
+from curate.storage.formats import FORMATS
+from curate.storage.store import LocalStore, open_store
 
 #: What a dataset is made of.
 PRODUCT = ("README.md", "recipe.toml", "filters/*", "mixture/*", *(f"{name}/*" for name in FORMATS))

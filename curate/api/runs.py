@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate import plan as planning
 from curate.engine.base import Engine
 from curate.engine.driver import Driver, Progress
 from curate.engine.folder import begin, only_writer
 from curate.engine.publish import publish
 from curate.errors import RecipeError, ToleranceError, nearest
-from curate.io.store import need_space, open_store
-from curate.recipe import model
-from curate.recipe.model import Recipe
+from curate.plan import build as planning
+from curate.recipe.recipe import Recipe, load_recipe
+from curate.storage.store import need_space, open_store
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def run(
     Raises CurateError; see curate.errors for what each means.
     """
     if not isinstance(recipe, Recipe):
-        recipe = model.load(str(recipe), inputs=dict(inputs or {}), settings=settings)
+        recipe = load_recipe(str(recipe), inputs=dict(inputs or {}), settings=settings)
     plan = planning.build(recipe)
     store = open_store(str(output))
     listener = progress or Silent()

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from curate import schema
 from curate.api.ratio import groups_of
 from curate.errors import RecipeError, nearest
-from curate.profile import Profile, Profiles
 from curate.recipe import locate
+from curate.recipe.profile import Profile, Profiles
 
 
 def identify(texts: Any, *, model: str | None = None, segments: bool = False) -> pa.Table:
@@ -43,15 +43,15 @@ def dedup(table: Any, **options: Any) -> pa.Table:
 
     ``options`` are those of the stage fuzzy_dedup: threshold, recall, shingle, ngram, keep ...
     """
-    from curate.engine import memory
+    from curate.protocol import barrier_in_memory
     from curate.stages.exact_dedup import ExactDedup
     from curate.stages.fuzzy_dedup import FuzzyDedup
 
     order = {key: options[key] for key in ("keep", "source_priority") if key in options}
-    out = memory.apply(ExactDedup(**order), _documents(table))
-    from curate.dedup.twins import settled
+    out = barrier_in_memory.apply(ExactDedup(**order), _documents(table))
+    from curate.dedup.witness_chain import settled
 
-    return settled(memory.apply(FuzzyDedup(**options), out))
+    return settled(barrier_in_memory.apply(FuzzyDedup(**options), out))
 
 
 def mix(table: Any, *, ratio: str, unit: str = "tokens", seed: int = 0, **options: Any) -> pa.Table:
@@ -60,18 +60,18 @@ def mix(table: Any, *, ratio: str, unit: str = "tokens", seed: int = 0, **option
     ``ratio`` is as for ``curate mix``, ``options`` are those of ``[mixture]``. The table needs ``lang``, and
     ``n_tokens`` for tokens; raises RecipeError where it lacks a column that the mixture reads.
     """
-    from curate.engine import memory
-    from curate.mixture.recipe import parse
+    from curate.protocol import barrier_in_memory
+    from curate.recipe.mixture import parse_mixture
     from curate.stages.mix import Mix
 
     asked = {"unit": unit, "seed": seed, **options, "groups": groups_of(ratio)}
     documents = _documents(table)
-    stage = Mix(parse(asked), clustered="cluster" in documents.column_names)
+    stage = Mix(parse_mixture(asked), clustered="cluster" in documents.column_names)
     for column in stage.reads:
         if column not in documents.column_names:
             known = nearest(column, documents.column_names)
             raise RecipeError(f"the mixture reads a column '{column}': {known}", where="curate.mix")
-    placed = stage.placements(documents, memory.resolve(stage, documents)["decisions"])
+    placed = stage.placements(documents, barrier_in_memory.resolve(stage, documents)["decisions"])
     taken = documents.take(placed.column("row"))
     return taken.append_column("phase", placed.column("phase")).append_column(
         "epoch", placed.column("epoch")
@@ -79,7 +79,7 @@ def mix(table: Any, *, ratio: str, unit: str = "tokens", seed: int = 0, **option
 
 
 def _through(table: Any, stages: tuple[str, ...], profile: str | Profile | None) -> pa.Table:
-    from curate import registry
+    from curate.plan import registry
 
     documents = _documents(table)
     for name in stages:
@@ -89,14 +89,14 @@ def _through(table: Any, stages: tuple[str, ...], profile: str | Profile | None)
 
 
 def _all_profiles(chosen: str | Profile | None = None) -> Profiles:
-    from curate import profile
+    from curate.recipe import profile
 
-    loaded = {n: profile.load(n, locate.profile_text) for n in locate.language_profiles()}
+    loaded = {n: profile.load_profile(n, locate.profile_text) for n in locate.language_profiles()}
     name = chosen.name if isinstance(chosen, Profile) else chosen
     if isinstance(chosen, Profile):
         loaded[chosen.name] = chosen
     elif name is not None and name not in loaded:
-        loaded[name] = profile.load(name, locate.profile_text)
+        loaded[name] = profile.load_profile(name, locate.profile_text)
     return Profiles(loaded, always=name)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from curate.calibrate.derive import Calibration, calibrate
 from curate.calibrate.methods import METHODS
+from curate.calibrate.profile_toml import to_toml
 from curate.calibrate.reference import Reference
-from curate.calibrate.toml import to_toml
 
 __all__ = ["METHODS", "Calibration", "Reference", "calibrate", "to_toml"]

@@ -8,12 +8,12 @@ from typing import Final
 
 import numpy as np
 
+from curate.calibrate.function_words import MIN_WORDS, function_words, scripts_and_letters
 from curate.calibrate.limits import Setter, measured
 from curate.calibrate.methods import METHODS
 from curate.calibrate.reference import Reference
-from curate.calibrate.words import MIN_WORDS, function_words, scripts_and_letters
 from curate.errors import RecipeError, nearest
-from curate.profile import DEFAULT, Identify, Profile
+from curate.recipe.profile import DEFAULT, Identify, Profile
 from curate.signals.verdict import check_profile
 
 #: Fewer documents than this say nothing about tails; a language should have hundreds.

@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from curate.calibrate.function_words import MIN_WORDS, function_words
 from curate.calibrate.methods import METHODS, Anchor, Floats, tail
 from curate.calibrate.reference import Reference
-from curate.calibrate.words import MIN_WORDS, function_words
-from curate.profile import Profile, Rule
+from curate.recipe.profile import Profile, Rule
 from curate.signals import column, measure
 from curate.signals.verdict import lists_of
 

@@ -81,9 +81,9 @@ def command(
     }
     recipe = api.mix_recipe(paths, ratio=ratio, text=text, seed=seed, options=options)
     if dry_run:
-        from curate import plan as planning
-        from curate.engine.dry_run import dry_run as try_it
-        from curate.outline import outline
+        from curate.inspection.dry_run import dry_run as try_it
+        from curate.plan import build as planning
+        from curate.plan.outline import outline
 
         plan = planning.build(recipe)
         sources = outline(plan)["sources"]

@@ -31,16 +31,16 @@ def command(
 
     Example: curate plan demo
     """
-    from curate import plan as planning
     from curate.cli.terminal import answer, as_json
     from curate.errors import CurateError
-    from curate.outline import outline
-    from curate.recipe import model
+    from curate.plan import build as planning
+    from curate.plan.outline import outline
+    from curate.recipe.recipe import load_recipe
 
-    plan = planning.build(model.load(recipe, inputs=dict(replaced(input)), settings=set or ()))
+    plan = planning.build(load_recipe(recipe, inputs=dict(replaced(input)), settings=set or ()))
     said = outline(plan)
     if said["mixture"] and sample:
-        from curate.engine.dry_run import dry_run
+        from curate.inspection.dry_run import dry_run
 
         text = {name: source["text_estimated"] for name, source in said["sources"].items()}
         try:

@@ -16,7 +16,7 @@ from curate.cli.options import (
     can_begin,
     replaced,
 )
-from curate.recipe.model import Recipe
+from curate.recipe.recipe import Recipe
 
 
 def command(
@@ -50,11 +50,11 @@ def command(
     Example: curate stage judge demo --dry-run --sample 200
     """
     from curate.errors import RecipeError
-    from curate.recipe import model
+    from curate.recipe.recipe import load_recipe
 
     if output is None and not dry_run:
         raise RecipeError("stage needs --output", hint="or --dry-run, which writes nothing")
-    read = model.load(recipe, inputs=dict(replaced(input)), settings=set or ())
+    read = load_recipe(recipe, inputs=dict(replaced(input)), settings=set or ())
     if dry_run:
         return _try(name, read, sample, scan, json)
     from curate import api
@@ -77,10 +77,10 @@ def command(
 
 
 def _try(name: str, recipe: Recipe, sample: int, scan: int, json: bool) -> int:
-    from curate import plan as planning
     from curate.cli import outcome
     from curate.cli.terminal import answer, as_json, one_line, table
-    from curate.engine.dry_run import dry_run
+    from curate.inspection.dry_run import dry_run
+    from curate.plan import build as planning
 
     tried = dry_run(planning.build(recipe), name, sample=sample, scan=scan)
     if json:

@@ -29,7 +29,7 @@ def command(
     Example: curate store out/seen
     """
     from curate.cli.terminal import answer, as_json, size, table
-    from curate.io import dedup_store
+    from curate.storage import dedup_store
 
     if remove is not None and remove_generation is not None:
         raise RecipeError("--remove and --remove-generation are two steps")

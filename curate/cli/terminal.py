@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from curate.text.cache import cache_folder, is_empty
+from curate.kernels.cache import cache_folder, is_empty
 
 Write = Callable[[str], None]
 

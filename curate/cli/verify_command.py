@@ -14,8 +14,8 @@ def command(run: RunFolder, json: Json = False) -> int:
     Example: curate verify out/demo
     """
     from curate.cli.terminal import answer, as_json, complain
-    from curate.engine.verify import manifest_of, verify
-    from curate.io.store import open_store
+    from curate.inspection.verify import manifest_of, verify
+    from curate.storage.store import open_store
 
     store = open_store(run)
     problems = verify(store)

@@ -11,7 +11,7 @@ import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from curate.dedup.local import find_duplicates
+    from curate.dedup.in_memory import find_duplicates
 
 __all__ = ["find_duplicates"]
 
@@ -19,7 +19,7 @@ __all__ = ["find_duplicates"]
 def __getattr__(name: str) -> object:
     # The kernels need numba; `import curate.dedup` does not.
     if name == "find_duplicates":
-        from curate.dedup.local import find_duplicates
+        from curate.dedup.in_memory import find_duplicates
 
         return find_duplicates
     raise AttributeError(f"module 'curate.dedup' has no attribute '{name}'")

@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
-from curate.dedup.decisions import shard_of
 from curate.errors import InternalError
-from curate.stages.base import with_text
-from curate.text.arrays import replace_rows
+from curate.kernels.arrow import replace_rows
+from curate.protocol.routing import shard_of
+from curate.protocol.stage import with_text
 
 Spans = list[tuple[int, int]]
 

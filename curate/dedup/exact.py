@@ -17,9 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import int64, uint8, uint32, uint64
 
-from curate.dedup.blake2b import SIZE as DIGEST
-from curate.dedup.blake2b import digests
-from curate.dedup.code_points import (
+from curate.dedup.keeper import in_keeper_order, keeper_rank
+from curate.dedup.options import ExactDuplicates
+from curate.dedup.witness_chain import with_twins
+from curate.kernels.blake2b import SIZE as DIGEST
+from curate.kernels.blake2b import digests
+from curate.kernels.folding import (
     BLOCK,
     FOLDED,
     INVISIBLE,
@@ -31,13 +34,10 @@ from curate.dedup.code_points import (
     text_buffers,
     visible_table,
 )
-from curate.dedup.decisions import Inputs, Task, decide, integers, part_of, read_docs
-from curate.dedup.keeper import in_keeper_order, keeper_rank
-from curate.dedup.options import ExactDuplicates
-from curate.dedup.twins import with_twins
+from curate.kernels.jit import kernel
+from curate.protocol.chat import spoken_by
+from curate.protocol.routing import Inputs, Task, decide, integers, part_of, read_docs
 from curate.schema import whole
-from curate.text.chat import spoken_by
-from curate.text.jit import kernel
 
 #: Bytes of plain text that are squeezed at once.
 _STEP = 32

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from curate.dedup.bands import choose_bands
+from curate.dedup.fuzzy.lsh import choose_bands
 from curate.dedup.keeper import check_keep
 from curate.errors import RecipeError, nearest
 

@@ -21,10 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import int64, uint64
 
-from curate.dedup.code_points import BLOCK, character_table, mix, text_buffers, word_table
 from curate.dedup.options import Shingling
-from curate.dedup.words import fold, hash_characters, hash_words, room
-from curate.text.jit import inline, kernel
+from curate.dedup.word_hashes import fold, hash_characters, hash_words, room
+from curate.kernels.folding import BLOCK, character_table, mix, text_buffers, word_table
+from curate.kernels.jit import inline, kernel
 
 _STEP = np.uint64(0xD6E8FEB86659FD93)
 

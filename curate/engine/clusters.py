@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate.engine.commit import read_commit
-from curate.io.store import Damaged, Store
+from curate.storage.store import Damaged, Store
 
 #: How many clusters are shown, and how much of a document: from a little before the first difference.
 SHOWN, CHARACTERS, BEFORE = 20, 1_000, 150

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, Protocol
 
 from curate.errors import CurateError, InternalError
 from curate.failpoint import reach
-from curate.io.store import Damaged, Store, need_space, open_store
-from curate.ledger import Ledger
+from curate.protocol.ledger import Ledger
+from curate.storage.store import Damaged, Store, need_space, open_store
 
 
 @dataclass

@@ -9,8 +9,8 @@ from functools import partial
 import pyarrow as pa
 
 from curate import schema
-from curate.stages.base import Barrier, MapStage
-from curate.text.jit import compiling
+from curate.kernels.jit import compiling
+from curate.protocol.stage import Barrier, MapStage
 
 #: Stages that this process has compiled or loaded.
 _DONE: set[str] = set()

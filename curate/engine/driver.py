@@ -12,18 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from curate.engine.barrier_step import StepJob
 from curate.engine.base import Engine
 from curate.engine.commit import Task, is_done, read_commit, take_back
 from curate.engine.product import PlacingJob, ProductJob, product_metadata
 from curate.engine.segment import Opening, SegmentJob
-from curate.engine.steps import StepJob
 from curate.errors import InternalError
 from curate.failpoint import reach
-from curate.io.sink import ROW_BYTES, ROW_GROUP_BYTES
-from curate.io.store import Damaged, Store
-from curate.ledger import Ledger
-from curate.plan import Plan, Segment, code_digest, digest, parameters
-from curate.stages.base import Barrier, Step
+from curate.plan.build import Plan, Segment, code_digest, digest, parameters
+from curate.protocol.ledger import Ledger
+from curate.protocol.stage import Barrier, Step
+from curate.storage.parquet_sink import ROW_BYTES, ROW_GROUP_BYTES
+from curate.storage.store import Damaged, Store
 
 #: How many outputs one task of a tree step merges.
 FAN_IN = 8
@@ -293,7 +293,7 @@ class Driver:
         return product
 
     def _mixture_report(self, mix: Any) -> list[dict[str, Any]]:
-        from curate.io.exchange import read_part
+        from curate.storage.exchange import read_part
 
         rows: list[dict[str, Any]] = []
         for name in self._produced.get("mixture_report", ()):

@@ -13,7 +13,7 @@ from typing import Any
 from curate.engine.publish import ENTRIES, remove_leftovers, sweep
 from curate.errors import RefusedError, ResourceError
 from curate.failpoint import reach
-from curate.io.store import LocalStore, Store, need_space
+from curate.storage.store import LocalStore, Store, need_space
 
 _STATE = "work/run.json"
 _OURS = {*ENTRIES, "manifest.json", "recipe.toml", "filters", "work", "commits", ".lock"}

@@ -6,9 +6,9 @@ from typing import Any
 
 from curate.engine.commit import read_commit
 from curate.engine.driver import Outcome
-from curate.io.dedup_store import append
-from curate.io.store import Store
-from curate.plan import Plan
+from curate.plan.build import Plan
+from curate.storage.dedup_store import append
+from curate.storage.store import Store
 
 
 def append_to_stores(plan: Plan, store: Store, outcome: Outcome) -> list[dict[str, Any]]:
@@ -53,6 +53,6 @@ def _append(plan: Plan, store: Store, outcome: Outcome, barrier: Any) -> int:
 
 
 def _address(name: str) -> str:
-    from curate.io.store import open_store
+    from curate.storage.store import open_store
 
     return open_store(name).address

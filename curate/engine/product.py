@@ -14,10 +14,10 @@ from curate import schema
 from curate.engine.commit import Attempt, read_commit
 from curate.engine.segment import decided
 from curate.engine.shuffle import fresh_order, turn, wanted_keys, within
-from curate.formats import Output, write
-from curate.io.sink import ParquetSink, stored_rows, write_parquet
-from curate.io.store import Store
 from curate.mixture.sampling import order_key
+from curate.storage.formats import Output, write
+from curate.storage.parquet_sink import ParquetSink, stored_rows, write_parquet
+from curate.storage.store import Store
 
 #: Dropped from the product: they are null in every row of it.
 _VERDICT = tuple(schema.VERDICT_COLUMNS)

@@ -22,12 +22,12 @@ from curate.engine.driver import Outcome
 from curate.engine.keep import append_to_stores
 from curate.engine.product import counted_with
 from curate.failpoint import reach
-from curate.formats import FORMATS
-from curate.formats.mds import index
-from curate.io.exchange import read_part
-from curate.io.sink import stored_rows, write_groups
-from curate.io.store import Damaged, Store
-from curate.plan import Plan, package_versions
+from curate.plan.build import Plan, package_versions
+from curate.storage.exchange import read_part
+from curate.storage.formats import FORMATS
+from curate.storage.formats.mds import index
+from curate.storage.parquet_sink import stored_rows, write_groups
+from curate.storage.store import Damaged, Store
 
 #: Moved out in this order; the manifest comes last and alone.
 ENTRIES = (

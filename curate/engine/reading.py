@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 
 from curate import schema
 from curate.errors import ResourceError
-from curate.io.files import identity, without_secrets
-from curate.io.records import Damage, Document, Record, Rows, Skip
-from curate.ledger import FileBook
-from curate.plan import Shard, SourcePlan
+from curate.plan.build import Shard, SourcePlan
+from curate.protocol.ledger import FileBook
+from curate.sources.base import Damage, Document, Record, Rows, Skip
+from curate.sources.files import identity, without_secrets
 
 #: The first bytes of damaged input that quarantine keeps, and the characters of an error message.
 HEAD_BYTES, ERROR_CHARACTERS = 64 << 10, 1000

@@ -19,13 +19,13 @@ from curate.engine.compiling import compile_together
 from curate.engine.reading import read_shard
 from curate.engine.shuffle import key_range, sort_by_key
 from curate.failpoint import reach
-from curate.io.exchange import ExchangeSink, read_part
-from curate.io.sink import ROW_GROUP_BYTES, ParquetSink, stored_rows, write_parquet
-from curate.io.store import Store
-from curate.ledger import Ledger
 from curate.mixture.sampling import order_key
-from curate.plan import Segment, Shard, SourcePlan
-from curate.stages.base import Barrier
+from curate.plan.build import Segment, Shard, SourcePlan
+from curate.protocol.ledger import Ledger
+from curate.protocol.stage import Barrier
+from curate.storage.exchange import ExchangeSink, read_part
+from curate.storage.parquet_sink import ROW_GROUP_BYTES, ParquetSink, stored_rows, write_parquet
+from curate.storage.store import Store
 
 #: Documents that are sketched at a time.
 SKETCHED_ROWS = 50_000

@@ -2,7 +2,7 @@
 
 A model answers whatever it is asked. Its first label stands where the text's script and letters allow
 it and it is sure. Elsewhere function words, endings and letters give a second opinion
-(curate.langid.opinion), and the best label that script, alphabet and profile allow is taken. The score
+(curate.langid.rerank), and the best label that script, alphabet and profile allow is taken. The score
 that the language's profile wants decides at last, and where nothing is left the answer is ``und``.
 Nothing is dropped here: a Russian page in a Kazakh source becomes ``rus_Cyrl`` and meets the Russian
 rules.
@@ -19,12 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.langid import labels as naming
-from curate.langid import letters as lettering
-from curate.langid import model as models
-from curate.langid import opinion
-from curate.langid.judge import Judge, asked
-from curate.langid.letters import NAMES, NONE, Letters
-from curate.profile import Profiles
+from curate.langid import rerank
+from curate.langid import scripts as lettering
+from curate.langid.constraints import Judge, asked
+from curate.langid.fasttext import model as models
+from curate.langid.scripts import NAMES, NONE, Letters
+from curate.recipe.profile import Profiles
 from curate.schema import UNDETERMINED
 from curate.text.fixes import SHAPED, arabic_presentation_forms
 
@@ -43,10 +43,10 @@ def identify(
     """Tell the language of each text: a table of lang, lang_score, lang2, lang2_score.
 
     With ``segments`` also lang_spans: which bytes of a text are in which language
-    (curate.langid.segments).
+    (curate.langid.code_switching).
 
     Definition: ``lang`` is the model's best label if it is sure of a longer text whose script and
-    letters allow that label; else the best of curate.langid.opinion that they allow, or the model's
+    letters allow that label; else the best of curate.langid.rerank that they allow, or the model's
     second label. ``lang_score`` is the model's own score or, where the opinion is surer or decided, the
     probability that it gives. ``lang2`` is the model's second label, or its first where another was
     taken, with the model's score. ``und``, where no language is left or its score is below the
@@ -74,7 +74,7 @@ def listen(
     column = _large_strings(texts)
     whole, heard = _listen(column, model, profiles)
     if segments:
-        from curate.langid.segments import spans
+        from curate.langid.code_switching import spans
 
         langs = whole["lang"].to_pylist()
         found = spans(*_buffers(column), langs, lambda part: _listen(part, model, profiles)[0])
@@ -161,10 +161,10 @@ def _decide(
     score[swapped] = scores[swapped, 1] / np.maximum(left, 1e-9)
 
     # What words and letters say, where the model can be wrong.
-    unsure = opinion.unsure(first, scores[:, 0], letters, judge.number)
+    unsure = rerank.unsure(first, scores[:, 0], letters, judge.number)
     doubtful = ~allowed | ~judge.fits(first) | unsure
     rows = np.flatnonzero(doubtful & written)
-    ranked = opinion.rank(
+    ranked = rerank.rank(
         data,
         offsets,
         rows,

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.mixture.cuts import BIN_BITS, Counts, bin_edges, bin_of
-from curate.mixture.recipe import Leaf, Mixture
+from curate.mixture.available import Stock
+from curate.mixture.cut_points import BIN_BITS, Counts, bin_edges, bin_of
 from curate.mixture.sampling import held_out, sample_key
-from curate.mixture.stock import Stock
+from curate.recipe.mixture import Leaf, Mixture
 from curate.schema import whole
 
 Int64 = npt.NDArray[np.int64]

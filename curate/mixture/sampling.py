@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from curate.text.jit import inline, kernel
+from curate.kernels.jit import inline, kernel
 
 UInt64 = npt.NDArray[np.uint64]
 

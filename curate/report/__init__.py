@@ -10,14 +10,14 @@ from typing import Any
 def render(manifest: Mapping[str, Any], timings: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
     """Give the files of the report by name; the same manifest and timings give the same bytes.
 
-    Everything is derived once (:mod:`curate.report.derive`) and printed in several forms, so no two of
+    Everything is derived once (:mod:`curate.report.build`) and printed in several forms, so no two of
     them disagree. ``timings`` may be empty: then nothing is said about time.
     """
-    from curate.report.card import card
-    from curate.report.derive import derive
-    from curate.report.markdown import markdown
-    from curate.report.numbers import as_json
-    from curate.report.page import html
+    from curate.report.build import derive
+    from curate.report.dataset_card import card
+    from curate.report.to_html import html
+    from curate.report.to_json import as_json
+    from curate.report.to_markdown import markdown
 
     report = derive(manifest, timings)
     pages = {

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from curate.ledger import Amount
+from curate.protocol.ledger import Amount
 from curate.report.timing import Time
 from curate.tokens.rates import Fertility
 
@@ -185,7 +185,7 @@ class Report:
 
     @property
     def mixture(self) -> list[dict[str, Any]]:
-        """The mixture table, as :mod:`curate.mixture.table` gives it."""
+        """The mixture table, as :mod:`curate.mixture.summary` gives it."""
         return list(self.manifest["mixture"])
 
     @property

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.errors import RecipeError, nearest
-from curate.text import pii, unicode
+from curate.kernels import unicode
+from curate.text import pii
 from curate.text.counts import (
     BYTES,
     CHARACTERS,
@@ -28,11 +29,11 @@ from curate.text.counts import (
     count_variety,
     count_words,
 )
-from curate.text.lines import LINES, count_lines
+from curate.text.line_counts import LINES, count_lines
 from curate.text.phrases import compiled, count_phrases
 from curate.text.unigrams import SCALE, count_unigrams
 from curate.text.unigrams import load as load_frequencies
-from curate.text.view import buffers, roles, word_hashes
+from curate.text.words import buffers, roles, word_hashes
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -99,7 +100,7 @@ def _stop_words(stop_words: tuple[str, ...]) -> npt.NDArray[np.uint64]:
             raise RecipeError(
                 f"'{word}' in the list stop_words is {len(seen)} words, not one",
                 where="a profile's [lists]",
-                hint="write it as the words that curate.text.view.words gives",
+                hint="write it as the words that curate.text.words.words gives",
             )
         hashes[int(seen[0])] = None
     table = np.array(list(hashes), np.uint64)
@@ -291,7 +292,7 @@ def _found(texts: pa.LargeStringArray, kind: str) -> Integers:
 
 def _scores(texts: pa.LargeStringArray, address: str, label: str) -> Floats:
     """Give the score of one label of a classifier; NaN where it is not among the best two."""
-    from curate.langid import model as models
+    from curate.langid.fasttext import model as models
 
     model = models.load(address)
     label = label.removeprefix("__label__")

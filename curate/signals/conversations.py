@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.protocol.chat import spoken_by
 from curate.schema import whole
-from curate.text.chat import spoken_by
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from curate.errors import InternalError
-from curate.profile import Profile, Profiles
+from curate.recipe.profile import Profile, Profiles
 from curate.signals import SIGNALS, check_names, column, measure
 
 Booleans = npt.NDArray[np.bool_]
@@ -46,7 +46,7 @@ def files_digest(profiles: Profiles) -> str | None:
 
             digests.append(unigrams.digest(profile.word_frequencies))
         if profile.classifier.model:
-            from curate.langid import model
+            from curate.langid.fasttext import model
 
             digests.append(model.digest(profile.classifier.model))
     if not digests:

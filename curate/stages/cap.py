@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.dedup.decisions import decide, integers, read_docs
 from curate.errors import RecipeError
 from curate.mixture.sampling import sample_key
+from curate.protocol.routing import decide, integers, read_docs
+from curate.protocol.stage import Inputs, Step
 from curate.schema import whole
-from curate.stages.base import Inputs, Step
 from curate.stages.exact_dedup import give_verdicts
 
 

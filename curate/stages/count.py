@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from curate import schema
 from curate.errors import RecipeError
-from curate.stages.base import drop, on_alive, texts, with_columns
+from curate.protocol.stage import drop, on_alive, texts, with_columns
 from curate.tokens import counter
 
 

@@ -25,7 +25,7 @@ from typing import Any
 import pyarrow as pa
 
 from curate.errors import CurateError, RecipeError, nearest
-from curate.stages.base import drop, on_alive, rewrite_text, texts, with_text
+from curate.protocol.stage import drop, on_alive, rewrite_text, texts, with_text
 
 #: Blocks that would break a promise of ours, with what to do instead.
 _REFUSED = {

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.errors import RecipeError, nearest
+from curate.kernels.arrow import replace_rows
+from curate.protocol.stage import drop, on_alive, texts, with_text
 from curate.schema import VERDICT_COLUMNS, whole
-from curate.stages.base import drop, on_alive, texts, with_text
 from curate.stages.line_dedup import CUT_COLUMNS
-from curate.text.arrays import replace_rows
 
 if TYPE_CHECKING:
-    from curate.dedup.contamination import Benchmarks, Found, Search
+    from curate.dedup.decontamination import Benchmarks, Found, Search
 
 #: The longest row of words that can be looked for.
 _LONGEST = 64
@@ -26,7 +26,7 @@ _LONGEST = 64
 
 @dataclass(frozen=True)
 class Decontaminate:
-    """Look for text of evaluation sets in documents; see ``curate.dedup.contamination``.
+    """Look for text of evaluation sets in documents; see ``curate.dedup.decontamination``.
 
     ``benchmarks`` names files for each set: ``{gsm8k = "gsm8k-test.jsonl"}``; ``fields``, for the sets
     that it names, the fields of their rows that are looked for: ``{gsm8k = ["question"]}``. Without it
@@ -85,7 +85,7 @@ class Decontaminate:
 
     @cached_property
     def _search(self) -> Search:
-        from curate.dedup.contamination import Search
+        from curate.dedup.decontamination import Search
 
         files = {
             name: (paths,) if isinstance(paths, str) else tuple(paths)
@@ -103,7 +103,7 @@ class Decontaminate:
     @cached_property
     def _told(self) -> tuple[str, dict[str, Any]]:
         # Both when the run is planned: a broken set is no surprise of its first task, nor of its last.
-        from curate.dedup.contamination import digest, load
+        from curate.dedup.decontamination import digest, load
 
         held = digest(self._search)
         sets = load(self._search, held)
@@ -125,7 +125,7 @@ class Decontaminate:
         return on_alive(table, lambda alive: self._look(alive, tally))
 
     def _look(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
-        from curate.dedup.contamination import load, matches
+        from curate.dedup.decontamination import load, matches
 
         sets = load(self._search, self.model_digest)
         before = texts(table)
@@ -175,8 +175,8 @@ class Decontaminate:
 
 def _without(text: str, sets: Benchmarks) -> str:
     """Cut lines until nothing of the sets is left: a cut puts lines together that were apart."""
-    from curate.dedup.contamination import lines_hit
     from curate.dedup.cuts import joined, without
+    from curate.dedup.decontamination import lines_hit
 
     while spans := lines_hit(text, sets):
         text = without(text, joined(spans))

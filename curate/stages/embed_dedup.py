@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.dedup.decisions import decide, integers, read_docs
 from curate.errors import RecipeError, ResourceError
 from curate.mixture.sampling import sample_key
+from curate.protocol.routing import decide, integers, read_docs
+from curate.protocol.stage import Inputs, Step
 from curate.schema import whole
-from curate.stages.base import Inputs, Step
 from curate.stages.cap import part_of_value
 from curate.stages.exact_dedup import column_of, give_verdicts
 
@@ -26,7 +26,7 @@ class EmbedDedup:
 
     `model` is a folder or Hugging Face name for sentence-transformers ("BAAI/bge-m3"); without it
     vectors are counts of character n-grams, which see words and no meaning
-    (curate/dedup/vectors.py). `earlier` says which ones before count: `kept` ones, or `all`.
+    (curate/dedup/embedding.py). `earlier` says which ones before count: `kept` ones, or `all`.
 
     What is earlier matters to the answer. The order is that of a hash of seed and id, so it does not
     depend on files or shards; another seed keeps others. Every pair of a language is compared: no
@@ -50,7 +50,7 @@ class EmbedDedup:
     @property
     def model_digest(self) -> str:
         """What makes the vectors, for the manifest."""
-        from curate.dedup.vectors import identity
+        from curate.dedup.embedding import identity
 
         return identity(self.model)
 
@@ -72,8 +72,8 @@ class EmbedDedup:
 
     def sketch(self, table: pa.Table) -> pa.Table:
         """Give id, language, place in the order and vector of each row."""
+        from curate.dedup.embedding import embed
         from curate.dedup.exact import compared
-        from curate.dedup.vectors import embed
 
         vectors = embed(compared(table, self.on), self.model, self.max_tokens)
         flat = pa.array(np.ascontiguousarray(vectors).reshape(-1))
@@ -104,7 +104,7 @@ class EmbedDedup:
             )
 
     def _compare(self, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-        from curate.dedup.vectors import earlier
+        from curate.dedup.embedding import earlier
 
         tables: list[pa.Table] = []
         seen: Counter[str] = Counter()

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from curate import schema
 from curate.dedup.keeper import keeper_column
 from curate.dedup.options import ExactDuplicates
-from curate.stages.base import Step, drop, on_alive, with_columns
+from curate.protocol.stage import Step, drop, on_alive, with_columns
 
 #: The evidence that a dedup leaves on a row.
 DEDUP_COLUMNS = ("cluster", "cluster_size", "duplicate_of", "jaccard")
@@ -74,7 +74,7 @@ class ExactDedup:
 
     def follow(self, rejects: pa.Table, decisions: pa.Table) -> pa.Table:
         """Let what an earlier stage dropped name a witness that this one keeps."""
-        from curate.dedup.twins import follow
+        from curate.dedup.witness_chain import follow
 
         return follow(rejects, decisions)
 

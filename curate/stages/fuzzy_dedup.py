@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from curate.dedup.bands import s_curve
+from curate.dedup.fuzzy.lsh import s_curve
 from curate.dedup.keeper import keeper_column
 from curate.dedup.options import NearDuplicates, Shingling, Similarity
 from curate.errors import RecipeError
-from curate.stages.base import Step
+from curate.protocol.stage import Step
 from curate.stages.exact_dedup import DEDUP_COLUMNS, column_of, give_verdicts
 
 
@@ -48,7 +48,7 @@ class FuzzyDedup:
     length_ratio: float = 2.0
     against: str | None = None
     store: str | None = None
-    past: Any = None  #: a curate.dedup.past.Past, from the plan
+    past: Any = None  #: a curate.dedup.fuzzy.earlier_runs.Past, from the plan
     name: str = "fuzzy_dedup"
 
     def __post_init__(self) -> None:
@@ -97,18 +97,18 @@ class FuzzyDedup:
 
     def sketch(self, table: pa.Table) -> pa.Table:
         """Give id, signature, number of shingles, language and size of each row."""
-        from curate.dedup import near
+        from curate.dedup.fuzzy import steps
 
         if (self.against or self.store) and self.past is None:
             raise RecipeError("a dedup store needs a plan", hint="use a recipe, or curate dedup")
-        return near.sketch(self.options, table)
+        return steps.sketch(self.options, table)
 
     def steps(self) -> tuple[Step, ...]:
         """Give the steps from sketches to decisions."""
-        from curate.dedup import near
+        from curate.dedup.fuzzy import steps
 
         keep = self.store is not None
-        return tuple(Step(*task) for task in near.tasks(self.options, self.past, keep=keep))
+        return tuple(Step(*task) for task in steps.tasks(self.options, self.past, keep=keep))
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
         """Drop what was decided, with its evidence."""
@@ -116,6 +116,6 @@ class FuzzyDedup:
 
     def follow(self, rejects: pa.Table, decisions: pa.Table) -> pa.Table:
         """Let what an earlier stage dropped name a witness that this one keeps."""
-        from curate.dedup.twins import follow
+        from curate.dedup.witness_chain import follow
 
         return follow(rejects, decisions)

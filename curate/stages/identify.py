@@ -9,9 +9,9 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.profile import Profiles
+from curate.protocol.stage import on_alive, texts, with_columns
+from curate.recipe.profile import Profiles
 from curate.schema import whole
-from curate.stages.base import on_alive, texts, with_columns
 
 COLUMNS = ("lang", "lang_score", "lang2", "lang2_score")
 
@@ -46,7 +46,7 @@ class Identify:
     @property
     def model_digest(self) -> str:
         """The digest of the model's file, for the manifest."""
-        from curate.langid import model
+        from curate.langid.fasttext import model
 
         return model.digest(self.model)
 
@@ -56,7 +56,7 @@ class Identify:
 
     def _identify(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         from curate.langid.identify import listen
-        from curate.text.chat import spoken_by
+        from curate.protocol.chat import spoken_by
 
         said = texts(table)
         messages = whole(table.column("messages"))

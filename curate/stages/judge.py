@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from curate.profile import Profiles
+from curate.protocol.stage import drop, on_alive
+from curate.recipe.profile import Profiles
 from curate.signals import column
 from curate.signals.verdict import signals_of, verdicts
-from curate.stages.base import drop, on_alive
 
 
 @dataclass(frozen=True)

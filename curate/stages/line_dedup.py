@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from curate.dedup.keeper import keeper_column
 from curate.dedup.options import RepeatedLines
+from curate.protocol.stage import Step, drop, on_alive
 from curate.schema import STAGE_COLUMNS, VERDICT_COLUMNS, whole
-from curate.stages.base import Step, drop, on_alive
 
 #: What a stage that cuts may rewrite. What was measured on another text becomes null, signals too.
 CUT_COLUMNS = ("text", "n_tokens", *VERDICT_COLUMNS)
@@ -22,7 +22,7 @@ CUT_COLUMNS = ("text", "n_tokens", *VERDICT_COLUMNS)
 
 @dataclass(frozen=True)
 class LineDedup:
-    """Cut units that ``min_documents`` documents or more share; see ``curate.dedup.lines``.
+    """Cut units that ``min_documents`` documents or more share; see ``curate.dedup.repeated_lines``.
 
     ``unit`` is a line or a paragraph; documents are counted ``per`` corpus, language or source. The
     first document in keeper order (``keep``) keeps a unit, so that nothing is lost altogether;
@@ -72,15 +72,15 @@ class LineDedup:
 
     def sketch(self, table: pa.Table) -> pa.Table:
         """Give id and the keys of the units of each row."""
-        from curate.dedup import lines
+        from curate.dedup import repeated_lines
 
-        return lines.sketch(self._options, table)
+        return repeated_lines.sketch(self._options, table)
 
     def steps(self) -> tuple[Step, ...]:
         """Give the steps from sketches to decisions."""
-        from curate.dedup import lines
+        from curate.dedup import repeated_lines
 
-        return tuple(Step(*task) for task in lines.tasks(self._options))
+        return tuple(Step(*task) for task in repeated_lines.tasks(self._options))
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
         """Cut and drop what was decided."""

@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from curate.profile import Profiles
+from curate.protocol.stage import on_alive, texts, with_columns
+from curate.recipe.profile import Profiles
 from curate.schema import whole
 from curate.signals import column, measure
 from curate.signals.verdict import files_digest, lists_of, signals_of
-from curate.stages.base import on_alive, texts, with_columns
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
-from curate.mixture.recipe import Mixture
-from curate.stages.base import Inputs, Step, drop, on_alive
+from curate.protocol.stage import Inputs, Step, drop, on_alive
+from curate.recipe.mixture import Mixture
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Mix:
         yield "histogram", _send(add_up(inputs.stream("bins")), 0)
 
     def _budgets(self, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-        from curate.mixture.cuts import cut_bins
+        from curate.mixture.cut_points import cut_bins
         from curate.mixture.histogram import by_leaf, gather, write_bins
 
         histogram, shift = gather(inputs.stream("histogram"), self.most_rows)
@@ -120,7 +120,7 @@ class Mix:
             yield "cut_rows", _send(in_bins(rows.select(SKETCH.names), wanted), 0)
 
     def _cut(self, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-        from curate.mixture.cuts import cut, cut_bins, refine
+        from curate.mixture.cut_points import cut, cut_bins, refine
         from curate.mixture.histogram import (
             SKETCH,
             add_held,
@@ -129,8 +129,8 @@ class Mix:
             gather,
             held_stock,
         )
-        from curate.mixture.place import as_table
-        from curate.mixture.table import report
+        from curate.mixture.placements import as_table
+        from curate.mixture.summary import report
 
         coarse = by_leaf(*gather(inputs.stream("histogram"), self.most_rows))
         looked_at = [rows.select(SKETCH.names) for rows in inputs.stream("cut_rows")]
@@ -148,7 +148,7 @@ class Mix:
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
         """Drop what no phase takes: ``mix:over_budget`` with *u* in [0, 1), or ``mix:no_group``."""
         from curate.mixture.histogram import leaves
-        from curate.mixture.place import placements
+        from curate.mixture.placements import placements
         from curate.mixture.sampling import sample_key
 
         def judge(rows: pa.Table) -> pa.Table:
@@ -169,7 +169,7 @@ class Mix:
 
         A row is there once for each phase, pass and copy that takes it; rows with a verdict never are.
         """
-        from curate.mixture.place import placements
+        from curate.mixture.placements import placements
 
         living = np.flatnonzero(np.asarray(schema.alive(table)))
         placed = placements(self.mixture, table.take(pa.array(living)), decisions)

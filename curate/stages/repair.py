@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.stages.base import drop, on_alive, rewrite_text, texts
+from curate.protocol.stage import drop, on_alive, rewrite_text, texts
 from curate.text.repair import repair
 
 

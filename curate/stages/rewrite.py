@@ -9,9 +9,9 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.profile import Profile, Profiles
+from curate.protocol.stage import drop, on_alive, texts, with_text
+from curate.recipe.profile import Profile, Profiles
 from curate.schema import whole
-from curate.stages.base import drop, on_alive, texts, with_text
 from curate.stages.standardize import by_profile
 from curate.text.rewrites import check_names, rewrite
 

@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.profile import Profile, Profiles
+from curate.kernels.arrow import replace_rows
+from curate.protocol.chat import contents_at
+from curate.protocol.span_offsets import Span
+from curate.protocol.stage import on_alive, rewrite_text, texts, with_columns
+from curate.recipe.profile import Profile, Profiles
 from curate.schema import STAGE_COLUMNS, whole
-from curate.stages.base import on_alive, rewrite_text, texts, with_columns
-from curate.text.arrays import replace_rows
-from curate.text.chat import contents_at
-from curate.text.spans import Span
 from curate.text.standardize import check_names, standardize_and_tell
 
 _SPANS = STAGE_COLUMNS["pii_spans"]

@@ -12,17 +12,17 @@ import pyarrow as pa
 from curate.dedup.keeper import keeper_column
 from curate.dedup.options import RepeatedSpans
 from curate.errors import RecipeError
+from curate.protocol.stage import Step
 from curate.schema import VERDICT_COLUMNS
-from curate.stages.base import Step
 from curate.stages.line_dedup import CUT_COLUMNS, cut_or_drop
 
 if TYPE_CHECKING:
-    from curate.dedup.spans import Symbols
+    from curate.dedup.substring.repeated_spans import Symbols
 
 
 @dataclass(frozen=True)
 class SubstringDedup:
-    """Cut spans of ``min_bytes`` bytes or more that occur before; see ``curate.dedup.spans``.
+    """Cut spans of ``min_bytes`` bytes or more that occur before; see ``curate.dedup.substring.repeated_spans``.
 
     Before is: in a document that comes first in keeper order (``keep``), or earlier in the same one. A
     document of which nothing is left is dropped as ``nothing_left``, one that would lose more than
@@ -81,7 +81,7 @@ class SubstringDedup:
     @cached_property
     def _symbols(self) -> Symbols:
         if self.min_tokens is None:
-            from curate.dedup.spans import BYTES
+            from curate.dedup.substring.repeated_spans import BYTES
 
             return BYTES
         from curate.tokens.spelling import spelling
@@ -102,15 +102,15 @@ class SubstringDedup:
 
     def sketch(self, table: pa.Table) -> pa.Table:
         """Give id, keeper rank, and anchors with their windows of each row."""
-        from curate.dedup import spans
+        from curate.dedup.substring import repeated_spans
 
-        return spans.sketch(self._options, self._symbols, table)
+        return repeated_spans.sketch(self._options, self._symbols, table)
 
     def steps(self) -> tuple[Step, ...]:
         """Give the steps from sketches to decisions."""
-        from curate.dedup import spans
+        from curate.dedup.substring import repeated_spans
 
-        return tuple(Step(*task) for task in spans.tasks(self._options, self._symbols))
+        return tuple(Step(*task) for task in repeated_spans.tasks(self._options, self._symbols))
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
         """Cut and drop what was decided."""

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from curate.profile import Profile, Profiles, Url
-from curate.stages.base import drop, on_alive
+from curate.protocol.stage import drop, on_alive
+from curate.recipe.profile import Profile, Profiles, Url
 from curate.stages.standardize import by_profile
 
 

@@ -1,7 +1,7 @@
 """Counts: what the signals of a document are computed from, as int64 columns.
 
 Four kernels, one for each kind of question, walk the documents of a column: bytes, characters, words
-with their repetition, and in curate.text.lines lines. Each runs only when a signal asks for one of its
+with their repetition, and in curate.text.line_counts lines. Each runs only when a signal asks for one of its
 columns. Everything is an integer, so that the numbers do not depend on the machine; -1 marks what is
 undefined for a text.
 """
@@ -13,11 +13,11 @@ from typing import Any, Final
 import numpy as np
 from numba import int64, uint8, uint32, uint64
 
-from curate.text import unicode
-from curate.text.jit import kernel
+from curate.kernels import unicode
+from curate.kernels.jit import kernel
+from curate.kernels.utf8 import decode
 from curate.text.repetition import count_repetition, first_of_each
-from curate.text.utf8 import decode
-from curate.text.view import (
+from curate.text.words import (
     AFTER_NEWLINE,
     AFTER_SPACE,
     CHARS,
@@ -31,7 +31,7 @@ from curate.text.view import (
     find_words,
 )
 
-#: The columns, by kernel; those of lines are in curate.text.lines. Words are curate.text.view's.
+#: The columns, by kernel; those of lines are in curate.text.line_counts. Words are curate.text.words's.
 BYTES: Final = (
     "n_bytes",
     "n_chars",

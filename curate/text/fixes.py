@@ -17,7 +17,7 @@ import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 
-from curate.text.mend import normalize
+from curate.text.mojibake import normalize
 
 _WIDE_SPACES = "\u00a0\u1680\u2000-\u200a\u202f\u205f"
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"

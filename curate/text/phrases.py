@@ -19,9 +19,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numba import int64, uint32, uint64
 
-from curate.text import unicode
-from curate.text.jit import kernel
-from curate.text.utf8 import decode
+from curate.kernels import unicode
+from curate.kernels.jit import kernel
+from curate.kernels.utf8 import decode
 
 _KATAKANA: Final = re.compile("[\u30a1-\u30f4\u30fc]+")
 _ONLY_KATAKANA: Final = 1

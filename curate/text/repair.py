@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.text import gate
-from curate.text.arrays import buffers, replace_rows
-from curate.text.jit import kernel
+from curate.kernels.arrow import buffers, replace_rows
+from curate.kernels.jit import kernel
+from curate.text import mojibake_scan
 
 #: ftfy is not idempotent on one hostile text in a thousand; the second round settles nearly all.
 ROUNDS = 4
@@ -67,7 +67,9 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
         changed[rows[differs]] = True
         rounds.append((rows[differs], tidied.filter(pa.array(differs))))
         # Spaces that went from the ends of lines bring out nothing new where ftfy saw nothing bad.
-        open_again = touched | (altered > SPACES) | (differs & (flags.texts & gate.MEND > 0))
+        open_again = (
+            touched | (altered > SPACES) | (differs & (flags.texts & mojibake_scan.MEND > 0))
+        )
         composed = altered[open_again] <= SPACES
         rows, work, flags = _flagged(
             rows[open_again], tidied.filter(pa.array(open_again)), composed
@@ -90,18 +92,18 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
 
 def _flagged(
     rows: np.ndarray, texts: pa.LargeStringArray, composed: np.ndarray | None = None
-) -> tuple[np.ndarray, pa.LargeStringArray, gate.Flags]:
+) -> tuple[np.ndarray, pa.LargeStringArray, mojibake_scan.Flags]:
     """Keep the rows that the gate flags, with their texts, and the flagged lines renumbered.
 
     ``composed`` tells which texts a round has left in NFC: nothing is to be normalized in them.
     """
-    bits, lines = gate.scan(texts)
+    bits, lines = mojibake_scan.scan(texts)
     if composed is not None:
-        bits[composed] &= ~np.uint8(gate.NORMALIZE)
-        lines = lines[(lines[:, 3] & gate.MEND > 0) | ~composed[lines[:, 0]]]
+        bits[composed] &= ~np.uint8(mojibake_scan.NORMALIZE)
+        lines = lines[(lines[:, 3] & mojibake_scan.MEND > 0) | ~composed[lines[:, 0]]]
     kept = bits > 0
     lines[:, 0] = (np.cumsum(kept) - 1)[lines[:, 0]]
-    return rows[kept], texts.filter(pa.array(kept)), gate.Flags(bits[kept], lines)
+    return rows[kept], texts.filter(pa.array(kept)), mojibake_scan.Flags(bits[kept], lines)
 
 
 def _mend_lines(
@@ -111,7 +113,7 @@ def _mend_lines(
     touched = np.zeros(len(texts), bool)
     if not len(lines):
         return texts, touched
-    from curate.text.mend import mend, normalize
+    from curate.text.mojibake import mend, normalize
 
     array, offsets = buffers(texts)
     data = memoryview(array.data)
@@ -126,8 +128,10 @@ def _mend_lines(
             markup = last if markup < 0 else first + markup
         begin, end = first + begin, first + end
         line = str(data[begin:end], "utf-8")
-        better = line if bits & gate.MEND else normalize(line)
-        if bits & gate.MEND or (better != line and ("&" in better or gate.is_bad(better))):
+        better = line if bits & mojibake_scan.MEND else normalize(line)
+        if bits & mojibake_scan.MEND or (
+            better != line and ("&" in better or mojibake_scan.is_bad(better))
+        ):
             better = mend(better, unescape=end <= markup)
         if better != line:
             new = better.encode()
@@ -150,7 +154,7 @@ def _tidy(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, np.ndarray]:
     out = np.empty(int(offsets[-1] - offsets[0]), np.uint8)
     new_offsets = np.zeros(len(texts) + 1, np.int64)
     changed = np.zeros(len(texts), np.uint8)
-    size = _tidy_kernel(data, offsets, gate.tables().entry, out, new_offsets, changed)
+    size = _tidy_kernel(data, offsets, mojibake_scan.tables().entry, out, new_offsets, changed)
     if not changed.any():
         return texts, changed
     return _array(new_offsets, pa.py_buffer(out[:size])), changed
@@ -180,18 +184,18 @@ def _tidy_kernel(
         while i < end:
             if i >= crowded and data[i] < 128:  # plain ASCII goes by in blocks
                 first = i
-                while i + 64 < end and gate.plain(data, i, 64):
+                while i + 64 < end and mojibake_scan.plain(data, i, 64):
                     i += 64
-                while i + 8 < end and gate.plain(data, i, 8):
+                while i + 8 < end and mojibake_scan.plain(data, i, 8):
                     i += 8
                 crowded = i + 8
                 if i > first:
                     out[w : w + i - first] = data[first:i]
                     w += i - first
                     after_return = False
-            code, length = gate.decode(data, i)
+            code, length = mojibake_scan.decode(data, i)
             i += length
-            if entry[code] & gate.REMOVED:
+            if entry[code] & mojibake_scan.REMOVED:
                 altered = OTHER
                 continue
             if code != 10 and code != 12 and code != 13:

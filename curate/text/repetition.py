@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from numba import int32, int64, uint8, uint64
 
-from curate.text.jit import inline, kernel
-from curate.text.utf8 import SPREAD, mixed
-from curate.text.view import CHARS
+from curate.kernels.jit import inline, kernel
+from curate.kernels.utf8 import SPREAD, mixed
+from curate.text.words import CHARS
 
 _MOST_ENTRIES: Final = 2**31 - 1
 _LOW: Final = 2**32 - 1

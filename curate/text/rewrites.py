@@ -17,7 +17,7 @@ import pyarrow as pa
 import regex
 
 from curate.errors import RecipeError, nearest
-from curate.profile import Rewrite
+from curate.recipe.profile import Rewrite
 
 #: Headings that end an article: what follows is notes, links and lists of other articles.
 HEADINGS = (

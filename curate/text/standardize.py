@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.errors import RecipeError, nearest
-from curate.profile import Standardize
+from curate.kernels.arrow import replace_rows
+from curate.protocol.span_offsets import Span
+from curate.recipe.profile import Standardize
 from curate.text import fixes, pii
-from curate.text.arrays import replace_rows
-from curate.text.mend import normalize
-from curate.text.spans import Span
+from curate.text.mojibake import normalize
 
 #: One fix may bring out what another one fixes; the second round settles nearly all.
 ROUNDS = 4

@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.errors import RecipeError, nearest
-from curate.profile import Trim
-from curate.text.arrays import replace_rows
+from curate.kernels.arrow import replace_rows
+from curate.recipe.profile import Trim
 
 #: Marks that end a sentence, in any script that has its own, and what may close after them.
 TERMINAL = ".!?…。．！？｡؟۔।॥։።፧፨៕។༎"

@@ -12,10 +12,10 @@ import pyarrow as pa
 from numba import int64, uint64
 
 from curate.errors import RecipeError
-from curate.text import unicode
-from curate.text.jit import kernel
-from curate.text.utf8 import decode, mixed
-from curate.text.view import HAS_LETTER, buffers, find_words
+from curate.kernels import unicode
+from curate.kernels.jit import kernel
+from curate.kernels.utf8 import decode, mixed
+from curate.text.words import HAS_LETTER, buffers, find_words
 
 #: What is stored of a logarithm: millionths, so that sums are exact.
 SCALE: Final = 1_000_000

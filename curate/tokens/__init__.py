@@ -58,11 +58,11 @@ def _load(name: str) -> TokenCounter:
 
         return PlainCounter(name)
     if name == DEFAULT:
-        from curate.tokens.bpe import tekken
+        from curate.tokens.tiktoken_bpe import tekken
 
         return tekken()
     if name.startswith("tiktoken:"):
-        from curate.tokens.bpe import tiktoken_encoding
+        from curate.tokens.tiktoken_bpe import tiktoken_encoding
 
         return tiktoken_encoding(name.removeprefix("tiktoken:"))
     if name.startswith("hf:"):

@@ -129,8 +129,8 @@ def _tekken(digest: str, end: str | None) -> Encoder:
     import tiktoken
     from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 
-    from curate.tokens.bpe import tekken_tokens
     from curate.tokens.pattern import TEKKEN_PATTERN
+    from curate.tokens.tiktoken_bpe import tekken_tokens
 
     tokens, special = tekken_tokens()
     named = {

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.errors import InternalError
-from curate.text.jit import kernel
+from curate.kernels.jit import kernel
 from curate.tokens.pattern import piece_end
 
 #: Ranks have 18 bits, so that a pair and what it joins to are one word: left, right, joined.

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from curate.text.jit import inline, kernel
+from curate.kernels.jit import inline, kernel
 
 #: What a byte can begin: 0 no whitespace, 1 whitespace of one byte, 2 whitespace of more, perhaps.
 _FIRST = np.zeros(256, np.uint8)

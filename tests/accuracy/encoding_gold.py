@@ -7,7 +7,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from curate.io.decoding import codec_of
+from curate.sources.decoding import codec_of
 
 
 def charset_files(shared: Path):

@@ -3,7 +3,7 @@
 import ftfy
 import pyarrow as pa
 
-from curate.io.decoding import decode
+from curate.sources.decoding import decode
 from curate.text.repair import repair
 from tests.accuracy.encoding_gold import charset_files, mojibake_cases, plain
 from tests.unit.text.test_repair import OPTIONS

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 import curate
-from curate.langid import labels, model
+from curate.langid import labels
+from curate.langid.fasttext import model
 from curate.langid.identify import _buffers, _large_strings
 
 DATA = os.environ.get("CURATE_SHARED_DATA")

@@ -17,9 +17,10 @@ import regex
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curate import profile, registry, schema
-from curate.profile import Profiles
-from curate.recipe import locate
+from curate import schema
+from curate.plan import registry
+from curate.recipe import locate, profile
+from curate.recipe.profile import Profiles
 from curate.text.rewrites import HEADINGS, empty_brackets, end_sections, japanese_lines
 
 hojichar = pytest.importorskip("hojichar")
@@ -120,7 +121,9 @@ def in_address(char):
     return char in "/:%#$&?()~.=+-" or regex.match(r"\w", char) is not None
 
 
-PROFILES = {name: profile.load(name, locate.profile_text) for name in ("llm_jp", "llm_jp_strict")}
+PROFILES = {
+    name: profile.load_profile(name, locate.profile_text) for name in ("llm_jp", "llm_jp_strict")
+}
 
 
 def ours(rows, strict):

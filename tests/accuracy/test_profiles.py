@@ -17,11 +17,11 @@ import pyarrow as pa
 import pytest
 
 from curate import api
-from curate.profile import Profile, Profiles, load
 from curate.recipe.locate import profile_names, profile_text
+from curate.recipe.profile import Profile, Profiles, load_profile
 from curate.signals import card, measure
 from curate.signals.verdict import check_profile, lists_of, signals_of, verdicts
-from curate.text.view import words
+from curate.text.words import words
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
 LANGUAGES = {
@@ -53,7 +53,7 @@ ALL = tuple(name for name in profile_names() if "/" not in name)
 
 @cache
 def profile(name: str) -> Profile:
-    return load(name, profile_text)
+    return load_profile(name, profile_text)
 
 
 def documents(pattern: str, language: str) -> list[str]:

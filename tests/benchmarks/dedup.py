@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.dedup.exact import text_hashes
-from curate.dedup.local import resolve
-from curate.dedup.near import sketch, tasks
+from curate.dedup.fuzzy.minhash import sign_texts
+from curate.dedup.fuzzy.steps import sketch, tasks
+from curate.dedup.in_memory import resolve
 from curate.dedup.options import NearDuplicates, Shingling
-from curate.dedup.signatures import sign_texts
 from tests.benchmarks import corpus
 
 

@@ -43,8 +43,8 @@ from datatrove.pipeline.filters import (
 from datatrove.utils.word_tokenizers import SpaCyTokenizer, load_word_tokenizer
 
 from curate.langid.identify import identify
-from curate.profile import DEFAULT, Profile, Profiles, load
 from curate.recipe import locate
+from curate.recipe.profile import DEFAULT, Profile, Profiles, load_profile
 from curate.signals import measure
 from curate.signals.verdict import lists_of, signals_of, verdicts
 
@@ -74,7 +74,9 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 @cache
 def profiles() -> Profiles:
-    return Profiles({name: load(name, locate.profile_text) for name in locate.profile_names()})
+    return Profiles(
+        {name: load_profile(name, locate.profile_text) for name in locate.profile_names()}
+    )
 
 
 def profile_of(label: str) -> Profile:

@@ -26,10 +26,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from curate import registry, schema
+from curate import schema
 from curate.api.tables import _all_profiles
-from curate.langid import model
+from curate.langid.fasttext import model
 from curate.langid.identify import _buffers, _large_strings, identify
+from curate.plan import registry
 
 #: Runs in the peer's Python, which need not have curate: says who it is, then a time for each line read.
 _PEER = '''

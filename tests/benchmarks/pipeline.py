@@ -167,10 +167,10 @@ def model_file() -> Path:
 
 
 def stop_words(language: str) -> list[str]:
-    from curate.profile import load
     from curate.recipe.locate import profile_text
+    from curate.recipe.profile import load_profile
 
-    return list(load(LANGUAGES[language][0], profile_text).lists["stop_words"])
+    return list(load_profile(LANGUAGES[language][0], profile_text).lists["stop_words"])
 
 
 def recipe(folder: Path) -> Path:
@@ -309,14 +309,14 @@ def script(folder: Path, out: Path, language: str, workers: int) -> dict[str, An
     from datasketch import MinHash, MinHashLSH
     from fasttext.FastText import _FastText
 
-    model = _FastText(str(model_file()))
+    recipe = _FastText(str(model_file()))
     stops = set(stop_words(language))
     kept: list[str] = []
     for path in sorted(folder.glob("*.jsonl")):
         with path.open(encoding="utf-8") as lines:
             for line in lines:
                 text = ftfy.fix_text(json.loads(line)["text"])
-                labels, scores = model.predict(text.replace("\n", " "))
+                labels, scores = recipe.predict(text.replace("\n", " "))
                 words = text.split()
                 if (
                     labels[0] == f"__label__{LANGUAGES[language][2]}"
@@ -496,10 +496,10 @@ def stages(language: str, megabytes: float, room: Path) -> dict[str, tuple[float
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from curate import plan as planning
     from curate import schema
     from curate.engine.reading import read_shard
-    from curate.recipe import model
+    from curate.plan import build as planning
+    from curate.recipe.recipe import load_recipe
 
     def following(batches: Iterator[Any]) -> pa.Table:
         batch = next(batches, None)
@@ -507,7 +507,7 @@ def stages(language: str, megabytes: float, room: Path) -> dict[str, tuple[float
 
     folder = room / language
     write(folder, list(documents(language, megabytes)), FILES)
-    plan = planning.build(model.load(str(recipe(folder))))
+    plan = planning.build(load_recipe(str(recipe(folder))))
     first = plan.segments[0]
     taken: dict[str, tuple[float, float]] = {}
 

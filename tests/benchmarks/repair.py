@@ -19,7 +19,7 @@ from pathlib import Path
 import ftfy
 import pyarrow as pa
 
-from curate.text import gate
+from curate.text import mojibake_scan
 from curate.text.repair import repair
 
 TEXTS = {
@@ -90,11 +90,11 @@ def main() -> None:
     for name, texts in sets.items():
         array = pa.array(texts, pa.large_string())
         size = sum(len(text.encode()) for text in texts) / 1e6
-        flags = gate.scan(array).texts
+        flags = mojibake_scan.scan(array).texts
         sample = texts[: max(1, int(len(texts) * min(1, 4 / size)))]
         sampled = sum(len(text.encode()) for text in sample) / 1e6
         works = [
-            partial(gate.scan, array),
+            partial(mojibake_scan.scan, array),
             partial(repair, array),
             lambda sample=sample: [ftfy.fix_text(text, OPTIONS) for text in sample],
         ]

@@ -37,11 +37,11 @@ from datatrove.pipeline.filters import (
     GopherRepetitionFilter,
 )
 
-from curate.profile import load
 from curate.recipe.locate import profile_text
+from curate.recipe.profile import load_profile
 from curate.signals import measure
 from curate.signals.verdict import verdicts
-from curate.text.view import words
+from curate.text.words import words
 from tests.published_rules import C4, FINEWEB, QUALITY, REPETITION
 
 PROFILES = {
@@ -151,7 +151,7 @@ def compare(folder: Path, language: str, python: str | None) -> dict[str, object
     if not texts:
         raise SystemExit(f"no {language}-*.jsonl.gz with texts in {folder}")
     size, small = (sum(len(text.encode()) for text in each) / 1e6 for each in (texts, few))
-    stop_words = list(load(PROFILES[language], profile_text).lists["stop_words"])
+    stop_words = list(load_profile(PROFILES[language], profile_text).lists["stop_words"])
     times = math.ceil(BATCH / size)
     many = pa.array(texts * times, pa.large_string())
     # The first call compiles.

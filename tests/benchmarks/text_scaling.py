@@ -14,11 +14,11 @@ import time
 
 import pyarrow as pa
 
-from curate.profile import Standardize
+from curate.protocol.span_offsets import moved
+from curate.recipe.profile import Standardize
 from curate.text.fixes import FIXES
 from curate.text.pii import KINDS
 from curate.text.repair import repair
-from curate.text.spans import moved
 from curate.text.standardize import standardize_and_tell
 from curate.text.trim import RULES
 

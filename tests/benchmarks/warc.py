@@ -20,12 +20,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from curate.io.html import Page, page_text
-from curate.io.http_message import HttpResponse, parse_response
-from curate.io.records import Document, InputFile, Piece
-from curate.io.sandbox import DEFAULT_LIMITS, Sandbox, shared_sandbox
-from curate.io.warc import Warc
-from curate.io.warc_records import ArchiveRecord, archive_records
+from curate.sources.base import Document, InputFile, Piece
+from curate.sources.web.html import Page, page_text
+from curate.sources.web.http_message import HttpResponse, parse_response
+from curate.sources.web.sandbox import DEFAULT_LIMITS, Sandbox, shared_sandbox
+from curate.sources.web.warc import Warc
+from curate.sources.web.warc_records import ArchiveRecord, archive_records
 
 
 def generated(megabytes: int) -> list[bytes]:

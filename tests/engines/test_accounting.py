@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate import api
-from curate.engine.verify import verify
-from curate.io.store import open_store
+from curate.inspection.verify import verify
+from curate.storage.store import open_store
 from tests.runs import write_recipe
 
 texts = st.lists(st.sampled_from(["a", "b", "c", "dé", "漢", "\n", "#"]), max_size=30).map(" ".join)

@@ -5,9 +5,10 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from curate import api, plan
+from curate import api
 from curate.errors import RecipeError
-from curate.recipe import model
+from curate.plan import build
+from curate.recipe.recipe import load_recipe
 from curate.tokens import counter
 from tests.runs import ledger, tree
 
@@ -153,7 +154,7 @@ def test_what_was_found_is_the_same_on_ray_and_in_other_shards(examined, tmp_pat
     recipe, out = examined
     api.run(recipe, output=tmp_path / "ray", engine="ray", workers=2)
     assert tree(tmp_path / "ray") == tree(out)
-    larger = model.load(
+    larger = load_recipe(
         str(recipe), settings=["shards.input_bytes=1000000", "shards.batch_bytes=500"]
     )
     api.run(larger, output=tmp_path / "out", engine="in-process")
@@ -165,7 +166,7 @@ def test_the_cut_into_shards_and_partitions_changes_no_row(done, tmp_path):
     _, recipe, out = done
     settings = ["shards.input_bytes=1000000", "shards.partition_bytes=1000000"]
     api.run(
-        model.load(str(recipe), settings=settings), output=tmp_path / "out", engine="in-process"
+        load_recipe(str(recipe), settings=settings), output=tmp_path / "out", engine="in-process"
     )
     assert rows_of(tmp_path / "out") == rows_of(out)
 
@@ -215,7 +216,7 @@ def test_a_stage_that_reads_what_was_measured_before_the_cut_is_refused(cutting,
     path = corpus / "stale.toml"
     path.write_text(text)
     with pytest.raises(RecipeError, match="judge_again") as refused:
-        plan.build(model.load(str(path)))
+        build.build(load_recipe(str(path)))
     assert "measure" in str(refused.value)
 
 
@@ -225,20 +226,20 @@ def test_conversations_are_refused_when_planned(cutting, corpus):
     path = corpus / "chat.toml"
     path.write_text(text)
     with pytest.raises(RecipeError, match=f"{cutting}.* would cut spans out of the conversations"):
-        plan.build(model.load(str(path)))
+        build.build(load_recipe(str(path)))
 
 
 def test_nothing_shares_the_read_of_a_stage_that_cuts(corpus):
-    built = plan.build(model.load(str(recipe_for(corpus, "line_dedup"))))
+    built = build.build(load_recipe(str(recipe_for(corpus, "line_dedup"))))
     groups = [[barrier.name for barrier in segment.barriers] for segment in built.segments]
     assert groups == [["exact_dedup", "line_dedup"], ["mix"]]
 
 
 @pytest.mark.parametrize("cutting", sorted(STAGES))
 def test_the_stage_can_be_tried(cutting, corpus):
-    from curate.engine.dry_run import dry_run
+    from curate.inspection.dry_run import dry_run
 
-    built = plan.build(model.load(str(recipe_for(corpus, cutting))))
+    built = build.build(load_recipe(str(recipe_for(corpus, cutting))))
     tried = dry_run(built, cutting, sample=10, scan=1 << 20)
     assert tried.came == 60 and tried.tally["cut:documents"] >= 59
     assert "a lower bound" in tried.note

@@ -12,13 +12,13 @@ import pytest
 import zstandard
 
 from curate import api
-from curate import plan as planning
-from curate.engine.verify import verify
 from curate.errors import RecipeError
-from curate.formats import mds
-from curate.io.store import open_store
-from curate.recipe import model
-from curate.text.chat import sharegpt
+from curate.inspection.verify import verify
+from curate.plan import build as planning
+from curate.protocol.chat import sharegpt
+from curate.recipe.recipe import load_recipe
+from curate.storage.formats import mds
+from curate.storage.store import open_store
 from curate.tokens import counter
 from curate.tokens.encode import encoder
 from tests.runs import curate, write_corpus, write_recipe
@@ -114,7 +114,7 @@ def test_copies_need_a_stage_that_counts_clusters(ran, tmp_path):
     text = (ran / "formats.toml").read_text().replace('use = "exact_dedup"', 'use = "repair"')
     (tmp_path / "r.toml").write_text(text.replace('use = "fuzzy_dedup"', 'use = "identify"'))
     with pytest.raises(RecipeError, match="reads column 'cluster_size'") as caught:
-        planning.build(model.load(str(tmp_path / "r.toml")))
+        planning.build(load_recipe(str(tmp_path / "r.toml")))
     assert "put 'fuzzy_dedup' before it" in str(caught.value)
 
 
@@ -275,7 +275,7 @@ def test_what_cannot_be_written_is_refused_when_it_is_planned(ran, tmp_path):
     ):
         (tmp_path / "r.toml").write_text(f"{text}{said}\n")
         with pytest.raises(RecipeError, match=complaint):
-            planning.build(model.load(str(tmp_path / "r.toml")))
+            planning.build(load_recipe(str(tmp_path / "r.toml")))
 
 
 def test_a_tokenizer_file_must_say_what_ends_a_document(tmp_path):

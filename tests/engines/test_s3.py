@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate import api
-from curate.engine.verify import verify
-from curate.io.dedup_store import listing
-from curate.io.store import ObjectStore, open_store
+from curate.inspection.verify import verify
+from curate.storage.dedup_store import listing
+from curate.storage.store import ObjectStore, open_store
 from tests.runs import curate, write_corpus, write_recipe
 
 server = pytest.importorskip("moto.server", reason="needs moto[server]")

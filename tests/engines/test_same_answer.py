@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate import api
-from curate.recipe import model
+from curate.recipe.recipe import load_recipe
 from tests.runs import ledger, tree, write_corpus, write_recipe
 
 
@@ -37,14 +37,14 @@ def kept(out):
 @pytest.mark.parametrize("input_bytes", [5_000, 60_000, 10_000_000])
 def test_the_cut_into_shards_changes_no_row(input_bytes, corpus, tmp_path):
     folder, recipe, _, _ = corpus
-    cut = model.load(str(recipe), settings=[f"shards.input_bytes={input_bytes}"])
+    cut = load_recipe(str(recipe), settings=[f"shards.input_bytes={input_bytes}"])
     api.run(cut, output=tmp_path / "out", engine="in-process")
     assert kept(tmp_path / "out") == kept(folder / "golden")
 
 
 def test_partitions_and_batches_change_no_row(corpus, tmp_path):
     folder, recipe, _, _ = corpus
-    cut = model.load(
+    cut = load_recipe(
         str(recipe),
         settings=[
             "shards.partition_bytes=500",

@@ -7,8 +7,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from curate.engine.verify import verify
-from curate.io.store import open_store
+from curate.inspection.verify import verify
+from curate.storage.store import open_store
 
 
 def check_shares(result, asked, group_of, unit="tokens"):

@@ -7,9 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from curate import api, profile
-from curate.mixture.recipe import parse
-from curate.recipe import locate, model
+from curate import api
+from curate.recipe import locate, profile
+from curate.recipe.mixture import parse_mixture
+from curate.recipe.recipe import load_recipe
 from curate.text.standardize import standardize
 from tests.golden.shares import check_shares, dropped, product, texts
 
@@ -72,7 +73,7 @@ def test_light_standardization_keeps_what_arabic_writers_wrote():
         "aeb_Arab",
         "arq_Arab",
     ):
-        wanted = profile.load(name, locate.profile_text).standardize
+        wanted = profile.load_profile(name, locate.profile_text).standardize
         done, _ = standardize(pa.array([text], pa.large_string()), wanted)
         # Letters for shapes, no tatweel, no bidi mark; hamza, final ya, ta marbuta, digits as they were.
         assert done.to_pylist() == [
@@ -81,8 +82,8 @@ def test_light_standardization_keeps_what_arabic_writers_wrote():
 
 
 def test_one_number_scales_every_budget():
-    small = parse(model.load("allam", settings=["mixture.scale=1.0"]).mixture)
-    large = parse(model.load("allam").mixture)
+    small = parse_mixture(load_recipe("allam", settings=["mixture.scale=1.0"]).mixture)
+    large = parse_mixture(load_recipe("allam").mixture)
     for phase in small.schedule():
         assert large.budget_of(phase) == small.budget_of(phase) * 10**9
         assert small.shares(phase) == large.shares(phase)

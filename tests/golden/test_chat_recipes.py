@@ -12,9 +12,9 @@ import pytest
 import zstandard
 
 from curate import api
-from curate.engine.verify import verify
-from curate.io.store import open_store
-from curate.recipe import model
+from curate.inspection.verify import verify
+from curate.recipe.recipe import parse_recipe
+from curate.storage.store import open_store
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data" / "instructions"
@@ -205,7 +205,7 @@ chat = "sharegpt"
 
 
 def test_chat_and_text_stand_in_one_mixture(tmp_path):
-    result = run(tmp_path, model.parse(MIXED, "mixed"))
+    result = run(tmp_path, parse_recipe(MIXED, "mixed"))
     table = {row["group"]: row for row in result.manifest["mixture"]}
     assert abs(table["talk"]["amount"] - table["prose"]["amount"]) <= table["prose"]["largest"]
     kinds = Counter()
@@ -252,7 +252,7 @@ def test_the_funnel_of_real_conversations(tmp_path):
         )
     )
     text = f'name = "real"\nseed = 1\n[limits]\nquarantined_records = 1\n{sources}{stages}'
-    result = run(tmp_path, model.parse(text, "real"))
+    result = run(tmp_path, parse_recipe(text, "real"))
     found = books(result)
     differ = [fates.pop("judge:languages_differ", 0) for fates in found.values()]
     assert 10 <= differ[1] <= 30 and 1 <= differ[2] <= 3 and sum(differ) == differ[1] + differ[2]

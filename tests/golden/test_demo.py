@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate import api
-from curate.engine.verify import verify
-from curate.io.store import open_store
+from curate.inspection.verify import verify
 from curate.recipe import locate
+from curate.storage.store import open_store
 from tests.runs import curate
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from curate import api, plan
-from curate.recipe import model
+from curate import api
+from curate.plan import build
+from curate.recipe.recipe import load_recipe
 from tests.golden.shares import check_shares, dropped, texts
 
 pytest.importorskip("hojichar")
@@ -87,7 +88,7 @@ def test_pages_come_out_in_one_line_and_articles_without_their_ends(run):
 def test_a_source_that_is_not_named_may_stand_in_a_group():
     samples = Path(__file__).resolve().parents[2] / "sample_data" / "recipes"
     named = {"ja_cc": str(samples / "crawl-ja.jsonl"), "en_text": str(samples / "text-en.jsonl")}
-    assert list(plan.build(model.load("tedllm", inputs=named)).sources) == ["ja_cc", "en_text"]
+    assert list(build.build(load_recipe("tedllm", inputs=named)).sources) == ["ja_cc", "en_text"]
 
 
 @pytest.mark.real_data

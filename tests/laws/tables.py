@@ -4,7 +4,7 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from curate import schema
-from curate.text.chat import render
+from curate.protocol.chat import render
 
 WORDS = st.sampled_from(
     [

@@ -1,6 +1,6 @@
 """The stage laws, for every registered stage: row, column, spans, batch, name, twice.
 
-See curate/stages/base.py for what each law says. A barrier is held to them by its apply half, with
+See curate/protocol/stage.py for what each law says. A barrier is held to them by its apply half, with
 decisions made from the same table.
 """
 
@@ -14,20 +14,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curate import profile, registry, schema
-from curate.engine.memory import resolve
-from curate.mixture.recipe import parse
-from curate.profile import Profiles
-from curate.recipe import locate
+from curate import schema
+from curate.plan import registry
+from curate.protocol.barrier_in_memory import resolve
+from curate.recipe import locate, profile
+from curate.recipe.mixture import parse_mixture
+from curate.recipe.profile import Profiles
 from curate.text import pii
 from tests.laws.tables import tables
 
 PROFILES = Profiles(
-    {name: profile.load(name, locate.profile_text) for name in locate.profile_names()},
+    {name: profile.load_profile(name, locate.profile_text) for name in locate.profile_names()},
     {"books": "_default"},
 )
 #: A group that asks for languages of its own would be an error in a table that has none of them.
-MIXTURE = parse({"unit": "documents", "groups": {"web": {}}, "budget": 3})
+MIXTURE = parse_mixture({"unit": "documents", "groups": {"web": {}}, "budget": 3})
 GIVEN = {"profiles": PROFILES, "mixture": MIXTURE, "seed": 3}
 #: Stages that write what a stage reads.
 NEEDS = {"judge": ["measure"], "mix": [], "count": []}

@@ -10,14 +10,14 @@ import pytest
 
 from curate.api.profiles import samples
 from curate.calibrate import METHODS, Reference, calibrate, to_toml
+from curate.calibrate.function_words import MAX_WORDS, function_words
 from curate.calibrate.methods import Anchor, mean_std, quantile, tail
-from curate.calibrate.words import MAX_WORDS, function_words
 from curate.errors import RecipeError
-from curate.profile import load
 from curate.recipe.locate import profile_text
+from curate.recipe.profile import load_profile
 from curate.signals.verdict import check_profile
 
-PARENTS = {name: load(name, profile_text) for name in ("_default", "_words", "_unspaced")}
+PARENTS = {name: load_profile(name, profile_text) for name in ("_default", "_words", "_unspaced")}
 FUNCTION = ["mi", "lo", "ka", "te", "su", "no", "ri", "en", "va", "do", "pa", "ze"]
 
 
@@ -89,7 +89,7 @@ def test_capitals_and_numbers_are_no_function_words_and_the_list_ends() -> None:
 def test_each_method_gives_a_profile_that_loads_and_says_where_its_limits_are_from(
     method: str,
 ) -> None:
-    english = load("eng_Latn", profile_text)
+    english = load_profile("eng_Latn", profile_text)
     anchor = (english, [one for texts in samples()["eng_Latn"].values() for one in texts])
     found = derived(method=method, anchor=anchor)
     assert found.false_rejection <= 0.05
@@ -97,7 +97,7 @@ def test_each_method_gives_a_profile_that_loads_and_says_where_its_limits_are_fr
     assert text.startswith("# 80 clean documents of 2 domains, 0 too short:")
     written = tomllib.loads(text)
     assert written["extends"] == "_words"
-    loaded = load("x", lambda name: text if name == "x" else profile_text(name))
+    loaded = load_profile("x", lambda name: text if name == "x" else profile_text(name))
     assert loaded.rules == found.profile.rules
     for rule in loaded.rules.values():
         assert rule.why

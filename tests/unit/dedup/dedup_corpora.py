@@ -7,8 +7,8 @@ import random
 
 import pyarrow as pa
 
-from curate.dedup.local import resolve
-from curate.dedup.near import sketch, tasks
+from curate.dedup.fuzzy.steps import sketch, tasks
+from curate.dedup.in_memory import resolve
 from curate.dedup.options import NearDuplicates
 
 

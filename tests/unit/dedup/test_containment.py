@@ -2,18 +2,18 @@
 
 import random
 
-import dedup_twin as twin
 import numpy as np
 import pyarrow as pa
 import pytest
-from dedup_corpora import decisions, table_of, word
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.dedup import find_duplicates
-from curate.dedup.bands import candidate_probability
+from curate.dedup import reference as twin
+from curate.dedup.fuzzy.lsh import candidate_probability
 from curate.dedup.options import NearDuplicates, aim_of
 from curate.errors import RecipeError
+from tests.unit.dedup.dedup_corpora import decisions, table_of, word
 
 
 def pages(seed, originals=20):

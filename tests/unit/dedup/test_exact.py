@@ -9,19 +9,19 @@ from collections import Counter
 
 import pyarrow as pa
 import pytest
-from dedup_corpora import NEIGHBOURS, PLAIN, corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate import schema
 from curate.dedup.exact import squeezed, text_hashes, url_key
+from curate.dedup.in_memory import resolve
 from curate.dedup.keeper import in_keeper_order, keeper_rank
-from curate.dedup.local import resolve
 from curate.errors import RecipeError
+from curate.kernels import unicode
+from curate.protocol.chat import render
 from curate.stages.exact_dedup import ExactDedup
 from curate.stages.fuzzy_dedup import FuzzyDedup
-from curate.text import unicode
-from curate.text.chat import render
+from tests.unit.dedup.dedup_corpora import NEIGHBOURS, PLAIN, corpus
 
 
 def run(

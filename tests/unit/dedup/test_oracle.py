@@ -8,9 +8,9 @@ import lzma
 import os
 
 import pytest
-from dedup_corpora import decisions, removed, table_of
 
 from curate.dedup.options import NearDuplicates, Shingling
+from tests.unit.dedup.dedup_corpora import decisions, removed, table_of
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
 

@@ -6,22 +6,22 @@ import itertools
 import unicodedata
 
 import datasketch
-import dedup_twin as twin
 import numpy as np
 import pyarrow as pa
 import pytest
-from dedup_corpora import NEIGHBOURS, PLAIN, word
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from curate.dedup import reference as twin
 from curate.dedup import shingles as shingle_module
-from curate.dedup.code_points import BLOCK, text_buffers, word_table
+from curate.dedup.fuzzy.minhash import EMPTY, fewest_equal, permutations, sign_sets, sign_texts
 from curate.dedup.options import Shingling
 from curate.dedup.shingles import jaccard, shingle_sets
-from curate.dedup.signatures import EMPTY, fewest_equal, permutations, sign_sets, sign_texts
-from curate.dedup.words import fold
+from curate.dedup.word_hashes import fold
 from curate.errors import RecipeError
-from curate.text import unicode
+from curate.kernels import unicode
+from curate.kernels.folding import BLOCK, text_buffers, word_table
+from tests.unit.dedup.dedup_corpora import NEIGHBOURS, PLAIN, word
 
 #: Letters with and without marks, digits, punctuation, white space, invisible ones, and unspaced scripts.
 ALPHABET = "aAéİß ñ7٣一カぁ่กำ가й̆́ै\u200b\u00ad\n\t.,!-''\U0001f600𠀋क"

@@ -9,7 +9,7 @@ import pytest
 from curate import api
 from curate.engine.clusters import SHOWN, Largest
 from curate.errors import ToleranceError
-from curate.recipe.model import Recipe
+from curate.recipe.recipe import Recipe
 
 BASE = " ".join(f"word{'abcdefghij'[k % 10]}{'klmnopqrst'[k // 10]}" for k in range(80))
 NEAR = BASE.replace("wordck", "other")

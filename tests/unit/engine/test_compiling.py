@@ -9,7 +9,7 @@ import pytest
 from curate import schema
 from curate.engine import compiling
 from curate.engine.compiling import compile_together
-from curate.text import jit
+from curate.kernels import jit
 
 
 @dataclass

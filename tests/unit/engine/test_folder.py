@@ -4,7 +4,7 @@ import pytest
 
 from curate.engine.folder import begin, clear
 from curate.errors import RefusedError
-from curate.io.store import LocalStore
+from curate.storage.store import LocalStore
 
 
 def start(store, plan="p", fresh=False, resume=False):

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.langid.identify import identify
-from curate.profile import Identify as Rules
-from curate.profile import Profile, Profiles, Rule
+from curate.recipe.profile import Identify as Rules
+from curate.recipe.profile import Profile, Profiles, Rule
 from curate.schema import documents
 from curate.stages.identify import Identify
 from curate.stages.judge import Judge

@@ -2,8 +2,9 @@
 
 import pytest
 
-from curate.langid import labels, model
-from curate.text.unicode import SCRIPTS
+from curate.kernels.unicode import SCRIPTS
+from curate.langid import labels
+from curate.langid.fasttext import model
 
 KNOWN = {*SCRIPTS, "Jpan"}
 

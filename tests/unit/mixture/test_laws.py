@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +14,9 @@ from hypothesis import strategies as st
 
 from curate import schema
 from curate.errors import RecipeError
-from curate.mixture.recipe import Mixture, parse
+from curate.recipe.mixture import Mixture, parse_mixture
 from curate.stages.mix import Mix
-
-sys.path.insert(0, str(Path(__file__).parent))
-from driver import decisions_of, report_of, resolve, run
+from tests.unit.mixture.driver import decisions_of, report_of, resolve, run
 
 GROUPS = {
     "kk": {"languages": ["kaz_Cyrl"]},
@@ -107,7 +103,7 @@ def mixed(mixture: Mixture, table: pa.Table) -> pa.Table | None:
 def test_each_group_is_within_one_document_of_its_target(
     table: pa.Table, said: dict[str, Any]
 ) -> None:
-    mixture = parse(said)
+    mixture = parse_mixture(said)
     stored = mixed(mixture, table)
     if stored is None:
         return
@@ -125,7 +121,7 @@ def row_limit(row: dict[str, Any], table: pa.Table, mixture: Mixture) -> int:
 @settings(deadline=None, max_examples=25)
 @given(corpora(), mixtures())
 def test_the_report_is_what_the_product_holds(table: pa.Table, said: dict[str, Any]) -> None:
-    mixture = parse(said)
+    mixture = parse_mixture(said)
     stored = mixed(mixture, table)
     if stored is None:
         return
@@ -157,7 +153,7 @@ def test_the_report_is_what_the_product_holds(table: pa.Table, said: dict[str, A
 def test_partitioning_and_order_change_nothing(
     table: pa.Table, said: dict[str, Any], cuts: list[int], partitions: int, random: Any
 ) -> None:
-    mixture = parse(said)
+    mixture = parse_mixture(said)
     if mixed(mixture, table) is None:
         return
     whole = run(Mix(mixture), [table], 1)
@@ -170,7 +166,7 @@ def test_partitioning_and_order_change_nothing(
 @settings(deadline=None, max_examples=25)
 @given(corpora(), mixtures())
 def test_passes_are_counted_and_phases_are_disjoint(table: pa.Table, said: dict[str, Any]) -> None:
-    mixture = parse(said)
+    mixture = parse_mixture(said)
     if mixed(mixture, table) is None:
         return
     product = run(Mix(mixture), [table])
@@ -186,7 +182,7 @@ def test_passes_are_counted_and_phases_are_disjoint(table: pa.Table, said: dict[
 @settings(deadline=None, max_examples=15)
 @given(corpora(min_size=50), mixtures())
 def test_machine_translation_keeps_below_its_cap(table: pa.Table, said: dict[str, Any]) -> None:
-    mixture = parse(said | {"caps": [{"origin": "mt", "max_share": 0.24}]})
+    mixture = parse_mixture(said | {"caps": [{"origin": "mt", "max_share": 0.24}]})
     stored = mixed(mixture, table)
     if stored is None:
         return
@@ -234,7 +230,7 @@ def test_copies_by_cluster_size_are_counted_exactly(
     table: pa.Table, said: dict[str, Any], seed: int, random: Any
 ) -> None:
     table = with_clusters(table, seed)
-    mixture = parse(said | {"upsample": {"by": "cluster_size", "copies": STEPS}})
+    mixture = parse_mixture(said | {"upsample": {"by": "cluster_size", "copies": STEPS}})
     stored = mixed(mixture, table)
     if stored is None:
         return
@@ -269,7 +265,7 @@ def test_copies_are_written_down_as_epochs() -> None:
     rows = [{"id": f"web/a#{i}", "source": "web"} for i in range(3)]
     table = schema.documents(rows).append_column("signal_quality", pa.array([0.1, 0.9, None]))
     up = {"by": "signal_quality", "copies": [[0.5, 2]]}
-    mixture = parse(
+    mixture = parse_mixture(
         {
             "groups": {"all": {"max_epochs": 2}},
             "unit": "documents",
@@ -294,7 +290,7 @@ def test_what_is_held_out_is_in_no_phase(
 ) -> None:
     table = with_clusters(table, seed)
     up = {"upsample": {"by": "cluster_size", "copies": STEPS}}
-    mixture = parse(said | up | {"validation": {"share": share}})
+    mixture = parse_mixture(said | up | {"validation": {"share": share}})
     stored = mixed(mixture, table)
     if stored is None:
         return
@@ -319,7 +315,7 @@ def test_what_is_held_out_is_in_no_phase(
         held
     )
     # A larger share holds out a superset; what is held out is no matter of partitions.
-    more = parse(said | up | {"validation": {"share": share + 0.1}})
+    more = parse_mixture(said | up | {"validation": {"share": share + 0.1}})
     if mixed(more, table) is not None:
         wider = {
             n for n, phase, _ in run(Mix(more, clustered=True), [table]) if phase == "validation"
@@ -356,7 +352,7 @@ def test_a_phase_that_reuses_takes_the_first_documents_again(
     ]
     groups = {"all": {"max_epochs": epochs}}
     rule = "repeat" if epochs > 1 else "shrink"
-    mixture = parse({"groups": groups, "phases": phases, "shortage": rule})
+    mixture = parse_mixture({"groups": groups, "phases": phases, "shortage": rule})
     stored = mixed(mixture, table)
     if stored is None:
         return
@@ -382,7 +378,10 @@ def test_a_larger_budget_takes_a_superset(
 ) -> None:
     # With an alpha or a cap the composition itself moves with the budget, once a leaf is used up.
     said = {k: v for k, v in said.items() if k not in ("phases", "caps")} | {"alpha": 1}
-    small, large = parse(said | {"budget": budget}), parse(said | {"budget": budget + more})
+    small, large = (
+        parse_mixture(said | {"budget": budget}),
+        parse_mixture(said | {"budget": budget + more}),
+    )
     if mixed(small, table) is None:
         return
     taken, wanted = run(Mix(small), [table]), run(Mix(large), [table])
@@ -401,7 +400,7 @@ def test_everything_takes_every_row_once(table: pa.Table) -> None:
 def test_what_an_earlier_barrier_dropped_does_not_count(
     table: pa.Table, data: st.DataObject
 ) -> None:
-    mixture = parse({"groups": GROUPS | {"rest": {}}, "unit": "documents"})
+    mixture = parse_mixture({"groups": GROUPS | {"rest": {}}, "unit": "documents"})
     stage = Mix(mixture)
     gone = data.draw(st.sets(st.integers(0, table.num_rows - 1), max_size=10))
     kept = table.take([i for i in range(table.num_rows) if i not in gone])
@@ -417,7 +416,7 @@ def test_what_an_earlier_barrier_dropped_does_not_count(
 def test_a_histogram_of_any_width_cuts_the_same(
     table: pa.Table, said: dict[str, Any], rows: int
 ) -> None:
-    mixture = parse(said)
+    mixture = parse_mixture(said)
     stored = mixed(mixture, table)
     if stored is None:
         return
@@ -431,14 +430,16 @@ def test_only_documents_near_a_cut_are_looked_at() -> None:
     n = 30_000
     table = schema.documents([{"id": f"web/a#{i}", "source": "web"} for i in range(n)])
     table = table.append_column("n_tokens", pa.array(rng.lognormal(6, 1, n).astype(np.int64)))
-    stored = resolve(Mix(parse({"groups": {"all": {}}, "budget": 2_000_000})), [table], 1)
+    stored = resolve(Mix(parse_mixture({"groups": {"all": {}}, "budget": 2_000_000})), [table], 1)
     assert 0 < sum(rows.num_rows for rows in stored["cut_rows"]) < n / 50
 
 
 def test_verdicts_name_the_reason_and_the_number() -> None:
     rows = [{"id": f"web/a#{i}", "source": "web" if i % 2 else "junk"} for i in range(100)]
     table = schema.documents(rows)
-    mixture = parse({"groups": {"a": {"sources": ["web"]}}, "unit": "documents", "budget": 10})
+    mixture = parse_mixture(
+        {"groups": {"a": {"sources": ["web"]}}, "unit": "documents", "budget": 10}
+    )
     stage = Mix(mixture)
     verdicts = stage.apply(table, decisions_of(resolve(stage, [table], 1)), Counter())
     found = Counter(verdicts.column("dropped_by").to_pylist())
@@ -471,7 +472,7 @@ def test_an_empty_table_keeps_its_schema() -> None:
 
 @pytest.mark.parametrize("unit", ["tokens", "bytes", "documents"])
 def test_it_reads_no_more_than_it_says(unit: str) -> None:
-    mixture = parse({"groups": {"kk": {"languages": ["kaz_Cyrl"]}}, "unit": unit})
+    mixture = parse_mixture({"groups": {"kk": {"languages": ["kaz_Cyrl"]}}, "unit": unit})
     stage = Mix(mixture)
     row = {"id": "a#0", "source": "s", "text": "үш сөз бар"}
     table = schema.documents([row])

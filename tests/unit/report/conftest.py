@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from curate import schema
-from curate.ledger import Ledger
+from curate.protocol.ledger import Ledger
 
 WORDS = {
     "recipe": "small", "describes": "Two pages.", "web": "web", "wiki": "wiki", "file": "a.warc.gz",

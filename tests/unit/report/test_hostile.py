@@ -9,7 +9,7 @@ import yaml
 from markdown_it import MarkdownIt
 
 from curate.report import render
-from curate.report.text import address, code, visible
+from curate.report.format import address, code, visible
 
 PAYLOADS = (
     "<script>alert(1)</script>", "</title><script>alert(1)</script>", "</style><script>alert(1)</script>",

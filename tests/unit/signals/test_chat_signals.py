@@ -7,16 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate import profile, schema
+from curate import schema
 from curate.langid.identify import identify
-from curate.profile import Profiles
+from curate.protocol.chat import render
+from curate.recipe import profile
 from curate.recipe.locate import profile_text
+from curate.recipe.profile import Profiles
 from curate.signals import SIGNALS, card, measure
 from curate.signals.conversations import COUNTS, PHRASES, pattern
 from curate.signals.verdict import lists_of, signals_of, verdicts
-from curate.text.chat import render
 
-CHAT = profile.load("chat", profile_text)
+CHAT = profile.load_profile("chat", profile_text)
 NAMES = [name for name in SIGNALS if card(name).counts[0] in COUNTS]
 
 
@@ -206,5 +207,5 @@ def test_phrases_are_listed_once_and_find_themselves(listed):
 
 
 def test_safety_data_may_refuse():
-    safe = profile.load("chat_safety", profile_text)
+    safe = profile.load_profile("chat_safety", profile_text)
     assert set(CHAT.rules) - set(safe.rules) == {"refusal", "boilerplate"}

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from curate.signals import measure
-from curate.text.view import words
+from curate.text.words import words
 
 
 def one(text: str, name: str) -> float | None:

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from curate import schema
 from curate.errors import RecipeError
-from curate.langid import model as models
-from curate.plan import parameters
-from curate.profile import Profile, Profiles, load
+from curate.langid.fasttext import model as models
+from curate.plan.build import parameters
+from curate.recipe.profile import Profile, Profiles, load_profile
 from curate.signals import measure
 from curate.stages.measure import Measure
 from curate.text.unigrams import load as load_counts
-from curate.text.view import words
+from curate.text.words import words
 
 COUNTS = Path(__file__).with_name("word_counts.tsv")
 SCORED = "signal_unigram_log_probability"
@@ -108,7 +108,9 @@ def test_a_profile_binds_files_and_their_content_is_in_the_key(tmp_path: Path) -
         signal = "classifier_score"
         min = 0.2
     """
-    stage = Measure(Profiles({"_default": load("_default", {"_default": text}.__getitem__)}))
+    stage = Measure(
+        Profiles({"_default": load_profile("_default", {"_default": text}.__getitem__)})
+    )
     rows = [{"id": "0", "source": "web", "text": "the end of the end"}]
     measured = stage.apply(schema.documents(rows), Counter())
     assert measured.column(SCORED)[0].as_py() > -3

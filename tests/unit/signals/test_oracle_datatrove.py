@@ -35,11 +35,11 @@ from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.profile import Profile, Trim
+from curate.recipe.profile import Profile, Trim
 from curate.signals import column, measure
 from curate.signals.verdict import verdicts
 from curate.text.trim import trim
-from curate.text.view import words
+from curate.text.words import words
 from tests.published_rules import C4, FINEWEB, QUALITY, REPETITION
 
 DATA = os.environ.get("CURATE_SHARED_DATA")

@@ -53,7 +53,9 @@ def test_doctests_of_formulas(family: str) -> None:
     assert doctest.testmod(importlib.import_module(f"curate.signals.{family}")).failed == 0
 
 
-@pytest.mark.parametrize("module", ["curate.signals", "curate.signals.verdict", "curate.text.view"])
+@pytest.mark.parametrize(
+    "module", ["curate.signals", "curate.signals.verdict", "curate.text.words"]
+)
 def test_doctests(module: str) -> None:
     result = doctest.testmod(importlib.import_module(module))
     assert result.attempted > 0

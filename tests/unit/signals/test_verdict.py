@@ -8,7 +8,7 @@ import pytest
 
 from curate import schema
 from curate.errors import InternalError, RecipeError
-from curate.profile import Identify, Profile, Profiles, Rule
+from curate.recipe.profile import Identify, Profile, Profiles, Rule
 from curate.signals import column
 from curate.signals.verdict import check_profile, failures, signals_of, verdicts
 from curate.stages.judge import Judge

@@ -8,7 +8,7 @@ import pytest
 
 from curate import schema
 from curate.errors import CurateError, RecipeError
-from curate.recipe import model
+from curate.recipe.recipe import parse_recipe
 from curate.stages.datatrove_block import DatatroveBlock
 
 PROSE = "The cat sat on the mat, and the dog that lived with them had to be fed at noon. " * 9
@@ -101,11 +101,11 @@ def test_a_recipe_with_a_wrong_block_is_refused_with_advice(said, expected):
 
 
 def stages_of(said):
-    from curate import plan as planning
-    from curate.profile import Profiles
+    from curate.plan import build as planning
+    from curate.recipe.profile import Profiles
 
     text = f'name = "t"\n[sources.a]\nformat = "jsonl"\npath = []\n[[stages]]\n{said}\n'
-    return planning.segments(model.parse(text, "t.toml"), Profiles({}))[0].stages
+    return planning.segments(parse_recipe(text, "t.toml"), Profiles({}))[0].stages
 
 
 def test_a_recipe_names_a_block_in_one_line():

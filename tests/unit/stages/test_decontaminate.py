@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate import schema
-from curate.dedup.contamination import TELLING, load
+from curate.dedup.decontamination import TELLING, load
+from curate.dedup.reference import is_number, words
 from curate.errors import RecipeError
 from curate.stages.decontaminate import Decontaminate
-from tests.unit.dedup.dedup_twin import is_number, words
 
 QUESTION = (
     "A farmer has seventeen goats and sells nine of them at the spring market; how many goats does he "

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 import curate
 from curate import schema
-from curate.profile import Profile, Profiles
+from curate.recipe.profile import Profile, Profiles
 from curate.stages.repair import Repair
 from curate.stages.standardize import Standardize
 from curate.stages.trim import Trim

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.errors import RecipeError
+from curate.kernels import unicode
 from curate.signals.columns import Counts
-from curate.text import unicode
-from curate.text.lines import LINES
-from curate.text.view import PUBLISHED_SYMBOLS, words
+from curate.text.line_counts import LINES
+from curate.text.words import PUBLISHED_SYMBOLS, words
 
 
 def column(texts: list[str | None]) -> pa.LargeStringArray:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.text import unicode
+from curate.kernels import unicode
 from curate.text.phrases import compiled, count_phrases
-from curate.text.view import buffers
+from curate.text.words import buffers
 
 
 def counted(texts: list[str], phrases: list[str], whole_words: bool = False) -> list[int]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from curate import schema
 from curate.stages.repair import Repair
-from curate.text import gate, mend
+from curate.text import mojibake, mojibake_scan
 from curate.text.repair import ROUNDS, repair
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
@@ -29,15 +29,15 @@ OPTIONS = ftfy.TextFixerConfig(
     fix_line_breaks=False,
     normalization="NFC",
 )
-REMOVED = re.compile("[" + re.escape("".join(map(chr, gate.removed()))) + "]")
+REMOVED = re.compile("[" + re.escape("".join(map(chr, mojibake_scan.removed()))) + "]")
 
 
 def twin(text):
     """Repair, as slow and as obvious as it can be."""
     for _ in range(ROUNDS):
         before = text
-        text = ftfy.fix_text(mend.cut_mark_runs(text), OPTIONS)
-        text = unicodedata.normalize("NFC", mend.cut_mark_runs(text))
+        text = ftfy.fix_text(mojibake.cut_mark_runs(text), OPTIONS)
+        text = unicodedata.normalize("NFC", mojibake.cut_mark_runs(text))
         text = REMOVED.sub("", text)
         text = re.sub("\r\n|\r|\f", "\n", text)
         text = re.sub("[ \t]+\n", "\n", text).rstrip(" \t\n")
@@ -136,8 +136,8 @@ def test_normalizing_twice_is_normalizing_once():
     for code in (*range(0xD800), *range(0xE000, 0x20000)):
         if unicodedata.decomposition(chr(code))[:1] not in ("", "<"):
             for text in (chr(code), "a" + chr(code) * 40, chr(code) * 20 + "\u0301" * 20):
-                once = mend.normalize(text)
-                assert mend.normalize(once) == once, hex(code)
+                once = mojibake.normalize(text)
+                assert mojibake.normalize(once) == once, hex(code)
     flood = "a" + "\u0344" * 20 + " Ã©"
     assert repaired(flood, "a" + "\u0344" * 20) == [twin(flood), "ä" + "\u0301\u0308" * 15]
 
@@ -184,7 +184,7 @@ def test_offsets_of_growing_and_shrinking_texts(shift):
 
 
 def test_a_line_longer_than_ftfy_takes():
-    text = "a" * (gate.LONGEST_LINE - 2) + " Ã© Ã©"
+    text = "a" * (mojibake_scan.LONGEST_LINE - 2) + " Ã© Ã©"
     assert repaired(text) == [ftfy.fix_text(text, OPTIONS)]
 
 
@@ -201,16 +201,16 @@ def test_work_is_bounded_by_length(hostile, monkeypatch):
         looked_at += len(text)
         return bool(ftfy.badness.is_bad(text))
 
-    monkeypatch.setattr(mend, "is_bad", counted)
+    monkeypatch.setattr(mojibake, "is_bad", counted)
     done, tally = repair(pa.array([hostile], pa.large_string()))
-    assert looked_at <= (ROUNDS + 1) * (mend.PASSES + 1) * len(hostile)
+    assert looked_at <= (ROUNDS + 1) * (mojibake.PASSES + 1) * len(hostile)
     assert tally.get("repair:unsettled", 0) in (0, 1)
     assert len(done[0].as_py()) <= len(hostile)
 
 
 def test_mark_floods_are_cut_before_they_are_sorted():
     flood = "a" + "\u0316\u0301" * 5000
-    assert len(repaired(flood)[0]) <= 1 + gate.MARK_RUN
+    assert len(repaired(flood)[0]) <= 1 + mojibake_scan.MARK_RUN
     assert repaired("e" + "\u0301" * 30)[0] == "é" + "\u0301" * 29
 
 

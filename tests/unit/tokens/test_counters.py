@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from curate import schema
 from curate.errors import RecipeError
 from curate.stages.count import Count
-from curate.tokens import bpe, counter
+from curate.tokens import counter, tiktoken_bpe
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -87,7 +87,7 @@ def test_an_encoding_of_tiktoken_counts_runs_of_spaces_that_tiktoken_cannot() ->
     encoding = tiktoken.Encoding(
         "small", pat_str=r" ?\w+|\s*[\r\n]+|\s+(?!\S)|\s+", mergeable_ranks=ranks, special_tokens={}
     )
-    found = bpe.TiktokenCounter("small", "", encoding)
+    found = tiktoken_bpe.TiktokenCounter("small", "", encoding)
 
     def counted(text: str) -> int:
         return int(found.count(pa.array([text], pa.large_string()))[0])

@@ -1,0 +1,125 @@
+"""Components: which documents have to be looked at together. They divide the work, nothing else.
+
+A spanning forest is kept in one form, the star: every document that is not the smallest of its
+component, with that smallest one. So merging stars in any order gives the same star.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from curate.errors import InternalError
+from curate.kernels.jit import inline, kernel
+
+
+@inline
+def _root(parent: np.ndarray, x: int) -> int:
+    while parent[x] != x:
+        parent[x] = parent[parent[x]]
+        x = parent[x]
+    return x
+
+
+@inline
+def _link(parent: np.ndarray, x: int, y: int) -> bool:
+    """Put the larger root below the smaller one; tell whether there were two."""
+    x, y = _root(parent, x), _root(parent, y)
+    if x == y:
+        return False
+    if x < y:
+        parent[y] = x
+    else:
+        parent[x] = y
+    return True
+
+
+@kernel
+def _link_all(parent: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
+    for i in range(left.shape[0]):
+        _link(parent, left[i], right[i])
+    for x in range(parent.shape[0]):
+        parent[x] = _root(parent, x)
+
+
+@kernel
+def _link_buckets(
+    parent: np.ndarray,
+    members: np.ndarray,
+    offsets: np.ndarray,
+    limit: int,
+    signatures: np.ndarray,
+    fewest: int,
+) -> None:
+    count = signatures.shape[1]
+    for bucket in range(offsets.shape[0] - 1):
+        first, last = offsets[bucket], offsets[bucket + 1]
+        if last - first > limit:
+            for i in range(first + 1, last):
+                _link(parent, members[first], members[i])
+            continue
+        for i in range(first + 1, last):
+            x = members[i]
+            for j in range(first, i):
+                y = members[j]
+                if _root(parent, x) == _root(parent, y):
+                    continue
+                equal = 0
+                for p in range(count):
+                    equal += signatures[x, p] == signatures[y, p]
+                if equal >= fewest:
+                    _link(parent, x, y)
+    for x in range(parent.shape[0]):
+        parent[x] = _root(parent, x)
+
+
+def _star(documents: np.ndarray, parent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    below = np.flatnonzero(parent != np.arange(len(parent)))
+    return documents[below], documents[parent[below]]
+
+
+def contract(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Contract edges between document numbers to the star of their components.
+
+    >>> [side.tolist() for side in contract(np.array([1, 2, 9]), np.array([2, 3, 8]))]
+    [[2, 3, 9], [1, 1, 8]]
+    """
+    documents, places = np.unique(np.concatenate([left, right]), return_inverse=True)
+    parent = np.arange(len(documents))
+    _link_all(parent, places[: len(left)], places[len(left) :])
+    return _star(documents, parent)
+
+
+def bucket_star(
+    documents: np.ndarray,
+    members: np.ndarray,
+    offsets: np.ndarray,
+    signatures: np.ndarray,
+    *,
+    limit: int,
+    fewest: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Join the documents of buckets, and contract at once.
+
+    `members` are places in the sorted `documents`, bucket by bucket as `offsets` say. In a bucket of
+    at most `limit` members a pair is joined when its signatures agree in at least `fewest` values;
+    the members of a larger one are all joined, which takes linear time. `signatures` are those of
+    `documents`; rows of documents that only stand in large buckets are never read.
+    """
+    parent = np.arange(len(documents))
+    _link_buckets(parent, members, offsets, limit, signatures, fewest)
+    return _star(documents, parent)
+
+
+def label(child: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give each document of a star with its component's number, sorted by document.
+
+    Fails if the star is not a fix-point: if a root is itself below another one, or a child stands
+    below two.
+    """
+    if len(np.unique(child)) != len(child) or np.isin(root, child).any():
+        raise InternalError("components did not converge", where="fuzzy_dedup label")
+    roots = np.unique(root)
+    documents = np.concatenate([child, roots])
+    component = np.concatenate([root, roots])
+    order = np.argsort(documents, kind="stable")
+    return documents[order], component[order]

@@ -1,0 +1,1 @@
+"""Spans of text that occur more than once in the corpus."""

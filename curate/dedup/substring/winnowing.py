@@ -1,0 +1,107 @@
+"""Anchors: by which hash the windows of a text are looked for in others (winnowing).
+
+Equal windows have equal anchors, and neighbouring windows mostly share one: Schleimer, Wilkerson and
+Aiken 2003, "Winnowing: Local Algorithms for Document Fingerprinting", SIGMOD. See curate.dedup.substring.repeated_spans.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import uint64
+
+from curate.kernels.folding import mix
+from curate.kernels.jit import kernel
+from curate.protocol.routing import spread
+
+#: The base of rolling hashes of symbols.
+BASE = 0x9E3779B97F4A7C15
+_MOST = 0xFFFFFFFFFFFFFFFF
+
+#: Room for the runs that are found, and how many are expected per stretch of windows (two on average):
+#: where it is not enough, the kernel says how much is, and is run again.
+_ROOM, _DENSITY = 1024, 3
+
+
+def anchor_size(window: int) -> int:
+    """Give k: an anchor is the smallest hash of the k-grams of a window."""
+    return window // 2
+
+
+@kernel
+def _anchors(
+    data: np.ndarray,
+    offsets: np.ndarray,
+    window: int,
+    k: int,
+    counts: np.ndarray,
+    found: np.ndarray,
+    starts: np.ndarray,
+) -> int:
+    """Write anchor and first window of each run of windows with one anchor; count those of each text.
+
+    The smallest hash of every window in one pass (van Herk's blocks), whatever the text repeats. Bound
+    by the rolling hash and its finalizer. Gives how many runs there are, be there room for them or not.
+    """
+    w = window - k + 1
+    base = uint64(BASE)
+    top = uint64(1)
+    for _ in range(k):
+        top *= base
+    block = np.empty(w, np.uint64)
+    suffix = np.empty(w + 1, np.uint64)
+    room = len(found)
+    n = 0
+    for d in range(offsets.shape[0] - 1):
+        begin = offsets[d]
+        size = offsets[d + 1] - begin
+        counts[d] = 0
+        if size < window:
+            continue
+        first = n
+        last = uint64(0)
+        h = uint64(0)
+        for i in range(k - 1):
+            h = h * base + uint64(data[begin + i]) + uint64(1)
+        prefix = uint64(_MOST)
+        suffix[w] = uint64(_MOST)
+        place = 0
+        for j in range(size - k + 1):
+            h = h * base + uint64(data[begin + j + k - 1]) + uint64(1)
+            if j > 0:
+                h -= (uint64(data[begin + j - 1]) + uint64(1)) * top
+            g = mix(h)
+            prefix = min(prefix, g)
+            block[place] = g
+            place += 1
+            if j >= w - 1:
+                least = prefix if place == w else min(prefix, suffix[place])
+                if n == first or least != last:
+                    last = least
+                    if n < room:
+                        found[n] = least
+                        starts[n] = j - w + 1
+                    n += 1
+            if place == w:
+                for i in range(w - 1, -1, -1):
+                    suffix[i] = min(block[i], suffix[i + 1])
+                prefix = uint64(_MOST)
+                place = 0
+        counts[d] = n - first
+    return n
+
+
+def anchors(
+    data: np.ndarray, offsets: np.ndarray, window: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give anchors and the windows where their runs begin, and how many runs each text has."""
+    counts = np.empty(len(offsets) - 1, np.int64)
+    k = anchor_size(window)
+    room = _ROOM + _DENSITY * int(offsets[-1] - offsets[0]) // (window - k + 2)
+    while True:
+        found, starts = np.empty(room, np.uint64), np.empty(room, np.int64)
+        n = _anchors(data, offsets, window, k, counts, found, starts)
+        if n <= room:
+            break
+        room = n
+    # The smallest hashes are all small: spread again, they fall into partitions evenly.
+    return spread(found[:n]), starts[:n], counts

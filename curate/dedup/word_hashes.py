@@ -1,0 +1,229 @@
+"""A text as the hashes of its words, or of its characters: what shingles are made of.
+
+Words are folded first, into 16-bit units that end in zeros: letters to their base, a run of digits to
+one 0, everything between words to nothing. Then each word is hashed, four units at a time. The same
+word in the same letters has the same hash in every text, whatever stood around it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import int64, uint8, uint16, uint32, uint64
+from numba.cpython.unsafe.numbers import trailing_zeros
+
+from curate.kernels.folding import (
+    FOLDED,
+    INVISIBLE,
+    KIND,
+    LOSES_MARKS,
+    MARK,
+    REPEATS,
+    SEPARATOR,
+    SOLO,
+    decode,
+    mix,
+    stretch,
+)
+from curate.kernels.jit import inline, kernel
+
+_PRIME = np.uint64(0x9E3779B97F4A7C15)
+#: In four units: the lowest bits, the highest, and what a digit has and has not.
+_ONES = np.uint64(0x0001000100010001)
+_HIGHS = np.uint64(0x8000800080008000)
+_BUT_VALUE = np.uint64(0xFFF0FFF0FFF0FFF0)
+_DIGITS = np.uint64(0x0030003000300030)
+#: That the second and the fourth of four units are zero.
+_SECONDS = np.uint64(0x8000000080000000)
+
+#: Bytes of plain text that are folded at once, and of other text that are looked at together.
+_STEP, _STRETCH = 32, 64
+#: Neither letter nor separator, or of more than 16 bits.
+_ODD = (6 << 24) | 0x1F0000
+
+
+@inline
+def room(n_bytes: int) -> int:
+    """Give the 64-bit words that the folded form of any text of so many bytes fits into.
+
+    A unit a byte at most (an unspaced character of three has a zero beside it, and so has what follows
+    it), then what a step writes ahead and the zeros of the end.
+    """
+    return n_bytes // 4 + 32
+
+
+@kernel
+def fold(
+    data: np.ndarray,
+    start: int,
+    stop: int,
+    table: np.ndarray,
+    keep_digits: bool,
+    entries: np.ndarray,
+    out: np.ndarray,
+) -> int:
+    """Write the words of a text, each folded and ended by zeros; give the units written.
+
+    Sixteen zeros stand behind the last one. `entries` has room for `BLOCK`. Bound by memory in plain
+    text, by decoding in other: both are written by vectorised loops; unit by unit is only what has
+    digits in a row, marks, controls or characters that are words by themselves.
+    """
+    n, at, end = uint64(0), uint64(start), uint64(stop)
+    previous = uint32(0)
+    while at < end:
+        # A mark or a digit may belong to what came before, and what follows a word by itself does not.
+        if at + uint64(_STEP) < end and (previous >> uint32(24)) & uint32(KIND) <= 1:
+            # What the table says of ASCII, as arithmetic; a test holds the two together.
+            odd = uint8(0)
+            for j in range(_STEP):
+                c, following = data[at + uint64(j)], data[at + uint64(j) + uint64(1)]
+                low = uint8(c | uint8(32))
+                letter = uint8(low - uint8(97)) < uint8(26)
+                digit = uint8(c - uint8(48)) < uint8(10)
+                run = digit & (uint8(following - uint8(48)) < uint8(10)) & (not keep_digits)
+                space = (uint8(c - uint8(9)) < uint8(5)) | (uint8(c - uint8(28)) < uint8(5))
+                odd |= uint8((c >= uint8(127)) | ((c < uint8(32)) & (not space)) | run)
+                zero = c if keep_digits else uint8(48)
+                out[n + uint64(j)] = uint16(low if letter else (zero if digit else uint8(0)))
+            if odd == 0:
+                n += uint64(_STEP)
+                at += uint64(_STEP)
+                previous = table[data[at - uint64(1)]]
+                continue
+        near = stretch(data, at, _STRETCH, end)
+        m, reached = decode(data, int64(at), int64(near), table, entries)
+        at = uint64(reached)
+        if m == 0:
+            continue
+        seen = uint32(0)
+        for i in range(m):
+            seen |= entries[i]
+            out[n + uint64(i)] = uint16(entries[i])
+        if (seen & uint32(_ODD)) == 0 and (previous >> uint32(24)) & uint32(KIND) <= 1:
+            n += uint64(m)
+            previous = entries[m - 1]
+            continue
+        for i in range(m):
+            entry = entries[i]
+            kind = (entry >> uint32(24)) & uint32(KIND)
+            if kind >= MARK and (kind == INVISIBLE or (previous & uint32(LOSES_MARKS)) != 0):
+                continue
+            before = (previous >> uint32(24)) & uint32(KIND)
+            alone = (kind == SOLO) | ((before == SOLO) & (kind != MARK))
+            out[n] = uint16(0)
+            n += uint64(alone)
+            c = entry & uint32(FOLDED)
+            if c > 0xFFFF:  # as in UTF-16
+                out[n] = uint16(uint32(0xD7C0) + (c >> uint32(10)))
+                n += uint64(1)
+                c = uint32(0xDC00) | (c & uint32(0x3FF))
+            out[n] = uint16(c)
+            n += uint64((entry & previous & uint32(REPEATS)) == 0)
+            # A mark belongs to what it stands on.
+            previous = previous if (kind == MARK) & (before == SOLO) else entry
+    for j in range(16):
+        out[n + uint64(j)] = uint16(0)
+    return int(n)
+
+
+@inline
+def _four(folded: np.ndarray, at: Any) -> Any:
+    """Give the four units at any place of an array of aligned 64-bit words."""
+    i, shift = at >> uint64(2), (at & uint64(3)) << uint64(4)
+    later = (folded[i + uint64(1)] << uint64(1)) << (uint64(63) - shift)
+    return (folded[i] >> shift) | later
+
+
+@inline
+def _zeros(units: Any) -> Any:
+    """Set the highest bit of each unit that is zero. Exact, for no unit is 1: that is a control."""
+    return (units - _ONES) & ~units & _HIGHS
+
+
+@inline
+def _add(h: Any, units: Any) -> Any:
+    h = (h ^ units) * _PRIME
+    return h ^ (h >> uint64(32))
+
+
+@kernel
+def hash_words(
+    folded: np.ndarray, n_units: int, hashes: np.ndarray, numeric: np.ndarray
+) -> tuple[int, int]:
+    """Hash the words of folded units, given as 64-bit words; tell which are digits only.
+
+    Gives how many words there are and how many of those are numbers. Bound by the loads, shifts and
+    multiplications of one turn: no branch is taken within a word of less than eight units.
+    """
+    at, stop = uint64(0), uint64(n_units)
+    n, numbers = uint64(0), uint64(0)
+    while at < stop:
+        x, y = _four(folded, at), _four(folded, at + uint64(4))
+        x_ends, y_ends = _zeros(x), _zeros(y)
+        if x_ends == _SECONDS and y_ends == _SECONDS:  # four characters that are words
+            for j in range(4):
+                unit = ((x if j < 2 else y) >> uint64(32 * (j & 1))) & uint64(0xFFFF)
+                number = uint64((unit & _BUT_VALUE) == uint64(0x30))
+                hashes[n] = _add(_add(uint64(0), unit), uint64(0))
+                numeric[n] = uint8(number)
+                n += uint64(1)
+                numbers += number
+            at += uint64(8)
+            continue
+        h, number = uint64(0), uint64(1)
+        while (x_ends | y_ends) == 0:
+            number &= uint64((x & _BUT_VALUE) == _DIGITS) & uint64((y & _BUT_VALUE) == _DIGITS)
+            h = _add(_add(h, x), y)
+            at += uint64(8)
+            x, y = _four(folded, at), _four(folded, at + uint64(4))
+            x_ends, y_ends = _zeros(x), _zeros(y)
+        within = x_ends != 0
+        ends = x_ends if within else y_ends
+        length = uint64(trailing_zeros(ends)) >> uint64(4)
+        mask = (uint64(1) << (length << uint64(4))) - uint64(1)
+        x_mask = mask if within else ~uint64(0)
+        y_mask = uint64(0) if within else mask
+        x, y = x & x_mask, y & y_mask
+        word = uint64((h | x | y) != 0)
+        number &= uint64((x & _BUT_VALUE) == (_DIGITS & x_mask)) & word
+        number &= uint64((y & _BUT_VALUE) == (_DIGITS & y_mask))
+        hashes[n] = _add(_add(h, x), y)
+        numeric[n] = uint8(number)
+        n += word
+        numbers += number
+        at += length + uint64(1) + (uint64(0) if within else uint64(4))
+        # A comma and a space are one end.
+        at += (
+            (ends >> ((length << uint64(4)) + uint64(31))) & uint64(1) if length < 3 else uint64(0)
+        )
+    for i in range(n):
+        hashes[i] = mix(hashes[i])
+    return int(n), int(numbers)
+
+
+@kernel
+def hash_characters(
+    data: np.ndarray,
+    start: int,
+    stop: int,
+    table: np.ndarray,
+    entries: np.ndarray,
+    hashes: np.ndarray,
+) -> int:
+    """Hash the characters of a text, runs of white space as one space, none at the ends; give how many."""
+    at = start
+    n, pending = uint64(0), uint64(0)
+    while at < stop:
+        m, at = decode(data, at, stop, table, entries)
+        for i in range(m):
+            entry = entries[i]
+            visible = uint64((entry >> uint32(24)) & uint32(KIND) != SEPARATOR)
+            hashes[n] = uint64(32)
+            n += pending & visible
+            hashes[n] = uint64(entry & uint32(FOLDED))
+            n += visible
+            pending = (uint64(1) - visible) & uint64(n > uint64(0))
+    for i in range(n):
+        hashes[i] = mix(hashes[i] * _PRIME)
+    return int(n)

@@ -1,0 +1,1 @@
+"""What can be asked of a run or a plan: verify, explain, dry run."""

@@ -1,0 +1,280 @@
+"""What a stage would do, measured on a fair sample of the real inputs; nothing is written."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate import schema
+from curate.engine.reading import read_shard
+from curate.errors import RecipeError, nearest
+from curate.mixture.forecast import expected, stock_of
+from curate.mixture.sampling import order_key, sample_key
+from curate.plan.build import Plan, Shard
+from curate.protocol.barrier_in_memory import apply, resolve
+from curate.protocol.stage import Barrier, MapStage
+
+#: Characters of an example, and examples per stage.
+EXCERPT, EXAMPLES = 160, 5
+
+#: Documents of a hash slice that are held for a dedup estimate.
+SLICE_DOCUMENTS = 20_000
+
+
+class Interval(NamedTuple):
+    """A share with its 95 % interval."""
+
+    share: float
+    low: float
+    high: float
+
+
+class DryRun(NamedTuple):
+    """What a stage did to the sample."""
+
+    stage: str
+    scanned: int  #: documents looked at to choose the sample from
+    came: int  #: documents that reached the stage
+    kept: Interval
+    dropped: dict[str, tuple[int, Interval]]
+    tally: dict[str, int]
+    examples: list[dict[str, Any]]
+    mixture: list[dict[str, Any]]
+    note: str
+
+
+def wilson(hits: int, of: int) -> Interval:
+    """Give a share and its 95 % Wilson score interval (Wilson 1927); (0, 0, 1) of nothing.
+
+    >>> [round(x, 3) for x in wilson(9, 10)]
+    [0.9, 0.596, 0.982]
+    """
+    if not of:
+        return Interval(0.0, 0.0, 1.0)
+    z, share = 1.959964, hits / of
+    middle = (share + z * z / (2 * of)) / (1 + z * z / of)
+    reach = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / (1 + z * z / of)
+    return Interval(share, max(0.0, middle - reach), min(1.0, middle + reach))
+
+
+def dry_run(
+    plan: Plan,
+    name: str,
+    *,
+    sample: int,
+    scan: int,
+    text_bytes: Mapping[str, int] | None = None,
+) -> DryRun:
+    """Try one stage on ``sample`` documents, chosen by hash from up to ``scan`` bytes of text.
+
+    Earlier map stages are run on the sample. Earlier dedup stages are passed over, for on a sample
+    they would find next to nothing; but a dedup stage is tried on a slice of *hash values*, so that a
+    document's copies are in the slice together with it, wherever they stand in the input, and there
+    the earlier ones are run too. Without documents all shares are 0, with the interval (0, 1).
+
+    The mixture is estimated source by source. ``text_bytes`` says how much text each source is thought
+    to have, for the sources that the scan does not see to their end.
+    """
+    maps, barriers, stage = _until(plan, name)
+    if not hasattr(stage, "sketch"):
+        chosen, scanned, _, _ = _sample(plan, sample, scan)
+        table = _through(maps, chosen)
+        tally: Counter[str] = Counter()
+        out = stage.apply(table, tally)
+        return _counted(name, scanned, out, tally, "")
+    if hasattr(stage, "mixture"):
+        return _mixture(plan, stage, maps, sample, scan, text_bytes or {})
+    return _duplicates(plan, name, stage, maps, barriers, scan)
+
+
+def _until(plan: Plan, name: str) -> tuple[list[MapStage], list[Barrier], Any]:
+    """Give the map stages and the barriers before a stage, and the stage."""
+    maps: list[MapStage] = []
+    barriers: list[Barrier] = []
+    for segment in plan.segments:
+        for stage in segment.stages:
+            if stage.name == name:
+                return maps, barriers, stage
+            maps.append(stage)
+        for barrier in segment.barriers:
+            if barrier.name == name:
+                return maps, barriers, barrier
+            barriers.append(barrier)
+    raise RecipeError(f"the recipe has no stage '{name}'", hint=nearest(name, plan.stage_names))
+
+
+def _documents(plan: Plan, scan: int, source: str | None = None) -> Iterator[pa.Table]:
+    """Read shards in an order given by hash until ``scan`` bytes of text are seen."""
+    shards: list[Shard] = [shard for shard in plan.shards if source in (None, shard.source)]
+    names = pa.array([f"{shard.source}#{number}" for number, shard in enumerate(shards)])
+    left = scan
+    for number in np.argsort(order_key(names.cast(pa.string()), 1), kind="stable"):
+        shard = shards[int(number)]
+        for batch in read_shard(plan.sources[shard.source], shard, plan.recipe.shards.batch_bytes):
+            yield batch.documents
+            left -= pc.sum(pc.binary_length(batch.documents.column("text"))).as_py() or 0
+            if left <= 0:
+                return
+
+
+class _Sample(NamedTuple):
+    """The documents whose ids hash lowest among those scanned."""
+
+    table: pa.Table
+    scanned: int
+    bytes: int  #: of text scanned
+    ended: bool  #: the scan saw everything
+
+
+def _sample(plan: Plan, sample: int, scan: int, source: str | None = None) -> _Sample:
+    held, scanned, seen = schema.DOCUMENT_SCHEMA.empty_table(), 0, 0
+    for table in _documents(plan, scan, source):
+        scanned += table.num_rows
+        seen += pc.sum(pc.binary_length(table.column("text"))).as_py() or 0
+        both = pa.concat_tables([held, table])
+        keys = sample_key(both.column("id"), 0)
+        held = both.take(pa.array(np.sort(np.argsort(keys, kind="stable")[:sample])))
+    return _Sample(held, scanned, seen, seen < scan)
+
+
+def _through(stages: list[MapStage], table: pa.Table) -> pa.Table:
+    for stage in stages:
+        table = stage.apply(table, Counter())
+        table = table.filter(schema.alive(table))
+    return table
+
+
+def _counted(name: str, scanned: int, out: pa.Table, tally: Counter[str], note: str) -> DryRun:
+    rejects = out.filter(pc.invert(schema.alive(out)))
+    drops = Counter(rejects.column("dropped_by").to_pylist())
+    order = np.argsort(sample_key(rejects.column("id"), 2), kind="stable")[:EXAMPLES]
+    return DryRun(
+        name,
+        scanned,
+        out.num_rows,
+        wilson(out.num_rows - rejects.num_rows, out.num_rows),
+        {rule: (count, wilson(count, out.num_rows)) for rule, count in drops.most_common()},
+        {counted: times for counted, times in sorted(tally.items()) if times},
+        [_example(rejects, int(row)) for row in order],
+        [],
+        note,
+    )
+
+
+def _example(rejects: pa.Table, row: int) -> dict[str, Any]:
+    text = rejects.column("text")[row].as_py() or ""
+    shown = {
+        name: rejects.column(name)[row].as_py()
+        for name in ("id", "lang", "dropped_by", "dropped_value", "duplicate_of")
+        if name in rejects.column_names
+    }
+    return shown | {"text": " ".join(text[: 4 * EXCERPT].split())[:EXCERPT]}
+
+
+def _duplicates(
+    plan: Plan,
+    name: str,
+    barrier: Barrier,
+    maps: list[MapStage],
+    earlier: list[Barrier],
+    scan: int,
+) -> DryRun:
+    """Estimate a dedup stage from the documents whose hash value lies in a slice of all values.
+
+    Exact copies share their hash value, so the share found is unbiased for what was scanned. Near
+    duplicates are sliced by the key of one band: pairs that meet only in other bands are missed, so
+    that share is a lower bound. Repeats inside documents have no slice that whole documents fall into:
+    they are looked for among the first documents, and what repeats beyond them is not seen.
+    """
+    cuts = getattr(barrier, "cuts", False)
+    held: pa.Table | None = None
+    slices, scanned = 1, 0
+    for table in _documents(plan, scan):
+        scanned += table.num_rows
+        living = _through(maps, table)
+        if slices > 1:
+            living = _sliced(barrier, living, slices)
+        held = living if held is None else pa.concat_tables([held, living])
+        if cuts and held.num_rows >= SLICE_DOCUMENTS:
+            held = held.slice(0, SLICE_DOCUMENTS)
+            break
+        while held.num_rows > SLICE_DOCUMENTS:
+            slices *= 2
+            smaller = _sliced(barrier, held, slices)
+            if smaller.num_rows == held.num_rows:
+                break  # a flood of copies of one text: no slice cuts it
+            held = smaller
+    if held is None:
+        held = _through(maps, schema.DOCUMENT_SCHEMA.empty_table())
+    for before in earlier:
+        held = apply(before, held)
+        held = held.filter(schema.alive(held))
+    tally: Counter[str] = Counter()
+    out = barrier.apply(held, resolve(barrier, held)["decisions"], tally)
+    kind = "" if slices == 1 else f"one {slices}th of the hash values; "
+    if cuts:
+        kind = f"a lower bound: repeats outside these {held.num_rows} documents are not seen; "
+    bound = "a lower bound: " if slices > 1 and hasattr(barrier, "threshold") else ""
+    return _counted(name, scanned, out, tally, f"{kind}{bound}copies outside the scan are not seen")
+
+
+def _sliced(barrier: Barrier, table: pa.Table, slices: int) -> pa.Table:
+    return table.filter(pa.array(_slice_values(barrier, table) % np.uint64(slices) == 0))
+
+
+def _slice_values(barrier: Any, table: pa.Table) -> np.ndarray:
+    sketch = barrier.sketch(table)
+    if "signature" in sketch.column_names:
+        rows = schema.whole(sketch.column("signature"))
+        width = rows.type.list_size
+        first = rows.flatten().to_numpy().reshape(-1, width)[:, : max(1, width // 16)]
+        keys = [b"".join(value.tobytes() for value in row) for row in first]
+        return order_key(pa.array([key.hex() for key in keys]), 7)
+    hashes = schema.whole(sketch.column("hash"))
+    return order_key(pa.array([(value.as_py() or b"").hex() for value in hashes]), 7)
+
+
+def _mixture(
+    plan: Plan,
+    mix: Any,
+    before: list[MapStage],
+    sample: int,
+    scan: int,
+    text_bytes: Mapping[str, int],
+) -> DryRun:
+    """Estimate what there is of each leaf, and solve the mixture for that.
+
+    Each source is sampled for itself, so that a small one is not missed. Tokens are counted on the
+    sample alone: the rest is taken to have as many per byte in each source and language.
+    """
+    stock: dict[Any, Any] = {}
+    held: dict[Any, Any] = {}
+    tables, notes, scanned, partly = [], [], 0, []
+    share = max(1, len(plan.sources))
+    for source in plan.sources:
+        found = _sample(plan, max(1, sample // share), max(1, scan // share), source)
+        scanned += found.scanned
+        table = _through(before, found.table)
+        factor = found.scanned / max(1, found.table.num_rows)
+        if not found.ended:
+            partly.append(source)
+            factor *= max(1.0, text_bytes.get(source, 0) / max(1, found.bytes))
+        there, out = stock_of(mix.sketch(table), factor)
+        stock |= there
+        held |= out
+        tables.append(table)
+    rows = expected(mix.mixture, stock, held).to_pylist()
+    chosen = sum(table.num_rows for table in tables)
+    notes.append(f"estimated from {chosen} living documents of {scanned} scanned")
+    if partly:
+        notes.append("only part was scanned of " + ", ".join(partly))
+    notes.append("duplicates are still among them")
+    return DryRun(
+        mix.name, scanned, chosen, wilson(chosen, chosen), {}, {}, [], rows, "; ".join(notes)
+    )

@@ -1,0 +1,195 @@
+"""The fate of one record: where it ended, by which rule, and what each stage did to it on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from curate import schema
+from curate.engine.reading import Batch, read_shard
+from curate.errors import RecipeError
+from curate.inspection.verify import manifest_of
+from curate.plan.build import Plan, PlannedPiece, Shard
+from curate.protocol.stage import with_text
+from curate.stages.line_dedup import cut_again
+from curate.storage.dedup_store import stored_rows_of
+from curate.storage.store import Store
+
+_SHOWN = ("id", "source", "origin", "url", "lang", "lang_score", "lang2", "lang2_score", "pii_spans", "n_tokens",
+          "cluster", "cluster_size", "duplicate_of", "jaccard", "cuts", "dropped_by", "dropped_value")  # fmt: skip
+
+
+def fates(store: Store, wanted: str) -> list[dict[str, Any]]:
+    """Find a document or damaged record by id, URL, or ``<source>/<file>#<offset>``.
+
+    One entry per row found: ``fate`` (kept, dropped, over_budget, no_group, quarantined), ``where``
+    (the file), and the columns that explain it; a kept document's copies are counted by phase. An
+    id that the run does not know gives none; records that were only skipped leave no row.
+    """
+    manifest = manifest_of(store)
+    found: list[dict[str, Any]] = []
+    kept: dict[str, dict[str, Any]] = {}
+    for entry in manifest["files"]:
+        path = entry["path"]
+        folder = path.split("/")[0]
+        if folder == "quarantine":
+            found += _quarantined(store, path, wanted)
+        if folder not in ("mixture", "rejected"):
+            continue
+        for row in _matches(store, path, wanted):
+            signals = {k: v for k, v in row.items() if k.startswith("signal_") and v is not None}
+            shown = {name: row[name] for name in _SHOWN if row.get(name) is not None}
+            if folder == "mixture":
+                seen = kept.setdefault(
+                    row["id"],
+                    {"fate": "kept", "where": path, **shown, "copies": {}, "signals": signals},
+                )
+                seen["copies"][row["phase"]] = seen["copies"].get(row["phase"], 0) + 1
+            else:
+                stage, _, rule = row["dropped_by"].partition(":")
+                # The last stage is the mix: its rules say why a curated document was not taken.
+                fate = rule if stage == manifest["stages"][-1] else "dropped"
+                found.append({"fate": fate, "where": path, **shown, "signals": signals})
+    return [*kept.values(), *found]
+
+
+def in_stores(store: Store, wanted: str) -> list[dict[str, Any]]:
+    """Find an id in the dedup stores that a run was compared with: where, and of which source."""
+    found = []
+    for said in manifest_of(store).get("stores", ()):
+        for number in said["compared_with"]:
+            for row in stored_rows_of(said["address"], number, wanted):
+                place = f"generation {number} of {said['address']}"
+                found.append({"fate": "stored", "where": place, **row})
+    return found
+
+
+def replay(
+    plan: Plan,
+    id: str,
+    dropped_by: str | None = None,
+    cuts: Sequence[Mapping[str, Any]] = (),
+) -> Iterator[dict[str, Any]]:
+    """Re-read a record from its id and run the map stages on it: yields what each stage changed.
+
+    What other documents decided to cut cannot be found out from one record: ``cuts`` is the column of
+    the document's row, and the same bytes are cut again where their stage stands.
+    It ends with the stage that drops the document, and with ``dropped_by`` before the stages that
+    come after that verdict: which is how a verdict that a barrier gave ends it. ``text`` is given
+    where a stage changed it.
+    """
+    source, file, locator = parts_of(id)
+    pieces = [
+        piece
+        for shard in plan.shards
+        if shard.source == source
+        for piece in shard.pieces
+        if piece.file.name == file
+    ]
+    if not pieces:
+        raise RecipeError(f"the input file of '{id}' is not where the recipe has it", where=file)
+    table = _document(plan, source, pieces, id, locator)
+    if table is None:
+        raise RecipeError(f"no document at '{locator}'", where=f"{source}/{file}")
+    before = table.column("text")[0].as_py() or ""
+    yield {"stage": "read", "text": before, "characters": len(before), "did": {}, "changed": False}
+    last = (dropped_by or "").partition(":")[0]
+    for segment in plan.segments:
+        for stage in segment.stages:
+            tally: Counter[str] = Counter()
+            table = stage.apply(table, tally)
+            after = table.column("text")[0].as_py() or ""
+            dropped = table.column("dropped_by")[0].as_py()
+            yield {
+                "stage": stage.name,
+                "did": {name: count for name, count in sorted(tally.items()) if count},
+                "changed": after != before,
+                "characters": len(after),
+                **({"text": after} if after != before else {}),
+                "dropped_by": dropped,
+                "dropped_value": table.column("dropped_value")[0].as_py(),
+            }
+            before = after
+            if dropped is not None:
+                return
+        for barrier in segment.barriers:
+            if barrier.name == last:
+                return
+            spans = [(cut["start"], cut["end"]) for cut in cuts if cut["stage"] == barrier.name]
+            if spans:
+                after = cut_again(before, spans)
+                size = len(before.encode()) - len(after.encode())
+                yield {
+                    "stage": barrier.name,
+                    "did": {"cut:bytes": size, "cut:spans": len(spans)},
+                    "changed": after != before,
+                    "characters": len(after),
+                    "text": after,
+                    "dropped_by": None,
+                    "dropped_value": None,
+                }
+                before = after
+                table = with_text(table, pa.array([after], pa.large_string()))
+
+
+def parts_of(id: str) -> tuple[str, str, str]:
+    """Split an id into source, file and locator.
+
+    >>> parts_of("web/2024/a.warc.gz#311")
+    ('web', '2024/a.warc.gz', '311')
+    """
+    path, _, locator = id.rpartition("#")
+    source, _, file = path.partition("/")
+    return source, file, locator
+
+
+def _document(
+    plan: Plan, source: str, pieces: list[PlannedPiece], id: str, locator: str
+) -> pa.Table | None:
+    """Find one document of a file, beginning with the piece that its offset lies in."""
+    offset = int(locator) if locator.isdecimal() else 0
+    first = sorted(pieces, key=lambda one: not one.piece.start <= offset < one.piece.end)
+    batch: Batch
+    for planned in first:
+        shard = Shard(source, (planned,))
+        for batch in read_shard(plan.sources[source], shard, plan.recipe.shards.batch_bytes):
+            mine = batch.documents.filter(pc.equal(batch.documents.column("id"), id))
+            if mine.num_rows:
+                return mine
+    return None
+
+
+def _matches(store: Store, path: str, wanted: str) -> Iterator[dict[str, Any]]:
+    with store.open(path) as handle:
+        file = pq.ParquetFile(handle)
+        names = [
+            name for name in file.schema_arrow.names if name not in ("text", "messages", "meta")
+        ]
+        for group in range(file.num_row_groups):
+            keys = file.read_row_group(group, columns=["id", "url"])
+            hit = pc.or_kleene(
+                pc.equal(keys.column("id"), wanted),
+                pc.fill_null(pc.equal(keys.column("url"), wanted), False),
+            )
+            if pc.any(hit).as_py():
+                yield from file.read_row_group(group, columns=names).filter(hit).to_pylist()
+
+
+def _quarantined(store: Store, path: str, wanted: str) -> Iterator[dict[str, Any]]:
+    with store.open(path) as handle:
+        table = pq.read_table(handle).cast(schema.QUARANTINE_SCHEMA)
+    for row in table.to_pylist():
+        address = f"{row['source']}/{row['file']}"
+        if wanted in (address, f"{address}#{row['offset']}"):
+            head = row.pop("head") or b""
+            yield {
+                "fate": "quarantined",
+                "where": path,
+                **row,
+                "head": head[:200].decode("utf-8", "replace"),
+            }

@@ -1,0 +1,172 @@
+"""Holds a published folder to its own promises, offline: files, counts, witnesses."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from curate.engine.folder import published
+from curate.errors import InternalError, RefusedError
+from curate.mixture.sampling import sample_key
+from curate.protocol.ledger import Ledger
+from curate.storage.dedup_store import stored_ids
+from curate.storage.formats import FORMATS
+from curate.storage.store import Store
+
+
+def verify(store: Store) -> list[str]:
+    """Give everything that is wrong with a published folder, one sentence each; empty when sound.
+
+    Checked: every file of the manifest is there with its size, SHA-256 and rows, and no other
+    Parquet file is; the ledger's identities hold and agree with the rows; (id, phase, epoch) is a
+    key of the product; every removed duplicate names a witness that its dedup stage kept: a row of
+    the product or one that a later stage dropped, or a document of the store that it was compared with.
+    """
+    manifest = manifest_of(store)
+    return [*_files(store, manifest), *_counts(manifest), *_rows(store, manifest)]
+
+
+def _files(store: Store, manifest: dict[str, Any]) -> Iterator[str]:
+    named = set()
+    for entry in manifest["files"]:
+        path = entry["path"]
+        named.add(path)
+        size = store.size(path)
+        if size is None:
+            yield f"{path}: missing"
+        elif size != entry["bytes"]:
+            yield f"{path}: {size} bytes, not {entry['bytes']}"
+        elif _sha256(store, path) != entry["sha256"]:
+            yield f"{path}: its bytes changed"
+    for folder in ("mixture", "rejected", "quarantine", *FORMATS):
+        for path in store.names(folder):
+            if path not in named:
+                yield f"{path}: not in the manifest"
+
+
+def _sha256(store: Store, path: str) -> str:
+    digest = hashlib.sha256()
+    with store.open(path) as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _counts(manifest: dict[str, Any]) -> Iterator[str]:
+    try:
+        Ledger.from_json(manifest["ledger"]).check(manifest["stages"])
+    except InternalError as error:
+        yield f"ledger: {error}"
+    rows = dict.fromkeys(("mixture", "rejected", "quarantine"), 0)
+    for entry in manifest["files"]:
+        folder = entry["path"].split("/")[0]
+        rows[folder] = rows.get(folder, 0) + entry["rows"]
+    totals = manifest["totals"]
+    expected = {
+        "mixture": totals["rows"],
+        "rejected": totals["dropped"] + totals["curated"] - totals["taken"],
+        "quarantine": totals["quarantined"],
+    }
+    for folder, count in expected.items():
+        if rows[folder] != count:
+            yield f"{folder}: {rows[folder]} rows, but the ledger says {count}"
+
+
+def _rows(store: Store, manifest: dict[str, Any]) -> Iterator[str]:
+    """Check keys and witnesses on 64-bit hashes of ids: 8 bytes a row, whatever the texts."""
+    copies: list[np.ndarray] = []
+    product: list[np.ndarray] = []
+    dropped: dict[str, list[np.ndarray]] = {}
+    witnesses: dict[str, list[pa.Table]] = {}
+    for entry in manifest["files"]:
+        if store.size(entry["path"]) != entry["bytes"]:
+            continue  # said already
+        if entry["path"].startswith("mixture/"):
+            for table in _columns(store, entry["path"], ["id", "phase", "epoch"]):
+                key = pc.binary_join_element_wise(
+                    table.column("id"),
+                    table.column("phase"),
+                    table.column("epoch").cast(pa.string()),
+                    "\0",
+                )
+                copies.append(sample_key(key, 1))
+                product.append(np.unique(sample_key(table.column("id"), 1)))
+        elif entry["path"].startswith("rejected/"):
+            for table in _columns(store, entry["path"], ["id", "dropped_by", "duplicate_of"]):
+                stages = pc.replace_substring_regex(table.column("dropped_by"), ":.*$", "")
+                for stage in pc.unique(stages).to_pylist():
+                    mine = table.filter(pc.equal(stages, stage))
+                    dropped.setdefault(stage, []).append(sample_key(mine.column("id"), 1))
+                    if "duplicate_of" in mine.column_names:
+                        named = mine.filter(pc.is_valid(mine.column("duplicate_of")))
+                        if named.num_rows:
+                            witnesses.setdefault(stage, []).append(
+                                named.select(["id", "duplicate_of"])
+                            )
+    keys = np.concatenate(copies) if copies else np.empty(0, np.uint64)
+    if len(np.unique(keys)) != len(keys):
+        yield f"mixture: {len(keys) - len(np.unique(keys))} rows have the key of another row"
+    order = {stage: number for number, stage in enumerate(manifest["stages"])}
+    stores = {said["stage"]: said for said in manifest.get("stores", ())}
+    for stage, tables in witnesses.items():
+        kept = np.concatenate([*product, *_dropped_by(dropped, order, stage, later=True)])
+        gone = np.concatenate([*_dropped_by(dropped, order, stage, later=False)])
+        named = pa.concat_tables(tables)
+        names = sample_key(named.column("duplicate_of"), 1)
+        lost = ~np.isin(names, kept)
+        # A copy takes over the witness of its own one, so any later stage's store may have it.
+        asked = [said for other, said in stores.items() if order.get(other, 0) >= order[stage]]
+        for said in asked if lost.any() else ():
+            try:
+                lost[lost] = ~_in_store(said, names[lost])
+            except RefusedError as error:
+                yield f"witnesses of {stage} were not looked up: {error.what}"
+                lost[:] = False
+        for row in np.flatnonzero(lost)[:3]:
+            how = "was not kept" if np.isin(names[row], gone) else "is nowhere"
+            yield (
+                f"{named.column('id')[int(row)]}: removed by {stage} for"
+                f" {named.column('duplicate_of')[int(row)]}, which {how}"
+            )
+
+
+def _dropped_by(
+    dropped: dict[str, list[np.ndarray]], order: dict[str, int], stage: str, *, later: bool
+) -> Iterator[np.ndarray]:
+    """Give the keys of what later stages dropped, or what this one and earlier ones did."""
+    yield np.empty(0, np.uint64)
+    for other, lists in dropped.items():
+        if (order.get(other, 0) > order[stage]) is later:
+            yield from lists
+
+
+def _in_store(said: dict[str, Any], names: np.ndarray) -> np.ndarray:
+    """Tell which ids are in the generations that a stage was compared with."""
+    found = np.zeros(len(names), np.bool_)
+    for ids in stored_ids(said["address"], said["compared_with"]):
+        found |= np.isin(names, sample_key(ids, 1))
+    return found
+
+
+def _columns(store: Store, path: str, wanted: list[str]) -> Iterator[pa.Table]:
+    with store.open(path) as handle:
+        file = pq.ParquetFile(handle)
+        have = [name for name in wanted if name in file.schema_arrow.names]
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, columns=have)
+
+
+def manifest_of(store: Store) -> dict[str, Any]:
+    """Give a published folder's manifest, or say what to do."""
+    manifest = published(store)
+    if manifest is None:
+        raise RefusedError(
+            "no finished run here", where=store.address, hint="curate run RECIPE --output HERE"
+        )
+    return manifest

@@ -1,0 +1,185 @@
+"""Write ``unicode.npz``: run ``python -m curate.kernels._generate_unicode`` after a change here.
+
+Categories, case and decompositions come from :mod:`unicodedata`; scripts and the property
+Sentence_Terminal, which it lacks, from the ``regex`` package (tiktoken brings it). Only code points
+that unicodedata knows get a class, so that the version in the file holds for all of it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import regex  # type: ignore[import-untyped,unused-ignore]
+
+from curate.kernels.unicode import (
+    CONTROL,
+    DIGIT,
+    LETTER,
+    MARK,
+    NEWLINE,
+    PUNCTUATION,
+    SPACE,
+    TERMINAL,
+    UNSPACED,
+    UPPER,
+)
+
+SIZE = 0x110000
+
+#: ISO 15924 → Unicode's name of the script. ``Zyyy`` is everything else; at most 256 fit.
+SCRIPT_NAMES = {
+    "Zyyy": "",
+    "Latn": "Latin",
+    "Cyrl": "Cyrillic",
+    "Arab": "Arabic",
+    "Hang": "Hangul",
+    "Hira": "Hiragana",
+    "Kana": "Katakana",
+    "Hani": "Han",
+    "Thai": "Thai",
+    "Laoo": "Lao",
+    "Khmr": "Khmer",
+    "Mymr": "Myanmar",
+    "Grek": "Greek",
+    "Hebr": "Hebrew",
+    "Deva": "Devanagari",
+    "Beng": "Bengali",
+    "Ethi": "Ethiopic",
+    "Armn": "Armenian",
+    "Geor": "Georgian",
+    "Guru": "Gurmukhi",
+    "Gujr": "Gujarati",
+    "Orya": "Oriya",
+    "Taml": "Tamil",
+    "Telu": "Telugu",
+    "Knda": "Kannada",
+    "Mlym": "Malayalam",
+    "Sinh": "Sinhala",
+    "Tibt": "Tibetan",
+    "Mong": "Mongolian",
+    "Syrc": "Syriac",
+    "Thaa": "Thaana",
+    "Nkoo": "Nko",
+    "Tfng": "Tifinagh",
+    "Cher": "Cherokee",
+    "Cans": "Canadian_Aboriginal",
+    "Bopo": "Bopomofo",
+    "Yiii": "Yi",
+    "Olck": "Ol_Chiki",
+    "Adlm": "Adlam",
+    "Vaii": "Vai",
+    "Java": "Javanese",
+    "Bali": "Balinese",
+    "Sund": "Sundanese",
+    "Mtei": "Meetei_Mayek",
+    "Cakm": "Chakma",
+    "Lisu": "Lisu",
+    "Copt": "Coptic",
+    "Goth": "Gothic",
+    "Runr": "Runic",
+    "Ogam": "Ogham",
+}
+UNSPACED_SCRIPTS = ("Hani", "Hira", "Kana", "Thai", "Laoo", "Khmr", "Mymr")
+
+#: Khmer signs that end a text or a section; FineWeb counts them as ends of sentences too.
+MORE_TERMINALS = "៖៙៚"
+
+#: Marks of length and iteration that Unicode calls Common although only Japanese has them.
+JAPANESE = {"ー": "Kana", "ｰ": "Kana", "ヽ": "Kana", "〆": "Hani", "〇": "Hani"}
+
+TURKISH_I = {"I": "i", "ı": "i", "İ": "i"}
+
+
+def classes_and_scripts() -> tuple[np.ndarray, np.ndarray]:
+    """Build the two dense tables."""
+    names = list(SCRIPT_NAMES)
+    patterns = {n: regex.compile(rf"\p{{Script={p}}}") for n, p in SCRIPT_NAMES.items() if p}
+    terminal = regex.compile(r"\p{Sentence_Terminal}")
+    bits, scripts = np.zeros(SIZE, np.uint16), np.zeros(SIZE, np.uint8)
+    for code in range(SIZE):
+        character = chr(code)
+        category = unicodedata.category(character)
+        if category in ("Cn", "Cs", "Co"):
+            continue
+        script = JAPANESE.get(character) or next(
+            (name for name, pattern in patterns.items() if pattern.match(character)), "Zyyy"
+        )
+        scripts[code] = names.index(script)
+        value = 0
+        if character.isalpha():
+            value |= LETTER
+        if category == "Nd":
+            value |= DIGIT
+        if category[0] == "M":
+            value |= MARK
+        if character.isspace():
+            value |= SPACE
+        if category in ("Lo", "Lm", "Nl") and script in UNSPACED_SCRIPTS:
+            value |= UNSPACED
+        if category[0] in "PS":
+            value |= PUNCTUATION
+        if character.isupper():
+            value |= UPPER
+        if terminal.match(character) or character in MORE_TERMINALS:
+            value |= TERMINAL
+        if category == "Cf" or (category == "Cc" and character not in "\t\n"):
+            value |= CONTROL
+        if character == "\n":
+            value |= NEWLINE
+        bits[code] = value
+    return bits, scripts
+
+
+def fold(character: str) -> str:
+    """Fold one code point to one code point: Turkish i, else lower case where that is one."""
+    if character in TURKISH_I:
+        return TURKISH_I[character]
+    lower = character.lower()
+    return lower if len(lower) == 1 else character
+
+
+def base(character: str, is_latin_or_greek: bool) -> str:
+    """Strip the accents of a folded Latin or Greek letter; elsewhere only ё becomes е."""
+    folded = fold(character)
+    if folded == "ё":
+        return "е"
+    return unicodedata.normalize("NFD", folded)[0] if is_latin_or_greek else folded
+
+
+def runs(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the values of a table and how often each is repeated."""
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(table)) + 1])
+    return table[starts], np.diff(np.append(starts, len(table))).astype(np.int32)
+
+
+def main() -> None:
+    """Write the file beside this module."""
+    bits, scripts = classes_and_scripts()
+    names = list(SCRIPT_NAMES)
+    accented = {names.index("Latn"), names.index("Grek")}
+    folds, bases = {}, {}
+    for code in np.flatnonzero(bits).tolist():
+        character = chr(code)
+        if (folded := ord(fold(character))) != code:
+            folds[code] = folded
+        if (bare := ord(base(character, int(scripts[code]) in accented))) != code:
+            bases[code] = bare
+    np.savez_compressed(
+        Path(__file__).with_name("unicode.npz"),
+        version=np.array(unicodedata.unidata_version),
+        scripts=np.array(names),
+        class_values=runs(bits)[0],
+        class_counts=runs(bits)[1],
+        script_values=runs(scripts)[0],
+        script_counts=runs(scripts)[1],
+        fold_from=np.array(list(folds), np.uint32),
+        fold_to=np.array(list(folds.values()), np.uint32),
+        base_from=np.array(list(bases), np.uint32),
+        base_to=np.array(list(bases.values()), np.uint32),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The compiler of the text kernels, and the cache that makes the second start fast.
+
+numba's own cache returns stale code when a helper in *another* module changes. So each module's
+kernels lie in a folder whose name is a digest of that module, of every module of ours that it imports,
+directly or not, of the tables beside them, of numba, llvmlite, ftfy and the CPU. What did not change is not
+compiled again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import llvmlite.binding
+import numba
+
+from curate.kernels.cache import cache_folder
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """Give the modules of this package that a module imports, at its top or inside a function."""
+    found: set[str] = set()
+    for line in _IMPORT.finditer(_source(module).read_text(encoding="utf-8")):
+        package, names = line["package"] or line["plain"], re.findall(r"\w+", line["names"] or "")
+        found.update([package, *(f"{package}.{name}" for name in names)])
+    return frozenset(name for name in found if _source(name).exists())
+
+
+#: Read by pattern, for parsing all sources would cost a start half a second.
+_IMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+(?P<package>curate[\w.]*)[ \t]+import[ \t]+(?P<names>\([^)]*\)|[^\n]*)"
+    r"|import[ \t]+(?P<plain>curate[\w.]*))",
+    re.M,
+)
+
+
+def _source(module: str) -> Path:
+    path = _PACKAGE.joinpath(*module.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def closure(module: str) -> list[str]:
+    """Give a module and every module of ours that it imports, directly or not, sorted."""
+    found, todo = {module}, [module]
+    while todo:
+        new = imports(todo.pop()) - found
+        found |= new
+        todo.extend(new)
+    return sorted(found)
+
+
+@cache
+def digest(module: str) -> str:
+    """Give the digest of all that a module's kernels are compiled from."""
+    digest = hashlib.blake2b(digest_size=12)
+    # ftfy's tables are frozen into the kernels of the gate.
+    for package in ("numba", "llvmlite", "ftfy"):
+        digest.update(f"{package} {version(package)} ".encode())
+    digest.update(llvmlite.binding.get_host_cpu_name().encode())
+    sources = [_source(name) for name in closure(module)]
+    tables = {table for source in sources for table in source.parent.glob("*.npz")}
+    for path in sources + sorted(tables):
+        digest.update(str(path.relative_to(_PACKAGE)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def kernel(function: Function) -> Function:
+    """Compile a function on first use. Integers only where results are stored; never fastmath."""
+    folder = cache_folder() / digest(function.__module__)
+    folder.mkdir(parents=True, exist_ok=True)
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder)  # read by njit, not when the function is compiled
+    try:
+        compiled: Function = numba.njit(
+            cache=True, nogil=True, boundscheck=False, no_cfunc_wrapper=True
+        )(function)
+    finally:
+        numba.config.CACHE_DIR = before
+    return compiled
+
+
+def inline(function: Function) -> Function:
+    """Compile a small helper into the kernels that call it."""
+    compiled: Function = numba.njit(inline="always", nogil=True)(function)
+    return compiled
+
+
+@contextmanager
+def compiling(what: str, *, wait: bool) -> Iterator[bool]:
+    """Hold the node's lock on what some work compiles, so that not every worker does.
+
+    Gives False at once where another worker holds it and this one does not ``wait``. The work is to be
+    done in any case: what was compiled by another is loaded in a moment.
+    """
+    folder = cache_folder() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = hashlib.blake2b(what.encode(), digest_size=8).hexdigest()
+    with (folder / name).open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)

@@ -1,0 +1,1 @@
+"""Published fastText classifiers: their files, and prediction as compiled kernels."""

@@ -1,0 +1,80 @@
+"""The dictionary of a fastText model: its entries as stored, and how a word is looked up.
+
+Words are found by a hash of ours; fastText's own (32-bit FNV-1a over signed bytes) is that of n-grams.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from curate.kernels.jit import inline, kernel
+from curate.kernels.utf8 import hash_span
+
+HASH_START = np.uint32(2166136261)
+HASH_PRIME = np.uint32(16777619)
+
+
+@inline
+def mix(state: Any, byte: Any) -> Any:
+    """Take one more byte into a hash."""
+    # fastText hashes signed chars: bytes from 128 on are extended with ones.
+    wide = np.uint32(byte) | (np.uint32(0xFFFFFF00) if byte >= 128 else np.uint32(0))
+    return np.uint32((state ^ wide) * HASH_PRIME)
+
+
+@kernel
+def read_entries(data: Any, at: int, begin: Any, end: Any, counts: Any, kinds: Any) -> int:
+    """Read dictionary entries (word, NUL, int64 count, int8 kind); -1 when the bytes run out."""
+    size = len(data)
+    for entry in range(len(begin)):
+        begin[entry] = at
+        while at < size and data[at] != 0:
+            at += 1
+        end[entry] = at
+        at += 1
+        if at + 9 > size:
+            return -1
+        count = np.int64(0)
+        for k in range(8):
+            count |= np.int64(data[at + k]) << np.int64(8 * k)
+        counts[entry] = count
+        kinds[entry] = data[at + 8]
+        at += 9
+    return at
+
+
+@kernel
+def place_words(spelling: Any, begin: Any, end: Any, slots: Any) -> None:
+    """Fill the open-addressing table of a dictionary; ``slots`` comes full of -1."""
+    mask = len(slots) - 1
+    for word in range(len(begin)):
+        if begin[word] == end[word]:
+            continue
+        at = np.int64(hash_span(spelling, begin[word], end[word])) & mask
+        while slots[at] >= 0:
+            at = (at + 1) & mask
+        slots[at] = word
+
+
+@kernel
+def find_word(
+    spelling: Any, begin: Any, end: Any, slots: Any, data: Any, start: int, stop: int, hashed: Any
+) -> int:
+    """Give the number of the word ``data[start:stop]``, whose hash_span is ``hashed``; -1 if unknown."""
+    mask = len(slots) - 1
+    at = np.int64(hashed) & mask
+    while slots[at] >= 0:
+        word = slots[at]
+        first = begin[word]
+        if end[word] - first == stop - start:
+            same = True
+            for i in range(stop - start):
+                if spelling[first + i] != data[start + i]:
+                    same = False
+                    break
+            if same:
+                return int(word)
+        at = (at + 1) & mask
+    return -1

@@ -1,0 +1,332 @@
+"""fastText's prediction, compiled: tokens, subword n-grams, the mean of their rows, the best two labels.
+
+The numbers are fastText's (Joulin et al. 2016, arXiv:1607.01759; the format and the arithmetic are
+those of facebookresearch/fastText 0.9). What is ours is the order of additions: first the rows of a
+word, then the words of a text. So the sum of a word can be remembered, and remembering changes no bit.
+
+One thing differs on purpose. fastText stops reading at a word ``</s>``; a page that says so in its
+first line would hide the rest, so here such a word is passed over.
+
+What bounds it: words that are not remembered, which are all words of a script without spaces, cost half
+of the time, most of it looking for their n-grams in the cache (curate.langid.fasttext.subwords). They are
+collected and looked up together, so that the CPU need not wait for one to be found before the next.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import int64, uint64
+
+from curate.kernels.jit import inline, kernel
+from curate.kernels.utf8 import HIGHEST, bytes_before, eight_bytes, hash_span
+from curate.langid.fasttext.dictionary import HASH_START, find_word, mix
+from curate.langid.fasttext.subwords import NOTES, add_rows, note_word, sum_long_word, sum_words
+
+#: Columns are summed sixteen at a time, in registers; matrices are padded to a multiple of it.
+LANES = 16
+
+#: How scores come out of the output layer.
+TREE, SOFTMAX, SIGMOID = 0, 1, 2
+
+_EOS_HASH = np.uint32(3617362777)  # FNV of "</s>"
+_PREFIX = (95, 95, 108, 97, 98, 101, 108, 95, 95)  # __label__
+_CACHE_BYTES = 2 << 20
+_ROOM = 2048  # characters of new words, and words, that are looked at together
+
+# What is remembered of a word beside its sum: its hash and size, where it stood last, the last batch.
+_HASH, _SIZE, _WHERE, _BATCH = 0, 1, 2, 3
+
+_OTHERS = uint64(0x7F7F7F7F7F7F7F7F)
+_PAST_SPACE = uint64(0x5F5F5F5F5F5F5F5F)  # 0x7F - " "
+
+
+class Network(NamedTuple):
+    """The arrays of a model, as the kernels read them."""
+
+    rows: Any  #: float32[n_words + n_buckets, width / 16, 16]: of each word, then of each n-gram
+    heads: Any  #: float32[width, n_heads]: a column for each inner node of the tree, or each label
+    left: Any  #: int32[nodes]: the tree's children; empty without a tree
+    right: Any
+    spelling: Any  #: uint8: the bytes of all known words
+    begin: Any  #: int64[n_words]: where each starts in it
+    end: Any
+    slots: Any  #: int32[2**k]: open addressing from a word's hash to its number
+    bucket_rows: Any  #: int32[n_buckets]: the row of an n-gram's hash, -1 where it was pruned
+    kept: Any  #: uint64[n_buckets // 64 + 1]: a bit for each that was not; fits the CPU's cache
+    min_chars: int
+    max_chars: int
+    word_ngrams: int
+    eos: int  #: the row of the end of the text, -1 without one
+    output: int
+    n_labels: int
+
+
+@inline
+def _is_space(byte: Any) -> Any:
+    return byte <= 32 and (byte == 32 or (9 <= byte <= 13) or byte == 0)
+
+
+@kernel
+def _word_end(data: Any, start: Any, stop: Any) -> Any:
+    """Give the first space of data[start:stop], or ``stop``: eight bytes at a time."""
+    i = start
+    while i < stop:
+        if i + 8 <= len(data):
+            block = eight_bytes(data, i)
+            low = ~(((block & _OTHERS) + _PAST_SPACE) | block) & HIGHEST  # bytes up to " "
+            i = min(i + (bytes_before(low) if low else int64(8)), stop)
+            if low == uint64(0) or i == stop:
+                continue
+        if _is_space(data[uint64(i)]):
+            return i
+        i += 1
+    return i
+
+
+@kernel
+def _same(data: Any, one: Any, other: Any, size: Any) -> Any:
+    """Tell whether the same eight or more bytes stand at two places."""
+    k = int64(0)
+    while k < size:
+        at = min(k, size - 8)
+        if eight_bytes(data, one + at) != eight_bytes(data, other + at):
+            return False
+        k += 8
+    return True
+
+
+@kernel
+def _add_word_ngrams(net: Any, data: Any, start: Any, stop: Any, total: Any) -> Any:
+    """Add the rows of the word n-grams of data[start:stop] to total[0]; return how many."""
+    many = net.word_ngrams
+    recent = np.zeros(many, np.int32)  # hashes of the newest words
+    row = np.zeros(1, np.int64)
+    buckets = uint64(len(net.bucket_rows))
+    found, seen = int64(0), int64(0)
+    i, ended = start, False
+    while not ended:
+        while i < stop and _is_space(data[uint64(i)]):
+            i += 1
+        begin = i
+        state = HASH_START
+        while i < stop and not _is_space(data[uint64(i)]):
+            state = mix(state, data[uint64(i)])
+            i += 1
+        ended = i == begin
+        if ended:
+            state = _EOS_HASH
+        elif _is_reserved(data, begin, i - begin):
+            continue
+        recent[seen % many] = np.int32(state)
+        seen += 1
+        for first in range(max(int64(0), seen - many), seen - 1):
+            # int32 hashes are extended with their sign before they enter the 64-bit product.
+            gram = uint64(int64(recent[first % many]))
+            for k in range(first + 1, seen):
+                gram = gram * uint64(116049371) + uint64(int64(recent[k % many]))
+            row[0] = net.bucket_rows[int64(gram % buckets)]
+            if row[0] >= 0:
+                found += 1
+                add_rows(net.rows, row, int64(0), int64(1), total, int64(0))
+    return found
+
+
+@kernel
+def _products(heads: Any, mean: Any, sums: Any, dots: Any) -> None:
+    """Multiply a mean with each column of ``heads``: dots[head]."""
+    many = heads.shape[1]
+    # Four sums side by side, always the same four, of all heads at once: the compiler makes vectors.
+    sums[:] = 0
+    for k in range(0, len(mean), 4):
+        row = uint64(k)
+        for side in range(4):
+            at, weight = row + uint64(side), mean[row + uint64(side)]
+            for head in range(many):
+                sums[side, head] += heads[at, head] * weight
+    for head in range(many):
+        dots[head] = np.float64((sums[0, head] + sums[1, head]) + (sums[2, head] + sums[3, head]))
+
+
+@inline
+def _sigmoid(x: Any) -> Any:
+    # fastText looks it up in a table of 32 steps per unit between -8 and 8.
+    step = np.floor((min(max(x, -8.0), 8.0) + 8.0) * 32.0)
+    return 0.0 if x < -8.0 else (1.0 if x > 8.0 else 1.0 / (1.0 + np.exp(8.0 - step / 32.0)))
+
+
+@kernel
+def _best_two(net: Any, dots: Any, reach: Any, open_nodes: Any, labels: Any, scores: Any) -> None:
+    """Write the two labels of the highest score. fastText adds 1e-5 to each probability it multiplies."""
+    best = second = -np.inf
+    winner = runner = -1
+    if net.output == 0:  # TREE: the likelier child first, so that most of the tree is never entered
+        leaves = net.n_labels
+        open_nodes[0] = 2 * leaves - 2
+        reach[2 * leaves - 2] = 1.0
+        n_open = 1
+        while n_open > 0:
+            n_open -= 1
+            node = open_nodes[n_open]
+            score = reach[node]
+            if score <= second:
+                continue
+            if node < leaves:
+                if score > best:
+                    second, runner = best, winner
+                    best, winner = score, node
+                else:
+                    second, runner = score, node
+                continue
+            p = 1.0 / (1.0 + np.exp(-dots[node - leaves]))
+            left, right = net.left[node], net.right[node]
+            reach[left] = score * (1.0 - p + 1e-5)
+            reach[right] = score * (p + 1e-5)
+            open_nodes[n_open] = left if p >= 0.5 else right
+            open_nodes[n_open + 1] = right if p >= 0.5 else left
+            n_open += 2
+    else:
+        for label in range(net.n_labels):
+            score = dots[label]
+            reach[label] = score
+            if score > best:
+                second, runner = best, winner
+                best, winner = score, label
+            elif score > second:
+                second, runner = score, label
+        if net.output == 1:  # SOFTMAX
+            total = 0.0
+            for label in range(net.n_labels):
+                total += np.exp(reach[label] - best)
+            second = np.exp(second - best) / total + 1e-5
+            best = 1.0 / total + 1e-5
+        else:
+            best, second = _sigmoid(best) + 1e-5, _sigmoid(second) + 1e-5
+    labels[0], labels[1] = winner, runner
+    scores[0] = min(best, 1.0) if winner >= 0 else 0.0
+    scores[1] = min(second, 1.0) if runner >= 0 else 0.0
+
+
+@kernel
+def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, scores: Any) -> None:
+    r"""Write the best two labels and their scores for each text; -1 and 0 where there is nothing.
+
+    Text ``d`` is ``data[offsets[d]:offsets[d + 1]]``, UTF-8. A newline is a space, as in
+    ``model.predict(text.replace("\n", " "))``. ``capacity`` is the number of words remembered.
+    """
+    # Taken out of the tuple once: a call that is given a tuple counts references to each array in it.
+    rows, bucket_rows, kept, heads = net.rows, net.bucket_rows, net.kept, net.heads
+    spelling, begin, end, slots = net.spelling, net.begin, net.end, net.slots
+    min_chars, max_chars = net.min_chars, net.max_chars
+    mask = capacity - 1
+    known = np.zeros((capacity, 4), np.int64)  # _HASH, _SIZE, _WHERE, _BATCH
+    sums = np.empty((capacity, rows.shape[1], LANES), np.float32)
+    counts = np.empty(capacity, np.int64)
+    # The words of a text in order, by their place in ``known``, and what is to be done for the new ones.
+    order = np.empty(_ROOM, np.int64)
+    noted = np.empty((_ROOM, NOTES), np.int64)
+    chars = np.zeros(_ROOM + max_chars, np.uint32)
+    state = np.empty(_ROOM, np.uint32)
+    grams = np.empty((max_chars, _ROOM), np.uint32)
+    picked = np.empty(_ROOM * max_chars + 1, np.int64)
+    total = np.empty((1, rows.shape[1], LANES), np.float32)
+    mean = total.reshape(rows.shape[1] * LANES)
+    sides = np.empty((4, heads.shape[1]), np.float32)
+    dots = np.empty(heads.shape[1], np.float64)
+    reach = np.empty(2 * net.n_labels, np.float64)
+    open_nodes = np.empty(2 * net.n_labels, np.int64)
+    subwords = max_chars > 0 and len(bucket_rows) > 0
+    # Typed: numba would compile what is called for a literal, too.
+    batch, zero, room = int64(0), int64(0), int64(_ROOM)
+    for d in range(len(offsets) - 1):
+        i = offsets[d]
+        stop = offsets[d + 1]
+        mean[:] = 0
+        found = int64(0)
+        batch += 1
+        words, new, n, widest = int64(0), int64(0), int64(0), int64(1)
+        while True:
+            while i < stop and _is_space(data[uint64(i)]):
+                i += 1
+            start = i
+            i = _word_end(data, start, stop)
+            size = i - start
+            if size > 0 and _is_reserved(data, start, size):
+                continue
+            at, same, hashed = int64(0), False, uint64(0)
+            if size > 0:
+                hashed = hash_span(data, start, i)
+                at = int64(hashed >> uint64(32)) & mask
+                # Words of up to eight bytes are the same if their hashes are.
+                same = known[at, _SIZE] == size and known[at, _HASH] == int64(hashed)
+                same = same and (size <= 8 or _same(data, known[at, _WHERE], start, size))
+            full = words == _ROOM or (not same and n + size + 2 > _ROOM)
+            if full or size == 0 or (not same and known[at, _BATCH] == batch):
+                sum_words(
+                    rows, bucket_rows, kept, min_chars, chars, n, widest, noted, new, state, grams,
+                    picked, sums, counts,
+                )  # fmt: skip
+                for k in range(words):
+                    found += counts[order[k]]
+                add_rows(sums, order, zero, words, total, zero)
+                batch += 1
+                words, new, n, widest = int64(0), int64(0), int64(0), int64(1)
+                if size == 0:
+                    break
+            if not same:
+                known[at, _HASH], known[at, _SIZE] = int64(hashed), size
+                word = find_word(spelling, begin, end, slots, data, start, i, hashed)
+                counts[at] = word >= 0
+                for b in range(rows.shape[1]):
+                    for c in range(LANES):
+                        sums[at, b, c] = rows[word, b, c] if word >= 0 else np.float32(0)
+                if subwords and size + 2 > _ROOM:
+                    sum_long_word(
+                        data, start, i, rows, bucket_rows, kept, min_chars, chars, room, noted, state,
+                        grams, picked, sums, counts, at,
+                    )  # fmt: skip
+                elif subwords:
+                    n, widest = note_word(data, start, i, chars, n, widest, noted, new, at)
+                    new += 1
+            known[at, _WHERE] = start  # the newest occurrence is likeliest to be in the CPU's cache
+            known[at, _BATCH] = batch
+            order[words] = at
+            words += 1
+        if net.eos >= 0:
+            found += 1
+            for c in range(len(mean)):
+                mean[c] += rows[net.eos, c // LANES, c % LANES]
+        if net.word_ngrams > 1:
+            found += _add_word_ngrams(net, data, offsets[d], stop, total)
+        if found == 0:
+            labels[d, 0] = labels[d, 1] = -1
+            scores[d, 0] = scores[d, 1] = 0.0
+            continue
+        share = np.float32(1.0 / found)
+        for c in range(len(mean)):
+            mean[c] *= share
+        _products(heads, mean, sides, dots)
+        _best_two(net, dots, reach, open_nodes, labels[d], scores[d])
+
+
+@kernel
+def _is_reserved(data: Any, start: int, size: int) -> bool:
+    """Tell ``</s>`` and words that start with ``__label__``: fastText counts neither as text."""
+    if size == 4 and data[start] == 60:
+        return bool(data[start + 1] == 47 and data[start + 2] == 115 and data[start + 3] == 62)
+    if size < 9 or data[start] != 95 or data[start + 1] != 95:
+        return False
+    same = True
+    for k in range(9):
+        same &= data[start + k] == _PREFIX[k]
+    return same
+
+
+def capacity(width: int) -> int:
+    """Give how many words a call remembers: as many as two megabytes of sums hold.
+
+    >>> capacity(16), capacity(256)
+    (32768, 2048)
+    """
+    return 1 << ((_CACHE_BYTES // (4 * width)).bit_length() - 1)

@@ -1,0 +1,214 @@
+"""The pieces of a group, and how an amount is divided among their leaves under all limits.
+
+A *part* is a piece of a group with a fixed share of it; the whole group where it has no inner weights.
+Its leaves are filled in proportion to their weights, like vessels to one level, until a leaf or a cap
+is full. The caps of a part lie inside or outside each other, so that this reaches all that the limits
+allow (they form a polymatroid; Edmonds 1970). Exact arithmetic on fractions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from itertools import combinations
+
+from curate.errors import RecipeError
+from curate.mixture.available import Stock
+from curate.recipe.mixture import Leaf, Mixture
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The leaves of a set may come to this share of their part, and no more."""
+
+    leaves: frozenset[Leaf]
+    share: Fraction
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a group: its share, its leaves' weights and limits, and bounds, small sets first."""
+
+    group: str
+    name: str | None
+    share: Fraction
+    weights: dict[Leaf, Fraction]
+    limits: dict[Leaf, Fraction]  #: amount times passes
+    bounds: tuple[Bound, ...]
+
+    def __str__(self) -> str:
+        return f"group '{self.group}'" + (f" ({self.name})" if self.name else "")
+
+    @cached_property
+    def capacity(self) -> Fraction:
+        """The largest total that respects all limits.
+
+        The most that can be had of a total T is f(T), concave and made of straight pieces; the answer
+        is the largest T with f(T) >= T. Newton's method from above meets it after a few pieces.
+        """
+        total = sum(self.limits.values(), Fraction(0))
+        while True:
+            fixed, slope = self._reach(total)
+            if fixed + slope * total >= total:
+                return total
+            total = fixed / (1 - slope)
+
+    def _reach(self, total: Fraction) -> tuple[Fraction, Fraction]:
+        """Give the piece of f at a total: f(T) = fixed + slope * T."""
+        inner, outer = self._nesting
+        most = [(Fraction(0), Fraction(0))] * (len(self.bounds) + 1)
+        for leaf, limit in self.limits.items():
+            fixed, slope = most[inner[leaf]]
+            most[inner[leaf]] = (fixed + limit, slope)
+        for at, bound in enumerate(self.bounds):
+            fixed, slope = most[at]
+            if bound.share * total < fixed + slope * total:
+                fixed, slope = Fraction(0), bound.share
+            above = most[outer[at]]
+            most[outer[at]] = (above[0] + fixed, above[1] + slope)
+        return most[-1]
+
+    @cached_property
+    def _nesting(self) -> tuple[dict[Leaf, int], list[int]]:
+        """Number the smallest bound around each leaf, and around each bound; the last is none."""
+        none = len(self.bounds)
+        inner = {
+            leaf: next((i for i, b in enumerate(self.bounds) if leaf in b.leaves), none)
+            for leaf in self.limits
+        }
+        outer = [
+            next(
+                (i for i in range(at + 1, none) if bound.leaves <= self.bounds[i].leaves),
+                none,
+            )
+            for at, bound in enumerate(self.bounds)
+        ]
+        return inner, outer
+
+    def fill(self, total: Fraction) -> dict[Leaf, Fraction]:
+        """Divide a total among the leaves by weight; what one cannot give, the others do."""
+        given = dict.fromkeys(self.limits, Fraction(0))
+        filling = sorted(
+            (leaf for leaf, weight in self.weights.items() if weight > 0),
+            key=lambda leaf: (self.limits[leaf] / self.weights[leaf], repr(leaf)),
+        )
+        whole = Bound(frozenset(filling), Fraction(1))
+        vessels = [_Vessel(bound, total, self.weights) for bound in (whole, *self.bounds)]
+        while filling:
+            vessels = [vessel for vessel in vessels if vessel.flow]
+            tightest = min(vessels, key=lambda vessel: vessel.level)
+            first = filling[0]
+            level = self.limits[first] / self.weights[first]
+            if level < tightest.level:
+                full = [first]
+            else:
+                level = tightest.level
+                full = [leaf for leaf in filling if leaf in tightest.bound.leaves]
+            for leaf in full:
+                given[leaf] = self.weights[leaf] * level
+                for vessel in vessels:
+                    vessel.close(leaf, given[leaf])
+            gone = set(full)
+            filling = [leaf for leaf in filling if leaf not in gone]
+        return given
+
+
+class _Vessel:
+    """A bound while its leaves fill: what is left, and how fast it is used up as the level rises."""
+
+    def __init__(self, bound: Bound, total: Fraction, weights: Mapping[Leaf, Fraction]) -> None:
+        self.bound = bound
+        self.left = bound.share * total
+        self.flow = sum((weights[leaf] for leaf in bound.leaves), Fraction(0))
+        self._weights = weights
+
+    @property
+    def level(self) -> Fraction:
+        """The level at which it is full, if no leaf in it stops before."""
+        return self.left / self.flow
+
+    def close(self, leaf: Leaf, given: Fraction) -> None:
+        """Take out a leaf that stopped."""
+        if leaf in self.bound.leaves:
+            self.left -= given
+            self.flow -= self._weights[leaf]
+
+
+def parts_of(mixture: Mixture, stock: Mapping[Leaf, Stock]) -> list[Part]:
+    """Cut all groups into parts. Raises RecipeError where caps of a group cross each other."""
+    parts = []
+    for name, group in mixture.groups.items():
+        mine = sorted((leaf for leaf in stock if leaf.group == name), key=repr)
+        total = sum((Fraction(repr(weight)) for weight in group.inner.values()), Fraction(0))
+        inner: dict[str | None, Fraction] = {
+            key: Fraction(repr(weight)) / total for key, weight in group.inner.items()
+        }
+        for key, share in (inner or {None: Fraction(1)}).items():
+            leaves = [leaf for leaf in mine if group.part_of(leaf) == key]
+            parts.append(
+                Part(
+                    group=name,
+                    name=key,
+                    share=share,
+                    weights=_weights(mixture.alpha_of(name), leaves, stock),
+                    limits={leaf: stock[leaf].amount * mixture.epochs_of(leaf) for leaf in leaves},
+                    bounds=_bounds(mixture, name, mine, leaves, share),
+                )
+            )
+    return parts
+
+
+def _weights(alpha: float, leaves: list[Leaf], stock: Mapping[Leaf, Stock]) -> dict[Leaf, Fraction]:
+    """Weigh languages by what there is of each to the power of alpha, and within each as it is."""
+    amounts = {leaf: Fraction(stock[leaf].amount) for leaf in leaves}
+    if alpha == 1:
+        return amounts
+    languages: dict[str | None, int] = {}
+    for leaf in leaves:
+        languages[leaf.lang] = languages.get(leaf.lang, 0) + stock[leaf].amount
+    tempered = {
+        lang: Fraction(float(amount) ** alpha) / amount
+        for lang, amount in languages.items()
+        if amount
+    }
+    return {leaf: amount * tempered.get(leaf.lang, 1) for leaf, amount in amounts.items()}
+
+
+def _bounds(
+    mixture: Mixture, group: str, mine: list[Leaf], leaves: list[Leaf], share: Fraction
+) -> tuple[Bound, ...]:
+    here = set(leaves)
+    tightest: dict[frozenset[Leaf], Fraction] = {}
+
+    def bound(wanted: set[Leaf], most: Fraction) -> None:
+        inside = frozenset(wanted & here)
+        # What lies in one part is bounded by its share of the group; what lies in several, in each.
+        allowed = most / share if wanted <= here else most
+        if inside and allowed < 1:
+            tightest[inside] = min(allowed, tightest.get(inside, allowed))
+
+    for leaf in leaves:
+        bound({leaf}, mixture.share_of(leaf))
+    for cap in mixture.caps:
+        if cap.max_share is not None:
+            bound({leaf for leaf in mine if cap.matches(leaf)}, Fraction(repr(cap.max_share)))
+    for one, other in combinations(tightest, 2):
+        if one & other and not (one <= other or other <= one):
+            raise RecipeError(
+                f"caps of group '{group}' cross each other at {_told(one & other)}",
+                where="[mixture] caps",
+                hint="let one hold inside the other: name source, language and origin in it",
+            )
+    order = sorted(tightest, key=lambda leaves: (len(leaves), sorted(map(repr, leaves))))
+    return tuple(Bound(leaves, tightest[leaves]) for leaves in order)
+
+
+def _told(leaves: frozenset[Leaf]) -> str:
+    return next(iter(sorted(_names(leaves))))
+
+
+def _names(leaves: frozenset[Leaf]) -> Iterator[str]:
+    for leaf in leaves:
+        yield ", ".join(name for name in leaf[1:] if name)

@@ -1,0 +1,104 @@
+"""The table that says what was asked for and what came out, per phase and group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from curate.mixture.available import Stock
+from curate.mixture.cut_points import Taken
+from curate.mixture.targets import solve
+from curate.recipe.mixture import VALIDATION, Leaf, Mixture
+
+MIXTURE_REPORT = pa.schema(
+    [
+        ("phase", pa.string()),
+        ("group", pa.string()),
+        ("unit", pa.string()),
+        ("asked_share", pa.float64()),  # null for validation and a whole group
+        ("share", pa.float64()),  # of all but whole groups; null for these and in an empty phase
+        ("asked", pa.int64()),  # amount in the unit; without a budget what the ratio allows
+        ("amount", pa.int64()),
+        ("documents", pa.int64()),  # rows of the product: a document taken twice counts twice
+        ("tokens", pa.int64()),
+        ("available", pa.int64()),  # amount of the whole group, once; without what is held out
+        ("epochs", pa.float64()),  # amount / available
+        ("reused", pa.int64()),  # amount of documents that an earlier phase took too
+        ("shortage", pa.int64()),  # what is missing of what was asked
+        ("scarcest", pa.bool_()),  # the group that limits the mixture
+        ("largest", pa.int64()),  # the largest document taken: the unit of error
+    ]
+)
+
+
+def report(
+    mixture: Mixture,
+    stock: Mapping[Leaf, Stock],
+    taken: Mapping[tuple[str, Leaf], Taken],
+    held: Mapping[Leaf, Stock] | None = None,
+) -> pa.Table:
+    """Compare what the recipe asks for with what the cuts take; ``held`` is held out for validation."""
+    solution = solve(mixture, stock)
+    rows = []
+    for phase in mixture.schedule():
+        amounts = dict.fromkeys(mixture.groups, 0)
+        for (name, leaf), what in taken.items():
+            if name == phase.name:
+                amounts[leaf.group] += what.amount
+        whole = {name for name, group in mixture.groups.items() if group.whole}
+        total = sum(amount for group, amount in amounts.items() if group not in whole)
+        shares = mixture.shares(phase)
+        for group, amount in amounts.items():
+            mine = [
+                w for (name, leaf), w in taken.items() if name == phase.name and leaf.group == group
+            ]
+            available = sum(what.once for leaf, what in stock.items() if leaf.group == group)
+            asked = round(solution.asked[phase.name, group])
+            rows.append(
+                {
+                    "phase": phase.name,
+                    "group": group,
+                    "unit": mixture.unit,
+                    "asked_share": None if group in whole else float(shares[group]),
+                    "share": amount / total if total and group not in whole else None,
+                    "asked": asked,
+                    "amount": amount,
+                    "documents": sum(what.documents for what in mine),
+                    "tokens": sum(what.tokens for what in mine),
+                    "available": available,
+                    "epochs": amount / available if available else 0.0,
+                    "reused": sum(what.reused for what in mine),
+                    "shortage": max(0, asked - round(solution.targets[phase.name, group])),
+                    "scarcest": group == solution.scarcest,
+                    "largest": max((what.largest for what in mine), default=0),
+                }
+            )
+    return pa.Table.from_pylist(rows + _held_rows(mixture, held or {}), schema=MIXTURE_REPORT)
+
+
+def _held_rows(mixture: Mixture, held: Mapping[Leaf, Stock]) -> list[dict[str, Any]]:
+    total = sum(what.amount for what in held.values())
+    rows: list[dict[str, Any]] = []
+    for group in mixture.groups if held else ():
+        mine = [what for leaf, what in held.items() if leaf.group == group]
+        amount = sum(what.amount for what in mine)
+        rows.append(
+            {
+                "phase": VALIDATION,
+                "group": group,
+                "unit": mixture.unit,
+                "share": amount / total if total else None,
+                "amount": amount,
+                "documents": sum(what.documents for what in mine),
+                "tokens": sum(what.tokens for what in mine),
+                "available": amount,
+                "epochs": 1.0 if amount else 0.0,
+                "reused": 0,
+                "shortage": 0,
+                "scarcest": False,
+                "largest": max((what.largest for what in mine), default=0),
+            }
+        )
+    return rows

@@ -1,0 +1,1 @@
+"""What a stage is, and what travels between stages: tables, documents' numbers, counts."""

@@ -1,0 +1,266 @@
+"""``README.md``: the dataset card, which tells `datasets` where each phase lies and people what it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from curate.report.format import code, number, one_line, percent, ratio, size
+from curate.report.model import Report
+from curate.report.notes import compare_note, counted_note, describe
+from curate.report.to_markdown import table
+
+#: Licences that the Hub knows by an identifier of its own, as sources write them.
+_HUB_LICENSES = {
+    "apache-2.0", "cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "gfdl", "mit",
+    "odc-by",
+}  # fmt: skip
+
+#: What is held out has files like a phase of this name; it is a split of every configuration.
+VALIDATION = "validation"
+
+#: Folders of other forms than Parquet (`curate/formats`).
+_FORMS = {"jsonl", "ds", "megatron", "mds"}
+
+_SIZES = (
+    (1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"), (1_000_000_000, "100M<n<1B"),
+    (10_000_000_000, "1B<n<10B"), (100_000_000_000, "10B<n<100B"),
+)  # fmt: skip
+
+
+def card(report: Report) -> str:
+    """Write the card: YAML for machines, then what a person must know before training on it."""
+    parts = [
+        _front_matter(report),
+        _opening(report),
+        _loading(report),
+        _mixture(report),
+        _languages(report),
+        _sources(report),
+        _making(report),
+        _columns(),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
+
+
+def phases(report: Report) -> list[str]:
+    """Name the phases that have files, in the order of the recipe's mixture table.
+
+    A phase that came out empty has no folder, and `datasets` refuses a configuration without files.
+    """
+    written = _written(report) - {VALIDATION}
+    order = dict.fromkeys(str(row["phase"]) for row in report.mixture)
+    return [phase for phase in order if phase in written] + sorted(written - set(order))
+
+
+def _written(report: Report) -> set[str]:
+    paths = [str(entry["path"]) for entry in report.manifest["files"]]
+    return {path.split("/")[1] for path in paths if path.startswith("mixture/")}
+
+
+def _front_matter(report: Report) -> list[str]:
+    mixed = _mixed(report.manifest)
+    languages = sorted(
+        {
+            lang.partition("_")[0]
+            for lang, fate in report.languages.items()
+            if lang not in ("", "und")
+            and fate.curated.documents
+            and (mixed is None or lang in mixed)
+        }
+    )
+    lines = ["---", f"pretty_name: {_quoted(report.name)}"]
+    if languages:
+        lines += ["language:", *(f"- {_quoted(language)}" for language in languages)]
+    lines += [f"license: {_license(report.manifest)}", "task_categories:", "- text-generation"]
+    lines += ["size_categories:", f"- {_size(report.run.rows or 0)}", "tags:", "- curate"]
+    found = phases(report)
+    if found:
+        lines.append("configs:")
+    for at, phase in enumerate(found):
+        lines += [f"- config_name: {_quoted(phase)}"]
+        lines += ["  default: true"] if at == 0 else []
+        lines += ["  data_files:", "  - split: train"]
+        lines += [f"    path: {_quoted(f'mixture/{phase}/*.parquet')}"]
+        if VALIDATION in _written(report):
+            lines += [f"  - split: {VALIDATION}"]
+            lines += [f"    path: {_quoted(f'mixture/{VALIDATION}/*.parquet')}"]
+    return [*lines, "---"]
+
+
+def _mixed(manifest: Mapping[str, Any]) -> set[str] | None:
+    """Give the languages that the mixture's groups name; None where some group takes any."""
+    groups = ((manifest["recipe"].get("mixture") or {}).get("groups") or {}).values()
+    named = [group.get("languages") for group in groups]
+    return {lang for names in named for lang in names} if named and all(named) else None
+
+
+def _quoted(text: str) -> str:
+    """Quote text for YAML: JSON strings are YAML strings."""
+    return json.dumps(one_line(text), ensure_ascii=False)
+
+
+def _license(manifest: Mapping[str, Any]) -> str:
+    given = {
+        str(source.get("license") or "").lower()
+        for source in manifest["recipe"]["sources"].values()
+    }
+    return next(iter(given)) if len(given) == 1 and given <= _HUB_LICENSES else "other"
+
+
+def _size(rows: int) -> str:
+    return next((name for limit, name in _SIZES if rows < limit), "n>1T")
+
+
+def _opening(report: Report) -> list[str]:
+    run = report.run
+    tokens = f" and {number(report.tokens)} tokens" if report.tokens else ""
+    lines = [f"# {code(report.name)}", ""]
+    lines += [code(describe(report)), ""] if describe(report) else []
+    lines.append(
+        f"{number(run.rows)} rows{tokens}, made by curate {one_line(str(report.manifest['curate']))} from"
+        f" {number(run.documents.documents)} raw documents, of which {percent(run.kept)} were kept"
+        f" ({percent(run.kept_bytes)} of the bytes)."
+    )
+    if counted_note(report):
+        lines += ["", counted_note(report)]
+    if compare_note(report):
+        lines += ["", compare_note(report)]
+    return lines
+
+
+def _loading(report: Report) -> list[str]:
+    found = phases(report)
+    if not found:
+        return []
+    lines = ["## Load it", "", "```python", "import datasets", ""]
+    for phase in found:
+        lines.append(f'data = datasets.load_dataset("PATH/OF/THIS/FOLDER", {_quoted(phase)})')
+    lines.append("```")
+    if VALIDATION in _written(report):
+        lines += [
+            "",
+            "Each configuration has the split `train` and the same split `validation`, whose documents are in"
+            " no phase. Which side a document is on is a hash of its cluster of near duplicates, else of its"
+            " text, so one text is never on both. Less alike texts may be, and near duplicates that the search"
+            " of fuzzy dedup missed: it is told below with its threshold and recall.",
+        ]
+    others = sorted(
+        {str(entry["path"]).split("/")[0] for entry in report.manifest["files"]} & _FORMS
+    )
+    if others:
+        lines += ["", f"The same rows, part by part, as {', '.join(map(code, others))}."]
+    return lines
+
+
+def _mixture(report: Report) -> list[str]:
+    if not report.mixture:
+        return []
+    rows = [
+        (
+            code(row["phase"]),
+            code(row["group"]),
+            "–" if row["asked_share"] is None else f"{100 * row['asked_share']:.2f} %",
+            "–" if row["share"] is None else f"{100 * row['share']:.2f} %",
+            number(row["documents"]),
+            number(row["tokens"] or None),
+            number(row["epochs"]),
+        )
+        for row in report.mixture
+    ]
+    header = ("phase", "group", "asked", "got", "rows", "tokens", "epochs")
+    unit = code(str(report.mixture[0]["unit"]))
+    return ["## Mixture", "", f"Shares are by {unit}.", "", *table(header, rows, 2)]
+
+
+def _languages(report: Report) -> list[str]:
+    lengths = {one.lang: one for one in report.fertility}
+    rows = [
+        (
+            code(lang),
+            number(fate.curated.documents),
+            size(fate.curated.bytes),
+            *(
+                (number(lengths[lang].tokens), ratio(lengths[lang].tokens_per_word))
+                if lang in lengths
+                else ("–", "–")
+            ),
+            percent(fate.kept),
+        )
+        for lang, fate in report.languages.items()
+        if lang and fate.curated.documents
+    ]
+    if not rows:
+        return []
+    header = ("language", "curated documents", "text", "tokens", "tokens per word", "kept of raw")
+    words = "Labels are ISO 639-3 and script; `und` where no language could be told."
+    return ["## Languages", "", words, "", *table(header, rows)]
+
+
+def _sources(report: Report) -> list[str]:
+    said = report.manifest["recipe"]["sources"]
+    rows = []
+    for name, fate in report.sources.items():
+        source = said.get(name, {})
+        rows.append(
+            (
+                code(name),
+                code(str(source.get("format") or "")),
+                code(str(source.get("origin") or "")),
+                code(str(source.get("license") or "")) or "not given",
+                number(fate.documents.documents),
+                number(fate.curated.documents),
+                percent(fate.kept),
+            )
+        )
+    header = ("source", "format", "origin", "licence", "documents", "curated", "kept of raw")
+    return [
+        "## Sources",
+        "",
+        "Licences are as the recipe gives them, or the field of the records that does. The rights to the"
+        " texts stay with their authors.",
+        "",
+        *table(header, rows, 4),
+    ]
+
+
+def _making(report: Report) -> list[str]:
+    lines = ["## How it was made", ""]
+    for spec in report.manifest["recipe"]["stages"]:
+        options = {
+            key: value
+            for key, value in spec.items()
+            if key not in ("use", "name") and value is not None
+        }
+        words = ", ".join(f"{key} = {json.dumps(value)}" for key, value in options.items())
+        label = str(spec.get("name") or spec["use"])
+        row = next((row for row in report.stages if row.stage == label), None)
+        dropped = row.came.documents - row.kept.documents if row else 0
+        told = f"dropped {number(dropped)} documents" if dropped else ""
+        facts = ": " + "; ".join(filter(None, (code(words), told))) if words or told else ""
+        lines.append(f"- {code(label)}{facts}")
+    if report.dedup:
+        lines += [
+            "",
+            f"Dedup alone kept {percent(report.dedup.kept)} of the documents and"
+            f" {percent(report.dedup.kept_bytes)} of the bytes that came to it"
+            f" ({number(report.dedup.exact)} exact and {number(report.dedup.near)} near copies went).",
+        ]
+    lines += [
+        "",
+        "`recipe.toml` and `filters/` hold every setting and threshold, `report.html` what each rule"
+        " dropped, `rejected/` the rows themselves, `manifest.json` inputs, versions and digests.",
+    ]
+    return lines
+
+
+def _columns() -> list[str]:
+    return [
+        "## Columns",
+        "",
+        "`text` is the document (with `messages` where it is a conversation). `id`, `phase` and `epoch` are"
+        " the key. `lang` and `lang_score` say what it was identified as, `n_tokens` its length, `signal_*`"
+        " what the filters measured (null is undefined), `cluster_size` how many copies of it were found.",
+    ]

@@ -1,0 +1,100 @@
+"""Sentences that the HTML and the Markdown share."""
+
+from __future__ import annotations
+
+from curate.report.format import duration, one_line, percent
+from curate.report.model import Report
+
+#: How many times the typical task is too uneven to pass without a word.
+_UNEVEN = 5
+
+
+def describe(report: Report) -> str:
+    """Give the recipe's own sentence about itself."""
+    return str(report.manifest["recipe"].get("describes") or "")
+
+
+def compare_note(report: Report) -> str:
+    """Put our kept of raw beside the figure that the recipe compares with; empty where there is none."""
+    compare = report.manifest["recipe"].get("compare")
+    if not compare:
+        return ""
+    run = report.run
+    dedup = (
+        f", and dedup alone {percent(report.dedup.kept)} of the documents and"
+        f" {percent(report.dedup.kept_bytes)} of the bytes that came to it"
+        if report.dedup
+        else ""
+    )
+    return (
+        f"This run kept {percent(run.kept)} of the raw documents and {percent(run.kept_bytes)} of the"
+        f" raw bytes{dedup}. To compare: {percent(compare['kept_of_raw'])}"
+        f" ({one_line(compare['source'])}). That is an outcome on another pool, not a target."
+    )
+
+
+def counted_note(report: Report) -> str:
+    """Say whose tokens are counted; empty where none are."""
+    said = report.manifest.get("counted_with")
+    if not said:
+        return ""
+    return (
+        f"Tokens are those of {one_line(said['tokenizer'])} (digest"
+        f" {one_line(said['tokenizer_digest'])[:16]}). A word is what whitespace separates."
+    )
+
+
+def benchmark_note() -> str:
+    """Say what the numbers of evaluation sets mean."""
+    return (
+        "An example is a row of a set, counted from 0. Too short: none of its strings has enough words to be"
+        " looked for, so that nothing protects it. Looked for: different runs of words, and whole strings."
+        " Found: examples of which some document has a run, or all of a string; beside them, the row that"
+        " stands in most documents. Where these are many, look whether it is an example at all. A document"
+        " that has something of several sets is dropped or cut under the one that it shares most with."
+        " All rows found, and all too short, are in report.json."
+    )
+
+
+def time_notes(report: Report) -> list[str]:
+    """Say what the seconds hold that a reader would not guess."""
+    time = report.time
+    notes = []
+    uneven = [
+        f"{part.name.partition(',')[0]} ({duration(part.slowest)} against {duration(part.typical)})"
+        for part in time.work
+        if part.slowest and part.typical and part.slowest > max(1.0, _UNEVEN * part.typical)
+    ]
+    if uneven:
+        notes.append(
+            f"The slowest task took over {_UNEVEN} times the typical one in: {', '.join(uneven)}. That is"
+            " often start-up: the first tasks on a machine load models and tokenizers and, once per"
+            " version of curate, compile the kernels; later runs find them in the cache."
+        )
+    if time.total is not None:
+        notes.append(
+            "Seconds are wall-clock time on the driver, from the start of the engine to the last task."
+            " Planning before and publishing after are not in them, nor are tasks that an earlier,"
+            " interrupted session had finished."
+        )
+    return notes
+
+
+def environment(report: Report) -> list[tuple[str, str]]:
+    """List versions, digests and the size of the input."""
+    manifest = report.manifest
+    said = manifest["environment"]
+    packages = ", ".join(
+        f"{name} {version}" for name, version in said["packages"].items() if version
+    )
+    rows = [
+        ("curate", f"{manifest['curate']} (contract {manifest['contract']})"),
+        ("plan", str(manifest["plan"])),
+        ("profiles", str(manifest["profiles"])),
+        ("input files", f"{len(manifest['inputs']):,}"),
+        ("files written", f"{len(manifest['files']):,}"),
+        ("Python", f"{said['python']} on {said['machine']}"),
+        ("packages", packages),
+    ]
+    rows += [(f"model of {stage}", str(digest)) for stage, digest in manifest["models"].items()]
+    return rows

@@ -1,0 +1,182 @@
+"""``report.html``: one inert page. No script, nothing from outside, static charts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from curate.report import format
+from curate.report.model import Fate, Report
+from curate.report.notes import (
+    benchmark_note,
+    compare_note,
+    counted_note,
+    describe,
+    environment,
+    time_notes,
+)
+
+_HERE = Path(__file__).parent
+
+#: The longest list of files or rules on the page; the rest is in report.json.
+_LONGEST = 100
+
+_COLOURS = ("c0", "c1", "c2", "c3", "c4", "c5")
+_OWN_COLOUR = {"exact_dedup": "exact", "fuzzy_dedup": "near", "mix": "over"}
+
+
+def html(report: Report) -> str:
+    """Write the page. The same report gives the same bytes."""
+    colour = _colours(report)
+    work = [(_part_colour(at, part.stages), part) for at, part in enumerate(report.time.work)]
+    whole = sum(part.wall for _, part in work)
+    stages_that_drop = [row.stage for row in report.stages if row.dropped]
+    run = report.run
+    over = run.curated.documents - (run.taken or 0)
+    lost = {row.stage: row.came.documents - row.kept.documents for row in report.stages}
+    parts = [
+        ("kept", "in the mixture", run.taken or 0),
+        ("over", "good, but over budget", over),
+        *((colour[stage], f"dropped by {stage}", lost[stage]) for stage in stages_that_drop),
+    ]
+    clusters = cluster_rows(report)
+    return _template().render(
+        report=report,
+        run=run,
+        style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
+        describes=describe(report),
+        compare=compare_note(report),
+        fate_bars=[(css, count) for css, _, count in parts],
+        fate_legend=[
+            (css, label, f"{count:,} ({format.percent(count / run.documents.documents)})")
+            for css, label, count in parts
+            if count
+        ],
+        time_rows=work,
+        time_bars=[(css, part.wall) for css, part in work],
+        time_whole=whole,
+        time_notes=time_notes(report),
+        stage_legend=[
+            ("kept", "kept", " "),
+            *((colour[stage], stage, " ") for stage in stages_that_drop),
+        ],
+        knows_languages=any(report.languages),
+        language_rows=[
+            (name or "(not yet known)", fate, _bars(fate, colour))
+            for name, fate in report.languages.items()
+        ],
+        source_rows=[(name, fate, _bars(fate, colour)) for name, fate in report.sources.items()],
+        widest_rule=max((rule.dropped.documents for rule in report.rules), default=0),
+        dedup_rows=[("all", report.dedup), *report.dedup_languages.items()],
+        cluster_rows=clusters,
+        most_clusters=max((count for _, _, count in clusters), default=0),
+        widest_share=max(
+            (max(row["asked_share"] or 0, row["share"] or 0) for row in report.mixture), default=0
+        ),
+        mixture_unit=report.mixture[0]["unit"] if report.mixture else "",
+        largest_document=max((row["largest"] for row in report.mixture), default=0),
+        counted_note=counted_note(report),
+        reused=any(row.get("reused") for row in report.mixture),
+        one_epoch=all(row["epochs"] <= 1 for row in report.mixture),
+        skipped_rows=sorted((run.skipped or {}).items(), key=lambda item: (-item[1], item[0])),
+        benchmark_note=benchmark_note(),
+        tallies=tallies(report),
+        heard=heard_rows(report),
+        environment=environment(report),
+        longest=_LONGEST,
+    )
+
+
+def cluster_rows(report: Report) -> list[tuple[str, str, int]]:
+    """Give (stage, sizes, clusters), sizes in bins of powers of two from 5 up."""
+    rows = []
+    for stage, sizes in (report.clusters or {}).items():
+        bins: dict[tuple[int, int], int] = {}
+        for cluster, count in sizes.items():
+            low = cluster if cluster < 5 else max(5, 1 << (cluster.bit_length() - 1))
+            high = cluster if cluster < 5 else (1 << cluster.bit_length()) - 1
+            bins[low, high] = bins.get((low, high), 0) + count
+        for (low, high), count in sorted(bins.items()):
+            rows.append((stage, str(low) if low == high else f"{low}–{high}", count))
+    return rows
+
+
+#: Rows of the table of what the model heard; the rest is one row.
+HEARD_ROWS = 20
+
+
+def heard_rows(report: Report) -> list[tuple[str, str, int]]:
+    """Give (model's label, ours, documents) where they differ, the rest in one row."""
+    rows, rest = list(report.heard[:HEARD_ROWS]), report.heard[HEARD_ROWS:]
+    if rest:
+        rows.append((f"{len(rest)} other pairs", "", sum(count for _, _, count in rest)))
+    return rows
+
+
+def tallies(report: Report) -> list[tuple[str, str, int]]:
+    """Give (stage, what, count) of the stages' own counts that the page shows nowhere else."""
+    told = {
+        (one.stage, f"{what}:{one.name}")
+        for one in report.benchmarks
+        for what in ("documents", "cut:documents", "cut:bytes")
+    }
+    elsewhere = ("lang:", "heard:", "cluster_size:", "tokens:", "pairs_", "words:", "characters:")
+    return [
+        (row.stage, what, count)
+        for row in report.stages
+        for what, count in row.tally.items()
+        if count and not what.startswith(elsewhere) and (row.stage, what) not in told
+    ]
+
+
+def _colours(report: Report) -> dict[str, str]:
+    free = [row.stage for row in report.stages if row.stage not in _OWN_COLOUR]
+    dropping = [row.stage for row in report.stages if row.dropped and row.stage in free]
+    given = {stage: _COLOURS[at % len(_COLOURS)] for at, stage in enumerate(dropping)}
+    return {row.stage: "c5" for row in report.stages} | given | _OWN_COLOUR
+
+
+def _part_colour(at: int, stages: tuple[str, ...]) -> str:
+    if stages and stages[0] == "reading":
+        return "c2"
+    if len(stages) == 1 and stages[0] in _OWN_COLOUR:
+        return _OWN_COLOUR[stages[0]]
+    return ("c0", "c3", "c4")[at % 3] if stages else "c5"
+
+
+def _bars(fate: Fate, colour: Mapping[str, str]) -> list[tuple[str, int]]:
+    lost: dict[str, int] = {}
+    for rule, amount in fate.dropped.items():
+        stage = rule.partition(":")[0]
+        lost[stage] = lost.get(stage, 0) + amount.documents
+    return [
+        ("kept", fate.curated.documents),
+        *((colour[stage], count) for stage, count in lost.items()),
+    ]
+
+
+@lru_cache(maxsize=1)
+def _template() -> jinja2.Template:
+    engine = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    filters: dict[str, Any] = {
+        "visible": format.visible,
+        "one_line": lambda value: format.one_line(str(value)),
+        "address": format.address,
+        "number": format.number,
+        "percent": format.percent,
+        "ratio": format.ratio,
+        "size": format.size,
+        "duration": format.duration,
+    }
+    engine.filters.update(filters)
+    return engine.get_template("page.html.j2")

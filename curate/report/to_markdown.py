@@ -1,0 +1,341 @@
+"""``report.md``: the report for a terminal, a pull request or a wiki."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from curate.report.format import address, code, duration, number, one_line, percent, ratio, size
+from curate.report.model import Dedup, Fate, Report
+from curate.report.notes import (
+    benchmark_note,
+    compare_note,
+    counted_note,
+    describe,
+    environment,
+    time_notes,
+)
+from curate.report.to_html import cluster_rows, heard_rows, tallies
+
+#: Characters of an example here; the HTML shows more of it.
+_EXCERPT = 120
+_LONGEST = 40
+
+
+def markdown(report: Report) -> str:
+    """Write the report. Crawled words stand in code spans, where nothing is markup."""
+    sections = (
+        _summary(report),
+        _time(report),
+        _stages(report),
+        _fates("By language", "language", report.languages, records=False)
+        if any(report.languages)
+        else [],
+        _heard(report),
+        _fates("By source", "source", report.sources, records=True),
+        _dedup(report),
+        _benchmarks(report),
+        _mixture(report),
+        _fertility(report),
+        _rules(report),
+        _records(report),
+        _changes(report),
+        _books(report),
+    )
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> list[str]:
+    """Draw a Markdown table, padded so that a terminal shows it too; the first ``left`` columns to
+    the left, the rest to the right.
+
+    >>> table(("a", "n"), [("x", "10")])
+    ['| a |  n |', '| - | -: |', '| x | 10 |']
+    """
+    cells = [tuple(header), *(tuple(row) for row in rows)]
+    widths = [max(len(row[at]) for row in cells) for at in range(len(header))]
+    widths = [max(width, 1 if at < left else 2) for at, width in enumerate(widths)]
+    rule = [
+        "-" * width if at < left else "-" * (width - 1) + ":" for at, width in enumerate(widths)
+    ]
+    lines = [
+        [
+            cell.ljust(width) if at < left else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths))
+        ]
+        for row in cells
+    ]
+    return ["| " + " | ".join(row) + " |" for row in (lines[0], rule, *lines[1:])]
+
+
+def _count(value: int | None) -> str:
+    return number(value) if value else "–"
+
+
+def _summary(report: Report) -> list[str]:
+    run = report.run
+    lines = [f"# {code(report.name)}: what was kept", ""]
+    if describe(report):
+        lines += [code(describe(report)), ""]
+    lines.append(
+        f"- Kept of raw: **{percent(run.kept)}** of documents"
+        f" ({number(run.curated.documents)} of {number(run.documents.documents)}),"
+        f" **{percent(run.kept_bytes)}** of bytes"
+        f" ({size(run.curated.bytes)} of {size(run.documents.bytes)})"
+    )
+    if report.dedup:
+        lines.append(
+            f"- Kept by dedup alone: {percent(report.dedup.kept)} of documents,"
+            f" {percent(report.dedup.kept_bytes)} of bytes"
+        )
+    tokens = f", {number(report.tokens)} tokens" if report.tokens else ""
+    lines.append(f"- In the mixture: {number(run.rows)} rows{tokens}")
+    if report.time.total is not None:
+        lines.append(f"- Time: {duration(report.time.total)}, {code(report.time.engine)} engine")
+    if compare_note(report):
+        lines += ["", f"> {compare_note(report)}"]
+    return lines
+
+
+def _time(report: Report) -> list[str]:
+    if not report.time.work:
+        return []
+    whole = sum(part.wall for part in report.time.work)
+    rows = [
+        (
+            code(part.name),
+            duration(part.wall),
+            percent(part.wall / whole if whole else None),
+            _count(len(part.tasks)),
+            duration(part.typical),
+            duration(part.slowest),
+        )
+        for part in report.time.work
+    ]
+    header = ("part", "time", "share", "tasks", "typical task", "slowest")
+    notes = [line for note in time_notes(report) for line in ("", note)]
+    return ["## Where the time went", "", *table(header, rows), *notes]
+
+
+def _stages(report: Report) -> list[str]:
+    rows = [
+        (
+            code(row.stage),
+            number(row.came.documents),
+            _count(row.came.documents - row.kept.documents),
+            number(row.kept.documents),
+            size(row.came.bytes),
+            size(row.kept.bytes),
+            "–" if row.seconds is None else duration(row.seconds),
+        )
+        for row in report.stages
+    ]
+    header = ("stage", "in", "dropped", "kept", "bytes in", "bytes out", "time")
+    return ["## The funnel, stage by stage", "", *table(header, rows)]
+
+
+def _fates(title: str, first: str, fates: dict[str, Fate], *, records: bool) -> list[str]:
+    rows = []
+    for name, fate in fates.items():
+        read = (
+            (
+                number(fate.read),
+                _count(sum((fate.skipped or {}).values())),
+                _count(sum((fate.quarantined or {}).values())),
+            )
+            if records
+            else ()
+        )
+        rows.append(
+            (
+                code(name) or "(not yet known)",
+                *read,
+                number(fate.documents.documents),
+                _count(fate.lost),
+                number(fate.curated.documents),
+                percent(fate.kept),
+                percent(fate.kept_bytes),
+            )
+        )
+    more = ("records", "skipped", "unreadable") if records else ()
+    header = (first, *more, "documents", "dropped", "kept", "of docs", "of bytes")
+    return [f"## {title}", "", *table(header, rows)]
+
+
+def _dedup(report: Report) -> list[str]:
+    if report.dedup is None:
+        return []
+    found: list[tuple[str, Dedup]] = [("all", report.dedup), *report.dedup_languages.items()]
+    rows = [
+        (
+            code(name),
+            number(one.before.documents),
+            _count(one.exact),
+            _count(one.near),
+            number(one.after.documents),
+            percent(one.kept),
+            percent(one.kept_bytes),
+        )
+        for name, one in found
+    ]
+    header = ("language", "before", "exact", "near", "after", "of docs", "of bytes")
+    lines = ["## Duplicates", "", *table(header, rows)]
+    if report.clusters:
+        sizes = [
+            (code(stage), label, number(count)) for stage, label, count in cluster_rows(report)
+        ]
+        lines += ["", *table(("stage", "documents in a cluster", "clusters"), sizes)]
+    if report.candidates:
+        pairs = [
+            (code(stage), number(compared), number(verified), percent(1 - verified / compared))
+            for stage, (compared, verified) in report.candidates.items()
+        ]
+        lines += ["", *table(("stage", "pairs compared", "verified", "false candidates"), pairs)]
+    if report.largest:
+        largest = [
+            (code(one.head), number(one.documents), code(one.removed), number(one.jaccard))
+            for one in report.largest
+        ]
+        lines += [
+            "",
+            *table(("largest clusters", "documents", "least like it", "Jaccard"), largest),
+        ]
+    return lines
+
+
+def _benchmarks(report: Report) -> list[str]:
+    if not report.benchmarks:
+        return []
+    rows = [
+        (
+            code(one.name),
+            number(one.examples),
+            _count(len(one.too_short)),
+            number(one.looked_for),
+            _count(len(one.found)),
+            percent(one.found_share),
+            "{:,} in {:,}".format(*one.most_found) if one.most_found else "–",
+            _count(one.documents),
+            _count(one.dropped.documents),
+            _count(one.cut.documents),
+            size(one.cut.bytes) if one.cut.bytes else "–",
+        )
+        for one in report.benchmarks
+    ]
+    header = ("set", "examples", "too short", "looked for", "found", "of those long enough",
+              "row in most documents", "documents", "dropped", "cut", "bytes cut")  # fmt: skip
+    return ["## Evaluation sets in the corpus", "", *table(header, rows), "", benchmark_note()]
+
+
+def _mixture(report: Report) -> list[str]:
+    if not report.mixture:
+        return []
+    reused = any(row.get("reused") for row in report.mixture)
+    rows = [
+        (
+            code(row["phase"]),
+            code(row["group"]),
+            "–" if row["asked_share"] is None else f"{100 * row['asked_share']:.2f} %",
+            "–" if row["share"] is None else f"{100 * row['share']:.2f} %",
+            number(row["documents"]),
+            _count(row["tokens"]),
+            number(row["epochs"]),
+            _count(row["shortage"]),
+            *((_count(row.get("reused")),) if reused else ()),
+        )
+        for row in report.mixture
+    ]
+    header = ("phase", "group", "asked", "got", "rows", "tokens", "epochs", "missing")
+    again = f" Reused {report.mixture[0]['unit']} are of documents that an earlier phase has too."
+    return [
+        "## The mixture, asked and got",
+        "",
+        f"Shares are by {code(str(report.mixture[0]['unit']))}.{again if reused else ''}",
+        "",
+        *table((*header, "reused") if reused else header, rows, 2),
+    ]
+
+
+def _fertility(report: Report) -> list[str]:
+    if not report.fertility:
+        return []
+    rows = [
+        (
+            code(one.lang),
+            number(one.documents),
+            number(one.tokens),
+            ratio(one.tokens_per_word),
+            ratio(one.bytes_per_token),
+            ratio(one.characters_per_token),
+        )
+        for one in report.fertility
+    ]
+    header = ("language", "documents", "tokens", "per word", "bytes each", "characters each")
+    return ["## Tokens of what was kept", "", counted_note(report), "", *table(header, rows)]
+
+
+def _heard(report: Report) -> list[str]:
+    if not report.heard:
+        return []
+    rows = [(code(said), code(lang), number(count)) for said, lang, count in heard_rows(report)]
+    header = ("the model said", "labelled", "documents")
+    return ["## Labels that the model would have given otherwise", "", *table(header, rows, 2)]
+
+
+def _rules(report: Report) -> list[str]:
+    lines = ["## Why the rest went", ""]
+    if not report.rules:
+        return [*lines, "Nothing was dropped."]
+    rows = [
+        (code(rule.name), number(rule.dropped.documents), size(rule.dropped.bytes))
+        for rule in report.rules
+    ]
+    lines += table(("rule", "documents", "bytes"), rows)
+    for rule in report.rules:
+        for example in rule.examples[:1]:
+            facts = [code(example.id), code(example.lang), code(address(example.url))]
+            if example.value is not None:
+                facts.append(f"measured {number(example.value)}")
+            if example.duplicate_of:
+                facts.append(f"like {code(example.duplicate_of)}")
+            text = one_line(example.text)
+            excerpt = text if len(text) <= _EXCERPT else text[:_EXCERPT] + " …"
+            lines += ["", f"{code(rule.name)}, for example {', '.join(filter(None, facts))}:"]
+            lines += ["", f"> {code(excerpt) or '(no text)'}"]
+    return lines
+
+
+def _records(report: Report) -> list[str]:
+    lines = ["## Records that became no document", ""]
+    if report.damaged:
+        rows = [(code(reason), code(file), number(n)) for reason, file, n in report.damaged]
+        lines += table(("unreadable because", "file", "records"), rows[:_LONGEST], 2)
+        if len(rows) > _LONGEST:
+            lines.append(f"\nand {number(len(rows) - _LONGEST)} more rows, in report.json")
+    else:
+        lines.append("Every record could be read.")
+    skipped = sorted((report.run.skipped or {}).items(), key=lambda item: (-item[1], item[0]))
+    if skipped:
+        lines += [
+            "",
+            *table(("skipped because", "records"), [(code(r), number(n)) for r, n in skipped]),
+        ]
+    return lines
+
+
+def _changes(report: Report) -> list[str]:
+    rows = [(code(stage), code(what), number(count)) for stage, what, count in tallies(report)]
+    if not rows:
+        return []
+    return [
+        "## What was changed, and what was noted",
+        "",
+        *table(("stage", "what", "count"), rows, 2),
+    ]
+
+
+def _books(report: Report) -> list[str]:
+    lines = ["## The books", ""]
+    for words, holds in report.identities:
+        lines.append(f"- {words}{'' if holds else ' (DOES NOT HOLD)'}")
+    lines += ["", "## What ran", ""]
+    return lines + [f"- {code(key)}: {code(value)}" for key, value in environment(report)]

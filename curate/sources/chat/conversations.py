@@ -1,0 +1,157 @@
+"""Conversations from JSON lines, JSON arrays or Parquet, in the layouts of public datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from dataclasses import field as default
+from typing import Literal, get_args
+
+from curate.errors import RecipeError, nearest
+from curate.protocol.chat import render
+from curate.sources import fields, json_objects, selection
+from curate.sources.base import Damage, Document, InputFile, Piece, Record, Skip
+from curate.sources.chat import layouts
+from curate.sources.chat.trees import Paths
+from curate.sources.chat.turns import Defect, Message
+
+_HEAD = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Chat:
+    """Read conversations as ``messages`` and ``text``.
+
+    ``layout`` says how the records are written; ``auto`` tells by the fields of each:
+
+    - ``openai``: a list of role and content under ``messages`` or ``conversation``
+    - ``sharegpt``: a list of from and value under ``conversations`` or ``items``
+    - ``utterances``: a list of name and text (instruction_ja)
+    - ``alpaca``: ``instruction``, ``input`` and ``output`` (or ``context`` and ``response``),
+      ``history`` before them, several under ``instances``
+    - ``oasst``: a tree of messages under ``prompt``; ``paths`` says which become conversations: the
+      ``best`` ranked one or ``all`` (curate/sources/chat/trees.py)
+
+    ``field`` names the list of turns where it has another name. A ``system`` string beside the turns
+    becomes the first turn. Preference data (``chosen``, ``rejected``, with a ``prompt`` or turns
+    before them) gives ``messages`` and ``rejected``. ``exchanges`` reads so many questions with their
+    answers and no more. All other fields are ``meta``; those of turns stand there under ``turns``.
+
+    ``only`` and ``without`` choose records by the values of their fields, before any are taken out:
+    ``only = {"response.1" = ["stop"]}`` (curate/sources/selection.py).
+
+    A turn whose content is null is damage, or with ``nulls = "keep"`` a turn that the signal
+    ``n_null_turns`` counts.
+
+    Skips: ``blank_line``, ``no_turns``, ``only:<path>``, ``without:<path>``. Damage:
+    ``missing_messages``, ``bad_turn``, ``unknown_role``, ``null_turn``, ``turn_not_string``,
+    ``unknown_content_part``, ``too_deep`` and what JSON or Parquet files are damaged by.
+    """
+
+    layout: layouts.Layout = "auto"
+    field: str | None = None
+    paths: Paths = "best"
+    exchanges: int | None = None
+    nulls: Literal["quarantine", "keep"] = "quarantine"
+    only: Mapping[str, tuple[selection.Value, ...]] = default(default_factory=dict)
+    without: Mapping[str, tuple[selection.Value, ...]] = default(default_factory=dict)
+    url: str | None = None
+    date: str | None = None
+    license: str | None = None
+    meta: tuple[str, ...] | None = None
+    max_record_bytes: int = json_objects.CAP
+
+    def __post_init__(self) -> None:
+        known = get_args(layouts.Layout)
+        if self.layout not in known:
+            raise RecipeError(f"layout = '{self.layout}': {nearest(self.layout, known)}")
+        if self.exchanges is not None and self.exchanges < 1:
+            raise RecipeError(
+                f"exchanges = {self.exchanges}", hint="give 1 or more, or leave it out"
+            )
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """File name endings that a directory is searched for."""
+        plain = (".jsonl", ".ndjson", ".jsonlines", ".json")
+        packed = (p + c for c in ("", ".gz", ".zst", ".bz2", ".xz") for p in plain)
+        return (*packed, ".parquet")
+
+    def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
+        """Cut plain lines anywhere and Parquet between row groups; keep others whole."""
+        if _is_parquet(file):
+            from curate.sources import parquet
+
+            return parquet.split(file, target_bytes)
+        return json_objects.split(file, target_bytes)
+
+    def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
+        """Yield documents, a skip or a damage for each record, in file order."""
+        if _is_parquet(file):
+            yield from self._from_parquet(file, piece)
+            return
+        for found in json_objects.objects(file, piece, self.max_record_bytes):
+            if isinstance(found, Skip | Damage):
+                yield found
+                continue
+            try:
+                yield from self._documents(str(found.offset), found.record)
+            except Defect as defect:
+                head = found.raw[:_HEAD]
+                yield Damage(defect.reason, found.offset, found.length, defect.error, head)
+
+    def _from_parquet(self, file: InputFile, piece: Piece) -> Iterator[Record]:
+        from curate.sources import parquet
+
+        for batch in parquet.batches(file, piece, None, None):
+            if isinstance(batch, Damage):
+                yield batch
+                continue
+            names = batch.table.column_names
+            values = zip(*(parquet.to_rows(parquet.column(batch.table, name)) for name in names))
+            for row, record in enumerate(values, batch.first_row):
+                locator = f"{batch.group}:{row}"
+                try:
+                    yield from self._documents(locator, _without_nulls(zip(names, record)))
+                except Defect as defect:
+                    error = f"row {locator}: {defect.error}"
+                    yield batch.opened.damage(defect.reason, batch.group, error)
+
+    def _documents(self, locator: str, record: dict[str, object]) -> list[Record]:
+        failed = selection.unwanted(record, self.only, self.without)
+        if failed is not None:
+            return [Skip(failed)]
+        options = layouts.Options(self.layout, self.field, self.paths, self.nulls == "keep")
+        found = layouts.read(record, options)
+        made: list[Record] = []
+        for number, (messages, rejected, extras) in enumerate(found):
+            rest = deepcopy(record) if len(found) > 1 else record
+            if any(extras or ()):
+                rest["turns"] = extras
+            url, date, license, meta = fields.described(
+                rest, self.url, self.date, self.license, self.meta
+            )
+            messages, rejected = self._first(messages), rejected and self._first(rejected)
+            text = render(messages) or ""
+            where = f"{locator}:{number}" if number else locator
+            made.append(Document(where, text, url, date, messages, rejected, license, meta))
+        return made or [Skip("no_turns")]
+
+    def _first(self, messages: list[Message]) -> list[Message]:
+        """Cut a conversation before the question that is one too many."""
+        if self.exchanges is not None:
+            asked = [at for at, turn in enumerate(messages) if turn["role"] == "user"]
+            if len(asked) > self.exchanges:
+                return messages[: asked[self.exchanges]]
+        return messages
+
+
+def _without_nulls(record: Iterable[tuple[str, object]]) -> dict[str, object]:
+    """Drop the columns that a row leaves null: in a table every row has every column."""
+    return {name: value for name, value in record if value is not None}
+
+
+def _is_parquet(file: InputFile) -> bool:
+    with file.open() as handle:
+        return handle.read(4) == b"PAR1"

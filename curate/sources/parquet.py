@@ -1,0 +1,364 @@
+"""Documents out of Parquet files from strangers, one row group at a time.
+
+A Parquet footer may name Arrow extension types, and a process that has registered such a type (Ray
+Data does) may run code of the file's choice while the schema is built. So the footer is searched
+before pyarrow sees it, and a file that names any is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import IO, Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from curate.errors import nearest
+from curate.schema import whole
+from curate.sources import fields
+from curate.sources.base import Damage, InputFile, Piece, Record, Rows, Skip
+from curate.sources.parquet_footer import names_extension_types, row_group_extents
+
+_MAGIC = b"PAR1"
+_MAX_FOOTER = 256 * 1024 * 1024
+#: Rows that are decoded at a time.
+_ROWS = 256
+_MAX_COLUMNS = 10_000
+_DATE = pa.timestamp("us", tz="UTC")
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open file, and its footer as stored."""
+
+    reader: pq.ParquetFile
+    footer: bytes
+    size: int
+
+    @cached_property
+    def _extents(self) -> list[tuple[int, int]]:
+        return row_group_extents(self.footer, self.size)
+
+    def damage(self, reason: str, group: int, error: str) -> Damage:
+        """Tell damage in a row group, which is the whole file where the footer does not say."""
+        known = group < len(self._extents)
+        offset, length = self._extents[group] if known else (0, self.size)
+        return Damage(reason, offset, length, error)
+
+
+class Batch(NamedTuple):
+    """Some rows of a row group."""
+
+    opened: Opened
+    group: int
+    first_row: int
+    table: pa.Table
+
+
+@dataclass(frozen=True)
+class Parquet:
+    """Read a text column, and a few others, of Parquet files.
+
+    Options name columns: as they stand, or in dotted steps into structs (``content.body``). ``meta``
+    lists columns to keep as JSON; unlike in JSON lines they cost reading, so none is kept unasked.
+    The text may be of any string type, plain or dictionary encoded, or binary holding UTF-8.
+    The locator is ``<row group>:<row>``. A piece is a range of row group numbers and no byte range.
+
+    Skips: ``null_text``. Damage of the file: ``truncated``, ``bad_footer``, ``extension_type``,
+    ``missing_text``, ``missing_column``, ``duplicate_column``, ``text_not_string``,
+    ``too_many_columns``; of a row group: ``corrupt``, ``row_count``; of a row: ``invalid_utf8``.
+    """
+
+    text: str = "text"
+    url: str | None = None
+    date: str | None = None
+    license: str | None = None
+    meta: tuple[str, ...] = ()
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """File name endings that a directory is searched for."""
+        return (".parquet", ".pq")
+
+    def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
+        """Cut a file between row groups."""
+        return split(file, target_bytes)
+
+    def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
+        """Yield tables of documents, skips and damages of the piece's row groups, in file order."""
+        optional = [name for name in (self.url, self.date, self.license) if name]
+        wanted = dict.fromkeys((self.text, *optional, *self.meta))
+        for batch in batches(file, piece, tuple(wanted), self.text):
+            if isinstance(batch, Damage):
+                yield batch
+            else:
+                yield from self._records(batch)
+
+    def _records(self, batch: Batch) -> Iterator[Record]:
+        table = batch.table
+        text, broken = _decoded(column(table, self.text))
+        for row in broken:
+            what = f"row {batch.group}:{batch.first_row + row} is not UTF-8"
+            yield batch.opened.damage("invalid_utf8", batch.group, what)
+        rows = range(batch.first_row, batch.first_row + table.num_rows)
+        columns: dict[str, Any] = {
+            "locator": pa.array([f"{batch.group}:{row}" for row in rows], pa.string()),
+            "text": text,
+        }
+        for name, path in (("url", self.url), ("license", self.license)):
+            if path:
+                columns[name] = _as_text(column(table, path))
+        if self.date:
+            columns["date"] = _as_date(column(table, self.date))
+        if self.meta:
+            kept = [to_rows(column(table, path)) for path in self.meta]
+            written = [fields.leftovers(dict(zip(self.meta, row))) for row in zip(*kept)]
+            columns["meta"] = pa.array(written, pa.large_string())
+        documents = pa.table(columns)
+        if text.null_count:
+            nulls = text.null_count - len(broken)
+            if nulls:
+                yield Skip("null_text", nulls)
+            documents = documents.filter(pc.is_valid(text))
+        if documents.num_rows:
+            yield Rows(documents)
+
+
+def split(file: InputFile, target_bytes: int) -> list[Piece]:
+    """Cut a Parquet file into runs of row groups that hold about ``target_bytes`` of it."""
+    with file.open() as handle:
+        opened = _open(handle, file.size)
+        if isinstance(opened, Damage):
+            return [Piece(0, file.size)]
+        metadata = opened.reader.metadata
+        sizes = [
+            max(1, metadata.row_group(i).total_byte_size) for i in range(metadata.num_row_groups)
+        ]
+    total = sum(sizes)
+    edges, held = [0], 0
+    for group, plain in enumerate(sizes):
+        stored = plain * file.size // total  # how large it is before compression says its share
+        if held and held + stored > target_bytes:
+            edges.append(group)
+            held = 0
+        held += stored
+    return [Piece(start, end) for start, end in pairwise([*edges, max(len(sizes), 1)])]
+
+
+def batches(
+    file: InputFile, piece: Piece, columns: tuple[str, ...] | None, text: str | None
+) -> Iterator[Batch | Damage]:
+    """Yield the rows of a piece's row groups, checked in full; ``columns`` None means all of them.
+
+    ``text`` names the column that has to be there and to hold strings.
+    """
+    with file.open() as handle:
+        opened = _open(handle, file.size)
+        if isinstance(opened, Damage):
+            if not piece.start:
+                yield opened
+            return
+        problem = _refusal(opened.reader.schema_arrow, columns, text)
+        if problem:
+            if not piece.start:
+                yield Damage(problem[0], 0, file.size, problem[1])
+            return
+        for group in range(piece.start, min(piece.end, opened.reader.metadata.num_row_groups)):
+            yield from _group(opened, group, columns)
+
+
+def _open(handle: IO[bytes], size: int) -> Opened | Damage:
+    if size < 12:
+        return Damage("truncated", 0, size, f"{size} bytes are no Parquet file")
+    handle.seek(size - 8)
+    tail = handle.read(8)
+    length = int.from_bytes(tail[:4], "little")
+    if tail[4:] != _MAGIC:
+        return Damage("truncated", 0, size, "the file does not end like a Parquet file", tail)
+    if length > min(size - 12, _MAX_FOOTER):
+        return Damage("bad_footer", size - 8, 8, f"a footer of {length} bytes", tail)
+    handle.seek(size - 8 - length)
+    footer = handle.read(length)
+    if names_extension_types(footer):
+        what = "the schema names Arrow extension types, which may run code"
+        return Damage("extension_type", 0, size, what)
+    handle.seek(0)
+    try:
+        return Opened(pq.ParquetFile(handle, page_checksum_verification=True), footer, size)
+    except Exception as error:
+        return Damage("bad_footer", size - 8 - length, length, _said(error), footer[:4096])
+
+
+def _refusal(
+    schema: pa.Schema, columns: tuple[str, ...] | None, text: str | None
+) -> tuple[str, str] | None:
+    """Say why the file cannot be read as asked, or None."""
+    if len(schema) > _MAX_COLUMNS:
+        return "too_many_columns", f"{len(schema)} columns, more than {_MAX_COLUMNS}"
+    for path in columns or schema.names:
+        kind = _type(schema, path)
+        if kind is None:
+            reason = "missing_text" if path == text else "missing_column"
+            return reason, f"no column '{path}': {_nearest(path, schema.names)}"
+        if len(schema.get_all_field_indices(path.partition(".")[0])) > 1:
+            return "duplicate_column", f"two columns are named '{path}'"
+        if path == text and not _is_text(kind):
+            return "text_not_string", f"column '{path}' is {str(kind)[:200]}"
+    return None
+
+
+def _nearest(path: str, names: list[str]) -> str:
+    return nearest(path, map(fields.shown, names[:1000]))[:300] if names else "there are no columns"
+
+
+def _type(schema: pa.Schema, path: str) -> pa.DataType | None:
+    if path in schema.names:
+        return schema.field(schema.get_all_field_indices(path)[0]).type
+    first, _, rest = path.partition(".")
+    if not rest or first not in schema.names:
+        return None
+    kind = schema.field(schema.get_all_field_indices(first)[0]).type
+    for step in rest.split("."):
+        if not pa.types.is_struct(kind) or kind.get_field_index(step) < 0:
+            return None
+        kind = kind.field(kind.get_field_index(step)).type
+    return kind
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    types = pa.types
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(
+        types.is_string(kind)
+        or types.is_large_string(kind)
+        or types.is_string_view(kind)
+        or types.is_binary(kind)
+        or types.is_large_binary(kind)
+    )
+
+
+def _group(opened: Opened, group: int, columns: tuple[str, ...] | None) -> Iterator[Batch | Damage]:
+    declared = opened.reader.metadata.row_group(group)
+    seen = 0
+    try:
+        stream = opened.reader.iter_batches(
+            # A dictionary makes a row as large as its largest value, whatever the encoded bytes say.
+            batch_size=max(1, min(_ROWS, declared.num_rows)),
+            row_groups=[group],
+            columns=None if columns is None else list(columns),
+            use_threads=False,
+        )
+        for part in stream:
+            table = pa.Table.from_batches([part])
+            table.validate()
+            yield from _sound_rows(Batch(opened, group, seen, table))
+            seen += part.num_rows
+    except Exception as error:
+        what = f"row group {group}, from row {seen} on: {_said(error)}"
+        yield opened.damage("corrupt", group, what)
+        return
+    if seen != declared.num_rows:
+        what = f"row group {group} holds {seen} rows and claims {declared.num_rows}"
+        yield opened.damage("row_count", group, what)
+
+
+def _sound_rows(batch: Batch) -> Iterator[Batch | Damage]:
+    """Check a batch in full. One bad string costs its row: the rows around it are given out."""
+    opened, group, first, table = batch
+    try:
+        table.validate(full=True)
+    except pa.ArrowInvalid:
+        begin = 0
+        for row in range(table.num_rows):
+            try:
+                table.slice(row, 1).validate(full=True)
+            except pa.ArrowInvalid as error:
+                if row > begin:
+                    yield Batch(opened, group, first + begin, table.slice(begin, row - begin))
+                what = f"row {group}:{first + row}: {_said(error)}"
+                yield opened.damage("invalid_utf8", group, what)
+                begin = row + 1
+        if begin < table.num_rows:
+            yield Batch(opened, group, first + begin, table.slice(begin))
+        return
+    if table.num_rows:
+        yield batch
+
+
+def column(table: pa.Table, path: str) -> Any:
+    """Give one column of a batch as an array, following dotted steps into structs."""
+    if path in table.column_names:
+        return whole(table.column(path))
+    first, _, rest = path.partition(".")
+    return pc.struct_field(whole(table.column(first)), rest.split("."))
+
+
+def _decoded(values: Any) -> tuple[Any, list[int]]:
+    """Give a text column as large_string, and the rows whose bytes are no UTF-8, null in it."""
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    try:
+        return values.cast(pa.large_string()), []
+    except pa.ArrowInvalid:
+        broken, texts = [], []
+        for row, value in enumerate(values.to_pylist()):
+            try:
+                texts.append(None if value is None else value.decode())
+            except UnicodeDecodeError:
+                texts.append(None)
+                broken.append(row)
+        return pa.array(texts, pa.large_string()), broken
+
+
+def _as_text(values: Any) -> Any:
+    if not _is_text(values.type):
+        return pa.nulls(len(values), pa.string())
+    return _decoded(values)[0].cast(pa.string())
+
+
+def _as_date(values: Any) -> Any:
+    """Give dates as timestamps; those outside of the years 1 to 9999 are null, not an error."""
+    kind = values.type
+    if pa.types.is_timestamp(kind):
+        per_second = _PER_SECOND[kind.unit]
+    elif pa.types.is_date64(kind):
+        per_second = 1000
+    elif pa.types.is_date32(kind):
+        values, per_second = pc.multiply(values.cast(pa.int32()).cast(pa.int64()), 86_400), 1
+    else:
+        return pa.array([fields.microseconds(value) for value in to_rows(values)], _DATE)
+    counted = values.cast(pa.int64())
+    known = pc.and_(
+        pc.greater_equal(counted, max(fields.FIRST * per_second, -(2**63))),
+        pc.less_equal(counted, min(fields.LAST * per_second, 2**63 - 1)),
+    )
+    counted = pc.if_else(known, counted, pa.scalar(None, pa.int64()))
+    if per_second <= 10**6:
+        counted = pc.multiply(counted, 10**6 // per_second)
+    else:
+        counted = pc.divide(counted, per_second // 10**6)
+    return counted.cast(_DATE)
+
+
+def to_rows(values: Any) -> list[Any]:
+    """Give a column as Python values; as text, or null, where Python has no such value.
+
+    Nanoseconds without pandas, dates before the year 1 and the like.
+    """
+    for form in (values, None):
+        try:
+            rows: list[Any] = (values.cast(pa.string()) if form is None else form).to_pylist()
+        except Exception:
+            continue  # each type has its own way to fail
+        return rows
+    return [None] * len(values)
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

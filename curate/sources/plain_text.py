@@ -1,0 +1,155 @@
+"""Plain text files: one document per file, per line or per paragraph."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from curate.errors import RecipeError, nearest
+from curate.sources import streams
+from curate.sources.base import Damage, Document, InputFile, Piece, Record, Skip
+from curate.sources.decoding import decode
+from curate.sources.streams import Broken, Line
+
+_HEAD = 64 * 1024
+#: Longer marks first: the one of UTF-32 begins like the one of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_SPLITS = ("blank_line", "file", "line")
+
+
+@dataclass(frozen=True)
+class PlainText:
+    """Read text files, plain or compressed, as documents: ``file``, ``line`` or ``blank_line``.
+
+    The locator is empty where a file is a document, else the byte offset (decompressed where
+    compressed) of its line or paragraph. A byte order mark decides over ``encoding``; ``auto`` is
+    UTF-8 and, for whole files that are not, what :mod:`curate.sources.decoding` can make of them without
+    a replacement character. A single line is too short for that: it is damage.
+
+    Skips: ``blank_line``, ``empty_file``. Damage: ``invalid_text``, ``too_large`` and the reasons of
+    :func:`curate.sources.streams.blocks`.
+    """
+
+    split_on: Literal["file", "line", "blank_line"] = "file"
+    encoding: str = "auto"
+    max_document_bytes: int = 64 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        if self.split_on not in _SPLITS:
+            raise RecipeError(f"split_on = '{self.split_on}': {nearest(self.split_on, _SPLITS)}")
+        try:
+            newline = "\n".encode(self._declared)
+        except LookupError:
+            raise RecipeError(
+                f"encoding = '{self.encoding}' is not known", hint="give a name that Python knows"
+            ) from None
+        if self.split_on != "file" and newline != b"\n":
+            raise RecipeError(
+                f"files in {self.encoding} cannot be cut at newlines",
+                hint="convert them to UTF-8, or leave out split_on",
+            )
+
+    @property
+    def _declared(self) -> str:
+        return "utf-8" if self.encoding == "auto" else self.encoding
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """File name endings that a directory is searched for."""
+        return tuple(".txt" + c for c in ("", ".gz", ".zst", ".bz2", ".xz"))
+
+    def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
+        """Cut a plain file of lines anywhere; keep others whole."""
+        if self.split_on != "line":
+            return [Piece(0, file.size)]
+        with file.open() as handle:
+            head = handle.read(16)
+        if streams.compression(head):
+            return [Piece(0, file.size)]
+        return streams.cut(file.size, target_bytes)
+
+    def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
+        """Yield the documents that begin in a piece, in file order."""
+        with file.open() as handle:
+            try:
+                if self.split_on == "file":
+                    stream = streams.blocks(handle, file.name)
+                    yield self._document("", _all(stream, self.max_document_bytes))
+                    return
+                found = streams.lines_in(handle, file.name, piece, self.max_document_bytes)
+                if self.split_on == "blank_line":
+                    found = _paragraphs(found, self.max_document_bytes)
+                for line in found:
+                    yield self._document(str(line.offset), line)
+            except Broken as broken:
+                yield broken.damage
+
+    def _document(self, locator: str, line: Line) -> Record:
+        offset, length, data, head = line
+        if data is None:
+            what = f"{length} bytes in one document"
+            return Damage("too_large", offset, length, what, head)
+        mark, encoding = next(
+            ((mark, name) for mark, name in _MARKS if not offset and data.startswith(mark)),
+            (b"", self._declared),
+        )
+        try:
+            # UTF-16 and UTF-32 need their mark to know the order of bytes.
+            text = data.removeprefix(mark if encoding == "utf-8" else b"").decode(encoding)
+        except UnicodeError as error:
+            guess = (
+                None if mark or locator or self.encoding != "auto" else decode(data, markup=False)
+            )
+            if guess is None or guess.replaced:
+                return Damage("invalid_text", offset, length, str(error)[:200], data[:_HEAD])
+            text = guess.text
+        if not text.strip():
+            return Skip("blank_line" if locator else "empty_file")
+        return Document(locator, text.rstrip("\r\n") if locator else text)
+
+
+def _all(stream: Iterator[streams.Block], cap: int) -> Line:
+    """Give all bytes of a file as one line; a damaged file is no document."""
+    parts: list[bytes] = []
+    length = 0
+    for _, data in stream:
+        length += len(data)
+        if length <= cap:
+            parts.append(data)
+    if length > cap:
+        return Line(0, length, None, b"".join(parts[:1])[:_HEAD])
+    return Line(0, length, b"".join(parts))
+
+
+def _paragraphs(lines: Iterator[Line], cap: int) -> Iterator[Line]:
+    """Join lines up to the next blank one. A run of blank lines gives nothing: it only separates."""
+    parts: list[bytes] = []
+    offset = length = 0
+    too_large = False
+    for line in lines:
+        if line.data is not None and not line.data.strip():
+            if length:
+                yield Line(offset, length - 1, *_joined(parts, too_large))
+            parts, length, too_large = [], 0, False
+            continue
+        if not length:
+            offset = line.offset
+        length += line.length + 1
+        too_large = too_large or line.data is None or length > cap
+        if not too_large or not parts:
+            parts.append(line.data if line.data is not None else line.head)
+    if length:
+        yield Line(offset, length - 1, *_joined(parts, too_large))
+
+
+def _joined(parts: list[bytes], too_large: bool) -> tuple[bytes | None, bytes]:
+    text = b"\n".join(parts)
+    return (None, text[:_HEAD]) if too_large else (text, b"")

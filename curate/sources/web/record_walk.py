@@ -1,0 +1,182 @@
+"""Walk through the bytes of a web archive from record to record.
+
+The walk believes a stated length only if a record or the end of the stream follows it. Else it
+reports damage and looks for the next beginning right behind the damaged one's, so that a length
+that is too long does not swallow its neighbours.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from curate.sources.gzip_members import MemberError
+from curate.sources.web.record_heads import MAX_HEAD, Dialect, Head, Headers
+
+#: Bytes of a damaged record that quarantine shows.
+SHOWN = 4096
+
+
+class Found(NamedTuple):
+    """A whole record."""
+
+    start: int
+    headers: Headers
+    block: bytes
+
+
+class Bad(NamedTuple):
+    """A stretch of the stream that is no whole record; ``head`` shows how it begins."""
+
+    start: int
+    end: int
+    reason: str
+    error: str
+    head: bytes
+
+
+class Window(ABC):
+    """The part of a stream that the walk looks at. Places are counted from the stream's start."""
+
+    #: Does the stream end where the file does, so that what is missing was cut off?
+    ends_with_file = True
+
+    def __init__(self, base: int = 0) -> None:
+        self.data, self.pos, self._base = b"", 0, base
+        self.broken: MemberError | None = None
+        self._ended = False
+
+    @abstractmethod
+    def more(self) -> bytes:
+        """Give the stream's next chunk, empty at its end."""
+
+    @abstractmethod
+    def pass_over(self, length: int, dialect: Dialect) -> bool:
+        """Move past a block too large to hold, if a record or the end follows it."""
+
+    @property
+    def place(self) -> int:
+        return self._base + self.pos
+
+    def fill(self, length: int) -> bool:
+        """Get ``length`` bytes from the position into the window; False where the stream ends."""
+        have = len(self.data) - self.pos
+        if have >= length:
+            return True
+        if self._ended:
+            return False
+        before = max(0, self.pos - 4)  # a beginning is known by the blank line before it
+        parts = [self.data[before:]]
+        while have < length and not self._ended:
+            chunk = self.more()
+            parts.append(chunk)
+            have += len(chunk)
+            self._ended = not chunk
+        self._base, self.pos = self._base + before, self.pos - before
+        self.data = b"".join(parts)
+        return have >= length
+
+    def drop(self, length: int) -> bool:
+        """Pass over bytes without holding them; False where the stream ends before."""
+        while True:
+            have = len(self.data) - self.pos
+            if length <= have:
+                self.pos += length
+                return True
+            length -= have
+            self.pos = len(self.data)
+            if not self.fill(1):
+                return False
+
+    def skip_newlines(self) -> None:
+        while self.fill(1) and self.data[self.pos] in b"\r\n":
+            self.pos += 1
+
+    def ends_here(self, ahead: int, dialect: Dialect) -> bool:
+        """Tell whether a record or the end of the stream follows ``ahead`` bytes further on."""
+        complete = self.fill(ahead + dialect.peek)
+        at = self.pos + ahead
+        tail = self.data[at : at + dialect.peek]
+        if at > len(self.data):
+            return False
+        tail = tail.lstrip(b"\r\n")
+        if dialect.mark.match(tail):
+            return True
+        if self.broken:
+            return False
+        return not tail or (not complete and dialect.cut(tail))
+
+    def seek_boundary(self, dialect: Dialect) -> bool:
+        """Move to the next beginning at or behind the position, or to the end of the stream."""
+        while True:
+            start = max(0, self.pos - 4)
+            found = dialect.boundary.search(self.data, start)
+            while found and found.end() < self.pos:
+                found = dialect.boundary.search(self.data, found.start() + 1)
+            if found:
+                self.pos = found.end()
+                return True
+            self.pos = max(self.pos, len(self.data) - dialect.peek)
+            if not self.fill(len(self.data) - self.pos + 1):
+                self.pos = len(self.data)
+                return False
+
+
+def walk(
+    window: Window, dialect: Dialect, cap: int, over: Callable[[Window], bool]
+) -> Iterator[Found | Bad]:
+    """Yield the records of a stream and what is damaged, in order, until the end or ``over``.
+
+    ``over`` is asked at the beginning of each record. Blocks above ``cap`` are passed over as
+    ``too_large`` and never held.
+    """
+    while True:
+        window.skip_newlines()
+        if not window.fill(1):
+            return
+        window.fill(dialect.peek)
+        if over(window):
+            return
+        start = window.place
+        shown = window.data[window.pos : window.pos + SHOWN]
+        head, error, short = None, "", False
+        if not dialect.mark.match(window.data, window.pos):
+            reason = "not_a_record"
+        elif (head := _read_head(window, dialect)) is None:
+            reason, short = "record_head", not window.fill(MAX_HEAD)
+        elif head.length is None:
+            reason, error = "content_length", "the record states no length"
+        elif head.length > cap:
+            reason, error, short = "too_large", f"{head.length} bytes, above {cap}", True
+            if window.pass_over(head.end + head.length, dialect):
+                yield Bad(start, window.place, reason, error, shown)
+                continue
+        else:
+            length = head.end + head.length
+            if window.ends_here(length, dialect):
+                end = window.pos + length
+                block = window.data[window.pos + head.end : end]
+                window.pos = end
+                yield Found(start, head.headers, block)
+                continue
+            reason, error = "content_length", f"no record follows after {head.length} bytes"
+            short = not window.fill(length)
+        window.pos += 1
+        if not window.seek_boundary(dialect):
+            if window.broken:
+                reason, error = window.broken.reason, str(window.broken)
+            elif short and window.ends_with_file:
+                reason, error = "truncated", "the file ends inside a record"
+        yield Bad(start, window.place, reason, error, shown)
+
+
+def _read_head(window: Window, dialect: Dialect) -> Head | None:
+    want = 1024
+    while True:
+        complete = window.fill(want)
+        limit = min(len(window.data), window.pos + MAX_HEAD)
+        head = dialect.head(window.data, window.pos, limit)
+        if head or not complete or want >= MAX_HEAD:
+            return head
+        want *= 4

@@ -1,0 +1,224 @@
+"""Web archives (WARC, ARC) as a source: stored responses with markup or plain text -> documents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from curate.sources.base import Damage, Document, InputFile, Piece, Record, Skip
+from curate.sources.web.html import Page, PageText, check_extractor
+from curate.sources.web.http_message import HttpDamage, HttpResponse, parse_response
+from curate.sources.web.sandbox import Limits, Sandbox, shared_sandbox
+from curate.sources.web.warc_records import (
+    MAX_RECORD_BYTES,
+    ArchiveRecord,
+    archive_records,
+    cut_archive,
+)
+
+_KINDS = frozenset(
+    ("warcinfo", "request", "resource", "metadata", "revisit", "conversion", "continuation")
+)
+_HTML = frozenset(("text/html", "application/xhtml+xml", "application/vnd.wap.xhtml+xml"))
+_FAMILIES = frozenset(
+    ("application", "audio", "font", "image", "message", "model", "multipart", "text", "video")
+)
+_MARKUP_STARTS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<title", b"<meta", b"<div")
+
+# One trip to the sandbox carries several pages; more than this would only hold memory.
+_BATCH_PAGES = 32
+_BATCH_BYTES = 1 << 20
+_HEAD = 4096
+
+
+class _Asked(NamedTuple):
+    """A page on its way to the sandbox, with what its document needs besides the text."""
+
+    record: ArchiveRecord
+    response: HttpResponse
+    media: str
+    page: Page
+
+
+@dataclass(frozen=True)
+class Warc:
+    """Read WARC and ARC files, plain or gzip, one document per HTML or text response with status 200.
+
+    All else is skipped under its reason (``request``, ``http_404``, ``not_html:image``,
+    ``no_text`` ...) or quarantined with its byte range. ``extract`` is the extractor of
+    curate/sources/web/html.py; ``main_content`` leaves out navigation and other boilerplate.
+    """
+
+    extract: str = "resiliparse"
+    main_content: bool = True
+    max_record_bytes: int = MAX_RECORD_BYTES
+    check_digests: bool = True  #: in plain files; gzip has checksums
+    page_seconds: float = 10.0  #: CPU time that one page may take
+    page_memory_bytes: int = 2 << 30  #: address space of the extraction process
+
+    def __post_init__(self) -> None:
+        check_extractor(self.extract)
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        return (".warc", ".warc.gz", ".arc", ".arc.gz")
+
+    def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
+        """Cut the file between records, unless it is one long gzip member; see cut_archive."""
+        if file.size <= target_bytes:
+            return [Piece(0, file.size)]
+        with file.open() as handle:
+            return cut_archive(
+                handle, file.size, target_bytes, name=file.name, local="://" not in file.path
+            )
+
+    def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
+        """Yield the piece's records in file order; pages go through the sandbox in batches."""
+        limits = Limits(self.page_seconds, self.page_memory_bytes)
+        sandbox = shared_sandbox(self.extract, self.main_content, limits)
+        held: list[Record | _Asked] = []
+        pages = size = 0
+        with file.open() as handle:
+            for record in archive_records(
+                handle,
+                file.size,
+                piece,
+                name=file.name,
+                max_record_bytes=self.max_record_bytes,
+                check_digests=self.check_digests,
+            ):
+                found = self._asked(record) if isinstance(record, ArchiveRecord) else record
+                held.append(found)
+                if isinstance(found, _Asked):
+                    pages, size = pages + 1, size + len(found.page.body)
+                if pages >= _BATCH_PAGES or size >= _BATCH_BYTES or len(held) >= 1024:
+                    yield from _answered(held, sandbox)
+                    held, pages, size = [], 0, 0
+            yield from _answered(held, sandbox)
+
+    def _asked(self, record: ArchiveRecord) -> Skip | Damage | _Asked:
+        if record.kind != "response":
+            return Skip(record.kind if record.kind in _KINDS else "unknown_type")
+        declared_http = record.headers.get(b"content-type", b"").startswith(b"application/http")
+        if not declared_http and record.block[:5].upper() != b"HTTP/":
+            return Skip("not_http")
+        response = parse_response(record.block, self.max_record_bytes)
+        if isinstance(response, HttpDamage):
+            return Damage(
+                response.reason, record.offset, record.length, response.error, record.block[:_HEAD]
+            )
+        if response.status != 200:
+            return Skip(f"http_{response.status:03d}" if response.status else "http_no_status")
+        media, charset = content_type(response.headers.get(b"content-type", b""))
+        kind = page_kind(media, response.body)
+        if kind is None:
+            family = media.partition("/")[0]
+            return Skip("not_html:" + (family if family in _FAMILIES else "other"))
+        if not response.body.strip():
+            return Skip("empty_body")
+        page = Page(response.body, kind == "html", charset)
+        return _Asked(record, response, media, page)
+
+
+def content_type(value: bytes) -> tuple[str, str]:
+    """Split a Content-Type header into media type and charset, each empty where not stated.
+
+    >>> content_type(b'Text/HTML; Charset="windows-1251"')
+    ('text/html', 'windows-1251')
+    """
+    media, _, rest = value.decode("ascii", "replace").lower().partition(";")
+    charset = ""
+    for parameter in rest.split(";")[:8]:
+        name, _, text = parameter.partition("=")
+        if name.strip() == "charset" and not charset:
+            charset = text.strip().strip("\"'").strip()[:64]
+    return media.strip(), charset
+
+
+def page_kind(media: str, body: bytes) -> str | None:
+    """Tell ``html`` from ``text`` from what is no page (None). Unstated types are sniffed.
+
+    >>> page_kind("text/html", b""), page_kind("", b" <!DOCTYPE html>"), page_kind("image/png", b"")
+    ('html', 'html', None)
+    """
+    if media in _HTML:
+        return "html"
+    if media == "text/plain":
+        return "text"
+    if media in ("", "unknown", "unk", "no-type", "application/unknown"):
+        start = body[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+        if start.startswith(_MARKUP_STARTS):
+            return "html"
+    return None
+
+
+def _answered(held: list[Record | _Asked], sandbox: Sandbox) -> Iterator[Record]:
+    answers = iter(sandbox.texts([item.page for item in held if isinstance(item, _Asked)]))
+    for item in held:
+        yield _document(item, next(answers)) if isinstance(item, _Asked) else item
+
+
+def _document(asked: _Asked, answer: PageText) -> Record:
+    record = asked.record
+    if answer.reason in ("no_text", "binary"):
+        return Skip(answer.reason)
+    if answer.reason:
+        return Damage(
+            answer.reason, record.offset, record.length, answer.text, asked.page.body[:_HEAD]
+        )
+    truncated = header_text(record, b"warc-truncated") or ("body" if asked.response.cut else None)
+    facts = {
+        "status": asked.response.status,
+        "content_type": asked.media or None,
+        "charset": answer.encoding,
+        "charset_by": answer.by,
+        "charset_declared": asked.page.charset or None,
+        "replaced": answer.replaced or None,
+        "truncated": truncated,
+        "record_id": header_text(record, b"warc-record-id"),
+    }
+    return Document(
+        locator=record.locator,
+        text=answer.text,
+        url=target_url(record),
+        date=archive_date(record.headers.get(b"warc-date", b"")),
+        meta=meta_json(facts),
+    )
+
+
+def meta_json(facts: dict[str, str | int | None]) -> str:
+    """Write what is known of a record as JSON; unknown facts are left out."""
+    known = {key: value for key, value in facts.items() if value is not None}
+    return json.dumps(known, ensure_ascii=False, separators=(",", ":"))
+
+
+def header_text(record: ArchiveRecord, name: bytes) -> str | None:
+    """Give a record header as text, None where it is missing or empty."""
+    return record.headers.get(name, b"").decode("utf-8", "replace") or None
+
+
+def target_url(record: ArchiveRecord) -> str | None:
+    """Give the address of a record; some early writers put it in angle brackets."""
+    url = header_text(record, b"warc-target-uri")
+    return url.strip("<>") or None if url else None
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def archive_date(value: bytes) -> int | None:
+    """Read a WARC-Date as microseconds since the epoch, UTC; None where it is no date.
+
+    >>> archive_date(b"2024-05-18T01:58:10Z"), archive_date(b"yesterday")
+    (1715997490000000, None)
+    """
+    try:
+        moment = datetime.fromisoformat(value.decode("ascii"))
+    except (ValueError, UnicodeDecodeError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -1,0 +1,375 @@
+"""Cut web archives (WARC and ARC, plain or gzip) into records, each with its place in the file.
+
+A record is found whole or reported as damage with its byte range; damage costs the records that it
+touches and no other. The reader walks from record to record by their stated lengths, believes a
+length only if a record or the end follows, and else looks for the next beginning itself.
+
+Pieces: a piece yields what lies between the first beginning at or after its start and the first one
+at or after its end, so that the pieces of a file give its records once each, whoever cuts them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
+from typing import IO, NamedTuple
+
+from curate.sources.base import Damage, Piece, Skip
+from curate.sources.gzip_members import (
+    MAGIC,
+    Member,
+    MemberError,
+    StoredBytes,
+    find_member,
+    first_bytes,
+)
+from curate.sources.web.record_heads import ARC, MAX_HEAD, WARC, Dialect, Headers
+from curate.sources.web.record_walk import SHOWN, Bad, Found, Window, walk
+
+#: A record above this is quarantined as ``too_large``, never held in memory.
+MAX_RECORD_BYTES = 64 << 20
+
+_HELD = 2 << 20  # a member up to this size is inflated and verified before it is looked at
+_CHUNK = 1 << 20
+_FALSE_STARTS = 16  # broken members that may begin inside one broken member
+_REWINDS = 4  # times that a member is inflated again because a huge length in it was a lie
+
+
+class ArchiveRecord(NamedTuple):
+    """One record. ``headers`` have lower-case names; ``offset`` and ``length`` are as stored."""
+
+    locator: str
+    offset: int
+    length: int
+    kind: str
+    headers: Headers
+    block: bytes
+
+
+# --- plain files ---------------------------------------------------------------------------------
+
+
+class _FileWindow(Window):
+    def __init__(self, handle: IO[bytes], size: int, start: int, chunk: int = _CHUNK) -> None:
+        super().__init__(max(0, start - 4))
+        self._handle, self._size, self._chunk = handle, size, chunk
+        handle.seek(self._base)
+        self.fill(start - self._base)
+        self.pos = start - self._base
+
+    def more(self) -> bytes:
+        return self._handle.read(self._chunk)
+
+    def pass_over(self, length: int, dialect: Dialect) -> bool:
+        end = self.place + length
+        here = self._base + len(self.data)
+        if end > self._size:
+            return False
+        self._handle.seek(end)
+        tail = self._handle.read(dialect.peek).lstrip(b"\r\n")
+        if tail and not dialect.mark.match(tail):
+            self._handle.seek(here)
+            return False
+        self._base, self.data, self.pos, self._ended = end - 4, b"", 0, False
+        self._handle.seek(end - 4)
+        return self.drop(4)
+
+
+def _plain_records(
+    handle: IO[bytes], size: int, dialect: Dialect, piece: Piece, cap: int, digests: bool
+) -> Iterator[ArchiveRecord | Damage | Skip]:
+    window = _FileWindow(handle, size, piece.start)
+    if piece.start > 0:
+        window.seek_boundary(dialect)
+
+    def over(window: Window) -> bool:
+        # The next piece finds a beginning only behind its blank line; any other is still ours.
+        if window.place < piece.end or not dialect.mark.match(window.data, window.pos):
+            return False
+        before = window.data[max(0, window.pos - 4) : window.pos + dialect.peek]
+        found = dialect.boundary.search(before)
+        return found is not None and found.end() == min(4, window.pos)
+
+    for item in walk(window, dialect, cap, over):
+        if isinstance(item, Bad):
+            yield Damage(item.reason, item.start, item.end - item.start, item.error, item.head)
+            continue
+        length = window.place - item.start
+        # A revisit repeats the digest of the block that it stands for.
+        checked = digests and item.headers.get(b"warc-type") != b"revisit"
+        stated = item.headers.get(b"warc-block-digest") if checked else None
+        if stated and not matches_digest(item.block, stated):
+            error = f"the block is not {stated[:100].decode('ascii', 'replace')}"
+            yield Damage("digest", item.start, length, error, item.block[:SHOWN])
+        else:
+            yield _record(str(item.start), item.start, length, item.headers, item.block)
+
+
+def matches_digest(block: bytes, stated: bytes) -> bool:
+    """Tell whether a block has a digest like ``sha1:<base 32, 16 or 64>``; true for unknown kinds.
+
+    >>> matches_digest(b"abc", b"sha1:VGMT4NSHA2AWVOR6EVYXQUGCNSONBWE5")
+    True
+    >>> matches_digest(b"abd", b"md5:900150983cd24fb0d6963f7d28e17f72")
+    False
+    """
+    kind, _, value = stated.partition(b":")
+    name = kind.strip().lower().replace(b"-", b"").decode("ascii", "replace")
+    if name not in ("md5", "sha1", "sha256", "sha512"):
+        return True
+    digest = hashlib.new(name, block, usedforsecurity=False).digest()
+    written = value.strip().rstrip(b"=")
+    upper = written.upper()
+    return (
+        upper == base64.b32encode(digest).rstrip(b"=")
+        or upper == digest.hex().upper().encode()
+        or written == base64.b64encode(digest).rstrip(b"=")
+    )
+
+
+# --- gzip files ----------------------------------------------------------------------------------
+
+
+class _MemberWindow(Window):
+    """One member, and those behind it that continue a record instead of beginning one."""
+
+    ends_with_file = False
+
+    def __init__(self, stored: StoredBytes, member: Member, data: bytes, dialect: Dialect) -> None:
+        super().__init__()
+        self._stored, self._dialect, self.member = stored, dialect, member
+        self._inflated, self._starts = len(data), [(0, member.offset)]
+        self.data, self._rewinds = data, 0
+
+    def more(self) -> bytes:
+        while self.broken is None:
+            try:
+                chunk = self.member.read(_CHUNK)
+            except MemberError as error:
+                self.broken = error
+                break
+            if chunk:
+                self._inflated += len(chunk)
+                return chunk
+            behind = self.member.end
+            if self._stored.read(behind, 3) != MAGIC or begins_member(
+                self._stored, self._dialect, behind
+            ):
+                break
+            self.member = Member(self._stored, behind, self.member.cap)
+            self._starts.append((self._inflated, behind))
+        return b""
+
+    def pass_over(self, length: int, dialect: Dialect) -> bool:
+        place = self.place
+        if self.drop(length) and self.ends_here(0, dialect):
+            return True
+        if self._rewinds < _REWINDS:
+            self._rewinds += 1
+            self.member = Member(self._stored, self._starts[0][1], self.member.cap)
+            self.data, self.pos, self._base = b"", 0, 0
+            self._inflated, self.broken, self._ended = 0, None, False
+            del self._starts[1:]
+            self.drop(place)
+        return False
+
+    def stored_at(self, place: int) -> tuple[int, int]:
+        """Give the member that holds a place, and where in its inflated bytes."""
+        start, offset = self._starts[bisect_right(self._starts, (place, self._stored.size)) - 1]
+        return offset, place - start
+
+
+def begins_member(stored: StoredBytes, dialect: Dialect, offset: int) -> bool:
+    """Tell whether a gzip member stands at an offset and begins with a record."""
+    return bool(dialect.mark.match(first_bytes(stored, offset, dialect.peek)))
+
+
+def _gzip_records(
+    stored: StoredBytes, dialect: Dialect, piece: Piece, cap: int
+) -> Iterator[ArchiveRecord | Damage | Skip]:
+    def resume(position: int) -> int:
+        return find_member(stored, position, partial(begins_member, stored, dialect))
+
+    at = resume(piece.start) if piece.start else 0
+    reached, false_starts = 0, 0
+    while at < stored.size and (at < piece.end or not begins_member(stored, dialect, at)):
+        if stored.read(at, 1) == b"\0" and stored.rest_is_zero(at):
+            yield Skip("padding")
+            return
+        member = Member(stored, at, cap)
+        data, failed = _hold(member)
+        if member.done and not failed:
+            whole = _only_record(data, dialect, cap)
+            if whole:
+                yield _record(str(at), at, member.end - at, whole.headers, whole.block)
+                at = member.end
+                continue
+        if failed and failed.reason == "gzip_checksum":
+            # Something in it is wrong and nobody can tell what.
+            data = b""
+        elif failed:
+            # Again in small steps: what stands before the damage may be whole records.
+            member = Member(stored, at, cap, step=64)
+            data = b""
+        window = _MemberWindow(stored, member, data, dialect)
+        bad: Bad | None = None
+        for item in walk(window, dialect, cap, lambda window: False):
+            offset, inner = window.stored_at(item.start)
+            if isinstance(item, Found):
+                locator = f"{offset}:{inner}" if inner else str(offset)
+                yield _record(locator, offset, window.member.end - offset, item.headers, item.block)
+            elif window.broken and item.reason == window.broken.reason:
+                bad = item
+            else:
+                end = max(window.member.end, offset + 1)
+                yield Damage(item.reason, offset, end - offset, item.error, item.head)
+        if window.broken is None:
+            at = window.member.end
+            continue
+        member = window.member
+        offset = window.stored_at(bad.start)[0] if bad else member.offset
+        at = member.offset + 1
+        # A beginning inside what has failed before may be false, and each costs another inflation.
+        if at < reached:
+            false_starts += 1
+            if false_starts > _FALSE_STARTS:
+                at = reached
+        else:
+            false_starts = 0
+        reached = max(reached, member.end)
+        at = resume(at)
+        head = bad.head if bad else stored.read(offset, SHOWN)
+        yield Damage(window.broken.reason, offset, at - offset, str(window.broken), head)
+
+
+def _hold(member: Member) -> tuple[bytes, MemberError | None]:
+    """Inflate a member whole if it is small, so that it is verified before it is looked at."""
+    parts = []
+    held = 0
+    try:
+        while held < _HELD and not member.done:
+            part = member.read(_HELD - held)
+            parts.append(part)
+            held += len(part)
+    except MemberError as error:
+        return b"".join(parts), error
+    return parts[0] if len(parts) == 1 else b"".join(parts), None
+
+
+def _only_record(data: bytes, dialect: Dialect, cap: int) -> Found | None:
+    """Read a member that holds one record and nothing else, as nearly all do."""
+    if not dialect.mark.match(data):
+        return None
+    head = dialect.head(data, 0, MAX_HEAD)
+    if head is None or head.length is None or head.length > cap:
+        return None
+    end = head.end + head.length
+    if end > len(data) or len(data) - end > 8 or data[end:].strip(b"\r\n"):
+        return None
+    return Found(0, head.headers, data[head.end : end])
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def _record(
+    locator: str, offset: int, length: int, headers: Headers, block: bytes
+) -> ArchiveRecord:
+    kind = headers.get(b"warc-type", b"").decode("ascii", "replace").lower()
+    return ArchiveRecord(locator, offset, length, kind, headers, block)
+
+
+_OTHER_PACKINGS = {
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"PK\x03\x04": "zip",
+}
+
+
+def _layout(stored: StoredBytes, name: str) -> tuple[str, Dialect]:
+    """Tell the packing and the dialect, also where the first bytes are the damaged ones."""
+    first = stored.read(0, ARC.peek)
+    arc = ".arc" in name.lower()
+    for dialect in (WARC, ARC):
+        if dialect.mark.match(first):
+            return "plain", dialect
+    if first.startswith(MAGIC):
+        return "gzip", ARC if arc or begins_member(stored, ARC, 0) else WARC
+    dialects = (ARC, WARC) if arc else (WARC, ARC)
+    for dialect in dialects:
+        at = find_member(stored, 0, partial(begins_member, stored, dialect), _CHUNK)
+        if at < stored.size:
+            return "gzip", dialect
+    for mark, packing in _OTHER_PACKINGS.items():
+        if first.startswith(mark):
+            return packing, WARC
+    return "gzip" if name.lower().endswith(".gz") else "plain", dialects[0]
+
+
+def archive_records(
+    handle: IO[bytes],
+    size: int,
+    piece: Piece,
+    *,
+    name: str = "",
+    max_record_bytes: int = MAX_RECORD_BYTES,
+    check_digests: bool = True,
+) -> Iterator[ArchiveRecord | Damage | Skip]:
+    """Read the records that begin in a piece of an archive, in file order; never raises for content.
+
+    ``check_digests`` compares the digest that a record states of its block in plain files, which have
+    no checksum of their own as gzip members do. An empty file is one damage (an archive has at least a record); zeros at the end are skipped as
+    ``padding``. Packings other than gzip are one damage ``packing``: unpack them first.
+    Goes wrong where a blind cut falls into a record that itself holds a web archive as it is, or one
+    that deflate could not shrink: the piece cannot tell inner records from outer ones.
+    """
+    if size == 0:
+        yield Damage("empty_file", 0, 0, "the file has no bytes")
+        return
+    stored = StoredBytes(handle, size)
+    packing, dialect = _layout(stored, name)
+    if packing == "gzip":
+        yield from _gzip_records(stored, dialect, piece, max_record_bytes)
+    elif packing == "plain":
+        yield from _plain_records(handle, size, dialect, piece, max_record_bytes, check_digests)
+    elif piece.start == 0:
+        yield Damage("packing", 0, size, f"{packing} is not read: unpack it or use gzip")
+
+
+def cut_archive(
+    handle: IO[bytes], size: int, target_bytes: int, *, name: str = "", local: bool = False
+) -> list[Piece]:
+    """Cut an archive into pieces of about ``target_bytes``; one where it is one long gzip member.
+
+    A gzip file is cut anywhere after a look at its first member, which ends early where each record
+    has one of its own. A plain file is cut at true beginnings if it is ``local``, by jumping from
+    head to head: pages about web archives contain what looks like a beginning.
+    """
+    stored = StoredBytes(handle, size)
+    packing, dialect = _layout(stored, name)
+    step = max(1, target_bytes)
+    starts = [0]
+    if packing == "plain" and local:
+        window = _FileWindow(handle, size, 0, chunk=1 << 12)
+        for item in walk(window, dialect, -1, lambda _: False):
+            if item.start - starts[-1] >= step:
+                starts.append(item.start)
+    elif packing == "plain" or (packing == "gzip" and _ends_early(stored)):
+        starts = list(range(0, size, step))
+    return [Piece(*ends) for ends in pairwise([*starts, size])]
+
+
+def _ends_early(stored: StoredBytes) -> bool:
+    member = Member(stored, 0, MAX_RECORD_BYTES)
+    try:
+        while not member.done and member.end < _CHUNK:
+            member.read(_CHUNK)
+    except MemberError:
+        return False
+    return member.done and member.end < stored.size

@@ -1,0 +1,96 @@
+"""WET files (text that Common Crawl extracted) as a source: conversion records -> documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from curate.sources.base import Damage, Document, InputFile, Piece, Record, Skip
+from curate.sources.web.warc import archive_date, header_text, meta_json, target_url
+from curate.sources.web.warc_records import (
+    MAX_RECORD_BYTES,
+    ArchiveRecord,
+    archive_records,
+    cut_archive,
+)
+
+_KINDS = frozenset(
+    ("warcinfo", "request", "response", "resource", "metadata", "revisit", "continuation")
+)
+
+
+@dataclass(frozen=True)
+class Wet:
+    """Read WET files, plain or gzip: one document per conversion record of type text/plain.
+
+    The text is UTF-8; bytes that are not become replacement characters, counted in ``meta``.
+    """
+
+    max_record_bytes: int = MAX_RECORD_BYTES
+    check_digests: bool = True  #: in plain files; gzip has checksums
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        return (".warc.wet", ".warc.wet.gz", ".wet", ".wet.gz")
+
+    def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
+        """Cut the file between records, unless it is one long gzip member; see cut_archive."""
+        if file.size <= target_bytes:
+            return [Piece(0, file.size)]
+        with file.open() as handle:
+            return cut_archive(
+                handle, file.size, target_bytes, name=file.name, local="://" not in file.path
+            )
+
+    def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
+        """Yield the piece's records in file order."""
+        with file.open() as handle:
+            for record in archive_records(
+                handle,
+                file.size,
+                piece,
+                name=file.name,
+                max_record_bytes=self.max_record_bytes,
+                check_digests=self.check_digests,
+            ):
+                yield _document(record) if isinstance(record, ArchiveRecord) else record
+
+
+def _document(record: ArchiveRecord) -> Document | Skip | Damage:
+    if record.kind != "conversion":
+        return Skip(record.kind if record.kind in _KINDS else "unknown_type")
+    media = record.headers.get(b"content-type", b"text/plain").partition(b";")[0].strip()
+    if media.lower() != b"text/plain":
+        return Skip("not_text")
+    replaced = 0
+    try:
+        text = record.block.decode("utf-8")
+    except UnicodeDecodeError:
+        text = record.block.decode("utf-8", "replace")
+        replaced = text.count("\ufffd")
+        if replaced * 20 > len(text):
+            return Damage(
+                "undecodable",
+                record.offset,
+                record.length,
+                f"{replaced} replacements in {len(text)} characters of UTF-8",
+                record.block[:4096],
+            )
+    text = text.strip()
+    if not text:
+        return Skip("no_text")
+    return Document(
+        locator=record.locator,
+        text=text,
+        url=target_url(record),
+        date=archive_date(record.headers.get(b"warc-date", b"")),
+        meta=meta_json(
+            {
+                "languages": header_text(record, b"warc-identified-content-language"),
+                "record_id": header_text(record, b"warc-record-id"),
+                "refers_to": header_text(record, b"warc-refers-to"),
+                "truncated": header_text(record, b"warc-truncated"),
+                "replaced": replaced or None,
+            }
+        ),
+    )

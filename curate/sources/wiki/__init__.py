@@ -1,0 +1,1 @@
+"""MediaWiki dumps as sources."""

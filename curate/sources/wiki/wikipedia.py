@@ -1,0 +1,242 @@
+"""Articles out of a MediaWiki XML dump (pages-articles), as prose.
+
+Each page is parsed alone (see :mod:`curate.sources.wiki.dump_pages`). No document type is read: entities of
+its own are how XML attacks its readers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import IO
+from urllib.parse import quote, urlsplit
+from xml.etree import ElementTree
+
+from curate.sources import fields, streams
+from curate.sources.base import Damage, Document, InputFile, Piece, Record, Skip
+from curate.sources.streams import Broken
+from curate.sources.wiki import dump_pages, wikitext
+from curate.sources.wiki.dump_pages import HEAD, Cut, cuts, next_stream
+
+#: What may stand outside of pages: dumps of logs have their own entries.
+_BETWEEN = re.compile(rb"\s*(?:</mediawiki\s{0,16}>\s*)?\Z")
+
+
+@dataclass(frozen=True)
+class _Site:
+    """What the dump's head says about the wiki."""
+
+    base: str | None = None
+    wiki: str | None = None
+    language: str | None = None
+    is_rooted: bool = False  #: whether a root was opened that has to be closed
+    namespaces: dict[str, int] = field(default_factory=lambda: wikitext.namespaces({}))
+
+
+@dataclass(frozen=True)
+class Wikipedia:
+    """Read articles from a pages-articles dump: plain, bzip2 (one stream or many), gzip, xz, zstd.
+
+    Files of bare ``<page>`` elements are read too. Only the last revision of a page counts. The
+    locator is the page id; ``meta`` holds title, revision, wiki and language. A broken stream of a
+    bzip2 dump of many streams costs itself; in other compressed files it costs what follows.
+
+    Skips: ``namespace_<n>``, ``redirect``, ``not_wikitext``, ``deleted_text``, ``no_text`` (nothing
+    is left when markup is gone). Damage: ``bad_xml``, ``unclosed_page``, ``too_large``,
+    ``outside_page`` (bytes between pages that belong to none), ``no_page_id``, ``no_revision``,
+    ``doctype``, ``bad_siteinfo``, ``truncated`` (the dump's closing tag is missing).
+    """
+
+    #: MediaWiki itself refuses articles over 2 MiB; escaped as XML they are at most six times as long.
+    max_page_bytes: int = 16 * 1024 * 1024
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """File name endings that a directory is searched for."""
+        return tuple(".xml" + c for c in ("", ".bz2", ".gz", ".xz", ".zst"))
+
+    def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
+        """Cut plain dumps, and those of many bzip2 streams: a page belongs where it begins."""
+        return dump_pages.split(file, target_bytes)
+
+    def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
+        """Yield a document, a skip or a damage for each page, in file order."""
+        with file.open() as handle:
+            head, kind = self._head(handle, file)
+            if b"<!DOCTYPE" in head or b"<!ENTITY" in head:
+                if not piece.start:
+                    what = "the dump declares a document type or entities"
+                    yield Damage("doctype", 0, file.size, what, head[:HEAD])
+                return
+            site, problem = _site(head)
+            if problem and not piece.start:
+                yield Damage("bad_siteinfo", 0, len(head), problem, head[:HEAD])
+            start: int | None = piece.start
+            if kind and piece.start:
+                start = next_stream(handle, piece.start, piece.end)
+            while start is not None:
+                try:
+                    yield from self._pages(handle, file, Piece(start, piece.end), site, kind)
+                    return
+                except Broken as broken:
+                    damage = broken.damage
+                start = None
+                if kind == "bzip2" and damage.reason != "bomb":
+                    start = next_stream(handle, damage.offset + 1, piece.end)
+                end = start or (piece.end if damage.offset < piece.end else file.size)
+                yield damage._replace(length=end - damage.offset)
+
+    def _head(self, handle: IO[bytes], file: InputFile) -> tuple[bytes, str | None]:
+        """Read what stands before the first page, and tell how the file is compressed."""
+        kind = streams.compression(handle.read(16))
+        stream = streams.blocks(handle, file.name)
+        with suppress(Broken):
+            for part in cuts(stream, self.max_page_bytes, file.size, is_plain=kind is None):
+                return (part.data if part.kind in ("outside", "end") else b""), kind
+        return b"", kind
+
+    def _pages(
+        self, handle: IO[bytes], file: InputFile, piece: Piece, site: _Site, kind: str | None
+    ) -> Iterator[Record]:
+        is_plain = kind is None and piece.start > 0
+        stream = streams.blocks(handle, file.name, start=piece.start, is_plain=is_plain)
+        is_first = True
+        for part in cuts(stream, self.max_page_bytes, piece.end, is_plain=kind is None):
+            # The head, or the end of a page that began before the piece.
+            begins, is_first = is_first and part.kind in ("outside", "end"), False
+            if begins and (piece.start or site.is_rooted):
+                if part.kind == "end" and not piece.start and b"</mediawiki" not in part.data:
+                    yield _damage(part, "truncated", "the dump's closing tag is missing")
+                continue
+            record = _record(part, site)
+            if record is not None:
+                yield record
+
+
+def _site(head: bytes) -> tuple[_Site, str]:
+    """Read what stands before the first page; a file of bare pages has nothing there."""
+    opened = head.find(b"<mediawiki")
+    if opened < 0:
+        return _Site(), ""
+    if b"</mediawiki" not in head:
+        head += b"</mediawiki>"
+    try:
+        root = ElementTree.fromstring(head)
+    except (ElementTree.ParseError, ValueError) as error:
+        return _Site(is_rooted=True), f"the dump's head: {error}"
+    found: dict[str, str] = {}
+    names: dict[str, int] = {}
+    for element in root.iter():
+        tag, text = _local(element), element.text or ""
+        if tag == "namespace":
+            with suppress(ValueError):
+                names[text] = int(element.get("key", ""))
+        else:
+            found.setdefault(tag, text)
+    return _Site(
+        base=_article_base(found.get("base", "")),
+        wiki=found.get("dbname"),
+        language=root.get("{http://www.w3.org/XML/1998/namespace}lang"),
+        is_rooted=True,
+        namespaces=wikitext.namespaces(names),
+    ), ""
+
+
+def _article_base(main_page: str) -> str | None:
+    """Turn the address of the main page into what all addresses of the wiki begin with."""
+    parts = urlsplit(main_page)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return None
+    return f"{parts.scheme}://{parts.hostname}{parts.path.rpartition('/')[0]}/"
+
+
+def _local(element: ElementTree.Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _record(part: Cut, site: _Site) -> Record | None:
+    """Turn a slice into what it is; None for the space between pages."""
+    if part.kind == "page":
+        return _page(part, site)
+    if part.kind == "unclosed":
+        what = "the page does not end before the next begins, or the file does"
+        return _damage(part, "unclosed_page", what)
+    if part.kind == "too_large":
+        return _damage(part, "too_large", f"{part.length} bytes in one page")
+    if len(part.data) < part.length or not _BETWEEN.match(part.data):
+        return _damage(part, "outside_page", "bytes that belong to no page")
+    if part.kind == "end" and site.is_rooted and b"</mediawiki" not in part.data:
+        return _damage(part, "truncated", "the dump's closing tag is missing")
+    return None
+
+
+def _damage(part: Cut, reason: str, error: str) -> Damage:
+    return Damage(reason, part.offset, part.length, error, part.data[:HEAD])
+
+
+def _page(part: Cut, site: _Site) -> Record:
+    try:
+        page = ElementTree.fromstring(part.data)
+    except (ElementTree.ParseError, ValueError) as problem:
+        return _damage(part, "bad_xml", str(problem))
+    said = {_local(element): element for element in page}  # the last revision wins
+    title = _text(said, "title")
+    number = _namespace(_text(said, "ns"), title, site)
+    if number:
+        return Skip(f"namespace_{number}")
+    if "redirect" in said:
+        return Skip("redirect")
+    identity = _text(said, "id").strip()
+    if not (identity.isascii() and identity.isdigit() and len(identity) < 20):
+        return _damage(part, "no_page_id", "a page without a number of its own")
+    revision = {_local(element): element for element in said.get("revision", ())}
+    text = revision.get("text")
+    if text is None:
+        return _damage(part, "no_revision", f"page {identity} has no revision with a text")
+    if text.get("deleted") is not None:
+        return Skip("deleted_text")
+    if _text(revision, "model").strip() not in ("", "wikitext"):
+        return Skip("not_wikitext")
+    markup = text.text or ""
+    if (
+        markup[:32].lstrip().upper().startswith("#REDIRECT")
+    ):  # dumps before 2012 have no element for it
+        return Skip("redirect")
+    prose = wikitext.plain_text(markup, site.namespaces)
+    if not prose:
+        return Skip("no_text")
+    facts = {
+        "title": title,
+        "revision": _text(revision, "id"),
+        "wiki": site.wiki,
+        "language": site.language,
+    }
+    return Document(
+        identity,
+        prose,
+        url=_address(site, title),
+        date=fields.microseconds(_text(revision, "timestamp")),
+        meta=fields.leftovers({name: value for name, value in facts.items() if value}),
+    )
+
+
+def _address(site: _Site, title: str) -> str | None:
+    if site.base is None or not title:
+        return None
+    return site.base + quote(title.replace(" ", "_"), safe="/:,;@()!*'~")
+
+
+def _text(elements: Mapping[str, ElementTree.Element], tag: str) -> str:
+    element = elements.get(tag)
+    return (element.text or "") if element is not None else ""
+
+
+def _namespace(number: str, title: str, site: _Site) -> int:
+    """Read the page's namespace; dumps before 2012 tell it by the title alone."""
+    try:
+        return max(-99, min(9999, int(number[:8])))
+    except ValueError:
+        prefix, colon, _ = title.partition(":")
+        return site.namespaces.get(prefix.strip().casefold(), 0) if colon else 0

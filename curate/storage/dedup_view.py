@@ -1,0 +1,217 @@
+"""A dedup store as one run sees it: fixed when the run is planned, whatever is appended meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from curate.errors import RecipeError, RefusedError
+from curate.schema import whole
+from curate.storage.dedup_store import (
+    Entry,
+    Generation,
+    check_parameters,
+    damaged,
+    generation,
+    generations,
+    name_of,
+    own,
+    parameters_of,
+    read_groups,
+    removed_sources,
+)
+from curate.storage.store import open_store
+
+#: Documents of a store have negative numbers: file << 32 | row, above the lowest int64.
+_LOWEST = np.int64(-(1 << 63))
+#: Documents that are handed on in one table.
+_TOGETHER = 1024
+
+
+@dataclass(frozen=True)
+class DedupView:
+    """The generations that a run is compared with; keeps the protocol `Past` of curate/dedup/fuzzy/earlier_runs.py.
+
+    Small, so that every task can be given one: what the generations hold is read where it is needed.
+    """
+
+    address: str
+    read: tuple[tuple[int, str], ...] = ()  #: number and digest of each generation
+    removed: tuple[tuple[int, str], ...] = ()  #: (generation, source) that counts no more
+
+    @property
+    def generations(self) -> int:
+        """How many generations there are."""
+        return len(self.read)
+
+    def ages(self, docs: np.ndarray) -> np.ndarray:
+        """Give the generation of each document number."""
+        bases = _bases(self)
+        numbers = np.array([number for number, _ in self.read], np.int64)
+        return np.asarray(numbers[np.searchsorted(bases, _files(docs), "right") - 1])
+
+    def keys(self, first: int, end: int) -> Iterator[pa.Table]:
+        """Stream high, low and doc of the band keys with first <= high < end."""
+        store = open_store(self.address)
+        for base, (number, digest) in zip(_bases(self), self.read, strict=True):
+            gone = pa.array([name for n, name in self.removed if n == number], pa.string())
+            for entry in _known(self.address, number, digest).files("keys"):
+                groups = [
+                    group
+                    for group, (low, high) in enumerate(entry["highs"])
+                    if low < end and high >= first
+                ]
+                for table in read_groups(store, entry, None, groups) if groups else ():
+                    high = table.column("high").to_numpy()
+                    # Python's 2**64 is beyond uint64.
+                    inside = (high >= np.uint64(first)) & (high <= np.uint64(end - 1))
+                    if len(gone):
+                        away = pc.is_in(table.column("source"), value_set=gone)
+                        inside &= ~np.asarray(away.combine_chunks())
+                    rows = table.filter(pa.array(inside))
+                    doc = rows.column("doc").to_numpy() + (np.int64(base) << 32) + _LOWEST
+                    yield rows.select(["high", "low"]).append_column("doc", pa.array(doc))
+
+    def documents(self, docs: np.ndarray) -> Iterator[pa.Table]:
+        """Stream doc, id, rank and signature of the documents asked for (ascending numbers)."""
+        for table in self._rows("documents", docs):
+            packed = whole(table.column("signature"))
+            width = packed.type.byte_width // 4
+            flat = np.frombuffer(packed.buffers()[1] or b"", np.uint32)
+            flat = flat[packed.offset * width : (packed.offset + len(packed)) * width]
+            lists = pa.FixedSizeListArray.from_arrays(pa.array(flat), width)
+            yield table.select(["doc", "id", "rank"]).append_column("signature", lists)
+
+    def shingles(self, docs: np.ndarray) -> Iterator[pa.Table]:
+        """Stream doc and shingles of the documents asked for (ascending numbers)."""
+        return self._rows("shingles", docs)
+
+    def _rows(self, dataset: str, docs: np.ndarray) -> Iterator[pa.Table]:
+        """Read rows by number, in tables that are cut alike for every dataset."""
+        store = open_store(self.address)
+        files = _files(docs)
+        cuts = np.flatnonzero(np.diff(files)) + 1
+        for start, stop in pairwise([0, *cuts.tolist(), len(docs)]):
+            entry = _entries(self, dataset)[int(files[start])]
+            for at in range(start, stop, _TOGETHER):
+                asked = docs[at : min(at + _TOGETHER, stop)]
+                rows = (asked - _LOWEST) & np.int64(0xFFFFFFFF)
+                yield _take(store, entry, rows).append_column("doc", pa.array(asked))
+
+
+def _files(docs: np.ndarray) -> np.ndarray:
+    return np.asarray((docs - _LOWEST) >> 32)
+
+
+def _take(store: Any, entry: Entry, rows: np.ndarray) -> pa.Table:
+    """Read rows (ascending) of a file, from the row groups that hold them."""
+    ends = _group_ends(store.address, entry["path"], entry["sha256"])
+    group = np.searchsorted(ends, rows, "right")
+    if len(rows) and rows[-1] >= ends[-1]:
+        raise damaged(store.address, entry["path"], "has fewer rows than its band keys say")
+    parts = []
+    wanted = np.unique(group)
+    for number, table in zip(wanted, read_groups(store, entry, None, wanted.tolist()), strict=True):
+        first = ends[number - 1] if number else 0
+        parts.append(table.take(pa.array(rows[group == number] - first)))
+    return pa.concat_tables(parts).combine_chunks()
+
+
+@lru_cache(maxsize=256)
+def _group_ends(address: str, path: str, digest: str) -> np.ndarray:
+    """Give the number of rows up to the end of each row group."""
+    try:
+        with open_store(address).open(path) as handle:
+            footer = pq.ParquetFile(handle).metadata
+    except (OSError, pa.ArrowInvalid) as error:
+        raise damaged(address, path, "is not what was written") from error
+    return np.cumsum([footer.row_group(i).num_rows for i in range(footer.num_row_groups)])
+
+
+@lru_cache(maxsize=1024)
+def _known(address: str, number: int, digest: str) -> Generation:
+    """Read a generation once in a process, for it never changes."""
+    found = generation(address, number)
+    if found.digest != digest:
+        raise damaged(address, name_of(number), "has changed")
+    return found
+
+
+@lru_cache(maxsize=8)
+def _bases(view: DedupView) -> np.ndarray:
+    """Give the number of the first file of each generation; a file belongs to one task that read a shard."""
+    tasks = [
+        max(
+            (int(entry["task"]) + 1 for entry in _known(view.address, *one).files("documents")),
+            default=0,
+        )
+        for one in view.read
+    ]
+    return np.concatenate([[0], np.cumsum(tasks, dtype=np.int64)])[:-1].astype(np.int64)
+
+
+@lru_cache(maxsize=16)
+def _entries(view: DedupView, dataset: str) -> dict[int, Entry]:
+    """Give the files of a dataset by their number."""
+    return {
+        int(base) + int(entry["task"]): entry
+        for base, one in zip(_bases(view), view.read, strict=True)
+        for entry in _known(view.address, *one).files(dataset)
+    }
+
+
+def look(
+    address: str,
+    parameters: Mapping[str, Any],
+    *,
+    run: str,
+    inputs: str,
+    appends: bool,
+    must_exist: bool,
+) -> DedupView:
+    """Fix what a run is compared with: all that counts, but for what this very run appended.
+
+    Refuses (exit 4) a store that is damaged or was made with other parameters, and appending the same
+    input files twice.
+    """
+    store = open_store(address)
+    had = parameters_of(store)
+    if had is None:
+        if must_exist:
+            raise RecipeError(
+                "no dedup store here",
+                where=address,
+                hint="a run makes one: --store-to, or store = ... of the stage",
+            )
+        return DedupView(store.address)
+    check_parameters(address, had, parameters)
+    known = generations(store)
+    mine = own(store, known, run)
+    read, removed = [], []
+    for one in known:
+        if mine is not None and one.number >= mine.number:
+            break
+        gone = removed_sources(store, one)
+        if gone is None:
+            continue
+        if appends and one.said["inputs"] == inputs:
+            raise RefusedError(
+                f"generation {one.number} of the dedup store was made from these very input files:"
+                " all of them would be removed as copies of themselves",
+                where=address,
+                hint=f"curate store {address} --remove-generation {one.number}, or another store",
+            )
+        for entry in one.said["files"]:
+            if store.size(entry["path"]) != entry["bytes"]:
+                raise damaged(address, entry["path"], "is gone or cut")
+        read.append((one.number, one.digest))
+        removed += [(one.number, name) for name in sorted(gone)]
+    return DedupView(store.address, tuple(read), tuple(removed))

@@ -1,0 +1,113 @@
+"""An exact copy of a document that is a near duplicate names the kept document, wherever each one lies."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import curate
+from curate.dedup import witness_chain
+from curate.inspection.verify import verify
+from curate.protocol.routing import DECISIONS, decide
+from curate.storage.store import open_store
+
+LONG = " ".join(f"word{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(100))
+NEAR = LONG.replace("wordca ", "")
+RECIPE = """
+name = "twins"
+[shards]
+input_bytes = 300
+partition_bytes = {partition_bytes}
+[sources.a]
+format = "jsonl"
+path = "{folder}/*.jsonl"
+url = "url"
+[[stages]]
+use = "exact_dedup"
+name = "same_address"
+on = "url"
+[[stages]]
+use = "exact_dedup"
+[[stages]]
+use = "fuzzy_dedup"
+"""
+
+
+def rows_of(folder):
+    tables = [pq.read_table(path) for path in sorted(folder.rglob("*.parquet"))]
+    return [row for table in tables for row in table.to_pylist()]
+
+
+@pytest.mark.parametrize("partition_bytes", [2_000, 1 << 20])
+def test_every_witness_of_a_run_is_kept(tmp_path, partition_bytes):
+    # NEAR's address has another copy; NEAR has an exact copy; LONG is near and longer.
+    texts = [(NEAR + " x.", "//a"), (NEAR, "//a"), (NEAR.upper(), None), (NEAR, None), (LONG, None)]
+    for number, order in enumerate([1, -1]):
+        folder, out = tmp_path / f"in{number}", tmp_path / f"out{number}"
+        folder.mkdir()
+        for at, (text, url) in enumerate(texts[::order]):
+            (folder / f"{at}.jsonl").write_text(json.dumps({"text": text, "url": url}) + "\n")
+        recipe = tmp_path / f"{number}.toml"
+        recipe.write_text(RECIPE.format(folder=folder, partition_bytes=partition_bytes))
+        curate.run(str(recipe), output=str(out), engine="in-process")
+        kept = {row["id"]: row for row in rows_of(out / "mixture")}
+        gone = rows_of(out / "rejected")
+        assert len(kept) == 1 and len(gone) == 4
+        (keeper,) = kept.values()
+        assert keeper["text"] == LONG
+        assert {row["duplicate_of"] for row in gone} == {keeper["id"]}
+        assert {row["cluster"] for row in gone} == {keeper["id"]}
+        by_address = [row for row in gone if row["dropped_by"].startswith("same_address")]
+        assert [row["jaccard"] for row in by_address] == [None]
+        assert all(
+            0.8 <= row["jaccard"] < 1
+            for row in gone
+            if not row["dropped_by"].startswith("same_address")
+        )
+        assert verify(open_store(str(out))) == []
+
+
+def test_every_witness_of_a_table_is_kept():
+    table = curate.dedup(pa.table({"text": [NEAR, NEAR.upper(), LONG, "other words here"]}))
+    assert table["dropped_by"].to_pylist() == [
+        "fuzzy_dedup:near_duplicate", "exact_dedup:duplicate_text", None, None,
+    ] or table["dropped_by"].to_pylist() == [
+        "exact_dedup:duplicate_text", "fuzzy_dedup:near_duplicate", None, None,
+    ]  # fmt: skip
+    assert table["duplicate_of"].to_pylist() == ["table#2", "table#2", None, None]
+    first, second = table["jaccard"].to_pylist()[:2]
+    assert first == second < 1
+
+
+def test_follow_changes_the_evidence_and_nothing_else():
+    rejects = pa.table(
+        {
+            "id": ["a", "b"],
+            "dropped_by": ["exact:duplicate_text", "exact:duplicate_text"],
+            "duplicate_of": ["w", "v"],
+            "jaccard": [1.0, 1.0],
+            "cluster": ["w", "v"],
+            "cluster_size": pa.array([2, 2], pa.int32()),
+        }
+    )
+    import numpy as np
+
+    said = decide(
+        np.array([1]),
+        {
+            "id": pa.array(["a"]),
+            "dropped_by": pa.array([witness_chain.FOLLOWED]),
+            "duplicate_of": pa.array(["k"]),
+            "jaccard": pa.array([0.9]),
+            "cluster": pa.array(["k"]),
+            "cluster_size": pa.array([5], pa.int32()),
+        },
+    )
+    out = witness_chain.follow(rejects, said).to_pylist()
+    assert out[0] == {
+        "id": "a", "dropped_by": "exact:duplicate_text", "duplicate_of": "k", "jaccard": 0.9,
+        "cluster": "k", "cluster_size": 5,
+    }  # fmt: skip
+    assert out[1] == rejects.to_pylist()[1]
+    assert witness_chain.follow(rejects, DECISIONS.empty_table()) is rejects

@@ -1,0 +1,123 @@
+"""The fate of a document of every kind, on the demo."""
+
+import pyarrow.parquet as pq
+import pytest
+
+from curate import api
+from curate.errors import RecipeError
+from curate.inspection.explain import fates, parts_of
+from curate.storage.store import open_store
+from tests.unit.cli.commands import demo_run
+
+
+@pytest.fixture(scope="module")
+def run():
+    return demo_run()[0]
+
+
+def rows(run, folder, columns):
+    for path in sorted((run / folder).rglob("*.parquet")):
+        have = pq.read_schema(path).names
+        yield from pq.read_table(path, columns=[c for c in columns if c in have]).to_pylist()
+
+
+def test_a_kept_document_is_replayed_to_its_end(run):
+    row = next(rows(run, "mixture", ["id", "text"]))
+    (fate,) = api.explain(str(run), row["id"])
+    assert fate["fate"] == "kept"
+    assert sum(fate["copies"].values()) >= 1
+    assert [step["stage"] for step in fate["replay"]] == [
+        "read", "repair", "identify", "standardize", "trim", "measure", "judge", "count",
+    ]  # fmt: skip
+    changes = [step["text"] for step in fate["replay"] if "text" in step]
+    assert changes[-1] == row["text"]
+
+
+def test_a_url_finds_the_document_that_its_id_finds(run):
+    row = next(row for row in rows(run, "mixture", ["id", "url"]) if row["url"])
+    by_url, by_id = api.explain(str(run), row["url"]), api.explain(str(run), row["id"])
+    assert by_id[0] in by_url
+
+
+def test_a_judged_document_has_the_rule_and_the_replay_ends_there(run):
+    (fate,) = api.explain(str(run), "https://pages-7.example/login")
+    assert (fate["fate"], fate["dropped_by"], fate["dropped_value"]) == (
+        "dropped", "judge:too_few_words", 18.0,
+    )  # fmt: skip
+    assert fate["signals"]["signal_n_words"] == 18
+    assert fate["replay"][-1]["stage"] == "judge"
+    assert fate["replay"][-1]["dropped_by"] == "judge:too_few_words"
+
+
+def test_a_duplicate_has_its_witness_and_the_witness_its_fate(run):
+    row = next(
+        row
+        for row in rows(run, "rejected", ["id", "dropped_by", "duplicate_of", "jaccard"])
+        if row["dropped_by"] == "fuzzy_dedup:near_duplicate"
+    )
+    (fate,) = api.explain(str(run), row["id"])
+    assert fate["duplicate_of"] == row["duplicate_of"]
+    assert fate["jaccard"] == row["jaccard"] >= 0.8
+    (witness,) = fate["witness"]
+    assert witness["fate"] in ("kept", "over_budget", "no_group")
+    # The dedup ended it: stages after that are not replayed.
+    assert fate["replay"][-1]["stage"] == "judge"
+
+
+def test_a_repaired_document_shows_which_stage_changed_it(run):
+    for row in rows(run, "mixture", ["id"]):
+        (fate,) = api.explain(str(run), row["id"])
+        changed = [step for step in fate["replay"] if step["changed"]]
+        if changed:
+            break
+    assert changed[0]["stage"] in ("repair", "standardize", "trim")
+    assert changed[0]["did"]
+    assert changed[0]["characters"] == len(changed[0]["text"])
+
+
+def test_over_budget_has_u_and_the_row_of_its_group(run):
+    row = next(
+        row
+        for row in rows(run, "rejected", ["id", "dropped_by", "dropped_value", "lang"])
+        if row["dropped_by"] == "mix:over_budget" and row["lang"] == "rus_Cyrl"
+    )
+    (fate,) = api.explain(str(run), row["id"])
+    assert fate["fate"] == "over_budget"
+    assert 0 <= fate["dropped_value"] < 1
+    (group,) = fate["groups"]
+    assert group["group"] == "russian_turkish"
+    assert group["amount"] < group["available"]
+
+
+def test_a_document_of_no_group_says_so(run):
+    row = next(
+        row
+        for row in rows(run, "rejected", ["id", "dropped_by"])
+        if row["dropped_by"] == "mix:no_group"
+    )
+    assert api.explain(str(run), row["id"])[0]["fate"] == "no_group"
+
+
+def test_a_damaged_record_by_file_and_offset(run):
+    (fate,) = api.explain(str(run), "web/crawl.warc.gz#113616")
+    assert (fate["fate"], fate["reason"], fate["length"]) == ("quarantined", "gzip_data", 1237)
+    assert fate["error"]
+    assert fate["head"].startswith("WARC/1.0")
+    assert fates(open_store(str(run)), "web/crawl.warc.gz")[0] == fate
+
+
+def test_what_the_run_does_not_know_is_an_error(run):
+    with pytest.raises(RecipeError, match="no document or damaged record"):
+        api.explain(str(run), "web/crawl.warc.gz#1")
+
+
+def test_an_input_that_is_gone_leaves_the_fate(run, monkeypatch):
+    monkeypatch.setattr("curate.recipe.locate.data_path", lambda path: f"gone/{path}")
+    (fate,) = api.explain(str(run), "web/crawl.warc.gz#9169")
+    assert fate["fate"] == "dropped"
+    assert fate["no_replay"]
+
+
+def test_ids_have_three_parts():
+    assert parts_of("books/a/b.parquet#2:9") == ("books", "a/b.parquet", "2:9")
+    assert parts_of("notes/x.txt#") == ("notes", "x.txt", "")

@@ -1,0 +1,126 @@
+"""Every kind of damage to a published folder is named."""
+
+import json
+import shutil
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curate import api
+from curate.errors import RefusedError
+from curate.inspection.verify import verify
+from curate.storage.store import open_store
+from tests.runs import write_corpus, write_recipe
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("verify")
+    write_corpus(folder / "in", documents=120)
+    recipe = write_recipe(folder / "small.toml", folder / "in")
+    api.run(recipe, output=folder / "out", engine="in-process")
+    return folder / "out"
+
+
+@pytest.fixture
+def copy(sound, tmp_path):
+    shutil.copytree(sound, tmp_path / "out")
+    return tmp_path / "out"
+
+
+def problems(run):
+    return verify(open_store(str(run)))
+
+
+def rewrite(run, path, change):
+    """Change a Parquet file, and the manifest with it: only the contents are wrong then."""
+    import hashlib
+
+    pq.write_table(change(pq.read_table(path)), path)
+    manifest = json.loads((run / "manifest.json").read_text())
+    for entry in manifest["files"]:
+        if entry["path"] == str(path.relative_to(run)):
+            entry["bytes"] = path.stat().st_size
+            entry["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (run / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_sound_run_has_no_problems(sound):
+    assert problems(sound) == []
+
+
+def test_no_run_at_all(tmp_path):
+    with pytest.raises(RefusedError):
+        problems(tmp_path)
+
+
+def test_a_missing_file(copy):
+    path = next((copy / "mixture").rglob("*.parquet"))
+    path.unlink()
+    assert f"{path.relative_to(copy)}: missing" in problems(copy)
+
+
+def test_a_shortened_file(copy):
+    path = next((copy / "rejected").rglob("*.parquet"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-10])
+    assert f"{path.relative_to(copy)}: {len(whole) - 10} bytes, not {len(whole)}" in problems(copy)
+
+
+def test_a_flipped_bit(copy):
+    path = next((copy / "quarantine").rglob("*.parquet"))
+    body = bytearray(path.read_bytes())
+    body[len(body) // 3] ^= 4
+    path.write_bytes(bytes(body))
+    assert f"{path.relative_to(copy)}: its bytes changed" in problems(copy)
+
+
+def test_a_file_that_nobody_promised(copy):
+    stray = copy / "mixture" / "main" / "part-99999.parquet"
+    shutil.copy(next((copy / "mixture").rglob("*.parquet")), stray)
+    assert "mixture/main/part-99999.parquet: not in the manifest" in problems(copy)
+
+
+def test_counts_that_do_not_add_up(copy):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["totals"]["rows"] += 1
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    assert any(line.startswith("mixture: ") and "ledger says" in line for line in problems(copy))
+
+
+def test_a_row_that_is_there_twice(copy):
+    path = next((copy / "mixture").rglob("*.parquet"))
+    rewrite(copy, path, lambda table: pa.concat_tables([table.slice(0, 1), table.slice(0, table.num_rows - 1)]))  # fmt: skip
+    assert any("have the key of another row" in line for line in problems(copy))
+
+
+def test_a_duplicate_whose_witness_was_not_kept(copy):
+    def blame(table):
+        at = table.column_names.index("duplicate_of")
+        ids, named = table.column("id").to_pylist(), table.column("duplicate_of").to_pylist()
+        dead = [id for id, of in zip(ids, named) if of]
+        swapped = [dead[0] if of else None for of in named]
+        return table.set_column(at, "duplicate_of", pa.array(swapped, table.column(at).type))
+
+    path = next(
+        path
+        for path in sorted((copy / "rejected").rglob("*.parquet"))
+        if "duplicate_of" in pq.read_schema(path).names
+        and pq.read_table(path, columns=["duplicate_of"]).column(0).null_count
+        < pq.read_metadata(path).num_rows
+    )
+    rewrite(copy, path, blame)
+    assert any("which was not kept" in line for line in problems(copy))
+
+
+def test_a_duplicate_whose_witness_is_nowhere(copy):
+    def blame(table):
+        at = table.column_names.index("duplicate_of")
+        named = [of and "web/nowhere.warc#7" for of in table.column("duplicate_of").to_pylist()]
+        return table.set_column(at, "duplicate_of", pa.array(named, table.column(at).type))
+
+    for path in sorted((copy / "rejected").rglob("*.parquet")):
+        if "duplicate_of" in pq.read_schema(path).names:
+            rewrite(copy, path, blame)
+    assert any("web/nowhere.warc#7, which is nowhere" in line for line in problems(copy))

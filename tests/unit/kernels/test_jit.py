@@ -1,0 +1,55 @@
+"""The kernel cache: what a module's digest depends on."""
+
+import ast
+
+from curate.kernels import jit
+
+
+def test_a_closure_holds_helpers_of_other_modules():
+    assert {"curate.text.words", "curate.kernels.unicode"} <= set(jit.closure("curate.text.counts"))
+
+
+def test_a_closure_holds_no_stranger():
+    assert "curate.langid.fasttext.predict" not in jit.closure("curate.text.words")
+    assert "curate.text.mojibake_scan" not in jit.closure("curate.dedup.shingles")
+
+
+def test_imports_are_read_as_the_parser_reads_them():
+    for path in sorted(jit._PACKAGE.rglob("*.py")):
+        module = ".".join(("curate", *path.relative_to(jit._PACKAGE).with_suffix("").parts))
+        module = module.removesuffix(".__init__")
+        parsed = set()
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "curate":
+                parsed |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+            elif isinstance(node, ast.Import):
+                parsed |= {name.name for name in node.names if name.name.split(".")[0] == "curate"}
+        assert {name for name in parsed if jit._source(name).exists()} <= jit.imports(module), (
+            module
+        )
+
+
+def test_a_digest_follows_every_source_and_table_of_the_closure(tmp_path, monkeypatch):
+    room = tmp_path / "text"
+    room.mkdir()
+    (tmp_path / "__init__.py").write_text("")
+    (room / "__init__.py").write_text("")
+    (room / "helper.py").write_text("ONE = 1\n")
+    (room / "stranger.py").write_text("TWO = 2\n")
+    (room / "kernel.py").write_text("def f():\n    from curate.text import helper\n")
+    (room / "table.npz").write_bytes(b"1")
+    monkeypatch.setattr(jit, "_PACKAGE", tmp_path)
+
+    def digest():
+        jit.imports.cache_clear()
+        return jit.digest.__wrapped__("curate.text.kernel")
+
+    first = digest()
+    (room / "stranger.py").write_text("TWO = 3\n")
+    assert digest() == first
+    (room / "helper.py").write_text("ONE = 2\n")
+    second = digest()
+    assert second != first
+    (room / "table.npz").write_bytes(b"2")
+    assert digest() not in (first, second)
+    jit.imports.cache_clear()

@@ -1,0 +1,81 @@
+"""A plan's description: its figures follow from the inputs, and its estimate is of the right size."""
+
+import json
+
+import pytest
+
+from curate.plan import build as planning
+from curate.plan.outline import outline
+from curate.recipe.recipe import load_recipe
+from tests.unit.cli.commands import demo_run
+
+
+def described(*settings, **inputs):
+    return outline(planning.build(load_recipe("demo", inputs=inputs, settings=settings)))
+
+
+def test_sources_and_segments_are_those_of_the_recipe():
+    said = described()
+    assert list(said["sources"]) == ["web", "wet", "wiki", "news", "books", "chat", "notes"]
+    assert said["shards"] == sum(source["shards"] for source in said["sources"].values()) == 14
+    assert [stage["name"] for stage in said["segments"][0]["barriers"]] == [
+        "exact_dedup", "fuzzy_dedup",
+    ]  # fmt: skip
+    assert json.loads(json.dumps(said)) == said
+
+
+def test_shares_are_those_of_the_ratio():
+    (phase,) = described()["mixture"]["phases"]
+    assert phase["shares"] == {
+        "kazakh": 0.375, "russian_turkish": 0.125, "english": 0.375, "asian": 0.125,
+    }  # fmt: skip
+
+
+def test_a_curve_rises_and_meets_its_recall():
+    curve = described()["curves"]["fuzzy_dedup"]
+    shares = [share for _, share in curve["looked_at"]]
+    assert shares == sorted(shares)
+    assert dict(map(tuple, curve["looked_at"]))[0.8] >= 0.97
+    assert curve["bands"] * curve["rows"] == curve["permutations"]
+
+
+@pytest.mark.parametrize("source", ["wet", "wiki", "news", "books", "notes"])
+def test_text_is_estimated_within_a_factor_of_three(source):
+    manifest = json.loads((demo_run()[0] / "manifest.json").read_text())
+    assert manifest["totals"]["documents"] == 445
+    plan = planning.build(load_recipe("demo"))
+    told = outline(plan)["sources"][source]["text_estimated"]
+    from curate.engine.reading import read_shard
+
+    real = sum(
+        batch.documents.column("text").nbytes
+        for shard in plan.shards
+        if shard.source == source
+        for batch in read_shard(plan.sources[source], shard, 8 << 20)
+    )
+    assert real / 3 < told < real * 3
+
+
+def test_more_input_is_estimated_to_take_more():
+    one, all_of_it = described(wiki="sample_data/wiki")["estimate"], described()["estimate"]
+    for key in ("text_bytes", "disk_bytes", "core_seconds"):
+        assert 0 < one[key] < all_of_it[key]
+
+
+def test_the_curve_of_containment_is_that_of_what_it_aims_at():
+    curve = described("stages.fuzzy_dedup.similarity=containment")["curves"]["fuzzy_dedup"]
+    assert (curve["threshold"], curve["aim"]) == (0.8, 0.3636)
+    assert (curve["bands"], curve["rows"]) == (72, 3)
+
+
+def test_a_store_says_what_a_document_takes(tmp_path):
+    store = tmp_path / "store"
+    stores = described(f"stages.fuzzy_dedup.store={store}")["stores"]["fuzzy_dedup"]
+    assert stores == {
+        "address": str(store),
+        "adds": True,
+        "generations": 0,
+        "documents": 0,
+        "bytes": 0,
+        "bytes_per_document": 20 * 20 + 640 + round(8 * 3000 / 7) + 40,
+    }

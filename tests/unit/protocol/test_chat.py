@@ -1,0 +1,75 @@
+"""Conversations in the forms that trainers read; nothing of a conversation is lost on the way."""
+
+import json
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from curate.protocol.chat import openai, sharegpt
+from curate.sources.chat.layouts import Options, read
+
+WORDS = st.text(max_size=8)
+TURN = st.one_of(
+    st.builds(
+        lambda role, content: {
+            "role": role,
+            "content": content,
+            "name": None,
+            "tool_calls": None,
+        },
+        st.sampled_from(["system", "user", "assistant", "tool"]),
+        WORDS,
+    ),
+    st.just(
+        {"role": "assistant", "content": "", "name": None, "tool_calls": '[{"name":"f"}]'},
+    ),
+)
+
+
+def turn(role, content, calls=None):
+    return {"role": role, "content": content, "name": None, "tool_calls": calls}
+
+
+@given(st.lists(TURN, min_size=1, max_size=6))
+def test_a_conversation_written_as_sharegpt_is_read_back(messages):
+    (back,) = read(sharegpt(messages), Options())
+    assert back.messages == messages
+
+
+@given(st.lists(TURN, max_size=4), *[st.lists(TURN, min_size=1, max_size=3)] * 2)
+@example([], [turn("user", "")], [turn("user", "")])
+def test_preferences_written_as_sharegpt_are_read_back(before, good, bad):
+    chosen, rejected = [*before, *good], [*before, *bad]
+    (back,) = read(sharegpt(chosen, rejected), Options())
+    assert (back.messages, back.rejected) == (chosen, rejected)
+
+
+@given(st.lists(TURN, min_size=1, max_size=6))
+def test_a_conversation_written_as_openai_messages_is_read_back(messages):
+    (back,) = read({"messages": openai(messages)}, Options())
+    assert back.messages == messages
+
+
+def test_words_beside_a_tool_call_are_a_turn_before_it():
+    messages = [turn("assistant", "One moment.", '{"name":"f"}')]
+    assert sharegpt(messages)["conversations"] == [
+        {"from": "gpt", "value": "One moment."},
+        {"from": "function_call", "value": '{"name":"f"}'},
+    ]
+
+
+def test_answers_of_several_turns_stand_as_lists():
+    asked = turn("user", "?")
+    found = sharegpt(
+        [asked, turn("assistant", "A"), turn("user", "more"), turn("assistant", "B")],
+        [asked, turn("assistant", "C")],
+    )
+    assert found["conversations"] == [{"from": "human", "value": "?"}]
+    assert [one["value"] for one in found["chosen"]] == ["?", "A", "more", "B"]
+    assert [one["value"] for one in found["rejected"]] == ["?", "C"]
+
+
+def test_a_tool_call_that_is_no_json_stays_text():
+    assert openai([turn("assistant", "", "f(1)")])[0]["tool_calls"] == "f(1)"
+    named = turn("user", "x") | {"name": "ann"}
+    assert json.dumps(openai([named])) == '[{"role": "user", "content": "x", "name": "ann"}]'

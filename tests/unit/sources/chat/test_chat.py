@@ -1,0 +1,506 @@
+"""Conversations of all formats become one; what cannot be mapped is told and not guessed."""
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curate import schema
+from curate.errors import RecipeError
+from curate.protocol.chat import render
+from curate.sources.base import Damage, Document, InputFile, Piece, Skip
+from curate.sources.chat.conversations import Chat
+from curate.sources.chat.turns import ROLES
+
+DATA = os.environ.get("CURATE_SHARED_DATA")
+ANY = Chat()
+
+
+def stored(folder, data, name="x.jsonl"):
+    path = Path(folder) / name
+    path.write_bytes(data)
+    return InputFile(str(path), name, len(data))
+
+
+def read(file, source=ANY):
+    return list(source.read(file, Piece(0, file.size)))
+
+
+def one(folder, record, source=ANY):
+    (found,) = read(stored(folder, json.dumps(record).encode()), source)
+    return found
+
+
+def said(messages):
+    return [(turn["role"], turn["content"]) for turn in messages]
+
+
+HELLO = [("user", "Сәлем"), ("assistant", "Сәлем!")]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {
+            "conversations": [
+                {"from": "human", "value": "Сәлем"},
+                {"from": "gpt", "value": "Сәлем!"},
+            ]
+        },
+        {"items": [{"from": "user", "value": "Сәлем"}, {"from": "chatgpt", "value": "Сәлем!"}]},
+        {
+            "messages": [
+                {"role": "user", "content": "Сәлем"},
+                {"role": "assistant", "content": "Сәлем!"},
+            ]
+        },
+        {
+            "conversation": [
+                {"role": "user", "content": "Сәлем"},
+                {"role": "assistant", "content": "Сәлем!"},
+            ]
+        },
+        {
+            "conversations": [
+                {"role": "user", "content": "Сәлем"},
+                {"role": "assistant", "content": "Сәлем!"},
+            ]
+        },
+        {"utterances": [{"name": "user", "text": "Сәлем"}, {"name": "agent", "text": "Сәлем!"}]},
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "text", "text": "Сәлем"}]},
+                {"role": "assistant", "content": [{"type": "text", "value": "Сәлем!"}]},
+            ]
+        },
+    ],
+)
+def test_every_layout_gives_the_same_conversation(tmp_path, record):
+    found = one(tmp_path, record)
+    assert said(found.messages) == HELLO
+    assert found.text == render(found.messages) == "user: Сәлем\n\nassistant: Сәлем!"
+    assert found.rejected is None and found.meta is None
+    row = {"id": "x", "source": "s", "text": found.text, "messages": found.messages}
+    assert schema.documents([row])["messages"].to_pylist() == [found.messages]
+
+
+def test_a_layout_may_be_named_and_the_field_too(tmp_path):
+    record = {
+        "dialog": [{"from": "human", "value": "a"}],
+        "conversations": [{"from": "gpt", "value": "b"}],
+    }
+    assert said(one(tmp_path, record, Chat(layout="sharegpt", field="dialog")).messages) == [
+        ("user", "a")
+    ]
+    assert said(one(tmp_path, record, Chat(field="dialog")).messages) == [("user", "a")]
+    with pytest.raises(RecipeError, match="did you mean 'sharegpt'"):
+        Chat(layout="share_gpt")
+
+
+@pytest.mark.parametrize(("name", "role"), ROLES.items())
+def test_every_known_role_is_mapped(tmp_path, name, role):
+    found = one(tmp_path, {"conversations": [{"from": name, "value": "x"}]})
+    assert found.messages[0]["role"] == role
+
+
+@pytest.mark.parametrize(
+    ("record", "reason", "error"),
+    [
+        ({"conversations": [{"from": "narrator", "value": "x"}]}, "unknown_role", "'narrator'"),
+        ({"conversations": [{"from": None, "value": "x"}]}, "unknown_role", "'None'"),
+        ({"conversations": [{"from": "gpt", "value": None}]}, "null_turn", "no content"),
+        ({"conversations": [{"from": "gpt"}]}, "null_turn", "no content"),
+        ({"conversations": [{"from": "gpt", "value": 5}]}, "turn_not_string", "int"),
+        ({"conversations": ["hello"]}, "bad_turn", "str instead of an object"),
+        ({"conversations": [{"value": "x"}]}, "bad_turn", "names no speaker"),
+        ({"conversations": "hello"}, "bad_turn", "str instead of a list"),
+        ({"conversation_": []}, "missing_messages", "no field 'messages'"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]},
+            "unknown_content_part",
+            "'image_url'",
+        ),
+    ],
+)
+def test_what_cannot_be_mapped_is_damage_with_its_cause(tmp_path, record, reason, error):
+    found = one(tmp_path, record)
+    assert (found.reason, found.offset) == (reason, 0)
+    assert error in found.error and found.head == json.dumps(record).encode()
+
+
+def test_empty_turns_are_kept_and_conversations_without_turns_skipped(tmp_path):
+    assert said(one(tmp_path, {"messages": [{"role": "user", "content": ""}]}).messages) == [
+        ("user", "")
+    ]
+    assert one(tmp_path, {"messages": []}) == Skip("no_turns")
+
+
+def test_tool_calls_are_kept_beside_an_empty_content(tmp_path):
+    calls = [{"id": "1", "function": {"name": "f", "arguments": "{}"}}]
+    record = {
+        "messages": [
+            {"role": "user", "content": "?", "name": "ann"},
+            {"role": "assistant", "content": None, "tool_calls": calls},
+            {"role": "tool", "content": "42", "tool_call_id": "1"},
+        ]
+    }
+    found = one(tmp_path, record)
+    assert said(found.messages) == [("user", "?"), ("assistant", ""), ("tool", "42")]
+    assert json.loads(found.messages[1]["tool_calls"]) == calls
+    assert found.messages[0]["name"] == "ann"
+    assert json.loads(found.meta) == {"turns": [{}, {}, {"tool_call_id": "1"}]}
+
+
+def test_a_function_call_of_sharegpt_is_a_tool_call(tmp_path):
+    record = {
+        "conversations": [
+            {"from": "function_call", "value": '{"name":"f"}'},
+            {"from": "observation", "value": "1"},
+        ]
+    }
+    found = one(tmp_path, record)
+    assert found.messages == [
+        {"role": "assistant", "content": "", "name": None, "tool_calls": '{"name":"f"}'},
+        {"role": "tool", "content": "1", "name": None, "tool_calls": None},
+    ]
+
+
+def test_a_system_string_becomes_the_first_turn_unless_there_is_one(tmp_path):
+    record = {"system": "Be kind.", "conversations": [{"from": "human", "value": "a"}]}
+    assert said(one(tmp_path, record).messages) == [("system", "Be kind."), ("user", "a")]
+    record["conversations"].insert(0, {"from": "system", "value": "Be short."})
+    found = one(tmp_path, record)
+    assert said(found.messages) == [("system", "Be short."), ("user", "a")]
+    assert found.meta == '{"system":"Be kind."}'
+
+
+A, B, Q = ({"role": "assistant", "content": c} for c in "ABQ")
+ASK = {"role": "user", "content": "Q"}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"chosen": [ASK, A], "rejected": [ASK, B]},
+        {"prompt": "Q", "chosen": "A", "rejected": "B"},
+        {"prompt": [ASK], "chosen": [A], "rejected": [B]},
+        {"prompt": "Q", "chosen": [ASK, A], "rejected": [ASK, B]},
+        {"messages": [ASK], "chosen": A, "rejected": B},
+        {
+            "conversations": [{"from": "human", "value": "Q"}],
+            "chosen": {"from": "gpt", "value": "A"},
+            "rejected": {"from": "gpt", "value": "B"},
+        },
+    ],
+)
+def test_preferences_give_the_chosen_and_the_rejected_conversation(tmp_path, record):
+    found = one(tmp_path, record)
+    assert said(found.messages) == [("user", "Q"), ("assistant", "A")]
+    assert said(found.rejected) == [("user", "Q"), ("assistant", "B")]
+    assert found.text == "user: Q\n\nassistant: A"
+    assert found.meta is None
+
+
+def test_a_preference_with_one_side_missing_is_damage(tmp_path):
+    assert one(tmp_path, {"prompt": "Q", "chosen": "A", "rejected": None}).reason == "null_turn"
+
+
+def test_alpaca_gives_a_question_and_its_answer(tmp_path):
+    record = {"instruction": "Add", "input": "1 2", "output": "3", "id": 7}
+    found = one(tmp_path, record)
+    assert said(found.messages) == [("user", "Add\n\n1 2"), ("assistant", "3")]
+    assert found.meta == '{"id":7}'
+    record = {
+        "system": "Be kind.",
+        "history": [["a", "b"]],
+        "instruction": "Hi",
+        "context": "",
+        "response": "Hello",
+    }
+    found = one(tmp_path, record)
+    assert said(found.messages) == [
+        ("system", "Be kind."),
+        ("user", "a"),
+        ("assistant", "b"),
+        ("user", "Hi"),
+        ("assistant", "Hello"),
+    ]
+    assert found.meta is None
+
+
+def test_alpaca_instances_are_documents_of_one_record(tmp_path):
+    instances = [{"input": "1", "output": "one"}, {"input": "2", "output": "two", "note": "even"}]
+    record = {"instruction": "Name", "instances": instances, "id": 1}
+    found = read(stored(tmp_path, json.dumps(record).encode()))
+    assert [r.locator for r in found] == ["0", "0:1"]
+    assert [said(r.messages)[1] for r in found] == [("assistant", "one"), ("assistant", "two")]
+    assert [json.loads(r.meta) for r in found] == [
+        {"id": 1},
+        {"id": 1, "turns": [{"note": "even"}]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"instruction": "x", "output": None}, "null_turn"),
+        ({"instruction": None, "output": "x"}, "null_turn"),
+        ({"instruction": "x", "output": ["a"]}, "turn_not_string"),
+        ({"instruction": "x", "instances": [{"input": ""}]}, "missing_messages"),
+        ({"instruction": "x", "instances": ["y"]}, "bad_turn"),
+        ({"instruction": "x", "instances": "y"}, "bad_turn"),
+        ({"instruction": "x", "output": "y", "history": [["a"]]}, "bad_turn"),
+        ({"output": "y"}, "missing_messages"),
+    ],
+)
+def test_alpaca_that_cannot_be_mapped_is_damage(tmp_path, record, reason):
+    assert one(tmp_path, record, Chat(layout="alpaca")).reason == reason
+
+
+def node(role, text, *replies, **more):
+    return {"role": role, "text": text, "message_id": text, "replies": list(replies)} | more
+
+
+TREE = {
+    "message_tree_id": "t",
+    "prompt": node(
+        "prompter",
+        "?",
+        node("assistant", "worse", node("prompter", "why", node("assistant", "so")), rank=1),
+        node(
+            "assistant",
+            "best",
+            node("prompter", "nobody answered"),
+            node("prompter", "and", node("assistant", "then")),
+            node("prompter", "gone", node("assistant", "too"), deleted=True),
+            rank=0,
+        ),
+        node("assistant", "unranked"),
+    ),
+}
+
+
+def test_the_best_path_of_a_tree_is_one_conversation(tmp_path):
+    found = one(tmp_path, TREE)
+    assert said(found.messages) == [
+        ("user", "?"),
+        ("assistant", "best"),
+        ("user", "and"),
+        ("assistant", "then"),
+    ]
+    meta = json.loads(found.meta)
+    assert meta["message_tree_id"] == "t"
+    assert [turn["message_id"] for turn in meta["turns"]] == ["?", "best", "and", "then"]
+
+
+def test_all_paths_of_a_tree_that_end_with_an_answer(tmp_path):
+    file = stored(tmp_path, json.dumps(TREE).encode())
+    found = read(file, Chat(paths="all"))
+    assert [[turn["content"] for turn in r.messages] for r in found] == [
+        ["?", "best", "and", "then"],
+        ["?", "worse", "why", "so"],
+        ["?", "unranked"],
+    ]
+    assert [r.locator for r in found] == ["0", "0:1", "0:2"]
+
+
+def test_a_tree_without_an_answer_is_skipped_and_a_strange_role_told(tmp_path):
+    assert one(tmp_path, {"prompt": node("prompter", "?")}) == Skip("no_turns")
+    strange = {"prompt": node("prompter", "?", node("oracle", "!"))}
+    assert one(tmp_path, strange).reason == "unknown_role"
+    deep = node("assistant", "x")
+    for _ in range(250):
+        deep = node("assistant", "x", deep)
+    assert one(tmp_path, {"prompt": deep}).reason == "too_deep"
+
+
+def test_records_are_chosen_by_their_fields(tmp_path):
+    def row(reason, flags):
+        return {"messages": [ASK, A], "response": ["A", reason], "flags": [{"hate": flags}]}
+
+    rows = [row("stop", False), row("length", False), row("stop", True), {"messages": [ASK]}]
+    data = b"".join(json.dumps(r).encode() + b"\n" for r in rows)
+    source = Chat(only={"response.1": ("stop",)}, without={"flags.0.*": (True,)})
+    found = read(stored(tmp_path, data), source)
+    assert [getattr(r, "reason", None) for r in found] == [
+        None,
+        "only:response.1",
+        "without:flags.0.*",
+        "only:response.1",
+    ]
+    assert json.loads(found[0].meta)["response"] == ["A", "stop"]
+
+
+def test_a_number_is_not_true(tmp_path):
+    record = {"messages": [ASK], "flagged": 1}
+    assert isinstance(one(tmp_path, record, Chat(without={"flagged": (True,)})), Document)
+
+
+def test_only_the_first_exchanges_are_read(tmp_path):
+    record = {"system": "s", "messages": [ASK, A, {"role": "tool", "content": "t"}, ASK, B, ASK]}
+    found = one(tmp_path, record, Chat(exchanges=1))
+    assert [role for role, _ in said(found.messages)] == ["system", "user", "assistant", "tool"]
+    assert found.text == render(found.messages)
+    assert len(one(tmp_path, record, Chat(exchanges=2)).messages) == 6
+    with pytest.raises(RecipeError, match="exchanges = 0"):
+        Chat(exchanges=0)
+
+
+def test_null_turns_may_be_kept_for_a_rule_to_judge(tmp_path):
+    record = {"conversations": [{"from": "human", "value": "?"}, {"from": "gpt", "value": None}]}
+    assert one(tmp_path, record).reason == "null_turn"
+    found = one(tmp_path, record, Chat(nulls="keep"))
+    assert said(found.messages) == [("user", "?"), ("assistant", None)]
+    assert found.text == "user: ?\n\nassistant: "
+
+
+def test_columns_and_meta(tmp_path):
+    record = {"messages": [ASK], "link": "http://a", "day": "2026-01-02", "lang": "kk"}
+    found = one(tmp_path, record, Chat(url="link", date="day"))
+    assert (found.url, found.date, found.meta) == ("http://a", 1767312000000000, '{"lang":"kk"}')
+
+
+def test_arrays_and_compressed_files_are_read(tmp_path):
+    data = json.dumps([{"messages": [ASK]}, {"messages": 5}, {"messages": [A]}], indent=2).encode()
+    found = read(stored(tmp_path, gzip.compress(data), "x.json.gz"))
+    assert [getattr(r, "text", None) or r.reason for r in found] == [
+        "user: Q",
+        "bad_turn",
+        "assistant: A",
+    ]
+
+
+def test_parquet_tables_are_read(tmp_path):
+    rows = [
+        {"messages": [ASK, A], "lang": "kk"},
+        {"messages": None, "lang": "kk"},
+        {"messages": [{"role": "ghost", "content": "x"}], "lang": None},
+        {"messages": [ASK, B], "lang": None},
+    ]
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=2)
+    file = InputFile(str(path), "x.parquet", path.stat().st_size)
+    found = [r for piece in ANY.split(file, 1) for r in ANY.read(file, piece)]
+    assert len(ANY.split(file, 1)) == 2
+    assert [r.locator if isinstance(r, Document) else r.reason for r in found] == [
+        "0:0",
+        "missing_messages",
+        "unknown_role",
+        "1:1",
+    ]
+    assert (found[0].meta, found[3].meta) == ('{"lang":"kk"}', None)
+    assert said(found[3].messages) == [("user", "Q"), ("assistant", "B")]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["user", "gpt", "text", ""]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "messages",
+                    "conversations",
+                    "role",
+                    "from",
+                    "content",
+                    "value",
+                    "chosen",
+                    "rejected",
+                    "prompt",
+                    "system",
+                    "type",
+                    "text",
+                    "name",
+                    "instruction",
+                    "output",
+                    "instances",
+                    "replies",
+                ]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "messages",
+                "conversations",
+                "chosen",
+                "rejected",
+                "prompt",
+                "system",
+                "instruction",
+                "output",
+                "instances",
+                "history",
+            ]
+        ),
+        json_values,
+    )
+)
+def test_no_record_raises(tmp_path_factory, record):
+    for found in read(stored(tmp_path_factory.mktemp("chat"), json.dumps(record).encode() + b"\n")):
+        assert isinstance(found, Document | Skip | Damage)
+        if isinstance(found, Document):
+            assert (
+                schema.documents(
+                    [{"id": "x", "messages": found.messages, "rejected": found.rejected}]
+                ).num_rows
+                == 1
+            )
+
+
+@pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("sharegpt-fastchat-dummy_conversation.json.gz", 500),
+        ("sharegpt-glaive_toolcall_en_demo.json.gz", 300),
+        ("openai-messages-v1_sft_demo.jsonl.gz", 500),
+        ("instruction_ja.dev.jsonl.gz", 335),
+        ("sharegpt-axolotl-conversation.jsonl.gz", 1),
+        ("alpaca_zh_demo.json.gz", 1000),
+        ("identity.json.gz", 91),
+        ("ru-alpaca_seed_tasks.jsonl.gz", 137),
+        ("oasst-en_tree.dev.jsonl.gz", 50),
+    ],
+)
+def test_real_conversations_are_read_whole(name, count):
+    path = Path(DATA) / "chat" / name
+    found = read(InputFile(str(path), name, path.stat().st_size))
+    assert len(found) == count
+    for record in found:
+        assert isinstance(record, Document), record
+        assert {turn["role"] for turn in record.messages} <= {"system", "user", "assistant", "tool"}
+
+
+@pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")
+@pytest.mark.real_data
+def test_all_paths_of_real_trees():
+    path = Path(DATA) / "chat" / "oasst-en_tree.dev.jsonl.gz"
+    file = InputFile(str(path), path.name, path.stat().st_size)
+    best, every = read(file), read(file, Chat(paths="all"))
+    assert {r.locator for r in best} <= {r.locator for r in every}
+    assert len({r.text for r in every}) == len(every)
+    assert all(r.messages[-1]["role"] == "assistant" for r in every)
+
+    def last_answers(node):
+        below = [last_answers(reply) for reply in node["replies"]]
+        return sum(below) or int(node["role"] == "assistant")
+
+    with gzip.open(path) as lines:
+        assert sum(last_answers(json.loads(line)["prompt"]) for line in lines) == len(every)

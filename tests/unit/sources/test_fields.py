@@ -1,0 +1,77 @@
+"""Dates of any spelling, and leftovers that are JSON whatever they hold."""
+
+import json
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curate.sources.fields import MISSING, leftovers, microseconds, missing, take
+
+DAY = 1767312000000000  # 2026-01-02
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("2026-01-02", DAY),
+        ("2026-01-02T00:00:00Z", DAY),
+        (" 2026-01-02 05:00:00+05:00 ", DAY),
+        ("2026-W01-5", DAY),
+        (1767312000, DAY),
+        (1767312000.5, DAY + 500_000),
+        (1767312000_000, DAY),
+        (1767312000_000_000, DAY),
+        (1767312000_000_000_000, DAY),
+        (0, 0),
+        (-86400, -86400_000_000),
+        (True, None),
+        (float("nan"), None),
+        (float("inf"), None),
+        (10**40, None),
+        ("", None),
+        ("2026-02-30", None),
+        ("0001-01-01T00:00:00+23:59", None),
+        ("9" * 100_000, None),
+        (None, None),
+        ([], None),
+    ],
+)
+def test_a_date_is_read_or_is_none(value, expected):
+    assert microseconds(value) == expected
+
+
+@given(
+    st.integers() | st.floats() | st.text(max_size=30) | st.datetimes().map(str) | st.datetimes()
+)
+def test_what_is_read_fits_a_timestamp_that_python_can_read_back(value):
+    found = microseconds(value)
+    if found is not None:
+        assert pa.scalar(found, pa.timestamp("us", tz="UTC")).as_py() is not None
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=5), st.floats() | st.text(max_size=5) | st.none() | st.integers()
+    )
+)
+def test_leftovers_are_json_with_sorted_keys(record):
+    written = leftovers(record)
+    if written is None:
+        assert record == {}
+    else:
+        again = json.loads(written, parse_constant=pytest.fail)
+        assert list(again) == sorted(record)
+
+
+def test_taking_a_nested_field_leaves_no_empty_shells():
+    record = {"a": {"b": {"c": 1}}, "d": 2}
+    assert take(record, "a.b.c") == 1
+    assert record == {"d": 2}
+    assert take(record, "d.e") is MISSING and take(record, "") is MISSING
+
+
+def test_a_missing_field_is_named_without_echoing_control_signs():
+    assert missing("text", {"te\x1bxt": 1}) == "no field 'text': did you mean 'te\\x1bxt'?"
+    assert missing("text", {}) == "no field 'text'"

@@ -1,0 +1,375 @@
+"""Parquet from strangers: nothing in a file runs, and damage costs its row group or row."""
+
+import datetime
+import json
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curate.sources.base import Damage, InputFile, Piece, Rows, Skip
+from curate.sources.parquet import Parquet
+from curate.sources.parquet_footer import names_extension_types, row_group_extents
+
+DATA = os.environ.get("CURATE_SHARED_DATA")
+TEXTS = Parquet()
+
+
+def stored(folder, data, name="x.parquet", **options):
+    path = Path(folder) / name
+    if isinstance(data, bytes):
+        path.write_bytes(data)
+    else:
+        pq.write_table(data if isinstance(data, pa.Table) else pa.table(data), path, **options)
+    return InputFile(str(path), name, path.stat().st_size)
+
+
+def read(file, source=TEXTS, piece=None):
+    return list(source.read(file, piece or Piece(0, file.size)))
+
+
+def rows(records):
+    return [
+        row for record in records if isinstance(record, Rows) for row in record.table.to_pylist()
+    ]
+
+
+def damage(records):
+    return [record for record in records if isinstance(record, Damage)]
+
+
+def test_a_row_is_found_again_by_row_group_and_row(tmp_path):
+    file = stored(tmp_path, {"text": ["a", "b", "c"], "other": [1, 2, 3]}, row_group_size=2)
+    found = read(file)
+    assert [len(r.table) for r in found] == [2, 1]
+    assert rows(found) == [
+        {"locator": "0:0", "text": "a"},
+        {"locator": "0:1", "text": "b"},
+        {"locator": "1:0", "text": "c"},
+    ]
+    assert found[0].table.schema.field("text").type == pa.large_string()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.string(),
+        pa.large_string(),
+        pa.string_view(),
+        pa.dictionary(pa.int32(), pa.string()),
+        pa.binary(),
+        pa.large_binary(),
+    ],
+)
+def test_text_of_any_string_type_is_read(tmp_path, kind):
+    plain = ["мәтін", None, "мәтін", ""]
+    values = [v if v is None or "binary" not in str(kind) else v.encode() for v in plain]
+    found = read(stored(tmp_path, {"text": pa.array(values).cast(kind)}))
+    assert found[0] == Skip("null_text", 1)
+    assert rows(found) == [
+        {"locator": "0:0", "text": "мәтін"},
+        {"locator": "0:2", "text": "мәтін"},
+        {"locator": "0:3", "text": ""},
+    ]
+
+
+def test_columns_by_name_and_the_others_unread(tmp_path):
+    when = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+    table = {
+        "content": [{"body": "x", "n": 1}, {"body": None, "n": 2}, None],
+        "link": ["https://e.kz/1", "b", "c"],
+        "at": [when] * 3,
+        "n": [1, 2, 3],
+        "terms": pa.array(["CC0"] * 3).dictionary_encode(),
+    }
+    source = Parquet(text="content.body", url="link", date="at", license="terms", meta=("n", "at"))
+    found = read(stored(tmp_path, table), source)
+    assert found[0] == Skip("null_text", 2)
+    assert rows(found) == [
+        {
+            "locator": "0:0",
+            "text": "x",
+            "url": "https://e.kz/1",
+            "license": "CC0",
+            "date": when,
+            "meta": '{"at":"2026-01-02 03:04:05+00:00","n":1}',
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["2026-01-02T03:04:05Z"],
+        [1767323045],
+        pa.array([1767323045000], pa.timestamp("ms")),
+        pa.array([1767323045000000000], pa.timestamp("ns", tz="Asia/Almaty")),
+    ],
+)
+def test_dates_of_every_kind_become_timestamps(tmp_path, values):
+    found = read(stored(tmp_path, {"text": ["x"], "d": values}), Parquet(date="d"))
+    assert found[0].table.schema.field("date").type == pa.timestamp("us", tz="UTC")
+    assert rows(found)[0]["date"].timestamp() == 1767323045
+
+
+@pytest.mark.parametrize(
+    ("values", "years"),
+    [
+        (pa.array([2**40, 0], pa.timestamp("s")), [None, 1970]),
+        (pa.array([-(2**62), 1], pa.timestamp("ms", tz="UTC")), [None, 1970]),
+        (pa.array([2**63 - 1, -(2**63)], pa.timestamp("us")), [None, None]),
+        (pa.array([2**63 - 1, -(2**63)], pa.timestamp("ns")), [2262, 1677]),
+        (pa.array([2**31 - 1, 20_000], pa.date32()), [None, 2024]),
+        (pa.array([2**62, 86_400_000], pa.date64()), [None, 1970]),
+        (pa.array(["0001-01-01T00:00:00+23:59", "1999-12-31"]), [None, 1999]),
+        (pa.array([None, True]), [None, None]),
+    ],
+)
+def test_dates_that_no_calendar_has_are_null(tmp_path, values, years):
+    file = stored(tmp_path, {"text": ["x", "y"], "d": values})
+    found = rows(read(file, Parquet(date="d", meta=("d",))))
+    assert [row["date"] and row["date"].year for row in found] == years
+    assert len(found) == 2 and all(row["meta"] for row in found)
+
+
+def test_any_column_can_be_kept_as_meta(tmp_path):
+    struct = pa.array([{"a": [1.5, float("nan")]}], pa.struct([("a", pa.list_(pa.float64()))]))
+    table = {
+        "text": ["x"],
+        "struct": struct,
+        "map": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())),
+        "bytes": [b"\xff"],
+        "time": pa.array([5], pa.time64("ns")),
+        "nanoseconds": pa.array([5], pa.timestamp("ns")),
+    }
+    names = ("struct", "map", "bytes", "time", "nanoseconds")
+    (row,) = rows(read(stored(tmp_path, table), Parquet(meta=names)))
+    kept = json.loads(row["meta"])
+    assert set(kept) == set(names) and kept["struct"] == {"a": [1.5, None]}
+
+
+@pytest.mark.parametrize(
+    ("table", "source", "reason", "error"),
+    [
+        ({"texts": ["a"]}, Parquet(), "missing_text", "did you mean 'texts'?"),
+        ({"text": [1]}, Parquet(), "text_not_string", "'text' is int64"),
+        ({"text": [["a"]]}, Parquet(), "text_not_string", "list"),
+        ({"text": ["a"]}, Parquet(url="link"), "missing_column", "no column 'link'"),
+        ({"text": ["a"]}, Parquet(text="text.body"), "missing_text", "no column 'text.body'"),
+    ],
+)
+def test_a_file_that_cannot_be_read_as_asked_is_one_damage(tmp_path, table, source, reason, error):
+    file = stored(tmp_path, table)
+    found = read(file, source)
+    assert [(d.reason, d.offset, d.length) for d in found] == [(reason, 0, file.size)]
+    assert error in found[0].error
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    table = pa.table([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
+    assert [d.reason for d in read(stored(tmp_path, table))] == ["duplicate_column"]
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"PAR1", b"not parquet at all, but long enough", b"PAR1" + bytes(20) + b"PAR1"]
+)
+def test_what_is_no_parquet_file_is_told(tmp_path, data):
+    found = read(stored(tmp_path, data))
+    assert len(found) == 1 and found[0].reason in ("truncated", "bad_footer")
+    assert TEXTS.split(stored(tmp_path, data), 100) == [Piece(0, len(data))]
+
+
+def test_a_footer_that_claims_to_be_longer_than_the_file(tmp_path):
+    file = stored(tmp_path, {"text": ["a"]})
+    data = bytearray(Path(file.path).read_bytes())
+    data[-8:-4] = (1 << 31).to_bytes(4, "little")
+    assert [d.reason for d in read(stored(tmp_path, bytes(data)))] == ["bad_footer"]
+
+
+class Trap(pa.ExtensionType):
+    """A type whose loading leaves a trace, as those of Ray Data and pickle do."""
+
+    loaded = 0
+
+    def __init__(self):
+        super().__init__(pa.string(), "curate.tests.trap")
+
+    def __arrow_ext_serialize__(self):
+        return b"payload"
+
+    @classmethod
+    def __arrow_ext_deserialize__(cls, storage, payload):
+        cls.loaded += 1
+        return cls()
+
+
+@pytest.fixture
+def trap():
+    pa.register_extension_type(Trap())
+    Trap.loaded = 0
+    yield Trap()
+    pa.unregister_extension_type("curate.tests.trap")
+
+
+def test_a_registered_extension_type_never_comes_to_life(tmp_path, trap):
+    column = pa.ExtensionArray.from_storage(trap, pa.array(["x"]))
+    file = stored(tmp_path, {"text": ["a"], "evil": column})
+    Trap.loaded = 0
+    assert [d.reason for d in read(file)] == ["extension_type"]
+    assert TEXTS.split(file, 1) == [Piece(0, file.size)]
+    assert Trap.loaded == 0
+    pq.read_schema(file.path)
+    assert Trap.loaded > 0  # the trap works: pyarrow alone walks into it
+
+
+def test_an_extension_type_deep_in_a_struct_is_found(tmp_path, trap):
+    column = pa.ExtensionArray.from_storage(trap, pa.array(["x"]))
+    nested = pa.StructArray.from_arrays([pa.StructArray.from_arrays([column], ["b"])], ["a"])
+    file = stored(tmp_path, {"text": ["a"], "deep": nested})
+    Trap.loaded = 0
+    assert [d.reason for d in read(file)] == ["extension_type"]
+    assert Trap.loaded == 0
+
+
+def test_metadata_that_names_an_extension_is_refused_and_other_metadata_is_not(tmp_path):
+    marked = pa.field(
+        "text", pa.string(), metadata={"ARROW:extension:name": "arrow.py_extension_type"}
+    )
+    assert [
+        d.reason for d in read(stored(tmp_path, pa.table([["a"]], schema=pa.schema([marked]))))
+    ] == ["extension_type"]
+    plain = pa.field("text", pa.string(), metadata={"note": "ARROW"})
+    assert (
+        rows(read(stored(tmp_path, pa.table([["a"]], schema=pa.schema([plain])))))[0]["text"] == "a"
+    )
+    assert names_extension_types(b"ARROW:schema\x18\x04!!!!")
+    assert names_extension_types(b"ARROW:schema\x18\xff\xff\xff\x7fAAAA")
+
+
+def test_a_damaged_row_group_costs_itself(tmp_path):
+    texts = [f"{n} " + "мәтін " * 50 for n in range(400)]
+    file = stored(
+        tmp_path,
+        {"text": texts},
+        row_group_size=100,
+        write_page_checksum=False,
+        compression="zstd",
+        use_dictionary=False,
+    )
+    chunk = pq.read_metadata(file.path).row_group(2).column(0)
+    data = bytearray(Path(file.path).read_bytes())
+    end = chunk.data_page_offset + chunk.total_compressed_size  # the page's header holds statistics
+    for place in range(end - 120, end - 60):
+        data[place] ^= 0xFF
+    found = read(stored(tmp_path, bytes(data)))
+    bad = damage(found)
+    assert [(d.reason, d.offset) for d in bad] == [("corrupt", chunk.data_page_offset)]
+    assert bad[0].length == chunk.total_compressed_size and "row group 2" in bad[0].error
+    assert [row["locator"].split(":")[0] for row in rows(found)] == ["0"] * 100 + ["1"] * 100 + [
+        "3"
+    ] * 100
+
+
+def test_one_flipped_bit_is_seen_where_pages_have_checksums(tmp_path):
+    texts = [f"text {n}" for n in range(100)]
+    options = {"compression": "none", "use_dictionary": False, "write_page_checksum": True}
+    file = stored(tmp_path, {"text": texts}, row_group_size=50, **options)
+    data = bytearray(Path(file.path).read_bytes())
+    data[data.index(b"text 77")] ^= 1
+    found = read(stored(tmp_path, bytes(data)))
+    assert [d.reason for d in damage(found)] == ["corrupt"]
+    assert [row["text"] for row in rows(found)] == texts[:50]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.binary()])
+def test_a_row_that_is_not_utf_8_costs_itself(tmp_path, kind):
+    values = pa.array([b"a", b"\xff\xfe", None, b"b"], pa.binary())
+    if kind == pa.string():
+        values = values.view(pa.string())
+    file = stored(tmp_path, {"text": values}, use_dictionary=False)
+    found = read(file)
+    assert [(d.reason, "0:1" in d.error) for d in damage(found)] == [("invalid_utf8", True)]
+    assert [(row["locator"], row["text"]) for row in rows(found)] == [("0:0", "a"), ("0:3", "b")]
+    assert sum(r.count for r in found if isinstance(r, Skip)) == 1
+
+
+@given(st.integers(0, 2**32), st.integers(1, 3))
+def test_no_mutation_of_a_file_raises(tmp_path_factory, seed, count):
+    folder = tmp_path_factory.mktemp("mutated")
+    table = {"text": ["аб", "вг", None, "x" * 50], "n": [1, 2, 3, 4]}
+    data = bytearray(Path(stored(folder, table, row_group_size=2).path).read_bytes())
+    for i in range(count):
+        data[(seed >> (i * 3)) % len(data)] = (seed >> (i * 7)) & 0xFF
+    file = stored(folder, bytes(data))
+    for piece in TEXTS.split(file, 10):
+        for record in read(file, piece=piece):
+            assert isinstance(record, Rows | Skip | Damage)
+
+
+@pytest.mark.parametrize("target", [1, 300, 10**9])
+def test_pieces_together_give_what_the_whole_gives(tmp_path, target):
+    texts = [f"{n} " + "a" * (n % 7 * 30) for n in range(100)]
+    file = stored(tmp_path, {"text": texts}, row_group_size=9)
+    pieces = TEXTS.split(file, target)
+    assert pieces[0].start == 0 and pieces[-1].end == 12
+    assert all(a.end == b.start for a, b in pairwise(pieces))
+    assert len(pieces) == {1: 12, 10**9: 1}.get(target, len(pieces))
+    found = [row for piece in pieces for row in rows(read(file, piece=piece))]
+    assert found == rows(read(file))
+    assert [row["text"] for row in found] == texts
+
+
+def test_the_footer_tells_where_row_groups_lie_as_pyarrow_does(tmp_path):
+    table = {
+        "text": [f"text {n % 9}" for n in range(100)],
+        "n": list(range(100)),
+        "l": [[1.5], []] * 50,
+    }
+    file = stored(tmp_path, table, row_group_size=30)
+    data = Path(file.path).read_bytes()
+    length = int.from_bytes(data[-8:-4], "little")
+    metadata = pq.read_metadata(file.path)
+    expected = []
+    for group in range(metadata.num_row_groups):
+        chunks = [metadata.row_group(group).column(i) for i in range(3)]
+        starts = [c.dictionary_page_offset or c.data_page_offset for c in chunks]
+        expected.append((min(starts), sum(c.total_compressed_size for c in chunks)))
+    footer = data[-8 - length : -8]
+    assert row_group_extents(footer, file.size) == expected
+    assert row_group_extents(footer[: length // 2], file.size) == []
+
+
+@given(st.binary(max_size=200))
+def test_no_footer_raises(footer):
+    for offset, length in row_group_extents(footer, 1000):
+        assert 0 <= offset <= offset + length <= 1000
+    names_extension_types(footer)
+
+
+@pytest.mark.parametrize("sign", [b"\x08\x04\x04AAAA", b"\x00", b"", b"\x28\x04AAAA"])
+def test_a_schema_laid_out_in_a_way_of_its_own_is_not_trusted(sign):
+    assert names_extension_types(b"ARROW:schema" + sign)
+    assert not names_extension_types(b"ARROW:schema\x18\x04AAAA")
+
+
+def test_a_table_without_rows_has_no_documents(tmp_path):
+    assert read(stored(tmp_path, {"text": pa.array([], pa.string())})) == []
+
+
+@pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [("dpk-lang_id-test_03.parquet", "text"), ("dpk-filter-test1.parquet", "contents")],
+)
+def test_real_files_give_every_row(name, column):
+    path = Path(DATA) / "formats" / name
+    file = InputFile(str(path), name, path.stat().st_size)
+    found = read(file, Parquet(text=column))
+    assert not damage(found)
+    assert [row["text"] for row in rows(found)] == pq.read_table(path)[column].to_pylist()

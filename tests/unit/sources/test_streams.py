@@ -1,0 +1,178 @@
+"""Compressed files end where their format says, or the damage is told."""
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import tracemalloc
+from itertools import pairwise
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curate.sources.base import Piece
+from curate.sources.streams import BLOCK, Broken, blocks, compression, lines, lines_in
+
+PACK = {
+    ".gz": lambda data: gzip.compress(data, 6, mtime=0),
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": lambda data: zstandard.ZstdCompressor(write_checksum=True).compress(data),
+}
+ENDINGS = sorted(PACK)
+
+
+def read(stored, name="x"):
+    """Everything that a file gives, and the damage that ended it."""
+    parts = []
+    try:
+        for block in blocks(io.BytesIO(stored), name):
+            parts.append(block.data)
+    except Broken as broken:
+        return b"".join(parts), broken.damage
+    return b"".join(parts), None
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("size", [0, 1, 1000, 3 * BLOCK + 17])
+def test_what_was_packed_comes_back(ending, size):
+    data = os.urandom(size // 2) + b"a" * (size - size // 2)
+    assert read(PACK[ending](data), "x" + ending) == (data, None)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_many_streams_in_a_row_are_one_file(ending):
+    parts = [os.urandom(n) for n in (10, 0, 70_000, 1)] * 5
+    assert read(b"".join(map(PACK[ending], parts)))[0] == b"".join(parts)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_every_cut_is_told_and_costs_nothing_before_it(ending):
+    first, second = b"first line\n" * 20, b"second line\n" * 20
+    one = PACK[ending](first)
+    stored = one + PACK[ending](second)
+    for cut in range(1, len(stored)):
+        got, damage = read(stored[:cut], "x" + ending)
+        if cut == len(one):
+            assert (got, damage) == (first, None)  # a cut between streams leaves no trace
+            continue
+        assert damage is not None, cut
+        assert (first + second).startswith(got)
+        if cut > len(one):
+            assert got.startswith(first)
+            assert damage.offset == len(one)
+        assert damage.offset + damage.length == cut
+        if cut > len(one) + 9 or 9 < cut < len(one):
+            assert damage.reason == "truncated", cut
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_no_flipped_bit_gives_wrong_bytes_in_silence(ending):
+    data = b"".join(b"line %d\n" % i for i in range(300))
+    stored = PACK[ending](data)
+    for place in range(0, len(stored), 7):
+        flipped = bytearray(stored)
+        flipped[place] ^= 0x10
+        got, damage = read(bytes(flipped), "x" + ending)
+        # Flags and names in a header may change without a change of the content.
+        assert damage is not None or got == data, place
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_follows_a_stream_and_is_none_is_told(ending):
+    good = PACK[ending](b"good")
+    got, damage = read(good + b"and now something else")
+    assert got == b"good"
+    assert (damage.reason, damage.offset, damage.length) == ("trailing_data", len(good), 22)
+    assert damage.head.startswith(b"and now")
+
+
+@pytest.mark.parametrize("ending", [".gz", ".xz"])
+def test_padding_with_zeros_is_allowed(ending):
+    assert read(PACK[ending](b"a") + bytes(1024) + PACK[ending](b"b") + bytes(8)) == (b"ab", None)
+
+
+def test_a_skippable_frame_of_zstd_holds_no_data():
+    skippable = b"\x50\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"12345"
+    assert read(skippable + PACK[".zst"](b"x") + skippable) == (b"x", None)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_bomb_is_stopped_before_memory_is(ending):
+    stored = PACK[ending](bytes(96 * 1024 * 1024))
+    given_out = 0
+    tracemalloc.start()
+    with pytest.raises(Broken) as caught:
+        for block in blocks(io.BytesIO(stored), "x"):
+            given_out += len(block.data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert caught.value.damage.reason == "bomb"
+    assert given_out < 80 * 1024 * 1024
+    assert peak < 128 * 1024 * 1024
+
+
+def test_a_name_may_lie_about_being_compressed_when_the_bytes_are_text():
+    assert read("текст\n".encode(), "x.gz") == ("текст\n".encode(), None)
+    assert read(PACK[".gz"](b"packed"), "x.jsonl") == (b"packed", None)
+
+
+def test_a_name_that_promises_what_the_bytes_are_not_is_told():
+    stored = b"\x1e" + PACK[".gz"](b"x" * 100)[1:]
+    assert read(stored, "x.gz")[1].reason == "bad_magic"
+    assert read(b"", "x.gz")[1].reason == "truncated"
+    assert read(b"", "x") == (b"", None)
+
+
+def test_words_that_begin_like_a_magic_number_are_text():
+    assert compression(b"BZh9 is how bzip2 begins") is None
+
+
+@given(
+    st.lists(st.binary(max_size=30).filter(lambda b: b"\n" not in b)),
+    st.booleans(),
+    st.integers(1, 9),
+)
+def test_lines_are_those_of_split_in_whatever_blocks_they_come(parts, ends, step):
+    data = b"\n".join(parts) + (b"\n" if ends and parts else b"")
+    chunks = [(0, data[i : i + step]) for i in range(0, len(data), step)]
+    found = list(lines(iter(chunks), cap=1000))
+    expected = data.split(b"\n")
+    if not expected[-1]:
+        expected.pop()
+    assert [line.data for line in found] == expected
+    for line in found:
+        assert data[line.offset : line.offset + line.length] == line.data
+
+
+@given(
+    # Newlines among them; what begins as a compressed file does is one.
+    st.binary(max_size=60)
+    .map(lambda b: b.replace(b"\x1f", b"\n"))
+    .filter(lambda b: compression(b) is None),
+    st.lists(st.integers(0, 60)),
+)
+def test_each_line_belongs_to_the_piece_where_it_begins(data, cuts):
+    edges = sorted({0, len(data), *(cut for cut in cuts if cut <= len(data))})
+    whole = list(lines_in(io.BytesIO(data), "x", Piece(0, len(data)), 1000))
+    pieces = [
+        line
+        for start, end in pairwise(edges)
+        for line in lines_in(io.BytesIO(data), "x", Piece(start, end), 1000)
+    ]
+    assert pieces == whole
+
+
+def test_a_line_over_the_cap_is_passed_over_and_its_neighbours_are_not():
+    data = b"a\n" + b"x" * 5_000_000 + b"\nb"
+    found = list(lines_in(io.BytesIO(data), "x", Piece(0, len(data)), 1_000_000))
+    assert [(line.offset, line.length) for line in found] == [
+        (0, 1),
+        (2, 5_000_000),
+        (5_000_003, 1),
+    ]
+    assert [line.data for line in found] == [b"a", None, b"b"]
+    assert found[1].head == b"x" * 4096

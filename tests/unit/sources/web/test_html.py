@@ -1,0 +1,183 @@
+"""Extraction, and the process that keeps what it may do to itself away from us."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from curate.errors import RecipeError
+from curate.sources.web.html import Page, PageText, check_extractor, page_text
+from curate.sources.web.sandbox import Limits, Sandbox
+
+ARTICLE = """<!doctype html><html><head><title>Тақырып</title><style>p{{}}</style></head><body>
+<nav><a href="/">Басты бет</a> <a href="/b">Байланыс</a></nav>
+<article><h1>Мақала</h1>
+<p>Бірінші абзац: мұнда адам оқитын сөйлемдер тұр, олар жеткілікті ұзын болуы керек.</p>
+<p>Екінші абзац: {more}</p></article>
+<script>alert("no")</script><img alt="сурет"><footer>© 2024</footer></body></html>"""
+
+
+def article(more: str = "тағы да сөйлемдер, тағы да ойлар, тағы да нүктелер.") -> Page:
+    return Page(ARTICLE.format(more=more).encode())
+
+
+def children() -> set[int]:
+    """Process ids whose parent is this process."""
+    found = set()
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == os.getpid():
+                found.add(int(folder.name))
+    return found
+
+
+class TestText:
+    def test_paragraphs_are_lines_and_the_rest_is_gone(self) -> None:
+        found = page_text(article())
+        lines = [line for line in found.text.split("\n") if line]
+        assert lines[:2] == [
+            "Мақала",
+            "Бірінші абзац: мұнда адам оқитын сөйлемдер тұр, олар жеткілікті ұзын болуы керек.",
+        ]
+        assert "alert" not in found.text
+        assert "Басты" not in found.text
+        assert "сурет" not in found.text
+        assert (found.encoding, found.reason) == ("utf-8", "")
+
+    def test_the_whole_page_when_asked(self) -> None:
+        assert "Басты бет" in page_text(article(), main_content=False).text
+
+    def test_trafilatura(self) -> None:
+        found = page_text(article("сөйлем. " * 60), "trafilatura")
+        assert "Бірінші абзац" in found.text
+        assert "Басты" not in found.text
+
+    def test_plain_text_is_left_alone(self) -> None:
+        found = page_text(Page(b" a < b, <p> stays\n\nyes ", markup=False))
+        assert found.text == "a < b, <p> stays\n\nyes"
+
+    @pytest.mark.parametrize(
+        ("body", "reason"), [(b"", "no_text"), (b"<p> </p>", "no_text"), (bytes(99), "binary")]
+    )
+    def test_nothing_has_a_reason(self, body: bytes, reason: str) -> None:
+        assert page_text(Page(body)).reason == reason
+
+    def test_an_unknown_extractor_names_the_nearest(self) -> None:
+        with pytest.raises(RecipeError, match="did you mean 'resiliparse'"):
+            check_extractor("resilparse")
+
+
+class TestSandbox:
+    def test_the_same_as_in_process_and_in_order(self) -> None:
+        pages = [article(str(number)) for number in range(70)]
+        pages[9] = Page(bytes(99))
+        pages[20] = Page("только текст".encode("cp1251"), markup=False, charset="windows-1251")
+        pages[30] = Page(b"<p>" + b"word " * 400_000)
+        sandbox = Sandbox("resiliparse")
+        try:
+            assert sandbox.texts(pages) == [page_text(page) for page in pages]
+            assert sandbox.texts([]) == []
+        finally:
+            sandbox.close()
+
+    def test_a_page_that_never_ends_is_lost_alone(self) -> None:
+        sandbox = Sandbox("resiliparse", limits=Limits(cpu_seconds=0.5))
+        tarpit = Page(b"<div>" * 200_000)
+        try:
+            first, lost, last = sandbox.texts([article(), tarpit, article()])
+        finally:
+            sandbox.close()
+        assert lost == PageText("", reason="extract_timeout")
+        assert first == last == page_text(article())
+
+    def test_a_page_that_takes_all_memory_is_lost_alone(self) -> None:
+        sandbox = Sandbox("resiliparse", limits=Limits(memory_bytes=400 << 20))
+        big = Page(b"<p>a" * 2_000_000)
+        try:
+            first, lost, last = sandbox.texts([article(), big, article()])
+        finally:
+            sandbox.close()
+        assert lost.reason in ("extract_crash", "extract_error")
+        assert first == last == page_text(article())
+
+    def test_a_killed_child_is_replaced_and_nothing_is_lost(self) -> None:
+        sandbox = Sandbox("resiliparse")
+        try:
+            before = children()
+            sandbox.texts([article()])
+            (child,) = children() - before
+            os.kill(child, signal.SIGKILL)
+            assert sandbox.texts([article()] * 3) == [page_text(article())] * 3
+        finally:
+            sandbox.close()
+        assert children() <= before
+
+    def test_a_child_killed_at_work_gets_its_page_again(self) -> None:
+        sandbox = Sandbox("resiliparse")
+        before = children()
+        sandbox.texts([article()])
+        (child,) = children() - before
+        os.kill(child, signal.SIGSTOP)
+        killer = threading.Timer(0.1, os.kill, (child, signal.SIGKILL))
+        killer.start()
+        try:
+            assert sandbox.texts([article()] * 3) == [page_text(article())] * 3
+        finally:
+            killer.join()
+            sandbox.close()
+
+    def test_threads_share_one(self) -> None:
+        sandbox = Sandbox("resiliparse")
+        answers: dict[int, list[PageText]] = {}
+
+        def ask(number: int) -> None:
+            answers[number] = sandbox.texts([article(f"{number} {i}") for i in range(20)])
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        sandbox.close()
+        for number in range(4):
+            assert answers[number] == [page_text(article(f"{number} {i}")) for i in range(20)]
+
+    def test_no_orphan_when_the_owner_is_killed(self) -> None:
+        code = (
+            "from curate.sources.web.sandbox import Sandbox\n"
+            "from curate.sources.web.html import Page\n"
+            "import os, signal\n"
+            "box = Sandbox('resiliparse')\n"
+            "box.texts([Page(b'<p>x')])\n"
+            "print(box._child.pid, flush=True)\n"
+            "os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+        child = int(done.stdout)
+        end = time.monotonic() + 20
+        while Path(f"/proc/{child}").exists() and time.monotonic() < end:
+            if ") Z" in Path(f"/proc/{child}/stat").read_text():
+                break  # ended; whoever adopted it has not looked yet
+            os.sched_yield()
+        assert not Path(f"/proc/{child}").exists() or time.monotonic() < end
+
+    def test_the_child_has_no_secrets(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
+        sandbox = Sandbox("resiliparse")
+        before = children()
+        sandbox.texts([article()])
+        (child,) = children() - before
+        environment = Path(f"/proc/{child}/environ").read_bytes()
+        sandbox.close()
+        assert b"canary" not in environment

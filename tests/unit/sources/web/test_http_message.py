@@ -1,0 +1,176 @@
+"""HTTP responses as servers and crawlers really leave them."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curate.sources.web.http_message import (
+    HttpDamage,
+    HttpResponse,
+    dechunk,
+    parse_response,
+    undo_coding,
+)
+
+BODY = "<html><body>Қазақ тілі, ".encode() * 40 + b"</body></html>"
+LIMIT = 1 << 20
+
+
+def parsed(*head: str, body: bytes = BODY, limit: int = LIMIT) -> HttpResponse | HttpDamage:
+    return parse_response("\r\n".join(("HTTP/1.1 200 OK", *head, "", "")).encode() + body, limit)
+
+
+def chunked(body: bytes, size: int = 100) -> bytes:
+    parts = [body[at : at + size] for at in range(0, len(body), size)]
+    return b"".join(b"%x;name=value\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+
+
+def deflate(body: bytes, wbits: int) -> bytes:
+    packer = zlib.compressobj(6, zlib.DEFLATED, wbits)
+    return packer.compress(body) + packer.flush()
+
+
+class TestHead:
+    def test_status_headers_body(self) -> None:
+        found = parsed("Content-Type: text/html", "CONTENT-type: second", "X-A: b", body=b"<p>")
+        assert found == HttpResponse(200, {b"content-type": b"text/html", b"x-a": b"b"}, b"<p>")
+
+    @pytest.mark.parametrize(
+        ("block", "status", "body"),
+        [
+            (b"HTTP/1.0 404\r\n\r\nx", 404, b"x"),
+            (b"HTTP/1.1 200 OK\nA: b\n\nx\r\n\r\ny", 200, b"x\r\n\r\ny"),
+            (b"HTTP/1.1 200 OK\r\n\r\n\n\nx", 200, b"\n\nx"),
+            (b"HTTP/2 200\r\n\r\n", 200, b""),
+            (b"HTTP/1.1 200 OK\r\nA: b", 200, b""),
+            (b"HTTP/1.1\r\n\r\n", 0, b""),
+            (b"HTTP/1.1 99999 what\r\n\r\n", 0, b""),
+            (b"http/1.1 200 ok\r\n\r\nx", 200, b"x"),
+        ],
+    )
+    def test_odd_heads(self, block: bytes, status: int, body: bytes) -> None:
+        found = parse_response(block, LIMIT)
+        assert isinstance(found, HttpResponse)
+        assert (found.status, found.body) == (status, body)
+
+    @pytest.mark.parametrize("block", [b"", b"ICY 200 OK\r\n\r\n", b"HTTP/1.1 " + b"x" * 300_000])
+    def test_what_is_no_response(self, block: bytes) -> None:
+        found = parse_response(block, LIMIT)
+        assert isinstance(found, HttpDamage)
+        assert found.reason == "http_head"
+
+
+class TestChunks:
+    @given(body=st.binary(max_size=500), size=st.integers(1, 200))
+    def test_round_trip(self, body: bytes, size: int) -> None:
+        assert dechunk(chunked(body, size)) == (body, False)
+
+    def test_lies_and_breaks(self) -> None:
+        assert dechunk(BODY) == (BODY, False)
+        whole = chunked(BODY)
+        assert dechunk(whole[:-5]) == (BODY, True)
+        assert dechunk(whole[:300])[1] is True
+        assert BODY.startswith(dechunk(whole[:300])[0])
+        assert dechunk(b"5\r\nabcde\r\nzz\r\nrest") == (b"abcde", True)
+        assert dechunk(b"ffffffffffffffffffff\r\nabc") == (b"ffffffffffffffffffff\r\nabc", False)
+
+    def test_in_a_response(self) -> None:
+        found = parsed("Transfer-Encoding: chunked", body=chunked(BODY))
+        assert isinstance(found, HttpResponse)
+        assert (found.body, found.cut) == (BODY, False)
+
+
+class TestCodings:
+    @pytest.mark.parametrize(
+        ("name", "packed"),
+        [
+            ("gzip", gzip.compress(BODY)),
+            ("x-gzip", gzip.compress(BODY[:99]) + gzip.compress(BODY[99:])),
+            ("deflate", zlib.compress(BODY)),
+            ("deflate", deflate(BODY, -15)),
+            ("gzip", BODY),
+            ("deflate", BODY),
+            ("br", BODY),
+            ("zstd", BODY),
+            ("klingon", BODY),
+        ],
+    )
+    def test_codings_and_lies_about_them(self, name: str, packed: bytes) -> None:
+        assert undo_coding(name, packed, LIMIT) == (BODY, False)
+
+    def test_brotli_and_zstd(self) -> None:
+        import brotli
+        import zstandard
+
+        assert undo_coding("br", brotli.compress(BODY), LIMIT) == (BODY, False)
+        assert undo_coding("zstd", zstandard.compress(BODY), LIMIT) == (BODY, False)
+
+    def test_several_codings_and_chunks(self) -> None:
+        found = parsed(
+            "Transfer-Encoding: Chunked",
+            "Content-Encoding: deflate, GZIP",
+            body=chunked(gzip.compress(zlib.compress(BODY))),
+        )
+        assert isinstance(found, HttpResponse)
+        assert found.body == BODY
+
+    def test_what_breaks_off_is_kept_and_marked(self) -> None:
+        packed = gzip.compress(bytes(range(256)) * 40 + BODY)
+        kept, cut = undo_coding("gzip", packed[: len(packed) // 2], LIMIT)
+        assert cut
+        assert len(kept) > 100
+        flipped = bytearray(gzip.compress(BODY))
+        flipped[-6] ^= 1  # the checksum
+        assert undo_coding("gzip", bytes(flipped), LIMIT) == (BODY, True)
+
+    def test_what_cannot_be_undone_is_damage(self) -> None:
+        for name, body in (
+            ("gzip", b"\x1f\x8b\x08\x00"),
+            ("br", b"\x00\x01\x02" * 9),
+            ("zstd", b"\x28\xb5\x2f\xfd\xff\xff\xff"),
+            ("klingon", b"\x00\x01\x02"),
+        ):
+            found = undo_coding(name, body, LIMIT)
+            assert isinstance(found, HttpDamage), name
+            assert found.reason == "content_encoding"
+        found = parsed("Content-Encoding: " + "gzip," * 9)
+        assert isinstance(found, HttpDamage)
+
+    @pytest.mark.parametrize("name", ["gzip", "deflate", "br", "zstd"])
+    def test_bombs_stop_at_the_cap_in_every_coding(self, name: str) -> None:
+        import brotli
+        import zstandard
+
+        zeros = bytes(64 << 20)
+        packed = {
+            "gzip": lambda: gzip.compress(zeros),
+            "deflate": lambda: zlib.compress(zeros),
+            "br": lambda: brotli.compress(zeros, quality=3),
+            "zstd": lambda: zstandard.compress(zeros),
+        }[name]()
+        found = undo_coding(name, packed, LIMIT)
+        assert isinstance(found, HttpDamage)
+        assert found.reason == "bomb"
+
+    def test_many_tiny_members_stay_cheap(self) -> None:
+        kept, cut = undo_coding("gzip", gzip.compress(b"a") * 50_000, LIMIT)
+        assert kept == b"a" * 16
+        assert cut is False or cut is True
+
+    @given(
+        block=st.binary(max_size=300),
+        coding=st.sampled_from(["gzip", "deflate", "br", "zstd", "x", "gzip, br"]),
+        chunks=st.booleans(),
+    )
+    @settings(max_examples=200, deadline=None)
+    def test_any_body_is_read_or_damage(self, block: bytes, coding: str, chunks: bool) -> None:
+        head = [f"Content-Encoding: {coding}"]
+        if chunks:
+            head.append("Transfer-Encoding: chunked")
+        found = parsed(*head, body=block)
+        assert isinstance(found, (HttpResponse, HttpDamage))

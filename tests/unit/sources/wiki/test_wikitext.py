@@ -1,0 +1,135 @@
+"""Wikitext becomes what a reader would call the text; hostile wikitext costs linear time."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curate.sources.wiki.wikitext import namespaces, plain_text
+
+CASES = json.loads((Path(__file__).parent / "wikitext_cases.json").read_text())
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["label"])
+def test_a_page_gives_its_prose(case):
+    assert plain_text(case["input"], namespaces(case.get("namespaces", {}))) == case["expected"]
+
+
+# A scan that looked back or ahead over the rest of the page at each sign would need 10**10 steps.
+FLOOD = 200_000
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "{{",
+        "[[",
+        "{|",
+        "\n{|",
+        "<ref>",
+        "'''",
+        "=",
+        "&nbsp;",
+        "{{a|",
+        "[[a|",
+        "<a ",
+        "<!--",
+        "-{",
+        "(",
+    ],
+)
+def test_a_flood_of_what_opens_is_linear(unit):
+    text = plain_text("Кіріспе.\n\n" + unit * (FLOOD // len(unit)))
+    assert text.startswith("Кіріспе.")
+    assert len(text) <= FLOOD + 10
+
+
+@pytest.mark.parametrize("unit", ["}}", "]]", "|}", "\n|}", "</ref>", "-->", "}-", "</table>", "]"])
+def test_a_flood_of_what_closes_is_linear(unit):
+    assert plain_text("Кіріспе.\n\n" + unit * (FLOOD // len(unit))).startswith("Кіріспе.")
+
+
+@pytest.mark.parametrize(
+    ("opens", "closes", "expected"),
+    [
+        ("{{", "}}", "before  after"),
+        ("{{{", "}}}", "before  after"),
+        ("\n{|", "\n|}", "before after"),
+        ("<table>", "</table>", "before  after"),
+    ],
+)
+def test_fifty_thousand_levels_are_closed_in_one_pass(opens, closes, expected):
+    depth = 50_000
+    text = plain_text("before " + opens * depth + "x" * depth + closes * depth + " after")
+    assert text.split() == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("opens", "closes"), [("[[", "]]"), ("[http://a ", "]"), ("-{", "}-"), ("[[a|", "]]")]
+)
+def test_links_fifty_thousand_deep_keep_what_is_between_them(opens, closes):
+    depth = 50_000
+    assert "x" * depth in plain_text(opens * depth + "x" * depth + closes * depth)
+
+
+words = st.text("аәб\n =*|'", max_size=6)
+pieces = st.sampled_from(
+    [
+        "{{",
+        "}}",
+        "{{{",
+        "}}}",
+        "[[",
+        "]]",
+        "[[a|",
+        "{|",
+        "|}",
+        "\n{|",
+        "\n|}",
+        "<ref>",
+        "</ref>",
+        "<ref/>",
+        "<!--",
+        "-->",
+        "'''",
+        "''",
+        "[http://x",
+        "]",
+        "-{",
+        "}-",
+        "<nowiki>",
+        "</nowiki>",
+        "<table>",
+        "</table>",
+        "&amp;",
+        "&#10;",
+        "==",
+        "\n==",
+        "__NOTOC__",
+        "<br>",
+        "[[File:a.jpg|",
+        "[[de:",
+    ]
+)
+
+
+@given(st.lists(words | pieces, max_size=40).map("".join))
+def test_any_markup_gives_tidy_text(markup):
+    text = plain_text(markup)
+    assert text == text.strip()
+    assert "\n\n\n" not in text
+    assert all(line == line.strip() for line in text.split("\n"))
+
+
+@given(st.text("аәбвгabc .,\n", max_size=80))
+def test_prose_without_markup_stays(prose):
+    assert "".join(plain_text(prose).split()) == "".join(prose.split())
+
+
+@given(st.lists(words | pieces, max_size=20).map("".join))
+def test_what_stands_in_a_template_that_closes_is_gone(inside):
+    for sign in "{}<-":
+        inside = inside.replace(sign, "")
+    assert plain_text("a {{t|" + inside + "}} b").split() == ["a", "b"]

@@ -1,0 +1,49 @@
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curate.storage import exchange
+from curate.storage.exchange import ExchangeSink, read_part
+from curate.storage.store import LocalStore
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 5), max_size=20), max_size=6))
+def test_every_part_gets_its_rows_in_the_order_of_writing(tmp_path_factory, tables):
+    store = LocalStore(str(tmp_path_factory.mktemp("exchange")))
+    sink = ExchangeSink(store, "f", "d")
+    sent = {part: [] for part in range(6)}
+    number = 0
+    for parts in tables:
+        rows = []
+        for part in parts:
+            sent[part].append(number)
+            rows.append(number)
+            number += 1
+        sink.write(pa.table({"n": pa.array(rows, pa.int64()), "part": pa.array(parts, pa.int32())}))
+    entries = sink.close()
+    for part, numbers in sent.items():
+        got = [n for t in read_part(store, entries, part) for n in t.column("n").to_pylist()]
+        assert got == numbers
+    everything = [n for t in read_part(store, entries, None) for n in t.column("n").to_pylist()]
+    assert sorted(everything) == list(range(number))
+
+
+def test_a_large_output_becomes_several_files_and_small_batches(tmp_path, monkeypatch):
+    monkeypatch.setattr(exchange, "RUN_BYTES", 4000)
+    monkeypatch.setattr(exchange, "BATCH_BYTES", 400)
+    store = LocalStore(str(tmp_path))
+    sink = ExchangeSink(store, "f", "d")
+    for start in range(0, 2000, 100):
+        n = list(range(start, start + 100))
+        sink.write(
+            pa.table(
+                {"n": pa.array(n, pa.int64()), "part": pa.array([i % 3 for i in n], pa.int32())}
+            )
+        )
+    entries = sink.close()
+    assert len(entries) > 3
+    batches = list(read_part(store, entries, 1))
+    assert max(batch.num_rows for batch in batches) <= 40
+    assert [n for t in batches for n in t.column("n").to_pylist()] == list(range(1, 2000, 3))
+    assert store.size(entries[0]["path"]) == entries[0]["bytes"]

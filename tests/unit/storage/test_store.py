@@ -1,0 +1,59 @@
+import hashlib
+
+import pytest
+
+from curate.storage.store import LocalStore, open_store
+
+
+def test_create_is_once_and_whole(tmp_path):
+    store = LocalStore(str(tmp_path / "run"))
+    assert store.create("commits/a/x.json", b"first")
+    assert not store.create("commits/a/x.json", b"second")
+    assert store.read("commits/a/x.json") == b"first"
+    assert store.names("commits") == ["commits/a/x.json"]
+
+
+def test_writing_counts_and_digests_and_never_overwrites(tmp_path):
+    store = LocalStore(str(tmp_path))
+    with store.writing("work/f") as sink:
+        sink.write(b"abc")
+        sink.write(memoryview(b"def"))
+        assert sink.tell() == 6
+    assert sink.sha256 == hashlib.sha256(b"abcdef").hexdigest()
+    with pytest.raises(FileExistsError), store.writing("work/f"):
+        pass
+
+
+def test_place_reveal_remove(tmp_path):
+    store = LocalStore(str(tmp_path))
+    with store.writing("work/data") as sink:
+        sink.write(b"rows")
+    store.place("work/data", ".publish-1/mixture/part.parquet")
+    store.replace(".publish-1/manifest.json", b"{}")
+    store.reveal(".publish-1", ["mixture"])
+    assert store.size("manifest.json") is None
+    store.reveal(".publish-1", ["mixture", "manifest.json"])
+    assert store.read("mixture/part.parquet") == b"rows"
+    assert store.read("manifest.json") == b"{}"
+    store.remove("work")
+    store.remove("work")
+    assert store.size("work/data") is None
+    assert store.read("mixture/part.parquet") == b"rows"
+
+
+def test_addresses():
+    assert isinstance(open_store("file:///tmp/x"), LocalStore)
+    assert type(open_store("memory://x")).__name__ == "ObjectStore"
+
+
+def test_object_store_keeps_the_same_promises():
+    store = open_store("memory://bucket/run")
+    store.remove("")
+    with store.writing("work/a") as sink:
+        sink.write(b"rows")
+    store.place("work/a", ".publish-1/mixture/a")
+    store.replace(".publish-1/manifest.json", b"{}")
+    store.reveal(".publish-1", ["mixture", "manifest.json"])
+    assert store.names("mixture") == ["mixture/a"]
+    assert store.read("manifest.json") == b"{}"
+    assert store.size("nothing") is None
