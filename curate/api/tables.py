@@ -43,15 +43,15 @@ def dedup(table: Any, **options: Any) -> pa.Table:
 
     ``options`` are those of the stage fuzzy_dedup: threshold, recall, shingle, ngram, keep ...
     """
-    from curate.protocol import barrier_in_memory
+    from curate.protocol import in_memory
     from curate.stages.exact_dedup import ExactDedup
     from curate.stages.fuzzy_dedup import FuzzyDedup
 
     order = {key: options[key] for key in ("keep", "source_priority") if key in options}
-    out = barrier_in_memory.apply(ExactDedup(**order), _documents(table))
+    out = in_memory.apply(ExactDedup(**order), _documents(table))
     from curate.dedup.witness_chain import settled
 
-    return settled(barrier_in_memory.apply(FuzzyDedup(**options), out))
+    return settled(in_memory.apply(FuzzyDedup(**options), out))
 
 
 def mix(table: Any, *, ratio: str, unit: str = "tokens", seed: int = 0, **options: Any) -> pa.Table:
@@ -60,7 +60,7 @@ def mix(table: Any, *, ratio: str, unit: str = "tokens", seed: int = 0, **option
     ``ratio`` is as for ``curate mix``, ``options`` are those of ``[mixture]``. The table needs ``lang``, and
     ``n_tokens`` for tokens; raises RecipeError where it lacks a column that the mixture reads.
     """
-    from curate.protocol import barrier_in_memory
+    from curate.protocol import in_memory
     from curate.recipe.mixture import parse_mixture
     from curate.stages.mix import Mix
 
@@ -71,7 +71,7 @@ def mix(table: Any, *, ratio: str, unit: str = "tokens", seed: int = 0, **option
         if column not in documents.column_names:
             known = nearest(column, documents.column_names)
             raise RecipeError(f"the mixture reads a column '{column}': {known}", where="curate.mix")
-    placed = stage.placements(documents, barrier_in_memory.resolve(stage, documents)["decisions"])
+    placed = stage.placements(documents, in_memory.resolve(stage, documents)["decisions"])
     taken = documents.take(placed.column("row"))
     return taken.append_column("phase", placed.column("phase")).append_column(
         "epoch", placed.column("epoch")

@@ -20,7 +20,7 @@ from curate import schema
 from curate.errors import InternalError
 from curate.kernels.arrow import replace_rows
 from curate.protocol.routing import shard_of
-from curate.protocol.stage import with_text
+from curate.protocol.tables import with_text
 
 Spans = list[tuple[int, int]]
 

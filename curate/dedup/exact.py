@@ -36,7 +36,8 @@ from curate.kernels.folding import (
 )
 from curate.kernels.jit import kernel
 from curate.protocol.chat import spoken_by
-from curate.protocol.routing import Inputs, Task, decide, integers, part_of, read_docs
+from curate.protocol.routing import decide, integers, part_of, read_docs
+from curate.protocol.stage import Inputs, Step
 from curate.schema import whole
 
 #: Bytes of plain text that are squeezed at once.
@@ -201,12 +202,12 @@ def sketch(exact: ExactDuplicates, table: pa.Table) -> pa.Table:
     )
 
 
-def tasks(exact: ExactDuplicates) -> tuple[Task, ...]:
+def tasks(exact: ExactDuplicates) -> tuple[Step, ...]:
     """Give the steps: rows to the partition of their hash, then the best of each hash."""
     return with_twins(
         (
-            Task("route", "shard", ("sketch", "decided"), ("hashes",), partial(_route, exact.on)),
-            Task("choose", "partition", ("hashes",), ("decisions",), partial(_choose, exact.on)),
+            Step("route", "shard", ("sketch", "decided"), ("hashes",), partial(_route, exact.on)),
+            Step("choose", "partition", ("hashes",), ("decisions",), partial(_choose, exact.on)),
         )
     )
 

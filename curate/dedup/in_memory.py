@@ -12,11 +12,12 @@ from curate.dedup.fuzzy.steps import sketch, tasks
 from curate.dedup.options import NearDuplicates, Shingling, Similarity
 from curate.errors import RecipeError
 from curate.protocol.in_memory import number, run_steps
-from curate.protocol.routing import DECISIONS, Task
+from curate.protocol.routing import DECISIONS
+from curate.protocol.stage import Step
 
 
 def resolve(
-    tasks: Sequence[Task], shards: Sequence[dict[str, pa.Table]], *, partitions: int = 1
+    tasks: Sequence[Step], shards: Sequence[dict[str, pa.Table]], *, partitions: int = 1
 ) -> pa.Table:
     """Run tasks over shards and give the decisions of all shards, sorted by `doc`.
 

@@ -37,7 +37,8 @@ from curate.kernels.folding import (
     visible_table,
 )
 from curate.kernels.jit import kernel
-from curate.protocol.routing import Inputs, Task, integers, part_of, read_docs, shard_of
+from curate.protocol.routing import integers, part_of, read_docs, shard_of
+from curate.protocol.stage import Inputs, Step
 from curate.schema import whole
 
 _DIGIT, _WIDE = 2, 3
@@ -163,18 +164,18 @@ def _group(repeated: RepeatedLines, table: pa.Table) -> pa.Array:
     return pa.array(numbers[np.asarray(names.indices)] if len(names) else numbers[:0])
 
 
-def tasks(repeated: RepeatedLines) -> tuple[Task, ...]:
+def tasks(repeated: RepeatedLines) -> tuple[Step, ...]:
     """Give the steps: lines counted per shard, then by hash; the first document of each; the cuts."""
-    count = Task("count", "shard", ("sketch", "decided"), ("lines",), _count)
-    total = Task("total", "partition", ("lines",), ("common",), partial(_total, repeated))
+    count = Step("count", "shard", ("sketch", "decided"), ("lines",), _count)
+    total = Step("total", "partition", ("lines",), ("common",), partial(_total, repeated))
     needs: tuple[str, ...] = ("sketch", "text", "decided", "common")
     if not repeated.keep_first:
-        cut = Task("cut", "shard", needs, ("decisions",), partial(_cut, repeated))
+        cut = Step("cut", "shard", needs, ("decisions",), partial(_cut, repeated))
         return count, total, cut
-    offer = Task("offer", "shard", ("sketch", "decided", "common"), ("offers",), _offer)
-    choose = Task("choose", "partition", ("offers",), ("firsts",), _choose)
+    offer = Step("offer", "shard", ("sketch", "decided", "common"), ("offers",), _offer)
+    choose = Step("choose", "partition", ("offers",), ("firsts",), _choose)
     reads = (*needs, "firsts")
-    cut = Task("cut", "shard", reads, ("decisions",), partial(_cut, repeated))
+    cut = Step("cut", "shard", reads, ("decisions",), partial(_cut, repeated))
     return count, total, offer, choose, cut
 
 

@@ -7,6 +7,7 @@ gone. What holds for the one copy holds for the other, so both name the same, ke
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.protocol.routing import Inputs, Task, decide, integers, part_of
+from curate.protocol.routing import decide, integers, part_of
+from curate.protocol.stage import Inputs, Step
 from curate.schema import whole
 
 Run = Callable[[Inputs], Iterator[tuple[str, pa.Table]]]
@@ -26,11 +28,11 @@ FOLLOWED = "followed"
 EVIDENCE = ("duplicate_of", "jaccard", "cluster", "cluster_size")
 
 
-def tasks() -> tuple[Task, ...]:
+def tasks() -> tuple[Step, ...]:
     """Give the steps that come after the decisions; `gone` is written by the step that decides."""
     return (
-        Task("twins", "shard", ("decided",), ("twins",), _send),
-        Task("follow", "partition", ("twins", "gone"), ("followed",), _follow),
+        Step("twins", "shard", ("decided",), ("twins",), _send),
+        Step("follow", "partition", ("twins", "gone"), ("followed",), _follow),
     )
 
 
@@ -125,9 +127,11 @@ def telling(run: Run, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
             yield "gone", gone(table, inputs.partitions)
 
 
-def with_twins(steps: tuple[Task, ...]) -> tuple[Task, ...]:
+def with_twins(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     """Give steps that decide, with those that let exact copies follow."""
     deciding = next(step for step in steps if "decisions" in step.writes)
     at = steps.index(deciding)
-    tells = deciding._replace(writes=(*deciding.writes, "gone"), run=partial(telling, deciding.run))
+    tells = dataclasses.replace(
+        deciding, writes=(*deciding.writes, "gone"), run=partial(telling, deciding.run)
+    )
     return (*steps[:at], tells, *steps[at + 1 :], *tasks())

@@ -129,7 +129,7 @@ class Driver:
         said = [
             stages,
             sketches,
-            [name for stage in segment.stages if (name := getattr(stage, "model_digest", None))],
+            [name for stage in segment.stages if (name := stage.model_digest)],
             last,
         ]
         work: list[tuple[int, Any, Any]]
@@ -216,7 +216,7 @@ class Driver:
             earlier,
             # What an earlier dedup counted is read where it is there.
             tuple(dict.fromkeys(("id", *barrier.reads, "cluster_size"))),
-            getattr(barrier, "store", None),
+            barrier.store,
             self.plan.run_key,
         )
         folder, label = f"{barrier.name}-{step.name}", f"{barrier.name}: {step.name}"

@@ -18,7 +18,7 @@ def append_to_stores(plan: Plan, store: Store, outcome: Outcome) -> list[dict[st
     told = []
     for segment in plan.segments:
         for barrier in segment.barriers:
-            view: Any = getattr(barrier, "past", None)
+            view = barrier.known
             if view is None:
                 continue
             said = {
@@ -27,8 +27,8 @@ def append_to_stores(plan: Plan, store: Store, outcome: Outcome) -> list[dict[st
                 "compared_with": [number for number, _ in view.read],
                 "removed": [list(pair) for pair in view.removed],
             }
-            if barrier.store:  # type: ignore[attr-defined]
-                said["added_to"] = barrier.store  # type: ignore[attr-defined]
+            if barrier.store:
+                said["added_to"] = barrier.store
                 said["generation"] = _append(plan, store, outcome, barrier)
             told.append(said)
     return told
@@ -40,14 +40,14 @@ def _append(plan: Plan, store: Store, outcome: Outcome, barrier: Any) -> int:
         for name in outcome.stored.get(barrier.name, ())
         for entry in read_commit(store, name).notes.get("stored", [])
     ]
-    compared = barrier.past.read if barrier.past.address == _address(barrier.store) else ()
+    compared = barrier.known.read if barrier.known.address == _address(barrier.store) else ()
     return append(
         barrier.store,
         run=plan.run_key,
         recipe=plan.recipe.name,
         inputs=plan.content_key,
         compared=[number for number, _ in compared],
-        parameters=barrier.options.stored_parameters,
+        parameters=barrier.near_duplicates.stored_parameters,
         entries=entries,
     )
 

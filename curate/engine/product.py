@@ -148,10 +148,10 @@ class ProductJob:
 def counted_with(plan: Any) -> dict[str, str] | None:
     """Name the tokenizer of ``n_tokens`` and its digest; None where nothing counts."""
     counters = [
-        dict(stage.metadata)
+        dict(stage.product_metadata)
         for segment in plan.segments
         for stage in segment.stages
-        if hasattr(stage, "metadata")
+        if stage.product_metadata
     ]
     return counters[-1] if counters else None
 

@@ -242,7 +242,7 @@ def _manifest(plan: Plan, outcome: Outcome, files: list[dict[str, Any]]) -> dict
     stages: list[Any] = [
         stage for segment in plan.segments for stage in (*segment.stages, *segment.barriers)
     ]
-    models = {stage.name: stage.model_digest for stage in stages if hasattr(stage, "model_digest")}
+    models = {stage.name: stage.model_digest for stage in stages if stage.model_digest is not None}
     return {
         "manifest": 1,
         "contract": schema.CONTRACT_VERSION,
@@ -257,7 +257,7 @@ def _manifest(plan: Plan, outcome: Outcome, files: list[dict[str, Any]]) -> dict
             "packages": package_versions(),
         },
         "models": models,
-        "facts": {stage.name: stage.facts for stage in stages if hasattr(stage, "facts")},
+        "facts": {stage.name: stage.facts for stage in stages if stage.facts is not None},
         "counted_with": counted_with(plan),
         "inputs": plan.inputs,
         "files": sorted(files, key=lambda entry: str(entry["path"])),

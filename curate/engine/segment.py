@@ -171,8 +171,7 @@ class _Work:
             return table
         rejects = table.filter(pc.invert(alive))
         for barrier, decisions in later:
-            if hasattr(barrier, "follow"):
-                rejects = barrier.follow(rejects, decisions)
+            rejects = barrier.reassign_witness(rejects, decisions)
         self.ledger.dropped(rejects)
         self.rejected.write(rejects)
         self._sample(rejects)
@@ -202,9 +201,8 @@ class _Work:
         for barrier in self.job.segment.barriers:
             with self._timed(barrier.name):
                 sketch = barrier.sketch(table)
-            if getattr(barrier, "numbers_documents", True):
-                rows = first_row + np.arange(table.num_rows, dtype=np.int64)
-                sketch = sketch.append_column("doc", pa.array((self.number << 32) | rows))
+            rows = first_row + np.arange(table.num_rows, dtype=np.int64)
+            sketch = sketch.append_column("doc", pa.array((self.number << 32) | rows))
             part = pa.array(np.full(sketch.num_rows, self.number, np.int32))
             self.sketches[barrier.name].write(sketch.append_column("part", part))
 

@@ -17,7 +17,7 @@ from curate.errors import RecipeError, nearest
 from curate.mixture.forecast import expected, stock_of
 from curate.mixture.sampling import order_key, sample_key
 from curate.plan.build import Plan, Shard
-from curate.protocol.barrier_in_memory import apply, resolve
+from curate.protocol.in_memory import apply, resolve
 from curate.protocol.stage import Barrier, MapStage
 
 #: Characters of an example, and examples per stage.
@@ -82,13 +82,13 @@ def dry_run(
     to have, for the sources that the scan does not see to their end.
     """
     maps, barriers, stage = _until(plan, name)
-    if not hasattr(stage, "sketch"):
+    if isinstance(stage, MapStage):
         chosen, scanned, _, _ = _sample(plan, sample, scan)
         table = _through(maps, chosen)
         tally: Counter[str] = Counter()
         out = stage.apply(table, tally)
         return _counted(name, scanned, out, tally, "")
-    if hasattr(stage, "mixture"):
+    if stage.makes_product:
         return _mixture(plan, stage, maps, sample, scan, text_bytes or {})
     return _duplicates(plan, name, stage, maps, barriers, scan)
 
@@ -192,7 +192,7 @@ def _duplicates(
     that share is a lower bound. Repeats inside documents have no slice that whole documents fall into:
     they are looked for among the first documents, and what repeats beyond them is not seen.
     """
-    cuts = getattr(barrier, "cuts", False)
+    cuts = barrier.cuts
     held: pa.Table | None = None
     slices, scanned = 1, 0
     for table in _documents(plan, scan):
@@ -220,7 +220,7 @@ def _duplicates(
     kind = "" if slices == 1 else f"one {slices}th of the hash values; "
     if cuts:
         kind = f"a lower bound: repeats outside these {held.num_rows} documents are not seen; "
-    bound = "a lower bound: " if slices > 1 and hasattr(barrier, "threshold") else ""
+    bound = "a lower bound: " if slices > 1 and barrier.compares_pairs else ""
     return _counted(name, scanned, out, tally, f"{kind}{bound}copies outside the scan are not seen")
 
 

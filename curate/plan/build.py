@@ -22,7 +22,7 @@ import curate
 from curate import schema
 from curate.errors import RecipeError, nearest
 from curate.plan import registry
-from curate.protocol.stage import Barrier, MapStage
+from curate.protocol.stage import Barrier, MapStage, Stage
 from curate.recipe import locate, profile
 from curate.recipe.profile import Profiles
 from curate.recipe.recipe import Recipe
@@ -87,7 +87,12 @@ class Plan:
     def output(self) -> Output:
         """The forms of the product beside Parquet."""
         said = self.recipe.output
-        counters = [s.tokenizer for g in self.segments for s in g.stages if hasattr(s, "tokenizer")]
+        counters = [
+            stage.token_counter
+            for segment in self.segments
+            for stage in segment.stages
+            if "n_tokens" in stage.adds
+        ]
         return Output(
             formats=tuple(sorted(set(said.formats) - {"parquet"})),
             compression=said.compression,
@@ -108,7 +113,7 @@ class Plan:
     @property
     def inputs(self) -> dict[str, str]:
         """The identity of every input: files by ``<source>/<file>``, dedup stores by address."""
-        views = [getattr(b, "past", None) for segment in self.segments for b in segment.barriers]
+        views = [barrier.known for segment in self.segments for barrier in segment.barriers]
         stores = {f"dedup store {view.address}": digest(view) for view in views if view is not None}
         return self.input_files | stores
 
@@ -188,17 +193,17 @@ def _with_views(plan: Plan, where: str) -> tuple[Segment, ...]:
     from curate.storage.dedup_view import look
 
     stores = [
-        name for s in plan.segments for b in s.barriers if (name := getattr(b, "store", None))
+        barrier.store for segment in plan.segments for barrier in segment.barriers if barrier.store
     ]
     if len(set(stores)) < len(stores):
         raise RecipeError("two stages add to one dedup store", where=where)
 
     def seen(barrier: Any) -> Any:
-        address = getattr(barrier, "against", None) or getattr(barrier, "store", None)
+        address = barrier.against or barrier.store
         if not address:
             return barrier
         told = {
-            "parameters": barrier.options.stored_parameters,
+            "parameters": barrier.near_duplicates.stored_parameters,
             "run": plan.run_key,
             "inputs": plan.content_key,
         }
@@ -217,7 +222,7 @@ def _with_views(plan: Plan, where: str) -> tuple[Segment, ...]:
             appends=barrier.store == address,
             must_exist=barrier.against is not None and barrier.against != barrier.store,
         )
-        return dataclasses.replace(barrier, past=view)
+        return dataclasses.replace(barrier, known=view)
 
     return tuple(
         dataclasses.replace(segment, barriers=tuple(map(seen, segment.barriers)))
@@ -227,7 +232,7 @@ def _with_views(plan: Plan, where: str) -> tuple[Segment, ...]:
 
 def _without_view(barrier: Barrier) -> Any:
     seen: Any = barrier
-    return dataclasses.replace(seen, past=None) if hasattr(seen, "past") else seen
+    return dataclasses.replace(seen, known=None) if seen.known is not None else seen
 
 
 def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tuple[Segment, ...]:
@@ -275,7 +280,7 @@ def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tu
         }
         stage = registry.build("stage", spec.use, spec.options, given=given, where=at)
         before.append(stage)
-        if hasattr(stage, "apply") and not hasattr(stage, "sketch"):
+        if isinstance(stage, MapStage):
             if barriers:
                 done.append(Segment(len(done), tuple(maps), tuple(barriers)))
                 maps, barriers = [], []
@@ -285,7 +290,7 @@ def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tu
             # decided; mix gets a segment of its own, whose survivors are what is curated.
             # What was cut is another text: nothing may have looked at the one before.
             joins = spec.use != "mix" and any("decided" in step.reads for step in stage.steps())
-            joins = joins and not any(getattr(barrier, "cuts", False) for barrier in barriers)
+            joins = joins and not any(barrier.cuts for barrier in barriers)
             if barriers and not joins:
                 done.append(Segment(len(done), tuple(maps), tuple(barriers)))
                 maps, barriers = [], []
@@ -314,7 +319,7 @@ def _check_columns(planned: list[Segment], where: str) -> None:
                         hint=f"put '{first}' before it" if first else None,
                     )
             have |= set(stage.adds)
-            if getattr(stage, "cuts", False):
+            if stage.cuts:
                 # What was measured on the text before the cut is no measure of it now.
                 have -= {name for name in have if name.startswith("signal_")} | {"n_tokens"}
 
@@ -323,9 +328,9 @@ def _refuse_cut_conversations(
     recipe: Recipe, profiles: Profiles, planned: tuple[Segment, ...], where: str
 ) -> None:
     """A conversation has turns, not lines: no stage may cut lines out of one."""
-    cutting = [s.name for segment in planned for s in segment.stages if hasattr(s, "refuses_chat")]
+    cutting = [s.name for segment in planned for s in segment.stages if s.refuses_chat]
     barriers = [barrier for segment in planned for barrier in segment.barriers]
-    spans = [barrier.name for barrier in barriers if getattr(barrier, "refuses_chat", False)]
+    spans = [barrier.name for barrier in barriers if barrier.refuses_chat]
     for name, spec in recipe.sources.items():
         if not spec.path:
             continue
@@ -431,7 +436,8 @@ def parameters(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         said = {f.name: parameters(getattr(value, f.name)) for f in dataclasses.fields(value)}
         # A model is what its file holds, not what the file is called.
-        models = {"model_digest": value.model_digest} if hasattr(value, "model_digest") else {}
+        digest_of_model = value.model_digest if isinstance(value, Stage) else None
+        models = {} if digest_of_model is None else {"model_digest": digest_of_model}
         return {"is": type(value).__name__} | said | models
     if isinstance(value, Mapping):
         return {str(key): parameters(item) for key, item in value.items()}

@@ -74,13 +74,13 @@ def outline(plan: Plan) -> dict[str, Any]:
             barrier.name: _curve(barrier)
             for segment in plan.segments
             for barrier in segment.barriers
-            if hasattr(barrier, "options")
+            if barrier.near_duplicates is not None
         },
         "stores": {
             barrier.name: _store(barrier)
             for segment in plan.segments
             for barrier in segment.barriers
-            if getattr(barrier, "past", None) is not None
+            if barrier.known is not None
         },
         "mixture": _mixture(plan),
         "estimate": {
@@ -92,11 +92,11 @@ def outline(plan: Plan) -> dict[str, Any]:
         },
         "dedups": {
             barrier.name: cost(
-                documents, text, barrier.options.bands, barrier.options.rows
+                documents, text, barrier.near_duplicates.bands, barrier.near_duplicates.rows
             )._asdict()
             for segment in plan.segments
             for barrier in segment.barriers
-            if hasattr(barrier, "threshold") and hasattr(barrier, "options")
+            if barrier.near_duplicates is not None
         },
     }
 
@@ -135,14 +135,14 @@ def _stage(stage: Any) -> dict[str, Any]:
         "name": stage.name,
         "reads": list(stage.reads),
         "adds": list(stage.adds),
-        "rewrites": list(getattr(stage, "rewrites", ())),
+        "rewrites": list(stage.rewrites),
     }
 
 
 def _curve(barrier: Any) -> dict[str, Any]:
     from curate.dedup.fuzzy.lsh import s_curve
 
-    told = barrier.options
+    told = barrier.near_duplicates
     bands, rows = told.bands, told.rows
     return {
         "similarity": told.similarity,
@@ -161,7 +161,7 @@ TEXT_PER_WORD, STORED_KEY = 7, 20
 
 def _store(barrier: Any) -> dict[str, Any]:
     """Tell what a dedup's store holds, and what a document of usual length adds to it."""
-    told = barrier.options
+    told = barrier.near_duplicates
     shingles = TEXT_PER_DOCUMENT / (TEXT_PER_WORD if told.shingling.kind == "word" else 1)
     known = [generation(barrier.past.address, number) for number, _ in barrier.past.read]
     return {

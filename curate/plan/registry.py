@@ -35,19 +35,6 @@ STAGES = {
     "datatrove": "curate.stages.datatrove_block:DatatroveBlock",
 }
 
-#: What a stage says of itself; no recipe may say otherwise.
-_DECLARED = {
-    "name",
-    "reads",
-    "adds",
-    "rewrites",
-    "idempotent",
-    "decides",
-    "refuses_chat",
-    "past",
-    "cuts",
-}
-
 FORMATS = {
     "warc": "curate.sources.web.warc:Warc",
     "wet": "curate.sources.web.wet:Wet",
@@ -77,9 +64,11 @@ def build(
         raise RecipeError(f"no {kind} '{name}'", where=where, hint=nearest(name, known))
     module, _, attribute = known[name].partition(":")
     made = getattr(import_module(module), attribute)
-    fields = {field.name for field in dataclasses.fields(made) if field.init}
+    fields = {field.name: field for field in dataclasses.fields(made)}
     mine = {key: value for key, value in (given or {}).items() if key in fields}
-    public = fields - set(given or {}) - _DECLARED
+    # What the plan fills in is no option of a recipe.
+    planned = {name for name, field in fields.items() if field.metadata.get("planned")}
+    public = set(fields) - set(given or {}) - planned
     own = (
         {"format", "path", "origin", "license", "profile"} if kind == "source" else {"name", "use"}
     )

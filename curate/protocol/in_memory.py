@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
 
+from curate import schema
 from curate.errors import InternalError
+from curate.protocol.stage import Barrier, Step
 from curate.schema import whole
 
 #: dataset → task of the reading step → tables, in the order in which they were written
@@ -23,25 +25,8 @@ Datasets = dict[str, dict[int, list[pa.Table]]]
 _FAN_IN = 8
 
 
-class AnyStep(Protocol):
-    """The fields of `curate.protocol.stage.Step` that matter here."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def over(self) -> Literal["shard", "partition", "tree", "one"]: ...
-    @property
-    def reads(self) -> tuple[str, ...]: ...
-    @property
-    def writes(self) -> tuple[str, ...]: ...
-    @property
-    def run(self) -> Callable[[Any], Iterator[tuple[str, pa.Table]]]: ...
-    @property
-    def stored(self) -> tuple[str, ...]: ...
-
-
 @dataclass(frozen=True)
-class Rows:
+class TableInputs:
     """What one task reads; keeps the protocol `Inputs` of curate/protocol/stage.py."""
 
     index: int
@@ -66,7 +51,7 @@ def number(datasets: Sequence[dict[str, pa.Table]]) -> Datasets:
 
 
 def run_steps(
-    steps: Sequence[AnyStep],
+    steps: Sequence[Step],
     datasets: Datasets,
     *,
     shards: int,
@@ -97,10 +82,10 @@ def run_steps(
 Written = list[tuple[str, int | None, pa.Table]]
 
 
-def _task(step: AnyStep, partitions: int, datasets: Datasets, index: int) -> Written:
+def _task(step: Step, partitions: int, datasets: Datasets, index: int) -> Written:
     """Run one task, and route what it writes."""
     written: Written = []
-    for name, table in step.run(Rows(index, partitions, datasets)):
+    for name, table in step.run(TableInputs(index, partitions, datasets)):
         if name not in step.writes:
             raise InternalError(f"step '{step.name}' wrote '{name}'", where=step.name)
         if name in step.stored:
@@ -118,7 +103,7 @@ def _task(step: AnyStep, partitions: int, datasets: Datasets, index: int) -> Wri
     return written
 
 
-def _tree(step: AnyStep, datasets: Datasets, partitions: int) -> Datasets:
+def _tree(step: Step, datasets: Datasets, partitions: int) -> Datasets:
     """Merge a dataset a few tables at a time until one is left."""
     (name,) = step.reads
     level = [table for tables in datasets.get(name, {}).values() for table in tables]
@@ -129,3 +114,84 @@ def _tree(step: AnyStep, datasets: Datasets, partitions: int) -> Datasets:
             merged += [table for _, _, table in _task(step, partitions, few, 0)]
         level = merged
     return {name: {0: level}}
+
+
+#: Where less than one row in so many is dead, all rows are read where they are; else the living
+#: are copied first.
+_FEW = 4
+
+
+def resolve(
+    barrier: Barrier, table: pa.Table, *, shards: int = 1, partitions: int = 1, threads: int = 1
+) -> dict[str, pa.Table]:
+    """Run a barrier's steps on the living rows of a table; give all datasets, ``decisions`` among them.
+
+    The answer does not depend on ``shards`` (about so many are cut), ``partitions`` and ``threads``;
+    tests cut with them. Kernels and Arrow work without the interpreter's lock, so threads share the
+    work of a table.
+    """
+    cuts = _cuts([len(chunk) for chunk in table.column("text").chunks], table.num_rows, shards)
+    shards = len(cuts) - 1
+    columns = list(dict.fromkeys(("id", *barrier.reads)))
+
+    def sketched(shard: int) -> dict[str, pa.Table]:
+        rows = table.slice(cuts[shard], cuts[shard + 1] - cuts[shard])
+        alive = schema.alive(rows)
+        dead = np.flatnonzero(~np.asarray(alive))
+        if _FEW * len(dead) > len(rows):
+            rows, dead = rows.filter(alive), dead[:0]
+        decided = pa.table({"doc": (shard << 32) | dead})
+        sketch = barrier.sketch(rows)
+        return {"sketch": sketch, "text": rows.select(columns), "decided": decided}
+
+    with ThreadPoolExecutor(threads) as pool:
+        datasets = run_steps(
+            barrier.steps(),
+            number(list(pool.map(sketched, range(shards)))),
+            shards=shards,
+            partitions=partitions,
+            pool=pool,
+        )
+    empty = schema.DECISIONS_SCHEMA.empty_table()
+    found = {
+        name: pa.concat_tables([t for tables in parts.values() for t in tables])
+        for name, parts in datasets.items()
+        if any(parts.values())
+    }
+    return {"decisions": empty} | found
+
+
+def _cuts(chunks: list[int], rows: int, shards: int) -> list[int]:
+    """Give the borders of some ``shards`` shards, at the borders of chunks as far as these allow it.
+
+    What lies within one chunk is read where it is; what spans two is copied first.
+    """
+    if shards == 1 or not rows:
+        return [0, rows]
+    target = rows / shards
+    cuts, start, end = [0], 0, 0
+    for chunk in chunks:
+        if start < end and chunk > target:
+            cuts.append(end)
+            start = end
+        end += chunk
+        if end - start < target / 2:
+            continue
+        pieces = max(1, round((end - start) / target))
+        cuts += np.linspace(start, end, pieces + 1).astype(int)[1:].tolist()
+        start = end
+    return cuts if start == end else [*cuts, end]
+
+
+#: Rows that are worth a thread of their own.
+_ROWS = 2_000
+
+
+def apply(barrier: Barrier, table: pa.Table) -> pa.Table:
+    """Resolve and apply a barrier on one table in memory, on all cores."""
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    parts = max(1, min(4 * cores, table.num_rows // _ROWS))
+    cut = resolve(barrier, table, shards=parts, partitions=min(cores, parts), threads=cores)
+    return barrier.apply(table, cut["decisions"], Counter())

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple, Protocol
-
 import numpy as np
 import pyarrow as pa
 
 from curate import schema
+from curate.protocol.stage import Inputs
 
 #: `dropped_by` is the rule without its stage, null for a document that is kept. `cuts` and
 #: `text_hash` are for stages that cut; they are null here. `capped`: kept, but its buckets hold more
@@ -20,27 +18,6 @@ DECISIONS = (
     .append(pa.field("copies", pa.int32()))
     .append(pa.field("compared", pa.int32()))
 )
-
-
-class Inputs(Protocol):
-    """What one task of a step reads; the engine's own type has the same shape."""
-
-    @property
-    def index(self) -> int: ...
-    @property
-    def partitions(self) -> int: ...
-    def stream(self, dataset: str) -> Iterator[pa.Table]: ...
-
-
-class Task(NamedTuple):
-    """One step of a resolve: the fields of `curate.protocol.stage.Step`, in its order."""
-
-    name: str
-    over: Literal["shard", "partition", "tree", "one"]
-    reads: tuple[str, ...]
-    writes: tuple[str, ...]
-    run: Callable[[Inputs], Iterator[tuple[str, pa.Table]]]
-    stored: tuple[str, ...] = ()
 
 
 def shard_of(docs: np.ndarray) -> pa.Array:

@@ -1,45 +1,96 @@
-"""What a stage is, and the few helpers that keep every stage within the laws.
+"""What a stage is: MapStage, Barrier, and the Inputs and Step that a barrier's resolve is made of.
+
+Every member that a stage may have is declared here with its default; nothing else in the package asks
+a stage for a member that is not declared.
 
 The laws (tests/laws): *row* (same rows, same order, same ids; a row with a verdict passes through
-untouched), *column* (touches only what it declares, and with ``text`` the columns that speak of its
-bytes), *spans* (these speak of the text that is there, or are null: see ``with_text``), *batch*
-(cutting or shuffling the table changes nothing but order), *name* (each drop has a rule and, where one
-was measured, a value), *twice* (judging and measuring stages, and those that declare ``idempotent``,
+untouched), *column* (a stage changes only the columns that it declares and, with ``text``, the columns
+that refer to its bytes), *spans* (those columns refer to the current text or are null: see
+``tables.with_text``), *batch* (cutting or shuffling the table changes nothing but order), *name* (each
+drop has a rule and, where one was measured, a value), *twice* (stages that declare ``idempotent``
 change nothing when run again).
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-
-from curate import schema
 
 
-class MapStage(Protocol):
-    """A stage that is local to a shard: table in, table out. Implemented by frozen dataclasses.
-
-    ``tally`` collects named integers for the ledger (``fix:kk_homoglyphs`` → documents touched,
-    ``lines:menu`` → lines removed); it never decides anything.
-    """
+class Stage(ABC):
+    """The members that map stages and barriers share. Stages are frozen dataclasses."""
 
     @property
-    def name(self) -> str: ...
+    @abstractmethod
+    def name(self) -> str:
+        """The label in the recipe, the ledger and ``dropped_by``."""
+
     @property
-    def reads(self) -> tuple[str, ...]: ...
+    @abstractmethod
+    def reads(self) -> tuple[str, ...]:
+        """The columns that the stage reads."""
+
     @property
-    def adds(self) -> tuple[str, ...]: ...
+    def adds(self) -> tuple[str, ...]:
+        """The columns that the stage adds."""
+        return ()
+
     @property
-    def rewrites(self) -> tuple[str, ...]: ...
+    def rewrites(self) -> tuple[str, ...]:
+        """The columns whose values the stage may change."""
+        return ()
+
     @property
-    def idempotent(self) -> bool: ...
-    def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table: ...
+    def cuts(self) -> bool:
+        """Whether documents leave with less text, so that earlier measurements no longer hold."""
+        return False
+
+    @property
+    def refuses_chat(self) -> bool:
+        """Whether the stage removes lines or spans, which no conversation may lose."""
+        return False
+
+    @property
+    def model_digest(self) -> str | None:
+        """The digest of the model or data that the stage loads; part of its task key."""
+        return None
+
+    @property
+    def facts(self) -> Mapping[str, Any] | None:
+        """What the manifest records about the data that the stage loaded."""
+        return None
+
+
+class MapStage(Stage):
+    """A stage that is local to a shard: table in, table out."""
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether a second run changes nothing."""
+        return False
+
+    @property
+    def token_counter(self) -> str | None:
+        """The name of the token counter, for a stage that writes ``n_tokens``."""
+        return None
+
+    @property
+    def product_metadata(self) -> Mapping[str, str]:
+        """Entries for the schema metadata of the product."""
+        return {}
+
+    @abstractmethod
+    def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
+        """Return the table after this stage.
+
+        ``tally`` collects named integers for the ledger (``fix:kk_homoglyphs``: documents changed,
+        ``lines:menu``: lines removed); it never decides anything.
+        """
 
 
 class Inputs(Protocol):
@@ -52,11 +103,11 @@ class Inputs(Protocol):
 
     @property
     def partitions(self) -> int:
-        """How many tasks a step over partitions has: rows are routed by ``part`` in [0, partitions)."""
+        """How many tasks a step over partitions has; rows are routed by ``part`` in [0, partitions)."""
         ...
 
     def stream(self, dataset: str) -> Iterator[pa.Table]:
-        """The rows of a dataset that were routed to this task, as tables of bounded size."""
+        """Yield the rows of a dataset that were routed to this task, as tables of bounded size."""
         ...
 
 
@@ -80,153 +131,63 @@ class Step:
     stored: tuple[str, ...] = ()
 
 
-class Barrier(Protocol):
+class Barrier(Stage):
     """A stage that needs all the data: sketch (per shard) → steps (by key) → apply (per shard).
 
-    The engine numbers the documents of a sketch by adding ``doc`` (int64, shard << 32 | row).
-    Datasets that exist before the first step, for steps over shards: ``sketch`` (with ``doc``),
-    ``text`` (the segment's survivors, whole Document rows with ``doc``), ``decided`` (``doc`` of
-    the rows that earlier barriers of the same group dropped) and ``counted`` (``doc`` and
-    ``cluster_size`` of those that they kept for several). The last step writes ``decisions``.
+    The engine numbers the documents of a sketch by adding ``doc`` (see ``routing``). Datasets that
+    exist before the first step, for steps over shards: ``sketch`` (with ``doc``), ``text`` (the
+    segment's survivors, whole Document rows with ``doc``), ``decided`` (``doc`` of the rows that
+    earlier barriers of the same group dropped) and ``counted`` (``doc`` and ``cluster_size`` of those
+    that they kept for several). The last step writes ``decisions``.
     """
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def reads(self) -> tuple[str, ...]: ...
-    @property
-    def adds(self) -> tuple[str, ...]: ...
     @property
     def decides(self) -> Literal["shard", "all"]:
         """Whether each shard gets its own decisions, or all shards read the same small table."""
-        ...
+        return "shard"
 
-    def sketch(self, table: pa.Table) -> pa.Table: ...
-    def steps(self) -> tuple[Step, ...]: ...
-    def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table: ...
+    @property
+    def compares_pairs(self) -> bool:
+        """Whether documents are compared pair by pair, so that a sample shows fewer duplicates."""
+        return False
 
+    @property
+    def near_duplicates(self) -> Any:
+        """The ``dedup.options.NearDuplicates`` of a MinHash dedup, for its S-curve and its cost."""
+        return None
 
-def on_alive(table: pa.Table, work: Callable[[pa.Table], pa.Table]) -> pa.Table:
-    """Run ``work`` on the living rows and put the dropped ones back, untouched, where they were."""
-    mask = schema.alive(table)
-    if pc.all(mask).as_py() is not False:
-        return work(table)
-    dead = table.filter(pc.invert(mask))
-    worked = work(table.filter(mask))
-    for field in worked.schema:
-        if field.name not in dead.column_names:
-            dead = dead.append_column(field, pa.nulls(dead.num_rows, field.type))
-    both = pa.concat_tables([worked, dead.select(worked.column_names)])
-    is_alive = np.asarray(mask.combine_chunks())
-    position = np.empty(table.num_rows, np.int64)
-    position[is_alive] = np.arange(worked.num_rows)
-    position[~is_alive] = worked.num_rows + np.arange(dead.num_rows)
-    return both.take(pa.array(position))
+    @property
+    def makes_product(self) -> bool:
+        """Whether the stage is the last one, whose decisions place rows in the product."""
+        return False
 
+    @property
+    def against(self) -> str | None:
+        """The address of a dedup store that documents are compared with."""
+        return None
 
-def with_columns(table: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:
-    """Set or append columns, in the contract's types where the contract has one."""
-    for name, values in columns.items():
-        wanted = schema.column_type(name)
-        if wanted is not None and values.type != wanted:
-            values = values.cast(wanted)
-        at = table.column_names.index(name) if name in table.column_names else -1
-        table = table.set_column(at, name, values) if at >= 0 else table.append_column(name, values)
-    return table
+    @property
+    def store(self) -> str | None:
+        """The address of a dedup store that kept documents are added to."""
+        return None
 
+    @property
+    def known(self) -> Any:
+        """The view of the dedup store, fixed by the plan: ``storage.dedup_view.StoreView``."""
+        return None
 
-def texts(table: pa.Table) -> pa.LargeStringArray:
-    """Give the text column as one large_string array (the kernels read its buffers)."""
-    return schema.whole(table.column("text"))
+    @abstractmethod
+    def sketch(self, table: pa.Table) -> pa.Table:
+        """Return what the steps need to know of each row of a shard's table."""
 
+    @abstractmethod
+    def steps(self) -> tuple[Step, ...]:
+        """Return the steps from sketches to decisions."""
 
-def with_text(table: pa.Table, new: pa.LargeStringArray) -> pa.Table:
-    """Set the texts, and settle the columns that speak of bytes of them.
+    @abstractmethod
+    def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
+        """Return the table with the decisions that concern its rows carried out."""
 
-    Where a text changed, ``lang_spans`` become null and ``pii_spans`` follow it as far as that can be
-    told; see ``curate.protocol.span_offsets``.
-    """
-    columns: dict[str, pa.Array] = {"text": new}
-    spoken = [name for name in schema.SPAN_COLUMNS if name in table.column_names]
-    if spoken:
-        old = texts(table)
-        both_null = pc.and_(pc.is_null(old), pc.is_null(new))
-        same = pc.coalesce(pc.equal(old, new), both_null)
-        for name in spoken:
-            column = schema.whole(table.column(name))
-            if name == "lang_spans":
-                columns[name] = pc.if_else(same, column, pa.scalar(None, column.type))
-            else:
-                columns[name] = _moved(column, np.flatnonzero(np.invert(same)), old, new)
-    return with_columns(table, columns)
-
-
-def _moved(
-    column: pa.ListArray, rows: np.ndarray, old: pa.LargeStringArray, new: pa.LargeStringArray
-) -> pa.ListArray:
-    from curate.kernels.arrow import replace_rows
-    from curate.protocol.span_offsets import moved
-
-    filled = pc.fill_null(pc.greater(pc.list_value_length(column), 0), False)
-    rows = rows[np.asarray(filled)[rows]]
-    told = [
-        moved(
-            [tuple(span.values()) for span in column[row].as_py()],
-            old[row].as_py() or "",
-            new[row].as_py() or "",
-        )
-        for row in rows.tolist()
-    ]
-    return replace_rows(column, rows, pa.array(told, column.type))
-
-
-def rewrite_text(
-    table: pa.Table, fix: Callable[[pa.LargeStringArray], pa.LargeStringArray]
-) -> pa.Table:
-    """Rewrite documents by a function on texts, aligned with its input.
-
-    A chat document is its ``messages``: each content is rewritten by the same function and ``text``
-    is rendered again. Null texts stay null. The function is called for the texts that are no
-    renderings, then for the contents of ``messages`` and of ``rejected`` where there are any.
-    """
-    from curate.protocol.chat import render
-
-    chat = pc.is_valid(table.column("messages")) if "messages" in table.column_names else None
-    if chat is None or not pc.any(chat).as_py():
-        return with_text(table, fix(texts(table)))
-    fixed = fix(pc.if_else(chat.combine_chunks(), pa.scalar(None, pa.large_string()), texts(table)))
-    columns: dict[str, pa.Array] = {}
-    for name in ("messages", "rejected"):
-        column = schema.whole(table.column(name))
-        if column.null_count == len(column):
-            continue
-        flat = column.flatten()
-        contents = fix(flat.field("content"))
-        turns = pa.StructArray.from_arrays(
-            [
-                contents if field.name == "content" else flat.field(field.name)
-                for field in schema.MESSAGE
-            ],
-            fields=list(schema.MESSAGE),
-            mask=None,
-        )
-        lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-        columns[name] = pa.ListArray.from_arrays(pa.array(offsets), turns, mask=pc.is_null(column))
-    rendered = pa.array(
-        [render(turns) for turns in columns["messages"].to_pylist()], pa.large_string()
-    )
-    whole = pc.if_else(chat.combine_chunks(), rendered, fixed)
-    return with_text(with_columns(table, columns), whole)
-
-
-def drop(table: pa.Table, stage: str, rules: pa.StringArray, values: pa.DoubleArray) -> pa.Table:
-    """Give verdicts: where ``rules`` is not null the row is dropped by ``<stage>:<rule>``."""
-    named = pc.binary_join_element_wise(pa.scalar(stage), rules, ":")
-    return with_columns(
-        table,
-        {
-            "dropped_by": pc.coalesce(schema.whole(table.column("dropped_by")), named),
-            "dropped_value": pc.coalesce(schema.whole(table.column("dropped_value")), values),
-        },
-    )
+    def reassign_witness(self, rejects: pa.Table, decisions: pa.Table) -> pa.Table:
+        """Let rows that an earlier barrier dropped name a witness that this barrier keeps."""
+        return rejects

@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 from curate.errors import RecipeError
 from curate.mixture.sampling import sample_key
 from curate.protocol.routing import decide, integers, read_docs
-from curate.protocol.stage import Inputs, Step
+from curate.protocol.stage import Barrier, Inputs, Step
 from curate.schema import whole
 from curate.stages.exact_dedup import give_verdicts
 
 
 @dataclass(frozen=True)
-class Cap:
+class Cap(Barrier):
     """Keep the first `documents` of each value of a column, in the order of a hash of their ids.
 
     The others are dropped as `over_cap`. Which ones stay is a random sample, chosen by the seed and
@@ -42,16 +42,8 @@ class Cap:
         return ("id", self.per)
 
     @property
-    def adds(self) -> tuple[str, ...]:
-        return ()
-
-    @property
     def rewrites(self) -> tuple[str, ...]:
         return ("dropped_by", "dropped_value")
-
-    @property
-    def decides(self) -> Literal["shard", "all"]:
-        return "shard"
 
     def sketch(self, table: pa.Table) -> pa.Table:
         """Give id, the value that is counted, and the place in the order."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
 from curate.errors import RecipeError
-from curate.protocol.stage import drop, on_alive, texts, with_columns
+from curate.protocol.stage import MapStage
+from curate.protocol.tables import drop, on_alive, texts, with_columns
 from curate.tokens import counter
 
 
 @dataclass(frozen=True)
-class Count:
+class Count(MapStage):
     """Add ``n_tokens``: 0 for empty text, null for rows that something dropped before.
 
     It stands behind the stages that drop, so that only survivors are counted, and once. Counts are kept
@@ -30,9 +32,9 @@ class Count:
     min_tokens: int | None = None
     max_tokens: int | None = None
     name: str = "count"
-    reads: tuple[str, ...] = ("text",)
-    adds: tuple[str, ...] = ("n_tokens",)
-    idempotent: bool = True
+    reads: ClassVar[tuple[str, ...]] = ("text",)
+    adds: ClassVar[tuple[str, ...]] = ("n_tokens",)
+    idempotent: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.max_tokens is not None and (self.min_tokens or 0) > self.max_tokens:
@@ -43,7 +45,11 @@ class Count:
         return () if self.min_tokens is self.max_tokens is None else tuple(schema.VERDICT_COLUMNS)
 
     @property
-    def metadata(self) -> dict[str, str]:
+    def token_counter(self) -> str | None:
+        return self.tokenizer
+
+    @property
+    def product_metadata(self) -> dict[str, str]:
         """Name the tokenizer and its digest, for the schema metadata of what is written."""
         counting = counter(self.tokenizer)
         return {"tokenizer": counting.name, "tokenizer_digest": counting.digest}

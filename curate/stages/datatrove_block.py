@@ -20,12 +20,13 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from curate.errors import CurateError, RecipeError, nearest
-from curate.protocol.stage import drop, on_alive, rewrite_text, texts, with_text
+from curate.protocol.stage import MapStage
+from curate.protocol.tables import drop, on_alive, rewrite_text, texts, with_text
 
 #: Blocks that would break a promise of ours, with what to do instead.
 _REFUSED = {
@@ -72,7 +73,7 @@ def _made(name: str, said: str) -> tuple[Any, _Excluded | None]:
 
 
 @dataclass(frozen=True)
-class DatatroveBlock:
+class DatatroveBlock(MapStage):
     """Run a datatrove filter or formatter on each living document.
 
     ``parameters`` are those of the block. A block that fails on a document stops the run with the
@@ -83,10 +84,8 @@ class DatatroveBlock:
     parameters: dict[str, Any] = field(default_factory=dict)
     name: str = "datatrove"
 
-    reads: tuple[str, ...] = ("id", "text", "messages", "source", "url", "dropped_by")
-    adds: tuple[str, ...] = ()
-    rewrites: tuple[str, ...] = ("text", "messages", "dropped_by", "dropped_value")
-    idempotent: bool = False
+    reads: ClassVar[tuple[str, ...]] = ("id", "text", "messages", "source", "url", "dropped_by")
+    rewrites: ClassVar[tuple[str, ...]] = ("text", "messages", "dropped_by", "dropped_value")
 
     def __post_init__(self) -> None:
         if self.block in _REFUSED:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from curate.errors import RecipeError, nearest
 from curate.kernels.arrow import replace_rows
-from curate.protocol.stage import drop, on_alive, texts, with_text
+from curate.protocol.stage import MapStage
+from curate.protocol.tables import drop, on_alive, texts, with_text
 from curate.schema import VERDICT_COLUMNS, whole
 from curate.stages.line_dedup import CUT_COLUMNS
 
@@ -25,7 +26,7 @@ _LONGEST = 64
 
 
 @dataclass(frozen=True)
-class Decontaminate:
+class Decontaminate(MapStage):
     """Look for text of evaluation sets in documents; see ``curate.dedup.decontamination``.
 
     ``benchmarks`` names files for each set: ``{gsm8k = "gsm8k-test.jsonl"}``; ``fields``, for the sets
@@ -52,9 +53,7 @@ class Decontaminate:
     action: Literal["drop", "cut"] = "drop"
     name: str = "decontaminate"
 
-    reads: tuple[str, ...] = ("id", "text", "messages", *VERDICT_COLUMNS)
-    adds: tuple[str, ...] = ()
-    idempotent: bool = False
+    reads: ClassVar[tuple[str, ...]] = ("id", "text", "messages", *VERDICT_COLUMNS)
 
     def __post_init__(self) -> None:
         if not self.benchmarks:

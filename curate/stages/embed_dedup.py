@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -14,14 +14,14 @@ import pyarrow.compute as pc
 from curate.errors import RecipeError, ResourceError
 from curate.mixture.sampling import sample_key
 from curate.protocol.routing import decide, integers, read_docs
-from curate.protocol.stage import Inputs, Step
+from curate.protocol.stage import Barrier, Inputs, Step
 from curate.schema import whole
 from curate.stages.cap import part_of_value
 from curate.stages.exact_dedup import column_of, give_verdicts
 
 
 @dataclass(frozen=True)
-class EmbedDedup:
+class EmbedDedup(Barrier):
     """Within each language, drop what comes after a document with a cosine above the threshold.
 
     `model` is a folder or Hugging Face name for sentence-transformers ("BAAI/bge-m3"); without it
@@ -42,6 +42,7 @@ class EmbedDedup:
     most: int = 100_000
     seed: int = 0
     name: str = "embed_dedup"
+    compares_pairs: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:
@@ -65,10 +66,6 @@ class EmbedDedup:
     @property
     def rewrites(self) -> tuple[str, ...]:
         return ("dropped_by", "dropped_value")
-
-    @property
-    def decides(self) -> Literal["shard", "all"]:
-        return "shard"
 
     def sketch(self, table: pa.Table) -> pa.Table:
         """Give id, language, place in the order and vector of each row."""

@@ -13,14 +13,15 @@ import pyarrow.compute as pc
 from curate import schema
 from curate.dedup.keeper import keeper_column
 from curate.dedup.options import ExactDuplicates
-from curate.protocol.stage import Step, drop, on_alive, with_columns
+from curate.protocol.stage import Barrier, Step
+from curate.protocol.tables import drop, on_alive, with_columns
 
 #: The evidence that a dedup leaves on a row.
 DEDUP_COLUMNS = ("cluster", "cluster_size", "duplicate_of", "jaccard")
 
 
 @dataclass(frozen=True)
-class ExactDedup:
+class ExactDedup(Barrier):
     """Keep the best of the documents that share a normalised text, a prompt, or an address.
 
     A document without any text is dropped as `empty`; one without an address is never a duplicate
@@ -52,10 +53,6 @@ class ExactDedup:
     def rewrites(self) -> tuple[str, ...]:
         return ("dropped_by", "dropped_value")
 
-    @property
-    def decides(self) -> Literal["shard", "all"]:
-        return "shard"
-
     def sketch(self, table: pa.Table) -> pa.Table:
         """Give id, hash, keeper rank, language and size of each row."""
         from curate.dedup import exact
@@ -66,13 +63,13 @@ class ExactDedup:
         """Give the steps from sketches to decisions."""
         from curate.dedup import exact
 
-        return tuple(Step(*task) for task in exact.tasks(self._options))
+        return exact.tasks(self._options)
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
         """Drop what was decided, with its evidence."""
         return give_verdicts(self.name, table, decisions, tally)
 
-    def follow(self, rejects: pa.Table, decisions: pa.Table) -> pa.Table:
+    def reassign_witness(self, rejects: pa.Table, decisions: pa.Table) -> pa.Table:
         """Let what an earlier stage dropped name a witness that this one keeps."""
         from curate.dedup.witness_chain import follow
 

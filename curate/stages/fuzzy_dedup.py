@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
-from curate.dedup.fuzzy.lsh import s_curve
 from curate.dedup.keeper import keeper_column
 from curate.dedup.options import NearDuplicates, Shingling, Similarity
 from curate.errors import RecipeError
-from curate.protocol.stage import Step
+from curate.protocol.stage import Barrier, Step
 from curate.stages.exact_dedup import DEDUP_COLUMNS, column_of, give_verdicts
 
 
 @dataclass(frozen=True)
-class FuzzyDedup:
+class FuzzyDedup(Barrier):
     """Keep the best of the documents whose shingle sets are alike: Jaccard >= `threshold`.
 
     `recall` is the chance that a pair at the threshold is looked at; it chooses `bands` and `rows`
@@ -29,7 +28,7 @@ class FuzzyDedup:
     document; the bands then look for pairs of up to `length_ratio` times the length.
 
     `against` is a store of what earlier runs kept, which nothing kept here may repeat. `store` is
-    that too, and what is kept here is added to it. `past` is how the plan saw it.
+    that too, and what is kept here is added to it. `known` is the plan's view of it.
     """
 
     threshold: float = 0.8
@@ -48,14 +47,15 @@ class FuzzyDedup:
     length_ratio: float = 2.0
     against: str | None = None
     store: str | None = None
-    past: Any = None  #: a curate.dedup.fuzzy.earlier_runs.Past, from the plan
+    known: Any = field(default=None, metadata={"planned": True})
     name: str = "fuzzy_dedup"
+    compares_pairs: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _ = self.options  # refuses what cannot be
+        _ = self.near_duplicates  # refuses what cannot be
 
     @cached_property
-    def options(self) -> NearDuplicates:
+    def near_duplicates(self) -> NearDuplicates:
         """What it was told, with bands and rows."""
         return NearDuplicates.aimed(
             self.recall,
@@ -86,35 +86,26 @@ class FuzzyDedup:
     def rewrites(self) -> tuple[str, ...]:
         return ("dropped_by", "dropped_value")
 
-    @property
-    def decides(self) -> Literal["shard", "all"]:
-        return "shard"
-
-    @property
-    def curve(self) -> list[tuple[float, float]]:
-        """The S-curve of the bands: (Jaccard similarity, chance that a pair is looked at)."""
-        return s_curve(self.options.bands, self.options.rows)
-
     def sketch(self, table: pa.Table) -> pa.Table:
         """Give id, signature, number of shingles, language and size of each row."""
         from curate.dedup.fuzzy import steps
 
-        if (self.against or self.store) and self.past is None:
+        if (self.against or self.store) and self.known is None:
             raise RecipeError("a dedup store needs a plan", hint="use a recipe, or curate dedup")
-        return steps.sketch(self.options, table)
+        return steps.sketch(self.near_duplicates, table)
 
     def steps(self) -> tuple[Step, ...]:
         """Give the steps from sketches to decisions."""
         from curate.dedup.fuzzy import steps
 
         keep = self.store is not None
-        return tuple(Step(*task) for task in steps.tasks(self.options, self.past, keep=keep))
+        return steps.tasks(self.near_duplicates, self.known, keep=keep)
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
         """Drop what was decided, with its evidence."""
         return give_verdicts(self.name, table, decisions, tally)
 
-    def follow(self, rejects: pa.Table, decisions: pa.Table) -> pa.Table:
+    def reassign_witness(self, rejects: pa.Table, decisions: pa.Table) -> pa.Table:
         """Let what an earlier stage dropped name a witness that this one keeps."""
         from curate.dedup.witness_chain import follow
 

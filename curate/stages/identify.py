@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.protocol.stage import on_alive, texts, with_columns
+from curate.protocol.stage import MapStage
+from curate.protocol.tables import on_alive, texts, with_columns
 from curate.recipe.profile import Profiles
 from curate.schema import whole
 
@@ -17,7 +17,7 @@ COLUMNS = ("lang", "lang_score", "lang2", "lang2_score")
 
 
 @dataclass(frozen=True)
-class Identify:
+class Identify(MapStage):
     """Add lang, lang_score, lang2 and lang2_score; see curate.langid.identify for what they mean.
 
     ``model`` is a path, ``hf://owner/repository/file`` or an fsspec address of a fastText classifier;
@@ -35,7 +35,6 @@ class Identify:
 
     name: str = "identify"
     reads = ("text", "messages")
-    rewrites: ClassVar[tuple[str, ...]] = ()
     idempotent = True
 
     @property

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 
-from curate.protocol.stage import drop, on_alive
+from curate.protocol.stage import MapStage
+from curate.protocol.tables import drop, on_alive
 from curate.recipe.profile import Profiles
 from curate.signals import column
 from curate.signals.verdict import signals_of, verdicts
 
 
 @dataclass(frozen=True)
-class Judge:
+class Judge(MapStage):
     """Drop what fails a rule, by the first one it fails: ``judge:<rule>`` and the number measured.
 
     A signal that is undefined drops under ``judge:<rule>_undefined``, without a number, unless the
@@ -25,9 +27,8 @@ class Judge:
     profiles: Profiles
     name: str = "judge"
 
-    adds: tuple[str, ...] = ()
-    rewrites: tuple[str, ...] = ("dropped_by", "dropped_value")
-    idempotent: bool = True
+    rewrites: ClassVar[tuple[str, ...]] = ("dropped_by", "dropped_value")
+    idempotent: ClassVar[bool] = True
 
     @property
     def reads(self) -> tuple[str, ...]:

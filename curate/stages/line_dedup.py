@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from curate.dedup.keeper import keeper_column
 from curate.dedup.options import RepeatedLines
-from curate.protocol.stage import Step, drop, on_alive
+from curate.protocol.stage import Barrier, Step
+from curate.protocol.tables import drop, on_alive
 from curate.schema import STAGE_COLUMNS, VERDICT_COLUMNS, whole
 
 #: What a stage that cuts may rewrite. What was measured on another text becomes null, signals too.
@@ -21,7 +22,7 @@ CUT_COLUMNS = ("text", "n_tokens", *VERDICT_COLUMNS)
 
 
 @dataclass(frozen=True)
-class LineDedup:
+class LineDedup(Barrier):
     """Cut units that ``min_documents`` documents or more share; see ``curate.dedup.repeated_lines``.
 
     ``unit`` is a line or a paragraph; documents are counted ``per`` corpus, language or source. The
@@ -42,9 +43,8 @@ class LineDedup:
     source_priority: tuple[str, ...] = ()
     name: str = "line_dedup"
 
-    adds: tuple[str, ...] = ("cuts",)
-    rewrites: tuple[str, ...] = CUT_COLUMNS
-    decides: Literal["shard", "all"] = "shard"
+    adds: ClassVar[tuple[str, ...]] = ("cuts",)
+    rewrites: ClassVar[tuple[str, ...]] = CUT_COLUMNS
     refuses_chat: ClassVar[bool] = True
     cuts: ClassVar[bool] = True
 
@@ -80,7 +80,7 @@ class LineDedup:
         """Give the steps from sketches to decisions."""
         from curate.dedup import repeated_lines
 
-        return tuple(Step(*task) for task in repeated_lines.tasks(self._options))
+        return repeated_lines.tasks(self._options)
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
         """Cut and drop what was decided."""

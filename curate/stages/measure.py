@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 
-from curate.protocol.stage import on_alive, texts, with_columns
+from curate.protocol.stage import MapStage
+from curate.protocol.tables import on_alive, texts, with_columns
 from curate.recipe.profile import Profiles
 from curate.schema import whole
 from curate.signals import column, measure
@@ -17,7 +19,7 @@ from curate.signals.verdict import files_digest, lists_of, signals_of
 
 
 @dataclass(frozen=True)
-class Measure:
+class Measure(MapStage):
     """Measure the text of every living document, with the lists of its own profile.
 
     A conversation is measured by its text like any other document, and by its turns besides; the
@@ -31,8 +33,7 @@ class Measure:
     language_model: str | None = None
     name: str = "measure"
 
-    rewrites: tuple[str, ...] = ()
-    idempotent: bool = True
+    idempotent: ClassVar[bool] = True
 
     @cached_property
     def signals(self) -> tuple[str, ...]:
@@ -40,12 +41,9 @@ class Measure:
         return signals_of(self.profiles)
 
     @property
-    def model_digest(self) -> str:
-        """The digest of the files that profiles name: it belongs to the task's key. Absent without any."""
-        found = files_digest(self.profiles)
-        if found is None:
-            raise AttributeError("no profile names a file")
-        return found
+    def model_digest(self) -> str | None:
+        """The digest of the files that profiles name; None without any."""
+        return files_digest(self.profiles)
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
-from curate.protocol.stage import Inputs, Step, drop, on_alive
+from curate.protocol.stage import Barrier, Inputs, Step
+from curate.protocol.tables import drop, on_alive
 from curate.recipe.mixture import Mixture
 
 
 @dataclass(frozen=True)
-class Mix:
+class Mix(Barrier):
     """Take a sample of each group so that the ratio of the mixture holds to within one document.
 
     ``clustered`` says that a stage before it wrote ``cluster``, which keeps what is alike on one side
@@ -32,6 +33,7 @@ class Mix:
 
     mixture: Mixture
     name: str = "mix"
+    makes_product: ClassVar[bool] = True
     clustered: bool = False
     most_rows: int = 1 << 21  #: of the histogram, while cuts are made; some 300 bytes each
 

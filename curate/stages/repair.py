@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.protocol.stage import drop, on_alive, rewrite_text, texts
+from curate.protocol.stage import MapStage
+from curate.protocol.tables import drop, on_alive, rewrite_text, texts
 from curate.text.repair import repair
 
 
 @dataclass(frozen=True)
-class Repair:
+class Repair(MapStage):
     """Undo mojibake, give NFC, remove controls and spare whitespace; see ``curate.text.repair``.
 
     A document without a visible character is dropped as ``repair:empty_text``. The tally counts
@@ -22,10 +24,21 @@ class Repair:
 
     name: str = "repair"
 
-    reads: tuple[str, ...] = ("text", "messages", "rejected", "dropped_by", "dropped_value")
-    adds: tuple[str, ...] = ()
-    rewrites: tuple[str, ...] = ("text", "messages", "rejected", "dropped_by", "dropped_value")
-    idempotent: bool = True
+    reads: ClassVar[tuple[str, ...]] = (
+        "text",
+        "messages",
+        "rejected",
+        "dropped_by",
+        "dropped_value",
+    )
+    rewrites: ClassVar[tuple[str, ...]] = (
+        "text",
+        "messages",
+        "rejected",
+        "dropped_by",
+        "dropped_value",
+    )
+    idempotent: ClassVar[bool] = True
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         """Repair the living documents."""

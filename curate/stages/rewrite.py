@@ -9,7 +9,8 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.protocol.stage import drop, on_alive, texts, with_text
+from curate.protocol.stage import MapStage
+from curate.protocol.tables import drop, on_alive, texts, with_text
 from curate.recipe.profile import Profile, Profiles
 from curate.schema import whole
 from curate.stages.standardize import by_profile
@@ -17,7 +18,7 @@ from curate.text.rewrites import check_names, rewrite
 
 
 @dataclass(frozen=True)
-class Rewrite:
+class Rewrite(MapStage):
     """Apply the rewrites of each document's profile, once; see ``curate.text.rewrites``.
 
     A document of which nothing visible is left is dropped as ``rewrite:nothing_left``. Conversations
@@ -28,10 +29,15 @@ class Rewrite:
     profiles: Profiles
     name: str = "rewrite"
 
-    reads: tuple[str, ...] = ("text", "messages", "source", "lang", "dropped_by", "dropped_value")
-    adds: tuple[str, ...] = ()
-    rewrites: tuple[str, ...] = ("text", "dropped_by", "dropped_value")
-    idempotent: bool = False
+    reads: ClassVar[tuple[str, ...]] = (
+        "text",
+        "messages",
+        "source",
+        "lang",
+        "dropped_by",
+        "dropped_value",
+    )
+    rewrites: ClassVar[tuple[str, ...]] = ("text", "dropped_by", "dropped_value")
     refuses_chat: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,8 @@ import pyarrow.compute as pc
 from curate.kernels.arrow import replace_rows
 from curate.protocol.chat import contents_at
 from curate.protocol.span_offsets import Span
-from curate.protocol.stage import on_alive, rewrite_text, texts, with_columns
+from curate.protocol.stage import MapStage
+from curate.protocol.tables import on_alive, rewrite_text, texts, with_columns
 from curate.recipe.profile import Profile, Profiles
 from curate.schema import STAGE_COLUMNS, whole
 from curate.text.standardize import check_names, standardize_and_tell
@@ -22,7 +24,7 @@ _SPANS = STAGE_COLUMNS["pii_spans"]
 
 
 @dataclass(frozen=True)
-class Standardize:
+class Standardize(MapStage):
     """Apply the fixes and masks of each document's profile; see ``curate.text.fixes`` and ``pii``.
 
     Where a profile masks, `pii_spans` tells the bytes of each mask in the new text, and its kind. The
@@ -33,9 +35,16 @@ class Standardize:
     profiles: Profiles
     name: str = "standardize"
 
-    reads: tuple[str, ...] = ("text", "messages", "rejected", "source", "lang", "dropped_by")
-    rewrites: tuple[str, ...] = ("text", "messages", "rejected")
-    idempotent: bool = True
+    reads: ClassVar[tuple[str, ...]] = (
+        "text",
+        "messages",
+        "rejected",
+        "source",
+        "lang",
+        "dropped_by",
+    )
+    rewrites: ClassVar[tuple[str, ...]] = ("text", "messages", "rejected")
+    idempotent: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for profile in self.profiles.by_name.values():

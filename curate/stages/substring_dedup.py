@@ -12,7 +12,7 @@ import pyarrow as pa
 from curate.dedup.keeper import keeper_column
 from curate.dedup.options import RepeatedSpans
 from curate.errors import RecipeError
-from curate.protocol.stage import Step
+from curate.protocol.stage import Barrier, Step
 from curate.schema import VERDICT_COLUMNS
 from curate.stages.line_dedup import CUT_COLUMNS, cut_or_drop
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SubstringDedup:
+class SubstringDedup(Barrier):
     """Cut spans of ``min_bytes`` bytes or more that occur before; see ``curate.dedup.substring.repeated_spans``.
 
     Before is: in a document that comes first in keeper order (``keep``), or earlier in the same one. A
@@ -48,9 +48,8 @@ class SubstringDedup:
     source_priority: tuple[str, ...] = ()
     name: str = "substring_dedup"
 
-    adds: tuple[str, ...] = ("cuts",)
-    rewrites: tuple[str, ...] = CUT_COLUMNS
-    decides: Literal["shard", "all"] = "shard"
+    adds: ClassVar[tuple[str, ...]] = ("cuts",)
+    rewrites: ClassVar[tuple[str, ...]] = CUT_COLUMNS
     cuts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -89,11 +88,9 @@ class SubstringDedup:
         return spelling(self.tokenizer)
 
     @property
-    def model_digest(self) -> str:
-        """The digest of the tokenizer, if there is one."""
-        if self.min_tokens is None:
-            raise AttributeError("bytes need no tokenizer")
-        return str(getattr(self._symbols, "digest"))  # noqa: B009
+    def model_digest(self) -> str | None:
+        """The digest of the tokenizer; None where spans are measured in bytes."""
+        return self._symbols.digest
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -110,7 +107,7 @@ class SubstringDedup:
         """Give the steps from sketches to decisions."""
         from curate.dedup.substring import repeated_spans
 
-        return tuple(Step(*task) for task in repeated_spans.tasks(self._options, self._symbols))
+        return repeated_spans.tasks(self._options, self._symbols)
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
         """Cut and drop what was decided."""

@@ -9,7 +9,8 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.protocol.stage import drop, on_alive, texts, with_text
+from curate.protocol.stage import MapStage
+from curate.protocol.tables import drop, on_alive, texts, with_text
 from curate.recipe.profile import Profile, Profiles
 from curate.schema import whole
 from curate.stages.standardize import by_profile
@@ -17,7 +18,7 @@ from curate.text.trim import check_names, trim
 
 
 @dataclass(frozen=True)
-class Trim:
+class Trim(MapStage):
     """Apply the line rules of each document's profile; see ``curate.text.trim``.
 
     A document of which nothing is left is dropped as ``trim:nothing_left``. Chat has turns and no
@@ -28,10 +29,16 @@ class Trim:
     profiles: Profiles
     name: str = "trim"
 
-    reads: tuple[str, ...] = ("text", "messages", "source", "lang", "dropped_by", "dropped_value")
-    adds: tuple[str, ...] = ()
-    rewrites: tuple[str, ...] = ("text", "dropped_by", "dropped_value")
-    idempotent: bool = True
+    reads: ClassVar[tuple[str, ...]] = (
+        "text",
+        "messages",
+        "source",
+        "lang",
+        "dropped_by",
+        "dropped_value",
+    )
+    rewrites: ClassVar[tuple[str, ...]] = ("text", "dropped_by", "dropped_value")
+    idempotent: ClassVar[bool] = True
     refuses_chat: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from curate.protocol.stage import drop, on_alive
+from curate.protocol.stage import MapStage
+from curate.protocol.tables import drop, on_alive
 from curate.recipe.profile import Profile, Profiles, Url
 from curate.stages.standardize import by_profile
 
 
 @dataclass(frozen=True)
-class UrlFilter:
+class UrlFilter(MapStage):
     """Drop documents whose address the profile's ``[url]`` does not want, by the first of its rules.
 
     ``url_filter:refused_address`` begins with an address of ``refused``; ``no_host``: there is no address,
@@ -25,10 +27,9 @@ class UrlFilter:
     profiles: Profiles
     name: str = "url_filter"
 
-    reads: tuple[str, ...] = ("url", "source", "dropped_by", "dropped_value")
-    adds: tuple[str, ...] = ()
-    rewrites: tuple[str, ...] = ("dropped_by", "dropped_value")
-    idempotent: bool = True
+    reads: ClassVar[tuple[str, ...]] = ("url", "source", "dropped_by", "dropped_value")
+    rewrites: ClassVar[tuple[str, ...]] = ("dropped_by", "dropped_value")
+    idempotent: ClassVar[bool] = True
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         """Give verdicts to the living rows."""

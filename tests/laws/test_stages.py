@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from curate import schema
 from curate.plan import registry
-from curate.protocol.barrier_in_memory import resolve
+from curate.protocol.in_memory import resolve
 from curate.recipe import locate, profile
 from curate.recipe.mixture import parse_mixture
 from curate.recipe.profile import Profiles

@@ -20,7 +20,8 @@ from curate.dedup.fuzzy.minhash import band_keys, sign_sets
 from curate.dedup.keeper import keeper_rank
 from curate.dedup.options import NearDuplicates
 from curate.dedup.shingles import shingle_sets
-from curate.protocol.routing import Inputs, Task, integers, part_of, read_docs, spread
+from curate.protocol.routing import integers, part_of, read_docs, spread
+from curate.protocol.stage import Inputs, Step
 
 #: Documents of a store that lie side by side and are read by one task.
 _NEIGHBOURS = 16
@@ -141,10 +142,10 @@ def remember(past: Past, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
         )
 
 
-def keeping(near: NearDuplicates) -> tuple[Task, ...]:
+def keeping(near: NearDuplicates) -> tuple[Step, ...]:
     """Give the steps that add what was kept to a store; they come after the decisions."""
     return (
-        Task(
+        Step(
             "keep",
             "shard",
             ("decisions", "decided", "unlisted", "text"),
@@ -152,7 +153,7 @@ def keeping(near: NearDuplicates) -> tuple[Task, ...]:
             partial(_keep, near),
             ("documents", "shingles"),
         ),
-        Task("list", "partition", ("new_keys",), ("keys",), _list, ("keys",)),
+        Step("list", "partition", ("new_keys",), ("keys",), _list, ("keys",)),
     )
 
 

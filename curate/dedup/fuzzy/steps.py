@@ -40,16 +40,8 @@ from curate.dedup.keeper import keeper_rank
 from curate.dedup.options import NearDuplicates
 from curate.dedup.shingles import shingle_sets
 from curate.dedup.witness_chain import with_twins
-from curate.protocol.routing import (
-    Inputs,
-    Task,
-    decide,
-    integers,
-    part_of,
-    read_docs,
-    shard_of,
-    spread,
-)
+from curate.protocol.routing import decide, integers, part_of, read_docs, shard_of, spread
+from curate.protocol.stage import Inputs, Step
 
 #: Every pair of a bucket up to this size is estimated; a larger bucket is joined as a whole.
 PAIRWISE_LIMIT = 64
@@ -75,7 +67,7 @@ def sketch(near: NearDuplicates, table: pa.Table) -> pa.Table:
 
 def tasks(
     near: NearDuplicates, past: Past | None = None, *, keep: bool = False
-) -> tuple[Task, ...]:
+) -> tuple[Step, ...]:
     """Give the steps of the resolve, in their order.
 
     With a `past` the documents of a store are witnesses too; with `keep` what is kept is written for
@@ -85,32 +77,32 @@ def tasks(
     attached = ("attached", "attached_old") if past else ("attached",)
     members = ("witnesses", "candidates") if past else ("candidates",)
     steps = [
-        Task("route", "shard", ("sketch", "decided"), ("keys", "empty"), partial(_route, near)),
-        Task(
+        Step("route", "shard", ("sketch", "decided"), ("keys", "empty"), partial(_route, near)),
+        Step(
             "buckets",
             "partition",
             ("keys",),
             ("buckets", "wanted", "wanted_old"),
             partial(_buckets, near, past),
         ),
-        Task("attach", "shard", ("wanted", "sketch"), ("attached",), _attach),
-        Task(
+        Step("attach", "shard", ("wanted", "sketch"), ("attached",), _attach),
+        Step(
             "edges",
             "partition",
             ("buckets", *attached),
             ("forest",),
             partial(_edges, near, attached),
         ),
-        Task("forest", "tree", ("forest",), ("forest",), _merge),
-        Task("label", "one", ("forest",), ("members", "members_old"), _label),
-        Task(
+        Step("forest", "tree", ("forest",), ("forest",), _merge),
+        Step("label", "one", ("forest",), ("members", "members_old"), _label),
+        Step(
             "fetch",
             "shard",
             ("members", "counted", "text"),
             ("candidates",),
             partial(_fetch, near, keep),
         ),
-        Task(
+        Step(
             "solve",
             "partition",
             (*members, "empty"),
@@ -121,11 +113,11 @@ def tasks(
     if past is not None:
         steps.insert(
             3,
-            Task("recall", "partition", ("wanted_old",), ("attached_old",), partial(recall, past)),
+            Step("recall", "partition", ("wanted_old",), ("attached_old",), partial(recall, past)),
         )
         steps.insert(
             8,
-            Task(
+            Step(
                 "remember", "partition", ("members_old",), ("witnesses",), partial(remember, past)
             ),
         )

@@ -36,7 +36,8 @@ from curate.dedup.options import RepeatedSpans
 from curate.dedup.substring.matching import compared
 from curate.dedup.substring.winnowing import anchors
 from curate.kernels.folding import text_buffers
-from curate.protocol.routing import Inputs, Task, integers, part_of, read_docs, shard_of
+from curate.protocol.routing import integers, part_of, read_docs, shard_of
+from curate.protocol.stage import Inputs, Step
 from curate.schema import whole
 
 #: Windows that are compared at a time: 40 bytes each.
@@ -45,6 +46,11 @@ WINDOWS = 1 << 22
 
 class Symbols(Protocol):
     """What a text is read as: integers of a fixed width, each of which is some bytes of it."""
+
+    @property
+    def digest(self) -> str | None:
+        """The digest of the tokenizer; None where symbols are bytes."""
+        ...
 
     def read(self, texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
         """Give the symbols of all texts in a row, and the offsets of the texts; null has none."""
@@ -57,6 +63,8 @@ class Symbols(Protocol):
 
 class Bytes:
     """A text as its bytes."""
+
+    digest = None
 
     def read(self, texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
         """Give the texts' buffer as it is."""
@@ -85,21 +93,21 @@ def sketch(repeated: RepeatedSpans, symbols: Symbols, table: pa.Table) -> pa.Tab
     return pa.table({"id": table.column("id"), "rank": rank, "windows": windows, "runs": runs})
 
 
-def tasks(repeated: RepeatedSpans, symbols: Symbols) -> tuple[Task, ...]:
+def tasks(repeated: RepeatedSpans, symbols: Symbols) -> tuple[Step, ...]:
     """Give the steps: anchors counted; the text at those that repeat, compared; the cuts."""
     sketched = ("sketch", "decided")
     return (
-        Task("count", "shard", sketched, ("anchors",), partial(_count, repeated)),
-        Task("total", "partition", ("anchors",), ("again",), _total),
-        Task(
+        Step("count", "shard", sketched, ("anchors",), partial(_count, repeated)),
+        Step("total", "partition", ("anchors",), ("again",), _total),
+        Step(
             "send",
             "shard",
             (*sketched, "text", "again"),
             ("runs", "local"),
             partial(_send, repeated, symbols),
         ),
-        Task("compare", "partition", ("runs",), ("repeats",), partial(_compare, repeated)),
-        Task(
+        Step("compare", "partition", ("runs",), ("repeats",), partial(_compare, repeated)),
+        Step(
             "cut",
             "shard",
             ("text", "repeats", "local"),

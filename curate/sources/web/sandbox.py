@@ -248,7 +248,7 @@ _BOOT = """
 import json, sys
 order = json.loads(sys.argv[1])
 sys.path[:] = order["path"]
-from curate.io.sandbox import serve
+from curate.sources.web.sandbox import serve
 serve(order)
 """
 

@@ -13,7 +13,7 @@ from curate import schema
 from curate.dedup.cuts import text_hash, without
 from curate.dedup.repeated_lines import units
 from curate.errors import InternalError, RecipeError
-from curate.protocol.barrier_in_memory import apply, resolve
+from curate.protocol.in_memory import apply, resolve
 from curate.stages.line_dedup import LineDedup
 
 MENU = "Home | About us | Contact the editors"

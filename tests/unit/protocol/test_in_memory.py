@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate import schema
-from curate.protocol.barrier_in_memory import _cuts, resolve
+from curate.protocol.in_memory import _cuts, resolve
 from curate.stages.cap import Cap
 from curate.stages.exact_dedup import ExactDedup
 from curate.stages.fuzzy_dedup import FuzzyDedup

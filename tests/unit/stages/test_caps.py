@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from curate import schema
 from curate.errors import RecipeError, ResourceError
 from curate.mixture.sampling import sample_key
-from curate.protocol.barrier_in_memory import resolve
+from curate.protocol.in_memory import resolve
 from curate.stages.cap import Cap
 from curate.stages.count import Count
 from curate.stages.embed_dedup import EmbedDedup

@@ -16,7 +16,7 @@ from curate.dedup.cuts import joined, without
 from curate.dedup.substring import matching, repeated_spans, winnowing
 from curate.errors import RecipeError
 from curate.plan.build import parameters
-from curate.protocol.barrier_in_memory import apply, resolve
+from curate.protocol.in_memory import apply, resolve
 from curate.stages.substring_dedup import SubstringDedup
 from tests.unit.dedup.test_repeated_lines import corpus
 
