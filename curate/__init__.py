@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from curate._version import __version__
 
 if TYPE_CHECKING:
-    from curate.api import RunResult, dedup, identify, judge, mix, run, standardize
+    from curate.api import RunResult, deduplicate, identify, judge, mix, run, standardize
 
 __all__ = [
     "RunResult",
     "__version__",
-    "dedup",
+    "deduplicate",
     "identify",
     "judge",
     "mix",

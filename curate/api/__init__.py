@@ -8,7 +8,7 @@ from curate.api.jobs import dedup_paths, format_of, identify_paths, mix_recipe, 
 from curate.api.profiles import calibrate, check
 from curate.api.push import Pushed, push
 from curate.api.runs import RunResult, Silent, run
-from curate.api.tables import dedup, identify, judge, mix, standardize
+from curate.api.tables import deduplicate, identify, judge, mix, standardize
 
 __all__ = [
     "Pushed",
@@ -16,8 +16,8 @@ __all__ = [
     "Silent",
     "calibrate",
     "check",
-    "dedup",
     "dedup_paths",
+    "deduplicate",
     "explain",
     "fertility",
     "format_of",

@@ -38,7 +38,7 @@ def judge(table: Any, *, profile: str | Profile | None = None) -> pa.Table:
     return _through(table, ("measure", "judge"), profile)
 
 
-def dedup(table: Any, **options: Any) -> pa.Table:
+def deduplicate(table: Any, **options: Any) -> pa.Table:
     """Find exact and near duplicates: adds ``dropped_by``, ``cluster``, ``duplicate_of``, ``jaccard``.
 
     ``options`` are those of the stage fuzzy_dedup: threshold, recall, shingle, ngram, keep ...

@@ -142,7 +142,7 @@ def _callback(
 ) -> None:
     """Turn raw crawls into the training data of language models."""
     if version:
-        from curate import __version__
+        from curate._version import __version__
 
         typer.echo(f"curate {__version__}")
         raise typer.Exit(0)

@@ -58,10 +58,12 @@ def words(text: str) -> list[tuple[str, str]]:
 
 
 def is_number(word: str) -> bool:
+    """Return whether a word consists of digits."""
     return all(unicode.CLASS[ord(c)] & unicode.DIGIT for c in word)
 
 
 def word_shingles(text: str, ngram: int) -> set[tuple[str, ...]]:
+    """Return the word n-grams of a text, digits folded to 0 unless all words of one are numbers."""
     every = words(text)
     if not every:
         return set()
@@ -76,6 +78,7 @@ def word_shingles(text: str, ngram: int) -> set[tuple[str, ...]]:
 
 
 def char_shingles(text: str, ngram: int) -> set[tuple[str, ...]]:
+    """Return the character n-grams of a text."""
     characters: list[str] = []
     pending = False
     for c in map(ord, unicodedata.normalize("NFC", text)):
@@ -94,11 +97,13 @@ def char_shingles(text: str, ngram: int) -> set[tuple[str, ...]]:
 
 
 def shingles(text: str, near: NearDuplicates) -> set[tuple[str, ...]]:
+    """Return the shingles that the options ask for."""
     make = word_shingles if near.shingling.kind == "word" else char_shingles
     return make(text, near.shingling.ngram)
 
 
 def similarity(a: set[tuple[str, ...]], b: set[tuple[str, ...]]) -> float:
+    """Return the Jaccard similarity of two sets; 0 for two empty ones."""
     return len(a & b) / len(a | b) if a | b else 0.0
 
 

@@ -15,7 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate import __version__, schema
+from curate import schema
+from curate._version import __version__
 from curate.engine.clusters import Largest
 from curate.engine.commit import read_commit, take_back
 from curate.engine.driver import Outcome

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-import curate
 from curate import schema
+from curate._version import __version__
 from curate.errors import RecipeError, nearest
 from curate.plan import registry
 from curate.protocol.stage import Barrier, MapStage, Stage
@@ -483,7 +483,7 @@ def package_versions() -> dict[str, str | None]:
 @cache
 def code_digest() -> str:
     """A digest of curate's sources and tables and of the packages whose version can change a row."""
-    versions = [curate.__version__, schema.CONTRACT_VERSION, *package_versions().items()]
+    versions = [__version__, schema.CONTRACT_VERSION, *package_versions().items()]
     taken = hashlib.blake2b(repr(versions).encode())
     package = Path(__file__).resolve().parents[1]
     for path in sorted(package.rglob("*")):

@@ -163,9 +163,9 @@ def _store(barrier: Any) -> dict[str, Any]:
     """Tell what a dedup's store holds, and what a document of usual length adds to it."""
     told = barrier.near_duplicates
     shingles = TEXT_PER_DOCUMENT / (TEXT_PER_WORD if told.shingling.kind == "word" else 1)
-    known = [generation(barrier.past.address, number) for number, _ in barrier.past.read]
+    known = [generation(barrier.known.address, number) for number, _ in barrier.past.read]
     return {
-        "address": barrier.past.address,
+        "address": barrier.known.address,
         "adds": barrier.store is not None,
         "generations": len(known),
         "documents": sum(one.documents for one in known),

@@ -30,9 +30,9 @@ def curate_table(source, out, **options):
 
     few = pq.ParquetFile(source).read_row_group(0)["text"].slice(0, 300).to_pylist()
     # Near copies too: all kernels are loaded.
-    curate.dedup(pa.table({"text": few + [text + " as it was told" for text in few]}))
+    curate.deduplicate(pa.table({"text": few + [text + " as it was told" for text in few]}))
     yield
-    table = curate.dedup(pq.read_table(source, memory_map=True), **options)
+    table = curate.deduplicate(pq.read_table(source, memory_map=True), **options)
     yield save(table.select(["id", "text"]), pc.is_null(table["dropped_by"]), out)
 
 

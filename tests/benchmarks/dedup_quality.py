@@ -32,7 +32,7 @@ def measured(name: str, texts: pa.LargeStringArray, shingling: Shingling) -> tup
     """Dedup texts, compare with all exact pairs, print a line; give precision and recall."""
     ids = [str(row) for row in range(len(texts))]
     started = time.perf_counter()
-    table = curate.dedup(
+    table = curate.deduplicate(
         pa.table({"id": ids, "text": texts}),
         threshold=THRESHOLD,
         recall=RECALL,
@@ -74,7 +74,7 @@ def made(scripts: list[str], documents: int) -> None:
             ("template", planted.boilerplate(script, 10_000)),
             ("chain", planted.chain(script, 500)),
         ):
-            table = curate.dedup(corpus.table)
+            table = curate.deduplicate(corpus.table)
             lost = sum(rule is not None for rule in table["dropped_by"].to_pylist())
             print(f"{script:12} {name}: {lost} of {corpus.table.num_rows} removed", flush=True)
 
@@ -85,7 +85,7 @@ def floods(documents: int) -> None:
     for identical in (False, True):
         table = planted.short_documents("Latin", documents, identical=identical)
         started = time.process_time()
-        kept = curate.dedup(table)["dropped_by"].null_count
+        kept = curate.deduplicate(table)["dropped_by"].null_count
         seconds[identical] = time.process_time() - started
         word = "identical" if identical else "distinct"
         print(f"{documents} {word}: kept {kept}, {seconds[identical]:.1f} CPU s", flush=True)
@@ -106,14 +106,14 @@ def real(shared: Path) -> None:
             rows = [json.loads(line) for line in lines]
         judged: dict[str, list[int]] = {}
         for row in rows:
-            table = curate.dedup(pa.table({"text": [row["text_a"], row["text_b"]]}))
+            table = curate.deduplicate(pa.table({"text": [row["text_a"], row["text_b"]]}))
             verdict = str(row.get("label"))
             judged.setdefault(verdict, []).append(2 - table["dropped_by"].null_count)
         said = ", ".join(f"{k}: {sum(v)} of {len(v)}" for k, v in sorted(judged.items()))
         print(f"{name}: pairs of which one is removed, by the judges' label: {said}")
     with gzip.open(shared / "dedup/ndd-r8.jsonl.gz", "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
-    table = curate.dedup(pa.table({"text": [row["text"] for row in rows]}))
+    table = curate.deduplicate(pa.table({"text": [row["text"] for row in rows]}))
     gone = [rule is not None for rule in table["dropped_by"].to_pylist()]
     for planted_copy in (1, 0):
         of = [g for g, row in zip(gone, rows, strict=True) if row["near_dup_file"] == planted_copy]

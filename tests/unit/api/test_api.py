@@ -23,9 +23,9 @@ def test_identify_is_a_table_per_text():
 
 def test_dedup_can_be_called_before_and_after_its_package_is_imported():
     table = pa.table({"id": ["a", "b", "c"], "text": [KAZAKH, KAZAKH + " Сол күні.", "басқа сөз"]})
-    first = curate.dedup(table, threshold=0.8)
+    first = curate.deduplicate(table, threshold=0.8)
     import_module("curate.dedup.fuzzy.lsh")
-    second = curate.dedup(table, threshold=0.8)
+    second = curate.deduplicate(table, threshold=0.8)
     assert first.equals(second)
     assert first["dropped_by"].to_pylist() == ["fuzzy_dedup:near_duplicate", None, None]
     assert first["duplicate_of"].to_pylist() == ["b", None, None]

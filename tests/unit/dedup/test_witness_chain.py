@@ -69,7 +69,7 @@ def test_every_witness_of_a_run_is_kept(tmp_path, partition_bytes):
 
 
 def test_every_witness_of_a_table_is_kept():
-    table = curate.dedup(pa.table({"text": [NEAR, NEAR.upper(), LONG, "other words here"]}))
+    table = curate.deduplicate(pa.table({"text": [NEAR, NEAR.upper(), LONG, "other words here"]}))
     assert table["dropped_by"].to_pylist() == [
         "fuzzy_dedup:near_duplicate", "exact_dedup:duplicate_text", None, None,
     ] or table["dropped_by"].to_pylist() == [
