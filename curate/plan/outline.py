@@ -163,7 +163,7 @@ def _store(barrier: Any) -> dict[str, Any]:
     """Tell what a dedup's store holds, and what a document of usual length adds to it."""
     told = barrier.near_duplicates
     shingles = TEXT_PER_DOCUMENT / (TEXT_PER_WORD if told.shingling.kind == "word" else 1)
-    known = [generation(barrier.known.address, number) for number, _ in barrier.past.read]
+    known = [generation(barrier.known.address, number) for number, _ in barrier.known.read]
     return {
         "address": barrier.known.address,
         "adds": barrier.store is not None,

@@ -1,1 +1,0 @@
-"""Sources, and the files that a run is made of."""
