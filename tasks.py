@@ -2,7 +2,8 @@
 """One file for everything that a developer runs; needs Python 3.11 to 3.13 and nothing else.
 
     python3 tasks.py demo        set up, run the main job on sample_data, say where the results lie
-    python3 tasks.py test        set up, run all tests
+    python3 tasks.py test        set up, run the tests' quick tier (a few minutes on two cores)
+    python3 tasks.py test-all    set up, run all tests, as continuous integration does
     python3 tasks.py check       format, lint, types
     python3 tasks.py bench       ratios against peers (minutes)
     python3 tasks.py campaign    kill a run again and again, on Ray (minutes)
@@ -25,6 +26,9 @@ HERE = Path(__file__).resolve().parent
 ENVIRONMENT = Path(os.environ.get("CURATE_VENV") or HERE / ".venv")
 PYTHON = ENVIRONMENT / "bin" / "python"
 LOCK = HERE / "requirements.lock"
+
+#: One process per core; tests that start Ray stay in one of them.
+PARALLEL = ("-n", "auto", "--dist", "loadgroup")
 
 
 def set_up() -> None:
@@ -61,8 +65,17 @@ def demo(*arguments: str) -> None:
 
 
 def test(*arguments: str) -> None:
-    """Run the tests; doctests are tests."""
-    run([str(PYTHON), "-m", "pytest", *arguments])
+    """Run the quick tier of the tests; doctests are tests."""
+    run([str(PYTHON), "-m", "pytest", *PARALLEL, *arguments])
+    print(
+        "left out: tests marked `thorough`, and nine of ten examples of each property test"
+        " (python3 tasks.py test-all runs them)"
+    )
+
+
+def test_all(*arguments: str) -> None:
+    """Run every test."""
+    run([str(PYTHON), "-m", "pytest", *PARALLEL, *arguments], CURATE_TESTS="thorough")
 
 
 def check(*arguments: str) -> None:
@@ -101,6 +114,7 @@ def lock(*arguments: str) -> None:
 TASKS = {
     "demo": demo,
     "test": test,
+    "test-all": test_all,
     "check": check,
     "bench": bench,
     "campaign": campaign,

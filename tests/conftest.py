@@ -1,16 +1,55 @@
 """What all tests share."""
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
-# A loaded machine is slow at making examples; that says nothing about the code.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+from tests.examples import THOROUGH, examples
+
+settings.register_profile("curate", parent=examples())
+settings.load_profile("curate")
 
 SHARED = os.environ.get("CURATE_SHARED_DATA")
+
+#: Names the folder that all processes of one test session share (see ``tests.runs.once``).
+SESSION = "CURATE_TEST_SESSION"
+
+
+def pytest_configure(config):
+    config.made_session = SESSION not in os.environ
+    if config.made_session:
+        os.environ[SESSION] = tempfile.mkdtemp(prefix="curate-tests-")
+
+
+def pytest_unconfigure(config):
+    if config.made_session:
+        shutil.rmtree(os.environ.pop(SESSION), ignore_errors=True)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what only the thorough tier runs, and keep tests that start Ray in one process."""
+    thorough = [item for item in items if item.get_closest_marker("thorough")]
+    if thorough and not THOROUGH:
+        config.hook.pytest_deselected(items=thorough)
+        left_out = set(thorough)
+        items[:] = [item for item in items if item not in left_out]
+    for item in items:
+        if item.get_closest_marker("ray"):
+            item.add_marker(pytest.mark.xdist_group("ray"))
+
+
+@pytest.fixture(scope="module")
+def local_ray():
+    """One Ray of four workers for a module whose tests only need some Ray: runs find and keep it."""
+    from curate.engine.ray_tasks import RayTasks
+
+    engine = RayTasks(workers=4)
+    yield engine
+    engine.close()
 
 
 @pytest.fixture(scope="session")

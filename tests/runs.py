@@ -1,12 +1,15 @@
 """Small runs for tests: a corpus with duplicates and damage, a recipe, and digests of what came out."""
 
+import fcntl
 import hashlib
 import json
 import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 PUBLISHED = ("mixture", "rejected", "quarantine")
 
@@ -102,3 +105,18 @@ def curate(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
         text=True,
         timeout=300,
     )
+
+
+def once(name: str, make: Callable[[Path], Any]) -> tuple[Path, Any]:
+    """Make a folder once for all processes of the test session; return it and what ``make`` returned.
+
+    What ``make`` returns must survive JSON.
+    """
+    folder = Path(os.environ["CURATE_TEST_SESSION"]) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    result = folder / "result.json"
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not result.exists():
+            result.write_text(json.dumps(make(folder / "out")))
+    return folder / "out", json.loads(result.read_text())

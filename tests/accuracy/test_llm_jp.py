@@ -14,7 +14,7 @@ from urllib.parse import urlparse
 
 import pytest
 import regex
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from curate import schema
@@ -22,6 +22,7 @@ from curate.plan import registry
 from curate.recipe import locate, profile
 from curate.recipe.profile import Profiles
 from curate.text.rewrites import HEADINGS, empty_brackets, end_sections, japanese_lines
+from tests.examples import examples
 
 hojichar = pytest.importorskip("hojichar")
 from hojichar import Document  # noqa: E402
@@ -293,7 +294,7 @@ def test_verdicts_change_where_theirs_do():
     ), seen
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(80, suppress_health_check=list(HealthCheck))
 @given(
     rows=st.lists(st.tuples(ADDRESSES, PAGES), max_size=6),
     pages=st.lists(PAGES, min_size=1, max_size=6),
@@ -302,7 +303,7 @@ def test_hostile_texts(rows, pages):
     compare([*rows, *(("https://a.example.jp/b", page) for page in pages)])
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.lists(PIECES, max_size=30).map("".join))
 def test_the_lines_that_are_kept(text):
     assert japanese_lines(text) == lines_of_japanese(text)
@@ -312,7 +313,7 @@ def test_the_lines_that_are_kept(text):
 # --- the encyclopedia's --------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.text("（）(),，、;； \n\tあa\u3000", max_size=60))
 def test_brackets_as_the_published_patterns_clean_them(text):
     expected = text
@@ -328,7 +329,7 @@ def test_brackets_as_the_published_patterns_clean_them(text):
     assert empty_brackets(text) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     st.lists(
         st.sampled_from([*HEADINGS, "\n", " ", "\u3000", "x", "本文。", "\r"]), max_size=14

@@ -3,12 +3,13 @@
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate import api
 from curate.inspection.verify import verify
 from curate.storage.store import open_store
+from tests.examples import examples
 from tests.runs import write_recipe
 
 texts = st.lists(st.sampled_from(["a", "b", "c", "dé", "漢", "\n", "#"]), max_size=30).map(" ".join)
@@ -20,7 +21,7 @@ line = st.one_of(
 )
 
 
-@settings(max_examples=6, deadline=None, derandomize=True)
+@examples(6, derandomize=True)
 @given(st.lists(st.lists(line, max_size=12), min_size=3, max_size=4))
 def test_a_run_accounts_for_every_record(files):
     with tempfile.TemporaryDirectory() as name:

@@ -90,15 +90,17 @@ def done(request, corpus):
     return request.param, recipe, out
 
 
+@pytest.mark.ray
 @pytest.mark.parametrize("workers", [1, 2, 4])
-def test_ray_cuts_the_same_bytes(workers, done, tmp_path):
+def test_ray_cuts_the_same_bytes(workers, done, tmp_path, local_ray):
     _, recipe, out = done
     api.run(recipe, output=tmp_path / "out", engine="ray", workers=workers)
     assert tree(tmp_path / "out") == tree(out)
     assert ledger(tmp_path / "out") == ledger(out)
 
 
-def test_ray_cuts_the_same_tokens(corpus, tmp_path):
+@pytest.mark.ray
+def test_ray_cuts_the_same_tokens(corpus, tmp_path, local_ray):
     recipe = corpus / "tokens.toml"
     options = "min_tokens = 16\ntokenizer = 'tekken'"
     recipe.write_text(
@@ -150,7 +152,8 @@ def test_the_report_tells_what_of_a_set_the_corpus_had(examined):
     assert "Evaluation sets" in (out / "report.md").read_text()
 
 
-def test_what_was_found_is_the_same_on_ray_and_in_other_shards(examined, tmp_path):
+@pytest.mark.ray
+def test_what_was_found_is_the_same_on_ray_and_in_other_shards(examined, tmp_path, local_ray):
     recipe, out = examined
     api.run(recipe, output=tmp_path / "ray", engine="ray", workers=2)
     assert tree(tmp_path / "ray") == tree(out)

@@ -17,7 +17,11 @@ def corpus(tmp_path_factory):
     return folder, recipe, tree(folder / "golden"), ledger(folder / "golden")
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.ray
+@pytest.mark.parametrize(
+    "workers",
+    [pytest.param(1, marks=pytest.mark.thorough), 2, pytest.param(4, marks=pytest.mark.thorough)],
+)
 def test_ray_gives_the_bytes_of_in_process(workers, corpus, tmp_path):
     _, recipe, files, counts = corpus
     result = api.run(recipe, output=tmp_path / "out", engine="ray", workers=workers)

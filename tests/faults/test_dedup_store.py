@@ -72,7 +72,7 @@ def generations(store):
     return sorted(path.name for path in (store / "generations").iterdir())
 
 
-@pytest.mark.parametrize("engine", ["in-process", "ray"])
+@pytest.mark.parametrize("engine", ["in-process", pytest.param("ray", marks=pytest.mark.ray)])
 def test_day_by_day_is_all_days_together(days, store, out, curate, engine):
     found = removed(days / "first")
     for day in (1, 2):

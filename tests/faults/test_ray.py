@@ -9,6 +9,7 @@ import pytest
 from tests.faults.test_kill import check_equal
 
 pytest.importorskip("ray", reason="needs ray")
+pytestmark = pytest.mark.ray
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import pytest
 
 from curate import api
+from tests.unit.cli.commands import demo_run
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory):
-    out = tmp_path_factory.mktemp("demo") / "out"
-    return api.run("demo", output=out, engine="in-process")
+def demo():
+    return api.run("demo", output=demo_run()[0], engine="in-process")

@@ -2,14 +2,11 @@
 
 import contextlib
 import io
-from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from curate.cli import _main
-
-_kept: list[TemporaryDirectory] = []
+from tests.runs import once
 
 
 class Said(NamedTuple):
@@ -28,9 +25,9 @@ def curate(*arguments: str) -> Said:
     return Said(code, out.getvalue(), err.getvalue())
 
 
-@lru_cache
 def demo_run() -> tuple[Path, Said]:
-    """Run the demo once for the whole session; give its folder and what was said."""
-    _kept.append(TemporaryDirectory(prefix="curate-demo-"))
-    out = Path(_kept[-1].name) / "out"
-    return out, curate("run", "demo", "--engine", "in-process", "--output", str(out))
+    """Run the demo once for the whole session; return its folder and what the command printed."""
+    out, answer = once(
+        "demo", lambda out: curate("run", "demo", "--engine", "in-process", "--output", str(out))
+    )
+    return out, Said(*answer)

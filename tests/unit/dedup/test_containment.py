@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.dedup import find_duplicates
@@ -13,6 +13,7 @@ from curate.dedup import reference as twin
 from curate.dedup.fuzzy.lsh import candidate_probability
 from curate.dedup.options import NearDuplicates, aim_of
 from curate.errors import RecipeError
+from tests.examples import examples
 from tests.unit.dedup.dedup_corpora import decisions, table_of, word
 
 
@@ -40,7 +41,7 @@ def gone(rows):
     }
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(
     seed=st.integers(0, 10_000),
     threshold=st.sampled_from([0.6, 0.8, 1.0]),

@@ -5,12 +5,13 @@ import random
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.dedup import embedding
 from curate.dedup.embedding import CHARACTERS, earlier, embed, identity, whole
 from curate.errors import RecipeError
+from tests.examples import examples
 
 
 def large(*texts):
@@ -42,7 +43,7 @@ def twin(rows, threshold, against):
     return first
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.integers(0, 2**32), st.integers(0, 14), st.sampled_from([0.3, 0.8]), st.sampled_from([1, 3, 512])
 )  # fmt: skip

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate import schema
@@ -21,6 +21,7 @@ from curate.kernels import unicode
 from curate.protocol.chat import render
 from curate.stages.exact_dedup import ExactDedup
 from curate.stages.fuzzy_dedup import FuzzyDedup
+from tests.examples import examples
 from tests.unit.dedup.dedup_corpora import NEIGHBOURS, PLAIN, corpus
 
 
@@ -77,7 +78,7 @@ def twin_of_squeezed(text: str) -> str:
     return "".join(kept)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(st.one_of(st.text(), st.text("aA \n\t\u200bİȺ\U0001f600é")), max_size=5))
 def test_squeezed_is_the_twin(texts):
     assert squeezed(pa.array(texts, pa.large_string())).to_pylist() == [
@@ -199,7 +200,7 @@ def test_addresses(url, key):
     assert url_key(url) == key
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(seed=st.integers(0, 999), shards=st.integers(1, 6), partitions=st.integers(1, 7))
 def test_exact_cuts_and_order_change_nothing(seed, shards, partitions):
     draw = random.Random(seed)

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate import schema
@@ -15,6 +15,7 @@ from curate.dedup.repeated_lines import units
 from curate.errors import InternalError, RecipeError
 from curate.protocol.in_memory import apply, resolve
 from curate.stages.line_dedup import LineDedup
+from tests.examples import examples
 
 MENU = "Home | About us | Contact the editors"
 NOTICE = "This site uses cookies to work well."
@@ -97,7 +98,7 @@ LINES = st.sampled_from(
 TEXTS = st.lists(st.lists(LINES, max_size=5).map("\n".join), max_size=9)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     texts=TEXTS,
     at_least=st.integers(2, 4),

@@ -9,7 +9,7 @@ import datasketch
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from curate.dedup import reference as twin
@@ -21,6 +21,7 @@ from curate.dedup.word_hashes import fold
 from curate.errors import RecipeError
 from curate.kernels import unicode
 from curate.kernels.folding import BLOCK, text_buffers, word_table
+from tests.examples import examples
 from tests.unit.dedup.dedup_corpora import NEIGHBOURS, PLAIN, word
 
 #: Letters with and without marks, digits, punctuation, white space, invisible ones, and unspaced scripts.
@@ -37,7 +38,7 @@ def sets_of(texts: list[str], shingling: Shingling) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("kind", ["word", "char"])
 @pytest.mark.parametrize("ngram", [1, 3, 5])
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(texts=hostile)
 @example(texts=["a\u0301", "a", "\u0301a", "กำ ก่", "7 77 777 7777 77777 8", ""])
 def test_sets_are_those_of_the_twin(kind, ngram, texts):
@@ -81,7 +82,7 @@ def test_digits_of_every_script_are_kept_by_value():
             assert chr(table[c] & 0x1FFFFF) == str(value)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     kinds=st.lists(st.sampled_from(["spread", "crowded", "few"]), max_size=5),
     size=st.integers(0, 3000),
@@ -139,7 +140,7 @@ def test_permutations_are_datasketchs(count, seed):
     assert np.array_equal(theirs, np.array(permutations(count, seed)))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(texts=hostile)
 def test_sets_and_texts_give_the_same_signatures(texts):
     array = pa.array(texts, pa.large_string())

@@ -4,13 +4,14 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.langid.identify import identify
 from curate.recipe.profile import Profile, Profiles
 from curate.schema import check, documents
 from curate.stages.identify import Identify
+from tests.examples import examples
 
 KAZAKH = "Бүгін ауылда той болды. Қонақтар көп келді, әжем бауырсақ пісіріп берді."
 ENGLISH = "There was a wedding in the village today and many guests came."
@@ -63,7 +64,7 @@ def test_offsets_are_those_of_the_text_as_it_is() -> None:
 LETTERS = "aбд漢あ한 .\n!-5\ufedf"
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.lists(
         st.lists(

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.langid.identify import identify
@@ -15,6 +15,7 @@ from curate.schema import documents
 from curate.stages.identify import Identify
 from curate.stages.judge import Judge
 from curate.stages.measure import Measure
+from tests.examples import examples
 
 KAZAKH = (
     "Бүгін ауылда той болды. Қонақтар көп келді, әжем бауырсақ пісіріп, бәріне шай құйып берді."
@@ -115,7 +116,7 @@ def test_profile_scripts_name_sets() -> None:
     assert langs(text, profiles=profiles(jpn_Jpan=Rules(scripts=("Latn",)))) == ["und"]
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(
     st.lists(
         st.one_of(st.none(), st.text(max_size=30), st.sampled_from([KAZAKH, KARAKALPAK, UZBEK])),

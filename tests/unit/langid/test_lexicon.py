@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.langid import lexicon, scripts
 from curate.langid.alphabets import ALPHABETS
 from curate.langid.identify import _buffers, _large_strings, identify
+from tests.examples import examples
 
 LISTS = tomllib.loads(Path(lexicon.__file__).with_name("lexicon.toml").read_text("utf-8"))
 LATIN = np.array([scripts.NAMES.index("Latn")])
@@ -39,7 +40,7 @@ def slowly(text: str, label: str) -> int:
 WORDS = ["the", "of", "bilan", "o'zbek", "guests", "mehmonlar", "a", "kelgan", "Wedding", "va", "x"]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join))
 def test_points_are_those_of_a_loop_over_words(text: str) -> None:
     found = lexicon.weigh(*_buffers(_large_strings([text])), np.array([0]), LATIN)

@@ -4,12 +4,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.kernels.unicode import CLASS, LETTER, SCRIPT, SCRIPTS
 from curate.langid import scripts
 from curate.langid.identify import _buffers, _large_strings
+from tests.examples import examples
 
 ASKED = frozenset(map(frozenset, ("әіқ", "abß", "қa漢國", "國", "ا1 ")))
 
@@ -19,7 +20,7 @@ def count(texts: list[str]) -> scripts.Letters:
     return scripts.count(data, offsets, ASKED)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.lists(st.one_of(st.text(), st.text("әіқabß漢國ا1 жé")), max_size=5))
 def test_counts_agree_with_a_loop_over_characters(texts: list[str]) -> None:
     counted = count(texts)

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate import schema
 from curate.errors import RecipeError
 from curate.recipe.mixture import Mixture, parse_mixture
 from curate.stages.mix import Mix
+from tests.examples import examples
 from tests.unit.mixture.driver import decisions_of, report_of, resolve, run
 
 GROUPS = {
@@ -98,7 +99,7 @@ def mixed(mixture: Mixture, table: pa.Table) -> pa.Table | None:
         return None
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(corpora(), mixtures())
 def test_each_group_is_within_one_document_of_its_target(
     table: pa.Table, said: dict[str, Any]
@@ -118,7 +119,7 @@ def row_limit(row: dict[str, Any], table: pa.Table, mixture: Mixture) -> int:
     return max((d["amount"] for d in sketch if d["group"] == row["group"]), default=0) + 1
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(corpora(), mixtures())
 def test_the_report_is_what_the_product_holds(table: pa.Table, said: dict[str, Any]) -> None:
     mixture = parse_mixture(said)
@@ -142,7 +143,7 @@ def test_the_report_is_what_the_product_holds(table: pa.Table, said: dict[str, A
         assert (row["documents"], row["tokens"]) == (documents[key], tokens[key])
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(
     corpora(),
     mixtures(),
@@ -163,7 +164,7 @@ def test_partitioning_and_order_change_nothing(
     assert run(Mix(mixture), shards_of(table.take(shuffled), cuts), partitions) == whole
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(corpora(), mixtures())
 def test_passes_are_counted_and_phases_are_disjoint(table: pa.Table, said: dict[str, Any]) -> None:
     mixture = parse_mixture(said)
@@ -179,7 +180,7 @@ def test_passes_are_counted_and_phases_are_disjoint(table: pa.Table, said: dict[
         assert {epoch for n, _, epoch in product if n == name} == set(range(1, times + 1))
 
 
-@settings(deadline=None, max_examples=15)
+@examples(15)
 @given(corpora(min_size=50), mixtures())
 def test_machine_translation_keeps_below_its_cap(table: pa.Table, said: dict[str, Any]) -> None:
     mixture = parse_mixture(said | {"caps": [{"origin": "mt", "max_share": 0.24}]})
@@ -224,7 +225,7 @@ def copies(size: int | None) -> int:
     return 1 if size is None else [c for least, c in STEPS if least <= size][-1]
 
 
-@settings(deadline=None, max_examples=15)
+@examples(15)
 @given(corpora(min_size=30), mixtures(), st.integers(0, 99), st.randoms())
 def test_copies_by_cluster_size_are_counted_exactly(
     table: pa.Table, said: dict[str, Any], seed: int, random: Any
@@ -281,7 +282,7 @@ def test_copies_are_written_down_as_epochs() -> None:
     assert (row["available"], row["amount"], row["documents"], row["epochs"]) == (3, 8, 8, 8 / 3)
 
 
-@settings(deadline=None, max_examples=12)
+@examples(12)
 @given(
     corpora(min_size=30), mixtures(), st.integers(0, 99), st.sampled_from([0.05, 0.3]), st.randoms()
 )
@@ -340,7 +341,7 @@ def leaf_largest(mixture: Mixture, table: pa.Table, group: str) -> list[int]:
     return list(largest.values())
 
 
-@settings(deadline=None, max_examples=15)
+@examples(15)
 @given(corpora(min_size=50), st.integers(1, 8000), st.integers(1, 8000), st.sampled_from([1, 3]))
 def test_a_phase_that_reuses_takes_the_first_documents_again(
     table: pa.Table, first: int, second: int, epochs: int
@@ -371,7 +372,7 @@ def test_a_phase_that_reuses_takes_the_first_documents_again(
         seen |= of[name]
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(corpora(min_size=50), mixtures(), st.integers(1, 20_000), st.integers(0, 20_000))
 def test_a_larger_budget_takes_a_superset(
     table: pa.Table, said: dict[str, Any], budget: int, more: int
@@ -388,14 +389,14 @@ def test_a_larger_budget_takes_a_superset(
     assert set(taken) <= set(wanted)
 
 
-@settings(deadline=None, max_examples=20)
+@examples(20)
 @given(corpora())
 def test_everything_takes_every_row_once(table: pa.Table) -> None:
     product = run(Mix(Mixture.everything()), [table])
     assert product == sorted((name, "main", 1) for name in table.column("id").to_pylist())
 
 
-@settings(deadline=None, max_examples=20)
+@examples(20)
 @given(corpora(min_size=30), st.data())
 def test_what_an_earlier_barrier_dropped_does_not_count(
     table: pa.Table, data: st.DataObject
@@ -411,7 +412,7 @@ def test_what_an_earlier_barrier_dropped_does_not_count(
     assert decisions_of(resolve(stage, [table], 2, sorted(gone))).equals(expected)
 
 
-@settings(deadline=None, max_examples=5)
+@examples(5)
 @given(corpora(min_size=50), mixtures(), st.sampled_from([4, 20, 100]))
 def test_a_histogram_of_any_width_cuts_the_same(
     table: pa.Table, said: dict[str, Any], rows: int

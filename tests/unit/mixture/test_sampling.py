@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.mixture.sampling import order_key, sample_key
+from tests.examples import examples
 
 MASK = (1 << 64) - 1
 
@@ -43,7 +44,7 @@ def test_fixed_values() -> None:
     ]
 
 
-@settings(deadline=None)  # the first call compiles
+@examples()  # the first call compiles
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))), st.integers(0, MASK))
 def test_kernel_is_its_twin(ids: list[str], seed: int) -> None:
     assert sample_key(pa.array(ids, pa.string()), seed).tolist() == [twin(i, seed) for i in ids]

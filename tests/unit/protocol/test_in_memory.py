@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate import schema
@@ -13,6 +13,7 @@ from curate.stages.exact_dedup import ExactDedup
 from curate.stages.fuzzy_dedup import FuzzyDedup
 from curate.stages.line_dedup import LineDedup
 from curate.stages.substring_dedup import SubstringDedup
+from tests.examples import examples
 
 BARRIERS = (
     ExactDedup(),
@@ -63,7 +64,7 @@ def answer(barrier, table, **cut):
     return sorted(map(repr, found.select(names).to_pylist()))
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(
     seed=st.integers(0, 50),
     share=st.sampled_from([0.0, 0.1, 0.5, 1.0]),

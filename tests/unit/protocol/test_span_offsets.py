@@ -1,10 +1,11 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.protocol.span_offsets import moved
+from tests.examples import examples
 
 #: A word, or a mask between braces: the spans are where the braces were.
 WORDS = st.sampled_from(["река", "a", "{email@x}", "email@x", "{+1 (555)}", "[1]", "日本"])
@@ -24,7 +25,7 @@ def spanned(marked):
     return data.decode(), spans
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(lines=LINES, kept=st.lists(st.booleans(), min_size=6, max_size=6))
 def test_spans_stay_with_the_lines_that_stay(lines, kept):
     before, spans = spanned("\n".join(lines))
@@ -42,7 +43,7 @@ def test_spans_stay_with_the_lines_that_stay(lines, kept):
         assert found is None
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(lines=LINES, others=LINES)
 def test_what_is_told_of_any_other_text_stands_there(lines, others):
     before, spans = spanned("\n".join(lines))

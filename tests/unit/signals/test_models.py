@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate import schema
@@ -19,6 +19,7 @@ from curate.signals import measure
 from curate.stages.measure import Measure
 from curate.text.unigrams import load as load_counts
 from curate.text.words import words
+from tests.examples import examples
 
 COUNTS = Path(__file__).with_name("word_counts.tsv")
 SCORED = "signal_unigram_log_probability"
@@ -33,7 +34,7 @@ def scores(texts: list[str | None], path: Path = COUNTS) -> list[float | None]:
     return numbers
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     st.lists(st.sampled_from(["the", "THE", "of", "End", "x", "12", ",", "漢", "эль"]), max_size=30)
 )

@@ -32,7 +32,7 @@ from datatrove.pipeline.filters import (
     gopher_repetition_filter as repetition_module,
 )
 from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.recipe.profile import Profile, Trim
@@ -40,6 +40,7 @@ from curate.signals import column, measure
 from curate.signals.verdict import verdicts
 from curate.text.trim import trim
 from curate.text.words import words
+from tests.examples import examples
 from tests.published_rules import C4, FINEWEB, QUALITY, REPETITION
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
@@ -192,13 +193,13 @@ SHORT_TEXT = st.lists(
 ).map(lambda parts: tidy("".join(word + gap for word, gap in parts)))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(SHORT_TEXT.filter(bool), min_size=1, max_size=3))
 def test_same_numbers_and_verdicts_on_small_texts(texts: list[str]) -> None:
     assert_same(texts, ["Aa", "Дд", "Word"])
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 40), st.integers(60, 400))
 def test_same_numbers_and_verdicts_where_much_is_repeated(seed: int, known: int, size: int) -> None:
     chance = np.random.default_rng(seed)

@@ -8,10 +8,11 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.sources.decoding import codec_of, declared_charset, decode, is_text
+from tests.examples import examples
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
 
@@ -176,7 +177,7 @@ class TestDamage:
     @given(
         data=st.binary(max_size=400), label=st.sampled_from(["", "utf-8", "big5", "x", "utf-16"])
     )
-    @settings(max_examples=150, deadline=None)
+    @examples(150)
     def test_any_bytes_give_storable_text_or_none(self, data: bytes, label: str) -> None:
         found = decode(data, label or None)
         if found is not None:
@@ -184,7 +185,7 @@ class TestDamage:
             found.text.encode("utf-8")  # no lone surrogates
 
     @given(text=st.text(alphabet=st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1))
-    @settings(max_examples=100, deadline=None)
+    @examples(100)
     def test_utf_8_comes_back(self, text: str) -> None:
         found = decode(text.encode(), "utf-8", markup=False)
         assert found is not None

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate import schema
@@ -15,6 +15,7 @@ from curate.protocol.in_memory import resolve
 from curate.stages.cap import Cap
 from curate.stages.count import Count
 from curate.stages.embed_dedup import EmbedDedup
+from tests.examples import examples
 
 
 def rows(langs, texts=None):
@@ -35,7 +36,7 @@ def kept(table):
     return set(alive.column("id").to_pylist())
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     st.lists(st.sampled_from(["kaz_Cyrl", "eng_Latn", None]), max_size=30),
     st.integers(1, 8),

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate import schema
@@ -17,6 +17,7 @@ from curate.dedup.decontamination import TELLING, load
 from curate.dedup.reference import is_number, words
 from curate.errors import RecipeError
 from curate.stages.decontaminate import Decontaminate
+from tests.examples import examples
 
 QUESTION = (
     "A farmer has seventeen goats and sells nine of them at the spring market; how many goats does he "
@@ -203,7 +204,7 @@ def looked_for(string, ngram, min_words, min_matches):
     return {(times, size, whole, gram) for gram in grams(string, size)}
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     sets=SETS,
     texts=st.lists(st.lists(STRINGS, max_size=3).map("\n".join), max_size=6),

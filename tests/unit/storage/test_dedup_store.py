@@ -7,7 +7,7 @@ from uuid import uuid4
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.dedup.fuzzy.steps import sketch, tasks
@@ -19,6 +19,7 @@ from curate.storage import dedup_store
 from curate.storage.dedup_store import GenerationSink
 from curate.storage.dedup_view import DedupView, look
 from curate.storage.store import open_store
+from tests.examples import examples
 from tests.unit.dedup.dedup_corpora import corpus, table_of, word
 
 
@@ -81,7 +82,7 @@ def together(near, *tables):
     return witnesses(found)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(
     seed=st.integers(0, 10_000),
     cut=st.floats(0.1, 0.9),
@@ -128,7 +129,7 @@ def test_three_generations_and_each_removal_names_the_old_document(tmp_path):
     assert {old[0] for old in across} == {"a", "b"}
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(seed=st.integers(0, 1000), max_witnesses=st.sampled_from([1, 64]))
 def test_a_removed_source_removes_nobody(tmp_path_factory, seed, max_witnesses):
     near = NearDuplicates(

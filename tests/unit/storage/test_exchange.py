@@ -1,13 +1,14 @@
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.storage import exchange
 from curate.storage.exchange import ExchangeSink, read_part
 from curate.storage.store import LocalStore
+from tests.examples import examples
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.lists(st.lists(st.integers(0, 5), max_size=20), max_size=6))
 def test_every_part_gets_its_rows_in_the_order_of_writing(tmp_path_factory, tables):
     store = LocalStore(str(tmp_path_factory.mktemp("exchange")))

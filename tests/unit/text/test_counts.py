@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.errors import RecipeError
@@ -16,6 +16,7 @@ from curate.kernels import unicode
 from curate.signals.columns import Counts
 from curate.text.line_counts import LINES
 from curate.text.words import PUBLISHED_SYMBOLS, words
+from tests.examples import examples
 
 
 def column(texts: list[str | None]) -> pa.LargeStringArray:
@@ -159,7 +160,7 @@ PIECES = st.sampled_from(
 TEXT = st.lists(PIECES, max_size=60).map("".join)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(TEXT)
 def test_lines_and_characters_are_those_of_the_slow_twin(text: str) -> None:
     counted = one(text, scripts=["Cyrl", "Hani"])
@@ -174,7 +175,7 @@ def test_lines_and_characters_are_those_of_the_slow_twin(text: str) -> None:
     assert counted["ellipses"] == text.count("...") + text.count("…")
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.lists(st.sampled_from(["a", "A", "BC", "d", "Ю", "1A", "É-B", ".", "漢"]), max_size=80))
 def test_variety_is_that_of_the_slow_twin(spelled: list[str]) -> None:
     text = " ".join(spelled)
@@ -192,7 +193,7 @@ def test_what_is_rare_is_found_across_blocks(before: int) -> None:
         assert counted["lorem_ipsums"] == text.lower().count("lorem ipsum")
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.lists(st.sampled_from(["a", "b", "cc", "."]), max_size=80).map(" ".join))
 def test_repetition_is_that_of_the_slow_twin(text: str) -> None:
     counted = one(text)
@@ -283,7 +284,7 @@ def test_names_are_one_per_column() -> None:
     assert set(LINES) < set(names)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.lists(TEXT | st.none(), max_size=6), st.integers(0, 6))
 def test_documents_do_not_touch_each_other(texts: list[str | None], cut: int) -> None:
     lists = {"stop_words": ["да", "a"], "scripts": ["Cyrl"]}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate import schema
@@ -16,6 +16,7 @@ from curate.recipe.profile import Standardize as Wanted
 from curate.stages.standardize import Standardize
 from curate.text import fixes
 from curate.text.standardize import standardize
+from tests.examples import examples
 
 CASES = json.loads((Path(__file__).parent / "cases" / "fixes.json").read_text(encoding="utf-8"))
 EVERY = pytest.mark.parametrize("name", fixes.FIXES)
@@ -52,7 +53,7 @@ def test_every_fix_has_cases_of_both_kinds_and_a_hint():
 
 
 @EVERY
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(text=TEXTS)
 def test_twice_is_once_and_the_hint_sees_every_change(name, text):
     once = fixes.FIXES[name](text)
@@ -75,7 +76,7 @@ def test_every_single_character(name):
     assert all(unicodedata.category(text) in ("Cf", "Mn", "Zs") for text in gone)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(st.one_of(st.none(), TEXTS), max_size=5), st.permutations(list(fixes.FIXES)))
 def test_all_fixes_in_any_order_settle_in_nfc(texts, names):
     wanted = Wanted(fixes=tuple(names[:6]))

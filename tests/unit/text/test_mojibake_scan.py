@@ -5,10 +5,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from ftfy.badness import BADNESS_RE
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.text import mojibake_scan
+from tests.examples import examples
 
 REMOVED = frozenset(mojibake_scan.removed())
 SUSPECTS = [
@@ -144,7 +145,7 @@ def _by_line(texts):
         yield next((line for line in lines if BADNESS_RE.search(line)), "")
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.text(LETTERS, max_size=60))
 def test_what_is_not_flagged_is_neither_bad_nor_denormalized(text):
     assert mojibake_scan.is_bad(text) == (BADNESS_RE.search(text) is not None)

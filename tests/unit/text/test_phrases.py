@@ -6,12 +6,13 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.kernels import unicode
 from curate.text.phrases import compiled, count_phrases
 from curate.text.words import buffers
+from tests.examples import examples
 
 
 def counted(texts: list[str], phrases: list[str], whole_words: bool = False) -> list[int]:
@@ -63,7 +64,7 @@ def test_phrases_by_hand(text: str, phrases: list[str], expected: int) -> None:
 ALPHABET = "アイーヴンaあ字①𠮷 "
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     st.lists(st.text(ALPHABET, max_size=40), min_size=1, max_size=4),
     st.lists(st.text(ALPHABET, max_size=4), min_size=1, max_size=12),

@@ -5,10 +5,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.text import pii
+from tests.examples import examples
 
 CASES = json.loads((Path(__file__).parent / "cases" / "pii.json").read_text(encoding="utf-8"))
 EVERY = pytest.mark.parametrize("kind", pii.KINDS)
@@ -31,7 +32,7 @@ def test_case(case):
 
 
 @EVERY
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(text=st.one_of(PIECES, st.text(max_size=40)))
 def test_twice_is_once_and_the_hint_sees_every_find(kind, text):
     once, masks = pii.mask(text, kind)
@@ -62,7 +63,7 @@ def test_tells_each_occurrence_where_its_mask_stands():
     assert spans("DE89370400440532013000, DE89370400440532013000", "iban") == [(0, 24), (26, 50)]
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(text=PIECES, kinds=st.permutations(list(pii.KINDS)))
 def test_masks_of_many_kinds_move_along(text, kinds):
     standing = {kind: set() for kind in kinds}

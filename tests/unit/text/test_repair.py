@@ -10,13 +10,14 @@ from pathlib import Path
 import ftfy
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate import schema
 from curate.stages.repair import Repair
 from curate.text import mojibake, mojibake_scan
 from curate.text.repair import ROUNDS, repair
+from tests.examples import examples
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
 CASES = json.loads((Path(__file__).parent / "cases" / "repair.json").read_text(encoding="utf-8"))
@@ -87,7 +88,7 @@ def misread(draw):
     return text
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(st.lists(misread(), max_size=4))
 def test_equals_ftfy_on_misread_text(texts):
     agree(texts)
@@ -99,7 +100,7 @@ NOISE = [chr(code) for code in range(0x100)] + sorted(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     st.lists(
         st.one_of(st.text(st.sampled_from(NOISE), max_size=50), st.text(max_size=50)), max_size=4

@@ -2,7 +2,7 @@ from collections import Counter
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate import schema
@@ -12,6 +12,7 @@ from curate.recipe.profile import Trim as Wanted
 from curate.stages.trim import Trim
 from curate.text import trim as module
 from curate.text.trim import RULES, trim
+from tests.examples import examples
 
 REMOVED = {
     "pipe_lines": ["Home | News | About", "a|b|c", "首页｜新闻｜关于"],
@@ -114,7 +115,7 @@ LINES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     st.lists(
         st.one_of(st.none(), st.lists(LINES, max_size=6).map("\n".join), st.text(max_size=30)),

@@ -5,11 +5,12 @@ import unicodedata
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.kernels import unicode
 from curate.text.words import PUBLISHED_SYMBOLS, buffers, roles, view, words
+from tests.examples import examples
 
 APOSTROPHES_AND_HYPHENS = "'’-‐‑"
 INSIDE_NUMBERS = ".,:٫٬"
@@ -121,14 +122,14 @@ ALPHABET = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.text(ALPHABET, max_size=60) | st.text(max_size=40))
 def test_words_are_those_of_the_slow_twin(text: str) -> None:
     text = text.encode("utf-8", "ignore").decode()
     assert words(text) == slow_words(text)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.text(ALPHABET, max_size=60))
 def test_hashes_lengths_and_facts_are_those_of_the_words(text: str) -> None:
     seen, spelled = view(text), words(text)

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate import schema
 from curate.errors import RecipeError
 from curate.stages.count import Count
 from curate.tokens import counter, tiktoken_bpe
+from tests.examples import examples
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -25,7 +26,7 @@ def count(name: str, texts: list[str | None]) -> list[int]:
     return found.tolist()
 
 
-@settings(deadline=None)  # the first call loads
+@examples()  # the first call loads
 @given(st.lists(TEXT | st.none()))
 def test_plain_counters_are_what_python_counts(texts: list[str | None]) -> None:
     assert count("bytes", texts) == [len((text or "").encode()) for text in texts]

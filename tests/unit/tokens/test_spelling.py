@@ -7,12 +7,13 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.errors import RecipeError
 from curate.tokens import counter
 from curate.tokens.spelling import spelling
+from tests.examples import examples
 
 TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.none(), max_size=6)
 
@@ -48,7 +49,7 @@ def spelled(name, texts):
     return [np.diff(cut.places(tokens[start:end])).tolist() for start, end in pairwise(offsets)]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(texts=TEXTS)
 def test_the_tokens_are_those_that_are_counted(texts):
     for name in ("tekken", "characters"):
@@ -58,7 +59,7 @@ def test_the_tokens_are_those_that_are_counted(texts):
         assert [sum(sizes) for sizes in found] == [len((text or "").encode()) for text in texts]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(texts=TEXTS)
 def test_a_tokenizer_file_spells_every_text(tokenizer, texts):
     found = spelled(str(tokenizer), texts)

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from curate.tokens import counter
 from curate.tokens._generate_classes import classes as asked_of_the_engine
 from curate.tokens.pattern import classes, piece_end
+from tests.examples import examples
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
 
@@ -58,7 +59,7 @@ CROSSING = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(st.text(CROSSING, max_size=60))
 @example("中ABC")
 @example("\u0301ABC def")
@@ -71,13 +72,13 @@ def test_hard_texts_count_as_with_mistral_common(text: str) -> None:
     assert ours([text]) == [expected(text)]
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=80), max_size=4))
 def test_any_texts_count_as_with_mistral_common(texts: list[str]) -> None:
     assert ours(list(texts)) == [expected(text) for text in texts]
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(st.text("abcdefgh", min_size=240, max_size=700), st.sampled_from(["", "ж", "中"]))
 def test_pieces_around_the_bound_of_the_heap_count_the_same(text: str, last: str) -> None:
     assert ours([text + last]) == [expected(text + last)]

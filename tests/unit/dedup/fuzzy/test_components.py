@@ -5,13 +5,14 @@ from __future__ import annotations
 import datasketch
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.dedup.fuzzy.components import bucket_star, contract, label
 from curate.dedup.fuzzy.lsh import candidate_probability, choose_bands, s_curve
 from curate.dedup.fuzzy.minhash import band_keys
 from curate.errors import InternalError, RecipeError
+from tests.examples import examples
 
 edges = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=60)
 
@@ -38,7 +39,7 @@ def star_of(pairs: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
     return contract(left, right)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(pairs=edges, cut=st.integers(0, 60))
 def test_contraction_in_any_pieces_is_the_search(pairs, cut):
     numbers = [(a << 33, b << 33) for a, b in pairs]
@@ -68,7 +69,7 @@ def test_a_star_that_is_no_fix_point_is_refused():
         label(np.array([3, 3]), np.array([1, 2]))
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     buckets=st.lists(st.lists(st.integers(0, 11), min_size=2, max_size=8, unique=True), max_size=8),
     values=st.lists(st.integers(0, 2), min_size=36, max_size=36),

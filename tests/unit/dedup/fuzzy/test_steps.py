@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.dedup import find_duplicates
@@ -19,6 +19,7 @@ from curate.dedup.fuzzy.steps import sketch, tasks
 from curate.dedup.fuzzy.verify import Rule, Verdicts
 from curate.dedup.options import NearDuplicates, Shingling
 from curate.errors import InternalError, RecipeError
+from tests.examples import examples
 from tests.unit.dedup.dedup_corpora import corpus, decisions, removed, table_of, word
 
 #: In each script: three short texts that differ, all shorter than one shingle.
@@ -51,7 +52,7 @@ def test_empty_texts_have_their_own_rule_and_no_cluster():
     assert sum(row["dropped_by"] == "near_duplicate" for row in found) == 19
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     seed=st.integers(0, 10_000),
     threshold=st.sampled_from([0.5, 0.8, 0.9]),
@@ -91,7 +92,7 @@ def test_blocks_on_disk_give_the_same_answer(max_witnesses):
         assert decisions(tight, table_of(texts), shards=4, partitions=3) == expected
 
 
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(
     seed=st.integers(0, 10_000),
     shards=st.integers(1, 9),

@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.dedup.cuts import joined, without
@@ -18,6 +18,7 @@ from curate.errors import RecipeError
 from curate.plan.build import parameters
 from curate.protocol.in_memory import apply, resolve
 from curate.stages.substring_dedup import SubstringDedup
+from tests.examples import examples
 from tests.unit.dedup.test_repeated_lines import corpus
 
 #: Repeats nothing of its own.
@@ -87,7 +88,7 @@ CUT = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     size=st.sampled_from([16, 17, 23, 40]),
     letters=st.sampled_from(["ab", "abcdefgh", "aя東"]),
@@ -172,7 +173,7 @@ def file_pieces(path):
     return pieces
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     size=st.sampled_from([8, 9, 14]), letters=st.sampled_from(["ab", "abcdefgh ", "aя東 "]), **CUT
 )

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import fasttext
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.langid.fasttext import model
 from curate.langid.identify import _buffers, _large_strings
+from tests.examples import examples
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
 
@@ -39,7 +40,7 @@ WORDS = st.text(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(st.one_of(WORDS, st.text(max_size=40)), min_size=1, max_size=4))
 def test_same_answers_as_fasttext(reference: fasttext.FastText._FastText, texts: list[str]) -> None:
     mine = model.load()
@@ -76,7 +77,7 @@ def test_words_that_fasttext_reserves(reference: fasttext.FastText._FastText) ->
     assert alone == pytest.approx(reference.f.predict("\n", 1, 0.0, "strict")[0][0], abs=1e-4)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.lists(WORDS, min_size=2, max_size=12), st.randoms(use_true_random=False))
 def test_cutting_and_shuffling_changes_no_bit(texts: list[str], random: object) -> None:
     mine = model.load()

@@ -6,7 +6,7 @@ import gzip
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.sources.web.http_message import (
@@ -16,6 +16,7 @@ from curate.sources.web.http_message import (
     parse_response,
     undo_coding,
 )
+from tests.examples import examples
 
 BODY = "<html><body>Қазақ тілі, ".encode() * 40 + b"</body></html>"
 LIMIT = 1 << 20
@@ -167,7 +168,7 @@ class TestCodings:
         coding=st.sampled_from(["gzip", "deflate", "br", "zstd", "x", "gzip, br"]),
         chunks=st.booleans(),
     )
-    @settings(max_examples=200, deadline=None)
+    @examples(200)
     def test_any_body_is_read_or_damage(self, block: bytes, coding: str, chunks: bool) -> None:
         head = [f"Content-Encoding: {coding}"]
         if chunks:

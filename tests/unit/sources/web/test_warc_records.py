@@ -16,11 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.sources.base import Damage, Piece, Skip
 from curate.sources.web.warc_records import ArchiveRecord, archive_records, cut_archive
+from tests.examples import examples
 from tests.unit.sources.web.archives import (
     blocks,
     cut,
@@ -298,7 +299,7 @@ class TestDamage:
         assert sum(item.length for item in lost) == len(data) - len(GZIPPED)
 
     @given(data=st.binary(max_size=300), packed=st.booleans(), after=st.integers(1, 5))
-    @settings(max_examples=150, deadline=None)
+    @examples(150)
     def test_any_bytes_are_accounted_for(self, data: bytes, packed: bool, after: int) -> None:
         parts = [gzip.compress(part, mtime=0) for part in RECORDS] if packed else RECORDS
         mixed = b"".join(parts[:after]) + data + b"".join(parts[after:])
@@ -329,7 +330,7 @@ class TestPieces:
         packed=st.booleans(),
         hurt=st.integers(0, 10_000),
     )
-    @settings(max_examples=200, deadline=None)
+    @examples(200)
     def test_cuts_of_a_damaged_file_give_the_same(
         self, places: list[int], packed: bool, hurt: int
     ) -> None:

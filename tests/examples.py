@@ -1,0 +1,19 @@
+"""How many examples a property test makes: all of them in the thorough tier, a tenth in the quick one."""
+
+import os
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+
+#: Set by ``python3 tasks.py test-all`` and by continuous integration.
+THOROUGH = os.environ.get("CURATE_TESTS") == "thorough"
+
+
+def examples(number: int = 100, **options: Any) -> settings:
+    """Return the settings of a property test that makes ``number`` examples in the thorough tier.
+
+    A loaded machine makes examples slowly, which is no fault of the code: there is no deadline.
+    """
+    options = {"suppress_health_check": [HealthCheck.too_slow]} | options
+    count = number if THOROUGH else max(5, number // 10)
+    return settings(max_examples=count, deadline=None, **options)
