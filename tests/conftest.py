@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(scope="module")
 def local_ray():
-    """One Ray of four workers for a module whose tests only need some Ray: runs find and keep it."""
+    """One Ray of four workers for a module whose tests only need some Ray."""
     from curate.engine.ray_tasks import RayTasks
 
     engine = RayTasks(workers=4)

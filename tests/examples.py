@@ -1,4 +1,6 @@
-"""How many examples a property test makes: all of them in the thorough tier, a tenth in the quick one."""
+"""How many examples a property test makes: all of them in the thorough tier, a tenth in the quick
+one.
+"""
 
 import os
 from typing import Any

@@ -1,6 +1,7 @@
 """Gopher's, FineWeb's and C4's rules with their published limits, as datatrove's filters ask them.
 
-A rule is named as datatrove names the reason of a drop, so that verdicts can be compared word by word.
+A rule is named as datatrove names the reason of a drop, so that verdicts can be compared word by
+word.
 """
 
 from curate.recipe.profile import Profile, Rule

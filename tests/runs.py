@@ -1,4 +1,6 @@
-"""Small runs for tests: a corpus with duplicates and damage, a recipe, and digests of what came out."""
+"""Small runs for tests: a corpus with duplicates and damage, a recipe, and digests of what came
+out.
+"""
 
 import fcntl
 import hashlib
@@ -45,7 +47,7 @@ origins = ["mt"]
 
 
 def write_corpus(folder: Path, documents: int = 300, files: int = 3, seed: int = 0) -> None:
-    """Write JSON lines of two sources: random texts, exact copies, near copies, two broken lines."""
+    """Write JSON lines of two sources: random texts, exact and near copies, two broken lines."""
     rng = random.Random(seed)
     folder.mkdir(parents=True, exist_ok=True)
     letters = "abcdefghijklmnop"
@@ -108,7 +110,8 @@ def curate(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
 
 
 def once(name: str, make: Callable[[Path], Any]) -> tuple[Path, Any]:
-    """Make a folder once for all processes of the test session; return it and what ``make`` returned.
+    """Make a folder once for all processes of the test session; return it and what ``make``
+    returned.
 
     What ``make`` returns must survive JSON.
     """

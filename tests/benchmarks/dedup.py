@@ -1,9 +1,10 @@
 """Signatures and a whole near dedup beside datasketch and datatrove, on the same texts in one run.
 
-    CURATE_SHARED_DATA=... python tests/benchmarks/dedup.py [--documents 6000] [--languages en,ru,ja]
+    CURATE_SHARED_DATA=... python tests/benchmarks/dedup.py [--documents 6000] [--languages
+    en,ru,ja]
 
-Seconds are CPU seconds of this process, the best of several runs. datatrove runs as shipped where its
-tokenizers are installed (spaCy; see README.md), and with words from `str.split` (characters in
+Seconds are CPU seconds of this process, the best of several runs. datatrove runs as shipped where
+its tokenizers are installed (spaCy; see README.md), and with words from `str.split` (characters in
 Japanese), which is what it could reach without one.
 """
 
@@ -88,7 +89,7 @@ def daft_signatures(texts: list[str]) -> None:
 
 
 def datatrove_signatures(language: str | None) -> Callable[[list[str]], None]:
-    """FineWeb's setting: 14 bands of 8 rows. Its own words of a language, or those between spaces."""
+    """FineWeb's setting: 14 bands of 8 rows; a language's own words, or words between spaces."""
 
     class Split:
         def word_tokenize(self, text: str) -> list[str]:
@@ -149,7 +150,8 @@ def signatures(language: str, made: corpus.Corpus, runs: int) -> None:
         theirs = sum(len(text.encode()) for text in few) / 1e6
         theirs /= seconds(lambda work=work, few=few: work(few), 2)
         print(
-            f"signatures {language}: {name} {theirs:8.2f} MB/s, curate is {ours / theirs:.0f} times as fast"
+            f"signatures {language}: {name} {theirs:8.2f} MB/s,"
+            f" curate is {ours / theirs:.0f} times as fast"
         )
 
 

@@ -2,9 +2,9 @@
 
     python tests/benchmarks/dedup_contenders.py NAME IN.parquet OUT.parquet [--work DIR]
 
-Prints one line of JSON: seconds of start (imports, compiling) and of work, ids kept. Each peer is used
-as its documentation shows; 14 bands of 8 rows, word 5-grams. This file imports nothing of ours but
-``curate``, so that a peer's own environment can run it.
+Prints one line of JSON: seconds of start (imports, compiling) and of work, ids kept. Each peer is
+used as its documentation shows; 14 bands of 8 rows, word 5-grams. This file imports nothing of ours
+but ``curate``, so that a peer's own environment can run it.
 """
 
 import argparse
@@ -21,7 +21,9 @@ BANDS, ROWS, NGRAM = 14, 8, 5
 
 
 def curate_table(source, out, **options):
-    """`curate.dedup` on a table: exact and near, verified, all cores. 20 bands of 8 rows by default."""
+    """`curate.dedup` on a table: exact and near, verified, all cores. 20 bands of 8 rows by
+    default.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq

@@ -3,11 +3,12 @@
     python -m tests.benchmarks.dedup_peers [--documents 40000] [--median-words 400] [--peers PYTHON]
     python -m tests.benchmarks.dedup_peers --documents 1000000 --median-words 135 --peers PYTHON
 
-One synthetic corpus (see planted.py) in one Parquet file; every contender reads it and writes what it
-keeps, in a process of its own. ``start`` is imports and the loading of kernels, ``work`` all the rest:
-the median of the runs, and their range behind it. ``peak MB`` sums the unique memory of its processes,
-twice a second (looking stops them for a moment), or is what the first of them had at most. *found*: of
-the pairs with an exact Jaccard of at least 0.8, the share of which not both survive. *wrong*: removed documents that resemble no kept one to at least 0.8. Up to 100,000
+One synthetic corpus (see planted.py) in one Parquet file; every contender reads it and writes what
+it keeps, in a process of its own. ``start`` is imports and the loading of kernels, ``work`` all the
+rest: the median of the runs, and their range behind it. ``peak MB`` sums the unique memory of its
+processes, twice a second (looking stops them for a moment), or is what the first of them had at
+most. *found*: of the pairs with an exact Jaccard of at least 0.8, the share of which not both
+survive. *wrong*: removed documents that resemble no kept one to at least 0.8. Up to 100,000
 documents all pairs are known; beyond, those within the planted families, which here is the same.
 
 ``--peers`` is the Python of an environment with daft, rensa, datasketch, xxhash, text-dedup and
@@ -32,8 +33,8 @@ import pyarrow.parquet as pq
 from tests.benchmarks import exact_pairs, planted
 
 SCRIPT = Path(__file__).with_name("dedup_contenders.py")
-#: Arrow's memory comes from jemalloc for everybody: on virtual machines the first touch of fresh pages
-#: is dear, and Arrow's default pool gives pages back and takes them anew as it goes.
+#: Arrow's memory comes from jemalloc for everybody: on virtual machines the first touch of fresh
+#: pages is dear, and Arrow's default pool gives pages back and takes them anew as it goes.
 ENVIRONMENT = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "jemalloc"}
 
 
@@ -134,7 +135,8 @@ def main() -> None:
         alike[ids[a]].add(ids[b])
         alike[ids[b]].add(ids[a])
     print(
-        f"{len(ids)} documents, {megabytes:.0f} MB, {len(truth)} pairs with Jaccard >= 0.8 in {room}"
+        f"{len(ids)} documents, {megabytes:.0f} MB,"
+        f" {len(truth)} pairs with Jaccard >= 0.8 in {room}"
     )
     print(
         "contender       start s   work s     MB/s  peak MB   removed   found   wrong", flush=True
@@ -155,7 +157,8 @@ def main() -> None:
         spread = f"{every[0]['work']:.2f} to {every[-1]['work']:.2f}"
         print(
             f"{name:14} {best['start']:8.1f} {best['work']:8.2f} {megabytes / best['work']:8.1f}"
-            f" {best['peak'] / 1e6:8.0f} {len(ids) - len(kept):9} {found:7.4f} {wrong:7}   ({spread})",
+            f" {best['peak'] / 1e6:8.0f} {len(ids) - len(kept):9}"
+            f" {found:7.4f} {wrong:7}   ({spread})",
             flush=True,
         )
 

@@ -4,8 +4,8 @@
     CURATE_SHARED_DATA=... python -m tests.benchmarks.dedup_quality --real
 
 *Recall*: of the pairs with an exact Jaccard of at least 0.8, the share of which not both survive.
-*Precision*: of the removed documents, the share whose witness was kept and has a Jaccard of at least 0.8
-with it. *Promise*: the recall that the S-curve of the bands gives those very pairs.
+*Precision*: of the removed documents, the share whose witness was kept and has a Jaccard of at
+least 0.8 with it. *Promise*: the recall that the S-curve of the bands gives those very pairs.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def measured(name: str, texts: pa.LargeStringArray, shingling: Shingling) -> tup
     megabytes = texts.nbytes / 1e6
     print(
         f"{name:12} {len(texts):7} documents {megabytes:7.1f} MB {len(truth):8} pairs, removed "
-        f"{len(removed):7}: precision {precision:.5f}, recall {recall:.4f} (promise {promise:.4f}), "
+        f"{len(removed):7}: precision {precision:.5f},"
+        f" recall {recall:.4f} (promise {promise:.4f}), "
         f"{seconds:6.1f} s",
         flush=True,
     )

@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.dedup_scale [--documents 1000000,10000000] [--words 20] [--workers 2]
 
-One document in ten is a near copy of another one. Prints, for each size, seconds, the largest memory (RSS)
-that the driver and any worker had at one time, the largest size of the run's folder, and what was removed.
+One document in ten is a near copy of another one. Prints, for each size, seconds, the largest
+memory (RSS) that the driver and any worker had at one time, the largest size of the run's folder,
+and what was removed.
 """
 
 from __future__ import annotations
@@ -115,7 +116,8 @@ def measured(documents: int, words: int, workers: int, room: Path) -> None:
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     ratio = report["dedup"]["documents"]
     print(
-        f"{documents:9} documents, {size / 1e6:6.0f} MB: {seconds:7.1f} s, driver {peak['driver'] / 1e6:6.0f} MB, "
+        f"{documents:9} documents, {size / 1e6:6.0f} MB: {seconds:7.1f} s,"
+        f" driver {peak['driver'] / 1e6:6.0f} MB, "
         f"worker {peak['worker'] / 1e6:6.0f} MB, folder {peak['folder'] / 1e6:6.0f} MB; "
         f"kept {ratio['after']} of {ratio['before']}",
         flush=True,

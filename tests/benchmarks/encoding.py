@@ -55,7 +55,8 @@ def main():
         ]
         wrong = sorted(label for (label, _, _), ok in zip(files, right, strict=True) if not ok)
         print(
-            f"{name:20} right {sum(right):4}   {size / seconds:8.1f} MB/s   wrong: {' '.join(wrong)}"
+            f"{name:20} right {sum(right):4}   {size / seconds:8.1f} MB/s"
+            f"   wrong: {' '.join(wrong)}"
         )
     cases = list(mojibake_cases(shared))
     fixed = repair(pa.array([text for _, text, _ in cases], pa.large_string()))[0].to_pylist()

@@ -1,9 +1,9 @@
 """All pairs of documents whose shingle sets have a Jaccard similarity of at least a threshold.
 
-No hashing into bands, nothing left to chance: a prefix filter (Chaudhuri et al. 2006, Bayardo et al.
-2007). Two sets with Jaccard at least t share an element among the first n - ceil(t n) + 1 of each, in
-one order of elements, here the rarest first; so only those need an index. The sets are those of the
-product, which tests hold to a plain Python twin.
+No hashing into bands, nothing left to chance: a prefix filter (Chaudhuri et al. 2006, Bayardo et
+al. 2007). Two sets with Jaccard at least t share an element among the first n - ceil(t n) + 1 of
+each, in one order of elements, here the rarest first; so only those need an index. The sets are
+those of the product, which tests hold to a plain Python twin.
 """
 
 from __future__ import annotations

@@ -1,20 +1,23 @@
 """What people said of web pages, against our profiles and against FineWeb2's thresholds.
 
-Usage: python -m tests.benchmarks.human_labels [--configs FOLDER] [--rows FILE] [--by-language] [--json]
+Usage: python -m tests.benchmarks.human_labels [--configs FOLDER] [--rows FILE] [--by-language]
+       [--json]
 
-The rows (default: $CURATE_SHARED_DATA/quality/hplt_human_labels_dev.jsonl.xz) are excerpts of web pages
-that people read: ``unnatural`` (word lists, spam, mostly boilerplate), ``porn``, ``lang_correct``. A page is
-bad when it is one of the first two or of another language than predicted. Rejecting a bad page is a hit.
+The rows (default: $CURATE_SHARED_DATA/quality/hplt_human_labels_dev.jsonl.xz) are excerpts of web
+pages that people read: ``unnatural`` (word lists, spam, mostly boilerplate), ``porn``,
+``lang_correct``. A page is bad when it is one of the first two or of another language than
+predicted. Rejecting a bad page is a hit.
 
 Both sides judge by the profile or thresholds of the predicted language, first without and then with
-language identification: then a page of which our identifier says another language is rejected too, on both
-sides by the same identifier (GlotLID, FineWeb2's own, needs a download). FineWeb2's thresholds run in
-datatrove's own filters, in FineWeb2's order and with its settings. The excerpts are two windows of 500
-characters, so their lines end where the window ends: ``line_punct`` means nothing on them, and FineWeb2 is
-shown with and without that rule. The comparison is the one without.
+language identification: then a page of which our identifier says another language is rejected too,
+on both sides by the same identifier (GlotLID, FineWeb2's own, needs a download). FineWeb2's
+thresholds run in datatrove's own filters, in FineWeb2's order and with its settings. The excerpts
+are two windows of 500 characters, so their lines end where the window ends: ``line_punct`` means
+nothing on them, and FineWeb2 is shown with and without that rule. The comparison is the one
+without.
 
-``--configs`` is the folder ``configs`` of a clone of huggingface/fineweb-2; without it the numbers come from
-fineweb2.toml beside this file and FineWeb2's rule on stop words is left out.
+``--configs`` is the folder ``configs`` of a clone of huggingface/fineweb-2; without it the numbers
+come from fineweb2.toml beside this file and FineWeb2's rule on stop words is left out.
 """
 
 from __future__ import annotations
@@ -69,7 +72,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-# --- ours ------------------------------------------------------------------------------------------
+# --- ours ---
 
 
 @cache
@@ -106,7 +109,7 @@ def other_language(rows: Sequence[dict[str, Any]]) -> list[bool]:
     ]
 
 
-# --- FineWeb2's ------------------------------------------------------------------------------------
+# --- FineWeb2's ---
 
 
 def thresholds(label: str, configs: Path | None) -> dict[str, Any]:
@@ -121,7 +124,9 @@ def thresholds(label: str, configs: Path | None) -> dict[str, Any]:
 
 @cache
 def words_of(label: str) -> Any:
-    """Give datatrove's own tokenizer for a language; spaCy's for any language if it is not installed."""
+    """Give datatrove's own tokenizer for a language; spaCy's for any language if it is not
+    installed.
+    """
     try:
         own = load_word_tokenizer(FINEWEB2.get(label, label))
         own.word_tokenize("a b")
@@ -187,7 +192,7 @@ def fineweb2_rules(rows: Sequence[dict[str, Any]], configs: Path | None) -> list
     return found
 
 
-# --- the table -------------------------------------------------------------------------------------
+# --- the table ---
 
 
 def score(rows: Sequence[dict[str, Any]], rejected: Sequence[bool]) -> dict[str, float]:

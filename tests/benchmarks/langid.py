@@ -2,12 +2,12 @@
 
     python -m tests.benchmarks.langid [FOLDER] [--peer PYTHON] [--rounds N]
 
-FOLDER holds *.jsonl.gz files with a field "text" (default: $CURATE_SHARED_DATA/text). ``--peer`` is the
-Python of an environment with fasttext, fasttext-numpy2 or fasttext-predict (default: this one). The
-slowest build takes twice as long as the fastest, so the peer says which one it has. Both sides get the
-texts ready to read and are measured in turns, by the CPU's time; the best round counts, because other
-work on the machine only ever makes one slower. Prints MB/s of text and ratios as JSON: of the model
-alone, of identify with all rules and profiles, and of the stage with its tally.
+FOLDER holds *.jsonl.gz files with a field "text" (default: $CURATE_SHARED_DATA/text). ``--peer`` is
+the Python of an environment with fasttext, fasttext-numpy2 or fasttext-predict (default: this one).
+The slowest build takes twice as long as the fastest, so the peer says which one it has. Both sides
+get the texts ready to read and are measured in turns, by the CPU's time; the best round counts,
+because other work on the machine only ever makes one slower. Prints MB/s of text and ratios as
+JSON: of the model alone, of identify with all rules and profiles, and of the stage with its tally.
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ from curate.langid.fasttext import model
 from curate.langid.identify import _buffers, _large_strings, identify
 from curate.plan import registry
 
-#: Runs in the peer's Python, which need not have curate: says who it is, then a time for each line read.
+#: Runs in the peer's Python, which need not have curate: says who it is, then a time for each line
+#: read.
 _PEER = '''
 import json, sys, time
 from importlib.metadata import distributions
 import fasttext, fasttext_pybind
 
 def build():
-    """Name the package whose file was loaded: several put one of the same name in the same place."""
+    """Return the package whose file was loaded: several install one of the same name."""
     from base64 import urlsafe_b64encode
     from hashlib import sha256
     with open(fasttext_pybind.__file__, "rb") as file:

@@ -1,10 +1,11 @@
 """The memory of a mixture: count and mix at two sizes, from Parquet to published product.
 
-Run: ``python -m tests.benchmarks.mixture [--documents 100000 1000000] [--engine ray]``. Each size runs in
-a process of its own. Printed are the peak resident memory of the driver and of the largest worker, and
-the seconds of each step; the shards have the same size at both sizes, so that only what grows with the
-number of documents could make a difference. The corpus is generated: words of random letters, log-normal
-lengths of about 300 bytes, four sources, one of them scarce and one machine-translated.
+Run: ``python -m tests.benchmarks.mixture [--documents 100000 1000000] [--engine ray]``. Each size
+runs in a process of its own. Printed are the peak resident memory of the driver and of the largest
+worker, and the seconds of each step; the shards have the same size at both sizes, so that only what
+grows with the number of documents could make a difference. The corpus is generated: words of random
+letters, log-normal lengths of about 300 bytes, four sources, one of them scarce and one
+machine-translated.
 """
 
 from __future__ import annotations
@@ -156,8 +157,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="mixture-") as name:
             write_corpus(Path(name), documents, given.bytes)
             done = subprocess.run(
-                [sys.executable, "-m", "tests.benchmarks.mixture", "--one", name, "--documents", str(documents),
-                 "--engine", given.engine, "--bytes", str(given.bytes), "--formats", *given.formats],
+                [sys.executable, "-m", "tests.benchmarks.mixture", "--one", name,
+                 "--documents", str(documents),
+                 "--engine", given.engine, "--bytes", str(given.bytes),
+                  "--formats", *given.formats],
                 capture_output=True, text=True, check=False,
             )  # fmt: skip
             if done.returncode:
@@ -170,7 +173,8 @@ def report(said: dict) -> None:
     print(f"\n{said['documents']:,} documents, {said['tasks']} tasks, {said['wall']:.1f} s")
     print(f"  taken {totals['taken']:,} of {totals['curated']:,}; {totals['rows']:,} rows")
     print(
-        f"  peak memory: driver {said['driver'] / 1e6:.0f} MB; largest worker {max(said['peaks'].values()) / 1e6:.0f} MB"
+        f"  peak memory: driver {said['driver'] / 1e6:.0f} MB;"
+        f" largest worker {max(said['peaks'].values()) / 1e6:.0f} MB"
     )
     for step, seconds in said["steps"].items():
         peak = said["peaks"].get(step)
@@ -184,7 +188,8 @@ def report(said: dict) -> None:
         asked = "-" if row["asked_share"] is None else f"{row['asked_share']:.5f}"
         print(
             f"  {row['phase']:<11}{row['group']:<9} asked {asked} got {row['share'] or 0:.5f}"
-            f"  available {row['available']:>11,}  got {row['amount']:>11,}  epochs {row['epochs']:.3f}"
+            f"  available {row['available']:>11,}  got {row['amount']:>11,}"
+            f"  epochs {row['epochs']:.3f}"
             f"  short of {row['shortage']:,}"
         )
 

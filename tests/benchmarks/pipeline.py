@@ -1,13 +1,14 @@
-"""The whole pipeline, from JSON lines to a clean, deduplicated corpus: ours, datatrove's, a script's.
+"""The whole pipeline, from JSON lines to a clean, deduplicated corpus: ours, datatrove's, a
+script's.
 
     python -m tests.benchmarks.pipeline [--megabytes 20] [--language en] [--only ours,script]
     python -m tests.benchmarks.pipeline --stages [--megabytes 20] [--language en,ru,kk,ja]
 
-Each contender runs in processes of its own on the same four files. `start` is its wall time on forty
-documents with everything warm: imports, engine, models, worker processes. `MB/s` is over the whole wall
-time, start included; beside it stands what a CPU second does without the start, which a busy machine
-disturbs less. Short runs are repeated and the median stands. It is the nearest equal work, not the same:
-the lines below the table say what differs.
+Each contender runs in processes of its own on the same four files. `start` is its wall time on
+forty documents with everything warm: imports, engine, models, worker processes. `MB/s` is over the
+whole wall time, start included; beside it stands what a CPU second does without the start, which a
+busy machine disturbs less. Short runs are repeated and the median stands. It is the nearest equal
+work, not the same: the lines below the table say what differs.
 
 With --stages: MB/s of each of our stages on one core, in CPU seconds, on the tables that the engine
 would pass; each stage sees what the stages before it let live.
@@ -74,11 +75,12 @@ unit = "bytes"
 """
 
 DIFFERS = """\
-What differs: our rules are those of filters/<language>.toml and the line rules of its [trim]; datatrove's are
-FineWeb's (Gopher repetition and quality, C4 without its rule on ends of lines, FineWeb) at its own thresholds;
-the script has three of Gopher's. Only ours verifies near duplicates (Jaccard of the shingles), masks personal
-data, keeps what it dropped with the reason and a report, and mixes. datatrove and the script remove by
-signature alone (14 x 8 at 0.72; LSH at 0.8), and neither keeps what it dropped."""
+What differs: our rules are those of filters/<language>.toml and the line rules of its [trim];
+datatrove's are FineWeb's (Gopher repetition and quality, C4 without its rule on ends of lines,
+FineWeb) at its own thresholds; the script has three of Gopher's. Only ours verifies near
+duplicates (Jaccard of the shingles), masks personal data, keeps what it dropped with the reason
+and a report, and mixes. datatrove and the script remove by signature alone (14 x 8 at 0.72; LSH
+at 0.8), and neither keeps what it dropped."""
 
 
 # ---- the texts
@@ -434,7 +436,8 @@ def compare(language: str, megabytes: float, slow: float, only: set[str], room: 
         if "failed" not in first:
             wall, cpu = first["wall"] - again["wall"], first["cpu"] - again["cpu"]
             print(
-                f"the first run on a machine compiles: {wall:.1f} s, {cpu:.1f} s CPU, not in the table"
+                f"the first run on a machine compiles: {wall:.1f} s, {cpu:.1f} s CPU,"
+                " not in the table"
             )
     heads = ("wall s", "cpu s", "start s", "MB/s", "docs/s", "MB/cpu s*", "peak MB", "filtered")
     print(f"{'':24}" + "".join(f"{head:>11}" for head in (*heads, "kept")) + "   runs, spread")

@@ -1,7 +1,7 @@
 """Made-up text in every script, with near duplicates planted in it. Deterministic; needs no data.
 
-Words are drawn from a vocabulary of random words with the frequencies of a natural one (Zipf), so that
-unrelated documents share hardly a shingle and every duplicate is one that was planted.
+Words are drawn from a vocabulary of random words with the frequencies of a natural one (Zipf), so
+that unrelated documents share hardly a shingle and every duplicate is one that was planted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-#: Script → (letters, letters per word, what stands between words). Han, Kana and Thai write no spaces.
+#: Script → (letters, letters per word, what stands between words). Han, Kana and Thai write no
+#: spaces.
 SCRIPTS: dict[str, tuple[str, tuple[int, int], str]] = {
     "Latin": ("abcdefghijklmnopqrstuvwxyz", (2, 9), " "),
     "Cyrillic": ("абвгдежзийклмнопрстуфхцчшыьэюяәғқңөұүі", (2, 10), " "),
@@ -113,7 +114,9 @@ def boilerplate(script: str, documents: int, *, seed: int = 1, shared: float = 0
 def chain(
     script: str, links: int, *, seed: int = 1, words: int = 400, step: float = 0.02
 ) -> Planted:
-    """A chain: each document is the one before it with a few edits; its ends have nothing in common."""
+    """A chain: each document is the one before it with a few edits; its ends have nothing in
+    common.
+    """
     writer = Writer(script, seed)
     units = writer.units(writer.words(words))
     texts = []

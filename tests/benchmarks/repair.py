@@ -85,7 +85,8 @@ def main() -> None:
     sets["mojibake"] = [text.encode().decode("latin-1") for text in sets["tr"][:500]]
     repair(pa.array(sets["mojibake"], pa.large_string()))  # compiles the kernels
     print(
-        f"{'set':10}{'MB':>7}{'flagged':>9}{'gate MB/s':>11}{'ours MB/s':>11}{'ftfy MB/s':>11}{'ratio':>8}"
+        f"{'set':10}{'MB':>7}{'flagged':>9}{'gate MB/s':>11}"
+        f"{'ours MB/s':>11}{'ftfy MB/s':>11}{'ratio':>8}"
     )
     for name, texts in sets.items():
         array = pa.array(texts, pa.large_string())
@@ -101,7 +102,8 @@ def main() -> None:
         taken = best(works, seconds)
         scan, ours, theirs = size / taken[0], size / taken[1], sampled / taken[2]
         print(
-            f"{name:10}{size:7.1f}{(flags > 0).mean():9.3f}{scan:11.0f}{ours:11.1f}{theirs:11.1f}{ours / theirs:8.1f}"
+            f"{name:10}{size:7.1f}{(flags > 0).mean():9.3f}{scan:11.0f}"
+            f"{ours:11.1f}{theirs:11.1f}{ours / theirs:8.1f}"
         )
 
 

@@ -1,15 +1,17 @@
-"""Gopher quality and repetition, FineWeb and C4 rules: our chain against datatrove's and dolma's tagger.
+"""Gopher quality and repetition, FineWeb and C4 rules: our chain against datatrove's and dolma's
+tagger.
 
 Usage: python -m tests.benchmarks.signals [--folder FOLDER] [--dolma PYTHON] [LANGUAGE...]
 (default: $CURATE_SHARED_DATA/text and en ru kk ja; PYTHON is that of an environment with dolma)
 
-The folder holds <language>-*.jsonl.gz files with a field "text". All sides get the same texts, ready to
-read, in one thread, and give one verdict per document and filter by the published limits; datatrove's
-filters all run on each document, as ours do. datatrove runs twice: as shipped, where its tokenizer of the
-language is installed, and with our words in place of its tokenizer's, where every verdict must be ours.
-dolma's tagger (gopher_v1) measures Gopher's quality rules and repetition alone. CPU seconds; the sides
-take turns, the best of three rounds each (ours five times in each; of one for datatrove as shipped and
-dolma). Prints MB/s, ratios and the share of documents with the same verdict as JSON, a line per language.
+The folder holds <language>-*.jsonl.gz files with a field "text". All sides get the same texts,
+ready to read, in one thread, and give one verdict per document and filter by the published limits;
+datatrove's filters all run on each document, as ours do. datatrove runs twice: as shipped, where
+its tokenizer of the language is installed, and with our words in place of its tokenizer's, where
+every verdict must be ours. dolma's tagger (gopher_v1) measures Gopher's quality rules and
+repetition alone. CPU seconds; the sides take turns, the best of three rounds each (ours five times
+in each; of one for datatrove as shipped and dolma). Prints MB/s, ratios and the share of documents
+with the same verdict as JSON, a line per language.
 """
 
 from __future__ import annotations
@@ -57,7 +59,8 @@ MODULES = ("gopher_quality_filter", "gopher_repetition_filter", "fineweb_quality
 RULES = (QUALITY, REPETITION, FINEWEB, C4)
 SIGNALS = tuple(rule.signal for rules in RULES for rule in rules.rules.values())
 
-#: Megabytes that a stage gets at a time, as recipes have it by default; the texts are repeated to make so many.
+#: Megabytes that a stage gets at a time, as recipes have it by default; the texts are repeated to
+#: make so many.
 BATCH = 8
 
 #: Runs in dolma's environment: CPU seconds of its tagger over the texts of a JSON file.
@@ -119,7 +122,8 @@ def theirs(texts: list[str], language: str, stop_words: list[str]) -> list[list[
         FineWebQualityFilter(language=code),
         c4,
     ]
-    # One document after the other, as its pipelines go: datatrove remembers the words of the last text.
+    # One document after the other, as its pipelines go: datatrove remembers the words of the last
+    # text.
     said = [
         [each.filter(Document(text=text, id=str(i))) is True for each in chain]
         for i, text in enumerate(texts)

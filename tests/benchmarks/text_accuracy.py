@@ -2,10 +2,10 @@
 
 Usage: python -m tests.benchmarks.text_accuracy   ($CURATE_SHARED_DATA must be set)
 
-Prints gold sentences (accuracy, macro-F1, precision and recall of Kazakh) and web pages (how many get
-HPLT's label, language by language) beside lid.176 alone; then, by language, the share of clean documents
-that the profile drops and its busiest rules; what is left of bytes read as text; and what becomes of
-clean documents of eight languages in the recipe sherkala.
+Prints gold sentences (accuracy, macro-F1, precision and recall of Kazakh) and web pages (how many
+get HPLT's label, language by language) beside lid.176 alone; then, by language, the share of clean
+documents that the profile drops and its busiest rules; what is left of bytes read as text; and what
+becomes of clean documents of eight languages in the recipe sherkala.
 """
 
 from __future__ import annotations

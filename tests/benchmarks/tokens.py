@@ -1,8 +1,8 @@
 """Token counting against tiktoken and Hugging Face tokenizers, on the same vocabulary and texts.
 
 Run: ``CURATE_SHARED_DATA=... python tests/benchmarks/tokens.py``. One process, CPU seconds; every
-count is compared before a speed is printed. The tokenizers library gets Tekken as a ``tokenizer.json``
-made here from the same ranks.
+count is compared before a speed is printed. The tokenizers library gets Tekken as a
+``tokenizer.json`` made here from the same ranks.
 """
 
 from __future__ import annotations
@@ -124,7 +124,8 @@ def main() -> None:
             ours, theirs, other = (speed(who, count, megabytes) for who, count in runs.items())
             assert np.array_equal(ours, theirs)
             print(
-                f"  {int((np.asarray(other) != ours).sum())} texts counted differently by tokenizers"
+                f"  {int((np.asarray(other) != ours).sum())} texts counted differently"
+                " by tokenizers"
             )
 
 

@@ -2,9 +2,10 @@
 
 python tests/benchmarks/warc.py [--mb 64] [--file PATH.warc.gz]
 
-Without a file, a WARC of generated pages is built in memory. Each line is the best of three runs, in
-CPU seconds of this process and its ended children, so that a busy machine says the same. FastWARC
-reports no damage; the comparison is of the undamaged path, where both give the same records.
+Without a file, a WARC of generated pages is built in memory. Each line is the best of three runs,
+in CPU seconds of this process and its ended children, so that a busy machine says the same.
+FastWARC reports no damage; the comparison is of the undamaged path, where both give the same
+records.
 """
 
 from __future__ import annotations
@@ -29,14 +30,15 @@ from curate.sources.web.warc_records import ArchiveRecord, archive_records
 
 
 def generated(megabytes: int) -> list[bytes]:
-    """Build records like those of a crawl: a request, a response of some 40 kB, a metadata record."""
+    """Build records like a crawl's: a request, a response of some 40 kB, a metadata record."""
     dice = random.Random(1)
     letters = "abcdefghijklmnopqrstuvwxyzабвгдежзийклмноп"
     words = ["".join(dice.choices(letters, k=dice.randint(2, 10))) for _ in range(20_000)]
     found, size = [], 0
     while size < megabytes << 20:
         body = "".join(
-            f'<div class="c{n}"><p>{" ".join(dice.choices(words, k=60))}.</p><a href="/{n}">x</a></div>'
+            f'<div class="c{n}"><p>{" ".join(dice.choices(words, k=60))}.</p>'
+            f'<a href="/{n}">x</a></div>'
             for n in range(dice.randint(10, 90))
         )
         page = f"<html><head><title>t</title></head><body>{body}</body></html>".encode()

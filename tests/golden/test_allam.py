@@ -1,4 +1,6 @@
-"""The allam recipe: English, then Arabic (native, translated) : English : code = 22.5 : 22.5 : 45 : 10."""
+"""The allam recipe: English, then Arabic (native, translated) : English : code = 22.5 : 22.5 : 45 :
+10.
+"""
 
 import json
 import os
@@ -62,7 +64,10 @@ def test_code_is_not_rewritten_and_data_is_dropped(run):
 
 
 def test_light_standardization_keeps_what_arabic_writers_wrote():
-    text = "\ufee3\ufeae\u062d\u0628\u0640\u0640\u0627\u064b \u0623\u0644\u0649 \u0645\u062f\u0631\u0633\u0629 \u200f\u0661\u0662"
+    text = (
+        "\ufee3\ufeae\u062d\u0628\u0640\u0640\u0627\u064b \u0623\u0644\u0649 "
+        "\u0645\u062f\u0631\u0633\u0629 \u200f\u0661\u0662"
+    )
     for name in (
         "arb_Arab",
         "arz_Arab",
@@ -75,9 +80,11 @@ def test_light_standardization_keeps_what_arabic_writers_wrote():
     ):
         wanted = profile.load_profile(name, locate.profile_text).standardize
         done, _ = standardize(pa.array([text], pa.large_string()), wanted)
-        # Letters for shapes, no tatweel, no bidi mark; hamza, final ya, ta marbuta, digits as they were.
+        # Letters for shapes, no tatweel, no bidi mark; hamza, final ya, ta marbuta, digits as they
+        # were.
         assert done.to_pylist() == [
-            "\u0645\u0631\u062d\u0628\u0627\u064b \u0623\u0644\u0649 \u0645\u062f\u0631\u0633\u0629 \u0661\u0662"
+            "\u0645\u0631\u062d\u0628\u0627\u064b \u0623\u0644\u0649 "
+            "\u0645\u062f\u0631\u0633\u0629 \u0661\u0662"
         ], name
 
 

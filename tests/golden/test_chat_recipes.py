@@ -1,4 +1,6 @@
-"""The chat recipes: what is planted in sample_data/instructions meets its fate, and the forms are right."""
+"""The chat recipes: what is planted in sample_data/instructions meets its fate, and the forms are
+right.
+"""
 
 import io
 import json
@@ -219,8 +221,9 @@ def test_chat_and_text_stand_in_one_mixture(tmp_path):
     assert ("books", "prompts:empty") not in dropped
 
 
-#: Records of a file, and what becomes of them. Which short texts are in two languages depends on the
-#: identifier: of 1,000 Chinese answers some 16 are in English, and some 5 are taken for Japanese.
+#: Records of a file, and what becomes of them. Which short texts are in two languages depends on
+#: the identifier: of 1,000 Chinese answers some 16 are in English, and some 5 are taken for
+#: Japanese.
 FUNNEL = {
     "instruction_ja.dev.jsonl.gz": {"curated": 335},
     "alpaca_zh_demo.json.gz": {

@@ -1,4 +1,6 @@
-"""What repeats in the sample data, pinned: menus and notices as lines, planted near copies as spans."""
+"""What repeats in the sample data, pinned: menus and notices as lines, planted near copies as
+spans.
+"""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""The mling recipe: bytes of Japanese lines, Chinese, Korean and English documents, many sentences."""
+"""The mling recipe: bytes of Japanese lines, of documents in three languages, of many sentences."""
 
 import gzip
 import json
@@ -45,7 +45,8 @@ def test_bytes_stand_as_in_the_card(run):
 
 
 def test_lines_and_sentences_are_not_judged_as_documents(run):
-    # 73 lines, 18 of them titles: only the line of dashes goes. Of 477 sentences none goes but copies.
+    # 73 lines, 18 of them titles: only the line of dashes goes. Of 477 sentences none goes but
+    # copies.
     lines = dropped(run, "cc100_ja")
     assert {rule: n for rule, n in lines.items() if not rule.startswith("mix:")} == {
         "judge:too_few_letters": 1

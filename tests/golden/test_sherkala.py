@@ -26,7 +26,7 @@ def group_of(row):
 
 
 def check_cap(result):
-    """At most 24 % of the Kazakh tokens are machine-translated, or a document more; give the share."""
+    """At most 24 % of the Kazakh tokens are machine-translated, or a document more."""
     kazakh = [row for row in product(result) if row["lang"] == "kaz_Cyrl"]
     total = sum(row["n_tokens"] for row in kazakh)
     translated = sum(row["n_tokens"] for row in kazakh if row["origin"] == "mt")

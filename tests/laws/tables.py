@@ -1,4 +1,6 @@
-"""Hypothesis strategies for Document tables: any size, any Unicode, nulls, chat, rows with verdicts."""
+"""Hypothesis strategies for Document tables: any size, any Unicode, nulls, chat, rows with
+verdicts.
+"""
 
 import pyarrow as pa
 from hypothesis import strategies as st
@@ -8,10 +10,14 @@ from curate.protocol.chat import render
 
 WORDS = st.sampled_from(
     [
-        "the", "and", "of", "to", "be", "river", "bridge", "қала", "және", "бұл", "мектеп", "Ғылым", "қaлa",
-        "город", "и", "в", "на", "река", "şehir", "ve", "bir", "İstanbul", "ılık", "مدينة", "في", "الكـــتاب",
-        "ﻻ", "도시", "한국", "한", "東京", "は", "ｶﾞ", "北京", "的", "กรุงเทพ", "Ã©tÃ©", "â€™", "РџСЂРё",
-        "a@b.org", "8.8.8.8", "http://x.y/z", "{", "|", "#", "...", "…", "•", "1", "2024", "\u200b", "\u00ad",
+        "the", "and", "of", "to", "be", "river",
+        "bridge", "қала", "және", "бұл", "мектеп", "Ғылым", "қaлa",
+        "город", "и", "в", "на", "река", "şehir",
+        "ve", "bir", "İstanbul", "ılık", "مدينة", "في", "الكـــتاب",
+        "ﻻ", "도시", "한국", "한", "東京", "は",
+        "ｶﾞ", "北京", "的", "กรุงเทพ", "Ã©tÃ©", "â€™", "РџСЂРё",
+        "a@b.org", "8.8.8.8", "http://x.y/z", "{", "|", "#",
+        "...", "…", "•", "1", "2024", "\u200b", "\u00ad",
         "\u202e", "\ufeff", "e\u0301\u0301\u0301", "😀", "lorem ipsum", "javascript", "",
     ]
 )  # fmt: skip
@@ -22,7 +28,8 @@ TEXTS = st.one_of(
     st.tuples(LINES, st.integers(1, 12)).map(lambda pair: (pair[0] + "\n") * pair[1]),
 )
 LANGS = st.sampled_from(
-    [None, "und", "eng_Latn", "kaz_Cyrl", "rus_Cyrl", "tur_Latn", "arb_Arab", "kor_Hang", "jpn_Jpan", "cmn_Hans", "yor_Latn"]
+    [None, "und", "eng_Latn", "kaz_Cyrl", "rus_Cyrl", "tur_Latn", "arb_Arab", "kor_Hang",
+     "jpn_Jpan", "cmn_Hans", "yor_Latn"]
 )  # fmt: skip
 TURNS = st.lists(
     st.fixed_dictionaries(

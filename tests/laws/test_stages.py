@@ -1,7 +1,7 @@
 """The stage laws, for every registered stage: row, column, spans, batch, name, twice.
 
-See curate/protocol/stage.py for what each law says. A barrier is held to them by its apply half, with
-decisions made from the same table.
+See curate/protocol/stage.py for what each law says. A barrier is held to them by its apply half,
+with decisions made from the same table.
 """
 
 from collections import Counter

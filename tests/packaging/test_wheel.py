@@ -1,4 +1,4 @@
-"""The wheel holds ``curate`` alone, with its recipes, profiles and samples, and works on its own."""
+"""The wheel holds ``curate`` alone, with recipes, profiles and samples, and works on its own."""
 
 import os
 import subprocess
