@@ -11,6 +11,7 @@ from curate.errors import CurateError, RecipeError
 from curate.inspection.explain import fates, in_stores, replay
 from curate.inspection.verify import manifest_of
 from curate.plan import build as planning
+from curate.plan.model import Plan
 from curate.recipe import locate
 from curate.recipe.recipe import Recipe, parse_recipe
 from curate.storage.store import Store, open_store
@@ -93,7 +94,7 @@ def _witnesses(store: Store, fate: Mapping[str, Any]) -> list[dict[str, Any]]:
         return [{"fate": "unknown", "where": error.what}]
 
 
-def _plan_of(recipe: Recipe, source: str, read_profile: Callable[[str], str]) -> planning.Plan:
+def _plan_of(recipe: Recipe, source: str, read_profile: Callable[[str], str]) -> Plan:
     """Plan one source alone: the inputs of the others need not be there to replay a document."""
     if source not in recipe.sources:
         raise RecipeError(f"the recipe has no source '{source}'")

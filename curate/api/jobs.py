@@ -17,7 +17,7 @@ from curate.api.runs import RunResult, run
 from curate.api.tables import identify
 from curate.engine.driver import Progress
 from curate.errors import RecipeError, nearest
-from curate.plan import build as planning
+from curate.plan.model import PlannedPiece, Shard, SourcePlan
 from curate.recipe import locate
 from curate.recipe.recipe import Recipe
 
@@ -173,12 +173,10 @@ def batches_of(
             options["split_on"] = "line"
         reader = registry.build("source", kind, options)
         files = expand([locate.data_path(path)], reader.suffixes)
-        source = planning.SourcePlan(kind, reader, "native", None)
+        source = SourcePlan(kind, reader, "native", None)
         for file in files:
-            pieces = tuple(
-                planning.PlannedPiece(file, piece, "") for piece in reader.split(file, 1 << 40)
-            )
-            shard = planning.Shard(kind, pieces)
+            pieces = tuple(PlannedPiece(file, piece, "") for piece in reader.split(file, 1 << 40))
+            shard = Shard(kind, pieces)
             for batch in read_shard(source, shard, 8 << 20):
                 yield batch.documents
                 if damaged is not None:

@@ -16,6 +16,7 @@ from curate.engine.folder import begin, only_writer
 from curate.engine.publish import publish
 from curate.errors import RecipeError, ToleranceError, nearest
 from curate.plan import build as planning
+from curate.plan.model import Plan
 from curate.recipe.recipe import Recipe, load_recipe
 from curate.storage.store import need_space, open_store
 
@@ -111,7 +112,7 @@ def _engine(name: str, workers: int | None, address: str | None) -> Engine:
     raise RecipeError(f"no engine '{name}'", hint=nearest(name, ["ray", "in-process"]))
 
 
-def _keep_what_is_run(plan: planning.Plan, store: Any) -> None:
+def _keep_what_is_run(plan: Plan, store: Any) -> None:
     """Write the recipe and the profiles as they are run, resolved, beside the product."""
     import tomli_w
 

@@ -19,7 +19,8 @@ from curate.engine.product import PlacingJob, ProductJob, product_metadata
 from curate.engine.segment import Opening, SegmentJob
 from curate.errors import InternalError
 from curate.failpoint import reach
-from curate.plan.build import Plan, Segment, code_digest, digest, parameters
+from curate.plan.fingerprint import code_digest, digest, parameters
+from curate.plan.model import Plan, Segment
 from curate.protocol.ledger import Ledger
 from curate.protocol.stage import Barrier, Step
 from curate.storage.parquet_sink import ROW_BYTES, ROW_GROUP_BYTES

@@ -6,7 +6,7 @@ from typing import Any
 
 from curate.engine.commit import read_commit
 from curate.engine.driver import Outcome
-from curate.plan.build import Plan
+from curate.plan.model import Plan
 from curate.storage.dedup_store import append
 from curate.storage.store import Store
 

@@ -23,7 +23,8 @@ from curate.engine.driver import Outcome
 from curate.engine.keep import append_to_stores
 from curate.engine.product import counted_with
 from curate.failpoint import reach
-from curate.plan.build import Plan, package_versions
+from curate.plan.fingerprint import package_versions
+from curate.plan.model import Plan
 from curate.storage.exchange import read_part
 from curate.storage.formats import FORMATS
 from curate.storage.formats.mds import index

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from curate import schema
 from curate.errors import ResourceError
-from curate.plan.build import Shard, SourcePlan
+from curate.plan.model import Shard, SourcePlan
 from curate.protocol.ledger import FileBook
 from curate.sources.base import Damage, Document, Record, Rows, Skip
 from curate.sources.files import identity, without_secrets

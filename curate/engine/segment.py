@@ -20,7 +20,7 @@ from curate.engine.reading import read_shard
 from curate.engine.shuffle import key_range, sort_by_key
 from curate.failpoint import reach
 from curate.mixture.sampling import order_key
-from curate.plan.build import Segment, Shard, SourcePlan
+from curate.plan.model import Segment, Shard, SourcePlan
 from curate.protocol.ledger import Ledger
 from curate.protocol.stage import Barrier
 from curate.storage.exchange import ExchangeSink, read_part

@@ -16,7 +16,7 @@ from curate.engine.reading import read_shard
 from curate.errors import RecipeError, nearest
 from curate.mixture.forecast import expected, stock_of
 from curate.mixture.sampling import order_key, sample_key
-from curate.plan.build import Plan, Shard
+from curate.plan.model import Plan, Shard
 from curate.protocol.in_memory import apply, resolve
 from curate.protocol.stage import Barrier, MapStage
 

@@ -14,7 +14,7 @@ from curate import schema
 from curate.engine.reading import Batch, read_shard
 from curate.errors import RecipeError
 from curate.inspection.verify import manifest_of
-from curate.plan.build import Plan, PlannedPiece, Shard
+from curate.plan.model import Plan, PlannedPiece, Shard
 from curate.protocol.tables import with_text
 from curate.stages.line_dedup import cut_again
 from curate.storage.dedup_store import stored_rows_of

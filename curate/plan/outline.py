@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from curate.dedup.fuzzy.cost import cost
-from curate.plan.build import Plan
+from curate.plan.model import Plan
 from curate.storage.dedup_store import generation
 
 #: Bytes of text per stored byte, by format, as such files commonly come: WARC and WET gzipped,

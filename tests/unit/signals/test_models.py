@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from curate import schema
 from curate.errors import RecipeError
 from curate.langid.fasttext import model as models
-from curate.plan.build import parameters
+from curate.plan.fingerprint import parameters
 from curate.recipe.profile import Profile, Profiles, load_profile
 from curate.signals import measure
 from curate.stages.measure import Measure

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from curate.dedup.cuts import joined, without
 from curate.dedup.substring import matching, repeated_spans, winnowing
 from curate.errors import RecipeError
-from curate.plan.build import parameters
+from curate.plan.fingerprint import parameters
 from curate.protocol.in_memory import apply, resolve
 from curate.stages.substring_dedup import SubstringDedup
 from tests.examples import examples

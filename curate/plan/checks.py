@@ -1,0 +1,89 @@
+"""Checks of a plan that need more than one of its parts: columns, groups, conversations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from curate import schema
+from curate.errors import RecipeError, nearest
+from curate.plan.model import Segment
+from curate.recipe import locate
+from curate.recipe.mixture import Mixture
+from curate.recipe.profile import Profiles
+from curate.recipe.recipe import Recipe
+
+#: ISO 639-3 and ISO 15924, or the label that identify writes when it abstains.
+_LABEL = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}|und")
+
+#: The stage that writes a column, for the hint; columns of signals are written by measure.
+_WRITERS = {"n_tokens": "count", "cluster_size": "fuzzy_dedup", "lang": "identify"}
+
+
+def check_columns(segments: Sequence[Segment], where: str) -> None:
+    """Raise RecipeError where a stage reads a column that nothing before it writes."""
+    have = set(schema.SOURCE_COLUMNS) | set(schema.VERDICT_COLUMNS)
+    for segment in segments:
+        for stage in (*segment.stages, *segment.barriers):
+            for column in stage.reads:
+                if column not in have:
+                    measured = "measure" if column.startswith("signal_") else ""
+                    first = _WRITERS.get(column, measured)
+                    raise RecipeError(
+                        f"stage '{stage.name}' reads column '{column}', "
+                        "which nothing before it writes",
+                        where=where,
+                        hint=f"put '{first}' before it" if first else None,
+                    )
+            have |= set(stage.adds)
+            if stage.cuts:
+                # What was measured on the text before the cut does not describe the text after it.
+                have -= {name for name in have if name.startswith("signal_")} | {"n_tokens"}
+
+
+def check_groups(mixture: Mixture, recipe: Recipe, where: str) -> None:
+    """Raise RecipeError where a group names a source or language that does not exist.
+
+    Without this check the mistake would show after hours, or never.
+    """
+    for name, group in mixture.groups.items():
+        at = f"{where}: mixture.groups.{name}"
+        for source in group.sources:
+            if source not in recipe.sources:
+                hint = nearest(source, recipe.sources)
+                raise RecipeError(f"the recipe has no source '{source}'", where=at, hint=hint)
+        for lang in group.languages:
+            if not _LABEL.fullmatch(lang):
+                raise RecipeError(
+                    f"'{lang}' is no language label",
+                    where=at,
+                    hint="ISO 639-3 and script: " + nearest(lang, locate.profile_names()),
+                )
+
+
+def check_conversations(
+    recipe: Recipe, profiles: Profiles, segments: Sequence[Segment], where: str
+) -> None:
+    """Raise RecipeError where a stage would cut lines or spans out of conversations.
+
+    A conversation has turns, not lines.
+    """
+    cutting = [s.name for segment in segments for s in segment.stages if s.refuses_chat]
+    spans = [b.name for segment in segments for b in segment.barriers if b.refuses_chat]
+    for name, spec in recipe.sources.items():
+        if not spec.path or spec.format != "chat":
+            continue
+        if spans:
+            raise RecipeError(
+                f"stage '{spans[0]}' would cut spans out of the conversations of '{name}'",
+                where=f"{where}: sources.{name}",
+                hint="give the conversations a recipe of their own",
+            )
+        own = profiles.by_name[spec.profile] if spec.profile else None
+        if cutting and (own is None or own.trim.rules or own.rewrite.steps):
+            raise RecipeError(
+                f"stage '{cutting[0]}' would cut lines out of the conversations of '{name}'",
+                where=f"{where}: sources.{name}",
+                hint="give the source a profile without [trim] rules and [rewrite] steps: "
+                'profile = "chat"',
+            )

@@ -1,0 +1,153 @@
+"""What a plan consists of: sources, shards, and segments of map stages and barriers. Pure data."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from curate.plan.fingerprint import code_digest, digest, parameters
+from curate.protocol.stage import Barrier, MapStage
+from curate.recipe.profile import Profiles
+from curate.recipe.recipe import Recipe
+from curate.sources.base import InputFile, Piece, Source
+from curate.storage.formats import Output
+
+if TYPE_CHECKING:
+    from curate.stages.mix import Mix
+
+
+class SourcePlan(NamedTuple):
+    """A source with its reader and the values that its rows are stamped with."""
+
+    name: str
+    reader: Source
+    origin: str
+    license: str | None
+
+
+class PlannedPiece(NamedTuple):
+    """A piece of an input file, in the shard that reads it."""
+
+    file: InputFile
+    piece: Piece
+    identity: str
+
+
+class Shard(NamedTuple):
+    """What one task of the first segment reads."""
+
+    source: str
+    pieces: tuple[PlannedPiece, ...]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Map stages that one task runs on one shard, and the barriers that wait for all of them."""
+
+    number: int
+    stages: tuple[MapStage, ...]
+    barriers: tuple[Barrier, ...]
+
+    @property
+    def name(self) -> str:
+        """The segment's folder: its number, so that folders sort in the order of work."""
+        return f"{self.number:02d}-segment"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run does, before it does it."""
+
+    recipe: Recipe
+    profiles: Profiles
+    sources: Mapping[str, SourcePlan]
+    shards: tuple[Shard, ...]
+    segments: tuple[Segment, ...]
+
+    @property
+    def barriers(self) -> list[Barrier]:
+        """All barriers, in the order in which a document meets them."""
+        return [barrier for segment in self.segments for barrier in segment.barriers]
+
+    @property
+    def mix(self) -> Mix:
+        """The last barrier: it makes the product."""
+        return cast("Mix", self.segments[-1].barriers[-1])
+
+    @property
+    def output(self) -> Output:
+        """The forms of the product beside Parquet."""
+        output = self.recipe.output
+        counters = [
+            stage.token_counter
+            for segment in self.segments
+            for stage in segment.stages
+            if "n_tokens" in stage.adds
+        ]
+        return Output(
+            formats=tuple(sorted(set(output.formats) - {"parquet"})),
+            compression=output.compression,
+            chat=output.chat,
+            tokenizer=output.tokenizer or (counters[-1] if counters else None),
+            end=output.end,
+        )
+
+    @property
+    def stage_names(self) -> list[str]:
+        """All stages and barriers in the order in which a document meets them."""
+        return [
+            stage.name
+            for segment in self.segments
+            for stage in (*segment.stages, *segment.barriers)
+        ]
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The identity of every input: files by ``<source>/<file>``, dedup stores by address."""
+        views = [barrier.known for barrier in self.barriers]
+        stores = {f"dedup store {view.address}": digest(view) for view in views if view is not None}
+        return self.input_files | stores
+
+    @property
+    def input_files(self) -> dict[str, str]:
+        """The identity of every input file, by ``<source>/<file>``."""
+        return {
+            f"{shard.source}/{planned.file.name}": planned.identity
+            for shard in self.shards
+            for planned in shard.pieces
+        }
+
+    @property
+    def content_key(self) -> str:
+        """A digest of the content of the input files, whatever they and their sources are called."""
+        return digest(sorted(self.input_files.values()))
+
+    @property
+    def run_key(self) -> str:
+        """The name of this run in the stores that it adds to: the same recipe on the same files."""
+        return digest(self.fingerprint, self.input_files)
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of all that the answer depends on except the inputs."""
+        return digest(
+            code_digest(),
+            self.recipe.model_dump(mode="json", exclude={"describes", "limits", "sources"}),
+            {name: parameters(source) for name, source in self.sources.items()},
+            [[parameters(stage) for stage in segment.stages] for segment in self.segments],
+            [
+                [
+                    parameters(barrier if barrier.known is None else with_view(barrier, None))
+                    for barrier in segment.barriers
+                ]
+                for segment in self.segments
+            ],
+        )
+
+
+def with_view(barrier: Any, view: Any) -> Barrier:
+    """Return a dedup that compares its documents with a view of a dedup store."""
+    compared: Barrier = dataclasses.replace(barrier, known=view)
+    return compared
