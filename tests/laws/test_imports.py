@@ -28,7 +28,10 @@ def covers(entry: str, module: str) -> bool:
 
 def may_import(room: str, module: str) -> bool:
     """Return whether a room may import a module of another room."""
-    entries = [*ROOMS[room]["uses"], *(law()["contracts"] if room not in law()["contracts"] else ())]
+    entries = [
+        *ROOMS[room]["uses"],
+        *(law()["contracts"] if room not in law()["contracts"] else ()),
+    ]
     return any(covers(entry, module) for entry in entries)
 
 
