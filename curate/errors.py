@@ -1,6 +1,6 @@
-"""What can go wrong, said so that the reader knows what to do next.
+"""What can go wrong: each error states what happened, where, and what to do next.
 
-Every error of ours carries the exit code that the command line ends with:
+Every error of this package carries the exit code that the command line ends with:
 1 internal · 2 usage or recipe · 3 finished above tolerance · 4 refused · 5 resources, resumable.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 
 class CurateError(Exception):
-    r"""Something went wrong: what happened, where, and what to do next.
+    r"""The base of all errors: what happened, where, and what to do next.
 
     >>> str(CurateError("no such rule", where="filters/kaz_Cyrl.toml", hint="try `curate signals`"))
     'no such rule\n  at: filters/kaz_Cyrl.toml\n  next: try `curate signals`'
@@ -29,7 +29,7 @@ class CurateError(Exception):
         super().__init__("\n".join(lines))
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Errors cross process borders on Ray; the default would replay __init__ with the joined text.
+        # Ray pickles errors; the default would call __init__ with the joined text.
         return (_rebuild, (type(self), self.what, self.where, self.hint))
 
 
@@ -40,7 +40,7 @@ def _rebuild(
 
 
 class InternalError(CurateError):
-    """A promise of ours does not hold (accounting, a witness, a digest): a bug, never the user's."""
+    """An invariant is violated (accounting, a witness, a digest): a bug, not a mistake of the user."""
 
     exit_code = 1
 
@@ -58,19 +58,19 @@ class ToleranceError(CurateError):
 
 
 class RefusedError(CurateError):
-    """The run would damage or mix results: folder locked, or what is there came from something else."""
+    """The run would damage or mix results: folder locked, or its content is from another run."""
 
     exit_code = 4
 
 
 class ResourceError(CurateError):
-    """Disk, memory or the cluster gave out. What was committed stays; run again with --resume."""
+    """Disk, memory or the cluster failed. What was committed stays; run again with --resume."""
 
     exit_code = 5
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which known name was probably meant, or list them all when none is near.
+    """Return a hint: the known name that was probably meant, or all of them if none is near.
 
     >>> nearest("mean_word_lenght", ["mean_word_length", "n_words"])
     "did you mean 'mean_word_length'?"

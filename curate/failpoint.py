@@ -1,10 +1,10 @@
 """Places where a test can make a run die: ``CURATE_FAILPOINT=name:action:nth``.
 
-Actions: ``kill``, ``sigint``, ``sigterm``, ``sigstop`` (that signal to this process), ``enospc`` and
-``eio`` (the error that the kernel would give).
-The n-th time the point is reached, counted per process from 1. Unset, a point costs one look-up.
-Several points are separated by commas. ``CURATE_FAILPOINT_ONCE=<path>``: whoever creates this file
-first fires; so a retried task, or a resumed run, gets through.
+Actions: ``kill``, ``sigint``, ``sigterm``, ``sigstop`` (send that signal to this process),
+``enospc`` and ``eio`` (raise the error that the kernel would). A rule applies the n-th time that
+its point is reached, counted per process from 1. Without the variable a point costs one look-up.
+Several rules are separated by commas. ``CURATE_FAILPOINT_ONCE=<path>``: only the process that
+creates this file acts, so that a retried task, or a resumed run, succeeds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import signal
 from collections import Counter
 from pathlib import Path
 
-#: Every point in the product, so that a campaign can visit them all.
+#: Every point in the package, so that a test campaign can visit them all.
 POINTS = (
     "run.locked",
     "run.started",
@@ -46,23 +46,23 @@ _reached: Counter[str] = Counter()
 
 
 def reach(name: str) -> None:
-    """Pass a point; die here if the environment says so."""
-    wanted = os.environ.get("CURATE_FAILPOINT")
-    if not wanted:
+    """Count a point as reached, and carry out the action that the environment sets for it."""
+    rules = os.environ.get("CURATE_FAILPOINT")
+    if not rules:
         return
     _reached[name] += 1
-    for rule in wanted.split(","):
+    for rule in rules.split(","):
         point, action, nth = rule.split(":")
         if point == name and _reached[name] == int(nth) and _first():
             _act(name, action)
 
 
 def _first() -> bool:
-    once = os.environ.get("CURATE_FAILPOINT_ONCE")
-    if not once:
+    marker = os.environ.get("CURATE_FAILPOINT_ONCE")
+    if not marker:
         return True
     try:
-        Path(once).touch(exist_ok=False)
+        Path(marker).touch(exist_ok=False)
     except FileExistsError:
         return False
     return True

@@ -1,43 +1,26 @@
-"""The Document table: the one contract that every stage, source and engine keeps.
+"""The Document table: the contract between every stage, source and engine.
 
-A table goes in, a table comes out, and no row is ever lost without a name on it. Names and types
-of all columns stand here and nowhere else.
+A table goes in, a table comes out, and each row either continues or is dropped under the name of a
+rule. This module alone defines the names and types of all columns: ``COLUMNS`` (the documents),
+``QUARANTINE_COLUMNS`` and ``DECISION_COLUMNS``, each with who writes it and what it means.
 
-Written by the source:
+An id is ``<source>/<file relative to the source's root>#<locator>``. The locator finds the record
+again: the offset in the file as stored for WARC and WET, the line's byte offset (decompressed) for
+JSONL, the page id for Wikipedia, ``<row group>:<row>`` for Parquet, nothing for a text file; ``:n``
+is appended where a locator occurs again. An id contains no content, time or absolute path, so the
+same record has the same id in every run: resuming, sampling and dedup depend on that. Ids are
+unique within a run. Only the functions of this module know the grammar of ids.
 
-``id``
-    ``<source>/<file relative to the source's root>#<locator>``. The locator finds the record again:
-    the offset in the file as stored for WARC and WET, the line's byte offset (decompressed) for JSONL,
-    the page id for Wikipedia, ``<row group>:<row>`` for Parquet, nothing for a text file. No content,
-    time or absolute path is in it, so the same record has the same id in every run: resuming, sampling
-    and dedup rest on that. Unique within a run.
-``source``, ``origin``, ``license``
-    the recipe's name for the source; ``native``, ``mt``, ``asr``, ``ocr`` or ``llm``; as given.
-``text``, ``messages``, ``rejected``
-    the document. Where ``messages`` is set it is the document, and ``text`` is its rendering;
-    ``rejected`` is the worse answer of preference data.
-``url``, ``date``, ``meta``
-    where and when, if known; what else the record said, as JSON that no stage reads.
-
-Written by stages: ``lang`` ... ``lang2_score`` (identify; ``und`` when it abstains), ``signal_*``
-(measure; float64 or int64, because float32 flips published thresholds: ``float32(0.1) > 0.1``; null is
-undefined, never 0), ``pii_spans`` (standardize: where personal data was masked), ``n_tokens`` (count; the
-file's metadata names the tokenizer), ``cluster`` ...
-``jaccard`` (dedup: the keeper's id and the evidence), ``cuts`` (what stages that cut repeats took out,
-for a replay), ``dropped_by`` and ``dropped_value`` (judging
-stages: ``stage:rule`` and the measured number; null is alive). The product adds ``phase`` and ``epoch``;
-(``id``, ``phase``, ``epoch``) is its key.
-
-``lang_spans`` and ``pii_spans`` speak of bytes of the row's ``text`` as it stands there, ``[start, end)`` in
-order; of a conversation that is its rendering (masks in ``rejected`` have no place). A stage that rewrites
-``text`` settles them with it (``curate.protocol.stage.with_text``): ``lang_spans`` become null, ``pii_spans`` move
-with their lines. ``pii_spans`` are empty where nothing was masked, and null where that is not known: the
-profile masks nothing, or a line that held a mask was changed within.
+``lang_spans`` and ``pii_spans`` count bytes of the row's current ``text``, ``[start, end)`` in
+order; for a conversation that is its rendering (masks in ``rejected`` have no position). A stage
+that rewrites ``text`` updates both (``curate.protocol.tables.with_text``): ``lang_spans`` become
+null, ``pii_spans`` move with their lines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -56,123 +39,384 @@ MESSAGE = pa.struct(
     ]
 )
 SPAN = pa.struct([("start", pa.int64()), ("end", pa.int64())])
-#: Bytes that a stage cut, counted in the text as it came to that stage.
+#: Bytes that a stage cut, counted in the text that the stage read.
 CUT = pa.struct([("stage", pa.string()), ("start", pa.int64()), ("end", pa.int64())])
 LANG_SPAN = pa.struct([("start", pa.int64()), ("end", pa.int64()), ("lang", pa.string())])
 PII_SPAN = pa.struct([("start", pa.int64()), ("end", pa.int64()), ("kind", pa.string())])
 
-#: What a source writes.
-SOURCE_COLUMNS: dict[str, pa.DataType] = {
-    "id": pa.string(),
-    "source": pa.string(),
-    "origin": pa.string(),
-    "license": pa.string(),
-    "text": pa.large_string(),
-    "messages": pa.list_(MESSAGE),
-    "rejected": pa.list_(MESSAGE),
-    "url": pa.string(),
-    "date": pa.timestamp("us", tz="UTC"),
-    "meta": pa.large_string(),
+
+class Column(NamedTuple):
+    """A column of a file that a run writes."""
+
+    type: pa.DataType
+    writer: str  #: ``source``, a stage, or a group: ``judging stages``, ``dedup``, ``product``
+    description: str  #: one sentence, in Markdown
+
+
+#: The columns of documents. Those of sources and judging stages are part of every table; (``id``,
+#: ``phase``, ``epoch``) is the key of the product.
+COLUMNS: dict[str, Column] = {
+    "id": Column(
+        pa.string(),
+        "source",
+        "`<source>/<file>#<locator>`: the source's name, the file's path below the source's root,"
+        " and what finds the record in the file again. It is the same in every run.",
+    ),
+    "source": Column(pa.string(), "source", "The recipe's name for the source."),
+    "origin": Column(
+        pa.string(),
+        "source",
+        "How the text came about, as the recipe states it: `native`, `mt` (machine translation),"
+        " `asr` (speech recognition), `ocr` (scanned pages) or `llm` (written by a model).",
+    ),
+    "license": Column(pa.string(), "source", "The license, as the record or the recipe states it."),
+    "text": Column(
+        pa.large_string(),
+        "source",
+        "The document, as rewriting stages left it; where `messages` is set, their rendering.",
+    ),
+    "messages": Column(
+        pa.list_(MESSAGE),
+        "source",
+        "The document where it is a conversation: `role` (system, user, assistant or tool),"
+        " `content`, `name` and `tool_calls` (JSON) of each message; null for plain documents.",
+    ),
+    "rejected": Column(
+        pa.list_(MESSAGE),
+        "source",
+        "The conversation with the worse answer, in preference data; null elsewhere.",
+    ),
+    "url": Column(pa.string(), "source", "The address of the document, if known."),
+    "date": Column(
+        pa.timestamp("us", tz="UTC"),
+        "source",
+        "When the document was written or fetched, if known.",
+    ),
+    "meta": Column(
+        pa.large_string(), "source", "Other fields of the record, as JSON that no stage reads."
+    ),
+    "dropped_by": Column(
+        pa.string(),
+        "judging stages",
+        "`<stage>:<rule>` of the rule that dropped the document; null while it is active.",
+    ),
+    "dropped_value": Column(
+        pa.float64(), "judging stages", "The number that this rule measured, if it measures one."
+    ),
+    "lang": Column(
+        pa.string(),
+        "identify",
+        "The language and script, as in `kaz_Cyrl`; `und` where the identifier abstains.",
+    ),
+    "lang_score": Column(pa.float64(), "identify", "The confidence in `lang`, from 0 to 1."),
+    "lang2": Column(pa.string(), "identify", "The second most likely language, if there is one."),
+    "lang2_score": Column(pa.float64(), "identify", "The confidence in `lang2`, from 0 to 1."),
+    "lang_spans": Column(
+        pa.list_(LANG_SPAN),
+        "identify",
+        "The language of each segment, as byte ranges of `text`; null outside of segment mode.",
+    ),
+    "pii_spans": Column(
+        pa.list_(PII_SPAN),
+        "standardize",
+        "Where personal data was masked, as byte ranges of `text`: empty where nothing was masked,"
+        " null where that is not known (the profile masks nothing, or a line with a mask changed).",
+    ),
+    "n_tokens": Column(
+        pa.int64(), "count", "The number of tokens; the file's metadata names the tokenizer."
+    ),
+    "cluster": Column(
+        pa.string(), "dedup", "The id of the document that heads the cluster of duplicates."
+    ),
+    "cluster_size": Column(pa.int32(), "dedup", "How many documents that cluster has."),
+    "duplicate_of": Column(
+        pa.string(), "dedup", "The id of the kept document that this one duplicates."
+    ),
+    "jaccard": Column(
+        pa.float64(), "dedup", "The similarity to `duplicate_of`: the evidence for the removal."
+    ),
+    "cuts": Column(
+        pa.list_(CUT),
+        "dedup",
+        "The byte ranges that stages which cut repeats removed, so that a replay can repeat it.",
+    ),
+    "phase": Column(pa.string(), "product", "The phase of training that the row belongs to."),
+    "epoch": Column(
+        pa.int32(), "product", "The number of this copy of the document within its phase, from 1."
+    ),
 }
 
-#: What judging stages write; part of every table from the start, null = alive.
-VERDICT_COLUMNS: dict[str, pa.DataType] = {
-    "dropped_by": pa.string(),
-    "dropped_value": pa.float64(),
-}
-
-#: What other stages add.
-STAGE_COLUMNS: dict[str, pa.DataType] = {
-    "lang": pa.string(),
-    "lang_score": pa.float64(),
-    "lang2": pa.string(),
-    "lang2_score": pa.float64(),
-    "lang_spans": pa.list_(LANG_SPAN),
-    "pii_spans": pa.list_(PII_SPAN),
-    "n_tokens": pa.int64(),
-    "cluster": pa.string(),
-    "cluster_size": pa.int32(),
-    "duplicate_of": pa.string(),
-    "jaccard": pa.float64(),
-    "cuts": pa.list_(CUT),
-}
-
-#: What speaks of bytes of ``text``: a stage that rewrites the one settles the others.
-SPAN_COLUMNS = ("lang_spans", "pii_spans")
-
-#: What the product has besides: (id, phase, epoch) is its key.
-PRODUCT_COLUMNS: dict[str, pa.DataType] = {"phase": pa.string(), "epoch": pa.int32()}
+#: What ``signal_<name>`` columns have in common. Never float32, which flips published thresholds:
+#: ``float32(0.1) > 0.1``.
+SIGNAL_COLUMN = Column(
+    pa.float64(),
+    "measure",
+    "A signal, as float64 or int64; null where it is undefined, never a magic 0.",
+)
 
 #: Input that could not be read; one row per damaged record or byte range.
-QUARANTINE_SCHEMA = pa.schema(
-    [
-        ("source", pa.string()),
-        ("file", pa.string()),
-        ("offset", pa.int64()),
-        ("length", pa.int64()),
-        ("reason", pa.string()),
-        ("error", pa.string()),
-        ("head", pa.binary()),
-    ]
-)
+QUARANTINE_COLUMNS: dict[str, Column] = {
+    "source": Column(pa.string(), "source", "The recipe's name for the source."),
+    "file": Column(pa.string(), "source", "The file's path below the source's root."),
+    "offset": Column(pa.int64(), "source", "The first damaged byte, in the file as stored."),
+    "length": Column(pa.int64(), "source", "The number of damaged bytes, in the file as stored."),
+    "reason": Column(pa.string(), "source", "The kind of damage, as counted in the ledger."),
+    "error": Column(
+        pa.string(), "source", "What the reader found, for people; at most 1,000 characters."
+    ),
+    "head": Column(pa.binary(), "source", "The first bytes of the damaged record, at most 64 KiB."),
+}
 
-#: What a dedup barrier's resolve gives: one row per document that it drops, cuts or clusters.
-DECISIONS_SCHEMA = pa.schema(
-    [
-        ("doc", pa.int64()),
-        ("id", pa.string()),
-        ("dropped_by", pa.string()),
-        ("dropped_value", pa.float64()),
-        ("duplicate_of", pa.string()),
-        ("jaccard", pa.float64()),
-        ("cluster", pa.string()),
-        ("cluster_size", pa.int32()),
-        ("cuts", pa.list_(SPAN)),
-        ("text_hash", pa.binary(16)),
-        ("part", pa.int32()),
-    ]
-)
+#: The result of a dedup barrier's resolve: one row per document that it drops, cuts or clusters.
+DECISION_COLUMNS: dict[str, Column] = {
+    "doc": Column(pa.int64(), "dedup", "The document number: shard and row."),
+    "id": COLUMNS["id"],
+    "dropped_by": Column(
+        pa.string(), "dedup", "The rule that drops the document, without its stage; null if kept."
+    ),
+    "dropped_value": COLUMNS["dropped_value"],
+    "duplicate_of": COLUMNS["duplicate_of"],
+    "jaccard": COLUMNS["jaccard"],
+    "cluster": COLUMNS["cluster"],
+    "cluster_size": COLUMNS["cluster_size"],
+    "cuts": Column(pa.list_(SPAN), "dedup", "The byte ranges of the text to remove."),
+    "text_hash": Column(
+        pa.binary(16),
+        "dedup",
+        "The hash of the text that `cuts` counts in, so that nothing is cut twice.",
+    ),
+    "part": Column(pa.int32(), "dedup", "The shard of the document, to which the row is routed."),
+}
+
+
+def _schema(columns: Mapping[str, Column]) -> pa.Schema:
+    return pa.schema([(name, column.type) for name, column in columns.items()])
+
+
+def _types(*writers: str) -> dict[str, pa.DataType]:
+    return {name: column.type for name, column in COLUMNS.items() if column.writer in writers}
+
+
+#: Columns by writer, with their types. Verdicts are part of every table from the start.
+SOURCE_COLUMNS = _types("source")
+VERDICT_COLUMNS = _types("judging stages")
+STAGE_COLUMNS = _types("identify", "standardize", "count", "dedup")
+PRODUCT_COLUMNS = _types("product")
+#: Columns of byte ranges of ``text``: a stage that rewrites ``text`` updates them.
+SPAN_COLUMNS = ("lang_spans", "pii_spans")
 
 DOCUMENT_SCHEMA = pa.schema(list((SOURCE_COLUMNS | VERDICT_COLUMNS).items()))
+QUARANTINE_SCHEMA = _schema(QUARANTINE_COLUMNS)
+DECISIONS_SCHEMA = _schema(DECISION_COLUMNS)
 
 ORIGINS = ("native", "mt", "asr", "ocr", "llm")
 
-#: The label of a document whose language nobody can tell.
+#: The label of a document whose language cannot be determined.
 UNDETERMINED = "und"
 
-_KNOWN = SOURCE_COLUMNS | VERDICT_COLUMNS | STAGE_COLUMNS | PRODUCT_COLUMNS
+
+class DocumentId(NamedTuple):
+    """The parts of an id."""
+
+    source: str
+    file: str
+    locator: str
+
+
+def file_key(source: str, file: str) -> str:
+    """Return the name of an input file in ledgers and ids.
+
+    Parameters
+    ----------
+    source : str
+        The recipe's name for the source.
+    file : str
+        The file's path below the source's root.
+
+    Returns
+    -------
+    str
+        ``<source>/<file>``.
+    """
+    return f"{source}/{file}"
+
+
+def source_of(key: str) -> str:
+    """Return the source of a file key or an id.
+
+    Parameters
+    ----------
+    key : str
+        ``<source>/<file>``, with or without a locator.
+
+    Returns
+    -------
+    str
+        The recipe's name for the source.
+    """
+    return key.partition("/")[0]
+
+
+def make_id(key: str, locator: object, repeat: int = 0) -> str:
+    """Return the id of one record.
+
+    Parameters
+    ----------
+    key : str
+        The file, as :func:`file_key` names it.
+    locator : object
+        What finds the record in the file again.
+    repeat : int, default 0
+        How many records of the file had this locator before.
+
+    Returns
+    -------
+    str
+        The id.
+
+    Examples
+    --------
+    >>> make_id("web/a.warc", 311), make_id("wiki/dump.xml", "7", 1)
+    ('web/a.warc#311', 'wiki/dump.xml#7:1')
+    """
+    return f"{key}#{locator}:{repeat}" if repeat else f"{key}#{locator}"
+
+
+def make_ids(key: str, locators: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the ids of many records of one file.
+
+    Parameters
+    ----------
+    key : str
+        The file, as :func:`file_key` names it.
+    locators : pyarrow.ChunkedArray
+        One locator per record, each once, of a type that can be cast to string.
+
+    Returns
+    -------
+    pyarrow.ChunkedArray of string
+        The ids, in the same order.
+    """
+    return pc.binary_join_element_wise(pa.scalar(key), locators.cast(pa.string()), "#")
+
+
+def split_id(id: str) -> DocumentId:
+    """Split an id into source, file and locator.
+
+    Parameters
+    ----------
+    id : str
+        An id.
+
+    Returns
+    -------
+    DocumentId
+        Its parts; the locator includes ``:n`` where the id has it.
+
+    Examples
+    --------
+    >>> tuple(split_id("web/2024/a.warc.gz#311"))
+    ('web', '2024/a.warc.gz', '311')
+    """
+    key, _, locator = id.rpartition("#")
+    source, _, file = key.partition("/")
+    return DocumentId(source, file, locator)
+
+
+def file_of(ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the file keys of ids: everything before the locator.
+
+    Parameters
+    ----------
+    ids : pyarrow.ChunkedArray of string
+        Ids.
+
+    Returns
+    -------
+    pyarrow.ChunkedArray of string
+        ``<source>/<file>`` of each.
+    """
+    return pc.replace_substring_regex(ids, "#[^#]*$", "")
 
 
 def column_type(name: str) -> pa.DataType | None:
-    """Give the contract's type of a column; None for ``signal_*``, which may be int64 or float64."""
+    """Return the contract's type of a column.
+
+    Parameters
+    ----------
+    name : str
+        A column of the Document table.
+
+    Returns
+    -------
+    pyarrow.DataType or None
+        The type; None for ``signal_*``, which may be int64 or float64.
+
+    Raises
+    ------
+    InternalError
+        If the contract has no such column.
+    """
     if name.startswith("signal_"):
         return None
     try:
-        return _KNOWN[name]
+        return COLUMNS[name].type
     except KeyError:
         raise InternalError(f"column '{name}' is not in the Document contract") from None
 
 
 def check(table: pa.Table, *, where: str = "table") -> pa.Table:
-    """Return the table if it keeps the contract, else say which column does not.
+    """Return the table unchanged if its columns have the contract's names and types.
 
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Documents, with any of the contract's columns.
+    where : str, default "table"
+        What the error names as the place.
+
+    Returns
+    -------
+    pyarrow.Table
+        The same table.
+
+    Raises
+    ------
+    InternalError
+        If a column is unknown or has another type.
+
+    Examples
+    --------
     >>> check(pa.table({"id": ["a#0"], "text": pa.array(["x"], pa.large_string())})).num_rows
     1
     """
     for field in table.schema:
-        wanted = column_type(field.name)
-        if wanted is None:
+        expected = column_type(field.name)
+        if expected is None:
             if field.type not in (pa.float64(), pa.int64()):
                 raise InternalError(
                     f"{field.name} is {field.type}, not float64 or int64", where=where
                 )
-        elif field.type != wanted:
-            raise InternalError(f"{field.name} is {field.type}, not {wanted}", where=where)
+        elif field.type != expected:
+            raise InternalError(f"{field.name} is {field.type}, not {expected}", where=where)
     return table
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Select and cast the schema's columns; a column that is missing becomes null."""
+    """Select and cast the columns of a schema.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Any table.
+    schema : pyarrow.Schema
+        The columns to return.
+
+    Returns
+    -------
+    pyarrow.Table
+        A table of exactly that schema; columns that ``table`` does not have are null.
+    """
     columns = [
         table.column(field.name).cast(field.type)
         if field.name in table.column_names
@@ -183,8 +427,20 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def documents(rows: Iterable[dict[str, object]]) -> pa.Table:
-    """Build a Document table from dictionaries; columns that are not given are null.
+    """Build a Document table from dictionaries.
 
+    Parameters
+    ----------
+    rows : iterable of dict
+        One dictionary per document, from column name to value.
+
+    Returns
+    -------
+    pyarrow.Table
+        A table of ``DOCUMENT_SCHEMA``; what is not given is null.
+
+    Examples
+    --------
     >>> documents([{"id": "web/a.warc#0", "source": "web", "text": "hello"}]).column_names[:5]
     ['id', 'source', 'origin', 'license', 'text']
     """
@@ -192,15 +448,32 @@ def documents(rows: Iterable[dict[str, object]]) -> pa.Table:
 
 
 def whole(column: pa.ChunkedArray) -> pa.Array:
-    """Give a column as one array, without a copy where it is one chunk (``combine_chunks`` copies)."""
+    """Return a column as one array, without a copy if it is one chunk (``combine_chunks`` copies).
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray
+        A column of a table.
+
+    Returns
+    -------
+    pyarrow.Array
+        The same values.
+    """
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def alive(table: pa.Table) -> pa.ChunkedArray:
-    """Tell for each row whether nothing has dropped it yet, as booleans."""
+    """Return whether each row is active: no stage has dropped it.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Documents.
+
+    Returns
+    -------
+    pyarrow.ChunkedArray of bool
+        One value per row.
+    """
     return pc.is_null(table.column("dropped_by"))
-
-
-def file_of(ids: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Cut ids down to ``<source>/<file>``: everything before the locator."""
-    return pc.replace_substring_regex(ids, "#[^#]*$", "")

@@ -117,7 +117,8 @@ def _documents(table: Any) -> pa.Table:
             at = given.column_names.index(name)
             given = given.set_column(at, name, given.column(name).cast(kind))
         elif name == "id":
-            given = given.append_column(name, pa.array([f"table#{n}" for n in range(rows)]))
+            ids = pa.array([schema.make_id("table", row) for row in range(rows)])
+            given = given.append_column(name, ids)
         elif name == "source":
             given = given.append_column(name, pa.array([""] * rows, pa.string()))
         else:

@@ -40,8 +40,10 @@ def command(
 
 def _tell(fate: dict[str, Any]) -> None:
     from curate.cli.terminal import answer, one_line
+    from curate.schema import file_key, make_id
 
-    answer(one_line(fate.get("id") or f"{fate['source']}/{fate['file']}#{fate['offset']}"))
+    name = fate.get("id") or make_id(file_key(fate["source"], fate["file"]), fate["offset"])
+    answer(one_line(name))
     if fate.get("url"):
         answer(one_line(f"  {fate['url']}"))
     for line in _verdict(fate):

@@ -43,7 +43,7 @@ class _Collector:
         self.seen: dict[str, int] = {}
 
     def take(self, file: str, record: Record) -> None:
-        key = f"{self.source.name}/{file}"
+        key = schema.file_key(self.source.name, file)
         book = self.books.setdefault(key, FileBook())
         if isinstance(record, Document):
             book.records += 1
@@ -54,13 +54,14 @@ class _Collector:
                 sys.getsizeof(turn["content"]) for turn in record.messages or () if turn
             )
             row = record._asdict()
-            row["id"] = self._unique(f"{key}#{row.pop('locator')}")
+            row["id"] = self._unique(key, row.pop("locator"))
             self.rows.append(row)
         elif isinstance(record, Rows):
             book.records += record.table.num_rows
             book.documents += record.table.num_rows
             self._flush_rows()
-            self.tables.append(self._stamp(_with_ids(record.table, key)))
+            ids = schema.make_ids(key, record.table.column("locator"))
+            self.tables.append(self._stamp(record.table.append_column("id", ids)))
             self.bytes += record.table.nbytes + ROW_BYTES * record.table.num_rows
         elif isinstance(record, Skip):
             book.records += record.count
@@ -68,11 +69,12 @@ class _Collector:
         else:
             self._quarantine(file, book, record)
 
-    def _unique(self, id: str) -> str:
-        """A dump that has a page twice gives two documents: the second one's id ends in ``:1``."""
-        times = self.seen.get(id, 0)
-        self.seen[id] = times + 1
-        return f"{id}:{times}" if times else id
+    def _unique(self, key: str, locator: str) -> str:
+        """Return an id; where a dump has a page twice, the second document's id ends in ``:1``."""
+        id = schema.make_id(key, locator)
+        repeat = self.seen.get(id, 0)
+        self.seen[id] = repeat + 1
+        return schema.make_id(key, locator, repeat)
 
     def _quarantine(self, file: str, book: FileBook, damage: Damage) -> None:
         book.records += 1
@@ -130,13 +132,6 @@ class _Collector:
         return batch
 
 
-def _with_ids(table: pa.Table, key: str) -> pa.Table:
-    ids = pc.binary_join_element_wise(
-        pa.scalar(key), table.column("locator").cast(pa.string()), "#"
-    )
-    return table.drop_columns(["locator"]).append_column("id", ids)
-
-
 def read_shard(source: SourcePlan, shard: Shard, batch_bytes: int) -> Iterator[Batch]:
     """Read a shard's pieces as batches of about ``batch_bytes`` of text.
 
@@ -145,8 +140,7 @@ def read_shard(source: SourcePlan, shard: Shard, batch_bytes: int) -> Iterator[B
     """
     collector = _Collector(source)
     for planned in shard.pieces:
-        key = f"{source.name}/{planned.file.name}"
-        collector.books.setdefault(key, FileBook())
+        collector.books.setdefault(schema.file_key(source.name, planned.file.name), FileBook())
         try:
             for record in source.reader.read(planned.file, planned.piece):
                 collector.take(planned.file.name, record)

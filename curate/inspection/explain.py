@@ -83,7 +83,7 @@ def replay(
     come after that verdict: which is how a verdict that a barrier gave ends it. ``text`` is given
     where a stage changed it.
     """
-    source, file, locator = parts_of(id)
+    source, file, locator = schema.split_id(id)
     pieces = [
         piece
         for shard in plan.shards
@@ -95,7 +95,7 @@ def replay(
         raise RecipeError(f"the input file of '{id}' is not where the recipe has it", where=file)
     table = _document(plan, source, pieces, id, locator)
     if table is None:
-        raise RecipeError(f"no document at '{locator}'", where=f"{source}/{file}")
+        raise RecipeError(f"no document at '{locator}'", where=schema.file_key(source, file))
     before = table.column("text")[0].as_py() or ""
     yield {"stage": "read", "text": before, "characters": len(before), "did": {}, "changed": False}
     last = (dropped_by or "").partition(":")[0]
@@ -137,17 +137,6 @@ def replay(
                 table = with_text(table, pa.array([after], pa.large_string()))
 
 
-def parts_of(id: str) -> tuple[str, str, str]:
-    """Split an id into source, file and locator.
-
-    >>> parts_of("web/2024/a.warc.gz#311")
-    ('web', '2024/a.warc.gz', '311')
-    """
-    path, _, locator = id.rpartition("#")
-    source, _, file = path.partition("/")
-    return source, file, locator
-
-
 def _document(
     plan: Plan, source: str, pieces: list[PlannedPiece], id: str, locator: str
 ) -> pa.Table | None:
@@ -184,8 +173,8 @@ def _quarantined(store: Store, path: str, wanted: str) -> Iterator[dict[str, Any
     with store.open(path) as handle:
         table = pq.read_table(handle).cast(schema.QUARANTINE_SCHEMA)
     for row in table.to_pylist():
-        address = f"{row['source']}/{row['file']}"
-        if wanted in (address, f"{address}#{row['offset']}"):
+        key = schema.file_key(row["source"], row["file"])
+        if wanted in (key, schema.make_id(key, row["offset"])):
             head = row.pop("head") or b""
             yield {
                 "fate": "quarantined",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from curate import schema
 from curate.plan.fingerprint import code_digest, digest, parameters
 from curate.protocol.stage import Barrier, MapStage
 from curate.recipe.profile import Profiles
@@ -114,7 +115,7 @@ class Plan:
     def input_files(self) -> dict[str, str]:
         """The identity of every input file, by ``<source>/<file>``."""
         return {
-            f"{shard.source}/{planned.file.name}": planned.identity
+            schema.file_key(shard.source, planned.file.name): planned.identity
             for shard in self.shards
             for planned in shard.pieces
         }

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from curate import schema
 from curate.protocol.ledger import Amount, FileBook, Ledger, StageBook
 from curate.report.diff import compare
 from curate.report.model import (
@@ -48,11 +49,11 @@ def derive(manifest: Mapping[str, Any], timings: Sequence[Mapping[str, Any]]) ->
     sources = {
         source: _fate(
             books,
-            [book for name, book in files.items() if name.partition("/")[0] == source],
+            [book for name, book in files.items() if schema.source_of(name) == source],
             source,
             None,
         )
-        for source in sorted({name.partition("/")[0] for name in files})
+        for source in sorted({schema.source_of(name) for name in files})
     }
     languages = _languages(books)
     rates = _tokens_per_byte(books)

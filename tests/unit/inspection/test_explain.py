@@ -5,7 +5,7 @@ import pytest
 
 from curate import api
 from curate.errors import RecipeError
-from curate.inspection.explain import fates, parts_of
+from curate.inspection.explain import fates
 from curate.storage.store import open_store
 from tests.unit.cli.commands import demo_run
 
@@ -116,8 +116,3 @@ def test_an_input_that_is_gone_leaves_the_fate(run, monkeypatch):
     (fate,) = api.explain(str(run), "web/crawl.warc.gz#9169")
     assert fate["fate"] == "dropped"
     assert fate["no_replay"]
-
-
-def test_ids_have_three_parts():
-    assert parts_of("books/a/b.parquet#2:9") == ("books", "a/b.parquet", "2:9")
-    assert parts_of("notes/x.txt#") == ("notes", "x.txt", "")
