@@ -29,6 +29,7 @@ import pyarrow.compute as pc
 from curate.dedup.options import Shingling
 from curate.dedup.shingles import shingles
 from curate.errors import RecipeError, nearest
+from curate.kernels.grouping import first_of_runs
 
 #: A text with more words than this per character is written without spaces.
 _UNSPACED = 0.5
@@ -108,12 +109,10 @@ class Grams(NamedTuple):
         """Index pairs of hash and example; too many of one set are one, which stands for the set."""
         order = np.lexsort((examples, hashes))
         hashes, examples = hashes[order], examples[order]
-        new = np.ones(len(hashes), np.bool_)
-        new[1:] = (hashes[1:] != hashes[:-1]) | (examples[1:] != examples[:-1])
+        new = first_of_runs(hashes, examples)
         hashes, examples = hashes[new], examples[new]
         own = sets[examples]
-        first = np.ones(len(hashes), np.bool_)
-        first[1:] = (hashes[1:] != hashes[:-1]) | (own[1:] != own[:-1])
+        first = first_of_runs(hashes, own)
         group = np.cumsum(first) - 1
         many = np.bincount(group)[group] > TELLING
         kept = first | ~many

@@ -20,6 +20,7 @@ from numba import int64, uint8, uint32, uint64
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import ExactDuplicates
 from curate.dedup.witness_chain import with_twins
+from curate.kernels.arrow import buffers, fixed_width_values
 from curate.kernels.blake2b import SIZE as DIGEST
 from curate.kernels.blake2b import digests
 from curate.kernels.folding import (
@@ -31,9 +32,9 @@ from curate.kernels.folding import (
     decode,
     put,
     stretch,
-    text_buffers,
     visible_table,
 )
+from curate.kernels.grouping import first_of_runs
 from curate.kernels.jit import kernel
 from curate.protocol.chat import spoken_by
 from curate.protocol.routing import decide, integers, part_of, read_docs
@@ -101,7 +102,7 @@ def _squeeze(
 
 def _squeezed(texts: pa.LargeStringArray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Normalise texts, a few megabytes at a time: bytes and offsets, valid until the next block."""
-    data, offsets = text_buffers(texts)
+    data, offsets = buffers(texts)
     table = visible_table()
     out = np.empty(0, np.uint8)
     first = 0
@@ -184,7 +185,7 @@ def url_hashes(urls: pa.StringArray) -> pa.FixedSizeBinaryArray:
     keys = pa.array(
         [None if url is None else url_key(url) for url in urls.to_pylist()], pa.large_string()
     )
-    data, offsets = text_buffers(keys)
+    data, offsets = buffers(keys)
     return pc.if_else(pc.is_null(keys), None, _hashes([(data, offsets)]))
 
 
@@ -236,8 +237,7 @@ def language_and_size(table: pa.Table) -> dict[str, pa.Array]:
 def _halves(hashes: pa.FixedSizeBinaryArray) -> tuple[np.ndarray, np.ndarray]:
     """Read each hash as two numbers; 0 for null."""
     filled = pc.fill_null(hashes, bytes(DIGEST))
-    pairs = np.frombuffer(filled.buffers()[1] or b"", ">u8").reshape(-1, 2)
-    pairs = pairs[filled.offset : filled.offset + len(filled)]
+    pairs = fixed_width_values(filled, ">u8")
     return pairs[:, 0].astype(np.uint64), pairs[:, 1].astype(np.uint64)
 
 
@@ -270,8 +270,7 @@ def _choose(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     if not len(table):
         return
     high, low = _halves(whole(table.column("hash")))
-    new = np.ones(len(high), np.bool_)
-    new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    new = first_of_runs(high, low)
     group = np.cumsum(new) - 1
     size = np.bincount(group)[group]
     keeper = np.flatnonzero(new)[group]

@@ -27,15 +27,16 @@ from curate.dedup.cuts import decide_cuts, joined, text_hash, undivided, without
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import RepeatedLines
 from curate.kernels import unicode
+from curate.kernels.arrow import buffers, pack_pairs, unpack_pairs
 from curate.kernels.folding import (
     BLOCK,
     INVISIBLE,
     SEPARATOR,
     decode,
-    mix,
-    text_buffers,
     visible_table,
 )
+from curate.kernels.grouping import first_of_runs
+from curate.kernels.hashing import DEGSKI, GOLDEN, mix64
 from curate.kernels.jit import kernel
 from curate.protocol.routing import integers, part_of, read_docs, shard_of
 from curate.protocol.stage import Inputs, Step
@@ -44,7 +45,6 @@ from curate.schema import whole
 _DIGIT, _WIDE = 2, 3
 _WIDE_SCRIPTS = ("Hani", "Hira", "Kana", "Hang")
 _FOLDED = np.uint32(0x1FFFFF)
-_HIGH, _LOW = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
 
 
 @lru_cache(maxsize=1)
@@ -80,7 +80,7 @@ def _units(
                 data[end] == 10 and (not paragraphs or end + 1 == stop or data[end + 1] == 10)
             ):
                 end += 1
-            high, low = uint64(_HIGH), uint64(_LOW)
+            high, low = GOLDEN, DEGSKI
             seen = 0
             spaced, digit = False, False
             place = at
@@ -97,14 +97,14 @@ def _units(
                     # A space counts once something stands behind it: as bit 21 of that.
                     c = uint64(entries[i] & uint32(0x1FFFFF)) | (uint64(spaced) << uint64(21))
                     spaced = False
-                    high = (high ^ c) * uint64(_HIGH)
+                    high = (high ^ c) * GOLDEN
                     high ^= high >> uint64(29)
-                    low = (low + c) * uint64(_LOW)
+                    low = (low + c) * DEGSKI
                     low ^= low >> uint64(32)
                     seen += 1 + (kind == _WIDE)
             document[n] = d
             span[n, 0], span[n, 1] = at - offsets[d], end - offsets[d]
-            keys[n, 0], keys[n, 1] = mix(high), mix(low)
+            keys[n, 0], keys[n, 1] = mix64(high), mix64(low)
             characters[n] = seen
             n += 1
             at = end + 1
@@ -126,7 +126,7 @@ class Units:
 
 def units(texts: pa.LargeStringArray, unit: str) -> Units:
     """Split texts into lines or paragraphs, with a key for each."""
-    data, offsets = text_buffers(texts)
+    data, offsets = buffers(texts)
     most = int(np.count_nonzero(data[offsets[0] : offsets[-1]] == 10)) + len(texts)
     document, characters = np.empty(most, np.int64), np.empty(most, np.int64)
     span, keys = np.empty((most, 2), np.int64), np.empty((most, 2), np.uint64)
@@ -138,18 +138,13 @@ def sketch(repeated: RepeatedLines, table: pa.Table) -> pa.Table:
     """Give id, keeper rank, group, and the hashes of the long enough units of each row."""
     found = units(undivided(table), repeated.unit)
     long = found.characters >= repeated.min_characters
-    pairs = np.ascontiguousarray(found.keys[long])
     counts = np.bincount(found.document[long], minlength=table.num_rows)
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64) * 16
-    hashes = pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(), table.num_rows, [None, pa.py_buffer(offsets), pa.py_buffer(pairs)]
-    )
     return pa.table(
         {
             "id": table.column("id"),
             "rank": keeper_rank(table, repeated.keep, repeated.source_priority),
             "group": _group(repeated, table),
-            "hashes": hashes,
+            "hashes": pack_pairs(found.keys[long], counts),
         }
     )
 
@@ -199,17 +194,8 @@ def _lines_of(inputs: Inputs) -> _Lines:
         none = np.empty(0, np.uint64)
         return _Lines(empty, np.empty(0, np.int64), none, none)
     rows = pa.concat_tables(kept).combine_chunks()
-    hashes, counts = [], []
-    for chunk in rows.column("hashes").chunks:
-        offsets = np.frombuffer(chunk.buffers()[1], np.int64)[
-            chunk.offset : chunk.offset + len(chunk) + 1
-        ]
-        if len(chunk) and chunk.buffers()[2] is not None:
-            blob = np.frombuffer(chunk.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
-            hashes.append(blob.view(np.uint64).reshape(-1, 2))
-        counts.append(np.diff(offsets) // 16)
-    pairs = np.concatenate([np.empty((0, 2), np.uint64), *hashes])
-    row = np.repeat(np.arange(rows.num_rows), np.concatenate([np.empty(0, int), *counts]))
+    pairs, counts = unpack_pairs(whole(rows.column("hashes")))
+    row = np.repeat(np.arange(rows.num_rows), counts)
     group = integers(rows, "group")[row]
     return _Lines(rows.drop_columns(["hashes"]), row, pairs[:, 0] ^ group, pairs[:, 1])
 
@@ -221,9 +207,7 @@ def sorted_pairs(high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndar
     if np.any((a[1:] == a[:-1]) & (b[1:] != b[:-1])):
         order = np.lexsort((low, high))
         a, b = high[order], low[order]
-    new = np.ones(len(a), bool)
-    new[1:] = (a[1:] != a[:-1]) | (b[1:] != b[:-1])
-    return order, new
+    return order, first_of_runs(a, b)
 
 
 def find_pairs(
@@ -251,8 +235,7 @@ def _count(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     if not len(firsts):
         return
     # Rows of one line come in ascending order, so a document that has it twice stands twice in a row.
-    other = np.ones(len(row), np.int64)
-    other[1:] = (row[1:] != row[:-1]) | new[1:]
+    other = (first_of_runs(row) | new).astype(np.int64)
     high = mine.high[order][firsts]
     yield (
         "lines",
@@ -307,7 +290,7 @@ def _offer(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     keys = [("rank", "ascending"), ("id", "ascending"), ("doc", "ascending")]
     place[pc.sort_indices(mine.rows, sort_keys=keys).to_numpy()] = np.arange(mine.rows.num_rows)
     order = hit[np.lexsort((place[mine.row[hit]], which[hit]))]
-    first = order[np.diff(which[order], prepend=-1) != 0]
+    first = order[first_of_runs(which[order])]
     rows = mine.rows.take(pa.array(mine.row[first]))
     yield (
         "offers",
@@ -330,8 +313,7 @@ def _choose(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
         return
     table = in_keeper_order(pa.concat_tables(tables), "high", "low")
     high, low, doc = (integers(table, name) for name in ("high", "low", "doc"))
-    new = np.ones(len(high), bool)
-    new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    new = first_of_runs(high, low)
     yield (
         "firsts",
         pa.table({"high": high[new], "low": low[new], "doc": doc[new], "part": shard_of(doc[new])}),

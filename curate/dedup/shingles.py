@@ -23,10 +23,10 @@ from numba import int64, uint64
 
 from curate.dedup.options import Shingling
 from curate.dedup.word_hashes import fold, hash_characters, hash_words, room
-from curate.kernels.folding import BLOCK, character_table, mix, text_buffers, word_table
+from curate.kernels.arrow import buffers
+from curate.kernels.folding import BLOCK, character_table, word_table
+from curate.kernels.hashing import DEGSKI, mix64
 from curate.kernels.jit import inline, kernel
-
-_STEP = np.uint64(0xD6E8FEB86659FD93)
 
 #: Text whose shingles are in flight at a time (one text at least).
 SLICE_BYTES = 1 << 20
@@ -41,8 +41,8 @@ def joined(hashes: np.ndarray, start: int, n: int) -> Any:
     """Hash n hashes in their order."""
     x = uint64(0)
     for j in range(start, start + n):
-        x = x * _STEP + hashes[j]
-    return mix(x)
+        x = x * DEGSKI + hashes[j]
+    return mix64(x)
 
 
 @kernel
@@ -63,9 +63,9 @@ def _windows(hashes: np.ndarray, n: int, ngram: int, ahead: np.ndarray) -> int:
         for j in range(1, ngram):
             later = ahead[j:]
             for i in range(here):
-                out[i] = out[i] * _STEP + later[i]
+                out[i] = out[i] * DEGSKI + later[i]
         for i in range(here):
-            out[i] = mix(out[i])
+            out[i] = mix64(out[i])
     return made
 
 
@@ -160,7 +160,7 @@ def shingles(
     are gone with the next. What is in flight of the longest text takes some six times its bytes.
     """
     by_word = shingling.kind == "word"
-    data, offsets = text_buffers(texts if by_word else pc.utf8_normalize(texts, "NFC"))
+    data, offsets = buffers(texts if by_word else pc.utf8_normalize(texts, "NFC"))
     out = np.empty(0, np.uint64)
     start = 0
     while start < len(texts):

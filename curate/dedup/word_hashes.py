@@ -23,12 +23,11 @@ from curate.kernels.folding import (
     SEPARATOR,
     SOLO,
     decode,
-    mix,
     stretch,
 )
+from curate.kernels.hashing import GOLDEN, mix64
 from curate.kernels.jit import inline, kernel
 
-_PRIME = np.uint64(0x9E3779B97F4A7C15)
 #: In four units: the lowest bits, the highest, and what a digit has and has not.
 _ONES = np.uint64(0x0001000100010001)
 _HIGHS = np.uint64(0x8000800080008000)
@@ -143,7 +142,7 @@ def _zeros(units: Any) -> Any:
 
 @inline
 def _add(h: Any, units: Any) -> Any:
-    h = (h ^ units) * _PRIME
+    h = (h ^ units) * GOLDEN
     return h ^ (h >> uint64(32))
 
 
@@ -198,7 +197,7 @@ def hash_words(
             (ends >> ((length << uint64(4)) + uint64(31))) & uint64(1) if length < 3 else uint64(0)
         )
     for i in range(n):
-        hashes[i] = mix(hashes[i])
+        hashes[i] = mix64(hashes[i])
     return int(n), int(numbers)
 
 
@@ -225,5 +224,5 @@ def hash_characters(
             n += visible
             pending = (uint64(1) - visible) & uint64(n > uint64(0))
     for i in range(n):
-        hashes[i] = mix(hashes[i] * _PRIME)
+        hashes[i] = mix64(hashes[i] * GOLDEN)
     return int(n)

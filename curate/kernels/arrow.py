@@ -1,27 +1,69 @@
-"""Columns of texts as kernels read them, and rewritten texts put back among the others with one copy."""
+"""Arrow columns as numpy arrays for kernels, and rewritten texts put back among the others with one copy."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
-def buffers(texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
-    """Give an array's bytes and its offsets into them, both read-only and without a copy."""
-    _, offsets, data = texts.buffers()
-    first = texts.offset
-    if len(texts) == 0 or data is None:
-        data, offsets, first = b"", bytes(8 * (len(texts) + 1)), 0
+def buffers(
+    column: pa.LargeStringArray | pa.LargeBinaryArray,
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Return a column's bytes and its rows' offsets into them; a null is empty.
+
+    Without a copy where nothing is null, so the first offset of a slice is not 0. Both are read-only:
+    numba would take a writable array for another type and compile again.
+    """
+    if column.null_count:
+        column = pc.fill_null(column, "")
+    _, offsets, data = column.buffers()
+    first = column.offset
+    if len(column) == 0 or data is None:
+        data, offsets, first = b"", bytes(8 * (len(column) + 1)), 0
     arrays = np.frombuffer(data, np.uint8), np.frombuffer(offsets, np.int64)
-    for array in arrays:  # a writable array would be another type to numba, and compiled again
+    for array in arrays:
         array.flags.writeable = False
-    return arrays[0], arrays[1][first : first + len(texts) + 1]
+    return arrays[0], arrays[1][first : first + len(column) + 1]
+
+
+def fixed_width_values(column: pa.FixedSizeBinaryArray, dtype: npt.DTypeLike) -> np.ndarray:
+    r"""Return a fixed-width binary column as a matrix of numbers, a row of it per row; no nulls.
+
+    >>> fixed_width_values(pa.array([b"\0\1\0\2", b"\0\3\0\4"], pa.binary(4)), ">u2").tolist()
+    [[1, 2], [3, 4]]
+    """
+    width = column.type.byte_width
+    data = np.frombuffer(column.buffers()[1] or b"", np.uint8)
+    data = data[column.offset * width : (column.offset + len(column)) * width]
+    return data.view(dtype).reshape(-1, width // np.dtype(dtype).itemsize)
+
+
+def pack_pairs(pairs: np.ndarray, counts: np.ndarray) -> pa.LargeBinaryArray:
+    """Store pairs of uint64 as binary values of 16 bytes each, ``counts`` of them per row."""
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64) * 16
+    stored = pa.py_buffer(np.ascontiguousarray(pairs))
+    return pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), len(counts), [None, pa.py_buffer(offsets), stored]
+    )
+
+
+def unpack_pairs(column: pa.LargeBinaryArray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `pack_pairs` stored: all pairs, and how many each row has.
+
+    >>> pairs, counts = unpack_pairs(pack_pairs(np.array([[1, 2], [3, 4]], np.uint64), np.array([0, 2])))
+    >>> pairs.tolist(), counts.tolist()
+    ([[1, 2], [3, 4]], [0, 2])
+    """
+    data, offsets = buffers(column)
+    return data[offsets[0] : offsets[-1]].view(np.uint64).reshape(-1, 2), np.diff(offsets) // 16
 
 
 def replace_rows(
     texts: pa.LargeStringArray, rows: np.ndarray, new: pa.LargeStringArray
 ) -> pa.LargeStringArray:
-    """Give the texts with ``new`` in the given rows, which are in rising order.
+    """Return the texts with ``new`` in the given rows, which are in ascending order.
 
     Untouched stretches are sliced and joined: half the memory traffic of gathering row by row.
 

@@ -9,12 +9,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numba import int64, uint8, uint32, uint64
 
 from curate.kernels import unicode
-from curate.kernels.arrow import buffers
 from curate.kernels.jit import inline, kernel
 
 BLOCK = 4096
@@ -27,9 +24,6 @@ LOSES_MARKS = 1 << 28
 #: Set on digits that count as 0: a second one in a row says nothing new.
 REPEATS = 1 << 29
 FOLDED, KIND = 0x1FFFFF, 7
-
-_MIX1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX2 = np.uint64(0x94D049BB133111EB)
 
 
 def _kinds() -> np.ndarray:
@@ -82,19 +76,6 @@ def visible_table() -> np.ndarray:
     hidden = _kinds() == INVISIBLE
     table[hidden] = np.uint32(INVISIBLE << 24)
     return table
-
-
-def text_buffers(texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
-    """Give bytes and offsets of a large_string array; a null text is an empty one."""
-    return buffers(pc.fill_null(texts, "") if texts.null_count else texts)
-
-
-@inline
-def mix(x: Any) -> Any:
-    """Spread 64 bits over 64 bits (the finalizer of splitmix64), a bijection."""
-    x = (x ^ (x >> uint64(30))) * _MIX1
-    x = (x ^ (x >> uint64(27))) * _MIX2
-    return x ^ (x >> uint64(31))
 
 
 @inline

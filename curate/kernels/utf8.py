@@ -1,7 +1,4 @@
-"""UTF-8 in kernels: code points one by one, bytes eight at a time, and hashes of spans of bytes.
-
-The text is valid: Arrow checked it. Hashes are the same on every machine.
-"""
+"""UTF-8 in kernels: code points one by one, and bytes eight at a time. Arrow checked that it is valid."""
 
 from __future__ import annotations
 
@@ -10,10 +7,6 @@ from typing import Any, Final
 from numba import int64, uint8, uint32, uint64
 
 from curate.kernels.jit import kernel
-
-#: Odd, and with its bits in no order: a product with it is well spread over 64 bits.
-SPREAD: Final = uint64(0x9E3779B97F4A7C15)
-_K2: Final = uint64(0xD6E8FEB86659FD93)
 
 # Eight bytes at once: a one, the highest bit, the other bits, and the bit of lower case in each.
 ONES: Final = uint64(0x0101010101010101)
@@ -65,13 +58,6 @@ def decode(data: Any, at: Any) -> Any:
 
 
 @kernel
-def mixed(value: Any) -> Any:
-    """Spread the entropy of a 64-bit value over all of its bits."""
-    value = (value ^ (value >> uint64(32))) * _K2
-    return value ^ (value >> uint64(29))
-
-
-@kernel
 def eight_bytes(data: Any, at: Any) -> Any:
     """Read eight bytes as one little-endian integer; LLVM makes one load of it."""
     i = uint64(at)  # unsigned, so that numba does not look for negative indices
@@ -91,40 +77,6 @@ def eight_bytes(data: Any, at: Any) -> Any:
 def first_bytes(size: Any) -> Any:
     """Mask the first ``size`` bytes of eight, 1 to 8."""
     return ~uint64(0) >> uint64(64 - 8 * size)
-
-
-@kernel
-def hash_span(data: Any, start: Any, end: Any) -> Any:
-    """Hash data[start:end], not empty; equal bytes have equal hashes wherever they stand."""
-    h = uint64(end - start) * _K2
-    i = start
-    if end - i > 32:
-        # Two chains side by side: a product need not wait for the other.
-        g = h
-        while end - i > 16:
-            h = (h ^ eight_bytes(data, i)) * SPREAD
-            g = (g ^ eight_bytes(data, i + 8)) * _K2
-            h ^= h >> uint64(29)
-            g ^= g >> uint64(31)
-            i += 16
-        h = mixed(h) ^ g
-    while end - i > 8:
-        h = (h ^ eight_bytes(data, i)) * SPREAD
-        h ^= h >> uint64(29)
-        i += 8
-    if i + 8 <= len(data):
-        block = eight_bytes(data, i) & first_bytes(end - i)
-    else:
-        block = uint64(0)
-        for k in range(end - i):
-            block |= uint64(data[i + k]) << uint64(8 * k)
-    return mixed((h ^ block) * SPREAD)
-
-
-@kernel
-def hash_block(block: Any, size: Any) -> Any:
-    """Hash the first ``size`` bytes of eight, 1 to 8, of which the others are 0, as hash_span does."""
-    return mixed(((uint64(size) * _K2) ^ block) * SPREAD)
 
 
 @kernel

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.kernels.arrow import buffers
 from curate.langid import labels as naming
 from curate.langid import rerank
 from curate.langid import scripts as lettering
@@ -77,7 +78,7 @@ def listen(
         from curate.langid.code_switching import spans
 
         langs = whole["lang"].to_pylist()
-        found = spans(*_buffers(column), langs, lambda part: _listen(part, model, profiles)[0])
+        found = spans(*buffers(column), langs, lambda part: _listen(part, model, profiles)[0])
         whole = whole.append_column("lang_spans", found)
     return whole, heard
 
@@ -85,11 +86,11 @@ def listen(
 def _listen(
     column: Any, model: str | None, profiles: Profiles | None
 ) -> tuple[pa.Table, pa.StringArray]:
-    data, offsets = _buffers(column)
+    data, offsets = buffers(column)
     letters = lettering.count(data, offsets, asked(profiles))
     arabic = pa.array(letters.scripts[:, _ARABIC] > 0)
     if (mended := _unshaped(column, arabic)) is not column:
-        data, offsets = _buffers(mended)
+        data, offsets = buffers(mended)
         letters = lettering.count(data, offsets, asked(profiles))
     classifier = models.load(model)
     numbers, scores = classifier.predict(data, offsets)
@@ -213,20 +214,3 @@ def _unshaped(texts: Any, arabic: Any) -> Any:
     shaped = pc.replace_with_mask(arabic, arabic, found)
     mended = [arabic_presentation_forms(text) for text in texts.filter(shaped).to_pylist()]
     return pc.replace_with_mask(texts, shaped, pa.array(mended, pa.large_string()))
-
-
-def _buffers(texts: Any) -> tuple[Any, Any]:
-    """Give the bytes and the offsets of a large_string array without nulls, slices included."""
-    _, offsets, data = texts.buffers()
-    if offsets is None or len(texts) == 0:
-        return _read_only(np.empty(0, np.uint8)), np.zeros(1, np.int64)
-    # Arrow's buffers are read-only for numpy, which numba takes for another type than ours.
-    ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    low, high = int(ends[0]), int(ends[-1])
-    body = np.frombuffer(data, np.uint8)[low:high] if high > low else np.empty(0, np.uint8)
-    return _read_only(body), ends - low
-
-
-def _read_only(values: Any) -> Any:
-    values.flags.writeable = False
-    return values

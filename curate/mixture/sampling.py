@@ -18,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from curate.kernels.jit import inline, kernel
+from curate.kernels.arrow import buffers
+from curate.kernels.hashing import GOLDEN, mix64
+from curate.kernels.jit import kernel
 
 UInt64 = npt.NDArray[np.uint64]
 
@@ -26,42 +28,27 @@ UInt64 = npt.NDArray[np.uint64]
 _SAMPLE, _ORDER, _SIDE = 0x243F6A8885A308D3, 0x13198A2E03707344, 0xA4093822299F31D0
 
 
-@inline
-def _mix(x: Any) -> Any:
-    x ^= x >> np.uint64(30)
-    x *= np.uint64(0xBF58476D1CE4E5B9)
-    x ^= x >> np.uint64(27)
-    x *= np.uint64(0x94D049BB133111EB)
-    x ^= x >> np.uint64(31)
-    return x
-
-
 @kernel
 def _hash_all(data: Any, offsets: Any, key: Any, out: Any) -> None:
     for i in range(len(offsets) - 1):
         start, end = offsets[i], offsets[i + 1]
-        state = _mix(key + np.uint64(end - start) * np.uint64(0x9E3779B97F4A7C15))
+        state = mix64(key + np.uint64(end - start) * GOLDEN)
         at = start
         while at < end:
             word = np.uint64(0)
             stop = min(at + 8, end)
             for j in range(at, stop):
                 word |= np.uint64(data[j]) << np.uint64(8 * (j - at))
-            state = _mix(state ^ word) + np.uint64(0x9E3779B97F4A7C15)
+            state = mix64(state ^ word) + GOLDEN
             at = stop
-        out[i] = _mix(state)
+        out[i] = mix64(state)
 
 
 def _keyed(ids: pa.Array | pa.ChunkedArray, seed: int, purpose: int) -> UInt64:
     whole = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
     whole = whole.cast(pa.large_string())
-    if not len(whole):
-        return np.empty(0, np.uint64)
-    _, offsets, data = whole.buffers()
-    ends = np.frombuffer(offsets, np.int64)[whole.offset : whole.offset + len(whole) + 1]
-    content = np.frombuffer(data or b"", np.uint8)
     out = np.empty(len(whole), np.uint64)
-    _hash_all(content, ends, np.uint64(seed ^ purpose), out)
+    _hash_all(*buffers(whole), np.uint64(seed ^ purpose), out)
     return out
 
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 
 from curate import schema
 from curate.errors import InternalError
+from curate.kernels.grouping import run_bounds
 from curate.protocol.stage import Barrier, Step
 from curate.schema import whole
 
@@ -96,8 +96,7 @@ def _task(step: Step, partitions: int, datasets: Datasets, index: int) -> Writte
             order = np.argsort(parts, kind="stable")
             table, parts = table.take(pa.array(order)), parts[order]
         # An empty table still tells its columns.
-        cuts = [0, *(np.flatnonzero(np.diff(parts)) + 1).tolist(), len(parts)]
-        for start, end in pairwise(cuts):
+        for start, end in run_bounds(parts) or [(0, 0)]:
             part = int(parts[start]) if end else 0
             written.append((name, part, table.slice(start, end - start)))
     return written

@@ -31,13 +31,6 @@ def part_of(keys: np.ndarray, partitions: int) -> pa.Array:
     return pa.array(((high * np.uint64(partitions)) >> np.uint64(32)).astype(np.int32))
 
 
-def spread(numbers: np.ndarray) -> np.ndarray:
-    """Spread document numbers evenly over 64 bits, so that `part_of` can cut them."""
-    x = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
-    return x ^ (x >> np.uint64(32))
-
-
 def integers(table: pa.Table, name: str) -> np.ndarray:
     """Give a column without nulls as a numpy array."""
     return np.asarray(schema.whole(table.column(name)))

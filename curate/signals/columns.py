@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from curate.errors import RecipeError, nearest
 from curate.kernels import unicode
+from curate.kernels.arrow import buffers
 from curate.text import pii
 from curate.text.counts import (
     BYTES,
@@ -33,7 +34,7 @@ from curate.text.line_counts import LINES, count_lines
 from curate.text.phrases import compiled, count_phrases
 from curate.text.unigrams import SCALE, count_unigrams
 from curate.text.unigrams import load as load_frequencies
-from curate.text.words import buffers, roles, word_hashes
+from curate.text.words import roles, word_hashes
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -125,7 +126,8 @@ class Counts(Mapping[str, Integers | Floats]):
         repetition: bool = False,
     ) -> None:
         self._texts = texts
-        self._data, self._starts, self._ends = buffers(texts)
+        self._data, offsets = buffers(texts)
+        self._starts, self._ends = offsets[:-1], offsets[1:]
         self._lists = lists or {}
         self._repetition = repetition
         self._known: dict[str, Integers | Floats] = {}
@@ -302,11 +304,8 @@ def _scores(texts: pa.LargeStringArray, address: str, label: str) -> Floats:
             where=address,
             hint=nearest(label, model.labels),
         )
-    whole = pc.fill_null(texts, "")
-    _, offsets, data = whole.buffers()
-    content = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
-    at = np.frombuffer(offsets, np.int64)[whole.offset : whole.offset + len(whole) + 1]
-    labels, scores = model.predict(content.copy(), at.copy())
+    data, at = buffers(texts)
+    labels, scores = model.predict(data, at)
     wanted = (labels == model.labels.index(label)) & (np.diff(at) > 0)[:, None]
     return np.where(wanted.any(axis=1), np.where(wanted, scores, 0.0).sum(axis=1), np.nan)
 

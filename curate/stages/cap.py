@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.errors import RecipeError
+from curate.kernels.grouping import first_of_runs, place_in_run
 from curate.mixture.sampling import sample_key
 from curate.protocol.routing import decide, integers, read_docs
 from curate.protocol.stage import Barrier, Inputs, Step
@@ -73,11 +74,7 @@ class Cap(Barrier):
             keys = [("value", "ascending"), ("u", "ascending"), ("id", "ascending")]
             both = both.take(pc.sort_indices(both, sort_keys=keys))
             which = np.asarray(whole(both.column("value")).dictionary_encode().indices)
-            firsts = np.flatnonzero(np.diff(which, prepend=-1))
-            place = np.arange(len(which)) - np.repeat(
-                firsts, np.diff(np.append(firsts, len(which)))
-            )
-            inside = place < self.documents
+            inside = place_in_run(first_of_runs(which)) < self.documents
             over = both.filter(pa.array(~inside))
             kept = both.filter(pa.array(inside)).combine_chunks()
             if len(over):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate.errors import RecipeError, RefusedError
+from curate.kernels.arrow import fixed_width_values
+from curate.kernels.grouping import run_bounds
 from curate.schema import whole
 from curate.storage.dedup_store import (
     Entry,
@@ -84,10 +85,8 @@ class DedupView:
         """Stream doc, id, rank and signature of the documents asked for (ascending numbers)."""
         for table in self._rows("documents", docs):
             packed = whole(table.column("signature"))
-            width = packed.type.byte_width // 4
-            flat = np.frombuffer(packed.buffers()[1] or b"", np.uint32)
-            flat = flat[packed.offset * width : (packed.offset + len(packed)) * width]
-            lists = pa.FixedSizeListArray.from_arrays(pa.array(flat), width)
+            values = fixed_width_values(packed, np.uint32)
+            lists = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
             yield table.select(["doc", "id", "rank"]).append_column("signature", lists)
 
     def shingles(self, docs: np.ndarray) -> Iterator[pa.Table]:
@@ -98,8 +97,7 @@ class DedupView:
         """Read rows by number, in tables that are cut alike for every dataset."""
         store = open_store(self.address)
         files = _files(docs)
-        cuts = np.flatnonzero(np.diff(files)) + 1
-        for start, stop in pairwise([0, *cuts.tolist(), len(docs)]):
+        for start, stop in run_bounds(files):
             entry = _entries(self, dataset)[int(files[start])]
             for at in range(start, stop, _TOGETHER):
                 asked = docs[at : min(at + _TOGETHER, stop)]

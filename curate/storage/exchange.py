@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from curate.kernels.grouping import run_bounds
 from curate.storage.store import Damaged, Store
 
 #: Bytes that one task collects before it writes a file, and bytes per block in it.
@@ -60,14 +60,13 @@ class ExchangeSink:
             order = np.argsort(parts, kind="stable")
             table, parts = table.take(pa.array(order)).combine_chunks(), parts[order]
         rows = table.to_batches()[0]
-        cuts = np.flatnonzero(np.diff(parts)) + 1
         step = max(1, BATCH_BYTES * rows.num_rows // max(1, rows.nbytes))
         name = f"{self._folder}/{self._dataset}-{len(self.entries):05d}.exchange"
         blocks: list[list[int]] = []
         with self._store.writing(name) as sink:
             sink.write(table.schema.serialize())
             head = sink.bytes
-            for start, end in pairwise([0, *cuts.tolist(), len(parts)]):
+            for start, end in run_bounds(parts):
                 for at in range(start, end, step):
                     raw = rows.slice(at, min(step, end - at)).serialize()
                     stored = pa.compress(raw, _CODEC, asbytes=True)

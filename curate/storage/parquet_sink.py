@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 
 from curate.errors import InternalError
 from curate.failpoint import reach
+from curate.kernels.grouping import run_bounds
 from curate.schema import conform
 from curate.storage.store import Damaged, Store
 
@@ -201,8 +201,7 @@ def row_groups(
     if order is not None:
         sizes = sizes[order.to_numpy()]
     number = (np.cumsum(sizes) - 1) // target
-    cuts = np.flatnonzero(np.diff(number)) + 1
-    for start, end in pairwise([0, *cuts.tolist(), len(number)]):
+    for start, end in run_bounds(number):
         yield (
             table.slice(start, end - start)
             if order is None

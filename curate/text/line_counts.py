@@ -8,8 +8,9 @@ import numpy as np
 from numba import int64, uint8, uint32, uint64
 
 from curate.kernels import unicode
+from curate.kernels.hashing import hash_span
 from curate.kernels.jit import kernel
-from curate.kernels.utf8 import HIGHEST, ONES, bytes_before, decode, eight_bytes, hash_span, width
+from curate.kernels.utf8 import HIGHEST, ONES, bytes_before, decode, eight_bytes, width
 from curate.text.repetition import first_of_each
 
 #: The columns. Lines end at U+000A, or at U+000D before it in text that was not repaired.

@@ -20,6 +20,7 @@ import numpy as np
 from numba import int64, uint32, uint64
 
 from curate.kernels import unicode
+from curate.kernels.hashing import GOLDEN
 from curate.kernels.jit import kernel
 from curate.kernels.utf8 import decode
 
@@ -28,7 +29,6 @@ _ONLY_KATAKANA: Final = 1
 _NO_WORD_BEFORE: Final = 2
 _NO_WORD_AFTER: Final = 4
 _INSIDE_WORDS: Final = unicode.LETTER | unicode.DIGIT | unicode.MARK
-_K: Final = uint64(0x9E3779B97F4A7C15)
 _FIRST_BITS: Final = 0xFFFF
 
 
@@ -95,7 +95,7 @@ def _guard(phrase: str, whole_words: bool) -> int:
 
 
 def _slot(key: int, size: int) -> int:
-    spread = key * int(_K) & 0xFFFFFFFFFFFFFFFF
+    spread = key * int(GOLDEN) & 0xFFFFFFFFFFFFFFFF
     return (spread >> 32) & (size - 1)
 
 
@@ -144,7 +144,7 @@ def count_phrases(
                 best = int64(2**31)
                 while True:
                     key = (uint64(node) << uint64(21) | uint64(code)) + uint64(1)
-                    slot = ((key * _K) >> uint64(32)) & mask
+                    slot = ((key * GOLDEN) >> uint64(32)) & mask
                     while keys[slot] != uint64(0) and keys[slot] != key:
                         slot = (slot + uint64(1)) & mask
                     if keys[slot] == uint64(0):

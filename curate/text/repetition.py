@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from numba import int32, int64, uint8, uint64
 
+from curate.kernels.hashing import GOLDEN, fast_mix64
 from curate.kernels.jit import inline, kernel
-from curate.kernels.utf8 import SPREAD, mixed
 from curate.text.words import CHARS
 
 _MOST_ENTRIES: Final = 2**31 - 1
@@ -110,7 +110,7 @@ def _count_pairs(hashes: Any, last: Any, seen: Any, keys: Any) -> Any:
     seen[:] = 0
     mask = uint64(len(seen) - 1)
     for i in range(last):
-        keys[i] = mixed(hashes[i] * SPREAD + hashes[i + uint64(1)])
+        keys[i] = fast_mix64(hashes[i] * GOLDEN + hashes[i + uint64(1)])
     for i in range(last):
         met = seen[keys[i] & mask]
         seen[keys[i] & mask] = uint8(met + uint8(met < uint8(255)))
@@ -160,7 +160,7 @@ def _triples(pairs: Any, last: Any, seen: Any, keys: Any, at: Any) -> Any:
         again = follows
     for j in range(m):
         place = uint64(at[j])
-        keys[j] = pairs[place] * SPREAD + pairs[place + uint64(1)]
+        keys[j] = pairs[place] * GOLDEN + pairs[place + uint64(1)]
     return m
 
 
@@ -176,7 +176,7 @@ def _neighbours(first: Any, count: Any, m: Any, keys: Any, at: Any) -> Any:
     for j in range(uint64(1), m):
         g, following = uint64(first[j]), at[j]
         follows = count[g] != int32(1)
-        keys[longer] = (f << uint64(32) | g) * SPREAD
+        keys[longer] = (f << uint64(32) | g) * GOLDEN
         at[longer] = place
         longer += uint64(again & follows & (following == place + int32(1)))
         f, place, again = g, following, follows

@@ -13,14 +13,14 @@ from numba import int64, uint64
 
 from curate.errors import RecipeError
 from curate.kernels import unicode
+from curate.kernels.arrow import buffers
+from curate.kernels.hashing import GOLDEN, fast_mix64
 from curate.kernels.jit import kernel
-from curate.kernels.utf8 import decode, mixed
-from curate.text.words import HAS_LETTER, buffers, find_words
+from curate.kernels.utf8 import decode
+from curate.text.words import HAS_LETTER, find_words
 
 #: What is stored of a logarithm: millionths, so that sums are exact.
 SCALE: Final = 1_000_000
-
-_K: Final = uint64(0x9E3779B97F4A7C15)
 
 
 class Frequencies(NamedTuple):
@@ -57,7 +57,8 @@ def load(address: str) -> Frequencies:
         spelled.append(word.strip())
         counts.append(int(count))
     hashes = np.zeros(len(spelled), np.uint64)
-    _hash_folded(*buffers(pa.array(spelled, pa.large_string())), unicode.FOLD, hashes)
+    data, offsets = buffers(pa.array(spelled, pa.large_string()))
+    _hash_folded(data, offsets, unicode.FOLD, hashes)
     known, which = np.unique(hashes, return_inverse=True)
     total = np.bincount(which, np.array(counts, np.float64), len(known))
     everything = total.sum() + len(known) + 1
@@ -89,15 +90,15 @@ def _hash_word(data: Any, start: Any, end: Any, fold: Any) -> Any:
     i = start
     while i < end:
         code, size = decode(data, i)
-        h = (h + uint64(fold[code]) + uint64(1)) * _K
+        h = (h + uint64(fold[code]) + uint64(1)) * GOLDEN
         i += size
-    return mixed(h) | uint64(1)  # 0 is an empty slot
+    return fast_mix64(h) | uint64(1)  # 0 is an empty slot
 
 
 @kernel
-def _hash_folded(data: Any, starts: Any, ends: Any, fold: Any, out: Any) -> None:
-    for d in range(len(starts)):
-        out[d] = _hash_word(data, starts[d], ends[d], fold)
+def _hash_folded(data: Any, offsets: Any, fold: Any, out: Any) -> None:
+    for d in range(len(out)):
+        out[d] = _hash_word(data, offsets[d], offsets[d + 1], fold)
 
 
 @kernel

@@ -31,21 +31,17 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from numba import int64, uint8, uint32, uint64
 
 from curate.kernels import unicode
+from curate.kernels.hashing import GOLDEN, fast_mix64, hash_block, hash_span
 from curate.kernels.jit import kernel
 from curate.kernels.utf8 import (
     LOWER_CASE,
-    SPREAD,
     decode,
     eight_bytes,
     first_bytes,
-    hash_block,
-    hash_span,
     leading_letters,
-    mixed,
 )
 
 # Roles of a code point: the low three bits say what it does to the word before it.
@@ -223,7 +219,7 @@ def find_words(
         if not extends:
             if kind != SEPARATOR:
                 if some & uint32(_NO_ASCII_LETTER):
-                    hashes[n] = mixed(h) if chars > before + 1 else h
+                    hashes[n] = fast_mix64(h) if chars > before + 1 else h
                 else:
                     hashes[n] = hash_span(data, begin, i)
                 if starts is not None:
@@ -255,7 +251,7 @@ def find_words(
                 row = lead & uint32(0xF0) == uint32(0xE0) and next_code != code
                 if not row or next_what < uint32(SINGLE):
                     break
-                hashes[n] = (uint64(code) + uint64(1)) * SPREAD
+                hashes[n] = (uint64(code) + uint64(1)) * GOLDEN
                 facts[n] = chars << CHARS | int64(gap | r & uint32(_TOLD))
                 gap = uint32(0)
                 chars += 1
@@ -272,7 +268,7 @@ def find_words(
             before = chars
             some = uint32(0)
         while True:
-            h = (h + uint64(code) + uint64(1)) * SPREAD
+            h = (h + uint64(code) + uint64(1)) * GOLDEN
             chars += 1
             some |= r
             i += size
@@ -287,7 +283,7 @@ def find_words(
         seen = r
     if kind != SEPARATOR:
         if some & uint32(_NO_ASCII_LETTER):
-            hashes[n] = mixed(h) if chars > before + 1 else h
+            hashes[n] = fast_mix64(h) if chars > before + 1 else h
         else:
             hashes[n] = hash_span(data, begin, end)
         if starts is not None:
@@ -350,26 +346,3 @@ def words(text: str) -> list[str]:
     return [
         data[start:end].decode() for start, end in zip(seen.starts.tolist(), seen.ends.tolist())
     ]
-
-
-def buffers(
-    texts: pa.LargeStringArray,
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Give a column's bytes and each text's start and end in them; a null text is an empty one.
-
-    All three are read-only, whatever the column: numba takes writable arrays for another type.
-    """
-    _, offsets, data = texts.buffers()
-    count = len(texts)
-    if count == 0 or data is None or data.size == 0:
-        content = np.zeros(1, np.uint8)
-        starts = ends = np.zeros(count, np.int64)
-    else:
-        content = np.frombuffer(data, np.uint8)
-        at = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + count + 1]
-        starts, ends = at[:-1], at[1:]
-        if texts.null_count:
-            ends = np.where(np.asarray(texts.is_valid()), ends, starts)
-    for array in (content, starts, ends):
-        array.setflags(write=False)
-    return content, starts, ends

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.errors import InternalError
+from curate.kernels.hashing import fast_mix64
 from curate.kernels.jit import kernel
 from curate.tokens.pattern import piece_end
 
@@ -67,19 +68,13 @@ def _table_size(entries: int) -> int:
 
 
 @kernel
-def _spread(x: Any) -> Any:
-    x = (x ^ (x >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
-    return x ^ (x >> np.uint64(29))
-
-
-@kernel
 def _slot_of(data: Any, start: int, stop: int, content: Any, offsets: Any, slots: Any) -> Any:
     """Find the slot of a byte string: where it is, or the empty one where it would be."""
     state = np.uint64(stop - start)
     for i in range(start, stop):
         state = (state ^ np.uint64(data[i])) * np.uint64(0x100000001B3)
     mask = np.uint64(len(slots) - 1)
-    slot = _spread(state) & mask
+    slot = fast_mix64(state) & mask
     while slots[slot] >= 0:
         first = offsets[slots[slot]]
         if offsets[slots[slot] + 1] - first == stop - start:
@@ -119,10 +114,10 @@ def _index_pairs(
             if right < 0:
                 continue
             key = left << _RANK_BITS | right
-            slot = _spread(np.uint64(key)) & mask
+            slot = fast_mix64(np.uint64(key)) & mask
             while pairs[slot] != _EMPTY:
                 slot = (slot + np.uint64(1)) & mask
-            state = _spread(np.uint64(key))
+            state = fast_mix64(np.uint64(key))
             maybe[state >> np.uint64(46)] |= np.uint8(
                 1 << ((state >> np.uint64(43)) & np.uint64(7))
             )
@@ -137,7 +132,7 @@ def _index_pairs(
 def _join(left: Any, right: Any, pairs: Any, maybe: Any) -> Any:
     mask = np.uint64(len(pairs) - 1)
     key = np.int64(left) << _RANK_BITS | np.int64(right)
-    state = _spread(np.uint64(key))
+    state = fast_mix64(np.uint64(key))
     rank = np.int64(_NEVER)
     # Most pairs do not join; 256 kB of bits stay in the cache of a core, the table does not.
     if not maybe[state >> np.uint64(46)] >> ((state >> np.uint64(43)) & np.uint64(7)) & np.uint64(
@@ -318,8 +313,8 @@ def count_pieces(
                 word[3] = np.uint64(size) << np.uint64(56)
                 for i in range(size):
                     word[i >> 3] |= np.uint64(data[start + i]) << np.uint64(8 * (i & 7))
-                state = _spread(_spread(_spread(word[0]) ^ word[1]) ^ word[2]) ^ word[3]
-                slot = _spread(state) & np.uint64(len(counted) - 1)
+                state = fast_mix64(fast_mix64(fast_mix64(word[0]) ^ word[1]) ^ word[2]) ^ word[3]
+                slot = fast_mix64(state) & np.uint64(len(counted) - 1)
                 if (
                     kept[slot, 0] == word[0]
                     and kept[slot, 1] == word[1]

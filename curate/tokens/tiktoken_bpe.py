@@ -40,16 +40,14 @@ class TekkenCounter:
 
     def count(self, texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:
         """Count each text; null and empty are 0."""
+        from curate.kernels.arrow import buffers
         from curate.tokens.merge import count_pieces
 
         counts = np.zeros(len(texts), np.int64)
         if len(texts):
-            _, offsets, data = texts.buffers()
-            ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
             known = self.vocabulary
             count_pieces(
-                np.frombuffer(data or b"", np.uint8),
-                ends,
+                *buffers(texts),
                 self.classes,
                 known.content,
                 known.offsets,
@@ -63,8 +61,6 @@ class TekkenCounter:
                 np.zeros(_KEPT_PIECES, np.int32),
                 counts,
             )
-            if texts.null_count:
-                counts[np.asarray(texts.is_null())] = 0
         return counts
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from curate.kernels.arrow import buffers
 from curate.kernels.jit import inline, kernel
 
 #: What a byte can begin: 0 no whitespace, 1 whitespace of one byte, 2 whitespace of more, perhaps.
@@ -71,9 +72,5 @@ def count_words(texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:
     """
     out = np.zeros(len(texts), np.int64)
     if len(texts):
-        _, offsets, data = texts.buffers()
-        ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-        _count(np.frombuffer(data or b"", np.uint8), ends, _FIRST, out)
-        if texts.null_count:
-            out[np.asarray(texts.is_null())] = 0
+        _count(*buffers(texts), _FIRST, out)
     return out

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 import curate
+from curate.kernels.arrow import buffers
 from curate.langid import labels
 from curate.langid.fasttext import model
-from curate.langid.identify import _buffers, _large_strings
+from curate.langid.identify import _large_strings
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
 
@@ -69,7 +70,7 @@ def model_alone(file: str, articles: bool = False) -> tuple[str, ...]:
 
 def heard(texts: tuple[str, ...]) -> tuple[str, ...]:
     loaded = model.load()
-    numbers, _ = loaded.predict(*_buffers(_large_strings(texts)))
+    numbers, _ = loaded.predict(*buffers(_large_strings(texts)))
     return tuple(labels.scripts_of(loaded.labels[n])[0] for n in numbers[:, 0].tolist())
 
 

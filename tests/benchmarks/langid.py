@@ -28,8 +28,9 @@ import pyarrow as pa
 
 from curate import schema
 from curate.api.tables import _all_profiles
+from curate.kernels.arrow import buffers
 from curate.langid.fasttext import model
-from curate.langid.identify import _buffers, _large_strings, identify
+from curate.langid.identify import _large_strings, identify
 from curate.plan import registry
 
 #: Runs in the peer's Python, which need not have curate: says who it is, then a time for each line
@@ -125,7 +126,7 @@ def main() -> None:
 
 def measure(texts: list[str], peer: Peer, rounds: int) -> dict[str, object]:
     column = _large_strings(texts)
-    data, offsets = _buffers(column)
+    data, offsets = buffers(column)
     mine, profiles = model.load(), _all_profiles()
     stage = registry.build(
         "stage", "identify", {}, given={"profiles": profiles, "name": "identify"}

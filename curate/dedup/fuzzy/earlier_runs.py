@@ -20,7 +20,9 @@ from curate.dedup.fuzzy.minhash import band_keys, sign_sets
 from curate.dedup.keeper import keeper_rank
 from curate.dedup.options import NearDuplicates
 from curate.dedup.shingles import shingle_sets
-from curate.protocol.routing import integers, part_of, read_docs, spread
+from curate.kernels.grouping import first_of_runs
+from curate.kernels.hashing import spread
+from curate.protocol.routing import integers, part_of, read_docs
 from curate.protocol.stage import Inputs, Step
 
 #: Documents of a store that lie side by side and are read by one task.
@@ -90,8 +92,7 @@ def needed(run: np.ndarray, docs: np.ndarray, past: Past, max_witnesses: int) ->
     ages = np.full(len(docs), -1, np.int64)
     ages[old] = past.ages(docs[old])
     place = np.arange(len(run))
-    new_run = np.concatenate([[True], run[1:] != run[:-1]])
-    new_age = new_run | np.concatenate([[True], ages[1:] != ages[:-1]])
+    new_run, new_age = first_of_runs(run), first_of_runs(run, ages)
     run_start = np.maximum.accumulate(np.where(new_run, place, 0))
     age_start = np.maximum.accumulate(np.where(new_age, place, 0))
     return np.asarray(is_met & (~old | (age_start - run_start < max_witnesses)))

@@ -17,7 +17,8 @@ from numba import uint32, uint64
 
 from curate.dedup.options import Shingling
 from curate.dedup.shingles import shingles
-from curate.kernels.folding import mix
+from curate.kernels.grouping import first_of_runs
+from curate.kernels.hashing import GOLDEN, mix64
 from curate.kernels.jit import inline, kernel
 from curate.schema import whole
 
@@ -143,12 +144,12 @@ def fewest_equal(threshold: float, count: int) -> int:
 def _band_keys(signatures: np.ndarray, first: int, rows: int, keys: np.ndarray) -> None:
     for d in range(signatures.shape[0]):
         for band in range(first, first + keys.shape[1]):
-            high = mix(uint64(band) + uint64(0x243F6A8885A308D3))
-            low = mix(uint64(band) + uint64(0x13198A2E03707344))
+            high = mix64(uint64(band) + uint64(0x243F6A8885A308D3))
+            low = mix64(uint64(band) + uint64(0x13198A2E03707344))
             for row in range(rows):
                 value = uint64(signatures[d, band * rows + row])
-                high = mix(high ^ value)
-                low = mix((low ^ value) * uint64(0x9E3779B97F4A7C15))
+                high = mix64(high ^ value)
+                low = mix64((low ^ value) * GOLDEN)
             keys[d, band - first, 0] = high
             keys[d, band - first, 1] = low
 
@@ -176,9 +177,7 @@ def buckets_of(signatures: np.ndarray, bands: int, rows: int) -> tuple[np.ndarra
         keys = band_keys(signatures, 1, rows, band)[:, 0, :]
         order = np.lexsort((keys[:, 1], keys[:, 0]))
         keys = keys[order]
-        new = np.ones(len(keys), np.bool_)
-        new[1:] = (keys[1:] != keys[:-1]).any(axis=1)
-        run = np.cumsum(new) - 1
+        run = np.cumsum(first_of_runs(*keys.T)) - 1
         sizes = np.bincount(run, minlength=1)
         several = sizes >= 2
         number = np.where(several, first + np.cumsum(several) - 1, -1).astype(np.int32)

@@ -17,6 +17,7 @@ from curate.dedup.fuzzy.minhash import buckets_of, signature_array
 from curate.dedup.fuzzy.verify import Rule, Verdicts, walk
 from curate.dedup.keeper import in_keeper_order
 from curate.errors import InternalError
+from curate.kernels.grouping import first_of_runs, place_in_run
 from curate.protocol.routing import decide, integers, shard_of
 from curate.schema import whole
 
@@ -107,7 +108,7 @@ def _groups(index: pa.Table, budget: int, per_member: int) -> Iterator[pa.Table]
     component = integers(index, "component")
     order = np.lexsort((integers(index, "doc"), component))
     component = component[order]
-    first = np.flatnonzero(np.concatenate([[True], component[1:] != component[:-1]]))
+    first = np.flatnonzero(first_of_runs(component))
     n_bytes = np.add.reduceat(per_member + 8 * integers(index, "size")[order], first)
     ends = [*first[1:].tolist(), len(component)]
     start, held = 0, 0
@@ -200,10 +201,7 @@ def _unlisted(
             rows = rows[counts[bucket[rows]] > max_witnesses]
             order = np.lexsort((rows, source[rows], bucket[rows]))
             rows = rows[order]
-            new = np.ones(len(rows), np.bool_)
-            new[1:] = (np.diff(bucket[rows]) != 0) | (np.diff(source[rows]) != 0)
-            first = np.flatnonzero(new)
-            place = np.arange(len(rows)) - np.repeat(first, np.diff([*first, len(rows)]))
+            place = place_in_run(first_of_runs(bucket[rows], source[rows]))
             late = rows[place >= max_witnesses]
             docs.append(integers(members, "doc")[late])
             bands.append(np.full(len(late), band, np.int32))

@@ -40,7 +40,9 @@ from curate.dedup.keeper import keeper_rank
 from curate.dedup.options import NearDuplicates
 from curate.dedup.shingles import shingle_sets
 from curate.dedup.witness_chain import with_twins
-from curate.protocol.routing import decide, integers, part_of, read_docs, shard_of, spread
+from curate.kernels.grouping import first_of_runs
+from curate.kernels.hashing import spread
+from curate.protocol.routing import decide, integers, part_of, read_docs, shard_of
 from curate.protocol.stage import Inputs, Step
 
 #: Every pair of a bucket up to this size is estimated; a larger bucket is joined as a whole.
@@ -184,9 +186,7 @@ def _buckets(
     )
     order = np.lexsort((docs, low, high))
     high, low, docs = high[order], low[order], docs[order]
-    new = np.ones(len(docs), np.bool_)
-    new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
-    run = np.cumsum(new) - 1
+    run = np.cumsum(first_of_runs(high, low)) - 1
     if past is not None and len(run):
         matters = needed(run, docs, past, near.max_witnesses)
         run, docs = run[matters], docs[matters]
@@ -246,9 +246,7 @@ def _edges(
     table = pa.concat_tables(tables)
     docs, bucket = integers(table, "doc"), integers(table, "bucket")
     documents, members = np.unique(docs, return_inverse=True)
-    offsets = np.concatenate(
-        [[0], np.flatnonzero(bucket[1:] != bucket[:-1]) + 1, [len(bucket)]]
-    ).astype(np.int64)
+    offsets = np.append(np.flatnonzero(first_of_runs(bucket)), len(bucket))
     signatures = np.zeros((len(documents), near.count), np.uint32)
     for table in _streams(inputs, attached):
         place = np.searchsorted(documents, integers(table, "doc"))

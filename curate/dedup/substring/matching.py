@@ -9,7 +9,8 @@ import pyarrow as pa
 from numba import int64, uint64
 
 from curate.dedup.substring.winnowing import BASE
-from curate.kernels.folding import mix
+from curate.kernels.arrow import buffers
+from curate.kernels.hashing import mix64
 from curate.kernels.jit import kernel
 from curate.protocol.routing import integers
 from curate.schema import whole
@@ -25,12 +26,8 @@ def compared(rows: pa.Table, size: int, width: int = 1, base: int = BASE) -> np.
 
     Symbols have `width` bytes. The base of the hash has no influence on what is found.
     """
-    column = whole(rows.column("symbols"))
-    offsets = np.frombuffer(column.buffers()[1], np.int64)
-    offsets = offsets[column.offset : column.offset + len(column) + 1] // width
-    blob = column.buffers()[2]
-    data = np.frombuffer(blob, np.dtype(f"u{width}"), count=blob.size // width)
-    data.flags.writeable = False  # a writable array would be another type to numba
+    data, offsets = buffers(whole(rows.column("symbols")))
+    data, offsets = data[: len(data) // width * width].view(f"u{width}"), offsets // width
     docs, starts = integers(rows, "doc"), integers(rows, "start")
     windows = int((np.diff(offsets) - size + 1).sum())
     slots = min(_SLOTS, 1 << max(4, (2 * windows - 1).bit_length()))
@@ -129,7 +126,7 @@ def _match(
             h = h * base + uint64(data[q + size - 1]) + uint64(1)
             if q > at:
                 h -= (uint64(data[q - 1]) + uint64(1)) * top
-            g = mix(h)
+            g = mix64(h)
             slot = g & mask
             place = int64(-1)
             while places[slot] >= 0:

@@ -35,7 +35,7 @@ from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import RepeatedSpans
 from curate.dedup.substring.matching import compared
 from curate.dedup.substring.winnowing import anchors
-from curate.kernels.folding import text_buffers
+from curate.kernels.arrow import buffers, pack_pairs, unpack_pairs
 from curate.protocol.routing import integers, part_of, read_docs, shard_of
 from curate.protocol.stage import Inputs, Step
 from curate.schema import whole
@@ -68,7 +68,7 @@ class Bytes:
 
     def read(self, texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
         """Give the texts' buffer as it is."""
-        return text_buffers(texts)
+        return buffers(texts)
 
     def places(self, symbols: np.ndarray) -> np.ndarray:
         """Count."""
@@ -84,10 +84,7 @@ def sketch(repeated: RepeatedSpans, symbols: Symbols, table: pa.Table) -> pa.Tab
     data, offsets = symbols.read(texts)
     found, starts, counts = anchors(data, offsets, repeated.window)
     pairs = np.stack([found, starts.astype(np.uint64)], axis=1)
-    places = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64) * 16
-    runs = pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(), table.num_rows, [None, pa.py_buffer(places), pa.py_buffer(pairs)]
-    )
+    runs = pack_pairs(pairs, counts)
     rank = keeper_rank(table, repeated.keep, repeated.source_priority)
     windows = np.maximum(np.diff(offsets) - repeated.window + 1, 0)
     return pa.table({"id": table.column("id"), "rank": rank, "windows": windows, "runs": runs})
@@ -127,14 +124,8 @@ class _Runs(NamedTuple):
 
 
 def _runs_of(table: pa.Table) -> _Runs:
-    column = whole(table.column("runs"))
-    column = column if isinstance(column, pa.Array) else column.chunk(0)
-    offsets = np.frombuffer(column.buffers()[1], np.int64)
-    offsets = offsets[column.offset : column.offset + len(column) + 1]
-    blob = column.buffers()[2]
-    data = np.frombuffer(blob if blob is not None else b"", np.uint8)
-    pairs = data[offsets[0] : offsets[-1]].view(np.uint64).reshape(-1, 2)
-    rows = np.repeat(np.arange(len(column)), np.diff(offsets) // 16)
+    pairs, counts = unpack_pairs(whole(table.column("runs")))
+    rows = np.repeat(np.arange(len(counts)), counts)
     start = pairs[:, 1].astype(np.int64)
     end = np.append(start[1:], 0)
     last = np.append(rows[1:] != rows[:-1], True)[: len(rows)]

@@ -9,12 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numba import uint64
 
-from curate.kernels.folding import mix
+from curate.kernels.hashing import GOLDEN, mix64, spread
 from curate.kernels.jit import kernel
-from curate.protocol.routing import spread
 
 #: The base of rolling hashes of symbols.
-BASE = 0x9E3779B97F4A7C15
+BASE = int(GOLDEN)
 _MOST = 0xFFFFFFFFFFFFFFFF
 
 #: Room for the runs that are found, and how many are expected per stretch of windows (two on average):
@@ -69,7 +68,7 @@ def _anchors(
             h = h * base + uint64(data[begin + j + k - 1]) + uint64(1)
             if j > 0:
                 h -= (uint64(data[begin + j - 1]) + uint64(1)) * top
-            g = mix(h)
+            g = mix64(h)
             prefix = min(prefix, g)
             block[place] = g
             place += 1

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from curate.kernels.hashing import hash_span
 from curate.kernels.jit import inline, kernel
-from curate.kernels.utf8 import hash_span
 
 HASH_START = np.uint32(2166136261)
 HASH_PRIME = np.uint32(16777619)

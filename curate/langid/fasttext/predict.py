@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import int64, uint64
 
+from curate.kernels.hashing import hash_span
 from curate.kernels.jit import inline, kernel
-from curate.kernels.utf8 import HIGHEST, bytes_before, eight_bytes, hash_span
+from curate.kernels.utf8 import HIGHEST, bytes_before, eight_bytes
 from curate.langid.fasttext.dictionary import HASH_START, find_word, mix
 from curate.langid.fasttext.subwords import NOTES, add_rows, note_word, sum_long_word, sum_words
 

@@ -20,7 +20,8 @@ from curate.dedup.shingles import jaccard, shingle_sets
 from curate.dedup.word_hashes import fold
 from curate.errors import RecipeError
 from curate.kernels import unicode
-from curate.kernels.folding import BLOCK, text_buffers, word_table
+from curate.kernels.arrow import buffers
+from curate.kernels.folding import BLOCK, word_table
 from tests.examples import examples
 from tests.unit.dedup.dedup_corpora import NEIGHBOURS, PLAIN, word
 
@@ -62,7 +63,7 @@ def test_plain_text_is_folded_as_the_table_says(keep_digits, lead):
         for before in NEIGHBOURS
         for after in NEIGHBOURS
     ]
-    data, offsets = text_buffers(pa.array(texts, pa.large_string()))
+    data, offsets = buffers(pa.array(texts, pa.large_string()))
     table = word_table(keep_digits=keep_digits)
     entries, out = np.empty(BLOCK, np.uint32), np.empty(2000, np.uint16)
     for text, start, stop in zip(texts, offsets[:-1], offsets[1:], strict=True):

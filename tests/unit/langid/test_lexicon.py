@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curate.kernels.arrow import buffers
 from curate.langid import lexicon, scripts
 from curate.langid.alphabets import ALPHABETS
-from curate.langid.identify import _buffers, _large_strings, identify
+from curate.langid.identify import _large_strings, identify
 from tests.examples import examples
 
 LISTS = tomllib.loads(Path(lexicon.__file__).with_name("lexicon.toml").read_text("utf-8"))
@@ -43,28 +44,28 @@ WORDS = ["the", "of", "bilan", "o'zbek", "guests", "mehmonlar", "a", "kelgan", "
 @examples(60)
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join))
 def test_points_are_those_of_a_loop_over_words(text: str) -> None:
-    found = lexicon.weigh(*_buffers(_large_strings([text])), np.array([0]), LATIN)
+    found = lexicon.weigh(*buffers(_large_strings([text])), np.array([0]), LATIN)
     for label in ("eng_Latn", "uzn_Latn", "som_Latn"):
         assert found[0, lexicon.table().labels.index(label)] == slowly(text, label)
 
 
 def test_apostrophes_are_one_letter_and_quotation_marks_none() -> None:
     texts = ["o'zbek bo'ldi", "oʻzbek boʻldi", "o‘zbek bo‘ldi", "'o’zbek' bo`ldi"]
-    data, offsets = _buffers(_large_strings(texts))
+    data, offsets = buffers(_large_strings(texts))
     points = lexicon.weigh(data, offsets, np.arange(4), np.repeat(LATIN, 4))
     assert (points == points[0]).all()
     assert points[0, lexicon.table().labels.index("uzn_Latn")] == 2 * 300 + 2 * 40
 
 
 def test_words_of_another_script_say_nothing() -> None:
-    data, offsets = _buffers(_large_strings(["және the of and бұл"]))
+    data, offsets = buffers(_large_strings(["және the of and бұл"]))
     cyrillic = np.array([scripts.NAMES.index("Cyrl")])
     points = lexicon.weigh(data, offsets, np.array([0]), cyrillic)
     assert points[0, lexicon.table().labels.index("kaz_Cyrl")] == 300 + 250
 
 
 def test_foreign_and_missing_letters_cost() -> None:
-    data, offsets = _buffers(_large_strings(["ў" * 3 + "а" * 97, "а" * 100]))
+    data, offsets = buffers(_large_strings(["ў" * 3 + "а" * 97, "а" * 100]))
     counted = scripts.count(data, offsets, lexicon.asked())
     said = lexicon.of_letters(counted, np.arange(2))
     kazakh, karakalpak = (lexicon.table().labels.index(k) for k in ("kaz_Cyrl", "kaa_Cyrl"))

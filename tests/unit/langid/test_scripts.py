@@ -7,16 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curate.kernels.arrow import buffers
 from curate.kernels.unicode import CLASS, LETTER, SCRIPT, SCRIPTS
 from curate.langid import scripts
-from curate.langid.identify import _buffers, _large_strings
+from curate.langid.identify import _large_strings
 from tests.examples import examples
 
 ASKED = frozenset(map(frozenset, ("әіқ", "abß", "қa漢國", "國", "ا1 ")))
 
 
 def count(texts: list[str]) -> scripts.Letters:
-    data, offsets = _buffers(_large_strings(texts))
+    data, offsets = buffers(_large_strings(texts))
     return scripts.count(data, offsets, ASKED)
 
 

@@ -10,15 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.kernels import unicode
+from curate.kernels.arrow import buffers
 from curate.text.phrases import compiled, count_phrases
-from curate.text.words import buffers
 from tests.examples import examples
 
 
 def counted(texts: list[str], phrases: list[str], whole_words: bool = False) -> list[int]:
     column = pa.array(texts, pa.large_string())
     out = np.zeros(len(texts), np.int64)
-    count_phrases(*buffers(column), *compiled(tuple(phrases), whole_words), unicode.CLASS, out)
+    data, offsets = buffers(column)
+    starts, ends = offsets[:-1], offsets[1:]
+    count_phrases(data, starts, ends, *compiled(tuple(phrases), whole_words), unicode.CLASS, out)
     numbers: list[int] = out.tolist()
     return numbers
 

@@ -3,13 +3,12 @@
 import unicodedata
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.kernels import unicode
-from curate.text.words import PUBLISHED_SYMBOLS, buffers, roles, view, words
+from curate.text.words import PUBLISHED_SYMBOLS, roles, view, words
 from tests.examples import examples
 
 APOSTROPHES_AND_HYPHENS = "'’-‐‑"
@@ -155,15 +154,3 @@ PINNED = ["0xdeb7a15211a071f0", "0x183168c3419ce849"]
 def test_roles_cover_every_code_point() -> None:
     assert roles().shape == (0x110000,)
     assert not roles().flags.writeable
-
-
-def test_buffers_of_slices_nulls_and_nothing() -> None:
-    column = pa.array(["ab", None, "", "ә", "cd"], pa.large_string())
-    for part in (column, column[1:4], column[5:], pa.array([], pa.large_string())):
-        data, starts, ends = buffers(part)
-        got = [bytes(data[s:e]).decode() for s, e in zip(starts, ends)]
-        assert got == [text or "" for text in part.to_pylist()]
-        assert not data.flags.writeable
-        assert not starts.flags.writeable
-        assert not ends.flags.writeable
-    assert len(buffers(pa.array([None, ""], pa.large_string()))[1]) == 2

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from curate.errors import RecipeError
+from curate.kernels.arrow import buffers
 from curate.langid.fasttext import model
-from curate.langid.identify import _buffers, _large_strings, identify
+from curate.langid.identify import _large_strings, identify
 
 WORDS = {
     "kaz_Cyrl": "бала мектеп кітап оқу үлкен көше тау өзен жақсы сөз қала күн",
@@ -61,7 +62,7 @@ PROBES = [
 
 def agrees(reference: fasttext.FastText._FastText, path: Path) -> None:
     mine = model.load(str(path))
-    labels, scores = mine.predict(*_buffers(_large_strings(PROBES)))
+    labels, scores = mine.predict(*buffers(_large_strings(PROBES)))
     for text, numbers, found in zip(PROBES, labels, scores):
         expected = reference.f.predict(text.replace("\n", " ") + "\n", -1, 0.0, "strict")
         if not expected:
@@ -204,7 +205,7 @@ def test_a_damaged_model_never_crashes(seed: int) -> None:
         mine = model.read(damaged, "damaged.ftz")
     except RecipeError:
         return
-    mine.predict(*_buffers(_large_strings(PROBES)))
+    mine.predict(*buffers(_large_strings(PROBES)))
 
 
 def test_what_is_no_classifier_is_refused(tmp_path: Path) -> None:

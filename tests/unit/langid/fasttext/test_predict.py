@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curate.kernels.arrow import buffers
 from curate.langid.fasttext import model
-from curate.langid.identify import _buffers, _large_strings
+from curate.langid.identify import _large_strings
 from tests.examples import examples
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
@@ -25,7 +26,7 @@ def reference() -> fasttext.FastText._FastText:
 def compare(texts: list[str], reference: fasttext.FastText._FastText) -> tuple[int, float]:
     """Count other labels than fastText's, and give the largest difference of scores."""
     mine = model.load()
-    labels, scores = mine.predict(*_buffers(_large_strings(texts)))
+    labels, scores = mine.predict(*buffers(_large_strings(texts)))
     others, difference = 0, 0.0
     for text, numbers, found in zip(texts, labels, scores):
         [(score, label)] = reference.f.predict(text.replace("\n", " ") + "\n", 1, 0.0, "strict")
@@ -44,7 +45,7 @@ WORDS = st.text(
 @given(st.lists(st.one_of(WORDS, st.text(max_size=40)), min_size=1, max_size=4))
 def test_same_answers_as_fasttext(reference: fasttext.FastText._FastText, texts: list[str]) -> None:
     mine = model.load()
-    labels, scores = mine.predict(*_buffers(_large_strings(texts)))
+    labels, scores = mine.predict(*buffers(_large_strings(texts)))
     for text, numbers, found in zip(texts, labels, scores):
         expected = reference.f.predict(text.replace("\n", " ") + "\n", 2, 0.0, "strict")
         assert found[0] == pytest.approx(expected[0][0], abs=2e-3)
@@ -69,7 +70,7 @@ def test_same_answers_as_fasttext_on_real_texts(reference: fasttext.FastText._Fa
 def test_words_that_fasttext_reserves(reference: fasttext.FastText._FastText) -> None:
     kazakh = "Бүгін ауа райы жақсы болады"
     plain, labelled, ended, alone = (
-        model.load().predict(*_buffers(_large_strings([text])))[1][0, 0]
+        model.load().predict(*buffers(_large_strings([text])))[1][0, 0]
         for text in (kazakh, f"__label__en {kazakh}", f"</s> {kazakh}", "</s>")
     )
     assert plain == labelled  # as in fastText
@@ -81,14 +82,14 @@ def test_words_that_fasttext_reserves(reference: fasttext.FastText._FastText) ->
 @given(st.lists(WORDS, min_size=2, max_size=12), st.randoms(use_true_random=False))
 def test_cutting_and_shuffling_changes_no_bit(texts: list[str], random: object) -> None:
     mine = model.load()
-    labels, scores = mine.predict(*_buffers(_large_strings(texts)))
+    labels, scores = mine.predict(*buffers(_large_strings(texts)))
     order = list(range(len(texts)))
     random.shuffle(order)  # type: ignore[attr-defined]
-    shuffled = mine.predict(*_buffers(_large_strings([texts[k] for k in order])))
+    shuffled = mine.predict(*buffers(_large_strings([texts[k] for k in order])))
     assert (shuffled[0] == labels[order]).all()
     assert shuffled[1].tobytes() == scores[order].tobytes()
     for k, text in enumerate(texts):
-        alone = mine.predict(*_buffers(_large_strings([text])))
+        alone = mine.predict(*buffers(_large_strings([text])))
         assert (alone[0] == labels[k]).all()
         assert alone[1].tobytes() == scores[k : k + 1].tobytes()
 
@@ -96,9 +97,9 @@ def test_cutting_and_shuffling_changes_no_bit(texts: list[str], random: object) 
 def test_slices_are_read_where_they_lie() -> None:
     whole = _large_strings(["бір", "two", "üç", "", "넷"])
     mine = model.load()
-    labels, scores = mine.predict(*_buffers(whole))
+    labels, scores = mine.predict(*buffers(whole))
     for start, stop in [(0, 2), (1, 4), (3, 4), (4, 5), (2, 2)]:
-        cut = mine.predict(*_buffers(whole.slice(start, stop - start)))
+        cut = mine.predict(*buffers(whole.slice(start, stop - start)))
         assert (cut[0] == labels[start:stop]).all()
         assert (cut[1] == scores[start:stop]).all()
 

@@ -1,0 +1,40 @@
+"""Runs of equal keys in sorted arrays: where each begins, and a row's place in its run."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+
+def first_of_runs(*keys: np.ndarray) -> npt.NDArray[np.bool_]:
+    """Return for each row whether it is the first of a run of rows that are equal in all keys.
+
+    >>> first_of_runs(np.array([1, 1, 1, 2]), np.array([5, 5, 6, 6])).tolist()
+    [True, False, True, True]
+    """
+    first = np.ones(len(keys[0]), np.bool_)
+    first[1:] = keys[0][1:] != keys[0][:-1]
+    for key in keys[1:]:
+        first[1:] |= key[1:] != key[:-1]
+    return first
+
+
+def run_bounds(keys: np.ndarray) -> list[tuple[int, int]]:
+    """Return the first row of each run of equal keys, and the row after its last.
+
+    >>> run_bounds(np.array([7, 7, 3]))
+    [(0, 2), (2, 3)]
+    """
+    return list(pairwise([*np.flatnonzero(first_of_runs(keys)).tolist(), len(keys)]))
+
+
+def place_in_run(first: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return the place of each row in its run, from 0, where ``first`` marks the beginnings of runs.
+
+    >>> place_in_run(np.array([True, False, False, True])).tolist()
+    [0, 1, 2, 0]
+    """
+    rows = np.arange(len(first))
+    return np.asarray(rows - np.maximum.accumulate(np.where(first, rows, 0)))

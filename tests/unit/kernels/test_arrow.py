@@ -1,0 +1,43 @@
+"""Columns as kernels read them: slices, nulls and nothing; the same values come back."""
+
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from curate.kernels.arrow import buffers, fixed_width_values, pack_pairs, unpack_pairs
+
+
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.large_binary()])
+def test_buffers_of_slices_nulls_and_nothing(kind: pa.DataType) -> None:
+    column = pa.array(["ab", None, "", "ә", "cd"], pa.large_string()).cast(kind)
+    nulls = pa.array([None, None], kind)
+    for part in (column, column[1:4], column[5:], pa.array([], kind), nulls):
+        data, offsets = buffers(part)
+        found = [bytes(data[s:e]) for s, e in pairwise(offsets)]
+        assert found == [value or b"" for value in part.cast(pa.large_binary()).to_pylist()]
+        assert not data.flags.writeable and not offsets.flags.writeable
+
+
+def test_a_null_is_empty_whatever_bytes_it_covers() -> None:
+    whole = pa.array(["ab", "cd"], pa.large_string())
+    valid = pa.array([True, False]).buffers()[1]
+    covered = pa.LargeStringArray.from_buffers(2, *whole.buffers()[1:], valid)
+    data, offsets = buffers(covered)
+    assert [bytes(data[s:e]) for s, e in pairwise(offsets)] == [b"ab", b""]
+
+
+def test_fixed_width_values_and_pairs_of_slices() -> None:
+    column = pa.array([bytes(range(n, n + 8)) for n in range(5)], pa.binary(8))
+    whole = fixed_width_values(column, np.uint32)
+    assert whole.shape == (5, 2)
+    assert (fixed_width_values(column[2:4], np.uint32) == whole[2:4]).all()
+    assert fixed_width_values(column[5:], np.uint32).shape == (0, 2)
+    pairs = np.arange(12, dtype=np.uint64).reshape(-1, 2)
+    packed = pack_pairs(pairs, np.array([2, 0, 3, 1]))
+    for start, stop in ((0, 4), (1, 3), (3, 4), (4, 4)):
+        found, counts = unpack_pairs(packed[start:stop])
+        first = [0, 2, 2, 5, 6][start]
+        assert (found == pairs[first : first + counts.sum()]).all()
+        assert counts.tolist() == [2, 0, 3, 1][start:stop]
