@@ -4,7 +4,8 @@
     python3 tasks.py demo        set up, run the main job on sample_data, say where the results lie
     python3 tasks.py test        set up, run the tests' quick tier (a few minutes on two cores)
     python3 tasks.py test-all    set up, run all tests, as continuous integration does
-    python3 tasks.py check       format, lint, types
+    python3 tasks.py check       format, lint, spelling, TOML, generated pages, types
+    python3 tasks.py docs        write the generated pages of docs/ (--check: only compare)
     python3 tasks.py bench       ratios against peers (minutes)
     python3 tasks.py campaign    kill a run again and again, on Ray (minutes)
     python3 tasks.py lock        write requirements.lock anew
@@ -79,11 +80,33 @@ def test_all(*arguments: str) -> None:
 
 
 def check(*arguments: str) -> None:
-    """Check format, lint and types."""
+    """Check format, lint, spelling, TOML, generated pages and types."""
     tool = str(PYTHON.parent)
     run([f"{tool}/ruff", "format", "--check", "."])
     run([f"{tool}/ruff", "check", "."])
+    run([f"{tool}/codespell"])
+    check_toml()
+    docs("--check")
     run([f"{tool}/mypy", *arguments])
+
+
+def check_toml() -> None:
+    """Parse every TOML file; end with the place of the first error."""
+    import tomllib  # not in the Pythons that set_up refuses with a message
+
+    listed = subprocess.run(
+        ["git", "ls-files", "*.toml"], cwd=HERE, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.splitlines():
+        try:
+            tomllib.loads((HERE / name).read_text(encoding="utf-8"))
+        except ValueError as error:
+            sys.exit(f"{name}: {error}")
+
+
+def docs(*arguments: str) -> None:
+    """Write the generated pages of docs/, or compare them."""
+    run([str(PYTHON), "docs/generate.py", *arguments])
 
 
 def bench(*arguments: str) -> None:
@@ -116,6 +139,7 @@ TASKS = {
     "test": test,
     "test-all": test_all,
     "check": check,
+    "docs": docs,
     "bench": bench,
     "campaign": campaign,
     "lock": lock,
