@@ -107,8 +107,5 @@ def _rows_of_group(
     mixture: list[dict[str, Any]], recipe: Recipe, fate: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """Give the mixture's rows (one per phase) of the group that a document belongs to."""
-    from curate.recipe.mixture import Mixture, parse_mixture
-
-    asked = Mixture.everything() if recipe.mixture is None else parse_mixture(recipe.mixture)
-    group = asked.group_of(fate["source"], fate.get("lang"), fate.get("origin"))
+    group = recipe.seeded_mixture.group_of(fate["source"], fate.get("lang"), fate.get("origin"))
     return [row for row in mixture if row["group"] == group]

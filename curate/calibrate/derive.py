@@ -13,7 +13,7 @@ from curate.calibrate.limits import Setter, measured
 from curate.calibrate.methods import METHODS
 from curate.calibrate.reference import Reference
 from curate.errors import RecipeError, nearest
-from curate.recipe.profile import DEFAULT, Identify, Profile
+from curate.recipe.profile import DEFAULT, IdentifySection, Profile
 from curate.signals.verdict import check_profile
 
 #: Fewer documents than this say nothing about tails; a language should have hundreds.
@@ -85,7 +85,7 @@ def calibrate(
         update={
             "name": lang,
             "describes": f"{lang}, calibrated",
-            "identify": Identify(
+            "identify": IdentifySection(
                 min_score=parent.identify.min_score, scripts=scripts, letters=letters
             ),
             "lists": lists,

@@ -11,7 +11,7 @@ from curate.langid import labels as naming
 from curate.langid import lexicon
 from curate.langid.alphabets import ALPHABETS, both_cases, letters_of
 from curate.langid.scripts import NAMES, Letters
-from curate.recipe.profile import DEFAULT, Identify, Profiles
+from curate.recipe.profile import DEFAULT, IdentifySection, Profiles
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -145,7 +145,7 @@ class Judge:
             fits &= (expected < _MIN_EXPECTED) | (there >= _MISSING * expected)
         return fits
 
-    def _has_script(self, rules: Identify, rows: Rows) -> Mask:
+    def _has_script(self, rules: IdentifySection, rows: Rows) -> Mask:
         if not rules.scripts:
             return np.ones(len(rows), np.bool_)
         sets = {s for name in rules.scripts for s in _SCRIPT_SETS.get(name, (name,))}
@@ -153,7 +153,7 @@ class Judge:
         wanted = [k for k, name in enumerate(NAMES) if name in sets]
         return np.isin(self.letters.script[rows], wanted)
 
-    def _has_letters(self, rules: Identify, rows: Rows) -> Mask:
+    def _has_letters(self, rules: IdentifySection, rows: Rows) -> Mask:
         obeys = np.ones(len(rows), np.bool_)
         size = self.letters.of_script[rows]
         if rules.foreign_letters:
@@ -168,7 +168,7 @@ class Judge:
     def _number_of(self, letters: str, rows: Rows) -> Rows:
         return self.letters.number_of(both_cases(letters), rows)
 
-    def _rules(self, label: str) -> Identify:
+    def _rules(self, label: str) -> IdentifySection:
         if self.profiles is None:
             return _ANYTHING
         known = self.profiles.by_name
@@ -176,7 +176,7 @@ class Judge:
         return profile.identify if profile else _ANYTHING
 
 
-_ANYTHING = Identify()
+_ANYTHING = IdentifySection()
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,6 @@ from curate.plan.checks import check_columns, check_conversations, check_groups
 from curate.plan.model import Plan, PlannedPiece, Segment, Shard, SourcePlan, with_view
 from curate.protocol.stage import Barrier, MapStage
 from curate.recipe import locate, profile
-from curate.recipe.mixture import Mixture, parse_mixture
 from curate.recipe.profile import Profiles
 from curate.recipe.recipe import Recipe, StageSpec
 from curate.sources.base import InputFile, Source
@@ -134,12 +133,7 @@ def _stages(recipe: Recipe, profiles: Profiles, where: str) -> Iterator[MapStage
     specs = list(recipe.stages)
     if not any(spec.use == "mix" for spec in specs):
         specs.append(StageSpec(use="mix"))
-    seeded = {"seed": recipe.seed}
-    mixture = (
-        parse_mixture(seeded | recipe.mixture)
-        if recipe.mixture
-        else Mixture.everything().model_copy(update=seeded)
-    )
+    mixture = recipe.seeded_mixture
     models = [spec.options.get("model") for spec in specs if spec.use == "identify"]
     labels: set[str] = set()
     clustered = mixed = False

@@ -1,30 +1,31 @@
-"""What a recipe says about the mixture, checked.
+"""What a recipe asks of the mixture, checked.
 
-A *group* is a line of the ratio: ``kk : (ru + tr) : en = 3 : 1 : 3`` has three. A row belongs to the
+A *group* is a term of the ratio: ``kk : (ru + tr) : en = 3 : 1 : 3`` has three. A row belongs to the
 first group, in file order, whose languages, sources and origins all match; an empty list matches
 all. A *part* is a piece of a group that has its own inner weight.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from curate.errors import RecipeError, nearest
+from curate.recipe.section import Section, explain
 from curate.schema import ORIGINS
 
-#: The group and the phase of a recipe that asks for no mixture.
+#: The group and the phase of a recipe without a mixture.
 EVERYTHING, MAIN = "all", "main"
 
-#: What is held out is written like a phase of this name.
+#: Documents that are held out are written like a phase of this name.
 VALIDATION = "validation"
 
 
 class Leaf(NamedTuple):
-    """The smallest thing that gets a budget: all documents alike in these four."""
+    """The smallest unit that gets a budget: all documents that are equal in these four values."""
 
     group: str
     source: str | None
@@ -32,33 +33,35 @@ class Leaf(NamedTuple):
     origin: str | None
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Group(Section):
+    """One term of the ratio. Empty lists match everything.
 
-
-class Group(_Section):
-    """One line of the ratio. Empty lists match everything.
-
-    Its size is a ``weight`` relative to the other groups, or a ``budget`` of its own. ``inner`` splits
-    the group by one kind of thing (its languages, its sources or its origins) at a fixed ratio; without
-    it the split is by what is available of each language, to the power of ``alpha``. ``alpha``,
-    ``max_epochs`` and ``max_share`` are the mixture's where the group has none of its own.
-
-    A ``whole`` group stands beside the ratio: all of it comes, once, in the first phase, however the
-    other groups shrink. Safety data is such a thing.
+    Its size is a ``weight`` relative to the other groups, or a ``budget`` of its own.
     """
 
     whole: bool = False
-
+    """All of the group is taken, once, in the first phase, beside the ratio and however much the other
+    groups shrink; for safety data, for instance."""
     weight: float = Field(1.0, ge=0, allow_inf_nan=False)
+    """Size relative to the other groups. Example: 3."""
     budget: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Amount in ``unit``, before ``scale``; either every group has one or none. Example: 96.39."""
     languages: tuple[str, ...] = ()
+    """Language labels of its rows; empty: all. Example: ["kaz_Cyrl"]."""
     sources: tuple[str, ...] = ()
+    """Names of the sources of its rows; empty: all. Example: ["wiki", "books"]."""
     origins: tuple[str, ...] = ()
+    """Origins of its rows; empty: all. Example: ["native"]."""
     inner: dict[str, float] = {}
+    """Fixed ratio of the group's languages, or of its sources, or of its origins. Without it languages
+    are weighed by what is available of each, to the power of ``alpha``.
+    Example: { kor_Hang = 1, eng_Latn = 1 }."""
     alpha: float | None = Field(None, ge=0, le=1)
+    """Power for this group; without it that of the mixture. Example: 0.3."""
     max_epochs: float | None = Field(None, ge=1, allow_inf_nan=False)
-    max_share: float | None = Field(None, gt=0, le=1)  #: of each leaf
+    """Passes over this group at most; without it those of the mixture. Example: 4."""
+    max_share: float | None = Field(None, gt=0, le=1)
+    """Largest share of the group that one leaf may have; without it that of the mixture. Example: 0.5."""
 
     @model_validator(mode="after")
     def _whole_has_no_size(self) -> Group:
@@ -85,12 +88,12 @@ class Group(_Section):
         return self
 
     def holds(self, source: str | None, lang: str | None, origin: str | None) -> bool:
-        """Tell whether a row with these values belongs here."""
-        wanted = ((self.sources, source), (self.languages, lang), (self.origins, origin))
-        return all(not names or name in names for names, name in wanted)
+        """Return whether a row with these values belongs here."""
+        lists = ((self.sources, source), (self.languages, lang), (self.origins, origin))
+        return all(not names or name in names for names, name in lists)
 
     def part_of(self, leaf: Leaf) -> str | None:
-        """Name the part of the group that a leaf belongs to; None where there are no parts."""
+        """Return the part of the group that a leaf belongs to; None where there are no parts."""
         if not self.inner:
             return None
         if set(self.inner) == set(self.languages):
@@ -98,24 +101,30 @@ class Group(_Section):
         return leaf.source if set(self.inner) == set(self.sources) else leaf.origin
 
 
-class Cap(_Section):
+class LeafCap(Section):
     """Limits for the leaves that match: passes over each, and the share of all of them together.
 
-    A key that is not given matches every leaf; of several ``max_epochs`` that match a leaf the
-    smallest counts. ``max_share`` is of the group, and bounds what the group's matching leaves come to
-    in all: ``{origin = "mt", max_share = 0.24}`` allows 24 % of machine-translated text, from however
-    many sources. In a group with inner weights it holds in each part that it speaks of.
+    A key that is not given matches every leaf. At least one limit is required.
     """
 
     group: str | None = None
+    """The group of the leaves. Example: "kazakh"."""
     source: str | None = None
+    """The source of the leaves. Example: "wiki"."""
     language: str | None = None
+    """The language of the leaves. Example: "kaz_Cyrl"."""
     origin: str | None = None
+    """The origin of the leaves. Example: "mt"."""
     max_epochs: float | None = Field(None, ge=1, allow_inf_nan=False)
+    """Passes at most over each leaf that matches; of several limits for a leaf the smallest counts.
+    Example: 2."""
     max_share: float | None = Field(None, gt=0, le=1)
+    """Share of the group that all its matching leaves may have together: with ``origin = "mt"`` 0.24
+    allows 24 % of machine-translated text, from however many sources. In a group with inner weights it
+    holds in each part that it concerns. Example: 0.24."""
 
     @model_validator(mode="after")
-    def _limits_something(self) -> Cap:
+    def _limits_something(self) -> LeafCap:
         if self.max_epochs is None and self.max_share is None:
             raise ValueError("a cap needs max_epochs, max_share or both")
         if self.max_share is not None and {self.source, self.language, self.origin} == {None}:
@@ -126,47 +135,55 @@ class Cap(_Section):
         return self
 
     def matches(self, leaf: Leaf) -> bool:
-        """Tell whether this cap speaks of a leaf."""
-        wanted = (self.group, self.source, self.language, self.origin)
-        return all(name is None or name == value for name, value in zip(wanted, leaf, strict=True))
+        """Return whether this cap applies to a leaf."""
+        names = (self.group, self.source, self.language, self.origin)
+        return all(name is None or name == value for name, value in zip(names, leaf, strict=True))
 
 
-class Phase(_Section):
+class Phase(Section):
     """One stretch of training with its own budget and, if given, its own group weights.
 
-    ``budgets`` says both at once: an amount per group. A phase takes up where the one before it ended,
-    so that no document is in two phases before all were in one; with ``reuse`` it begins again at the
-    first document, whatever earlier phases took.
+    A phase continues where the one before it ended, so that no document is in two phases before all
+    were in one.
     """
 
     name: str = Field(MAIN, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    """Name in the product's column ``phase``. Example: "annealing"."""
     budget: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Amount in ``unit``, before ``scale``. Example: 600."""
     weights: dict[str, float] = {}
+    """Weights of the groups in this phase; without them those of the groups.
+    Example: { kazakh = 3, english = 1 }."""
     budgets: dict[str, float] = {}
+    """An amount per group: budget and weights in one. Example: { kazakh = 300, english = 100 }."""
     reuse: bool = False
+    """Begin again at the first document, whatever earlier phases took."""
 
     @property
     def amount(self) -> Fraction | None:
-        """What is asked for in all, before the mixture's ``scale``."""
+        """The budget of the phase in all, before the mixture's ``scale``."""
         if self.budgets:
             return sum((_exact(budget) for budget in self.budgets.values()), Fraction(0))
         return None if self.budget is None else _exact(self.budget)
 
 
-class Upsample(_Section):
+class Upsample(Section):
     """Copies of a document by the value of a column, such as ``cluster_size`` or a signal.
 
-    ``copies`` are steps ``[value, copies]``: from this value on, up to the next step, so many. Below the
-    first step, and where the column is null, there is one. FineWeb2 weighs by the size of a document's
-    cluster of near duplicates: ``[[1, 1], [2, 2], [3, 3], [5, 5], [100, 8], [1000, 1]]``. All copies of a
-    document stand next to each other in its leaf, so they are taken in one phase; ``epoch`` numbers them.
-    ``cluster_size`` is of the last dedup stage that found the document in a cluster: behind both, it does not
-    count the exact copies that went before near ones were looked for.
+    All copies of a document follow each other in its leaf, so they are taken in one phase; ``epoch``
+    numbers them. ``cluster_size`` is set by the last dedup stage that found the document in a cluster:
+    after both stages, it does not count the exact copies that were removed before near ones were
+    searched for.
     """
 
     by: str
+    """The column. Example: "cluster_size"."""
     copies: tuple[tuple[float, Annotated[int, Field(ge=1, le=1000)]], ...] = Field(min_length=1)
-    groups: tuple[str, ...] = ()  #: empty: all
+    """Steps ``[value, copies]``: that many copies from this value on, up to the next step. Below the
+    first step, and where the column is null, there is one. The example is how FineWeb2 weighs clusters
+    of near duplicates. Example: [[1, 1], [2, 2], [3, 3], [5, 5], [100, 8], [1000, 1]]."""
+    groups: tuple[str, ...] = ()
+    """The groups that it applies to; empty: all. Example: ["kazakh"]."""
 
     @model_validator(mode="after")
     def _steps_go_up(self) -> Upsample:
@@ -176,45 +193,58 @@ class Upsample(_Section):
         return self
 
 
-class Validation(_Section):
+class Validation(Section):
     """A random share of the documents of every group that the mixture weighs, held out of all phases.
 
-    Which side a document is on is a hash of its cluster, where dedup found one, and else of its text:
-    what one cluster kept, and what is the same byte for byte, stands on one side. Near duplicates were
-    dropped before, wherever they stood. What can be on both sides: texts less alike than the threshold
-    of fuzzy_dedup, and the pairs above it that its ``recall`` lets pass.
+    A hash decides the side of a document: of its cluster, where dedup found one, and else of its text.
+    So what remained of one cluster, and texts that are equal byte for byte, are on one side. Near
+    duplicates were dropped before, on either side. What can be on both sides: texts less similar than
+    the threshold of fuzzy_dedup, and the pairs above it that its ``recall`` misses.
     """
 
     share: float = Field(gt=0, le=0.5)
+    """Share of the documents that are held out. Example: 0.005."""
 
 
-class Mixture(_Section):
-    """The ``[mixture]`` of a recipe. Amounts are in ``unit``; bytes are UTF-8 bytes of text.
-
-    ``scale`` multiplies every budget, so that a published mixture can be made small. ``alpha`` flattens
-    a group's languages: each is weighed by what there is of it to that power (1 as available, 0 all
-    alike; it is 1 / temperature). With ``max_epochs`` above 1 what a language lacks is repeated up to
-    there, and then given to the others: alpha = 0 is UniMax (Chung et al., ICLR 2023).
-    """
+class Mixture(Section):
+    """The ``[mixture]`` of a recipe: groups, their ratio, and how much is taken."""
 
     groups: dict[str, Group] = Field(min_length=1)
+    """The terms of the ratio by name; a row belongs to the first group that matches it."""
     ratio: str | None = None
+    """Weights of all groups that are not ``whole``, in file order. Example: "3:1:3"."""
     unit: Literal["tokens", "bytes", "documents"] = "tokens"
+    """What amounts count; bytes are UTF-8 bytes of text. Example: "bytes"."""
     budget: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Amount in all, before ``scale``; without it as much as the ratio allows. Example: 100e9."""
     scale: float = Field(1.0, gt=0, allow_inf_nan=False)
+    """Multiplies every budget, so that a published mixture can be made small. Example: 1e-3."""
     shortage: Literal["shrink", "repeat", "fail"] = "shrink"
+    """What happens where a group has too little: the whole mixture shrinks, documents are repeated up to
+    ``max_epochs`` first, or the run fails. Example: "repeat"."""
     max_epochs: float = Field(1.0, ge=1, allow_inf_nan=False)
+    """Passes over any leaf at most. Example: 4."""
     max_share: float = Field(1.0, gt=0, le=1)
+    """Largest share of its group that one leaf may have. Example: 0.5."""
     alpha: float = Field(1.0, ge=0, le=1)
-    caps: tuple[Cap, ...] = ()
+    """Flattens the languages of a group: each is weighed by its amount to this power (1 as available,
+    0 all alike; it is 1 / temperature). With ``max_epochs`` above 1 a language that has too little is
+    repeated up to there, and the rest is divided among the others: alpha = 0 is UniMax (Chung et al.,
+    ICLR 2023). Example: 0.3."""
+    caps: tuple[LeafCap, ...] = ()
+    """Limits for leaves that match a source, a language or an origin."""
     phases: tuple[Phase, ...] = ()
+    """Stretches of training in order; without them one phase ``main``."""
     upsample: Upsample | None = None
+    """Copies of documents by the value of a column."""
     validation: Validation | None = None
+    """Documents that are held out of all phases."""
     seed: int = Field(0, ge=0, lt=1 << 64)
+    """Seed of the sample; without it that of the recipe. Example: 7."""
 
     @classmethod
     def everything(cls) -> Mixture:
-        """Give the mixture of a recipe that asks for none: all rows, once, in one phase.
+        """Return the mixture of a recipe that has none: all rows, once, in one phase.
 
         >>> Mixture.everything().group_of("web", "kaz_Cyrl", None)
         'all'
@@ -293,19 +323,19 @@ class Mixture(_Section):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Name the columns that tell leaves apart; ``lang`` only where something asks for it."""
-        asks = (
+        """The columns that distinguish leaves; ``lang`` only where a key needs it."""
+        by_language = (
             any(group.languages for group in self.groups.values())
             or any((group.alpha, group.max_share) != (None, None) for group in self.groups.values())
             or self.alpha != 1
             or self.max_share != 1
             or any(cap.language is not None for cap in self.caps)
         )
-        return ("source", "lang", "origin") if asks else ("source", "origin")
+        return ("source", "lang", "origin") if by_language else ("source", "origin")
 
     @property
     def weighed(self) -> frozenset[str]:
-        """Name the groups that some phase takes from."""
+        """The groups that some phase takes from."""
         shares = [self.shares(phase) for phase in self.schedule()]
         return frozenset(
             name
@@ -323,18 +353,18 @@ class Mixture(_Section):
         return max(copies for _, copies in self.upsample.copies) if self.upsample else 1
 
     def schedule(self) -> tuple[Phase, ...]:
-        """Give the phases in order; one phase ``main`` where the recipe names none."""
+        """Return the phases in order; one phase ``main`` where the recipe names none."""
         own = {
             name: group.budget for name, group in self.groups.items() if group.budget is not None
         }
         return self.phases or (Phase(budgets=own) if own else Phase(budget=self.budget),)
 
     def budget_of(self, phase: Phase) -> Fraction | None:
-        """Give what a phase asks for in all; None where it asks for as much as there is."""
+        """Return a phase's budget in all; None where it takes as much as is available."""
         return None if phase.amount is None else phase.amount * _exact(self.scale)
 
     def shares(self, phase: Phase) -> dict[str, Fraction]:
-        """Give each group's share of a phase; they add up to 1 exactly. Whole groups have 0."""
+        """Return each group's share of a phase; they add up to 1 exactly. Whole groups have 0."""
         if phase.weights or phase.budgets:
             stated = phase.weights or phase.budgets
             weights = {name: _exact(stated.get(name, 0)) for name in self.groups}
@@ -347,66 +377,48 @@ class Mixture(_Section):
         return {name: weight / total if total else weight for name, weight in weights.items()}
 
     def group_of(self, source: str | None, lang: str | None, origin: str | None) -> str | None:
-        """Name the first group that holds a row with these values; None where none does."""
+        """Return the first group that a row with these values belongs to; None where there is none."""
         for name, group in self.groups.items():
             if group.holds(source, lang, origin):
                 return name
         return None
 
     def epochs_of(self, leaf: Leaf) -> Fraction:
-        """Give how often a leaf may be passed over."""
+        """Return how many passes over a leaf are allowed."""
         stated = [c.max_epochs for c in self.caps if c.max_epochs is not None and c.matches(leaf)]
         group = self.groups[leaf.group]
         own = 1 if group.whole else group.max_epochs
         return _exact(min(stated) if stated else own if own is not None else self.max_epochs)
 
     def share_of(self, leaf: Leaf) -> Fraction:
-        """Give the largest share of its group that a leaf alone may have; caps come on top."""
+        """Return the largest share of its group that a leaf alone may have, caps aside."""
         own = self.groups[leaf.group].max_share
         return _exact(own if own is not None else self.max_share)
 
     def alpha_of(self, group: str) -> float:
-        """Give the power that a group's languages are weighed by."""
+        """Return the power that a group's languages are weighed by."""
         own = self.groups[group].alpha
         return own if own is not None else self.alpha
 
 
-def parse_mixture(said: Mapping[str, Any], *, where: str = "[mixture]") -> Mixture:
+def parse_mixture(table: Mapping[str, object], *, where: str = "[mixture]") -> Mixture:
     """Check the ``[mixture]`` table of a recipe.
 
-    >>> mixture = parse_mixture({"ratio": "3:1", "groups": {"kk": {"languages": ["kaz_Cyrl"]}, "en": {}}})
+    >>> groups = {"kk": {"languages": ["kaz_Cyrl"]}, "en": {}}
+    >>> mixture = parse_mixture({"ratio": "3:1", "groups": groups})
     >>> {name: str(share) for name, share in mixture.shares(mixture.schedule()[0]).items()}
     {'kk': '3/4', 'en': '1/4'}
     """
     try:
-        return Mixture.model_validate(dict(said))
+        return Mixture.model_validate(dict(table))
     except ValidationError as error:
-        raise RecipeError("; ".join(_explain(error)), where=where) from None
-
-
-def _explain(error: ValidationError) -> Iterator[str]:
-    sections: dict[str, type[BaseModel]] = {
-        "groups": Group,
-        "caps": Cap,
-        "phases": Phase,
-        "upsample": Upsample,
-        "validation": Validation,
-    }
-    for problem in error.errors():
-        place = problem["loc"]
-        path = ".".join(("mixture", *(str(part) for part in place)))
-        if problem["type"] == "extra_forbidden":
-            section = sections.get(str(place[0]), Mixture) if len(place) > 1 else Mixture
-            hint = nearest(str(place[-1]), section.model_fields)
-            if place[-1] == "temperature":
-                hint = "it is called alpha here, and is 1 / temperature"
-            yield f"unknown key '{path}': {hint}"
-        else:
-            yield f"{path}: {problem['msg'].removeprefix('Value error, ')}"
+        hints = {"temperature": "it is called alpha here, and is 1 / temperature"}
+        problems = explain(error, Mixture, root="mixture", hints=hints)
+        raise RecipeError(problems.replace(": Value error, ", ": "), where=where) from None
 
 
 def _exact(number: float) -> Fraction:
-    # Through its shortest text: 0.1 in a recipe means one tenth.
+    # Through its shortest decimal form: 0.1 in a recipe means one tenth.
     return Fraction(repr(number))
 
 

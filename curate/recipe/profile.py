@@ -1,4 +1,4 @@
-"""Profiles: what is known about a language or a kind of source, as data that a linguist can read.
+"""Profiles: the facts about a language or a kind of source, as data that a linguist can read.
 
 A profile is a TOML file under ``filters/``. It may extend another; ``_default`` is the root. Unknown
 keys are errors with the nearest valid name. Judge, check and calibrate read the same rules.
@@ -16,67 +16,81 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from curate.errors import RecipeError, nearest
+from curate.errors import RecipeError
+from curate.recipe.section import Section, TomlTable, explain
 from curate.schema import whole
 
 DEFAULT = "_default"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Identify(_Section):
-    """How sure the language identifier has to be, and which letters the language is written with."""
+class IdentifySection(Section):
+    """How certain the language identifier has to be, and which letters the language is written with."""
 
     min_score: float = Field(0.0, ge=0, le=1)
-    scripts: tuple[str, ...] = ()  #: ISO 15924 names; a text mostly in others is not this language
-    letters: str = ""  #: letters that tell the language from its neighbours
-    foreign_letters: str = ""  #: letters that it never uses
-    min_letter_share: float = Field(0.0, ge=0, le=1)  #: share of ``letters`` among all letters
+    """Score below which a text is labelled ``und``. Example: 0.25."""
+    scripts: tuple[str, ...] = ()
+    """ISO 15924 names; a text mostly in others is not this language. Example: ["Cyrl"]."""
+    letters: str = ""
+    """Letters that distinguish the language from its neighbours. Example: "әғқңөұүһі"."""
+    foreign_letters: str = ""
+    """Letters that the language never uses. Example: "ыэъ"."""
+    min_letter_share: float = Field(0.0, ge=0, le=1)
+    """Smallest share of ``letters`` among all letters of a text. Example: 0.02."""
 
 
-class Standardize(_Section):
-    """Named fixes of curate.text.fixes, in order, and the kinds of personal data to mask."""
+class StandardizeSection(Section):
+    """Fixes of ``curate.text.fixes`` and masks for personal data, for the stage ``standardize``."""
 
     fixes: tuple[str, ...] = ()
+    """Names of fixes, in order. Example: ["nonbreaking_spaces", "zero_width"]."""
     mask: tuple[str, ...] = ()
+    """Kinds of personal data to mask. Example: ["email", "public_ip"]."""
 
 
-class Trim(_Section):
-    """Named line rules of curate.text.trim, in order; options by rule name."""
+class TrimSection(Section):
+    """Line rules of ``curate.text.trim``, for the stage ``trim``."""
 
     rules: tuple[str, ...] = ()
+    """Names of line rules, in order. Example: ["javascript_lines", "navigation_lines"]."""
     options: dict[str, dict[str, float | int | str | list[str]]] = {}
+    """Options by rule. Example: { few_words_lines = { min_words = 5 } }."""
 
 
-class Url(_Section):
-    """What the address of a document may be; see curate.stages.url_filter. Empty: anything, or none."""
+class UrlSection(Section):
+    """What the address of a document may be, for the stage ``url_filter``. Empty: anything, or none."""
 
-    refused: tuple[str, ...] = ()  #: beginnings of addresses
-    top_level_domains: tuple[str, ...] = ()  #: those that are wanted, in lower case: "jp"
+    refused: tuple[str, ...] = ()
+    """Beginnings of addresses to drop. Example: ["https://ja.wikipedia.org/"]."""
+    top_level_domains: tuple[str, ...] = ()
+    """The only top-level domains to keep, in lower case. Example: ["jp", "com"]."""
 
 
-class Rewrite(_Section):
-    """Named rewrites of curate.text.rewrites, once each and in order; options by name."""
+class RewriteSection(Section):
+    """Rewrites of ``curate.text.rewrites``, once each, for the stage ``rewrite``."""
 
     steps: tuple[str, ...] = ()
+    """Names of rewrites, in order. Example: ["japanese_lines"]."""
     options: dict[str, dict[str, str | list[str]]] = {}
+    """Options by rewrite. Example: { japanese_lines = { join = " " } }."""
 
 
-class Rule(_Section):
-    """A closed interval on a signal, with the reason for it."""
+class Rule(Section):
+    """A closed interval on a signal, with the reason for it; for the stage ``judge``."""
 
     signal: str
+    """The signal (``curate signals`` lists them). Example: "n_words"."""
     min: float | None = None
+    """Smallest value that is kept. Example: 50."""
     max: float | None = None
-    undefined: str = (
-        "drop"  #: what an undefined signal means: "drop" (under its own name) or "keep"
-    )
+    """Largest value that is kept. Example: 100000."""
+    undefined: str = "drop"
+    """What an undefined signal means: "drop" (under its own name) or "keep". Example: "keep"."""
     why: str = ""
+    """What the rule removes. Example: "Captions, menus and error pages"."""
     source: str = ""
+    """Where the limit is from. Example: "Gopher (arXiv:2112.11446, table A1)"."""
 
     @model_validator(mode="after")
     def _has_a_limit(self) -> Rule:
@@ -87,47 +101,59 @@ class Rule(_Section):
         return self
 
 
-class Classifier(_Section):
+class ClassifierSection(Section):
     """A fastText classifier of the user's, and the label whose score is the signal."""
 
-    model: str = ""  #: a path, hf://owner/repository/file or an fsspec address
+    model: str = ""
+    """A path, hf://owner/repository/file or an fsspec address. Example: "models/edu.bin"."""
     label: str = ""
+    """The label. Example: "__label__edu"."""
 
 
-class Profile(_Section):
-    """One file of ``filters/``, with what it extends merged in. Rules are in the order of judgement."""
+class Profile(Section):
+    """One file of ``filters/``, with the profiles that it extends merged in."""
 
     name: str
+    """The file's name without its ending."""
     describes: str = ""
-    identify: Identify = Identify()
-    url: Url = Url()
-    standardize: Standardize = Standardize()
-    trim: Trim = Trim()
-    rewrite: Rewrite = Rewrite()
-    lists: dict[str, tuple[str, ...]] = {}  #: phrases, or in the file the address of a file of them
-    word_frequencies: str = ""  #: the path of a file of word counts, for unigram_log_probability
-    classifier: Classifier = Classifier()  #: for classifier_score
+    """One sentence on what the profile is for."""
+    identify: IdentifySection = IdentifySection()
+    """Language identification."""
+    url: UrlSection = UrlSection()
+    """Addresses of documents."""
+    standardize: StandardizeSection = StandardizeSection()
+    """Fixes and masks."""
+    trim: TrimSection = TrimSection()
+    """Line rules."""
+    rewrite: RewriteSection = RewriteSection()
+    """Rewrites."""
+    lists: dict[str, tuple[str, ...]] = {}
+    """Lists of phrases by name; instead of a list a path, or ``package://<installed package>/<path in
+    it>``, of a UTF-8 file with one phrase on each line. Example: { stop_words = ["және", "бұл"] }."""
+    word_frequencies: str = ""
+    """Path of a file of word counts, for the signal unigram_log_probability. Example: "kk.tsv"."""
+    classifier: ClassifierSection = ClassifierSection()
+    """The classifier of the signal classifier_score."""
     rules: dict[str, Rule] = {}
+    """Rules by name, in the order of judgement; a document is dropped by the first that it fails."""
 
 
 def load_profile(name: str, read: Callable[[str], str]) -> Profile:
-    """Load a profile and all that it extends. ``read`` gives the TOML text of a profile by name.
+    """Load a profile and all that it extends; ``read`` returns the TOML text of a profile by name.
 
     A child's table replaces the parent's value key by key; a rule that the parent has keeps the
-    parent's place, a new one comes last, and ``rules.<name> = false`` removes it. A list may be a path,
-    or ``package://<installed package>/<path in it>``, of a UTF-8 file with one phrase on each line; what
-    the file says becomes part of the profile, and so of its digest.
+    parent's place, a new one comes last, and ``rules.<name> = false`` removes it. The phrases of a
+    list that names a file become part of the profile, and so of its digest.
     """
-    said = _merged(name, read, ())
-    for key, value in said.get("lists", {}).items():
+    table: dict[str, Any] = _merged(name, read, ())
+    for key, value in table.get("lists", {}).items():
         if isinstance(value, str):
-            said["lists"] = said["lists"] | {
-                key: _phrases(value, f"filters/{name}.toml: lists.{key}")
-            }
+            phrases = _phrases(value, f"filters/{name}.toml: lists.{key}")
+            table["lists"] = table["lists"] | {key: phrases}
     try:
-        return Profile.model_validate({"name": name} | said)
+        return Profile.model_validate({"name": name} | table)
     except ValidationError as error:
-        raise RecipeError(_explain(error), where=f"filters/{name}.toml") from None
+        raise RecipeError(explain(error, Profile), where=f"filters/{name}.toml") from None
 
 
 def _phrases(address: str, where: str) -> tuple[str, ...]:
@@ -142,14 +168,14 @@ def _phrases(address: str, where: str) -> tuple[str, ...]:
     path, package = Path(rest).expanduser(), ""
     if scheme:
         package, _, inside = rest.partition("/")
-        found = importlib.util.find_spec(package) if package.isidentifier() else None
-        if found is None or not found.submodule_search_locations:
+        spec = importlib.util.find_spec(package) if package.isidentifier() else None
+        if spec is None or not spec.submodule_search_locations:
             raise RecipeError(
                 f"the package {package}, whose phrases this list is, is not installed",
                 where=where,
                 hint=f"pip install {package}, or name a file of your own in lists",
             )
-        path = Path(found.submodule_search_locations[0]) / inside
+        path = Path(spec.submodule_search_locations[0]) / inside
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -159,14 +185,14 @@ def _phrases(address: str, where: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines if line.strip())
 
 
-def _merged(name: str, read: Callable[[str], str], seen: tuple[str, ...]) -> dict[str, Any]:
+def _merged(name: str, read: Callable[[str], str], seen: tuple[str, ...]) -> TomlTable:
     if name in seen:
         raise RecipeError(
             "profiles extend each other in a circle: " + " -> ".join((*seen, name)),
             where=f"filters/{name}.toml",
         )
     try:
-        own = dict(_parsed(read(name)))
+        own: dict[str, Any] = dict(_parsed(read(name)))
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"not valid TOML: {error}", where=f"filters/{name}.toml") from None
     parent = own.pop("extends", None)
@@ -175,40 +201,22 @@ def _merged(name: str, read: Callable[[str], str], seen: tuple[str, ...]) -> dic
 
 
 @lru_cache(maxsize=256)
-def _parsed(text: str) -> dict[str, Any]:
-    """Parse TOML once: all profiles extend the same few. Nobody changes what this gives."""
+def _parsed(text: str) -> TomlTable:
+    """Parse TOML once, because all profiles extend the same few; the result is never changed."""
     return tomllib.loads(text)
 
 
-def _overlay(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+def _overlay(base: TomlTable, own: TomlTable) -> TomlTable:
     merged = dict(base)
     for key, value in own.items():
-        if value is False and isinstance(merged.get(key), dict):
+        inherited = merged.get(key)
+        if value is False and isinstance(inherited, dict):
             del merged[key]
-        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
-            merged[key] = _overlay(merged[key], value)
+        elif isinstance(value, dict) and isinstance(inherited, dict):
+            merged[key] = _overlay(inherited, value)
         else:
             merged[key] = value
     return merged
-
-
-def _explain(error: ValidationError) -> str:
-    lines = []
-    for problem in error.errors():
-        path = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            section: type[BaseModel] = Profile
-            for part in problem["loc"][:-1]:
-                annotation = section.model_fields.get(str(part))
-                inner = annotation.annotation if annotation else Rule
-                section = (
-                    inner if isinstance(inner, type) and issubclass(inner, BaseModel) else Rule
-                )
-            key = str(problem["loc"][-1])
-            lines.append(f"unknown key '{path}': {nearest(key, section.model_fields)}")
-        else:
-            lines.append(f"{path}: {problem['msg']}")
-    return "; ".join(lines)
 
 
 @dataclass(frozen=True)
@@ -223,7 +231,7 @@ class Profiles:
     always: str | None = None  #: one profile for all rows, whatever their source and language
 
     def choose(self, source: str | None, lang: str | None) -> Profile:
-        """Give the profile for one row."""
+        """Return the profile for one row."""
         name = self.always or self.by_source.get(source or "")
         if name is None and lang in self.by_name:
             name = lang
@@ -255,15 +263,15 @@ class Profiles:
 
     @cached_property
     def digest(self) -> str:
-        """A digest of everything that the profiles say; part of each task's key."""
+        """A digest of the content of all profiles; part of each task's key."""
         import hashlib
         import json
 
-        said = {
+        content = {
             "profiles": {n: p.model_dump(mode="json") for n, p in sorted(self.by_name.items())},
             "by_source": dict(sorted(self.by_source.items())),
             "always": self.always,
         }
         return hashlib.blake2b(
-            json.dumps(said, sort_keys=True, ensure_ascii=False).encode(), digest_size=16
+            json.dumps(content, sort_keys=True, ensure_ascii=False).encode(), digest_size=16
         ).hexdigest()

@@ -4,30 +4,52 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from curate import schema
 from curate.errors import RecipeError, nearest
 from curate.recipe import locate
+from curate.recipe.mixture import Mixture, parse_mixture
+from curate.recipe.section import Section, TomlTable, explain
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SourceSpec(BaseModel):
-    """Where documents come from; what is left in ``options`` belongs to the format's reader."""
+class _WithOptions(BaseModel):
+    """A table whose other keys are options, which the registry checks."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
+    @property
+    def options(self) -> TomlTable:
+        """The options of the format's reader or of the stage."""
+        return dict(self.model_extra or {})
+
+
+class SourceSpec(_WithOptions):
+    """Where documents come from. The other keys are options of the format's reader."""
+
     format: str
-    path: tuple[str, ...]  #: none: the source is there only if --input names it
+    """The format of the files. Example: "warc"."""
+    path: tuple[str, ...]
+    """Files, folders, patterns or addresses; with none the source is read only if ``--input`` names it.
+    Example: "crawl/*.warc.gz"."""
     origin: str = "native"
+    """How the texts came to be: native, mt, asr, ocr or llm. Example: "mt"."""
     license: str | None = None
-    profile: str | None = None  #: stronger than the language's own profile
+    """License of all documents of the source. Example: "CC0-1.0"."""
+    profile: str | None = None
+    """A profile for all rows of the source, stronger than the language's own. Example: "chat"."""
 
     @field_validator("path", mode="before")
     @classmethod
@@ -41,30 +63,29 @@ class SourceSpec(BaseModel):
             raise ValueError(nearest(value, schema.ORIGINS))
         return value
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """The options of the format's reader."""
-        return dict(self.model_extra or {})
 
+class StageSpec(_WithOptions):
+    """One use of a registered stage. The other keys are options of the stage.
 
-class StageSpec(BaseModel):
-    """One use of a registered stage; ``name`` tells two uses apart."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
+    ``datatrove = "GopherQualityFilter"`` in the place of ``use`` names a block of datatrove; the other
+    keys are then the block's parameters.
+    """
 
     use: str
-    name: str | None = Field(None, pattern=r"^[a-z][a-z0-9_-]*$")  #: becomes a folder
+    """The stage. Example: "fuzzy_dedup"."""
+    name: str | None = Field(None, pattern=r"^[a-z][a-z0-9_-]*$")
+    """Label in ``dropped_by``, in the report and in the run's folder; needed where a stage is used twice.
+    Example: "second_dedup"."""
 
     @model_validator(mode="before")
     @classmethod
-    def _datatrove(cls, said: Any) -> Any:
-        """``datatrove = "GopherQualityFilter"`` names a block; the other keys are its parameters."""
-        if not isinstance(said, dict) or "datatrove" not in said or "use" in said:
-            return said
-        block = str(said["datatrove"])
+    def _datatrove(cls, table: object) -> object:
+        if not isinstance(table, dict) or "datatrove" not in table or "use" in table:
+            return table
+        block = str(table["datatrove"])
         words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", block).lower()
-        parameters = {k: v for k, v in said.items() if k not in ("datatrove", "name")}
-        name = said.get("name", words)
+        parameters = {k: v for k, v in table.items() if k not in ("datatrove", "name")}
+        name = table.get("name", words)
         return {"use": "datatrove", "name": name, "block": block, "parameters": parameters}
 
     @property
@@ -72,66 +93,81 @@ class StageSpec(BaseModel):
         """The name in ``dropped_by`` and in the report."""
         return self.name or self.use
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """The stage's own options."""
-        return dict(self.model_extra or {})
 
-
-class Limits(_Section):
+class Limits(Section):
     """When a run that finished is not a success: exit code 3."""
 
-    quarantined_share: float = Field(0.001, ge=0, le=1)  #: of all records read
-    quarantined_records: int = Field(0, ge=0)  #: allowed whatever their share
-    max_dedup_loss: float = Field(1.0, ge=0, le=1)  #: of a source's or language's documents
-    on_dedup_loss: Literal["warn", "stop"] = "warn"  #: publish and complain, or publish nothing
+    quarantined_share: float = Field(0.001, ge=0, le=1)
+    """Share of all records read that may be quarantined."""
+    quarantined_records: int = Field(0, ge=0)
+    """Records that may be quarantined, whatever their share. Example: 40."""
+    max_dedup_loss: float = Field(1.0, ge=0, le=1)
+    """Share of a source's or language's documents that dedup may remove. Example: 0.6."""
+    on_dedup_loss: Literal["warn", "stop"] = "warn"
+    """Whether a run above ``max_dedup_loss`` publishes with a warning, or publishes nothing."""
 
 
-class Shards(_Section):
-    """How work and product are cut. Part of the recipe: files are a function of it, never of workers."""
+class Shards(Section):
+    """How work and product are cut: files are a function of the recipe, never of workers."""
 
-    input_bytes: int = Field(128 << 20, gt=0)  #: stored bytes of input per shard
-    output_bytes: int = Field(
-        256 << 20, gt=0
-    )  #: text bytes, and 200 a row, per file of the product
-    batch_bytes: int = Field(8 << 20, gt=0)  #: text bytes per table in flight
-    partition_bytes: int = Field(64 << 20, gt=0)  #: bytes of sketches per partition of a barrier
+    input_bytes: int = Field(128 << 20, gt=0)
+    """Stored bytes of input per shard."""
+    output_bytes: int = Field(256 << 20, gt=0)
+    """Bytes of text, plus 200 for each row, per file of the product."""
+    batch_bytes: int = Field(8 << 20, gt=0)
+    """Bytes of text per table in flight."""
+    partition_bytes: int = Field(64 << 20, gt=0)
+    """Bytes of sketches per partition of a barrier."""
 
 
-class Output(_Section):
-    """The forms of the product beside Parquet, which is always written (``curate/formats``).
-
-    ``tokenizer`` and ``end``, the token that ends a document, are for formats that hold tokens; the
-    tokenizer is that of the stage ``count`` where none is named.
-    """
+class Output(Section):
+    """The forms of the product beside Parquet, which is always written (``curate/storage/formats``)."""
 
     formats: tuple[Literal["parquet", "jsonl", "ds", "megatron", "mds"], ...] = ("parquet",)
-    compression: Literal["zst", "gz"] = "zst"  #: of JSON lines
-    chat: Literal["messages", "sharegpt"] = "messages"  #: conversations in JSON lines
+    """The forms to write. Example: ["parquet", "jsonl"]."""
+    compression: Literal["zst", "gz"] = "zst"
+    """Compression of JSON lines."""
+    chat: Literal["messages", "sharegpt"] = "messages"
+    """How conversations are written in JSON lines."""
     tokenizer: str | None = None
+    """Tokenizer of the formats that hold tokens; without it that of the stage ``count``.
+    Example: "mistralai/Mistral-Nemo-Base-2407"."""
     end: str | None = None
+    """The token that ends a document, in formats that hold tokens. Example: "</s>"."""
 
 
-class Compare(_Section):
-    """A figure that the report sets beside ours: an outcome of somebody else's, never a target."""
+class Compare(Section):
+    """A figure that the report sets beside ours: the outcome of another work, never a target."""
 
     kept_of_raw: float = Field(ge=0, le=1)
+    """Share of the raw data that the other work kept. Example: 0.411."""
     source: str
+    """Where the figure was published. Example: "arXiv:2406.17557"."""
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """A whole recipe, checked for shape; ``plan`` checks that it can be run."""
 
     name: str = Field(pattern=r"^[a-z0-9_-]+$")
+    """The recipe's name, in the report and the manifest. Example: "demo"."""
     describes: str = ""
+    """One sentence on what the recipe makes."""
     seed: int = 0
+    """Seed of every random choice. Example: 20."""
     sources: dict[str, SourceSpec] = Field(min_length=1)
+    """Sources by name; a name has a-z, 0-9, _ and -, and becomes part of each document's id."""
     stages: tuple[StageSpec, ...] = ()
-    mixture: dict[str, Any] | None = None
+    """Stages in order; ``mix`` is added where it is not named."""
+    mixture: Mixture | None = None
+    """Groups and their ratio; without it all rows are taken once."""
     limits: Limits = Limits()
+    """When a run that finished is not a success."""
     shards: Shards = Shards()
+    """How work and product are cut."""
     output: Output = Output()
+    """The forms of the product beside Parquet."""
     compare: Compare | None = None
+    """A figure of another work for the report."""
 
     @field_validator("sources")
     @classmethod
@@ -143,17 +179,37 @@ class Recipe(_Section):
                 )
         return value
 
+    @field_validator("mixture", mode="before")
+    @classmethod
+    def _own_errors(cls, value: object) -> object:
+        """Let the mixture explain what is wrong with it; an empty table takes everything."""
+        if not isinstance(value, dict):
+            return value
+        return parse_mixture(value) if value else Mixture.everything()
+
+    @field_serializer("mixture")
+    def _as_written(self, mixture: Mixture | None) -> dict[str, JsonValue] | None:
+        """Write the keys that the recipe has: some may not be written beside others."""
+        return None if mixture is None else mixture.model_dump(mode="json", exclude_unset=True)
+
+    @property
+    def seeded_mixture(self) -> Mixture:
+        """The mixture, with the recipe's seed where it has none of its own."""
+        if self.mixture is None:
+            return Mixture.everything().model_copy(update={"seed": self.seed})
+        return parse_mixture({"seed": self.seed} | self.mixture.model_dump(exclude_unset=True))
+
 
 def load_recipe(
     name: str,
     *,
-    inputs: dict[str, str | Sequence[str]] | None = None,
+    inputs: Mapping[str, str | Sequence[str]] | None = None,
     settings: Sequence[str] = (),
 ) -> Recipe:
     """Load a recipe by name or path, with inputs and single keys replaced.
 
-    ``inputs`` replaces (or, for new sources, cannot add) the paths of sources. ``settings`` are
-    ``key.path=value`` strings, the value in TOML syntax, a bare word taken as a string.
+    ``inputs`` replaces the paths of sources, and cannot add sources. ``settings`` are
+    ``key.path=value`` strings, the value in TOML syntax; a bare word is taken as a string.
     """
     path = locate.recipe_file(name)
     try:
@@ -167,19 +223,18 @@ def parse_recipe(
     text: str,
     where: str,
     *,
-    inputs: dict[str, str | Sequence[str]] | None = None,
+    inputs: Mapping[str, str | Sequence[str]] | None = None,
     settings: Sequence[str] = (),
 ) -> Recipe:
-    """Read a recipe from TOML text; see :func:`load`."""
+    """Read a recipe from TOML text; see :func:`load_recipe`."""
     try:
-        said = tomllib.loads(text)
+        table: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"not valid TOML: {error}", where=where) from None
     for setting in settings:
-        _set(said, setting)
-    given = dict(inputs or {})
-    sources = said.get("sources", {})
-    for source, replacement in given.items():
+        _set(table, setting)
+    sources = table.get("sources", {})
+    for source, replacement in (inputs or {}).items():
         if source not in sources:
             raise RecipeError(
                 f"the recipe has no source '{source}'",
@@ -189,20 +244,20 @@ def parse_recipe(
         sources[source]["path"] = (
             [replacement] if isinstance(replacement, str) else list(replacement)
         )
-    if given:
-        # Naming inputs means: these and no others, so that no sample slips into a real mixture. The
-        # others stay in the recipe without a path, for groups of the mixture may name them.
-        said["sources"] = {
-            source: spec if source in given or not isinstance(spec, dict) else spec | {"path": []}
+    if inputs:
+        # Naming inputs means these and no others, so that no sample gets into a real mixture. The
+        # others stay in the recipe without a path, because groups of the mixture may name them.
+        table["sources"] = {
+            source: spec if source in inputs or not isinstance(spec, dict) else spec | {"path": []}
             for source, spec in sources.items()
         }
     try:
-        return Recipe.model_validate(said)
+        return Recipe.model_validate(table)
     except ValidationError as error:
-        raise RecipeError(_explain(error), where=where) from None
+        raise RecipeError(explain(error, Recipe), where=where) from None
 
 
-def _set(said: dict[str, Any], setting: str) -> None:
+def _set(table: TomlTable, setting: str) -> None:
     key, equals, value = setting.partition("=")
     if not equals:
         raise RecipeError(f"--set needs key=value, not '{setting}'")
@@ -210,7 +265,7 @@ def _set(said: dict[str, Any], setting: str) -> None:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value
-    at: Any = said
+    at: JsonValue = table
     parts = key.strip().split(".")
     for part in parts[:-1]:
         if isinstance(at, list):
@@ -224,27 +279,10 @@ def _set(said: dict[str, Any], setting: str) -> None:
     at[parts[-1]] = parsed
 
 
-def _named_stage(stages: list[Any], name: str, key: str) -> Any:
-    for stage in stages:
-        if isinstance(stage, dict) and name in (stage.get("name"), stage.get("use")):
+def _named_stage(stages: list[JsonValue], name: str, key: str) -> TomlTable:
+    tables = [stage for stage in stages if isinstance(stage, dict)]
+    for stage in tables:
+        if name in (stage.get("name"), stage.get("use")):
             return stage
-    known = [str(stage.get("name") or stage.get("use")) for stage in stages]
+    known = [str(stage.get("name") or stage.get("use")) for stage in tables]
     raise RecipeError(f"no stage '{name}' in '{key}'", hint=nearest(name, known))
-
-
-def _explain(error: ValidationError) -> str:
-    lines = []
-    for problem in error.errors():
-        path = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            sections: dict[str, type[BaseModel]] = {
-                "limits": Limits,
-                "shards": Shards,
-                "output": Output,
-            }
-            section = sections.get(str(problem["loc"][0]), Recipe)
-            key = str(problem["loc"][-1])
-            lines.append(f"unknown key '{path}': {nearest(key, section.model_fields)}")
-        else:
-            lines.append(f"{path}: {problem['msg']}")
-    return "; ".join(lines)

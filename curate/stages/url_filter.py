@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import drop, on_alive
-from curate.recipe.profile import Profile, Profiles, Url
+from curate.recipe.profile import Profile, Profiles, UrlSection
 from curate.stages.standardize import by_profile
 
 
@@ -44,10 +44,10 @@ class UrlFilter(MapStage):
         return drop(table, self.name, pa.array(rules, pa.string()), nothing)
 
 
-def fault(url: str | None, wanted: Url) -> str | None:
+def fault(url: str | None, wanted: UrlSection) -> str | None:
     """Name the rule that an address breaks; None where it breaks none.
 
-    >>> wanted = Url(refused=("https://ja.wikipedia.org/",), top_level_domains=("jp", "com"))
+    >>> wanted = UrlSection(refused=("https://ja.wikipedia.org/",), top_level_domains=("jp", "com"))
     >>> [fault(url, wanted) for url in ("https://a.example.jp/b", "https://a.example:8080/", "/b", None)]
     [None, 'top_level_domain', 'no_host', 'no_host']
     """

@@ -17,7 +17,7 @@ import pyarrow as pa
 import regex
 
 from curate.errors import RecipeError, nearest
-from curate.recipe.profile import Rewrite
+from curate.recipe.profile import RewriteSection
 
 #: Headings that end an article: what follows is notes, links and lists of other articles.
 HEADINGS = (
@@ -47,13 +47,13 @@ _ASCII_RUN = regex.compile(r"[\x00-\x7f]{100,}")
 
 
 def rewrite(
-    texts: pa.LargeStringArray, wanted: Rewrite
+    texts: pa.LargeStringArray, wanted: RewriteSection
 ) -> tuple[pa.LargeStringArray, Counter[str]]:
     r"""Apply the named rewrites, once each and in order. Nulls stay null.
 
     Counts: ``rewrite:<name>`` texts changed.
 
-    >>> wanted = Rewrite(steps=("japanese_lines",))
+    >>> wanted = RewriteSection(steps=("japanese_lines",))
     >>> done, tally = rewrite(pa.array(["会社概要\nこんにちは。\n東京"], pa.large_string()), wanted)
     >>> done.to_pylist(), dict(tally)
     (['こんにちは。'], {'rewrite:japanese_lines': 1})
@@ -73,7 +73,7 @@ def rewrite(
     return pa.array(done, pa.large_string()), tally
 
 
-def check_names(wanted: Rewrite, *, where: str | None = None) -> None:
+def check_names(wanted: RewriteSection, *, where: str | None = None) -> None:
     """Refuse rewrites that do not exist, and options that a rewrite does not have."""
     for name in (*wanted.steps, *wanted.options):
         if name not in REWRITES:

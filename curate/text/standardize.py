@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from curate.errors import RecipeError, nearest
 from curate.kernels.arrow import replace_rows
 from curate.protocol.span_offsets import Span
-from curate.recipe.profile import Standardize
+from curate.recipe.profile import StandardizeSection
 from curate.text import fixes, pii
 from curate.text.mojibake import normalize
 
@@ -20,7 +20,7 @@ ROUNDS = 4
 
 
 def standardize(
-    texts: pa.LargeStringArray, wanted: Standardize
+    texts: pa.LargeStringArray, wanted: StandardizeSection
 ) -> tuple[pa.LargeStringArray, Counter[str]]:
     r"""Apply the named fixes in order, then mask the named kinds of personal data.
 
@@ -29,7 +29,7 @@ def standardize(
 
     Counts: ``fix:<name>`` texts that a fix changed, ``mask:<kind>`` occurrences masked.
 
-    >>> wanted = Standardize(fixes=("soft_hyphens",), mask=("email",))
+    >>> wanted = StandardizeSection(fixes=("soft_hyphens",), mask=("email",))
     >>> done, tally = standardize(pa.array(["Re\u00adply to ann@curate.dev."], pa.large_string()), wanted)
     >>> done.to_pylist(), dict(tally)
     (['Reply to email@example.com.'], {'fix:soft_hyphens': 1, 'mask:email': 1})
@@ -39,7 +39,7 @@ def standardize(
 
 
 def standardize_and_tell(
-    texts: pa.LargeStringArray, wanted: Standardize
+    texts: pa.LargeStringArray, wanted: StandardizeSection
 ) -> tuple[pa.LargeStringArray, dict[int, list[Span]], Counter[str]]:
     """Standardize, and tell where the masks stand in the new texts.
 
@@ -67,7 +67,7 @@ def _matching(texts: pa.LargeStringArray, pattern: str) -> np.ndarray:
     return np.flatnonzero(found.to_numpy(zero_copy_only=False))
 
 
-def check_names(wanted: Standardize, *, where: str | None = None) -> None:
+def check_names(wanted: StandardizeSection, *, where: str | None = None) -> None:
     """Refuse names of fixes and masks that do not exist."""
     for names, known, what in (
         (wanted.fixes, fixes.FIXES, "fix"),

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from curate.errors import RecipeError, nearest
 from curate.kernels.arrow import replace_rows
-from curate.recipe.profile import Trim
+from curate.recipe.profile import TrimSection
 
 #: Marks that end a sentence, in any script that has its own, and what may close after them.
 TERMINAL = ".!?…。．！？｡؟۔।॥։።፧፨៕។༎"
@@ -56,7 +56,9 @@ ROUNDS = 4
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 
 
-def trim(texts: pa.LargeStringArray, wanted: Trim) -> tuple[pa.LargeStringArray, Counter[str]]:
+def trim(
+    texts: pa.LargeStringArray, wanted: TrimSection
+) -> tuple[pa.LargeStringArray, Counter[str]]:
     r"""Apply line rules to texts, in order.
 
     A text of which no line is left becomes the empty text. Blank lines are kept between the lines
@@ -65,7 +67,7 @@ def trim(texts: pa.LargeStringArray, wanted: Trim) -> tuple[pa.LargeStringArray,
     Counts: ``lines:<rule>`` lines removed or changed, ``bytes:<rule>`` bytes that went with them.
 
     >>> page = "Home | News | About\nThe river rose in May.[1]\nThis site uses cookies."
-    >>> wanted = Trim(rules=("navigation_lines", "cookie_policy_lines", "citation_marks"))
+    >>> wanted = TrimSection(rules=("navigation_lines", "cookie_policy_lines", "citation_marks"))
     >>> done, tally = trim(pa.array([page], pa.large_string()), wanted)
     >>> done.to_pylist(), tally["lines:navigation_lines"], tally["bytes:citation_marks"]
     (['The river rose in May.'], 1, 3)
@@ -93,7 +95,7 @@ def trim(texts: pa.LargeStringArray, wanted: Trim) -> tuple[pa.LargeStringArray,
 
 
 def _trim_once(
-    texts: pa.LargeStringArray, wanted: Trim, tally: Counter[str]
+    texts: pa.LargeStringArray, wanted: TrimSection, tally: Counter[str]
 ) -> tuple[pa.LargeStringArray, np.ndarray]:
     """Apply the rules; tell which texts have a line that was cut, so that a rule may now see it."""
     cut_texts = np.zeros(len(texts), bool)
@@ -128,7 +130,7 @@ def _bytes(lines: pa.LargeStringArray) -> pa.Scalar:
     return pc.fill_null(pc.sum(pc.binary_length(lines)), 0)
 
 
-def check_names(wanted: Trim, *, where: str | None = None) -> None:
+def check_names(wanted: TrimSection, *, where: str | None = None) -> None:
     """Refuse rules that do not exist, and options that a rule does not have."""
     for rule in (*wanted.rules, *wanted.options):
         if rule not in RULES:

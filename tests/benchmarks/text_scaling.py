@@ -15,7 +15,7 @@ import time
 import pyarrow as pa
 
 from curate.protocol.span_offsets import moved
-from curate.recipe.profile import Standardize
+from curate.recipe.profile import StandardizeSection
 from curate.text.fixes import FIXES
 from curate.text.pii import KINDS
 from curate.text.repair import repair
@@ -43,7 +43,7 @@ GENERATORS = {
 HEADS = {"misread tail": "Ã", "nested entities": "&"}
 
 
-EVERYTHING = Standardize(fixes=tuple(FIXES), mask=tuple(KINDS))
+EVERYTHING = StandardizeSection(fixes=tuple(FIXES), mask=tuple(KINDS))
 
 
 def mask_and_move(texts: pa.LargeStringArray) -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from curate import api
 from curate.recipe import locate, profile
-from curate.recipe.mixture import parse_mixture
 from curate.recipe.recipe import load_recipe
 from curate.text.standardize import standardize
 from tests.golden.shares import check_shares, dropped, product, texts
@@ -89,8 +88,8 @@ def test_light_standardization_keeps_what_arabic_writers_wrote():
 
 
 def test_one_number_scales_every_budget():
-    small = parse_mixture(load_recipe("allam", settings=["mixture.scale=1.0"]).mixture)
-    large = parse_mixture(load_recipe("allam").mixture)
+    small = load_recipe("allam", settings=["mixture.scale=1.0"]).mixture
+    large = load_recipe("allam").mixture
     for phase in small.schedule():
         assert large.budget_of(phase) == small.budget_of(phase) * 10**9
         assert small.shares(phase) == large.shares(phase)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.langid.identify import identify
-from curate.recipe.profile import Identify as Rules
+from curate.recipe.profile import IdentifySection as Rules
 from curate.recipe.profile import Profile, Profiles, Rule
 from curate.schema import documents
 from curate.stages.identify import Identify

@@ -35,7 +35,7 @@ from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.recipe.profile import Profile, Trim
+from curate.recipe.profile import Profile, TrimSection
 from curate.signals import column, measure
 from curate.signals.verdict import verdicts
 from curate.text.trim import trim
@@ -238,7 +238,7 @@ def test_same_numbers_and_verdicts_on_real_documents(language: str, pattern: str
 
 
 #: C4's rules on lines, with datatrove's limit on words and without what ours adds for other languages.
-LINES = Trim(
+LINES = TrimSection(
     rules=(
         *("citation_marks", "javascript_lines", "cookie_policy_lines"),
         *("terminal_punctuation_lines", "few_words_lines"),

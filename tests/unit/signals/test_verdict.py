@@ -8,7 +8,7 @@ import pytest
 
 from curate import schema
 from curate.errors import InternalError, RecipeError
-from curate.recipe.profile import Identify, Profile, Profiles, Rule
+from curate.recipe.profile import IdentifySection, Profile, Profiles, Rule
 from curate.signals import column
 from curate.signals.verdict import check_profile, failures, signals_of, verdicts
 from curate.stages.judge import Judge
@@ -20,7 +20,7 @@ STOP = Rule(signal="distinct_stop_words", min=1)
 PLAIN = Profile(name="_default", rules={"too_few_words": FEW, "long_words": LONG})
 ENGLISH = Profile(
     name="eng_Latn",
-    identify=Identify(scripts=("Latn",)),
+    identify=IdentifySection(scripts=("Latn",)),
     lists={"stop_words": ("the", "of")},
     rules={"too_few_words": FEW, "no_function_words": STOP},
 )

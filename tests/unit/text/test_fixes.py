@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from curate import schema
 from curate.errors import RecipeError
 from curate.recipe.profile import Profile, Profiles
-from curate.recipe.profile import Standardize as Wanted
+from curate.recipe.profile import StandardizeSection as Wanted
 from curate.stages.standardize import Standardize
 from curate.text import fixes
 from curate.text.standardize import standardize
