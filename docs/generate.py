@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # describe this checkout, whatever is installed
 
 
 def import_law() -> dict[str, Any]:
@@ -84,6 +85,71 @@ def rooms_table() -> str:
     return "\n".join(lines)
 
 
+def column_table(columns: Mapping[str, Any]) -> str:
+    """Return a table of columns of curate.schema."""
+    lines = ["| column | type | written by | meaning |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| `{name}` | {type_name(column.type)} | {column.writer} | {column.description} |"
+        for name, column in columns.items()
+    ]
+    return "\n".join(lines)
+
+
+def type_name(type: Any) -> str:
+    """Return an Arrow type as the tables show it."""
+    return (
+        "`"
+        + str(type).replace(" not null", "").replace("item: ", "").replace("element: ", "")
+        + "`"
+    )
+
+
+def documents_table() -> str:
+    """Return the columns of documents."""
+    from curate import schema
+
+    signals = {"signal_<name>": schema.SIGNAL_COLUMN}
+    by_stages = {name: one for name, one in schema.COLUMNS.items() if one.writer != "product"}
+    product = {name: one for name, one in schema.COLUMNS.items() if one.writer == "product"}
+    return column_table(by_stages | signals | product)
+
+
+def signals_table() -> str:
+    """Return the columns of signals."""
+    from curate.signals import SIGNALS, card, signal_type
+
+    lines = ["| column | type | meaning |", "| --- | --- | --- |"]
+    for name in SIGNALS:
+        meaning = card(name).what.replace("|", r"\|")
+        lines.append(f"| `signal_{name}` | {type_name(signal_type(name))} | {meaning} |")
+    return "\n".join(lines)
+
+
+def quarantine_table() -> str:
+    """Return the columns of quarantine/."""
+    from curate import schema
+
+    return column_table(schema.QUARANTINE_COLUMNS)
+
+
+def decisions_table() -> str:
+    """Return the columns of decisions."""
+    from curate import schema
+
+    return column_table(schema.DECISION_COLUMNS)
+
+
+def clusters_table() -> str:
+    """Return the columns of clusters.parquet."""
+    import pyarrow as pa
+
+    from curate import schema
+
+    stage = schema.Column(pa.string(), "dedup", "The dedup stage that found the cluster.")
+    names = ("id", "cluster", "cluster_size", "duplicate_of", "jaccard")
+    return column_table({"stage": stage} | {name: schema.COLUMNS[name] for name in names})
+
+
 #: Pages that are generated as a whole: path → function that returns the text.
 PAGES: dict[str, Callable[[], str]] = {}
 
@@ -91,6 +157,11 @@ PAGES: dict[str, Callable[[], str]] = {}
 REGIONS: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/architecture.md", "drawing"): rooms_drawing,
     ("docs/architecture.md", "rooms"): rooms_table,
+    ("docs/data-format.md", "documents"): documents_table,
+    ("docs/data-format.md", "signals"): signals_table,
+    ("docs/data-format.md", "quarantine"): quarantine_table,
+    ("docs/data-format.md", "clusters"): clusters_table,
+    ("docs/data-format.md", "decisions"): decisions_table,
 }
 
 
