@@ -83,9 +83,9 @@ class SubstringDedup(Barrier):
             from curate.dedup.substring.repeated_spans import BYTES
 
             return BYTES
-        from curate.tokens.spelling import spelling
+        from curate.tokens.spelling import lossless_tokenizer
 
-        return spelling(self.tokenizer)
+        return lossless_tokenizer(self.tokenizer)
 
     @property
     def model_digest(self) -> str | None:

@@ -1,7 +1,7 @@
-"""Token counters: how long a text is for the model that will read it.
+"""Token counters: how many tokens a text has for the model that will be trained on it.
 
-A ratio by tokens depends on whose tokens. So a counter has a name and a digest of its vocabulary,
-and both are written down with the counts.
+A mixture ratio in tokens depends on the tokenizer. Each counter therefore has a name and a digest
+of its vocabulary, and both are stored with the counts.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import pyarrow as pa
 
 from curate.errors import RecipeError, nearest
 
-#: What is counted with when a recipe names no tokenizer: its vocabulary comes with a dependency, and
-#: it was trained on more than a hundred languages.
+#: The counter of a recipe that names no tokenizer: its vocabulary is installed with a dependency,
+#: and was trained on more than a hundred languages.
 DEFAULT = "tekken"
 
 _PLAIN = ("bytes", "characters", "words")
 
 
 class TokenCounter(Protocol):
-    """Counts tokens; no special tokens, no beginning or end marks."""
+    """Counts tokens, without special tokens and without marks of beginning and end."""
 
     @property
     def name(self) -> str: ...
@@ -58,13 +58,13 @@ def _load(name: str) -> TokenCounter:
 
         return PlainCounter(name)
     if name == DEFAULT:
-        from curate.tokens.tiktoken_bpe import tekken
+        from curate.tokens.tekken import tekken
 
         return tekken()
     if name.startswith("tiktoken:"):
-        from curate.tokens.tiktoken_bpe import tiktoken_encoding
+        from curate.tokens.tiktoken_bpe import tiktoken_counter
 
-        return tiktoken_encoding(name.removeprefix("tiktoken:"))
+        return tiktoken_counter(name.removeprefix("tiktoken:"))
     if name.startswith("hf:"):
         from curate.tokens.huggingface import from_repository
 

@@ -1,8 +1,8 @@
-"""Write classes.npz: what the regular expressions of byte-pair tokenizers call a letter, a mark, a space.
+"""Write classes.npz: the letters, marks and spaces of the regex engine of byte-pair tokenizers.
 
-The tables of Python and of the tokenizers' regex engine are of different Unicode versions, and a
-tokenizer is what its engine does. So each class is asked of the engine itself: tiktoken encodes only
-what its pattern matches. Run: ``python -m curate.tokens._generate_classes``
+Python and the tokenizers' regex engine use different Unicode versions, and a tokenizer does what
+its engine does. Each class is therefore read from the engine: tiktoken encodes only what its
+pattern matches. Run: ``python -m curate.tokens._generate_classes``
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tiktoken
 
 from curate.tokens import pattern
 
-_ASKED = {
+_PATTERNS = {
     pattern.RAISED: r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]",
     pattern.LOWERED: r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]",
     pattern.LETTER: r"\p{L}",
@@ -26,15 +26,15 @@ _ASKED = {
 
 
 def classes() -> np.ndarray:
-    """Ask for each class over all code points that can stand in a text."""
+    """Match each class against all code points that can occur in a text."""
     every = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
-    found = np.zeros(0x110000, np.uint8)
-    for bit, asked in _ASKED.items():
+    table = np.zeros(0x110000, np.uint8)
+    for bit, regex in _PATTERNS.items():
         ranks = {bytes([byte]): byte for byte in range(256)}
-        engine = tiktoken.Encoding("probe", pat_str=asked, mergeable_ranks=ranks, special_tokens={})
+        engine = tiktoken.Encoding("probe", pat_str=regex, mergeable_ranks=ranks, special_tokens={})
         matched = bytes(engine.encode_ordinary(every)).decode()
-        found[np.frombuffer(matched.encode("utf-32-le"), np.uint32)] |= bit
-    return found
+        table[np.frombuffer(matched.encode("utf-32-le"), np.uint32)] |= bit
+    return table
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Fertility measured: texts and their languages in, sums per language and tokenizer out."""
+"""Measuring fertility: from texts and their languages to sums per language and tokenizer."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from curate.tokens.words import count_words
 def measure(
     batches: Iterable[tuple[pa.LargeStringArray, pa.StringArray]], counters: Sequence[TokenCounter]
 ) -> list[list[Fertility]]:
-    """Measure batches of (texts, languages): a list per language, most bytes first, of each counter's.
+    """Measure batches of (texts, languages): per language, most bytes first, a figure per counter.
 
     >>> from curate.tokens import counter
     >>> texts = pa.array(["бір екі", "үш"], pa.large_string())
-    >>> ((found,),) = measure([(texts, pa.array(["kaz_Cyrl"] * 2))], [counter("characters")])
-    >>> found.tokens, found.words, found.tokens_per_word
+    >>> ((kazakh,),) = measure([(texts, pa.array(["kaz_Cyrl"] * 2))], [counter("characters")])
+    >>> kazakh.tokens, kazakh.words, kazakh.tokens_per_word
     (9, 3, 3.0)
     """
     sums: dict[str, np.ndarray] = {}
@@ -33,15 +33,14 @@ def measure(
             count_words(texts),
             *(counter.count(texts) for counter in counters),
         ]
-        found = langs.fill_null("und").dictionary_encode()
-        codes = np.asarray(found.indices)
-        for code, lang in enumerate(found.dictionary.to_pylist()):
-            mine = codes == code
-            added = np.array([int(column[mine].sum()) for column in columns], np.int64)
+        encoded = langs.fill_null("und").dictionary_encode()
+        codes = np.asarray(encoded.indices)
+        for code, lang in enumerate(encoded.dictionary.to_pylist()):
+            rows = codes == code
+            added = np.array([int(column[rows].sum()) for column in columns], np.int64)
             sums[lang] = sums.get(lang, np.zeros(len(columns), np.int64)) + added
-    order = sorted(sums, key=lambda lang: (-int(sums[lang][1]), lang))
     measured = []
-    for lang in order:
+    for lang in sorted(sums, key=lambda lang: (-int(sums[lang][1]), lang)):
         documents, size, characters, words, *tokens = sums[lang].tolist()
         measured.append([Fertility(lang, documents, size, characters, words, n) for n in tokens])
     return measured

@@ -14,13 +14,13 @@ import pyarrow as pa
 
 from curate.errors import RecipeError, ResourceError
 
-#: Texts handed over at a time; the library returns ids, which are larger than the text.
-_TEXTS, _BYTES = 512, 1 << 23
+#: Texts and characters per call; the library returns ids, which are larger than the text.
+_TEXTS, _CHARACTERS = 512, 1 << 23
 
 
 @dataclass(frozen=True)
 class HuggingFaceCounter:
-    """Counts with the tokenizers library; whatever model and normalizer the file names."""
+    """Counts with the tokenizers library, with the model and normalizer of the file."""
 
     name: str
     digest: str
@@ -39,15 +39,15 @@ class HuggingFaceCounter:
                 batch.append(content)
                 rows.append(row)
                 size += len(content)
-            if batch and (row + 1 == len(texts) or len(batch) >= _TEXTS or size >= _BYTES):
+            if batch and (row + 1 == len(texts) or len(batch) >= _TEXTS or size >= _CHARACTERS):
                 encoded = tokenizer.encode_batch_fast(batch, add_special_tokens=False)
-                counts[rows] = [len(one) for one in encoded]
+                counts[rows] = [len(encoding) for encoding in encoded]
                 batch, rows, size = [], [], 0
         return counts
 
 
 def from_file(path: Path, name: str | None = None) -> HuggingFaceCounter:
-    """Use a ``tokenizer.json`` on disk; the digest is of the file."""
+    """Load a ``tokenizer.json`` on disk; the digest is of the file."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -58,7 +58,7 @@ def from_file(path: Path, name: str | None = None) -> HuggingFaceCounter:
 
 
 def from_repository(repository: str) -> HuggingFaceCounter:
-    """Fetch ``tokenizer.json`` of a repository on the Hugging Face Hub (``owner/name[@revision]``)."""
+    """Fetch ``tokenizer.json`` of a Hugging Face Hub repository (``owner/name[@revision]``)."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -71,7 +71,8 @@ def from_repository(repository: str) -> HuggingFaceCounter:
         raise ResourceError(
             f"cannot fetch the tokenizer: {error}",
             where=f"hf:{repository}",
-            hint="for a gated model log in with `hf auth login`, or give the path of a tokenizer.json",
+            hint="for a gated model log in with `hf auth login`, "
+            "or give the path of a tokenizer.json",
         ) from None
     return from_file(Path(path), name=f"hf:{repository}")
 

@@ -1,14 +1,14 @@
-"""Byte-pair merging, counted: how many tokens a piece of text becomes.
+"""Byte-pair merging: count the tokens of a piece of text.
 
-Exactly tiktoken's rule: a piece that is a token is one token; else the adjacent pair whose joined
-bytes have the lowest rank is joined, the leftmost of equals first, until no pair is in the vocabulary.
+The rule is tiktoken's: a piece that is a token is one token; else the adjacent pair whose joined
+bytes have the lowest rank is joined, the leftmost of equals first, until no pair is in the
+vocabulary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,26 +18,26 @@ from curate.kernels.hashing import fast_mix64
 from curate.kernels.jit import kernel
 from curate.tokens.pattern import piece_end
 
-#: Ranks have 18 bits, so that a pair and what it joins to are one word: left, right, joined.
+#: Ranks have 18 bits, so that a pair and the token it joins to fit one word: left, right, joined.
 _RANK_BITS = 18
 _RANK_MASK = (1 << _RANK_BITS) - 1
 _EMPTY = np.int64(-1)
 #: The rank of a pair that does not join.
 _NEVER = 1 << _RANK_BITS
-#: Longer pieces are merged with a heap; below, looking at all pairs again is faster.
+#: Longer pieces are merged with a heap; for shorter ones a scan of all pairs is faster.
 _SHORT = 256
-#: Pieces of up to this many bytes are remembered: four words of eight bytes, one for the length.
-_KEPT = 31
+#: Pieces of up to this many bytes are cached: 31 bytes and the length are four words of eight
+#: bytes.
+_CACHED = 31
 
 
-@dataclass(frozen=True)
-class Vocabulary:
-    """Byte strings by rank, in the shape that the kernels look things up in."""
+class Vocabulary(NamedTuple):
+    """Byte strings by rank, as the tables that the kernels read."""
 
     content: npt.NDArray[np.uint8]
     offsets: npt.NDArray[np.int64]
     slots: npt.NDArray[np.int32]  #: hash of a byte string -> its rank, or -1
-    pairs: npt.NDArray[np.int64]  #: hash of two ranks -> these and what they join to, or -1
+    pairs: npt.NDArray[np.int64]  #: hash of two ranks -> these and the joined rank, or -1
     maybe: npt.NDArray[np.uint8]  #: a bit per hash of two ranks, unset where no such pair joins
     singles: npt.NDArray[np.int32]  #: byte -> rank
     doubles: npt.NDArray[np.int32]  #: two bytes -> rank, or _NEVER
@@ -55,8 +55,8 @@ class Vocabulary:
         pairs = np.full(_table_size(4 * len(tokens)), _EMPTY, np.int64)
         maybe = np.zeros(1 << 18, np.uint8)
         singles, doubles = np.full(256, -1, np.int32), np.full(1 << 16, _NEVER, np.int32)
-        found = _index_pairs(content, offsets, slots, pairs, maybe, singles, doubles)
-        if len(tokens) > _RANK_MASK or found > len(pairs) // 2 or singles.min() < 0:
+        n_pairs = _index_pairs(content, offsets, slots, pairs, maybe, singles, doubles)
+        if len(tokens) > _RANK_MASK or n_pairs > len(pairs) // 2 or singles.min() < 0:
             raise InternalError(f"a vocabulary of {len(tokens)} tokens does not fit the tables")
         return cls(
             content, offsets, slots, pairs, maybe, singles, doubles, int(np.diff(offsets).max())
@@ -69,7 +69,7 @@ def _table_size(entries: int) -> int:
 
 @kernel
 def _slot_of(data: Any, start: int, stop: int, content: Any, offsets: Any, slots: Any) -> Any:
-    """Find the slot of a byte string: where it is, or the empty one where it would be."""
+    """Return the slot that holds a byte string, or the empty one where it belongs."""
     state = np.uint64(stop - start)
     for i in range(start, stop):
         state = (state ^ np.uint64(data[i])) * np.uint64(0x100000001B3)
@@ -97,8 +97,8 @@ def _index(content: Any, offsets: Any, slots: Any) -> None:
 def _index_pairs(
     content: Any, offsets: Any, slots: Any, pairs: Any, maybe: Any, singles: Any, doubles: Any
 ) -> int:
-    """Enter every way to cut a token into two tokens; gives up half full."""
-    found = 0
+    """Enter every way to cut a token in two; stop when half full and return how many there are."""
+    count = 0
     mask = np.uint64(len(pairs) - 1)
     for rank in range(len(offsets) - 1):
         start, stop = offsets[rank], offsets[rank + 1]
@@ -122,10 +122,10 @@ def _index_pairs(
                 1 << ((state >> np.uint64(43)) & np.uint64(7))
             )
             pairs[slot] = key << _RANK_BITS | rank
-            found += 1
-            if 2 * found > len(pairs):
-                return found
-    return found
+            count += 1
+            if 2 * count > len(pairs):
+                return count
+    return count
 
 
 @kernel
@@ -134,10 +134,9 @@ def _join(left: Any, right: Any, pairs: Any, maybe: Any) -> Any:
     key = np.int64(left) << _RANK_BITS | np.int64(right)
     state = fast_mix64(np.uint64(key))
     rank = np.int64(_NEVER)
-    # Most pairs do not join; 256 kB of bits stay in the cache of a core, the table does not.
-    if not maybe[state >> np.uint64(46)] >> ((state >> np.uint64(43)) & np.uint64(7)) & np.uint64(
-        1
-    ):
+    # Most pairs do not join; 256 kB of bits fit the cache of a core, the table does not.
+    bits = maybe[state >> np.uint64(46)]
+    if not bits >> ((state >> np.uint64(43)) & np.uint64(7)) & np.uint64(1):
         return rank
     slot = state & mask
     while pairs[slot] != _EMPTY:
@@ -158,47 +157,47 @@ def _merge_short(
     pairs: Any,
     maybe: Any,
     part: Any,
-    turn: Any,
+    queue: Any,
 ) -> int:
-    """Merge by looking at all pairs each time; ``part`` and ``turn`` are scratch space.
+    """Merge by scanning all pairs each time; ``part`` and ``queue`` are scratch space.
 
-    ``turn`` has rank and position of each pair in one number; the search for its minimum is what
-    the compiler turns into vector instructions. Parts that are gone point on in ``part``.
+    ``queue`` holds rank and position of each pair in one number; the compiler vectorizes the search
+    for its minimum. In ``part`` a token that was joined to the one before it is -1.
     """
     n = stop - start
     for i in range(n - 1):
         part[i] = singles[data[start + i]]
         double = doubles[np.int64(data[start + i]) << 8 | np.int64(data[start + i + 1])]
-        turn[i] = np.int32(double << 8 | i)
+        queue[i] = np.int32(double << 8 | i)
     part[n - 1] = singles[data[stop - 1]]
     never = np.int32(_NEVER << 8)
-    left = n
+    remaining = n
     while True:
         best = never
         for i in range(n - 1):
-            best = min(best, turn[i])
+            best = min(best, queue[i])
         if best >= never:
-            return left
+            return remaining
         at = np.int64(best & 255)
-        gone = at + 1
-        while part[gone] < 0:
-            gone += 1
-        part[at], part[gone] = best >> 8, -1
-        if gone < n - 1:
-            turn[gone] = never
-        left -= 1
-        after = gone + 1
+        right = at + 1
+        while part[right] < 0:
+            right += 1
+        part[at], part[right] = best >> 8, -1
+        if right < n - 1:
+            queue[right] = never
+        remaining -= 1
+        after = right + 1
         while after < n and part[after] < 0:
             after += 1
         if after < n:
-            turn[at] = np.int32(_join(part[at], part[after], pairs, maybe) << 8 | at)
+            queue[at] = np.int32(_join(part[at], part[after], pairs, maybe) << 8 | at)
         else:
-            turn[at] = never
+            queue[at] = never
         before = at - 1
         while before >= 0 and part[before] < 0:
             before -= 1
         if before >= 0:
-            turn[before] = np.int32(_join(part[before], part[at], pairs, maybe) << 8 | before)
+            queue[before] = np.int32(_join(part[before], part[at], pairs, maybe) << 8 | before)
 
 
 @kernel
@@ -216,7 +215,7 @@ def _push(heap: Any, size: int, item: int) -> int:
 
 @kernel
 def _pop(heap: Any, size: int) -> int:
-    """Close the gap that taking ``heap[0]`` leaves; the new size."""
+    """Remove ``heap[0]``; return the new size."""
     size -= 1
     item = heap[size]
     at = 0
@@ -236,7 +235,7 @@ def _pop(heap: Any, size: int) -> int:
 
 @kernel
 def _merge_long(data: Any, start: int, stop: int, singles: Any, pairs: Any, maybe: Any) -> int:
-    """Merge with a heap of rank and position, so that a megabyte without a space takes a second."""
+    """Merge with a heap of rank and position: a megabyte without a space takes a second."""
     n = stop - start
     part, rank = np.empty(n, np.int64), np.empty(n, np.int64)
     following, previous = np.empty(n, np.int64), np.empty(n, np.int64)
@@ -250,17 +249,17 @@ def _merge_long(data: Any, start: int, stop: int, singles: Any, pairs: Any, mayb
         rank[i] = _join(part[i], part[i + 1], pairs, maybe)
         if rank[i] != _NEVER:
             size = _push(heap, size, rank[i] << 32 | i)
-    left = n
+    remaining = n
     while size > 0:
         best, at = heap[0] >> 32, heap[0] & 0xFFFFFFFF
         size = _pop(heap, size)
         if rank[at] != best:  # joined since, or its neighbour was
             continue
-        gone = following[at]
+        right = following[at]
         part[at] = best
-        left -= 1
-        rank[gone] = rank[at] = _NEVER
-        following[at] = following[gone]
+        remaining -= 1
+        rank[right] = rank[at] = _NEVER
+        following[at] = following[right]
         if following[at] < n:
             previous[following[at]] = at
             rank[at] = _join(part[at], part[following[at]], pairs, maybe)
@@ -271,7 +270,7 @@ def _merge_long(data: Any, start: int, stop: int, singles: Any, pairs: Any, mayb
             rank[before] = _join(part[before], part[at], pairs, maybe)
             if rank[before] != _NEVER:
                 size = _push(heap, size, rank[before] << 32 | before)
-    return left
+    return remaining
 
 
 @kernel
@@ -287,16 +286,16 @@ def count_pieces(
     singles: Any,
     doubles: Any,
     longest: int,
-    kept: Any,
-    counted: Any,
+    cached: Any,
+    cached_counts: Any,
     out: Any,
 ) -> None:
     """Split each text by the pattern and count the tokens of its pieces.
 
-    The counts of short pieces are remembered, in a table where a newcomer takes the place of whoever
-    has the same hash; what is compared is the piece itself, so a hit is never a coincidence.
+    The counts of short pieces are cached in a table where a new piece replaces another of the same
+    slot; the piece itself is compared, so a hit is always exact.
     """
-    part, turn = np.empty(_SHORT, np.int32), np.empty(_SHORT, np.int32)
+    part, queue = np.empty(_SHORT, np.int32), np.empty(_SHORT, np.int32)
     word = np.empty(4, np.uint64)
     for row in range(len(ends) - 1):
         at, end = ends[row], ends[row + 1]
@@ -308,30 +307,30 @@ def count_pieces(
                 total += 1
                 continue
             slot = np.uint64(0)
-            if size <= _KEPT:
+            if size <= _CACHED:
                 word[0], word[1], word[2] = np.uint64(0), np.uint64(0), np.uint64(0)
                 word[3] = np.uint64(size) << np.uint64(56)
                 for i in range(size):
                     word[i >> 3] |= np.uint64(data[start + i]) << np.uint64(8 * (i & 7))
                 state = fast_mix64(fast_mix64(fast_mix64(word[0]) ^ word[1]) ^ word[2]) ^ word[3]
-                slot = fast_mix64(state) & np.uint64(len(counted) - 1)
+                slot = fast_mix64(state) & np.uint64(len(cached_counts) - 1)
                 if (
-                    kept[slot, 0] == word[0]
-                    and kept[slot, 1] == word[1]
-                    and kept[slot, 2] == word[2]
-                    and kept[slot, 3] == word[3]
+                    cached[slot, 0] == word[0]
+                    and cached[slot, 1] == word[1]
+                    and cached[slot, 2] == word[2]
+                    and cached[slot, 3] == word[3]
                 ):
-                    total += counted[slot]
+                    total += cached_counts[slot]
                     continue
             if size <= longest and slots[_slot_of(data, start, at, content, offsets, slots)] >= 0:
                 tokens = 1
             elif size <= _SHORT:
-                tokens = _merge_short(data, start, at, singles, doubles, pairs, maybe, part, turn)
+                tokens = _merge_short(data, start, at, singles, doubles, pairs, maybe, part, queue)
             else:
                 tokens = _merge_long(data, start, at, singles, pairs, maybe)
             total += tokens
-            if size <= _KEPT:
+            if size <= _CACHED:
                 for i in range(4):
-                    kept[slot, i] = word[i]
-                counted[slot] = tokens
+                    cached[slot, i] = word[i]
+                cached_counts[slot] = tokens
         out[row] = total

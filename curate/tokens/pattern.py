@@ -2,15 +2,17 @@ r"""The pattern that Tekken splits text with, as a scanner that reads every text
 
 ::
 
-    [^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+   word, ends lowered
-    [^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*   word in capitals
-    \p{N}                                                                          one digit
+    [^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+   word, ends
+    lowered [^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*   word in
+    capitals \p{N}                                                                          one
+    digit
      ?[^\s\p{L}\p{N}]+[\r\n/]*                                                     punctuation
-    \s*[\r\n]+                                                                     to the last newline
-    \s+(?!\S)                                                                      all spaces but one
-    \s+                                                                            one space
+    \s*[\r\n]+                                                                     to the last
+    newline \s+(?!\S)                                                                      all
+    spaces but one \s+
+    one space
 
-A backtracking engine needs a stack as deep as a run of spaces is long; tiktoken 0.14 dies of a
+A backtracking engine needs a stack as deep as a run of spaces is long; tiktoken 0.14 crashes on a
 million spaces. Here each alternative looks ahead over a run once.
 """
 
@@ -39,13 +41,13 @@ RAISED, LOWERED, LETTER, NUMBER, SPACE, NEWLINE, SLASH = 1, 2, 4, 8, 16, 32, 64
 def classes() -> npt.NDArray[np.uint8]:
     """Load the class bits of every code point, as the tokenizers' regex engine has them."""
     with resources.as_file(resources.files("curate.tokens") / "classes.npz") as path:
-        found: npt.NDArray[np.uint8] = np.load(path)["classes"]
-    return found
+        table: npt.NDArray[np.uint8] = np.load(path)["classes"]
+    return table
 
 
 @kernel
 def _class_at(data: Any, at: Any, end: Any, table: Any) -> Any:
-    """Read one code point: its class bits, and where the next begins. Damaged UTF-8 reads on."""
+    """Return a code point's class bits, 0 in bad UTF-8, and where the next begins."""
     first = np.int64(data[at])
     if first < 0x80:
         return np.int64(table[first]), at + 1
@@ -60,7 +62,7 @@ def _class_at(data: Any, at: Any, end: Any, table: Any) -> Any:
 
 @kernel
 def _word(data: Any, at: int, end: int, table: Any) -> tuple[int, int]:
-    """Match ``RAISED*LOWERED+``: the end or -1, and the end of the run of RAISED alone."""
+    """Match ``RAISED*LOWERED+``: return the end or -1, and the end of the run of RAISED alone."""
     here, lowered = at, -1
     bits, after = 0, at
     while here < end:
@@ -84,7 +86,7 @@ def _word(data: Any, at: int, end: int, table: Any) -> tuple[int, int]:
 
 @kernel
 def piece_end(data: Any, at: int, end: int, table: Any) -> Any:
-    """Find the end of the piece that begins at a byte of the text; ``at`` is before ``end``."""
+    """Return the end of the piece that begins at byte ``at``, which is before ``end``."""
     bits, after = _class_at(data, at, end, table)
     leads = not bits & (LETTER | NUMBER | NEWLINE)
     capitals = -1
@@ -109,7 +111,7 @@ def piece_end(data: Any, at: int, end: int, table: Any) -> Any:
 
 @kernel
 def _unworded_end(data: Any, at: int, end: int, table: Any) -> int:
-    """Match the alternatives for punctuation and whitespace."""
+    """Return the end of a match of the alternatives for punctuation and whitespace."""
     bits, after = _class_at(data, at, end, table)
     here = at
     if data[at] == 32 and after < end:

@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 
 @dataclass(frozen=True)
 class PlainCounter:
-    """Counts UTF-8 bytes, code points, or what whitespace separates (useless without spaces)."""
+    """Counts UTF-8 bytes, code points, or words between whitespace."""
 
     name: str
 
     @property
     def digest(self) -> str:
-        """The name says it all."""
+        """The name, because the counts depend on nothing else."""
         return self.name
 
     def count(self, texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:

@@ -1,6 +1,6 @@
-"""What a tokenizer makes of a language, as ratios of sums.
+"""How well a tokenizer fits a language, as ratios of sums.
 
-A word is what whitespace separates, so tokens per word says nothing of scripts without spaces; bytes
+Words are separated by whitespace, so tokens per word means nothing in scripts without spaces; bytes
 and characters per token do.
 """
 

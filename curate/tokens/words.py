@@ -1,4 +1,4 @@
-"""Words as whitespace separates them, counted on UTF-8 bytes: the unit of fertility."""
+"""Words between whitespace, counted on UTF-8 bytes: the unit of fertility."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from curate.kernels.arrow import buffers
 from curate.kernels.jit import inline, kernel
 
-#: What a byte can begin: 0 no whitespace, 1 whitespace of one byte, 2 whitespace of more, perhaps.
+#: What a byte can begin: 0 no whitespace, 1 whitespace of one byte, 2 perhaps a longer whitespace.
 _FIRST = np.zeros(256, np.uint8)
 _FIRST[[*range(0x09, 0x0E), *range(0x1C, 0x21)]] = 1
 _FIRST[[0xC2, 0xE1, 0xE2, 0xE3]] = 2
@@ -19,7 +19,7 @@ _FIRST[[0xC2, 0xE1, 0xE2, 0xE3]] = 2
 
 @inline
 def _wide(data: Any, at: Any, end: Any) -> Any:
-    """Give the bytes of a whitespace character beyond ASCII, 0 if there is none (White_Space)."""
+    """Return the bytes of a White_Space character beyond ASCII; 0 if none is at ``at``."""
     first = data[at]
     if first == 0xC2:
         return 2 if at + 1 < end and (data[at + 1] == 0x85 or data[at + 1] == 0xA0) else 0
@@ -39,11 +39,11 @@ def _wide(data: Any, at: Any, end: Any) -> Any:
 
 @kernel
 def _count(data: Any, offsets: Any, begins: Any, out: Any) -> None:
-    # Bound by one look-up and one branch per byte.
+    # Speed limit: one look-up and one branch per byte.
     for i in range(len(offsets) - 1):
         at, end = offsets[i], offsets[i + 1]
         words = 0
-        before = 1  # whether what came before separates words
+        before = 1  # whether the preceding character separates words
         while at < end:
             kind = begins[data[at]]
             if kind == 0:
@@ -71,6 +71,5 @@ def count_words(texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:
     array([3, 0, 0])
     """
     out = np.zeros(len(texts), np.int64)
-    if len(texts):
-        _count(*buffers(texts), _FIRST, out)
+    _count(*buffers(texts), _FIRST, out)
     return out

@@ -21,9 +21,9 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 def count(name: str, texts: list[str | None]) -> list[int]:
-    found = counter(name).count(pa.array(texts, pa.large_string()))
-    assert found.dtype == np.int64
-    return found.tolist()
+    counts = counter(name).count(pa.array(texts, pa.large_string()))
+    assert counts.dtype == np.int64
+    return counts.tolist()
 
 
 @examples()  # the first call loads
@@ -35,11 +35,13 @@ def test_plain_counters_are_what_python_counts(texts: list[str | None]) -> None:
 
 
 def tokenizer_json(folder: Path) -> Path:
-    """A tokenizer of words, cut at spaces; it wants to truncate, which a count must not."""
+    """Write a tokenizer of words, cut at spaces; it truncates, which a count must not."""
     vocabulary = {"бір": 0, "екі": 1, "[UNK]": 2, "[BOS]": 3}
-    said = {
+    content = {
         "version": "1.0",
-        "truncation": {"max_length": 2, "strategy": "LongestFirst", "stride": 0, "direction": "Right"},
+        "truncation": {
+            "max_length": 2, "strategy": "LongestFirst", "stride": 0, "direction": "Right",
+        },
         "padding": None,
         "added_tokens": [],
         "normalizer": None,
@@ -51,7 +53,7 @@ def tokenizer_json(folder: Path) -> Path:
         "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "[UNK]"},
     }  # fmt: skip
     path = folder / "tokenizer.json"
-    path.write_text(json.dumps(said), encoding="utf-8")
+    path.write_text(json.dumps(content), encoding="utf-8")
     return path
 
 
@@ -59,11 +61,10 @@ def test_a_tokenizer_file_counts_without_marks_and_without_truncation(tmp_path: 
     path = tokenizer_json(tmp_path)
     texts: list[str | None] = ["бір екі үш", None, "", "екі"] * 700
     assert count(str(path), texts) == [3, 0, 0, 1] * 700
-    found = counter(str(path))
-    assert len(found.digest) == 32
-    assert pickle.loads(pickle.dumps(found)).count(
-        pa.array(["а б"], pa.large_string())
-    ).tolist() == [2]
+    loaded = counter(str(path))
+    assert len(loaded.digest) == 32
+    again = pickle.loads(pickle.dumps(loaded))
+    assert again.count(pa.array(["а б"], pa.large_string())).tolist() == [2]
 
 
 def test_what_is_no_tokenizer_is_refused(tmp_path: Path) -> None:
@@ -88,10 +89,10 @@ def test_an_encoding_of_tiktoken_counts_runs_of_spaces_that_tiktoken_cannot() ->
     encoding = tiktoken.Encoding(
         "small", pat_str=r" ?\w+|\s*[\r\n]+|\s+(?!\S)|\s+", mergeable_ranks=ranks, special_tokens={}
     )
-    found = tiktoken_bpe.TiktokenCounter("small", "", encoding)
+    small = tiktoken_bpe.TiktokenCounter("small", "", encoding)
 
     def counted(text: str) -> int:
-        return int(found.count(pa.array([text], pa.large_string()))[0])
+        return int(small.count(pa.array([text], pa.large_string()))[0])
 
     short, long = "ab" + " " * 50_001 + "ab\n ab", "ab" + " " * 3_000_001 + "ab\n ab"
     assert counted(short) == len(encoding.encode_ordinary(short))
@@ -105,7 +106,7 @@ def test_an_encoding_of_tiktoken_counts_runs_of_spaces_that_tiktoken_cannot() ->
         assert counted(text) == len(encoding.encode_ordinary(text))
 
 
-def test_the_stage_counts_living_rows_and_names_the_tokenizer() -> None:
+def test_the_stage_counts_active_rows_and_names_the_tokenizer() -> None:
     table = schema.documents(
         [
             {"id": "a#0", "text": "бір екі"},
@@ -118,6 +119,6 @@ def test_the_stage_counts_living_rows_and_names_the_tokenizer() -> None:
     assert counted.column("n_tokens").to_pylist() == [2, None, 0]
     assert counted.select(table.column_names).equals(table)
     assert stage.apply(counted, Counter()).equals(counted)
-    assert stage.metadata == {"tokenizer": "words", "tokenizer_digest": "words"}
+    assert stage.product_metadata == {"tokenizer": "words", "tokenizer_digest": "words"}
     empty = stage.apply(table.slice(0, 0), Counter())
     assert empty.schema.equals(counted.schema)

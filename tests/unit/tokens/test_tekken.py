@@ -17,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from curate.tokens import counter
-from curate.tokens._generate_classes import classes as asked_of_the_engine
+from curate.tokens._generate_classes import classes as classes_of_the_engine
 from curate.tokens.pattern import classes, piece_end
 from tests.examples import examples
 
@@ -25,32 +25,31 @@ DATA = os.environ.get("CURATE_SHARED_DATA")
 
 
 @cache
-def theirs() -> Any:
-    """mistral_common's own tokenizer, from the same file."""
+def reference() -> Any:
+    """Load mistral_common's own tokenizer from the same file."""
     from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return Tekkenizer.from_file(
-            Path(str(resources.files("mistral_common") / "data" / "tekken_240911.json"))
-        )
+        file = resources.files("mistral_common") / "data" / "tekken_240911.json"
+        return Tekkenizer.from_file(Path(str(file)))
 
 
-def ours(texts: list[str | None]) -> list[int]:
+def counted(texts: list[str | None]) -> list[int]:
     return counter().count(pa.array(texts, pa.large_string())).tolist()
 
 
 def expected(text: str) -> int:
-    return len(theirs().encode(text, bos=False, eos=False))
+    return len(reference().encode(text, bos=False, eos=False))
 
 
 def pieces(text: str) -> list[str]:
-    data, at, found = np.frombuffer(text.encode(), np.uint8), 0, []
+    data, at, parts = np.frombuffer(text.encode(), np.uint8), 0, []
     while at < len(data):
         stop = piece_end(data, at, len(data), classes())
-        found.append(bytes(data[at:stop]).decode())
+        parts.append(bytes(data[at:stop]).decode())
         at = stop
-    return found
+    return parts
 
 
 # What is in both bracketed classes (marks, modifier and other letters) makes the engine back up.
@@ -69,19 +68,19 @@ CROSSING = st.sampled_from(
 @example("  ...\n\n//\n/a")
 @example("<s>[INST] special tokens are text [/INST]</s>")
 def test_hard_texts_count_as_with_mistral_common(text: str) -> None:
-    assert ours([text]) == [expected(text)]
+    assert counted([text]) == [expected(text)]
 
 
 @examples(200)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=80), max_size=4))
 def test_any_texts_count_as_with_mistral_common(texts: list[str]) -> None:
-    assert ours(list(texts)) == [expected(text) for text in texts]
+    assert counted(list(texts)) == [expected(text) for text in texts]
 
 
 @examples(30)
 @given(st.text("abcdefgh", min_size=240, max_size=700), st.sampled_from(["", "ж", "中"]))
 def test_pieces_around_the_bound_of_the_heap_count_the_same(text: str, last: str) -> None:
-    assert ours([text + last]) == [expected(text + last)]
+    assert counted([text + last]) == [expected(text + last)]
 
 
 @pytest.mark.parametrize(
@@ -101,19 +100,20 @@ def test_pieces_of_a_sentence() -> None:
     "text",
     [
         "a" * 200_000, "A" * 200_000, "中" * 50_000, " " * 200_000, "\n" * 200_000, " \n" * 100_000,
-        " " * 100_000 + "x", "\n" + " " * 100_000 + "x", "." * 200_000, "/\n" * 100_000, "1" * 100_000,
-        "a" + "\u0301" * 100_000, "Aa" * 50_000, "中A" * 50_000, "A" * 100_000 + "中", "=-" * 90_000,
+        " " * 100_000 + "x", "\n" + " " * 100_000 + "x", "." * 200_000, "/\n" * 100_000,
+        "1" * 100_000, "a" + "\u0301" * 100_000, "Aa" * 50_000, "中A" * 50_000,
+        "A" * 100_000 + "中", "=-" * 90_000,
     ],
     ids=lambda text: ascii(text[:3] + text[-1:]),
 )  # fmt: skip
 def test_hostile_texts_count_as_with_mistral_common(text: str) -> None:
-    assert ours([text]) == [expected(text)]
+    assert counted([text]) == [expected(text)]
 
 
-def test_a_run_of_spaces_that_kills_the_engine_of_tiktoken_is_counted() -> None:
+def test_a_run_of_spaces_that_crashes_the_engine_of_tiktoken_is_counted() -> None:
     # All but the last are one piece. 2^20 spaces are 2^20 / 64 of the longest token of spaces.
     spaces = " " * ((1 << 20) + 1)
-    assert ours([spaces + "x"]) == [expected(" " * (1 << 17)) * 8 + expected(" x")]
+    assert counted([spaces + "x"]) == [expected(" " * (1 << 17)) * 8 + expected(" x")]
 
 
 def test_slices_nulls_and_damaged_bytes() -> None:
@@ -129,12 +129,13 @@ def test_slices_nulls_and_damaged_bytes() -> None:
 
 
 def test_classes_are_those_of_the_regex_engine() -> None:
-    # A newer engine may know more letters; then write classes.npz again and say so in the changelog.
-    changed = np.flatnonzero(asked_of_the_engine() != classes())
+    # A newer engine may know more letters; then write classes.npz again and note it in the
+    # changelog.
+    changed = np.flatnonzero(classes_of_the_engine() != classes())
     assert [hex(point) for point in changed.tolist()] == []
 
 
-def test_name_and_digest_say_what_was_counted_with() -> None:
+def test_name_and_digest_identify_the_vocabulary() -> None:
     assert counter("tekken").name == "tekken"
     assert counter("tekken").digest == "cc8d5c10d35fed7970387ff1b2d97285"
     again = pickle.loads(pickle.dumps(counter("tekken")))
@@ -149,4 +150,4 @@ def test_real_texts_of_many_languages_count_as_with_mistral_common() -> None:
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             texts += [json.loads(line)["text"] for _, line in zip(range(8), lines)]
     assert len(texts) > 100
-    assert ours(texts) == [expected(text or "") for text in texts]
+    assert counted(texts) == [expected(text or "") for text in texts]
