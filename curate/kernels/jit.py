@@ -65,7 +65,6 @@ def closure(module: str) -> list[str]:
 def digest(module: str) -> str:
     """Give the digest of all that a module's kernels are compiled from."""
     digest = hashlib.blake2b(digest_size=12)
-    # ftfy's tables are frozen into the kernels of the gate.
     for package in ("numba", "llvmlite", "ftfy"):
         digest.update(f"{package} {version(package)} ".encode())
     digest.update(llvmlite.binding.get_host_cpu_name().encode())

@@ -1,12 +1,12 @@
-"""Mends one line as ftfy does, but in a bounded number of passes.
+"""Fix one line as ftfy does, but in a bounded number of passes.
 
-The judgement is ftfy's (Robyn Speer, 2012-2024): its badness pattern runs as the gate's automaton;
-its character tables, its sloppy codecs and its byte fixes are called as installed. The order of the steps is kept too, and
-tests compare both on real mojibake and generated strings. What differs is the control flow. ftfy
-loops until nothing changes, and a line can be built so that each pass changes one letter: "Ã" with
-n times "ƒ" after it takes n passes over n letters, and so does "&amp;amp;amp; ...". Crawled text is
-hostile, so passes are counted here, and runs of combining marks are cut before normalization, which
-sorts them in quadratic time.
+The judgement is ftfy's (Robyn Speer, 2012-2024): its badness pattern runs as the automaton of the
+scan; its character tables, its sloppy codecs and its byte fixes are called as installed, in the
+same order. Tests compare both on real mojibake and generated strings. What differs is the control
+flow. ftfy loops until nothing changes, and a line can be built so that each pass changes one
+letter: "Ã" followed by n times "ƒ" takes n passes over n letters, and so does "&amp;amp;amp; ...".
+Crawled text is untrusted input, so passes are counted here, and runs of combining marks are cut
+before normalization, which sorts them in quadratic time.
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ from ftfy.chardata import (
 
 from curate.text.mojibake_scan import LONGEST_LINE, MARK_RUN, is_bad, tables
 
-#: How often the work on one line may look at each of its characters. Real mojibake was misread
-#: once or twice, very seldom three times.
+#: How many times each character of a line may be processed. Real mojibake was misread once or
+#: twice, very seldom three times.
 PASSES = 12
 
 # What ftfy's remove_control_chars removes, as a pattern: str.translate is slow beyond ASCII.
 _CONTROLS = re.compile("[" + re.escape("".join(map(chr, CONTROL_CHARS))) + "]")
 _CONTROLS_OR_C1 = re.compile(f"{_CONTROLS.pattern}|{C1_CONTROL_RE.pattern}")
 
-# ftfy's decoder copies the rest of its input at each surrogate pair, so it is fed pieces. A piece
-# ends before a byte that starts a character and is no second half of a pair.
+# ftfy's decoder copies the rest of its input at each surrogate pair, so it gets pieces. A piece
+# ends before a byte that starts a character and is not the second half of a pair.
 _PIECES = re.compile(rb"(?s:.{1,4096})(?:[\x80-\xbf]|\xed[\xb0-\xbf])*")
 
 
-def mend(line: str, *, unescape: bool = True) -> str:
-    """Undo mojibake, entities and terminal escapes in one line, and give it in NFC.
+def fix_line(line: str, *, unescape: bool = True) -> str:
+    """Undo mojibake, entities and terminal escapes in one line, and return it in NFC.
 
-    An empty line stays empty. ``unescape=False`` leaves HTML entities alone: ftfy does so from the
-    first ``<`` of a text on, where the text is markup itself.
+    An empty line stays empty. ``unescape=False`` keeps HTML entities: ftfy does so from the first
+    ``<`` of a text on, because the text is markup itself.
 
     The options are those of FineWeb2 (datatrove's FTFYFormatter): quotes, ligatures, character
     widths and line breaks keep their form. Wrong on text that quotes mojibake on purpose, and on
     tables of accented capitals beside symbols.
 
-    >>> mend("Р”РѕР±СЂРѕ РїРѕР¶Р°Р»РѕРІР°С‚СЊ &hellip; “ﬁn”")
+    >>> fix_line("Р”РѕР±СЂРѕ РїРѕР¶Р°Р»РѕРІР°С‚СЊ &hellip; “ﬁn”")
     'Добро пожаловать … “ﬁn”'
     """
     if len(line) > LONGEST_LINE:
         cuts = range(0, len(line), LONGEST_LINE)
-        pieces = [mend(line[at : at + LONGEST_LINE], unescape=unescape) for at in cuts]
+        pieces = [fix_line(line[at : at + LONGEST_LINE], unescape=unescape) for at in cuts]
         return normalize("".join(pieces))
     line = cut_mark_runs(line)
     unescape = unescape and "<" not in line
@@ -77,10 +77,10 @@ def mend(line: str, *, unescape: bool = True) -> str:
 
 
 def normalize(line: str) -> str:
-    """Give a line in NFC, with runs of combining marks cut to a length that sorts quickly.
+    """Return a line in NFC, with runs of combining marks cut to a length that sorts quickly.
 
-    Once more changes nothing: some marks become two, so a run that grew is cut again, and a part of
-    a text in NFC is in NFC.
+    Idempotent: some marks become two, so a run that grew is cut again, and a part of a text in NFC
+    is in NFC.
 
     >>> normalize("e\u0301") == "\u00e9", len(normalize("a" + "\u0316" * 10_000))
     (True, 31)
@@ -121,18 +121,18 @@ def _mark_flood() -> re.Pattern[str]:
 
 @dataclass
 class _Budget:
-    """How many characters may still be looked at."""
+    """How many characters may still be processed."""
 
     left: int
 
     def affords(self, text: str) -> bool:
-        """Take the length of a text from what is left, and tell whether there was as much."""
+        """Subtract the length of a text, and return whether enough was left."""
         self.left -= len(text)
         return self.left >= 0
 
 
 def _undo_misreadings(text: str, budget: _Budget) -> str:
-    """Decode text that was decoded with the wrong encoding, as often as it happened."""
+    """Undo decodings with the wrong encoding, as many times as they happened."""
     while budget.affords(text):
         before = text
         text = _undo_one_misreading(text, budget)
@@ -144,13 +144,13 @@ def _undo_misreadings(text: str, budget: _Budget) -> str:
 def _undo_one_misreading(text: str, budget: _Budget) -> str:
     if text.isascii() or not is_bad(text):
         return text
-    latin = False
+    latin_1 = False
     for name in CHARMAP_ENCODINGS:
         if possible_encoding(text, name):
-            whole = _read_as_utf8(text.encode(name), name)
-            if whole is not None:
-                return whole
-            latin = latin or name == "latin-1"
+            decoded = _read_as_utf8(text.encode(name), name)
+            if decoded is not None:
+                return decoded
+            latin_1 = latin_1 or name == "latin-1"
 
     def embedded(match: re.Match[str]) -> str:
         found = match.group()
@@ -161,7 +161,7 @@ def _undo_one_misreading(text: str, budget: _Budget) -> str:
     parts: str = UTF8_DETECTOR_RE.sub(embedded, text)
     if parts != text:
         return parts
-    if latin:
+    if latin_1:
         # Latin-1 letters with C1 controls between them: it was Windows-1252.
         try:
             windows = text.encode("latin-1").decode("windows-1252")
@@ -173,7 +173,7 @@ def _undo_one_misreading(text: str, budget: _Budget) -> str:
 
 
 def _read_as_utf8(data: bytes, encoding: str) -> str | None:
-    """Read bytes as UTF-8, where spaces may have been no-break spaces and some bytes are lost."""
+    """Read bytes as UTF-8, where no-break spaces may have become spaces and some bytes are lost."""
     if encoding != "macroman" and ALTERED_UTF8_RE.search(data):
         data = fixes.restore_byte_a0(data)
     if encoding.startswith("sloppy"):

@@ -1,7 +1,7 @@
-"""Repairs what is wrong in any language: mojibake, Unicode form, controls and whitespace.
+"""Repair what is wrong in any language: mojibake, Unicode form, controls and whitespace.
 
-What a language may want besides (no-break spaces, homoglyphs, presentation forms) is a matter of its
-profile: see curate.text.fixes. Repair comes before language identification and needs none.
+What a language needs besides (no-break spaces, homoglyphs, presentation forms) is in its profile:
+see curate.text.fixes. Repair runs before language identification and does not depend on it.
 """
 
 from __future__ import annotations
@@ -14,36 +14,38 @@ import pyarrow.compute as pc
 
 from curate.kernels.arrow import buffers, replace_rows
 from curate.kernels.jit import kernel
+from curate.kernels.utf8 import decode
 from curate.text import mojibake_scan
 
-#: ftfy is not idempotent on one hostile text in a thousand; the second round settles nearly all.
+#: ftfy is not idempotent on one adversarial text in a thousand; the second round settles nearly
+#: all.
 ROUNDS = 4
 
-#: How tidying altered a text: spaces and newlines went, or something else was done as well.
+#: How tidying altered a text: only spaces and newlines were removed, or anything else as well.
 SPACES, OTHER = 1, 2
 
 
 def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str]]:
-    r"""Repair texts, and count them by what was done.
+    r"""Repair texts, and count them by kind of change.
 
     In this order, until nothing changes, at most four times:
 
     1. ftfy with FineWeb2's options (mojibake, HTML entities where the text is no markup, terminal
-       escapes), line by line: quotes, ligatures and character widths keep their form.
+       escapes), line by line: quotes, ligatures and character widths stay.
     2. NFC. Runs of more than 30 combining marks are cut first.
     3. Controls, noncharacters, byte order marks and the like are removed.
-    4. CR, CRLF and form feed become a newline; spaces and tabs at the end of lines go; of blank
-       lines in a row two stay; blank lines at the start and the end of the text go.
+    4. CR, CRLF and form feed become a newline; spaces and tabs at the end of lines are removed; at
+       most two blank lines in a row stay, and none at the start or the end of the text.
 
-    An empty text stays empty, null stays null. Only what the gate flags is decoded; if nothing is
-    flagged the very same array comes back.
+    An empty text stays empty, null stays null. Only what the scan flags is decoded; if nothing is
+    flagged the same array is returned.
 
-    Counts: ``repair:changed`` texts in all, ``repair:letters`` texts where ftfy or NFC changed
-    something, ``repair:spacing`` texts where only steps 3 and 4 did, and ``repair:unsettled`` texts
+    Counts: ``repair:changed`` texts in all, ``repair:letters`` texts that ftfy or NFC changed,
+    ``repair:spacing`` texts that only steps 3 and 4 changed, and ``repair:unsettled`` texts
     that would change once more after four rounds.
 
-    Where it goes wrong: see ``mend``. Trailing spaces mean something in Markdown, form feeds in a
-    few old file formats.
+    Where it goes wrong: see ``fix_line``. Trailing spaces mean something in Markdown, form feeds in
+    a few old file formats.
 
     >>> done, tally = repair(pa.array(["schÃ¶n &amp; gut \r\n", "schön"], pa.large_string()))
     >>> done.to_pylist(), dict(tally)
@@ -60,15 +62,17 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
     changed = np.zeros(len(texts), bool)
     lettered = np.zeros(len(texts), bool)
     for _ in range(ROUNDS):
-        mended, touched = _mend_lines(work, flags.lines)
-        tidied, altered = _tidy(mended)
+        fixed, touched = _fix_lines(work, flags.lines)
+        tidied, altered = _tidy(fixed)
         differs = touched | (altered > 0)
         lettered[rows[touched]] = True
         changed[rows[differs]] = True
         rounds.append((rows[differs], tidied.filter(pa.array(differs))))
-        # Spaces that went from the ends of lines bring out nothing new where ftfy saw nothing bad.
+        # Where ftfy saw nothing bad, removing spaces at the ends of lines reveals nothing new.
         open_again = (
-            touched | (altered > SPACES) | (differs & (flags.texts & mojibake_scan.MEND > 0))
+            touched
+            | (altered > SPACES)
+            | (differs & (flags.texts & mojibake_scan.FIX_MOJIBAKE > 0))
         )
         composed = altered[open_again] <= SPACES
         rows, work, flags = _flagged(
@@ -77,7 +81,7 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
         if not len(rows):
             break
     else:
-        again, touched = _mend_lines(work, flags.lines)
+        again, touched = _fix_lines(work, flags.lines)
         tally["repair:unsettled"] = int((touched | (_tidy(again)[1] > 0)).sum())
     tally["repair:changed"] = int(changed.sum())
     tally["repair:letters"] = int(lettered.sum())
@@ -93,27 +97,27 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
 def _flagged(
     rows: np.ndarray, texts: pa.LargeStringArray, composed: np.ndarray | None = None
 ) -> tuple[np.ndarray, pa.LargeStringArray, mojibake_scan.Flags]:
-    """Keep the rows that the gate flags, with their texts, and the flagged lines renumbered.
+    """Return the rows that the scan flags, their texts, and the flagged lines renumbered.
 
-    ``composed`` tells which texts a round has left in NFC: nothing is to be normalized in them.
+    ``composed`` marks texts that the previous round left in NFC: nothing needs normalizing in them.
     """
     bits, lines = mojibake_scan.scan(texts)
     if composed is not None:
         bits[composed] &= ~np.uint8(mojibake_scan.NORMALIZE)
-        lines = lines[(lines[:, 3] & mojibake_scan.MEND > 0) | ~composed[lines[:, 0]]]
+        lines = lines[(lines[:, 3] & mojibake_scan.FIX_MOJIBAKE > 0) | ~composed[lines[:, 0]]]
     kept = bits > 0
     lines[:, 0] = (np.cumsum(kept) - 1)[lines[:, 0]]
     return rows[kept], texts.filter(pa.array(kept)), mojibake_scan.Flags(bits[kept], lines)
 
 
-def _mend_lines(
+def _fix_lines(
     texts: pa.LargeStringArray, lines: np.ndarray
 ) -> tuple[pa.LargeStringArray, np.ndarray]:
-    """Mend the flagged lines; tell which texts changed."""
+    """Fix the flagged lines; also return which texts changed."""
     touched = np.zeros(len(texts), bool)
     if not len(lines):
         return texts, touched
-    from curate.text.mojibake import mend, normalize
+    from curate.text.mojibake import fix_line, normalize
 
     array, offsets = buffers(texts)
     data = memoryview(array.data)
@@ -128,11 +132,11 @@ def _mend_lines(
             markup = last if markup < 0 else first + markup
         begin, end = first + begin, first + end
         line = str(data[begin:end], "utf-8")
-        better = line if bits & mojibake_scan.MEND else normalize(line)
-        if bits & mojibake_scan.MEND or (
+        better = line if bits & mojibake_scan.FIX_MOJIBAKE else normalize(line)
+        if bits & mojibake_scan.FIX_MOJIBAKE or (
             better != line and ("&" in better or mojibake_scan.is_bad(better))
         ):
-            better = mend(better, unescape=end <= markup)
+            better = fix_line(better, unescape=end <= markup)
         if better != line:
             new = better.encode()
             pieces += [data[copied:begin], new]
@@ -149,7 +153,7 @@ def _mend_lines(
 
 
 def _tidy(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, np.ndarray]:
-    """Remove controls and spare whitespace; tell which texts changed, and whether by SPACES only."""
+    """Remove controls and spare whitespace; also return for each text 0, SPACES or OTHER."""
     data, offsets = buffers(texts)
     out = np.empty(int(offsets[-1] - offsets[0]), np.uint8)
     new_offsets = np.zeros(len(texts) + 1, np.int64)
@@ -173,16 +177,16 @@ def _tidy_kernel(
     new_offsets: np.ndarray,
     changed: np.ndarray,
 ) -> int:
-    """Write each text without what ``repair`` removes; ``out`` is as long as the input."""
+    """Write each text without what ``repair`` removes; ``out`` has the size of the input."""
     w = 0
     for text in range(len(offsets) - 1):
         i, end = offsets[text], offsets[text + 1]
         start = w
         altered = 0
-        after_return = False  # but for what is removed
-        crowded = i  # before this place the next block is known not to be plain
+        after_return = False  # ignoring what is removed
+        crowded = i  # before this place no block is plain
         while i < end:
-            if i >= crowded and data[i] < 128:  # plain ASCII goes by in blocks
+            if i >= crowded and data[i] < 128:  # plain ASCII is copied in blocks
                 first = i
                 while i + 64 < end and mojibake_scan.plain(data, i, 64):
                     i += 64
@@ -193,7 +197,7 @@ def _tidy_kernel(
                     out[w : w + i - first] = data[first:i]
                     w += i - first
                     after_return = False
-            code, length = mojibake_scan.decode(data, i)
+            code, length = decode(data, i)
             i += length
             if entry[code] & mojibake_scan.REMOVED:
                 altered = OTHER

@@ -4,7 +4,7 @@
 
 Both do the same work on the same real texts: ftfy as FineWeb2 configures it, with NFC; ours does
 controls and whitespace besides. One process, one thread; CPU time, the best of several passes.
-``flagged`` is the share of texts that the gate lets through, ``ours`` includes the gate.
+``flagged`` is the share of texts that the scan flags, ``ours`` includes the scan.
 """
 
 import argparse
@@ -85,7 +85,7 @@ def main() -> None:
     sets["mojibake"] = [text.encode().decode("latin-1") for text in sets["tr"][:500]]
     repair(pa.array(sets["mojibake"], pa.large_string()))  # compiles the kernels
     print(
-        f"{'set':10}{'MB':>7}{'flagged':>9}{'gate MB/s':>11}"
+        f"{'set':10}{'MB':>7}{'flagged':>9}{'scan MB/s':>11}"
         f"{'ours MB/s':>11}{'ftfy MB/s':>11}{'ratio':>8}"
     )
     for name, texts in sets.items():

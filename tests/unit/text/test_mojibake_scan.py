@@ -59,11 +59,11 @@ def test_no_place_hides_a_suspect(suspect, around):
 def test_lines_are_told_apart():
     found = mojibake_scan.scan(pa.array(["one\ntwÃ©\nthree", "", "é e\u0301\n"], pa.large_string()))
     assert found.lines.tolist() == [
-        [0, 4, 11, mojibake_scan.MEND],
+        [0, 4, 11, mojibake_scan.FIX_MOJIBAKE],
         [2, 0, 7, mojibake_scan.NORMALIZE],
     ]
     assert found.texts.tolist() == [
-        mojibake_scan.MEND,
+        mojibake_scan.FIX_MOJIBAKE,
         0,
         mojibake_scan.NORMALIZE | mojibake_scan.TIDY,
     ]
@@ -72,7 +72,7 @@ def test_lines_are_told_apart():
 def test_more_flagged_lines_than_fit_at_first():
     found = mojibake_scan.scan(pa.array(["Ã©\n" * 3000, "x"], pa.large_string()))
     assert len(found.lines) == 3000
-    assert found.lines[-1].tolist() == [0, 2999 * 5, 3000 * 5, mojibake_scan.MEND]
+    assert found.lines[-1].tolist() == [0, 2999 * 5, 3000 * 5, mojibake_scan.FIX_MOJIBAKE]
 
 
 def test_a_slice_is_read_from_its_offset():
@@ -83,7 +83,7 @@ def test_a_slice_is_read_from_its_offset():
 
 def test_a_longer_line_than_ftfy_takes_is_flagged():
     assert flags("a" * (mojibake_scan.LONGEST_LINE + 1), "a" * mojibake_scan.LONGEST_LINE) == [
-        mojibake_scan.MEND,
+        mojibake_scan.FIX_MOJIBAKE,
         0,
     ]
 
@@ -97,7 +97,10 @@ def test_the_automaton_is_the_pattern_on_every_triple_of_classes():
     sample = [char for char in sample if char != "&"]
     for first in sample:
         texts = [first + second + third for second in sample for third in sample]
-        flagged = mojibake_scan.scan(pa.array(texts, pa.large_string())).texts & mojibake_scan.MEND
+        flagged = (
+            mojibake_scan.scan(pa.array(texts, pa.large_string())).texts
+            & mojibake_scan.FIX_MOJIBAKE
+        )
         bad = np.array([BADNESS_RE.search(text) is not None for text in _by_line(texts)])
         controls = np.array([not REMOVED.isdisjoint(map(ord, text)) for text in texts])
         assert np.array_equal(flagged > 0, bad | controls), first
@@ -150,10 +153,10 @@ def _by_line(texts):
 def test_what_is_not_flagged_is_neither_bad_nor_denormalized(text):
     assert mojibake_scan.is_bad(text) == (BADNESS_RE.search(text) is not None)
     found = flags(text)[0]
-    if not found & mojibake_scan.MEND:
+    if not found & mojibake_scan.FIX_MOJIBAKE:
         assert not any(BADNESS_RE.search(line) for line in re.split("(?<=\n)", text))
         assert "\x1b" not in text
-    if not found & (mojibake_scan.MEND | mojibake_scan.NORMALIZE):
+    if not found & (mojibake_scan.FIX_MOJIBAKE | mojibake_scan.NORMALIZE):
         assert unicodedata.is_normalized("NFC", text)
 
 
@@ -163,7 +166,9 @@ def test_every_code_point_that_could_change_form_is_known():
         char = chr(code)
         assert combining[code] == unicodedata.combining(char), hex(code)
         if not unicodedata.is_normalized("NFC", char):
-            assert flags(char)[0] & (mojibake_scan.NORMALIZE | mojibake_scan.MEND), hex(code)
+            assert flags(char)[0] & (mojibake_scan.NORMALIZE | mojibake_scan.FIX_MOJIBAKE), hex(
+                code
+            )
         decomposition = unicodedata.decomposition(char)
         if decomposition and decomposition[0] != "<" and " " in decomposition:
             assert entry[int(decomposition.split()[1], 16)] & mojibake_scan._COMPOSES, hex(code)
