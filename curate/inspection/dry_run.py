@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from curate import schema
 from curate.engine.reading import read_shard
 from curate.errors import RecipeError, nearest
-from curate.mixture.forecast import expected, stock_of
+from curate.mixture.forecast import available_in, expected
 from curate.mixture.sampling import order_key, sample_key
 from curate.plan.model import Plan, Shard
 from curate.protocol.in_memory import apply, resolve
@@ -253,7 +253,7 @@ def _mixture(
     Each source is sampled for itself, so that a small one is not missed. Tokens are counted on the
     sample alone: the rest is taken to have as many per byte in each source and language.
     """
-    stock: dict[Any, Any] = {}
+    available: dict[Any, Any] = {}
     held: dict[Any, Any] = {}
     tables, notes, scanned, partly = [], [], 0, []
     share = max(1, len(plan.sources))
@@ -265,11 +265,11 @@ def _mixture(
         if not found.ended:
             partly.append(source)
             factor *= max(1.0, text_bytes.get(source, 0) / max(1, found.bytes))
-        there, out = stock_of(mix.sketch(table), factor)
-        stock |= there
+        there, out = available_in(mix.sketch(table), factor)
+        available |= there
         held |= out
         tables.append(table)
-    rows = expected(mix.mixture, stock, held).to_pylist()
+    rows = expected(mix.mixture, available, held).to_pylist()
     chosen = sum(table.num_rows for table in tables)
     notes.append(f"estimated from {chosen} living documents of {scanned} scanned")
     if partly:

@@ -1,6 +1,7 @@
-"""Budgets, phases, epochs and sampling: how much of what becomes training data.
+"""Budgets, phases, epochs and sampling: how much of each group becomes training data.
 
-Pure arithmetic: tables and totals go in, cut points come out; the engine owns the files. In reading
-order: ``recipe`` (what is asked), ``solve`` (totals to targets), ``sampling`` (the number *u* of a
-document), ``cuts`` (targets to intervals of *u*), ``place`` (intervals to rows).
+Pure arithmetic on tables and totals; the engine owns the files. In reading order: ``allocation`` and
+``targets`` (totals to targets), ``sampling`` (the number *u* of a document), ``histogram``,
+``cut_points`` (targets to intervals of *u*), ``placements`` (intervals to rows), ``steps`` (all of it
+over shards), ``summary`` and ``forecast`` (the table of the report).
 """

@@ -1,27 +1,40 @@
-"""The pieces of a group, and how an amount is divided among their leaves under all limits.
+"""What is available of each leaf, and how an amount is divided among leaves under all limits.
 
 A *part* is a piece of a group with a fixed share of it; the whole group where it has no inner weights.
 Its leaves are filled in proportion to their weights, like vessels to one level, until a leaf or a cap
-is full. The caps of a part lie inside or outside each other, so that this reaches all that the limits
-allow (they form a polymatroid; Edmonds 1970). Exact arithmetic on fractions.
+is full. Two caps of a part are nested or disjoint, so that this reaches the largest total that the
+limits allow (they form a polymatroid; Edmonds 1970). Exact arithmetic on fractions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import combinations
 
 from curate.errors import RecipeError
-from curate.mixture.available import Stock
 from curate.recipe.mixture import Leaf, Mixture
 
 
 @dataclass(frozen=True)
+class Available:
+    """What is available of a leaf, all copies counted; ``once`` is the amount without them.
+
+    ``amount`` is in the mixture's unit, ``largest`` is its largest document with all its copies.
+    """
+
+    documents: int
+    amount: int
+    tokens: int
+    largest: int
+    once: int
+
+
+@dataclass(frozen=True)
 class Bound:
-    """The leaves of a set may come to this share of their part, and no more."""
+    """The largest share of their part that the leaves of a set may have together."""
 
     leaves: frozenset[Leaf]
     share: Fraction
@@ -45,8 +58,8 @@ class Part:
     def capacity(self) -> Fraction:
         """The largest total that respects all limits.
 
-        The most that can be had of a total T is f(T), concave and made of straight pieces; the answer
-        is the largest T with f(T) >= T. Newton's method from above meets it after a few pieces.
+        Of a total T at most f(T) can be filled; f is concave and piecewise linear, and the answer is
+        the largest T with f(T) >= T. Newton's method from above finds it after a few pieces.
         """
         total = sum(self.limits.values(), Fraction(0))
         while True:
@@ -56,7 +69,7 @@ class Part:
             total = fixed / (1 - slope)
 
     def _reach(self, total: Fraction) -> tuple[Fraction, Fraction]:
-        """Give the piece of f at a total: f(T) = fixed + slope * T."""
+        """Return the piece of f at a total: f(T) = fixed + slope * T."""
         inner, outer = self._nesting
         most = [(Fraction(0), Fraction(0))] * (len(self.bounds) + 1)
         for leaf, limit in self.limits.items():
@@ -72,7 +85,7 @@ class Part:
 
     @cached_property
     def _nesting(self) -> tuple[dict[Leaf, int], list[int]]:
-        """Number the smallest bound around each leaf, and around each bound; the last is none."""
+        """The number of the smallest bound around each leaf, and each bound; the last means none."""
         none = len(self.bounds)
         inner = {
             leaf: next((i for i, b in enumerate(self.bounds) if leaf in b.leaves), none)
@@ -88,35 +101,34 @@ class Part:
         return inner, outer
 
     def fill(self, total: Fraction) -> dict[Leaf, Fraction]:
-        """Divide a total among the leaves by weight; what one cannot give, the others do."""
-        given = dict.fromkeys(self.limits, Fraction(0))
+        """Divide a total among the leaves by weight; the others make up for a full one."""
+        filled = dict.fromkeys(self.limits, Fraction(0))
         filling = sorted(
             (leaf for leaf, weight in self.weights.items() if weight > 0),
             key=lambda leaf: (self.limits[leaf] / self.weights[leaf], repr(leaf)),
         )
         whole = Bound(frozenset(filling), Fraction(1))
-        vessels = [_Vessel(bound, total, self.weights) for bound in (whole, *self.bounds)]
+        levels = [_FillLevel(bound, total, self.weights) for bound in (whole, *self.bounds)]
         while filling:
-            vessels = [vessel for vessel in vessels if vessel.flow]
-            tightest = min(vessels, key=lambda vessel: vessel.level)
+            levels = [level for level in levels if level.flow]
+            tightest = min(levels, key=lambda one: one.level)
             first = filling[0]
-            level = self.limits[first] / self.weights[first]
-            if level < tightest.level:
-                full = [first]
+            height = self.limits[first] / self.weights[first]
+            if height < tightest.level:
+                full = {first}
             else:
-                level = tightest.level
-                full = [leaf for leaf in filling if leaf in tightest.bound.leaves]
+                height = tightest.level
+                full = {leaf for leaf in filling if leaf in tightest.bound.leaves}
             for leaf in full:
-                given[leaf] = self.weights[leaf] * level
-                for vessel in vessels:
-                    vessel.close(leaf, given[leaf])
-            gone = set(full)
-            filling = [leaf for leaf in filling if leaf not in gone]
-        return given
+                filled[leaf] = self.weights[leaf] * height
+                for one in levels:
+                    one.close(leaf, filled[leaf])
+            filling = [leaf for leaf in filling if leaf not in full]
+        return filled
 
 
-class _Vessel:
-    """A bound while its leaves fill: what is left, and how fast it is used up as the level rises."""
+class _FillLevel:
+    """A bound while its leaves fill: what is left, and how fast that shrinks as the level rises."""
 
     def __init__(self, bound: Bound, total: Fraction, weights: Mapping[Leaf, Fraction]) -> None:
         self.bound = bound
@@ -126,48 +138,52 @@ class _Vessel:
 
     @property
     def level(self) -> Fraction:
-        """The level at which it is full, if no leaf in it stops before."""
+        """The level at which the bound is reached, if no leaf in it is full before."""
         return self.left / self.flow
 
-    def close(self, leaf: Leaf, given: Fraction) -> None:
-        """Take out a leaf that stopped."""
+    def close(self, leaf: Leaf, amount: Fraction) -> None:
+        """Remove a leaf that is full, with its amount."""
         if leaf in self.bound.leaves:
-            self.left -= given
+            self.left -= amount
             self.flow -= self._weights[leaf]
 
 
-def parts_of(mixture: Mixture, stock: Mapping[Leaf, Stock]) -> list[Part]:
-    """Cut all groups into parts. Raises RecipeError where caps of a group cross each other."""
+def parts_of(mixture: Mixture, available: Mapping[Leaf, Available]) -> list[Part]:
+    """Cut all groups into parts. Raise RecipeError where caps of a group cross each other."""
     parts = []
     for name, group in mixture.groups.items():
-        mine = sorted((leaf for leaf in stock if leaf.group == name), key=repr)
+        in_group = sorted((leaf for leaf in available if leaf.group == name), key=repr)
         total = sum((Fraction(repr(weight)) for weight in group.inner.values()), Fraction(0))
         inner: dict[str | None, Fraction] = {
             key: Fraction(repr(weight)) / total for key, weight in group.inner.items()
         }
         for key, share in (inner or {None: Fraction(1)}).items():
-            leaves = [leaf for leaf in mine if group.part_of(leaf) == key]
+            leaves = [leaf for leaf in in_group if group.part_of(leaf) == key]
             parts.append(
                 Part(
                     group=name,
                     name=key,
                     share=share,
-                    weights=_weights(mixture.alpha_of(name), leaves, stock),
-                    limits={leaf: stock[leaf].amount * mixture.epochs_of(leaf) for leaf in leaves},
-                    bounds=_bounds(mixture, name, mine, leaves, share),
+                    weights=_weights(mixture.alpha_of(name), leaves, available),
+                    limits={
+                        leaf: available[leaf].amount * mixture.epochs_of(leaf) for leaf in leaves
+                    },
+                    bounds=_bounds(mixture, name, in_group, leaves, share),
                 )
             )
     return parts
 
 
-def _weights(alpha: float, leaves: list[Leaf], stock: Mapping[Leaf, Stock]) -> dict[Leaf, Fraction]:
-    """Weigh languages by what there is of each to the power of alpha, and within each as it is."""
-    amounts = {leaf: Fraction(stock[leaf].amount) for leaf in leaves}
+def _weights(
+    alpha: float, leaves: list[Leaf], available: Mapping[Leaf, Available]
+) -> dict[Leaf, Fraction]:
+    """Weigh languages by their amounts to the power of alpha, and leaves of one as available."""
+    amounts = {leaf: Fraction(available[leaf].amount) for leaf in leaves}
     if alpha == 1:
         return amounts
     languages: dict[str | None, int] = {}
     for leaf in leaves:
-        languages[leaf.lang] = languages.get(leaf.lang, 0) + stock[leaf].amount
+        languages[leaf.lang] = languages.get(leaf.lang, 0) + available[leaf].amount
     tempered = {
         lang: Fraction(float(amount) ** alpha) / amount
         for lang, amount in languages.items()
@@ -177,15 +193,15 @@ def _weights(alpha: float, leaves: list[Leaf], stock: Mapping[Leaf, Stock]) -> d
 
 
 def _bounds(
-    mixture: Mixture, group: str, mine: list[Leaf], leaves: list[Leaf], share: Fraction
+    mixture: Mixture, group: str, in_group: list[Leaf], leaves: list[Leaf], share: Fraction
 ) -> tuple[Bound, ...]:
-    here = set(leaves)
+    in_part = set(leaves)
     tightest: dict[frozenset[Leaf], Fraction] = {}
 
-    def bound(wanted: set[Leaf], most: Fraction) -> None:
-        inside = frozenset(wanted & here)
-        # What lies in one part is bounded by its share of the group; what lies in several, in each.
-        allowed = most / share if wanted <= here else most
+    def bound(capped: set[Leaf], most: Fraction) -> None:
+        inside = frozenset(capped & in_part)
+        # A share of the group is of the group for leaves of one part; of each part for several.
+        allowed = most / share if capped <= in_part else most
         if inside and allowed < 1:
             tightest[inside] = min(allowed, tightest.get(inside, allowed))
 
@@ -193,11 +209,11 @@ def _bounds(
         bound({leaf}, mixture.share_of(leaf))
     for cap in mixture.caps:
         if cap.max_share is not None:
-            bound({leaf for leaf in mine if cap.matches(leaf)}, Fraction(repr(cap.max_share)))
+            bound({leaf for leaf in in_group if cap.matches(leaf)}, Fraction(repr(cap.max_share)))
     for one, other in combinations(tightest, 2):
         if one & other and not (one <= other or other <= one):
             raise RecipeError(
-                f"caps of group '{group}' cross each other at {_told(one & other)}",
+                f"caps of group '{group}' cross each other at {min(map(_name, one & other))}",
                 where="[mixture] caps",
                 hint="let one hold inside the other: name source, language and origin in it",
             )
@@ -205,10 +221,5 @@ def _bounds(
     return tuple(Bound(leaves, tightest[leaves]) for leaves in order)
 
 
-def _told(leaves: frozenset[Leaf]) -> str:
-    return next(iter(sorted(_names(leaves))))
-
-
-def _names(leaves: frozenset[Leaf]) -> Iterator[str]:
-    for leaf in leaves:
-        yield ", ".join(name for name in leaf[1:] if name)
+def _name(leaf: Leaf) -> str:
+    return ", ".join(name for name in leaf[1:] if name)

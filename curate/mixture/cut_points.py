@@ -1,14 +1,14 @@
 """From targets to cuts: which interval of *u* each phase takes from each leaf.
 
-The documents of a leaf stand in order of *u*, pass after pass. The leaves of a group are merged into
-one queue: a document stands at the amount of the *group* at which its own leaf, keeping its share of
-the composition, is half through it. A phase ends at the document boundary of this queue that comes
-nearest to its target. So a group, and not only each leaf, is within half a document of what it
-should be at every phase's end; the queue does not depend on budgets, so a larger budget takes a
-superset; and neither depends on how documents are spread over shards.
+The documents of a leaf are ordered by *u*, pass after pass. The leaves of a group are merged into one
+order: the place of a document is the amount of the *group* at which its own leaf, keeping its share of
+the composition, is half through the document. A phase ends at the document boundary of this order that
+is nearest to its target. So a group, and not only each leaf, is within half a document of its target at
+every phase's end; the order does not depend on budgets, so a larger budget takes a superset; and
+neither depends on how documents are spread over shards.
 
-A histogram over 65,536 bins of *u* tells where a cut can lie; only the documents of those bins are
-looked at one by one.
+A histogram over 65,536 bins of *u* shows where a cut can lie; only the documents of those bins are
+read one by one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.errors import InternalError
-from curate.mixture.available import Stock
+from curate.mixture.allocation import Available
 from curate.mixture.targets import solve
 from curate.recipe.mixture import Leaf, Mixture
 
@@ -37,10 +37,10 @@ _LAST = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
-class Counts:
+class LeafCounts:
     """The documents of one leaf in order of *u*, alone or counted together in runs, with all copies.
 
-    ``first`` and ``last`` are the smallest and largest *u* that a run stands for, both inclusive.
+    ``first`` and ``last`` are the smallest and largest *u* of a run, both inclusive.
     """
 
     first: UInt64
@@ -52,9 +52,9 @@ class Counts:
     once: Int64
 
     @property
-    def stock(self) -> Stock:
-        """Add everything up."""
-        return Stock(
+    def available(self) -> Available:
+        """The sums over all runs."""
+        return Available(
             documents=int(self.documents.sum()),
             amount=int(self.amount.sum()),
             tokens=int(self.tokens.sum()),
@@ -76,7 +76,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Taken:
-    """What a phase really takes from a leaf; ``reused`` is the amount that an earlier phase had too."""
+    """What a phase takes from a leaf; ``reused`` is the amount that an earlier phase took too."""
 
     documents: int
     amount: int
@@ -86,35 +86,33 @@ class Taken:
 
 
 def bin_edges(bins: Int64, shift: int = 0) -> tuple[UInt64, UInt64]:
-    """Give the first and the last *u* of each bin; a bin stands for ``2 ** shift`` of them."""
+    """Return the first and the last *u* of each bin; a bin represents ``2 ** shift`` of them."""
     first = bins.astype(np.uint64) << np.uint64(64 - BIN_BITS)
     return first, first + np.uint64((1 << (64 - BIN_BITS + shift)) - 1)
 
 
 def bin_of(u: UInt64) -> Int64:
-    """Give the bin of each *u*."""
+    """Return the bin of each *u*."""
     return (u >> np.uint64(64 - BIN_BITS)).astype(np.int64)
 
 
-def cut_bins(mixture: Mixture, histogram: Mapping[Leaf, Counts]) -> dict[Leaf, Int64]:
-    """Name the bins whose documents must be seen one by one, because a cut may lie among them.
+def cut_bins(mixture: Mixture, histogram: Mapping[Leaf, LeafCounts]) -> dict[Leaf, Int64]:
+    """Return the bins whose documents must be read one by one, because a cut may lie among them.
 
-    Where bins were thrown together it is the first of them that is named.
-
-    Their documents hold at most a few times the group's largest documents, however large the leaf.
+    Where bins were merged, the first of them is returned. The documents of these bins come to at most a
+    few times the group's largest documents, however large the leaf.
     """
     found: dict[Leaf, Int64] = {}
-    for queue in _queues(mixture, histogram):
-        for target in sorted({amount for stretch in queue.stretches for amount in stretch}):
-            low, high = queue.window(target)
-            for line in queue.lines:
-                runs = line.touching(low, high)
-                bins = bin_of(line.counts.first[runs])
-                found[line.leaf] = np.union1d(found.get(line.leaf, bins), bins)
+    for merged in _merged_orders(mixture, histogram):
+        for target in sorted({amount for stretch in merged.stretches for amount in stretch}):
+            low, high = merged.window(target)
+            for runs in merged.leaves:
+                bins = bin_of(runs.counts.first[runs.touching(low, high)])
+                found[runs.leaf] = np.union1d(found.get(runs.leaf, bins), bins)
     return found
 
 
-def refine(coarse: Counts, bins: Int64, fine: Counts) -> Counts:
+def refine(coarse: LeafCounts, bins: Int64, fine: LeafCounts) -> LeafCounts:
     """Replace whole bins of a histogram by the documents that they consist of."""
     kept = ~np.isin(bin_of(coarse.first), bins)
     both = [
@@ -122,35 +120,35 @@ def refine(coarse: Counts, bins: Int64, fine: Counts) -> Counts:
         for name in ("first", "last", "documents", "amount", "tokens", "largest", "once")
     ]
     order = np.argsort(both[0], kind="stable")
-    return Counts(*(column[order] for column in both))
+    return LeafCounts(*(column[order] for column in both))
 
 
 def cut(
-    mixture: Mixture, documents: Mapping[Leaf, Counts]
+    mixture: Mixture, documents: Mapping[Leaf, LeafCounts]
 ) -> tuple[list[Interval], dict[tuple[str, Leaf], Taken]]:
     """Cut every leaf for every phase; ``documents`` is the histogram with the cut bins refined."""
     intervals: list[Interval] = []
     taken: dict[tuple[str, Leaf], Taken] = {}
     names = [phase.name for phase in mixture.schedule()]
-    for queue in _queues(mixture, documents):
-        reached = dict.fromkeys((line.leaf for line in queue.lines), 0)
-        for phase, (start, end) in zip(names, queue.stretches, strict=True):
-            starts, ends = queue.ends(start), queue.ends(end)
-            for line in queue.lines:
-                leaf = line.leaf
-                spans = list(line.spans(starts[leaf], ends[leaf]))
-                intervals += [line.interval(phase, *span) for span in spans]
-                taken[phase, leaf] = line.sum(spans, reached[leaf])
+    for merged in _merged_orders(mixture, documents):
+        reached = dict.fromkeys((runs.leaf for runs in merged.leaves), 0)
+        for phase, (start, end) in zip(names, merged.stretches, strict=True):
+            starts, ends = merged.ends(start), merged.ends(end)
+            for runs in merged.leaves:
+                leaf = runs.leaf
+                spans = list(runs.spans(starts[leaf], ends[leaf]))
+                intervals += [runs.interval(phase, *span) for span in spans]
+                taken[phase, leaf] = runs.sum(spans, reached[leaf])
                 reached[leaf] = max(reached[leaf], ends[leaf])
     return intervals, taken
 
 
 @dataclass(frozen=True)
-class _Line:
-    """One leaf's documents in the queue of its group."""
+class _LeafRuns:
+    """One leaf's documents in the merged order of its group."""
 
     leaf: Leaf
-    counts: Counts
+    counts: LeafCounts
     share: float  #: of the group
     passes: int
 
@@ -161,22 +159,22 @@ class _Line:
 
     @property
     def most(self) -> int:
-        """All that the leaf can give."""
+        """The amount of the leaf on all passes."""
         return int(self.before[-1]) * self.passes
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is to be taken, although there is something."""
+        """Whether nothing is taken, although something is available."""
         return self.share == 0 and self.most > 0
 
     def places(self, epoch: int) -> Float64:
-        """Where the middle of each run stands in the queue, on a pass from 0."""
+        """Return the place of each run's middle in the merged order, on a pass from 0."""
         middle: Float64 = epoch * self.before[-1] + (self.before[:-1] + self.before[1:]) / 2
-        # A leaf of documents without content costs nothing: it stands at the beginning.
+        # A leaf of documents without content costs nothing: its place is the beginning.
         return np.divide(middle, self.share or 1.0)
 
     def touching(self, low: float, high: float) -> Int64:
-        """Find the runs with a document that may stand between two places of the queue."""
+        """Return the runs with a document that may lie between two places of the merged order."""
         if self.is_idle or not self.share or not len(self.counts.amount):
             return np.empty(0, np.int64)
         largest, whole = int(self.counts.largest.max()), int(self.before[-1])
@@ -188,7 +186,7 @@ class _Line:
         return np.flatnonzero(hit)
 
     def spans(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """Cut a stretch of numbered runs, counted through all passes, at the ends of passes."""
+        """Yield a stretch of numbered runs, counted through all passes, cut at the ends of passes."""
         runs = len(self.counts.amount)
         while start < end:
             epoch, at = divmod(start, runs)
@@ -197,7 +195,7 @@ class _Line:
             start = epoch * runs + stop
 
     def interval(self, phase: str, epoch: int, at: int, stop: int) -> Interval:
-        """Name the *u* of runs ``at`` to ``stop``; whatever lies between two runs goes with the left."""
+        """Return the *u* of runs ``at`` to ``stop``; a gap between two runs belongs to the left one."""
         first = self.counts.first
         return Interval(
             leaf=self.leaf,
@@ -208,7 +206,7 @@ class _Line:
         )
 
     def sum(self, spans: list[tuple[int, int, int]], reached: int) -> Taken:
-        """Add up the runs of spans; earlier phases had the first ``reached`` runs."""
+        """Add up the runs of spans; earlier phases took the first ``reached`` runs."""
 
         def total(column: Int64) -> int:
             return sum(int(column[at:stop].sum()) for _, at, stop in spans)
@@ -223,75 +221,75 @@ class _Line:
 
 
 @dataclass(frozen=True)
-class _Queue:
-    """The merged leaves of a group, and the amounts of it between which each phase lies."""
+class _MergedOrder:
+    """The merged leaves of a group, and the amounts between which each phase lies."""
 
-    lines: tuple[_Line, ...]
+    leaves: tuple[_LeafRuns, ...]
     stretches: tuple[tuple[Fraction, Fraction], ...]
 
     def window(self, target: Fraction) -> tuple[float, float]:
-        """Bound the place where the queue holds what is nearest to the target.
+        """Bound the place of the document boundary that is nearest to the target.
 
-        Up to any place a leaf has given its share to within half its largest document, and not more
-        than it has. So the sum of these halves, and half a document for "nearest", bound the way.
+        Up to any place a leaf has contributed its share to within half its largest document, and not
+        more than is available. So the sum of these halves, plus half a document for "nearest", is the
+        bound.
         """
         if not target:
             return 0.0, 0.0
-        halves = [int(line.counts.largest.max(initial=0)) for line in self.lines]
+        halves = [int(runs.counts.largest.max(initial=0)) for runs in self.leaves]
         slack = (sum(halves) + max(halves, default=0)) / 2 + 1
-        wanted, high, given = float(target) + slack, 0.0, 0.0
+        upper, high, reached = float(target) + slack, 0.0, 0.0
         flowing = sorted(
-            (line for line in self.lines if line.share), key=lambda line: line.most / line.share
+            (runs for runs in self.leaves if runs.share), key=lambda runs: runs.most / runs.share
         )
-        rate = sum(line.share for line in flowing)
-        for line in flowing:
-            end = line.most / line.share
-            if given + rate * (end - high) >= wanted:
-                return float(target) - slack, high + (wanted - given) / rate
-            given, high, rate = given + rate * (end - high), end, rate - line.share
+        rate = sum(runs.share for runs in flowing)
+        for runs in flowing:
+            end = runs.most / runs.share
+            if reached + rate * (end - high) >= upper:
+                return float(target) - slack, high + (upper - reached) / rate
+            reached, high, rate = reached + rate * (end - high), end, rate - runs.share
         return float(target) - slack, high + 1
 
     def ends(self, target: Fraction) -> dict[Leaf, int]:
         """Count the runs of each leaf, through all passes, up to the boundary nearest to a target."""
-        ends = dict.fromkeys((line.leaf for line in self.lines), 0)
+        ends = dict.fromkeys((runs.leaf for runs in self.leaves), 0)
         if not target:
             return ends
         low, high = self.window(target)
         base = 0
         place, owner, amount = [], [], []
-        for number, line in enumerate(self.lines):
-            if line.is_idle:
+        for number, runs in enumerate(self.leaves):
+            if runs.is_idle:
                 continue
-            for epoch in range(line.passes if line.share else 1):
-                places = line.places(epoch)
+            for epoch in range(runs.passes if runs.share else 1):
+                places = runs.places(epoch)
                 near, far = (
                     np.searchsorted(places, low),
                     np.searchsorted(places, high, side="right"),
                 )
-                ends[line.leaf] += int(near)
-                base += int(line.before[near])
+                ends[runs.leaf] += int(near)
+                base += int(runs.before[near])
                 place.append(places[near:far])
                 owner.append(np.full(far - near, number))
-                amount.append(line.counts.amount[near:far])
-                if line.share:
-                    _check_single(line, int(near), int(far))
+                amount.append(runs.counts.amount[near:far])
+                if runs.share:
+                    _check_single(runs, int(near), int(far))
         owners = np.concatenate(owner)
         order = np.lexsort((owners, np.concatenate(place)))
         reached = base + np.concatenate([[0], np.cumsum(np.concatenate(amount)[order])])
-        taken = np.bincount(owners[order][: _nearest(reached, target)], minlength=len(self.lines))
-        for line, more in zip(self.lines, taken, strict=True):
-            ends[line.leaf] += int(more)
+        taken = np.bincount(owners[order][: _nearest(reached, target)], minlength=len(self.leaves))
+        for runs, more in zip(self.leaves, taken, strict=True):
+            ends[runs.leaf] += int(more)
         return ends
 
 
-def _check_single(line: _Line, near: int, far: int) -> None:
-    runs = line.counts
-    if (runs.first[near:far] != runs.last[near:far]).any():
-        raise InternalError(f"a cut of {line.leaf} lies within a bin that was not looked at")
+def _check_single(runs: _LeafRuns, near: int, far: int) -> None:
+    if (runs.counts.first[near:far] != runs.counts.last[near:far]).any():
+        raise InternalError(f"a cut of {runs.leaf} lies within a bin that was not looked at")
 
 
 def _nearest(reached: Int64, target: Fraction) -> int:
-    """Find the last boundary of those nearest to the target; the smaller amount where two are."""
+    """Return the last boundary of those nearest to the target; the smaller amount of two."""
     below = int(np.searchsorted(reached, floor(target), side="right")) - 1
     if below + 1 == len(reached):
         return below
@@ -301,14 +299,14 @@ def _nearest(reached: Int64, target: Fraction) -> int:
     return int(np.searchsorted(reached, above, side="right")) - 1
 
 
-def _queues(mixture: Mixture, counts: Mapping[Leaf, Counts]) -> Iterator[_Queue]:
-    solution = solve(mixture, {leaf: runs.stock for leaf, runs in counts.items()})
+def _merged_orders(mixture: Mixture, counts: Mapping[Leaf, LeafCounts]) -> Iterator[_MergedOrder]:
+    solution = solve(mixture, {leaf: runs.available for leaf, runs in counts.items()})
     for group in mixture.groups:
         leaves = sorted((leaf for leaf in counts if leaf.group == group), key=repr)
         if leaves:
-            yield _Queue(
-                lines=tuple(
-                    _Line(
+            yield _MergedOrder(
+                leaves=tuple(
+                    _LeafRuns(
                         leaf=leaf,
                         counts=counts[leaf],
                         share=float(solution.composition[leaf]),

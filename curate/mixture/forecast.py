@@ -1,4 +1,4 @@
-"""What a mixture will come to, from totals that may be estimates: the same table, before any cut."""
+"""The mixture that totals lead to, which may be estimates: the report's table, before any cut."""
 
 from __future__ import annotations
 
@@ -7,58 +7,71 @@ from fractions import Fraction
 
 import pyarrow as pa
 
-from curate.mixture.available import Stock
+from curate.mixture.allocation import Available
 from curate.mixture.cut_points import Taken
-from curate.mixture.histogram import add_held, add_up, by_leaf, count_bins, count_held, held_stock
+from curate.mixture.histogram import (
+    add_held_out,
+    add_up,
+    by_leaf,
+    count_bins,
+    count_held_out,
+    held_out_by_leaf,
+)
 from curate.mixture.summary import report
 from curate.mixture.targets import solve
 from curate.recipe.mixture import Leaf, Mixture
 
 
-def stock_of(sketch: pa.Table, factor: float) -> tuple[dict[Leaf, Stock], dict[Leaf, Stock]]:
-    """Add up a sketch, scaled: what there is of each leaf, and what is held out of it."""
-    there = {leaf: runs.stock for leaf, runs in by_leaf(add_up([count_bins(sketch)])).items()}
-    held = held_stock(add_held([count_held(sketch)]))
+def available_in(
+    sketch: pa.Table, factor: float
+) -> tuple[dict[Leaf, Available], dict[Leaf, Available]]:
+    """Add up a sketch, scaled: what is available of each leaf, and what is held out of it."""
+    available = {
+        leaf: runs.available for leaf, runs in by_leaf(add_up([count_bins(sketch)])).items()
+    }
+    held_out = held_out_by_leaf(add_held_out([count_held_out(sketch)]))
     return (
-        {leaf: _scaled(stock, factor) for leaf, stock in there.items()},
-        {leaf: _scaled(stock, factor) for leaf, stock in held.items()},
+        {leaf: _scaled(amounts, factor) for leaf, amounts in available.items()},
+        {leaf: _scaled(amounts, factor) for leaf, amounts in held_out.items()},
     )
 
 
 def expected(
-    mixture: Mixture, stock: Mapping[Leaf, Stock], held: Mapping[Leaf, Stock] | None = None
+    mixture: Mixture,
+    available: Mapping[Leaf, Available],
+    held_out: Mapping[Leaf, Available] | None = None,
 ) -> pa.Table:
-    """Give the mixture's table as it comes out if every phase meets its target to the letter.
+    """Return the mixture's table for the case that every phase meets its target exactly.
 
-    Raises RecipeError where the mixture cannot be, as a run would.
+    Raise RecipeError where the mixture is impossible, as a run would.
     """
-    solution = solve(mixture, stock)
+    solution = solve(mixture, available)
     taken: dict[tuple[str, Leaf], Taken] = {}
     for group in mixture.groups:
-        leaves = [leaf for leaf in stock if leaf.group == group]
+        leaves = [leaf for leaf in available if leaf.group == group]
         reached = Fraction(0)
         stretches = solution.stretches(mixture, group)
         for phase, (start, end) in zip(mixture.schedule(), stretches, strict=True):
             for leaf in leaves:
-                share, there = solution.composition[leaf], stock[leaf]
-                part = (end - start) * share / there.amount if there.amount else Fraction(0)
+                share, amounts = solution.composition[leaf], available[leaf]
+                part = (end - start) * share / amounts.amount if amounts.amount else Fraction(0)
                 again = max(Fraction(0), min(end, reached) - start) * share
                 taken[phase.name, leaf] = Taken(
-                    documents=round(there.documents * part),
+                    documents=round(amounts.documents * part),
                     amount=round((end - start) * share),
-                    tokens=round(there.tokens * part),
-                    largest=there.largest,
+                    tokens=round(amounts.tokens * part),
+                    largest=amounts.largest,
                     reused=round(again),
                 )
             reached = max(reached, end)
-    return report(mixture, stock, taken, held)
+    return report(mixture, available, taken, held_out)
 
 
-def _scaled(stock: Stock, factor: float) -> Stock:
-    return Stock(
-        documents=round(stock.documents * factor),
-        amount=round(stock.amount * factor),
-        tokens=round(stock.tokens * factor),
-        largest=stock.largest,
-        once=round(stock.once * factor),
+def _scaled(amounts: Available, factor: float) -> Available:
+    return Available(
+        documents=round(amounts.documents * factor),
+        amount=round(amounts.amount * factor),
+        tokens=round(amounts.tokens * factor),
+        largest=amounts.largest,
+        once=round(amounts.once * factor),
     )

@@ -1,4 +1,4 @@
-"""Sketches and histograms: tables that travel between tasks, and the counts that cuts are made of."""
+"""Sketches and histograms: the tables that tasks exchange, and the counts that cuts are made of."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.mixture.available import Stock
-from curate.mixture.cut_points import BIN_BITS, Counts, bin_edges, bin_of
-from curate.mixture.sampling import held_out, sample_key
+from curate.mixture.allocation import Available
+from curate.mixture.cut_points import BIN_BITS, LeafCounts, bin_edges, bin_of
+from curate.mixture.sampling import sample_key, validation_side
 from curate.recipe.mixture import Leaf, Mixture
 from curate.schema import whole
 
@@ -29,7 +29,7 @@ _COUNTS = {
 _LEAF_TYPES = [(name, pa.string()) for name in _LEAF]
 
 #: A row per document; ``group`` is null where the mixture has none for it. Amount and tokens are of
-#: all its ``copies``. ``held`` documents are for validation, and stand outside of all budgets.
+#: all its ``copies``. ``held_out`` documents are for validation, and outside of all budgets.
 SKETCH = pa.schema(
     [
         *_LEAF_TYPES,
@@ -37,24 +37,24 @@ SKETCH = pa.schema(
         ("amount", pa.int64()),
         ("tokens", pa.int64()),
         ("copies", pa.int64()),
-        ("held", pa.bool_()),
+        ("held_out", pa.bool_()),
     ]
 )
 #: A row per leaf and bin of u.
 HISTOGRAM = pa.schema(
     [*_LEAF_TYPES, ("bin", pa.int32()), *((name, pa.int64()) for name in _COUNTS)]
 )
-#: Bins whose documents must be seen one by one.
+#: Bins whose documents must be read one by one.
 CUT_BINS = pa.schema([*_LEAF_TYPES, ("bin", pa.int32())])
 #: A row per leaf: what is held out of it.
-HELD = pa.schema([*_LEAF_TYPES, *((name, pa.int64()) for name in _COUNTS)])
+HELD_OUT = pa.schema([*_LEAF_TYPES, *((name, pa.int64()) for name in _COUNTS)])
 
 #: Rows that are added up at a time; bounds a merging task's memory.
 _MERGE_ROWS = 1 << 19
 
 
 def sketch(mixture: Mixture, table: pa.Table) -> pa.Table:
-    """Give each row its leaf, its *u* and its amount in the mixture's unit (null counts as 0)."""
+    """Return each row's leaf, *u* and amount in the mixture's unit (null counts as 0)."""
     group = np.full(table.num_rows, None, object)
     columns = {name: pa.nulls(table.num_rows, pa.string()) for name in _LEAF[1:]}
     copies = np.ones(table.num_rows, np.int64)
@@ -73,8 +73,8 @@ def sketch(mixture: Mixture, table: pa.Table) -> pa.Table:
         amount = lengths.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
     else:
         amount = np.ones(table.num_rows, np.int64)
-    out = held(mixture, table)
-    copies[out] = 1
+    validation = held_out(mixture, table)
+    copies[validation] = 1
     return pa.table(
         [
             pa.array(group, pa.string()),
@@ -83,14 +83,14 @@ def sketch(mixture: Mixture, table: pa.Table) -> pa.Table:
             amount * copies,
             tokens * copies,
             copies,
-            out,
+            validation,
         ],
         schema=SKETCH,
     )
 
 
 def copies_of(mixture: Mixture, table: pa.Table, leaf: Leaf, rows: Int64) -> Int64:
-    """Give how many copies of each of a leaf's rows the mixture takes on one pass."""
+    """Return how many copies of each of a leaf's rows the mixture takes on one pass."""
     up = mixture.upsample
     if up is None or (up.groups and leaf.group not in up.groups):
         return np.ones(len(rows), np.int64)
@@ -102,11 +102,11 @@ def copies_of(mixture: Mixture, table: pa.Table, leaf: Leaf, rows: Int64) -> Int
     return copies
 
 
-def held(mixture: Mixture, table: pa.Table) -> npt.NDArray[np.bool_]:
-    """Tell which rows are held out for validation: none of a group that no phase takes from."""
+def held_out(mixture: Mixture, table: pa.Table) -> npt.NDArray[np.bool_]:
+    """Return which rows are held out for validation: none of a group that no phase takes from."""
     if mixture.validation is None or not table.num_rows:
         return np.zeros(table.num_rows, bool)
-    out = held_out(
+    out = validation_side(
         _column(table, "cluster", pa.string()),
         whole(table.column("text")),
         mixture.validation.share,
@@ -119,7 +119,7 @@ def held(mixture: Mixture, table: pa.Table) -> npt.NDArray[np.bool_]:
 
 
 def leaves(mixture: Mixture, table: pa.Table) -> Iterator[tuple[Leaf | None, Int64]]:
-    """Split the rows of a Document table by leaf, each with its row numbers; None for no group."""
+    """Yield the leaves of a Document table, each with its row numbers; None for no group."""
     outside = [np.empty(0, np.int64)]
     for values, rows in alike(table, mixture.columns):
         row = dict(zip(mixture.columns, values, strict=True))
@@ -134,7 +134,7 @@ def leaves(mixture: Mixture, table: pa.Table) -> Iterator[tuple[Leaf | None, Int
 
 
 def alike(table: pa.Table, names: Sequence[str]) -> Iterator[tuple[tuple[str | None, ...], Int64]]:
-    """Split rows by the values of a few string columns: the values, and the row numbers in order."""
+    """Yield each combination of a few string columns' values, with its row numbers in order."""
     codes = np.zeros(table.num_rows, np.int64)
     for name in names:
         column = _column(table, name, pa.string()).dictionary_encode()
@@ -142,44 +142,44 @@ def alike(table: pa.Table, names: Sequence[str]) -> Iterator[tuple[tuple[str | N
         # Renumbered at each column, so that the codes stay below rows x values.
         codes = np.unique(codes, return_inverse=True)[1] * (len(column.dictionary) + 1)
         codes = codes + np.asarray(code)
-    found, first, which = np.unique(codes, return_index=True, return_inverse=True)
+    _, first, which = np.unique(codes, return_index=True, return_inverse=True)
     order = np.argsort(which, kind="stable")
-    ends = np.searchsorted(which[order], np.arange(len(found) + 1))
+    ends = np.searchsorted(which[order], np.arange(len(first) + 1))
     for number, row in enumerate(first.tolist()):
         values = tuple(table.column(name)[row].as_py() for name in names)
         yield values, order[ends[number] : ends[number + 1]]
 
 
 def count_bins(sketched: pa.Table) -> pa.Table:
-    """Count a sketch's documents per leaf and bin; rows in no group and held ones are left out."""
+    """Count a sketch's documents per leaf and bin, without those in no group and those held out."""
     rows = sketched.filter(
-        pc.and_(pc.is_valid(sketched.column("group")), pc.invert(sketched.column("held")))
+        pc.and_(pc.is_valid(sketched.column("group")), pc.invert(sketched.column("held_out")))
     )
     bins = pc.shift_right(rows.column("u"), pa.scalar(64 - BIN_BITS, pa.uint64()))
     keys = [*(rows.column(name) for name in _LEAF), bins.cast(pa.int32())]
     return add_up([pa.table(keys + _amounts(rows), schema=HISTOGRAM)])
 
 
-def count_held(sketched: pa.Table) -> pa.Table:
-    """Count what a sketch holds out, per leaf."""
-    rows = sketched.filter(sketched.column("held"))
+def count_held_out(sketched: pa.Table) -> pa.Table:
+    """Count the documents that a sketch holds out, per leaf."""
+    rows = sketched.filter(sketched.column("held_out"))
     keys = [rows.column(name) for name in _LEAF]
-    return add_held([pa.table(keys + _amounts(rows), schema=HELD)])
+    return add_held_out([pa.table(keys + _amounts(rows), schema=HELD_OUT)])
 
 
-def add_held(tables: Iterable[pa.Table]) -> pa.Table:
-    """Add up what is held out."""
-    added = HELD.empty_table()
+def add_held_out(tables: Iterable[pa.Table]) -> pa.Table:
+    """Add up counts of documents that are held out."""
+    added = HELD_OUT.empty_table()
     for table in tables:
-        both = pa.concat_tables([added, table.select(HELD.names)]).group_by(list(_LEAF))
-        added = pa.table(both.aggregate(list(_COUNTS.items())).columns, schema=HELD)
+        both = pa.concat_tables([added, table.select(HELD_OUT.names)]).group_by(list(_LEAF))
+        added = pa.table(both.aggregate(list(_COUNTS.items())).columns, schema=HELD_OUT)
     return added
 
 
-def held_stock(table: pa.Table) -> dict[Leaf, Stock]:
-    """Read what is held out of each leaf."""
+def held_out_by_leaf(table: pa.Table) -> dict[Leaf, Available]:
+    """Return the counts of documents that are held out, by leaf."""
     return {
-        Leaf(*(row[name] for name in _LEAF)): Stock(**{name: row[name] for name in _COUNTS})
+        Leaf(*(row[name] for name in _LEAF)): Available(**{name: row[name] for name in _COUNTS})
         for row in table.to_pylist()
     }
 
@@ -206,11 +206,11 @@ def add_up(histograms: Iterable[pa.Table]) -> pa.Table:
 
 
 def gather(histograms: Iterable[pa.Table], most: int) -> tuple[pa.Table, int]:
-    """Add histograms up in bounded memory: the sum, and to how many bits bins were thrown together.
+    """Add histograms up in bounded memory: the sum, and by how many bits bins were merged.
 
-    With hundreds of languages there are too many bins to be held. Then each four neighbours become one,
-    named by the first, until there are at most ``most`` rows; more documents are looked at one by one
-    for it. How far it goes depends on nothing but the sum.
+    With hundreds of languages there are too many bins for memory. Then every four neighbours become
+    one, named by the first, until there are at most ``most`` rows; in return more documents are read
+    one by one. The number of bits depends only on the sum.
     """
     merged, waiting, shift = HISTOGRAM.empty_table(), [], 0
     for table in chain(histograms, (None,)):
@@ -230,27 +230,27 @@ def _coarser(histogram: pa.Table, shift: int) -> pa.Table:
     return histogram.set_column(at, "bin", pa.array(bins, pa.int32())).select(HISTOGRAM.names)
 
 
-def by_leaf(histogram: pa.Table, shift: int = 0) -> dict[Leaf, Counts]:
-    """Read a histogram as one run of documents per bin; ``shift`` is as :func:`gather` gives it."""
+def by_leaf(histogram: pa.Table, shift: int = 0) -> dict[Leaf, LeafCounts]:
+    """Read a histogram as one run of documents per bin; ``shift`` is what :func:`gather` returns."""
     counted = {}
     for values, rows in alike(histogram, _LEAF):
-        mine = histogram.take(pa.array(rows))
-        first, last = bin_edges(_numbers(mine, "bin"), shift)
-        counted[Leaf(*_group_first(values))] = Counts(
-            first, last, *(_numbers(mine, name) for name in _COUNTS)
+        bins = histogram.take(pa.array(rows))
+        first, last = bin_edges(_numbers(bins, "bin"), shift)
+        counted[_leaf(values)] = LeafCounts(
+            first, last, *(_numbers(bins, name) for name in _COUNTS)
         )
     return counted
 
 
-def documents_by_leaf(rows: pa.Table) -> dict[Leaf, Counts]:
+def documents_by_leaf(rows: pa.Table) -> dict[Leaf, LeafCounts]:
     """Read sketch rows one by one, in order of u; documents with the same u are one run."""
     counted = {}
     for values, numbers in alike(rows, _LEAF):
-        mine = rows.take(pa.array(numbers)).sort_by("u")
-        u, starts = np.unique(np.asarray(mine.column("u")), return_index=True)
-        amount, tokens = _numbers(mine, "amount"), _numbers(mine, "tokens")
-        copies = _numbers(mine, "copies")
-        counted[Leaf(*_group_first(values))] = Counts(
+        ordered = rows.take(pa.array(numbers)).sort_by("u")
+        u, starts = np.unique(np.asarray(ordered.column("u")), return_index=True)
+        amount, tokens = _numbers(ordered, "amount"), _numbers(ordered, "tokens")
+        copies = _numbers(ordered, "copies")
+        counted[_leaf(values)] = LeafCounts(
             first=u,
             last=u,
             documents=np.add.reduceat(copies, starts),
@@ -263,37 +263,37 @@ def documents_by_leaf(rows: pa.Table) -> dict[Leaf, Counts]:
 
 
 def bins_by_leaf(tables: Iterable[pa.Table]) -> dict[Leaf, Int64]:
-    """Read which bins of each leaf are wanted."""
+    """Read the cut bins of each leaf."""
     table = pa.concat_tables([CUT_BINS.empty_table(), *(t.select(CUT_BINS.names) for t in tables)])
     bins = _numbers(table, "bin")
-    return {Leaf(*_group_first(values)): bins[rows] for values, rows in alike(table, _LEAF)}
+    return {_leaf(values): bins[rows] for values, rows in alike(table, _LEAF)}
 
 
 def write_bins(bins: dict[Leaf, Int64], shift: int = 0) -> pa.Table:
-    """Write down which bins of each leaf are wanted, all that were thrown together."""
+    """Return the cut bins of each leaf as a table: all bins that were merged into one."""
     inside = np.arange(1 << shift)
     tables = [CUT_BINS.empty_table()]
-    for leaf, found in bins.items():
-        numbers = np.add.outer(found, inside).ravel()
+    for leaf, first in bins.items():
+        numbers = np.add.outer(first, inside).ravel()
         columns = [pa.repeat(pa.scalar(name, pa.string()), len(numbers)) for name in leaf]
         tables.append(pa.table([*columns, pa.array(numbers, pa.int32())], schema=CUT_BINS))
     return pa.concat_tables(tables).combine_chunks()
 
 
-def in_bins(rows: pa.Table, wanted: dict[Leaf, Int64]) -> pa.Table:
-    """Keep the sketch rows that lie in a wanted bin of their leaf."""
+def in_bins(rows: pa.Table, cut_bins: dict[Leaf, Int64]) -> pa.Table:
+    """Return the sketch rows that lie in a cut bin of their leaf."""
     bins = bin_of(np.asarray(rows.column("u")))
     keep = np.zeros(rows.num_rows, bool)
     for values, numbers in alike(rows, _LEAF):
         if values[0] is not None:
             none = np.empty(0, np.int64)
-            keep[numbers] = np.isin(bins[numbers], wanted.get(Leaf(*_group_first(values)), none))
-    return rows.filter(pa.array(keep & ~np.asarray(rows.column("held"))))
+            keep[numbers] = np.isin(bins[numbers], cut_bins.get(_leaf(values), none))
+    return rows.filter(pa.array(keep & ~np.asarray(rows.column("held_out"))))
 
 
-def _group_first(values: tuple[str | None, ...]) -> tuple[str, str | None, str | None, str | None]:
+def _leaf(values: tuple[str | None, ...]) -> Leaf:
     group, source, lang, origin = values
-    return group or "", source, lang, origin
+    return Leaf(group or "", source, lang, origin)
 
 
 def _column(table: pa.Table, name: str, kind: pa.DataType) -> pa.Array:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from curate.mixture.cut_points import Interval
-from curate.mixture.histogram import copies_of, held, leaves
+from curate.mixture.histogram import copies_of, held_out, leaves
 from curate.mixture.sampling import UInt64, sample_key
 from curate.recipe.mixture import VALIDATION, Leaf, Mixture
 
@@ -29,7 +29,7 @@ PLACEMENTS = pa.schema([("row", pa.int64()), ("phase", pa.string()), ("epoch", p
 
 
 def as_table(intervals: Sequence[Interval]) -> pa.Table:
-    """Write intervals down, one per row; ``first`` and ``last`` are both inclusive."""
+    """Return intervals as a table, one per row; ``first`` and ``last`` are both inclusive."""
     rows = [
         dict(zip(INTERVALS.names, (*i.leaf, i.phase, i.epoch, i.first, i.last), strict=True))
         for i in intervals
@@ -38,28 +38,26 @@ def as_table(intervals: Sequence[Interval]) -> pa.Table:
 
 
 def placements(mixture: Mixture, table: pa.Table, intervals: pa.Table) -> pa.Table:
-    """Give the rows that are taken, once for each phase, pass and copy, in order of the rows.
+    """Return the rows that are taken, once for each phase, pass and copy, in order of the rows.
 
-    A document of c copies has the epochs 1 to c on its first pass, c + 1 to 2 c on its second. What is
-    held out is in ``validation``, once. Every row of the table counts; the caller leaves out those that
-    have a verdict.
+    A document of c copies has the epochs 1 to c on its first pass, c + 1 to 2 c on its second. A
+    document that is held out is in ``validation``, once. Every row of the table counts; the caller
+    leaves out those that have a verdict.
     """
     u = sample_key(table.column("id"), mixture.seed)
-    wanted: dict[Leaf, list[tuple[str, int, int, int]]] = {}
-    for said in intervals.select(INTERVALS.names).to_pylist():
-        key = Leaf(said["group"], said["source"], said["lang"], said["origin"])
-        wanted.setdefault(key, []).append(
-            (said["phase"], said["epoch"], said["first"], said["last"])
-        )
+    by_leaf: dict[Leaf, list[tuple[str, int, int, int]]] = {}
+    for interval in intervals.select(INTERVALS.names).to_pylist():
+        group, source, lang, origin, *span = interval.values()
+        by_leaf.setdefault(Leaf(group, source, lang, origin), []).append(tuple(span))
     names = [*(phase.name for phase in mixture.schedule()), VALIDATION]
     order = {name: number for number, name in enumerate(names)}
-    out = held(mixture, table)
-    row = [np.flatnonzero(out)]
+    validation = held_out(mixture, table)
+    row = [np.flatnonzero(validation)]
     phase = [np.full(len(row[0]), order[VALIDATION], np.int64)]
     epoch = [np.ones(len(row[0]), np.int64)]
     for leaf, rows in leaves(mixture, table):
-        for name, number, first, last in wanted.get(leaf, ()) if leaf else ():
-            hits = rows[_between(u[rows], first, last) & ~out[rows]]
+        for name, number, first, last in by_leaf.get(leaf, ()) if leaf else ():
+            hits = rows[_between(u[rows], first, last) & ~validation[rows]]
             copies = copies_of(mixture, table, leaf, hits) if leaf else hits
             ends = np.cumsum(copies)
             nth = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - copies, copies)

@@ -1,13 +1,13 @@
-"""The number that decides about a document: a keyed 64-bit hash of its id.
+"""The number *u* that decides whether a document is sampled: a keyed 64-bit hash of its id.
 
 ``u = hash(seed, id)`` is uniform, so the documents of a leaf with ``u`` below a cut are a random
-sample of it; it depends on nothing but seed and id, so neither sharding nor order can change what is
+sample of it; it depends only on seed and id, so neither sharding nor order can change what is
 taken, and a larger budget takes a superset.
 
 The hash chains splitmix64's finalizer (Steele, Lea, Flood: "Fast splittable pseudorandom number
-generators", OOPSLA 2014; constants of Stafford's variant 13) over the id's bytes, eight at a time, little-endian, the last word
-padded with zeros; the length goes in first. It is no cryptographic hash: whoever chooses ids can
-choose what is sampled.
+generators", OOPSLA 2014; constants of Stafford's variant 13) over the id's bytes, eight at a time,
+little-endian, the last word padded with zeros; the length is hashed first. It is no cryptographic
+hash: a party that chooses ids can choose what is sampled.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _keyed(ids: pa.Array | pa.ChunkedArray, seed: int, purpose: int) -> UInt64:
 
 
 def sample_key(ids: pa.Array | pa.ChunkedArray, seed: int) -> UInt64:
-    """Hash ids to ``u``, the number that a cut is compared with; a null id counts as empty.
+    """Return ``u`` for each id, the number that a cut is compared with; a null id counts as empty.
 
     >>> sample_key(pa.array(["web/a.jsonl#0", "web/a.jsonl#17"]), seed=0)
     array([11237101881911720086, 13624615357840190774], dtype=uint64)
@@ -62,15 +62,17 @@ def sample_key(ids: pa.Array | pa.ChunkedArray, seed: int) -> UInt64:
 
 
 def order_key(ids: pa.Array | pa.ChunkedArray, seed: int) -> UInt64:
-    """Hash ids to the key of the product's global shuffle; independent of ``u``.
+    """Return the key of the product's global shuffle for each id; independent of ``u``.
 
     Sorting by ``u`` itself would put a leaf's documents next to its cut last in every shard.
     """
     return _keyed(ids, seed, _ORDER)
 
 
-def held_out(clusters: pa.Array, texts: pa.Array, share: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Tell what is held out for validation: by the hash of the cluster, else of the text."""
+def validation_side(
+    clusters: pa.Array, texts: pa.Array, share: float, seed: int
+) -> npt.NDArray[np.bool_]:
+    """Return which rows are held out for validation: by the hash of the cluster, else of the text."""
     side = _keyed(texts, seed, _SIDE)
     known = np.asarray(clusters.is_valid())
     side[known] = _keyed(clusters.filter(pa.array(known)), seed, _SIDE)

@@ -1,4 +1,4 @@
-"""The table that says what was asked for and what came out, per phase and group."""
+"""The table of what the recipe asks for and what the mixture has, per phase and group."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from curate.mixture.available import Stock
+from curate.mixture.allocation import Available
 from curate.mixture.cut_points import Taken
 from curate.mixture.targets import solve
 from curate.recipe.mixture import VALIDATION, Leaf, Mixture
@@ -35,26 +35,28 @@ MIXTURE_REPORT = pa.schema(
 
 def report(
     mixture: Mixture,
-    stock: Mapping[Leaf, Stock],
+    available: Mapping[Leaf, Available],
     taken: Mapping[tuple[str, Leaf], Taken],
-    held: Mapping[Leaf, Stock] | None = None,
+    held_out: Mapping[Leaf, Available] | None = None,
 ) -> pa.Table:
-    """Compare what the recipe asks for with what the cuts take; ``held`` is held out for validation."""
-    solution = solve(mixture, stock)
+    """Compare what the recipe asks for with what the cuts take and what is held out."""
+    solution = solve(mixture, available)
     rows = []
     for phase in mixture.schedule():
         amounts = dict.fromkeys(mixture.groups, 0)
-        for (name, leaf), what in taken.items():
+        for (name, leaf), part in taken.items():
             if name == phase.name:
-                amounts[leaf.group] += what.amount
+                amounts[leaf.group] += part.amount
         whole = {name for name, group in mixture.groups.items() if group.whole}
         total = sum(amount for group, amount in amounts.items() if group not in whole)
         shares = mixture.shares(phase)
         for group, amount in amounts.items():
-            mine = [
-                w for (name, leaf), w in taken.items() if name == phase.name and leaf.group == group
+            parts = [
+                part
+                for (name, leaf), part in taken.items()
+                if name == phase.name and leaf.group == group
             ]
-            available = sum(what.once for leaf, what in stock.items() if leaf.group == group)
+            once = sum(one.once for leaf, one in available.items() if leaf.group == group)
             asked = round(solution.asked[phase.name, group])
             rows.append(
                 {
@@ -65,25 +67,25 @@ def report(
                     "share": amount / total if total and group not in whole else None,
                     "asked": asked,
                     "amount": amount,
-                    "documents": sum(what.documents for what in mine),
-                    "tokens": sum(what.tokens for what in mine),
-                    "available": available,
-                    "epochs": amount / available if available else 0.0,
-                    "reused": sum(what.reused for what in mine),
+                    "documents": sum(part.documents for part in parts),
+                    "tokens": sum(part.tokens for part in parts),
+                    "available": once,
+                    "epochs": amount / once if once else 0.0,
+                    "reused": sum(part.reused for part in parts),
                     "shortage": max(0, asked - round(solution.targets[phase.name, group])),
                     "scarcest": group == solution.scarcest,
-                    "largest": max((what.largest for what in mine), default=0),
+                    "largest": max((part.largest for part in parts), default=0),
                 }
             )
-    return pa.Table.from_pylist(rows + _held_rows(mixture, held or {}), schema=MIXTURE_REPORT)
+    return pa.Table.from_pylist(rows + _held_out(mixture, held_out or {}), schema=MIXTURE_REPORT)
 
 
-def _held_rows(mixture: Mixture, held: Mapping[Leaf, Stock]) -> list[dict[str, Any]]:
-    total = sum(what.amount for what in held.values())
+def _held_out(mixture: Mixture, held_out: Mapping[Leaf, Available]) -> list[dict[str, Any]]:
+    total = sum(part.amount for part in held_out.values())
     rows: list[dict[str, Any]] = []
-    for group in mixture.groups if held else ():
-        mine = [what for leaf, what in held.items() if leaf.group == group]
-        amount = sum(what.amount for what in mine)
+    for group in mixture.groups if held_out else ():
+        parts = [part for leaf, part in held_out.items() if leaf.group == group]
+        amount = sum(part.amount for part in parts)
         rows.append(
             {
                 "phase": VALIDATION,
@@ -91,14 +93,14 @@ def _held_rows(mixture: Mixture, held: Mapping[Leaf, Stock]) -> list[dict[str, A
                 "unit": mixture.unit,
                 "share": amount / total if total else None,
                 "amount": amount,
-                "documents": sum(what.documents for what in mine),
-                "tokens": sum(what.tokens for what in mine),
+                "documents": sum(part.documents for part in parts),
+                "tokens": sum(part.tokens for part in parts),
                 "available": amount,
                 "epochs": 1.0 if amount else 0.0,
                 "reused": 0,
                 "shortage": 0,
                 "scarcest": False,
-                "largest": max((what.largest for what in mine), default=0),
+                "largest": max((part.largest for part in parts), default=0),
             }
         )
     return rows

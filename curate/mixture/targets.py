@@ -1,8 +1,8 @@
-"""From totals to targets: how much of each leaf goes where, before any document is looked at.
+"""From totals to targets: how much of each leaf each phase takes, before any document is read.
 
 Exact arithmetic on fractions, so that "the ratio is kept" needs no tolerance here. Everything is
-decided on totals: within a group the leaves keep one composition over all phases, and a mixture that
-lacks something shrinks as a whole.
+decided on totals: within a group the leaves keep one composition over all phases, and a mixture with
+a shortage shrinks as a whole.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from fractions import Fraction
 from math import ceil
 
 from curate.errors import RecipeError
-from curate.mixture.allocation import Part, parts_of
-from curate.mixture.available import Stock
+from curate.mixture.allocation import Available, Part, parts_of
 from curate.recipe.mixture import Leaf, Mixture
 
 
@@ -22,8 +21,8 @@ from curate.recipe.mixture import Leaf, Mixture
 class Solution:
     """What to take. Amounts are fractions of the mixture's unit.
 
-    ``asked`` and ``targets`` are per phase and group; ``composition`` gives each leaf's share of its
-    group (0 where nothing is to be taken), ``passes`` how often it may be begun.
+    ``asked`` and ``targets`` are per phase and group; ``composition`` is each leaf's share of its
+    group (0 where nothing is taken), ``passes`` how many passes over it may begin.
     """
 
     asked: dict[tuple[str, str], Fraction]
@@ -33,13 +32,13 @@ class Solution:
     scarcest: str | None
 
     def stretches(self, mixture: Mixture, group: str) -> list[tuple[Fraction, Fraction]]:
-        """Give where each phase begins and ends in a group's queue of documents, in amounts."""
+        """Return where each phase begins and ends in a group's order of documents, in amounts."""
         amounts = {phase.name: self.targets[phase.name, group] for phase in mixture.schedule()}
         return _stretches(mixture, amounts)
 
 
-def solve(mixture: Mixture, stock: Mapping[Leaf, Stock]) -> Solution:
-    """Turn what is asked and what there is into targets.
+def solve(mixture: Mixture, available: Mapping[Leaf, Available]) -> Solution:
+    """Turn what is asked and what is available into targets.
 
     Every group reaches its share of every phase exactly, or the whole mixture shrinks until the
     scarcest group suffices, or (``shortage = "fail"``) an error names that group. A group with
@@ -48,12 +47,16 @@ def solve(mixture: Mixture, stock: Mapping[Leaf, Stock]) -> Solution:
     >>> from curate.recipe.mixture import parse_mixture
     >>> mixture = parse_mixture({"ratio": "3:1", "groups": {"kk": {}, "en": {}}})
     >>> kk, en = Leaf("kk", "web", "kaz_Cyrl", None), Leaf("en", "web", "eng_Latn", None)
-    >>> found = solve(mixture, {kk: Stock(9, 600, 600, 90, 600), en: Stock(9, 900, 900, 90, 900)})
-    >>> [str(found.targets["main", group]) for group in ("kk", "en")], found.scarcest
+    >>> available = {
+    ...     kk: Available(9, 600, 600, 90, 600),
+    ...     en: Available(9, 900, 900, 90, 900),
+    ... }
+    >>> solution = solve(mixture, available)
+    >>> [str(solution.targets["main", group]) for group in ("kk", "en")], solution.scarcest
     (['600', '200'], 'kk')
     """
     phases = mixture.schedule()
-    # Without a budget one unit is asked for, and the mixture grows instead of shrinking.
+    # Without a budget one unit is asked for, and the mixture is scaled up instead of down.
     grows = phases[0].amount is None
     asked = {
         (phase.name, group): (mixture.budget_of(phase) or 1) * share
@@ -66,23 +69,23 @@ def solve(mixture: Mixture, stock: Mapping[Leaf, Stock]) -> Solution:
         )
         for group in mixture.groups
     }
-    parts = parts_of(mixture, stock)
+    parts = parts_of(mixture, available)
     scarcest = _scarcest(parts, demand)
-    scale = Fraction(0) if scarcest is None else scarcest.capacity / _wanted(scarcest, demand)
+    scale = Fraction(0) if scarcest is None else scarcest.capacity / _demand_of(scarcest, demand)
     if not grows:
         if scarcest and scale < 1 and mixture.shortage == "fail":
-            missing = _wanted(scarcest, demand) - scarcest.capacity
+            missing = _demand_of(scarcest, demand) - scarcest.capacity
             raise RecipeError(
-                f"{scarcest} lacks {ceil(missing)} of {ceil(_wanted(scarcest, demand))} {mixture.unit}",
+                f"{scarcest} lacks {ceil(missing)} of {ceil(_demand_of(scarcest, demand))} {mixture.unit}",
                 where="[mixture]",
                 hint="lower the budget, or set shortage to 'shrink' or 'repeat'",
             )
         scale = min(scale, Fraction(1))
     composition: dict[Leaf, Fraction] = {}
     for part in parts:
-        wanted = _wanted(part, demand) * scale
-        for leaf, amount in part.fill(wanted).items():
-            composition[leaf] = amount * part.share / wanted if wanted else Fraction(0)
+        demanded = _demand_of(part, demand) * scale
+        for leaf, amount in part.fill(demanded).items():
+            composition[leaf] = amount * part.share / demanded if demanded else Fraction(0)
     targets = {key: amount * scale for key, amount in asked.items()}
     for part in parts:
         if mixture.groups[part.group].whole:
@@ -97,7 +100,7 @@ def solve(mixture: Mixture, stock: Mapping[Leaf, Stock]) -> Solution:
         asked=targets if grows else asked,
         targets=targets,
         composition=composition,
-        passes={leaf: ceil(mixture.epochs_of(leaf)) for leaf in stock},
+        passes={leaf: ceil(mixture.epochs_of(leaf)) for leaf in available},
         scarcest=scarcest.group if scarcest and (grows or scale < 1) else None,
     )
 
@@ -105,25 +108,25 @@ def solve(mixture: Mixture, stock: Mapping[Leaf, Stock]) -> Solution:
 def _stretches(
     mixture: Mixture, amounts: Mapping[str, Fraction]
 ) -> list[tuple[Fraction, Fraction]]:
-    """Lay phases out one after the other; one that reuses begins at the first document again."""
-    found, reached = [], Fraction(0)
+    """Place phases one after the other; one with ``reuse`` begins at the first document again."""
+    stretches, reached = [], Fraction(0)
     for phase in mixture.schedule():
         start = Fraction(0) if phase.reuse else reached
-        found.append((start, start + amounts[phase.name]))
-        reached = max(reached, found[-1][1])
-    return found
+        stretches.append((start, start + amounts[phase.name]))
+        reached = max(reached, stretches[-1][1])
+    return stretches
 
 
-def _wanted(part: Part, demand: Mapping[str, Fraction]) -> Fraction:
+def _demand_of(part: Part, demand: Mapping[str, Fraction]) -> Fraction:
     return demand[part.group] * part.share
 
 
 def _scarcest(parts: list[Part], demand: Mapping[str, Fraction]) -> Part | None:
-    """Find the part that can give the smallest share of what it should; None if all is empty."""
-    asked = [part for part in parts if _wanted(part, demand)]
+    """Return the part that reaches the smallest share of its demand; None if all are empty."""
+    demanded = [part for part in parts if _demand_of(part, demand)]
     if not any(limit for part in parts for limit in part.limits.values()):
         return None
-    scarcest = min(asked, key=lambda part: part.capacity / _wanted(part, demand))
+    scarcest = min(demanded, key=lambda part: part.capacity / _demand_of(part, demand))
     if not scarcest.capacity:
         empty = not any(scarcest.limits.values())
         raise RecipeError(

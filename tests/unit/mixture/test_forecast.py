@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from curate import schema
-from curate.mixture.forecast import expected, stock_of
+from curate.mixture.forecast import available_in, expected
 from curate.recipe.mixture import parse_mixture
 from curate.stages.mix import Mix
 from tests.unit.mixture.driver import report_of, resolve
@@ -37,7 +37,7 @@ SAID = {
 def test_the_table_before_is_the_table_after() -> None:
     table, mixture = corpus(), parse_mixture(SAID)
     real = report_of(resolve(Mix(mixture), [table], 1))
-    foreseen = expected(mixture, *stock_of(Mix(mixture).sketch(table), 1.0)).to_pylist()
+    foreseen = expected(mixture, *available_in(Mix(mixture).sketch(table), 1.0)).to_pylist()
     assert [(row["phase"], row["group"]) for row in foreseen] == list(real)
     for row in foreseen:
         got = real[row["phase"], row["group"]]
@@ -52,11 +52,11 @@ def test_a_sample_is_scaled_up() -> None:
     third = table.filter(pa.array(np.arange(3000) % 3 == 0))
     whole = {
         r["group"]: r["available"]
-        for r in expected(mixture, *stock_of(Mix(mixture).sketch(table), 1)).to_pylist()
+        for r in expected(mixture, *available_in(Mix(mixture).sketch(table), 1)).to_pylist()
     }
     scaled = {
         r["group"]: r["available"]
-        for r in expected(mixture, *stock_of(Mix(mixture).sketch(third), 3)).to_pylist()
+        for r in expected(mixture, *available_in(Mix(mixture).sketch(third), 3)).to_pylist()
     }
     for group, amount in whole.items():
         assert scaled[group] == pytest.approx(amount, rel=0.25)

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.errors import RecipeError
-from curate.mixture.allocation import parts_of
-from curate.mixture.available import Stock
+from curate.mixture.allocation import Available, parts_of
 from curate.mixture.forecast import expected
 from curate.mixture.targets import Solution, solve
 from curate.recipe.mixture import Leaf, parse_mixture
@@ -24,10 +23,11 @@ TR = Leaf("ru_tr", "web", "tur_Latn", None)
 EN = Leaf("en", "web", "eng_Latn", None)
 
 
-def have(**amounts: int) -> dict[Leaf, Stock]:
+def have(**amounts: int) -> dict[Leaf, Available]:
     leaves = {"kk": KK, "ru": RU, "tr": TR, "en": EN}
     return {
-        leaves[name]: Stock(1, amount, amount, amount, amount) for name, amount in amounts.items()
+        leaves[name]: Available(1, amount, amount, amount, amount)
+        for name, amount in amounts.items()
     }
 
 
@@ -59,9 +59,9 @@ def test_shrink_keeps_the_ratio_and_names_the_scarcest() -> None:
 
 def test_repeat_goes_up_to_max_epochs_and_then_shrinks() -> None:
     said = {"ratio": "3:1:3", "groups": THREE, "shortage": "repeat", "max_epochs": 2.5}
-    stock = have(kk=400, ru=500, tr=500, en=9000)
-    assert targets(solve(parse_mixture(said | {"budget": 2100}), stock)) == [900, 300, 900]
-    assert targets(solve(parse_mixture(said | {"budget": 21000}), stock)) == [
+    available = have(kk=400, ru=500, tr=500, en=9000)
+    assert targets(solve(parse_mixture(said | {"budget": 2100}), available)) == [900, 300, 900]
+    assert targets(solve(parse_mixture(said | {"budget": 21000}), available)) == [
         1000,
         Fraction(1000, 3),
         1000,
@@ -89,14 +89,14 @@ WHOLE = {"safe": {"sources": ["safety"], "whole": True}, **THREE}
 @pytest.mark.parametrize("budget", [None, 70, 7000])
 def test_a_whole_group_comes_all_and_once_beside_the_ratio(budget: int | None) -> None:
     said = {"ratio": "3:1:3", "groups": WHOLE, "shortage": "repeat", "max_epochs": 2}
-    stock = {SAFE: Stock(11, 11, 11, 1, 11), **have(kk=30, ru=50, tr=50, en=90)}
+    available = {SAFE: Available(11, 11, 11, 1, 11), **have(kk=30, ru=50, tr=50, en=90)}
     mixture = parse_mixture(said | ({"budget": budget} if budget else {}))
-    found = solve(mixture, stock)
+    found = solve(mixture, available)
     kk = 30 if budget == 70 else 60
     assert targets(found) == [11, kk, kk / 3, kk]
     assert found.asked["main", "safe"] == 11
     assert found.composition[SAFE] == 1
-    rows = {row["group"]: row for row in expected(mixture, stock).to_pylist()}
+    rows = {row["group"]: row for row in expected(mixture, available).to_pylist()}
     assert (rows["safe"]["amount"], rows["safe"]["epochs"], rows["safe"]["shortage"]) == (11, 1, 0)
     assert rows["safe"]["asked_share"] is None and rows["safe"]["share"] is None
     assert rows["kk"]["share"] == pytest.approx(rows["kk"]["asked_share"], abs=0.02)
@@ -105,8 +105,8 @@ def test_a_whole_group_comes_all_and_once_beside_the_ratio(budget: int | None) -
 def test_a_whole_group_is_in_the_first_phase_alone() -> None:
     phases = [{"name": "one", "budget": 7}, {"name": "two", "budget": 14}]
     mixture = parse_mixture({"ratio": "3:1:3", "groups": WHOLE, "phases": phases})
-    stock = {SAFE: Stock(5, 5, 5, 1, 5), **have(kk=30, ru=50, tr=50, en=90)}
-    found = solve(mixture, stock)
+    available = {SAFE: Available(5, 5, 5, 1, 5), **have(kk=30, ru=50, tr=50, en=90)}
+    found = solve(mixture, available)
     assert targets(found, "one") == [5, 3, 1, 3]
     assert targets(found, "two") == [0, 6, 2, 6]
     for wrong in ({"weights": {"safe": 1, "kk": 1}, "budget": 7}, {"budgets": {"safe": 1}}):
@@ -134,12 +134,12 @@ def test_inner_weights_are_kept_like_the_ratio() -> None:
 
 def test_without_inner_weights_the_split_is_natural_or_tempered() -> None:
     said = {"ratio": "3:1:3", "groups": THREE, "budget": 700}
-    stock = have(kk=900, ru=6400, tr=100, en=900)
-    assert solve(parse_mixture(said), stock).composition[RU] == Fraction(64, 65)
-    assert solve(parse_mixture(said | {"alpha": 0.5}), stock).composition[RU] == Fraction(8, 9)
-    assert solve(parse_mixture(said | {"alpha": 0}), stock).composition[RU] == Fraction(1, 2)
+    available = have(kk=900, ru=6400, tr=100, en=900)
+    assert solve(parse_mixture(said), available).composition[RU] == Fraction(64, 65)
+    assert solve(parse_mixture(said | {"alpha": 0.5}), available).composition[RU] == Fraction(8, 9)
+    assert solve(parse_mixture(said | {"alpha": 0}), available).composition[RU] == Fraction(1, 2)
     # Half of 1000 is more than the 100 there are: what one cannot give, the other does.
-    assert solve(parse_mixture(said | {"alpha": 0, "budget": 2100}), stock).composition[
+    assert solve(parse_mixture(said | {"alpha": 0, "budget": 2100}), available).composition[
         TR
     ] == Fraction(1, 3)
 
@@ -177,26 +177,28 @@ def test_a_phase_that_reuses_begins_at_the_first_document_again() -> None:
     first = {"name": "first", "budget": 100}
     second = {"name": "second", "budget": 700}
     groups = {"ru_tr": THREE["ru_tr"]}
-    stock = have(ru=400, tr=400)
+    available = have(ru=400, tr=400)
     apart = parse_mixture(
         {"groups": groups, "phases": [first, second, {"name": "third", "budget": 100}]}
     )
-    assert solve(apart, stock).scarcest == "ru_tr"
+    assert solve(apart, available).scarcest == "ru_tr"
     again = parse_mixture(
         {
             "groups": groups,
             "phases": [first, second | {"reuse": True}, {"name": "third", "budget": 100}],
         }
     )
-    found = solve(again, stock)
+    found = solve(again, available)
     assert found.stretches(again, "ru_tr") == [(0, 100), (0, 700), (700, 800)]
     assert found.scarcest is None
 
 
-def kazakh(**amounts: int) -> dict[Leaf, Stock]:
+def kazakh(**amounts: int) -> dict[Leaf, Available]:
     origins = {"web": "native", "news": "native", "books_mt": "mt", "wiki_mt": "mt"}
     return {
-        Leaf("kk", source, "kaz_Cyrl", origins[source]): Stock(1, amount, amount, amount, amount)
+        Leaf("kk", source, "kaz_Cyrl", origins[source]): Available(
+            1, amount, amount, amount, amount
+        )
         for source, amount in amounts.items()
     }
 
@@ -225,10 +227,10 @@ def test_caps_nest_and_do_not_cross() -> None:
         {"source": "wiki_mt", "max_share": 0.05},
         {"origin": "native", "max_share": 0.95},
     ]
-    stock = kazakh(web=700, news=70, books_mt=30, wiki_mt=8000)
+    available = kazakh(web=700, news=70, books_mt=30, wiki_mt=8000)
     mixture = parse_mixture({"groups": {"kk": THREE["kk"]}, "caps": caps})
     # T = min(770, 0.95 T) + min(30 + 0.05 T, 0.3 T), so T = 800 / 0.95.
-    assert targets(solve(mixture, stock)) == [Fraction(80000, 95)]
+    assert targets(solve(mixture, available)) == [Fraction(80000, 95)]
     crossing = {
         "caps": [{"origin": "mt", "max_share": 0.3}, {"language": "kaz_Cyrl", "max_share": 0.9}]
     }
@@ -239,7 +241,7 @@ def test_caps_nest_and_do_not_cross() -> None:
     )
     crossed = parse_mixture({"groups": {"kk": {}}} | crossing)
     with pytest.raises(RecipeError, match="cross each other at web, kaz_Cyrl, mt"):
-        solve(crossed, {leaf: Stock(1, 10, 10, 10, 10) for leaf in cyrillic})
+        solve(crossed, {leaf: Available(1, 10, 10, 10, 10) for leaf in cyrillic})
 
 
 def test_a_cap_holds_in_each_inner_part_that_it_speaks_of() -> None:
@@ -250,10 +252,12 @@ def test_a_cap_holds_in_each_inner_part_that_it_speaks_of() -> None:
         Leaf("g", "web", "rus_Cyrl", "native"): 900,
         Leaf("g", "mt", "rus_Cyrl", "mt"): 100,
     }
-    stock = {leaf: Stock(1, amount, amount, amount, amount) for leaf, amount in leaves.items()}
+    available = {
+        leaf: Available(1, amount, amount, amount, amount) for leaf, amount in leaves.items()
+    }
     caps = [{"origin": "mt", "max_share": 0.2}]
     found = solve(
-        parse_mixture({"groups": groups, "caps": caps, "budget": 1000}), stock
+        parse_mixture({"groups": groups, "caps": caps, "budget": 1000}), available
     ).composition
     assert [found[leaf] for leaf in leaves] == [
         Fraction(60, 100),
@@ -264,7 +268,7 @@ def test_a_cap_holds_in_each_inner_part_that_it_speaks_of() -> None:
     # Of one part alone it is a share of the group.
     caps = [{"origin": "mt", "language": "kaz_Cyrl", "max_share": 0.3}]
     found = solve(
-        parse_mixture({"groups": groups, "caps": caps, "budget": 1000}), stock
+        parse_mixture({"groups": groups, "caps": caps, "budget": 1000}), available
     ).composition
     assert found[Leaf("g", "mt", "kaz_Cyrl", "mt")] == Fraction(30, 100)
 
@@ -272,12 +276,12 @@ def test_a_cap_holds_in_each_inner_part_that_it_speaks_of() -> None:
 def test_alpha_weighs_languages_and_not_sources() -> None:
     groups = {"all": {"alpha": 0.5}}
     leaves = {("web", "a"): 60, ("wiki", "a"): 40, ("web", "b"): 400, ("web", "c"): 900}
-    stock = {
-        Leaf("all", source, f"{lang}aa_Latn", None): Stock(1, amount, amount, amount, amount)
+    available = {
+        Leaf("all", source, f"{lang}aa_Latn", None): Available(1, amount, amount, amount, amount)
         for (source, lang), amount in leaves.items()
     }
-    found = solve(parse_mixture({"groups": groups, "budget": 60}), stock).composition
-    assert [found[leaf] for leaf in stock] == [Fraction(x, 60) for x in (6, 4, 20, 30)]
+    found = solve(parse_mixture({"groups": groups, "budget": 60}), available).composition
+    assert [found[leaf] for leaf in available] == [Fraction(x, 60) for x in (6, 4, 20, 30)]
 
 
 def unimax(amounts: list[int], budget: Fraction, epochs: int) -> list[Fraction]:
@@ -298,12 +302,12 @@ def test_alpha_0_with_epochs_is_unimax(
     budget = data.draw(st.integers(1, epochs * sum(amounts)))
     groups = {"all": {"alpha": 0, "max_epochs": epochs}}
     rule = "repeat" if epochs > 1 else "shrink"
-    stock = {
-        Leaf("all", "web", f"{at}", None): Stock(1, amount, amount, amount, amount)
+    available = {
+        Leaf("all", "web", f"{at}", None): Available(1, amount, amount, amount, amount)
         for at, amount in enumerate(amounts)
     }
-    found = solve(parse_mixture({"groups": groups, "budget": budget, "shortage": rule}), stock)
-    got = [found.composition[leaf] * budget for leaf in stock]
+    found = solve(parse_mixture({"groups": groups, "budget": budget, "shortage": rule}), available)
+    got = [found.composition[leaf] * budget for leaf in available]
     assert got == unimax(amounts, Fraction(budget), epochs)
 
 
@@ -323,7 +327,7 @@ def test_capacity_is_what_linear_programming_finds(data: st.DataObject) -> None:
     caps += [{"source": "t1", "language": "rus_Cyrl", "max_share": data.draw(share)}]
     mixture = parse_mixture({"groups": {"g": {}}, "caps": caps, "max_share": data.draw(share)})
     (part,) = parts_of(
-        mixture, {leaf: Stock(1, n, n, n, n) for leaf, n in zip(leaves, amounts, strict=True)}
+        mixture, {leaf: Available(1, n, n, n, n) for leaf, n in zip(leaves, amounts, strict=True)}
     )
     # Largest sum x, x_l <= amount_l, and for each bound: sum over it of x <= share * sum of x.
     rows = [
@@ -366,29 +370,31 @@ def test_targets_keep_ratio_limits_and_cannot_grow(
             "alpha": alpha,
         }
     )
-    stock = have(kk=kk, ru=ru, tr=tr, en=en)
+    available = have(kk=kk, ru=ru, tr=tr, en=en)
     try:
-        found = solve(mixture, stock)
+        found = solve(mixture, available)
     except RecipeError:
         return
     total = sum(targets(found))
     assert budget is None or total <= budget
     assert targets(found) == [total * Fraction(weight, sum(weights)) for weight in weights]
-    given = {leaf: found.composition[leaf] * found.targets["main", leaf.group] for leaf in stock}
+    given = {
+        leaf: found.composition[leaf] * found.targets["main", leaf.group] for leaf in available
+    }
     for group in THREE:
         assert (
             sum(a for leaf, a in given.items() if leaf.group == group)
             == found.targets["main", group]
         )
     for leaf, amount in given.items():
-        assert amount <= stock[leaf].amount * Fraction(epochs)
+        assert amount <= available[leaf].amount * Fraction(epochs)
         if leaf.group == "ru_tr":
             assert amount <= Fraction(repr(max_share)) * found.targets["main", "ru_tr"]
     # It could not have been more: every leaf of group is at a limit of its own.
     if found.scarcest and total:
-        whole = [leaf for leaf in stock if leaf.group == found.scarcest]
+        whole = [leaf for leaf in available if leaf.group == found.scarcest]
         bound = [
-            given[leaf] == stock[leaf].amount * Fraction(epochs)
+            given[leaf] == available[leaf].amount * Fraction(epochs)
             or given[leaf] == mixture.share_of(leaf) * found.targets["main", found.scarcest]
             for leaf in whole
         ]

@@ -1,0 +1,128 @@
+"""The steps of the mixture, from sketches to intervals of *u* and the table of the report.
+
+``histogram`` counts a shard's documents per leaf and bin of *u*; ``merge`` adds up over shards, divided
+by bin; ``budgets`` chooses the bins that a cut can lie in; ``look`` sends their documents; ``cut`` makes
+closed intervals of *u* per leaf, phase and pass, the same for all shards, and the dataset
+``mixture_report``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate.mixture.cut_points import cut, cut_bins, refine
+from curate.mixture.histogram import (
+    HELD_OUT,
+    SKETCH,
+    add_held_out,
+    add_up,
+    bins_by_leaf,
+    by_leaf,
+    count_bins,
+    count_held_out,
+    documents_by_leaf,
+    gather,
+    held_out_by_leaf,
+    in_bins,
+    write_bins,
+)
+from curate.mixture.placements import as_table
+from curate.mixture.summary import report
+from curate.protocol.stage import Inputs, Step
+from curate.recipe.mixture import Mixture
+
+Outputs = Iterator[tuple[str, pa.Table]]
+
+
+def steps(mixture: Mixture, most_rows: int) -> tuple[Step, ...]:
+    """Return the steps; ``most_rows`` bounds the histogram while cuts are made."""
+    return (
+        Step(
+            "histogram", "shard", ("sketch", "decided"), ("bins", "shards", "held_out"), _histogram
+        ),
+        Step("merge", "partition", ("bins",), ("histogram",), _merge),
+        Step(
+            "budgets",
+            "one",
+            ("histogram", "shards"),
+            ("cut_bins",),
+            partial(_budgets, mixture, most_rows),
+        ),
+        Step("look", "shard", ("sketch", "decided", "cut_bins"), ("cut_rows",), _look),
+        Step(
+            "cut",
+            "one",
+            ("histogram", "cut_rows", "held_out"),
+            ("decisions", "mixture_report"),
+            partial(_cut, mixture, most_rows),
+        ),
+    )
+
+
+def _histogram(inputs: Inputs) -> Outputs:
+    held_out = HELD_OUT.empty_table()
+
+    def counts() -> Iterator[pa.Table]:
+        nonlocal held_out
+        for rows in _undecided(inputs):
+            held_out = add_held_out([held_out, count_held_out(rows)])
+            yield count_bins(rows)
+
+    counted = add_up(counts())
+    yield "held_out", _send(held_out, 0)
+    yield "bins", _send(counted, np.asarray(counted.column("bin")) % inputs.partitions)
+    # A task that runs once cannot know how many shards there are, unless each shard sends its number.
+    yield "shards", _send(pa.table({"shard": pa.array([inputs.index], pa.int32())}), 0)
+
+
+def _merge(inputs: Inputs) -> Outputs:
+    yield "histogram", _send(add_up(inputs.stream("bins")), 0)
+
+
+def _budgets(mixture: Mixture, most_rows: int, inputs: Inputs) -> Outputs:
+    histogram, shift = gather(inputs.stream("histogram"), most_rows)
+    bins = write_bins(cut_bins(mixture, by_leaf(histogram, shift)), shift)
+    for shards in inputs.stream("shards"):
+        for shard in shards.column("shard").to_pylist():
+            yield "cut_bins", _send(bins, shard)
+
+
+def _look(inputs: Inputs) -> Outputs:
+    bins = bins_by_leaf(inputs.stream("cut_bins"))
+    for rows in _undecided(inputs):
+        yield "cut_rows", _send(in_bins(rows.select(SKETCH.names), bins), 0)
+
+
+def _cut(mixture: Mixture, most_rows: int, inputs: Inputs) -> Outputs:
+    coarse = by_leaf(*gather(inputs.stream("histogram"), most_rows))
+    rows = [table.select(SKETCH.names) for table in inputs.stream("cut_rows")]
+    documents = documents_by_leaf(pa.concat_tables([SKETCH.empty_table(), *rows]))
+    refined = dict(coarse)
+    for leaf, bins in cut_bins(mixture, coarse).items():
+        if len(bins):
+            refined[leaf] = refine(coarse[leaf], bins, documents[leaf])
+    intervals, taken = cut(mixture, refined)
+    yield "decisions", _send(as_table(intervals), 0)
+    available = {leaf: runs.available for leaf, runs in coarse.items()}
+    held_out = held_out_by_leaf(add_held_out(inputs.stream("held_out")))
+    yield "mixture_report", _send(report(mixture, available, taken, held_out), 0)
+
+
+def _send(table: pa.Table, part: int | np.ndarray) -> pa.Table:
+    parts = pa.array(np.broadcast_to(part, table.num_rows).astype(np.int32))
+    return table.append_column("part", parts)
+
+
+def _undecided(inputs: Inputs) -> Iterator[pa.Table]:
+    """Yield a shard's sketch without the documents that earlier barriers dropped."""
+    dropped = [np.asarray(rows.column("doc")) for rows in inputs.stream("decided")]
+    decided = pa.array(np.concatenate([np.empty(0, np.int64), *dropped]))
+    for rows in inputs.stream("sketch"):
+        if len(decided):
+            rows = rows.filter(pc.invert(pc.is_in(rows.column("doc"), decided)))
+        yield rows
