@@ -49,9 +49,9 @@ def deduplicate(table: Any, **options: Any) -> pa.Table:
 
     order = {key: options[key] for key in ("keep", "source_priority") if key in options}
     out = in_memory.apply(ExactDedup(**order), _documents(table))
-    from curate.dedup.witness_chain import settled
+    from curate.dedup.witness_chain import reassign_within
 
-    return settled(in_memory.apply(FuzzyDedup(**options), out))
+    return reassign_within(in_memory.apply(FuzzyDedup(**options), out))
 
 
 def mix(table: Any, *, ratio: str, unit: str = "tokens", seed: int = 0, **options: Any) -> pa.Table:

@@ -1,8 +1,8 @@
-"""Spans that a barrier decided to cut out of documents: how they are told, checked and carried out.
+"""Spans that a barrier decided to cut out of documents: how they are recorded, checked and cut.
 
-A cut is decided on one reading of a text and carried out on another, later one. ``text_hash`` holds
-them together: where the text is not what was looked at, cutting would hit something else, and the run
-stops. Spans are bytes of the UTF-8 text, ``[start, end)``, in order and apart.
+A cut is decided on one reading of a text and applied to another, later one. ``text_hash`` connects
+them: where the text is not the one that was decided on, the cut would remove something else, and the
+run stops. Spans are bytes of the UTF-8 text, ``[start, end)``, in order and disjoint.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Spans = list[tuple[int, int]]
 
 
 def text_hash(text: str) -> bytes:
-    """Give the 128-bit hash of a text as it is, byte for byte."""
+    """Return the 128-bit hash of a text as it is, byte for byte."""
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
@@ -36,17 +36,17 @@ def joined(spans: Sequence[tuple[int, int]]) -> Spans:
     >>> joined([(5, 9), (0, 3), (3, 4)])
     [(0, 4), (5, 9)]
     """
-    found: Spans = []
+    merged: Spans = []
     for start, end in sorted(spans):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
-            found.append((start, end))
-    return found
+            merged.append((start, end))
+    return merged
 
 
 def without(text: str, spans: Sequence[tuple[int, int]]) -> str:
-    r"""Cut spans of bytes out of a text; line ends that are left at its edges go.
+    r"""Cut spans of bytes out of a text; line ends that are left at its edges are removed.
 
     >>> without("Home\nThe river rose.\nShare", [(0, 5), (21, 26)])
     'The river rose.'
@@ -59,14 +59,14 @@ def without(text: str, spans: Sequence[tuple[int, int]]) -> str:
     return b"".join([*kept, data[done:]]).decode().strip("\n")
 
 
-#: Decisions of a stage that cuts: `tally` is what the stage counts when it carries one out.
+#: Decisions of a stage that cuts: `tally` is what the stage counts when it applies one.
 CUT_DECISIONS = schema.DECISIONS_SCHEMA.append(
     pa.field("tally", pa.list_(pa.struct([("name", pa.string()), ("number", pa.int64())])))
 )
 
 
 def undivided(table: pa.Table) -> pa.LargeStringArray:
-    """Give the texts that may be cut: empty where the document is a conversation, or has none."""
+    """Return the texts that may be cut: empty where the document is a conversation, or has none."""
     texts = schema.whole(table.column("text"))
     if "messages" not in table.column_names:
         return texts
@@ -75,11 +75,11 @@ def undivided(table: pa.Table) -> pa.LargeStringArray:
 
 
 def decide_cuts(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Build decisions from rows with `doc`, `id` and what is decided, routed to the documents' shards.
+    """Build decisions from rows with `doc`, `id` and the decision, routed to the documents' shards.
 
-    `cuts` is given as pairs of bytes, `tally` as names and numbers; what is not given is null.
+    `cuts` are pairs of byte offsets, `tally` maps names to numbers; absent values become null.
     """
-    told = [
+    records = [
         {
             **row,
             "cuts": [{"start": a, "end": b} for a, b in row["cuts"]] if "cuts" in row else None,
@@ -87,17 +87,17 @@ def decide_cuts(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
         }
         for row in rows
     ]
-    table = pa.Table.from_pylist(told, schema=CUT_DECISIONS)
+    table = pa.Table.from_pylist(records, schema=CUT_DECISIONS)
     part = shard_of(np.asarray(schema.whole(table.column("doc"))))
     return table.set_column(table.column_names.index("part"), "part", part).sort_by("doc")
 
 
-def carry_out(stage: str, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
-    """Cut what the decisions say; raise InternalError where a text is not the one they are about.
+def apply_cuts(stage: str, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
+    """Cut the spans of decisions; raise InternalError where a text is not the one that was decided on.
 
-    What went is written to `cuts`, under the stage's name, so that a replay can cut the same. What was
-    measured on a text that is now another (`signal_*`, `n_tokens`) becomes null.
-    Counts ``cut:documents``, ``cut:bytes`` and what the decisions say.
+    The spans are recorded in `cuts`, under the stage's name, so that a replay can cut the same.
+    Measurements of a text that was changed (`signal_*`, `n_tokens`) become null.
+    Counts ``cut:documents``, ``cut:bytes`` and the tallies of the decisions.
     """
     cutting = decisions.filter(pc.is_valid(decisions.column("cuts")))
     ids = schema.whole(table.column("id"))
@@ -106,27 +106,30 @@ def carry_out(stage: str, table: pa.Table, decisions: pa.Table, tally: Counter[s
     if not len(rows):
         return table
     texts = schema.whole(table.column("text"))
-    told = cutting.take(at.take(pa.array(rows))).to_pylist()
     new: list[str] = []
     before = schema.whole(table.column("cuts"))
-    went: list[list[dict[str, object]]] = []
-    for row, said in zip(rows.tolist(), told, strict=True):
-        text = texts[row].as_py()
-        if text_hash(text) != said["text_hash"]:
-            raise InternalError("a text is not the one that cuts were decided on", where=said["id"])
-        new.append(without(text, [(span["start"], span["end"]) for span in said["cuts"]]))
-        went.append([*(before[row].as_py() or ()), *({"stage": stage, **s} for s in said["cuts"])])
+    after: list[list[dict[str, object]]] = []
+    chosen = cutting.take(at.take(pa.array(rows))).to_pylist()
+    for row, decision in zip(rows.tolist(), chosen, strict=True):
+        text, spans = texts[row].as_py(), decision["cuts"]
+        if text_hash(text) != decision["text_hash"]:
+            raise InternalError(
+                "a text is not the one that cuts were decided on", where=decision["id"]
+            )
+        new.append(without(text, [(span["start"], span["end"]) for span in spans]))
+        after.append([*(before[row].as_py() or ()), *({"stage": stage, **s} for s in spans)])
         tally["cut:documents"] += 1
         tally["cut:bytes"] += len(text.encode()) - len(new[-1].encode())
-        for counted in said.get("tally") or ():
+        for counted in decision.get("tally") or ():
             tally[counted["name"]] += counted["number"]
-    table = _with(table, {"cuts": _replaced(before, rows, pa.array(went, before.type))})
+    cuts = replace_rows(before, rows, pa.array(after, before.type))
+    table = _set_columns(table, {"cuts": cuts})
     cut = replace_rows(texts, rows, pa.array(new, pa.large_string()))
     return unmeasured(with_text(table, cut), rows)
 
 
 def unmeasured(table: pa.Table, rows: np.ndarray) -> pa.Table:
-    """Make null what was measured on the texts of rows that are now other texts."""
+    """Set to null the measurements of the texts of rows whose texts changed."""
     cut = np.zeros(table.num_rows, np.bool_)
     cut[rows] = True
     columns = {}
@@ -134,16 +137,10 @@ def unmeasured(table: pa.Table, rows: np.ndarray) -> pa.Table:
         if name == "n_tokens" or name.startswith("signal_"):
             measured = schema.whole(table.column(name))
             columns[name] = pc.if_else(pa.array(cut), pa.scalar(None, measured.type), measured)
-    return _with(table, columns)
+    return _set_columns(table, columns)
 
 
-def _replaced(column: pa.Array, rows: np.ndarray, new: pa.Array) -> pa.Array:
-    at = np.arange(len(column))
-    at[rows] = len(column) + np.arange(len(rows))
-    return pa.concat_arrays([column, new]).take(pa.array(at))
-
-
-def _with(table: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
+def _set_columns(table: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
     for name, values in columns.items():
         table = table.set_column(table.column_names.index(name), name, values)
     return table

@@ -1,7 +1,7 @@
-"""Exact duplicates: documents whose text, or address, is the same but for trifles.
+"""Exact duplicates: documents whose text, prompt or address is the same after normalisation.
 
-It runs before the near duplicates: it settles floods of boilerplate, and short documents, in one
-sort. Keys are 128-bit BLAKE2b of the normalised text, so that nobody can craft a page that removes
+It runs before the near duplicates, because it removes floods of boilerplate, and short documents, in
+one sort. Keys are 128-bit BLAKE2b of the normalised text, so that no page can be crafted to remove
 another one.
 """
 
@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import int64, uint8, uint32, uint64
 
+from curate.dedup.compared import active_rows, compared_texts
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import ExactDuplicates
-from curate.dedup.witness_chain import with_twins
+from curate.dedup.witness_chain import with_reassignment
 from curate.kernels.arrow import buffers, fixed_width_values
 from curate.kernels.blake2b import SIZE as DIGEST
 from curate.kernels.blake2b import digests
@@ -36,12 +37,11 @@ from curate.kernels.folding import (
 )
 from curate.kernels.grouping import first_of_runs
 from curate.kernels.jit import kernel
-from curate.protocol.chat import spoken_by
-from curate.protocol.routing import decide, integers, part_of, read_docs
+from curate.protocol.routing import decide, integers, part_of
 from curate.protocol.stage import Inputs, Step
 from curate.schema import whole
 
-#: Bytes of plain text that are squeezed at once.
+#: Bytes of plain text that are normalised at once.
 _STEP = 32
 
 
@@ -63,7 +63,7 @@ def _squeeze(
         spaced = True  # a separator counts once, and after something
         while at < stop:
             if at + uint64(_STEP) < stop:
-                # What the table says of ASCII, as arithmetic; a test holds the two together.
+                # The entries of the table for ASCII, as arithmetic; a test compares the two.
                 odd = uint8(0)
                 for j in range(_STEP):
                     c, following = data[at + uint64(j)], data[at + uint64(j) + uint64(1)]
@@ -109,8 +109,8 @@ def _squeezed(texts: pa.LargeStringArray) -> Iterator[tuple[np.ndarray, np.ndarr
     while first < len(texts):
         last = int(np.searchsorted(offsets, offsets[first] + _BLOCK_BYTES, "right")) - 1
         last = min(max(last, first + 1), len(texts))
-        # A folded letter may be one byte longer than the letter (U+023A), never twice as long; and a
-        # step writes ahead.
+        # A folded letter may be one byte longer than the letter (U+023A), never twice as long; and
+        # each step writes ahead.
         room = 2 * int(offsets[last] - offsets[first]) + _STEP
         if len(out) < room:
             out = np.empty(room, np.uint8)
@@ -120,49 +120,49 @@ def _squeezed(texts: pa.LargeStringArray) -> Iterator[tuple[np.ndarray, np.ndarr
         first = last
 
 
-#: Fits a core's cache, with what is read and written.
+#: Bytes of text in a block: it fits a core's cache, with what is read and written.
 _BLOCK_BYTES = 1 << 19
 
 
 def squeezed(texts: pa.LargeStringArray) -> pa.LargeStringArray:
-    r"""Normalise texts for comparison: case folded, white space squeezed, invisible characters gone.
+    r"""Normalise texts: case folded, white space squeezed, invisible characters removed.
 
     >>> squeezed(pa.array(["  Алма\n\nАТА ", None], pa.large_string())).to_pylist()
     ['алма ата', '']
     """
-    found: list[str] = []
+    normalised: list[str] = []
     for data, offsets in _squeezed(texts):
-        whole = data.tobytes()
-        found += [whole[a:b].decode() for a, b in pairwise(offsets.tolist())]
-    return pa.array(found, pa.large_string())
+        block = data.tobytes()
+        normalised += [block[a:b].decode() for a, b in pairwise(offsets.tolist())]
+    return pa.array(normalised, pa.large_string())
 
 
 def _hashes(blocks: Iterable[tuple[np.ndarray, np.ndarray]]) -> pa.FixedSizeBinaryArray:
     """Hash the texts of blocks of bytes and offsets; null where a text is empty."""
-    found, empty = [np.empty((0, 2), np.uint64)], [np.empty(0, np.bool_)]
+    hashes, empty = [np.empty((0, 2), np.uint64)], [np.empty(0, np.bool_)]
     for data, offsets in blocks:
-        found.append(digests(data, offsets))
+        hashes.append(digests(data, offsets))
         empty.append(np.diff(offsets) == 0)
-    held = pa.py_buffer(np.concatenate(found))
+    buffer = pa.py_buffer(np.concatenate(hashes))
     valid = pa.array(~np.concatenate(empty)).buffers()[1]
     return pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(DIGEST), held.size // DIGEST, [valid, held]
+        pa.binary(DIGEST), buffer.size // DIGEST, [valid, buffer]
     )
 
 
 def text_hashes(texts: pa.LargeStringArray) -> pa.FixedSizeBinaryArray:
-    """Give the 128-bit hash of each normalised text; null where nothing is left of it.
+    """Return the 128-bit hash of each normalised text; null where nothing is left of it.
 
-    Bound by BLAKE2b; squeezing plain text takes a third as long.
+    Bound by BLAKE2b; normalising plain text takes a third as long.
     """
     return _hashes(_squeezed(texts))
 
 
 def url_key(url: str) -> str:
-    """Give the address that copies of a page share: no scheme, fragment or default port.
+    """Return the address that copies of a page share: no scheme, fragment or default port.
 
-    Upper case is folded in the host only; a lone `/` after the host goes, every other path and query
-    stays as it is. What does not parse as an address is its own key.
+    Upper case is folded in the host only; a lone `/` after the host is removed, every other path and
+    query stays as it is. A string that does not parse as an address is its own key.
 
     >>> url_key("HTTPS://Example.kz:443/"), url_key("http://example.kz/A?b=1#top")
     ('//example.kz', '//example.kz/A?b=1')
@@ -181,7 +181,7 @@ def url_key(url: str) -> str:
 
 
 def url_hashes(urls: pa.StringArray) -> pa.FixedSizeBinaryArray:
-    """Give the 128-bit hash of each address; null where there is none."""
+    """Return the 128-bit hash of each address; null where there is none."""
     keys = pa.array(
         [None if url is None else url_key(url) for url in urls.to_pylist()], pa.large_string()
     )
@@ -190,68 +190,36 @@ def url_hashes(urls: pa.StringArray) -> pa.FixedSizeBinaryArray:
 
 
 def sketch(exact: ExactDuplicates, table: pa.Table) -> pa.Table:
-    """Give id, hash, keeper rank, language and size of each row."""
-    what = compared(table, exact.on)
-    hashes = url_hashes(what) if exact.on == "url" else text_hashes(what)
-    return pa.table(
-        {
-            "id": table.column("id"),
-            "hash": hashes,
-            "rank": keeper_rank(table, exact.keep, exact.source_priority),
-            **language_and_size(table),
-        }
-    )
+    """Return id, hash and keeper rank of each row."""
+    values = compared_texts(table, exact.on)
+    hashes = url_hashes(values) if exact.on == "url" else text_hashes(values)
+    rank = keeper_rank(table, exact.keep, exact.source_priority)
+    return pa.table({"id": table.column("id"), "hash": hashes, "rank": rank})
 
 
-def tasks(exact: ExactDuplicates) -> tuple[Step, ...]:
-    """Give the steps: rows to the partition of their hash, then the best of each hash."""
-    return with_twins(
+def steps(exact: ExactDuplicates) -> tuple[Step, ...]:
+    """Return the steps: rows to the partition of their hash, then the best of each hash."""
+    return with_reassignment(
         (
-            Step("route", "shard", ("sketch", "decided"), ("hashes",), partial(_route, exact.on)),
+            Step("hashes", "shard", ("sketch", "decided"), ("hashes",), partial(_send, exact.on)),
             Step("choose", "partition", ("hashes",), ("decisions",), partial(_choose, exact.on)),
         )
     )
 
 
-def compared(table: pa.Table, on: str) -> pa.Array:
-    """Give what of each row is compared: its text, its address, or what the user of a chat says.
-
-    Null for a prompt where there is no conversation: such a row is nobody's duplicate by prompt.
-    """
-    if on == "prompt":
-        return spoken_by(whole(table.column("messages")), "user")
-    return whole(table.column(on))
-
-
-def language_and_size(table: pa.Table) -> dict[str, pa.Array]:
-    """Give the columns `lang` (null before identification) and `n_bytes` of a sketch."""
-    lang = (
-        table.column("lang")
-        if "lang" in table.column_names
-        else pa.nulls(table.num_rows, pa.string())
-    )
-    n_bytes = pc.fill_null(pc.binary_length(table.column("text")), 0).cast(pa.int64())
-    return {"lang": lang, "n_bytes": n_bytes}
-
-
 def _halves(hashes: pa.FixedSizeBinaryArray) -> tuple[np.ndarray, np.ndarray]:
-    """Read each hash as two numbers; 0 for null."""
+    """Return each hash as two numbers; 0 for null."""
     filled = pc.fill_null(hashes, bytes(DIGEST))
     pairs = fixed_width_values(filled, ">u8")
     return pairs[:, 0].astype(np.uint64), pairs[:, 1].astype(np.uint64)
 
 
-def _route(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-    decided = read_docs(inputs, "decided")
-    for table in inputs.stream("sketch"):
-        alive = ~np.isin(integers(table, "doc"), decided)
-        hashed = np.asarray(table.column("hash").is_valid().combine_chunks())
-        rows = table.filter(pa.array(alive & (True if on == "text" else hashed)))
+def _send(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+    for rows in active_rows(inputs, "sketch"):
+        if on != "text":
+            rows = rows.filter(rows.column("hash").is_valid())
         part = part_of(_halves(whole(rows.column("hash")))[0], inputs.partitions)
-        yield (
-            "hashes",
-            rows.select(["doc", "id", "hash", "rank"]).append_column("part", part),
-        )
+        yield "hashes", rows.select(["doc", "id", "hash", "rank"]).append_column("part", part)
 
 
 def _choose(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
@@ -269,17 +237,17 @@ def _choose(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     table = in_keeper_order(table.filter(table.column("hash").is_valid()), "hash")
     if not len(table):
         return
-    high, low = _halves(whole(table.column("hash")))
-    new = first_of_runs(high, low)
-    group = np.cumsum(new) - 1
+    first = first_of_runs(*_halves(whole(table.column("hash"))))
+    group = np.cumsum(first) - 1
     size = np.bincount(group)[group]
-    keeper = np.flatnonzero(new)[group]
+    keeper = np.flatnonzero(first)[group]
     rows = np.flatnonzero(size >= 2)
     if not len(rows):
         return
     ids = whole(table.column("id"))
-    kept = pa.array(new[rows])
+    kept = pa.array(first[rows])
     keepers = ids.take(pa.array(keeper[rows]))
+    similarity = pa.scalar(None if on == "url" else 1.0, pa.float64())
     yield (
         "decisions",
         decide(
@@ -288,9 +256,7 @@ def _choose(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
                 "id": ids.take(pa.array(rows)),
                 "dropped_by": pc.if_else(kept, None, f"duplicate_{on}"),
                 "duplicate_of": pc.if_else(kept, None, keepers),
-                "jaccard": pc.if_else(kept, None, 1.0)
-                if on != "url"
-                else pa.nulls(len(rows), pa.float64()),
+                "jaccard": pc.if_else(kept, None, similarity),
                 "cluster": keepers,
                 "cluster_size": pa.array(size[rows].astype(np.int32)),
             },

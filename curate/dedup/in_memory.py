@@ -1,4 +1,4 @@
-"""Run a dedup's steps in this process, on tables in memory. No files, no commit, no retry."""
+"""Fuzzy dedup of texts in memory: no files, no commits."""
 
 from __future__ import annotations
 
@@ -8,78 +8,105 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.dedup.fuzzy.steps import sketch, tasks
-from curate.dedup.options import NearDuplicates, Shingling, Similarity
+from curate.dedup.fuzzy.steps import fuzzy_steps, sketch
+from curate.dedup.options import NearDuplicates, Similarity
 from curate.errors import RecipeError
-from curate.protocol.in_memory import number, run_steps
+from curate.protocol.in_memory import resolve_steps
 from curate.protocol.routing import DECISIONS
-from curate.protocol.stage import Step
-
-
-def resolve(
-    tasks: Sequence[Step], shards: Sequence[dict[str, pa.Table]], *, partitions: int = 1
-) -> pa.Table:
-    """Run tasks over shards and give the decisions of all shards, sorted by `doc`.
-
-    A shard holds the datasets `sketch` and `text` (row for row the same documents) and may hold
-    `decided` and `counted`; documents are numbered here.
-    """
-    datasets = run_steps(tasks, number(shards), shards=len(shards), partitions=partitions)
-    found = [table for tables in datasets.get("decisions", {}).values() for table in tables]
-    return pa.concat_tables([DECISIONS.empty_table(), *found]).combine_chunks().sort_by("doc")
-
-
-def resolve_near(near: NearDuplicates, table: pa.Table) -> pa.Table:
-    """Give the near-duplicate decisions on one table of documents."""
-    return resolve(tasks(near), [{"sketch": sketch(near, table), "text": table}])
+from curate.schema import conform
 
 
 def find_duplicates(
     texts: Sequence[str | None] | pa.Array | pa.ChunkedArray | pa.Table,
     ids: Sequence[str] | pa.Array | None = None,
     *,
-    threshold: float = 0.8,
-    similarity: Similarity = "jaccard",
-    length_ratio: float = 2.0,
-    recall: float = 0.97,
+    threshold: float = NearDuplicates.threshold,
+    similarity: Similarity = NearDuplicates.similarity,
+    length_ratio: float = NearDuplicates.length_ratio,
+    recall: float = NearDuplicates.recall,
     bands: int | None = None,
     rows: int | None = None,
-    shingle: Literal["word", "char"] = "word",
-    ngram: int = 5,
-    keep: str = "longest",
+    shingle: Literal["word", "char"] = NearDuplicates.shingle,
+    ngram: int = NearDuplicates.ngram,
+    keep: str = NearDuplicates.keep,
     source_priority: Sequence[str] = (),
-    max_witnesses: int = 64,
-    component_bytes: int = 256 << 20,
-    seed: int = 1,
+    max_witnesses: int = NearDuplicates.max_witnesses,
+    component_bytes: int = NearDuplicates.component_bytes,
+    seed: int = NearDuplicates.seed,
 ) -> pa.Table:
-    """Find the near duplicates of texts, or of a table with `id`, `text` and what `keep` reads.
+    """Find the near duplicates of texts, all in memory; for large data use a recipe.
 
-    Gives a row for each text that is dropped or that another one was dropped for: `id`, `dropped_by`
-    (`near_duplicate` or `contained`, `empty` for a text without words, null where kept),
-    `duplicate_of` (the kept witness), `jaccard` (of the exact shingle sets), `cluster` (the id of the kept text at its head)
-    and `cluster_size`. Ids are row numbers unless given. All in memory: for large data use a recipe.
+    Parameters
+    ----------
+    texts : sequence of str, Arrow array or Arrow table
+        The texts; or a table with `id`, `text` and the column that `keep` reads.
+    ids : sequence of str, optional
+        A different id for each text; row numbers by default.
+    threshold : float, default 0.8
+        The similarity, above 0 and up to 1, from which a document is a duplicate.
+    similarity : {"jaccard", "containment"}, default "jaccard"
+        Shared shingles as a share of the union of both sets, or of the removed document's own set.
+    length_ratio : float, default 2
+        For containment: how many times longer the containing text may be.
+    recall : float, default 0.97
+        The chance that a pair at the threshold is compared; it chooses `bands` and `rows`.
+    bands, rows : int, optional
+        The bands of a signature and the rows of each, given together instead of `recall`.
+    shingle : {"word", "char"}, default "word"
+        What shingles are made of.
+    ngram : int, default 5
+        Words or characters per shingle.
+    keep : str, default "longest"
+        Which copy is kept: longest, newest, oldest, source_priority or best:<signal>.
+    source_priority : sequence of str
+        Sources, the one to keep first, for `keep = "source_priority"`.
+    max_witnesses : int, default 64
+        The number of kept documents that a band key remembers.
+    component_bytes : int, default 256 MiB
+        Memory for the documents that are compared together.
+    seed : int, default 1
+        The seed of the permutations.
 
+    Returns
+    -------
+    pyarrow.Table
+        A row for each text that is dropped or that another one was dropped for: `id`, `dropped_by`
+        (`near_duplicate` or `contained`, `empty` for a text without words, null where kept),
+        `duplicate_of` (the kept witness), `jaccard` (of the exact shingle sets), `cluster` (the id of
+        the kept text at its head) and `cluster_size`, among others.
+
+    Raises
+    ------
+    RecipeError
+        If an option is impossible, or ids and texts differ in number.
+
+    Examples
+    --------
     >>> find_duplicates(["a b c", "A, b - c!", "c b a"]).select(["id", "duplicate_of"]).to_pylist()
     [{'id': '0', 'duplicate_of': '1'}, {'id': '1', 'duplicate_of': None}]
     """
-    near = NearDuplicates.aimed(
-        recall,
-        bands,
-        rows,
-        threshold,
-        similarity,
-        length_ratio,
-        shingling=Shingling(shingle, ngram),
+    near = NearDuplicates(
+        threshold=threshold,
+        recall=recall,
+        bands=bands,
+        rows=rows,
+        shingle=shingle,
+        ngram=ngram,
         keep=keep,
-        source_priority=tuple(source_priority),
         max_witnesses=max_witnesses,
         component_bytes=component_bytes,
         seed=seed,
+        source_priority=tuple(source_priority),
+        similarity=similarity,
+        length_ratio=length_ratio,
     )
     table = texts if isinstance(texts, pa.Table) else _table(texts, ids)
-    found = resolve_near(near, table)
-    told = pc.or_(pc.is_valid(found.column("dropped_by")), pc.is_valid(found.column("cluster")))
-    return found.filter(told).drop_columns(["doc", "part", "cuts", "text_hash"])
+    shard = {"sketch": sketch(near, table), "text": table}
+    decisions = resolve_steps(fuzzy_steps(near), [shard])["decisions"]
+    decisions = conform(decisions, DECISIONS).combine_chunks().sort_by("doc")
+    clustered = pc.is_valid(decisions.column("cluster"))
+    reported = pc.or_(pc.is_valid(decisions.column("dropped_by")), clustered)
+    return decisions.filter(reported).drop_columns(["doc", "part", "cuts", "text_hash"])
 
 
 def _table(

@@ -1,6 +1,6 @@
-"""Keeper order: which of several copies stays. A total order, so arrival decides nothing.
+"""Keeper order: which of several copies is kept. A total order, so the order of input has no effect.
 
-A copy that someone planted to push the original out wins only if it is better by the order chosen.
+A copy that was planted to replace the original wins only if it is better by the chosen order.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _BEST = "best:"
 
 
 def check_keep(keep: str) -> None:
-    """Refuse an order that does not exist."""
+    """Raise RecipeError for an order that does not exist."""
     if keep in ORDERS or (keep.startswith(_BEST) and len(keep) > len(_BEST)):
         return
     raise RecipeError(f"no keeper order '{keep}'", hint=nearest(keep, [*ORDERS, "best:<signal>"]))
 
 
 def keeper_column(keep: str) -> str:
-    """Name the column that the order reads besides `id`.
+    """Return the name of the column that the order reads besides `id`.
 
     >>> keeper_column("best:fineweb_score"), keeper_column("newest")
     ('signal_fineweb_score', 'date')
@@ -38,10 +38,10 @@ def keeper_column(keep: str) -> str:
 def keeper_rank(
     table: pa.Table, keep: str, source_priority: tuple[str, ...] = ()
 ) -> pa.DoubleArray:
-    """Rank rows: the smallest rank is kept; equal ranks are decided by the smallest `id`.
+    """Return the rank of each row: the smallest is kept; the smallest `id` decides equal ranks.
 
     `longest`: bytes of text. `best:<signal>`: the highest value. `newest`, `oldest`: by date.
-    `source_priority`: by the place of the source in the list. A row that has no value (no date, an
+    `source_priority`: by the position of the source in the list. A row that has no value (no date, an
     undefined signal, a source that is not listed) comes last.
     """
     name = keeper_column(keep)
@@ -51,20 +51,16 @@ def keeper_rank(
         )
     column = whole(table.column(name))
     if keep == "longest":
-        rank = (
-            -pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False).astype(float)
-        )
+        rank = -np.asarray(pc.fill_null(pc.binary_length(column), 0)).astype(float)
     elif keep == "source_priority":
         place = pc.index_in(column, value_set=pa.array(source_priority, pa.string()))
-        rank = (
-            pc.fill_null(place, len(source_priority)).to_numpy(zero_copy_only=False).astype(float)
-        )
+        rank = np.asarray(pc.fill_null(place, len(source_priority))).astype(float)
     else:
-        if keep != "oldest" and keep != "newest":
-            numbers = column.cast(pa.float64())
-        else:
+        if name == "date":
             # Microseconds beyond 2**53 lose their last bits; a crawl's dates do not reach that far.
             numbers = column.cast(pa.int64()).cast(pa.float64(), safe=False)
+        else:
+            numbers = column.cast(pa.float64())
         rank = np.array(pc.fill_null(numbers, np.nan).to_numpy(zero_copy_only=False))
         rank = rank if keep == "oldest" else -rank
         rank[np.isnan(rank)] = np.inf
@@ -72,6 +68,6 @@ def keeper_rank(
 
 
 def in_keeper_order(table: pa.Table, *first: str) -> pa.Table:
-    """Sort rows by the columns given, then by `rank` and `id` (and `doc`, should ids repeat)."""
+    """Sort rows by the given columns, then by `rank` and `id` (and `doc`, in case ids repeat)."""
     keys = [(name, "ascending") for name in (*first, "rank", "id", "doc")]
     return table.take(pc.sort_indices(table, sort_keys=keys))

@@ -1,8 +1,9 @@
-"""What a dedup can be told. Plain values, checked when they are made; no kernel is loaded for them."""
+"""The options of each dedup: plain values, checked when they are created; no kernel is loaded."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from curate.dedup.fuzzy.lsh import choose_bands
@@ -12,23 +13,9 @@ from curate.errors import RecipeError, nearest
 Similarity = Literal["jaccard", "containment"]
 
 
-def aim_of(threshold: float, similarity: Similarity, length_ratio: float) -> float:
-    """Give the Jaccard similarity of the least alike pairs that the bands are made to find.
-
-    For containment that is a document of n shingles of which the share `threshold` stands in one
-    of `length_ratio` x n: they share threshold x n of (1 + length_ratio - threshold) x n.
-
-    >>> aim_of(0.8, "jaccard", 2), round(aim_of(0.8, "containment", 2), 4)
-    (0.8, 0.3636)
-    """
-    if similarity == "jaccard":
-        return threshold
-    return threshold / (1 + length_ratio - threshold)
-
-
 @dataclass(frozen=True)
 class Shingling:
-    """What a shingle is: `ngram` words in a row, or `ngram` characters.
+    """What a shingle is: `ngram` consecutive words, or `ngram` consecutive characters.
 
     Words suit running text in every script (a code point is a word in Han, Kana, Thai, Lao, Khmer
     and Myanmar). Characters also match where words were split differently, and find many more
@@ -64,26 +51,36 @@ class ExactDuplicates:
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """Documents whose shingle sets are alike; how they are found, and which one is kept.
+    """Documents whose shingle sets are similar; how they are found, and which one is kept.
 
-    `similarity` is `jaccard`, what two sets share out of all they have, or `containment`, what the
-    removed document shares out of what *it* has: then a page goes that stands inside a longer one.
+    This class owns the options of fuzzy dedup, their defaults and their checks: the stage inherits
+    them, `find_duplicates` passes its parameters to it.
+
+    `similarity` is `jaccard`, the shared part of the union of two sets, or `containment`, the shared
+    part of the removed document's *own* set: then a page inside a longer one is removed.
+    `bands` and `rows` are given together, or chosen for `recall`: the chance that a pair at the
+    threshold becomes a candidate.
     """
 
     threshold: float = 0.8
-    bands: int = 20
-    rows: int = 8
-    shingling: Shingling = field(default_factory=Shingling)
+    recall: float = 0.97
+    bands: int | None = None
+    rows: int | None = None
+    shingle: Literal["word", "char"] = "word"
+    ngram: int = 5
+    on: Literal["text", "prompt"] = "text"
     keep: str = "longest"
     max_witnesses: int = 64
     component_bytes: int = 256 << 20
     seed: int = 1
     source_priority: tuple[str, ...] = ()
-    on: Literal["text", "prompt"] = "text"
     similarity: Similarity = "jaccard"
     length_ratio: float = 2.0
 
     def __post_init__(self) -> None:
+        if self.length_ratio < 1:
+            raise RecipeError(f"length_ratio = {self.length_ratio}", hint="give 1 or more")
+        _ = self.shingling, self.band_shape  # both refuse impossible values
         check_keep(self.keep)
         if self.on not in ("text", "prompt"):
             hint = nearest(self.on, ["text", "prompt"])
@@ -91,71 +88,78 @@ class NearDuplicates:
         if self.similarity not in ("jaccard", "containment"):
             hint = nearest(self.similarity, ["jaccard", "containment"])
             raise RecipeError(f"no similarity '{self.similarity}'", hint=hint)
-        if self.length_ratio < 1:
-            raise RecipeError(f"length_ratio = {self.length_ratio}", hint="give 1 or more")
         if not 0 < self.threshold <= 1:
             raise RecipeError(f"threshold = {self.threshold}", hint="give 0 < threshold <= 1")
-        if min(self.bands, self.rows, self.max_witnesses, self.component_bytes) < 1:
+        if min(*self.band_shape, self.max_witnesses, self.component_bytes) < 1:
             raise RecipeError("bands, rows, max_witnesses and component_bytes are 1 at least")
         if not 0 <= self.seed < 1 << 32:
             raise RecipeError(f"seed = {self.seed}", hint="give 0 <= seed < 2**32")
 
-    @classmethod
-    def aimed(
-        cls,
-        recall: float,
-        bands: int | None,
-        rows: int | None,
-        threshold: float,
-        similarity: Similarity = "jaccard",
-        length_ratio: float = 2.0,
-        **options: object,
-    ) -> NearDuplicates:
-        """Choose bands and rows for a recall, unless both are given."""
-        if (bands is None) != (rows is None):
+    @cached_property
+    def shingling(self) -> Shingling:
+        """The shingles that are compared."""
+        return Shingling(self.shingle, self.ngram)
+
+    @cached_property
+    def band_shape(self) -> tuple[int, int]:
+        """The number of bands, and of rows in each: as given, or chosen for the recall.
+
+        >>> NearDuplicates().band_shape, NearDuplicates(bands=14, rows=8).band_shape
+        ((20, 8), (14, 8))
+        """
+        if (self.bands is None) != (self.rows is None):
             raise RecipeError("bands and rows go together", hint="give both, or a recall")
-        if bands is None or rows is None:
-            bands, rows = choose_bands(aim_of(threshold, similarity, length_ratio), recall)
-        return cls(
-            threshold=threshold,
-            bands=bands,
-            rows=rows,
-            similarity=similarity,
-            length_ratio=length_ratio,
-            **options,  # type: ignore[arg-type]
-        )
+        if self.bands is None or self.rows is None:
+            return choose_bands(self.target_jaccard, self.recall)
+        return self.bands, self.rows
 
     @property
-    def aim(self) -> float:
-        """The Jaccard similarity that the bands have to find; see `aim_of`."""
-        return aim_of(self.threshold, self.similarity, self.length_ratio)
+    def num_bands(self) -> int:
+        """The number of bands, given or chosen."""
+        return self.band_shape[0]
+
+    @property
+    def num_permutations(self) -> int:
+        """The number of values in a signature: bands x rows."""
+        bands, rows = self.band_shape
+        return bands * rows
+
+    @property
+    def target_jaccard(self) -> float:
+        """The Jaccard similarity of the least similar pairs that the bands have to find.
+
+        For containment that is a document of n shingles of which the share `threshold` is contained
+        in one of `length_ratio` x n: they share threshold x n of (1 + length_ratio - threshold) x n.
+
+        >>> round(NearDuplicates(similarity="containment").target_jaccard, 4)
+        0.3636
+        """
+        if self.similarity == "jaccard":
+            return self.threshold
+        return self.threshold / (1 + self.length_ratio - self.threshold)
 
     @property
     def stored_parameters(self) -> dict[str, int | str]:
-        """What a store has to agree with, for its band keys and its shingles to be comparable."""
+        """The parameters that a store must agree with: its band keys and shingles depend on them."""
+        bands, rows = self.band_shape
         return {
-            "bands": self.bands,
-            "rows": self.rows,
+            "bands": bands,
+            "rows": rows,
             "seed": self.seed,
-            "shingle": self.shingling.kind,
-            "ngram": self.shingling.ngram,
+            "shingle": self.shingle,
+            "ngram": self.ngram,
             "max_witnesses": self.max_witnesses,
             "on": self.on,
         }
 
-    @property
-    def count(self) -> int:
-        """How many values a signature has."""
-        return self.bands * self.rows
-
 
 @dataclass(frozen=True)
 class RepeatedLines:
-    """What is cut: units of at least ``min_characters`` visible ones that ``min_documents`` share.
+    """Which units are cut: those of ``min_characters`` visible ones that ``min_documents`` share.
 
-    A character of Han, Kana or Hangul counts for two. Documents are counted ``per`` corpus, language
+    A character of Han, Kana or Hangul counts as two. Documents are counted ``per`` corpus, language
     or source. With ``keep_first`` the first document that has a unit, in keeper order, keeps it. A
-    document of which more than ``max_cut`` (a share of its bytes) would go is dropped whole.
+    document that would lose more than ``max_cut`` (a share of its bytes) is dropped whole.
     """
 
     unit: Literal["line", "paragraph"] = "line"
@@ -179,11 +183,11 @@ class RepeatedLines:
 
 @dataclass(frozen=True)
 class RepeatedSpans:
-    """Which spans go: those of ``min_bytes``, or ``min_tokens``, and more that stand earlier.
+    """Which spans are cut: those of ``min_bytes``, or ``min_tokens``, and more that occur earlier.
 
-    Earlier is in keeper order; without either number it is 200 bytes. A document of which more than
-    ``max_cut`` (a share of its bytes) would go is dropped whole. With the action ``drop`` nothing is
-    cut, and a document is dropped if more than ``max_repeated`` repeats.
+    Earlier is in keeper order; without either number it is 200 bytes. A document that would lose
+    more than ``max_cut`` (a share of its bytes) is dropped whole. With the action ``drop`` nothing
+    is cut, and a document is dropped if more than the share ``max_repeated`` of it repeats.
     """
 
     min_bytes: int | None = None
@@ -216,12 +220,12 @@ class RepeatedSpans:
 
     @property
     def window(self) -> int:
-        """How many symbols a span has at least: bytes or tokens."""
+        """The number of symbols (bytes or tokens) that a span has at least."""
         if self.min_tokens is not None:
             return self.min_tokens
         return 200 if self.min_bytes is None else self.min_bytes
 
     @property
     def width(self) -> int:
-        """How many bytes hold a symbol."""
+        """The number of bytes that hold a symbol."""
         return 1 if self.min_tokens is None else 4

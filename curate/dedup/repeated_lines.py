@@ -1,14 +1,15 @@
-"""Lines, or paragraphs, that many documents share: menus, notices, bylines. They are cut, the document stays.
+"""Lines, or paragraphs, that many documents share (menus, notices, bylines): cut, the document stays.
 
-A line is compared as it looks: case folded, white space squeezed, runs of digits one 0, what cannot be
-seen gone; its key has 128 bits. What counts is how many documents have it, not how often. Documents
-that an earlier dedup of the same group dropped don't count.
+A line is compared as it looks: case folded, white space squeezed, a run of digits read as one 0,
+invisible characters removed; its key has 128 bits. The number of documents that have it counts, not
+how often it occurs. Documents that an earlier dedup of the same group dropped are not counted.
 
-Short lines stay, and how short is said in Latin letters: a character of Han, Kana or Hangul, which says as
-much as two or three of them and is twice as wide, counts for two.
+Short lines stay, and the limit is in Latin letters: a character of Han, Kana or Hangul, which carries
+as much as two or three of them and is twice as wide, counts as two.
 
-Each shard counts its own lines first, so that a partition gets a line once from a shard, be it in a
-billion documents; only lines that repeat travel back, and only for them is a first document sought.
+Each shard counts its own lines first, so that a partition receives a line once from a shard, even if a
+billion documents have it; only lines that repeat are sent back, and only for them is a first document
+chosen.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import uint32, uint64
 
+from curate.dedup.compared import active_rows
 from curate.dedup.cuts import decide_cuts, joined, text_hash, undivided, without
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import RepeatedLines
@@ -38,7 +40,7 @@ from curate.kernels.folding import (
 from curate.kernels.grouping import first_of_runs
 from curate.kernels.hashing import DEGSKI, GOLDEN, mix64
 from curate.kernels.jit import kernel
-from curate.protocol.routing import integers, part_of, read_docs, shard_of
+from curate.protocol.routing import integers, part_of, shard_of
 from curate.protocol.stage import Inputs, Step
 from curate.schema import whole
 
@@ -94,7 +96,7 @@ def _units(
                     if kind == INVISIBLE or (kind == _DIGIT and digit):
                         continue
                     digit = kind == _DIGIT
-                    # A space counts once something stands behind it: as bit 21 of that.
+                    # A space counts only before a visible character: as bit 21 of that.
                     c = uint64(entries[i] & uint32(0x1FFFFF)) | (uint64(spaced) << uint64(21))
                     spaced = False
                     high = (high ^ c) * GOLDEN
@@ -115,7 +117,7 @@ def _units(
 class Units:
     """The units of texts: number of the text, span in bytes, key (two uint64), visible characters.
 
-    Wide characters count for two.
+    Wide characters count as two.
     """
 
     document: np.ndarray
@@ -135,22 +137,22 @@ def units(texts: pa.LargeStringArray, unit: str) -> Units:
 
 
 def sketch(repeated: RepeatedLines, table: pa.Table) -> pa.Table:
-    """Give id, keeper rank, group, and the hashes of the long enough units of each row."""
-    found = units(undivided(table), repeated.unit)
-    long = found.characters >= repeated.min_characters
-    counts = np.bincount(found.document[long], minlength=table.num_rows)
+    """Return id, keeper rank, group, and the hashes of the long enough units of each row."""
+    split = units(undivided(table), repeated.unit)
+    long = split.characters >= repeated.min_characters
+    counts = np.bincount(split.document[long], minlength=table.num_rows)
     return pa.table(
         {
             "id": table.column("id"),
             "rank": keeper_rank(table, repeated.keep, repeated.source_priority),
             "group": _group(repeated, table),
-            "hashes": pack_pairs(found.keys[long], counts),
+            "hashes": pack_pairs(split.keys[long], counts),
         }
     )
 
 
 def _group(repeated: RepeatedLines, table: pa.Table) -> pa.Array:
-    """Give a number for each row's language or source, so that lines are counted within it."""
+    """Return a number for each row's language or source, so that lines are counted within it."""
     if repeated.per == "corpus":
         return pa.array(np.zeros(table.num_rows, np.uint64))
     names = pc.fill_null(table.column(repeated.per), "").combine_chunks().dictionary_encode()
@@ -159,23 +161,24 @@ def _group(repeated: RepeatedLines, table: pa.Table) -> pa.Array:
     return pa.array(numbers[np.asarray(names.indices)] if len(names) else numbers[:0])
 
 
-def tasks(repeated: RepeatedLines) -> tuple[Step, ...]:
-    """Give the steps: lines counted per shard, then by hash; the first document of each; the cuts."""
+def steps(repeated: RepeatedLines) -> tuple[Step, ...]:
+    """Return the steps: count lines per shard, then by hash; choose the first document; cut."""
     count = Step("count", "shard", ("sketch", "decided"), ("lines",), _count)
     total = Step("total", "partition", ("lines",), ("common",), partial(_total, repeated))
-    needs: tuple[str, ...] = ("sketch", "text", "decided", "common")
-    if not repeated.keep_first:
-        cut = Step("cut", "shard", needs, ("decisions",), partial(_cut, repeated))
-        return count, total, cut
-    offer = Step("offer", "shard", ("sketch", "decided", "common"), ("offers",), _offer)
-    choose = Step("choose", "partition", ("offers",), ("firsts",), _choose)
-    reads = (*needs, "firsts")
+    reads: tuple[str, ...] = ("sketch", "text", "decided", "common")
+    first: tuple[Step, ...] = ()
+    if repeated.keep_first:
+        first = (
+            Step("offer", "shard", ("sketch", "decided", "common"), ("offers",), _offer),
+            Step("choose", "partition", ("offers",), ("firsts",), _choose),
+        )
+        reads = (*reads, "firsts")
     cut = Step("cut", "shard", reads, ("decisions",), partial(_cut, repeated))
-    return count, total, offer, choose, cut
+    return count, total, *first, cut
 
 
 class _Lines(NamedTuple):
-    """The hashed lines of living documents: one entry per line, by row of the sketch."""
+    """The hashed lines of active documents: one entry per line, by row of the sketch."""
 
     rows: pa.Table
     row: np.ndarray
@@ -184,16 +187,12 @@ class _Lines(NamedTuple):
 
 
 def _lines_of(inputs: Inputs) -> _Lines:
-    decided = read_docs(inputs, "decided")
-    kept = [
-        table.filter(pa.array(~np.isin(integers(table, "doc"), decided)))
-        for table in inputs.stream("sketch")
-    ]
-    if not kept:
+    tables = list(active_rows(inputs, "sketch"))
+    if not tables:
         empty = pa.table({name: pa.array([], pa.int64()) for name in ("doc", "id", "rank")})
         none = np.empty(0, np.uint64)
         return _Lines(empty, np.empty(0, np.int64), none, none)
-    rows = pa.concat_tables(kept).combine_chunks()
+    rows = pa.concat_tables(tables).combine_chunks()
     pairs, counts = unpack_pairs(whole(rows.column("hashes")))
     row = np.repeat(np.arange(rows.num_rows), counts)
     group = integers(rows, "group")[row]
@@ -201,7 +200,7 @@ def _lines_of(inputs: Inputs) -> _Lines:
 
 
 def sorted_pairs(high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the stable order of pairs, and which of them in that order is the first of its kind."""
+    """Return the stable order of pairs, and which of them in that order is the first of its kind."""
     order = np.argsort(high, kind="stable")
     a, b = high[order], low[order]
     if np.any((a[1:] == a[:-1]) & (b[1:] != b[:-1])):
@@ -213,7 +212,7 @@ def sorted_pairs(high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndar
 def find_pairs(
     high: np.ndarray, low: np.ndarray, in_high: np.ndarray, in_low: np.ndarray
 ) -> np.ndarray:
-    """Give where each pair stands in a sorted list of different pairs; -1 where it does not."""
+    """Return the position of each pair in a sorted list of different pairs; -1 where it is absent."""
     place = np.full(len(high), -1, np.int64)
     at = np.searchsorted(in_high, high)
     todo = np.flatnonzero(at < len(in_high))
@@ -228,21 +227,20 @@ def find_pairs(
 
 
 def _count(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-    mine = _lines_of(inputs)
-    order, new = sorted_pairs(mine.high, mine.low)
-    row = mine.row[order]
+    lines = _lines_of(inputs)
+    order, new = sorted_pairs(lines.high, lines.low)
     firsts = np.flatnonzero(new)
     if not len(firsts):
         return
-    # Rows of one line come in ascending order, so a document that has it twice stands twice in a row.
-    other = (first_of_runs(row) | new).astype(np.int64)
-    high = mine.high[order][firsts]
+    # Rows of one line are in ascending order, so a document that has it twice is there twice in a row.
+    other = (first_of_runs(lines.row[order]) | new).astype(np.int64)
+    high = lines.high[order][firsts]
     yield (
         "lines",
         pa.table(
             {
                 "high": high,
-                "low": mine.low[order][firsts],
+                "low": lines.low[order][firsts],
                 "documents": np.add.reduceat(other, firsts),
                 "shard": pa.array(np.full(len(firsts), inputs.index, np.int32)),
                 "part": part_of(high, inputs.partitions),
@@ -258,10 +256,8 @@ def _total(repeated: RepeatedLines, inputs: Inputs) -> Iterator[tuple[str, pa.Ta
     table = pa.concat_tables(tables).combine_chunks()
     high, low = integers(table, "high"), integers(table, "low")
     order, new = sorted_pairs(high, low)
-    firsts = np.flatnonzero(new)
-    sums = np.add.reduceat(integers(table, "documents")[order], firsts)
-    common = (sums >= repeated.min_documents)[np.cumsum(new) - 1]
-    rows = order[common]
+    sums = np.add.reduceat(integers(table, "documents")[order], np.flatnonzero(new))
+    rows = order[(sums >= repeated.min_documents)[np.cumsum(new) - 1]]
     yield (
         "common",
         pa.table({"high": high[rows], "low": low[rows], "part": integers(table, "shard")[rows]}),
@@ -280,28 +276,29 @@ def _common(inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _offer(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+    """Send the first document of this shard that has each common line to the line's partition."""
     common = _common(inputs)
     if not len(common[0]):
         return
-    mine = _lines_of(inputs)
-    which = find_pairs(mine.high, mine.low, *common)
+    lines = _lines_of(inputs)
+    which = find_pairs(lines.high, lines.low, *common)
     hit = np.flatnonzero(which >= 0)
-    place = np.empty(mine.rows.num_rows, np.int64)
+    place = np.empty(lines.rows.num_rows, np.int64)
     keys = [("rank", "ascending"), ("id", "ascending"), ("doc", "ascending")]
-    place[pc.sort_indices(mine.rows, sort_keys=keys).to_numpy()] = np.arange(mine.rows.num_rows)
-    order = hit[np.lexsort((place[mine.row[hit]], which[hit]))]
+    place[pc.sort_indices(lines.rows, sort_keys=keys).to_numpy()] = np.arange(len(place))
+    order = hit[np.lexsort((place[lines.row[hit]], which[hit]))]
     first = order[first_of_runs(which[order])]
-    rows = mine.rows.take(pa.array(mine.row[first]))
+    rows = lines.rows.take(pa.array(lines.row[first]))
     yield (
         "offers",
         pa.table(
             {
-                "high": mine.high[first],
-                "low": mine.low[first],
+                "high": lines.high[first],
+                "low": lines.low[first],
                 "rank": rows.column("rank"),
                 "id": rows.column("id"),
                 "doc": rows.column("doc"),
-                "part": part_of(mine.high[first], inputs.partitions),
+                "part": part_of(lines.high[first], inputs.partitions),
             }
         ),
     )
@@ -324,39 +321,36 @@ def _cut(repeated: RepeatedLines, inputs: Inputs) -> Iterator[tuple[str, pa.Tabl
     common = _common(inputs)
     if not len(common[0]):
         return
-    mine = _lines_of(inputs)
+    lines = _lines_of(inputs)
     first = np.full(len(common[0]), -1, np.int64)
     if repeated.keep_first:
         for table in inputs.stream("firsts"):
             at = find_pairs(integers(table, "high"), integers(table, "low"), *common)
             first[at] = integers(table, "doc")
-    which = find_pairs(mine.high, mine.low, *common)
-    numbers = integers(mine.rows, "doc")
-    docs = numbers[mine.row]
-    wanted = np.unique(docs[(which >= 0) & (first[which] != docs)])
-    groups = integers(mine.rows, "group")  # rows of a sketch are in the order of their numbers
+    which = find_pairs(lines.high, lines.low, *common)
+    numbers = integers(lines.rows, "doc")
+    docs = numbers[lines.row]
+    affected = np.unique(docs[(which >= 0) & (first[which] != docs)])
+    groups = integers(lines.rows, "group")  # rows of a sketch are in the order of their numbers
     for table in inputs.stream("text"):
-        rows = table.filter(pa.array(np.isin(integers(table, "doc"), wanted)))
+        rows = table.filter(pa.array(np.isin(integers(table, "doc"), affected)))
         if not rows.num_rows:
             continue
         texts, docs = whole(rows.column("text")), integers(rows, "doc")
         group = groups[np.searchsorted(numbers, docs)]
-        found = units(texts, repeated.unit)
-        which = find_pairs(
-            found.keys[:, 0] ^ group[found.document], found.keys[:, 1].copy(), *common
-        )
-        goes = (which >= 0) & (first[which] != docs[found.document])
-        goes &= found.characters >= repeated.min_characters
-        ends = np.searchsorted(found.document, np.arange(len(docs) + 1))
+        split = units(texts, repeated.unit)
+        high, low = split.keys[:, 0] ^ group[split.document], split.keys[:, 1].copy()
+        which = find_pairs(high, low, *common)
+        cut = (which >= 0) & (first[which] != docs[split.document])
+        cut &= split.characters >= repeated.min_characters
+        ends = np.searchsorted(split.document, np.arange(len(docs) + 1))
         ids = rows.column("id").to_pylist()
-        told = []
+        decisions = []
         for row, doc in enumerate(docs.tolist()):
-            mine_now = slice(int(ends[row]), int(ends[row + 1]))
-            spans = found.span[mine_now][goes[mine_now]]
-            told.append(
-                {"doc": doc, "id": ids[row]} | _decision(repeated, texts[row].as_py(), spans)
-            )
-        yield "decisions", decide_cuts(told)
+            own = slice(int(ends[row]), int(ends[row + 1]))
+            decision = _decision(repeated, texts[row].as_py(), split.span[own][cut[own]])
+            decisions.append({"doc": doc, "id": ids[row]} | decision)
+        yield "decisions", decide_cuts(decisions)
 
 
 def _decision(repeated: RepeatedLines, text: str, lines: np.ndarray) -> dict[str, object]:

@@ -1,8 +1,8 @@
-"""Copies whose witness is dropped later: they get the witness of their witness.
+"""Witnesses that a later barrier drops: their copies are given the witness of their witness.
 
 Two barriers of one group decide one after the other. An exact duplicate names the copy that was kept;
-when the next barrier finds that one to be a near duplicate, the name would lead to a document that is
-gone. What holds for the one copy holds for the other, so both name the same, kept document.
+when the next barrier finds that copy to be a near duplicate, the name would lead to a document that
+was dropped. What holds for the one copy holds for the other, so both name the same, kept document.
 """
 
 from __future__ import annotations
@@ -20,118 +20,111 @@ from curate.protocol.routing import decide, integers, part_of
 from curate.protocol.stage import Inputs, Step
 from curate.schema import whole
 
-Run = Callable[[Inputs], Iterator[tuple[str, pa.Table]]]
-
-#: What stands as `dropped_by` of a decision that only changes the evidence of an earlier one.
-FOLLOWED = "followed"
-#: What a row takes over from its witness.
+#: The `dropped_by` of a decision that only changes the evidence of an earlier one.
+REASSIGNED = "reassigned"
+#: The columns that a row takes over from its witness.
 EVIDENCE = ("duplicate_of", "jaccard", "cluster", "cluster_size")
 
 
-def tasks() -> tuple[Step, ...]:
-    """Give the steps that come after the decisions; `gone` is written by the step that decides."""
+def with_reassignment(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Return steps that decide, with those that reassign the witnesses of earlier decisions."""
+    deciding = next(step for step in steps if "decisions" in step.writes)
+    at = steps.index(deciding)
+    reporting = dataclasses.replace(
+        deciding, writes=(*deciding.writes, "removed"), run=partial(_report_removed, deciding.run)
+    )
     return (
-        Step("twins", "shard", ("decided",), ("twins",), _send),
-        Step("follow", "partition", ("twins", "gone"), ("followed",), _follow),
+        *steps[:at],
+        reporting,
+        *steps[at + 1 :],
+        Step("earlier_copies", "shard", ("decided",), ("earlier_copies",), _earlier_copies),
+        Step(
+            "reassign_witness",
+            "partition",
+            ("earlier_copies", "removed"),
+            ("reassigned",),
+            _reassign,
+        ),
     )
 
 
-def gone(decisions: pa.Table, partitions: int) -> pa.Table:
-    """Give the duplicates among decisions, for the partition of their id."""
-    rows = decisions.filter(
-        pc.and_(
-            pc.is_valid(decisions.column("dropped_by")),
-            pc.is_valid(decisions.column("duplicate_of")),
-        )
-    ).select(["id", *EVIDENCE])
-    part = part_of(_keys(rows.column("id")), partitions)
-    return rows.append_column("part", part)
-
-
-def settled(table: pa.Table) -> pa.Table:
-    """Let each dropped row of a table name a witness that is kept, as `follow` does among shards."""
+def reassign_within(table: pa.Table) -> pa.Table:
+    """Let each dropped row of a table name a kept witness, as the steps do among shards."""
     names = whole(table.column("duplicate_of"))
     at = pc.index_in(names, value_set=whole(table.column("id")))
-    own = whole(table.column("duplicate_of")).take(at)
-    moves = pc.and_(pc.is_valid(names), pc.is_valid(own))
-    if not pc.any(moves).as_py():
-        return table
-    for name in EVIDENCE:
-        column = whole(table.column(name))
-        new = _evidence(name, column, column.take(at))
+    changes = pc.and_(pc.is_valid(names), pc.is_valid(names.take(at)))
+    return _with_evidence(table, changes, table, at) if pc.any(changes).as_py() else table
+
+
+def reassign_witness(rejects: pa.Table, decisions: pa.Table) -> pa.Table:
+    """Change the evidence of rows that an earlier barrier dropped."""
+    reassigned = decisions.filter(pc.equal(decisions.column("dropped_by"), REASSIGNED))
+    if not reassigned.num_rows or "duplicate_of" not in rejects.column_names:
+        return rejects
+    at = pc.index_in(whole(rejects.column("id")), value_set=whole(reassigned.column("id")))
+    return _with_evidence(rejects, pc.is_valid(at), reassigned, at)
+
+
+def _with_evidence(
+    table: pa.Table, rows: pa.BooleanArray, witnesses: pa.Table, at: pa.Array
+) -> pa.Table:
+    """Set the evidence of rows to that of the witnesses at `at`."""
+    columns = {name: whole(witnesses.column(name)).take(at) for name in EVIDENCE}
+    for name, new in columns.items():
+        own = whole(table.column(name))
+        if name == "jaccard":  # a duplicate by address has no similarity of texts, and gets none
+            new = pc.if_else(pc.is_null(own), own, new)
         place = table.column_names.index(name)
-        table = table.set_column(place, name, pc.if_else(moves, new, column))
+        table = table.set_column(place, name, pc.if_else(rows, new, own))
     return table
 
 
-def follow(rejects: pa.Table, decisions: pa.Table) -> pa.Table:
-    """Change the evidence of rows that an earlier barrier dropped."""
-    said = decisions.filter(pc.equal(decisions.column("dropped_by"), FOLLOWED))
-    if not said.num_rows or "duplicate_of" not in rejects.column_names:
-        return rejects
-    at = pc.index_in(whole(rejects.column("id")), value_set=whole(said.column("id")))
-    for name in EVIDENCE:
-        column = whole(rejects.column(name))
-        new = _evidence(name, column, whole(said.column(name)).take(at))
-        place = rejects.column_names.index(name)
-        rejects = rejects.set_column(place, name, pc.if_else(pc.is_valid(at), new, column))
-    return rejects
-
-
-def _evidence(name: str, own: pa.Array, witness: pa.Array) -> pa.Array:
-    # A duplicate by address has no similarity of texts, and gets none.
-    return pc.if_else(pc.is_null(own), own, witness) if name == "jaccard" else witness
-
-
-def _keys(ids: pa.ChunkedArray) -> np.ndarray:
+def _id_keys(ids: pa.ChunkedArray) -> np.ndarray:
     digests = b"".join(
         hashlib.blake2b(name.encode(), digest_size=8).digest() for name in ids.to_pylist()
     )
     return np.frombuffer(digests, np.uint64)
 
 
-def _send(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+def _report_removed(
+    run: Callable[[Inputs], Iterator[tuple[str, pa.Table]]], inputs: Inputs
+) -> Iterator[tuple[str, pa.Table]]:
+    """Run the deciding step, and send each duplicate that it drops to the partition of its id."""
+    for dataset, table in run(inputs):
+        yield dataset, table
+        if dataset == "decisions":
+            dropped, named = (table.column(name) for name in ("dropped_by", "duplicate_of"))
+            rows = table.filter(pc.and_(pc.is_valid(dropped), pc.is_valid(named)))
+            part = part_of(_id_keys(rows.column("id")), inputs.partitions)
+            yield "removed", rows.select(["id", *EVIDENCE]).append_column("part", part)
+
+
+def _earlier_copies(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+    """Send the copies that earlier barriers dropped to the partition of their witness's id."""
     for table in inputs.stream("decided"):
         if "duplicate_of" not in table.column_names:
             continue
         rows = table.filter(pc.is_valid(table.column("duplicate_of")))
         if rows.num_rows:
-            part = part_of(_keys(rows.column("duplicate_of")), inputs.partitions)
-            yield "twins", rows.select(["doc", "id", "duplicate_of"]).append_column("part", part)
+            part = part_of(_id_keys(rows.column("duplicate_of")), inputs.partitions)
+            columns = rows.select(["doc", "id", "duplicate_of"])
+            yield "earlier_copies", columns.append_column("part", part)
 
 
-def _follow(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-    moved = list(inputs.stream("gone"))
-    if not moved:
+def _reassign(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+    removed = list(inputs.stream("removed"))
+    if not removed:
         return
-    witnesses = pa.concat_tables(moved).combine_chunks()
-    known = whole(witnesses.column("id"))
-    for table in inputs.stream("twins"):
-        at = pc.index_in(whole(table.column("duplicate_of")), value_set=known)
+    witnesses = pa.concat_tables(removed).combine_chunks()
+    ids = whole(witnesses.column("id"))
+    for table in inputs.stream("earlier_copies"):
+        at = pc.index_in(whole(table.column("duplicate_of")), value_set=ids)
         found = at.is_valid()
         if not pc.any(found).as_py():
             continue
         rows = table.filter(found)
-        taken = witnesses.take(at.filter(found))
-        names = pa.array([FOLLOWED] * rows.num_rows)
-        evidence = {name: whole(taken.column(name)) for name in EVIDENCE}
+        own = witnesses.take(at.filter(found))
+        evidence = {name: whole(own.column(name)) for name in EVIDENCE}
+        names = pa.array([REASSIGNED] * rows.num_rows)
         columns = {"id": rows.column("id"), "dropped_by": names, **evidence}
-        yield "followed", decide(integers(rows, "doc"), columns)
-
-
-def telling(run: Run, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-    """Run the step that decides, and tell `gone` what it dropped for another document."""
-    for dataset, table in run(inputs):
-        yield dataset, table
-        if dataset == "decisions":
-            yield "gone", gone(table, inputs.partitions)
-
-
-def with_twins(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """Give steps that decide, with those that let exact copies follow."""
-    deciding = next(step for step in steps if "decisions" in step.writes)
-    at = steps.index(deciding)
-    tells = dataclasses.replace(
-        deciding, writes=(*deciding.writes, "gone"), run=partial(telling, deciding.run)
-    )
-    return (*steps[:at], tells, *steps[at + 1 :], *tasks())
+        yield "reassigned", decide(integers(rows, "doc"), columns)

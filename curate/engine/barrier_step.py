@@ -113,7 +113,7 @@ class StepInputs:
     def _decided(self, commits: tuple[str, ...], *, dropped: bool) -> Iterator[pa.Table]:
         for name in commits:
             commit = read_commit(self._store, name)
-            entries = [*commit.dataset("decisions"), *commit.dataset("followed")]
+            entries = [*commit.dataset("decisions"), *commit.dataset("reassigned")]
             for table in read_part(self._store, entries, self.index):
                 gone = pc.is_valid(table.column("dropped_by"))
                 if dropped:

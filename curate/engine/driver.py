@@ -187,7 +187,7 @@ class Driver:
                     self.stored[barrier.name] = (*self.stored.get(barrier.name, ()), *commits)
                 reach("step.done")
             self._produced = produced
-            done.append((barrier, (*produced["decisions"], *produced.get("followed", ()))))
+            done.append((barrier, (*produced["decisions"], *produced.get("reassigned", ()))))
         return tuple(done)
 
     def _partitions(self, barrier: Barrier, survivors: tuple[str, ...]) -> int:

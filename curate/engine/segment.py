@@ -224,7 +224,7 @@ def decided(store: Store, barrier: Barrier, commits: tuple[str, ...], shard: int
     tables = [
         table
         for name in commits
-        for dataset in ("decisions", "followed")
+        for dataset in ("decisions", "reassigned")
         for table in read_part(store, read_commit(store, name).dataset(dataset), part)
     ]
     return pa.concat_tables(tables) if tables else schema.DECISIONS_SCHEMA.empty_table()

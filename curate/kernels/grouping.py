@@ -1,4 +1,4 @@
-"""Runs of equal keys in sorted arrays: where each begins, and a row's place in its run."""
+"""Sorted arrays: where runs of equal keys begin, a row's place in its run, and where a key occurs."""
 
 from __future__ import annotations
 
@@ -38,3 +38,17 @@ def place_in_run(first: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """
     rows = np.arange(len(first))
     return np.asarray(rows - np.maximum.accumulate(np.where(first, rows, 0)))
+
+
+def find_sorted(
+    sorted_keys: np.ndarray, keys: np.ndarray
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return the position of each key in sorted, different keys, and whether it occurs there.
+
+    >>> [part.tolist() for part in find_sorted(np.array([2, 5]), np.array([5, 3, 2, 9]))]
+    [[1, 1, 0, 1], [True, False, True, False]]
+    """
+    if not len(sorted_keys):
+        return np.zeros(len(keys), np.int64), np.zeros(len(keys), np.bool_)
+    at = np.minimum(np.searchsorted(sorted_keys, keys), len(sorted_keys) - 1)
+    return at, sorted_keys[at] == keys

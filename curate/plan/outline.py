@@ -91,9 +91,7 @@ def outline(plan: Plan) -> dict[str, Any]:
             "core_seconds": round(START + reading + text * STAGES, 1),
         },
         "dedups": {
-            barrier.name: cost(
-                documents, text, barrier.near_duplicates.bands, barrier.near_duplicates.rows
-            )._asdict()
+            barrier.name: cost(documents, text, *barrier.near_duplicates.band_shape)._asdict()
             for segment in plan.segments
             for barrier in segment.barriers
             if barrier.near_duplicates is not None
@@ -143,11 +141,11 @@ def _curve(barrier: Any) -> dict[str, Any]:
     from curate.dedup.fuzzy.lsh import s_curve
 
     told = barrier.near_duplicates
-    bands, rows = told.bands, told.rows
+    bands, rows = told.band_shape
     return {
         "similarity": told.similarity,
         "threshold": told.threshold,
-        "aim": round(told.aim, 4),
+        "aim": round(told.target_jaccard, 4),
         "bands": bands,
         "rows": rows,
         "permutations": bands * rows,
@@ -162,7 +160,7 @@ TEXT_PER_WORD, STORED_KEY = 7, 20
 def _store(barrier: Any) -> dict[str, Any]:
     """Tell what a dedup's store holds, and what a document of usual length adds to it."""
     told = barrier.near_duplicates
-    shingles = TEXT_PER_DOCUMENT / (TEXT_PER_WORD if told.shingling.kind == "word" else 1)
+    shingles = TEXT_PER_DOCUMENT / (TEXT_PER_WORD if told.shingle == "word" else 1)
     known = [generation(barrier.known.address, number) for number, _ in barrier.known.read]
     return {
         "address": barrier.known.address,
@@ -170,7 +168,9 @@ def _store(barrier: Any) -> dict[str, Any]:
         "generations": len(known),
         "documents": sum(one.documents for one in known),
         "bytes": sum(one.bytes for one in known),
-        "bytes_per_document": round(told.bands * STORED_KEY + 4 * told.count + 8 * shingles + 40),
+        "bytes_per_document": round(
+            told.num_bands * STORED_KEY + 4 * told.num_permutations + 8 * shingles + 40
+        ),
     }
 
 

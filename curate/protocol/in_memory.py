@@ -115,6 +115,29 @@ def _tree(step: Step, datasets: Datasets, partitions: int) -> Datasets:
     return {name: {0: level}}
 
 
+def resolve_steps(
+    steps: Sequence[Step],
+    shards: Sequence[dict[str, pa.Table]],
+    *,
+    partitions: int = 1,
+    pool: Executor | None = None,
+) -> dict[str, pa.Table]:
+    """Run steps over the datasets of shards; return each dataset as one table, with ``decisions``.
+
+    A shard has the datasets ``sketch`` and ``text`` (row for row the same documents) and may have
+    ``decided`` and ``counted``; documents are numbered here.
+    """
+    datasets = run_steps(
+        steps, number(shards), shards=len(shards), partitions=partitions, pool=pool
+    )
+    written = {
+        name: pa.concat_tables([table for tables in parts.values() for table in tables])
+        for name, parts in datasets.items()
+        if any(parts.values())
+    }
+    return {"decisions": schema.DECISIONS_SCHEMA.empty_table()} | written
+
+
 #: Where less than one row in so many is dead, all rows are read where they are; else the living
 #: are copied first.
 _FEW = 4
@@ -144,20 +167,8 @@ def resolve(
         return {"sketch": sketch, "text": rows.select(columns), "decided": decided}
 
     with ThreadPoolExecutor(threads) as pool:
-        datasets = run_steps(
-            barrier.steps(),
-            number(list(pool.map(sketched, range(shards)))),
-            shards=shards,
-            partitions=partitions,
-            pool=pool,
-        )
-    empty = schema.DECISIONS_SCHEMA.empty_table()
-    found = {
-        name: pa.concat_tables([t for tables in parts.values() for t in tables])
-        for name, parts in datasets.items()
-        if any(parts.values())
-    }
-    return {"decisions": empty} | found
+        sketches = list(pool.map(sketched, range(shards)))
+        return resolve_steps(barrier.steps(), sketches, partitions=partitions, pool=pool)
 
 
 def _cuts(chunks: list[int], rows: int, shards: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Drop documents whose vector is near that of an earlier one of the same language."""
+"""Drop documents whose vector is close to that of an earlier one of the same language."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.dedup.compared import active_rows, column_of, compared_texts
 from curate.errors import RecipeError, ResourceError
 from curate.mixture.sampling import sample_key
-from curate.protocol.routing import decide, integers, read_docs
+from curate.protocol.routing import decide, integers
 from curate.protocol.stage import Barrier, Inputs, Step
 from curate.schema import whole
 from curate.stages.cap import part_of_value
-from curate.stages.exact_dedup import column_of, give_verdicts
+from curate.stages.exact_dedup import give_verdicts
 
 
 @dataclass(frozen=True)
 class EmbedDedup(Barrier):
-    """Within each language, drop what comes after a document with a cosine above the threshold.
+    """Within each language, drop documents that follow one with a cosine above the threshold.
 
     `model` is a folder or Hugging Face name for sentence-transformers ("BAAI/bge-m3"); without it
-    vectors are counts of character n-grams, which see words and no meaning
-    (curate/dedup/embedding.py). `earlier` says which ones before count: `kept` ones, or `all`.
+    vectors are counts of character n-grams, which represent words and no meaning
+    (curate/dedup/embedding.py). `earlier` chooses the earlier documents that count: `kept`, or `all`.
 
-    What is earlier matters to the answer. The order is that of a hash of seed and id, so it does not
-    depend on files or shards; another seed keeps others. Every pair of a language is compared: no
-    language may have more than `most` documents (put `cap` before this). Rule: `near_vector`, with
-    the cosine as its value; `duplicate_of` is the first earlier document that is near.
+    The order decides the answer. It is that of a hash of seed and id, so it does not depend on files
+    or shards; another seed keeps other documents. Every pair of a language is compared: no language
+    may have more than `most` documents (put `cap` before this). Rule: `near_vector`, with the cosine
+    as its value; `duplicate_of` is the first earlier document that is close.
     """
 
     model: str | None = None
@@ -50,7 +51,7 @@ class EmbedDedup(Barrier):
 
     @property
     def model_digest(self) -> str:
-        """What makes the vectors, for the manifest."""
+        """The identity of what computes the vectors, for the manifest."""
         from curate.dedup.embedding import identity
 
         return identity(self.model)
@@ -68,11 +69,10 @@ class EmbedDedup(Barrier):
         return ("dropped_by", "dropped_value")
 
     def sketch(self, table: pa.Table) -> pa.Table:
-        """Give id, language, place in the order and vector of each row."""
+        """Return id, language, place in the order and vector of each row."""
         from curate.dedup.embedding import embed
-        from curate.dedup.exact import compared
 
-        vectors = embed(compared(table, self.on), self.model, self.max_tokens)
+        vectors = embed(compared_texts(table, self.on), self.model, self.max_tokens)
         flat = pa.array(np.ascontiguousarray(vectors).reshape(-1))
         return pa.table(
             {
@@ -84,21 +84,17 @@ class EmbedDedup(Barrier):
         )
 
     def steps(self) -> tuple[Step, ...]:
-        """Give the steps: vectors to the partition of their language, then each after the ones before."""
+        """Return the steps: vectors to the partition of their language, then compared in order."""
         return (
-            Step("route", "shard", ("sketch", "decided"), ("rows",), self._route),
+            Step("vectors", "shard", ("sketch", "decided"), ("rows",), self._send),
             Step("compare", "partition", ("rows",), ("decisions",), self._compare),
         )
 
-    def _route(self, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-        decided = read_docs(inputs, "decided")
-        for table in inputs.stream("sketch"):
-            rows = table.filter(pa.array(~np.isin(integers(table, "doc"), decided)))
+    def _send(self, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+        for rows in active_rows(inputs, "sketch"):
             part = part_of_value(rows, "value", inputs.partitions)
-            yield (
-                "rows",
-                rows.select(["doc", "id", "value", "u", "vector"]).append_column("part", part),
-            )
+            columns = rows.select(["doc", "id", "value", "u", "vector"])
+            yield "rows", columns.append_column("part", part)
 
     def _compare(self, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
         from curate.dedup.embedding import earlier
@@ -118,17 +114,16 @@ class EmbedDedup(Barrier):
             return
         rows = pa.concat_tables(tables)
         for lang in sorted(seen):
-            mine = rows.filter(pc.equal(rows.column("value"), lang))
-            mine = mine.sort_by([("u", "ascending"), ("id", "ascending")]).combine_chunks()
-            held = whole(mine.column("vector"))
-            vectors = held.flatten().to_numpy().reshape(len(mine), -1)
+            group = rows.filter(pc.equal(rows.column("value"), lang))
+            group = group.sort_by([("u", "ascending"), ("id", "ascending")]).combine_chunks()
+            vectors = whole(group.column("vector")).flatten().to_numpy().reshape(len(group), -1)
             first, cosine = earlier(vectors, self.threshold, self.earlier)
             over = np.flatnonzero(first >= 0)
-            ids = whole(mine.column("id"))
+            ids = whole(group.column("id"))
             yield (
                 "decisions",
                 decide(
-                    integers(mine, "doc")[over],
+                    integers(group, "doc")[over],
                     {
                         "id": ids.take(pa.array(over)),
                         "dropped_by": pa.array(["near_vector"] * len(over), pa.string()),
@@ -139,6 +134,6 @@ class EmbedDedup(Barrier):
             )
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Drop what was decided, with its evidence."""
+        """Drop the rows that the decisions drop, with the evidence."""
         columns = dict.fromkeys((*table.column_names, *self.adds))
         return give_verdicts(self.name, table, decisions, tally).select(list(columns))

@@ -1,16 +1,15 @@
-"""Drop documents whose text (or prompt, or address) is the same as another one's; see curate/dedup/exact.py."""
+"""Drop documents that have the text, prompt or address of another one; see curate/dedup/exact.py."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
+from curate.dedup.compared import column_of
 from curate.dedup.keeper import keeper_column
 from curate.dedup.options import ExactDuplicates
 from curate.protocol.stage import Barrier, Step
@@ -21,25 +20,15 @@ DEDUP_COLUMNS = ("cluster", "cluster_size", "duplicate_of", "jaccard")
 
 
 @dataclass(frozen=True)
-class ExactDedup(Barrier):
+class ExactDedup(ExactDuplicates, Barrier):
     """Keep the best of the documents that share a normalised text, a prompt, or an address.
 
     A document without any text is dropped as `empty`; one without an address is never a duplicate
-    by address. A prompt is all that the user of a conversation says; a document that is none is never
-    a duplicate by prompt.
+    by address. A prompt is every turn of the user of a conversation; a document that is not a
+    conversation is never a duplicate by prompt.
     """
 
-    keep: str = "longest"
-    on: Literal["text", "url", "prompt"] = "text"
-    source_priority: tuple[str, ...] = ()
     name: str = "exact_dedup"
-
-    def __post_init__(self) -> None:
-        _ = self._options  # refuses what cannot be
-
-    @cached_property
-    def _options(self) -> ExactDuplicates:
-        return ExactDuplicates(self.keep, self.on, tuple(self.source_priority))
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -54,39 +43,34 @@ class ExactDedup(Barrier):
         return ("dropped_by", "dropped_value")
 
     def sketch(self, table: pa.Table) -> pa.Table:
-        """Give id, hash, keeper rank, language and size of each row."""
+        """Return id, hash and keeper rank of each row."""
         from curate.dedup import exact
 
-        return exact.sketch(self._options, table)
+        return exact.sketch(self, table)
 
     def steps(self) -> tuple[Step, ...]:
-        """Give the steps from sketches to decisions."""
+        """Return the steps from sketches to decisions."""
         from curate.dedup import exact
 
-        return exact.tasks(self._options)
+        return exact.steps(self)
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Drop what was decided, with its evidence."""
+        """Drop the rows that the decisions drop, with the evidence."""
         return give_verdicts(self.name, table, decisions, tally)
 
     def reassign_witness(self, rejects: pa.Table, decisions: pa.Table) -> pa.Table:
-        """Let what an earlier stage dropped name a witness that this one keeps."""
-        from curate.dedup.witness_chain import follow
+        """Let rows that an earlier stage dropped name a witness that this one keeps."""
+        from curate.dedup.witness_chain import reassign_witness
 
-        return follow(rejects, decisions)
-
-
-def column_of(on: str) -> str:
-    """Name the column that holds what is compared."""
-    return "messages" if on == "prompt" else on
+        return reassign_witness(rejects, decisions)
 
 
 def give_verdicts(
     stage: str, table: pa.Table, decisions: pa.Table, tally: Counter[str]
 ) -> pa.Table:
-    """Join decisions to living rows by `id`: the verdict, and the evidence beside it.
+    """Join decisions to active rows by `id`: the verdict, and the evidence.
 
-    Where an earlier dedup left evidence on a row that this one says nothing about, it stays.
+    Evidence of an earlier dedup stays on rows on which this one decides nothing.
     """
     absent = {
         name: pa.nulls(table.num_rows, schema.STAGE_COLUMNS[name])
@@ -117,13 +101,13 @@ def give_verdicts(
             tally["met_max_witnesses"] += pc.sum(capped).as_py() or 0
             tally["pairs_compared"] += pc.sum(compared).as_py() or 0
             tally["pairs_verified"] += len(pc.drop_null(ours["jaccard"]))
-            # A kept row says for how many documents it stands, over all dedups so far.
+            # A kept row counts the documents that it represents, over all dedups so far.
             evidence["cluster_size"] = pc.coalesce(
                 pc.if_else(pc.greater(copies, 1), copies, None), evidence["cluster_size"]
             )
         return drop(with_columns(alive, evidence), stage, ours["dropped_by"], ours["dropped_value"])
 
-    # The texts are left out, so that they are not copied to put dropped rows back where they were.
+    # Without the texts, so that they are not copied when dropped rows are put back in their places.
     whole = with_columns(table, absent)
     names = ("id", "dropped_by", "dropped_value", *DEDUP_COLUMNS)
     narrow = on_alive(whole.select(names), joined)

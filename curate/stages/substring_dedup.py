@@ -1,11 +1,11 @@
-"""Substring dedup: cuts spans of text that stand earlier in the corpus, wherever they stand."""
+"""Cut spans of text that occur earlier in the corpus, wherever they begin."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import pyarrow as pa
 
@@ -21,31 +21,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SubstringDedup(Barrier):
-    """Cut spans of ``min_bytes`` bytes or more that occur before; see ``curate.dedup.substring.repeated_spans``.
+class SubstringDedup(RepeatedSpans, Barrier):
+    """Cut spans of ``min_bytes`` or more that occur earlier; see ``dedup.substring.repeated_spans``.
 
-    Before is: in a document that comes first in keeper order (``keep``), or earlier in the same one. A
-    document of which nothing is left is dropped as ``nothing_left``, one that would lose more than
+    Earlier means: in a document that comes first in keeper order (``keep``), or earlier in the same one.
+    A document of which nothing is left is dropped as ``nothing_left``, one that would lose more than
     ``max_cut`` of its bytes as ``mostly_repeated``. With ``action = "drop"`` nothing is cut: a document
-    goes as ``repeated_span`` if more than the share ``max_repeated`` of its bytes repeats. Run exact and
-    near dedup first, measure and judge again afterwards. The tally counts ``cut:documents``,
+    is dropped as ``repeated_span`` if more than the share ``max_repeated`` of its bytes repeats. Run
+    exact and near dedup first, measure and judge again afterwards. The tally counts ``cut:documents``,
     ``cut:spans`` and ``cut:bytes``.
 
-    Instead of bytes (200 if nothing is said), ``min_tokens`` measures spans in tokens of ``tokenizer``,
+    Instead of bytes (200 by default), ``min_tokens`` measures spans in tokens of ``tokenizer``,
     named as in the stage ``count``: 50 is the figure of Lee et al., and means as much text in every
     script. A span is then a run of the same tokens, and is cut where tokens begin. The tokenizer must
     spell text byte for byte: ``tekken`` (the default), ``tiktoken:<encoding>``, a byte-level
     ``tokenizer.json``, or ``characters``, which are code points.
     """
 
-    min_bytes: int | None = None
-    min_tokens: int | None = None
     tokenizer: str | None = None
-    action: Literal["cut", "drop"] = "cut"
-    max_cut: float = 1.0
-    max_repeated: float = 0.0
-    keep: str = "longest"
-    source_priority: tuple[str, ...] = ()
     name: str = "substring_dedup"
 
     adds: ClassVar[tuple[str, ...]] = ("cuts",)
@@ -53,7 +46,7 @@ class SubstringDedup(Barrier):
     cuts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _ = self._options  # refuses what cannot be
+        super().__post_init__()
         if self.tokenizer is not None and self.min_tokens is None:
             raise RecipeError(
                 f"tokenizer = '{self.tokenizer}', and spans are measured in bytes",
@@ -62,20 +55,8 @@ class SubstringDedup(Barrier):
 
     @property
     def refuses_chat(self) -> bool:
-        """Whether it would cut spans out of conversations."""
+        """Whether the stage would cut spans out of conversations."""
         return self.action == "cut"
-
-    @cached_property
-    def _options(self) -> RepeatedSpans:
-        return RepeatedSpans(
-            self.min_bytes,
-            self.min_tokens,
-            self.action,
-            self.max_cut,
-            self.max_repeated,
-            self.keep,
-            tuple(self.source_priority),
-        )
 
     @cached_property
     def _symbols(self) -> Symbols:
@@ -98,17 +79,17 @@ class SubstringDedup(Barrier):
         return tuple(dict.fromkeys(read))
 
     def sketch(self, table: pa.Table) -> pa.Table:
-        """Give id, keeper rank, and anchors with their windows of each row."""
+        """Return id, keeper rank, and anchors with their windows of each row."""
         from curate.dedup.substring import repeated_spans
 
-        return repeated_spans.sketch(self._options, self._symbols, table)
+        return repeated_spans.sketch(self, self._symbols, table)
 
     def steps(self) -> tuple[Step, ...]:
-        """Give the steps from sketches to decisions."""
+        """Return the steps from sketches to decisions."""
         from curate.dedup.substring import repeated_spans
 
-        return repeated_spans.tasks(self._options, self._symbols)
+        return repeated_spans.steps(self, self._symbols)
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Cut and drop what was decided."""
+        """Cut the spans and drop the rows of the decisions."""
         return cut_or_drop(self.name, table, decisions, tally)

@@ -39,7 +39,7 @@ _TOGETHER = 1024
 
 @dataclass(frozen=True)
 class DedupView:
-    """The generations that a run is compared with; keeps the protocol `Past` of curate/dedup/fuzzy/earlier_runs.py.
+    """The generations that a run is compared with; keeps the protocol `KnownDocuments` of curate/dedup/fuzzy/earlier_runs.py.
 
     Small, so that every task can be given one: what the generations hold is read where it is needed.
     """

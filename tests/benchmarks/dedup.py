@@ -21,9 +21,9 @@ import pyarrow.compute as pc
 
 from curate.dedup.exact import text_hashes
 from curate.dedup.fuzzy.minhash import sign_texts
-from curate.dedup.fuzzy.steps import sketch, tasks
-from curate.dedup.in_memory import resolve
+from curate.dedup.fuzzy.steps import fuzzy_steps, sketch
 from curate.dedup.options import NearDuplicates, Shingling
+from curate.protocol.in_memory import resolve_steps
 from tests.benchmarks import corpus
 
 
@@ -161,11 +161,11 @@ def whole(language: str, made: corpus.Corpus) -> None:
     megabytes = size(table["text"].combine_chunks())
 
     def run() -> pa.Table:
-        return resolve(tasks(near), [{"sketch": sketch(near, table), "text": table}], partitions=2)
+        shard = {"sketch": sketch(near, table), "text": table}
+        return resolve_steps(fuzzy_steps(near), [shard], partitions=2)["decisions"]
 
-    resolve(
-        tasks(near), [{"sketch": sketch(near, table.slice(0, 300)), "text": table.slice(0, 300)}]
-    )
+    few = table.slice(0, 300)
+    resolve_steps(fuzzy_steps(near), [{"sketch": sketch(near, few), "text": few}])
     text_hashes(table["text"].combine_chunks().slice(0, 9))
     exact = seconds(lambda: text_hashes(table["text"].combine_chunks()), 1)
     took = seconds(run, 1)

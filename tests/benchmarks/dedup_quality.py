@@ -22,7 +22,8 @@ import numpy as np
 import pyarrow as pa
 
 import curate
-from curate.dedup.options import NearDuplicates, Shingling
+from curate.dedup.fuzzy.lsh import choose_bands
+from curate.dedup.options import Shingling
 from tests.benchmarks import exact_pairs, planted
 
 THRESHOLD, RECALL = 0.8, 0.97
@@ -51,9 +52,9 @@ def measured(name: str, texts: pa.LargeStringArray, shingling: Shingling) -> tup
     ]
     truth = exact_pairs.pairs(sets, THRESHOLD)
     found = [rules[a] is not None or rules[b] is not None for a, b in truth]
-    bands = NearDuplicates.aimed(RECALL, None, None, THRESHOLD, shingling=shingling)
+    bands, rows = choose_bands(THRESHOLD, RECALL)
     similarities = np.array(list(truth.values()) or [1.0])
-    promise = float(np.mean(1 - (1 - similarities**bands.rows) ** bands.bands))
+    promise = float(np.mean(1 - (1 - similarities**rows) ** bands))
     precision, recall = np.mean(right or [1.0]), np.mean(found or [1.0])
     megabytes = texts.nbytes / 1e6
     print(

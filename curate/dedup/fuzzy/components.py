@@ -1,7 +1,7 @@
-"""Components: which documents have to be looked at together. They divide the work, nothing else.
+"""Components: which documents have to be compared together. They divide the work, nothing else.
 
-A spanning forest is kept in one form, the star: every document that is not the smallest of its
-component, with that smallest one. So merging stars in any order gives the same star.
+A spanning forest has one form, the star: every document that is not the smallest of its component,
+paired with that smallest one. So merging stars in any order gives the same star.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _root(parent: np.ndarray, x: int) -> int:
 
 @inline
 def _link(parent: np.ndarray, x: int, y: int) -> bool:
-    """Put the larger root below the smaller one; tell whether there were two."""
+    """Put the larger root below the smaller one; return whether there were two."""
     x, y = _root(parent, x), _root(parent, y)
     if x == y:
         return False
@@ -48,7 +48,7 @@ def _link_buckets(
     offsets: np.ndarray,
     limit: int,
     signatures: np.ndarray,
-    fewest: int,
+    min_equal: int,
 ) -> None:
     count = signatures.shape[1]
     for bucket in range(offsets.shape[0] - 1):
@@ -66,7 +66,7 @@ def _link_buckets(
                 equal = 0
                 for p in range(count):
                     equal += signatures[x, p] == signatures[y, p]
-                if equal >= fewest:
+                if equal >= min_equal:
                     _link(parent, x, y)
     for x in range(parent.shape[0]):
         parent[x] = _root(parent, x)
@@ -96,28 +96,29 @@ def bucket_star(
     signatures: np.ndarray,
     *,
     limit: int,
-    fewest: int,
+    min_equal: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Join the documents of buckets, and contract at once.
 
-    `members` are places in the sorted `documents`, bucket by bucket as `offsets` say. In a bucket of
-    at most `limit` members a pair is joined when its signatures agree in at least `fewest` values;
-    the members of a larger one are all joined, which takes linear time. `signatures` are those of
-    `documents`; rows of documents that only stand in large buckets are never read.
+    `members` are positions in the sorted `documents`, bucket by bucket; `offsets` separate the buckets.
+    In a bucket of at most `limit` members a pair is joined when its signatures agree in at least
+    `min_equal` values; the members of a larger one are all joined, which takes linear time.
+    `signatures` are those of `documents`; rows of documents that occur only in large buckets are
+    never read.
     """
     parent = np.arange(len(documents))
-    _link_buckets(parent, members, offsets, limit, signatures, fewest)
+    _link_buckets(parent, members, offsets, limit, signatures, min_equal)
     return _star(documents, parent)
 
 
-def label(child: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give each document of a star with its component's number, sorted by document.
+def label_components(child: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each document of a star with its component's number, sorted by document.
 
-    Fails if the star is not a fix-point: if a root is itself below another one, or a child stands
-    below two.
+    Raise InternalError if the star is not a fixed point: if a root is itself below another root, or a
+    child is below two.
     """
     if len(np.unique(child)) != len(child) or np.isin(root, child).any():
-        raise InternalError("components did not converge", where="fuzzy_dedup label")
+        raise InternalError("components did not converge", where="fuzzy_dedup components")
     roots = np.unique(root)
     documents = np.concatenate([child, roots])
     component = np.concatenate([root, roots])

@@ -1,22 +1,22 @@
-"""What a fuzzy dedup takes, by arithmetic, fitted to runs of one to ten million documents.
+"""The resources of a fuzzy dedup: arithmetic fitted to runs of one to ten million documents.
 
-Measured in November 2026 with ``python -m tests.benchmarks.dedup_scale`` on two shared cores: 1 M documents
-of 136 bytes took 2.16 kB of disk each, 10 M 2.39 kB, against 2.4 kB here. Time is from two runs in one
-process, start-up taken off: 300,000 of those documents took 9.7 CPU seconds, 40,000 of 4.7 kB about 10. What a
-larger corpus takes is extrapolated: nobody ran it.
+Measured in November 2026 with ``python -m tests.benchmarks.dedup_scale`` on two shared cores: 1 M
+documents of 136 bytes took 2.16 kB of disk each, 10 M 2.39 kB, against 2.4 kB here. Time is from two
+runs in one process, without start-up: 300,000 of those documents took 9.7 CPU seconds, 40,000 of 4.7 kB
+about 10. The figures for larger corpora are extrapolated and were never measured.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-#: Bytes per band key on its way to its partition: 128 bits, document, part.
+#: Bytes per band key sent to its partition: 128 bits, document, part.
 KEY_BYTES = 28
-#: Bytes per document beside signature, keys and text: ids, ranks, hashes, tallies, columns of the product.
+#: Bytes per document besides signature, keys and text: ids, ranks, hashes, tallies, product columns.
 ROW_BYTES = 1_000
 #: Bytes on disk per byte of text: survivors and product, compressed.
 TEXT_BYTES = 1.5
-#: Bytes of text per word shingle, and bytes per shingle that travels.
+#: Bytes of text per word shingle, and bytes per shingle that is sent.
 TEXT_PER_SHINGLE, SHINGLE_BYTES = 6, 8
 #: Bytes per clustered document in the one task that labels components.
 LABEL_BYTES = 48
@@ -25,7 +25,7 @@ PER_BYTE, PER_DOCUMENT = 47e-9, 26e-6
 
 
 class Cost(NamedTuple):
-    """Bytes of disk while the run works, bytes sent between tasks, bytes in the largest task, core-hours."""
+    """Bytes of disk during the run, bytes sent between tasks and in the largest task, core-hours."""
 
     disk: int
     shuffled: int
@@ -34,10 +34,10 @@ class Cost(NamedTuple):
 
 
 def cost(documents: float, text: float, bands: int, rows: int, clustered: float = 0.3) -> Cost:
-    """Estimate a fuzzy dedup of so many documents and bytes of text.
+    """Estimate a fuzzy dedup from the number of documents and the bytes of text.
 
     ``clustered`` is the share of documents that are in a component with another one; their shingles
-    travel once.
+    are sent once.
 
     >>> cost(1e9, 3e12, 20, 8).disk // 10**12
     6

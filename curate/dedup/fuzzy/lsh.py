@@ -1,4 +1,4 @@
-"""Bands: which pairs are looked at. A pair is a candidate when all rows of some band are equal.
+"""Bands: which pairs are compared. A pair is a candidate when all rows of some band are equal.
 
 See Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", section 3.4. With similarity s the
 chance is 1 - (1 - s**rows)**bands: an S-curve.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from curate.errors import RecipeError
 
-#: A pair half as alike as the threshold may be a candidate this often, and a signature may be this
-#: long. False candidates cost time, never a document: each removal is verified.
+#: How often a pair of half the threshold's similarity may be a candidate, and how long a signature may
+#: be. False candidates cost time, never a document: each removal is verified.
 MAX_FALSE_SHARE = 0.02
 MAX_PERMUTATIONS = 512
 
 
 def candidate_probability(similarity: float, bands: int, rows: int) -> float:
-    """Give the chance that a pair of this Jaccard similarity shares a band.
+    """Return the chance that a pair of this Jaccard similarity shares a band.
 
     >>> round(candidate_probability(0.8, 14, 8), 3)
     0.924
@@ -24,7 +24,7 @@ def candidate_probability(similarity: float, bands: int, rows: int) -> float:
 
 
 def s_curve(bands: int, rows: int) -> list[tuple[float, float]]:
-    """Give the S-curve from 0.3 to 1.0 in steps of 0.05: (similarity, chance of being a candidate).
+    """Return the S-curve from 0.3 to 1.0 in steps of 0.05: (similarity, chance of being a candidate).
 
     >>> [round(chance, 3) for s, chance in s_curve(20, 8) if s in (0.5, 0.8)]
     [0.075, 0.975]
@@ -34,10 +34,10 @@ def s_curve(bands: int, rows: int) -> list[tuple[float, float]]:
 
 
 def choose_bands(threshold: float, recall: float) -> tuple[int, int]:
-    """Give the cheapest (bands, rows) that find pairs at the threshold with the recall asked for.
+    """Return the cheapest (bands, rows) that find pairs at the threshold with the given recall.
 
     Cheapest is the fewest permutations. One row per band would be cheapest of all and would compare
-    everything with everything, so a pair half as alike as the threshold may be a candidate in at
+    everything with everything, so a pair of half the threshold's similarity may be a candidate in at
     most 2 % of cases; where no choice within 512 permutations reaches that (a low threshold with a
     high recall), the one that comes nearest is taken.
 

@@ -22,13 +22,13 @@ from curate.kernels.hashing import GOLDEN, mix64
 from curate.kernels.jit import inline, kernel
 from curate.schema import whole
 
-#: What a signature holds where there is no shingle at all, as in datasketch.
+#: Every value of the signature of a document without shingles, as in datasketch.
 EMPTY = np.uint32(0xFFFFFFFF)
 
 
 @lru_cache(maxsize=8)
 def permutations(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Give multipliers and addends of datasketch 2.0's `affine32` scheme: v = a * h + b mod 2**32.
+    """Return multipliers and addends of datasketch 2.0's `affine32` scheme: v = a * h + b mod 2**32.
 
     >>> a, b = permutations(128, 1)
     >>> bool((a % 2 == 1).all()), b.dtype.name
@@ -42,7 +42,7 @@ def permutations(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 @inline
 def short_hash(shingle: Any) -> Any:
-    """Give the upper 32 bits of a shingle, mixed as datasketch mixes a hash before permuting it."""
+    """Return the upper 32 bits of a shingle, mixed as datasketch mixes a hash before permuting it."""
     h = uint32(shingle >> uint64(32))
     h = uint32(h ^ (h >> uint32(16)))
     h = uint32(h * uint32(0x85EBCA6B))
@@ -98,12 +98,13 @@ def _sign(
 def sign_texts(
     texts: pa.LargeStringArray, shingling: Shingling, count: int, seed: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give the signatures of texts (rows of `count` uint32) and how many shingles each text has.
+    """Return the signatures of texts (rows of `count` uint32) and each text's number of shingles.
 
     Repeats are counted. A text without shingles has a count of 0 and a signature of `EMPTY`, which
     nothing may be compared with.
 
-    >>> signatures, counts = sign_texts(pa.array(["a b c d e f", ""], pa.large_string()), Shingling(), 8)
+    >>> texts = pa.array(["a b c d e f", ""], pa.large_string())
+    >>> signatures, counts = sign_texts(texts, Shingling(), 8)
     >>> signatures.shape, counts.tolist()
     ((2, 8), [2, 0])
     """
@@ -120,20 +121,20 @@ def sign_texts(
 
 
 def sign_sets(values: np.ndarray, offsets: np.ndarray, count: int, seed: int = 1) -> np.ndarray:
-    """Give the signatures of shingle sets; the same as those of the texts that they came from."""
+    """Return the signatures of shingle sets: those of the texts that they come from."""
     a, b = permutations(count, seed)
     signatures = np.empty((len(offsets) - 1, count), np.uint32)
     _sign(values, offsets, a, b, signatures)
     return signatures
 
 
-def fewest_equal(threshold: float, count: int) -> int:
-    """Give how many equal values two signatures need, to be worth an exact comparison.
+def min_equal_values(threshold: float, count: int) -> int:
+    """Return how many equal values two signatures need to be worth an exact comparison.
 
     That is an estimate of at least threshold - 4 standard deviations: of the pairs at the threshold
-    about 3 in 100,000 are passed over.
+    about 3 in 100,000 are missed.
 
-    >>> fewest_equal(0.8, 160)
+    >>> min_equal_values(0.8, 160)
     108
     """
     sigma = math.sqrt(threshold * (1 - threshold) / count)
@@ -155,10 +156,10 @@ def _band_keys(signatures: np.ndarray, first: int, rows: int, keys: np.ndarray) 
 
 
 def band_keys(signatures: np.ndarray, bands: int, rows: int, first: int = 0) -> np.ndarray:
-    """Give the keys of bands, (documents, bands, 2) uint64: 128 bits that include the band number.
+    """Return the keys of bands, (documents, bands, 2) uint64: 128 bits that include the band number.
 
     64 bits would join unrelated documents by chance once there are billions of keys. `first` is the
-    number of the first band that is asked for.
+    number of the first band to compute.
     """
     keys = np.empty((len(signatures), bands, 2), np.uint64)
     _band_keys(signatures, first, rows, keys)
@@ -168,16 +169,15 @@ def band_keys(signatures: np.ndarray, bands: int, rows: int, first: int = 0) -> 
 def buckets_of(signatures: np.ndarray, bands: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Number the band keys that two members or more share: (members, bands) with -1 elsewhere.
 
-    Also gives the size of each bucket. A band key includes its band's number, so equal keys are
-    always in the same band, and one band's keys are held at a time.
+    Also return the size of each bucket. A band key includes its band's number, so equal keys are
+    always in the same band, and only one band's keys are in memory at a time.
     """
     buckets = np.full((len(signatures), bands), -1, np.int32)
     counts, first = [np.zeros(0, np.int64)], 0
     for band in range(bands):
         keys = band_keys(signatures, 1, rows, band)[:, 0, :]
         order = np.lexsort((keys[:, 1], keys[:, 0]))
-        keys = keys[order]
-        run = np.cumsum(first_of_runs(*keys.T)) - 1
+        run = np.cumsum(first_of_runs(*keys[order].T)) - 1
         sizes = np.bincount(run, minlength=1)
         several = sizes >= 2
         number = np.where(several, first + np.cumsum(several) - 1, -1).astype(np.int32)
@@ -205,30 +205,30 @@ def _marked(keys: np.ndarray, shift: int, again: np.ndarray, out: np.ndarray) ->
 
 
 def maybe_shared(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Tell which keys, given in parts, may stand there more than once.
+    """Return whether each key, given in parts, may occur more than once.
 
-    All that do, and at most one in sixteen others: keys are hashes, and those with the same first bits
-    are taken for the same. Bound by the scattered reads of two tables of 2 to 4 bytes a key each, which
-    take a fraction of a sort.
+    True for all that do, and for at most one in sixteen others: keys are hashes, and those with the same
+    first bits are considered equal. Bound by the scattered reads of two tables of 2 to 4 bytes a key
+    each, which take a fraction of a sort.
     """
     bits = max(10, (16 * sum(map(len, parts))).bit_length())
     seen, again = np.zeros((2, 1 << (bits - 6)), np.uint64)
     shared = [np.empty(len(keys), np.bool_) for keys in parts]
     for keys in parts:
         _mark(keys, 64 - bits, seen, again)
-    for keys, told in zip(parts, shared, strict=True):
-        _marked(keys, 64 - bits, again, told)
+    for keys, flags in zip(parts, shared, strict=True):
+        _marked(keys, 64 - bits, again, flags)
     return shared
 
 
 def signature_column(signatures: np.ndarray) -> pa.FixedSizeListArray:
-    """Give signatures as an Arrow column of fixed-size lists."""
+    """Return signatures as an Arrow column of fixed-size lists."""
     flat = pa.array(signatures.reshape(-1), pa.uint32())
     return pa.FixedSizeListArray.from_arrays(flat, signatures.shape[1])
 
 
 def signature_array(table: pa.Table) -> np.ndarray:
-    """Give the signatures of a table as a matrix."""
+    """Return the signatures of a table as a matrix."""
     column = whole(table.column("signature"))
     count = column.type.list_size
     return np.ascontiguousarray(column.flatten().to_numpy().reshape(-1, count))

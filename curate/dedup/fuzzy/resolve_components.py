@@ -1,8 +1,8 @@
-"""Solve components one group after another within a budget of memory, and check the result.
+"""Apply the rule of removal to components, as many at a time as memory allows; check the result.
 
 The rows of a partition are streamed as often as needed: once for the sizes of its components, then
 once per group of components that fit in the budget together. A component that does not fit is
-walked in blocks (see removal.walk). Beside its signature a member takes about 300 bytes.
+processed in blocks (see `verify.greedy_verify`). A member takes about 300 bytes besides its signature.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.dedup.fuzzy.minhash import buckets_of, signature_array
-from curate.dedup.fuzzy.verify import Rule, Verdicts, walk
+from curate.dedup.fuzzy.verify import Rule, Verdicts, greedy_verify
 from curate.dedup.keeper import in_keeper_order
 from curate.errors import InternalError
-from curate.kernels.grouping import first_of_runs, place_in_run
+from curate.kernels.grouping import find_sorted, first_of_runs, place_in_run
 from curate.protocol.routing import decide, integers, shard_of
 from curate.schema import whole
 
@@ -26,41 +26,41 @@ Stream = Callable[[], Iterator[pa.Table]]
 #: The age of this run's documents; those of a store have the number of their generation.
 NOW = np.int32(0x7FFFFFFF)
 
-#: Bytes that a member takes beside signature, buckets and shingles: id, numbers, its place in sorts.
-_MEMBER = 200
+#: Bytes that a member takes besides signature, buckets and shingles: id, numbers, sort positions.
+_MEMBER_BYTES = 200
 
 
-def solve(
+def resolve_components(
     stream: Stream, rule: Rule, *, bands: int, rows: int, budget: int
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
-    """Yield the decisions on the rows of a stream, and what a store needs not list.
+    """Yield the decisions on the rows of a stream, and what a store does not need to index.
 
     The columns of the stream are component, doc, id, rank, age, weight, signature and shingles, and
-    `source` where the kept are to be stored. Every component has all of its rows in the stream;
-    their order does not matter. Rows of an age before `NOW` are kept: they are witnesses, and get no
-    decision. The second table (doc, band) names the kept documents that are so late in a full bucket
-    that nothing will ever be compared with them by way of that band.
+    `source` where the kept documents are to be stored. Every component has all of its rows in the
+    stream; their order does not matter. Rows of an age before `NOW` are kept: they are witnesses, and
+    get no decision. The second table (doc, band) contains the kept documents that are so late in a
+    full bucket that nothing will ever be compared with them through that band.
     """
-    stream, index = _held(stream, budget)
+    stream, index = _read_sizes(stream, budget)
     if not len(index):
         return
-    for members in _groups(index, budget, 4 * bands * rows + 4 * bands + _MEMBER):
+    for members in _groups(index, budget, 4 * bands * rows + 4 * bands + _MEMBER_BYTES):
         members = in_keeper_order(members, "age")
         docs = integers(members, "doc")
         order = np.argsort(docs, kind="stable")
-        by_doc = docs[order]
         signatures = np.empty((len(docs), bands * rows), np.uint32)
         for table in stream():
-            place, table = _asked(table.select(["doc", "signature"]), by_doc, order)
+            place, table = _select(table.select(["doc", "signature"]), docs[order], order)
             signatures[place] = signature_array(table)
 
         def read(
-            asked: np.ndarray, docs: np.ndarray = docs
+            chosen: np.ndarray, docs: np.ndarray = docs
         ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-            theirs = docs[asked]
-            sort = np.argsort(theirs, kind="stable")
+            numbers = docs[chosen]
+            sort = np.argsort(numbers, kind="stable")
             for table in stream():
-                place, table = _asked(table.select(["doc", "shingles"]), theirs[sort], asked[sort])
+                columns = table.select(["doc", "shingles"])
+                place, table = _select(columns, numbers[sort], chosen[sort])
                 if len(table):
                     lists = whole(table.column("shingles"))
                     values = lists.flatten().to_numpy()
@@ -68,7 +68,7 @@ def solve(
                     yield place, values, np.concatenate([[0], np.cumsum(lengths)])
 
         buckets, counts = buckets_of(signatures, bands, rows)
-        verdicts = walk(
+        verdicts = greedy_verify(
             buckets,
             counts,
             signatures,
@@ -76,31 +76,31 @@ def solve(
             read,
             rule,
             block_values=max(1, budget // 8),
-            settled=int(np.count_nonzero(integers(members, "age") != NOW)),
+            always_kept=int(np.count_nonzero(integers(members, "age") != NOW)),
         )
         yield (
             _decisions(members, verdicts, rule),
-            _unlisted(members, verdicts, buckets, counts, rule.max_witnesses),
+            _unindexed(members, verdicts, buckets, counts, rule.max_witnesses),
         )
 
 
-def _held(stream: Stream, budget: int) -> tuple[Stream, pa.Table]:
-    """Read the sizes of all rows; hold the rows as well when they fit in the budget."""
-    held: list[pa.Table] | None = []
+def _read_sizes(stream: Stream, budget: int) -> tuple[Stream, pa.Table]:
+    """Read the sizes of all rows; keep the rows in memory as well when they fit in the budget."""
+    rows: list[pa.Table] | None = []
     light: list[pa.Table] = []
     n_bytes = 0
     for table in stream():
         sizes = pc.list_value_length(table.column("shingles")).cast(pa.int64())
         light.append(table.drop_columns(["signature", "shingles"]).append_column("size", sizes))
         n_bytes += table.nbytes
-        held = [*held, table] if held is not None and n_bytes <= budget else None
+        rows = [*rows, table] if rows is not None and n_bytes <= budget else None
     # Rows of a store have no `source`.
     index = pa.concat_tables(light, promote_options="default") if light else pa.table({})
     index = index.combine_chunks()
-    if held is None:
+    if rows is None:
         return stream, index
-    rows = held
-    return (lambda: iter(rows)), index
+    in_memory = rows
+    return (lambda: iter(in_memory)), index
 
 
 def _groups(index: pa.Table, budget: int, per_member: int) -> Iterator[pa.Table]:
@@ -111,84 +111,76 @@ def _groups(index: pa.Table, budget: int, per_member: int) -> Iterator[pa.Table]
     first = np.flatnonzero(first_of_runs(component))
     n_bytes = np.add.reduceat(per_member + 8 * integers(index, "size")[order], first)
     ends = [*first[1:].tolist(), len(component)]
-    start, held = 0, 0
+    start, total = 0, 0
     for begin, end, size in zip(first.tolist(), ends, n_bytes.tolist(), strict=True):
-        if begin > start and held + size > budget:
+        if begin > start and total + size > budget:
             yield index.take(pa.array(order[start:begin]))
-            start, held = begin, 0
-        held += size
+            start, total = begin, 0
+        total += size
         if end == len(component):
             yield index.take(pa.array(order[start:end]))
 
 
-def _asked(table: pa.Table, docs: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, pa.Table]:
-    """Keep the rows whose `doc` is in the sorted `docs`; give the places that belong to them."""
-    held = integers(table, "doc")
-    at = np.minimum(np.searchsorted(docs, held), len(docs) - 1)
-    found = docs[at] == held
-    if found.all():  # as a rule, and then nothing is copied
+def _select(table: pa.Table, docs: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, pa.Table]:
+    """Keep the rows whose `doc` is in the sorted `docs`; return the places that belong to them."""
+    at, found = find_sorted(docs, integers(table, "doc"))
+    if found.all():  # the usual case, in which nothing is copied
         return place[at], table
     return place[at[found]], table.filter(pa.array(found))
 
 
 def _decisions(members: pa.Table, verdicts: Verdicts, rule: Rule) -> pa.Table:
-    removed = verdicts.witness >= 0
-    witness = verdicts.witness
-    alike = verdicts.similarity
-    if removed[witness[removed]].any() or not (alike[removed] >= rule.threshold).all():
+    witness, similarity = verdicts.witness, verdicts.similarity
+    removed = witness >= 0
+    if removed[witness[removed]].any() or not (similarity[removed] >= rule.threshold).all():
         raise InternalError(
-            "a removed document has no kept witness that verifies", where="fuzzy_dedup solve"
+            "a removed document has no kept witness that verifies", where="fuzzy_dedup verify"
         )
     size = 1 + np.bincount(witness[removed], minlength=len(witness))
     head = np.where(removed, witness, np.arange(len(witness)))
     copies = np.bincount(head, weights=integers(members, "weight"), minlength=len(head))
-    told = removed | (size >= 2) | verdicts.capped | (verdicts.compared > 0)
-    rows = np.flatnonzero(told & (integers(members, "age") == NOW))
+    reported = removed | (size >= 2) | verdicts.capped | (verdicts.compared > 0)
+    rows = np.flatnonzero(reported & (integers(members, "age") == NOW))
     ids = whole(members.column("id"))
-    gone = pa.array(removed[rows])
+    dropped = pa.array(removed[rows])
     heads = ids.take(pa.array(head[rows]))
     grouped = pa.array(size[head[rows]] >= 2)
-    measured = alike[rows]
-    jaccard = _jaccard(integers(members, "size"), rows, head[rows], measured)
-    jaccard = jaccard if rule.contained else measured
+    jaccard = measured = similarity[rows]
+    if rule.contained:
+        # What is measured is the share of each set that its witness contains.
+        sizes = integers(members, "size")
+        both = np.rint(measured * sizes[rows])
+        jaccard = both / (sizes[rows] + sizes[head[rows]] - both)
     return decide(
         integers(members, "doc")[rows],
         {
             "id": ids.take(pa.array(rows)),
             "dropped_by": pc.if_else(
-                gone, "contained" if rule.contained else "near_duplicate", None
+                dropped, "contained" if rule.contained else "near_duplicate", None
             ),
-            "dropped_value": pc.if_else(gone, pa.array(measured), None),
-            "duplicate_of": pc.if_else(gone, heads, None),
-            "jaccard": pc.if_else(gone, pa.array(jaccard), None),
+            "dropped_value": pc.if_else(dropped, pa.array(measured), None),
+            "duplicate_of": pc.if_else(dropped, heads, None),
+            "jaccard": pc.if_else(dropped, pa.array(jaccard), None),
             "cluster": pc.if_else(grouped, heads, None),
             "cluster_size": pc.if_else(grouped, pa.array(size[head[rows]].astype(np.int32)), None),
             "capped": pa.array(verdicts.capped[rows]),
-            "copies": pc.if_else(gone, None, pa.array(copies[rows].astype(np.int32))),
+            "copies": pc.if_else(dropped, None, pa.array(copies[rows].astype(np.int32))),
             "compared": pa.array(verdicts.compared[rows]),
         },
     )
 
 
-def _jaccard(
-    sizes: np.ndarray, rows: np.ndarray, heads: np.ndarray, contained: np.ndarray
-) -> np.ndarray:
-    """Give the Jaccard similarity of sets, the share of each that stands in its witness given."""
-    both = np.rint(contained * sizes[rows])
-    return np.asarray(both / (sizes[rows] + sizes[heads] - both))
-
-
-def _unlisted(
+def _unindexed(
     members: pa.Table,
     verdicts: Verdicts,
     buckets: np.ndarray,
     counts: np.ndarray,
     max_witnesses: int,
 ) -> pa.Table:
-    """Name (doc, band) of kept documents behind the first `max_witnesses` of their bucket and source.
+    """Find (doc, band) of kept documents behind the first `max_witnesses` of bucket and source.
 
-    Those of each source are counted apart, so that the list is still right once a source is removed.
-    A bucket larger than `max_witnesses` lies in one component, so all of it is seen here.
+    The documents of each source are counted apart, so that the index is still right once a source is
+    removed. A bucket larger than `max_witnesses` lies in one component, so all of it is seen here.
     """
     docs, bands = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
     if "source" in members.column_names and (counts > max_witnesses).any():
@@ -199,8 +191,7 @@ def _unlisted(
             bucket = buckets[:, band]
             rows = np.flatnonzero(kept & (bucket >= 0))
             rows = rows[counts[bucket[rows]] > max_witnesses]
-            order = np.lexsort((rows, source[rows], bucket[rows]))
-            rows = rows[order]
+            rows = rows[np.lexsort((rows, source[rows], bucket[rows]))]
             place = place_in_run(first_of_runs(bucket[rows], source[rows]))
             late = rows[place >= max_witnesses]
             docs.append(integers(members, "doc")[late])

@@ -1,14 +1,13 @@
-"""The rule of removal: who goes, who stays, and which kept document is the witness.
+"""The rule of removal: which documents are removed, and which kept document is the witness.
 
-Two documents are candidates when they share a band key. Walk the documents in keeper order; one is
+Two documents are candidates when they share a band key. The documents are processed in keeper order; one is
 removed when a document already kept is its candidate and its verified near duplicate: Jaccard of the
 exact shingle sets (or the share of its own set that the kept one has) at least the threshold. It is
-compared, band by band, with the kept documents of
-its bucket, of which a bucket remembers the first `max_witnesses`. The signatures' estimate may
-reject a pair, never accept one.
+compared, band by band, with the kept documents of its bucket, of which a bucket remembers the first
+`max_witnesses`. The signatures' estimate may reject a pair, never accept one.
 
-So every removed document has a kept witness, and nothing is removed for being like something that
-is like something. A later document never changes what happened to an earlier one.
+So every removed document has a kept witness, and similarity is not inherited through a chain. A later
+document never changes what was decided on an earlier one.
 """
 
 from __future__ import annotations
@@ -23,27 +22,27 @@ from curate.dedup.shingles import shared
 from curate.errors import InternalError
 from curate.kernels.jit import inline, kernel
 
-#: Streams the shingle sets of asked members: which members, their values, and offsets into these.
+#: Yields the shingle sets of given members: which members, their values, and offsets into these.
 ReadSets = Callable[[np.ndarray], Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """The numbers of the rule: `fewest` equal values make a pair worth an exact comparison.
+    """The numbers of the rule: `min_equal` equal values make a pair worth an exact comparison.
 
     With `contained` the measure is the share of a document's shingles that its witness has.
     """
 
     threshold: float
-    fewest: int
+    min_equal: int
     max_witnesses: int = 64
     contained: bool = False
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """For each member, in keeper order: its witness (-1 = kept), how alike they are, whether it is
-    kept although it met a bucket that remembers no more witnesses, and with how many members it was
+    """For each member, in keeper order: its witness (-1 = kept), their similarity, whether it is kept
+    although it met a bucket that remembers no more witnesses, and with how many members it was
     compared exactly.
     """
 
@@ -55,7 +54,7 @@ class Verdicts:
 
 @inline
 def _too_small(n: int, m: int, threshold: float, contained: bool) -> bool:
-    """Tell whether sizes alone put a set of n below the threshold with a witness of m."""
+    """Return whether sizes alone put a set of n below the threshold with a witness of m."""
     larger = n if contained else max(n, m)
     return bool((m if contained else min(n, m)) < threshold * larger - 1e-9 * larger)
 
@@ -70,7 +69,7 @@ def _similarity(
     threshold: float,
     contained: bool,
 ) -> float:
-    """Say how alike a set is to its witness, or -1 where sizes alone put it below the threshold."""
+    """Return the similarity of a set to its witness; -1 if sizes alone put it below the threshold."""
     n, m = a_end - a, b_end - b
     if _too_small(n, m, threshold, contained):
         return -1.0
@@ -79,16 +78,16 @@ def _similarity(
 
 
 @kernel
-def _agree(signatures: np.ndarray, x: int, y: int, fewest: int) -> bool:
+def _agree(signatures: np.ndarray, x: int, y: int, min_equal: int) -> bool:
     equal = 0
     for p in range(signatures.shape[1]):
         equal += signatures[x, p] == signatures[y, p]
-    return equal >= fewest
+    return equal >= min_equal
 
 
 @kernel
-def _place(values: np.ndarray, x: int) -> int:
-    """Give the place of x in sorted values."""
+def _search(values: np.ndarray, x: int) -> int:
+    """Return the position of x in sorted values."""
     low, high = 0, values.shape[0]
     while low < high:
         middle = (low + high) // 2
@@ -100,21 +99,21 @@ def _place(values: np.ndarray, x: int) -> int:
 
 
 @kernel
-def _walk(
+def _verify_block(
     start: int,
     stop: int,
-    settled: int,
+    always_kept: int,
     buckets: np.ndarray,
-    room: np.ndarray,
+    slots: np.ndarray,
     filled: np.ndarray,
     remembered: np.ndarray,
     signatures: np.ndarray,
     values: np.ndarray,
     offsets: np.ndarray,
-    known: np.ndarray,
-    known_similarity: np.ndarray,
+    earlier_pairs: np.ndarray,
+    earlier_similarity: np.ndarray,
     threshold: float,
-    fewest: int,
+    min_equal: int,
     contained: bool,
     seen: np.ndarray,
     witness: np.ndarray,
@@ -125,18 +124,18 @@ def _walk(
     members = buckets.shape[0]
     for d in range(start, stop):
         met = False
-        for band in range(buckets.shape[1] if d >= settled else 0):
+        for band in range(buckets.shape[1] if d >= always_kept else 0):
             bucket = buckets[d, band]
             if bucket < 0:
                 continue
-            first = room[bucket]
-            met |= first + filled[bucket] == room[bucket + 1]
+            first = slots[bucket]
+            met |= first + filled[bucket] == slots[bucket + 1]
             for at in range(first, first + filled[bucket]):
                 w = remembered[at]
                 if seen[w] == d:
                     continue
                 seen[w] = d
-                if not _agree(signatures, d, w, fewest):
+                if not _agree(signatures, d, w, min_equal):
                     continue
                 if w >= start:
                     i, j = d - start, w - start
@@ -150,7 +149,7 @@ def _walk(
                         contained,
                     )
                 else:
-                    similarity = known_similarity[_place(known, int64(d) * members + w)]
+                    similarity = earlier_similarity[_search(earlier_pairs, int64(d) * members + w)]
                 compared[d] += 1
                 if similarity >= threshold:
                     witness[d] = w
@@ -163,8 +162,8 @@ def _walk(
         capped[d] = met
         for band in range(buckets.shape[1]):
             bucket = buckets[d, band]
-            if bucket >= 0 and room[bucket] + filled[bucket] < room[bucket + 1]:
-                remembered[room[bucket] + filled[bucket]] = d
+            if bucket >= 0 and slots[bucket] + filled[bucket] < slots[bucket + 1]:
+                remembered[slots[bucket] + filled[bucket]] = d
                 filled[bucket] += 1
 
 
@@ -172,30 +171,30 @@ def _walk(
 def _earlier_pairs(
     start: int,
     stop: int,
-    settled: int,
+    always_kept: int,
     buckets: np.ndarray,
-    room: np.ndarray,
+    slots: np.ndarray,
     filled: np.ndarray,
     remembered: np.ndarray,
     signatures: np.ndarray,
-    fewest: int,
+    min_equal: int,
     seen: np.ndarray,
     pairs: np.ndarray,
 ) -> int:
-    """Write the pairs of a block with witnesses of earlier blocks; only count when `pairs` is empty."""
+    """Write a block's pairs with witnesses of earlier blocks; only count when `pairs` is empty."""
     members = buckets.shape[0]
     n = 0
-    for d in range(max(start, settled), stop):
+    for d in range(max(start, always_kept), stop):
         for band in range(buckets.shape[1]):
             bucket = buckets[d, band]
             if bucket < 0:
                 continue
-            for at in range(room[bucket], room[bucket] + filled[bucket]):
+            for at in range(slots[bucket], slots[bucket] + filled[bucket]):
                 w = remembered[at]
                 if seen[w] == d:
                     continue
                 seen[w] = d
-                if _agree(signatures, d, w, fewest):
+                if _agree(signatures, d, w, min_equal):
                     if n < pairs.shape[0]:
                         pairs[n] = int64(d) * members + w
                     n += 1
@@ -230,7 +229,7 @@ def _compare(
         out[i] = both / (n if contained else n + m - both)
 
 
-def walk(
+def greedy_verify(
     buckets: np.ndarray,
     counts: np.ndarray,
     signatures: np.ndarray,
@@ -239,20 +238,21 @@ def walk(
     rule: Rule,
     *,
     block_values: int,
-    settled: int = 0,
+    always_kept: int = 0,
 ) -> Verdicts:
     """Apply the rule to the members of one component (or several), given in keeper order.
 
-    `buckets` and `counts` are those of `signatures.buckets_of`, `sizes` the sizes of the members' shingle sets,
-    and `read` streams the sets of asked members, in any order and any cut. The first `settled` members
-    are kept whatever they are like. Where all sets fit in `block_values` shingles they are read once.
-    Else the members are walked in blocks, block j against the kept of the blocks before it, which
-    are streamed again for each block: same answer, more time.
+    `buckets` and `counts` are those of `minhash.buckets_of`, `sizes` the sizes of the members' shingle
+    sets, and `read` yields the sets of given members, in any order and in any pieces. The first
+    `always_kept` members are kept without a comparison. Where all sets fit in `block_values` shingles
+    they are read once. Else the members are processed in blocks, block j against the kept members of
+    the blocks before it, which are read again for each block: same answer, more time.
     """
     members = len(buckets)
-    room = np.concatenate([[0], np.cumsum(np.minimum(counts, rule.max_witnesses))]).astype(np.int64)
+    slots = np.concatenate([[0], np.cumsum(np.minimum(counts, rule.max_witnesses))])
+    slots = slots.astype(np.int64)
     filled = np.zeros(len(counts), np.int64)
-    remembered = np.empty(room[-1], np.int64)
+    remembered = np.empty(slots[-1], np.int64)
     seen = np.full(members, -1, np.int64)
     verdicts = Verdicts(
         np.full(members, -1, np.int64),
@@ -262,43 +262,25 @@ def walk(
     )
     signatures = np.ascontiguousarray(signatures)
     for start, stop in _blocks(sizes, block_values):
-        asked = np.arange(start, stop)
-        values, offsets = _gather(read, asked, sizes)
-        known, known_similarity = np.empty(0, np.int64), np.empty(0, np.float64)
+        values, offsets = _gather(read, np.arange(start, stop), sizes)
+        pairs, similarities = np.empty(0, np.int64), np.empty(0, np.float64)
+        block = (start, stop, always_kept, buckets, slots, filled, remembered, signatures)
         if start:
-            state = (
-                start,
-                stop,
-                settled,
-                buckets,
-                room,
-                filled,
-                remembered,
-                signatures,
-                rule.fewest,
+            count = _earlier_pairs(*block, rule.min_equal, np.full(members, -1, np.int64), pairs)
+            pairs = np.empty(count, np.int64)
+            _earlier_pairs(*block, rule.min_equal, np.full(members, -1, np.int64), pairs)
+            pairs.sort()
+            similarities = _verify_earlier(
+                pairs, members, start, values, offsets, sizes, read, rule, block_values
             )
-            count = _earlier_pairs(*state, np.full(members, -1, np.int64), known)
-            known = np.empty(count, np.int64)
-            _earlier_pairs(*state, np.full(members, -1, np.int64), known)
-            known.sort()
-            known_similarity = _verify_earlier(
-                known, members, start, values, offsets, sizes, read, rule, block_values
-            )
-        _walk(
-            start,
-            stop,
-            settled,
-            buckets,
-            room,
-            filled,
-            remembered,
-            signatures,
+        _verify_block(
+            *block,
             values,
             offsets,
-            known,
-            known_similarity,
+            pairs,
+            similarities,
             rule.threshold,
-            rule.fewest,
+            rule.min_equal,
             rule.contained,
             seen,
             verdicts.witness,
@@ -311,38 +293,40 @@ def walk(
 
 def _blocks(sizes: np.ndarray, block_values: int) -> list[tuple[int, int]]:
     """Cut members into runs of at most `block_values` shingles, at least one member each."""
-    blocks, start, held = [], 0, 0
+    blocks, start, total = [], 0, 0
     for i, size in enumerate(sizes.tolist()):
-        if i > start and held + size > block_values:
+        if i > start and total + size > block_values:
             blocks.append((start, i))
-            start, held = i, 0
-        held += size
+            start, total = i, 0
+        total += size
     return [*blocks, (start, len(sizes))] if len(sizes) else []
 
 
-def _gather(read: ReadSets, asked: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Read the sets of asked members (ascending) and lay them side by side in that order."""
-    offsets = np.concatenate([[0], np.cumsum(sizes[asked])]).astype(np.int64)
+def _gather(
+    read: ReadSets, members: np.ndarray, sizes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read the sets of members (ascending) and lay them side by side in that order."""
+    offsets = np.concatenate([[0], np.cumsum(sizes[members])]).astype(np.int64)
     values = np.empty(offsets[-1], np.uint64)
     wrong = InternalError(
         "the shingle sets that were read are not those that were asked for",
-        where="fuzzy_dedup solve",
+        where="fuzzy_dedup verify",
     )
-    found = [np.empty(0, np.int64)]
-    for who, theirs, starts in read(asked):
-        place = np.searchsorted(asked, who)
-        known = asked[np.minimum(place, len(asked) - 1)] == who
-        if not known.all() or not np.array_equal(np.diff(starts), sizes[who]):
+    received = [np.empty(0, np.int64)]
+    for owners, owner_values, starts in read(members):
+        place = np.searchsorted(members, owners)
+        requested = members[np.minimum(place, len(members) - 1)] == owners
+        if not requested.all() or not np.array_equal(np.diff(starts), sizes[owners]):
             raise wrong
-        _lay(theirs, starts.astype(np.int64), offsets[place], values)
-        found.append(who)
-    if not np.array_equal(np.sort(np.concatenate(found)), asked):
+        _copy_sets(owner_values, starts.astype(np.int64), offsets[place], values)
+        received.append(owners)
+    if not np.array_equal(np.sort(np.concatenate(received)), members):
         raise wrong
     return values, offsets
 
 
 @kernel
-def _lay(values: np.ndarray, starts: np.ndarray, places: np.ndarray, out: np.ndarray) -> None:
+def _copy_sets(values: np.ndarray, starts: np.ndarray, places: np.ndarray, out: np.ndarray) -> None:
     for i in range(places.shape[0]):
         for j in range(starts[i + 1] - starts[i]):
             out[places[i] + j] = values[starts[i] + j]
@@ -359,24 +343,25 @@ def _verify_earlier(
     rule: Rule,
     block_values: int,
 ) -> np.ndarray:
+    """Return the similarity of each pair of a block's member with a witness of an earlier block."""
     similarities = np.empty(len(pairs), np.float64)
     left, right = pairs // members, pairs % members
     witnesses = np.unique(right)
     for first, last in _blocks(sizes[witnesses], block_values):
-        asked = witnesses[first:last]
-        their_values, their_offsets = _gather(read, asked, sizes)
-        which = np.flatnonzero((right >= asked[0]) & (right <= asked[-1]))
-        out = np.empty(len(which), np.float64)
+        chosen = witnesses[first:last]
+        witness_values, witness_offsets = _gather(read, chosen, sizes)
+        rows = np.flatnonzero((right >= chosen[0]) & (right <= chosen[-1]))
+        out = np.empty(len(rows), np.float64)
         _compare(
-            left[which] - start,
-            np.searchsorted(asked, right[which]),
+            left[rows] - start,
+            np.searchsorted(chosen, right[rows]),
             values,
             offsets,
-            their_values,
-            their_offsets,
+            witness_values,
+            witness_offsets,
             rule.threshold,
             rule.contained,
             out,
         )
-        similarities[which] = out
+        similarities[rows] = out
     return similarities

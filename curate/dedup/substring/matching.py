@@ -1,4 +1,4 @@
-"""Windows of symbols that stood before: each compared symbol by symbol, in linear time."""
+"""Windows of symbols that occurred before: each compared symbol by symbol, in linear time."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ from curate.kernels.jit import kernel
 from curate.protocol.routing import integers
 from curate.schema import whole
 
-#: Room for the spans that are found; it grows.
-_ROOM = 1024
-#: The most room for different windows that a comparison begins with (20 bytes each); it grows.
+#: Initial capacity for spans; it grows.
+_SPANS = 1024
+#: The largest initial capacity for different windows (20 bytes each); it grows.
 _SLOTS = 1 << 20
 
 
-def compared(rows: pa.Table, size: int, width: int = 1, base: int = BASE) -> np.ndarray:
-    """Give the spans (document, start, end) of runs, in keeper order, that stand in an earlier one.
+def repeated_windows(rows: pa.Table, size: int, width: int = 1, base: int = BASE) -> np.ndarray:
+    """Return the spans (document, start, end) of runs, in keeper order, that occur in an earlier one.
 
-    Symbols have `width` bytes. The base of the hash has no influence on what is found.
+    Symbols have `width` bytes. The base of the hash has no influence on the result.
     """
     data, offsets = buffers(whole(rows.column("symbols")))
     data, offsets = data[: len(data) // width * width].view(f"u{width}"), offsets // width
     docs, starts = integers(rows, "doc"), integers(rows, "start")
     windows = int((np.diff(offsets) - size + 1).sum())
     slots = min(_SLOTS, 1 << max(4, (2 * windows - 1).bit_length()))
-    held = _Windows.of(slots)
-    out = np.empty((_ROOM, 3), np.int64)
+    windows_seen = _Windows.of(slots)
+    out = np.empty((_SPANS, 3), np.int64)
     done = np.zeros(3, np.int64)
     while True:
-        _match(data, offsets, docs, starts, size, np.uint64(base), *held, done, out)
+        _match(data, offsets, docs, starts, size, np.uint64(base), *windows_seen, done, out)
         row, used, n = done.tolist()
         if row == rows.num_rows:
             return out[:n]
-        # One of the two had no room for the next row.
+        # One of the two had no capacity for the next row.
         most = int(offsets[row + 1] - offsets[row]) - size + 1
-        while 2 * (used + most) > len(held.places):
-            held = held.twice()
+        while 2 * (used + most) > len(windows_seen.places):
+            windows_seen = windows_seen.doubled()
         if n + most > len(out):
             out = np.concatenate([out, np.empty((max(len(out), most), 3), np.int64)])
 
 
 class _Windows(NamedTuple):
-    """The different windows, by hash: where each first stands, and in which row."""
+    """The different windows, by hash: where each occurs first, and in which row."""
 
     hashes: np.ndarray
-    places: np.ndarray  #: -1 where there is none
+    places: np.ndarray  #: -1 in an empty slot
     owners: np.ndarray
 
     @classmethod
@@ -60,8 +60,8 @@ class _Windows(NamedTuple):
             np.empty(slots, np.uint64), np.full(slots, -1, np.int64), np.empty(slots, np.int32)
         )
 
-    def twice(self) -> _Windows:
-        """Give the same with twice the room."""
+    def doubled(self) -> _Windows:
+        """Return the same windows with twice the capacity."""
         larger = self.of(2 * len(self.places))
         _move(*self, *larger)
         return larger
@@ -100,11 +100,11 @@ def _match(
     done: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Look each window up among those before it, symbol by symbol; write spans of those that are there.
+    """Look up each window among those before it, symbol by symbol; write the spans of those that occur.
 
-    One slot for each different window, its first occurrence: linear however often it comes. A window
-    after one that was found costs a comparison of one symbol. `done` is where it stands and goes on:
-    rows, different windows, spans; it stops before a row that might find no room.
+    One slot for each different window, its first occurrence: linear however often it occurs. A window
+    after one that was found costs a comparison of one symbol. `done` counts rows, different windows and
+    spans so far; the kernel stops before a row that might exceed the capacity, and can continue there.
     """
     top = uint64(1)
     for _ in range(size):
@@ -120,7 +120,7 @@ def _match(
         h = uint64(0)
         for i in range(size - 1):
             h = h * base + uint64(data[at + i]) + uint64(1)
-        before = int64(-2)  # where the window before this one was found
+        before = int64(-2)  # where the previous window was found
         open_span = False
         for q in range(at, stop + 1):
             h = h * base + uint64(data[q + size - 1]) + uint64(1)

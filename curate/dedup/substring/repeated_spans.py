@@ -1,23 +1,25 @@
-"""Spans of text that stand earlier in the corpus: found whatever the documents around them (Lee et al.).
+"""Spans of text that occur earlier in the corpus, whatever the documents around them (Lee et al.).
 
 "Deduplicating Training Data Makes Language Models Better" (Lee et al., 2021, arXiv:2107.06499) cuts
 every span of 50 tokens that occurs twice, with one suffix array over all text. Here it is done in
 partitions, and nothing depends on how they are cut.
 
-**What is found.** A text is a row of *symbols*: its bytes, or the tokens of a tokenizer. A *window* is
-`min_bytes` bytes, or `min_tokens` tokens. A window repeats if the same symbols stand in a document before,
-in keeper order, or in the same document and end before the window begins. All windows that repeat go, and
-nothing else: every repeated span of so many symbols or more is found, and none is cut that does not lie in
-one. Spans are shrunk to whole characters.
+**What is found.** A text is a sequence of *symbols*: its bytes, or the tokens of a tokenizer. A
+*window* is `min_bytes` bytes, or `min_tokens` tokens. A window repeats if the same symbols occur in an
+earlier document, in keeper order, or in the same document and end before the window begins. All windows
+that repeat are cut, and nothing else: every repeated span of a window or more is found, and none is cut
+outside of one. Spans are shrunk to whole characters.
 
-Tokens spell their text (`curate.tokens.spelling`), so the same tokens are the same bytes. The reverse holds
-but for the ends of a copy: a token may reach over them into what stands around, and then it is another one.
+Tokens spell their text (`curate.tokens.spelling`), so the same tokens are the same bytes. The reverse
+holds except at the ends of a copy: a token may reach over them into the surrounding text, and is then
+another token.
 
 **How.** Each window has an *anchor*: the smallest hash of the k-grams in it, k being half of the
-window. Equal windows have equal anchors, and neighbouring windows share one for a quarter of a window, so
-that only runs of windows with one anchor travel (winnowing: Schleimer et al. 2003, SIGMOD). An anchor
-that stands once in the corpus tells that none of its windows repeats. For the others the text itself
-goes to the partition of the anchor, where windows are compared symbol by symbol: a hash alone cuts nothing.
+window. Equal windows have equal anchors, and neighbouring windows share one for a quarter of a window,
+so that only runs of windows with one anchor are sent (winnowing: Schleimer et al. 2003, SIGMOD). An
+anchor that occurs once in the corpus proves that none of its windows repeats. For the others the text
+itself is sent to the partition of the anchor, where windows are compared symbol by symbol: a hash alone
+cuts nothing.
 """
 
 from __future__ import annotations
@@ -30,13 +32,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.dedup.compared import active_rows
 from curate.dedup.cuts import decide_cuts, joined, text_hash, undivided, without
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import RepeatedSpans
-from curate.dedup.substring.matching import compared
+from curate.dedup.substring.matching import repeated_windows
 from curate.dedup.substring.winnowing import anchors
 from curate.kernels.arrow import buffers, pack_pairs, unpack_pairs
-from curate.protocol.routing import integers, part_of, read_docs, shard_of
+from curate.kernels.grouping import find_sorted
+from curate.protocol.routing import integers, part_of, shard_of
 from curate.protocol.stage import Inputs, Step
 from curate.schema import whole
 
@@ -45,19 +49,19 @@ WINDOWS = 1 << 22
 
 
 class Symbols(Protocol):
-    """What a text is read as: integers of a fixed width, each of which is some bytes of it."""
+    """How a text is read: as integers of a fixed width, each of which stands for some bytes of it."""
 
     @property
     def digest(self) -> str | None:
-        """The digest of the tokenizer; None where symbols are bytes."""
+        """The digest of the tokenizer; None if symbols are bytes."""
         ...
 
     def read(self, texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
-        """Give the symbols of all texts in a row, and the offsets of the texts; null has none."""
+        """Return the symbols of all texts, one after another, and the texts' offsets; null has none."""
         ...
 
     def places(self, symbols: np.ndarray) -> np.ndarray:
-        """Give the byte at which each symbol of a text begins, and at which the last one ends."""
+        """Return the byte at which each symbol of a text begins, and at which the last one ends."""
         ...
 
 
@@ -67,11 +71,11 @@ class Bytes:
     digest = None
 
     def read(self, texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
-        """Give the texts' buffer as it is."""
+        """Return the texts' buffer as it is."""
         return buffers(texts)
 
     def places(self, symbols: np.ndarray) -> np.ndarray:
-        """Count."""
+        """Return 0, 1, 2 ...: each symbol is one byte."""
         return np.arange(len(symbols) + 1)
 
 
@@ -79,38 +83,25 @@ BYTES = Bytes()
 
 
 def sketch(repeated: RepeatedSpans, symbols: Symbols, table: pa.Table) -> pa.Table:
-    """Give id, keeper rank, and the runs of each row: anchor and first window, 16 bytes each."""
+    """Return id, keeper rank, and the runs of each row: anchor and first window, 16 bytes each."""
     texts = undivided(table) if repeated.action == "cut" else whole(table.column("text"))
     data, offsets = symbols.read(texts)
-    found, starts, counts = anchors(data, offsets, repeated.window)
-    pairs = np.stack([found, starts.astype(np.uint64)], axis=1)
-    runs = pack_pairs(pairs, counts)
+    hashes, starts, counts = anchors(data, offsets, repeated.window)
+    runs = pack_pairs(np.stack([hashes, starts.astype(np.uint64)], axis=1), counts)
     rank = keeper_rank(table, repeated.keep, repeated.source_priority)
     windows = np.maximum(np.diff(offsets) - repeated.window + 1, 0)
     return pa.table({"id": table.column("id"), "rank": rank, "windows": windows, "runs": runs})
 
 
-def tasks(repeated: RepeatedSpans, symbols: Symbols) -> tuple[Step, ...]:
-    """Give the steps: anchors counted; the text at those that repeat, compared; the cuts."""
-    sketched = ("sketch", "decided")
+def steps(repeated: RepeatedSpans, symbols: Symbols) -> tuple[Step, ...]:
+    """Return the steps: count anchors; compare the text at those that repeat; cut."""
+    send, cut = partial(_send, repeated, symbols), partial(_cut, repeated, symbols)
     return (
-        Step("count", "shard", sketched, ("anchors",), partial(_count, repeated)),
-        Step("total", "partition", ("anchors",), ("again",), _total),
-        Step(
-            "send",
-            "shard",
-            (*sketched, "text", "again"),
-            ("runs", "local"),
-            partial(_send, repeated, symbols),
-        ),
+        Step("count", "shard", ("sketch", "decided"), ("anchors",), partial(_count, repeated)),
+        Step("total", "partition", ("anchors",), ("repeated",), _total),
+        Step("send", "shard", ("sketch", "decided", "text", "repeated"), ("runs", "local"), send),
         Step("compare", "partition", ("runs",), ("repeats",), partial(_compare, repeated)),
-        Step(
-            "cut",
-            "shard",
-            ("text", "repeats", "local"),
-            ("decisions",),
-            partial(_cut, repeated, symbols),
-        ),
+        Step("cut", "shard", ("text", "repeats", "local"), ("decisions",), cut),
     )
 
 
@@ -129,36 +120,27 @@ def _runs_of(table: pa.Table) -> _Runs:
     start = pairs[:, 1].astype(np.int64)
     end = np.append(start[1:], 0)
     last = np.append(rows[1:] != rows[:-1], True)[: len(rows)]
-    return _Runs(
-        rows, pairs[:, 0], start, np.where(last, integers(table, "windows")[rows], end[: len(rows)])
-    )
-
-
-def _living(inputs: Inputs, dataset: str) -> Iterator[pa.Table]:
-    decided = read_docs(inputs, "decided")
-    for table in inputs.stream(dataset):
-        rows = table.filter(pa.array(~np.isin(integers(table, "doc"), decided)))
-        if rows.num_rows:
-            yield rows
+    end = np.where(last, integers(table, "windows")[rows], end[: len(rows)])
+    return _Runs(rows, pairs[:, 0], start, end)
 
 
 def _count(repeated: RepeatedSpans, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-    every = []
-    for rows in _living(inputs, "sketch"):
+    every = [np.empty(0, np.uint64)]
+    for rows in active_rows(inputs, "sketch"):
         runs = _runs_of(rows)
-        # A text of one short pattern has one anchor all along, and repeats itself.
-        itself = runs.end - runs.start > repeated.window
-        every += [runs.anchor, runs.anchor[itself]]
-    found, times = np.unique(np.concatenate([np.empty(0, np.uint64), *every]), return_counts=True)
-    if len(found):
+        # A text of one short pattern has one anchor throughout, and repeats itself.
+        repeats_itself = runs.end - runs.start > repeated.window
+        every += [runs.anchor, runs.anchor[repeats_itself]]
+    anchor, times = np.unique(np.concatenate(every), return_counts=True)
+    if len(anchor):
         yield (
             "anchors",
             pa.table(
                 {
-                    "anchor": found,
+                    "anchor": anchor,
                     "times": np.minimum(times, 2).astype(np.int8),
-                    "shard": np.full(len(found), inputs.index, np.int32),
-                    "part": part_of(found, inputs.partitions),
+                    "shard": np.full(len(anchor), inputs.index, np.int32),
+                    "part": part_of(anchor, inputs.partitions),
                 }
             ),
         )
@@ -169,63 +151,55 @@ def _total(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     if not tables:
         return
     table = pa.concat_tables(tables)
-    found, place = np.unique(integers(table, "anchor"), return_inverse=True)
-    times = np.bincount(place, integers(table, "times"), len(found))
-    again = times[place] >= 2
-    yield (
-        "again",
-        pa.table({"anchor": found[place[again]], "part": integers(table, "shard")[again]}),
-    )
+    anchor, place = np.unique(integers(table, "anchor"), return_inverse=True)
+    times = np.bincount(place, integers(table, "times"), len(anchor))
+    rows = times[place] >= 2
+    part = integers(table, "shard")[rows]
+    yield "repeated", pa.table({"anchor": anchor[place[rows]], "part": part})
 
 
 def _send(
     repeated: RepeatedSpans, symbols: Symbols, inputs: Inputs
 ) -> Iterator[tuple[str, pa.Table]]:
-    again = np.unique(
-        np.concatenate(
-            [np.empty(0, np.uint64), *(integers(t, "anchor") for t in inputs.stream("again"))]
-        )
-    )
-    if not len(again):
+    """Send the text at repeated anchors to the anchors' partitions, each copy in a table once."""
+    tables = [integers(table, "anchor") for table in inputs.stream("repeated")]
+    repeated_anchors = np.unique(np.concatenate([np.empty(0, np.uint64), *tables]))
+    if not len(repeated_anchors):
         return
-    sketches = list(_living(inputs, "sketch"))
-    sketch = pa.concat_tables(sketches).combine_chunks() if sketches else None
-    if sketch is None:
-        return
+    sketch = pa.concat_tables(active_rows(inputs, "sketch")).combine_chunks()
     runs = _runs_of(sketch)
     numbers = integers(sketch, "doc")
     first = np.searchsorted(runs.row, np.arange(len(numbers) + 1))
-    place = np.minimum(np.searchsorted(again, runs.anchor), len(again) - 1)
-    repeats = np.flatnonzero(again[place] == runs.anchor)
-    wanted = numbers[np.unique(runs.row[repeats])]
+    repeats = np.flatnonzero(find_sorted(repeated_anchors, runs.anchor)[1])
+    affected = numbers[np.unique(runs.row[repeats])]
     for table in inputs.stream("text"):
-        rows = table.filter(pa.array(np.isin(integers(table, "doc"), wanted)))
+        rows = table.filter(pa.array(np.isin(integers(table, "doc"), affected)))
         if not rows.num_rows:
             continue
         data, offsets = symbols.read(whole(rows.column("text")))
         blob, width = data.data.cast("B"), repeated.width
         at = np.searchsorted(numbers, integers(rows, "doc"))
-        held: dict[tuple[int, bytes], int] = {}
+        first_owners: dict[tuple[int, bytes], int] = {}
         sent: list[tuple[int, int, int, bytes]] = []  # row of the sketch, anchor, window, symbols
         local: list[tuple[int, int, int]] = []
         for number in _order(sketch, at).tolist():
-            mine, base = int(at[number]), int(offsets[number])
-            begin, end = np.searchsorted(repeats, [first[mine], first[mine + 1]])
+            row, base = int(at[number]), int(offsets[number])
+            begin, end = np.searchsorted(repeats, [first[row], first[row + 1]])
             for run in repeats[begin:end].tolist():
-                start, key = int(runs.start[run]), int(runs.anchor[run])
+                start, anchor = int(runs.start[run]), int(runs.anchor[run])
                 stop = int(runs.end[run]) - 1 + repeated.window
                 piece = bytes(blob[(base + start) * width : (base + stop) * width])
-                # Copies that one table holds need not travel: they repeat the first one of it.
-                if held.setdefault((key, piece), mine) != mine:
-                    local.append((int(numbers[mine]), start, stop))
+                # Later copies within one table need not be sent: they repeat its first one.
+                if first_owners.setdefault((anchor, piece), row) != row:
+                    local.append((int(numbers[row]), start, stop))
                 else:
-                    sent.append((mine, key, start, piece))
+                    sent.append((row, anchor, start, piece))
         yield "runs", _run_table(sketch, sent, inputs.partitions)
         yield "local", _repeat_table(np.array(local, np.int64).reshape(-1, 3))
 
 
 def _order(sketch: pa.Table, at: np.ndarray) -> np.ndarray:
-    """Give the keeper order of some rows of a sketch."""
+    """Return the keeper order of some rows of a sketch."""
     rows = sketch.select(["rank", "id", "doc"]).take(pa.array(at))
     place = pa.array(np.arange(len(at)))
     return integers(in_keeper_order(rows.append_column("place", place)), "place")
@@ -245,30 +219,28 @@ def _run_table(
 
 
 def _repeat_table(spans: np.ndarray) -> pa.Table:
-    """Give spans (document, start, end) as a table, routed to the documents' shards."""
+    """Return spans (document, start, end) as a table, routed to the documents' shards."""
     docs, starts, ends = spans[:, 0], spans[:, 1], spans[:, 2]
     return pa.table({"doc": docs, "start": starts, "end": ends, "part": shard_of(docs)})
 
 
 def _compare(repeated: RepeatedSpans, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-    windows = sum(_windows(repeated, table) for table in inputs.stream("runs"))
-    if not windows:
-        return
-    # As often as it takes: only so many windows are in memory at a time, those of some anchors.
+    windows = sum(_window_count(repeated, table) for table in inputs.stream("runs"))
+    # As many passes as needed: at most WINDOWS windows are in memory at a time, those of some anchors.
     passes = -(-windows // WINDOWS)
-    for one in range(passes):
+    for number in range(passes):
         tables = []
         for table in inputs.stream("runs"):
-            which = (integers(table, "anchor") & np.uint64(0xFFFFFFFF)) % np.uint64(passes)
-            tables.append(table.filter(pa.array(which == one)))
+            share = (integers(table, "anchor") & np.uint64(0xFFFFFFFF)) % np.uint64(passes)
+            tables.append(table.filter(pa.array(share == number)))
         rows = pa.concat_tables(tables)
         if rows.num_rows:
             keys = [(name, "ascending") for name in ("rank", "id", "doc", "start")]
-            found = compared(rows.sort_by(keys), repeated.window, repeated.width)
-            yield "repeats", _repeat_table(found)
+            spans = repeated_windows(rows.sort_by(keys), repeated.window, repeated.width)
+            yield "repeats", _repeat_table(spans)
 
 
-def _windows(repeated: RepeatedSpans, runs: pa.Table) -> int:
+def _window_count(repeated: RepeatedSpans, runs: pa.Table) -> int:
     size = pc.sum(pc.binary_length(runs.column("symbols"))).as_py() or 0
     return int(size // repeated.width - runs.num_rows * (repeated.window - 1))
 
@@ -290,15 +262,15 @@ def _cut(
         first, last = np.searchsorted(docs, [numbers, numbers + 1])
         texts = whole(rows.column("text"))
         data, offsets = symbols.read(texts)
-        told = []
+        decisions = []
         for row, number in enumerate(numbers.tolist()):
             places = symbols.places(data[offsets[row] : offsets[row + 1]])
-            mine = places[spans[first[row] : last[row]]]
-            decided = _decision(repeated, texts[row].as_py(), mine)
-            if decided:
-                told.append({"doc": number, "id": ids[row]} | decided)
-        if told:
-            yield "decisions", decide_cuts(told)
+            repeats = places[spans[first[row] : last[row]]]
+            decision = _decision(repeated, texts[row].as_py(), repeats)
+            if decision:
+                decisions.append({"doc": number, "id": ids[row]} | decision)
+        if decisions:
+            yield "decisions", decide_cuts(decisions)
 
 
 def _decision(repeated: RepeatedSpans, text: str, found: np.ndarray) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Anchors: by which hash the windows of a text are looked for in others (winnowing).
+"""Anchors: the hash by which the windows of a text are looked up in other texts (winnowing).
 
 Equal windows have equal anchors, and neighbouring windows mostly share one: Schleimer, Wilkerson and
-Aiken 2003, "Winnowing: Local Algorithms for Document Fingerprinting", SIGMOD. See curate.dedup.substring.repeated_spans.
+Aiken 2003, "Winnowing: Local Algorithms for Document Fingerprinting", SIGMOD. See
+`curate.dedup.substring.repeated_spans`.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from curate.kernels.jit import kernel
 BASE = int(GOLDEN)
 _MOST = 0xFFFFFFFFFFFFFFFF
 
-#: Room for the runs that are found, and how many are expected per stretch of windows (two on average):
-#: where it is not enough, the kernel says how much is, and is run again.
-_ROOM, _DENSITY = 1024, 3
+#: Capacity for runs: a minimum, and the expected runs per stretch of windows (two on average). Where it
+#: is too small the kernel returns the capacity that it needs, and is run again.
+_MIN_CAPACITY, _DENSITY = 1024, 3
 
 
 def anchor_size(window: int) -> int:
-    """Give k: an anchor is the smallest hash of the k-grams of a window."""
+    """Return k: an anchor is the smallest hash of the k-grams of a window."""
     return window // 2
 
 
@@ -38,8 +39,8 @@ def _anchors(
 ) -> int:
     """Write anchor and first window of each run of windows with one anchor; count those of each text.
 
-    The smallest hash of every window in one pass (van Herk's blocks), whatever the text repeats. Bound
-    by the rolling hash and its finalizer. Gives how many runs there are, be there room for them or not.
+    The smallest hash of every window in one pass (van Herk's blocks), however the text repeats. Bound
+    by the rolling hash and its finalizer. Return the number of runs, whether or not they all fit.
     """
     w = window - k + 1
     base = uint64(BASE)
@@ -48,7 +49,7 @@ def _anchors(
         top *= base
     block = np.empty(w, np.uint64)
     suffix = np.empty(w + 1, np.uint64)
-    room = len(found)
+    capacity = len(found)
     n = 0
     for d in range(offsets.shape[0] - 1):
         begin = offsets[d]
@@ -76,7 +77,7 @@ def _anchors(
                 least = prefix if place == w else min(prefix, suffix[place])
                 if n == first or least != last:
                     last = least
-                    if n < room:
+                    if n < capacity:
                         found[n] = least
                         starts[n] = j - w + 1
                     n += 1
@@ -92,15 +93,15 @@ def _anchors(
 def anchors(
     data: np.ndarray, offsets: np.ndarray, window: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give anchors and the windows where their runs begin, and how many runs each text has."""
+    """Return anchors, the windows where their runs begin, and the number of runs of each text."""
     counts = np.empty(len(offsets) - 1, np.int64)
     k = anchor_size(window)
-    room = _ROOM + _DENSITY * int(offsets[-1] - offsets[0]) // (window - k + 2)
+    capacity = _MIN_CAPACITY + _DENSITY * int(offsets[-1] - offsets[0]) // (window - k + 2)
     while True:
-        found, starts = np.empty(room, np.uint64), np.empty(room, np.int64)
+        found, starts = np.empty(capacity, np.uint64), np.empty(capacity, np.int64)
         n = _anchors(data, offsets, window, k, counts, found, starts)
-        if n <= room:
+        if n <= capacity:
             break
-        room = n
-    # The smallest hashes are all small: spread again, they fall into partitions evenly.
+        capacity = n
+    # The smallest hashes are all small: spread again, they are distributed evenly over partitions.
     return spread(found[:n]), starts[:n], counts

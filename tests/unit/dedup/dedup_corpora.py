@@ -7,9 +7,9 @@ import random
 
 import pyarrow as pa
 
-from curate.dedup.fuzzy.steps import sketch, tasks
-from curate.dedup.in_memory import resolve
+from curate.dedup.fuzzy.steps import fuzzy_steps, sketch
 from curate.dedup.options import NearDuplicates
+from curate.protocol.in_memory import resolve_steps
 
 
 def word(number: int) -> str:
@@ -59,12 +59,13 @@ def decisions(
     """The decisions on a table cut into shards, sorted by id, without routing columns."""
     cuts = [table.num_rows * number // shards for number in range(shards + 1)]
     pieces = [table.slice(a, b - a) for a, b in itertools.pairwise(cuts)]
-    found = resolve(
-        tasks(near),
-        [{"sketch": sketch(near, piece), "text": piece} for piece in pieces],
-        partitions=partitions,
-    )
+    shard_tables = [{"sketch": sketch(near, piece), "text": piece} for piece in pieces]
+    found = resolve_steps(fuzzy_steps(near), shard_tables, partitions=partitions)["decisions"]
     return found.drop_columns(["doc", "part"]).sort_by("id").to_pylist()
+
+
+def documents(table: pa.Table) -> dict[str, str]:
+    return dict(zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True))
 
 
 def removed(rows: list[dict[str, object]]) -> dict[str, tuple[str, float]]:

@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.dedup import find_duplicates
-from curate.dedup import reference as twin
+from curate.dedup import find_duplicates, reference
 from curate.dedup.fuzzy.lsh import candidate_probability
-from curate.dedup.options import NearDuplicates, aim_of
+from curate.dedup.options import NearDuplicates
 from curate.errors import RecipeError
 from tests.examples import examples
-from tests.unit.dedup.dedup_corpora import decisions, table_of, word
+from tests.unit.dedup.dedup_corpora import decisions, documents, table_of, word
 
 
 def pages(seed, originals=20):
@@ -65,12 +64,14 @@ def test_the_rule_document_by_document(seed, threshold, max_witnesses, component
     if keep == "oldest":  # ids decide
         dates = pa.nulls(len(texts), pa.timestamp("us", "UTC"))
         table = table.append_column("date", dates)
-    expected = twin.decide(texts, table["id"].to_pylist(), near)
+    expected = reference.removals(documents(table), near)
     found = gone(decisions(near, table, shards=3, partitions=4))
     assert {key: value[:2] for key, value in found.items()} == expected
-    sets = dict(zip(table["id"].to_pylist(), (twin.shingles(t, near) for t in texts), strict=True))
+    sets = dict(
+        zip(table["id"].to_pylist(), (reference.shingles(t, near) for t in texts), strict=True)
+    )
     for key, (witness, _, jaccard) in found.items():
-        assert np.isclose(jaccard, twin.similarity(sets[key], sets[witness]), rtol=1e-12)
+        assert np.isclose(jaccard, reference.similarity(sets[key], sets[witness]), rtol=1e-12)
 
 
 def test_a_page_inside_a_longer_one_goes_and_the_longer_one_never_does():
@@ -102,7 +103,7 @@ def test_a_page_inside_a_longer_one_goes_and_the_longer_one_never_does():
 @pytest.mark.parametrize("ratio", [1.0, 2.0, 4.0])
 def test_recall_is_promised_up_to_the_length_ratio(ratio):
     """200 pages of which 80 % stand in one that is `ratio` times as long: found as the curve says."""
-    near = NearDuplicates.aimed(0.95, None, None, 0.8, "containment", length_ratio=ratio)
+    near = NearDuplicates(recall=0.95, similarity="containment", length_ratio=ratio)
     texts = []
     for number in range(200):
         body = [word(40_000 * number + k) for k in range(150)]
@@ -110,7 +111,7 @@ def test_recall_is_promised_up_to_the_length_ratio(ratio):
         # 123 words in a row are 119 shingles of 146: just above 0.8.
         texts += [" ".join(body), " ".join(body[:123] + other)]
     found = gone(decisions(near, table_of(texts)))
-    promised = candidate_probability(aim_of(0.8, "containment", ratio), near.bands, near.rows)
+    promised = candidate_probability(near.target_jaccard, *near.band_shape)
     assert promised >= 0.95
     assert len(found) >= 200 * 0.9
 

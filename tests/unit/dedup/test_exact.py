@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from curate import schema
 from curate.dedup.exact import squeezed, text_hashes, url_key
-from curate.dedup.in_memory import resolve
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.errors import RecipeError
 from curate.kernels import unicode
 from curate.protocol.chat import render
+from curate.protocol.in_memory import resolve_steps
 from curate.stages.exact_dedup import ExactDedup
 from curate.stages.fuzzy_dedup import FuzzyDedup
 from tests.examples import examples
@@ -32,11 +32,8 @@ def run(
     cuts = [table.num_rows * number // shards for number in range(shards + 1)]
     pieces = [table.slice(a, b - a) for a, b in itertools.pairwise(cuts)]
     alive = [piece.filter(schema.alive(piece)) for piece in pieces]
-    decided = resolve(
-        stage.steps(),
-        [{"sketch": stage.sketch(piece), "text": piece} for piece in alive],
-        partitions=partitions,
-    )
+    sketches = [{"sketch": stage.sketch(piece), "text": piece} for piece in alive]
+    decided = resolve_steps(stage.steps(), sketches, partitions=partitions)["decisions"]
     tally: Counter[str] = Counter()
     applied = [
         stage.apply(

@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from curate.dedup.options import NearDuplicates, Shingling
+from curate.dedup.options import NearDuplicates
 from tests.unit.dedup.dedup_corpora import decisions, removed, table_of
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
@@ -36,7 +36,7 @@ def oracle():
 
 def test_removals_are_right_and_few_are_missed(oracle):
     documents, pairs = oracle
-    near = NearDuplicates.aimed(0.97, None, None, 0.8, shingling=Shingling("char", 5))
+    near = NearDuplicates(shingle="char", ngram=5)
     table = table_of(list(documents.values()), list(documents))
     found = removed(decisions(near, table, shards=3, partitions=2))
     for name, (witness, similarity) in found.items():

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from curate.dedup import reference as twin
+from curate.dedup import reference
 from curate.dedup import shingles as shingle_module
-from curate.dedup.fuzzy.minhash import EMPTY, fewest_equal, permutations, sign_sets, sign_texts
+from curate.dedup.fuzzy.minhash import EMPTY, min_equal_values, permutations, sign_sets, sign_texts
 from curate.dedup.options import Shingling
 from curate.dedup.shingles import jaccard, shingle_sets
 from curate.dedup.word_hashes import fold
@@ -44,7 +44,7 @@ def sets_of(texts: list[str], shingling: Shingling) -> list[np.ndarray]:
 @example(texts=["a\u0301", "a", "\u0301a", "กำ ก่", "7 77 777 7777 77777 8", ""])
 def test_sets_are_those_of_the_twin(kind, ngram, texts):
     shingling = Shingling(kind, ngram)
-    make = twin.word_shingles if kind == "word" else twin.char_shingles
+    make = reference.word_shingles if kind == "word" else reference.char_shingles
     expected = [make(text, ngram) for text in texts]
     ours = sets_of(texts, shingling)
     assert [len(values) for values in ours] == [len(shingles) for shingles in expected]
@@ -70,7 +70,7 @@ def test_plain_text_is_folded_as_the_table_says(keep_digits, lead):
         size = fold(data, start, stop, table, keep_digits, entries, out)
         units = out[:size].tobytes().decode("utf-16-le")
         ours = [piece for piece in units.split("\0") if piece]
-        expected = [word[keep_digits] for word in twin.words(text)]
+        expected = [word[keep_digits] for word in reference.words(text)]
         assert ours == ["3".join(word.split("٣")) for word in expected], repr(text)
         assert not out[size : size + 16].any()
 
@@ -109,7 +109,7 @@ def test_sets_are_sorted_however_their_values_lie(kinds, size, seed):
 def test_a_long_text_is_read_in_blocks_as_if_in_one(kind):
     text = " ".join(f"{word(number)} слово{word(number)}一" for number in range(BLOCK))
     shingling = Shingling(kind, 5)
-    make = twin.word_shingles if kind == "word" else twin.char_shingles
+    make = reference.word_shingles if kind == "word" else reference.char_shingles
     (ours,) = sets_of([text], shingling)
     assert len(ours) == len(make(text, 5))
     # The same shingles, whatever stands before them and however it falls into blocks.
@@ -172,7 +172,7 @@ def test_runs_of_numbers_keep_their_digits_across_blocks(numbers):
     lead = " ".join(word(number) for number in range(700))
     text = " ".join([lead, *(str(number % 1000) for number in range(numbers)), "end", lead, "9 8"])
     (ours,) = sets_of([text], Shingling())
-    assert len(ours) == len(twin.word_shingles(text, 5))
+    assert len(ours) == len(reference.word_shingles(text, 5))
 
 
 SAME = [
@@ -208,10 +208,10 @@ def test_other_shingles(story, a, b):
     assert jaccard(*sets_of([a, b], Shingling())) == 0.0
 
 
-def test_fewest_equal_is_four_sigmas_below():
-    assert fewest_equal(0.8, 160) == 108
-    assert fewest_equal(1.0, 128) == 128
-    assert fewest_equal(0.1, 16) == 0
+def test_min_equal_values_is_four_sigmas_below():
+    assert min_equal_values(0.8, 160) == 108
+    assert min_equal_values(1.0, 128) == 128
+    assert min_equal_values(0.1, 16) == 0
 
 
 def test_shinglings_that_do_not_exist_are_refused():

@@ -15,7 +15,7 @@ from curate.storage.store import open_store
 LONG = " ".join(f"word{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(100))
 NEAR = LONG.replace("wordca ", "")
 RECIPE = """
-name = "twins"
+name = "copies"
 [shards]
 input_bytes = 300
 partition_bytes = {partition_bytes}
@@ -80,7 +80,7 @@ def test_every_witness_of_a_table_is_kept():
     assert first == second < 1
 
 
-def test_follow_changes_the_evidence_and_nothing_else():
+def test_reassigning_changes_the_evidence_and_nothing_else():
     rejects = pa.table(
         {
             "id": ["a", "b"],
@@ -93,21 +93,21 @@ def test_follow_changes_the_evidence_and_nothing_else():
     )
     import numpy as np
 
-    said = decide(
+    decisions = decide(
         np.array([1]),
         {
             "id": pa.array(["a"]),
-            "dropped_by": pa.array([witness_chain.FOLLOWED]),
+            "dropped_by": pa.array([witness_chain.REASSIGNED]),
             "duplicate_of": pa.array(["k"]),
             "jaccard": pa.array([0.9]),
             "cluster": pa.array(["k"]),
             "cluster_size": pa.array([5], pa.int32()),
         },
     )
-    out = witness_chain.follow(rejects, said).to_pylist()
+    out = witness_chain.reassign_witness(rejects, decisions).to_pylist()
     assert out[0] == {
         "id": "a", "dropped_by": "exact:duplicate_text", "duplicate_of": "k", "jaccard": 0.9,
         "cluster": "k", "cluster_size": 5,
     }  # fmt: skip
     assert out[1] == rejects.to_pylist()[1]
-    assert witness_chain.follow(rejects, DECISIONS.empty_table()) is rejects
+    assert witness_chain.reassign_witness(rejects, DECISIONS.empty_table()) is rejects

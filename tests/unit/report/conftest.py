@@ -125,7 +125,11 @@ def small_timings(**other):
         read | {"task": 1, "seconds": 1.0, "peak_bytes": 9_000_000, "host": w["host"]},
         read | {"wall": 6.0},
         {"segment": "fuzzy_dedup-edges", "label": "fuzzy_dedup: edges", "wall": 1.5},
-        {"segment": "fuzzy_dedup-forest-0", "label": "fuzzy_dedup: forest", "wall": 0.5},
+        {
+            "segment": "fuzzy_dedup-merge_forests-0",
+            "label": "fuzzy_dedup: merge_forests",
+            "wall": 0.5,
+        },
         {"segment": "01-segment", "label": "count", "wall": 1.0},
         {"segment": "all", "label": "all", "wall": 11.0},
     ]

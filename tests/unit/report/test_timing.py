@@ -11,8 +11,8 @@ def test_stages_of_one_pass_are_timed_apart_and_added_up_over_tasks():
         },
         {"segment": "00-segment", "label": "reading", "seconds": 2.0, "stages": {"repair": 0.5}},
         {"segment": "00-segment", "label": "reading", "wall": 3.5},
-        {"segment": "dedup-solve", "label": "dedup: solve", "seconds": 0.2},
-        {"segment": "dedup-solve", "label": "dedup: solve", "wall": 0.3},
+        {"segment": "dedup-verify", "label": "dedup: verify", "seconds": 0.2},
+        {"segment": "dedup-verify", "label": "dedup: verify", "wall": 0.3},
         {"segment": "all", "label": "all", "wall": 5.0},
     ]
     time = time_spent(["repair", "dedup", "mix"], rows)

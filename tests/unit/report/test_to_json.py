@@ -158,7 +158,7 @@ def test_time_by_part(manifest, timings):
 def test_the_longest_stage_name_owns_a_step(manifest, timings):
     said = manifest()
     said["stages"] = ["repair", "fuzzy_dedup", "fuzzy_dedup-edges", "mix"]
-    rows = [{"segment": "fuzzy_dedup-edges-route", "label": "x", "wall": 2.0}]
+    rows = [{"segment": "fuzzy_dedup-edges-band_keys", "label": "x", "wall": 2.0}]
     stages = report(said, rows)["stages"]
     assert [row["seconds"] for row in stages] == [None, None, 2.0, None]
 
@@ -226,7 +226,7 @@ def test_a_slow_first_task_is_named(manifest, timings):
     slow = timings()
     assert b"often start-up" not in render(manifest(), slow)["report.md"]
     slow += [
-        {"segment": "fuzzy_dedup-solve", "label": "x", "seconds": s, "peak_bytes": 1, "host": "h"}
+        {"segment": "fuzzy_dedup-verify", "label": "x", "seconds": s, "peak_bytes": 1, "host": "h"}
         for s in (0.5, 0.5, 9)
     ]
     assert "fuzzy_dedup (9.0 s against 0.50 s)" in render(manifest(), slow)["report.md"].decode()

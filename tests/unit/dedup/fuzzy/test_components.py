@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.dedup.fuzzy.components import bucket_star, contract, label
+from curate.dedup.fuzzy.components import bucket_star, contract, label_components
 from curate.dedup.fuzzy.lsh import candidate_probability, choose_bands, s_curve
 from curate.dedup.fuzzy.minhash import band_keys
 from curate.errors import InternalError, RecipeError
@@ -51,7 +51,7 @@ def test_contraction_in_any_pieces_is_the_search(pairs, cut):
     pieces = [star_of(numbers[cut:]), star_of(numbers[:cut])]
     merged = contract(*(np.concatenate(side) for side in zip(*pieces, strict=True)))
     assert [side.tolist() for side in merged] == [child.tolist(), root.tolist()]
-    docs, component = label(child, root)
+    docs, component = label_components(child, root)
     assert dict(zip(docs.tolist(), component.tolist(), strict=True)) == expected
 
 
@@ -64,9 +64,9 @@ def test_a_chain_of_a_million_is_no_recursion():
 
 def test_a_star_that_is_no_fix_point_is_refused():
     with pytest.raises(InternalError, match="did not converge"):
-        label(np.array([2, 3]), np.array([1, 2]))
+        label_components(np.array([2, 3]), np.array([1, 2]))
     with pytest.raises(InternalError, match="did not converge"):
-        label(np.array([3, 3]), np.array([1, 2]))
+        label_components(np.array([3, 3]), np.array([1, 2]))
 
 
 @examples(100)
@@ -87,7 +87,7 @@ def test_small_buckets_join_pairs_that_agree_and_large_ones_all(buckets, values,
     members = np.array([member for bucket in buckets for member in bucket], np.int64)
     offsets = np.cumsum([0, *map(len, buckets)])
     documents = np.arange(100, 112)
-    child, root = bucket_star(documents, members, offsets, signatures, limit=limit, fewest=2)
+    child, root = bucket_star(documents, members, offsets, signatures, limit=limit, min_equal=2)
     expected = {100 + a: 100 + b for a, b in reached(pairs).items() if a != b}
     assert dict(zip(child.tolist(), root.tolist(), strict=True)) == expected
 

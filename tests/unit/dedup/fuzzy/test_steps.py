@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.dedup import find_duplicates
-from curate.dedup import reference as twin
+from curate.dedup import find_duplicates, reference
 from curate.dedup.fuzzy.resolve_components import NOW, _decisions
-from curate.dedup.fuzzy.steps import sketch, tasks
+from curate.dedup.fuzzy.steps import fuzzy_steps, sketch
 from curate.dedup.fuzzy.verify import Rule, Verdicts
-from curate.dedup.options import NearDuplicates, Shingling
+from curate.dedup.options import NearDuplicates
 from curate.errors import InternalError, RecipeError
+from curate.protocol.in_memory import resolve_steps
 from tests.examples import examples
-from tests.unit.dedup.dedup_corpora import corpus, decisions, removed, table_of, word
+from tests.unit.dedup.dedup_corpora import corpus, decisions, documents, removed, table_of, word
 
 #: In each script: three short texts that differ, all shorter than one shingle.
 SHORT = {
@@ -62,15 +62,15 @@ def test_empty_texts_have_their_own_rule_and_no_cluster():
 def test_the_rule_document_by_document(seed, threshold, max_witnesses, rows):
     near = NearDuplicates(threshold=threshold, bands=12, rows=rows, max_witnesses=max_witnesses)
     table = table_of(corpus(seed, originals=25))
-    expected = twin.decide(table["text"].to_pylist(), table["id"].to_pylist(), near)
+    expected = reference.removals(documents(table), near)
     assert removed(decisions(near, table, shards=3, partitions=4)) == expected
 
 
-@pytest.mark.parametrize("shingling", [Shingling("word", 2), Shingling("char", 5)])
-def test_the_rule_for_other_shingles(shingling):
-    near = NearDuplicates(threshold=0.7, bands=16, rows=5, shingling=shingling)
+@pytest.mark.parametrize(("kind", "ngram"), [("word", 2), ("char", 5)])
+def test_the_rule_for_other_shingles(kind, ngram):
+    near = NearDuplicates(threshold=0.7, bands=16, rows=5, shingle=kind, ngram=ngram)
     table = table_of(corpus(11, originals=60))
-    expected = twin.decide(table["text"].to_pylist(), table["id"].to_pylist(), near)
+    expected = reference.removals(documents(table), near)
     assert len(expected) > 30
     assert removed(decisions(near, table)) == expected
 
@@ -158,8 +158,6 @@ def test_a_flood_of_one_text_is_linear_and_leaves_one():
 
 
 def test_rows_decided_before_are_neither_dropped_nor_witnesses():
-    from curate.dedup.in_memory import resolve
-
     near = NearDuplicates()
     table = table_of(["a longer text of seven words here", "a longer text of seven words here", ""])
     shard = {
@@ -167,7 +165,7 @@ def test_rows_decided_before_are_neither_dropped_nor_witnesses():
         "text": table,
         "decided": pa.table({"doc": pa.array([0, 2], pa.int64())}),
     }
-    assert resolve(tasks(near), [shard]).num_rows == 0
+    assert resolve_steps(fuzzy_steps(near), [shard])["decisions"].num_rows == 0
 
 
 def test_no_documents_no_decisions():
@@ -215,8 +213,8 @@ def test_jaccard_is_that_of_the_sets():
     found = removed(decisions(near, table))
     assert found
     for name, (witness, similarity) in found.items():
-        exact = twin.similarity(
-            twin.shingles(by_id[name], near), twin.shingles(by_id[witness], near)
+        exact = reference.similarity(
+            reference.shingles(by_id[name], near), reference.shingles(by_id[witness], near)
         )
         assert np.isclose(similarity, exact, rtol=0, atol=0)
 
@@ -284,7 +282,7 @@ def test_a_witness_that_went_itself_stops_the_run():
 def test_options_load_no_kernel():
     code = (
         "import sys; from curate.stages.fuzzy_dedup import FuzzyDedup; "
-        "print(len(FuzzyDedup().curve), 'numba' in sys.modules)"
+        "print(FuzzyDedup().band_shape, 'numba' in sys.modules)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout == "15 False\n"
+    assert said.stdout == "(20, 8) False\n"

@@ -242,8 +242,8 @@ def test_kernels_run_again_where_there_was_no_room(monkeypatch):
     texts.append("".join(4 * "".join(rng.sample(FILLER, 12)) for _ in range(60)))
     whole = decided(texts, min_bytes=16)
     monkeypatch.setattr(winnowing, "_DENSITY", 0)
-    monkeypatch.setattr(winnowing, "_ROOM", 1)
-    monkeypatch.setattr(matching, "_ROOM", 1)
+    monkeypatch.setattr(winnowing, "_MIN_CAPACITY", 1)
+    monkeypatch.setattr(matching, "_SPANS", 1)
     monkeypatch.setattr(matching, "_SLOTS", 2)
     assert decided(texts, min_bytes=16) == whole
     check(texts, 16)
@@ -264,7 +264,7 @@ def test_the_same_hash_is_not_the_same_text():
     texts = [b"abcdefgh", b"ibcdefgx", b"zzzzzzzhzzzh"]
     columns = {"doc": [0, 1, 2], "start": [0, 0, 0], "symbols": pa.array(texts, pa.large_binary())}
     for base in (0, winnowing.BASE):
-        assert matching.compared(pa.table(columns), 6, base=base).tolist() == [[1, 1, 7]]
+        assert matching.repeated_windows(pa.table(columns), 6, base=base).tolist() == [[1, 1, 7]]
 
 
 def test_the_first_in_keeper_order_stays_whole():
@@ -325,8 +325,7 @@ def test_options_that_cannot_be_are_refused(options, said):
 
 
 def test_a_tokenizer_is_part_of_what_the_stage_is(byte_pairs, tmp_path):
-    with pytest.raises(AttributeError):
-        _ = SubstringDedup().model_digest
+    assert SubstringDedup().model_digest is None
     digests = {
         parameters(SubstringDedup(min_tokens=50, tokenizer=name))["model_digest"]
         for name in ("tekken", "characters", str(byte_pairs))

@@ -1,0 +1,24 @@
+"""The options of fuzzy dedup have one owner: every place that repeats them has its defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+
+import pytest
+
+from curate.cli import dedup_command
+from curate.dedup import find_duplicates
+from curate.dedup.options import NearDuplicates
+from curate.stages.fuzzy_dedup import FuzzyDedup
+
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(NearDuplicates)}
+
+
+@pytest.mark.parametrize("call", [find_duplicates, dedup_command.command, FuzzyDedup])
+def test_defaults_are_those_of_the_options(call):
+    parameters = inspect.signature(call).parameters
+    repeated = {name: parameters[name].default for name in DEFAULTS if name in parameters}
+    assert len(repeated) >= 9
+    for name, default in repeated.items():
+        assert (default or None) == (DEFAULTS[name] or None), name
