@@ -34,7 +34,7 @@ from curate.text.line_counts import LINES, count_lines
 from curate.text.phrases import compiled, count_phrases
 from curate.text.unigrams import SCALE, count_unigrams
 from curate.text.unigrams import load as load_frequencies
-from curate.text.words import roles, word_hashes
+from curate.text.words import roles, segment_words
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -96,7 +96,7 @@ def _stop_words(stop_words: tuple[str, ...]) -> npt.NDArray[np.uint64]:
     """Give the hashes of the stop words, each once."""
     hashes: dict[int, None] = {}
     for word in stop_words:
-        seen = word_hashes(word)
+        seen = segment_words(word).hashes
         if len(seen) != 1:
             raise RecipeError(
                 f"'{word}' in the list stop_words is {len(seen)} words, not one",

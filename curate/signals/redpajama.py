@@ -1,7 +1,7 @@
 """RedPajama-V2's signals of natural language that no other family has (togethercomputer/RedPajama-Data).
 
 RedPajama-V2 publishes numbers and no limits. Its words are what whitespace separates in the text without
-case and punctuation; ours are the View's words that are more than symbols, in exact case.
+case and punctuation; ours are the words of curate.text.words that are more than symbols, in exact case.
 """
 
 from __future__ import annotations

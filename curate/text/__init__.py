@@ -1,1 +1,1 @@
-"""Texts: repairs, fixes, and the View of words and lines."""
+"""Text to text: repairs, fixes, masks and rewrites; and the words and lines of a text, counted."""

@@ -1,9 +1,9 @@
-"""Counts: what the signals of a document are computed from, as int64 columns.
+"""Counts: the int64 columns that the signals of a document are computed from.
 
-Four kernels, one for each kind of question, walk the documents of a column: bytes, characters, words
-with their repetition, and in curate.text.line_counts lines. Each runs only when a signal asks for one of its
-columns. Everything is an integer, so that the numbers do not depend on the machine; -1 marks what is
-undefined for a text.
+Four kernels read the documents of a column, one for each level: bytes, characters, words with their
+repetition, and in curate.text.line_counts lines. Each runs only when a signal needs one of its
+columns. All are integers, so that they do not depend on the machine; -1 marks what is undefined for
+a text.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from curate.text.words import (
     find_words,
 )
 
-#: The columns, by kernel; those of lines are in curate.text.line_counts. Words are curate.text.words's.
+#: The columns, by kernel; those of lines are in curate.text.line_counts, words in
+#: curate.text.words.
 BYTES: Final = (
     "n_bytes",
     "n_chars",
@@ -61,7 +62,7 @@ WORDS: Final = (
 )
 VARIETY: Final = (
     "distinct_words",  # among plain words
-    "word_information",  # sum of c ln c over them, c how often each is there, in millionths
+    "word_information",  # sum of c ln c over them, c the count of each, in millionths
 )
 STOP_WORDS: Final = ("stop_words_used", "stop_words_distinct")
 REPETITION: Final = (
@@ -77,10 +78,10 @@ _HEADS: Final = 12  # bits of a hash
 
 @kernel
 def count_bytes(data: Any, starts: Any, ends: Any, lorem: Any, out: Any) -> None:
-    """Fill the columns BYTES, each a row of ``out``; ``lorem`` is the phrase to look for, in lower case.
+    """Fill the columns BYTES, each a row of ``out``; ``lorem`` is the phrase in lower case.
 
-    Blocks of 128 bytes are counted in bytes, with unsigned indices: so LLVM makes vectors of the loops.
-    What is rare is looked for exactly only in blocks that show a trace of it.
+    Blocks of 128 bytes are counted in uint8, with unsigned indices, so that LLVM vectorises the
+    loops. What is rare is searched exactly only in blocks that have part of it.
     """
     one, two = uint64(1), uint64(2)
     for d in range(len(starts)):
@@ -142,7 +143,7 @@ def count_bytes(data: Any, starts: Any, ends: Any, lorem: Any, out: Any) -> None
 
 @kernel
 def _is_phrase(data: Any, at: Any, end: Any, phrase: Any) -> Any:
-    """Tell, as 0 or 1, whether a phrase of small letters and spaces stands here in any case."""
+    """Return 1 if a phrase of small letters and spaces is here, in any case, else 0."""
     if at + uint64(len(phrase)) > end:
         return int64(0)
     same = True
@@ -167,7 +168,7 @@ def count_characters(
 ) -> None:
     """Fill the columns CHARACTERS, and the letters of each script, each a row.
 
-    ``packed`` holds, for each value of ``classes``, what a code point adds to the six columns, ten
+    ``packed`` has, for each value of ``classes``, what a code point adds to the six columns, ten
     bits each; the sum is unpacked before any of them can overflow.
     """
     for d in range(len(starts)):
@@ -197,44 +198,44 @@ def count_characters(
 
 
 @kernel
-def _count_sentences(facts: Any, n: Any, found: Any) -> Any:
-    """Count what lies between ends of sentences and has a word in it (see signals.c4.n_sentences).
+def _count_sentences(flags: Any, n: Any, found: Any) -> Any:
+    """Count the parts between ends of sentences that have a word (see signals.c4.n_sentences).
 
-    A word that is no punctuation begins a sentence if one ended since the last such word. Bits and no
-    branches, for where the marks stand is hard to foresee. ``found`` is room for the facts of the words
-    that matter: marks, what follows them, and what begins a line.
+    A word that is not punctuation begins a sentence if one ended since the last such word. Bits and
+    no branches, because the places of marks are hard to predict. ``found`` is room for the flags of
+    the words that matter: marks, what follows them, and what begins a line.
     """
     events = uint64(0)
     before = int64(IS_PUNCTUATION)
     for k in range(uint64(n)):
-        fact = facts[k]
-        found[events] = uint64(fact)
-        events += uint64((fact & int64(IS_PUNCTUATION | AFTER_NEWLINE) | before) != 0)
-        before = fact & int64(IS_PUNCTUATION)
+        word_flags = flags[k]
+        found[events] = uint64(word_flags)
+        events += uint64((word_flags & int64(IS_PUNCTUATION | AFTER_NEWLINE) | before) != 0)
+        before = word_flags & int64(IS_PUNCTUATION)
     sentences = int64(0)
     begins, ended = uint32(1), uint32(0)
     for k in range(events):
-        fact = uint32(found[k])
-        newline = (fact // uint32(AFTER_NEWLINE)) & uint32(1)
-        gap = (fact // uint32(AFTER_SPACE)) & uint32(1) | newline
-        mark = (fact // uint32(IS_PUNCTUATION)) & uint32(1)
+        word_flags = uint32(found[k])
+        newline = (word_flags // uint32(AFTER_NEWLINE)) & uint32(1)
+        gap = (word_flags // uint32(AFTER_SPACE)) & uint32(1) | newline
+        mark = (word_flags // uint32(IS_PUNCTUATION)) & uint32(1)
         begins |= newline | (ended & gap)
         sentences += int64(begins & ~mark)
-        begins = begins & mark | (fact // uint32(NEEDS_NO_SPACE)) & uint32(1)
-        ended = ended & mark & ~gap | (fact // uint32(ENDS_SENTENCE)) & uint32(1)
+        begins = begins & mark | (word_flags // uint32(NEEDS_NO_SPACE)) & uint32(1)
+        ended = ended & mark & ~gap | (word_flags // uint32(ENDS_SENTENCE)) & uint32(1)
     return sentences
 
 
 @kernel
 def _count_stop_words(
-    hashes: Any, n: Any, words: Any, heads: Any, following: Any, met: Any, stamp: Any
+    hashes: Any, n: Any, words: Any, heads: Any, following: Any, stamps: Any, stamp: Any
 ) -> Any:
-    """Count the hashes that are among words[1:], and how many different ones.
+    """Count the hashes that are among words[1:], and the different ones among these.
 
-    ``heads`` names, for the high bits of a hash, the first word that has them, ``following`` the next.
-    Behind the last, and where there is none, stands word 0, which is set to what is looked for: so what
-    is a stop word and what is not take the same way, and no branch has to guess. ``met`` holds the stamp
-    of the last text that had the word.
+    ``heads`` has, for the high bits of a hash, the first word that has them, ``following`` the
+    next. After the last, and where there is none, comes word 0, which is set to the key: so stop
+    words and other words take the same path, and no branch is mispredicted. ``stamps`` has the
+    stamp of the last text with the word.
     """
     used = distinct = int64(0)
     for k in range(uint64(n)):
@@ -244,9 +245,9 @@ def _count_stop_words(
         while words[which] != key:
             which = uint64(following[which])
         used += int64(which != uint64(0))
-        met[which] = stamp
+        stamps[which] = stamp
     for which in range(uint64(1), uint64(len(words))):
-        distinct += int64(met[which] == stamp)
+        distinct += int64(stamps[which] == stamp)
     return used, distinct
 
 
@@ -263,12 +264,12 @@ def count_words(
     out_stops: Any,
     out_repetition: Any,
 ) -> None:
-    """Fill the columns WORDS, STOP_WORDS and, if asked, REPETITION, each a row.
+    """Fill the columns WORDS, STOP_WORDS and, with ``with_repetition``, REPETITION, each a row.
 
     ``most`` is above the number of words of every text; ``stop_words`` are hashes.
     """
     hashes = np.empty(most, np.uint64)
-    facts = np.empty(most, np.int64)
+    flags = np.empty(most, np.int64)
     room = most if with_repetition else 1
     size = 16
     while size < 4 * room:
@@ -279,49 +280,49 @@ def count_words(
     at, first, count = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
     base = int64(1)
     words = np.zeros(len(stop_words) + 1, np.uint64)
-    heads = np.zeros(1 << _HEADS, np.uint16)  # small, for it is looked into for every word
+    heads = np.zeros(1 << _HEADS, np.uint16)  # small, because every word reads it
     following = np.zeros(len(words), np.int32)
-    met = np.zeros(len(words), np.int64)
+    stamps = np.zeros(len(words), np.int64)
     for k in range(len(stop_words)):
         words[k + 1] = stop_words[k]
         following[k + 1] = heads[stop_words[k] >> uint64(64 - _HEADS)]
         heads[stop_words[k] >> uint64(64 - _HEADS)] = k + 1
     for d in range(len(starts)):
-        n = find_words(data, starts[d], ends[d], role, hashes, None, None, facts)
+        n = find_words(data, starts[d], ends[d], role, hashes, None, None, flags)
         plain = plain_chars = alphabetic = longest = caps = int64(0)
         for k in range(uint64(n)):
-            fact = facts[k]
-            is_plain = int64((fact & MORE_THAN_SYMBOLS) != 0)
-            chars = (facts[k + uint64(1)] >> CHARS) - (fact >> CHARS)
+            word_flags = flags[k]
+            is_plain = int64((word_flags & MORE_THAN_SYMBOLS) != 0)
+            chars = (flags[k + uint64(1)] >> CHARS) - (word_flags >> CHARS)
             plain += is_plain
             plain_chars += chars * is_plain
-            alphabetic += int64((fact & HAS_LETTER) != 0)
-            caps += int64((fact & (UPPER | NOT_UPPER)) == UPPER)
+            alphabetic += int64((word_flags & HAS_LETTER) != 0)
+            caps += int64((word_flags & (UPPER | NOT_UPPER)) == UPPER)
             longest = max(longest, chars)
         used, distinct = _count_stop_words(
-            hashes, n if len(stop_words) else 0, words, heads, following, met, d + 1
+            hashes, n if len(stop_words) else 0, words, heads, following, stamps, d + 1
         )
         out[0, d] = n
         out[1, d] = plain
         out[2, d] = plain_chars
         out[3, d] = alphabetic
         out[4, d] = longest
-        out[5, d] = _count_sentences(facts, n, keys)
+        out[5, d] = _count_sentences(flags, n, keys)
         out[6, d] = caps
         out_stops[0, d] = used
         out_stops[1, d] = distinct
         if with_repetition:
             places = (pairs, keys, seen, at, first, count)
-            base = count_repetition(hashes, facts, n, table, base, places, out_repetition[:, d])
+            base = count_repetition(hashes, flags, n, table, base, places, out_repetition[:, d])
 
 
 @kernel
 def count_variety(
     data: Any, starts: Any, ends: Any, role: Any, most: Any, information: Any, out: Any
 ) -> None:
-    """Fill the columns VARIETY, each a row. ``information`` gives c ln c, in millionths, for each c below ``most``."""
+    """Fill the columns VARIETY, each a row; ``information`` is c ln c, in millionths, by c."""
     hashes = np.empty(most, np.uint64)
-    facts = np.empty(most, np.int64)
+    flags = np.empty(most, np.int64)
     first = np.empty(most, np.int32)
     count = np.empty(most, np.int32)
     size = 16
@@ -330,10 +331,10 @@ def count_variety(
     table = np.zeros(size, np.int32)
     base = int64(1)
     for d in range(len(starts)):
-        n = find_words(data, starts[d], ends[d], role, hashes, None, None, facts)
+        n = find_words(data, starts[d], ends[d], role, hashes, None, None, flags)
         plain = 0
         for k in range(n):
-            if facts[k] & MORE_THAN_SYMBOLS:
+            if flags[k] & MORE_THAN_SYMBOLS:
                 hashes[plain] = hashes[k]
                 plain += 1
         base, _ = first_of_each(hashes, plain, table, base, first, count)

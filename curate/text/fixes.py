@@ -1,9 +1,10 @@
 """Named fixes: what a profile may want done to the text of its language.
 
-Each fix is one function from str to str. It says what it changes, why, and when that is wrong; it is
-idempotent, and takes linear time on any input. A profile lists the fixes that its language needs,
-in order; nothing here runs by itself. ``HINTS`` has for each fix a regular expression that matches
-every text it could change, so that clean batches are searched once, by Arrow, and never decoded.
+Each fix is one function from str to str. It says what it changes, why, and when that is wrong; it
+is idempotent, and takes linear time on any input. A profile lists the fixes that its language
+needs, in order; nothing here runs by itself. ``HINTS`` has for each fix a regular expression that
+matches every text it could change, so that clean batches are searched once, by Arrow, and never
+decoded.
 
 Left alone on purpose: ی and ک (they are right in Persian and Urdu, and a quotation in Arabic),
 hamza forms, ى and ة, vowel signs, digits of any script, ё, full-width punctuation, ① and ㈱. They
@@ -67,8 +68,8 @@ def zero_width(text: str) -> str:
     words; word joiners (U+2060) and Mongolian vowel separators at the edge of words go. The joiners
     U+200C and U+200D stay after letters of India and of other scripts that shape with them, after
     symbols (an emoji family is joined by U+200D), and between Arabic letters in a text that uses
-    letters of Persian, Urdu or Kurdish; of a run of joiners the first stays. In Arabic, Latin, Cyrillic, Han,
-    Kana and Hangul words they go.
+    letters of Persian, Urdu or Kurdish; of a run of joiners the first stays. In Arabic, Latin,
+    Cyrillic, Han, Kana and Hangul words they go.
 
     Wrong for a Persian text so short that none of its letters tells it from Arabic.
 
@@ -273,9 +274,9 @@ def _letters_of(char: str) -> str:
 def tatweel(text: str) -> str:
     """Remove the stroke that lengthens Arabic words, next to letters.
 
-    It is decoration: كـتـاب is كتاب. A stroke that stands alone is a dash or a rule and stays, and so
-    does the one of هـ for the years of the Hijra. Wrong where lengthening shows emphasis that you
-    want to keep.
+    It is decoration: كـتـاب is كتاب. A stroke that stands alone is a dash or a rule and stays, and
+    so does the one of هـ for the years of the Hijra. Wrong where lengthening shows emphasis that
+    you want to keep.
 
     >>> tatweel("مـــرحبـا ١٤٤٣هـ ـــ")
     'مرحبا ١٤٤٣هـ ـــ'
@@ -294,8 +295,8 @@ _STRETCHED = re.compile(
 def halfwidth_katakana(text: str) -> str:
     """Turn half-width katakana and their punctuation into the usual ones, with their voicing marks.
 
-    As neologdn does; NFKC would change much else (①, ㈱, full-width punctuation). Wrong for the rare
-    text that means the width, such as descriptions of terminals.
+    As neologdn does; NFKC would change much else (①, ㈱, full-width punctuation). Wrong for the
+    rare text that means the width, such as descriptions of terminals.
 
     >>> halfwidth_katakana("ｶﾞｲﾄﾞﾌﾞｯｸ｡"), halfwidth_katakana("カﾞ")
     ('ガイドブック。', 'ガ')
@@ -325,8 +326,8 @@ def _fullwidth(match: re.Match[str]) -> str:
 def fullwidth_ascii(text: str) -> str:
     """Turn full-width Latin letters and digits into ASCII; full-width punctuation stays.
 
-    Japanese and Chinese web text has both for the same word. Punctuation stays because ， and ： are
-    the right ones there (FineWeb2 keeps all widths for that reason). Wrong in tables that are
+    Japanese and Chinese web text has both for the same word. Punctuation stays because ， and ：
+    are the right ones there (FineWeb2 keeps all widths for that reason). Wrong in tables that are
     aligned by width.
 
     >>> fullwidth_ascii("ＮＨＫ　２０２４：速報")

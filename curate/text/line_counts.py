@@ -21,7 +21,7 @@ LINES: Final = (
     "full_lines",  # with more than whitespace
     "terminal_lines",  # full lines whose last character ends a sentence
     "short_lines",  # full lines of at most 30 characters
-    "filled_lines",  # of at least one character, be it a space
+    "filled_lines",  # of at least one character, even a space
     "repeated_filled_lines",  # equal to an earlier one
     "repeated_filled_line_chars",
     "repeated_full_line_chars",
@@ -30,7 +30,7 @@ LINES: Final = (
     "repeated_paragraph_chars",
     "longest_line_chars",
     "full_line_chars",
-    "sentence_line_chars",  # in full lines that hold an end of a sentence
+    "sentence_line_chars",  # in full lines with an end of a sentence
     "list_mark_lines",  # full lines whose first character after whitespace is one of •‣▶◀◦■□▪▫–
 )
 _SHORT_LINE_CHARS: Final = 30
@@ -45,7 +45,7 @@ def _class_at(data: Any, at: Any, classes: Any) -> Any:
 
 @kernel
 def _last_code_point(data: Any, start: Any, end: Any) -> Any:
-    """Give the start of the last code point of data[start:end]."""
+    """Return the start of the last code point of data[start:end]."""
     i = end - 1
     while i > start and (data[uint64(i)] & uint8(0xC0)) == uint8(0x80):
         i -= 1
@@ -54,7 +54,7 @@ def _last_code_point(data: Any, start: Any, end: Any) -> Any:
 
 @kernel
 def _strip(data: Any, start: Any, end: Any, classes: Any) -> Any:
-    """Give the span without the whitespace around it."""
+    """Return the span without the whitespace around it."""
     while start < end and _class_at(data, start, classes) & uint32(unicode.SPACE):
         start += width(data[start])
     while start < end:
@@ -67,7 +67,7 @@ def _strip(data: Any, start: Any, end: Any, classes: Any) -> Any:
 
 @kernel
 def _span_chars(data: Any, start: Any, end: Any) -> Any:
-    """Count code points, 128 bytes at a time, in bytes: so LLVM makes vectors of the loop."""
+    """Count code points, 128 bytes at a time in uint8, so that LLVM vectorises the loop."""
     chars = int64(0)
     block, last = uint64(start), uint64(end)
     while block < last:
@@ -82,7 +82,7 @@ def _span_chars(data: Any, start: Any, end: Any) -> Any:
 
 @kernel
 def _line_end(data: Any, start: Any, end: Any) -> Any:
-    """Give where the next newline is, or the end."""
+    """Return the place of the next newline, or the end."""
     at = start
     readable = len(data) - 8
     while at < end and at <= readable:
@@ -97,22 +97,22 @@ def _line_end(data: Any, start: Any, end: Any) -> Any:
 
 
 @kernel
-def _holds_end(data: Any, start: Any, end: Any, classes: Any, leads: Any) -> Any:
-    """Tell whether a stripped line holds an end of a sentence.
+def _has_sentence_end(data: Any, start: Any, end: Any, classes: Any, leads: Any) -> Any:
+    """Return whether a stripped line has an end of a sentence.
 
     A point, question or exclamation mark ends one where whitespace, the line's end or another
-    punctuation mark follows it, unless it closes the number of a list item ("12. "); an end of another
-    script always does. ``leads`` tells of each pair of bytes whether such a mark begins with it, and
-    from 65,536 on of each byte: kana begin like the Japanese full stop.
+    punctuation mark follows it, unless it closes the number of a list item ("12. "); an end of
+    another script always does. ``leads`` has for each pair of bytes whether such a mark begins with
+    it, and from 65,536 on for each byte: kana begin like the Japanese full stop.
     """
     last = _last_code_point(data, start, end)
     if _class_at(data, last, classes) & uint32(unicode.TERMINAL):
-        # Most lines that hold one end with it: no need to look for another.
+        # Most lines that have one end with it: no need to search for another.
         for at in range(uint64(start), uint64(last)):
             if data[at] >= uint8(65):
                 return True
         return data[uint64(last)] >= uint8(0x80)
-    worded = False  # whether anything but digits and marks stood before
+    worded = False  # whether anything but digits and marks came before
     for at in range(uint64(start), uint64(end)):
         b = data[at]
         if not leads[uint64(65536) | uint64(b)]:
@@ -134,7 +134,7 @@ def _holds_end(data: Any, start: Any, end: Any, classes: Any, leads: Any) -> Any
 
 @kernel
 def _is_list_mark(second: Any, third: Any) -> Any:
-    """Tell whether U+2xxx with these last two bytes is one of •‣▶◀◦■□▪▫–."""
+    """Return whether U+2xxx with these last two bytes is one of •‣▶◀◦■□▪▫–."""
     if second == uint8(0x80):
         return third == uint8(0xA2) or third == uint8(0xA3) or third == uint8(0x93)
     if second == uint8(0x96):
@@ -147,7 +147,7 @@ def _is_list_mark(second: Any, third: Any) -> Any:
 def count_lines(
     data: Any, starts: Any, ends: Any, classes: Any, leads: Any, most: Any, out: Any
 ) -> None:
-    """Fill the columns LINES, each a row of ``out``; ``most`` is above the number of lines of every text."""
+    """Fill the columns LINES, each a row of ``out``; every text has fewer than ``most`` lines."""
     keys = np.empty(most, np.uint64)
     chars_of = np.empty(most, np.int64)
     full = np.empty(most, np.bool_)
@@ -183,7 +183,7 @@ def count_lines(
                 if b > a:
                     full_lines += 1
                     full_chars += chars
-                    if _holds_end(data, a, b, classes, leads):
+                    if _has_sentence_end(data, a, b, classes, leads):
                         sentence_chars += chars
                     last = _last_code_point(data, i, stop)
                     terminal += int64(
@@ -220,10 +220,10 @@ def count_lines(
         out[7, d] = repeated
         out[8, d] = repeated_chars
         out[9, d] = repeated_full
-        # Paragraphs of the stripped text, told apart like lines.
+        # Paragraphs of the stripped text, compared like lines.
         a, b = _strip(data, start, end, classes)
         n = 0
-        i = a if empty_line else b  # one paragraph is no repetition
+        i = a if empty_line else b  # a single paragraph cannot repeat
         while i < b:
             stop = _line_end(data, i, b)
             while stop < b and data[stop + 1] != uint8(10):

@@ -1,8 +1,9 @@
 """Masks national identity numbers, one kind per country, named in the profiles of its languages.
 
-A number is masked only when its shape, its date and its check digits are right; where the check would
-let one number in ten pass, the words before it must say what it is. The replacement has the same shape
-and belongs to nobody. The rules of each number are public; the source stands with each function.
+A number is masked only when its shape, its date and its check digits are right; where the check
+would let one number in ten pass, the words before it must say what it is. The replacement has the
+same shape and belongs to nobody. The rules of each number are public; the source stands with each
+function.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ _AFTER = r"(?![0-9A-Za-z_/-]|[.,][0-9])"
 def kz_iin(digits: str) -> bool:
     """Kazakhstan's individual identification number: birth date, century and sex, serial, check.
 
-    Source: Government of Kazakhstan, decree 406 of 2003: weights 1 to 11, then 3 to 11, 1, 2, modulo 11.
+    Source: Government of Kazakhstan, decree 406 of 2003: weights 1 to 11, then 3 to 11, 1, 2,
+    modulo 11.
 
     >>> kz_iin("900101300017"), kz_iin("900101300018")
     (True, False)
@@ -34,7 +36,8 @@ def kz_iin(digits: str) -> bool:
 def ru_snils(digits: str) -> bool:
     """Russia's insurance number of a person: nine digits and two of check, written 112-233-445 95.
 
-    Source: Pension Fund of Russia, decree 192p of 2006: weights 9 to 1, modulo 101, 100 counts as 0.
+    Source: Pension Fund of Russia, decree 192p of 2006: weights 9 to 1, modulo 101, 100 counts as
+    0.
 
     >>> ru_snils("11223344595")
     True
@@ -132,7 +135,8 @@ def luhn(digits: str) -> bool:
 def us_ssn(digits: str) -> bool:
     """The social security number of the United States, written 219-09-9999.
 
-    Source: Social Security Administration: no area 000, 666 or 900 and above, no group 00, no serial 0000.
+    Source: Social Security Administration: no area 000, 666 or 900 and above, no group 00, no
+    serial 0000.
 
     >>> us_ssn("219099998"), us_ssn("666099998")
     (True, False)

@@ -1,13 +1,14 @@
-"""How often the phrases of a list stand in a text: leftmost first, none counted twice.
+"""Count how often the phrases of a list occur in a text: leftmost first, without overlap.
 
-The count is that of ``re.findall`` with all phrases as alternatives, which is how the published lists
-of Japanese words are used, in one pass: the phrases are a trie over code points. Where several match at
-one place, the first of the list wins. Two guards keep short words from being found inside longer ones:
+The count is that of ``re.findall`` with all phrases as alternatives, which is how the published
+lists of Japanese words are used, in one pass: the phrases are a trie over code points. Where
+several match at one place, the first of the list wins. Two guards keep short words from being found
+inside longer ones:
 
-* a phrase of nothing but katakana counts only where no katakana stands before or behind it
+* a phrase of only katakana counts only where no katakana is before or after it
   (such phrases are tried after the others, as hojichar does);
 * with ``whole_words``, letter case does not matter and a phrase of a script with spaces counts only
-  where no letter, digit or mark stands before or behind it.
+  where no letter, digit or mark is before or after it.
 """
 
 from __future__ import annotations
@@ -33,19 +34,19 @@ _FIRST_BITS: Final = 0xFFFF
 
 
 class Phrases(NamedTuple):
-    """A list, ready to be looked for."""
+    """A list of phrases, compiled into a trie."""
 
     keys: Any  #: uint64[2**k]: open addressing from (node, code point), plus one, to the next node
     nodes: Any  #: int32[2**k]
-    ranks: Any  #: int32[nodes]: which phrase ends at a node, the lower the stronger; -1 for none
+    ranks: Any  #: int32[nodes]: the phrase that ends at a node, the lowest wins; -1 for none
     guards: Any  #: uint8[nodes]
     first: Any  #: bool[65536]: the low bits of code points that phrases begin with
-    fold: Any  #: uint32: what each code point is compared as; empty where letter case matters
+    fold: Any  #: uint32: the form in which a code point is compared; empty where case matters
 
 
 @lru_cache(maxsize=32)
 def compiled(phrases: tuple[str, ...], whole_words: bool = False) -> Phrases:
-    """Build the trie of a list. Blank phrases and spaces around phrases do not count."""
+    """Build the trie of a list. Blank phrases and spaces around phrases are ignored."""
     spelled = [phrase.strip() for phrase in phrases]
     ordered = sorted(filter(None, spelled), key=lambda p: _KATAKANA.fullmatch(p) is not None)
     ranks, guards, edges = [-1], [0], {}
@@ -95,13 +96,13 @@ def _guard(phrase: str, whole_words: bool) -> int:
 
 
 def _slot(key: int, size: int) -> int:
-    spread = key * int(GOLDEN) & 0xFFFFFFFFFFFFFFFF
-    return (spread >> 32) & (size - 1)
+    product = key * int(GOLDEN) & 0xFFFFFFFFFFFFFFFF
+    return (product >> 32) & (size - 1)
 
 
 @kernel
 def _refused(guard: Any, before: Any, after: Any, classes: Any) -> Any:
-    """Tell whether a phrase may not stand between these two code points (0 at an end of the text)."""
+    """Return whether a guard refuses the code points around a phrase (0 at an end of the text)."""
     if guard & _ONLY_KATAKANA:
         for code in (before, after):
             if uint32(0x30A1) <= code <= uint32(0x30F4) or code == uint32(0x30FC):
@@ -125,7 +126,7 @@ def count_phrases(
     classes: Any,
     out: Any,
 ) -> None:
-    """Write how many phrases each text holds."""
+    """Write the number of phrases in each text."""
     mask = uint64(len(keys) - 1)
     folded = len(fold) > 0
     for d in range(len(starts)):

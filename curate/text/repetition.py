@@ -16,15 +16,15 @@ _LOW: Final = 2**32 - 1
 
 @inline
 def first_of_each(keys: Any, n: Any, table: Any, base: Any, first: Any, count: Any) -> Any:
-    """Write, for each of n keys, the position of the first equal one; return the next ``base`` and the best.
+    """Write each key's position of the first equal one; return the next ``base`` and the best.
 
-    ``count`` gets, at the first position of a key, how many there are; elsewhere it is 0. The best is the
-    highest count << 32, plus n less the first position that has it.
-    ``table``, of 4 n entries or more, is shared by all calls and hardly ever cleared: an entry below
-    ``base`` is an old one.
+    ``count`` gets, at the first position of a key, its number of occurrences; elsewhere it is 0.
+    The best is the highest count << 32, plus n minus the first position that has it. ``table``, of
+    4 n entries or more, is shared by all calls and hardly ever cleared: an entry below ``base`` is
+    old.
 
-    What bounds it is how often the processor guesses wrong. So a new key takes the path of a known
-    one, as equal to itself, and only a key that meets another in its place takes a second look.
+    Bound by mispredicted branches. So a new key takes the path of a known one, as equal to itself,
+    and only a key whose slot has another key takes a second look.
     """
     if base + n > _MOST_ENTRIES:
         table[:] = 0
@@ -54,20 +54,20 @@ def first_of_each(keys: Any, n: Any, table: Any, base: Any, first: Any, count: A
 
 @kernel
 def count_repetition(
-    hashes: Any, facts: Any, n: Any, table: Any, base: Any, room: Any, out: Any
+    hashes: Any, flags: Any, n: Any, table: Any, base: Any, room: Any, out: Any
 ) -> Any:
     """Count repeated n-grams of n words into one row; return the next ``base``.
 
-    An n-gram can only be repeated where both (n-1)-grams in it are. So each length looks at the few
-    places that are left of the one before, and from 4 on its key is the pair of their exact identities:
-    two places of one key hold the same words unless 64-bit hashes of words, pairs or triples collide.
+    An n-gram can only be repeated where both its (n-1)-grams are. So each length examines the few
+    places left by the one before, and from 4 on its key is the pair of their exact identities: two
+    places of one key have the same words unless 64-bit hashes of words, pairs or triples collide.
 
-    What bounds it: in most languages the two passes over all pairs; in Japanese, where a character is a
-    word and a quarter of all triples repeat, as much again for the lengths above.
+    Bound in most languages by the two passes over all pairs; in Japanese, where a character is a
+    word and a quarter of all triples repeat, by as much again for the lengths above.
     """
     pairs, keys, seen, at, first, count = room
     for length in range(2, 11):
-        out[length - 2] = int64(0) if length > 4 else _top_chars(facts, n, 0, 1, length)
+        out[length - 2] = int64(0) if length > 4 else _top_chars(flags, n, 0, 1, length)
     size = 16
     while size < 4 * n:
         size *= 2
@@ -78,12 +78,13 @@ def count_repetition(
         return base
     place, times = _one_of_the_fullest(pairs, last, seen, most)
     if times < most or most == uint8(255):
-        # Others share its place, or 255 were more. What is more frequent counts as much in its own.
+        # Others share its slot, or 255 stands for more. A more frequent pair has as high a count
+        # there.
         m = _pairs_seen(pairs, last, seen, uint8(max(times, 2)), keys, at)
         base, best = first_of_each(keys, m, table, base, first, count)
         place, times = int64(at[m - uint64(best & _LOW)]), best >> int64(32)
     if times > 1:
-        out[0] = _top_chars(facts, n, place, times, 2)
+        out[0] = _top_chars(flags, n, place, times, 2)
     m = _triples(pairs, last, seen, keys, at)
     for length in range(3, 11):
         if m < uint64(2):
@@ -93,27 +94,28 @@ def count_repetition(
         if times < 2:
             break
         if length <= 4:
-            out[length - 2] = _top_chars(facts, n, at[m - uint64(best & _LOW)], times, length)
+            out[length - 2] = _top_chars(flags, n, at[m - uint64(best & _LOW)], times, length)
         else:
-            out[length - 2] = _repeated_chars(facts, length, m, first, count, at)
+            out[length - 2] = _repeated_chars(flags, length, m, first, count, at)
         m = _neighbours(first, count, m, keys, at)
     return base
 
 
 @inline
 def _count_pairs(hashes: Any, last: Any, seen: Any, keys: Any) -> Any:
-    """Write the key of each pair of words and count it at its place in ``seen``; return the highest count.
+    """Write the key of each pair of words and count it at its slot; return the highest count.
 
-    Pairs may share a place, and 255 stands for more: below it no pair is more frequent than its place
-    says. So most are sorted out without a branch, in a table that fits the nearest cache.
+    Pairs may share a slot, and 255 stands for more: below it no pair is more frequent than the
+    count of its slot. So most are excluded without a branch, in a table that fits the nearest
+    cache.
     """
     seen[:] = 0
     mask = uint64(len(seen) - 1)
     for i in range(last):
         keys[i] = fast_mix64(hashes[i] * GOLDEN + hashes[i + uint64(1)])
     for i in range(last):
-        met = seen[keys[i] & mask]
-        seen[keys[i] & mask] = uint8(met + uint8(met < uint8(255)))
+        times = seen[keys[i] & mask]
+        seen[keys[i] & mask] = uint8(times + uint8(times < uint8(255)))
     most = uint8(0)
     for slot in range(uint64(len(seen))):
         most = max(most, seen[slot])
@@ -122,7 +124,7 @@ def _count_pairs(hashes: Any, last: Any, seen: Any, keys: Any) -> Any:
 
 @inline
 def _one_of_the_fullest(pairs: Any, last: Any, seen: Any, most: Any) -> Any:
-    """Give where the first pair stands that counted ``most``, and how often it is there, at most 255."""
+    """Return the place of the first pair that counted ``most``, and its frequency, at most 255."""
     mask = uint64(len(seen) - 1)
     i = uint64(0)
     while seen[pairs[i] & mask] != most:
@@ -136,7 +138,7 @@ def _one_of_the_fullest(pairs: Any, last: Any, seen: Any, most: Any) -> Any:
 
 @inline
 def _pairs_seen(pairs: Any, last: Any, seen: Any, least: Any, keys: Any, at: Any) -> Any:
-    """Write key and place of each pair that counted ``least`` or more; return how many."""
+    """Write key and place of each pair that counted ``least`` or more; return their number."""
     mask = uint64(len(seen) - 1)
     m = uint64(0)
     for i in range(last):
@@ -148,7 +150,7 @@ def _pairs_seen(pairs: Any, last: Any, seen: Any, least: Any, keys: Any, at: Any
 
 @inline
 def _triples(pairs: Any, last: Any, seen: Any, keys: Any, at: Any) -> Any:
-    """Write key and place of each triple whose pairs both counted twice or more; return how many."""
+    """Write key and place of each triple whose pairs both counted 2 or more; return how many."""
     mask = uint64(len(seen) - 1)
     m = uint64(0)
     again = seen[pairs[0] & mask] > uint8(1)
@@ -166,9 +168,9 @@ def _triples(pairs: Any, last: Any, seen: Any, keys: Any, at: Any) -> Any:
 
 @inline
 def _neighbours(first: Any, count: Any, m: Any, keys: Any, at: Any) -> Any:
-    """Write key and place of each repeated n-gram that a repeated one follows; return how many.
+    """Write key and place of each repeated n-gram that a repeated one follows; return their number.
 
-    No branches here, for what repeats is hard to foresee.
+    No branches, because what repeats is hard to predict.
     """
     longer = uint64(0)
     f, place = uint64(first[0]), at[0]
@@ -184,28 +186,28 @@ def _neighbours(first: Any, count: Any, m: Any, keys: Any, at: Any) -> Any:
 
 
 @inline
-def _repeated_chars(facts: Any, length: Any, m: Any, first: Any, count: Any, at: Any) -> Any:
-    """Add up the characters of n-grams that stood before, none counted twice; a minus marks what was met.
+def _repeated_chars(flags: Any, length: Any, m: Any, first: Any, count: Any, at: Any) -> Any:
+    """Sum the characters of n-grams that occurred before, none twice; a minus marks the seen.
 
-    No branches here either.
+    No branches either.
     """
     repeated = resume = int64(0)
     for j in range(m):
         f, place = uint64(first[j]), int64(at[j])
         times = count[f]
-        looked_at = int64(times != int32(1)) & int64(place >= resume)
-        met = looked_at & int64(times < int32(0))
-        count[f] = -abs(times) if looked_at else times
-        chars = (facts[uint64(place + length)] >> CHARS) - (facts[uint64(place)] >> CHARS)
-        repeated += chars * met
-        resume += (place + length - resume) * met
+        considered = int64(times != int32(1)) & int64(place >= resume)
+        seen = considered & int64(times < int32(0))
+        count[f] = -abs(times) if considered else times
+        chars = (flags[uint64(place + length)] >> CHARS) - (flags[uint64(place)] >> CHARS)
+        repeated += chars * seen
+        resume += (place + length - resume) * seen
     return repeated
 
 
 @inline
-def _top_chars(facts: Any, n: Any, at: Any, times: Any, length: Any) -> Any:
-    """Give the characters of an n-gram times its count, joined by spaces; -1 in texts of fewer words."""
+def _top_chars(flags: Any, n: Any, at: Any, times: Any, length: Any) -> Any:
+    """Return an n-gram's characters, with spaces, times its count; -1 in texts of fewer words."""
     if n < length:
         return int64(-1)
-    chars = (facts[uint64(at) + uint64(length)] >> CHARS) - (facts[uint64(at)] >> CHARS)
+    chars = (flags[uint64(at) + uint64(length)] >> CHARS) - (flags[uint64(at)] >> CHARS)
     return times * (chars + length - 1)

@@ -1,8 +1,8 @@
 r"""Rewrites of a whole document, as somebody published them: each runs once, in the profile's order.
 
-Unlike a fix (``curate.text.fixes``) a rewrite may change its own result when it runs again: lines that it
-joined can make an address that it would cut. They are here for recipes that follow another pipeline to
-the letter. The patterns are those of the ``regex`` module, whose classes are Unicode's.
+Unlike a fix (``curate.text.fixes``) a rewrite may change its own result when it runs again: lines
+that it joined can make an address that it would cut. They are here for recipes that follow another
+pipeline to the letter. The patterns are those of the ``regex`` module, whose classes are Unicode's.
 
 Bound by Python's regular expressions; only the rows of profiles that name a rewrite pay for it.
 """
@@ -91,11 +91,11 @@ def check_names(wanted: RewriteSection, *, where: str | None = None) -> None:
 def japanese_lines(text: str, *, join: str = "") -> str:
     r"""Keep the lines with kana, without addresses and without runs of 100 or more ASCII characters.
 
-    The lines are joined with nothing between, as llm-jp-corpus does; ``join = "\n"`` keeps them apart.
-    Headings without kana go, and of a kept line nothing may be left.
+    The lines are joined with nothing between, as llm-jp-corpus does; ``join = "\n"`` keeps them
+    apart. Headings without kana go, and of a kept line nothing may be left.
 
-    Source: llm-jp-corpus v1, extract_japanese_text. Wrong for verse, dialogue and lists, whose lines
-    mean something; an address swallows the Japanese letters that stand right after it.
+    Source: llm-jp-corpus v1, extract_japanese_text. Wrong for verse, dialogue and lists, whose
+    lines mean something; an address swallows the Japanese letters that stand right after it.
 
     >>> japanese_lines("目次\nこれは https://a.example/b です。\nはい。")
     'これは  です。はい。'
@@ -109,8 +109,8 @@ def end_sections(text: str, *, headings: list[str] | tuple[str, ...] = HEADINGS)
 
     A heading is a line of its own, not the first one and not the last.
 
-    Source: llm-jp-corpus v1, remove_wikipedia_footnote. Wrong where such a section is in the middle of
-    an article: the rest is lost.
+    Source: llm-jp-corpus v1, remove_wikipedia_footnote. Wrong where such a section is in the middle
+    of an article: the rest is lost.
 
     >>> end_sections("The moth flies at night.\n\nSee also\n- Butterfly\n")
     'The moth flies at night.\n'
@@ -135,8 +135,8 @@ def empty_brackets(text: str) -> str:
     return text
 
 
-# What stands before a closing bracket is looked for from its beginning only, and not given back: the
-# same answer as without, in linear time.
+# What stands before a closing bracket is looked for from its beginning only, and not given back:
+# the same answer as without, in linear time.
 _BRACKETS = tuple(
     (regex.compile(pattern), left)
     for pattern, left in (

@@ -43,7 +43,8 @@ def standardize_and_tell(
 ) -> tuple[pa.LargeStringArray, dict[int, list[Span]], Counter[str]]:
     """Standardize, and tell where the masks stand in the new texts.
 
-    Gives the texts, the spans (in bytes, in order) of each row in which something was masked, and the counts.
+    Gives the texts, the spans (in bytes, in order) of each row in which something was masked, and
+    the counts.
     """
     check_names(wanted)
     tally: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""How probable the words of a text are, by a table of word counts."""
+"""The log probability of a text's words, by a table of word counts."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from curate.kernels.jit import kernel
 from curate.kernels.utf8 import decode
 from curate.text.words import HAS_LETTER, find_words
 
-#: What is stored of a logarithm: millionths, so that sums are exact.
+#: Logarithms are stored in millionths, so that sums are exact.
 SCALE: Final = 1_000_000
 
 
 class Frequencies(NamedTuple):
-    """Logarithms of the probabilities of words, in millionths; ``unknown`` is that of all other words."""
+    """Log probabilities of words, in millionths; ``unknown`` is that of every other word."""
 
     keys: Any  #: uint64[2**k]: open addressing of hashes of folded words; 0 is an empty slot
     values: Any  #: int64[2**k]
@@ -32,7 +32,7 @@ class Frequencies(NamedTuple):
 
 
 def digest(address: str) -> str:
-    """Give the blake2b-128 of a file of word counts, in hex."""
+    """Return the blake2b-128 of a file of word counts, in hex."""
     return hashlib.blake2b(_read(address), digest_size=16).hexdigest()
 
 
@@ -40,8 +40,8 @@ def digest(address: str) -> str:
 def load(address: str) -> Frequencies:
     """Read word counts: on each line of a UTF-8 file a word, white space and a whole number.
 
-    Words that differ in letter case alone are one word. Probabilities are (count + 1) / (all counts +
-    words + 1), and a count of 0 for what the file has not.
+    Words that differ only in letter case are one word. Probabilities are (count + 1) / (all counts
+    + words + 1); a word that is not in the file has a count of 0.
     """
     spelled, counts = [], []
     for number, line in enumerate(_read(address).decode("utf-8", "replace").splitlines(), 1):
@@ -125,17 +125,17 @@ def count_unigrams(
     most: Any,
     out: Any,
 ) -> None:
-    """Fill two columns: the sum of the logarithms of words with a letter, and how many there are."""
+    """Fill two columns: the sum of the logarithms of words with a letter, and their number."""
     hashes = np.empty(most, np.uint64)
     word_starts = np.empty(most, np.int64)
     word_ends = np.empty(most, np.int64)
-    facts = np.empty(most, np.int64)
+    flags = np.empty(most, np.int64)
     mask = uint64(len(keys) - 1)
     for d in range(len(starts)):
-        n = find_words(data, starts[d], ends[d], role, hashes, word_starts, word_ends, facts)
+        n = find_words(data, starts[d], ends[d], role, hashes, word_starts, word_ends, flags)
         total = scored = int64(0)
         for k in range(n):
-            if not facts[k] & HAS_LETTER:
+            if not flags[k] & HAS_LETTER:
                 continue
             key = _hash_word(data, word_starts[k], word_ends[k], fold)
             slot = (key >> uint64(8)) & mask

@@ -1,33 +1,34 @@
-"""The View of a text: where its words are, in every script, from one pass over its UTF-8 bytes.
+"""Word segmentation: where the words of a text are, in every script, in one pass over its UTF-8.
 
-**Words.** A text is cut at whitespace and control characters. What lies between falls into
+**Words.** A text is cut at whitespace and control characters. The parts between are cut into
 
-* *runs*: letters, digits, marks and everything else that is no punctuation; an apostrophe or hyphen
-  between two such characters belongs to the run (``don't``, ``İстанбул-2``), as do a point, comma or
-  colon between two digits (``3.14``, ``1,000``, ``12:30``);
-* *single code points* of Han, Kana, Thai, Lao, Khmer and Myanmar, which write no spaces;
+* *runs*: letters, digits, marks and everything else that is not punctuation; an apostrophe or
+  hyphen between two such characters belongs to the run (``don't``, ``İстанбул-2``), as do a point,
+  comma or colon between two digits (``3.14``, ``1,000``, ``12:30``);
+* *single code points* of Han, Kana, Thai, Lao, Khmer and Myanmar, which are written without spaces;
 * *punctuation and symbols*, each a word of its own; the same mark repeated is one word (``...``).
 
 Marks and format characters (accents, Thai vowels, ZWNJ, variation selectors) stay with the word
-before them; a format character before any word belongs to none. There is no dictionary and no model, so the
-same bytes give the same words on every machine. Punctuation counts as words because the published
-thresholds (datatrove's for FineWeb and FineWeb2) were set with tokenizers that count it.
+before them; a format character before any word belongs to none. There is no dictionary and no
+model, so the same bytes give the same words on every machine. Punctuation counts as words because
+the published thresholds (datatrove's for FineWeb and FineWeb2) were set with tokenizers that count
+it.
 
 Where it goes wrong: an agglutinated word of Korean or Turkish is one word; Thai and Chinese words
-are cut into syllables and characters, so thresholds that were set with a segmenter do not carry over.
+are cut into syllables and characters, so thresholds set with a segmenter do not carry over.
 
 **Hashes** are 64-bit and exact in case: equal words have equal hashes on every machine, and two
-different words of one text collide with a chance of about 2**-64 per pair. One code point that is no
-letter of ASCII is multiplied only, which keeps all of them apart; longer words are mixed besides.
+different words of one text collide with a chance of about 2**-64 per pair. A word of one
+code point beyond ASCII letters is only multiplied, which keeps all of them apart; longer words are
+mixed as well.
 
-**Lines** end at U+000A. Repair turns the other line breaks into it before anything is measured.
+**Lines** end at U+000A. Repair turns other line breaks into it before anything is measured.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,15 +37,9 @@ from numba import int64, uint8, uint32, uint64
 from curate.kernels import unicode
 from curate.kernels.hashing import GOLDEN, fast_mix64, hash_block, hash_span
 from curate.kernels.jit import kernel
-from curate.kernels.utf8 import (
-    LOWER_CASE,
-    decode,
-    eight_bytes,
-    first_bytes,
-    leading_letters,
-)
+from curate.kernels.utf8 import LOWER_CASE, decode, eight_bytes, first_bytes, leading_letters
 
-# Roles of a code point: the low three bits say what it does to the word before it.
+# Roles of a code point: the low three bits are its effect on the word before it.
 SEPARATOR: Final = 0
 RUN: Final = 1
 MARK: Final = 2
@@ -60,15 +55,15 @@ DIGIT: Final = 128
 TERMINAL: Final = 256
 NEWLINE: Final = 512
 UPPER: Final = 1024
-NOT_UPPER: Final = 2048  #: a letter that is not upper case, or of a script without case
+NOT_UPPER: Final = 2048  #: a letter that is not upper case, or in a script without case
 _NO_ASCII_LETTER: Final = 4096
 _PUNCTUATES: Final = 8192  # PUNCTUATION as a bit
 _FOREIGN_TERMINAL: Final = 16384  # and not of ASCII
 
-#: The characters that datatrove (0.10, utils/text.py, PUNCTUATION and TERMINAL_PUNCTUATION) takes for
-#: symbols: a word made of them alone is not counted by Gopher's word rules. The list is kept with
-#: its oddities (the full-width digit one is in it; the bullet, the degree sign and № are not),
-#: because FineWeb's and FineWeb2's thresholds were found with it. Ends of sentences are added.
+#: The characters that datatrove (0.10, utils/text.py, PUNCTUATION and TERMINAL_PUNCTUATION) takes
+#: for symbols: Gopher's word rules do not count a word of these alone. The list keeps its oddities
+#: (the full-width digit one is in it; the bullet, the degree sign and № are not), because FineWeb's
+#: and FineWeb2's thresholds were found with it. Ends of sentences are added.
 PUBLISHED_SYMBOLS: Final = (
     "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~´«»–—’“”„…∶━►、。〈〉《》「」【】！％（），．１：；？～"
 )
@@ -76,8 +71,8 @@ PUBLISHED_SYMBOLS: Final = (
 _APOSTROPHES_AND_HYPHENS: Final = "'’-‐‑"
 _INSIDE_NUMBERS: Final = ".,:٫٬"
 
-# What ``find_words`` says of a word in one integer: how many code points the words before it have, << CHARS;
-# what stands before it; and roles that one of its code points has, those of punctuation if it is a mark.
+# The flags of a word, one integer: how many code points the words before it have, << CHARS; what is
+# before it; and the roles that any of its code points has, those of punctuation if it is a mark.
 AFTER_SPACE: Final = 1
 AFTER_NEWLINE: Final = NEWLINE
 HAS_LETTER: Final = LETTER
@@ -87,12 +82,12 @@ ENDS_SENTENCE: Final = TERMINAL
 NEEDS_NO_SPACE: Final = _FOREIGN_TERMINAL  #: an end of a sentence, such as the full-width ones
 CHARS: Final = 16
 _OF_MARKS: Final = IS_PUNCTUATION | ENDS_SENTENCE | NEEDS_NO_SPACE
-_TOLD: Final = HAS_LETTER | MORE_THAN_SYMBOLS | UPPER | NOT_UPPER | _OF_MARKS
+_WORD_FLAGS: Final = HAS_LETTER | MORE_THAN_SYMBOLS | UPPER | NOT_UPPER | _OF_MARKS
 
 
 @lru_cache(maxsize=1)
 def roles() -> npt.NDArray[np.uint16]:
-    """Give the role of every code point, derived from the Unicode tables."""
+    """Return the role of every code point, derived from the Unicode tables."""
     classes = unicode.CLASS
     role = np.full(len(classes), RUN, np.uint16)
     control = (classes & unicode.CONTROL) != 0
@@ -131,7 +126,7 @@ def roles() -> npt.NDArray[np.uint16]:
 
 @kernel
 def _role_after(data: Any, at: Any, end: Any, role: Any) -> Any:
-    """Give the role of the code point at ``at``; past the end it is a separator."""
+    """Return the role of the code point at ``at``; past the end it is a separator."""
     if at >= end:
         return uint32(0)
     code, _ = decode(data, at)
@@ -140,30 +135,30 @@ def _role_after(data: Any, at: Any, end: Any, role: Any) -> Any:
 
 @kernel
 def find_words(
-    data: Any, start: Any, end: Any, role: Any, hashes: Any, starts: Any, ends: Any, facts: Any
+    data: Any, start: Any, end: Any, role: Any, hashes: Any, starts: Any, ends: Any, flags: Any
 ) -> Any:
-    """Write hash, byte span and facts of each word of data[start:end]; return the number of words.
+    """Write hash, byte span and flags of each word of data[start:end]; return the number of words.
 
-    ``hashes``, ``starts`` and ``ends`` need room for as many words as there are code points, ``facts`` for
-    one more: behind the last word stands how many code points all words have. ``starts`` and ``ends`` may
-    both be None: who does not need the spans is not kept waiting for them.
+    ``hashes``, ``starts`` and ``ends`` need room for as many words as there are code points,
+    ``flags`` for one more: after the last word it has the number of code points of all words.
+    ``starts`` and ``ends`` may both be None, which saves the time of writing the spans.
 
-    What bounds it: in English and Russian the bytes; in Japanese the arithmetic of each word, and
-    wrong guesses where a row of characters ends.
+    Bound in English and Russian by the bytes; in Japanese by the arithmetic of each word, and by
+    mispredicted branches where a row of characters ends.
     """
     n = uint64(0)
     kind = SEPARATOR
     mark = uint32(0)
     h = uint64(0)
-    chars = before = int64(0)  # code points of words until here, and until the word that grows
+    chars = before = int64(0)  # code points of words until here, and until the current word
     gap = uint32(AFTER_SPACE | AFTER_NEWLINE)
     seen = uint32(0)
     some = uint32(0)  # roles that at least one of the word's code points has
-    readable = min(end, len(data) - 7)  # from where eight bytes can be read
+    readable = min(end, len(data) - 7)  # before it eight bytes can be read
     i = begin = start
     while i < end:
         if kind == SEPARATOR and i < readable:
-            # Most words of English are ASCII letters before a space or a mark: eight bytes at a time.
+            # Most English words are ASCII letters before a space or a mark: eight bytes at a time.
             block = eight_bytes(data, i)
             found = min(leading_letters(block), end - i)
             if found > 0:
@@ -188,11 +183,11 @@ def find_words(
                         starts[n] = i
                         ends[n] = stop
                     case = uint32(UPPER) if lower == uint64(0) else uint32(NOT_UPPER)
-                    told = gap | case | uint32(HAS_LETTER | MORE_THAN_SYMBOLS)
-                    facts[n] = chars << CHARS | int64(told)
+                    word_flags = gap | case | uint32(HAS_LETTER | MORE_THAN_SYMBOLS)
+                    flags[n] = chars << CHARS | int64(word_flags)
                     chars += stop - i
                     n += uint64(1)
-                    # The space behind it is passed over at once.
+                    # The space after it is skipped at once.
                     space = after == uint8(32)
                     gap = uint32(AFTER_SPACE) * uint32(space)
                     i = stop + int64(space)
@@ -225,7 +220,7 @@ def find_words(
                 if starts is not None:
                     starts[n] = begin
                     ends[n] = i
-                facts[n] = before << CHARS | int64(gap | some & uint32(_TOLD))
+                flags[n] = before << CHARS | int64(gap | some & uint32(_WORD_FLAGS))
                 n += uint64(1)
                 kind = SEPARATOR
                 gap = uint32(0)
@@ -237,8 +232,9 @@ def find_words(
             begin = i
             row = what == SINGLE
             while row and i + size + 3 <= end:
-                # Han and kana come in rows with marks between, three bytes each. Each is a word as soon
-                # as the next begins another; that nearly all do makes it easy to foresee.
+                # Han and kana come in rows with marks between, three bytes each. Each is a word as
+                # soon as the next one begins another: nearly always, so the branch is predicted
+                # well.
                 at = uint64(i + size)
                 lead = uint32(data[at])
                 next_code = (
@@ -252,7 +248,7 @@ def find_words(
                 if not row or next_what < uint32(SINGLE):
                     break
                 hashes[n] = (uint64(code) + uint64(1)) * GOLDEN
-                facts[n] = chars << CHARS | int64(gap | r & uint32(_TOLD))
+                flags[n] = chars << CHARS | int64(gap | r & uint32(_WORD_FLAGS))
                 gap = uint32(0)
                 chars += 1
                 if starts is not None:
@@ -274,7 +270,7 @@ def find_words(
             i += size
             if what != RUN or i >= end:
                 break
-            # Most of a text is inside runs: stay here as long as it goes on.
+            # Most of a text is inside runs: stay here until the run ends.
             code, size = decode(data, i)
             next_r = uint32(role[code])
             if (next_r & uint32(_WHAT)) != RUN:
@@ -289,60 +285,42 @@ def find_words(
         if starts is not None:
             starts[n] = begin
             ends[n] = end
-        facts[n] = before << CHARS | int64(gap | some & uint32(_TOLD))
+        flags[n] = before << CHARS | int64(gap | some & uint32(_WORD_FLAGS))
         n += uint64(1)
-    facts[n] = chars << CHARS
+    flags[n] = chars << CHARS
     return int64(n)
 
 
-@dataclass(frozen=True)
-class View:
-    """The words of one text: byte spans, hashes, lengths in code points and two facts."""
+class Words(NamedTuple):
+    """The words of one text; kernels call `find_words` on whole columns without building this."""
 
-    starts: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]  #: in bytes
     ends: npt.NDArray[np.int64]
     hashes: npt.NDArray[np.uint64]
-    chars: npt.NDArray[np.int64]
-    alphabetic: npt.NDArray[np.bool_]  #: has at least one letter
-    symbols: npt.NDArray[np.bool_]  #: nothing but published symbols
+    flags: npt.NDArray[np.int64]  #: one more than there are words, see `find_words`
 
 
-def view(text: str) -> View:
-    """View one text (kernels view whole columns without building this).
+def segment_words(text: str) -> Words:
+    """Find the words of one text.
 
-    >>> v = view("Don't panic...")
-    >>> list(zip(v.starts.tolist(), v.ends.tolist()))
+    >>> found = segment_words("Don't panic...")
+    >>> list(zip(found.starts.tolist(), found.ends.tolist()))
     [(0, 5), (6, 11), (11, 14)]
-    >>> v.symbols.tolist()
-    [False, False, True]
     """
     data = np.frombuffer(text.encode() + b" ", np.uint8)
     hashes = np.empty(len(data) + 1, np.uint64)
-    starts, ends, facts = (np.empty(len(data) + 1, np.int64) for _ in range(3))
-    n = find_words(data, 0, len(data) - 1, roles(), hashes, starts, ends, facts)
-    chars = np.diff(facts[: n + 1] >> CHARS)
-    facts = facts[:n]
-    alphabetic, symbols = (facts & HAS_LETTER) != 0, (facts & MORE_THAN_SYMBOLS) == 0
-    return View(starts[:n], ends[:n], hashes[:n], chars, alphabetic, symbols)
-
-
-def word_hashes(text: str) -> npt.NDArray[np.uint64]:
-    """Give the hashes of the words of one text."""
-    data = np.frombuffer(text.encode() + b" ", np.uint8)
-    hashes, facts = np.empty(len(data) + 1, np.uint64), np.empty(len(data) + 1, np.int64)
-    return hashes[: find_words(data, 0, len(data) - 1, roles(), hashes, None, None, facts)]
+    starts, ends, flags = (np.empty(len(data) + 1, np.int64) for _ in range(3))
+    n = find_words(data, 0, len(data) - 1, roles(), hashes, starts, ends, flags)
+    return Words(starts[:n], ends[:n], hashes[:n], flags[: n + 1])
 
 
 def words(text: str) -> list[str]:
-    """Give the words of one text; the empty text has none.
+    """Return the words of one text as strings; the empty text has none.
 
     >>> words("Ол 2024 жылы Алматы-2-ге келді (рас).")
     ['Ол', '2024', 'жылы', 'Алматы-2-ге', 'келді', '(', 'рас', ')', '.']
     >>> words("東京は hot!!!")
     ['東', '京', 'は', 'hot', '!!!']
     """
-    data = text.encode()
-    seen = view(text)
-    return [
-        data[start:end].decode() for start, end in zip(seen.starts.tolist(), seen.ends.tolist())
-    ]
+    data, found = text.encode(), segment_words(text)
+    return [data[a:b].decode() for a, b in zip(found.starts.tolist(), found.ends.tolist())]

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.kernels import unicode
-from curate.text.words import PUBLISHED_SYMBOLS, roles, view, words
+from curate.text.words import (
+    CHARS,
+    HAS_LETTER,
+    MORE_THAN_SYMBOLS,
+    PUBLISHED_SYMBOLS,
+    roles,
+    segment_words,
+    words,
+)
 from tests.examples import examples
 
 APOSTROPHES_AND_HYPHENS = "'’-‐‑"
@@ -16,7 +24,7 @@ INSIDE_NUMBERS = ".,:٫٬"
 
 
 def kind(character: str) -> str:
-    """Say what a character does, by the definition in view.py."""
+    """Return the role of a character, by the definition in words.py."""
     bits = int(unicode.CLASS[ord(character)])
     if bits & unicode.SPACE or unicodedata.category(character) == "Cc":
         return "separator"
@@ -130,22 +138,23 @@ def test_words_are_those_of_the_slow_twin(text: str) -> None:
 
 @examples(100)
 @given(st.text(ALPHABET, max_size=60))
-def test_hashes_lengths_and_facts_are_those_of_the_words(text: str) -> None:
-    seen, spelled = view(text), words(text)
-    assert seen.chars.tolist() == [len(word) for word in spelled]
-    assert seen.alphabetic.tolist() == [any(c.isalpha() for c in word) for word in spelled]
-    alone = [view(word).hashes.tolist() for word in spelled]
-    assert [[h] for h in seen.hashes.tolist()] == alone
-    assert len(set(seen.hashes.tolist())) == len(set(spelled))
+def test_hashes_lengths_and_flags_are_those_of_the_words(text: str) -> None:
+    found, spelled = segment_words(text), words(text)
+    flags = found.flags[:-1].tolist()
+    assert np.diff(found.flags >> CHARS).tolist() == [len(word) for word in spelled]
+    assert [bool(f & HAS_LETTER) for f in flags] == [any(map(str.isalpha, w)) for w in spelled]
+    alone = [segment_words(word).hashes.tolist() for word in spelled]
+    assert [[h] for h in found.hashes.tolist()] == alone
+    assert len(set(found.hashes.tolist())) == len(set(spelled))
     symbols = set(PUBLISHED_SYMBOLS) | {
         chr(c) for c in np.flatnonzero(unicode.CLASS & unicode.TERMINAL)
     }
-    assert seen.symbols.tolist() == [set(word) <= symbols for word in spelled]
+    assert [not f & MORE_THAN_SYMBOLS for f in flags] == [set(word) <= symbols for word in spelled]
 
 
 def test_hashes_are_pinned() -> None:
     # Equal words must have equal hashes on every machine, today and tomorrow.
-    assert [hex(h) for h in view("the және").hashes.tolist()] == PINNED
+    assert [hex(h) for h in segment_words("the және").hashes.tolist()] == PINNED
 
 
 PINNED = ["0xdeb7a15211a071f0", "0x183168c3419ce849"]
