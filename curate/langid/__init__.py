@@ -1,1 +1,1 @@
-"""Texts to languages: the only room that loads a language model."""
+"""Language identification; the only room that loads a language model."""

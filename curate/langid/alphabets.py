@@ -1,10 +1,10 @@
-"""Alphabets of languages that models confuse: which letters each is written with, and cannot do without.
+"""Alphabets of languages that models confuse: the letters of each, and those of any text in it.
 
-``letters`` is the whole alphabet. ``usual`` says for a group of letters how many of a thousand letters
-of running prose they make up *at least*; the figures are set well below what is common, because names,
-lists and quotations are texts too. A Latin i counts as the Cyrillic one, as many people type it. Cyrillic alphabets are those of the national orthographies: Kazakh
-has і and ұ, Kyrgyz only ң ө ү, Tatar җ, Bashkir ҡ ҙ ҫ, Karakalpak ў and ҳ beside ә ө ү, Uzbek ў and ҳ
-without them.
+``letters`` is the whole alphabet. ``usual`` is, for a group of letters, the *least* number of them
+per thousand letters of running prose; the figures are well below what is common, because names,
+lists and quotations are texts too. A Latin i counts as the Cyrillic one, because many people type
+it. Cyrillic alphabets are those of the national orthographies: Kazakh has і and ұ, Kyrgyz only ң ө
+ү, Tatar җ, Bashkir ҡ ҙ ҫ, Karakalpak ў and ҳ beside ә ө ү, Uzbek ў and ҳ without them.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 
 class Alphabet(NamedTuple):
-    """The letters of a language and what any longer text in it shows."""
+    """The letters of a language, and how frequent some are in any longer text."""
 
     letters: str
-    usual: tuple[tuple[str, int], ...] = ()  #: (letters, at least so many of 1,000)
+    usual: tuple[tuple[str, int], ...] = ()  #: (letters, least number of them per 1,000)
 
 
 _RUSSIAN = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"
-_SOUTH = "абвгдежзиклмнопрстуфхцчш"  # what Serbian and Macedonian share
+_SOUTH = "абвгдежзиклмнопрстуфхцчш"  # shared by Serbian and Macedonian
 
 ALPHABETS = {
     "rus_Cyrl": Alphabet(_RUSSIAN, (("ы", 5), ("йья", 15))),
@@ -36,21 +36,21 @@ ALPHABETS = {
     "bak_Cyrl": Alphabet(_RUSSIAN + "әғҙҡңөҫүһ", (("ә", 15), ("ҡҙҫ", 10))),
     "kaa_Cyrl": Alphabet(_RUSSIAN + "әғқңөүўҳ", (("ўҳ", 4), ("әңөү", 10), ("қғ", 10))),
     "uzn_Cyrl": Alphabet("абвгдеёжзийклмнопрстуфхцчшъьэюяўқғҳ", (("ўқғҳ", 15),)),
-    # Tajik of the first Cyrillic fonts has ї ќ ѓ њ љ for ӣ қ ғ ҳ ҷ; its ў for ӯ would let Uzbek in.
+    # Early Cyrillic fonts have ї ќ ѓ њ љ for Tajik ӣ қ ғ ҳ ҷ; ў for ӯ would make Uzbek fit.
     "tgk_Cyrl": Alphabet("абвгғдеёжзиӣйкқлмнопрстуӯфхҳчҷшъэюяїќѓњљ", (("ӣӯҷқғҳїќѓњљ", 15),)),
-    # Mongolian of the first Cyrillic fonts has ї for ү and є for ө.
+    # Early Cyrillic fonts have ї for Mongolian ү and є for ө.
     "khk_Cyrl": Alphabet(_RUSSIAN + "өүїє", (("өүїє", 15),)),
     "sah_Cyrl": Alphabet(_RUSSIAN + "ҕҥөһү", (("ҕҥһ", 10), ("өү", 10))),
     "tuk_Cyrl": Alphabet(_RUSSIAN + "әҗңөү", (("ңөү", 10), ("җ", 4), ("ә", 10))),
     "azj_Cyrl": Alphabet("абвгғдеәжзиыјкҝлмноөпрстуүфхһчҹш", (("ә", 25), ("јҝҹ", 10))),
-    # The letters with a breve or a cedilla are Latin ones, which Chuvash keyboards long had.
+    # The letters with a breve or a cedilla are Latin ones, from older Chuvash keyboards.
     "chv_Cyrl": Alphabet(_RUSSIAN + "ӑӗҫӳăĕçÿ", (("ӑӗăĕ", 15),)),
     "tyv_Cyrl": Alphabet(_RUSSIAN + "ңөү", (("ңөү", 10),)),
-    # ý þ ð are ı ş ğ in the wrong one-byte charset: still Turkish, and for ``repair`` to mend.
-    # Those with bars and dots are of Ottoman and Arabic names as scholars write them.
+    # ý þ ð are ı ş ğ in the wrong one-byte charset: still Turkish, and fixed by ``repair``.
+    # Those with bars and dots occur in scholarly spellings of Ottoman and Arabic names.
     "tur_Latn": Alphabet("abcçdefgğhıIiİjklmnoöprsştuüvwyzâîûýþðāīūḍḥḫḳṣṭẓżġķŧ"),
     "azj_Latn": Alphabet("abcçdeəfgğhxıIiİjkqlmnoöprsştuüvwyzâ"),
-    # ñ and ÿ are ň and ý of the orthography of 1993, and of keyboards since.
+    # ñ and ÿ are ň and ý in the orthography of 1993, and on keyboards since.
     "tuk_Latn": Alphabet("abcçdeäfghijžklmnňñoöprsştuüvwyýÿz", (("ýžňñÿ", 10), ("ä", 10))),
     "crh_Latn": Alphabet("abcçdefgğhıIiİjklmnñoöpqrsştuüvyzâ", (("q", 8), ("ñ", 4))),
     "uig_Latn": Alphabet("abcdefghijklmnopqrstuvwxyzëéöü", (("ëé", 6), ("öü", 8), ("q", 8))),
@@ -60,7 +60,7 @@ ALPHABETS = {
 
 @cache
 def letters_of(label: str) -> frozenset[str]:
-    """Give an alphabet's letters, small and capital.
+    """Return an alphabet's letters, small and capital.
 
     >>> sorted(letters_of("kaz_Cyrl") - letters_of("rus_Cyrl"))[:4]
     ['І', 'і', 'Ғ', 'ғ']
@@ -69,7 +69,7 @@ def letters_of(label: str) -> frozenset[str]:
 
 
 def both_cases(letters: str) -> frozenset[str]:
-    """Give letters as they are, small and capital, where those are one letter.
+    """Return letters as they are, small and capital, where each is one character.
 
     >>> sorted(both_cases("әß"))
     ['ß', 'Ә', 'ә']

@@ -1,9 +1,9 @@
-"""Segment mode: which parts of a text are in which language.
+"""Segment mode: the language of each part of a text.
 
-A text is cut where a part in another language can start: at line ends, behind sentences, and where the
-script changes for good. Each piece is identified by itself. A piece that is short or unsure says
-nothing of its own: it belongs to the language of the whole text where that is written in its script,
-else to the piece before it. Neighbours of one language become one span.
+A text is cut where a part in another language can start: at line ends, behind sentences, and before
+a word of another script. Each piece is identified by itself. A piece that is short or has a low
+score gets the language of the whole text where that is written in the piece's script, else that of
+the piece before it. Neighbouring pieces of one language become one span.
 """
 
 from __future__ import annotations
@@ -19,118 +19,120 @@ from numba import uint64
 from curate.kernels.jit import kernel
 from curate.kernels.unicode import CLASS, LETTER, NEWLINE, SCRIPT, SCRIPTS, SPACE, TERMINAL
 from curate.kernels.utf8 import decode
+from curate.langid.scripts import SCRIPT_SETS
 from curate.schema import LANG_SPAN, UNDETERMINED
 
 Rows = npt.NDArray[np.int64]
 
-#: Fewer letters than this are a name or a title, and no part in another language.
+#: A piece with fewer letters than this is a name or a title, and no part in another language.
 MIN_LETTERS = 20
 
-#: A piece that is less sure than this takes its language from its surroundings.
+#: A piece with a lower score than this takes its language from its surroundings.
 MIN_SCORE = 0.8
 
 _NONE = SCRIPTS.index("Zyyy")
 
-#: Scripts that one language writes side by side; a change among them starts nothing.
+#: Scripts that one language uses together; a change among them starts no piece.
 _TOGETHER = tuple(SCRIPTS.index(name) for name in ("Hani", "Hira", "Kana", "Hang"))
 
 
 def spans(
     data: Any, offsets: Any, whole: list[str], identify: Callable[[pa.Array], pa.Table]
 ) -> pa.ListArray:
-    """Give the spans of each text, as list<struct<start, end, lang>>; offsets are UTF-8 bytes.
+    """Return the spans of each text, as list<struct<start, end, lang>>; offsets are UTF-8 bytes.
 
-    ``whole`` holds the language of each whole text. The spans of a text follow each other without a
-    gap from its first byte to its last; an empty text has none.
+    ``whole`` holds the language of each whole text. The spans of a text cover it without gaps from
+    its first byte to its last; an empty text has none.
     """
     owner, start, end, letters, script = _pieces(data, offsets)
     cut = np.append(start, end[-1:]) if len(start) else np.zeros(1, np.int64)
     pieces = pa.LargeStringArray.from_buffers(
         len(start), pa.py_buffer(np.ascontiguousarray(cut)), pa.py_buffer(data)
     )
-    found = identify(pieces)
-    sure = (letters >= MIN_LETTERS) & (found["lang_score"].to_numpy() >= MIN_SCORE)
-    own = found["lang"].to_pylist()
-    said: list[str | None] = [
-        own[k] if ok and own[k] != UNDETERMINED else None for k, ok in enumerate(sure.tolist())
+    labelled = identify(pieces)
+    sure = (letters >= MIN_LETTERS) & (labelled["lang_score"].to_numpy() >= MIN_SCORE)
+    langs: list[str | None] = [
+        lang if ok and lang != UNDETERMINED else None
+        for lang, ok in zip(labelled["lang"].to_pylist(), sure.tolist())
     ]
-    _settle(said, owner.tolist(), script.tolist(), whole)
-    return _merged(said, owner, start, end, offsets)
+    _fill_unsure(langs, owner.tolist(), script.tolist(), whole)
+    return _merged(langs, owner, start, end, offsets)
 
 
-def _settle(said: list[str | None], owner: list[int], script: list[int], whole: list[str]) -> None:
-    """Give the pieces that say nothing themselves a language."""
-    for k, mine in enumerate(said):
-        if mine is not None:
+def _fill_unsure(
+    langs: list[str | None], owner: list[int], script: list[int], whole: list[str]
+) -> None:
+    """Fill in the language of pieces without one of their own."""
+    for k, lang in enumerate(langs):
+        if lang is not None:
             continue
-        text = whole[owner[k]]
-        if script[k] == _NONE or SCRIPTS[script[k]] not in _scripts(text):
-            said[k] = (
-                said[k - 1] if k and owner[k - 1] == owner[k] else _next(said, owner, k) or text
-            )
+        of_text = whole[owner[k]]
+        if script[k] != _NONE and SCRIPTS[script[k]] in _scripts(of_text):
+            langs[k] = of_text
+        elif k and owner[k - 1] == owner[k]:
+            langs[k] = langs[k - 1]
         else:
-            said[k] = text
+            langs[k] = _next(langs, owner, k) or of_text
 
 
-def _next(said: list[str | None], owner: list[int], k: int) -> str | None:
+def _next(langs: list[str | None], owner: list[int], k: int) -> str | None:
     at = k
-    while at < len(said) and owner[at] == owner[k] and said[at] is None:
+    while at < len(langs) and owner[at] == owner[k] and langs[at] is None:
         at += 1
-    return said[at] if at < len(said) and owner[at] == owner[k] else None
+    return langs[at] if at < len(langs) and owner[at] == owner[k] else None
 
 
 def _scripts(label: str) -> tuple[str, ...]:
-    written = label[4:]
-    joint = {"Jpan": ("Hani", "Hira", "Kana"), "Hans": ("Hani",), "Hant": ("Hani",)}
-    return joint.get(written, ("Hang", "Hani") if written == "Hang" else (written,))
+    script = label[4:]
+    return SCRIPT_SETS.get("Kore" if script == "Hang" else script, (script,))
 
 
 def _merged(
-    said: list[str | None], owner: Rows, start: Rows, end: Rows, offsets: Any
+    langs: list[str | None], owner: Rows, start: Rows, end: Rows, offsets: Any
 ) -> pa.ListArray:
-    first = np.ones(len(said), np.bool_)
-    for k in range(1, len(said)):
-        first[k] = owner[k] != owner[k - 1] or said[k] != said[k - 1]
+    first = np.ones(len(langs), np.bool_)
+    for k in range(1, len(langs)):
+        first[k] = owner[k] != owner[k - 1] or langs[k] != langs[k - 1]
     at = np.flatnonzero(first)
-    last = np.append(at[1:], len(said)) - 1 if len(at) else at
+    last = np.append(at[1:], len(langs)) - 1 if len(at) else at
     base = np.asarray(offsets)[owner[at]]
     values = pa.StructArray.from_arrays(
         [
             pa.array(start[at] - base, pa.int64()),
             pa.array(end[last] - base, pa.int64()),
-            pa.array([said[k] for k in at.tolist()], pa.string()),
+            pa.array([langs[k] for k in at.tolist()], pa.string()),
         ],
         fields=list(LANG_SPAN),
     )
-    many = np.bincount(owner[at], minlength=len(offsets) - 1)
-    ends = np.concatenate([[0], np.cumsum(many)]).astype(np.int32)
+    counts = np.bincount(owner[at], minlength=len(offsets) - 1)
+    ends = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(ends), values)
 
 
 def _pieces(data: Any, offsets: Any) -> tuple[Rows, Rows, Rows, Rows, Rows]:
-    """Cut texts: the text of each piece, its first byte and the one behind it, letters, script."""
+    """Cut texts; return each piece's text, first byte, end, number of letters and script."""
     together = np.zeros(len(SCRIPTS), np.bool_)
     together[list(_TOGETHER)] = True
     n = _cut(data, offsets, CLASS, SCRIPT, together, np.empty((0, 5), np.int64))
-    found = np.empty((n, 5), np.int64)
-    _cut(data, offsets, CLASS, SCRIPT, together, found)
-    owner, start, end, letters, script = found.T.copy()
+    pieces = np.empty((n, 5), np.int64)
+    _cut(data, offsets, CLASS, SCRIPT, together, pieces)
+    owner, start, end, letters, script = pieces.T.copy()
     return owner, start, end, letters, script
 
 
 @kernel
-def _write(found: Any, n: int, text: int, start: int, end: int, letters: int, script: int) -> None:
-    if n < len(found):
-        found[n, 0], found[n, 1], found[n, 2] = text, start, end
-        found[n, 3], found[n, 4] = letters, script
+def _write(pieces: Any, n: int, text: int, start: int, end: int, letters: int, script: int) -> None:
+    if n < len(pieces):
+        pieces[n, 0], pieces[n, 1], pieces[n, 2] = text, start, end
+        pieces[n, 3], pieces[n, 4] = letters, script
 
 
 @kernel
-def _cut(data: Any, offsets: Any, classes: Any, scripts: Any, together: Any, found: Any) -> int:
+def _cut(data: Any, offsets: Any, classes: Any, scripts: Any, together: Any, pieces: Any) -> int:
     """Write a row (text, start, end, letters, script) for each piece; return how many.
 
     A piece ends behind a newline, behind a space that follows the end of a sentence, and before a
-    word of another script. Only as many are written as there is room for.
+    word of another script. Rows beyond the length of ``pieces`` are not written.
     """
     n: Any = np.int64(0)
     for d in range(len(offsets) - 1):
@@ -139,7 +141,7 @@ def _cut(data: Any, offsets: Any, classes: Any, scripts: Any, together: Any, fou
         start = i
         letters: Any = np.int64(0)
         script: Any = np.int64(_NONE)
-        word = i  # where the word that is being read began
+        word = i  # where the current word began
         in_word, fresh, ended = False, False, False
         while i < stop:
             here = i
@@ -149,7 +151,7 @@ def _cut(data: Any, offsets: Any, classes: Any, scripts: Any, together: Any, fou
             if kind & SPACE:
                 in_word = False
                 if (kind & NEWLINE or ended) and i < stop:
-                    _write(found, n, d, start, i, letters, script)
+                    _write(pieces, n, d, start, i, letters, script)
                     n += 1
                     start, letters, script = i, np.int64(0), np.int64(_NONE)
                 ended = False
@@ -161,16 +163,16 @@ def _cut(data: Any, offsets: Any, classes: Any, scripts: Any, together: Any, fou
             if kind & LETTER:
                 ended = False
                 letters += 1
-                mine = np.int64(scripts[uint64(point)])
-                if fresh and mine != _NONE and mine != script:
+                new = np.int64(scripts[uint64(point)])
+                if fresh and new != _NONE and new != script:
                     if script == _NONE:
-                        script = mine
-                    elif not (together[mine] and together[script]):
-                        _write(found, n, d, start, word, letters - 1, script)
+                        script = new
+                    elif not (together[new] and together[script]):
+                        _write(pieces, n, d, start, word, letters - 1, script)
                         n += 1
-                        start, letters, script = word, np.int64(1), mine
+                        start, letters, script = word, np.int64(1), new
                 fresh = False
         if start < stop:
-            _write(found, n, d, start, stop, letters, script)
+            _write(pieces, n, d, start, stop, letters, script)
             n += 1
     return int(n)

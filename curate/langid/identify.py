@@ -1,11 +1,10 @@
-"""The language of each text: the model's answer, checked against what the text is written with.
+"""The language of each text: the model's answer, checked against the text's script and letters.
 
-A model answers whatever it is asked. Its first label stands where the text's script and letters allow
-it and it is sure. Elsewhere function words, endings and letters give a second opinion
-(curate.langid.rerank), and the best label that script, alphabet and profile allow is taken. The score
-that the language's profile wants decides at last, and where nothing is left the answer is ``und``.
-Nothing is dropped here: a Russian page in a Kazakh source becomes ``rus_Cyrl`` and meets the Russian
-rules.
+A model answers for any text. Its first label is kept where its score is high and the text's script
+and letters allow it. Elsewhere the candidates are reranked by function words, endings and letters
+(curate.langid.rerank), and the best label that script, alphabet and profile allow is taken. Last, a
+score below that of the language's profile, or no label at all, becomes ``und``. Nothing is dropped
+here: a Russian page in a Kazakh source becomes ``rus_Cyrl`` and is judged by the Russian rules.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from curate.kernels.arrow import buffers
 from curate.langid import labels as naming
 from curate.langid import rerank
 from curate.langid import scripts as lettering
-from curate.langid.constraints import Judge, asked
+from curate.langid.constraints import LabelConstraints, required_letter_sets
 from curate.langid.fasttext import model as models
 from curate.langid.scripts import NAMES, NONE, Letters
 from curate.recipe.profile import Profiles
@@ -41,152 +40,145 @@ def identify(
     profiles: Profiles | None = None,
     segments: bool = False,
 ) -> pa.Table:
-    """Tell the language of each text: a table of lang, lang_score, lang2, lang2_score.
+    """Return the language of each text: a table of lang, lang_score, lang2, lang2_score.
 
-    With ``segments`` also lang_spans: which bytes of a text are in which language
+    With ``segments`` also lang_spans: the language of each span of bytes
     (curate.langid.code_switching).
 
-    Definition: ``lang`` is the model's best label if it is sure of a longer text whose script and
-    letters allow that label; else the best of curate.langid.rerank that they allow, or the model's
-    second label. ``lang_score`` is the model's own score or, where the opinion is surer or decided, the
-    probability that it gives. ``lang2`` is the model's second label, or its first where another was
-    taken, with the model's score. ``und``, where no language is left or its score is below the
-    profile's ``min_score``, keeps the best guess in ``lang2``. Null texts and texts without letters are
-    ``und`` with score 0. A page in two scripts is read in the one that its language is written in.
+    Definition: ``lang`` is the model's best label if its score is high on a longer text whose
+    script and letters allow that label; else the best of curate.langid.rerank that they allow, or
+    the model's second label. ``lang_score`` is the model's own score or, where reranking chose the
+    label or is surer of it, the probability of the ranking. ``lang2`` is the model's second label,
+    or its first where another was taken, with the model's score. ``und``, where no language is left
+    or its score is below the profile's ``min_score``, keeps the best guess in ``lang2``. Null texts
+    and texts without letters are ``und`` with score 0. A page in two scripts is judged by that of
+    its language.
 
-    Why: argmax labels fill small languages with other languages' pages (FineWeb-2 removed 133 million
-    of the documents labelled Dagbani and kept one thousand). Where it goes wrong: names, lists and
-    texts of a few words; languages that the model does not know and no alphabet of ours tells.
+    Why: argmax labels fill small languages with other languages' pages (FineWeb-2 removed 133
+    million of the documents labelled Dagbani and kept one thousand). Errors remain in names, lists
+    and texts of a few words, and in languages that the model does not know and no alphabet here
+    separates.
 
     >>> identify(["Бүгін ауа райы жақсы, далада балалар ойнап жүр.", "12:30"])["lang"].to_pylist()
     ['kaz_Cyrl', 'und']
     """
-    return listen(texts, model=model, profiles=profiles, segments=segments)[0]
+    return identify_with_model_labels(texts, model=model, profiles=profiles, segments=segments)[0]
 
 
-def listen(
+def identify_with_model_labels(
     texts: Iterable[str | None] | pa.Array | pa.ChunkedArray,
     *,
     model: str | None,
     profiles: Profiles | None,
     segments: bool = False,
 ) -> tuple[pa.Table, pa.StringArray]:
-    """Identify, and tell the model's own best label for each text (null: no letters)."""
+    """Identify; return the table and the model's own best labels (null for no letters)."""
     column = _large_strings(texts)
-    whole, heard = _listen(column, model, profiles)
+    whole, model_labels = _identify(column, model, profiles)
     if segments:
         from curate.langid.code_switching import spans
 
         langs = whole["lang"].to_pylist()
-        found = spans(*buffers(column), langs, lambda part: _listen(part, model, profiles)[0])
-        whole = whole.append_column("lang_spans", found)
-    return whole, heard
+        of_parts = spans(*buffers(column), langs, lambda part: _identify(part, model, profiles)[0])
+        whole = whole.append_column("lang_spans", of_parts)
+    return whole, model_labels
 
 
-def _listen(
+def _identify(
     column: Any, model: str | None, profiles: Profiles | None
 ) -> tuple[pa.Table, pa.StringArray]:
     data, offsets = buffers(column)
-    letters = lettering.count(data, offsets, asked(profiles))
+    letter_sets = required_letter_sets(profiles)
+    letters = lettering.count(data, offsets, letter_sets)
     arabic = pa.array(letters.scripts[:, _ARABIC] > 0)
-    if (mended := _unshaped(column, arabic)) is not column:
-        data, offsets = buffers(mended)
-        letters = lettering.count(data, offsets, asked(profiles))
+    if (unshaped := _unshape(column, arabic)) is not column:
+        data, offsets = buffers(unshaped)
+        letters = lettering.count(data, offsets, letter_sets)
     classifier = models.load(model)
     numbers, scores = classifier.predict(data, offsets)
-    letters = lettering.hear(letters, _scripts(classifier.labels, numbers[:, 0], letters))
-    judge = Judge(profiles, letters)
-    first = judge.named(classifier.labels, numbers[:, 0])
-    second = judge.named(classifier.labels, numbers[:, 1])
+    preferred = _preferred_scripts(classifier.labels, numbers[:, 0], letters)
+    letters = lettering.use_script(letters, preferred)
+    constraints = LabelConstraints(profiles, letters)
+    first = constraints.translate(classifier.labels, numbers[:, 0])
+    second = constraints.translate(classifier.labels, numbers[:, 1])
 
-    chosen, score = _decide(data, offsets, judge, classifier.labels, first, second, scores)
-    silent = letters.script == NONE
-    chosen[silent], score[silent] = -1, 0.0
+    chosen, score = _decide(data, offsets, constraints, classifier.labels, first, second, scores)
+    no_letters = letters.script == NONE
+    chosen[no_letters], score[no_letters] = -1, 0.0
     replaced = chosen != first
     other = np.where(replaced, first, second)
     other_score = np.where(replaced, scores[:, 0], scores[:, 1])
-    unsure = np.flatnonzero((chosen >= 0) & (score < judge.min_scores(chosen)))
+    unsure = np.flatnonzero((chosen >= 0) & (score < constraints.min_scores(chosen)))
     other[unsure], other_score[unsure], chosen[unsure] = chosen[unsure], score[unsure], -1
-    other[silent] = -1
-    words = pa.array([*judge.vocabulary, UNDETERMINED], pa.string())
-    best = np.where(silent, -1, numbers[:, 0])
-    heard = pa.array(classifier.labels, pa.string()).take(pa.array(best, mask=best < 0))
-    found = pa.table(
-        {
-            "lang": words.take(pa.array(np.where(chosen >= 0, chosen, len(words) - 1))),
-            "lang_score": pa.array(score),
-            "lang2": words.take(pa.array(other, mask=other < 0)),
-            "lang2_score": pa.array(other_score, mask=other < 0),
-        }
-    )
-    return found, heard
+    other[no_letters] = -1
+    names = pa.array([*constraints.vocabulary, UNDETERMINED], pa.string())
+    best = np.where(no_letters, -1, numbers[:, 0])
+    model_labels = pa.array(classifier.labels, pa.string()).take(pa.array(best, mask=best < 0))
+    columns = {
+        "lang": names.take(pa.array(np.where(chosen >= 0, chosen, len(names) - 1))),
+        "lang_score": pa.array(score),
+        "lang2": names.take(pa.array(other, mask=other < 0)),
+        "lang2_score": pa.array(other_score, mask=other < 0),
+    }
+    return pa.table(columns), model_labels
 
 
-def _scripts(labels: tuple[str, ...], first: npt.NDArray[np.int32], letters: Letters) -> Rows:
-    """Give the script that each text's first label is written in; -1 where that is its main one."""
-    wanted = np.full(len(first), -1, np.int64)
+def _preferred_scripts(
+    labels: tuple[str, ...], first: npt.NDArray[np.int32], letters: Letters
+) -> Rows:
+    """Return the script of each text's first label, -1 where the text has too little of it."""
+    preferred = np.full(len(first), -1, np.int64)
     for number in np.unique(first[first >= 0]).tolist():
-        written = naming.scripts_of(labels[number])[1]
-        if not written:
-            continue
         at = np.flatnonzero(first == number)
-        usual = [NAMES.index(name) for name in written if name in NAMES]
-        # The usual script first: Kazakh beside English is Cyrillic, not Kazakh in Latin letters.
-        for script in reversed(usual):
-            there = letters.scripts[at, script]
-            enough = (there > 0) & (there >= lettering.MIN_SCRIPT_SHARE * letters.total[at])
-            wanted[at[enough]] = script
-    return wanted
+        scripts = [NAMES.index(s) for s in naming.scripts_of(labels[number])[1] if s in NAMES]
+        # The usual script wins: Kazakh beside English is Cyrillic, not Kazakh in Latin letters.
+        for script in reversed(scripts):
+            count = letters.scripts[at, script]
+            enough = (count > 0) & (count >= lettering.MIN_SCRIPT_SHARE * letters.total[at])
+            preferred[at[enough]] = script
+    return preferred
 
 
 def _decide(
     data: Any,
     offsets: Any,
-    judge: Judge,
+    constraints: LabelConstraints,
     labels: tuple[str, ...],
     first: Rows,
     second: Rows,
     scores: npt.NDArray[np.float64],
 ) -> tuple[Rows, npt.NDArray[np.float64]]:
-    """Choose a label for each text, -1 for none, and say how sure that is."""
-    letters = judge.letters
-    allowed = judge.allows(first)
+    """Choose a label for each text, -1 for none; return the labels and their scores."""
+    letters = constraints.letters
+    allowed = constraints.allows(first)
     written = letters.script != NONE
     chosen, score = np.where(allowed, first, -1), scores[:, 0].copy()
 
-    # The model's second label, where the first cannot be true.
+    # The model's second label, where the first is not allowed.
     swapped = np.flatnonzero(~allowed & written)
-    swapped = swapped[judge.allows(second[swapped], swapped)]
+    swapped = swapped[constraints.allows(second[swapped], swapped)]
     chosen[swapped] = second[swapped]
     left = np.maximum(1.0 - scores[swapped, 0], scores[swapped, 1])
     score[swapped] = scores[swapped, 1] / np.maximum(left, 1e-9)
 
-    # What words and letters say, where the model can be wrong.
-    unsure = rerank.unsure(first, scores[:, 0], letters, judge.number)
-    doubtful = ~allowed | ~judge.fits(first) | unsure
+    # Words and letters, where the model can be wrong.
+    unsure = rerank.unsure(first, scores[:, 0], letters, constraints.number)
+    doubtful = ~allowed | ~constraints.fits(first) | unsure
     rows = np.flatnonzero(doubtful & written)
-    ranked = rerank.rank(
-        data,
-        offsets,
-        rows,
-        letters,
-        judge.number,
-        naming.codes(labels),
-        first[rows],
-        second[rows],
-        scores[rows],
-    )
+    known = naming.codes(labels)
+    model_answer = first[rows], second[rows], scores[rows]
+    ranked = rerank.rank(data, offsets, rows, letters, constraints.number, known, *model_answer)
     undecided = np.arange(len(rows))
     for place in range(ranked.labels.shape[1]):
-        label, spoken = ranked.labels[undecided, place], ranked.spoken[undecided, place]
-        told = judge.allows(label, rows[undecided], spoken)
-        at, label = rows[undecided[told]], label[told]
-        likely = ranked.likely[undecided[told], place]
+        label, certain = ranked.labels[undecided, place], ranked.certain[undecided, place]
+        decided = constraints.allows(label, rows[undecided], certain)
+        at, label = rows[undecided[decided]], label[decided]
+        probability = ranked.probabilities[undecided[decided], place]
         same = label == chosen[at]
-        score[at] = np.where(same, np.maximum(score[at], likely), likely)
+        score[at] = np.where(same, np.maximum(score[at], probability), probability)
         chosen[at] = label
-        undecided = undecided[~told]
-    return judge.sinitic(chosen), score
+        undecided = undecided[~decided]
+    return constraints.separate_sinitic(chosen), score
 
 
 def _large_strings(texts: Iterable[str | None] | pa.Array | pa.ChunkedArray) -> Any:
@@ -199,18 +191,18 @@ def _large_strings(texts: Iterable[str | None] | pa.Array | pa.ChunkedArray) -> 
     return texts.fill_null("") if texts.null_count else texts
 
 
-def _unshaped(texts: Any, arabic: Any) -> Any:
-    """Read shaped Arabic letters, as PDF files have them, as the letters themselves.
+def _unshape(texts: Any, arabic: Any) -> Any:
+    """Replace Arabic presentation forms, as PDF files contain them, by the letters themselves.
 
     No model was trained on them, and a page that is full of them would be ``und`` before a
-    profile's fix could mend it. The text itself is left as it is. Only texts with Arabic letters
-    (``arabic``) are looked at.
+    profile's fix could repair it. The document keeps its text. Only texts with Arabic letters
+    (``arabic``) are searched.
     """
     if not pc.any(arabic).as_py():
         return texts
-    found = pc.match_substring_regex(texts.filter(arabic), SHAPED)
-    if not pc.any(found).as_py():
+    matches = pc.match_substring_regex(texts.filter(arabic), SHAPED)
+    if not pc.any(matches).as_py():
         return texts
-    shaped = pc.replace_with_mask(arabic, arabic, found)
-    mended = [arabic_presentation_forms(text) for text in texts.filter(shaped).to_pylist()]
-    return pc.replace_with_mask(texts, shaped, pa.array(mended, pa.large_string()))
+    shaped = pc.replace_with_mask(arabic, arabic, matches)
+    plain = [arabic_presentation_forms(text) for text in texts.filter(shaped).to_pylist()]
+    return pc.replace_with_mask(texts, shaped, pa.array(plain, pa.large_string()))

@@ -1,9 +1,9 @@
 """One table from models' labels to ours: ISO 639-3 and ISO 15924, ``kaz_Cyrl``.
 
-lid.176 names languages by two letters and not their script; Wikipedia's codes stand for its languages
-(``als`` is Alemannic, ``sh`` Serbo-Croatian). Macrolanguages become the language that the Wikipedia is
-written in (``fa`` is Iranian Persian, ``et`` Standard Estonian is ``est`` as in FLORES). Where a
-language has several scripts the text's own script decides, and Han becomes Hans or Hant by characters.
+lid.176 uses the codes of Wikipedia's editions (``als`` is Alemannic, ``sh`` Serbo-Croatian),
+without a script. A macrolanguage becomes the language that its Wikipedia is written in (``fa`` is
+Iranian Persian, ``et`` Standard Estonian is ``est`` as in FLORES). Where a language has several
+scripts, the script of the text decides; Han becomes Hans or Hant by the text's characters.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from functools import lru_cache
 
 from curate.schema import UNDETERMINED
 
-#: lid.176's label: ISO 639-3 code and the scripts that the language is written in. ``Hani`` stands
-#: for Hans or Hant, whichever the text shows.
+#: lid.176's label: ISO 639-3 code and the scripts of the language. ``Hani`` is Hans or Hant, which
+#: the characters of the text decide.
 _LID176 = {
     "af": "afr Latn", "als": "gsw Latn", "am": "amh Ethi", "an": "arg Latn", "ar": "arb Arab",
     "arz": "arz Arab", "as": "asm Beng", "ast": "ast Latn", "av": "ava Cyrl",
@@ -55,22 +55,24 @@ _LID176 = {
     "yo": "yor Latn", "yue": "yue Hani", "zh": "cmn Hani",
 }  # fmt: skip
 
-#: Codes of other models (OpenLID, GlotLID, NLLB's) for a language that we name otherwise.
+#: Codes of other models (OpenLID, GlotLID, NLLB's) for a language that has another code here.
 _SAME = {
     "zho": "cmn", "ara": "arb", "fas": "pes", "swa": "swh", "uzb": "uzn", "aze": "azj",
     "mon": "khk", "nep": "npi", "ori": "ory", "msa": "zsm", "lav": "lvs", "ekk": "est",
-    "sqi": "als", "nor": "nob", "yid": "ydd", "mlg": "plt", "kur": "kmr", "pus": "pbt", "grn": "gug",
+    "sqi": "als", "nor": "nob", "yid": "ydd", "mlg": "plt", "kur": "kmr", "pus": "pbt",
+    "grn": "gug",
 }  # fmt: skip
 
-#: Names of a script that mean another of ours (Kore: Hangul with Han; Arabic's Urdu hand).
+#: Script codes that are another one here (Kore: Hangul with Han; Aran: the Nastaliq style of
+#: Arabic).
 _SCRIPT = {"Kore": "Hang", "Aran": "Arab"}
 
 
 @lru_cache(maxsize=8192)
 def scripts_of(label: str) -> tuple[str, tuple[str, ...]]:
-    """Split a model's label into our language code and the scripts that it may be written in.
+    """Split a model's label into our language code and the scripts that the language is written in.
 
-    A label that nobody knows, ``und_*`` and ``zxx_*`` (no language) have no scripts.
+    Unknown labels, ``und_*`` and ``zxx_*`` (no language) have no scripts.
 
     >>> scripts_of("uz"), scripts_of("kaz_Cyrl"), scripts_of("zho_Hant"), scripts_of("zxx_Latn")
     (('uzn', ('Latn', 'Cyrl')), ('kaz', ('Cyrl',)), ('cmn', ('Hani',)), ('und', ()))
@@ -83,13 +85,13 @@ def scripts_of(label: str) -> tuple[str, tuple[str, ...]]:
     if len(code) != 3 or len(script) != 4 or code in (UNDETERMINED, "zxx", "mul", "mis"):
         return UNDETERMINED, ()
     script = _SCRIPT.get(script, script)
-    # Models mark simplified and traditional at will; the characters of the text know better.
+    # Models confuse simplified and traditional; the characters of the text are reliable.
     return _SAME.get(code, code), ("Hani" if script in ("Hans", "Hant") else script,)
 
 
 @lru_cache(maxsize=8)
 def codes(labels: tuple[str, ...]) -> frozenset[str]:
-    """Give the languages that a model has labels for, as our codes.
+    """Return our codes of the languages that a model has labels for.
 
     >>> sorted(codes(("kk", "rus_Cyrl")))
     ['kaz', 'rus']
@@ -98,14 +100,16 @@ def codes(labels: tuple[str, ...]) -> frozenset[str]:
 
 
 def name(label: str, script: str, *, traditional: bool = False) -> str | None:
-    """Give our label for a model's, on a text in ``script``; None when the two do not go together.
+    """Return our label for a model's label on a text in ``script``; None if they do not fit.
 
-    >>> name("kk", "Cyrl"), name("sr", "Latn"), name("zh", "Hani", traditional=True), name("ru", "Latn")
-    ('kaz_Cyrl', 'srp_Latn', 'cmn_Hant', None)
+    >>> name("kk", "Cyrl"), name("sr", "Latn"), name("ru", "Latn")
+    ('kaz_Cyrl', 'srp_Latn', None)
+    >>> name("zh", "Hani", traditional=True)
+    'cmn_Hant'
     """
     code, scripts = scripts_of(label)
     if script == "Hani" and scripts == ("Jpan",):
-        return f"{code}_Jpan"  # whether it may be Japanese without kana is decided by length
+        return f"{code}_Jpan"  # LabelConstraints decides by length whether it is Japanese
     if script not in scripts:
         return None
     if script == "Hani":

@@ -1,9 +1,9 @@
-"""The second opinion: what the model heard against what the words and letters of a text say.
+"""Reranking: the model's probabilities combined with the evidence of words and letters.
 
 For each language of the text's script the evidence (curate.langid.lexicon) and the model's own
-probability are added as logarithms. The model's count for half: its n-grams see the same letters as
-the evidence does, and on a single sentence it is surer than it is right. Only texts where the model
-can be wrong are asked about: short ones, those where it is not sure, and those whose label was refused.
+probability are added as logarithms. The model's has half the weight: its n-grams depend on the same
+letters as the evidence, and on a single sentence it is overconfident. Only texts where the model
+can be wrong are reranked: short ones, those with a low score, and those whose label is not allowed.
 """
 
 from __future__ import annotations
@@ -20,55 +20,55 @@ from curate.langid.scripts import NAMES, Letters
 Rows = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
 
-#: With fewer letters than this, or a lower score, the model's answer is looked at again.
+#: With fewer letters than SHORT or a score below SURE, the model's answer is reranked.
 SHORT, SURE = 200, 0.95
 
-#: A label without lists is taken at the model's word from here on.
+#: A label without word lists is accepted from this score on.
 _MAJORITY = 0.5
 
-#: How much of the model's log-probability counts.
+#: The weight of the model's log-probability.
 _TRUST = 0.5
 
-#: A language that the model did not name first or second: one of some twenty that share the rest.
+#: Languages that the model ranks neither first nor second: about this many share the rest.
 _OTHERS = 20.0
 
-#: A language that the model has no label for may be behind any of its answers.
+#: The probability of a language that the model has no label for: any of its answers may be that.
 _UNKNOWN = 0.02
 
-#: The log-probability of "none of these", which no evidence speaks for or against.
+#: The log-probability of "none of these", which has no evidence for or against.
 _NOTHING = -2.0
 
-#: No language that has so little to show is better than what the model said.
+#: A language with less than this is no better than the model's answer.
 _HOPELESS = -10.0
 
-#: Words of so many points settle it: a keyboard may lack letters, not words.
-_SPOKEN = 1000
+#: With this many points of words a language is certain: a keyboard may lack letters, not words.
+_CERTAIN = 1000
 
-#: A label without lists has no evidence to show, so the others need more than it to win.
+#: A label without word lists has no evidence, so the others need this much more to win.
 _UNLISTED = 3.0
 
-#: So much better must another language be: below that the model keeps its answer.
+#: Another language must be better by this much; otherwise the model's answer is kept.
 _MARGIN = 0.5
 
-#: A language that is so much less likely than another does not count in a sum.
+#: A language that is less likely than the best by this much is left out of the sum.
 _NEGLIGIBLE = 40.0
 
 
-class Opinion(NamedTuple):
-    """For each row asked about: candidates from best to worst, as arrays [rows, candidates]."""
+class Ranking(NamedTuple):
+    """The candidates of each reranked row from best to worst, as arrays [rows, candidates]."""
 
     labels: Rows  #: numbers in the vocabulary, -1 where there are no more
-    likely: Scores  #: how likely each is
-    spoken: npt.NDArray[np.bool_]  #: whether its words leave no doubt, whatever the letters are
+    probabilities: Scores
+    certain: npt.NDArray[np.bool_]  #: whether its words leave no doubt, whatever the letters are
 
 
 def unsure(
     first: Rows, score: Scores, letters: Letters, numbers: dict[str, int]
 ) -> npt.NDArray[np.bool_]:
-    """Tell for which texts the model's answer alone is not enough.
+    """Return whether the model's answer for each text is not reliable alone.
 
-    Of most languages there are no lists. Words of a neighbour say nothing against such a label: Cebuano
-    has half of Tagalog's. It stands where the model trusts it more than all others together.
+    Most languages have no word lists. Words of a neighbour are no evidence against such a label:
+    Cebuano has half of Tagalog's. It is kept where its score is above that of all others together.
     """
     listed = np.isin(first, [numbers[label] for label in lexicon.table().labels])
     return ((score < SURE) | (letters.of_script < SHORT)) & (listed | (score < _MAJORITY))
@@ -80,31 +80,29 @@ def rank(
     rows: Rows,
     letters: Letters,
     numbers: dict[str, int],
-    knows: frozenset[str],
+    known: frozenset[str],
     first: Rows,
     second: Rows,
     scores: Scores,
     keep: int = 4,
-) -> Opinion:
-    """Order the languages of each row's script by evidence and the model's word.
+) -> Ranking:
+    """Order the languages of each row's script by evidence and the model's scores.
 
-    ``numbers`` are those of labels in the vocabulary, ``knows`` the language codes of the model; ``first``, ``second`` and ``scores`` are the
-    model's for these rows (-1 where it said nothing that fits the script).
+    ``numbers`` are those of labels in the vocabulary, ``known`` the language codes of the model;
+    ``first``, ``second`` and ``scores`` are the model's for these rows (-1 where its label does not
+    fit the script).
     """
     listed = lexicon.table().labels
-    words = lexicon.weigh(data, offsets, rows, letters.script[rows])
-    points = words + lexicon.of_letters(letters, rows)
+    script = letters.script[rows]
+    words = lexicon.score_words(data, offsets, rows, script)
+    points = words + lexicon.score_letters(letters, rows)
     labels = np.array([numbers[label] for label in listed], np.int64)
     scripts = np.array([NAMES.index(label[4:]) for label in listed], np.int64)
-    floor = np.array([1e-4 if label[:3] in knows else _UNKNOWN for label in listed])
-    opinion = Opinion(
-        np.full((len(rows), keep), -1, np.int64),
-        np.zeros((len(rows), keep)),
-        np.zeros((len(rows), keep), np.bool_),
-    )
-    script = letters.script[rows]
-    _order(points, words, labels, scripts, floor, script, first, second, scores, *opinion)
-    return opinion
+    floor = np.array([1e-4 if label[:3] in known else _UNKNOWN for label in listed])
+    size = len(rows), keep
+    ranking = Ranking(np.full(size, -1, np.int64), np.zeros(size), np.zeros(size, np.bool_))
+    _order(points, words, labels, scripts, floor, script, first, second, scores, *ranking)
+    return ranking
 
 
 @kernel
@@ -119,17 +117,17 @@ def _order(
     second: Any,
     scores: Any,
     best: Any,
-    likely: Any,
-    spoken: Any,
+    probabilities: Any,
+    certain: Any,
 ) -> None:
-    """Write the best languages of each row and their probabilities; a loop, so that rows stay apart.
+    """Write the best languages of each row and their probabilities, row by row.
 
-    (numpy's exp and sum give other last bits for another number of rows.)
+    (The last bits of numpy's exp and sum depend on the number of rows.)
     """
     many = len(labels)
     total = np.empty(many + 1)
     for row in range(len(script)):
-        # What the model did not name shares the rest, and none of it got more than the second.
+        # All other labels share the rest, and none of them has more than the second.
         rest = max(1.0 - scores[row, 0] - scores[row, 1], 1e-3) / _OTHERS
         rest = min(rest, scores[row, 1])
         listed = False
@@ -137,13 +135,13 @@ def _order(
             total[k] = -np.inf
             if scripts[k] != script[row]:
                 continue
-            heard = rest
+            trusted = rest
             if labels[k] == second[row]:
-                heard = scores[row, 1]
+                trusted = scores[row, 1]
             if labels[k] == first[row]:
-                heard = scores[row, 0]
+                trusted = scores[row, 0]
                 listed = True
-            total[k] = 0.01 * points[row, k] + _TRUST * np.log(max(heard, floor[k]))
+            total[k] = 0.01 * points[row, k] + _TRUST * np.log(max(trusted, floor[k]))
             total[k] += _MARGIN if labels[k] == first[row] else 0.0
         total[many] = -np.inf
         if first[row] >= 0 and not listed:
@@ -160,6 +158,6 @@ def _order(
             if total[most] < _HOPELESS:
                 break
             best[row, place] = labels[most] if most < many else first[row]
-            spoken[row, place] = most < many and words[row, most] >= _SPOKEN
-            likely[row, place] = np.rint(1e6 * np.exp(total[most] - top) / everything) / 1e6
+            certain[row, place] = most < many and words[row, most] >= _CERTAIN
+            probabilities[row, place] = np.rint(1e6 * np.exp(total[most] - top) / everything) / 1e6
             total[most] = -np.inf

@@ -1,8 +1,8 @@
-"""Which scripts and letters a text is written with: counted once, asked by every rule.
+"""The scripts and letters of a text: counted once, used by every rule.
 
-The script of a text is the one that most of its letters belong to. Han counts for Japanese where there
-is kana beside it and for Korean where there is Hangul; alone it is ``Hani``, and its characters tell
-simplified from traditional.
+The script of a text is the one that most of its letters belong to. Han counts as Japanese beside
+kana and as Korean beside Hangul; alone it is ``Hani``, and its characters separate simplified from
+traditional.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from curate.kernels.jit import kernel
 from curate.kernels.unicode import CLASS, LETTER, SCRIPT, SCRIPTS
 from curate.kernels.utf8 import decode
 
-#: The names that a text's script can have: Unicode's, and Jpan for kana with or without Han.
+#: The possible scripts of a text: Unicode's, and Jpan for kana with or without Han.
 NAMES: Final = (*SCRIPTS, "Jpan")
 
 #: The script of a text without letters, or with letters of no script.
@@ -31,35 +31,41 @@ _HANGUL, _JPAN = SCRIPTS.index("Hang"), len(SCRIPTS)
 #: The first two sets are always counted.
 _SIMPLIFIED, _TRADITIONAL = 0, 1
 
-#: So many of a text's letters must be of a script for its language to be one that writes it.
+#: A script with at least this share of a text's letters can be the script of its language.
 MIN_SCRIPT_SHARE = 0.15
 
-#: Of the letters of Han and kana (or Hangul) together so many must be kana (Hangul).
+#: Among the letters of Han and kana (or Hangul) at least this share must be kana (Hangul).
 _MIN_KANA_SHARE = 0.05
+
+#: Codes of ISO 15924 that cover several of Unicode's scripts.
+SCRIPT_SETS: Final = {
+    "Jpan": ("Hira", "Kana", "Hani"), "Kore": ("Hang", "Hani"),
+    "Hans": ("Hani",), "Hant": ("Hani",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Letters:
-    """What was counted in each text of a batch."""
+    """The letters of each text of a batch, counted."""
 
     script: npt.NDArray[np.int64]  #: number of the text's script in NAMES
     total: npt.NDArray[np.int64]  #: letters of all scripts
     of_script: npt.NDArray[np.int64]  #: letters of the text's script
     traditional: npt.NDArray[np.bool_]  #: more traditional than simplified characters
-    sets: npt.NDArray[np.int32]  #: how many are of each asked-for set of letters, a column per set
-    scripts: npt.NDArray[np.int64]  #: letters of each of NAMES, Han where it belongs to
+    sets: npt.NDArray[np.int32]  #: letters of each required set, a column per set
+    scripts: npt.NDArray[np.int64]  #: letters of each of NAMES, Han as in the module's docstring
     columns: dict[frozenset[str], int]  #: set of letters -> column of ``sets``
 
     def number_of(
         self, letters: frozenset[str], rows: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
-        """Count how many letters of the given rows are of a set that was asked for."""
+        """Return how many letters of the given rows belong to a required set."""
         return np.asarray(self.sets[rows, self.columns[letters]], np.int64)
 
 
-def count(data: Any, offsets: Any, asked: frozenset[frozenset[str]]) -> Letters:
-    """Count scripts and letters of texts in Arrow's layout, and how many are of each set asked for."""
-    cells, script_of, member, columns = _cells(asked)
+def count(data: Any, offsets: Any, letter_sets: frozenset[frozenset[str]]) -> Letters:
+    """Count scripts, letters and the letters of each required set in texts in Arrow's layout."""
+    cells, script_of, member, columns = _cells(letter_sets)
     n = len(offsets) - 1
     scripts = np.zeros((n, len(SCRIPTS)), np.int32)
     sets = np.zeros((n, member.shape[1]), np.int32)
@@ -76,7 +82,7 @@ def count(data: Any, offsets: Any, asked: frozenset[frozenset[str]]) -> Letters:
     korean = ~japanese & (hangul > 0) & (hangul >= _MIN_KANA_SHARE * (hangul + han))
     merged[:, _JPAN] = np.where(japanese, kana + han, 0)
     merged[:, _HANGUL] += np.where(korean, han, 0)
-    # A page of Chinese with some Korean names may still be heard as Chinese.
+    # A page of Chinese with some Korean names may still be labelled Chinese.
     merged[:, _HAN] = np.where(japanese | (korean & (2 * hangul > han)), 0, han)
     merged[:, [_HIRA, _KANA]] = np.where(japanese[:, None], 0, merged[:, [_HIRA, _KANA]])
     of_script = merged.max(axis=1, initial=0)
@@ -85,34 +91,36 @@ def count(data: Any, offsets: Any, asked: frozenset[frozenset[str]]) -> Letters:
     return Letters(script, total, of_script, traditional, sets, merged, columns)
 
 
-def hear(letters: Letters, wanted: npt.NDArray[np.int64]) -> Letters:
-    """Read each text in the script that was asked for, where enough of its letters are of that one.
+def use_script(letters: Letters, preferred: npt.NDArray[np.int64]) -> Letters:
+    """Use the preferred script instead of the dominant one where it has MIN_SCRIPT_SHARE.
 
-    ``wanted`` are numbers in NAMES, -1 to leave a text as it is. A page in two scripts is judged by
-    the one that its language is written in: a Japanese page full of English names is Japanese.
+    ``preferred`` are numbers in NAMES, -1 to keep the dominant script. A page in two scripts is
+    judged by the one that its language is written in: a Japanese page full of English names is
+    Japanese.
     """
-    rows = np.flatnonzero((wanted >= 0) & (wanted != letters.script))
-    there = letters.scripts[rows, wanted[rows]]
-    rows = rows[(there > 0) & (there >= MIN_SCRIPT_SHARE * letters.total[rows])]
+    rows = np.flatnonzero((preferred >= 0) & (preferred != letters.script))
+    in_script = letters.scripts[rows, preferred[rows]]
+    rows = rows[(in_script > 0) & (in_script >= MIN_SCRIPT_SHARE * letters.total[rows])]
     script, of_script = letters.script.copy(), letters.of_script.copy()
-    script[rows] = wanted[rows]
-    of_script[rows] = letters.scripts[rows, wanted[rows]]
+    script[rows] = preferred[rows]
+    of_script[rows] = letters.scripts[rows, preferred[rows]]
     return replace(letters, script=script, of_script=of_script)
 
 
 @lru_cache(maxsize=8)
 def _cells(
-    asked: frozenset[frozenset[str]],
+    letter_sets: frozenset[frozenset[str]],
 ) -> tuple[Any, Any, Any, dict[frozenset[str], int]]:
-    """Give the cells that the kernel counts in: one for each letter of a set, one for each script's rest.
+    """Lay out the cells that the kernel counts in: one per letter of a set, one per script's rest.
 
-    That is: the cell of each code point, 0 for what is no letter; the script of each cell; whether a
-    cell is of a set: [cells, sets]; and the column of each set.
+    Return the cell of each code point, 0 for what is no letter; the script of each cell; whether a
+    cell belongs to a set: [cells, sets]; and the column of each set.
     """
-    apart = frozenset[str]().union(*asked)
-    # What Cantonese alone writes is no sign of traditional characters: those asked for stand apart.
-    sets = [*(letters - apart for letters in _exclusive()), *sorted(asked, key=sorted)]
-    letters = sorted(c for c in apart if CLASS[ord(c)] & LETTER)
+    in_sets = frozenset[str]().union(*letter_sets)
+    # A character of a required set is no sign of simplified or traditional: some are only
+    # Cantonese.
+    sets = [*(letters - in_sets for letters in _exclusive()), *sorted(letter_sets, key=sorted)]
+    letters = sorted(c for c in in_sets if CLASS[ord(c)] & LETTER)
     rest, han = 1 + len(letters), SCRIPTS.index("Hani")
     cells = np.where(CLASS & LETTER, rest + SCRIPT.astype(np.int16), 0).astype(np.int16)
     cells[[ord(c) for c in letters]] = np.arange(1, rest)
@@ -120,20 +128,20 @@ def _cells(
         [0, *(SCRIPT[ord(c)] for c in letters), *range(len(SCRIPTS)), han, han], np.int64
     )
     member = np.zeros((len(script_of), len(sets)), np.int32)
-    for k, wanted in enumerate(sets[2:], 2):
-        member[[k for k, c in enumerate(letters, 1) if c in wanted], k] = 1
+    for k, letter_set in enumerate(sets[2:], 2):
+        member[[cell for cell, c in enumerate(letters, 1) if c in letter_set], k] = 1
     for k in (_SIMPLIFIED, _TRADITIONAL):
         cells[[ord(c) for c in sets[k]]] = len(script_of) - 2 + k
         member[len(script_of) - 2 + k, k] = 1
-    return cells, script_of, member, {wanted: k for k, wanted in enumerate(sets[2:], 2)}
+    return cells, script_of, member, {letter_set: k for k, letter_set in enumerate(sets[2:], 2)}
 
 
 @lru_cache(maxsize=1)
 def _exclusive() -> tuple[frozenset[str], frozenset[str]]:
-    """Give the Han characters that only simplified, and only traditional, Chinese writes.
+    """Return the Han characters that are only simplified, and those that are only traditional.
 
-    Taken from the two national character sets: in GB 2312 and not in Big5, and the other way round.
-    Big5 also has rare characters that simplified texts write alike; they are rare in both.
+    Taken from the national character sets: in GB 2312 and not in Big5, and the reverse. Big5 also
+    has rare characters that simplified texts share; they are rare in both.
     """
     han = [chr(c) for c in range(0x4E00, 0xA000)]
     simplified = {c for c in han if _encodes(c, "gb2312")}

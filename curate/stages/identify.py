@@ -54,14 +54,14 @@ class Identify(MapStage):
         return on_alive(table, lambda living: self._identify(living, tally))
 
     def _identify(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
-        from curate.langid.identify import listen
+        from curate.langid.identify import identify_with_model_labels
         from curate.protocol.chat import spoken_by
 
         said = texts(table)
         messages = whole(table.column("messages"))
         if messages.null_count < len(messages) and not self.segments:
             said = pc.coalesce(spoken_by(messages, None), said)
-        found, heard = listen(
+        found, heard = identify_with_model_labels(
             said, model=self.model, profiles=self.profiles, segments=self.segments
         )
         for counted in pc.value_counts(found["lang"]).to_pylist():

@@ -1,6 +1,7 @@
-"""The dictionary of a fastText model: its entries as stored, and how a word is looked up.
+"""The dictionary of a fastText model: reading its entries and looking up a word.
 
-Words are found by a hash of ours; fastText's own (32-bit FNV-1a over signed bytes) is that of n-grams.
+Words are looked up by ``hash_span``; fastText's hash (32-bit FNV-1a over signed bytes) is for
+n-grams.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ HASH_PRIME = np.uint32(16777619)
 
 @inline
 def mix(state: Any, byte: Any) -> Any:
-    """Take one more byte into a hash."""
+    """Add one byte to a fastText hash."""
     # fastText hashes signed chars: bytes from 128 on are extended with ones.
     wide = np.uint32(byte) | (np.uint32(0xFFFFFF00) if byte >= 128 else np.uint32(0))
     return np.uint32((state ^ wide) * HASH_PRIME)
@@ -26,7 +27,7 @@ def mix(state: Any, byte: Any) -> Any:
 
 @kernel
 def read_entries(data: Any, at: int, begin: Any, end: Any, counts: Any, kinds: Any) -> int:
-    """Read dictionary entries (word, NUL, int64 count, int8 kind); -1 when the bytes run out."""
+    """Read entries (word, NUL, int64 count, int8 kind); return the end, -1 if the bytes run out."""
     size = len(data)
     for entry in range(len(begin)):
         begin[entry] = at
@@ -47,7 +48,7 @@ def read_entries(data: Any, at: int, begin: Any, end: Any, counts: Any, kinds: A
 
 @kernel
 def place_words(spelling: Any, begin: Any, end: Any, slots: Any) -> None:
-    """Fill the open-addressing table of a dictionary; ``slots`` comes full of -1."""
+    """Fill the open-addressing table of a dictionary; all of ``slots`` is -1 at first."""
     mask = len(slots) - 1
     for word in range(len(begin)):
         if begin[word] == end[word]:
@@ -62,7 +63,7 @@ def place_words(spelling: Any, begin: Any, end: Any, slots: Any) -> None:
 def find_word(
     spelling: Any, begin: Any, end: Any, slots: Any, data: Any, start: int, stop: int, hashed: Any
 ) -> int:
-    """Give the number of the word ``data[start:stop]``, whose hash_span is ``hashed``; -1 if unknown."""
+    """Return the number of the word ``data[start:stop]`` of hash ``hashed``; -1 if unknown."""
     mask = len(slots) - 1
     at = np.int64(hashed) & mask
     while slots[at] >= 0:

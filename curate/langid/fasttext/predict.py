@@ -1,15 +1,16 @@
-"""fastText's prediction, compiled: tokens, subword n-grams, the mean of their rows, the best two labels.
+"""fastText's prediction: words, subword n-grams, the mean of their rows, the best two labels.
 
 The numbers are fastText's (Joulin et al. 2016, arXiv:1607.01759; the format and the arithmetic are
-those of facebookresearch/fastText 0.9). What is ours is the order of additions: first the rows of a
-word, then the words of a text. So the sum of a word can be remembered, and remembering changes no bit.
+those of facebookresearch/fastText 0.9). Only the order of additions differs: first the rows of a
+word, then the words of a text. The sum of a word can then be cached, and the cache changes no bit.
 
-One thing differs on purpose. fastText stops reading at a word ``</s>``; a page that says so in its
-first line would hide the rest, so here such a word is passed over.
+One difference is intended. fastText stops reading at a word ``</s>``, so that one in the first line
+would hide the rest of a page; here such a word is skipped.
 
-What bounds it: words that are not remembered, which are all words of a script without spaces, cost half
-of the time, most of it looking for their n-grams in the cache (curate.langid.fasttext.subwords). They are
-collected and looked up together, so that the CPU need not wait for one to be found before the next.
+Speed limit: words that are not cached, which are all words of a script without spaces, cost half of
+the time, most of it the look-up of their n-grams in the CPU's cache
+(curate.langid.fasttext.subwords). They are collected and looked up together, so that these waits
+overlap.
 """
 
 from __future__ import annotations
@@ -28,15 +29,16 @@ from curate.langid.fasttext.subwords import NOTES, add_rows, note_word, sum_long
 #: Columns are summed sixteen at a time, in registers; matrices are padded to a multiple of it.
 LANES = 16
 
-#: How scores come out of the output layer.
+#: The kinds of output layer.
 TREE, SOFTMAX, SIGMOID = 0, 1, 2
 
 _EOS_HASH = np.uint32(3617362777)  # FNV of "</s>"
 _PREFIX = (95, 95, 108, 97, 98, 101, 108, 95, 95)  # __label__
 _CACHE_BYTES = 2 << 20
-_ROOM = 2048  # characters of new words, and words, that are looked at together
+_ROOM = 2048  # characters of new words, and words, that are looked up together
 
-# What is remembered of a word beside its sum: its hash and size, where it stood last, the last batch.
+# The columns of a cached word beside its sum: its hash, its size, its last position, its last
+# batch.
 _HASH, _SIZE, _WHERE, _BATCH = 0, 1, 2, 3
 
 _OTHERS = uint64(0x7F7F7F7F7F7F7F7F)
@@ -51,7 +53,7 @@ class Network(NamedTuple):
     left: Any  #: int32[nodes]: the tree's children; empty without a tree
     right: Any
     spelling: Any  #: uint8: the bytes of all known words
-    begin: Any  #: int64[n_words]: where each starts in it
+    begin: Any  #: int64[n_words]: the start of each in it
     end: Any
     slots: Any  #: int32[2**k]: open addressing from a word's hash to its number
     bucket_rows: Any  #: int32[n_buckets]: the row of an n-gram's hash, -1 where it was pruned
@@ -71,7 +73,7 @@ def _is_space(byte: Any) -> Any:
 
 @kernel
 def _word_end(data: Any, start: Any, stop: Any) -> Any:
-    """Give the first space of data[start:stop], or ``stop``: eight bytes at a time."""
+    """Return the first space of data[start:stop], or ``stop``; reads eight bytes at a time."""
     i = start
     while i < stop:
         if i + 8 <= len(data):
@@ -88,7 +90,7 @@ def _word_end(data: Any, start: Any, stop: Any) -> Any:
 
 @kernel
 def _same(data: Any, one: Any, other: Any, size: Any) -> Any:
-    """Tell whether the same eight or more bytes stand at two places."""
+    """Return whether the eight or more bytes at two places are the same."""
     k = int64(0)
     while k < size:
         at = min(k, size - 8)
@@ -105,7 +107,7 @@ def _add_word_ngrams(net: Any, data: Any, start: Any, stop: Any, total: Any) -> 
     recent = np.zeros(many, np.int32)  # hashes of the newest words
     row = np.zeros(1, np.int64)
     buckets = uint64(len(net.bucket_rows))
-    found, seen = int64(0), int64(0)
+    count, seen = int64(0), int64(0)
     i, ended = start, False
     while not ended:
         while i < stop and _is_space(data[uint64(i)]):
@@ -129,16 +131,16 @@ def _add_word_ngrams(net: Any, data: Any, start: Any, stop: Any, total: Any) -> 
                 gram = gram * uint64(116049371) + uint64(int64(recent[k % many]))
             row[0] = net.bucket_rows[int64(gram % buckets)]
             if row[0] >= 0:
-                found += 1
+                count += 1
                 add_rows(net.rows, row, int64(0), int64(1), total, int64(0))
-    return found
+    return count
 
 
 @kernel
 def _products(heads: Any, mean: Any, sums: Any, dots: Any) -> None:
     """Multiply a mean with each column of ``heads``: dots[head]."""
     many = heads.shape[1]
-    # Four sums side by side, always the same four, of all heads at once: the compiler makes vectors.
+    # Always the same four sums side by side, of all heads at once: the compiler vectorizes this.
     sums[:] = 0
     for k in range(0, len(mean), 4):
         row = uint64(k)
@@ -152,14 +154,14 @@ def _products(heads: Any, mean: Any, sums: Any, dots: Any) -> None:
 
 @inline
 def _sigmoid(x: Any) -> Any:
-    # fastText looks it up in a table of 32 steps per unit between -8 and 8.
+    # fastText uses a table of 32 steps per unit between -8 and 8.
     step = np.floor((min(max(x, -8.0), 8.0) + 8.0) * 32.0)
     return 0.0 if x < -8.0 else (1.0 if x > 8.0 else 1.0 / (1.0 + np.exp(8.0 - step / 32.0)))
 
 
 @kernel
 def _best_two(net: Any, dots: Any, reach: Any, open_nodes: Any, labels: Any, scores: Any) -> None:
-    """Write the two labels of the highest score. fastText adds 1e-5 to each probability it multiplies."""
+    """Write the two labels of the highest score. Like fastText, add 1e-5 to each probability."""
     best = second = -np.inf
     winner = runner = -1
     if net.output == 0:  # TREE: the likelier child first, so that most of the tree is never entered
@@ -211,12 +213,13 @@ def _best_two(net: Any, dots: Any, reach: Any, open_nodes: Any, labels: Any, sco
 
 @kernel
 def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, scores: Any) -> None:
-    r"""Write the best two labels and their scores for each text; -1 and 0 where there is nothing.
+    r"""Write the best two labels and their scores for each text; -1 and 0 where it has none.
 
     Text ``d`` is ``data[offsets[d]:offsets[d + 1]]``, UTF-8. A newline is a space, as in
-    ``model.predict(text.replace("\n", " "))``. ``capacity`` is the number of words remembered.
+    ``model.predict(text.replace("\n", " "))``. ``capacity`` is the number of cached words.
     """
-    # Taken out of the tuple once: a call that is given a tuple counts references to each array in it.
+    # Taken out of the tuple once: a call with a tuple as argument counts references to all its
+    # arrays.
     rows, bucket_rows, kept, heads = net.rows, net.bucket_rows, net.kept, net.heads
     spelling, begin, end, slots = net.spelling, net.begin, net.end, net.slots
     min_chars, max_chars = net.min_chars, net.max_chars
@@ -224,7 +227,7 @@ def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, score
     known = np.zeros((capacity, 4), np.int64)  # _HASH, _SIZE, _WHERE, _BATCH
     sums = np.empty((capacity, rows.shape[1], LANES), np.float32)
     counts = np.empty(capacity, np.int64)
-    # The words of a text in order, by their place in ``known``, and what is to be done for the new ones.
+    # The words of a text in order, by their place in ``known``, and the notes of the new ones.
     order = np.empty(_ROOM, np.int64)
     noted = np.empty((_ROOM, NOTES), np.int64)
     chars = np.zeros(_ROOM + max_chars, np.uint32)
@@ -238,13 +241,13 @@ def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, score
     reach = np.empty(2 * net.n_labels, np.float64)
     open_nodes = np.empty(2 * net.n_labels, np.int64)
     subwords = max_chars > 0 and len(bucket_rows) > 0
-    # Typed: numba would compile what is called for a literal, too.
+    # Typed, because numba would compile the called kernels for literals too.
     batch, zero, room = int64(0), int64(0), int64(_ROOM)
     for d in range(len(offsets) - 1):
         i = offsets[d]
         stop = offsets[d + 1]
         mean[:] = 0
-        found = int64(0)
+        summed = int64(0)
         batch += 1
         words, new, n, widest = int64(0), int64(0), int64(0), int64(1)
         while True:
@@ -269,7 +272,7 @@ def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, score
                     picked, sums, counts,
                 )  # fmt: skip
                 for k in range(words):
-                    found += counts[order[k]]
+                    summed += counts[order[k]]
                 add_rows(sums, order, zero, words, total, zero)
                 batch += 1
                 words, new, n, widest = int64(0), int64(0), int64(0), int64(1)
@@ -284,8 +287,8 @@ def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, score
                         sums[at, b, c] = rows[word, b, c] if word >= 0 else np.float32(0)
                 if subwords and size + 2 > _ROOM:
                     sum_long_word(
-                        data, start, i, rows, bucket_rows, kept, min_chars, chars, room, noted, state,
-                        grams, picked, sums, counts, at,
+                        data, start, i, rows, bucket_rows, kept, min_chars, chars, room, noted,
+                        state, grams, picked, sums, counts, at,
                     )  # fmt: skip
                 elif subwords:
                     n, widest = note_word(data, start, i, chars, n, widest, noted, new, at)
@@ -295,16 +298,16 @@ def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, score
             order[words] = at
             words += 1
         if net.eos >= 0:
-            found += 1
+            summed += 1
             for c in range(len(mean)):
                 mean[c] += rows[net.eos, c // LANES, c % LANES]
         if net.word_ngrams > 1:
-            found += _add_word_ngrams(net, data, offsets[d], stop, total)
-        if found == 0:
+            summed += _add_word_ngrams(net, data, offsets[d], stop, total)
+        if summed == 0:
             labels[d, 0] = labels[d, 1] = -1
             scores[d, 0] = scores[d, 1] = 0.0
             continue
-        share = np.float32(1.0 / found)
+        share = np.float32(1.0 / summed)
         for c in range(len(mean)):
             mean[c] *= share
         _products(heads, mean, sides, dots)
@@ -313,7 +316,7 @@ def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, score
 
 @kernel
 def _is_reserved(data: Any, start: int, size: int) -> bool:
-    """Tell ``</s>`` and words that start with ``__label__``: fastText counts neither as text."""
+    """Return whether a word is ``</s>`` or starts with ``__label__``: neither counts as text."""
     if size == 4 and data[start] == 60:
         return bool(data[start + 1] == 47 and data[start + 2] == 115 and data[start + 3] == 62)
     if size < 9 or data[start] != 95 or data[start + 1] != 95:
@@ -325,7 +328,7 @@ def _is_reserved(data: Any, start: int, size: int) -> bool:
 
 
 def capacity(width: int) -> int:
-    """Give how many words a call remembers: as many as two megabytes of sums hold.
+    """Return how many words a call caches: as many as fit two megabytes of sums.
 
     >>> capacity(16), capacity(256)
     (32768, 2048)

@@ -1,11 +1,11 @@
 """The subword n-grams of a fastText model: hashed side by side, looked up, and their rows summed.
 
-New words of a text are written one behind the other, a character in each place, so that one loop takes
-the n-grams of all of them a byte further and the compiler makes vectors of it. Then each n-gram costs a
-look into a table of bits, because most were pruned, and the others a row.
+New words of a text are written one behind the other, one character per place, so that one loop adds
+the next byte to the n-grams of all of them and the compiler vectorizes it. Then each n-gram costs a
+look-up in a table of bits, because most were pruned, and each of the others a row.
 
-What bounds it: waiting for the bits and the rows, which lie in the CPU's second and third cache. The
-rows of all new words are found before the first is added, so that one need not wait for the other.
+Speed limit: waiting for the bits and the rows, which are in the CPU's second and third cache. The
+rows of all new words are looked up before the first is added, so that these waits overlap.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from curate.kernels.jit import kernel
 from curate.kernels.utf8 import width
 from curate.langid.fasttext.dictionary import HASH_PRIME, HASH_START
 
-# What is noted of a new word: where its sum goes, its first character, the one behind the last whose
-# n-grams are wanted, the one behind its last, and whether it begins with < and ends with >.
+# The columns of a new word's note: the place of its sum, its first character, the one behind the
+# last whose n-grams are summed, the one behind its last, and whether it begins with < and ends with
+# >.
 _SLOT, _BEGIN, _STOP, _END, _OPENED, _CLOSED = 0, 1, 2, 3, 4, 5
 NOTES = 6
 
@@ -36,9 +37,10 @@ def note_word(
     new: Any,
     slot: Any,
 ) -> Any:
-    """Write the word data[start:stop] as <word> from ``chars[n]`` on, and note that it is wanted.
+    """Write the word data[start:stop] as <word> from ``chars[n]`` on, with a note for sum_words.
 
-    There is room for it. Returns the place behind its last character and the most bytes of one so far.
+    The caller checks that it fits. Return the place behind its last character and the largest size
+    of a character so far.
     """
     noted[new, _SLOT], noted[new, _BEGIN], noted[new, _OPENED], noted[new, _CLOSED] = slot, n, 1, 1
     chars[n] = 60
@@ -67,21 +69,21 @@ def sum_long_word(
     counts: Any,
     slot: Any,
 ) -> None:
-    """Do for a word of any length, piece by piece, what note_word and sum_words do for others."""
+    """Do the same as note_word and sum_words for a word of any length, piece by piece."""
     noted[0, _SLOT], noted[0, _BEGIN], noted[0, _OPENED], noted[0, _CLOSED] = slot, 0, 1, 0
     chars[0] = 60
     i, n, widest = start, int64(1), int64(1)
     while not noted[0, _CLOSED]:
         i, n, widest = _spell(data, i, stop, chars, n, room, widest)
-        noted[0, _STOP] = n - len(grams)  # the last characters begin n-grams of the next piece
+        noted[0, _STOP] = n - len(grams)  # n-grams of the last characters are the next piece's
         if i == stop and n < room:
             chars[n] = 62
             n += 1
             noted[0, _CLOSED], noted[0, _STOP] = 1, n
         noted[0, _END] = n
         sum_words(
-            rows, bucket_rows, kept, min_chars, chars, n, widest, noted, int64(1), state, grams, picked, sums,
-            counts,
+            rows, bucket_rows, kept, min_chars, chars, n, widest, noted, int64(1), state, grams,
+            picked, sums, counts,
         )  # fmt: skip
         for k in range(len(grams)):
             chars[k] = chars[n - len(grams) + k]
@@ -91,9 +93,9 @@ def sum_long_word(
 
 @kernel
 def _spell(data: Any, start: Any, stop: Any, chars: Any, n: Any, room: Any, widest: Any) -> Any:
-    """Write the characters of data[start:stop] from ``chars[n]`` to ``chars[room]``, bytes in integers.
+    """Write the characters of data[start:stop] to ``chars[n:room]``, each the integer of its bytes.
 
-    Returns the byte come to, the place behind the last character, and the most bytes of one so far.
+    Return the next byte, the place behind the last character, and the largest size of one so far.
     """
     i = start
     while i < stop and n < room:
@@ -113,9 +115,11 @@ def _spell(data: Any, start: Any, stop: Any, chars: Any, n: Any, room: Any, wide
 def _hash_grams(chars: Any, n: Any, widest: Any, buckets: Any, state: Any, grams: Any) -> None:
     """Write the bucket of each n-gram: grams[c, k] is that of c + 1 characters from chars[k] on.
 
-    ``chars`` goes on len(grams) characters behind ``n``. N-grams that leave their word mean nothing.
+    ``chars`` has len(grams) more characters behind ``n``. N-grams that leave their word are not
+    used.
     """
-    # gram % buckets: a product is cheaper than a division, and gives at most one bucket too few.
+    # gram % buckets: a product is cheaper than a division, and its quotient is at most one too
+    # small.
     size = uint64(buckets)
     inverse = uint64(0x100000000) // size
     for k in range(n):
@@ -141,7 +145,7 @@ def _pick(
     """Write the buckets of a word's n-grams that were not pruned, in fastText's order."""
     for k in range(begin, stop):
         for c in range(min_chars - 1, len(grams)):
-            # Without a branch: whether an n-gram was pruned is hard to foresee.
+            # Without a branch: whether an n-gram was pruned is unpredictable.
             bucket = grams[uint64(c), uint64(k)]
             picked[uint64(n)] = bucket
             bit = (kept[bucket >> uint32(6)] >> uint64(bucket & uint32(63))) & uint64(1)
@@ -200,7 +204,7 @@ def sum_words(
     sums: Any,
     counts: Any,
 ) -> None:
-    """Add the rows of the n-grams of all noted words to their sums, and their numbers to ``counts``."""
+    """Add the rows of all noted words' n-grams to their sums, and their numbers to ``counts``."""
     buckets = len(bucket_rows)
     if n_words == 0 or buckets == 0 or len(grams) == 0:
         return
@@ -218,7 +222,7 @@ def sum_words(
         begin, stop, end = noted[w, _BEGIN], noted[w, _STOP], noted[w, _END]
         n = _pick(grams, kept, begin, stop, end, least, picked, n)
         counts[uint64(noted[w, _SLOT])] += n - first
-        noted[w, _END] = n  # from here on: of what was picked
+        noted[w, _END] = n  # from here on an index into ``picked``
     for k in range(n):
         picked[k] = bucket_rows[uint64(picked[k])]
     first = int64(0)

@@ -1,4 +1,4 @@
-"""What identify makes of the model's answer: scripts, alphabets, profiles, and the stage."""
+"""The model's answer checked by scripts, alphabets and profiles, and the stage."""
 
 import pickle
 from collections import Counter
@@ -78,7 +78,7 @@ def test_a_refused_label_stays_visible() -> None:
     assert row["lang_score"] > row["lang2_score"] > 0
 
 
-def test_silence_has_no_second_label() -> None:
+def test_text_without_letters_has_no_second_label() -> None:
     assert identify(["..."]).to_pylist() == [
         {"lang": "und", "lang_score": 0.0, "lang2": None, "lang2_score": None}
     ]
@@ -130,7 +130,7 @@ def test_each_text_is_judged_alone(texts: list[str | None]) -> None:
     assert identify(whole.slice(1, len(texts))).to_pylist() == together
 
 
-def test_stage_judges_the_living_and_counts_languages() -> None:
+def test_stage_labels_the_active_rows_and_counts_languages() -> None:
     stage = pickle.loads(pickle.dumps(Identify(profiles())))
     table = documents(
         [
@@ -183,7 +183,7 @@ def test_relabelled_documents_are_counted_under_both_names() -> None:
 
 
 def test_a_page_in_another_language_is_judged_by_the_rules_of_its_own() -> None:
-    # Found among Kazakh pages: it is Russian from then on, and no rule of Kazakh touches it.
+    # A Russian page in a Kazakh source is Russian from here on, and no Kazakh rule applies to it.
     page = " ".join(
         f"{RUSSIAN} Потом все пошли домой, потому что было {n} часов." for n in range(8)
     )
@@ -206,20 +206,20 @@ def test_a_page_in_another_language_is_judged_by_the_rules_of_its_own() -> None:
     assert table["dropped_by"].to_pylist() == [None, "judge:few", "judge:many"]
 
 
-def test_stage_reads_what_is_said_and_not_who_says_it() -> None:
-    told = [
+def test_stage_reads_the_contents_of_turns_and_not_the_roles() -> None:
+    turns = [
         {"role": "user", "content": "观看"},
         {"role": "assistant", "content": "好的，请看这里。"},
     ]
     text = "user: 观看\n\nassistant: 好的，请看这里。"
     table = documents(
         [
-            {"id": "a#0", "source": "a", "text": text, "messages": told},
+            {"id": "a#0", "source": "a", "text": text, "messages": turns},
             {"id": "a#1", "source": "a", "text": RUSSIAN},
-            {"id": "a#2", "source": "a", "text": "user: ", "messages": told[:1]},
+            {"id": "a#2", "source": "a", "text": "user: ", "messages": turns[:1]},
         ]
     )
     found = Identify(profiles()).apply(table, Counter())
-    said = ["观看\n\n好的，请看这里。", RUSSIAN, "观看"]
-    assert found["lang"].to_pylist() == identify(said, profiles=profiles())["lang"].to_pylist()
+    contents = ["观看\n\n好的，请看这里。", RUSSIAN, "观看"]
+    assert found["lang"].to_pylist() == identify(contents, profiles=profiles())["lang"].to_pylist()
     assert found["lang_score"].to_pylist()[0] != identify([text])["lang_score"].to_pylist()[0]

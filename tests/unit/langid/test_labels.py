@@ -1,4 +1,4 @@
-"""Every label of the default model has a name of ours, and every name is made of known parts."""
+"""Every label of the default model has a name of ours, and every name consists of known parts."""
 
 import pytest
 

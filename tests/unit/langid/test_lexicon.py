@@ -1,4 +1,4 @@
-"""The evidence kernel against a loop over words, and what the second opinion makes of close languages."""
+"""The scores of words against a loop over words, and the reranking of close languages."""
 
 import re
 import tomllib
@@ -20,9 +20,9 @@ LATIN = np.array([scripts.NAMES.index("Latn")])
 
 
 def slowly(text: str, label: str) -> int:
-    """Add up as the module's text says, for words of plain Latin letters."""
-    said = LISTS[label]
-    words, endings, pairs = (set(said.get(k, "").split()) for k in ("words", "endings", "pairs"))
+    """Add up points as the module's docstring defines, for words of plain Latin letters."""
+    lists = LISTS[label]
+    words, endings, pairs = (set(lists.get(k, "").split()) for k in ("words", "endings", "pairs"))
     every = {e for other in LISTS.values() for e in other.get("endings", "").split() if len(e) > 1}
     known = {w for other in LISTS.values() for w in other.get("words", "").split()}
     points = 0
@@ -44,45 +44,45 @@ WORDS = ["the", "of", "bilan", "o'zbek", "guests", "mehmonlar", "a", "kelgan", "
 @examples(60)
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join))
 def test_points_are_those_of_a_loop_over_words(text: str) -> None:
-    found = lexicon.weigh(*buffers(_large_strings([text])), np.array([0]), LATIN)
+    points = lexicon.score_words(*buffers(_large_strings([text])), np.array([0]), LATIN)
     for label in ("eng_Latn", "uzn_Latn", "som_Latn"):
-        assert found[0, lexicon.table().labels.index(label)] == slowly(text, label)
+        assert points[0, lexicon.table().labels.index(label)] == slowly(text, label)
 
 
 def test_apostrophes_are_one_letter_and_quotation_marks_none() -> None:
     texts = ["o'zbek bo'ldi", "oʻzbek boʻldi", "o‘zbek bo‘ldi", "'o’zbek' bo`ldi"]
     data, offsets = buffers(_large_strings(texts))
-    points = lexicon.weigh(data, offsets, np.arange(4), np.repeat(LATIN, 4))
+    points = lexicon.score_words(data, offsets, np.arange(4), np.repeat(LATIN, 4))
     assert (points == points[0]).all()
     assert points[0, lexicon.table().labels.index("uzn_Latn")] == 2 * 300 + 2 * 40
 
 
-def test_words_of_another_script_say_nothing() -> None:
+def test_words_of_another_script_score_nothing() -> None:
     data, offsets = buffers(_large_strings(["және the of and бұл"]))
     cyrillic = np.array([scripts.NAMES.index("Cyrl")])
-    points = lexicon.weigh(data, offsets, np.array([0]), cyrillic)
+    points = lexicon.score_words(data, offsets, np.array([0]), cyrillic)
     assert points[0, lexicon.table().labels.index("kaz_Cyrl")] == 300 + 250
 
 
 def test_foreign_and_missing_letters_cost() -> None:
     data, offsets = buffers(_large_strings(["ў" * 3 + "а" * 97, "а" * 100]))
-    counted = scripts.count(data, offsets, lexicon.asked())
-    said = lexicon.of_letters(counted, np.arange(2))
+    counted = scripts.count(data, offsets, lexicon.required_letter_sets())
+    points = lexicon.score_letters(counted, np.arange(2))
     kazakh, karakalpak = (lexicon.table().labels.index(k) for k in ("kaz_Cyrl", "kaa_Cyrl"))
-    assert said[0, kazakh] == -3 * 250 - 100 * 10 // 4 - 100 * 25 // 4
-    assert said[1, kazakh] == -100 * 10 // 4 - 100 * 25 // 4
-    assert said[0, karakalpak] == -100 * 10 // 4 - 100 * 10 // 4
+    assert points[0, kazakh] == -3 * 250 - 100 * 10 // 4 - 100 * 25 // 4
+    assert points[1, kazakh] == -100 * 10 // 4 - 100 * 25 // 4
+    assert points[0, karakalpak] == -100 * 10 // 4 - 100 * 10 // 4
 
 
 def test_every_list_is_written_in_its_own_letters() -> None:
-    for label, said in LISTS.items():
-        mine = lexicon.table().letters[lexicon.table().labels.index(label)]
+    for label, lists in LISTS.items():
+        alphabet = lexicon.table().letters[lexicon.table().labels.index(label)]
         strange = {
-            c for c in said.get("words", "") + said.get("endings", "")
-            if c.isalpha() and c not in mine and label in ALPHABETS
+            c for c in lists.get("words", "") + lists.get("endings", "")
+            if c.isalpha() and c not in alphabet and label in ALPHABETS
         }  # fmt: skip
         assert not strange, (label, strange)
-        assert set(said) <= {"words", "endings", "pairs", "extra"}
+        assert set(lists) <= {"words", "endings", "pairs", "extra"}
 
 
 @pytest.mark.parametrize(
@@ -132,15 +132,16 @@ def test_close_languages(text: str, lang: str) -> None:
     assert identify([text])["lang"].to_pylist() == [lang]
 
 
-def test_a_language_without_lists_is_the_models_to_name() -> None:
-    # Spanish and Dutch have lists and share most words; the model is more sure than of all others.
+def test_a_language_without_lists_keeps_the_models_label() -> None:
+    # Spanish and Dutch have lists and share most words; the model's score is above all others'.
     asturian = (
-        "Asturies ye una comunidá autónoma asitiada nel norte d'España. La so capital ye Uviéu y la "
-        "ciudá más poblada ye Xixón. L'asturianu ye la llingua tradicional, que falen munches persones."
+        "Asturies ye una comunidá autónoma asitiada nel norte d'España. La so capital ye Uviéu y "
+        "la ciudá más poblada ye Xixón. L'asturianu ye la llingua tradicional, que falen munches "
+        "persones."
     )
     frisian = (
-        "De bern boartsje bûten omdat it moai waar is. Harren mem makket it iten klear foar elkenien "
-        "en heit is nei de merk gien om fisk te keapjen."
+        "De bern boartsje bûten omdat it moai waar is. Harren mem makket it iten klear foar "
+        "elkenien en heit is nei de merk gien om fisk te keapjen."
     )
     assert identify([asturian, frisian])["lang"].to_pylist() == ["ast_Latn", "fry_Latn"]
 

@@ -1,4 +1,4 @@
-"""Scripts and letters against a slow count by Python's own Unicode, and the script of mixed texts."""
+"""Scripts and letters against a slow count in Python, and the script of mixed texts."""
 
 from collections import Counter
 
@@ -13,12 +13,12 @@ from curate.langid import scripts
 from curate.langid.identify import _large_strings
 from tests.examples import examples
 
-ASKED = frozenset(map(frozenset, ("әіқ", "abß", "қa漢國", "國", "ا1 ")))
+LETTER_SETS = frozenset(map(frozenset, ("әіқ", "abß", "қa漢國", "國", "ا1 ")))
 
 
 def count(texts: list[str]) -> scripts.Letters:
     data, offsets = buffers(_large_strings(texts))
-    return scripts.count(data, offsets, ASKED)
+    return scripts.count(data, offsets, LETTER_SETS)
 
 
 @examples(100)
@@ -26,14 +26,14 @@ def count(texts: list[str]) -> scripts.Letters:
 def test_counts_agree_with_a_loop_over_characters(texts: list[str]) -> None:
     counted = count(texts)
     for row, text in enumerate(texts):
-        found = [c for c in text if CLASS[ord(c)] & LETTER]
-        assert counted.total[row] == len(found)
-        by_script = Counter(SCRIPTS[SCRIPT[ord(c)]] for c in found)
+        letters = [c for c in text if CLASS[ord(c)] & LETTER]
+        assert counted.total[row] == len(letters)
+        by_script = Counter(SCRIPTS[SCRIPT[ord(c)]] for c in letters)
         for script in ("Latn", "Cyrl", "Arab"):
             assert counted.scripts[row, scripts.NAMES.index(script)] == by_script[script]
-        for wanted in ASKED:
-            number = counted.number_of(wanted, np.array([row]))[0]
-            assert number == sum(c in wanted for c in found)
+        for letter_set in LETTER_SETS:
+            number = counted.number_of(letter_set, np.array([row]))[0]
+            assert number == sum(c in letter_set for c in letters)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_script_of_a_text(text: str, script: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "traditional"),
-    # 國 is asked for, and so no sign of either.
+    # 國 is in a required set, and so no sign of either.
     [("这个国家的语言", False), ("這個國家的語言", True), ("中文", False), ("國國國个", False)],
 )
 def test_simplified_and_traditional(text: str, traditional: bool) -> None:

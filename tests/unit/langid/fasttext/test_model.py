@@ -61,18 +61,18 @@ PROBES = [
 
 
 def agrees(reference: fasttext.FastText._FastText, path: Path) -> None:
-    mine = model.load(str(path))
-    labels, scores = mine.predict(*buffers(_large_strings(PROBES)))
-    for text, numbers, found in zip(PROBES, labels, scores):
+    own = model.load(str(path))
+    labels, scores = own.predict(*buffers(_large_strings(PROBES)))
+    for text, numbers, best in zip(PROBES, labels, scores):
         expected = reference.f.predict(text.replace("\n", " ") + "\n", -1, 0.0, "strict")
         if not expected:
             assert numbers[0] == -1
             continue
-        by_label = {label: min(score, 1.0) for score, label in expected}
-        for rank, (number, own) in enumerate(zip(numbers, found)):
+        by_label = {label: min(probability, 1.0) for probability, label in expected}
+        for rank, (number, score) in enumerate(zip(numbers, best)):
             # Labels of equal score may come in any order.
-            assert own == pytest.approx(by_label[f"__label__{mine.labels[number]}"], abs=2e-4)
-            assert own == pytest.approx(min(expected[rank][0], 1.0), abs=2e-4)
+            assert score == pytest.approx(by_label[f"__label__{own.labels[number]}"], abs=2e-4)
+            assert score == pytest.approx(min(expected[rank][0], 1.0), abs=2e-4)
 
 
 KINDS = [
@@ -116,17 +116,17 @@ class _Hub(BaseHTTPRequestHandler):
     """One repository with one file, as the Hub serves it."""
 
     body = b""
-    asked: ClassVar[list[str]] = []
+    requested: ClassVar[list[str]] = []
 
     def do_HEAD(self, send: bool = False) -> None:
-        type(self).asked.append(self.path)
-        here = self.path in ("/owner/lid/resolve/main/model.bin", "/owner/lid/resolve/v2/lid.ftz")
-        self.send_response(200 if here else 404)
+        type(self).requested.append(self.path)
+        exists = self.path in ("/owner/lid/resolve/main/model.bin", "/owner/lid/resolve/v2/lid.ftz")
+        self.send_response(200 if exists else 404)
         self.send_header("ETag", '"0123456789"')
         self.send_header("X-Repo-Commit", "0" * 40)
-        self.send_header("Content-Length", str(len(self.body) if here else 0))
+        self.send_header("Content-Length", str(len(self.body) if exists else 0))
         self.end_headers()
-        if send and here:
+        if send and exists:
             self.wfile.write(self.body)
 
     def do_GET(self) -> None:
@@ -140,7 +140,7 @@ def test_a_model_by_its_name_on_the_hub(tmp_path: Path) -> None:
     # In a process of its own: huggingface_hub reads where the Hub is when it is imported.
     script = """if True:
         from curate.errors import RecipeError
-        from curate.langid import model
+        from curate.langid.fasttext import model
         print(model.load("hf://owner/lid").digest, model.load("hf://owner/lid@v2/lid.ftz").digest)
         try:
             model.load("hf://owner/lid/absent.bin")
@@ -165,7 +165,7 @@ def test_a_model_by_its_name_on_the_hub(tmp_path: Path) -> None:
         server.shutdown()
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [model.digest(), model.digest(), "refused"]
-    assert "/owner/lid/resolve/v2/lid.ftz" in _Hub.asked
+    assert "/owner/lid/resolve/v2/lid.ftz" in _Hub.requested
 
 
 def test_the_default_model_comes_with_the_package() -> None:
@@ -202,10 +202,10 @@ def test_a_damaged_model_never_crashes(seed: int) -> None:
     at = random.integers(8, 160 if seed % 2 else len(damaged), 12)
     damaged[at] = random.integers(0, 256, 12)
     try:
-        mine = model.read(damaged, "damaged.ftz")
+        own = model.read(damaged, "damaged.ftz")
     except RecipeError:
         return
-    mine.predict(*buffers(_large_strings(PROBES)))
+    own.predict(*buffers(_large_strings(PROBES)))
 
 
 def test_what_is_no_classifier_is_refused(tmp_path: Path) -> None:
@@ -221,7 +221,8 @@ def test_what_is_no_classifier_is_refused(tmp_path: Path) -> None:
         model.load("hf://owner")
     with pytest.raises(RecipeError, match="cannot read"):
         model.load("memory://models/none.bin")
-    # The eighth number of the header says what was trained: 3 is a classifier, 2 are skip-gram vectors.
+    # The eighth number of the header is the kind of model: 3 is a classifier, 2 are skip-gram
+    # vectors.
     data = bytearray(model.default_path().read_bytes())
     assert int.from_bytes(data[36:40], "little") == 3
     data[36:40] = (2).to_bytes(4, "little")

@@ -1,4 +1,4 @@
-"""The kernel against fastText itself, and the laws that fastText does not promise."""
+"""The kernel against fastText itself, and properties that fastText does not promise."""
 
 import gzip
 import json
@@ -24,14 +24,14 @@ def reference() -> fasttext.FastText._FastText:
 
 
 def compare(texts: list[str], reference: fasttext.FastText._FastText) -> tuple[int, float]:
-    """Count other labels than fastText's, and give the largest difference of scores."""
-    mine = model.load()
-    labels, scores = mine.predict(*buffers(_large_strings(texts)))
+    """Return how many labels differ from fastText's, and the largest difference of scores."""
+    own = model.load()
+    labels, scores = own.predict(*buffers(_large_strings(texts)))
     others, difference = 0, 0.0
-    for text, numbers, found in zip(texts, labels, scores):
+    for text, numbers, best in zip(texts, labels, scores):
         [(score, label)] = reference.f.predict(text.replace("\n", " ") + "\n", 1, 0.0, "strict")
-        others += label != f"__label__{mine.labels[numbers[0]]}"
-        difference = max(difference, abs(score - found[0]))
+        others += label != f"__label__{own.labels[numbers[0]]}"
+        difference = max(difference, abs(score - best[0]))
     return others, difference
 
 
@@ -44,14 +44,14 @@ WORDS = st.text(
 @examples(150)
 @given(st.lists(st.one_of(WORDS, st.text(max_size=40)), min_size=1, max_size=4))
 def test_same_answers_as_fasttext(reference: fasttext.FastText._FastText, texts: list[str]) -> None:
-    mine = model.load()
-    labels, scores = mine.predict(*buffers(_large_strings(texts)))
-    for text, numbers, found in zip(texts, labels, scores):
+    own = model.load()
+    labels, scores = own.predict(*buffers(_large_strings(texts)))
+    for text, numbers, best in zip(texts, labels, scores):
         expected = reference.f.predict(text.replace("\n", " ") + "\n", 2, 0.0, "strict")
-        assert found[0] == pytest.approx(expected[0][0], abs=2e-3)
+        assert best[0] == pytest.approx(expected[0][0], abs=2e-3)
         if len(expected) > 1 and expected[0][0] - expected[1][0] > 1e-3:
-            assert expected[0][1] == f"__label__{mine.labels[numbers[0]]}"
-            assert found[1] == pytest.approx(expected[1][0], abs=2e-3)
+            assert expected[0][1] == f"__label__{own.labels[numbers[0]]}"
+            assert best[1] == pytest.approx(expected[1][0], abs=2e-3)
 
 
 @pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")
@@ -81,25 +81,25 @@ def test_words_that_fasttext_reserves(reference: fasttext.FastText._FastText) ->
 @examples(40)
 @given(st.lists(WORDS, min_size=2, max_size=12), st.randoms(use_true_random=False))
 def test_cutting_and_shuffling_changes_no_bit(texts: list[str], random: object) -> None:
-    mine = model.load()
-    labels, scores = mine.predict(*buffers(_large_strings(texts)))
+    own = model.load()
+    labels, scores = own.predict(*buffers(_large_strings(texts)))
     order = list(range(len(texts)))
     random.shuffle(order)  # type: ignore[attr-defined]
-    shuffled = mine.predict(*buffers(_large_strings([texts[k] for k in order])))
+    shuffled = own.predict(*buffers(_large_strings([texts[k] for k in order])))
     assert (shuffled[0] == labels[order]).all()
     assert shuffled[1].tobytes() == scores[order].tobytes()
     for k, text in enumerate(texts):
-        alone = mine.predict(*buffers(_large_strings([text])))
+        alone = own.predict(*buffers(_large_strings([text])))
         assert (alone[0] == labels[k]).all()
         assert alone[1].tobytes() == scores[k : k + 1].tobytes()
 
 
-def test_slices_are_read_where_they_lie() -> None:
+def test_slices_are_read_in_place() -> None:
     whole = _large_strings(["бір", "two", "üç", "", "넷"])
-    mine = model.load()
-    labels, scores = mine.predict(*buffers(whole))
+    own = model.load()
+    labels, scores = own.predict(*buffers(whole))
     for start, stop in [(0, 2), (1, 4), (3, 4), (4, 5), (2, 2)]:
-        cut = mine.predict(*buffers(whole.slice(start, stop - start)))
+        cut = own.predict(*buffers(whole.slice(start, stop - start)))
         assert (cut[0] == labels[start:stop]).all()
         assert (cut[1] == scores[start:stop]).all()
 
