@@ -1,8 +1,8 @@
-"""Stored bytes to plain bytes: gzip, bzip2, xz and zstd, decoded as a stream with nothing lost in silence.
+"""Stored bytes to plain bytes: gzip, bzip2, xz and zstd streams, in which every loss is reported.
 
-What a library does at the end of a cut file is usually nothing: it returns what it has. Here every
-stream has to end where its format says that it ends. Everything before the damage is delivered, then
-:class:`Broken` tells what could not be read, in offsets of the file as stored.
+At the end of a truncated file most libraries return what they have, without an error. Here every
+stream has to end where its format says that it ends. Everything before the damage is delivered,
+then :class:`Broken` reports what could not be read, in offsets of the file as stored.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ import bz2
 import codecs
 import lzma
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import IO, NamedTuple, Protocol
+from typing import IO, NamedTuple
 
 from curate.sources.base import Damage, Piece
+from curate.sources.inflate import GZIP_MAGIC, ZSTD_MAGIC, Decoder, Zlib, Zstd
 
-#: How much is given out at a time.
+#: The plain bytes of one block.
 BLOCK = 256 * 1024
 #: How much of a compressed file is read at a time: what follows a stream's end is copied once per
 #: stream, and some files hold one small gzip member per record.
 _FEED = 32 * 1024
-#: A file may grow by this factor once it has given out more than FREE. gzip and deflate end at
-#: 1,029:1, while real text stays under 50:1 even where it repeats itself.
+#: The largest ratio of plain to stored bytes once a file has given more than FREE plain bytes. gzip
+#: and deflate reach 1,029:1 at most; real text stays under 50:1 even where it repeats itself.
 MAX_RATIO = 250
 FREE = 64 * 1024 * 1024
-#: zstd has no call that bounds the output, so it gets little at a time: at most 32 MiB come back.
-_ZSTD_FEED = 1024
 
+#: The endings that a format's own ending may be followed by.
+PACKINGS = ("", ".gz", ".zst", ".bz2", ".xz")
 _SUFFIXES = {".gz": "gzip", ".bgz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
 MAGIC = {
     "gzip": re.compile(rb"\x1f\x8b\x08"),
@@ -40,7 +40,7 @@ MAGIC = {
 
 
 class Broken(Exception):
-    """The rest of a file cannot be read. What came before is good and was delivered."""
+    """The rest of a file cannot be read. Everything before it is good and was delivered."""
 
     def __init__(self, damage: Damage) -> None:
         self.damage = damage
@@ -48,7 +48,7 @@ class Broken(Exception):
 
 
 class Block(NamedTuple):
-    """Some plain bytes; ``stored`` is where in the file the stream that they belong to begins.
+    """Some plain bytes; ``stored`` is the offset in the file of the stream that contains them.
 
     For a file that is not compressed it is the offset of the bytes themselves.
     """
@@ -57,76 +57,16 @@ class Block(NamedTuple):
     data: bytes
 
 
-class _Decoder(Protocol):
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
-
-
-class _Gzip:
-    """zlib's object under the interface that bz2 and lzma share: it hands unread input back."""
-
-    def __init__(self) -> None:
-        self._inner = zlib.decompressobj(wbits=31)
-        self._left = b""
-
-    @property
-    def eof(self) -> bool:
-        return self._inner.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._inner.unused_data
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        plain = self._inner.decompress(self._left + data, max_length)
-        self._left = self._inner.unconsumed_tail
-        return plain
-
-
-class _Zstd:
-    """zstd's object under the same interface; the output is bounded by feeding it little."""
-
-    def __init__(self) -> None:
-        import zstandard
-
-        self._inner = zstandard.ZstdDecompressor().decompressobj()
-        self._left = b""
-
-    @property
-    def eof(self) -> bool:
-        return bool(self._inner.eof)
-
-    @property
-    def unused_data(self) -> bytes:
-        unused: bytes = self._inner.unused_data
-        return unused + self._left
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        if data:
-            self._left += data
-        parts, at, given = [], 0, 0
-        while at < len(self._left) and given < max_length and not self._inner.eof:
-            part = self._inner.decompress(self._left[at : at + _ZSTD_FEED])
-            at += _ZSTD_FEED
-            given += len(part)
-            parts.append(part)
-        self._left = self._left[at:]
-        return b"".join(parts)
-
-
-_DECODERS: dict[str, Callable[[], _Decoder]] = {
-    "gzip": _Gzip,
+_DECODERS: dict[str, Callable[[], Decoder]] = {
+    "gzip": Zlib,
     "bzip2": bz2.BZ2Decompressor,
     "xz": lambda: lzma.LZMADecompressor(memlimit=256 * 1024 * 1024),
-    "zstd": _Zstd,
+    "zstd": Zstd,
 }
 
 
 def compression(head: bytes) -> str | None:
-    """Tell the compression from a file's first bytes; None for bytes that are not compressed.
+    """Return the compression that a file's first bytes show; None if they show none.
 
     The bytes decide, not the name: downloads lose their ``.gz`` or keep it after being unpacked.
 
@@ -137,7 +77,7 @@ def compression(head: bytes) -> str | None:
 
 
 def plain_name(name: str) -> str:
-    """Strip the ending of a compression from a file's name.
+    """Return a file's name without the ending of a compression.
 
     >>> plain_name("a/b.jsonl.gz"), plain_name("b.jsonl")
     ('a/b.jsonl', 'b.jsonl')
@@ -152,26 +92,25 @@ def blocks(
 
     ``start`` is any offset of a file that is known to be plain, or the beginning of a gzip member,
     bzip2 stream, xz stream or zstd frame. Several of them in a row are read as one.
-    Raises :class:`Broken` after the last good bytes, with one of these reasons: ``truncated`` (the
+    Raise :class:`Broken` after the last good bytes, with one of these reasons: ``truncated`` (the
     file ends inside a stream), ``corrupt`` (the decoder or a checksum refuses), ``trailing_data``
-    (what follows a stream is no stream), ``bad_magic`` (the name promises a compression that the
-    bytes are not), ``bomb`` (more than MAX_RATIO bytes out for one in).
+    (what follows a stream is no stream), ``bad_magic`` (the bytes are not in the compression that
+    the name states), ``bomb`` (more than MAX_RATIO bytes out for one in).
 
-    An error is seen up to one block after the byte that is wrong, so its offset is that of the
-    stream in which it was found, and a few kilobytes before it may be missing or, where only the
-    checksum at the end tells, wrong.
+    An error is detected up to one block after the wrong byte, so its offset is that of the stream
+    in which it was found, and a few kilobytes before it may be missing or, where only the checksum
+    at the end reveals the error, wrong.
     """
     handle.seek(start)
     head = handle.read(BLOCK)
     kind = None if is_plain else compression(head)
     if kind is None:
-        promised = next((kind for end, kind in _SUFFIXES.items() if name.endswith(end)), None)
-        if promised and len(head) < 16 and _begins(head, promised):
-            raise Broken(
-                _damage(handle, "truncated", 0, f"{len(head)} bytes are no {promised} stream")
-            )
-        if promised and not start and not _is_text(head):
-            raise Broken(_damage(handle, "bad_magic", 0, f"this is not {promised}", head))
+        stated = next((kind for end, kind in _SUFFIXES.items() if name.endswith(end)), None)
+        if stated and len(head) < 16 and _may_begin(head, stated):
+            what = f"{len(head)} bytes are no {stated} stream"
+            raise Broken(_damage(handle, "truncated", 0, what))
+        if stated and not start and not _is_text(head):
+            raise Broken(_damage(handle, "bad_magic", 0, f"this is not {stated}", head))
         while head:
             yield Block(start, head)
             start += len(head)
@@ -182,19 +121,20 @@ def blocks(
 
 def _decoded(handle: IO[bytes], kind: str, data: bytes, offset: int) -> Iterator[Block]:
     decoder, began = _DECODERS[kind](), offset
-    seen, given, first = offset + len(data), 0, offset
+    stored_end, plain_bytes, first = offset + len(data), 0, offset
     while True:
         try:
             plain = decoder.decompress(data, BLOCK)
         except Exception as error:
-            # zlib.error, OSError, EOFError, lzma.LZMAError, zstandard.ZstdError: all mean the same.
+            # DecodeError, OSError, EOFError, lzma.LZMAError: all mean the same.
             raise Broken(_damage(handle, "corrupt", began, f"{kind}: {error}")) from None
         data = b""
         if plain:
-            given += len(plain)
-            if given > FREE and given > MAX_RATIO * (seen - first):
-                grown = f"{kind}: {given} bytes out of {seen - first}, more than {MAX_RATIO}:1"
-                raise Broken(_damage(handle, "bomb", began, grown))
+            plain_bytes += len(plain)
+            stored = stored_end - first
+            if plain_bytes > FREE and plain_bytes > MAX_RATIO * stored:
+                what = f"{kind}: {plain_bytes} bytes out of {stored}, more than {MAX_RATIO}:1"
+                raise Broken(_damage(handle, "bomb", began, what))
             yield Block(began, plain)
         if decoder.eof:
             data = decoder.unused_data
@@ -202,22 +142,22 @@ def _decoded(handle: IO[bytes], kind: str, data: bytes, offset: int) -> Iterator
                 data += handle.read(_FEED)
             if not (data := _without_padding(handle, kind, data)):
                 return
-            seen = handle.tell()
-            began = seen - len(data)
+            stored_end = handle.tell()
+            began = stored_end - len(data)
             if compression(data) != kind:
                 what = f"what follows the {kind} stream is not {kind}"
                 raise Broken(_damage(handle, "trailing_data", began, what, data))
             decoder = _DECODERS[kind]()
         elif len(plain) < BLOCK:
             data = handle.read(_FEED)
-            seen += len(data)
+            stored_end += len(data)
             if not data and not plain:
                 what = f"the file ends inside a {kind} stream"
                 raise Broken(_damage(handle, "truncated", began, what))
 
 
 def _without_padding(handle: IO[bytes], kind: str, data: bytes) -> bytes:
-    """Skip the zeros that tape blocks and xz put between streams."""
+    """Skip the zeros that tape blocks and xz insert between streams."""
     if kind not in ("gzip", "xz"):
         return data
     while data and not (data := data.lstrip(b"\0")):
@@ -225,14 +165,9 @@ def _without_padding(handle: IO[bytes], kind: str, data: bytes) -> bytes:
     return data
 
 
-def _begins(head: bytes, kind: str) -> bool:
-    """Tell whether a few bytes may be the beginning of a magic number; no bytes always are."""
-    magic = {
-        "gzip": b"\x1f\x8b\x08",
-        "bzip2": b"BZh",
-        "xz": b"\xfd7zXZ\0",
-        "zstd": b"\x28\xb5\x2f\xfd",
-    }
+def _may_begin(head: bytes, kind: str) -> bool:
+    """Return whether a few bytes may be the beginning of a magic number; no bytes always are."""
+    magic = {"gzip": GZIP_MAGIC, "bzip2": b"BZh", "xz": b"\xfd7zXZ\0", "zstd": ZSTD_MAGIC}
     return head.startswith(magic[kind]) or magic[kind].startswith(head)
 
 
@@ -265,30 +200,28 @@ def lines(stream: Iterator[Block], *, offset: int = 0, cap: int) -> Iterator[Lin
     """Yield lines with the offset of their first byte among the plain bytes.
 
     A last line without a newline counts; an empty file has no line. A line over ``cap`` bytes is
-    passed over without being held in memory, and told by its offset and length. A line that breaks
-    off where the stream does is part of that damage and not told here.
+    not kept in memory: only its offset, length and head are reported. A line that breaks off where
+    the stream does is part of that damage and is not yielded.
     """
     parts: list[bytes] = []
-    held = 0
+    length = 0
     for _, data in stream:
         at = data.find(b"\n")
+        end = at if at >= 0 else len(data)
+        length += end
+        if length <= cap or not parts:
+            parts.append(data[:end])
         if at < 0:
-            held += len(data)
-            if held <= cap or not parts:
-                parts.append(data)
             continue
-        held += at
-        if held <= cap or not parts:
-            parts.append(data[:at])
-        yield _line(offset, held, parts, cap)
-        offset += held + 1
-        *whole, rest = data[at + 1 :].split(b"\n")
-        for piece in whole:
-            yield _line(offset, len(piece), [piece], cap)
-            offset += len(piece) + 1
-        parts, held = [rest], len(rest)
-    if held:
-        yield _line(offset, held, parts, cap)
+        yield _line(offset, length, parts, cap)
+        offset += length + 1
+        *complete, rest = data[at + 1 :].split(b"\n")
+        for line in complete:
+            yield _line(offset, len(line), [line], cap)
+            offset += len(line) + 1
+        parts, length = [rest], len(rest)
+    if length:
+        yield _line(offset, length, parts, cap)
 
 
 def _line(offset: int, length: int, parts: list[bytes], cap: int) -> Line:
@@ -298,24 +231,25 @@ def _line(offset: int, length: int, parts: list[bytes], cap: int) -> Line:
 
 
 def lines_in(handle: IO[bytes], name: str, piece: Piece, cap: int) -> Iterator[Line]:
-    """Yield the lines that begin in a piece. A compressed file has only the piece that is all of it."""
-    whole = False
+    """Yield the lines that begin in a piece. A compressed file has one piece: all of it."""
+    is_compressed = False
     if not piece.start:
         handle.seek(0)
-        whole = compression(handle.read(16)) is not None
+        is_compressed = compression(handle.read(16)) is not None
     start = max(0, piece.start - 1)
     stream = blocks(handle, name, start=start, is_plain=piece.start > 0)
     found = lines(stream, offset=start, cap=cap)
     if piece.start:
         next(found, None)  # it began before the piece, or is the newline before it
     for line in found:
-        if line.offset >= piece.end and not whole:
+        if line.offset >= piece.end and not is_compressed:
             return
         yield line
 
 
 def cut(size: int, target_bytes: int) -> list[Piece]:
-    """Cut a range of bytes into equal pieces of at most ``target_bytes``; an empty file is one piece.
+    """Cut a range of bytes into equal pieces of at most ``target_bytes``; an empty file is one
+    piece.
 
     >>> cut(10, 4)
     [Piece(start=0, end=3), Piece(start=3, end=6), Piece(start=6, end=10)]

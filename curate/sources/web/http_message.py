@@ -1,16 +1,25 @@
 """Take an HTTP response apart: status, headers, and the body with its codings undone.
 
-What servers and crawlers say about a body is often untrue: crawlers store bodies dechunked and
-inflated under the original headers, servers label plain bodies as gzip, connections break. A coding
-that the body does not show is taken as a lie and ignored; a coding that breaks off leaves what was
-decoded so far, marked as cut. Every coding is capped by bytes of output.
+The headers of a stored body are often wrong: crawlers store bodies dechunked and inflated under the
+original headers, servers label plain bodies as gzip, connections break. A coding that the body does
+not show is ignored; a coding that breaks off leaves what was decoded so far, marked as cut. Every
+coding is capped by bytes of output.
 """
 
 from __future__ import annotations
 
-import zlib
 from typing import NamedTuple
 
+from curate.sources.inflate import (
+    GZIP,
+    GZIP_MAGIC,
+    ZSTD_FEED,
+    ZSTD_MAGIC,
+    Zlib,
+    Zstd,
+    decode,
+    portions,
+)
 from curate.sources.web.record_heads import Headers, parse_headers
 
 _MAX_HEAD = 1 << 18
@@ -19,7 +28,7 @@ _MAX_MEMBERS = 16  # gzip members in one body; each costs a copy of what follows
 
 
 class HttpResponse(NamedTuple):
-    """A response; ``cut`` says that the body ends before its codings do."""
+    """A response; ``cut`` is whether the body ends before its codings do."""
 
     status: int
     headers: Headers
@@ -28,7 +37,7 @@ class HttpResponse(NamedTuple):
 
 
 class HttpDamage(NamedTuple):
-    """A response that cannot be read; ``reason`` is the code it is quarantined under."""
+    """A response that cannot be read; ``reason`` is the code that quarantine counts."""
 
     reason: str
     error: str
@@ -37,8 +46,8 @@ class HttpDamage(NamedTuple):
 def parse_response(block: bytes, max_body_bytes: int) -> HttpResponse | HttpDamage:
     r"""Split a stored response into status, headers and decoded body.
 
-    The head ends at the first empty line, with or without carriage returns; a block that is all head
-    has an empty body. Status 0 stands for a status line without a number.
+    The head ends at the first empty line, with or without carriage returns; a block that is all
+    head has an empty body. Status 0 means a status line without a number.
 
     >>> parse_response(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>hi", 1000)[:1]
     (200,)
@@ -82,7 +91,7 @@ def _split_head(block: bytes) -> tuple[bytes | None, bytes]:
 
 
 def dechunk(body: bytes) -> tuple[bytes, bool]:
-    r"""Undo chunked transfer; give the body and whether it breaks off.
+    r"""Undo chunked transfer; return the body and whether it breaks off.
 
     A body that does not begin with a chunk size was stored dechunked and is returned as it is.
 
@@ -101,7 +110,7 @@ def dechunk(body: bytes) -> tuple[bytes, bool]:
         if size is None:
             if not parts:
                 return body, False
-            # The crawler lost count: what follows is kept out, for it may be framing.
+            # The crawler lost count: what follows is left out because it may be framing.
             return b"".join(parts), True
         if size == 0:
             return b"".join(parts), False
@@ -121,14 +130,14 @@ def _chunk_size(line: bytes) -> int | None:
 
 
 def undo_coding(name: str, body: bytes, limit: int) -> tuple[bytes, bool] | HttpDamage:
-    """Undo one content coding; give the body and whether it breaks off.
+    """Undo one content coding; return the body and whether it breaks off.
 
-    A body that is not in the stated coding at all is returned as it is when it looks like text.
+    A body that is not in the stated coding at all is returned unchanged if it looks like text.
     """
     if name in ("gzip", "x-gzip"):
         if body[:2] != b"\x1f\x8b":
             return body, False
-        return _inflate(body, 31, limit)
+        return _inflate(body, GZIP, limit)
     if name in ("deflate", "x-deflate"):
         zlib_framed = len(body) > 1 and body[0] & 15 == 8 and (body[0] << 8 | body[1]) % 31 == 0
         decoded = _inflate(body, 15 if zlib_framed else -15, limit)
@@ -137,7 +146,7 @@ def undo_coding(name: str, body: bytes, limit: int) -> tuple[bytes, bool] | Http
         decoded = _unbrotli(body, limit)
         return (body, False) if _is_lie(decoded, body) else decoded
     if name == "zstd":
-        if body[:4] != b"\x28\xb5\x2f\xfd":
+        if body[:4] != ZSTD_MAGIC:
             return body, False
         return _unzstd(body, limit)
     if looks_like_text(body):
@@ -146,7 +155,7 @@ def undo_coding(name: str, body: bytes, limit: int) -> tuple[bytes, bool] | Http
 
 
 def looks_like_text(body: bytes) -> bool:
-    """Tell whether the first bytes are those of markup or prose: no control bytes but whitespace."""
+    """Return whether the first bytes may be markup or prose: no control bytes but whitespace."""
     return not body[:512].translate(None, _TEXT_BYTES)
 
 
@@ -161,58 +170,27 @@ def _is_lie(decoded: tuple[bytes, bool] | HttpDamage, body: bytes) -> bool:
     return decoded[1] and not looks_like_text(decoded[0])
 
 
+def _bomb(body: bytes, limit: int) -> HttpDamage:
+    return HttpDamage("bomb", f"a body of {len(body)} bytes inflates past {limit}")
+
+
 def _inflate(body: bytes, wbits: int, limit: int) -> tuple[bytes, bool] | HttpDamage:
-    parts: list[bytes] = []
-    total = 0
-    inflater = zlib.decompressobj(wbits)
-    data: bytes | memoryview = body
-    error = ""
-    members = 1
-    while True:
-        try:
-            out = inflater.decompress(data, limit - total + 1)
-        except zlib.error as problem:
-            error = str(problem)
-            break
-        total += len(out)
-        parts.append(out)
-        if total > limit:
-            return HttpDamage("bomb", f"a body of {len(body)} bytes inflates past {limit}")
-        data = inflater.unconsumed_tail
-        if not inflater.eof:
-            if data:
-                continue
-            break
-        rest = inflater.unused_data
-        if wbits != 31 or rest[:3] != b"\x1f\x8b\x08" or members == _MAX_MEMBERS:
-            break
-        members += 1
-        # Several gzip members in a row are one body.
-        inflater, data = zlib.decompressobj(wbits), rest
-    if not total and error:
-        # zlib gives nothing from a call that fails: again in small steps for what is before.
-        parts, total = _salvage(body, wbits, limit)
-    if not total:
+    plain, data, error = b"", body, ""
+    for _ in range(_MAX_MEMBERS):
+        decoder = Zlib(wbits)
+        part, error = decode(decoder, (data,), limit - len(plain))
+        plain += part
+        if len(plain) > limit:
+            return _bomb(body, limit)
+        data = decoder.unused_data
+        if wbits != GZIP or not data.startswith(GZIP_MAGIC):
+            break  # else several gzip members in a row are one body
+    if not plain and error:
+        # zlib returns nothing from a call that fails: decode what is before it in small steps.
+        plain, _ = decode(Zlib(wbits), portions(body, max(1, len(body) >> 15)), limit)
+    if not plain:
         return HttpDamage("content_encoding", error or "the coded body ends at its beginning")
-    return b"".join(parts), not inflater.eof
-
-
-def _salvage(body: bytes, wbits: int, limit: int) -> tuple[list[bytes], int]:
-    parts: list[bytes] = []
-    total = 0
-    inflater = zlib.decompressobj(wbits)
-    view = memoryview(body)
-    step = max(1, len(body) >> 15)
-    for at in range(0, len(body), step):
-        try:
-            out = inflater.decompress(view[at : at + step], limit - total + 1)
-        except zlib.error:
-            break
-        parts.append(out)
-        total += len(out)
-        if inflater.eof or total > limit:
-            break
-    return parts, total
+    return plain, not decoder.eof
 
 
 def _unbrotli(body: bytes, limit: int) -> tuple[bytes, bool] | HttpDamage:
@@ -226,14 +204,14 @@ def _unbrotli(body: bytes, limit: int) -> tuple[bytes, bool] | HttpDamage:
     data = body
     try:
         while not decoder.is_finished():
-            out = decoder.process(data, output_buffer_limit=min(1 << 20, limit - total + 1))
+            part = decoder.process(data, output_buffer_limit=min(1 << 20, limit - total + 1))
             data = b""
-            if not out and decoder.can_accept_more_data():
+            if not part and decoder.can_accept_more_data():
                 break
-            total += len(out)
-            parts.append(out)
+            total += len(part)
+            parts.append(part)
             if total > limit:
-                return HttpDamage("bomb", f"a body of {len(body)} bytes inflates past {limit}")
+                return _bomb(body, limit)
     except brotli.error as problem:
         if not total:
             return HttpDamage("content_encoding", f"brotli: {problem}")
@@ -244,26 +222,11 @@ def _unbrotli(body: bytes, limit: int) -> tuple[bytes, bool] | HttpDamage:
 
 
 def _unzstd(body: bytes, limit: int) -> tuple[bytes, bool] | HttpDamage:
-    import zstandard
-
-    parts: list[bytes] = []
-    total = 0
-    decoder = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
-    view = memoryview(body)
-    error = "the body ends at its beginning"
-    # There is no limit on output per call; a block of 4 bytes may give 128 KiB.
-    for at in range(0, len(body), 1024):
-        try:
-            out = decoder.decompress(view[at : at + 1024])
-        except zstandard.ZstdError as problem:
-            error = str(problem)
-            break
-        total += len(out)
-        parts.append(out)
-        if total > limit:
-            return HttpDamage("bomb", f"a body of {len(body)} bytes inflates past {limit}")
-        if decoder.eof:
-            break
-    if not total and not decoder.eof:
+    decoder = Zstd(max_window_size=1 << 27)
+    plain, error = decode(decoder, portions(body, ZSTD_FEED), limit)
+    if len(plain) > limit:
+        return _bomb(body, limit)
+    if not plain and not decoder.eof:
+        error = error or "the body ends at its beginning"
         return HttpDamage("content_encoding", f"zstd: {error}")
-    return b"".join(parts), not decoder.eof
+    return plain, not decoder.eof

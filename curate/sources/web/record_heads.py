@@ -1,4 +1,4 @@
-"""How the records of a web archive begin, in its two dialects: WARC and the older ARC."""
+"""The heads of records in the two dialects of web archives: WARC and the older ARC."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-#: A record's head above this is not believed.
+#: The longest head of a record that is accepted.
 MAX_HEAD = 1 << 16
 
 #: Header lines by lower-case name.
@@ -14,7 +14,7 @@ Headers = dict[bytes, bytes]
 
 
 class Head(NamedTuple):
-    """What stands in front of a block; ``length`` is what the record says the block has."""
+    """What precedes a block; ``length`` is the block's length as the record states it."""
 
     end: int  # bytes up to the block
     length: int | None
@@ -24,17 +24,17 @@ class Head(NamedTuple):
 class Dialect(NamedTuple):
     """How records begin: a test, a search, and the reader of a record's head."""
 
-    peek: int  # bytes that ``mark`` may need to see
+    peek: int  # bytes that ``mark`` may need
     mark: re.Pattern[bytes]  # matches at the beginning of a record
-    boundary: re.Pattern[bytes]  # finds what stands before a record, up to its beginning
-    cut: Callable[[bytes], bool]  # could these last bytes of a file be the beginning of a record?
+    boundary: re.Pattern[bytes]  # matches what precedes a record, up to its beginning
+    cut: Callable[[bytes], bool]  # whether a file's last bytes may be the beginning of a record
     head: Callable[[bytes, int, int], Head | None]
 
 
 def parse_headers(lines: Iterable[bytes]) -> Headers:
     """Read header lines into a dictionary with lower-case names; folded lines are joined.
 
-    The first of several headers of one name wins; lines without a colon are passed over.
+    The first of several headers of one name wins; lines without a colon are ignored.
 
     >>> parse_headers([b"WARC-Type: response", b"X: a", b" b"])
     {b'warc-type': b'response', b'x': b'a b'}
@@ -42,7 +42,7 @@ def parse_headers(lines: Iterable[bytes]) -> Headers:
     headers: Headers = {}
     name = b""
     for line in lines:
-        if line[:1] in _FOLDS and line:
+        if line[:1] in b" \t" and line:
             if name:
                 headers[name] += b" " + line.strip()
             continue
@@ -55,11 +55,8 @@ def parse_headers(lines: Iterable[bytes]) -> Headers:
     return headers
 
 
-_FOLDS = b" \t"
-
-
 def _length(text: bytes | None) -> int | None:
-    # int() would accept '+1', '1_0' and 4,300 digits; a length is at most 15 plain digits.
+    # int() would accept '+1', '1_0' and 4,300 digits; a length has at most 15 plain digits.
     return int(text) if text is not None and len(text) < 16 and text.isdigit() else None
 
 

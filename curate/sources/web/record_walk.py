@@ -1,8 +1,8 @@
 """Walk through the bytes of a web archive from record to record.
 
-The walk believes a stated length only if a record or the end of the stream follows it. Else it
-reports damage and looks for the next beginning right behind the damaged one's, so that a length
-that is too long does not swallow its neighbours.
+The walk accepts a stated length only if a record or the end of the stream follows it. Else it
+reports damage and searches for the next beginning directly after the damaged one, so that a length
+that is too long does not hide the records after it.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from curate.sources.web.record_heads import MAX_HEAD, Dialect, Head, Headers
 SHOWN = 4096
 
 
-class Found(NamedTuple):
-    """A whole record."""
+class WholeRecord(NamedTuple):
+    """A record that was read completely."""
 
     start: int
     headers: Headers
     block: bytes
 
 
-class Bad(NamedTuple):
-    """A stretch of the stream that is no whole record; ``head`` shows how it begins."""
+class DamagedRange(NamedTuple):
+    """A range of the stream that is not a whole record; ``head`` contains its first bytes."""
 
     start: int
     end: int
@@ -37,9 +37,9 @@ class Bad(NamedTuple):
 
 
 class Window(ABC):
-    """The part of a stream that the walk looks at. Places are counted from the stream's start."""
+    """The loaded part of a stream. Places are counted from the stream's start."""
 
-    #: Does the stream end where the file does, so that what is missing was cut off?
+    #: Whether the stream ends where the file does, so that missing bytes mean a truncated file.
     ends_with_file = True
 
     def __init__(self, base: int = 0) -> None:
@@ -49,24 +49,24 @@ class Window(ABC):
 
     @abstractmethod
     def more(self) -> bytes:
-        """Give the stream's next chunk, empty at its end."""
+        """Return the stream's next chunk, empty at its end."""
 
     @abstractmethod
     def pass_over(self, length: int, dialect: Dialect) -> bool:
-        """Move past a block too large to hold, if a record or the end follows it."""
+        """Move past a block that is too large for memory, if a record or the end follows it."""
 
     @property
     def place(self) -> int:
         return self._base + self.pos
 
     def fill(self, length: int) -> bool:
-        """Get ``length`` bytes from the position into the window; False where the stream ends."""
+        """Load ``length`` bytes from the position on; return False where the stream ends before."""
         have = len(self.data) - self.pos
         if have >= length:
             return True
         if self._ended:
             return False
-        before = max(0, self.pos - 4)  # a beginning is known by the blank line before it
+        before = max(0, self.pos - 4)  # a beginning is recognised by the blank line before it
         parts = [self.data[before:]]
         while have < length and not self._ended:
             chunk = self.more()
@@ -78,7 +78,7 @@ class Window(ABC):
         return have >= length
 
     def drop(self, length: int) -> bool:
-        """Pass over bytes without holding them; False where the stream ends before."""
+        """Skip bytes without keeping them; return False where the stream ends before."""
         while True:
             have = len(self.data) - self.pos
             if length <= have:
@@ -94,7 +94,7 @@ class Window(ABC):
             self.pos += 1
 
     def ends_here(self, ahead: int, dialect: Dialect) -> bool:
-        """Tell whether a record or the end of the stream follows ``ahead`` bytes further on."""
+        """Return whether a record or the end of the stream follows ``ahead`` bytes further on."""
         complete = self.fill(ahead + dialect.peek)
         at = self.pos + ahead
         tail = self.data[at : at + dialect.peek]
@@ -108,7 +108,7 @@ class Window(ABC):
         return not tail or (not complete and dialect.cut(tail))
 
     def seek_boundary(self, dialect: Dialect) -> bool:
-        """Move to the next beginning at or behind the position, or to the end of the stream."""
+        """Move to the next beginning at or after the position, or to the end of the stream."""
         while True:
             start = max(0, self.pos - 4)
             found = dialect.boundary.search(self.data, start)
@@ -125,11 +125,11 @@ class Window(ABC):
 
 def walk(
     window: Window, dialect: Dialect, cap: int, over: Callable[[Window], bool]
-) -> Iterator[Found | Bad]:
-    """Yield the records of a stream and what is damaged, in order, until the end or ``over``.
+) -> Iterator[WholeRecord | DamagedRange]:
+    """Yield the records and damaged ranges of a stream, in order, until the end or ``over``.
 
-    ``over`` is asked at the beginning of each record. Blocks above ``cap`` are passed over as
-    ``too_large`` and never held.
+    ``over`` is called at the beginning of each record. Blocks above ``cap`` are skipped as
+    ``too_large`` and never kept in memory.
     """
     while True:
         window.skip_newlines()
@@ -150,7 +150,7 @@ def walk(
         elif head.length > cap:
             reason, error, short = "too_large", f"{head.length} bytes, above {cap}", True
             if window.pass_over(head.end + head.length, dialect):
-                yield Bad(start, window.place, reason, error, shown)
+                yield DamagedRange(start, window.place, reason, error, shown)
                 continue
         else:
             length = head.end + head.length
@@ -158,7 +158,7 @@ def walk(
                 end = window.pos + length
                 block = window.data[window.pos + head.end : end]
                 window.pos = end
-                yield Found(start, head.headers, block)
+                yield WholeRecord(start, head.headers, block)
                 continue
             reason, error = "content_length", f"no record follows after {head.length} bytes"
             short = not window.fill(length)
@@ -168,15 +168,15 @@ def walk(
                 reason, error = window.broken.reason, str(window.broken)
             elif short and window.ends_with_file:
                 reason, error = "truncated", "the file ends inside a record"
-        yield Bad(start, window.place, reason, error, shown)
+        yield DamagedRange(start, window.place, reason, error, shown)
 
 
 def _read_head(window: Window, dialect: Dialect) -> Head | None:
-    want = 1024
+    length = 1024
     while True:
-        complete = window.fill(want)
+        complete = window.fill(length)
         limit = min(len(window.data), window.pos + MAX_HEAD)
         head = dialect.head(window.data, window.pos, limit)
-        if head or not complete or want >= MAX_HEAD:
+        if head or not complete or length >= MAX_HEAD:
             return head
-        want *= 4
+        length *= 4

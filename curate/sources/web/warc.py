@@ -11,7 +11,7 @@ from typing import NamedTuple
 from curate.sources.base import Damage, Document, InputFile, Piece, Record, Skip
 from curate.sources.web.html import Page, PageText, check_extractor
 from curate.sources.web.http_message import HttpDamage, HttpResponse, parse_response
-from curate.sources.web.sandbox import Limits, Sandbox, shared_sandbox
+from curate.sources.web.sandbox import PageLimits, Sandbox, shared_sandbox
 from curate.sources.web.warc_records import (
     MAX_RECORD_BYTES,
     ArchiveRecord,
@@ -28,14 +28,14 @@ _FAMILIES = frozenset(
 )
 _MARKUP_STARTS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<title", b"<meta", b"<div")
 
-# One trip to the sandbox carries several pages; more than this would only hold memory.
+# One request to the sandbox has several pages; more than this would only use memory.
 _BATCH_PAGES = 32
 _BATCH_BYTES = 1 << 20
 _HEAD = 4096
 
 
-class _Asked(NamedTuple):
-    """A page on its way to the sandbox, with what its document needs besides the text."""
+class _PendingPage(NamedTuple):
+    """A page to be sent to the sandbox, with what its document needs besides the text."""
 
     record: ArchiveRecord
     response: HttpResponse
@@ -45,9 +45,10 @@ class _Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Warc:
-    """Read WARC and ARC files, plain or gzip, one document per HTML or text response with status 200.
+    """Read WARC and ARC files, plain or gzip, one document per HTML or text response with status
+    200.
 
-    All else is skipped under its reason (``request``, ``http_404``, ``not_html:image``,
+    Everything else is skipped under its reason (``request``, ``http_404``, ``not_html:image``,
     ``no_text`` ...) or quarantined with its byte range. ``extract`` is the extractor of
     curate/sources/web/html.py; ``main_content`` leaves out navigation and other boilerplate.
     """
@@ -76,10 +77,10 @@ class Warc:
             )
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
-        """Yield the piece's records in file order; pages go through the sandbox in batches."""
-        limits = Limits(self.page_seconds, self.page_memory_bytes)
+        """Yield the piece's records in file order; pages are sent to the sandbox in batches."""
+        limits = PageLimits(self.page_seconds, self.page_memory_bytes)
         sandbox = shared_sandbox(self.extract, self.main_content, limits)
-        held: list[Record | _Asked] = []
+        pending: list[Record | _PendingPage] = []
         pages = size = 0
         with file.open() as handle:
             for record in archive_records(
@@ -90,16 +91,16 @@ class Warc:
                 max_record_bytes=self.max_record_bytes,
                 check_digests=self.check_digests,
             ):
-                found = self._asked(record) if isinstance(record, ArchiveRecord) else record
-                held.append(found)
-                if isinstance(found, _Asked):
-                    pages, size = pages + 1, size + len(found.page.body)
-                if pages >= _BATCH_PAGES or size >= _BATCH_BYTES or len(held) >= 1024:
-                    yield from _answered(held, sandbox)
-                    held, pages, size = [], 0, 0
-            yield from _answered(held, sandbox)
+                item = self._parse(record) if isinstance(record, ArchiveRecord) else record
+                pending.append(item)
+                if isinstance(item, _PendingPage):
+                    pages, size = pages + 1, size + len(item.page.body)
+                if pages >= _BATCH_PAGES or size >= _BATCH_BYTES or len(pending) >= 1024:
+                    yield from _extracted(pending, sandbox)
+                    pending, pages, size = [], 0, 0
+            yield from _extracted(pending, sandbox)
 
-    def _asked(self, record: ArchiveRecord) -> Skip | Damage | _Asked:
+    def _parse(self, record: ArchiveRecord) -> Skip | Damage | _PendingPage:
         if record.kind != "response":
             return Skip(record.kind if record.kind in _KINDS else "unknown_type")
         declared_http = record.headers.get(b"content-type", b"").startswith(b"application/http")
@@ -120,7 +121,7 @@ class Warc:
         if not response.body.strip():
             return Skip("empty_body")
         page = Page(response.body, kind == "html", charset)
-        return _Asked(record, response, media, page)
+        return _PendingPage(record, response, media, page)
 
 
 def content_type(value: bytes) -> tuple[str, str]:
@@ -139,7 +140,7 @@ def content_type(value: bytes) -> tuple[str, str]:
 
 
 def page_kind(media: str, body: bytes) -> str | None:
-    """Tell ``html`` from ``text`` from what is no page (None). Unstated types are sniffed.
+    """Return ``html``, ``text``, or None for what is no page. Unstated types are sniffed.
 
     >>> page_kind("text/html", b""), page_kind("", b" <!DOCTYPE html>"), page_kind("image/png", b"")
     ('html', 'html', None)
@@ -155,27 +156,27 @@ def page_kind(media: str, body: bytes) -> str | None:
     return None
 
 
-def _answered(held: list[Record | _Asked], sandbox: Sandbox) -> Iterator[Record]:
-    answers = iter(sandbox.texts([item.page for item in held if isinstance(item, _Asked)]))
-    for item in held:
-        yield _document(item, next(answers)) if isinstance(item, _Asked) else item
+def _extracted(pending: list[Record | _PendingPage], sandbox: Sandbox) -> Iterator[Record]:
+    pages = [item.page for item in pending if isinstance(item, _PendingPage)]
+    answers = iter(sandbox.texts(pages))
+    for item in pending:
+        yield _document(item, next(answers)) if isinstance(item, _PendingPage) else item
 
 
-def _document(asked: _Asked, answer: PageText) -> Record:
-    record = asked.record
+def _document(pending: _PendingPage, answer: PageText) -> Record:
+    record, response, media, page = pending
     if answer.reason in ("no_text", "binary"):
         return Skip(answer.reason)
     if answer.reason:
-        return Damage(
-            answer.reason, record.offset, record.length, answer.text, asked.page.body[:_HEAD]
-        )
-    truncated = header_text(record, b"warc-truncated") or ("body" if asked.response.cut else None)
+        head = page.body[:_HEAD]
+        return Damage(answer.reason, record.offset, record.length, answer.text, head)
+    truncated = header_text(record, b"warc-truncated") or ("body" if response.cut else None)
     facts = {
-        "status": asked.response.status,
-        "content_type": asked.media or None,
+        "status": response.status,
+        "content_type": media or None,
         "charset": answer.encoding,
         "charset_by": answer.by,
-        "charset_declared": asked.page.charset or None,
+        "charset_declared": page.charset or None,
         "replaced": answer.replaced or None,
         "truncated": truncated,
         "record_id": header_text(record, b"warc-record-id"),
@@ -190,18 +191,18 @@ def _document(asked: _Asked, answer: PageText) -> Record:
 
 
 def meta_json(facts: dict[str, str | int | None]) -> str:
-    """Write what is known of a record as JSON; unknown facts are left out."""
+    """Return the known facts of a record as JSON; unknown ones are left out."""
     known = {key: value for key, value in facts.items() if value is not None}
     return json.dumps(known, ensure_ascii=False, separators=(",", ":"))
 
 
 def header_text(record: ArchiveRecord, name: bytes) -> str | None:
-    """Give a record header as text, None where it is missing or empty."""
+    """Return a record header as text, None where it is missing or empty."""
     return record.headers.get(name, b"").decode("utf-8", "replace") or None
 
 
 def target_url(record: ArchiveRecord) -> str | None:
-    """Give the address of a record; some early writers put it in angle brackets."""
+    """Return the address of a record; some early writers put it in angle brackets."""
     url = header_text(record, b"warc-target-uri")
     return url.strip("<>") or None if url else None
 
@@ -210,7 +211,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def archive_date(value: bytes) -> int | None:
-    """Read a WARC-Date as microseconds since the epoch, UTC; None where it is no date.
+    """Return a WARC-Date as microseconds since the epoch, UTC; None where it is no date.
 
     >>> archive_date(b"2024-05-18T01:58:10Z"), archive_date(b"yesterday")
     (1715997490000000, None)

@@ -1,11 +1,11 @@
 """Cut web archives (WARC and ARC, plain or gzip) into records, each with its place in the file.
 
-A record is found whole or reported as damage with its byte range; damage costs the records that it
-touches and no other. The reader walks from record to record by their stated lengths, believes a
-length only if a record or the end follows, and else looks for the next beginning itself.
+A record is read whole or reported as damage with its byte range; damage costs the records that it
+touches and no other. The reader walks from record to record by their stated lengths, accepts a
+length only if a record or the end follows, and else searches for the next beginning.
 
-Pieces: a piece yields what lies between the first beginning at or after its start and the first one
-at or after its end, so that the pieces of a file give its records once each, whoever cuts them.
+Pieces: a piece yields what is between the first beginning at or after its start and the first one
+at or after its end, so that the pieces of a file yield each record once, wherever the file is cut.
 """
 
 from __future__ import annotations
@@ -19,24 +19,18 @@ from itertools import pairwise
 from typing import IO, NamedTuple
 
 from curate.sources.base import Damage, Piece, Skip
-from curate.sources.gzip_members import (
-    MAGIC,
-    Member,
-    MemberError,
-    StoredBytes,
-    find_member,
-    first_bytes,
-)
+from curate.sources.gzip_members import Member, MemberError, StoredBytes, find_member, first_bytes
+from curate.sources.inflate import GZIP_MAGIC, ZSTD_MAGIC
 from curate.sources.web.record_heads import ARC, MAX_HEAD, WARC, Dialect, Headers
-from curate.sources.web.record_walk import SHOWN, Bad, Found, Window, walk
+from curate.sources.web.record_walk import SHOWN, DamagedRange, WholeRecord, Window, walk
 
-#: A record above this is quarantined as ``too_large``, never held in memory.
+#: A record above this is quarantined as ``too_large`` and never kept in memory.
 MAX_RECORD_BYTES = 64 << 20
 
-_HELD = 2 << 20  # a member up to this size is inflated and verified before it is looked at
+_VERIFIED = 2 << 20  # a member up to this size is inflated and verified before it is parsed
 _CHUNK = 1 << 20
 _FALSE_STARTS = 16  # broken members that may begin inside one broken member
-_REWINDS = 4  # times that a member is inflated again because a huge length in it was a lie
+_REWINDS = 4  # times that a member is inflated again because a huge length in it was wrong
 
 
 class ArchiveRecord(NamedTuple):
@@ -87,7 +81,7 @@ def _plain_records(
         window.seek_boundary(dialect)
 
     def over(window: Window) -> bool:
-        # The next piece finds a beginning only behind its blank line; any other is still ours.
+        # The next piece finds a beginning only after a blank line; any other belongs to this piece.
         if window.place < piece.end or not dialect.mark.match(window.data, window.pos):
             return False
         before = window.data[max(0, window.pos - 4) : window.pos + dialect.peek]
@@ -95,11 +89,11 @@ def _plain_records(
         return found is not None and found.end() == min(4, window.pos)
 
     for item in walk(window, dialect, cap, over):
-        if isinstance(item, Bad):
+        if isinstance(item, DamagedRange):
             yield Damage(item.reason, item.start, item.end - item.start, item.error, item.head)
             continue
         length = window.place - item.start
-        # A revisit repeats the digest of the block that it stands for.
+        # A revisit repeats the digest of the block that it refers to.
         checked = digests and item.headers.get(b"warc-type") != b"revisit"
         stated = item.headers.get(b"warc-block-digest") if checked else None
         if stated and not matches_digest(item.block, stated):
@@ -110,7 +104,7 @@ def _plain_records(
 
 
 def matches_digest(block: bytes, stated: bytes) -> bool:
-    """Tell whether a block has a digest like ``sha1:<base 32, 16 or 64>``; true for unknown kinds.
+    """Return whether a block has a digest ``sha1:<base 32, 16 or 64>``; True for unknown kinds.
 
     >>> matches_digest(b"abc", b"sha1:VGMT4NSHA2AWVOR6EVYXQUGCNSONBWE5")
     True
@@ -122,12 +116,12 @@ def matches_digest(block: bytes, stated: bytes) -> bool:
     if name not in ("md5", "sha1", "sha256", "sha512"):
         return True
     digest = hashlib.new(name, block, usedforsecurity=False).digest()
-    written = value.strip().rstrip(b"=")
-    upper = written.upper()
+    expected = value.strip().rstrip(b"=")
+    upper = expected.upper()
     return (
         upper == base64.b32encode(digest).rstrip(b"=")
         or upper == digest.hex().upper().encode()
-        or written == base64.b64encode(digest).rstrip(b"=")
+        or expected == base64.b64encode(digest).rstrip(b"=")
     )
 
 
@@ -135,7 +129,7 @@ def matches_digest(block: bytes, stated: bytes) -> bool:
 
 
 class _MemberWindow(Window):
-    """One member, and those behind it that continue a record instead of beginning one."""
+    """One member, and those after it that continue a record instead of beginning one."""
 
     ends_with_file = False
 
@@ -155,13 +149,12 @@ class _MemberWindow(Window):
             if chunk:
                 self._inflated += len(chunk)
                 return chunk
-            behind = self.member.end
-            if self._stored.read(behind, 3) != MAGIC or begins_member(
-                self._stored, self._dialect, behind
-            ):
+            end = self.member.end
+            is_gzip = self._stored.read(end, 3) == GZIP_MAGIC
+            if not is_gzip or begins_member(self._stored, self._dialect, end):
                 break
-            self.member = Member(self._stored, behind, self.member.cap)
-            self._starts.append((self._inflated, behind))
+            self.member = Member(self._stored, end, self.member.cap)
+            self._starts.append((self._inflated, end))
         return b""
 
     def pass_over(self, length: int, dialect: Dialect) -> bool:
@@ -178,13 +171,13 @@ class _MemberWindow(Window):
         return False
 
     def stored_at(self, place: int) -> tuple[int, int]:
-        """Give the member that holds a place, and where in its inflated bytes."""
+        """Return the offset of the member that contains a place, and the place in its bytes."""
         start, offset = self._starts[bisect_right(self._starts, (place, self._stored.size)) - 1]
         return offset, place - start
 
 
 def begins_member(stored: StoredBytes, dialect: Dialect, offset: int) -> bool:
-    """Tell whether a gzip member stands at an offset and begins with a record."""
+    """Return whether there is a gzip member at an offset that begins with a record."""
     return bool(dialect.mark.match(first_bytes(stored, offset, dialect.peek)))
 
 
@@ -201,29 +194,28 @@ def _gzip_records(
             yield Skip("padding")
             return
         member = Member(stored, at, cap)
-        data, failed = _hold(member)
-        if member.done and not failed:
-            whole = _only_record(data, dialect, cap)
-            if whole:
-                yield _record(str(at), at, member.end - at, whole.headers, whole.block)
+        data, error = _verify(member)
+        if member.done and not error:
+            only = _only_record(data, dialect, cap)
+            if only:
+                yield _record(str(at), at, member.end - at, only.headers, only.block)
                 at = member.end
                 continue
-        if failed and failed.reason == "gzip_checksum":
-            # Something in it is wrong and nobody can tell what.
+        if error:
+            # A wrong checksum does not show which bytes are wrong: nothing of the member is used.
+            # Else inflate again in small steps: what precedes the damage may be whole records.
             data = b""
-        elif failed:
-            # Again in small steps: what stands before the damage may be whole records.
-            member = Member(stored, at, cap, step=64)
-            data = b""
+            if error.reason != "gzip_checksum":
+                member = Member(stored, at, cap, step=64)
         window = _MemberWindow(stored, member, data, dialect)
-        bad: Bad | None = None
+        broken: DamagedRange | None = None
         for item in walk(window, dialect, cap, lambda window: False):
             offset, inner = window.stored_at(item.start)
-            if isinstance(item, Found):
+            if isinstance(item, WholeRecord):
                 locator = f"{offset}:{inner}" if inner else str(offset)
                 yield _record(locator, offset, window.member.end - offset, item.headers, item.block)
             elif window.broken and item.reason == window.broken.reason:
-                bad = item
+                broken = item
             else:
                 end = max(window.member.end, offset + 1)
                 yield Damage(item.reason, offset, end - offset, item.error, item.head)
@@ -231,9 +223,9 @@ def _gzip_records(
             at = window.member.end
             continue
         member = window.member
-        offset = window.stored_at(bad.start)[0] if bad else member.offset
+        offset = window.stored_at(broken.start)[0] if broken else member.offset
         at = member.offset + 1
-        # A beginning inside what has failed before may be false, and each costs another inflation.
+        # A beginning inside bytes that failed before may be false, and each costs an inflation.
         if at < reached:
             false_starts += 1
             if false_starts > _FALSE_STARTS:
@@ -242,26 +234,26 @@ def _gzip_records(
             false_starts = 0
         reached = max(reached, member.end)
         at = resume(at)
-        head = bad.head if bad else stored.read(offset, SHOWN)
+        head = broken.head if broken else stored.read(offset, SHOWN)
         yield Damage(window.broken.reason, offset, at - offset, str(window.broken), head)
 
 
-def _hold(member: Member) -> tuple[bytes, MemberError | None]:
-    """Inflate a member whole if it is small, so that it is verified before it is looked at."""
+def _verify(member: Member) -> tuple[bytes, MemberError | None]:
+    """Inflate a member completely if it is small, so that it is verified before it is parsed."""
     parts = []
-    held = 0
+    length = 0
     try:
-        while held < _HELD and not member.done:
-            part = member.read(_HELD - held)
+        while length < _VERIFIED and not member.done:
+            part = member.read(_VERIFIED - length)
             parts.append(part)
-            held += len(part)
+            length += len(part)
     except MemberError as error:
         return b"".join(parts), error
     return parts[0] if len(parts) == 1 else b"".join(parts), None
 
 
-def _only_record(data: bytes, dialect: Dialect, cap: int) -> Found | None:
-    """Read a member that holds one record and nothing else, as nearly all do."""
+def _only_record(data: bytes, dialect: Dialect, cap: int) -> WholeRecord | None:
+    """Read a member that contains one record and nothing else, as nearly all do."""
     if not dialect.mark.match(data):
         return None
     head = dialect.head(data, 0, MAX_HEAD)
@@ -270,7 +262,7 @@ def _only_record(data: bytes, dialect: Dialect, cap: int) -> Found | None:
     end = head.end + head.length
     if end > len(data) or len(data) - end > 8 or data[end:].strip(b"\r\n"):
         return None
-    return Found(0, head.headers, data[head.end : end])
+    return WholeRecord(0, head.headers, data[head.end : end])
 
 
 # --- files ---------------------------------------------------------------------------------------
@@ -284,7 +276,7 @@ def _record(
 
 
 _OTHER_PACKINGS = {
-    b"\x28\xb5\x2f\xfd": "zstd",
+    ZSTD_MAGIC: "zstd",
     b"\x04\x22\x4d\x18": "lz4",
     b"BZh": "bzip2",
     b"\xfd7zXZ": "xz",
@@ -293,13 +285,13 @@ _OTHER_PACKINGS = {
 
 
 def _layout(stored: StoredBytes, name: str) -> tuple[str, Dialect]:
-    """Tell the packing and the dialect, also where the first bytes are the damaged ones."""
+    """Return the packing and the dialect, also where the file's first bytes are damaged."""
     first = stored.read(0, ARC.peek)
     arc = ".arc" in name.lower()
     for dialect in (WARC, ARC):
         if dialect.mark.match(first):
             return "plain", dialect
-    if first.startswith(MAGIC):
+    if first.startswith(GZIP_MAGIC):
         return "gzip", ARC if arc or begins_member(stored, ARC, 0) else WARC
     dialects = (ARC, WARC) if arc else (WARC, ARC)
     for dialect in dialects:
@@ -321,13 +313,14 @@ def archive_records(
     max_record_bytes: int = MAX_RECORD_BYTES,
     check_digests: bool = True,
 ) -> Iterator[ArchiveRecord | Damage | Skip]:
-    """Read the records that begin in a piece of an archive, in file order; never raises for content.
+    """Yield the records that begin in a piece of an archive, in file order; content raises nothing.
 
-    ``check_digests`` compares the digest that a record states of its block in plain files, which have
-    no checksum of their own as gzip members do. An empty file is one damage (an archive has at least a record); zeros at the end are skipped as
-    ``padding``. Packings other than gzip are one damage ``packing``: unpack them first.
-    Goes wrong where a blind cut falls into a record that itself holds a web archive as it is, or one
-    that deflate could not shrink: the piece cannot tell inner records from outer ones.
+    ``check_digests`` compares each block with the digest that its record states, in plain files,
+    which have no checksum of their own as gzip members do. An empty file is one damage (an archive
+    has at least one record); zeros at the end are skipped as ``padding``. Packings other than gzip
+    are one damage ``packing``: unpack them first. Limitation: where a blind cut is inside a record
+    that itself contains an uncompressed web archive, or one that deflate could not shrink, the
+    piece cannot distinguish inner records from outer ones.
     """
     if size == 0:
         yield Damage("empty_file", 0, 0, "the file has no bytes")
@@ -347,9 +340,9 @@ def cut_archive(
 ) -> list[Piece]:
     """Cut an archive into pieces of about ``target_bytes``; one where it is one long gzip member.
 
-    A gzip file is cut anywhere after a look at its first member, which ends early where each record
-    has one of its own. A plain file is cut at true beginnings if it is ``local``, by jumping from
-    head to head: pages about web archives contain what looks like a beginning.
+    A gzip file is cut anywhere if its first member ends early, because then each record has a
+    member of its own. A plain file is cut at true beginnings if it is ``local``, by jumping from
+    head to head, because pages about web archives contain what looks like a beginning.
     """
     stored = StoredBytes(handle, size)
     packing, dialect = _layout(stored, name)

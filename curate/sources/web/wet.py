@@ -23,7 +23,7 @@ _KINDS = frozenset(
 class Wet:
     """Read WET files, plain or gzip: one document per conversion record of type text/plain.
 
-    The text is UTF-8; bytes that are not become replacement characters, counted in ``meta``.
+    The text is UTF-8; invalid bytes become replacement characters, counted in ``meta``.
     """
 
     max_record_bytes: int = MAX_RECORD_BYTES
@@ -69,13 +69,9 @@ def _document(record: ArchiveRecord) -> Document | Skip | Damage:
         text = record.block.decode("utf-8", "replace")
         replaced = text.count("\ufffd")
         if replaced * 20 > len(text):
-            return Damage(
-                "undecodable",
-                record.offset,
-                record.length,
-                f"{replaced} replacements in {len(text)} characters of UTF-8",
-                record.block[:4096],
-            )
+            what = f"{replaced} replacements in {len(text)} characters of UTF-8"
+            head = record.block[:4096]
+            return Damage("undecodable", record.offset, record.length, what, head)
     text = text.strip()
     if not text:
         return Skip("no_text")

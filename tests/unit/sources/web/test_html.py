@@ -14,7 +14,7 @@ import pytest
 
 from curate.errors import RecipeError
 from curate.sources.web.html import Page, PageText, check_extractor, page_text
-from curate.sources.web.sandbox import Limits, Sandbox
+from curate.sources.web.sandbox import PageLimits, Sandbox
 
 ARTICLE = """<!doctype html><html><head><title>Тақырып</title><style>p{{}}</style></head><body>
 <nav><a href="/">Басты бет</a> <a href="/b">Байланыс</a></nav>
@@ -92,7 +92,7 @@ class TestSandbox:
             sandbox.close()
 
     def test_a_page_that_never_ends_is_lost_alone(self) -> None:
-        sandbox = Sandbox("resiliparse", limits=Limits(cpu_seconds=0.5))
+        sandbox = Sandbox("resiliparse", limits=PageLimits(cpu_seconds=0.5))
         tarpit = Page(b"<div>" * 200_000)
         try:
             first, lost, last = sandbox.texts([article(), tarpit, article()])
@@ -102,7 +102,7 @@ class TestSandbox:
         assert first == last == page_text(article())
 
     def test_a_page_that_takes_all_memory_is_lost_alone(self) -> None:
-        sandbox = Sandbox("resiliparse", limits=Limits(memory_bytes=400 << 20))
+        sandbox = Sandbox("resiliparse", limits=PageLimits(memory_bytes=400 << 20))
         big = Page(b"<p>a" * 2_000_000)
         try:
             first, lost, last = sandbox.texts([article(), big, article()])
