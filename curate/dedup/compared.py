@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from curate.protocol.chat import spoken_by
+from curate.protocol.chat import text_of_role
 from curate.protocol.routing import integers, read_docs
 from curate.protocol.stage import Inputs
 from curate.schema import whole
@@ -24,7 +24,7 @@ def compared_texts(table: pa.Table, on: str) -> pa.Array:
     Null for a prompt where there is no conversation: such a row is never a duplicate by prompt.
     """
     column = whole(table.column(column_of(on)))
-    return spoken_by(column, "user") if on == "prompt" else column
+    return text_of_role(column, "user") if on == "prompt" else column
 
 
 def active_rows(inputs: Inputs, dataset: str) -> Iterator[pa.Table]:

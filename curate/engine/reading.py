@@ -13,7 +13,7 @@ from curate import schema
 from curate.errors import ResourceError
 from curate.plan.model import Shard, SourcePlan
 from curate.protocol.ledger import FileBook
-from curate.sources.base import Damage, Document, Record, Rows, Skip
+from curate.sources.base import Damage, Document, DocumentTable, Record, Skip
 from curate.sources.files import identity, without_secrets
 
 #: The first bytes of damaged input that quarantine keeps, and the characters of an error message.
@@ -56,7 +56,7 @@ class _Collector:
             row = record._asdict()
             row["id"] = self._unique(key, row.pop("locator"))
             self.rows.append(row)
-        elif isinstance(record, Rows):
+        elif isinstance(record, DocumentTable):
             book.records += record.table.num_rows
             book.documents += record.table.num_rows
             self._flush_rows()

@@ -1,7 +1,7 @@
 """Conversations as text, and in the two forms that trainers read: ShareGPT and OpenAI messages.
 
-A conversation is a list of messages (see ``MESSAGE`` in curate/schema.py): ``role`` is system, user,
-assistant or tool, ``tool_calls`` is JSON text.
+A conversation is a list of messages (see ``MESSAGE`` in curate/schema.py): ``role`` is system,
+user, assistant or tool, ``tool_calls`` is JSON text.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import pyarrow.compute as pc
 
 Messages = Sequence[Mapping[str, Any]]
 
-#: ShareGPT's names of the speakers.
+#: ShareGPT's names of the roles.
 SHAREGPT_ROLES = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
 
 
 def render(messages: Messages | None) -> str | None:
-    r"""Render messages as ``role: content`` paragraphs; None stays None.
+    r"""Return messages as ``role: content`` paragraphs; None stays None.
 
     >>> render([{"role": "user", "content": "Сәлем"}, {"role": "assistant", "content": "Сәлем!"}])
     'user: Сәлем\n\nassistant: Сәлем!'
@@ -31,11 +31,11 @@ def render(messages: Messages | None) -> str | None:
     return "\n\n".join(f"{turn['role']}: {turn['content'] or ''}" for turn in messages)
 
 
-def contents_at(messages: Messages) -> list[int]:
-    """Give where the content of each message begins in the rendering, in bytes.
+def content_offsets(messages: Messages) -> list[int]:
+    """Return where the content of each message begins in the rendering, in bytes.
 
-    >>> contents_at([{"role": "user", "content": "Сәлем"}, {"role": "assistant", "content": "Сәлем!"}])
-    [6, 29]
+    >>> content_offsets([{"role": "user", "content": "Сәлем"}, {"role": "tool", "content": "1"}])
+    [6, 24]
     """
     starts: list[int] = []
     place = 0
@@ -46,12 +46,12 @@ def contents_at(messages: Messages) -> list[int]:
 
 
 def sharegpt(messages: Messages, rejected: Messages | None = None) -> dict[str, Any]:
-    """Give the ShareGPT record of a conversation: ``conversations``, a list of ``from`` and ``value``.
+    """Return a conversation as ShareGPT's ``conversations``: a list of ``from`` and ``value``.
 
-    A tool call is a turn ``function_call`` of its own, after what the assistant said beside it. The
-    names of speakers have no place in this form. Preference data has the turns that both sides share
-    under ``conversations``, and the two answers under ``chosen`` and ``rejected``: one turn each, or
-    the whole conversations as lists where a side has more.
+    A tool call is a turn ``function_call`` of its own, after the assistant's content in the same
+    message. The names of speakers are left out. Preference data has the turns that both sides share
+    under ``conversations``, and the two answers under ``chosen`` and ``rejected``: one turn each,
+    or the whole conversations as lists where a side has more.
 
     >>> sharegpt([{"role": "user", "content": "Сәлем"}, {"role": "assistant", "content": "Сәлем!"}])
     {'conversations': [{'from': 'human', 'value': 'Сәлем'}, {'from': 'gpt', 'value': 'Сәлем!'}]}
@@ -81,12 +81,12 @@ def _sharegpt_turns(messages: Messages) -> list[dict[str, str | None]]:
 
 
 def openai(messages: Messages) -> list[dict[str, Any]]:
-    """Give OpenAI messages: no keys without a value, tool calls as the objects that they are.
+    """Return OpenAI messages: no keys without a value, tool calls as JSON objects.
 
     >>> openai([{"role": "user", "content": "Сәлем", "name": None, "tool_calls": None}])
     [{'role': 'user', 'content': 'Сәлем'}]
     """
-    said: list[dict[str, Any]] = []
+    turns: list[dict[str, Any]] = []
     for message in messages:
         turn: dict[str, Any] = {"role": message["role"], "content": message["content"]}
         if message.get("name") is not None:
@@ -95,29 +95,28 @@ def openai(messages: Messages) -> list[dict[str, Any]]:
         if calls:
             try:
                 turn["tool_calls"] = json.loads(calls)
-            except ValueError:  # a call that was never JSON stays what it was
+            except ValueError:  # a call that is not JSON stays a string
                 turn["tool_calls"] = calls
-        said.append(turn)
-    return said
+        turns.append(turn)
+    return turns
 
 
-def spoken_by(messages: pa.ListArray, role: str | None) -> pa.LargeStringArray:
+def text_of_role(messages: pa.ListArray, role: str | None) -> pa.LargeStringArray:
     r"""Join the turns of one role (None: of all), an empty line between; null for no conversation.
 
     >>> from curate import schema
     >>> turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
     ...          {"role": "user", "content": "c"}]
-    >>> spoken_by(pa.array([turns, None], pa.list_(schema.MESSAGE)), "user").to_pylist()
+    >>> text_of_role(pa.array([turns, None], pa.list_(schema.MESSAGE)), "user").to_pylist()
     ['a\n\nc', None]
     """
     turns = messages.flatten()
-    wanted = (
-        pc.is_valid(turns.field("role")) if role is None else pc.equal(turns.field("role"), role)
-    )
-    words = pc.fill_null(turns.field("content").filter(wanted), "")
+    roles = turns.field("role")
+    selected = pc.is_valid(roles) if role is None else pc.equal(roles, role)
+    contents = pc.fill_null(turns.field("content").filter(selected), "")
     lengths = pc.fill_null(pc.list_value_length(messages), 0).to_numpy()
     ends = np.concatenate([[0], np.cumsum(lengths)])
-    before = np.concatenate([[0], np.cumsum(wanted.to_numpy(zero_copy_only=False))])
-    parts = pa.ListArray.from_arrays(pa.array(before[ends].astype(np.int32)), words)
+    before = np.concatenate([[0], np.cumsum(selected.to_numpy(zero_copy_only=False))])
+    parts = pa.ListArray.from_arrays(pa.array(before[ends].astype(np.int32)), contents)
     joined = pc.binary_join(parts, pa.scalar("\n\n", pa.large_string()))
     return pc.if_else(pc.is_valid(messages), joined, pa.scalar(None, pa.large_string()))

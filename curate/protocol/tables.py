@@ -70,12 +70,12 @@ def _moved(
     column: pa.ListArray, rows: np.ndarray, old: pa.LargeStringArray, new: pa.LargeStringArray
 ) -> pa.ListArray:
     from curate.kernels.arrow import replace_rows
-    from curate.protocol.span_offsets import moved
+    from curate.protocol.span_offsets import move_spans
 
     filled = pc.fill_null(pc.greater(pc.list_value_length(column), 0), False)
     rows = rows[np.asarray(filled)[rows]]
     told = [
-        moved(
+        move_spans(
             [tuple(span.values()) for span in column[row].as_py()],
             old[row].as_py() or "",
             new[row].as_py() or "",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.protocol.chat import spoken_by
+from curate.protocol.chat import text_of_role
 from curate.schema import whole
 
 Integers = npt.NDArray[np.int64]
@@ -163,7 +163,7 @@ class Conversations(Mapping[str, Integers | Floats]):
         if self._identify is None or self.absent.all():
             return dict.fromkeys(LANGUAGES, nothing)
         (asked, sure, or_asked), (answered, surely, or_answered) = (
-            _named(self._identify(without_code(spoken_by(self._messages, role))))
+            _named(self._identify(without_code(text_of_role(self._messages, role))))
             for role in ("user", "assistant")
         )
         known = (asked != "") & (answered != "")

@@ -1,8 +1,8 @@
 """What a source yields, one record at a time, and the protocol that every source keeps.
 
-A record ends in exactly one of four ways: it became a document, it was skipped for a reason that
-belongs to the format (a redirect, a request record, a 404), it was quarantined because it could not
-be read, or a whole table of documents came at once (Parquet). Nothing is ever passed over in silence.
+A record ends in exactly one of four ways: it becomes a document, it is skipped for a reason that
+belongs to the format (a redirect, a request record, a 404), it is quarantined because it cannot be
+read, or it is part of a table of documents (Parquet). No record is ignored without being counted.
 """
 
 from __future__ import annotations
@@ -30,41 +30,41 @@ class Document(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A record that is no document by the rules of its format; counted by reason."""
+    """A record that is not a document by the rules of its format; counted by reason."""
 
     reason: str
     count: int = 1
 
 
 class Damage(NamedTuple):
-    """A record or byte range that could not be read. Offsets and lengths are in the file as stored."""
+    """A record or byte range that could not be read; offset and length are in the stored file."""
 
     reason: str
     offset: int
     length: int
     error: str = ""
-    head: bytes = b""  #: the first bytes of it, at most 64 KiB
+    head: bytes = b""  #: its first bytes, at most 64 KiB
 
 
-class Rows(NamedTuple):
-    """Many documents at once: ``locator``, ``text`` and any of Document's other columns."""
+class DocumentTable(NamedTuple):
+    """Many documents: ``locator``, ``text`` and any of Document's other columns."""
 
     table: pa.Table
 
 
-Record = Document | Skip | Damage | Rows
+Record = Document | Skip | Damage | DocumentTable
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """One file of a source. ``path`` opens it (fsspec address); ``name`` is what ids carry."""
+    """One file of a source. ``path`` opens it (fsspec address); ids contain ``name``."""
 
     path: str
     name: str
     size: int
 
     def open(self) -> IO[bytes]:
-        """Open the stored bytes, no decompression."""
+        """Open the stored bytes, without decompression."""
         if "://" not in self.path:
             return Path(self.path).open("rb")
         import fsspec
@@ -85,13 +85,13 @@ class Source(Protocol):
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """File name endings that a directory is searched for."""
+        """The endings of the files that a folder is searched for."""
         ...
 
     def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
-        """Cut a file where its format allows it; one piece where it does not."""
+        """Cut a file into pieces where its format allows it, else return one piece."""
         ...
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
-        """Yield the piece's records in file order. Never raises for what stands in the file."""
+        """Yield the piece's records in file order. The content of a file raises nothing."""
         ...

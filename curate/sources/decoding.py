@@ -1,9 +1,9 @@
-"""Turn bytes of the web into text: which encoding, and what to do where it does not fit.
+"""Decode bytes of the web: which encoding they are in, and what to do where none fits.
 
 Labels are read as browsers read them (WHATWG Encoding Standard): ``iso-8859-1`` means windows-1252,
 ``gb2312`` means GB 18030, ``shift_jis`` means Microsoft's superset. The order is: byte order mark;
 UTF-8 where the bytes prove it; the transport's charset; the charset in the document; a detector.
-An encoding is believed only if the bytes decode under it without an error.
+An encoding is accepted only if the bytes decode under it without an error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 
 class Decoded(NamedTuple):
-    """Text with the encoding that gave it, who named it, and how many replacement characters."""
+    """Text, its encoding, what named that encoding, and how many replacement characters it has."""
 
     text: str
     encoding: str
@@ -32,13 +32,13 @@ _BOMS = (
     (b"\xfe\xff", "utf-16-be"),
 )
 
-# Python codec that comes nearest to the WHATWG decoder of a label; labels not listed here go
-# through Python's own aliases.
+# The Python codec nearest to the WHATWG decoder of a label; labels not listed here are resolved by
+# Python's own aliases.
 _LABELS = {
-    "cp1252": "ansi_x3.4-1968 ascii us-ascii cp819 csisolatin1 ibm819 iso-8859-1 iso-ir-100 iso8859-1"
-    " iso88591 iso_8859-1 iso_8859-1:1987 l1 latin1 windows-1252 x-cp1252 cp1252",
-    "gb18030": "chinese csgb2312 csiso58gb231280 gb2312 gb_2312 gb_2312-80 gbk iso-ir-58 x-gbk cp936"
-    " gb18030 euc-cn",
+    "cp1252": "ansi_x3.4-1968 ascii us-ascii cp819 csisolatin1 ibm819 iso-8859-1 iso-ir-100"
+    " iso8859-1 iso88591 iso_8859-1 iso_8859-1:1987 l1 latin1 windows-1252 x-cp1252 cp1252",
+    "gb18030": "chinese csgb2312 csiso58gb231280 gb2312 gb_2312 gb_2312-80 gbk iso-ir-58 x-gbk"
+    " cp936 gb18030 euc-cn",
     "cp932": "csshiftjis ms932 ms_kanji shift-jis shift_jis sjis windows-31j x-sjis cp932",
     "cp949": "cseuckr csksc56011987 euc-kr iso-ir-149 korean ks_c_5601-1987 ks_c_5601-1989 ksc5601"
     " ksc_5601 windows-949 cp949 uhc",
@@ -64,19 +64,19 @@ _LABELS = {
 }
 _ALIASES = {label: codec for codec, labels in _LABELS.items() for label in labels.split()}
 
-# What the standard replaces by "do not decode": encodings that let a page hide markup from filters.
+# What the standard refuses to decode: encodings that let a page hide markup from filters.
 _REFUSED = frozenset({"utf-7", "utf_7", "hz-gb-2312", "hz", "iso-2022-cn", "x-user-defined"})
 
 _META = re.compile(
     rb"<meta[^>]{0,512}?charset\s{0,8}=\s{0,8}[\"']?\s{0,8}([A-Za-z0-9_:.+-]{1,40})", re.I
 )
 _XML = re.compile(rb"<\?xml[^>]{0,128}?encoding\s{0,8}=\s{0,8}[\"']([A-Za-z0-9_:.+-]{1,40})", re.I)
-_META_WINDOW = 8192  # browsers look at 1,024 bytes; pages with long heads put it further down
+_META_WINDOW = 8192  # browsers read 1,024 bytes; pages with long heads have it further down
 
 
 @lru_cache(maxsize=1024)
 def codec_of(label: str) -> str | None:
-    """Give Python's codec for a charset label as browsers read it; None for no text encoding.
+    """Return Python's codec for a charset label as browsers read it; None for no text encoding.
 
     >>> codec_of("ISO-8859-1"), codec_of("gb2312"), codec_of("x-sjis"), codec_of("klingon")
     ('cp1252', 'gb18030', 'cp932', None)
@@ -91,7 +91,7 @@ def codec_of(label: str) -> str | None:
     except (LookupError, UnicodeError, ValueError):
         return None
     # Python also calls base64, rot13 and the like codecs; and some of its text codecs are not
-    # encodings of the world (idna, punycode, escapes).
+    # encodings of documents (idna, punycode, escapes).
     if not getattr(info, "_is_text_encoding", True):
         return None
     return None if info.name in _NO_CHARSETS else info.name
@@ -104,7 +104,7 @@ _NO_CHARSETS = frozenset(
 
 
 def declared_charset(data: bytes) -> str | None:
-    """Find the charset that a document states about itself: XML declaration, else a meta element.
+    """Return the charset that a document states: in its XML declaration, else in a meta element.
 
     >>> declared_charset(b'<html><meta http-equiv=x content="text/html; charset=koi8-r">')
     'koi8-r'
@@ -119,10 +119,10 @@ def decode(data: bytes, transport: str | None = None, *, markup: bool = True) ->
 
     Empty bytes give empty text. ``transport`` is the charset of the Content-Type header. A sequence
     cut at the very end is dropped. Where no encoding fits without errors, the one that needs the
-    fewest replacement characters is used and the number is told.
+    fewest replacement characters is used and their number returned.
 
-    Goes wrong on short texts in single-byte encodings that nobody names: Cyrillic and Turkish code
-    pages decode each other without an error, and only frequencies tell them apart.
+    Limitation: short texts in single-byte encodings that are not named. Cyrillic and Turkish code
+    pages decode each other without an error, and only frequencies distinguish them.
 
     >>> decode("Қазақстан".encode("utf-8"), "iso-8859-1")
     Decoded(text='Қазақстан', encoding='utf-8', by='utf-8', replaced=0)
@@ -147,7 +147,7 @@ def decode(data: bytes, transport: str | None = None, *, markup: bool = True) ->
         marks = text.count("\ufffd")
         if best is None or marks < best.replaced:
             best = Decoded(text, codecs.lookup(name).name, by, marks)
-    # One wrong byte in twenty is a damaged text; more is something else.
+    # Up to one wrong byte in twenty is a damaged text; more is something else.
     if best and best.replaced * 20 <= len(best.text) and is_text(best.text):
         return best._replace(text=best.text.removeprefix("\ufeff"))
     return None
@@ -159,7 +159,7 @@ def _candidates(data: bytes, transport: str | None, markup: bool) -> Iterator[tu
             yield name, "bom"
             break
     if not data.isascii():
-        # Text in another encoding is not valid UTF-8 by chance, whatever a header says.
+        # Text in another encoding is not valid UTF-8 by chance, whatever a header states.
         yield "utf_8", "utf-8"
     if transport and (codec := codec_of(transport)):
         yield codec, "transport"
@@ -174,18 +174,15 @@ def _candidates(data: bytes, transport: str | None, markup: bool) -> Iterator[tu
         if codec := codec_of(label):
             yield codec, "detector"
     yield "utf_8", "fallback"
-    # What nobody recognises and is mostly not ASCII is no Western text: better none than nonsense.
-    if len(data.translate(None, _HIGH_BYTES)) * 3 >= len(data) * 2:
+    # Unrecognised bytes that are mostly not ASCII are no Western text: better none than nonsense.
+    if len(data.translate(None, bytes(range(128, 256)))) * 3 >= len(data) * 2:
         yield "cp1252", "fallback"
 
 
-_HIGH_BYTES = bytes(range(128, 256))
-
-
 def _nearly_utf8(data: bytes) -> Decoded | None:
-    """Take bytes as UTF-8 where ten characters of it stand against each wrong place.
+    """Decode bytes as UTF-8 if there are ten of its characters for each wrong place.
 
-    A single-byte encoding would take every byte of such a page and turn it all into nonsense.
+    A single-byte encoding would accept every byte of such a page and turn it all into nonsense.
     """
     text = data.decode("utf-8", "replace")
     wrong = text.count("\ufffd")
@@ -204,7 +201,7 @@ def _strict(data: bytes, codec: str) -> str | None:
 
 
 def _wide(data: bytes) -> str | None:
-    """Recognise UTF-16 and UTF-32 without a mark by where the zero bytes of ASCII stand."""
+    """Recognise UTF-16 and UTF-32 without a mark by the positions of the zero bytes of ASCII."""
     sample = data[:4096]
     if len(sample) < 8 or b"\0" not in sample:
         return None
@@ -221,15 +218,15 @@ def _wide(data: bytes) -> str | None:
 
 
 def detected_charsets(data: bytes) -> Iterator[str]:
-    """Ask for the likely charsets: uchardet (as Resiliparse ships it), then charset-normalizer.
+    """Yield the likely charsets: uchardet's (as Resiliparse ships it), then charset-normalizer's.
 
-    The second is some fifty times slower and is asked only when the first one's answer is not
-    accepted; it sees 16 KiB.
+    The second is some fifty times slower and runs, on 16 KiB, only if the first one's answer is
+    not accepted.
     """
     from resiliparse.parse.encoding import detect_encoding
 
     if found := detect_encoding(data, html5_compatible=False):
-        # Hardly a page was ever written in ISO 8859-16: its languages used windows-1250.
+        # Almost no page was ever written in ISO 8859-16: its languages used windows-1250.
         yield "windows-1250" if found.lower() == "iso8859-16" else found
     from charset_normalizer import from_bytes
 
@@ -238,7 +235,7 @@ def detected_charsets(data: bytes) -> Iterator[str]:
 
 
 def is_text(text: str) -> bool:
-    """Tell text from binary that happened to decode: at most one control character in a hundred."""
+    """Return whether decoded bytes are text: at most one control character in a hundred."""
     sample = text[:65536]
     return len(_CONTROLS.findall(sample)) * 100 <= len(sample)
 

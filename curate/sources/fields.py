@@ -1,4 +1,4 @@
-"""What readers of structured records share: fields by name, dates of any spelling, leftovers as JSON."""
+"""Helpers for structured records: fields by name, dates in any notation, other fields as JSON."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from typing import NamedTuple
 from curate.errors import nearest
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: The years 1 to 9999 in seconds: what a timestamp column and every reader of it can hold.
+#: The years 1 to 9999 in seconds: the range of a timestamp column and of every reader of it.
 FIRST, LAST = -62_135_596_800, 253_402_300_799
-_MICROSECOND = timedelta(microseconds=1)
 
 MISSING = object()
 
 
 def take(record: dict[str, object], path: str) -> object:
-    """Remove and return the field at a path, or MISSING: a name as it stands, else dotted steps.
+    """Remove and return the field at a path, or MISSING: the path as a name, else as dotted steps.
 
     >>> record = {"content": {"body": "x", "lang": "kk"}, "a.b": 1}
-    >>> take(record, "content.body"), take(record, "a.b"), take(record, "content.nothing") is MISSING
+    >>> take(record, "content.body"), take(record, "a.b"), take(record, "content.x") is MISSING
     ('x', 1, True)
     >>> record
     {'content': {'lang': 'kk'}}
@@ -41,18 +40,18 @@ def take(record: dict[str, object], path: str) -> object:
 
 
 def missing(path: str, record: Mapping[str, object]) -> str:
-    """Say that a field is not there and which one was probably meant."""
+    """Return an error for a field that is missing, with the one that was probably meant."""
     return _missing(path, tuple(str(key)[:64] for key, _ in zip(record, range(50))))
 
 
 @lru_cache(maxsize=256)
 def _missing(path: str, names: tuple[str, ...]) -> str:
-    # Cached, because a wrong option makes every record of a file say the same.
+    # Cached, because a wrong option gives the same error for every record of a file.
     return f"no field '{path}'" + (f": {nearest(path, map(shown, names))[:300]}" if names else "")
 
 
 def shown(name: str) -> str:
-    r"""Write a name from a stranger's file so that a terminal shows it and does not obey it.
+    r"""Return a name of untrusted input with control characters escaped, safe for a terminal.
 
     >>> shown("мәтін\x1b[31m")
     'мәтін\\x1b[31m'
@@ -63,14 +62,14 @@ def shown(name: str) -> str:
 
 
 def microseconds(value: object) -> int | None:
-    """Read a date as microseconds since the epoch in UTC; None for what is no date.
+    """Return a date as microseconds since the epoch in UTC; None for what is no date.
 
-    ISO 8601 in all spellings that Python reads (no zone means UTC), datetimes, and numbers of
-    seconds, milliseconds, microseconds or nanoseconds, told apart by size. It goes wrong for
+    ISO 8601 in all forms that Python reads (no zone means UTC), datetimes, and numbers of seconds,
+    milliseconds, microseconds or nanoseconds, distinguished by size, which is wrong for
     milliseconds of the first months of 1970.
 
-    >>> microseconds("2026-01-02T03:04:05Z") == microseconds(1767323045) == microseconds(1767323045000)
-    True
+    >>> microseconds("2026-01-02T03:04:05Z"), microseconds(1767323045), microseconds(1767323045000)
+    (1767323045000000, 1767323045000000, 1767323045000000)
     >>> microseconds("20260102"), microseconds("yesterday")
     (1767312000000000, None)
     """
@@ -81,7 +80,7 @@ def microseconds(value: object) -> int | None:
             return None
     if isinstance(value, datetime):
         at = value if value.tzinfo else value.replace(tzinfo=UTC)
-        since = (at - _EPOCH) // _MICROSECOND
+        since = (at - _EPOCH) // timedelta(microseconds=1)
         return since if FIRST * 10**6 <= since <= LAST * 10**6 else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
@@ -96,8 +95,8 @@ def microseconds(value: object) -> int | None:
     )
 
 
-class Described(NamedTuple):
-    """The columns of a document that say where it comes from."""
+class Provenance(NamedTuple):
+    """The columns of a document about its origin, and ``meta``."""
 
     url: str | None
     date: int | None
@@ -105,19 +104,19 @@ class Described(NamedTuple):
     meta: str | None
 
 
-def described(
+def provenance(
     record: dict[str, object],
     url: str | None,
     date: str | None,
     license: str | None,
     keep: Iterable[str] | None,
-) -> Described:
-    """Take the fields with these names out of a record; the rest of it is ``meta``.
+) -> Provenance:
+    """Remove the fields with these names from a record; the rest of it is ``meta``.
 
-    What is null, of a wrong type or no date counts as not given and stays in ``meta``.
+    Values of a wrong type and dates that cannot be read count as missing and stay in ``meta``.
 
-    >>> described({"u": "http://a", "when": "never"}, "u", "when", None, None)
-    Described(url='http://a', date=None, license=None, meta='{"when":"never"}')
+    >>> provenance({"u": "http://a", "when": "never"}, "u", "when", None, None)
+    Provenance(url='http://a', date=None, license=None, meta='{"when":"never"}')
     """
     link = take(record, url) if url else None
     if not isinstance(link, str) and url and link not in (None, MISSING):
@@ -127,7 +126,7 @@ def described(
     if at is None and date and when not in (None, MISSING):
         record[date] = when
     terms = take(record, license) if license else None
-    return Described(
+    return Provenance(
         link if isinstance(link, str) else None,
         at,
         terms if isinstance(terms, str) else None,
@@ -136,9 +135,9 @@ def described(
 
 
 def leftovers(record: Mapping[str, object], keep: Iterable[str] | None = None) -> str | None:
-    """Write the fields that no column took as JSON with sorted keys; None where there are none.
+    """Return the fields that no column has as JSON with sorted keys; None where there are none.
 
-    ``keep`` names those that are wanted, None means all. Numbers that JSON cannot say become null.
+    ``keep`` names those to keep, None means all. Numbers that JSON cannot represent become null.
 
     >>> leftovers({"b": 1, "a": "ә"}), leftovers({"b": 1}, keep=()), leftovers({"x": float("inf")})
     ('{"a":"ә","b":1}', None, '{"x":null}')

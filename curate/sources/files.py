@@ -1,7 +1,7 @@
-"""From what a recipe names (files, folders, patterns, addresses) to the files that a run reads.
+"""Find the files that a recipe names by files, folders, patterns and addresses.
 
-A file's name in ids is its path below the root that was named, so that it is the same on every
-machine. Secrets in addresses (user, password, signed query) never reach a name or a message.
+A file's name in ids is its path below the root that the recipe names, so that it is the same on
+every machine. Secrets in addresses (user, password, signed query) never reach a name or a message.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import IO, Any
 from curate.errors import RecipeError, nearest
 from curate.sources.base import InputFile
 
-#: Files up to this size are known by all their bytes, larger ones by samples and their time.
+#: Files up to this size are identified by all bytes, larger ones by samples and their time.
 WHOLE = 8 << 20
 _SAMPLE = 64 * 1024
 _SAMPLES = 64
@@ -32,33 +32,33 @@ def expand(
 ) -> list[InputFile]:
     """Find the files that paths name, sorted by name.
 
-    A path is a file, a folder (searched through for ``suffixes``), a pattern (``**`` crosses
-    folders) or any of these at an fsspec address (``s3://``, ``https://``, ``memory://``). Names are
-    relative to ``root``, else to the folder, to what stands before a pattern's first wildcard, or to
-    the file's own folder. Hidden files are left out of folders and patterns, pipes and sockets
-    everywhere; a folder that links to one of its parents is entered once.
+    A path is a file, a folder (searched for files that end in ``suffixes``), a pattern (``**``
+    crosses folders) or any of these at an fsspec address (``s3://``, ``https://``, ``memory://``).
+    Names are relative to ``root``, else to the folder, to what precedes a pattern's first wildcard,
+    or to the file's own folder. Hidden files are left out of folders and patterns, pipes and
+    sockets everywhere; a folder that links to one of its parents is entered once.
 
-    Raises RecipeError for a path that names nothing (with the nearest name there is) and for two
-    files that would get the same name.
+    Raise RecipeError for a path that names nothing (with the nearest existing name) and for two
+    files that would have the same name.
     """
-    found: dict[str, InputFile] = {}
+    files: dict[str, InputFile] = {}
     for path in paths:
         for file in _expand(path, tuple(suffixes), root):
-            other = found.setdefault(file.name, file)
+            other = files.setdefault(file.name, file)
             if other.path != file.path:
                 raise RecipeError(
                     f"two files would be called '{file.name}' in ids",
                     where=f"{without_secrets(other.path)} and {without_secrets(file.path)}",
                     hint="name the folder that holds both, or make them two sources",
                 )
-    return [found[name] for name in sorted(found)]
+    return [files[name] for name in sorted(files)]
 
 
 def without_secrets(address: str) -> str:
-    """Strip user, password, query and fragment from an address; a plain path stays as it is.
+    """Return an address without user, password, query and fragment; a plain path is unchanged.
 
-    >>> without_secrets("https://ann:pw@host/a.gz?X-Amz-Signature=1"), without_secrets("/data/a#1.gz")
-    ('https://host/a.gz', '/data/a#1.gz')
+    >>> without_secrets("https://ann:pw@host/a.gz?X-Amz-Signature=1"), without_secrets("/a#1.gz")
+    ('https://host/a.gz', '/a#1.gz')
     """
     scheme = _SCHEME.match(address)
     if not scheme:
@@ -69,19 +69,20 @@ def without_secrets(address: str) -> str:
 
 
 def identity(file: InputFile) -> str:
-    """Give a digest that changes when the file does.
+    """Return a digest that changes when the file does.
 
-    Size and all bytes up to 8 MiB (a plan must not read a corpus); size, time of change, head, tail and 64 blocks spread evenly for
-    larger files; size, etag and time for remote ones that tell, else the samples. It goes wrong when
-    a large file is changed between the samples and its time is put back.
+    Up to 8 MiB: size and all bytes (a plan must not read a corpus). Larger files: size, time of
+    change, head, tail and 64 blocks spread evenly. Remote files: size, etag and time if the store
+    has them, else the samples. A change between the samples of a large file whose time is then
+    reset is not detected.
     """
     digest = hashlib.blake2b(digest_size=16)
     digest.update(f"{file.size}\n".encode())
     local = _local(file.path)
     if local is None:
-        told = _told_by_store(file.path)
-        if told:
-            digest.update(told.encode())
+        version = _remote_version(file.path)
+        if version:
+            digest.update(version.encode())
             return digest.hexdigest()
     elif file.size > WHOLE:
         digest.update(f"{local.stat().st_mtime_ns}\n".encode())
@@ -102,13 +103,13 @@ def _samples(handle: IO[bytes], size: int) -> Iterator[bytes]:
         yield handle.read(_SAMPLE)
 
 
-def _told_by_store(path: str) -> str:
+def _remote_version(path: str) -> str:
     import fsspec
 
     fs, inner = fsspec.core.url_to_fs(path)
-    said: dict[str, Any] = {key.lower(): value for key, value in fs.info(inner).items()}
+    info: dict[str, Any] = {key.lower(): value for key, value in fs.info(inner).items()}
     keys = ("etag", "md5", "mtime", "lastmodified", "last_modified", "updated", "created")
-    return "\n".join(f"{key}={said[key]}" for key in keys if said.get(key))
+    return "\n".join(f"{key}={info[key]}" for key in keys if info.get(key))
 
 
 def _expand(path: str, suffixes: tuple[str, ...], root: str | None) -> list[InputFile]:
@@ -123,7 +124,7 @@ def _expand(path: str, suffixes: tuple[str, ...], root: str | None) -> list[Inpu
         except ImportError as error:
             raise RecipeError(str(error), where=without_secrets(path)) from None
         except Exception as error:
-            # Messages of storage libraries quote whole addresses, signatures included.
+            # Messages of storage libraries contain whole addresses, signatures included.
             what = f"the address cannot be read ({type(error).__name__})"
             raise RecipeError(what, where=without_secrets(path)) from None
     if not files:
@@ -146,43 +147,38 @@ def _local(path: str) -> Path | None:
 
 def _expand_local(path: Path, suffixes: tuple[str, ...], root: str | None) -> list[InputFile]:
     if path.is_dir():
-        below = Path(root) if root else path
+        below = path
         chosen = [file for file in _walk(path) if file.name.endswith(suffixes)]
     elif path.exists():
         if not stat.S_ISREG(path.stat().st_mode):
             raise RecipeError(
                 "a pipe, socket or device is no file that can be read twice", where=str(path)
             )
-        below, chosen = Path(root) if root else path.parent, [path]
+        below, chosen = path.parent, [path]
     elif _MAGIC.search(str(path)):
         fixed, pattern = _cut_pattern(str(path))
-        below = Path(root) if root else Path(fixed)
-        start = Path(fixed)
-        if not start.is_dir():
-            raise _not_there(start)
+        below = Path(fixed)
+        if not below.is_dir():
+            raise _does_not_exist(below)
         depth = None if "**" in pattern else pattern.count("/")
         matches = _matcher(pattern)
         chosen = [
-            file for file in _walk(start, depth) if matches(file.relative_to(start).as_posix())
+            file for file in _walk(below, depth) if matches(file.relative_to(below).as_posix())
         ]
     else:
-        raise _not_there(path)
-    return [
-        InputFile(
-            str(file), _name(file.relative_to(_below(below, file)).as_posix()), file.stat().st_size
-        )
-        for file in chosen
-    ]
-
-
-def _below(root: Path, file: Path) -> Path:
-    if not file.is_relative_to(root):
-        raise RecipeError(f"'{file}' does not lie below its root '{root}'")
-    return root
+        raise _does_not_exist(path)
+    below = Path(root) if root else below
+    files = []
+    for file in chosen:
+        if not file.is_relative_to(below):
+            raise RecipeError(f"'{file}' does not lie below its root '{below}'")
+        name = _name(file.relative_to(below).as_posix())
+        files.append(InputFile(str(file), name, file.stat().st_size))
+    return files
 
 
 def _walk(folder: Path, depth: int | None = None) -> Iterator[Path]:
-    """Yield regular files below a folder, links followed, no folder entered twice."""
+    """Yield the regular files below a folder; links are followed, no folder is entered twice."""
     seen: set[tuple[int, int]] = set()
 
     def refuse(error: OSError) -> None:
@@ -205,7 +201,7 @@ def _walk(folder: Path, depth: int | None = None) -> Iterator[Path]:
 
 
 def _cut_pattern(path: str) -> tuple[str, str]:
-    """Cut a pattern before the first part with a wildcard.
+    """Split a pattern before the first part with a wildcard.
 
     >>> _cut_pattern("/data/*/x?.gz")
     ('/data', '*/x?.gz')
@@ -232,19 +228,11 @@ def _expand_remote(path: str, suffixes: tuple[str, ...], root: str | None) -> li
         matches = _matcher(pattern)
         listed = _listed(fs, fixed, path, None if "**" in pattern else pattern.count("/") + 1)
         below = fixed
-        chosen = [
-            f
-            for f in listed
-            if matches(_relative(f, fixed)) and not _is_hidden(_relative(f, fixed))
-        ]
+        chosen = [f for f in listed if matches(_relative(f, fixed)) and not _is_hidden(f, fixed)]
     elif not is_web and fs.isdir(inner):
         below = inner
         listed = _listed(fs, inner, path, None)
-        chosen = [
-            f
-            for f in listed
-            if f["name"].endswith(suffixes) and not _is_hidden(_relative(f, inner))
-        ]
+        chosen = [f for f in listed if f["name"].endswith(suffixes) and not _is_hidden(f, inner)]
     else:
         try:
             info = dict(fs.info(inner))
@@ -277,9 +265,9 @@ def _listed(fs: Any, folder: str, path: str, depth: int | None) -> list[dict[str
 
 
 def _neighbour(fs: Any, inner: str) -> str | None:
-    """Name what there is beside an object that is not there."""
+    """Return a hint that names what is stored beside an object that does not exist."""
     try:
-        names = [PurePosixPath(found).name for found in fs.ls(fs._parent(inner), detail=False)]
+        names = [PurePosixPath(name).name for name in fs.ls(fs._parent(inner), detail=False)]
     except Exception:
         return None  # a hint is not worth a second error
     return nearest(PurePosixPath(inner).name, names)[:300] if names else None
@@ -289,12 +277,12 @@ def _relative(info: dict[str, Any], folder: str) -> str:
     return str(info["name"]).removeprefix(folder.rstrip("/")).lstrip("/")
 
 
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") for part in name.split("/"))
+def _is_hidden(info: dict[str, Any], folder: str) -> bool:
+    return any(part.startswith(".") for part in _relative(info, folder).split("/"))
 
 
 def _name(relative: str) -> str:
-    """Escape what an id cannot carry: ``#``, control characters, bytes that are no text.
+    """Escape what an id must not contain: ``#``, control characters, bytes that are no text.
 
     >>> _name("a/b#1.gz")
     'a/b%231.gz'
@@ -302,16 +290,14 @@ def _name(relative: str) -> str:
     return _UNSAFE.sub(lambda sign: f"%{ord(sign[0]) & 0xFF:02X}", relative)
 
 
-def _not_there(path: Path) -> RecipeError:
-    """Say that a path does not exist, and what does, next to where it stops existing."""
-    gone = path
-    while not gone.parent.exists() and gone.parent != gone:
-        gone = gone.parent
+def _does_not_exist(path: Path) -> RecipeError:
+    """Return an error that names the first missing part of a path, and what exists beside it."""
+    missing = path
+    while not missing.parent.exists() and missing.parent != missing:
+        missing = missing.parent
     try:
-        siblings = sorted(entry.name for entry in gone.parent.iterdir())
+        siblings = sorted(entry.name for entry in missing.parent.iterdir())
     except OSError:
         siblings = []
-    hint = (
-        nearest(gone.name, siblings[:50] if len(siblings) > 50 else siblings) if siblings else None
-    )
-    return RecipeError(f"'{gone.name}' does not exist", where=str(path), hint=hint)
+    hint = nearest(missing.name, siblings[:50]) if siblings else None
+    return RecipeError(f"'{missing.name}' does not exist", where=str(path), hint=hint)

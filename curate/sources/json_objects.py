@@ -1,7 +1,7 @@
-"""JSON objects out of a file: one per line, as one array, or printed over many lines.
+"""JSON objects of a file: one per line, as one array, or printed over many lines.
 
-Strangers' JSON nests a hundred thousand deep, holds numbers of five thousand digits and half of a
-surrogate pair. Each of these costs one record, told by its offset, and the next record is read.
+Untrusted JSON nests a hundred thousand deep, contains numbers of five thousand digits and half of a
+surrogate pair. Each of these costs one record, reported with its offset; reading goes on after it.
 """
 
 from __future__ import annotations
@@ -16,26 +16,31 @@ from curate.sources import streams
 from curate.sources.base import Damage, InputFile, Piece, Skip
 from curate.sources.streams import Block, Broken, Line
 
+SUFFIXES = tuple(
+    plain + packing
+    for packing in streams.PACKINGS
+    for plain in (".jsonl", ".ndjson", ".jsonlines", ".json")
+)
 #: The longest line or array element that is read into memory.
 CAP = 64 * 1024 * 1024
 _HEAD = 64 * 1024
-#: A record of a few megabytes can hold a million empty lists, each twenty times its size in memory.
+#: A record of a few megabytes can have a million empty lists, each twenty times its size in memory.
 _LARGE = 1024 * 1024
 _MAX_PARTS = 2_000_000
 
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
-#: Names whose files are one object per line whatever they begin with.
+#: Names of files with one object per line, whatever they begin with.
 _LINE_NAMES = (".jsonl", ".ndjson", ".jsonlines")
 
-# NaN and infinities are no JSON, but Python writes them; the document around them is good.
+# NaN and infinities are no JSON, but Python writes them; the rest of the document is good.
 _decode = json.JSONDecoder(parse_constant=lambda _: None).decode
 _IN_STRING = re.compile(rb'["\\]')
 _STRUCTURE = re.compile(rb'["{}\[\],]')
 
 
-class Found(NamedTuple):
-    """One object, and where it begins among the plain bytes of the file."""
+class JsonObject(NamedTuple):
+    """One object, and where it begins in the plain bytes of the file."""
 
     offset: int
     length: int
@@ -52,14 +57,14 @@ def split(file: InputFile, target_bytes: int) -> list[Piece]:
     return streams.cut(file.size, target_bytes)
 
 
-def objects(file: InputFile, piece: Piece, cap: int = CAP) -> Iterator[Found | Skip | Damage]:
+def objects(file: InputFile, piece: Piece, cap: int = CAP) -> Iterator[JsonObject | Skip | Damage]:
     """Yield the objects that begin in a piece, blank lines as skips, and what cannot be read.
 
     An offset counts plain bytes where the file is compressed: it is the locator of the record. Only
-    the reasons of :func:`curate.sources.streams.blocks` count bytes as stored. Reasons: ``bad_json``,
-    ``not_an_object``, ``too_deep``, ``huge_number``, ``lone_surrogate``, ``invalid_utf8``,
-    ``too_large``, ``too_complex``, ``utf_16`` (the whole file), ``truncated`` (an array that does not end),
-    ``trailing_data`` (something behind its end).
+    the reasons of :func:`curate.sources.streams.blocks` count bytes as stored. Reasons:
+    ``bad_json``, ``not_an_object``, ``too_deep``, ``huge_number``, ``lone_surrogate``,
+    ``invalid_utf8``, ``too_large``, ``too_complex``, ``utf_16`` (the whole file), ``truncated`` (an
+    array that does not end), ``trailing_data`` (something behind its end).
     """
     with file.open() as handle:
         try:
@@ -90,18 +95,18 @@ def _raw(handle: IO[bytes], file: InputFile, piece: Piece, cap: int) -> Iterator
 
 
 def _layout(head: bytes, name: str) -> str:
-    """Tell how a file lays its objects out: ``lines``, one ``array``, or ``objects`` over many lines."""
+    """Return how a file arranges objects: ``lines``, ``array``, or ``objects`` over many lines."""
     head = head.removeprefix(_BOM).lstrip()
     if head.startswith(b"[") and not streams.plain_name(name).endswith(_LINE_NAMES):
         return "array"
-    # A line that holds nothing but a brace is no JSON: the object goes on below.
+    # A line with nothing but a brace is no JSON: the object continues below.
     return "objects" if head[:1] == b"{" and head[1:64].lstrip(b" \t\r")[:1] == b"\n" else "lines"
 
 
 def _elements(stream: Iterable[Block], cap: int, *, array: bool) -> Iterator[Line | Damage]:
     """Cut an array into its elements, or objects that follow each other, without parsing them.
 
-    Only strings and brackets are looked at, once each; what stands between is the parser's to judge.
+    Only strings and brackets are examined, once each; what is between them is left to the parser.
     """
     base = 1 if array else 0
     depth = position = 0
@@ -150,7 +155,7 @@ def _elements(stream: Iterable[Block], cap: int, *, array: bool) -> Iterator[Lin
 
 
 class _Element:
-    """The bytes between two separators, gathered from blocks, held up to the cap."""
+    """The bytes between two separators, collected from blocks, kept up to the cap."""
 
     def __init__(self, begin: int, cap: int) -> None:
         self.begin, self.length, self._cap = begin, 0, cap
@@ -173,7 +178,7 @@ class _Element:
         return Line(self.begin + len(raw) - len(raw.lstrip()), len(data), data)
 
 
-def _parse(line: Line) -> Found | Skip | Damage:
+def _parse(line: Line) -> JsonObject | Skip | Damage:
     offset, length, data, head = line
     if data is None:
         return Damage("too_large", offset, length, f"{length} bytes in one record", head)
@@ -191,7 +196,7 @@ def _parse(line: Line) -> Found | Skip | Damage:
         else:
             if b"\\ud" in data or b"\\uD" in data:
                 json.dumps(record, ensure_ascii=False).encode()
-            return Found(offset, length, record, data)
+            return JsonObject(offset, length, record, data)
     except UnicodeDecodeError as problem:
         reason, error = "invalid_utf8", f"byte {problem.start} of the record: {problem.reason}"
     except UnicodeEncodeError:

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 
 from curate.sources import fields, json_objects
 from curate.sources.base import Damage, Document, InputFile, Piece, Record, Skip
-from curate.sources.json_objects import Found
+from curate.sources.json_objects import JsonObject
 
 
 @dataclass(frozen=True)
 class Jsonl:
-    """Read JSON lines, an array of objects, or objects printed over many lines; plain or compressed.
+    """Read JSON lines, an array, or objects printed over many lines; plain or compressed.
 
-    Options name fields: as they stand, or in dotted steps (``content.body``). ``url``, ``date`` and
-    ``license`` are optional in each record. What no option names goes to ``meta`` (``meta`` may name
-    the fields that are wanted; none with an empty list). A date that cannot be read stays in
-    ``meta`` as it is. The locator is the record's byte offset, decompressed where compressed.
+    Options name fields: by their names, or in dotted steps (``content.body``). ``url``, ``date``
+    and ``license`` are optional in each record. What no option names is stored in ``meta``
+    (``meta`` may name the fields to keep; an empty list keeps none). A date that cannot be read
+    stays in ``meta`` unchanged. The locator is the record's byte offset, decompressed where
+    compressed.
 
     Skips: ``blank_line``, ``null_text``. Damage: ``missing_text``, ``text_not_string`` and what
     :func:`curate.sources.json_objects.objects` names.
@@ -32,9 +33,7 @@ class Jsonl:
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """File name endings that a directory is searched for."""
-        plain = (".jsonl", ".ndjson", ".jsonlines", ".json")
-        return tuple(p + c for c in ("", ".gz", ".zst", ".bz2", ".xz") for p in plain)
+        return json_objects.SUFFIXES
 
     def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
         """Cut a file of plain lines anywhere: a line belongs to the piece where it begins."""
@@ -42,11 +41,11 @@ class Jsonl:
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield a document, a skip or a damage for each record, in file order."""
-        for found in json_objects.objects(file, piece, self.max_record_bytes):
-            yield self._document(found) if isinstance(found, Found) else found
+        for item in json_objects.objects(file, piece, self.max_record_bytes):
+            yield self._document(item) if isinstance(item, JsonObject) else item
 
-    def _document(self, found: Found) -> Record:
-        offset, length, record, raw = found
+    def _document(self, item: JsonObject) -> Record:
+        offset, length, record, raw = item
         text = fields.take(record, self.text)
         if text is None:
             return Skip("null_text")
@@ -56,7 +55,7 @@ class Jsonl:
             else:
                 reason, error = "text_not_string", f"'{self.text}' is a {type(text).__name__}"
             return Damage(reason, offset, length, error, raw[: 64 * 1024])
-        url, date, license, meta = fields.described(
+        url, date, license, meta = fields.provenance(
             record, self.url, self.date, self.license, self.meta
         )
         return Document(str(offset), text, url, date, license=license, meta=meta)

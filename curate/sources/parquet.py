@@ -1,8 +1,8 @@
-"""Documents out of Parquet files from strangers, one row group at a time.
+"""Documents of untrusted Parquet files, one row group at a time.
 
 A Parquet footer may name Arrow extension types, and a process that has registered such a type (Ray
 Data does) may run code of the file's choice while the schema is built. So the footer is searched
-before pyarrow sees it, and a file that names any is refused.
+before pyarrow reads it, and a file that names any is refused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from curate.errors import nearest
 from curate.schema import whole
 from curate.sources import fields
-from curate.sources.base import Damage, InputFile, Piece, Record, Rows, Skip
+from curate.sources.base import Damage, DocumentTable, InputFile, Piece, Record, Skip
 from curate.sources.parquet_footer import names_extension_types, row_group_extents
 
 _MAGIC = b"PAR1"
@@ -33,7 +33,7 @@ _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenParquet:
     """An open file, and its footer as stored."""
 
     reader: pq.ParquetFile
@@ -45,16 +45,16 @@ class Opened:
         return row_group_extents(self.footer, self.size)
 
     def damage(self, reason: str, group: int, error: str) -> Damage:
-        """Tell damage in a row group, which is the whole file where the footer does not say."""
+        """Return damage of a row group, or of the whole file if the footer has no place for it."""
         known = group < len(self._extents)
         offset, length = self._extents[group] if known else (0, self.size)
         return Damage(reason, offset, length, error)
 
 
-class Batch(NamedTuple):
+class RowBatch(NamedTuple):
     """Some rows of a row group."""
 
-    opened: Opened
+    opened: OpenParquet
     group: int
     first_row: int
     table: pa.Table
@@ -64,10 +64,10 @@ class Batch(NamedTuple):
 class Parquet:
     """Read a text column, and a few others, of Parquet files.
 
-    Options name columns: as they stand, or in dotted steps into structs (``content.body``). ``meta``
-    lists columns to keep as JSON; unlike in JSON lines they cost reading, so none is kept unasked.
-    The text may be of any string type, plain or dictionary encoded, or binary holding UTF-8.
-    The locator is ``<row group>:<row>``. A piece is a range of row group numbers and no byte range.
+    Options name columns: by their names, or in dotted steps into structs (``content.body``).
+    ``meta`` lists columns to keep as JSON; none by default, because here each costs reading. The
+    text may be of any string type, plain or dictionary encoded, or binary that contains UTF-8. The
+    locator is ``<row group>:<row>``. A piece is a range of row group numbers, not of bytes.
 
     Skips: ``null_text``. Damage of the file: ``truncated``, ``bad_footer``, ``extension_type``,
     ``missing_text``, ``missing_column``, ``duplicate_column``, ``text_not_string``,
@@ -82,7 +82,6 @@ class Parquet:
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """File name endings that a directory is searched for."""
         return (".parquet", ".pq")
 
     def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
@@ -92,17 +91,17 @@ class Parquet:
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield tables of documents, skips and damages of the piece's row groups, in file order."""
         optional = [name for name in (self.url, self.date, self.license) if name]
-        wanted = dict.fromkeys((self.text, *optional, *self.meta))
-        for batch in batches(file, piece, tuple(wanted), self.text):
+        paths = dict.fromkeys((self.text, *optional, *self.meta))
+        for batch in batches(file, piece, tuple(paths), self.text):
             if isinstance(batch, Damage):
                 yield batch
             else:
                 yield from self._records(batch)
 
-    def _records(self, batch: Batch) -> Iterator[Record]:
+    def _records(self, batch: RowBatch) -> Iterator[Record]:
         table = batch.table
-        text, broken = _decoded(column(table, self.text))
-        for row in broken:
+        text, invalid = _decoded(column(table, self.text))
+        for row in invalid:
             what = f"row {batch.group}:{batch.first_row + row} is not UTF-8"
             yield batch.opened.damage("invalid_utf8", batch.group, what)
         rows = range(batch.first_row, batch.first_row + table.num_rows)
@@ -116,21 +115,21 @@ class Parquet:
         if self.date:
             columns["date"] = _as_date(column(table, self.date))
         if self.meta:
-            kept = [to_rows(column(table, path)) for path in self.meta]
-            written = [fields.leftovers(dict(zip(self.meta, row))) for row in zip(*kept)]
-            columns["meta"] = pa.array(written, pa.large_string())
+            values = [to_rows(column(table, path)) for path in self.meta]
+            meta = [fields.leftovers(dict(zip(self.meta, row))) for row in zip(*values)]
+            columns["meta"] = pa.array(meta, pa.large_string())
         documents = pa.table(columns)
         if text.null_count:
-            nulls = text.null_count - len(broken)
+            nulls = text.null_count - len(invalid)
             if nulls:
                 yield Skip("null_text", nulls)
             documents = documents.filter(pc.is_valid(text))
         if documents.num_rows:
-            yield Rows(documents)
+            yield DocumentTable(documents)
 
 
 def split(file: InputFile, target_bytes: int) -> list[Piece]:
-    """Cut a Parquet file into runs of row groups that hold about ``target_bytes`` of it."""
+    """Cut a Parquet file into runs of row groups of about ``target_bytes`` of the file each."""
     with file.open() as handle:
         opened = _open(handle, file.size)
         if isinstance(opened, Damage):
@@ -140,22 +139,22 @@ def split(file: InputFile, target_bytes: int) -> list[Piece]:
             max(1, metadata.row_group(i).total_byte_size) for i in range(metadata.num_row_groups)
         ]
     total = sum(sizes)
-    edges, held = [0], 0
+    edges, piece_bytes = [0], 0
     for group, plain in enumerate(sizes):
-        stored = plain * file.size // total  # how large it is before compression says its share
-        if held and held + stored > target_bytes:
+        stored = plain * file.size // total  # its share of the file is its share before compression
+        if piece_bytes and piece_bytes + stored > target_bytes:
             edges.append(group)
-            held = 0
-        held += stored
+            piece_bytes = 0
+        piece_bytes += stored
     return [Piece(start, end) for start, end in pairwise([*edges, max(len(sizes), 1)])]
 
 
 def batches(
     file: InputFile, piece: Piece, columns: tuple[str, ...] | None, text: str | None
-) -> Iterator[Batch | Damage]:
-    """Yield the rows of a piece's row groups, checked in full; ``columns`` None means all of them.
+) -> Iterator[RowBatch | Damage]:
+    """Yield the rows of a piece's row groups, fully validated; ``columns`` None means all of them.
 
-    ``text`` names the column that has to be there and to hold strings.
+    ``text`` names the column that must exist and contain strings.
     """
     with file.open() as handle:
         opened = _open(handle, file.size)
@@ -172,7 +171,7 @@ def batches(
             yield from _group(opened, group, columns)
 
 
-def _open(handle: IO[bytes], size: int) -> Opened | Damage:
+def _open(handle: IO[bytes], size: int) -> OpenParquet | Damage:
     if size < 12:
         return Damage("truncated", 0, size, f"{size} bytes are no Parquet file")
     handle.seek(size - 8)
@@ -189,15 +188,15 @@ def _open(handle: IO[bytes], size: int) -> Opened | Damage:
         return Damage("extension_type", 0, size, what)
     handle.seek(0)
     try:
-        return Opened(pq.ParquetFile(handle, page_checksum_verification=True), footer, size)
+        return OpenParquet(pq.ParquetFile(handle, page_checksum_verification=True), footer, size)
     except Exception as error:
-        return Damage("bad_footer", size - 8 - length, length, _said(error), footer[:4096])
+        return Damage("bad_footer", size - 8 - length, length, _one_line(error), footer[:4096])
 
 
 def _refusal(
     schema: pa.Schema, columns: tuple[str, ...] | None, text: str | None
 ) -> tuple[str, str] | None:
-    """Say why the file cannot be read as asked, or None."""
+    """Return the reason and the error why the file cannot be read, or None."""
     if len(schema) > _MAX_COLUMNS:
         return "too_many_columns", f"{len(schema)} columns, more than {_MAX_COLUMNS}"
     for path in columns or schema.names:
@@ -243,12 +242,14 @@ def _is_text(kind: pa.DataType) -> bool:
     )
 
 
-def _group(opened: Opened, group: int, columns: tuple[str, ...] | None) -> Iterator[Batch | Damage]:
+def _group(
+    opened: OpenParquet, group: int, columns: tuple[str, ...] | None
+) -> Iterator[RowBatch | Damage]:
     declared = opened.reader.metadata.row_group(group)
-    seen = 0
+    row_count = 0
     try:
         stream = opened.reader.iter_batches(
-            # A dictionary makes a row as large as its largest value, whatever the encoded bytes say.
+            # A dictionary makes a row as large as its largest value, whatever the encoded size is.
             batch_size=max(1, min(_ROWS, declared.num_rows)),
             row_groups=[group],
             columns=None if columns is None else list(columns),
@@ -257,19 +258,19 @@ def _group(opened: Opened, group: int, columns: tuple[str, ...] | None) -> Itera
         for part in stream:
             table = pa.Table.from_batches([part])
             table.validate()
-            yield from _sound_rows(Batch(opened, group, seen, table))
-            seen += part.num_rows
+            yield from _valid_rows(RowBatch(opened, group, row_count, table))
+            row_count += part.num_rows
     except Exception as error:
-        what = f"row group {group}, from row {seen} on: {_said(error)}"
+        what = f"row group {group}, from row {row_count} on: {_one_line(error)}"
         yield opened.damage("corrupt", group, what)
         return
-    if seen != declared.num_rows:
-        what = f"row group {group} holds {seen} rows and claims {declared.num_rows}"
+    if row_count != declared.num_rows:
+        what = f"row group {group} holds {row_count} rows and claims {declared.num_rows}"
         yield opened.damage("row_count", group, what)
 
 
-def _sound_rows(batch: Batch) -> Iterator[Batch | Damage]:
-    """Check a batch in full. One bad string costs its row: the rows around it are given out."""
+def _valid_rows(batch: RowBatch) -> Iterator[RowBatch | Damage]:
+    """Validate a batch fully. An invalid string costs its row: the rows around it are yielded."""
     opened, group, first, table = batch
     try:
         table.validate(full=True)
@@ -280,19 +281,19 @@ def _sound_rows(batch: Batch) -> Iterator[Batch | Damage]:
                 table.slice(row, 1).validate(full=True)
             except pa.ArrowInvalid as error:
                 if row > begin:
-                    yield Batch(opened, group, first + begin, table.slice(begin, row - begin))
-                what = f"row {group}:{first + row}: {_said(error)}"
+                    yield RowBatch(opened, group, first + begin, table.slice(begin, row - begin))
+                what = f"row {group}:{first + row}: {_one_line(error)}"
                 yield opened.damage("invalid_utf8", group, what)
                 begin = row + 1
         if begin < table.num_rows:
-            yield Batch(opened, group, first + begin, table.slice(begin))
+            yield RowBatch(opened, group, first + begin, table.slice(begin))
         return
     if table.num_rows:
         yield batch
 
 
 def column(table: pa.Table, path: str) -> Any:
-    """Give one column of a batch as an array, following dotted steps into structs."""
+    """Return one column of a batch as an array, following dotted steps into structs."""
     if path in table.column_names:
         return whole(table.column(path))
     first, _, rest = path.partition(".")
@@ -300,20 +301,20 @@ def column(table: pa.Table, path: str) -> Any:
 
 
 def _decoded(values: Any) -> tuple[Any, list[int]]:
-    """Give a text column as large_string, and the rows whose bytes are no UTF-8, null in it."""
+    """Return a text column as large_string, and the rows whose bytes are no UTF-8 (null there)."""
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     try:
         return values.cast(pa.large_string()), []
     except pa.ArrowInvalid:
-        broken, texts = [], []
+        invalid, texts = [], []
         for row, value in enumerate(values.to_pylist()):
             try:
                 texts.append(None if value is None else value.decode())
             except UnicodeDecodeError:
                 texts.append(None)
-                broken.append(row)
-        return pa.array(texts, pa.large_string()), broken
+                invalid.append(row)
+        return pa.array(texts, pa.large_string()), invalid
 
 
 def _as_text(values: Any) -> Any:
@@ -323,7 +324,7 @@ def _as_text(values: Any) -> Any:
 
 
 def _as_date(values: Any) -> Any:
-    """Give dates as timestamps; those outside of the years 1 to 9999 are null, not an error."""
+    """Return dates as timestamps; those outside of the years 1 to 9999 are null, not an error."""
     kind = values.type
     if pa.types.is_timestamp(kind):
         per_second = _PER_SECOND[kind.unit]
@@ -333,23 +334,23 @@ def _as_date(values: Any) -> Any:
         values, per_second = pc.multiply(values.cast(pa.int32()).cast(pa.int64()), 86_400), 1
     else:
         return pa.array([fields.microseconds(value) for value in to_rows(values)], _DATE)
-    counted = values.cast(pa.int64())
-    known = pc.and_(
-        pc.greater_equal(counted, max(fields.FIRST * per_second, -(2**63))),
-        pc.less_equal(counted, min(fields.LAST * per_second, 2**63 - 1)),
+    units = values.cast(pa.int64())
+    in_range = pc.and_(
+        pc.greater_equal(units, max(fields.FIRST * per_second, -(2**63))),
+        pc.less_equal(units, min(fields.LAST * per_second, 2**63 - 1)),
     )
-    counted = pc.if_else(known, counted, pa.scalar(None, pa.int64()))
+    units = pc.if_else(in_range, units, pa.scalar(None, pa.int64()))
     if per_second <= 10**6:
-        counted = pc.multiply(counted, 10**6 // per_second)
+        units = pc.multiply(units, 10**6 // per_second)
     else:
-        counted = pc.divide(counted, per_second // 10**6)
-    return counted.cast(_DATE)
+        units = pc.divide(units, per_second // 10**6)
+    return units.cast(_DATE)
 
 
 def to_rows(values: Any) -> list[Any]:
-    """Give a column as Python values; as text, or null, where Python has no such value.
+    """Return a column as Python values; as text, or null, where Python has no such value.
 
-    Nanoseconds without pandas, dates before the year 1 and the like.
+    Nanoseconds without pandas, dates before the year 1 and the like have none.
     """
     for form in (values, None):
         try:
@@ -360,5 +361,5 @@ def to_rows(values: Any) -> list[Any]:
     return [None] * len(values)
 
 
-def _said(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]

@@ -1,8 +1,8 @@
-"""Read a Parquet footer without pyarrow: what must be known of a stranger's file before it is opened.
+"""Read a Parquet footer without pyarrow, to check an untrusted file before it is opened.
 
 pyarrow builds the Arrow schema, extension types included, as soon as it opens a file, and its
-accessor of column chunks ends the whole process on some damaged footers (an exception of C++ that
-nothing catches). The footer is Thrift's compact protocol, which takes a page of Python.
+accessor of column chunks ends the whole process on some damaged footers (an uncaught exception of
+C++). The footer is in Thrift's compact protocol, which takes a page of Python.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _SCHEMA_KEY = b"ARROW:schema"
 
 
 def names_extension_types(footer: bytes) -> bool:
-    """Tell whether a footer names Arrow extension types.
+    """Return whether a footer names Arrow extension types.
 
-    They stand in the column metadata or in the Arrow schema that writers put under the key
-    ``ARROW:schema``, in base64. The bytes are searched rather than parsed, so that no clever nesting
-    hides them; what is not laid out as writers lay it out, or cannot be decoded, counts as a yes.
+    They occur in the column metadata or in the Arrow schema that writers store under the key
+    ``ARROW:schema``, in base64. The bytes are searched rather than parsed, so that no nesting hides
+    them; a schema that is not stored as writers do, or cannot be decoded, counts as True.
 
     >>> names_extension_types(b"...ARROW:extension:name...")
     True
@@ -31,34 +31,35 @@ def names_extension_types(footer: bytes) -> bool:
     at = footer.find(_SCHEMA_KEY)
     while at >= 0:
         at += len(_SCHEMA_KEY)
-        if footer[at : at + 1] != b"\x18":  # writers put the value right behind its key
+        if footer[at : at + 1] != b"\x18":  # writers store the value directly after its key
             return True
         try:
             encoded, _ = _Thrift(footer).binary(at + 1)
             if b"ARROW:extension" in base64.b64decode(encoded, validate=True):
                 return True
-        except (_Bad, binascii.Error):
+        except (_Malformed, binascii.Error):
             return True
         at = footer.find(_SCHEMA_KEY, at)
     return False
 
 
 def row_group_extents(footer: bytes, size: int) -> list[tuple[int, int]]:
-    """Give offset and length, in a file of ``size`` bytes, of each row group.
+    """Return offset and length, in a file of ``size`` bytes, of each row group.
 
-    A footer may lie: what it says is cut to the file. A footer that cannot be read gives nothing.
+    A footer may be wrong: the ranges that it states are limited to the file. A footer that cannot
+    be read has no row groups.
     """
     try:
-        said, _ = _Thrift(footer).struct(0, 0)
-    except _Bad:
+        metadata, _ = _Thrift(footer).struct(0, 0)
+    except _Malformed:
         return []
     extents = []
-    for group in _items(said.get(4)):
-        chunks = [chunk.get(3) for chunk in _items(group.get(1))]
-        found = [chunk for chunk in chunks if isinstance(chunk, dict)]
-        begins = [min(_number(c, 9), _number(c, 11) or _number(c, 9)) for c in found]
+    for group in _items(metadata.get(4)):
+        values = [chunk.get(3) for chunk in _items(group.get(1))]
+        chunks = [value for value in values if isinstance(value, dict)]
+        begins = [min(_number(c, 9), _number(c, 11) or _number(c, 9)) for c in chunks]
         offset = min(max(min(begins, default=0), 0), size)
-        length = sum(max(_number(chunk, 7), 0) for chunk in found)
+        length = sum(max(_number(chunk, 7), 0) for chunk in chunks)
         extents.append((offset, min(length, size - offset)))
     return extents
 
@@ -72,12 +73,12 @@ def _number(fields: dict[int, Any], key: int) -> int:
     return value if isinstance(value, int) else 0
 
 
-class _Bad(Exception):
-    """These bytes are not what they should be."""
+class _Malformed(Exception):
+    """Bytes that are not Thrift's compact protocol."""
 
 
 class _Thrift:
-    """A reader of the compact protocol. Each method takes a position and gives a value and the next."""
+    """A reader of the compact protocol. Methods take a position and return a value and the next."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -98,12 +99,12 @@ class _Thrift:
     def binary(self, at: int) -> tuple[bytes, int]:
         length, at = self._varint(at)
         if at + length > len(self._data):
-            raise _Bad
+            raise _Malformed
         return self._data[at : at + length], at + length
 
     def _value(self, kind: int, at: int, depth: int, *, in_struct: bool) -> tuple[Any, int]:
         if depth > _MAX_DEPTH:
-            raise _Bad
+            raise _Malformed
         if kind in (_TRUE, _FALSE):
             return kind == _TRUE, at if in_struct else at + 1
         if kind == _BYTE:
@@ -118,7 +119,7 @@ class _Thrift:
             return self._list(at, depth)
         if kind == _STRUCT:
             return self.struct(at, depth)
-        raise _Bad  # maps do not stand in a Parquet footer
+        raise _Malformed  # maps do not occur in a Parquet footer
 
     def _list(self, at: int, depth: int) -> tuple[list[Any], int]:
         head, at = self._byte(at)
@@ -126,7 +127,7 @@ class _Thrift:
         if count == 15:
             count, at = self._varint(at)
         if count > len(self._data):
-            raise _Bad
+            raise _Malformed
         values = []
         for _ in range(count):
             value, at = self._value(head & 15, at, depth + 1, in_struct=False)
@@ -135,7 +136,7 @@ class _Thrift:
 
     def _byte(self, at: int) -> tuple[int, int]:
         if at >= len(self._data):
-            raise _Bad
+            raise _Malformed
         return self._data[at], at + 1
 
     def _varint(self, at: int) -> tuple[int, int]:
@@ -145,7 +146,7 @@ class _Thrift:
             value |= (byte & 127) << shift
             if byte < 128:
                 return value, at
-        raise _Bad
+        raise _Malformed
 
     def _zigzag(self, at: int) -> tuple[int, int]:
         value, at = self._varint(at)

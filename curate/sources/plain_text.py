@@ -14,7 +14,7 @@ from curate.sources.decoding import decode
 from curate.sources.streams import Broken, Line
 
 _HEAD = 64 * 1024
-#: Longer marks first: the one of UTF-32 begins like the one of UTF-16.
+#: Longer marks first: UTF-32's begins like UTF-16's.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -30,12 +30,12 @@ class PlainText:
     """Read text files, plain or compressed, as documents: ``file``, ``line`` or ``blank_line``.
 
     The locator is empty where a file is a document, else the byte offset (decompressed where
-    compressed) of its line or paragraph. A byte order mark decides over ``encoding``; ``auto`` is
-    UTF-8 and, for whole files that are not, what :mod:`curate.sources.decoding` can make of them without
-    a replacement character. A single line is too short for that: it is damage.
+    compressed) of its line or paragraph. A byte order mark overrides ``encoding``; ``auto`` is
+    UTF-8 and, for whole files that are not, the encoding that :mod:`curate.sources.decoding` finds
+    without a replacement character. A single line is too short for that: it is damage.
 
-    Skips: ``blank_line``, ``empty_file``. Damage: ``invalid_text``, ``too_large`` and the reasons of
-    :func:`curate.sources.streams.blocks`.
+    Skips: ``blank_line``, ``empty_file``. Damage: ``invalid_text``, ``too_large`` and the reasons
+    of :func:`curate.sources.streams.blocks`.
     """
 
     split_on: Literal["file", "line", "blank_line"] = "file"
@@ -63,8 +63,7 @@ class PlainText:
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """File name endings that a directory is searched for."""
-        return tuple(".txt" + c for c in ("", ".gz", ".zst", ".bz2", ".xz"))
+        return tuple(".txt" + packing for packing in streams.PACKINGS)
 
     def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
         """Cut a plain file of lines anywhere; keep others whole."""
@@ -84,10 +83,10 @@ class PlainText:
                     stream = streams.blocks(handle, file.name)
                     yield self._document("", _all(stream, self.max_document_bytes))
                     return
-                found = streams.lines_in(handle, file.name, piece, self.max_document_bytes)
+                parts = streams.lines_in(handle, file.name, piece, self.max_document_bytes)
                 if self.split_on == "blank_line":
-                    found = _paragraphs(found, self.max_document_bytes)
-                for line in found:
+                    parts = _paragraphs(parts, self.max_document_bytes)
+                for line in parts:
                     yield self._document(str(line.offset), line)
             except Broken as broken:
                 yield broken.damage
@@ -102,7 +101,7 @@ class PlainText:
             (b"", self._declared),
         )
         try:
-            # UTF-16 and UTF-32 need their mark to know the order of bytes.
+            # UTF-16 and UTF-32 need their mark for the order of bytes.
             text = data.removeprefix(mark if encoding == "utf-8" else b"").decode(encoding)
         except UnicodeError as error:
             guess = (
@@ -117,7 +116,7 @@ class PlainText:
 
 
 def _all(stream: Iterator[streams.Block], cap: int) -> Line:
-    """Give all bytes of a file as one line; a damaged file is no document."""
+    """Return all bytes of a file as one line; a damaged file is no document."""
     parts: list[bytes] = []
     length = 0
     for _, data in stream:
@@ -130,7 +129,7 @@ def _all(stream: Iterator[streams.Block], cap: int) -> Line:
 
 
 def _paragraphs(lines: Iterator[Line], cap: int) -> Iterator[Line]:
-    """Join lines up to the next blank one. A run of blank lines gives nothing: it only separates."""
+    """Join lines up to the next blank one. A run of blank lines only separates paragraphs."""
     parts: list[bytes] = []
     offset = length = 0
     too_large = False

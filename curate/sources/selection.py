@@ -1,6 +1,6 @@
-"""Which records of a source are wanted, by the values of their fields.
+"""Select records of a source by the values of their fields.
 
-For what a record says about itself and its text does not show: how the generation ended, a
+This is for facts that a record states and its text does not show: how the generation ended, a
 moderator's flag, a split. What the text shows is for signals and rules.
 """
 
@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 Value = str | int | float | bool
-Wanted = Mapping[str, tuple[Value, ...]]
+#: The values to look for, by path.
+Conditions = Mapping[str, tuple[Value, ...]]
 
 
 def values(record: object, path: str) -> Iterator[object]:
-    """Yield what stands at a path: dotted steps, a number for the place in a list, ``*`` for all.
+    """Yield the values at a path: dotted steps, a number for an index of a list, ``*`` for all.
 
     >>> list(values({"response": ["Yes.", "stop"]}, "response.1"))
     ['stop']
@@ -24,29 +25,28 @@ def values(record: object, path: str) -> Iterator[object]:
         yield record[path]
         return
     step, dot, rest = path.partition(".")
-    found: list[object] = []
+    items: list[object] = []
     if isinstance(record, dict):
-        found = list(record.values()) if step == "*" else [record[step]] if step in record else []
+        items = list(record.values()) if step == "*" else [record[step]] if step in record else []
     elif isinstance(record, list):
         if step == "*":
-            found = record
+            items = record
         elif step.isdecimal() and int(step) < len(record):
-            found = [record[int(step)]]
-    for one in found:
+            items = [record[int(step)]]
+    for item in items:
         if dot:
-            yield from values(one, rest)
+            yield from values(item, rest)
         else:
-            yield one
+            yield item
 
 
-def unwanted(record: object, only: Wanted, without: Wanted) -> str | None:
-    """Name the first condition that a record fails, ``only:<path>`` or ``without:<path>``; else None.
+def failed_condition(record: object, only: Conditions, without: Conditions) -> str | None:
+    """Return the first condition that a record fails, ``only:<path>`` or ``without:<path>``.
 
     ``only``: at least one value at the path is in the list, so a record without the field fails.
-    ``without``: no value at the path is in the list. A number is not true or false: ``1`` is not
-    ``true``.
+    ``without``: no value at the path is in the list. ``1`` is not ``true``. None if none fails.
 
-    >>> unwanted({"response": ["Yes", "length"]}, {"response.1": ("stop",)}, {})
+    >>> failed_condition({"response": ["Yes", "length"]}, {"response.1": ("stop",)}, {})
     'only:response.1'
     """
     for path, listed in only.items():

@@ -55,12 +55,12 @@ class Identify(MapStage):
 
     def _identify(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         from curate.langid.identify import identify_with_model_labels
-        from curate.protocol.chat import spoken_by
+        from curate.protocol.chat import text_of_role
 
         said = texts(table)
         messages = whole(table.column("messages"))
         if messages.null_count < len(messages) and not self.segments:
-            said = pc.coalesce(spoken_by(messages, None), said)
+            said = pc.coalesce(text_of_role(messages, None), said)
         found, heard = identify_with_model_labels(
             said, model=self.model, profiles=self.profiles, segments=self.segments
         )

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.kernels.arrow import replace_rows
-from curate.protocol.chat import contents_at
+from curate.protocol.chat import content_offsets
 from curate.protocol.span_offsets import Span
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import on_alive, rewrite_text, texts, with_columns
@@ -89,7 +89,7 @@ def _rendered(table: pa.Table, of_contents: dict[int, list[Span]]) -> dict[int, 
     for number, spans in sorted(of_contents.items()):
         row = int(np.searchsorted(ends, number, side="right"))
         turns = column[row].as_py()
-        start = contents_at(turns)[number - int(ends[row]) + len(turns)]
+        start = content_offsets(turns)[number - int(ends[row]) + len(turns)]
         found.setdefault(row, []).extend((start + a, start + b, kind) for a, b, kind in spans)
     return found
 

@@ -14,7 +14,7 @@ import time
 
 import pyarrow as pa
 
-from curate.protocol.span_offsets import moved
+from curate.protocol.span_offsets import move_spans
 from curate.recipe.profile import StandardizeSection
 from curate.text.fixes import FIXES
 from curate.text.pii import KINDS
@@ -50,7 +50,7 @@ def mask_and_move(texts: pa.LargeStringArray) -> None:
     """Fix and mask all there is, then look for the masks in a text that lost its last line."""
     done, spans, _ = standardize_and_tell(texts, EVERYTHING)
     text = done[0].as_py()
-    moved(spans.get(0, ()), text, text.rpartition("\n")[0])
+    move_spans(spans.get(0, ()), text, text.rpartition("\n")[0])
 
 
 def works() -> dict[str, object]:

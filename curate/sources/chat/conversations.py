@@ -23,22 +23,23 @@ _HEAD = 64 * 1024
 class Chat:
     """Read conversations as ``messages`` and ``text``.
 
-    ``layout`` says how the records are written; ``auto`` tells by the fields of each:
+    ``layout`` is how the records are written; ``auto`` detects it by the fields of each:
 
     - ``openai``: a list of role and content under ``messages`` or ``conversation``
     - ``sharegpt``: a list of from and value under ``conversations`` or ``items``
     - ``utterances``: a list of name and text (instruction_ja)
     - ``alpaca``: ``instruction``, ``input`` and ``output`` (or ``context`` and ``response``),
       ``history`` before them, several under ``instances``
-    - ``oasst``: a tree of messages under ``prompt``; ``paths`` says which become conversations: the
+    - ``oasst``: a tree of messages under ``prompt``; ``paths`` sets which become conversations: the
       ``best`` ranked one or ``all`` (curate/sources/chat/trees.py)
 
-    ``field`` names the list of turns where it has another name. A ``system`` string beside the turns
-    becomes the first turn. Preference data (``chosen``, ``rejected``, with a ``prompt`` or turns
-    before them) gives ``messages`` and ``rejected``. ``exchanges`` reads so many questions with their
-    answers and no more. All other fields are ``meta``; those of turns stand there under ``turns``.
+    ``field`` names the list of turns where it has another name. A ``system`` string beside the
+    turns becomes the first turn. Preference data (``chosen``, ``rejected``, with a ``prompt`` or
+    turns before them) gives ``messages`` and ``rejected``. ``exchanges`` is the largest number of
+    questions, with their answers, to read. All other fields are ``meta``; those of turns are stored
+    there under ``turns``.
 
-    ``only`` and ``without`` choose records by the values of their fields, before any are taken out:
+    ``only`` and ``without`` select records by the values of their fields, before any are removed:
     ``only = {"response.1" = ["stop"]}`` (curate/sources/selection.py).
 
     A turn whose content is null is damage, or with ``nulls = "keep"`` a turn that the signal
@@ -46,7 +47,7 @@ class Chat:
 
     Skips: ``blank_line``, ``no_turns``, ``only:<path>``, ``without:<path>``. Damage:
     ``missing_messages``, ``bad_turn``, ``unknown_role``, ``null_turn``, ``turn_not_string``,
-    ``unknown_content_part``, ``too_deep`` and what JSON or Parquet files are damaged by.
+    ``unknown_content_part``, ``too_deep`` and those of JSON or Parquet files.
     """
 
     layout: layouts.Layout = "auto"
@@ -67,16 +68,12 @@ class Chat:
         if self.layout not in known:
             raise RecipeError(f"layout = '{self.layout}': {nearest(self.layout, known)}")
         if self.exchanges is not None and self.exchanges < 1:
-            raise RecipeError(
-                f"exchanges = {self.exchanges}", hint="give 1 or more, or leave it out"
-            )
+            what = f"exchanges = {self.exchanges}"
+            raise RecipeError(what, hint="give 1 or more, or leave it out")
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """File name endings that a directory is searched for."""
-        plain = (".jsonl", ".ndjson", ".jsonlines", ".json")
-        packed = (p + c for c in ("", ".gz", ".zst", ".bz2", ".xz") for p in plain)
-        return (*packed, ".parquet")
+        return (*json_objects.SUFFIXES, ".parquet")
 
     def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
         """Cut plain lines anywhere and Parquet between row groups; keep others whole."""
@@ -91,15 +88,15 @@ class Chat:
         if _is_parquet(file):
             yield from self._from_parquet(file, piece)
             return
-        for found in json_objects.objects(file, piece, self.max_record_bytes):
-            if isinstance(found, Skip | Damage):
-                yield found
+        for item in json_objects.objects(file, piece, self.max_record_bytes):
+            if isinstance(item, Skip | Damage):
+                yield item
                 continue
             try:
-                yield from self._documents(str(found.offset), found.record)
+                yield from self._documents(str(item.offset), item.record)
             except Defect as defect:
-                head = found.raw[:_HEAD]
-                yield Damage(defect.reason, found.offset, found.length, defect.error, head)
+                head = item.raw[:_HEAD]
+                yield Damage(defect.reason, item.offset, item.length, defect.error, head)
 
     def _from_parquet(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         from curate.sources import parquet
@@ -119,36 +116,36 @@ class Chat:
                     yield batch.opened.damage(defect.reason, batch.group, error)
 
     def _documents(self, locator: str, record: dict[str, object]) -> list[Record]:
-        failed = selection.unwanted(record, self.only, self.without)
+        failed = selection.failed_condition(record, self.only, self.without)
         if failed is not None:
             return [Skip(failed)]
-        options = layouts.Options(self.layout, self.field, self.paths, self.nulls == "keep")
-        found = layouts.read(record, options)
-        made: list[Record] = []
-        for number, (messages, rejected, extras) in enumerate(found):
-            rest = deepcopy(record) if len(found) > 1 else record
+        options = layouts.LayoutOptions(self.layout, self.field, self.paths, self.nulls == "keep")
+        conversations = layouts.read(record, options)
+        documents: list[Record] = []
+        for number, (messages, rejected, extras) in enumerate(conversations):
+            rest = deepcopy(record) if len(conversations) > 1 else record
             if any(extras or ()):
                 rest["turns"] = extras
-            url, date, license, meta = fields.described(
+            url, date, license, meta = fields.provenance(
                 rest, self.url, self.date, self.license, self.meta
             )
             messages, rejected = self._first(messages), rejected and self._first(rejected)
             text = render(messages) or ""
-            where = f"{locator}:{number}" if number else locator
-            made.append(Document(where, text, url, date, messages, rejected, license, meta))
-        return made or [Skip("no_turns")]
+            place = f"{locator}:{number}" if number else locator
+            documents.append(Document(place, text, url, date, messages, rejected, license, meta))
+        return documents or [Skip("no_turns")]
 
     def _first(self, messages: list[Message]) -> list[Message]:
-        """Cut a conversation before the question that is one too many."""
+        """Cut a conversation before the first question over ``exchanges``."""
         if self.exchanges is not None:
-            asked = [at for at, turn in enumerate(messages) if turn["role"] == "user"]
-            if len(asked) > self.exchanges:
-                return messages[: asked[self.exchanges]]
+            questions = [at for at, turn in enumerate(messages) if turn["role"] == "user"]
+            if len(questions) > self.exchanges:
+                return messages[: questions[self.exchanges]]
         return messages
 
 
 def _without_nulls(record: Iterable[tuple[str, object]]) -> dict[str, object]:
-    """Drop the columns that a row leaves null: in a table every row has every column."""
+    """Return a row without its null columns: in a table every row has every column."""
     return {name: value for name, value in record if value is not None}
 
 

@@ -1,8 +1,8 @@
 """Trees of messages (OpenAssistant): which of their paths are conversations.
 
 A node has ``text``, ``role`` (prompter or assistant), ``replies``, and where people compared
-answers a ``rank``, 0 the best. Deleted messages are not there, nor is what answers them. A path ends
-with an answer: questions that nobody answered are cut off its end.
+answers a ``rank``, 0 the best. Deleted messages are left out, and so are the replies to them. A
+path ends with an answer: questions without an answer are cut off its end.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ _MAX_DEPTH = 200
 def conversations_of(root: object, paths: Paths) -> Iterator[list[Turn]]:
     """Yield the conversations of a tree, from the first message on, without ``replies``.
 
-    ``best`` follows at each message the reply of the best rank (replies without a rank come last, in
-    their order; a question that nobody answered gives way to the next), which gives one conversation;
-    ``all`` gives one for each last answer, so that the turns before a branching stand in several.
+    ``best`` follows at each message the reply of the best rank (replies without a rank come last,
+    in their order; a question without an answer is passed over for the next), which gives one
+    conversation; ``all`` gives one for each last answer, so that the turns before a branching occur
+    in several.
 
     >>> tree = {"role": "prompter", "text": "?", "replies": [
     ...     {"role": "assistant", "text": "no", "rank": 1, "replies": []},
@@ -35,11 +36,11 @@ def conversations_of(root: object, paths: Paths) -> Iterator[list[Turn]]:
     ['yes', 'no']
     """
     for path in _answered(_node(root), paths, _MAX_DEPTH):
-        yield [{name: said for name, said in node.items() if name != "replies"} for node in path]
+        yield [{name: value for name, value in node.items() if name != "replies"} for node in path]
 
 
 def _answered(node: Turn, paths: Paths, depth: int) -> list[list[Turn]]:
-    """Give the paths down from a message that end with an answer, best first."""
+    """Return the paths down from a message that end with an answer, best first."""
     replies = node.get("replies") or []
     if not isinstance(replies, list):
         raise Defect("bad_turn", f"'replies' is {kind(replies)} instead of a list")
@@ -47,14 +48,14 @@ def _answered(node: Turn, paths: Paths, depth: int) -> list[list[Turn]]:
         raise Defect("too_deep", f"more than {_MAX_DEPTH} messages in a row")
     if node.get("deleted"):
         return []
-    found: list[list[Turn]] = []
+    answered: list[list[Turn]] = []
     for reply in sorted(map(_node, replies), key=_rank):
-        found += [[node, *rest] for rest in _answered(reply, paths, depth - 1)]
-        if found and paths == "best":
+        answered += [[node, *rest] for rest in _answered(reply, paths, depth - 1)]
+        if answered and paths == "best":
             break
-    # A role that nobody knows is no question: the path stays, and reading its turns says what is wrong.
+    # An unknown role is no question: the path is kept, and reading its turns reports the role.
     is_question = ROLES.get(str(node.get("role"))) == "user"
-    return found or ([] if is_question else [[node]])
+    return answered or ([] if is_question else [[node]])
 
 
 def _node(value: object) -> Turn:

@@ -1,7 +1,7 @@
-"""One turn of a conversation, in any dataset's spelling, as a message: who spoke, and the words.
+"""One turn of a conversation, with any dataset's field names, as a message of role and content.
 
-A role that nobody knows is damage: a conversation with a guessed speaker teaches a model to speak
-for the user. Empty strings are kept; rules judge them later.
+An unknown role is damage: a conversation with a guessed role teaches a model to speak for the user.
+Empty strings are kept; rules judge them later.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from curate.sources import fields
 
 Message = dict[str, str | None]
 
-#: Who speaks, under the names that datasets use.
+#: Our role of each name that datasets use.
 ROLES: Mapping[str, str] = {
     "user": "user",
     "human": "user",
@@ -41,61 +41,64 @@ class Defect(Exception):
         super().__init__(error)
 
 
-class Spelling(NamedTuple):
-    """Where a turn keeps the speaker, the words and a speaker's name."""
+class TurnFields(NamedTuple):
+    """The fields of a turn that contain the role, the content and the speaker's name."""
 
     role: str
     content: str
     name: str | None
 
 
-SPELLINGS: Mapping[str, Spelling] = {
-    "openai": Spelling("role", "content", "name"),
-    "sharegpt": Spelling("from", "value", None),
-    "utterances": Spelling("name", "text", None),
-    "oasst": Spelling("role", "text", None),
+TURN_FIELDS: Mapping[str, TurnFields] = {
+    "openai": TurnFields("role", "content", "name"),
+    "sharegpt": TurnFields("from", "value", None),
+    "utterances": TurnFields("name", "text", None),
+    "oasst": TurnFields("role", "text", None),
 }
 
 
-def told_by(turn: object) -> Spelling | None:
-    """Find the spelling whose speaker and words a turn has; whose speaker, if it has no words."""
+def detect_fields(turn: object) -> TurnFields | None:
+    """Return the fields whose role and content a turn has; else those whose role it has."""
     if not isinstance(turn, dict):
         return None
-    known = SPELLINGS.values()
-    fitting = (one for one in known if one.role in turn and one.content in turn)
-    return next(fitting, next((one for one in known if one.role in turn), None))
+    with_role = [each for each in TURN_FIELDS.values() if each.role in turn]
+    complete = (each for each in with_role if each.content in turn)
+    return next(complete, with_role[0] if with_role else None)
 
 
-def spoken(role: str, content: str | None) -> Message:
-    """Give a message of plain words."""
+def plain_message(role: str, content: str | None) -> Message:
+    """Return a message without name and tool calls."""
     return {"role": role, "content": content, "name": None, "tool_calls": None}
 
 
-def message(
+def read_turn(
     turn: object,
-    spelling: Spelling | None,
+    names: TurnFields | None,
     extras: list[dict[str, object]],
     *,
     nulls: bool = False,
 ) -> Message:
-    """Read one turn; ``extras`` gets what else it held. Null words are a Defect unless ``nulls``."""
+    """Return a turn as a message; append its other fields to ``extras``.
+
+    Null content is a Defect unless ``nulls``.
+    """
     if not isinstance(turn, dict):
         raise Defect("bad_turn", f"a turn is {kind(turn)} instead of an object")
-    spelling = spelling or told_by(turn)
-    if spelling is None or spelling.role not in turn:
-        known = sorted({one.role for one in SPELLINGS.values()})
+    names = names or detect_fields(turn)
+    if names is None or names.role not in turn:
+        known = sorted({each.role for each in TURN_FIELDS.values()})
         raise Defect("bad_turn", f"a turn names no speaker ({', '.join(known)})")
     turn = dict(turn)
-    said = turn.pop(spelling.role)
-    role = ROLES.get(said) if isinstance(said, str) else None
+    role_name = turn.pop(names.role)
+    role = ROLES.get(role_name) if isinstance(role_name, str) else None
     if role is None:
-        raise Defect("unknown_role", f"role {str(said)[:64]!r} is none of: {', '.join(ROLES)}")
+        raise Defect("unknown_role", f"role {str(role_name)[:64]!r} is none of: {', '.join(ROLES)}")
     calls = turn.pop("tool_calls", None) or turn.pop("function_call", None)
-    words = turn.pop(spelling.content, None)
-    content = words if words is None and nulls and not calls else _content(words, bool(calls))
-    if said == "function_call":
+    value = turn.pop(names.content, None)
+    content = value if value is None and nulls and not calls else _content(value, bool(calls))
+    if role_name == "function_call":
         content, calls = "", content
-    name = turn.pop(spelling.name, None) if spelling.name else None
+    name = turn.pop(names.name, None) if names.name else None
     extras.append(turn)
     return {
         "role": role,
@@ -106,7 +109,7 @@ def message(
 
 
 def _content(value: object, has_calls: bool) -> str:
-    """Give a turn's words: a string, or the text parts of a list; null only beside a tool call."""
+    """Return a turn's content: a string, or the text parts of a list; null only with tool calls."""
     if isinstance(value, str):
         return value
     if value is None:
@@ -117,23 +120,23 @@ def _content(value: object, has_calls: bool) -> str:
         raise Defect("turn_not_string", f"a turn's content is {kind(value)}")
     parts = []
     for part in value:
-        words = part
+        text = part
         if isinstance(part, dict):
             if part.get("type", "text") not in ("text", "input_text", "output_text"):
                 what = f"a part of type {str(part.get('type'))[:64]!r} is no text"
                 raise Defect("unknown_content_part", what)
-            words = part.get("text", part.get("value"))
-        if not isinstance(words, str):
-            raise Defect("turn_not_string", f"a part of a turn's content is {kind(words)}")
-        parts.append(words)
+            text = part.get("text", part.get("value"))
+        if not isinstance(text, str):
+            raise Defect("turn_not_string", f"a part of a turn's content is {kind(text)}")
+        parts.append(text)
     return "\n".join(parts)
 
 
 def kind(value: object) -> str:
-    """Name what a value is, for an error."""
-    return (
-        "null" if value is None else "nothing" if value is fields.MISSING else type(value).__name__
-    )
+    """Return the name of a value's type, for an error."""
+    if value is None:
+        return "null"
+    return "nothing" if value is fields.MISSING else type(value).__name__
 
 
 def _compact(value: object) -> str:

@@ -1,8 +1,8 @@
-"""Cut a MediaWiki dump into pages, from any place of it on.
+"""Cut a MediaWiki dump into pages, starting at any place of it.
 
-In XML neither ``<page>`` nor ``</page>`` can stand inside a text, where ``<`` is escaped. So the
+In XML neither ``<page>`` nor ``</page>`` can occur inside a text, where ``<`` is escaped. So the
 stream is cut at them without a parser: memory is bounded by one page, damage costs the page it is
-in, and a piece of a dump is read without what stands before it.
+in, and a piece of a dump is read without what precedes it.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from curate.sources.streams import Block, Broken
 _TAG = re.compile(rb"<(/?)page[\s>]|</mediawiki\s{0,16}>")
 _LONGEST_TAG = 32
 _OPENING = len("<page>")
-#: How much is kept of what is passed over.
+#: The first bytes that are kept of a slice that is skipped.
 HEAD = 4096
 
 _STREAM = streams.MAGIC["bzip2"]
 _LONGEST_MAGIC = 10
-#: A dump of many streams shows a second one early: the first holds only the dump's head.
+#: A dump of many streams has its second one early: the first contains only the dump's head.
 _SHOWN_EARLY = 4 * 1024 * 1024
 
 
-class Cut(NamedTuple):
-    """A slice of the dump.
+class DumpSlice(NamedTuple):
+    """A range of the dump.
 
     ``offset`` is as stored: that of the slice, or of the compressed stream in which it begins;
     ``length`` counts plain bytes.
@@ -42,7 +42,7 @@ class Cut(NamedTuple):
 
 
 def split(file: InputFile, target_bytes: int) -> list[Piece]:
-    """Cut a dump that is not compressed, or is bzip2 in many streams, into equal ranges of bytes."""
+    """Cut a plain dump, or one of many bzip2 streams, into equal ranges of bytes."""
     with file.open() as handle:
         head = handle.read(_SHOWN_EARLY)
     kind = streams.compression(head)
@@ -52,88 +52,88 @@ def split(file: InputFile, target_bytes: int) -> list[Piece]:
 
 
 def next_stream(handle: IO[bytes], start: int, end: int) -> int | None:
-    """Find the offset of the first bzip2 stream that begins in [start, end); None without one.
+    """Return the offset of the first bzip2 stream that begins in [start, end), or None.
 
-    The ten bytes that begin a stream come up by chance once in 10**24 bytes.
+    The ten bytes that begin a stream occur by chance once in 10**24 bytes.
     """
     handle.seek(start)
-    held, at = b"", start
+    buffer, at = b"", start
     while at < end and (block := handle.read(1 << 20)):
-        held += block
-        if found := _STREAM.search(held):
+        buffer += block
+        if found := _STREAM.search(buffer):
             return at + found.start() if at + found.start() < end else None
-        keep = min(len(held), _LONGEST_MAGIC)
-        at += len(held) - keep
-        held = held[len(held) - keep :]
+        keep = min(len(buffer), _LONGEST_MAGIC)
+        at += len(buffer) - keep
+        buffer = buffer[len(buffer) - keep :]
     return None
 
 
-def cuts(stream: Iterable[Block], cap: int, end: int, *, is_plain: bool) -> Iterator[Cut]:
-    """Yield the pages that begin in the stream before the stored offset ``end``, and what is between.
+def slices(stream: Iterable[Block], cap: int, end: int, *, is_plain: bool) -> Iterator[DumpSlice]:
+    """Yield the pages that begin before the stored offset ``end``, and what is between them.
 
     In a compressed file the place of a page is that of the stream in which it begins. The page that
-    is open at ``end`` is read to its end. Where the stream breaks, an open page is given as unclosed
-    before :class:`curate.sources.streams.Broken` goes on.
+    is open at ``end`` is read to its end. Where the stream breaks, an open page is yielded as
+    unclosed before :class:`curate.sources.streams.Broken` is raised.
     """
-    reading = _Reading(cap, is_plain)
+    buffer = _Buffer(cap, is_plain)
     limit: int | None = None  #: ``end`` among the plain bytes, once it is known
     try:
         for stored, block in stream:
             if limit is None and (stored >= end or (is_plain and stored + len(block) >= end)):
-                limit = reading.position + max(0, end - stored if is_plain else 0)
-            reading.add(stored, block)
-            while tag := _TAG.search(reading.held, reading.searched):
-                if tag[1] is None or (tag[1] and not reading.in_page):
-                    reading.searched = tag.end()  # part of what stands outside
+                limit = buffer.position + max(0, end - stored if is_plain else 0)
+            buffer.add(stored, block)
+            while tag := _TAG.search(buffer.data, buffer.searched):
+                if tag[1] is None or (tag[1] and not buffer.in_page):
+                    buffer.searched = tag.end()  # part of what is outside of pages
                     continue
                 if tag[1]:
-                    yield reading.slice(tag.end(), "page")
-                    reading.in_page = False
+                    yield buffer.slice(tag.end(), "page")
+                    buffer.in_page = False
                     continue
-                if tag.start() or reading.dropped:
-                    yield reading.slice(tag.start(), "unclosed" if reading.in_page else "outside")
-                if limit is not None and reading.base >= limit:
+                if tag.start() or buffer.skipped:
+                    yield buffer.slice(tag.start(), "unclosed" if buffer.in_page else "outside")
+                if limit is not None and buffer.base >= limit:
                     return
-                reading.in_page, reading.searched = True, _OPENING
-            reading.pass_over_excess()
+                buffer.in_page, buffer.searched = True, _OPENING
+            buffer.skip_excess()
     except Broken as broken:
-        if reading.in_page:
-            yield reading.slice(len(reading.held), "unclosed")
+        if buffer.in_page:
+            yield buffer.slice(len(buffer.data), "unclosed")
         if broken.damage.offset >= end:
-            return  # the piece where it lies tells it
+            return  # the piece that contains the damage reports it
         raise
-    yield reading.slice(len(reading.held), "unclosed" if reading.in_page else "end")
+    yield buffer.slice(len(buffer.data), "unclosed" if buffer.in_page else "end")
 
 
-class _Reading:
-    """The bytes read and not yet given out, and where in the file they stand."""
+class _Buffer:
+    """The bytes that are read and not yet yielded, and their place in the file."""
 
     def __init__(self, cap: int, is_plain: bool) -> None:
         self._cap, self._is_plain = cap, is_plain
-        self.held = bytearray()
-        self.base = 0  #: where held[0] is among the plain bytes
-        self.dropped = 0  #: bytes of the current slice, before held, that were passed over
+        self.data = bytearray()
+        self.base = 0  #: where data[0] is in the plain bytes
+        self.skipped = 0  #: bytes of the current slice, before ``data``, that were not kept
         self.searched = 0
         self.in_page = False
         self._stored: deque[tuple[int, int]] = deque()  #: plain position, stored offset
 
     @property
     def position(self) -> int:
-        return self.base + len(self.held)
+        return self.base + len(self.data)
 
     def add(self, stored: int, block: bytes) -> None:
         if not self._stored or (not self._is_plain and self._stored[-1][1] != stored):
             self._stored.append((self.position, stored))
-        self.held += block
+        self.data += block
 
-    def slice(self, until: int, kind: str) -> Cut:
-        data, length = bytes(self.held[:until]), until + self.dropped
-        offset = self._stored_at(self.base - self.dropped)
-        del self.held[:until]
-        self.base, self.dropped, self.searched = self.base + until, 0, 0
+    def slice(self, until: int, kind: str) -> DumpSlice:
+        data, length = bytes(self.data[:until]), until + self.skipped
+        offset = self._stored_at(self.base - self.skipped)
+        del self.data[:until]
+        self.base, self.skipped, self.searched = self.base + until, 0, 0
         if self.in_page and length > self._cap:
-            return Cut("too_large", offset, length, data[:HEAD])
-        return Cut(kind, offset, length, data)
+            return DumpSlice("too_large", offset, length, data[:HEAD])
+        return DumpSlice(kind, offset, length, data)
 
     def _stored_at(self, position: int) -> int:
         while len(self._stored) > 1 and self._stored[1][0] <= position:
@@ -141,11 +141,11 @@ class _Reading:
         at, stored = self._stored[0] if self._stored else (position, 0)
         return stored + (position - at if self._is_plain else 0)
 
-    def pass_over_excess(self) -> None:
-        """Keep head and tail of a slice that is too large; remember up to where tags were sought."""
-        self.searched = max(self.searched, len(self.held) - _LONGEST_TAG)
-        excess = len(self.held) - HEAD - _LONGEST_TAG
-        if len(self.held) + self.dropped > self._cap and excess > 0:
-            del self.held[HEAD : HEAD + excess]
-            self.base, self.dropped = self.base + excess, self.dropped + excess
+    def skip_excess(self) -> None:
+        """Keep only head and tail of a slice that is too large; note how far tags were searched."""
+        self.searched = max(self.searched, len(self.data) - _LONGEST_TAG)
+        excess = len(self.data) - HEAD - _LONGEST_TAG
+        if len(self.data) + self.skipped > self._cap and excess > 0:
+            del self.data[HEAD : HEAD + excess]
+            self.base, self.skipped = self.base + excess, self.skipped + excess
             self.searched = max(0, self.searched - excess)

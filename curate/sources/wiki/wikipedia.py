@@ -1,7 +1,7 @@
-"""Articles out of a MediaWiki XML dump (pages-articles), as prose.
+"""Articles of a MediaWiki XML dump (pages-articles), as prose.
 
-Each page is parsed alone (see :mod:`curate.sources.wiki.dump_pages`). No document type is read: entities of
-its own are how XML attacks its readers.
+Each page is parsed alone (see :mod:`curate.sources.wiki.dump_pages`). A dump that declares a
+document type is refused, because its entities are how XML attacks its readers.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from curate.sources import fields, streams
 from curate.sources.base import Damage, Document, InputFile, Piece, Record, Skip
 from curate.sources.streams import Broken
 from curate.sources.wiki import dump_pages, wikitext
-from curate.sources.wiki.dump_pages import HEAD, Cut, cuts, next_stream
+from curate.sources.wiki.dump_pages import HEAD, DumpSlice, next_stream, slices
 
-#: What may stand outside of pages: dumps of logs have their own entries.
+#: What may occur outside of pages: dumps of logs have their own entries.
 _BETWEEN = re.compile(rb"\s*(?:</mediawiki\s{0,16}>\s*)?\Z")
 
 
 @dataclass(frozen=True)
 class _Site:
-    """What the dump's head says about the wiki."""
+    """The facts about the wiki in the dump's head."""
 
     base: str | None = None
     wiki: str | None = None
     language: str | None = None
-    is_rooted: bool = False  #: whether a root was opened that has to be closed
+    is_rooted: bool = False  #: whether a root element is open, which has to be closed
     namespaces: dict[str, int] = field(default_factory=lambda: wikitext.namespaces({}))
 
 
@@ -39,26 +39,25 @@ class _Site:
 class Wikipedia:
     """Read articles from a pages-articles dump: plain, bzip2 (one stream or many), gzip, xz, zstd.
 
-    Files of bare ``<page>`` elements are read too. Only the last revision of a page counts. The
-    locator is the page id; ``meta`` holds title, revision, wiki and language. A broken stream of a
-    bzip2 dump of many streams costs itself; in other compressed files it costs what follows.
+    Files of bare ``<page>`` elements are read too. Only the last revision of a page is used. The
+    locator is the page id; ``meta`` contains title, revision, wiki and language. A broken stream of
+    a bzip2 dump of many streams costs that stream; in other compressed files it costs the rest.
 
     Skips: ``namespace_<n>``, ``redirect``, ``not_wikitext``, ``deleted_text``, ``no_text`` (nothing
-    is left when markup is gone). Damage: ``bad_xml``, ``unclosed_page``, ``too_large``,
+    is left without markup). Damage: ``bad_xml``, ``unclosed_page``, ``too_large``,
     ``outside_page`` (bytes between pages that belong to none), ``no_page_id``, ``no_revision``,
     ``doctype``, ``bad_siteinfo``, ``truncated`` (the dump's closing tag is missing).
     """
 
-    #: MediaWiki itself refuses articles over 2 MiB; escaped as XML they are at most six times as long.
+    #: MediaWiki refuses articles over 2 MiB; escaped as XML they are at most six times as long.
     max_page_bytes: int = 16 * 1024 * 1024
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """File name endings that a directory is searched for."""
-        return tuple(".xml" + c for c in ("", ".bz2", ".gz", ".xz", ".zst"))
+        return tuple(".xml" + packing for packing in sorted(streams.PACKINGS))
 
     def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
-        """Cut plain dumps, and those of many bzip2 streams: a page belongs where it begins."""
+        """Cut plain dumps and those of many bzip2 streams; a page is read where it begins."""
         return dump_pages.split(file, target_bytes)
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
@@ -89,11 +88,11 @@ class Wikipedia:
                 yield damage._replace(length=end - damage.offset)
 
     def _head(self, handle: IO[bytes], file: InputFile) -> tuple[bytes, str | None]:
-        """Read what stands before the first page, and tell how the file is compressed."""
+        """Return what precedes the first page, and how the file is compressed."""
         kind = streams.compression(handle.read(16))
         stream = streams.blocks(handle, file.name)
         with suppress(Broken):
-            for part in cuts(stream, self.max_page_bytes, file.size, is_plain=kind is None):
+            for part in slices(stream, self.max_page_bytes, file.size, is_plain=kind is None):
                 return (part.data if part.kind in ("outside", "end") else b""), kind
         return b"", kind
 
@@ -103,10 +102,10 @@ class Wikipedia:
         is_plain = kind is None and piece.start > 0
         stream = streams.blocks(handle, file.name, start=piece.start, is_plain=is_plain)
         is_first = True
-        for part in cuts(stream, self.max_page_bytes, piece.end, is_plain=kind is None):
+        for part in slices(stream, self.max_page_bytes, piece.end, is_plain=kind is None):
             # The head, or the end of a page that began before the piece.
-            begins, is_first = is_first and part.kind in ("outside", "end"), False
-            if begins and (piece.start or site.is_rooted):
+            is_before, is_first = is_first and part.kind in ("outside", "end"), False
+            if is_before and (piece.start or site.is_rooted):
                 if part.kind == "end" and not piece.start and b"</mediawiki" not in part.data:
                     yield _damage(part, "truncated", "the dump's closing tag is missing")
                 continue
@@ -116,9 +115,8 @@ class Wikipedia:
 
 
 def _site(head: bytes) -> tuple[_Site, str]:
-    """Read what stands before the first page; a file of bare pages has nothing there."""
-    opened = head.find(b"<mediawiki")
-    if opened < 0:
+    """Return the facts before the first page, none in a file of bare pages, and their error."""
+    if b"<mediawiki" not in head:
         return _Site(), ""
     if b"</mediawiki" not in head:
         head += b"</mediawiki>"
@@ -126,7 +124,7 @@ def _site(head: bytes) -> tuple[_Site, str]:
         root = ElementTree.fromstring(head)
     except (ElementTree.ParseError, ValueError) as error:
         return _Site(is_rooted=True), f"the dump's head: {error}"
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     names: dict[str, int] = {}
     for element in root.iter():
         tag, text = _local(element), element.text or ""
@@ -134,10 +132,10 @@ def _site(head: bytes) -> tuple[_Site, str]:
             with suppress(ValueError):
                 names[text] = int(element.get("key", ""))
         else:
-            found.setdefault(tag, text)
+            texts.setdefault(tag, text)
     return _Site(
-        base=_article_base(found.get("base", "")),
-        wiki=found.get("dbname"),
+        base=_article_base(texts.get("base", "")),
+        wiki=texts.get("dbname"),
         language=root.get("{http://www.w3.org/XML/1998/namespace}lang"),
         is_rooted=True,
         namespaces=wikitext.namespaces(names),
@@ -145,7 +143,7 @@ def _site(head: bytes) -> tuple[_Site, str]:
 
 
 def _article_base(main_page: str) -> str | None:
-    """Turn the address of the main page into what all addresses of the wiki begin with."""
+    """Return the beginning of all addresses of the wiki, from the address of its main page."""
     parts = urlsplit(main_page)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return None
@@ -156,8 +154,8 @@ def _local(element: ElementTree.Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
-def _record(part: Cut, site: _Site) -> Record | None:
-    """Turn a slice into what it is; None for the space between pages."""
+def _record(part: DumpSlice, site: _Site) -> Record | None:
+    """Return the record of a slice; None for the space between pages."""
     if part.kind == "page":
         return _page(part, site)
     if part.kind == "unclosed":
@@ -172,37 +170,36 @@ def _record(part: Cut, site: _Site) -> Record | None:
     return None
 
 
-def _damage(part: Cut, reason: str, error: str) -> Damage:
+def _damage(part: DumpSlice, reason: str, error: str) -> Damage:
     return Damage(reason, part.offset, part.length, error, part.data[:HEAD])
 
 
-def _page(part: Cut, site: _Site) -> Record:
+def _page(part: DumpSlice, site: _Site) -> Record:
     try:
         page = ElementTree.fromstring(part.data)
     except (ElementTree.ParseError, ValueError) as problem:
         return _damage(part, "bad_xml", str(problem))
-    said = {_local(element): element for element in page}  # the last revision wins
-    title = _text(said, "title")
-    number = _namespace(_text(said, "ns"), title, site)
+    elements = {_local(element): element for element in page}  # the last revision wins
+    title = _text(elements, "title")
+    number = _namespace(_text(elements, "ns"), title, site)
     if number:
         return Skip(f"namespace_{number}")
-    if "redirect" in said:
+    if "redirect" in elements:
         return Skip("redirect")
-    identity = _text(said, "id").strip()
-    if not (identity.isascii() and identity.isdigit() and len(identity) < 20):
+    page_id = _text(elements, "id").strip()
+    if not (page_id.isascii() and page_id.isdigit() and len(page_id) < 20):
         return _damage(part, "no_page_id", "a page without a number of its own")
-    revision = {_local(element): element for element in said.get("revision", ())}
+    revision = {_local(element): element for element in elements.get("revision", ())}
     text = revision.get("text")
     if text is None:
-        return _damage(part, "no_revision", f"page {identity} has no revision with a text")
+        return _damage(part, "no_revision", f"page {page_id} has no revision with a text")
     if text.get("deleted") is not None:
         return Skip("deleted_text")
     if _text(revision, "model").strip() not in ("", "wikitext"):
         return Skip("not_wikitext")
     markup = text.text or ""
-    if (
-        markup[:32].lstrip().upper().startswith("#REDIRECT")
-    ):  # dumps before 2012 have no element for it
+    # Dumps before 2012 have no element for redirects.
+    if markup[:32].lstrip().upper().startswith("#REDIRECT"):
         return Skip("redirect")
     prose = wikitext.plain_text(markup, site.namespaces)
     if not prose:
@@ -214,7 +211,7 @@ def _page(part: Cut, site: _Site) -> Record:
         "language": site.language,
     }
     return Document(
-        identity,
+        page_id,
         prose,
         url=_address(site, title),
         date=fields.microseconds(_text(revision, "timestamp")),
@@ -234,7 +231,7 @@ def _text(elements: Mapping[str, ElementTree.Element], tag: str) -> str:
 
 
 def _namespace(number: str, title: str, site: _Site) -> int:
-    """Read the page's namespace; dumps before 2012 tell it by the title alone."""
+    """Return the page's namespace; in dumps before 2012 only the title shows it."""
     try:
         return max(-99, min(9999, int(number[:8])))
     except ValueError:

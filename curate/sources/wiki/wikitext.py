@@ -3,7 +3,7 @@
 What a reader of the article sees as prose is kept: paragraphs, headings, list items, the labels of
 links. What templates and extensions would render is dropped with them: infoboxes, tables, notes,
 formulas, galleries, files, categories. mwparserfromhell is not used because its time grows with the
-square of nested brackets; here a bracket that is never closed costs no more than one that is.
+square of nested brackets; here a bracket that is never closed costs no more than a closed one.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-#: Canonical namespace names that work in every wiki, by number: (File and its old name, Category).
+#: Canonical namespace names that work in every wiki (with File's old name), to their numbers.
 _CANONICAL = {"media": -2, "special": -1, "file": 6, "image": 6, "category": 14}
 #: Links into these namespaces show no text: media, files, categories.
-_SHOWN_AS_NO_TEXT = (-2, 6, 14)
+_WITHOUT_TEXT = (-2, 6, 14)
 
 
 def _words(names: str) -> frozenset[str]:
     return frozenset(names.split())
 
 
-#: Elements whose content is no prose of the page, up to their closing tag.
+#: Elements whose content is not prose of the page, up to their closing tag.
 _OPAQUE = _words(
     "ref references math chem ce gallery imagemap timeline score hiero graph templatedata "
     "mapframe maplink syntaxhighlight source templatestyles inputbox includeonly indicator "
     "categorytree"
 )
-#: Elements whose tags are dropped and whose content stays. Other words between < and > are text.
+#: Elements whose tags are dropped and whose content is kept. Other words between < and > are text.
 _TAGS = _words(
     "abbr b bdi bdo big blockquote br caption center cite code col colgroup data dd del dfn "
     "div dl dt em font h1 h2 h3 h4 h5 h6 hr i ins kbd li link mark meta noinclude nowiki ol "
@@ -41,7 +41,7 @@ _BREAKS = _words(
 )
 
 _PROTOCOL = r"(?:(?:https?|ftps?|ircs?|news|gopher|sftp|git)://|//|mailto:)"
-# One class of first characters, then what makes it markup: the class alone is searched, fast.
+# A class of first characters, then what makes each markup: searching the class alone is fast.
 _TOKEN = re.compile(
     r"[{}\[\]'<_|\-](?:"
     r"(?<=\{)(?:(?P<braces>\{+)|(?P<open>\|))"
@@ -66,35 +66,36 @@ _MEDIA = re.compile(
     r"\.(?:jpe?g|png|svg|gif|tiff?|webp|xcf|djvu|pdf|og[gva]|webm|mp[34]|wav|flac|midi?)\Z",
     re.IGNORECASE,
 )
-#: Prefixes of two or three letters that lead to other sites and show their label.
+#: Prefixes of two or three letters of links to other sites, which show their label.
 _NOT_LANGUAGES = frozenset(("mw", "doi", "rfc", "bug", "wmf"))
 
-# What a dropped template leaves behind: "Astana ( ; Russian )", "Astana , the capital".
+# Traces of a dropped template: "Astana ( ; Russian )", "Astana , the capital".
 _SEPARATORS = ",;،、；，"
 _EMPTY_BRACKETS = re.compile(
-    rf"[ \t]\([\s{_SEPARATORS}]{{0,16}}\)|\(\s{{0,8}}[{_SEPARATORS}][\s{_SEPARATORS}]{{0,16}}\)|（[\s{_SEPARATORS}]{{0,16}}）"
+    rf"[ \t]\([\s{_SEPARATORS}]{{0,16}}\)"
+    rf"|\(\s{{0,8}}[{_SEPARATORS}][\s{_SEPARATORS}]{{0,16}}\)"
+    rf"|（[\s{_SEPARATORS}]{{0,16}}）"
 )
 _AFTER_BRACKET = re.compile(rf"([(（])[ \t]{{0,8}}[{_SEPARATORS}][ \t{_SEPARATORS}]{{0,16}}")
 _BEFORE_MARK = re.compile(r"(?<=\S) (?=[,.،。、](?:\s|\Z))")
 _SPACES = re.compile(r"[ \t]{2,}")
 
-#: Links within links within links: files hold captions with links; deeper nesting is an attack.
+#: Links within links within links: files have captions with links; deeper nesting is an attack.
 _MAX_LINKS = 8
-#: How many brackets of all kinds can be open; a page of nothing else would fill the memory.
+#: How many brackets of all kinds may be open; a page of nothing else would fill the memory.
 _MAX_OPEN = 10_000
-
 
 _INLINE = ("link", "url", "variant")
 
 
 class _Frame(NamedTuple):
     kind: str  #: template, table, link, url or variant
-    at: int  #: how much had been written when it opened
+    at: int  #: the number of parts of the output when it opened
     width: int  #: how many brackets opened it
 
 
 def namespaces(names: Mapping[str, int]) -> dict[str, int]:
-    """Add the canonical English names to a wiki's own, all in the form in which links are looked up.
+    """Return a wiki's namespace names with the canonical English ones, normalised for look-up.
 
     >>> namespaces({"Файл": 6, "Санат": 14})["санат"], namespaces({})["image"]
     (14, 6)
@@ -108,13 +109,13 @@ _ENGLISH = namespaces({})
 
 
 def plain_text(wikitext: str, known: Mapping[str, int] = _ENGLISH) -> str:
-    """Turn a page's wikitext into its prose; an empty page, or one without prose, gives "".
+    """Return the prose of a page's wikitext; "" for a page without prose.
 
-    ``known`` maps lower-case namespace names to numbers, see :func:`namespaces`. A heading stands on
-    its own line and disappears with an empty section; a list item begins with ``- ``. Brackets that
-    nothing closes are dropped and their content stays. Where it goes wrong: words that only a
-    template would write (numbers with units, names in another script) are missing from sentences,
-    and prose that an article keeps in tables is lost.
+    ``known`` maps lower-case namespace names to numbers, see :func:`namespaces`. A heading has its
+    own line and is left out if its section is empty; a list item begins with ``- ``. Brackets that
+    are never closed are dropped and their content is kept. Limitations: words that only a template
+    would write (numbers with units, names in another script) are missing from sentences, and prose
+    that an article keeps in tables is lost.
 
     >>> plain_text("'''Алматы''' — [[Қазақстан]]ның [[қала|ірі қаласы]].{{дереккөз}}<ref>x</ref>")
     'Алматы — Қазақстанның ірі қаласы.'
@@ -123,14 +124,14 @@ def plain_text(wikitext: str, known: Mapping[str, int] = _ENGLISH) -> str:
 
 
 class _Scan:
-    """The state of one scan: what is written so far and which brackets are open."""
+    """The state of one scan: the output so far and the brackets that are open."""
 
     def __init__(self, text: str, known: Mapping[str, int]) -> None:
         self.text, self.known = text, known
         self.out: list[str] = []
         self.frames: list[_Frame] = []
         self.templates = self.links = 0
-        self.unclosed: set[str] = set()  #: elements that nothing closes from here on
+        self.unclosed: set[str] = set()  #: elements that are not closed in the rest of the page
 
     def run(self) -> str:
         at, end = 0, len(self.text)
@@ -144,7 +145,7 @@ class _Scan:
         return "".join(self.out)
 
     def _step(self, token: re.Match[str]) -> int:
-        """Act on one token; give the place where the scan goes on."""
+        """Process one token; return the place where the scan continues."""
         start, end = token.span()
         kind = token.lastgroup
         if kind == "quotes":
@@ -180,7 +181,7 @@ class _Scan:
             self._push_inline("variant", 2)
         elif kind == "unvariant":
             self._close_variant()
-        elif token.group() != token.group().upper():  # magic words have no small letters
+        elif token.group() != token.group().upper():  # magic words have no lower-case letters
             self.out.append(token.group())
         return end
 
@@ -238,7 +239,7 @@ class _Scan:
                 frame = self._pop()
                 content = self._written_since(frame)
                 if "\n" in content:
-                    self.out.append(content)  # an address ends with its line: this was none
+                    self.out.append(content)  # an address ends with its line: this is none
                 else:
                     self.out.append(content.strip())
                     brackets -= min(frame.width, brackets)
@@ -261,7 +262,7 @@ class _Scan:
         return content
 
     def _label(self, content: str) -> str:
-        """Give what a link shows: its label, its target, or nothing."""
+        """Return what a link shows: its label, its target, or nothing."""
         target, pipe, label = content.partition("|")
         if "\n" in target:
             return content
@@ -272,7 +273,7 @@ class _Scan:
             if _MEDIA.search(target[-6:]):  # older names of the file namespace are not in the dump
                 return ""
             number = self.known.get(prefix.replace("_", " ").casefold())
-            if number in _SHOWN_AS_NO_TEXT:
+            if number in _WITHOUT_TEXT:
                 return ""
             if number is None and _LANGUAGE.match(prefix) and prefix not in _NOT_LANGUAGES:
                 return ""
@@ -290,7 +291,7 @@ class _Scan:
                 return end
             close = _CLOSING[name].search(self.text, end)
             if close is None:
-                self.unclosed.add(name)  # asked once: a flood of them must not search the page each
+                self.unclosed.add(name)  # searched once, or many of them would take square time
                 return end
             if name == "nowiki":
                 self.out.append(self.text[end : close.start()])
@@ -304,10 +305,10 @@ class _Scan:
 
 
 def _variant(content: str) -> str:
-    """Choose the text of a language converter: ``-{zh-hans:软件; zh-hant:軟體}-`` gives the first."""
+    """Return the first text of a language converter: 软件 of ``-{zh-hans:软件; zh-hant:軟體}-``."""
     flags, pipe, rest = content.partition("|")
     if pipe and flags.strip().isascii() and len(flags) <= 16:
-        if flags.strip() in ("H", "T", "-"):  # rules for the rest of the page show nothing
+        if flags.strip() in ("H", "T", "-"):  # rules for the rest of the page show no text
             return ""
         content = rest
     first = content.split(";", 1)[0]
@@ -316,14 +317,14 @@ def _variant(content: str) -> str:
 
 
 def _tidy(text: str) -> str:
-    """Decode entities, then shape lines: headings, lists, blank lines, traces of what was dropped."""
+    """Decode entities, remove traces of dropped markup, and format headings, lists, blank lines."""
     text = _ENTITY.sub(lambda entity: html.unescape(entity.group()), text)
     text = _SPACES.sub(" ", text)
     text = _EMPTY_BRACKETS.sub("", text)
     text = _AFTER_BRACKET.sub(r"\1", text)
     text = _BEFORE_MARK.sub("", text)
     lines: list[str] = []
-    headings: list[tuple[int, str]] = []  # not written before something stands under them
+    headings: list[tuple[int, str]] = []  # written only before the first line below them
     for line in text.split("\n"):
         line = line.strip()
         if len(line) > 2 and line[0] == line[-1] == "=":
@@ -349,8 +350,8 @@ def _tidy(text: str) -> str:
 
 
 def _body(line: str) -> str:
-    """Give a line without the marks it begins with; an item of a list begins with ``- ``."""
-    if line.startswith("|"):  # a row of a table or template that never closed
+    """Return a line without its leading marks; an item of a list begins with ``- ``."""
+    if line.startswith("|"):  # a row of a table or template that was never closed
         return ""
     if line.startswith("----"):
         return line.lstrip("-").strip()

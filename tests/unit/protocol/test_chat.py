@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from curate.protocol.chat import openai, sharegpt
-from curate.sources.chat.layouts import Options, read
+from curate.sources.chat.layouts import LayoutOptions, read
 
 WORDS = st.text(max_size=8)
 TURN = st.one_of(
@@ -32,7 +32,7 @@ def turn(role, content, calls=None):
 
 @given(st.lists(TURN, min_size=1, max_size=6))
 def test_a_conversation_written_as_sharegpt_is_read_back(messages):
-    (back,) = read(sharegpt(messages), Options())
+    (back,) = read(sharegpt(messages), LayoutOptions())
     assert back.messages == messages
 
 
@@ -40,13 +40,13 @@ def test_a_conversation_written_as_sharegpt_is_read_back(messages):
 @example([], [turn("user", "")], [turn("user", "")])
 def test_preferences_written_as_sharegpt_are_read_back(before, good, bad):
     chosen, rejected = [*before, *good], [*before, *bad]
-    (back,) = read(sharegpt(chosen, rejected), Options())
+    (back,) = read(sharegpt(chosen, rejected), LayoutOptions())
     assert (back.messages, back.rejected) == (chosen, rejected)
 
 
 @given(st.lists(TURN, min_size=1, max_size=6))
 def test_a_conversation_written_as_openai_messages_is_read_back(messages):
-    (back,) = read({"messages": openai(messages)}, Options())
+    (back,) = read({"messages": openai(messages)}, LayoutOptions())
     assert back.messages == messages
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.protocol.span_offsets import moved
+from curate.protocol.span_offsets import move_spans
 from tests.examples import examples
 
 #: A word, or a mask between braces: the spans are where the braces were.
@@ -34,7 +34,7 @@ def test_spans_stay_with_the_lines_that_stay(lines, kept):
     ways = {}
     for line in lines:
         ways.setdefault(spanned(line)[0], set()).add(line)
-    found = moved(spans, before, after)
+    found = move_spans(spans, before, after)
     if any(len(marked) > 1 for marked in ways.values()):
         assert found is None
     elif left or "" in lines or not spans:
@@ -48,7 +48,7 @@ def test_spans_stay_with_the_lines_that_stay(lines, kept):
 def test_what_is_told_of_any_other_text_stands_there(lines, others):
     before, spans = spanned("\n".join(lines))
     after, _ = spanned("\n".join(others))
-    found = moved(spans, before, after)
+    found = move_spans(spans, before, after)
     if found is not None:
         old, new = before.encode(), after.encode()
         masks = Counter(old[first:last] for first, last, _ in spans)
@@ -71,4 +71,4 @@ def test_what_is_told_of_any_other_text_stands_there(lines, others):
 )
 def test_case(marked, after, found):
     before, spans = spanned(marked)
-    assert moved(spans, before, after) == found
+    assert move_spans(spans, before, after) == found

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.sources.base import Damage, InputFile, Piece, Rows, Skip
+from curate.sources.base import Damage, DocumentTable, InputFile, Piece, Skip
 from curate.sources.parquet import Parquet
 from curate.sources.parquet_footer import names_extension_types, row_group_extents
 
@@ -35,7 +35,10 @@ def read(file, source=TEXTS, piece=None):
 
 def rows(records):
     return [
-        row for record in records if isinstance(record, Rows) for row in record.table.to_pylist()
+        row
+        for record in records
+        if isinstance(record, DocumentTable)
+        for row in record.table.to_pylist()
     ]
 
 
@@ -308,7 +311,7 @@ def test_no_mutation_of_a_file_raises(tmp_path_factory, seed, count):
     file = stored(folder, bytes(data))
     for piece in TEXTS.split(file, 10):
         for record in read(file, piece=piece):
-            assert isinstance(record, Rows | Skip | Damage)
+            assert isinstance(record, DocumentTable | Skip | Damage)
 
 
 @pytest.mark.parametrize("target", [1, 300, 10**9])
