@@ -18,7 +18,7 @@ from curate.protocol.stage import MapStage
 from curate.protocol.tables import on_alive, rewrite_text, texts, with_columns
 from curate.recipe.profile import Profile, Profiles
 from curate.schema import STAGE_COLUMNS, whole
-from curate.text.standardize import check_names, standardize_and_tell
+from curate.text.standardize import check_names, standardize_with_spans
 
 _SPANS = STAGE_COLUMNS["pii_spans"]
 
@@ -65,7 +65,7 @@ class Standardize(MapStage):
             calls: list[dict[int, list[Span]]] = []
 
             def fix(strings: pa.LargeStringArray) -> pa.LargeStringArray:
-                better, spans, counts = standardize_and_tell(strings, profile.standardize)
+                better, spans, counts = standardize_with_spans(strings, profile.standardize)
                 tally.update(counts)
                 calls.append(spans)
                 return better

@@ -1,14 +1,14 @@
-"""Named fixes: what a profile may want done to the text of its language.
+"""Named fixes that a profile may apply to the text of its language.
 
-Each fix is one function from str to str. It says what it changes, why, and when that is wrong; it
-is idempotent, and takes linear time on any input. A profile lists the fixes that its language
-needs, in order; nothing here runs by itself. ``HINTS`` has for each fix a regular expression that
-matches every text it could change, so that clean batches are searched once, by Arrow, and never
-decoded.
+Each fix is one function from str to str. Its docstring states what it changes, why, and when that
+is wrong; it is idempotent, and takes linear time on any input. A profile lists the fixes that its
+language needs, in order; nothing runs by default. ``hints`` has for each fix a regular expression
+that matches every text it could change, so that clean batches are searched once, by Arrow, and
+never decoded.
 
-Left alone on purpose: ی and ک (they are right in Persian and Urdu, and a quotation in Arabic),
+Unchanged on purpose: ی and ک (they are right in Persian and Urdu, and a quotation in Arabic),
 hamza forms, ى and ة, vowel signs, digits of any script, ё, full-width punctuation, ① and ㈱. They
-carry meaning, or fold in hash keys only.
+carry meaning, or are folded in hash keys only.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ _WIDE_SPACES = "\u00a0\u1680\u2000-\u200a\u202f\u205f"
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _LATIN = "A-Za-zªº\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u018e\u0190-\u024f"  # without the schwas
 _CYRILLIC = "\u0400-\u0481\u048a-\u052f"
-_ARABIC_LETTERS = "\u0620-\u063f\u0641-\u064a\u066e-\u066f\u0671-\u06d3\u06d5\u06ee-\u06ef\u06fa-\u06ff\u0750-\u077f\u08a0-\u08c9"
+_ARABIC_LETTERS = (
+    "\u0620-\u063f\u0641-\u064a\u066e-\u066f\u0671-\u06d3\u06d5\u06ee-\u06ef\u06fa-\u06ff"
+    "\u0750-\u077f\u08a0-\u08c9"
+)
 _ARABIC_MARKS = "\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc"
 _PRESENTATION = "\ufb50-\ufbb1\ufbd3-\ufd3d\ufd50-\ufdcf\ufe70-\ufefc"
 
@@ -32,10 +35,10 @@ _PRESENTATION = "\ufb50-\ufbb1\ufbd3-\ufd3d\ufd50-\ufdcf\ufe70-\ufefc"
 def nonbreaking_spaces(text: str) -> str:
     r"""Turn no-break, thin and other typographic spaces into a plain space.
 
-    The same sentence set by another program should be the same tokens. At the end of a line they
-    go, as repair does with plain ones. The ideographic space stays: in Chinese and Japanese it is
-    the space. Wrong where the width of a space is the matter, as in tables, and for French
-    typography if you want to teach it.
+    The same sentence typeset by another program should be the same tokens. At the end of a line
+    they are removed, as repair removes plain ones. The ideographic space stays: in Chinese and
+    Japanese it is the space. Wrong where the width of a space matters, as in tables, and for French
+    typography if a model should learn it.
 
     >>> nonbreaking_spaces("10\u00a0000\u202f₸")
     '10 000 ₸'
@@ -52,8 +55,8 @@ _WIDE_SPACE = re.compile(f"[{_WIDE_SPACES}]")
 def soft_hyphens(text: str) -> str:
     r"""Remove soft hyphens: invisible hints where a word may be broken.
 
-    They split words for a tokenizer and for every word list. Wrong nowhere that we know, except in
-    texts about soft hyphens.
+    They split words for a tokenizer and for every word list. Never wrong as far as we know, except
+    in texts about soft hyphens.
 
     >>> soft_hyphens("қазақ\u00adстан\u00adдық")
     'қазақстандық'
@@ -62,25 +65,25 @@ def soft_hyphens(text: str) -> str:
 
 
 def zero_width(text: str) -> str:
-    r"""Remove zero-width spaces and joiners, but where they change what is read.
+    r"""Remove zero-width spaces and joiners, except where they change what is read.
 
     Zero-width space (U+200B) stays between letters of Thai, Lao, Khmer and Myanmar, where it marks
-    words; word joiners (U+2060) and Mongolian vowel separators at the edge of words go. The joiners
-    U+200C and U+200D stay after letters of India and of other scripts that shape with them, after
-    symbols (an emoji family is joined by U+200D), and between Arabic letters in a text that uses
-    letters of Persian, Urdu or Kurdish; of a run of joiners the first stays. In Arabic, Latin,
-    Cyrillic, Han, Kana and Hangul words they go.
+    words; word joiners (U+2060) and Mongolian vowel separators at the edge of words are removed.
+    The joiners U+200C and U+200D stay after letters of India and of other scripts that shape with
+    them, after symbols (an emoji family is joined by U+200D), and between Arabic letters in a text
+    that uses letters of Persian, Urdu or Kurdish; of a run of joiners the first stays. In Arabic,
+    Latin, Cyrillic, Han, Kana and Hangul words they are removed.
 
-    Wrong for a Persian text so short that none of its letters tells it from Arabic.
+    Wrong for a Persian text so short that none of its letters distinguishes it from Arabic.
 
     >>> zero_width("Қа\u200bзақ\u200dстан"), zero_width("می\u200cخواهم"), zero_width("👩\u200d🔬")
     ('Қазақстан', 'می\u200cخواهم', '👩\u200d🔬')
     """
     if not _ZERO_WIDTH.search(text):
         return text
-    persian = _PERSIAN.search(text) is not None
+    is_persian = _PERSIAN.search(text) is not None
 
-    def kept(match: re.Match[str]) -> str:
+    def replacement(match: re.Match[str]) -> str:
         before = text[match.start() - 1 : match.start()]
         after = text[match.end() : match.end() + 1]
         run = match.group()
@@ -90,10 +93,10 @@ def zero_width(text: str) -> str:
         if not joiner or not before:
             return ""
         if _ARABIC_LETTER.match(before):
-            return joiner if persian and _ARABIC_LETTER.match(after) else ""
+            return joiner if is_persian and _ARABIC_LETTER.match(after) else ""
         return joiner if _JOINS.match(before) or _is_symbol(before) else ""
 
-    return _ZERO_WIDTH.sub(kept, text)
+    return _ZERO_WIDTH.sub(replacement, text)
 
 
 _ZERO_WIDTH = re.compile("[\u200b\u200c\u200d\u2060]+")
@@ -115,8 +118,8 @@ def _is_symbol(char: str) -> bool:
 def bidi_controls(text: str) -> str:
     r"""Remove marks, embeddings, overrides and isolates of writing direction.
 
-    Readers of plain text see them as noise, and an override can make a text read differently from
-    what it says. Wrong where mixed-direction text is to be displayed again as it was.
+    They are noise in plain text, and an override can make a text look different from its content.
+    Wrong where mixed-direction text must be displayed again as it was.
 
     >>> bidi_controls("\u202bالعربية\u202c\u200f")
     'العربية'
@@ -130,8 +133,8 @@ _BIDI_CONTROL = re.compile(f"[{_BIDI}]")
 def line_separators(text: str) -> str:
     r"""Turn the line and paragraph separators of Unicode into newlines.
 
-    Half of all programs break lines there and half do not: JSON Lines readers have lost records to
-    it. Wrong nowhere that we know.
+    Half of all programs break lines there and half do not: JSON Lines readers have lost records
+    because of it. Never wrong as far as we know.
 
     >>> line_separators("one\u2028two\u2029three")
     'one\ntwo\nthree'
@@ -140,10 +143,11 @@ def line_separators(text: str) -> str:
 
 
 def combining_floods(text: str) -> str:
-    r"""Drop runs of more than eight combining marks altogether ("zalgo" decoration).
+    r"""Drop whole runs of more than eight combining marks ("zalgo" decoration).
 
     No orthography puts more than four or five on a letter (Hebrew with cantillation, Tibetan
-    stacks, Vietnamese decomposed); eight leaves room. The whole run goes, for none of it was meant.
+    stacks, Vietnamese decomposed); eight leaves room. The whole run is dropped, because none of it
+    has meaning.
 
     >>> combining_floods("t" + "\u0334\u0317\u0353" * 4 + "ext"), combining_floods("Việt")
     ('text', 'Việt')
@@ -165,22 +169,23 @@ def _mark_flood() -> re.Pattern[str]:
     return re.compile(f"[{_marks()}]{{9,}}")
 
 
-#: Latin letters and the Cyrillic ones that they are mistaken for on a Kazakh or Russian keyboard
-#: (the table of kaznlp's ScriptFixer; F, h and Y stand for letters that only Kazakh has).
+#: Latin letters and the Cyrillic ones that they are confused with on a Kazakh or Russian keyboard
+#: (the table of kaznlp's ScriptFixer; F, h and Y replace letters that only Kazakh has).
 _TO_CYRILLIC = dict(zip("ABCEHIKMOPTXaceiopxFhYy", "АВСЕНІКМОРТХасеіорхҒһҮу"))
 _TO_LATIN = {cyrillic: latin for latin, cyrillic in _TO_CYRILLIC.items()} | {"У": "Y"}
 
 
 def cyrillic_homoglyphs(text: str) -> str:
-    """Give words that mix Latin and Cyrillic letters one script, if one script explains them.
+    """Write words that mix Latin and Cyrillic letters in one script, if one script explains them.
 
-    A word is a run of letters of the two. If each of its Latin letters has a Cyrillic twin the word
-    becomes Cyrillic, or else, if each of its Cyrillic letters has a Latin twin, Latin. Where both
-    would do the more frequent script wins; at a tie, and where neither does, the word stays. Words
-    in one script are never touched: a blind table would spoil every English word in the text.
+    A word is a run of letters of the two. If each of its Latin letters has a Cyrillic lookalike the
+    word becomes Cyrillic, or else, if each of its Cyrillic letters has a Latin lookalike, Latin.
+    Where both are possible the more frequent script wins; at a tie, and where neither is, the word
+    stays. Words in one script never change: a blind table would damage every English word in the
+    text.
 
-    Wrong for real mixtures that happen to have only twins (the brand "Хiaomi"; "XXI" glued to a
-    Kazakh word becomes Cyrillic with it).
+    Wrong for real mixtures that happen to have only lookalikes (the brand "Хiaomi"; "XXI" glued to
+    a Kazakh word becomes Cyrillic with it).
 
     >>> cyrillic_homoglyphs("Қaзaқcтaн, Micrоsoft, WhatsAppта, Moscow")
     'Қазақстан, Microsoft, WhatsAppта, Moscow'
@@ -227,7 +232,7 @@ def kazakh_schwa(text: str) -> str:
     """Turn the Latin schwa ə into the Cyrillic ә, in words that are Cyrillic otherwise.
 
     The two look the same, and keyboards for Azerbaijani have only the Latin one. Words with any
-    other Latin letter, and a schwa standing alone, stay. Wrong in phonetic notes with Cyrillic.
+    other Latin letter, and a schwa alone, stay. Wrong in phonetic notes with Cyrillic.
 
     >>> kazakh_schwa("Əлемдегі ең əдемі; Azərbaycan; [ə]")
     'Әлемдегі ең әдемі; Azərbaycan; [ə]'
@@ -249,7 +254,7 @@ def arabic_presentation_forms(text: str) -> str:
     """Turn the shaped forms of Arabic letters, as PDF files have them, into the letters themselves.
 
     U+FB50-FDCF and U+FE70-FEFC, each by its compatibility decomposition; a vowel sign in its form
-    with a space loses the space and stands on the letter before. Symbols such as ﷺ and ﷼ (U+FDF0
+    with a space loses the space and attaches to the letter before. Symbols such as ﷺ and ﷼ (U+FDF0
     and up) stay: their decomposition is a phrase of up to 18 letters. Text in visual order stays
     reversed. Wrong in texts about typography.
 
@@ -274,9 +279,8 @@ def _letters_of(char: str) -> str:
 def tatweel(text: str) -> str:
     """Remove the stroke that lengthens Arabic words, next to letters.
 
-    It is decoration: كـتـاب is كتاب. A stroke that stands alone is a dash or a rule and stays, and
-    so does the one of هـ for the years of the Hijra. Wrong where lengthening shows emphasis that
-    you want to keep.
+    It is decoration: كـتـاب is كتاب. A stroke alone is a dash or a rule and stays, as does the one
+    of هـ for the years of the Hijra. Wrong where lengthening shows emphasis that should be kept.
 
     >>> tatweel("مـــرحبـا ١٤٤٣هـ ـــ")
     'مرحبا ١٤٤٣هـ ـــ'
@@ -284,10 +288,11 @@ def tatweel(text: str) -> str:
     return _STRETCHED.sub("", text) if "ـ" in text else text
 
 
-# The look-behind of the first branch spares هـ at the end of a word that is nothing else.
+# The look-behind of the first branch keeps هـ where it is the whole word.
 _STRETCHED = re.compile(
     f"(?<=[{_ARABIC_LETTERS}{_ARABIC_MARKS}])"
-    f"(?!(?<![{_ARABIC_LETTERS}{_ARABIC_MARKS}\u0640]ه)(?<=ه)ـ(?![{_ARABIC_LETTERS}{_ARABIC_MARKS}\u0640]))ـ+"
+    f"(?!(?<![{_ARABIC_LETTERS}{_ARABIC_MARKS}\u0640]ه)(?<=ه)ـ"
+    f"(?![{_ARABIC_LETTERS}{_ARABIC_MARKS}\u0640]))ـ+"
     f"|(?<!ـ)ـ+(?=[{_ARABIC_LETTERS}{_ARABIC_MARKS}])"
 )
 
@@ -295,8 +300,8 @@ _STRETCHED = re.compile(
 def halfwidth_katakana(text: str) -> str:
     """Turn half-width katakana and their punctuation into the usual ones, with their voicing marks.
 
-    As neologdn does; NFKC would change much else (①, ㈱, full-width punctuation). Wrong for the
-    rare text that means the width, such as descriptions of terminals.
+    As neologdn does; NFKC would also change much else (①, ㈱, full-width punctuation). Wrong for
+    the rare text in which the width has a meaning, such as descriptions of terminals.
 
     >>> halfwidth_katakana("ｶﾞｲﾄﾞﾌﾞｯｸ｡"), halfwidth_katakana("カﾞ")
     ('ガイドブック。', 'ガ')
@@ -316,7 +321,7 @@ def _fullwidth(match: re.Match[str]) -> str:
             joined = unicodedata.normalize("NFKC", (pieces[-1] if pieces else "") + char)
             if pieces and len(joined) == 1:
                 pieces[-1] = joined
-            else:  # nothing to voice: the mark by itself, not one that hangs on what is before
+            else:  # nothing to voice: the spacing mark, not one that combines with what is before
                 pieces.append(_VOICING[char])
         else:
             pieces.append(unicodedata.normalize("NFKC", char) if "｡" <= char <= "ﾟ" else char)
@@ -327,8 +332,8 @@ def fullwidth_ascii(text: str) -> str:
     """Turn full-width Latin letters and digits into ASCII; full-width punctuation stays.
 
     Japanese and Chinese web text has both for the same word. Punctuation stays because ， and ：
-    are the right ones there (FineWeb2 keeps all widths for that reason). Wrong in tables that are
-    aligned by width.
+    are correct there (FineWeb2 keeps all widths for that reason). Wrong in tables that are aligned
+    by width.
 
     >>> fullwidth_ascii("ＮＨＫ　２０２４：速報")
     'NHK　2024：速報'
@@ -361,7 +366,7 @@ FIXES: dict[str, Callable[[str], str]] = {
 
 @lru_cache(maxsize=1)
 def hints() -> dict[str, str]:
-    """Give for each fix a pattern (RE2) that matches every text which the fix could change."""
+    """Return for each fix a pattern (RE2) that matches every text the fix could change."""
     return {
         "nonbreaking_spaces": f"[{_WIDE_SPACES}]",
         "soft_hyphens": "\u00ad",

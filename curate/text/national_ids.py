@@ -1,9 +1,8 @@
-"""Masks national identity numbers, one kind per country, named in the profiles of its languages.
+"""Mask national identity numbers, one kind per country, named in the profiles of its languages.
 
-A number is masked only when its shape, its date and its check digits are right; where the check
-would let one number in ten pass, the words before it must say what it is. The replacement has the
-same shape and belongs to nobody. The rules of each number are public; the source stands with each
-function.
+A number is masked only when its shape, its date and its check digits are correct; where the check
+accepts one number in ten, words before the number must name it. The replacement has the same shape
+and belongs to no one. The rules of each number are public; each function names its source.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ _AFTER = r"(?![0-9A-Za-z_/-]|[.,][0-9])"
 
 
 def kz_iin(digits: str) -> bool:
-    """Kazakhstan's individual identification number: birth date, century and sex, serial, check.
+    """Check Kazakhstan's individual number: birth date, century and sex, serial, check digit.
 
     Source: Government of Kazakhstan, decree 406 of 2003: weights 1 to 11, then 3 to 11, 1, 2,
     modulo 11.
@@ -34,7 +33,7 @@ def kz_iin(digits: str) -> bool:
 
 
 def ru_snils(digits: str) -> bool:
-    """Russia's insurance number of a person: nine digits and two of check, written 112-233-445 95.
+    """Check Russia's insurance number of a person: nine digits, two of check (112-233-445 95).
 
     Source: Pension Fund of Russia, decree 192p of 2006: weights 9 to 1, modulo 101, 100 counts as
     0.
@@ -46,7 +45,7 @@ def ru_snils(digits: str) -> bool:
 
 
 def ru_inn(digits: str) -> bool:
-    """Russia's taxpayer number of a person: 12 digits, the last two of check.
+    """Check Russia's taxpayer number of a person: 12 digits, the last two of check.
 
     Source: Federal Tax Service of Russia, order ED-7-14/559 of 2020 (the structure of the number).
 
@@ -61,7 +60,7 @@ def ru_inn(digits: str) -> bool:
 
 
 def tr_identity(digits: str) -> bool:
-    """Turkey's identity number: 11 digits, the first not 0, the last two of check.
+    """Check Turkey's identity number: 11 digits, the first not 0, the last two of check.
 
     Source: General Directorate of Civil Registration, the number's published check.
 
@@ -74,9 +73,9 @@ def tr_identity(digits: str) -> bool:
 
 
 def kr_resident(digits: str) -> bool:
-    """Korea's resident number: birth date, a dash, sex and century, six more.
+    """Check Korea's resident number: birth date, a dash, sex and century, six more.
 
-    No check: since October 2020 the last six are random.
+    No check digit: since October 2020 the last six are random.
 
     >>> kr_resident("9001011234567"), kr_resident("9013011234567")
     (True, False)
@@ -85,7 +84,7 @@ def kr_resident(digits: str) -> bool:
 
 
 def jp_my_number(digits: str) -> bool:
-    """Japan's individual number: 12 digits, the last one of check.
+    """Check Japan's individual number: 12 digits, the last one of check.
 
     Source: Ministry of Internal Affairs and Communications, ordinance 85 of 2014, article 5.
 
@@ -97,7 +96,7 @@ def jp_my_number(digits: str) -> bool:
 
 
 def cn_resident(digits: str) -> bool:
-    """China's resident identity number: region, birth date, serial, check (0 to 9 or X).
+    """Check China's resident identity number: region, birth date, serial, check (0 to 9 or X).
 
     Source: GB 11643-1999, check by ISO 7064 MOD 11-2.
 
@@ -111,9 +110,9 @@ def cn_resident(digits: str) -> bool:
 
 
 def eg_national(digits: str) -> bool:
-    """Egypt's national number: century, birth date, governorate, five more.
+    """Check Egypt's national number: century, birth date, governorate, five more.
 
-    The check digit's rule is not published; governorates are 01 to 35 and 88.
+    The rule of the check digit is not published; governorates are 01 to 35 and 88.
 
     >>> eg_national("29001011234567"), eg_national("29013011234567")
     (True, False)
@@ -123,7 +122,7 @@ def eg_national(digits: str) -> bool:
 
 
 def luhn(digits: str) -> bool:
-    """The check of ISO/IEC 7812, which Saudi Arabia and the Emirates use.
+    """Check by ISO/IEC 7812, which Saudi Arabia and the Emirates use.
 
     >>> luhn("1000000008"), luhn("1000000009")
     (True, False)
@@ -133,7 +132,7 @@ def luhn(digits: str) -> bool:
 
 
 def us_ssn(digits: str) -> bool:
-    """The social security number of the United States, written 219-09-9999.
+    """Check the social security number of the United States, written 219-09-9999.
 
     Source: Social Security Administration: no area 000, 666 or 900 and above, no group 00, no
     serial 0000.
@@ -158,26 +157,26 @@ def _born(yymmdd: str, century: str | None = None) -> bool:
 
 
 class Number:
-    """One kind: the shape it is written in, the test of its digits, what stands in its place."""
+    """One kind: its written shape, the check of its digits, its replacement, words that name it."""
 
     def __init__(
-        self, shape: str, valid: Callable[[str], bool], replacement: str, said: str | None = None
+        self, shape: str, valid: Callable[[str], bool], replacement: str, names: str | None = None
     ) -> None:
-        self.hint = shape if said is None else f"(?:{said}).{{0,12}}{shape}"
+        self.hint = shape if names is None else f"(?:{names}).{{0,12}}{shape}"
         self.replacement = replacement
         self._valid = valid
-        self._said = re.compile(f"(?i:{said})[^0-9]{{0,12}}$") if said else None
+        self._named = re.compile(f"(?i:{names})[^0-9]{{0,12}}$") if names else None
         self._shape = re.compile(_BEFORE + shape + _AFTER)
 
     def find(self, text: str) -> list[tuple[int, int]]:
-        """Give start and end of each number, in characters."""
+        """Return start and end of each number, in characters."""
         return [
             match.span()
             for match in self._shape.finditer(text)
             if self._is_one(re.sub(r"[^0-9Xx]", "", match.group()))
             and (
-                self._said is None
-                or self._said.search(text, max(0, match.start() - 40), match.start())
+                self._named is None
+                or self._named.search(text, max(0, match.start() - 40), match.start())
             )
         ]
 

@@ -1,9 +1,9 @@
-"""Masks personal data: e-mail addresses, public IP addresses, telephone numbers, IBANs, national ids.
+"""Mask personal data: e-mail and public IP addresses, telephone numbers, IBANs, national ids.
 
-Each mask replaces what it finds by one fixed text in the same shape, made of values that are
-reserved for documentation and belong to nobody, so that a model still sees how such a thing looks.
-They are conservative: a number is only masked when its shape (or its check digits) leaves little
-doubt, for a masked price or version number damages the text. They find identifiers, not people.
+Each mask replaces a match by one fixed text in the same shape, made of values that are reserved for
+documentation and belong to no one, so that a model still sees the shape. Masks are conservative: a
+number is only masked when its shape (or its check digits) leaves little doubt, because a masked
+price or version number damages the text. They find identifiers, not people.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from curate.text.national_ids import NATIONAL_IDS
 
 
 class Mask(NamedTuple):
-    """A mask that stands in a text, in characters, and the kind of what it replaced."""
+    """The place of a mask in a text, in characters, and the kind of what it replaced."""
 
     start: int
     end: int
@@ -26,7 +26,7 @@ class Mask(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A place of a text, in characters, and what stands there when it is masked."""
+    """A match in a text, in characters, and the text that masks it."""
 
     start: int
     end: int
@@ -35,8 +35,8 @@ class Found(NamedTuple):
 
 EMAIL = "email@example.com"  # RFC 2606
 IPV4, IPV6 = "192.0.2.1", "2001:db8::1"  # RFC 5737, RFC 3849
-PHONE = "+1 202-555-0100"  # 555-0100 to 555-0199 are kept for fiction in North America
-IBAN = "XX00 0000 0000 0000 0000"  # XX is no country (ISO 3166 leaves it to users)
+PHONE = "+1 202-555-0100"  # 555-0100 to 555-0199 are reserved for fiction in North America
+IBAN = "XX00 0000 0000 0000 0000"  # XX is not a country (ISO 3166 leaves it to users)
 
 _LOCAL = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.!#$%&'*+/=?^_`{|}~-"
@@ -46,14 +46,15 @@ _AT_DOMAIN = re.compile(
 )
 _RESERVED_DOMAIN = re.compile(r"(?i)(?:^|\.)(?:example\.(?:com|org|net)|example|test|invalid)$")
 
-# Each pattern begins with a character, and looks behind it then: so the engine can skip to it.
+# Each pattern begins with a character and then looks behind it, so that the engine can skip to it.
 _IPV4 = re.compile(r"[1-9](?<![\w.][1-9])\d{0,2}(?:\.\d{1,3}){3}(?!\w|\.\w)")
 _IPV6 = re.compile(
     r"[23](?<![\w:.][23])[0-9A-Fa-f]{1,3}(?:::?[0-9A-Fa-f]{1,4}){2,7}(?:::)?(?![\w:]|\.\d)"
 )
 
 _PHONE = re.compile(
-    r"\+(?<![\w+.]\+)(?:[17](?:[ \u00a0.()/-]{0,2}\d){10}|[2-689](?:[ \u00a0.()/-]{0,2}\d){9,12})(?!\d)"
+    r"\+(?<![\w+.]\+)(?:[17](?:[ \u00a0.()/-]{0,2}\d){10}"
+    r"|[2-689](?:[ \u00a0.()/-]{0,2}\d){9,12})(?!\d)"
     r"|8(?<![\w+.-]8)[ \u00a0-]?\(\d{3,4}\)[ \u00a0-]?\d{2,3}(?:[ \u00a0-]?\d{2}){2}(?!\d)"
     r"|8(?<![\w+.-]8)[ \u00a0-]\d{3}[ \u00a0-]\d{3}[ \u00a0-]\d{2}[ \u00a0-]\d{2}(?!\d)"
     r"|\((?<![\w+.-]\()\d{3}\) ?\d{3}-\d{4}(?!\d)"
@@ -101,9 +102,10 @@ def email(text: str) -> list[Found]:
 def public_ip(text: str) -> list[Found]:
     """Find addresses of the public internet, IPv4 and IPv6.
 
-    Private and reserved ranges stay: they identify nobody. So does what is more like the number of
-    a version or a section (3.1.4.1, 14.0.0.125, 6.16.73.105): one of the four must have three
-    digits, the first one two, and none may be 0. That lets one address in fourteen pass.
+    Private and reserved ranges stay: they identify no one. So does what looks more like the number
+    of a version or a section (3.1.4.1, 14.0.0.125, 6.16.73.105): one of the four parts must have
+    three digits, the first one two, and none may be 0. One address in fourteen is missed because of
+    it.
 
     >>> mask("from 81.169.145.72 via 10.0.0.1, see 3.1.4.1", "public_ip")[0]
     'from 192.0.2.1 via 10.0.0.1, see 3.1.4.1'
@@ -133,10 +135,10 @@ def _is_public(address: str) -> bool:
 def phone(text: str) -> list[Found]:
     """Find telephone numbers.
 
-    Found are international numbers (+1 and +7 with 11 digits, others with 10 to 13), numbers of the
+    These are international numbers (+1 and +7 with 11 digits, others with 10 to 13), numbers of the
     former Soviet Union that begin with 8 and are grouped, and (ddd) ddd-dddd. Signed amounts in
-    thousands (+100 000 000) stay, and so does any number without a plus sign, parentheses or the
-    grouping: years, prices, article numbers. Numbers kept for fiction stay.
+    thousands (+100 000 000) stay, as does any number without a plus sign, parentheses or the
+    grouping: years, prices, article numbers. Numbers reserved for fiction stay.
 
     >>> mask("Тел.: +7 (727) 250-11-22, 8 701 123 45 67; +100 000 000 ₸ in 2024", "phone")[0]
     'Тел.: +1 202-555-0100, +1 202-555-0100; +100 000 000 ₸ in 2024'
@@ -152,8 +154,8 @@ def phone(text: str) -> list[Found]:
 def iban(text: str) -> list[Found]:
     """Find international bank account numbers.
 
-    Country, length and check digits (ISO 7064, modulo 97) must all be right, so that hardly any
-    other number is taken for one. Broken over lines they are not found.
+    Country, length and check digits (ISO 7064, modulo 97) must all be correct, so that hardly any
+    other number matches. Numbers broken over lines are not found.
 
     >>> mask("Pay to KZ86 125K ZT50 0410 0100, ref KZ86 125K ZT50 0410 0101", "iban")[0]
     'Pay to XX00 0000 0000 0000 0000, ref KZ86 125K ZT50 0410 0101'
@@ -169,24 +171,24 @@ def iban(text: str) -> list[Found]:
 
 
 def _end_of_iban(text: str, start: int) -> int:
-    """Give where the IBAN that starts here ends, or 0 if it is none."""
-    wanted = _IBAN_LENGTH.get(text[start : start + 2], 0)
-    found = ""
+    """Return the end of the IBAN that starts here, or 0 if there is none."""
+    length = _IBAN_LENGTH.get(text[start : start + 2], 0)
+    iban = ""
     at = start
-    while len(found) < wanted and at < len(text):
+    while len(iban) < length and at < len(text):
         char = text[at]
-        if char in " \u00a0" and found[-1:] not in ("", " "):
+        if char in " \u00a0" and iban[-1:] not in ("", " "):
             at += 1
             if at < len(text) and text[at] in " \u00a0":
                 return 0
             continue
         if not (char.isascii() and (char.isdigit() or char.isupper())):
             return 0
-        found += char
+        iban += char
         at += 1
-    if not wanted or len(found) < wanted or (at < len(text) and text[at].isalnum()):
+    if not length or len(iban) < length or (at < len(text) and text[at].isalnum()):
         return 0
-    number = "".join(str(int(char, 36)) for char in found[4:] + found[:4])
+    number = "".join(str(int(char, 36)) for char in iban[4:] + iban[:4])
     return at if int(number) % 97 == 1 else 0
 
 
@@ -203,7 +205,7 @@ KINDS: dict[str, Callable[[str], list[Found]]] = {
     "iban": iban,
 } | {kind: _national(kind) for kind in NATIONAL_IDS}
 
-#: For each kind a pattern (RE2) that matches every text which has one.
+#: For each kind a pattern (RE2) that matches every text with an occurrence.
 HINTS = {
     "email": r"[0-9A-Za-z.!#$%&'*+/=?^_`{|}~-]@[A-Za-z0-9-]+\.",
     "public_ip": r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|[23][0-9A-Fa-f]{1,3}::?[0-9A-Fa-f]{1,4}:",
@@ -213,19 +215,20 @@ HINTS = {
 } | {kind: number.hint for kind, number in NATIONAL_IDS.items()}
 
 
-def mask(text: str, kind: str, standing: Sequence[Mask] = ()) -> tuple[str, list[Mask]]:
-    """Mask every place of one kind; give the text and the masks that stand in it, in order.
+def mask(text: str, kind: str, earlier: Sequence[Mask] = ()) -> tuple[str, list[Mask]]:
+    """Mask every occurrence of one kind; return the text and the masks in it, in order.
 
-    ``standing`` are the masks of other kinds that stood in it before: they move along, and one that
-    is masked itself gives way.
+    ``earlier`` are the masks of other kinds already in the text: their places are moved, and one
+    that is itself masked is dropped.
 
     >>> text, masks = mask("81.169.145.72 or ann@curate.dev", "public_ip")
-    >>> mask(text, "email", masks)
-    ('192.0.2.1 or email@example.com', [Mask(start=0, end=9, kind='public_ip'), Mask(start=13, end=30, kind='email')])
+    >>> text, masks = mask(text, "email", masks)
+    >>> text, [tuple(mask) for mask in masks]
+    ('192.0.2.1 or email@example.com', [(0, 9, 'public_ip'), (13, 30, 'email')])
     """
     found = KINDS[kind](text)
     if not found:
-        return text, list(standing)
+        return text, list(earlier)
     pieces, done = [], 0
     growth = [0]
     for place in found:
@@ -234,31 +237,15 @@ def mask(text: str, kind: str, standing: Sequence[Mask] = ()) -> tuple[str, list
         growth.append(growth[-1] + len(place.mask) - (place.end - place.start))
     ends = [place.end for place in found]
 
-    def now(mask: Mask) -> Mask | None:
+    def move(mask: Mask) -> Mask | None:
         before = bisect_right(ends, mask.start)
         if before < len(found) and found[before].start < mask.end:
             return None
         return Mask(mask.start + growth[before], mask.end + growth[before], mask.kind)
 
-    moved = [mask for mask in map(now, standing) if mask is not None]
-    made = [
+    moved = [mask for mask in map(move, earlier) if mask is not None]
+    added = [
         Mask(place.start + grown, place.start + grown + len(place.mask), kind)
         for place, grown in zip(found, growth)
     ]
-    return "".join([*pieces, text[done:]]), sorted(moved + made)
-
-
-def find(text: str, kinds: Sequence[str]) -> list[tuple[int, int, str]]:
-    """Give (start, end, kind) of each place that masking would change, in characters of ``text``.
-
-    Kinds are found in their order, each in what the ones before it left, as masking does it.
-
-    >>> find("ann@curate.dev, 81.169.145.72", ["email", "public_ip"])
-    [(0, 14, 'email'), (16, 29, 'public_ip')]
-    """
-    taken: list[tuple[int, int, str]] = []
-    for kind in kinds:
-        for place in KINDS[kind](text):
-            if all(place.end <= start or place.start >= end for start, end, _ in taken):
-                taken.append((place.start, place.end, kind))
-    return sorted(taken)
+    return "".join([*pieces, text[done:]]), sorted(moved + added)

@@ -1,4 +1,4 @@
-"""Standardizes texts as a profile says: the language's fixes, then masks for personal data."""
+"""Standardize texts by a profile: the fixes of the language, then masks for personal data."""
 
 from __future__ import annotations
 
@@ -8,53 +8,53 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.errors import RecipeError, nearest
 from curate.kernels.arrow import replace_rows
 from curate.protocol.span_offsets import Span
 from curate.recipe.profile import StandardizeSection
-from curate.text import fixes, pii
+from curate.text import fixes, named_steps, pii
 from curate.text.mojibake import normalize
 
-#: One fix may bring out what another one fixes; the second round settles nearly all.
+#: One fix may reveal what another one fixes; the second round settles nearly all.
 ROUNDS = 4
 
 
 def standardize(
-    texts: pa.LargeStringArray, wanted: StandardizeSection
+    texts: pa.LargeStringArray, section: StandardizeSection
 ) -> tuple[pa.LargeStringArray, Counter[str]]:
     r"""Apply the named fixes in order, then mask the named kinds of personal data.
 
-    What the fixes changed is in NFC again, and stays as it is when standardized once more. Empty
-    texts stay empty, nulls null.
+    Changed texts are in NFC again, and standardizing once more changes nothing. Empty texts stay
+    empty, nulls null.
 
     Counts: ``fix:<name>`` texts that a fix changed, ``mask:<kind>`` occurrences masked.
 
-    >>> wanted = StandardizeSection(fixes=("soft_hyphens",), mask=("email",))
-    >>> done, tally = standardize(pa.array(["Re\u00adply to ann@curate.dev."], pa.large_string()), wanted)
+    >>> section = StandardizeSection(fixes=("soft_hyphens",), mask=("email",))
+    >>> texts = pa.array(["Re\u00adply to ann@curate.dev."], pa.large_string())
+    >>> done, tally = standardize(texts, section)
     >>> done.to_pylist(), dict(tally)
     (['Reply to email@example.com.'], {'fix:soft_hyphens': 1, 'mask:email': 1})
     """
-    done, _, tally = standardize_and_tell(texts, wanted)
+    done, _, tally = standardize_with_spans(texts, section)
     return done, tally
 
 
-def standardize_and_tell(
-    texts: pa.LargeStringArray, wanted: StandardizeSection
+def standardize_with_spans(
+    texts: pa.LargeStringArray, section: StandardizeSection
 ) -> tuple[pa.LargeStringArray, dict[int, list[Span]], Counter[str]]:
-    """Standardize, and tell where the masks stand in the new texts.
+    """Standardize, and also return the places of the masks in the new texts.
 
-    Gives the texts, the spans (in bytes, in order) of each row in which something was masked, and
+    Returns the texts, the spans (in bytes, in order) of each row in which something was masked, and
     the counts.
     """
-    check_names(wanted)
+    check_names(section)
     tally: Counter[str] = Counter()
     hints = fixes.hints()
-    patterns = [hints[name] for name in wanted.fixes] + [pii.HINTS[kind] for kind in wanted.mask]
+    patterns = [hints[name] for name in section.fixes] + [pii.HINTS[kind] for kind in section.mask]
     if not patterns or not len(texts):
         return texts, {}, tally
     rows = _matching(texts, "|".join(f"(?:{pattern})" for pattern in patterns))
     before = [texts[row].as_py() for row in rows.tolist()]
-    after, masks = _masked(_fixed(list(before), wanted.fixes, tally), wanted.mask)
+    after, masks = _masked(_fixed(list(before), section.fixes, tally), section.mask)
     tally.update(f"mask:{mask.kind}" for found in masks.values() for mask in found)
     differs = np.array([new != old for old, new in zip(before, after)], bool)
     changed = [new for old, new in zip(before, after) if new != old]
@@ -63,20 +63,15 @@ def standardize_and_tell(
 
 
 def _matching(texts: pa.LargeStringArray, pattern: str) -> np.ndarray:
-    """Give the numbers of the texts that match a pattern."""
-    found = pc.fill_null(pc.match_substring_regex(texts, pattern), False)
-    return np.flatnonzero(found.to_numpy(zero_copy_only=False))
+    """Return the numbers of the texts that match a pattern."""
+    matched = pc.fill_null(pc.match_substring_regex(texts, pattern), False)
+    return np.flatnonzero(matched.to_numpy(zero_copy_only=False))
 
 
-def check_names(wanted: StandardizeSection, *, where: str | None = None) -> None:
-    """Refuse names of fixes and masks that do not exist."""
-    for names, known, what in (
-        (wanted.fixes, fixes.FIXES, "fix"),
-        (wanted.mask, pii.KINDS, "kind of personal data"),
-    ):
-        for name in names:
-            if name not in known:
-                raise RecipeError(f"no {what} '{name}'", where=where, hint=nearest(name, known))
+def check_names(section: StandardizeSection, *, where: str | None = None) -> None:
+    """Raise RecipeError for a fix or a mask that does not exist."""
+    named_steps.check_names("fix", section.fixes, fixes.FIXES, where=where)
+    named_steps.check_names("kind of personal data", section.mask, pii.KINDS, where=where)
 
 
 def _fixed(texts: list[str], names: tuple[str, ...], tally: Counter[str]) -> list[str]:

@@ -1,16 +1,15 @@
-r"""Removes lines that are not the document: menus, notices, leftovers of scripts.
+r"""Remove lines that do not belong to the document: menus, notices, leftovers of scripts.
 
-A rule works on lines, all lines of a batch at once: it gives them back with null for each line that
-goes, or with a part cut out. A profile names its rules, in order, with options. What a rule removes
-is counted in lines and in bytes, so that a report can show what it costs.
+A rule takes the lines of all texts of a batch at once: it returns them with null for each removed
+line, or with a part cut out. A profile names its rules, in order, with options. What a rule removes
+is counted in lines and in bytes, so that a report shows what it costs.
 
-Each of these rules is a bargain that somebody struck for English web text; the sources are with
-them. On poetry, dialogue, lists, code and short-line languages some of them remove what you want.
+Each rule is a compromise that its source chose for English web text. On poetry, dialogue, lists,
+code and languages with short lines some of them remove what you want.
 """
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -20,15 +19,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.errors import RecipeError, nearest
 from curate.kernels.arrow import replace_rows
 from curate.recipe.profile import TrimSection
+from curate.text import named_steps
 
-#: Marks that end a sentence, in any script that has its own, and what may close after them.
+#: Marks that end a sentence, in every script with its own, and what may close after them.
 TERMINAL = ".!?…。．！？｡؟۔।॥։።፧፨៕។༎"
 CLOSING = "\"'”’»›」』）)]】〉》"
 
-#: Notices that C4 removes, and the same ones in some other languages (lower case).
+#: Notices that C4 removes, and their equivalents in other languages (lower case).
 POLICY_PHRASES = (
     "terms of use",
     "privacy policy",
@@ -50,33 +49,33 @@ POLICY_PHRASES = (
     "隱私政策",
 )
 
-#: A rule that cuts within a line may bring out what another removes; rounds are few all the same.
+#: A cut within a line may reveal what another rule removes; so there are rounds, but few.
 ROUNDS = 4
 
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 
 
 def trim(
-    texts: pa.LargeStringArray, wanted: TrimSection
+    texts: pa.LargeStringArray, section: TrimSection
 ) -> tuple[pa.LargeStringArray, Counter[str]]:
     r"""Apply line rules to texts, in order.
 
     A text of which no line is left becomes the empty text. Blank lines are kept between the lines
     that stay, at most two in a row, and none at the ends of a text that lost a line. Nulls stay.
 
-    Counts: ``lines:<rule>`` lines removed or changed, ``bytes:<rule>`` bytes that went with them.
+    Counts: ``lines:<rule>`` lines removed or changed, ``bytes:<rule>`` bytes removed with them.
 
     >>> page = "Home | News | About\nThe river rose in May.[1]\nThis site uses cookies."
-    >>> wanted = TrimSection(rules=("navigation_lines", "cookie_policy_lines", "citation_marks"))
-    >>> done, tally = trim(pa.array([page], pa.large_string()), wanted)
+    >>> section = TrimSection(rules=("navigation_lines", "cookie_policy_lines", "citation_marks"))
+    >>> done, tally = trim(pa.array([page], pa.large_string()), section)
     >>> done.to_pylist(), tally["lines:navigation_lines"], tally["bytes:citation_marks"]
     (['The river rose in May.'], 1, 3)
     """
-    check_names(wanted)
+    check_names(section)
     tally: Counter[str] = Counter()
-    if not wanted.rules:
+    if not section.rules:
         return texts, tally
-    hints = [None if rule in wanted.options else HINTS.get(rule) for rule in wanted.rules]
+    hints = [None if rule in section.options else HINTS.get(rule) for rule in section.rules]
     if None in hints:
         rows = np.arange(len(texts))
     else:
@@ -85,7 +84,7 @@ def trim(
     trimmed = texts
     for _ in range(ROUNDS):
         part = trimmed.take(pa.array(rows)) if len(rows) < len(texts) else trimmed
-        better, cut = _trim_once(part, wanted, tally)
+        better, cut = _trim_once(part, section, tally)
         if better is not part:
             trimmed = replace_rows(trimmed, rows, better)
         rows = rows[cut]
@@ -95,9 +94,9 @@ def trim(
 
 
 def _trim_once(
-    texts: pa.LargeStringArray, wanted: TrimSection, tally: Counter[str]
+    texts: pa.LargeStringArray, section: TrimSection, tally: Counter[str]
 ) -> tuple[pa.LargeStringArray, np.ndarray]:
-    """Apply the rules; tell which texts have a line that was cut, so that a rule may now see it."""
+    """Apply the rules; also return which texts have a cut line, because a rule may now match it."""
     cut_texts = np.zeros(len(texts), bool)
     split = pc.split_pattern(texts, "\n")
     before: pa.LargeStringArray = split.flatten()
@@ -107,10 +106,10 @@ def _trim_once(
     left = ~blank
     lines = before
     touched = np.zeros(len(texts), bool)
-    for rule in wanted.rules:
+    for rule in section.rules:
         rows = np.flatnonzero(left)
         old: pa.LargeStringArray = lines.take(pa.array(rows))
-        new: pa.LargeStringArray = RULES[rule](old, **wanted.options.get(rule, {}))
+        new: pa.LargeStringArray = RULES[rule](old, **section.options.get(rule, {}))
         differs = ~pc.fill_null(pc.equal(old, new), False).to_numpy(zero_copy_only=False)
         if not differs.any():
             continue
@@ -130,19 +129,10 @@ def _bytes(lines: pa.LargeStringArray) -> pa.Scalar:
     return pc.fill_null(pc.sum(pc.binary_length(lines)), 0)
 
 
-def check_names(wanted: TrimSection, *, where: str | None = None) -> None:
-    """Refuse rules that do not exist, and options that a rule does not have."""
-    for rule in (*wanted.rules, *wanted.options):
-        if rule not in RULES:
-            raise RecipeError(f"no line rule '{rule}'", where=where, hint=nearest(rule, RULES))
-    for rule, options in wanted.options.items():
-        known = list(inspect.signature(RULES[rule]).parameters)[1:]
-        for option in options:
-            if option not in known:
-                hint = nearest(option, known) if known else "it has none"
-                raise RecipeError(
-                    f"line rule '{rule}' has no option '{option}'", where=where, hint=hint
-                )
+def check_names(section: TrimSection, *, where: str | None = None) -> None:
+    """Raise RecipeError for a rule that does not exist, or an option that it does not have."""
+    named_steps.check_names("line rule", (*section.rules, *section.options), RULES, where=where)
+    named_steps.check_options("line rule", section.options, RULES, where=where)
 
 
 def _joined(
@@ -152,7 +142,7 @@ def _joined(
     kept: np.ndarray,
     counts: np.ndarray,
 ) -> pa.LargeStringArray:
-    """Put the kept lines of the touched texts together again."""
+    """Join the kept lines of the touched texts."""
     ends = np.cumsum(counts)
     rows = np.flatnonzero(touched)
     rebuilt: list[str] = []
@@ -166,8 +156,8 @@ def _joined(
 _BLANK_RUN = re.compile("\n{4,}")
 
 
-def _without(lines: pa.LargeStringArray, gone: pa.BooleanArray) -> pa.LargeStringArray:
-    return pc.if_else(gone, pa.scalar(None, pa.large_string()), lines)
+def _without(lines: pa.LargeStringArray, removed: pa.BooleanArray) -> pa.LargeStringArray:
+    return pc.if_else(removed, pa.scalar(None, pa.large_string()), lines)
 
 
 def pipe_lines(
@@ -175,9 +165,9 @@ def pipe_lines(
 ) -> pa.LargeStringArray:
     """Remove lines of short items between vertical bars: menus, footers, rows of tables.
 
-    There must be two bars, and no item longer than ``max_item_chars``, for crawls have whole
-    documents in one line, with a menu somewhere in it. Ours, after what WET files look like. Wrong
-    for Markdown tables and for shell commands.
+    There must be two bars, and no item longer than ``max_item_chars``, because crawls have whole
+    documents in one line, with a menu somewhere in it. Our own rule, from what WET files contain.
+    Wrong for Markdown tables and for shell commands.
 
     >>> pipe_lines(pa.array(["Home | News | About", "a | b"], pa.large_string())).to_pylist()
     [None, 'a | b']
@@ -188,12 +178,13 @@ def pipe_lines(
 
 
 def javascript_lines(lines: pa.LargeStringArray) -> pa.LargeStringArray:
-    """Remove lines with the word JavaScript: notices that it must be switched on.
+    """Remove lines with the word JavaScript: notices that it must be enabled.
 
     C4 (Raffel et al. 2020, section 2.2). Wrong for texts about programming: a profile for code or
-    for technical writing leaves this rule out.
+    for technical writing omits this rule.
 
-    >>> javascript_lines(pa.array(["Please enable JavaScript.", "Java"], pa.large_string())).to_pylist()
+    >>> lines = pa.array(["Please enable JavaScript.", "Java"], pa.large_string())
+    >>> javascript_lines(lines).to_pylist()
     [None, 'Java']
     """
     return _without(lines, pc.match_substring(lines, "javascript", ignore_case=True))
@@ -202,12 +193,13 @@ def javascript_lines(lines: pa.LargeStringArray) -> pa.LargeStringArray:
 def cookie_policy_lines(
     lines: pa.LargeStringArray, *, phrases: list[str] | tuple[str, ...] = POLICY_PHRASES
 ) -> pa.LargeStringArray:
-    """Remove lines with a notice of cookies, privacy or terms of use.
+    """Remove lines with a notice about cookies, privacy or terms of use.
 
     The English phrases are C4's (in its code, not in the paper); those of other languages are ours.
     ``phrases`` replaces the list. Wrong for articles about privacy law.
 
-    >>> cookie_policy_lines(pa.array(["We use cookies.", "Bake cookies."], pa.large_string())).to_pylist()
+    >>> lines = pa.array(["We use cookies.", "Bake cookies."], pa.large_string())
+    >>> cookie_policy_lines(lines).to_pylist()
     [None, 'Bake cookies.']
     """
     if not phrases:
@@ -219,8 +211,8 @@ def cookie_policy_lines(
 def citation_marks(lines: pa.LargeStringArray) -> pa.LargeStringArray:
     """Cut the marks that Wikipedia leaves in a copied text: [1], [], [edit], [citation needed].
 
-    C4's code. A line of nothing but marks goes. Wrong for code (``a[1]``), for mathematics and for
-    editions that number their lines so.
+    C4's code. A line of only marks is removed. Wrong for code (``a[1]``), for mathematics and for
+    editions that number their lines in this way.
 
     >>> citation_marks(pa.array(["Rice is grown.[2][13]", "[edit]"], pa.large_string())).to_pylist()
     ['Rice is grown.', None]
@@ -233,12 +225,12 @@ def citation_marks(lines: pa.LargeStringArray) -> pa.LargeStringArray:
 def navigation_lines(
     lines: pa.LargeStringArray, *, max_item_chars: int = 40, min_separators: int = 2
 ) -> pa.LargeStringArray:
-    """Remove menus and breadcrumbs: short items with separators between, and no sentence.
+    """Remove menus and breadcrumbs: short items with separators between, not a sentence.
 
     Separators are | › » > / • · → with a space on both sides (or at the line's end, as in "Older
     posts »"); there must be two of them, no item longer than ``max_item_chars``, and no full stop,
-    question or exclamation mark at the end. A line of one short item before or after a guillemet
-    or an arrow ("« Previous", "Next →") goes as well. Ours, after what WET files look like.
+    question or exclamation mark at the end. A line of one short item before or after a guillemet or
+    an arrow ("« Previous", "Next →") is also removed. Our own rule, from what WET files contain.
 
     Wrong for lines of verse with slashes between, and for fractions spelt with spaces.
 
@@ -261,10 +253,10 @@ def terminal_punctuation_lines(
 ) -> pa.LargeStringArray:
     """Keep only lines that end in a mark that ends a sentence, closing quotes and brackets aside.
 
-    C4 (Raffel et al. 2020): . ! ? or a quotation mark, and no "..."; here with the marks of other
-    scripts, and with "…". It removed more of C4 than any other rule and is the one that later
-    pipelines left out (FineWeb measures instead). Wrong for headings, lists, verse, chat, and for
-    Korean and Thai, whose web text mostly has no such marks.
+    C4 (Raffel et al. 2020): . ! ? or a quotation mark, and not "..."; here with the marks of other
+    scripts, and with "…". It removed more of C4 than any other rule, and later pipelines omit it
+    (FineWeb measures instead). Wrong for headings, lists, verse, chat, and for Korean and Thai,
+    whose web text mostly has no such marks.
 
     >>> rows = ["Ол келді.", "Бас бет", "なぜ？」", "more..."]
     >>> terminal_punctuation_lines(pa.array(rows, pa.large_string())).to_pylist()
@@ -273,19 +265,20 @@ def terminal_punctuation_lines(
     bare = pc.utf8_rtrim(pc.utf8_rtrim_whitespace(lines), CLOSING)
     ends = pc.match_substring_regex(bare, f"[{re.escape(marks)}]$")
     quote = pc.match_substring_regex(lines, "[\"'”’»」』]\\s*$")
-    gone = pc.or_(
+    removed = pc.or_(
         pc.invert(pc.or_(ends, quote)), pc.ends_with(pc.utf8_rtrim_whitespace(lines), "...")
     )
-    return _without(lines, gone)
+    return _without(lines, removed)
 
 
 def few_words_lines(lines: pa.LargeStringArray, *, min_words: int = 5) -> pa.LargeStringArray:
     """Remove lines of fewer than five words; in scripts without spaces each character is a word.
 
-    C4 (Raffel et al. 2020); datatrove's version asks for three. Wrong for headings, dialogue, verse
-    and lists, and harsher on languages that put much into one word (Kazakh, Turkish, Korean).
+    C4 (Raffel et al. 2020); datatrove's version requires three. Wrong for headings, dialogue, verse
+    and lists, and stricter for languages that put much into one word (Kazakh, Turkish, Korean).
 
-    >>> few_words_lines(pa.array(["Read more", "It rained all day again"], pa.large_string())).to_pylist()
+    >>> lines = pa.array(["Read more", "It rained all day again"], pa.large_string())
+    >>> few_words_lines(lines).to_pylist()
     [None, 'It rained all day again']
     """
     words = pc.count_substring_regex(lines, rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
@@ -303,7 +296,7 @@ RULES: Mapping[str, Callable[..., Any]] = {
     "few_words_lines": few_words_lines,
 }
 
-#: For rules that few texts need, a pattern (RE2) that matches every text in which a line could go.
+#: For rules that few texts need, a pattern (RE2) that matches every text they could change.
 HINTS = {
     "pipe_lines": "[|｜]",
     "javascript_lines": "(?i:javascript)",

@@ -19,7 +19,7 @@ from curate.recipe.profile import StandardizeSection
 from curate.text.fixes import FIXES
 from curate.text.pii import KINDS
 from curate.text.repair import repair
-from curate.text.standardize import standardize_and_tell
+from curate.text.standardize import standardize_with_spans
 from curate.text.trim import RULES
 
 LIMIT = 2.6
@@ -48,7 +48,7 @@ EVERYTHING = StandardizeSection(fixes=tuple(FIXES), mask=tuple(KINDS))
 
 def mask_and_move(texts: pa.LargeStringArray) -> None:
     """Fix and mask all there is, then look for the masks in a text that lost its last line."""
-    done, spans, _ = standardize_and_tell(texts, EVERYTHING)
+    done, spans, _ = standardize_with_spans(texts, EVERYTHING)
     text = done[0].as_py()
     move_spans(spans.get(0, ()), text, text.rpartition("\n")[0])
 
