@@ -1,8 +1,8 @@
-"""Texts as vectors, and which of them come after one that is much like them.
+"""Texts as vectors, and which of them come after a similar one.
 
-Vectors are integers: coordinates of unit vectors times 2^14. Products of two are sums of integers
-below 2^53, so a dot product is exact, whatever order a processor adds it up in; only the model's own
-arithmetic can differ between machines.
+Vectors are integers: coordinates of unit vectors times 2^14. Dot products are sums of integers below
+2^53, so they are exact in whatever order a processor adds; only the model's own arithmetic can differ
+between machines.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from curate.errors import RecipeError
 Vectors = npt.NDArray[np.int16]
 
 _SCALE = 1 << 14
-#: Of the fallback: places of a vector, and the lengths of character n-grams that are hashed to them.
+#: The fallback: dimensions of a vector, and lengths of the character n-grams that are hashed to them.
 _DIMENSIONS, _NGRAMS = 1024, (3, 4, 5)
 _STEP, _FINISH = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
 _BLOCK = 512
 
-#: What the manifest calls the fallback, so that nobody takes it for a model's answer.
+#: The name of the fallback in the manifest, so that it is not mistaken for a model.
 CHARACTERS = "character n-grams, no embedding model"
 
 
 def embed(texts: pa.LargeStringArray, model: str | None, max_tokens: int) -> Vectors:
-    """Give one vector per text; null and empty texts have zeros, which are like nothing.
+    """Return one vector per text; null and empty texts have zeros, which are similar to nothing.
 
     ``model`` is a folder or a Hugging Face name that sentence-transformers loads; each text is cut
     to ``max_tokens`` of it. None is the fallback: how often each character n-gram occurs, hashed.
-    It finds the same words in other order and with small changes, and no paraphrase.
+    It finds the same words in another order and with small changes, and no paraphrase.
     """
-    said = [text or "" for text in texts.to_pylist()]
+    strings = [text or "" for text in texts.to_pylist()]
     if model is None:
-        made = np.zeros((len(said), _DIMENSIONS))
-        for row, text in enumerate(said):
-            made[row] = _characters(text)
-        return whole(made)
+        vectors = np.zeros((len(strings), _DIMENSIONS))
+        for row, text in enumerate(strings):
+            vectors[row] = _characters(text)
+        return to_integers(vectors)
     loaded = _load(model, max_tokens)
-    # One text at least, for an empty answer would not tell how long vectors are.
-    given = loaded.encode(said or [""], convert_to_numpy=True, show_progress_bar=False)
-    made = np.asarray(given, np.float64)[: len(said)]
-    made[[not text.strip() for text in said]] = 0.0
-    return whole(made)
+    # One text at least, because an empty answer has no vector length.
+    encoded = loaded.encode(strings or [""], convert_to_numpy=True, show_progress_bar=False)
+    vectors = np.asarray(encoded, np.float64)[: len(strings)]
+    vectors[[not text.strip() for text in strings]] = 0.0
+    return to_integers(vectors)
 
 
-def whole(vectors: npt.NDArray[np.float64]) -> Vectors:
+def to_integers(vectors: npt.NDArray[np.float64]) -> Vectors:
     """Scale vectors to unit length and round them to integers; zeros stay zeros."""
     lengths = np.sqrt((vectors**2).sum(axis=1, keepdims=True))
     unit = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
@@ -62,11 +62,11 @@ def whole(vectors: npt.NDArray[np.float64]) -> Vectors:
 def earlier(
     vectors: Vectors, threshold: float, against: Literal["all", "kept"]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Find for each row the first row before it whose cosine is above the threshold: row (-1), cosine.
+    """Return the first earlier row of each row whose cosine is above the threshold (or -1), and the cosine.
 
-    ``all`` looks at every earlier row, those that are dropped themselves too, as Tagengo did; ``kept``
-    only at those that stay, so that each dropped row has a witness among the kept. Needs time in
-    proportion to the square of the rows.
+    ``all`` compares with every earlier row, including dropped ones, as Tagengo did; ``kept`` only with
+    rows that stay, so that each dropped row has a witness among the kept. The time grows with the
+    square of the number of rows.
     """
     rows = vectors.astype(np.float64)
     lengths = np.sqrt((rows**2).sum(axis=1))
@@ -89,23 +89,23 @@ def earlier(
 
 
 def identity(model: str | None) -> str:
-    """Say what a model is, for the manifest: a folder by the digest of its files, else its name."""
+    """Return what the manifest records of a model: the digest of a folder's files, else its name."""
     if model is None:
         return CHARACTERS
     folder = Path(model)
     if not folder.is_dir():
         return model
-    held = hashlib.blake2b(digest_size=16)
+    digest = hashlib.blake2b(digest_size=16)
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            held.update(path.relative_to(folder).as_posix().encode() + b"\0")
+            digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
             with path.open("rb") as handle:
-                held.update(hashlib.file_digest(handle, "blake2b").digest())
-    return held.hexdigest()
+                digest.update(hashlib.file_digest(handle, "blake2b").digest())
+    return digest.hexdigest()
 
 
 def _characters(text: str) -> npt.NDArray[np.float64]:
-    """Count the hashed character n-grams of a text in lower case, white space squeezed, as their roots."""
+    """Return the roots of the counts of hashed character n-grams, in lower case, white space squeezed."""
     words = f" {' '.join(text.lower().split())} "
     codes = np.frombuffer(words.encode("utf-32-le", "replace"), np.uint32).astype(np.uint64)
     counts = np.zeros(_DIMENSIONS)

@@ -1,12 +1,12 @@
 """Shingles: a document as the set of its word n-grams (or character n-grams), 64 bits each.
 
-Two documents are alike as far as these sets are: Jaccard = shared shingles / all shingles (Broder
+Two documents are as similar as these sets are: Jaccard = shared shingles / all shingles (Broder
 1997, "On the resemblance and containment of documents"). Words are normalised first (case, Latin
 diacritics, runs of digits, punctuation), so that copies which differ in those are still copies.
 
 Three cases have rules of their own:
 
-- A document shorter than one shingle is one shingle: its words, digits as they stand.
+- A document shorter than one shingle is one shingle: its words with their digits.
 - A document without any word has no shingles.
 - A shingle of numbers only keeps its digits; else every price list would be the same document.
 """
@@ -28,9 +28,9 @@ from curate.kernels.folding import BLOCK, character_table, word_table
 from curate.kernels.hashing import DEGSKI, mix64
 from curate.kernels.jit import inline, kernel
 
-#: Text whose shingles are in flight at a time (one text at least).
+#: Bytes of text whose shingles are in memory at a time (one text at least).
 SLICE_BYTES = 1 << 20
-#: Words that are looked at before shingles take their place.
+#: Words that are copied aside before shingles replace them.
 _AHEAD = 2048
 #: Values that are sorted by insertion.
 _FEW = 32
@@ -38,7 +38,7 @@ _FEW = 32
 
 @inline
 def joined(hashes: np.ndarray, start: int, n: int) -> Any:
-    """Hash n hashes in their order."""
+    """Return the hash of n hashes in their order."""
     x = uint64(0)
     for j in range(start, start + n):
         x = x * DEGSKI + hashes[j]
@@ -47,14 +47,14 @@ def joined(hashes: np.ndarray, start: int, n: int) -> Any:
 
 @kernel
 def _windows(hashes: np.ndarray, n: int, ngram: int, ahead: np.ndarray) -> int:
-    """Put the shingles of n words in the words' place; give how many.
+    """Replace n words by their shingles; return how many shingles there are.
 
-    A block at a time, word by word of the window: that is vectorised.
+    A block at a time, word by word of the window, which is vectorised.
     """
-    made = max(0, n - ngram + 1)
+    count = max(0, n - ngram + 1)
     block = ahead.shape[0] - ngram
-    for first in range(0, made, block):
-        here = min(block, made - first)
+    for first in range(0, count, block):
+        here = min(block, count - first)
         for i in range(min(here + ngram - 1, n - first)):
             ahead[i] = hashes[first + i]
         out = hashes[first:]
@@ -66,12 +66,12 @@ def _windows(hashes: np.ndarray, n: int, ngram: int, ahead: np.ndarray) -> int:
                 out[i] = out[i] * DEGSKI + later[i]
         for i in range(here):
             out[i] = mix64(out[i])
-    return made
+    return count
 
 
 @kernel
 def _has_run(numeric: np.ndarray, n: int, ngram: int) -> bool:
-    """Tell whether so many numbers follow one another."""
+    """Return whether `ngram` numbers or more follow one another."""
     run = 0
     for i in range(n):
         run = (run + 1) * int64(numeric[i])
@@ -84,7 +84,7 @@ def _has_run(numeric: np.ndarray, n: int, ngram: int) -> bool:
 def _keep_numbers(
     words: np.ndarray, numeric: np.ndarray, n: int, ngram: int, out: np.ndarray
 ) -> None:
-    """Write the shingles of nothing but numbers, with their digits, over those without."""
+    """Overwrite the shingles of nothing but numbers with those that keep the digits."""
     run = 0
     for i in range(n):
         run = (run + 1) * int64(numeric[i])
@@ -114,7 +114,7 @@ def _word_shingles(
         here = out[at:]
         size = fold(data, offsets[d], offsets[d + 1], table, False, entries, units)
         n, numbers = hash_words(folded, size, here, numeric)
-        made = _windows(here, n, ngram, ahead) if n >= ngram else min(n, 1)
+        count = _windows(here, n, ngram, ahead) if n >= ngram else min(n, 1)
         short = 0 < n < ngram
         if short or (numbers >= ngram and _has_run(numeric, n, ngram)):
             # A second reading, with digits, for the few texts that need it.
@@ -125,7 +125,7 @@ def _word_shingles(
                 here[0] = joined(kept, 0, n)
             else:
                 _keep_numbers(kept, numeric, n, ngram, here)
-        out_offsets[d + 1] = at + made
+        out_offsets[d + 1] = at + count
 
 
 @kernel
@@ -144,11 +144,11 @@ def _character_shingles(
         at = out_offsets[d]
         here = out[at:]
         n = hash_characters(data, offsets[d], offsets[d + 1], table, entries, here)
-        made = _windows(here, n, ngram, ahead)
+        count = _windows(here, n, ngram, ahead)
         if 0 < n < ngram:
             here[0] = joined(here, 0, n)
-            made = 1
-        out_offsets[d + 1] = at + made
+            count = 1
+        out_offsets[d + 1] = at + count
 
 
 def shingles(
@@ -156,8 +156,8 @@ def shingles(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the shingles of texts in their order, repeats included: hashes and the texts' offsets.
 
-    A slice of text at a time, so that the hashes are used while they are in the cache; those of one
-    are gone with the next. What is in flight of the longest text takes some six times its bytes.
+    A slice of text at a time, so that the hashes are used while they are in the cache; the next slice
+    overwrites them. The longest text takes some six times its bytes of memory.
     """
     by_word = shingling.kind == "word"
     data, offsets = buffers(texts if by_word else pc.utf8_normalize(texts, "NFC"))
@@ -167,24 +167,24 @@ def shingles(
         stop = int(np.searchsorted(offsets, offsets[start] + SLICE_BYTES, side="right")) - 1
         stop = min(max(stop, start + 1), len(texts))
         here = offsets[start : stop + 1]
-        # A word and its separator are two bytes at least; only pages that are written cost memory.
+        # A word and its separator are at least two bytes; only pages that are written use memory.
         n_bytes = int(here[-1] - here[0])
         most = (n_bytes // 2 if by_word else n_bytes) + len(here)
         out = out if len(out) >= most else np.empty(most, np.uint64)
-        made = np.empty(len(here), np.int64)
+        out_offsets = np.empty(len(here), np.int64)
         if by_word:
             tables = word_table(keep_digits=False), word_table(keep_digits=True)
             longest = int(np.diff(here).max())
-            _word_shingles(data, here, *tables, shingling.ngram, longest, out, made)
+            _word_shingles(data, here, *tables, shingling.ngram, longest, out, out_offsets)
         else:
-            _character_shingles(data, here, character_table(), shingling.ngram, out, made)
-        yield out[: made[-1]], made
+            _character_shingles(data, here, character_table(), shingling.ngram, out, out_offsets)
+        yield out[: out_offsets[-1]], out_offsets
         start = stop
 
 
 @kernel
 def _unique(values: np.ndarray, offsets: np.ndarray) -> int:
-    """Sort each text's shingles and drop repeats, in place; give how many are left in all."""
+    """Sort each text's shingles and drop repeats, in place; return how many are left in all."""
     longest = 0
     for d in range(offsets.shape[0] - 1):
         longest = max(longest, offsets[d + 1] - offsets[d])
@@ -208,8 +208,8 @@ def _unique(values: np.ndarray, offsets: np.ndarray) -> int:
 def _sort(values: np.ndarray, spare: np.ndarray, starts: np.ndarray) -> None:
     """Sort hashes, which are spread evenly: into buckets of a few by their first bits, then those.
 
-    Bound by one scattered write a value. What is not spread (repeats, or a text made to be slow) is
-    sorted digit by digit: linear in any case.
+    Bound by one scattered write per value. Values that are not spread (repeats, or a text designed to be
+    slow) are sorted digit by digit: linear in any case.
     """
     n = values.shape[0]
     if n <= _FEW:
@@ -274,7 +274,7 @@ def _sort_by_digits(values: np.ndarray, spare: np.ndarray, starts: np.ndarray) -
 
 
 def shingle_sets(texts: pa.LargeStringArray, shingling: Shingling) -> tuple[np.ndarray, np.ndarray]:
-    """Give each text's set of shingles, sorted, as one uint64 array and the offsets of the texts.
+    """Return each text's set of shingles, sorted, as one uint64 array and the offsets of the texts.
 
     A text without words (or, for characters, with nothing but white space) has the empty set.
 
@@ -294,7 +294,7 @@ def shingle_sets(texts: pa.LargeStringArray, shingling: Shingling) -> tuple[np.n
 
 @kernel
 def shared(values: np.ndarray, a: int, a_end: int, b: int, b_end: int) -> int:
-    """Count what two sorted sets, given as ranges of one array, have in common."""
+    """Count the common values of two sorted sets, given as ranges of one array."""
     both = 0
     while a < a_end and b < b_end:
         x, y = values[a], values[b]
@@ -305,7 +305,7 @@ def shared(values: np.ndarray, a: int, a_end: int, b: int, b_end: int) -> int:
 
 
 def jaccard(a: np.ndarray, b: np.ndarray) -> float:
-    """Give the Jaccard similarity of two sorted sets; two empty sets have nothing in common: 0.
+    """Return the Jaccard similarity of two sorted sets; 0 for two empty sets.
 
     >>> jaccard(np.array([1, 2, 3], np.uint64), np.array([2, 3, 4], np.uint64))
     0.5

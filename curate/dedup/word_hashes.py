@@ -1,8 +1,8 @@
-"""A text as the hashes of its words, or of its characters: what shingles are made of.
+"""A text as the hashes of its words, or of its characters: the parts of shingles.
 
 Words are folded first, into 16-bit units that end in zeros: letters to their base, a run of digits to
 one 0, everything between words to nothing. Then each word is hashed, four units at a time. The same
-word in the same letters has the same hash in every text, whatever stood around it.
+word in the same letters has the same hash in every text, whatever surrounds it.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from curate.kernels.folding import (
 from curate.kernels.hashing import GOLDEN, mix64
 from curate.kernels.jit import inline, kernel
 
-#: In four units: the lowest bits, the highest, and what a digit has and has not.
+#: In four units: the lowest bits, the highest, the mask without a digit's value, the digits' bits.
 _ONES = np.uint64(0x0001000100010001)
 _HIGHS = np.uint64(0x8000800080008000)
 _BUT_VALUE = np.uint64(0xFFF0FFF0FFF0FFF0)
 _DIGITS = np.uint64(0x0030003000300030)
-#: That the second and the fourth of four units are zero.
+#: The highest bits of the second and the fourth of four units.
 _SECONDS = np.uint64(0x8000000080000000)
 
-#: Bytes of plain text that are folded at once, and of other text that are looked at together.
+#: Bytes of plain text that are folded at once, and of other text that are decoded together.
 _STEP, _STRETCH = 32, 64
 #: Neither letter nor separator, or of more than 16 bits.
 _ODD = (6 << 24) | 0x1F0000
@@ -44,10 +44,10 @@ _ODD = (6 << 24) | 0x1F0000
 
 @inline
 def room(n_bytes: int) -> int:
-    """Give the 64-bit words that the folded form of any text of so many bytes fits into.
+    """Return how many 64-bit words the folded form of any text of `n_bytes` fits into.
 
-    A unit a byte at most (an unspaced character of three has a zero beside it, and so has what follows
-    it), then what a step writes ahead and the zeros of the end.
+    At most a unit per byte (an unspaced character of three bytes is followed by a zero, and so is the
+    unit after it), then what a step writes ahead and the zeros of the end.
     """
     return n_bytes // 4 + 32
 
@@ -62,18 +62,18 @@ def fold(
     entries: np.ndarray,
     out: np.ndarray,
 ) -> int:
-    """Write the words of a text, each folded and ended by zeros; give the units written.
+    """Write the words of a text, each folded and ended by zeros; return the number of units written.
 
-    Sixteen zeros stand behind the last one. `entries` has room for `BLOCK`. Bound by memory in plain
-    text, by decoding in other: both are written by vectorised loops; unit by unit is only what has
-    digits in a row, marks, controls or characters that are words by themselves.
+    Sixteen zeros follow the last one. `entries` has `BLOCK` places. Bound by memory in plain text, by
+    decoding in other text: both are written by vectorised loops. Only text with several digits in a
+    row, marks, controls or characters that are words by themselves is processed unit by unit.
     """
     n, at, end = uint64(0), uint64(start), uint64(stop)
     previous = uint32(0)
     while at < end:
-        # A mark or a digit may belong to what came before, and what follows a word by itself does not.
+        # A mark or a digit may continue the word before; a unit after a one-character word does not.
         if at + uint64(_STEP) < end and (previous >> uint32(24)) & uint32(KIND) <= 1:
-            # What the table says of ASCII, as arithmetic; a test holds the two together.
+            # The entries of the table for ASCII, as arithmetic; a test compares the two.
             odd = uint8(0)
             for j in range(_STEP):
                 c, following = data[at + uint64(j)], data[at + uint64(j) + uint64(1)]
@@ -119,7 +119,7 @@ def fold(
                 c = uint32(0xDC00) | (c & uint32(0x3FF))
             out[n] = uint16(c)
             n += uint64((entry & previous & uint32(REPEATS)) == 0)
-            # A mark belongs to what it stands on.
+            # A mark belongs to the character before it.
             previous = previous if (kind == MARK) & (before == SOLO) else entry
     for j in range(16):
         out[n + uint64(j)] = uint16(0)
@@ -128,7 +128,7 @@ def fold(
 
 @inline
 def _four(folded: np.ndarray, at: Any) -> Any:
-    """Give the four units at any place of an array of aligned 64-bit words."""
+    """Return the four units at any place of an array of aligned 64-bit words."""
     i, shift = at >> uint64(2), (at & uint64(3)) << uint64(4)
     later = (folded[i + uint64(1)] << uint64(1)) << (uint64(63) - shift)
     return (folded[i] >> shift) | later
@@ -136,7 +136,7 @@ def _four(folded: np.ndarray, at: Any) -> Any:
 
 @inline
 def _zeros(units: Any) -> Any:
-    """Set the highest bit of each unit that is zero. Exact, for no unit is 1: that is a control."""
+    """Set the highest bit of each unit that is zero. Exact, because no unit is 1 (a control)."""
     return (units - _ONES) & ~units & _HIGHS
 
 
@@ -150,10 +150,10 @@ def _add(h: Any, units: Any) -> Any:
 def hash_words(
     folded: np.ndarray, n_units: int, hashes: np.ndarray, numeric: np.ndarray
 ) -> tuple[int, int]:
-    """Hash the words of folded units, given as 64-bit words; tell which are digits only.
+    """Hash the words of folded units, given as 64-bit words; mark those of digits only.
 
-    Gives how many words there are and how many of those are numbers. Bound by the loads, shifts and
-    multiplications of one turn: no branch is taken within a word of less than eight units.
+    Return the number of words and how many of them are numbers. Bound by the loads, shifts and
+    multiplications of one iteration: no branch is taken within a word of less than eight units.
     """
     at, stop = uint64(0), uint64(n_units)
     n, numbers = uint64(0), uint64(0)
@@ -192,7 +192,7 @@ def hash_words(
         n += word
         numbers += number
         at += length + uint64(1) + (uint64(0) if within else uint64(4))
-        # A comma and a space are one end.
+        # A comma and a space end a word once.
         at += (
             (ends >> ((length << uint64(4)) + uint64(31))) & uint64(1) if length < 3 else uint64(0)
         )
@@ -210,7 +210,7 @@ def hash_characters(
     entries: np.ndarray,
     hashes: np.ndarray,
 ) -> int:
-    """Hash the characters of a text, runs of white space as one space, none at the ends; give how many."""
+    """Hash the characters of a text, white space squeezed and stripped; return how many there are."""
     at = start
     n, pending = uint64(0), uint64(0)
     while at < stop:

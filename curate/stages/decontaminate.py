@@ -1,4 +1,4 @@
-"""Decontaminate: drops documents that hold text of evaluation sets, or cuts the lines that do."""
+"""Drop documents that contain text of evaluation sets, or cut the lines that do."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from curate.schema import VERDICT_COLUMNS, whole
 from curate.stages.line_dedup import CUT_COLUMNS
 
 if TYPE_CHECKING:
-    from curate.dedup.decontamination import Benchmarks, Found, Search
+    from curate.dedup.decontamination import Benchmarks, Matches, Search
 
-#: The longest row of words that can be looked for.
+#: The longest sequence of words that can be searched.
 _LONGEST = 64
 
 
 @dataclass(frozen=True)
 class Decontaminate(MapStage):
-    """Look for text of evaluation sets in documents; see ``curate.dedup.decontamination``.
+    """Search documents for text of evaluation sets; see ``curate.dedup.decontamination``.
 
-    ``benchmarks`` names files for each set: ``{gsm8k = "gsm8k-test.jsonl"}``; ``fields``, for the sets
-    that it names, the fields of their rows that are looked for: ``{gsm8k = ["question"]}``. Without it
-    all strings are, ids and addresses among them.
+    ``benchmarks`` names files for each set: ``{gsm8k = "gsm8k-test.jsonl"}``; ``fields`` names, for some
+    sets, the fields of their rows that are searched for: ``{gsm8k = ["question"]}``. Without it all
+    strings are, including ids and addresses.
 
-    A document goes that has ``min_matches`` runs of ``ngram`` words of examples, or a string of an
-    example that is too short to have so many, as a whole. (With ngram = 13 that is a string of 8 to 12
-    words: fewer than ``min_words`` are not looked for.) It is dropped under the name of the set that it
-    shares most with, the places where that stands being the value. With ``action = "cut"`` the lines that
-    they stand in go instead, and a document of which nothing is left is dropped; conversations are
-    always dropped whole.
+    A document is dropped if it has ``min_matches`` runs of ``ngram`` words of examples, or a whole string
+    of an example that is too short to have that many. (With ngram = 13 that is a string of 8 to 12
+    words: fewer than ``min_words`` are not searched for.) The rule is the name of the set that it shares
+    most with, the value the number of places where text of that set occurs. With ``action = "cut"`` the
+    lines of these places are cut instead, and a document of which nothing is left is dropped;
+    conversations are always dropped whole.
 
-    The tally counts ``documents:<set>`` and ``runs:<set>``, over all sets that a document shares something
-    with; ``found:<set>:<row>``, the documents that have something of an example; ``cut:documents`` and
+    The tally counts ``documents:<set>`` and ``runs:<set>``, over all sets that a document shares text
+    with; ``found:<set>:<row>``, the documents that have text of an example; ``cut:documents`` and
     ``cut:bytes``, also by the set that a document shares most with.
     """
 
@@ -79,7 +79,7 @@ class Decontaminate(MapStage):
 
     @property
     def cuts(self) -> bool:
-        """Whether texts become other texts, so that what was measured before is stale."""
+        """Whether texts change, so that earlier measurements no longer hold."""
         return self.action == "cut"
 
     @cached_property
@@ -100,30 +100,30 @@ class Decontaminate(MapStage):
         )
 
     @cached_property
-    def _told(self) -> tuple[str, dict[str, Any]]:
-        # Both when the run is planned: a broken set is no surprise of its first task, nor of its last.
+    def _digest_and_facts(self) -> tuple[str, dict[str, Any]]:
+        # Both when the run is planned, so that a broken set fails before any task runs.
         from curate.dedup.decontamination import digest, load
 
-        held = digest(self._search)
-        sets = load(self._search, held)
-        told = {name: one._asdict() for name, one in zip(sets.names, sets.told, strict=True)}
-        return held, {"benchmarks": told}
+        contents = digest(self._search)
+        sets = load(self._search, contents)
+        facts = {name: one._asdict() for name, one in zip(sets.names, sets.facts, strict=True)}
+        return contents, {"benchmarks": facts}
 
     @property
     def model_digest(self) -> str:
-        """The digest of what the evaluation sets hold, for the task's key and the manifest."""
-        return self._told[0]
+        """The digest of the contents of the evaluation sets, for the task's key and the manifest."""
+        return self._digest_and_facts[0]
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What no document changes, for the manifest: each set's examples, and those too short."""
-        return self._told[1]
+        """The facts of each set for the manifest: its examples, and those that are too short."""
+        return self._digest_and_facts[1]
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Give verdicts to the living rows, or cut them."""
-        return on_alive(table, lambda alive: self._look(alive, tally))
+        """Give verdicts to the active rows, or cut them."""
+        return on_alive(table, lambda alive: self._search_rows(alive, tally))
 
-    def _look(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
+    def _search_rows(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         from curate.dedup.decontamination import load, matches
 
         sets = load(self._search, self.model_digest)
@@ -159,7 +159,7 @@ class Decontaminate(MapStage):
             text = before[row].as_py()
             left = "" if chat[row] else _without(text, sets)
             if not left.strip():
-                continue  # nothing would be left: the verdict stands
+                continue  # nothing would be left: the row is dropped
             size = len(text.encode()) - len(left.encode())
             for ending in ("", f":{rules[row]}"):
                 tally[f"cut:documents{ending}"] += 1
@@ -173,7 +173,7 @@ class Decontaminate(MapStage):
 
 
 def _without(text: str, sets: Benchmarks) -> str:
-    """Cut lines until nothing of the sets is left: a cut puts lines together that were apart."""
+    """Cut lines until nothing of the sets is left: a cut can join lines that were separate."""
     from curate.dedup.cuts import joined, without
     from curate.dedup.decontamination import lines_hit
 
@@ -182,7 +182,7 @@ def _without(text: str, sets: Benchmarks) -> str:
     return text
 
 
-def _count(found: Found, sets: Benchmarks, tally: Counter[str]) -> None:
+def _count(found: Matches, sets: Benchmarks, tally: Counter[str]) -> None:
     for number, name in enumerate(sets.names):
         runs = found.runs[found.enough, number]
         if runs.any():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.dedup import embedding
-from curate.dedup.embedding import CHARACTERS, earlier, embed, identity, whole
+from curate.dedup.embedding import CHARACTERS, earlier, embed, identity, to_integers
 from curate.errors import RecipeError
 from tests.examples import examples
 
@@ -49,7 +49,7 @@ def twin(rows, threshold, against):
 )  # fmt: skip
 def test_the_walk_is_its_twin_in_blocks_of_any_size(seed, size, threshold, block):
     draw = np.random.default_rng(seed)
-    rows = whole(draw.normal(size=(size, 3)) * (draw.random((size, 1)) > 0.1))
+    rows = to_integers(draw.normal(size=(size, 3)) * (draw.random((size, 1)) > 0.1))
     whole_block, embedding._BLOCK = embedding._BLOCK, block
     try:
         for against in ("all", "kept"):
@@ -64,7 +64,7 @@ def test_the_walk_is_its_twin_in_blocks_of_any_size(seed, size, threshold, block
 
 def test_a_chain_tells_all_from_kept():
     degrees = np.radians([0, 30, 60])
-    rows = whole(np.stack([np.cos(degrees), np.sin(degrees)], axis=1))
+    rows = to_integers(np.stack([np.cos(degrees), np.sin(degrees)], axis=1))
     assert earlier(rows, 0.8, "all")[0].tolist() == [-1, 0, 1]
     assert earlier(rows, 0.8, "kept")[0].tolist() == [-1, 0, -1]
 

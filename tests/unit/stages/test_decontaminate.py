@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate import schema
-from curate.dedup.decontamination import TELLING, load
+from curate.dedup.decontamination import MAX_SHARING, load
 from curate.dedup.reference import is_number, words
 from curate.errors import RecipeError
 from curate.stages.decontaminate import Decontaminate
@@ -149,12 +149,12 @@ def test_a_run_of_two_sets_is_of_both(sets, tmp_path):
 
 def test_a_run_that_all_examples_share_tells_of_none_of_them(tmp_path):
     form = " ".join(f"form{letter}" for letter in "abcdefghijklm")
-    for count in (TELLING, TELLING + 1):
+    for count in (MAX_SHARING, MAX_SHARING + 1):
         rows = [{"q": f"{form} {chr(97 + n % 26)}{chr(97 + n // 26)}"} for n in range(count)]
         out, tally = run({"set": written(tmp_path, f"set{count}", *rows)}, form)
         assert out.column("dropped_by").to_pylist() == ["decontaminate:set"]
         found = [key for key in tally if key.startswith("found:")]
-        assert len(found) == (count if count == TELLING else 0)
+        assert len(found) == (count if count == MAX_SHARING else 0)
 
 
 def test_fields_say_what_of_a_row_is_looked_for(tmp_path):
