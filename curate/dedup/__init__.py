@@ -1,7 +1,7 @@
-"""Deduplication: shingles, signatures, bands, components, and removal that is verified.
+"""Deduplication: shingles, signatures, bands, components, and verified removal.
 
-Read PRIMER.md beside this file first. Everything here is pure: tables in, tables out; the engine
-owns the files.
+Read PRIMER.md and reference.py, both in this folder, first. Everything here is pure: tables in, tables
+out; the engine owns the files.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["find_duplicates"]
 
 
 def __getattr__(name: str) -> object:
-    # The kernels need numba; `import curate.dedup` does not.
+    # Imported here because the kernels need numba and `import curate.dedup` does not.
     if name == "find_duplicates":
         from curate.dedup.in_memory import find_duplicates
 

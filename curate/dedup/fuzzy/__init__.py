@@ -1,1 +1,1 @@
-"""Near duplicates by MinHash and LSH, each verified; PRIMER.md beside this folder explains the steps."""
+"""Near duplicates by MinHash and LSH, each verified; ../PRIMER.md explains the steps."""
