@@ -5,18 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from curate import schema
 from curate.plan.fingerprint import code_digest, digest, parameters
-from curate.protocol.stage import Barrier, MapStage
+from curate.protocol.stage import Barrier, MapStage, ProductBarrier
 from curate.recipe.profile import Profiles
 from curate.recipe.recipe import Recipe
 from curate.sources.base import InputFile, Piece, Source
 from curate.storage.formats import Output
-
-if TYPE_CHECKING:
-    from curate.stages.mix import Mix
 
 
 class SourcePlan(NamedTuple):
@@ -73,9 +70,9 @@ class Plan:
         return [barrier for segment in self.segments for barrier in segment.barriers]
 
     @property
-    def mix(self) -> Mix:
+    def mix(self) -> ProductBarrier:
         """The last barrier: it makes the product."""
-        return cast("Mix", self.segments[-1].barriers[-1])
+        return cast(ProductBarrier, self.segments[-1].barriers[-1])
 
     @property
     def output(self) -> Output:

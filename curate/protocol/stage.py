@@ -21,6 +21,8 @@ from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
+from curate.recipe.mixture import Mixture
+
 
 class Stage(ABC):
     """The members that map stages and barriers share. Stages are frozen dataclasses."""
@@ -191,3 +193,18 @@ class Barrier(Stage):
     def reassign_witness(self, rejects: pa.Table, decisions: pa.Table) -> pa.Table:
         """Let rows that an earlier barrier dropped name a witness that this barrier keeps."""
         return rejects
+
+
+class ProductBarrier(Barrier):
+    """The last barrier of a plan: its decisions place rows in the product."""
+
+    mixture: Mixture
+
+    @property
+    def makes_product(self) -> bool:
+        """Whether the stage is the last one: always."""
+        return True
+
+    @abstractmethod
+    def placements(self, table: pa.Table, decisions: pa.Table) -> pa.Table:
+        """Return a row (``row``, ``phase``, ``epoch``) for each copy of a row of the table."""

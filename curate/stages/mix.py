@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
 from curate import schema
-from curate.protocol.stage import Barrier, Step
+from curate.protocol.stage import ProductBarrier, Step
 from curate.protocol.tables import drop, on_alive
 from curate.recipe.mixture import Mixture
 
 
 @dataclass(frozen=True)
-class Mix(Barrier):
+class Mix(ProductBarrier):
     """Take a sample of each group so that the ratio of the mixture holds to within one document.
 
     The sketch is one narrow row per document, and all that the steps read; see
@@ -26,7 +26,6 @@ class Mix(Barrier):
 
     mixture: Mixture
     name: str = "mix"
-    makes_product: ClassVar[bool] = True
     clustered: bool = False
     most_rows: int = 1 << 21
     """Rows of the histogram while cuts are made, of some 300 bytes each."""
