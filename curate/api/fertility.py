@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from curate.api.jobs import batches_of
 from curate.api.tables import identify
-from curate.errors import RecipeError, RefusedError
+from curate.engine.folder import published
+from curate.errors import RecipeError
 from curate.inspection.verify import manifest_of
 from curate.schema import whole
 from curate.storage.store import open_store
@@ -43,15 +44,14 @@ def fertility(
 
 
 def _is_run(address: str) -> bool:
-    with suppress(RefusedError, OSError, ValueError):
-        manifest_of(open_store(address))
-        return True
+    with suppress(OSError, ValueError):
+        return published(open_store(address)) is not None
     return False
 
 
 def _of_run(address: str, scan: int) -> _Batches:
     store = open_store(address)
-    paths = [e["path"] for e in manifest_of(store)["files"] if e["path"].startswith("mixture/")]
+    paths = [e.path for e in manifest_of(store).files if e.path.startswith("mixture/")]
     left = scan
     for path in paths:
         with store.open(path) as handle:

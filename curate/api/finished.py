@@ -67,7 +67,7 @@ def explain(output: str, document: str) -> list[dict[str, Any]]:
                 for one in _witnesses(store, fate)
             ]
         if fate["fate"] == "over_budget":
-            fate["groups"] = _rows_of_group(manifest_of(store)["mixture"], recipe, fate)
+            fate["groups"] = _rows_of_group(manifest_of(store).mixture, recipe, fate)
         try:
             fate["replay"] = list(
                 replay(

@@ -93,7 +93,7 @@ def push(
     if dry_run:
         return Pushed(files, None)
     address = _upload(
-        store.root, repository, patterns, str(manifest["recipe"]["name"]), public, revision
+        store.root, repository, patterns, str(manifest.recipe["name"]), public, revision
     )
     return Pushed(files, address)
 

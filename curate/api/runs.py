@@ -17,8 +17,10 @@ from curate.engine.publish import publish
 from curate.errors import RecipeError, ToleranceError, nearest
 from curate.plan import build as planning
 from curate.plan.model import Plan
+from curate.protocol.ledger import Ledger
 from curate.recipe.recipe import Recipe, load_recipe
-from curate.storage.store import need_space, open_store
+from curate.storage.entries import Manifest
+from curate.storage.store import as_resource_error, open_store
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class RunResult:
     """What a run left: where, the manifest, and the exit code that its limits call for."""
 
     output: str
-    manifest: dict[str, Any]
+    manifest: dict[str, Any]  #: what ``manifest.json`` contains
     exit_code: int
     complaints: tuple[str, ...]  #: why the exit code is 3
     reused: bool  #: the folder held this very run already; nothing was done
@@ -69,7 +71,7 @@ def run(
             outcome = Driver(plan, store, machine, listener).drive()
         finally:
             machine.close()
-        _stop_if_too_much_is_lost(recipe, outcome.ledger.to_json(), str(output))
+        _stop_if_too_much_is_lost(recipe, outcome.ledger, str(output))
         outcome.timings.insert(0, {"segment": "start", "label": engine, "wall": round(start_up, 4)})
         outcome.timings.append(
             {"segment": "all", "label": "all", "wall": round(time.perf_counter() - started, 4)}
@@ -84,7 +86,7 @@ def _storage_errors(output: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise need_space(error, output) from error
+        raise as_resource_error(error, output) from error
 
 
 class Silent:
@@ -124,33 +126,33 @@ def _keep_what_is_run(plan: Plan, store: Any) -> None:
         store.replace(f"filters/{safe}.toml", tomli_w.dumps(body).encode())
 
 
-def _reports(manifest: dict[str, Any], timings: list[dict[str, Any]]) -> dict[str, bytes]:
+def _reports(manifest: Manifest, timings: list[dict[str, Any]]) -> dict[str, bytes]:
     from curate.report import render
 
     return render(manifest, timings)
 
 
-def _result(output: str, manifest: dict[str, Any], recipe: Recipe, *, reused: bool) -> RunResult:
+def _result(output: str, manifest: Manifest, recipe: Recipe, *, reused: bool) -> RunResult:
     complaints = tuple(_complaints(manifest, recipe))
-    return RunResult(output, manifest, 3 if complaints else 0, complaints, reused)
+    return RunResult(output, manifest.to_json(), 3 if complaints else 0, complaints, reused)
 
 
-def _complaints(manifest: dict[str, Any], recipe: Recipe) -> list[str]:
-    limits, totals = recipe.limits, manifest["totals"]
+def _complaints(manifest: Manifest, recipe: Recipe) -> list[str]:
+    limits, totals = recipe.limits, manifest.totals
     said = []
-    allowed = max(limits.quarantined_share * totals["records"], limits.quarantined_records)
-    if totals["quarantined"] > allowed:
+    allowed = max(limits.quarantined_share * totals.records, limits.quarantined_records)
+    if totals.quarantined > allowed:
         said.append(
-            f"{totals['quarantined']} of {totals['records']} records could not be read,"
+            f"{totals.quarantined} of {totals.records} records could not be read,"
             f" {allowed:g} are tolerated (limits.quarantined_share, limits.quarantined_records);"
             " see quarantine/"
         )
-    for complaint in _too_much_lost(recipe, manifest["ledger"]):
+    for complaint in _too_much_lost(recipe, manifest.ledger):
         said.append(f"{complaint}; see clusters.parquet")
     return said
 
 
-def _stop_if_too_much_is_lost(recipe: Recipe, ledger: dict[str, Any], output: str) -> None:
+def _stop_if_too_much_is_lost(recipe: Recipe, ledger: Ledger, output: str) -> None:
     said = _too_much_lost(recipe, ledger)
     if said and recipe.limits.on_dedup_loss == "stop":
         raise ToleranceError(
@@ -161,32 +163,32 @@ def _stop_if_too_much_is_lost(recipe: Recipe, ledger: dict[str, Any], output: st
         )
 
 
-def _too_much_lost(recipe: Recipe, ledger: dict[str, Any]) -> list[str]:
+def _too_much_lost(recipe: Recipe, ledger: Ledger) -> list[str]:
     """Say which sources and languages lost more to dedup than the recipe tolerates."""
     limit = recipe.limits.max_dedup_loss
     dedups = [spec.label for spec in recipe.stages if spec.use.endswith("_dedup")]
     return [
         f"dedup removed {share:.1%} of {kind} '{name}', {limit:.1%} is tolerated"
         " (limits.max_dedup_loss)"
-        for kind, names in _lost_to_dedup(ledger["stages"], dedups).items()
+        for kind, names in _lost_to_dedup(ledger, dedups).items()
         for name, share in names.items()
         if share > limit
     ]
 
 
-def _lost_to_dedup(stages: dict[str, Any], dedups: list[str]) -> dict[str, dict[str, float]]:
+def _lost_to_dedup(ledger: Ledger, dedups: list[str]) -> dict[str, dict[str, float]]:
     """Give the share of documents that dedup stages removed, per source and per language."""
-    came: dict[str, Counter[str]] = {"source": Counter(), "language": Counter()}
-    gone: dict[str, Counter[str]] = {"source": Counter(), "language": Counter()}
+    entered: dict[str, Counter[str]] = {"source": Counter(), "language": Counter()}
+    dropped: dict[str, Counter[str]] = {"source": Counter(), "language": Counter()}
     for name in dedups[:1]:
-        for source, lang, documents, _ in stages[name]["came"]:
-            came["source"][source] += documents
-            came["language"][lang] += documents
+        for (source, lang), amount in ledger.stage(name).input.items():
+            entered["source"][source] += amount.documents
+            entered["language"][lang] += amount.documents
     for name in dedups:
-        for source, lang, _, documents, _ in stages[name]["dropped"]:
-            gone["source"][source] += documents
-            gone["language"][lang] += documents
+        for (source, lang, _), amount in ledger.stage(name).dropped.items():
+            dropped["source"][source] += amount.documents
+            dropped["language"][lang] += amount.documents
     return {
-        kind: {name: gone[kind][name] / count for name, count in names.items()}
-        for kind, names in came.items()
+        kind: {name: dropped[kind][name] / count for name, count in names.items()}
+        for kind, names in entered.items()
     }

@@ -109,8 +109,7 @@ def _try(name: str, recipe: Recipe, sample: int, scan: int, json: bool) -> int:
     if tried.tally:
         answer()
         # Which examples of evaluation sets were found is for --json: there may be thousands.
-        few = [item for item in tried.tally.items() if not item[0].startswith("found:")]
-        table(("counted", "times"), few)
+        table(("counted", "times"), list(tried.short_tally.items()))
     if tried.mixture:
         answer()
         outcome.mixture(tried.mixture, answer)

@@ -21,13 +21,13 @@ def command(run: RunFolder, json: Json = False) -> int:
     problems = verify(store)
     manifest = manifest_of(store)
     if json:
-        answer(as_json({"problems": problems, "totals": manifest["totals"]}))
+        answer(as_json({"problems": problems, "totals": manifest.totals.to_json()}))
     else:
         for problem in problems:
             complain(problem)
         if not problems:
             answer(
-                f"sound: {len(manifest['files'])} files, {manifest['totals']['records']} records"
+                f"sound: {len(manifest.files)} files, {manifest.totals.records} records"
                 " accounted for, every removed duplicate has a kept witness"
             )
     return 1 if problems else 0

@@ -21,6 +21,7 @@ from curate.errors import InternalError
 from curate.kernels.arrow import replace_rows
 from curate.protocol.routing import shard_of
 from curate.protocol.tables import with_text
+from curate.protocol.tallies import CUT, tally_key
 
 Spans = list[tuple[int, int]]
 
@@ -118,8 +119,8 @@ def apply_cuts(stage: str, table: pa.Table, decisions: pa.Table, tally: Counter[
             )
         new.append(without(text, [(span["start"], span["end"]) for span in spans]))
         after.append([*(before[row].as_py() or ()), *({"stage": stage, **s} for s in spans)])
-        tally["cut:documents"] += 1
-        tally["cut:bytes"] += len(text.encode()) - len(new[-1].encode())
+        tally[tally_key(CUT, "documents")] += 1
+        tally[tally_key(CUT, "bytes")] += len(text.encode()) - len(new[-1].encode())
         for counted in decision.get("tally") or ():
             tally[counted["name"]] += counted["number"]
     cuts = replace_rows(before, rows, pa.array(after, before.type))

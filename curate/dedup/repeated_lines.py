@@ -42,6 +42,7 @@ from curate.kernels.hashing import DEGSKI, GOLDEN, mix64
 from curate.kernels.jit import kernel
 from curate.protocol.routing import integers, part_of, shard_of
 from curate.protocol.stage import Inputs, Step
+from curate.protocol.tallies import CUT, tally_key
 from curate.schema import whole
 
 _DIGIT, _WIDE = 2, 3
@@ -362,5 +363,5 @@ def _decision(repeated: RepeatedLines, text: str, lines: np.ndarray) -> dict[str
         return {"dropped_by": "nothing_left", "dropped_value": share}
     if share > repeated.max_cut:
         return {"dropped_by": "mostly_repeated", "dropped_value": share}
-    tally = {f"cut:{repeated.unit}s": len(lines)}
+    tally = {tally_key(CUT, f"{repeated.unit}s"): len(lines)}
     return {"cuts": spans, "text_hash": text_hash(text), "tally": tally}

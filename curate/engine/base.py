@@ -1,4 +1,4 @@
-"""What an engine is: it runs tasks, in any order, anywhere, and says when each is committed."""
+"""What an engine is: it runs tasks, in any order, anywhere, and reports when each is committed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from curate.engine.commit import Finished, Task
 
 
 class Engine(Protocol):
-    """Runs tasks through ``commit.execute``; the answer never depends on which engine it was."""
+    """Runs tasks through ``commit.execute``; the answer never depends on the engine."""
 
     name: str
 
     def run(self, address: str, tasks: Sequence[Task]) -> Iterator[Finished]:
-        """Run all tasks; yields as they are committed. Raises the first error that retries don't cure."""
+        """Run all tasks; yield each once it is committed. Raise the first error that retries do not cure."""
         ...
 
     def close(self) -> None:
-        """Give back what the engine holds."""
+        """Release the engine's resources."""
         ...

@@ -12,17 +12,18 @@ from curate import schema
 from curate.kernels.jit import compiling
 from curate.protocol.stage import Barrier, MapStage
 
-#: Stages that this process has compiled or loaded.
+#: Stages whose kernels this process has compiled or loaded.
 _DONE: set[str] = set()
 
 
 def compile_together(
     table: pa.Table, stages: Sequence[MapStage], barriers: Sequence[Barrier]
 ) -> None:
-    """Compile what stages and barriers need, or load it where it was compiled; ``table`` is empty.
+    """Compile the kernels of stages and barriers, or load them if compiled; ``table`` is empty.
 
-    Each stage is run on an empty table as it would get it. A worker takes what no other is at work on, and
-    waits for others only at the end; so as many share the work as there are workers on the node.
+    Each stage is run on an empty table with the columns that it would receive. A worker takes a stage
+    that no other is compiling, and waits for others only at the end; so all workers of a node share
+    the work.
     """
     work: list[tuple[str, Callable[[], object]]] = []
     for stage in stages:
@@ -32,8 +33,8 @@ def compile_together(
     work = [(name, run) for name, run in work if name not in _DONE]
     left = []
     for name, run in work:
-        with compiling(name, wait=False) as mine:
-            if mine:
+        with compiling(name, wait=False) as acquired:
+            if acquired:
                 run()
             else:
                 left.append((name, run))
@@ -50,6 +51,6 @@ def _name(stage: MapStage | Barrier) -> str:
 def _with(table: pa.Table, names: Sequence[str]) -> pa.Table:
     for name in names:
         if name not in table.column_names:
-            kind = schema.column_type(name) or pa.float64()  # a signal
-            table = table.append_column(name, pa.array([], kind))
+            type_ = schema.column_type(name) or pa.float64()  # a signal
+            table = table.append_column(name, pa.array([], type_))
     return table

@@ -1,6 +1,6 @@
-"""Drives a plan: list the commits, run the rest, resolve the barriers, publish.
+"""Drives a plan: list the commits, run the remaining tasks, resolve the barriers.
 
-The driver holds names of commits and sums of ledgers, never anything of the size of the documents.
+The driver keeps names of commits and sums of ledgers, never anything of the size of the documents.
 """
 
 from __future__ import annotations
@@ -9,50 +9,37 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from curate.engine.barrier_step import StepJob
 from curate.engine.base import Engine
-from curate.engine.commit import Task, is_done, read_commit, take_back
+from curate.engine.commit import Task, is_done, read_commit, revoke
+from curate.engine.outcome import Outcome
 from curate.engine.product import PlacingJob, ProductJob, product_metadata
 from curate.engine.segment import Opening, SegmentJob
 from curate.errors import InternalError
 from curate.failpoint import reach
 from curate.plan.fingerprint import code_digest, digest, parameters
 from curate.plan.model import Plan, Segment
-from curate.protocol.ledger import Ledger
 from curate.protocol.stage import Barrier, Step
+from curate.storage.entries import Sample
+from curate.storage.exchange import read_part
 from curate.storage.parquet_sink import ROW_BYTES, ROW_GROUP_BYTES
 from curate.storage.store import Damaged, Store
 
-#: How many outputs one task of a tree step merges.
+#: The number of outputs that one task of a tree step merges.
 FAN_IN = 8
 
-#: How many damaged files one run makes again before it gives up.
-MENDINGS = 5
+#: The number of damaged files that one run writes again before it fails.
+MAX_REPAIRS = 5
 
 
 class Progress(Protocol):
-    """Who wants to hear how far the run is."""
+    """A listener that is notified of the run's progress."""
 
     def start(self, label: str, total: int, done: int) -> None: ...
     def advance(self, documents: int) -> None: ...
     def finish(self) -> None: ...
-
-
-@dataclass
-class Outcome:
-    """What a driven plan leaves for publishing: commits by kind, and the sum of all ledgers."""
-
-    segments: list[tuple[str, list[str]]]  #: folder of rejects → commits
-    product: list[tuple[str, list[str]]]  #: phase → commits, one per file
-    decisions: dict[str, tuple[str, ...]]
-    stored: dict[str, tuple[str, ...]]  #: barrier → commits whose files go to its dedup store
-    mixture: list[dict[str, Any]]
-    ledger: Ledger
-    samples: list[dict[str, Any]]
-    timings: list[dict[str, Any]]
 
 
 class Driver:
@@ -61,8 +48,8 @@ class Driver:
     def __init__(self, plan: Plan, store: Store, engine: Engine, progress: Progress) -> None:
         self.plan, self.store, self.engine, self.progress = plan, store, engine, progress
         self.timings: list[dict[str, Any]] = []
-        # What every task's answer depends on, whatever else its key says. Stages are not in it:
-        # after a change of the last one, --resume finds all that was done before it still valid.
+        # Part of every task's key, besides what the task itself depends on. Stages are not in it:
+        # after a change of the last one, --resume finds everything before it still valid.
         self.base = digest(
             code_digest(),
             plan.recipe.seed,
@@ -71,24 +58,21 @@ class Driver:
         )
 
     def drive(self) -> Outcome:
-        """Run everything up to, not including, the publish.
+        """Run everything except publishing.
 
-        A damaged file of the run is made again, with the same bytes, by starting over: what is
+        A damaged file of the run is written again, with the same bytes, by starting over: what is
         committed is only listed. A disk that damages file after file ends the run.
         """
-        for _ in range(MENDINGS):
+        for _ in range(MAX_REPAIRS):
             try:
                 return self._drive()
             except Damaged as error:
-                take_back(self.store, error.path)
+                revoke(self.store, error.path)
                 self.progress.finish()
         return self._drive()
 
     def _drive(self) -> Outcome:
-        self.ledger = Ledger()
-        self.samples: list[dict[str, Any]] = []
-        self.stored: dict[str, tuple[str, ...]] = {}
-        outcome = Outcome([], [], {}, self.stored, [], self.ledger, [], self.timings)
+        self.outcome = outcome = Outcome(timings=self.timings)
         survivors: tuple[str, ...] = ()
         opening: Opening | None = None
         for segment in self.plan.segments:
@@ -109,8 +93,7 @@ class Driver:
         outcome.segments.append((mix.name, list(placed)))
         outcome.mixture = self._mixture_report(mix)
         outcome.product = self._product(mix, survivors, commits, placed)
-        outcome.samples = self.samples
-        self.ledger.check(self.plan.stage_names)
+        outcome.ledger.check(self.plan.stage_names)
         return outcome
 
     def _segment(
@@ -125,11 +108,9 @@ class Driver:
             self._row_group_bytes() if last else ROW_GROUP_BYTES,
             self.plan.recipe.seed if last else None,
         )
-        stages = [parameters(stage) for stage in segment.stages]
-        sketches = [parameters(barrier) for barrier in segment.barriers]
-        said = [
-            stages,
-            sketches,
+        shared_key = [
+            [parameters(stage) for stage in segment.stages],
+            [parameters(barrier) for barrier in segment.barriers],
             [name for stage in segment.stages if (name := stage.model_digest)],
             last,
         ]
@@ -139,7 +120,7 @@ class Driver:
                 (
                     number,
                     [
-                        said,
+                        shared_key,
                         shard.source,
                         [(p.file.name, p.piece, p.identity) for p in shard.pieces],
                     ],
@@ -149,9 +130,9 @@ class Driver:
             ]
             label = "reading"
         else:
-            gates = digest([commits for _, commits in opening.decisions])
+            decisions = digest([commits for _, commits in opening.decisions])
             work = [
-                (number, [said, before[number], gates], (number, None))
+                (number, [shared_key, before[number], decisions], (number, None))
                 for number in range(len(before))
             ]
             label = ", ".join(stage.name for stage in segment.stages) or "applying"
@@ -160,10 +141,10 @@ class Driver:
         return commits
 
     def _row_group_bytes(self) -> int:
-        """Row groups so small that a file of the product reads little of a shard that it does not want.
+        """Return a size of row groups with which a product file reads little outside its slice.
 
         Every product file takes a slice of every shard; a row group larger than the slice is read
-        for nothing. The number of files is only guessed here, from the stored size of the inputs.
+        mostly in vain. The number of files is only estimated here, from the stored size of the inputs.
         """
         shards = self.plan.recipe.shards
         stored = sum(
@@ -184,16 +165,17 @@ class Driver:
                 commits = self._step(barrier, step, partitions, produced, survivors, earlier)
                 produced |= dict.fromkeys(step.writes, commits)
                 if step.stored:
-                    self.stored[barrier.name] = (*self.stored.get(barrier.name, ()), *commits)
+                    stored = self.outcome.stored
+                    stored[barrier.name] = (*stored.get(barrier.name, ()), *commits)
                 reach("step.done")
             self._produced = produced
             done.append((barrier, (*produced["decisions"], *produced.get("reassigned", ()))))
         return tuple(done)
 
     def _partitions(self, barrier: Barrier, survivors: tuple[str, ...]) -> int:
-        """A function of the data and the recipe: how many bytes were sketched."""
+        """Return the number of partitions: a function of the recipe and of the bytes of the sketches."""
         size: int = sum(
-            entry["bytes"]
+            entry.bytes
             for name in survivors
             for entry in read_commit(self.store, name).dataset(f"sketch-{barrier.name}")
         )
@@ -215,33 +197,33 @@ class Driver:
             {name: produced[name] for name in step.reads if name in produced},
             survivors,
             earlier,
-            # What an earlier dedup counted is read where it is there.
+            # Cluster sizes that an earlier dedup wrote, where there are any.
             tuple(dict.fromkeys(("id", *barrier.reads, "cluster_size"))),
             barrier.store,
             self.plan.run_key,
         )
         folder, label = f"{barrier.name}-{step.name}", f"{barrier.name}: {step.name}"
         # One digest for what all tasks read: a list of all commits in each key would be quadratic.
-        came = [job.produced.get(name, name) for name in step.reads]
-        said = [parameters(barrier), step.name, partitions, digest(came, earlier)]
-        everyone = digest(survivors)
+        inputs = [job.produced.get(name, name) for name in step.reads]
+        shared_key = [parameters(barrier), step.name, partitions, digest(inputs, earlier)]
+        all_survivors = digest(survivors)
         if step.over == "tree":
-            return self._tree(folder, label, job, said, produced[step.reads[0]])
+            return self._tree(folder, label, job, shared_key, produced[step.reads[0]])
         tasks = {"shard": len(survivors), "partition": partitions, "one": 1}[step.over]
         work = []
         for number in range(tasks):
-            mine = survivors[number] if step.over == "shard" else everyone
-            work.append((number, [said, mine], (number, ())))
+            read = survivors[number] if step.over == "shard" else all_survivors
+            work.append((number, [shared_key, read], (number, ())))
         return self._tasks(folder, label, job, work)
 
     def _tree(
-        self, folder: str, label: str, job: StepJob, said: list[Any], level: tuple[str, ...]
+        self, folder: str, label: str, job: StepJob, shared_key: list[Any], level: tuple[str, ...]
     ) -> tuple[str, ...]:
         depth = 0
         while True:
             groups = [level[i : i + FAN_IN] for i in range(0, len(level), FAN_IN)]
             work = [
-                (number, [said, depth, list(group)], (number, group))
+                (number, [shared_key, depth, list(group)], (number, group))
                 for number, group in enumerate(groups)
             ]
             level = self._tasks(f"{folder}-{depth}", label, job, work)
@@ -261,28 +243,20 @@ class Driver:
         rows: Counter[str] = Counter()
         for name in placed:
             notes = read_commit(self.store, name).notes
-            taken.update(notes["taken_bytes"])
-            rows.update(notes["placed_rows"])
+            taken.update(notes.taken_bytes)
+            rows.update(notes.placed_rows)
         product = []
         for phase, size in sorted(taken.items()):
-            held = size + ROW_BYTES * rows[phase]
-            parts = max(1, -(-held // self.plan.recipe.shards.output_bytes))
-            job = ProductJob(
-                mix,
-                phase,
-                parts,
-                self.plan.recipe.seed,
-                survivors,
-                decisions,
-                metadata,
-                output,
-            )
-            said = [parameters(mix), phase, parts, digest(survivors, decisions), metadata]
-            said.append(parameters(output))
-            work = [(number, said, number) for number in range(parts)]
+            in_memory = size + ROW_BYTES * rows[phase]
+            parts = max(1, -(-in_memory // self.plan.recipe.shards.output_bytes))
+            seed = self.plan.recipe.seed
+            job = ProductJob(mix, phase, parts, seed, survivors, decisions, metadata, output)
+            read = digest(survivors, decisions)
+            key = [parameters(mix), phase, parts, read, metadata, parameters(output)]
+            work = [(number, key, number) for number in range(parts)]
             commits = self._tasks(f"mix-product-{phase}", phase, job, work)
             written = sum(
-                entry["rows"]
+                entry.rows
                 for name in commits
                 for entry in read_commit(self.store, name).dataset("mixture")
             )
@@ -294,8 +268,6 @@ class Driver:
         return product
 
     def _mixture_report(self, mix: Any) -> list[dict[str, Any]]:
-        from curate.storage.exchange import read_part
-
         rows: list[dict[str, Any]] = []
         for name in self._produced.get("mixture_report", ()):
             entries = read_commit(self.store, name).dataset("mixture_report")
@@ -306,10 +278,10 @@ class Driver:
     def _tasks(
         self, folder: str, label: str, job: Any, work: Sequence[tuple[int, Any, Any]]
     ) -> tuple[str, ...]:
-        """Run what is not committed yet; give all commits in task order, and add up their ledgers."""
+        """Run tasks that are not committed; return all commits in task order, and add up their ledgers."""
         tasks = [
-            Task(folder, number, digest(self.base, folder, number, said), job, own)
-            for number, said, own in work
+            Task(folder, number, digest(self.base, folder, number, key), job, own)
+            for number, key, own in work
         ]
         todo = [task for task in tasks if not is_done(self.store, task)]
         self.progress.start(label, len(tasks), len(tasks) - len(todo))
@@ -333,20 +305,21 @@ class Driver:
         self.progress.finish()
         for task in tasks:
             commit = read_commit(self.store, task.commit)
-            self.ledger.add(commit.ledger)
-            # The few per rule that the report shows are chosen as tasks come: never all tasks' own.
-            self.samples = fair_samples([*self.samples, *commit.notes.get("samples", [])])
+            self.outcome.ledger.merge(commit.ledger)
+            # Reduced after every task: never the samples of all tasks at once.
+            samples = [*self.outcome.samples, *commit.notes.samples]
+            self.outcome.samples = fair_samples(samples)
         return tuple(task.commit for task in tasks)
 
 
-def fair_samples(samples: list[dict[str, Any]], per_rule: int = 5) -> list[dict[str, Any]]:
-    """Of examples of dropped rows, keep the few per rule whose ids hash lowest."""
-    kept: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-    for row in samples:
-        key = hashlib.blake2b(row["id"].encode(), digest_size=8).hexdigest()
-        kept.setdefault(row["dropped_by"], []).append((key, row))
+def fair_samples(samples: list[Sample], per_rule: int = 5) -> list[Sample]:
+    """Return the samples of dropped rows whose ids have the lowest hashes, a few per rule."""
+    by_rule: dict[str, list[tuple[str, Sample]]] = {}
+    for sample in samples:
+        key = hashlib.blake2b(sample.id.encode(), digest_size=8).hexdigest()
+        by_rule.setdefault(sample.dropped_by, []).append((key, sample))
     return [
-        row
-        for _, rows in sorted(kept.items())
-        for _, row in sorted(rows, key=lambda pair: pair[0])[:per_rule]
+        sample
+        for _, keyed in sorted(by_rule.items())
+        for _, sample in sorted(keyed, key=lambda pair: pair[0])[:per_rule]
     ]

@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from curate._version import __version__
 from curate.engine.publish import ENTRIES, remove_leftovers, sweep
 from curate.errors import RefusedError, ResourceError
 from curate.failpoint import reach
-from curate.storage.store import LocalStore, Store, need_space
+from curate.storage.entries import RUN_FORMAT, Manifest, check_format
+from curate.storage.store import LocalStore, Store, as_resource_error
 
 _STATE = "work/run.json"
 _OURS = {*ENTRIES, "manifest.json", "recipe.toml", "filters", "work", "commits", ".lock"}
@@ -21,10 +23,10 @@ _OURS = {*ENTRIES, "manifest.json", "recipe.toml", "filters", "work", "commits",
 
 @contextmanager
 def only_writer(store: Store) -> Iterator[None]:
-    """Hold the folder's lock; the kernel gives it back when the process dies, so none goes stale.
+    """Hold the folder's lock; the kernel releases it when the process dies, so none goes stale.
 
     Object stores have no lock: commits are created if absent and named by content, so a second
-    writer there does the same work again, and never other work.
+    writer there repeats the same work, and never does other work.
     """
     if not isinstance(store, LocalStore):
         yield
@@ -53,66 +55,78 @@ def only_writer(store: Store) -> Iterator[None]:
             handle.flush()
             reach("run.locked")
         except OSError as error:
-            raise need_space(error, store.address) from error
+            raise as_resource_error(error, store.address) from error
         yield
 
 
-def published(store: Store) -> dict[str, Any] | None:
-    """Give the manifest if the folder holds a finished run."""
+def published(store: Store) -> Manifest | None:
+    """Return the manifest if the folder contains a finished run; refuse one of another format."""
+    fields = _fields(store, "manifest.json")
+    return None if fields is None else Manifest.from_json(fields)
+
+
+def _fields(store: Store, name: str) -> dict[str, Any] | None:
     try:
-        manifest: dict[str, Any] = json.loads(store.read("manifest.json"))
+        fields: dict[str, Any] = json.loads(store.read(name))
     except FileNotFoundError:
         return None
-    return manifest
+    check_format(fields, store.address)
+    return fields
 
 
 def begin(
     store: Store, plan: str, inputs: Mapping[str, str], *, resume: bool, fresh: bool
-) -> tuple[int, dict[str, Any] | None]:
-    """Enter a folder: give the run's epoch, and the manifest if all is done already.
+) -> tuple[int, Manifest | None]:
+    """Enter a folder: return the run's epoch, and the manifest if the run is finished.
 
-    Refuses a folder with foreign files, and one with another recipe's or other inputs' work: with
-    ``resume`` the tasks that are still the same are used, with ``fresh`` nothing is.
+    Refuse a folder with foreign files, of another format, or with work of another recipe or of other
+    inputs: with ``resume`` the tasks that are still the same are used, with ``fresh`` none.
     """
     _refuse_foreign(store)
     if fresh:
         clear(store)
     manifest = published(store)
     if manifest is not None:
-        said = _differences(manifest["plan"], manifest["inputs"], plan, inputs)
-        if said:
+        differences = _differences(manifest.plan, manifest.inputs, plan, inputs)
+        if differences:
             raise RefusedError(
-                f"the folder holds another run: {said}",
+                f"the folder holds another run: {differences}",
                 where=store.address,
                 hint="choose another --output, or --fresh to replace it",
             )
         remove_leftovers(store)
         sweep(store)
-        return manifest.get("epoch", 0), manifest
+        return 0, manifest
     epoch = 1
-    try:
-        state = json.loads(store.read(_STATE))
-    except FileNotFoundError:
-        state = None
+    state = _fields(store, _STATE)
     if state is not None:
-        said = _differences(state["plan"], state["inputs"], plan, inputs)
-        if said and not resume:
+        differences = _differences(state["plan"], state["inputs"], plan, inputs)
+        if differences and not resume:
             raise RefusedError(
-                f"the folder holds an unfinished run, and it was another one: {said}",
+                f"the folder holds an unfinished run, and it was another one: {differences}",
                 where=store.address,
                 hint="--resume to go on with what is still valid, --fresh to start over",
             )
         epoch = state["epoch"] + 1
-    body = {"epoch": epoch, "plan": plan, "inputs": dict(inputs)}
-    store.replace(_STATE, json.dumps(body, sort_keys=True).encode())
+    _write_state(store, epoch, plan, inputs)
     reach("run.started")
     return epoch, None
 
 
+def _write_state(store: Store, epoch: int, plan: str, inputs: Mapping[str, str]) -> None:
+    body = {
+        "format": RUN_FORMAT,
+        "curate": __version__,
+        "epoch": epoch,
+        "plan": plan,
+        "inputs": inputs,
+    }
+    store.replace(_STATE, json.dumps(body, sort_keys=True).encode())
+
+
 def clear(store: Store) -> None:
-    """Remove a run: the promise goes first, what says that the folder is ours goes last."""
-    state = {"epoch": 0, "plan": "cleared", "inputs": {}}
-    store.replace(_STATE, json.dumps(state).encode())
+    """Remove a run: the manifest first, the state that marks the folder as a run's last."""
+    _write_state(store, 0, "cleared", {})
     store.remove("manifest.json")
     for name in sorted(_OURS - {".lock", "manifest.json", "work"}):
         store.remove(name)
@@ -121,13 +135,17 @@ def clear(store: Store) -> None:
 
 def _refuse_foreign(store: Store) -> None:
     if isinstance(store, LocalStore):
-        found = {path.name for path in store.root.iterdir()}
+        names = {path.name for path in store.root.iterdir()}
     else:
-        found = {name.split("/")[0] for name in store.names("")}
-    # A user's own project has a README.md and filters/ too: without the state of a run, whether going
-    # on or finished, nothing here is ours to write over or clear.
-    ours = _OURS if published(store) or store.size(_STATE) is not None else {".lock"}
-    foreign = sorted(name for name in found - ours if name == "work" or not name.startswith("."))
+        names = {name.split("/")[0] for name in store.names("")}
+    # A user's own project has a README.md and filters/ too: without the state of an unfinished run or
+    # the manifest of a finished one, nothing here may be overwritten or cleared.
+    run_here = any(store.size(name) is not None for name in ("manifest.json", _STATE))
+    foreign = sorted(
+        name
+        for name in names - (_OURS if run_here else {".lock"})
+        if name == "work" or not name.startswith(".")
+    )
     if foreign:
         raise RefusedError(
             f"the folder holds files that are not a run's: {', '.join(foreign[:3])}",
@@ -137,19 +155,19 @@ def _refuse_foreign(store: Store) -> None:
 
 
 def _differences(
-    had_plan: str, had: Mapping[str, str], plan: str, inputs: Mapping[str, str]
+    old_plan: str, old: Mapping[str, str], plan: str, inputs: Mapping[str, str]
 ) -> str:
-    """Name what differs, as one line; empty when nothing does."""
-    said = []
-    if had_plan != plan:
-        said.append("recipe, profiles or version changed")
+    """Return what differs, as one line; empty when nothing does."""
+    differences = []
+    if old_plan != plan:
+        differences.append("recipe, profiles or version changed")
     groups = {
-        "added": sorted(set(inputs) - set(had)),
-        "gone": sorted(set(had) - set(inputs)),
-        "changed": sorted(name for name in had if name in inputs and had[name] != inputs[name]),
+        "added": sorted(set(inputs) - set(old)),
+        "gone": sorted(set(old) - set(inputs)),
+        "changed": sorted(name for name in old if name in inputs and old[name] != inputs[name]),
     }
     for what, names in groups.items():
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            said.append(f"input {what}: {', '.join(names[:3])}{more}")
-    return "; ".join(said)
+            differences.append(f"input {what}: {', '.join(names[:3])}{more}")
+    return "; ".join(differences)

@@ -1,4 +1,4 @@
-"""The engine for tests, dry runs and debugging: one task after the other, in this process."""
+"""The engine for tests, dry runs and debugging: one task after another, in this process."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ class InProcess:
             yield execute(address, task)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there are no resources."""

@@ -1,4 +1,4 @@
-"""The last two kinds of task: who is in the mixture (per shard), and the files of the product."""
+"""The last two kinds of task: which documents the mixture takes (per shard), and the product's files."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ import pyarrow.compute as pc
 from curate import schema
 from curate.engine.commit import Attempt, read_commit
 from curate.engine.segment import decided
-from curate.engine.shuffle import fresh_order, turn, wanted_keys, within
+from curate.engine.shuffle import fresh_order, rotation, slice_keys, within
 from curate.mixture.sampling import order_key
+from curate.storage.entries import FileEntry
 from curate.storage.formats import Output, write
-from curate.storage.parquet_sink import ParquetSink, stored_rows, write_parquet
+from curate.storage.parquet_sink import ParquetSink, drain, stored_rows, write_parquet
 from curate.storage.store import Store
 
-#: Dropped from the product: they are null in every row of it.
+#: Not columns of the product, where they would be null in every row.
 _VERDICT = tuple(schema.VERDICT_COLUMNS)
 
 
 @dataclass(frozen=True)
 class PlacingJob:
-    """Counts what is curated and taken per shard, and writes aside what the mixture has no room for."""
+    """Counts what is curated and taken per shard, and writes rejects for which the mixture has no room."""
 
     mix: Any
     survivors: tuple[str, ...]
@@ -41,14 +42,14 @@ class PlacingJob:
         placed_rows: dict[str, int] = {}
         ledger = attempt.ledger
         for table in stored_rows(store, commit.dataset("survivors")):
-            ledger.curated(table)
-            ledger.saw(self.mix.name, table)
-            judged = self.mix.apply(table, decisions, ledger.stage(self.mix.name).tally)
-            over = judged.filter(pc.invert(schema.alive(judged)))
+            ledger.count_curated(table)
+            ledger.count_input(self.mix.name, table)
+            applied = self.mix.apply(table, decisions, ledger.stage(self.mix.name).tally)
+            over = applied.filter(pc.invert(schema.alive(applied)))
             if over.num_rows:
-                ledger.over_budget(over)
+                ledger.count_over_budget(over)
                 sink = sink or ParquetSink(store, attempt.folder, "rejected", over.schema)
-                sink.write(over)
+                drain(sink.write(over))
             placed = self.mix.placements(table, decisions)
             sizes = pc.fill_null(pc.binary_length(table.column("text")), 0).to_numpy()
             for phase in pc.unique(placed.column("phase")).to_pylist():
@@ -56,9 +57,10 @@ class PlacingJob:
                 taken_bytes[phase] = taken_bytes.get(phase, 0) + int(sizes[rows.to_numpy()].sum())
                 placed_rows[phase] = placed_rows.get(phase, 0) + len(rows)
         if sink is not None:
-            attempt.files += sink.close()
-        attempt.notes["taken_bytes"] = dict(sorted(taken_bytes.items()))
-        attempt.notes["placed_rows"] = dict(sorted(placed_rows.items()))
+            drain(sink.close())
+            attempt.files += sink.entries
+        attempt.notes.taken_bytes = dict(sorted(taken_bytes.items()))
+        attempt.notes.placed_rows = dict(sorted(placed_rows.items()))
 
 
 @dataclass(frozen=True)
@@ -105,22 +107,22 @@ class ProductJob:
             attempt.files += write(format, store, attempt.folder, table, self.output)
 
     def _epochs(self, decisions: pa.Table) -> list[int]:
-        """Name all epochs that a copy of this phase can have."""
-        mine = decisions.filter(pc.equal(decisions.column("phase"), self.phase))
-        passes = pc.max(mine.column("epoch")).as_py() or 1
+        """Return all epochs that a copy of this phase can have."""
+        phase = decisions.filter(pc.equal(decisions.column("phase"), self.phase))
+        passes = pc.max(phase.column("epoch")).as_py() or 1
         return list(range(1, passes * self.mix.mixture.most_copies + 1))
 
     def _from_file(
-        self, store: Store, entry: dict[str, Any], epochs: list[int], own: int, decisions: pa.Table
+        self, store: Store, entry: FileEntry, epochs: list[int], own: int, decisions: pa.Table
     ) -> list[pa.Table]:
-        """Read the row groups that hold keys of this slice, and make the copies that lie in it."""
+        """Read the row groups that contain keys of this slice, and make the copies that fall into it."""
         slices = {
-            epoch: wanted_keys(own, self.parts, turn(self.seed, self.phase, epoch))
+            epoch: slice_keys(own, self.parts, rotation(self.seed, self.phase, epoch))
             for epoch in epochs
         }
         groups = [
             number
-            for number, (first, last) in enumerate(entry["keys"])
+            for number, (first, last) in enumerate(entry.keys or ())
             if any(
                 first < end and last >= start
                 for intervals in slices.values()
@@ -146,7 +148,7 @@ class ProductJob:
 
 
 def counted_with(plan: Any) -> dict[str, str] | None:
-    """Name the tokenizer of ``n_tokens`` and its digest; None where nothing counts."""
+    """Return the tokenizer of ``n_tokens`` and its digest; None where no stage counts."""
     counters = [
         dict(stage.product_metadata)
         for segment in plan.segments
@@ -157,7 +159,7 @@ def counted_with(plan: Any) -> dict[str, str] | None:
 
 
 def product_metadata(plan: Any) -> str:
-    """What each file of the product says of itself in its schema."""
+    """Return the metadata in the schema of each file of the product, as JSON."""
     return json.dumps(
         {
             "contract": schema.CONTRACT_VERSION,

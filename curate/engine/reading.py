@@ -1,4 +1,4 @@
-"""From records to Document tables: ids, stamps, byte-bounded batches, and a book for each file."""
+"""From records to Document tables: ids, stamps, byte-bounded batches, and counts for each file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from curate import schema
 from curate.errors import ResourceError
 from curate.plan.model import Shard, SourcePlan
-from curate.protocol.ledger import FileBook
+from curate.protocol.ledger import FileCounts
 from curate.sources.base import Damage, Document, DocumentTable, Record, Skip
 from curate.sources.files import identity, without_secrets
 
@@ -21,14 +21,14 @@ HEAD_BYTES, ERROR_CHARACTERS = 64 << 10, 1000
 
 
 class Batch(NamedTuple):
-    """Documents of bounded size, with what else was found on the way."""
+    """Documents of bounded size, with the damage and the counts of the same records."""
 
     documents: pa.Table
     quarantined: pa.Table
-    books: dict[str, FileBook]
+    counts: dict[str, FileCounts]
 
 
-#: What a row costs besides its strings: short lines must not make a batch of millions of rows.
+#: Bytes counted per row besides its strings: short lines must not make a batch of millions of rows.
 ROW_BYTES = 400
 
 
@@ -38,17 +38,17 @@ class _Collector:
         self.rows: list[dict[str, Any]] = []
         self.tables: list[pa.Table] = []
         self.damage: list[dict[str, Any]] = []
-        self.books: dict[str, FileBook] = {}
+        self.counts: dict[str, FileCounts] = {}
         self.bytes = 0
         self.seen: dict[str, int] = {}
 
     def take(self, file: str, record: Record) -> None:
         key = schema.file_key(self.source.name, file)
-        book = self.books.setdefault(key, FileBook())
+        counts = self.counts.setdefault(key, FileCounts())
         if isinstance(record, Document):
-            book.records += 1
-            book.documents += 1
-            # A string's size in memory is near that of its UTF-8, and costs nothing to ask for.
+            counts.records += 1
+            counts.documents += 1
+            # A string's size in memory is near that of its UTF-8, and is known without encoding it.
             self.bytes += sys.getsizeof(record.text) + sys.getsizeof(record.meta) + ROW_BYTES
             self.bytes += sum(
                 sys.getsizeof(turn["content"]) for turn in record.messages or () if turn
@@ -57,17 +57,17 @@ class _Collector:
             row["id"] = self._unique(key, row.pop("locator"))
             self.rows.append(row)
         elif isinstance(record, DocumentTable):
-            book.records += record.table.num_rows
-            book.documents += record.table.num_rows
+            counts.records += record.table.num_rows
+            counts.documents += record.table.num_rows
             self._flush_rows()
             ids = schema.make_ids(key, record.table.column("locator"))
             self.tables.append(self._stamp(record.table.append_column("id", ids)))
             self.bytes += record.table.nbytes + ROW_BYTES * record.table.num_rows
         elif isinstance(record, Skip):
-            book.records += record.count
-            book.skipped[record.reason] += record.count
+            counts.records += record.count
+            counts.skipped[record.reason] += record.count
         else:
-            self._quarantine(file, book, record)
+            self._quarantine(file, counts, record)
 
     def _unique(self, key: str, locator: str) -> str:
         """Return an id; where a dump has a page twice, the second document's id ends in ``:1``."""
@@ -76,9 +76,9 @@ class _Collector:
         self.seen[id] = repeat + 1
         return schema.make_id(key, locator, repeat)
 
-    def _quarantine(self, file: str, book: FileBook, damage: Damage) -> None:
-        book.records += 1
-        book.quarantined[damage.reason] += 1
+    def _quarantine(self, file: str, counts: FileCounts, damage: Damage) -> None:
+        counts.records += 1
+        counts.quarantined[damage.reason] += 1
         self.damage.append(
             {
                 "source": self.source.name,
@@ -93,16 +93,16 @@ class _Collector:
 
     def _flush_rows(self) -> None:
         if self.rows:
-            wanted = [
+            fields = [
                 field for field in schema.DOCUMENT_SCHEMA if field.name in ("id", *Document._fields)
             ]
             self.tables.append(
-                self._stamp(pa.Table.from_pylist(self.rows, schema=pa.schema(wanted)))
+                self._stamp(pa.Table.from_pylist(self.rows, schema=pa.schema(fields)))
             )
             self.rows = []
 
     def _stamp(self, table: pa.Table) -> pa.Table:
-        """Add what the recipe says of the source, where the record itself does not say it."""
+        """Add the source's values from the recipe, where the record itself has none."""
         table = schema.conform(table, schema.DOCUMENT_SCHEMA)
         stamps = {
             "source": self.source.name,
@@ -126,21 +126,21 @@ class _Collector:
         batch = Batch(
             documents,
             pa.Table.from_pylist(self.damage, schema=schema.QUARANTINE_SCHEMA),
-            self.books,
+            self.counts,
         )
-        self.tables, self.damage, self.books, self.bytes = [], [], {}, 0
+        self.tables, self.damage, self.counts, self.bytes = [], [], {}, 0
         return batch
 
 
 def read_shard(source: SourcePlan, shard: Shard, batch_bytes: int) -> Iterator[Batch]:
     """Read a shard's pieces as batches of about ``batch_bytes`` of text.
 
-    Raises ResourceError where a file is gone, can't be read, or is not what it was when the run was
+    Raise ResourceError where a file is missing, cannot be read, or has changed since the run was
     planned: rows of two versions of a file are never mixed.
     """
     collector = _Collector(source)
     for planned in shard.pieces:
-        collector.books.setdefault(schema.file_key(source.name, planned.file.name), FileBook())
+        collector.counts.setdefault(schema.file_key(source.name, planned.file.name), FileCounts())
         try:
             for record in source.reader.read(planned.file, planned.piece):
                 collector.take(planned.file.name, record)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pyarrow as pa
@@ -22,12 +22,20 @@ from curate.failpoint import reach
 from curate.mixture.sampling import order_key
 from curate.plan.model import Segment, Shard, SourcePlan
 from curate.protocol.ledger import Ledger
+from curate.protocol.routing import document_numbers
 from curate.protocol.stage import Barrier
+from curate.storage.entries import Sample
 from curate.storage.exchange import ExchangeSink, read_part
-from curate.storage.parquet_sink import ROW_GROUP_BYTES, ParquetSink, stored_rows, write_parquet
+from curate.storage.parquet_sink import (
+    ROW_GROUP_BYTES,
+    ParquetSink,
+    drain,
+    stored_rows,
+    write_parquet,
+)
 from curate.storage.store import Store
 
-#: Documents that are sketched at a time.
+#: The most documents that are sketched at a time.
 SKETCHED_ROWS = 50_000
 
 #: Rows kept per rule as examples for the report, and characters of each.
@@ -37,7 +45,7 @@ SAMPLE_CHARACTERS = 400
 
 @dataclass(frozen=True)
 class Opening:
-    """What a later segment starts from: the segment before it, and what its barriers decided."""
+    """What a later segment starts from: the segment before it, and the decisions of its barriers."""
 
     survivors: tuple[str, ...]  #: commits of the segment before, by shard
     decisions: tuple[tuple[Barrier, tuple[str, ...]], ...]  #: per barrier, commits that decide
@@ -45,7 +53,7 @@ class Opening:
 
 @dataclass(frozen=True)
 class SegmentJob:
-    """A segment, as all its tasks share it."""
+    """What all tasks of a segment share."""
 
     segment: Segment
     batch_bytes: int
@@ -77,13 +85,13 @@ class _Work:
             base = schema.DOCUMENT_SCHEMA
         else:
             self.before = read_commit(attempt.store, job.opening.survivors[number])
-            base = _schema_from(self.before.notes["schema"])
+            base = _schema_from(self.before.notes.schema or "")
             self.decisions = [
                 (barrier, decided(attempt.store, barrier, commits, number))
                 for barrier, commits in job.opening.decisions
             ]
         self.schema = self._final_schema(base)
-        attempt.notes["schema"] = base64.b64encode(self.schema.serialize()).decode()
+        attempt.notes.schema = base64.b64encode(self.schema.serialize()).decode()
         seed = job.shuffle_seed
         self.survivors = ParquetSink(
             attempt.store,
@@ -93,35 +101,30 @@ class _Work:
             order=None if seed is None else lambda table: sort_by_key(table, seed),
             index=None if seed is None else lambda group: key_range(group, seed),
             row_group_bytes=job.row_group_bytes,
-            flushed=self._sketch,
         )
         self.rejected = ParquetSink(attempt.store, attempt.folder, "rejected", self.schema)
         self.sketches = {
             barrier.name: ExchangeSink(attempt.store, attempt.folder, f"sketch-{barrier.name}")
             for barrier in job.segment.barriers
         }
-        self.samples: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+        self.samples: dict[str, list[tuple[int, Sample]]] = {}
 
     def _final_schema(self, base: pa.Schema) -> pa.Schema:
-        """Run nothing through the stages, which tells types."""
+        """Return the schema of the survivors, found by running an empty table through the stages."""
         table = base.empty_table()
         for barrier, decisions in self.decisions:
-            table = barrier.apply(table, decisions.slice(0, 0), _nobody())
+            table = barrier.apply(table, decisions.slice(0, 0), Counter())
         compile_together(table, self.job.segment.stages, self.job.segment.barriers)
         for stage in self.job.segment.stages:
-            table = stage.apply(table, _nobody())
+            table = stage.apply(table, Counter())
         return table.schema.remove_metadata()
 
     def from_source(self, source: SourcePlan, shard: Shard) -> None:
         quarantined: list[pa.Table] = []
         for batch in read_shard(source, shard, self.job.batch_bytes):
             reach("table.read")
-            for name, book in batch.books.items():
-                mine = self.ledger.file(name)
-                mine.records += book.records
-                mine.documents += book.documents
-                mine.skipped.update(book.skipped)
-                mine.quarantined.update(book.quarantined)
+            for name, counts in batch.counts.items():
+                self.ledger.file(name).merge(counts)
             quarantined.append(batch.quarantined)
             self._through(batch.documents)
         damage = pa.concat_tables(quarantined) if quarantined else None
@@ -142,57 +145,62 @@ class _Work:
             self._through(table)
 
     def _through(self, table: pa.Table) -> None:
-        """Run one table through what the barriers decided and through the stages."""
+        """Apply the barriers' decisions and the stages to one table."""
         for number, (barrier, decisions) in enumerate(self.decisions):
             tally = self.ledger.stage(barrier.name).tally
-            self.ledger.saw(barrier.name, table)
+            self.ledger.count_input(barrier.name, table)
             with self._timed(barrier.name):
                 table = barrier.apply(table, decisions, tally)
             table = self._split(table, self.decisions[number + 1 :])
         for stage in self.job.segment.stages:
             tally = self.ledger.stage(stage.name).tally
-            self.ledger.saw(stage.name, table)
+            self.ledger.count_input(stage.name, table)
             with self._timed(stage.name):
                 table = stage.apply(table, tally)
             table = self._split(table)
-        self.survivors.write(table)
+        self._sketch_groups(self.survivors.write(table))
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
         started = time.perf_counter()
         yield
-        spent = self.attempt.stages
-        spent[stage] = spent.get(stage, 0.0) + time.perf_counter() - started
+        seconds = self.attempt.stages
+        seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - started
 
     def _split(self, table: pa.Table, later: Sequence[tuple[Barrier, pa.Table]] = ()) -> pa.Table:
-        """Put the dropped rows aside, with what later barriers decided of their witnesses."""
+        """Write the dropped rows, with the decisions of later barriers on their witnesses; return the rest."""
         alive = schema.alive(table)
         if pc.all(alive).as_py() is not False:
             return table
         rejects = table.filter(pc.invert(alive))
         for barrier, decisions in later:
             rejects = barrier.reassign_witness(rejects, decisions)
-        self.ledger.dropped(rejects)
-        self.rejected.write(rejects)
+        self.ledger.count_dropped(rejects)
+        drain(self.rejected.write(rejects))
         self._sample(rejects)
         return table.filter(alive)
 
     def _sample(self, rejects: pa.Table) -> None:
-        """Keep, per rule, the rejects whose ids have the smallest hashes: a fair, repeatable choice."""
+        """Keep, per rule, the rejects whose ids have the smallest hashes: an unbiased, repeatable choice."""
         keys = order_key(rejects.column("id"), 0)
         rules = rejects.column("dropped_by").to_pylist()
         for row in np.argsort(keys, kind="stable"):
             kept = self.samples.setdefault(rules[row], [])
             if len(kept) < SAMPLES_PER_RULE or keys[row] < kept[-1][0]:
-                kept.append((int(keys[row]), _excerpt(rejects, int(row))))
-                kept.sort(key=lambda pair: (pair[0], pair[1]["id"]))
+                kept.append((int(keys[row]), _sample_of(rejects, int(row))))
+                kept.sort(key=lambda pair: (pair[0], pair[1].id))
                 del kept[SAMPLES_PER_RULE:]
 
-    def _sketch(self, table: pa.Table, first_row: int) -> None:
-        """Sketch a run of survivors, in the order in which they stand in their file.
+    def _sketch_groups(self, groups: Iterator[tuple[pa.Table, int]]) -> None:
+        """Sketch the row groups of survivors as the sink yields them."""
+        for group, first_row in groups:
+            self._sketch(group, first_row)
 
-        A sketch may be larger than its text (a signature has hundreds of bytes), so that a run of
-        short documents is sketched piece by piece.
+    def _sketch(self, table: pa.Table, first_row: int) -> None:
+        """Sketch survivors in the order of their file.
+
+        A sketch may be larger than its text (a signature has hundreds of bytes), so many short
+        documents are sketched in several pieces.
         """
         if table.num_rows > SKETCHED_ROWS:
             for start in range(0, table.num_rows, SKETCHED_ROWS):
@@ -201,25 +209,24 @@ class _Work:
         for barrier in self.job.segment.barriers:
             with self._timed(barrier.name):
                 sketch = barrier.sketch(table)
-            rows = first_row + np.arange(table.num_rows, dtype=np.int64)
-            sketch = sketch.append_column("doc", pa.array((self.number << 32) | rows))
+            docs = document_numbers(self.number, first_row, table.num_rows)
+            sketch = sketch.append_column("doc", pa.array(docs))
             part = pa.array(np.full(sketch.num_rows, self.number, np.int32))
             self.sketches[barrier.name].write(sketch.append_column("part", part))
 
     def finish(self) -> None:
-        self.attempt.files += self.survivors.close() + self.rejected.close()
+        self._sketch_groups(self.survivors.close())
+        drain(self.rejected.close())
+        self.attempt.files += self.survivors.entries + self.rejected.entries
         for sink in self.sketches.values():
             self.attempt.files += sink.close()
-        self.attempt.notes["samples"] = [
-            row for _, kept in sorted(self.samples.items()) for _, row in kept
+        self.attempt.notes.samples = [
+            sample for _, kept in sorted(self.samples.items()) for _, sample in kept
         ]
-        self.attempt.notes["survivors"] = sum(
-            entry["rows"] for entry in self.attempt.files if entry["dataset"] == "survivors"
-        )
 
 
 def decided(store: Store, barrier: Barrier, commits: tuple[str, ...], shard: int) -> pa.Table:
-    """Give the decisions of a barrier that concern a shard (all of them where it decides for all)."""
+    """Return the decisions of a barrier for one shard (all of them where it decides for all)."""
     part = shard if barrier.decides == "shard" else None
     tables = [
         table
@@ -230,30 +237,12 @@ def decided(store: Store, barrier: Barrier, commits: tuple[str, ...], shard: int
     return pa.concat_tables(tables) if tables else schema.DECISIONS_SCHEMA.empty_table()
 
 
-def _excerpt(rejects: pa.Table, row: int) -> dict[str, Any]:
-    taken = {
-        name: rejects.column(name)[row].as_py()
-        for name in (
-            "id",
-            "source",
-            "lang",
-            "url",
-            "dropped_by",
-            "dropped_value",
-            "duplicate_of",
-            "jaccard",
-        )
-        if name in rejects.column_names
-    }
-    text = rejects.column("text")[row].as_py() or ""
-    return taken | {"text": text[:SAMPLE_CHARACTERS], "bytes": len(text.encode())}
+def _sample_of(rejects: pa.Table, row: int) -> Sample:
+    columns = {field.name for field in fields(Sample)} & set(rejects.column_names)
+    values = {name: rejects.column(name)[row].as_py() for name in columns}
+    text = values["text"] or ""
+    return Sample(**values | {"text": text[:SAMPLE_CHARACTERS], "bytes": len(text.encode())})
 
 
-def _schema_from(said: str) -> pa.Schema:
-    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said)))
-
-
-def _nobody() -> Any:
-    from collections import Counter
-
-    return Counter()
+def _schema_from(encoded: str) -> pa.Schema:
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(encoded)))

@@ -1,9 +1,9 @@
 """The product's global shuffle: every copy of a document has a position in its phase.
 
 The last segment writes its survivors in the order of ``order_key(id)``. A copy's position is that key
-turned by an amount of its phase and epoch, so the writer of one output file reads only the row groups
+rotated by an offset of its phase and epoch, so the writer of one output file reads only the row groups
 whose keys fall into its slice, and no other pass over the text is needed. Within a file, rows are
-sorted by a fresh hash, so the copies of an epoch are not in the order of the one before.
+sorted by a fresh hash, so the copies of an epoch are not in the order of the epoch before.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WHOLE = 1 << 64
 
 
 def sort_by_key(table: pa.Table, seed: int) -> pa.Array:
-    """Give the permutation that sorts documents by their key, ties by id."""
+    """Return the permutation that sorts documents by their key, ties by id."""
     keys = pa.table(
         {"key": pa.array(order_key(table.column("id"), seed)), "id": table.column("id")}
     )
@@ -27,35 +27,35 @@ def sort_by_key(table: pa.Table, seed: int) -> pa.Array:
 
 
 def key_range(group: pa.Table, seed: int) -> list[int]:
-    """Give the first and last key of a row group that is in the order of keys."""
+    """Return the first and last key of a row group that is sorted by key."""
     ends = order_key(group.column("id").take(pa.array([0, group.num_rows - 1])), seed)
     return [int(ends[0]), int(ends[1])]
 
 
-def turn(seed: int, phase: str, epoch: int) -> int:
-    """By how much the copies of a phase and epoch are turned."""
-    said = f"{seed}\0{phase}\0{epoch}".encode()
-    return int.from_bytes(hashlib.blake2b(said, digest_size=8).digest(), "little")
+def rotation(seed: int, phase: str, epoch: int) -> int:
+    """Return the offset by which the keys of a phase and epoch are rotated."""
+    salt = f"{seed}\0{phase}\0{epoch}".encode()
+    return int.from_bytes(hashlib.blake2b(salt, digest_size=8).digest(), "little")
 
 
-def wanted_keys(part: int, parts: int, turned: int) -> list[tuple[int, int]]:
-    """Give the key intervals [start, end) whose turned keys fall into a file's slice.
+def slice_keys(part: int, parts: int, offset: int) -> list[tuple[int, int]]:
+    """Return the key intervals [start, end) whose rotated keys fall into a file's slice.
 
-    >>> wanted_keys(0, 1, 5)
+    >>> slice_keys(0, 1, 5)
     [(0, 18446744073709551616)]
-    >>> [(a >> 60, b >> 60) for a, b in wanted_keys(0, 2, 12 << 60)]
+    >>> [(a >> 60, b >> 60) for a, b in slice_keys(0, 2, 12 << 60)]
     [(4, 12)]
     """
     start = -(-part * WHOLE // parts)
     end = -(-(part + 1) * WHOLE // parts)
     if end - start >= WHOLE:
         return [(0, WHOLE)]
-    low, high = (start - turned) % WHOLE, (end - turned) % WHOLE
+    low, high = (start - offset) % WHOLE, (end - offset) % WHOLE
     return [(low, high)] if low < high else [(low, WHOLE), (0, high)] if high else [(low, WHOLE)]
 
 
 def within(keys: np.ndarray, intervals: list[tuple[int, int]]) -> np.ndarray:
-    """Tell which keys lie in the intervals."""
+    """Return whether each key is in one of the intervals."""
     inside = np.zeros(len(keys), bool)
     for start, end in intervals:
         inside |= (keys >= np.uint64(start)) & (keys <= np.uint64(end - 1))
@@ -63,13 +63,12 @@ def within(keys: np.ndarray, intervals: list[tuple[int, int]]) -> np.ndarray:
 
 
 def fresh_order(ids: pa.ChunkedArray, seed: int, phase: str, epochs: np.ndarray) -> np.ndarray:
-    """Give the permutation that shuffles the rows of one file."""
+    """Return the permutation that shuffles the rows of one file."""
     keys = np.empty(len(ids), np.uint64)
     for epoch in np.unique(epochs):
         rows = np.flatnonzero(epochs == epoch)
-        mine = ids.take(pa.array(rows))
-        # The seed of the hash is the turn: another function of the id for each phase and epoch.
-        keys[rows] = order_key(mine, turn(seed + 1, phase, int(epoch)) >> 1)
+        # The seed is a rotation: another function of the id for each phase and epoch.
+        keys[rows] = order_key(ids.take(pa.array(rows)), rotation(seed + 1, phase, int(epoch)) >> 1)
     order = pa.table({"key": pa.array(keys), "id": ids, "epoch": pa.array(epochs)})
     permutation: np.ndarray = pa.compute.sort_indices(
         order,

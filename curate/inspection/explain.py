@@ -16,6 +16,7 @@ from curate.errors import RecipeError
 from curate.inspection.verify import manifest_of
 from curate.plan.model import Plan, PlannedPiece, Shard
 from curate.protocol.tables import with_text
+from curate.protocol.tallies import CUT, tally_key
 from curate.stages.line_dedup import cut_again
 from curate.storage.dedup_store import stored_rows_of
 from curate.storage.store import Store
@@ -34,8 +35,8 @@ def fates(store: Store, wanted: str) -> list[dict[str, Any]]:
     manifest = manifest_of(store)
     found: list[dict[str, Any]] = []
     kept: dict[str, dict[str, Any]] = {}
-    for entry in manifest["files"]:
-        path = entry["path"]
+    for entry in manifest.files:
+        path = entry.path
         folder = path.split("/")[0]
         if folder == "quarantine":
             found += _quarantined(store, path, wanted)
@@ -53,7 +54,7 @@ def fates(store: Store, wanted: str) -> list[dict[str, Any]]:
             else:
                 stage, _, rule = row["dropped_by"].partition(":")
                 # The last stage is the mix: its rules say why a curated document was not taken.
-                fate = rule if stage == manifest["stages"][-1] else "dropped"
+                fate = rule if stage == manifest.stages[-1] else "dropped"
                 found.append({"fate": fate, "where": path, **shown, "signals": signals})
     return [*kept.values(), *found]
 
@@ -61,10 +62,10 @@ def fates(store: Store, wanted: str) -> list[dict[str, Any]]:
 def in_stores(store: Store, wanted: str) -> list[dict[str, Any]]:
     """Find an id in the dedup stores that a run was compared with: where, and of which source."""
     found = []
-    for said in manifest_of(store).get("stores", ()):
-        for number in said["compared_with"]:
-            for row in stored_rows_of(said["address"], number, wanted):
-                place = f"generation {number} of {said['address']}"
+    for use in manifest_of(store).stores:
+        for number in use.compared_with:
+            for row in stored_rows_of(use.address, number, wanted):
+                place = f"generation {number} of {use.address}"
                 found.append({"fate": "stored", "where": place, **row})
     return found
 
@@ -126,7 +127,7 @@ def replay(
                 size = len(before.encode()) - len(after.encode())
                 yield {
                     "stage": barrier.name,
-                    "did": {"cut:bytes": size, "cut:spans": len(spans)},
+                    "did": {tally_key(CUT, "bytes"): size, tally_key(CUT, "spans"): len(spans)},
                     "changed": after != before,
                     "characters": len(after),
                     "text": after,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +13,8 @@ import pyarrow.parquet as pq
 from curate.engine.folder import published
 from curate.errors import InternalError, RefusedError
 from curate.mixture.sampling import sample_key
-from curate.protocol.ledger import Ledger
 from curate.storage.dedup_store import stored_ids
+from curate.storage.entries import Manifest, StoreUse
 from curate.storage.formats import FORMATS
 from curate.storage.store import Store
 
@@ -32,17 +31,17 @@ def verify(store: Store) -> list[str]:
     return [*_files(store, manifest), *_counts(manifest), *_rows(store, manifest)]
 
 
-def _files(store: Store, manifest: dict[str, Any]) -> Iterator[str]:
+def _files(store: Store, manifest: Manifest) -> Iterator[str]:
     named = set()
-    for entry in manifest["files"]:
-        path = entry["path"]
+    for entry in manifest.files:
+        path = entry.path
         named.add(path)
         size = store.size(path)
         if size is None:
             yield f"{path}: missing"
-        elif size != entry["bytes"]:
-            yield f"{path}: {size} bytes, not {entry['bytes']}"
-        elif _sha256(store, path) != entry["sha256"]:
+        elif size != entry.bytes:
+            yield f"{path}: {size} bytes, not {entry.bytes}"
+        elif _sha256(store, path) != entry.sha256:
             yield f"{path}: its bytes changed"
     for folder in ("mixture", "rejected", "quarantine", *FORMATS):
         for path in store.names(folder):
@@ -58,37 +57,37 @@ def _sha256(store: Store, path: str) -> str:
     return digest.hexdigest()
 
 
-def _counts(manifest: dict[str, Any]) -> Iterator[str]:
+def _counts(manifest: Manifest) -> Iterator[str]:
     try:
-        Ledger.from_json(manifest["ledger"]).check(manifest["stages"])
+        manifest.ledger.check(manifest.stages)
     except InternalError as error:
         yield f"ledger: {error}"
     rows = dict.fromkeys(("mixture", "rejected", "quarantine"), 0)
-    for entry in manifest["files"]:
-        folder = entry["path"].split("/")[0]
-        rows[folder] = rows.get(folder, 0) + entry["rows"]
-    totals = manifest["totals"]
+    for entry in manifest.files:
+        folder = entry.path.split("/")[0]
+        rows[folder] = rows.get(folder, 0) + entry.rows
+    totals = manifest.totals
     expected = {
-        "mixture": totals["rows"],
-        "rejected": totals["dropped"] + totals["curated"] - totals["taken"],
-        "quarantine": totals["quarantined"],
+        "mixture": totals.rows,
+        "rejected": totals.dropped + totals.curated - totals.taken,
+        "quarantine": totals.quarantined,
     }
     for folder, count in expected.items():
         if rows[folder] != count:
             yield f"{folder}: {rows[folder]} rows, but the ledger says {count}"
 
 
-def _rows(store: Store, manifest: dict[str, Any]) -> Iterator[str]:
+def _rows(store: Store, manifest: Manifest) -> Iterator[str]:
     """Check keys and witnesses on 64-bit hashes of ids: 8 bytes a row, whatever the texts."""
     copies: list[np.ndarray] = []
     product: list[np.ndarray] = []
     dropped: dict[str, list[np.ndarray]] = {}
     witnesses: dict[str, list[pa.Table]] = {}
-    for entry in manifest["files"]:
-        if store.size(entry["path"]) != entry["bytes"]:
+    for entry in manifest.files:
+        if store.size(entry.path) != entry.bytes:
             continue  # said already
-        if entry["path"].startswith("mixture/"):
-            for table in _columns(store, entry["path"], ["id", "phase", "epoch"]):
+        if entry.path.startswith("mixture/"):
+            for table in _columns(store, entry.path, ["id", "phase", "epoch"]):
                 key = pc.binary_join_element_wise(
                     table.column("id"),
                     table.column("phase"),
@@ -97,8 +96,8 @@ def _rows(store: Store, manifest: dict[str, Any]) -> Iterator[str]:
                 )
                 copies.append(sample_key(key, 1))
                 product.append(np.unique(sample_key(table.column("id"), 1)))
-        elif entry["path"].startswith("rejected/"):
-            for table in _columns(store, entry["path"], ["id", "dropped_by", "duplicate_of"]):
+        elif entry.path.startswith("rejected/"):
+            for table in _columns(store, entry.path, ["id", "dropped_by", "duplicate_of"]):
                 stages = pc.replace_substring_regex(table.column("dropped_by"), ":.*$", "")
                 for stage in pc.unique(stages).to_pylist():
                     mine = table.filter(pc.equal(stages, stage))
@@ -112,8 +111,8 @@ def _rows(store: Store, manifest: dict[str, Any]) -> Iterator[str]:
     keys = np.concatenate(copies) if copies else np.empty(0, np.uint64)
     if len(np.unique(keys)) != len(keys):
         yield f"mixture: {len(keys) - len(np.unique(keys))} rows have the key of another row"
-    order = {stage: number for number, stage in enumerate(manifest["stages"])}
-    stores = {said["stage"]: said for said in manifest.get("stores", ())}
+    order = {stage: number for number, stage in enumerate(manifest.stages)}
+    stores = {use.stage: use for use in manifest.stores}
     for stage, tables in witnesses.items():
         kept = np.concatenate([*product, *_dropped_by(dropped, order, stage, later=True)])
         gone = np.concatenate([*_dropped_by(dropped, order, stage, later=False)])
@@ -121,10 +120,10 @@ def _rows(store: Store, manifest: dict[str, Any]) -> Iterator[str]:
         names = sample_key(named.column("duplicate_of"), 1)
         lost = ~np.isin(names, kept)
         # A copy takes over the witness of its own one, so any later stage's store may have it.
-        asked = [said for other, said in stores.items() if order.get(other, 0) >= order[stage]]
-        for said in asked if lost.any() else ():
+        uses = [use for other, use in stores.items() if order.get(other, 0) >= order[stage]]
+        for use in uses if lost.any() else ():
             try:
-                lost[lost] = ~_in_store(said, names[lost])
+                lost[lost] = ~_in_store(use, names[lost])
             except RefusedError as error:
                 yield f"witnesses of {stage} were not looked up: {error.what}"
                 lost[:] = False
@@ -146,10 +145,10 @@ def _dropped_by(
             yield from lists
 
 
-def _in_store(said: dict[str, Any], names: np.ndarray) -> np.ndarray:
+def _in_store(use: StoreUse, names: np.ndarray) -> np.ndarray:
     """Tell which ids are in the generations that a stage was compared with."""
     found = np.zeros(len(names), np.bool_)
-    for ids in stored_ids(said["address"], said["compared_with"]):
+    for ids in stored_ids(use.address, use.compared_with):
         found |= np.isin(names, sample_key(ids, 1))
     return found
 
@@ -162,8 +161,8 @@ def _columns(store: Store, path: str, wanted: list[str]) -> Iterator[pa.Table]:
             yield file.read_row_group(group, columns=have)
 
 
-def manifest_of(store: Store) -> dict[str, Any]:
-    """Give a published folder's manifest, or say what to do."""
+def manifest_of(store: Store) -> Manifest:
+    """Return a published folder's manifest; raise RefusedError where there is none."""
     manifest = published(store)
     if manifest is None:
         raise RefusedError(

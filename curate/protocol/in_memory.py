@@ -15,6 +15,7 @@ import pyarrow as pa
 from curate import schema
 from curate.errors import InternalError
 from curate.kernels.grouping import run_bounds
+from curate.protocol.routing import document_number, document_numbers
 from curate.protocol.stage import Barrier, Step
 from curate.schema import whole
 
@@ -39,12 +40,12 @@ class TableInputs:
 
 
 def number(datasets: Sequence[dict[str, pa.Table]]) -> Datasets:
-    """Lay out each shard's tables; their rows get `doc` = shard << 32 | row where they have none."""
+    """Lay out each shard's tables; their rows get the column `doc` where they have none."""
     laid: Datasets = {}
     for shard, tables in enumerate(datasets):
         for name, table in tables.items():
             if "doc" not in table.column_names:
-                docs = (shard << 32) | np.arange(table.num_rows, dtype=np.int64)
+                docs = document_numbers(shard, 0, table.num_rows)
                 table = table.append_column("doc", pa.array(docs))
             laid.setdefault(name, {})[shard] = [table]
     return laid
@@ -162,7 +163,7 @@ def resolve(
         dead = np.flatnonzero(~np.asarray(alive))
         if _FEW * len(dead) > len(rows):
             rows, dead = rows.filter(alive), dead[:0]
-        decided = pa.table({"doc": (shard << 32) | dead})
+        decided = pa.table({"doc": document_number(shard, dead)})
         sketch = barrier.sketch(rows)
         return {"sketch": sketch, "text": rows.select(columns), "decided": decided}
 

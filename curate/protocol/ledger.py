@@ -1,8 +1,8 @@
-"""Counts: what became of every record. Part of each commit; no clock and no host in them.
+"""Counts: what became of every record. Part of each commit; contains no clock and no host name.
 
-Two books are kept. *Files*: per input file, the fate of each record and document. *Stages*: per stage
-and per (source, language), documents and bytes that came in and that each rule dropped. The report
-only reads them, and :meth:`Ledger.check` holds them to the identities of DESIGN section 6.
+A ledger has two parts. *Files*: per input file, the outcome of each record and document. *Stages*: per
+stage and per (source, language), the documents and bytes that entered it and that each rule dropped.
+The report only reads them, and :meth:`Ledger.check` verifies the identities that they must satisfy.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Amount(NamedTuple):
 
 
 @dataclass
-class FileBook:
-    """The fate of one input file's records; ``dropped`` is by ``stage:rule``."""
+class FileCounts:
+    """The outcome of one input file's records; ``dropped`` is by ``stage:rule``."""
 
     records: int = 0
     documents: int = 0
@@ -40,41 +40,92 @@ class FileBook:
 
     @property
     def taken(self) -> int:
-        """Curated documents that the mixture has at least once."""
+        """Curated documents that the mixture contains at least once."""
         return self.curated - self.over_budget
+
+    def merge(self, other: FileCounts) -> None:
+        """Add another count of the same file to this one."""
+        self.records += other.records
+        self.documents += other.documents
+        self.curated += other.curated
+        self.over_budget += other.over_budget
+        self.skipped.update(other.skipped)
+        self.quarantined.update(other.quarantined)
+        self.dropped.update(other.dropped)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the counts as JSON values, reasons in alphabetical order."""
+        return {
+            name: dict(sorted(value.items())) if isinstance(value, Counter) else value
+            for name, value in vars(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> FileCounts:
+        """Parse what :meth:`to_json` returned."""
+        values: dict[str, Any] = {
+            name: Counter(value) if isinstance(value, dict) else value
+            for name, value in fields.items()
+        }
+        return cls(**values)
 
 
 @dataclass
-class StageBook:
-    """One stage's counts; keys are (source, lang), lang "" before it is known."""
+class StageCounts:
+    """One stage's counts; keys are (source, lang), lang is "" before it is known."""
 
-    came: dict[tuple[str, str], Amount] = field(default_factory=dict)
+    input: dict[tuple[str, str], Amount] = field(default_factory=dict)
     dropped: dict[tuple[str, str, str], Amount] = field(default_factory=dict)  #: + rule
-    tally: Counter[str] = field(default_factory=Counter)
+    tally: Counter[str] = field(default_factory=Counter)  #: keys: ``protocol.tallies``
+
+    def merge(self, other: StageCounts) -> None:
+        """Add another count of the same stage to this one."""
+        for cell, amount in other.input.items():
+            _add(self.input, cell, amount)
+        for rule_cell, amount in other.dropped.items():
+            _add(self.dropped, rule_cell, amount)
+        self.tally.update(other.tally)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the counts as JSON values, sorted by their keys."""
+        return {
+            "input": [[*cell, *amount] for cell, amount in sorted(self.input.items())],
+            "dropped": [[*cell, *amount] for cell, amount in sorted(self.dropped.items())],
+            "tally": dict(sorted(self.tally.items())),
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> StageCounts:
+        """Parse what :meth:`to_json` returned."""
+        return cls(
+            input={(s, lang): Amount(d, b) for s, lang, d, b in fields["input"]},
+            dropped={(s, lang, r): Amount(d, b) for s, lang, r, d, b in fields["dropped"]},
+            tally=Counter(fields["tally"]),
+        )
 
 
 class Ledger:
-    """The books of one task, or the sum of many."""
+    """The counts of one task, or the sum of many."""
 
     def __init__(self) -> None:
-        self.files: dict[str, FileBook] = {}
-        self.stages: dict[str, StageBook] = {}
+        self.files: dict[str, FileCounts] = {}
+        self.stages: dict[str, StageCounts] = {}
 
-    def file(self, name: str) -> FileBook:
-        """The book of ``<source>/<file>``."""
-        return self.files.setdefault(name, FileBook())
+    def file(self, name: str) -> FileCounts:
+        """Return the counts of ``<source>/<file>``."""
+        return self.files.setdefault(name, FileCounts())
 
-    def stage(self, name: str) -> StageBook:
-        """The book of a stage."""
-        return self.stages.setdefault(name, StageBook())
+    def stage(self, name: str) -> StageCounts:
+        """Return the counts of a stage."""
+        return self.stages.setdefault(name, StageCounts())
 
-    def saw(self, stage: str, table: pa.Table) -> None:
-        """Count what a stage was given."""
-        book = self.stage(stage).came
+    def count_input(self, stage: str, table: pa.Table) -> None:
+        """Count the rows that a stage receives."""
+        cells = self.stage(stage).input
         for (source, lang), amount in _amounts(table, ("source", "lang")):
-            _add(book, (source, lang), amount)
+            _add(cells, (source, lang), amount)
 
-    def dropped(self, rejects: pa.Table) -> None:
+    def count_dropped(self, rejects: pa.Table) -> None:
         """Count rows that stages dropped, by the stage and rule in their verdicts."""
         for (source, lang, verdict), amount in _amounts(rejects, ("source", "lang", "dropped_by")):
             stage, _, rule = verdict.partition(":")
@@ -86,114 +137,70 @@ class Ledger:
             for row in keys.group_by(["file", "by"]).aggregate([([], "count_all")]).to_pylist():
                 self.file(row["file"]).dropped[row["by"]] += row["count_all"]
 
-    def curated(self, table: pa.Table) -> None:
-        """Count documents that lived through every stage."""
+    def count_curated(self, table: pa.Table) -> None:
+        """Count documents that passed every stage."""
         for row in pc.value_counts(schema.file_of(table.column("id"))).to_pylist():
             self.file(row["values"]).curated += row["counts"]
 
-    def over_budget(self, table: pa.Table) -> None:
-        """Count curated documents that the mixture had no room for."""
+    def count_over_budget(self, table: pa.Table) -> None:
+        """Count curated documents for which the mixture had no room."""
         for row in pc.value_counts(schema.file_of(table.column("id"))).to_pylist():
             self.file(row["values"]).over_budget += row["counts"]
 
-    def add(self, other: Ledger) -> None:
+    def merge(self, other: Ledger) -> None:
         """Add another ledger's counts to this one."""
-        for name, theirs in other.files.items():
-            mine = self.file(name)
-            mine.records += theirs.records
-            mine.documents += theirs.documents
-            mine.curated += theirs.curated
-            mine.over_budget += theirs.over_budget
-            mine.skipped.update(theirs.skipped)
-            mine.quarantined.update(theirs.quarantined)
-            mine.dropped.update(theirs.dropped)
-        for name, book in other.stages.items():
-            own = self.stage(name)
-            for cell, amount in book.came.items():
-                _add(own.came, cell, amount)
-            for rule_cell, amount in book.dropped.items():
-                _add(own.dropped, rule_cell, amount)
-            own.tally.update(book.tally)
+        for name, file_counts in other.files.items():
+            self.file(name).merge(file_counts)
+        for name, stage_counts in other.stages.items():
+            self.stage(name).merge(stage_counts)
 
     def check(self, order: Iterable[str] = ()) -> None:
         """Raise InternalError where an identity does not hold.
 
         Per file: records = documents + skipped + quarantined; documents = dropped + curated. Per
-        stage in ``order``: what came in = what came to the stage before − what that dropped.
+        stage in ``order``: its input = the input of the stage before − what that stage dropped.
         """
-        for name, book in self.files.items():
-            fates = book.documents + book.skipped.total() + book.quarantined.total()
-            if book.records != fates:
+        for name, counts in self.files.items():
+            accounted = counts.documents + counts.skipped.total() + counts.quarantined.total()
+            if counts.records != accounted:
                 raise InternalError(
-                    f"{book.records} records read, but {fates} accounted for", where=name
+                    f"{counts.records} records read, but {accounted} accounted for", where=name
                 )
-            if book.documents != book.dropped.total() + book.curated:
+            if counts.documents != counts.dropped.total() + counts.curated:
                 raise InternalError(
-                    f"{book.documents} documents, but {book.dropped.total()} dropped"
-                    f" and {book.curated} curated",
+                    f"{counts.documents} documents, but {counts.dropped.total()} dropped"
+                    f" and {counts.curated} curated",
                     where=name,
                 )
         left: int | None = None
         for stage in order:
-            counted = self.stage(stage)
-            came = sum(amount.documents for amount in counted.came.values())
-            if left is not None and came != left:
+            stage_counts = self.stage(stage)
+            documents = sum(amount.documents for amount in stage_counts.input.values())
+            if left is not None and documents != left:
                 raise InternalError(
-                    f"stage '{stage}' got {came} documents of the {left} that were left"
+                    f"stage '{stage}' got {documents} documents of the {left} that were left"
                 )
-            left = came - sum(amount.documents for amount in counted.dropped.values())
+            left = documents - sum(amount.documents for amount in stage_counts.dropped.values())
 
     def to_json(self) -> dict[str, Any]:
-        """Give the ledger as JSON values, in an order that depends on nothing but the counts."""
+        """Return the ledger as JSON values, in an order that depends only on the counts."""
         return {
-            "files": {
-                name: {
-                    "records": book.records,
-                    "documents": book.documents,
-                    "skipped": dict(sorted(book.skipped.items())),
-                    "quarantined": dict(sorted(book.quarantined.items())),
-                    "dropped": dict(sorted(book.dropped.items())),
-                    "curated": book.curated,
-                    "over_budget": book.over_budget,
-                }
-                for name, book in sorted(self.files.items())
-            },
-            "stages": {
-                name: {
-                    "came": [[*cell, *amount] for cell, amount in sorted(book.came.items())],
-                    "dropped": [[*cell, *amount] for cell, amount in sorted(book.dropped.items())],
-                    "tally": dict(sorted(book.tally.items())),
-                }
-                for name, book in self.stages.items()
-            },
+            "files": {name: counts.to_json() for name, counts in sorted(self.files.items())},
+            "stages": {name: counts.to_json() for name, counts in self.stages.items()},
         }
 
     @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> Ledger:
-        """Read back what :meth:`to_json` wrote."""
+    def from_json(cls, fields: Mapping[str, Any]) -> Ledger:
+        """Parse what :meth:`to_json` returned."""
         ledger = cls()
-        for name, book in said["files"].items():
-            ledger.files[name] = FileBook(
-                records=book["records"],
-                documents=book["documents"],
-                skipped=Counter(book["skipped"]),
-                quarantined=Counter(book["quarantined"]),
-                dropped=Counter(book["dropped"]),
-                curated=book["curated"],
-                over_budget=book["over_budget"],
-            )
-        for name, book in said["stages"].items():
-            ledger.stages[name] = StageBook(
-                came={(s, lang): Amount(d, b) for s, lang, d, b in book["came"]},
-                dropped={(s, lang, r): Amount(d, b) for s, lang, r, d, b in book["dropped"]},
-                tally=Counter(book["tally"]),
-            )
+        ledger.files = {n: FileCounts.from_json(counts) for n, counts in fields["files"].items()}
+        ledger.stages = {n: StageCounts.from_json(counts) for n, counts in fields["stages"].items()}
         return ledger
 
 
-def _add(book: dict[Any, Amount], key: Any, amount: Amount) -> None:
-    had = book.get(key, Amount(0, 0))
-    book[key] = Amount(had.documents + amount.documents, had.bytes + amount.bytes)
+def _add(cells: dict[Any, Amount], key: Any, amount: Amount) -> None:
+    before = cells.get(key, Amount(0, 0))
+    cells[key] = Amount(before.documents + amount.documents, before.bytes + amount.bytes)
 
 
 def _amounts(table: pa.Table, by: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], Amount]]:

@@ -1,6 +1,8 @@
-"""What a dedup decides: one row for each document of a cluster of two or more, and each empty one."""
+"""Numbers of documents, the parts that rows are routed to, and the table of a dedup's decisions."""
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -9,40 +11,73 @@ from curate import schema
 from curate.protocol.stage import Inputs
 
 #: `dropped_by` is the rule without its stage, null for a document that is kept. `cuts` and
-#: `text_hash` are for stages that cut; they are null here. `capped`: kept, but its buckets hold more
-#: documents than were compared with it. `copies`: how many documents a kept one stands for, those
-#: that earlier dedups of the same read removed for it or its copies among them. `compared`: with how
-#: many documents it was compared exactly.
+#: `text_hash` are for stages that cut; they are null here. `capped`: kept, but its buckets contain more
+#: documents than were compared with it. `copies`: the number of documents that a kept one represents,
+#: including those that earlier dedups of the same read removed in favour of it or of its copies.
+#: `compared`: with how many documents it was compared exactly.
 DECISIONS = (
     schema.DECISIONS_SCHEMA.append(pa.field("capped", pa.bool_()))
     .append(pa.field("copies", pa.int32()))
     .append(pa.field("compared", pa.int32()))
 )
 
+#: A document's number is its shard, in the high bits, and its row among the shard's survivors.
+_ROW_BITS = 32
+
+Rows = TypeVar("Rows", int, np.ndarray)
+
+
+def document_number(shard: int, row: Rows) -> Rows:
+    """Return the number of a shard's document, or the numbers of several rows of one shard."""
+    return shard << _ROW_BITS | row
+
+
+def document_numbers(shard: int, first_row: int, count: int) -> np.ndarray:
+    """Return the numbers of ``count`` consecutive documents of a shard.
+
+    >>> document_numbers(1, 2, 3) - (1 << 32)
+    array([2, 3, 4])
+    """
+    return document_number(shard, np.arange(first_row, first_row + count, dtype=np.int64))
+
+
+def shard_and_row(doc: int) -> tuple[int, int]:
+    """Return the shard and the row of one document number.
+
+    >>> shard_and_row(document_number(7, 9))
+    (7, 9)
+    """
+    return divmod(doc, 1 << _ROW_BITS)
+
+
+def row_of(docs: np.ndarray) -> np.ndarray:
+    """Return the row of each document number."""
+    return docs & np.int64((1 << _ROW_BITS) - 1)
+
 
 def shard_of(docs: np.ndarray) -> pa.Array:
-    """Give the shard of each document number, as the column `part`."""
-    return pa.array((docs >> 32).astype(np.int32))
+    """Return the shard of each document number, as the column `part`."""
+    return pa.array((docs >> _ROW_BITS).astype(np.int32))
 
 
 def part_of(keys: np.ndarray, partitions: int) -> pa.Array:
-    """Give the partition of each uint64 key by its high bits, as the column `part`."""
+    """Return the partition of each uint64 key by its high bits, as the column `part`."""
     high = keys >> np.uint64(32)
     return pa.array(((high * np.uint64(partitions)) >> np.uint64(32)).astype(np.int32))
 
 
 def integers(table: pa.Table, name: str) -> np.ndarray:
-    """Give a column without nulls as a numpy array."""
+    """Return a column without nulls as a numpy array."""
     return np.asarray(schema.whole(table.column(name)))
 
 
 def read_docs(inputs: Inputs, dataset: str) -> np.ndarray:
-    """Read the column `doc` of a dataset, sorted."""
-    found = [integers(table, "doc") for table in inputs.stream(dataset)]
-    return np.unique(np.concatenate([np.empty(0, np.int64), *found]))
+    """Return the column `doc` of a dataset, sorted."""
+    docs = [integers(table, "doc") for table in inputs.stream(dataset)]
+    return np.unique(np.concatenate([np.empty(0, np.int64), *docs]))
 
 
 def decide(docs: np.ndarray, columns: dict[str, pa.Array]) -> pa.Table:
-    """Build decisions from columns (what is not given is null), routed to the documents' shards."""
+    """Build decisions from columns (missing ones are null), routed to the documents' shards."""
     table = pa.table({"doc": docs, **columns, "part": shard_of(docs)})
     return schema.conform(table, DECISIONS).sort_by("doc")

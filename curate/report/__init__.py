@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # a command line that reports nothing starts without Arrow
+    from curate.storage.entries import Manifest
 
 
-def render(manifest: Mapping[str, Any], timings: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
-    """Give the files of the report by name; the same manifest and timings give the same bytes.
+def render(manifest: Manifest, timings: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
+    """Return the files of the report by name; the same manifest and timings give the same bytes.
 
     Everything is derived once (:mod:`curate.report.build`) and printed in several forms, so no two of
     them disagree. ``timings`` may be empty: then nothing is said about time.

@@ -12,7 +12,22 @@ from dataclasses import replace
 from typing import Any
 
 from curate import schema
-from curate.protocol.ledger import Amount, FileBook, Ledger, StageBook
+from curate.protocol.ledger import Amount, FileCounts, StageCounts
+from curate.protocol.tallies import (
+    CHARACTERS,
+    CLUSTER_SIZE,
+    CUT,
+    DOCUMENTS,
+    PAIRS_COMPARED,
+    PAIRS_VERIFIED,
+    TOKENS,
+    WORDS,
+    counts_of,
+    found_rows,
+    relabelled,
+    tally_key,
+    without_found,
+)
 from curate.report.diff import compare
 from curate.report.model import (
     Benchmark,
@@ -25,6 +40,7 @@ from curate.report.model import (
     StageRow,
 )
 from curate.report.timing import time_spent
+from curate.storage.entries import ClusterExample, Manifest, Sample
 from curate.tokens.rates import Fertility
 
 #: Longest excerpt of a document in a report.
@@ -33,11 +49,10 @@ SAMPLE_CHARACTERS = 400
 NOTHING = Amount(0, 0)
 
 
-def derive(manifest: Mapping[str, Any], timings: Sequence[Mapping[str, Any]]) -> Report:
+def derive(manifest: Manifest, timings: Sequence[Mapping[str, Any]]) -> Report:
     """Derive everything that a report says from a manifest and its timings (which may be empty)."""
-    ledger = Ledger.from_json(manifest["ledger"])
-    names = [str(name) for name in manifest["stages"]]
-    books = [(name, ledger.stages.get(name, StageBook())) for name in names]
+    ledger, names = manifest.ledger, list(manifest.stages)
+    books = [(name, ledger.stages.get(name, StageCounts())) for name in names]
     time = time_spent(names, timings)
     stages = tuple(
         _stage(name, book, after, time.stages.get(name))
@@ -45,7 +60,7 @@ def derive(manifest: Mapping[str, Any], timings: Sequence[Mapping[str, Any]]) ->
     )
     deduping = _dedup_stages(manifest, names)
     files = ledger.files
-    run = _fate(books, files.values(), None, manifest["totals"]["rows"])
+    run = _fate(books, files.values(), None, manifest.totals.rows)
     sources = {
         source: _fate(
             books,
@@ -71,26 +86,26 @@ def derive(manifest: Mapping[str, Any], timings: Sequence[Mapping[str, Any]]) ->
         stages=stages,
         sources=sources,
         languages=languages,
-        rules=_rules(books, manifest.get("samples", [])),
+        rules=_rules(books, manifest.samples),
         dedup=_all_dedup(books, deduping, dedup_languages.values()) if deduping else None,
         dedup_languages=dedup_languages,
         clusters=sizes if any(sizes.values()) else None,
-        largest=tuple(_cluster(row) for row in manifest.get("clusters", ())),
+        largest=tuple(_cluster(row) for row in manifest.clusters),
         candidates={
-            name: (book.tally["pairs_compared"], book.tally["pairs_verified"])
+            name: (book.tally[PAIRS_COMPARED], book.tally[PAIRS_VERIFIED])
             for name, book in books
-            if book.tally["pairs_compared"]
+            if book.tally[PAIRS_COMPARED]
         },
         damaged=_by_reason((name, book.quarantined) for name, book in files.items()),
         passed_over=_by_reason((name, book.skipped) for name, book in files.items()),
         time=time,
         fertility=_fertility(books),
         heard=_heard(books),
-        benchmarks=_benchmarks(books, manifest.get("facts", {})),
+        benchmarks=_benchmarks(books, manifest.facts),
     )
 
 
-_Books = Sequence[tuple[str, StageBook]]
+_Books = Sequence[tuple[str, StageCounts]]
 
 
 def _plus(amounts: Iterable[Amount]) -> Amount:
@@ -101,30 +116,32 @@ def _plus(amounts: Iterable[Amount]) -> Amount:
     return Amount(documents, size)
 
 
-def _stage(name: str, book: StageBook, after: StageBook | None, seconds: float | None) -> StageRow:
-    came = _plus(book.came.values())
+def _stage(
+    name: str, book: StageCounts, after: StageCounts | None, seconds: float | None
+) -> StageRow:
+    came = _plus(book.input.values())
     dropped: dict[str, Amount] = {}
     for (_, _, rule), amount in sorted(book.dropped.items()):
         dropped[rule] = _plus([dropped.get(rule, NOTHING), amount])
     gone = _plus(dropped.values())
     kept = Amount(came.documents - gone.documents, came.bytes - gone.bytes)
     if after is not None:
-        kept = Amount(kept.documents, _plus(after.came.values()).bytes)
+        kept = Amount(kept.documents, _plus(after.input.values()).bytes)
     most_first = dict(sorted(dropped.items(), key=lambda item: (-item[1].documents, item[0])))
     # Which examples were found is told with the evaluation sets.
-    tally = {key: n for key, n in sorted(book.tally.items()) if not key.startswith("found:")}
+    tally = dict(sorted(without_found(book.tally).items()))
     return StageRow(name, came, most_first, kept, tally, seconds)
 
 
-def _came(book: StageBook, source: str | None = None, lang: str | None = None) -> Amount:
+def _came(book: StageCounts, source: str | None = None, lang: str | None = None) -> Amount:
     return _plus(
         amount
-        for (origin, label), amount in book.came.items()
+        for (origin, label), amount in book.input.items()
         if source in (None, origin) and lang in (None, label)
     )
 
 
-def _fate(books: _Books, files: Iterable[FileBook], source: str | None, rows: int | None) -> Fate:
+def _fate(books: _Books, files: Iterable[FileCounts], source: str | None, rows: int | None) -> Fate:
     """Sum up the files' books, with bytes from the stages' books."""
     skipped: Counter[str] = Counter()
     quarantined: Counter[str] = Counter()
@@ -162,10 +179,10 @@ def _dropped(
 
 def _languages(books: _Books) -> dict[str, Fate]:
     """Count per language, by the label at the end; bytes from the first stage that knows labels."""
-    labels = {lang for _, book in books for _, lang in book.came}
+    labels = {lang for _, book in books for _, lang in book.input}
     labels |= {lang for _, book in books for _, lang, _ in book.dropped}
     known = next(
-        (at for at, (_, book) in enumerate(books) if any(lang for _, lang in book.came)), 0
+        (at for at, (_, book) in enumerate(books) if any(lang for _, lang in book.input)), 0
     )
     fates = {}
     for label in labels:
@@ -180,8 +197,8 @@ def _languages(books: _Books) -> dict[str, Fate]:
     return dict(sorted(fates.items(), key=lambda item: (-item[1].documents.documents, item[0])))
 
 
-def _dedup_stages(manifest: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    uses = {spec.get("name") or spec["use"]: spec["use"] for spec in manifest["recipe"]["stages"]}
+def _dedup_stages(manifest: Manifest, names: Sequence[str]) -> list[str]:
+    uses = {spec.get("name") or spec["use"]: spec["use"] for spec in manifest.recipe["stages"]}
     return [name for name in names if str(uses.get(name, name)).endswith("_dedup")]
 
 
@@ -214,9 +231,9 @@ def _tokens_per_byte(books: _Books) -> dict[str, float]:
     """Tokens per byte of each language's survivors, where a stage tallied ``tokens:<language>``."""
     rates: dict[str, float] = {}
     for _, book in books:
-        counted = {key[7:]: n for key, n in book.tally.items() if key.startswith("tokens:")}
+        counted = counts_of(book.tally, TOKENS)
         sizes: Counter[str] = Counter()
-        for (_, lang), amount in book.came.items():
+        for (_, lang), amount in book.input.items():
             sizes[lang] += amount.bytes
         rates |= {lang: n / sizes[lang] for lang, n in counted.items() if sizes[lang]}
     return rates
@@ -224,26 +241,24 @@ def _tokens_per_byte(books: _Books) -> dict[str, float]:
 
 def _fertility(books: _Books) -> tuple[Fertility, ...]:
     """Read what the last stage that counts tokens tallied, per language."""
-    counted = [book for _, book in books if any(key.startswith("words:") for key in book.tally)]
+    counted = [book for _, book in books if counts_of(book.tally, WORDS)]
     if not counted:
         return ()
     book = counted[-1]
     found = []
-    for lang in {lang for _, lang in book.came}:
+    for lang in {lang for _, lang in book.input}:
         came, name = _came(book, lang=lang), lang or "und"
-        lengths = [
-            book.tally.get(f"{what}:{name}", 0) for what in ("characters", "words", "tokens")
-        ]
+        lengths = [book.tally[tally_key(what, name)] for what in (CHARACTERS, WORDS, TOKENS)]
         found.append(Fertility(name, came.documents, came.bytes, *lengths))
     return tuple(sorted(found, key=lambda one: (-one.bytes, one.lang)))
 
 
 def _heard(books: _Books) -> tuple[tuple[str, str, int], ...]:
     """Read how often identify called a text another language than the model did, most first."""
-    said: Counter[str] = Counter()
+    pairs: Counter[tuple[str, str]] = Counter()
     for _, book in books:
-        said.update({k[6:]: n for k, n in book.tally.items() if k.startswith("heard:")})
-    rows = [(*pair.partition(">")[::2], n) for pair, n in said.items()]
+        pairs.update(relabelled(book.tally))
+    rows = [(*pair, count) for pair, count in pairs.items()]
     return tuple(sorted(rows, key=lambda row: (-row[2], row[0], row[1])))
 
 
@@ -252,12 +267,6 @@ def _benchmarks(books: _Books, facts: Mapping[str, Any]) -> tuple[Benchmark, ...
     rows = []
     for stage, book in books:
         for name, told in facts.get(stage, {}).get("benchmarks", {}).items():
-            begins = f"found:{name}:"
-            found = {
-                int(key.removeprefix(begins)): count
-                for key, count in book.tally.items()
-                if key.startswith(begins) and key.removeprefix(begins).isdecimal()
-            }
             dropped = [amount for (_, _, rule), amount in book.dropped.items() if rule == name]
             rows.append(
                 Benchmark(
@@ -266,11 +275,12 @@ def _benchmarks(books: _Books, facts: Mapping[str, Any]) -> tuple[Benchmark, ...
                     examples=told["examples"],
                     too_short=tuple(told["too_short"]),
                     looked_for=told["looked_for"],
-                    found=dict(sorted(found.items())),
-                    documents=book.tally[f"documents:{name}"],
+                    found=found_rows(book.tally, name),
+                    documents=book.tally[tally_key(DOCUMENTS, name)],
                     dropped=_plus(dropped),
                     cut=Amount(
-                        book.tally[f"cut:documents:{name}"], book.tally[f"cut:bytes:{name}"]
+                        book.tally[tally_key(CUT, "documents", name)],
+                        book.tally[tally_key(CUT, "bytes", name)],
                     ),
                 )
             )
@@ -284,45 +294,43 @@ def _all_dedup(books: _Books, deduping: Sequence[str], languages: Iterable[Dedup
     return replace(_dedup(books, deduping, None), tokens=tokens)
 
 
-def _cluster_sizes(book: StageBook) -> dict[int, int]:
-    said = {key: n for key, n in book.tally.items() if key.startswith("cluster_size:")}
-    return dict(sorted((int(key.partition(":")[2]), n) for key, n in said.items()))
+def _cluster_sizes(book: StageCounts) -> dict[int, int]:
+    return dict(sorted((int(size), n) for size, n in counts_of(book.tally, CLUSTER_SIZE).items()))
 
 
-def _cluster(row: Mapping[str, Any]) -> Cluster:
-    kept, removed = row["kept"], row["removed"]
+def _cluster(shown: ClusterExample) -> Cluster:
+    kept, removed = shown.kept, shown.removed
     return Cluster(
-        stage=str(row["stage"]),
-        head=str(row["cluster"]),
-        documents=int(row["documents"]),
-        removed=str(row["removed_id"] or ""),
-        jaccard=row["jaccard"],
-        begins=int(row["from"]),
+        stage=shown.stage,
+        head=shown.cluster,
+        documents=shown.documents,
+        removed=shown.removed_id or "",
+        jaccard=shown.jaccard,
+        begins=shown.start,
         parts=() if kept is None or removed is None else compare(kept, removed),
     )
 
 
-def _rules(books: _Books, samples: Sequence[Mapping[str, Any]]) -> tuple[Rule, ...]:
+def _rules(books: _Books, samples: Sequence[Sample]) -> tuple[Rule, ...]:
     """All rules that dropped anything, the greediest first, with their examples."""
     rules = []
     for name, amount in _dropped(books).items():
-        shown = tuple(_example(row) for row in samples if row["dropped_by"] == name)
+        shown = tuple(_example(row) for row in samples if row.dropped_by == name)
         rules.append(Rule(name, amount, shown))
     return tuple(sorted(rules, key=lambda rule: (-rule.dropped.documents, rule.name)))
 
 
-def _example(row: Mapping[str, Any]) -> Example:
-    text = str(row.get("text") or "")
-    excerpt = text[:SAMPLE_CHARACTERS]
+def _example(row: Sample) -> Example:
+    excerpt = row.text[:SAMPLE_CHARACTERS]
     return Example(
-        id=str(row["id"]),
-        lang=str(row.get("lang") or ""),
-        url=str(row.get("url") or ""),
-        value=row.get("dropped_value"),
-        duplicate_of=str(row.get("duplicate_of") or ""),
-        jaccard=row.get("jaccard"),
+        id=row.id,
+        lang=row.lang or "",
+        url=row.url or "",
+        value=row.dropped_value,
+        duplicate_of=row.duplicate_of or "",
+        jaccard=row.jaccard,
         text=excerpt,
-        whole=len(excerpt.encode(errors="replace")) >= int(row.get("bytes") or 0),
+        whole=len(excerpt.encode(errors="replace")) >= row.bytes,
     )
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 from curate.report.format import code, number, one_line, percent, ratio, size
 from curate.report.model import Report
 from curate.report.notes import compare_note, counted_note, describe
 from curate.report.to_markdown import table
+from curate.storage.entries import Manifest
 
 #: Licences that the Hub knows by an identifier of its own, as sources write them.
 _HUB_LICENSES = {
@@ -56,7 +55,7 @@ def phases(report: Report) -> list[str]:
 
 
 def _written(report: Report) -> set[str]:
-    paths = [str(entry["path"]) for entry in report.manifest["files"]]
+    paths = [entry.path for entry in report.manifest.files]
     return {path.split("/")[1] for path in paths if path.startswith("mixture/")}
 
 
@@ -90,9 +89,9 @@ def _front_matter(report: Report) -> list[str]:
     return [*lines, "---"]
 
 
-def _mixed(manifest: Mapping[str, Any]) -> set[str] | None:
+def _mixed(manifest: Manifest) -> set[str] | None:
     """Give the languages that the mixture's groups name; None where some group takes any."""
-    groups = ((manifest["recipe"].get("mixture") or {}).get("groups") or {}).values()
+    groups = ((manifest.recipe.get("mixture") or {}).get("groups") or {}).values()
     named = [group.get("languages") for group in groups]
     return {lang for names in named for lang in names} if named and all(named) else None
 
@@ -102,10 +101,9 @@ def _quoted(text: str) -> str:
     return json.dumps(one_line(text), ensure_ascii=False)
 
 
-def _license(manifest: Mapping[str, Any]) -> str:
+def _license(manifest: Manifest) -> str:
     given = {
-        str(source.get("license") or "").lower()
-        for source in manifest["recipe"]["sources"].values()
+        str(source.get("license") or "").lower() for source in manifest.recipe["sources"].values()
     }
     return next(iter(given)) if len(given) == 1 and given <= _HUB_LICENSES else "other"
 
@@ -120,7 +118,7 @@ def _opening(report: Report) -> list[str]:
     lines = [f"# {code(report.name)}", ""]
     lines += [code(describe(report)), ""] if describe(report) else []
     lines.append(
-        f"{number(run.rows)} rows{tokens}, made by curate {one_line(str(report.manifest['curate']))} from"
+        f"{number(run.rows)} rows{tokens}, made by curate {one_line(report.manifest.curate)} from"
         f" {number(run.documents.documents)} raw documents, of which {percent(run.kept)} were kept"
         f" ({percent(run.kept_bytes)} of the bytes)."
     )
@@ -147,9 +145,7 @@ def _loading(report: Report) -> list[str]:
             " text, so one text is never on both. Less alike texts may be, and near duplicates that the search"
             " of fuzzy dedup missed: it is told below with its threshold and recall.",
         ]
-    others = sorted(
-        {str(entry["path"]).split("/")[0] for entry in report.manifest["files"]} & _FORMS
-    )
+    others = sorted({entry.path.split("/")[0] for entry in report.manifest.files} & _FORMS)
     if others:
         lines += ["", f"The same rows, part by part, as {', '.join(map(code, others))}."]
     return lines
@@ -200,7 +196,7 @@ def _languages(report: Report) -> list[str]:
 
 
 def _sources(report: Report) -> list[str]:
-    said = report.manifest["recipe"]["sources"]
+    said = report.manifest.recipe["sources"]
     rows = []
     for name, fate in report.sources.items():
         source = said.get(name, {})
@@ -228,7 +224,7 @@ def _sources(report: Report) -> list[str]:
 
 def _making(report: Report) -> list[str]:
     lines = ["## How it was made", ""]
-    for spec in report.manifest["recipe"]["stages"]:
+    for spec in report.manifest.recipe["stages"]:
         options = {
             key: value
             for key, value in spec.items()

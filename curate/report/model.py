@@ -5,12 +5,12 @@ Documents and bytes are counted apart: rewriting stages change bytes without dro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from curate.protocol.ledger import Amount
 from curate.report.timing import Time
+from curate.storage.entries import Manifest
 from curate.tokens.rates import Fertility
 
 
@@ -158,7 +158,7 @@ class Benchmark:
 class Report:
     """Everything that the pages say."""
 
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     run: Fate
     stages: tuple[StageRow, ...]
     sources: dict[str, Fate]
@@ -181,12 +181,12 @@ class Report:
     @property
     def name(self) -> str:
         """The recipe's name."""
-        return str(self.manifest["recipe"]["name"])
+        return str(self.manifest.recipe["name"])
 
     @property
     def mixture(self) -> list[dict[str, Any]]:
         """The mixture table, as :mod:`curate.mixture.summary` gives it."""
-        return list(self.manifest["mixture"])
+        return list(self.manifest.mixture)
 
     @property
     def tokens(self) -> int:
@@ -215,7 +215,7 @@ class Report:
         skipped = sum((run.skipped or {}).values())
         damaged = sum((run.quarantined or {}).values())
         documents, curated = run.documents.documents, run.curated.documents
-        over = sum(book["over_budget"] for book in self.manifest["ledger"]["files"].values())
+        over = sum(counts.over_budget for counts in self.manifest.ledger.files.values())
         return [
             (
                 f"{read:,} records read = {documents:,} documents + {skipped:,} skipped"

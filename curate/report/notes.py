@@ -11,12 +11,12 @@ _UNEVEN = 5
 
 def describe(report: Report) -> str:
     """Give the recipe's own sentence about itself."""
-    return str(report.manifest["recipe"].get("describes") or "")
+    return str(report.manifest.recipe.get("describes") or "")
 
 
 def compare_note(report: Report) -> str:
     """Put our kept of raw beside the figure that the recipe compares with; empty where there is none."""
-    compare = report.manifest["recipe"].get("compare")
+    compare = report.manifest.recipe.get("compare")
     if not compare:
         return ""
     run = report.run
@@ -35,7 +35,7 @@ def compare_note(report: Report) -> str:
 
 def counted_note(report: Report) -> str:
     """Say whose tokens are counted; empty where none are."""
-    said = report.manifest.get("counted_with")
+    said = report.manifest.counted_with
     if not said:
         return ""
     return (
@@ -83,18 +83,18 @@ def time_notes(report: Report) -> list[str]:
 def environment(report: Report) -> list[tuple[str, str]]:
     """List versions, digests and the size of the input."""
     manifest = report.manifest
-    said = manifest["environment"]
+    said = manifest.environment
     packages = ", ".join(
         f"{name} {version}" for name, version in said["packages"].items() if version
     )
     rows = [
-        ("curate", f"{manifest['curate']} (contract {manifest['contract']})"),
-        ("plan", str(manifest["plan"])),
-        ("profiles", str(manifest["profiles"])),
-        ("input files", f"{len(manifest['inputs']):,}"),
-        ("files written", f"{len(manifest['files']):,}"),
+        ("curate", f"{manifest.curate} (contract {manifest.contract})"),
+        ("plan", manifest.plan),
+        ("profiles", manifest.profiles),
+        ("input files", f"{len(manifest.inputs):,}"),
+        ("files written", f"{len(manifest.files):,}"),
         ("Python", f"{said['python']} on {said['machine']}"),
         ("packages", packages),
     ]
-    rows += [(f"model of {stage}", str(digest)) for stage, digest in manifest["models"].items()]
+    rows += [(f"model of {stage}", digest) for stage, digest in manifest.models.items()]
     return rows

@@ -125,7 +125,15 @@ def tallies(report: Report) -> list[tuple[str, str, int]]:
         for one in report.benchmarks
         for what in ("documents", "cut:documents", "cut:bytes")
     }
-    elsewhere = ("lang:", "heard:", "cluster_size:", "tokens:", "pairs_", "words:", "characters:")
+    elsewhere = (
+        "lang:",
+        "relabelled:",
+        "cluster_size:",
+        "tokens:",
+        "pairs_",
+        "words:",
+        "characters:",
+    )
     return [
         (row.stage, what, count)
         for row in report.stages

@@ -30,7 +30,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "dedup": _all_dedup(report),
         "benchmarks": [_benchmark(one) for one in report.benchmarks],
         "mixture": report.mixture,
-        "tokenizer": (report.manifest.get("counted_with") or {}).get("tokenizer"),
+        "tokenizer": (report.manifest.counted_with or {}).get("tokenizer"),
         "relabelled": [
             {"model": said, "lang": lang, "documents": count} for said, lang, count in report.heard
         ],
@@ -88,12 +88,12 @@ def as_json(report: Report) -> dict[str, Any]:
         },
         "accounting": [{"identity": words, "holds": holds} for words, holds in report.identities],
         "environment": {
-            **report.manifest["environment"],
-            "curate": report.manifest["curate"],
-            "contract": report.manifest["contract"],
-            "plan": report.manifest["plan"],
-            "profiles": report.manifest["profiles"],
-            "models": report.manifest["models"],
+            **report.manifest.environment,
+            "curate": report.manifest.curate,
+            "contract": report.manifest.contract,
+            "plan": report.manifest.plan,
+            "profiles": report.manifest.profiles,
+            "models": report.manifest.models,
         },
     }
 

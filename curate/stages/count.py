@@ -13,6 +13,7 @@ from curate import schema
 from curate.errors import RecipeError
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import drop, on_alive, texts, with_columns
+from curate.protocol.tallies import CHARACTERS, TOKENS, WORDS, tally_key
 from curate.tokens import counter
 
 
@@ -63,15 +64,15 @@ class Count(MapStage):
             counts = counter(self.tokenizer).count(texts(rows))
             if "lang" in rows.column_names:
                 lengths = {
-                    "tokens": counts,
-                    "words": count_words(texts(rows)),
-                    "characters": pc.fill_null(pc.utf8_length(texts(rows)), 0),
+                    TOKENS: counts,
+                    WORDS: count_words(texts(rows)),
+                    CHARACTERS: pc.fill_null(pc.utf8_length(texts(rows)), 0),
                 }
                 by_lang = pa.table({"lang": rows.column("lang")} | lengths).group_by("lang")
                 sums = by_lang.aggregate([(name, "sum") for name in lengths])
                 for row in sums.to_pylist():
                     for name in lengths:
-                        tally[f"{name}:{row['lang'] or 'und'}"] += row[f"{name}_sum"]
+                        tally[tally_key(name, row["lang"] or "und")] += row[f"{name}_sum"]
             return self._judged(with_columns(rows, {"n_tokens": pa.array(counts)}))
 
         return on_alive(table, count)

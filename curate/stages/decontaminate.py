@@ -15,6 +15,7 @@ from curate.errors import RecipeError, nearest
 from curate.kernels.arrow import replace_rows
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import drop, on_alive, texts, with_text
+from curate.protocol.tallies import CUT, DOCUMENTS, RUNS, found_key, tally_key
 from curate.schema import VERDICT_COLUMNS, whole
 from curate.stages.line_dedup import CUT_COLUMNS
 
@@ -161,9 +162,9 @@ class Decontaminate(MapStage):
             if not left.strip():
                 continue  # nothing would be left: the row is dropped
             size = len(text.encode()) - len(left.encode())
-            for ending in ("", f":{rules[row]}"):
-                tally[f"cut:documents{ending}"] += 1
-                tally[f"cut:bytes{ending}"] += size
+            for names in ((), (rules[row],)):
+                tally[tally_key(CUT, "documents", *names)] += 1
+                tally[tally_key(CUT, "bytes", *names)] += size
             rules[row] = None
             rows.append(row)
             after.append(left)
@@ -186,11 +187,11 @@ def _count(found: Matches, sets: Benchmarks, tally: Counter[str]) -> None:
     for number, name in enumerate(sets.names):
         runs = found.runs[found.enough, number]
         if runs.any():
-            tally[f"documents:{name}"] += int(np.count_nonzero(runs))
-            tally[f"runs:{name}"] += int(runs.sum())
+            tally[tally_key(DOCUMENTS, name)] += int(np.count_nonzero(runs))
+            tally[tally_key(RUNS, name)] += int(runs.sum())
     firsts = sets.firsts
     example, documents = np.unique(found.examples[:, 1], return_counts=True)
     for one, count in zip(example.tolist(), documents.tolist(), strict=True):
         if one < firsts[-1]:
             number = int(sets.sets[one])
-            tally[f"found:{sets.names[number]}:{one - firsts[number]}"] += count
+            tally[found_key(sets.names[number], one - firsts[number])] += count

@@ -14,6 +14,13 @@ from curate.dedup.keeper import keeper_column
 from curate.dedup.options import ExactDuplicates
 from curate.protocol.stage import Barrier, Step
 from curate.protocol.tables import drop, on_alive, with_columns
+from curate.protocol.tallies import (
+    CLUSTER_SIZE,
+    MET_MAX_WITNESSES,
+    PAIRS_COMPARED,
+    PAIRS_VERIFIED,
+    tally_key,
+)
 
 #: The evidence that a dedup leaves on a row.
 DEDUP_COLUMNS = ("cluster", "cluster_size", "duplicate_of", "jaccard")
@@ -92,15 +99,15 @@ def give_verdicts(
         }
         kept = pc.is_null(ours["dropped_by"])
         for size in pc.value_counts(pc.drop_null(ours["cluster_size"].filter(kept))).to_pylist():
-            tally[f"cluster_size:{size['values']}"] += size["counts"]
+            tally[tally_key(CLUSTER_SIZE, size["values"])] += size["counts"]
         if "capped" in decisions.column_names:
             capped, compared, copies = (
                 schema.whole(decisions.column(name)).take(at)
                 for name in ("capped", "compared", "copies")
             )
-            tally["met_max_witnesses"] += pc.sum(capped).as_py() or 0
-            tally["pairs_compared"] += pc.sum(compared).as_py() or 0
-            tally["pairs_verified"] += len(pc.drop_null(ours["jaccard"]))
+            tally[MET_MAX_WITNESSES] += pc.sum(capped).as_py() or 0
+            tally[PAIRS_COMPARED] += pc.sum(compared).as_py() or 0
+            tally[PAIRS_VERIFIED] += len(pc.drop_null(ours["jaccard"]))
             # A kept row counts the documents that it represents, over all dedups so far.
             evidence["cluster_size"] = pc.coalesce(
                 pc.if_else(pc.greater(copies, 1), copies, None), evidence["cluster_size"]

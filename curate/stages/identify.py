@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import on_alive, texts, with_columns
+from curate.protocol.tallies import LANGUAGE, SPAN_BYTES, relabelled_key, tally_key
 from curate.recipe.profile import Profiles
 from curate.schema import whole
 
@@ -25,7 +26,7 @@ class Identify(MapStage):
     said in it, without the names of the roles: these are English words. ``segments`` adds lang_spans:
     which bytes of the text are in which language; then a conversation is judged by its text too.
 
-    The tally counts ``lang:<label>``, ``heard:<model's label>><label>`` where the answer is another
+    The tally counts ``lang:<label>``, ``relabelled:<model's label>><label>`` where the answer is another
     language than the model's, and ``span_bytes:<label>`` in segment mode.
     """
 
@@ -65,20 +66,20 @@ class Identify(MapStage):
             said, model=self.model, profiles=self.profiles, segments=self.segments
         )
         for counted in pc.value_counts(found["lang"]).to_pylist():
-            tally[f"lang:{counted['values']}"] += counted["counts"]
+            tally[tally_key(LANGUAGE, counted["values"])] += counted["counts"]
         self._count_relabelled(heard, found["lang"].combine_chunks(), tally)
         if self.segments:
             flat = found["lang_spans"].combine_chunks().flatten()
             sizes = pc.subtract(flat.field("end"), flat.field("start"))
             per_lang = pa.table({"lang": flat.field("lang"), "size": sizes}).group_by("lang")
             for row in per_lang.aggregate([("size", "sum")]).to_pylist():
-                tally[f"span_bytes:{row['lang']}"] += row["size_sum"]
+                tally[tally_key(SPAN_BYTES, row["lang"])] += row["size_sum"]
         return with_columns(table, {name: found[name].combine_chunks() for name in self.adds})
 
     def _count_relabelled(
         self, heard: pa.StringArray, lang: pa.StringArray, tally: Counter[str]
     ) -> None:
-        """Count ``heard:<the model's label>><ours>`` where they name two languages.
+        """Count ``relabelled:<the model's label>><ours>`` where they name two languages.
 
         Two languages without a profile of their own are ``other>other``: the table stays as long
         as there are profiles, whatever the model knows.
@@ -92,5 +93,5 @@ class Identify(MapStage):
             codes = scripts_of(said)[0] if said else "", final.partition("_")[0]
             if said is None or codes[0] == codes[1]:
                 continue
-            named = f"{said}>{final}" if mine & {*codes} else "other>other"
-            tally[f"heard:{named}"] += row["count_all"]
+            pair = (said, final) if mine & {*codes} else ("other", "other")
+            tally[relabelled_key(*pair)] += row["count_all"]

@@ -1,16 +1,16 @@
 """A dedup store: what runs kept, as immutable generations that later runs are compared with.
 
 ```
-store.json                  what its band keys and shingles were made with
-generations/00000.json      one generation: who made it, its sources, its files with sizes and digests
-removed/00000.json          a tombstone: a source or a generation that counts no more
+store.json                  the parameters of its band keys and shingles
+generations/00000.json      one generation: its run, its sources, its files with sizes and digests
+removed/00000.json          a tombstone: a source or a generation that no longer counts
 data/<run>/<task>/          documents.parquet   id, source, rank, signature (a datasketch MinHash)
                             shingles.parquet    the sorted 64-bit shingle hashes of the same rows
                             keys.parquet        band keys in their order: high, low, doc, source
 ```
 
 A generation exists once its one small file does, which is created if absent; so a killed run leaves
-files that nobody reads, never half a generation. Nothing is ever changed.
+files that are never read, never half a generation. Nothing is ever changed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -29,56 +29,55 @@ import pyarrow.parquet as pq
 
 from curate.errors import InternalError, RecipeError, RefusedError, nearest
 from curate.failpoint import reach
-from curate.storage.store import Store, open_store
+from curate.storage.entries import StoreFile
+from curate.storage.store import HashingWriter, Store, open_store
 
 FORMAT = 2
 
-#: Rows per row group: what is read for one candidate.
+#: Rows per row group, the unit that is read for one candidate.
 _GROUP_ROWS = {"documents": 1024, "shingles": 256, "keys": 1 << 16}
-
-Entry = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Generation:
-    """What a store says of one generation."""
+    """One generation, as its file describes it."""
 
     number: int
-    digest: str  #: of the file that says it
-    said: Mapping[str, Any]
-
-    @property
-    def documents(self) -> int:
-        """How many documents it holds, removed ones included."""
-        return int(self.said["documents"])
+    digest: str  #: of its file
+    run: str
+    recipe: str
+    inputs: str
+    documents: int  #: removed ones included
+    sources: Mapping[str, int]  #: documents of each
+    entries: Sequence[StoreFile]
 
     @property
     def bytes(self) -> int:
         """The size of its files."""
-        return sum(int(entry["bytes"]) for entry in self.said["files"])
+        return sum(entry.bytes for entry in self.entries)
 
-    def files(self, dataset: str) -> list[Entry]:
-        """The files of a dataset, by the number of the task that wrote each."""
-        mine = [entry for entry in self.said["files"] if entry["dataset"] == dataset]
-        return sorted(mine, key=lambda entry: int(entry["task"]))
+    def files(self, dataset: str) -> list[StoreFile]:
+        """Return the files of a dataset, by the number of the task that wrote each."""
+        files = [entry for entry in self.entries if entry.dataset == dataset]
+        return sorted(files, key=lambda entry: entry.task)
 
 
 def name_of(number: int) -> str:
-    """Name the file that makes a generation."""
+    """Return the name of a generation's file."""
     return f"generations/{number:05d}.json"
 
 
 def parameters_of(store: Store) -> dict[str, Any] | None:
-    """Give what a store was made with; None where there is no store."""
+    """Return the parameters of a store; None where there is no store."""
     try:
-        said = json.loads(store.read("store.json"))
-        if said["format"] != FORMAT:
+        fields = json.loads(store.read("store.json"))
+        if fields["format"] != FORMAT:
             raise RefusedError(
-                f"the dedup store has format {said['format']}, this version reads {FORMAT}",
+                f"the dedup store has format {fields['format']}, this version reads {FORMAT}",
                 where=store.address,
                 hint="its hashes are others; make a new store: curate dedup PATHS --store-to STORE",
             )
-        return dict(said["parameters"])
+        return dict(fields["parameters"])
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
@@ -86,18 +85,18 @@ def parameters_of(store: Store) -> dict[str, Any] | None:
 
 
 def numbers(store: Store) -> list[int]:
-    """Give the numbers of all generations, in order."""
+    """Return the numbers of all generations, in order."""
     return [int(name.split("/")[-1].split(".")[0]) for name in store.names("generations")]
 
 
 def generations(store: Store) -> list[Generation]:
-    """Give the generations that were not removed, in order. Refuses a gap: something was deleted."""
-    gone = {said["generation"] for said in removals(store) if "generation" in said}
-    known = set(numbers(store))
-    for number in range(max(known, default=-1) + 1):
-        if number not in known | gone:
+    """Return the generations that were not removed, in order. Refuse a gap: something was deleted."""
+    removed = {stone["generation"] for stone in removals(store) if "generation" in stone}
+    present = set(numbers(store))
+    for number in range(max(present, default=-1) + 1):
+        if number not in present | removed:
             raise damaged(store.address, name_of(number), "is gone")
-    return [generation(store.address, number) for number in sorted(known - gone)]
+    return [generation(store.address, number) for number in sorted(present - removed)]
 
 
 def generation(address: str, number: int) -> Generation:
@@ -105,40 +104,43 @@ def generation(address: str, number: int) -> Generation:
     name = name_of(number)
     try:
         body = open_store(address).read(name)
-        said = json.loads(body)
-        said["files"], said["documents"], said["sources"], said["run"]
+        fields = json.loads(body)
+        return Generation(
+            number,
+            hashlib.blake2b(body, digest_size=16).hexdigest(),
+            entries=tuple(StoreFile.from_json(entry) for entry in fields["files"]),
+            **{name: fields[name] for name in ("run", "recipe", "inputs", "documents", "sources")},
+        )
     except FileNotFoundError:
         raise damaged(address, name, "is gone") from None
     except (ValueError, KeyError, TypeError):
         raise damaged(address, name, "cannot be read") from None
-    return Generation(number, hashlib.blake2b(body, digest_size=16).hexdigest(), said)
 
 
 def removals(store: Store) -> list[dict[str, Any]]:
-    """Give the tombstones in order: `source` or `generation`, and `before`, how many there were then."""
-    found = []
+    """Return the tombstones in order: `source` or `generation`, and `before`, the generations then."""
+    stones = []
     for name in store.names("removed"):
         try:
-            found.append(json.loads(store.read(name)))
+            stones.append(json.loads(store.read(name)))
         except ValueError:
             raise damaged(store.address, name, "cannot be read") from None
-    return found
+    return stones
 
 
 def removed_sources(store: Store, one: Generation) -> set[str] | None:
-    """Give the sources of a generation that count no more; None where none of it counts."""
-    gone: set[str] = set()
-    for said in removals(store):
-        if said.get("generation") == one.number:
+    """Return the sources of a generation that no longer count; None where none of it counts."""
+    removed: set[str] = set()
+    for stone in removals(store):
+        if stone.get("generation") == one.number:
             return None
-        if "source" in said and one.number < said["before"]:
-            gone.add(said["source"])
-    mine = gone & set(one.said["sources"])
-    return None if mine and mine == set(one.said["sources"]) else mine
+        if "source" in stone and one.number < stone["before"] and stone["source"] in one.sources:
+            removed.add(stone["source"])
+    return None if removed and removed == set(one.sources) else removed
 
 
 def damaged(address: str, name: str, how: str) -> RefusedError:
-    """Say that a store is not what was written to it."""
+    """Return the error for a store that is not what was written to it."""
     return RefusedError(
         f"the dedup store is damaged: {name} {how}",
         where=address,
@@ -147,9 +149,9 @@ def damaged(address: str, name: str, how: str) -> RefusedError:
     )
 
 
-def check_parameters(address: str, had: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Refuse to compare what was made in different ways."""
-    other = [f"{k} = {had.get(k)}, not {v}" for k, v in asked.items() if had.get(k) != v]
+def check_parameters(address: str, own: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Refuse to compare a store with band keys and shingles of other parameters."""
+    other = [f"{k} = {own.get(k)}, not {v}" for k, v in expected.items() if own.get(k) != v]
     if other:
         raise RefusedError(
             f"the dedup store was made with other parameters: {'; '.join(other)}",
@@ -159,16 +161,26 @@ def check_parameters(address: str, had: Mapping[str, Any], asked: Mapping[str, A
 
 
 class _Abandoned(Exception):
-    """Raised through open files, so that they are not finished."""
+    """Raised through open files, so that they are not completed."""
+
+
+@dataclass
+class _OpenFile:
+    path: str
+    sink: HashingWriter
+    writer: pq.ParquetWriter
+    rows: int = 0
+    highs: list[list[int]] = field(default_factory=list)
+    sources: Counter[str] = field(default_factory=Counter)
 
 
 class GenerationSink:
-    """Writes one task's files of a generation to come; nobody reads them before `append`."""
+    """Writes one task's files of a future generation; they are not read before `append`."""
 
     def __init__(self, store: Store, folder: str, task: int) -> None:
         self._store, self._folder, self._task = store, folder, task
         self._open = ExitStack()
-        self._files: dict[str, tuple[Any, pq.ParquetWriter, Entry]] = {}
+        self._files: dict[str, _OpenFile] = {}
 
     def write(self, dataset: str, table: pa.Table) -> None:
         """Add rows to the task's file of a dataset."""
@@ -186,33 +198,39 @@ class GenerationSink:
                 use_dictionary=["source"] if "source" in table.column_names else False,
                 write_page_checksum=True,
             )
-            entry: Entry = {"dataset": dataset, "task": self._task, "path": path, "rows": 0}
-            self._files[dataset] = (sink, self._open.enter_context(writer), entry)
-        _, writer, entry = self._files[dataset]
+            self._files[dataset] = _OpenFile(path, sink, self._open.enter_context(writer))
+        file = self._files[dataset]
         step = _GROUP_ROWS[dataset]
         for start in range(0, table.num_rows, step):
             rows = table.slice(start, step).combine_chunks()
-            writer.write_table(rows, row_group_size=rows.num_rows)
+            file.writer.write_table(rows, row_group_size=rows.num_rows)
             if dataset == "keys":
                 high = rows.column("high")
-                entry.setdefault("highs", []).append([high[0].as_py(), high[-1].as_py()])
-        entry["rows"] += table.num_rows
+                file.highs.append([high[0].as_py(), high[-1].as_py()])
+        file.rows += table.num_rows
         if dataset == "documents":
-            counts: Counter[str] = Counter(entry.get("sources", {}))
             for row in pc.value_counts(table.column("source")).to_pylist():
-                counts[row["values"]] += row["counts"]
-            entry["sources"] = dict(sorted(counts.items()))
+                file.sources[row["values"]] += row["counts"]
 
-    def close(self) -> list[Entry]:
-        """Finish the files and give their entries."""
+    def close(self) -> list[StoreFile]:
+        """Complete the files and return their entries."""
         self._open.close()
         return [
-            entry | {"bytes": sink.bytes, "sha256": sink.sha256}
-            for sink, _, entry in self._files.values()
+            StoreFile(
+                dataset,
+                self._task,
+                file.path,
+                file.sink.bytes,
+                file.sink.sha256,
+                file.rows,
+                file.highs or None,
+                dict(sorted(file.sources.items())) or None,
+            )
+            for dataset, file in self._files.items()
         ]
 
     def abandon(self) -> None:
-        """Remove what was written; what is open is left as by an error, so that no torn file shows."""
+        """Remove what was written; close open files as after an error, so that none becomes visible."""
         with suppress(_Abandoned), self._open:
             raise _Abandoned
         self._store.remove(self._folder)
@@ -226,46 +244,47 @@ def append(
     inputs: str,
     compared: Sequence[int],
     parameters: Mapping[str, Any],
-    entries: Sequence[Entry],
+    entries: Sequence[StoreFile],
 ) -> int:
-    """Make a generation of a run's files; give its number. The same run again appends nothing.
+    """Make a generation of a run's files; return its number. The same run again appends nothing.
 
-    Refuses (exit 4) when another run appended since this one looked (``compared`` names the
+    Refuse (exit 4) when another run appended since this one looked (``compared`` lists the
     generations it was compared with): what was kept here may be copies of what was kept there.
     """
     store = open_store(address)
-    for entry in entries:
-        if store.size(entry["path"]) != entry["bytes"]:
-            raise damaged(address, entry["path"], "is not what was written")
     sources: Counter[str] = Counter()
     for entry in entries:
-        sources.update(entry.get("sources", {}))
-    said = {
+        if store.size(entry.path) != entry.bytes:
+            raise damaged(address, entry.path, "is not what was written")
+        sources.update(entry.sources or {})
+    entries = sorted(entries, key=lambda entry: (entry.dataset, entry.task))
+    fields = {
         "run": run,
         "recipe": recipe,
         "inputs": inputs,
         "compared_with": list(compared),
         "documents": sum(sources.values()),
         "sources": dict(sorted(sources.items())),
-        "files": sorted(entries, key=lambda entry: (entry["dataset"], entry["task"])),
+        "files": [entry.to_json() for entry in entries],
     }
     head = json.dumps({"format": FORMAT, "parameters": dict(parameters)}, sort_keys=True, indent=1)
     store.create("store.json", head.encode())
     check_parameters(address, parameters_of(store) or {}, parameters)
     known = generations(store)
-    mine = own(store, known, run)
-    if mine is not None:
-        if _content(mine.said) != _content(said):
+    earlier = own(store, known, run)
+    if earlier is not None:
+        if _content(earlier.entries) != _content(entries):
             raise RefusedError(
-                f"generation {mine.number} of the dedup store is of this very run, with other content",
+                f"generation {earlier.number} of the dedup store is of this very run,"
+                " with other content",
                 where=address,
-                hint=f"curate store {address} --remove-generation {mine.number}, then run again",
+                hint=f"curate store {address} --remove-generation {earlier.number}, then run again",
             )
-        _sweep(store, run, {entry["path"] for entry in mine.said["files"]})
-        return mine.number
-    living = [one.number for one in known if removed_sources(store, one) is not None]
-    newer = [number for number in living if number not in set(compared)]
-    body = json.dumps(said, ensure_ascii=False, sort_keys=True, indent=1).encode()
+        _sweep(store, run, earlier.entries)
+        return earlier.number
+    counting = [one.number for one in known if removed_sources(store, one) is not None]
+    newer = [number for number in counting if number not in set(compared)]
+    body = json.dumps(fields, ensure_ascii=False, sort_keys=True, indent=1).encode()
     reach("store.before")
     number = 1 + max(numbers(store), default=-1)
     if newer or not store.create(name_of(number), body):
@@ -275,31 +294,31 @@ def append(
             hint="run the same command again with --fresh, to be compared with that too",
         )
     reach("store.appended")
-    _sweep(store, run, {entry["path"] for entry in entries})
+    _sweep(store, run, entries)
     return number
 
 
 def own(store: Store, known: Sequence[Generation], run: str) -> Generation | None:
-    """Find the generation that a run has already made, if it still counts."""
+    """Return the generation that a run has already made, if it still counts."""
     for one in known:
-        if one.said["run"] == run and removed_sources(store, one) is not None:
+        if one.run == run and removed_sources(store, one) is not None:
             return one
     return None
 
 
-def _content(said: Mapping[str, Any]) -> list[tuple[str, int, str]]:
-    return [(entry["dataset"], entry["task"], entry["sha256"]) for entry in said["files"]]
+def _content(entries: Sequence[StoreFile]) -> list[tuple[str, int, str]]:
+    return [(entry.dataset, entry.task, entry.sha256) for entry in entries]
 
 
-def _sweep(store: Store, run: str, named: set[str]) -> None:
-    """Remove the folders of attempts that did not count."""
+def _sweep(store: Store, run: str, entries: Sequence[StoreFile]) -> None:
+    """Remove the folders of a run's attempts that are not part of its generation."""
     folders = {path.rpartition("/")[0] for path in store.names(f"data/{run}")}
-    for folder in sorted(folders - {path.rpartition("/")[0] for path in named}):
+    for folder in sorted(folders - {entry.path.rpartition("/")[0] for entry in entries}):
         store.remove(folder)
 
 
 def remove(address: str, *, source: str | None = None, generation: int | None = None) -> int:
-    """Put a tombstone on a source or a generation; give how many documents count no more.
+    """Put a tombstone on a source or a generation; return how many documents no longer count.
 
     Later runs are not compared with them. What earlier runs dropped because of them stays dropped.
     """
@@ -307,8 +326,8 @@ def remove(address: str, *, source: str | None = None, generation: int | None = 
     if parameters_of(store) is None:
         raise RecipeError("no dedup store here", where=address)
     known_numbers = numbers(store)
-    said: dict[str, Any] = {"before": 1 + max(known_numbers, default=-1)}
-    lost = 0
+    stone: dict[str, Any] = {"before": 1 + max(known_numbers, default=-1)}
+    documents = 0
     if generation is not None:
         if generation not in known_numbers:
             raise RecipeError(
@@ -316,28 +335,28 @@ def remove(address: str, *, source: str | None = None, generation: int | None = 
                 where=address,
                 hint=f"one of: {', '.join(map(str, known_numbers))}",
             )
-        said["generation"] = generation
+        stone["generation"] = generation
     else:
-        known = {name for one in generations(store) for name in one.said["sources"]}
+        known = {name for one in generations(store) for name in one.sources}
         if source not in known:
             raise RecipeError(
                 f"the dedup store has no source '{source}'",
                 where=address,
                 hint=nearest(str(source), known),
             )
-        said["source"] = source
+        stone["source"] = source
         for one in generations(store):
-            gone = removed_sources(store, one)
-            if gone is not None and source not in gone:
-                lost += int(one.said["sources"].get(source, 0))
+            removed = removed_sources(store, one)
+            if removed is not None and source not in removed:
+                documents += one.sources.get(source, 0)
     number = len(store.names("removed"))
-    if not store.create(f"removed/{number:05d}.json", json.dumps(said).encode()):
+    if not store.create(f"removed/{number:05d}.json", json.dumps(stone).encode()):
         raise RefusedError("somebody else is removing from the store", where=address)
-    return lost
+    return documents
 
 
 def listing(address: str) -> dict[str, Any]:
-    """Describe a store: its parameters, and of each generation what it holds and what still counts."""
+    """Return a store's parameters, and the content of each generation and what of it still counts."""
     store = open_store(address)
     parameters = parameters_of(store)
     if parameters is None:
@@ -346,53 +365,53 @@ def listing(address: str) -> dict[str, Any]:
         )
     rows = []
     for one in generations(store):
-        gone = removed_sources(store, one)
-        living = {
-            name: n
-            for name, n in one.said["sources"].items()
-            if gone is not None and name not in gone
+        removed = removed_sources(store, one)
+        counting = {
+            name: documents
+            for name, documents in one.sources.items()
+            if removed is not None and name not in removed
         }
         rows.append(
             {
                 "generation": one.number,
-                "recipe": one.said["recipe"],
+                "recipe": one.recipe,
                 "documents": one.documents,
-                "counting": sum(living.values()),
+                "counting": sum(counting.values()),
                 "bytes": one.bytes,
-                "sources": living,
-                "removed": sorted(set(one.said["sources"]) - set(living)),
+                "sources": counting,
+                "removed": sorted(set(one.sources) - set(counting)),
             }
         )
     return {"parameters": parameters, "generations": rows}
 
 
-def stored_ids(address: str, read: Sequence[int]) -> Iterator[pa.ChunkedArray]:
-    """Stream the ids of generations, a row group at a time."""
+def stored_ids(address: str, generations: Sequence[int]) -> Iterator[pa.ChunkedArray]:
+    """Yield the ids of generations, a row group at a time."""
     store = open_store(address)
-    for number in read:
+    for number in generations:
         for entry in generation(store.address, number).files("documents"):
             for table in read_groups(store, entry, ["id"]):
                 yield table.column("id")
 
 
-def stored_rows_of(address: str, number: int, wanted: str) -> Iterator[dict[str, Any]]:
-    """Give id and source of the documents of a generation that have an id."""
+def stored_rows_of(address: str, number: int, id: str) -> Iterator[dict[str, Any]]:
+    """Yield id and source of the documents of a generation that have an id."""
     store = open_store(address)
     for entry in generation(store.address, number).files("documents"):
         for table in read_groups(store, entry, ["id", "source"]):
-            yield from table.filter(pc.equal(table.column("id"), wanted)).to_pylist()
+            yield from table.filter(pc.equal(table.column("id"), id)).to_pylist()
 
 
 def read_groups(
-    store: Store, entry: Entry, columns: list[str] | None, groups: Sequence[int] | None = None
+    store: Store, entry: StoreFile, columns: list[str] | None, groups: Sequence[int] | None = None
 ) -> Iterator[pa.Table]:
-    """Stream row groups (all, or those named) of a store's file; refuses what is not as written."""
+    """Yield row groups (all, or those numbered) of a store's file; refuse what is not as written."""
     try:
-        with store.open(entry["path"]) as handle:
+        with store.open(entry.path) as handle:
             file = pq.ParquetFile(handle, page_checksum_verification=True)
-            if file.metadata.num_rows != entry["rows"]:
+            if file.metadata.num_rows != entry.rows:
                 raise InternalError("rows")
             for group in range(file.num_row_groups) if groups is None else groups:
                 yield file.read_row_group(group, columns=columns, use_threads=False)
     except (OSError, pa.ArrowInvalid, InternalError) as error:
-        raise damaged(store.address, entry["path"], "is not what was written") from error
+        raise damaged(store.address, entry.path, "is not what was written") from error

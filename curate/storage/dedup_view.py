@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from curate.errors import RecipeError, RefusedError
 from curate.kernels.arrow import fixed_width_values
 from curate.kernels.grouping import run_bounds
+from curate.protocol.routing import document_number, row_of, shard_of
 from curate.schema import whole
 from curate.storage.dedup_store import (
-    Entry,
     Generation,
     check_parameters,
     damaged,
@@ -29,11 +29,12 @@ from curate.storage.dedup_store import (
     read_groups,
     removed_sources,
 )
+from curate.storage.entries import StoreFile
 from curate.storage.store import open_store
 
-#: Documents of a store have negative numbers: file << 32 | row, above the lowest int64.
+#: Documents of a store have negative numbers: `document_numbers` of file and row, plus the lowest int64.
 _LOWEST = np.int64(-(1 << 63))
-#: Documents that are handed on in one table.
+#: Documents that are yielded in one table.
 _TOGETHER = 1024
 
 
@@ -41,48 +42,48 @@ _TOGETHER = 1024
 class DedupView:
     """The generations that a run is compared with; keeps the protocol `KnownDocuments` of curate/dedup/fuzzy/earlier_runs.py.
 
-    Small, so that every task can be given one: what the generations hold is read where it is needed.
+    Small, so that every task can be given one: the content of generations is read where it is needed.
     """
 
     address: str
     read: tuple[tuple[int, str], ...] = ()  #: number and digest of each generation
-    removed: tuple[tuple[int, str], ...] = ()  #: (generation, source) that counts no more
+    removed: tuple[tuple[int, str], ...] = ()  #: (generation, source) that no longer count
 
     @property
     def generations(self) -> int:
-        """How many generations there are."""
+        """The number of generations."""
         return len(self.read)
 
     def ages(self, docs: np.ndarray) -> np.ndarray:
-        """Give the generation of each document number."""
+        """Return the generation of each document number."""
         bases = _bases(self)
         numbers = np.array([number for number, _ in self.read], np.int64)
         return np.asarray(numbers[np.searchsorted(bases, _files(docs), "right") - 1])
 
     def keys(self, first: int, end: int) -> Iterator[pa.Table]:
-        """Stream high, low and doc of the band keys with first <= high < end."""
+        """Yield high, low and doc of the band keys with first <= high < end."""
         store = open_store(self.address)
         for base, (number, digest) in zip(_bases(self), self.read, strict=True):
-            gone = pa.array([name for n, name in self.removed if n == number], pa.string())
+            removed = pa.array([name for n, name in self.removed if n == number], pa.string())
             for entry in _known(self.address, number, digest).files("keys"):
                 groups = [
                     group
-                    for group, (low, high) in enumerate(entry["highs"])
+                    for group, (low, high) in enumerate(entry.highs or ())
                     if low < end and high >= first
                 ]
                 for table in read_groups(store, entry, None, groups) if groups else ():
                     high = table.column("high").to_numpy()
                     # Python's 2**64 is beyond uint64.
                     inside = (high >= np.uint64(first)) & (high <= np.uint64(end - 1))
-                    if len(gone):
-                        away = pc.is_in(table.column("source"), value_set=gone)
-                        inside &= ~np.asarray(away.combine_chunks())
+                    if len(removed):
+                        excluded = pc.is_in(table.column("source"), value_set=removed)
+                        inside &= ~np.asarray(excluded.combine_chunks())
                     rows = table.filter(pa.array(inside))
-                    doc = rows.column("doc").to_numpy() + (np.int64(base) << 32) + _LOWEST
+                    doc = rows.column("doc").to_numpy() + document_number(int(base), 0) + _LOWEST
                     yield rows.select(["high", "low"]).append_column("doc", pa.array(doc))
 
     def documents(self, docs: np.ndarray) -> Iterator[pa.Table]:
-        """Stream doc, id, rank and signature of the documents asked for (ascending numbers)."""
+        """Yield doc, id, rank and signature of documents by their ascending numbers."""
         for table in self._rows("documents", docs):
             packed = whole(table.column("signature"))
             values = fixed_width_values(packed, np.uint32)
@@ -90,34 +91,35 @@ class DedupView:
             yield table.select(["doc", "id", "rank"]).append_column("signature", lists)
 
     def shingles(self, docs: np.ndarray) -> Iterator[pa.Table]:
-        """Stream doc and shingles of the documents asked for (ascending numbers)."""
+        """Yield doc and shingles of documents by their ascending numbers."""
         return self._rows("shingles", docs)
 
     def _rows(self, dataset: str, docs: np.ndarray) -> Iterator[pa.Table]:
-        """Read rows by number, in tables that are cut alike for every dataset."""
+        """Yield rows by number, in tables that are cut at the same rows for every dataset."""
         store = open_store(self.address)
         files = _files(docs)
         for start, stop in run_bounds(files):
             entry = _entries(self, dataset)[int(files[start])]
             for at in range(start, stop, _TOGETHER):
-                asked = docs[at : min(at + _TOGETHER, stop)]
-                rows = (asked - _LOWEST) & np.int64(0xFFFFFFFF)
-                yield _take(store, entry, rows).append_column("doc", pa.array(asked))
+                some = docs[at : min(at + _TOGETHER, stop)]
+                rows = row_of(some - _LOWEST)
+                yield _take(store, entry, rows).append_column("doc", pa.array(some))
 
 
 def _files(docs: np.ndarray) -> np.ndarray:
-    return np.asarray((docs - _LOWEST) >> 32)
+    return np.asarray(shard_of(docs - _LOWEST))
 
 
-def _take(store: Any, entry: Entry, rows: np.ndarray) -> pa.Table:
-    """Read rows (ascending) of a file, from the row groups that hold them."""
-    ends = _group_ends(store.address, entry["path"], entry["sha256"])
+def _take(store: Any, entry: StoreFile, rows: np.ndarray) -> pa.Table:
+    """Read rows (ascending) of a file, from the row groups that contain them."""
+    ends = _group_ends(store.address, entry.path, entry.sha256)
     group = np.searchsorted(ends, rows, "right")
     if len(rows) and rows[-1] >= ends[-1]:
-        raise damaged(store.address, entry["path"], "has fewer rows than its band keys say")
+        raise damaged(store.address, entry.path, "has fewer rows than its band keys say")
     parts = []
-    wanted = np.unique(group)
-    for number, table in zip(wanted, read_groups(store, entry, None, wanted.tolist()), strict=True):
+    numbers = np.unique(group)
+    tables = read_groups(store, entry, None, numbers.tolist())
+    for number, table in zip(numbers, tables, strict=True):
         first = ends[number - 1] if number else 0
         parts.append(table.take(pa.array(rows[group == number] - first)))
     return pa.concat_tables(parts).combine_chunks()
@@ -125,7 +127,7 @@ def _take(store: Any, entry: Entry, rows: np.ndarray) -> pa.Table:
 
 @lru_cache(maxsize=256)
 def _group_ends(address: str, path: str, digest: str) -> np.ndarray:
-    """Give the number of rows up to the end of each row group."""
+    """Return the number of rows up to the end of each row group."""
     try:
         with open_store(address).open(path) as handle:
             footer = pq.ParquetFile(handle).metadata
@@ -136,19 +138,19 @@ def _group_ends(address: str, path: str, digest: str) -> np.ndarray:
 
 @lru_cache(maxsize=1024)
 def _known(address: str, number: int, digest: str) -> Generation:
-    """Read a generation once in a process, for it never changes."""
-    found = generation(address, number)
-    if found.digest != digest:
+    """Read a generation once per process, because it never changes."""
+    known = generation(address, number)
+    if known.digest != digest:
         raise damaged(address, name_of(number), "has changed")
-    return found
+    return known
 
 
 @lru_cache(maxsize=8)
 def _bases(view: DedupView) -> np.ndarray:
-    """Give the number of the first file of each generation; a file belongs to one task that read a shard."""
+    """Return the number of each generation's first file; a file is of one task that read a shard."""
     tasks = [
         max(
-            (int(entry["task"]) + 1 for entry in _known(view.address, *one).files("documents")),
+            (entry.task + 1 for entry in _known(view.address, *one).files("documents")),
             default=0,
         )
         for one in view.read
@@ -157,10 +159,10 @@ def _bases(view: DedupView) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def _entries(view: DedupView, dataset: str) -> dict[int, Entry]:
-    """Give the files of a dataset by their number."""
+def _entries(view: DedupView, dataset: str) -> dict[int, StoreFile]:
+    """Return the files of a dataset by their number."""
     return {
-        int(base) + int(entry["task"]): entry
+        int(base) + entry.task: entry
         for base, one in zip(_bases(view), view.read, strict=True)
         for entry in _known(view.address, *one).files(dataset)
     }
@@ -175,14 +177,14 @@ def look(
     appends: bool,
     must_exist: bool,
 ) -> DedupView:
-    """Fix what a run is compared with: all that counts, but for what this very run appended.
+    """Fix what a run is compared with: all that counts, except what this same run appended.
 
-    Refuses (exit 4) a store that is damaged or was made with other parameters, and appending the same
-    input files twice.
+    Refuse (exit 4) a store that is damaged or has other parameters, and appending the same input files
+    twice.
     """
     store = open_store(address)
-    had = parameters_of(store)
-    if had is None:
+    stored_parameters = parameters_of(store)
+    if stored_parameters is None:
         if must_exist:
             raise RecipeError(
                 "no dedup store here",
@@ -190,26 +192,26 @@ def look(
                 hint="a run makes one: --store-to, or store = ... of the stage",
             )
         return DedupView(store.address)
-    check_parameters(address, had, parameters)
+    check_parameters(address, stored_parameters, parameters)
     known = generations(store)
-    mine = own(store, known, run)
+    appended = own(store, known, run)
     read, removed = [], []
     for one in known:
-        if mine is not None and one.number >= mine.number:
+        if appended is not None and one.number >= appended.number:
             break
-        gone = removed_sources(store, one)
-        if gone is None:
+        removed_here = removed_sources(store, one)
+        if removed_here is None:
             continue
-        if appends and one.said["inputs"] == inputs:
+        if appends and one.inputs == inputs:
             raise RefusedError(
                 f"generation {one.number} of the dedup store was made from these very input files:"
                 " all of them would be removed as copies of themselves",
                 where=address,
                 hint=f"curate store {address} --remove-generation {one.number}, or another store",
             )
-        for entry in one.said["files"]:
-            if store.size(entry["path"]) != entry["bytes"]:
-                raise damaged(address, entry["path"], "is gone or cut")
+        for entry in one.entries:
+            if store.size(entry.path) != entry.bytes:
+                raise damaged(address, entry.path, "is gone or cut")
         read.append((one.number, one.digest))
-        removed += [(one.number, name) for name in sorted(gone)]
+        removed += [(one.number, name) for name in sorted(removed_here)]
     return DedupView(store.address, tuple(read), tuple(removed))

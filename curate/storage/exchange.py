@@ -1,21 +1,21 @@
 """Files that one step of a barrier writes and the next reads by part.
 
 A file is the schema, then blocks ordered by ``part``: each is one record batch of one part, compressed,
-with a checksum. The index in the commit says where each block lies, so a reader of one part seeks to
-its blocks and reads nothing else, however many parts there are. A task that has more than a run's worth
-of rows writes several files; so the number of files is the number of tasks, never tasks times parts.
+with a checksum. The index in the commit gives the offset of each block, so a reader of one part seeks
+to its blocks and reads nothing else, however many parts there are. A task writes one file per RUN_BYTES
+of rows; so the number of files is about the number of tasks, never tasks times parts.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from curate.kernels.grouping import run_bounds
+from curate.storage.entries import FileEntry
 from curate.storage.store import Damaged, Store
 
 #: Bytes that one task collects before it writes a file, and bytes per block in it.
@@ -23,10 +23,6 @@ RUN_BYTES = 128 << 20
 BATCH_BYTES = 4 << 20
 
 _CODEC = "lz4_raw"
-
-#: A file's entry in a commit: its dataset, path, size, digest, rows, and where its schema ends and
-#: each block lies: ``[part, offset, stored bytes, bytes, crc32]``.
-Entry = dict[str, Any]
 
 
 class ExchangeSink:
@@ -36,18 +32,18 @@ class ExchangeSink:
         self._store, self._folder, self._dataset = store, folder, dataset
         self._tables: list[pa.Table] = []
         self._bytes = 0
-        self.entries: list[Entry] = []
+        self.entries: list[FileEntry] = []
 
     def write(self, table: pa.Table) -> None:
-        """Add rows; ``part`` says which task of the reading step gets each."""
+        """Add rows; ``part`` is the number of the task of the reading step that gets the row."""
         if table.num_rows:
             self._tables.append(table)
             self._bytes += table.nbytes
             if self._bytes >= RUN_BYTES:
                 self._flush()
 
-    def close(self) -> list[Entry]:
-        """Write what is left and give the files' entries."""
+    def close(self) -> list[FileEntry]:
+        """Write the remaining rows and return the files' entries."""
         if self._tables:
             self._flush()
         return self.entries
@@ -73,34 +69,28 @@ class ExchangeSink:
                     part = int(parts[start])
                     blocks.append([part, sink.bytes, len(stored), raw.size, zlib.crc32(stored)])
                     sink.write(stored)
-            entry: Entry = {
-                "dataset": self._dataset,
-                "path": name,
-                "bytes": sink.bytes,
-                "sha256": sink.sha256,
-                "rows": table.num_rows,
-                "head": head,
-                "blocks": blocks,
-            }
-        self.entries.append(entry)
+            size, digest = sink.bytes, sink.sha256
+        self.entries.append(
+            FileEntry(self._dataset, name, size, digest, table.num_rows, head=head, blocks=blocks)
+        )
 
 
-def read_part(store: Store, entries: Iterable[Entry], part: int | None) -> Iterator[pa.Table]:
-    """Stream the rows of one part (all parts where None) from files, in the order of the entries.
+def read_part(store: Store, entries: Iterable[FileEntry], part: int | None) -> Iterator[pa.Table]:
+    """Yield the rows of one part (all parts where None) from files, in the order of the entries.
 
-    Raises Damaged where a file is gone or a block isn't what was written.
+    Raise Damaged where a file is missing or a block is not what was written.
     """
     for entry in entries:
-        wanted = [block for block in entry["blocks"] if part is None or block[0] == part]
-        if wanted:
-            yield from _read(store, entry, wanted)
+        blocks = [block for block in entry.blocks or () if part is None or block[0] == part]
+        if blocks:
+            yield from _read(store, entry, blocks)
 
 
-def _read(store: Store, entry: Entry, blocks: list[list[int]]) -> Iterator[pa.Table]:
-    path = entry["path"]
+def _read(store: Store, entry: FileEntry, blocks: list[list[int]]) -> Iterator[pa.Table]:
+    path = entry.path
     try:
         with store.open(path) as handle:
-            schema = pa.ipc.read_schema(pa.py_buffer(handle.read(entry["head"])))
+            schema = pa.ipc.read_schema(pa.py_buffer(handle.read(entry.head)))
             for _, offset, stored, size, checksum in blocks:
                 handle.seek(offset)
                 body = handle.read(stored)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,13 +14,12 @@ from curate.errors import InternalError
 from curate.failpoint import reach
 from curate.kernels.grouping import run_bounds
 from curate.schema import conform
+from curate.storage.entries import FileEntry
 from curate.storage.store import Damaged, Store
-
-Entry = dict[str, Any]
 
 #: Text bytes per row group.
 ROW_GROUP_BYTES = 4 << 20
-#: What a row counts beside its text, where memory is bounded: ids, addresses, numbers.
+#: Bytes counted per row beside its text, where memory is bounded: ids, addresses, numbers.
 ROW_BYTES = 200
 
 _REPEATED = ("source", "origin", "license", "lang", "lang2", "dropped_by", "phase")
@@ -30,8 +29,9 @@ class ParquetSink:
     """Writes one dataset of one task as Parquet files.
 
     Tables are collected up to ``run_bytes`` of text (and `ROW_BYTES` per row), put in ``order`` (a
-    function that gives a permutation; None keeps them as they come), and written as one file of exact
-    row groups. ``flushed`` is shown each group before it is written, with the number of its first row.
+    function that returns a permutation; None keeps the order of arrival), and written as one file of
+    exact row groups. `write` and `close` yield each group once it is written, with the number of its
+    first row among all rows of the sink; they write nothing until they are iterated over.
     """
 
     def __init__(
@@ -46,53 +46,45 @@ class ParquetSink:
         row_group_bytes: int = ROW_GROUP_BYTES,
         order: Callable[[pa.Table], pa.Array] | None = None,
         index: Callable[[pa.Table], list[int]] | None = None,
-        flushed: Callable[[pa.Table, int], None] | None = None,
     ) -> None:
         self._store, self._folder, self._dataset, self._schema = store, folder, dataset, schema
         self._level, self._run_bytes, self._group_bytes = level, run_bytes, row_group_bytes
-        self._order, self._index, self._flushed = order, index, flushed
+        self._order, self._index = order, index
         self._tables: list[pa.Table] = []
         self._bytes = 0
         self._rows = 0
-        self.entries: list[Entry] = []
+        self.entries: list[FileEntry] = []  #: of the files that are complete
 
-    def write(self, table: pa.Table) -> None:
-        """Add rows in the sink's schema."""
+    def write(self, table: pa.Table) -> Iterator[tuple[pa.Table, int]]:
+        """Add rows in the sink's schema; yield the row groups that are written."""
         if table.num_rows:
             self._tables.append(conform(table, self._schema))
             self._bytes += pc.sum(pc.binary_length(table.column("text"))).as_py() or 0
             self._bytes += ROW_BYTES * table.num_rows
             if self._bytes >= self._run_bytes:
-                self._flush()
+                yield from self.close()
 
-    def close(self) -> list[Entry]:
-        """Write what is left and give the files' entries for the commit."""
-        if self._tables:
-            self._flush()
-        return self.entries
-
-    def _flush(self) -> None:
+    def close(self) -> Iterator[tuple[pa.Table, int]]:
+        """Write the remaining rows; yield their row groups."""
+        if not self._tables:
+            return
         table = pa.concat_tables(self._tables).combine_chunks()
         self._tables, self._bytes = [], 0
         order = None if self._order is None else self._order(table)
         name = f"{self._folder}/{self._dataset}-{len(self.entries):05d}.parquet"
-        entry = write_groups(
+        groups = _written(
             self._store,
             name,
             table.schema,
-            self._shown(row_groups(table, self._group_bytes, order)),
+            row_groups(table, self._group_bytes, order),
+            self.entries,
             dataset=self._dataset,
             level=self._level,
             index=self._index,
         )
-        self.entries.append(entry)
-
-    def _shown(self, groups: Iterable[pa.Table]) -> Iterator[pa.Table]:
         for group in groups:
-            if self._flushed is not None:
-                self._flushed(group, self._rows)
+            yield group, self._rows
             self._rows += group.num_rows
-            yield group
 
 
 def write_parquet(
@@ -103,8 +95,8 @@ def write_parquet(
     dataset: str,
     level: int,
     order: pa.Array | None = None,
-) -> Entry:
-    """Write a table, in the order given, as one file, re-open it, and give its entry for the commit."""
+) -> FileEntry:
+    """Write a table, in the order given, as one file; check it and return its entry."""
     groups = row_groups(table, order=order)
     return write_groups(store, name, table.schema, groups, dataset=dataset, level=level)
 
@@ -117,12 +109,33 @@ def write_groups(
     *,
     dataset: str,
     level: int,
-    index: Callable[[pa.Table], list[int]] | None = None,
-) -> Entry:
-    """Write tables as the row groups of one file, as they come; the rest is as `write_parquet`.
+) -> FileEntry:
+    """Write tables as the row groups of one file; check it and return its entry."""
+    entries: list[FileEntry] = []
+    drain(_written(store, name, schema, groups, entries, dataset=dataset, level=level))
+    return entries[0]
 
-    With ``index`` the entry has ``keys``: what the function gives for each row group. Pages carry
-    checksums, so that a reader learns of a flipped bit at no extra pass.
+
+def drain(written: Iterator[object]) -> None:
+    """Write everything, where the row groups are needed by nothing else."""
+    deque(written, maxlen=0)
+
+
+def _written(
+    store: Store,
+    name: str,
+    schema: pa.Schema,
+    groups: Iterable[pa.Table],
+    entries: list[FileEntry],
+    *,
+    dataset: str,
+    level: int,
+    index: Callable[[pa.Table], list[int]] | None = None,
+) -> Iterator[pa.Table]:
+    """Write tables as the row groups of one file, yield each, check the file, append its entry.
+
+    With ``index`` the entry has ``keys``: what the function returns for each row group. Pages carry
+    checksums, so that a reader notices a flipped bit without another pass.
     """
     keys: list[list[int]] = []
     rows = 0
@@ -148,49 +161,44 @@ def write_groups(
                 if index is not None:
                     keys.append(index(group))
                 reach("sink.flushed")
-        entry: Entry = {
-            "dataset": dataset,
-            "path": name,
-            "bytes": sink.bytes,
-            "sha256": sink.sha256,
-            "rows": rows,
-        }
+                yield group
+        size, digest = sink.bytes, sink.sha256
     reach("sink.closed")
     with store.open(name) as handle:
         if pq.ParquetFile(handle).metadata.num_rows != rows:
             raise InternalError("a file that was just written has other rows", where=name)
     reach("sink.checked")
-    if index is not None:
-        entry["keys"] = keys
-    return entry
+    entries.append(
+        FileEntry(dataset, name, size, digest, rows, keys=None if index is None else keys)
+    )
 
 
 def stored_rows(
     store: Store,
-    entries: Iterable[Entry],
+    entries: Iterable[FileEntry],
     columns: list[str] | None = None,
     groups: Sequence[int] | None = None,
 ) -> Iterator[pa.Table]:
-    """Stream the row groups (all, or those named) of Parquet files that a commit names.
+    """Yield the row groups (all, or those numbered) of Parquet files that a commit names.
 
-    Raises Damaged where a file is gone or a page isn't what was written.
+    Raise Damaged where a file is missing or a page is not what was written.
     """
     for entry in entries:
         try:
-            with store.open(entry["path"]) as handle:
+            with store.open(entry.path) as handle:
                 file = pq.ParquetFile(handle, page_checksum_verification=True)
                 for group in range(file.num_row_groups) if groups is None else groups:
                     yield file.read_row_group(group, columns=columns, use_threads=False)
         except (OSError, pa.ArrowInvalid) as error:
-            raise Damaged(entry["path"]) from error
+            raise Damaged(entry.path) from error
 
 
 def row_groups(
     table: pa.Table, target: int = ROW_GROUP_BYTES, order: pa.Array | None = None
 ) -> Iterator[pa.Table]:
-    """Cut a table into row groups of about ``target`` bytes of text each; one where it has no text.
+    """Yield row groups of about ``target`` bytes of text each; one if the table has no text.
 
-    With ``order``, a permutation, a group is taken when it is asked for: the whole is never copied.
+    With ``order``, a permutation, each group is taken on request: the whole table is never copied.
     """
     if not table.num_rows:
         return

@@ -1,4 +1,4 @@
-"""A run's folder, on a local disk or in an object store, with the few acts that a commit needs.
+"""A run's folder, on a local disk or in an object store, with the few operations that a commit needs.
 
 Names are relative, '/' separated. ``create`` is the commit: it makes an object whole *if absent* and
 durable (link(2) here, If-None-Match there). Data files are written once and never renamed.
@@ -20,15 +20,15 @@ from typing import IO, Any, Protocol
 
 from curate.errors import ResourceError
 
-#: How ``create`` and ``replace`` name what they write before it is whole.
+#: The names that ``create`` and ``replace`` use until what they write is complete.
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}")
 
 
 class Damaged(ResourceError):
-    """A file of the run isn't what was written: gone, cut or flipped. The task that made it runs again."""
+    """A file of the run is missing, truncated or corrupt. The task that wrote it runs again."""
 
-    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
-        self.path = where or what
+    def __init__(self, path: str, *, where: str | None = None, hint: str | None = None) -> None:
+        self.path = where or path
         super().__init__(
             "a file of the run is not what was written to it",
             where=self.path,
@@ -36,8 +36,8 @@ class Damaged(ResourceError):
         )
 
 
-class Written(io.RawIOBase):
-    """A file being written: counts bytes and takes their SHA-256 on the way."""
+class HashingWriter(io.RawIOBase):
+    """A file being written: counts the bytes and computes their SHA-256."""
 
     def __init__(self, sink: IO[bytes]) -> None:
         self._sink, self._digest, self.bytes = sink, hashlib.sha256(), 0
@@ -56,37 +56,37 @@ class Written(io.RawIOBase):
 
     @property
     def sha256(self) -> str:
-        """The digest of what was written so far, in hex."""
+        """The digest of the bytes written so far, in hex."""
         return self._digest.hexdigest()
 
 
 class Store(Protocol):
-    """Where a run lives."""
+    """Where a run is stored."""
 
     address: str
 
     def create(self, name: str, data: bytes) -> bool:
-        """Write a whole object if no such object exists; False if one does. Durable on return."""
+        """Write a complete object unless one exists; return whether it was written, durably."""
         ...
 
     def replace(self, name: str, data: bytes) -> None:
-        """Write a whole object, over an older one if there is one."""
+        """Write a complete object, replacing an older one if there is one."""
         ...
 
     def read(self, name: str) -> bytes:
-        """Give an object's bytes; FileNotFoundError if there is none."""
+        """Return an object's bytes; raise FileNotFoundError if there is none."""
         ...
 
     def size(self, name: str) -> int | None:
-        """Give an object's size in bytes, None if there is none."""
+        """Return an object's size in bytes, None if there is none."""
         ...
 
     def names(self, folder: str) -> list[str]:
-        """All objects below a folder, sorted."""
+        """Return the names of all objects below a folder, sorted."""
         ...
 
     def writing(self, name: str) -> Any:
-        """Open a new object for writing (a context manager that gives a Written)."""
+        """Open a new object for writing (a context manager over a HashingWriter)."""
         ...
 
     def open(self, name: str) -> Any:
@@ -94,18 +94,18 @@ class Store(Protocol):
         ...
 
     def remove(self, folder: str) -> None:
-        """Remove a folder or object and all below it; nothing happens if it is not there."""
+        """Remove an object, or a folder with its contents, if it exists."""
         ...
 
     def remove_partial(self, folder: str) -> None:
-        """Remove what killed ``create`` and ``replace`` calls left in a folder itself."""
+        """Remove what killed ``create`` and ``replace`` calls left directly in a folder."""
         ...
 
-    def place(self, name: str, target: str) -> None:
-        """Let ``target`` have the same bytes as ``name``, without a copy where the store can."""
+    def link(self, name: str, target: str) -> None:
+        """Give ``name`` a second name, ``target``, without a copy where the store supports it."""
         ...
 
-    def reveal(self, staging: str, names: list[str]) -> None:
+    def publish(self, staging: str, names: list[str]) -> None:
         """Move the staged top-level entries to the run's top, in the given order."""
         ...
 
@@ -125,7 +125,7 @@ class LocalStore:
         self.address = str(self.root)
 
     def path(self, name: str) -> Path:
-        """The path of an object."""
+        """Return the path of an object."""
         return self.root / name
 
     def create(self, name: str, data: bytes) -> bool:
@@ -179,15 +179,15 @@ class LocalStore:
         )
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[Written]:
+    def writing(self, name: str) -> Iterator[HashingWriter]:
         path = self.path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as sink:
-            yield Written(sink)
+            yield HashingWriter(sink)
             sink.flush()
             os.fsync(sink.fileno())
-        # The folder is not synced: a file that a power cut takes away is found missing on resume,
-        # and its task runs again. Publishing syncs its folders.
+        # The folder is not synced: a file lost in a power cut is missed on resume, and its task
+        # runs again. Publishing syncs its folders.
 
     def open(self, name: str) -> IO[bytes]:
         return self.path(name).open("rb")
@@ -204,7 +204,7 @@ class LocalStore:
             if _PARTIAL.fullmatch(path.name):
                 path.unlink(missing_ok=True)
 
-    def place(self, name: str, target: str) -> None:
+    def link(self, name: str, target: str) -> None:
         final = self.path(target)
         final.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -214,7 +214,7 @@ class LocalStore:
         except OSError:
             shutil.copyfile(self.path(name), final)
 
-    def reveal(self, staging: str, names: list[str]) -> None:
+    def publish(self, staging: str, names: list[str]) -> None:
         from curate.failpoint import reach
 
         for path in sorted(self.path(staging).rglob("*")):
@@ -224,7 +224,7 @@ class LocalStore:
         for name in names:
             reach("publish.renaming")
             staged, final = self.path(f"{staging}/{name}"), self.path(name)
-            if not staged.exists():  # an earlier publish got this far before it was killed
+            if not staged.exists():  # published before an earlier publish was killed
                 continue
             if final.is_dir():
                 shutil.rmtree(final)
@@ -234,7 +234,7 @@ class LocalStore:
 
 
 class ObjectStore:
-    """A prefix of an object store, through fsspec. Only the manifest is a promise there."""
+    """A prefix of an object store, through fsspec. Only the manifest marks a finished run there."""
 
     def __init__(self, address: str) -> None:
         import fsspec
@@ -274,18 +274,18 @@ class ObjectStore:
     def names(self, folder: str) -> list[str]:
         self._files.invalidate_cache()
         try:
-            found = self._files.find(self._at(folder))
+            paths = self._files.find(self._at(folder))
         except FileNotFoundError:
             return []
-        return sorted(path[len(self._root) + 1 :] for path in found)
+        return sorted(path[len(self._root) + 1 :] for path in paths)
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[Written]:
+    def writing(self, name: str) -> Iterator[HashingWriter]:
         sink = self._files.open(self._at(name), "wb")
         try:
-            yield Written(sink)
+            yield HashingWriter(sink)
         except BaseException:
-            # Closing would make a torn object visible.
+            # Closing would make an incomplete object visible.
             if hasattr(sink, "discard"):
                 sink.discard()
             raise
@@ -299,12 +299,12 @@ class ObjectStore:
             self._files.rm(self._at(folder), recursive=True)
 
     def remove_partial(self, folder: str) -> None:
-        """Nothing: an object is there whole or not at all."""
+        """Do nothing: objects here are complete or absent."""
 
-    def place(self, name: str, target: str) -> None:
+    def link(self, name: str, target: str) -> None:
         self._files.copy(self._at(name), self._at(target))
 
-    def reveal(self, staging: str, names: list[str]) -> None:
+    def publish(self, staging: str, names: list[str]) -> None:
         from curate.failpoint import reach
 
         for name in names:
@@ -326,12 +326,12 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def need_space(error: OSError, address: str) -> ResourceError:
-    """Say that a disk, a store or a limit of the system gave out, so that the run can go on later."""
+def as_resource_error(error: OSError, address: str) -> ResourceError:
+    """Return a failure of a disk, a store or a system limit as an error that a later run recovers from."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    fix = "free space" if full else "mend that (space, permissions, open files, the disk)"
+    remedy = "free space" if full else "mend that (space, permissions, open files, the disk)"
     return ResourceError(
         f"the system refused to read or write: {error.strerror or error}",
         where=str(error.filename or address),
-        hint=f"{fix}, then run the same command again: it resumes",
+        hint=f"{remedy}, then run the same command again: it resumes",
     )

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from curate.kernels.arrow import buffers, replace_rows
 from curate.kernels.jit import kernel
 from curate.kernels.utf8 import decode
+from curate.protocol.tallies import REPAIR, tally_key
 from curate.text import mojibake_scan
 
 #: ftfy is not idempotent on one adversarial text in a thousand; the second round settles nearly
@@ -82,10 +83,10 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
             break
     else:
         again, touched = _fix_lines(work, flags.lines)
-        tally["repair:unsettled"] = int((touched | (_tidy(again)[1] > 0)).sum())
-    tally["repair:changed"] = int(changed.sum())
-    tally["repair:letters"] = int(lettered.sum())
-    tally["repair:spacing"] = int((changed & ~lettered).sum())
+        tally[tally_key(REPAIR, "unsettled")] = int((touched | (_tidy(again)[1] > 0)).sum())
+    tally[tally_key(REPAIR, "changed")] = int(changed.sum())
+    tally[tally_key(REPAIR, "letters")] = int(lettered.sum())
+    tally[tally_key(REPAIR, "spacing")] = int((changed & ~lettered).sum())
     rows, work = rounds.pop()
     while rounds:  # each round's rows are some of the round before
         all_rows, all_work = rounds.pop()

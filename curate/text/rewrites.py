@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 import pyarrow as pa
 import regex
 
+from curate.protocol.tallies import REWRITE, tally_key
 from curate.recipe.profile import RewriteSection
 from curate.text import named_steps
 
@@ -54,7 +55,7 @@ def rewrite(
         values = [None if text is None else step(text, **options) for text in before]
         changed = sum(old != new for old, new in zip(before, values, strict=True))
         if changed:
-            tally[f"rewrite:{name}"] += changed
+            tally[tally_key(REWRITE, name)] += changed
     return pa.array(values, pa.large_string()), tally
 
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from curate.kernels.arrow import replace_rows
 from curate.protocol.span_offsets import Span
+from curate.protocol.tallies import FIX, MASK, tally_key
 from curate.recipe.profile import StandardizeSection
 from curate.text import fixes, named_steps, pii
 from curate.text.mojibake import normalize
@@ -55,7 +56,7 @@ def standardize_with_spans(
     rows = _matching(texts, "|".join(f"(?:{pattern})" for pattern in patterns))
     before = [texts[row].as_py() for row in rows.tolist()]
     after, masks = _masked(_fixed(list(before), section.fixes, tally), section.mask)
-    tally.update(f"mask:{mask.kind}" for found in masks.values() for mask in found)
+    tally.update(tally_key(MASK, mask.kind) for found in masks.values() for mask in found)
     differs = np.array([new != old for old, new in zip(before, after)], bool)
     changed = [new for old, new in zip(before, after) if new != old]
     spans = {int(rows[number]): _in_bytes(after[number], found) for number, found in masks.items()}
@@ -93,7 +94,7 @@ def _fixed(texts: list[str], names: tuple[str, ...], tally: Counter[str]) -> lis
             break
         for number in todo.tolist():
             texts[number] = normalize(texts[number])
-    tally.update(f"fix:{name}" for name, _ in applied)
+    tally.update(tally_key(FIX, name) for name, _ in applied)
     return texts
 
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.kernels.arrow import replace_rows
+from curate.protocol.tallies import TRIMMED_BYTES, TRIMMED_LINES, tally_key
 from curate.recipe.profile import TrimSection
 from curate.text import named_steps
 
@@ -115,7 +116,8 @@ def _trim_once(
             continue
         stays = pc.is_valid(new).to_numpy(zero_copy_only=False)
         lost = pc.subtract(_bytes(old), _bytes(new)).as_py()
-        tally.update({f"lines:{rule}": int(differs.sum()), f"bytes:{rule}": lost})
+        tally[tally_key(TRIMMED_LINES, rule)] += int(differs.sum())
+        tally[tally_key(TRIMMED_BYTES, rule)] += lost
         touched[text_of[rows[differs]]] = True
         cut_texts[text_of[rows[differs & stays]]] = True
         left[rows] = stays

@@ -187,7 +187,7 @@ def test_what_was_cut_is_judged_again_and_counted(done):
     assert sum(MENU in text for text in kept.values()) == 1
     told = ledger(out)["stages"]
     assert told[stage]["tally"]["cut:documents"] >= 59
-    came = sum(documents for _, _, documents, _ in told["measure_again"]["came"])
+    came = sum(documents for _, _, documents, _ in told["measure_again"]["input"])
     assert told[stage]["tally"]["cut:bytes"] == bytes_of(told, stage) - bytes_of(
         told, "measure_again"
     )
@@ -199,7 +199,7 @@ def dropped(told, stage):
 
 
 def bytes_of(told, stage):
-    return sum(size for *_, size in told[stage]["came"])
+    return sum(size for *_, size in told[stage]["input"])
 
 
 def test_explain_cuts_again_what_was_cut(done):

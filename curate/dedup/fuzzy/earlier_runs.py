@@ -22,7 +22,7 @@ from curate.dedup.options import NearDuplicates
 from curate.dedup.shingles import shingle_sets
 from curate.kernels.grouping import find_sorted, first_of_runs
 from curate.kernels.hashing import spread
-from curate.protocol.routing import integers, part_of, read_docs
+from curate.protocol.routing import document_number, integers, part_of, read_docs
 from curate.protocol.stage import Inputs, Step
 
 #: Documents of a store that are neighbours (2**16 numbers) are read by one task.
@@ -217,7 +217,7 @@ def _write_store(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa
                 {
                     "high": high,
                     "low": np.ascontiguousarray(keys[indexed, 1]),
-                    "doc": np.repeat((inputs.index << 32) | stored_rows, bands)[indexed],
+                    "doc": np.repeat(document_number(inputs.index, stored_rows), bands)[indexed],
                     "source": table.column("source")
                     .combine_chunks()
                     .take(pa.array(indexed // bands)),

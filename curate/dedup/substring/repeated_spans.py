@@ -42,6 +42,7 @@ from curate.kernels.arrow import buffers, pack_pairs, unpack_pairs
 from curate.kernels.grouping import find_sorted
 from curate.protocol.routing import integers, part_of, shard_of
 from curate.protocol.stage import Inputs, Step
+from curate.protocol.tallies import CUT, tally_key
 from curate.schema import whole
 
 #: Windows that are compared at a time: 40 bytes each.
@@ -287,7 +288,11 @@ def _decision(repeated: RepeatedSpans, text: str, found: np.ndarray) -> dict[str
         return {"dropped_by": "nothing_left", "dropped_value": share}
     if share > repeated.max_cut:
         return {"dropped_by": "mostly_repeated", "dropped_value": share}
-    return {"cuts": spans, "text_hash": text_hash(text), "tally": {"cut:spans": len(spans)}}
+    return {
+        "cuts": spans,
+        "text_hash": text_hash(text),
+        "tally": {tally_key(CUT, "spans"): len(spans)},
+    }
 
 
 def whole_characters(data: bytes, start: int, end: int) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """The product in the formats that trainers read, beside Parquet.
 
-Each writer takes one part of the product and gives the entries of its files for the commit. The same
-rows in the same order as the Parquet part of the same number; the bytes are a function of them.
+Each writer takes one part of the product and returns the entries of its files for the commit. The rows
+and their order are those of the Parquet part of the same number; the bytes are a function of them.
 """
 
 from __future__ import annotations
@@ -9,16 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
 
 import pyarrow as pa
 
 from curate.errors import ResourceError
+from curate.storage.entries import FileEntry
 from curate.storage.store import Store
 
-Entry = dict[str, Any]
-
-#: Format → its writer, and the extra of the package that brings what it needs.
+#: Format → its writer, and the extra of the package that installs its dependencies.
 FORMATS = {
     "jsonl": ("curate.storage.formats.jsonl:write", None),
     "mds": ("curate.storage.formats.mds:write", None),
@@ -29,7 +27,7 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Output:
-    """What the recipe says of the product's formats, and the tokenizer where one of them needs it."""
+    """The product's formats as the recipe sets them, and the tokenizer where one of them needs it."""
 
     formats: tuple[str, ...] = ()
     compression: str = "zst"
@@ -39,7 +37,7 @@ class Output:
 
     @property
     def model_digest(self) -> str | None:
-        """A digest of the tokenizer, if any format writes tokens."""
+        """The digest of the tokenizer, if any format writes tokens."""
         if not {"ds", "megatron"} & set(self.formats):
             return None
         from curate.tokens import counter
@@ -48,9 +46,9 @@ class Output:
 
 
 def check(output: Output) -> None:
-    """Find out before a run, and not at its end, that a format cannot be written.
+    """Raise, before a run starts, where a format cannot be written.
 
-    Raises RecipeError for a tokenizer that cannot end documents, ResourceError for a missing package.
+    RecipeError for a tokenizer without an end-of-document token, ResourceError for a missing package.
     """
     for format in output.formats:
         extra = FORMATS[format][1]
@@ -65,8 +63,12 @@ def check(output: Output) -> None:
         encoder(output.tokenizer, output.end)
 
 
-def write(format: str, store: Store, folder: str, table: pa.Table, output: Output) -> list[Entry]:
+def write(
+    format: str, store: Store, folder: str, table: pa.Table, output: Output
+) -> list[FileEntry]:
     """Write a part of the product in one format. ``suffix`` of an entry ends its published name."""
     module, _, function = FORMATS[format][0].partition(":")
-    written: list[Entry] = getattr(import_module(module), function)(store, folder, table, output)
-    return written
+    entries: list[FileEntry] = getattr(import_module(module), function)(
+        store, folder, table, output
+    )
+    return entries

@@ -1,7 +1,7 @@
 """JSON lines as Megatron's and NeMo's preprocessing and most chat trainers read them.
 
 ``text`` is the document; a conversation has ``messages`` instead, or ``conversations`` in ShareGPT's
-form. Beside it stand the columns that say what the document is; signals are in the Parquet part alone.
+form. Columns that describe the document follow; signals are in the Parquet part only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import IO, Any
 import pyarrow as pa
 
 from curate.protocol.chat import openai, sharegpt
-from curate.storage.formats import Entry, Output
+from curate.storage.entries import FileEntry
+from curate.storage.formats import Output
 from curate.storage.store import Store
 
 _COLUMNS = (
@@ -25,7 +26,7 @@ _COLUMNS = (
 _ROWS = 512
 
 
-def write(store: Store, folder: str, table: pa.Table, output: Output) -> list[Entry]:
+def write(store: Store, folder: str, table: pa.Table, output: Output) -> list[FileEntry]:
     """Write one file of JSON lines, compressed with zstd or gzip."""
     suffix = f".jsonl.{output.compression}"
     name = f"{folder}/jsonl-00000{suffix}"
@@ -34,40 +35,32 @@ def write(store: Store, folder: str, table: pa.Table, output: Output) -> list[En
         for row in rows(table, output.chat):
             packed.write((json.dumps(row, ensure_ascii=False, default=_date) + "\n").encode())
         packed.close()
-        entry: Entry = {
-            "dataset": "jsonl",
-            "path": name,
-            "bytes": sink.bytes,
-            "sha256": sink.sha256,
-            "rows": table.num_rows,
-            "suffix": suffix,
-        }
+        entry = FileEntry("jsonl", name, sink.bytes, sink.sha256, table.num_rows, suffix)
     return [entry]
 
 
 def rows(table: pa.Table, chat: str) -> Iterator[dict[str, Any]]:
-    """Give the JSON object of each row; what is null is left out."""
-    wanted = [
+    """Yield the JSON object of each row, without its null values."""
+    names = [
         name for name in ("text", "messages", "rejected", *_COLUMNS) if name in table.column_names
     ]
-    for batch in table.select(wanted).to_batches(max_chunksize=_ROWS):
+    for batch in table.select(names).to_batches(max_chunksize=_ROWS):
         for row in batch.to_pylist():
-            talk, rejected = row.pop("messages", None), row.pop("rejected", None)
-            text = row.pop("text")
-            said: dict[str, Any] = {"text": text}
-            if talk is not None:
-                said = _conversation(talk, rejected, chat)
-            yield said | {name: value for name, value in row.items() if value is not None}
+            messages, rejected = row.pop("messages", None), row.pop("rejected", None)
+            document: dict[str, Any] = {"text": row.pop("text")}
+            if messages is not None:
+                document = _conversation(messages, rejected, chat)
+            yield document | {name: value for name, value in row.items() if value is not None}
 
 
-def _conversation(talk: list[Any], rejected: list[Any] | None, chat: str) -> dict[str, Any]:
+def _conversation(messages: list[Any], rejected: list[Any] | None, chat: str) -> dict[str, Any]:
     if chat == "sharegpt":
-        return sharegpt(talk, rejected)
-    return {"messages": openai(talk)} | ({"rejected": openai(rejected)} if rejected else {})
+        return sharegpt(messages, rejected)
+    return {"messages": openai(messages)} | ({"rejected": openai(rejected)} if rejected else {})
 
 
-def _compressed(sink: IO[bytes], how: str) -> Any:
-    if how == "gz":
+def _compressed(sink: IO[bytes], compression: str) -> Any:
+    if compression == "gz":
         # No name and no time in the header: the bytes are a function of the rows.
         return gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=sink, mtime=0)
     import zstandard

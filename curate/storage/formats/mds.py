@@ -1,30 +1,30 @@
 """MosaicML's streaming format (MDS): shards that training nodes fetch one by one.
 
-Written here from the format's layout, since the package that defines it needs PyTorch only to write
-bytes; a test holds the shards to be the package's own, byte for byte, where it is installed. Columns are
+Written here from the format's layout, because the package that defines it needs PyTorch only to write
+bytes; where it is installed, a test compares the shards with the package's own, byte for byte. Columns are
 ``id`` and ``text`` (llm-foundry's text dataset reads ``text`` and tokenizes as it goes).
 
-A shard is: the number of samples; for each sample, and once more, where it begins or ends in the file
+A shard is: the number of samples; the offset in the file of each sample, and of the end of the last
 (little-endian, 32 bits each); the configuration as JSON; the samples. A sample is the sizes of its
 columns, 32 bits each, and then the columns in order of their names. ``index.json`` of the folder
-lists all shards; it is put together when the run is published.
+lists all shards; it is written when the run is published.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from curate.storage.formats import Entry, Output
+from curate.storage.entries import FileEntry
+from curate.storage.formats import Output
 from curate.storage.store import Store
 
 _COLUMNS = ("id", "text")
 
-#: Bytes of a shard's samples at most, unless one sample is larger.
+#: The most bytes of a shard's samples, unless one sample is larger.
 SHARD_BYTES = 1 << 26
 
 _CONFIG = {
@@ -39,29 +39,20 @@ _CONFIG = {
 }
 
 
-def write(store: Store, folder: str, table: pa.Table, output: Output) -> list[Entry]:
-    """Write the shards of one part. Each entry's ``shard`` is its line of the folder's index."""
-    entries: list[Entry] = []
+def write(store: Store, folder: str, table: pa.Table, output: Output) -> list[FileEntry]:
+    """Write the shards of one part."""
+    entries: list[FileEntry] = []
     for number, (samples, body) in enumerate(shards(_samples(table))):
         suffix = f".{number:05d}.mds"
         name = f"{folder}/mds-00000{suffix}"
         with store.writing(name) as sink:
             sink.write(body)
-            entries.append(
-                {
-                    "dataset": "mds",
-                    "path": name,
-                    "bytes": sink.bytes,
-                    "sha256": sink.sha256,
-                    "rows": samples,
-                    "suffix": suffix,
-                }
-            )
+            entries.append(FileEntry("mds", name, sink.bytes, sink.sha256, samples, suffix))
     return entries
 
 
 def index(files: Iterable[tuple[str, int, int]]) -> bytes:
-    """Write ``index.json`` for (name, bytes, samples) of each shard, in order."""
+    """Return ``index.json`` for (name, bytes, samples) of each shard, in order."""
     listed = [
         {
             **_CONFIG,
@@ -82,7 +73,7 @@ def _samples(table: pa.Table) -> Iterator[bytes]:
 
 
 def shards(samples: Iterable[bytes], limit: int = SHARD_BYTES) -> Iterator[tuple[int, bytes]]:
-    """Pack samples into shards of at most ``limit`` bytes: how many are in each, and its bytes."""
+    """Yield shards of at most ``limit`` bytes: the number of samples in each, and its bytes."""
     config = json.dumps(_CONFIG | {"size_limit": limit}, sort_keys=True).encode()
     fixed = 8 + len(config)
     waiting: list[bytes] = []
@@ -102,8 +93,3 @@ def _shard(samples: list[bytes], config: bytes) -> bytes:
     start = 4 + 4 * len(ends) + len(config)
     head = np.array([len(samples)], "<u4").tobytes() + (ends + start).astype("<u4").tobytes()
     return head + config + b"".join(samples)
-
-
-def config() -> dict[str, Any]:
-    """Give what every shard says of itself."""
-    return dict(_CONFIG)

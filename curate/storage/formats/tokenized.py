@@ -1,7 +1,7 @@
 """Tokens as trainers read them from disk: datatrove's ``.ds`` and Megatron's ``.bin`` and ``.idx``.
 
-Both by datatrove's own writers, so that its readers, nanotron and Megatron find what they know. A
-document is its tokens and then the token that ends a document; a conversation is its rendered text.
+Both are written by datatrove's own writers, so that its readers, nanotron and Megatron can read them. A
+document is its tokens and the end-of-document token; a conversation is its rendered text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from curate.storage.formats import Entry, Output
+from curate.storage.entries import FileEntry
+from curate.storage.formats import Output
 from curate.storage.store import Store
 from curate.tokens.encode import Encoder, encoder
 
@@ -23,13 +24,13 @@ _ROWS = 512
 _BLOCK = 1 << 22
 
 
-def write_ds(store: Store, folder: str, table: pa.Table, output: Output) -> list[Entry]:
+def write_ds(store: Store, folder: str, table: pa.Table, output: Output) -> list[FileEntry]:
     """Write ``.ds``, its ``.index`` of document ends and its ``.metadata``."""
     from datatrove.pipeline.tokens.tokenizer import TokenizedFile
 
     tokens = encoder(output.tokenizer, output.end)
     with tempfile.TemporaryDirectory() as scratch:
-        written = TokenizedFile(
+        writer = TokenizedFile(
             scratch,
             "part.ds",
             token_size=tokens.width,
@@ -37,21 +38,21 @@ def write_ds(store: Store, folder: str, table: pa.Table, output: Output) -> list
             save_final_metadata=True,
         )
         for ids in _documents(table, tokens):
-            written.write(ids, None)
-        written.close()
+            writer.write(ids, None)
+        writer.close()
         return _stored(store, folder, "ds", Path(scratch), table.num_rows)
 
 
-def write_megatron(store: Store, folder: str, table: pa.Table, output: Output) -> list[Entry]:
+def write_megatron(store: Store, folder: str, table: pa.Table, output: Output) -> list[FileEntry]:
     """Write ``.bin`` and ``.idx``."""
     from datatrove.pipeline.tokens.megatron_tokenizer import MegatronTokenizedFile
 
     tokens = encoder(output.tokenizer, output.end)
     with tempfile.TemporaryDirectory() as scratch:
-        written: Any = MegatronTokenizedFile(scratch, "part", token_size=tokens.width)
+        writer: Any = MegatronTokenizedFile(scratch, "part", token_size=tokens.width)
         for ids in _documents(table, tokens):
-            written.write(ids)
-        written.close()
+            writer.write(ids)
+        writer.close()
         return _stored(store, folder, "megatron", Path(scratch), table.num_rows)
 
 
@@ -62,22 +63,13 @@ def _documents(table: pa.Table, tokens: Encoder) -> Iterator[list[int]]:
             yield ids
 
 
-def _stored(store: Store, folder: str, format: str, scratch: Path, rows: int) -> list[Entry]:
-    entries: list[Entry] = []
+def _stored(store: Store, folder: str, format: str, scratch: Path, rows: int) -> list[FileEntry]:
+    entries: list[FileEntry] = []
     for path in sorted(scratch.iterdir()):
         suffix = path.name.removeprefix("part")
         name = f"{folder}/{format}-00000{suffix}"
         with store.writing(name) as sink, path.open("rb") as source:
             while block := source.read(_BLOCK):
                 sink.write(block)
-            entries.append(
-                {
-                    "dataset": format,
-                    "path": name,
-                    "bytes": sink.bytes,
-                    "sha256": sink.sha256,
-                    "rows": rows,
-                    "suffix": suffix,
-                }
-            )
+            entries.append(FileEntry(format, name, sink.bytes, sink.sha256, rows, suffix))
     return entries

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate import api
-from curate.engine.clusters import SHOWN, Largest
+from curate.engine.clusters import SHOWN, LargestClusters
 from curate.errors import ToleranceError
 from curate.recipe.recipe import Recipe
 
@@ -83,13 +83,13 @@ def test_the_largest_are_found_however_they_are_cut():
         for member in range(size)
     ]
     order = sorted(range(len(rows)), key=lambda at: (at * 7919) % len(rows))
-    whole, cut = Largest(), Largest()
-    whole.see("near", pa.Table.from_pylist(rows))
+    whole, cut = LargestClusters(), LargestClusters()
+    whole.add("near", pa.Table.from_pylist(rows))
     for start in range(0, len(rows), 40):
-        cut.see("near", pa.Table.from_pylist([rows[at] for at in order[start : start + 40]]))
-    assert cut._held == whole._held
-    assert [held.size for held in whole._held.values()] == sorted(
+        cut.add("near", pa.Table.from_pylist([rows[at] for at in order[start : start + 40]]))
+    assert cut._clusters == whole._clusters
+    assert [cluster.size for cluster in whole._clusters.values()] == sorted(
         (2 + cluster % 31 for cluster in range(60)), reverse=True
     )[:SHOWN]
-    first = whole._held["near", "d003000"]
+    first = whole._clusters["near", "d003000"]
     assert (first.kept, first.removed[2]) == (3000, 3031)

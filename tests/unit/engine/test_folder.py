@@ -48,3 +48,13 @@ def test_a_clearing_that_breaks_off_leaves_a_folder_that_is_ours(tmp_path, monke
     assert again.size("manifest.json") is None
     assert start(again, fresh=True) == (1, None)
     assert again.size("README.md") is None
+
+
+def test_an_unfinished_run_of_another_format_is_refused_unless_fresh(tmp_path):
+    store = LocalStore(str(tmp_path))
+    store.replace("work/run.json", b'{"epoch": 1, "plan": "p", "inputs": {"a/x": "1"}}')
+    for resume in (False, True):
+        with pytest.raises(RefusedError, match="an older version of curate in format 1"):
+            start(store, resume=resume)
+    assert start(store, fresh=True) == (1, None)
+    assert start(store) == (2, None)

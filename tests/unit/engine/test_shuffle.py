@@ -3,7 +3,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.engine.shuffle import WHOLE, fresh_order, turn, wanted_keys, within
+from curate.engine.shuffle import WHOLE, fresh_order, rotation, slice_keys, within
 
 
 @given(
@@ -12,7 +12,7 @@ from curate.engine.shuffle import WHOLE, fresh_order, turn, wanted_keys, within
 def test_the_slices_of_a_phase_hold_every_key_once(parts, turned, keys):
     array = np.array(keys, np.uint64)
     held = sum(
-        (within(array, wanted_keys(part, parts, turned)).astype(int) for part in range(parts)),
+        (within(array, slice_keys(part, parts, turned)).astype(int) for part in range(parts)),
         np.zeros(len(array), int),
     )
     assert (held == 1).all()
@@ -20,8 +20,8 @@ def test_the_slices_of_a_phase_hold_every_key_once(parts, turned, keys):
 
 def test_edges_of_slices_belong_to_one_file():
     edges = np.array([0, 1, WHOLE // 2 - 1, WHOLE // 2, WHOLE - 1], np.uint64)
-    assert within(edges, wanted_keys(0, 2, 0)).tolist() == [True, True, True, False, False]
-    assert within(edges, wanted_keys(1, 2, 0)).tolist() == [False, False, False, True, True]
+    assert within(edges, slice_keys(0, 2, 0)).tolist() == [True, True, True, False, False]
+    assert within(edges, slice_keys(1, 2, 0)).tolist() == [False, False, False, True, True]
 
 
 def test_epochs_are_in_different_orders_and_repeatable():
@@ -31,4 +31,4 @@ def test_epochs_are_in_different_orders_and_repeatable():
     assert sorted(first.tolist()) == list(range(200))
     assert first.tolist() == fresh_order(ids, 3, "main", np.full(200, 1)).tolist()
     assert first.tolist() != second.tolist()
-    assert turn(3, "main", 1) != turn(3, "main", 2) != turn(4, "main", 2)
+    assert rotation(3, "main", 1) != rotation(3, "main", 2) != rotation(4, "main", 2)

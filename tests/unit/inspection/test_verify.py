@@ -124,3 +124,29 @@ def test_a_duplicate_whose_witness_is_nowhere(copy):
         if "duplicate_of" in pq.read_schema(path).names:
             rewrite(copy, path, blame)
     assert any("web/nowhere.warc#7, which is nowhere" in line for line in problems(copy))
+
+
+@pytest.mark.parametrize(
+    ("fields", "written"),
+    [
+        ({"manifest": 1, "curate": "0.0.9"}, "curate 0.0.9 in format 1"),
+        ({"format": 99, "curate": "9.0"}, "curate 9.0 in format 99"),
+    ],
+)
+def test_a_run_of_another_format_is_refused_in_one_sentence(sound, copy, fields, written):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    del manifest["format"]
+    (copy / "manifest.json").write_text(json.dumps(manifest | fields))
+    run = str(copy)
+    for use in (
+        lambda: problems(run),
+        lambda: api.rebuild_report(run),
+        lambda: api.explain(run, "a/a0.jsonl#0"),
+        lambda: api.push(run, "somebody/corpus", dry_run=True),
+        lambda: api.fertility(["bytes"], on=[run]),
+        lambda: api.run(sound.parent / "small.toml", output=run, engine="in-process"),
+        lambda: api.run(sound.parent / "small.toml", output=run, engine="in-process", resume=True),
+    ):
+        with pytest.raises(RefusedError, match=f"was written by {written}, and curate") as refused:
+            use()
+        assert "--fresh" in refused.value.hint

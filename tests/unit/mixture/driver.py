@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.protocol.routing import document_numbers, shard_of
 from curate.stages.mix import Mix
 
 Stored = dict[str, list[pa.Table]]
@@ -37,11 +38,11 @@ def resolve(
         sketch = stage.sketch(shard)
         assert sketch.num_rows == shard.num_rows
         part = pa.array(np.full(sketch.num_rows, number, np.int32))
-        doc = pa.array((number << 32) + np.arange(sketch.num_rows))
+        doc = pa.array(document_numbers(number, 0, sketch.num_rows))
         stored["sketch"].append(sketch.append_column("part", part).append_column("doc", doc))
     if decided:
         doc = np.array(decided, np.int64)
-        gone = {"doc": doc, "part": (doc >> 32).astype(np.int32)}
+        gone = {"doc": doc, "part": shard_of(doc)}
         stored["decided"].append(pa.table(gone))
     for step in stage.steps():
         tasks = {"shard": len(shards), "partition": partitions, "one": 1}[step.over]

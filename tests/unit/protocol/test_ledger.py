@@ -17,14 +17,14 @@ def table(*rows):
 
 def books():
     ledger = Ledger()
-    came = table(
+    given = table(
         ("web/a.warc#0", "one", None), ("web/a.warc#9", "zwölf", None), ("web/b.warc#0", "x", None)
     )
-    ledger.saw("repair", came)
-    ledger.dropped(table(("web/a.warc#9", "zwölf", "repair:empty_text")))
+    ledger.count_input("repair", given)
+    ledger.count_dropped(table(("web/a.warc#9", "zwölf", "repair:empty_text")))
     left = table(("web/a.warc#0", "one", None), ("web/b.warc#0", "x", None))
-    ledger.saw("judge", left)
-    ledger.curated(left)
+    ledger.count_input("judge", left)
+    ledger.count_curated(left)
     for name, records in (("web/a.warc", 3), ("web/b.warc", 1)):
         ledger.file(name).records = records
     ledger.file("web/a.warc").documents = 2
@@ -36,7 +36,7 @@ def books():
 
 def test_bytes_and_documents_are_counted_per_source_and_rule():
     ledger = books()
-    assert ledger.stage("repair").came == {("web", ""): (3, 10)}
+    assert ledger.stage("repair").input == {("web", ""): (3, 10)}
     assert ledger.stage("repair").dropped == {("web", "", "empty_text"): (1, 6)}
     assert ledger.file("web/a.warc").dropped == {"repair:empty_text": 1}
     ledger.check(["repair", "judge"])
@@ -46,9 +46,9 @@ def test_a_ledger_survives_json_and_adds_up():
     ledger = books()
     again = Ledger.from_json(json.loads(json.dumps(ledger.to_json())))
     assert again.to_json() == ledger.to_json()
-    again.add(ledger)
+    again.merge(ledger)
     assert again.file("web/a.warc").records == 6
-    assert again.stage("repair").came == {("web", ""): (6, 20)}
+    assert again.stage("repair").input == {("web", ""): (6, 20)}
     again.check(["repair", "judge"])
 
 
@@ -60,7 +60,7 @@ def test_a_ledger_survives_json_and_adds_up():
             lambda b: b.file("web/b.warc").dropped.update({"x:y": 1}),
             "1 documents, but 1 dropped and 1 curated",
         ),
-        (lambda b: b.stage("judge").came.clear(), "stage 'judge' got 0 documents of the 2"),
+        (lambda b: b.stage("judge").input.clear(), "stage 'judge' got 0 documents of the 2"),
     ],
 )
 def test_a_lost_document_is_an_error(break_it, says):

@@ -6,8 +6,9 @@ from collections import Counter
 
 import pytest
 
-from curate import schema
+from curate import report, schema
 from curate.protocol.ledger import Ledger
+from curate.storage.entries import Manifest
 
 WORDS = {
     "recipe": "small", "describes": "Two pages.", "web": "web", "wiki": "wiki", "file": "a.warc.gz",
@@ -17,6 +18,11 @@ WORDS = {
     "license": "CC0-1.0", "engine": "ray", "host": "node-1", "label": "reading", "segment": "00-segment",
     "input": "web/a.warc.gz", "set": "goats",
 }  # fmt: skip
+
+
+def render(fields, timings):
+    """Render the report of a ``manifest.json`` with these fields."""
+    return report.render(Manifest.from_json(fields), timings)
 
 
 def small_manifest(**other):
@@ -42,17 +48,17 @@ def small_manifest(**other):
         ).append_column("lang", [[w["kaz"] if lang and n != 4 else "eng_Latn" if lang else "" for n in numbers]])  # fmt: skip
 
     ledger = Ledger()
-    ledger.saw("repair", rows(range(5), lang=False))
-    ledger.saw("judge", rows(range(5)))
-    ledger.dropped(rows([0]))
-    ledger.saw("exact_dedup", rows([1, 2, 3, 4]))
-    ledger.dropped(rows([1]))
-    ledger.saw("fuzzy_dedup", rows([2, 3, 4]))
-    ledger.dropped(rows([2]))
+    ledger.count_input("repair", rows(range(5), lang=False))
+    ledger.count_input("judge", rows(range(5)))
+    ledger.count_dropped(rows([0]))
+    ledger.count_input("exact_dedup", rows([1, 2, 3, 4]))
+    ledger.count_dropped(rows([1]))
+    ledger.count_input("fuzzy_dedup", rows([2, 3, 4]))
+    ledger.count_dropped(rows([2]))
     for stage in ("count", "mix"):
-        ledger.saw(stage, rows([3, 4]))
-    ledger.curated(rows([3, 4]))
-    ledger.over_budget(rows([4]))
+        ledger.count_input(stage, rows([3, 4]))
+    ledger.count_curated(rows([3, 4]))
+    ledger.count_over_budget(rows([4]))
     ledger.stage("repair").tally[w["tally"]] = 3
     ledger.stage("repair").tally |= {
         f"documents:{w['set']}": 4, f"runs:{w['set']}": 21, f"found:{w['set']}:0": 3, f"found:{w['set']}:7": 3,
@@ -71,7 +77,7 @@ def small_manifest(**other):
     stages = ["repair", "judge", "exact_dedup", "fuzzy_dedup", "count"]
     sources = {w["web"]: "warc", w["wiki"]: "wikipedia"}
     return {
-        "manifest": 1, "contract": 1, "curate": "0.1.0",
+        "format": 2, "contract": 1, "curate": "0.1.0",
         "recipe": {
             "name": w["recipe"], "describes": w["describes"],
             "sources": {
@@ -86,7 +92,7 @@ def small_manifest(**other):
         "models": {w["model"]: "abc"},
         "facts": {"repair": {"benchmarks": {w["set"]: {"examples": 9, "too_short": [1], "looked_for": 40}}}},
         "inputs": {w["input"]: "d"},
-        "files": [{"path": f"mixture/{w['phase']}/part-00000.parquet", "bytes": 1, "sha256": "0", "rows": 2}],
+        "files": [{"dataset": "mixture", "path": f"mixture/{w['phase']}/part-00000.parquet", "bytes": 1, "sha256": "0", "rows": 2}],
         "totals": {"rows": 2},
         "mixture": [
             {
@@ -97,11 +103,11 @@ def small_manifest(**other):
         ],
         "clusters": [
             {
-                "stage": "fuzzy_dedup", "cluster": w["twin"], "documents": 9, "from": 40, "jaccard": 0.875,
+                "stage": "fuzzy_dedup", "cluster": w["twin"], "documents": 9, "start": 40, "jaccard": 0.875,
                 "kept": f"{w['text']} one", "removed": f"{w['text']} two", "removed_id": ids[2],
             },
             {
-                "stage": "fuzzy_dedup", "cluster": "elsewhere#1", "documents": 4, "from": 0, "jaccard": 0.9,
+                "stage": "fuzzy_dedup", "cluster": "elsewhere#1", "documents": 4, "start": 0, "jaccard": 0.9,
                 "kept": None, "removed": w["text"], "removed_id": ids[2],
             },
         ],

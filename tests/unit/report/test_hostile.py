@@ -8,8 +8,8 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
-from curate.report import render
 from curate.report.format import address, code, visible
+from tests.unit.report.conftest import render
 
 PAYLOADS = (
     "<script>alert(1)</script>", "</title><script>alert(1)</script>", "</style><script>alert(1)</script>",

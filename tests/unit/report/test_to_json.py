@@ -2,9 +2,10 @@ import json
 
 import pytest
 
-from curate.report import render
 from curate.report.build import derive
 from curate.report.diff import compare
+from curate.storage.entries import Manifest
+from tests.unit.report.conftest import render
 
 
 def report(manifest, timings=()):
@@ -132,8 +133,8 @@ def test_text_that_a_stage_between_rewrites_is_not_dedups_doing(manifest):
     between = manifest()
     between["stages"] = ["repair", "exact_dedup", "judge", "fuzzy_dedup", "count", "mix"]
     books = between["ledger"]["stages"]
-    books["exact_dedup"]["came"] = [["web", "", 5, 150]]
-    books["judge"]["came"] = [["web", "", 4, 130]]
+    books["exact_dedup"]["input"] = [["web", "", 5, 150]]
+    books["judge"]["input"] = [["web", "", 4, 130]]
     said = report(between)["dedup"]
     assert said["documents"] == {"before": 5, "after": 3, "ratio": 3 / 5}
     assert said["bytes"]["before"] - said["bytes"]["after"] == 20 + 30
@@ -212,7 +213,7 @@ def test_a_figure_to_compare_with_stands_beside_ours(manifest, name):
 def test_a_run_that_identified_nothing_has_no_table_of_languages(manifest):
     blind = manifest()
     for book in blind["ledger"]["stages"].values():
-        for key in ("came", "dropped"):
+        for key in ("input", "dropped"):
             for row in book[key]:
                 row[1] = ""
     said = report(blind)
@@ -238,13 +239,12 @@ def test_estimated_tokens_do_not_depend_on_the_hash_seed(manifest):
     books = many["ledger"]["stages"]
     for at in range(50):
         for name in ("exact_dedup", "fuzzy_dedup", "count", "mix"):
-            books[name]["came"].append(["web", f"l{at:02}_Latn", 1, 3 + at])
+            books[name]["input"].append(["web", f"l{at:02}_Latn", 1, 3 + at])
         books["count"]["tally"][f"tokens:l{at:02}_Latn"] = 1
-    dedup = derive(many, []).dedup
+    report = derive(Manifest.from_json(many), [])
+    dedup = report.dedup
     assert dedup.tokens == pytest.approx((18 + 25 + 50, 8 + 25 + 50))
-    assert dedup.tokens[1] == sum(
-        found.tokens[1] for found in derive(many, []).dedup_languages.values()
-    )
+    assert dedup.tokens[1] == sum(found.tokens[1] for found in report.dedup_languages.values())
 
 
 def test_the_largest_clusters_show_what_differs(manifest):
@@ -273,7 +273,11 @@ def test_a_script_without_spaces_is_compared_by_characters():
 def test_labels_that_the_model_would_have_given_otherwise(manifest):
     known = manifest()
     stages = known["ledger"]["stages"]
-    stages["repair"]["tally"] |= {"heard:kk>kaa_Cyrl": 3, "heard:sw>und": 1, "lang:kaa_Cyrl": 3}
+    stages["repair"]["tally"] |= {
+        "relabelled:kk>kaa_Cyrl": 3,
+        "relabelled:sw>und": 1,
+        "lang:kaa_Cyrl": 3,
+    }
     assert report(known)["relabelled"] == [
         {"model": "kk", "lang": "kaa_Cyrl", "documents": 3},
         {"model": "sw", "lang": "und", "documents": 1},
@@ -281,7 +285,7 @@ def test_labels_that_the_model_would_have_given_otherwise(manifest):
     pages = {name: page.decode() for name, page in render(known, []).items()}
     assert "kaa_Cyrl" in pages["report.html"]
     assert "| `kk`           | `kaa_Cyrl` |         3 |" in pages["report.md"]
-    stages["repair"]["tally"] |= {f"heard:m{n}>und": 1 for n in range(40)}
+    stages["repair"]["tally"] |= {f"relabelled:m{n}>und": 1 for n in range(40)}
     pages = {name: page.decode() for name, page in render(known, []).items()}
     assert "22 other pairs" in pages["report.md"]  # 42 pairs, 20 shown
-    assert "heard:" not in pages["report.md"]
+    assert "relabelled:" not in pages["report.md"]

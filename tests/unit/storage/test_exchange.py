@@ -47,4 +47,4 @@ def test_a_large_output_becomes_several_files_and_small_batches(tmp_path, monkey
     batches = list(read_part(store, entries, 1))
     assert max(batch.num_rows for batch in batches) <= 40
     assert [n for t in batches for n in t.column("n").to_pylist()] == list(range(1, 2000, 3))
-    assert store.size(entries[0]["path"]) == entries[0]["bytes"]
+    assert store.size(entries[0].path) == entries[0].bytes

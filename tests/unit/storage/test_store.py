@@ -28,11 +28,11 @@ def test_place_reveal_remove(tmp_path):
     store = LocalStore(str(tmp_path))
     with store.writing("work/data") as sink:
         sink.write(b"rows")
-    store.place("work/data", ".publish-1/mixture/part.parquet")
+    store.link("work/data", ".publish-1/mixture/part.parquet")
     store.replace(".publish-1/manifest.json", b"{}")
-    store.reveal(".publish-1", ["mixture"])
+    store.publish(".publish-1", ["mixture"])
     assert store.size("manifest.json") is None
-    store.reveal(".publish-1", ["mixture", "manifest.json"])
+    store.publish(".publish-1", ["mixture", "manifest.json"])
     assert store.read("mixture/part.parquet") == b"rows"
     assert store.read("manifest.json") == b"{}"
     store.remove("work")
@@ -51,9 +51,9 @@ def test_object_store_keeps_the_same_promises():
     store.remove("")
     with store.writing("work/a") as sink:
         sink.write(b"rows")
-    store.place("work/a", ".publish-1/mixture/a")
+    store.link("work/a", ".publish-1/mixture/a")
     store.replace(".publish-1/manifest.json", b"{}")
-    store.reveal(".publish-1", ["mixture", "manifest.json"])
+    store.publish(".publish-1", ["mixture", "manifest.json"])
     assert store.names("mixture") == ["mixture/a"]
     assert store.read("manifest.json") == b"{}"
     assert store.size("nothing") is None

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from curate import api
 from curate.errors import RecipeError
-from curate.report import render
 from curate.stages.count import Count
 from curate.tokens import counter
 from curate.tokens.fertility import measure
@@ -75,7 +74,7 @@ def test_the_report_has_the_fertility_of_the_survivors() -> None:
 
 
 def test_an_old_manifest_has_no_fertility() -> None:
-    from tests.unit.report.conftest import small_manifest
+    from tests.unit.report.conftest import render, small_manifest
 
     assert "Tokens of what was kept" not in render(small_manifest(), [])["report.md"].decode()
 

@@ -1,0 +1,106 @@
+"""The manifest of a run: what it was made of, and what its ledger and files add up to."""
+
+from __future__ import annotations
+
+import platform
+
+from curate import schema
+from curate._version import __version__
+from curate.engine.commit import read_commit
+from curate.engine.outcome import Outcome
+from curate.engine.product import counted_with
+from curate.plan.fingerprint import package_versions
+from curate.plan.model import Plan
+from curate.protocol.stage import Barrier
+from curate.storage.dedup_store import append
+from curate.storage.entries import ClusterExample, FileEntry, Manifest, StoreUse, Totals
+from curate.storage.store import Store, open_store
+
+
+def manifest_of_run(
+    plan: Plan,
+    outcome: Outcome,
+    files: list[FileEntry],
+    clusters: list[ClusterExample],
+    stores: list[StoreUse],
+) -> Manifest:
+    """Build the manifest of a run from its plan, its outcome and its published files."""
+    counts = outcome.ledger.files.values()
+    stages = [stage for segment in plan.segments for stage in (*segment.stages, *segment.barriers)]
+    return Manifest(
+        contract=schema.CONTRACT_VERSION,
+        curate=__version__,
+        recipe=plan.recipe.model_dump(mode="json"),
+        profiles=plan.profiles.digest,
+        plan=plan.fingerprint,
+        stages=plan.stage_names,
+        environment={
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "packages": package_versions(),
+        },
+        models={s.name: s.model_digest for s in stages if s.model_digest is not None},
+        facts={stage.name: stage.facts for stage in stages if stage.facts is not None},
+        counted_with=counted_with(plan),
+        inputs=plan.inputs,
+        files=sorted(files, key=lambda entry: entry.path),
+        totals=Totals(
+            records=sum(file.records for file in counts),
+            skipped=sum(file.skipped.total() for file in counts),
+            quarantined=sum(file.quarantined.total() for file in counts),
+            documents=sum(file.documents for file in counts),
+            dropped=sum(file.dropped.total() for file in counts),
+            curated=sum(file.curated for file in counts),
+            taken=sum(file.taken for file in counts),
+            rows=sum(entry.rows for entry in files if entry.path.startswith("mixture/")),
+        ),
+        mixture=outcome.mixture,
+        ledger=outcome.ledger,
+        samples=outcome.samples,
+        clusters=clusters,
+        stores=stores,
+    )
+
+
+def append_to_stores(plan: Plan, store: Store, outcome: Outcome) -> list[StoreUse]:
+    """Make the generations of a run; return the use of a dedup store by each stage that has one.
+
+    Called before the run is published: if it is killed in between, the same command finds the
+    generations and publishes.
+    """
+    uses = []
+    for segment in plan.segments:
+        for barrier in segment.barriers:
+            view = barrier.known
+            if view is not None:
+                uses.append(
+                    StoreUse(
+                        stage=barrier.name,
+                        address=view.address,
+                        compared_with=[number for number, _ in view.read],
+                        removed=[list(pair) for pair in view.removed],
+                        added_to=barrier.store or None,
+                        generation=_append(plan, store, outcome, barrier)
+                        if barrier.store
+                        else None,
+                    )
+                )
+    return uses
+
+
+def _append(plan: Plan, store: Store, outcome: Outcome, barrier: Barrier) -> int:
+    address = barrier.store or ""
+    compared = barrier.known.read if barrier.known.address == open_store(address).address else ()
+    return append(
+        address,
+        run=plan.run_key,
+        recipe=plan.recipe.name,
+        inputs=plan.content_key,
+        compared=[number for number, _ in compared],
+        parameters=barrier.near_duplicates.stored_parameters,
+        entries=[
+            entry
+            for name in outcome.stored.get(barrier.name, ())
+            for entry in read_commit(store, name).notes.stored
+        ],
+    )

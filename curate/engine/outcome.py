@@ -1,0 +1,28 @@
+"""What a driven plan leaves for publishing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from curate.protocol.ledger import Ledger
+from curate.storage.entries import Sample
+
+
+@dataclass
+class Outcome:
+    """Commits by kind, and the sums and samples of all tasks."""
+
+    segments: list[tuple[str, list[str]]] = field(
+        default_factory=list
+    )  #: folder of rejects → commits
+    product: list[tuple[str, list[str]]] = field(
+        default_factory=list
+    )  #: phase → commits, one per file
+    decisions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    #: barrier → commits whose files belong to its dedup store
+    stored: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    mixture: list[dict[str, Any]] = field(default_factory=list)
+    ledger: Ledger = field(default_factory=Ledger)
+    samples: list[Sample] = field(default_factory=list)
+    timings: list[dict[str, Any]] = field(default_factory=list)

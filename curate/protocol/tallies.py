@@ -1,0 +1,88 @@
+"""The keys of a stage's tally: ``<kind>``, or ``<kind>:<name>``, made and parsed here only.
+
+A tally is a ``Counter[str]`` that a stage fills for the ledger. The kinds below are the whole
+vocabulary of the package; a stage from outside may count under any other key.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+FIX = "fix"  #: by name of the fix: texts that it changed
+MASK = "mask"  #: by kind of personal data: occurrences masked
+REWRITE = "rewrite"  #: by name of the rewrite: texts that it changed
+REPAIR = "repair"  #: ``changed``, ``letters``, ``spacing``, ``unsettled``: texts
+TRIMMED_LINES, TRIMMED_BYTES = "lines", "bytes"  #: by rule: lines removed or changed, their bytes
+LANGUAGE = "lang"  #: by label: documents
+SPAN_BYTES = "span_bytes"  #: by label: bytes of the text in spans of that language
+CUT = (
+    "cut"  #: ``documents``, ``bytes``, ``lines``, ``paragraphs``, ``spans``; also by evaluation set
+)
+DOCUMENTS, RUNS = "documents", "runs"  #: by evaluation set: documents and runs that share something
+CLUSTER_SIZE = "cluster_size"  #: by size: clusters
+MET_MAX_WITNESSES, PAIRS_COMPARED, PAIRS_VERIFIED = (
+    "met_max_witnesses",
+    "pairs_compared",
+    "pairs_verified",
+)
+TOKENS, WORDS, CHARACTERS = "tokens", "words", "characters"  #: by language: their sums
+_FOUND = "found"  #: by evaluation set and row: documents that share something with the example
+_RELABELLED = "relabelled"  #: by the model's label and the final one: documents
+
+
+def tally_key(kind: str, *names: object) -> str:
+    """Return the key of a count.
+
+    >>> tally_key(FIX, "nfc"), tally_key(CUT, "bytes", "mmlu")
+    ('fix:nfc', 'cut:bytes:mmlu')
+    """
+    return ":".join((kind, *map(str, names)))
+
+
+def counts_of(tally: Mapping[str, int], kind: str) -> dict[str, int]:
+    """Return the counts of one kind by name.
+
+    >>> counts_of({"fix:nfc": 2, "fixed:x": 1}, FIX)
+    {'nfc': 2}
+    """
+    prefix = f"{kind}:"
+    return {k.removeprefix(prefix): n for k, n in tally.items() if k.startswith(prefix)}
+
+
+def relabelled_key(model_label: str, label: str) -> str:
+    """Return the key for documents whose final label names another language than the model's."""
+    return f"{_RELABELLED}:{model_label}>{label}"
+
+
+def relabelled(tally: Mapping[str, int]) -> Counter[tuple[str, str]]:
+    """Return documents by the model's label and the final one.
+
+    >>> relabelled({relabelled_key("kir_Cyrl", "kaz_Cyrl"): 3})
+    Counter({('kir_Cyrl', 'kaz_Cyrl'): 3})
+    """
+    pairs: Counter[tuple[str, str]] = Counter()
+    for name, count in counts_of(tally, _RELABELLED).items():
+        model_label, _, label = name.partition(">")
+        pairs[model_label, label] += count
+    return pairs
+
+
+def found_key(evaluation_set: str, row: int) -> str:
+    """Return the key for documents that share something with one example of an evaluation set."""
+    return tally_key(_FOUND, evaluation_set, row)
+
+
+def found_rows(tally: Mapping[str, int], evaluation_set: str) -> dict[int, int]:
+    """Return, by row of an evaluation set, the documents that share something with the example.
+
+    >>> found_rows({found_key("mmlu", 7): 2, found_key("mmlu", 1): 5}, "mmlu")
+    {1: 5, 7: 2}
+    """
+    counts = counts_of(tally, tally_key(_FOUND, evaluation_set))
+    return dict(sorted((int(row), n) for row, n in counts.items() if row.isdecimal()))
+
+
+def without_found(tally: Mapping[str, int]) -> dict[str, int]:
+    """Return a tally without the counts of single examples, of which there may be thousands."""
+    return {key: n for key, n in tally.items() if not key.startswith(f"{_FOUND}:")}

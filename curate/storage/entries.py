@@ -1,0 +1,248 @@
+"""What a run writes about its files, as types: entries of files, commits, the manifest.
+
+All of them share one format number, `RUN_FORMAT`, in ``manifest.json`` and ``work/run.json``. A folder
+with another number is refused: see `check_format`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from curate._version import __version__
+from curate.errors import RefusedError
+from curate.protocol.ledger import Ledger
+
+#: The format of a run's own files. It changes with any key of them.
+RUN_FORMAT = 2
+
+
+class _Record:
+    """A flat record: its JSON has its fields, except those that are None."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON values."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """Parse what :meth:`to_json` returned."""
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class FileEntry(_Record):
+    """One file of a commit or of the manifest."""
+
+    dataset: str
+    path: str
+    bytes: int
+    sha256: str
+    rows: int
+    suffix: str | None = None  #: the end of its published name, for formats beside Parquet
+    keys: list[list[int]] | None = None  #: first and last shuffle key of each row group
+    head: int | None = None  #: exchange files: bytes of the schema
+    #: exchange files: ``[part, offset, stored bytes, bytes, crc32]`` of each block
+    blocks: list[list[int]] | None = None
+
+    def published(self, path: str) -> FileEntry:
+        """Return the entry of the manifest: the same bytes under the published path."""
+        return FileEntry(self.dataset, path, self.bytes, self.sha256, self.rows)
+
+
+@dataclass(frozen=True)
+class StoreFile(_Record):
+    """One file of a generation of a dedup store, or of one that is being made."""
+
+    dataset: str
+    task: int  #: the number of the task that wrote it
+    path: str
+    bytes: int
+    sha256: str
+    rows: int
+    highs: list[list[int]] | None = None  #: ``keys``: lowest and highest ``high`` of each row group
+    sources: dict[str, int] | None = None  #: ``documents``: how many of each source
+
+
+@dataclass(frozen=True)
+class Sample(_Record):
+    """A dropped row that the report may show, with the beginning of its text."""
+
+    id: str
+    dropped_by: str
+    text: str
+    bytes: int  #: of the whole text
+    source: str | None = None
+    lang: str | None = None
+    url: str | None = None
+    dropped_value: float | None = None
+    duplicate_of: str | None = None
+    jaccard: float | None = None
+
+
+@dataclass(frozen=True)
+class ClusterExample(_Record):
+    """A large cluster: excerpts, from character ``start``, of a kept and a removed document."""
+
+    stage: str
+    cluster: str
+    documents: int
+    start: int
+    kept: str | None = None
+    removed: str | None = None
+    removed_id: str | None = None
+    jaccard: float | None = None
+
+
+@dataclass(frozen=True)
+class StoreUse(_Record):
+    """The dedup store of one stage: what it was compared with, and what it added."""
+
+    stage: str
+    address: str
+    compared_with: list[int]  #: generations
+    removed: list[list[Any]]  #: ``[generation, source]`` that no longer count
+    added_to: str | None = None
+    generation: int | None = None
+
+
+@dataclass(frozen=True)
+class Totals(_Record):
+    """The sums of the ledger, and the rows of the product."""
+
+    records: int = 0
+    skipped: int = 0
+    quarantined: int = 0
+    documents: int = 0
+    dropped: int = 0
+    curated: int = 0
+    taken: int = 0
+    rows: int = 0
+
+
+@dataclass
+class Notes:
+    """What a task leaves for later tasks and the report, besides files and counts."""
+
+    schema: str | None = None  #: of the survivors: Arrow IPC in base64
+    samples: list[Sample] = field(default_factory=list)
+    stored: list[StoreFile] = field(default_factory=list)  #: files for a dedup store
+    taken_bytes: dict[str, int] = field(default_factory=dict)  #: by phase
+    placed_rows: dict[str, int] = field(default_factory=dict)  #: by phase
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the notes as JSON values; what is empty is left out."""
+        records = {name: [record.to_json() for record in value] if isinstance(value, list) else value
+                   for name, value in vars(self).items()}  # fmt: skip
+        return {name: value for name, value in records.items() if value}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Notes:
+        """Parse what :meth:`to_json` returned."""
+        records = {
+            "samples": [Sample.from_json(row) for row in fields.get("samples", ())],
+            "stored": [StoreFile.from_json(entry) for entry in fields.get("stored", ())],
+        }
+        return cls(**{**fields, **records})
+
+
+@dataclass(frozen=True)
+class Commit:
+    """The commit of one task: its files, counts and notes."""
+
+    name: str
+    files: Sequence[FileEntry]
+    notes: Notes
+    counts: Mapping[str, Any]  #: the ledger as JSON values
+
+    @property
+    def ledger(self) -> Ledger:
+        """The task's counts; parsed on request, because most readers need only the files."""
+        return Ledger.from_json(self.counts)
+
+    def dataset(self, name: str) -> list[FileEntry]:
+        """Return the entries of one dataset's files, in the order in which they were written."""
+        return [entry for entry in self.files if entry.dataset == name]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the commit as JSON values; its name is the name of its object."""
+        return {
+            "files": [entry.to_json() for entry in self.files],
+            "ledger": self.counts,
+            "notes": self.notes.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, name: str, fields: Mapping[str, Any]) -> Commit:
+        """Parse what :meth:`to_json` returned."""
+        files = [FileEntry.from_json(entry) for entry in fields["files"]]
+        return cls(name, files, Notes.from_json(fields["notes"]), fields["ledger"])
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """``manifest.json``: what a finished run was made of, contains and counted."""
+
+    contract: int
+    curate: str  #: the version that wrote it
+    recipe: Mapping[str, Any]
+    profiles: str
+    plan: str
+    stages: Sequence[str]
+    environment: Mapping[str, Any]
+    models: Mapping[str, str]
+    inputs: Mapping[str, str]
+    files: Sequence[FileEntry]
+    totals: Totals
+    mixture: list[dict[str, Any]]  #: the rows of ``mixture.summary``
+    ledger: Ledger
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    counted_with: Mapping[str, str] | None = None
+    samples: Sequence[Sample] = ()
+    clusters: Sequence[ClusterExample] = ()
+    stores: Sequence[StoreUse] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the manifest as JSON values."""
+        return {"format": RUN_FORMAT} | {
+            name: _plain(value) for name, value in vars(self).items() if name != "stores" or value
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Manifest:
+        """Parse what :meth:`to_json` returned."""
+        known: dict[str, Any] = {name: fields[name] for name in fields if name != "format"}
+        for name, kind in (
+            ("files", FileEntry),
+            ("samples", Sample),
+            ("clusters", ClusterExample),
+            ("stores", StoreUse),
+        ):
+            known[name] = tuple(kind.from_json(record) for record in fields.get(name, ()))
+        known["totals"] = Totals.from_json(fields["totals"])
+        known["ledger"] = Ledger.from_json(fields["ledger"])
+        return cls(**known)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return value.to_json() if isinstance(value, (_Record, Ledger)) else value
+
+
+def check_format(fields: Mapping[str, Any], address: str) -> None:
+    """Refuse a run's folder that was written in another format.
+
+    ``fields`` is its ``manifest.json`` or ``work/run.json``.
+    """
+    number = fields.get("format", fields.get("manifest", 1))
+    if number != RUN_FORMAT:
+        version = fields.get("curate")
+        writer = f"curate {version}" if version else "an older version of curate"
+        raise RefusedError(
+            f"the run in this folder was written by {writer} in format {number},"
+            f" and curate {__version__} reads format {RUN_FORMAT} only",
+            where=address,
+            hint="run the recipe again with --fresh, or use the version that wrote it",
+        )
