@@ -238,7 +238,7 @@ class Profiles:
         return self.by_name[name or DEFAULT]
 
     def groups(self, table: pa.Table) -> Iterator[tuple[Profile, np.ndarray]]:
-        """Split the rows of a table by profile: each profile with its row numbers, in order."""
+        """Yield each profile of a table's rows with its row numbers, in order."""
         names = {profile: i for i, profile in enumerate(sorted(self.by_name))}
         sources = whole(table.column("source")).dictionary_encode()
         langs = (
@@ -260,6 +260,18 @@ class Profiles:
             rows = np.flatnonzero(which == number)
             if len(rows):
                 yield self.by_name[profile], rows
+
+    def map(self, table: pa.Table, work: Callable[[Profile, pa.Table], pa.Table]) -> pa.Table:
+        """Run ``work`` on the rows of each profile and put them back in their order."""
+        parts: list[pa.Table] = []
+        places: list[np.ndarray] = []
+        for profile, rows in self.groups(table):
+            part = table if len(rows) == table.num_rows else table.take(pa.array(rows))
+            parts.append(work(profile, part))
+            places.append(rows)
+        if len(parts) < 2:
+            return parts[0] if parts else table
+        return pa.concat_tables(parts).take(pa.array(np.argsort(np.concatenate(places))))
 
     @cached_property
     def digest(self) -> str:

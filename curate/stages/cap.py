@@ -1,4 +1,4 @@
-"""Keep so many documents of each language (or source, or origin), and drop the rest."""
+"""Keep a number of documents of each language, source or origin, and drop the rest."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ from curate.mixture.sampling import sample_key
 from curate.protocol.routing import decide, integers, read_docs
 from curate.protocol.stage import Barrier, Inputs, Step
 from curate.schema import whole
-from curate.stages.exact_dedup import give_verdicts
+from curate.stages.verdicts import give_verdicts, partition_of_value
 
 
 @dataclass(frozen=True)
 class Cap(Barrier):
     """Keep the first `documents` of each value of a column, in the order of a hash of their ids.
 
-    The others are dropped as `over_cap`. Which ones stay is a random sample, chosen by the seed and
-    the ids alone: more documents elsewhere, or other shards, change nothing, and a higher cap keeps
-    a superset. A cap on shares of a mixture is the mixture's (`max_share`).
+    The others are dropped as `over_cap`. The sample depends on the seed and the ids alone: more
+    documents elsewhere, or other shards, change nothing, and a higher cap keeps a superset. A cap on
+    shares of a mixture is the mixture's (`max_share`).
     """
 
     documents: int
+    """Documents to keep of each value. Example: 100000."""
     per: Literal["lang", "source", "origin"] = "lang"
+    """The column whose values are capped. Example: "source"."""
     seed: int = 0
     name: str = "cap"
 
@@ -47,13 +49,13 @@ class Cap(Barrier):
         return ("dropped_by", "dropped_value")
 
     def sketch(self, table: pa.Table) -> pa.Table:
-        """Give id, the value that is counted, and the place in the order."""
+        """Return id, the value that is counted, and the place in the order."""
         ids = table.column("id")
         value = pc.fill_null(table.column(self.per), "")
         return pa.table({"id": ids, "value": value, "u": sample_key(ids, self.seed)})
 
     def steps(self) -> tuple[Step, ...]:
-        """Give the steps: rows to the partition of their value, then the first of each value."""
+        """Return the steps: rows to the partition of their value, then the first of each value."""
         return (
             Step("route", "shard", ("sketch", "decided"), ("rows",), self._route),
             Step("choose", "partition", ("rows",), ("decisions",), self._choose),
@@ -63,11 +65,11 @@ class Cap(Barrier):
         decided = read_docs(inputs, "decided")
         for table in inputs.stream("sketch"):
             rows = table.filter(pa.array(~np.isin(integers(table, "doc"), decided)))
-            part = part_of_value(rows, "value", inputs.partitions)
+            part = partition_of_value(rows, "value", inputs.partitions)
             yield "rows", rows.select(["doc", "id", "value", "u"]).append_column("part", part)
 
     def _choose(self, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-        # Never more in memory than the cap of each value and one table: what is over it now stays so.
+        # In memory are the cap of each value and one table: a row over the cap now stays over it.
         kept: pa.Table | None = None
         for table in inputs.stream("rows"):
             both = table if kept is None else pa.concat_tables([kept, table])
@@ -83,11 +85,5 @@ class Cap(Barrier):
                 yield "decisions", decide(integers(over, "doc"), {"id": ids, "dropped_by": rules})
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Drop what is over the cap."""
+        """Drop the rows over the cap."""
         return give_verdicts(self.name, table, decisions, tally).select(table.column_names)
-
-
-def part_of_value(rows: pa.Table, column: str, partitions: int) -> pa.Array:
-    """Send rows with the same text in a column to the same partition, as the column `part`."""
-    hashed = sample_key(rows.column(column), 0)
-    return pa.array((hashed % np.uint64(partitions)).astype(np.int32))

@@ -19,19 +19,20 @@ from curate.tokens import counter
 
 @dataclass(frozen=True)
 class Count(MapStage):
-    """Add ``n_tokens``: 0 for empty text, null for rows that something dropped before.
+    """Add ``n_tokens``: 0 for empty text, null for rows that were dropped before.
 
-    It stands behind the stages that drop, so that only survivors are counted, and once. Counts are kept
-    with the run's commits and in the product, and in no cache of their own: Tekken is counted at some
-    30 MB/s on a core, where all stages together do 4 (November 2026), so there is little to save.
-
-    ``min_tokens`` and ``max_tokens`` drop what is shorter or longer, as ``too_few_tokens`` and
-    ``too_many_tokens``, with the number: what a trainer with a fixed context would cut or skip.
+    Place it after the stages that drop, so that only survivors are counted, and once. Counts are stored
+    with the run's commits and in the product, without a cache of their own: Tekken is counted at some
+    30 MB/s on a core, all stages together run at 4 (November 2026), so a cache would save little.
     """
 
     tokenizer: str | None = None
+    """Name or file of the tokenizer; without it Tekken. Example: "mistralai/Mistral-Nemo-Base-2407"."""
     min_tokens: int | None = None
+    """Drop shorter documents as ``too_few_tokens``, with the number. Example: 16."""
     max_tokens: int | None = None
+    """Drop longer documents as ``too_many_tokens``, with the number: a trainer with a fixed context would
+    cut or skip them. Example: 131072."""
     name: str = "count"
     reads: ClassVar[tuple[str, ...]] = ("text",)
     adds: ClassVar[tuple[str, ...]] = ("n_tokens",)
@@ -51,12 +52,12 @@ class Count(MapStage):
 
     @property
     def product_metadata(self) -> dict[str, str]:
-        """Name the tokenizer and its digest, for the schema metadata of what is written."""
+        """The tokenizer and its digest, for the schema metadata of the product."""
         counting = counter(self.tokenizer)
         return {"tokenizer": counting.name, "tokenizer_digest": counting.digest}
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Count the living rows."""
+        """Count the active rows."""
 
         def count(rows: pa.Table) -> pa.Table:
             from curate.tokens.words import count_words
@@ -73,12 +74,12 @@ class Count(MapStage):
                 for row in sums.to_pylist():
                     for name in lengths:
                         tally[tally_key(name, row["lang"] or "und")] += row[f"{name}_sum"]
-            return self._judged(with_columns(rows, {"n_tokens": pa.array(counts)}))
+            return self._within_limits(with_columns(rows, {"n_tokens": pa.array(counts)}))
 
         return on_alive(table, count)
 
-    def _judged(self, rows: pa.Table) -> pa.Table:
-        """Drop what is outside the limits."""
+    def _within_limits(self, rows: pa.Table) -> pa.Table:
+        """Drop the rows outside the limits."""
         if not self.rewrites:
             return rows
         counts = schema.whole(rows.column("n_tokens"))

@@ -6,9 +6,9 @@ In a recipe::
     datatrove = "GopherQualityFilter"
     min_doc_words = 40
 
-A block sees one document at a time, with ``url`` and ``source`` in its metadata. What it drops is named
-``<stage>:<its reason>``. Source of the blocks: the package ``datatrove``, pipeline.filters and
-pipeline.formatters. A block runs as fast as it does there; our own stages do the same work much faster.
+A block gets one document at a time, with ``url`` and ``source`` in its metadata. The rows that it drops
+get ``<stage>:<its reason>``. Source of the blocks: the package ``datatrove``, pipeline.filters and
+pipeline.formatters. A block runs as fast as it does there; stages of curate do the same work much faster.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from curate.errors import CurateError, RecipeError, nearest
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import drop, on_alive, rewrite_text, texts, with_text
 
-#: Blocks that would break a promise of ours, with what to do instead.
+#: Blocks that would break a guarantee of curate, with what to do instead.
 _REFUSED = {
     "LambdaFilter": "a recipe holds no code: write a signal and a rule, or a block in a package",
     "SamplerFilter": "it draws by the order of documents: give the mixture a budget instead",
@@ -37,19 +37,19 @@ _REFUSED = {
 
 @cache
 def blocks() -> dict[str, type[Any]]:
-    """Give the filters and formatters of the installed datatrove, by name."""
+    """Return the filters and formatters of the installed datatrove, by name."""
     from datatrove.pipeline import filters, formatters
 
-    found = {**vars(filters), **vars(formatters)}
+    members = {**vars(filters), **vars(formatters)}
     return {
-        name: made
-        for name, made in sorted(found.items())
-        if inspect.isclass(made) and hasattr(made, "run") and name not in _REFUSED
+        name: member
+        for name, member in sorted(members.items())
+        if inspect.isclass(member) and hasattr(member, "run") and name not in _REFUSED
     }
 
 
 class _Excluded:
-    """Stands where datatrove writes what a filter drops; keeps the reason."""
+    """Takes the place of the writer for documents that a filter drops; keeps the reason."""
 
     reason: str | None = None
 
@@ -64,24 +64,26 @@ class _Excluded:
 
 
 @cache
-def _made(name: str, said: str) -> tuple[Any, _Excluded | None]:
-    """Make a block once per process, and the place where a filter leaves its reason."""
-    made, excluded = blocks()[name], _Excluded()
-    if "exclusion_writer" in inspect.signature(made).parameters:
-        return made(exclusion_writer=excluded, **json.loads(said)), excluded
-    return made(**json.loads(said)), None
+def _block(name: str, parameters: str) -> tuple[Any, _Excluded | None]:
+    """Build a block once per process, with the writer to which a filter gives its reason."""
+    block, excluded = blocks()[name], _Excluded()
+    if "exclusion_writer" in inspect.signature(block).parameters:
+        return block(exclusion_writer=excluded, **json.loads(parameters)), excluded
+    return block(**json.loads(parameters)), None
 
 
 @dataclass(frozen=True)
 class DatatroveBlock(MapStage):
-    """Run a datatrove filter or formatter on each living document.
+    """Run a datatrove filter or formatter on each active document.
 
-    ``parameters`` are those of the block. A block that fails on a document stops the run with the
-    document's id: a bug of a block is no reason to drop text.
+    A block that fails on a document stops the run with the document's id: a bug of a block is no reason
+    to drop text.
     """
 
     block: str
+    """The class of the block. Example: "GopherQualityFilter"."""
     parameters: dict[str, Any] = field(default_factory=dict)
+    """Parameters of the block. Example: { min_doc_words = 40 }."""
     name: str = "datatrove"
 
     reads: ClassVar[tuple[str, ...]] = ("id", "text", "messages", "source", "url", "dropped_by")
@@ -101,17 +103,17 @@ class DatatroveBlock(MapStage):
                 )
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Give verdicts to, or rewrite, the living rows."""
+        """Drop or rewrite active rows."""
         return on_alive(table, self._run)
 
     def _run(self, table: pa.Table) -> pa.Table:
-        block, excluded = _made(self.block, json.dumps(self.parameters, sort_keys=True))
+        block, excluded = _block(self.block, json.dumps(self.parameters, sort_keys=True))
         if excluded is None:
             return rewrite_text(table, lambda whole: self._format(block, whole))
         return self._filter(block, excluded, table)
 
     def _format(self, block: Any, whole: pa.LargeStringArray) -> pa.LargeStringArray:
-        # A fresh copy for each: PIIFormatter's replacements go round by what it saw before.
+        # A fresh copy for each: PIIFormatter cycles through its replacements.
         formatted = [
             None if text is None else self._one(copy.deepcopy(block), text, {}, f"text {row}")
             for row, text in enumerate(whole.to_pylist())

@@ -17,8 +17,7 @@ from curate.mixture.sampling import sample_key
 from curate.protocol.routing import decide, integers
 from curate.protocol.stage import Barrier, Inputs, Step
 from curate.schema import whole
-from curate.stages.cap import part_of_value
-from curate.stages.exact_dedup import give_verdicts
+from curate.stages.verdicts import give_verdicts, partition_of_value
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class EmbedDedup(Barrier):
 
     def _send(self, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
         for rows in active_rows(inputs, "sketch"):
-            part = part_of_value(rows, "value", inputs.partitions)
+            part = partition_of_value(rows, "value", inputs.partitions)
             columns = rows.select(["doc", "id", "value", "u", "vector"])
             yield "rows", columns.append_column("part", part)
 

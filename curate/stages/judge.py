@@ -18,10 +18,10 @@ from curate.signals.verdict import signals_of, verdicts
 
 @dataclass(frozen=True)
 class Judge(MapStage):
-    """Drop what fails a rule, by the first one it fails: ``judge:<rule>`` and the number measured.
+    """Drop a document by the first rule that it fails: ``judge:<rule>`` and the value measured.
 
-    A signal that is undefined drops under ``judge:<rule>_undefined``, without a number, unless the
-    rule says ``undefined = "keep"``. The rules that a row fails besides follow from its signals.
+    A signal that is undefined drops under ``judge:<rule>_undefined``, without a value, unless the rule
+    has ``undefined = "keep"``. The other rules that a row fails follow from its signals.
     """
 
     profiles: Profiles
@@ -36,7 +36,7 @@ class Judge(MapStage):
         return ("source", "lang", "dropped_by", "dropped_value", *signals)
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Give verdicts to the living rows."""
+        """Drop active rows that fail a rule."""
         return on_alive(table, self._judge)
 
     def _judge(self, table: pa.Table) -> pa.Table:

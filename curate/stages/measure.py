@@ -1,4 +1,4 @@
-"""Measure: adds a column for each signal that a rule of any profile of the run asks for."""
+"""Measure: adds a column for each signal that a rule of any profile of the run uses."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from curate.signals.verdict import files_digest, lists_of, signals_of
 
 @dataclass(frozen=True)
 class Measure(MapStage):
-    """Measure the text of every living document, with the lists of its own profile.
+    """Measure the text of every active document, with the lists of its own profile.
 
-    A conversation is measured by its text like any other document, and by its turns besides; the
-    language of each side is told by ``language_model``, which the plan takes from identify.
+    A conversation is measured by its text like any other document, and also by its turns; the language
+    of each side is identified with ``language_model``, which the plan takes from identify.
 
     The columns are the same for every row, whatever its profile, so that the schema is constant; a
     signal that is undefined for a text is null.
@@ -58,15 +58,15 @@ class Measure(MapStage):
         return on_alive(table, self._measure)
 
     def _measure(self, table: pa.Table) -> pa.Table:
-        written, messages = texts(table), whole(table.column("messages"))
-        parts, places = [measure(written[:0], self.signals)], [np.empty(0, np.int64)]
+        content, messages = texts(table), whole(table.column("messages"))
+        parts, places = [measure(content[:0], self.signals)], [np.empty(0, np.int64)]
         for profile, rows in self.profiles.groups(table):
-            part, spoken = written, messages
+            part, turns = content, messages
             if len(rows) < table.num_rows:
-                part, spoken = (given.take(pa.array(rows)) for given in (written, messages))
+                part, turns = (column.take(pa.array(rows)) for column in (content, messages))
             parts.append(
                 measure(
-                    part, self.signals, lists_of(profile), messages=spoken, identify=self._identify
+                    part, self.signals, lists_of(profile), messages=turns, identify=self._identify
                 )
             )
             places.append(rows)
@@ -77,7 +77,7 @@ class Measure(MapStage):
             columns[name] = joined if len(parts) == 2 else joined.take(pa.array(back))
         return with_columns(table, columns)
 
-    def _identify(self, spoken: pa.LargeStringArray) -> pa.Table:
+    def _identify(self, texts: pa.LargeStringArray) -> pa.Table:
         from curate.langid.identify import identify
 
-        return identify(spoken, model=self.language_model, profiles=self.profiles)
+        return identify(texts, model=self.language_model, profiles=self.profiles)

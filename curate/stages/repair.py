@@ -1,4 +1,4 @@
-"""Repair: what is wrong with a text in any language, before anything looks at it."""
+"""Repair: errors of encoding and form in any language, before another stage reads the text."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.protocol.stage import MapStage
-from curate.protocol.tables import drop, on_alive, rewrite_text, texts
+from curate.protocol.tables import on_alive, rewrite_text, texts
+from curate.stages.verdicts import drop_where
 from curate.text.repair import repair
 
 
 @dataclass(frozen=True)
 class Repair(MapStage):
-    """Undo mojibake, give NFC, remove controls and spare whitespace; see ``curate.text.repair``.
+    """Undo mojibake, normalise to NFC, remove controls and spare whitespace.
+
+    See ``curate.text.repair``.
 
     A document without a visible character is dropped as ``repair:empty_text``. The tally counts
-    texts; of a chat document each message is one.
+    texts; each message of a chat document is one.
     """
 
     name: str = "repair"
@@ -41,21 +44,18 @@ class Repair(MapStage):
     idempotent: ClassVar[bool] = True
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Repair the living documents."""
+        """Repair the active documents."""
 
         def fix(strings: pa.LargeStringArray) -> pa.LargeStringArray:
             repaired, counts = repair(strings)
             tally.update(counts)
             return repaired
 
-        return on_alive(table, lambda alive: self._without_empty(rewrite_text(alive, fix)))
+        return on_alive(table, lambda active: self._without_empty(rewrite_text(active, fix)))
 
     def _without_empty(self, table: pa.Table) -> pa.Table:
         text = texts(table)
         # utf8_is_space is false for the empty string; null is no text either.
         empty = pc.or_(pc.utf8_is_space(text), pc.equal(pc.binary_length(text), 0))
         empty = pc.fill_null(empty, True)
-        if not pc.any(empty).as_py():
-            return table
-        rules = pc.if_else(empty, pa.scalar("empty_text"), pa.scalar(None, pa.string()))
-        return drop(table, self.name, rules, pa.nulls(len(text), pa.float64()))
+        return drop_where(table, self.name, empty, "empty_text") if pc.any(empty).as_py() else table

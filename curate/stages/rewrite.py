@@ -10,10 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.protocol.stage import MapStage
-from curate.protocol.tables import drop, on_alive, texts, with_text
+from curate.protocol.tables import on_alive, texts, with_text
 from curate.recipe.profile import Profile, Profiles
-from curate.schema import whole
-from curate.stages.standardize import by_profile
+from curate.stages.verdicts import drop_where, texts_outside_chat
 from curate.text.rewrites import check_names, rewrite
 
 
@@ -21,8 +20,8 @@ from curate.text.rewrites import check_names, rewrite
 class Rewrite(MapStage):
     """Apply the rewrites of each document's profile, once; see ``curate.text.rewrites``.
 
-    A document of which nothing visible is left is dropped as ``rewrite:nothing_left``. Conversations
-    pass untouched, and a recipe that would rewrite some is refused when it is planned. The tally counts
+    A document of which nothing visible remains is dropped as ``rewrite:nothing_left``. Conversations
+    pass unchanged, and a recipe that would rewrite some is refused when it is planned. The tally counts
     ``rewrite:<name>``.
     """
 
@@ -45,26 +44,20 @@ class Rewrite(MapStage):
             check_names(profile.rewrite, where=f"filters/{profile.name}.toml")
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Rewrite the living documents that are no chat."""
+        """Rewrite the active documents that are no chat."""
         return on_alive(
             table,
-            lambda alive: by_profile(
-                self.profiles, alive, lambda profile, part: self._rewrite(profile, part, tally)
+            lambda active: self.profiles.map(
+                active, lambda profile, part: self._rewrite(profile, part, tally)
             ),
         )
 
     def _rewrite(self, profile: Profile, table: pa.Table, tally: Counter[str]) -> pa.Table:
         if not profile.rewrite.steps:
             return table
-        before = texts(table)
-        plain = before
-        if "messages" in table.column_names:
-            chat = pc.is_valid(whole(table.column("messages")))
-            plain = pc.if_else(chat, pa.scalar(None, pa.large_string()), before)
-        after, counts = rewrite(plain, profile.rewrite)
+        after, counts = rewrite(texts_outside_chat(table), profile.rewrite)
         tally.update(counts)
-        table = with_text(table, pc.coalesce(after, before))
+        table = with_text(table, pc.coalesce(after, texts(table)))
         # utf8_is_space is false for the empty string.
-        gone = pc.or_(pc.utf8_is_space(after), pc.equal(pc.binary_length(after), 0))
-        rules = pc.if_else(gone, pa.scalar("nothing_left"), pa.scalar(None, pa.string()))
-        return drop(table, self.name, rules, pa.nulls(table.num_rows, pa.float64()))
+        empty = pc.or_(pc.utf8_is_space(after), pc.equal(pc.binary_length(after), 0))
+        return drop_where(table, self.name, empty, "nothing_left")

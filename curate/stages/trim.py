@@ -10,10 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.protocol.stage import MapStage
-from curate.protocol.tables import drop, on_alive, texts, with_text
+from curate.protocol.tables import on_alive, texts, with_text
 from curate.recipe.profile import Profile, Profiles
-from curate.schema import whole
-from curate.stages.standardize import by_profile
+from curate.stages.verdicts import drop_where, texts_outside_chat
 from curate.text.trim import check_names, trim
 
 
@@ -21,9 +20,10 @@ from curate.text.trim import check_names, trim
 class Trim(MapStage):
     """Apply the line rules of each document's profile; see ``curate.text.trim``.
 
-    A document of which nothing is left is dropped as ``trim:nothing_left``. Chat has turns and no
-    lines to spare: a recipe whose chat source has a profile with line rules is refused when it is
-    planned, and a chat row that arrives all the same passes untouched. The tally counts ``lines:<rule>`` and ``bytes:<rule>``.
+    A document of which nothing remains is dropped as ``trim:nothing_left``. Chat has turns and no lines
+    to remove: a recipe whose chat source has a profile with line rules is refused when it is planned,
+    and a chat row that arrives nevertheless passes unchanged. The tally counts ``lines:<rule>`` and
+    ``bytes:<rule>``.
     """
 
     profiles: Profiles
@@ -46,27 +46,22 @@ class Trim(MapStage):
             check_names(profile.trim, where=f"filters/{profile.name}.toml")
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Trim the living documents that are no chat."""
+        """Trim the active documents that are no chat."""
         return on_alive(
             table,
-            lambda alive: by_profile(
-                self.profiles, alive, lambda profile, part: self._trim(profile, part, tally)
+            lambda active: self.profiles.map(
+                active, lambda profile, part: self._trim(profile, part, tally)
             ),
         )
 
     def _trim(self, profile: Profile, table: pa.Table, tally: Counter[str]) -> pa.Table:
-        before = texts(table)
-        lines = before
-        if "messages" in table.column_names:
-            chat = pc.is_valid(whole(table.column("messages")))
-            lines = pc.if_else(chat, pa.scalar(None, pa.large_string()), before)
+        before, lines = texts(table), texts_outside_chat(table)
         after, counts = trim(lines, profile.trim)
         tally.update(counts)
         if after is lines:
             return table
         table = with_text(table, pc.coalesce(after, before))
-        gone = pc.and_(
+        empty = pc.and_(
             pc.equal(pc.binary_length(after), 0), pc.greater(pc.binary_length(before), 0)
         )
-        rules = pc.if_else(gone, pa.scalar("nothing_left"), pa.scalar(None, pa.string()))
-        return drop(table, self.name, rules, pa.nulls(table.num_rows, pa.float64()))
+        return drop_where(table, self.name, empty, "nothing_left")

@@ -1,4 +1,4 @@
-"""Url_filter: documents by the address that they come from."""
+"""Url_filter: drops documents by their address."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ import pyarrow as pa
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import drop, on_alive
 from curate.recipe.profile import Profile, Profiles, UrlSection
-from curate.stages.standardize import by_profile
 
 
 @dataclass(frozen=True)
 class UrlFilter(MapStage):
-    """Drop documents whose address the profile's ``[url]`` does not want, by the first of its rules.
+    """Drop documents whose address the profile's ``[url]`` excludes, by the first rule that it breaks.
 
-    ``url_filter:refused_address`` begins with an address of ``refused``; ``no_host``: there is no address,
-    or none with a host in it; ``top_level_domain``: the last label of the host is not in
+    ``url_filter:refused_address``: it begins with an address of ``refused``; ``no_host``: there is no
+    address, or none with a host in it; ``top_level_domain``: the last label of the host is not in
     ``top_level_domains``. A profile without ``[url]`` drops nothing.
     """
 
@@ -32,28 +31,29 @@ class UrlFilter(MapStage):
     idempotent: ClassVar[bool] = True
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Give verdicts to the living rows."""
-        return on_alive(table, lambda alive: by_profile(self.profiles, alive, self._judge))
+        """Drop active rows that break a rule."""
+        return on_alive(table, lambda active: self.profiles.map(active, self._judge))
 
     def _judge(self, profile: Profile, table: pa.Table) -> pa.Table:
-        wanted = profile.url
-        if not (wanted.refused or wanted.top_level_domains):
+        section = profile.url
+        if not (section.refused or section.top_level_domains):
             return table
-        rules = [fault(url, wanted) for url in table.column("url").to_pylist()]
+        rules = [broken_rule(url, section) for url in table.column("url").to_pylist()]
         nothing = pa.nulls(table.num_rows, pa.float64())
         return drop(table, self.name, pa.array(rules, pa.string()), nothing)
 
 
-def fault(url: str | None, wanted: UrlSection) -> str | None:
-    """Name the rule that an address breaks; None where it breaks none.
+def broken_rule(url: str | None, section: UrlSection) -> str | None:
+    """Return the rule that an address breaks; None where it breaks none.
 
-    >>> wanted = UrlSection(refused=("https://ja.wikipedia.org/",), top_level_domains=("jp", "com"))
-    >>> [fault(url, wanted) for url in ("https://a.example.jp/b", "https://a.example:8080/", "/b", None)]
+    >>> section = UrlSection(refused=("https://ja.wikipedia.org/",), top_level_domains=("jp", "com"))
+    >>> urls = ("https://a.example.jp/b", "https://a.example:8080/", "/b", None)
+    >>> [broken_rule(url, section) for url in urls]
     [None, 'top_level_domain', 'no_host', 'no_host']
     """
-    if url is not None and url.startswith(wanted.refused):
+    if url is not None and url.startswith(section.refused):
         return "refused_address"
-    if not wanted.top_level_domains:
+    if not section.top_level_domains:
         return None
     try:
         host = urlsplit(url or "").hostname
@@ -61,4 +61,4 @@ def fault(url: str | None, wanted: UrlSection) -> str | None:
         host = None
     if not host:
         return "no_host"
-    return None if host.rpartition(".")[2] in wanted.top_level_domains else "top_level_domain"
+    return None if host.rpartition(".")[2] in section.top_level_domains else "top_level_domain"

@@ -173,9 +173,9 @@ def test_relabelled_documents_are_counted_under_both_names() -> None:
     )
     tally: Counter[str] = Counter()
     stage.apply(table, tally)
-    heard = {key: n for key, n in tally.items() if key.startswith("relabelled:")}
-    assert list(heard.values()) == [2]
-    assert next(iter(heard)).endswith(">kaa_Cyrl")
+    counts = {key: n for key, n in tally.items() if key.startswith("relabelled:")}
+    assert list(counts.values()) == [2]
+    assert next(iter(counts)).endswith(">kaa_Cyrl")
     # Two languages that no profile is about share one row, however many labels a model has.
     only_english: Counter[str] = Counter()
     Identify(profiles(eng_Latn=Rules())).apply(table, only_english)
