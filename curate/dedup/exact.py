@@ -30,13 +30,12 @@ from curate.kernels.folding import (
     INVISIBLE,
     KIND,
     SEPARATOR,
-    decode,
-    put,
-    stretch,
+    decode_block,
     visible_table,
 )
 from curate.kernels.grouping import first_of_runs
 from curate.kernels.jit import kernel
+from curate.kernels.utf8 import encode, stretch_end
 from curate.protocol.routing import decide, integers, part_of
 from curate.protocol.stage import Inputs, Step
 from curate.schema import whole
@@ -82,8 +81,8 @@ def _squeeze(
                     at += uint64(_STEP)
                     spaced = out[n - uint64(1)] == 32
                     continue
-            near = stretch(data, at, 2 * _STEP, stop)
-            m, reached = decode(data, int64(at), int64(near), table, entries)
+            near = stretch_end(data, at, 2 * _STEP, stop)
+            m, reached = decode_block(data, int64(at), int64(near), table, entries)
             at = uint64(reached)
             for i in range(m):
                 entry = entries[i]
@@ -93,7 +92,7 @@ def _squeeze(
                     n += uint64(not spaced)
                     spaced = True
                 elif kind != INVISIBLE:
-                    n = put(out, n, entry & uint32(FOLDED))
+                    n = encode(out, n, entry & uint32(FOLDED))
                     spaced = False
         if spaced and n > first:
             n -= uint64(1)

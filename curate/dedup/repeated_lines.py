@@ -34,7 +34,7 @@ from curate.kernels.folding import (
     BLOCK,
     INVISIBLE,
     SEPARATOR,
-    decode,
+    decode_block,
     visible_table,
 )
 from curate.kernels.grouping import first_of_runs
@@ -88,7 +88,7 @@ def _units(
             spaced, digit = False, False
             place = at
             while place < end:
-                m, place = decode(data, place, end, table, entries)
+                m, place = decode_block(data, place, end, table, entries)
                 for i in range(m):
                     kind = (entries[i] >> uint32(24)) & uint32(7)
                     if kind == SEPARATOR:

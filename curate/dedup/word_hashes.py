@@ -22,11 +22,11 @@ from curate.kernels.folding import (
     REPEATS,
     SEPARATOR,
     SOLO,
-    decode,
-    stretch,
+    decode_block,
 )
 from curate.kernels.hashing import GOLDEN, mix64
 from curate.kernels.jit import inline, kernel
+from curate.kernels.utf8 import stretch_end
 
 #: In four units: the lowest bits, the highest, the mask without a digit's value, the digits' bits.
 _ONES = np.uint64(0x0001000100010001)
@@ -90,8 +90,8 @@ def fold(
                 at += uint64(_STEP)
                 previous = table[data[at - uint64(1)]]
                 continue
-        near = stretch(data, at, _STRETCH, end)
-        m, reached = decode(data, int64(at), int64(near), table, entries)
+        near = stretch_end(data, at, _STRETCH, end)
+        m, reached = decode_block(data, int64(at), int64(near), table, entries)
         at = uint64(reached)
         if m == 0:
             continue
@@ -214,7 +214,7 @@ def hash_characters(
     at = start
     n, pending = uint64(0), uint64(0)
     while at < stop:
-        m, at = decode(data, at, stop, table, entries)
+        m, at = decode_block(data, at, stop, table, entries)
         for i in range(m):
             entry = entries[i]
             visible = uint64((entry >> uint32(24)) & uint32(KIND) != SEPARATOR)

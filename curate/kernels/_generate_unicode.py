@@ -1,8 +1,8 @@
 """Write ``unicode.npz``: run ``python -m curate.kernels._generate_unicode`` after a change here.
 
 Categories, case and decompositions come from :mod:`unicodedata`; scripts and the property
-Sentence_Terminal, which it lacks, from the ``regex`` package (tiktoken brings it). Only code points
-that unicodedata knows get a class, so that the version in the file holds for all of it.
+Sentence_Terminal, which it lacks, from the ``regex`` package (a dependency of tiktoken). Only code
+points that unicodedata knows get a class, so that the version in the file applies to all of it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import regex  # type: ignore[import-untyped,unused-ignore]
 
+from curate.kernels.grouping import first_of_runs
 from curate.kernels.unicode import (
     CONTROL,
     DIGIT,
@@ -29,58 +30,17 @@ from curate.kernels.unicode import (
 SIZE = 0x110000
 
 #: ISO 15924 → Unicode's name of the script. ``Zyyy`` is everything else; at most 256 fit.
-SCRIPT_NAMES = {
-    "Zyyy": "",
-    "Latn": "Latin",
-    "Cyrl": "Cyrillic",
-    "Arab": "Arabic",
-    "Hang": "Hangul",
-    "Hira": "Hiragana",
-    "Kana": "Katakana",
-    "Hani": "Han",
-    "Thai": "Thai",
-    "Laoo": "Lao",
-    "Khmr": "Khmer",
-    "Mymr": "Myanmar",
-    "Grek": "Greek",
-    "Hebr": "Hebrew",
-    "Deva": "Devanagari",
-    "Beng": "Bengali",
-    "Ethi": "Ethiopic",
-    "Armn": "Armenian",
-    "Geor": "Georgian",
-    "Guru": "Gurmukhi",
-    "Gujr": "Gujarati",
-    "Orya": "Oriya",
-    "Taml": "Tamil",
-    "Telu": "Telugu",
-    "Knda": "Kannada",
-    "Mlym": "Malayalam",
-    "Sinh": "Sinhala",
-    "Tibt": "Tibetan",
-    "Mong": "Mongolian",
-    "Syrc": "Syriac",
-    "Thaa": "Thaana",
-    "Nkoo": "Nko",
-    "Tfng": "Tifinagh",
-    "Cher": "Cherokee",
-    "Cans": "Canadian_Aboriginal",
-    "Bopo": "Bopomofo",
-    "Yiii": "Yi",
-    "Olck": "Ol_Chiki",
-    "Adlm": "Adlam",
-    "Vaii": "Vai",
-    "Java": "Javanese",
-    "Bali": "Balinese",
-    "Sund": "Sundanese",
-    "Mtei": "Meetei_Mayek",
-    "Cakm": "Chakma",
-    "Lisu": "Lisu",
-    "Copt": "Coptic",
-    "Goth": "Gothic",
-    "Runr": "Runic",
-    "Ogam": "Ogham",
-}
+_NAMES = (
+    "Latn=Latin Cyrl=Cyrillic Arab=Arabic Hang=Hangul Hira=Hiragana Kana=Katakana Hani=Han "
+    "Thai=Thai Laoo=Lao Khmr=Khmer Mymr=Myanmar Grek=Greek Hebr=Hebrew Deva=Devanagari "
+    "Beng=Bengali Ethi=Ethiopic Armn=Armenian Geor=Georgian Guru=Gurmukhi Gujr=Gujarati "
+    "Orya=Oriya Taml=Tamil Telu=Telugu Knda=Kannada Mlym=Malayalam Sinh=Sinhala Tibt=Tibetan "
+    "Mong=Mongolian Syrc=Syriac Thaa=Thaana Nkoo=Nko Tfng=Tifinagh Cher=Cherokee "
+    "Cans=Canadian_Aboriginal Bopo=Bopomofo Yiii=Yi Olck=Ol_Chiki Adlm=Adlam Vaii=Vai "
+    "Java=Javanese Bali=Balinese Sund=Sundanese Mtei=Meetei_Mayek Cakm=Chakma Lisu=Lisu "
+    "Copt=Coptic Goth=Gothic Runr=Runic Ogam=Ogham"
+)
+SCRIPT_NAMES = {"Zyyy": "", **dict(pair.split("=") for pair in _NAMES.split())}
 UNSPACED_SCRIPTS = ("Hani", "Hira", "Kana", "Thai", "Laoo", "Khmr", "Mymr")
 
 #: Khmer signs that end a text or a section; FineWeb counts them as ends of sentences too.
@@ -149,8 +109,8 @@ def base(character: str, is_latin_or_greek: bool) -> str:
 
 
 def runs(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the values of a table and how often each is repeated."""
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(table)) + 1])
+    """Return the values of a table's runs, and their lengths."""
+    starts = np.flatnonzero(first_of_runs(table))
     return table[starts], np.diff(np.append(starts, len(table))).astype(np.int32)
 
 

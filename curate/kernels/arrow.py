@@ -1,4 +1,4 @@
-"""Arrow columns as numpy arrays for kernels, and rewritten texts put back among the others with one copy."""
+"""Arrow columns as numpy arrays for kernels, and back: packed pairs, texts with some replaced."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def buffers(
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Return a column's bytes and its rows' offsets into them; a null is empty.
 
-    Without a copy where nothing is null, so the first offset of a slice is not 0. Both are read-only:
-    numba would take a writable array for another type and compile again.
+    Without a copy where nothing is null, so the first offset of a slice is not 0. Both are
+    read-only: numba would take a writable array for another type and compile again.
     """
     if column.null_count:
         column = pc.fill_null(column, "")
@@ -52,7 +52,8 @@ def pack_pairs(pairs: np.ndarray, counts: np.ndarray) -> pa.LargeBinaryArray:
 def unpack_pairs(column: pa.LargeBinaryArray) -> tuple[np.ndarray, np.ndarray]:
     """Return what `pack_pairs` stored: all pairs, and how many each row has.
 
-    >>> pairs, counts = unpack_pairs(pack_pairs(np.array([[1, 2], [3, 4]], np.uint64), np.array([0, 2])))
+    >>> stored = pack_pairs(np.array([[1, 2], [3, 4]], np.uint64), np.array([0, 2]))
+    >>> pairs, counts = unpack_pairs(stored)
     >>> pairs.tolist(), counts.tolist()
     ([[1, 2], [3, 4]], [0, 2])
     """

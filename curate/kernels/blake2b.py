@@ -1,7 +1,7 @@
-"""BLAKE2b of many texts in one call (RFC 7693), as hashlib gives it, without Python between them.
+"""BLAKE2b of many texts in one call (RFC 7693), equal to hashlib's, without Python between them.
 
-hashlib takes as long to be called as to hash a short text, and holds the interpreter's lock meanwhile, so
-that threads wait for each other.
+A call of hashlib takes as long as hashing a short text, and holds the interpreter's lock, so that
+threads wait for each other.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _IV: Final = np.array(
     ],
     np.uint64,
 )
-#: Which word of a block each step of a round takes (RFC 7693, section 2.7); rounds 10 and 11 are 0 and 1.
+#: The word of a block that each step of a round takes (RFC 7693, section 2.7); rounds 10 and 11
+#: repeat 0 and 1.
 _SIGMA: Final = np.array(
     [
         list(bytes.fromhex(row))
@@ -54,20 +55,20 @@ _SIGMA: Final = np.array(
 
 
 @inline
-def _turned(x: Any, by: int) -> Any:
+def _rotate_right(x: Any, by: int) -> Any:
     return (x >> uint64(by)) | (x << uint64(64 - by))
 
 
 @inline
 def _g(a: Any, b: Any, c: Any, d: Any, x: Any, y: Any) -> Any:
     a = a + b + x
-    d = _turned(d ^ a, 32)
+    d = _rotate_right(d ^ a, 32)
     c = c + d
-    b = _turned(b ^ c, 24)
+    b = _rotate_right(b ^ c, 24)
     a = a + b + y
-    d = _turned(d ^ a, 16)
+    d = _rotate_right(d ^ a, 16)
     c = c + d
-    b = _turned(b ^ c, 63)
+    b = _rotate_right(b ^ c, 63)
     return a, b, c, d
 
 
@@ -123,7 +124,7 @@ def _digests(
 
 
 def digests(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Give the 16-byte digests of stretches of bytes: (texts, 2) little-endian uint64.
+    """Return the 16-byte digests of spans of bytes: (texts, 2) little-endian uint64.
 
     >>> digests(np.frombuffer(b"abc", np.uint8), np.array([0, 3])).tobytes().hex()
     'cf4ab791c62b8d2b2109c90275287816'

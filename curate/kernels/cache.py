@@ -1,4 +1,4 @@
-"""Where compiled kernels are kept. Asked before anything is compiled, so it imports no compiler."""
+"""The folder of compiled kernels. Read before anything is compiled, so it imports no compiler."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Where compiled kernels are kept: ``$CURATE_CACHE``, else the user's cache folder."""
+    """Return the folder of compiled kernels: ``$CURATE_CACHE``, else the user's cache folder."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(os.environ.get("CURATE_CACHE") or caches / "curate") / "kernels"
 
 
 def is_empty() -> bool:
-    """Tell whether nothing was ever compiled here: the next work will be slow to begin."""
+    """Return whether nothing was compiled here yet: the next work will start slowly."""
     return next(cache_folder().rglob("*.nbc"), None) is None

@@ -1,27 +1,26 @@
-"""Code points in UTF-8: what each is and what it folds to, read from and written to bytes.
+"""Folding for hash keys: tables of each code point's folded form and kind, applied to UTF-8.
 
-Both are one table entry: `folded | kind << 24`.
+A table entry is `folded | kind << 24`.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from numba import int64, uint8, uint32, uint64
+from numba import int64, uint8, uint32
 
 from curate.kernels import unicode
-from curate.kernels.jit import inline, kernel
+from curate.kernels.jit import kernel
 
 BLOCK = 4096
 
-#: Kinds of code points, for words. `SOLO` is a word by itself (Han, Kana, Thai ...); from `MARK` on
-#: they are rare in most texts.
+#: Kinds of code points, for words. `SOLO` is a word by itself (Han, Kana, Thai ...); `MARK` and
+#: those after it are rare in most texts.
 SEPARATOR, LETTER, DIGIT, SOLO, MARK, INVISIBLE = 0, 1, 2, 3, 4, 5
-#: Set on Latin and Greek letters: a combining mark after one is dropped, as it is in `é`.
+#: Set on Latin and Greek letters: a combining mark after one is dropped, as in `é`.
 LOSES_MARKS = 1 << 28
-#: Set on digits that count as 0: a second one in a row says nothing new.
+#: Set on digits that fold to 0: a second one in a row is dropped.
 REPEATS = 1 << 29
 FOLDED, KIND = 0x1FFFFF, 7
 
@@ -40,9 +39,9 @@ def _kinds() -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def word_table(*, keep_digits: bool) -> np.ndarray:
-    """Give the table for words: letters fold to their base, anything but words separates.
+    """Return the table for words: letters fold to their base, everything but words separates.
 
-    Digits of all scripts fold to those of ASCII, and a run of them is one 0 unless they are kept.
+    Digits of all scripts fold to those of ASCII; a run of them is one 0 unless they are kept.
     """
     kind = _kinds()
     table = np.where(kind == SEPARATOR, 0, unicode.BASE.astype(np.uint32) | (kind << np.uint32(24)))
@@ -63,7 +62,7 @@ def word_table(*, keep_digits: bool) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def character_table() -> np.ndarray:
-    """Give the table for characters: folded case, white space separates, nothing else is lost."""
+    """Return the table for characters: folded case, white space separates, the rest is kept."""
     space = (unicode.CLASS & unicode.SPACE) != 0
     kind = np.where(space, SEPARATOR, LETTER).astype(np.uint32)
     return unicode.FOLD.astype(np.uint32) | (kind << np.uint32(24))
@@ -71,52 +70,22 @@ def character_table() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def visible_table() -> np.ndarray:
-    """Give the table for whole texts: as for characters, and what cannot be seen is dropped."""
+    """Return the table for whole texts: as for characters, and the invisible is dropped."""
     table = character_table().copy()
     hidden = _kinds() == INVISIBLE
     table[hidden] = np.uint32(INVISIBLE << 24)
     return table
 
 
-@inline
-def put(out: np.ndarray, n: Any, c: Any) -> Any:
-    """Write a code point at `n`; give the place behind it."""
-    if c < 0x80:
-        out[n] = uint8(c)
-        return n + uint64(1)
-    if c < 0x800:
-        out[n] = uint8(uint32(0xC0) | (c >> uint32(6)))
-        out[n + uint64(1)] = uint8(uint32(0x80) | (c & uint32(63)))
-        return n + uint64(2)
-    if c < 0x10000:
-        out[n] = uint8(uint32(0xE0) | (c >> uint32(12)))
-        out[n + uint64(1)] = uint8(uint32(0x80) | ((c >> uint32(6)) & uint32(63)))
-        out[n + uint64(2)] = uint8(uint32(0x80) | (c & uint32(63)))
-        return n + uint64(3)
-    out[n] = uint8(uint32(0xF0) | (c >> uint32(18)))
-    out[n + uint64(1)] = uint8(uint32(0x80) | ((c >> uint32(12)) & uint32(63)))
-    out[n + uint64(2)] = uint8(uint32(0x80) | ((c >> uint32(6)) & uint32(63)))
-    out[n + uint64(3)] = uint8(uint32(0x80) | (c & uint32(63)))
-    return n + uint64(4)
-
-
-@inline
-def stretch(data: np.ndarray, at: Any, n_bytes: int, stop: Any) -> Any:
-    """Give the end of the next so many bytes of a text, or up to three more: not into a character."""
-    near = min(at + uint64(n_bytes), stop)
-    for _ in range(3):
-        near += uint64(near < stop and (data[near] & uint8(0xC0)) == uint8(0x80))
-    return near
-
-
 @kernel
-def decode(
+def decode_block(
     data: np.ndarray, at: int, stop: int, table: np.ndarray, entries: np.ndarray
 ) -> tuple[int, int]:
-    """Fill `entries` with the table's entries of the next code points; give count and position.
+    """Fill `entries` with the table entries of the next code points; return count and position.
 
-    A byte sequence that is cut off at `stop` ends the text; a byte that starts nothing is passed
-    over as if it were U+FFFD.
+    A byte sequence that is cut off at `stop` ends the text; a code point above U+10FFFF is read as
+    U+FFFD. This does not call `utf8.decode`: sixteen ASCII bytes in one test, and one and two bytes
+    without a branch, are what makes folding fast.
     """
     m = 0
     while at < stop and m + 16 <= BLOCK:
@@ -131,7 +100,7 @@ def decode(
                 at += 16
                 continue
         # Not ASCII, or the end: the next 16 code points one by one. No branch between one byte and
-        # two: where words end is what a processor cannot foresee.
+        # two, because a processor cannot predict where words end.
         for _ in range(16):
             if at >= stop:
                 break

@@ -1,4 +1,4 @@
-"""Sorted arrays: where runs of equal keys begin, a row's place in its run, and where a key occurs."""
+"""Sorted arrays: beginnings of runs of equal keys, a row's place in its run, and finding keys."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run_bounds(keys: np.ndarray) -> list[tuple[int, int]]:
 
 
 def place_in_run(first: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Return the place of each row in its run, from 0, where ``first`` marks the beginnings of runs.
+    """Return the place of each row in its run, from 0; ``first`` marks the beginnings of runs.
 
     >>> place_in_run(np.array([True, False, False, True])).tolist()
     [0, 1, 2, 0]

@@ -1,9 +1,10 @@
 """The 64-bit hashes of kernels, side by side. None is cryptographic.
 
-Their values choose samples, band keys, partitions and repeated words, so they reach what is stored: a
-constant or a shift that changes is another data set. All are the same on every machine.
+Their values choose samples, band keys, partitions and repeated words, so they reach what is stored:
+changing a constant or a shift changes the data set. All are the same on every machine.
 
-* `mix64`: splitmix64's finalizer, the strongest: keys of samples, shingles, bands, lines and words of dedup.
+* `mix64`: splitmix64's finalizer, the strongest: keys of samples, shingles, bands, lines and words
+  of dedup.
 * `fast_mix64`: one multiplication: hash tables and hashes of the words and lines of one text.
 * `spread`: for whole arrays of document numbers, which are consecutive: numpy, without a compiler.
 """
@@ -29,8 +30,8 @@ DEGSKI: Final = uint64(0xD6E8FEB86659FD93)
 def mix64(x: Any) -> Any:
     """Mix 64 bits, a bijection: the finalizer of splitmix64.
 
-    Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators", OOPSLA; the constants are
-    those of Stafford's variant 13.
+    Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators", OOPSLA; the constants
+    are those of Stafford's variant 13.
     """
     x = (x ^ (x >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> uint64(27))) * uint64(0x94D049BB133111EB)

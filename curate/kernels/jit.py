@@ -1,9 +1,9 @@
 """The compiler of the text kernels, and the cache that makes the second start fast.
 
-numba's own cache returns stale code when a helper in *another* module changes. So each module's
-kernels lie in a folder whose name is a digest of that module, of every module of ours that it imports,
-directly or not, of the tables beside them, of numba, llvmlite, ftfy and the CPU. What did not change is not
-compiled again.
+numba's own cache returns stale code when a helper in *another* module changes. So the kernels of
+each module are stored in a folder whose name is a digest of that module, of every module of ours
+that it imports, directly or not, of the tables beside them, of numba, llvmlite, ftfy and the CPU.
+Only what changed is compiled again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 @cache
 def imports(module: str) -> frozenset[str]:
-    """Give the modules of this package that a module imports, at its top or inside a function."""
+    """Return the modules of this package that a module imports, at its top or in a function."""
     found: set[str] = set()
     for line in _IMPORT.finditer(_source(module).read_text(encoding="utf-8")):
         package, names = line["package"] or line["plain"], re.findall(r"\w+", line["names"] or "")
@@ -38,7 +38,7 @@ def imports(module: str) -> frozenset[str]:
     return frozenset(name for name in found if _source(name).exists())
 
 
-#: Read by pattern, for parsing all sources would cost a start half a second.
+#: Imports are read by pattern, because parsing all sources would cost half a second at start.
 _IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+(?P<package>curate[\w.]*)[ \t]+import[ \t]+(?P<names>\([^)]*\)|[^\n]*)"
     r"|import[ \t]+(?P<plain>curate[\w.]*))",
@@ -52,7 +52,7 @@ def _source(module: str) -> Path:
 
 
 def closure(module: str) -> list[str]:
-    """Give a module and every module of ours that it imports, directly or not, sorted."""
+    """Return a module and every module of ours that it imports, directly or not, sorted."""
     found, todo = {module}, [module]
     while todo:
         new = imports(todo.pop()) - found
@@ -63,7 +63,7 @@ def closure(module: str) -> list[str]:
 
 @cache
 def digest(module: str) -> str:
-    """Give the digest of all that a module's kernels are compiled from."""
+    """Return the digest of everything that a module's kernels are compiled from."""
     digest = hashlib.blake2b(digest_size=12)
     for package in ("numba", "llvmlite", "ftfy"):
         digest.update(f"{package} {version(package)} ".encode())
@@ -76,7 +76,7 @@ def digest(module: str) -> str:
 
 
 def kernel(function: Function) -> Function:
-    """Compile a function on first use. Integers only where results are stored; never fastmath."""
+    """Compile a function on first use. Stored results are integers only; fastmath is never used."""
     folder = cache_folder() / digest(function.__module__)
     folder.mkdir(parents=True, exist_ok=True)
     before = numba.config.CACHE_DIR
@@ -98,10 +98,10 @@ def inline(function: Function) -> Function:
 
 @contextmanager
 def compiling(what: str, *, wait: bool) -> Iterator[bool]:
-    """Hold the node's lock on what some work compiles, so that not every worker does.
+    """Hold the node's lock on compiling for some work, so that not every worker compiles.
 
-    Gives False at once where another worker holds it and this one does not ``wait``. The work is to be
-    done in any case: what was compiled by another is loaded in a moment.
+    Yields False at once where another worker has it and ``wait`` is not set. The caller does its
+    work in either case: what another worker compiled is loaded in a moment.
     """
     folder = cache_folder() / "locks"
     folder.mkdir(parents=True, exist_ok=True)

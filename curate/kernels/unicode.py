@@ -1,8 +1,8 @@
-"""What every code point is: class bits, script, and the two foldings of hash keys, as tables.
+"""Tables of every code point: class bits, script, and the two foldings of hash keys.
 
-The tables are generated once from one Unicode version (:data:`VERSION`) and committed, so that the
-answer depends neither on the Python nor on the machine that computes it. Kernels take them as
-arguments, never as globals: numba would copy a global array into every compiled kernel.
+The tables are generated once from one Unicode version (:data:`VERSION`) and committed, so that
+results depend neither on the Python version nor on the machine. Kernels take them as arguments,
+never as globals: numba would copy a global array into every compiled kernel.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LETTER: Final = 1  #: category L
 DIGIT: Final = 2  #: category Nd
 MARK: Final = 4  #: category M: belongs to the character before it
 SPACE: Final = 8  #: str.isspace
-UNSPACED: Final = 16  #: of a script that writes no spaces: a code point is a word there
+UNSPACED: Final = 16  #: of a script without spaces: a code point is a word there
 PUNCTUATION: Final = 32  #: category P or S
 UPPER: Final = 64  #: str.isupper
 TERMINAL: Final = 128  #: ends a sentence, in any script
@@ -57,5 +57,5 @@ def _load() -> tuple[
 
 #: ``VERSION`` of Unicode; ``SCRIPTS`` names the values of ``SCRIPT`` (ISO 15924; Zyyy = the rest).
 #: ``FOLD`` maps a code point to lower case (i ı I İ all to i), ``BASE`` also strips the accents of
-#: Latin and Greek letters and takes ё for е; both are for hash keys, never for text.
+#: Latin and Greek letters and maps ё to е; both are for hash keys, never for text.
 VERSION, SCRIPTS, CLASS, SCRIPT, FOLD, BASE = _load()

@@ -1,4 +1,4 @@
-"""UTF-8 in kernels: code points one by one, and bytes eight at a time. Arrow checked that it is valid."""
+"""UTF-8 in kernels, one code point or eight bytes at a time; Arrow checked that it is valid."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from numba import int64, uint8, uint32, uint64
 
-from curate.kernels.jit import kernel
+from curate.kernels.jit import inline, kernel
 
 # Eight bytes at once: a one, the highest bit, the other bits, and the bit of lower case in each.
 ONES: Final = uint64(0x0101010101010101)
@@ -19,7 +19,7 @@ _PAST_Z: Final = uint64(0x0505050505050505)  # 0x80 - "z" - 1
 
 @kernel
 def width(lead: Any) -> Any:
-    """Give the number of bytes of the code point that begins with this byte."""
+    """Return the number of bytes of the code point that begins with this byte."""
     return (
         int64(1)
         + int64(lead >= uint8(0xC0))
@@ -30,10 +30,10 @@ def width(lead: Any) -> Any:
 
 @kernel
 def decode(data: Any, at: Any) -> Any:
-    """Decode the code point at ``at``; return it and its size. The text is valid UTF-8: Arrow checked.
+    """Decode the code point at ``at``; return it and its size.
 
-    One return for each size, all 32 bits wide, keeps the branches apart: with one common return LLVM
-    makes selects of them and Cyrillic is read three times slower.
+    One return per size, all 32 bits wide, keeps the branches apart: with a common return LLVM turns
+    them into selects, and Cyrillic is read three times slower.
     """
     i = uint64(at)  # unsigned, so that numba does not look for negative indices
     lead = uint32(data[i])
@@ -57,9 +57,40 @@ def decode(data: Any, at: Any) -> Any:
     ), int64(4)
 
 
+@inline
+def encode(out: Any, n: Any, c: Any) -> Any:
+    """Write a code point at ``n``; return the place after it."""
+    if c < 0x80:
+        out[n] = uint8(c)
+        return n + uint64(1)
+    if c < 0x800:
+        out[n] = uint8(uint32(0xC0) | (c >> uint32(6)))
+        out[n + uint64(1)] = uint8(uint32(0x80) | (c & uint32(63)))
+        return n + uint64(2)
+    if c < 0x10000:
+        out[n] = uint8(uint32(0xE0) | (c >> uint32(12)))
+        out[n + uint64(1)] = uint8(uint32(0x80) | ((c >> uint32(6)) & uint32(63)))
+        out[n + uint64(2)] = uint8(uint32(0x80) | (c & uint32(63)))
+        return n + uint64(3)
+    out[n] = uint8(uint32(0xF0) | (c >> uint32(18)))
+    out[n + uint64(1)] = uint8(uint32(0x80) | ((c >> uint32(12)) & uint32(63)))
+    out[n + uint64(2)] = uint8(uint32(0x80) | ((c >> uint32(6)) & uint32(63)))
+    out[n + uint64(3)] = uint8(uint32(0x80) | (c & uint32(63)))
+    return n + uint64(4)
+
+
+@inline
+def stretch_end(data: Any, at: Any, n_bytes: int, stop: Any) -> Any:
+    """Return the end of the next ``n_bytes`` bytes, or up to three more: not inside a character."""
+    near = min(at + uint64(n_bytes), stop)
+    for _ in range(3):
+        near += uint64(near < stop and (data[near] & uint8(0xC0)) == uint8(0x80))
+    return near
+
+
 @kernel
 def eight_bytes(data: Any, at: Any) -> Any:
-    """Read eight bytes as one little-endian integer; LLVM makes one load of it."""
+    """Read eight bytes as one little-endian integer; LLVM turns it into one load."""
     i = uint64(at)  # unsigned, so that numba does not look for negative indices
     return (
         uint64(data[i])
@@ -81,14 +112,14 @@ def first_bytes(size: Any) -> Any:
 
 @kernel
 def bytes_before(marked: Any) -> Any:
-    """Count the bytes of eight before the first whose highest bit is set; one of them is."""
+    """Count the bytes of eight before the first with its highest bit set; there must be one."""
     through = marked ^ (marked - uint64(1))
     return int64(((through & ONES) * ONES) >> uint64(56)) - 1
 
 
 @kernel
 def leading_letters(block: Any) -> Any:
-    """Count the ASCII letters that eight bytes begin with."""
+    """Count the ASCII letters at the beginning of eight bytes."""
     folded = (block | LOWER_CASE) & _OTHERS
     letters = (folded + _TO_A) & ~(folded + _PAST_Z) & ~block & HIGHEST
     others = letters ^ HIGHEST
