@@ -1,7 +1,7 @@
 """Deduplication: shingles, signatures, bands, components, and verified removal.
 
-Read PRIMER.md and reference.py, both in this folder, first. Everything here is pure: tables in, tables
-out; the engine owns the files.
+Read PRIMER.md and reference.py, both in this folder, first. Everything here is pure: tables in,
+tables out; the engine owns the files.
 """
 
 from __future__ import annotations

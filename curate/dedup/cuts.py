@@ -1,8 +1,8 @@
 """Spans that a barrier decided to cut out of documents: how they are recorded, checked and cut.
 
 A cut is decided on one reading of a text and applied to another, later one. ``text_hash`` connects
-them: where the text is not the one that was decided on, the cut would remove something else, and the
-run stops. Spans are bytes of the UTF-8 text, ``[start, end)``, in order and disjoint.
+them: where the text is not the one that was decided on, the cut would remove something else, and
+the run stops. Spans are bytes of the UTF-8 text, ``[start, end)``, in order and disjoint.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def decide_cuts(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 
 def apply_cuts(stage: str, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
-    """Cut the spans of decisions; raise InternalError where a text is not the one that was decided on.
+    """Cut the spans of decisions; raise InternalError where a text is not the one decided on.
 
     The spans are recorded in `cuts`, under the stage's name, so that a replay can cut the same.
     Measurements of a text that was changed (`signal_*`, `n_tokens`) become null.

@@ -1,15 +1,15 @@
 """Which documents contain text of an evaluation set, and where.
 
 The rule of GPT-3 (Brown et al. 2020, arXiv:2005.14165, section 4 and appendix C): a document is
-contaminated by a run of 13 words that it shares with an example, or by a whole example that is shorter.
-Words are those of the fuzzy dedup: case folded, accents of Latin and Greek letters and punctuation
-removed, a run of digits read as one 0. In a script without spaces a word is a character, and a run is
-twice as long.
+contaminated by a run of 13 words that it shares with an example, or by a whole example that is
+shorter. Words are those of the fuzzy dedup: case folded, accents of Latin and Greek letters and
+punctuation removed, a run of digits read as one 0. In a script without spaces a word is a
+character, and a run is twice as long.
 
-An *example* is a row of a set. Each of its strings is searched by itself, by its runs or as a whole. A
-string of fewer than 8 words is not searched (GPT-3's limit as well): "Yes", "4" or a name occurs
-everywhere. An example without a longer string is *too short*; it is counted, because the search can
-decide nothing about it.
+An *example* is a row of a set. Each of its strings is searched by itself, by its runs or as a
+whole. A string of fewer than 8 words is not searched (GPT-3's limit as well): "Yes", "4" or a name
+occurs everywhere. An example without a longer string is *too short*; it is counted, because the
+search can decide nothing about it.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ MAX_SHARING = 64
 class Search:
     """What is searched: files of each set; fields of its rows (all, if none are named); how much.
 
-    ``ngram`` words in a row, ``min_matches`` times; a string too short for that as a whole, if it has
-    ``min_words`` words.
+    ``ngram`` words in a row, ``min_matches`` times; a string too short for that as a whole, if it
+    has ``min_words`` words.
     """
 
     files: tuple[tuple[str, tuple[str, ...]], ...]
@@ -54,7 +54,7 @@ class Search:
     min_matches: int = 1
 
     def limits(self, unspaced: bool) -> tuple[int, int, int]:
-        """Return the words of a run, of the shortest string, and of the shortest that is cut into runs."""
+        """Return the words of a run, of the shortest string, and of the shortest in runs."""
         times = 2 if unspaced else 1
         run = times * self.ngram
         return run, times * min(self.min_words, self.ngram), run + self.min_matches - 1
@@ -139,7 +139,7 @@ class Prefilter(NamedTuple):
 
 
 class WritingKind(NamedTuple):
-    """What is searched in writing with spaces, or without; `prefilter` is None for the common one."""
+    """What is searched in text with spaces, or without; `prefilter` None is the common one."""
 
     prefilter: Prefilter | None
     grams: tuple[Grams, ...]
@@ -149,7 +149,8 @@ class WritingKind(NamedTuple):
 class Benchmarks:
     """Evaluation sets, indexed for the search.
 
-    Examples are numbered through all sets; after them each set has a number for all of its examples.
+    Examples are numbered through all sets; after them each set has a number for all of its
+    examples.
     """
 
     names: tuple[str, ...]
@@ -179,8 +180,8 @@ def digest(search: Search) -> str:
 def load(search: Search, expected_digest: str) -> Benchmarks:
     """Read evaluation sets: JSON lines (plain or .gz) or Parquet, the strings in their rows.
 
-    A long-lived process reads a changed file again, because its digest differs; raise RecipeError for
-    one that changed since the run was planned.
+    A long-lived process reads a changed file again, because its digest differs; raise RecipeError
+    for one that changed since the run was planned.
     """
     if digest(search) != expected_digest:
         raise RecipeError(
@@ -316,7 +317,8 @@ def _places(
 def lines_hit(text: str, benchmarks: Benchmarks) -> list[tuple[int, int]]:
     """Return the spans, in bytes, of the lines of a text that contain something of a set.
 
-    A match may begin in one line and end in another: all of these lines count, with their line ends.
+    A match may begin in one line and end in another: all of these lines count, with their line
+    ends.
     """
     lines = text.split("\n")
     ends = np.cumsum(word_counts(pa.array(lines, pa.large_string())))

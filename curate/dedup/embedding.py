@@ -1,8 +1,8 @@
 """Texts as vectors, and which of them come after a similar one.
 
-Vectors are integers: coordinates of unit vectors times 2^14. Dot products are sums of integers below
-2^53, so they are exact in whatever order a processor adds; only the model's own arithmetic can differ
-between machines.
+Vectors are integers: coordinates of unit vectors times 2^14. Dot products are sums of integers
+below 2^53, so they are exact in whatever order a processor adds; only the model's own arithmetic
+can differ between machines.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from curate.errors import RecipeError
 Vectors = npt.NDArray[np.int16]
 
 _SCALE = 1 << 14
-#: The fallback: dimensions of a vector, and lengths of the character n-grams that are hashed to them.
+#: The fallback: dimensions of a vector, and lengths of the character n-grams in it.
 _DIMENSIONS, _NGRAMS = 1024, (3, 4, 5)
 _STEP, _FINISH = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
 _BLOCK = 512
@@ -62,11 +62,11 @@ def to_integers(vectors: npt.NDArray[np.float64]) -> Vectors:
 def earlier(
     vectors: Vectors, threshold: float, against: Literal["all", "kept"]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Return the first earlier row of each row whose cosine is above the threshold (or -1), and the cosine.
+    """Return for each row the first earlier row with a cosine above the threshold (-1: none).
 
-    ``all`` compares with every earlier row, including dropped ones, as Tagengo did; ``kept`` only with
-    rows that stay, so that each dropped row has a witness among the kept. The time grows with the
-    square of the number of rows.
+    Also return the cosines. ``all`` compares with every earlier row, including dropped ones, as
+    Tagengo did; ``kept`` only with rows that stay, so that each dropped row has a witness among the
+    kept. The time grows with the square of the number of rows.
     """
     rows = vectors.astype(np.float64)
     lengths = np.sqrt((rows**2).sum(axis=1))
@@ -89,7 +89,7 @@ def earlier(
 
 
 def identity(model: str | None) -> str:
-    """Return what the manifest records of a model: the digest of a folder's files, else its name."""
+    """Return the manifest's record of a model: the digest of a folder's files, else its name."""
     if model is None:
         return CHARACTERS
     folder = Path(model)
@@ -105,7 +105,7 @@ def identity(model: str | None) -> str:
 
 
 def _characters(text: str) -> npt.NDArray[np.float64]:
-    """Return the roots of the counts of hashed character n-grams, in lower case, white space squeezed."""
+    """Return the roots of the counts of hashed n-grams, in lower case, white space squeezed."""
     words = f" {' '.join(text.lower().split())} "
     codes = np.frombuffer(words.encode("utf-32-le", "replace"), np.uint32).astype(np.uint64)
     counts = np.zeros(_DIMENSIONS)

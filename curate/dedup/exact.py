@@ -1,8 +1,8 @@
 """Exact duplicates: documents whose text, prompt or address is the same after normalisation.
 
-It runs before the near duplicates, because it removes floods of boilerplate, and short documents, in
-one sort. Keys are 128-bit BLAKE2b of the normalised text, so that no page can be crafted to remove
-another one.
+It runs before the near duplicates, because it removes floods of boilerplate, and short documents,
+in one sort. Keys are 128-bit BLAKE2b of the normalised text, so that no page can be crafted to
+remove another one.
 """
 
 from __future__ import annotations
@@ -160,8 +160,8 @@ def text_hashes(texts: pa.LargeStringArray) -> pa.FixedSizeBinaryArray:
 def url_key(url: str) -> str:
     """Return the address that copies of a page share: no scheme, fragment or default port.
 
-    Upper case is folded in the host only; a lone `/` after the host is removed, every other path and
-    query stays as it is. A string that does not parse as an address is its own key.
+    Upper case is folded in the host only; a lone `/` after the host is removed, every other path
+    and query stays as it is. A string that does not parse as an address is its own key.
 
     >>> url_key("HTTPS://Example.kz:443/"), url_key("http://example.kz/A?b=1#top")
     ('//example.kz', '//example.kz/A?b=1')

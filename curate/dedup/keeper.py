@@ -1,4 +1,4 @@
-"""Keeper order: which of several copies is kept. A total order, so the order of input has no effect.
+"""Keeper order: which of several copies is kept. A total order, whatever the order of input.
 
 A copy that was planted to replace the original wins only if it is better by the chosen order.
 """
@@ -41,8 +41,8 @@ def keeper_rank(
     """Return the rank of each row: the smallest is kept; the smallest `id` decides equal ranks.
 
     `longest`: bytes of text. `best:<signal>`: the highest value. `newest`, `oldest`: by date.
-    `source_priority`: by the position of the source in the list. A row that has no value (no date, an
-    undefined signal, a source that is not listed) comes last.
+    `source_priority`: by the position of the source in the list. A row that has no value (no date,
+    an undefined signal, a source that is not listed) comes last.
     """
     name = keeper_column(keep)
     if name not in table.column_names:

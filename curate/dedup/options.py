@@ -56,8 +56,8 @@ class NearDuplicates:
     This class owns the options of fuzzy dedup, their defaults and their checks: the stage inherits
     them, `find_duplicates` passes its parameters to it.
 
-    `similarity` is `jaccard`, the shared part of the union of two sets, or `containment`, the shared
-    part of the removed document's *own* set: then a page inside a longer one is removed.
+    `similarity` is `jaccard`, the shared part of the union of two sets, or `containment`, the
+    shared part of the removed document's *own* set: then a page inside a longer one is removed.
     `bands` and `rows` are given together, or chosen for `recall`: the chance that a pair at the
     threshold becomes a candidate.
     """
@@ -129,7 +129,8 @@ class NearDuplicates:
         """The Jaccard similarity of the least similar pairs that the bands have to find.
 
         For containment that is a document of n shingles of which the share `threshold` is contained
-        in one of `length_ratio` x n: they share threshold x n of (1 + length_ratio - threshold) x n.
+        in one of `length_ratio` x n: they share threshold x n of (1 + length_ratio - threshold) x
+        n.
 
         >>> round(NearDuplicates(similarity="containment").target_jaccard, 4)
         0.3636
@@ -140,7 +141,7 @@ class NearDuplicates:
 
     @property
     def stored_parameters(self) -> dict[str, int | str]:
-        """The parameters that a store must agree with: its band keys and shingles depend on them."""
+        """The parameters that a store must agree with: its keys and shingles depend on them."""
         bands, rows = self.band_shape
         return {
             "bands": bands,

@@ -1,13 +1,13 @@
 """Fuzzy dedup, the smallest correct version: plain Python on strings, sets and dictionaries.
 
 Read this first. Each step is one function on a handful of documents in memory: shingles, MinHash
-signature, band keys, buckets, edges, components, and verification in keeper order. `trace` returns the
-table after each step; PRIMER.md prints them for six documents. `curate.dedup.fuzzy` does the same at
-scale, and tests compare every answer of it with `removals`. Shared with it are the options, the hash of
-a shingle and the numbers of the permutations, so that both have the same candidates.
+signature, band keys, buckets, edges, components, and verification in keeper order. `trace` returns
+the table after each step; PRIMER.md prints them for six documents. `curate.dedup.fuzzy` does the
+same at scale, and tests compare every answer of it with `removals`. Shared with it are the options,
+the hash of a shingle and the numbers of the permutations, so that both have the same candidates.
 
-MinHash: Broder 1997, "On the resemblance and containment of documents". Bands: Leskovec, Rajaraman and
-Ullman, "Mining of Massive Datasets", section 3.4.
+MinHash: Broder 1997, "On the resemblance and containment of documents". Bands: Leskovec, Rajaraman
+and Ullman, "Mining of Massive Datasets", section 3.4.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def signature_of(text: str, near: NearDuplicates) -> Signature:
 
 
 def _mix32(h: int) -> int:
-    """Return a 32-bit hash mixed as datasketch does before it permutes (MurmurHash3's finalizer)."""
+    """Return a hash mixed as datasketch does before it permutes (MurmurHash3's finalizer)."""
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
         h = ((h ^ (h >> shift)) * factor) % 2**32
     return h ^ (h >> 16)
@@ -164,7 +164,7 @@ def band_keys(signature: Signature, near: NearDuplicates) -> list[BandKey]:
 def buckets_of(
     signatures: Mapping[str, Signature], near: NearDuplicates
 ) -> dict[BandKey, list[str]]:
-    """Return the documents that share each band key, where there are two or more: the candidates."""
+    """Return the documents of each band key that two or more share: the candidates."""
     documents: dict[BandKey, list[str]] = defaultdict(list)
     for name in sorted(signatures):
         for key in band_keys(signatures[name], near):

@@ -1,15 +1,15 @@
-"""Lines, or paragraphs, that many documents share (menus, notices, bylines): cut, the document stays.
+"""Lines, or paragraphs, that many documents share (menus, notices) are cut; documents stay.
 
 A line is compared as it looks: case folded, white space squeezed, a run of digits read as one 0,
 invisible characters removed; its key has 128 bits. The number of documents that have it counts, not
 how often it occurs. Documents that an earlier dedup of the same group dropped are not counted.
 
-Short lines stay, and the limit is in Latin letters: a character of Han, Kana or Hangul, which carries
-as much as two or three of them and is twice as wide, counts as two.
+Short lines stay, and the limit is in Latin letters: a character of Han, Kana or Hangul, which
+carries as much as two or three of them and is twice as wide, counts as two.
 
-Each shard counts its own lines first, so that a partition receives a line once from a shard, even if a
-billion documents have it; only lines that repeat are sent back, and only for them is a first document
-chosen.
+Each shard counts its own lines first, so that a partition receives a line once from a shard, even
+if a billion documents have it; only lines that repeat are sent back, and only for them is a first
+document chosen.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ def _lines_of(inputs: Inputs) -> _Lines:
 
 
 def sorted_pairs(high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the stable order of pairs, and which of them in that order is the first of its kind."""
+    """Return the stable order of pairs, and whether each in that order is the first of its kind."""
     order = np.argsort(high, kind="stable")
     a, b = high[order], low[order]
     if np.any((a[1:] == a[:-1]) & (b[1:] != b[:-1])):
@@ -213,7 +213,7 @@ def sorted_pairs(high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndar
 def find_pairs(
     high: np.ndarray, low: np.ndarray, in_high: np.ndarray, in_low: np.ndarray
 ) -> np.ndarray:
-    """Return the position of each pair in a sorted list of different pairs; -1 where it is absent."""
+    """Return the position of each pair in sorted, different pairs; -1 where it is absent."""
     place = np.full(len(high), -1, np.int64)
     at = np.searchsorted(in_high, high)
     todo = np.flatnonzero(at < len(in_high))
@@ -233,7 +233,7 @@ def _count(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     firsts = np.flatnonzero(new)
     if not len(firsts):
         return
-    # Rows of one line are in ascending order, so a document that has it twice is there twice in a row.
+    # Rows of one line are in ascending order, so those of one document are neighbours.
     other = (first_of_runs(lines.row[order]) | new).astype(np.int64)
     high = lines.high[order][firsts]
     yield (

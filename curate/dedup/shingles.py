@@ -156,8 +156,8 @@ def shingles(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the shingles of texts in their order, repeats included: hashes and the texts' offsets.
 
-    A slice of text at a time, so that the hashes are used while they are in the cache; the next slice
-    overwrites them. The longest text takes some six times its bytes of memory.
+    A slice of text at a time, so that the hashes are used while they are in the cache; the next
+    slice overwrites them. The longest text takes some six times its bytes of memory.
     """
     by_word = shingling.kind == "word"
     data, offsets = buffers(texts if by_word else pc.utf8_normalize(texts, "NFC"))
@@ -208,8 +208,8 @@ def _unique(values: np.ndarray, offsets: np.ndarray) -> int:
 def _sort(values: np.ndarray, spare: np.ndarray, starts: np.ndarray) -> None:
     """Sort hashes, which are spread evenly: into buckets of a few by their first bits, then those.
 
-    Bound by one scattered write per value. Values that are not spread (repeats, or a text designed to be
-    slow) are sorted digit by digit: linear in any case.
+    Bound by one scattered write per value. Values that are not spread (repeats, or a text designed
+    to be slow) are sorted digit by digit: linear in any case.
     """
     n = values.shape[0]
     if n <= _FEW:

@@ -1,8 +1,9 @@
 """Witnesses that a later barrier drops: their copies are given the witness of their witness.
 
-Two barriers of one group decide one after the other. An exact duplicate names the copy that was kept;
-when the next barrier finds that copy to be a near duplicate, the name would lead to a document that
-was dropped. What holds for the one copy holds for the other, so both name the same, kept document.
+Two barriers of one group decide one after the other. An exact duplicate names the copy that was
+kept; when the next barrier finds that copy to be a near duplicate, the name would lead to a
+document that was dropped. What holds for the one copy holds for the other, so both name the same,
+kept document.
 """
 
 from __future__ import annotations

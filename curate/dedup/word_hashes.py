@@ -1,8 +1,8 @@
 """A text as the hashes of its words, or of its characters: the parts of shingles.
 
-Words are folded first, into 16-bit units that end in zeros: letters to their base, a run of digits to
-one 0, everything between words to nothing. Then each word is hashed, four units at a time. The same
-word in the same letters has the same hash in every text, whatever surrounds it.
+Words are folded first, into 16-bit units that end in zeros: letters to their base, a run of digits
+to one 0, everything between words to nothing. Then each word is hashed, four units at a time. The
+same word in the same letters has the same hash in every text, whatever surrounds it.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ _ODD = (6 << 24) | 0x1F0000
 def room(n_bytes: int) -> int:
     """Return how many 64-bit words the folded form of any text of `n_bytes` fits into.
 
-    At most a unit per byte (an unspaced character of three bytes is followed by a zero, and so is the
-    unit after it), then what a step writes ahead and the zeros of the end.
+    At most a unit per byte (an unspaced character of three bytes is followed by a zero, and so is
+    the unit after it), then what a step writes ahead and the zeros of the end.
     """
     return n_bytes // 4 + 32
 
@@ -62,16 +62,16 @@ def fold(
     entries: np.ndarray,
     out: np.ndarray,
 ) -> int:
-    """Write the words of a text, each folded and ended by zeros; return the number of units written.
+    """Write the words of a text, each folded and ended by zeros; return the units written.
 
-    Sixteen zeros follow the last one. `entries` has `BLOCK` places. Bound by memory in plain text, by
-    decoding in other text: both are written by vectorised loops. Only text with several digits in a
-    row, marks, controls or characters that are words by themselves is processed unit by unit.
+    Sixteen zeros follow the last one. `entries` has `BLOCK` places. Bound by memory in plain text,
+    by decoding in other text: both are written by vectorised loops. Only text with several digits
+    in a row, marks, controls or characters that are words by themselves is processed unit by unit.
     """
     n, at, end = uint64(0), uint64(start), uint64(stop)
     previous = uint32(0)
     while at < end:
-        # A mark or a digit may continue the word before; a unit after a one-character word does not.
+        # A mark or a digit may continue a word; nothing continues a one-character word.
         if at + uint64(_STEP) < end and (previous >> uint32(24)) & uint32(KIND) <= 1:
             # The entries of the table for ASCII, as arithmetic; a test compares the two.
             odd = uint8(0)
@@ -210,7 +210,7 @@ def hash_characters(
     entries: np.ndarray,
     hashes: np.ndarray,
 ) -> int:
-    """Hash the characters of a text, white space squeezed and stripped; return how many there are."""
+    """Hash the characters of a text, white space squeezed and stripped; return their number."""
     at = start
     n, pending = uint64(0), uint64(0)
     while at < stop:

@@ -30,20 +30,20 @@ _LONGEST = 64
 class Decontaminate(MapStage):
     """Search documents for text of evaluation sets; see ``curate.dedup.decontamination``.
 
-    ``benchmarks`` names files for each set: ``{gsm8k = "gsm8k-test.jsonl"}``; ``fields`` names, for some
-    sets, the fields of their rows that are searched for: ``{gsm8k = ["question"]}``. Without it all
-    strings are, including ids and addresses.
+    ``benchmarks`` names files for each set: ``{gsm8k = "gsm8k-test.jsonl"}``; ``fields`` names, for
+    some sets, the fields of their rows that are searched for: ``{gsm8k = ["question"]}``. Without
+    it all strings are, including ids and addresses.
 
-    A document is dropped if it has ``min_matches`` runs of ``ngram`` words of examples, or a whole string
-    of an example that is too short to have that many. (With ngram = 13 that is a string of 8 to 12
-    words: fewer than ``min_words`` are not searched for.) The rule is the name of the set that it shares
-    most with, the value the number of places where text of that set occurs. With ``action = "cut"`` the
-    lines of these places are cut instead, and a document of which nothing is left is dropped;
-    conversations are always dropped whole.
+    A document is dropped if it has ``min_matches`` runs of ``ngram`` words of examples, or a whole
+    string of an example that is too short to have that many. (With ngram = 13 that is a string of 8
+    to 12 words: fewer than ``min_words`` are not searched for.) The rule is the name of the set
+    that it shares most with, the value the number of places where text of that set occurs. With
+    ``action = "cut"`` the lines of these places are cut instead, and a document of which nothing is
+    left is dropped; conversations are always dropped whole.
 
-    The tally counts ``documents:<set>`` and ``runs:<set>``, over all sets that a document shares text
-    with; ``found:<set>:<row>``, the documents that have text of an example; ``cut:documents`` and
-    ``cut:bytes``, also by the set that a document shares most with.
+    The tally counts ``documents:<set>`` and ``runs:<set>``, over all sets that a document shares
+    text with; ``found:<set>:<row>``, the documents that have text of an example; ``cut:documents``
+    and ``cut:bytes``, also by the set that a document shares most with.
     """
 
     benchmarks: dict[str, str | list[str]] = field(default_factory=dict)
@@ -112,7 +112,7 @@ class Decontaminate(MapStage):
 
     @property
     def model_digest(self) -> str:
-        """The digest of the contents of the evaluation sets, for the task's key and the manifest."""
+        """The digest of the evaluation sets' contents, for the task's key and the manifest."""
         return self._digest_and_facts[0]
 
     @property

@@ -26,12 +26,13 @@ class EmbedDedup(Barrier):
 
     `model` is a folder or Hugging Face name for sentence-transformers ("BAAI/bge-m3"); without it
     vectors are counts of character n-grams, which represent words and no meaning
-    (curate/dedup/embedding.py). `earlier` chooses the earlier documents that count: `kept`, or `all`.
+    (curate/dedup/embedding.py). `earlier` chooses the earlier documents that count: `kept`, or
+    `all`.
 
-    The order decides the answer. It is that of a hash of seed and id, so it does not depend on files
-    or shards; another seed keeps other documents. Every pair of a language is compared: no language
-    may have more than `most` documents (put `cap` before this). Rule: `near_vector`, with the cosine
-    as its value; `duplicate_of` is the first earlier document that is close.
+    The order decides the answer. It is that of a hash of seed and id, so it does not depend on
+    files or shards; another seed keeps other documents. Every pair of a language is compared: no
+    language may have more than `most` documents (put `cap` before this). Rule: `near_vector`, with
+    the cosine as its value; `duplicate_of` is the first earlier document that is close.
     """
 
     model: str | None = None

@@ -1,4 +1,4 @@
-"""Drop documents that have the text, prompt or address of another one; see curate/dedup/exact.py."""
+"""Drop documents with the text, prompt or address of another one; see curate/dedup/exact.py."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ class FuzzyDedup(NearDuplicates, Barrier):
     document; the bands then look for pairs of up to `length_ratio` times the length.
 
     `against` is a store of documents that earlier runs kept, which nothing kept here may repeat.
-    `store` is that too, and the documents kept here are added to it. `known` is the plan's view of it.
+    `store` is that too, and the documents kept here are added to it. `known` is the plan's view of
+    it.
     """
 
     against: str | None = None

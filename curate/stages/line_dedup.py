@@ -22,15 +22,16 @@ CUT_COLUMNS = ("text", "n_tokens", *VERDICT_COLUMNS)
 
 @dataclass(frozen=True)
 class LineDedup(RepeatedLines, Barrier):
-    """Cut units that ``min_documents`` documents or more share; see ``curate.dedup.repeated_lines``.
+    """Cut units that many documents share; see ``curate.dedup.repeated_lines``.
 
-    ``unit`` is a line or a paragraph; documents are counted ``per`` corpus, language or source. The
-    first document in keeper order (``keep``) keeps a unit, so that no text is lost altogether;
-    without ``keep_first`` every copy is cut. Units of fewer than ``min_characters`` visible characters
-    stay; characters of Han, Kana and Hangul count as two. A document of which nothing is left is dropped
-    as ``nothing_left``, one that would lose more than ``max_cut`` of its bytes as ``mostly_repeated``;
-    both keep their text. Measure and judge again afterwards. The tally counts ``cut:documents``,
-    ``cut:lines`` (or ``cut:paragraphs``) and ``cut:bytes``.
+    ``unit`` is a line or a paragraph, cut if ``min_documents`` documents or more have it; documents
+    are counted ``per`` corpus, language or source. The first document in keeper order (``keep``)
+    keeps a unit, so that no text is lost altogether; without ``keep_first`` every copy is cut.
+    Units of fewer than ``min_characters`` visible characters stay; characters of Han, Kana and
+    Hangul count as two. A document of which nothing is left is dropped as ``nothing_left``, one
+    that would lose more than ``max_cut`` of its bytes as ``mostly_repeated``; both keep their text.
+    Measure and judge again afterwards. The tally counts ``cut:documents``, ``cut:lines`` (or
+    ``cut:paragraphs``) and ``cut:bytes``.
     """
 
     name: str = "line_dedup"

@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SubstringDedup(RepeatedSpans, Barrier):
-    """Cut spans of ``min_bytes`` or more that occur earlier; see ``dedup.substring.repeated_spans``.
+    """Cut spans that occur earlier in the corpus; see ``curate.dedup.substring``.
 
-    Earlier means: in a document that comes first in keeper order (``keep``), or earlier in the same one.
-    A document of which nothing is left is dropped as ``nothing_left``, one that would lose more than
-    ``max_cut`` of its bytes as ``mostly_repeated``. With ``action = "drop"`` nothing is cut: a document
-    is dropped as ``repeated_span`` if more than the share ``max_repeated`` of its bytes repeats. Run
-    exact and near dedup first, measure and judge again afterwards. The tally counts ``cut:documents``,
-    ``cut:spans`` and ``cut:bytes``.
+    Spans have ``min_bytes`` or more. Earlier means: in a document that comes first in keeper order
+    (``keep``), or earlier in the same one. A document of which nothing is left is dropped as
+    ``nothing_left``, one that would lose more than ``max_cut`` of its bytes as ``mostly_repeated``.
+    With ``action = "drop"`` nothing is cut: a document is dropped as ``repeated_span`` if more than
+    the share ``max_repeated`` of its bytes repeats. Run exact and near dedup first, measure and
+    judge again afterwards. The tally counts ``cut:documents``, ``cut:spans`` and ``cut:bytes``.
 
     Instead of bytes (200 by default), ``min_tokens`` measures spans in tokens of ``tokenizer``,
     named as in the stage ``count``: 50 is the figure of Lee et al., and means as much text in every
-    script. A span is then a run of the same tokens, and is cut where tokens begin. The tokenizer must
-    spell text byte for byte: ``tekken`` (the default), ``tiktoken:<encoding>``, a byte-level
+    script. A span is then a run of the same tokens, and is cut where tokens begin. The tokenizer
+    must spell text byte for byte: ``tekken`` (the default), ``tiktoken:<encoding>``, a byte-level
     ``tokenizer.json``, or ``characters``, which are code points.
     """
 

@@ -100,9 +100,9 @@ def bucket_star(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Join the documents of buckets, and contract at once.
 
-    `members` are positions in the sorted `documents`, bucket by bucket; `offsets` separate the buckets.
-    In a bucket of at most `limit` members a pair is joined when its signatures agree in at least
-    `min_equal` values; the members of a larger one are all joined, which takes linear time.
+    `members` are positions in the sorted `documents`, bucket by bucket; `offsets` separate the
+    buckets. In a bucket of at most `limit` members a pair is joined when its signatures agree in at
+    least `min_equal` values; the members of a larger one are all joined, which takes linear time.
     `signatures` are those of `documents`; rows of documents that occur only in large buckets are
     never read.
     """
@@ -114,8 +114,8 @@ def bucket_star(
 def label_components(child: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return each document of a star with its component's number, sorted by document.
 
-    Raise InternalError if the star is not a fixed point: if a root is itself below another root, or a
-    child is below two.
+    Raise InternalError if the star is not a fixed point: if a root is itself below another root, or
+    a child is below two.
     """
     if len(np.unique(child)) != len(child) or np.isin(root, child).any():
         raise InternalError("components did not converge", where="fuzzy_dedup components")

@@ -1,9 +1,9 @@
 """The resources of a fuzzy dedup: arithmetic fitted to runs of one to ten million documents.
 
 Measured in November 2026 with ``python -m tests.benchmarks.dedup_scale`` on two shared cores: 1 M
-documents of 136 bytes took 2.16 kB of disk each, 10 M 2.39 kB, against 2.4 kB here. Time is from two
-runs in one process, without start-up: 300,000 of those documents took 9.7 CPU seconds, 40,000 of 4.7 kB
-about 10. The figures for larger corpora are extrapolated and were never measured.
+documents of 136 bytes took 2.16 kB of disk each, 10 M 2.39 kB, against 2.4 kB here. Time is from
+two runs in one process, without start-up: 300,000 of those documents took 9.7 CPU seconds, 40,000
+of 4.7 kB about 10. The figures for larger corpora are extrapolated and were never measured.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 #: Bytes per band key sent to its partition: 128 bits, document, part.
 KEY_BYTES = 28
-#: Bytes per document besides signature, keys and text: ids, ranks, hashes, tallies, product columns.
+#: Bytes per document besides signature, keys and text: ids, ranks, hashes, product columns ...
 ROW_BYTES = 1_000
 #: Bytes on disk per byte of text: survivors and product, compressed.
 TEXT_BYTES = 1.5
@@ -25,7 +25,7 @@ PER_BYTE, PER_DOCUMENT = 47e-9, 26e-6
 
 
 class Cost(NamedTuple):
-    """Bytes of disk during the run, bytes sent between tasks and in the largest task, core-hours."""
+    """Bytes: on disk during the run, sent between tasks, in the largest task; core-hours."""
 
     disk: int
     shuffled: int

@@ -1,8 +1,8 @@
 """Documents that earlier runs kept: the steps that compare with a store and that add to it.
 
-A store's documents take part in a dedup as its own do, in buckets, edges and components, but they come
-first in keeper order and are always kept. So dedup of B against a store of A gives what dedup of A and
-B together gives, when A's documents are older.
+A store's documents take part in a dedup as its own do, in buckets, edges and components, but they
+come first in keeper order and are always kept. So dedup of B against a store of A gives what dedup
+of A and B together gives, when A's documents are older.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def reader_of(docs: np.ndarray, partitions: int) -> pa.Array:
 def matching_keys(
     known: KnownDocuments, highs: np.ndarray, index: int, partitions: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read the store's keys (high, low, doc) of a partition whose high half is in sorted `highs`."""
+    """Read a partition's keys (high, low, doc) of the store with a high half in sorted `highs`."""
     first, end = (-(-(number << 32) // partitions) << 32 for number in (index, index + 1))
     parts = [(np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty(0, np.int64))]
     for table in known.keys(first, end):
@@ -99,7 +99,7 @@ def can_matter(
 
 
 def requested(inputs: Inputs, dataset: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read requests for signatures, sorted: document numbers, and the partition that asks for each."""
+    """Read requests for signatures, sorted: document numbers, and the partitions they are for."""
     tables = list(inputs.stream(dataset))
     if not tables:
         return np.empty(0, np.int64), np.empty(0, np.int32)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from curate.errors import RecipeError
 
-#: How often a pair of half the threshold's similarity may be a candidate, and how long a signature may
-#: be. False candidates cost time, never a document: each removal is verified.
+#: How often a pair of half the threshold's similarity may be a candidate, and how long a signature
+#: may be. False candidates cost time, never a document: each removal is verified.
 MAX_FALSE_SHARE = 0.02
 MAX_PERMUTATIONS = 512
 
@@ -24,7 +24,7 @@ def candidate_probability(similarity: float, bands: int, rows: int) -> float:
 
 
 def s_curve(bands: int, rows: int) -> list[tuple[float, float]]:
-    """Return the S-curve from 0.3 to 1.0 in steps of 0.05: (similarity, chance of being a candidate).
+    """Return the S-curve from 0.3 to 1.0 in steps of 0.05: (similarity, chance of a candidate).
 
     >>> [round(chance, 3) for s, chance in s_curve(20, 8) if s in (0.5, 0.8)]
     [0.075, 0.975]
@@ -37,9 +37,9 @@ def choose_bands(threshold: float, recall: float) -> tuple[int, int]:
     """Return the cheapest (bands, rows) that find pairs at the threshold with the given recall.
 
     Cheapest is the fewest permutations. One row per band would be cheapest of all and would compare
-    everything with everything, so a pair of half the threshold's similarity may be a candidate in at
-    most 2 % of cases; where no choice within 512 permutations reaches that (a low threshold with a
-    high recall), the one that comes nearest is taken.
+    everything with everything, so a pair of half the threshold's similarity may be a candidate in
+    at most 2 % of cases; where no choice within 512 permutations reaches that (a low threshold with
+    a high recall), the one that comes nearest is taken.
 
     >>> choose_bands(0.8, 0.97)
     (20, 8)

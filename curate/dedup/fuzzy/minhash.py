@@ -28,7 +28,7 @@ EMPTY = np.uint32(0xFFFFFFFF)
 
 @lru_cache(maxsize=8)
 def permutations(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return multipliers and addends of datasketch 2.0's `affine32` scheme: v = a * h + b mod 2**32.
+    """Return a and b of datasketch 2.0's `affine32` scheme: v = a * h + b mod 2**32.
 
     >>> a, b = permutations(128, 1)
     >>> bool((a % 2 == 1).all()), b.dtype.name
@@ -42,7 +42,7 @@ def permutations(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 @inline
 def short_hash(shingle: Any) -> Any:
-    """Return the upper 32 bits of a shingle, mixed as datasketch mixes a hash before permuting it."""
+    """Return the upper 32 bits of a shingle, mixed as datasketch does before it permutes."""
     h = uint32(shingle >> uint64(32))
     h = uint32(h ^ (h >> uint32(16)))
     h = uint32(h * uint32(0x85EBCA6B))
@@ -156,7 +156,7 @@ def _band_keys(signatures: np.ndarray, first: int, rows: int, keys: np.ndarray) 
 
 
 def band_keys(signatures: np.ndarray, bands: int, rows: int, first: int = 0) -> np.ndarray:
-    """Return the keys of bands, (documents, bands, 2) uint64: 128 bits that include the band number.
+    """Return the keys of bands, (documents, bands, 2) uint64: 128 bits, with the band number.
 
     64 bits would join unrelated documents by chance once there are billions of keys. `first` is the
     number of the first band to compute.
@@ -207,9 +207,9 @@ def _marked(keys: np.ndarray, shift: int, again: np.ndarray, out: np.ndarray) ->
 def maybe_shared(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Return whether each key, given in parts, may occur more than once.
 
-    True for all that do, and for at most one in sixteen others: keys are hashes, and those with the same
-    first bits are considered equal. Bound by the scattered reads of two tables of 2 to 4 bytes a key
-    each, which take a fraction of a sort.
+    True for all that do, and for at most one in sixteen others: keys are hashes, and those with the
+    same first bits are considered equal. Bound by the scattered reads of two tables of 2 to 4 bytes
+    a key each, which take a fraction of a sort.
     """
     bits = max(10, (16 * sum(map(len, parts))).bit_length())
     seen, again = np.zeros((2, 1 << (bits - 6)), np.uint64)

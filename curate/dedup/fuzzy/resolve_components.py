@@ -2,7 +2,8 @@
 
 The rows of a partition are streamed as often as needed: once for the sizes of its components, then
 once per group of components that fit in the budget together. A component that does not fit is
-processed in blocks (see `verify.greedy_verify`). A member takes about 300 bytes besides its signature.
+processed in blocks (see `verify.greedy_verify`). A member takes about 300 bytes besides its
+signature.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ def resolve_components(
 
     The columns of the stream are component, doc, id, rank, age, weight, signature and shingles, and
     `source` where the kept documents are to be stored. Every component has all of its rows in the
-    stream; their order does not matter. Rows of an age before `NOW` are kept: they are witnesses, and
-    get no decision. The second table (doc, band) contains the kept documents that are so late in a
-    full bucket that nothing will ever be compared with them through that band.
+    stream; their order does not matter. Rows of an age before `NOW` are kept: they are witnesses,
+    and get no decision. The second table (doc, band) contains the kept documents that are so late
+    in a full bucket that nothing will ever be compared with them through that band.
     """
     stream, index = _read_sizes(stream, budget)
     if not len(index):
@@ -179,8 +180,9 @@ def _unindexed(
 ) -> pa.Table:
     """Find (doc, band) of kept documents behind the first `max_witnesses` of bucket and source.
 
-    The documents of each source are counted apart, so that the index is still right once a source is
-    removed. A bucket larger than `max_witnesses` lies in one component, so all of it is seen here.
+    The documents of each source are counted apart, so that the index is still right once a source
+    is removed. A bucket larger than `max_witnesses` lies in one component, so all of it is seen
+    here.
     """
     docs, bands = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
     if "source" in members.column_names and (counts > max_witnesses).any():

@@ -1,7 +1,8 @@
 """Near duplicates: the steps from sketches to decisions, as PRIMER.md draws them.
 
-Each step is a function of the rows that were routed to it. No result depends on the number of shards
-or partitions; tests compare every answer with a brute force that has none (`curate.dedup.reference`).
+Each step is a function of the rows that were routed to it. No result depends on the number of
+shards or partitions; tests compare every answer with a brute force that has none
+(`curate.dedup.reference`).
 """
 
 from __future__ import annotations
@@ -351,7 +352,7 @@ def _fetch_shingles(
 
 
 def _weights(rows: pa.Table, counted: list[pa.Table]) -> np.ndarray:
-    """Return for how many documents each row counts, by earlier dedups of this or an earlier read."""
+    """Return how many documents each row represents, by earlier dedups."""
     weights = np.ones(len(rows), np.int32)
     if "cluster_size" in rows.column_names:
         sizes = pc.fill_null(rows.column("cluster_size"), 1).to_numpy()

@@ -1,13 +1,13 @@
 """The rule of removal: which documents are removed, and which kept document is the witness.
 
-Two documents are candidates when they share a band key. The documents are processed in keeper order; one is
-removed when a document already kept is its candidate and its verified near duplicate: Jaccard of the
-exact shingle sets (or the share of its own set that the kept one has) at least the threshold. It is
-compared, band by band, with the kept documents of its bucket, of which a bucket remembers the first
-`max_witnesses`. The signatures' estimate may reject a pair, never accept one.
+Two documents are candidates when they share a band key. The documents are processed in keeper
+order; one is removed when a document already kept is its candidate and its verified near duplicate:
+Jaccard of the exact shingle sets (or the share of its own set that the kept one has) at least the
+threshold. It is compared, band by band, with the kept documents of its bucket, of which a bucket
+remembers the first `max_witnesses`. The signatures' estimate may reject a pair, never accept one.
 
-So every removed document has a kept witness, and similarity is not inherited through a chain. A later
-document never changes what was decided on an earlier one.
+So every removed document has a kept witness, and similarity is not inherited through a chain. A
+later document never changes what was decided on an earlier one.
 """
 
 from __future__ import annotations
@@ -41,15 +41,12 @@ class Rule:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """For each member, in keeper order: its witness (-1 = kept), their similarity, whether it is kept
-    although it met a bucket that remembers no more witnesses, and with how many members it was
-    compared exactly.
-    """
+    """The verdict on each member, in keeper order."""
 
-    witness: np.ndarray
-    similarity: np.ndarray
-    capped: np.ndarray
-    compared: np.ndarray
+    witness: np.ndarray  #: -1 where the member is kept
+    similarity: np.ndarray  #: to the witness
+    capped: np.ndarray  #: kept, although it met a bucket that remembers no more witnesses
+    compared: np.ndarray  #: the number of members that it was compared with exactly
 
 
 @inline
@@ -69,7 +66,7 @@ def _similarity(
     threshold: float,
     contained: bool,
 ) -> float:
-    """Return the similarity of a set to its witness; -1 if sizes alone put it below the threshold."""
+    """Return the similarity of a set to its witness; -1 if sizes alone rule it out."""
     n, m = a_end - a, b_end - b
     if _too_small(n, m, threshold, contained):
         return -1.0
@@ -242,11 +239,11 @@ def greedy_verify(
 ) -> Verdicts:
     """Apply the rule to the members of one component (or several), given in keeper order.
 
-    `buckets` and `counts` are those of `minhash.buckets_of`, `sizes` the sizes of the members' shingle
-    sets, and `read` yields the sets of given members, in any order and in any pieces. The first
-    `always_kept` members are kept without a comparison. Where all sets fit in `block_values` shingles
-    they are read once. Else the members are processed in blocks, block j against the kept members of
-    the blocks before it, which are read again for each block: same answer, more time.
+    `buckets` and `counts` are those of `minhash.buckets_of`, `sizes` the sizes of the members'
+    shingle sets, and `read` yields the sets of given members, in any order and in any pieces. The
+    first `always_kept` members are kept without a comparison. Where all sets fit in `block_values`
+    shingles they are read once. Else the members are processed in blocks, block j against the kept
+    members of the blocks before it, which are read again for each block: same answer, more time.
     """
     members = len(buckets)
     slots = np.concatenate([[0], np.cumsum(np.minimum(counts, rule.max_witnesses))])

@@ -22,7 +22,7 @@ _SLOTS = 1 << 20
 
 
 def repeated_windows(rows: pa.Table, size: int, width: int = 1, base: int = BASE) -> np.ndarray:
-    """Return the spans (document, start, end) of runs, in keeper order, that occur in an earlier one.
+    """Return the spans (document, start, end) of runs that occur in an earlier run (keeper order).
 
     Symbols have `width` bytes. The base of the hash has no influence on the result.
     """
@@ -100,11 +100,12 @@ def _match(
     done: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Look up each window among those before it, symbol by symbol; write the spans of those that occur.
+    """Look up each window among those before it, symbol by symbol; write the repeated spans.
 
-    One slot for each different window, its first occurrence: linear however often it occurs. A window
-    after one that was found costs a comparison of one symbol. `done` counts rows, different windows and
-    spans so far; the kernel stops before a row that might exceed the capacity, and can continue there.
+    One slot for each different window, its first occurrence: linear however often it occurs. A
+    window after one that was found costs a comparison of one symbol. `done` counts rows, different
+    windows and spans so far; the kernel stops before a row that might exceed the capacity, and can
+    continue there.
     """
     top = uint64(1)
     for _ in range(size):

@@ -5,21 +5,21 @@ every span of 50 tokens that occurs twice, with one suffix array over all text. 
 partitions, and nothing depends on how they are cut.
 
 **What is found.** A text is a sequence of *symbols*: its bytes, or the tokens of a tokenizer. A
-*window* is `min_bytes` bytes, or `min_tokens` tokens. A window repeats if the same symbols occur in an
-earlier document, in keeper order, or in the same document and end before the window begins. All windows
-that repeat are cut, and nothing else: every repeated span of a window or more is found, and none is cut
-outside of one. Spans are shrunk to whole characters.
+*window* is `min_bytes` bytes, or `min_tokens` tokens. A window repeats if the same symbols occur in
+an earlier document, in keeper order, or in the same document and end before the window begins. All
+windows that repeat are cut, and nothing else: every repeated span of a window or more is found, and
+none is cut outside of one. Spans are shrunk to whole characters.
 
-Tokens spell their text (`curate.tokens.spelling`), so the same tokens are the same bytes. The reverse
-holds except at the ends of a copy: a token may reach over them into the surrounding text, and is then
-another token.
+Tokens spell their text (`curate.tokens.spelling`), so the same tokens are the same bytes. The
+reverse holds except at the ends of a copy: a token may reach over them into the surrounding text,
+and is then another token.
 
 **How.** Each window has an *anchor*: the smallest hash of the k-grams in it, k being half of the
-window. Equal windows have equal anchors, and neighbouring windows share one for a quarter of a window,
-so that only runs of windows with one anchor are sent (winnowing: Schleimer et al. 2003, SIGMOD). An
-anchor that occurs once in the corpus proves that none of its windows repeats. For the others the text
-itself is sent to the partition of the anchor, where windows are compared symbol by symbol: a hash alone
-cuts nothing.
+window. Equal windows have equal anchors, and neighbouring windows share one for a quarter of a
+window, so that only runs of windows with one anchor are sent (winnowing: Schleimer et al. 2003,
+SIGMOD). An anchor that occurs once in the corpus proves that none of its windows repeats. For the
+others the text itself is sent to the partition of the anchor, where windows are compared symbol by
+symbol: a hash alone cuts nothing.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ WINDOWS = 1 << 22
 
 
 class Symbols(Protocol):
-    """How a text is read: as integers of a fixed width, each of which stands for some bytes of it."""
+    """How a text is read: as integers of a fixed width, each of which spells some bytes of it."""
 
     @property
     def digest(self) -> str | None:
@@ -58,7 +58,7 @@ class Symbols(Protocol):
         ...
 
     def read(self, texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the symbols of all texts, one after another, and the texts' offsets; null has none."""
+        """Return the symbols of all texts, joined, and the texts' offsets; null has none."""
         ...
 
     def places(self, symbols: np.ndarray) -> np.ndarray:
@@ -227,7 +227,7 @@ def _repeat_table(spans: np.ndarray) -> pa.Table:
 
 def _compare(repeated: RepeatedSpans, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     windows = sum(_window_count(repeated, table) for table in inputs.stream("runs"))
-    # As many passes as needed: at most WINDOWS windows are in memory at a time, those of some anchors.
+    # As many passes as needed: about WINDOWS windows are in memory at a time.
     passes = -(-windows // WINDOWS)
     for number in range(passes):
         tables = []

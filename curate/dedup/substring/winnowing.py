@@ -1,7 +1,7 @@
 """Anchors: the hash by which the windows of a text are looked up in other texts (winnowing).
 
-Equal windows have equal anchors, and neighbouring windows mostly share one: Schleimer, Wilkerson and
-Aiken 2003, "Winnowing: Local Algorithms for Document Fingerprinting", SIGMOD. See
+Equal windows have equal anchors, and neighbouring windows mostly share one: Schleimer, Wilkerson
+and Aiken 2003, "Winnowing: Local Algorithms for Document Fingerprinting", SIGMOD. See
 `curate.dedup.substring.repeated_spans`.
 """
 
@@ -17,8 +17,8 @@ from curate.kernels.jit import kernel
 BASE = int(GOLDEN)
 _MOST = 0xFFFFFFFFFFFFFFFF
 
-#: Capacity for runs: a minimum, and the expected runs per stretch of windows (two on average). Where it
-#: is too small the kernel returns the capacity that it needs, and is run again.
+#: Capacity for runs: a minimum, and the expected runs per stretch of windows (two on average).
+#: Where it is too small the kernel returns the capacity that it needs, and is run again.
 _MIN_CAPACITY, _DENSITY = 1024, 3
 
 
@@ -37,10 +37,11 @@ def _anchors(
     found: np.ndarray,
     starts: np.ndarray,
 ) -> int:
-    """Write anchor and first window of each run of windows with one anchor; count those of each text.
+    """Write anchor and first window of each run of windows with one anchor; count runs per text.
 
-    The smallest hash of every window in one pass (van Herk's blocks), however the text repeats. Bound
-    by the rolling hash and its finalizer. Return the number of runs, whether or not they all fit.
+    The smallest hash of every window in one pass (van Herk's blocks), however the text repeats.
+    Bound by the rolling hash and its finalizer. Return the number of runs, whether or not they all
+    fit.
     """
     w = window - k + 1
     base = uint64(BASE)

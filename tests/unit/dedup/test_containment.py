@@ -17,7 +17,7 @@ from tests.unit.dedup.dedup_corpora import decisions, documents, table_of, word
 
 
 def pages(seed, originals=20):
-    """Texts of random words, and longer pages that hold them whole or in part, before or after other text."""
+    """Texts of random words, and longer pages with all or a part of them beside other text."""
     draw = random.Random(seed)
     lexicon = [word(number) for number in range(600)]
     texts = []
@@ -102,7 +102,7 @@ def test_a_page_inside_a_longer_one_goes_and_the_longer_one_never_does():
 
 @pytest.mark.parametrize("ratio", [1.0, 2.0, 4.0])
 def test_recall_is_promised_up_to_the_length_ratio(ratio):
-    """200 pages of which 80 % stand in one that is `ratio` times as long: found as the curve says."""
+    """200 pages, 80 % of each in one `ratio` times as long: found as often as the curve says."""
     near = NearDuplicates(recall=0.95, similarity="containment", length_ratio=ratio)
     texts = []
     for number in range(200):

@@ -1,4 +1,4 @@
-"""Vectors: cosines against plain Python, the order that decides, and a real model of a few weights."""
+"""Vectors: cosines against plain Python, the deciding order, a real model of a few weights."""
 
 import random
 
@@ -45,7 +45,10 @@ def twin(rows, threshold, against):
 
 @examples(60)
 @given(
-    st.integers(0, 2**32), st.integers(0, 14), st.sampled_from([0.3, 0.8]), st.sampled_from([1, 3, 512])
+    st.integers(0, 2**32),
+    st.integers(0, 14),
+    st.sampled_from([0.3, 0.8]),
+    st.sampled_from([1, 3, 512]),
 )  # fmt: skip
 def test_the_walk_is_its_twin_in_blocks_of_any_size(seed, size, threshold, block):
     draw = np.random.default_rng(seed)
@@ -110,7 +113,7 @@ def test_a_model_is_what_its_files_hold(tmp_path):
 
 
 def test_a_model_of_sentence_transformers(tmp_path):
-    """A model of two random layers, made here: what matters is that its vectors are those we compare."""
+    """A model of two random layers: what matters is that its vectors are those compared."""
     transformers = pytest.importorskip("transformers")
     models = pytest.importorskip("sentence_transformers")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghij"]

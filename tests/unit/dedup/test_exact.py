@@ -138,7 +138,7 @@ def test_the_same_address_is_one_and_no_address_is_none():
 
 
 def talks(*prompts: str | None) -> pa.Table:
-    """Conversations that ask these things and are answered in many ways; None is a plain document."""
+    """Conversations with these prompts and many answers; None is a plain document."""
     answers = ("Of course.", "No, that is not how it is done, and I shall say why.", "Perhaps so.")
     told = []
     for i, prompt in enumerate(prompts):

@@ -25,7 +25,8 @@ from curate.kernels.folding import BLOCK, word_table
 from tests.examples import examples
 from tests.unit.dedup.dedup_corpora import NEIGHBOURS, PLAIN, word
 
-#: Letters with and without marks, digits, punctuation, white space, invisible ones, and unspaced scripts.
+#: Letters with and without marks, digits, punctuation, white space, invisible ones, and unspaced
+#: scripts.
 ALPHABET = "aAéİß ñ7٣一カぁ่กำ가й̆́ै\u200b\u00ad\n\t.,!-''\U0001f600𠀋क"
 hostile = st.lists(
     st.one_of(st.text(st.sampled_from(ALPHABET), max_size=60), st.text(max_size=20)), max_size=6

@@ -1,4 +1,4 @@
-"""An exact copy of a document that is a near duplicate names the kept document, wherever each one lies."""
+"""An exact copy of a near duplicate names the kept document, in whatever shard each one is."""
 
 import json
 

@@ -26,7 +26,7 @@ FILLER = "YqrstuvwxyzYYrqsutwvyxz" + string.digits
 
 
 def twin(texts, size):
-    """The spans of each text that repeat: every window is looked up in a dictionary, in keeper order."""
+    """The spans of each text that repeat: each window looked up in a dictionary, in order."""
     order = sorted(range(len(texts)), key=lambda n: (-len(texts[n].encode()), f"web/a#{n}"))
     seen = {}
     found = [[] for _ in texts]
@@ -99,7 +99,7 @@ def test_finds_what_a_brute_force_finds(seed, size, letters, shards, partitions)
 
 
 def token_twin(texts, size, pieces):
-    """As `twin`, on the bytes of each token; what repeats is told in bytes, shrunk to characters."""
+    """As `twin`, on the bytes of each token; repeats are in bytes, shrunk to characters."""
     order = sorted(range(len(texts)), key=lambda n: (-len(texts[n].encode()), f"web/a#{n}"))
     seen, found = {}, []
     for number in order:
