@@ -1,7 +1,7 @@
 """Signals: numbers about a document that rules set limits on.
 
 ``SIGNALS`` is the registry, a literal dictionary: name → formula on counts. A new signal is a small
-function in a family's file and one line here; it needs no new kernel as long as the counts suffice.
+function in a family's file and one line here; it needs no new kernel if its counts exist.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from curate.signals import (
     repetition,
     scripts,
 )
-from curate.signals.formula import Card, Formula, read_card
+from curate.signals.formula import PHRASES, Card, Formula, read_card
 
 __all__ = ["SIGNALS", "Card", "card", "check_names", "measure"]
 
@@ -126,16 +126,12 @@ SIGNALS: dict[str, Formula] = {
     "prompt_language_score": chat.prompt_language_score,
 }
 
-#: The counts that exist only where the profile binds something, and what: a list, or a file.
+#: The counts that exist only where the profile binds a list or a file, and the name of that.
 LISTS = {
     "stop_words_used": "stop_words",
     "stop_words_distinct": "stop_words",
     "letters_of_scripts": "scripts",
-    "ad_hits": "ads",
-    "adult_hits": "adult",
-    "discrimination_hits": "discrimination",
-    "violence_hits": "violence",
-    "blocked_hits": "blocked",
+    **PHRASES,
     "log_probabilities": "word_frequencies",
     "scored_words": "word_frequencies",
     "label_scores": "classifier",
@@ -155,7 +151,7 @@ def check_names(names: Sequence[str], *, where: str | None = None) -> None:
 
 
 def card(name: str) -> Card:
-    """Give the card of a signal.
+    """Return the card of a signal.
 
     >>> card("n_words").source
     'Gopher quality, 50 to 100,000 words.'
@@ -165,7 +161,7 @@ def card(name: str) -> Card:
 
 
 def column(name: str) -> str:
-    """Give the column that holds a signal."""
+    """Return the name of the column that holds a signal."""
     return f"signal_{name}"
 
 
@@ -179,26 +175,25 @@ def measure(
 ) -> dict[str, pa.Array]:
     """Measure the named signals of each text: columns ``signal_<name>``, int64 or float64.
 
-    Null where a signal is undefined, and for a null text. ``lists`` binds the word lists of a profile,
-    the list ``scripts`` (ISO 15924 names), ``word_frequencies`` (a path) and ``classifier`` (a model's
-    address and a label). Signals of conversations need their ``messages``,
-    those of their languages ``identify`` too; they are null without.
+    Null where a signal is undefined, and for a null text. ``lists`` binds the word lists of a
+    profile, the list ``scripts`` (ISO 15924 names), ``word_frequencies`` (a path) and
+    ``classifier`` (a model's address and a label). Signals of conversations need their
+    ``messages``, those of their languages ``identify`` too; they are null without.
 
     >>> texts = pa.array(["a bb", ""], pa.large_string())
     >>> measured = measure(texts, ["n_words", "mean_word_length"])
     >>> [column.to_pylist() for column in measured.values()]
     [[2, 0], [1.5, None]]
     """
-    from curate.signals.columns import Counts  # compiles kernels
+    from curate.signals.columns import TextCounts  # compiles kernels
 
     check_names(names)
     lists = lists or {}
     needed = {name: read_card(name, SIGNALS[name]).counts for name in dict.fromkeys(names)}
-    counts = Counts(
-        texts, lists, repetition=any("gram_chars" in c for used in needed.values() for c in used)
-    )
+    repetition = any("gram_chars" in count for used in needed.values() for count in used)
+    counts = TextCounts(texts, lists, repetition=repetition)
     absent = np.asarray(texts.is_null())
-    spoken = conversations.Conversations(
+    chats = conversations.Conversations(
         pa.nulls(len(texts), pa.list_(schema.MESSAGE)) if messages is None else messages,
         lists,
         identify,
@@ -206,10 +201,10 @@ def measure(
     columns = {}
     for name, used in needed.items():
         of_turns = used[0] in conversations.COUNTS
-        if of_turns and spoken.absent.all():
+        if of_turns and chats.absent.all():
             columns[column(name)] = pa.nulls(len(texts), signal_type(name))
         elif all(lists.get(LISTS[count]) for count in used if count in LISTS):
-            known, missing = (spoken, spoken.absent) if of_turns else (counts, absent)
+            known, missing = (chats, chats.absent) if of_turns else (counts, absent)
             values = SIGNALS[name](*(known[count] for count in used))
             nothing = missing | np.isnan(values) if values.dtype == np.float64 else missing
             columns[column(name)] = pa.array(values, mask=nothing if nothing.any() else None)
@@ -219,6 +214,6 @@ def measure(
 
 
 def signal_type(name: str) -> pa.DataType:
-    """Give the type of a signal's column: int64 where the formula counts, float64 where it divides."""
+    """Return the type of a signal's column: int64 if its formula counts, float64 if it divides."""
     returned = str(SIGNALS[name].__annotations__["return"])
     return pa.int64() if returned == "Integers" else pa.float64()

@@ -19,7 +19,7 @@ def n_chars(n_chars: Integers) -> Integers:
     """Code points of the text; 0 for the empty text.
 
     Why: the length that works without words, for scripts without spaces and for single sentences.
-    Wrong: a character of Chinese says about as much as four of English.
+    Wrong: a character of Chinese carries about as much as four of English.
     Source: curate.
     """
     return n_chars
@@ -62,7 +62,7 @@ def digit_share(digits: Integers, n_chars: Integers, spaces: Integers) -> Floats
 def punctuation_share(punctuation: Integers, n_chars: Integers, spaces: Integers) -> Floats:
     """Punctuation and symbols among the characters that are not whitespace; undefined without any.
 
-    Why: code, markup that was left over, symbol art.
+    Why: code, remains of markup, symbol art.
     Wrong: dialogue and bibliographies have much of it.
     Source: curate.
     """
@@ -82,7 +82,7 @@ def upper_case_share(upper_case: Integers, letters: Integers) -> Floats:
 def replacement_share(replacement_characters: Integers, n_chars: Integers) -> Floats:
     """U+FFFD among all characters; undefined for the empty text.
 
-    Why: each stands for bytes that some program could not read; a text full of them is lost.
+    Why: each replaces bytes that some program could not read; a text full of them is lost.
     Wrong: one or two are common in otherwise good pages.
     Source: curate.
     """
@@ -115,7 +115,7 @@ def hiragana_share(hiragana_letters: Integers, n_chars: Integers) -> Floats:
 
 
 def compression_ratio(zstd_bytes: Integers, n_bytes: Integers) -> Floats:
-    """Bytes of the text after Zstandard at level 3, over its bytes in UTF-8; undefined for the empty text.
+    """Bytes of the text after Zstandard at level 3, over those in UTF-8; undefined without text.
 
     Why: one number for every kind of repetition, also of what is not whole words or lines.
     Wrong: depends on length and script; texts below some hundred bytes hardly shrink.

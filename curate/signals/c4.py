@@ -1,4 +1,4 @@
-"""C4's rules on whole documents (Raffel et al. 2020, arXiv:1910.10683). Its rules on lines are trim's."""
+"""C4's rules on documents (Raffel et al. 2020, arXiv:1910.10683); those on lines are ``trim``'s."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def n_sentences(sentences: Integers) -> Integers:
 
     Full-width ends need no whitespace after them.
     Why: pages with fewer than a handful are stubs.
-    Wrong: abbreviations and initials end sentences here (C4 used a trained splitter); Thai writes no
-    ends of sentences.
+    Wrong: abbreviations and initials end sentences here (C4 used a trained splitter); Thai writes
+    no ends of sentences.
     Source: C4, at least 5.
     """
     return sentences
@@ -42,13 +42,13 @@ def longest_word(longest_word_chars: Integers) -> Integers:
 
     Why: binary data, keys and text that lost its spaces.
     Wrong: a word here has no punctuation inside, so an address counts part by part.
-    Source: C4 drops lines with a word of more than 1,000 characters, addresses uncut.
+    Source: C4 drops lines with a word of more than 1,000 characters, addresses whole.
     """
     return longest_word_chars
 
 
 def n_blocked_phrases(blocked_hits: Integers) -> Integers:
-    """Phrases of the profile's list ``blocked`` in the text; undefined where the profile has no such list.
+    """Phrases of the profile's list ``blocked`` in the text; undefined without such a list.
 
     Letter case does not matter; in scripts with spaces a phrase counts only as whole words.
     Why: pages that use many words of a list of obscenities are mostly pornography.

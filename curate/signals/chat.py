@@ -1,4 +1,4 @@
-"""Signals of conversations. Undefined (null) for every document that is none."""
+"""Signals of conversations. Undefined (null) for every other document."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def n_answers(answer_turns: Integers) -> Integers:
 def n_null_turns(null_turns: Integers) -> Integers:
     """Turns whose content is null, beside no tool call.
 
-    Why: what was to be said there is lost; Suzume's preparation drops such conversations.
-    Wrong: only a chat source with ``nulls = "keep"`` lets them come this far.
+    Why: the content was lost; Suzume's preparation drops such conversations.
+    Wrong: only a chat source with ``nulls = "keep"`` keeps them until here.
     Source: Suzume's model card, none.
     """
     return null_turns
@@ -39,7 +39,7 @@ def n_empty_turns(blank_turns: Integers) -> Integers:
     """Turns of the user or the assistant with nothing but white space, beside no tool call.
 
     Null turns do not count, nor do empty ones of the system and of tools.
-    Why: an empty answer teaches silence.
+    Why: a model learns empty answers from them.
     Wrong: pictures and files that the user sent leave an empty turn.
     Source: FastChat's cleaning stops at the first empty turn.
     """
@@ -47,10 +47,10 @@ def n_empty_turns(blank_turns: Integers) -> Integers:
 
 
 def n_misplaced_turns(misplaced_turns: Integers) -> Integers:
-    """Turns that cannot follow the one before: a role twice, a tool nobody called, a late system turn.
+    """Turns that cannot follow the one before: a role twice, an uncalled tool, a late system turn.
 
     Words and then a tool call of the assistant are one answer.
-    Why: templates of most models want strict alternation; a gap means that a turn was lost.
+    Why: templates of most models require strict alternation; a gap means that a turn was lost.
     Wrong: people do send two messages in a row.
     Source: FastChat's cleaning asks for strict alternation.
     """
@@ -70,7 +70,7 @@ def opens_with_user(opens_with_user: Integers) -> Integers:
 def closes_with_answer(closes_with_answer: Integers) -> Integers:
     """1 where the last turn is the assistant's, else 0.
 
-    Why: a last question is trained on by nobody, and may mean that the answer was lost.
+    Why: a last question is not trained on, and may mean that the answer was lost.
     Wrong: data of prompts alone.
     Source: FastChat's cleaning drops a trailing human turn.
     """
@@ -78,17 +78,17 @@ def closes_with_answer(closes_with_answer: Integers) -> Integers:
 
 
 def prompt_chars(prompt_size: Integers) -> Integers:
-    """Code points that the user says, without white space around turns.
+    """Code points of the user's turns, without white space around turns.
 
     Why: "?" and "." are no prompts.
-    Wrong: a character of Chinese says about as much as four of English.
+    Wrong: a character of Chinese carries about as much as four of English.
     Source: Tagengo keeps prompts of more than 1.
     """
     return prompt_size
 
 
 def answer_chars(answer_size: Integers) -> Integers:
-    """Code points that the assistant says, without white space around turns.
+    """Code points of the assistant's turns, without white space around turns.
 
     Why: conversations of nothing but empty politeness.
     Wrong: a good answer may be one word.
@@ -100,8 +100,8 @@ def answer_chars(answer_size: Integers) -> Integers:
 def n_control_tokens(control_token_hits: Integers) -> Integers:
     """Occurrences of the list ``control_tokens`` in any turn, letter case aside.
 
-    Why: they are special tokens to a template; in a user's words they end the turn and speak on as
-    the assistant.
+    Why: they are special tokens to a template; in a user's turn they end it, and the text goes on
+    as the assistant's.
     Wrong: conversations about chat templates; ``</s>`` ends struck-out text in HTML.
     Source: FastChat replaces them; curate's list is its own.
     """
@@ -121,7 +121,7 @@ def n_refusals(refusing_turns: Integers) -> Integers:
 def n_boilerplate(boilerplate_hits: Integers) -> Integers:
     """Occurrences of the list ``boilerplate`` in the assistant's turns.
 
-    Why: another model's name and manner, error messages, placeholders.
+    Why: another model's name and style, error messages, placeholders.
     Wrong: conversations about language models.
     Source: curate; FastChat drops conversations with "openai" or "chatgpt".
     """
@@ -129,20 +129,20 @@ def n_boilerplate(boilerplate_hits: Integers) -> Integers:
 
 
 def n_prompt_words(prompt_word_hits: Integers) -> Integers:
-    """Occurrences of the list ``prompt_words`` in the user's turns, inside of words too.
+    """Occurrences of the list ``prompt_words`` in the user's turns, inside words too.
 
     Why: prompts for another model, or with names that were made anonymous (``NAME_1``).
-    Wrong: inside of words: "llama" is Spanish for "calls".
+    Wrong: inside words: "llama" is Spanish for "calls".
     Source: Tagengo, none of eight words.
     """
     return prompt_word_hits
 
 
 def language_difference(language_difference: Floats) -> Floats:
-    """How sure it is that the user and the assistant speak different languages: the lesser score.
+    """The certainty that the user and the assistant use different languages: the lower score.
 
-    0 where both speak the same, in whatever script, or one may by its second label (score 0.05 or
-    more); undefined where one of them cannot be told. Source code is left out.
+    0 where both use the same, in any script, or where a second label of a score of 0.05 or more is
+    the other's language; undefined where one of them is undetermined. Source code is left out.
     Why: a model that is asked in Kazakh should not answer in Russian.
     Wrong: translations and language lessons are meant to differ; short turns are guesses.
     Source: curate.
@@ -151,7 +151,7 @@ def language_difference(language_difference: Floats) -> Floats:
 
 
 def prompt_language_score(prompt_language_score: Floats) -> Floats:
-    """How sure the language of what the user says is; undefined where it cannot be told.
+    """The score of the language of the user's turns; undefined where that is undetermined.
 
     Why: a prompt in no language is noise.
     Wrong: short prompts, names and code.

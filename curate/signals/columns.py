@@ -1,4 +1,4 @@
-"""The counts of a column of texts, by name, each kernel run when first needed."""
+"""The counts of a column of texts by name; each kernel runs when first needed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from curate.errors import RecipeError, nearest
 from curate.kernels import unicode
 from curate.kernels.arrow import buffers
+from curate.signals.formula import PHRASES, Floats, Integers
 from curate.text import pii
 from curate.text.counts import (
     BYTES,
@@ -36,18 +37,6 @@ from curate.text.unigrams import SCALE, count_unigrams
 from curate.text.unigrams import load as load_frequencies
 from curate.text.words import roles, segment_words
 
-Integers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-
-#: Counts of phrases, and the list of the profile that names them.
-PHRASES: Final = {
-    "ad_hits": "ads",
-    "adult_hits": "adult",
-    "discrimination_hits": "discrimination",
-    "violence_hits": "violence",
-    "blocked_hits": "blocked",
-}
-
 #: Counts of letters by script, and their scripts; ``hiragana_letters`` is HIRAGANA.
 BY_SCRIPT: Final = {
     HIRAGANA: "Hira",
@@ -68,7 +57,7 @@ _LOREM: Final = np.frombuffer(b"lorem ipsum", np.uint8)
 
 @lru_cache(maxsize=1)
 def _packed() -> npt.NDArray[np.uint64]:
-    """Give what a code point of each class adds to CHARACTERS, ten bits a column."""
+    """Return what a code point of each class adds to CHARACTERS, ten bits per column."""
     bits = (unicode.LETTER, unicode.DIGIT, unicode.PUNCTUATION, unicode.SPACE, unicode.UPPER)
     classes = np.arange(int(unicode.CLASS.max()) + 1)
     packed = np.zeros(len(classes), np.uint64)
@@ -79,9 +68,9 @@ def _packed() -> npt.NDArray[np.uint64]:
 
 @lru_cache(maxsize=1)
 def _leads() -> npt.NDArray[np.bool_]:
-    """Tell of each pair of bytes whether the UTF-8 of a mark that ends sentences begins with it.
+    """Return whether the UTF-8 of a mark that ends sentences begins with each pair of bytes.
 
-    Row 256 tells it of each first byte alone.
+    Row 256 holds the same for each first byte alone.
     """
     leads = np.zeros((257, 256), np.bool_)
     for code in np.flatnonzero(unicode.CLASS & unicode.TERMINAL).tolist():
@@ -93,29 +82,28 @@ def _leads() -> npt.NDArray[np.bool_]:
 
 @lru_cache(maxsize=64)
 def _stop_words(stop_words: tuple[str, ...]) -> npt.NDArray[np.uint64]:
-    """Give the hashes of the stop words, each once."""
+    """Return the hashes of the stop words, each once."""
     hashes: dict[int, None] = {}
     for word in stop_words:
-        seen = segment_words(word).hashes
-        if len(seen) != 1:
+        of_word = segment_words(word).hashes
+        if len(of_word) != 1:
             raise RecipeError(
-                f"'{word}' in the list stop_words is {len(seen)} words, not one",
+                f"'{word}' in the list stop_words is {len(of_word)} words, not one",
                 where="a profile's [lists]",
                 hint="write it as the words that curate.text.words.words gives",
             )
-        hashes[int(seen[0])] = None
+        hashes[int(of_word[0])] = None
     table = np.array(list(hashes), np.uint64)
     table.setflags(write=False)
     return table
 
 
-class Counts(Mapping[str, Integers | Floats]):
-    """The counts of a column of texts by name. A kernel runs when a column of it is first asked for.
+class TextCounts(Mapping[str, Integers | Floats]):
+    """The counts of a column of texts by name. A kernel runs when one of its counts is first read.
 
-    ``lists`` gives what a profile binds: word lists, ``scripts`` (ISO 15924), ``word_frequencies`` (a
-    path) and ``classifier`` (a model's address and a label). The counts that need one exist only where
-    it is given and not empty. Give ``repetition`` when its columns will
-    be asked for besides those of words: then one pass makes both.
+    ``lists`` gives what a profile binds: word lists, ``scripts`` (ISO 15924), ``word_frequencies``
+    (a path) and ``classifier`` (a model's address and a label). The counts that need one exist only
+    where it is given and not empty. With ``repetition`` one pass counts words and repetition.
     """
 
     def __init__(
@@ -284,7 +272,7 @@ def _url_chars(texts: pa.LargeStringArray) -> Integers:
 
 
 def _found(texts: pa.LargeStringArray, kind: str) -> Integers:
-    """Count what the mask of a kind finds, looking only at texts that its hint matches."""
+    """Count the matches of a kind of mask, searching only texts that its hint matches."""
     hinted = np.asarray(pc.fill_null(pc.match_substring_regex(texts, pii.HINTS[kind]), False))
     counts = np.zeros(len(texts), np.int64)
     for row in np.flatnonzero(hinted).tolist():
@@ -293,7 +281,7 @@ def _found(texts: pa.LargeStringArray, kind: str) -> Integers:
 
 
 def _scores(texts: pa.LargeStringArray, address: str, label: str) -> Floats:
-    """Give the score of one label of a classifier; NaN where it is not among the best two."""
+    """Return the score of one label of a classifier; NaN where it is not among the best two."""
     from curate.langid.fasttext import model as models
 
     model = models.load(address)
@@ -306,15 +294,15 @@ def _scores(texts: pa.LargeStringArray, address: str, label: str) -> Floats:
         )
     data, at = buffers(texts)
     labels, scores = model.predict(data, at)
-    wanted = (labels == model.labels.index(label)) & (np.diff(at) > 0)[:, None]
-    return np.where(wanted.any(axis=1), np.where(wanted, scores, 0.0).sum(axis=1), np.nan)
+    matches = (labels == model.labels.index(label)) & (np.diff(at) > 0)[:, None]
+    return np.where(matches.any(axis=1), np.where(matches, scores, 0.0).sum(axis=1), np.nan)
 
 
 def _integers(counted: pa.Array) -> Integers:
     return np.asarray(pc.fill_null(counted, 0)).astype(np.int64)
 
 
-#: Counts that need no kernel of ours.
+#: Counts that need no kernel.
 _PLAIN: Final[Mapping[str, Callable[[pa.LargeStringArray], Integers]]] = {
     "kana_at_start": _kana_at_start,
     "kuten": _kuten,

@@ -1,4 +1,4 @@
-"""The counts of a column of conversations, by name: what the formulas of signals/chat.py are made of."""
+"""The counts of a column of conversations by name: the input of the formulas of signals/chat.py."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ import pyarrow.compute as pc
 
 from curate.protocol.chat import text_of_role
 from curate.schema import whole
+from curate.signals.formula import Floats, Integers
 
-Integers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-
-#: Texts to a table of ``lang`` and ``lang_score``, as curate.langid.identify gives.
+#: From texts to a table of ``lang`` and ``lang_score``, as curate.langid.identify returns.
 Identify = Callable[[pa.LargeStringArray], pa.Table]
 
-#: Where an answer that refuses says so: further on it quotes, or speaks of someone else.
+#: A refusal is in the first characters of an answer; further on it may quote one.
 OPENING_CHARACTERS = 200
 
-#: A second label of this score is a doubt: a short line of Han characters is Chinese or Japanese.
+#: From this score on the second label is possible too: a line of Han is Chinese or Japanese.
 SECOND_GUESS = 0.05
 
-#: Source code is in no language, whatever its names are: fenced blocks, and lines with its signs.
-CODE = r"(?s:```.*?(?:```|$))|(?m:^[^\n]*(?:[{};=<>]|\(\)|^\s*(?:#|//|import |from |def |print))[^\n]*$)"
+#: Source code is in no language: fenced blocks, and lines with typical signs.
+CODE = (
+    r"(?s:```.*?(?:```|$))"
+    r"|(?m:^[^\n]*(?:[{};=<>]|\(\)|^\s*(?:#|//|import |from |def |print))[^\n]*$)"
+)
 
 #: Counts of phrases, and the list of the profile that names them.
 PHRASES = {
@@ -47,9 +48,9 @@ _SYSTEM, _USER, _ASSISTANT, _TOOL = range(4)
 
 
 class Conversations(Mapping[str, Integers | Floats]):
-    """The counts of conversations. Each is made when it is first asked for; 0 where messages are null.
+    """The counts of conversations, each computed when first read; 0 where messages are null.
 
-    ``identify`` tells languages; without it the counts of LANGUAGES are NaN.
+    Without ``identify`` the counts of LANGUAGES are NaN.
     """
 
     def __init__(
@@ -110,12 +111,12 @@ class Conversations(Mapping[str, Integers | Floats]):
         }
 
     def _misplaced(self) -> npt.NDArray[np.bool_]:
-        """Tell of each turn whether it cannot follow the one before it."""
+        """Return whether each turn cannot follow the one before it."""
         role, calls = self._role, self._calls
         first = np.zeros(len(role), np.bool_)
         first[self._edges[:-1][np.diff(self._edges) > 0]] = True
         before, called = np.roll(role, 1), np.roll(calls, 1)
-        # Words and then a call are one answer, in some datasets written as two turns.
+        # Words and then a call are one answer, which some datasets store as two turns.
         doubled = (role == _ASSISTANT) & (before == _ASSISTANT) & ~(calls & ~called)
         unasked = (role == _TOOL) & ~((before == _ASSISTANT) & called) & (before != _TOOL)
         late = (role == _SYSTEM) & (before != _SYSTEM)
@@ -125,7 +126,7 @@ class Conversations(Mapping[str, Integers | Floats]):
     def _ends(self) -> dict[str, Integers | Floats]:
         role = np.append(self._role, -1)
         starts, ends = self._edges[:-1], self._edges[1:]
-        # The first turn that is no system turn: sorted positions, looked up from each start.
+        # The first turn that is not the system's: sorted positions, searched from each start.
         spoken = np.append(np.flatnonzero(self._role != _SYSTEM), len(self._role))
         opening = spoken[np.searchsorted(spoken, starts)]
         last = np.where(ends > starts, ends - 1, len(self._role))
@@ -144,49 +145,50 @@ class Conversations(Mapping[str, Integers | Floats]):
         }
 
     def _phrases(self, name: str) -> Integers:
-        """Count phrases in all turns, the assistant's or the user's; letter case does not matter."""
+        """Count phrases in all turns, the assistant's or the user's, ignoring letter case."""
         words = pc.fill_null(self._content, "")
         if name == "refusing_turns":
             words = pc.utf8_slice_codeunits(words, 0, OPENING_CHARACTERS)
         whose = {"control_token_hits": None, "prompt_word_hits": _USER}.get(name, _ASSISTANT)
-        found = np.asarray(
+        hits = np.asarray(
             pc.count_substring_regex(
                 pc.replace_substring(words, "\u2019", "'"), pattern(self._lists[PHRASES[name]])
             )
         ).astype(np.int64)
         if name == "refusing_turns":
-            found = np.minimum(found, 1)
-        return self._sums(found if whose is None else np.where(self._role == whose, found, 0))
+            hits = np.minimum(hits, 1)
+        return self._sums(hits if whose is None else np.where(self._role == whose, hits, 0))
 
     def _languages(self) -> dict[str, Integers | Floats]:
         nothing = np.full(len(self._messages), np.nan)
         if self._identify is None or self.absent.all():
             return dict.fromkeys(LANGUAGES, nothing)
-        (asked, sure, or_asked), (answered, surely, or_answered) = (
-            _named(self._identify(without_code(text_of_role(self._messages, role))))
+        (prompt, prompt_score, prompt_guess), (answer, answer_score, answer_guess) = (
+            _languages_of(self._identify(without_code(text_of_role(self._messages, role))))
             for role in ("user", "assistant")
         )
-        known = (asked != "") & (answered != "")
-        same = (asked == answered) | (asked == or_answered) | (or_asked == answered)
-        differ = np.where(same, 0.0, np.minimum(sure, surely))
+        known = (prompt != "") & (answer != "")
+        same = (prompt == answer) | (prompt == answer_guess) | (prompt_guess == answer)
+        differ = np.where(same, 0.0, np.minimum(prompt_score, answer_score))
         return {
             "language_difference": np.where(known, differ, np.nan),
-            "prompt_language_score": np.where(asked != "", sure, np.nan),
+            "prompt_language_score": np.where(prompt != "", prompt_score, np.nan),
         }
 
 
 def without_code(texts: pa.LargeStringArray) -> pa.LargeStringArray:
-    r"""Cut source code out of texts; what is left tells their language.
+    r"""Cut source code out of texts, so that the rest shows their language.
 
-    >>> texts = pa.array(["Міне:\n```py\nx\n```\nДайын.", "for x in y():\n  # жоқ\nБітті"], pa.large_string())
-    >>> [text.split() for text in without_code(texts).to_pylist()]
+    >>> texts = ["Міне:\n```py\nx\n```\nДайын.", "for x in y():\n  # жоқ\nБітті"]
+    >>> left = without_code(pa.array(texts, pa.large_string()))
+    >>> [text.split() for text in left.to_pylist()]
     [['Міне:', 'Дайын.'], ['Бітті']]
     """
     return pc.replace_substring_regex(texts, CODE, "")
 
 
 def pattern(phrases: Sequence[str]) -> str:
-    r"""Write a regular expression (RE2) that any of the phrases matches, with any white space in it.
+    r"""Return a regular expression (RE2) that matches any of the phrases, with any white space.
 
     >>> pattern(["as an ai", "</s>"])
     '(?i)as\\s+an\\s+ai|</s>'
@@ -197,15 +199,15 @@ def pattern(phrases: Sequence[str]) -> str:
     )
 
 
-def _named(found: pa.Table) -> tuple[npt.NDArray[np.str_], Floats, npt.NDArray[np.str_]]:
-    """Give language, score and second guess; '' where undetermined. All scripts of a language are one."""
+def _languages_of(labels: pa.Table) -> tuple[npt.NDArray[np.str_], Floats, npt.NDArray[np.str_]]:
+    """Return language, score and second guess, '' where undetermined; scripts are ignored."""
 
     def languages(name: str) -> npt.NDArray[np.str_]:
-        said = [(lang or "und").partition("_")[0] for lang in found.column(name).to_pylist()]
-        return np.array(["" if lang == "und" else lang for lang in said], np.str_)
+        codes = [(lang or "und").partition("_")[0] for lang in labels.column(name).to_pylist()]
+        return np.array(["" if code == "und" else code for code in codes], np.str_)
 
     score, second = (
-        np.asarray(whole(found.column(name)).fill_null(0.0))
+        np.asarray(whole(labels.column(name)).fill_null(0.0))
         for name in ("lang_score", "lang2_score")
     )
     guess = np.where(second >= SECOND_GUESS, languages("lang2"), "-")

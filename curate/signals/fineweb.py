@@ -6,7 +6,7 @@ from curate.signals.formula import Floats, Integers, ratio
 
 
 def terminal_line_share(terminal_lines: Integers, full_lines: Integers) -> Floats:
-    """Lines whose last character ends a sentence, among lines that are not blank; undefined without.
+    """Lines whose last character ends a sentence among lines that are not blank; undefined without.
 
     Why: prose ends its lines with punctuation; menus and lists do not.
     Wrong: commas, quotation marks, brackets and ellipses do not count; verse, Korean web pages and
@@ -17,13 +17,13 @@ def terminal_line_share(terminal_lines: Integers, full_lines: Integers) -> Float
 
 
 def sentence_line_char_share(sentence_line_chars: Integers, full_line_chars: Integers) -> Floats:
-    """Characters in lines that hold an end of a sentence, among those of all lines that are not blank.
+    """Characters in lines with an end of a sentence, among those of all lines that are not blank.
 
-    A point counts before a space, a mark or the end of the line, but not in the number of a list item.
-    Undefined without such lines.
+    A point counts before a space, a mark or the end of the line, but not in the number of a list
+    item. Undefined without such lines.
     Why: asks what terminal_line_share asks, but a paragraph that was cut or ends with a quotation
-    is still prose; on clean Wikipedia and government texts that one drops 4 to 34 percent of documents
-    at FineWeb2's limits.
+    is still prose; on clean Wikipedia and government texts that one drops 4 to 34 percent of
+    documents at FineWeb2's limits.
     Wrong: Thai writes no ends of sentences; abbreviations count as ends.
     Source: curate.
 
@@ -38,7 +38,7 @@ def short_line_share(short_lines: Integers, full_lines: Integers) -> Floats:
     """Lines of at most 30 characters among lines that are not blank; undefined without such lines.
 
     Why: menus, tables and lists.
-    Wrong: verse and dialogue; Chinese says in 30 characters what English says in 100.
+    Wrong: verse and dialogue; 30 characters of Chinese carry as much as 100 of English.
     Source: FineWeb, at most 0.67 for English; FineWeb2 leaves it out.
     """
     return ratio(short_lines, full_lines)

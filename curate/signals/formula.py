@@ -1,4 +1,4 @@
-"""What a signal is: a formula on counts, with a card that says what it is good for."""
+"""What a signal is: a formula on counts, with a card that describes its use."""
 
 from __future__ import annotations
 
@@ -13,14 +13,23 @@ import numpy.typing as npt
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-#: The parameters of a formula are names of counts (curate.text.counts). It gives int64 where it is
-#: defined for every text, else float64 with NaN where it is undefined.
+#: The parameters of a formula are names of counts (curate.text.counts). It returns int64 where it
+#: is defined for every text, else float64 with NaN where it is undefined.
 Formula = Callable[..., Integers | Floats]
+
+#: Counts of phrases in texts, and the list of the profile that names them.
+PHRASES = {
+    "ad_hits": "ads",
+    "adult_hits": "adult",
+    "discrimination_hits": "discrimination",
+    "violence_hits": "violence",
+    "blocked_hits": "blocked",
+}
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a linguist has to know before setting a limit on a signal."""
+    """What a user has to know before setting a limit on a signal."""
 
     name: str
     what: str
@@ -32,7 +41,7 @@ class Card:
 
 @cache
 def read_card(name: str, formula: Formula) -> Card:
-    """Read the card off a formula's docstring: what it is, ``Why:``, ``Wrong:`` and ``Source:``."""
+    """Read the card from a formula's docstring: what, ``Why:``, ``Wrong:`` and ``Source:``."""
     parts = {"what": ""}
     current = "what"
     for line in inspect.cleandoc(formula.__doc__ or "").splitlines():
@@ -53,7 +62,7 @@ def read_card(name: str, formula: Formula) -> Card:
 
 
 def ratio(part: Integers, whole: Integers) -> Floats:
-    """Divide, undefined (NaN) where there is nothing to divide by.
+    """Divide; the result is undefined (NaN) where the divisor is 0.
 
     >>> ratio(np.array([1, 1]), np.array([4, 0]))
     array([0.25,  nan])

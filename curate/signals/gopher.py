@@ -1,7 +1,7 @@
 """Gopher's quality rules (Rae et al. 2021, arXiv:2112.11446, table A1) as datatrove counts them.
 
-"Words" leaves out words that are nothing but published symbols where datatrove leaves them out, and
-counts them where it counts them; which of the two is said on each card.
+"Words" leaves out words of published symbols alone where datatrove leaves them out, and counts them
+where it counts them; each card names which.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import numpy as np
 
 from curate.signals.formula import Floats, Integers, ratio
 
-#: Beyond so many words a text hardly brings function words that it did not bring before.
+#: Beyond this many words a text has hardly any new function words.
 _MANY_WORDS: Final = 400
 
-#: From how many lines on a share of lines says something about the page.
+#: From this many lines on a share of lines is evidence about the page.
 _MANY_LINES: Final = 4
 
 
@@ -64,7 +64,7 @@ def ellipsis_word_ratio(ellipses: Integers, words: Integers) -> Floats:
 
 
 def bullet_line_share(bullet_lines: Integers, lines: Integers) -> Floats:
-    """Lines that begin with ``•`` or ``-`` among all lines, blank ones too; undefined without lines.
+    """Lines that begin with ``•`` or ``-`` among all lines, blank or not; undefined without any.
 
     Why: menus and tag lists.
     Wrong: in Russian, Kazakh and Turkish a dash opens a turn of speech, though mostly a longer one.
@@ -84,9 +84,9 @@ def ellipsis_line_share(ellipsis_lines: Integers, lines: Integers) -> Floats:
 
 
 def list_line_share(bullet_lines: Integers, full_lines: Integers) -> Floats:
-    """Lines that begin with ``•`` or ``-`` among lines that are not blank, of texts with at least 4.
+    """Lines that begin with ``•`` or ``-`` among lines that are not blank.
 
-    Undefined for texts with fewer such lines.
+    Undefined for texts with fewer than 4 such lines.
     Why: bullet_line_share is 1 for every text in one line that begins with a dash, and drops 1 to 4
     percent of web pages that people found good.
     Wrong: dialogue set with hyphens.
@@ -100,9 +100,9 @@ def list_line_share(bullet_lines: Integers, full_lines: Integers) -> Floats:
 
 
 def cut_line_share(ellipsis_lines: Integers, full_lines: Integers) -> Floats:
-    """Lines that end with an ellipsis among lines that are not blank, of texts with at least 4.
+    """Lines that end with an ellipsis among lines that are not blank.
 
-    Undefined for texts with fewer such lines.
+    Undefined for texts with fewer than 4 such lines.
     Why: ellipsis_line_share is 1 for every text in one line that trails off.
     Wrong: fiction and song texts.
     Source: curate, after Gopher's rule on ellipses.
@@ -115,8 +115,8 @@ def alphabetic_word_share(alphabetic_words: Integers, words: Integers) -> Floats
 
     Why: tables of numbers, code and rows of separators.
     Wrong: punctuation counts as words, so dense dialogue or references lower it.
-    Source: Gopher quality, at least 0.8; datatrove calls the limit max_non_alpha_words_ratio although
-    it is a minimum.
+    Source: Gopher quality, at least 0.8; datatrove calls the limit max_non_alpha_words_ratio
+    although it is a minimum.
     """
     return ratio(alphabetic_words, words)
 
@@ -125,7 +125,7 @@ def distinct_stop_words(stop_words_distinct: Integers) -> Integers:
     """Different words of the profile's list ``stop_words`` in the text, in exact case.
 
     Undefined where the profile has no such list.
-    Why: running text of a language cannot do without its function words; lists can.
+    Why: running text of a language needs its function words; lists do not.
     Wrong: short texts and agglutinating languages: two of FineWeb2's Kazakh words are missing in
     nearly a third of good documents of 50 to 75 words, because its list was counted on stubs.
     Source: Gopher quality, at least 2 of the, be, to, of, and, that, have, with.
@@ -147,11 +147,11 @@ def stop_word_variety(stop_words_distinct: Integers, plain_words: Integers) -> F
     """Different words of the list ``stop_words``, over the square root of the words, 400 at most.
 
     Undefined without words that are more than symbols, or where the profile has no such list.
-    Why: a count that scales with length. Two function words are many in a caption and few on a page;
-    lists, menus and pages of keywords bring the same few. The number of different words of a text
-    grows about with the root of its length (Guiraud's index), until the list is used up.
-    Wrong: depends on the list: compare only texts of one profile. Tables of results and lists of works
-    in an otherwise good article lower it.
+    Why: a count that scales with length. Two function words are many in a caption and few on a
+    page; lists, menus and pages of keywords bring the same few. The number of different words of a
+    text grows about with the root of its length (Guiraud's index), until the list is used up.
+    Wrong: depends on the list: compare only texts of one profile. Tables of results and lists of
+    works in an otherwise good article lower it.
     Source: curate, after Gopher's rule on stop words; P. Guiraud, Les caractères statistiques du
     vocabulaire, 1954.
 

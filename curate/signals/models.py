@@ -1,4 +1,4 @@
-"""Signals that compare a text with something that the user has: word frequencies, a classifier."""
+"""Signals that compare a text with a file of the user's: word frequencies, a classifier."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from curate.signals.formula import Floats, Integers
 def unigram_log_probability(log_probabilities: Integers, scored_words: Integers) -> Floats:
     """Mean natural logarithm of the probability of the text's words that have a letter.
 
-    The profile names a file of word counts, ``word_frequencies = "kk.tsv"``: a word and its count on
-    each line. Letter case does not matter; one is added to each count, and a word that the file has not
-    has a count of 1. Undefined without words or without a file.
+    The profile names a file of word counts, ``word_frequencies = "kk.tsv"``: a word and its count
+    on each line. Letter case does not matter; one is added to each count, and a word that the file
+    has not has a count of 1. Undefined without words or without a file.
     Why: keywords, mojibake and other languages are made of words that the language hardly uses.
     Wrong: depends on the file: compare only texts of one profile. Names, and the rich forms of
     agglutinating languages, are rare words too.
@@ -27,14 +27,15 @@ def unigram_log_probability(log_probabilities: Integers, scored_words: Integers)
 
 
 def classifier_score(label_scores: Floats) -> Floats:
-    """Score that a fastText classifier of yours gives a label of yours, 0 to 1.
+    """Score of one label of a fastText classifier of the user's, 0 to 1.
 
-    The profile names both: ``[classifier]`` with ``model``, a path, hf://owner/repository/file or an
-    fsspec address of a .bin or .ftz file, and ``label``. Newlines are read as spaces. Undefined for
-    the empty text, where the label is not among the model's two best, which takes more than two labels, and without a model.
-    Why: a classifier trained on good and bad pages sees what rules do not.
-    Wrong: it likes what it was trained on: its topics, its length, its spelling. Where the label may be
-    a third one, a rule with a maximum should say ``undefined = "keep"``.
+    The profile names both: ``[classifier]`` with ``model``, a path, hf://owner/repository/file or
+    an fsspec address of a .bin or .ftz file, and ``label``. Newlines are read as spaces. Undefined
+    for the empty text, where the label is not among the model's two best, which takes more than two
+    labels, and without a model.
+    Why: a classifier trained on good and bad pages finds what rules do not.
+    Wrong: it likes what it was trained on: its topics, its length, its spelling. Where the label
+    may be a third one, a rule with a maximum should say ``undefined = "keep"``.
     Source: the classifier is the user's; DCLM keeps the best tenth of pages by such a score.
     """
     return label_scores

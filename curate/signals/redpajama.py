@@ -1,7 +1,8 @@
-"""RedPajama-V2's signals of natural language that no other family has (togethercomputer/RedPajama-Data).
+"""RedPajama-V2's further signals of natural language (togethercomputer/RedPajama-Data).
 
-RedPajama-V2 publishes numbers and no limits. Its words are what whitespace separates in the text without
-case and punctuation; ours are the words of curate.text.words that are more than symbols, in exact case.
+RedPajama-V2 publishes numbers and no limits. Its words are what whitespace separates in the text
+without case and punctuation; ours are the words of curate.text.words that are more than symbols, in
+exact case.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def unigram_entropy(word_information: Integers, plain_words: Integers) -> Floats
     """Entropy of the text's own words that are more than symbols, in nats; undefined without any.
 
     With c the count of a word and n of all words it is ln n minus the sum of c ln c over n.
-    Why: tells variety apart from mere length: one word over and over has 0, n different ones ln n.
+    Why: separates variety from length: one word over and over has 0, n different ones ln n.
     Wrong: grows with length; a word in upper case is another word here.
     Source: RedPajama-V2, rps_doc_unigram_entropy, there without case.
 
@@ -69,7 +70,8 @@ def curly_bracket_share(
 ) -> Floats:
     """Curly brackets, opening and closing, among all characters; undefined for the empty text.
 
-    Why: code and templates, by how much of the page they are; n_curly_brackets drops for a single one.
+    Why: code and templates, by how much of the page they are; n_curly_brackets drops for a single
+    one.
     Wrong: short formulas of mathematics.
     Source: RedPajama-V2, rps_doc_curly_bracket.
     """

@@ -1,9 +1,9 @@
 """Gopher's repetition rules (Rae et al. 2021, arXiv:2112.11446, table A1) as datatrove counts them.
 
-One quirk of datatrove's is kept, for the published limits were set with it: the most frequent n-gram
-counts even when it occurs once, so that very short texts fail. Two are not: datatrove takes the
-newlines around a text for empty lines that repeat each other, and it joins the words of duplicated
-5- to 10-grams with nothing between, so that "1 23" repeats "12 3".
+One quirk of datatrove's is kept, because the published limits were set with it: the most
+frequent n-gram counts even when it occurs once, so that very short texts fail. Two are not:
+datatrove takes the newlines around a text for empty lines that repeat each other, and it joins the
+words of duplicated 5- to 10-grams with nothing between, so that "1 23" repeats "12 3".
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def top_4gram_char_share(top_4gram_chars: Integers, n_chars: Integers) -> Floats
 
 
 def dup_5gram_char_share(repeated_5gram_chars: Integers, n_chars: Integers) -> Floats:
-    """Characters in repeated runs of 5 words, none counted twice, among all; undefined without any.
+    """Characters in repeated runs of 5 words, each counted once, among all; undefined without any.
 
     Why: templates and generated pages repeat phrases, not whole lines.
     Wrong: laws, recipes and ratings have formulas that repeat with good reason.
@@ -103,7 +103,7 @@ def dup_5gram_char_share(repeated_5gram_chars: Integers, n_chars: Integers) -> F
 
 
 def dup_6gram_char_share(repeated_6gram_chars: Integers, n_chars: Integers) -> Floats:
-    """Characters in repeated runs of 6 words, none counted twice, among all; undefined without any.
+    """Characters in repeated runs of 6 words, each counted once, among all; undefined without any.
 
     Why: as dup_5gram_char_share.
     Wrong: as dup_5gram_char_share.
@@ -113,7 +113,7 @@ def dup_6gram_char_share(repeated_6gram_chars: Integers, n_chars: Integers) -> F
 
 
 def dup_7gram_char_share(repeated_7gram_chars: Integers, n_chars: Integers) -> Floats:
-    """Characters in repeated runs of 7 words, none counted twice, among all; undefined without any.
+    """Characters in repeated runs of 7 words, each counted once, among all; undefined without any.
 
     Why: as dup_5gram_char_share.
     Wrong: as dup_5gram_char_share.
@@ -123,7 +123,7 @@ def dup_7gram_char_share(repeated_7gram_chars: Integers, n_chars: Integers) -> F
 
 
 def dup_8gram_char_share(repeated_8gram_chars: Integers, n_chars: Integers) -> Floats:
-    """Characters in repeated runs of 8 words, none counted twice, among all; undefined without any.
+    """Characters in repeated runs of 8 words, each counted once, among all; undefined without any.
 
     Why: as dup_5gram_char_share.
     Wrong: as dup_5gram_char_share.
@@ -133,7 +133,7 @@ def dup_8gram_char_share(repeated_8gram_chars: Integers, n_chars: Integers) -> F
 
 
 def dup_9gram_char_share(repeated_9gram_chars: Integers, n_chars: Integers) -> Floats:
-    """Characters in repeated runs of 9 words, none counted twice, among all; undefined without any.
+    """Characters in repeated runs of 9 words, each counted once, among all; undefined without any.
 
     Why: as dup_5gram_char_share.
     Wrong: as dup_5gram_char_share.
@@ -143,7 +143,7 @@ def dup_9gram_char_share(repeated_9gram_chars: Integers, n_chars: Integers) -> F
 
 
 def dup_10gram_char_share(repeated_10gram_chars: Integers, n_chars: Integers) -> Floats:
-    """Characters in repeated runs of 10 words, none counted twice, among all; undefined without any.
+    """Characters in repeated runs of 10 words, each counted once, among all; undefined without any.
 
     Why: as dup_5gram_char_share.
     Wrong: as dup_5gram_char_share.

@@ -1,4 +1,4 @@
-"""How much of a text each of the great scripts is, whatever the profile names."""
+"""The share of each major script in a text, independent of the profile."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ def main_script_share(main_script_letters: Integers, letters: Integers) -> Float
     """Letters of the script that has most, among all letters; undefined without letters.
 
     Why: text in pieces of several languages, mojibake and keyword spam mix scripts.
-    Wrong: Japanese is written in three: its largest may be no more than half.
+    Wrong: Japanese uses three: its largest may be no more than half.
     Source: curate.
 
     >>> import numpy as np
@@ -22,7 +22,7 @@ def main_script_share(main_script_letters: Integers, letters: Integers) -> Float
 def latin_share(latin_letters: Integers, letters: Integers) -> Floats:
     """Latin letters among all letters; undefined without letters.
 
-    Why: how much English, code and address stands in a text of another script.
+    Why: how much English, code and addresses are in a text of another script.
     Wrong: texts on technology quote many Latin names.
     Source: curate.
     """
@@ -33,7 +33,7 @@ def cyrillic_share(cyrillic_letters: Integers, letters: Integers) -> Floats:
     """Cyrillic letters among all letters; undefined without letters.
 
     Why: finds Cyrillic pages under the label of a language that is written in Latin as well.
-    Wrong: does not tell Kazakh from Russian.
+    Wrong: does not separate Kazakh from Russian.
     Source: curate.
     """
     return ratio(cyrillic_letters, letters)
@@ -43,7 +43,7 @@ def arabic_share(arabic_letters: Integers, letters: Integers) -> Floats:
     """Letters of the Arabic script among all letters; undefined without letters.
 
     Why: as cyrillic_share, for Kazakh, Uyghur, Urdu and others in Arabic letters.
-    Wrong: does not tell Arabic from Persian.
+    Wrong: does not separate Arabic from Persian.
     Source: curate.
     """
     return ratio(arabic_letters, letters)
@@ -64,7 +64,8 @@ def kana_share(hiragana_letters: Integers, katakana_letters: Integers, letters: 
 
     Why: no other language is written with them.
     Wrong: the long vowel mark ー belongs to no script and is not counted.
-    Source: curate; the Swallow corpus asks for half of all characters in kana and Chinese characters.
+    Source: curate; the Swallow corpus asks for half of all characters in kana and Chinese
+    characters.
     """
     return ratio(hiragana_letters + katakana_letters, letters)
 

@@ -1,4 +1,4 @@
-"""The one comparison of signals with rules: judge, check, calibrate, sweep and report all use it."""
+"""The comparison of signals with rules that judge, check, calibrate, sweep and report share."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Floats = npt.NDArray[np.float64]
 
 
 def signals_of(profiles: Profiles) -> tuple[str, ...]:
-    """Name the signals that any rule of any profile asks for, in the order of the registry."""
-    asked = set()
+    """Return the signals that any rule of any profile uses, in the order of the registry."""
+    used = set()
     for profile in profiles.by_name.values():
         names = [rule.signal for rule in profile.rules.values()]
         check_names(names, where=f"filters/{profile.name}.toml")
-        asked |= set(names)
-    return tuple(name for name in SIGNALS if name in asked)
+        used |= set(names)
+    return tuple(name for name in SIGNALS if name in used)
 
 
 def lists_of(profile: Profile) -> dict[str, tuple[str, ...]]:
-    """Give what signals may ask for: the profile's word lists, its scripts, and the files it names."""
+    """Return what signals may need: a profile's word lists, its scripts and the files it names."""
     bound = {**profile.lists, "scripts": profile.identify.scripts}
     if profile.word_frequencies:
         bound["word_frequencies"] = (profile.word_frequencies,)
@@ -38,7 +38,7 @@ def lists_of(profile: Profile) -> dict[str, tuple[str, ...]]:
 
 
 def files_digest(profiles: Profiles) -> str | None:
-    """Digest the files that the profiles name, by content; None where they name none."""
+    """Return a digest of the contents of the files that the profiles name; None without any."""
     digests = []
     for _, profile in sorted(profiles.by_name.items()):
         if profile.word_frequencies:
@@ -55,12 +55,12 @@ def files_digest(profiles: Profiles) -> str | None:
 
 
 def failures(table: pa.Table, profile: Profile) -> dict[str, Booleans]:
-    """Tell for every rule, in the profile's order, which rows fail it; undefined ones separately.
+    """Return for every rule, in the profile's order, which rows fail it; undefined ones separately.
 
     A rule is a closed interval: a value equal to a limit passes. The key ``<rule>_undefined`` holds
     the rows whose signal is undefined, if the rule drops those.
 
-    >>> from curate.profile import Profile, Rule
+    >>> from curate.recipe.profile import Profile, Rule
     >>> profile = Profile(name="x", rules={"too_few_words": Rule(signal="n_words", min=3)})
     >>> table = pa.table({"signal_n_words": pa.array([2, 3, None], pa.int64())})
     >>> {rule: rows.tolist() for rule, rows in failures(table, profile).items()}
@@ -77,11 +77,11 @@ def failures(table: pa.Table, profile: Profile) -> dict[str, Booleans]:
 
 
 def verdicts(table: pa.Table, profile: Profile) -> tuple[pa.StringArray, pa.DoubleArray]:
-    """Give for each row the first rule that it fails and the number that was measured, or nulls."""
+    """Return the first rule that each row fails and the measured number, or nulls."""
     failed = failures(table, profile)
     rules = np.full(table.num_rows, -1, np.int16)
     values = np.full(table.num_rows, np.nan)
-    # Backwards, so that the first rule is the last to write.
+    # Backwards, so that the first rule overwrites the others.
     for at, (name, hit) in reversed([*enumerate(failed.items())]):
         if hit.any():
             defined = name in profile.rules
@@ -93,7 +93,7 @@ def verdicts(table: pa.Table, profile: Profile) -> tuple[pa.StringArray, pa.Doub
 
 
 def check_profile(profile: Profile, texts: Sequence[str]) -> dict[str, float]:
-    """Measure clean texts and give, rule by rule, the share that the profile would drop.
+    """Measure clean texts and return, rule by rule, the share that the profile would drop.
 
     The key ``any`` holds the share that at least one rule drops: the false rejection, if the texts
     are known to be good. No texts: every share is 0.
@@ -111,7 +111,9 @@ def check_profile(profile: Profile, texts: Sequence[str]) -> dict[str, float]:
 
 def _values(table: pa.Table, signal: str) -> Floats:
     name = column(signal)
-    at = table.schema.get_field_index(name)  # all names, compared, would take longer than the rules
+    at = table.schema.get_field_index(
+        name
+    )  # table.column(name) would compare all names: slower than the rules
     if at < 0:
         raise InternalError(
             f"no column '{name}': a rule asks for a signal that was not measured",

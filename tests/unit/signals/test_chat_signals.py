@@ -1,4 +1,4 @@
-"""Signals of conversations against a twin in plain Python, and one story for each rule of chat.toml."""
+"""Signals of conversations against plain Python, and a conversation for each rule of chat."""
 
 import re
 
@@ -34,7 +34,7 @@ def measured(conversations, names=tuple(NAMES), lists=None, identify=None):
 
 
 def twin(messages, lists):
-    """The same numbers, turn by turn."""
+    """Return the same numbers, counted turn by turn."""
     if messages is None:
         return dict.fromkeys(NAMES)
     found = dict.fromkeys(NAMES, 0) | {"language_difference": None, "prompt_language_score": None}
@@ -85,7 +85,8 @@ LISTS = {
 }
 WORDS = st.lists(
     st.sampled_from(
-        ["", " ", "\u3000", "llama", "GPT", "сөз", "<|im_start|>", "</S>", "I can’t", "as an\nAI", "x" * 198]
+        ["", " ", "\u3000", "llama", "GPT", "сөз", "<|im_start|>", "</S>", "I can’t", "as an\nAI",
+         "x" * 198]
     ),
     max_size=4,
 ).map(" ".join)  # fmt: skip
@@ -98,7 +99,7 @@ TURNS = st.builds(
 
 
 @given(st.lists(st.none() | st.lists(TURNS, max_size=6), max_size=5), st.integers(0, 5))
-def test_every_signal_is_what_its_twin_says(conversations, cut):
+def test_every_signal_equals_its_twin(conversations, cut):
     assert measured(conversations, lists=LISTS) == [twin(one, LISTS) for one in conversations]
     # A slice of a table keeps its parent's buffers.
     messages = pa.array(conversations, pa.list_(schema.MESSAGE)).slice(cut)
@@ -143,14 +144,17 @@ ANSWER = turn(
         ([ASK, turn("system", "Be kind."), ANSWER], "turns_out_of_order", 1),
         ([ASK, turn("tool", "42"), ANSWER], "turns_out_of_order", 1),
         ([ASK, turn("assistant", "", "[{}]"), turn("tool", ""), ANSWER], None, None),
-        ([ASK, turn("assistant", "Wait."), turn("assistant", "", "[{}]"), turn("tool", "1"), ANSWER], None, None),
+        (
+            [ASK, turn("assistant", "Wait."), turn("assistant", "", "[{}]"), turn("tool", "1"),
+             ANSWER], None, None,
+        ),
         ([turn("user", "Hi<|eot_id|><|start_header_id|>assistant"), ANSWER], "control_tokens", 2),
         ([turn("user", "[inst] Hi"), ANSWER], "control_tokens", 1),
-        ([ASK, turn("assistant", "As an AI  language model, I have never seen it.")], "boilerplate", 1),
+        ([ASK, turn("assistant", "As an AI  language model, I never saw it.")], "boilerplate", 1),
         ([ASK, turn("assistant", "Как языковая модель, я не вижу луну.")], "boilerplate", 1),
         ([ASK, turn("assistant", "I’m sorry, but I can’t help with that.")], "refusal", 1),
         ([ASK, turn("assistant", "申し訳ありませんが、お手伝いできません。")], "refusal", 1),
-        ([ASK, turn("assistant", "It is a trick of the eye. " * 8 + "I cannot provide more.")], None, None),
+        ([ASK, turn("assistant", "An illusion. " * 16 + "I cannot provide more.")], None, None),
     ],
 )  # fmt: skip
 def test_what_chat_drops(messages, rule, value):
@@ -168,10 +172,8 @@ def test_question_and_answer_in_two_languages():
     assert first_rule([turn("user", RUSSIAN), turn("assistant", "42")]) == (None, None)
     program = "```python\nnumbers = [1, 2, 3]\nprint(sum(numbers) / len(numbers))\n```"
     assert first_rule([turn("user", RUSSIAN), turn("assistant", program)]) == (None, None)
-    assert first_rule([turn("user", RUSSIAN), turn("assistant", program.strip("`"))]) == (
-        None,
-        None,
-    )
+    unfenced = turn("assistant", program.strip("`"))
+    assert first_rule([turn("user", RUSSIAN), unfenced]) == (None, None)
     simplified = "这是一个关于汉语简体字的问题，请你用简体中文回答我的问题，谢谢。"
     traditional = "這是一個關於漢語繁體字的問題，請你用繁體中文回答我的問題，謝謝。"
     assert first_rule([turn("user", simplified), turn("assistant", traditional)]) == (None, None)
@@ -180,29 +182,24 @@ def test_question_and_answer_in_two_languages():
 def test_a_short_line_of_han_is_no_other_language():
     assert identify(["解释这幅漫画。"])["lang"].to_pylist() == ["jpn_Jpan"]
     answer = "您好，我无法看到您提到的漫画，请您先描述一下画面，我再来解释它的意思。"
-    found = measured(
-        [[turn("user", "解释这幅漫画。"), turn("assistant", answer)]], identify=identify
-    )
-    assert found[0]["language_difference"] == 0
+    messages = [turn("user", "解释这幅漫画。"), turn("assistant", answer)]
+    assert measured([messages], identify=identify)[0]["language_difference"] == 0
 
 
-def test_languages_are_undefined_where_nobody_can_tell():
-    found = measured(
-        [[turn("user", "12 + 30"), turn("assistant", RUSSIAN)], None], identify=identify
-    )
-    assert [row["prompt_language_score"] for row in found] == [None, None]
-    assert [row["language_difference"] for row in found] == [None, None]
+def test_languages_are_undefined_where_a_turn_has_none():
+    messages = [turn("user", "12 + 30"), turn("assistant", RUSSIAN)]
+    rows = measured([messages, None], identify=identify)
+    assert [row["prompt_language_score"] for row in rows] == [None, None]
+    assert [row["language_difference"] for row in rows] == [None, None]
 
 
 @pytest.mark.parametrize("listed", ["boilerplate", "refusals", "control_tokens"])
 def test_phrases_are_listed_once_and_find_themselves(listed):
     phrases = CHAT.lists[listed]
+    name = f"n_{listed}"
     assert len({phrase.casefold() for phrase in phrases}) == len(phrases)
     for phrase in phrases:
         messages = [turn("assistant", f"… {phrase} …")]
-        name = {"boilerplate": "n_boilerplate", "refusals": "n_refusals"}.get(
-            listed, "n_control_tokens"
-        )
         assert measured([messages], (name,), lists_of(CHAT))[0][name] >= 1, phrase
 
 

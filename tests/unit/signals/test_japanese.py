@@ -67,9 +67,9 @@ def test_hojichar_gives_the_same_verdicts(name: str) -> None:
         for k in (0, 1, 2)
         for kana in "あンヽ"
     ]
-    theirs = [not filter_.apply(hojichar.Document(text)).is_rejected for text in texts]
+    expected = [not filter_.apply(hojichar.Document(text)).is_rejected for text in texts]
     signal = "kana_in_first_50" if name == "AcceptJapanese" else "kuten_per_char"
     least = 1 if name == "AcceptJapanese" else 1 / 250
     ours = [value is not None and value >= least for value in measured(list(texts), signal)]
-    assert ours == theirs
+    assert ours == expected
     assert len(set(ours)) == 2

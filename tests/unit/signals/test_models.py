@@ -1,4 +1,4 @@
-"""Signals bound to files of the user: word counts and a classifier; their content is in the task's key."""
+"""Signals of the user's files, word counts and a classifier, whose content is in the task's key."""
 
 import math
 from collections import Counter
@@ -28,9 +28,8 @@ SCORED = "signal_unigram_log_probability"
 def scores(texts: list[str | None], path: Path = COUNTS) -> list[float | None]:
     bound = {"word_frequencies": [str(path)]}
     column = pa.array(texts, pa.large_string())
-    numbers: list[float | None] = measure(column, ["unigram_log_probability"], bound)[
-        SCORED
-    ].to_pylist()
+    measured = measure(column, ["unigram_log_probability"], bound)[SCORED]
+    numbers: list[float | None] = measured.to_pylist()
     return numbers
 
 
@@ -64,25 +63,23 @@ def test_file_of_counts_is_read_line_by_line(tmp_path: Path) -> None:
 
 
 def test_classifier_gives_the_score_of_the_label() -> None:
-    texts = pa.array(
-        ["before", "The cat sat on the mat.", None, "", "Это русский текст."], pa.large_string()
-    )
-    texts = texts.slice(1)
-    asked = {
+    content = ["before", "The cat sat on the mat.", None, "", "Это русский текст."]
+    texts = pa.array(content, pa.large_string()).slice(1)
+    by_label = {
         label: measure(texts, ["classifier_score"], {"classifier": ["lid.176.ftz", label]})[
             "signal_classifier_score"
         ].to_pylist()
         for label in ("en", "__label__ru")
     }
-    assert asked["en"][0] > 0.5
-    assert asked["en"][1:3] == [None, None]
-    assert asked["__label__ru"][3] > 0.9
+    assert by_label["en"][0] > 0.5
+    assert by_label["en"][1:3] == [None, None]
+    assert by_label["__label__ru"][3] > 0.9
     model = models.load()
     texts = pa.array(["The cat sat on the mat."], pa.large_string())
     data = np.frombuffer(texts.buffers()[2], np.uint8).copy()
     labels, best = model.predict(data, np.array([0, len(data)]))
     assert model.labels[labels[0, 0]] == "en"
-    assert asked["en"][0] == best[0, 0]
+    assert by_label["en"][0] == best[0, 0]
 
 
 def test_a_label_that_the_classifier_has_not_is_named() -> None:
@@ -124,5 +121,5 @@ def test_a_profile_binds_files_and_their_content_is_in_the_key(tmp_path: Path) -
 
 def test_without_files_there_is_no_digest() -> None:
     stage = Measure(Profiles({"_default": Profile(name="_default")}))
-    assert not hasattr(stage, "model_digest")
+    assert stage.model_digest is None
     assert "model_digest" not in parameters(stage)

@@ -1,9 +1,9 @@
-"""Our signals against datatrove's filters fed with our words: same numbers, same verdicts.
+"""curate's signals against datatrove's filters on the same words: same numbers, same verdicts.
 
-datatrove's tokenizers are replaced by ours; everything else of its filters runs as shipped. Three of its
-oddities are left out on purpose: newlines around a text and line breaks other than U+000A, which the
-texts here do not have, and n-grams that are equal only because it joins words with nothing between, which
-is why its repetition filter gets every word under another name of the same length.
+datatrove's tokenizers are replaced by curate's; the rest of its filters runs as shipped. Three of
+its quirks are left out on purpose: newlines around a text and line breaks other than U+000A, which
+the texts here do not have, and n-grams that are equal only because it joins words with nothing
+between, so that its repetition filter gets every word under another name of the same length.
 """
 
 import gzip
@@ -77,8 +77,8 @@ def our_reasons(texts: list[str], rules: Profile, stop_words: list[str]) -> list
 
 
 def their_reasons(texts: list[str], judge: Callable[[Document], object]) -> list[str | None]:
-    said = [judge(Document(text=text, id=str(i))) for i, text in enumerate(texts)]
-    return [None if verdict is True else verdict[1] for verdict in said]  # type: ignore[index]
+    answers = [judge(Document(text=text, id=str(i))) for i, text in enumerate(texts)]
+    return [None if verdict is True else verdict[1] for verdict in answers]  # type: ignore[index]
 
 
 def numbers(text: str, stop_words: list[str]) -> dict[str, float | None]:
@@ -136,11 +136,11 @@ def assert_same(texts: list[str], stop_words: list[str]) -> None:
     )
     for name in expected[0]:
         ours = measured[column(name)].to_pylist()
-        theirs = [numbers_of[name] for numbers_of in expected]
-        wrong = [i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b]
-        assert not wrong, (name, ours[wrong[0]], theirs[wrong[0]], texts[wrong[0]][:500])
+        reference = [numbers_of[name] for numbers_of in expected]
+        wrong = [i for i, (a, b) in enumerate(zip(ours, reference)) if a != b]
+        assert not wrong, (name, ours[wrong[0]], reference[wrong[0]], texts[wrong[0]][:500])
 
-    texts = [text for text in texts if words(text) and text.strip()]  # theirs divides by zero
+    texts = [text for text in texts if words(text) and text.strip()]  # datatrove divides by zero
     for filter_, rules in (
         (GopherQualityFilter(stop_words=stop_words), QUALITY),
         (GopherRepetitionFilter(), REPETITION),
@@ -164,7 +164,7 @@ def tidy(text: str) -> str:
     return "\n".join(text.splitlines()).strip("\n")
 
 
-# Words that can be told apart when they are joined: each begins with its only capital letter.
+# Words that stay distinct when they are joined: each begins with its only capital letter.
 WORDS = [
     "Aa",
     "Bbb",
@@ -237,7 +237,7 @@ def test_same_numbers_and_verdicts_on_real_documents(language: str, pattern: str
     assert_same(texts, STOP_WORDS[language])
 
 
-#: C4's rules on lines, with datatrove's limit on words and without what ours adds for other languages.
+#: C4's rules on lines, with datatrove's limit on words and without curate's additions.
 LINES = TrimSection(
     rules=(
         *("citation_marks", "javascript_lines", "cookie_policy_lines"),
@@ -245,7 +245,7 @@ LINES = TrimSection(
     ),
     options={"terminal_punctuation_lines": {"marks": ".?!"}, "few_words_lines": {"min_words": 3}},
 )
-#: Ours also ends a sentence before these, which C4 did not know.
+#: curate also ends a sentence before these, unlike C4.
 CLOSERS = tuple("”’»›」』）)]】〉》'\"… ")
 
 
@@ -277,12 +277,12 @@ def test_c4_keeps_the_same_lines(language: str) -> None:
         filter_lorem_ipsum=False,
         filter_curly_bracket=False,
     )
-    theirs = []
+    reference = []
     for line in lines:
         document = Document(text=line, id="0")
         assert filter_.filter(document) is True
-        theirs.append(document.text)
+        reference.append(document.text)
     ours = trim(pa.array(lines, pa.large_string()), wanted)[0].to_pylist()
-    assert [line.strip() for line in ours] == theirs
+    assert [line.strip() for line in ours] == reference
     assert sum(line != "" for line in ours) > 100
     assert "" in ours

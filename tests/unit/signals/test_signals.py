@@ -13,7 +13,7 @@ import pytest
 
 from curate.errors import RecipeError
 from curate.signals import LISTS, SIGNALS, card, column, measure, signal_type
-from curate.signals.columns import Counts
+from curate.signals.columns import TextCounts
 from curate.signals.conversations import COUNTS
 
 #: The signals that a text has; those of conversations are tested in test_chat_signals.py.
@@ -29,16 +29,16 @@ LISTED = {
 
 @pytest.mark.parametrize("name", SIGNALS)
 def test_each_signal_has_a_whole_card(name: str) -> None:
-    said = card(name)
+    described = card(name)
     assert SIGNALS[name].__name__ == name
-    for part in (said.what, said.why, said.wrong, said.source):
+    for part in (described.what, described.why, described.wrong, described.source):
         assert part.endswith(".")
-    assert "  " not in said.what
+    assert "  " not in described.what
 
 
 @pytest.mark.parametrize("name", SIGNALS)
 def test_each_signal_asks_for_counts_that_exist(name: str) -> None:
-    counts = Counts(pa.array(["x"], pa.large_string()), LISTED)
+    counts = TextCounts(pa.array(["x"], pa.large_string()), LISTED)
     assert set(card(name).counts) <= set(counts if name in OF_TEXTS else COUNTS)
 
 

@@ -1,4 +1,4 @@
-"""Rules and verdicts, and the two stages that make and use signals."""
+"""Rules and verdicts, and the two stages that compute and use signals."""
 
 import pickle
 from collections import Counter
@@ -50,11 +50,11 @@ EXPECTED = [
 
 
 def table(rows: list[tuple[str | None, ...]] = ROWS) -> pa.Table:
-    made = schema.documents(
+    documents = schema.documents(
         {"id": f"{i}", "source": s, "text": t, "dropped_by": d}
         for i, (s, _, t, d) in enumerate(rows)
     )
-    return made.append_column("lang", pa.array([row[1] for row in rows], pa.string()))
+    return documents.append_column("lang", pa.array([row[1] for row in rows], pa.string()))
 
 
 def judged(rows: pa.Table) -> pa.Table:
@@ -72,11 +72,8 @@ def test_first_failing_rule_of_the_own_profile_with_its_number() -> None:
 
 def test_columns_are_the_same_for_every_profile() -> None:
     stage = Measure(PROFILES)
-    assert stage.adds == (
-        "signal_n_words",
-        "signal_mean_word_length",
-        "signal_distinct_stop_words",
-    )
+    names = ("n_words", "mean_word_length", "distinct_stop_words")
+    assert stage.adds == tuple(column(name) for name in names)
     measured = stage.apply(table(), Counter())
     assert measured.column_names == [*table().column_names, *stage.adds]
     assert measured["signal_distinct_stop_words"].to_pylist()[:3] == [2, 0, 1]
@@ -95,7 +92,7 @@ def test_cutting_or_shuffling_changes_nothing_but_order() -> None:
     assert outcome(judged(chunked)) == EXPECTED
 
 
-def test_twice_is_once_and_stages_travel() -> None:
+def test_twice_is_once_and_stages_are_pickled() -> None:
     once = judged(table())
     assert judged(once).equals(once)
     for stage in (Measure(PROFILES), Judge(PROFILES)):
@@ -125,7 +122,7 @@ def test_undefined_may_be_kept() -> None:
     assert values.to_pylist() == [None, 1.0]
 
 
-def test_all_failing_rules_are_told() -> None:
+def test_all_failing_rules_are_returned() -> None:
     measured = pa.table(
         {"signal_n_words": pa.array([2], pa.int64()), "signal_mean_word_length": [9.0]}
     )
@@ -133,7 +130,7 @@ def test_all_failing_rules_are_told() -> None:
     assert [rule for rule, rows in failed.items() if rows[0]] == ["too_few_words", "long_words"]
 
 
-def test_judging_what_was_not_measured_says_so() -> None:
+def test_judging_what_was_not_measured_is_an_error() -> None:
     with pytest.raises(InternalError, match="signal_n_words"):
         Judge(PROFILES).apply(table(), Counter())
 

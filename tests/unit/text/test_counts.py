@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from curate.errors import RecipeError
 from curate.kernels import unicode
-from curate.signals.columns import Counts
+from curate.signals.columns import TextCounts
 from curate.text.line_counts import LINES
 from curate.text.words import PUBLISHED_SYMBOLS, words
 from tests.examples import examples
@@ -24,7 +24,7 @@ def column(texts: list[str | None]) -> pa.LargeStringArray:
 
 
 def one(text: str, **lists: list[str]) -> dict[str, int]:
-    counted = Counts(column([text]), lists, repetition=True)
+    counted = TextCounts(column([text]), lists, repetition=True)
     return {name: int(counted[name][0]) for name in counted}
 
 
@@ -224,7 +224,7 @@ def test_repetition_of_a_long_document_and_after_it() -> None:
     chance = np.random.default_rng(7)
     long = " ".join(f"w{i}" for i in chance.zipf(1.3, 30_000) % 5000)
     texts = ["a b a b a b", long, "a b a b a b", long[::-1]]
-    counted = Counts(column(texts), repetition=True)
+    counted = TextCounts(column(texts), repetition=True)
     for i, text in enumerate(texts):
         expected = slow_repetition(text)
         assert {name: int(counted[name][i]) for name in expected} == expected
@@ -271,7 +271,7 @@ def test_many_stop_words_are_all_found() -> None:
 
 
 def test_counts_without_lists_lack_what_needs_them() -> None:
-    counted = Counts(column(["a"]))
+    counted = TextCounts(column(["a"]))
     assert "stop_words_used" not in counted
     assert "letters_of_scripts" not in counted
     with pytest.raises(KeyError):
@@ -279,7 +279,7 @@ def test_counts_without_lists_lack_what_needs_them() -> None:
 
 
 def test_names_are_one_per_column() -> None:
-    names = [*Counts(column([]), {"stop_words": ["a"], "scripts": ["Latn"]})]
+    names = [*TextCounts(column([]), {"stop_words": ["a"], "scripts": ["Latn"]})]
     assert len(names) == len(set(names))
     assert set(LINES) < set(names)
 
@@ -288,9 +288,9 @@ def test_names_are_one_per_column() -> None:
 @given(st.lists(TEXT | st.none(), max_size=6), st.integers(0, 6))
 def test_documents_do_not_touch_each_other(texts: list[str | None], cut: int) -> None:
     lists = {"stop_words": ["да", "a"], "scripts": ["Cyrl"]}
-    whole = Counts(column(texts), lists, repetition=True)
+    whole = TextCounts(column(texts), lists, repetition=True)
     parts = [
-        Counts(column(texts)[s], lists, repetition=True) for s in (slice(cut), slice(cut, None))
+        TextCounts(column(texts)[s], lists, repetition=True) for s in (slice(cut), slice(cut, None))
     ]
     for name in whole:
         together = np.concatenate([part[name] for part in parts])
