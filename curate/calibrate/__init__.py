@@ -1,8 +1,8 @@
 """Calibrate: a profile for any language from clean text in it.
 
-``methods`` turns the measurements of clean documents into limits and ``limits`` those into rules, ``words``
-finds function words, scripts and letters, ``derive`` puts a profile together and tries it on the half that
-it did not see, ``toml`` writes it.
+``methods`` turns the measurements of clean documents into limits and ``limits`` these into rules,
+``function_words`` finds function words, scripts and letters, ``derive`` builds a profile and tests
+it on the half of the documents that it has not seen, ``profile_toml`` writes it.
 """
 
 from __future__ import annotations

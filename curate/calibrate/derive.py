@@ -1,4 +1,4 @@
-"""A profile from clean text, tried on the half of it that set no limit."""
+"""A profile from clean text, tested on the half of it that set no limit."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from curate.errors import RecipeError, nearest
 from curate.recipe.profile import DEFAULT, IdentifySection, Profile
 from curate.signals.verdict import check_profile
 
-#: Fewer documents than this say nothing about tails; a language should have hundreds.
+#: Fewer documents than this do not show tails; a language should have hundreds.
 MIN_DOCUMENTS: Final = 10
 
-#: Characters of 50 English words with their spaces: what Gopher's least document holds.
+#: Characters of 50 English words with their spaces: the least document of Gopher.
 _LEAST_CHARS: Final = 300
 
 #: Scripts without spaces between words, where a character is a word.
@@ -28,14 +28,14 @@ _UNSPACED: Final = {"Thai", "Laoo", "Khmr", "Mymr", "Hani", "Hira", "Kana"}
 
 @dataclass(frozen=True)
 class Calibration:
-    """A derived profile, and what it does to the clean documents that it has not seen."""
+    """A derived profile, and its effect on the clean documents that it has not seen."""
 
     profile: Profile
     extends: str
     changed: frozenset[str]  #: the rules that clean text set; the others are those of ``extends``
     documents: int
     domains: int
-    short: int  #: documents left out, because every profile calls them too short
+    short: int  #: documents omitted, because every profile calls them too short
     calibrated_on: int
     held_out: int
     false_rejection: float
@@ -51,13 +51,14 @@ def calibrate(
     share: float = 0.002,
     anchor: tuple[Profile, Sequence[str]] | None = None,
 ) -> Calibration:
-    """Derive a profile from clean documents: half of them, by hash, set it, the others try it.
+    """Derive a profile from clean documents: half of them, by hash, set it, the others test it.
 
     ``parents`` are the profiles that it may extend: ``_words`` where function words were found,
-    ``_unspaced`` for scripts without spaces, else ``_default``. ``anchor`` is an English profile with clean English documents; ``mean_std`` and ``quantile`` need it.
-    Where a method has nothing to say (no anchor for a signal, no spread) the tail of ``share`` stands in.
+    ``_unspaced`` for scripts without spaces, else ``_default``. ``anchor`` is an English profile
+    with clean English documents; ``mean_std`` and ``quantile`` need it. Where a method has no
+    result (no anchor for a signal, no spread) the tail of ``share`` replaces it.
 
-    Raises RecipeError for an unknown method and for fewer than ten documents.
+    Raise RecipeError for an unknown method and for fewer than ten documents.
     """
     if method not in METHODS:
         raise RecipeError(f"no method '{method}'", hint=nearest(method, METHODS))
@@ -113,7 +114,7 @@ def calibrate(
 
 
 def _least_words(texts: Sequence[str], unspaced: Profile | None) -> int:
-    """Give the words that a document has at least: they hold what Gopher's 50 English words hold."""
+    """Return the least words of a document: as many characters as Gopher's 50 English words."""
     known = unspaced.rules.get("too_few_words") if unspaced else None
     if known and known.min is not None:
         return int(known.min)
@@ -123,7 +124,7 @@ def _least_words(texts: Sequence[str], unspaced: Profile | None) -> int:
 
 
 def _long(reference: Reference, least: int) -> Reference:
-    """Leave out what every profile calls too short: it says nothing about the language."""
+    """Omit what every profile calls too short, because it shows nothing about the language."""
     texts = reference.texts
     enough = measured(None, texts, ["n_words"])["n_words"] >= least
     long = {text for text, is_long in zip(texts, enough) if is_long}

@@ -11,9 +11,9 @@ import numpy as np
 from curate.kernels import unicode
 from curate.text.words import words
 
-#: Only the beginning of a document counts, or a long one would vouch for every word.
+#: Only the beginning of a document counts; a long document would contain every word.
 _FIRST_WORDS: Final = 300
-#: A function word stands in at least this share of the documents of every domain, and in so many.
+#: A function word occurs in at least this share, and this number, of the documents of every domain.
 MIN_DOCUMENT_SHARE: Final = 0.08
 MIN_DOCUMENTS: Final = 3
 #: FineWeb2's lists have at least eight words.
@@ -21,11 +21,12 @@ MIN_WORDS, MAX_WORDS = 8, 100
 
 
 def function_words(domains: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """Give the words that documents of every domain use, the most frequent first; at most 100.
+    """Return the words that documents of every domain use, the most frequent first; at most 100.
 
-    A word counts in small letters only, because names, titles and menus have capitals. What is frequent
-    in one domain is a topic; what stands in a share of the documents of each is a function word.
-    FineWeb2's lists, counted on one domain, hold ``isbn`` for Kyrgyz and ``river`` for Kazakh.
+    A word counts only in small letters, because names, titles and menus have capitals. A word that
+    is frequent in one domain is a topic; one that occurs in a share of the documents of each is a
+    function word. FineWeb2's lists, counted on one domain, have ``isbn`` for Kyrgyz and ``river``
+    for Kazakh.
 
     >>> function_words([["the cat of the house"] * 3, ["the end of it"] * 3])
     ('the', 'of')
@@ -33,16 +34,15 @@ def function_words(domains: Sequence[Sequence[str]]) -> tuple[str, ...]:
     frequency: Counter[str] = Counter()
     shares: dict[str, float] = {}
     for number, documents in enumerate(domains):
-        inside: Counter[str] = Counter()
-        size = 0
         total: Counter[str] = Counter()
+        document_count: Counter[str] = Counter()
         for document in documents:
-            said = [word for word in words(document)[:_FIRST_WORDS] if _is_plain(word)]
-            total.update(said)
-            inside.update(set(said))
-            size += len(said)
+            plain = [word for word in words(document)[:_FIRST_WORDS] if _is_plain(word)]
+            total.update(plain)
+            document_count.update(set(plain))
+        size = max(1, total.total())
         floor = max(MIN_DOCUMENTS, MIN_DOCUMENT_SHARE * len(documents))
-        fit = {word: count / max(1, size) for word, count in total.items() if inside[word] >= floor}
+        fit = {word: n / size for word, n in total.items() if document_count[word] >= floor}
         shares = fit if not number else {w: min(s, fit[w]) for w, s in shares.items() if w in fit}
         frequency.update(total)
     ranked = sorted(shares, key=lambda word: (-shares[word], -frequency[word], word))
@@ -54,10 +54,10 @@ def _is_plain(word: str) -> bool:
 
 
 def scripts_and_letters(texts: Iterable[str]) -> tuple[tuple[str, ...], str]:
-    """Give the scripts of at least a twentieth of the letters, and their small letters, sorted.
+    """Return the scripts of at least a twentieth of the letters, and their small letters, sorted.
 
-    Letters of fewer than one in 10,000 are of names and quotations. A script of more than 200 letters
-    (Han, Hangul) has no alphabet: its letters are left out.
+    Letters rarer than one in 10,000 come from names and quotations. A script of more than 200
+    letters (Han, Hangul) has no alphabet: its letters are omitted.
 
     >>> scripts_and_letters(["Қазақ тілі, тіл"])
     (('Cyrl',), 'азлтіқ')
@@ -70,11 +70,7 @@ def scripts_and_letters(texts: Iterable[str]) -> tuple[tuple[str, ...], str]:
         by_script[_script(char)] += count
     total = sum(by_script.values())
     shares = {script: count / max(1, total) for script, count in by_script.items()}
-    scripts = tuple(
-        script
-        for script, _ in by_script.most_common()
-        if shares[script] >= 0.05 and script != "Zyyy"
-    )
+    scripts = tuple(s for s, _ in by_script.most_common() if shares[s] >= 0.05 and s != "Zyyy")
     letters: dict[str, list[str]] = {script: [] for script in scripts}
     for char, count in counted.items():
         if _script(char) in letters and count >= total / 10_000:

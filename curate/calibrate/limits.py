@@ -1,4 +1,4 @@
-"""Limits of one profile, set from clean documents."""
+"""The limits of one profile, set from clean documents."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from curate.recipe.profile import Profile, Rule
 from curate.signals import column, measure
 from curate.signals.verdict import lists_of
 
-#: So much more room than the sample showed: its ends lie inside those of the language.
+#: Extra room beyond the sample, because its extremes are inside those of the language.
 _MARGIN: Final = 0.1
 
 
 class _Plan(NamedTuple):
-    """A least value to set. ``strictest``: clean text may ask for no more than this."""
+    """A lower limit to set, at most ``strictest``, whatever clean text allows."""
 
     signal: str
     strictest: float | None
     why: str
 
 
-#: Limits above: what the profile extends holds, unless clean text needs more room. Clean text cannot say
-#: how much is bad of what it never shows.
+#: Upper limits: those of the extended profile stay, unless clean text needs more room. Clean text
+#: cannot show how much is bad of what it never contains.
 MOST: Final = (
     *("repeated_lines", "repeated_characters", "too_many_newlines"),
     *(f"repeated_{n}grams" for n in range(2, 11)),
 )
 
-#: Limits below.
+#: Lower limits.
 LEAST: Final = {
     "too_few_words_with_letters": _Plan(
         "alphabetic_word_share", 0.75, "Tables of numbers, code, rows of separators"
@@ -74,7 +74,7 @@ class Setter:
         self._english_values = measured(anchor[0], anchor[1], signals) if anchor else {}
 
     def most(self) -> dict[str, Rule]:
-        """Limits above that have to be wider than those of the profile that is extended."""
+        """Return the upper limits that must be wider than those of the extended profile."""
         rules = {}
         for name in MOST:
             known = self._base.rules.get(name)
@@ -86,12 +86,12 @@ class Setter:
         return rules
 
     def least(self) -> dict[str, Rule]:
-        """Limits below, from what clean text never lacks."""
+        """Return the lower limits, from what clean text never lacks."""
         rules = {}
         for name, plan in LEAST.items():
             limit, source = self._limit(name, plan.signal, upper=False)
             if limit is None or limit <= 0:
-                # Some clean document has none at all, as Thai has no ends of sentences.
+                # Some clean document has none, as Thai has no ends of sentences.
                 limit, source = 0.0, "curate calibrate: clean documents come without"
                 if name not in self._base.rules:
                     continue
@@ -108,7 +108,7 @@ class Setter:
         return rules
 
     def shape(self, least: int) -> dict[str, Rule]:
-        """The least number of words, and how long they are on average."""
+        """Return rules for the least number of words, and their mean length."""
         rules = {
             "too_few_words": Rule(
                 signal="n_words",
@@ -132,14 +132,13 @@ class Setter:
     def _limit(self, name: str, signal: str, *, upper: bool) -> tuple[float | None, str]:
         used, values = self._method, self._values[signal]
         anchor = self._anchor(name, signal, upper=upper)
-        found = METHODS[used][0](values, self._share, anchor, upper=upper)
-        if found is None or (found <= 0 and not upper):
-            used, found = "tail", tail(values, self._share, None, upper=upper)
-        if found is None:
+        limit = METHODS[used][0](values, self._share, anchor, upper=upper)
+        if limit is None or (limit <= 0 and not upper):
+            used, limit = "tail", tail(values, self._share, None, upper=upper)
+        if limit is None:
             return None, ""
-        if upper:
-            return float(np.ceil(round(found * (1 + _MARGIN) * 1000, 6))) / 1000, self._source(used)
-        return float(np.floor(round(found * (1 - _MARGIN) * 1000, 6))) / 1000, self._source(used)
+        rounded, margin = (np.ceil, _MARGIN) if upper else (np.floor, -_MARGIN)
+        return float(rounded(round(limit * (1 + margin) * 1000, 6))) / 1000, self._source(used)
 
     def _anchor(self, name: str, signal: str, *, upper: bool) -> Anchor | None:
         rule = self._english.rules.get(name) if self._english else None
@@ -149,15 +148,15 @@ class Setter:
         return None if limit is None else Anchor(limit, self._english_values[signal])
 
     def _source(self, method: str) -> str:
-        said = METHODS[method][1].format(share=self._share, n=self._documents)
-        return f"curate calibrate, {method}: {said}, and a tenth of room"
+        reason = METHODS[method][1].format(share=self._share, n=self._documents)
+        return f"curate calibrate, {method}: {reason}, and a tenth of room"
 
 
 def _varieties(base: Profile, seen: Reference) -> Floats:
-    """Measure the variety of function words by lists that the documents did not make.
+    """Measure the variety of function words by lists from other documents.
 
-    Words counted in a document are in the list because they are in the document. So each half is
-    measured by the list of the other.
+    A list from the same documents contains their words by construction. So each half is measured by
+    the list of the other half.
     """
     values = []
     for which in (0, 1):
@@ -172,12 +171,12 @@ def _varieties(base: Profile, seen: Reference) -> Floats:
 def measured(
     profile: Profile | None, texts: Sequence[str], signals: Sequence[str]
 ) -> dict[str, Floats]:
-    """Measure signals of texts, with the lists of a profile if one is given; NaN where undefined."""
+    """Return signals of texts, by the lists of a profile if one is given; NaN where undefined."""
     names = list(dict.fromkeys(signals))
-    found = measure(
+    table = measure(
         pa.array(texts, pa.large_string()), names, lists_of(profile) if profile else None
     )
     return {
-        name: np.asarray(found[column(name)].to_numpy(zero_copy_only=False), dtype=np.float64)
+        name: np.asarray(table[column(name)].to_numpy(zero_copy_only=False), dtype=np.float64)
         for name in names
     }

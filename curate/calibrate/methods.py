@@ -1,14 +1,14 @@
 """Limits from clean text, by three methods of the kind that FineWeb2 compared (arXiv:2506.20920).
 
-A limit that was found good for one language is carried over to another by what both look like when
-they are clean. All three need only the measured values of clean documents:
+A good limit for one language is transferred to another by comparing clean text of both. All three
+need only the measured values of clean documents:
 
 - ``tail``: the limit leaves a small share of the clean documents outside. Needs no other language.
-- ``mean_std``: the limit lies as many standard deviations from the mean as the English limit does from
+- ``mean_std``: the limit is as many standard deviations from the mean as the English limit is from
   the mean of clean English.
 - ``quantile``: the limit leaves the share outside that the English limit leaves of clean English.
 
-The reference is clean, so the tail is what one rule may cost, and twenty rules share the budget.
+The reference is clean, so the tail is the cost of one rule, and twenty rules share the budget.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Anchor(NamedTuple):
 
 
 def tail(values: Floats, share: float, anchor: Anchor | None, *, upper: bool) -> float | None:
-    """Give the value that ``share`` of the documents lie beyond; None without values.
+    """Return the value that ``share`` of the documents lie beyond; None without values.
 
     >>> import numpy as np
-    >>> tail(np.arange(101.0), 0.05, None, upper=True), tail(np.arange(101.0), 0.05, None, upper=False)
-    (95.0, 5.0)
+    >>> [tail(np.arange(101.0), 0.05, None, upper=upper) for upper in (True, False)]
+    [95.0, 5.0]
     """
     known = values[~np.isnan(values)]
     if not len(known):
@@ -43,9 +43,9 @@ def tail(values: Floats, share: float, anchor: Anchor | None, *, upper: bool) ->
 
 
 def mean_std(values: Floats, share: float, anchor: Anchor | None, *, upper: bool) -> float | None:
-    """Give the value that is as many deviations off the mean as the anchor's limit is off its own.
+    """Return the value as many deviations off the mean as the anchor's limit is off its own.
 
-    None without an anchor, and where the clean English texts do not vary: nothing can be carried over.
+    None without an anchor, and where the clean English texts do not vary.
 
     >>> import numpy as np
     >>> mean_std(np.array([8.0, 12.0]), 0.0, Anchor(3.0, np.array([0.0, 2.0])), upper=True)
@@ -63,7 +63,7 @@ def mean_std(values: Floats, share: float, anchor: Anchor | None, *, upper: bool
 
 
 def quantile(values: Floats, share: float, anchor: Anchor | None, *, upper: bool) -> float | None:
-    """Give the value that as many documents lie beyond as lie beyond the anchor's limit.
+    """Return the value that as many documents lie beyond as lie beyond the anchor's limit.
 
     None without an anchor.
 
@@ -82,7 +82,7 @@ def quantile(values: Floats, share: float, anchor: Anchor | None, *, upper: bool
 
 Method = Callable[..., float | None]
 
-#: Name to (function, what it says of itself in a profile's ``source``).
+#: Name to (function, how a profile's ``source`` describes it).
 METHODS: Final[dict[str, tuple[Method, str]]] = {
     "tail": (tail, "{share:.1%} of {n} clean documents lie beyond"),
     "mean_std": (mean_std, "as many deviations off the mean of {n} clean documents as in English"),

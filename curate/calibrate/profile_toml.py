@@ -1,4 +1,4 @@
-"""A calibrated profile as the file that a linguist goes on with."""
+"""A calibrated profile as the file that a linguist edits further."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from curate.calibrate.derive import Calibration
 from curate.recipe.profile import Rule
 
 
-def to_toml(found: Calibration) -> str:
-    """Write what differs from the profile that it extends, with what was measured as a comment."""
-    profile = found.profile
+def to_toml(result: Calibration) -> str:
+    """Write the differences from the profile it extends, with the measurements as a comment."""
+    profile = result.profile
     head = (
-        f"{found.documents} clean documents of {found.domains} domains, {found.short} too short:"
-        f" {found.calibrated_on} of them, chosen by hash, set the limits; of {found.held_out} others"
-        f" {found.false_rejection:.1%} fall to these rules."
+        f"{result.documents} clean documents of {result.domains} domains, {result.short} too short:"
+        f" {result.calibrated_on} of them, chosen by hash, set the limits;"
+        f" of {result.held_out} others {result.false_rejection:.1%} fall to these rules."
     )
-    if found.rules:
-        head += " By rule: " + ", ".join(f"{k} {v:.1%}" for k, v in found.rules.items()) + "."
+    if result.rules:
+        head += " By rule: " + ", ".join(f"{k} {v:.1%}" for k, v in result.rules.items()) + "."
     lines = [*(f"# {line}" for line in textwrap.wrap(head, 110))]
-    lines += [f"describes = {_text(profile.describes)}", f"extends = {_text(found.extends)}", ""]
+    lines += [
+        f"describes = {_text(profile.describes)}",
+        f"extends = {_text(result.extends)}",
+        "",
+    ]
     lines += ["[identify]", f"scripts = {_texts(profile.identify.scripts)}"]
     if profile.identify.letters:
         lines.append(f"letters = {_text(profile.identify.letters)}")
@@ -30,7 +34,7 @@ def to_toml(found: Calibration) -> str:
         wrapped = textwrap.wrap(quoted, 110, break_long_words=False, break_on_hyphens=False)
         lines += ["", "[lists]", "stop_words = [", *(f"  {line}" for line in wrapped), "]"]
     for name, rule in profile.rules.items():
-        if name in found.changed:
+        if name in result.changed:
             lines += ["", f"[rules.{name}]", *_rule(rule)]
     return "\n".join(lines) + "\n"
 
@@ -44,7 +48,7 @@ def _rule(rule: Rule) -> list[str]:
 
 
 def _text(text: str) -> str:
-    # JSON's strings are TOML's, but for DEL, which no word of ours holds.
+    # JSON strings are TOML strings, except for DEL, which no word of ours contains.
     return json.dumps(text, ensure_ascii=False)
 
 

@@ -1,4 +1,4 @@
-"""Clean documents by domain, cut into halves by their hash."""
+"""Clean documents by domain, divided into halves by their hash."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Reference:
         return list(dict.fromkeys(text for texts in self.domains.values() for text in texts))
 
     def half(self, which: int, bit: int = 0) -> Reference:
-        """Give the documents whose text's hash has ``which``, 0 or 1, in a bit."""
+        """Return the documents whose text's hash has ``which``, 0 or 1, in a bit."""
         halves = {
             name: [text for text in texts if _hash(text) >> bit & 1 == which]
             for name, texts in self.domains.items()

@@ -1,7 +1,5 @@
 """Profiles derived from clean text: what they hold, what they cost, what they refuse."""
 
-import doctest
-import importlib
 import random
 import tomllib
 
@@ -19,11 +17,6 @@ from curate.signals.verdict import check_profile
 
 PARENTS = {name: load_profile(name, profile_text) for name in ("_default", "_words", "_unspaced")}
 FUNCTION = ["mi", "lo", "ka", "te", "su", "no", "ri", "en", "va", "do", "pa", "ze"]
-
-
-@pytest.mark.parametrize("module", ["methods", "words", "derive", "limits", "toml", "reference"])
-def test_doctests(module: str) -> None:
-    assert doctest.testmod(importlib.import_module(f"curate.calibrate.{module}")).failed == 0
 
 
 def made_up(seed: int, topic: str, sentences: int = 12) -> str:
