@@ -87,14 +87,7 @@ def wet(plan: Plan) -> None:
             )
         )
     docs.append(
-        Doc(
-            WET,
-            "https://lists.example/nothing",
-            "und",
-            "empty",
-            "",
-            expect=skipped("no_text"),
-        )
+        Doc(WET, "https://lists.example/nothing", "und", "empty", "", expect=skipped("no_text"))
     )
     random.Random(2).shuffle(docs)
     members = [

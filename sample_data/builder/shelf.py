@@ -80,12 +80,7 @@ def books(plan: Plan) -> None:
         expect=dropped("repair", "identify", "judge"),
     )
     null = Doc(
-        BOOKS,
-        "https://books.example/und/null",
-        "und",
-        "null_text",
-        "",
-        expect=skipped("null_text"),
+        BOOKS, "https://books.example/und/null", "und", "null_text", "", expect=skipped("null_text")
     )
     rows += [(empty, "CC0-1.0", "native"), (null, "CC0-1.0", "native")]
     random.Random(4).shuffle(rows)

@@ -72,11 +72,7 @@ def plain_message(role: str, content: str | None) -> Message:
 
 
 def read_turn(
-    turn: object,
-    names: TurnFields | None,
-    extras: list[dict[str, object]],
-    *,
-    nulls: bool = False,
+    turn: object, names: TurnFields | None, extras: list[dict[str, object]], *, nulls: bool = False
 ) -> Message:
     """Return a turn as a message; append its other fields to ``extras``.
 

@@ -11,18 +11,11 @@ from curate.sources.chat.layouts import LayoutOptions, read
 WORDS = st.text(max_size=8)
 TURN = st.one_of(
     st.builds(
-        lambda role, content: {
-            "role": role,
-            "content": content,
-            "name": None,
-            "tool_calls": None,
-        },
+        lambda role, content: {"role": role, "content": content, "name": None, "tool_calls": None},
         st.sampled_from(["system", "user", "assistant", "tool"]),
         WORDS,
     ),
-    st.just(
-        {"role": "assistant", "content": "", "name": None, "tool_calls": '[{"name":"f"}]'},
-    ),
+    st.just({"role": "assistant", "content": "", "name": None, "tool_calls": '[{"name":"f"}]'}),
 )
 
 

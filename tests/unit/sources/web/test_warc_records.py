@@ -439,11 +439,7 @@ class TestRealFiles:
         },
         "malformed/gowarc-corrupted-mid-record.warc.gz": {"response": 12, "gzip_header": 1},
         "malformed/resiliparse-clipped.warc.gz": {"truncated": 1},
-        "malformed/aut-badexample.arc.gz": {
-            "warcinfo": 1,
-            "response": 1,
-            "content_length": 3,
-        },
+        "malformed/aut-badexample.arc.gz": {"warcinfo": 1, "response": 1, "content_length": 3},
         "malformed/warcio-bad.arc": {"not_a_record": 1, "content_length": 1},
     }
 
