@@ -1,7 +1,8 @@
 """Build the sample containers from the texts, with planted oddities and a list of them.
 
-``python sample_data/build.py`` writes the containers and ``planted.json`` beside this file. The same
-texts give the same bytes with the same zlib, zstandard and pyarrow, and the same contents with any.
+``python sample_data/build.py`` writes the containers and ``planted.json`` beside this file. The
+same texts give the same bytes with the same zlib, zstandard and pyarrow, and the same contents with
+any.
 """
 
 from __future__ import annotations

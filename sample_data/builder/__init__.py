@@ -1,1 +1,1 @@
-"""What builds the sample containers: texts dealt out, variants, markup, bytes, a list of it all."""
+"""Build the sample containers: distribute texts, make variants, markup and bytes, list them all."""

@@ -29,28 +29,26 @@ def gzip_member(data: bytes) -> bytes:
 
 
 def damage_member(member: bytes) -> tuple[bytes, str]:
-    """Overwrite bytes in the middle of a member; give also what a reader's inflater says of it."""
+    """Overwrite bytes in the middle of a member; return it and the reason that a reader reports."""
     middle = len(member) // 2
     broken = member[:middle] + b"\xff\x00\xaa\x55" * 6 + member[middle + 24 :]
     try:
         zlib.decompress(broken, 31)
     except zlib.error as error:
-        text = str(error)
-        return (
-            broken,
-            "gzip_checksum" if "data check" in text or "length check" in text else "gzip_data",
-        )
+        is_checksum = "data check" in str(error) or "length check" in str(error)
+        return broken, "gzip_checksum" if is_checksum else "gzip_data"
     raise AssertionError("the member is still whole")
 
 
 def warc_record(
     kind: str, number: int, url: str | None, content_type: str, block: bytes, **more: str
 ) -> bytes:
-    """Give one WARC 1.0 record, uncompressed. The number makes its id and its time."""
+    """Return one WARC 1.0 record, uncompressed. Its id and its time are made of the number."""
     headers = {
         "WARC-Type": kind,
         "WARC-Record-ID": f"<urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'{kind}/{number}/{url}')}>",
-        "WARC-Date": f"2026-03-{1 + number // 100:02d}T08:{number // 60 % 60:02d}:{number % 60:02d}Z",
+        "WARC-Date": f"2026-03-{1 + number // 100:02d}"
+        f"T08:{number // 60 % 60:02d}:{number % 60:02d}Z",
     }
     if url:
         headers["WARC-Target-URI"] = url
@@ -64,7 +62,7 @@ def warc_record(
 
 
 def http(status: str, content_type: str, body: bytes, **more: str) -> bytes:
-    """Give an HTTP response as a crawler stores it."""
+    """Return an HTTP response as a crawler stores it."""
     headers = {"Server": "sample", "Content-Type": content_type}
     headers |= {key.replace("_", "-"): value for key, value in more.items()}
     if "Transfer-Encoding" not in headers:
@@ -74,7 +72,7 @@ def http(status: str, content_type: str, body: bytes, **more: str) -> bytes:
 
 
 def chunked(body: bytes, size: int = 700) -> bytes:
-    """Cut a body as ``Transfer-Encoding: chunked`` does."""
+    """Return a body in the chunks of ``Transfer-Encoding: chunked``."""
     parts = [body[i : i + size] for i in range(0, len(body), size)]
     return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
 
@@ -86,7 +84,7 @@ GIF = base64.b64decode("R0lGODlhAQABAIAAAICAgAAAACwAAAAAAQABAAACAkQBADs=")
 
 
 def json_line(record: dict[str, Any]) -> bytes:
-    """Give one line of JSON in UTF-8."""
+    """Return one line of JSON in UTF-8."""
     return json.dumps(record, ensure_ascii=False).encode() + b"\n"
 
 
@@ -96,7 +94,7 @@ def zst(data: bytes) -> bytes:
 
 
 def parquet(columns: dict[str, list[Any]]) -> bytes:
-    """Write string columns as Parquet, sixteen rows to a group."""
+    """Return string columns as a Parquet file, sixteen rows to a group."""
     arrays = {
         name: pa.array(values, pa.large_string() if name == "text" else pa.string())
         for name, values in columns.items()
@@ -110,7 +108,7 @@ def parquet(columns: dict[str, list[Any]]) -> bytes:
 
 
 def wiki_dump(lang: str, words: dict[str, str], pages: Iterable[dict[str, Any]]) -> bytes:
-    """Give a MediaWiki export, bzip2: site info, namespaces and pages."""
+    """Return a MediaWiki export, bzip2: site info, namespaces and pages."""
     spaces = {
         0: "",
         1: words["talk"],
@@ -119,11 +117,13 @@ def wiki_dump(lang: str, words: dict[str, str], pages: Iterable[dict[str, Any]])
         14: words["category"],
     }
     listed = "\n".join(
-        f'      <namespace key="{key}" case="first-letter"{f">{name}</namespace>" if name else " />"}'
+        f'      <namespace key="{key}" case="first-letter"'
+        + (f">{name}</namespace>" if name else " />")
         for key, name in spaces.items()
     )
     body = "".join(_wiki_page(page) for page in pages)
-    text = f"""<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" version="0.11" xml:lang="{lang}">
+    schema = "http://www.mediawiki.org/xml/export-0.11/"
+    text = f"""<mediawiki xmlns="{schema}" version="0.11" xml:lang="{lang}">
   <siteinfo>
     <sitename>Sample encyclopedia</sitename>
     <dbname>{lang}wiki</dbname>

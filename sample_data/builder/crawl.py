@@ -21,7 +21,7 @@ from builder.plan import (
     skipped,
 )
 
-#: How a page says its charset: in the HTTP header, in the page only, or nowhere.
+#: Where a page states its charset: in the HTTP header, in the page only, or nowhere.
 CHARSETS = {
     "rus_Cyrl": [("windows-1251", "header"), ("windows-1251", "page"), ("koi8-r", "header")],
     "tur_Latn": [("windows-1254", "header"), ("windows-1254", "page")],
@@ -60,7 +60,7 @@ def web(plan: Plan) -> None:
 def _page_variants(
     plan: Plan, lang: str, site: pages.Site, slugs: list[str], titles: list[str]
 ) -> list[tuple[Doc, bytes, str]]:
-    """Give the same article under a second address, one with a sentence more, and teasers."""
+    """Return an article under a second address, one with an added sentence, and teasers."""
     host, out = site["host"], []
     utf8 = "text/html; charset=UTF-8"
 
@@ -69,57 +69,36 @@ def _page_variants(
         out.append((doc, pages.article(site, text, day, related, "utf-8").encode(), utf8))
 
     first, third = plan.texts[lang][slugs[0]], plan.texts[lang][slugs[3]]
-    add(
-        f"https://{host}/2026/{slugs[0]}.html?print=1",
-        "html_copy",
-        first,
-        slugs[0],
-        "2026-03-10",
-        titles[1:4],
-    )
-    longer = f"{third}\n\n{site['added']}"
-    add(
-        f"https://{host}/amp/{slugs[3]}.html",
-        "near_added_sentence",
-        longer,
-        slugs[3],
-        "2026-03-13",
-        titles[4:7],
-    )
+    url = f"https://{host}/2026/{slugs[0]}.html?print=1"
+    add(url, "html_copy", first, slugs[0], "2026-03-10", titles[1:4])
+    url, longer = f"https://{host}/amp/{slugs[3]}.html", f"{third}\n\n{site['added']}"
+    add(url, "near_added_sentence", longer, slugs[3], "2026-03-13", titles[4:7])
     for slug, text in plan.teasers(lang, 4):
-        add(
-            f"https://{host}/preview/{slug}.html",
-            "shared_frame",
-            text,
-            slug,
-            "2026-03-20",
-            titles[:3],
-        )
+        url = f"https://{host}/preview/{slug}.html"
+        add(url, "shared_frame", text, slug, "2026-03-20", titles[:3])
     return out
 
 
 def _foreign_pages(plan: Plan) -> list[tuple[Doc, bytes, str]]:
-    """Give pages in another language than their site's."""
+    """Return pages in another language than their site's."""
     site, host = SITES["kaz_Cyrl"], SITES["kaz_Cyrl"]["host"]
-    out = []
+    out: list[tuple[Doc, bytes, str]] = []
+
+    def add(url: str, lang: str, text: str, base: str | None, note: str, day: str) -> None:
+        is_certain = base is not None
+        expect = {"fate": "other_language", "lang": lang, "not": "kaz_Cyrl", "certain": is_certain}
+        doc = Doc(CRAWL, url, lang, "wrong_language", text, base, expect=expect, note=note)
+        page = pages.article(site, text, day, [], "utf-8")
+        out.append((doc, page.encode(), "text/html; charset=utf-8"))
+
     for name in ("kir_Cyrl", "tat_Cyrl"):
         text = (PARTS / "foreign" / f"{name}.txt").read_text("utf-8").strip()
-        doc = Doc(
-            CRAWL, f"https://{host}/guests/{name}.html", name, "wrong_language", text,
-            expect={"fate": "other_language", "lang": name, "not": "kaz_Cyrl", "certain": False},
-            note="a Turkic neighbour on a Kazakh site; its lang attribute says kk",
-        )  # fmt: skip
-        page = pages.article(site, text, "2026-03-21", [], "utf-8")
-        out.append((doc, page.encode(), "text/html; charset=utf-8"))
+        note = "a Turkic neighbour on a Kazakh site; its lang attribute says kk"
+        add(f"https://{host}/guests/{name}.html", name, text, None, note, "2026-03-21")
     for slug in FOREIGN_TEXTS:
-        text = plan.texts["rus_Cyrl"][slug]
-        doc = Doc(
-            CRAWL, f"https://{host}/ru/{slug}.html", "rus_Cyrl", "wrong_language", text, f"rus_Cyrl/{slug}",
-            expect={"fate": "other_language", "lang": "rus_Cyrl", "not": "kaz_Cyrl", "certain": True},
-            note="a Russian page on a Kazakh site; its lang attribute says kk",
-        )  # fmt: skip
-        page = pages.article(site, text, "2026-03-22", [], "utf-8")
-        out.append((doc, page.encode(), "text/html; charset=utf-8"))
+        text, base = plan.texts["rus_Cyrl"][slug], f"rus_Cyrl/{slug}"
+        note = "a Russian page on a Kazakh site; its lang attribute says kk"
+        add(f"https://{host}/ru/{slug}.html", "rus_Cyrl", text, base, note, "2026-03-22")
     return out
 
 
@@ -132,13 +111,9 @@ def _junk_pages() -> list[tuple[Doc, bytes, str]]:
         expect = dropped("trim", "judge", "identify", certain=name != "lorem")
         doc = Doc(CRAWL, f"https://{host}/{name}", "und", "low_quality", junk(name), expect=expect)
         out.append((doc, pages.bare(junk(name), "en").encode(), "text/html; charset=utf-8"))
-    empty = Doc(
-        CRAWL, "https://pages-empty.example/", "und", "empty", "", expect=skipped("no_text")
-    )
-    out.append(
-        (empty, b"<!DOCTYPE html>\n<html><body></body></html>\n", "text/html; charset=utf-8")
-    )
-    return out
+    url, page = "https://pages-empty.example/", b"<!DOCTYPE html>\n<html><body></body></html>\n"
+    empty = Doc(CRAWL, url, "und", "empty", "", expect=skipped("no_text"))
+    return [*out, (empty, page, "text/html; charset=utf-8")]
 
 
 def _response(kind: str, body: bytes, content_type: str) -> bytes:
@@ -168,21 +143,17 @@ def _crawl(plan: Plan, docs: list[tuple[Doc, bytes, str]]) -> None:
     answer = "application/http; msgtype=response"
     write("warcinfo", None, "application/warc-fields", make.INFO)
     others = _other_responses()
-    # One page in each of these dresses; both are base texts, and stay so in every other way.
-    dress = dict(zip(_plain(docs), ("chunked", "compressed")))
+    # One page with each transfer coding; in every other way both are base texts.
+    codings = dict(zip(_plain(docs), ("chunked", "compressed")))
     damaged_at = next(i for i in _plain(docs) if i > len(docs) // 2)
     for i, (doc, body, content_type) in enumerate(docs):
-        kind = dress.get(i, doc.kind)
+        kind = codings.get(i, doc.kind)
         request(doc.handle)
         write("response", doc.handle, answer, _response(kind, body, content_type))
         if i == damaged_at:
             members[-1], reason = make.damage_member(members[-1])
-            doc = replace(
-                doc,
-                text="",
-                expect=quarantined(reason),
-                note="bytes in the middle of this gzip member are overwritten; the next are whole",
-            )
+            note = "bytes in the middle of this gzip member are overwritten; the next are whole"
+            doc = replace(doc, text="", expect=quarantined(reason), note=note)
             kind = "damaged_record"
         plan.docs.append(replace(doc, kind=kind))
         if i % 12 == 5 and others:
@@ -197,20 +168,17 @@ def _crawl(plan: Plan, docs: list[tuple[Doc, bytes, str]]) -> None:
 
 
 def _plain(docs: list[tuple[Doc, bytes, str]]) -> list[int]:
-    """Give the positions of pages that are base texts in UTF-8 and of no group of duplicates."""
-    shared = [doc.base for doc, _, _ in docs]
-    return [
-        i
-        for i, (doc, _, _) in enumerate(docs)
-        if doc.kind == "base" and shared.count(doc.base) == 1
-    ]
+    """Return the positions of pages that are base texts in UTF-8 and of no group of duplicates."""
+    bases = [doc.base for doc, _, _ in docs]
+    is_plain = [doc.kind == "base" and bases.count(doc.base) == 1 for doc, _, _ in docs]
+    return [i for i, plain in enumerate(is_plain) if plain]
 
 
 def _other_responses() -> list[tuple[str, str, str, bytes, dict[str, str]]]:
     host = SITES["kaz_Cyrl"]["host"]
     html = "text/html; charset=utf-8"
-    gone = pages.bare("404 Not Found\nThe page that you asked for is not here.", "en").encode()
-    missing = make.http("404 Not Found", html, gone)
+    page = pages.bare("404 Not Found\nThe page that you asked for is not here.", "en").encode()
+    missing = make.http("404 Not Found", html, page)
     moved = make.http("301 Moved Permanently", html, b"", Location=f"https://{host}/")
     picture = make.http("200 OK", "image/gif", make.GIF)
     same = make.http("304 Not Modified", html, b"")
@@ -236,11 +204,7 @@ def _truncated(plan: Plan) -> None:
         members.append(make.gzip_member(make.warc_record("response", number, url, answer, block)))
         plan.docs.append(Doc(TRUNCATED, url, lang, "base", text, base))
     members[-1] = members[-1][: len(members[-1]) // 2]
-    plan.docs[-1] = replace(
-        plan.docs[-1],
-        kind="truncated_record",
-        text="",
-        expect=quarantined("truncated"),
-        note="the file ends in the middle of this record",
-    )
+    expect, note = quarantined("truncated"), "the file ends in the middle of this record"
+    last = replace(plan.docs[-1], kind="truncated_record", text="", expect=expect, note=note)
+    plan.docs[-1] = last
     plan.files[TRUNCATED] = b"".join(members)

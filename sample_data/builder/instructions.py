@@ -1,4 +1,4 @@
-"""Data for tuning a model on instructions: one file for each way in which such data is published."""
+"""Data for instruction tuning: one file for each layout in which such data is published."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ Talk = tuple[str, str | None]
 
 
 def instructions(plan: Plan) -> None:
-    """Build the files of the chat recipes; what is planted in each stands in the folder's tests."""
-    told = json.loads((PARTS / "sft.json").read_text("utf-8"))
+    """Build the files of the chat recipes; the folder's tests list what is planted in each."""
+    groups = json.loads((PARTS / "sft.json").read_text("utf-8"))
     files = {
-        "tagengo.jsonl": _tagengo(told),
-        "instruction_ja.jsonl": _utterances(told["jpn_Jpan"][3:]),
-        "lmsys.jsonl": _lmsys(told),
-        "kazakh.jsonl": _alpaca(told["kaz_Cyrl"]),
-        "english.jsonl": _messages(told["eng_Latn"]),
-        "russian.jsonl": _russian(told["rus_Cyrl"]),
-        "safety.jsonl": [_shared(talk) for talk in told["safety"]],
-        "preferences.jsonl": _preferences(told["preferences"]),
+        "tagengo.jsonl": _tagengo(groups),
+        "instruction_ja.jsonl": _utterances(groups["jpn_Jpan"][3:]),
+        "lmsys.jsonl": _lmsys(groups),
+        "kazakh.jsonl": _alpaca(groups["kaz_Cyrl"]),
+        "english.jsonl": _messages(groups["eng_Latn"]),
+        "russian.jsonl": _russian(groups["rus_Cyrl"]),
+        "safety.jsonl": [_shared(talk) for talk in groups["safety"]],
+        "preferences.jsonl": _preferences(groups["preferences"]),
     }
     for name, rows in files.items():
         plan.files[f"{FOLDER}/{name}"] = b"".join(make.json_line(row) for row in rows)
-    whole = json.dumps(_openchat(told), ensure_ascii=False, indent=1).encode()
+    whole = json.dumps(_openchat(groups), ensure_ascii=False, indent=1).encode()
     plan.files[f"{FOLDER}/openchat.json"] = whole
 
 
@@ -37,21 +37,21 @@ def _shared(talk: Talk, field: str = "conversations") -> dict[str, Any]:
 
 def _openai(*talks: Talk) -> list[dict[str, Any]]:
     return [
-        {"role": role, "content": words}
+        {"role": role, "content": content}
         for talk in talks
-        for role, words in zip(("user", "assistant"), talk, strict=True)
+        for role, content in zip(("user", "assistant"), talk, strict=True)
     ]
 
 
-def _tagengo(told: dict[str, Any]) -> list[dict[str, Any]]:
-    """Ten answers that ended by themselves, two that were cut, one that is not there."""
+def _tagengo(groups: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return ten complete answers, two that were cut, one that is null."""
     names = {
         "kaz_Cyrl": "Kazakh",
         "rus_Cyrl": "Russian",
         "tur_Latn": "Turkish",
         "jpn_Jpan": "Japanese",
     }
-    talks = [(talk, names[lang]) for lang in names for talk in told[lang][:3]]
+    talks = [(talk, names[lang]) for lang in names for talk in groups[lang][:3]]
     rows = []
     for number, (talk, language) in enumerate(talks):
         ended = "length" if number in (1, 6) else "stop"
@@ -64,7 +64,7 @@ def _tagengo(told: dict[str, Any]) -> list[dict[str, Any]]:
                 "response": [answer, ended],
             }
         )
-    lost = {**_shared((told["eng_Latn"][0][0], None)), "language": "English"}
+    lost = {**_shared((groups["eng_Latn"][0][0], None)), "language": "English"}
     return [*rows, {"conversation_id": "t-lost", **lost, "response": [None, "stop"]}]
 
 
@@ -72,16 +72,16 @@ def _utterances(talks: list[Talk]) -> list[dict[str, Any]]:
     return [
         {
             "id": f"ja.{number:03d}",
-            "utterances": [{"name": "user", "text": asked}, {"name": "agent", "text": said}],
+            "utterances": [{"name": "user", "text": question}, {"name": "agent", "text": answer}],
             "meta": {"original_id": number},
         }
-        for number, (asked, said) in enumerate(talks)
+        for number, (question, answer) in enumerate(talks)
     ]
 
 
-def _openchat(told: dict[str, Any]) -> list[dict[str, Any]]:
-    """Turns under ``items``: two longer conversations, one of one exchange, one with a lost turn."""
-    first, second, third, fourth, fifth, sixth = told["eng_Latn"][1:7]
+def _openchat(groups: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return turns under ``items``: two longer conversations, one of one exchange, a null turn."""
+    first, second, third, fourth, fifth, sixth = groups["eng_Latn"][1:7]
     talks = [(first, second), (third, fourth), (fifth,)]
     rows = [
         {"items": [t for talk in some for t in _shared(talk)["conversations"]]} for some in talks
@@ -90,11 +90,15 @@ def _openchat(told: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"id": f"oc{number}", **row} for number, row in enumerate([*rows, lost])]
 
 
-def _lmsys(told: dict[str, Any]) -> list[dict[str, Any]]:
-    """Prompts as people gave them to many models; ``planted`` says what is wrong with each."""
-    english, kazakh, russian = (told[lang] for lang in ("eng_Latn", "kaz_Cyrl", "rus_Cyrl"))
+def _lmsys(groups: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return prompts of people to many models; ``planted`` is what is wrong with each."""
+    english, kazakh, russian = (groups[lang] for lang in ("eng_Latn", "kaz_Cyrl", "rus_Cyrl"))
     long = "Please answer all of these questions, one after another: " + " ".join(
         english[number % 11][0] for number in range(66)
+    )
+    words = (
+        ("Write a reply to NAME_1 about the meeting.", "Dear NAME_1,"),
+        ("What is the difference between you and ChatGPT?", "None."),
     )
     rows: list[tuple[str, tuple[Talk, ...], str, bool]] = [
         *(("", (talk,), "English", False) for talk in english[:6]),
@@ -104,13 +108,12 @@ def _lmsys(told: dict[str, Any]) -> list[dict[str, Any]]:
         ("moderation", (("How do I hurt my neighbour's dog?", "No."),), "English", True),
         ("language", (("nuqneH, tlhIngan Hol Dajatlh'a'?", "HIja'."),), "Klingon", False),
         ("language", (("%%%% 12 %%%%", "What?"),), "unknown", False),
-        ("words", (("Write a reply to NAME_1 about the meeting.", "Dear NAME_1,"),), "English", False),
-        ("words", (("What is the difference between you and ChatGPT?", "None."),), "English", False),
+        *(("words", (talk,), "English", False) for talk in words),
         ("words", (("¿Cómo se llama la capital de Perú?", "Lima."),), "Spanish", False),
         ("short", (("?", "How can I help?"),), "English", False),
         ("unsure", (("lol ok brb 42 xx", "Fine."),), "English", False),
         ("long", ((long, "Blue."),), "English", False),
-        ("near", ((english[0][0].replace("boil an egg", "boil the egg"), english[0][1]),), "English", False),
+        ("near", ((english[0][0].replace("an egg", "the egg"), english[0][1]),), "English", False),
         ("near", ((kazakh[1][0].replace("?", "??").lower(), kazakh[1][1]),), "Kazakh", False),
     ]  # fmt: skip
     return [
@@ -130,25 +133,29 @@ def _lmsys(told: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _alpaca(talks: list[Talk]) -> list[dict[str, Any]]:
-    """Instructions, half of them with an input; one refusal, one in another language, one twice."""
+    """Return instructions, half with an input; a refusal, one in another language, one twice."""
     rows = []
-    for number, (asked, said) in enumerate(talks):
-        row = {"instruction": asked, "input": "", "output": said}
+    for number, (question, answer) in enumerate(talks):
+        row = {"instruction": question, "input": "", "output": answer}
         if number % 8 == 7:
-            row |= {"instruction": "Сұраққа қысқа жауап бер.", "input": asked}
+            row |= {"instruction": "Сұраққа қысқа жауап бер.", "input": question}
         rows.append(row)
-    refused = "Кешіріңіз, мен бұған көмектесе алмаймын."
+    tale, refused = (
+        "Маған бір әдемі ертегі айтып берші.",
+        "Кешіріңіз, мен бұған көмектесе алмаймын.",
+    )
+    dough = "Қамырды қалай көтеремін, айтып беріңізші?"
     foreign = "Конечно! Поставьте тесто в тёплое место и подождите, пока оно поднимется вдвое."
     return [
         *rows,
-        {"instruction": "Маған бір әдемі ертегі айтып берші.", "output": refused, "planted": "refusal"},
-        {"instruction": "Қамырды қалай көтеремін, айтып беріңізші?", "output": foreign, "planted": "language"},
+        {"instruction": tale, "output": refused, "planted": "refusal"},
+        {"instruction": dough, "output": foreign, "planted": "language"},
         {"instruction": talks[1][0], "output": "Екі.", "planted": "same_prompt"},
-    ]  # fmt: skip
+    ]
 
 
 def _messages(talks: list[Talk]) -> list[dict[str, Any]]:
-    """OpenAI messages; one with a tool, one with a template's marks in it, one that never ends."""
+    """Return OpenAI messages; one with a tool, one with control tokens, one without an answer."""
     rows = [{"messages": _openai(talk)} for talk in talks]
     call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
     tool = [
@@ -168,14 +175,18 @@ def _messages(talks: list[Talk]) -> list[dict[str, Any]]:
 
 def _russian(talks: list[Talk]) -> list[dict[str, Any]]:
     strange = {"from": "narrator", "value": "Жили-были."}
-    told = {"conversations": [*_shared(talks[0])["conversations"], strange], "planted": "role"}
+    turns = [*_shared(talks[0])["conversations"], strange]
     boilerplate = ("Какая сегодня погода?", "Как языковая модель, я не знаю погоды.")
-    return [*map(_shared, talks), {**_shared(boilerplate), "planted": "boilerplate"}, told]
+    return [
+        *map(_shared, talks),
+        {**_shared(boilerplate), "planted": "boilerplate"},
+        {"conversations": turns, "planted": "role"},
+    ]
 
 
 def _preferences(talks: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
-    """A prompt with a better and a worse answer; the first prompt comes again with other answers."""
-    rows = [{"prompt": asked, "chosen": good, "rejected": bad} for asked, good, bad in talks]
+    """Return prompts with a better and a worse answer; the first again with other answers."""
+    rows = [{"prompt": prompt, "chosen": good, "rejected": bad} for prompt, good, bad in talks]
     again = {"prompt": talks[0][0] + " ", "chosen": "مقهى الأزرق.", "rejected": "لا أدري."}
     broken = {"prompt": talks[3][0] + " Please.", "chosen": talks[3][1], "rejected": None}
     return [*rows, again | {"planted": "same_prompt"}, broken | {"planted": "null_side"}]

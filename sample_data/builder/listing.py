@@ -1,4 +1,4 @@
-"""The list of everything planted, for tests to hold a run to."""
+"""The list of everything planted, with which tests compare a run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def planted(plan: Plan) -> dict[str, Any]:
 
 
 def _counts(plan: Plan, container: str) -> dict[str, Any]:
-    """Give what a reader must count: records = documents + skipped + quarantined."""
+    """Return what a reader must count: records = documents + skipped + quarantined."""
     docs = [doc.expect for doc in plan.docs if doc.container == container]
     skipped = Counter(e["reason"] for e in docs if e["fate"] == "skipped")
     skipped.update(plan.unlisted.get(container, {}))
@@ -69,7 +69,7 @@ def _place(doc: Doc) -> list[str]:
 
 
 def _groups(docs: list[Doc]) -> list[dict[str, Any]]:
-    """Give the sets of documents of which dedup keeps exactly one."""
+    """Return the sets of documents of which dedup keeps exactly one."""
     by_base: dict[str, list[Doc]] = {}
     for doc in docs:
         if doc.base and doc.kind in COPIES:
@@ -95,7 +95,7 @@ def _groups(docs: list[Doc]) -> list[dict[str, Any]]:
 
 
 def _kept_apart(docs: list[Doc]) -> list[dict[str, Any]]:
-    """Give the sets of documents that look alike and of which dedup removes none."""
+    """Return the sets of documents that look alike and of which dedup removes none."""
     out = []
     for lang in LANGUAGES:
         frames = [d for d in docs if d.kind == "shared_frame" and d.lang == lang]
@@ -110,10 +110,10 @@ def _kept_apart(docs: list[Doc]) -> list[dict[str, Any]]:
 
 
 def _drifts(docs: list[Doc], threshold: float = 0.8) -> list[dict[str, Any]]:
-    """Give the chains of editions, and what is kept of each: similarity is not inherited.
+    """Return the chains of editions, and what is kept of each: similarity is not transitive.
 
-    Each edition is shorter than the one before it, so with the longest first a document goes only
-    if one that is kept is near enough; the end of the chain is not, and stays.
+    Each edition is shorter than the one before it, so with the longest first a document is removed
+    only if a kept one is near enough; the end of the chain is not, and is kept.
     """
     out = []
     for base in dict.fromkeys(doc.base for doc in docs if doc.kind == "drift"):

@@ -1,4 +1,4 @@
-"""Markup of our own around the texts: web pages in two styles, wiki pages."""
+"""Markup around the texts: web pages in two styles, wiki pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Site = dict[str, Any]
 
 
 def article(site: Site, text: str, day: str, related: list[str], charset: str | None) -> str:
-    """Give a page with menu, cookie notice, article, share links, related titles and footer."""
+    """Return a page with menu, cookie notice, article, share links, related titles and footer."""
     title, _, body = text.partition("\n\n")
     right = ' dir="rtl"' if site["lang"] == "ar" else ""
     meta = f'<meta charset="{charset}">\n' if charset else ""
@@ -19,16 +19,19 @@ def article(site: Site, text: str, day: str, related: list[str], charset: str | 
         f'<li><a href="/related/{i}">{escape(r)}</a></li>' for i, r in enumerate(related)
     )
     paragraphs = "\n".join(f"<p>{escape(p, quote=False)}</p>" for p in body.split("\n\n"))
+    body_style = "body { font-family: serif; margin: 0 auto; max-width: 60em }"
+    track = "window.dataLayer = window.dataLayer || []; function track(e) { dataLayer.push(e); }"
+    cookies = f"<p>{escape(site['cookie'])}</p><button>{escape(site['accept'])}</button>"
     return f"""<!DOCTYPE html>
 <html lang="{site["lang"]}"{right}>
 <head>
 {meta}<title>{escape(title)} | {escape(site["name"])}</title>
 <meta name="viewport" content="width=device-width">
-<style>body {{ font-family: serif; margin: 0 auto; max-width: 60em }} nav li {{ display: inline }}</style>
-<script>window.dataLayer = window.dataLayer || []; function track(e) {{ dataLayer.push(e); }}</script>
+<style>{body_style} nav li {{ display: inline }}</style>
+<script>{track}</script>
 </head>
 <body>
-<div id="cookie-banner" class="cookie-notice" role="dialog"><p>{escape(site["cookie"])}</p><button>{escape(site["accept"])}</button></div>
+<div id="cookie-banner" class="cookie-notice" role="dialog">{cookies}</div>
 <header><a href="/">{escape(site["name"])}</a>
 <nav class="main-menu"><ul>{menu}</ul></nav></header>
 <main>
@@ -48,19 +51,16 @@ def article(site: Site, text: str, day: str, related: list[str], charset: str | 
 
 
 def old_article(site: Site, text: str, day: str, related: list[str], charset: str | None) -> str:
-    """Give the same page as sites made it before HTML 5: tables, upper-case tags, no landmarks."""
+    """Return the same page in the style before HTML 5: tables, upper-case tags, no landmarks."""
     title, _, body = text.partition("\n\n")
     right = ' DIR="RTL"' if site["lang"] == "ar" else ""
-    meta = (
-        f'<META HTTP-EQUIV="Content-Type" CONTENT="text/html; charset={charset}">\n'
-        if charset
-        else ""
-    )
+    meta = f'<META HTTP-EQUIV="Content-Type" CONTENT="text/html; charset={charset}">\n'
+    footer = f"&copy; 2026 {escape(site['name'])}. {escape(site['rights'])}"
     menu = " | ".join(f'<A HREF="/{i}.html">{escape(m)}</A>' for i, m in enumerate(site["menu"]))
     links = "<BR>\n".join(f'<A HREF="/r{i}.html">{escape(r)}</A>' for i, r in enumerate(related))
     paragraphs = "\n".join(f"<P>{escape(p, quote=False)}</P>" for p in body.split("\n\n"))
     return f"""<HTML{right}><HEAD>
-{meta}<TITLE>{escape(title)}</TITLE>
+{meta if charset else ""}<TITLE>{escape(title)}</TITLE>
 </HEAD>
 <BODY BGCOLOR="#FFFFFF">
 <TABLE WIDTH="100%"><TR><TD COLSPAN="2">{menu}</TD></TR>
@@ -70,13 +70,13 @@ def old_article(site: Site, text: str, day: str, related: list[str], charset: st
 <I>{escape(site["published"])}: {day}</I>
 {paragraphs}
 </TD></TR>
-<TR><TD COLSPAN="2"><SMALL>&copy; 2026 {escape(site["name"])}. {escape(site["rights"])}</SMALL></TD></TR></TABLE>
+<TR><TD COLSPAN="2"><SMALL>{footer}</SMALL></TD></TR></TABLE>
 </BODY></HTML>
 """
 
 
 def bare(text: str, lang: str) -> str:
-    """Give a page that is nothing but lines: cookie walls, keyword lists, script warnings."""
+    """Return a page of nothing but lines: cookie walls, keyword lists, script warnings."""
     title, _, body = text.partition("\n")
     lines = "\n".join(f"<p>{escape(line, quote=False)}</p>" for line in body.splitlines() if line)
     return (
@@ -87,28 +87,29 @@ def bare(text: str, lang: str) -> str:
 
 WIKI_WORDS = {
     "kk": {
-        "box": "Карточка", "note": "Дерекнама", "table": "Кестедегі мәліметтер", "see": "Тағы қараңыз",
-        "refs": "Дереккөздер", "links": "Сыртқы сілтемелер", "category": "Санат", "file": "Сурет",
-        "redirect": "#АЙДАУ", "talk": "Талқылау", "template": "Үлгі", "part": "Бөлім", "count": "Саны",
-        "caption": "Суреттің түсіндірмесі", "other": "ru",
+        "box": "Карточка", "note": "Дерекнама", "table": "Кестедегі мәліметтер",
+        "see": "Тағы қараңыз", "refs": "Дереккөздер", "links": "Сыртқы сілтемелер",
+        "category": "Санат", "file": "Сурет", "redirect": "#АЙДАУ", "talk": "Талқылау",
+        "template": "Үлгі", "part": "Бөлім", "count": "Саны", "caption": "Суреттің түсіндірмесі",
+        "other": "ru",
     },
     "en": {
         "box": "Infobox", "note": "Note", "table": "Figures in the table", "see": "See also",
         "refs": "References", "links": "External links", "category": "Category", "file": "File",
-        "redirect": "#REDIRECT", "talk": "Talk", "template": "Template", "part": "Part", "count": "Count",
-        "caption": "Caption of the picture", "other": "de",
+        "redirect": "#REDIRECT", "talk": "Talk", "template": "Template", "part": "Part",
+        "count": "Count", "caption": "Caption of the picture", "other": "de",
     },
     "ja": {
         "box": "基礎情報", "note": "注釈", "table": "数値の一覧", "see": "関連項目", "refs": "脚注",
         "links": "外部リンク", "category": "カテゴリ", "file": "ファイル", "redirect": "#転送",
-        "talk": "ノート", "template": "テンプレート", "part": "第", "count": "数", "caption": "写真の説明",
-        "other": "en",
+        "talk": "ノート", "template": "テンプレート", "part": "第", "count": "数",
+        "caption": "写真の説明", "other": "en",
     },
 }  # fmt: skip
 
 
 def wikitext(text: str, lang: str, see_also: list[str]) -> str:
-    """Give a wiki article: infobox, picture, links, notes, headings, table, lists, categories."""
+    """Return a wiki article: infobox, picture, links, notes, headings, table, lists, categories."""
     words = WIKI_WORDS[lang]
     title, *paragraphs = text.split("\n\n")
     marked = [_linked(p) for p in paragraphs]
@@ -154,21 +155,16 @@ __NOTOC__"""
 
 
 def _linked(paragraph: str) -> str:
-    """Turn every ninth long word into a link, by turns plain, with a label, or in quotes marks of wiki."""
-    seen = 0
+    """Mark every ninth long word: in turn a link, a link with a label, italic or bold."""
+    count = 0
 
-    def link(found: re.Match[str]) -> str:
-        nonlocal seen
-        word = found.group()
-        seen += 1
-        if seen % 9:
+    def link(match: re.Match[str]) -> str:
+        nonlocal count
+        word = match.group()
+        count += 1
+        if count % 9:
             return word
-        styles = (
-            f"[[{word}]]",
-            f"[[{word.capitalize()} (1)|{word}]]",
-            f"''{word}''",
-            f"'''{word}'''",
-        )
-        return styles[(seen // 9) % 4]
+        labelled = f"[[{word.capitalize()} (1)|{word}]]"
+        return (f"[[{word}]]", labelled, f"''{word}''", f"'''{word}'''")[(count // 9) % 4]
 
     return re.sub(r"\w{5,}", link, paragraph)

@@ -1,4 +1,4 @@
-"""Extracted text and JSON lines: copies, near copies, look-alikes, damaged letters, broken lines."""
+"""Extracted text and JSON lines: copies, near copies, look-alikes, damaged text, broken lines."""
 
 from __future__ import annotations
 
@@ -44,18 +44,11 @@ def wet(plan: Plan) -> None:
             text = plan.texts[lang][slug]
             if i == 1:
                 menu = "\n".join([site["name"], *site["menu"], site["cookie"], site["accept"]])
-                foot = (
-                    f"{site['share']}\n{site['comments']}\n© 2026 {site['name']}. {site['rights']}"
-                )
+                rights = f"© 2026 {site['name']}. {site['rights']}"
+                text = "\n".join([menu, text, site["share"], site["comments"], rights])
                 note = "menu, cookie notice and footer stand around the article as lines"
-                add(
-                    f"archive/{slug}",
-                    "boilerplate_lines",
-                    f"{menu}\n{text}\n{foot}",
-                    f"{lang}/{slug}",
-                    expect={"fate": "kept", "certain": False},
-                    note=note,
-                )
+                expect, base = {"fate": "kept", "certain": False}, f"{lang}/{slug}"
+                add(f"archive/{slug}", "boilerplate_lines", text, base, expect=expect, note=note)
             else:
                 add(f"archive/{slug}", "base", text, f"{lang}/{slug}")
         base, text = plan.slot(lang, 5)
@@ -65,50 +58,28 @@ def wet(plan: Plan) -> None:
         add(f"syndicated/{base[9:]}", "exact_copy", text, base)
         base, text = plan.slot(lang, 12)
         edited = variants.drop_words(text, 0.66, rng)
-        add(
-            f"rewritten/{base[9:]}",
-            "rewritten",
-            edited,
-            base,
-            note="too far from its original to be a near duplicate at 0.8",
-        )
+        note = "too far from its original to be a near duplicate at 0.8"
+        add(f"rewritten/{base[9:]}", "rewritten", edited, base, note=note)
         for slug, teaser in plan.teasers(lang, 3):
             add(f"teaser/{slug}", "shared_frame", teaser, f"{lang}/{slug}")
     for name in ("symbols", "digits", "ellipsis", "bullets", "code", "links"):
-        url = f"https://lists.example/{name}"
-        docs.append(
-            Doc(
-                WET,
-                url,
-                "und",
-                "low_quality",
-                junk(name),
-                expect=dropped("trim", "judge", "identify"),
-            )
-        )
-    docs.append(
-        Doc(WET, "https://lists.example/nothing", "und", "empty", "", expect=skipped("no_text"))
-    )
+        url, expect = f"https://lists.example/{name}", dropped("trim", "judge", "identify")
+        docs.append(Doc(WET, url, "und", "low_quality", junk(name), expect=expect))
+    url = "https://lists.example/nothing"
+    docs.append(Doc(WET, url, "und", "empty", "", expect=skipped("no_text")))
     random.Random(2).shuffle(docs)
-    members = [
-        make.gzip_member(
-            make.warc_record(
-                "warcinfo", 0, None, "application/warc-fields", b"software: sample\r\n"
-            )
-        )
-    ]
+    info = b"software: sample\r\n"
+    records = [make.warc_record("warcinfo", 0, None, "application/warc-fields", info)]
     for i, doc in enumerate(docs, 1):
         block = doc.text.replace("\n\n", "\n").encode() + b"\n" if doc.text else b""
-        members.append(
-            make.gzip_member(make.warc_record("conversion", i, doc.handle, "text/plain", block))
-        )
+        records.append(make.warc_record("conversion", i, doc.handle, "text/plain", block))
     plan.docs += docs
-    plan.files[WET] = b"".join(members)
+    plan.files[WET] = b"".join(map(make.gzip_member, records))
     plan.unlisted[WET] = {"warcinfo": 1}
 
 
 def damaged_form(lang: str, text: str) -> tuple[str, str, str]:
-    """Give the language's typical damage: its name, the damaged text, the stage that undoes it."""
+    """Return the language's typical damage: its name, the text, the stage that undoes it."""
     match lang:
         case "kaz_Cyrl":
             return "homoglyphs", variants.homoglyphs(text), "standardize"
@@ -127,7 +98,7 @@ def damaged_form(lang: str, text: str) -> tuple[str, str, str]:
 
 
 def damaged_copy(lang: str, text: str) -> tuple[str, str, str]:
-    """Give a second damage, for a copy of a text that stands elsewhere whole."""
+    """Return a second damage, for a copy of a text that occurs undamaged elsewhere."""
     match lang:
         case "kaz_Cyrl":
             return "mojibake_cp1251", variants.mojibake(text, "cp1251"), "repair"
@@ -142,7 +113,7 @@ def damaged_copy(lang: str, text: str) -> tuple[str, str, str]:
 
 
 def news(plan: Plan) -> None:
-    """Build the JSON lines, with the lines that nobody can read."""
+    """Build the JSON lines, among them lines that cannot be read."""
     docs: list[Doc] = []
     for lang, site in SITES.items():
         root = f"https://news.{site['host']}"
@@ -173,14 +144,8 @@ def news(plan: Plan) -> None:
         base, text = plan.slot(lang, 7)
         kind, text, stage = damaged_copy(lang, text)
         expect = {"fate": "kept", "equals": base, "after": stage}
-        add(
-            f"scan/{base[9:]}",
-            "repaired_copy",
-            text,
-            base,
-            expect=expect,
-            note=f"{kind}: an exact copy once {stage} has run",
-        )
+        note = f"{kind}: an exact copy once {stage} has run"
+        add(f"scan/{base[9:]}", "repaired_copy", text, base, expect=expect, note=note)
         for slug, teaser in plan.teasers(lang, 5):
             add(f"brief/{slug}", "shared_frame", teaser, f"{lang}/{slug}")
     docs += _odd_news(plan)
@@ -210,62 +175,40 @@ def _plain_line(name: str, content: dict[str, Any]) -> bytes:
 
 
 def _odd_news(plan: Plan) -> list[Doc]:
-    """Give documents with addresses in them, two languages in one, or without text."""
+    """Return documents with addresses in them, two languages in one, or without text."""
     out = []
     root = "https://news.example"
     contacts = {
-        "kaz_Cyrl": "Сұрақтарыңызды redaktsia@aul.internal немесе kenes@example.com мекенжайына жазыңыз. Сервер мекенжайы 193.0.14.129, ал ішкі желіде 192.168.0.1.",
-        "rus_Cyrl": "Пишите по адресу redaktor@gazeta.internal или info@example.org. Запрос пришёл с адреса 199.7.83.42, тестовый узел 192.0.2.17.",
-        "eng_Latn": "Write to the.desk+news@gazette.internal or to editor@example.com. The request came from 198.41.0.4, and the test host is 203.0.113.9.",
-        "tur_Latn": "Sorularınız için yazi@posta.internal veya destek@example.net adresine yazın. İstek 202.12.27.33 adresinden geldi, deneme sunucusu 198.51.100.23.",
+        "kaz_Cyrl": "Сұрақтарыңызды redaktsia@aul.internal немесе kenes@example.com мекенжайына"
+        " жазыңыз. Сервер мекенжайы 193.0.14.129, ал ішкі желіде 192.168.0.1.",
+        "rus_Cyrl": "Пишите по адресу redaktor@gazeta.internal или info@example.org. Запрос пришёл"
+        " с адреса 199.7.83.42, тестовый узел 192.0.2.17.",
+        "eng_Latn": "Write to the.desk+news@gazette.internal or to editor@example.com. The request"
+        " came from 198.41.0.4, and the test host is 203.0.113.9.",
+        "tur_Latn": "Sorularınız için yazi@posta.internal veya destek@example.net adresine yazın."
+        " İstek 202.12.27.33 adresinden geldi, deneme sunucusu 198.51.100.23.",
     }
+    note = (
+        "e-mail and IP addresses; .internal is never delegated, the public IPs are root name"
+        " servers"
+    )
     for lang, line in contacts.items():
         slug, lead = next(plan.leads[lang])
         title = plan.texts[lang][slug].partition("\n\n")[0]
         other = variants.longest_paragraph(plan.slot(lang, 10)[1])
         body = "\n\n".join([title, lead, line, other])
-        found = [word.strip(".,") for word in line.split() if re.search(r"@|\d\.\d", word)]
-        # The first of each pair belongs to somebody, as far as its shape says; the other is reserved.
-        expect = {
-            "fate": "kept",
-            "without": found[::2],
-            "with": found[1::2],
-            "after": "standardize",
-        }
-        out.append(
-            Doc(
-                NEWS,
-                f"{root}/contact/{lang}",
-                lang,
-                "addresses",
-                body,
-                expect=expect,
-                note="e-mail and IP addresses; .internal is never delegated, the public IPs are root name servers",
-            )
-        )
+        places = [word.strip(".,") for word in line.split() if re.search(r"@|\d\.\d", word)]
+        # By its form the first of each pair is somebody's address; the other is reserved.
+        expect: dict[str, Any] = {"fate": "kept", "without": places[::2], "with": places[1::2]}
+        expect["after"], url = "standardize", f"{root}/contact/{lang}"
+        out.append(Doc(NEWS, url, lang, "addresses", body, expect=expect, note=note))
     for a, b in (("kaz_Cyrl", "rus_Cyrl"), ("kaz_Cyrl", "eng_Latn")):
-        halves = [variants.longest_paragraph(plan.slot(lang, 3)[1]) for lang in (a, b)]
-        out.append(
-            Doc(
-                NEWS,
-                f"{root}/mixed/{b}",
-                a,
-                "mixed_languages",
-                f"{halves[0]}\n\n{halves[1]}",
-                expect={"fate": "either", "langs": [a, b, "und"], "certain": False},
-            )
-        )
+        text = "\n\n".join(variants.longest_paragraph(plan.slot(lang, 3)[1]) for lang in (a, b))
+        expect = {"fate": "either", "langs": [a, b, "und"], "certain": False}
+        out.append(Doc(NEWS, f"{root}/mixed/{b}", a, "mixed_languages", text, expect=expect))
     for i, text in enumerate(("", " \n\t\n ")):
-        out.append(
-            Doc(
-                NEWS,
-                f"{root}/empty/{i}",
-                "und",
-                "empty",
-                text,
-                expect=dropped("repair", "identify", "judge"),
-            )
-        )
+        expect = dropped("repair", "identify", "judge")
+        out.append(Doc(NEWS, f"{root}/empty/{i}", "und", "empty", text, expect=expect))
     return out
 
 

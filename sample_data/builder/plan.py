@@ -1,4 +1,4 @@
-"""The texts, dealt out to containers, and what is remembered about each planted document."""
+"""The texts, distributed over containers, and the record of each planted document."""
 
 from __future__ import annotations
 
@@ -26,19 +26,20 @@ WIKI_TEXTS = {
     "kaz_Cyrl": ("kiiz-ui", "kobyz-aspaby", "zhibek-zholy", "akboken", "aral-balykshylary"),
     "eng_Latn": ("lighthouse", "tea-clippers", "why-leaves-change", "what-is-a-cache", "hedgehogs"),
 }
-#: Texts that stand in the containers only in a damaged form.
+#: Texts that occur in the containers only in a damaged form.
 DAMAGED_TEXTS = {
-    "kaz_Cyrl": "asyk-oiyny", "rus_Cyrl": "snegiri", "tur_Latn": "leylekler", "eng_Latn": "price-of-eggs",
-    "arb_Arab": "alsaqr", "kor_Hang": "duru-mi", "jpn_Jpan": "denshi-renji", "cmn_Hans": "houniao-shidi",
+    "kaz_Cyrl": "asyk-oiyny", "rus_Cyrl": "snegiri", "tur_Latn": "leylekler",
+    "eng_Latn": "price-of-eggs", "arb_Arab": "alsaqr", "kor_Hang": "duru-mi",
+    "jpn_Jpan": "denshi-renji", "cmn_Hans": "houniao-shidi",
 }  # fmt: skip
-#: Russian texts that stand only on a Kazakh site.
+#: Russian texts that occur only on a Kazakh site.
 FOREIGN_TEXTS = ("domashniy-kvas", "doroga-k-mayaku")
 KEPT = {"fate": "kept"}
 
 
 @dataclass(frozen=True)
 class Doc:
-    """One planted document: where it stands, what it was made of, what should become of it."""
+    """One planted document: its place, its origin, and the outcome that is expected."""
 
     container: str
     handle: str
@@ -51,12 +52,12 @@ class Doc:
 
 
 class Plan:
-    """The texts, dealt out to containers; everything planted is remembered here."""
+    """The texts, distributed over containers, and everything that is planted."""
 
     def __init__(self) -> None:
         self.docs: list[Doc] = []
         self.files: dict[str, bytes] = {}
-        #: Records that are planted by the dozen and not listed one by one.
+        #: Records that are planted in numbers and not listed one by one.
         self.unlisted: dict[str, dict[str, int]] = {}
         self.texts = {lang: read_texts(lang) for lang in LANGUAGES}
         self.rest = {
@@ -76,17 +77,17 @@ class Plan:
         self.leads = {lang: iter(found) for lang, found in leads.items()}
 
     def dealt(self, lang: str, first: int, last: int, extra: int) -> list[str]:
-        """Give the slugs of a container: its own stretch and every fourth of what is left over."""
+        """Return the slugs of a container: its own range and every fourth of the remaining ones."""
         rest = self.rest[lang]
         return rest[first:last] + rest[11:][extra::4]
 
     def slot(self, lang: str, number: int) -> tuple[str, str]:
-        """Give the base name and text of the language's n-th dealt text."""
+        """Return the base name and text of the language's n-th distributed text."""
         slug = self.rest[lang][number]
         return f"{lang}/{slug}", self.texts[lang][slug]
 
     def teasers(self, lang: str, count: int) -> list[tuple[str, str]]:
-        """Give the next pages of fixed text around the beginning of another article."""
+        """Return the next pages of fixed text around the beginning of another article."""
         frame = (PARTS / "teaser" / f"{lang}.txt").read_text("utf-8").strip()
         out = []
         for _ in range(count):
@@ -103,7 +104,7 @@ def read_texts(lang: str) -> dict[str, str]:
 
 
 def junk(name: str) -> str:
-    """Read a page without worth."""
+    """Read a page of low quality."""
     return (PARTS / "junk" / f"{name}.txt").read_text("utf-8").strip()
 
 
@@ -113,10 +114,10 @@ def dropped(*stages: str, certain: bool = True) -> dict[str, Any]:
 
 
 def skipped(reason: str) -> dict[str, Any]:
-    """Expect a reader to pass over a record by the rules of its format, counted by reason."""
+    """Expect a reader to skip a record by the rules of its format, counted by reason."""
     return {"fate": "skipped", "reason": reason}
 
 
 def quarantined(reason: str) -> dict[str, Any]:
-    """Expect a reader to set a record aside that it cannot read."""
+    """Expect a reader to quarantine a record that it cannot read."""
     return {"fate": "quarantined", "reason": reason}

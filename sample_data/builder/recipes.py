@@ -1,4 +1,4 @@
-"""What single recipes need besides: translations, code, rows of lines and sentences, a Japanese crawl."""
+"""Files for single recipes: translations, code, rows of lines and sentences, a Japanese crawl."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from builder import containers as make
 from builder import pages
 from builder.plan import LANGUAGES, PARTS, WIKI_TEXTS, Plan
 
-#: Japanese texts that stand in the encyclopedia.
+#: Japanese texts that are in the encyclopedia.
 WIKI_PAGES = ("ino-tadataka", "furoshiki", "hotaru", "niji-no-shikumi", "romen-densha")
 
-#: A sentence with the mark that ends it, and what closes after it.
+#: A sentence with the mark that ends it, and closing quotes and brackets.
 _SENTENCE = re.compile(r"[^.!?؟。！？\n]+[.!?؟。！？]+[»”」’)\"]*")
 
 
@@ -29,22 +29,17 @@ def recipes(plan: Plan) -> None:
 
 
 def _translated() -> bytes:
-    """Give English texts in Arabic and Kazakh, as a machine put them."""
+    """Return English texts in Arabic and Kazakh, as in machine translation."""
     rows = []
     for path in sorted((PARTS / "translated").glob("*.txt")):
         lang, _, slug = path.stem.partition("-")
-        rows.append(
-            {
-                "text": path.read_text("utf-8").strip(),
-                "lang": lang,
-                "translated_from": f"eng_Latn/{slug}",
-            }
-        )
+        text, source = path.read_text("utf-8").strip(), f"eng_Latn/{slug}"
+        rows.append({"text": text, "lang": lang, "translated_from": source})
     return b"".join(map(make.json_line, rows))
 
 
 def _code() -> bytes:
-    """Give source files, and two that are data more than code."""
+    """Return source files, and two that are data more than code."""
     paths = sorted((PARTS / "code").glob("*.*"))
     rows = [{"path": path.name, "content": path.read_text("utf-8")} for path in paths]
     packed = ";".join(f"var v{i}=function(a,b){{return a*{i}+b}}" for i in range(40))
@@ -57,34 +52,32 @@ def _code() -> bytes:
 
 
 def _lines(plan: Plan) -> bytes:
-    """Give Japanese texts one paragraph a row, as cc100 comes; title lines are rows as well."""
+    """Return Japanese texts with one paragraph a row, as in cc100; titles are rows as well."""
     texts = plan.texts["jpn_Jpan"].values()
     lines = [line for text in texts for line in text.split("\n") if line]
     return b"".join(make.json_line({"text": line}) for line in [*lines, "― ― ― ― ― ― ― ―"])
 
 
 def _sentences(plan: Plan) -> bytes:
-    """Give a sentence a row in every language, as Glot500 comes."""
+    """Return a sentence a row in every language, as in Glot500."""
     rows = []
     for lang in LANGUAGES:
         for slug, text in plan.texts[lang].items():
-            found = [sentence.strip() for sentence in _SENTENCE.findall(text.partition("\n\n")[2])]
-            rows += [
-                {"text": s, "lang": lang, "from": slug}
-                for s in found[: 3 if lang != "jpn_Jpan" else 2]
-            ]
+            sentences = _SENTENCE.findall(text.partition("\n\n")[2])
+            some = sentences[: 3 if lang != "jpn_Jpan" else 2]
+            rows += [{"text": each.strip(), "lang": lang, "from": slug} for each in some]
     return b"".join(map(make.json_line, rows))
 
 
 def _english(plan: Plan) -> bytes:
-    """Give every other English text that is in no encyclopedia, and an empty one."""
-    held = WIKI_TEXTS["eng_Latn"]
-    texts = [text for slug, text in plan.texts["eng_Latn"].items() if slug not in held]
+    """Return every other English text that is in no encyclopedia, and an empty one."""
+    in_wiki = WIKI_TEXTS["eng_Latn"]
+    texts = [text for slug, text in plan.texts["eng_Latn"].items() if slug not in in_wiki]
     return b"".join(make.json_line({"text": text}) for text in [*texts[::2], " \n"])
 
 
 def _crawl(plan: Plan) -> bytes:
-    """Give Japanese web pages with addresses, as mC4 comes, and pages for each rule of llm-jp-corpus."""
+    """Return Japanese web pages as in mC4, and pages for each rule of llm-jp-corpus."""
     texts = plan.texts["jpn_Jpan"]
     body = {slug: text.partition("\n\n")[2] for slug, text in texts.items()}
     hosts = (
@@ -101,32 +94,29 @@ def _crawl(plan: Plan) -> bytes:
     advert = "お問い合わせください。営業時間は九時から。送料は無料、よくある質問もどうぞ。\n" * 3
     kanji = "東京都庁舎第一本庁舎展望室案内。"
     short = "昨日の夕方から降り出した雨は朝になってもやまず、川の水かさは橋のすぐ下まで増えていた"
+    english = "The following page of this site is written in the Japanese language.\n"
+    few_stops = "、".join(body["ekiden-taikai"].replace("\n", "").split("。")[:6]) + "。"
+    mixed = (
+        f"目次\n{body['shimanami-tabi']}\n{'x = 1; ' * 20}です。\n"
+        f"参照先はhttps://a.example/b?c=d です。{short}。\n会社概要"
+    )
     rows += [
         ("https://ja.wikipedia.org/wiki/sample", body["furoshiki"]),
         ("https://sample.example/elsewhere", body["furoshiki"]),
         ("no address", body["furoshiki"]),
         (f"{site}/blank", " \n\u3000\n"),
-        (
-            f"{site}/late",
-            "The following page of this site is written in the Japanese language.\n" + first,
-        ),
+        (f"{site}/late", english + first),
         (f"{site}/advert", advert),
         (f"{site}/adult", first + "\n" + "<TEST_STRING_OF_ADULT_KEYWORD>\n" * 4),
         (f"{site}/discrimination", first + "\n" + "<TEST_STRING_OF_DISCRIMINATION_KEYWORD>\n" * 4),
         (f"{site}/violence", first + "\n" + "<TEST_STRING_OF_VIOLENCE_KEYWORD>\n" * 4),
         (f"{site}/three", body["kata-kori"] + "\n" + "<TEST_STRING_OF_VIOLENCE_KEYWORD>\n" * 3),
         (f"{site}/no-stops", body["kissaten-nikki"].replace("。", "　")),
-        (
-            f"{site}/few-stops",
-            "、".join(body["ekiden-taikai"].replace("\n", "").split("。")[:6]) + "。",
-        ),
+        (f"{site}/few-stops", few_stops),
         (f"{site}/again", "同じ文が何度も続く。" * 60),
         (f"{site}/tiny", "はい。"),
         (f"{site}/address-only", "https://a.example/あいうえお\n" + kanji * 4),
-        (
-            f"{site}/mixed",
-            f"目次\n{body['shimanami-tabi']}\n{'x = 1; ' * 20}です。\n参照先はhttps://a.example/b?c=d です。{short}。\n会社概要",
-        ),
+        (f"{site}/mixed", mixed),
     ]
     return b"".join(
         make.json_line({"text": text, "timestamp": f"2019-0{i % 9 + 1}-11T05:00:00Z", "url": url})
@@ -135,13 +125,13 @@ def _crawl(plan: Plan) -> bytes:
 
 
 def _wiki(plan: Plan) -> bytes:
-    """Give a Japanese encyclopedia of five pages, with the sections that end an article."""
+    """Return a Japanese encyclopedia of five pages, with the sections that end an article."""
     words = pages.WIKI_WORDS["ja"]
     texts = [plan.texts["jpn_Jpan"][slug] for slug in WIKI_PAGES]
     titles = [text.partition("\n\n")[0] for text in texts]
-    found = []
+    articles = []
     for i, (title, text) in enumerate(zip(titles, texts)):
         see = [other for other in titles if other != title][:3]
-        written = pages.wikitext(text, "ja", see)
-        found.append({"id": 101 + i, "title": title, "ns": 0, "text": written})
-    return make.wiki_dump("ja", words, found)
+        markup = pages.wikitext(text, "ja", see)
+        articles.append({"id": 101 + i, "title": title, "ns": 0, "text": markup})
+    return make.wiki_dump("ja", words, articles)

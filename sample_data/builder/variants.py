@@ -1,4 +1,4 @@
-"""Edits that turn a text into a damaged, copied or changed one. Pure; the caller gives the seed."""
+"""Edits that turn a text into a damaged, copied or changed one. Pure; the caller sets the seed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TATWEEL = "\u0640"
 
 
 def shingles(text: str, n: int = 5) -> frozenset[tuple[str, ...]]:
-    """Give the set of word n-grams, lower-cased, digits as zeros; a shorter text is one shingle."""
+    """Return the set of word n-grams, lower-cased, digits as 0; a shorter text is one shingle."""
     folded = unicodedata.normalize("NFC", text).lower()
     words = [re.sub(r"\d+", "0", word) for word in _WORD.findall(folded)]
     if not words:
@@ -23,13 +23,13 @@ def shingles(text: str, n: int = 5) -> frozenset[tuple[str, ...]]:
 
 
 def jaccard(a: str, b: str) -> float:
-    """Give shared / all word 5-grams of two texts; 0 where both are empty."""
+    """Return shared / all word 5-grams of two texts; 0 where both are empty."""
     left, right = shingles(a), shingles(b)
     return len(left & right) / len(left | right) if left | right else 0.0
 
 
 def drop_words(text: str, until: float, rng: random.Random) -> str:
-    """Take words out of the body, one at a time, until the Jaccard is ``until`` or less."""
+    """Remove words of the body, one at a time, until the Jaccard is ``until`` or less."""
     edited = text
     while jaccard(text, edited) > until:
         body = edited.index("\n\n")
@@ -41,12 +41,12 @@ def drop_words(text: str, until: float, rng: random.Random) -> str:
 
 
 def homoglyphs(text: str) -> str:
-    """Write Latin a, o, c, e, i for their Cyrillic twins in every third long word."""
+    """Replace а, о, с, е, і by their Latin look-alikes in every third long word."""
     seen = 0
 
-    def mix(found: re.Match[str]) -> str:
+    def mix(match: re.Match[str]) -> str:
         nonlocal seen
-        word = found.group()
+        word = match.group()
         at = next((i for i, c in enumerate(word) if i and c in "аосеі"), None)
         if len(word) < 5 or at is None:
             return word
@@ -57,7 +57,7 @@ def homoglyphs(text: str) -> str:
 
 
 def mojibake(text: str, codec: str) -> str:
-    """Read the text's UTF-8 as a Windows code page; bytes without a meaning there stay as they are."""
+    """Decode the text's UTF-8 as a Windows code page; bytes undefined there are kept."""
     return "".join(_sloppy(codec)[byte] for byte in text.encode())
 
 
@@ -67,21 +67,21 @@ def _sloppy(codec: str) -> list[str]:
 
 
 def litter(text: str, mark: str) -> str:
-    """Put an invisible character into the middle of every fifth word."""
+    """Insert an invisible character into the middle of every fifth word."""
     seen = 0
 
-    def soil(found: re.Match[str]) -> str:
+    def insert(match: re.Match[str]) -> str:
         nonlocal seen
-        word = found.group()
+        word = match.group()
         seen += 1
         middle = len(word) // 2
         return word if seen % 5 or middle < 2 else word[:middle] + mark + word[middle:]
 
-    return re.sub(r"\w+", soil, text)
+    return re.sub(r"\w+", insert, text)
 
 
 def half_width(text: str) -> str:
-    """Write katakana in its half-width forms, voicing marks apart (ガ becomes ｶﾞ)."""
+    """Return katakana in its half-width forms, voicing marks apart (ガ becomes ｶﾞ)."""
     return "".join(_half_widths().get(c, c) for c in text)
 
 
@@ -94,25 +94,25 @@ def _half_widths() -> dict[str, str]:
 
 
 def presentation_forms(text: str) -> str:
-    """Write Arabic letters in the shapes of their places, as old PDF extraction does."""
+    """Return Arabic letters in the shapes of their positions, as old PDF extraction writes them."""
     shapes = _arabic_shapes()
     out = []
     for i, c in enumerate(text):
-        mine = shapes.get(c)
-        if mine is None:
+        forms = shapes.get(c)
+        if forms is None:
             out.append(c)
             continue
         before = next((p for p in reversed(text[:i]) if not unicodedata.combining(p)), "")
         after = next((p for p in text[i + 1 :] if not unicodedata.combining(p)), "")
-        joins_back = "initial" in shapes.get(before, {}) and "final" in mine
-        joins_on = "initial" in mine and "final" in shapes.get(after, {})
+        joins_back = "initial" in shapes.get(before, {}) and "final" in forms
+        joins_on = "initial" in forms and "final" in shapes.get(after, {})
         place = (
             "medial" if joins_back and joins_on
             else "final" if joins_back
             else "initial" if joins_on
             else "isolated"
         )  # fmt: skip
-        out.append(mine.get(place, c))
+        out.append(forms.get(place, c))
     return "".join(out)
 
 
@@ -130,9 +130,9 @@ def tatweel(text: str) -> str:
     shapes = _arabic_shapes()
     seen = 0
 
-    def stretch(found: re.Match[str]) -> str:
+    def stretch(match: re.Match[str]) -> str:
         nonlocal seen
-        word = found.group()
+        word = match.group()
         for i in range(1, len(word) - 1):
             if "initial" in shapes.get(word[i], {}) and "final" in shapes.get(word[i + 1], {}):
                 seen += 1
@@ -143,5 +143,5 @@ def tatweel(text: str) -> str:
 
 
 def longest_paragraph(text: str) -> str:
-    """Give the longest paragraph of a text after its title."""
+    """Return the longest paragraph of a text after its title."""
     return max(text.split("\n\n")[1:], key=len)
