@@ -1,4 +1,7 @@
-"""The Python interface: small, typed, on anything that speaks Arrow."""
+"""The Python interface: small and typed, on any Arrow-compatible table.
+
+Other modules are internal: they may change between versions without notice.
+"""
 
 from __future__ import annotations
 

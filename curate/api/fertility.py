@@ -1,4 +1,4 @@
-"""What tokenizers make of a run's product, or of files."""
+"""Tokenizer fertility of a run's product, or of files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from curate.tokens import counter
 from curate.tokens.fertility import measure
 from curate.tokens.rates import Fertility
 
-#: Rows that are counted at a time.
+#: Rows counted at a time.
 _ROWS = 4096
 
 _Batches = Iterator[tuple[pa.LargeStringArray, pa.StringArray]]
@@ -29,18 +29,44 @@ _Batches = Iterator[tuple[pa.LargeStringArray, pa.StringArray]]
 def fertility(
     tokenizers: Sequence[str], on: Sequence[str], *, text: str = "text", scan: int = 64 << 20
 ) -> list[list[Fertility]]:
-    """Measure tokenizers on the same texts: a list per language, most bytes first, of each tokenizer's.
+    """Measure tokenizers on the same texts, per language.
 
-    ``on`` is the folder of a finished run (its rows and their ``lang``; once per document) or files, whose
-    languages are identified. At most ``scan`` bytes of text are read: of a run a fair sample, since its
-    parts are shuffled; of files the first.
+    Parameters
+    ----------
+    tokenizers : sequence of str
+        ``tekken``, ``tiktoken:NAME``, ``hf:REPOSITORY``, ``words``, ``characters`` or the path of a
+        ``tokenizer.json``.
+    on : sequence of str
+        The folder of one finished run (each document once, with its ``lang``), or files, whose
+        languages are identified.
+    text : str, default 'text'
+        Field with the text, for files.
+    scan : int, default 67108864
+        Bytes of text to read at most: a random sample of a run, because its parts are shuffled; the
+        beginning of files.
+
+    Returns
+    -------
+    list of list of Fertility
+        One list per language, most bytes first, with one entry per tokenizer.
+
+    Raises
+    ------
+    RecipeError
+        If there is no text, or a tokenizer is unknown.
+
+    Examples
+    --------
+    >>> rows = fertility(["characters"], ["sample_data/books.parquet"], scan=1000)
+    >>> rows[0][0].characters_per_token
+    1.0
     """
     counters = [counter(name) for name in tokenizers]
     batches = _of_run(on[0], scan) if len(on) == 1 and _is_run(on[0]) else _of_files(on, text, scan)
-    found = measure(batches, counters)
-    if not found:
+    measured = measure(batches, counters)
+    if not measured:
         raise RecipeError("there is no text to measure on", where=", ".join(on))
-    return found
+    return measured
 
 
 def _is_run(address: str) -> bool:
@@ -56,13 +82,13 @@ def _of_run(address: str, scan: int) -> _Batches:
     for path in paths:
         with store.open(path) as handle:
             file = pq.ParquetFile(handle)
-            known = "lang" in file.schema_arrow.names
+            labelled = "lang" in file.schema_arrow.names
             for group in range(file.num_row_groups):
-                columns = ["text", "epoch", *(["lang"] if known else [])]
+                columns = ["text", "epoch", *(["lang"] if labelled else [])]
                 table = file.read_row_group(group, columns=columns)
                 table = table.filter(pc.equal(table.column("epoch"), 1))
                 texts = whole(table.column("text"))
-                langs = table.column("lang") if known else identify(texts).column("lang")
+                langs = table.column("lang") if labelled else identify(texts).column("lang")
                 yield texts, langs.combine_chunks()
                 left -= pc.sum(pc.binary_length(texts)).as_py() or 0
                 if left <= 0:

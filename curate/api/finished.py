@@ -1,4 +1,4 @@
-"""What can be asked of a finished run: its report anew, and the fate of a document."""
+"""Queries of a finished run: rebuild its report, explain the outcome of a document."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import CurateError, RecipeError
-from curate.inspection.explain import fates, in_stores, replay
+from curate.inspection.explain import find_in_stores, find_outcomes, replay
 from curate.inspection.verify import manifest_of
 from curate.plan import build as planning
 from curate.plan.model import Plan
@@ -18,7 +18,35 @@ from curate.storage.store import Store, open_store
 
 
 def rebuild_report(output: str) -> dict[str, bytes]:
-    """Build a finished run's report anew, write it, and give its files."""
+    """Rebuild a finished run's report and write it.
+
+    Parameters
+    ----------
+    output : str
+        Folder or address of a finished run.
+
+    Returns
+    -------
+    dict of str to bytes
+        The report's files by name: ``report.json``, ``report.md``, ``report.html``, ``README.md``
+        and ``timings.jsonl``.
+
+    Raises
+    ------
+    RefusedError
+        If there is no finished run.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from curate.api import dedup_paths
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "a.jsonl")
+    ...     _ = file.write_text('{"text": "one two three"}')
+    ...     _ = dedup_paths([str(file)], output=f"{folder}/out", engine="in-process")
+    ...     sorted(rebuild_report(f"{folder}/out"))
+    ['README.md', 'report.html', 'report.json', 'report.md', 'timings.jsonl']
+    """
     from curate.report import render
 
     store = open_store(output)
@@ -34,15 +62,45 @@ def rebuild_report(output: str) -> dict[str, bytes]:
 
 
 def explain(output: str, document: str) -> list[dict[str, Any]]:
-    """Tell the fate of a document by id, URL or ``<source>/<file>#<offset>``; see engine.explain.
+    """Explain the outcome of a document: where it is, or which rule dropped it with which value.
 
-    Each fate has ``replay`` (what every stage did) where the input can still be read, else
-    ``no_replay`` says why. A duplicate has its ``witness``'s own fate beside it, and a curated
-    document that was not taken has the ``groups`` of the mixture's table that were full.
+    Parameters
+    ----------
+    output : str
+        Folder or address of a finished run.
+    document : str
+        An id, a URL, or ``<source>/<file>#<offset>`` of a damaged record.
+
+    Returns
+    -------
+    list of dict
+        One entry per row found: ``outcome`` (kept, dropped, over_budget, no_group, quarantined),
+        ``where`` (the file) and the columns that explain it. ``replay`` has what every stage did,
+        or ``no_replay`` why the input cannot be read. A duplicate has ``witness`` (the outcome of
+        the document it repeats), a curated document that was not taken has ``groups`` (the rows
+        of the mixture's table that were full).
+
+    Raises
+    ------
+    RecipeError
+        If the run has no such document.
+    RefusedError
+        If there is no finished run.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from curate.api import dedup_paths
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "a.jsonl")
+    ...     _ = file.write_text('{"text": "one two three", "id": "x"}')
+    ...     _ = dedup_paths([f"web={file}"], output=f"{folder}/out", engine="in-process")
+    ...     [row["outcome"] for row in explain(f"{folder}/out", "web/a.jsonl#0")]
+    ['kept']
     """
     store = open_store(output)
-    found = fates(store, document)
-    if not found:
+    outcomes = find_outcomes(store, document)
+    if not outcomes:
         raise RecipeError(
             f"no document or damaged record '{document}' in this run",
             where=output,
@@ -51,51 +109,55 @@ def explain(output: str, document: str) -> list[dict[str, Any]]:
         )
     recipe = parse_recipe(store.read("recipe.toml").decode(), f"{output}/recipe.toml")
 
-    def of_the_run(name: str) -> str:
-        """Rules as they were when the document was judged, not as they are today."""
+    def profile_of_run(name: str) -> str:
+        """Return a profile's text as it was during the run, which may have been edited since."""
         try:
             return store.read(f"filters/{Path(name).stem}.toml").decode()
         except FileNotFoundError:
             return locate.profile_text(name)
 
-    for fate in found:
-        if fate["fate"] == "quarantined":
+    for outcome in outcomes:
+        if outcome["outcome"] == "quarantined":
             continue
-        if fate.get("duplicate_of"):
-            fate["witness"] = [
-                {key: one[key] for key in ("fate", "dropped_by", "url", "where") if key in one}
-                for one in _witnesses(store, fate)
+        if outcome.get("duplicate_of"):
+            outcome["witness"] = [
+                {key: one[key] for key in ("outcome", "dropped_by", "url", "where") if key in one}
+                for one in _witnesses(store, outcome)
             ]
-        if fate["fate"] == "over_budget":
-            fate["groups"] = _rows_of_group(manifest_of(store).mixture, recipe, fate)
+        if outcome["outcome"] == "over_budget":
+            outcome["groups"] = _rows_of_group(manifest_of(store).mixture, recipe, outcome)
         try:
-            fate["replay"] = list(
+            outcome["replay"] = list(
                 replay(
-                    _plan_of(recipe, fate["source"], of_the_run),
-                    fate["id"],
-                    fate.get("dropped_by"),
-                    fate.get("cuts", ()),
+                    _plan_of(recipe, outcome["source"], profile_of_run),
+                    outcome["id"],
+                    outcome.get("dropped_by"),
+                    outcome.get("cuts", ()),
                 )
             )
         except CurateError as error:
-            fate["no_replay"] = error.what
-    return found
+            outcome["no_replay"] = error.what
+    return outcomes
 
 
-def _witnesses(store: Store, fate: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Find a duplicate's witness: in the run, else in the stores that it was compared with."""
-    # Ids are unique within a run only: the witness of an id may have the same one in a store.
-    own = [] if fate["duplicate_of"] == fate["id"] else fates(store, fate["duplicate_of"])
+def _witnesses(store: Store, outcome: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Find a duplicate's witness in the run, else in the dedup stores that it was compared with."""
+    # Ids are unique within a run only: a stored witness may have the id of its duplicate.
+    own = (
+        []
+        if outcome["duplicate_of"] == outcome["id"]
+        else find_outcomes(store, outcome["duplicate_of"])
+    )
     if own:
         return own
     try:
-        return in_stores(store, fate["duplicate_of"])
+        return find_in_stores(store, outcome["duplicate_of"])
     except CurateError as error:
-        return [{"fate": "unknown", "where": error.what}]
+        return [{"outcome": "unknown", "where": error.what}]
 
 
 def _plan_of(recipe: Recipe, source: str, read_profile: Callable[[str], str]) -> Plan:
-    """Plan one source alone: the inputs of the others need not be there to replay a document."""
+    """Plan one source alone: a replay does not need the inputs of the others."""
     if source not in recipe.sources:
         raise RecipeError(f"the recipe has no source '{source}'")
     one = {source: recipe.sources[source]}
@@ -104,8 +166,10 @@ def _plan_of(recipe: Recipe, source: str, read_profile: Callable[[str], str]) ->
 
 
 def _rows_of_group(
-    mixture: list[dict[str, Any]], recipe: Recipe, fate: Mapping[str, Any]
+    mixture: list[dict[str, Any]], recipe: Recipe, outcome: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Give the mixture's rows (one per phase) of the group that a document belongs to."""
-    group = recipe.seeded_mixture.group_of(fate["source"], fate.get("lang"), fate.get("origin"))
+    """Return the mixture's rows (one per phase) of the group that a document belongs to."""
+    group = recipe.seeded_mixture.group_of(
+        outcome["source"], outcome.get("lang"), outcome.get("origin")
+    )
     return [row for row in mixture if row["group"] == group]

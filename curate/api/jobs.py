@@ -1,10 +1,10 @@
-"""Jobs that people want alone, as recipes made on the spot: dedup, mix, identify, a recipe cut short."""
+"""Single jobs as generated recipes: dedup, mix, identify, a recipe cut after a stage."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from glob import iglob
 from itertools import chain
 from pathlib import Path
@@ -23,7 +23,31 @@ from curate.recipe.recipe import Recipe
 
 
 def until(recipe: Recipe, stage: str) -> Recipe:
-    """Cut a recipe after a stage; what is left is mixed without a ratio, so everything is kept."""
+    """Cut a recipe after a stage.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The recipe.
+    stage : str
+        Name of the last stage that remains.
+
+    Returns
+    -------
+    Recipe
+        The recipe without later stages and without a ratio, so that every document is kept.
+
+    Raises
+    ------
+    RecipeError
+        If the recipe has no such stage.
+
+    Examples
+    --------
+    >>> recipe = mix_recipe(["sample_data/books.parquet"], ratio="kaz_Cyrl=1")
+    >>> [stage.use for stage in until(recipe, "identify").stages]
+    ['identify']
+    """
     names = [spec.label for spec in recipe.stages]
     if stage not in names:
         raise RecipeError(f"the recipe has no stage '{stage}'", hint=nearest(stage, names))
@@ -36,44 +60,111 @@ def dedup_paths(
     *,
     output: str | Path,
     text: str = "text",
-    options: Mapping[str, Any] | None = None,
+    threshold: float = 0.8,
+    recall: float = 0.97,
+    bands: int | None = None,
+    rows: int | None = None,
+    similarity: str = "jaccard",
+    length_ratio: float = 2.0,
+    shingle: str = "word",
+    ngram: int = 5,
+    keep: str = "longest",
+    source_priority: Sequence[str] | None = None,
+    against: str | None = None,
+    store: str | None = None,
+    on: str | None = None,
+    max_witnesses: int | None = None,
+    component_bytes: int | None = None,
+    seed: int | None = None,
     engine: str = "ray",
     workers: int | None = None,
     resume: bool = False,
     fresh: bool = False,
     progress: Progress | None = None,
 ) -> RunResult:
-    """Remove exact and near duplicates from JSONL or Parquet files; ``options`` are fuzzy_dedup's.
+    r"""Remove exact and near duplicates from JSONL or Parquet files.
 
-    A path may be ``NAME=PATH``: the name is then the source of its documents, for
-    ``source_priority`` and for removing it from a store. For ``keep = "best:SIGNAL"`` languages
-    are identified and signals measured first.
+    For ``keep="best:SIGNAL"`` languages are identified and signals measured first.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Files, folders or patterns. ``NAME=PATH`` names the source of the documents, which
+        ``source_priority`` and the removal of a source from a store use.
+    output : str or Path
+        Folder or address of the result.
+    text : str, default 'text'
+        Field with the text.
+    threshold, recall, bands, rows, similarity, length_ratio, shingle, ngram, keep : object
+        As for :func:`curate.deduplicate`, with the same defaults.
+    source_priority : sequence of str, optional
+        Names of sources, the one to keep first.
+    against : str, optional
+        Address of a dedup store whose documents nothing kept here may repeat.
+    store : str, optional
+        The same, and what is kept here is added to it.
+    on, max_witnesses, component_bytes, seed : object, optional
+        As for :func:`curate.deduplicate`; default: those of the stage ``fuzzy_dedup``.
+    engine : {'ray', 'in-process'}, default 'ray'
+        Where the work is done; the result is the same.
+    workers : int, optional
+        CPUs to use on Ray; default: all.
+    resume : bool, default False
+        Continue although options or inputs changed.
+    fresh : bool, default False
+        Remove what is in the folder and start over.
+    progress : Progress, optional
+        Receives the progress of each step.
+
+    Returns
+    -------
+    RunResult
+        What the run left in ``output``.
+
+    Raises
+    ------
+    CurateError
+        As :func:`curate.run`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "a.jsonl")
+    ...     _ = file.write_text('{"text": "one two three"}\n' * 2)
+    ...     result = dedup_paths([str(file)], output=f"{folder}/out", engine="in-process")
+    >>> result.manifest["totals"]["documents"], result.manifest["totals"]["curated"]
+    (2, 1)
     """
-    chosen = dict(options or {})
     sources = _sources(paths, text)
-    for name in chosen.get("source_priority", ()):
+    for name in source_priority or ():
         if name not in sources:
             raise RecipeError(
                 f"no source '{name}' for source_priority",
                 hint=f"{nearest(name, sources)} (paths are NAME=PATH)",
             )
-    measured = [{"use": "identify"}, {"use": "measure"}]
-    recipe = Recipe.model_validate(
-        {
-            "name": "dedup",
-            "sources": sources,
-            "stages": [
-                *(measured if str(chosen.get("keep", "")).startswith("best:") else ()),
-                {
-                    "use": "exact_dedup",
-                    **{k: chosen[k] for k in ("keep", "source_priority") if k in chosen},
-                },
-                {"use": "fuzzy_dedup", **chosen},
-            ],
-        }
+    order = _given(keep=keep, source_priority=source_priority)
+    fuzzy = _given(
+        threshold=threshold,
+        recall=recall,
+        bands=bands,
+        rows=rows,
+        similarity=similarity,
+        length_ratio=length_ratio,
+        shingle=shingle,
+        ngram=ngram,
+        **order,
+        against=against,
+        store=store,
+        on=on,
+        max_witnesses=max_witnesses,
+        component_bytes=component_bytes,
+        seed=seed,
     )
+    measured = [{"use": "identify"}, {"use": "measure"}] if keep.startswith("best:") else []
+    stages = [*measured, {"use": "exact_dedup", **order}, {"use": "fuzzy_dedup", **fuzzy}]
     return run(
-        recipe,
+        Recipe.model_validate({"name": "dedup", "sources": sources, "stages": stages}),
         output=output,
         engine=engine,
         workers=workers,
@@ -88,31 +179,85 @@ def mix_recipe(
     *,
     ratio: str,
     text: str = "text",
+    unit: str = "tokens",
+    budget: float | None = None,
+    max_epochs: float = 1.0,
+    shortage: str | None = None,
+    alpha: float = 1.0,
+    validation: float | None = None,
     seed: int = 0,
-    options: Mapping[str, Any] | None = None,
 ) -> Recipe:
-    """Make the recipe of ``curate mix``: identify, count where tokens are the unit, mix.
+    """Make the recipe of ``curate mix``: identify, count if the unit is tokens, mix.
 
-    ``ratio`` is ``kaz_Cyrl=3,rus_Cyrl+tur_Latn=1``: groups of languages, with their weights.
+    Parameters
+    ----------
+    paths : sequence of str
+        JSONL or Parquet files, folders or patterns; ``NAME=PATH`` names the source.
+    ratio : str
+        Groups of languages with their weights: ``kaz_Cyrl=3,rus_Cyrl+tur_Latn=1``.
+    text : str, default 'text'
+        Field with the text.
+    unit : {'tokens', 'bytes', 'documents'}, default 'tokens'
+        What amounts count.
+    budget : float, optional
+        Amount in all, in ``unit``; default: as much as the ratio allows.
+    max_epochs : float, default 1.0
+        Passes over any document at most.
+    shortage : {'shrink', 'repeat', 'fail'}, optional
+        If a group has too little; default: repeat if ``max_epochs`` is above 1, else shrink.
+    alpha : float, default 1.0
+        Weight each language of a group by its amount to this power.
+    validation : float, optional
+        Share of the documents held out of the mixture, at most 0.5.
+    seed : int, default 0
+        Seed of the sample.
+
+    Returns
+    -------
+    Recipe
+        The recipe, for :func:`curate.run`.
+
+    Raises
+    ------
+    RecipeError
+        If the ratio or an option is not valid.
+
+    Examples
+    --------
+    >>> recipe = mix_recipe(["books.parquet"], ratio="kaz_Cyrl=3,eng_Latn=1", unit="bytes")
+    >>> [stage.use for stage in recipe.stages], list(recipe.mixture.groups)
+    (['identify'], ['kaz_Cyrl', 'eng_Latn'])
     """
-    asked = {key: value for key, value in (options or {}).items() if value is not None}
-    counted = [{"use": "count"}] if asked.get("unit", "tokens") == "tokens" else []
+    mixture = _given(
+        unit=unit,
+        budget=budget,
+        max_epochs=max_epochs,
+        shortage=shortage or ("repeat" if max_epochs > 1 else "shrink"),
+        alpha=alpha,
+        validation=None if validation is None else {"share": validation},
+        groups=groups_of(ratio),
+    )
+    counted = [{"use": "count"}] if unit == "tokens" else []
     return Recipe.model_validate(
         {
             "name": "mix",
             "seed": seed,
             "sources": _sources(paths, text),
             "stages": [{"use": "identify"}, *counted],
-            "mixture": {**asked, "groups": groups_of(ratio)},
+            "mixture": mixture,
         }
     )
 
 
-def _sources(paths: Sequence[str], text: str) -> dict[str, Any]:
-    """Tell Parquet from JSONL by name; what has no known ending is taken to be JSONL.
+def _given(**options: object) -> dict[str, object]:
+    return {name: value for name, value in options.items() if value is not None}
 
-    ``NAME=PATH`` names the source; else it is called by its format. A path that is there as it is
-    written is no name, for folders may be called date=2024-01-01.
+
+def _sources(paths: Sequence[str], text: str) -> dict[str, Any]:
+    """Group paths by source; a file is Parquet by its ending, else JSONL.
+
+    ``NAME=PATH`` names the source; else it is named after its format. A path that exists as written
+    has no name, because folders may be named date=2024-01-01.
     """
     sources: dict[str, Any] = {}
     for given in paths:
@@ -131,7 +276,7 @@ def _sources(paths: Sequence[str], text: str) -> dict[str, Any]:
     return sources
 
 
-#: The names that a recipe takes.
+#: The names that a recipe accepts.
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -144,13 +289,41 @@ def identify_paths(
     model: str | None = None,
     damaged: Counter[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Give id, lang, lang_score, lang2 and lang2_score of each document of files of any format.
+    """Identify the language of each document of files of any format.
 
-    ``damaged`` counts, by reason, the records that could not be read.
+    Parameters
+    ----------
+    paths : sequence of str
+        Files, folders, patterns or addresses.
+    format : str, optional
+        Name of the source format; default: that of :func:`format_of`.
+    text : str, default 'text'
+        Field with the text, for JSONL and Parquet.
+    lines : bool, default False
+        Make each line of a text file a document.
+    model : str, optional
+        Path or ``hf://`` name of a fastText model; default: lid.176.ftz.
+    damaged : Counter of str, optional
+        Counts, by reason, the records that could not be read.
+
+    Yields
+    ------
+    dict
+        ``id``, ``lang``, ``lang_score``, ``lang2`` and ``lang2_score`` of a document.
+
+    Raises
+    ------
+    CurateError
+        If a path, the format or the model cannot be used.
+
+    Examples
+    --------
+    >>> next(identify_paths(["sample_data/books.parquet"]))["lang"]
+    'kor_Hang'
     """
     for table in batches_of(paths, format=format, text=text, lines=lines, damaged=damaged):
-        found = identify(table.column("text"), model=model)
-        yield from found.add_column(0, "id", table.column("id")).to_pylist()
+        labels = identify(table.column("text"), model=model)
+        yield from labels.add_column(0, "id", table.column("id")).to_pylist()
 
 
 def batches_of(
@@ -161,7 +334,7 @@ def batches_of(
     lines: bool = False,
     damaged: Counter[str] | None = None,
 ) -> Iterator[pa.Table]:
-    """Give the documents of files of any format, as Document tables of a few megabytes."""
+    """Yield the documents of files of any format, as Document tables of a few megabytes."""
     from curate.engine.reading import read_shard
     from curate.plan import registry
     from curate.sources.files import expand
@@ -194,18 +367,30 @@ _ENDINGS = {
 
 
 def format_of(path: str) -> str:
-    """Guess a format from a name's ending; of a folder or pattern, from the first name that tells.
+    """Return the source format that a file name's ending indicates.
 
-    Chat is never guessed: its files end as JSONL does. What tells nothing is JSONL.
+    Parameters
+    ----------
+    path : str
+        A file, folder, pattern or address; of a folder or pattern, the first file with a known
+        ending decides.
 
+    Returns
+    -------
+    str
+        Name of the format: jsonl where no ending is known. Never chat, whose files also end in
+        ``.jsonl``.
+
+    Examples
+    --------
     >>> format_of("a.warc.wet.gz"), format_of("dump.xml.bz2"), format_of("x")
     ('wet', 'wikipedia', 'jsonl')
     """
-    found = locate.data_path(path)
+    located = locate.data_path(path)
     names: Iterator[str] = iter(())
-    if "://" not in found:
-        # Two levels are enough to tell, and a folder may hold millions.
-        patterns = (found, f"{found}/*", f"{found}/*/*")
+    if "://" not in located:
+        # Two levels suffice, and a folder may contain millions of files.
+        patterns = (located, f"{located}/*", f"{located}/*/*")
         names = chain.from_iterable(map(iglob, patterns))
     for name in chain([path], names):
         for format, endings in _ENDINGS.items():

@@ -1,4 +1,4 @@
-"""Profiles as a whole: held against clean text, and derived from it."""
+"""Profiles as a whole: checked on clean text, and derived from it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,32 @@ def check(
     reference: Sequence[str] | None = None,
     text: str = "text",
 ) -> dict[str, dict[str, Any]]:
-    """Run profiles on clean text: per profile ``samples``, ``domains``, ``rejected``, ``share``, ``rules``.
+    """Run profiles on clean text and count false rejections.
 
-    ``reference`` are files of clean documents in the place of the shipped samples; ``text`` names their
-    field. ``rules`` gives the share that each rule drops, the worst first. Without profiles, all that
-    have shipped samples.
+    Parameters
+    ----------
+    profiles : sequence of str, optional
+        Names or paths of profiles; default: all that have shipped samples.
+    reference : sequence of str, optional
+        Files of clean documents instead of the shipped samples; requires ``profiles``.
+    text : str, default 'text'
+        Field with the text, for ``reference``.
+
+    Returns
+    -------
+    dict of str to dict
+        Per profile ``samples`` and ``domains`` (counts), ``rejected`` (documents), ``share``
+        (rejected / samples) and ``rules`` (share per rule, largest first).
+
+    Raises
+    ------
+    RecipeError
+        If a profile is unknown, has no samples, or the reference contains no documents.
+
+    Examples
+    --------
+    >>> check(["kaz_Cyrl"])["kaz_Cyrl"]["share"]
+    0.0
     """
     from curate.recipe import profile
     from curate.signals.verdict import check_profile
@@ -34,24 +55,24 @@ def check(
         raise RecipeError(
             "a reference needs to know whose it is", hint="name the profile: curate check PROFILE"
         )
-    given = read_reference(reference, text=text) if reference is not None else None
+    domains = read_reference(reference, text=text) if reference is not None else None
     checked: dict[str, dict[str, Any]] = {}
     for name in profiles or sorted(set(known) & set(locate.profile_names())):
         loaded = profile.load_profile(name, locate.profile_text)
-        if given is None and name not in known:
+        if domains is None and name not in known:
             raise RecipeError(
                 f"no clean samples for '{name}'",
                 hint=f"give your own with --reference FILES; {nearest(name, known)}",
             )
-        domains = given if given is not None else known[name]
-        texts = [one for texts in domains.values() for one in texts]
+        by_domain = known[name] if domains is None else domains
+        texts = [one for texts in by_domain.values() for one in texts]
         if not texts:
             raise RecipeError("the reference holds no documents", hint="--text names their field")
         rules = check_profile(loaded, texts)
         rejected = rules.pop("any")
         checked[name] = {
             "samples": len(texts),
-            "domains": len(domains),
+            "domains": len(by_domain),
             "rejected": round(rejected * len(texts)),
             "share": rejected,
             "rules": {
@@ -72,10 +93,40 @@ def calibrate(
     anchor: Sequence[str] | None = None,
     text: str = "text",
 ) -> Calibration:
-    """Derive a profile for a language from files of clean documents; see curate.calibrate.
+    """Derive a profile for a language from files of clean documents.
 
-    Each file of many documents is a domain; text files named together are one. ``anchor`` are clean
-    English files for the methods that carry English limits over; without it the shipped samples.
+    ``mean_std`` and ``quantile`` are the methods of FineWeb2 (Penedo et al. 2025, arXiv:2506.20920).
+
+    Parameters
+    ----------
+    lang : str
+        Label of the language, ISO 639-3 and script.
+    reference : sequence of str
+        Clean documents. A file of many documents is a domain; text files of one argument are one.
+    method : {'tail', 'mean_std', 'quantile'}, default 'tail'
+        How limits are set; see :mod:`curate.calibrate`.
+    share : float, default 0.002
+        Share of clean documents that one rule may reject, for ``tail``.
+    anchor : sequence of str, optional
+        Clean English documents for the methods that transfer English limits; default: the shipped
+        samples.
+    text : str, default 'text'
+        Field with the text.
+
+    Returns
+    -------
+    Calibration
+        The profile, and what it rejects of the documents that were held out.
+
+    Raises
+    ------
+    RecipeError
+        If the method is unknown, or there is too little text.
+
+    Examples
+    --------
+    >>> calibrate("kaz_Cyrl", ["sample_data/texts/kaz_Cyrl"]).documents
+    30
     """
     from curate.calibrate import Reference
     from curate.calibrate import calibrate as derive
@@ -100,22 +151,24 @@ def calibrate(
 
 
 def samples() -> dict[str, dict[str, list[str]]]:
-    """Give the shipped clean texts by language and domain.
+    """Return the shipped clean texts by language and domain.
 
-    A file of ``sample_data/texts/<label>/`` is a document about something of its own, and so is an entry
-    of ``sample_data/passages/<label>.toml``.
+    A file of ``sample_data/texts/<label>/`` is a domain of one document, and so is an entry of
+    ``sample_data/passages/<label>.toml``.
     """
-    found: dict[str, dict[str, list[str]]] = {}
+    by_language: dict[str, dict[str, list[str]]] = {}
     for root in reversed(locate.roots()):
         for folder in sorted((root / "sample_data" / "texts").glob("*/")):
-            found[folder.name] = {
+            by_language[folder.name] = {
                 path.stem: [path.read_text(encoding="utf-8")]
                 for path in sorted(folder.glob("*.txt"))
             }
         for path in sorted((root / "sample_data" / "passages").glob("*.toml")):
-            said = tomllib.loads(path.read_text(encoding="utf-8"))
-            found[path.stem] = {domain: [" ".join(text.split())] for domain, text in said.items()}
-    return {lang: domains for lang, domains in found.items() if domains}
+            passages = tomllib.loads(path.read_text(encoding="utf-8"))
+            by_language[path.stem] = {
+                domain: [" ".join(text.split())] for domain, text in passages.items()
+            }
+    return {lang: domains for lang, domains in by_language.items() if domains}
 
 
 def read_reference(paths: Sequence[str], *, text: str = "text") -> dict[str, list[str]]:

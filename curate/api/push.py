@@ -13,12 +13,12 @@ from curate.inspection.verify import manifest_of, verify
 from curate.storage.formats import FORMATS
 from curate.storage.store import LocalStore, open_store
 
-#: What a dataset is made of.
+#: Files of the dataset.
 PRODUCT = ("README.md", "recipe.toml", "filters/*", "mixture/*", *(f"{name}/*" for name in FORMATS))
-#: What tells how it was made, and quotes documents that were dropped.
+#: Files that describe how it was made, and quote documents that were dropped.
 REPORTS = ("manifest.json", "report.json", "report.md", "report.html")
 
-#: What must not leave the house, by name.
+#: Secrets that must not be published, by name.
 _SECRETS = {
     "a Hugging Face token": re.compile(r"\bhf_[A-Za-z0-9]{30,}"),
     "an AWS access key": re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
@@ -36,7 +36,20 @@ _SECRETS = {
 
 
 class Pushed(NamedTuple):
-    """What went to the Hub, or would go: paths and bytes of files, and the dataset's address."""
+    """What was uploaded, or would be.
+
+    Attributes
+    ----------
+    files : list of (str, int)
+        Path and bytes of each file.
+    address : str or None
+        Address of the dataset; None where nothing was sent.
+
+    Examples
+    --------
+    >>> Pushed([("README.md", 120)], None).address is None
+    True
+    """
 
     files: list[tuple[str, int]]
     address: str | None
@@ -51,12 +64,46 @@ def push(
     revision: str | None = None,
     dry_run: bool = False,
 ) -> Pushed:
-    """Upload a published run to a dataset repository, which is made, private, where it is not there.
+    """Upload a published run to a dataset repository of the Hugging Face Hub.
 
-    The product, its card, the recipe and the filters; with ``reports`` the manifest and the reports too,
-    which quote dropped documents. Never ``rejected/`` and ``quarantine/``. Raises RefusedError for a run
-    that is not published, not what its manifest promises, or that has secrets in a file that would go;
-    ResourceError where the Hub or the network says no. Nothing is sent before all checks passed.
+    The product, its card, the recipe and the filters; never ``rejected/`` and ``quarantine/``.
+    Nothing is sent before all checks have passed.
+
+    Parameters
+    ----------
+    output : str
+        Folder of a finished run, on a disk.
+    repository : str
+        Dataset repository as ``owner/name``; created if it does not exist.
+    public : bool, default False
+        Create the repository public instead of private.
+    reports : bool, default False
+        Upload the manifest and the reports as well, which quote dropped documents.
+    revision : str, optional
+        Branch to write to, created if it does not exist; default: main.
+    dry_run : bool, default False
+        Check and list the files; send nothing.
+
+    Returns
+    -------
+    Pushed
+        The files with their sizes, and the address of the dataset.
+
+    Raises
+    ------
+    RecipeError
+        If the name of the repository is not valid.
+    RefusedError
+        If the run is not published, is not what its manifest promises, or a file to send seems to
+        contain a secret.
+    ResourceError
+        If the Hub or the network fails.
+
+    Examples
+    --------
+    >>> push("out/demo", "two/many/parts")
+    Traceback (most recent call last):
+    curate.errors.RecipeError: ...
     """
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
@@ -99,7 +146,7 @@ def push(
 
 
 def _secrets(root: Path, paths: list[str]) -> Iterator[tuple[str, str]]:
-    """Look into the small files that we wrote; the documents are what they are."""
+    """Yield suspected secrets in the small files that a run writes; documents are not searched."""
     for path in paths:
         if path.endswith((".toml", ".json", ".md", ".html")) and not path.startswith("mds/"):
             text = (root / path).read_text(encoding="utf-8", errors="replace")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from curate.errors import RecipeError
 
 
-def groups_of(ratio: str) -> dict[str, Any]:
-    """Read a ratio as the groups of a mixture: sets of languages, with their weights.
+def groups_of(ratio: str) -> dict[str, dict[str, object]]:
+    """Parse a ratio into the groups of a mixture: sets of languages, with their weights.
 
     >>> groups_of("kaz_Cyrl=3, rus_Cyrl+tur_Latn=1")["rus_Cyrl+tur_Latn"]
     {'weight': 1.0, 'languages': ['rus_Cyrl', 'tur_Latn']}
     """
-    groups: dict[str, Any] = {}
+    groups: dict[str, dict[str, object]] = {}
     for part in ratio.split(","):
         name, equals, weight = (each.strip() for each in part.partition("="))
         try:

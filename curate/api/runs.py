@@ -20,18 +20,37 @@ from curate.plan.model import Plan
 from curate.protocol.ledger import Ledger
 from curate.recipe.recipe import Recipe, load_recipe
 from curate.storage.entries import Manifest
-from curate.storage.store import as_resource_error, open_store
+from curate.storage.store import Store, as_resource_error, open_store
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run left: where, the manifest, and the exit code that its limits call for."""
+    """What a run wrote, and whether it kept the recipe's limits.
+
+    Attributes
+    ----------
+    output : str
+        Folder or address of the result.
+    manifest : dict
+        The content of ``manifest.json``; docs/data-format.md describes it.
+    exit_code : int
+        0, or 3 where a limit of the recipe is exceeded.
+    complaints : tuple of str
+        The limits that are exceeded.
+    reused : bool
+        Whether the folder contained this finished run already, so that nothing was done.
+
+    Examples
+    --------
+    >>> RunResult("out", {"totals": {}}, 0, (), reused=False).exit_code
+    0
+    """
 
     output: str
     manifest: dict[str, Any]  #: what ``manifest.json`` contains
     exit_code: int
-    complaints: tuple[str, ...]  #: why the exit code is 3
-    reused: bool  #: the folder held this very run already; nothing was done
+    complaints: tuple[str, ...]
+    reused: bool
 
 
 def run(
@@ -48,11 +67,62 @@ def run(
     settings: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> RunResult:
-    """Run a recipe into a folder. Run again after any kind of death: it goes on where it was.
+    """Run a recipe into a folder; an interrupted run continues where it stopped.
 
-    ``inputs`` maps source names to paths, globs or fsspec addresses; sources not named are left out.
-    ``engine`` is "ray" or "in-process"; neither it nor ``workers`` changes a byte of the product.
-    Raises CurateError; see curate.errors for what each means.
+    Parameters
+    ----------
+    recipe : str, Path or Recipe
+        Name, path or value of the recipe.
+    output : str or Path
+        Folder or address of the result.
+    inputs : mapping of str to str or sequence of str, optional
+        Paths, patterns or fsspec addresses per source; sources not named are then left out.
+        Default: those of the recipe.
+    engine : {'ray', 'in-process'}, default 'ray'
+        Where the work is done. Neither it nor ``workers`` changes a byte of the product.
+    workers : int, optional
+        CPUs to use on Ray; default: all.
+    address : str, optional
+        Address of a Ray cluster; default: start Ray on this machine.
+    resume : bool, default False
+        Continue although the recipe or its inputs changed.
+    fresh : bool, default False
+        Remove what is in the folder and start over.
+    keep_work : bool, default False
+        Keep intermediate files after publishing.
+    settings : sequence of str, default ()
+        Keys of the recipe to replace, as ``KEY=VALUE``; ignored for a Recipe.
+    progress : Progress, optional
+        Receives the progress of each step; default: :class:`Silent`.
+
+    Returns
+    -------
+    RunResult
+        Where the result is, its manifest, and the limits that are exceeded.
+
+    Raises
+    ------
+    RecipeError
+        If the recipe cannot be run as written.
+    RefusedError
+        If the folder is locked or contains another run.
+    ToleranceError
+        If dedup removed more than the recipe allows and ``limits.on_dedup_loss`` is stop.
+    ResourceError
+        If a disk, memory or the cluster failed; the run can be continued.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from curate.recipe.recipe import Recipe
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "a.jsonl")
+    ...     _ = file.write_text('{"text": "one two three"}')
+    ...     source = {"format": "jsonl", "path": [str(file)], "text": "text"}
+    ...     recipe = Recipe.model_validate({"name": "tiny", "sources": {"web": source}})
+    ...     result = run(recipe, output=f"{folder}/out", engine="in-process")
+    >>> result.manifest["totals"]["rows"], result.exit_code
+    (1, 0)
     """
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(str(recipe), inputs=dict(inputs or {}), settings=settings)
@@ -63,7 +133,7 @@ def run(
         epoch, manifest = begin(store, plan.fingerprint, plan.inputs, resume=resume, fresh=fresh)
         if manifest is not None:
             return _result(str(output), manifest, recipe, reused=True)
-        _keep_what_is_run(plan, store)
+        _write_recipe(plan, store)
         started = time.perf_counter()
         machine = _engine(engine, workers, address)
         try:
@@ -71,7 +141,7 @@ def run(
             outcome = Driver(plan, store, machine, listener).drive()
         finally:
             machine.close()
-        _stop_if_too_much_is_lost(recipe, outcome.ledger, str(output))
+        _check_dedup_loss(recipe, outcome.ledger, str(output))
         outcome.timings.insert(0, {"segment": "start", "label": engine, "wall": round(start_up, 4)})
         outcome.timings.append(
             {"segment": "all", "label": "all", "wall": round(time.perf_counter() - started, 4)}
@@ -82,7 +152,7 @@ def run(
 
 @contextmanager
 def _storage_errors(output: str) -> Iterator[None]:
-    """A full or failing disk is no bug: what was committed stays, and the run can go on."""
+    """Convert errors of a full or failing disk: what is committed stays, the run can continue."""
     try:
         yield
     except OSError as error:
@@ -90,11 +160,35 @@ def _storage_errors(output: str) -> Iterator[None]:
 
 
 class Silent:
-    """A progress listener that says nothing."""
+    """A progress listener that prints nothing.
 
-    def start(self, label: str, total: int, done: int) -> None: ...
-    def advance(self, documents: int) -> None: ...
-    def finish(self) -> None: ...
+    Examples
+    --------
+    >>> Silent().start("reading", total=10, done=0)
+    """
+
+    def start(self, label: str, total: int, done: int) -> None:
+        """Begin a step of ``total`` tasks, ``done`` of them in an earlier run."""
+
+    def advance(self, documents: int) -> None:
+        """Count a finished task and its documents."""
+
+    def finish(self) -> None:
+        """End the step."""
+
+
+ENGINES = ("ray", "in-process")
+
+
+def check_engine(name: str, address: str | None) -> None:
+    """Raise RecipeError for an unknown engine and for an address that begins with ``ray://``."""
+    if name not in ENGINES:
+        raise RecipeError(f"no engine '{name}'", hint=nearest(name, ENGINES))
+    if address and address.startswith("ray://"):
+        raise RecipeError(
+            "ray:// drives a cluster from outside, and a lost connection would end the run",
+            hint="ray job submit -- curate run RECIPE --address auto --output DIR",
+        )
 
 
 def _engine(name: str, workers: int | None, address: str | None) -> Engine:
@@ -102,24 +196,18 @@ def _engine(name: str, workers: int | None, address: str | None) -> Engine:
         from curate.engine.in_process import InProcess
 
         return InProcess()
-    if name == "ray":
-        from curate.engine.ray_tasks import RayTasks
+    check_engine(name, address)
+    from curate.engine.ray_tasks import RayTasks
 
-        if address and address.startswith("ray://"):
-            raise RecipeError(
-                "ray:// drives a cluster from outside, and a lost connection would end the run",
-                hint="ray job submit -- curate run RECIPE --address auto --output DIR",
-            )
-        return RayTasks(workers=workers, address=address)
-    raise RecipeError(f"no engine '{name}'", hint=nearest(name, ["ray", "in-process"]))
+    return RayTasks(workers=workers, address=address)
 
 
-def _keep_what_is_run(plan: Plan, store: Any) -> None:
-    """Write the recipe and the profiles as they are run, resolved, beside the product."""
+def _write_recipe(plan: Plan, store: Store) -> None:
+    """Write the recipe and the profiles, resolved, beside the product."""
     import tomli_w
 
-    said = planning.shown_recipe(plan.recipe).model_dump(mode="json", exclude_none=True)
-    store.replace("recipe.toml", tomli_w.dumps(said).encode())
+    recipe = planning.shown_recipe(plan.recipe).model_dump(mode="json", exclude_none=True)
+    store.replace("recipe.toml", tomli_w.dumps(recipe).encode())
     for name, profile in sorted(plan.profiles.by_name.items()):
         body = profile.model_dump(mode="json", exclude_none=True, exclude={"name"})
         safe = Path(name).stem
@@ -137,58 +225,56 @@ def _result(output: str, manifest: Manifest, recipe: Recipe, *, reused: bool) ->
     return RunResult(output, manifest.to_json(), 3 if complaints else 0, complaints, reused)
 
 
-def _complaints(manifest: Manifest, recipe: Recipe) -> list[str]:
+def _complaints(manifest: Manifest, recipe: Recipe) -> Iterator[str]:
     limits, totals = recipe.limits, manifest.totals
-    said = []
     allowed = max(limits.quarantined_share * totals.records, limits.quarantined_records)
     if totals.quarantined > allowed:
-        said.append(
+        yield (
             f"{totals.quarantined} of {totals.records} records could not be read,"
             f" {allowed:g} are tolerated (limits.quarantined_share, limits.quarantined_records);"
             " see quarantine/"
         )
-    for complaint in _too_much_lost(recipe, manifest.ledger):
-        said.append(f"{complaint}; see clusters.parquet")
-    return said
+    for complaint in _dedup_loss_complaints(recipe, manifest.ledger):
+        yield f"{complaint}; see clusters.parquet"
 
 
-def _stop_if_too_much_is_lost(recipe: Recipe, ledger: Ledger, output: str) -> None:
-    said = _too_much_lost(recipe, ledger)
-    if said and recipe.limits.on_dedup_loss == "stop":
+def _check_dedup_loss(recipe: Recipe, ledger: Ledger, output: str) -> None:
+    complaints = _dedup_loss_complaints(recipe, ledger)
+    if complaints and recipe.limits.on_dedup_loss == "stop":
         raise ToleranceError(
-            "; ".join(said),
+            "; ".join(complaints),
             where=output,
             hint="nothing was published and the work is kept: to publish it, run the same command"
             " with --set limits.on_dedup_loss=warn, or with a higher limit",
         )
 
 
-def _too_much_lost(recipe: Recipe, ledger: Ledger) -> list[str]:
-    """Say which sources and languages lost more to dedup than the recipe tolerates."""
+def _dedup_loss_complaints(recipe: Recipe, ledger: Ledger) -> list[str]:
+    """Return the sources and languages that lost more to dedup than the recipe tolerates."""
     limit = recipe.limits.max_dedup_loss
     dedups = [spec.label for spec in recipe.stages if spec.use.endswith("_dedup")]
     return [
         f"dedup removed {share:.1%} of {kind} '{name}', {limit:.1%} is tolerated"
         " (limits.max_dedup_loss)"
-        for kind, names in _lost_to_dedup(ledger, dedups).items()
+        for kind, names in _dedup_loss(ledger, dedups).items()
         for name, share in names.items()
         if share > limit
     ]
 
 
-def _lost_to_dedup(ledger: Ledger, dedups: list[str]) -> dict[str, dict[str, float]]:
-    """Give the share of documents that dedup stages removed, per source and per language."""
-    entered: dict[str, Counter[str]] = {"source": Counter(), "language": Counter()}
-    dropped: dict[str, Counter[str]] = {"source": Counter(), "language": Counter()}
+def _dedup_loss(ledger: Ledger, dedups: list[str]) -> dict[str, dict[str, float]]:
+    """Return the share of documents that dedup stages removed, per source and per language."""
+    before: dict[str, Counter[str]] = {"source": Counter(), "language": Counter()}
+    removed: dict[str, Counter[str]] = {"source": Counter(), "language": Counter()}
     for name in dedups[:1]:
         for (source, lang), amount in ledger.stage(name).input.items():
-            entered["source"][source] += amount.documents
-            entered["language"][lang] += amount.documents
+            before["source"][source] += amount.documents
+            before["language"][lang] += amount.documents
     for name in dedups:
         for (source, lang, _), amount in ledger.stage(name).dropped.items():
-            dropped["source"][source] += amount.documents
-            dropped["language"][lang] += amount.documents
+            removed["source"][source] += amount.documents
+            removed["language"][lang] += amount.documents
     return {
-        kind: {name: dropped[kind][name] / count for name, count in names.items()}
-        for kind, names in entered.items()
+        kind: {name: removed[kind][name] / count for name, count in names.items()}
+        for kind, names in before.items()
     }

@@ -1,9 +1,10 @@
-"""Stages on tables in memory: anything that speaks Arrow goes in, an Arrow table comes out."""
+"""Stages on tables in memory: from any Arrow-compatible table to an Arrow table."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,59 +15,316 @@ from curate.errors import RecipeError, nearest
 from curate.recipe import locate
 from curate.recipe.profile import Profile, Profiles
 
+if TYPE_CHECKING:
+    from curate.dedup.options import Similarity
 
-def identify(texts: Any, *, model: str | None = None, segments: bool = False) -> pa.Table:
-    """Tell languages: a table of lang, lang_score, lang2, lang2_score, one row per text.
 
-    ``segments`` adds lang_spans: which bytes of each text are in which language.
+class ArrowTable(Protocol):
+    """A table of any library that exports the Arrow C stream interface."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+
+#: What a table may be: an Arrow, pandas, Polars or DuckDB table, or a mapping of columns.
+TableLike = ArrowTable | Mapping[str, Sequence[object]]
+
+
+def identify(
+    texts: Iterable[str | None] | pa.Array | pa.ChunkedArray,
+    *,
+    model: str | None = None,
+    segments: bool = False,
+) -> pa.Table:
+    """Identify the language of each text.
+
+    The fastText model's label is accepted where the text's script, letters and function words allow
+    it; :func:`curate.langid.identify.identify` has the whole definition. The default model is
+    lid.176.ftz (Joulin et al. 2016, https://fasttext.cc/docs/en/language-identification.html);
+    GlotLID and OpenLID can be read, too.
+
+    Parameters
+    ----------
+    texts : iterable of str or None, pyarrow.Array or pyarrow.ChunkedArray
+        The texts; null is a text without letters.
+    model : str, optional
+        Path or ``hf://`` name of a fastText model; default: lid.176.ftz.
+    segments : bool, default False
+        Add ``lang_spans``: which bytes of each text are in which language.
+
+    Returns
+    -------
+    pyarrow.Table
+        One row per text: ``lang`` (ISO 639-3 and script, or ``und``), ``lang_score`` (0 to 1),
+        ``lang2``, ``lang2_score`` and, with ``segments``, ``lang_spans``.
+
+    Raises
+    ------
+    CurateError
+        If the model cannot be loaded.
+
+    Examples
+    --------
+    >>> identify(["Бүгін ауа райы жақсы, далада балалар ойнап жүр.", "12:30"])["lang"].to_pylist()
+    ['kaz_Cyrl', 'und']
     """
     from curate.langid.identify import identify as identify_texts
 
     return identify_texts(texts, model=model, profiles=_all_profiles(), segments=segments)
 
 
-def standardize(table: Any, *, profile: str | None = None) -> pa.Table:
-    """Repair texts (ftfy, NFC), apply the fixes and masks of each row's profile; adds ``pii_spans``."""
+def standardize(table: TableLike, *, profile: str | None = None) -> pa.Table:
+    """Repair texts, then apply the fixes and masks of each row's profile.
+
+    Repair is ftfy's (https://github.com/rspeer/python-ftfy) and Unicode NFC.
+
+    Parameters
+    ----------
+    table : table-like
+        A table with a column ``text``; ``lang`` selects the profile of each row.
+    profile : str, optional
+        Name or path of the profile for all rows; default: that of the row's ``lang``.
+
+    Returns
+    -------
+    pyarrow.Table
+        The table with all source columns, repaired ``text`` and ``pii_spans`` (what was masked).
+
+    Raises
+    ------
+    RecipeError
+        If the table has no column ``text``, its ``id`` is not unique, or the profile is unknown.
+
+    Examples
+    --------
+    >>> standardize({"text": ["Ã©tÃ©"], "lang": ["fra_Latn"]})["text"].to_pylist()
+    ['été']
+    """
     return _through(table, ("repair", "standardize"), profile)
 
 
-def judge(table: Any, *, profile: str | Profile | None = None) -> pa.Table:
-    """Measure and judge: adds ``signal_*``, ``dropped_by`` and ``dropped_value``.
+def judge(table: TableLike, *, profile: str | Profile | None = None) -> pa.Table:
+    """Measure the signals of each document and apply the rules of its profile.
 
-    The profile is that of the row's ``lang`` unless one is given.
+    ``curate signals NAME`` prints the definition and source of each signal.
+
+    Parameters
+    ----------
+    table : table-like
+        A table with a column ``text``; ``lang`` selects the profile of each row.
+    profile : str or Profile, optional
+        Name, path or value of the profile for all rows; default: that of the row's ``lang``.
+
+    Returns
+    -------
+    pyarrow.Table
+        All rows, with ``signal_*`` columns, ``dropped_by`` (``judge:RULE``, null where kept) and
+        ``dropped_value`` (the value of the signal that broke the rule).
+
+    Raises
+    ------
+    RecipeError
+        If the table has no column ``text``, its ``id`` is not unique, or the profile is unknown.
+
+    Examples
+    --------
+    >>> judge({"text": ["тым қысқа"]}, profile="kaz_Cyrl")["dropped_by"].to_pylist()
+    ['judge:too_few_words']
     """
     return _through(table, ("measure", "judge"), profile)
 
 
-def deduplicate(table: Any, **options: Any) -> pa.Table:
-    """Find exact and near duplicates: adds ``dropped_by``, ``cluster``, ``duplicate_of``, ``jaccard``.
+def deduplicate(
+    table: TableLike,
+    *,
+    threshold: float = 0.8,
+    recall: float = 0.97,
+    bands: int | None = None,
+    rows: int | None = None,
+    shingle: Literal["word", "char"] = "word",
+    ngram: int = 5,
+    on: Literal["text", "prompt"] = "text",
+    similarity: Similarity = "jaccard",
+    length_ratio: float = 2.0,
+    keep: str = "longest",
+    source_priority: Sequence[str] = (),
+    max_witnesses: int = 64,
+    component_bytes: int = 256 << 20,
+    seed: int = 1,
+) -> pa.Table:
+    """Find exact and near duplicates; all in memory, no row is removed.
 
-    ``options`` are those of the stage fuzzy_dedup: threshold, recall, shingle, ngram, keep ...
+    Exact copies of the normalised text are found first, then near duplicates by MinHash
+    (Broder 1997) and LSH bands, each verified on exact shingle sets against a kept document.
+    ``curate/dedup/PRIMER.md`` explains the method.
+
+    Parameters
+    ----------
+    table : table-like
+        A table with a column ``text`` and the columns that ``keep`` and ``on`` read.
+    threshold : float, default 0.8
+        Similarity from which two documents are duplicates; above 0, at most 1.
+    recall : float, default 0.97
+        Probability that a pair exactly at the threshold is compared; it determines ``bands`` and
+        ``rows`` unless both are given.
+    bands : int, optional
+        Number of LSH bands; requires ``rows``.
+    rows : int, optional
+        MinHash values per band; requires ``bands``.
+    shingle : {'word', 'char'}, default 'word'
+        What a shingle consists of.
+    ngram : int, default 5
+        Words or characters per shingle, 1 to 64.
+    on : {'text', 'prompt'}, default 'text'
+        Compare whole texts, or what the users of conversations write.
+    similarity : {'jaccard', 'containment'}, default 'jaccard'
+        Share of common shingles in both documents, or in the document that is removed.
+    length_ratio : float, default 2.0
+        How many times longer a containing document may be; for containment.
+    keep : str, default 'longest'
+        Which duplicate is kept: longest, newest, oldest, source_priority or ``best:SIGNAL``.
+    source_priority : sequence of str, default ()
+        Sources in the order of preference, for ``keep="source_priority"``.
+    max_witnesses : int, default 64
+        Kept documents of one LSH bucket that a document is compared with at most.
+    component_bytes : int, default 268435456
+        Memory for one connected component; a larger one is processed in several passes.
+    seed : int, default 1
+        Seed of the MinHash permutations.
+
+    Returns
+    -------
+    pyarrow.Table
+        All rows, with ``dropped_by`` (null where kept), ``duplicate_of`` (id of the kept witness),
+        ``jaccard``, ``cluster`` (id of its first kept document) and ``cluster_size``.
+
+    Raises
+    ------
+    RecipeError
+        If an option is out of range, or the table has no column ``text`` or not unique ``id``.
+
+    Examples
+    --------
+    >>> table = {"id": ["a", "b", "c"], "text": ["one two three", "One, two; three!", "other"]}
+    >>> deduplicate(table).select(["id", "duplicate_of"]).to_pylist()[1]
+    {'id': 'b', 'duplicate_of': None}
     """
+    from curate.dedup.witness_chain import reassign_within
     from curate.protocol import in_memory
     from curate.stages.exact_dedup import ExactDedup
     from curate.stages.fuzzy_dedup import FuzzyDedup
 
-    order = {key: options[key] for key in ("keep", "source_priority") if key in options}
-    out = in_memory.apply(ExactDedup(**order), _documents(table))
-    from curate.dedup.witness_chain import reassign_within
+    priority = tuple(source_priority)
+    exact = ExactDedup(keep=keep, source_priority=priority)
+    near = FuzzyDedup(
+        threshold=threshold,
+        recall=recall,
+        bands=bands,
+        rows=rows,
+        shingle=shingle,
+        ngram=ngram,
+        on=on,
+        similarity=similarity,
+        length_ratio=length_ratio,
+        keep=keep,
+        source_priority=priority,
+        max_witnesses=max_witnesses,
+        component_bytes=component_bytes,
+        seed=seed,
+    )
+    return reassign_within(in_memory.apply(near, in_memory.apply(exact, _documents(table))))
 
-    return reassign_within(in_memory.apply(FuzzyDedup(**options), out))
 
+def mix(
+    table: TableLike,
+    *,
+    ratio: str,
+    unit: Literal["tokens", "bytes", "documents"] = "tokens",
+    budget: float | None = None,
+    scale: float = 1.0,
+    shortage: Literal["shrink", "repeat", "fail"] = "shrink",
+    max_epochs: float = 1.0,
+    max_share: float = 1.0,
+    alpha: float = 1.0,
+    caps: Sequence[Mapping[str, object]] = (),
+    phases: Sequence[Mapping[str, object]] = (),
+    upsample: Mapping[str, object] | None = None,
+    validation: Mapping[str, float] | None = None,
+    seed: int = 0,
+) -> pa.Table:
+    """Sample the rows of a table at a ratio of languages.
 
-def mix(table: Any, *, ratio: str, unit: str = "tokens", seed: int = 0, **options: Any) -> pa.Table:
-    """Take a mixture: the rows that it has, with ``phase`` and ``epoch``.
+    Parameters
+    ----------
+    table : table-like
+        A table with the columns ``text`` and ``lang``, and ``n_tokens`` if the unit is tokens.
+    ratio : str
+        Groups of languages with their weights: ``kaz_Cyrl=3,rus_Cyrl+tur_Latn=1``.
+    unit : {'tokens', 'bytes', 'documents'}, default 'tokens'
+        What amounts count; bytes are UTF-8 bytes of text.
+    budget : float, optional
+        Amount in all, in ``unit``; default: as much as the ratio allows.
+    scale : float, default 1.0
+        Factor of every budget.
+    shortage : {'shrink', 'repeat', 'fail'}, default 'shrink'
+        If a group has too little: shrink the mixture, repeat up to ``max_epochs``, or fail.
+    max_epochs : float, default 1.0
+        Passes over any document at most; above 1 only with ``shortage`` repeat or fail.
+    max_share : float, default 1.0
+        Largest share of its group that one language of one source may have.
+    alpha : float, default 1.0
+        Weight each language of a group by its amount to this power; 0 is UniMax
+        (Chung et al. 2023, arXiv:2304.09151) where ``max_epochs`` is above 1.
+    caps : sequence of mapping, default ()
+        Limits of leaves: the tables of ``[[mixture.caps]]`` in a recipe.
+    phases : sequence of mapping, default ()
+        Stretches of training in order: the tables of ``[[mixture.phases]]`` in a recipe.
+    upsample : mapping, optional
+        Copies of a document by a column's value: ``[mixture.upsample]`` in a recipe.
+    validation : mapping, optional
+        What is held out of all phases, such as ``{"share": 0.005}``.
+    seed : int, default 0
+        Seed of the sample.
 
-    ``ratio`` is as for ``curate mix``, ``options`` are those of ``[mixture]``. The table needs ``lang``, and
-    ``n_tokens`` for tokens; raises RecipeError where it lacks a column that the mixture reads.
+    Returns
+    -------
+    pyarrow.Table
+        The rows sampled, with ``phase`` and ``epoch``; a row that is repeated occurs repeatedly.
+
+    Raises
+    ------
+    RecipeError
+        If an option is out of range, the mixture is impossible, or the table lacks a column that
+        the mixture reads.
+
+    Examples
+    --------
+    >>> table = {"text": ["a", "b", "c"], "lang": ["kaz_Cyrl", "kaz_Cyrl", "eng_Latn"]}
+    >>> mix(table, ratio="kaz_Cyrl=1,eng_Latn=1", unit="documents")["lang"].to_pylist()
+    ['kaz_Cyrl', 'eng_Latn']
     """
     from curate.protocol import in_memory
     from curate.recipe.mixture import parse_mixture
     from curate.stages.mix import Mix
 
-    asked = {"unit": unit, "seed": seed, **options, "groups": groups_of(ratio)}
+    mixture = parse_mixture(
+        {
+            "groups": groups_of(ratio),
+            "unit": unit,
+            "budget": budget,
+            "scale": scale,
+            "shortage": shortage,
+            "max_epochs": max_epochs,
+            "max_share": max_share,
+            "alpha": alpha,
+            "caps": caps,
+            "phases": phases,
+            "upsample": upsample,
+            "validation": validation,
+            "seed": seed,
+        }
+    )
     documents = _documents(table)
-    stage = Mix(parse_mixture(asked), clustered="cluster" in documents.column_names)
+    stage = Mix(mixture, clustered="cluster" in documents.column_names)
     for column in stage.reads:
         if column not in documents.column_names:
             known = nearest(column, documents.column_names)
@@ -78,7 +336,7 @@ def mix(table: Any, *, ratio: str, unit: str = "tokens", seed: int = 0, **option
     )
 
 
-def _through(table: Any, stages: tuple[str, ...], profile: str | Profile | None) -> pa.Table:
+def _through(table: TableLike, stages: tuple[str, ...], profile: str | Profile | None) -> pa.Table:
     from curate.plan import registry
 
     documents = _documents(table)
@@ -100,27 +358,27 @@ def _all_profiles(chosen: str | Profile | None = None) -> Profiles:
     return Profiles(loaded, always=name)
 
 
-def _documents(table: Any) -> pa.Table:
-    """Take anything that speaks Arrow; columns that the contract has and the table has not are null."""
-    given = pa.table(table)
-    rows = given.num_rows
-    if "text" not in given.column_names:
+def _documents(table: TableLike) -> pa.Table:
+    """Convert a table to Document columns; those that it does not have are null."""
+    documents = pa.table(table)
+    rows = documents.num_rows
+    if "text" not in documents.column_names:
         raise RecipeError(
-            "the table has no column 'text'", hint=nearest("text", given.column_names)
+            "the table has no column 'text'", hint=nearest("text", documents.column_names)
         )
-    if "id" in given.column_names:
-        ids = given.column("id")
+    if "id" in documents.column_names:
+        ids = documents.column("id")
         if ids.null_count or pc.count_distinct(ids).as_py() < rows:
             raise RecipeError("the column 'id' must name each row, once")
     for name, kind in (schema.SOURCE_COLUMNS | schema.VERDICT_COLUMNS).items():
-        if name in given.column_names:
-            at = given.column_names.index(name)
-            given = given.set_column(at, name, given.column(name).cast(kind))
+        if name in documents.column_names:
+            position = documents.column_names.index(name)
+            documents = documents.set_column(position, name, documents.column(name).cast(kind))
         elif name == "id":
             ids = pa.array([schema.make_id("table", row) for row in range(rows)])
-            given = given.append_column(name, ids)
+            documents = documents.append_column(name, ids)
         elif name == "source":
-            given = given.append_column(name, pa.array([""] * rows, pa.string()))
+            documents = documents.append_column(name, pa.array([""] * rows, pa.string()))
         else:
-            given = given.append_column(name, pa.nulls(rows, kind))
-    return given
+            documents = documents.append_column(name, pa.nulls(rows, kind))
+    return documents

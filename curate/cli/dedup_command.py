@@ -15,7 +15,7 @@ from curate.cli.options import (
     Resume,
     TextField,
     Workers,
-    can_begin,
+    check_output,
 )
 
 
@@ -83,28 +83,25 @@ def command(
     from curate.cli import outcome
     from curate.cli.terminal import answer, progress
 
-    can_begin(engine, None, output)
-    options = {
-        "threshold": threshold,
-        "recall": recall,
-        "bands": bands,
-        "rows": rows,
-        "similarity": similarity,
-        "length_ratio": length_ratio,
-        "shingle": shingle,
-        "ngram": ngram,
-        "keep": keep,
-        "source_priority": source_priority and source_priority.split(","),
-        "against": against,
-        "store": store_to,
-    }
+    check_output(engine, None, output)
     listener = progress()
     try:
         result = api.dedup_paths(
             paths,
             output=output,
             text=text,
-            options={name: value for name, value in options.items() if value is not None},
+            threshold=threshold,
+            recall=recall,
+            bands=bands,
+            rows=rows,
+            similarity=similarity,
+            length_ratio=length_ratio,
+            shingle=shingle,
+            ngram=ngram,
+            keep=keep,
+            source_priority=source_priority.split(",") if source_priority else None,
+            against=against,
+            store=store_to,
             engine=engine,
             workers=workers,
             resume=resume,

@@ -1,4 +1,4 @@
-"""`curate explain`: the fate of one document."""
+"""`curate explain`: what became of one document."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def command(
     ],
     json: Json = False,
 ) -> int:
-    """Tell what became of a document, and why.
+    """Explain what became of a document, and why.
 
     Where it is, or which rule dropped it with which number, or which kept document it repeats; then
     what each stage did to its text, from a replay of the input.
@@ -27,77 +27,82 @@ def command(
     from curate import api
     from curate.cli.terminal import answer, as_json
 
-    told = api.explain(run, document)
+    outcomes = api.explain(run, document)
     if json:
-        answer(as_json(told))
+        answer(as_json(outcomes))
         return 0
-    for number, fate in enumerate(told):
+    for number, outcome in enumerate(outcomes):
         if number:
             answer()
-        _tell(fate)
+        _print(outcome)
     return 0
 
 
-def _tell(fate: dict[str, Any]) -> None:
+def _print(outcome: dict[str, Any]) -> None:
     from curate.cli.terminal import answer, one_line
     from curate.schema import file_key, make_id
 
-    name = fate.get("id") or make_id(file_key(fate["source"], fate["file"]), fate["offset"])
+    name = outcome.get("id") or make_id(
+        file_key(outcome["source"], outcome["file"]), outcome["offset"]
+    )
     answer(one_line(name))
-    if fate.get("url"):
-        answer(one_line(f"  {fate['url']}"))
-    for line in _verdict(fate):
+    if outcome.get("url"):
+        answer(one_line(f"  {outcome['url']}"))
+    for line in _verdict(outcome):
         answer(one_line(f"  {line}"))
     names = ("lang", "lang_score", "lang2", "n_tokens", "cluster_size")
-    facts = [f"{name} {_number(fate[name])}" for name in names if name in fate]
+    facts = [f"{name} {_number(outcome[name])}" for name in names if name in outcome]
     if facts:
         answer("  " + "  ".join(facts))
-    if fate.get("replay"):
-        _replay(fate["replay"])
-    elif fate.get("no_replay"):
-        answer(one_line(f"  (stages not replayed: {fate['no_replay']})"))
+    if outcome.get("replay"):
+        _replay(outcome["replay"])
+    elif outcome.get("no_replay"):
+        answer(one_line(f"  (stages not replayed: {outcome['no_replay']})"))
 
 
-def _verdict(fate: dict[str, Any]) -> list[str]:
-    """Say in sentences how the document ended."""
-    kind = fate["fate"]
+def _verdict(outcome: dict[str, Any]) -> list[str]:
+    """Return the lines that describe how the document ended."""
+    kind = outcome["outcome"]
     if kind == "quarantined":
         lines = [
-            f"quarantined: {fate['reason']}, {fate['length']} bytes at offset {fate['offset']} of"
-            f" {fate['file']}",
-            fate["error"],
-            f"begins {fate['head'][:72]!r}",
+            f"quarantined: {outcome['reason']}, {outcome['length']} bytes at offset {outcome['offset']} of"
+            f" {outcome['file']}",
+            outcome["error"],
+            f"begins {outcome['head'][:72]!r}",
         ]
         return [line for line in lines if line]
     if kind == "kept":
-        copies = ", ".join(f"{phase}: {n} x" for phase, n in fate["copies"].items())
-        return [f"kept, in the mixture ({copies}): {fate['where']}"]
+        copies = ", ".join(f"{phase}: {n} x" for phase, n in outcome["copies"].items())
+        return [f"kept, in the mixture ({copies}): {outcome['where']}"]
     if kind == "over_budget":
-        lines = [
-            f"curated, but over the budget of its group: drawn at u = {fate['dropped_value']:.4f}"
+        drawn = f"drawn at u = {outcome['dropped_value']:.4f}"
+        return [
+            f"curated, but over the budget of its group: {drawn}",
+            *(
+                f"phase {row['phase']}, group {row['group']}: {row['available']} {row['unit']}"
+                f" available, {row['asked']} asked, {row['amount']} taken from the lowest u on"
+                for row in outcome.get("groups", ())
+            ),
+            f"see {outcome['where']}",
         ]
-        lines += [
-            f"phase {row['phase']}, group {row['group']}: {row['available']} {row['unit']} available,"
-            f" {row['asked']} asked, {row['amount']} taken from the lowest u on"
-            for row in fate.get("groups", ())
-        ]
-        return [*lines, f"see {fate['where']}"]
     if kind == "no_group":
-        return [f"curated, but no group of the mixture takes it: {fate['where']}"]
-    value = fate.get("dropped_value")
+        return [f"curated, but no group of the mixture takes it: {outcome['where']}"]
+    value = outcome.get("dropped_value")
     measured = "" if value is None else f", measured {_number(value)}"
-    lines = [f"dropped by {fate['dropped_by']}{measured}: {fate['where']}"]
-    if fate.get("duplicate_of"):
-        alike = "" if fate.get("jaccard") is None else f", Jaccard {fate['jaccard']:.3f}"
-        lines.append(f"duplicate of {fate['duplicate_of']}{alike}")
-        for witness in fate.get("witness", ()):
+    lines = [f"dropped by {outcome['dropped_by']}{measured}: {outcome['where']}"]
+    if outcome.get("duplicate_of"):
+        alike = "" if outcome.get("jaccard") is None else f", Jaccard {outcome['jaccard']:.3f}"
+        lines.append(f"duplicate of {outcome['duplicate_of']}{alike}")
+        for witness in outcome.get("witness", ()):
             by = f" by {witness['dropped_by']}" if witness.get("dropped_by") else ""
-            place = f": {witness['where']}" if witness["fate"] in ("stored", "unknown") else ""
-            lines.append(f"which was {_WITNESS.get(witness['fate'], witness['fate'])}{by}{place}")
+            place = f": {witness['where']}" if witness["outcome"] in ("stored", "unknown") else ""
+            lines.append(
+                f"which was {_WITNESS.get(witness['outcome'], witness['outcome'])}{by}{place}"
+            )
     return lines
 
 
-#: A witness was kept by the dedup; what came after may still have ended it.
+#: A witness was kept by the dedup; a later stage may still have dropped it.
 _WITNESS = {
     "kept": "kept, and is in the mixture",
     "over_budget": "kept, then left out",

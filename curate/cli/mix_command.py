@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from curate.cli.options import EngineName, Files, Fresh, Json, TextField, Workers, can_begin
+from curate.cli.options import EngineName, Files, Fresh, Json, TextField, Workers, check_output
 
 
 def command(
@@ -70,16 +70,18 @@ def command(
 
     if output is None and not dry_run:
         raise RecipeError("mix needs --output", hint="or --dry-run, which writes nothing")
-    rule = shortage or ("repeat" if max_epochs > 1 else "shrink")
-    options = {
-        "unit": unit,
-        "budget": budget,
-        "max_epochs": max_epochs,
-        "shortage": rule,
-        "alpha": alpha,
-        "validation": None if validation is None else {"share": validation},
-    }
-    recipe = api.mix_recipe(paths, ratio=ratio, text=text, seed=seed, options=options)
+    recipe = api.mix_recipe(
+        paths,
+        ratio=ratio,
+        text=text,
+        unit=unit,
+        budget=budget,
+        max_epochs=max_epochs,
+        shortage=shortage,
+        alpha=alpha,
+        validation=validation,
+        seed=seed,
+    )
     if dry_run:
         from curate.inspection.dry_run import dry_run as try_it
         from curate.plan import build as planning
@@ -95,7 +97,7 @@ def command(
             say(tried.note)
             outcome.mixture(tried.mixture, answer)
         return 0
-    can_begin(engine, None, str(output))
+    check_output(engine, None, str(output))
     listener = progress()
     try:
         result = api.run(

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands read the same way."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from curate.errors import RecipeError, RefusedError, nearest
-
-ENGINES = ("ray", "in-process")
+from curate.errors import RecipeError, RefusedError
 
 RecipeName = Annotated[
     str, typer.Argument(metavar="RECIPE", help="Name or path of a recipe, for example demo.")
@@ -48,14 +46,14 @@ TextField = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
-def replaced(given: list[str] | None) -> dict[str, list[str]]:
-    """Read SOURCE=PATH options; a source named twice has both paths.
+def parse_inputs(options: list[str] | None) -> dict[str, list[str]]:
+    """Parse SOURCE=PATH options; a source named twice has both paths.
 
-    >>> replaced(["wiki=a.xml", "wiki=b.xml"])
+    >>> parse_inputs(["wiki=a.xml", "wiki=b.xml"])
     {'wiki': ['a.xml', 'b.xml']}
     """
     inputs: dict[str, list[str]] = {}
-    for item in given or []:
+    for item in options or []:
         source, equals, path = item.partition("=")
         if not equals or not source or not path:
             raise RecipeError(
@@ -65,19 +63,15 @@ def replaced(given: list[str] | None) -> dict[str, list[str]]:
     return inputs
 
 
-def can_begin(engine: str, address: str | None, output: str) -> None:
-    """Refuse what cannot work before anything is written: an engine, an address, an output.
+def check_output(engine: str, address: str | None, output: str) -> None:
+    """Refuse an engine, address or output that cannot work, before anything is written.
 
-    Raises RecipeError for an unknown engine and for ``ray://``, RefusedError for an output that is
+    Raise RecipeError for an unknown engine and for ``ray://``, RefusedError for an output that is
     a file.
     """
-    if engine not in ENGINES:
-        raise RecipeError(f"no engine '{engine}'", hint=nearest(engine, ENGINES))
-    if address and address.startswith("ray://"):
-        raise RecipeError(
-            "ray:// drives a cluster from outside, and a lost connection would end the run",
-            hint="ray job submit -- curate run RECIPE --address auto --output DIR",
-        )
+    from curate.api.runs import check_engine
+
+    check_engine(engine, address)
     if "://" not in output and Path(output).exists() and not Path(output).is_dir():
         raise RefusedError(
             "the output is a file, not a folder", where=output, hint="choose another --output"

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from curate.cli.options import Inputs, Json, RecipeName, Settings, replaced
+from curate.cli.options import Inputs, Json, RecipeName, Settings, parse_inputs
 
 #: Bytes of text that the mixture's sample is chosen from.
 SCAN = 32 << 20
@@ -37,7 +37,7 @@ def command(
     from curate.plan.outline import outline
     from curate.recipe.recipe import load_recipe
 
-    plan = planning.build(load_recipe(recipe, inputs=dict(replaced(input)), settings=set or ()))
+    plan = planning.build(load_recipe(recipe, inputs=dict(parse_inputs(input)), settings=set or ()))
     said = outline(plan)
     if said["mixture"] and sample:
         from curate.inspection.dry_run import dry_run

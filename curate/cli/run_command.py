@@ -16,8 +16,8 @@ from curate.cli.options import (
     Resume,
     Settings,
     Workers,
-    can_begin,
-    replaced,
+    check_output,
+    parse_inputs,
 )
 
 
@@ -55,13 +55,13 @@ def command(
         from curate.cli import plan_command
 
         return plan_command.command(recipe, input=input, set=set, json=json)
-    can_begin(engine, address, output)
+    check_output(engine, address, output)
     listener = terminal.progress()
     try:
         result = api.run(
             recipe,
             output=output,
-            inputs=replaced(input),
+            inputs=parse_inputs(input),
             engine=engine,
             workers=workers,
             address=address,

@@ -13,8 +13,8 @@ from curate.cli.options import (
     RecipeName,
     Settings,
     Workers,
-    can_begin,
-    replaced,
+    check_output,
+    parse_inputs,
 )
 from curate.recipe.recipe import Recipe
 
@@ -54,14 +54,14 @@ def command(
 
     if output is None and not dry_run:
         raise RecipeError("stage needs --output", hint="or --dry-run, which writes nothing")
-    read = load_recipe(recipe, inputs=dict(replaced(input)), settings=set or ())
+    read = load_recipe(recipe, inputs=dict(parse_inputs(input)), settings=set or ())
     if dry_run:
         return _try(name, read, sample, scan, json)
     from curate import api
     from curate.cli import outcome
     from curate.cli.terminal import progress
 
-    can_begin(engine, None, str(output))
+    check_output(engine, None, str(output))
     listener = progress()
     try:
         result = api.run(

@@ -1,4 +1,4 @@
-"""The fate of one record: where it ended, by which rule, and what each stage did to it on the way."""
+"""What became of one record: where it is, which rule decided, and what each stage did to it."""
 
 from __future__ import annotations
 
@@ -21,53 +21,55 @@ from curate.stages.line_dedup import cut_again
 from curate.storage.dedup_store import stored_rows_of
 from curate.storage.store import Store
 
-_SHOWN = ("id", "source", "origin", "url", "lang", "lang_score", "lang2", "lang2_score", "pii_spans", "n_tokens",
-          "cluster", "cluster_size", "duplicate_of", "jaccard", "cuts", "dropped_by", "dropped_value")  # fmt: skip
+#: Columns of a document that explain its outcome.
+_SHOWN = (
+    "id", "source", "origin", "url", "lang", "lang_score", "lang2", "lang2_score", "pii_spans",
+    "n_tokens", "cluster", "cluster_size", "duplicate_of", "jaccard", "cuts", "dropped_by",
+    "dropped_value",
+)  # fmt: skip
 
 
-def fates(store: Store, wanted: str) -> list[dict[str, Any]]:
+def find_outcomes(store: Store, key: str) -> list[dict[str, Any]]:
     """Find a document or damaged record by id, URL, or ``<source>/<file>#<offset>``.
 
-    One entry per row found: ``fate`` (kept, dropped, over_budget, no_group, quarantined), ``where``
-    (the file), and the columns that explain it; a kept document's copies are counted by phase. An
-    id that the run does not know gives none; records that were only skipped leave no row.
+    Return one entry per row found: ``outcome`` (kept, dropped, over_budget, no_group, quarantined),
+    ``where`` (the file), and the columns that explain it; a kept document's copies are counted by
+    phase. The list is empty for an unknown id; records that were only skipped leave no row.
     """
     manifest = manifest_of(store)
-    found: list[dict[str, Any]] = []
+    outcomes: list[dict[str, Any]] = []
     kept: dict[str, dict[str, Any]] = {}
     for entry in manifest.files:
         path = entry.path
         folder = path.split("/")[0]
         if folder == "quarantine":
-            found += _quarantined(store, path, wanted)
+            outcomes += _quarantined(store, path, key)
         if folder not in ("mixture", "rejected"):
             continue
-        for row in _matches(store, path, wanted):
+        for row in _matches(store, path, key):
             signals = {k: v for k, v in row.items() if k.startswith("signal_") and v is not None}
             shown = {name: row[name] for name in _SHOWN if row.get(name) is not None}
             if folder == "mixture":
-                seen = kept.setdefault(
-                    row["id"],
-                    {"fate": "kept", "where": path, **shown, "copies": {}, "signals": signals},
-                )
-                seen["copies"][row["phase"]] = seen["copies"].get(row["phase"], 0) + 1
+                first = {"outcome": "kept", "where": path, **shown, "copies": {}}
+                copies = kept.setdefault(row["id"], first | {"signals": signals})["copies"]
+                copies[row["phase"]] = copies.get(row["phase"], 0) + 1
             else:
                 stage, _, rule = row["dropped_by"].partition(":")
-                # The last stage is the mix: its rules say why a curated document was not taken.
-                fate = rule if stage == manifest.stages[-1] else "dropped"
-                found.append({"fate": fate, "where": path, **shown, "signals": signals})
-    return [*kept.values(), *found]
+                # The last stage is the mix: its rules are why a curated document was not taken.
+                outcome = rule if stage == manifest.stages[-1] else "dropped"
+                outcomes.append({"outcome": outcome, "where": path, **shown, "signals": signals})
+    return [*kept.values(), *outcomes]
 
 
-def in_stores(store: Store, wanted: str) -> list[dict[str, Any]]:
+def find_in_stores(store: Store, id: str) -> list[dict[str, Any]]:
     """Find an id in the dedup stores that a run was compared with: where, and of which source."""
-    found = []
-    for use in manifest_of(store).stores:
-        for number in use.compared_with:
-            for row in stored_rows_of(use.address, number, wanted):
-                place = f"generation {number} of {use.address}"
-                found.append({"fate": "stored", "where": place, **row})
-    return found
+    rows = []
+    for used in manifest_of(store).stores:
+        for number in used.compared_with:
+            place = f"generation {number} of {used.address}"
+            for row in stored_rows_of(used.address, number, id):
+                rows.append({"outcome": "stored", "where": place, **row})
+    return rows
 
 
 def replay(
@@ -76,13 +78,12 @@ def replay(
     dropped_by: str | None = None,
     cuts: Sequence[Mapping[str, Any]] = (),
 ) -> Iterator[dict[str, Any]]:
-    """Re-read a record from its id and run the map stages on it: yields what each stage changed.
+    """Re-read a record from its id, run the map stages on it, and yield what each stage changed.
 
-    What other documents decided to cut cannot be found out from one record: ``cuts`` is the column of
-    the document's row, and the same bytes are cut again where their stage stands.
-    It ends with the stage that drops the document, and with ``dropped_by`` before the stages that
-    come after that verdict: which is how a verdict that a barrier gave ends it. ``text`` is given
-    where a stage changed it.
+    Cuts depend on other documents, so they cannot be replayed from one record: ``cuts`` is that
+    column of the document's row, and the same bytes are cut again at their stage. The replay ends
+    with the stage that drops the document, or at the barrier that ``dropped_by`` names. ``text`` is
+    contained where a stage changed it.
     """
     source, file, locator = schema.split_id(id)
     pieces = [
@@ -141,20 +142,20 @@ def replay(
 def _document(
     plan: Plan, source: str, pieces: list[PlannedPiece], id: str, locator: str
 ) -> pa.Table | None:
-    """Find one document of a file, beginning with the piece that its offset lies in."""
+    """Find one document of a file, beginning with the piece that contains its offset."""
     offset = int(locator) if locator.isdecimal() else 0
     first = sorted(pieces, key=lambda one: not one.piece.start <= offset < one.piece.end)
     batch: Batch
     for planned in first:
         shard = Shard(source, (planned,))
         for batch in read_shard(plan.sources[source], shard, plan.recipe.shards.batch_bytes):
-            mine = batch.documents.filter(pc.equal(batch.documents.column("id"), id))
-            if mine.num_rows:
-                return mine
+            row = batch.documents.filter(pc.equal(batch.documents.column("id"), id))
+            if row.num_rows:
+                return row
     return None
 
 
-def _matches(store: Store, path: str, wanted: str) -> Iterator[dict[str, Any]]:
+def _matches(store: Store, path: str, key: str) -> Iterator[dict[str, Any]]:
     with store.open(path) as handle:
         file = pq.ParquetFile(handle)
         names = [
@@ -162,23 +163,23 @@ def _matches(store: Store, path: str, wanted: str) -> Iterator[dict[str, Any]]:
         ]
         for group in range(file.num_row_groups):
             keys = file.read_row_group(group, columns=["id", "url"])
-            hit = pc.or_kleene(
-                pc.equal(keys.column("id"), wanted),
-                pc.fill_null(pc.equal(keys.column("url"), wanted), False),
+            matches = pc.or_kleene(
+                pc.equal(keys.column("id"), key),
+                pc.fill_null(pc.equal(keys.column("url"), key), False),
             )
-            if pc.any(hit).as_py():
-                yield from file.read_row_group(group, columns=names).filter(hit).to_pylist()
+            if pc.any(matches).as_py():
+                yield from file.read_row_group(group, columns=names).filter(matches).to_pylist()
 
 
-def _quarantined(store: Store, path: str, wanted: str) -> Iterator[dict[str, Any]]:
+def _quarantined(store: Store, path: str, key: str) -> Iterator[dict[str, Any]]:
     with store.open(path) as handle:
         table = pq.read_table(handle).cast(schema.QUARANTINE_SCHEMA)
     for row in table.to_pylist():
-        key = schema.file_key(row["source"], row["file"])
-        if wanted in (key, schema.make_id(key, row["offset"])):
+        file = schema.file_key(row["source"], row["file"])
+        if key in (file, schema.make_id(file, row["offset"])):
             head = row.pop("head") or b""
             yield {
-                "fate": "quarantined",
+                "outcome": "quarantined",
                 "where": path,
                 **row,
                 "head": head[:200].decode("utf-8", "replace"),

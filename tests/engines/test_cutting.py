@@ -205,11 +205,11 @@ def bytes_of(told, stage):
 def test_explain_cuts_again_what_was_cut(done):
     stage, _, out = done
     cut = [(id, text) for id, text, spans in rows_of(out) if spans != "None"]
-    (fate,) = api.explain(str(out), cut[0][0])
-    (step,) = [step for step in fate["replay"] if step["stage"] == stage]
+    (outcome,) = api.explain(str(out), cut[0][0])
+    (step,) = [step for step in outcome["replay"] if step["stage"] == stage]
     assert step["text"] == cut[0][1]
     assert step["did"]["cut:bytes"] > len(MENU)
-    assert fate["replay"][-1]["stage"] == "judge_again"
+    assert outcome["replay"][-1]["stage"] == "judge_again"
 
 
 @pytest.mark.parametrize("cutting", ["line_dedup", "decontaminate"])

@@ -106,7 +106,7 @@ def test_a_dedup_store_is_kept_there(bucket, tmp_path):
         api.dedup_paths(
             [f"{source}={tmp_path}/{source}.jsonl"],
             output=tmp_path / f"out-{source}",
-            options={"store": store},
+            store=store,
             engine="in-process",
         )
         for source in ("one", "two")

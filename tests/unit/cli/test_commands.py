@@ -219,7 +219,7 @@ def test_explain_in_words(run):
     assert "dropped by judge:too_few_words, measured 18" in said.out
     assert said.out.splitlines()[-1].split()[0] == "judge"
     told = json.loads(curate("explain", str(run), "web/crawl.warc.gz#9169", "--json").out)
-    assert told[0]["witness"][0]["fate"] in ("kept", "over_budget")
+    assert told[0]["witness"][0]["outcome"] in ("kept", "over_budget")
 
 
 def test_explain_a_record_that_could_not_be_read(run):

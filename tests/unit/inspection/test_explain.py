@@ -1,11 +1,11 @@
-"""The fate of a document of every kind, on the demo."""
+"""The outcome of a document of every kind, on the demo."""
 
 import pyarrow.parquet as pq
 import pytest
 
 from curate import api
 from curate.errors import RecipeError
-from curate.inspection.explain import fates
+from curate.inspection.explain import find_outcomes
 from curate.storage.store import open_store
 from tests.unit.cli.commands import demo_run
 
@@ -23,13 +23,13 @@ def rows(run, folder, columns):
 
 def test_a_kept_document_is_replayed_to_its_end(run):
     row = next(rows(run, "mixture", ["id", "text"]))
-    (fate,) = api.explain(str(run), row["id"])
-    assert fate["fate"] == "kept"
-    assert sum(fate["copies"].values()) >= 1
-    assert [step["stage"] for step in fate["replay"]] == [
+    (outcome,) = api.explain(str(run), row["id"])
+    assert outcome["outcome"] == "kept"
+    assert sum(outcome["copies"].values()) >= 1
+    assert [step["stage"] for step in outcome["replay"]] == [
         "read", "repair", "identify", "standardize", "trim", "measure", "judge", "count",
     ]  # fmt: skip
-    changes = [step["text"] for step in fate["replay"] if "text" in step]
+    changes = [step["text"] for step in outcome["replay"] if "text" in step]
     assert changes[-1] == row["text"]
 
 
@@ -40,34 +40,34 @@ def test_a_url_finds_the_document_that_its_id_finds(run):
 
 
 def test_a_judged_document_has_the_rule_and_the_replay_ends_there(run):
-    (fate,) = api.explain(str(run), "https://pages-7.example/login")
-    assert (fate["fate"], fate["dropped_by"], fate["dropped_value"]) == (
+    (outcome,) = api.explain(str(run), "https://pages-7.example/login")
+    assert (outcome["outcome"], outcome["dropped_by"], outcome["dropped_value"]) == (
         "dropped", "judge:too_few_words", 18.0,
     )  # fmt: skip
-    assert fate["signals"]["signal_n_words"] == 18
-    assert fate["replay"][-1]["stage"] == "judge"
-    assert fate["replay"][-1]["dropped_by"] == "judge:too_few_words"
+    assert outcome["signals"]["signal_n_words"] == 18
+    assert outcome["replay"][-1]["stage"] == "judge"
+    assert outcome["replay"][-1]["dropped_by"] == "judge:too_few_words"
 
 
-def test_a_duplicate_has_its_witness_and_the_witness_its_fate(run):
+def test_a_duplicate_has_its_witness_and_the_witness_its_outcome(run):
     row = next(
         row
         for row in rows(run, "rejected", ["id", "dropped_by", "duplicate_of", "jaccard"])
         if row["dropped_by"] == "fuzzy_dedup:near_duplicate"
     )
-    (fate,) = api.explain(str(run), row["id"])
-    assert fate["duplicate_of"] == row["duplicate_of"]
-    assert fate["jaccard"] == row["jaccard"] >= 0.8
-    (witness,) = fate["witness"]
-    assert witness["fate"] in ("kept", "over_budget", "no_group")
+    (outcome,) = api.explain(str(run), row["id"])
+    assert outcome["duplicate_of"] == row["duplicate_of"]
+    assert outcome["jaccard"] == row["jaccard"] >= 0.8
+    (witness,) = outcome["witness"]
+    assert witness["outcome"] in ("kept", "over_budget", "no_group")
     # The dedup ended it: stages after that are not replayed.
-    assert fate["replay"][-1]["stage"] == "judge"
+    assert outcome["replay"][-1]["stage"] == "judge"
 
 
 def test_a_repaired_document_shows_which_stage_changed_it(run):
     for row in rows(run, "mixture", ["id"]):
-        (fate,) = api.explain(str(run), row["id"])
-        changed = [step for step in fate["replay"] if step["changed"]]
+        (outcome,) = api.explain(str(run), row["id"])
+        changed = [step for step in outcome["replay"] if step["changed"]]
         if changed:
             break
     assert changed[0]["stage"] in ("repair", "standardize", "trim")
@@ -81,10 +81,10 @@ def test_over_budget_has_u_and_the_row_of_its_group(run):
         for row in rows(run, "rejected", ["id", "dropped_by", "dropped_value", "lang"])
         if row["dropped_by"] == "mix:over_budget" and row["lang"] == "rus_Cyrl"
     )
-    (fate,) = api.explain(str(run), row["id"])
-    assert fate["fate"] == "over_budget"
-    assert 0 <= fate["dropped_value"] < 1
-    (group,) = fate["groups"]
+    (outcome,) = api.explain(str(run), row["id"])
+    assert outcome["outcome"] == "over_budget"
+    assert 0 <= outcome["dropped_value"] < 1
+    (group,) = outcome["groups"]
     assert group["group"] == "russian_turkish"
     assert group["amount"] < group["available"]
 
@@ -95,15 +95,19 @@ def test_a_document_of_no_group_says_so(run):
         for row in rows(run, "rejected", ["id", "dropped_by"])
         if row["dropped_by"] == "mix:no_group"
     )
-    assert api.explain(str(run), row["id"])[0]["fate"] == "no_group"
+    assert api.explain(str(run), row["id"])[0]["outcome"] == "no_group"
 
 
 def test_a_damaged_record_by_file_and_offset(run):
-    (fate,) = api.explain(str(run), "web/crawl.warc.gz#113616")
-    assert (fate["fate"], fate["reason"], fate["length"]) == ("quarantined", "gzip_data", 1237)
-    assert fate["error"]
-    assert fate["head"].startswith("WARC/1.0")
-    assert fates(open_store(str(run)), "web/crawl.warc.gz")[0] == fate
+    (outcome,) = api.explain(str(run), "web/crawl.warc.gz#113616")
+    assert (outcome["outcome"], outcome["reason"], outcome["length"]) == (
+        "quarantined",
+        "gzip_data",
+        1237,
+    )
+    assert outcome["error"]
+    assert outcome["head"].startswith("WARC/1.0")
+    assert find_outcomes(open_store(str(run)), "web/crawl.warc.gz")[0] == outcome
 
 
 def test_what_the_run_does_not_know_is_an_error(run):
@@ -111,8 +115,8 @@ def test_what_the_run_does_not_know_is_an_error(run):
         api.explain(str(run), "web/crawl.warc.gz#1")
 
 
-def test_an_input_that_is_gone_leaves_the_fate(run, monkeypatch):
+def test_an_input_that_is_gone_leaves_the_outcome(run, monkeypatch):
     monkeypatch.setattr("curate.recipe.locate.data_path", lambda path: f"gone/{path}")
-    (fate,) = api.explain(str(run), "web/crawl.warc.gz#9169")
-    assert fate["fate"] == "dropped"
-    assert fate["no_replay"]
+    (outcome,) = api.explain(str(run), "web/crawl.warc.gz#9169")
+    assert outcome["outcome"] == "dropped"
+    assert outcome["no_replay"]
