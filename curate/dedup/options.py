@@ -39,8 +39,12 @@ class ExactDuplicates:
     """Documents that share a normalised text, a prompt or an address; which one is kept."""
 
     keep: str = "longest"
+    """Which document is kept: ``longest``, ``newest``, ``oldest``, ``source_priority`` or
+    ``best:<signal>``. Example: "newest"."""
     on: Literal["text", "url", "prompt"] = "text"
+    """What is compared: the normalised text, the address, or all turns of the user. Example: "url"."""
     source_priority: tuple[str, ...] = ()
+    """Order of sources for ``keep = "source_priority"``, best first. Example: ["wiki", "web"]."""
 
     def __post_init__(self) -> None:
         check_keep(self.keep)
@@ -63,19 +67,33 @@ class NearDuplicates:
     """
 
     threshold: float = 0.8
+    """Similarity from which a document is removed."""
     recall: float = 0.97
+    """Chance that a pair at the threshold is compared; it chooses ``bands`` and ``rows``."""
     bands: int | None = None
+    """Bands of MinHash, together with ``rows``. Example: 14."""
     rows: int | None = None
+    """Rows per band, together with ``bands``. Example: 8."""
     shingle: Literal["word", "char"] = "word"
+    """The unit of shingles; characters also match where words were split differently."""
     ngram: int = 5
+    """Units per shingle."""
     on: Literal["text", "prompt"] = "text"
+    """What is compared: the text, or all turns of the user of a conversation."""
     keep: str = "longest"
+    """Which document is kept: ``longest``, ``newest``, ``oldest``, ``source_priority`` or
+    ``best:<signal>``. Example: "newest"."""
     max_witnesses: int = 64
+    """Kept documents of a bucket that a document is compared with."""
     component_bytes: int = 256 << 20
+    """Bytes of shingles of a component that are resolved in memory at a time."""
     seed: int = 1
     source_priority: tuple[str, ...] = ()
+    """Order of sources for ``keep = "source_priority"``, best first. Example: ["wiki", "web"]."""
     similarity: Similarity = "jaccard"
+    """``jaccard``, or ``containment``: a page inside a longer one is removed too."""
     length_ratio: float = 2.0
+    """With ``containment``: the ratio of lengths up to which pairs are searched for."""
 
     def __post_init__(self) -> None:
         if self.length_ratio < 1:
@@ -164,13 +182,22 @@ class RepeatedLines:
     """
 
     unit: Literal["line", "paragraph"] = "line"
+    """What is cut."""
     min_documents: int = 10
+    """Documents that share a unit from which it is cut."""
     min_characters: int = 20
+    """Visible characters of a unit from which it is cut; those of Han, Kana and Hangul count as two."""
     keep_first: bool = True
+    """Whether the first document in keeper order keeps a unit, so that no text is lost altogether."""
     max_cut: float = 1.0
+    """Share of its bytes above which a document is dropped whole, as ``mostly_repeated``. Example: 0.5."""
     per: Literal["corpus", "lang", "source"] = "corpus"
+    """Where documents that share a unit are counted. Example: "lang"."""
     keep: str = "longest"
+    """Which document is kept: ``longest``, ``newest``, ``oldest``, ``source_priority`` or
+    ``best:<signal>``. Example: "newest"."""
     source_priority: tuple[str, ...] = ()
+    """Order of sources for ``keep = "source_priority"``, best first. Example: ["wiki", "web"]."""
 
     def __post_init__(self) -> None:
         check_keep(self.keep)
@@ -192,12 +219,20 @@ class RepeatedSpans:
     """
 
     min_bytes: int | None = None
+    """Length of a span in bytes from which it is cut; 200 without ``min_tokens``. Example: 200."""
     min_tokens: int | None = None
+    """The same in tokens of ``tokenizer``: 50 is the figure of Lee et al. Example: 50."""
     action: Literal["cut", "drop"] = "cut"
+    """Cut spans, or drop documents that repeat too much."""
     max_cut: float = 1.0
+    """Share of its bytes above which a document is dropped whole, as ``mostly_repeated``. Example: 0.5."""
     max_repeated: float = 0.0
+    """With ``action = "drop"``: share of its bytes that a document may repeat. Example: 0.1."""
     keep: str = "longest"
+    """Which document is kept: ``longest``, ``newest``, ``oldest``, ``source_priority`` or
+    ``best:<signal>``. Example: "newest"."""
     source_priority: tuple[str, ...] = ()
+    """Order of sources for ``keep = "source_priority"``, best first. Example: ["wiki", "web"]."""
 
     def __post_init__(self) -> None:
         check_keep(self.keep)

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from curate.errors import RecipeError, nearest
+from curate.recipe.recipe import SourceSpec, StageSpec
 
 STAGES = {
     "repair": "curate.stages.repair:Repair",
@@ -46,48 +47,61 @@ FORMATS = {
 }
 
 
+#: Fields of stages that the plan fills in, which no recipe may set.
+FROM_PLAN = {"profiles", "mixture", "seed", "name", "language_model", "clustered"}
+
+
+def options(kind: str, name: str) -> dict[str, dataclasses.Field[Any]]:
+    """Return the options of a registered stage or source: the fields that a recipe may set."""
+    hidden = FROM_PLAN if kind == "stage" else set()
+    return {
+        field.name: field
+        for field in dataclasses.fields(_entry(kind, name))
+        if field.name not in hidden and not field.metadata.get("planned")
+    }
+
+
+def _entry(kind: str, name: str, where: str | None = None) -> Any:
+    known = STAGES if kind == "stage" else FORMATS
+    if name not in known:
+        raise RecipeError(f"no {kind} '{name}'", where=where, hint=nearest(name, known))
+    module, _, attribute = known[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
 def build(
     kind: str,
     name: str,
-    options: Mapping[str, Any],
+    settings: Mapping[str, JsonValue],
     *,
     given: Mapping[str, Any] | None = None,
     where: str | None = None,
 ) -> Any:
     """Build a registered stage or source from a recipe's options.
 
-    ``given`` are values that the plan knows (profiles, mixture, seed, label); those that the class
-    has a field for are passed, the others are not its business.
+    ``given`` are values of the plan (profiles, mixture, seed, label); those that the class has a field
+    for are passed.
     """
-    known = STAGES if kind == "stage" else FORMATS
-    if name not in known:
-        raise RecipeError(f"no {kind} '{name}'", where=where, hint=nearest(name, known))
-    module, _, attribute = known[name].partition(":")
-    made = getattr(import_module(module), attribute)
-    fields = {field.name: field for field in dataclasses.fields(made)}
-    mine = {key: value for key, value in (given or {}).items() if key in fields}
-    # What the plan fills in is no option of a recipe.
-    planned = {name for name, field in fields.items() if field.metadata.get("planned")}
-    public = set(fields) - set(given or {}) - planned
-    own = (
-        {"format", "path", "origin", "license", "profile"} if kind == "source" else {"name", "use"}
-    )
-    for key in options:
-        if key not in public:
-            raise RecipeError(
-                f"{kind} '{name}' has no option '{key}'",
-                where=where,
-                hint=nearest(key, public | own),
-            )
-    hints = get_type_hints(made)
-    checked: dict[str, Any] = {}
-    for key, value in options.items():
+    entry = _entry(kind, name, where)
+    fields = {field.name for field in dataclasses.fields(entry)}
+    own = set((StageSpec if kind == "stage" else SourceSpec).model_fields)
+    public = set(options(kind, name))
+    types = get_type_hints(entry)
+    unknown = next((key for key in settings if key not in public), None)
+    if unknown is not None:
+        raise RecipeError(
+            f"{kind} '{name}' has no option '{unknown}'",
+            where=where,
+            hint=nearest(unknown, public | own),
+        )
+    checked: dict[str, Any] = {k: value for k, value in (given or {}).items() if k in fields}
+    for key, value in settings.items():
         try:
-            checked[key] = TypeAdapter(hints[key]).validate_python(value)
+            checked[key] = TypeAdapter(types[key]).validate_python(value)
         except ValidationError as error:
-            said = error.errors()[0]["msg"]
-            raise RecipeError(f"{kind} '{name}': {key}: {said}", where=where) from None
+            message = error.errors()[0]["msg"]
+            raise RecipeError(f"{kind} '{name}': {key}: {message}", where=where) from None
     try:
-        return made(**mine, **checked)
+        return entry(**checked)
     except (TypeError, ValueError) as error:
         raise RecipeError(f"{kind} '{name}': {error}", where=where) from None

@@ -25,11 +25,16 @@ class Jsonl:
     """
 
     text: str = "text"
+    """The field of the text. Example: "content.body"."""
     url: str | None = None
+    """The field of the address. Example: "url"."""
     date: str | None = None
+    """The field of the date. Example: "crawled_at"."""
     license: str | None = None
     meta: tuple[str, ...] | None = None
+    """Fields to keep as JSON; without it all others. Example: ["title"]."""
     max_record_bytes: int = json_objects.CAP
+    """Bytes of a record above which it is quarantined."""
 
     @property
     def suffixes(self) -> tuple[str, ...]:

@@ -75,10 +75,14 @@ class Parquet:
     """
 
     text: str = "text"
+    """The column of the text. Example: "content.body"."""
     url: str | None = None
+    """The column of the address. Example: "url"."""
     date: str | None = None
+    """The column of the date. Example: "crawled_at"."""
     license: str | None = None
     meta: tuple[str, ...] = ()
+    """Columns to keep as JSON. Example: ["title"]."""
 
     @property
     def suffixes(self) -> tuple[str, ...]:

@@ -39,8 +39,11 @@ class PlainText:
     """
 
     split_on: Literal["file", "line", "blank_line"] = "file"
+    """What a document is: a file, a line, or the text between blank lines."""
     encoding: str = "auto"
+    """Encoding of files without a byte order mark; ``auto`` detects it. Example: "windows-1251"."""
     max_document_bytes: int = 64 * 1024 * 1024
+    """Bytes of a document above which it is quarantined."""
 
     def __post_init__(self) -> None:
         if self.split_on not in _SPLITS:

@@ -47,11 +47,17 @@ class Decontaminate(MapStage):
     """
 
     benchmarks: dict[str, str | list[str]] = field(default_factory=dict)
+    """Files of each evaluation set. Example: { gsm8k = "gsm8k-test.jsonl" }."""
     ngram: int = 13
+    """Words in a run."""
     min_words: int = 8
+    """Words of a short string from which it is searched for as a whole."""
     min_matches: int = 1
+    """Runs of examples from which a document is dropped."""
     fields: dict[str, list[str]] = field(default_factory=dict)
+    """Fields of a set's rows to search for; without it all strings. Example: { gsm8k = ["question"] }."""
     action: Literal["drop", "cut"] = "drop"
+    """Drop documents, or cut the lines that have text of an example."""
     name: str = "decontaminate"
 
     reads: ClassVar[tuple[str, ...]] = ("id", "text", "messages", *VERDICT_COLUMNS)

@@ -36,11 +36,18 @@ class EmbedDedup(Barrier):
     """
 
     model: str | None = None
+    """Folder or Hugging Face name for sentence-transformers; without it n-gram counts.
+    Example: "BAAI/bge-m3"."""
     threshold: float = 0.8
+    """Cosine above which a document is dropped."""
     on: Literal["text", "prompt"] = "prompt"
+    """What is compared: the text, or all turns of the user of a conversation."""
     earlier: Literal["all", "kept"] = "kept"
+    """The earlier documents that count."""
     max_tokens: int = 512
+    """Tokens of a text that the model reads."""
     most: int = 100_000
+    """Documents that a language may have."""
     seed: int = 0
     name: str = "embed_dedup"
     compares_pairs: ClassVar[bool] = True

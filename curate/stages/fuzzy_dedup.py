@@ -33,7 +33,9 @@ class FuzzyDedup(NearDuplicates, Barrier):
     """
 
     against: str | None = None
+    """Address of a store of documents that earlier runs kept. Example: "s3://corpus/dedup"."""
     store: str | None = None
+    """The same, and the documents kept here are added to it. Example: "s3://corpus/dedup"."""
     known: Any = field(default=None, metadata={"planned": True})
     name: str = "fuzzy_dedup"
     compares_pairs: ClassVar[bool] = True

@@ -39,6 +39,7 @@ class SubstringDedup(RepeatedSpans, Barrier):
     """
 
     tokenizer: str | None = None
+    """Tokenizer of ``min_tokens``; without it Tekken. Example: "tiktoken:o200k_base"."""
     name: str = "substring_dedup"
 
     adds: ClassVar[tuple[str, ...]] = ("cuts",)

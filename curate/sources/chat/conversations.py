@@ -51,17 +51,28 @@ class Chat:
     """
 
     layout: layouts.Layout = "auto"
+    """How the records are written; ``auto`` detects it by the fields of each. Example: "alpaca"."""
     field: str | None = None
+    """The field with the list of turns, where it has another name. Example: "dialog"."""
     paths: Paths = "best"
+    """Conversations of a tree of messages: the ``best`` ranked one, or ``all``."""
     exchanges: int | None = None
+    """Questions, with their answers, to read at most. Example: 1."""
     nulls: Literal["quarantine", "keep"] = "quarantine"
+    """What a turn without content is: damage, or a turn that the signal n_null_turns counts."""
     only: Mapping[str, tuple[selection.Value, ...]] = default(default_factory=dict)
+    """Read only records with these values. Example: { "response.1" = ["stop"] }."""
     without: Mapping[str, tuple[selection.Value, ...]] = default(default_factory=dict)
+    """Skip records with these values. Example: { toxic = [true] }."""
     url: str | None = None
+    """The field of the address. Example: "url"."""
     date: str | None = None
+    """The field of the date. Example: "created_at"."""
     license: str | None = None
     meta: tuple[str, ...] | None = None
+    """Fields to keep as JSON; without it all others. Example: ["topic"]."""
     max_record_bytes: int = json_objects.CAP
+    """Bytes of a record above which it is quarantined."""
 
     def __post_init__(self) -> None:
         known = get_args(layouts.Layout)

@@ -54,11 +54,17 @@ class Warc:
     """
 
     extract: str = "resiliparse"
+    """The extractor: ``resiliparse`` or ``trafilatura``. Example: "trafilatura"."""
     main_content: bool = True
+    """Leave out navigation and other boilerplate."""
     max_record_bytes: int = MAX_RECORD_BYTES
-    check_digests: bool = True  #: in plain files; gzip has checksums
-    page_seconds: float = 10.0  #: CPU time that one page may take
-    page_memory_bytes: int = 2 << 30  #: address space of the extraction process
+    """Bytes of a record above which it is quarantined."""
+    check_digests: bool = True
+    """Check digests of records in plain files; gzip has checksums."""
+    page_seconds: float = 10.0
+    """CPU time that one page may take."""
+    page_memory_bytes: int = 2 << 30
+    """Address space of the extraction process."""
 
     def __post_init__(self) -> None:
         check_extractor(self.extract)

@@ -27,7 +27,9 @@ class Wet:
     """
 
     max_record_bytes: int = MAX_RECORD_BYTES
-    check_digests: bool = True  #: in plain files; gzip has checksums
+    """Bytes of a record above which it is quarantined."""
+    check_digests: bool = True
+    """Check digests of records in plain files; gzip has checksums."""
 
     @property
     def suffixes(self) -> tuple[str, ...]:
