@@ -1,4 +1,4 @@
-"""Gold on encodings: files in legacy charsets, and mojibake with its repair; see the data's SOURCES."""
+"""Gold on encodings: files in legacy charsets, mojibake and its repair; see the data's SOURCES."""
 
 import codecs
 import csv
@@ -11,10 +11,10 @@ from curate.sources.decoding import codec_of
 
 
 def charset_files(shared: Path):
-    """Give (label, bytes, right texts) of every file that its label decodes without an error.
+    """Yield (label, bytes, right texts) of every file that its label decodes without an error.
 
-    A label has two readings: Python's codec of that name, and what browsers take it for (gb2312 is
-    GB 18030, shift_jis Microsoft's superset). Either text is right.
+    A label has two meanings: Python's codec of that name, and the codec that browsers use for it
+    (gb2312 is GB 18030, shift_jis Microsoft's superset). Either text is right.
     """
     with tarfile.open(shared / "encoding/charset-files.dev.tar.gz") as files:
         rows = (shared / "encoding/charset-files.dev.tsv").read_text(encoding="utf-8").splitlines()
@@ -32,12 +32,12 @@ def charset_files(shared: Path):
 
 
 def plain(text: str) -> str:
-    """A text without byte order mark, its lines ended by a newline."""
+    """Return a text without byte order mark, its lines ended by a newline."""
     return text.replace("\r\n", "\n").lstrip("\ufeff")
 
 
 def mojibake_cases(shared: Path):
-    """Give (label, damaged text, right text) of every case that ftfy's authors expect to be solved."""
+    """Yield (label, damaged text, right text) of every case that ftfy's authors expect to solve."""
     with gzip.open(shared / "encoding/ftfy-mojibake.dev.jsonl.gz", "rt", encoding="utf-8") as lines:
         for line in lines:
             case = json.loads(line)

@@ -1,4 +1,4 @@
-"""Floors: how many legacy files decode to the right text, how much mojibake is repaired."""
+"""Floors of legacy files that decode to the right text, and of mojibake that is repaired."""
 
 import ftfy
 import pyarrow as pa
@@ -13,11 +13,11 @@ def test_legacy_files_decode_to_the_right_text(shared_data):
     files = list(charset_files(shared_data))
     wrong = []
     for label, data, texts in files:
-        found = decode(data)
-        if found is None or plain(found.text) not in texts:
+        decoded = decode(data)
+        if decoded is None or plain(decoded.text) not in texts:
             wrong.append(label)
     assert len(files) == 253
-    # A page of nothing but NULs, Korean in Johab, and three texts of a line or two.
+    # A page of NULs alone, Korean in Johab, and three texts of a line or two.
     assert len(wrong) <= 4, sorted(wrong)
 
 

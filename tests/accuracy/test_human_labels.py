@@ -1,10 +1,10 @@
-"""Floors of what the profiles reject, against what people said of 2,346 web pages in 22 languages.
+"""Floors of what the profiles reject, against human labels of 2,346 web pages in 22 languages.
 
-``python -m tests.benchmarks.human_labels`` prints the same beside FineWeb2's thresholds, in datatrove's
-filters with its words: precision 0.25, recall 0.52, F1 0.34, and 22 percent of the good pages rejected
-(without its rule on line ends, which no excerpt can keep). No limit is set on single pages; what was
-learned from the labels is that Gopher's limits on repeated 5- to 10-grams mostly meet natural pages, and
-which multiple of the median of clean text a limit on function words may be.
+``python -m tests.benchmarks.human_labels`` prints the same beside FineWeb2's thresholds, in
+datatrove's filters with its words: precision 0.25, recall 0.52, F1 0.34, and 22 percent of the good
+pages rejected (without its rule on line ends, which excerpts always fail). No limit was set on
+single pages; the labels showed that Gopher's limits on repeated 5- to 10-grams mostly reject
+natural pages, and which multiple of the median of clean text a limit on function words may be.
 """
 
 import os
@@ -48,11 +48,11 @@ def test_the_labels_are_all_there() -> None:
 def test_floors(
     with_language: bool, precision: float, recall: float, f1: float, false_rejection: float
 ) -> None:
-    found = human_labels.score(rows(), rejected(with_language=with_language))
-    assert found["precision"] >= precision
-    assert found["recall"] >= recall
-    assert found["f1"] >= f1
-    assert found["false_rejection"] <= false_rejection
+    measured = human_labels.score(rows(), rejected(with_language=with_language))
+    assert measured["precision"] >= precision
+    assert measured["recall"] >= recall
+    assert measured["f1"] >= f1
+    assert measured["false_rejection"] <= false_rejection
 
 
 def test_no_language_loses_more_than_an_eighth_of_its_good_pages() -> None:

@@ -1,7 +1,8 @@
-"""Fidelity: the profiles llm_jp and llm_jp_strict against hojichar's own filters, document by document.
+"""Fidelity: the profiles llm_jp and llm_jp_strict against hojichar's filters, document by document.
 
-The oracle is what llm-jp-corpus v1 does to its corpus ja_cc (scripts/filters.py and filter_data.py), told
-once more in plain Python around hojichar's classes; its rewrites are told once more without patterns.
+The oracle repeats what llm-jp-corpus v1 does to its corpus ja_cc (scripts/filters.py and
+filter_data.py) in plain Python around hojichar's classes; its rewrites are repeated without
+patterns.
 """
 
 import json
@@ -26,29 +27,17 @@ from tests.examples import examples
 
 hojichar = pytest.importorskip("hojichar")
 from hojichar import Document  # noqa: E402
-from hojichar.filters import document_filters as theirs  # noqa: E402
+from hojichar.filters import document_filters as filters  # noqa: E402
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 DICT = Path(hojichar.__file__).parent / "dict"
 DOMAINS = [
-    "biz",
-    "cc",
-    "com",
-    "info",
-    "jp",
-    "me",
-    "net",
-    "org",
-    "site",
-    "tokyo",
-    "tv",
-    "work",
-    "xyz",
-]
+    "biz", "cc", "com", "info", "jp", "me", "net", "org", "site", "tokyo", "tv", "work", "xyz",
+]  # fmt: skip
 LISTS = ("adult", "discrimination", "violence")
 WORDS = {
-    name: theirs.NgWordsFilterJa(DICT / f"{name}_keywords_ja.txt", ignore_confused=True)
+    name: filters.NgWordsFilterJa(DICT / f"{name}_keywords_ja.txt", ignore_confused=True)
     for name in LISTS
 }
 
@@ -58,7 +47,7 @@ def accepts(filter, text):
 
 
 def oracle(url, text, strict):
-    """Give the first rule of llm-jp-corpus that a document fails; None for one that is kept."""
+    """Return the first rule of llm-jp-corpus that a document fails; None for one that is kept."""
     if url is not None and url.startswith("https://ja.wikipedia.org/"):
         return "url_filter:refused_address"
     try:
@@ -71,15 +60,15 @@ def oracle(url, text, strict):
         return "url_filter:top_level_domain"
     if text.strip() == "":
         return "judge:empty"
-    if not accepts(theirs.AcceptJapanese(), text):
+    if not accepts(filters.AcceptJapanese(), text):
         return "judge:no_kana_at_start"
-    if not accepts(theirs.DiscardAds(max_allowed_num=10), text):
+    if not accepts(filters.DiscardAds(max_allowed_num=10), text):
         return "judge:too_many_ads"
     for name in LISTS:
         if len(WORDS[name].keyword_pat.findall(text)) > (2 if strict else 3):
             return f"judge:{name}"
     if not accepts(
-        theirs.DiscardRareKuten(max_average_sentence_length=80 if strict else 250), text
+        filters.DiscardRareKuten(max_average_sentence_length=80 if strict else 250), text
     ):
         return "judge:too_few_full_stops"
     data = text.encode()
@@ -89,7 +78,7 @@ def oracle(url, text, strict):
 
 
 def lines_of_japanese(text):
-    """Tell extract_japanese_text once more, letter by letter."""
+    """Repeat extract_japanese_text, letter by letter."""
     out = []
     for line in text.split("\n"):
         if not any(
@@ -128,7 +117,7 @@ PROFILES = {
 
 
 def ours(rows, strict):
-    """Give the verdict and the text of each row, through the stages as the recipe has them."""
+    """Return the verdict and the text of each row after the stages of the recipe."""
     name = "llm_jp_strict" if strict else "llm_jp"
     table = schema.documents(
         {"id": f"x/{i}", "source": "ja_cc", "url": url, "text": text}
@@ -144,7 +133,7 @@ def ours(rows, strict):
 
 
 def compare(rows):
-    """Hold ours to the oracle; count the verdicts."""
+    """Compare curate with the oracle; return the count of each verdict."""
     seen = Counter()
     for strict in (False, True):
         for (url, text), (verdict, left) in zip(rows, ours(rows, strict), strict=True):
@@ -156,7 +145,7 @@ def compare(rows):
     return seen
 
 
-def test_the_samples_meet_every_rule():
+def test_the_samples_reach_every_rule():
     lines = (SAMPLES / "recipes" / "crawl-ja.jsonl").read_text().splitlines()
     seen = compare([(row["url"], row["text"]) for row in map(json.loads, lines)])
     assert set(seen) == {
@@ -184,7 +173,7 @@ def test_real_texts():
             with gzip.open(path, "rt") as file:
                 texts += [json.loads(line)["text"] for line in file]
     japanese = [text for text in texts if re.search("[ぁ-ん]", text)]
-    # Paragraphs are short: several in a row are as long as pages, and meet the later rules.
+    # Paragraphs are short: several in a row are as long as pages, and reach the later rules.
     texts += ["\n".join(japanese[i : i + 5]) for i in range(0, len(japanese), 5)]
     seen = compare([("https://a.example.jp/b", text) for text in texts])
     assert seen[None] > 100, seen
@@ -198,33 +187,13 @@ def words_of(name):
 
 PHRASES = st.one_of(*(st.sampled_from(words_of(name)) for name in (*LISTS, "advertisement")))
 SIGNS = (
-    "。",
-    "。\n",
-    "\n",
-    "\r\n",
-    "\x85",
-    "\u2028",
-    "\x1c",
-    "\u3000",
-    " ",
-    "\t",
-    "ー",
-    "ァ",
-    "ヴ",
-    "ヶ",
-    "ｱ",
-    "ゝ",
-)
+    "。", "。\n", "\n", "\r\n", "\x85", "\u2028", "\x1c", "\u3000", " ", "\t",
+    "ー", "ァ", "ヴ", "ヶ", "ｱ", "ゝ",
+)  # fmt: skip
 STRETCHES = (
-    "http://",
-    "https://",
-    "https://a.b/c?d=e",
-    "http://ＡＢ",
-    "x" * 99,
-    "a b" * 40,
-    "漢字",
+    "http://", "https://", "https://a.b/c?d=e", "http://ＡＢ", "x" * 99, "a b" * 40, "漢字",
     "1" * 100,
-)
+)  # fmt: skip
 PIECES = st.one_of(
     PHRASES,
     st.sampled_from(SIGNS),
@@ -232,7 +201,8 @@ PIECES = st.one_of(
     st.text("あいんのはをァンカーヴ漢字、。abc\n", max_size=60),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
 )
-#: Anything; something again and again; prose with some words of the lists in it, so that the later rules are met.
+#: Anything; a repeated piece; prose with some words of the lists, so that it reaches the later
+#: rules.
 PAGES = st.one_of(
     st.lists(PIECES, max_size=40).map("".join),
     st.tuples(st.lists(PIECES, min_size=1, max_size=6).map("".join), st.integers(2, 40)).map(
@@ -248,29 +218,15 @@ PAGES = st.one_of(
         st.sampled_from(["", "。", "ー", "ア", "\n"]),
     ).map(lambda page: page[0] + page[4].join(page[1] * page[2] + page[3])),
 )
-ADDRESSES = st.one_of(
-    st.none(),
-    st.sampled_from(
-        [
-            "https://a.jp/",
-            "HTTPS://A.COM:80/x",
-            "http://[::1]/",
-            "http://[x",
-            "//b.net",
-            "a.jp",
-            "https://ja.wikipedia.org/x",
-            "https://ja.wikipedia.org",
-            "http://a.jp./",
-            "http://u@h.xyz",
-            "http://",
-            "http://:80/",
-        ]
-    ),
-    st.text("htps:/.[]@jpcom", max_size=20),
-)
+HOSTS = (
+    "https://a.jp/", "HTTPS://A.COM:80/x", "http://[::1]/", "http://[x", "//b.net", "a.jp",
+    "https://ja.wikipedia.org/x", "https://ja.wikipedia.org", "http://a.jp./", "http://u@h.xyz",
+    "http://", "http://:80/",
+)  # fmt: skip
+ADDRESSES = st.one_of(st.none(), st.sampled_from(HOSTS), st.text("htps:/.[]@jpcom", max_size=20))
 
 
-def test_verdicts_change_where_theirs_do():
+def test_verdicts_change_where_the_oracles_do():
     prose = (SAMPLES / "texts" / "jpn_Jpan" / "03-tamagoyaki.txt").read_text()
     pages = [
         prose + "\n".join([word] * n)
@@ -310,7 +266,7 @@ def test_the_lines_that_are_kept(text):
     assert japanese_lines(text, join="\n").replace("\n", "") == lines_of_japanese(text)
 
 
-# --- the encyclopedia's --------------------------------------------------------------------------
+# --- rewrites of encyclopedias -------------------------------------------------------------------
 
 
 @examples(150)
