@@ -1,4 +1,4 @@
-"""Conversations in the forms that trainers read; nothing of a conversation is lost on the way."""
+"""Conversations in the forms that trainers read; no part of a conversation is lost."""
 
 import json
 
@@ -43,7 +43,7 @@ def test_a_conversation_written_as_openai_messages_is_read_back(messages):
     assert back.messages == messages
 
 
-def test_words_beside_a_tool_call_are_a_turn_before_it():
+def test_content_with_a_tool_call_is_a_turn_before_it():
     messages = [turn("assistant", "One moment.", '{"name":"f"}')]
     assert sharegpt(messages)["conversations"] == [
         {"from": "gpt", "value": "One moment."},
@@ -51,15 +51,15 @@ def test_words_beside_a_tool_call_are_a_turn_before_it():
     ]
 
 
-def test_answers_of_several_turns_stand_as_lists():
-    asked = turn("user", "?")
+def test_answers_of_several_turns_are_lists():
+    question = turn("user", "?")
     found = sharegpt(
-        [asked, turn("assistant", "A"), turn("user", "more"), turn("assistant", "B")],
-        [asked, turn("assistant", "C")],
+        [question, turn("assistant", "A"), turn("user", "more"), turn("assistant", "B")],
+        [question, turn("assistant", "C")],
     )
     assert found["conversations"] == [{"from": "human", "value": "?"}]
-    assert [one["value"] for one in found["chosen"]] == ["?", "A", "more", "B"]
-    assert [one["value"] for one in found["rejected"]] == ["?", "C"]
+    assert [each["value"] for each in found["chosen"]] == ["?", "A", "more", "B"]
+    assert [each["value"] for each in found["rejected"]] == ["?", "C"]
 
 
 def test_a_tool_call_that_is_no_json_stays_text():

@@ -1,4 +1,4 @@
-"""Bytes to text: labels, order of belief, replacement, and the files of two charset collections."""
+"""Bytes to text: labels, their order, replacement, and the files of two charset collections."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class TestOrder:
         assert found is not None
         assert (found.text, found.encoding, found.by) == (page, "cp1254", "document")
 
-    def test_a_label_that_does_not_fit_is_passed_over(self) -> None:
+    def test_a_label_that_does_not_fit_is_ignored(self) -> None:
         page = f"<meta charset=euc-jp>{JAPANESE}"
         found = decode(page.encode("cp932"), "utf-8")
         assert found is not None
@@ -122,7 +122,7 @@ class TestOrder:
         assert found is not None
         assert (found.text, found.by) == (text, "detector")
 
-    def test_what_nobody_recognises_is_western(self) -> None:
+    def test_unrecognised_bytes_are_western(self) -> None:
         found = decode("Ça été réglé".encode("cp1252"))
         assert found is not None
         assert found.text == "Ça été réglé"
@@ -135,7 +135,7 @@ class TestOrder:
 
 
 class TestDamage:
-    def test_a_wrong_byte_is_replaced_and_told(self) -> None:
+    def test_a_wrong_byte_is_replaced_and_counted(self) -> None:
         data = (RUSSIAN * 5).encode()
         hurt = data[:101] + b"\xff" + data[101:]
         found = decode(hurt, "utf-8")
@@ -199,8 +199,7 @@ def test_charset_collections() -> None:
     folder = Path(str(DATA)) / "encoding"
     rows = list(csv.DictReader((folder / "charset-files.dev.tsv").open(), delimiter="\t"))
     supersets = {"shift_jis": "cp932", "gb2312": "gb18030", "tis_620": "cp874"}
-    right = wrong = 0
-    binary = 0
+    right = wrong = binary = 0
     with tarfile.open(folder / "charset-files.dev.tar.gz") as archive:
         for row in rows:
             member = archive.extractfile(row["path_in_tar"])
@@ -213,15 +212,15 @@ def test_charset_collections() -> None:
                 continue
             if label == "EUC-TW":
                 assert found is None, "no codec: better no text than a wrong one"
-            wanted = set()
+            expected = set()
             for codec in {label, supersets.get(label, label)}:
                 try:
-                    wanted.add(data.decode(codec).removeprefix("\ufeff"))
+                    expected.add(data.decode(codec).removeprefix("\ufeff"))
                 except (LookupError, UnicodeError):
                     continue
-            if wanted:
-                right += found is not None and found.text in wanted
-                wrong += found is None or found.text not in wanted
+            if expected:
+                right += found is not None and found.text in expected
+                wrong += found is None or found.text not in expected
     assert right + wrong == 253
     assert right >= 248
     assert binary == 6

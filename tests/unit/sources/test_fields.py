@@ -1,4 +1,4 @@
-"""Dates of any spelling, and leftovers that are JSON whatever they hold."""
+"""Dates in any notation, and other fields that are JSON whatever they contain."""
 
 import json
 
@@ -65,13 +65,13 @@ def test_leftovers_are_json_with_sorted_keys(record):
         assert list(again) == sorted(record)
 
 
-def test_taking_a_nested_field_leaves_no_empty_shells():
+def test_taking_a_nested_field_leaves_no_empty_objects():
     record = {"a": {"b": {"c": 1}}, "d": 2}
     assert take(record, "a.b.c") == 1
     assert record == {"d": 2}
     assert take(record, "d.e") is MISSING and take(record, "") is MISSING
 
 
-def test_a_missing_field_is_named_without_echoing_control_signs():
+def test_a_missing_field_is_named_without_control_characters():
     assert missing("text", {"te\x1bxt": 1}) == "no field 'text': did you mean 'te\\x1bxt'?"
     assert missing("text", {}) == "no field 'text'"

@@ -1,4 +1,4 @@
-"""What a recipe names becomes a sorted list of files with names that carry no machine and no secret."""
+"""What a recipe names becomes a sorted list of files; names contain no machine and no secret."""
 
 import os
 import socket
@@ -15,14 +15,14 @@ SUFFIXES = (".jsonl", ".jsonl.gz")
 
 @pytest.fixture
 def tree(tmp_path):
-    for name in (
+    for name in [
         "b.jsonl",
         "a/x.jsonl",
         "a/deep/y.jsonl.gz",
         "a/z.txt",
         ".hidden/h.jsonl",
         "a/.h.jsonl",
-    ):
+    ]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     return tmp_path
@@ -58,17 +58,13 @@ def test_a_pattern_names_files_from_its_first_wildcard_on(tree, pattern, expecte
 
 
 def test_a_root_of_their_own_keeps_names_apart(tree):
-    assert names(expand([str(tree / "a"), str(tree / "b.jsonl")], SUFFIXES, root=str(tree))) == [
-        "a/deep/y.jsonl.gz",
-        "a/x.jsonl",
-        "b.jsonl",
-    ]
+    files = expand([str(tree / "a"), str(tree / "b.jsonl")], SUFFIXES, root=str(tree))
+    assert names(files) == ["a/deep/y.jsonl.gz", "a/x.jsonl", "b.jsonl"]
 
 
 def test_the_same_file_named_twice_is_read_once(tree):
-    assert names(expand([str(tree), str(tree / "b.jsonl")], SUFFIXES)) == names(
-        expand([str(tree)], SUFFIXES)
-    )
+    twice = expand([str(tree), str(tree / "b.jsonl")], SUFFIXES)
+    assert names(twice) == names(expand([str(tree)], SUFFIXES))
 
 
 def test_two_files_with_one_name_are_refused(tree):
@@ -78,7 +74,7 @@ def test_two_files_with_one_name_are_refused(tree):
         expand([str(tree / "a"), str(tree / "c")], SUFFIXES)
 
 
-def test_a_path_that_is_not_there_names_its_nearest_neighbour(tree):
+def test_a_path_that_does_not_exist_names_its_nearest_neighbour(tree):
     with pytest.raises(RecipeError, match=r"did you mean 'b\.jsonl'"):
         expand([str(tree / "bb.jsonl")], SUFFIXES)
     with pytest.raises(RecipeError, match=r"'missing' does not exist"):
@@ -91,15 +87,12 @@ def test_nothing_found_is_an_error_for_each_path(tree, name):
         expand([str(tree), f"{tree}/{name}"], (".parquet",) if name == "a/deep" else SUFFIXES)
 
 
-def test_signs_that_an_id_cannot_carry_are_escaped(tmp_path):
+def test_characters_that_an_id_must_not_contain_are_escaped(tmp_path):
     (tmp_path / "a#1.jsonl").write_text("")
     (tmp_path / "new\nline.jsonl").write_text("")
     (tmp_path / os.fsdecode(b"bad\xff.jsonl")).write_text("")
-    assert names(expand([str(tmp_path)], SUFFIXES)) == [
-        "a%231.jsonl",
-        "bad%FF.jsonl",
-        "new%0Aline.jsonl",
-    ]
+    escaped = ["a%231.jsonl", "bad%FF.jsonl", "new%0Aline.jsonl"]
+    assert names(expand([str(tmp_path)], SUFFIXES)) == escaped
 
 
 def test_pipes_and_sockets_are_never_opened(tmp_path):
@@ -112,7 +105,7 @@ def test_pipes_and_sockets_are_never_opened(tmp_path):
             expand([str(tmp_path / "pipe.jsonl")], SUFFIXES)
 
 
-def test_a_link_to_a_parent_does_not_turn_in_circles(tree):
+def test_a_link_to_a_parent_is_entered_once(tree):
     (tree / "a" / "loop").symlink_to(tree, target_is_directory=True)
     assert names(expand([str(tree)], SUFFIXES)) == ["a/deep/y.jsonl.gz", "a/x.jsonl", "b.jsonl"]
     assert names(expand([f"{tree}/**/x.jsonl"], SUFFIXES)) == ["a/x.jsonl"]
@@ -134,14 +127,8 @@ def test_a_folder_that_may_not_be_read_is_an_error(tree, monkeypatch):
 @pytest.fixture
 def memory():
     fs = fsspec.filesystem("memory")
-    fs.pipe(
-        {
-            "/corpus/a/x.jsonl": b"1",
-            "/corpus/b.jsonl": b"22",
-            "/corpus/.h.jsonl": b"",
-            "/corpus/c.txt": b"",
-        }
-    )
+    contents = {"a/x.jsonl": b"1", "b.jsonl": b"22", ".h.jsonl": b"", "c.txt": b""}
+    fs.pipe({f"/corpus/{name}": data for name, data in contents.items()})
     yield fs
     fs.rm("/corpus", recursive=True)
 
@@ -162,12 +149,12 @@ def test_addresses_are_expanded_like_paths(memory, path, expected):
 
 
 @pytest.mark.parametrize("path", ["memory://corpus/none.jsonl", "memory://nowhere/*.jsonl"])
-def test_an_address_that_is_not_there_is_an_error(memory, path):
+def test_an_address_that_does_not_exist_is_an_error(memory, path):
     with pytest.raises(RecipeError, match="no "):
         expand([path], SUFFIXES)
 
 
-def test_an_address_that_is_not_there_names_its_nearest_neighbour(memory):
+def test_an_address_that_does_not_exist_names_its_nearest_neighbour(memory):
     with pytest.raises(RecipeError, match=r"did you mean 'b\.jsonl'"):
         expand(["memory://corpus/bb.jsonl"], SUFFIXES)
 
@@ -176,9 +163,9 @@ def test_secrets_of_an_address_are_in_no_message():
     address = "nosuchprotocol://user:hunter2@host/x.jsonl?X-Amz-Signature=s3cret"
     with pytest.raises(RecipeError) as caught:
         expand([address], SUFFIXES)
-    said = str(caught.value)
-    assert "nosuchprotocol://host/x.jsonl" in said
-    assert "hunter2" not in said and "s3cret" not in said
+    message = str(caught.value)
+    assert "nosuchprotocol://host/x.jsonl" in message
+    assert "hunter2" not in message and "s3cret" not in message
     assert without_secrets("s3://bucket/a b?versionId=1#f") == "s3://bucket/a b"
 
 
@@ -210,7 +197,7 @@ def test_the_identity_of_a_large_file_sees_head_tail_and_time(tmp_path):
     assert len(seen) == 4
 
 
-def test_the_identity_of_a_remote_file_is_what_its_store_tells(memory):
+def test_the_identity_of_a_remote_file_is_its_version_in_the_store(memory):
     file = expand(["memory://corpus/b.jsonl"], SUFFIXES)[0]
     before = identity(file)
     assert identity(file) == before

@@ -1,4 +1,4 @@
-"""JSON from strangers: each bad record costs itself, and is told by its offset."""
+"""Untrusted JSON: each bad record costs itself, and is reported with its offset."""
 
 import bz2
 import gzip
@@ -83,10 +83,8 @@ def test_what_is_odd_but_good_is_read(tmp_path):
     found = read(file)
     assert [d.text for d in found] == ["after a mark", "pair \U0001f600", "second", "nul \0", ""]
     assert found[1].meta == '{"more":null,"score":null}'
-    assert [int(d.locator) for d in found] == [
-        0,
-        *(sum(len(x) + 1 for x in lines[:n]) for n in (1, 2, 3, 4)),
-    ]
+    offsets = [sum(len(x) + 1 for x in lines[:n]) for n in range(5)]
+    assert [int(d.locator) for d in found] == offsets
 
 
 def test_blank_lines_and_null_texts_are_skips(tmp_path):
@@ -109,15 +107,9 @@ def test_fields_become_columns_and_the_rest_is_meta(tmp_path):
         "a": "ә",
     }
     source = Jsonl(text="content.body", url="link", date="when", license="terms")
+    meta = '{"a":"ә","content":{"lang":"kk"},"z":1}'
     assert read(stored(tmp_path, json.dumps(record).encode()), source) == [
-        Document(
-            "0",
-            "x",
-            url="https://e.kz/1",
-            date=1767305045000000,
-            license="CC0",
-            meta='{"a":"ә","content":{"lang":"kk"},"z":1}',
-        )
+        Document("0", "x", "https://e.kz/1", 1767305045000000, license="CC0", meta=meta)
     ]
     only = Jsonl(text="content.body", meta=("z",))
     assert read(stored(tmp_path, json.dumps(record).encode()), only)[0].meta == '{"z":1}'
@@ -140,7 +132,7 @@ def test_the_locator_counts_plain_bytes_under_every_compression(tmp_path, ending
     assert found[7].locator == str(sum(len(line) + 1 for line in lines[:7]))
 
 
-def test_a_cut_file_gives_what_stands_before_the_cut(tmp_path):
+def test_a_cut_file_gives_what_is_before_the_cut(tmp_path):
     packed = gzip.compress(b"".join(b'{"text":"%d"}\n' % n for n in range(20_000)), mtime=0)
     file = stored(tmp_path, packed[: len(packed) // 2], "x.jsonl.gz")
     *documents, damage = read(file)
@@ -162,10 +154,11 @@ def test_an_array_is_read_element_by_element(tmp_path, ending):
 
 
 def test_objects_printed_over_many_lines_are_read(tmp_path):
-    data = (
-        json.dumps({"text": "a", "l": [1]}, indent=2) + "\n" + json.dumps({"text": "b"}, indent=1)
+    first, second = (
+        json.dumps({"text": "a", "l": [1]}, indent=2),
+        json.dumps({"text": "b"}, indent=1),
     )
-    found = read(stored(tmp_path, data.encode(), "x.jsonl"))
+    found = read(stored(tmp_path, f"{first}\n{second}".encode(), "x.jsonl"))
     assert [(d.text, d.meta) for d in found] == [("a", '{"l":[1]}'), ("b", None)]
 
 
@@ -189,14 +182,11 @@ def test_arrays_that_are_odd_or_broken(tmp_path, data, expected):
     assert [r.text if isinstance(r, Document) else r.reason for r in found] == expected
 
 
-def test_an_element_over_the_cap_is_passed_over(tmp_path):
+def test_an_element_over_the_cap_is_skipped(tmp_path):
     data = b'[{"text":"a"},{"text":"' + b"b" * 900_000 + b'"},{"text":"c"}]'
     found = read(stored(tmp_path, data, "x.json"), Jsonl(max_record_bytes=300_000))
-    assert [r.text if isinstance(r, Document) else r.reason for r in found] == [
-        "a",
-        "too_large",
-        "c",
-    ]
+    kinds = [r.text if isinstance(r, Document) else r.reason for r in found]
+    assert kinds == ["a", "too_large", "c"]
 
 
 def test_a_file_in_utf_16_is_one_damage(tmp_path):
@@ -248,7 +238,7 @@ def test_no_bytes_raise(tmp_path_factory, data, name):
         max_size=30,
     )
 )
-def test_what_an_array_is_cut_into_lies_in_order_and_apart(tmp_path_factory, parts):
+def test_elements_of_an_array_are_in_order_and_do_not_overlap(tmp_path_factory, parts):
     data = b"[" + b"".join(parts)
     found = read(stored(tmp_path_factory.mktemp("any"), data, "x.json"))
     end = 1

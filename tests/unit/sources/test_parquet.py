@@ -1,4 +1,4 @@
-"""Parquet from strangers: nothing in a file runs, and damage costs its row group or row."""
+"""Untrusted Parquet: nothing in a file runs, and damage costs its row group or row."""
 
 import datetime
 import json
@@ -34,12 +34,8 @@ def read(file, source=TEXTS, piece=None):
 
 
 def rows(records):
-    return [
-        row
-        for record in records
-        if isinstance(record, DocumentTable)
-        for row in record.table.to_pylist()
-    ]
+    tables = [record.table for record in records if isinstance(record, DocumentTable)]
+    return [row for table in tables for row in table.to_pylist()]
 
 
 def damage(records):
@@ -166,7 +162,7 @@ def test_any_column_can_be_kept_as_meta(tmp_path):
         ({"text": ["a"]}, Parquet(text="text.body"), "missing_text", "no column 'text.body'"),
     ],
 )
-def test_a_file_that_cannot_be_read_as_asked_is_one_damage(tmp_path, table, source, reason, error):
+def test_a_file_that_does_not_fit_the_options_is_one_damage(tmp_path, table, source, reason, error):
     file = stored(tmp_path, table)
     found = read(file, source)
     assert [(d.reason, d.offset, d.length) for d in found] == [(reason, 0, file.size)]
@@ -181,7 +177,7 @@ def test_two_columns_of_one_name_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "data", [b"", b"PAR1", b"not parquet at all, but long enough", b"PAR1" + bytes(20) + b"PAR1"]
 )
-def test_what_is_no_parquet_file_is_told(tmp_path, data):
+def test_what_is_no_parquet_file_is_damage(tmp_path, data):
     found = read(stored(tmp_path, data))
     assert len(found) == 1 and found[0].reason in ("truncated", "bad_footer")
     assert TEXTS.split(stored(tmp_path, data), 100) == [Piece(0, len(data))]
@@ -219,7 +215,7 @@ def trap():
     pa.unregister_extension_type("curate.tests.trap")
 
 
-def test_a_registered_extension_type_never_comes_to_life(tmp_path, trap):
+def test_a_registered_extension_type_is_never_loaded(tmp_path, trap):
     column = pa.ExtensionArray.from_storage(trap, pa.array(["x"]))
     file = stored(tmp_path, {"text": ["a"], "evil": column})
     Trap.loaded = 0
@@ -227,7 +223,7 @@ def test_a_registered_extension_type_never_comes_to_life(tmp_path, trap):
     assert TEXTS.split(file, 1) == [Piece(0, file.size)]
     assert Trap.loaded == 0
     pq.read_schema(file.path)
-    assert Trap.loaded > 0  # the trap works: pyarrow alone walks into it
+    assert Trap.loaded > 0  # the trap works: pyarrow alone loads it
 
 
 def test_an_extension_type_deep_in_a_struct_is_found(tmp_path, trap):
@@ -240,45 +236,35 @@ def test_an_extension_type_deep_in_a_struct_is_found(tmp_path, trap):
 
 
 def test_metadata_that_names_an_extension_is_refused_and_other_metadata_is_not(tmp_path):
-    marked = pa.field(
-        "text", pa.string(), metadata={"ARROW:extension:name": "arrow.py_extension_type"}
-    )
-    assert [
-        d.reason for d in read(stored(tmp_path, pa.table([["a"]], schema=pa.schema([marked]))))
-    ] == ["extension_type"]
-    plain = pa.field("text", pa.string(), metadata={"note": "ARROW"})
-    assert (
-        rows(read(stored(tmp_path, pa.table([["a"]], schema=pa.schema([plain])))))[0]["text"] == "a"
-    )
+    def records_with(**metadata):
+        schema = pa.schema([pa.field("text", pa.string(), metadata=metadata)])
+        return read(stored(tmp_path, pa.table([["a"]], schema=schema)))
+
+    (refused,) = records_with(**{"ARROW:extension:name": "arrow.py_extension_type"})
+    assert refused.reason == "extension_type"
+    assert rows(records_with(note="ARROW"))[0]["text"] == "a"
     assert names_extension_types(b"ARROW:schema\x18\x04!!!!")
     assert names_extension_types(b"ARROW:schema\x18\xff\xff\xff\x7fAAAA")
 
 
 def test_a_damaged_row_group_costs_itself(tmp_path):
     texts = [f"{n} " + "мәтін " * 50 for n in range(400)]
-    file = stored(
-        tmp_path,
-        {"text": texts},
-        row_group_size=100,
-        write_page_checksum=False,
-        compression="zstd",
-        use_dictionary=False,
-    )
+    options = {"write_page_checksum": False, "compression": "zstd", "use_dictionary": False}
+    file = stored(tmp_path, {"text": texts}, row_group_size=100, **options)
     chunk = pq.read_metadata(file.path).row_group(2).column(0)
     data = bytearray(Path(file.path).read_bytes())
-    end = chunk.data_page_offset + chunk.total_compressed_size  # the page's header holds statistics
+    end = chunk.data_page_offset + chunk.total_compressed_size  # the page's header has statistics
     for place in range(end - 120, end - 60):
         data[place] ^= 0xFF
     found = read(stored(tmp_path, bytes(data)))
     bad = damage(found)
     assert [(d.reason, d.offset) for d in bad] == [("corrupt", chunk.data_page_offset)]
     assert bad[0].length == chunk.total_compressed_size and "row group 2" in bad[0].error
-    assert [row["locator"].split(":")[0] for row in rows(found)] == ["0"] * 100 + ["1"] * 100 + [
-        "3"
-    ] * 100
+    groups = [row["locator"].split(":")[0] for row in rows(found)]
+    assert groups == ["0"] * 100 + ["1"] * 100 + ["3"] * 100
 
 
-def test_one_flipped_bit_is_seen_where_pages_have_checksums(tmp_path):
+def test_one_flipped_bit_is_detected_where_pages_have_checksums(tmp_path):
     texts = [f"text {n}" for n in range(100)]
     options = {"compression": "none", "use_dictionary": False, "write_page_checksum": True}
     file = stored(tmp_path, {"text": texts}, row_group_size=50, **options)
@@ -327,7 +313,7 @@ def test_pieces_together_give_what_the_whole_gives(tmp_path, target):
     assert [row["text"] for row in found] == texts
 
 
-def test_the_footer_tells_where_row_groups_lie_as_pyarrow_does(tmp_path):
+def test_the_footer_gives_the_places_of_row_groups_as_pyarrow_does(tmp_path):
     table = {
         "text": [f"text {n % 9}" for n in range(100)],
         "n": list(range(100)),
@@ -355,7 +341,7 @@ def test_no_footer_raises(footer):
 
 
 @pytest.mark.parametrize("sign", [b"\x08\x04\x04AAAA", b"\x00", b"", b"\x28\x04AAAA"])
-def test_a_schema_laid_out_in_a_way_of_its_own_is_not_trusted(sign):
+def test_a_schema_stored_in_an_unusual_way_is_not_trusted(sign):
     assert names_extension_types(b"ARROW:schema" + sign)
     assert not names_extension_types(b"ARROW:schema\x18\x04AAAA")
 

@@ -1,4 +1,4 @@
-"""Text files: by file, by line, by paragraph, in the encodings that they come in."""
+"""Text files: by file, by line, by paragraph, in the encodings that they have."""
 
 import gzip
 import os
@@ -41,7 +41,7 @@ def test_a_byte_order_mark_decides(tmp_path, encoding):
     assert read(stored(tmp_path, "мәтін".encode(encoding)), encoding="utf-8")[0].text == "мәтін"
 
 
-def test_an_encoding_is_believed_or_found_or_the_file_is_damage(tmp_path):
+def test_an_encoding_is_set_or_detected_or_the_file_is_damage(tmp_path):
     file = stored(tmp_path, (RUSSIAN * 5).encode("cp1251"))
     assert read(file, encoding="cp1251")[0].text == RUSSIAN * 5
     assert read(file)[0].text == RUSSIAN * 5
@@ -57,18 +57,13 @@ def test_a_picture_is_no_text(tmp_path):
 
 def test_lines_carry_their_offset_and_blank_ones_are_skips(tmp_path):
     file = stored(tmp_path, "бір\r\n\r\nекі\n\xff\n".encode() + b"\xff\nlast")
+    error = "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"
     assert read(file, split_on="line") == [
         Document("0", "бір"),
         Skip("blank_line"),
         Document("10", "екі"),
         Document("17", "ÿ"),
-        Damage(
-            "invalid_text",
-            20,
-            1,
-            "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
-            b"\xff",
-        ),
+        Damage("invalid_text", 20, 1, error, b"\xff"),
         Document("22", "last"),
     ]
 
@@ -77,23 +72,20 @@ def test_paragraphs_are_what_blank_lines_separate(tmp_path):
     file = stored(tmp_path, b"\n\none\ntwo\n \n\n\nthree\n")
     assert read(file, split_on="blank_line") == [Document("2", "one\ntwo"), Document("14", "three")]
     packed = stored(tmp_path, gzip.compress(b"one\ntwo\n\nthree"), "x.txt.gz")
-    assert read(packed, split_on="blank_line") == [
-        Document("0", "one\ntwo"),
-        Document("9", "three"),
-    ]
+    documents = [Document("0", "one\ntwo"), Document("9", "three")]
+    assert read(packed, split_on="blank_line") == documents
 
 
 @pytest.mark.parametrize("split_on", ["file", "line", "blank_line"])
-def test_what_is_over_the_cap_is_told_and_not_read(tmp_path, split_on):
+def test_what_is_over_the_cap_is_reported_and_not_read(tmp_path, split_on):
     file = stored(tmp_path, b"a" * 300_000 + b"\n\nnext")
     damage, *rest = read(file, split_on=split_on, max_document_bytes=1000)
     assert (damage.reason, damage.offset) == ("too_large", 0)
-    assert [r.text for r in rest if isinstance(r, Document)] == (
-        [] if split_on == "file" else ["next"]
-    )
+    texts = [r.text for r in rest if isinstance(r, Document)]
+    assert texts == ([] if split_on == "file" else ["next"])
 
 
-def test_a_paragraph_of_many_lines_over_the_cap_is_told(tmp_path):
+def test_a_paragraph_of_many_lines_over_the_cap_is_reported(tmp_path):
     file = stored(tmp_path, b"line\n" * 1000 + b"\nnext")
     damage, last = read(file, split_on="blank_line", max_document_bytes=1000)
     assert (damage.reason, damage.offset, damage.length) == ("too_large", 0, 4999)
@@ -111,15 +103,15 @@ def test_a_cut_file_is_damage_and_its_whole_lines_are_read(tmp_path, split_on):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"split_on": "lines"}, "did you mean 'line'"),
         ({"encoding": "utf-99"}, "not known"),
         ({"encoding": "utf-16", "split_on": "line"}, "cannot be cut at newlines"),
     ],
 )
-def test_options_that_cannot_work_are_errors(options, said):
-    with pytest.raises(RecipeError, match=said):
+def test_options_that_cannot_work_are_errors(options, message):
+    with pytest.raises(RecipeError, match=message):
         PlainText(**options)
 
 

@@ -1,4 +1,4 @@
-"""Compressed files end where their format says, or the damage is told."""
+"""Compressed files end where their format says, or the damage is reported."""
 
 import bz2
 import gzip
@@ -26,7 +26,7 @@ ENDINGS = sorted(PACK)
 
 
 def read(stored, name="x"):
-    """Everything that a file gives, and the damage that ended it."""
+    """Return all plain bytes of a file, and the damage that ended it."""
     parts = []
     try:
         for block in blocks(io.BytesIO(stored), name):
@@ -50,7 +50,7 @@ def test_many_streams_in_a_row_are_one_file(ending):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_every_cut_is_told_and_costs_nothing_before_it(ending):
+def test_every_cut_is_reported_and_costs_nothing_before_it(ending):
     first, second = b"first line\n" * 20, b"second line\n" * 20
     one = PACK[ending](first)
     stored = one + PACK[ending](second)
@@ -70,7 +70,7 @@ def test_every_cut_is_told_and_costs_nothing_before_it(ending):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_no_flipped_bit_gives_wrong_bytes_in_silence(ending):
+def test_no_flipped_bit_gives_wrong_bytes_without_damage(ending):
     data = b"".join(b"line %d\n" % i for i in range(300))
     stored = PACK[ending](data)
     for place in range(0, len(stored), 7):
@@ -82,7 +82,7 @@ def test_no_flipped_bit_gives_wrong_bytes_in_silence(ending):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_what_follows_a_stream_and_is_none_is_told(ending):
+def test_what_follows_a_stream_and_is_none_is_reported(ending):
     good = PACK[ending](b"good")
     got, damage = read(good + b"and now something else")
     assert got == b"good"
@@ -103,24 +103,24 @@ def test_a_skippable_frame_of_zstd_holds_no_data():
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_bomb_is_stopped_before_memory_is(ending):
     stored = PACK[ending](bytes(96 * 1024 * 1024))
-    given_out = 0
+    plain_bytes = 0
     tracemalloc.start()
     with pytest.raises(Broken) as caught:
         for block in blocks(io.BytesIO(stored), "x"):
-            given_out += len(block.data)
+            plain_bytes += len(block.data)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert caught.value.damage.reason == "bomb"
-    assert given_out < 80 * 1024 * 1024
+    assert plain_bytes < 80 * 1024 * 1024
     assert peak < 128 * 1024 * 1024
 
 
-def test_a_name_may_lie_about_being_compressed_when_the_bytes_are_text():
+def test_a_name_may_be_wrong_about_compression_if_the_bytes_are_text():
     assert read("текст\n".encode(), "x.gz") == ("текст\n".encode(), None)
     assert read(PACK[".gz"](b"packed"), "x.jsonl") == (b"packed", None)
 
 
-def test_a_name_that_promises_what_the_bytes_are_not_is_told():
+def test_a_name_that_states_what_the_bytes_are_not_is_reported():
     stored = b"\x1e" + PACK[".gz"](b"x" * 100)[1:]
     assert read(stored, "x.gz")[1].reason == "bad_magic"
     assert read(b"", "x.gz")[1].reason == "truncated"
@@ -149,7 +149,7 @@ def test_lines_are_those_of_split_in_whatever_blocks_they_come(parts, ends, step
 
 
 @given(
-    # Newlines among them; what begins as a compressed file does is one.
+    # Newlines among them; bytes that begin like a compressed file are one.
     st.binary(max_size=60)
     .map(lambda b: b.replace(b"\x1f", b"\n"))
     .filter(lambda b: compression(b) is None),
@@ -166,13 +166,10 @@ def test_each_line_belongs_to_the_piece_where_it_begins(data, cuts):
     assert pieces == whole
 
 
-def test_a_line_over_the_cap_is_passed_over_and_its_neighbours_are_not():
+def test_a_line_over_the_cap_is_skipped_and_its_neighbours_are_not():
     data = b"a\n" + b"x" * 5_000_000 + b"\nb"
     found = list(lines_in(io.BytesIO(data), "x", Piece(0, len(data)), 1_000_000))
-    assert [(line.offset, line.length) for line in found] == [
-        (0, 1),
-        (2, 5_000_000),
-        (5_000_003, 1),
-    ]
+    places = [(line.offset, line.length) for line in found]
+    assert places == [(0, 1), (2, 5_000_000), (5_000_003, 1)]
     assert [line.data for line in found] == [b"a", None, b"b"]
     assert found[1].head == b"x" * 4096

@@ -1,4 +1,4 @@
-"""Conversations of all formats become one; what cannot be mapped is told and not guessed."""
+"""Conversations of all layouts become one; what cannot be mapped is reported, not guessed."""
 
 import gzip
 import json
@@ -37,53 +37,36 @@ def one(folder, record, source=ANY):
     return found
 
 
-def said(messages):
+def turns_of(messages):
     return [(turn["role"], turn["content"]) for turn in messages]
 
 
 HELLO = [("user", "Сәлем"), ("assistant", "Сәлем!")]
 
 
+OPENAI = [{"role": "user", "content": "Сәлем"}, {"role": "assistant", "content": "Сәлем!"}]
+SHAREGPT = [{"from": "human", "value": "Сәлем"}, {"from": "gpt", "value": "Сәлем!"}]
+PARTS = [
+    {"role": "user", "content": [{"type": "text", "text": "Сәлем"}]},
+    {"role": "assistant", "content": [{"type": "text", "value": "Сәлем!"}]},
+]
+
+
 @pytest.mark.parametrize(
     "record",
     [
-        {
-            "conversations": [
-                {"from": "human", "value": "Сәлем"},
-                {"from": "gpt", "value": "Сәлем!"},
-            ]
-        },
+        {"conversations": SHAREGPT},
         {"items": [{"from": "user", "value": "Сәлем"}, {"from": "chatgpt", "value": "Сәлем!"}]},
-        {
-            "messages": [
-                {"role": "user", "content": "Сәлем"},
-                {"role": "assistant", "content": "Сәлем!"},
-            ]
-        },
-        {
-            "conversation": [
-                {"role": "user", "content": "Сәлем"},
-                {"role": "assistant", "content": "Сәлем!"},
-            ]
-        },
-        {
-            "conversations": [
-                {"role": "user", "content": "Сәлем"},
-                {"role": "assistant", "content": "Сәлем!"},
-            ]
-        },
+        {"messages": OPENAI},
+        {"conversation": OPENAI},
+        {"conversations": OPENAI},
         {"utterances": [{"name": "user", "text": "Сәлем"}, {"name": "agent", "text": "Сәлем!"}]},
-        {
-            "messages": [
-                {"role": "user", "content": [{"type": "text", "text": "Сәлем"}]},
-                {"role": "assistant", "content": [{"type": "text", "value": "Сәлем!"}]},
-            ]
-        },
+        {"messages": PARTS},
     ],
 )
 def test_every_layout_gives_the_same_conversation(tmp_path, record):
     found = one(tmp_path, record)
-    assert said(found.messages) == HELLO
+    assert turns_of(found.messages) == HELLO
     assert found.text == render(found.messages) == "user: Сәлем\n\nassistant: Сәлем!"
     assert found.rejected is None and found.meta is None
     row = {"id": "x", "source": "s", "text": found.text, "messages": found.messages}
@@ -91,14 +74,10 @@ def test_every_layout_gives_the_same_conversation(tmp_path, record):
 
 
 def test_a_layout_may_be_named_and_the_field_too(tmp_path):
-    record = {
-        "dialog": [{"from": "human", "value": "a"}],
-        "conversations": [{"from": "gpt", "value": "b"}],
-    }
-    assert said(one(tmp_path, record, Chat(layout="sharegpt", field="dialog")).messages) == [
-        ("user", "a")
-    ]
-    assert said(one(tmp_path, record, Chat(field="dialog")).messages) == [("user", "a")]
+    dialog, other = [{"from": "human", "value": "a"}], [{"from": "gpt", "value": "b"}]
+    record = {"dialog": dialog, "conversations": other}
+    for source in (Chat(layout="sharegpt", field="dialog"), Chat(field="dialog")):
+        assert turns_of(one(tmp_path, record, source).messages) == [("user", "a")]
     with pytest.raises(RecipeError, match="did you mean 'sharegpt'"):
         Chat(layout="share_gpt")
 
@@ -135,9 +114,8 @@ def test_what_cannot_be_mapped_is_damage_with_its_cause(tmp_path, record, reason
 
 
 def test_empty_turns_are_kept_and_conversations_without_turns_skipped(tmp_path):
-    assert said(one(tmp_path, {"messages": [{"role": "user", "content": ""}]}).messages) == [
-        ("user", "")
-    ]
+    found = one(tmp_path, {"messages": [{"role": "user", "content": ""}]})
+    assert turns_of(found.messages) == [("user", "")]
     assert one(tmp_path, {"messages": []}) == Skip("no_turns")
 
 
@@ -151,20 +129,15 @@ def test_tool_calls_are_kept_beside_an_empty_content(tmp_path):
         ]
     }
     found = one(tmp_path, record)
-    assert said(found.messages) == [("user", "?"), ("assistant", ""), ("tool", "42")]
+    assert turns_of(found.messages) == [("user", "?"), ("assistant", ""), ("tool", "42")]
     assert json.loads(found.messages[1]["tool_calls"]) == calls
     assert found.messages[0]["name"] == "ann"
     assert json.loads(found.meta) == {"turns": [{}, {}, {"tool_call_id": "1"}]}
 
 
 def test_a_function_call_of_sharegpt_is_a_tool_call(tmp_path):
-    record = {
-        "conversations": [
-            {"from": "function_call", "value": '{"name":"f"}'},
-            {"from": "observation", "value": "1"},
-        ]
-    }
-    found = one(tmp_path, record)
+    call = {"from": "function_call", "value": '{"name":"f"}'}
+    found = one(tmp_path, {"conversations": [call, {"from": "observation", "value": "1"}]})
     assert found.messages == [
         {"role": "assistant", "content": "", "name": None, "tool_calls": '{"name":"f"}'},
         {"role": "tool", "content": "1", "name": None, "tool_calls": None},
@@ -173,10 +146,10 @@ def test_a_function_call_of_sharegpt_is_a_tool_call(tmp_path):
 
 def test_a_system_string_becomes_the_first_turn_unless_there_is_one(tmp_path):
     record = {"system": "Be kind.", "conversations": [{"from": "human", "value": "a"}]}
-    assert said(one(tmp_path, record).messages) == [("system", "Be kind."), ("user", "a")]
+    assert turns_of(one(tmp_path, record).messages) == [("system", "Be kind."), ("user", "a")]
     record["conversations"].insert(0, {"from": "system", "value": "Be short."})
     found = one(tmp_path, record)
-    assert said(found.messages) == [("system", "Be short."), ("user", "a")]
+    assert turns_of(found.messages) == [("system", "Be short."), ("user", "a")]
     assert found.meta == '{"system":"Be kind."}'
 
 
@@ -201,8 +174,8 @@ ASK = {"role": "user", "content": "Q"}
 )
 def test_preferences_give_the_chosen_and_the_rejected_conversation(tmp_path, record):
     found = one(tmp_path, record)
-    assert said(found.messages) == [("user", "Q"), ("assistant", "A")]
-    assert said(found.rejected) == [("user", "Q"), ("assistant", "B")]
+    assert turns_of(found.messages) == [("user", "Q"), ("assistant", "A")]
+    assert turns_of(found.rejected) == [("user", "Q"), ("assistant", "B")]
     assert found.text == "user: Q\n\nassistant: A"
     assert found.meta is None
 
@@ -214,23 +187,12 @@ def test_a_preference_with_one_side_missing_is_damage(tmp_path):
 def test_alpaca_gives_a_question_and_its_answer(tmp_path):
     record = {"instruction": "Add", "input": "1 2", "output": "3", "id": 7}
     found = one(tmp_path, record)
-    assert said(found.messages) == [("user", "Add\n\n1 2"), ("assistant", "3")]
+    assert turns_of(found.messages) == [("user", "Add\n\n1 2"), ("assistant", "3")]
     assert found.meta == '{"id":7}'
-    record = {
-        "system": "Be kind.",
-        "history": [["a", "b"]],
-        "instruction": "Hi",
-        "context": "",
-        "response": "Hello",
-    }
-    found = one(tmp_path, record)
-    assert said(found.messages) == [
-        ("system", "Be kind."),
-        ("user", "a"),
-        ("assistant", "b"),
-        ("user", "Hi"),
-        ("assistant", "Hello"),
-    ]
+    record = {"instruction": "Hi", "context": "", "response": "Hello"}
+    found = one(tmp_path, {"system": "Be kind.", "history": [["a", "b"]], **record})
+    before = [("system", "Be kind."), ("user", "a"), ("assistant", "b")]
+    assert turns_of(found.messages) == [*before, ("user", "Hi"), ("assistant", "Hello")]
     assert found.meta is None
 
 
@@ -239,11 +201,9 @@ def test_alpaca_instances_are_documents_of_one_record(tmp_path):
     record = {"instruction": "Name", "instances": instances, "id": 1}
     found = read(stored(tmp_path, json.dumps(record).encode()))
     assert [r.locator for r in found] == ["0", "0:1"]
-    assert [said(r.messages)[1] for r in found] == [("assistant", "one"), ("assistant", "two")]
-    assert [json.loads(r.meta) for r in found] == [
-        {"id": 1},
-        {"id": 1, "turns": [{"note": "even"}]},
-    ]
+    assert [turns_of(r.messages)[1] for r in found] == [("assistant", "one"), ("assistant", "two")]
+    metas = [json.loads(r.meta) for r in found]
+    assert metas == [{"id": 1}, {"id": 1, "turns": [{"note": "even"}]}]
 
 
 @pytest.mark.parametrize(
@@ -276,7 +236,7 @@ TREE = {
         node(
             "assistant",
             "best",
-            node("prompter", "nobody answered"),
+            node("prompter", "unanswered"),
             node("prompter", "and", node("assistant", "then")),
             node("prompter", "gone", node("assistant", "too"), deleted=True),
             rank=0,
@@ -288,12 +248,8 @@ TREE = {
 
 def test_the_best_path_of_a_tree_is_one_conversation(tmp_path):
     found = one(tmp_path, TREE)
-    assert said(found.messages) == [
-        ("user", "?"),
-        ("assistant", "best"),
-        ("user", "and"),
-        ("assistant", "then"),
-    ]
+    best = [("user", "?"), ("assistant", "best"), ("user", "and"), ("assistant", "then")]
+    assert turns_of(found.messages) == best
     meta = json.loads(found.meta)
     assert meta["message_tree_id"] == "t"
     assert [turn["message_id"] for turn in meta["turns"]] == ["?", "best", "and", "then"]
@@ -310,7 +266,7 @@ def test_all_paths_of_a_tree_that_end_with_an_answer(tmp_path):
     assert [r.locator for r in found] == ["0", "0:1", "0:2"]
 
 
-def test_a_tree_without_an_answer_is_skipped_and_a_strange_role_told(tmp_path):
+def test_a_tree_without_an_answer_is_skipped_and_an_unknown_role_is_damage(tmp_path):
     assert one(tmp_path, {"prompt": node("prompter", "?")}) == Skip("no_turns")
     strange = {"prompt": node("prompter", "?", node("oracle", "!"))}
     assert one(tmp_path, strange).reason == "unknown_role"
@@ -328,12 +284,8 @@ def test_records_are_chosen_by_their_fields(tmp_path):
     data = b"".join(json.dumps(r).encode() + b"\n" for r in rows)
     source = Chat(only={"response.1": ("stop",)}, without={"flags.0.*": (True,)})
     found = read(stored(tmp_path, data), source)
-    assert [getattr(r, "reason", None) for r in found] == [
-        None,
-        "only:response.1",
-        "without:flags.0.*",
-        "only:response.1",
-    ]
+    failed = ["only:response.1", "without:flags.0.*", "only:response.1"]
+    assert [getattr(r, "reason", None) for r in found] == [None, *failed]
     assert json.loads(found[0].meta)["response"] == ["A", "stop"]
 
 
@@ -345,18 +297,18 @@ def test_a_number_is_not_true(tmp_path):
 def test_only_the_first_exchanges_are_read(tmp_path):
     record = {"system": "s", "messages": [ASK, A, {"role": "tool", "content": "t"}, ASK, B, ASK]}
     found = one(tmp_path, record, Chat(exchanges=1))
-    assert [role for role, _ in said(found.messages)] == ["system", "user", "assistant", "tool"]
+    assert [role for role, _ in turns_of(found.messages)] == ["system", "user", "assistant", "tool"]
     assert found.text == render(found.messages)
     assert len(one(tmp_path, record, Chat(exchanges=2)).messages) == 6
     with pytest.raises(RecipeError, match="exchanges = 0"):
         Chat(exchanges=0)
 
 
-def test_null_turns_may_be_kept_for_a_rule_to_judge(tmp_path):
+def test_null_turns_may_be_kept_for_a_rule(tmp_path):
     record = {"conversations": [{"from": "human", "value": "?"}, {"from": "gpt", "value": None}]}
     assert one(tmp_path, record).reason == "null_turn"
     found = one(tmp_path, record, Chat(nulls="keep"))
-    assert said(found.messages) == [("user", "?"), ("assistant", None)]
+    assert turns_of(found.messages) == [("user", "?"), ("assistant", None)]
     assert found.text == "user: ?\n\nassistant: "
 
 
@@ -369,11 +321,8 @@ def test_columns_and_meta(tmp_path):
 def test_arrays_and_compressed_files_are_read(tmp_path):
     data = json.dumps([{"messages": [ASK]}, {"messages": 5}, {"messages": [A]}], indent=2).encode()
     found = read(stored(tmp_path, gzip.compress(data), "x.json.gz"))
-    assert [getattr(r, "text", None) or r.reason for r in found] == [
-        "user: Q",
-        "bad_turn",
-        "assistant: A",
-    ]
+    kinds = [getattr(r, "text", None) or r.reason for r in found]
+    assert kinds == ["user: Q", "bad_turn", "assistant: A"]
 
 
 def test_parquet_tables_are_read(tmp_path):
@@ -388,79 +337,48 @@ def test_parquet_tables_are_read(tmp_path):
     file = InputFile(str(path), "x.parquet", path.stat().st_size)
     found = [r for piece in ANY.split(file, 1) for r in ANY.read(file, piece)]
     assert len(ANY.split(file, 1)) == 2
-    assert [r.locator if isinstance(r, Document) else r.reason for r in found] == [
-        "0:0",
-        "missing_messages",
-        "unknown_role",
-        "1:1",
-    ]
+    kinds = [r.locator if isinstance(r, Document) else r.reason for r in found]
+    assert kinds == ["0:0", "missing_messages", "unknown_role", "1:1"]
     assert (found[0].meta, found[3].meta) == ('{"lang":"kk"}', None)
-    assert said(found[3].messages) == [("user", "Q"), ("assistant", "B")]
+    assert turns_of(found[3].messages) == [("user", "Q"), ("assistant", "B")]
 
 
+FIELDS = [
+    "messages",
+    "conversations",
+    "chosen",
+    "rejected",
+    "prompt",
+    "system",
+    "instruction",
+    "output",
+    "instances",
+    "history",
+    "role",
+    "from",
+    "content",
+    "value",
+    "type",
+    "text",
+    "name",
+    "replies",
+]
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(["user", "gpt", "text", ""]),
     lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                [
-                    "messages",
-                    "conversations",
-                    "role",
-                    "from",
-                    "content",
-                    "value",
-                    "chosen",
-                    "rejected",
-                    "prompt",
-                    "system",
-                    "type",
-                    "text",
-                    "name",
-                    "instruction",
-                    "output",
-                    "instances",
-                    "replies",
-                ]
-            ),
-            inner,
-            max_size=5,
-        )
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=5)
     ),
     max_leaves=20,
 )
 
 
-@given(
-    st.dictionaries(
-        st.sampled_from(
-            [
-                "messages",
-                "conversations",
-                "chosen",
-                "rejected",
-                "prompt",
-                "system",
-                "instruction",
-                "output",
-                "instances",
-                "history",
-            ]
-        ),
-        json_values,
-    )
-)
+@given(st.dictionaries(st.sampled_from(FIELDS[:10]), json_values))
 def test_no_record_raises(tmp_path_factory, record):
     for found in read(stored(tmp_path_factory.mktemp("chat"), json.dumps(record).encode() + b"\n")):
         assert isinstance(found, Document | Skip | Damage)
         if isinstance(found, Document):
-            assert (
-                schema.documents(
-                    [{"id": "x", "messages": found.messages, "rejected": found.rejected}]
-                ).num_rows
-                == 1
-            )
+            row = {"id": "x", "messages": found.messages, "rejected": found.rejected}
+            assert schema.documents([row]).num_rows == 1
 
 
 @pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")

@@ -1,4 +1,4 @@
-"""Builders of small web archives for the tests: written by hand, so that they can be wrong by hand."""
+"""Builders of small web archives for the tests: by hand, so that they can be wrong on purpose."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def html(text: str) -> bytes:
 
 
 def small_archive(records: int = 6, seed: int = 1) -> list[bytes]:
-    """A few records of unequal size, some compressible, some not."""
+    """Return a few records of unequal size, some compressible, some not."""
     dice = random.Random(seed)
     found = [record("warcinfo", b"software: hand\r\n", Content_Type="application/warc-fields")]
     for number in range(records - 1):

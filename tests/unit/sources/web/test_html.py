@@ -1,4 +1,4 @@
-"""Extraction, and the process that keeps what it may do to itself away from us."""
+"""Extraction, and the process that isolates it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def article(more: str = "тағы да сөйлемдер, тағы да ойл�
 
 
 def children() -> set[int]:
-    """Process ids whose parent is this process."""
+    """Return the process ids whose parent is this process."""
     found = set()
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -43,7 +43,7 @@ def children() -> set[int]:
 
 
 class TestText:
-    def test_paragraphs_are_lines_and_the_rest_is_gone(self) -> None:
+    def test_paragraphs_are_lines_and_the_rest_is_removed(self) -> None:
         found = page_text(article())
         lines = [line for line in found.text.split("\n") if line]
         assert lines[:2] == [
@@ -55,7 +55,7 @@ class TestText:
         assert "сурет" not in found.text
         assert (found.encoding, found.reason) == ("utf-8", "")
 
-    def test_the_whole_page_when_asked(self) -> None:
+    def test_the_whole_page_as_an_option(self) -> None:
         assert "Басты бет" in page_text(article(), main_content=False).text
 
     def test_trafilatura(self) -> None:
@@ -141,10 +141,10 @@ class TestSandbox:
         sandbox = Sandbox("resiliparse")
         answers: dict[int, list[PageText]] = {}
 
-        def ask(number: int) -> None:
+        def extract(number: int) -> None:
             answers[number] = sandbox.texts([article(f"{number} {i}") for i in range(20)])
 
-        threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+        threads = [threading.Thread(target=extract, args=(number,)) for number in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -168,7 +168,7 @@ class TestSandbox:
         end = time.monotonic() + 20
         while Path(f"/proc/{child}").exists() and time.monotonic() < end:
             if ") Z" in Path(f"/proc/{child}/stat").read_text():
-                break  # ended; whoever adopted it has not looked yet
+                break  # ended; its new parent has not waited for it yet
             os.sched_yield()
         assert not Path(f"/proc/{child}").exists() or time.monotonic() < end
 

@@ -1,4 +1,4 @@
-"""HTTP responses as servers and crawlers really leave them."""
+"""HTTP responses as servers and crawlers really store them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class TestChunks:
     def test_round_trip(self, body: bytes, size: int) -> None:
         assert dechunk(chunked(body, size)) == (body, False)
 
-    def test_lies_and_breaks(self) -> None:
+    def test_wrong_and_broken_chunks(self) -> None:
         assert dechunk(BODY) == (BODY, False)
         whole = chunked(BODY)
         assert dechunk(whole[:-5]) == (BODY, True)
@@ -101,7 +101,7 @@ class TestCodings:
             ("klingon", BODY),
         ],
     )
-    def test_codings_and_lies_about_them(self, name: str, packed: bytes) -> None:
+    def test_codings_and_wrong_statements_of_them(self, name: str, packed: bytes) -> None:
         assert undo_coding(name, packed, LIMIT) == (BODY, False)
 
     def test_brotli_and_zstd(self) -> None:

@@ -1,4 +1,4 @@
-"""Web archives as a source: each record's fate, and what a document carries."""
+"""Web archives as a source: each record's outcome, and the fields of a document."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def everything(source: Warc | Wet, file: InputFile) -> list[Record]:
     return list(source.read(file, Piece(0, file.size)))
 
 
-def fates(found: list[Record]) -> Counter[str]:
+def outcomes(found: list[Record]) -> Counter[str]:
     return Counter(
         "document" if isinstance(item, Document) else item.reason
         for item in found
@@ -50,9 +50,9 @@ def page(body: bytes, *head: str, **more: str) -> bytes:
     return response("http://x.example/", body, *head, **more)
 
 
-class TestFates:
+class TestOutcomes:
     @pytest.mark.parametrize(
-        ("stored_record", "fate"),
+        ("stored_record", "outcome"),
         [
             (page(html(TEXT)), "document"),
             (page(TEXT.encode(), "Content-Type: text/plain; charset=utf-8"), "document"),
@@ -82,15 +82,15 @@ class TestFates:
             ),
         ],
     )
-    def test_one_record(self, tmp_path: Path, stored_record: bytes, fate: str) -> None:
+    def test_one_record(self, tmp_path: Path, stored_record: bytes, outcome: str) -> None:
         for data, name in ((members([stored_record]), "a.warc.gz"), (stored_record, "a.warc")):
-            assert fates(everything(Warc(), stored(tmp_path, data, name))) == {fate: 1}
+            assert outcomes(everything(Warc(), stored(tmp_path, data, name))) == {outcome: 1}
 
     def test_a_body_that_inflates_past_the_cap(self, tmp_path: Path) -> None:
         packed = gzip.compress(b"a" * 9_000_000)
         data = members([page(packed, "Content-Type: text/html", "Content-Encoding: gzip")])
         found = everything(Warc(max_record_bytes=1 << 20), stored(tmp_path, data))
-        assert fates(found) == {"bomb": 1}
+        assert outcomes(found) == {"bomb": 1}
 
     def test_a_page_above_its_time_is_quarantined_with_its_place(self, tmp_path: Path) -> None:
         parts = [page(html(TEXT)), page(b"<div>" * 200_000), page(html(TEXT))]
@@ -105,7 +105,7 @@ class TestFates:
 
 
 class TestDocument:
-    def test_what_it_carries(self, tmp_path: Path) -> None:
+    def test_fields_and_meta(self, tmp_path: Path) -> None:
         body = f"<p>{TEXT}</p>".encode("cp1251", "xmlcharrefreplace")
         parts = [
             record("warcinfo", b"x"),
@@ -127,7 +127,7 @@ class TestDocument:
             "record_id": "<urn:uuid:response-http://x.example/>",
         }
 
-    def test_order_is_the_files_across_batches(self, tmp_path: Path) -> None:
+    def test_batches_keep_the_order_of_the_file(self, tmp_path: Path) -> None:
         parts = []
         for number in range(120):
             parts.append(page(html(f"{number} {TEXT}")))
@@ -145,7 +145,7 @@ class TestDocument:
         found = [item for piece in pieces for item in source.read(file, piece)]
         assert found == everything(source, file)
 
-    def test_it_travels_and_checks_its_options(self) -> None:
+    def test_it_is_pickled_and_checks_its_options(self) -> None:
         assert pickle.loads(pickle.dumps(Warc(main_content=False))) == Warc(main_content=False)
         with pytest.raises(RecipeError, match="no extractor 'beautifulsoup'"):
             Warc(extract="beautifulsoup")
@@ -153,7 +153,7 @@ class TestDocument:
 
 class TestHeaders:
     @pytest.mark.parametrize(
-        ("value", "wanted"),
+        ("value", "expected"),
         [
             (b"", ("", "")),
             (b"text/html", ("text/html", "")),
@@ -162,8 +162,8 @@ class TestHeaders:
             (b"\xff/\xfe", ("\ufffd/\ufffd", "")),
         ],
     )
-    def test_content_type(self, value: bytes, wanted: tuple[str, str]) -> None:
-        assert content_type(value) == wanted
+    def test_content_type(self, value: bytes, expected: tuple[str, str]) -> None:
+        assert content_type(value) == expected
 
     def test_page_kind(self) -> None:
         assert page_kind("", b"\xef\xbb\xbf\n<HTML>") == "html"
@@ -190,7 +190,7 @@ class TestHeaders:
 @pytest.mark.real_data
 @needs_data
 class TestRealFiles:
-    FATES = {
+    OUTCOMES = {
         "valid/dolma-sample-0000.warc.gz": {
             "document": 22,
             "warcinfo": 1,
@@ -239,9 +239,9 @@ class TestRealFiles:
         "valid/resiliparse-warcfile.warc.lz4": {"packing": 1},
     }
 
-    @pytest.mark.parametrize("name", FATES)
-    def test_fates(self, name: str) -> None:
-        assert fates(everything(Warc(), real(name))) == self.FATES[name]
+    @pytest.mark.parametrize("name", OUTCOMES)
+    def test_outcomes(self, name: str) -> None:
+        assert outcomes(everything(Warc(), real(name))) == self.OUTCOMES[name]
 
     def test_stale_declarations_lose(self) -> None:
         """Six of these pages were transcoded to UTF-8 and still declare gb2312 and the like."""
@@ -285,26 +285,26 @@ class TestWet:
         }
 
     @pytest.mark.parametrize(
-        ("text", "fate"),
+        ("text", "outcome"),
         [
             (b" \n", "no_text"),
             (b"\xff\xfe\xfd" * 9, "undecodable"),
             (b"ok " * 30 + b"\xff", "document"),
         ],
     )
-    def test_fates(self, tmp_path: Path, text: bytes, fate: str) -> None:
+    def test_outcomes(self, tmp_path: Path, text: bytes, outcome: str) -> None:
         file = stored(tmp_path, self.conversion(text), "a.warc.wet")
-        assert fates(everything(Wet(), file)) == {fate: 1}
+        assert outcomes(everything(Wet(), file)) == {outcome: 1}
 
     def test_other_media_types(self, tmp_path: Path) -> None:
         other = self.conversion(b"{}", Content_Type="application/json")
-        assert fates(everything(Wet(), stored(tmp_path, other, "a.wet"))) == {"not_text": 1}
+        assert outcomes(everything(Wet(), stored(tmp_path, other, "a.wet"))) == {"not_text": 1}
 
     @pytest.mark.real_data
     @needs_data
     def test_real_files(self) -> None:
         found = everything(Wet(), real("rewrapped/hplt-cc100.rewrapped.warc.wet.gz"))
-        assert fates(found) == {"document": 98, "warcinfo": 1, "no_text": 2}
+        assert outcomes(found) == {"document": 98, "warcinfo": 1, "no_text": 2}
         (_, found_one) = everything(Wet(), real("valid/cc-whirlwind-anwiki.warc.wet.gz"))
         assert isinstance(found_one, Document)
         assert found_one.url == "https://an.wikipedia.org/wiki/Escopete"

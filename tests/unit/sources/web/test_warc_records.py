@@ -1,4 +1,4 @@
-"""Records of an archive: all of them, each once, however the file is damaged or cut."""
+"""Records of an archive: all of them, each once, wherever the file is damaged or cut."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ RECORD_STARTS = starts(RECORDS)
 
 
 def members_of_each(data: bytes) -> bytes:
-    """Pack each record of a plain archive into a member of its own."""
+    """Return each record of a plain archive in a member of its own."""
     parts = re.split(rb"(?=WARC/1\.0\r\n)", data)[1:]
     return members(parts)
 
@@ -81,7 +81,7 @@ class TestLayouts:
         assert [item.locator for item in found[:2]] == ["0", f"0:{RECORD_STARTS[1]}"]
 
     @pytest.mark.parametrize("width", [7, 100, 1000])
-    def test_members_that_know_nothing_of_records(self, width: int) -> None:
+    def test_members_that_are_cut_anywhere(self, width: int) -> None:
         data = members([PLAIN[at : at + width] for at in range(0, len(PLAIN), width)])
         assert blocks(read(data)) == BLOCKS
 
@@ -115,7 +115,7 @@ class TestDamage:
     @pytest.mark.parametrize(
         "data", [b"not an archive", b"\x00" * 9, b"\x1f\x8b\x08 no gzip", b"\n\n\nx"]
     )
-    def test_what_is_no_archive_is_said_once(self, data: bytes) -> None:
+    def test_what_is_no_archive_is_one_damage(self, data: bytes) -> None:
         found = read(data)
         assert len(found) == 1
         assert isinstance(found[0], Damage)
@@ -129,7 +129,7 @@ class TestDamage:
         assert read(magic + b"rest", start=2) == []
 
     def test_gzip_cut_at_every_byte(self) -> None:
-        """Independent count: the members that lie wholly before the cut, by the writer's own list."""
+        """Compare with the members that are completely before the cut, as the writer lists them."""
         ends = [*MEMBER_STARTS[1:], len(GZIPPED)]
         for size in range(1, len(GZIPPED)):
             found = read(GZIPPED[:size])
@@ -144,10 +144,9 @@ class TestDamage:
     def test_plain_cut_at_every_byte(self) -> None:
         for size in range(1, len(PLAIN)):
             found = read(PLAIN[:size])
-            # A record is whole once its block is; the four bytes behind it hold nothing.
-            whole = sum(
-                start + len(part) - 4 <= size for start, part in zip(RECORD_STARTS, RECORDS)
-            )
+            # A record is whole once its block is; the four bytes after it are empty lines.
+            ends = [start + len(part) - 4 for start, part in zip(RECORD_STARTS, RECORDS)]
+            whole = sum(end <= size for end in ends)
             assert blocks(found) == BLOCKS[:whole], size
             at = RECORD_STARTS[whole] if whole < len(RECORDS) else len(PLAIN)
             assert len(damages(found)) == (size > at), size
@@ -163,7 +162,7 @@ class TestDamage:
             hit = max(number for number, start in enumerate(MEMBER_STARTS) if start <= place)
             rest = BLOCKS[:hit] + BLOCKS[hit + 1 :]
             if blocks(found) == BLOCKS:
-                # Nothing is lost: the bit lies in a header field that carries no data.
+                # Nothing is lost: the bit is in a header field without data.
                 assert place - MEMBER_STARTS[hit] < 10
                 continue
             assert blocks(found) == rest, (place, bit)
@@ -171,7 +170,7 @@ class TestDamage:
             ends = [*MEMBER_STARTS[1:], len(GZIPPED)]
             assert (lost.offset, lost.offset + lost.length) == (MEMBER_STARTS[hit], ends[hit])
 
-    def test_flipped_bits_in_one_long_member_are_never_silent(self) -> None:
+    def test_flipped_bits_in_one_long_member_are_always_reported(self) -> None:
         whole = gzip.compress(PLAIN, mtime=0)
         dice = random.Random(8)
         for _ in range(200):
@@ -205,11 +204,8 @@ class TestDamage:
         found = read(b"".join(parts[:2]) + other + b"".join(parts[2:]))
         assert blocks(found) == BLOCKS
         (lost,) = damages(found)
-        assert (lost.reason, lost.offset, lost.length) == (
-            "not_a_record",
-            MEMBER_STARTS[2],
-            len(other),
-        )
+        expected = ("not_a_record", MEMBER_STARTS[2], len(other))
+        assert (lost.reason, lost.offset, lost.length) == expected
 
     def test_zeros_at_the_end_are_padding_and_empty_members_nothing(self) -> None:
         assert read(GZIPPED + b"\0" * 600)[-1] == Skip("padding")
@@ -222,7 +218,7 @@ class TestDamage:
         ("length", "reason"),
         [(3, "content_length"), (10**6, "content_length"), (10**14, "too_large")],
     )
-    def test_a_length_that_lies_costs_its_record(
+    def test_a_wrong_length_costs_its_record(
         self, pack: Callable[[bytes], bytes], length: int, reason: str
     ) -> None:
         bad = record("response", b"HTTP/1.1 200 OK\r\n\r\nbody of a page", length=length)
@@ -241,7 +237,7 @@ class TestDamage:
             b"WARC/1.0\r\nContent-Length: 4" + b" " * 70_000 + b"x\r\n\r\n",
         ],
     )
-    def test_heads_that_lie_cost_their_record(self, packed: bool, bad: bytes) -> None:
+    def test_wrong_heads_cost_their_record(self, packed: bool, bad: bytes) -> None:
         parts = [*RECORDS[:3], bad, *RECORDS[3:]]
         found = read(members(parts) if packed else b"".join(parts))
         assert blocks(found) == BLOCKS
@@ -263,7 +259,7 @@ class TestDamage:
         assert len(blocks(read(members(parts)))) == 4
 
     @pytest.mark.parametrize("packed", [False, True])
-    def test_a_record_above_the_cap_is_passed_over(self, packed: bool) -> None:
+    def test_a_record_above_the_cap_is_skipped(self, packed: bool) -> None:
         big = response("http://x.example/big", b"A" * 5_000_000)
         parts = [*RECORDS[:3], big, *RECORDS[3:]]
         data = members(parts) if packed else b"".join(parts)
@@ -309,8 +305,19 @@ class TestDamage:
                 assert item.offset >= covered
                 covered = item.offset + item.length
         if packed:
-            assert Counter(blocks(read(mixed)))  # the neighbours are still there
+            assert Counter(blocks(read(mixed)))  # the neighbours are still read
             assert covered == len(mixed) or not mixed[covered:].strip(b"\0")
+
+
+class Counting(io.BytesIO):
+    """A file that counts the bytes that are read of it."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        part = super().read(size)
+        self.taken += len(part)
+        return part
 
 
 class TestPieces:
@@ -341,7 +348,7 @@ class TestPieces:
         found = [item for piece in pieces for item in read(bytes(data), *piece)]
         assert found == read(bytes(data))
 
-    def test_local_cuts_are_not_deceived_by_pages_about_archives(self) -> None:
+    def test_local_cuts_are_not_misled_by_pages_about_archives(self) -> None:
         trap = response("http://x.example/trap", b"<pre>\n\n" + b"".join(RECORDS[:3]) + b"</pre>")
         data = b"".join([*RECORDS[:3], trap, b"garbage\r\n", *RECORDS[3:], RECORDS[1][:200]])
         whole = read(data)
@@ -351,19 +358,11 @@ class TestPieces:
             assert [item for piece in pieces for item in read(data, *piece)] == whole
 
     def test_local_cuts_read_heads_only(self) -> None:
-        class Counting(io.BytesIO):
-            taken = 0
-
-            def read(self, size: int | None = -1, /) -> bytes:
-                part = super().read(size)
-                Counting.taken += len(part)
-                return part
-
         big = response("http://x.example/", bytes(1_000_000))
         data = big * 60
-        pieces = cut_archive(Counting(data), len(data), 5_000_000, local=True)
-        assert len(pieces) == 12
-        assert Counting.taken < 3_000_000
+        file = Counting(data)
+        assert len(cut_archive(file, len(data), 5_000_000, local=True)) == 12
+        assert file.taken < 3_000_000
 
     def test_one_long_member_is_one_piece(self) -> None:
         data = gzip.compress(PLAIN)
@@ -374,18 +373,11 @@ class TestPieces:
             (again,) = read(GZIPPED, item.offset, item.offset + 1)
             assert again == item
 
-    def test_split_looks_at_the_first_member_only(self) -> None:
-        class Counting(io.BytesIO):
-            taken = 0
-
-            def read(self, size: int | None = -1, /) -> bytes:
-                part = super().read(size)
-                Counting.taken += len(part)
-                return part
-
+    def test_split_reads_the_first_member_only(self) -> None:
         data = GZIPPED * 4000
-        cut_archive(Counting(data), len(data), 1 << 20)
-        assert Counting.taken <= 3 << 20 < len(data)
+        file = Counting(data)
+        cut_archive(file, len(data), 1 << 20)
+        assert file.taken <= 3 << 20 < len(data)
 
 
 @pytest.mark.real_data
@@ -489,12 +481,9 @@ class TestCost:
     """Bytes copied or inflated per byte of hostile input stay bounded."""
 
     @pytest.mark.parametrize("length", [60_000_000, 6_000_000_000, 70_000])
-    def test_lengths_that_all_lie(self, length: int) -> None:
+    def test_lengths_that_are_all_wrong(self, length: int) -> None:
         one = record("response", b"xx", length=length)
         found = read(one * 30_000)
         assert len(found) == 30_000
-        assert {item.reason for item in damages(found)} <= {
-            "content_length",
-            "too_large",
-            "truncated",
-        }
+        reasons = {item.reason for item in damages(found)}
+        assert reasons <= {"content_length", "too_large", "truncated"}

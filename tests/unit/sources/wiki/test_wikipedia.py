@@ -58,22 +58,20 @@ def read(file, source=DUMPS):
     return list(source.read(file, Piece(0, file.size)))
 
 
-def told(records):
+def outcomes(records):
     return [r.locator if isinstance(r, Document) else r.reason for r in records]
 
 
 def test_a_page_is_a_document_with_its_address_and_date(tmp_path):
     text = "'''Абай''' — [[ақын]].&lt;ref&gt;x&lt;/ref&gt; [[Файл:A.jpg|нобай]] [[Санат:Ақындар]]"
     found = read(stored(tmp_path, HEAD + page(7, text, title="Абай Құнанбайұлы") + TAIL))
-    assert found == [
-        Document(
-            "7",
-            "Абай — ақын.",
-            url="https://kk.wikipedia.org/wiki/%D0%90%D0%B1%D0%B0%D0%B9_%D2%9A%D2%B1%D0%BD%D0%B0%D0%BD%D0%B1%D0%B0%D0%B9%D2%B1%D0%BB%D1%8B",
-            date=1767323045000000,
-            meta='{"language":"kk","revision":"700","title":"Абай Құнанбайұлы","wiki":"kkwiki"}',
-        )
-    ]
+    name = (
+        "%D0%90%D0%B1%D0%B0%D0%B9_"
+        "%D2%9A%D2%B1%D0%BD%D0%B0%D0%BD%D0%B1%D0%B0%D0%B9%D2%B1%D0%BB%D1%8B"
+    )
+    url = f"https://kk.wikipedia.org/wiki/{name}"
+    meta = '{"language":"kk","revision":"700","title":"Абай Құнанбайұлы","wiki":"kkwiki"}'
+    assert found == [Document("7", "Абай — ақын.", url, 1767323045000000, meta=meta)]
 
 
 def test_what_is_no_article_is_skipped_by_reason(tmp_path):
@@ -100,7 +98,7 @@ def test_what_is_no_article_is_skipped_by_reason(tmp_path):
     ]
 
 
-def test_the_last_revision_counts(tmp_path):
+def test_the_last_revision_is_used(tmp_path):
     first = "<revision><id>1</id><text>ескі</text></revision>"
     last = "<revision><id>2</id><text>жаңа</text></revision>"
     found = read(stored(tmp_path, HEAD + page(1, revision=first + last) + TAIL))
@@ -135,7 +133,7 @@ def test_a_bad_page_is_one_damage_and_its_neighbours_are_read(tmp_path, bad, rea
     assert bad.strip().startswith(damage.head.strip()[:4000])
 
 
-def test_every_cut_keeps_the_pages_before_it_and_is_told(tmp_path):
+def test_every_cut_keeps_the_pages_before_it_and_is_reported(tmp_path):
     whole = (HEAD + page(1) + page(2, "екінші") + TAIL).encode()
     ends = [match.end() for match in re.finditer(rb"</page>", whole)]
     for cut in range(1, len(whole) - 1):
@@ -151,12 +149,12 @@ def test_every_cut_keeps_the_pages_before_it_and_is_told(tmp_path):
 def test_a_cut_in_the_compressed_file_keeps_the_streams_before_it(tmp_path, pack):
     streams = [pack(part.encode()) for part in (HEAD, page(1) + page(2), page(3) + page(4) + TAIL)]
     stored_whole = b"".join(streams)
-    assert told(read(stored(tmp_path, stored_whole))) == ["1", "2", "3", "4"]
+    assert outcomes(read(stored(tmp_path, stored_whole))) == ["1", "2", "3", "4"]
     for cut in (len(stored_whole) - 3, len(stored_whole) - len(streams[2]) + 20):
-        found = told(read(stored(tmp_path, stored_whole[:cut])))
+        found = outcomes(read(stored(tmp_path, stored_whole[:cut])))
         assert found[:2] == ["1", "2"] and found[-1] == "truncated"
     at_a_border = stored(tmp_path, stored_whole[: -len(streams[2])])
-    assert told(read(at_a_border)) == ["1", "2", "truncated"]
+    assert outcomes(read(at_a_border)) == ["1", "2", "truncated"]
 
 
 def dump(count):
@@ -166,7 +164,7 @@ def dump(count):
 
 
 def in_streams(how, head, pages):
-    """Lay a dump out plain, with a stream for the head and each few pages, or cut anywhere."""
+    """Return a dump that is plain, has a stream for each few pages, or streams cut anywhere."""
     if how == "plain":
         return (head + "".join(pages) + TAIL).encode()
     if how == "aligned":
@@ -190,19 +188,15 @@ def test_pieces_together_give_what_the_whole_gives(tmp_path, how, target):
 
 
 @pytest.mark.parametrize("target", [40, 500, 10**6])
-def test_pieces_tell_each_damage_once(tmp_path, target):
+def test_pieces_report_each_damage_once(tmp_path, target):
     head, pages = dump(12)
     pages[4] = pages[4].replace("</page>", "")
     pages[7] = "junk" + pages[7].replace("мәтін", "&")
     file = stored(tmp_path, head + "".join(pages))
     found = [record for piece in DUMPS.split(file, target) for record in DUMPS.read(file, piece)]
     assert found == read(file)
-    assert [r.reason for r in found if isinstance(r, Damage)] == [
-        "unclosed_page",
-        "outside_page",
-        "bad_xml",
-        "truncated",
-    ]
+    reasons = [r.reason for r in found if isinstance(r, Damage)]
+    assert reasons == ["unclosed_page", "outside_page", "bad_xml", "truncated"]
 
 
 @pytest.mark.parametrize("target", [300, 10**6])
@@ -232,16 +226,14 @@ def test_a_document_type_is_refused(tmp_path, declared):
     assert [(r.reason, r.length) for r in read(file)] == [("doctype", file.size)]
 
 
-def test_bare_pages_are_read_and_know_the_english_names(tmp_path):
+def test_bare_pages_are_read_with_the_english_names(tmp_path):
     text = "[[File:a.svg|x]]Text.[[Category:B]]"
     found = read(stored(tmp_path, page(1, text) + page(2, text)))
-    assert [(r.locator, r.text, r.url) for r in found] == [
-        ("1", "Text.", None),
-        ("2", "Text.", None),
-    ]
+    facts = [(r.locator, r.text, r.url) for r in found]
+    assert facts == [("1", "Text.", None), ("2", "Text.", None)]
 
 
-def test_a_broken_head_costs_what_it_would_have_told(tmp_path):
+def test_a_broken_head_costs_the_facts_in_it(tmp_path):
     file = stored(tmp_path, HEAD.replace("</siteinfo>", "") + page(1) + TAIL)
     damage, document = read(file)
     assert damage.reason == "bad_siteinfo"
@@ -253,9 +245,9 @@ def test_an_empty_file_has_no_pages(tmp_path, data):
     assert read(stored(tmp_path, data)) == []
 
 
-def test_a_file_that_is_no_dump_is_told(tmp_path):
-    assert told(read(stored(tmp_path, "not XML at all"))) == ["outside_page"]
-    assert told(read(stored(tmp_path, "<html><body>Log in</body></html>"))) == ["outside_page"]
+def test_a_file_that_is_no_dump_is_damage(tmp_path):
+    assert outcomes(read(stored(tmp_path, "not XML at all"))) == ["outside_page"]
+    assert outcomes(read(stored(tmp_path, "<html><body>Log in</body></html>"))) == ["outside_page"]
 
 
 def test_an_address_that_is_none_of_the_web_gives_no_url(tmp_path):
@@ -264,7 +256,7 @@ def test_an_address_that_is_none_of_the_web_gives_no_url(tmp_path):
 
 
 def counted(path):
-    """Count pages without the reader: by lines, as dumps are printed."""
+    """Count pages and redirects without the reader."""
     with path.open("rb") as handle:
         data = b"".join(block.data for block in blocks(handle, path.name))
     return data.count(b"<page>"), data.count(b"<redirect")
@@ -312,4 +304,4 @@ def test_a_stream_is_found_wherever_it_begins(before):
 
 def test_a_dump_without_pages_is_whole_or_cut(tmp_path):
     assert read(stored(tmp_path, HEAD + TAIL)) == []
-    assert told(read(stored(tmp_path, HEAD))) == ["truncated"]
+    assert outcomes(read(stored(tmp_path, HEAD))) == ["truncated"]
