@@ -127,6 +127,9 @@ def test_foldings_are_projections() -> None:
 
 
 def test_loading_needs_neither_numba_nor_regex() -> None:
-    code = "import curate.kernels.unicode, sys; print([m for m in ('numba', 'regex') if m in sys.modules])"
+    code = (
+        "import curate.kernels.unicode, sys;"
+        "print([m for m in ('numba', 'regex') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -213,7 +213,7 @@ def test_repetition_of_characters_is_that_of_the_slow_twin(seed: int) -> None:
 
 
 def test_of_pairs_above_255_the_most_frequent_is_found() -> None:
-    # The first pair is not the most frequent one, and neither can be told by its place in the table.
+    # The first pair is not the most frequent one, and the slots of the table cannot show it.
     text = "a b " * 300 + "cc dd " * 400
     counted = one(text)
     assert counted["top_2gram_chars"] == 400 * len("cc dd")

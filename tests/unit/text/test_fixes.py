@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from curate import schema
 from curate.errors import RecipeError
 from curate.recipe.profile import Profile, Profiles
-from curate.recipe.profile import StandardizeSection as Wanted
+from curate.recipe.profile import StandardizeSection
 from curate.stages.standardize import Standardize
 from curate.text import fixes
 from curate.text.standardize import standardize
@@ -23,7 +23,8 @@ EVERY = pytest.mark.parametrize("name", fixes.FIXES)
 CHARACTERS = st.one_of(
     st.sampled_from(
         list("aoсcHhТMТмəƏәҒяїZ éß.\n1ـهبتﺏﻻﷺﹶپکﾊﾟﾞｱ｡カガ０Ａ！　漢한ไก್क्👩🔬❤")
-        + [chr(code) for code in (0xA0, 0xAD, 0x200B, 0x200C, 0x200D, 0x200E, 0x2028, 0x202E, 0x2060, 0x301, 0x316, 0x651, 0xFE0F, 0x202F)]
+        + [chr(code) for code in (0xA0, 0xAD, 0x200B, 0x200C, 0x200D, 0x200E, 0x2028, 0x202E,
+        0x2060, 0x301, 0x316, 0x651, 0xFE0F, 0x202F)]
     ),
     st.characters(exclude_categories=["Cs"]),
 )  # fmt: skip
@@ -79,7 +80,7 @@ def test_every_single_character(name):
 @examples(150)
 @given(st.lists(st.one_of(st.none(), TEXTS), max_size=5), st.permutations(list(fixes.FIXES)))
 def test_all_fixes_in_any_order_settle_in_nfc(texts, names):
-    wanted = Wanted(fixes=tuple(names[:6]))
+    wanted = StandardizeSection(fixes=tuple(names[:6]))
     done, _ = standardize(arrow(*texts), wanted)
     again, tally = standardize(done, wanted)
     assert again.to_pylist() == done.to_pylist() and not tally
@@ -90,7 +91,9 @@ def test_all_fixes_in_any_order_settle_in_nfc(texts, names):
 
 
 def test_fixes_work_together_and_are_counted():
-    wanted = Wanted(fixes=("cyrillic_homoglyphs", "soft_hyphens", "kazakh_schwa"), mask=("email",))
+    wanted = StandardizeSection(
+        fixes=("cyrillic_homoglyphs", "soft_hyphens", "kazakh_schwa"), mask=("email",)
+    )
     texts = arrow("мə\u00adктeп", "clean", None, "a@b.cc c@d.ee", "")
     done, tally = standardize(texts, wanted)
     assert done.to_pylist() == ["мәктеп", "clean", None, "email@example.com email@example.com", ""]
@@ -104,9 +107,11 @@ def test_fixes_work_together_and_are_counted():
 
 def test_clean_arrays_come_back_as_they_are():
     clean = arrow("Таза мәтін", "")
-    done, tally = standardize(clean, Wanted(fixes=tuple(fixes.FIXES), mask=("email", "phone")))
+    done, tally = standardize(
+        clean, StandardizeSection(fixes=tuple(fixes.FIXES), mask=("email", "phone"))
+    )
     assert done is clean and not tally
-    assert standardize(clean, Wanted())[0] is clean
+    assert standardize(clean, StandardizeSection())[0] is clean
 
 
 @pytest.mark.parametrize(
@@ -135,6 +140,9 @@ def test_stage_gives_each_row_its_own_profile_and_counts_messages():
     tally = Counter()
     done = Standardize(profiles).apply(table, tally)
     assert done.column("text").to_pylist() == [
-        "كتاب a@b.cc", "كـتاب email@example.com", "user: email@example.com\n\nassistant: ", "a@b.cc",
-    ]  # fmt: skip
+        "كتاب a@b.cc",
+        "كـتاب email@example.com",
+        "user: email@example.com\n\nassistant: ",
+        "a@b.cc",
+    ]
     assert tally == {"fix:tatweel": 1, "mask:email": 2}

@@ -89,7 +89,7 @@ def test_a_longer_line_than_ftfy_takes_is_flagged():
 
 
 def test_the_automaton_is_the_pattern_on_every_triple_of_classes():
-    # One character of each class stands for its class; the longer alternatives are in the next test.
+    # One character of each class represents it; the longer alternatives are in the next test.
     entry = mojibake_scan.tables().entry & 255
     sample = [
         chr(int(np.flatnonzero(entry[:0xD800] == kind)[-1])) for kind in np.unique(entry[:0xD800])

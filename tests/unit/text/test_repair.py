@@ -64,8 +64,10 @@ def test_case(case):
 
 
 CLEAN = st.sampled_from(
-    ["é", "ñoño", "Привет", "Қазақ тілі", "日本語", "“so”", "it’s", "😀", "&amp;", "&lt;", "&eacute;", "العربية", "naïve",
-     "한국어", "—", "€5", "\n", " ", "\xa0", "<b>", "ışığ", "e\u0301", "\r\n", "\t\n", "\x93", "\ufeff", "\x1b[0m"]
+    ["é", "ñoño", "Привет", "Қазақ тілі", "日本語", "“so”", "it’s", "😀", "&amp;", "&lt;",
+     "&eacute;", "العربية", "naïve",
+     "한국어", "—", "€5", "\n", " ", "\xa0", "<b>", "ışığ", "e\u0301", "\r\n", "\t\n", "\x93",
+     "\ufeff", "\x1b[0m"]
 )  # fmt: skip
 ENCODINGS = st.sampled_from(ftfy.chardata.CHARMAP_ENCODINGS)
 
@@ -191,7 +193,8 @@ def test_a_line_longer_than_ftfy_takes():
 
 @pytest.mark.parametrize(
     "hostile",
-    ["Ã" + "ƒ" * 4000, "Ã" + "Æ’" * 4000 + "x", "&" + "amp;" * 4000, "À\x80" * 4000, "Ä" + "‚„" * 4000, "â€" * 4000],
+    ["Ã" + "ƒ" * 4000, "Ã" + "Æ’" * 4000 + "x", "&" + "amp;" * 4000, "À\x80" * 4000,
+     "Ä" + "‚„" * 4000, "â€" * 4000],
     ids=["chain", "nested chain", "entities", "nulls", "two chains", "lead bytes"],
 )  # fmt: skip
 def test_work_is_bounded_by_length(hostile, monkeypatch):

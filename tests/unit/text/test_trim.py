@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from curate import schema
 from curate.errors import RecipeError
 from curate.recipe.profile import Profile, Profiles
-from curate.recipe.profile import TrimSection as Wanted
+from curate.recipe.profile import TrimSection
 from curate.stages.trim import Trim
 from curate.text import trim as module
 from curate.text.trim import RULES, trim
@@ -17,9 +17,11 @@ from tests.examples import examples
 REMOVED = {
     "pipe_lines": ["Home | News | About", "a|b|c", "首页｜新闻｜关于"],
     "javascript_lines": ["Please enable JavaScript", "JAVASCRIPT is off"],
-    "cookie_policy_lines": ["This site uses cookies.", "Privacy Policy", "Политика конфиденциальности", "Çerez Politikası"],
+    "cookie_policy_lines": ["This site uses cookies.", "Privacy Policy",
+         "Политика конфиденциальности", "Çerez Politikası"],
     "citation_marks": ["[edit]", "[1][2]", "[]", "[citation needed]"],
-    "navigation_lines": ["Home > Blog > 2024", "Басты бет / Жаңалықтар / Спорт", "« Previous", "Next →", "A » B » C »", "A • B • C", "| a | b |"],
+    "navigation_lines": ["Home > Blog > 2024", "Басты бет / Жаңалықтар / Спорт", "« Previous",
+         "Next →", "A » B » C »", "A • B • C", "| a | b |"],
     "terminal_punctuation_lines": ["Read more", "Басты бет", "and so on...", "見出し", "Price: 5"],
     "few_words_lines": ["Read more", "one two three four", "東京都は", "x"],
 }  # fmt: skip
@@ -28,8 +30,11 @@ KEPT = {
     "javascript_lines": ["Java and scripts", "ява"],
     "cookie_policy_lines": ["Bake cookies at 180 °C.", "policy"],
     "citation_marks": ["a list [of things]", "x[i]", "[2a]"],
-    "navigation_lines": ["A river / a road", "He said »no« / and / left", "«Қазақстан» газеті", "5 > 3 > 1.", "a - b - c", "Go -> there", "km/h and m/s / x", "He runs and runs and runs through all of the town » and / then / sleeps."],
-    "terminal_punctuation_lines": ["It rained.", "«Келді!»", "なぜ？」", "چرا؟", "क्यों।", "He said \"no\"", "(Yes.)", "Then …", "end.  "],
+    "navigation_lines": ["A river / a road", "He said »no« / and / left", "«Қазақстан» газеті",
+         "5 > 3 > 1.", "a - b - c", "Go -> there", "km/h and m/s / x",
+         "He runs and runs and runs through all of the town » and / then / sleeps."],
+    "terminal_punctuation_lines": ["It rained.", "«Келді!»", "なぜ？」", "چرا؟", "क्यों।",
+         "He said \"no\"", "(Yes.)", "Then …", "end.  "],
     "few_words_lines": ["one two three four five", "東京都は広い", "ประเทศไทย"],
 }  # fmt: skip
 EVERY = pytest.mark.parametrize("rule", RULES)
@@ -72,8 +77,11 @@ def test_options():
 
 
 def test_counts_lines_and_bytes_and_joins_what_is_left():
-    page = "Home | News | Қала\n\n\nThe river rose.[1]\n\na | b | c\n\n\n\nIt fell again.\nHome | News | About\n"
-    wanted = Wanted(rules=("pipe_lines", "citation_marks"))
+    page = (
+        "Home | News | Қала\n\n\nThe river rose.[1]\n\n"
+        "a | b | c\n\n\n\nIt fell again.\nHome | News | About\n"
+    )
+    wanted = TrimSection(rules=("pipe_lines", "citation_marks"))
     done, tally = trim(arrow(page, None, "untouched\n", ""), wanted)
     assert done.to_pylist() == ["The river rose.\n\n\nIt fell again.", None, "untouched\n", ""]
     assert tally == {
@@ -85,7 +93,7 @@ def test_counts_lines_and_bytes_and_joins_what_is_left():
 
 
 def test_an_earlier_rule_counts_the_line_and_options_reach_their_rule():
-    wanted = Wanted(
+    wanted = TrimSection(
         rules=("pipe_lines", "few_words_lines"), options={"few_words_lines": {"min_words": 2}}
     )
     done, tally = trim(arrow("a | b | c\none\ntwo words"), wanted)
@@ -94,7 +102,7 @@ def test_an_earlier_rule_counts_the_line_and_options_reach_their_rule():
 
 
 def test_a_cut_that_brings_out_a_menu_settles():
-    wanted = Wanted(rules=("navigation_lines", "citation_marks"))
+    wanted = TrimSection(rules=("navigation_lines", "citation_marks"))
     done, tally = trim(arrow("Text stays here.\nNext [1]»\n[[1]2]"), wanted)
     assert done.to_pylist() == ["Text stays here."]
     assert trim(done, wanted)[0].to_pylist() == done.to_pylist()
@@ -104,13 +112,14 @@ def test_a_cut_that_brings_out_a_menu_settles():
 def test_clean_arrays_come_back_as_they_are():
     clean = arrow("It rained.\n\nIt stopped.", "")
     done, tally = trim(
-        clean, Wanted(rules=tuple(RULES), options={"few_words_lines": {"min_words": 1}})
+        clean, TrimSection(rules=tuple(RULES), options={"few_words_lines": {"min_words": 1}})
     )
     assert done is clean and not tally
 
 
 LINES = st.sampled_from(
-    ["", " ", "a", "It rained all day.", "Home | News | About", "[1]", "x[[1]2]", "« Back", "Next »", "use cookies", "javascript", "漢字。",
+    ["", " ", "a", "It rained all day.", "Home | News | About", "[1]", "x[[1]2]", "« Back",
+     "Next »", "use cookies", "javascript", "漢字。",
      "[edit]|[edit]|", "a [1]/ b [2]/ c", "...", "a... [1]"]
 )  # fmt: skip
 
@@ -125,7 +134,7 @@ LINES = st.sampled_from(
     st.integers(1, 7),
 )
 def test_twice_is_once_and_only_lines_go(texts, rules, number):
-    wanted = Wanted(rules=tuple(rules[:number]))
+    wanted = TrimSection(rules=tuple(rules[:number]))
     done, tally = trim(arrow(*texts), wanted)
     again, second = trim(done, wanted)
     assert again.to_pylist() == done.to_pylist() and not second
