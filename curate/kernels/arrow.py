@@ -28,6 +28,12 @@ def buffers(
     return arrays[0], arrays[1][first : first + len(column) + 1]
 
 
+def from_buffers(data: np.ndarray | pa.Buffer, offsets: np.ndarray) -> pa.LargeStringArray:
+    """Return the texts that ``data`` has between consecutive int64 ``offsets``, without a copy."""
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.large_string(), len(offsets) - 1, buffers)
+
+
 def fixed_width_values(column: pa.FixedSizeBinaryArray, dtype: npt.DTypeLike) -> np.ndarray:
     r"""Return a fixed-width binary column as a matrix of numbers, a row of it per row; no nulls.
 

@@ -11,7 +11,7 @@ from curate.kernels.jit import inline, kernel
 # Eight bytes at once: a one, the highest bit, the other bits, and the bit of lower case in each.
 ONES: Final = uint64(0x0101010101010101)
 HIGHEST: Final = uint64(0x8080808080808080)
-_OTHERS: Final = uint64(0x7F7F7F7F7F7F7F7F)
+LOW_SEVEN: Final = uint64(0x7F7F7F7F7F7F7F7F)
 LOWER_CASE: Final = uint64(0x2020202020202020)
 _TO_A: Final = uint64(0x1F1F1F1F1F1F1F1F)  # 0x80 - "a"
 _PAST_Z: Final = uint64(0x0505050505050505)  # 0x80 - "z" - 1
@@ -120,7 +120,7 @@ def bytes_before(marked: Any) -> Any:
 @kernel
 def leading_letters(block: Any) -> Any:
     """Count the ASCII letters at the beginning of eight bytes."""
-    folded = (block | LOWER_CASE) & _OTHERS
+    folded = (block | LOWER_CASE) & LOW_SEVEN
     letters = (folded + _TO_A) & ~(folded + _PAST_Z) & ~block & HIGHEST
     others = letters ^ HIGHEST
     if others == uint64(0):

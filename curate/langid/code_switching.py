@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import uint64
 
+from curate.kernels.arrow import from_buffers
 from curate.kernels.jit import kernel
 from curate.kernels.unicode import CLASS, LETTER, NEWLINE, SCRIPT, SCRIPTS, SPACE, TERMINAL
 from curate.kernels.utf8 import decode
@@ -46,9 +47,7 @@ def spans(
     """
     owner, start, end, letters, script = _pieces(data, offsets)
     cut = np.append(start, end[-1:]) if len(start) else np.zeros(1, np.int64)
-    pieces = pa.LargeStringArray.from_buffers(
-        len(start), pa.py_buffer(np.ascontiguousarray(cut)), pa.py_buffer(data)
-    )
+    pieces = from_buffers(data, np.ascontiguousarray(cut))
     labelled = identify(pieces)
     sure = (letters >= MIN_LETTERS) & (labelled["lang_score"].to_numpy() >= MIN_SCORE)
     langs: list[str | None] = [

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.kernels.arrow import buffers, replace_rows
+from curate.kernels.arrow import buffers, from_buffers, replace_rows
 from curate.kernels.jit import kernel
 from curate.kernels.utf8 import decode
 from curate.protocol.tallies import REPAIR, tally_key
@@ -150,7 +150,7 @@ def _fix_lines(
     new_offsets = offsets - int(offsets[0])
     new_offsets[1:] += np.cumsum(growth)
     whole = pa.py_buffer(b"".join(pieces)).slice(int(offsets[0]))
-    return _array(new_offsets, whole), touched
+    return from_buffers(whole, new_offsets), touched
 
 
 def _tidy(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, np.ndarray]:
@@ -162,11 +162,7 @@ def _tidy(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, np.ndarray]:
     size = _tidy_kernel(data, offsets, mojibake_scan.tables().entry, out, new_offsets, changed)
     if not changed.any():
         return texts, changed
-    return _array(new_offsets, pa.py_buffer(out[:size])), changed
-
-
-def _array(offsets: np.ndarray, data: pa.Buffer) -> pa.LargeStringArray:
-    return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), data)
+    return from_buffers(out[:size], new_offsets), changed
 
 
 @kernel

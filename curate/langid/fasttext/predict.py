@@ -22,7 +22,7 @@ from numba import int64, uint64
 
 from curate.kernels.hashing import hash_span
 from curate.kernels.jit import inline, kernel
-from curate.kernels.utf8 import HIGHEST, bytes_before, eight_bytes
+from curate.kernels.utf8 import HIGHEST, LOW_SEVEN, bytes_before, eight_bytes
 from curate.langid.fasttext.dictionary import HASH_START, find_word, mix
 from curate.langid.fasttext.subwords import NOTES, add_rows, note_word, sum_long_word, sum_words
 
@@ -41,7 +41,6 @@ _ROOM = 2048  # characters of new words, and words, that are looked up together
 # batch.
 _HASH, _SIZE, _WHERE, _BATCH = 0, 1, 2, 3
 
-_OTHERS = uint64(0x7F7F7F7F7F7F7F7F)
 _PAST_SPACE = uint64(0x5F5F5F5F5F5F5F5F)  # 0x7F - " "
 
 
@@ -78,7 +77,7 @@ def _word_end(data: Any, start: Any, stop: Any) -> Any:
     while i < stop:
         if i + 8 <= len(data):
             block = eight_bytes(data, i)
-            low = ~(((block & _OTHERS) + _PAST_SPACE) | block) & HIGHEST  # bytes up to " "
+            low = ~(((block & LOW_SEVEN) + _PAST_SPACE) | block) & HIGHEST  # bytes up to " "
             i = min(i + (bytes_before(low) if low else int64(8)), stop)
             if low == uint64(0) or i == stop:
                 continue

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from curate import schema
 from curate.errors import RecipeError
-from curate.recipe.profile import Profile, Profiles
-from curate.recipe.profile import StandardizeSection
+from curate.recipe.profile import Profile, Profiles, StandardizeSection
 from curate.stages.standardize import Standardize
 from curate.text import fixes
 from curate.text.standardize import standardize

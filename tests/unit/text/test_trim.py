@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from curate import schema
 from curate.errors import RecipeError
-from curate.recipe.profile import Profile, Profiles
-from curate.recipe.profile import TrimSection
+from curate.recipe.profile import Profile, Profiles, TrimSection
 from curate.stages.trim import Trim
 from curate.text import trim as module
 from curate.text.trim import RULES, trim
