@@ -13,6 +13,16 @@ from curate.errors import RecipeError, nearest
 Similarity = Literal["jaccard", "containment"]
 
 
+def _check_choice(kind: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise RecipeError(f"no {kind} '{value}'", hint=nearest(value, choices))
+
+
+def _check_max_cut(max_cut: float) -> None:
+    if not 0 < max_cut <= 1:
+        raise RecipeError(f"max_cut = {max_cut}", hint="a share, above 0 and up to 1")
+
+
 @dataclass(frozen=True)
 class Shingling:
     """What a shingle is: `ngram` consecutive words, or `ngram` consecutive characters.
@@ -26,10 +36,7 @@ class Shingling:
     ngram: int = 5
 
     def __post_init__(self) -> None:
-        if self.kind not in ("word", "char"):
-            raise RecipeError(
-                f"no shingle '{self.kind}'", hint=nearest(self.kind, ["word", "char"])
-            )
+        _check_choice("shingle", self.kind, ("word", "char"))
         if not 1 <= self.ngram <= 64:
             raise RecipeError(f"ngram = {self.ngram}", hint="give a number from 1 to 64")
 
@@ -42,15 +49,14 @@ class ExactDuplicates:
     """Which document is kept: ``longest``, ``newest``, ``oldest``, ``source_priority`` or
     ``best:<signal>``. Example: "newest"."""
     on: Literal["text", "url", "prompt"] = "text"
-    """What is compared: the normalised text, the address, or all turns of the user. Example: "url"."""
+    """What is compared: the normalised text, the address, or all turns of the user. Example:
+    "url"."""
     source_priority: tuple[str, ...] = ()
     """Order of sources for ``keep = "source_priority"``, best first. Example: ["wiki", "web"]."""
 
     def __post_init__(self) -> None:
         check_keep(self.keep)
-        known = ["text", "url", "prompt"]
-        if self.on not in known:
-            raise RecipeError(f"no exact dedup on '{self.on}'", hint=nearest(self.on, known))
+        _check_choice("exact dedup on", self.on, ("text", "url", "prompt"))
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,6 @@ class NearDuplicates:
 
     This class owns the options of fuzzy dedup, their defaults and their checks: the stage inherits
     them, `find_duplicates` passes its parameters to it.
-
-    `similarity` is `jaccard`, the shared part of the union of two sets, or `containment`, the
-    shared part of the removed document's *own* set: then a page inside a longer one is removed.
-    `bands` and `rows` are given together, or chosen for `recall`: the chance that a pair at the
-    threshold becomes a candidate.
     """
 
     threshold: float = 0.8
@@ -91,7 +92,8 @@ class NearDuplicates:
     source_priority: tuple[str, ...] = ()
     """Order of sources for ``keep = "source_priority"``, best first. Example: ["wiki", "web"]."""
     similarity: Similarity = "jaccard"
-    """``jaccard``, or ``containment``: a page inside a longer one is removed too."""
+    """``jaccard``, the shared part of the union of two sets, or ``containment``, the shared part of
+    the removed document's own set: a page inside a longer one is removed too."""
     length_ratio: float = 2.0
     """With ``containment``: the ratio of lengths up to which pairs are searched for."""
 
@@ -100,12 +102,8 @@ class NearDuplicates:
             raise RecipeError(f"length_ratio = {self.length_ratio}", hint="give 1 or more")
         _ = self.shingling, self.band_shape  # both refuse impossible values
         check_keep(self.keep)
-        if self.on not in ("text", "prompt"):
-            hint = nearest(self.on, ["text", "prompt"])
-            raise RecipeError(f"no near dedup on '{self.on}'", hint=hint)
-        if self.similarity not in ("jaccard", "containment"):
-            hint = nearest(self.similarity, ["jaccard", "containment"])
-            raise RecipeError(f"no similarity '{self.similarity}'", hint=hint)
+        _check_choice("near dedup on", self.on, ("text", "prompt"))
+        _check_choice("similarity", self.similarity, ("jaccard", "containment"))
         if not 0 < self.threshold <= 1:
             raise RecipeError(f"threshold = {self.threshold}", hint="give 0 < threshold <= 1")
         if min(*self.band_shape, self.max_witnesses, self.component_bytes) < 1:
@@ -174,23 +172,21 @@ class NearDuplicates:
 
 @dataclass(frozen=True)
 class RepeatedLines:
-    """Which units are cut: those of ``min_characters`` visible ones that ``min_documents`` share.
-
-    A character of Han, Kana or Hangul counts as two. Documents are counted ``per`` corpus, language
-    or source. With ``keep_first`` the first document that has a unit, in keeper order, keeps it. A
-    document that would lose more than ``max_cut`` (a share of its bytes) is dropped whole.
-    """
+    """Which units of text are cut, and which copy is kept."""
 
     unit: Literal["line", "paragraph"] = "line"
     """What is cut."""
     min_documents: int = 10
     """Documents that share a unit from which it is cut."""
     min_characters: int = 20
-    """Visible characters of a unit from which it is cut; those of Han, Kana and Hangul count as two."""
+    """Visible characters of a unit from which it is cut; those of Han, Kana and Hangul count as
+    two."""
     keep_first: bool = True
-    """Whether the first document in keeper order keeps a unit, so that no text is lost altogether."""
+    """Whether the first document in keeper order keeps a unit, so that no text is lost
+    altogether."""
     max_cut: float = 1.0
-    """Share of its bytes above which a document is dropped whole, as ``mostly_repeated``. Example: 0.5."""
+    """Share of its bytes above which a document is dropped whole, as ``mostly_repeated``. Example:
+    0.5."""
     per: Literal["corpus", "lang", "source"] = "corpus"
     """Where documents that share a unit are counted. Example: "lang"."""
     keep: str = "longest"
@@ -205,18 +201,12 @@ class RepeatedLines:
             raise RecipeError(f"min_documents = {self.min_documents}", hint="2 or more repeat")
         if self.min_characters < 1:
             raise RecipeError(f"min_characters = {self.min_characters}", hint="give 1 or more")
-        if not 0 < self.max_cut <= 1:
-            raise RecipeError(f"max_cut = {self.max_cut}", hint="a share, above 0 and up to 1")
+        _check_max_cut(self.max_cut)
 
 
 @dataclass(frozen=True)
 class RepeatedSpans:
-    """Which spans are cut: those of ``min_bytes``, or ``min_tokens``, and more that occur earlier.
-
-    Earlier is in keeper order; without either number it is 200 bytes. A document that would lose
-    more than ``max_cut`` (a share of its bytes) is dropped whole. With the action ``drop`` nothing
-    is cut, and a document is dropped if more than the share ``max_repeated`` of it repeats.
-    """
+    """Which spans are cut, and which copy is kept."""
 
     min_bytes: int | None = None
     """Length of a span in bytes from which it is cut; 200 without ``min_tokens``. Example: 200."""
@@ -225,7 +215,8 @@ class RepeatedSpans:
     action: Literal["cut", "drop"] = "cut"
     """Cut spans, or drop documents that repeat too much."""
     max_cut: float = 1.0
-    """Share of its bytes above which a document is dropped whole, as ``mostly_repeated``. Example: 0.5."""
+    """Share of its bytes above which a document is dropped whole, as ``mostly_repeated``. Example:
+    0.5."""
     max_repeated: float = 0.0
     """With ``action = "drop"``: share of its bytes that a document may repeat. Example: 0.1."""
     keep: str = "longest"
@@ -245,12 +236,8 @@ class RepeatedSpans:
             raise RecipeError(f"min_bytes = {self.min_bytes}", hint="give 16 to 1048576 bytes")
         if self.min_tokens is not None and not 8 <= self.window <= 1 << 20:
             raise RecipeError(f"min_tokens = {self.min_tokens}", hint="give 8 to 1048576 tokens")
-        if self.action not in ("cut", "drop"):
-            raise RecipeError(
-                f"no action '{self.action}'", hint=nearest(self.action, ["cut", "drop"])
-            )
-        if not 0 < self.max_cut <= 1:
-            raise RecipeError(f"max_cut = {self.max_cut}", hint="a share, above 0 and up to 1")
+        _check_choice("action", self.action, ("cut", "drop"))
+        _check_max_cut(self.max_cut)
         if not 0 <= self.max_repeated < 1:
             raise RecipeError(f"max_repeated = {self.max_repeated}", hint="a share, below 1")
 

@@ -293,11 +293,11 @@ def shingle_sets(texts: pa.LargeStringArray, shingling: Shingling) -> tuple[np.n
 
 
 @kernel
-def shared(values: np.ndarray, a: int, a_end: int, b: int, b_end: int) -> int:
-    """Count the common values of two sorted sets, given as ranges of one array."""
+def shared(values: np.ndarray, a: int, a_end: int, others: np.ndarray, b: int, b_end: int) -> int:
+    """Count the common values of two sorted sets, given as ranges of arrays."""
     both = 0
     while a < a_end and b < b_end:
-        x, y = values[a], values[b]
+        x, y = values[a], others[b]
         both += int64(x == y)
         a += int64(x <= y)
         b += int64(y <= x)
@@ -310,7 +310,6 @@ def jaccard(a: np.ndarray, b: np.ndarray) -> float:
     >>> jaccard(np.array([1, 2, 3], np.uint64), np.array([2, 3, 4], np.uint64))
     0.5
     """
-    values = np.concatenate([a, b])
-    both = shared(values, 0, len(a), len(a), len(values))
-    union = len(values) - both
+    both = shared(a, 0, len(a), b, 0, len(b))
+    union = len(a) + len(b) - both
     return float(both / union) if union else 0.0

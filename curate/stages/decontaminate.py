@@ -30,16 +30,10 @@ _LONGEST = 64
 class Decontaminate(MapStage):
     """Search documents for text of evaluation sets; see ``curate.dedup.decontamination``.
 
-    ``benchmarks`` names files for each set: ``{gsm8k = "gsm8k-test.jsonl"}``; ``fields`` names, for
-    some sets, the fields of their rows that are searched for: ``{gsm8k = ["question"]}``. Without
-    it all strings are, including ids and addresses.
-
     A document is dropped if it has ``min_matches`` runs of ``ngram`` words of examples, or a whole
     string of an example that is too short to have that many. (With ngram = 13 that is a string of 8
-    to 12 words: fewer than ``min_words`` are not searched for.) The rule is the name of the set
-    that it shares most with, the value the number of places where text of that set occurs. With
-    ``action = "cut"`` the lines of these places are cut instead, and a document of which nothing is
-    left is dropped; conversations are always dropped whole.
+    to 12 words.) The rule is the name of the set that it shares most with, the value the number of
+    places where text of that set occurs.
 
     The tally counts ``documents:<set>`` and ``runs:<set>``, over all sets that a document shares
     text with; ``found:<set>:<row>``, the documents that have text of an example; ``cut:documents``
@@ -55,9 +49,11 @@ class Decontaminate(MapStage):
     min_matches: int = 1
     """Runs of examples from which a document is dropped."""
     fields: dict[str, list[str]] = field(default_factory=dict)
-    """Fields of a set's rows to search for; without it all strings. Example: { gsm8k = ["question"] }."""
+    """Fields of a set's rows to search for; without it all strings, including ids and addresses.
+    Example: { gsm8k = ["question"] }."""
     action: Literal["drop", "cut"] = "drop"
-    """Drop documents, or cut the lines that have text of an example."""
+    """Drop documents, or cut the lines with text of an example; a document of which nothing is left
+    is dropped, and conversations are always dropped whole."""
     name: str = "decontaminate"
 
     reads: ClassVar[tuple[str, ...]] = ("id", "text", "messages", *VERDICT_COLUMNS)

@@ -24,19 +24,15 @@ from curate.stages.verdicts import give_verdicts, partition_of_value
 class EmbedDedup(Barrier):
     """Within each language, drop documents that follow one with a cosine above the threshold.
 
-    `model` is a folder or Hugging Face name for sentence-transformers ("BAAI/bge-m3"); without it
-    vectors are counts of character n-grams, which represent words and no meaning
-    (curate/dedup/embedding.py). `earlier` chooses the earlier documents that count: `kept`, or
-    `all`.
-
     The order decides the answer. It is that of a hash of seed and id, so it does not depend on
-    files or shards; another seed keeps other documents. Every pair of a language is compared: no
-    language may have more than `most` documents (put `cap` before this). Rule: `near_vector`, with
-    the cosine as its value; `duplicate_of` is the first earlier document that is close.
+    files or shards; another seed keeps other documents. Every pair of a language is compared. Rule:
+    `near_vector`, with the cosine as its value; `duplicate_of` is the first earlier document that
+    is close.
     """
 
     model: str | None = None
-    """Folder or Hugging Face name for sentence-transformers; without it n-gram counts.
+    """Folder or Hugging Face name for sentence-transformers; without it n-gram
+    counts, which represent words and no meaning.
     Example: "BAAI/bge-m3"."""
     threshold: float = 0.8
     """Cosine above which a document is dropped."""
@@ -47,7 +43,7 @@ class EmbedDedup(Barrier):
     max_tokens: int = 512
     """Tokens of a text that the model reads."""
     most: int = 100_000
-    """Documents that a language may have."""
+    """Documents that a language may have: every pair is compared (put `cap` before this stage)."""
     seed: int = 0
     name: str = "embed_dedup"
     compares_pairs: ClassVar[bool] = True

@@ -14,8 +14,30 @@ from curate.protocol.stage import Barrier, Step
 from curate.stages.verdicts import DEDUP_COLUMNS, give_verdicts
 
 
+class DuplicateBarrier(Barrier):
+    """A barrier that drops documents because of a kept one, their witness."""
+
+    @property
+    def adds(self) -> tuple[str, ...]:
+        return DEDUP_COLUMNS
+
+    @property
+    def rewrites(self) -> tuple[str, ...]:
+        return ("dropped_by", "dropped_value")
+
+    def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
+        """Drop the rows that the decisions drop, with the evidence."""
+        return give_verdicts(self.name, table, decisions, tally)
+
+    def reassign_witness(self, rejects: pa.Table, decisions: pa.Table) -> pa.Table:
+        """Let rows that an earlier stage dropped name a witness that this one keeps."""
+        from curate.dedup.witness_chain import reassign_witness
+
+        return reassign_witness(rejects, decisions)
+
+
 @dataclass(frozen=True)
-class ExactDedup(ExactDuplicates, Barrier):
+class ExactDedup(ExactDuplicates, DuplicateBarrier):
     """Keep the best of the documents that share a normalised text, a prompt, or an address.
 
     A document without any text is dropped as `empty`; one without an address is never a duplicate
@@ -29,14 +51,6 @@ class ExactDedup(ExactDuplicates, Barrier):
     def reads(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(("id", "text", column_of(self.on), keeper_column(self.keep))))
 
-    @property
-    def adds(self) -> tuple[str, ...]:
-        return DEDUP_COLUMNS
-
-    @property
-    def rewrites(self) -> tuple[str, ...]:
-        return ("dropped_by", "dropped_value")
-
     def sketch(self, table: pa.Table) -> pa.Table:
         """Return id, hash and keeper rank of each row."""
         from curate.dedup import exact
@@ -48,13 +62,3 @@ class ExactDedup(ExactDuplicates, Barrier):
         from curate.dedup import exact
 
         return exact.steps(self)
-
-    def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Drop the rows that the decisions drop, with the evidence."""
-        return give_verdicts(self.name, table, decisions, tally)
-
-    def reassign_witness(self, rejects: pa.Table, decisions: pa.Table) -> pa.Table:
-        """Let rows that an earlier stage dropped name a witness that this one keeps."""
-        from curate.dedup.witness_chain import reassign_witness
-
-        return reassign_witness(rejects, decisions)

@@ -20,26 +20,44 @@ from curate.schema import STAGE_COLUMNS, VERDICT_COLUMNS, whole
 CUT_COLUMNS = ("text", "n_tokens", *VERDICT_COLUMNS)
 
 
-@dataclass(frozen=True)
-class LineDedup(RepeatedLines, Barrier):
-    """Cut units that many documents share; see ``curate.dedup.repeated_lines``.
-
-    ``unit`` is a line or a paragraph, cut if ``min_documents`` documents or more have it; documents
-    are counted ``per`` corpus, language or source. The first document in keeper order (``keep``)
-    keeps a unit, so that no text is lost altogether; without ``keep_first`` every copy is cut.
-    Units of fewer than ``min_characters`` visible characters stay; characters of Han, Kana and
-    Hangul count as two. A document of which nothing is left is dropped as ``nothing_left``, one
-    that would lose more than ``max_cut`` of its bytes as ``mostly_repeated``; both keep their text.
-    Measure and judge again afterwards. The tally counts ``cut:documents``, ``cut:lines`` (or
-    ``cut:paragraphs``) and ``cut:bytes``.
-    """
-
-    name: str = "line_dedup"
+class CuttingBarrier(Barrier):
+    """A barrier that cuts spans out of documents, or drops them."""
 
     adds: ClassVar[tuple[str, ...]] = ("cuts",)
     rewrites: ClassVar[tuple[str, ...]] = CUT_COLUMNS
-    refuses_chat: ClassVar[bool] = True
     cuts: ClassVar[bool] = True
+
+    def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
+        """Join decisions to active rows by ``id``: cut their spans, or drop them."""
+        if "cuts" not in table.column_names:
+            table = table.append_column("cuts", pa.nulls(table.num_rows, STAGE_COLUMNS["cuts"]))
+
+        def decided(alive: pa.Table) -> pa.Table:
+            from curate.dedup.cuts import apply_cuts
+
+            ids = whole(alive.column("id"))
+            alive = apply_cuts(self.name, alive, decisions, tally)
+            at = pc.index_in(ids, value_set=whole(decisions.column("id")))
+            rules, values = (
+                whole(decisions.column(name)).take(at) for name in ("dropped_by", "dropped_value")
+            )
+            return drop(alive, self.name, rules, values)
+
+        return on_alive(table, decided) if decisions.num_rows else table
+
+
+@dataclass(frozen=True)
+class LineDedup(RepeatedLines, CuttingBarrier):
+    """Cut lines or paragraphs that many documents share; see ``curate.dedup.repeated_lines``.
+
+    A document of which nothing is left is dropped as ``nothing_left``, one that would lose more
+    than ``max_cut`` of its bytes as ``mostly_repeated``; both keep their text. Measure and judge
+    again afterwards. The tally counts ``cut:documents``, ``cut:lines`` (or ``cut:paragraphs``) and
+    ``cut:bytes``.
+    """
+
+    name: str = "line_dedup"
+    refuses_chat: ClassVar[bool] = True
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -58,29 +76,6 @@ class LineDedup(RepeatedLines, Barrier):
         from curate.dedup import repeated_lines
 
         return repeated_lines.steps(self)
-
-    def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Cut the spans and drop the rows of the decisions."""
-        return cut_or_drop(self.name, table, decisions, tally)
-
-
-def cut_or_drop(stage: str, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
-    """Join decisions to active rows by ``id``: cut their spans, or drop them."""
-    if "cuts" not in table.column_names:
-        table = table.append_column("cuts", pa.nulls(table.num_rows, STAGE_COLUMNS["cuts"]))
-
-    def decided(alive: pa.Table) -> pa.Table:
-        from curate.dedup.cuts import apply_cuts
-
-        ids = whole(alive.column("id"))
-        alive = apply_cuts(stage, alive, decisions, tally)
-        at = pc.index_in(ids, value_set=whole(decisions.column("id")))
-        rules, values = (
-            whole(decisions.column(name)).take(at) for name in ("dropped_by", "dropped_value")
-        )
-        return drop(alive, stage, rules, values)
-
-    return on_alive(table, decided) if decisions.num_rows else table
 
 
 def cut_again(text: str, spans: Sequence[tuple[int, int]]) -> str:

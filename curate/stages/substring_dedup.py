@@ -2,49 +2,40 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from curate.dedup.keeper import keeper_column
 from curate.dedup.options import RepeatedSpans
 from curate.errors import RecipeError
-from curate.protocol.stage import Barrier, Step
+from curate.protocol.stage import Step
 from curate.schema import VERDICT_COLUMNS
-from curate.stages.line_dedup import CUT_COLUMNS, cut_or_drop
+from curate.stages.line_dedup import CuttingBarrier
 
 if TYPE_CHECKING:
     from curate.dedup.substring.repeated_spans import Symbols
 
 
 @dataclass(frozen=True)
-class SubstringDedup(RepeatedSpans, Barrier):
+class SubstringDedup(RepeatedSpans, CuttingBarrier):
     """Cut spans that occur earlier in the corpus; see ``curate.dedup.substring``.
 
-    Spans have ``min_bytes`` or more. Earlier means: in a document that comes first in keeper order
-    (``keep``), or earlier in the same one. A document of which nothing is left is dropped as
-    ``nothing_left``, one that would lose more than ``max_cut`` of its bytes as ``mostly_repeated``.
-    With ``action = "drop"`` nothing is cut: a document is dropped as ``repeated_span`` if more than
-    the share ``max_repeated`` of its bytes repeats. Run exact and near dedup first, measure and
-    judge again afterwards. The tally counts ``cut:documents``, ``cut:spans`` and ``cut:bytes``.
+    Earlier means: in a document that comes first in keeper order (``keep``), or earlier in the same
+    one. A document of which nothing is left is dropped as ``nothing_left``, one that would lose
+    more than ``max_cut`` of its bytes as ``mostly_repeated``, and with ``action = "drop"`` one that
+    repeats too much as ``repeated_span``. Run exact and near dedup first, measure and judge again
+    afterwards. The tally counts ``cut:documents``, ``cut:spans`` and ``cut:bytes``.
 
-    Instead of bytes (200 by default), ``min_tokens`` measures spans in tokens of ``tokenizer``,
-    named as in the stage ``count``: 50 is the figure of Lee et al., and means as much text in every
-    script. A span is then a run of the same tokens, and is cut where tokens begin. The tokenizer
-    must spell text byte for byte: ``tekken`` (the default), ``tiktoken:<encoding>``, a byte-level
-    ``tokenizer.json``, or ``characters``, which are code points.
+    ``min_tokens = 50`` is the figure of Lee et al., and means as much text in every script. A span
+    is then a run of the same tokens, and is cut where tokens begin.
     """
 
     tokenizer: str | None = None
     """Tokenizer of ``min_tokens``; without it Tekken. Example: "tiktoken:o200k_base"."""
     name: str = "substring_dedup"
-
-    adds: ClassVar[tuple[str, ...]] = ("cuts",)
-    rewrites: ClassVar[tuple[str, ...]] = CUT_COLUMNS
-    cuts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,7 +81,3 @@ class SubstringDedup(RepeatedSpans, Barrier):
         from curate.dedup.substring import repeated_spans
 
         return repeated_spans.steps(self, self._symbols)
-
-    def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Cut the spans and drop the rows of the decisions."""
-        return cut_or_drop(self.name, table, decisions, tally)

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
-from curate.mixture.sampling import sample_key
 from curate.protocol.tables import drop, on_alive, texts, with_columns
 from curate.protocol.tallies import (
     CLUSTER_SIZE,
@@ -39,6 +38,8 @@ def texts_outside_chat(table: pa.Table) -> pa.LargeStringArray:
 
 def partition_of_value(rows: pa.Table, column: str, partitions: int) -> pa.Array:
     """Return the column `part` that sends rows with equal text in a column to one partition."""
+    from curate.mixture.sampling import sample_key
+
     hashed = sample_key(rows.column(column), 0)
     return pa.array((hashed % np.uint64(partitions)).astype(np.int32))
 

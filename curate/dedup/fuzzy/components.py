@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from curate.dedup.fuzzy.minhash import agree
 from curate.errors import InternalError
 from curate.kernels.jit import inline, kernel
 
@@ -50,7 +51,6 @@ def _link_buckets(
     signatures: np.ndarray,
     min_equal: int,
 ) -> None:
-    count = signatures.shape[1]
     for bucket in range(offsets.shape[0] - 1):
         first, last = offsets[bucket], offsets[bucket + 1]
         if last - first > limit:
@@ -63,10 +63,7 @@ def _link_buckets(
                 y = members[j]
                 if _root(parent, x) == _root(parent, y):
                     continue
-                equal = 0
-                for p in range(count):
-                    equal += signatures[x, p] == signatures[y, p]
-                if equal >= min_equal:
+                if agree(signatures, x, y, min_equal):
                     _link(parent, x, y)
     for x in range(parent.shape[0]):
         parent[x] = _root(parent, x)

@@ -142,6 +142,15 @@ def min_equal_values(threshold: float, count: int) -> int:
 
 
 @kernel
+def agree(signatures: np.ndarray, x: int, y: int, min_equal: int) -> bool:
+    """Return whether two signatures are equal in at least `min_equal` values."""
+    equal = 0
+    for p in range(signatures.shape[1]):
+        equal += signatures[x, p] == signatures[y, p]
+    return equal >= min_equal
+
+
+@kernel
 def _band_keys(signatures: np.ndarray, first: int, rows: int, keys: np.ndarray) -> None:
     for d in range(signatures.shape[0]):
         for band in range(first, first + keys.shape[1]):

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numba import int64
 
+from curate.dedup.fuzzy.minhash import agree
 from curate.dedup.shingles import shared
 from curate.errors import InternalError
-from curate.kernels.jit import inline, kernel
+from curate.kernels.jit import kernel
 
 #: Yields the shingle sets of given members: which members, their values, and offsets into these.
 ReadSets = Callable[[np.ndarray], Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]]
@@ -49,37 +50,26 @@ class Verdicts:
     compared: np.ndarray  #: the number of members that it was compared with exactly
 
 
-@inline
-def _too_small(n: int, m: int, threshold: float, contained: bool) -> bool:
-    """Return whether sizes alone put a set of n below the threshold with a witness of m."""
-    larger = n if contained else max(n, m)
-    return bool((m if contained else min(n, m)) < threshold * larger - 1e-9 * larger)
-
-
 @kernel
 def _similarity(
     values: np.ndarray,
-    a: int,
-    a_end: int,
-    b: int,
-    b_end: int,
+    offsets: np.ndarray,
+    i: int,
+    witness_values: np.ndarray,
+    witness_offsets: np.ndarray,
+    j: int,
     threshold: float,
     contained: bool,
 ) -> float:
-    """Return the similarity of a set to its witness; -1 if sizes alone rule it out."""
+    """Return the similarity of set i to its witness j; -1 if sizes alone rule it out."""
+    a, a_end = offsets[i], offsets[i + 1]
+    b, b_end = witness_offsets[j], witness_offsets[j + 1]
     n, m = a_end - a, b_end - b
-    if _too_small(n, m, threshold, contained):
+    larger = n if contained else max(n, m)
+    if (m if contained else min(n, m)) < threshold * larger - 1e-9 * larger:
         return -1.0
-    both = shared(values, a, a_end, b, b_end)
-    return both / (n if contained else n + m - both)
-
-
-@kernel
-def _agree(signatures: np.ndarray, x: int, y: int, min_equal: int) -> bool:
-    equal = 0
-    for p in range(signatures.shape[1]):
-        equal += signatures[x, p] == signatures[y, p]
-    return equal >= min_equal
+    both = shared(values, a, a_end, witness_values, b, b_end)
+    return float(both / (n if contained else n + m - both))
 
 
 @kernel
@@ -132,18 +122,12 @@ def _verify_block(
                 if seen[w] == d:
                     continue
                 seen[w] = d
-                if not _agree(signatures, d, w, min_equal):
+                if not agree(signatures, d, w, min_equal):
                     continue
                 if w >= start:
                     i, j = d - start, w - start
                     similarity = _similarity(
-                        values,
-                        offsets[i],
-                        offsets[i + 1],
-                        offsets[j],
-                        offsets[j + 1],
-                        threshold,
-                        contained,
+                        values, offsets, i, values, offsets, j, threshold, contained
                     )
                 else:
                     similarity = earlier_similarity[_search(earlier_pairs, int64(d) * members + w)]
@@ -191,7 +175,7 @@ def _earlier_pairs(
                 if seen[w] == d:
                     continue
                 seen[w] = d
-                if _agree(signatures, d, w, min_equal):
+                if agree(signatures, d, w, min_equal):
                     if n < pairs.shape[0]:
                         pairs[n] = int64(d) * members + w
                     n += 1
@@ -202,28 +186,19 @@ def _earlier_pairs(
 def _compare(
     lefts: np.ndarray,
     rights: np.ndarray,
-    left_values: np.ndarray,
-    left_offsets: np.ndarray,
-    right_values: np.ndarray,
-    right_offsets: np.ndarray,
+    values: np.ndarray,
+    offsets: np.ndarray,
+    witness_values: np.ndarray,
+    witness_offsets: np.ndarray,
     threshold: float,
     contained: bool,
     out: np.ndarray,
 ) -> None:
-    for i in range(lefts.shape[0]):
-        a, a_end = left_offsets[lefts[i]], left_offsets[lefts[i] + 1]
-        b, b_end = right_offsets[rights[i]], right_offsets[rights[i] + 1]
-        n, m = a_end - a, b_end - b
-        if _too_small(n, m, threshold, contained):
-            out[i] = -1.0
-            continue
-        both = 0
-        while a < a_end and b < b_end:
-            x, y = left_values[a], right_values[b]
-            both += int64(x == y)
-            a += int64(x <= y)
-            b += int64(y <= x)
-        out[i] = both / (n if contained else n + m - both)
+    for n in range(lefts.shape[0]):
+        i, j = lefts[n], rights[n]
+        out[n] = _similarity(
+            values, offsets, i, witness_values, witness_offsets, j, threshold, contained
+        )
 
 
 def greedy_verify(
