@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import keys
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # describe this checkout, whatever is installed
 
@@ -151,7 +153,7 @@ def clusters_table() -> str:
 
 
 #: Pages that are generated as a whole: path → function that returns the text.
-PAGES: dict[str, Callable[[], str]] = {}
+PAGES: dict[str, Callable[[], str]] = {**keys.PAGES}
 
 #: Regions of pages: (path, name) → function that returns the text.
 REGIONS: dict[tuple[str, str], Callable[[], str]] = {

@@ -56,12 +56,13 @@ def options(kind: str, name: str) -> dict[str, dataclasses.Field[Any]]:
     hidden = FROM_PLAN if kind == "stage" else set()
     return {
         field.name: field
-        for field in dataclasses.fields(_entry(kind, name))
+        for field in dataclasses.fields(entry(kind, name))
         if field.name not in hidden and not field.metadata.get("planned")
     }
 
 
-def _entry(kind: str, name: str, where: str | None = None) -> Any:
+def entry(kind: str, name: str, where: str | None = None) -> Any:
+    """Return the class of a registered stage or source."""
     known = STAGES if kind == "stage" else FORMATS
     if name not in known:
         raise RecipeError(f"no {kind} '{name}'", where=where, hint=nearest(name, known))
@@ -82,11 +83,11 @@ def build(
     ``given`` are values of the plan (profiles, mixture, seed, label); those that the class has a field
     for are passed.
     """
-    entry = _entry(kind, name, where)
-    fields = {field.name for field in dataclasses.fields(entry)}
+    cls = entry(kind, name, where)
+    fields = {field.name for field in dataclasses.fields(cls)}
     own = set((StageSpec if kind == "stage" else SourceSpec).model_fields)
     public = set(options(kind, name))
-    types = get_type_hints(entry)
+    types = get_type_hints(cls)
     unknown = next((key for key in settings if key not in public), None)
     if unknown is not None:
         raise RecipeError(
@@ -102,6 +103,6 @@ def build(
             message = error.errors()[0]["msg"]
             raise RecipeError(f"{kind} '{name}': {key}: {message}", where=where) from None
     try:
-        return entry(**checked)
+        return cls(**checked)
     except (TypeError, ValueError) as error:
         raise RecipeError(f"{kind} '{name}': {error}", where=where) from None
