@@ -28,7 +28,7 @@ _FEED = 32 * 1024
 MAX_RATIO = 250
 FREE = 64 * 1024 * 1024
 
-#: The endings that a format's own ending may be followed by.
+#: The endings of compressed files, which follow the ending of a format.
 PACKINGS = ("", ".gz", ".zst", ".bz2", ".xz")
 _SUFFIXES = {".gz": "gzip", ".bgz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
 MAGIC = {
@@ -166,7 +166,7 @@ def _without_padding(handle: IO[bytes], kind: str, data: bytes) -> bytes:
 
 
 def _may_begin(head: bytes, kind: str) -> bool:
-    """Return whether a few bytes may be the beginning of a magic number; no bytes always are."""
+    """Return whether a few bytes, or none, may be the beginning of a magic number."""
     magic = {"gzip": GZIP_MAGIC, "bzip2": b"BZh", "xz": b"\xfd7zXZ\0", "zstd": ZSTD_MAGIC}
     return head.startswith(magic[kind]) or magic[kind].startswith(head)
 
@@ -248,8 +248,7 @@ def lines_in(handle: IO[bytes], name: str, piece: Piece, cap: int) -> Iterator[L
 
 
 def cut(size: int, target_bytes: int) -> list[Piece]:
-    """Cut a range of bytes into equal pieces of at most ``target_bytes``; an empty file is one
-    piece.
+    """Cut bytes into equal pieces of at most ``target_bytes``; an empty file is one piece.
 
     >>> cut(10, 4)
     [Piece(start=0, end=3), Piece(start=3, end=6), Piece(start=6, end=10)]

@@ -45,12 +45,12 @@ class _PendingPage(NamedTuple):
 
 @dataclass(frozen=True)
 class Warc:
-    """Read WARC and ARC files, plain or gzip, one document per HTML or text response with status
-    200.
+    """Read WARC and ARC files, plain or gzip: one document per HTML or text response.
 
-    Everything else is skipped under its reason (``request``, ``http_404``, ``not_html:image``,
-    ``no_text`` ...) or quarantined with its byte range. ``extract`` is the extractor of
-    curate/sources/web/html.py; ``main_content`` leaves out navigation and other boilerplate.
+    Responses need the status 200. Everything else is skipped under its reason (``request``,
+    ``http_404``, ``not_html:image``, ``no_text`` ...) or quarantined with its byte range.
+    ``extract`` is the extractor of curate/sources/web/html.py; ``main_content`` leaves out
+    navigation and other boilerplate.
     """
 
     extract: str = "resiliparse"
