@@ -1,13 +1,14 @@
-"""The engine for everything else: one Ray task = one task of ours. The only file that imports ray.
+"""The engine on Ray: one Ray task runs one task of a plan. The only file that imports ray.
 
-Ray schedules, retries and spreads; it stores nothing of value. Tasks are pure functions that commit
-files, so a retry after a lost worker finds the commit or does the work again, with the same answer.
+Ray schedules, retries and spreads tasks; it stores nothing of value. Tasks are pure functions that
+commit files, so a retry after a lost worker finds the commit or repeats the work, with the same answer.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -20,10 +21,11 @@ from typing import Any
 import ray
 from ray._private import ray_constants
 
+from curate.engine import agent_reaper
 from curate.engine.commit import Finished, Task, execute
 from curate.errors import CurateError, ResourceError
 
-#: How often Ray runs a task again whose worker died. Our own errors are never retried.
+#: How often Ray runs a task again after its worker died. Errors of curate are never retried.
 RETRIES = 3
 
 #: Tasks submitted ahead, per CPU: enough to hide scheduling, few enough to stop quickly.
@@ -36,23 +38,23 @@ class RayTasks:
     name = "ray"
 
     def __init__(self, *, workers: int | None = None, address: str | None = None) -> None:
-        # Ray retries a task that ran out of memory for ever by default: one huge document would
+        # By default Ray retries a task that ran out of memory without end: one huge document would
         # be a livelock.
         os.environ.setdefault("RAY_task_oom_retries", "2")
-        # Jobs travel within the calls. An object in Ray's store would, once the raylet is lost, end
-        # this process from within Ray before it could say what happened.
+        # Jobs are sent within the calls. With an object in Ray's store, Ray would end this process
+        # once the raylet is lost, before it could report what happened.
         os.environ.setdefault("RAY_max_direct_call_object_size", str(4 << 20))
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        self._mine = not ray.is_initialized()
-        self._reaper = _reaper() if self._mine and not address else None
-        if self._mine:
+        self._owns_cluster = not ray.is_initialized()
+        self._reaper = _start_reaper() if self._owns_cluster and not address else None
+        if self._owns_cluster:
             options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
             if address:
                 options["address"] = address
             else:
-                # A cluster of one machine talks to itself: Ray's servers then listen on loopback
-                # alone. (The option _node_ip_address does not do it: Ray resolves it back.)
+                # For a cluster of one machine, Ray's servers then listen on loopback only.
+                # (The option _node_ip_address does not achieve this: Ray resolves it back.)
                 ray_constants.ENABLE_RAY_CLUSTER = False
                 options |= {
                     "num_cpus": workers or os.cpu_count(),
@@ -76,23 +78,23 @@ class RayTasks:
         """Keep a bounded number of tasks in flight until all are committed."""
         jobs: dict[int, bytes] = {}
         waiting = deque(tasks)
-        flying: dict[Any, Task] = {}
+        in_flight: dict[Any, Task] = {}
         try:
-            while waiting or flying:
-                while waiting and len(flying) < self._workers * AHEAD:
+            while waiting or in_flight:
+                while waiting and len(in_flight) < self._workers * AHEAD:
                     task = waiting.popleft()
                     if id(task.job) not in jobs:
                         jobs[id(task.job)] = zlib.compress(ray.cloudpickle.dumps(task.job), 1)
                     reference = self._remote.remote(
-                        address, replace(task, job=_NOTHING), jobs[id(task.job)]
+                        address, replace(task, job=_SENT_APART), jobs[id(task.job)]
                     )
-                    flying[reference] = task
-                ready, _ = ray.wait(list(flying), num_returns=1)
+                    in_flight[reference] = task
+                ready, _ = ray.wait(list(in_flight), num_returns=1)
                 for reference in ready:
-                    task = flying.pop(reference)
+                    task = in_flight.pop(reference)
                     yield _result(reference, task)
         except ray.exceptions.RayTaskError:
-            raise  # our own code failed; Ray only carries the news
+            raise  # the task itself failed; Ray only delivers the error
         except ray.exceptions.RayError as error:
             raise ResourceError(
                 f"Ray failed ({type(error).__name__})",
@@ -100,54 +102,31 @@ class RayTasks:
             ) from error
         finally:
             with suppress(ray.exceptions.RayError, ConnectionError):
-                for reference in flying:
+                for reference in in_flight:
                     ray.cancel(reference, force=True)
 
     def close(self) -> None:
         """Stop the local cluster if this engine started it."""
-        if self._mine and ray.is_initialized():
+        if self._owns_cluster and ray.is_initialized():
             ray.shutdown()
         if self._reaper is not None:
             self._reaper.communicate(b"done\n")
             self._reaper = None
 
 
-#: Waits until its input ends, which a kill of the driver brings about too. Then, in the process group
-#: $1, ends the agents that no raylet owns any more: once after a word of farewell, else for half a minute,
-#: for a driver killed while Ray starts leaves a raylet that may yet start some.
-_REAP = """read said
-again=30; [ "$said" ] && again=1
-group=$1
-while [ $again -gt 0 ]; do
-  for at in /proc/[0-9]*; do
-    read -r line 2>/dev/null <$at/stat || continue
-    set -- ${line##*) }
-    [ "$3" = "$group" ] || continue
-    parent=$2
-    case "$(tr -d '\\0' 2>/dev/null <$at/cmdline)" in ray::*Agent*)
-      case "$(tr -d '\\0' 2>/dev/null </proc/$parent/cmdline)" in *raylet/raylet*) ;;
-        *) kill -9 ${at#/proc/};; esac;; esac
-  done
-  again=$((again - 1)); [ $again -gt 0 ] && sleep 1
-done"""
-
-
-def _reaper() -> subprocess.Popen[bytes] | None:
-    """Start a shell that ends Ray's agents when this process is gone, however and whenever it ended.
-
-    The kernel ends the raylet with its driver, and workers end with the raylet; the agents, which
-    the raylet starts, were seen to live on for minutes.
-    """
+def _start_reaper() -> subprocess.Popen[bytes] | None:
+    """Start the process that ends Ray's agents after this one has ended."""
     if not Path("/proc/self/stat").exists():
         return None  # a system on which Ray runs for development only
     return subprocess.Popen(
-        ["/bin/sh", "-c", _REAP, "sh", str(os.getpgrp())],
+        [sys.executable, "-I", "-S", agent_reaper.__file__, str(os.getpgrp())],
         stdin=subprocess.PIPE,
-        start_new_session=True,  # an interrupt of the terminal is not for it
+        start_new_session=True,  # so that an interrupt of the terminal does not reach it
     )
 
 
-_NOTHING: Any = None
+#: In place of a task's job, which is sent compressed beside it.
+_SENT_APART: Any = None
 
 
 def _execute(address: str, task: Task, job: bytes) -> Finished:
