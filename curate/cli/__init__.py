@@ -139,8 +139,17 @@ def help_of(command: Any) -> str:
 
 def _callback(
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    verbose: Annotated[
+        int,
+        typer.Option("--verbose", "-v", count=True, help="Log what is done; twice: also details."),
+    ] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Log errors only.")] = False,
 ) -> None:
     """Turn raw crawls into the training data of language models."""
+    from curate.cli.terminal import say
+    from curate.logging_setup import show_records
+
+    show_records(say, -1 if quiet else verbose)
     if version:
         from curate._version import __version__
 

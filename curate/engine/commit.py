@@ -13,11 +13,13 @@ import resource
 import socket
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from curate.errors import CurateError, InternalError
 from curate.failpoint import reach
+from curate.logging_setup import LogRecord, collected_records
 from curate.protocol.ledger import Ledger
 from curate.storage.entries import Commit, FileEntry, Notes
 from curate.storage.store import Damaged, Store, as_resource_error, open_store
@@ -68,30 +70,23 @@ class Finished(NamedTuple):
     host: str
     redone: bool
     stages: dict[str, float]
+    log: tuple[LogRecord, ...] = ()  #: already shown where the task ran
 
 
 def execute(address: str, task: Task) -> Finished:
-    """Run one task and commit it. Raise CurateError; an OSError becomes a ResourceError."""
+    """Run one task and commit it. Raise CurateError; an OSError becomes a ResourceError.
+
+    What is logged meanwhile is written to ``work/log/``, one file per attempt that logs anything.
+    """
     store = open_store(address)
     started = time.perf_counter()
     attempt = Attempt(store, f"work/{task.segment}/{task.key}/{uuid.uuid4().hex}")
-    try:
-        reach("task.started")
-        task.job.run(task.own, attempt)
-        reach("commit.before")
-        fresh = _commit(store, task, attempt)
-    except Damaged as error:
-        _abandon(attempt)
-        revoke(store, error.path)
-        raise
-    except OSError as error:
-        _abandon(attempt)
-        raise as_resource_error(error, address) from error
-    except BaseException:
-        _abandon(attempt)
-        raise
-    if not fresh:
-        _abandon(attempt)
+    with collected_records() as records:
+        try:
+            fresh = _attempt(task, attempt)
+        finally:
+            if records:
+                _write_log(task, attempt, records)
     return Finished(
         task.index,
         time.perf_counter() - started,
@@ -99,7 +94,37 @@ def execute(address: str, task: Task) -> Finished:
         socket.gethostname(),
         not fresh,
         {name: round(seconds, 4) for name, seconds in attempt.stages.items()},
+        tuple(records),
     )
+
+
+def _attempt(task: Task, attempt: Attempt) -> bool:
+    """Run and commit a task; return whether this attempt was the first. Leave nothing of another."""
+    try:
+        reach("task.started")
+        task.job.run(task.own, attempt)
+        reach("commit.before")
+        fresh = _commit(attempt.store, task, attempt)
+    except Damaged as error:
+        _abandon(attempt)
+        revoke(attempt.store, error.path)
+        raise
+    except OSError as error:
+        _abandon(attempt)
+        raise as_resource_error(error, attempt.store.address) from error
+    except BaseException:
+        _abandon(attempt)
+        raise
+    if not fresh:
+        _abandon(attempt)
+    return fresh
+
+
+def _write_log(task: Task, attempt: Attempt, records: list[LogRecord]) -> None:
+    unique = attempt.folder.rpartition("/")[2][:8]
+    name = f"work/log/{task.segment}-{task.index:05d}-{unique}.log"
+    with suppress(OSError, CurateError):  # a log must not fail a task
+        attempt.store.replace(name, "".join(f"{record}\n" for record in records).encode())
 
 
 def _commit(store: Store, task: Task, attempt: Attempt) -> bool:

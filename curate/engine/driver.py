@@ -19,6 +19,7 @@ from curate.engine.product import PlacingJob, ProductJob, product_metadata
 from curate.engine.segment import Opening, SegmentJob
 from curate.errors import InternalError
 from curate.failpoint import reach
+from curate.logging_setup import LOGGER
 from curate.plan.fingerprint import code_digest, digest, parameters
 from curate.plan.model import Plan, Segment
 from curate.protocol.stage import Barrier, Step
@@ -67,6 +68,7 @@ class Driver:
             try:
                 return self._drive()
             except Damaged as error:
+                LOGGER.warning("%s is damaged; the task that wrote it runs again", error.path)
                 revoke(self.store, error.path)
                 self.progress.finish()
         return self._drive()
@@ -284,6 +286,7 @@ class Driver:
             for number, key, own in work
         ]
         todo = [task for task in tasks if not is_done(self.store, task)]
+        LOGGER.info("%s: %d of %d tasks to run", folder, len(todo), len(tasks))
         self.progress.start(label, len(tasks), len(tasks) - len(todo))
         started = time.perf_counter()
         for finished in self.engine.run(self.store.address, todo):

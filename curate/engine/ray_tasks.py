@@ -6,6 +6,7 @@ commit files, so a retry after a lost worker finds the commit or repeats the wor
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from ray._private import ray_constants
 from curate.engine import agent_reaper
 from curate.engine.commit import Finished, Task, execute
 from curate.errors import CurateError, ResourceError
+from curate.logging_setup import LOGGER, quiet
 
 #: How often Ray runs a task again after its worker died. Errors of curate are never retried.
 RETRIES = 3
@@ -68,6 +70,7 @@ class RayTasks:
                 raise ResourceError(
                     f"Ray did not start: {error}", where=address or "local"
                 ) from error
+        quiet("ray")
         self._cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
         self._workers = min(workers or self._cpus, self._cpus)
         self._remote = ray.remote(_execute).options(
@@ -79,6 +82,7 @@ class RayTasks:
         jobs: dict[int, bytes] = {}
         waiting = deque(tasks)
         in_flight: dict[Any, Task] = {}
+        level = LOGGER.getEffectiveLevel()
         try:
             while waiting or in_flight:
                 while waiting and len(in_flight) < self._workers * AHEAD:
@@ -86,7 +90,7 @@ class RayTasks:
                     if id(task.job) not in jobs:
                         jobs[id(task.job)] = zlib.compress(ray.cloudpickle.dumps(task.job), 1)
                     reference = self._remote.remote(
-                        address, replace(task, job=_SENT_APART), jobs[id(task.job)]
+                        address, replace(task, job=_SENT_APART), jobs[id(task.job)], level
                     )
                     in_flight[reference] = task
                 ready, _ = ray.wait(list(in_flight), num_returns=1)
@@ -129,7 +133,9 @@ def _start_reaper() -> subprocess.Popen[bytes] | None:
 _SENT_APART: Any = None
 
 
-def _execute(address: str, task: Task, job: bytes) -> Finished:
+def _execute(address: str, task: Task, job: bytes, level: int) -> Finished:
+    LOGGER.setLevel(level)
+    logging.captureWarnings(True)
     return execute(address, replace(task, job=_unpacked(job)))
 
 
@@ -141,6 +147,8 @@ def _unpacked(job: bytes) -> Any:
 def _result(reference: Any, task: Task) -> Finished:
     try:
         finished: Finished = ray.get(reference)
+        for record in finished.log:
+            record.emit()
         return finished
     except ray.exceptions.RayTaskError as error:
         cause = error.cause
