@@ -50,8 +50,8 @@ class Wikipedia:
     """
 
     max_page_bytes: int = 16 * 1024 * 1024
-    """Bytes of a page above which it is quarantined. MediaWiki refuses articles over 2 MiB; escaped as XML
-    they are at most six times as long."""
+    """Bytes of a page above which it is quarantined. MediaWiki refuses articles over 2 MiB; escaped
+    as XML they are at most six times as long."""
 
     @property
     def suffixes(self) -> tuple[str, ...]:
