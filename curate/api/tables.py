@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,9 +14,6 @@ from curate.api.ratio import groups_of
 from curate.errors import RecipeError, nearest
 from curate.recipe import locate
 from curate.recipe.profile import Profile, Profiles
-
-if TYPE_CHECKING:
-    from curate.dedup.options import Similarity
 
 
 class ArrowTable(Protocol):
@@ -143,7 +140,7 @@ def deduplicate(
     shingle: Literal["word", "char"] = "word",
     ngram: int = 5,
     on: Literal["text", "prompt"] = "text",
-    similarity: Similarity = "jaccard",
+    similarity: Literal["jaccard", "containment"] = "jaccard",
     length_ratio: float = 2.0,
     keep: str = "longest",
     source_priority: Sequence[str] = (),

@@ -39,17 +39,17 @@ def command(
 
 
 def _print(outcome: dict[str, Any]) -> None:
-    from curate.cli.terminal import answer, one_line
+    from curate.cli.terminal import answer, printable_line
     from curate.schema import file_key, make_id
 
     name = outcome.get("id") or make_id(
         file_key(outcome["source"], outcome["file"]), outcome["offset"]
     )
-    answer(one_line(name))
+    answer(printable_line(name))
     if outcome.get("url"):
-        answer(one_line(f"  {outcome['url']}"))
+        answer(printable_line(f"  {outcome['url']}"))
     for line in _verdict(outcome):
-        answer(one_line(f"  {line}"))
+        answer(printable_line(f"  {line}"))
     names = ("lang", "lang_score", "lang2", "n_tokens", "cluster_size")
     facts = [f"{name} {_number(outcome[name])}" for name in names if name in outcome]
     if facts:
@@ -57,7 +57,7 @@ def _print(outcome: dict[str, Any]) -> None:
     if outcome.get("replay"):
         _replay(outcome["replay"])
     elif outcome.get("no_replay"):
-        answer(one_line(f"  (stages not replayed: {outcome['no_replay']})"))
+        answer(printable_line(f"  (stages not replayed: {outcome['no_replay']})"))
 
 
 def _verdict(outcome: dict[str, Any]) -> list[str]:

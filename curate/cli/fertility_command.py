@@ -40,7 +40,7 @@ def command(
     Example: curate fertility tekken characters --on sample_data/books.parquet
     """
     from curate import api
-    from curate.cli.terminal import answer, as_json, one_line, table
+    from curate.cli.terminal import answer, as_json, printable_line, table
     from curate.errors import RecipeError
 
     names = tokenizers or ["tekken"]
@@ -86,7 +86,7 @@ def command(
                     one.lang,
                     one.documents,
                     one.bytes,
-                    one_line(name),
+                    printable_line(name),
                     *ratios,
                     *((change,) if several else ()),
                 )

@@ -39,7 +39,7 @@ def command(
     from collections import Counter
 
     from curate import api
-    from curate.cli.terminal import answer, as_json, complain, one_line, say
+    from curate.cli.terminal import answer, as_json, complain, printable_line, say
 
     counts: Counter[str] = Counter()
     damaged: Counter[str] = Counter()
@@ -51,7 +51,7 @@ def command(
             answer(as_json(row, None))
         else:
             cells = (row["lang"], f"{row['lang_score']:.3f}", row["lang2"] or "", row["id"])
-            answer("\t".join(one_line(cell) for cell in cells))
+            answer("\t".join(printable_line(cell) for cell in cells))
     for lang, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
         say(f"{count:>9} {lang}")
     for reason, count in sorted(damaged.items()):

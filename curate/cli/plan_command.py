@@ -59,9 +59,10 @@ def command(
 
 
 def _tell(said: dict[str, Any]) -> None:
-    from curate.cli.terminal import answer, duration, one_line, size, table
+    from curate.cli.terminal import answer, printable_line, table
+    from curate.report.format import duration, size
 
-    answer(one_line(f"{said['recipe']}: {said['describes']}"))
+    answer(printable_line(f"{said['recipe']}: {said['describes']}"))
     answer()
     table(
         ("source", "format", "files", "stored", "shards", "text (estimated)"),

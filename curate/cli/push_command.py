@@ -38,7 +38,8 @@ def command(
     Example: curate push out/demo my-team/my-mixture --dry-run
     """
     from curate import api
-    from curate.cli.terminal import answer, as_json, say, size, table
+    from curate.cli.terminal import answer, as_json, say, table
+    from curate.report.format import size
 
     done = api.push(
         run, repository, public=public, reports=reports, revision=revision, dry_run=dry_run

@@ -78,7 +78,7 @@ def command(
 
 def _try(name: str, recipe: Recipe, sample: int, scan: int, json: bool) -> int:
     from curate.cli import outcome
-    from curate.cli.terminal import answer, as_json, one_line, table
+    from curate.cli.terminal import answer, as_json, printable_line, table
     from curate.inspection.dry_run import dry_run
     from curate.plan import build as planning
 
@@ -117,8 +117,8 @@ def _try(name: str, recipe: Recipe, sample: int, scan: int, json: bool) -> int:
         answer()
         value = example["dropped_value"]
         measured = "" if value is None else f" = {value:.4g}"
-        answer(one_line(f"{example['dropped_by']}{measured}  {example['id']}"))
+        answer(printable_line(f"{example['dropped_by']}{measured}  {example['id']}"))
         if example.get("duplicate_of"):
-            answer(one_line(f"  duplicate of {example['duplicate_of']}"))
-        answer(one_line(f"  {example['text']}"))
+            answer(printable_line(f"  duplicate of {example['duplicate_of']}"))
+        answer(printable_line(f"  {example['text']}"))
     return 0

@@ -28,7 +28,8 @@ def command(
 
     Example: curate store out/seen
     """
-    from curate.cli.terminal import answer, as_json, size, table
+    from curate.cli.terminal import answer, as_json, table
+    from curate.report.format import size
     from curate.storage import dedup_store
 
     if remove is not None and remove_generation is not None:

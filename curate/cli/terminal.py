@@ -1,4 +1,4 @@
-"""What a person sees on the terminal: bars with rate and ETA there, plain lines elsewhere."""
+"""Output of the command line: progress bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -9,93 +9,69 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from curate.kernels.cache import cache_folder, is_empty
+from curate.report.format import duration
 
 Write = Callable[[str], None]
 
-#: Everything that a terminal acts on instead of showing: C0 and C1 controls, bidirectional formats,
-#: line separators, annotations, tag characters, lone surrogates. Joiners and zero-width spaces stay:
-#: Persian and Khmer are written with them.
-_ACTS = re.compile(
+#: What a terminal interprets instead of showing: C0 and C1 controls, bidirectional formats, line
+#: separators, annotations, tag characters, lone surrogates. Joiners and zero-width spaces are not
+#: included, because Persian and Khmer are written with them.
+_CONTROLS = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f"
     r"\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
-#: Seconds between two lines about a step that is still at work, where there is no terminal.
+#: Seconds between two lines about a running step, where there is no terminal.
 QUIET = 30.0
 
 
-def shown(text: str) -> str:
-    r"""Make crawled text safe to print: what a terminal would act on is replaced.
+def printable(text: str) -> str:
+    r"""Return crawled text safe to print: what a terminal would interpret is replaced.
 
-    >>> shown("a\x1b[31mb\u202e")
+    >>> printable("a\x1b[31mb\u202e")
     'a\ufffd[31mb\ufffd'
     """
-    return _ACTS.sub("\ufffd", text)
+    return _CONTROLS.sub("\ufffd", text)
 
 
-def one_line(text: str) -> str:
-    r"""Make text safe to print within a line: as ``shown``, and line ends and tabs are spaces.
+def printable_line(text: str) -> str:
+    r"""Return text safe to print within a line: ``printable``, with line ends and tabs as spaces.
 
-    >>> one_line("a\r\n\tb")
+    >>> printable_line("a\r\n\tb")
     'a\ufffd  b'
     """
-    return shown(text).replace("\n", " ").replace("\t", " ")
+    return printable(text).replace("\n", " ").replace("\t", " ")
 
 
 def complain(message: str) -> None:
-    """Say what went wrong, on stderr."""
-    sys.stderr.write(f"curate: {shown(message)}\n")
+    """Print an error on stderr."""
+    sys.stderr.write(f"curate: {printable(message)}\n")
 
 
 def say(message: str = "") -> None:
-    """Say something to the person, on stderr, so that stdout stays data."""
-    sys.stderr.write(shown(message) + "\n")
+    """Print a message on stderr, so that stdout contains data alone."""
+    sys.stderr.write(printable(message) + "\n")
 
 
 def answer(message: str = "") -> None:
     """Print data, on stdout."""
-    sys.stdout.write(shown(message) + "\n")
+    sys.stdout.write(printable(message) + "\n")
 
 
 def as_json(value: object, indent: int | None = 1) -> str:
-    r"""Give JSON for machines; what a terminal would act on is escaped, so nothing is lost.
+    r"""Return JSON; what a terminal would interpret is escaped, so that nothing is lost.
 
     >>> as_json({"text": "қ\x9b"}, None)
     '{"text": "қ\\u009b"}'
     """
     import json
 
-    said = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
-    return _ACTS.sub(lambda sign: json.dumps(sign[0])[1:-1], said) if _ACTS.search(said) else said
-
-
-def size(count: float) -> str:
-    """Give bytes for people.
-
-    >>> size(1_300_000), size(999_999)
-    ('1.3 MB', '1.0 MB')
-    """
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < (999.5 if unit == "B" else 999.95):
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
-
-
-def duration(seconds: float) -> str:
-    """Give a stretch of time for people.
-
-    >>> duration(4.25), duration(250), duration(100_000)
-    ('4.2 s', '4 min 10 s', '27 h 46 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    return _CONTROLS.sub(lambda match: json.dumps(match[0])[1:-1], text)
 
 
 def fixed(value: float | None, digits: int = 4) -> str:
-    """Give a share with a fixed number of digits; null is a dash.
+    """Write a share with a fixed number of digits; null is a dash.
 
     >>> fixed(0.375), fixed(None)
     ('0.3750', '-')
@@ -104,10 +80,10 @@ def fixed(value: float | None, digits: int = 4) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]], write: Write = answer) -> None:
-    """Print a table: numbers to the right, wide characters counted as two, no trailing blanks."""
+    """Print a table: numbers right-aligned, wide characters counted as two, no trailing blanks."""
     from rich.cells import cell_len
 
-    cells = [[one_line(str(cell)) for cell in row] for row in [header, *rows]]
+    cells = [[printable_line(str(cell)) for cell in row] for row in [header, *rows]]
     widths = [max(cell_len(row[i]) for row in cells) for i in range(len(header))]
     right = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(header))]
     for row in cells:
@@ -120,12 +96,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]], write: Write = a
 
 
 def _is_number(cell: object) -> bool:
-    """Tell what stands best to the right: numbers, also with a unit or percent sign."""
+    """Return whether a cell is right-aligned: numbers, also with a unit or percent sign."""
     return not isinstance(cell, str) or bool(re.fullmatch(r"-|\d[\d.]*( ?[%a-zA-Z]{1,2})?", cell))
 
 
 class Listener(Protocol):
-    """Who is told how far a run is; held open from first to last step."""
+    """Receives the progress of a run; open from its first to its last step."""
 
     def start(self, label: str, total: int, done: int) -> None: ...
     def advance(self, documents: int) -> None: ...
@@ -134,47 +110,47 @@ class Listener(Protocol):
 
 
 def progress() -> Listener:
-    """Give the listener that fits where stderr goes; warn of what makes the first run ever slow."""
+    """Return the listener for a terminal or a file; announce a compilation, which takes long."""
     if is_empty():
         say(f"compiling for this machine, once: half a minute, kept in {cache_folder()}")
     return Bars() if sys.stderr.isatty() else Lines()
 
 
 class Lines:
-    """One line per step when it is done, and now and then before: logs stay readable."""
+    """One line per finished step, and one every QUIET seconds before: logs stay readable."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
 
     def start(self, label: str, total: int, done: int) -> None:
-        """Remember when a step began."""
+        """Begin a step."""
         self._label, self._total, self._reused, self._new = label, total, done, 0
-        self._since = self._said = self._clock()
+        self._since = self._printed = self._clock()
 
     def advance(self, documents: int) -> None:
-        """Count a task; say how far the step is if nothing was said for a while."""
+        """Count a task; print the progress if nothing was printed for QUIET seconds."""
         self._new += 1
         now = self._clock()
         done = self._reused + self._new
-        if now - self._said < QUIET or done == self._total:
+        if now - self._printed < QUIET or done == self._total:
             return
-        self._said = now
+        self._printed = now
         rate = self._new / (now - self._since)
         left = duration((self._total - done) / rate)
         say(f"{self._label}: {done} of {self._total} tasks, {rate:.2g} tasks/s, {left} left")
 
     def finish(self) -> None:
-        """Say what was done."""
+        """Print what was done."""
         tasks = f"{self._total} task" + ("" if self._total == 1 else "s")
         reused = f", {self._reused} done before" if self._reused else ""
         say(f"{self._label}: {tasks}{reused}, {duration(self._clock() - self._since)}")
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resource is open."""
 
 
 class Bars:
-    """A bar per step, with tasks per second and the time that is left."""
+    """A bar per step, with tasks per second and the remaining time."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -202,7 +178,9 @@ class Bars:
 
     def start(self, label: str, total: int, done: int) -> None:
         """Show a new bar."""
-        self._task = self._bars.add_task(one_line(label), total=total, completed=done, rate="")
+        self._task = self._bars.add_task(
+            printable_line(label), total=total, completed=done, rate=""
+        )
         self._since, self._done = time.monotonic(), 0
 
     def advance(self, documents: int) -> None:
@@ -212,9 +190,9 @@ class Bars:
         self._bars.update(self._task, advance=1, rate=f"{rate:.1f} tasks/s")
 
     def finish(self) -> None:
-        """Leave the bar as it is."""
+        """Draw the bar once more."""
         self._bars.refresh()
 
     def close(self) -> None:
-        """Give the terminal back."""
+        """Stop drawing."""
         self._bars.stop()

@@ -1,7 +1,6 @@
-"""From a manifest to what the report says: every count is derived here, once.
+"""Build the report's values from a manifest: every count is derived here, once.
 
-All counts come from the manifest's ledger, so the terminal, the Markdown, the HTML and the JSON cannot
-disagree.
+All counts come from the manifest's ledger, so the Markdown, the HTML and the JSON cannot disagree.
 """
 
 from __future__ import annotations
@@ -29,16 +28,7 @@ from curate.protocol.tallies import (
     without_found,
 )
 from curate.report.diff import compare
-from curate.report.model import (
-    Benchmark,
-    Cluster,
-    Dedup,
-    Example,
-    Fate,
-    Report,
-    Rule,
-    StageRow,
-)
+from curate.report.model import Benchmark, Cluster, Dedup, Example, Outcome, Report, Rule, StageRow
 from curate.report.timing import time_spent
 from curate.storage.entries import ClusterExample, Manifest, Sample
 from curate.tokens.rates import Fertility
@@ -49,33 +39,33 @@ SAMPLE_CHARACTERS = 400
 NOTHING = Amount(0, 0)
 
 
-def derive(manifest: Manifest, timings: Sequence[Mapping[str, Any]]) -> Report:
-    """Derive everything that a report says from a manifest and its timings (which may be empty)."""
+def build_report(manifest: Manifest, timings: Sequence[Mapping[str, Any]]) -> Report:
+    """Return the values of a report from a manifest and its timings (which may be empty)."""
     ledger, names = manifest.ledger, list(manifest.stages)
-    books = [(name, ledger.stages.get(name, StageCounts())) for name in names]
+    stages = [(name, ledger.stages.get(name, StageCounts())) for name in names]
     time = time_spent(names, timings)
-    stages = tuple(
-        _stage(name, book, after, time.stages.get(name))
-        for (name, book), (_, after) in zip(books, [*books[1:], ("", None)])
+    stage_rows = tuple(
+        _stage_row(name, counts, after, time.stages.get(name))
+        for (name, counts), (_, after) in zip(stages, [*stages[1:], ("", None)])
     )
     deduping = _dedup_stages(manifest, names)
     files = ledger.files
-    run = _fate(books, files.values(), None, manifest.totals.rows)
+    run = _outcome(stages, files.values(), None, manifest.totals.rows)
     sources = {
-        source: _fate(
-            books,
-            [book for name, book in files.items() if schema.source_of(name) == source],
+        source: _outcome(
+            stages,
+            [counts for name, counts in files.items() if schema.source_of(name) == source],
             source,
             None,
         )
         for source in sorted({schema.source_of(name) for name in files})
     }
-    languages = _languages(books)
-    rates = _tokens_per_byte(books)
+    languages = _languages(stages)
+    rates = _tokens_per_byte(stages)
     dedup_languages = {
-        lang: found
+        lang: dedup
         for lang in filter(None, languages)
-        if (found := _dedup(books, deduping, lang, rates.get(lang))).before.documents
+        if (dedup := _dedup(stages, deduping, lang, rates.get(lang))).before.documents
     }
     sizes = {
         name: _cluster_sizes(ledger.stages[name]) for name in deduping if name in ledger.stages
@@ -83,32 +73,32 @@ def derive(manifest: Manifest, timings: Sequence[Mapping[str, Any]]) -> Report:
     return Report(
         manifest=manifest,
         run=run,
-        stages=stages,
+        stages=stage_rows,
         sources=sources,
         languages=languages,
-        rules=_rules(books, manifest.samples),
-        dedup=_all_dedup(books, deduping, dedup_languages.values()) if deduping else None,
+        rules=_rules(stages, manifest.samples),
+        dedup=_all_dedup(stages, deduping, dedup_languages.values()) if deduping else None,
         dedup_languages=dedup_languages,
         clusters=sizes if any(sizes.values()) else None,
         largest=tuple(_cluster(row) for row in manifest.clusters),
         candidates={
-            name: (book.tally[PAIRS_COMPARED], book.tally[PAIRS_VERIFIED])
-            for name, book in books
-            if book.tally[PAIRS_COMPARED]
+            name: (counts.tally[PAIRS_COMPARED], counts.tally[PAIRS_VERIFIED])
+            for name, counts in stages
+            if counts.tally[PAIRS_COMPARED]
         },
-        damaged=_by_reason((name, book.quarantined) for name, book in files.items()),
-        passed_over=_by_reason((name, book.skipped) for name, book in files.items()),
+        damaged=_by_reason((name, counts.quarantined) for name, counts in files.items()),
+        passed_over=_by_reason((name, counts.skipped) for name, counts in files.items()),
         time=time,
-        fertility=_fertility(books),
-        heard=_heard(books),
-        benchmarks=_benchmarks(books, manifest.facts),
+        fertility=_fertility(stages),
+        relabelled=_relabelled(stages),
+        benchmarks=_benchmarks(stages, manifest.facts),
     )
 
 
-_Books = Sequence[tuple[str, StageCounts]]
+_Stages = Sequence[tuple[str, StageCounts]]
 
 
-def _plus(amounts: Iterable[Amount]) -> Amount:
+def _sum(amounts: Iterable[Amount]) -> Amount:
     documents = size = 0
     for amount in amounts:
         documents += amount.documents
@@ -116,47 +106,49 @@ def _plus(amounts: Iterable[Amount]) -> Amount:
     return Amount(documents, size)
 
 
-def _stage(
-    name: str, book: StageCounts, after: StageCounts | None, seconds: float | None
+def _stage_row(
+    name: str, counts: StageCounts, after: StageCounts | None, seconds: float | None
 ) -> StageRow:
-    came = _plus(book.input.values())
+    received = _sum(counts.input.values())
     dropped: dict[str, Amount] = {}
-    for (_, _, rule), amount in sorted(book.dropped.items()):
-        dropped[rule] = _plus([dropped.get(rule, NOTHING), amount])
-    gone = _plus(dropped.values())
-    kept = Amount(came.documents - gone.documents, came.bytes - gone.bytes)
+    for (_, _, rule), amount in sorted(counts.dropped.items()):
+        dropped[rule] = _sum([dropped.get(rule, NOTHING), amount])
+    removed = _sum(dropped.values())
+    kept = Amount(received.documents - removed.documents, received.bytes - removed.bytes)
     if after is not None:
-        kept = Amount(kept.documents, _plus(after.input.values()).bytes)
+        kept = Amount(kept.documents, _sum(after.input.values()).bytes)
     most_first = dict(sorted(dropped.items(), key=lambda item: (-item[1].documents, item[0])))
-    # Which examples were found is told with the evaluation sets.
-    tally = dict(sorted(without_found(book.tally).items()))
-    return StageRow(name, came, most_first, kept, tally, seconds)
+    # Which examples were found is reported with the evaluation sets.
+    tally = dict(sorted(without_found(counts.tally).items()))
+    return StageRow(name, received, most_first, kept, tally, seconds)
 
 
-def _came(book: StageCounts, source: str | None = None, lang: str | None = None) -> Amount:
-    return _plus(
+def _input(counts: StageCounts, source: str | None = None, lang: str | None = None) -> Amount:
+    return _sum(
         amount
-        for (origin, label), amount in book.input.items()
+        for (origin, label), amount in counts.input.items()
         if source in (None, origin) and lang in (None, label)
     )
 
 
-def _fate(books: _Books, files: Iterable[FileCounts], source: str | None, rows: int | None) -> Fate:
-    """Sum up the files' books, with bytes from the stages' books."""
+def _outcome(
+    stages: _Stages, files: Iterable[FileCounts], source: str | None, rows: int | None
+) -> Outcome:
+    """Add up the counts of files, with bytes from the counts of stages."""
     skipped: Counter[str] = Counter()
     quarantined: Counter[str] = Counter()
     read = documents = curated = taken = 0
-    for book in files:
-        skipped.update(book.skipped)
-        quarantined.update(book.quarantined)
-        read += book.records
-        documents += book.documents
-        curated += book.curated
-        taken += book.taken
-    return Fate(
-        documents=Amount(documents, _came(books[0][1], source).bytes),
-        dropped=_dropped(books, source),
-        curated=Amount(curated, _came(books[-1][1], source).bytes),
+    for counts in files:
+        skipped.update(counts.skipped)
+        quarantined.update(counts.quarantined)
+        read += counts.records
+        documents += counts.documents
+        curated += counts.curated
+        taken += counts.taken
+    return Outcome(
+        documents=Amount(documents, _input(stages[0][1], source).bytes),
+        dropped=_dropped(stages, source),
+        curated=Amount(curated, _input(stages[-1][1], source).bytes),
         read=read,
         skipped=dict(sorted(skipped.items())),
         quarantined=dict(sorted(quarantined.items())),
@@ -166,35 +158,35 @@ def _fate(books: _Books, files: Iterable[FileCounts], source: str | None, rows: 
 
 
 def _dropped(
-    books: _Books, source: str | None = None, lang: str | None = None
+    stages: _Stages, source: str | None = None, lang: str | None = None
 ) -> dict[str, Amount]:
-    found: dict[str, Amount] = {}
-    for name, book in books:
-        cells = [c for c in book.dropped if source in (None, c[0]) and lang in (None, c[1])]
+    dropped: dict[str, Amount] = {}
+    for name, counts in stages:
+        cells = [c for c in counts.dropped if source in (None, c[0]) and lang in (None, c[1])]
         for cell in sorted(cells):
             key = f"{name}:{cell[2]}"
-            found[key] = _plus([found.get(key, NOTHING), book.dropped[cell]])
-    return found
+            dropped[key] = _sum([dropped.get(key, NOTHING), counts.dropped[cell]])
+    return dropped
 
 
-def _languages(books: _Books) -> dict[str, Fate]:
-    """Count per language, by the label at the end; bytes from the first stage that knows labels."""
-    labels = {lang for _, book in books for _, lang in book.input}
-    labels |= {lang for _, book in books for _, lang, _ in book.dropped}
+def _languages(stages: _Stages) -> dict[str, Outcome]:
+    """Count per final language label; bytes from the first stage after labels are known."""
+    labels = {lang for _, counts in stages for _, lang in counts.input}
+    labels |= {lang for _, counts in stages for _, lang, _ in counts.dropped}
     known = next(
-        (at for at, (_, book) in enumerate(books) if any(lang for _, lang in book.input)), 0
+        (at for at, (_, counts) in enumerate(stages) if any(lang for _, lang in counts.input)), 0
     )
-    fates = {}
+    outcomes = {}
     for label in labels:
-        dropped = _dropped(books, lang=label)
-        left = _came(books[-1][1], lang=label)
+        dropped = _dropped(stages, lang=label)
+        left = _input(stages[-1][1], lang=label)
         documents = left.documents + sum(amount.documents for amount in dropped.values())
-        # Before the label was known: what was dropped with it there and then.
-        early = [amount.bytes for amount in _dropped(books[:known], lang=label).values()]
-        raw = sum(early) + _came(books[known][1], lang=label).bytes
+        # Before labels were known: what was dropped with this label.
+        early = [amount.bytes for amount in _dropped(stages[:known], lang=label).values()]
+        raw = sum(early) + _input(stages[known][1], lang=label).bytes
         if documents:
-            fates[label] = Fate(Amount(documents, raw), dropped, left)
-    return dict(sorted(fates.items(), key=lambda item: (-item[1].documents.documents, item[0])))
+            outcomes[label] = Outcome(Amount(documents, raw), dropped, left)
+    return dict(sorted(outcomes.items(), key=lambda item: (-item[1].documents.documents, item[0])))
 
 
 def _dedup_stages(manifest: Manifest, names: Sequence[str]) -> list[str]:
@@ -203,22 +195,24 @@ def _dedup_stages(manifest: Manifest, names: Sequence[str]) -> list[str]:
 
 
 def _dedup(
-    books: _Books, deduping: Sequence[str], label: str | None, rate: float | None = None
+    stages: _Stages, deduping: Sequence[str], label: str | None, rate: float | None = None
 ) -> Dedup:
-    """Measure across the dedup barriers alone, whatever stands between them."""
+    """Measure across the dedup barriers alone, whatever stages are between them."""
     before: Amount | None = None
     documents = size = 0
     kinds: Counter[str] = Counter()
-    for at, (name, book) in enumerate(books):
+    for at, (name, counts) in enumerate(stages):
         if name not in deduping:
             continue
-        before = before or _came(book, lang=label)
-        gone = [(rule, a) for (_, lang, rule), a in book.dropped.items() if label in (None, lang)]
-        for rule, amount in gone:
+        before = before or _input(counts, lang=label)
+        removed = [
+            (rule, a) for (_, lang, rule), a in counts.dropped.items() if label in (None, lang)
+        ]
+        for rule, amount in removed:
             kinds[rule] += amount.documents
-        documents += sum(amount.documents for _, amount in gone)
-        after = _came(books[at + 1][1], lang=label) if at + 1 < len(books) else NOTHING
-        size += _came(book, lang=label).bytes - after.bytes
+        documents += sum(amount.documents for _, amount in removed)
+        after = _input(stages[at + 1][1], lang=label) if at + 1 < len(stages) else NOTHING
+        size += _input(counts, lang=label).bytes - after.bytes
     before = before or NOTHING
     after_all = Amount(before.documents - documents, before.bytes - size)
     tokens = None if rate is None else (rate * before.bytes, rate * after_all.bytes)
@@ -227,75 +221,75 @@ def _dedup(
     return Dedup(before, after_all, exact, near, tokens)
 
 
-def _tokens_per_byte(books: _Books) -> dict[str, float]:
-    """Tokens per byte of each language's survivors, where a stage tallied ``tokens:<language>``."""
+def _tokens_per_byte(stages: _Stages) -> dict[str, float]:
+    """Return tokens per byte of what is kept, where a stage tallied ``tokens:<language>``."""
     rates: dict[str, float] = {}
-    for _, book in books:
-        counted = counts_of(book.tally, TOKENS)
+    for _, counts in stages:
+        counted = counts_of(counts.tally, TOKENS)
         sizes: Counter[str] = Counter()
-        for (_, lang), amount in book.input.items():
+        for (_, lang), amount in counts.input.items():
             sizes[lang] += amount.bytes
         rates |= {lang: n / sizes[lang] for lang, n in counted.items() if sizes[lang]}
     return rates
 
 
-def _fertility(books: _Books) -> tuple[Fertility, ...]:
-    """Read what the last stage that counts tokens tallied, per language."""
-    counted = [book for _, book in books if counts_of(book.tally, WORDS)]
+def _fertility(stages: _Stages) -> tuple[Fertility, ...]:
+    """Return what the last stage that counts tokens tallied, per language."""
+    counted = [counts for _, counts in stages if counts_of(counts.tally, WORDS)]
     if not counted:
         return ()
-    book = counted[-1]
-    found = []
-    for lang in {lang for _, lang in book.input}:
-        came, name = _came(book, lang=lang), lang or "und"
-        lengths = [book.tally[tally_key(what, name)] for what in (CHARACTERS, WORDS, TOKENS)]
-        found.append(Fertility(name, came.documents, came.bytes, *lengths))
-    return tuple(sorted(found, key=lambda one: (-one.bytes, one.lang)))
+    counts = counted[-1]
+    rows = []
+    for lang in {lang for _, lang in counts.input}:
+        received, name = _input(counts, lang=lang), lang or "und"
+        lengths = [counts.tally[tally_key(what, name)] for what in (CHARACTERS, WORDS, TOKENS)]
+        rows.append(Fertility(name, received.documents, received.bytes, *lengths))
+    return tuple(sorted(rows, key=lambda one: (-one.bytes, one.lang)))
 
 
-def _heard(books: _Books) -> tuple[tuple[str, str, int], ...]:
-    """Read how often identify called a text another language than the model did, most first."""
+def _relabelled(stages: _Stages) -> tuple[tuple[str, str, int], ...]:
+    """Return how often the label differs from the model's, most frequent first."""
     pairs: Counter[tuple[str, str]] = Counter()
-    for _, book in books:
-        pairs.update(relabelled(book.tally))
+    for _, counts in stages:
+        pairs.update(relabelled(counts.tally))
     rows = [(*pair, count) for pair, count in pairs.items()]
     return tuple(sorted(rows, key=lambda row: (-row[2], row[0], row[1])))
 
 
-def _benchmarks(books: _Books, facts: Mapping[str, Any]) -> tuple[Benchmark, ...]:
-    """Put what a stage knew of its evaluation sets beside what it counted."""
+def _benchmarks(stages: _Stages, facts: Mapping[str, Any]) -> tuple[Benchmark, ...]:
+    """Join what a stage recorded about its evaluation sets with what it counted."""
     rows = []
-    for stage, book in books:
-        for name, told in facts.get(stage, {}).get("benchmarks", {}).items():
-            dropped = [amount for (_, _, rule), amount in book.dropped.items() if rule == name]
+    for stage, counts in stages:
+        for name, recorded in facts.get(stage, {}).get("benchmarks", {}).items():
+            dropped = [amount for (_, _, rule), amount in counts.dropped.items() if rule == name]
             rows.append(
                 Benchmark(
                     stage=stage,
                     name=name,
-                    examples=told["examples"],
-                    too_short=tuple(told["too_short"]),
-                    looked_for=told["looked_for"],
-                    found=found_rows(book.tally, name),
-                    documents=book.tally[tally_key(DOCUMENTS, name)],
-                    dropped=_plus(dropped),
+                    examples=recorded["examples"],
+                    too_short=tuple(recorded["too_short"]),
+                    looked_for=recorded["looked_for"],
+                    found=found_rows(counts.tally, name),
+                    documents=counts.tally[tally_key(DOCUMENTS, name)],
+                    dropped=_sum(dropped),
                     cut=Amount(
-                        book.tally[tally_key(CUT, "documents", name)],
-                        book.tally[tally_key(CUT, "bytes", name)],
+                        counts.tally[tally_key(CUT, "documents", name)],
+                        counts.tally[tally_key(CUT, "bytes", name)],
                     ),
                 )
             )
     return tuple(rows)
 
 
-def _all_dedup(books: _Books, deduping: Sequence[str], languages: Iterable[Dedup]) -> Dedup:
-    """Measure the whole; its tokens are estimated language by language."""
-    told = [found.tokens for found in languages if found.tokens is not None]
-    tokens = (sum(t[0] for t in told), sum(t[1] for t in told)) if told else None
-    return replace(_dedup(books, deduping, None), tokens=tokens)
+def _all_dedup(stages: _Stages, deduping: Sequence[str], languages: Iterable[Dedup]) -> Dedup:
+    """Measure all languages together; tokens are estimated language by language."""
+    estimates = [dedup.tokens for dedup in languages if dedup.tokens is not None]
+    tokens = (sum(e[0] for e in estimates), sum(e[1] for e in estimates)) if estimates else None
+    return replace(_dedup(stages, deduping, None), tokens=tokens)
 
 
-def _cluster_sizes(book: StageCounts) -> dict[int, int]:
-    return dict(sorted((int(size), n) for size, n in counts_of(book.tally, CLUSTER_SIZE).items()))
+def _cluster_sizes(counts: StageCounts) -> dict[int, int]:
+    return dict(sorted((int(size), n) for size, n in counts_of(counts.tally, CLUSTER_SIZE).items()))
 
 
 def _cluster(shown: ClusterExample) -> Cluster:
@@ -306,15 +300,15 @@ def _cluster(shown: ClusterExample) -> Cluster:
         documents=shown.documents,
         removed=shown.removed_id or "",
         jaccard=shown.jaccard,
-        begins=shown.start,
+        start=shown.start,
         parts=() if kept is None or removed is None else compare(kept, removed),
     )
 
 
-def _rules(books: _Books, samples: Sequence[Sample]) -> tuple[Rule, ...]:
-    """All rules that dropped anything, the greediest first, with their examples."""
+def _rules(stages: _Stages, samples: Sequence[Sample]) -> tuple[Rule, ...]:
+    """Return the rules that dropped anything, most documents first, with their examples."""
     rules = []
-    for name, amount in _dropped(books).items():
+    for name, amount in _dropped(stages).items():
         shown = tuple(_example(row) for row in samples if row.dropped_by == name)
         rules.append(Rule(name, amount, shown))
     return tuple(sorted(rules, key=lambda rule: (-rule.dropped.documents, rule.name)))
@@ -334,6 +328,6 @@ def _example(row: Sample) -> Example:
     )
 
 
-def _by_reason(books: Iterable[tuple[str, Counter[str]]]) -> tuple[tuple[str, str, int], ...]:
-    rows = [(reason, name, n) for name, reasons in books for reason, n in reasons.items() if n]
+def _by_reason(stages: Iterable[tuple[str, Counter[str]]]) -> tuple[tuple[str, str, int], ...]:
+    rows = [(reason, name, n) for name, reasons in stages for reason, n in reasons.items() if n]
     return tuple(sorted(rows, key=lambda row: (row[0], -row[2], row[1])))

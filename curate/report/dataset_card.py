@@ -1,4 +1,4 @@
-"""``README.md``: the dataset card, which tells `datasets` where each phase lies and people what it is."""
+"""``README.md``: the dataset card, with the paths of phases for `datasets` and facts for people."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from curate.report.notes import compare_note, counted_note, describe
 from curate.report.to_markdown import table
 from curate.storage.entries import Manifest
 
-#: Licences that the Hub knows by an identifier of its own, as sources write them.
+#: Licences with an identifier on the Hub, as sources write them.
 _HUB_LICENSES = {
     "apache-2.0", "cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "gfdl", "mit",
     "odc-by",
 }  # fmt: skip
 
-#: What is held out has files like a phase of this name; it is a split of every configuration.
+#: Documents held out are files like a phase of this name, and a split of every configuration.
 VALIDATION = "validation"
 
-#: Folders of other forms than Parquet (`curate/formats`).
+#: Folders of formats other than Parquet (`curate/storage/formats`).
 _FORMS = {"jsonl", "ds", "megatron", "mds"}
 
 _SIZES = (
@@ -29,8 +29,8 @@ _SIZES = (
 )  # fmt: skip
 
 
-def card(report: Report) -> str:
-    """Write the card: YAML for machines, then what a person must know before training on it."""
+def dataset_card(report: Report) -> str:
+    """Return the card: YAML for machines, then what a person must know before training on it."""
     parts = [
         _front_matter(report),
         _opening(report),
@@ -45,9 +45,9 @@ def card(report: Report) -> str:
 
 
 def phases(report: Report) -> list[str]:
-    """Name the phases that have files, in the order of the recipe's mixture table.
+    """Return the phases that have files, in the order of the recipe's mixture table.
 
-    A phase that came out empty has no folder, and `datasets` refuses a configuration without files.
+    An empty phase has no folder, and `datasets` refuses a configuration without files.
     """
     written = _written(report) - {VALIDATION}
     order = dict.fromkeys(str(row["phase"]) for row in report.mixture)
@@ -64,9 +64,9 @@ def _front_matter(report: Report) -> list[str]:
     languages = sorted(
         {
             lang.partition("_")[0]
-            for lang, fate in report.languages.items()
+            for lang, outcome in report.languages.items()
             if lang not in ("", "und")
-            and fate.curated.documents
+            and outcome.curated.documents
             and (mixed is None or lang in mixed)
         }
     )
@@ -75,10 +75,10 @@ def _front_matter(report: Report) -> list[str]:
         lines += ["language:", *(f"- {_quoted(language)}" for language in languages)]
     lines += [f"license: {_license(report.manifest)}", "task_categories:", "- text-generation"]
     lines += ["size_categories:", f"- {_size(report.run.rows or 0)}", "tags:", "- curate"]
-    found = phases(report)
-    if found:
+    names = phases(report)
+    if names:
         lines.append("configs:")
-    for at, phase in enumerate(found):
+    for at, phase in enumerate(names):
         lines += [f"- config_name: {_quoted(phase)}"]
         lines += ["  default: true"] if at == 0 else []
         lines += ["  data_files:", "  - split: train"]
@@ -90,7 +90,7 @@ def _front_matter(report: Report) -> list[str]:
 
 
 def _mixed(manifest: Manifest) -> set[str] | None:
-    """Give the languages that the mixture's groups name; None where some group takes any."""
+    """Return the languages that the mixture's groups name; None if a group matches any."""
     groups = ((manifest.recipe.get("mixture") or {}).get("groups") or {}).values()
     named = [group.get("languages") for group in groups]
     return {lang for names in named for lang in names} if named and all(named) else None
@@ -102,10 +102,9 @@ def _quoted(text: str) -> str:
 
 
 def _license(manifest: Manifest) -> str:
-    given = {
-        str(source.get("license") or "").lower() for source in manifest.recipe["sources"].values()
-    }
-    return next(iter(given)) if len(given) == 1 and given <= _HUB_LICENSES else "other"
+    sources = manifest.recipe["sources"].values()
+    licenses = {str(source.get("license") or "").lower() for source in sources}
+    return licenses.pop() if len(licenses) == 1 and licenses <= _HUB_LICENSES else "other"
 
 
 def _size(rows: int) -> str:
@@ -130,11 +129,11 @@ def _opening(report: Report) -> list[str]:
 
 
 def _loading(report: Report) -> list[str]:
-    found = phases(report)
-    if not found:
+    names = phases(report)
+    if not names:
         return []
     lines = ["## Load it", "", "```python", "import datasets", ""]
-    for phase in found:
+    for phase in names:
         lines.append(f'data = datasets.load_dataset("PATH/OF/THIS/FOLDER", {_quoted(phase)})')
     lines.append("```")
     if VALIDATION in _written(report):
@@ -176,17 +175,17 @@ def _languages(report: Report) -> list[str]:
     rows = [
         (
             code(lang),
-            number(fate.curated.documents),
-            size(fate.curated.bytes),
+            number(outcome.curated.documents),
+            size(outcome.curated.bytes),
             *(
                 (number(lengths[lang].tokens), ratio(lengths[lang].tokens_per_word))
                 if lang in lengths
                 else ("–", "–")
             ),
-            percent(fate.kept),
+            percent(outcome.kept),
         )
-        for lang, fate in report.languages.items()
-        if lang and fate.curated.documents
+        for lang, outcome in report.languages.items()
+        if lang and outcome.curated.documents
     ]
     if not rows:
         return []
@@ -196,19 +195,19 @@ def _languages(report: Report) -> list[str]:
 
 
 def _sources(report: Report) -> list[str]:
-    said = report.manifest.recipe["sources"]
+    specs = report.manifest.recipe["sources"]
     rows = []
-    for name, fate in report.sources.items():
-        source = said.get(name, {})
+    for name, outcome in report.sources.items():
+        source = specs.get(name, {})
         rows.append(
             (
                 code(name),
                 code(str(source.get("format") or "")),
                 code(str(source.get("origin") or "")),
                 code(str(source.get("license") or "")) or "not given",
-                number(fate.documents.documents),
-                number(fate.curated.documents),
-                percent(fate.kept),
+                number(outcome.documents.documents),
+                number(outcome.curated.documents),
+                percent(outcome.kept),
             )
         )
     header = ("source", "format", "origin", "licence", "documents", "curated", "kept of raw")
@@ -233,9 +232,9 @@ def _making(report: Report) -> list[str]:
         words = ", ".join(f"{key} = {json.dumps(value)}" for key, value in options.items())
         label = str(spec.get("name") or spec["use"])
         row = next((row for row in report.stages if row.stage == label), None)
-        dropped = row.came.documents - row.kept.documents if row else 0
-        told = f"dropped {number(dropped)} documents" if dropped else ""
-        facts = ": " + "; ".join(filter(None, (code(words), told))) if words or told else ""
+        dropped = row.input.documents - row.kept.documents if row else 0
+        effect = f"dropped {number(dropped)} documents" if dropped else ""
+        facts = ": " + "; ".join(filter(None, (code(words), effect))) if words or effect else ""
         lines.append(f"- {code(label)}{facts}")
     if report.dedup:
         lines += [

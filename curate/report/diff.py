@@ -1,20 +1,20 @@
-"""What two documents share and what only one has, word by word, short enough to be read."""
+"""The difference of two documents, word by word, with long equal parts shortened."""
 
 from __future__ import annotations
 
 import difflib
 import re
 
-#: What both have is cut in its middle beyond this many characters.
+#: An equal part longer than this many characters is cut in its middle.
 _LONGEST_SAME = 120
 
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 
 
 def compare(kept: str, removed: str) -> tuple[tuple[str, str], ...]:
-    """Give parts (same, kept or removed; text) in order.
+    """Return parts (same, kept or removed; text) in order.
 
-    Words are compared, and characters where there are few spaces: the script has none.
+    Words are compared; characters where the text has few spaces, as in scripts without them.
 
     >>> compare("one two three", "one 2 three")
     (('same', 'one '), ('kept', 'two'), ('removed', '2'), ('same', ' three'))

@@ -1,4 +1,4 @@
-"""Crawled text made fit to be shown: what acts instead of being read becomes visible."""
+"""Text, numbers, sizes and times as people read them; control characters become visible."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _JOINERS = "\u200c\u200d"
 def visible(text: str) -> str:
     r"""Show controls and bidi marks as pictures; newlines and tabs stay. Empty text stays empty.
 
-    A right-to-left override hidden in a title turns the line that a person reads around
-    (trojansource.codes); an escape character drives the terminal. Lone surrogates, which no encoder
-    takes, are replaced. Combining marks without end are left: the page cuts what overflows.
+    A right-to-left override in a title reverses the line that a person reads (trojansource.codes);
+    an escape character controls the terminal. Lone surrogates, which cannot be encoded, are
+    replaced. Long runs of combining marks are kept: the page cuts what overflows.
 
     >>> visible("a\x1b[31m\u202eb\x7f")
     'a␛[31m[U+202E]b␡'
@@ -50,7 +50,7 @@ def one_line(text: str) -> str:
 
 
 def address(url: str) -> str:
-    """Show an address without user, password and query: crawled URLs carry keys.
+    """Show an address without user, password and query, because crawled URLs contain keys.
 
     >>> address("https://me:pw@example.org/a?token=1#x")
     'https://example.org/a'
@@ -68,7 +68,7 @@ def address(url: str) -> str:
 def code(text: str) -> str:
     r"""Write text as a Markdown code span, safe in a table cell too: nothing in it is markup.
 
-    The fence is longer than any run of backticks inside. A bar would end the table's cell even behind
+    The fence is longer than any run of backticks inside. A bar would end the table's cell even after
     a backslash, so it is shown as a broken bar.
 
     >>> code("a`b|<script>"), code("")
@@ -128,30 +128,28 @@ def percent(value: float | None) -> str:
 def size(count: float) -> str:
     """Write bytes for people.
 
-    >>> size(999), size(1_300_000), size(-2048)
-    ('999 B', '1.3 MB', '−2.0 kB')
+    >>> size(999), size(1_300_000), size(999_999), size(-2048)
+    ('999 B', '1.3 MB', '1.0 MB', '−2.0 kB')
     """
     if count < 0:
         return "−" + size(-count)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < (999.5 if unit == "B" else 999.95):
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
-    return ""
+    return f"{count:.1f} TB"
 
 
 def duration(seconds: float | None) -> str:
     """Write a time for people.
 
-    >>> duration(0.034), duration(59.96), duration(136.7), duration(7322), duration(None)
-    ('0.03 s', '1 min 0 s', '2 min 17 s', '2 h 2 min', '–')
+    >>> duration(0.034), duration(4.25), duration(59.96), duration(7322), duration(None)
+    ('0.03 s', '4.2 s', '1 min 0 s', '2 h 2 min', '–')
     """
     if seconds is None:
         return "–"
-    if seconds < 1:
-        return f"{seconds:.2f} s"
     if seconds < 59.95:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.{1 if seconds >= 1 else 2}f} s"
     if seconds < 3599.5:
         return f"{round(seconds) // 60} min {round(seconds) % 60} s"
     minutes = round(seconds / 60)

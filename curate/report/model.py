@@ -1,6 +1,6 @@
-"""What a run did: the values that every page of the report only prints.
+"""What a run did: the values that every format of the report prints.
 
-Documents and bytes are counted apart: rewriting stages change bytes without dropping anyone.
+Documents and bytes are counted separately: rewriting stages change bytes without dropping documents.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from curate.tokens.rates import Fertility
 
 
 def share(part: float, whole: float) -> float | None:
-    """Divide; None where there is nothing to divide by, for a share of nothing is not 0.
+    """Return part / whole; None where whole is 0, because a share of nothing is not 0.
 
     >>> share(1, 4), share(0, 0)
     (0.25, None)
@@ -24,8 +24,8 @@ def share(part: float, whole: float) -> float | None:
 
 
 @dataclass(frozen=True)
-class Fate:
-    """What became of the records of a run, a source or a language; None where nobody counts it."""
+class Outcome:
+    """What became of the records of a run, a source or a language; None where it is not counted."""
 
     documents: Amount
     dropped: dict[str, Amount]  #: by ``stage:rule``
@@ -54,10 +54,10 @@ class Fate:
 
 @dataclass(frozen=True)
 class StageRow:
-    """What came to a stage, what its rules dropped, and what it handed on."""
+    """What a stage received, what its rules dropped, and what it passed on."""
 
     stage: str
-    came: Amount
+    input: Amount
     dropped: dict[str, Amount]  #: by rule
     kept: Amount
     tally: dict[str, int]
@@ -65,9 +65,9 @@ class StageRow:
 
     @property
     def rewritten(self) -> int:
-        """Bytes of text that rewriting removed from the documents that lived (negative: added)."""
-        gone = sum(amount.bytes for amount in self.dropped.values())
-        return self.came.bytes - gone - self.kept.bytes
+        """Bytes of text that rewriting removed from the documents kept (negative: added)."""
+        dropped = sum(amount.bytes for amount in self.dropped.values())
+        return self.input.bytes - dropped - self.kept.bytes
 
 
 @dataclass(frozen=True)
@@ -123,46 +123,44 @@ class Cluster:
     documents: int
     removed: str  #: id
     jaccard: float | None
-    begins: int  #: characters before the excerpts, which are the same in both
-    parts: tuple[
-        tuple[str, str], ...
-    ]  #: (same, kept or removed; text); () where a text is not there
+    start: int  #: characters before the excerpts, equal in both
+    parts: tuple[tuple[str, str], ...]  #: (same, kept or removed; text); () where a text is missing
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """An evaluation set that a stage looked for: what it has, and what of it the corpus had."""
+    """An evaluation set that a stage searched for, and what of it the corpus contained."""
 
     stage: str
     name: str
     examples: int
-    too_short: tuple[int, ...]  #: rows, from 0, that have nothing long enough to look for
+    too_short: tuple[int, ...]  #: rows, from 0, without anything long enough to search for
     looked_for: int  #: different runs of words, and whole strings
-    found: dict[int, int]  #: row of an example, documents that have something of it
-    documents: int  #: that have something of the set
+    found: dict[int, int]  #: row of an example → documents that contain something of it
+    documents: int  #: that contain something of the set
     dropped: Amount  #: under its name
     cut: Amount  #: documents, and bytes of lines
 
     @property
     def found_share(self) -> float | None:
-        """Examples found, of those that could be."""
+        """Share of the examples found, of those long enough."""
         return share(len(self.found), self.examples - len(self.too_short))
 
     @property
     def most_found(self) -> tuple[int, int] | None:
-        """The row that stands in most documents, and in how many; the first of equals."""
+        """The row that occurs in most documents, and in how many; the first of equals."""
         return max(self.found.items(), key=lambda item: (item[1], -item[0]), default=None)
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that the pages say."""
+    """Everything that the report's formats print."""
 
     manifest: Manifest
-    run: Fate
+    run: Outcome
     stages: tuple[StageRow, ...]
-    sources: dict[str, Fate]
-    languages: dict[str, Fate]  #: "" = dropped before the language was known
+    sources: dict[str, Outcome]
+    languages: dict[str, Outcome]  #: "": dropped before the language was known
     rules: tuple[Rule, ...]
     dedup: Dedup | None  #: None: the recipe has no dedup
     dedup_languages: dict[str, Dedup]
@@ -172,10 +170,8 @@ class Report:
     damaged: tuple[tuple[str, str, int], ...]  #: reason, file, records
     passed_over: tuple[tuple[str, str, int], ...]  #: reason, file, records
     time: Time
-    fertility: tuple[
-        Fertility, ...
-    ] = ()  #: of the survivors that a stage counted, most bytes first
-    heard: tuple[tuple[str, str, int], ...] = ()  #: model's label, our other one, documents
+    fertility: tuple[Fertility, ...] = ()  #: of what the last counting stage kept, most bytes first
+    relabelled: tuple[tuple[str, str, int], ...] = ()  #: model's label, final label, documents
     benchmarks: tuple[Benchmark, ...] = ()
 
     @property
@@ -185,7 +181,7 @@ class Report:
 
     @property
     def mixture(self) -> list[dict[str, Any]]:
-        """The mixture table, as :mod:`curate.mixture.summary` gives it."""
+        """The mixture table of :mod:`curate.mixture.summary`."""
         return list(self.manifest.mixture)
 
     @property

@@ -5,17 +5,17 @@ from __future__ import annotations
 from curate.report.format import duration, one_line, percent
 from curate.report.model import Report
 
-#: How many times the typical task is too uneven to pass without a word.
+#: A slowest task of more than this many times the typical one is mentioned.
 _UNEVEN = 5
 
 
 def describe(report: Report) -> str:
-    """Give the recipe's own sentence about itself."""
+    """Return the recipe's description of itself."""
     return str(report.manifest.recipe.get("describes") or "")
 
 
 def compare_note(report: Report) -> str:
-    """Put our kept of raw beside the figure that the recipe compares with; empty where there is none."""
+    """Compare the share kept with the figure that the recipe quotes; empty if it quotes none."""
     compare = report.manifest.recipe.get("compare")
     if not compare:
         return ""
@@ -34,18 +34,18 @@ def compare_note(report: Report) -> str:
 
 
 def counted_note(report: Report) -> str:
-    """Say whose tokens are counted; empty where none are."""
-    said = report.manifest.counted_with
-    if not said:
+    """Return which tokenizer counted; empty if none did."""
+    counter = report.manifest.counted_with
+    if not counter:
         return ""
     return (
-        f"Tokens are those of {one_line(said['tokenizer'])} (digest"
-        f" {one_line(said['tokenizer_digest'])[:16]}). A word is what whitespace separates."
+        f"Tokens are those of {one_line(counter['tokenizer'])} (digest"
+        f" {one_line(counter['tokenizer_digest'])[:16]}). A word is what whitespace separates."
     )
 
 
 def benchmark_note() -> str:
-    """Say what the numbers of evaluation sets mean."""
+    """Return the meaning of the numbers of evaluation sets."""
     return (
         "An example is a row of a set, counted from 0. Too short: none of its strings has enough words to be"
         " looked for, so that nothing protects it. Looked for: different runs of words, and whole strings."
@@ -57,7 +57,7 @@ def benchmark_note() -> str:
 
 
 def time_notes(report: Report) -> list[str]:
-    """Say what the seconds hold that a reader would not guess."""
+    """Return what the times include and exclude."""
     time = report.time
     notes = []
     uneven = [
@@ -81,11 +81,11 @@ def time_notes(report: Report) -> list[str]:
 
 
 def environment(report: Report) -> list[tuple[str, str]]:
-    """List versions, digests and the size of the input."""
+    """Return versions, digests and the size of the input."""
     manifest = report.manifest
-    said = manifest.environment
+    machine = manifest.environment
     packages = ", ".join(
-        f"{name} {version}" for name, version in said["packages"].items() if version
+        f"{name} {version}" for name, version in machine["packages"].items() if version
     )
     rows = [
         ("curate", f"{manifest.curate} (contract {manifest.contract})"),
@@ -93,7 +93,7 @@ def environment(report: Report) -> list[tuple[str, str]]:
         ("profiles", manifest.profiles),
         ("input files", f"{len(manifest.inputs):,}"),
         ("files written", f"{len(manifest.files):,}"),
-        ("Python", f"{said['python']} on {said['machine']}"),
+        ("Python", f"{machine['python']} on {machine['machine']}"),
         ("packages", packages),
     ]
     rows += [(f"model of {stage}", digest) for stage, digest in manifest.models.items()]

@@ -1,4 +1,4 @@
-"""Where the time went: rows of ``timings.jsonl`` put into the order of the recipe."""
+"""Where the time went: rows of ``timings.jsonl`` in the order of the recipe."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Time:
-    """Wall-clock seconds of a run, part by part; empty when nobody measured."""
+    """Wall-clock seconds of a run, part by part; empty if not measured."""
 
     engine: str = ""
     total: float | None = None
@@ -51,35 +51,29 @@ class Time:
 
     @property
     def peak_bytes(self) -> int:
-        """The most memory that any worker held."""
+        """The largest memory of any worker."""
         return max((work.peak_bytes for work in self.work), default=0)
 
 
 def time_spent(stages: Sequence[str], timings: Sequence[Mapping[str, Any]]) -> Time:
-    """Group timings by what the recipe calls the work; ``stages`` in recipe order, ``mix`` last.
+    """Group timings by stage; ``stages`` in recipe order, ``mix`` last.
 
-    Map stages that share one pass over the text have the seconds that each took in all tasks, added
-    up; a barrier has the wall-clock seconds of its steps. Tasks that an earlier, interrupted session
-    ran are not in it.
+    A map stage has its seconds summed over all tasks, because several share one pass over the text;
+    a barrier has the wall-clock seconds of its steps. Tasks of an earlier, interrupted session are
+    not included.
     """
     rows = [(str(row["segment"]), row) for row in timings]
-    # The longest name first, so that a stage `count` does not own the steps of a stage `count-again`.
+    # The longest name first, so that stage `count` does not own steps of stage `count-again`.
+    longest_first = sorted(stages, key=len, reverse=True)
     owner = {
-        folder: next(
-            (
-                name
-                for name in sorted(stages, key=len, reverse=True)
-                if folder.startswith(f"{name}-")
-            ),
-            folder,
-        )
+        folder: next((name for name in longest_first if folder.startswith(f"{name}-")), folder)
         for folder, _ in rows
     }
     barriers = set(owner.values()) & set(stages)
     first = tuple(takewhile(lambda stage: stage not in barriers, stages))
     work: dict[str, Work] = {}
     tasks: dict[str, list[float]] = defaultdict(list)
-    apart: Counter[str] = Counter()
+    stage_seconds: Counter[str] = Counter()
     total: float | None = None
     engine = ""
     hosts: set[str] = set()
@@ -90,22 +84,19 @@ def time_spent(stages: Sequence[str], timings: Sequence[Mapping[str, Any]]) -> T
         if folder == "start":
             engine = str(row["label"])
         key = owner[folder]
-        had = work.get(key) or _named(key, str(row["label"]), first, stages)
+        part = work.get(key) or _named(key, str(row["label"]), first, stages)
         hosts |= {str(row["host"])} if "host" in row else set()
         if "seconds" in row:
             tasks[key].append(float(row["seconds"]))
         for stage, seconds in row.get("stages", {}).items():
-            apart[stage] += seconds
-        work[key] = Work(
-            had.name,
-            had.wall + float(row.get("wall", 0.0)),
-            had.stages,
-            peak_bytes=max(had.peak_bytes, int(row.get("peak_bytes", 0))),
-        )
+            stage_seconds[stage] += seconds
+        wall = part.wall + float(row.get("wall", 0.0))
+        peak_bytes = max(part.peak_bytes, int(row.get("peak_bytes", 0)))
+        work[key] = replace(part, wall=wall, peak_bytes=peak_bytes)
     own = {
         p.stages[0]: p.wall for p in work.values() if len(p.stages) == 1 and p.stages[0] in stages
     }
-    own |= {stage: seconds for stage, seconds in apart.items() if stage not in barriers}
+    own |= {stage: seconds for stage, seconds in stage_seconds.items() if stage not in barriers}
     parts = [replace(part, tasks=tuple(tasks[key])) for key, part in work.items()]
     rest = (total or 0.0) - sum(part.wall for part in parts)
     if total is not None and rest > 0:

@@ -1,17 +1,16 @@
-"""``report.html``: one inert page. No script, nothing from outside, static charts."""
+"""``report.html``: one static page without scripts or external resources."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
 from curate.report import format
-from curate.report.model import Fate, Report
+from curate.report.model import Outcome, Report
 from curate.report.notes import (
     benchmark_note,
     compare_note,
@@ -20,6 +19,7 @@ from curate.report.notes import (
     environment,
     time_notes,
 )
+from curate.report.rows import cluster_rows, relabelled_rows, tally_rows
 
 _HERE = Path(__file__).parent
 
@@ -30,15 +30,15 @@ _COLOURS = ("c0", "c1", "c2", "c3", "c4", "c5")
 _OWN_COLOUR = {"exact_dedup": "exact", "fuzzy_dedup": "near", "mix": "over"}
 
 
-def html(report: Report) -> str:
-    """Write the page. The same report gives the same bytes."""
+def to_html(report: Report) -> str:
+    """Return the page; the same report gives the same bytes."""
     colour = _colours(report)
     work = [(_part_colour(at, part.stages), part) for at, part in enumerate(report.time.work)]
     whole = sum(part.wall for _, part in work)
     stages_that_drop = [row.stage for row in report.stages if row.dropped]
     run = report.run
     over = run.curated.documents - (run.taken or 0)
-    lost = {row.stage: row.came.documents - row.kept.documents for row in report.stages}
+    lost = {row.stage: row.input.documents - row.kept.documents for row in report.stages}
     parts = [
         ("kept", "in the mixture", run.taken or 0),
         ("over", "good, but over budget", over),
@@ -51,8 +51,8 @@ def html(report: Report) -> str:
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
         describes=describe(report),
         compare=compare_note(report),
-        fate_bars=[(css, count) for css, _, count in parts],
-        fate_legend=[
+        outcome_bars=[(css, count) for css, _, count in parts],
+        outcome_legend=[
             (css, label, f"{count:,} ({format.percent(count / run.documents.documents)})")
             for css, label, count in parts
             if count
@@ -67,10 +67,12 @@ def html(report: Report) -> str:
         ],
         knows_languages=any(report.languages),
         language_rows=[
-            (name or "(not yet known)", fate, _bars(fate, colour))
-            for name, fate in report.languages.items()
+            (name or "(not yet known)", outcome, _bars(outcome, colour))
+            for name, outcome in report.languages.items()
         ],
-        source_rows=[(name, fate, _bars(fate, colour)) for name, fate in report.sources.items()],
+        source_rows=[
+            (name, outcome, _bars(outcome, colour)) for name, outcome in report.sources.items()
+        ],
         widest_rule=max((rule.dropped.documents for rule in report.rules), default=0),
         dedup_rows=[("all", report.dedup), *report.dedup_languages.items()],
         cluster_rows=clusters,
@@ -85,68 +87,18 @@ def html(report: Report) -> str:
         one_epoch=all(row["epochs"] <= 1 for row in report.mixture),
         skipped_rows=sorted((run.skipped or {}).items(), key=lambda item: (-item[1], item[0])),
         benchmark_note=benchmark_note(),
-        tallies=tallies(report),
-        heard=heard_rows(report),
+        tallies=tally_rows(report),
+        relabelled=relabelled_rows(report),
         environment=environment(report),
         longest=_LONGEST,
     )
 
 
-def cluster_rows(report: Report) -> list[tuple[str, str, int]]:
-    """Give (stage, sizes, clusters), sizes in bins of powers of two from 5 up."""
-    rows = []
-    for stage, sizes in (report.clusters or {}).items():
-        bins: dict[tuple[int, int], int] = {}
-        for cluster, count in sizes.items():
-            low = cluster if cluster < 5 else max(5, 1 << (cluster.bit_length() - 1))
-            high = cluster if cluster < 5 else (1 << cluster.bit_length()) - 1
-            bins[low, high] = bins.get((low, high), 0) + count
-        for (low, high), count in sorted(bins.items()):
-            rows.append((stage, str(low) if low == high else f"{low}–{high}", count))
-    return rows
-
-
-#: Rows of the table of what the model heard; the rest is one row.
-HEARD_ROWS = 20
-
-
-def heard_rows(report: Report) -> list[tuple[str, str, int]]:
-    """Give (model's label, ours, documents) where they differ, the rest in one row."""
-    rows, rest = list(report.heard[:HEARD_ROWS]), report.heard[HEARD_ROWS:]
-    if rest:
-        rows.append((f"{len(rest)} other pairs", "", sum(count for _, _, count in rest)))
-    return rows
-
-
-def tallies(report: Report) -> list[tuple[str, str, int]]:
-    """Give (stage, what, count) of the stages' own counts that the page shows nowhere else."""
-    told = {
-        (one.stage, f"{what}:{one.name}")
-        for one in report.benchmarks
-        for what in ("documents", "cut:documents", "cut:bytes")
-    }
-    elsewhere = (
-        "lang:",
-        "relabelled:",
-        "cluster_size:",
-        "tokens:",
-        "pairs_",
-        "words:",
-        "characters:",
-    )
-    return [
-        (row.stage, what, count)
-        for row in report.stages
-        for what, count in row.tally.items()
-        if count and not what.startswith(elsewhere) and (row.stage, what) not in told
-    ]
-
-
 def _colours(report: Report) -> dict[str, str]:
     free = [row.stage for row in report.stages if row.stage not in _OWN_COLOUR]
     dropping = [row.stage for row in report.stages if row.dropped and row.stage in free]
-    given = {stage: _COLOURS[at % len(_COLOURS)] for at, stage in enumerate(dropping)}
-    return {row.stage: "c5" for row in report.stages} | given | _OWN_COLOUR
+    numbered = {stage: _COLOURS[at % len(_COLOURS)] for at, stage in enumerate(dropping)}
+    return {row.stage: "c5" for row in report.stages} | numbered | _OWN_COLOUR
 
 
 def _part_colour(at: int, stages: tuple[str, ...]) -> str:
@@ -157,13 +109,13 @@ def _part_colour(at: int, stages: tuple[str, ...]) -> str:
     return ("c0", "c3", "c4")[at % 3] if stages else "c5"
 
 
-def _bars(fate: Fate, colour: Mapping[str, str]) -> list[tuple[str, int]]:
+def _bars(outcome: Outcome, colour: Mapping[str, str]) -> list[tuple[str, int]]:
     lost: dict[str, int] = {}
-    for rule, amount in fate.dropped.items():
+    for rule, amount in outcome.dropped.items():
         stage = rule.partition(":")[0]
         lost[stage] = lost.get(stage, 0) + amount.documents
     return [
-        ("kept", fate.curated.documents),
+        ("kept", outcome.curated.documents),
         *((colour[stage], count) for stage, count in lost.items()),
     ]
 
@@ -176,15 +128,15 @@ def _template() -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    filters: dict[str, Any] = {
-        "visible": format.visible,
-        "one_line": lambda value: format.one_line(str(value)),
-        "address": format.address,
-        "number": format.number,
-        "percent": format.percent,
-        "ratio": format.ratio,
-        "size": format.size,
-        "duration": format.duration,
-    }
-    engine.filters.update(filters)
+    functions = (
+        format.visible,
+        format.address,
+        format.number,
+        format.percent,
+        format.ratio,
+        format.size,
+        format.duration,
+    )
+    engine.filters.update({function.__name__: function for function in functions})
+    engine.filters["one_line"] = lambda value: format.one_line(str(value))
     return engine.get_template("page.html.j2")

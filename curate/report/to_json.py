@@ -5,34 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from curate.report.model import Benchmark, Dedup, Fate, Report
+from curate.report.model import Benchmark, Dedup, Outcome, Report, share
 
 
-def as_json(report: Report) -> dict[str, Any]:
-    """Give the whole report as JSON values; null is unknown or undefined, never a magic 0."""
+def to_json(report: Report) -> dict[str, Any]:
+    """Return the whole report as JSON values; null is unknown or undefined, never a magic 0."""
     return {
         "recipe": report.name,
-        "documents": _fate(report.run),
+        "documents": _outcome(report.run),
         "stages": [
             {
                 "stage": row.stage,
-                "in": row.came.documents,
+                "in": row.input.documents,
                 "kept": row.kept.documents,
                 "dropped": {rule: amount.documents for rule, amount in row.dropped.items()},
                 "seconds": row.seconds,
-                "bytes": {"in": row.came.bytes, "kept": row.kept.bytes, "rewritten": row.rewritten},
+                "bytes": {
+                    "in": row.input.bytes,
+                    "kept": row.kept.bytes,
+                    "rewritten": row.rewritten,
+                },
                 "tally": row.tally,
             }
             for row in report.stages
         ],
-        "sources": {name: _fate(fate) for name, fate in report.sources.items()},
-        "languages": {name: _fate(fate) for name, fate in report.languages.items()},
+        "sources": {name: _outcome(outcome) for name, outcome in report.sources.items()},
+        "languages": {name: _outcome(outcome) for name, outcome in report.languages.items()},
         "dedup": _all_dedup(report),
         "benchmarks": [_benchmark(one) for one in report.benchmarks],
         "mixture": report.mixture,
         "tokenizer": (report.manifest.counted_with or {}).get("tokenizer"),
         "relabelled": [
-            {"model": said, "lang": lang, "documents": count} for said, lang, count in report.heard
+            {"model": label, "lang": lang, "documents": count}
+            for label, lang, count in report.relabelled
         ],
         "fertility": [
             {
@@ -98,25 +103,25 @@ def as_json(report: Report) -> dict[str, Any]:
     }
 
 
-def _fate(fate: Fate) -> dict[str, Any]:
+def _outcome(outcome: Outcome) -> dict[str, Any]:
     return {
-        "read": fate.read,
-        "skipped": None if fate.skipped is None else sum(fate.skipped.values()),
-        "quarantined": None if fate.quarantined is None else sum(fate.quarantined.values()),
-        "documents": fate.documents.documents,
-        "dropped": fate.lost,
-        "curated": fate.curated.documents,
-        "taken": fate.taken,
-        "rows": fate.rows,
-        "kept_of_raw": fate.kept,
+        "read": outcome.read,
+        "skipped": None if outcome.skipped is None else sum(outcome.skipped.values()),
+        "quarantined": None if outcome.quarantined is None else sum(outcome.quarantined.values()),
+        "documents": outcome.documents.documents,
+        "dropped": outcome.lost,
+        "curated": outcome.curated.documents,
+        "taken": outcome.taken,
+        "rows": outcome.rows,
+        "kept_of_raw": outcome.kept,
         "bytes": {
-            "documents": fate.documents.bytes,
-            "curated": fate.curated.bytes,
-            "kept_of_raw": fate.kept_bytes,
+            "documents": outcome.documents.bytes,
+            "curated": outcome.curated.bytes,
+            "kept_of_raw": outcome.kept_bytes,
         },
-        "skipped_by": fate.skipped,
-        "quarantined_by": fate.quarantined,
-        "dropped_by": {rule: amount.documents for rule, amount in fate.dropped.items()},
+        "skipped_by": outcome.skipped,
+        "quarantined_by": outcome.quarantined,
+        "dropped_by": {rule: amount.documents for rule, amount in outcome.dropped.items()},
     }
 
 
@@ -146,22 +151,19 @@ def _all_dedup(report: Report) -> dict[str, Any] | None:
             }
             for one in report.largest
         ],
-        "languages": {lang: _dedup(found) for lang, found in report.dedup_languages.items()},
+        "languages": {lang: _dedup(one) for lang, one in report.dedup_languages.items()},
     }
 
 
-def _dedup(found: Dedup) -> dict[str, Any]:
-    tokens = found.tokens
+def _dedup(dedup: Dedup) -> dict[str, Any]:
+    tokens = dedup.tokens
     return {
-        "documents": _ratio(found.before.documents, found.after.documents, found.kept),
-        "bytes": _ratio(found.before.bytes, found.after.bytes, found.kept_bytes),
-        "tokens_estimated": None
-        if tokens is None
-        else _ratio(
-            round(tokens[0]), round(tokens[1]), tokens[1] / tokens[0] if tokens[0] else None
-        ),
-        "exact": found.exact,
-        "near": found.near,
+        "documents": _ratio(dedup.before.documents, dedup.after.documents, dedup.kept),
+        "bytes": _ratio(dedup.before.bytes, dedup.after.bytes, dedup.kept_bytes),
+        "tokens_estimated": tokens
+        and _ratio(round(tokens[0]), round(tokens[1]), share(tokens[1], tokens[0])),
+        "exact": dedup.exact,
+        "near": dedup.near,
     }
 
 

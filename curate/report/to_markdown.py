@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from curate.report.format import address, code, duration, number, one_line, percent, ratio, size
-from curate.report.model import Dedup, Fate, Report
+from curate.report.model import Dedup, Outcome, Report
 from curate.report.notes import (
     benchmark_note,
     compare_note,
@@ -14,24 +14,24 @@ from curate.report.notes import (
     environment,
     time_notes,
 )
-from curate.report.to_html import cluster_rows, heard_rows, tallies
+from curate.report.rows import cluster_rows, relabelled_rows, tally_rows
 
 #: Characters of an example here; the HTML shows more of it.
 _EXCERPT = 120
 _LONGEST = 40
 
 
-def markdown(report: Report) -> str:
-    """Write the report. Crawled words stand in code spans, where nothing is markup."""
+def to_markdown(report: Report) -> str:
+    """Return the report; crawled words are in code spans, where nothing is markup."""
     sections = (
         _summary(report),
         _time(report),
         _stages(report),
-        _fates("By language", "language", report.languages, records=False)
+        _outcomes("By language", "language", report.languages, records=False)
         if any(report.languages)
         else [],
-        _heard(report),
-        _fates("By source", "source", report.sources, records=True),
+        _relabelled(report),
+        _outcomes("By source", "source", report.sources, records=True),
         _dedup(report),
         _benchmarks(report),
         _mixture(report),
@@ -39,14 +39,13 @@ def markdown(report: Report) -> str:
         _rules(report),
         _records(report),
         _changes(report),
-        _books(report),
+        _accounting(report),
     )
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> list[str]:
-    """Draw a Markdown table, padded so that a terminal shows it too; the first ``left`` columns to
-    the left, the rest to the right.
+    """Return a Markdown table, padded for terminals; the first ``left`` columns are left-aligned.
 
     >>> table(("a", "n"), [("x", "10")])
     ['| a |  n |', '| - | -: |', '| x | 10 |']
@@ -120,10 +119,10 @@ def _stages(report: Report) -> list[str]:
     rows = [
         (
             code(row.stage),
-            number(row.came.documents),
-            _count(row.came.documents - row.kept.documents),
+            number(row.input.documents),
+            _count(row.input.documents - row.kept.documents),
             number(row.kept.documents),
-            size(row.came.bytes),
+            size(row.input.bytes),
             size(row.kept.bytes),
             "–" if row.seconds is None else duration(row.seconds),
         )
@@ -133,14 +132,14 @@ def _stages(report: Report) -> list[str]:
     return ["## The funnel, stage by stage", "", *table(header, rows)]
 
 
-def _fates(title: str, first: str, fates: dict[str, Fate], *, records: bool) -> list[str]:
+def _outcomes(title: str, first: str, outcomes: dict[str, Outcome], *, records: bool) -> list[str]:
     rows = []
-    for name, fate in fates.items():
+    for name, outcome in outcomes.items():
         read = (
             (
-                number(fate.read),
-                _count(sum((fate.skipped or {}).values())),
-                _count(sum((fate.quarantined or {}).values())),
+                number(outcome.read),
+                _count(sum((outcome.skipped or {}).values())),
+                _count(sum((outcome.quarantined or {}).values())),
             )
             if records
             else ()
@@ -149,11 +148,11 @@ def _fates(title: str, first: str, fates: dict[str, Fate], *, records: bool) -> 
             (
                 code(name) or "(not yet known)",
                 *read,
-                number(fate.documents.documents),
-                _count(fate.lost),
-                number(fate.curated.documents),
-                percent(fate.kept),
-                percent(fate.kept_bytes),
+                number(outcome.documents.documents),
+                _count(outcome.lost),
+                number(outcome.curated.documents),
+                percent(outcome.kept),
+                percent(outcome.kept_bytes),
             )
         )
     more = ("records", "skipped", "unreadable") if records else ()
@@ -164,7 +163,7 @@ def _fates(title: str, first: str, fates: dict[str, Fate], *, records: bool) -> 
 def _dedup(report: Report) -> list[str]:
     if report.dedup is None:
         return []
-    found: list[tuple[str, Dedup]] = [("all", report.dedup), *report.dedup_languages.items()]
+    dedups: list[tuple[str, Dedup]] = [("all", report.dedup), *report.dedup_languages.items()]
     rows = [
         (
             code(name),
@@ -175,7 +174,7 @@ def _dedup(report: Report) -> list[str]:
             percent(one.kept),
             percent(one.kept_bytes),
         )
-        for name, one in found
+        for name, one in dedups
     ]
     header = ("language", "before", "exact", "near", "after", "of docs", "of bytes")
     lines = ["## Duplicates", "", *table(header, rows)]
@@ -221,8 +220,10 @@ def _benchmarks(report: Report) -> list[str]:
         )
         for one in report.benchmarks
     ]
-    header = ("set", "examples", "too short", "looked for", "found", "of those long enough",
-              "row in most documents", "documents", "dropped", "cut", "bytes cut")  # fmt: skip
+    header = (
+        "set", "examples", "too short", "looked for", "found", "of those long enough",
+        "row in most documents", "documents", "dropped", "cut", "bytes cut",
+    )  # fmt: skip
     return ["## Evaluation sets in the corpus", "", *table(header, rows), "", benchmark_note()]
 
 
@@ -273,10 +274,12 @@ def _fertility(report: Report) -> list[str]:
     return ["## Tokens of what was kept", "", counted_note(report), "", *table(header, rows)]
 
 
-def _heard(report: Report) -> list[str]:
-    if not report.heard:
+def _relabelled(report: Report) -> list[str]:
+    if not report.relabelled:
         return []
-    rows = [(code(said), code(lang), number(count)) for said, lang, count in heard_rows(report)]
+    rows = [
+        (code(label), code(lang), number(count)) for label, lang, count in relabelled_rows(report)
+    ]
     header = ("the model said", "labelled", "documents")
     return ["## Labels that the model would have given otherwise", "", *table(header, rows, 2)]
 
@@ -323,7 +326,7 @@ def _records(report: Report) -> list[str]:
 
 
 def _changes(report: Report) -> list[str]:
-    rows = [(code(stage), code(what), number(count)) for stage, what, count in tallies(report)]
+    rows = [(code(stage), code(what), number(count)) for stage, what, count in tally_rows(report)]
     if not rows:
         return []
     return [
@@ -333,7 +336,7 @@ def _changes(report: Report) -> list[str]:
     ]
 
 
-def _books(report: Report) -> list[str]:
+def _accounting(report: Report) -> list[str]:
     lines = ["## The books", ""]
     for words, holds in report.identities:
         lines.append(f"- {words}{'' if holds else ' (DOES NOT HOLD)'}")

@@ -27,10 +27,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_what_a_terminal_acts_on_is_replaced(text):
-    assert not terminal._ACTS.search(terminal.shown(text))
-    assert "\ufffd" in terminal.shown(text)
+    assert not terminal._CONTROLS.search(terminal.printable(text))
+    assert "\ufffd" in terminal.printable(text)
     said = terminal.as_json({"text": text})
-    assert not terminal._ACTS.search(said)
+    assert not terminal._CONTROLS.search(said)
     assert json.loads(said) == {"text": text}
 
 
@@ -38,7 +38,7 @@ def test_what_a_terminal_acts_on_is_replaced(text):
     "text", ["Қазақ тілі", "می\u200cخواهم", "ភាសា\u200bខ្មែរ", "日本語 👩\u200d🚀", "a\nb\tc"]
 )
 def test_what_languages_are_written_with_stays(text):
-    assert terminal.shown(text) == text
+    assert terminal.printable(text) == text
 
 
 @given(st.dictionaries(st.text(), st.text() | st.integers() | st.none()))

@@ -36,13 +36,13 @@ def small_manifest(**other):
     a, b = f"{w['web']}/{w['file']}", f"{w['wiki']}/dump.xml"
     ids = {n: f"{a if n < 4 else b}#{n}" for n in range(5)}
     # id, source, text, lang, verdict: bytes 10, 20, 30, 40, 50 (one byte per letter)
-    fates = [(0, judge), (1, exact), (2, near), (3, None), (4, None)]
+    verdicts = [(0, judge), (1, exact), (2, near), (3, None), (4, None)]
 
     def rows(numbers, lang=True):
         return schema.documents(
             {
                 "id": ids[n], "source": w["web"] if n < 4 else w["wiki"], "text": "x" * (10 * (n + 1)),
-                "dropped_by": dict(fates)[n], "dropped_value": None,
+                "dropped_by": dict(verdicts)[n], "dropped_value": None,
             }
             for n in numbers
         ).append_column("lang", [[w["kaz"] if lang and n != 4 else "eng_Latn" if lang else "" for n in numbers]])  # fmt: skip

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from curate.report.build import derive
+from curate.report.build import build_report
 from curate.report.diff import compare
 from curate.storage.entries import Manifest
 from tests.unit.report.conftest import render
@@ -241,7 +241,7 @@ def test_estimated_tokens_do_not_depend_on_the_hash_seed(manifest):
         for name in ("exact_dedup", "fuzzy_dedup", "count", "mix"):
             books[name]["input"].append(["web", f"l{at:02}_Latn", 1, 3 + at])
         books["count"]["tally"][f"tokens:l{at:02}_Latn"] = 1
-    report = derive(Manifest.from_json(many), [])
+    report = build_report(Manifest.from_json(many), [])
     dedup = report.dedup
     assert dedup.tokens == pytest.approx((18 + 25 + 50, 8 + 25 + 50))
     assert dedup.tokens[1] == sum(found.tokens[1] for found in report.dedup_languages.values())

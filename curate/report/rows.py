@@ -1,0 +1,55 @@
+"""Rows of tables that the HTML and the Markdown share."""
+
+from __future__ import annotations
+
+from curate.report.model import Report
+
+
+def cluster_rows(report: Report) -> list[tuple[str, str, int]]:
+    """Return (stage, sizes, clusters); sizes from 5 up are in bins of powers of two."""
+    rows = []
+    for stage, sizes in (report.clusters or {}).items():
+        bins: dict[tuple[int, int], int] = {}
+        for cluster, count in sizes.items():
+            low = cluster if cluster < 5 else max(5, 1 << (cluster.bit_length() - 1))
+            high = cluster if cluster < 5 else (1 << cluster.bit_length()) - 1
+            bins[low, high] = bins.get((low, high), 0) + count
+        for (low, high), count in sorted(bins.items()):
+            rows.append((stage, str(low) if low == high else f"{low}–{high}", count))
+    return rows
+
+
+#: Longest table of changed labels; the other pairs are one row.
+RELABELLED_ROWS = 20
+
+
+def relabelled_rows(report: Report) -> list[tuple[str, str, int]]:
+    """Return (model's label, final label, documents) where they differ; rare pairs in one row."""
+    rows, rest = list(report.relabelled[:RELABELLED_ROWS]), report.relabelled[RELABELLED_ROWS:]
+    if rest:
+        rows.append((f"{len(rest)} other pairs", "", sum(count for _, _, count in rest)))
+    return rows
+
+
+def tally_rows(report: Report) -> list[tuple[str, str, int]]:
+    """Return (stage, what, count) of the stages' own counts that no other table shows."""
+    in_benchmarks = {
+        (one.stage, f"{what}:{one.name}")
+        for one in report.benchmarks
+        for what in ("documents", "cut:documents", "cut:bytes")
+    }
+    elsewhere = (
+        "lang:",
+        "relabelled:",
+        "cluster_size:",
+        "tokens:",
+        "pairs_",
+        "words:",
+        "characters:",
+    )
+    return [
+        (row.stage, what, count)
+        for row in report.stages
+        for what, count in row.tally.items()
+        if count and not what.startswith(elsewhere) and (row.stage, what) not in in_benchmarks
+    ]
