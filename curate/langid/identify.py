@@ -51,13 +51,11 @@ def identify(
     label or is surer of it, the probability of the ranking. ``lang2`` is the model's second label,
     or its first where another was taken, with the model's score. ``und``, where no language is left
     or its score is below the profile's ``min_score``, keeps the best guess in ``lang2``. Null texts
-    and texts without letters are ``und`` with score 0. A page in two scripts is judged by that of
-    its language.
+    and texts without letters are ``und`` with score 0. Of two scripts that of the language counts.
 
     Why: argmax labels fill small languages with other languages' pages (FineWeb-2 removed 133
     million of the documents labelled Dagbani and kept one thousand). Errors remain in names, lists
-    and texts of a few words, and in languages that the model does not know and no alphabet here
-    separates.
+    and texts of a few words, and in languages that neither the model nor an alphabet separates.
 
     >>> identify(["Бүгін ауа райы жақсы, далада балалар ойнап жүр.", "12:30"])["lang"].to_pylist()
     ['kaz_Cyrl', 'und']
@@ -85,7 +83,7 @@ def identify_with_model_labels(
 
 
 def _identify(
-    column: Any, model: str | None, profiles: Profiles | None
+    column: pa.LargeStringArray, model: str | None, profiles: Profiles | None
 ) -> tuple[pa.Table, pa.StringArray]:
     data, offsets = buffers(column)
     letter_sets = required_letter_sets(profiles)
@@ -181,7 +179,9 @@ def _decide(
     return constraints.separate_sinitic(chosen), score
 
 
-def _large_strings(texts: Iterable[str | None] | pa.Array | pa.ChunkedArray) -> Any:
+def _large_strings(
+    texts: Iterable[str | None] | pa.Array | pa.ChunkedArray,
+) -> pa.LargeStringArray:
     if isinstance(texts, pa.ChunkedArray):
         texts = texts.combine_chunks()
     if not isinstance(texts, pa.Array):
@@ -191,7 +191,7 @@ def _large_strings(texts: Iterable[str | None] | pa.Array | pa.ChunkedArray) -> 
     return texts.fill_null("") if texts.null_count else texts
 
 
-def _unshape(texts: Any, arabic: Any) -> Any:
+def _unshape(texts: pa.LargeStringArray, arabic: pa.BooleanArray) -> pa.LargeStringArray:
     """Replace Arabic presentation forms, as PDF files contain them, by the letters themselves.
 
     No model was trained on them, and a page that is full of them would be ``und`` before a

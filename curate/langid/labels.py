@@ -63,8 +63,7 @@ _SAME = {
     "grn": "gug",
 }  # fmt: skip
 
-#: Script codes that are another one here (Kore: Hangul with Han; Aran: the Nastaliq style of
-#: Arabic).
+#: Script codes that are another one here (Kore: Hangul with Han; Aran: Arabic in Nastaliq).
 _SCRIPT = {"Kore": "Hang", "Aran": "Arab"}
 
 

@@ -1,8 +1,7 @@
 """The scripts and letters of a text: counted once, used by every rule.
 
 The script of a text is the one that most of its letters belong to. Han counts as Japanese beside
-kana and as Korean beside Hangul; alone it is ``Hani``, and its characters separate simplified from
-traditional.
+kana, as Korean beside Hangul, and else as ``Hani``, simplified or traditional by its characters.
 """
 
 from __future__ import annotations
@@ -95,8 +94,7 @@ def use_script(letters: Letters, preferred: npt.NDArray[np.int64]) -> Letters:
     """Use the preferred script instead of the dominant one where it has MIN_SCRIPT_SHARE.
 
     ``preferred`` are numbers in NAMES, -1 to keep the dominant script. A page in two scripts is
-    judged by the one that its language is written in: a Japanese page full of English names is
-    Japanese.
+    judged by that of its language: a Japanese page full of English names is Japanese.
     """
     rows = np.flatnonzero((preferred >= 0) & (preferred != letters.script))
     in_script = letters.scripts[rows, preferred[rows]]
@@ -117,8 +115,7 @@ def _cells(
     cell belongs to a set: [cells, sets]; and the column of each set.
     """
     in_sets = frozenset[str]().union(*letter_sets)
-    # A character of a required set is no sign of simplified or traditional: some are only
-    # Cantonese.
+    # Characters of required sets are no sign of either: some occur in Cantonese alone.
     sets = [*(letters - in_sets for letters in _exclusive()), *sorted(letter_sets, key=sorted)]
     letters = sorted(c for c in in_sets if CLASS[ord(c)] & LETTER)
     rest, han = 1 + len(letters), SCRIPTS.index("Hani")

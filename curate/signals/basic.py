@@ -30,7 +30,7 @@ def n_visible_chars(n_chars: Integers, spaces: Integers) -> Integers:
 
     Why: a text of spaces and newlines is an empty text.
     Wrong: characters without a shape of their own, such as U+200B, count.
-    Source: curate; llm-jp-corpus v1 asks for 1 (str.strip leaves something).
+    Source: curate; llm-jp-corpus v1 requires 1 (str.strip leaves something).
     """
     return n_chars - spaces
 
@@ -109,7 +109,7 @@ def hiragana_share(hiragana_letters: Integers, n_chars: Integers) -> Floats:
 
     Why: Japanese prose is held together by hiragana; lists of names, products and Chinese are not.
     Wrong: headlines and patents have little of it.
-    Source: the Swallow corpus asks for 20 percent of all characters.
+    Source: the Swallow corpus requires 20 percent of all characters.
     """
     return ratio(hiragana_letters, n_chars)
 

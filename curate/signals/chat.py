@@ -10,7 +10,7 @@ def n_turns(turns: Integers) -> Integers:
 
     Why: one turn alone teaches nothing; hundreds are a log of two programs.
     Wrong: a limit for chat is too low for agents that call tools.
-    Source: FastChat's cleaning asks for 2 at least.
+    Source: FastChat's cleaning requires at least 2.
     """
     return turns
 
@@ -52,7 +52,7 @@ def n_misplaced_turns(misplaced_turns: Integers) -> Integers:
     Words and then a tool call of the assistant are one answer.
     Why: templates of most models require strict alternation; a gap means that a turn was lost.
     Wrong: people do send two messages in a row.
-    Source: FastChat's cleaning asks for strict alternation.
+    Source: FastChat's cleaning requires strict alternation.
     """
     return misplaced_turns
 
@@ -100,7 +100,7 @@ def answer_chars(answer_size: Integers) -> Integers:
 def n_control_tokens(control_token_hits: Integers) -> Integers:
     """Occurrences of the list ``control_tokens`` in any turn, letter case aside.
 
-    Why: they are special tokens to a template; in a user's turn they end it, and the text goes on
+    Why: they are special tokens to a template; in a user's turn they end it, and the text continues
     as the assistant's.
     Wrong: conversations about chat templates; ``</s>`` ends struck-out text in HTML.
     Source: FastChat replaces them; curate's list is its own.
@@ -143,7 +143,7 @@ def language_difference(language_difference: Floats) -> Floats:
 
     0 where both use the same, in any script, or where a second label of a score of 0.05 or more is
     the other's language; undefined where one of them is undetermined. Source code is left out.
-    Why: a model that is asked in Kazakh should not answer in Russian.
+    Why: a model should not answer a Kazakh question in Russian.
     Wrong: translations and language lessons are meant to differ; short turns are guesses.
     Source: curate.
     """

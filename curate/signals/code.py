@@ -8,7 +8,7 @@ from curate.signals.formula import Floats, Integers, ratio
 def longest_line(longest_line_chars: Integers) -> Integers:
     """Characters of the longest line; 0 for the empty text.
 
-    Why: minified scripts and embedded data have lines that nobody reads.
+    Why: minified scripts and embedded data have lines that are not meant to be read.
     Wrong: prose with one paragraph per line.
     Source: RedPajama, at most 1,000 for code.
     """

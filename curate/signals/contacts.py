@@ -23,8 +23,7 @@ def url_char_share(url_chars: Integers, n_chars: Integers) -> Floats:
 def email_word_ratio(emails: Integers, words: Integers) -> Floats:
     """E-mail addresses per word (symbols count as words); undefined without words.
 
-    Found as the mask ``email`` finds them; measure before masking or with it, masked ones do not
-    count.
+    Found as by the mask ``email``; measure before masking or with it, masked ones do not count.
     Why: lists of contacts, of members, and leaked accounts.
     Wrong: mailing lists have one in each message.
     Source: curate.

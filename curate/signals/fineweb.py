@@ -21,9 +21,9 @@ def sentence_line_char_share(sentence_line_chars: Integers, full_line_chars: Int
 
     A point counts before a space, a mark or the end of the line, but not in the number of a list
     item. Undefined without such lines.
-    Why: asks what terminal_line_share asks, but a paragraph that was cut or ends with a quotation
-    is still prose; on clean Wikipedia and government texts that one drops 4 to 34 percent of
-    documents at FineWeb2's limits.
+    Why: measures what terminal_line_share measures, but a paragraph that was cut or ends with a
+    quotation is still prose; on clean Wikipedia and government texts that one drops 4 to 34 percent
+    of documents at FineWeb2's limits.
     Wrong: Thai writes no ends of sentences; abbreviations count as ends.
     Source: curate.
 

@@ -16,7 +16,7 @@ def unigram_log_probability(log_probabilities: Integers, scored_words: Integers)
     Why: keywords, mojibake and other languages are made of words that the language hardly uses.
     Wrong: depends on the file: compare only texts of one profile. Names, and the rich forms of
     agglutinating languages, are rare words too.
-    Source: peS2o asks for more than -20 of the counts of an English corpus.
+    Source: peS2o requires more than -20 of the counts of an English corpus.
 
     >>> import numpy as np
     >>> unigram_log_probability(np.array([-12_000_000, 0]), np.array([2, 0]))
@@ -35,7 +35,7 @@ def classifier_score(label_scores: Floats) -> Floats:
     labels, and without a model.
     Why: a classifier trained on good and bad pages finds what rules do not.
     Wrong: it likes what it was trained on: its topics, its length, its spelling. Where the label
-    may be a third one, a rule with a maximum should say ``undefined = "keep"``.
+    may be a third one, a rule with a maximum should set ``undefined = "keep"``.
     Source: the classifier is the user's; DCLM keeps the best tenth of pages by such a score.
     """
     return label_scores

@@ -1,8 +1,7 @@
 """RedPajama-V2's further signals of natural language (togethercomputer/RedPajama-Data).
 
 RedPajama-V2 publishes numbers and no limits. Its words are what whitespace separates in the text
-without case and punctuation; ours are the words of curate.text.words that are more than symbols, in
-exact case.
+without case and punctuation; here they are curate.text.words', in exact case, without symbols.
 """
 
 from __future__ import annotations
@@ -70,8 +69,7 @@ def curly_bracket_share(
 ) -> Floats:
     """Curly brackets, opening and closing, among all characters; undefined for the empty text.
 
-    Why: code and templates, by how much of the page they are; n_curly_brackets drops for a single
-    one.
+    Why: code and templates by their share of the page; n_curly_brackets drops for a single one.
     Wrong: short formulas of mathematics.
     Source: RedPajama-V2, rps_doc_curly_bracket.
     """

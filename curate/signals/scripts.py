@@ -64,7 +64,7 @@ def kana_share(hiragana_letters: Integers, katakana_letters: Integers, letters: 
 
     Why: no other language is written with them.
     Wrong: the long vowel mark ー belongs to no script and is not counted.
-    Source: curate; the Swallow corpus asks for half of all characters in kana and Chinese
+    Source: curate; the Swallow corpus requires half of all characters in kana and Chinese
     characters.
     """
     return ratio(hiragana_letters + katakana_letters, letters)

@@ -45,8 +45,7 @@ def encoder(name: str | None, end: str | None) -> Encoder:
     """Load an encoder by a counter's name; ``end`` is the token that ends a document.
 
     Without ``end`` Tekken ends documents with ``</s>`` and tiktoken's encodings with
-    ``<|endoftext|>``. A ``tokenizer.json`` does not contain which of its tokens does, so it needs
-    ``end``.
+    ``<|endoftext|>``. A ``tokenizer.json`` does not name the token, so it needs ``end``.
     """
     counting = counter(name)
     if isinstance(counting, TekkenCounter):

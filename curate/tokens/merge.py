@@ -1,8 +1,7 @@
 """Byte-pair merging: count the tokens of a piece of text.
 
 The rule is tiktoken's: a piece that is a token is one token; else the adjacent pair whose joined
-bytes have the lowest rank is joined, the leftmost of equals first, until no pair is in the
-vocabulary.
+bytes have the lowest rank is joined, the leftmost of equals first, until no pair is a token.
 """
 
 from __future__ import annotations
@@ -26,8 +25,7 @@ _EMPTY = np.int64(-1)
 _NEVER = 1 << _RANK_BITS
 #: Longer pieces are merged with a heap; for shorter ones a scan of all pairs is faster.
 _SHORT = 256
-#: Pieces of up to this many bytes are cached: 31 bytes and the length are four words of eight
-#: bytes.
+#: Pieces of up to this many bytes are cached: with their length they fill four words.
 _CACHED = 31
 
 

@@ -3,8 +3,7 @@
 Equal tokens are then equal text, and a position among the tokens is a position among the bytes, so
 that text can be compared and cut by tokens. That holds for Tekken, for tiktoken's encodings, for a
 ``tokenizer.json`` of the byte-level kind, and for code points (``characters``). It does not hold
-for a tokenizer that replaces unknown words by one token, or that marks where words begin: these are
-refused.
+for a tokenizer that replaces unknown words by one token, or marks where words begin: it is refused.
 """
 
 from __future__ import annotations
@@ -58,8 +57,7 @@ class LosslessTokenizer:
 def lossless_tokenizer(name: str | None = None) -> LosslessTokenizer:
     """Load a tokenizer by a name of `curate.tokens.counter`; refuse one that is not lossless.
 
-    A tokenizer's normalizer and special tokens are left out, so that its tokens are the text's
-    bytes.
+    Normalizers and special tokens are left out, so that the tokens are the text's bytes.
 
     >>> tokenizer = lossless_tokenizer("characters")
     >>> tokens, _ = tokenizer.read(pa.array(["aя東"], pa.large_string()))

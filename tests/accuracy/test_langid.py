@@ -2,8 +2,7 @@
 
 Measured with lid.176, as ``curate.identify`` calls it: with the thresholds of the shipped profiles,
 so that an abstention is an error. A label is right when its language is; Chinese is one language
-here. The word lists and weights were written from grammars; no row of these files was used for
-them.
+here. The word lists and weights were written from grammars; not from rows of these files.
 """
 
 import gzip

@@ -1,8 +1,7 @@
 """Fidelity: the profiles llm_jp and llm_jp_strict against hojichar's filters, document by document.
 
 The oracle repeats what llm-jp-corpus v1 does to its corpus ja_cc (scripts/filters.py and
-filter_data.py) in plain Python around hojichar's classes; its rewrites are repeated without
-patterns.
+filter_data.py) in plain Python around hojichar's classes; its rewrites are loops over letters.
 """
 
 import json
@@ -201,8 +200,7 @@ PIECES = st.one_of(
     st.text("あいんのはをァンカーヴ漢字、。abc\n", max_size=60),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
 )
-#: Anything; a repeated piece; prose with some words of the lists, so that it reaches the later
-#: rules.
+#: Anything; a repeated piece; prose with words of the lists, so that it reaches the later rules.
 PAGES = st.one_of(
     st.lists(PIECES, max_size=40).map("".join),
     st.tuples(st.lists(PIECES, min_size=1, max_size=6).map("".join), st.integers(2, 40)).map(

@@ -1,7 +1,6 @@
 """The shipped profiles on clean text: the most that they may drop; and what they must drop.
 
-A higher budget needs a reason in the commit: with a higher false rejection a language loses good
-documents.
+A higher budget needs a reason in the commit: with it a language loses good documents.
 """
 
 import gzip
@@ -252,8 +251,8 @@ KEYWORDS = (
     "carteiras viagem, relógios pulso, óculos sol, vestidos festa, camisas algodão, calças ganga, "
     "casacos inverno, meias lã, chapéus praia, luvas pele, cintos clássicos, gravatas seda, "
     "pijamas quentes, toalhas banho, lençóis cama, almofadas sala, tapetes modernos, cortinas "
-    "blackout, candeeiros mesa, cadeiras jardim, mesas jantar, sofás cama, estantes livros. Envio grátis, "
-    "descontos exclusivos, compre agora!"
+    "blackout, candeeiros mesa, cadeiras jardim, mesas jantar, sofás cama, estantes livros. Envio "
+    "grátis, descontos exclusivos, compre agora!"
 )
 
 

@@ -1,7 +1,6 @@
 """The dictionary of a fastText model: reading its entries and looking up a word.
 
-Words are looked up by ``hash_span``; fastText's hash (32-bit FNV-1a over signed bytes) is for
-n-grams.
+Words are looked up by ``hash_span``; n-grams have fastText's hash (32-bit FNV-1a, signed bytes).
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Published fastText classifiers in their own file format: quantised (.ftz) and dense (.bin).
 
 The layout is that of facebookresearch/fastText 0.9 (versions 11 and 12 of the format): arguments,
-dictionary, input matrix, output matrix. Any supervised model can be read: lid.176, OpenLID,
-GlotLID.
+dictionary, input matrix, output matrix. Any supervised model: lid.176, OpenLID, GlotLID.
 """
 
 from __future__ import annotations

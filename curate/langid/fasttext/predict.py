@@ -8,9 +8,8 @@ One difference is intended. fastText stops reading at a word ``</s>``, so that o
 would hide the rest of a page; here such a word is skipped.
 
 Speed limit: words that are not cached, which are all words of a script without spaces, cost half of
-the time, most of it the look-up of their n-grams in the CPU's cache
-(curate.langid.fasttext.subwords). They are collected and looked up together, so that these waits
-overlap.
+the time, most of it waiting for their n-grams in the CPU's cache (curate.langid.fasttext.subwords).
+They are collected and looked up together, so that the waits overlap.
 """
 
 from __future__ import annotations
@@ -37,8 +36,7 @@ _PREFIX = (95, 95, 108, 97, 98, 101, 108, 95, 95)  # __label__
 _CACHE_BYTES = 2 << 20
 _ROOM = 2048  # characters of new words, and words, that are looked up together
 
-# The columns of a cached word beside its sum: its hash, its size, its last position, its last
-# batch.
+# The columns of a cached word beside its sum: its hash, its size, its last position and batch.
 _HASH, _SIZE, _WHERE, _BATCH = 0, 1, 2, 3
 
 _PAST_SPACE = uint64(0x5F5F5F5F5F5F5F5F)  # 0x7F - " "
@@ -217,8 +215,7 @@ def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, score
     Text ``d`` is ``data[offsets[d]:offsets[d + 1]]``, UTF-8. A newline is a space, as in
     ``model.predict(text.replace("\n", " "))``. ``capacity`` is the number of cached words.
     """
-    # Taken out of the tuple once: a call with a tuple as argument counts references to all its
-    # arrays.
+    # Taken out of the tuple once: a call with a tuple counts references to all its arrays.
     rows, bucket_rows, kept, heads = net.rows, net.bucket_rows, net.kept, net.heads
     spelling, begin, end, slots = net.spelling, net.begin, net.end, net.slots
     min_chars, max_chars = net.min_chars, net.max_chars

@@ -19,8 +19,7 @@ from curate.kernels.utf8 import width
 from curate.langid.fasttext.dictionary import HASH_PRIME, HASH_START
 
 # The columns of a new word's note: the place of its sum, its first character, the one behind the
-# last whose n-grams are summed, the one behind its last, and whether it begins with < and ends with
-# >.
+# last whose n-grams are summed, the one behind its last, whether it begins with <, ends with >.
 _SLOT, _BEGIN, _STOP, _END, _OPENED, _CLOSED = 0, 1, 2, 3, 4, 5
 NOTES = 6
 
@@ -115,11 +114,9 @@ def _spell(data: Any, start: Any, stop: Any, chars: Any, n: Any, room: Any, wide
 def _hash_grams(chars: Any, n: Any, widest: Any, buckets: Any, state: Any, grams: Any) -> None:
     """Write the bucket of each n-gram: grams[c, k] is that of c + 1 characters from chars[k] on.
 
-    ``chars`` has len(grams) more characters behind ``n``. N-grams that leave their word are not
-    used.
+    ``chars`` has len(grams) more characters behind ``n``. Others than a word's own are not used.
     """
-    # gram % buckets: a product is cheaper than a division, and its quotient is at most one too
-    # small.
+    # gram % buckets: a product is cheaper than a division, and at most one too small.
     size = uint64(buckets)
     inverse = uint64(0x100000000) // size
     for k in range(n):

@@ -52,8 +52,7 @@ def test_parts(text: str, expected: list[tuple[str, str]] | None) -> None:
 
 
 def test_a_page_in_two_scripts_is_read_in_that_of_its_language() -> None:
-    # More letters are Latin, but the model's label is Kazakh, and it is not Kazakh in Latin
-    # letters.
+    # More letters are Latin, but the model's label is Kazakh, which is not written in them here.
     assert identify([f"{KAZAKH} {ENGLISH} {ENGLISH}"])["lang"].to_pylist() == ["kaz_Cyrl"]
 
 

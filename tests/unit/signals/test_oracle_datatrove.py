@@ -264,12 +264,12 @@ def test_c4_keeps_the_same_lines(language: str) -> None:
         "It ends [1] here.[2]",
     ]
     lines = [s for s in dict.fromkeys(found) if s and not s.endswith(CLOSERS)] + notices
-    wanted = LINES
+    section = LINES
     spaced = (
         language != "ja"
     )  # a character of Japanese is a word of ours, and its full stop is no "."
     if not spaced:
-        wanted = LINES.model_copy(update={"rules": LINES.rules[:3]})
+        section = LINES.model_copy(update={"rules": LINES.rules[:3]})
     filter_ = C4QualityFilter(
         min_num_sentences=-1,
         min_words_per_line=3 if spaced else -1,
@@ -282,7 +282,7 @@ def test_c4_keeps_the_same_lines(language: str) -> None:
         document = Document(text=line, id="0")
         assert filter_.filter(document) is True
         reference.append(document.text)
-    ours = trim(pa.array(lines, pa.large_string()), wanted)[0].to_pylist()
+    ours = trim(pa.array(lines, pa.large_string()), section)[0].to_pylist()
     assert [line.strip() for line in ours] == reference
     assert sum(line != "" for line in ours) > 100
     assert "" in ours

@@ -129,8 +129,7 @@ def test_slices_nulls_and_damaged_bytes() -> None:
 
 
 def test_classes_are_those_of_the_regex_engine() -> None:
-    # A newer engine may know more letters; then write classes.npz again and note it in the
-    # changelog.
+    # A newer engine may know more letters; then write classes.npz again, with a changelog entry.
     changed = np.flatnonzero(classes_of_the_engine() != classes())
     assert [hex(point) for point in changed.tolist()] == []
 

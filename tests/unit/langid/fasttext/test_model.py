@@ -221,8 +221,7 @@ def test_what_is_no_classifier_is_refused(tmp_path: Path) -> None:
         model.load("hf://owner")
     with pytest.raises(RecipeError, match="cannot read"):
         model.load("memory://models/none.bin")
-    # The eighth number of the header is the kind of model: 3 is a classifier, 2 are skip-gram
-    # vectors.
+    # The eighth number of the header is the kind of model: 3 a classifier, 2 skip-gram vectors.
     data = bytearray(model.default_path().read_bytes())
     assert int.from_bytes(data[36:40], "little") == 3
     data[36:40] = (2).to_bytes(4, "little")
