@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.errors import InternalError
-from curate.kernels.hashing import fast_mix64
+from curate.kernels.hashing import fast_mix64, hash_span
 from curate.kernels.jit import kernel
 from curate.tokens.pattern import piece_end
 
@@ -68,11 +68,8 @@ def _table_size(entries: int) -> int:
 @kernel
 def _slot_of(data: Any, start: int, stop: int, content: Any, offsets: Any, slots: Any) -> Any:
     """Return the slot that holds a byte string, or the empty one where it belongs."""
-    state = np.uint64(stop - start)
-    for i in range(start, stop):
-        state = (state ^ np.uint64(data[i])) * np.uint64(0x100000001B3)
     mask = np.uint64(len(slots) - 1)
-    slot = fast_mix64(state) & mask
+    slot = hash_span(data, start, stop) & mask
     while slots[slot] >= 0:
         first = offsets[slots[slot]]
         if offsets[slots[slot] + 1] - first == stop - start:

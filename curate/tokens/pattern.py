@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.kernels.jit import kernel
+from curate.kernels.utf8 import decode, width
 
 TEKKEN_PATTERN = (
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
@@ -51,13 +52,10 @@ def _class_at(data: Any, at: Any, end: Any, table: Any) -> Any:
     first = np.int64(data[at])
     if first < 0x80:
         return np.int64(table[first]), at + 1
-    size = 2 if first < 0xE0 else 3 if first < 0xF0 else 4
-    if first < 0xC0 or at + size > end:
+    if first < 0xC0 or at + width(data[at]) > end:
         return np.int64(0), at + 1
-    point = first & (0x7F >> size)
-    for i in range(at + 1, at + size):
-        point = (point << 6) | (np.int64(data[i]) & 0x3F)
-    return np.int64(table[min(point, 0x10FFFF)]), at + size
+    code, size = decode(data, at)
+    return np.int64(table[min(np.int64(code), 0x10FFFF)]), at + size
 
 
 @kernel
