@@ -76,7 +76,7 @@ def removed(rows: list[dict[str, object]]) -> dict[str, tuple[str, float]]:
     }
 
 
-#: What plain text is read in steps of, with all that a step may meet; and what may stand around a
+#: A step of plain text with every kind of ASCII character; and what may surround a
 #: byte.
 PLAIN = "plain letters of all sizes, 3 in ALL! "
 NEIGHBOURS = ["", "x", "7", " ", ".", "一", "é", "\u0301", "\u200b", "٣"]

@@ -1,4 +1,4 @@
-"""Containment: a page inside a longer page goes, by the same rule, against the same brute force."""
+"""Containment: pages inside longer pages, by the same rule, against the same brute force."""
 
 import random
 
@@ -32,7 +32,7 @@ def pages(seed, originals=20):
     return texts
 
 
-def gone(rows):
+def contained(rows):
     return {
         row["id"]: (row["duplicate_of"], row["dropped_value"], row["jaccard"])
         for row in rows
@@ -65,7 +65,7 @@ def test_the_rule_document_by_document(seed, threshold, max_witnesses, component
         dates = pa.nulls(len(texts), pa.timestamp("us", "UTC"))
         table = table.append_column("date", dates)
     expected = reference.removals(documents(table), near)
-    found = gone(decisions(near, table, shards=3, partitions=4))
+    found = contained(decisions(near, table, shards=3, partitions=4))
     assert {key: value[:2] for key, value in found.items()} == expected
     sets = dict(
         zip(table["id"].to_pylist(), (reference.shingles(t, near) for t in texts), strict=True)
@@ -74,7 +74,7 @@ def test_the_rule_document_by_document(seed, threshold, max_witnesses, component
         assert np.isclose(jaccard, reference.similarity(sets[key], sets[witness]), rtol=1e-12)
 
 
-def test_a_page_inside_a_longer_one_goes_and_the_longer_one_never_does():
+def test_a_page_inside_a_longer_one_is_removed_and_the_longer_one_never_is():
     draw = random.Random(1)
     page = " ".join(word(draw.randrange(5000)) for _ in range(200))
     longer = page + " " + " ".join(word(draw.randrange(5000)) for _ in range(150))
@@ -110,13 +110,13 @@ def test_recall_is_promised_up_to_the_length_ratio(ratio):
         other = [word(40_000 * number + 1000 + k) for k in range(round(146 * ratio) - 120 + 3)]
         # 123 words in a row are 119 shingles of 146: just above 0.8.
         texts += [" ".join(body), " ".join(body[:123] + other)]
-    found = gone(decisions(near, table_of(texts)))
+    found = contained(decisions(near, table_of(texts)))
     promised = candidate_probability(near.target_jaccard, *near.band_shape)
     assert promised >= 0.95
     assert len(found) >= 200 * 0.9
 
 
-def test_what_cannot_be_asked():
+def test_impossible_options_are_refused():
     with pytest.raises(RecipeError, match="did you mean 'containment'"):
         NearDuplicates(similarity="contains")
     with pytest.raises(RecipeError, match="give 1 or more"):

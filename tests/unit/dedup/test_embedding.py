@@ -24,7 +24,7 @@ def cosine(a, b):
     return a @ b / scale if scale else 0.0
 
 
-def twin(rows, threshold, against):
+def brute_force(rows, threshold, against):
     """The same walk, pair by pair."""
     first = []
     for i, row in enumerate(rows):
@@ -57,7 +57,7 @@ def test_the_walk_is_its_twin_in_blocks_of_any_size(seed, size, threshold, block
     try:
         for against in ("all", "kept"):
             first, found = earlier(rows, threshold, against)
-            assert first.tolist() == twin(rows, threshold, against)
+            assert first.tolist() == brute_force(rows, threshold, against)
             assert all(
                 (value > threshold) == (at >= 0) for at, value in zip(first, found, strict=True)
             )
@@ -73,10 +73,10 @@ def test_a_chain_tells_all_from_kept():
 
 
 def test_characters_find_small_changes_and_no_meaning():
-    asked = "How do I bake bread without an oven?"
-    assert cosine(asked, "How do I bake a bread without an oven") > 0.8
-    assert cosine(asked, "  HOW do I bake\nbread without an oven? ") == pytest.approx(1)
-    assert cosine(asked, "Is there a way of making a loaf on the stove?") < 0.4
+    question = "How do I bake bread without an oven?"
+    assert cosine(question, "How do I bake a bread without an oven") > 0.8
+    assert cosine(question, "  HOW do I bake\nbread without an oven? ") == pytest.approx(1)
+    assert cosine(question, "Is there a way of making a loaf on the stove?") < 0.4
     assert cosine("Қалай нан пісіремін пешсіз?", "Пешсіз қалай нан пісіремін?") > 0.6
     assert cosine("", "a") == cosine(" ", " ") == 0
     assert embed(large(), None, 512).shape == (0, 1024)

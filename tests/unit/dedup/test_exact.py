@@ -140,12 +140,14 @@ def test_the_same_address_is_one_and_no_address_is_none():
 def talks(*prompts: str | None) -> pa.Table:
     """Conversations with these prompts and many answers; None is a plain document."""
     answers = ("Of course.", "No, that is not how it is done, and I shall say why.", "Perhaps so.")
-    told = []
+    conversations = []
     for i, prompt in enumerate(prompts):
         turns = [("system", "Be kind."), ("user", prompt), ("assistant", answers[i % 3])]
-        told.append([{"role": r, "content": c} for r, c in turns] if prompt is not None else None)
-    texts = [render(one) if one else "plain" for one in told]
-    return rows(*texts, messages=told)
+        conversations.append(
+            [{"role": r, "content": c} for r, c in turns] if prompt is not None else None
+        )
+    texts = [render(one) if one else "plain" for one in conversations]
+    return rows(*texts, messages=conversations)
 
 
 LONG = " ".join(f"{chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(60))
@@ -174,8 +176,8 @@ def test_prompts_that_are_nearly_the_same_are_one(shards, partitions):
 def test_the_follow_up_is_part_of_the_prompt():
     opened = [{"role": "user", "content": LONG}, {"role": "assistant", "content": "Yes."}]
     more = LONG[::-1]
-    told = [opened, [*opened, {"role": "user", "content": more}, opened[1]]]
-    table = rows(*(render(one) for one in told), messages=told)
+    conversations = [opened, [*opened, {"role": "user", "content": more}, opened[1]]]
+    table = rows(*(render(one) for one in conversations), messages=conversations)
     done, _ = run(FuzzyDedup(on="prompt"), table)
     assert done["dropped_by"].null_count == 2
 
@@ -254,8 +256,8 @@ def test_an_order_without_its_column_is_refused():
 )
 def test_stages_keep_the_laws(stage):
     table = rows(*corpus(4, originals=12), None, "", "gone")
-    dead = pa.array([None] * (table.num_rows - 1) + ["judge:x"], pa.string())
-    table = table.set_column(table.column_names.index("dropped_by"), "dropped_by", dead)
+    verdicts_before = pa.array([None] * (table.num_rows - 1) + ["judge:x"], pa.string())
+    table = table.set_column(table.column_names.index("dropped_by"), "dropped_by", verdicts_before)
     done, _ = run(stage, table, shards=2, partitions=3)
     schema.check(done)
     assert (

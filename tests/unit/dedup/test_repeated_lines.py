@@ -1,4 +1,4 @@
-"""Repeated lines: against a plain twin, however the corpus is cut; which document keeps a line."""
+"""Repeated lines: against plain Python, however the corpus is cut; which document keeps a line."""
 
 import re
 import unicodedata
@@ -50,7 +50,7 @@ def width(line):
     )
 
 
-def twin(texts, min_documents, min_characters, keep_first):
+def brute_force(texts, min_documents, min_characters, keep_first):
     """Which lines of which document go, by the definition."""
     carriers = defaultdict(set)
     for number, text in enumerate(texts):
@@ -115,7 +115,7 @@ def test_cuts_what_the_twin_cuts(texts, at_least, characters, first, shards, par
     after = list(
         zip(out.column("text").to_pylist(), out.column("dropped_by").to_pylist(), strict=True)
     )
-    assert after == twin(texts, at_least, characters, first)
+    assert after == brute_force(texts, at_least, characters, first)
 
 
 def test_the_first_in_keeper_order_keeps_the_line():
@@ -203,15 +203,15 @@ def test_conversations_are_neither_cut_nor_counted():
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"min_documents": 1}, "min_documents"),
         ({"max_cut": 0}, "max_cut"),
         ({"keep": "best"}, "keeper"),
     ],
 )
-def test_options_that_cannot_be_are_refused(options, said):
-    with pytest.raises(RecipeError, match=said):
+def test_options_that_cannot_be_are_refused(options, message):
+    with pytest.raises(RecipeError, match=message):
         LineDedup(**options)
 
 

@@ -1,4 +1,4 @@
-"""Shingles and signatures against a plain Python twin and against datasketch."""
+"""Shingles and signatures against plain Python (curate.dedup.reference) and datasketch."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def sets_of(texts: list[str], shingling: Shingling) -> list[np.ndarray]:
 @examples(60)
 @given(texts=hostile)
 @example(texts=["a\u0301", "a", "\u0301a", "กำ ก่", "7 77 777 7777 77777 8", ""])
-def test_sets_are_those_of_the_twin(kind, ngram, texts):
+def test_sets_are_those_of_the_reference(kind, ngram, texts):
     shingling = Shingling(kind, ngram)
     make = reference.word_shingles if kind == "word" else reference.char_shingles
     expected = [make(text, ngram) for text in texts]
@@ -113,7 +113,7 @@ def test_a_long_text_is_read_in_blocks_as_if_in_one(kind):
     make = reference.word_shingles if kind == "word" else reference.char_shingles
     (ours,) = sets_of([text], shingling)
     assert len(ours) == len(make(text, 5))
-    # The same shingles, whatever stands before them and however it falls into blocks.
+    # The same shingles, whatever precedes them and however it falls into blocks.
     for lead in range(1, 40, 13):
         (shifted,) = sets_of(["一 " * lead + text], shingling)
         assert len(np.setdiff1d(ours, shifted)) <= 1
@@ -126,9 +126,9 @@ def test_signatures_are_datasketchs_bit_for_bit(kind):
     array, shingling = pa.array(texts, pa.large_string()), Shingling(kind, 5)
     signatures, counts = sign_texts(array, shingling, 130)
     for signature, count, values in zip(signatures, counts, sets_of(texts, shingling), strict=True):
-        theirs = datasketch.MinHash(130, seed=1, hashfunc=lambda shingle: shingle)
-        theirs.update_batch([int(value) >> 32 for value in values])
-        assert np.array_equal(theirs.hashvalues, signature)
+        expected = datasketch.MinHash(130, seed=1, hashfunc=lambda shingle: shingle)
+        expected.update_batch([int(value) >> 32 for value in values])
+        assert np.array_equal(expected.hashvalues, signature)
         assert (count == 0) == (len(values) == 0)
     assert (signatures[3] == EMPTY).all()
     rows = datasketch.MinHash(hashvalues=signatures[0], scheme="affine32")
@@ -138,8 +138,8 @@ def test_signatures_are_datasketchs_bit_for_bit(kind):
 @pytest.mark.parametrize("count", [1, 7, 128, 160])
 @pytest.mark.parametrize("seed", [1, 42])
 def test_permutations_are_datasketchs(count, seed):
-    theirs = datasketch.MinHash(count, seed=seed).permutations
-    assert np.array_equal(theirs, np.array(permutations(count, seed)))
+    expected = datasketch.MinHash(count, seed=seed).permutations
+    assert np.array_equal(expected, np.array(permutations(count, seed)))
 
 
 @examples(40)

@@ -52,17 +52,17 @@ def test_every_witness_of_a_run_is_kept(tmp_path, partition_bytes):
         recipe.write_text(RECIPE.format(folder=folder, partition_bytes=partition_bytes))
         curate.run(str(recipe), output=str(out), engine="in-process")
         kept = {row["id"]: row for row in rows_of(out / "mixture")}
-        gone = rows_of(out / "rejected")
-        assert len(kept) == 1 and len(gone) == 4
+        rejected = rows_of(out / "rejected")
+        assert len(kept) == 1 and len(rejected) == 4
         (keeper,) = kept.values()
         assert keeper["text"] == LONG
-        assert {row["duplicate_of"] for row in gone} == {keeper["id"]}
-        assert {row["cluster"] for row in gone} == {keeper["id"]}
-        by_address = [row for row in gone if row["dropped_by"].startswith("same_address")]
+        assert {row["duplicate_of"] for row in rejected} == {keeper["id"]}
+        assert {row["cluster"] for row in rejected} == {keeper["id"]}
+        by_address = [row for row in rejected if row["dropped_by"].startswith("same_address")]
         assert [row["jaccard"] for row in by_address] == [None]
         assert all(
             0.8 <= row["jaccard"] < 1
-            for row in gone
+            for row in rejected
             if not row["dropped_by"].startswith("same_address")
         )
         assert verify(open_store(str(out))) == []

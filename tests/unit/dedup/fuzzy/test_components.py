@@ -130,10 +130,10 @@ def test_chosen_bands_reach_the_recall(threshold, recall):
 
 
 def test_the_default_is_no_worse_than_datasketchs_own_choice():
-    theirs = datasketch.MinHashLSH(threshold=0.8, num_perm=160)
+    index = datasketch.MinHashLSH(threshold=0.8, num_perm=160)
     ours = choose_bands(0.8, 0.97)
     assert ours == (20, 8)
-    assert candidate_probability(0.8, *ours) > candidate_probability(0.8, theirs.b, theirs.r)
+    assert candidate_probability(0.8, *ours) > candidate_probability(0.8, index.b, index.r)
 
 
 def test_impossible_targets_are_refused():

@@ -190,8 +190,10 @@ def test_planted_copies_are_found_in_every_script():
             texts.append(glue.join(words))
             words[100] = words[200]
             texts.append(glue.join(words))
-        gone = find_duplicates(texts).filter(pa.compute.field("dropped_by") == "near_duplicate")
-        assert gone.num_rows == pairs, script
+        removed_rows = find_duplicates(texts).filter(
+            pa.compute.field("dropped_by") == "near_duplicate"
+        )
+        assert removed_rows.num_rows == pairs, script
 
 
 def test_options_that_cannot_be_are_refused():
@@ -284,5 +286,7 @@ def test_options_load_no_kernel():
         "import sys; from curate.stages.fuzzy_dedup import FuzzyDedup; "
         "print(FuzzyDedup().band_shape, 'numba' in sys.modules)"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout == "(20, 8) False\n"
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert process.stdout == "(20, 8) False\n"

@@ -25,7 +25,7 @@ from tests.unit.dedup.test_repeated_lines import corpus
 FILLER = "YqrstuvwxyzYYrqsutwvyxz" + string.digits
 
 
-def twin(texts, size):
+def brute_force(texts, size):
     """The spans of each text that repeat: each window looked up in a dictionary, in order."""
     order = sorted(range(len(texts)), key=lambda n: (-len(texts[n].encode()), f"web/a#{n}"))
     seen = {}
@@ -37,31 +37,31 @@ def twin(texts, size):
             if who != number or at - where >= size:
                 found[number].append((at, at + size))
     whole = [
-        [repeated_spans.whole_characters(text.encode(), *span) for span in joined(mine)]
-        for text, mine in zip(texts, found, strict=True)
+        [repeated_spans.whole_characters(text.encode(), *span) for span in joined(spans)]
+        for text, spans in zip(texts, found, strict=True)
     ]
-    return [[span for span in mine if span[0] < span[1]] for mine in whole]
+    return [[span for span in spans if span[0] < span[1]] for spans in whole]
 
 
 def decided(texts, shards=1, partitions=1, **options):
     stage = SubstringDedup(**options)
-    told = resolve(stage, corpus(texts), shards=shards, partitions=partitions)["decisions"]
-    return {row["id"]: row for row in told.to_pylist()}
+    decisions = resolve(stage, corpus(texts), shards=shards, partitions=partitions)["decisions"]
+    return {row["id"]: row for row in decisions.to_pylist()}
 
 
 def check(texts, size, shards=1, partitions=1):
-    compare(texts, decided(texts, shards, partitions, min_bytes=size), twin(texts, size))
+    compare(texts, decided(texts, shards, partitions, min_bytes=size), brute_force(texts, size))
 
 
-def compare(texts, told, wanted_spans):
-    for number, wanted in enumerate(wanted_spans):
-        row = told.get(f"web/a#{number}")
-        if not wanted:
+def compare(texts, decisions, expected_spans):
+    for number, expected in enumerate(expected_spans):
+        row = decisions.get(f"web/a#{number}")
+        if not expected:
             assert row is None or not row["cuts"]
         elif row["dropped_by"] == "nothing_left":
-            assert not without(texts[number], wanted).strip()
+            assert not without(texts[number], expected).strip()
         else:
-            assert [(cut["start"], cut["end"]) for cut in row["cuts"]] == wanted
+            assert [(cut["start"], cut["end"]) for cut in row["cuts"]] == expected
 
 
 def copied(seed, size, letters):
@@ -98,8 +98,8 @@ def test_finds_what_a_brute_force_finds(seed, size, letters, shards, partitions)
     check(copied(seed, size, letters), size, shards, partitions)
 
 
-def token_twin(texts, size, pieces):
-    """As `twin`, on the bytes of each token; repeats are in bytes, shrunk to characters."""
+def brute_force_of_tokens(texts, size, pieces):
+    """As `brute_force`, on the bytes of each token; repeats are in bytes, shrunk to characters."""
     order = sorted(range(len(texts)), key=lambda n: (-len(texts[n].encode()), f"web/a#{n}"))
     seen, found = {}, []
     for number in order:
@@ -110,15 +110,15 @@ def token_twin(texts, size, pieces):
             who, where = seen.setdefault(tuple(row[at : at + size]), (number, at))
             if who != number or at - where >= size:
                 found.append((number, places[at], places[at + size]))
-    wanted = []
+    expected = []
     for number, text in enumerate(texts):
-        gone = {
+        repeated = {
             byte for who, begins, ends in found if who == number for byte in range(begins, ends)
         }
         ends = [0, *accumulate(len(character.encode()) for character in text)]
-        whole = [span for span in pairwise(ends) if gone.issuperset(range(*span))]
-        wanted.append(joined(whole))
-    return wanted
+        whole = [span for span in pairwise(ends) if repeated.issuperset(range(*span))]
+        expected.append(joined(whole))
+    return expected
 
 
 @pytest.fixture(scope="module")
@@ -186,8 +186,8 @@ def test_finds_the_tokens_that_a_brute_force_finds(
         ("tekken", tekken_pieces),
         ("characters", lambda text: [letter.encode() for letter in text]),
     ):
-        told = decided(texts, shards, partitions, min_tokens=size, tokenizer=tokenizer)
-        compare(texts, told, token_twin(texts, size, pieces))
+        decisions = decided(texts, shards, partitions, min_tokens=size, tokenizer=tokenizer)
+        compare(texts, decisions, brute_force_of_tokens(texts, size, pieces))
 
 
 def test_the_same_number_of_tokens_finds_a_copy_in_every_script():
@@ -199,7 +199,7 @@ def test_the_same_number_of_tokens_finds_a_copy_in_every_script():
         one = next(text[:at] for at in range(len(text)) if len(tekken_pieces(text[:at])) == 40)
         texts = [f"First. {one} {FILLER}.", f"Second. {one}"]
         (cut,) = decided(texts, min_tokens=30)["web/a#1"]["cuts"]
-        # But for a token or two at the ends, which reach into what stands around.
+        # Except a token or two at the ends, which reach into the surrounding text.
         whole = len(texts[1].encode())
         assert cut["start"] <= len("Second. ") and 0.95 * whole < cut["end"] <= whole
         assert not decided(texts, min_tokens=50)
@@ -254,8 +254,10 @@ def test_every_repeat_of_the_promised_length_is_found_and_none_below():
     for size in (16, 33, 200):
         shared = "".join(rng.choices("abcdefghij", k=size))
         texts = ["X" + shared + FILLER, "Z" + shared + "W"]
-        told = decided(texts, min_bytes=size)
-        assert [(cut["start"], cut["end"]) for cut in told["web/a#1"]["cuts"]] == [(1, size + 1)]
+        decisions = decided(texts, min_bytes=size)
+        assert [(cut["start"], cut["end"]) for cut in decisions["web/a#1"]["cuts"]] == [
+            (1, size + 1)
+        ]
         assert not decided(["X" + shared[1:] + FILLER, "Z" + shared[1:] + "W"], min_bytes=size)
 
 
@@ -293,9 +295,9 @@ def test_dropping_takes_documents_above_the_share():
 
 def test_a_text_that_repeats_itself_a_million_times_is_linear():
     texts = ["я" * 1_000_000, "ab" * 700_000, "The same line of text.\n" * 50_000]
-    told = decided(texts, min_bytes=200)
+    decisions = decided(texts, min_bytes=200)
     for number, text in enumerate(texts):
-        (cut,) = told[f"web/a#{number}"]["cuts"]
+        (cut,) = decisions[f"web/a#{number}"]["cuts"]
         assert cut["end"] == len(text.encode()) and cut["start"] <= 230
 
 
@@ -309,7 +311,7 @@ def test_a_thousand_copies_keep_one():
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"min_bytes": 8}, "min_bytes = 8"),
         ({"min_tokens": 0}, "min_tokens = 0"),
@@ -319,8 +321,8 @@ def test_a_thousand_copies_keep_one():
         ({"max_repeated": 1.0}, "max_repeated"),
     ],
 )
-def test_options_that_cannot_be_are_refused(options, said):
-    with pytest.raises(RecipeError, match=said):
+def test_options_that_cannot_be_are_refused(options, message):
+    with pytest.raises(RecipeError, match=message):
         SubstringDedup(**options)
 
 
@@ -335,13 +337,13 @@ def test_a_tokenizer_is_part_of_what_the_stage_is(byte_pairs, tmp_path):
     for name in ("words", "bytes"):
         with pytest.raises(RecipeError, match="no tokenizer that spells a text"):
             parameters(SubstringDedup(min_tokens=50, tokenizer=name))
-    said = json.loads(byte_pairs.read_text())
-    said["pre_tokenizer"] = {
+    model = json.loads(byte_pairs.read_text())
+    model["pre_tokenizer"] = {
         "type": "Metaspace",
         "replacement": "▁",
         "prepend_scheme": "always",
         "split": True,
     }
-    (tmp_path / "marked.json").write_text(json.dumps(said))
+    (tmp_path / "marked.json").write_text(json.dumps(model))
     with pytest.raises(RecipeError, match="do not spell"):
         parameters(SubstringDedup(min_tokens=50, tokenizer=str(tmp_path / "marked.json")))
