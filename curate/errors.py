@@ -40,7 +40,7 @@ def _rebuild(
 
 
 class InternalError(CurateError):
-    """An invariant is violated (accounting, a witness, a digest): a bug, not a mistake of the user."""
+    """An invariant does not hold (accounting, a witness, a digest): a bug, not a user error."""
 
     exit_code = 1
 
