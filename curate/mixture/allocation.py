@@ -1,9 +1,9 @@
 """What is available of each leaf, and how an amount is divided among leaves under all limits.
 
-A *part* is a piece of a group with a fixed share of it; the whole group where it has no inner weights.
-Its leaves are filled in proportion to their weights, like vessels to one level, until a leaf or a cap
-is full. Two caps of a part are nested or disjoint, so that this reaches the largest total that the
-limits allow (they form a polymatroid; Edmonds 1970). Exact arithmetic on fractions.
+A *part* is a piece of a group with a fixed share of it; the whole group where it has no inner
+weights. Its leaves are filled in proportion to their weights, like vessels to one level, until a
+leaf or a cap is full. Two caps of a part are nested or disjoint, so that this reaches the largest
+total that the limits allow (they form a polymatroid; Edmonds 1970). Exact arithmetic on fractions.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Bound:
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a group: its share, its leaves' weights and limits, and bounds, small sets first."""
+    """A piece of a group: its share, its leaves' weights and limits; bounds, small sets first."""
 
     group: str
     name: str | None
@@ -58,8 +58,8 @@ class Part:
     def capacity(self) -> Fraction:
         """The largest total that respects all limits.
 
-        Of a total T at most f(T) can be filled; f is concave and piecewise linear, and the answer is
-        the largest T with f(T) >= T. Newton's method from above finds it after a few pieces.
+        Of a total T at most f(T) can be filled; f is concave and piecewise linear, and the answer
+        is the largest T with f(T) >= T. Newton's method from above finds it after a few pieces.
         """
         total = sum(self.limits.values(), Fraction(0))
         while True:
@@ -85,7 +85,7 @@ class Part:
 
     @cached_property
     def _nesting(self) -> tuple[dict[Leaf, int], list[int]]:
-        """The number of the smallest bound around each leaf, and each bound; the last means none."""
+        """The number of the smallest bound around each leaf and each bound; the last means none."""
         none = len(self.bounds)
         inner = {
             leaf: next((i for i, b in enumerate(self.bounds) if leaf in b.leaves), none)

@@ -1,11 +1,11 @@
 """From targets to cuts: which interval of *u* each phase takes from each leaf.
 
-The documents of a leaf are ordered by *u*, pass after pass. The leaves of a group are merged into one
-order: the place of a document is the amount of the *group* at which its own leaf, keeping its share of
-the composition, is half through the document. A phase ends at the document boundary of this order that
-is nearest to its target. So a group, and not only each leaf, is within half a document of its target at
-every phase's end; the order does not depend on budgets, so a larger budget takes a superset; and
-neither depends on how documents are spread over shards.
+The documents of a leaf are ordered by *u*, pass after pass. The leaves of a group are merged into
+one order: the place of a document is the amount of the *group* at which its own leaf, keeping its
+share of the composition, is half through the document. A phase ends at the document boundary of
+this order that is nearest to its target. So a group, and not only each leaf, is within half a
+document of its target at every phase's end; the order does not depend on budgets, so a larger
+budget takes a superset; and neither depends on how documents are spread over shards.
 
 A histogram over 65,536 bins of *u* shows where a cut can lie; only the documents of those bins are
 read one by one.
@@ -38,7 +38,7 @@ _LAST = (1 << 64) - 1
 
 @dataclass(frozen=True)
 class LeafCounts:
-    """The documents of one leaf in order of *u*, alone or counted together in runs, with all copies.
+    """The documents of one leaf in order of *u*, alone or counted in runs, with all copies.
 
     ``first`` and ``last`` are the smallest and largest *u* of a run, both inclusive.
     """
@@ -65,7 +65,7 @@ class LeafCounts:
 
 @dataclass(frozen=True)
 class Interval:
-    """The documents of a leaf with ``first <= u <= last`` are taken in a phase, on a pass (from 1)."""
+    """The documents of a leaf with ``first <= u <= last`` are taken in a phase, on one pass."""
 
     leaf: Leaf
     phase: str
@@ -99,8 +99,8 @@ def bin_of(u: UInt64) -> Int64:
 def cut_bins(mixture: Mixture, histogram: Mapping[Leaf, LeafCounts]) -> dict[Leaf, Int64]:
     """Return the bins whose documents must be read one by one, because a cut may lie among them.
 
-    Where bins were merged, the first of them is returned. The documents of these bins come to at most a
-    few times the group's largest documents, however large the leaf.
+    Where bins were merged, the first of them is returned. The documents of these bins come to at
+    most a few times the group's largest documents, however large the leaf.
     """
     found: dict[Leaf, Int64] = {}
     for merged in _merged_orders(mixture, histogram):
@@ -186,7 +186,7 @@ class _LeafRuns:
         return np.flatnonzero(hit)
 
     def spans(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """Yield a stretch of numbered runs, counted through all passes, cut at the ends of passes."""
+        """Yield a stretch of runs, numbered through all passes, cut at the ends of passes."""
         runs = len(self.counts.amount)
         while start < end:
             epoch, at = divmod(start, runs)
@@ -195,7 +195,7 @@ class _LeafRuns:
             start = epoch * runs + stop
 
     def interval(self, phase: str, epoch: int, at: int, stop: int) -> Interval:
-        """Return the *u* of runs ``at`` to ``stop``; a gap between two runs belongs to the left one."""
+        """Return the *u* of runs ``at`` to ``stop``; a gap after a run belongs to that run."""
         first = self.counts.first
         return Interval(
             leaf=self.leaf,
@@ -230,9 +230,9 @@ class _MergedOrder:
     def window(self, target: Fraction) -> tuple[float, float]:
         """Bound the place of the document boundary that is nearest to the target.
 
-        Up to any place a leaf has contributed its share to within half its largest document, and not
-        more than is available. So the sum of these halves, plus half a document for "nearest", is the
-        bound.
+        Up to any place a leaf has contributed its share to within half its largest document, and
+        not more than is available. So the sum of these halves, plus half a document for "nearest",
+        is the bound.
         """
         if not target:
             return 0.0, 0.0
@@ -251,7 +251,7 @@ class _MergedOrder:
         return float(target) - slack, high + 1
 
     def ends(self, target: Fraction) -> dict[Leaf, int]:
-        """Count the runs of each leaf, through all passes, up to the boundary nearest to a target."""
+        """Count the runs of each leaf, through all passes, to the boundary nearest to a target."""
         ends = dict.fromkeys((runs.leaf for runs in self.leaves), 0)
         if not target:
             return ends

@@ -209,8 +209,8 @@ def gather(histograms: Iterable[pa.Table], most: int) -> tuple[pa.Table, int]:
     """Add histograms up in bounded memory: the sum, and by how many bits bins were merged.
 
     With hundreds of languages there are too many bins for memory. Then every four neighbours become
-    one, named by the first, until there are at most ``most`` rows; in return more documents are read
-    one by one. The number of bits depends only on the sum.
+    one, named by the first, until there are at most ``most`` rows; in return more documents are
+    read one by one. The number of bits depends only on the sum.
     """
     merged, waiting, shift = HISTOGRAM.empty_table(), [], 0
     for table in chain(histograms, (None,)):
@@ -231,7 +231,7 @@ def _coarser(histogram: pa.Table, shift: int) -> pa.Table:
 
 
 def by_leaf(histogram: pa.Table, shift: int = 0) -> dict[Leaf, LeafCounts]:
-    """Read a histogram as one run of documents per bin; ``shift`` is what :func:`gather` returns."""
+    """Read a histogram as one run of documents per bin; ``shift`` as :func:`gather` returns it."""
     counted = {}
     for values, rows in alike(histogram, _LEAF):
         bins = histogram.take(pa.array(rows))

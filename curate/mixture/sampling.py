@@ -72,7 +72,7 @@ def order_key(ids: pa.Array | pa.ChunkedArray, seed: int) -> UInt64:
 def validation_side(
     clusters: pa.Array, texts: pa.Array, share: float, seed: int
 ) -> npt.NDArray[np.bool_]:
-    """Return which rows are held out for validation: by the hash of the cluster, else of the text."""
+    """Return which rows are held out for validation, by the hash of the cluster or the text."""
     side = _keyed(texts, seed, _SIDE)
     known = np.asarray(clusters.is_valid())
     side[known] = _keyed(clusters.filter(pa.array(known)), seed, _SIDE)

@@ -1,9 +1,9 @@
 """The steps of the mixture, from sketches to intervals of *u* and the table of the report.
 
-``histogram`` counts a shard's documents per leaf and bin of *u*; ``merge`` adds up over shards, divided
-by bin; ``budgets`` chooses the bins that a cut can lie in; ``look`` sends their documents; ``cut`` makes
-closed intervals of *u* per leaf, phase and pass, the same for all shards, and the dataset
-``mixture_report``.
+``histogram`` counts a shard's documents per leaf and bin of *u*; ``merge`` adds up over shards,
+divided by bin; ``budgets`` chooses the bins that a cut can lie in; ``look`` sends their documents;
+``cut`` makes closed intervals of *u* per leaf, phase and pass, the same for all shards, and the
+dataset ``mixture_report``.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def _histogram(inputs: Inputs) -> Outputs:
     counted = add_up(counts())
     yield "held_out", _send(held_out, 0)
     yield "bins", _send(counted, np.asarray(counted.column("bin")) % inputs.partitions)
-    # A task that runs once cannot know how many shards there are, unless each shard sends its number.
+    # A task that runs once cannot know how many shards there are, unless each shard sends its
+    # number.
     yield "shards", _send(pa.table({"shard": pa.array([inputs.index], pa.int32())}), 0)
 
 

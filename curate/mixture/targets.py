@@ -1,8 +1,8 @@
 """From totals to targets: how much of each leaf each phase takes, before any document is read.
 
 Exact arithmetic on fractions, so that "the ratio is kept" needs no tolerance here. Everything is
-decided on totals: within a group the leaves keep one composition over all phases, and a mixture with
-a shortage shrinks as a whole.
+decided on totals: within a group the leaves keep one composition over all phases, and a mixture
+with a shortage shrinks as a whole.
 """
 
 from __future__ import annotations
@@ -74,9 +74,10 @@ def solve(mixture: Mixture, available: Mapping[Leaf, Available]) -> Solution:
     scale = Fraction(0) if scarcest is None else scarcest.capacity / _demand_of(scarcest, demand)
     if not grows:
         if scarcest and scale < 1 and mixture.shortage == "fail":
-            missing = _demand_of(scarcest, demand) - scarcest.capacity
+            needed = _demand_of(scarcest, demand)
+            missing = ceil(needed - scarcest.capacity)
             raise RecipeError(
-                f"{scarcest} lacks {ceil(missing)} of {ceil(_demand_of(scarcest, demand))} {mixture.unit}",
+                f"{scarcest} lacks {missing} of {ceil(needed)} {mixture.unit}",
                 where="[mixture]",
                 hint="lower the budget, or set shortage to 'shrink' or 'repeat'",
             )

@@ -119,7 +119,7 @@ class Plan:
 
     @property
     def content_key(self) -> str:
-        """A digest of the content of the input files, whatever they and their sources are called."""
+        """A digest of the content of the input files, independent of names of files and sources."""
         return digest(sorted(self.input_files.values()))
 
     @property

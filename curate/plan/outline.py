@@ -1,12 +1,13 @@
 """A plan in words and numbers, for a person who decides whether to run it.
 
 The estimate is linear in stored bytes, text and documents. Its constants were measured in November
-2026 on one core of a shared cloud machine, in-process, kernels compiled and models loaded, through all
-stages of the shipped recipes: 100 Common Crawl pages and a 145-page ARC (3.0 MB stored), WET of the
-same pages (0.16 MB), an English Wikipedia dump (1.7 MB bz2), paragraphs of four languages as JSONL
-(1.8 MB gz), 13,853 web documents of 186 languages as JSONL (6.2 MB xz, and 100 MB unpacked and varied)
-and a Parquet file (0.3 MB). On these it was within a third for disk and memory and a factor of two for time;
-text per stored byte is what differs most from crawl to crawl. `curate stage --dry-run` measures yours.
+2026 on one core of a shared cloud machine, in-process, kernels compiled and models loaded, through
+all stages of the shipped recipes: 100 Common Crawl pages and a 145-page ARC (3.0 MB stored), WET of
+the same pages (0.16 MB), an English Wikipedia dump (1.7 MB bz2), paragraphs of four languages as
+JSONL (1.8 MB gz), 13,853 web documents of 186 languages as JSONL (6.2 MB xz, and 100 MB unpacked
+and varied) and a Parquet file (0.3 MB). On these it was within a third for disk and memory and a
+factor of two for time; text per stored byte is what differs most from crawl to crawl. `curate stage
+--dry-run` measures yours.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from __future__ import annotations
 from typing import Any
 
 from curate.dedup.fuzzy.cost import cost
+from curate.dedup.options import NearDuplicates
 from curate.plan.model import Plan
+from curate.protocol.stage import Barrier, Stage
 from curate.storage.dedup_store import generation
 
 #: Bytes of text per stored byte, by format, as such files commonly come: WARC and WET gzipped,
 #: Wikipedia in bz2, Parquet compressed. Measured: 0.23, 2.1, 1.7, 1.8.
 TEXT_PER_STORED = {"warc": 0.23, "wet": 2.1, "wikipedia": 1.7, "parquet": 1.8}
 
-#: The same for files that are not compressed: markup of pages and of wikis goes.
+#: The same for files that are not compressed: without the markup of pages and wikis.
 TEXT_PER_PLAIN = {"warc": 0.05, "wet": 0.85, "wikipedia": 0.48, "jsonl": 0.95, "chat": 0.8}
 
 #: Text formats and how much smaller compression makes them. Measured: 3.4 (gz), 3.2 (xz).
@@ -46,7 +49,7 @@ MEMORY_ONCE, MEMORY_PER_TEXT = 420_000_000, 7
 
 
 def outline(plan: Plan) -> dict[str, Any]:
-    """Describe a plan: sources, segments with their columns, the S-curve, and what it will take."""
+    """Describe a plan: sources, segments with their columns, S-curves, and an estimate of cost."""
     sources = _sources(plan)
     text = sum(source["text_estimated"] for source in sources.values())
     reading = sum(
@@ -71,16 +74,12 @@ def outline(plan: Plan) -> dict[str, Any]:
             for segment in plan.segments
         ],
         "curves": {
-            barrier.name: _curve(barrier)
-            for segment in plan.segments
-            for barrier in segment.barriers
+            barrier.name: _curve(barrier.near_duplicates)
+            for barrier in plan.barriers
             if barrier.near_duplicates is not None
         },
         "stores": {
-            barrier.name: _store(barrier)
-            for segment in plan.segments
-            for barrier in segment.barriers
-            if barrier.known is not None
+            barrier.name: _store(barrier) for barrier in plan.barriers if barrier.known is not None
         },
         "mixture": _mixture(plan),
         "estimate": {
@@ -92,15 +91,14 @@ def outline(plan: Plan) -> dict[str, Any]:
         },
         "dedups": {
             barrier.name: cost(documents, text, *barrier.near_duplicates.band_shape)._asdict()
-            for segment in plan.segments
-            for barrier in segment.barriers
+            for barrier in plan.barriers
             if barrier.near_duplicates is not None
         },
     }
 
 
 def _sources(plan: Plan) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    sources: dict[str, Any] = {}
     for name in plan.sources:
         files = {
             planned.file.name: planned.file.size
@@ -110,14 +108,14 @@ def _sources(plan: Plan) -> dict[str, Any]:
         }
         format = plan.recipe.sources[name].format
         text = sum(size * _text_per_byte(format, file) for file, size in files.items())
-        found[name] = {
+        sources[name] = {
             "format": format,
             "files": len(files),
             "bytes": sum(files.values()),
             "shards": sum(shard.source == name for shard in plan.shards),
             "text_estimated": round(text),
         }
-    return found
+    return sources
 
 
 def _text_per_byte(format: str, file: str) -> float:
@@ -128,7 +126,7 @@ def _text_per_byte(format: str, file: str) -> float:
     return plain * PACKED if file.endswith(COMPRESSED) else plain
 
 
-def _stage(stage: Any) -> dict[str, Any]:
+def _stage(stage: Stage) -> dict[str, Any]:
     return {
         "name": stage.name,
         "reads": list(stage.reads),
@@ -137,15 +135,14 @@ def _stage(stage: Any) -> dict[str, Any]:
     }
 
 
-def _curve(barrier: Any) -> dict[str, Any]:
+def _curve(options: NearDuplicates) -> dict[str, Any]:
     from curate.dedup.fuzzy.lsh import s_curve
 
-    told = barrier.near_duplicates
-    bands, rows = told.band_shape
+    bands, rows = options.band_shape
     return {
-        "similarity": told.similarity,
-        "threshold": told.threshold,
-        "aim": round(told.target_jaccard, 4),
+        "similarity": options.similarity,
+        "threshold": options.threshold,
+        "aim": round(options.target_jaccard, 4),
         "bands": bands,
         "rows": rows,
         "permutations": bands * rows,
@@ -153,14 +150,15 @@ def _curve(barrier: Any) -> dict[str, Any]:
     }
 
 
-#: Bytes of text per shingle of words, and of a band key as it is stored: measured on five scripts' texts.
+#: Bytes of text per shingle of words, and of a band key as it is stored: measured on five scripts'
+#: texts.
 TEXT_PER_WORD, STORED_KEY = 7, 20
 
 
-def _store(barrier: Any) -> dict[str, Any]:
-    """Tell what a dedup's store holds, and what a document of usual length adds to it."""
-    told = barrier.near_duplicates
-    shingles = TEXT_PER_DOCUMENT / (TEXT_PER_WORD if told.shingle == "word" else 1)
+def _store(barrier: Barrier) -> dict[str, Any]:
+    """Describe a dedup's store, and how many bytes a document of usual length adds to it."""
+    options = barrier.near_duplicates
+    shingles = TEXT_PER_DOCUMENT / (TEXT_PER_WORD if options.shingle == "word" else 1)
     known = [generation(barrier.known.address, number) for number, _ in barrier.known.read]
     return {
         "address": barrier.known.address,
@@ -169,7 +167,7 @@ def _store(barrier: Any) -> dict[str, Any]:
         "documents": sum(one.documents for one in known),
         "bytes": sum(one.bytes for one in known),
         "bytes_per_document": round(
-            told.num_bands * STORED_KEY + 4 * told.num_permutations + 8 * shingles + 40
+            options.num_bands * STORED_KEY + 4 * options.num_permutations + 8 * shingles + 40
         ),
     }
 

@@ -80,8 +80,8 @@ def build(
 ) -> Any:
     """Build a registered stage or source from a recipe's options.
 
-    ``given`` are values of the plan (profiles, mixture, seed, label); those that the class has a field
-    for are passed.
+    ``given`` are values of the plan (profiles, mixture, seed, label); those that the class has a
+    field for are passed.
     """
     cls = entry(kind, name, where)
     fields = {field.name for field in dataclasses.fields(cls)}

@@ -1,1 +1,1 @@
-"""Recipes: read, checked, found."""
+"""What a user writes: recipes, mixtures and profiles, read and checked."""

@@ -1,4 +1,4 @@
-"""Where recipes, profiles and samples are found.
+"""Where recipes, profiles and samples are searched for.
 
 In this order: a path that exists; the user's folder (``$CURATE_HOME``, else ``~/.config/curate``);
 the checkout; the copy shipped inside the package. (An editable install freezes a shipped copy too,
@@ -20,7 +20,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def roots() -> list[Path]:
-    """The folders that hold ``pipelines/``, ``filters/`` and ``sample_data/``, strongest first."""
+    """Return the folders with ``pipelines/``, ``filters/`` and ``sample_data/``, in their order."""
     user = os.environ.get("CURATE_HOME")
     folders = [Path(user) if user else Path.home() / ".config" / "curate"]
     checkout = _PACKAGE.parent
@@ -39,7 +39,7 @@ def recipe_file(name: str) -> Path:
 
 
 def profile_text(name: str) -> str:
-    """Give the TOML text of a profile by path or by name (``kaz_Cyrl`` → ``filters/kaz_Cyrl.toml``)."""
+    """Return the TOML of a profile by path or name (``kaz_Cyrl`` → ``filters/kaz_Cyrl.toml``)."""
     given = Path(name)
     if given.suffix == ".toml" and given.exists():
         return given.read_text(encoding="utf-8")
@@ -47,26 +47,24 @@ def profile_text(name: str) -> str:
 
 
 def profile_names() -> list[str]:
-    """All profiles that can be named."""
-    found = {path.stem for root in roots() for path in (root / "filters").glob("*.toml")}
-    return sorted(found)
+    """Return the names of all profiles."""
+    return _names("filters")
 
 
 def language_profiles() -> list[str]:
-    """All profiles that belong to languages, and the default: those that any row may be judged by."""
+    """Return the profiles of languages, and the default: those that apply to any source."""
     return [name for name in profile_names() if _LANGUAGE.fullmatch(name)]
 
 
 def recipe_names() -> list[str]:
-    """All recipes that can be named."""
-    found = {path.stem for root in roots() for path in (root / "pipelines").glob("*.toml")}
-    return sorted(found)
+    """Return the names of all recipes."""
+    return _names("pipelines")
 
 
 def data_path(path: str) -> str:
     """Resolve an input path of a recipe; addresses and absolute paths stay as they are.
 
-    A relative path is looked for from the current folder, then below each root, by its fixed part
+    A relative path is searched for from the current folder, then below each root, by its fixed part
     (before the first wildcard).
     """
     if "://" in path or Path(path).is_absolute():
@@ -81,10 +79,13 @@ def data_path(path: str) -> str:
     return path
 
 
+def _names(folder: str) -> list[str]:
+    return sorted({path.stem for root in roots() for path in (root / folder).glob("*.toml")})
+
+
 def _find(folder: str, name: str, kind: str) -> Path:
     for root in roots():
         path = root / folder / f"{name}.toml"
         if path.exists() and Path(name).name == name:
             return path
-    known = profile_names() if folder == "filters" else recipe_names()
-    raise RecipeError(f"no {kind} '{name}'", hint=nearest(name, known))
+    raise RecipeError(f"no {kind} '{name}'", hint=nearest(name, _names(folder)))

@@ -1,8 +1,8 @@
 """What a recipe asks of the mixture, checked.
 
-A *group* is a term of the ratio: ``kk : (ru + tr) : en = 3 : 1 : 3`` has three. A row belongs to the
-first group, in file order, whose languages, sources and origins all match; an empty list matches
-all. A *part* is a piece of a group that has its own inner weight.
+A *group* is a term of the ratio: ``kk : (ru + tr) : en = 3 : 1 : 3`` has three. A row belongs to
+the first group, in file order, whose languages, sources and origins all match; an empty list
+matches all. A *part* is a piece of a group that has its own inner weight.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Group(Section):
     """
 
     whole: bool = False
-    """All of the group is taken, once, in the first phase, beside the ratio and however much the other
-    groups shrink; for safety data, for instance."""
+    """All of the group is taken, once, in the first phase, beside the ratio and however much the
+    other groups shrink; for safety data, for instance."""
     weight: float = Field(1.0, ge=0, allow_inf_nan=False)
     """Size relative to the other groups. Example: 3."""
     budget: float | None = Field(None, gt=0, allow_inf_nan=False)
@@ -53,15 +53,16 @@ class Group(Section):
     origins: tuple[str, ...] = ()
     """Origins of its rows; empty: all. Example: ["native"]."""
     inner: dict[str, float] = {}
-    """Fixed ratio of the group's languages, or of its sources, or of its origins. Without it languages
-    are weighed by what is available of each, to the power of ``alpha``.
-    Example: { kor_Hang = 1, eng_Latn = 1 }."""
+    """Fixed ratio of the group's languages, or of its sources, or of its origins. Without it
+    languages are weighed by what is available of each, to the power of ``alpha``. Example: {
+    kor_Hang = 1, eng_Latn = 1 }."""
     alpha: float | None = Field(None, ge=0, le=1)
     """Power for this group; without it that of the mixture. Example: 0.3."""
     max_epochs: float | None = Field(None, ge=1, allow_inf_nan=False)
     """Passes over this group at most; without it those of the mixture. Example: 4."""
     max_share: float | None = Field(None, gt=0, le=1)
-    """Largest share of the group that one leaf may have; without it that of the mixture. Example: 0.5."""
+    """Largest share of the group that one leaf may have; without it that of the mixture. Example:
+    0.5."""
 
     @model_validator(mode="after")
     def _whole_has_no_size(self) -> Group:
@@ -82,8 +83,8 @@ class Group(Section):
         kinds = (self.languages, self.sources, self.origins)
         if not any(set(kind) == set(self.inner) for kind in kinds):
             raise ValueError(
-                "inner needs a weight for each of the group's languages, or for each of its sources, "
-                f"or for each of its origins; it has {', '.join(self.inner)}"
+                "inner needs a weight for each of the group's languages, or for each of its"
+                f" sources, or for each of its origins; it has {', '.join(self.inner)}"
             )
         return self
 
@@ -119,9 +120,9 @@ class LeafCap(Section):
     """Passes at most over each leaf that matches; of several limits for a leaf the smallest counts.
     Example: 2."""
     max_share: float | None = Field(None, gt=0, le=1)
-    """Share of the group that all its matching leaves may have together: with ``origin = "mt"`` 0.24
-    allows 24 % of machine-translated text, from however many sources. In a group with inner weights it
-    holds in each part that it concerns. Example: 0.24."""
+    """Share of the group that all its matching leaves may have together: with ``origin = "mt"``
+    0.24 allows 24 % of machine-translated text, from however many sources. In a group with inner
+    weights it holds in each part that it concerns. Example: 0.24."""
 
     @model_validator(mode="after")
     def _limits_something(self) -> LeafCap:
@@ -170,18 +171,18 @@ class Phase(Section):
 class Upsample(Section):
     """Copies of a document by the value of a column, such as ``cluster_size`` or a signal.
 
-    All copies of a document follow each other in its leaf, so they are taken in one phase; ``epoch``
-    numbers them. ``cluster_size`` is set by the last dedup stage that found the document in a cluster:
-    after both stages, it does not count the exact copies that were removed before near ones were
-    searched for.
+    All copies of a document follow each other in its leaf, so they are taken in one phase;
+    ``epoch`` numbers them. ``cluster_size`` is set by the last dedup stage that found the document
+    in a cluster: after both stages, it does not count the exact copies that were removed before
+    near ones were searched for.
     """
 
     by: str
     """The column. Example: "cluster_size"."""
     copies: tuple[tuple[float, Annotated[int, Field(ge=1, le=1000)]], ...] = Field(min_length=1)
-    """Steps ``[value, copies]``: that many copies from this value on, up to the next step. Below the
-    first step, and where the column is null, there is one. The example is how FineWeb2 weighs clusters
-    of near duplicates. Example: [[1, 1], [2, 2], [3, 3], [5, 5], [100, 8], [1000, 1]]."""
+    """Steps ``[value, copies]``: that many copies from this value on, up to the next step. Below
+    the first step, and where the column is null, there is one. The example is how FineWeb2 weighs
+    clusters of near duplicates. Example: [[1, 1], [2, 2], [3, 3], [5, 5], [100, 8], [1000, 1]]."""
     groups: tuple[str, ...] = ()
     """The groups that it applies to; empty: all. Example: ["kazakh"]."""
 
@@ -194,12 +195,12 @@ class Upsample(Section):
 
 
 class Validation(Section):
-    """A random share of the documents of every group that the mixture weighs, held out of all phases.
+    """A random share of the documents of every group in the ratio, held out of all phases.
 
-    A hash decides the side of a document: of its cluster, where dedup found one, and else of its text.
-    So what remained of one cluster, and texts that are equal byte for byte, are on one side. Near
-    duplicates were dropped before, on either side. What can be on both sides: texts less similar than
-    the threshold of fuzzy_dedup, and the pairs above it that its ``recall`` misses.
+    A hash decides the side of a document: of its cluster, where dedup found one, and else of its
+    text. So what remained of one cluster, and texts that are equal byte for byte, are on one side.
+    Near duplicates were dropped before, on either side. What can be on both sides: texts less
+    similar than the threshold of fuzzy_dedup, and the pairs above it that its ``recall`` misses.
     """
 
     share: float = Field(gt=0, le=0.5)
@@ -220,17 +221,17 @@ class Mixture(Section):
     scale: float = Field(1.0, gt=0, allow_inf_nan=False)
     """Multiplies every budget, so that a published mixture can be made small. Example: 1e-3."""
     shortage: Literal["shrink", "repeat", "fail"] = "shrink"
-    """What happens where a group has too little: the whole mixture shrinks, documents are repeated up to
-    ``max_epochs`` first, or the run fails. Example: "repeat"."""
+    """What happens where a group has too little: the whole mixture shrinks, documents are repeated
+    up to ``max_epochs`` first, or the run fails. Example: "repeat"."""
     max_epochs: float = Field(1.0, ge=1, allow_inf_nan=False)
     """Passes over any leaf at most. Example: 4."""
     max_share: float = Field(1.0, gt=0, le=1)
     """Largest share of its group that one leaf may have. Example: 0.5."""
     alpha: float = Field(1.0, ge=0, le=1)
-    """Flattens the languages of a group: each is weighed by its amount to this power (1 as available,
-    0 all alike; it is 1 / temperature). With ``max_epochs`` above 1 a language that has too little is
-    repeated up to there, and the rest is divided among the others: alpha = 0 is UniMax (Chung et al.,
-    ICLR 2023). Example: 0.3."""
+    """Flattens the languages of a group: each is weighed by its amount to this power (1 as
+    available, 0 all alike; it is 1 / temperature). With ``max_epochs`` above 1 a language that has
+    too little is repeated up to there, and the rest is divided among the others: alpha = 0 is
+    UniMax (Chung et al., ICLR 2023). Example: 0.3."""
     caps: tuple[LeafCap, ...] = ()
     """Limits for leaves that match a source, a language or an origin."""
     phases: tuple[Phase, ...] = ()
@@ -283,8 +284,8 @@ class Mixture(Section):
         weighed = any("weight" in group.model_fields_set for group in self.groups.values())
         if weighed or self.ratio is not None or self.budget is not None or self.phases:
             raise ValueError(
-                "budgets of groups say all: no ratio, weight or budget beside them; in phases give each"
-                " phase its budgets"
+                "budgets of groups say all: no ratio, weight or budget beside them; in phases give"
+                " each phase its budgets"
             )
 
     def _check_phases(self) -> None:
@@ -377,7 +378,7 @@ class Mixture(Section):
         return {name: weight / total if total else weight for name, weight in weights.items()}
 
     def group_of(self, source: str | None, lang: str | None, origin: str | None) -> str | None:
-        """Return the first group that a row with these values belongs to; None where there is none."""
+        """Return the first group that a row with these values belongs to; None without one."""
         for name, group in self.groups.items():
             if group.holds(source, lang, origin):
                 return name

@@ -1,7 +1,7 @@
 """Profiles: the facts about a language or a kind of source, as data that a linguist can read.
 
-A profile is a TOML file under ``filters/``. It may extend another; ``_default`` is the root. Unknown
-keys are errors with the nearest valid name. Judge, check and calibrate read the same rules.
+A profile is a TOML file under ``filters/``. It may extend another; ``_default`` is the root.
+Unknown keys are errors with the nearest valid name. Judge, check and calibrate read the same rules.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEFAULT = "_default"
 
 
 class IdentifySection(Section):
-    """How certain the language identifier has to be, and which letters the language is written with."""
+    """How certain language identification has to be, and which letters the language uses."""
 
     min_score: float = Field(0.0, ge=0, le=1)
     """Score below which a text is labelled ``und``. Example: 0.25."""
@@ -59,7 +59,7 @@ class TrimSection(Section):
 
 
 class UrlSection(Section):
-    """What the address of a document may be, for the stage ``url_filter``. Empty: anything, or none."""
+    """Which addresses documents may have, for the stage ``url_filter``. Empty: any, or none."""
 
     refused: tuple[str, ...] = ()
     """Beginnings of addresses to drop. Example: ["https://ja.wikipedia.org/"]."""
@@ -128,14 +128,16 @@ class Profile(Section):
     rewrite: RewriteSection = RewriteSection()
     """Rewrites."""
     lists: dict[str, tuple[str, ...]] = {}
-    """Lists of phrases by name; instead of a list a path, or ``package://<installed package>/<path in
-    it>``, of a UTF-8 file with one phrase on each line. Example: { stop_words = ["және", "бұл"] }."""
+    """Lists of phrases by name; instead of a list a path, or ``package://<installed package>/<path
+    in it>``, of a UTF-8 file with one phrase on each line. Example: { stop_words = ["және", "бұл"]
+    }."""
     word_frequencies: str = ""
     """Path of a file of word counts, for the signal unigram_log_probability. Example: "kk.tsv"."""
     classifier: ClassifierSection = ClassifierSection()
     """The classifier of the signal classifier_score."""
     rules: dict[str, Rule] = {}
-    """Rules by name, in the order of judgement; a document is dropped by the first that it fails."""
+    """Rules by name, in the order of judgement; a document is dropped by the first that it
+    fails."""
 
 
 def load_profile(name: str, read: Callable[[str], str]) -> Profile:

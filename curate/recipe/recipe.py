@@ -42,8 +42,8 @@ class SourceSpec(_WithOptions):
     format: str
     """The format of the files. Example: "warc"."""
     path: tuple[str, ...]
-    """Files, folders, patterns or addresses; with none the source is read only if ``--input`` names it.
-    Example: "crawl/*.warc.gz"."""
+    """Files, folders, patterns or addresses; with none the source is read only if ``--input`` names
+    it. Example: "crawl/*.warc.gz"."""
     origin: str = "native"
     """How the texts came to be: native, mt, asr, ocr or llm. Example: "mt"."""
     license: str | None = None
@@ -67,15 +67,15 @@ class SourceSpec(_WithOptions):
 class StageSpec(_WithOptions):
     """One use of a registered stage. The other keys are options of the stage.
 
-    ``datatrove = "GopherQualityFilter"`` in the place of ``use`` names a block of datatrove; the other
-    keys are then the block's parameters.
+    ``datatrove = "GopherQualityFilter"`` in the place of ``use`` names a block of datatrove; the
+    other keys are then the block's parameters.
     """
 
     use: str
     """The stage. Example: "fuzzy_dedup"."""
     name: str | None = Field(None, pattern=r"^[a-z][a-z0-9_-]*$")
-    """Label in ``dropped_by``, in the report and in the run's folder; needed where a stage is used twice.
-    Example: "second_dedup"."""
+    """Label in ``dropped_by``, in the report and in the run's folder; needed where a stage is used
+    twice. Example: "second_dedup"."""
 
     @model_validator(mode="before")
     @classmethod
@@ -121,7 +121,7 @@ class Shards(Section):
 
 
 class Output(Section):
-    """The forms of the product beside Parquet, which is always written (``curate/storage/formats``)."""
+    """The forms of the product beside Parquet, which is always written."""
 
     formats: tuple[Literal["parquet", "jsonl", "ds", "megatron", "mds"], ...] = ("parquet",)
     """The forms to write. Example: ["parquet", "jsonl"]."""

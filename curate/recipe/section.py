@@ -1,7 +1,8 @@
-"""What recipes, mixtures and profiles share: a checked table of TOML, and its errors in plain words.
+"""What recipes, mixtures and profiles share: a checked table of TOML, and its errors.
 
-The text below a field is the field's documentation: ``docs/generate.py`` makes the pages of all keys
-and the JSON Schemas for editors from it. The sentence after ``Example:`` is shown as an example.
+The text below a field is the field's documentation: ``docs/generate.py`` makes the pages of all
+keys and the JSON Schemas for editors from it. The sentence after ``Example:`` is shown as an
+example.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ class Cap(Barrier):
     """Keep the first `documents` of each value of a column, in the order of a hash of their ids.
 
     The others are dropped as `over_cap`. The sample depends on the seed and the ids alone: more
-    documents elsewhere, or other shards, change nothing, and a higher cap keeps a superset. A cap on
-    shares of a mixture is the mixture's (`max_share`).
+    documents elsewhere, or other shards, change nothing, and a higher cap keeps a superset. A cap
+    on shares of a mixture is the mixture's (`max_share`).
     """
 
     documents: int

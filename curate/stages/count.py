@@ -21,18 +21,20 @@ from curate.tokens import counter
 class Count(MapStage):
     """Add ``n_tokens``: 0 for empty text, null for rows that were dropped before.
 
-    Place it after the stages that drop, so that only survivors are counted, and once. Counts are stored
-    with the run's commits and in the product, without a cache of their own: Tekken is counted at some
-    30 MB/s on a core, all stages together run at 4 (November 2026), so a cache would save little.
+    Place it after the stages that drop, so that only survivors are counted, and once. Counts are
+    stored with the run's commits and in the product, without a cache of their own: Tekken is
+    counted at some 30 MB/s on a core, all stages together run at 4 (November 2026), so a cache
+    would save little.
     """
 
     tokenizer: str | None = None
-    """Name or file of the tokenizer; without it Tekken. Example: "mistralai/Mistral-Nemo-Base-2407"."""
+    """Name or file of the tokenizer; without it Tekken. Example:
+    "mistralai/Mistral-Nemo-Base-2407"."""
     min_tokens: int | None = None
     """Drop shorter documents as ``too_few_tokens``, with the number. Example: 16."""
     max_tokens: int | None = None
-    """Drop longer documents as ``too_many_tokens``, with the number: a trainer with a fixed context would
-    cut or skip them. Example: 131072."""
+    """Drop longer documents as ``too_many_tokens``, with the number: a trainer with a fixed context
+    would cut or skip them. Example: 131072."""
     name: str = "count"
     reads: ClassVar[tuple[str, ...]] = ("text",)
     adds: ClassVar[tuple[str, ...]] = ("n_tokens",)

@@ -6,9 +6,10 @@ In a recipe::
     datatrove = "GopherQualityFilter"
     min_doc_words = 40
 
-A block gets one document at a time, with ``url`` and ``source`` in its metadata. The rows that it drops
-get ``<stage>:<its reason>``. Source of the blocks: the package ``datatrove``, pipeline.filters and
-pipeline.formatters. A block runs as fast as it does there; stages of curate do the same work much faster.
+A block gets one document at a time, with ``url`` and ``source`` in its metadata. The rows that it
+drops get ``<stage>:<its reason>``. Source of the blocks: the package ``datatrove``,
+pipeline.filters and pipeline.formatters. A block runs as fast as it does there; stages of curate do
+the same work much faster.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ def _block(name: str, parameters: str) -> tuple[Any, _Excluded | None]:
 class DatatroveBlock(MapStage):
     """Run a datatrove filter or formatter on each active document.
 
-    A block that fails on a document stops the run with the document's id: a bug of a block is no reason
-    to drop text.
+    A block that fails on a document stops the run with the document's id: a bug of a block is no
+    reason to drop text.
     """
 
     block: str

@@ -21,11 +21,11 @@ COLUMNS = ("lang", "lang_score", "lang2", "lang2_score")
 class Identify(MapStage):
     """Add lang, lang_score, lang2 and lang2_score; see curate.langid.identify for what they mean.
 
-    A conversation is identified by the contents of its messages, without the names of the roles, which
-    are English words; in segment mode by its text.
+    A conversation is identified by the contents of its messages, without the names of the roles,
+    which are English words; in segment mode by its text.
 
-    The tally counts ``lang:<label>``, ``relabelled:<model's label>><label>`` where the answer is another
-    language than the model's, and ``span_bytes:<label>`` in segment mode.
+    The tally counts ``lang:<label>``, ``relabelled:<model's label>><label>`` where the answer is
+    another language than the model's, and ``span_bytes:<label>`` in segment mode.
     """
 
     profiles: Profiles
@@ -82,8 +82,8 @@ class Identify(MapStage):
     ) -> None:
         """Count ``relabelled:<the model's label>><ours>`` where they are two languages.
 
-        Two languages without a profile of their own are ``other>other``: the table has a bounded number
-        of rows, whatever the model knows.
+        Two languages without a profile of their own are ``other>other``: the table has a bounded
+        number of rows, whatever the model knows.
         """
         from curate.langid.labels import scripts_of
 

@@ -20,8 +20,8 @@ from curate.signals.verdict import signals_of, verdicts
 class Judge(MapStage):
     """Drop a document by the first rule that it fails: ``judge:<rule>`` and the value measured.
 
-    A signal that is undefined drops under ``judge:<rule>_undefined``, without a value, unless the rule
-    has ``undefined = "keep"``. The other rules that a row fails follow from its signals.
+    A signal that is undefined drops under ``judge:<rule>_undefined``, without a value, unless the
+    rule has ``undefined = "keep"``. The other rules that a row fails follow from its signals.
     """
 
     profiles: Profiles

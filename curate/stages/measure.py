@@ -22,8 +22,8 @@ from curate.signals.verdict import files_digest, lists_of, signals_of
 class Measure(MapStage):
     """Measure the text of every active document, with the lists of its own profile.
 
-    A conversation is measured by its text like any other document, and also by its turns; the language
-    of each side is identified with ``language_model``, which the plan takes from identify.
+    A conversation is measured by its text like any other document, and also by its turns; the
+    language of each side is identified with ``language_model``, which the plan takes from identify.
 
     The columns are the same for every row, whatever its profile, so that the schema is constant; a
     signal that is undefined for a text is null.

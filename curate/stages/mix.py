@@ -20,8 +20,8 @@ class Mix(ProductBarrier):
     """Take a sample of each group so that the ratio of the mixture holds to within one document.
 
     The sketch is one narrow row per document, and all that the steps read; see
-    ``curate.mixture.steps``. ``clustered`` is set where a stage before this one wrote ``cluster``, which
-    keeps similar documents on one side of the validation split.
+    ``curate.mixture.steps``. ``clustered`` is set where a stage before this one wrote ``cluster``,
+    which keeps similar documents on one side of the validation split.
     """
 
     mixture: Mixture
@@ -60,7 +60,7 @@ class Mix(ProductBarrier):
         return steps(self.mixture, self.most_rows)
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Drop rows that no phase takes: ``mix:over_budget`` with *u* in [0, 1), or ``mix:no_group``."""
+        """Drop rows not taken: ``mix:over_budget`` with *u* in [0, 1), or ``mix:no_group``."""
         from curate.mixture.histogram import leaves
         from curate.mixture.placements import placements
         from curate.mixture.sampling import sample_key
@@ -81,7 +81,8 @@ class Mix(ProductBarrier):
     def placements(self, table: pa.Table, decisions: pa.Table) -> pa.Table:
         """Return the product's rows: ``row`` of the table, ``phase``, ``epoch`` (from 1).
 
-        A row occurs once for each phase, pass and copy that takes it; a row with a verdict never occurs.
+        A row occurs once for each phase, pass and copy that takes it; a row with a verdict never
+        occurs.
         """
         from curate.mixture.placements import placements
 

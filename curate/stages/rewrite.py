@@ -20,9 +20,9 @@ from curate.text.rewrites import check_names, rewrite
 class Rewrite(MapStage):
     """Apply the rewrites of each document's profile, once; see ``curate.text.rewrites``.
 
-    A document of which nothing visible remains is dropped as ``rewrite:nothing_left``. Conversations
-    pass unchanged, and a recipe that would rewrite some is refused when it is planned. The tally counts
-    ``rewrite:<name>``.
+    A document of which nothing visible remains is dropped as ``rewrite:nothing_left``.
+    Conversations pass unchanged, and a recipe that would rewrite some is refused when it is
+    planned. The tally counts ``rewrite:<name>``.
     """
 
     profiles: Profiles

@@ -20,10 +20,10 @@ from curate.text.trim import check_names, trim
 class Trim(MapStage):
     """Apply the line rules of each document's profile; see ``curate.text.trim``.
 
-    A document of which nothing remains is dropped as ``trim:nothing_left``. Chat has turns and no lines
-    to remove: a recipe whose chat source has a profile with line rules is refused when it is planned,
-    and a chat row that arrives nevertheless passes unchanged. The tally counts ``lines:<rule>`` and
-    ``bytes:<rule>``.
+    A document of which nothing remains is dropped as ``trim:nothing_left``. Chat has turns and no
+    lines to remove: a recipe whose chat source has a profile with line rules is refused when it is
+    planned, and a chat row that arrives nevertheless passes unchanged. The tally counts
+    ``lines:<rule>`` and ``bytes:<rule>``.
     """
 
     profiles: Profiles

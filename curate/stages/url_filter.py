@@ -16,11 +16,11 @@ from curate.recipe.profile import Profile, Profiles, UrlSection
 
 @dataclass(frozen=True)
 class UrlFilter(MapStage):
-    """Drop documents whose address the profile's ``[url]`` excludes, by the first rule that it breaks.
+    """Drop documents whose address breaks a rule of the profile's ``[url]``, by the first of them.
 
-    ``url_filter:refused_address``: it begins with an address of ``refused``; ``no_host``: there is no
-    address, or none with a host in it; ``top_level_domain``: the last label of the host is not in
-    ``top_level_domains``. A profile without ``[url]`` drops nothing.
+    ``url_filter:refused_address``: it begins with an address of ``refused``; ``no_host``: there is
+    no address, or none with a host in it; ``top_level_domain``: the last label of the host is not
+    in ``top_level_domains``. A profile without ``[url]`` drops nothing.
     """
 
     profiles: Profiles
@@ -46,7 +46,7 @@ class UrlFilter(MapStage):
 def broken_rule(url: str | None, section: UrlSection) -> str | None:
     """Return the rule that an address breaks; None where it breaks none.
 
-    >>> section = UrlSection(refused=("https://ja.wikipedia.org/",), top_level_domains=("jp", "com"))
+    >>> section = UrlSection(refused=("https://ja.example/",), top_level_domains=("jp", "com"))
     >>> urls = ("https://a.example.jp/b", "https://a.example:8080/", "/b", None)
     >>> [broken_rule(url, section) for url in urls]
     [None, 'top_level_domain', 'no_host', 'no_host']

@@ -30,6 +30,7 @@ def test_the_wheel_holds_one_package(wheel):
     shipped = {name for name in names if name.startswith("curate/_shipped/")}
     for wanted in ("pipelines/demo.toml", "filters/kaz_Cyrl.toml", "sample_data/planted.json"):
         assert f"curate/_shipped/{wanted}" in shipped
+    assert {"curate/recipe/recipe.schema.json", "curate/recipe/profile.schema.json"} <= set(names)
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]
 
 

@@ -207,7 +207,7 @@ STEPS = [[1, 1], [2, 2], [3, 3], [5, 5], [100, 8], [1000, 1]]
 
 
 def with_clusters(table: pa.Table, seed: int) -> pa.Table:
-    """Half the rows were the kept ones of clusters; rows of one cluster in a chain, three at a time."""
+    """Half the rows were kept for clusters; rows of one cluster in a chain, three at a time."""
     rng = np.random.default_rng(seed)
     n = table.num_rows
     sizes = pa.array(

@@ -1,4 +1,4 @@
-"""A plan's description: its figures follow from the inputs, and its estimate is of the right size."""
+"""A plan's description: its figures follow from the inputs, its estimate has the right size."""
 
 import json
 

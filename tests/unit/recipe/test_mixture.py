@@ -98,40 +98,44 @@ def test_languages_are_told_apart_only_where_something_asks() -> None:
         assert parse_mixture(plain | asks).columns == ("source", "lang", "origin")
 
 
+def three(**keys: object) -> dict[str, object]:
+    return {"groups": THREE, **keys}
+
+
 @pytest.mark.parametrize(
-    ("said", "complaint"),
+    ("table", "complaint"),
     [
         ({"groups": {}}, "mixture.groups"),
-        ({"groups": THREE, "ration": "3:1:3"}, "'mixture.ration': did you mean 'ratio'?"),
-        ({"groups": {"kk": {"language": ["kaz_Cyrl"]}}}, "'mixture.groups.kk.language': did you mean 'languages'?"),
-        ({"groups": THREE, "phases": [{"bugdet": 3}]}, "'mixture.phases.0.bugdet': did you mean 'budget'?"),
-        ({"groups": THREE, "ratio": "3:1"}, "has 2 parts for 3 groups"),
-        ({"groups": THREE, "ratio": "3:one:3"}, "numbers with colons"),
-        ({"groups": THREE, "ratio": "3:-1:3"}, "below 0"),
-        ({"groups": THREE, "ratio": "0:0:0"}, "all weights are 0"),
+        (three(ration="3:1:3"), "'mixture.ration': did you mean 'ratio'?"),
+        ({"groups": {"kk": {"language": []}}}, "'mixture.groups.kk.language': did you mean 'lang"),
+        (three(phases=[{"bugdet": 3}]), "'mixture.phases.0.bugdet': did you mean 'budget'?"),
+        (three(ratio="3:1"), "has 2 parts for 3 groups"),
+        (three(ratio="3:one:3"), "numbers with colons"),
+        (three(ratio="3:-1:3"), "below 0"),
+        (three(ratio="0:0:0"), "all weights are 0"),
         ({"groups": {"kk": KK | {"weight": 2}}, "ratio": "1"}, "not both"),
-        ({"groups": THREE, "max_epochs": 4}, "needs shortage = 'repeat'"),
-        ({"groups": THREE, "shortage": "repeat"}, "needs max_epochs above 1"),
-        ({"groups": THREE, "unit": "words"}, "mixture.unit"),
-        ({"groups": THREE, "budget": 0}, "mixture.budget"),
-        ({"groups": THREE, "phases": [{"name": "a", "budget": 1}, {"name": "b"}]}, "needs a budget"),
-        ({"groups": THREE, "phases": [{"name": "a", "budget": 1, "weights": {"ruu_tr": 1}}]}, "did you mean 'ru_tr'?"),
-        ({"groups": THREE, "phases": [{"name": "../a", "budget": 1}]}, "mixture.phases.0.name"),
+        (three(max_epochs=4), "needs shortage = 'repeat'"),
+        (three(shortage="repeat"), "needs max_epochs above 1"),
+        (three(unit="words"), "mixture.unit"),
+        (three(budget=0), "mixture.budget"),
+        (three(phases=[{"name": "a", "budget": 1}, {"name": "b"}]), "needs a budget"),
+        (three(phases=[{"budget": 1, "weights": {"ruu_tr": 1}}]), "did you mean 'ru_tr'?"),
+        (three(phases=[{"name": "../a", "budget": 1}]), "mixture.phases.0.name"),
         ({"groups": {"a": RU_TR | {"inner": {"rus_Cyrl": 1}}}}, "a weight for each"),
         ({"groups": {"a": RU_TR | {"inner": {"rus_Cyrl": 1, "tur_Latn": 0}}}}, "above 0"),
         ({"groups": {"a": {"origins": ["nativ"]}}}, "did you mean 'native'?"),
-        ({"groups": THREE, "caps": [{"source": "x"}]}, "max_epochs, max_share or both"),
-        ({"groups": THREE, "caps": [{"group": "kkk", "origin": "mt", "max_share": 0.5}]}, "did you mean 'kk'?"),
-        ({"groups": THREE, "caps": [{"group": "kk", "max_share": 0.5}]}, "needs a source, a language or an origin"),
-        ({"groups": THREE, "temperature": 5}, "1 / temperature"),
+        (three(caps=[{"source": "x"}]), "max_epochs, max_share or both"),
+        (three(caps=[{"group": "kkk", "origin": "mt", "max_share": 0.5}]), "did you mean 'kk'?"),
+        (three(caps=[{"group": "kk", "max_share": 0.5}]), "needs a source, a language or an"),
+        (three(temperature=5), "1 / temperature"),
         ({"groups": {"a": {"budget": 3}, "b": {}}}, "every group a budget, or none"),
         ({"groups": {"a": {"budget": 3}}, "ratio": "1"}, "budgets of groups say all"),
-        ({"groups": THREE, "phases": [{"budgets": {"kk": 3}, "budget": 1}]}, "budgets say all"),
-        ({"groups": THREE, "phases": [{"budgets": {"ru_trr": 3}}]}, "did you mean 'ru_tr'?"),
-        ({"groups": THREE, "scale": 0}, "mixture.scale"),
+        (three(phases=[{"budgets": {"kk": 3}, "budget": 1}]), "budgets say all"),
+        (three(phases=[{"budgets": {"ru_trr": 3}}]), "did you mean 'ru_tr'?"),
+        (three(scale=0), "mixture.scale"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_meant_is_refused(said: dict[str, object], complaint: str) -> None:
+def test_what_cannot_be_meant_is_refused(table: dict[str, object], complaint: str) -> None:
     with pytest.raises(RecipeError) as caught:
-        parse_mixture(said)
+        parse_mixture(table)
     assert complaint in str(caught.value)

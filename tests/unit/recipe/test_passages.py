@@ -1,4 +1,4 @@
-"""The clean passages of the languages that have no base texts: whole, long enough, and all there."""
+"""The clean passages of languages without base texts: whole, long enough, none missing."""
 
 import unicodedata
 

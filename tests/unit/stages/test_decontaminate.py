@@ -20,14 +20,20 @@ from curate.stages.decontaminate import Decontaminate
 from tests.examples import examples
 
 QUESTION = (
-    "A farmer has seventeen goats and sells nine of them at the spring market; how many goats does he "
-    "still lead home over the old bridge?"
+    "A farmer has seventeen goats and sells nine of them at the spring market; how many goats does"
+    " he still lead home over the old bridge?"
 )
-OTHER = "Which of these rivers freezes first in a mild winter, and why do the others stay open until January?"
+OTHER = (
+    "Which of these rivers freezes first in a mild winter, and why do the others stay open until"
+    " January?"
+)
 JAPANESE = (
     "古い橋のたもとに小さな茶店があり、春になると店の主人は川べりの桜を眺めながら旅人に茶を出した。"
 )
-PROSE = "The river rose in April. Nobody in the village could remember such water, and the old bridge shook."
+PROSE = (
+    "The river rose in April. Nobody in the village could remember such water, and the old bridge"
+    " shook."
+)
 
 
 @pytest.fixture
