@@ -7,9 +7,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from curate.langid import labels as naming
 from curate.langid import lexicon
 from curate.langid.alphabets import ALPHABETS, both_cases, letters_of
+from curate.langid.labels import label_in_script
 from curate.langid.scripts import NAMES, SCRIPT_SETS, Letters
 from curate.recipe.profile import DEFAULT, IdentifySection, Profiles
 
@@ -57,7 +57,7 @@ class LabelConstraints:
             number, script = divmod(kind // 2, many)
             if number < 0:
                 continue
-            name = naming.name(labels[number], NAMES[script], traditional=bool(kind % 2))
+            name = label_in_script(labels[number], NAMES[script], traditional=bool(kind % 2))
             if name is not None:
                 translated[k] = self._numbered(name)
         return translated[which]

@@ -18,12 +18,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.kernels.arrow import buffers
-from curate.langid import labels as naming
 from curate.langid import rerank
-from curate.langid import scripts as lettering
 from curate.langid.constraints import LabelConstraints, required_letter_sets
 from curate.langid.fasttext import model as models
-from curate.langid.scripts import NAMES, NONE, Letters
+from curate.langid.labels import language_codes, scripts_of
+from curate.langid.scripts import (
+    MIN_SCRIPT_SHARE,
+    NAMES,
+    NONE,
+    Letters,
+    count_letters,
+    use_script,
+)
 from curate.recipe.profile import Profiles
 from curate.schema import UNDETERMINED
 from curate.text.fixes import SHAPED, arabic_presentation_forms
@@ -87,15 +93,15 @@ def _identify(
 ) -> tuple[pa.Table, pa.StringArray]:
     data, offsets = buffers(column)
     letter_sets = required_letter_sets(profiles)
-    letters = lettering.count(data, offsets, letter_sets)
+    letters = count_letters(data, offsets, letter_sets)
     arabic = pa.array(letters.scripts[:, _ARABIC] > 0)
     if (unshaped := _unshape(column, arabic)) is not column:
         data, offsets = buffers(unshaped)
-        letters = lettering.count(data, offsets, letter_sets)
+        letters = count_letters(data, offsets, letter_sets)
     classifier = models.load(model)
     numbers, scores = classifier.predict(data, offsets)
     preferred = _preferred_scripts(classifier.labels, numbers[:, 0], letters)
-    letters = lettering.use_script(letters, preferred)
+    letters = use_script(letters, preferred)
     constraints = LabelConstraints(profiles, letters)
     first = constraints.translate(classifier.labels, numbers[:, 0])
     second = constraints.translate(classifier.labels, numbers[:, 1])
@@ -128,11 +134,11 @@ def _preferred_scripts(
     preferred = np.full(len(first), -1, np.int64)
     for number in np.unique(first[first >= 0]).tolist():
         at = np.flatnonzero(first == number)
-        scripts = [NAMES.index(s) for s in naming.scripts_of(labels[number])[1] if s in NAMES]
+        scripts = [NAMES.index(s) for s in scripts_of(labels[number])[1] if s in NAMES]
         # The usual script wins: Kazakh beside English is Cyrillic, not Kazakh in Latin letters.
         for script in reversed(scripts):
             count = letters.scripts[at, script]
-            enough = (count > 0) & (count >= lettering.MIN_SCRIPT_SHARE * letters.total[at])
+            enough = (count > 0) & (count >= MIN_SCRIPT_SHARE * letters.total[at])
             preferred[at[enough]] = script
     return preferred
 
@@ -163,7 +169,7 @@ def _decide(
     unsure = rerank.unsure(first, scores[:, 0], letters, constraints.number)
     doubtful = ~allowed | ~constraints.fits(first) | unsure
     rows = np.flatnonzero(doubtful & written)
-    known = naming.codes(labels)
+    known = language_codes(labels)
     model_answer = first[rows], second[rows], scores[rows]
     ranked = rerank.rank(data, offsets, rows, letters, constraints.number, known, *model_answer)
     undecided = np.arange(len(rows))

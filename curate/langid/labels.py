@@ -89,21 +89,21 @@ def scripts_of(label: str) -> tuple[str, tuple[str, ...]]:
 
 
 @lru_cache(maxsize=8)
-def codes(labels: tuple[str, ...]) -> frozenset[str]:
+def language_codes(labels: tuple[str, ...]) -> frozenset[str]:
     """Return our codes of the languages that a model has labels for.
 
-    >>> sorted(codes(("kk", "rus_Cyrl")))
+    >>> sorted(language_codes(("kk", "rus_Cyrl")))
     ['kaz', 'rus']
     """
     return frozenset(scripts_of(label)[0] for label in labels)
 
 
-def name(label: str, script: str, *, traditional: bool = False) -> str | None:
+def label_in_script(label: str, script: str, *, traditional: bool = False) -> str | None:
     """Return our label for a model's label on a text in ``script``; None if they do not fit.
 
-    >>> name("kk", "Cyrl"), name("sr", "Latn"), name("ru", "Latn")
-    ('kaz_Cyrl', 'srp_Latn', None)
-    >>> name("zh", "Hani", traditional=True)
+    >>> [label_in_script(label, "Latn") for label in ("kk", "sr", "ru")]
+    ['kaz_Latn', 'srp_Latn', None]
+    >>> label_in_script("zh", "Hani", traditional=True)
     'cmn_Hant'
     """
     code, scripts = scripts_of(label)

@@ -224,7 +224,7 @@ def _score_words(
     worth: Any,
     points: Any,
 ) -> None:
-    letters = np.zeros(64, np.uint32)  # of the word that is being read; its rest is ignored
+    letters = np.zeros(64, np.uint32)  # of the current word; its rest is ignored
     for k in range(len(rows)):
         i = offsets[rows[k]]
         stop = offsets[rows[k] + 1]

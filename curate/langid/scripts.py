@@ -62,7 +62,7 @@ class Letters:
         return np.asarray(self.sets[rows, self.columns[letters]], np.int64)
 
 
-def count(data: Any, offsets: Any, letter_sets: frozenset[frozenset[str]]) -> Letters:
+def count_letters(data: Any, offsets: Any, letter_sets: frozenset[frozenset[str]]) -> Letters:
     """Count scripts, letters and the letters of each required set in texts in Arrow's layout."""
     cells, script_of, member, columns = _cells(letter_sets)
     n = len(offsets) - 1

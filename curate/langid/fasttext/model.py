@@ -13,12 +13,15 @@ import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from curate.errors import RecipeError
+
+if TYPE_CHECKING:
+    from curate.langid.fasttext.predict import Network
 
 _MAGIC = 793712314
 _SUPERVISED = 3
@@ -37,7 +40,7 @@ class Model:
     address: str
     digest: str  #: blake2b-128 of the file, in hex
     labels: tuple[str, ...]
-    network: Any  #: curate.langid.fasttext.predict.Network
+    network: Network
 
     def predict(
         self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]

@@ -55,9 +55,9 @@ def test_no_two_labels_share_a_code() -> None:
     ],
 )
 def test_names(label: str, script: str, expected: str | None) -> None:
-    assert labels.name(label, script) == expected
+    assert labels.label_in_script(label, script) == expected
 
 
 def test_traditional_characters_make_hant() -> None:
-    assert labels.name("zho_Hans", "Hani", traditional=True) == "cmn_Hant"
-    assert labels.name("yue", "Hani", traditional=True) == "yue_Hant"
+    assert labels.label_in_script("zho_Hans", "Hani", traditional=True) == "cmn_Hant"
+    assert labels.label_in_script("yue", "Hani", traditional=True) == "yue_Hant"

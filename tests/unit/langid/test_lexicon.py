@@ -66,7 +66,7 @@ def test_words_of_another_script_score_nothing() -> None:
 
 def test_foreign_and_missing_letters_cost() -> None:
     data, offsets = buffers(_large_strings(["ў" * 3 + "а" * 97, "а" * 100]))
-    counted = scripts.count(data, offsets, lexicon.required_letter_sets())
+    counted = scripts.count_letters(data, offsets, lexicon.required_letter_sets())
     points = lexicon.score_letters(counted, np.arange(2))
     kazakh, karakalpak = (lexicon.table().labels.index(k) for k in ("kaz_Cyrl", "kaa_Cyrl"))
     assert points[0, kazakh] == -3 * 250 - 100 * 10 // 4 - 100 * 25 // 4

@@ -18,7 +18,7 @@ LETTER_SETS = frozenset(map(frozenset, ("әіқ", "abß", "қa漢國", "國", "�
 
 def count(texts: list[str]) -> scripts.Letters:
     data, offsets = buffers(_large_strings(texts))
-    return scripts.count(data, offsets, LETTER_SETS)
+    return scripts.count_letters(data, offsets, LETTER_SETS)
 
 
 @examples(100)
