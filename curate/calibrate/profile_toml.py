@@ -20,11 +20,7 @@ def to_toml(result: Calibration) -> str:
     if result.rules:
         head += " By rule: " + ", ".join(f"{k} {v:.1%}" for k, v in result.rules.items()) + "."
     lines = [*(f"# {line}" for line in textwrap.wrap(head, 110))]
-    lines += [
-        f"describes = {_text(profile.describes)}",
-        f"extends = {_text(result.extends)}",
-        "",
-    ]
+    lines += [f"describes = {_text(profile.describes)}", f"extends = {_text(result.extends)}", ""]
     lines += ["[identify]", f"scripts = {_texts(profile.identify.scripts)}"]
     if profile.identify.letters:
         lines.append(f"letters = {_text(profile.identify.letters)}")

@@ -349,18 +349,12 @@ _NARROW = {
 
 #: Every fix by its name in profiles.
 FIXES: dict[str, Callable[[str], str]] = {
-    "nonbreaking_spaces": nonbreaking_spaces,
-    "soft_hyphens": soft_hyphens,
-    "zero_width": zero_width,
-    "bidi_controls": bidi_controls,
-    "line_separators": line_separators,
-    "combining_floods": combining_floods,
-    "cyrillic_homoglyphs": cyrillic_homoglyphs,
-    "kazakh_schwa": kazakh_schwa,
-    "arabic_presentation_forms": arabic_presentation_forms,
-    "tatweel": tatweel,
-    "halfwidth_katakana": halfwidth_katakana,
-    "fullwidth_ascii": fullwidth_ascii,
+    fix.__name__: fix
+    for fix in (
+        *(nonbreaking_spaces, soft_hyphens, zero_width, bidi_controls, line_separators),
+        *(combining_floods, cyrillic_homoglyphs, kazakh_schwa, arabic_presentation_forms),
+        *(tatweel, halfwidth_katakana, fullwidth_ascii),
+    )
 }
 
 

@@ -199,10 +199,7 @@ def _national(kind: str) -> Callable[[str], list[Found]]:
 
 #: Every kind by its name in profiles.
 KINDS: dict[str, Callable[[str], list[Found]]] = {
-    "email": email,
-    "public_ip": public_ip,
-    "phone": phone,
-    "iban": iban,
+    kind.__name__: kind for kind in (email, public_ip, phone, iban)
 } | {kind: _national(kind) for kind in NATIONAL_IDS}
 
 #: For each kind a pattern (RE2) that matches every text with an occurrence.

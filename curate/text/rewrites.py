@@ -131,7 +131,5 @@ _BRACKETS = tuple(
 
 #: Every rewrite by its name in profiles.
 REWRITES: Mapping[str, Callable[..., str]] = {
-    "japanese_lines": japanese_lines,
-    "end_sections": end_sections,
-    "empty_brackets": empty_brackets,
+    step.__name__: step for step in (japanese_lines, end_sections, empty_brackets)
 }

@@ -30,24 +30,10 @@ CLOSING = "\"'”’»›」』）)]】〉》"
 
 #: Notices that C4 removes, and their equivalents in other languages (lower case).
 POLICY_PHRASES = (
-    "terms of use",
-    "privacy policy",
-    "cookie policy",
-    "uses cookies",
-    "use of cookies",
-    "use cookies",
-    "политика конфиденциальности",
-    "использует cookie",
-    "использует файлы cookie",
-    "құпиялылық саясаты",
-    "gizlilik politikası",
-    "çerez politikası",
-    "سياسة الخصوصية",
-    "ملفات تعريف الارتباط",
-    "プライバシーポリシー",
-    "개인정보처리방침",
-    "隐私政策",
-    "隱私政策",
+    *("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies"),
+    *("use cookies", "политика конфиденциальности", "использует cookie", "использует файлы cookie"),
+    *("құпиялылық саясаты", "gizlilik politikası", "çerez politikası", "سياسة الخصوصية"),
+    *("ملفات تعريف الارتباط", "プライバシーポリシー", "개인정보처리방침", "隐私政策", "隱私政策"),
 )
 
 #: A cut within a line may reveal what another rule removes; so there are rounds, but few.
@@ -289,13 +275,11 @@ def few_words_lines(lines: pa.LargeStringArray, *, min_words: int = 5) -> pa.Lar
 
 #: Every line rule by its name in profiles.
 RULES: Mapping[str, Callable[..., Any]] = {
-    "pipe_lines": pipe_lines,
-    "javascript_lines": javascript_lines,
-    "cookie_policy_lines": cookie_policy_lines,
-    "citation_marks": citation_marks,
-    "navigation_lines": navigation_lines,
-    "terminal_punctuation_lines": terminal_punctuation_lines,
-    "few_words_lines": few_words_lines,
+    rule.__name__: rule
+    for rule in (
+        *(pipe_lines, javascript_lines, cookie_policy_lines, citation_marks, navigation_lines),
+        *(terminal_punctuation_lines, few_words_lines),
+    )
 }
 
 #: For rules that few texts need, a pattern (RE2) that matches every text they could change.

@@ -12,19 +12,7 @@ from curate.text import mojibake_scan
 from tests.examples import examples
 
 REMOVED = frozenset(mojibake_scan.removed())
-SUSPECTS = [
-    "Ã©",
-    "&amp;",
-    "\x1b[1m",
-    "e\u0301",
-    "\u0315\u0316",
-    "\x07",
-    "\x7f",
-    "â€™",
-    "\ufeff",
-    " \n",
-    "\r",
-]
+SUSPECTS = ["Ã©", "&amp;", "\x1b[1m", "e\u0301", "\u0315\u0316", "â€™", " \n", *"\x07\x7f\ufeff\r"]
 #: Characters that ftfy's pattern speaks of, and some that it does not.
 SPELT = sorted({char for char in BADNESS_RE.pattern if ord(char) > 127})
 LETTERS = st.one_of(
