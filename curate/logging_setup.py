@@ -54,8 +54,8 @@ class _Handler(logging.Handler):
 def show_records(write: Callable[[str], None], verbosity: int) -> None:
     """Write curate's records line by line; write nothing of libraries, unless ``verbosity`` is 2.
 
-    ``verbosity`` -1 shows errors, 0 warnings too, 1 also what is done, 2 also the warnings of libraries
-    and of Python.
+    ``verbosity`` -1 shows errors, 0 warnings too, 1 also what is done, 2 also the warnings of
+    libraries and of Python.
     """
     levels = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}
 
@@ -73,7 +73,7 @@ def show_records(write: Callable[[str], None], verbosity: int) -> None:
 
 
 def quiet(library: str) -> None:
-    """Remove a library's own log handlers; its warnings are left to the handlers of this process."""
+    """Remove a library's own log handlers, so that this process's handlers receive its warnings."""
     logger = logging.getLogger(library)
     logger.handlers, logger.propagate = [], True
     logger.setLevel(logging.WARNING)

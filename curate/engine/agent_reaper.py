@@ -1,13 +1,13 @@
 """A script that ends the agents of a local Ray when its driver has ended, however it ended.
 
-The kernel ends the raylet with its driver, and workers end with the raylet; but the agents, which the
-raylet starts, were observed to run on for minutes. It is a process of its own that imports nothing of
-curate, so that it starts in milliseconds and survives a driver that is killed.
+The kernel ends the raylet with its driver, and workers end with the raylet; but the agents, which
+the raylet starts, were observed to run on for minutes. It is a process of its own that imports
+nothing of curate, so that it starts in milliseconds and survives a driver that is killed.
 
-Usage: ``python agent_reaper.py GROUP``. It waits for a line on stdin, or for its end, which a kill of
-the driver causes too. Then it ends the agents in process group GROUP that have no raylet as parent:
-once after a line; otherwise for half a minute, because a driver that is killed while Ray starts leaves
-a raylet that may still start some.
+Usage: ``python agent_reaper.py GROUP``. It waits for a line on stdin, or for its end, which a kill
+of the driver causes too. Then it ends the agents in process group GROUP that have no raylet as
+parent: once after a line; otherwise for half a minute, because a driver that is killed while Ray
+starts leaves a raylet that may still start some.
 """
 
 from __future__ import annotations

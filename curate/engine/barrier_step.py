@@ -1,4 +1,4 @@
-"""One task of a barrier's step: it reads rows routed to it and writes rows for the next step's tasks."""
+"""One task of a barrier's step: it reads rows routed to it and writes rows for the next step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from curate.storage.store import Store, open_store
 
 @dataclass(frozen=True)
 class StepJob:
-    """What all tasks of a step share. Commits are named, never listed, so a step reads no other run."""
+    """What all tasks of a step share. Commits are named, not listed: a step reads no other run."""
 
     barrier: str
     step: Step

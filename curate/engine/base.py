@@ -14,7 +14,7 @@ class Engine(Protocol):
     name: str
 
     def run(self, address: str, tasks: Sequence[Task]) -> Iterator[Finished]:
-        """Run all tasks; yield each once it is committed. Raise the first error that retries do not cure."""
+        """Run all tasks; yield each when committed. Raise an error that retries do not cure."""
         ...
 
     def close(self) -> None:

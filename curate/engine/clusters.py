@@ -28,8 +28,8 @@ class _Cluster(NamedTuple):
 class LargestClusters:
     """Collects the largest clusters of a stream of decisions, ties by stage and cluster.
 
-    Every row of a cluster contains its size, so one pass is enough: a cluster that is among the largest
-    in the end is so from its first row on.
+    Every row of a cluster contains its size, so one pass is enough: a cluster that is among the
+    largest in the end is so from its first row on.
     """
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class LargestClusters:
     def examples(
         self, store: Store, survivors: Mapping[str, Sequence[str]]
     ) -> list[ClusterExample]:
-        """Return the clusters with their texts; ``survivors``: a stage → commits of the segment before."""
+        """Return the clusters with texts; ``survivors``: stage → commits of the segment before."""
         examples = []
         for (stage, name), cluster in self._clusters.items():
             docs = (cluster.kept, cluster.removed and cluster.removed[2])

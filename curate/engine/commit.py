@@ -1,9 +1,10 @@
-"""The commit protocol that all engines share: a task's output becomes visible atomically, or not at all.
+"""The commit protocol of all engines: a task's output becomes visible atomically, or not at all.
 
-An attempt writes under ``work/<segment>/<key>/<attempt>/``. When its files are complete and checked, one
-small object ``commits/<segment>/<key>.json`` is created *if absent*; this is the commit. Data files
-are never renamed, and the engine opens only files that a commit names. The key is a digest of
-everything that the task's answer depends on, so "resume" is: list the commits, run the rest.
+An attempt writes under ``work/<segment>/<key>/<attempt>/``. When its files are complete and
+checked, one small object ``commits/<segment>/<key>.json`` is created *if absent*; this is the
+commit. Data files are never renamed, and the engine opens only files that a commit names. The key
+is a digest of everything that the task's answer depends on, so "resume" is: list the commits, run
+the rest.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Attempt:
 
 
 class Job(Protocol):
-    """What all tasks of a segment or step share; frozen, picklable, without side effects but its files."""
+    """What all tasks of a segment or step share; frozen, picklable, pure except for its files."""
 
     def run(self, own: Any, attempt: Attempt) -> None:
         """Run one task. ``own`` is what only this task has: a shard, a number."""
@@ -99,7 +100,7 @@ def execute(address: str, task: Task) -> Finished:
 
 
 def _attempt(task: Task, attempt: Attempt) -> bool:
-    """Run and commit a task; return whether this attempt was the first. Leave nothing of another."""
+    """Run and commit a task; return whether this attempt was first. Leave nothing of another."""
     try:
         reach("task.started")
         task.job.run(task.own, attempt)
@@ -159,7 +160,7 @@ def _abandon(attempt: Attempt) -> None:
 
 
 def revoke(store: Store, path: str) -> None:
-    """Remove the commit that names a damaged file, so that its task runs again with the same answer."""
+    """Remove the commit that names a damaged file, so that its task runs again."""
     folders = path.split("/")
     if folders[0] == "work" and len(folders) > 3:
         store.remove(f"commits/{folders[1]}/{folders[2]}.json")
@@ -178,8 +179,8 @@ def read_commit(store: Store, name: str) -> Commit:
 def is_done(store: Store, task: Task) -> bool:
     """Return whether a task is committed and its files exist in their recorded sizes.
 
-    A commit with truncated or missing files is revoked, so that the task runs again. Flipped bits are
-    detected when the file is read (checksums of pages and blocks) and handled in the same way.
+    A commit with truncated or missing files is revoked, so that the task runs again. Flipped bits
+    are detected when the file is read (checksums of pages and blocks) and handled in the same way.
     """
     try:
         commit = read_commit(store, task.commit)

@@ -21,9 +21,9 @@ def compile_together(
 ) -> None:
     """Compile the kernels of stages and barriers, or load them if compiled; ``table`` is empty.
 
-    Each stage is run on an empty table with the columns that it would receive. A worker takes a stage
-    that no other is compiling, and waits for others only at the end; so all workers of a node share
-    the work.
+    Each stage is run on an empty table with the columns that it would receive. A worker takes a
+    stage that no other is compiling, and waits for others only at the end; so all workers of a node
+    share the work.
     """
     work: list[tuple[str, Callable[[], object]]] = []
     for stage in stages:

@@ -146,7 +146,7 @@ class Driver:
         """Return a size of row groups with which a product file reads little outside its slice.
 
         Every product file takes a slice of every shard; a row group larger than the slice is read
-        mostly in vain. The number of files is only estimated here, from the stored size of the inputs.
+        mostly in vain. The number of files is estimated here from the stored size of the inputs.
         """
         shards = self.plan.recipe.shards
         stored = sum(
@@ -175,7 +175,7 @@ class Driver:
         return tuple(done)
 
     def _partitions(self, barrier: Barrier, survivors: tuple[str, ...]) -> int:
-        """Return the number of partitions: a function of the recipe and of the bytes of the sketches."""
+        """Return the number of partitions: a function of the recipe and the sketches' bytes."""
         size: int = sum(
             entry.bytes
             for name in survivors
@@ -280,7 +280,7 @@ class Driver:
     def _tasks(
         self, folder: str, label: str, job: Any, work: Sequence[tuple[int, Any, Any]]
     ) -> tuple[str, ...]:
-        """Run tasks that are not committed; return all commits in task order, and add up their ledgers."""
+        """Run tasks that are not committed; return all commits in task order; sum their ledgers."""
         tasks = [
             Task(folder, number, digest(self.base, folder, number, key), job, own)
             for number, key, own in work

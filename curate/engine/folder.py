@@ -79,8 +79,8 @@ def begin(
 ) -> tuple[int, Manifest | None]:
     """Enter a folder: return the run's epoch, and the manifest if the run is finished.
 
-    Refuse a folder with foreign files, of another format, or with work of another recipe or of other
-    inputs: with ``resume`` the tasks that are still the same are used, with ``fresh`` none.
+    Refuse a folder with foreign files, of another format, or with work of another recipe or of
+    other inputs: with ``resume`` the tasks that are still the same are used, with ``fresh`` none.
     """
     _refuse_foreign(store)
     if fresh:
@@ -138,8 +138,8 @@ def _refuse_foreign(store: Store) -> None:
         names = {path.name for path in store.root.iterdir()}
     else:
         names = {name.split("/")[0] for name in store.names("")}
-    # A user's own project has a README.md and filters/ too: without the state of an unfinished run or
-    # the manifest of a finished one, nothing here may be overwritten or cleared.
+    # A user's own project has a README.md and filters/ too: without the state of an unfinished run
+    # or the manifest of a finished one, nothing here may be overwritten or cleared.
     run_here = any(store.size(name) is not None for name in ("manifest.json", _STATE))
     foreign = sorted(
         name

@@ -1,4 +1,4 @@
-"""The last two kinds of task: which documents the mixture takes (per shard), and the product's files."""
+"""The last kinds of task: which documents of a shard the mixture takes, and the product's files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _VERDICT = tuple(schema.VERDICT_COLUMNS)
 
 @dataclass(frozen=True)
 class PlacingJob:
-    """Counts what is curated and taken per shard, and writes rejects for which the mixture has no room."""
+    """Counts what is curated and taken per shard, and writes what exceeds the mixture's budget."""
 
     mix: Any
     survivors: tuple[str, ...]
@@ -115,7 +115,7 @@ class ProductJob:
     def _from_file(
         self, store: Store, entry: FileEntry, epochs: list[int], own: int, decisions: pa.Table
     ) -> list[pa.Table]:
-        """Read the row groups that contain keys of this slice, and make the copies that fall into it."""
+        """Read the row groups with keys of this slice, and make the copies that fall into it."""
         slices = {
             epoch: slice_keys(own, self.parts, rotation(self.seed, self.phase, epoch))
             for epoch in epochs

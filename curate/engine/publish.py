@@ -1,8 +1,8 @@
 """Publishing: committed files become the run's published folders.
 
 Everything is built under ``.publish-<epoch>/`` and then moved to the top, entry by entry,
-``manifest.json`` last. While the manifest is absent, nothing is published; once it exists, every file
-that it names is complete. Publishing never runs in ``finally``, and a killed publish starts over.
+``manifest.json`` last. While the manifest is absent, nothing is published; once it exists, every
+file that it names is complete. Publishing never runs in ``finally``; a killed publish starts over.
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ def _clusters(
 def _cluster_rows(
     store: Store, outcome: Outcome, stages: list[str], columns: list[str], largest: LargestClusters
 ) -> Iterator[pa.Table]:
-    """Yield the rows in runs, each sorted by cluster and id; one run where a stage has fewer rows."""
+    """Yield rows in runs, each sorted by cluster and id; one run where a stage has fewer rows."""
     keys = [("cluster", "ascending"), ("id", "ascending")]
     for stage in stages:
         run: list[pa.Table] = []

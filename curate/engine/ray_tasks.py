@@ -1,7 +1,7 @@
 """The engine on Ray: one Ray task runs one task of a plan. The only file that imports ray.
 
 Ray schedules, retries and spreads tasks; it stores nothing of value. Tasks are pure functions that
-commit files, so a retry after a lost worker finds the commit or repeats the work, with the same answer.
+commit files, so a retry after a lost worker finds the commit or repeats the work, equally.
 """
 
 from __future__ import annotations
@@ -170,5 +170,6 @@ def _result(reference: Any, task: Task) -> Finished:
         raise ResourceError(
             f"a worker was lost {RETRIES + 1} times on the same task ({type(error).__name__})",
             where=f"{task.segment} task {task.index}",
-            hint="run the same command again: it resumes; with less memory per node, lower shards.input_bytes",
+            hint="run the same command again: it resumes; with less memory per node,"
+            " lower shards.input_bytes",
         ) from None

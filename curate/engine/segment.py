@@ -1,4 +1,4 @@
-"""One task of a segment: read a shard once, run its stages, write survivors, rejects and sketches."""
+"""One task of a segment: read a shard, run its stages, write survivors, rejects and sketches."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SAMPLE_CHARACTERS = 400
 
 @dataclass(frozen=True)
 class Opening:
-    """What a later segment starts from: the segment before it, and the decisions of its barriers."""
+    """What a later segment starts from: the segment before it, and its barriers' decisions."""
 
     survivors: tuple[str, ...]  #: commits of the segment before, by shard
     decisions: tuple[tuple[Barrier, tuple[str, ...]], ...]  #: per barrier, commits that decide
@@ -110,7 +110,7 @@ class _Work:
         self.samples: dict[str, list[tuple[int, Sample]]] = {}
 
     def _final_schema(self, base: pa.Schema) -> pa.Schema:
-        """Return the schema of the survivors, found by running an empty table through the stages."""
+        """Return the survivors' schema, computed by running an empty table through the stages."""
         table = base.empty_table()
         for barrier, decisions in self.decisions:
             table = barrier.apply(table, decisions.slice(0, 0), Counter())
@@ -168,7 +168,7 @@ class _Work:
         seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - started
 
     def _split(self, table: pa.Table, later: Sequence[tuple[Barrier, pa.Table]] = ()) -> pa.Table:
-        """Write the dropped rows, with the decisions of later barriers on their witnesses; return the rest."""
+        """Write dropped rows, their witnesses updated by later barriers; return the rest."""
         alive = schema.alive(table)
         if pc.all(alive).as_py() is not False:
             return table
@@ -181,7 +181,7 @@ class _Work:
         return table.filter(alive)
 
     def _sample(self, rejects: pa.Table) -> None:
-        """Keep, per rule, the rejects whose ids have the smallest hashes: an unbiased, repeatable choice."""
+        """Keep, per rule, the rejects whose ids hash lowest: unbiased and repeatable."""
         keys = order_key(rejects.column("id"), 0)
         rules = rejects.column("dropped_by").to_pylist()
         for row in np.argsort(keys, kind="stable"):

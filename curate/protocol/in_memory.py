@@ -1,4 +1,4 @@
-"""A barrier's steps on tables in memory: as the engine runs them, without files, commits or retries."""
+"""A barrier's steps on tables in memory: as the engine runs them, without files or commits."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ _FAN_IN = 8
 
 @dataclass(frozen=True)
 class TableInputs:
-    """What one task reads; keeps the protocol `Inputs` of curate/protocol/stage.py."""
+    """What one task reads; implements the protocol `Inputs` of curate/protocol/stage.py."""
 
     index: int
     partitions: int
     datasets: Datasets
 
     def stream(self, dataset: str) -> Iterator[pa.Table]:
-        """The rows of a dataset that were routed to this task."""
+        """Yield the rows of a dataset that were routed to this task."""
         yield from self.datasets.get(dataset, {}).get(self.index, [])
 
 
 def number(datasets: Sequence[dict[str, pa.Table]]) -> Datasets:
-    """Lay out each shard's tables; their rows get the column `doc` where they have none."""
-    laid: Datasets = {}
+    """Return each shard's tables as datasets; rows get the column `doc` where they have none."""
+    numbered: Datasets = {}
     for shard, tables in enumerate(datasets):
         for name, table in tables.items():
             if "doc" not in table.column_names:
                 docs = document_numbers(shard, 0, table.num_rows)
                 table = table.append_column("doc", pa.array(docs))
-            laid.setdefault(name, {})[shard] = [table]
-    return laid
+            numbered.setdefault(name, {})[shard] = [table]
+    return numbered
 
 
 def run_steps(
@@ -59,7 +59,7 @@ def run_steps(
     partitions: int,
     pool: Executor | None = None,
 ) -> Datasets:
-    """Run steps one after another; give all datasets, those that go to a store by writing task.
+    """Run steps one after another; return all datasets, those for a store by writing task.
 
     With a `pool` the tasks of a step share its threads.
     """
@@ -79,12 +79,12 @@ def run_steps(
     return datasets
 
 
-#: What a task wrote: dataset, the task that reads it (none in a store), rows
+#: Output of a task: dataset, the task that reads it (None for a store), rows
 Written = list[tuple[str, int | None, pa.Table]]
 
 
 def _task(step: Step, partitions: int, datasets: Datasets, index: int) -> Written:
-    """Run one task, and route what it writes."""
+    """Run one task, and route the rows that it writes."""
     written: Written = []
     for name, table in step.run(TableInputs(index, partitions, datasets)):
         if name not in step.writes:
@@ -96,7 +96,7 @@ def _task(step: Step, partitions: int, datasets: Datasets, index: int) -> Writte
         if (np.diff(parts) < 0).any():
             order = np.argsort(parts, kind="stable")
             table, parts = table.take(pa.array(order)), parts[order]
-        # An empty table still tells its columns.
+        # An empty table still defines the columns.
         for start, end in run_bounds(parts) or [(0, 0)]:
             part = int(parts[start]) if end else 0
             written.append((name, part, table.slice(start, end - start)))
@@ -139,19 +139,19 @@ def resolve_steps(
     return {"decisions": schema.DECISIONS_SCHEMA.empty_table()} | written
 
 
-#: Where less than one row in so many is dead, all rows are read where they are; else the living
-#: are copied first.
-_FEW = 4
+#: With less than one dropped row in this many, all rows are read without a copy; otherwise the
+#: active rows are copied first.
+_FEW_DROPPED = 4
 
 
 def resolve(
     barrier: Barrier, table: pa.Table, *, shards: int = 1, partitions: int = 1, threads: int = 1
 ) -> dict[str, pa.Table]:
-    """Run a barrier's steps on the living rows of a table; give all datasets, ``decisions`` among them.
+    """Run a barrier's steps on the active rows of a table; return all datasets, with ``decisions``.
 
-    The answer does not depend on ``shards`` (about so many are cut), ``partitions`` and ``threads``;
-    tests cut with them. Kernels and Arrow work without the interpreter's lock, so threads share the
-    work of a table.
+    The answer does not depend on ``shards`` (an approximate number), ``partitions`` and
+    ``threads``; tests cut with them. Kernels and Arrow work without the interpreter's lock, so
+    threads share the work of a table.
     """
     cuts = _cuts([len(chunk) for chunk in table.column("text").chunks], table.num_rows, shards)
     shards = len(cuts) - 1
@@ -160,10 +160,10 @@ def resolve(
     def sketched(shard: int) -> dict[str, pa.Table]:
         rows = table.slice(cuts[shard], cuts[shard + 1] - cuts[shard])
         alive = schema.alive(rows)
-        dead = np.flatnonzero(~np.asarray(alive))
-        if _FEW * len(dead) > len(rows):
-            rows, dead = rows.filter(alive), dead[:0]
-        decided = pa.table({"doc": document_number(shard, dead)})
+        dropped = np.flatnonzero(~np.asarray(alive))
+        if _FEW_DROPPED * len(dropped) > len(rows):
+            rows, dropped = rows.filter(alive), dropped[:0]
+        decided = pa.table({"doc": document_number(shard, dropped)})
         sketch = barrier.sketch(rows)
         return {"sketch": sketch, "text": rows.select(columns), "decided": decided}
 
@@ -173,9 +173,9 @@ def resolve(
 
 
 def _cuts(chunks: list[int], rows: int, shards: int) -> list[int]:
-    """Give the borders of some ``shards`` shards, at the borders of chunks as far as these allow it.
+    """Return the borders of about ``shards`` shards, at borders of chunks where possible.
 
-    What lies within one chunk is read where it is; what spans two is copied first.
+    A shard within one chunk is read without a copy; one that spans two is copied first.
     """
     if shards == 1 or not rows:
         return [0, rows]
@@ -194,7 +194,7 @@ def _cuts(chunks: list[int], rows: int, shards: int) -> list[int]:
     return cuts if start == end else [*cuts, end]
 
 
-#: Rows that are worth a thread of their own.
+#: The fewest rows for which another thread is faster.
 _ROWS = 2_000
 
 
@@ -204,5 +204,5 @@ def apply(barrier: Barrier, table: pa.Table) -> pa.Table:
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
     parts = max(1, min(4 * cores, table.num_rows // _ROWS))
-    cut = resolve(barrier, table, shards=parts, partitions=min(cores, parts), threads=cores)
-    return barrier.apply(table, cut["decisions"], Counter())
+    datasets = resolve(barrier, table, shards=parts, partitions=min(cores, parts), threads=cores)
+    return barrier.apply(table, datasets["decisions"], Counter())

@@ -1,8 +1,9 @@
 """Counts: what became of every record. Part of each commit; contains no clock and no host name.
 
-A ledger has two parts. *Files*: per input file, the outcome of each record and document. *Stages*: per
-stage and per (source, language), the documents and bytes that entered it and that each rule dropped.
-The report only reads them, and :meth:`Ledger.check` verifies the identities that they must satisfy.
+A ledger has two parts. *Files*: per input file, the outcome of each record and document. *Stages*:
+per stage and per (source, language), the documents and bytes that entered it and that each rule
+dropped. The report only reads them, and :meth:`Ledger.check` verifies the identities that they must
+satisfy.
 """
 
 from __future__ import annotations

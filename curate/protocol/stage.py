@@ -1,14 +1,14 @@
 """What a stage is: MapStage, Barrier, and the Inputs and Step that a barrier's resolve is made of.
 
-Every member that a stage may have is declared here with its default; nothing else in the package asks
-a stage for a member that is not declared.
+Every member that a stage may have is declared here with its default; nothing in the package uses a
+member of a stage that is not declared.
 
 The laws (tests/laws): *row* (same rows, same order, same ids; a row with a verdict passes through
-untouched), *column* (a stage changes only the columns that it declares and, with ``text``, the columns
-that refer to its bytes), *spans* (those columns refer to the current text or are null: see
-``tables.with_text``), *batch* (cutting or shuffling the table changes nothing but order), *name* (each
-drop has a rule and, where one was measured, a value), *twice* (stages that declare ``idempotent``
-change nothing when run again).
+untouched), *column* (a stage changes only the columns that it declares and, with ``text``, the
+columns that refer to its bytes), *spans* (those columns refer to the current text or are null: see
+``tables.with_text``), *batch* (cutting or shuffling the table changes nothing but order), *name*
+(each drop has a rule and, where one was measured, a value), *twice* (stages that declare
+``idempotent`` change nothing when run again).
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Inputs(Protocol):
 
     @property
     def partitions(self) -> int:
-        """How many tasks a step over partitions has; rows are routed by ``part`` in [0, partitions)."""
+        """The number of tasks of a step over partitions; a row's ``part`` is in [0, partitions)."""
         ...
 
     def stream(self, dataset: str) -> Iterator[pa.Table]:
@@ -119,10 +119,10 @@ class Step:
 
     ``run`` yields ``(dataset, table)``. Each table has an int32 column ``part``: the number of the
     task of the *reading* step that gets the row (a shard number where the reader is per shard, a
-    partition number where it is per partition, 0 where there is only one).
-    ``over="tree"`` merges all tasks' outputs eight at a time until one task is left: its only
-    dataset in ``reads`` and in ``writes`` are the same one. The datasets of ``writes`` that are also
-    in ``stored`` go to the barrier's store as they come, one file per task; they have no ``part``.
+    partition number where it is per partition, 0 where there is only one). ``over="tree"`` merges
+    all tasks' outputs eight at a time until one task is left: its only dataset in ``reads`` and in
+    ``writes`` are the same one. The datasets of ``writes`` that are also in ``stored`` go to the
+    barrier's store as they come, one file per task; they have no ``part``.
     """
 
     name: str
@@ -139,8 +139,8 @@ class Barrier(Stage):
     The engine numbers the documents of a sketch by adding ``doc`` (see ``routing``). Datasets that
     exist before the first step, for steps over shards: ``sketch`` (with ``doc``), ``text`` (the
     segment's survivors, whole Document rows with ``doc``), ``decided`` (``doc`` of the rows that
-    earlier barriers of the same group dropped) and ``counted`` (``doc`` and ``cluster_size`` of those
-    that they kept for several). The last step writes ``decisions``.
+    earlier barriers of the same group dropped) and ``counted`` (``doc`` and ``cluster_size`` of
+    those that they kept for several). The last step writes ``decisions``.
     """
 
     @property

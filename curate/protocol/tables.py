@@ -1,4 +1,4 @@
-"""What stages do to a Document table: rewrite texts, set columns, give verdicts, skip dropped rows."""
+"""What stages do to a Document table: rewrite texts, set columns, drop rows, skip dropped ones."""
 
 from __future__ import annotations
 
@@ -12,52 +12,52 @@ from curate import schema
 
 
 def on_alive(table: pa.Table, work: Callable[[pa.Table], pa.Table]) -> pa.Table:
-    """Run ``work`` on the living rows and put the dropped ones back, untouched, where they were."""
+    """Run ``work`` on the active rows and put dropped rows back, unchanged, in their places."""
     mask = schema.alive(table)
     if pc.all(mask).as_py() is not False:
         return work(table)
-    dead = table.filter(pc.invert(mask))
+    dropped = table.filter(pc.invert(mask))
     worked = work(table.filter(mask))
     for field in worked.schema:
-        if field.name not in dead.column_names:
-            dead = dead.append_column(field, pa.nulls(dead.num_rows, field.type))
-    both = pa.concat_tables([worked, dead.select(worked.column_names)])
+        if field.name not in dropped.column_names:
+            dropped = dropped.append_column(field, pa.nulls(dropped.num_rows, field.type))
+    both = pa.concat_tables([worked, dropped.select(worked.column_names)])
     is_alive = np.asarray(mask.combine_chunks())
     position = np.empty(table.num_rows, np.int64)
     position[is_alive] = np.arange(worked.num_rows)
-    position[~is_alive] = worked.num_rows + np.arange(dead.num_rows)
+    position[~is_alive] = worked.num_rows + np.arange(dropped.num_rows)
     return both.take(pa.array(position))
 
 
 def with_columns(table: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:
     """Set or append columns, in the contract's types where the contract has one."""
     for name, values in columns.items():
-        wanted = schema.column_type(name)
-        if wanted is not None and values.type != wanted:
-            values = values.cast(wanted)
+        type_ = schema.column_type(name)
+        if type_ is not None and values.type != type_:
+            values = values.cast(type_)
         at = table.column_names.index(name) if name in table.column_names else -1
         table = table.set_column(at, name, values) if at >= 0 else table.append_column(name, values)
     return table
 
 
 def texts(table: pa.Table) -> pa.LargeStringArray:
-    """Give the text column as one large_string array (the kernels read its buffers)."""
+    """Return the text column as one large_string array (the kernels read its buffers)."""
     return schema.whole(table.column("text"))
 
 
 def with_text(table: pa.Table, new: pa.LargeStringArray) -> pa.Table:
-    """Set the texts, and settle the columns that speak of bytes of them.
+    """Set the texts, and update the columns that refer to their bytes.
 
-    Where a text changed, ``lang_spans`` become null and ``pii_spans`` follow it as far as that can be
-    told; see ``curate.protocol.span_offsets``.
+    Where a text changed, ``lang_spans`` become null and ``pii_spans`` are moved with it as far as
+    possible; see ``curate.protocol.span_offsets``.
     """
     columns: dict[str, pa.Array] = {"text": new}
-    spoken = [name for name in schema.SPAN_COLUMNS if name in table.column_names]
-    if spoken:
+    span_columns = [name for name in schema.SPAN_COLUMNS if name in table.column_names]
+    if span_columns:
         old = texts(table)
         both_null = pc.and_(pc.is_null(old), pc.is_null(new))
         same = pc.coalesce(pc.equal(old, new), both_null)
-        for name in spoken:
+        for name in span_columns:
             column = schema.whole(table.column(name))
             if name == "lang_spans":
                 columns[name] = pc.if_else(same, column, pa.scalar(None, column.type))
@@ -74,7 +74,7 @@ def _moved(
 
     filled = pc.fill_null(pc.greater(pc.list_value_length(column), 0), False)
     rows = rows[np.asarray(filled)[rows]]
-    told = [
+    spans = [
         move_spans(
             [tuple(span.values()) for span in column[row].as_py()],
             old[row].as_py() or "",
@@ -82,7 +82,7 @@ def _moved(
         )
         for row in rows.tolist()
     ]
-    return replace_rows(column, rows, pa.array(told, column.type))
+    return replace_rows(column, rows, pa.array(spans, column.type))
 
 
 def rewrite_text(
@@ -91,7 +91,7 @@ def rewrite_text(
     """Rewrite documents by a function on texts, aligned with its input.
 
     A chat document is its ``messages``: each content is rewritten by the same function and ``text``
-    is rendered again. Null texts stay null. The function is called for the texts that are no
+    is rendered again. Null texts stay null. The function is called for the texts that are not
     renderings, then for the contents of ``messages`` and of ``rejected`` where there are any.
     """
     from curate.protocol.chat import render
@@ -126,7 +126,7 @@ def rewrite_text(
 
 
 def drop(table: pa.Table, stage: str, rules: pa.StringArray, values: pa.DoubleArray) -> pa.Table:
-    """Give verdicts: where ``rules`` is not null the row is dropped by ``<stage>:<rule>``."""
+    """Set verdicts: where ``rules`` is not null, the row is dropped by ``<stage>:<rule>``."""
     named = pc.binary_join_element_wise(pa.scalar(stage), rules, ":")
     return with_columns(
         table,

@@ -90,7 +90,7 @@ def numbers(store: Store) -> list[int]:
 
 
 def generations(store: Store) -> list[Generation]:
-    """Return the generations that were not removed, in order. Refuse a gap: something was deleted."""
+    """Return the generations that were not removed, in order. Refuse a gap: a file was deleted."""
     removed = {stone["generation"] for stone in removals(store) if "generation" in stone}
     present = set(numbers(store))
     for number in range(max(present, default=-1) + 1):
@@ -118,7 +118,7 @@ def generation(address: str, number: int) -> Generation:
 
 
 def removals(store: Store) -> list[dict[str, Any]]:
-    """Return the tombstones in order: `source` or `generation`, and `before`, the generations then."""
+    """Return the tombstones in order: `source` or `generation`, and `before`: generations then."""
     stones = []
     for name in store.names("removed"):
         try:
@@ -230,7 +230,7 @@ class GenerationSink:
         ]
 
     def abandon(self) -> None:
-        """Remove what was written; close open files as after an error, so that none becomes visible."""
+        """Remove what was written; close files as after an error, so that none becomes visible."""
         with suppress(_Abandoned), self._open:
             raise _Abandoned
         self._store.remove(self._folder)
@@ -356,7 +356,7 @@ def remove(address: str, *, source: str | None = None, generation: int | None = 
 
 
 def listing(address: str) -> dict[str, Any]:
-    """Return a store's parameters, and the content of each generation and what of it still counts."""
+    """Return a store's parameters, and of each generation the content and what still counts."""
     store = open_store(address)
     parameters = parameters_of(store)
     if parameters is None:
@@ -405,7 +405,7 @@ def stored_rows_of(address: str, number: int, id: str) -> Iterator[dict[str, Any
 def read_groups(
     store: Store, entry: StoreFile, columns: list[str] | None, groups: Sequence[int] | None = None
 ) -> Iterator[pa.Table]:
-    """Yield row groups (all, or those numbered) of a store's file; refuse what is not as written."""
+    """Yield row groups (all, or those numbered) of a store's file; refuse a damaged file."""
     try:
         with store.open(entry.path) as handle:
             file = pq.ParquetFile(handle, page_checksum_verification=True)

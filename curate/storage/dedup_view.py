@@ -1,4 +1,4 @@
-"""A dedup store as one run sees it: fixed when the run is planned, whatever is appended meanwhile."""
+"""A dedup store as one run sees it: fixed when the run is planned, whatever is appended later."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ from curate.storage.dedup_store import (
 from curate.storage.entries import StoreFile
 from curate.storage.store import open_store
 
-#: Documents of a store have negative numbers: `document_numbers` of file and row, plus the lowest int64.
+#: Documents of a store have negative numbers: `document_numbers` of file and row, plus the lowest
+#: int64.
 _LOWEST = np.int64(-(1 << 63))
 #: Documents that are yielded in one table.
 _TOGETHER = 1024
@@ -40,9 +41,10 @@ _TOGETHER = 1024
 
 @dataclass(frozen=True)
 class DedupView:
-    """The generations that a run is compared with; keeps the protocol `KnownDocuments` of curate/dedup/fuzzy/earlier_runs.py.
+    """The generations that a run is compared with: `KnownDocuments` of dedup/fuzzy/earlier_runs.py.
 
-    Small, so that every task can be given one: the content of generations is read where it is needed.
+    Small, so that every task can be given one: the content of generations is read where it is
+    needed.
     """
 
     address: str
@@ -147,7 +149,7 @@ def _known(address: str, number: int, digest: str) -> Generation:
 
 @lru_cache(maxsize=8)
 def _bases(view: DedupView) -> np.ndarray:
-    """Return the number of each generation's first file; a file is of one task that read a shard."""
+    """Return the number of each generation's first file; each task of a shard writes one."""
     tasks = [
         max(
             (entry.task + 1 for entry in _known(view.address, *one).files("documents")),
@@ -179,8 +181,8 @@ def look(
 ) -> DedupView:
     """Fix what a run is compared with: all that counts, except what this same run appended.
 
-    Refuse (exit 4) a store that is damaged or has other parameters, and appending the same input files
-    twice.
+    Refuse (exit 4) a store that is damaged or has other parameters, and appending the same input
+    files twice.
     """
     store = open_store(address)
     stored_parameters = parameters_of(store)

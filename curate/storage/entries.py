@@ -1,7 +1,7 @@
 """What a run writes about its files, as types: entries of files, commits, the manifest.
 
-All of them share one format number, `RUN_FORMAT`, in ``manifest.json`` and ``work/run.json``. A folder
-with another number is refused: see `check_format`.
+All of them share one format number, `RUN_FORMAT`, in ``manifest.json`` and ``work/run.json``. A
+folder with another number is refused: see `check_format`.
 """
 
 from __future__ import annotations
@@ -133,9 +133,7 @@ class Notes:
 
     def to_json(self) -> dict[str, Any]:
         """Return the notes as JSON values; what is empty is left out."""
-        records = {name: [record.to_json() for record in value] if isinstance(value, list) else value
-                   for name, value in vars(self).items()}  # fmt: skip
-        return {name: value for name, value in records.items() if value}
+        return {name: _plain(value) for name, value in vars(self).items() if value}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Notes:

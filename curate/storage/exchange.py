@@ -1,9 +1,10 @@
 """Files that one step of a barrier writes and the next reads by part.
 
-A file is the schema, then blocks ordered by ``part``: each is one record batch of one part, compressed,
-with a checksum. The index in the commit gives the offset of each block, so a reader of one part seeks
-to its blocks and reads nothing else, however many parts there are. A task writes one file per RUN_BYTES
-of rows; so the number of files is about the number of tasks, never tasks times parts.
+A file is the schema, then blocks ordered by ``part``: each is one record batch of one part,
+compressed, with a checksum. The index in the commit gives the offset of each block, so a reader of
+one part seeks to its blocks and reads nothing else, however many parts there are. A task writes one
+file per RUN_BYTES of rows; so the number of files is about the number of tasks, never tasks times
+parts.
 """
 
 from __future__ import annotations

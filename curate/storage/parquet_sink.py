@@ -29,9 +29,9 @@ class ParquetSink:
     """Writes one dataset of one task as Parquet files.
 
     Tables are collected up to ``run_bytes`` of text (and `ROW_BYTES` per row), put in ``order`` (a
-    function that returns a permutation; None keeps the order of arrival), and written as one file of
-    exact row groups. `write` and `close` yield each group once it is written, with the number of its
-    first row among all rows of the sink; they write nothing until they are iterated over.
+    function that returns a permutation; None keeps the order of arrival), and written as one file
+    of exact row groups. `write` and `close` yield each group once it is written, with the number of
+    its first row among all rows of the sink; they write nothing until they are iterated over.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
-"""A run's folder, on a local disk or in an object store, with the few operations that a commit needs.
+"""A run's folder, on a local disk or in an object store, with the few operations that a commit
+needs.
 
-Names are relative, '/' separated. ``create`` is the commit: it makes an object whole *if absent* and
-durable (link(2) here, If-None-Match there). Data files are written once and never renamed.
+Names are relative, '/' separated. ``create`` is the commit: it makes an object whole *if absent*
+and durable (link(2) here, If-None-Match there). Data files are written once and never renamed.
 """
 
 from __future__ import annotations
@@ -327,7 +328,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def as_resource_error(error: OSError, address: str) -> ResourceError:
-    """Return a failure of a disk, a store or a system limit as an error that a later run recovers from."""
+    """Return a failure of a disk, store or system limit as an error after which a run resumes."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     remedy = "free space" if full else "mend that (space, permissions, open files, the disk)"
     return ResourceError(

@@ -1,4 +1,4 @@
-"""Every record has one fate, whatever the corpus: the product's own checks, on random and damaged input."""
+"""Every record has one outcome, whatever the corpus: checks on random and damaged input."""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Stages that cut, in whole runs: measured and judged again, the same on Ray, told by the report."""
+"""Stages that cut, in whole runs: measured and judged again, the same on Ray, in the report."""
 
 import json
 
@@ -142,7 +142,8 @@ def sorted_lines(folder):
 def test_the_report_tells_what_of_a_set_the_corpus_had(examined):
     _, out = examined
     (one,) = json.loads((out / "report.json").read_text())["benchmarks"]
-    # The stories differ in names that stand more than thirteen words apart: all hold runs of the example.
+    # The stories differ in names that stand more than thirteen words apart: all hold runs of the
+    # example.
     assert (one["examples"], one["too_short"], one["examples_too_short"]) == (3, 1, [1])
     assert (one["found"], one["found_share"]) == (1, 0.5)
     assert one["examples_found"] == {"0": 40} and one["documents"] == 40

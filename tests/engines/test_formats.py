@@ -1,4 +1,4 @@
-"""Every form of the product holds the rows of its Parquet part, in its order, the same every time."""
+"""Every format of the product contains the rows of its Parquet part, in order, every time."""
 
 import gzip
 import json
@@ -124,7 +124,7 @@ def shingles(text):
 
 
 def test_nothing_held_out_is_like_what_is_trained_on(ran):
-    """A third of the corpus are copies; dedup ran before the split, so none stands on the other side."""
+    """A third of the corpus are copies; dedup ran before the split: none is on the other side."""
     texts = {
         phase: [
             shingles(t)

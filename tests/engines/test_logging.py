@@ -25,7 +25,8 @@ def run(recipe, out, *options, engine):
     return subprocess.run(
         [sys.executable, "-m", "tests.engines.logging_stage", *options, "run", str(recipe),
          "--output", str(out), "--engine", engine],
-        env={**os.environ, "PYTHONWARNINGS": "default"}, capture_output=True, text=True, timeout=240,
+        env={**os.environ, "PYTHONWARNINGS": "default"}, capture_output=True, text=True,
+        timeout=240,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A run whose input and output are in an object store: a server of its own speaks S3 on loopback."""
+"""A run whose input and output are in an object store: an S3 server on loopback."""
 
 import json
 import signal

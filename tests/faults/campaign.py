@@ -4,11 +4,11 @@
     python -m tests.faults.campaign --kills 10 --recipe sherkala -- --input web=DIR ...
 
 Victims in turn: the driver (SIGKILL to it alone), a worker (a random Ray worker that is running a
-task), the raylet. After each kill of a driver or raylet the folder must be unpublished or whole; the
-same command is run again until it exits 0; then mixture, rejected and quarantine must equal the golden
-run's, byte for byte, and ``curate verify`` must find nothing. A moment that finds no victim is drawn
-again: only kills that hit count. Prints one line per kill, exits 1 on the first difference. Everything
-after ``--`` goes to ``curate run``.
+task), the raylet. After each kill of a driver or raylet the folder must be unpublished or whole;
+the same command is run again until it exits 0; then mixture, rejected and quarantine must equal the
+golden run's, byte for byte, and ``curate verify`` must find nothing. A moment that finds no victim
+is drawn again: only kills that hit count. Prints one line per kill, exits 1 on the first
+difference. Everything after ``--`` goes to ``curate run``.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def victim_of(kind, driver):
 
 
 def living_after(lines, seconds=60):
-    """Give what lives on, under the command line that it had, when its driver is gone for so long."""
+    """Return what still runs, by its command line, when its driver has ended for so long."""
     end = time.monotonic() + seconds
     left = list(lines)
     while left and time.monotonic() < end:
@@ -113,7 +113,7 @@ def undisturbed(line, golden, out):
 
 
 def hit(kind, process, moment):
-    """Wait for the moment, then for a victim; kill it. Give its pid and what lived below, or nothing."""
+    """Wait for the moment and a victim; kill it. Return its pid and its descendants, or nothing."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(moment)
     while process.poll() is None:
@@ -183,7 +183,8 @@ def main():
     def on_ray(out):
         return command(known.recipe, out, "ray", known.workers, more)
 
-    # The first run on Ray warms caches that the later ones find; the second one is as long as they are.
+    # The first run on Ray warms caches that the later ones find; the second one is as long as they
+    # are.
     for name in ("cold", "warm"):
         whole = undisturbed(on_ray(folder / name), golden, folder / name)
     print(f"golden: {len(golden)} files; undisturbed on Ray: {whole:.1f} s", flush=True)

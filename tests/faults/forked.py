@@ -1,7 +1,9 @@
-"""The command line in a fresh process for the price of a fork: imports and kernels are there already.
+"""The command line in a fresh process for the price of a fork: imports and kernels are there
+already.
 
-A server process imports everything and runs a small recipe once; then each call forks it. The child is
-an ordinary process: it can be killed at a failpoint, interrupted, and its exit code is the real one.
+A server process imports everything and runs a small recipe once; then each call forks it. The child
+is an ordinary process: it can be killed at a failpoint, interrupted, and its exit code is the real
+one.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Killed at any point and run again, a run publishes exactly what an undisturbed one does.
 
-Oracle: before the second run nothing or everything is published; after it, files and ledger are equal
-to the undisturbed run's, and no temporary file is left.
+Oracle: before the second run nothing or everything is published; after it, files and ledger are
+equal to the undisturbed run's, and no temporary file is left.
 """
 
 import json
@@ -120,7 +120,8 @@ def emptied(body):
     ["survivors-*.parquet", "sketch-*.exchange", "decisions-*.exchange", "quarantined-*.parquet"],
 )
 def test_a_damaged_intermediate_file_is_made_again(kind, damage, golden, run, out):
-    # The last step before the product, so that everything that reads the damaged file is done again.
+    # The last step before the product, so that everything that reads the damaged file is done
+    # again.
     assert run(CURATE_FAILPOINT="publish.started:kill:1").returncode == -signal.SIGKILL
     victims = sorted((out / "work").rglob(kind))
     assert victims

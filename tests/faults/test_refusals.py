@@ -1,4 +1,4 @@
-"""What a run refuses, what it goes on with, and what it does when inputs or disks change under it."""
+"""What a run refuses, what it continues with, and what it does when inputs or disks change."""
 
 import fcntl
 import json

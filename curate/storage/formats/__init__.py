@@ -1,7 +1,8 @@
 """The product in the formats that trainers read, beside Parquet.
 
-Each writer takes one part of the product and returns the entries of its files for the commit. The rows
-and their order are those of the Parquet part of the same number; the bytes are a function of them.
+Each writer takes one part of the product and returns the entries of its files for the commit. The
+rows and their order are those of the Parquet part of the same number; the bytes are a function of
+them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Output:
-    """The product's formats as the recipe sets them, and the tokenizer where one of them needs it."""
+    """The product's formats as the recipe sets them, and the tokenizer that one of them needs."""
 
     formats: tuple[str, ...] = ()
     compression: str = "zst"
@@ -48,7 +49,8 @@ class Output:
 def check(output: Output) -> None:
     """Raise, before a run starts, where a format cannot be written.
 
-    RecipeError for a tokenizer without an end-of-document token, ResourceError for a missing package.
+    RecipeError for a tokenizer without an end-of-document token, ResourceError for a missing
+    package.
     """
     for format in output.formats:
         extra = FORMATS[format][1]

@@ -1,7 +1,7 @@
 """JSON lines as Megatron's and NeMo's preprocessing and most chat trainers read them.
 
-``text`` is the document; a conversation has ``messages`` instead, or ``conversations`` in ShareGPT's
-form. Columns that describe the document follow; signals are in the Parquet part only.
+``text`` is the document; a conversation has ``messages`` instead, or ``conversations`` in
+ShareGPT's form. Columns that describe the document follow; signals are in the Parquet part only.
 """
 
 from __future__ import annotations

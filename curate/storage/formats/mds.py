@@ -1,8 +1,9 @@
 """MosaicML's streaming format (MDS): shards that training nodes fetch one by one.
 
-Written here from the format's layout, because the package that defines it needs PyTorch only to write
-bytes; where it is installed, a test compares the shards with the package's own, byte for byte. Columns are
-``id`` and ``text`` (llm-foundry's text dataset reads ``text`` and tokenizes as it goes).
+Written here from the format's layout, because the package that defines it needs PyTorch only to
+write bytes; where it is installed, a test compares the shards with the package's own, byte for
+byte. Columns are ``id`` and ``text`` (llm-foundry's text dataset reads ``text`` and tokenizes as it
+goes).
 
 A shard is: the number of samples; the offset in the file of each sample, and of the end of the last
 (little-endian, 32 bits each); the configuration as JSON; the samples. A sample is the sizes of its

@@ -1,7 +1,7 @@
 """Tokens as trainers read them from disk: datatrove's ``.ds`` and Megatron's ``.bin`` and ``.idx``.
 
-Both are written by datatrove's own writers, so that its readers, nanotron and Megatron can read them. A
-document is its tokens and the end-of-document token; a conversation is its rendered text.
+Both are written by datatrove's own writers, so that its readers, nanotron and Megatron can read
+them. A document is its tokens and the end-of-document token; a conversation is its rendered text.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a finished run says of its clusters: sizes that count all copies, and the largest side by side."""
+"""Clusters in a finished run: sizes that count all copies, and the largest side by side."""
 
 import json
 

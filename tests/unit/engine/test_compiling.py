@@ -1,4 +1,4 @@
-"""Workers of a node compile together: each takes what no other is at work on, and waits at the end."""
+"""Workers of a node compile together: each takes what no other compiles, and waits at the end."""
 
 import threading
 from dataclasses import dataclass, field
