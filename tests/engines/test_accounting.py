@@ -33,7 +33,7 @@ def test_a_run_accounts_for_every_record(files):
         recipe = write_recipe(folder / "r.toml", folder / "in", partition_bytes=100_000)
         result = api.run(recipe, output=folder / "out", engine="in-process")
         totals = result.manifest["totals"]
-        fates = totals["documents"] + totals["skipped"] + totals["quarantined"]
-        assert totals["records"] == fates
+        accounted = totals["documents"] + totals["skipped"] + totals["quarantined"]
+        assert totals["records"] == accounted
         assert totals["documents"] == totals["dropped"] + totals["curated"]
         assert verify(open_store(str(folder / "out"))) == []

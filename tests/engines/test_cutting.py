@@ -109,15 +109,15 @@ def test_ray_cuts_the_same_tokens(corpus, tmp_path, local_ray):
     for engine, workers in (("in-process", None), ("ray", 2)):
         api.run(recipe, output=tmp_path / engine, engine=engine, workers=workers)
     assert tree(tmp_path / "ray") == tree(tmp_path / "in-process")
-    told = ledger(tmp_path / "ray")["stages"]["substring_dedup"]["tally"]
-    assert told["cut:documents"] >= 59
+    tally = ledger(tmp_path / "ray")["stages"]["substring_dedup"]["tally"]
+    assert tally["cut:documents"] >= 59
     manifest = json.loads((tmp_path / "ray" / "manifest.json").read_text())
     assert manifest["models"]["substring_dedup"] == counter("tekken").digest
 
 
 @pytest.fixture(scope="module")
 def examined(corpus):
-    """A run that looked for evaluation sets, of which one example stands in two files."""
+    """A run that looked for evaluation sets, of which one example occurs in two files."""
     texts = [json.loads(line)["text"].split("\n")[1] for line in sorted_lines(corpus / "in")]
     rows = [
         {"q": texts[4]},
@@ -142,14 +142,14 @@ def sorted_lines(folder):
 def test_the_report_tells_what_of_a_set_the_corpus_had(examined):
     _, out = examined
     (one,) = json.loads((out / "report.json").read_text())["benchmarks"]
-    # The stories differ in names that stand more than thirteen words apart: all hold runs of the
+    # The stories differ in names that are more than thirteen words apart: all contain runs of the
     # example.
     assert (one["examples"], one["too_short"], one["examples_too_short"]) == (3, 1, [1])
     assert (one["found"], one["found_share"]) == (1, 0.5)
     assert one["examples_found"] == {"0": 40} and one["documents"] == 40
     assert one["cut"]["documents"] + one["dropped"]["documents"] == 40
-    told = ledger(out)["stages"]
-    assert one["cut"]["bytes"] == told["decontaminate"]["tally"]["cut:bytes"]
+    stages = ledger(out)["stages"]
+    assert one["cut"]["bytes"] == stages["decontaminate"]["tally"]["cut:bytes"]
     assert "Evaluation sets" in (out / "report.md").read_text()
 
 
@@ -186,21 +186,21 @@ def test_what_was_cut_is_judged_again_and_counted(done):
     stage, _, out = done
     kept = {id: text for id, text, _ in rows_of(out)}
     assert sum(MENU in text for text in kept.values()) == 1
-    told = ledger(out)["stages"]
-    assert told[stage]["tally"]["cut:documents"] >= 59
-    came = sum(documents for _, _, documents, _ in told["measure_again"]["input"])
-    assert told[stage]["tally"]["cut:bytes"] == bytes_of(told, stage) - bytes_of(
-        told, "measure_again"
+    stages = ledger(out)["stages"]
+    assert stages[stage]["tally"]["cut:documents"] >= 59
+    entered = sum(documents for _, _, documents, _ in stages["measure_again"]["input"])
+    assert stages[stage]["tally"]["cut:bytes"] == bytes_of(stages, stage) - bytes_of(
+        stages, "measure_again"
     )
-    assert came == 60 and dropped(told, "judge_again") > 0
+    assert entered == 60 and dropped(stages, "judge_again") > 0
 
 
-def dropped(told, stage):
-    return sum(documents for *_, documents, _ in told[stage]["dropped"])
+def dropped(stages, stage):
+    return sum(documents for *_, documents, _ in stages[stage]["dropped"])
 
 
-def bytes_of(told, stage):
-    return sum(size for *_, size in told[stage]["input"])
+def bytes_of(stages, stage):
+    return sum(size for *_, size in stages[stage]["input"])
 
 
 def test_explain_cuts_again_what_was_cut(done):

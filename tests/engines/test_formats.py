@@ -100,8 +100,8 @@ def test_copies_are_rows_with_epochs(ran):
 def test_parquet_parts_have_statistics_and_say_what_counted_them(ran):
     for part in parts(ran / "out"):
         file = pq.ParquetFile(ran / "out" / "mixture" / f"{part}.parquet")
-        said = json.loads(file.schema_arrow.metadata[b"curate"])
-        assert (said["contract"], said["recipe"], said["counted_with"]) == (2, "small", None)
+        fields = json.loads(file.schema_arrow.metadata[b"curate"])
+        assert (fields["contract"], fields["recipe"], fields["counted_with"]) == (2, "small", None)
         for group in range(file.num_row_groups):
             for at in range(file.metadata.num_columns):
                 column = file.metadata.row_group(group).column(at)
@@ -134,8 +134,8 @@ def test_nothing_held_out_is_like_what_is_trained_on(ran):
     }
     assert len(texts["validation"]) > 5
     worst = max(
-        len(held & other) / len(held | other)
-        for held in texts["validation"]
+        len(text & other) / len(text | other)
+        for text in texts["validation"]
         for other in texts["main"]
     )
     assert worst < 0.8
@@ -213,12 +213,14 @@ def test_mds_is_what_the_package_writes(tmp_path):
         for s in samples
     ]
     ours = list(mds.shards(encoded, 4096))
-    theirs = sorted(tmp_path.glob("*.mds"))
-    assert [body for _, body in ours] == [path.read_bytes() for path in theirs]
+    written_by_mosaic = sorted(tmp_path.glob("*.mds"))
+    assert [body for _, body in ours] == [path.read_bytes() for path in written_by_mosaic]
     listed = json.loads((tmp_path / "index.json").read_text())
-    said = json.loads(mds.index([(p.name, p.stat().st_size, n) for p, (n, _) in zip(theirs, ours)]))
-    assert said["version"] == listed["version"]
-    for one, other in zip(said["shards"], listed["shards"], strict=True):
+    index = json.loads(
+        mds.index([(p.name, p.stat().st_size, n) for p, (n, _) in zip(written_by_mosaic, ours)])
+    )
+    assert index["version"] == listed["version"]
+    for one, other in zip(index["shards"], listed["shards"], strict=True):
         assert one | {"size_limit": 4096} == other
 
 
@@ -269,11 +271,11 @@ def test_gzip_and_sharegpt(tmp_path):
 
 def test_what_cannot_be_written_is_refused_when_it_is_planned(ran, tmp_path):
     text = (ran / "formats.toml").read_text()
-    for said, complaint in (
+    for option, complaint in (
         ('tokenizer = "bytes"', "'bytes' has no token numbers"),
         ('end = "</ss>"', "no token '</ss>'"),
     ):
-        (tmp_path / "r.toml").write_text(f"{text}{said}\n")
+        (tmp_path / "r.toml").write_text(f"{text}{option}\n")
         with pytest.raises(RecipeError, match=complaint):
             planning.build(load_recipe(str(tmp_path / "r.toml")))
 

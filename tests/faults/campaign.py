@@ -37,7 +37,7 @@ def command(recipe, out, engine, workers, more):
 
 
 def descendants(root):
-    """Give (pid, command line) of every living process below a process."""
+    """Return (pid, command line) of every running process below a process."""
     children, lines = {}, {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -61,9 +61,9 @@ def victim_of(kind, driver):
     if kind == "driver":
         return driver
     below = descendants(driver)
-    wanted = "raylet/raylet" if kind == "raylet" else "ray::"
+    name = "raylet/raylet" if kind == "raylet" else "ray::"
     matching = [
-        pid for pid, line in below if wanted in line and "IDLE" not in line and "Agent" not in line
+        pid for pid, line in below if name in line and "IDLE" not in line and "Agent" not in line
     ]
     return random.choice(matching) if matching else None
 
@@ -127,7 +127,7 @@ def hit(kind, process, moment):
 
 
 def kill_and_resume(kind, line, out, golden, whole):
-    """Kill one run, run it again until it exits 0, compare. Give a sentence, or None for a miss."""
+    """Kill one run, run it again until it exits 0, compare. Return a sentence, or None for a miss."""
     moment = random.uniform(0.05, 1.0) * whole
     process = subprocess.Popen(
         line,
@@ -143,12 +143,12 @@ def kill_and_resume(kind, line, out, golden, whole):
     orphans = "".join(f"; still there: {below[pid][:80]}" for pid in living_after(below))
     if not unpublished_or_whole(out, golden):
         sys.exit(f"{kind} at {moment:.1f} s: half of a run is published in {out}")
-    runs, code, said = 1, process.returncode, first
+    runs, code, errors = 1, process.returncode, first
     while code != 0 and runs < 5:
         again = subprocess.run(line, capture_output=True, text=True)
-        code, said, runs = again.returncode, again.stderr, runs + 1
+        code, errors, runs = again.returncode, again.stderr, runs + 1
     if code != 0:
-        sys.exit(f"{kind} at {moment:.1f} s: exit {code} after {runs} runs\n{said[-2000:]}")
+        sys.exit(f"{kind} at {moment:.1f} s: exit {code} after {runs} runs\n{errors[-2000:]}")
     if tree(out) != golden:
         sys.exit(f"{kind} at {moment:.1f} s: other bytes in {out}")
     sound = subprocess.run(
@@ -193,14 +193,14 @@ def main():
     while hits < known.kills:
         out = folder / f"run-{hits + misses}"
         kind = kinds[hits % len(kinds)]
-        said = kill_and_resume(kind, on_ray(out), out, golden, whole)
-        if said is None:
+        result = kill_and_resume(kind, on_ray(out), out, golden, whole)
+        if result is None:
             misses += 1
             assert tree(out) == golden, "a run that no kill hit gave other bytes"
             print(f"missed: the run was over before a {kind} was found", flush=True)
         else:
             hits += 1
-            print(f"kill {hits}: {said}", flush=True)
+            print(f"kill {hits}: {result}", flush=True)
         shutil.rmtree(out)
     print(f"{hits} kills that hit, {hits} identical; {misses} missed")
     shutil.rmtree(folder)

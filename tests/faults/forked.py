@@ -36,8 +36,12 @@ class Server:
 
     def __call__(self, *arguments: str, limit: int = LIMIT, **environment: str) -> CompletedProcess:
         """Run ``curate`` with arguments; blocks until it ends."""
-        said = {"arguments": list(map(str, arguments)), "environment": environment, "limit": limit}
-        self._process.stdin.write(json.dumps(said) + "\n")
+        request = {
+            "arguments": list(map(str, arguments)),
+            "environment": environment,
+            "limit": limit,
+        }
+        self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
         return CompletedProcess(arguments, answer["code"], answer["stdout"], answer["stderr"])

@@ -34,9 +34,9 @@ def write_days(folder, days=2, documents=60):
 
 def arguments(folder, out, *days, store=None, **more):
     options = {"text-field": "body", "engine": "in-process", "output": out, "keep": "oldest"} | more
-    said = [f"day{day}={folder}/{day}.jsonl" for day in days]
-    said += ["--store-to", store] if store else []
-    return [*said, *(word for k, v in options.items() for word in (f"--{k}", str(v)))]
+    words = [f"day{day}={folder}/{day}.jsonl" for day in days]
+    words += ["--store-to", store] if store else []
+    return [*words, *(word for k, v in options.items() for word in (f"--{k}", str(v)))]
 
 
 def removed(out):
@@ -77,16 +77,16 @@ def test_day_by_day_is_all_days_together(days, store, out, curate, engine):
     found = removed(days / "first")
     for day in (1, 2):
         folder = out / str(day)
-        said = arguments(days, folder, day, store=store, engine=engine)
-        done = curate("dedup", *said, *(("--workers", "2") if engine == "ray" else ()))
+        words = arguments(days, folder, day, store=store, engine=engine)
+        done = curate("dedup", *words, *(("--workers", "2") if engine == "ray" else ()))
         assert done.returncode == 0, done.stderr
         found |= removed(folder)
         assert curate("verify", folder).returncode == 0
     assert found == removed(days / "all")
     new, old = next((new, old) for new, old in found.items() if new[:4] != old[:4])
-    said = curate("explain", out / new[3], new)
-    assert f"duplicate of {old}" in said.stdout
-    assert f"kept by an earlier run: generation {old[3]} of" in said.stdout
+    shown = curate("explain", out / new[3], new)
+    assert f"duplicate of {old}" in shown.stdout
+    assert f"kept by an earlier run: generation {old[3]} of" in shown.stdout
 
 
 def test_a_run_against_a_store_leaves_it_alone(days, store, out, curate):
@@ -101,14 +101,14 @@ def test_a_run_against_a_store_leaves_it_alone(days, store, out, curate):
     "point", [*failpoint.STORE_POINTS, "publish.linked", "publish.manifest", "publish.promised"]
 )
 def test_killed_around_the_append_it_appends_once(days, store, out, curate, point):
-    said = arguments(days, out, 1, store=store)
-    killed = curate("dedup", *said, CURATE_FAILPOINT=f"{point}:kill:1")
+    words = arguments(days, out, 1, store=store)
+    killed = curate("dedup", *words, CURATE_FAILPOINT=f"{point}:kill:1")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     listed = curate("store", store, "--json")
     assert listed.returncode == 0
     counts = [row["documents"] for row in json.loads(listed.stdout)["generations"]]
     assert counts in ([60], [60, 60])  # nothing of it, or all
-    again = curate("dedup", *said)
+    again = curate("dedup", *words)
     assert again.returncode == 0, again.stderr
     assert generations(store) == ["00000.json", "00001.json"]
     assert removed(out) == {k: v for k, v in removed(days / "all").items() if k[:4] == "day1"}
@@ -120,40 +120,40 @@ def test_killed_around_the_append_it_appends_once(days, store, out, curate, poin
     left = {str(path.relative_to(store)) for path in (store / "data").rglob("*.parquet")}
     assert left == named
     files = tree(out)
-    assert curate("dedup", *said, "--fresh").returncode == 0
+    assert curate("dedup", *words, "--fresh").returncode == 0
     assert generations(store) == ["00000.json", "00001.json"]
     assert tree(out) == files
 
 
 def test_a_killed_task_leaves_nothing_that_counts(days, store, out, curate):
-    said = arguments(days, out, 1, store=store)
-    killed = curate("dedup", *said, CURATE_FAILPOINT="commit.before:kill:12")
+    words = arguments(days, out, 1, store=store)
+    killed = curate("dedup", *words, CURATE_FAILPOINT="commit.before:kill:12")
     assert killed.returncode == -signal.SIGKILL
     assert generations(store) == ["00000.json"]
-    assert curate("dedup", *said).returncode == 0
+    assert curate("dedup", *words).returncode == 0
     assert curate("store", store).returncode == 0
 
 
 def test_a_removed_source_is_not_compared_with(days, store, out, curate):
     assert "day0:60" in curate("store", store).stdout
     assert curate("store", store, "--remove", "day9").returncode == 2
-    said = curate("store", store, "--remove", "day0")
-    assert said.returncode == 0
-    assert "day0:60" not in said.stdout
+    shown = curate("store", store, "--remove", "day0")
+    assert shown.returncode == 0
+    assert "day0:60" not in shown.stdout
     assert curate("dedup", *arguments(days, out, 1, store=store)).returncode == 0
     assert not any(old.startswith("day0") for old in removed(out).values())
 
 
 def test_a_store_that_changed_in_between_is_another_input(days, store, out, curate):
-    said = arguments(days, out, 1, store=store)
-    killed = curate("dedup", *said, CURATE_FAILPOINT="step.done:kill:3")
+    words = arguments(days, out, 1, store=store)
+    killed = curate("dedup", *words, CURATE_FAILPOINT="step.done:kill:3")
     assert killed.returncode == -signal.SIGKILL
     other = arguments(days, out.parent / "other", 2, store=store)
     assert curate("dedup", *other).returncode == 0
-    refused = curate("dedup", *said)
+    refused = curate("dedup", *words)
     assert refused.returncode == 4
     assert "input changed: dedup store" in refused.stderr
-    assert curate("dedup", *said, "--fresh").returncode == 0
+    assert curate("dedup", *words, "--fresh").returncode == 0
     assert generations(store) == ["00000.json", "00001.json", "00002.json"]
 
 

@@ -14,16 +14,18 @@ from tests.runs import tree, write_recipe
 
 
 @pytest.fixture
-def mine(golden, tmp_path):
+def recipe(golden, tmp_path):
     """A copy of the golden corpus and recipe that a test may change."""
     shutil.copytree(golden[0].parent / "in", tmp_path / "in")
     return write_recipe(tmp_path / "small.toml", tmp_path / "in", partition_bytes=20_000)
 
 
 @pytest.fixture
-def start(curate, mine, out):
+def start(curate, recipe, out):
     def start(*more, **environment):
-        return curate("run", mine, "--output", out, "--engine", "in-process", *more, **environment)
+        return curate(
+            "run", recipe, "--output", out, "--engine", "in-process", *more, **environment
+        )
 
     return start
 
@@ -87,18 +89,18 @@ def changed(folder):
 
 
 def added(folder):
-    (folder / "a9.jsonl").write_text('{"text": "one more document that nobody has seen before"}\n')
+    (folder / "a9.jsonl").write_text('{"text": "one more document that is new"}\n')
 
 
-def gone(folder):
+def removed(folder):
     (folder / "b1.jsonl").write_text('{"text": "a source cannot be empty"}\n')
     (folder / "a2.jsonl").unlink()
 
 
-@pytest.mark.parametrize("change", [changed, added, gone])
-def test_other_inputs_are_refused_and_named_and_resume_equals_fresh(change, start, mine, out):
+@pytest.mark.parametrize("change", [changed, added, removed])
+def test_other_inputs_are_refused_and_named_and_resume_equals_fresh(change, start, recipe, out):
     assert start(CURATE_FAILPOINT="step.done:kill:2").returncode == -signal.SIGKILL
-    change(mine.parent / "in")
+    change(recipe.parent / "in")
     refused = start()
     assert refused.returncode == 4
     assert f"input {change.__name__}: a/a" in refused.stderr
@@ -110,10 +112,12 @@ def test_other_inputs_are_refused_and_named_and_resume_equals_fresh(change, star
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
-    [(changed, "changed while the run was reading"), (gone, "cannot be read")],
+    ("change", "message"),
+    [(changed, "changed while the run was reading"), (removed, "cannot be read")],
 )
-def test_an_input_that_changes_while_it_is_read_ends_the_run(change, says, mine, out, monkeypatch):
+def test_an_input_that_changes_while_it_is_read_ends_the_run(
+    change, message, recipe, out, monkeypatch
+):
     from curate import api
     from curate.engine import segment
     from curate.errors import ResourceError
@@ -123,11 +127,11 @@ def test_an_input_that_changes_while_it_is_read_ends_the_run(change, says, mine,
     def reach(point):
         passed.append(point)
         if passed.count("table.read") == 1 and point == "table.read":
-            change(mine.parent / "in")
+            change(recipe.parent / "in")
 
     monkeypatch.setattr(segment, "reach", reach)
-    with pytest.raises(ResourceError, match=says):
-        api.run(mine, output=out, engine="in-process")
+    with pytest.raises(ResourceError, match=message):
+        api.run(recipe, output=out, engine="in-process")
     assert not (out / "manifest.json").exists()
 
 

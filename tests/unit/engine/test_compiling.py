@@ -60,8 +60,8 @@ def test_what_another_worker_compiles_comes_last(fresh):
 
     stages = [First(seen), Signalling(seen)]
     worker = threading.Thread(target=compile_together, args=(table, stages, []))
-    with jit.compiling(compiling._name(stages[0]), wait=True) as mine:
-        assert mine
+    with jit.compiling(compiling._name(stages[0]), wait=True) as acquired:
+        assert acquired
         worker.start()
         assert second_ran.wait(30)
         assert [name for name, *_ in seen if name == "First"] == []

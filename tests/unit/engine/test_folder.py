@@ -1,4 +1,4 @@
-"""Whose a folder is: nothing of anybody else's is ever written over or cleared."""
+"""Which files of a folder belong to a run: no others are overwritten or cleared."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_an_unfinished_run_goes_on_and_another_is_refused(tmp_path):
     assert start(store, plan="q", resume=True) == (3, None)
 
 
-def test_a_clearing_that_breaks_off_leaves_a_folder_that_is_ours(tmp_path, monkeypatch):
+def test_an_interrupted_clearing_leaves_the_folder_of_a_run(tmp_path, monkeypatch):
     store = LocalStore(str(tmp_path))
     start(store)
     store.replace("README.md", b"card")

@@ -11,11 +11,11 @@ from curate.engine.shuffle import WHOLE, fresh_order, rotation, slice_keys, with
 )
 def test_the_slices_of_a_phase_hold_every_key_once(parts, turned, keys):
     array = np.array(keys, np.uint64)
-    held = sum(
+    slices = sum(
         (within(array, slice_keys(part, parts, turned)).astype(int) for part in range(parts)),
         np.zeros(len(array), int),
     )
-    assert (held == 1).all()
+    assert (slices == 1).all()
 
 
 def test_edges_of_slices_belong_to_one_file():

@@ -1,4 +1,4 @@
-"""Barriers on one table in memory: dead rows take no part, and no cut changes an answer."""
+"""Barriers on one table in memory: dropped rows take no part, and no cut changes an answer."""
 
 import numpy as np
 import pyarrow as pa

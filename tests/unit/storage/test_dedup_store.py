@@ -35,8 +35,8 @@ def aged(texts, first, source="a"):
 
 def run(near, table, address, *, name, shards=2, partitions=3):
     """Dedup a table against a store and add what is kept; gives {removed id: witness}."""
-    told = {"parameters": near.stored_parameters, "run": name, "inputs": name}
-    view = look(str(address), **told, appends=True, must_exist=False)
+    options = {"parameters": near.stored_parameters, "run": name, "inputs": name}
+    view = look(str(address), **options, appends=True, must_exist=False)
     cuts = [table.num_rows * at // shards for at in range(shards + 1)]
     pieces = [table.slice(a, b - a) for a, b in itertools.pairwise(cuts)]
     steps = fuzzy_steps(near, view, storing=True)
@@ -136,7 +136,7 @@ def test_a_removed_source_removes_nobody(tmp_path_factory, seed, max_witnesses):
     )
     texts = corpus(seed, originals=40)
     third = len(texts) // 3
-    # Two sources in one generation; what is left of it must be as if the other had never come.
+    # Two sources in one generation; what is left of it must be as if the other had never been there.
     x, y = aged(texts[:third], 0, "x"), aged(texts[third : 2 * third], third, "y")
     b = aged(texts[2 * third :], 2 * third, "b")
     store = tmp_path_factory.mktemp("store") / "s"
@@ -239,11 +239,11 @@ def test_a_stored_signature_is_a_datasketch_minhash(tmp_path):
     run(near, table, store, name="a", shards=1)
     (row,) = next(see(store, near).documents(np.array([-(1 << 63)]))).to_pylist()
     assert row["id"] == "a/f#00000"
-    theirs = datasketch.MinHash(
+    reference = datasketch.MinHash(
         num_perm=32, seed=1, scheme="affine32", hashvalues=np.array(row["signature"], np.uint32)
     )
     ours = sketch(near, table)["signature"].to_pylist()[0]
-    assert theirs.hashvalues.tolist() == ours
+    assert reference.hashvalues.tolist() == ours
 
 
 def test_an_unused_store_changes_nothing(tmp_path):

@@ -24,7 +24,7 @@ def test_writing_counts_and_digests_and_never_overwrites(tmp_path):
         pass
 
 
-def test_place_reveal_remove(tmp_path):
+def test_link_publish_remove(tmp_path):
     store = LocalStore(str(tmp_path))
     with store.writing("work/data") as sink:
         sink.write(b"rows")
