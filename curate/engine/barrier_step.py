@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from curate.engine.commit import Attempt, read_commit
 from curate.protocol.routing import document_numbers
 from curate.protocol.stage import Step
-from curate.storage.dedup_store import GenerationSink
 from curate.storage.exchange import ExchangeSink, read_part
+from curate.storage.generation_sink import GenerationSink
 from curate.storage.parquet_sink import stored_rows
 from curate.storage.store import Store, open_store
 

@@ -1,5 +1,4 @@
-"""A run's folder, on a local disk or in an object store, with the few operations that a commit
-needs.
+"""A run's folder, on a local disk or in an object store, with the operations that a commit needs.
 
 Names are relative, '/' separated. ``create`` is the commit: it makes an object whole *if absent*
 and durable (link(2) here, If-None-Match there). Data files are written once and never renamed.
@@ -103,7 +102,7 @@ class Store(Protocol):
         ...
 
     def link(self, name: str, target: str) -> None:
-        """Give ``name`` a second name, ``target``, without a copy where the store supports it."""
+        """Make ``target`` a second name of ``name``, without a copy where the store supports it."""
         ...
 
     def publish(self, staging: str, names: list[str]) -> None:
@@ -130,23 +129,22 @@ class LocalStore:
         return self.root / name
 
     def create(self, name: str, data: bytes) -> bool:
-        final = self.path(name)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
         try:
-            with temporary.open("xb") as sink:
-                sink.write(data)
-                sink.flush()
-                os.fsync(sink.fileno())
-            os.link(temporary, final)
+            with self._temporary(name, data) as temporary:
+                os.link(temporary, self.path(name))
         except FileExistsError:
             return False
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(final.parent)
+        _sync_folder(self.path(name).parent)
         return True
 
     def replace(self, name: str, data: bytes) -> None:
+        with self._temporary(name, data) as temporary:
+            temporary.replace(self.path(name))
+        _sync_folder(self.path(name).parent)
+
+    @contextmanager
+    def _temporary(self, name: str, data: bytes) -> Iterator[Path]:
+        """Write data durably under another name in the same folder; remove that name afterwards."""
         final = self.path(name)
         final.parent.mkdir(parents=True, exist_ok=True)
         temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
@@ -155,10 +153,9 @@ class LocalStore:
                 sink.write(data)
                 sink.flush()
                 os.fsync(sink.fileno())
-            temporary.replace(final)
+            yield temporary
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(final.parent)
 
     def read(self, name: str) -> bytes:
         return self.path(name).read_bytes()

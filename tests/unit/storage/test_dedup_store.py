@@ -15,8 +15,8 @@ from curate.dedup.options import NearDuplicates
 from curate.errors import RecipeError, RefusedError
 from curate.protocol.in_memory import number, resolve_steps, run_steps
 from curate.storage import dedup_store
-from curate.storage.dedup_store import GenerationSink
 from curate.storage.dedup_view import DedupView, look
+from curate.storage.generation_sink import GenerationSink
 from curate.storage.store import open_store
 from tests.examples import examples
 from tests.unit.dedup.dedup_corpora import corpus, table_of, word
