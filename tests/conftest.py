@@ -42,6 +42,13 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.xdist_group("ray"))
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Name functions by their names and bytes by their arguments: ids are equal in every process."""
+    if isinstance(val, bytes):
+        return f"{argname}_{len(val)}_bytes" if len(val) > 20 else None
+    return getattr(val, "__name__", None) if callable(val) else None
+
+
 @pytest.fixture(scope="module")
 def local_ray():
     """One Ray of four workers for a module whose tests only need some Ray."""

@@ -213,7 +213,7 @@ class TestDamage:
         assert blocks(read(data)) == BLOCKS
         assert damages(read(data)) == []
 
-    @pytest.mark.parametrize("pack", [bytes, members_of_each, gzip.compress], ids=str)
+    @pytest.mark.parametrize("pack", [bytes, members_of_each, gzip.compress])
     @pytest.mark.parametrize(
         ("length", "reason"),
         [(3, "content_length"), (10**6, "content_length"), (10**14, "too_large")],
