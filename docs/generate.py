@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import commands
 import keys
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -153,7 +154,10 @@ def clusters_table() -> str:
 
 
 #: Pages that are generated as a whole: path → function that returns the text.
-PAGES: dict[str, Callable[[], str]] = {**keys.PAGES}
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/cli.md": commands.command_line,
+    **keys.PAGES,
+}
 
 #: Regions of pages: (path, name) → function that returns the text.
 REGIONS: dict[tuple[str, str], Callable[[], str]] = {

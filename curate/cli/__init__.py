@@ -1,8 +1,4 @@
-"""The command line: one file per command, no logic. Data to stdout, progress to stderr.
-
-Exit codes: 0 done · 1 internal · 2 usage or recipe · 3 finished above tolerance · 4 refused ·
-5 resources, resumable · 130 interrupted, resumable.
-"""
+"""The command line: one file per command, no logic. Data to stdout, progress to stderr."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-#: Commands in the order of the help; each lives in ``curate/cli/<name>_command.py``.
+#: Commands in the order of the help; each is in ``curate/cli/<name>_command.py``.
 COMMANDS = (
     "run",
     "plan",
@@ -37,36 +33,45 @@ COMMANDS = (
     "signals",
 )
 
-#: What a shell reports of a process that SIGINT ended; ours says so whichever signal it was.
+#: What a shell reports for a process that SIGINT ended; returned for SIGTERM as well.
 INTERRUPTED = 130
+
+EXIT_CODES = {
+    0: "done",
+    1: "internal",
+    2: "usage or recipe",
+    3: "finished above a tolerance",
+    4: "refused",
+    5: "resources (resumable)",
+    INTERRUPTED: "interrupted (resumable)",
+}
 
 # Newer versions of typer carry a click of their own, so click's classes are found from a public one:
 # BadParameter is a UsageError, and that a ClickException.
 _BAD_USAGE: type[Exception] = typer.BadParameter.__mro__[2]
 
-_EPILOG = """Begin with: curate run demo --output out/demo
+_EPILOG = f"""Begin with: curate run demo --output out/demo
 
-Exit codes: 0 done, 1 internal, 2 usage or recipe, 3 finished above a tolerance, 4 refused,
-5 resources (resumable), 130 interrupted (resumable)."""
+Exit codes: {", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())}."""
 
 
 def main() -> None:
-    """Run the command line and exit with a code that says what happened."""
+    """Run the command line and exit with one of EXIT_CODES."""
     signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            # A terminal that cannot show Kazakh is no reason to stop.
+            # A terminal that cannot display Kazakh must not stop a run.
             stream.reconfigure(errors="backslashreplace")
     sys.exit(_main(sys.argv[1:]))
 
 
 def _main(arguments: Sequence[str]) -> int:
-    """Run one command; give the exit code."""
+    """Run one command and return the exit code."""
     from curate.cli.terminal import complain
     from curate.errors import CurateError
 
     try:
-        code = _app()(args=list(arguments), prog_name="curate", standalone_mode=False)
+        code = app()(args=list(arguments), prog_name="curate", standalone_mode=False)
         sys.stdout.flush()
     except CurateError as error:
         complain(str(error))
@@ -75,13 +80,13 @@ def _main(arguments: Sequence[str]) -> int:
         return _interrupted()
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):
-            return 0  # whoever read our output has seen enough
-        # Ray puts its own handler of SIGTERM in the place of ours, and that ends with SystemExit.
+            return 0  # the reader of the output closed the pipe
+        # Ray replaces the handler of SIGTERM; its own raises SystemExit.
         return _interrupted() if end.code == signal.SIGTERM else _code(end.code)
     except _BAD_USAGE as error:
         return _explain(error, arguments)
     except BrokenPipeError:
-        # As above; Python must not flush into the pipe again when it ends.
+        # As above; Python must not flush into the pipe again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception:
@@ -96,8 +101,9 @@ def _main(arguments: Sequence[str]) -> int:
     return _interrupted() if code == INTERRUPTED else _code(code)
 
 
-def _app() -> typer.Typer:
-    app = typer.Typer(
+def app() -> typer.Typer:
+    """Return the command line with all commands."""
+    commands = typer.Typer(
         name="curate",
         help="Turn raw crawls into the training data of language models.",
         epilog=_EPILOG,
@@ -107,22 +113,22 @@ def _app() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
-    app.callback(invoke_without_command=True)(_callback)
+    commands.callback(invoke_without_command=True)(_callback)
     for name in COMMANDS:
         command = import_module(f"curate.cli.{name}_command").command
-        app.command(name, cls=_Command, help=help_of(command))(command)
-    return app
+        commands.command(name, cls=_Command, help=help_of(command))(command)
+    return commands
 
 
 class _Command(TyperCommand):
-    """A command whose help shows the placeholders that we wrote, and not Python's types."""
+    """A command whose help shows the placeholders of its options instead of Python's types."""
 
     def get_help(self, ctx: Any) -> str:
         return re.sub(r"^(  [A-Z]+) <[^>\n]*>", r"\1", super().get_help(ctx), flags=re.MULTILINE)
 
 
 def help_of(command: Any) -> str:
-    r"""Give a command's docstring as help; its example keeps its lines, so that it can be copied.
+    r"""Return a command's docstring as help; the example is not re-wrapped, so it can be copied.
 
     >>> def command() -> None:
     ...     '''Do it.
@@ -158,22 +164,22 @@ def _callback(
 
 
 def _explain(error: Any, arguments: Sequence[str]) -> int:
-    """Say what is wrong with the command line, the nearest name, and where help is."""
+    """Print what is wrong with the command line, the nearest known name, and where help is."""
     from curate.cli.terminal import complain, say
     from curate.errors import nearest
 
     context: Any = getattr(error, "ctx", None)
-    said: str = error.format_message()
-    if "Usage:" in said:
-        # No command at all: the message is the help.
-        say(said)
+    message: str = error.format_message()
+    if "Usage:" in message:
+        # Without a command the message is the help.
+        say(message)
         return 2
     path = context.command_path if context else "curate"
-    lines = [said.removesuffix(".")]
-    if said.startswith("No such command"):
+    lines = [message.removesuffix(".")]
+    if message.startswith("No such command"):
         name = next(word for word in arguments if not word.startswith("-"))
         lines = [f"no command '{name}'", f"  next: {nearest(name, COMMANDS)}"]
-    elif getattr(error, "option_name", None) and said.startswith("No such option"):
+    elif getattr(error, "option_name", None) and message.startswith("No such option"):
         known = [name for each in context.command.params for name in each.opts]
         options = [name for name in known if name.startswith("--")]
         lines = [f"no option '{error.option_name}'"]
@@ -194,6 +200,6 @@ def _interrupted() -> int:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    # Once is enough: a second signal must not break the tidying up that the first one began.
+    # A second signal must not interrupt the clean-up that the first one started.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt

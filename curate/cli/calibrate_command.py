@@ -1,4 +1,4 @@
-"""`curate calibrate`: a profile for any language, from clean text in it."""
+"""`curate calibrate`: derive a profile for a language from clean text."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def command(
     ] = None,
     text: TextField = "text",
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write here and not to stdout.")
+        Path | None, typer.Option(metavar="FILE", help="File to write to instead of stdout.")
     ] = None,
 ) -> int:
     """Derive a language's profile from clean text.
 
-    Half of the documents, chosen by hash, set the limits; the others say what the profile would
-    wrongly reject. tail: a limit leaves a small share of the clean documents outside. mean_std: it
-    lies as many deviations off the mean as the English limit does in English. quantile: it leaves
-    the share outside that the English limit leaves. Function words are those that documents of
-    every domain use; a file of many documents is a domain.
+    Half of the documents, chosen by hash, set the limits; the others measure what the profile would
+    wrongly reject. tail: a limit excludes a small share of the clean documents. mean_std: it is as
+    many standard deviations from the mean as the English limit is in English. quantile: it excludes
+    the share that the English limit excludes. Function words are those that documents of every
+    domain use; a file of many documents is a domain.
 
     Example: curate calibrate --lang kaz_Cyrl --reference sample_data/texts/kaz_Cyrl
     """
@@ -51,19 +51,19 @@ def command(
     from curate.calibrate import to_toml
     from curate.cli.terminal import answer, say
 
-    found = api.calibrate(
+    derived = api.calibrate(
         lang, [*reference, *(more or [])], method=method, share=share, anchor=anchor, text=text
     )
-    written = to_toml(found)
+    profile = to_toml(derived)
     if output is None:
-        answer(written.rstrip())
+        answer(profile.rstrip())
     else:
-        output.write_text(written, encoding="utf-8")
+        output.write_text(profile, encoding="utf-8")
         answer(str(output))
     say(
-        f"{found.documents} documents, {found.domains} domains, {found.short} too short;"
-        f" {found.false_rejection:.1%} of the {found.held_out} held out would be rejected"
+        f"{derived.documents} documents, {derived.domains} domains, {derived.short} too short;"
+        f" {derived.false_rejection:.1%} of the {derived.held_out} held out would be rejected"
     )
-    for rule, part in found.rules.items():
+    for rule, part in derived.rules.items():
         say(f"{part:>9.1%} {rule}")
     return 0

@@ -1,4 +1,4 @@
-"""`curate check`: do profiles leave clean text alone."""
+"""`curate check`: count what profiles reject of clean text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from curate.cli.options import Json, TextField
 def command(
     profiles: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PROFILE", help="All that have clean samples if none."),
+        typer.Argument(
+            metavar="PROFILE", help="Names or paths; default: all that have clean samples."
+        ),
     ] = None,
     reference: Annotated[
         list[str] | None,
@@ -26,7 +28,7 @@ def command(
 ) -> int:
     """Run profiles on clean text of their languages.
 
-    Exit code 3 if one of them rejects more than the budget; the rules that do are named.
+    Exit code 3 if a profile rejects more than the budget; its rules are then listed.
 
     Example: curate check kaz_Cyrl
     """

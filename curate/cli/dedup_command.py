@@ -1,4 +1,4 @@
-"""`curate dedup`: near-duplicate removal alone."""
+"""`curate dedup`: remove duplicates alone."""
 
 from __future__ import annotations
 
@@ -24,14 +24,19 @@ def command(
     output: Output,
     text: TextField = "text",
     threshold: Annotated[
-        float, typer.Option(min=0, max=1, metavar="J", help="Similarity of a duplicate.")
+        float,
+        typer.Option(
+            min=0, max=1, metavar="J", help="Similarity from which a document is a duplicate."
+        ),
     ] = 0.8,
     recall: Annotated[
         float,
-        typer.Option(min=0, max=1, metavar="P", help="Chance that a pair just there is looked at."),
+        typer.Option(
+            min=0, max=1, metavar="P", help="Probability that a pair at the threshold is compared."
+        ),
     ] = 0.97,
     bands: Annotated[
-        int | None, typer.Option(min=1, metavar="B", help="Bands, in place of --recall.")
+        int | None, typer.Option(min=1, metavar="B", help="LSH bands, instead of --recall.")
     ] = None,
     rows: Annotated[
         int | None, typer.Option(min=1, metavar="R", help="Rows per band, with --bands.")
@@ -55,10 +60,11 @@ def command(
     ] = "longest",
     source_priority: Annotated[
         str | None,
-        typer.Option(metavar="A,B", help="Sources, the one to keep first. Paths are NAME=PATH."),
+        typer.Option(metavar="A,B", help="Sources in order of preference; paths are NAME=PATH."),
     ] = None,
     against: Annotated[
-        str | None, typer.Option(metavar="STORE", help="Remove what a dedup store holds, too.")
+        str | None,
+        typer.Option(metavar="STORE", help="Remove duplicates of a dedup store's documents, too."),
     ] = None,
     store_to: Annotated[
         str | None,
@@ -72,10 +78,10 @@ def command(
 ) -> int:
     """Remove exact and near duplicates from files.
 
-    Every removed document names a kept one that it was compared with. Writes the survivors (mixture/),
-    the removed (rejected/), clusters.parquet and the report. A path may be NAME=PATH: the name is then
-    the source of its documents. How the flags of text-dedup, datatrove and NeMo Curator translate
-    stands in curate/dedup/PRIMER.md.
+    Every removed document names a kept one that it was compared with. Writes the documents kept
+    (mixture/), those removed (rejected/), clusters.parquet and the report. A path may be NAME=PATH:
+    the name is then the source of its documents. curate/dedup/PRIMER.md translates the options of
+    text-dedup, datatrove and NeMo Curator.
 
     Example: curate dedup sample_data/books.parquet --output out/dedup --store-to out/seen
     """
@@ -118,4 +124,4 @@ def command(
             if "added_to" in store:
                 answer(f"dedup store: {store['added_to']}, generation {store['generation']}")
         answer(f"clusters: {result.output.rstrip('/')}/clusters.parquet")
-    return outcome.tell(result, json)
+    return outcome.print_result(result, json)

@@ -19,8 +19,8 @@ def command(
 ) -> int:
     """Explain what became of a document, and why.
 
-    Where it is, or which rule dropped it with which number, or which kept document it repeats; then
-    what each stage did to its text, from a replay of the input.
+    Prints where it is, or which rule dropped it with which value, or which kept document it repeats;
+    then what each stage did to its text, from a replay of the input.
 
     Example: curate explain out/demo https://pages-7.example/login
     """

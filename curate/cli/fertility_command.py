@@ -1,4 +1,4 @@
-"""`curate fertility`: what tokenizers make of each language."""
+"""`curate fertility`: compare tokenizers language by language."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="TOKENIZER",
-            help="tekken, tiktoken:NAME, hf:REPOSITORY or a tokenizer.json; tekken if none is named.",
+            help="tekken, tiktoken:NAME, hf:REPOSITORY or a tokenizer.json; default: tekken.",
         ),
     ] = None,
     on: Annotated[
@@ -30,12 +30,13 @@ def command(
 ) -> int:
     """Compare tokenizers on your own texts, language by language.
 
-    Tokens per word (words are what whitespace separates; a dash in scripts without spaces), bytes and
-    characters per token, and how many tokens more or fewer than the first tokenizer makes. Name the
-    tokenizer before and after a change of its vocabulary to see what the change is worth.
+    Prints tokens per word (words are separated by whitespace; a dash in scripts without spaces),
+    bytes and characters per token, and the change in tokens against the first tokenizer. Name the
+    tokenizers before and after an extension of the vocabulary to measure its effect.
 
-    To compare: for Sherkala's extended vocabulary secondary sources quote 4.73 to 2.04 tokens per Kazakh
-    word; the card of Llama3-tedllm-8b-v0 claims 21 % better efficiency in Japanese. Both are of other texts.
+    To compare: for Sherkala's extended vocabulary secondary sources quote 4.73 to 2.04 tokens per
+    Kazakh word; the card of Llama3-tedllm-8b-v0 claims 21 % better efficiency in Japanese. Both were
+    measured on other texts.
 
     Example: curate fertility tekken characters --on sample_data/books.parquet
     """
@@ -46,9 +47,9 @@ def command(
     names = tokenizers or ["tekken"]
     if not on:
         raise RecipeError("fertility needs texts", hint="--on RUN, or --on FILE")
-    found = api.fertility(names, on, text=text, scan=scan)
+    measured = api.fertility(names, on, text=text, scan=scan)
     if json:
-        said = [
+        values = [
             {
                 "language": one.lang,
                 "tokenizer": name,
@@ -59,10 +60,10 @@ def command(
                 "bytes_per_token": one.bytes_per_token,
                 "characters_per_token": one.characters_per_token,
             }
-            for language in found
+            for language in measured
             for name, one in zip(names, language, strict=True)
         ]
-        answer(as_json(said))
+        answer(as_json(values))
         return 0
     several = len(names) > 1
     header = (
@@ -75,7 +76,7 @@ def command(
         "characters/token",
     )
     rows = []
-    for language in found:
+    for language in measured:
         first = language[0].tokens
         for name, one in zip(names, language, strict=True):
             change = f"{100 * (one.tokens / first - 1):+.1f} %" if first else "-"

@@ -1,4 +1,4 @@
-"""`curate identify`: the language of documents."""
+"""`curate identify`: identify the language of documents."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def command(
         str | None,
         typer.Option(
             metavar="FORMAT",
-            help="warc, wet, wikipedia, jsonl, parquet, text or chat; by the name's ending if absent.",
+            help="warc, wet, wikipedia, jsonl, parquet, text or chat; default: by the name's ending.",
         ),
     ] = None,
     text: TextField = "text",
     lines: Annotated[
-        bool, typer.Option("--lines", help="Take each line of a text file as a document.")
+        bool, typer.Option("--lines", help="Make each line of a text file a document.")
     ] = False,
     model: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Path or hf:// name of a fastText model.")
@@ -31,8 +31,8 @@ def command(
 ) -> int:
     """Print the language of each document.
 
-    One line per document on stdout: label, score, second label, id. A count per language and what
-    could not be read are on stderr.
+    One line per document on stdout: label, score, second label, id. Counts per language and of
+    unreadable records are on stderr.
 
     Example: curate identify sample_data/news.jsonl.zst --text content.body
     """

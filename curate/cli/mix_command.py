@@ -1,4 +1,4 @@
-"""`curate mix`: a mixture at a ratio alone."""
+"""`curate mix`: mix languages at a ratio."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ def command(
         str, typer.Option(metavar="UNIT", help="tokens, bytes or documents.")
     ] = "tokens",
     budget: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Units in all; else the most there is.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Amount in all; else as much as possible."),
     ] = None,
     max_epochs: Annotated[
-        float, typer.Option(min=1, metavar="N", help="How often a document may come.")
+        float, typer.Option(min=1, metavar="N", help="Passes over a document at most.")
     ] = 1.0,
     shortage: Annotated[
         str | None,
@@ -48,7 +49,7 @@ def command(
         float | None,
         typer.Option(metavar="SHARE", help="Hold out this share of the documents, at most 0.5."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Which sample is taken.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the sample.")] = 0,
     engine: EngineName = "ray",
     workers: Workers = None,
     fresh: Fresh = False,
@@ -112,4 +113,4 @@ def command(
         listener.close()
     if not json:
         outcome.mixture(result.manifest["mixture"], answer)
-    return outcome.tell(result, json)
+    return outcome.print_result(result, json)

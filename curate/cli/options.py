@@ -37,11 +37,13 @@ Settings = Annotated[
 EngineName = Annotated[str, typer.Option(metavar="NAME", help="ray or in-process.")]
 Workers = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPUs to use on Ray.")]
 Fresh = Annotated[
-    bool, typer.Option("--fresh", help="Throw away what is in the folder and start over.")
+    bool, typer.Option("--fresh", help="Remove what is in the folder and start over.")
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on although recipe or inputs changed.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Continue although recipe or inputs changed.")
+]
 TextField = Annotated[
-    str, typer.Option("--text-field", "--text", metavar="FIELD", help="The field with the text.")
+    str, typer.Option("--text-field", "--text", metavar="FIELD", help="Field with the text.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 

@@ -1,4 +1,4 @@
-"""What is said at the end of a run: the funnel, the mixture, and where things lie."""
+"""What is printed at the end of a run: the counts, the mixture, and the paths of the result."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from curate.api import RunResult
 from curate.cli import terminal
 
 
-def tell(result: RunResult, json: bool) -> int:
-    """Say how a run ended, its places on stdout and the rest on stderr; give its exit code."""
+def print_result(result: RunResult, json: bool) -> int:
+    """Print how a run ended, paths on stdout and the rest on stderr; return its exit code."""
     manifest, base = result.manifest, result.output.rstrip("/")
     if result.reused:
         terminal.say("this run was finished before; nothing to do")
     for complaint in result.complaints:
         terminal.complain(complaint)
     if json:
-        said = {
+        fields = {
             "output": base,
             "reused": result.reused,
             "totals": manifest["totals"],
             "mixture": manifest["mixture"],
             "complaints": result.complaints,
         }
-        terminal.answer(terminal.as_json(said))
+        terminal.answer(terminal.as_json(fields))
         return result.exit_code
     totals = manifest["totals"]
     terminal.say(
@@ -37,7 +37,7 @@ def tell(result: RunResult, json: bool) -> int:
 
 
 def mixture(rows: list[dict[str, Any]], write: terminal.Write) -> None:
-    """Print the table of a mixture: what each group was to have, and has."""
+    """Print the table of a mixture: what each group should have, and has."""
     if not rows:
         return
     unit = rows[0]["unit"]

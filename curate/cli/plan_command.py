@@ -1,4 +1,4 @@
-"""`curate plan`: what a recipe would do, and take."""
+"""`curate plan`: what a recipe would do and cost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from curate.cli.options import Inputs, Json, RecipeName, Settings, parse_inputs
 
-#: Bytes of text that the mixture's sample is chosen from.
+#: Bytes of text from which the mixture's sample is chosen.
 SCAN = 32 << 20
 
 
@@ -26,8 +26,8 @@ def command(
 ) -> int:
     """Show what a recipe would do and cost; run nothing.
 
-    Sources, segments with the columns that their stages add, the S-curve of the dedup, the mixture as it
-    would come out (available, asked, got), and an estimate of disk, memory and time. Nothing is written.
+    Prints the sources, the segments with the columns that their stages add, the S-curve of dedup, the
+    expected mixture (available, asked, got), and an estimate of disk, memory and time.
 
     Example: curate plan demo
     """
@@ -38,31 +38,31 @@ def command(
     from curate.recipe.recipe import load_recipe
 
     plan = planning.build(load_recipe(recipe, inputs=dict(parse_inputs(input)), settings=set or ()))
-    said = outline(plan)
-    if said["mixture"] and sample:
+    outlined = outline(plan)
+    if outlined["mixture"] and sample:
         from curate.inspection.dry_run import dry_run
 
-        text = {name: source["text_estimated"] for name, source in said["sources"].items()}
+        text = {name: source["text_estimated"] for name, source in outlined["sources"].items()}
         try:
             tried = dry_run(plan, plan.mix.name, sample=sample, scan=SCAN, text_bytes=text)
-            said["mixture"] |= {"table": tried.mixture, "note": tried.note}
-        except CurateError as error:  # such as a group that the sample has nothing of
-            said["mixture"] |= {
+            outlined["mixture"] |= {"table": tried.mixture, "note": tried.note}
+        except CurateError as error:  # such as a group without documents in the sample
+            outlined["mixture"] |= {
                 "table": [],
                 "note": f"no estimate from {sample} documents: {error}",
             }
     if json:
-        answer(as_json(said))
+        answer(as_json(outlined))
     else:
-        _tell(said)
+        _print(outlined)
     return 0
 
 
-def _tell(said: dict[str, Any]) -> None:
+def _print(outlined: dict[str, Any]) -> None:
     from curate.cli.terminal import answer, printable_line, table
     from curate.report.format import duration, size
 
-    answer(printable_line(f"{said['recipe']}: {said['describes']}"))
+    answer(printable_line(f"{outlined['recipe']}: {outlined['describes']}"))
     answer()
     table(
         ("source", "format", "files", "stored", "shards", "text (estimated)"),
@@ -75,10 +75,10 @@ def _tell(said: dict[str, Any]) -> None:
                 source["shards"],
                 size(source["text_estimated"]),
             )
-            for name, source in said["sources"].items()
+            for name, source in outlined["sources"].items()
         ],
     )
-    for number, segment in enumerate(said["segments"]):
+    for number, segment in enumerate(outlined["segments"]):
         answer()
         answer(f"segment {number}")
         table(
@@ -89,7 +89,7 @@ def _tell(said: dict[str, Any]) -> None:
                 for stage in stages
             ],
         )
-    for name, curve in said["curves"].items():
+    for name, curve in outlined["curves"].items():
         answer()
         answer(
             f"{name}: {curve['bands']} bands x {curve['rows']} rows = {curve['permutations']}"
@@ -98,18 +98,18 @@ def _tell(said: dict[str, Any]) -> None:
         points = [(s, p) for s, p in curve["looked_at"] if round(s * 20) % 2 == 0 or s >= 0.7]
         answer("  a pair of Jaccard  " + "  ".join(f"{s:5.2f}" for s, _ in points))
         answer("  is looked at with  " + "  ".join(f"{p:5.3f}" for _, p in points))
-    if said["mixture"]:
+    if outlined["mixture"]:
         answer()
-        for phase in said["mixture"]["phases"]:
+        for phase in outlined["mixture"]["phases"]:
             shares = ", ".join(f"{group} {share:.4f}" for group, share in phase["shares"].items())
-            answer(f"mixture, phase {phase['phase']}, by {said['mixture']['unit']}: {shares}")
-        if "table" in said["mixture"]:
+            answer(f"mixture, phase {phase['phase']}, by {outlined['mixture']['unit']}: {shares}")
+        if "table" in outlined["mixture"]:
             from curate.cli import outcome
 
             answer()
-            outcome.mixture(said["mixture"]["table"], answer)
-            answer(said["mixture"]["note"])
-    for name, store in said["stores"].items():
+            outcome.mixture(outlined["mixture"]["table"], answer)
+            answer(outlined["mixture"]["note"])
+    for name, store in outlined["stores"].items():
         answer()
         answer(
             f"{name}: store {store['address']}: {store['documents']} documents in"
@@ -117,14 +117,14 @@ def _tell(said: dict[str, Any]) -> None:
             f" about {size(store['bytes_per_document'])} more for each document kept"
             + ("" if store["adds"] else " by a run that adds to it")
         )
-    cost = said["estimate"]
+    cost = outlined["estimate"]
     answer()
     answer(
         f"estimate: {size(cost['text_bytes'])} of text; {size(cost['disk_bytes'])} of disk while it"
         f" runs; {size(cost['memory_bytes_per_worker'])} of memory per worker;"
         f" {duration(cost['core_seconds'])} on one core"
     )
-    for name, part in said["dedups"].items():
+    for name, part in outlined["dedups"].items():
         answer(
             f"  of it {name}, should 3 documents in 10 have a like one: {size(part['disk'])} of disk,"
             f" {size(part['shuffled'])} sent between tasks, {size(part['label_task'])} in the task that"

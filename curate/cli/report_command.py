@@ -1,4 +1,4 @@
-"""`curate report`: the report of a finished run, built anew."""
+"""`curate report`: rebuild the report of a finished run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from curate.cli.options import Json, RunFolder
 
 
 def command(run: RunFolder, json: Json = False) -> int:
-    """Build a finished run's report anew and print it.
+    """Rebuild a finished run's report and print it.
 
     Example: curate report out/demo
     """

@@ -1,4 +1,4 @@
-"""`curate run`: a recipe into a folder."""
+"""`curate run`: run a recipe into a folder."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def command(
 ) -> int:
     """Run a recipe into a folder.
 
-    After any kind of death the same command goes on where it was; after success it does nothing.
+    After an interruption the same command continues where it stopped; after success it does nothing.
 
     Example: curate run demo --output out/demo
     """
@@ -75,4 +75,4 @@ def command(
         listener.close()
     if not json:
         outcome.mixture(result.manifest["mixture"], terminal.say)
-    return outcome.tell(result, json)
+    return outcome.print_result(result, json)

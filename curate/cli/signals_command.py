@@ -1,4 +1,4 @@
-"""`curate signals`: what can be measured."""
+"""`curate signals`: the signals that can be measured."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from curate.cli.options import Json
 
 def command(
     name: Annotated[
-        str | None, typer.Argument(metavar="SIGNAL", help="A signal; all of them if absent.")
+        str | None, typer.Argument(metavar="SIGNAL", help="A signal; default: all.")
     ] = None,
     json: Json = False,
 ) -> int:
@@ -29,13 +29,13 @@ def command(
         if json:
             answer(as_json(cards))
         else:
-            table(("signal", "what"), [(each, said["what"]) for each, said in cards.items()])
+            table(("signal", "what"), [(each, one["what"]) for each, one in cards.items()])
         return 0
-    said = asdict(card(name))
+    fields = asdict(card(name))
     if json:
-        answer(as_json(said))
+        answer(as_json(fields))
     else:
-        width = max(len(key) for key in said)
-        for key, value in said.items():
+        width = max(len(key) for key in fields)
+        for key, value in fields.items():
             answer(f"{key:<{width}}  {', '.join(value) if isinstance(value, tuple) else value}")
     return 0

@@ -1,4 +1,4 @@
-"""`curate stage`: one stage of a recipe, tried or run."""
+"""`curate stage`: try one stage of a recipe, or run up to it."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Try the stage on a sample; write nothing.")
     ] = False,
-    sample: Annotated[int, typer.Option(min=1, metavar="N", help="Documents of the sample.")] = 200,
+    sample: Annotated[int, typer.Option(min=1, metavar="N", help="Documents in the sample.")] = 200,
     scan: Annotated[
-        int, typer.Option(min=1, metavar="BYTES", help="Text to choose the sample from.")
+        int, typer.Option(min=1, metavar="BYTES", help="Bytes of text to choose the sample from.")
     ] = 64 << 20,
     engine: EngineName = "ray",
     workers: Workers = None,
@@ -43,9 +43,10 @@ def command(
 ) -> int:
     """Try one stage on a sample, or run a recipe up to it.
 
-    With --dry-run: the keep rate with its 95 % interval, each rule, and examples. The sample is chosen
-    by hash, so the same command gives the same answer. A dedup stage looks at all documents scanned.
-    With --output: everything up to and including the stage; what it kept is in mixture/.
+    With --dry-run: prints the share kept with its 95 % interval, each rule, and examples. The sample
+    is chosen by hash, so the same command prints the same result. A dedup stage is tried on all
+    documents scanned. With --output: runs everything up to and including the stage; what it kept is
+    in mixture/.
 
     Example: curate stage judge demo --dry-run --sample 200
     """
@@ -73,7 +74,7 @@ def command(
         )
     finally:
         listener.close()
-    return outcome.tell(result, json)
+    return outcome.print_result(result, json)
 
 
 def _try(name: str, recipe: Recipe, sample: int, scan: int, json: bool) -> int:
@@ -108,7 +109,7 @@ def _try(name: str, recipe: Recipe, sample: int, scan: int, json: bool) -> int:
         )
     if tried.tally:
         answer()
-        # Which examples of evaluation sets were found is for --json: there may be thousands.
+        # Which examples of evaluation sets were found is in --json: there may be thousands.
         table(("counted", "times"), list(tried.short_tally.items()))
     if tried.mixture:
         answer()

@@ -1,4 +1,4 @@
-"""`curate store`: what a dedup store holds, and taking things out of use."""
+"""`curate store`: list a dedup store, or take sources out of use."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def command(
     """List a dedup store, or take a source of it out of use.
 
     Later runs are then not compared with it. What earlier runs dropped because of it stays dropped:
-    their rejected/ names the witness of each. A run makes a store: curate dedup --store-to STORE,
-    or store = "STORE" of the stage fuzzy_dedup.
+    their rejected/ names the witness of each. A run creates a store: curate dedup --store-to STORE,
+    or store = "STORE" in the stage fuzzy_dedup.
 
     Example: curate store out/seen
     """
@@ -36,11 +36,11 @@ def command(
         raise RecipeError("--remove and --remove-generation are two steps")
     if remove is not None or remove_generation is not None:
         dedup_store.remove(store, source=remove, generation=remove_generation)
-    said = dedup_store.listing(store)
+    listing = dedup_store.listing(store)
     if json:
-        answer(as_json(said))
+        answer(as_json(listing))
         return 0
-    answer("  ".join(f"{name} {value}" for name, value in said["parameters"].items()))
+    answer("  ".join(f"{name} {value}" for name, value in listing["parameters"].items()))
     table(
         ("generation", "recipe", "documents", "in use", "stored", "per document", "sources"),
         [
@@ -53,7 +53,7 @@ def command(
                 size(row["bytes"] / row["documents"]) if row["documents"] else "-",
                 " ".join(f"{name}:{count}" for name, count in row["sources"].items()),
             )
-            for row in said["generations"]
+            for row in listing["generations"]
         ],
     )
     return 0

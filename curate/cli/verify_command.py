@@ -1,4 +1,4 @@
-"""`curate verify`: does a finished run keep its promises."""
+"""`curate verify`: check that a finished run keeps its promises."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from curate.cli.options import Json, RunFolder
 def command(run: RunFolder, json: Json = False) -> int:
     """Check that a finished run keeps its promises.
 
-    Sizes and digests of all files, the accounting, keys of the product, and that each removed
-    duplicate has a kept witness. Exit code 1 if anything is wrong.
+    Checks sizes and digests of all files, the accounting, the keys of the product, and that each
+    removed duplicate has a kept witness. Exit code 1 if anything is wrong.
 
     Example: curate verify out/demo
     """

@@ -1,4 +1,4 @@
-"""What a stage would do, measured on a fair sample of the real inputs; nothing is written."""
+"""What a stage would do, measured on a random sample of the real inputs; nothing is written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from curate.protocol.tallies import without_found
 #: Characters of an example, and examples per stage.
 EXCERPT, EXAMPLES = 160, 5
 
-#: Documents of a hash slice that are held for a dedup estimate.
+#: Largest hash slice for a dedup estimate, in documents.
 SLICE_DOCUMENTS = 20_000
 
 
@@ -56,7 +56,7 @@ class DryRun(NamedTuple):
 
 
 def wilson(hits: int, of: int) -> Interval:
-    """Give a share and its 95 % Wilson score interval (Wilson 1927); (0, 0, 1) of nothing.
+    """Return a share and its 95 % Wilson score interval (Wilson 1927); (0, 0, 1) of nothing.
 
     >>> [round(x, 3) for x in wilson(9, 10)]
     [0.9, 0.596, 0.982]
@@ -79,13 +79,13 @@ def dry_run(
 ) -> DryRun:
     """Try one stage on ``sample`` documents, chosen by hash from up to ``scan`` bytes of text.
 
-    Earlier map stages are run on the sample. Earlier dedup stages are passed over, for on a sample
-    they would find next to nothing; but a dedup stage is tried on a slice of *hash values*, so that a
-    document's copies are in the slice together with it, wherever they stand in the input, and there
-    the earlier ones are run too. Without documents all shares are 0, with the interval (0, 1).
+    Earlier map stages are run on the sample. Earlier dedup stages are skipped, because on a sample
+    they would find almost nothing. A dedup stage is tried on a slice of *hash values* instead, so
+    that all copies of a document are in the slice, wherever they are in the input; there the earlier
+    dedup stages are run too. Without documents all shares are 0, with the interval (0, 1).
 
-    The mixture is estimated source by source. ``text_bytes`` says how much text each source is thought
-    to have, for the sources that the scan does not see to their end.
+    The mixture is estimated source by source. ``text_bytes`` is the estimated text of each source,
+    for the sources that are not scanned completely.
     """
     maps, barriers, stage = _until(plan, name)
     if isinstance(stage, MapStage):
@@ -100,7 +100,7 @@ def dry_run(
 
 
 def _until(plan: Plan, name: str) -> tuple[list[MapStage], list[Barrier], Any]:
-    """Give the map stages and the barriers before a stage, and the stage."""
+    """Return the map stages and the barriers before a stage, and the stage."""
     maps: list[MapStage] = []
     barriers: list[Barrier] = []
     for segment in plan.segments:
@@ -116,7 +116,7 @@ def _until(plan: Plan, name: str) -> tuple[list[MapStage], list[Barrier], Any]:
 
 
 def _documents(plan: Plan, scan: int, source: str | None = None) -> Iterator[pa.Table]:
-    """Read shards in an order given by hash until ``scan`` bytes of text are seen."""
+    """Yield documents of shards, in an order given by hash, until ``scan`` bytes of text are read."""
     shards: list[Shard] = [shard for shard in plan.shards if source in (None, shard.source)]
     names = pa.array([f"{shard.source}#{number}" for number, shard in enumerate(shards)])
     left = scan
@@ -130,23 +130,23 @@ def _documents(plan: Plan, scan: int, source: str | None = None) -> Iterator[pa.
 
 
 class _Sample(NamedTuple):
-    """The documents whose ids hash lowest among those scanned."""
+    """The documents with the lowest hashes of ids among those scanned."""
 
     table: pa.Table
     scanned: int
     bytes: int  #: of text scanned
-    ended: bool  #: the scan saw everything
+    ended: bool  #: whether everything was scanned
 
 
 def _sample(plan: Plan, sample: int, scan: int, source: str | None = None) -> _Sample:
-    held, scanned, seen = schema.DOCUMENT_SCHEMA.empty_table(), 0, 0
+    lowest, scanned, seen = schema.DOCUMENT_SCHEMA.empty_table(), 0, 0
     for table in _documents(plan, scan, source):
         scanned += table.num_rows
         seen += pc.sum(pc.binary_length(table.column("text"))).as_py() or 0
-        both = pa.concat_tables([held, table])
+        both = pa.concat_tables([lowest, table])
         keys = sample_key(both.column("id"), 0)
-        held = both.take(pa.array(np.sort(np.argsort(keys, kind="stable")[:sample])))
-    return _Sample(held, scanned, seen, seen < scan)
+        lowest = both.take(pa.array(np.sort(np.argsort(keys, kind="stable")[:sample])))
+    return _Sample(lowest, scanned, seen, seen < scan)
 
 
 def _through(stages: list[MapStage], table: pa.Table) -> pa.Table:
@@ -191,41 +191,41 @@ def _duplicates(
     earlier: list[Barrier],
     scan: int,
 ) -> DryRun:
-    """Estimate a dedup stage from the documents whose hash value lies in a slice of all values.
+    """Estimate a dedup stage from the documents whose hash values are in a slice of all values.
 
     Exact copies share their hash value, so the share found is unbiased for what was scanned. Near
-    duplicates are sliced by the key of one band: pairs that meet only in other bands are missed, so
-    that share is a lower bound. Repeats inside documents have no slice that whole documents fall into:
-    they are looked for among the first documents, and what repeats beyond them is not seen.
+    duplicates are sliced by the key of one band: pairs that share only other bands are missed, so
+    that share is a lower bound. Repeats inside documents cannot be sliced by document: they are
+    searched for among the first documents, and repeats outside these are not found.
     """
     cuts = barrier.cuts
-    held: pa.Table | None = None
+    documents: pa.Table | None = None
     slices, scanned = 1, 0
     for table in _documents(plan, scan):
         scanned += table.num_rows
-        living = _through(maps, table)
+        active = _through(maps, table)
         if slices > 1:
-            living = _sliced(barrier, living, slices)
-        held = living if held is None else pa.concat_tables([held, living])
-        if cuts and held.num_rows >= SLICE_DOCUMENTS:
-            held = held.slice(0, SLICE_DOCUMENTS)
+            active = _sliced(barrier, active, slices)
+        documents = active if documents is None else pa.concat_tables([documents, active])
+        if cuts and documents.num_rows >= SLICE_DOCUMENTS:
+            documents = documents.slice(0, SLICE_DOCUMENTS)
             break
-        while held.num_rows > SLICE_DOCUMENTS:
+        while documents.num_rows > SLICE_DOCUMENTS:
             slices *= 2
-            smaller = _sliced(barrier, held, slices)
-            if smaller.num_rows == held.num_rows:
-                break  # a flood of copies of one text: no slice cuts it
-            held = smaller
-    if held is None:
-        held = _through(maps, schema.DOCUMENT_SCHEMA.empty_table())
+            smaller = _sliced(barrier, documents, slices)
+            if smaller.num_rows == documents.num_rows:
+                break  # all are copies of one text, which no slice separates
+            documents = smaller
+    if documents is None:
+        documents = _through(maps, schema.DOCUMENT_SCHEMA.empty_table())
     for before in earlier:
-        held = apply(before, held)
-        held = held.filter(schema.alive(held))
+        documents = apply(before, documents)
+        documents = documents.filter(schema.alive(documents))
     tally: Counter[str] = Counter()
-    out = barrier.apply(held, resolve(barrier, held)["decisions"], tally)
+    out = barrier.apply(documents, resolve(barrier, documents)["decisions"], tally)
     kind = "" if slices == 1 else f"one {slices}th of the hash values; "
     if cuts:
-        kind = f"a lower bound: repeats outside these {held.num_rows} documents are not seen; "
+        kind = f"a lower bound: repeats outside these {documents.num_rows} documents are not seen; "
     bound = "a lower bound: " if slices > 1 and barrier.compares_pairs else ""
     return _counted(name, scanned, out, tally, f"{kind}{bound}copies outside the scan are not seen")
 
@@ -254,28 +254,28 @@ def _mixture(
     scan: int,
     text_bytes: Mapping[str, int],
 ) -> DryRun:
-    """Estimate what there is of each leaf, and solve the mixture for that.
+    """Estimate what is available of each leaf, and solve the mixture for that.
 
-    Each source is sampled for itself, so that a small one is not missed. Tokens are counted on the
-    sample alone: the rest is taken to have as many per byte in each source and language.
+    Each source is sampled separately, so that a small one is not missed. Tokens are counted on the
+    sample alone: the rest is assumed to have as many per byte in each source and language.
     """
     available: dict[Any, Any] = {}
-    held: dict[Any, Any] = {}
+    held_out: dict[Any, Any] = {}
     tables, notes, scanned, partly = [], [], 0, []
     share = max(1, len(plan.sources))
     for source in plan.sources:
-        found = _sample(plan, max(1, sample // share), max(1, scan // share), source)
-        scanned += found.scanned
-        table = _through(before, found.table)
-        factor = found.scanned / max(1, found.table.num_rows)
-        if not found.ended:
+        sampled = _sample(plan, max(1, sample // share), max(1, scan // share), source)
+        scanned += sampled.scanned
+        table = _through(before, sampled.table)
+        factor = sampled.scanned / max(1, sampled.table.num_rows)
+        if not sampled.ended:
             partly.append(source)
-            factor *= max(1.0, text_bytes.get(source, 0) / max(1, found.bytes))
-        there, out = available_in(mix.sketch(table), factor)
-        available |= there
-        held |= out
+            factor *= max(1.0, text_bytes.get(source, 0) / max(1, sampled.bytes))
+        leaves, out_of_leaves = available_in(mix.sketch(table), factor)
+        available |= leaves
+        held_out |= out_of_leaves
         tables.append(table)
-    rows = expected(mix.mixture, available, held).to_pylist()
+    rows = expected(mix.mixture, available, held_out).to_pylist()
     chosen = sum(table.num_rows for table in tables)
     notes.append(f"estimated from {chosen} living documents of {scanned} scanned")
     if partly:

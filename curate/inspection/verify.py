@@ -1,4 +1,4 @@
-"""Holds a published folder to its own promises, offline: files, counts, witnesses."""
+"""Check a published folder against its manifest, offline: files, counts, witnesses."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from curate.storage.store import Store
 
 
 def verify(store: Store) -> list[str]:
-    """Give everything that is wrong with a published folder, one sentence each; empty when sound.
+    """Return everything that is wrong with a published folder, one sentence each; empty when sound.
 
-    Checked: every file of the manifest is there with its size, SHA-256 and rows, and no other
-    Parquet file is; the ledger's identities hold and agree with the rows; (id, phase, epoch) is a
+    Checked: every file of the manifest exists with its size, SHA-256 and rows, and no other
+    Parquet file does; the ledger's identities hold and agree with the rows; (id, phase, epoch) is a
     key of the product; every removed duplicate names a witness that its dedup stage kept: a row of
     the product or one that a later stage dropped, or a document of the store that it was compared with.
     """
@@ -78,14 +78,14 @@ def _counts(manifest: Manifest) -> Iterator[str]:
 
 
 def _rows(store: Store, manifest: Manifest) -> Iterator[str]:
-    """Check keys and witnesses on 64-bit hashes of ids: 8 bytes a row, whatever the texts."""
+    """Check keys and witnesses on 64-bit hashes of ids: 8 bytes per row, however long the texts."""
     copies: list[np.ndarray] = []
     product: list[np.ndarray] = []
     dropped: dict[str, list[np.ndarray]] = {}
     witnesses: dict[str, list[pa.Table]] = {}
     for entry in manifest.files:
         if store.size(entry.path) != entry.bytes:
-            continue  # said already
+            continue  # reported already
         if entry.path.startswith("mixture/"):
             for table in _columns(store, entry.path, ["id", "phase", "epoch"]):
                 key = pc.binary_join_element_wise(
@@ -100,10 +100,10 @@ def _rows(store: Store, manifest: Manifest) -> Iterator[str]:
             for table in _columns(store, entry.path, ["id", "dropped_by", "duplicate_of"]):
                 stages = pc.replace_substring_regex(table.column("dropped_by"), ":.*$", "")
                 for stage in pc.unique(stages).to_pylist():
-                    mine = table.filter(pc.equal(stages, stage))
-                    dropped.setdefault(stage, []).append(sample_key(mine.column("id"), 1))
-                    if "duplicate_of" in mine.column_names:
-                        named = mine.filter(pc.is_valid(mine.column("duplicate_of")))
+                    rejects = table.filter(pc.equal(stages, stage))
+                    dropped.setdefault(stage, []).append(sample_key(rejects.column("id"), 1))
+                    if "duplicate_of" in rejects.column_names:
+                        named = rejects.filter(pc.is_valid(rejects.column("duplicate_of")))
                         if named.num_rows:
                             witnesses.setdefault(stage, []).append(
                                 named.select(["id", "duplicate_of"])
@@ -115,11 +115,11 @@ def _rows(store: Store, manifest: Manifest) -> Iterator[str]:
     stores = {use.stage: use for use in manifest.stores}
     for stage, tables in witnesses.items():
         kept = np.concatenate([*product, *_dropped_by(dropped, order, stage, later=True)])
-        gone = np.concatenate([*_dropped_by(dropped, order, stage, later=False)])
+        dropped_before = np.concatenate([*_dropped_by(dropped, order, stage, later=False)])
         named = pa.concat_tables(tables)
         names = sample_key(named.column("duplicate_of"), 1)
         lost = ~np.isin(names, kept)
-        # A copy takes over the witness of its own one, so any later stage's store may have it.
+        # A copy takes over the witness of its own witness, so any later stage's store may have it.
         uses = [use for other, use in stores.items() if order.get(other, 0) >= order[stage]]
         for use in uses if lost.any() else ():
             try:
@@ -128,7 +128,7 @@ def _rows(store: Store, manifest: Manifest) -> Iterator[str]:
                 yield f"witnesses of {stage} were not looked up: {error.what}"
                 lost[:] = False
         for row in np.flatnonzero(lost)[:3]:
-            how = "was not kept" if np.isin(names[row], gone) else "is nowhere"
+            how = "was not kept" if np.isin(names[row], dropped_before) else "is nowhere"
             yield (
                 f"{named.column('id')[int(row)]}: removed by {stage} for"
                 f" {named.column('duplicate_of')[int(row)]}, which {how}"
@@ -138,7 +138,7 @@ def _rows(store: Store, manifest: Manifest) -> Iterator[str]:
 def _dropped_by(
     dropped: dict[str, list[np.ndarray]], order: dict[str, int], stage: str, *, later: bool
 ) -> Iterator[np.ndarray]:
-    """Give the keys of what later stages dropped, or what this one and earlier ones did."""
+    """Yield the keys of what later stages dropped, or of what this one and earlier ones did."""
     yield np.empty(0, np.uint64)
     for other, lists in dropped.items():
         if (order.get(other, 0) > order[stage]) is later:
@@ -146,19 +146,19 @@ def _dropped_by(
 
 
 def _in_store(use: StoreUse, names: np.ndarray) -> np.ndarray:
-    """Tell which ids are in the generations that a stage was compared with."""
+    """Return which ids are in the generations that a stage was compared with."""
     found = np.zeros(len(names), np.bool_)
     for ids in stored_ids(use.address, use.compared_with):
         found |= np.isin(names, sample_key(ids, 1))
     return found
 
 
-def _columns(store: Store, path: str, wanted: list[str]) -> Iterator[pa.Table]:
+def _columns(store: Store, path: str, columns: list[str]) -> Iterator[pa.Table]:
     with store.open(path) as handle:
         file = pq.ParquetFile(handle)
-        have = [name for name in wanted if name in file.schema_arrow.names]
+        existing = [name for name in columns if name in file.schema_arrow.names]
         for group in range(file.num_row_groups):
-            yield file.read_row_group(group, columns=have)
+            yield file.read_row_group(group, columns=existing)
 
 
 def manifest_of(store: Store) -> Manifest:
