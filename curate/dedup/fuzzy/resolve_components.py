@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.dedup.fuzzy.minhash import buckets_of, signature_array
-from curate.dedup.fuzzy.verify import Rule, Verdicts, greedy_verify
+from curate.dedup.fuzzy.verify import RemovalRule, Verdicts, greedy_verify
 from curate.dedup.keeper import in_keeper_order
 from curate.errors import InternalError
 from curate.kernels.grouping import find_sorted, first_of_runs, place_in_run
@@ -32,7 +32,7 @@ _MEMBER_BYTES = 200
 
 
 def resolve_components(
-    stream: Stream, rule: Rule, *, bands: int, rows: int, budget: int
+    stream: Stream, rule: RemovalRule, *, bands: int, rows: int, budget: int
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
     """Yield the decisions on the rows of a stream, and what a store does not need to index.
 
@@ -130,7 +130,7 @@ def _select(table: pa.Table, docs: np.ndarray, place: np.ndarray) -> tuple[np.nd
     return place[at[found]], table.filter(pa.array(found))
 
 
-def _decisions(members: pa.Table, verdicts: Verdicts, rule: Rule) -> pa.Table:
+def _decisions(members: pa.Table, verdicts: Verdicts, rule: RemovalRule) -> pa.Table:
     witness, similarity = verdicts.witness, verdicts.similarity
     removed = witness >= 0
     if removed[witness[removed]].any() or not (similarity[removed] >= rule.threshold).all():

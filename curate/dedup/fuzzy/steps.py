@@ -37,7 +37,7 @@ from curate.dedup.fuzzy.minhash import (
     signature_column,
 )
 from curate.dedup.fuzzy.resolve_components import NOW, resolve_components
-from curate.dedup.fuzzy.verify import Rule
+from curate.dedup.fuzzy.verify import RemovalRule
 from curate.dedup.keeper import keeper_rank
 from curate.dedup.options import NearDuplicates
 from curate.dedup.shingles import shingle_sets
@@ -141,9 +141,9 @@ def fuzzy_steps(
     return (*with_reassignment(tuple(steps)), *(storing_steps(near) if storing else ()))
 
 
-def rule_of(near: NearDuplicates) -> Rule:
+def rule_of(near: NearDuplicates) -> RemovalRule:
     """Return the numbers of the rule of removal."""
-    return Rule(
+    return RemovalRule(
         near.threshold,
         min_equal_values(near.target_jaccard, near.num_permutations),
         near.max_witnesses,

@@ -28,7 +28,7 @@ ReadSets = Callable[[np.ndarray], Iterator[tuple[np.ndarray, np.ndarray, np.ndar
 
 
 @dataclass(frozen=True)
-class Rule:
+class RemovalRule:
     """The numbers of the rule: `min_equal` equal values make a pair worth an exact comparison.
 
     With `contained` the measure is the share of a document's shingles that its witness has.
@@ -207,7 +207,7 @@ def greedy_verify(
     signatures: np.ndarray,
     sizes: np.ndarray,
     read: ReadSets,
-    rule: Rule,
+    rule: RemovalRule,
     *,
     block_values: int,
     always_kept: int = 0,
@@ -312,7 +312,7 @@ def _verify_earlier(
     offsets: np.ndarray,
     sizes: np.ndarray,
     read: ReadSets,
-    rule: Rule,
+    rule: RemovalRule,
     block_values: int,
 ) -> np.ndarray:
     """Return the similarity of each pair of a block's member with a witness of an earlier block."""

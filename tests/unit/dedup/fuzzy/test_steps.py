@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from curate.dedup import find_duplicates, reference
 from curate.dedup.fuzzy.resolve_components import NOW, _decisions
 from curate.dedup.fuzzy.steps import fuzzy_steps, sketch
-from curate.dedup.fuzzy.verify import Rule, Verdicts
+from curate.dedup.fuzzy.verify import RemovalRule, Verdicts
 from curate.dedup.options import NearDuplicates
 from curate.errors import InternalError, RecipeError
 from curate.protocol.in_memory import resolve_steps
@@ -262,7 +262,7 @@ def test_a_shared_template_removes_nothing():
 @pytest.mark.parametrize("jaccard", [0.79, float("nan")])
 def test_a_witness_that_does_not_verify_stops_the_run(jaccard):
     members = pa.table({"doc": [0, 1], "id": ["a", "b"], "age": [NOW, NOW], "weight": [1, 1]})
-    rule = Rule(0.8, 0)
+    rule = RemovalRule(0.8, 0)
     wrong = Verdicts(
         np.array([-1, 0]), np.array([np.nan, jaccard]), np.zeros(2, bool), np.ones(2, np.int32)
     )
@@ -278,7 +278,7 @@ def test_a_witness_that_went_itself_stops_the_run():
         np.array([-1, 0, 1]), np.array([np.nan, 0.9, 0.9]), np.zeros(3, bool), np.ones(3, np.int32)
     )
     with pytest.raises(InternalError, match="no kept witness"):
-        _decisions(members, chained, Rule(0.8, 0))
+        _decisions(members, chained, RemovalRule(0.8, 0))
 
 
 def test_options_load_no_kernel():
