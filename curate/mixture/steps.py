@@ -33,6 +33,7 @@ from curate.mixture.histogram import (
 )
 from curate.mixture.placements import as_table
 from curate.mixture.summary import report
+from curate.protocol.routing import read_docs
 from curate.protocol.stage import Inputs, Step
 from curate.recipe.mixture import Mixture
 
@@ -41,26 +42,14 @@ Outputs = Iterator[tuple[str, pa.Table]]
 
 def steps(mixture: Mixture, most_rows: int) -> tuple[Step, ...]:
     """Return the steps; ``most_rows`` bounds the histogram while cuts are made."""
+    budgets, cuts = (partial(run, mixture, most_rows) for run in (_budgets, _cut))
+    counted, product = ("bins", "shards", "held_out"), ("decisions", "mixture_report")
     return (
-        Step(
-            "histogram", "shard", ("sketch", "decided"), ("bins", "shards", "held_out"), _histogram
-        ),
+        Step("histogram", "shard", ("sketch", "decided"), counted, _histogram),
         Step("merge", "partition", ("bins",), ("histogram",), _merge),
-        Step(
-            "budgets",
-            "one",
-            ("histogram", "shards"),
-            ("cut_bins",),
-            partial(_budgets, mixture, most_rows),
-        ),
+        Step("budgets", "one", ("histogram", "shards"), ("cut_bins",), budgets),
         Step("look", "shard", ("sketch", "decided", "cut_bins"), ("cut_rows",), _look),
-        Step(
-            "cut",
-            "one",
-            ("histogram", "cut_rows", "held_out"),
-            ("decisions", "mixture_report"),
-            partial(_cut, mixture, most_rows),
-        ),
+        Step("cut", "one", ("histogram", "cut_rows", "held_out"), product, cuts),
     )
 
 
@@ -121,9 +110,7 @@ def _send(table: pa.Table, part: int | np.ndarray) -> pa.Table:
 
 def _undecided(inputs: Inputs) -> Iterator[pa.Table]:
     """Yield a shard's sketch without the documents that earlier barriers dropped."""
-    dropped = [np.asarray(rows.column("doc")) for rows in inputs.stream("decided")]
-    decided = pa.array(np.concatenate([np.empty(0, np.int64), *dropped]))
+    decided = pa.array(read_docs(inputs, "decided"))
     for rows in inputs.stream("sketch"):
-        if len(decided):
-            rows = rows.filter(pc.invert(pc.is_in(rows.column("doc"), decided)))
-        yield rows
+        active = pc.invert(pc.is_in(rows.column("doc"), decided))
+        yield rows.filter(active) if len(decided) else rows

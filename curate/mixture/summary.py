@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -67,22 +66,28 @@ def report(
                     "share": amount / total if total and group not in whole else None,
                     "asked": asked,
                     "amount": amount,
-                    "documents": sum(part.documents for part in parts),
-                    "tokens": sum(part.tokens for part in parts),
+                    **_sums(parts),
                     "available": once,
                     "epochs": amount / once if once else 0.0,
                     "reused": sum(part.reused for part in parts),
                     "shortage": max(0, asked - round(solution.targets[phase.name, group])),
                     "scarcest": group == solution.scarcest,
-                    "largest": max((part.largest for part in parts), default=0),
                 }
             )
     return pa.Table.from_pylist(rows + _held_out(mixture, held_out or {}), schema=MIXTURE_REPORT)
 
 
-def _held_out(mixture: Mixture, held_out: Mapping[Leaf, Available]) -> list[dict[str, Any]]:
+def _sums(parts: Sequence[Available | Taken]) -> dict[str, int]:
+    return {
+        "documents": sum(part.documents for part in parts),
+        "tokens": sum(part.tokens for part in parts),
+        "largest": max((part.largest for part in parts), default=0),
+    }
+
+
+def _held_out(mixture: Mixture, held_out: Mapping[Leaf, Available]) -> list[dict[str, object]]:
     total = sum(part.amount for part in held_out.values())
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     for group in mixture.groups if held_out else ():
         parts = [part for leaf, part in held_out.items() if leaf.group == group]
         amount = sum(part.amount for part in parts)
@@ -93,14 +98,12 @@ def _held_out(mixture: Mixture, held_out: Mapping[Leaf, Available]) -> list[dict
                 "unit": mixture.unit,
                 "share": amount / total if total else None,
                 "amount": amount,
-                "documents": sum(part.documents for part in parts),
-                "tokens": sum(part.tokens for part in parts),
+                **_sums(parts),
                 "available": amount,
                 "epochs": 1.0 if amount else 0.0,
                 "reused": 0,
                 "shortage": 0,
                 "scarcest": False,
-                "largest": max((part.largest for part in parts), default=0),
             }
         )
     return rows

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -147,11 +147,14 @@ def load_profile(name: str, read: Callable[[str], str]) -> Profile:
     parent's place, a new one comes last, and ``rules.<name> = false`` removes it. The phrases of a
     list that names a file become part of the profile, and so of its digest.
     """
-    table: dict[str, Any] = _merged(name, read, ())
-    for key, value in table.get("lists", {}).items():
-        if isinstance(value, str):
-            phrases = _phrases(value, f"filters/{name}.toml: lists.{key}")
-            table["lists"] = table["lists"] | {key: phrases}
+    table = _merged(name, read, ())
+    lists = table.get("lists")
+    if isinstance(lists, dict):
+        where = f"filters/{name}.toml: lists."
+        table["lists"] = {
+            key: [*_phrases(value, where + key)] if isinstance(value, str) else value
+            for key, value in lists.items()
+        }
     try:
         return Profile.model_validate({"name": name} | table)
     except ValidationError as error:
@@ -194,10 +197,10 @@ def _merged(name: str, read: Callable[[str], str], seen: tuple[str, ...]) -> Tom
             where=f"filters/{name}.toml",
         )
     try:
-        own: dict[str, Any] = dict(_parsed(read(name)))
+        own = dict(_parsed(read(name)))
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"not valid TOML: {error}", where=f"filters/{name}.toml") from None
-    parent = own.pop("extends", None)
+    parent = cast("str | None", own.pop("extends", None))
     base = _merged(parent, read, (*seen, name)) if parent else {}
     return _overlay(base, own)
 
@@ -243,11 +246,9 @@ class Profiles:
         """Yield each profile of a table's rows with its row numbers, in order."""
         names = {profile: i for i, profile in enumerate(sorted(self.by_name))}
         sources = whole(table.column("source")).dictionary_encode()
-        langs = (
-            whole(table.column("lang")).dictionary_encode()
-            if "lang" in table.column_names
-            else pa.nulls(table.num_rows, pa.string()).dictionary_encode()
-        )
+        has_lang = "lang" in table.column_names
+        langs = whole(table.column("lang")) if has_lang else pa.nulls(len(table), pa.string())
+        langs = langs.dictionary_encode()
         source_at = sources.indices.fill_null(len(sources.dictionary)).to_numpy()
         lang_at = langs.indices.fill_null(len(langs.dictionary)).to_numpy()
         chosen = np.array(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal, cast
 
 from pydantic import (
     BaseModel,
@@ -228,12 +228,12 @@ def parse_recipe(
 ) -> Recipe:
     """Read a recipe from TOML text; see :func:`load_recipe`."""
     try:
-        table: dict[str, Any] = tomllib.loads(text)
+        table: TomlTable = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"not valid TOML: {error}", where=where) from None
     for setting in settings:
         _set(table, setting)
-    sources = table.get("sources", {})
+    sources = cast("dict[str, TomlTable]", table.get("sources", {}))
     for source, replacement in (inputs or {}).items():
         if source not in sources:
             raise RecipeError(

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import on_alive, rewrite_text, texts
+from curate.schema import VERDICT_COLUMNS
 from curate.stages.verdicts import drop_where
 from curate.text.repair import repair
 
@@ -27,20 +28,8 @@ class Repair(MapStage):
 
     name: str = "repair"
 
-    reads: ClassVar[tuple[str, ...]] = (
-        "text",
-        "messages",
-        "rejected",
-        "dropped_by",
-        "dropped_value",
-    )
-    rewrites: ClassVar[tuple[str, ...]] = (
-        "text",
-        "messages",
-        "rejected",
-        "dropped_by",
-        "dropped_value",
-    )
+    reads: ClassVar[tuple[str, ...]] = ("text", "messages", "rejected", *VERDICT_COLUMNS)
+    rewrites: ClassVar[tuple[str, ...]] = reads
     idempotent: ClassVar[bool] = True
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:

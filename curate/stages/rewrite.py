@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import on_alive, texts, with_text
 from curate.recipe.profile import Profile, Profiles
+from curate.schema import VERDICT_COLUMNS
 from curate.stages.verdicts import drop_where, texts_outside_chat
 from curate.text.rewrites import check_names, rewrite
 
@@ -28,15 +29,8 @@ class Rewrite(MapStage):
     profiles: Profiles
     name: str = "rewrite"
 
-    reads: ClassVar[tuple[str, ...]] = (
-        "text",
-        "messages",
-        "source",
-        "lang",
-        "dropped_by",
-        "dropped_value",
-    )
-    rewrites: ClassVar[tuple[str, ...]] = ("text", "dropped_by", "dropped_value")
+    reads: ClassVar[tuple[str, ...]] = ("text", "messages", "source", "lang", *VERDICT_COLUMNS)
+    rewrites: ClassVar[tuple[str, ...]] = ("text", *VERDICT_COLUMNS)
     refuses_chat: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -34,15 +34,8 @@ class Standardize(MapStage):
     profiles: Profiles
     name: str = "standardize"
 
-    reads: ClassVar[tuple[str, ...]] = (
-        "text",
-        "messages",
-        "rejected",
-        "source",
-        "lang",
-        "dropped_by",
-    )
     rewrites: ClassVar[tuple[str, ...]] = ("text", "messages", "rejected")
+    reads: ClassVar[tuple[str, ...]] = (*rewrites, "source", "lang", "dropped_by")
     idempotent: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
