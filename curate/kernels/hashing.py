@@ -84,3 +84,12 @@ def hash_span(data: Any, start: Any, end: Any) -> Any:
 def hash_block(block: Any, size: Any) -> Any:
     """Hash the first ``size`` bytes of eight, 1 to 8, the others 0, as `hash_span` does."""
     return fast_mix64(((uint64(size) * DEGSKI) ^ block) * GOLDEN)
+
+
+@kernel
+def table_size(slots: Any) -> Any:
+    """Return the smallest power of two at least ``slots`` and 16: the size of a hash table."""
+    size = 16
+    while size < slots:
+        size *= 2
+    return size

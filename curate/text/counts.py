@@ -14,6 +14,7 @@ import numpy as np
 from numba import int64, uint8, uint32, uint64
 
 from curate.kernels import unicode
+from curate.kernels.hashing import table_size
 from curate.kernels.jit import kernel
 from curate.kernels.utf8 import decode
 from curate.text.repetition import count_repetition, first_of_each
@@ -271,9 +272,7 @@ def count_words(
     hashes = np.empty(most, np.uint64)
     flags = np.empty(most, np.int64)
     room = most if with_repetition else 1
-    size = 16
-    while size < 4 * room:
-        size *= 2
+    size = table_size(4 * room)
     table = np.zeros(size, np.int32)
     seen = np.empty(size, np.uint8)
     pairs, keys = np.empty(most, np.uint64), np.empty(most, np.uint64)
@@ -325,10 +324,7 @@ def count_variety(
     flags = np.empty(most, np.int64)
     first = np.empty(most, np.int32)
     count = np.empty(most, np.int32)
-    size = 16
-    while size < 4 * most:
-        size *= 2
-    table = np.zeros(size, np.int32)
+    table = np.zeros(table_size(4 * most), np.int32)
     base = int64(1)
     for d in range(len(starts)):
         n = find_words(data, starts[d], ends[d], role, hashes, None, None, flags)

@@ -8,7 +8,7 @@ import numpy as np
 from numba import int64, uint8, uint32, uint64
 
 from curate.kernels import unicode
-from curate.kernels.hashing import hash_span
+from curate.kernels.hashing import hash_span, table_size
 from curate.kernels.jit import kernel
 from curate.kernels.utf8 import HIGHEST, ONES, bytes_before, decode, eight_bytes, width
 from curate.text.repetition import first_of_each
@@ -153,10 +153,7 @@ def count_lines(
     full = np.empty(most, np.bool_)
     first = np.empty(most, np.int32)
     count = np.empty(most, np.int32)
-    size = 16
-    while size < 4 * most:
-        size *= 2
-    table = np.zeros(size, np.int32)
+    table = np.zeros(table_size(4 * most), np.int32)
     base = int64(1)
     for d in range(len(starts)):
         start, end = starts[d], ends[d]

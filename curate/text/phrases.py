@@ -65,9 +65,7 @@ def compiled(phrases: tuple[str, ...], whole_words: bool = False) -> Phrases:
             node = edges[node, code]
         if ranks[node] < 0:
             ranks[node], guards[node] = rank, _guard(phrase, whole_words)
-    size = 64
-    while size < 3 * len(edges):
-        size *= 2
+    size = max(64, 1 << (3 * len(edges) - 1).bit_length())
     keys, nodes = np.zeros(size, np.uint64), np.zeros(size, np.int32)
     for (node, code), child in edges.items():
         key = (node << 21 | code) + 1

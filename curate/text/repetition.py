@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from numba import int32, int64, uint8, uint64
 
-from curate.kernels.hashing import GOLDEN, fast_mix64
+from curate.kernels.hashing import GOLDEN, fast_mix64, table_size
 from curate.kernels.jit import inline, kernel
 from curate.text.words import CHARS
 
@@ -29,9 +29,7 @@ def first_of_each(keys: Any, n: Any, table: Any, base: Any, first: Any, count: A
     if base + n > _MOST_ENTRIES:
         table[:] = 0
         base = int64(1)
-    size = 16
-    while size < 4 * n:
-        size *= 2
+    size = table_size(4 * n)
     mask = uint64(size - 1)
     best = int64(0)
     for j in range(uint64(n)):
@@ -68,9 +66,7 @@ def count_repetition(
     pairs, keys, seen, at, first, count = room
     for length in range(2, 11):
         out[length - 2] = int64(0) if length > 4 else _top_chars(flags, n, 0, 1, length)
-    size = 16
-    while size < 4 * n:
-        size *= 2
+    size = table_size(4 * n)
     seen = seen[:size]
     last = uint64(max(n - 1, 0))
     most = _count_pairs(hashes, last, seen, pairs)

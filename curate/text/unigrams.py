@@ -63,9 +63,7 @@ def load(address: str) -> Frequencies:
     total = np.bincount(which, np.array(counts, np.float64), len(known))
     everything = total.sum() + len(known) + 1
     logs = np.rint(np.log((total + 1) / everything) * SCALE).astype(np.int64)
-    size = 64
-    while size < 3 * len(known):
-        size *= 2
+    size = max(64, 1 << (3 * len(known) - 1).bit_length())
     keys, values = np.zeros(size, np.uint64), np.zeros(size, np.int64)
     _fill(known, logs, keys, values)
     for array in (keys, values):
