@@ -5,7 +5,7 @@ changing a constant or a shift changes the data set. All are the same on every m
 
 * `mix64`: splitmix64's finalizer, the strongest: keys of samples, shingles, bands, lines and words
   of dedup.
-* `fast_mix64`: one multiplication: hash tables and hashes of the words and lines of one text.
+* `fast_mix64`: one multiplication: hash tables, and hashes of the words and lines of one text.
 * `spread`: for whole arrays of document numbers, which are consecutive: numpy, without a compiler.
 """
 

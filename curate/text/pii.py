@@ -25,7 +25,7 @@ class Mask(NamedTuple):
     kind: str
 
 
-class Found(NamedTuple):
+class Replacement(NamedTuple):
     """A match in a text, in characters, and the text that masks it."""
 
     start: int
@@ -74,7 +74,7 @@ _IBAN_REGISTRY = (
 _IBAN_LENGTH = {entry[:2]: int(entry[2:]) for entry in _IBAN_REGISTRY.split()}
 
 
-def email(text: str) -> list[Found]:
+def email(text: str) -> list[Replacement]:
     """Find e-mail addresses.
 
     Addresses at the reserved example domains stay. Spelt-out forms ("ann at home dot org") and
@@ -83,7 +83,7 @@ def email(text: str) -> list[Found]:
     >>> mask("Write to Ann.Lee+news@mail.curate.dev, or see http://a.b/?q=x@y", "email")[0]
     'Write to email@example.com, or see http://a.b/?q=x@y'
     """
-    found: list[Found] = []
+    found: list[Replacement] = []
     done = 0
     for match in _AT_DOMAIN.finditer(text):
         at = start = match.start()
@@ -94,12 +94,12 @@ def email(text: str) -> list[Found]:
         while start < at and not (text[start].isalnum() or text[start] == "_"):
             start += 1
         if start < at:
-            found.append(Found(start, match.end(), EMAIL))
+            found.append(Replacement(start, match.end(), EMAIL))
             done = match.end()
     return found
 
 
-def public_ip(text: str) -> list[Found]:
+def public_ip(text: str) -> list[Replacement]:
     """Find addresses of the public internet, IPv4 and IPv6.
 
     Private and reserved ranges stay: they identify no one. So does what looks more like the number
@@ -119,9 +119,11 @@ def public_ip(text: str) -> list[Found]:
             return False
         return max(map(int, parts)) < 256 and _is_public(match.group())
 
-    found = [Found(*m.span(), IPV4) for m in _IPV4.finditer(text) if v4(m)]
+    found = [Replacement(*m.span(), IPV4) for m in _IPV4.finditer(text) if v4(m)]
     if "::" in text or text.count(":") >= 7:
-        found += [Found(*m.span(), IPV6) for m in _IPV6.finditer(text) if _is_public(m.group())]
+        found += [
+            Replacement(*m.span(), IPV6) for m in _IPV6.finditer(text) if _is_public(m.group())
+        ]
     return sorted(found)
 
 
@@ -132,7 +134,7 @@ def _is_public(address: str) -> bool:
         return False
 
 
-def phone(text: str) -> list[Found]:
+def phone(text: str) -> list[Replacement]:
     """Find telephone numbers.
 
     These are international numbers (+1 and +7 with 11 digits, others with 10 to 13), numbers of the
@@ -144,14 +146,14 @@ def phone(text: str) -> list[Found]:
     'Тел.: +1 202-555-0100, +1 202-555-0100; +100 000 000 ₸ in 2024'
     """
     return [
-        Found(*match.span(), PHONE)
+        Replacement(*match.span(), PHONE)
         for match in _PHONE.finditer(text)
         if not _THOUSANDS.fullmatch(match.group())
         and not _FICTION.fullmatch(re.sub(r"\D", "", match.group()))
     ]
 
 
-def iban(text: str) -> list[Found]:
+def iban(text: str) -> list[Replacement]:
     """Find international bank account numbers.
 
     Country, length and check digits (ISO 7064, modulo 97) must all be correct, so that hardly any
@@ -160,12 +162,12 @@ def iban(text: str) -> list[Found]:
     >>> mask("Pay to KZ86 125K ZT50 0410 0100, ref KZ86 125K ZT50 0410 0101", "iban")[0]
     'Pay to XX00 0000 0000 0000 0000, ref KZ86 125K ZT50 0410 0101'
     """
-    found: list[Found] = []
+    found: list[Replacement] = []
     done = 0
     for match in _IBAN.finditer(text):
         end = _end_of_iban(text, match.start()) if match.start() >= done else 0
         if end:
-            found.append(Found(match.start(), end, IBAN))
+            found.append(Replacement(match.start(), end, IBAN))
             done = end
     return found
 
@@ -192,13 +194,13 @@ def _end_of_iban(text: str, start: int) -> int:
     return at if int(number) % 97 == 1 else 0
 
 
-def _national(kind: str) -> Callable[[str], list[Found]]:
+def _national(kind: str) -> Callable[[str], list[Replacement]]:
     number = NATIONAL_IDS[kind]
-    return lambda text: [Found(*span, number.replacement) for span in number.find(text)]
+    return lambda text: [Replacement(*span, number.replacement) for span in number.find(text)]
 
 
 #: Every kind by its name in profiles.
-KINDS: dict[str, Callable[[str], list[Found]]] = {
+KINDS: dict[str, Callable[[str], list[Replacement]]] = {
     kind.__name__: kind for kind in (email, public_ip, phone, iban)
 } | {kind: _national(kind) for kind in NATIONAL_IDS}
 
