@@ -30,13 +30,7 @@ from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import RepeatedLines
 from curate.kernels import unicode
 from curate.kernels.arrow import buffers, pack_pairs, unpack_pairs
-from curate.kernels.folding import (
-    BLOCK,
-    INVISIBLE,
-    SEPARATOR,
-    decode_block,
-    visible_table,
-)
+from curate.kernels.folding import BLOCK, INVISIBLE, SEPARATOR, decode_block, visible_table
 from curate.kernels.grouping import first_of_runs
 from curate.kernels.hashing import DEGSKI, GOLDEN, mix64
 from curate.kernels.jit import kernel

@@ -60,11 +60,7 @@ def sketch(near: NearDuplicates, table: pa.Table) -> pa.Table:
     if near.on == "prompt":  # a row without a prompt is not empty, and takes no part
         counts = np.where(np.asarray(texts.is_null()), -1, counts)
     return pa.table(
-        {
-            "id": table.column("id"),
-            "signature": signature_column(signatures),
-            "n_shingles": counts,
-        }
+        {"id": table.column("id"), "signature": signature_column(signatures), "n_shingles": counts}
     )
 
 

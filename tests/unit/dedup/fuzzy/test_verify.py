@@ -18,11 +18,7 @@ def reader_of(*tables):
         for table in tables:
             who = np.array([member for member, _ in table], np.int64)
             values = np.array([value for _, hashes in table for value in hashes], np.uint64)
-            yield (
-                who,
-                values,
-                np.cumsum([0, *(len(hashes) for _, hashes in table)]),
-            )
+            yield who, values, np.cumsum([0, *(len(hashes) for _, hashes in table)])
 
     return read
 
