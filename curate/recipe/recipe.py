@@ -131,7 +131,7 @@ class Output(Section):
     """How conversations are written in JSON lines."""
     tokenizer: str | None = None
     """Tokenizer of the formats that hold tokens; without it that of the stage ``count``.
-    Example: "mistralai/Mistral-Nemo-Base-2407"."""
+    Example: "tiktoken:o200k_base"."""
     end: str | None = None
     """The token that ends a document, in formats that hold tokens. Example: "</s>"."""
 

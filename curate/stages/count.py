@@ -28,8 +28,8 @@ class Count(MapStage):
     """
 
     tokenizer: str | None = None
-    """Name or file of the tokenizer; without it Tekken. Example:
-    "mistralai/Mistral-Nemo-Base-2407"."""
+    """``tekken`` (the default), ``tiktoken:<encoding>``, ``hf:<repository>``, the path of a
+    ``tokenizer.json``, ``bytes``, ``characters`` or ``words``. Example: "tiktoken:o200k_base"."""
     min_tokens: int | None = None
     """Drop shorter documents as ``too_few_tokens``, with the number. Example: 16."""
     max_tokens: int | None = None
