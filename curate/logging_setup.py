@@ -76,7 +76,7 @@ def quiet(library: str) -> None:
     """Remove a library's own log handlers, so that this process's handlers receive its warnings."""
     logger = logging.getLogger(library)
     logger.handlers, logger.propagate = [], True
-    logger.setLevel(logging.WARNING)
+    logger.setLevel(max(logger.level, logging.WARNING))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from curate.engine.barrier_step import StepJob
 from curate.engine.base import Engine
-from curate.engine.commit import Task, is_done, read_commit, revoke
+from curate.engine.commit import Job, Task, is_done, read_commit, revoke
 from curate.engine.outcome import Outcome
 from curate.engine.product import PlacingJob, ProductJob, product_metadata
 from curate.engine.segment import Opening, SegmentJob
@@ -22,7 +22,7 @@ from curate.failpoint import reach
 from curate.logging_setup import LOGGER
 from curate.plan.fingerprint import code_digest, digest, parameters
 from curate.plan.model import Plan, Segment
-from curate.protocol.stage import Barrier, Step
+from curate.protocol.stage import Barrier, ProductBarrier, Step
 from curate.storage.entries import Sample
 from curate.storage.exchange import read_part
 from curate.storage.parquet_sink import ROW_BYTES, ROW_GROUP_BYTES
@@ -93,7 +93,7 @@ class Driver:
             [(i, [parameters(mix), survivors[i], decided], i) for i in range(len(survivors))],
         )
         outcome.segments.append((mix.name, list(placed)))
-        outcome.mixture = self._mixture_report(mix)
+        outcome.mixture = self._mixture_report()
         outcome.product = self._product(mix, survivors, commits, placed)
         outcome.ledger.check(self.plan.stage_names)
         return outcome
@@ -235,7 +235,7 @@ class Driver:
 
     def _product(
         self,
-        mix: Any,
+        mix: ProductBarrier,
         survivors: tuple[str, ...],
         decisions: tuple[str, ...],
         placed: tuple[str, ...],
@@ -269,7 +269,7 @@ class Driver:
             product.append((phase, list(commits)))
         return product
 
-    def _mixture_report(self, mix: Any) -> list[dict[str, Any]]:
+    def _mixture_report(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         for name in self._produced.get("mixture_report", ()):
             entries = read_commit(self.store, name).dataset("mixture_report")
@@ -278,7 +278,7 @@ class Driver:
         return rows
 
     def _tasks(
-        self, folder: str, label: str, job: Any, work: Sequence[tuple[int, Any, Any]]
+        self, folder: str, label: str, job: Job, work: Sequence[tuple[int, Any, Any]]
     ) -> tuple[str, ...]:
         """Run tasks that are not committed; return all commits in task order; sum their ledgers."""
         tasks = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +14,8 @@ from curate.engine.commit import Attempt, read_commit
 from curate.engine.segment import decided
 from curate.engine.shuffle import fresh_order, rotation, slice_keys, within
 from curate.mixture.sampling import order_key
+from curate.plan.model import Plan
+from curate.protocol.stage import ProductBarrier
 from curate.storage.entries import FileEntry
 from curate.storage.formats import Output, write
 from curate.storage.parquet_sink import ParquetSink, drain, stored_rows, write_parquet
@@ -28,7 +29,7 @@ _VERDICT = tuple(schema.VERDICT_COLUMNS)
 class PlacingJob:
     """Counts what is curated and taken per shard, and writes what exceeds the mixture's budget."""
 
-    mix: Any
+    mix: ProductBarrier
     survivors: tuple[str, ...]
     decisions: tuple[str, ...]
 
@@ -67,7 +68,7 @@ class PlacingJob:
 class ProductJob:
     """Writes the files of one phase: each is a slice of the global shuffle, in every format."""
 
-    mix: Any
+    mix: ProductBarrier
     phase: str
     parts: int
     seed: int
@@ -147,7 +148,7 @@ class ProductJob:
         return chosen
 
 
-def counted_with(plan: Any) -> dict[str, str] | None:
+def counted_with(plan: Plan) -> dict[str, str] | None:
     """Return the tokenizer of ``n_tokens`` and its digest; None where no stage counts."""
     counters = [
         dict(stage.product_metadata)
@@ -158,7 +159,7 @@ def counted_with(plan: Any) -> dict[str, str] | None:
     return counters[-1] if counters else None
 
 
-def product_metadata(plan: Any) -> str:
+def product_metadata(plan: Plan) -> str:
     """Return the metadata in the schema of each file of the product, as JSON."""
     return json.dumps(
         {

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 
 from curate.errors import InternalError, RecipeError, RefusedError, nearest
 from curate.failpoint import reach
-from curate.storage.entries import StoreFile
+from curate.storage.entries import StoreFile, Tombstone
 from curate.storage.store import Store, open_store
 
 FORMAT = 2
@@ -87,7 +87,7 @@ def numbers(store: Store) -> list[int]:
 
 def generations(store: Store) -> list[Generation]:
     """Return the generations that were not removed, in order. Refuse a gap: a file was deleted."""
-    removed = {stone["generation"] for stone in removals(store) if "generation" in stone}
+    removed = {stone.generation for stone in removals(store)}
     present = set(numbers(store))
     for number in range(max(present, default=-1) + 1):
         if number not in present | removed:
@@ -113,13 +113,13 @@ def generation(address: str, number: int) -> Generation:
         raise damaged(address, name, "cannot be read") from None
 
 
-def removals(store: Store) -> list[dict[str, Any]]:
-    """Return the tombstones in order: `source` or `generation`, and `before`: generations then."""
+def removals(store: Store) -> list[Tombstone]:
+    """Return the tombstones in order."""
     stones = []
     for name in store.names("removed"):
         try:
-            stones.append(json.loads(store.read(name)))
-        except ValueError:
+            stones.append(Tombstone.from_json(json.loads(store.read(name))))
+        except (ValueError, TypeError):
             raise damaged(store.address, name, "cannot be read") from None
     return stones
 
@@ -128,10 +128,10 @@ def removed_sources(store: Store, one: Generation) -> set[str] | None:
     """Return the sources of a generation that no longer count; None where none of it counts."""
     removed: set[str] = set()
     for stone in removals(store):
-        if stone.get("generation") == one.number:
+        if stone.generation == one.number:
             return None
-        if "source" in stone and one.number < stone["before"] and stone["source"] in one.sources:
-            removed.add(stone["source"])
+        if stone.source and stone.source in one.sources and one.number < stone.before:
+            removed.add(stone.source)
     return None if removed and removed == set(one.sources) else removed
 
 
@@ -246,7 +246,6 @@ def remove(address: str, *, source: str | None = None, generation: int | None = 
     if parameters_of(store) is None:
         raise RecipeError("no dedup store here", where=address)
     known_numbers = numbers(store)
-    stone: dict[str, Any] = {"before": 1 + max(known_numbers, default=-1)}
     documents = 0
     if generation is not None:
         if generation not in known_numbers:
@@ -255,7 +254,6 @@ def remove(address: str, *, source: str | None = None, generation: int | None = 
                 where=address,
                 hint=f"one of: {', '.join(map(str, known_numbers))}",
             )
-        stone["generation"] = generation
     else:
         known = {name for one in generations(store) for name in one.sources}
         if source not in known:
@@ -264,13 +262,14 @@ def remove(address: str, *, source: str | None = None, generation: int | None = 
                 where=address,
                 hint=nearest(str(source), known),
             )
-        stone["source"] = source
         for one in generations(store):
             removed = removed_sources(store, one)
             if removed is not None and source not in removed:
                 documents += one.sources.get(source, 0)
+    before = 1 + max(known_numbers, default=-1)
+    stone = Tombstone(before, source if generation is None else None, generation)
     number = len(store.names("removed"))
-    if not store.create(f"removed/{number:05d}.json", json.dumps(stone).encode()):
+    if not store.create(f"removed/{number:05d}.json", json.dumps(stone.to_json()).encode()):
         raise RefusedError("somebody else is removing from the store", where=address)
     return documents
 

@@ -30,7 +30,7 @@ from curate.storage.dedup_store import (
     removed_sources,
 )
 from curate.storage.entries import StoreFile
-from curate.storage.store import open_store
+from curate.storage.store import Store, open_store
 
 #: Documents of a store have negative numbers: `document_numbers` of file and row, plus the lowest
 #: int64.
@@ -112,7 +112,7 @@ def _files(docs: np.ndarray) -> np.ndarray:
     return np.asarray(shard_of(docs - _LOWEST))
 
 
-def _take(store: Any, entry: StoreFile, rows: np.ndarray) -> pa.Table:
+def _take(store: Store, entry: StoreFile, rows: np.ndarray) -> pa.Table:
     """Read rows (ascending) of a file, from the row groups that contain them."""
     ends = _group_ends(store.address, entry.path, entry.sha256)
     group = np.searchsorted(ends, rows, "right")

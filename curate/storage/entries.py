@@ -66,6 +66,15 @@ class StoreFile(_Record):
 
 
 @dataclass(frozen=True)
+class Tombstone(_Record):
+    """A source, or a generation, of a dedup store that no longer counts."""
+
+    before: int  #: the number of generations when it was removed
+    source: str | None = None
+    generation: int | None = None
+
+
+@dataclass(frozen=True)
 class Sample(_Record):
     """A dropped row that the report may show, with the beginning of its text."""
 

@@ -92,12 +92,12 @@ def added(folder):
     (folder / "a9.jsonl").write_text('{"text": "one more document that is new"}\n')
 
 
-def removed(folder):
+def gone(folder):
     (folder / "b1.jsonl").write_text('{"text": "a source cannot be empty"}\n')
     (folder / "a2.jsonl").unlink()
 
 
-@pytest.mark.parametrize("change", [changed, added, removed])
+@pytest.mark.parametrize("change", [changed, added, gone])
 def test_other_inputs_are_refused_and_named_and_resume_equals_fresh(change, start, recipe, out):
     assert start(CURATE_FAILPOINT="step.done:kill:2").returncode == -signal.SIGKILL
     change(recipe.parent / "in")
@@ -113,7 +113,7 @@ def test_other_inputs_are_refused_and_named_and_resume_equals_fresh(change, star
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [(changed, "changed while the run was reading"), (removed, "cannot be read")],
+    [(changed, "changed while the run was reading"), (gone, "cannot be read")],
 )
 def test_an_input_that_changes_while_it_is_read_ends_the_run(
     change, message, recipe, out, monkeypatch

@@ -22,7 +22,13 @@ from curate.dedup.options import NearDuplicates
 from curate.dedup.shingles import shingle_sets
 from curate.kernels.grouping import find_sorted, first_of_runs
 from curate.kernels.hashing import spread
-from curate.protocol.routing import document_number, integers, part_of, read_docs
+from curate.protocol.routing import (
+    document_number,
+    integers,
+    part_of,
+    partition_keys,
+    read_docs,
+)
 from curate.protocol.stage import Inputs, Step
 
 #: Documents of a store that are neighbours (2**16 numbers) are read by one task.
@@ -70,9 +76,8 @@ def matching_keys(
     known: KnownDocuments, highs: np.ndarray, index: int, partitions: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Read a partition's keys (high, low, doc) of the store with a high half in sorted `highs`."""
-    first, end = (-(-(number << 32) // partitions) << 32 for number in (index, index + 1))
     parts = [(np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty(0, np.int64))]
-    for table in known.keys(first, end):
+    for table in known.keys(*partition_keys(index, partitions)):
         high = integers(table, "high")
         rows = np.flatnonzero(find_sorted(highs, high)[1])
         parts.append((high[rows], integers(table, "low")[rows], integers(table, "doc")[rows]))
