@@ -7,8 +7,8 @@ from typing import Any
 
 INTRODUCTION = """# The command line
 
-`curate COMMAND --help` prints the same in the terminal. Data is on stdout, progress and messages are
-on stderr; with `--json` stdout is JSON."""
+`curate COMMAND --help` prints the same in the terminal. Data is on stdout, progress and messages
+are on stderr; with `--json` stdout is JSON."""
 
 
 def command_line() -> str:

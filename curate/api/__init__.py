@@ -5,13 +5,13 @@ Other modules are internal: they may change between versions without notice.
 
 from __future__ import annotations
 
-from curate.api.fertility import fertility
 from curate.api.finished import explain, rebuild_report
+from curate.api.hub import Pushed, push
 from curate.api.jobs import dedup_paths, format_of, identify_paths, mix_recipe, until
 from curate.api.profiles import calibrate, check
-from curate.api.push import Pushed, push
 from curate.api.runs import RunResult, Silent, run
 from curate.api.tables import deduplicate, identify, judge, mix, standardize
+from curate.api.tokenizers import fertility
 
 __all__ = [
     "Pushed",

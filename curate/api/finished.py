@@ -104,8 +104,8 @@ def explain(output: str, document: str) -> list[dict[str, Any]]:
         raise RecipeError(
             f"no document or damaged record '{document}' in this run",
             where=output,
-            hint="give an id (column `id` of mixture/ and rejected/), a url, or SOURCE/FILE#OFFSET of"
-            " quarantine/; skipped records are only counted",
+            hint="give an id (column `id` of mixture/ and rejected/), a url, or SOURCE/FILE#OFFSET"
+            " of quarantine/; skipped records are only counted",
         )
     recipe = parse_recipe(store.read("recipe.toml").decode(), f"{output}/recipe.toml")
 

@@ -95,7 +95,8 @@ def calibrate(
 ) -> Calibration:
     """Derive a profile for a language from files of clean documents.
 
-    ``mean_std`` and ``quantile`` are the methods of FineWeb2 (Penedo et al. 2025, arXiv:2506.20920).
+    ``mean_std`` and ``quantile`` are the methods of FineWeb2 (Penedo et al. 2025,
+    arXiv:2506.20920).
 
     Parameters
     ----------

@@ -46,8 +46,8 @@ EXIT_CODES = {
     INTERRUPTED: "interrupted (resumable)",
 }
 
-# Newer versions of typer carry a click of their own, so click's classes are found from a public one:
-# BadParameter is a UsageError, and that a ClickException.
+# Newer versions of typer carry a click of their own, so click's classes are found from a public
+# one: BadParameter is a UsageError, and that a ClickException.
 _BAD_USAGE: type[Exception] = typer.BadParameter.__mro__[2]
 
 _EPILOG = f"""Begin with: curate run demo --output out/demo

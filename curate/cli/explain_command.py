@@ -19,8 +19,8 @@ def command(
 ) -> int:
     """Explain what became of a document, and why.
 
-    Prints where it is, or which rule dropped it with which value, or which kept document it repeats;
-    then what each stage did to its text, from a replay of the input.
+    Prints where it is, or which rule dropped it with which value, or which kept document it
+    repeats; then what each stage did to its text, from a replay of the input.
 
     Example: curate explain out/demo https://pages-7.example/login
     """
@@ -65,8 +65,8 @@ def _verdict(outcome: dict[str, Any]) -> list[str]:
     kind = outcome["outcome"]
     if kind == "quarantined":
         lines = [
-            f"quarantined: {outcome['reason']}, {outcome['length']} bytes at offset {outcome['offset']} of"
-            f" {outcome['file']}",
+            f"quarantined: {outcome['reason']}, {outcome['length']} bytes at offset"
+            f" {outcome['offset']} of {outcome['file']}",
             outcome["error"],
             f"begins {outcome['head'][:72]!r}",
         ]

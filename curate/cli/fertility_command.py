@@ -35,8 +35,8 @@ def command(
     tokenizers before and after an extension of the vocabulary to measure its effect.
 
     To compare: for Sherkala's extended vocabulary secondary sources quote 4.73 to 2.04 tokens per
-    Kazakh word; the card of Llama3-tedllm-8b-v0 claims 21 % better efficiency in Japanese. Both were
-    measured on other texts.
+    Kazakh word; the card of Llama3-tedllm-8b-v0 claims 21 % better efficiency in Japanese. Both
+    were measured on other texts.
 
     Example: curate fertility tekken characters --on sample_data/books.parquet
     """

@@ -17,7 +17,7 @@ def command(
         str | None,
         typer.Option(
             metavar="FORMAT",
-            help="warc, wet, wikipedia, jsonl, parquet, text or chat; default: by the name's ending.",
+            help="warc, wet, wikipedia, jsonl, parquet, text or chat; default: by the ending.",
         ),
     ] = None,
     text: TextField = "text",

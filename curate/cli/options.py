@@ -31,7 +31,7 @@ Settings = Annotated[
     list[str] | None,
     typer.Option(
         metavar="KEY=VALUE",
-        help="Replace one key of the recipe, for example seed=7 or stages.fuzzy_dedup.threshold=0.7.",
+        help="Replace a key of the recipe, for example seed=7 or stages.fuzzy_dedup.threshold=0.7.",
     ),
 ]
 EngineName = Annotated[str, typer.Option(metavar="NAME", help="ray or in-process.")]

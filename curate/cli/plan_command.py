@@ -26,8 +26,8 @@ def command(
 ) -> int:
     """Show what a recipe would do and cost; run nothing.
 
-    Prints the sources, the segments with the columns that their stages add, the S-curve of dedup, the
-    expected mixture (available, asked, got), and an estimate of disk, memory and time.
+    Prints the sources, the segments with the columns that their stages add, the S-curve of dedup,
+    the expected mixture (available, asked, got), and an estimate of disk, memory and time.
 
     Example: curate plan demo
     """
@@ -126,9 +126,9 @@ def _print(outlined: dict[str, Any]) -> None:
     )
     for name, part in outlined["dedups"].items():
         answer(
-            f"  of it {name}, should 3 documents in 10 have a like one: {size(part['disk'])} of disk,"
-            f" {size(part['shuffled'])} sent between tasks, {size(part['label_task'])} in the task that"
-            " labels clusters"
+            f"  of it {name}, should 3 documents in 10 have a like one: {size(part['disk'])} of"
+            f" disk, {size(part['shuffled'])} sent between tasks, {size(part['label_task'])} in the"
+            " task that labels clusters"
         )
 
 

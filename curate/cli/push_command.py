@@ -31,9 +31,9 @@ def command(
 ) -> int:
     """Upload a finished run to the Hugging Face Hub.
 
-    Uploads the product in all its formats, the card, the recipe and the filters; never rejected rows.
-    datasets.load_dataset finds the phases. The run is verified first, and refused if a file to send
-    seems to contain a secret. Log in with `hf auth login`, or set HF_TOKEN.
+    Uploads the product in all its formats, the card, the recipe and the filters; never rejected
+    rows. datasets.load_dataset finds the phases. The run is verified first, and refused if a file
+    to send seems to contain a secret. Log in with `hf auth login`, or set HF_TOKEN.
 
     Example: curate push out/demo my-team/my-mixture --dry-run
     """

@@ -44,7 +44,8 @@ def command(
 ) -> int:
     """Run a recipe into a folder.
 
-    After an interruption the same command continues where it stopped; after success it does nothing.
+    After an interruption the same command continues where it stopped; after success it does
+    nothing.
 
     Example: curate run demo --output out/demo
     """

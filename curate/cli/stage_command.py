@@ -43,10 +43,10 @@ def command(
 ) -> int:
     """Try one stage on a sample, or run a recipe up to it.
 
-    With --dry-run: prints the share kept with its 95 % interval, each rule, and examples. The sample
-    is chosen by hash, so the same command prints the same result. A dedup stage is tried on all
-    documents scanned. With --output: runs everything up to and including the stage; what it kept is
-    in mixture/.
+    With --dry-run: prints the share kept with its 95 % interval, each rule, and examples. The
+    sample is chosen by hash, so the same command prints the same result. A dedup stage is tried on
+    all documents scanned. With --output: runs everything up to and including the stage; what it
+    kept is in mixture/.
 
     Example: curate stage judge demo --dry-run --sample 200
     """

@@ -81,8 +81,8 @@ def dry_run(
 
     Earlier map stages are run on the sample. Earlier dedup stages are skipped, because on a sample
     they would find almost nothing. A dedup stage is tried on a slice of *hash values* instead, so
-    that all copies of a document are in the slice, wherever they are in the input; there the earlier
-    dedup stages are run too. Without documents all shares are 0, with the interval (0, 1).
+    that all copies of a document are in the slice, wherever they are in the input; there the
+    earlier dedup stages are run too. Without documents all shares are 0, with the interval (0, 1).
 
     The mixture is estimated source by source. ``text_bytes`` is the estimated text of each source,
     for the sources that are not scanned completely.
@@ -116,7 +116,7 @@ def _until(plan: Plan, name: str) -> tuple[list[MapStage], list[Barrier], Any]:
 
 
 def _documents(plan: Plan, scan: int, source: str | None = None) -> Iterator[pa.Table]:
-    """Yield documents of shards, in an order given by hash, until ``scan`` bytes of text are read."""
+    """Yield documents of shards, in an order given by hash, until ``scan`` bytes are read."""
     shards: list[Shard] = [shard for shard in plan.shards if source in (None, shard.source)]
     names = pa.array([f"{shard.source}#{number}" for number, shard in enumerate(shards)])
     left = scan

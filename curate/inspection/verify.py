@@ -25,7 +25,8 @@ def verify(store: Store) -> list[str]:
     Checked: every file of the manifest exists with its size, SHA-256 and rows, and no other
     Parquet file does; the ledger's identities hold and agree with the rows; (id, phase, epoch) is a
     key of the product; every removed duplicate names a witness that its dedup stage kept: a row of
-    the product or one that a later stage dropped, or a document of the store that it was compared with.
+    the product or one that a later stage dropped, or a document of the store that it was compared
+    with.
     """
     manifest = manifest_of(store)
     return [*_files(store, manifest), *_counts(manifest), *_rows(store, manifest)]

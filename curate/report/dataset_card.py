@@ -12,7 +12,8 @@ from curate.storage.entries import Manifest
 
 #: Licences with an identifier on the Hub, as sources write them.
 _HUB_LICENSES = {
-    "apache-2.0", "cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "gfdl", "mit",
+    "apache-2.0", "cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "gfdl",
+    "mit",
     "odc-by",
 }  # fmt: skip
 
@@ -139,10 +140,11 @@ def _loading(report: Report) -> list[str]:
     if VALIDATION in _written(report):
         lines += [
             "",
-            "Each configuration has the split `train` and the same split `validation`, whose documents are in"
-            " no phase. Which side a document is on is a hash of its cluster of near duplicates, else of its"
-            " text, so one text is never on both. Less alike texts may be, and near duplicates that the search"
-            " of fuzzy dedup missed: it is told below with its threshold and recall.",
+            "Each configuration has the split `train` and the same split `validation`, whose"
+            " documents are in no phase. Which side a document is on is a hash of its cluster of"
+            " near duplicates, else of its text, so one text is never on both. Less alike texts may"
+            " be, and near duplicates that the search of fuzzy dedup missed: it is told below with"
+            " its threshold and recall.",
         ]
     others = sorted({entry.path.split("/")[0] for entry in report.manifest.files} & _FORMS)
     if others:
@@ -214,8 +216,8 @@ def _sources(report: Report) -> list[str]:
     return [
         "## Sources",
         "",
-        "Licences are as the recipe gives them, or the field of the records that does. The rights to the"
-        " texts stay with their authors.",
+        "Licences are as the recipe gives them, or the field of the records that does. The rights"
+        " to the texts stay with their authors.",
         "",
         *table(header, rows, 4),
     ]
@@ -241,12 +243,14 @@ def _making(report: Report) -> list[str]:
             "",
             f"Dedup alone kept {percent(report.dedup.kept)} of the documents and"
             f" {percent(report.dedup.kept_bytes)} of the bytes that came to it"
-            f" ({number(report.dedup.exact)} exact and {number(report.dedup.near)} near copies went).",
+            f" ({number(report.dedup.exact)} exact and {number(report.dedup.near)} near copies"
+            " went).",
         ]
     lines += [
         "",
-        "`recipe.toml` and `filters/` hold every setting and threshold, `report.html` what each rule"
-        " dropped, `rejected/` the rows themselves, `manifest.json` inputs, versions and digests.",
+        "`recipe.toml` and `filters/` hold every setting and threshold, `report.html` what each"
+        " rule dropped, `rejected/` the rows themselves, `manifest.json` inputs, versions and"
+        " digests.",
     ]
     return lines
 
@@ -255,7 +259,8 @@ def _columns() -> list[str]:
     return [
         "## Columns",
         "",
-        "`text` is the document (with `messages` where it is a conversation). `id`, `phase` and `epoch` are"
-        " the key. `lang` and `lang_score` say what it was identified as, `n_tokens` its length, `signal_*`"
-        " what the filters measured (null is undefined), `cluster_size` how many copies of it were found.",
+        "`text` is the document (with `messages` where it is a conversation). `id`, `phase` and"
+        " `epoch` are the key. `lang` and `lang_score` say what it was identified as, `n_tokens`"
+        " its length, `signal_*` what the filters measured (null is undefined), `cluster_size` how"
+        " many copies of it were found.",
     ]

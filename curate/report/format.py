@@ -68,8 +68,8 @@ def address(url: str) -> str:
 def code(text: str) -> str:
     r"""Write text as a Markdown code span, safe in a table cell too: nothing in it is markup.
 
-    The fence is longer than any run of backticks inside. A bar would end the table's cell even after
-    a backslash, so it is shown as a broken bar.
+    The fence is longer than any run of backticks inside. A bar would end the table's cell even
+    after a backslash, so it is shown as a broken bar.
 
     >>> code("a`b|<script>"), code("")
     ('``a`b¦<script>``', '')

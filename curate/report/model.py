@@ -1,6 +1,7 @@
 """What a run did: the values that every format of the report prints.
 
-Documents and bytes are counted separately: rewriting stages change bytes without dropping documents.
+Documents and bytes are counted separately: rewriting stages change bytes without dropping
+documents.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ def compare_note(report: Report) -> str:
         else ""
     )
     return (
-        f"This run kept {percent(run.kept)} of the raw documents and {percent(run.kept_bytes)} of the"
-        f" raw bytes{dedup}. To compare: {percent(compare['kept_of_raw'])}"
+        f"This run kept {percent(run.kept)} of the raw documents and {percent(run.kept_bytes)} of"
+        f" the raw bytes{dedup}. To compare: {percent(compare['kept_of_raw'])}"
         f" ({one_line(compare['source'])}). That is an outcome on another pool, not a target."
     )
 
@@ -47,12 +47,13 @@ def counted_note(report: Report) -> str:
 def benchmark_note() -> str:
     """Return the meaning of the numbers of evaluation sets."""
     return (
-        "An example is a row of a set, counted from 0. Too short: none of its strings has enough words to be"
-        " looked for, so that nothing protects it. Looked for: different runs of words, and whole strings."
-        " Found: examples of which some document has a run, or all of a string; beside them, the row that"
-        " stands in most documents. Where these are many, look whether it is an example at all. A document"
-        " that has something of several sets is dropped or cut under the one that it shares most with."
-        " All rows found, and all too short, are in report.json."
+        "An example is a row of a set, counted from 0. Too short: none of its strings has enough"
+        " words to be looked for, so that nothing protects it. Looked for: different runs of words,"
+        " and whole strings. Found: examples of which some document has a run, or all of a string;"
+        " beside them, the row that stands in most documents. Where these are many, look whether it"
+        " is an example at all. A document that has something of several sets is dropped or cut"
+        " under the one that it shares most with. All rows found, and all too short, are in"
+        " report.json."
     )
 
 
@@ -67,15 +68,15 @@ def time_notes(report: Report) -> list[str]:
     ]
     if uneven:
         notes.append(
-            f"The slowest task took over {_UNEVEN} times the typical one in: {', '.join(uneven)}. That is"
-            " often start-up: the first tasks on a machine load models and tokenizers and, once per"
-            " version of curate, compile the kernels; later runs find them in the cache."
+            f"The slowest task took over {_UNEVEN} times the typical one in: {', '.join(uneven)}."
+            " That is often start-up: the first tasks on a machine load models and tokenizers and,"
+            " once per version of curate, compile the kernels; later runs find them in the cache."
         )
     if time.total is not None:
         notes.append(
-            "Seconds are wall-clock time on the driver, from the start of the engine to the last task."
-            " Planning before and publishing after are not in them, nor are tasks that an earlier,"
-            " interrupted session had finished."
+            "Seconds are wall-clock time on the driver, from the start of the engine to the last"
+            " task. Planning before and publishing after are not in them, nor are tasks that an"
+            " earlier, interrupted session had finished."
         )
     return notes
 

@@ -31,7 +31,8 @@ def test_nothing_is_written_and_the_answer_is_the_same_again(stage, tmp_path, mo
     samples = Path(__file__).parents[3] / "sample_data"
     before = snapshot(samples)
     asked = ("stage", stage, "demo", "--dry-run", "--sample", "30", "--json",
-             "--input", "books=sample_data/books.parquet", "--input", "notes=sample_data/notes")  # fmt: skip
+             "--input", "books=sample_data/books.parquet",
+             "--input", "notes=sample_data/notes")  # fmt: skip
     if stage == "mix":
         asked = (*asked, "--set", 'mixture={unit="documents",groups={all={}}}')
     first, again = curate(*asked), curate(*asked)

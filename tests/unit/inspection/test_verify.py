@@ -91,7 +91,11 @@ def test_counts_that_do_not_add_up(copy):
 
 def test_a_row_that_is_there_twice(copy):
     path = next((copy / "mixture").rglob("*.parquet"))
-    rewrite(copy, path, lambda table: pa.concat_tables([table.slice(0, 1), table.slice(0, table.num_rows - 1)]))  # fmt: skip
+    rewrite(
+        copy,
+        path,
+        lambda table: pa.concat_tables([table.slice(0, 1), table.slice(0, table.num_rows - 1)]),
+    )
     assert any("have the key of another row" in line for line in problems(copy))
 
 

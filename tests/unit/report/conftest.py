@@ -12,10 +12,14 @@ from curate.storage.entries import Manifest
 
 WORDS = {
     "recipe": "small", "describes": "Two pages.", "web": "web", "wiki": "wiki", "file": "a.warc.gz",
-    "skip": "redirect", "damage": "truncated", "kaz": "kaz_Cyrl", "rule": "too_few_words", "group": "kazakh",
-    "phase": "main", "unit": "tokens", "id": "1", "url": "https://e.example/page", "text": "Сәлем, әлем",
-    "twin": "web/a.warc.gz#7", "tally": "fix:tatweel", "package": "numpy", "version": "2.4.6", "model": "identify",
-    "license": "CC0-1.0", "engine": "ray", "host": "node-1", "label": "reading", "segment": "00-segment",
+    "skip": "redirect", "damage": "truncated", "kaz": "kaz_Cyrl", "rule": "too_few_words",
+    "group": "kazakh",
+    "phase": "main", "unit": "tokens", "id": "1", "url": "https://e.example/page",
+    "text": "Сәлем, әлем",
+    "twin": "web/a.warc.gz#7", "tally": "fix:tatweel", "package": "numpy", "version": "2.4.6",
+    "model": "identify",
+    "license": "CC0-1.0", "engine": "ray", "host": "node-1", "label": "reading",
+    "segment": "00-segment",
     "input": "web/a.warc.gz", "set": "goats",
 }  # fmt: skip
 
@@ -41,11 +45,14 @@ def small_manifest(**other):
     def rows(numbers, lang=True):
         return schema.documents(
             {
-                "id": ids[n], "source": w["web"] if n < 4 else w["wiki"], "text": "x" * (10 * (n + 1)),
+                "id": ids[n], "source": w["web"] if n < 4 else w["wiki"],
+                "text": "x" * (10 * (n + 1)),
                 "dropped_by": dict(verdicts)[n], "dropped_value": None,
             }
             for n in numbers
-        ).append_column("lang", [[w["kaz"] if lang and n != 4 else "eng_Latn" if lang else "" for n in numbers]])  # fmt: skip
+        ).append_column(
+            "lang", [[w["kaz"] if lang and n != 4 else "eng_Latn" if lang else "" for n in numbers]]
+        )  # fmt: skip
 
     ledger = Ledger()
     ledger.count_input("repair", rows(range(5), lang=False))
@@ -61,7 +68,8 @@ def small_manifest(**other):
     ledger.count_over_budget(rows([4]))
     ledger.stage("repair").tally[w["tally"]] = 3
     ledger.stage("repair").tally |= {
-        f"documents:{w['set']}": 4, f"runs:{w['set']}": 21, f"found:{w['set']}:0": 3, f"found:{w['set']}:7": 3,
+        f"documents:{w['set']}": 4, f"runs:{w['set']}": 21, f"found:{w['set']}:0": 3,
+        f"found:{w['set']}:7": 3,
         f"cut:documents:{w['set']}": 2, f"cut:bytes:{w['set']}": 30,
     }  # fmt: skip
     ledger.stage("exact_dedup").tally["cluster_size:2"] = 1
@@ -81,48 +89,69 @@ def small_manifest(**other):
         "recipe": {
             "name": w["recipe"], "describes": w["describes"],
             "sources": {
-                name: {"format": format, "path": [], "origin": "native", "license": w["license"], "profile": None}
+                name: {
+                    "format": format, "path": [], "origin": "native", "license": w["license"],
+                    "profile": None,
+                }
                 for name, format in sources.items()
             },
             "stages": [{"use": use, "name": None} for use in stages],
             "mixture": {"groups": {w["group"]: {"languages": [w["kaz"]]}}},
         },
         "profiles": "p", "plan": "q", "stages": [*stages, "mix"],
-        "environment": {"python": "3.11", "machine": "x86_64", "packages": {w["package"]: w["version"], "gone": None}},
+        "environment": {
+            "python": "3.11", "machine": "x86_64",
+            "packages": {w["package"]: w["version"], "gone": None},
+        },
         "models": {w["model"]: "abc"},
-        "facts": {"repair": {"benchmarks": {w["set"]: {"examples": 9, "too_short": [1], "looked_for": 40}}}},
+        "facts": {
+            "repair": {
+                "benchmarks": {w["set"]: {"examples": 9, "too_short": [1], "looked_for": 40}}
+            }
+        },
         "inputs": {w["input"]: "d"},
-        "files": [{"dataset": "mixture", "path": f"mixture/{w['phase']}/part-00000.parquet", "bytes": 1, "sha256": "0", "rows": 2}],
+        "files": [
+            {
+                "dataset": "mixture", "path": f"mixture/{w['phase']}/part-00000.parquet",
+                "bytes": 1, "sha256": "0", "rows": 2,
+            }
+        ],
         "totals": {"rows": 2},
         "mixture": [
             {
-                "phase": w["phase"], "group": w["group"], "unit": w["unit"], "asked_share": 0.75, "share": 1.0,
-                "asked": 9, "amount": 8, "documents": 2, "tokens": 16, "available": 8, "epochs": 2.0, "shortage": 1,
+                "phase": w["phase"], "group": w["group"], "unit": w["unit"], "asked_share": 0.75,
+                "share": 1.0,
+                "asked": 9, "amount": 8, "documents": 2, "tokens": 16, "available": 8,
+                "epochs": 2.0, "shortage": 1,
                 "scarcest": True, "largest": 8,
             }
         ],
         "clusters": [
             {
-                "stage": "fuzzy_dedup", "cluster": w["twin"], "documents": 9, "start": 40, "jaccard": 0.875,
+                "stage": "fuzzy_dedup", "cluster": w["twin"], "documents": 9, "start": 40,
+                "jaccard": 0.875,
                 "kept": f"{w['text']} one", "removed": f"{w['text']} two", "removed_id": ids[2],
             },
             {
-                "stage": "fuzzy_dedup", "cluster": "elsewhere#1", "documents": 4, "start": 0, "jaccard": 0.9,
+                "stage": "fuzzy_dedup", "cluster": "elsewhere#1", "documents": 4, "start": 0,
+                "jaccard": 0.9,
                 "kept": None, "removed": w["text"], "removed_id": ids[2],
             },
         ],
         "ledger": ledger.to_json(),
         "samples": [
             {
-                "id": w["id"], "source": w["web"], "lang": w["kaz"], "url": w["url"], "dropped_by": judge,
-                "dropped_value": 2.0, "duplicate_of": w["twin"], "jaccard": 0.875, "text": w["text"], "bytes": 5000,
+                "id": w["id"], "source": w["web"], "lang": w["kaz"], "url": w["url"],
+                "dropped_by": judge,
+                "dropped_value": 2.0, "duplicate_of": w["twin"], "jaccard": 0.875,
+                "text": w["text"], "bytes": 5000,
             }
         ],
     }  # fmt: skip
 
 
 def small_timings(**other):
-    """Build timings: 1 s to start, 6 s reading (2 tasks), 2 s near dedup, 1 s counting, 11 s in all."""
+    """Build timings: start 1 s, reading 6 s (2 tasks), near dedup 2 s, count 1 s, in all 11 s."""
     w = WORDS | other
     read = {"segment": w["segment"], "label": w["label"]}
     return [
@@ -143,11 +172,11 @@ def small_timings(**other):
 
 @pytest.fixture
 def manifest():
-    """Give :func:`small_manifest`."""
+    """Return :func:`small_manifest`."""
     return small_manifest
 
 
 @pytest.fixture
 def timings():
-    """Give :func:`small_timings`."""
+    """Return :func:`small_timings`."""
     return small_timings

@@ -12,35 +12,55 @@ from curate.report.format import address, code, visible
 from tests.unit.report.conftest import render
 
 PAYLOADS = (
-    "<script>alert(1)</script>", "</title><script>alert(1)</script>", "</style><script>alert(1)</script>",
+    "<script>alert(1)</script>", "</title><script>alert(1)</script>",
+    "</style><script>alert(1)</script>",
     "<img src=x onerror=alert(1)>", "<svg onload=alert(1)>", "<svg><script>alert(1)</script></svg>",
-    '"><script>alert(1)</script>', "'><img src=x onerror=alert(1)>", '" onmouseover="alert(1)', "' onfocus='alert(1)' x='",
-    "javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,<script>alert(1)</script>", "vbscript:msgbox(1)",
-    "<a href='javascript:alert(1)'>x</a>", "<iframe src=//evil.example></iframe>", "<object data=//evil.example>",
-    "<embed src=//evil.example>", "<link rel=stylesheet href=//evil.example/x.css>", "<base href=//evil.example/>",
-    "<meta http-equiv=refresh content='0;url=//evil.example'>", "<form action=//evil.example><input name=x>",
-    "<style>@import url(//evil.example)</style>", "<div style='background:url(//evil.example)'>", "<!-- --><b>x</b>",
-    "-->x<script>alert(1)</script>", "<![CDATA[<script>alert(1)</script>]]>", "<?php echo 1 ?>", "{{ 7 * 7 }}",
-    "{% include 'page.css' %}", "${7*7}", "&lt;script&gt;alert(1)&lt;/script&gt;", "&#60;script&#62;", "\\u003cscript\\u003e",
-    "<details open ontoggle=alert(1)>", "<video><source onerror=alert(1)>", "<math><mi xlink:href='data:x'>",
-    "</bdi><h1>big</h1>", "</table></div><h1>out</h1>", "<plaintext>", "<textarea>", "<noscript><p title='</noscript><b>'>",
-    "[x](javascript:alert(1))", "![x](//evil.example/x.png)", "a|b|c", "``` x ```", "`|`", "# heading", "---", "https://evil.example/auto",
-    "a\\|b", "\u202egnp.exe\u202c", "\x1b[31mred\x1b[0m", "\x1b]8;;https://evil.example\x07x\x1b]8;;\x07", "a\u2066b\u2069", "a\x00b",
-    "a\u2028b\u0085c", "=HYPERLINK(1)", "x\n\n# y\n\n<b>", "- !!python/object:os.system", "\ufeffx", "😀&'\"<>",
+    '"><script>alert(1)</script>', "'><img src=x onerror=alert(1)>", '" onmouseover="alert(1)',
+    "' onfocus='alert(1)' x='",
+    "javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,<script>alert(1)</script>",
+    "vbscript:msgbox(1)",
+    "<a href='javascript:alert(1)'>x</a>", "<iframe src=//evil.example></iframe>",
+    "<object data=//evil.example>",
+    "<embed src=//evil.example>", "<link rel=stylesheet href=//evil.example/x.css>",
+    "<base href=//evil.example/>",
+    "<meta http-equiv=refresh content='0;url=//evil.example'>",
+    "<form action=//evil.example><input name=x>",
+    "<style>@import url(//evil.example)</style>", "<div style='background:url(//evil.example)'>",
+    "<!-- --><b>x</b>",
+    "-->x<script>alert(1)</script>", "<![CDATA[<script>alert(1)</script>]]>", "<?php echo 1 ?>",
+    "{{ 7 * 7 }}",
+    "{% include 'page.css' %}", "${7*7}", "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "&#60;script&#62;", "\\u003cscript\\u003e",
+    "<details open ontoggle=alert(1)>", "<video><source onerror=alert(1)>",
+    "<math><mi xlink:href='data:x'>",
+    "</bdi><h1>big</h1>", "</table></div><h1>out</h1>", "<plaintext>", "<textarea>",
+    "<noscript><p title='</noscript><b>'>",
+    "[x](javascript:alert(1))", "![x](//evil.example/x.png)", "a|b|c", "``` x ```", "`|`",
+    "# heading", "---", "https://evil.example/auto",
+    "a\\|b", "\u202egnp.exe\u202c", "\x1b[31mred\x1b[0m",
+    "\x1b]8;;https://evil.example\x07x\x1b]8;;\x07", "a\u2066b\u2069", "a\x00b",
+    "a\u2028b\u0085c", "=HYPERLINK(1)", "x\n\n# y\n\n<b>", "- !!python/object:os.system",
+    "\ufeffx", "😀&'\"<>",
 )  # fmt: skip
 
 TAGS = {
-    "html", "head", "meta", "title", "style", "body", "header", "main", "footer", "section", "aside", "p", "h1", "h2",
-    "h3", "div", "span", "strong", "small", "b", "bdi", "ul", "li", "svg", "rect", "table", "thead", "tbody", "tfoot",
-    "tr", "th", "td", "details", "summary", "figure", "figcaption", "blockquote", "code", "br", "dl", "dt", "dd", "a", "ins", "del",
+    "html", "head", "meta", "title", "style", "body", "header", "main", "footer", "section",
+    "aside", "p", "h1", "h2",
+    "h3", "div", "span", "strong", "small", "b", "bdi", "ul", "li", "svg", "rect", "table",
+    "thead", "tbody", "tfoot",
+    "tr", "th", "td", "details", "summary", "figure", "figcaption", "blockquote", "code", "br",
+    "dl", "dt", "dd", "a", "ins", "del",
 }  # fmt: skip
 ATTRIBUTES = {
-    "lang", "charset", "http-equiv", "content", "name", "class", "aria-label", "aria-hidden", "role", "viewbox",
+    "lang", "charset", "http-equiv", "content", "name", "class", "aria-label", "aria-hidden",
+    "role", "viewbox",
     "preserveaspectratio", "width", "height", "x", "rx", "id", "open", "dir", "href",
 }  # fmt: skip
 FIELDS = (
-    "recipe", "describes", "web", "wiki", "file", "skip", "damage", "kaz", "rule", "group", "phase", "unit", "id", "url",
-    "text", "twin", "tally", "package", "version", "model", "license", "engine", "host", "label", "segment", "input", "set",
+    "recipe", "describes", "web", "wiki", "file", "skip", "damage", "kaz", "rule", "group",
+    "phase", "unit", "id", "url",
+    "text", "twin", "tally", "package", "version", "model", "license", "engine", "host", "label",
+    "segment", "input", "set",
 )  # fmt: skip
 
 
@@ -101,7 +121,8 @@ def test_no_word_becomes_markup(manifest, timings, payload):
         if name == "README.md":
             _, front, body = body.split("---\n", 2)
             assert set(yaml.safe_load(front)) <= {
-                "pretty_name", "language", "license", "task_categories", "size_categories", "tags", "configs",
+                "pretty_name", "language", "license", "task_categories", "size_categories", "tags",
+                "configs",
             }  # fmt: skip
         tokens = MarkdownIt("commonmark").enable("table").parse(body)
         flat = [*tokens, *(child for token in tokens for child in token.children or ())]

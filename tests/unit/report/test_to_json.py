@@ -14,8 +14,10 @@ def report(manifest, timings=()):
 
 def test_records_documents_and_kept_of_raw(manifest):
     said = report(manifest())["documents"]
-    assert {key: said[key] for key in ("read", "skipped", "quarantined", "documents", "dropped", "curated", "taken", "rows")} == {
-        "read": 7, "skipped": 1, "quarantined": 1, "documents": 5, "dropped": 3, "curated": 2, "taken": 1, "rows": 2,
+    keys = ("read", "skipped", "quarantined", "documents", "dropped", "curated", "taken", "rows")
+    assert {key: said[key] for key in keys} == {
+        "read": 7, "skipped": 1, "quarantined": 1, "documents": 5, "dropped": 3, "curated": 2,
+        "taken": 1, "rows": 2,
     }  # fmt: skip
     assert said["kept_of_raw"] == 2 / 5
     assert said["bytes"] == {"documents": 150, "curated": 90, "kept_of_raw": 90 / 150}
@@ -43,7 +45,8 @@ def test_stages_are_in_recipe_order_and_hand_on_what_they_keep(manifest, timings
         (2, 2),
     ]
     assert stages[1]["dropped"] == {"too_few_words": 1}
-    # one pass for repair and judge; steps of a barrier add up; exact_dedup and mix were not measured
+    # one pass for repair and judge; steps of a barrier add up; exact_dedup and mix were not
+    # measured
     assert [row["seconds"] for row in stages] == [None, None, None, 2.0, 1.0, None]
 
 
@@ -87,7 +90,8 @@ def test_evaluation_sets_have_their_own_table(manifest):
     said["ledger"]["stages"]["repair"]["dropped"] = [["web", "", "goats", 1, 10]]
     (one,) = report(said)["benchmarks"]
     assert one == {
-        "stage": "repair", "benchmark": "goats", "examples": 9, "too_short": 1, "looked_for": 40, "found": 2,
+        "stage": "repair", "benchmark": "goats", "examples": 9, "too_short": 1, "looked_for": 40,
+        "found": 2,
         "found_share": 2 / 8, "most_found": {"example": 0, "documents": 3}, "documents": 4,
         "dropped": {"documents": 1, "bytes": 10}, "cut": {"documents": 2, "bytes": 30},
         "examples_found": {"0": 3, "7": 3}, "examples_too_short": [1],
@@ -149,7 +153,8 @@ def test_time_by_part(manifest, timings):
         9_000_000,
     )
     assert [(part["part"], part["seconds"]) for part in time["parts"]] == [
-        ("starting the engine", 1.0), ("reading, repair, judge, exact_dedup", 6.0), ("fuzzy_dedup", 2.0), ("count", 1.0),
+        ("starting the engine", 1.0), ("reading, repair, judge, exact_dedup", 6.0),
+        ("fuzzy_dedup", 2.0), ("count", 1.0),
         ("between the tasks", 1.0),
     ]  # fmt: skip
     assert time["parts"][1]["typical_task"] == 3.0

@@ -29,7 +29,8 @@ _SECRETS = {
     ),
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
     "a secret in a setting": re.compile(
-        r"^\s*[\"']?\w*(?:secret|password|passwd|api_?key|access_?token)\w*[\"']?\s*[=:]\s*[\"'][^\"']{6,}",
+        r"^\s*[\"']?\w*(?:secret|password|passwd|api_?key|access_?token)\w*[\"']?"
+        r"\s*[=:]\s*[\"'][^\"']{6,}",
         re.I | re.M,
     ),
 }
@@ -135,7 +136,8 @@ def push(
         raise RefusedError(
             f"{path} seems to hold {what}",
             where=output,
-            hint="take it out of the recipe and run again; addresses and keys belong in the environment",
+            hint="take it out of the recipe and run again; addresses and keys belong in the"
+            " environment",
         )
     if dry_run:
         return Pushed(files, None)
