@@ -1,1 +1,1 @@
-"""What can be asked of a run or a plan: verify, explain, dry run."""
+"""Inspection of a run or a plan: verify, explain, dry run."""
