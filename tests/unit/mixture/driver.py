@@ -24,9 +24,9 @@ class Task:
 
     def stream(self, dataset: str) -> Iterator[pa.Table]:
         for table in self.stored.get(dataset, []):
-            mine = table.filter(pc.equal(table.column("part"), self.index)).drop_columns("part")
-            if mine.num_rows:
-                yield mine
+            routed = table.filter(pc.equal(table.column("part"), self.index)).drop_columns("part")
+            if routed.num_rows:
+                yield routed
 
 
 def resolve(
@@ -42,8 +42,8 @@ def resolve(
         stored["sketch"].append(sketch.append_column("part", part).append_column("doc", doc))
     if decided:
         doc = np.array(decided, np.int64)
-        gone = {"doc": doc, "part": shard_of(doc)}
-        stored["decided"].append(pa.table(gone))
+        decided_docs = {"doc": doc, "part": shard_of(doc)}
+        stored["decided"].append(pa.table(decided_docs))
     for step in stage.steps():
         tasks = {"shard": len(shards), "partition": partitions, "one": 1}[step.over]
         read = {name: stored.get(name, []) for name in step.reads}

@@ -55,7 +55,7 @@ def corpora(draw: st.DrawFn, min_size: int = 0) -> pa.Table:
 @st.composite
 def mixtures(draw: st.DrawFn) -> dict[str, Any]:
     epochs = draw(st.sampled_from([1, 1, 2, 3.5]))
-    said: dict[str, Any] = {
+    recipe_mixture: dict[str, Any] = {
         "ratio": ":".join(str(draw(st.integers(1, 5))) for _ in GROUPS),
         "groups": GROUPS,
         "unit": draw(st.sampled_from(["tokens", "bytes", "documents"])),
@@ -77,13 +77,13 @@ def mixtures(draw: st.DrawFn) -> dict[str, Any]:
         ),
     }
     if draw(st.booleans()):
-        said["phases"] = [
+        recipe_mixture["phases"] = [
             {"name": "a", "budget": draw(st.integers(1, 20_000)), "weights": {"kk": 1, "en": 2}},
             {"name": "b", "budget": draw(st.integers(1, 20_000))},
         ]
     else:
-        said["budget"] = draw(st.none() | st.integers(1, 40_000))
-    return said
+        recipe_mixture["budget"] = draw(st.none() | st.integers(1, 40_000))
+    return recipe_mixture
 
 
 def shards_of(table: pa.Table, cuts: list[int]) -> list[pa.Table]:
@@ -102,9 +102,9 @@ def mixed(mixture: Mixture, table: pa.Table) -> pa.Table | None:
 @examples(25)
 @given(corpora(), mixtures())
 def test_each_group_is_within_one_document_of_its_target(
-    table: pa.Table, said: dict[str, Any]
+    table: pa.Table, recipe_mixture: dict[str, Any]
 ) -> None:
-    mixture = parse_mixture(said)
+    mixture = parse_mixture(recipe_mixture)
     stored = mixed(mixture, table)
     if stored is None:
         return
@@ -121,8 +121,10 @@ def row_limit(row: dict[str, Any], table: pa.Table, mixture: Mixture) -> int:
 
 @examples(25)
 @given(corpora(), mixtures())
-def test_the_report_is_what_the_product_holds(table: pa.Table, said: dict[str, Any]) -> None:
-    mixture = parse_mixture(said)
+def test_the_report_is_what_the_product_holds(
+    table: pa.Table, recipe_mixture: dict[str, Any]
+) -> None:
+    mixture = parse_mixture(recipe_mixture)
     stored = mixed(mixture, table)
     if stored is None:
         return
@@ -152,9 +154,9 @@ def test_the_report_is_what_the_product_holds(table: pa.Table, said: dict[str, A
     st.randoms(),
 )
 def test_partitioning_and_order_change_nothing(
-    table: pa.Table, said: dict[str, Any], cuts: list[int], partitions: int, random: Any
+    table: pa.Table, recipe_mixture: dict[str, Any], cuts: list[int], partitions: int, random: Any
 ) -> None:
-    mixture = parse_mixture(said)
+    mixture = parse_mixture(recipe_mixture)
     if mixed(mixture, table) is None:
         return
     whole = run(Mix(mixture), [table], 1)
@@ -166,8 +168,10 @@ def test_partitioning_and_order_change_nothing(
 
 @examples(25)
 @given(corpora(), mixtures())
-def test_passes_are_counted_and_phases_are_disjoint(table: pa.Table, said: dict[str, Any]) -> None:
-    mixture = parse_mixture(said)
+def test_passes_are_counted_and_phases_are_disjoint(
+    table: pa.Table, recipe_mixture: dict[str, Any]
+) -> None:
+    mixture = parse_mixture(recipe_mixture)
     if mixed(mixture, table) is None:
         return
     product = run(Mix(mixture), [table])
@@ -182,8 +186,10 @@ def test_passes_are_counted_and_phases_are_disjoint(table: pa.Table, said: dict[
 
 @examples(15)
 @given(corpora(min_size=50), mixtures())
-def test_machine_translation_keeps_below_its_cap(table: pa.Table, said: dict[str, Any]) -> None:
-    mixture = parse_mixture(said | {"caps": [{"origin": "mt", "max_share": 0.24}]})
+def test_machine_translation_keeps_below_its_cap(
+    table: pa.Table, recipe_mixture: dict[str, Any]
+) -> None:
+    mixture = parse_mixture(recipe_mixture | {"caps": [{"origin": "mt", "max_share": 0.24}]})
     stored = mixed(mixture, table)
     if stored is None:
         return
@@ -228,10 +234,10 @@ def copies(size: int | None) -> int:
 @examples(15)
 @given(corpora(min_size=30), mixtures(), st.integers(0, 99), st.randoms())
 def test_copies_by_cluster_size_are_counted_exactly(
-    table: pa.Table, said: dict[str, Any], seed: int, random: Any
+    table: pa.Table, recipe_mixture: dict[str, Any], seed: int, random: Any
 ) -> None:
     table = with_clusters(table, seed)
-    mixture = parse_mixture(said | {"upsample": {"by": "cluster_size", "copies": STEPS}})
+    mixture = parse_mixture(recipe_mixture | {"upsample": {"by": "cluster_size", "copies": STEPS}})
     stored = mixed(mixture, table)
     if stored is None:
         return
@@ -287,11 +293,11 @@ def test_copies_are_written_down_as_epochs() -> None:
     corpora(min_size=30), mixtures(), st.integers(0, 99), st.sampled_from([0.05, 0.3]), st.randoms()
 )
 def test_what_is_held_out_is_in_no_phase(
-    table: pa.Table, said: dict[str, Any], seed: int, share: float, random: Any
+    table: pa.Table, recipe_mixture: dict[str, Any], seed: int, share: float, random: Any
 ) -> None:
     table = with_clusters(table, seed)
     up = {"upsample": {"by": "cluster_size", "copies": STEPS}}
-    mixture = parse_mixture(said | up | {"validation": {"share": share}})
+    mixture = parse_mixture(recipe_mixture | up | {"validation": {"share": share}})
     stored = mixed(mixture, table)
     if stored is None:
         return
@@ -304,9 +310,9 @@ def test_what_is_held_out_is_in_no_phase(
     rows = {row["id"]: row for row in table.to_pylist()}
 
     def sides(names: Any) -> tuple[set[str], set[str]]:
-        mine = [rows[name] for name in names]
-        return {r["cluster"] for r in mine if r["cluster"]}, {
-            r["text"] for r in mine if not r["cluster"]
+        members = [rows[name] for name in names]
+        return {r["cluster"] for r in members if r["cluster"]}, {
+            r["text"] for r in members if not r["cluster"]
         }
 
     for one, other in zip(sides(held), sides(trained), strict=True):
@@ -316,7 +322,7 @@ def test_what_is_held_out_is_in_no_phase(
         held
     )
     # A larger share holds out a superset; what is held out is no matter of partitions.
-    more = parse_mixture(said | up | {"validation": {"share": share + 0.1}})
+    more = parse_mixture(recipe_mixture | up | {"validation": {"share": share + 0.1}})
     if mixed(more, table) is not None:
         wider = {
             n for n, phase, _ in run(Mix(more, clustered=True), [table]) if phase == "validation"
@@ -375,13 +381,15 @@ def test_a_phase_that_reuses_takes_the_first_documents_again(
 @examples(25)
 @given(corpora(min_size=50), mixtures(), st.integers(1, 20_000), st.integers(0, 20_000))
 def test_a_larger_budget_takes_a_superset(
-    table: pa.Table, said: dict[str, Any], budget: int, more: int
+    table: pa.Table, recipe_mixture: dict[str, Any], budget: int, more: int
 ) -> None:
     # With an alpha or a cap the composition itself moves with the budget, once a leaf is used up.
-    said = {k: v for k, v in said.items() if k not in ("phases", "caps")} | {"alpha": 1}
+    recipe_mixture = {k: v for k, v in recipe_mixture.items() if k not in ("phases", "caps")} | {
+        "alpha": 1
+    }
     small, large = (
-        parse_mixture(said | {"budget": budget}),
-        parse_mixture(said | {"budget": budget + more}),
+        parse_mixture(recipe_mixture | {"budget": budget}),
+        parse_mixture(recipe_mixture | {"budget": budget + more}),
     )
     if mixed(small, table) is None:
         return
@@ -403,21 +411,21 @@ def test_what_an_earlier_barrier_dropped_does_not_count(
 ) -> None:
     mixture = parse_mixture({"groups": GROUPS | {"rest": {}}, "unit": "documents"})
     stage = Mix(mixture)
-    gone = data.draw(st.sets(st.integers(0, table.num_rows - 1), max_size=10))
-    kept = table.take([i for i in range(table.num_rows) if i not in gone])
+    dropped = data.draw(st.sets(st.integers(0, table.num_rows - 1), max_size=10))
+    kept = table.take([i for i in range(table.num_rows) if i not in dropped])
     try:
         expected = decisions_of(resolve(stage, [kept], 2))
     except RecipeError:
         return
-    assert decisions_of(resolve(stage, [table], 2, sorted(gone))).equals(expected)
+    assert decisions_of(resolve(stage, [table], 2, sorted(dropped))).equals(expected)
 
 
 @examples(5)
 @given(corpora(min_size=50), mixtures(), st.sampled_from([4, 20, 100]))
 def test_a_histogram_of_any_width_cuts_the_same(
-    table: pa.Table, said: dict[str, Any], rows: int
+    table: pa.Table, recipe_mixture: dict[str, Any], rows: int
 ) -> None:
-    mixture = parse_mixture(said)
+    mixture = parse_mixture(recipe_mixture)
     stored = mixed(mixture, table)
     if stored is None:
         return

@@ -31,37 +31,41 @@ def have(**amounts: int) -> dict[Leaf, Available]:
     }
 
 
-def targets(found: Solution, phase: str = "main") -> list[Fraction]:
-    return [amount for (name, _), amount in found.targets.items() if name == phase]
+def targets(solution: Solution, phase: str = "main") -> list[Fraction]:
+    return [amount for (name, _), amount in solution.targets.items() if name == phase]
 
 
 def test_without_a_budget_the_scarcest_group_is_used_up() -> None:
     mixture = parse_mixture({"ratio": "3:1:3", "groups": THREE})
-    found = solve(mixture, have(kk=900, ru=5000, tr=5000, en=9000))
-    assert targets(found) == [900, 300, 900]
-    assert found.scarcest == "kk"
+    solution = solve(mixture, have(kk=900, ru=5000, tr=5000, en=9000))
+    assert targets(solution) == [900, 300, 900]
+    assert solution.scarcest == "kk"
 
 
 def test_a_budget_that_fits_is_met() -> None:
     mixture = parse_mixture({"ratio": "3:1:3", "groups": THREE, "budget": 700})
-    found = solve(mixture, have(kk=900, ru=5000, tr=5000, en=9000))
-    assert targets(found) == [300, 100, 300]
-    assert found.scarcest is None
+    solution = solve(mixture, have(kk=900, ru=5000, tr=5000, en=9000))
+    assert targets(solution) == [300, 100, 300]
+    assert solution.scarcest is None
 
 
 def test_shrink_keeps_the_ratio_and_names_the_scarcest() -> None:
     mixture = parse_mixture({"ratio": "3:1:3", "groups": THREE, "budget": 7000})
-    found = solve(mixture, have(kk=9000, ru=50, tr=50, en=9000))
-    assert targets(found) == [300, 100, 300]
-    assert found.scarcest == "ru_tr"
-    assert found.asked["main", "kk"] == 3000
+    solution = solve(mixture, have(kk=9000, ru=50, tr=50, en=9000))
+    assert targets(solution) == [300, 100, 300]
+    assert solution.scarcest == "ru_tr"
+    assert solution.asked["main", "kk"] == 3000
 
 
 def test_repeat_goes_up_to_max_epochs_and_then_shrinks() -> None:
-    said = {"ratio": "3:1:3", "groups": THREE, "shortage": "repeat", "max_epochs": 2.5}
+    recipe_mixture = {"ratio": "3:1:3", "groups": THREE, "shortage": "repeat", "max_epochs": 2.5}
     available = have(kk=400, ru=500, tr=500, en=9000)
-    assert targets(solve(parse_mixture(said | {"budget": 2100}), available)) == [900, 300, 900]
-    assert targets(solve(parse_mixture(said | {"budget": 21000}), available)) == [
+    assert targets(solve(parse_mixture(recipe_mixture | {"budget": 2100}), available)) == [
+        900,
+        300,
+        900,
+    ]
+    assert targets(solve(parse_mixture(recipe_mixture | {"budget": 21000}), available)) == [
         1000,
         Fraction(1000, 3),
         1000,
@@ -88,14 +92,14 @@ WHOLE = {"safe": {"sources": ["safety"], "whole": True}, **THREE}
 
 @pytest.mark.parametrize("budget", [None, 70, 7000])
 def test_a_whole_group_comes_all_and_once_beside_the_ratio(budget: int | None) -> None:
-    said = {"ratio": "3:1:3", "groups": WHOLE, "shortage": "repeat", "max_epochs": 2}
+    recipe_mixture = {"ratio": "3:1:3", "groups": WHOLE, "shortage": "repeat", "max_epochs": 2}
     available = {SAFE: Available(11, 11, 11, 1, 11), **have(kk=30, ru=50, tr=50, en=90)}
-    mixture = parse_mixture(said | ({"budget": budget} if budget else {}))
-    found = solve(mixture, available)
+    mixture = parse_mixture(recipe_mixture | ({"budget": budget} if budget else {}))
+    solution = solve(mixture, available)
     kk = 30 if budget == 70 else 60
-    assert targets(found) == [11, kk, kk / 3, kk]
-    assert found.asked["main", "safe"] == 11
-    assert found.composition[SAFE] == 1
+    assert targets(solution) == [11, kk, kk / 3, kk]
+    assert solution.asked["main", "safe"] == 11
+    assert solution.composition[SAFE] == 1
     rows = {row["group"]: row for row in expected(mixture, available).to_pylist()}
     assert (rows["safe"]["amount"], rows["safe"]["epochs"], rows["safe"]["shortage"]) == (11, 1, 0)
     assert rows["safe"]["asked_share"] is None and rows["safe"]["share"] is None
@@ -106,9 +110,9 @@ def test_a_whole_group_is_in_the_first_phase_alone() -> None:
     phases = [{"name": "one", "budget": 7}, {"name": "two", "budget": 14}]
     mixture = parse_mixture({"ratio": "3:1:3", "groups": WHOLE, "phases": phases})
     available = {SAFE: Available(5, 5, 5, 1, 5), **have(kk=30, ru=50, tr=50, en=90)}
-    found = solve(mixture, available)
-    assert targets(found, "one") == [5, 3, 1, 3]
-    assert targets(found, "two") == [0, 6, 2, 6]
+    solution = solve(mixture, available)
+    assert targets(solution, "one") == [5, 3, 1, 3]
+    assert targets(solution, "two") == [0, 6, 2, 6]
     for wrong in ({"weights": {"safe": 1, "kk": 1}, "budget": 7}, {"budgets": {"safe": 1}}):
         with pytest.raises(RecipeError, match="comes whole"):
             parse_mixture({"groups": WHOLE, "phases": [{"name": "one"} | wrong]})
@@ -123,33 +127,37 @@ def test_a_group_of_weight_0_may_be_empty() -> None:
 
 def test_inner_weights_are_kept_like_the_ratio() -> None:
     groups = THREE | {"ru_tr": THREE["ru_tr"] | {"inner": {"rus_Cyrl": 1, "tur_Latn": 1}}}  # type: ignore[operator]
-    found = solve(
+    solution = solve(
         parse_mixture({"ratio": "3:1:3", "groups": groups}), have(kk=900, ru=5000, tr=50, en=900)
     )
-    assert found.composition[RU] == found.composition[TR] == Fraction(1, 2)
-    assert targets(found) == [300, 100, 300]
+    assert solution.composition[RU] == solution.composition[TR] == Fraction(1, 2)
+    assert targets(solution) == [300, 100, 300]
     with pytest.raises(RecipeError, match=r"group 'ru_tr' \(tur_Latn\) has nothing"):
         solve(parse_mixture({"ratio": "3:1:3", "groups": groups}), have(kk=900, ru=5000, en=900))
 
 
 def test_without_inner_weights_the_split_is_natural_or_tempered() -> None:
-    said = {"ratio": "3:1:3", "groups": THREE, "budget": 700}
+    recipe_mixture = {"ratio": "3:1:3", "groups": THREE, "budget": 700}
     available = have(kk=900, ru=6400, tr=100, en=900)
-    assert solve(parse_mixture(said), available).composition[RU] == Fraction(64, 65)
-    assert solve(parse_mixture(said | {"alpha": 0.5}), available).composition[RU] == Fraction(8, 9)
-    assert solve(parse_mixture(said | {"alpha": 0}), available).composition[RU] == Fraction(1, 2)
+    assert solve(parse_mixture(recipe_mixture), available).composition[RU] == Fraction(64, 65)
+    assert solve(parse_mixture(recipe_mixture | {"alpha": 0.5}), available).composition[
+        RU
+    ] == Fraction(8, 9)
+    assert solve(parse_mixture(recipe_mixture | {"alpha": 0}), available).composition[
+        RU
+    ] == Fraction(1, 2)
     # Half of 1000 is more than the 100 there are: what one cannot give, the other does.
-    assert solve(parse_mixture(said | {"alpha": 0, "budget": 2100}), available).composition[
-        TR
-    ] == Fraction(1, 3)
+    assert solve(
+        parse_mixture(recipe_mixture | {"alpha": 0, "budget": 2100}), available
+    ).composition[TR] == Fraction(1, 3)
 
 
 def test_max_share_limits_a_leaf_and_with_it_its_group() -> None:
     caps = [{"language": "rus_Cyrl", "max_share": 0.75}]
     mixture = parse_mixture({"ratio": "3:1:3", "groups": THREE, "caps": caps})
-    found = solve(mixture, have(kk=9000, ru=6400, tr=100, en=9000))
-    assert targets(found) == [1200, 400, 1200]
-    assert found.composition[TR] == Fraction(1, 4)
+    solution = solve(mixture, have(kk=9000, ru=6400, tr=100, en=9000))
+    assert targets(solution) == [1200, 400, 1200]
+    assert solution.composition[TR] == Fraction(1, 4)
     with pytest.raises(RecipeError, match="max_share forbids"):
         solve(mixture, have(kk=9000, ru=6400, en=9000))
 
@@ -160,10 +168,10 @@ def test_phases_shrink_together() -> None:
         {"name": "second", "budget": 7000},
     ]
     mixture = parse_mixture({"ratio": "3:1:3", "groups": THREE, "phases": phases})
-    found = solve(mixture, have(kk=9000, ru=5000, tr=5000, en=2000))
-    assert targets(found, "first") == [0, 0, 500]
-    assert targets(found, "second") == [1500, 500, 1500]
-    assert found.stretches(mixture, "en") == [(0, 500), (500, 2000)]
+    solution = solve(mixture, have(kk=9000, ru=5000, tr=5000, en=2000))
+    assert targets(solution, "first") == [0, 0, 500]
+    assert targets(solution, "second") == [1500, 500, 1500]
+    assert solution.stretches(mixture, "en") == [(0, 500), (500, 2000)]
 
 
 def test_max_share_and_what_there_is_meet() -> None:
@@ -188,9 +196,9 @@ def test_a_phase_that_reuses_begins_at_the_first_document_again() -> None:
             "phases": [first, second | {"reuse": True}, {"name": "third", "budget": 100}],
         }
     )
-    found = solve(again, available)
-    assert found.stretches(again, "ru_tr") == [(0, 100), (0, 700), (700, 800)]
-    assert found.scarcest is None
+    solution = solve(again, available)
+    assert solution.stretches(again, "ru_tr") == [(0, 100), (0, 700), (700, 800)]
+    assert solution.scarcest is None
 
 
 def kazakh(**amounts: int) -> dict[Leaf, Available]:
@@ -203,9 +211,9 @@ def kazakh(**amounts: int) -> dict[Leaf, Available]:
     }
 
 
-def by_origin(found: Solution) -> dict[str | None, Fraction]:
+def by_origin(solution: Solution) -> dict[str | None, Fraction]:
     shares: dict[str | None, Fraction] = {}
-    for leaf, share in found.composition.items():
+    for leaf, share in solution.composition.items():
         shares[leaf.origin] = shares.get(leaf.origin, Fraction(0)) + share
     return shares
 
@@ -213,11 +221,11 @@ def by_origin(found: Solution) -> dict[str | None, Fraction]:
 def test_a_cap_bounds_all_that_it_matches_together() -> None:
     caps = [{"group": "kk", "origin": "mt", "max_share": 0.24}]
     mixture = parse_mixture({"groups": {"kk": THREE["kk"]}, "caps": caps})
-    found = solve(mixture, kazakh(web=700, news=60, books_mt=5000, wiki_mt=3000))
-    assert by_origin(found) == {"native": Fraction(76, 100), "mt": Fraction(24, 100)}
-    assert targets(found) == [1000]
+    solution = solve(mixture, kazakh(web=700, news=60, books_mt=5000, wiki_mt=3000))
+    assert by_origin(solution) == {"native": Fraction(76, 100), "mt": Fraction(24, 100)}
+    assert targets(solution) == [1000]
     # What the cap allows is divided as it is there.
-    mt = [share for leaf, share in found.composition.items() if leaf.origin == "mt"]
+    mt = [share for leaf, share in solution.composition.items() if leaf.origin == "mt"]
     assert sorted(mt) == [Fraction(9, 100), Fraction(15, 100)]
 
 
@@ -256,10 +264,10 @@ def test_a_cap_holds_in_each_inner_part_that_it_speaks_of() -> None:
         leaf: Available(1, amount, amount, amount, amount) for leaf, amount in leaves.items()
     }
     caps = [{"origin": "mt", "max_share": 0.2}]
-    found = solve(
+    solution = solve(
         parse_mixture({"groups": groups, "caps": caps, "budget": 1000}), available
     ).composition
-    assert [found[leaf] for leaf in leaves] == [
+    assert [solution[leaf] for leaf in leaves] == [
         Fraction(60, 100),
         Fraction(15, 100),
         Fraction(225, 1000),
@@ -267,10 +275,10 @@ def test_a_cap_holds_in_each_inner_part_that_it_speaks_of() -> None:
     ]
     # Of one part alone it is a share of the group.
     caps = [{"origin": "mt", "language": "kaz_Cyrl", "max_share": 0.3}]
-    found = solve(
+    solution = solve(
         parse_mixture({"groups": groups, "caps": caps, "budget": 1000}), available
     ).composition
-    assert found[Leaf("g", "mt", "kaz_Cyrl", "mt")] == Fraction(30, 100)
+    assert solution[Leaf("g", "mt", "kaz_Cyrl", "mt")] == Fraction(30, 100)
 
 
 def test_alpha_weighs_languages_and_not_sources() -> None:
@@ -280,8 +288,8 @@ def test_alpha_weighs_languages_and_not_sources() -> None:
         Leaf("all", source, f"{lang}aa_Latn", None): Available(1, amount, amount, amount, amount)
         for (source, lang), amount in leaves.items()
     }
-    found = solve(parse_mixture({"groups": groups, "budget": 60}), available).composition
-    assert [found[leaf] for leaf in available] == [Fraction(x, 60) for x in (6, 4, 20, 30)]
+    solution = solve(parse_mixture({"groups": groups, "budget": 60}), available).composition
+    assert [solution[leaf] for leaf in available] == [Fraction(x, 60) for x in (6, 4, 20, 30)]
 
 
 def unimax(amounts: list[int], budget: Fraction, epochs: int) -> list[Fraction]:
@@ -306,8 +314,10 @@ def test_alpha_0_with_epochs_is_unimax(
         Leaf("all", "web", f"{at}", None): Available(1, amount, amount, amount, amount)
         for at, amount in enumerate(amounts)
     }
-    found = solve(parse_mixture({"groups": groups, "budget": budget, "shortage": rule}), available)
-    got = [found.composition[leaf] * budget for leaf in available]
+    solution = solve(
+        parse_mixture({"groups": groups, "budget": budget, "shortage": rule}), available
+    )
+    got = [solution.composition[leaf] * budget for leaf in available]
     assert got == unimax(amounts, Fraction(budget), epochs)
 
 
@@ -372,30 +382,31 @@ def test_targets_keep_ratio_limits_and_cannot_grow(
     )
     available = have(kk=kk, ru=ru, tr=tr, en=en)
     try:
-        found = solve(mixture, available)
+        solution = solve(mixture, available)
     except RecipeError:
         return
-    total = sum(targets(found))
+    total = sum(targets(solution))
     assert budget is None or total <= budget
-    assert targets(found) == [total * Fraction(weight, sum(weights)) for weight in weights]
+    assert targets(solution) == [total * Fraction(weight, sum(weights)) for weight in weights]
     given = {
-        leaf: found.composition[leaf] * found.targets["main", leaf.group] for leaf in available
+        leaf: solution.composition[leaf] * solution.targets["main", leaf.group]
+        for leaf in available
     }
     for group in THREE:
         assert (
             sum(a for leaf, a in given.items() if leaf.group == group)
-            == found.targets["main", group]
+            == solution.targets["main", group]
         )
     for leaf, amount in given.items():
         assert amount <= available[leaf].amount * Fraction(epochs)
         if leaf.group == "ru_tr":
-            assert amount <= Fraction(repr(max_share)) * found.targets["main", "ru_tr"]
+            assert amount <= Fraction(repr(max_share)) * solution.targets["main", "ru_tr"]
     # It could not have been more: every leaf of group is at a limit of its own.
-    if found.scarcest and total:
-        whole = [leaf for leaf in available if leaf.group == found.scarcest]
+    if solution.scarcest and total:
+        whole = [leaf for leaf in available if leaf.group == solution.scarcest]
         bound = [
             given[leaf] == available[leaf].amount * Fraction(epochs)
-            or given[leaf] == mixture.share_of(leaf) * found.targets["main", found.scarcest]
+            or given[leaf] == mixture.share_of(leaf) * solution.targets["main", solution.scarcest]
             for leaf in whole
         ]
         assert all(bound)

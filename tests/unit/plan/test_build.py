@@ -15,11 +15,11 @@ def corpus(tmp_path):
 
 
 def build(folder, stages, source='format = "jsonl"', **changes):
-    said = f'name = "t"\n[sources.a]\n{source}\npath = "{folder}/a*.jsonl"\n'
+    text = f'name = "t"\n[sources.a]\n{source}\npath = "{folder}/a*.jsonl"\n'
     for stage in stages:
-        said += f"[[stages]]\n{stage}\n"
+        text += f"[[stages]]\n{stage}\n"
     return planning.build(
-        parse_recipe(said, "t.toml", settings=[f"{k}={v}" for k, v in changes.items()])
+        parse_recipe(text, "t.toml", settings=[f"{k}={v}" for k, v in changes.items()])
     )
 
 
@@ -114,10 +114,10 @@ def test_options_have_the_types_that_stages_declare(corpus):
     ],
 )
 def test_a_group_of_what_nothing_has_is_refused(mixture, says, corpus):
-    said = f'name = "t"\n[sources.a]\nformat = "jsonl"\npath = "{corpus}/a*.jsonl"\n'
-    said += '[[stages]]\nuse = "identify"\n[mixture]\nunit = "bytes"\n'
+    text = f'name = "t"\n[sources.a]\nformat = "jsonl"\npath = "{corpus}/a*.jsonl"\n'
+    text += '[[stages]]\nuse = "identify"\n[mixture]\nunit = "bytes"\n'
     with pytest.raises(RecipeError, match=says):
-        planning.build(parse_recipe(said + mixture, "t.toml"))
+        planning.build(parse_recipe(text + mixture, "t.toml"))
 
 
 def test_a_recipe_without_inputs_is_refused():
@@ -128,10 +128,10 @@ def test_a_recipe_without_inputs_is_refused():
 
 
 def test_what_is_shown_of_a_recipe_holds_no_secret():
-    said = (
+    text = (
         'name = "t"\n[sources.a]\nformat = "jsonl"\npath = "https://ann:pw@host/a.jsonl?sig=SECRET"'
     )
-    shown = planning.shown_recipe(parse_recipe(said, "t.toml"))
+    shown = planning.shown_recipe(parse_recipe(text, "t.toml"))
     assert shown.sources["a"].path == ("https://host/a.jsonl",)
 
 

@@ -15,13 +15,17 @@ def described(*settings, **inputs):
 
 
 def test_sources_and_segments_are_those_of_the_recipe():
-    said = described()
-    assert list(said["sources"]) == ["web", "wet", "wiki", "news", "books", "chat", "notes"]
-    assert said["shards"] == sum(source["shards"] for source in said["sources"].values()) == 14
-    assert [stage["name"] for stage in said["segments"][0]["barriers"]] == [
+    plan_outline = described()
+    assert list(plan_outline["sources"]) == ["web", "wet", "wiki", "news", "books", "chat", "notes"]
+    assert (
+        plan_outline["shards"]
+        == sum(source["shards"] for source in plan_outline["sources"].values())
+        == 14
+    )
+    assert [stage["name"] for stage in plan_outline["segments"][0]["barriers"]] == [
         "exact_dedup", "fuzzy_dedup",
     ]  # fmt: skip
-    assert json.loads(json.dumps(said)) == said
+    assert json.loads(json.dumps(plan_outline)) == plan_outline
 
 
 def test_shares_are_those_of_the_ratio():
@@ -44,7 +48,7 @@ def test_text_is_estimated_within_a_factor_of_three(source):
     manifest = json.loads((demo_run()[0] / "manifest.json").read_text())
     assert manifest["totals"]["documents"] == 445
     plan = planning.build(load_recipe("demo"))
-    told = outline(plan)["sources"][source]["text_estimated"]
+    estimated = outline(plan)["sources"][source]["text_estimated"]
     from curate.engine.reading import read_shard
 
     real = sum(
@@ -53,7 +57,7 @@ def test_text_is_estimated_within_a_factor_of_three(source):
         if shard.source == source
         for batch in read_shard(plan.sources[source], shard, 8 << 20)
     )
-    assert real / 3 < told < real * 3
+    assert real / 3 < estimated < real * 3
 
 
 def test_more_input_is_estimated_to_take_more():

@@ -17,13 +17,13 @@ def loaded(text: str, parent: str = "") -> Profile:
 def test_a_file_gives_the_phrases_of_its_lines(tmp_path: Path) -> None:
     path = tmp_path / "ads.txt"
     path.write_text("送料\n\n ①  \nお問い合わせ ください\n", encoding="utf-8")
-    said = f'[lists]\nads = "{path}"\nadult = ["x"]'
-    profile = loaded(said)
+    text = f'[lists]\nads = "{path}"\nadult = ["x"]'
+    profile = loaded(text)
     assert profile.lists == {"ads": ("送料", "①", "お問い合わせ ください"), "adult": ("x",)}
     before = Profiles({"own": profile}).digest
-    assert Profiles({"own": loaded(said)}).digest == before
+    assert Profiles({"own": loaded(text)}).digest == before
     path.write_text("送料\n", encoding="utf-8")
-    assert Profiles({"own": loaded(said)}).digest != before
+    assert Profiles({"own": loaded(text)}).digest != before
 
 
 def test_an_installed_package_gives_its_file() -> None:

@@ -49,8 +49,8 @@ def test_each_language_keeps_its_first_in_hash_order(langs, most, shards, partit
     u = dict(zip(table["id"].to_pylist(), sample_key(table["id"], 5).tolist(), strict=True))
     expected = set()
     for lang in set(langs):
-        mine = [f"s/f#{n}" for n, other in enumerate(langs) if other == lang]
-        expected |= set(sorted(mine, key=u.get)[:most])
+        of_lang = [f"s/f#{n}" for n, other in enumerate(langs) if other == lang]
+        expected |= set(sorted(of_lang, key=u.get)[:most])
     assert kept(done) == expected
     assert set(done["dropped_by"].to_pylist()) <= {None, "cap:over_cap"}
     assert kept(run(Cap(most + 1, seed=5), table)) >= expected
@@ -61,8 +61,10 @@ def test_a_cap_counts_what_is_alive_and_by_other_columns():
     table = rows(["kaz_Cyrl"] * 3)
     first = run(Cap(1), table)
     dead = kept(first).pop()
-    told = pa.array(["x:y" if i == dead else None for i in table["id"].to_pylist()], pa.string())
-    table = table.set_column(table.column_names.index("dropped_by"), "dropped_by", told)
+    verdicts = pa.array(
+        ["x:y" if i == dead else None for i in table["id"].to_pylist()], pa.string()
+    )
+    table = table.set_column(table.column_names.index("dropped_by"), "dropped_by", verdicts)
     done = run(Cap(1, per="source"), table)
     assert len(kept(done)) == 1 and dead not in kept(done)
     with pytest.raises(RecipeError, match="documents = 0"):
@@ -94,10 +96,10 @@ def test_what_comes_after_its_like_is_dropped_within_a_language(shards, partitio
 
 
 def test_prompts_are_compared_and_plain_documents_take_no_part():
-    told = [[{"role": "user", "content": LIKE[n]}] for n in (0, 1)]
+    conversations = [[{"role": "user", "content": LIKE[n]}] for n in (0, 1)]
     table = schema.documents(
         {"id": f"s/f#{n}", "source": "s", "text": "t", "messages": one}
-        for n, one in enumerate([*told, None, None])
+        for n, one in enumerate([*conversations, None, None])
     )
     table = table.append_column("lang", pa.array(["eng_Latn"] * 4))
     assert len(kept(run(EmbedDedup(), table))) == 3

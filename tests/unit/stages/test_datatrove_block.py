@@ -86,7 +86,7 @@ def test_a_failing_block_names_the_document(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "said, expected",
+    "stage, expected",
     [
         ('datatrove = "GopherQualtyFilter"', "GopherQualityFilter"),
         ('datatrove = "LambdaFilter"', "holds no code"),
@@ -94,17 +94,17 @@ def test_a_failing_block_names_the_document(monkeypatch):
         ('datatrove = "GopherQualityFilter"\nmin_words = 3', "min_doc_words"),
     ],
 )
-def test_a_recipe_with_a_wrong_block_is_refused_with_advice(said, expected):
+def test_a_recipe_with_a_wrong_block_is_refused_with_advice(stage, expected):
     with pytest.raises(RecipeError, match=expected) as raised:
-        stages_of(said)
+        stages_of(stage)
     assert "gopher" in str(raised.value).lower() or "datatrove" in str(raised.value)
 
 
-def stages_of(said):
+def stages_of(stage):
     from curate.plan import build as planning
     from curate.recipe.profile import Profiles
 
-    text = f'name = "t"\n[sources.a]\nformat = "jsonl"\npath = []\n[[stages]]\n{said}\n'
+    text = f'name = "t"\n[sources.a]\nformat = "jsonl"\npath = []\n[[stages]]\n{stage}\n'
     return planning.segments(parse_recipe(text, "t.toml"), Profiles({}))[0].stages
 
 

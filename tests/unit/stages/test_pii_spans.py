@@ -19,7 +19,7 @@ MASKING = Profile(
 PROFILES = Profiles({"_default": MASKING, "code": Profile(name="code")}, {"code": "code"})
 
 
-def told(table):
+def masks_of(table):
     """Give, per row, the masks that its spans show: (bytes of the text, kind)."""
     rows = zip(table.column("text").to_pylist(), table.column("pii_spans").to_pylist())
     return [
@@ -44,7 +44,7 @@ def test_spans_are_bytes_of_the_new_text():
         {"text": "a@b.cc", "dropped_by": "earlier:rule"},
     )
     mail = ("email@example.com", "email")
-    assert told(table) == [[("192.0.2.1", "public_ip"), mail, mail], [], None, None, None]
+    assert masks_of(table) == [[("192.0.2.1", "public_ip"), mail, mail], [], None, None, None]
     assert table.column("pii_spans")[0].as_py()[0] == {"start": 8, "end": 17, "kind": "public_ip"}
     assert tally == {"fix:soft_hyphens": 1, "mask:email": 2, "mask:public_ip": 1}
 
@@ -63,7 +63,7 @@ def test_spans_of_a_conversation_are_bytes_of_its_rendering():
         {"text": "stale", "messages": turns[3:]},
     )
     mail = ("email@example.com", "email")
-    assert told(table) == [[mail], [mail] * 3, [], [mail]]
+    assert masks_of(table) == [[mail], [mail] * 3, [], [mail]]
     assert table.column("text")[3].as_py() == "user: email@example.com"
     assert tally == {"mask:email": 6}
 
@@ -81,7 +81,7 @@ def test_a_second_stage_tells_of_both():
     )
     again = Standardize(PROFILES).apply(table, Counter())
     mail, address = ("email@example.com", "email"), ("192.0.2.1", "public_ip")
-    assert told(again) == [[mail, address], None]  # the second line was changed within
+    assert masks_of(again) == [[mail, address], None]  # the second line was changed within
     assert Standardize(PROFILES).apply(again, Counter()).equals(again)
 
 
@@ -98,7 +98,7 @@ def test_spans_follow_the_lines_that_trim_keeps():
     assert trimmed.column("text")[0].as_py() == (
         "Мекенжай: email@example.com немесе email@example.com\nRiver"
     )
-    assert told(trimmed) == [[mail, mail], [mail], None, [], []]
+    assert masks_of(trimmed) == [[mail, mail], [mail], None, [], []]
 
 
 def test_repair_after_it_leaves_untouched_rows_alone():
@@ -106,7 +106,7 @@ def test_repair_after_it_leaves_untouched_rows_alone():
     langs = [{"start": 0, "end": 17, "lang": "und"}]
     table = table.append_column("lang_spans", pa.array([langs] * 2, pa.list_(schema.LANG_SPAN)))
     done = Repair().apply(table, Counter())
-    assert told(done) == [[("email@example.com", "email")], None]
+    assert masks_of(done) == [[("email@example.com", "email")], None]
     assert done.column("lang_spans").to_pylist() == [langs, None]
 
 
