@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_make_parametrize_id(val, argname):
-    """Name functions by their names and bytes by their arguments: ids are equal in every process."""
+    """Name functions and bytes by what they are: ids are equal in every process."""
     if isinstance(val, bytes):
         return f"{argname}_{len(val)}_bytes" if len(val) > 20 else None
     return getattr(val, "__name__", None) if callable(val) else None

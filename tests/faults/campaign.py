@@ -127,7 +127,7 @@ def hit(kind, process, moment):
 
 
 def kill_and_resume(kind, line, out, golden, whole):
-    """Kill one run, run it again until it exits 0, compare. Return a sentence, or None for a miss."""
+    """Kill one run, run it again until it exits 0, compare. Return a sentence; None for a miss."""
     moment = random.uniform(0.05, 1.0) * whole
     process = subprocess.Popen(
         line,

@@ -136,7 +136,7 @@ def test_a_removed_source_removes_nobody(tmp_path_factory, seed, max_witnesses):
     )
     texts = corpus(seed, originals=40)
     third = len(texts) // 3
-    # Two sources in one generation; what is left of it must be as if the other had never been there.
+    # Two sources in one generation; what is left must be as if the other had never been there.
     x, y = aged(texts[:third], 0, "x"), aged(texts[third : 2 * third], third, "y")
     b = aged(texts[2 * third :], 2 * third, "b")
     store = tmp_path_factory.mktemp("store") / "s"
