@@ -123,7 +123,7 @@ class Decontaminate(MapStage):
         return self._digest_and_facts[1]
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Give verdicts to the active rows, or cut them."""
+        """Drop the active rows that hold examples, or cut their lines."""
         return on_alive(table, lambda alive: self._search_rows(alive, tally))
 
     def _search_rows(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
