@@ -29,6 +29,8 @@ def test_a_run_accounts_for_every_record(files):
         (folder / "in").mkdir()
         for number, lines in enumerate(files):
             source = "a" if number % 2 == 0 else "b"
+            if number < 2:  # a group of the mixture without a document is refused
+                lines = [*lines, f'{{"text": "document of {source} alone"}}']
             (folder / "in" / f"{source}{number}.jsonl").write_text("\n".join(lines) + "\n")
         recipe = write_recipe(folder / "r.toml", folder / "in", partition_bytes=100_000)
         result = api.run(recipe, output=folder / "out", engine="in-process")
