@@ -21,7 +21,7 @@ KINDS = {"exact": 0.0, "words_1": 0.01, "words_5": 0.05, "words_10": 0.10, "word
 
 
 class Corpus(NamedTuple):
-    """Documents (`id`, `text`), and for each the place of its original and its kind."""
+    """Documents (`id`, `text`), and for each the row of its original and its kind."""
 
     table: pa.Table
     original: list[int]
@@ -29,17 +29,17 @@ class Corpus(NamedTuple):
 
 
 def paragraphs(language: str) -> list[str]:
-    """The paragraphs of all text files of a language (en, ru, ja, kk ...), long ones cut."""
+    """Return the distinct paragraphs over 40 characters of a language (en, ru, ja, kk ...)."""
     folder = os.environ.get("CURATE_SHARED_DATA")
     if not folder:
         raise SystemExit("set CURATE_SHARED_DATA to a folder with text/<language>-*.jsonl.gz")
-    found: list[str] = []
+    long_parts: list[str] = []
     for path in sorted(Path(folder, "text").glob(f"{language}-*.jsonl.gz")):
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             for line in lines:
                 text = json.loads(line).get("text") or ""
-                found += [part for part in text.split("\n") if len(part) > 40]
-    return sorted(set(found))
+                long_parts += [part for part in text.split("\n") if len(part) > 40]
+    return sorted(set(long_parts))
 
 
 def make(language: str, *, documents: int, seed: int = 1, median_bytes: int = 2_500) -> Corpus:

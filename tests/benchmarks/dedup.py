@@ -1,11 +1,11 @@
-"""Signatures and a whole near dedup beside datasketch and datatrove, on the same texts in one run.
+"""Compare signatures and a whole near dedup with datasketch's and datatrove's, in one run.
 
     CURATE_SHARED_DATA=... python tests/benchmarks/dedup.py [--documents 6000] [--languages
     en,ru,ja]
 
 Seconds are CPU seconds of this process, the best of several runs. datatrove runs as shipped where
 its tokenizers are installed (spaCy; see README.md), and with words from `str.split` (characters in
-Japanese), which is what it could reach without one.
+Japanese), which is what it could reach without a tokenizer.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def seconds(work: Callable[[], object], runs: int) -> float:
 
 
 def units(text: str) -> list[str]:
-    """Words between spaces; characters where there are none (Japanese)."""
+    """Split at spaces; into characters where there are none (Japanese)."""
     words = text.lower().split()
     return words if 20 * len(words) > len(text) else list(text)
 
 
 def datasketch_bulk(texts: list[str]) -> None:
-    """128 permutations of word 5-grams, hashed by SHA-1: datasketch's defaults, in bulk."""
+    """Sign word 5-grams with 128 permutations, hashed by SHA-1: datasketch's defaults, in bulk."""
     import datasketch
 
     def shingles(text: str) -> list[bytes]:
@@ -54,7 +54,7 @@ def datasketch_bulk(texts: list[str]) -> None:
 
 
 def datasketch_xxhash(texts: list[str]) -> None:
-    """The same with xxhash in place of SHA-1."""
+    """Sign the same with xxhash in place of SHA-1."""
     import datasketch
     import xxhash
 
@@ -62,23 +62,23 @@ def datasketch_xxhash(texts: list[str]) -> None:
         words = units(text)
         return [" ".join(words[i : i + 5]).encode() for i in range(max(1, len(words) - 4))]
 
-    made = [shingles(text) for text in texts]
-    datasketch.MinHash.bulk(made, num_perm=128, hashfunc=lambda data: xxhash.xxh32_intdigest(data))
+    sets = [shingles(text) for text in texts]
+    datasketch.MinHash.bulk(sets, num_perm=128, hashfunc=lambda data: xxhash.xxh32_intdigest(data))
 
 
 def rensa_signatures(texts: list[str]) -> None:
-    """RMinHash, fed with a list of shingles."""
+    """Sign with RMinHash, from a list of shingles."""
     from rensa import RMinHash
 
     for text in texts:
         words = units(text)
-        made = RMinHash(num_perm=128, seed=42)
-        made.update([" ".join(words[i : i + 5]) for i in range(max(1, len(words) - 4))])
-        made.digest()
+        minhash = RMinHash(num_perm=128, seed=42)
+        minhash.update([" ".join(words[i : i + 5]) for i in range(max(1, len(words) - 4))])
+        minhash.digest()
 
 
 def daft_signatures(texts: list[str]) -> None:
-    """Daft's expressions: normalize, then minhash over words between spaces."""
+    """Sign with Daft's expressions: normalize, then minhash over words between spaces."""
     import daft
 
     text = daft.col("text").normalize(
@@ -89,35 +89,35 @@ def daft_signatures(texts: list[str]) -> None:
 
 
 def datatrove_signatures(language: str | None) -> Callable[[list[str]], None]:
-    """FineWeb's setting: 14 bands of 8 rows; a language's own words, or words between spaces."""
+    """Return FineWeb's signatures: 14 bands of 8 rows of a language's words, or of `units`."""
 
     class Split:
         def word_tokenize(self, text: str) -> list[str]:
             return units(text)
 
     @cache
-    def step() -> Any:
+    def signature_step() -> Any:
         import datatrove.pipeline.dedup.minhash as minhash
         from datatrove.utils.word_tokenizers import load_word_tokenizer
 
         tokenizer = load_word_tokenizer(language) if language else Split()
         minhash.load_word_tokenizer = lambda language: tokenizer
-        made = minhash.MinhashDedupSignature("memory://signatures")
-        # xxhash 4 takes bytes only; datatrove 0.10 gives it text.
-        hashed = made._hash_func
-        made._hash_func = lambda shingle: hashed(shingle.encode())
-        return made
+        step = minhash.MinhashDedupSignature("memory://signatures")
+        # xxhash 4 takes bytes only; datatrove 0.10 passes text.
+        hash_bytes = step._hash_func
+        step._hash_func = lambda shingle: hash_bytes(shingle.encode())
+        return step
 
     def work(texts: list[str]) -> None:
         for text in texts:
-            shingles = step().get_shingles(text)
+            shingles = signature_step().get_shingles(text)
             if shingles.size:
-                step().get_signature(shingles)
+                signature_step().get_signature(shingles)
 
     return work
 
 
-#: What datatrove calls our languages.
+#: Our code of a language → datatrove's.
 DATATROVE = {"en": "eng", "ru": "rus", "ja": "jpn", "kk": "kaz", "ko": "kor", "tr": "tur"}
 
 
@@ -125,8 +125,8 @@ def size(texts: pa.LargeStringArray) -> float:
     return float(pc.sum(pc.binary_length(texts)).as_py() or 0) / 1e6
 
 
-def signatures(language: str, made: corpus.Corpus, runs: int) -> None:
-    texts = made.table["text"].combine_chunks()
+def signatures(language: str, generated: corpus.Corpus, runs: int) -> None:
+    texts = generated.table["text"].combine_chunks()
     sign_texts(texts.slice(0, 10), Shingling(), 128)
     ours = size(texts) / seconds(lambda: sign_texts(texts, Shingling(), 128), runs)
     part = texts.slice(0, max(50, len(texts) // 5))
@@ -147,17 +147,17 @@ def signatures(language: str, made: corpus.Corpus, runs: int) -> None:
             print(f"{name}: skipped ({missing})")
             continue
         few = some[:200] if "as shipped" in name else some
-        theirs = sum(len(text.encode()) for text in few) / 1e6
-        theirs /= seconds(lambda work=work, few=few: work(few), 2)
+        speed = sum(len(text.encode()) for text in few) / 1e6
+        speed /= seconds(lambda work=work, few=few: work(few), 2)
         print(
-            f"signatures {language}: {name} {theirs:8.2f} MB/s,"
-            f" curate is {ours / theirs:.0f} times as fast"
+            f"signatures {language}: {name} {speed:8.2f} MB/s,"
+            f" curate is {ours / speed:.0f} times as fast"
         )
 
 
-def whole(language: str, made: corpus.Corpus) -> None:
+def whole(language: str, generated: corpus.Corpus) -> None:
     near = NearDuplicates()
-    table = made.table
+    table = generated.table
     megabytes = size(table["text"].combine_chunks())
 
     def run() -> pa.Table:
@@ -170,27 +170,30 @@ def whole(language: str, made: corpus.Corpus) -> None:
     exact = seconds(lambda: text_hashes(table["text"].combine_chunks()), 1)
     took = seconds(run, 1)
     decisions = run().select(["id", "dropped_by", "cluster"]).to_pylist()
-    gone = {row["id"] for row in decisions if row["dropped_by"] == "near_duplicate"}
+    removed = {row["id"] for row in decisions if row["dropped_by"] == "near_duplicate"}
     cluster = {row["id"]: row["cluster"] for row in decisions}
     print(
-        f"dedup {language}: {table.num_rows} documents, {megabytes:.1f} MB, {len(gone)} removed, "
-        f"{took:.2f} s = {megabytes / took:.1f} MB/s; exact hashes {megabytes / exact:.0f} MB/s"
+        f"dedup {language}: {table.num_rows} documents, {megabytes:.1f} MB,"
+        f" {len(removed)} removed, {took:.2f} s = {megabytes / took:.1f} MB/s;"
+        f" exact hashes {megabytes / exact:.0f} MB/s"
     )
     ids = table["id"].to_pylist()
     for kind in corpus.KINDS:
-        rows = [row for row, name in enumerate(made.kind) if name == kind]
-        # A copy counts as found when it ends in the cluster of its original.
+        rows = [row for row, name in enumerate(generated.kind) if name == kind]
+        # A copy counts as found if it is in the cluster of its original.
         found = sum(
-            ids[row] in cluster and cluster[ids[row]] == cluster.get(ids[made.original[row]])
+            ids[row] in cluster and cluster[ids[row]] == cluster.get(ids[generated.original[row]])
             for row in rows
         )
         if rows:
             print(f"dedup {language}: planted {kind:9} found {found:4} of {len(rows)}")
-    families = {made.original[row] for row, name in enumerate(made.kind) if name != "original"}
+    families = {
+        generated.original[row] for row, name in enumerate(generated.kind) if name != "original"
+    }
     alone = sum(
-        ids[row] in gone
+        ids[row] in removed
         for row in range(len(ids))
-        if made.original[row] == row and row not in families
+        if generated.original[row] == row and row not in families
     )
     print(f"dedup {language}: removed without a planted copy: {alone}")
 
@@ -200,11 +203,11 @@ def main() -> None:
     options.add_argument("--documents", type=int, default=6_000)
     options.add_argument("--languages", default="en,ru,ja")
     options.add_argument("--runs", type=int, default=4)
-    asked = options.parse_args()
-    for language in asked.languages.split(","):
-        made = corpus.make(language, documents=asked.documents)
-        signatures(language, made, asked.runs)
-        whole(language, made)
+    arguments = options.parse_args()
+    for language in arguments.languages.split(","):
+        generated = corpus.make(language, documents=arguments.documents)
+        signatures(language, generated, arguments.runs)
+        whole(language, generated)
 
 
 if __name__ == "__main__":

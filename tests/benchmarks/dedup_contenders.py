@@ -1,10 +1,10 @@
-"""One contender of dedup_peers, in a process of its own: read, sign, cluster, (verify,) write.
+"""Run one contender of dedup_peers: read, sign, cluster, (verify,) write.
 
     python tests/benchmarks/dedup_contenders.py NAME IN.parquet OUT.parquet [--work DIR]
 
 Prints one line of JSON: seconds of start (imports, compiling) and of work, ids kept. Each peer is
-used as its documentation shows; 14 bands of 8 rows, word 5-grams. This file imports nothing of ours
-but ``curate``, so that a peer's own environment can run it.
+used as its documentation shows; 14 bands of 8 rows, word 5-grams. Of this project the file imports
+``curate`` alone, so that a peer's own environment can run it.
 """
 
 import argparse
@@ -21,9 +21,7 @@ BANDS, ROWS, NGRAM = 14, 8, 5
 
 
 def curate_table(source, out, **options):
-    """`curate.dedup` on a table: exact and near, verified, all cores. 20 bands of 8 rows by
-    default.
-    """
+    """Run `curate.deduplicate`: exact and near, verified, all cores, 20 bands of 8 rows."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -31,7 +29,7 @@ def curate_table(source, out, **options):
     import curate
 
     few = pq.ParquetFile(source).read_row_group(0)["text"].slice(0, 300).to_pylist()
-    # Near copies too: all kernels are loaded.
+    # With near copies, so that all kernels are loaded.
     curate.deduplicate(pa.table({"text": few + [text + " as it was told" for text in few]}))
     yield
     table = curate.deduplicate(pq.read_table(source, memory_map=True), **options)
@@ -39,14 +37,14 @@ def curate_table(source, out, **options):
 
 
 def curate_as_peers(source, out):
-    """The same with the bands and rows of the peers."""
+    """Run `curate.deduplicate` with the bands and rows of the peers."""
     yield from curate_table(source, out, bands=BANDS, rows=ROWS)
 
 
 def curate_run(source, out):
-    """`curate run`: the product, with commits, accounting, clusters and a report.
+    """Run `curate run`, with commits, accounting, clusters and a report.
 
-    Its start (interpreter, Ray, kernels) is what the same command takes on 200 documents.
+    Its start (interpreter, Ray, kernels) is the time of the same command on 200 documents.
     """
     import pyarrow.parquet as pq
 
@@ -73,7 +71,7 @@ def curate_run(source, out):
     pq.write_table(file.read_row_group(0).slice(0, 200), few)
     yield min(run(few, f"{folder}-few-{n}") for n in range(2))
     run(source, folder)
-    # An id of ours ends in row group and row.
+    # An id ends in row group and row.
     starts = [0]
     for group in range(file.num_row_groups):
         starts.append(starts[-1] + file.metadata.row_group(group).num_rows)
@@ -87,7 +85,7 @@ def curate_run(source, out):
 
 
 def daft(source, out):
-    """Daft's normalize and minhash expressions; bands joined by `united`."""
+    """Sign with Daft's normalize and minhash; join the bands with `first_of_component`."""
     import daft as df
     import numpy as np
     import pyarrow.compute as pc
@@ -106,7 +104,7 @@ def daft(source, out):
 
 
 def rensa(source, out):
-    """RMinHash per document; bands joined by `united`."""
+    """Sign each document with RMinHash; join the bands with `first_of_component`."""
     import numpy as np
     import pyarrow.parquet as pq
     from rensa import RMinHash
@@ -115,14 +113,14 @@ def rensa(source, out):
     table = pq.read_table(source, memory_map=True)
     signatures = np.empty((table.num_rows, BANDS * ROWS), np.uint32)
     for row, text in enumerate(table["text"].to_pylist()):
-        made = RMinHash(num_perm=BANDS * ROWS, seed=42)
-        made.update(grams(text))
-        signatures[row] = made.digest()
+        minhash = RMinHash(num_perm=BANDS * ROWS, seed=42)
+        minhash.update(grams(text))
+        signatures[row] = minhash.digest()
     yield finish(table, signatures, out)
 
 
 def datasketch(source, out):
-    """MinHash.generator with xxhash; bands joined by `united`."""
+    """Sign with MinHash.generator and xxhash; join the bands with `first_of_component`."""
     import numpy as np
     import pyarrow.parquet as pq
     import xxhash
@@ -130,17 +128,17 @@ def datasketch(source, out):
 
     yield
     table = pq.read_table(source, memory_map=True)
-    made = MinHash.generator(
+    minhashes = MinHash.generator(
         ([gram.encode() for gram in grams(text)] for text in table["text"].to_pylist()),
         num_perm=BANDS * ROWS,
         hashfunc=lambda data: xxhash.xxh32_intdigest(data),
     )
-    signatures = np.array([one.hashvalues for one in made], np.uint32)
+    signatures = np.array([minhash.hashvalues for minhash in minhashes], np.uint32)
     yield finish(table, signatures, out)
 
 
 def text_dedup(source, out):
-    """The command of text-dedup, two processes."""
+    """Run the command of text-dedup with two processes."""
     folder = Path(out).with_suffix("")
     yield
     options = {
@@ -158,7 +156,7 @@ def text_dedup(source, out):
         "hash_bits": 32,
         "cache_dir": str(folder) + "-cache",
     }
-    for old in (folder, options["cache_dir"]):  # else it goes on where an earlier run ended
+    for old in (folder, options["cache_dir"]):  # else it continues an earlier run
         shutil.rmtree(old, ignore_errors=True)
     line = [sys.executable, "-m", "text_dedup.minhash"]
     for name, value in options.items():
@@ -170,7 +168,7 @@ def text_dedup(source, out):
 
 
 def datatrove(source, out):
-    """FineWeb's four steps with two workers; `str.split` for words where spaCy is not installed."""
+    """Run FineWeb's four steps with two workers; without spaCy, words are those of `str.split`."""
     import pyarrow.parquet as pq
     from datatrove.executor.local import LocalPipelineExecutor
     from datatrove.pipeline.dedup import MinhashDedupSignature
@@ -185,7 +183,7 @@ def datatrove(source, out):
     if not os.environ.get("DATATROVE_TOKENIZER"):
         steps.load_word_tokenizer = lambda language: Split()
     room = Path(out).with_suffix("")
-    shutil.rmtree(room, ignore_errors=True)  # else it goes on where an earlier run ended
+    shutil.rmtree(room, ignore_errors=True)  # else it continues an earlier run
     config = steps.MinhashConfig(n_grams=NGRAM, num_buckets=BANDS, hashes_per_bucket=ROWS)
     folder = Path(source).parent / (Path(source).stem + "-files")
     if not folder.exists():
@@ -220,10 +218,10 @@ def grams(text):
     return [" ".join(words[i : i + NGRAM]) for i in range(max(1, len(words) - NGRAM + 1))]
 
 
-def united(signatures):
-    """Tell which document is the first of its component of documents that share a band.
+def first_of_component(signatures):
+    """Return whether each document is the first of its component of documents that share a band.
 
-    The bands of peers that give signatures alone, joined as fast as numpy and scipy can.
+    Some peers compute signatures alone: numpy and scipy join their bands, as fast as they can.
     """
     import numpy as np
     from scipy.sparse import coo_array
@@ -250,13 +248,13 @@ def united(signatures):
 def finish(table, signatures, out):
     import pyarrow as pa
 
-    return save(table, pa.chunked_array([united(signatures)]), out)
+    return save(table, pa.chunked_array([first_of_component(signatures)]), out)
 
 
 def save(table, kept, out):
-    """Write the kept rows as two files at a time, a row group after the other; give their ids.
+    """Write the kept rows as two files in parallel, by row groups; return their ids.
 
-    One thread, or a copy of all texts, would bound everyone.
+    One thread, or a copy of all texts, would limit every contender.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -279,7 +277,7 @@ def save(table, kept, out):
 
 
 CONTENDERS = {
-    "curate.dedup": curate_table,
+    "curate table": curate_table,
     "curate 14x8": curate_as_peers,
     "curate run": curate_run,
     "daft": daft,
@@ -295,16 +293,16 @@ def main():
     parser.add_argument("name", choices=CONTENDERS)
     parser.add_argument("source")
     parser.add_argument("out")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     began = time.perf_counter()
-    steps = CONTENDERS[asked.name](asked.source, asked.out)
-    included = next(steps) or 0.0  # a start that is in the work too
+    steps = CONTENDERS[arguments.name](arguments.source, arguments.out)
+    included = next(steps) or 0.0  # a start that the time of work contains
     started = time.perf_counter()
     kept = next(steps)
     work = time.perf_counter() - started - included
-    Path(asked.out + ".kept").write_text("\n".join(kept), encoding="utf-8")
-    said = {"start": included or started - began, "work": work, "kept": len(kept)}
-    print(json.dumps(said | {"rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10}))
+    Path(arguments.out + ".kept").write_text("\n".join(kept), encoding="utf-8")
+    record = {"start": included or started - began, "work": work, "kept": len(kept)}
+    print(json.dumps(record | {"rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10}))
 
 
 if __name__ == "__main__":

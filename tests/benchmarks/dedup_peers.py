@@ -1,18 +1,18 @@
-"""A whole fuzzy dedup beside the peers: seconds, memory, what was found and what was lost.
+"""Compare a whole fuzzy dedup with its peers: seconds, memory, pairs found, wrong removals.
 
     python -m tests.benchmarks.dedup_peers [--documents 40000] [--median-words 400] [--peers PYTHON]
     python -m tests.benchmarks.dedup_peers --documents 1000000 --median-words 135 --peers PYTHON
 
 One synthetic corpus (see planted.py) in one Parquet file; every contender reads it and writes what
 it keeps, in a process of its own. ``start`` is imports and the loading of kernels, ``work`` all the
-rest: the median of the runs, and their range behind it. ``peak MB`` sums the unique memory of its
-processes, twice a second (looking stops them for a moment), or is what the first of them had at
-most. *found*: of the pairs with an exact Jaccard of at least 0.8, the share of which not both
-survive. *wrong*: removed documents that resemble no kept one to at least 0.8. Up to 100,000
-documents all pairs are known; beyond, those within the planted families, which here is the same.
+rest: the median of the runs, followed by their range. ``peak MB`` sums the unique memory of its
+processes, read twice a second (a reading stops them for a moment), or is the peak of the first of
+them. *found*: of the pairs with an exact Jaccard of at least 0.8, the share of which at most one is
+kept. *wrong*: removed documents without a kept one of Jaccard 0.8. Up to 100,000 documents all
+pairs are known; above, those within the planted families, which here are the same.
 
 ``--peers`` is the Python of an environment with daft, rensa, datasketch, xxhash, text-dedup and
-datatrove; those that it lacks are left out, by name.
+datatrove; contenders that it lacks are reported and left out.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ import pyarrow.parquet as pq
 from tests.benchmarks import exact_pairs, planted
 
 SCRIPT = Path(__file__).with_name("dedup_contenders.py")
-#: Arrow's memory comes from jemalloc for everybody: on virtual machines the first touch of fresh
-#: pages is dear, and Arrow's default pool gives pages back and takes them anew as it goes.
+#: Arrow allocates from jemalloc in every contender: on virtual machines the first write to a fresh
+#: page is slow, and Arrow's default pool returns pages and requests them again.
 ENVIRONMENT = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "jemalloc"}
 
 
 def memory(root: int) -> int:
-    """Give the private and shared-out memory (PSS) of a process and all below it, in bytes."""
+    """Return the proportional set size (PSS) of a process and its descendants, in bytes."""
     children = defaultdict(list)
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -60,9 +60,9 @@ def memory(root: int) -> int:
     return total
 
 
-def ran(name: str, python: str, source: Path, room: Path, seconds: int) -> dict[str, object]:
-    """Run one contender; give what it printed and its peak memory, or what went wrong."""
-    out = room / (name.replace(" ", "-") + ".parquet")
+def run(name: str, python: str, source: Path, folder: Path, seconds: int) -> dict[str, object]:
+    """Run one contender; return what it printed and its peak memory, or its error."""
+    out = folder / (name.replace(" ", "-") + ".parquet")
     process = subprocess.Popen(
         [python, str(SCRIPT), name, str(source), str(out)],
         stdout=subprocess.PIPE,
@@ -80,7 +80,7 @@ def ran(name: str, python: str, source: Path, room: Path, seconds: int) -> dict[
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        said, complaint = process.communicate(timeout=seconds)
+        output, errors = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         return {"failed": f"not done after {seconds} s"}
@@ -88,14 +88,14 @@ def ran(name: str, python: str, source: Path, room: Path, seconds: int) -> dict[
         ended.set()
         watcher.join()
     if process.returncode:
-        return {"failed": complaint.strip().splitlines()[-1][:100] if complaint else "failed"}
+        return {"failed": errors.strip().splitlines()[-1][:100] if errors else "failed"}
     kept = set(Path(str(out) + ".kept").read_text(encoding="utf-8").split("\n"))
-    said_last = json.loads(said.splitlines()[-1])
-    return said_last | {"peak": max(peak, said_last["rss"]), "ids": kept}
+    record = json.loads(output.splitlines()[-1])
+    return record | {"peak": max(peak, record["rss"]), "ids": kept}
 
 
 def alike_pairs(corpus: planted.Planted) -> list[tuple[int, int]]:
-    """Give the pairs of documents with a Jaccard similarity of at least 0.8."""
+    """Return the pairs of documents with a Jaccard similarity of at least 0.8."""
     sets = exact_pairs.sets_of(corpus.table["text"].combine_chunks())
     if len(sets) <= 100_000:
         return list(exact_pairs.pairs(sets, 0.8))
@@ -119,12 +119,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=1200)
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--room", help="a folder that keeps the corpus and its pairs")
-    asked = parser.parse_args()
-    room = Path(asked.room or tempfile.mkdtemp(prefix="dedup-peers-"))
-    source, pairs = room / "corpus.parquet", room / "pairs.json"
+    arguments = parser.parse_args()
+    folder = Path(arguments.room or tempfile.mkdtemp(prefix="dedup-peers-"))
+    source, pairs = folder / "corpus.parquet", folder / "pairs.json"
     if not pairs.exists():
-        room.mkdir(exist_ok=True)
-        corpus = planted.near_copies("Latin", asked.documents, median_words=asked.median_words)
+        folder.mkdir(exist_ok=True)
+        corpus = planted.near_copies(
+            "Latin", arguments.documents, median_words=arguments.median_words
+        )
         pq.write_table(corpus.table, source, compression="zstd", row_group_size=4096)
         pairs.write_text(json.dumps(alike_pairs(corpus)))
     megabytes = pq.read_table(source, columns=["text"]).nbytes / 1e6
@@ -136,35 +138,35 @@ def main() -> None:
         alike[ids[b]].add(ids[a])
     print(
         f"{len(ids)} documents, {megabytes:.0f} MB,"
-        f" {len(truth)} pairs with Jaccard >= 0.8 in {room}"
+        f" {len(truth)} pairs with Jaccard >= 0.8 in {folder}"
     )
     print(
         "contender       start s   work s     MB/s  peak MB   removed   found   wrong", flush=True
     )
-    wanted = asked.only.split(",") if asked.only else list(CONTENDERS)
-    for name in wanted:
-        python = sys.executable if name.startswith("curate") else asked.peers
-        every = [ran(name, python, source, room, asked.seconds) for _ in range(asked.runs)]
-        failed = next((one["failed"] for one in every if "failed" in one), None)
+    names = arguments.only.split(",") if arguments.only else list(CONTENDERS)
+    for name in names:
+        python = sys.executable if name.startswith("curate") else arguments.peers
+        runs = [run(name, python, source, folder, arguments.seconds) for _ in range(arguments.runs)]
+        failed = next((one["failed"] for one in runs if "failed" in one), None)
         if failed:
             print(f"{name:14} {failed}", flush=True)
             continue
-        every.sort(key=lambda one: float(one["work"]))
-        best = every[len(every) // 2]
-        kept = best["ids"]
+        runs.sort(key=lambda one: float(one["work"]))
+        median = runs[len(runs) // 2]
+        kept = median["ids"]
         found = sum(ids[a] not in kept or ids[b] not in kept for a, b in truth) / max(1, len(truth))
         wrong = sum(i not in kept and not (alike[i] & kept) for i in ids)
-        spread = f"{every[0]['work']:.2f} to {every[-1]['work']:.2f}"
+        spread = f"{runs[0]['work']:.2f} to {runs[-1]['work']:.2f}"
         print(
-            f"{name:14} {best['start']:8.1f} {best['work']:8.2f} {megabytes / best['work']:8.1f}"
-            f" {best['peak'] / 1e6:8.0f} {len(ids) - len(kept):9}"
-            f" {found:7.4f} {wrong:7}   ({spread})",
+            f"{name:14} {median['start']:8.1f} {median['work']:8.2f}"
+            f" {megabytes / median['work']:8.1f} {median['peak'] / 1e6:8.0f}"
+            f" {len(ids) - len(kept):9} {found:7.4f} {wrong:7}   ({spread})",
             flush=True,
         )
 
 
 CONTENDERS = (
-    "curate.dedup",
+    "curate table",
     "curate 14x8",
     "curate run",
     "daft",

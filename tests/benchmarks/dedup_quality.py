@@ -1,11 +1,11 @@
-"""What dedup finds and what it removes wrongly, against all exact pairs.
+"""Measure what dedup finds and what it removes wrongly, against all exact pairs.
 
     python -m tests.benchmarks.dedup_quality [--documents 20000] [--scripts Latin,Thai]
     CURATE_SHARED_DATA=... python -m tests.benchmarks.dedup_quality --real
 
-*Recall*: of the pairs with an exact Jaccard of at least 0.8, the share of which not both survive.
+*Recall*: of the pairs with an exact Jaccard of at least 0.8, the share with at most one kept.
 *Precision*: of the removed documents, the share whose witness was kept and has a Jaccard of at
-least 0.8 with it. *Promise*: the recall that the S-curve of the bands gives those very pairs.
+least 0.8 with it. *Promise*: the recall of the same pairs by the S-curve of the bands.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from tests.benchmarks import exact_pairs, planted
 THRESHOLD, RECALL = 0.8, 0.97
 
 
-def measured(name: str, texts: pa.LargeStringArray, shingling: Shingling) -> tuple[float, float]:
-    """Dedup texts, compare with all exact pairs, print a line; give precision and recall."""
+def measure(name: str, texts: pa.LargeStringArray, shingling: Shingling) -> tuple[float, float]:
+    """Dedup texts, compare with all exact pairs, print a line; return precision and recall."""
     ids = [str(row) for row in range(len(texts))]
     started = time.perf_counter()
     table = curate.deduplicate(
@@ -67,10 +67,10 @@ def measured(name: str, texts: pa.LargeStringArray, shingling: Shingling) -> tup
     return float(precision), float(recall)
 
 
-def made(scripts: list[str], documents: int) -> None:
+def generated(scripts: list[str], documents: int) -> None:
     for script in scripts:
         corpus = planted.near_copies(script, documents)
-        measured(script, corpus.table["text"].combine_chunks(), Shingling())
+        measure(script, corpus.table["text"].combine_chunks(), Shingling())
     for script in scripts:
         for name, corpus in (
             ("template", planted.boilerplate(script, 10_000)),
@@ -82,7 +82,7 @@ def made(scripts: list[str], documents: int) -> None:
 
 
 def floods(documents: int) -> None:
-    """Identical documents against distinct ones: a flood must not take longer."""
+    """Compare the time of identical documents with that of distinct ones: it must not be longer."""
     seconds = {}
     for identical in (False, True):
         table = planted.short_documents("Latin", documents, identical=identical)
@@ -97,12 +97,12 @@ def floods(documents: int) -> None:
 def real(shared: Path) -> None:
     with lzma.open(shared / "dedup/fcc-curriculum-docs.dev.jsonl.xz", "rt") as lines:
         texts = [json.loads(line)["text"] for line in lines]
-    measured("fcc", pa.array(texts, pa.large_string()), Shingling("char", 5))
+    measure("fcc", pa.array(texts, pa.large_string()), Shingling("char", 5))
     everything = []
     for path in sorted((shared / "text").glob("*.jsonl.gz")):
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             everything += [json.loads(line)["text"] for line in lines]
-    measured("all texts", pa.array(everything, pa.large_string()), Shingling())
+    measure("all texts", pa.array(everything, pa.large_string()), Shingling())
     for name in ("tg-ru-news-pairs", "tg-en-news-pairs", "copycat-cc-pairs"):
         with gzip.open(shared / f"dedup/{name}.dev.jsonl.gz", "rt", encoding="utf-8") as lines:
             rows = [json.loads(line) for line in lines]
@@ -111,14 +111,16 @@ def real(shared: Path) -> None:
             table = curate.deduplicate(pa.table({"text": [row["text_a"], row["text_b"]]}))
             verdict = str(row.get("label"))
             judged.setdefault(verdict, []).append(2 - table["dropped_by"].null_count)
-        said = ", ".join(f"{k}: {sum(v)} of {len(v)}" for k, v in sorted(judged.items()))
-        print(f"{name}: pairs of which one is removed, by the judges' label: {said}")
+        counts = ", ".join(f"{k}: {sum(v)} of {len(v)}" for k, v in sorted(judged.items()))
+        print(f"{name}: pairs of which one is removed, by the judges' label: {counts}")
     with gzip.open(shared / "dedup/ndd-r8.jsonl.gz", "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     table = curate.deduplicate(pa.table({"text": [row["text"] for row in rows]}))
-    gone = [rule is not None for rule in table["dropped_by"].to_pylist()]
+    removed = [rule is not None for rule in table["dropped_by"].to_pylist()]
     for planted_copy in (1, 0):
-        of = [g for g, row in zip(gone, rows, strict=True) if row["near_dup_file"] == planted_copy]
+        of = [
+            g for g, row in zip(removed, rows, strict=True) if row["near_dup_file"] == planted_copy
+        ]
         print(f"ndd-r8: near_dup_file={planted_copy}: {sum(of)} of {len(of)} removed")
 
 
@@ -128,13 +130,13 @@ def main() -> None:
     parser.add_argument("--scripts", default=",".join(planted.SCRIPTS))
     parser.add_argument("--flood", type=int, default=0, help="identical and distinct documents")
     parser.add_argument("--real", action="store_true", help="the sets at $CURATE_SHARED_DATA")
-    asked = parser.parse_args()
-    if asked.real:
+    arguments = parser.parse_args()
+    if arguments.real:
         real(Path(os.environ["CURATE_SHARED_DATA"]))
-    elif asked.flood:
-        floods(asked.flood)
+    elif arguments.flood:
+        floods(arguments.flood)
     else:
-        made(asked.scripts.split(","), asked.documents)
+        generated(arguments.scripts.split(","), arguments.documents)
 
 
 if __name__ == "__main__":

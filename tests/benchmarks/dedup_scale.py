@@ -1,9 +1,9 @@
-"""Does memory stay flat when the corpus grows? The product's dedup on generated short documents.
+"""Measure the memory of dedup runs as the corpus of generated short documents grows.
 
     python -m tests.benchmarks.dedup_scale [--documents 1000000,10000000] [--words 20] [--workers 2]
 
 One document in ten is a near copy of another one. Prints, for each size, seconds, the largest
-memory (RSS) that the driver and any worker had at one time, the largest size of the run's folder,
+memory (RSS) of the driver and of any worker, the largest size of the run's folder,
 and what was removed.
 """
 
@@ -41,7 +41,7 @@ input_bytes = 33554432
 
 
 def write(folder: Path, documents: int, words: int) -> int:
-    """Write files of 250,000 documents; give the bytes of text."""
+    """Write files of 250,000 documents; return the bytes of text."""
     folder.mkdir()
     writer = planted.Writer("Latin", 7, words=200_000)
     size = 0
@@ -77,7 +77,7 @@ def folder_bytes(folder: Path) -> int:
     return total
 
 
-def measured(documents: int, words: int, workers: int, room: Path) -> None:
+def measure(documents: int, words: int, workers: int, room: Path) -> None:
     source, out, recipe = room / "in", room / "out", room / "scale.toml"
     recipe.write_text(RECIPE, encoding="utf-8")
     size = write(source, documents, words)
@@ -96,23 +96,24 @@ def measured(documents: int, words: int, workers: int, room: Path) -> None:
     ended = threading.Event()
 
     def watch() -> None:
-        looked = 0.0
+        measured_at = 0.0
         while not ended.wait(0.2):
             peak["driver"] = max(peak["driver"], rss(process.pid))
             for pid, command in descendants(process.pid):
                 if command.startswith("ray::") and "Agent" not in command:
                     peak["worker"] = max(peak["worker"], rss(pid))
-            if time.monotonic() - looked > 5:
-                peak["folder"], looked = max(peak["folder"], folder_bytes(out)), time.monotonic()
+            if time.monotonic() - measured_at > 5:
+                peak["folder"] = max(peak["folder"], folder_bytes(out))
+                measured_at = time.monotonic()
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    _, complaint = process.communicate()
+    _, errors = process.communicate()
     ended.set()
     watcher.join()
     seconds = time.monotonic() - started
     if process.returncode:
-        raise SystemExit(f"exit {process.returncode}\n{complaint[-2000:]}")
+        raise SystemExit(f"exit {process.returncode}\n{errors[-2000:]}")
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     ratio = report["dedup"]["documents"]
     print(
@@ -131,10 +132,10 @@ def main() -> None:
     parser.add_argument("--documents", default="1000000,10000000")
     parser.add_argument("--words", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2, help="of Ray; 0: in this process")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     room = Path(tempfile.mkdtemp(prefix="dedup-scale-"))
-    for documents in asked.documents.split(","):
-        measured(int(documents), asked.words, asked.workers, room)
+    for documents in arguments.documents.split(","):
+        measure(int(documents), arguments.words, arguments.workers, room)
     shutil.rmtree(room)
 
 

@@ -1,9 +1,9 @@
-"""How many legacy files decode to the right text, and how much mojibake is repaired, next to peers?
+"""Count legacy files decoded to the right text, and repaired mojibake, beside peers.
 
     CURATE_SHARED_DATA=... python -m tests.benchmarks.encoding
 
-charset-normalizer and chardet name a charset, under which the file is decoded. ``MB/s`` is by the
-clock of the process. Mojibake: ftfy with the options of repair, and ours.
+charset-normalizer and chardet name a charset, under which the file is decoded. ``MB/s`` is
+by CPU time. Mojibake: ftfy with the options of repair, and curate.
 """
 
 import os
@@ -22,8 +22,8 @@ from tests.unit.text.test_repair import OPTIONS
 
 
 def ours(data):
-    found = decode(data)
-    return found.text if found else None
+    decoded = decode(data)
+    return decoded.text if decoded else None
 
 
 def by_chardet(data):
@@ -50,8 +50,8 @@ def main():
         texts = [read(data) for _, data, _ in files]
         seconds = time.process_time() - started
         right = [
-            text is not None and plain(text) in wanted
-            for text, (_, _, wanted) in zip(texts, files, strict=True)
+            text is not None and plain(text) in expected
+            for text, (_, _, expected) in zip(texts, files, strict=True)
         ]
         wrong = sorted(label for (label, _, _), ok in zip(files, right, strict=True) if not ok)
         print(
@@ -60,12 +60,12 @@ def main():
         )
     cases = list(mojibake_cases(shared))
     fixed = repair(pa.array([text for _, text, _ in cases], pa.large_string()))[0].to_pylist()
-    alike = [ftfy.fix_text(text, OPTIONS) for _, text, _ in cases]
+    by_ftfy = [ftfy.fix_text(text, OPTIONS) for _, text, _ in cases]
     print(f"{len(cases)} cases of mojibake")
-    for name, texts in (("curate", fixed), ("ftfy", alike)):
+    for name, texts in (("curate", fixed), ("ftfy", by_ftfy)):
         right = sum(
-            text.strip() == wanted.strip()
-            for text, (_, _, wanted) in zip(texts, cases, strict=True)
+            text.strip() == expected.strip()
+            for text, (_, _, expected) in zip(texts, cases, strict=True)
         )
         print(f"{name:20} right {right:4}")
 

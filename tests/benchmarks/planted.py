@@ -1,7 +1,7 @@
-"""Made-up text in every script, with near duplicates planted in it. Deterministic; needs no data.
+"""Generate text in every script, with planted near duplicates. Deterministic; needs no data.
 
 Words are drawn from a vocabulary of random words with the frequencies of a natural one (Zipf), so
-that unrelated documents share hardly a shingle and every duplicate is one that was planted.
+that unrelated documents share hardly any shingles and every duplicate is a planted one.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-#: Script → (letters, letters per word, what stands between words). Han, Kana and Thai write no
-#: spaces.
+#: Script → (letters, letters per word, word separator). Han, Kana and Thai have no spaces.
 SCRIPTS: dict[str, tuple[str, tuple[int, int], str]] = {
     "Latin": ("abcdefghijklmnopqrstuvwxyz", (2, 9), " "),
     "Cyrillic": ("абвгдежзийклмнопрстуфхцчшыьэюяәғқңөұүі", (2, 10), " "),
@@ -29,7 +28,7 @@ EDITS = {"exact": 0.0, "edit_1": 0.01, "edit_5": 0.05, "edit_10": 0.10, "edit_20
 
 
 class Planted(NamedTuple):
-    """Documents (`id`, `text`), the number of each one's family, and what kind of copy it is."""
+    """Documents (`id`, `text`), and for each the number of its family and its kind of copy."""
 
     table: pa.Table
     family: list[int]
@@ -37,7 +36,7 @@ class Planted(NamedTuple):
 
 
 class Writer:
-    """Writes made-up text of a script."""
+    """Write generated text of a script."""
 
     def __init__(self, script: str, seed: int, words: int = 20_000) -> None:
         self.draw = np.random.default_rng([seed, *script.encode()])
@@ -54,11 +53,11 @@ class Writer:
         return list(self.draw.choice(self._words, count, p=self._chances))
 
     def units(self, words: list[str]) -> list[str]:
-        """What an edit replaces: words, or characters where words are not set apart."""
+        """Return the units of an edit: words, or characters where words are not separated."""
         return words if self.between else list("".join(words))
 
     def text(self, units: list[str], sentence: int = 14) -> str:
-        """Set units into sentences."""
+        """Join units into sentences."""
         stop = ". " if self.between else "。"
         parts = [self.between.join(units[i : i + sentence]) for i in range(0, len(units), sentence)]
         return stop.join(parts) + stop.strip()
@@ -67,18 +66,18 @@ class Writer:
         """Replace, delete or insert a share of the units."""
         chosen = self.draw.random(len(units)) < share
         others = self.units(self.words(int(chosen.sum()) + 1))
-        found: list[str] = []
+        edited: list[str] = []
         for unit, edit in zip(units, chosen.tolist(), strict=True):
             if not edit:
-                found.append(unit)
+                edited.append(unit)
                 continue
             other = others[int(self.draw.integers(len(others)))]
-            found += [[other], [other], [], [unit, other]][int(self.draw.integers(4))]
-        return found
+            edited += [[other], [other], [], [unit, other]][int(self.draw.integers(4))]
+        return edited
 
 
 def near_copies(script: str, documents: int, *, seed: int = 1, median_words: int = 150) -> Planted:
-    """Documents of log-normal length; one in seven gets one to four copies of a random kind."""
+    """Return documents of log-normal length; one in seven has one to four random copies."""
     writer = Writer(script, seed)
     texts: list[str] = []
     family: list[int] = []
@@ -96,7 +95,7 @@ def near_copies(script: str, documents: int, *, seed: int = 1, median_words: int
 
 
 def boilerplate(script: str, documents: int, *, seed: int = 1, shared: float = 0.6) -> Planted:
-    """One family of pages that share a template and have bodies of their own."""
+    """Return one family of pages that share a template and have bodies of their own."""
     writer = Writer(script, seed)
     template = writer.units(writer.words(180))
     body = int(len(template) * (1 - shared) / shared)
@@ -114,9 +113,7 @@ def boilerplate(script: str, documents: int, *, seed: int = 1, shared: float = 0
 def chain(
     script: str, links: int, *, seed: int = 1, words: int = 400, step: float = 0.02
 ) -> Planted:
-    """A chain: each document is the one before it with a few edits; its ends have nothing in
-    common.
-    """
+    """Return a chain: each document is its predecessor with a few edits; its ends are unrelated."""
     writer = Writer(script, seed)
     units = writer.units(writer.words(words))
     texts = []
@@ -127,7 +124,7 @@ def chain(
 
 
 def short_documents(script: str, documents: int, *, identical: bool, seed: int = 1) -> pa.Table:
-    """Documents of forty words, all the same or all different."""
+    """Return documents of forty words, all identical or all distinct."""
     writer = Writer(script, seed)
     words = writer.words(40 if identical else 40 * documents)
     if identical:

@@ -1,9 +1,9 @@
-"""How fast is repair, next to ftfy with the same options? Run on demand, never in CI.
+"""Compare the speed of repair with ftfy's with the same options. Run on demand, never in CI.
 
     CURATE_SHARED_DATA=... python tests/benchmarks/repair.py [--seconds 2]
 
-Both do the same work on the same real texts: ftfy as FineWeb2 configures it, with NFC; ours does
-controls and whitespace besides. One process, one thread; CPU time, the best of several passes.
+Both do the same work on the same real texts: ftfy as FineWeb2 configures it, with NFC; curate
+also repairs controls and whitespace. One process, one thread; CPU time, the best of several passes.
 ``flagged`` is the share of texts that the scan flags, ``ours`` includes the scan.
 """
 
@@ -60,14 +60,14 @@ def load(names: list[str]) -> list[str]:
 
 
 def best(works: list[Callable[[], object]], seconds: float) -> list[float]:
-    """Time some works in turn, so that all meet the same load of the machine; the best of each."""
+    """Time functions in turn, under the same load of the machine; return the best of each."""
     times: list[list[float]] = [[] for _ in works]
     started = time.perf_counter()
     while not times[-1] or time.perf_counter() - started < seconds * len(works):
         for work, taken in zip(works, times):
-            begun = time.process_time()
+            start = time.process_time()
             work()
-            taken.append(time.process_time() - begun)
+            taken.append(time.process_time() - start)
     return [min(taken) for taken in times]
 
 
@@ -100,10 +100,10 @@ def main() -> None:
             lambda sample=sample: [ftfy.fix_text(text, OPTIONS) for text in sample],
         ]
         taken = best(works, seconds)
-        scan, ours, theirs = size / taken[0], size / taken[1], sampled / taken[2]
+        scan, ours, peer = size / taken[0], size / taken[1], sampled / taken[2]
         print(
             f"{name:10}{size:7.1f}{(flags > 0).mean():9.3f}{scan:11.0f}"
-            f"{ours:11.1f}{theirs:11.1f}{ours / theirs:8.1f}"
+            f"{ours:11.1f}{peer:11.1f}{ours / peer:8.1f}"
         )
 
 

@@ -1,14 +1,13 @@
-"""Gopher quality and repetition, FineWeb and C4 rules: our chain against datatrove's and dolma's
-tagger.
+"""Compare Gopher quality and repetition, FineWeb and C4 rules with datatrove's and dolma's.
 
 Usage: python -m tests.benchmarks.signals [--folder FOLDER] [--dolma PYTHON] [LANGUAGE...]
 (default: $CURATE_SHARED_DATA/text and en ru kk ja; PYTHON is that of an environment with dolma)
 
-The folder holds <language>-*.jsonl.gz files with a field "text". All sides get the same texts,
-ready to read, in one thread, and give one verdict per document and filter by the published limits;
+The folder contains <language>-*.jsonl.gz files with a field "text". All sides get the same texts,
+ready to read, in one thread; each filter judges each document by the published limits;
 datatrove's filters all run on each document, as ours do. datatrove runs twice: as shipped, where
 its tokenizer of the language is installed, and with our words in place of its tokenizer's, where
-every verdict must be ours. dolma's tagger (gopher_v1) measures Gopher's quality rules and
+every verdict must equal ours. dolma's tagger (gopher_v1) measures Gopher's quality rules and
 repetition alone. CPU seconds; the sides take turns, the best of three rounds each (ours five times
 in each; of one for datatrove as shipped and dolma). Prints MB/s, ratios and the share of documents
 with the same verdict as JSON, a line per language.
@@ -59,8 +58,7 @@ MODULES = ("gopher_quality_filter", "gopher_repetition_filter", "fineweb_quality
 RULES = (QUALITY, REPETITION, FINEWEB, C4)
 SIGNALS = tuple(rule.signal for rules in RULES for rule in rules.rules.values())
 
-#: Megabytes that a stage gets at a time, as recipes have it by default; the texts are repeated to
-#: make so many.
+#: Megabytes of a stage's batch by the default of recipes; the texts are repeated up to this size.
 BATCH = 8
 
 #: Runs in dolma's environment: CPU seconds of its tagger over the texts of a JSON file.
@@ -99,12 +97,12 @@ def taken(work: Callable[[], object]) -> float:
 
 
 def ours(column: pa.LargeStringArray, stop_words: list[str]) -> list[pa.BooleanArray]:
-    """Judge each text by each filter: true where it is kept."""
+    """Return for each filter whether it keeps each text."""
     table = pa.table(measure(column, SIGNALS, {"stop_words": stop_words}))
     return [verdicts(table, rules)[0].is_null() for rules in RULES]
 
 
-def theirs(texts: list[str], language: str, stop_words: list[str]) -> list[list[bool]]:
+def by_datatrove(texts: list[str], language: str, stop_words: list[str]) -> list[list[bool]]:
     code = DATATROVE[language]
     c4 = C4QualityFilter(
         remove_citations=False,
@@ -122,17 +120,17 @@ def theirs(texts: list[str], language: str, stop_words: list[str]) -> list[list[
         FineWebQualityFilter(language=code),
         c4,
     ]
-    # One document after the other, as its pipelines go: datatrove remembers the words of the last
+    # One document after the other, as in its pipelines: datatrove caches the words of the last
     # text.
-    said = [
+    verdicts_of = [
         [each.filter(Document(text=text, id=str(i))) is True for each in chain]
         for i, text in enumerate(texts)
     ]
-    return [list(kept) for kept in zip(*said)]
+    return [list(kept) for kept in zip(*verdicts_of)]
 
 
 def agreement(one: list[list[bool]], other: list[list[bool]]) -> dict[str, float]:
-    """Give for each filter the share of documents with one verdict."""
+    """Return for each filter the share of documents with the same verdict."""
     names = ("gopher_quality", "gopher_repetition", "fineweb", "c4")
     return {
         name: round(sum(a == b for a, b in zip(x, y)) / len(x), 4)
@@ -159,7 +157,9 @@ def compare(folder: Path, language: str, python: str | None) -> dict[str, object
     times = math.ceil(BATCH / size)
     many = pa.array(texts * times, pa.large_string())
     # The first call compiles.
-    said = [kept.to_pylist() for kept in ours(pa.array(texts, pa.large_string()), stop_words)]
+    our_verdicts = [
+        kept.to_pylist() for kept in ours(pa.array(texts, pa.large_string()), stop_words)
+    ]
     speed = {"ours": 0.0, "datatrove_with_our_words": 0.0}
     same = {}
     for _ in range(3):
@@ -169,14 +169,16 @@ def compare(folder: Path, language: str, python: str | None) -> dict[str, object
             for module in MODULES:
                 name = f"datatrove.pipeline.filters.{module}.split_into_words"
                 patches.enter_context(mock.patch(name, lambda text, language=None: words(text)))
-            spent = taken(lambda: same.update(words=theirs(texts, language, stop_words)))
+            spent = taken(lambda: same.update(words=by_datatrove(texts, language, stop_words)))
         speed["datatrove_with_our_words"] = max(speed["datatrove_with_our_words"], size / spent)
-    agreed = {"with_our_words": agreement(said, same["words"])}
+    agreed = {"with_our_words": agreement(our_verdicts, same["words"])}
     try:
-        theirs(few[:1], language, stop_words)
-        spent = taken(lambda: same.update(shipped=theirs(few, language, stop_words)))
+        by_datatrove(few[:1], language, stop_words)
+        spent = taken(lambda: same.update(shipped=by_datatrove(few, language, stop_words)))
         speed["datatrove"] = small / spent
-        agreed["as_shipped"] = agreement([each[: len(few)] for each in said], same["shipped"])
+        agreed["as_shipped"] = agreement(
+            [each[: len(few)] for each in our_verdicts], same["shipped"]
+        )
     except ImportError as error:
         print(f"{language}: datatrove as shipped does not run here: {error}", file=sys.stderr)
     if python:
@@ -197,9 +199,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=shared)
     parser.add_argument("--dolma", help="the Python of an environment that has dolma")
     parser.add_argument("languages", nargs="*", default=["en", "ru", "kk", "ja"])
-    asked = parser.parse_args()
-    for language in asked.languages:
-        print(json.dumps(compare(asked.folder, language, asked.dolma)), flush=True)
+    arguments = parser.parse_args()
+    for language in arguments.languages:
+        print(json.dumps(compare(arguments.folder, language, arguments.dolma)), flush=True)
 
 
 if __name__ == "__main__":

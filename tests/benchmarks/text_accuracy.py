@@ -1,11 +1,11 @@
-"""What language ID and the profiles get right: the figures behind the floors of tests/accuracy.
+"""Measure language ID and profiles: the figures behind the floors of tests/accuracy.
 
 Usage: python -m tests.benchmarks.text_accuracy   ($CURATE_SHARED_DATA must be set)
 
 Prints gold sentences (accuracy, macro-F1, precision and recall of Kazakh) and web pages (how many
 get HPLT's label, language by language) beside lid.176 alone; then, by language, the share of clean
-documents that the profile drops and its busiest rules; what is left of bytes read as text; and what
-becomes of clean documents of eight languages in the recipe sherkala.
+documents that the profile drops and its busiest rules; how many binary files read as text pass;
+and the outcomes of clean documents of eight languages in the recipe sherkala.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def gold() -> None:
 
 
 def silver() -> None:
-    print("web pages, of so many curate and lid.176 say what HPLT says")
+    print("web pages: number, and how many curate and lid.176 label as HPLT does")
     for lang, (texts, _, _) in sorted(langid.web_pages().items()):
         if len(texts) >= 200:
-            mine, models = langid.agreement(lang, range(len(texts)))
-            print(f"{lang} {len(texts)} {mine} {models}{'  below' if mine < models else ''}")
+            ours, model = langid.agreement(lang, range(len(texts)))
+            print(f"{lang} {len(texts)} {ours} {model}{'  below' if ours < model else ''}")
 
 
 def clean() -> None:
@@ -59,11 +59,9 @@ def clean() -> None:
 
 def whole() -> None:
     print("clean documents in the recipe sherkala")
-    for language, told in recipe.through("sherkala").items():
-        print(
-            language,
-            ", ".join(f"{n} {fate}" for fate, n in sum(told.values(), Counter()).most_common()),
-        )
+    for language, outcomes in recipe.through("sherkala").items():
+        counts = sum(outcomes.values(), Counter()).most_common()
+        print(language, ", ".join(f"{n} {outcome}" for outcome, n in counts))
 
 
 if __name__ == "__main__":

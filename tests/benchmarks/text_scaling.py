@@ -1,9 +1,9 @@
-"""Is every function on text linear, on hostile text too? Run on demand, never in CI.
+"""Check that every function on text is linear, on hostile text too. Run on demand, never in CI.
 
     python tests/benchmarks/text_scaling.py [--kilobytes 64 128 256 512]
 
 Doubles the length of each generator's text and prints, per function, the worst ratio of times
-between neighbouring sizes that held on two steps in a row, and the slowest throughput. A ratio of 2
+between neighbouring sizes that two steps in a row reached, and the slowest throughput. A ratio of 2
 is linear, 4 quadratic; above 2.6 the function is reported as too slow and the exit code is 1.
 """
 
@@ -39,7 +39,7 @@ GENERATORS = {
     "real": "The river Ертіс rose by 3 m in May [2],"
     " said A. Lee (ann@curate.dev, +7 727 250 11 22) | 河川\n",
 }  # fmt: skip
-#: What stands before the repeated part: chains need a first link.
+#: Text before the repeated part: chains need a first link.
 HEADS = {"misread tail": "Ã", "nested entities": "&"}
 
 
@@ -47,9 +47,9 @@ EVERYTHING = StandardizeSection(fixes=tuple(FIXES), mask=tuple(KINDS))
 
 
 def mask_and_move(texts: pa.LargeStringArray) -> None:
-    """Fix and mask all there is, then look for the masks in a text that lost its last line."""
-    done, spans, _ = standardize_with_spans(texts, EVERYTHING)
-    text = done[0].as_py()
+    """Apply every fix and mask, then move the masks' spans to the text without its last line."""
+    standardized, spans, _ = standardize_with_spans(texts, EVERYTHING)
+    text = standardized[0].as_py()
     move_spans(spans.get(0, ()), text, text.rpartition("\n")[0])
 
 
@@ -70,9 +70,9 @@ def works() -> dict[str, object]:
 def best_of_three(work, text: str) -> float:
     times = []
     for _ in range(3):
-        begun = time.process_time()
+        start = time.process_time()
         work(text)
-        times.append(time.process_time() - begun)
+        times.append(time.process_time() - start)
     return min(times)
 
 

@@ -1,8 +1,8 @@
-"""Token counting against tiktoken and Hugging Face tokenizers, on the same vocabulary and texts.
+"""Compare token counting with tiktoken and tokenizers, on the same vocabulary and texts.
 
 Run: ``CURATE_SHARED_DATA=... python tests/benchmarks/tokens.py``. One process, CPU seconds; every
 count is compared before a speed is printed. The tokenizers library gets Tekken as a
-``tokenizer.json`` made here from the same ranks.
+``tokenizer.json`` built here from the same ranks.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ FILES = {
 
 def vocabulary() -> list[bytes]:
     path = resources.files("mistral_common") / "data" / "tekken_240911.json"
-    said = json.loads(path.read_bytes())
-    size = said["config"]["default_vocab_size"] - said["config"]["default_num_special_tokens"]
-    return [base64.b64decode(token["token_bytes"]) for token in said["vocab"][:size]]
+    fields = json.loads(path.read_bytes())
+    size = fields["config"]["default_vocab_size"] - fields["config"]["default_num_special_tokens"]
+    return [base64.b64decode(token["token_bytes"]) for token in fields["vocab"][:size]]
 
 
 def as_tokenizer_json(tokens: list[bytes]) -> dict[str, object]:
-    """Tekken for the tokenizers library: bytes as letters, and merges found by merging."""
+    """Return Tekken for the tokenizers library: bytes as letters, merges derived from the ranks."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     letters = {byte: chr(byte) for byte in printable}
     letters |= {b: chr(256 + i) for i, b in enumerate(x for x in range(256) if x not in letters)}
@@ -83,9 +83,9 @@ def as_tokenizer_json(tokens: list[bytes]) -> dict[str, object]:
 
 def speed(name: str, count: Callable[[], Sequence[int]], megabytes: float) -> Sequence[int]:
     start = process_time()
-    found = count()
+    counts = count()
     print(f"  {name:<12}{megabytes / (process_time() - start):8.1f} MB/s")
-    return found
+    return counts
 
 
 def one_by_one(encoding: tiktoken.Encoding, texts: list[str]) -> list[int]:
@@ -121,10 +121,12 @@ def main() -> None:
                 "tiktoken": partial(one_by_one, plain, texts),
                 "tokenizers": partial(hugging_face.count, column),
             }
-            ours, theirs, other = (speed(who, count, megabytes) for who, count in runs.items())
-            assert np.array_equal(ours, theirs)
+            ours, by_tiktoken, by_tokenizers = (
+                speed(who, count, megabytes) for who, count in runs.items()
+            )
+            assert np.array_equal(ours, by_tiktoken)
             print(
-                f"  {int((np.asarray(other) != ours).sum())} texts counted differently"
+                f"  {int((np.asarray(by_tokenizers) != ours).sum())} texts counted differently"
                 " by tokenizers"
             )
 

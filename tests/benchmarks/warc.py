@@ -1,10 +1,10 @@
-"""Read web archives and extract their pages: this project beside FastWARC and Resiliparse alone.
+"""Compare reading web archives and extracting pages with FastWARC and Resiliparse.
 
 python tests/benchmarks/warc.py [--mb 64] [--file PATH.warc.gz]
 
 Without a file, a WARC of generated pages is built in memory. Each line is the best of three runs,
-in CPU seconds of this process and its ended children, so that a busy machine says the same.
-FastWARC reports no damage; the comparison is of the undamaged path, where both give the same
+in CPU seconds of this process and its ended children, so that a busy machine changes little.
+FastWARC reports no damage; the comparison is of the undamaged path, where both read the same
 records.
 """
 
@@ -34,7 +34,7 @@ def generated(megabytes: int) -> list[bytes]:
     dice = random.Random(1)
     letters = "abcdefghijklmnopqrstuvwxyzабвгдежзийклмноп"
     words = ["".join(dice.choices(letters, k=dice.randint(2, 10))) for _ in range(20_000)]
-    found, size = [], 0
+    records, size = [], 0
     while size < megabytes << 20:
         body = "".join(
             f'<div class="c{n}"><p>{" ".join(dice.choices(words, k=60))}.</p>'
@@ -42,7 +42,7 @@ def generated(megabytes: int) -> list[bytes]:
             for n in range(dice.randint(10, 90))
         )
         page = f"<html><head><title>t</title></head><body>{body}</body></html>".encode()
-        url = f"http://x.example/{len(found)}"
+        url = f"http://x.example/{len(records)}"
         http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + page
         for kind, block in (
             ("request", b"GET / HTTP/1.1\r\n\r\n"),
@@ -51,22 +51,22 @@ def generated(megabytes: int) -> list[bytes]:
         ):
             head = (
                 f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Date: 2024-05-18T01:58:10Z\r\n"
-                f"WARC-Record-ID: <urn:uuid:{len(found)}>\r\nWARC-Target-URI: {url}\r\n"
+                f"WARC-Record-ID: <urn:uuid:{len(records)}>\r\nWARC-Target-URI: {url}\r\n"
                 f"Content-Type: application/http\r\nContent-Length: {len(block)}\r\n\r\n"
             )
-            found.append(head.encode() + block + b"\r\n\r\n")
-            size += len(found[-1])
-    return found
+            records.append(head.encode() + block + b"\r\n\r\n")
+            size += len(records[-1])
+    return records
 
 
 def cpu_seconds() -> float:
-    """Give the CPU time of this process and of its children that have ended."""
+    """Return the CPU time of this process and of its children that have ended."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + ended.ru_utime + ended.ru_stime
 
 
 def best(run: Callable[[], int], times: int = 3) -> tuple[float, int]:
-    """Give the shortest time of several runs and what the run returned."""
+    """Return the shortest time of several runs and the value that the run returned."""
     seconds, count = [], 0
     for _ in range(times):
         start = cpu_seconds()
@@ -76,8 +76,8 @@ def best(run: Callable[[], int], times: int = 3) -> tuple[float, int]:
 
 
 def ours(data: bytes) -> int:
-    found = archive_records(io.BytesIO(data), len(data), Piece(0, len(data)))
-    return sum(isinstance(item, ArchiveRecord) for item in found)
+    items = archive_records(io.BytesIO(data), len(data), Piece(0, len(data)))
+    return sum(isinstance(item, ArchiveRecord) for item in items)
 
 
 def fastwarc(data: bytes) -> int:
@@ -95,13 +95,13 @@ def gunzip(data: bytes) -> int:
 
 
 def bodies(data: bytes) -> list[Page]:
-    found = []
+    pages = []
     for item in archive_records(io.BytesIO(data), len(data), Piece(0, len(data))):
         if isinstance(item, ArchiveRecord) and item.kind == "response":
             response = parse_response(item.block, 64 << 20)
             if isinstance(response, HttpResponse) and response.status == 200:
-                found.append(Page(response.body, True, "utf-8"))
-    return found
+                pages.append(Page(response.body, True, "utf-8"))
+    return pages
 
 
 def main() -> None:
@@ -139,14 +139,14 @@ def main() -> None:
     pages = bodies(packed)[:2000]
     size = sum(len(page.body) for page in pages) / 1e6
 
-    def boxed() -> int:
+    def in_sandbox() -> int:
         sandbox = Sandbox("resiliparse")
         try:
             return sum(len(sandbox.texts(pages[at : at + 32])) for at in range(0, len(pages), 32))
         finally:
             sandbox.close()  # the time of a child counts when it has ended
 
-    line("extract", "curate, in its sandbox, with start", boxed, size)
+    line("extract", "curate, in its sandbox, with start", in_sandbox, size)
     line("extract", "the same in process", lambda: sum(bool(page_text(p)) for p in pages), size)
 
     with tempfile.TemporaryDirectory() as folder:

@@ -1,13 +1,13 @@
-"""Kill runs on Ray at random moments and hold what they publish to an undisturbed run's bytes.
+"""Kill runs on Ray at random moments and compare what they publish with an undisturbed run.
 
     python -m tests.faults.campaign --kills 10 --recipe demo
     python -m tests.faults.campaign --kills 10 --recipe sherkala -- --input web=DIR ...
 
-Victims in turn: the driver (SIGKILL to it alone), a worker (a random Ray worker that is running a
-task), the raylet. After each kill of a driver or raylet the folder must be unpublished or whole;
-the same command is run again until it exits 0; then mixture, rejected and quarantine must equal the
-golden run's, byte for byte, and ``curate verify`` must find nothing. A moment that finds no victim
-is drawn again: only kills that hit count. Prints one line per kill, exits 1 on the first
+The victims alternate: the driver (SIGKILL to it alone), a worker (a random Ray worker that runs a
+task), the raylet. After each kill the folder must be unpublished or complete; the same command is
+run again until it exits 0; then mixture, rejected and quarantine must equal the golden run's, byte
+for byte, and ``curate verify`` must report no problem. A moment without a victim is drawn again:
+only kills that hit count. Prints one line per kill, exits 1 on the first
 difference. Everything after ``--`` goes to ``curate run``.
 """
 
@@ -68,8 +68,8 @@ def victim_of(kind, driver):
     return random.choice(matching) if matching else None
 
 
-def living_after(lines, seconds=60):
-    """Return what still runs, by its command line, when its driver has ended for so long."""
+def still_running(lines, seconds=60):
+    """Return the processes that still run, with the same command line, after ``seconds``."""
     end = time.monotonic() + seconds
     left = list(lines)
     while left and time.monotonic() < end:
@@ -95,7 +95,7 @@ def state(pid):
         return "Z"
 
 
-def unpublished_or_whole(out, golden):
+def unpublished_or_complete(out, golden):
     manifest = out / "manifest.json"
     if not manifest.exists():
         return True
@@ -104,7 +104,7 @@ def unpublished_or_whole(out, golden):
 
 
 def undisturbed(line, golden, out):
-    """Run to the end and give the seconds; the bytes must be the golden run's."""
+    """Run to the end and return the seconds; the bytes must equal the golden run's."""
     started = time.monotonic()
     subprocess.run(line, check=True, capture_output=True)
     seconds = time.monotonic() - started
@@ -113,7 +113,7 @@ def undisturbed(line, golden, out):
 
 
 def hit(kind, process, moment):
-    """Wait for the moment and a victim; kill it. Return its pid and its descendants, or nothing."""
+    """Wait for the moment and a victim; kill it. Return its pid and the driver's descendants."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(moment)
     while process.poll() is None:
@@ -127,7 +127,7 @@ def hit(kind, process, moment):
 
 
 def kill_and_resume(kind, line, out, golden, whole):
-    """Kill one run, run it again until it exits 0, compare. Return a sentence; None for a miss."""
+    """Kill one run, run it again until it exits 0, compare. Return a sentence; None on a miss."""
     moment = random.uniform(0.05, 1.0) * whole
     process = subprocess.Popen(
         line,
@@ -140,8 +140,8 @@ def kill_and_resume(kind, line, out, golden, whole):
     _, first = process.communicate(timeout=60 + 10 * whole)
     if victim is None:
         return None
-    orphans = "".join(f"; still there: {below[pid][:80]}" for pid in living_after(below))
-    if not unpublished_or_whole(out, golden):
+    orphans = "".join(f"; still there: {below[pid][:80]}" for pid in still_running(below))
+    if not unpublished_or_complete(out, golden):
         sys.exit(f"{kind} at {moment:.1f} s: half of a run is published in {out}")
     runs, code, errors = 1, process.returncode, first
     while code != 0 and runs < 5:
@@ -151,11 +151,11 @@ def kill_and_resume(kind, line, out, golden, whole):
         sys.exit(f"{kind} at {moment:.1f} s: exit {code} after {runs} runs\n{errors[-2000:]}")
     if tree(out) != golden:
         sys.exit(f"{kind} at {moment:.1f} s: other bytes in {out}")
-    sound = subprocess.run(
+    verified = subprocess.run(
         [sys.executable, "-m", "curate", "verify", str(out)], capture_output=True, text=True
     )
-    if sound.returncode:
-        sys.exit(f"{kind} at {moment:.1f} s: verify finds\n{sound.stderr}")
+    if verified.returncode:
+        sys.exit(f"{kind} at {moment:.1f} s: verify finds\n{verified.stderr}")
     unusual = "" if process.returncode in (0, -signal.SIGKILL) else "\n    " + first[-600:]
     return (
         f"{kind} (pid {victim}) at {moment:.1f} s, first exit {process.returncode},"
@@ -174,17 +174,18 @@ def main():
     more = [argument for argument in more if argument != "--"]
     random.seed(known.seed)
     folder = Path(tempfile.mkdtemp(prefix="curate-campaign-"))
-    alone = folder / "golden"
+    undisturbed_out = folder / "golden"
     subprocess.run(
-        command(known.recipe, alone, "in-process", 1, more), check=True, capture_output=True
+        command(known.recipe, undisturbed_out, "in-process", 1, more),
+        check=True,
+        capture_output=True,
     )
-    golden = tree(alone)
+    golden = tree(undisturbed_out)
 
     def on_ray(out):
         return command(known.recipe, out, "ray", known.workers, more)
 
-    # The first run on Ray warms caches that the later ones find; the second one is as long as they
-    # are.
+    # The first run on Ray fills caches; the second takes as long as the later ones.
     for name in ("cold", "warm"):
         whole = undisturbed(on_ray(folder / name), golden, folder / name)
     print(f"golden: {len(golden)} files; undisturbed on Ray: {whole:.1f} s", flush=True)
