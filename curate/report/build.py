@@ -11,26 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 from curate import schema
+from curate.protocol import tallies
 from curate.protocol.ledger import Amount, FileCounts, StageCounts
-from curate.protocol.tallies import (
-    CHARACTERS,
-    CLUSTER_SIZE,
-    CUT,
-    DOCUMENTS,
-    PAIRS_COMPARED,
-    PAIRS_VERIFIED,
-    TOKENS,
-    WORDS,
-    counts_of,
-    found_rows,
-    relabelled,
-    tally_key,
-    without_found,
-)
-from curate.report.diff import compare
-from curate.report.model import Benchmark, Cluster, Dedup, Example, Outcome, Report, Rule, StageRow
+from curate.protocol.tallies import counts_of, tally_key
+from curate.report.model import Benchmark, Dedup, Example, Outcome, Report, Rule, StageRow
 from curate.report.timing import time_spent
-from curate.storage.entries import ClusterExample, Manifest, Sample
+from curate.storage.entries import Manifest, Sample
 from curate.tokens.rates import Fertility
 
 #: Longest excerpt of a document in a report.
@@ -80,11 +66,10 @@ def build_report(manifest: Manifest, timings: Sequence[Mapping[str, Any]]) -> Re
         dedup=_all_dedup(stages, deduping, dedup_languages.values()) if deduping else None,
         dedup_languages=dedup_languages,
         clusters=sizes if any(sizes.values()) else None,
-        largest=tuple(_cluster(row) for row in manifest.clusters),
         candidates={
-            name: (counts.tally[PAIRS_COMPARED], counts.tally[PAIRS_VERIFIED])
+            name: (counts.tally[tallies.PAIRS_COMPARED], counts.tally[tallies.PAIRS_VERIFIED])
             for name, counts in stages
-            if counts.tally[PAIRS_COMPARED]
+            if counts.tally[tallies.PAIRS_COMPARED]
         },
         damaged=_by_reason((name, counts.quarantined) for name, counts in files.items()),
         passed_over=_by_reason((name, counts.skipped) for name, counts in files.items()),
@@ -119,7 +104,7 @@ def _stage_row(
         kept = Amount(kept.documents, _sum(after.input.values()).bytes)
     most_first = dict(sorted(dropped.items(), key=lambda item: (-item[1].documents, item[0])))
     # Which examples were found is reported with the evaluation sets.
-    tally = dict(sorted(without_found(counts.tally).items()))
+    tally = dict(sorted(tallies.without_found(counts.tally).items()))
     return StageRow(name, received, most_first, kept, tally, seconds)
 
 
@@ -225,7 +210,7 @@ def _tokens_per_byte(stages: _Stages) -> dict[str, float]:
     """Return tokens per byte of what is kept, where a stage tallied ``tokens:<language>``."""
     rates: dict[str, float] = {}
     for _, counts in stages:
-        counted = counts_of(counts.tally, TOKENS)
+        counted = counts_of(counts.tally, tallies.TOKENS)
         sizes: Counter[str] = Counter()
         for (_, lang), amount in counts.input.items():
             sizes[lang] += amount.bytes
@@ -235,14 +220,15 @@ def _tokens_per_byte(stages: _Stages) -> dict[str, float]:
 
 def _fertility(stages: _Stages) -> tuple[Fertility, ...]:
     """Return what the last stage that counts tokens tallied, per language."""
-    counted = [counts for _, counts in stages if counts_of(counts.tally, WORDS)]
+    counted = [counts for _, counts in stages if counts_of(counts.tally, tallies.WORDS)]
     if not counted:
         return ()
     counts = counted[-1]
     rows = []
     for lang in {lang for _, lang in counts.input}:
         received, name = _input(counts, lang=lang), lang or "und"
-        lengths = [counts.tally[tally_key(what, name)] for what in (CHARACTERS, WORDS, TOKENS)]
+        kinds = (tallies.CHARACTERS, tallies.WORDS, tallies.TOKENS)
+        lengths = [counts.tally[tally_key(kind, name)] for kind in kinds]
         rows.append(Fertility(name, received.documents, received.bytes, *lengths))
     return tuple(sorted(rows, key=lambda one: (-one.bytes, one.lang)))
 
@@ -251,7 +237,7 @@ def _relabelled(stages: _Stages) -> tuple[tuple[str, str, int], ...]:
     """Return how often the label differs from the model's, most frequent first."""
     pairs: Counter[tuple[str, str]] = Counter()
     for _, counts in stages:
-        pairs.update(relabelled(counts.tally))
+        pairs.update(tallies.relabelled(counts.tally))
     rows = [(*pair, count) for pair, count in pairs.items()]
     return tuple(sorted(rows, key=lambda row: (-row[2], row[0], row[1])))
 
@@ -269,12 +255,12 @@ def _benchmarks(stages: _Stages, facts: Mapping[str, Any]) -> tuple[Benchmark, .
                     examples=recorded["examples"],
                     too_short=tuple(recorded["too_short"]),
                     looked_for=recorded["looked_for"],
-                    found=found_rows(counts.tally, name),
-                    documents=counts.tally[tally_key(DOCUMENTS, name)],
+                    found=tallies.found_rows(counts.tally, name),
+                    documents=counts.tally[tally_key(tallies.DOCUMENTS, name)],
                     dropped=_sum(dropped),
                     cut=Amount(
-                        counts.tally[tally_key(CUT, "documents", name)],
-                        counts.tally[tally_key(CUT, "bytes", name)],
+                        counts.tally[tally_key(tallies.CUT, "documents", name)],
+                        counts.tally[tally_key(tallies.CUT, "bytes", name)],
                     ),
                 )
             )
@@ -289,20 +275,8 @@ def _all_dedup(stages: _Stages, deduping: Sequence[str], languages: Iterable[Ded
 
 
 def _cluster_sizes(counts: StageCounts) -> dict[int, int]:
-    return dict(sorted((int(size), n) for size, n in counts_of(counts.tally, CLUSTER_SIZE).items()))
-
-
-def _cluster(shown: ClusterExample) -> Cluster:
-    kept, removed = shown.kept, shown.removed
-    return Cluster(
-        stage=shown.stage,
-        head=shown.cluster,
-        documents=shown.documents,
-        removed=shown.removed_id or "",
-        jaccard=shown.jaccard,
-        start=shown.start,
-        parts=() if kept is None or removed is None else compare(kept, removed),
-    )
+    sizes = counts_of(counts.tally, tallies.CLUSTER_SIZE)
+    return dict(sorted((int(size), n) for size, n in sizes.items()))
 
 
 def _rules(stages: _Stages, samples: Sequence[Sample]) -> tuple[Rule, ...]:
@@ -318,10 +292,10 @@ def _example(row: Sample) -> Example:
     excerpt = row.text[:SAMPLE_CHARACTERS]
     return Example(
         id=row.id,
-        lang=row.lang or "",
-        url=row.url or "",
+        lang=row.lang or None,
+        url=row.url or None,
         value=row.dropped_value,
-        duplicate_of=row.duplicate_of or "",
+        duplicate_of=row.duplicate_of or None,
         jaccard=row.jaccard,
         text=excerpt,
         whole=len(excerpt.encode(errors="replace")) >= row.bytes,

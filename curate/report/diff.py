@@ -11,14 +11,16 @@ _LONGEST_SAME = 120
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 
 
-def compare(kept: str, removed: str) -> tuple[tuple[str, str], ...]:
-    """Return parts (same, kept or removed; text) in order.
+def compare(kept: str | None, removed: str | None) -> tuple[tuple[str, str], ...]:
+    """Return parts (same, kept or removed; text) in order; none where a text is missing.
 
     Words are compared; characters where the text has few spaces, as in scripts without them.
 
     >>> compare("one two three", "one 2 three")
     (('same', 'one '), ('kept', 'two'), ('removed', '2'), ('same', ' three'))
     """
+    if kept is None or removed is None:
+        return ()
     left, right = _tokens(kept), _tokens(removed)
     parts: list[tuple[str, str]] = []
     matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)

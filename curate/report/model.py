@@ -76,10 +76,10 @@ class Example:
     """An excerpt of a rejected document, chosen by the hash of its id."""
 
     id: str
-    lang: str
-    url: str
+    lang: str | None
+    url: str | None
     value: float | None
-    duplicate_of: str
+    duplicate_of: str | None
     jaccard: float | None
     text: str
     whole: bool  #: whether ``text`` is all of it
@@ -113,19 +113,6 @@ class Dedup:
     def kept_bytes(self) -> float | None:
         """Bytes after / before."""
         return share(self.after.bytes, self.before.bytes)
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """One of the largest clusters: the document kept, and the removed one that is least like it."""
-
-    stage: str
-    head: str  #: id of the document kept
-    documents: int
-    removed: str  #: id
-    jaccard: float | None
-    start: int  #: characters before the excerpts, equal in both
-    parts: tuple[tuple[str, str], ...]  #: (same, kept or removed; text); () where a text is missing
 
 
 @dataclass(frozen=True)
@@ -166,7 +153,6 @@ class Report:
     dedup: Dedup | None  #: None: the recipe has no dedup
     dedup_languages: dict[str, Dedup]
     clusters: dict[str, dict[int, int]] | None  #: per stage, size → clusters; None: not counted
-    largest: tuple[Cluster, ...]
     candidates: dict[str, tuple[int, int]]  #: per stage: pairs compared exactly, and verified
     damaged: tuple[tuple[str, str, int], ...]  #: reason, file, records
     passed_over: tuple[tuple[str, str, int], ...]  #: reason, file, records

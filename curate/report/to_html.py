@@ -9,16 +9,9 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from curate.report import format
+from curate.report import format, notes
+from curate.report.diff import compare
 from curate.report.model import Outcome, Report
-from curate.report.notes import (
-    benchmark_note,
-    compare_note,
-    counted_note,
-    describe,
-    environment,
-    time_notes,
-)
 from curate.report.rows import cluster_rows, relabelled_rows, tally_rows
 
 _HERE = Path(__file__).parent
@@ -49,8 +42,8 @@ def to_html(report: Report) -> str:
         report=report,
         run=run,
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
-        describes=describe(report),
-        compare=compare_note(report),
+        describes=notes.describe(report),
+        compare=notes.compare_note(report),
         outcome_bars=[(css, count) for css, _, count in parts],
         outcome_legend=[
             (css, label, f"{count:,} ({format.percent(count / run.documents.documents)})")
@@ -60,7 +53,7 @@ def to_html(report: Report) -> str:
         time_rows=work,
         time_bars=[(css, part.wall) for css, part in work],
         time_whole=whole,
-        time_notes=time_notes(report),
+        time_notes=notes.time_notes(report),
         stage_legend=[
             ("kept", "kept", " "),
             *((colour[stage], stage, " ") for stage in stages_that_drop),
@@ -76,20 +69,21 @@ def to_html(report: Report) -> str:
         widest_rule=max((rule.dropped.documents for rule in report.rules), default=0),
         dedup_rows=[("all", report.dedup), *report.dedup_languages.items()],
         cluster_rows=clusters,
+        largest=[(one, compare(one.kept, one.removed)) for one in report.manifest.clusters],
         most_clusters=max((count for _, _, count in clusters), default=0),
         widest_share=max(
             (max(row["asked_share"] or 0, row["share"] or 0) for row in report.mixture), default=0
         ),
         mixture_unit=report.mixture[0]["unit"] if report.mixture else "",
         largest_document=max((row["largest"] for row in report.mixture), default=0),
-        counted_note=counted_note(report),
+        counted_note=notes.counted_note(report),
         reused=any(row.get("reused") for row in report.mixture),
         one_epoch=all(row["epochs"] <= 1 for row in report.mixture),
         skipped_rows=sorted((run.skipped or {}).items(), key=lambda item: (-item[1], item[0])),
-        benchmark_note=benchmark_note(),
+        benchmark_note=notes.benchmark_note(),
         tallies=tally_rows(report),
         relabelled=relabelled_rows(report),
-        environment=environment(report),
+        environment=notes.environment(report),
         longest=_LONGEST,
     )
 

@@ -56,15 +56,7 @@ def to_json(report: Report) -> dict[str, Any]:
                 "documents": rule.dropped.documents,
                 "bytes": rule.dropped.bytes,
                 "examples": [
-                    {
-                        "id": example.id,
-                        "lang": example.lang or None,
-                        "url": example.url or None,
-                        "value": example.value,
-                        "duplicate_of": example.duplicate_of or None,
-                        "jaccard": example.jaccard,
-                        "text": example.text,
-                    }
+                    {name: value for name, value in vars(example).items() if name != "whole"}
                     for example in rule.examples
                 ],
             }
@@ -144,12 +136,12 @@ def _all_dedup(report: Report) -> dict[str, Any] | None:
         "largest_clusters": [
             {
                 "stage": one.stage,
-                "cluster": one.head,
+                "cluster": one.cluster,
                 "documents": one.documents,
-                "least_like": one.removed or None,
+                "least_like": one.removed_id or None,
                 "jaccard": one.jaccard,
             }
-            for one in report.largest
+            for one in report.manifest.clusters
         ],
         "languages": {lang: _dedup(one) for lang, one in report.dedup_languages.items()},
     }

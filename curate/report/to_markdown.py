@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from curate.report import notes
 from curate.report.format import address, code, duration, number, one_line, percent, ratio, size
 from curate.report.model import Dedup, Outcome, Report
-from curate.report.notes import (
-    benchmark_note,
-    compare_note,
-    counted_note,
-    describe,
-    environment,
-    time_notes,
-)
 from curate.report.rows import cluster_rows, relabelled_rows, tally_rows
 
 #: Characters of an example here; the HTML shows more of it.
@@ -73,8 +66,8 @@ def _count(value: int | None) -> str:
 def _summary(report: Report) -> list[str]:
     run = report.run
     lines = [f"# {code(report.name)}: what was kept", ""]
-    if describe(report):
-        lines += [code(describe(report)), ""]
+    if notes.describe(report):
+        lines += [code(notes.describe(report)), ""]
     lines.append(
         f"- Kept of raw: **{percent(run.kept)}** of documents"
         f" ({number(run.curated.documents)} of {number(run.documents.documents)}),"
@@ -90,8 +83,8 @@ def _summary(report: Report) -> list[str]:
     lines.append(f"- In the mixture: {number(run.rows)} rows{tokens}")
     if report.time.total is not None:
         lines.append(f"- Time: {duration(report.time.total)}, {code(report.time.engine)} engine")
-    if compare_note(report):
-        lines += ["", f"> {compare_note(report)}"]
+    if notes.compare_note(report):
+        lines += ["", f"> {notes.compare_note(report)}"]
     return lines
 
 
@@ -111,8 +104,8 @@ def _time(report: Report) -> list[str]:
         for part in report.time.work
     ]
     header = ("part", "time", "share", "tasks", "typical task", "slowest")
-    notes = [line for note in time_notes(report) for line in ("", note)]
-    return ["## Where the time went", "", *table(header, rows), *notes]
+    lines = [line for note in notes.time_notes(report) for line in ("", note)]
+    return ["## Where the time went", "", *table(header, rows), *lines]
 
 
 def _stages(report: Report) -> list[str]:
@@ -189,10 +182,15 @@ def _dedup(report: Report) -> list[str]:
             for stage, (compared, verified) in report.candidates.items()
         ]
         lines += ["", *table(("stage", "pairs compared", "verified", "false candidates"), pairs)]
-    if report.largest:
+    if report.manifest.clusters:
         largest = [
-            (code(one.head), number(one.documents), code(one.removed), number(one.jaccard))
-            for one in report.largest
+            (
+                code(one.cluster),
+                number(one.documents),
+                code(one.removed_id or ""),
+                number(one.jaccard),
+            )
+            for one in report.manifest.clusters
         ]
         lines += [
             "",
@@ -224,7 +222,13 @@ def _benchmarks(report: Report) -> list[str]:
         "set", "examples", "too short", "looked for", "found", "of those long enough",
         "row in most documents", "documents", "dropped", "cut", "bytes cut",
     )  # fmt: skip
-    return ["## Evaluation sets in the corpus", "", *table(header, rows), "", benchmark_note()]
+    return [
+        "## Evaluation sets in the corpus",
+        "",
+        *table(header, rows),
+        "",
+        notes.benchmark_note(),
+    ]
 
 
 def _mixture(report: Report) -> list[str]:
@@ -271,7 +275,7 @@ def _fertility(report: Report) -> list[str]:
         for one in report.fertility
     ]
     header = ("language", "documents", "tokens", "per word", "bytes each", "characters each")
-    return ["## Tokens of what was kept", "", counted_note(report), "", *table(header, rows)]
+    return ["## Tokens of what was kept", "", notes.counted_note(report), "", *table(header, rows)]
 
 
 def _relabelled(report: Report) -> list[str]:
@@ -295,7 +299,7 @@ def _rules(report: Report) -> list[str]:
     lines += table(("rule", "documents", "bytes"), rows)
     for rule in report.rules:
         for example in rule.examples[:1]:
-            facts = [code(example.id), code(example.lang), code(address(example.url))]
+            facts = [code(example.id), code(example.lang or ""), code(address(example.url or ""))]
             if example.value is not None:
                 facts.append(f"measured {number(example.value)}")
             if example.duplicate_of:
@@ -341,4 +345,4 @@ def _accounting(report: Report) -> list[str]:
     for words, holds in report.identities:
         lines.append(f"- {words}{'' if holds else ' (DOES NOT HOLD)'}")
     lines += ["", "## What ran", ""]
-    return lines + [f"- {code(key)}: {code(value)}" for key, value in environment(report)]
+    return lines + [f"- {code(key)}: {code(value)}" for key, value in notes.environment(report)]
