@@ -15,8 +15,7 @@ def command(
         str, typer.Option(metavar="LABEL", help="The language, ISO 639-3 and script: kaz_Cyrl.")
     ],
     reference: Annotated[
-        list[str],
-        typer.Option(metavar="FILE", help="Clean documents: files, folders, patterns."),
+        list[str], typer.Option(metavar="FILE", help="Clean documents: files, folders, patterns.")
     ],
     more: Annotated[
         list[str] | None, typer.Argument(metavar="FILE", help="More files for --reference.")

@@ -6,23 +6,13 @@ from typing import Annotated
 
 import typer
 
-from curate.cli.options import (
-    EngineName,
-    Files,
-    Fresh,
-    Json,
-    Output,
-    Resume,
-    TextField,
-    Workers,
-    check_output,
-)
+from curate.cli import options
 
 
 def command(
-    paths: Files,
-    output: Output,
-    text: TextField = "text",
+    paths: options.Files,
+    output: options.Output,
+    text: options.TextField = "text",
     threshold: Annotated[
         float,
         typer.Option(
@@ -70,11 +60,11 @@ def command(
         str | None,
         typer.Option(metavar="STORE", help="Compare with this dedup store, and add what is kept."),
     ] = None,
-    engine: EngineName = "ray",
-    workers: Workers = None,
-    resume: Resume = False,
-    fresh: Fresh = False,
-    json: Json = False,
+    engine: options.EngineName = "ray",
+    workers: options.Workers = None,
+    resume: options.Resume = False,
+    fresh: options.Fresh = False,
+    json: options.Json = False,
 ) -> int:
     """Remove exact and near duplicates from files.
 
@@ -89,9 +79,8 @@ def command(
     from curate.cli import outcome
     from curate.cli.terminal import answer, progress
 
-    check_output(engine, None, output)
-    listener = progress()
-    try:
+    options.check_output(engine, None, output)
+    with progress() as listener:
         result = api.dedup_paths(
             paths,
             output=output,
@@ -114,8 +103,6 @@ def command(
             fresh=fresh,
             progress=listener,
         )
-    finally:
-        listener.close()
     if not json:
         totals = result.manifest["totals"]
         kept = totals["curated"] / max(1, totals["documents"])

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from curate.cli.options import EngineName, Files, Fresh, Json, TextField, Workers, check_output
+from curate.cli import options
 
 
 def command(
-    paths: Files,
+    paths: options.Files,
     ratio: Annotated[
         str,
         typer.Option(
@@ -18,11 +18,8 @@ def command(
             help="Languages and weights: kaz_Cyrl=3,rus_Cyrl+tur_Latn=1,eng_Latn=3.",
         ),
     ],
-    output: Annotated[
-        str | None,
-        typer.Option(metavar="DIR", help="Folder or address of the result; not with --dry-run."),
-    ] = None,
-    text: TextField = "text",
+    output: options.OutputUnlessDry = None,
+    text: options.TextField = "text",
     unit: Annotated[
         str, typer.Option(metavar="UNIT", help="tokens, bytes or documents.")
     ] = "tokens",
@@ -50,13 +47,13 @@ def command(
         typer.Option(metavar="SHARE", help="Hold out this share of the documents, at most 0.5."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the sample.")] = 0,
-    engine: EngineName = "ray",
-    workers: Workers = None,
-    fresh: Fresh = False,
+    engine: options.EngineName = "ray",
+    workers: options.Workers = None,
+    fresh: options.Fresh = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the table; write nothing.")
     ] = False,
-    json: Json = False,
+    json: options.Json = False,
 ) -> int:
     """Mix languages at a ratio of tokens, bytes or documents.
 
@@ -98,9 +95,8 @@ def command(
             say(tried.note)
             outcome.mixture(tried.mixture, answer)
         return 0
-    check_output(engine, None, str(output))
-    listener = progress()
-    try:
+    options.check_output(engine, None, str(output))
+    with progress() as listener:
         result = api.run(
             recipe,
             output=str(output),
@@ -109,8 +105,6 @@ def command(
             fresh=fresh,
             progress=listener,
         )
-    finally:
-        listener.close()
     if not json:
         outcome.mixture(result.manifest["mixture"], answer)
     return outcome.print_result(result, json)

@@ -16,10 +16,13 @@ RunFolder = Annotated[
     str, typer.Argument(metavar="RUN", help="Folder or address of a finished run.")
 ]
 Files = Annotated[
-    list[str],
-    typer.Argument(metavar="PATH", help="JSONL or Parquet: files, folders or patterns."),
+    list[str], typer.Argument(metavar="PATH", help="JSONL or Parquet: files, folders or patterns.")
 ]
 Output = Annotated[str, typer.Option(metavar="DIR", help="Folder or address of the result.")]
+OutputUnlessDry = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", help="Folder or address of the result; not with --dry-run."),
+]
 Inputs = Annotated[
     list[str] | None,
     typer.Option(

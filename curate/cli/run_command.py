@@ -6,41 +6,29 @@ from typing import Annotated
 
 import typer
 
-from curate.cli.options import (
-    EngineName,
-    Fresh,
-    Inputs,
-    Json,
-    Output,
-    RecipeName,
-    Resume,
-    Settings,
-    Workers,
-    check_output,
-    parse_inputs,
-)
+from curate.cli import options
 
 
 def command(
-    recipe: RecipeName,
-    output: Output,
-    input: Inputs = None,
-    set: Settings = None,
-    engine: EngineName = "ray",
-    workers: Workers = None,
+    recipe: options.RecipeName,
+    output: options.Output,
+    input: options.Inputs = None,
+    set: options.Settings = None,
+    engine: options.EngineName = "ray",
+    workers: options.Workers = None,
     address: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="A Ray cluster: auto inside `ray job submit`."),
     ] = None,
-    resume: Resume = False,
-    fresh: Fresh = False,
+    resume: options.Resume = False,
+    fresh: options.Fresh = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check and plan; write nothing.")
     ] = False,
     keep_work: Annotated[
         bool, typer.Option("--keep-work", help="Keep intermediate files after publishing.")
     ] = False,
-    json: Json = False,
+    json: options.Json = False,
 ) -> int:
     """Run a recipe into a folder.
 
@@ -56,13 +44,12 @@ def command(
         from curate.cli import plan_command
 
         return plan_command.command(recipe, input=input, set=set, json=json)
-    check_output(engine, address, output)
-    listener = terminal.progress()
-    try:
+    options.check_output(engine, address, output)
+    with terminal.progress() as listener:
         result = api.run(
             recipe,
             output=output,
-            inputs=parse_inputs(input),
+            inputs=options.parse_inputs(input),
             engine=engine,
             workers=workers,
             address=address,
@@ -72,8 +59,6 @@ def command(
             settings=set or (),
             progress=listener,
         )
-    finally:
-        listener.close()
     if not json:
         outcome.mixture(result.manifest["mixture"], terminal.say)
     return outcome.print_result(result, json)

@@ -6,16 +6,7 @@ from typing import Annotated
 
 import typer
 
-from curate.cli.options import (
-    EngineName,
-    Inputs,
-    Json,
-    RecipeName,
-    Settings,
-    Workers,
-    check_output,
-    parse_inputs,
-)
+from curate.cli import options
 from curate.recipe.recipe import Recipe
 
 
@@ -23,13 +14,10 @@ def command(
     name: Annotated[
         str, typer.Argument(metavar="STAGE", help="A stage of the recipe, for example judge.")
     ],
-    recipe: RecipeName,
-    output: Annotated[
-        str | None,
-        typer.Option(metavar="DIR", help="Folder or address of the result; not with --dry-run."),
-    ] = None,
-    input: Inputs = None,
-    set: Settings = None,
+    recipe: options.RecipeName,
+    output: options.OutputUnlessDry = None,
+    input: options.Inputs = None,
+    set: options.Settings = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Try the stage on a sample; write nothing.")
     ] = False,
@@ -37,9 +25,9 @@ def command(
     scan: Annotated[
         int, typer.Option(min=1, metavar="BYTES", help="Bytes of text to choose the sample from.")
     ] = 64 << 20,
-    engine: EngineName = "ray",
-    workers: Workers = None,
-    json: Json = False,
+    engine: options.EngineName = "ray",
+    workers: options.Workers = None,
+    json: options.Json = False,
 ) -> int:
     """Try one stage on a sample, or run a recipe up to it.
 
@@ -55,16 +43,15 @@ def command(
 
     if output is None and not dry_run:
         raise RecipeError("stage needs --output", hint="or --dry-run, which writes nothing")
-    read = load_recipe(recipe, inputs=dict(parse_inputs(input)), settings=set or ())
+    read = load_recipe(recipe, inputs=dict(options.parse_inputs(input)), settings=set or ())
     if dry_run:
         return _try(name, read, sample, scan, json)
     from curate import api
     from curate.cli import outcome
     from curate.cli.terminal import progress
 
-    check_output(engine, None, str(output))
-    listener = progress()
-    try:
+    options.check_output(engine, None, str(output))
+    with progress() as listener:
         result = api.run(
             api.until(read, name),
             output=str(output),
@@ -72,8 +59,6 @@ def command(
             workers=workers,
             progress=listener,
         )
-    finally:
-        listener.close()
     return outcome.print_result(result, json)
 
 

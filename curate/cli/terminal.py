@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from curate.kernels.cache import cache_folder, is_empty
 from curate.report.format import duration
@@ -100,20 +101,16 @@ def _is_number(cell: object) -> bool:
     return not isinstance(cell, str) or bool(re.fullmatch(r"-|\d[\d.]*( ?[%a-zA-Z]{1,2})?", cell))
 
 
-class Listener(Protocol):
-    """Receives the progress of a run; open from its first to its last step."""
-
-    def start(self, label: str, total: int, done: int) -> None: ...
-    def advance(self, documents: int) -> None: ...
-    def finish(self) -> None: ...
-    def close(self) -> None: ...
-
-
-def progress() -> Listener:
-    """Return the listener for a terminal or a file; announce a compilation, which takes long."""
+@contextmanager
+def progress() -> Iterator[Lines | Bars]:
+    """Yield the listener for a terminal or a file; announce a compilation, which takes long."""
     if is_empty():
         say(f"compiling for this machine, once: half a minute, kept in {cache_folder()}")
-    return Bars() if sys.stderr.isatty() else Lines()
+    listener = Bars() if sys.stderr.isatty() else Lines()
+    try:
+        yield listener
+    finally:
+        listener.close()
 
 
 class Lines:
