@@ -14,6 +14,7 @@ from curate.plan import build as planning
 from curate.plan.model import Plan
 from curate.recipe import locate
 from curate.recipe.recipe import Recipe, parse_recipe
+from curate.report import render
 from curate.storage.store import Store, open_store
 
 
@@ -47,8 +48,6 @@ def rebuild_report(output: str) -> dict[str, bytes]:
     ...     sorted(rebuild_report(f"{folder}/out"))
     ['README.md', 'report.html', 'report.json', 'report.md', 'timings.jsonl']
     """
-    from curate.report import render
-
     store = open_store(output)
     manifest = manifest_of(store)
     try:

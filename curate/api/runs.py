@@ -19,6 +19,7 @@ from curate.plan import build as planning
 from curate.plan.model import Plan
 from curate.protocol.ledger import Ledger
 from curate.recipe.recipe import Recipe, load_recipe
+from curate.report import render
 from curate.storage.entries import Manifest
 from curate.storage.store import Store, as_resource_error, open_store
 
@@ -146,7 +147,7 @@ def run(
         outcome.timings.append(
             {"segment": "all", "label": "all", "wall": round(time.perf_counter() - started, 4)}
         )
-        manifest = publish(plan, store, outcome, epoch, _reports, keep_work=keep_work)
+        manifest = publish(plan, store, outcome, epoch, render, keep_work=keep_work)
     return _result(str(output), manifest, recipe, reused=False)
 
 
@@ -214,12 +215,6 @@ def _write_recipe(plan: Plan, store: Store) -> None:
         store.replace(f"filters/{safe}.toml", tomli_w.dumps(body).encode())
 
 
-def _reports(manifest: Manifest, timings: list[dict[str, Any]]) -> dict[str, bytes]:
-    from curate.report import render
-
-    return render(manifest, timings)
-
-
 def _result(output: str, manifest: Manifest, recipe: Recipe, *, reused: bool) -> RunResult:
     complaints = tuple(_complaints(manifest, recipe))
     return RunResult(output, manifest.to_json(), 3 if complaints else 0, complaints, reused)
@@ -251,30 +246,19 @@ def _check_dedup_loss(recipe: Recipe, ledger: Ledger, output: str) -> None:
 
 def _dedup_loss_complaints(recipe: Recipe, ledger: Ledger) -> list[str]:
     """Return the sources and languages that lost more to dedup than the recipe tolerates."""
-    limit = recipe.limits.max_dedup_loss
-    dedups = [spec.label for spec in recipe.stages if spec.use.endswith("_dedup")]
-    return [
-        f"dedup removed {share:.1%} of {kind} '{name}', {limit:.1%} is tolerated"
-        " (limits.max_dedup_loss)"
-        for kind, names in _dedup_loss(ledger, dedups).items()
-        for name, share in names.items()
-        if share > limit
-    ]
-
-
-def _dedup_loss(ledger: Ledger, dedups: list[str]) -> dict[str, dict[str, float]]:
-    """Return the share of documents that dedup stages removed, per source and per language."""
-    before: dict[str, Counter[str]] = {"source": Counter(), "language": Counter()}
-    removed: dict[str, Counter[str]] = {"source": Counter(), "language": Counter()}
-    for name in dedups[:1]:
-        for (source, lang), amount in ledger.stage(name).input.items():
-            before["source"][source] += amount.documents
-            before["language"][lang] += amount.documents
-    for name in dedups:
-        for (source, lang, _), amount in ledger.stage(name).dropped.items():
-            removed["source"][source] += amount.documents
-            removed["language"][lang] += amount.documents
-    return {
-        kind: {name: removed[kind][name] / count for name, count in names.items()}
-        for kind, names in before.items()
-    }
+    limit, complaints = recipe.limits.max_dedup_loss, []
+    dedups = [ledger.stage(spec.label) for spec in recipe.stages if spec.use.endswith("_dedup")]
+    for at, kind in enumerate(("source", "language")):
+        before: Counter[str] = Counter()
+        removed: Counter[str] = Counter()
+        for cell, amount in dedups[0].input.items() if dedups else ():
+            before[cell[at]] += amount.documents
+        for dropped_cell, amount in (item for dedup in dedups for item in dedup.dropped.items()):
+            removed[dropped_cell[at]] += amount.documents
+        complaints += [
+            f"dedup removed {removed[name] / count:.1%} of {kind} '{name}', {limit:.1%} is"
+            " tolerated (limits.max_dedup_loss)"
+            for name, count in before.items()
+            if removed[name] / count > limit
+        ]
+    return complaints
