@@ -15,8 +15,6 @@ class Engine(Protocol):
 
     def run(self, address: str, tasks: Sequence[Task]) -> Iterator[Finished]:
         """Run all tasks; yield each when committed. Raise an error that retries do not cure."""
-        ...
 
     def close(self) -> None:
         """Release the engine's resources."""
-        ...

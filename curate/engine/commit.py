@@ -43,7 +43,6 @@ class Job(Protocol):
 
     def run(self, own: Any, attempt: Attempt) -> None:
         """Run one task. ``own`` is what only this task has: a shard, a number."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,6 @@ def fresh_order(ids: pa.ChunkedArray, seed: int, phase: str, epochs: np.ndarray)
         keys[rows] = order_key(ids.take(pa.array(rows)), rotation(seed + 1, phase, int(epoch)) >> 1)
     order = pa.table({"key": pa.array(keys), "id": ids, "epoch": pa.array(epochs)})
     permutation: np.ndarray = pa.compute.sort_indices(
-        order,
-        sort_keys=[("key", "ascending"), ("id", "ascending"), ("epoch", "ascending")],
+        order, sort_keys=[("key", "ascending"), ("id", "ascending"), ("epoch", "ascending")]
     ).to_numpy()
     return permutation

@@ -70,12 +70,7 @@ def wilson(hits: int, of: int) -> Interval:
 
 
 def dry_run(
-    plan: Plan,
-    name: str,
-    *,
-    sample: int,
-    scan: int,
-    text_bytes: Mapping[str, int] | None = None,
+    plan: Plan, name: str, *, sample: int, scan: int, text_bytes: Mapping[str, int] | None = None
 ) -> DryRun:
     """Try one stage on ``sample`` documents, chosen by hash from up to ``scan`` bytes of text.
 
@@ -184,12 +179,7 @@ def _example(rejects: pa.Table, row: int) -> dict[str, Any]:
 
 
 def _duplicates(
-    plan: Plan,
-    name: str,
-    barrier: Barrier,
-    maps: list[MapStage],
-    earlier: list[Barrier],
-    scan: int,
+    plan: Plan, name: str, barrier: Barrier, maps: list[MapStage], earlier: list[Barrier], scan: int
 ) -> DryRun:
     """Estimate a dedup stage from the documents whose hash values are in a slice of all values.
 

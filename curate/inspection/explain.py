@@ -73,10 +73,7 @@ def find_in_stores(store: Store, id: str) -> list[dict[str, Any]]:
 
 
 def replay(
-    plan: Plan,
-    id: str,
-    dropped_by: str | None = None,
-    cuts: Sequence[Mapping[str, Any]] = (),
+    plan: Plan, id: str, dropped_by: str | None = None, cuts: Sequence[Mapping[str, Any]] = ()
 ) -> Iterator[dict[str, Any]]:
     """Re-read a record from its id, run the map stages on it, and yield what each stage changed.
 

@@ -92,10 +92,7 @@ class Part:
             for leaf in self.limits
         }
         outer = [
-            next(
-                (i for i in range(at + 1, none) if bound.leaves <= self.bounds[i].leaves),
-                none,
-            )
+            next((i for i in range(at + 1, none) if bound.leaves <= self.bounds[i].leaves), none)
             for at, bound in enumerate(self.bounds)
         ]
         return inner, outer

@@ -7,16 +7,9 @@ from fractions import Fraction
 
 import pyarrow as pa
 
+from curate.mixture import histogram
 from curate.mixture.allocation import Available
 from curate.mixture.cut_points import Taken
-from curate.mixture.histogram import (
-    add_held_out,
-    add_up,
-    by_leaf,
-    count_bins,
-    count_held_out,
-    held_out_by_leaf,
-)
 from curate.mixture.summary import report
 from curate.mixture.targets import solve
 from curate.recipe.mixture import Leaf, Mixture
@@ -27,9 +20,14 @@ def available_in(
 ) -> tuple[dict[Leaf, Available], dict[Leaf, Available]]:
     """Add up a sketch, scaled: what is available of each leaf, and what is held out of it."""
     available = {
-        leaf: runs.available for leaf, runs in by_leaf(add_up([count_bins(sketch)])).items()
+        leaf: runs.available
+        for leaf, runs in histogram.by_leaf(
+            histogram.add_up([histogram.count_bins(sketch)])
+        ).items()
     }
-    held_out = held_out_by_leaf(add_held_out([count_held_out(sketch)]))
+    held_out = histogram.held_out_by_leaf(
+        histogram.add_held_out([histogram.count_held_out(sketch)])
+    )
     return (
         {leaf: _scaled(amounts, factor) for leaf, amounts in available.items()},
         {leaf: _scaled(amounts, factor) for leaf, amounts in held_out.items()},

@@ -19,13 +19,7 @@ from curate.schema import whole
 Int64 = npt.NDArray[np.int64]
 
 _LEAF = tuple(Leaf._fields)
-_COUNTS = {
-    "documents": "sum",
-    "amount": "sum",
-    "tokens": "sum",
-    "largest": "max",
-    "once": "sum",
-}
+_COUNTS = {"documents": "sum", "amount": "sum", "tokens": "sum", "largest": "max", "once": "sum"}
 _LEAF_TYPES = [(name, pa.string()) for name in _LEAF]
 
 #: A row per document; ``group`` is null where the mixture has none for it. Amount and tokens are of

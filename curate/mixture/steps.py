@@ -15,22 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.mixture import histogram
 from curate.mixture.cut_points import cut, cut_bins, refine
-from curate.mixture.histogram import (
-    HELD_OUT,
-    SKETCH,
-    add_held_out,
-    add_up,
-    bins_by_leaf,
-    by_leaf,
-    count_bins,
-    count_held_out,
-    documents_by_leaf,
-    gather,
-    held_out_by_leaf,
-    in_bins,
-    write_bins,
-)
 from curate.mixture.placements import as_table
 from curate.mixture.summary import report
 from curate.protocol.routing import read_docs
@@ -54,15 +40,15 @@ def steps(mixture: Mixture, most_rows: int) -> tuple[Step, ...]:
 
 
 def _histogram(inputs: Inputs) -> Outputs:
-    held_out = HELD_OUT.empty_table()
+    held_out = histogram.HELD_OUT.empty_table()
 
     def counts() -> Iterator[pa.Table]:
         nonlocal held_out
         for rows in _undecided(inputs):
-            held_out = add_held_out([held_out, count_held_out(rows)])
-            yield count_bins(rows)
+            held_out = histogram.add_held_out([held_out, histogram.count_held_out(rows)])
+            yield histogram.count_bins(rows)
 
-    counted = add_up(counts())
+    counted = histogram.add_up(counts())
     yield "held_out", _send(held_out, 0)
     yield "bins", _send(counted, np.asarray(counted.column("bin")) % inputs.partitions)
     # A task that runs once cannot know how many shards there are, unless each shard sends its
@@ -71,27 +57,29 @@ def _histogram(inputs: Inputs) -> Outputs:
 
 
 def _merge(inputs: Inputs) -> Outputs:
-    yield "histogram", _send(add_up(inputs.stream("bins")), 0)
+    yield "histogram", _send(histogram.add_up(inputs.stream("bins")), 0)
 
 
 def _budgets(mixture: Mixture, most_rows: int, inputs: Inputs) -> Outputs:
-    histogram, shift = gather(inputs.stream("histogram"), most_rows)
-    bins = write_bins(cut_bins(mixture, by_leaf(histogram, shift)), shift)
+    counted, shift = histogram.gather(inputs.stream("histogram"), most_rows)
+    bins = histogram.write_bins(cut_bins(mixture, histogram.by_leaf(counted, shift)), shift)
     for shards in inputs.stream("shards"):
         for shard in shards.column("shard").to_pylist():
             yield "cut_bins", _send(bins, shard)
 
 
 def _look(inputs: Inputs) -> Outputs:
-    bins = bins_by_leaf(inputs.stream("cut_bins"))
+    bins = histogram.bins_by_leaf(inputs.stream("cut_bins"))
     for rows in _undecided(inputs):
-        yield "cut_rows", _send(in_bins(rows.select(SKETCH.names), bins), 0)
+        yield "cut_rows", _send(histogram.in_bins(rows.select(histogram.SKETCH.names), bins), 0)
 
 
 def _cut(mixture: Mixture, most_rows: int, inputs: Inputs) -> Outputs:
-    coarse = by_leaf(*gather(inputs.stream("histogram"), most_rows))
-    rows = [table.select(SKETCH.names) for table in inputs.stream("cut_rows")]
-    documents = documents_by_leaf(pa.concat_tables([SKETCH.empty_table(), *rows]))
+    coarse = histogram.by_leaf(*histogram.gather(inputs.stream("histogram"), most_rows))
+    rows = [table.select(histogram.SKETCH.names) for table in inputs.stream("cut_rows")]
+    documents = histogram.documents_by_leaf(
+        pa.concat_tables([histogram.SKETCH.empty_table(), *rows])
+    )
     refined = dict(coarse)
     for leaf, bins in cut_bins(mixture, coarse).items():
         if len(bins):
@@ -99,7 +87,7 @@ def _cut(mixture: Mixture, most_rows: int, inputs: Inputs) -> Outputs:
     intervals, taken = cut(mixture, refined)
     yield "decisions", _send(as_table(intervals), 0)
     available = {leaf: runs.available for leaf, runs in coarse.items()}
-    held_out = held_out_by_leaf(add_held_out(inputs.stream("held_out")))
+    held_out = histogram.held_out_by_leaf(histogram.add_held_out(inputs.stream("held_out")))
     yield "mixture_report", _send(report(mixture, available, taken, held_out), 0)
 
 

@@ -101,16 +101,13 @@ class Inputs(Protocol):
     @property
     def index(self) -> int:
         """The number of this task among the step's tasks (= shard or partition number)."""
-        ...
 
     @property
     def partitions(self) -> int:
         """The number of tasks of a step over partitions; a row's ``part`` is in [0, partitions)."""
-        ...
 
     def stream(self, dataset: str) -> Iterator[pa.Table]:
         """Yield the rows of a dataset that were routed to this task, as tables of bounded size."""
-        ...
 
 
 @dataclass(frozen=True)

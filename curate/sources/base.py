@@ -86,12 +86,9 @@ class Source(Protocol):
     @property
     def suffixes(self) -> tuple[str, ...]:
         """The endings of the files that a folder is searched for."""
-        ...
 
     def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
         """Cut a file into pieces where its format allows it, else return one piece."""
-        ...
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield the piece's records in file order. The content of a file raises nothing."""
-        ...

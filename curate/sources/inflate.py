@@ -31,16 +31,13 @@ class Decoder(Protocol):
     @property
     def eof(self) -> bool:
         """Whether the stream has ended."""
-        ...
 
     @property
     def unused_data(self) -> bytes:
         """The input after the end of the stream."""
-        ...
 
     def decompress(self, data: Stored, max_length: int) -> bytes:
         """Return at most about ``max_length`` plain bytes of the unread input and ``data``."""
-        ...
 
 
 class Zlib:

@@ -17,18 +17,7 @@ from curate.kernels.arrow import fixed_width_values
 from curate.kernels.grouping import run_bounds
 from curate.protocol.routing import document_number, row_of, shard_of
 from curate.schema import whole
-from curate.storage.dedup_store import (
-    Generation,
-    check_parameters,
-    damaged,
-    generation,
-    generations,
-    name_of,
-    own,
-    parameters_of,
-    read_groups,
-    removed_sources,
-)
+from curate.storage import dedup_store
 from curate.storage.entries import StoreFile
 from curate.storage.store import Store, open_store
 
@@ -73,7 +62,7 @@ class DedupView:
                     for group, (low, high) in enumerate(entry.highs or ())
                     if low < end and high >= first
                 ]
-                for table in read_groups(store, entry, None, groups) if groups else ():
+                for table in dedup_store.read_groups(store, entry, None, groups) if groups else ():
                     high = table.column("high").to_numpy()
                     # Python's 2**64 is beyond uint64.
                     inside = (high >= np.uint64(first)) & (high <= np.uint64(end - 1))
@@ -117,10 +106,12 @@ def _take(store: Store, entry: StoreFile, rows: np.ndarray) -> pa.Table:
     ends = _group_ends(store.address, entry.path, entry.sha256)
     group = np.searchsorted(ends, rows, "right")
     if len(rows) and rows[-1] >= ends[-1]:
-        raise damaged(store.address, entry.path, "has fewer rows than its band keys say")
+        raise dedup_store.damaged(
+            store.address, entry.path, "has fewer rows than its band keys say"
+        )
     parts = []
     numbers = np.unique(group)
-    tables = read_groups(store, entry, None, numbers.tolist())
+    tables = dedup_store.read_groups(store, entry, None, numbers.tolist())
     for number, table in zip(numbers, tables, strict=True):
         first = ends[number - 1] if number else 0
         parts.append(table.take(pa.array(rows[group == number] - first)))
@@ -134,16 +125,16 @@ def _group_ends(address: str, path: str, digest: str) -> np.ndarray:
         with open_store(address).open(path) as handle:
             footer = pq.ParquetFile(handle).metadata
     except (OSError, pa.ArrowInvalid) as error:
-        raise damaged(address, path, "is not what was written") from error
+        raise dedup_store.damaged(address, path, "is not what was written") from error
     return np.cumsum([footer.row_group(i).num_rows for i in range(footer.num_row_groups)])
 
 
 @lru_cache(maxsize=1024)
-def _known(address: str, number: int, digest: str) -> Generation:
+def _known(address: str, number: int, digest: str) -> dedup_store.Generation:
     """Read a generation once per process, because it never changes."""
-    known = generation(address, number)
+    known = dedup_store.generation(address, number)
     if known.digest != digest:
-        raise damaged(address, name_of(number), "has changed")
+        raise dedup_store.damaged(address, dedup_store.name_of(number), "has changed")
     return known
 
 
@@ -151,10 +142,7 @@ def _known(address: str, number: int, digest: str) -> Generation:
 def _bases(view: DedupView) -> np.ndarray:
     """Return the number of each generation's first file; each task of a shard writes one."""
     tasks = [
-        max(
-            (entry.task + 1 for entry in _known(view.address, *one).files("documents")),
-            default=0,
-        )
+        max((entry.task + 1 for entry in _known(view.address, *one).files("documents")), default=0)
         for one in view.read
     ]
     return np.concatenate([[0], np.cumsum(tasks, dtype=np.int64)])[:-1].astype(np.int64)
@@ -185,7 +173,7 @@ def look(
     files twice.
     """
     store = open_store(address)
-    stored_parameters = parameters_of(store)
+    stored_parameters = dedup_store.parameters_of(store)
     if stored_parameters is None:
         if must_exist:
             raise RecipeError(
@@ -194,14 +182,14 @@ def look(
                 hint="a run makes one: --store-to, or store = ... of the stage",
             )
         return DedupView(store.address)
-    check_parameters(address, stored_parameters, parameters)
-    known = generations(store)
-    appended = own(store, known, run)
+    dedup_store.check_parameters(address, stored_parameters, parameters)
+    known = dedup_store.generations(store)
+    appended = dedup_store.own(store, known, run)
     read, removed = [], []
     for one in known:
         if appended is not None and one.number >= appended.number:
             break
-        removed_here = removed_sources(store, one)
+        removed_here = dedup_store.removed_sources(store, one)
         if removed_here is None:
             continue
         if appends and one.inputs == inputs:
@@ -213,7 +201,7 @@ def look(
             )
         for entry in one.entries:
             if store.size(entry.path) != entry.bytes:
-                raise damaged(address, entry.path, "is gone or cut")
+                raise dedup_store.damaged(address, entry.path, "is gone or cut")
         read.append((one.number, one.digest))
         removed += [(one.number, name) for name in sorted(removed_here)]
     return DedupView(store.address, tuple(read), tuple(removed))

@@ -67,47 +67,36 @@ class Store(Protocol):
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a complete object unless one exists; return whether it was written, durably."""
-        ...
 
     def replace(self, name: str, data: bytes) -> None:
         """Write a complete object, replacing an older one if there is one."""
-        ...
 
     def read(self, name: str) -> bytes:
         """Return an object's bytes; raise FileNotFoundError if there is none."""
-        ...
 
     def size(self, name: str) -> int | None:
         """Return an object's size in bytes, None if there is none."""
-        ...
 
     def names(self, folder: str) -> list[str]:
         """Return the names of all objects below a folder, sorted."""
-        ...
 
     def writing(self, name: str) -> Any:
         """Open a new object for writing (a context manager over a HashingWriter)."""
-        ...
 
     def open(self, name: str) -> Any:
         """Open an object for reading with seeks."""
-        ...
 
     def remove(self, folder: str) -> None:
         """Remove an object, or a folder with its contents, if it exists."""
-        ...
 
     def remove_partial(self, folder: str) -> None:
         """Remove what killed ``create`` and ``replace`` calls left directly in a folder."""
-        ...
 
     def link(self, name: str, target: str) -> None:
         """Make ``target`` a second name of ``name``, without a copy where the store supports it."""
-        ...
 
     def publish(self, staging: str, names: list[str]) -> None:
         """Move the staged top-level entries to the run's top, in the given order."""
-        ...
 
 
 def open_store(address: str) -> Store:

@@ -31,11 +31,9 @@ class TokenCounter(Protocol):
     @property
     def digest(self) -> str:
         """A digest of everything that the counts depend on."""
-        ...
 
     def count(self, texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:
         """Count the tokens of each text; a null or empty text has 0."""
-        ...
 
 
 def counter(name: str | None = None) -> TokenCounter:

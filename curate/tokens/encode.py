@@ -23,21 +23,17 @@ class Encoder(Protocol):
     @property
     def digest(self) -> str:
         """The digest of the counter of the same name."""
-        ...
 
     @property
     def end(self) -> int:
         """The number of the token that ends a document."""
-        ...
 
     @property
     def width(self) -> int:
         """Bytes that hold any number of the vocabulary: 2 or 4."""
-        ...
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token numbers of each text, as many as the counter counts."""
-        ...
 
 
 @lru_cache(maxsize=4)

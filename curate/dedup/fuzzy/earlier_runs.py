@@ -43,23 +43,18 @@ class KnownDocuments(Protocol):
     @property
     def generations(self) -> int:
         """The number of generations; with 0 there is nothing to compare with."""
-        ...
 
     def keys(self, first: int, end: int) -> Iterator[pa.Table]:
         """Yield high, low, doc of the band keys with first <= high < end."""
-        ...
 
     def ages(self, docs: np.ndarray) -> np.ndarray:
         """Return the generation of each document number."""
-        ...
 
     def documents(self, docs: np.ndarray) -> Iterator[pa.Table]:
         """Yield doc, id, rank and signature of the given documents (ascending numbers)."""
-        ...
 
     def shingles(self, docs: np.ndarray) -> Iterator[pa.Table]:
         """Yield doc and shingles of the given documents (ascending numbers)."""
-        ...
 
 
 def is_known(docs: np.ndarray) -> np.ndarray:

@@ -55,15 +55,12 @@ class Symbols(Protocol):
     @property
     def digest(self) -> str | None:
         """The digest of the tokenizer; None if symbols are bytes."""
-        ...
 
     def read(self, texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
         """Return the symbols of all texts, joined, and the texts' offsets; null has none."""
-        ...
 
     def places(self, symbols: np.ndarray) -> np.ndarray:
         """Return the byte at which each symbol of a text begins, and at which the last one ends."""
-        ...
 
 
 class Bytes:
