@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""One file for everything that a developer runs; needs Python 3.11 to 3.13 and nothing else.
+"""All tasks of a developer in one file; needs Python 3.11 to 3.13 and nothing else.
 
-    python3 tasks.py demo        set up, run the main job on sample_data, say where the results lie
+    python3 tasks.py demo        set up, run the main job on sample_data, print where results are
     python3 tasks.py test        set up, run the tests' quick tier (a few minutes on two cores)
     python3 tasks.py test-all    set up, run all tests, as continuous integration does
     python3 tasks.py check       format, lint, spelling, TOML, generated pages, types
     python3 tasks.py docs        write the generated pages of docs/ (--check: only compare)
     python3 tasks.py bench       ratios against peers (minutes)
-    python3 tasks.py campaign    kill a run again and again, on Ray (minutes)
-    python3 tasks.py lock        write requirements.lock anew
+    python3 tasks.py campaign    kill runs repeatedly, on Ray (minutes)
+    python3 tasks.py lock        write requirements.lock again
 
 Each sets up ./.venv from requirements.lock first. More arguments are passed on:
 ``python3 tasks.py test -k ledger``.
@@ -33,22 +33,22 @@ PARALLEL = ("-n", "auto", "--dist", "loadgroup")
 
 
 def set_up() -> None:
-    """Make the environment, unless it was made from this very lock file."""
+    """Create the environment, unless it was created from the current lock file."""
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         version = ".".join(map(str, sys.version_info[:2]))
         sys.exit(
             f"curate needs Python 3.11, 3.12 or 3.13; this is {version}. Try: python3.12 tasks.py"
         )
-    wanted = hashlib.sha256(LOCK.read_bytes() + (HERE / "pyproject.toml").read_bytes()).hexdigest()
+    digest = hashlib.sha256(LOCK.read_bytes() + (HERE / "pyproject.toml").read_bytes()).hexdigest()
     mark = ENVIRONMENT / "made-from"
-    if mark.exists() and mark.read_text() == wanted:
+    if mark.exists() and mark.read_text() == digest:
         return
     print(f"setting up {ENVIRONMENT} (once; a few minutes)", file=sys.stderr)
     venv.create(ENVIRONMENT, with_pip=True, clear=True)
     pip = [str(PYTHON), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     run([*pip, "--only-binary", ":all:", "--require-hashes", "-r", str(LOCK)])
     run([*pip, "--no-deps", "--editable", str(HERE)])
-    mark.write_text(wanted)
+    mark.write_text(digest)
 
 
 def run(command: list[str], **environment: str) -> None:
@@ -91,7 +91,7 @@ def check(*arguments: str) -> None:
 
 
 def check_toml() -> None:
-    """Parse every TOML file; end with the place of the first error."""
+    """Parse every TOML file; end with the location of the first error."""
     import tomllib  # not in the Pythons that set_up refuses with a message
 
     listed = subprocess.run(

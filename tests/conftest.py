@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Settings, hooks and fixtures of all tests."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ settings.load_profile("curate")
 
 SHARED = os.environ.get("CURATE_SHARED_DATA")
 
-#: Names the folder that all processes of one test session share (see ``tests.runs.once``).
+#: The variable with the folder that all processes of a test session share (``tests.runs.once``).
 SESSION = "CURATE_TEST_SESSION"
 
 
@@ -31,7 +31,7 @@ def pytest_unconfigure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what only the thorough tier runs, and keep tests that start Ray in one process."""
+    """Deselect tests of the thorough tier, and run all tests that start Ray in one process."""
     thorough = [item for item in items if item.get_closest_marker("thorough")]
     if thorough and not THOROUGH:
         config.hook.pytest_deselected(items=thorough)
@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_make_parametrize_id(val, argname):
-    """Name functions and bytes by what they are: ids are equal in every process."""
+    """Return the id of a function or bytes, which is equal in every process."""
     if isinstance(val, bytes):
         return f"{argname}_{len(val)}_bytes" if len(val) > 20 else None
     return getattr(val, "__name__", None) if callable(val) else None
@@ -51,7 +51,7 @@ def pytest_make_parametrize_id(val, argname):
 
 @pytest.fixture(scope="module")
 def local_ray():
-    """One Ray of four workers for a module whose tests only need some Ray."""
+    """Yield a Ray engine of four workers, shared by the tests of a module."""
     from curate.engine.ray_tasks import RayTasks
 
     engine = RayTasks(workers=4)
@@ -61,7 +61,7 @@ def local_ray():
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real texts; tests that need it are skipped, by name, without it."""
+    """Return the folder of real texts; without it the tests that use it are skipped."""
     if not SHARED:
         pytest.skip("needs $CURATE_SHARED_DATA")
     return Path(SHARED)

@@ -1,6 +1,4 @@
-"""How many examples a property test makes: all of them in the thorough tier, a tenth in the quick
-one.
-"""
+"""The number of examples of a property test: all in the thorough tier, a tenth in the quick one."""
 
 import os
 from typing import Any
@@ -14,7 +12,7 @@ THOROUGH = os.environ.get("CURATE_TESTS") == "thorough"
 def examples(number: int = 100, **options: Any) -> settings:
     """Return the settings of a property test that makes ``number`` examples in the thorough tier.
 
-    A loaded machine makes examples slowly, which is no fault of the code: there is no deadline.
+    There is no deadline, because a loaded machine makes examples slowly.
     """
     options = {"suppress_health_check": [HealthCheck.too_slow]} | options
     count = number if THOROUGH else max(5, number // 10)

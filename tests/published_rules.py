@@ -1,18 +1,17 @@
-"""Gopher's, FineWeb's and C4's rules with their published limits, as datatrove's filters ask them.
+"""Gopher's, FineWeb's and C4's rules with their published limits, as in datatrove's filters.
 
-A rule is named as datatrove names the reason of a drop, so that verdicts can be compared word by
-word.
+A rule has datatrove's name for the reason of a drop, so that verdicts can be compared exactly.
 """
 
 from curate.recipe.profile import Profile, Rule
 
 
 def profile(**rules: tuple[str, float | None, float | None]) -> Profile:
-    made = {
+    by_name = {
         name: Rule(signal=signal, min=low, max=high, undefined="keep")
         for name, (signal, low, high) in rules.items()
     }
-    return Profile(name="oracle", rules=made)
+    return Profile(name="oracle", rules=by_name)
 
 
 QUALITY = profile(

@@ -1,6 +1,4 @@
-"""Small runs for tests: a corpus with duplicates and damage, a recipe, and digests of what came
-out.
-"""
+"""Small runs for tests: a corpus with duplicates and damage, a recipe, digests of the output."""
 
 import fcntl
 import hashlib
@@ -68,9 +66,9 @@ def write_corpus(folder: Path, documents: int = 300, files: int = 3, seed: int =
     lines.insert(documents // 2, '{"text": "cut')
     lines.insert(documents // 3, '{"other": 1}')
     for number in range(files):
-        mine = lines[number * len(lines) // files : (number + 1) * len(lines) // files]
+        part = lines[number * len(lines) // files : (number + 1) * len(lines) // files]
         source = "a" if number % 2 == 0 else "b"
-        (folder / f"{source}{number}.jsonl").write_text("\n".join(mine) + "\n")
+        (folder / f"{source}{number}.jsonl").write_text("\n".join(part) + "\n")
 
 
 def write_recipe(
@@ -84,7 +82,7 @@ def write_recipe(
 
 
 def tree(out: Path) -> dict[str, str]:
-    """SHA-256 of every published file, by path."""
+    """Return the SHA-256 of every published file, by path."""
     return {
         str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
         for folder in PUBLISHED
@@ -94,7 +92,7 @@ def tree(out: Path) -> dict[str, str]:
 
 
 def ledger(out: Path) -> dict:
-    """The counts of a finished run."""
+    """Return the counts of a finished run."""
     return json.loads((out / "manifest.json").read_text())["ledger"]
 
 
@@ -110,10 +108,9 @@ def curate(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
 
 
 def once(name: str, make: Callable[[Path], Any]) -> tuple[Path, Any]:
-    """Make a folder once for all processes of the test session; return it and what ``make``
-    returned.
+    """Make a folder once for all processes of the test session; return it and ``make``'s value.
 
-    What ``make`` returns must survive JSON.
+    The value must survive JSON.
     """
     folder = Path(os.environ["CURATE_TEST_SESSION"]) / name
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The documentation against the product: every command, recipe and task is there, examples run."""
+"""The documentation covers every command, recipe and task, and its examples run."""
 
 import importlib.util
 import inspect
@@ -26,20 +26,20 @@ def example_of(name):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_with_an_example_of_itself(name):
-    said = curate(name, "--help")
-    assert said.code == 0
+    result = curate(name, "--help")
+    assert result.code == 0
     example = example_of(name)
     assert example[0] == name
-    assert re.search(rf"^ *Example: curate {name}\b", said.out, re.MULTILINE)
+    assert re.search(rf"^ *Example: curate {name}\b", result.out, re.MULTILINE)
     for option in (word for word in example if word.startswith("--")):
-        assert option in said.out
+        assert option in result.out
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_has_a_help_text_and_a_plain_placeholder(name):
-    said = curate(name, "--help").out
-    assert not re.search(r"<[a-z]", said), "a type stands where a placeholder should"
-    for line in re.findall(r"^  (--\S+(?: [A-Z=]+)?.*)$", said, re.MULTILINE):
+    help_text = curate(name, "--help").out
+    assert not re.search(r"<[a-z]", help_text), "a type is printed in place of a placeholder"
+    for line in re.findall(r"^  (--\S+(?: [A-Z=]+)?.*)$", help_text, re.MULTILINE):
         assert re.search(r"  +\S", line) or len(line) > 24, line
 
 
@@ -48,7 +48,7 @@ def test_the_readme_mentions_every_command(name):
     assert f"`curate {name} " in README or f"`curate {name}`" in README
 
 
-def test_the_readme_mentions_no_command_that_is_not_there():
+def test_the_readme_mentions_no_command_that_does_not_exist():
     named = set(re.findall(r"^(?:\| `)?curate ([a-z]+)\b", README, re.MULTILINE))
     assert named <= set(COMMANDS)
 
@@ -71,7 +71,7 @@ def test_tasks_in_the_documentation_exist():
     assert {"demo", "test"} <= set(re.findall(r"python3 tasks\.py ([a-z]+)", README))
 
 
-def test_links_between_pages_lead_somewhere():
+def test_links_between_pages_exist():
     for page in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
         text = (ROOT / page).read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
@@ -79,9 +79,9 @@ def test_links_between_pages_lead_somewhere():
 
 
 def test_exit_codes_in_the_readme_are_those_of_the_help():
-    said = " ".join(curate("--help").out.split())
+    help_text = " ".join(curate("--help").out.split())
     for code, meaning in re.findall(r"(\d+) (done|internal|usage or recipe|refused)", README):
-        assert f"{code} {meaning}" in said
+        assert f"{code} {meaning}" in help_text
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "run"])
@@ -95,6 +95,6 @@ def test_examples_run(name, tmp_path, monkeypatch):
         arguments += ["--engine", "in-process"]
     if name == "store":
         assert curate(*example_of("dedup"), "--engine", "in-process").code == 0
-    said = curate(*arguments)
-    assert said.code == 0, said.err
-    assert said.out
+    result = curate(*arguments)
+    assert result.code == 0, result.err
+    assert result.out

@@ -1,4 +1,4 @@
-"""docs/data-format.md describes all that a run writes: held against the folder of the demo."""
+"""docs/data-format.md describes every file, column and key of the demo's folder."""
 
 import json
 import re
@@ -84,7 +84,7 @@ def test_every_key_of_the_manifest_is_documented(manifest):
     assert undocumented({key for row in rows for key in row}, "manifest.json") == []
 
 
-def test_the_page_names_no_key_that_the_manifest_has_not(manifest):
+def test_the_page_names_no_key_that_the_manifest_lacks(manifest):
     table = re.findall(
         r"^\| `(\w+)` \| (?:\w+)", section("manifest.json").split("`ledger`:")[0], re.M
     )

@@ -1,4 +1,4 @@
-"""The generated pages of docs/ are what the code gives now."""
+"""The generated pages of docs/ are up to date with the code."""
 
 import subprocess
 import sys

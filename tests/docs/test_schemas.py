@@ -1,4 +1,4 @@
-"""The shipped schemas accept every shipped recipe and profile, and no misspelt key."""
+"""The shipped schemas accept every shipped recipe and profile, and refuse misspelt keys."""
 
 import json
 import tomllib

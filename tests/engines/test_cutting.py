@@ -1,4 +1,4 @@
-"""Stages that cut, in whole runs: measured and judged again, the same on Ray, in the report."""
+"""Stages that cut, in whole runs: measured and judged again, equal on Ray, in the report."""
 
 import json
 
@@ -69,7 +69,7 @@ def corpus(tmp_path_factory):
         rows = []
         for n in range(file * 20, file * 20 + 20):
             story = " ".join(STORY.format(n=f"{words(n)}{words(k)}") for k in range(3))
-            # Every third page is long only because of what all pages repeat.
+            # Every third page is long only because of the line that all pages repeat.
             text = f"{MENU}\n{story}" if n % 3 else f"{MENU}\nThe page {words(n)} of the village."
             rows.append(json.dumps({"text": text}))
         (folder / "in" / f"{file}.jsonl").write_text("\n".join(rows) + "\n")
@@ -83,7 +83,7 @@ def recipe_for(folder, cutting):
 
 
 @pytest.fixture(scope="module", params=sorted(STAGES))
-def done(request, corpus):
+def finished(request, corpus):
     recipe = recipe_for(corpus, request.param)
     out = corpus / f"out-{request.param}"
     api.run(recipe, output=out, engine="in-process")
@@ -92,8 +92,8 @@ def done(request, corpus):
 
 @pytest.mark.ray
 @pytest.mark.parametrize("workers", [1, 2, 4])
-def test_ray_cuts_the_same_bytes(workers, done, tmp_path, local_ray):
-    _, recipe, out = done
+def test_ray_cuts_the_same_bytes(workers, finished, tmp_path, local_ray):
+    _, recipe, out = finished
     api.run(recipe, output=tmp_path / "out", engine="ray", workers=workers)
     assert tree(tmp_path / "out") == tree(out)
     assert ledger(tmp_path / "out") == ledger(out)
@@ -117,7 +117,7 @@ def test_ray_cuts_the_same_tokens(corpus, tmp_path, local_ray):
 
 @pytest.fixture(scope="module")
 def examined(corpus):
-    """A run that looked for evaluation sets, of which one example occurs in two files."""
+    """Return a run with an evaluation set, of which one example occurs in two files."""
     texts = [json.loads(line)["text"].split("\n")[1] for line in sorted_lines(corpus / "in")]
     rows = [
         {"q": texts[4]},
@@ -139,11 +139,11 @@ def sorted_lines(folder):
     ]
 
 
-def test_the_report_tells_what_of_a_set_the_corpus_had(examined):
+def test_the_report_shows_which_examples_of_a_set_the_corpus_contains(examined):
     _, out = examined
     (one,) = json.loads((out / "report.json").read_text())["benchmarks"]
-    # The stories differ in names that are more than thirteen words apart: all contain runs of the
-    # example.
+    # The stories differ in names that are more than thirteen words apart: all contain runs of words
+    # of the example.
     assert (one["examples"], one["too_short"], one["examples_too_short"]) == (3, 1, [1])
     assert (one["found"], one["found_share"]) == (1, 0.5)
     assert one["examples_found"] == {"0": 40} and one["documents"] == 40
@@ -166,8 +166,8 @@ def test_what_was_found_is_the_same_on_ray_and_in_other_shards(examined, tmp_pat
     assert tallies[0] == tallies[1]
 
 
-def test_the_cut_into_shards_and_partitions_changes_no_row(done, tmp_path):
-    _, recipe, out = done
+def test_the_cut_into_shards_and_partitions_changes_no_row(finished, tmp_path):
+    _, recipe, out = finished
     settings = ["shards.input_bytes=1000000", "shards.partition_bytes=1000000"]
     api.run(
         load_recipe(str(recipe), settings=settings), output=tmp_path / "out", engine="in-process"
@@ -182,8 +182,8 @@ def rows_of(out):
     )
 
 
-def test_what_was_cut_is_judged_again_and_counted(done):
-    stage, _, out = done
+def test_what_was_cut_is_judged_again_and_counted(finished):
+    stage, _, out = finished
     kept = {id: text for id, text, _ in rows_of(out)}
     assert sum(MENU in text for text in kept.values()) == 1
     stages = ledger(out)["stages"]
@@ -203,8 +203,8 @@ def bytes_of(stages, stage):
     return sum(size for *_, size in stages[stage]["input"])
 
 
-def test_explain_cuts_again_what_was_cut(done):
-    stage, _, out = done
+def test_explain_cuts_again_what_was_cut(finished):
+    stage, _, out = finished
     cut = [(id, text) for id, text, spans in rows_of(out) if spans != "None"]
     (outcome,) = api.explain(str(out), cut[0][0])
     (step,) = [step for step in outcome["replay"] if step["stage"] == stage]
@@ -244,6 +244,6 @@ def test_the_stage_can_be_tried(cutting, corpus):
     from curate.inspection.dry_run import dry_run
 
     built = build.build(load_recipe(str(recipe_for(corpus, cutting))))
-    tried = dry_run(built, cutting, sample=10, scan=1 << 20)
-    assert tried.came == 60 and tried.tally["cut:documents"] >= 59
-    assert "a lower bound" in tried.note
+    result = dry_run(built, cutting, sample=10, scan=1 << 20)
+    assert result.came == 60 and result.tally["cut:documents"] >= 59
+    assert "a lower bound" in result.note

@@ -64,7 +64,7 @@ def published(out):
     }
 
 
-def test_the_folder_keeps_its_promises(ran):
+def test_the_folder_has_every_format_of_every_part(ran):
     assert verify(open_store(str(ran / "out"))) == []
     assert [str(part.parent) for part in parts(ran / "out")].count("validation") == 1
     for part in parts(ran / "out"):
@@ -97,7 +97,7 @@ def test_copies_are_rows_with_epochs(ran):
     assert sum(row["documents"] for row in main) == sum(map(len, seen.values()))
 
 
-def test_parquet_parts_have_statistics_and_say_what_counted_them(ran):
+def test_parquet_parts_have_statistics_and_name_the_tokenizer(ran):
     for part in parts(ran / "out"):
         file = pq.ParquetFile(ran / "out" / "mixture" / f"{part}.parquet")
         fields = json.loads(file.schema_arrow.metadata[b"curate"])
@@ -123,8 +123,8 @@ def shingles(text):
     return {tuple(words[at : at + 5]) for at in range(max(1, len(words) - 4))}
 
 
-def test_nothing_held_out_is_like_what_is_trained_on(ran):
-    """A third of the corpus are copies; dedup ran before the split: none is on the other side."""
+def test_no_document_of_validation_resembles_one_of_main(ran):
+    """A third of the corpus are copies; dedup ran before the split, so none is on both sides."""
     texts = {
         phase: [
             shingles(t)
@@ -175,7 +175,7 @@ def test_tokens_are_the_texts(ran):
 
 
 def read_mds(folder):
-    """A reader by the format's description."""
+    """Yield the rows of an MDS folder, read as the format's description defines it."""
     for shard in json.loads((folder / "index.json").read_text())["shards"]:
         body = (folder / shard["raw_data"]["basename"]).read_bytes()
         assert len(body) == shard["raw_data"]["bytes"]
@@ -269,26 +269,26 @@ def test_gzip_and_sharegpt(tmp_path):
         assert "text" not in row
 
 
-def test_what_cannot_be_written_is_refused_when_it_is_planned(ran, tmp_path):
+def test_what_cannot_be_written_is_refused_by_the_plan(ran, tmp_path):
     text = (ran / "formats.toml").read_text()
-    for option, complaint in (
+    for option, message in (
         ('tokenizer = "bytes"', "'bytes' has no token numbers"),
         ('end = "</ss>"', "no token '</ss>'"),
     ):
         (tmp_path / "r.toml").write_text(f"{text}{option}\n")
-        with pytest.raises(RecipeError, match=complaint):
+        with pytest.raises(RecipeError, match=message):
             planning.build(load_recipe(str(tmp_path / "r.toml")))
 
 
-def test_a_tokenizer_file_must_say_what_ends_a_document(tmp_path):
+def test_a_tokenizer_file_must_name_the_token_that_ends_a_document(tmp_path):
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     vocabulary = {"<eos>": 0, "сөз": 1, "тағы": 2, "<unk>": 3}
-    made = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    made.pre_tokenizer = pre_tokenizers.Whitespace()
-    made.add_special_tokens(["<eos>"])
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.add_special_tokens(["<eos>"])
     path = tmp_path / "tokenizer.json"
-    made.save(str(path))
+    tokenizer.save(str(path))
     with pytest.raises(RecipeError, match="which token ends a document"):
         encoder(str(path), None)
     tokens = encoder(str(path), "<eos>")

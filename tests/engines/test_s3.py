@@ -51,7 +51,7 @@ def test_of_two_that_create_an_object_one_wins(bucket):
     assert store.size("commits/b.json") is None
 
 
-def test_a_file_that_is_not_whole_is_not_there(bucket):
+def test_an_incomplete_file_is_not_listed(bucket):
     store = open_store("s3://corpus/torn")
     with pytest.raises(ValueError, match="dies"), store.writing("work/a") as sink:
         sink.write(b"x" * 100)
@@ -68,7 +68,7 @@ def rows(store, manifest, folder):
     return found
 
 
-def test_a_run_breaks_off_resumes_and_is_that_of_a_local_disk(bucket):
+def test_a_killed_run_resumes_and_equals_that_of_a_local_disk(bucket):
     local = api.run(recipe(bucket, bucket / "in"), output=bucket / "out", engine="in-process")
     remote = recipe(bucket, "s3://corpus/in")
     arguments = ("run", str(remote), "--output", "s3://corpus/run", "--engine", "in-process")

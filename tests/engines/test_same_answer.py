@@ -1,4 +1,4 @@
-"""The answer depends on neither engine, worker count, sharding, nor the order of the inputs."""
+"""The product depends on neither engine, worker count, sharding, nor the order of the inputs."""
 
 import pyarrow.parquet as pq
 import pytest

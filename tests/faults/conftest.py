@@ -10,7 +10,7 @@ from tests.runs import ledger, tree, write_corpus, write_recipe
 
 @pytest.fixture(scope="session")
 def curate():
-    """The command line, in a process of its own."""
+    """Return the command line, in a process of its own."""
     server = Server()
     yield server
     server.close()
@@ -18,7 +18,7 @@ def curate():
 
 @pytest.fixture
 def out():
-    """A run's folder, in memory where there is such a disk: these tests sync thousands of times."""
+    """Yield a run's folder, in memory where possible: these tests sync thousands of times."""
     memory = Path("/dev/shm")
     folder = Path(
         tempfile.mkdtemp(prefix="curate-faults-", dir=memory if memory.is_dir() else None)
@@ -29,7 +29,7 @@ def out():
 
 @pytest.fixture(scope="session")
 def golden(curate, tmp_path_factory):
-    """A small recipe, and the files and counts of an undisturbed run of it."""
+    """Return a small recipe, and the files and counts of an undisturbed run of it."""
     folder = tmp_path_factory.mktemp("golden")
     write_corpus(folder / "in", documents=120)
     recipe = write_recipe(folder / "small.toml", folder / "in", partition_bytes=20_000)

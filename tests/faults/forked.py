@@ -1,9 +1,7 @@
-"""The command line in a fresh process for the price of a fork: imports and kernels are there
-already.
+"""Run the command line in a new process at the cost of a fork: imports and kernels are loaded.
 
 A server process imports everything and runs a small recipe once; then each call forks it. The child
-is an ordinary process: it can be killed at a failpoint, interrupted, and its exit code is the real
-one.
+is an ordinary process: it can be killed at a failpoint or interrupted, and its exit code is real.
 """
 
 import json
@@ -23,7 +21,7 @@ LIMIT = 120
 
 
 class Server:
-    """Forks command lines until it is closed."""
+    """Fork command lines until it is closed."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(

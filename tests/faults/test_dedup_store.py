@@ -17,7 +17,7 @@ WORDS = ["".join(random.Random(n).choices("abcdefghijklm", k=7)) for n in range(
 
 
 def write_days(folder, days=2, documents=60):
-    """A file of JSON lines per day: new documents, and edited copies of earlier days' documents."""
+    """Write a JSON Lines file per day: new documents, and edited copies of earlier documents."""
     draw = random.Random(3)
     seen = []
     for day in range(days):
@@ -49,7 +49,7 @@ def removed(out):
 
 @pytest.fixture(scope="module")
 def days(tmp_path_factory, curate):
-    """Three days, their dedup together, and a store of the first day."""
+    """Return three days, their dedup together, and a store of the first day."""
     folder = tmp_path_factory.mktemp("days")
     write_days(folder, 3)
     for done in (
@@ -107,18 +107,18 @@ def test_killed_around_the_append_it_appends_once(days, store, out, curate, poin
     listed = curate("store", store, "--json")
     assert listed.returncode == 0
     counts = [row["documents"] for row in json.loads(listed.stdout)["generations"]]
-    assert counts in ([60], [60, 60])  # nothing of it, or all
+    assert counts in ([60], [60, 60])  # no document of the day, or all
     again = curate("dedup", *words)
     assert again.returncode == 0, again.stderr
     assert generations(store) == ["00000.json", "00001.json"]
     assert removed(out) == {k: v for k, v in removed(days / "all").items() if k[:4] == "day1"}
-    named = {
+    listed_files = {
         entry["path"]
         for path in (store / "generations").iterdir()
         for entry in json.loads(path.read_text())["files"]
     }
-    left = {str(path.relative_to(store)) for path in (store / "data").rglob("*.parquet")}
-    assert left == named
+    stored = {str(path.relative_to(store)) for path in (store / "data").rglob("*.parquet")}
+    assert stored == listed_files
     files = tree(out)
     assert curate("dedup", *words, "--fresh").returncode == 0
     assert generations(store) == ["00000.json", "00001.json"]
@@ -144,7 +144,7 @@ def test_a_removed_source_is_not_compared_with(days, store, out, curate):
     assert not any(old.startswith("day0") for old in removed(out).values())
 
 
-def test_a_store_that_changed_in_between_is_another_input(days, store, out, curate):
+def test_a_store_that_changed_meanwhile_is_another_input(days, store, out, curate):
     words = arguments(days, out, 1, store=store)
     killed = curate("dedup", *words, CURATE_FAILPOINT="step.done:kill:3")
     assert killed.returncode == -signal.SIGKILL

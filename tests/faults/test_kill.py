@@ -1,7 +1,7 @@
-"""Killed at any point and run again, a run publishes exactly what an undisturbed one does.
+"""A run that is killed at any point and run again publishes exactly what an undisturbed one does.
 
-Oracle: before the second run nothing or everything is published; after it, files and ledger are
-equal to the undisturbed run's, and no temporary file is left.
+Oracle: before the second run nothing or everything is published; after it, files and ledger
+equal the undisturbed run's, and no temporary file is left.
 """
 
 import json
@@ -13,7 +13,7 @@ import pytest
 from curate import failpoint
 from tests.runs import PUBLISHED, ledger, tree
 
-#: Which time a point is reached; 1 where not named.
+#: The visit of a point at which the run fails; 1 where not listed.
 NTH = {
     "commit.linked": 7,
     "sink.flushed": 3,
@@ -23,12 +23,12 @@ NTH = {
 }
 
 
-def check_unpublished_or_whole(out, files):
+def check_unpublished_or_complete(out, files):
     manifest = out / "manifest.json"
     if manifest.exists():
         listed = json.loads(manifest.read_text())["files"]
-        named = {e["path"]: e["sha256"] for e in listed if e["path"].startswith(PUBLISHED)}
-        assert named == files
+        published = {e["path"]: e["sha256"] for e in listed if e["path"].startswith(PUBLISHED)}
+        assert published == files
         assert tree(out) == files
 
 
@@ -46,7 +46,7 @@ def check_equal(out, golden):
 def test_killed_at_a_point_and_resumed(point, golden, run, out):
     killed = run(CURATE_FAILPOINT=f"{point}:kill:{NTH.get(point, 1)}")
     assert killed.returncode == -signal.SIGKILL, f"{point} was not reached: {killed.stderr}"
-    check_unpublished_or_whole(out, golden[1])
+    check_unpublished_or_complete(out, golden[1])
     again = run()
     assert again.returncode == 0, again.stderr
     check_equal(out, golden)
@@ -59,7 +59,7 @@ def test_killed_before_and_after_every_rename_of_a_publish(golden, run, out):
             if killed.returncode == 0:
                 break
             assert killed.returncode == -signal.SIGKILL, killed.stderr
-            check_unpublished_or_whole(out, golden[1])
+            check_unpublished_or_complete(out, golden[1])
             if (out / "manifest.json").exists():
                 break
         assert nth > 5
@@ -76,7 +76,7 @@ def test_a_storage_error_is_resumable_and_never_success(point, action, golden, r
     failed = run(CURATE_FAILPOINT=f"{point}:{action}:{NTH.get(point, 1)}")
     assert failed.returncode == 5, failed.stderr
     assert "failpoint" in failed.stderr
-    check_unpublished_or_whole(out, golden[1])
+    check_unpublished_or_complete(out, golden[1])
     again = run()
     assert again.returncode == 0, again.stderr
     check_equal(out, golden)
@@ -85,7 +85,7 @@ def test_a_storage_error_is_resumable_and_never_success(point, action, golden, r
 def test_three_kills_in_a_row(golden, run, out):
     for point in ("commit.linked:kill:2", "commit.linked:kill:9", "publish.renamed:kill:2"):
         assert run(CURATE_FAILPOINT=point).returncode == -signal.SIGKILL
-        check_unpublished_or_whole(out, golden[1])
+        check_unpublished_or_complete(out, golden[1])
     assert run().returncode == 0
     check_equal(out, golden)
 
@@ -120,8 +120,7 @@ def emptied(body):
     ["survivors-*.parquet", "sketch-*.exchange", "decisions-*.exchange", "quarantined-*.parquet"],
 )
 def test_a_damaged_intermediate_file_is_made_again(kind, damage, golden, run, out):
-    # The last step before the product, so that everything that reads the damaged file is done
-    # again.
+    # The last step before the product, so that every step that reads the damaged file runs again.
     assert run(CURATE_FAILPOINT="publish.started:kill:1").returncode == -signal.SIGKILL
     victims = sorted((out / "work").rglob(kind))
     assert victims
@@ -133,7 +132,7 @@ def test_a_damaged_intermediate_file_is_made_again(kind, damage, golden, run, ou
                 commit.unlink()
     again = run()
     runs = 1
-    while again.returncode == 5 and runs < 20:  # five are made again per run
+    while again.returncode == 5 and runs < 20:  # each run makes five files again
         again, runs = run(), runs + 1
     assert again.returncode == 0, again.stderr
     check_equal(out, golden)

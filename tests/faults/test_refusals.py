@@ -1,4 +1,4 @@
-"""What a run refuses, what it continues with, and what it does when inputs or disks change."""
+"""What a run refuses, from what it resumes, and how it reacts to changed inputs or disks."""
 
 import fcntl
 import json
@@ -15,7 +15,7 @@ from tests.runs import tree, write_recipe
 
 @pytest.fixture
 def recipe(golden, tmp_path):
-    """A copy of the golden corpus and recipe that a test may change."""
+    """Return a copy of the golden corpus and recipe that a test may change."""
     shutil.copytree(golden[0].parent / "in", tmp_path / "in")
     return write_recipe(tmp_path / "small.toml", tmp_path / "in", partition_bytes=20_000)
 
@@ -34,7 +34,7 @@ def keys(out):
     return {str(path.relative_to(out)) for path in (out / "commits").rglob("*.json")}
 
 
-def test_foreign_files_are_refused_and_live(run, out):
+def test_foreign_files_are_refused_and_kept(run, out):
     out.mkdir()
     (out / "thesis.tex").write_text("years")
     for more in ((), ("--fresh",), ("--resume",)):
@@ -45,7 +45,7 @@ def test_foreign_files_are_refused_and_live(run, out):
     assert not (out / "work").exists()
 
 
-def test_of_two_writers_one_is_refused_and_told_who_the_other_is(golden, run, out):
+def test_of_two_writers_one_is_refused_and_the_other_is_named(golden, run, out):
     out.mkdir()
     with (out / ".lock").open("w") as holder:
         fcntl.flock(holder, fcntl.LOCK_EX)
@@ -145,7 +145,7 @@ def test_an_output_that_is_a_file_or_cannot_be_made(run, out, tmp_path, curate, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_run_with_130_and_it_goes_on(number, golden, run, out):
+def test_a_signal_ends_a_run_with_130_and_it_resumes(number, golden, run, out):
     for point in ("sink.closed", "step.done", "publish.linked"):
         stopped = run(CURATE_FAILPOINT=f"{point}:{number.name.lower()}:1")
         assert stopped.returncode == 130, stopped.stderr
@@ -156,14 +156,14 @@ def test_a_signal_ends_a_run_with_130_and_it_goes_on(number, golden, run, out):
 
 
 def mounted(folder, options):
-    """Mount a small disk for this test; None where that is not allowed."""
+    """Mount a small disk for this test; return whether that is allowed."""
     folder.mkdir()
-    made = subprocess.run(
+    mount = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)],
         capture_output=True,
         text=True,
     )
-    return made.returncode == 0
+    return mount.returncode == 0
 
 
 def test_a_full_disk_ends_with_5_publishes_nothing_and_resumes_when_it_grows(

@@ -17,7 +17,7 @@ from tests.golden.shares import check_shares, dropped, product, texts
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data" / "recipes"
-ASKED = {
+WEIGHTS = {
     "english": {"english": 4000},
     "mixed": {"code": 120, "arabic_translated": 270, "arabic": 270, "english": 540},
 }
@@ -44,7 +44,7 @@ def run(tmp_path_factory):
 
 def test_both_phases_keep_their_shares(run):
     assert run.exit_code == 0
-    check_shares(run, ASKED, group_of)
+    check_shares(run, WEIGHTS, group_of)
 
 
 def test_no_document_is_in_both_phases(run):
@@ -77,11 +77,10 @@ def test_light_standardization_keeps_what_arabic_writers_wrote():
         "aeb_Arab",
         "arq_Arab",
     ):
-        wanted = profile.load_profile(name, locate.profile_text).standardize
-        done, _ = standardize(pa.array([text], pa.large_string()), wanted)
-        # Letters for shapes, no tatweel, no bidi mark; hamza, final ya, ta marbuta, digits as they
-        # were.
-        assert done.to_pylist() == [
+        section = profile.load_profile(name, locate.profile_text).standardize
+        standardized, _ = standardize(pa.array([text], pa.large_string()), section)
+        # Letters for shapes, no tatweel, no bidi mark; hamza, final ya, ta marbuta, digits stay.
+        assert standardized.to_pylist() == [
             "\u0645\u0631\u062d\u0628\u0627\u064b \u0623\u0644\u0649 "
             "\u0645\u062f\u0631\u0633\u0629 \u0661\u0662"
         ], name
@@ -114,4 +113,4 @@ def test_on_real_files(tmp_path):
         settings=["limits.quarantined_share=0.05"],
     )
     assert run.exit_code == 0
-    check_shares(run, ASKED, group_of)
+    check_shares(run, WEIGHTS, group_of)

@@ -1,6 +1,4 @@
-"""The chat recipes: what is planted in sample_data/instructions meets its fate, and the forms are
-right.
-"""
+"""The chat recipes: each planted row of sample_data/instructions has its outcome."""
 
 import io
 import json
@@ -42,52 +40,52 @@ def lines(result):
             yield from map(json.loads, text)
 
 
-def books(result):
-    """The fate of every record of each file: skipped, quarantined, dropped, curated."""
+def outcomes(result):
+    """Count the outcomes of each file's records: skipped, quarantined, dropped, curated."""
     found = {}
-    for name, book in result.manifest["ledger"]["files"].items():
-        fates = Counter({"curated": book["curated"]})
+    for name, file in result.manifest["ledger"]["files"].items():
+        counts = Counter({"curated": file["curated"]})
         for kind in ("skipped", "quarantined", "dropped"):
-            fates.update(book[kind])
-        assert sum(fates.values()) == book["records"], name
-        found[name.split("/")[0]] = {fate: count for fate, count in fates.items() if count}
+            counts.update(file[kind])
+        assert sum(counts.values()) == file["records"], name
+        found[name.split("/")[0]] = {outcome: count for outcome, count in counts.items() if count}
     return found
 
 
 def planted(result):
-    """What happened to each row that says what is wrong with it, by that word."""
-    fates = [(r["meta"], r["dropped_by"]) for r in rows(result, "rejected")]
-    fates += [(r["meta"], None) for r in rows(result, "mixture")]
+    """Return the rules that dropped the rows with a defect, by the name of the defect."""
+    verdicts = [(r["meta"], r["dropped_by"]) for r in rows(result, "rejected")]
+    verdicts += [(r["meta"], None) for r in rows(result, "mixture")]
     found = {}
-    for meta, by in fates:
-        what = json.loads(meta or "{}").get("planted")
-        if what:
-            found.setdefault(what, set()).add(by)
+    for meta, rule in verdicts:
+        defect = json.loads(meta or "{}").get("planted")
+        if defect:
+            found.setdefault(defect, set()).add(rule)
     return found
 
 
 def test_suzume(tmp_path):
     result = run(tmp_path, "suzume")
-    assert books(result) == {
+    assert outcomes(result) == {
         "tagengo": {"curated": 9, "only:response.1": 2, "judge:null_turn": 1},
         "instruction_ja": {"curated": 3},
         "openchat": {"curated": 3, "judge:null_turn": 1},
     }
     written = list(lines(result))
     assert len(written) == len(rows(result, "mixture")) == 15
-    # Each conversation is what its source says, turn by turn, and none is another's.
-    said = Counter()
+    # Each conversation equals its source, turn by turn, and none is another's.
+    expected = Counter()
     for row in map(json.loads, (SAMPLES / "tagengo.jsonl").open(encoding="utf-8")):
         if row["response"] != [None, "stop"] and row["response"][1] == "stop":
-            said[json.dumps(row["conversations"], ensure_ascii=False)] += 1
+            expected[json.dumps(row["conversations"], ensure_ascii=False)] += 1
     for row in map(json.loads, (SAMPLES / "instruction_ja.jsonl").open(encoding="utf-8")):
         roles = {"user": "human", "agent": "gpt"}
         turns = [{"from": roles[t["name"]], "value": t["text"]} for t in row["utterances"]]
-        said[json.dumps(turns, ensure_ascii=False)] += 1
+        expected[json.dumps(turns, ensure_ascii=False)] += 1
     for row in json.loads((SAMPLES / "openchat.json").read_text(encoding="utf-8")):
         if all(turn["value"] is not None for turn in row["items"]):
-            said[json.dumps(row["items"], ensure_ascii=False)] += 1
-    assert Counter(json.dumps(r["conversations"], ensure_ascii=False) for r in written) == said
+            expected[json.dumps(row["items"], ensure_ascii=False)] += 1
+    assert Counter(json.dumps(r["conversations"], ensure_ascii=False) for r in written) == expected
     assert {r["origin"] for r in written} == {"llm", "mt"}
 
 
@@ -99,7 +97,7 @@ def test_suzume_names_the_counts_of_its_card():
 
 def test_tagengo(tmp_path):
     result = run(tmp_path, "tagengo")
-    assert books(result) == {
+    assert outcomes(result) == {
         "lmsys": {
             "curated": 13,
             "without:openai_moderation.0.categories.*": 1,
@@ -111,17 +109,17 @@ def test_tagengo(tmp_path):
             "embed_dedup:near_vector": 2,
         }
     }
-    fates = planted(result)
-    assert fates["words"] == {"judge:listed_word"}
-    assert fates["short"] == {"judge:too_short"}
-    assert fates["unsure"] == {"judge:unsure_language"}
-    assert fates["long"] == {"count:too_many_tokens"}
-    # Of two alike prompts the one that comes first in the order of the hash stays, planted or not.
+    rules = planted(result)
+    assert rules["words"] == {"judge:listed_word"}
+    assert rules["short"] == {"judge:too_short"}
+    assert rules["unsure"] == {"judge:unsure_language"}
+    assert rules["long"] == {"count:too_many_tokens"}
+    # Of two similar prompts the first in the order of the hash is kept, planted or not.
     alike = [r for r in rows(result, "rejected") if r["dropped_by"] == "embed_dedup:near_vector"]
     kept = {r["id"] for r in rows(result, "mixture")}
     assert len(alike) == 2 and all(r["duplicate_of"] in kept for r in alike)
     assert all(r["dropped_value"] > 0.8 for r in alike)
-    # Only the first exchange was read: the word in the second question is nobody's business.
+    # Only the first exchange was read: the word in the second question is ignored.
     assert all(len(r["conversations"]) == 2 for r in lines(result))
     assert "no embedding model" in result.manifest["models"]["embed_dedup"]
 
@@ -130,12 +128,12 @@ def test_tagengo_caps_each_language(tmp_path):
     result = run(tmp_path, "tagengo", settings=["stages.cap.documents=3"])
     languages = Counter(row["lang"] for row in rows(result, "mixture"))
     assert max(languages.values()) == 3
-    assert books(result)["lmsys"]["cap:over_cap"] >= 4
+    assert outcomes(result)["lmsys"]["cap:over_cap"] >= 4
 
 
 def test_sherkala_chat(tmp_path):
     result = run(tmp_path, "sherkala_chat")
-    assert books(result) == {
+    assert outcomes(result) == {
         "kazakh": {
             "curated": 24,
             "judge:refusal": 1,
@@ -148,22 +146,22 @@ def test_sherkala_chat(tmp_path):
         "preferences": {"curated": 5, "exact_dedup:duplicate_prompt": 1, "null_turn": 1},
     }
     table = {row["group"]: row for row in result.manifest["mixture"]}
-    asked = {"kazakh": 5.9, "english": 2.7, "russian": 0.263}
-    total = sum(table[group]["amount"] for group in asked)
-    for group, weight in asked.items():
+    weights = {"kazakh": 5.9, "english": 2.7, "russian": 0.263}
+    total = sum(table[group]["amount"] for group in weights)
+    for group, weight in weights.items():
         assert abs(table[group]["amount"] - total * weight / 8.863) <= 1
     for group in ("safety", "preferences"):
         assert table[group]["amount"] == table[group]["available"] == table[group]["documents"]
-    fates = planted(result)
-    assert fates["refusal"] == {"judge:refusal"}
-    assert fates["control_tokens"] == {"judge:control_tokens"}
+    rules = planted(result)
+    assert rules["refusal"] == {"judge:refusal"}
+    assert rules["control_tokens"] == {"judge:control_tokens"}
     written = list(lines(result))
     better = [row for row in written if row["source"] == "preferences"]
     assert len(better) == 5
     for row in better:
         assert row["messages"][:-1] == row["rejected"][:-1]
         assert row["messages"][-1] != row["rejected"][-1]
-    # A refusal that is wanted stays.
+    # A wanted refusal is kept.
     assert any("can't help" in row["messages"][-1]["content"] for row in written)
 
 
@@ -206,7 +204,7 @@ chat = "sharegpt"
 """
 
 
-def test_chat_and_text_stand_in_one_mixture(tmp_path):
+def test_chat_and_text_are_in_one_mixture(tmp_path):
     result = run(tmp_path, parse_recipe(MIXED, "mixed"))
     table = {row["group"]: row for row in result.manifest["mixture"]}
     assert abs(table["talk"]["amount"] - table["prose"]["amount"]) <= table["prose"]["largest"]
@@ -221,9 +219,8 @@ def test_chat_and_text_stand_in_one_mixture(tmp_path):
     assert ("books", "prompts:empty") not in dropped
 
 
-#: Records of a file, and what becomes of them. Which short texts are in two languages depends on
-#: the identifier: of 1,000 Chinese answers some 16 are in English, and some 5 are taken for
-#: Japanese.
+#: Records of a file by outcome. Which short texts are in two languages depends on the identifier:
+#: of 1,000 Chinese answers about 16 are in English, and about 5 are identified as Japanese.
 FUNNEL = {
     "instruction_ja.dev.jsonl.gz": {"curated": 335},
     "alpaca_zh_demo.json.gz": {
@@ -256,13 +253,13 @@ def test_the_funnel_of_real_conversations(tmp_path):
     )
     text = f'name = "real"\nseed = 1\n[limits]\nquarantined_records = 1\n{sources}{stages}'
     result = run(tmp_path, parse_recipe(text, "real"))
-    found = books(result)
-    differ = [fates.pop("judge:languages_differ", 0) for fates in found.values()]
+    found = outcomes(result)
+    differ = [counts.pop("judge:languages_differ", 0) for counts in found.values()]
     assert 10 <= differ[1] <= 30 and 1 <= differ[2] <= 3 and sum(differ) == differ[1] + differ[2]
-    for fates, count in zip(found.values(), differ, strict=True):
-        fates["curated"] = fates.get("curated", 0) + count
-    expected = {f"s{number}": Counter(fates) for number, fates in enumerate(FUNNEL.values())}
-    assert {name: Counter(fates) for name, fates in found.items()} == expected
+    for counts, count in zip(found.values(), differ, strict=True):
+        counts["curated"] = counts.get("curated", 0) + count
+    expected = {f"s{number}": Counter(counts) for number, counts in enumerate(FUNNEL.values())}
+    assert {name: Counter(counts) for name, counts in found.items()} == expected
 
 
 @REAL
@@ -270,7 +267,7 @@ def test_the_funnel_of_real_conversations(tmp_path):
 def test_suzume_on_the_real_instruction_ja(tmp_path):
     path = f"{DATA}/chat/instruction_ja.dev.jsonl.gz"
     result = run(tmp_path, "suzume", inputs={"instruction_ja": path})
-    assert books(result) == {"instruction_ja": {"curated": 335}}
+    assert outcomes(result) == {"instruction_ja": {"curated": 335}}
     assert all(
         [turn["from"] for turn in row["conversations"]] == ["human", "gpt"] for row in lines(result)
     )

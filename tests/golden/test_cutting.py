@@ -1,6 +1,4 @@
-"""What repeats in the sample data, pinned: menus and notices as lines, planted near copies as
-spans.
-"""
+"""The exact counts of repeats in the sample data: menus as lines, planted near copies as spans."""
 
 from collections import Counter
 
@@ -36,27 +34,30 @@ min_bytes = 120
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
+def stages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cut_samples")
     (folder / "cut_samples.toml").write_text(RECIPE)
     api.run(folder / "cut_samples.toml", output=folder / "out", engine="in-process")
     return ledger(folder / "out")["stages"]
 
 
-def fate(told, stage):
+def counts(stages, stage):
     dropped = Counter()
-    for _, _, rule, documents, _ in told[stage]["dropped"]:
+    for _, _, rule, documents, _ in stages[stage]["dropped"]:
         dropped[rule] += documents
-    return told[stage]["tally"] | dropped
+    return stages[stage]["tally"] | dropped
 
 
-def test_lines(told):
-    assert fate(told, "line_dedup") == {"cut:documents": 71, "cut:lines": 152, "cut:bytes": 40974}
+def test_lines(stages):
+    assert counts(stages, "line_dedup") == {
+        "cut:documents": 71,
+        "cut:lines": 152,
+        "cut:bytes": 40974,
+    }
 
 
-def test_spans(told):
-    found = fate(told, "substring_dedup")
-    assert found == {
+def test_spans(stages):
+    assert counts(stages, "substring_dedup") == {
         "cut:documents": 41,
         "cut:spans": 44,
         "cut:bytes": 26980,

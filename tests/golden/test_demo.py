@@ -1,4 +1,4 @@
-"""The demo run is held to what was planted in sample_data (sample_data/planted.json)."""
+"""The demo run is compared with the planted documents (sample_data/planted.json)."""
 
 import json
 import tomllib
@@ -24,19 +24,19 @@ def rows(run, folder):
     tables = []
     for path in sorted(Path(run.output, folder).rglob("*.parquet")):
         file = pq.ParquetFile(path)
-        have = [name for name in columns if name in file.schema_arrow.names]
-        tables.append(file.read(columns=have))
+        present = [name for name in columns if name in file.schema_arrow.names]
+        tables.append(file.read(columns=present))
     return pa.concat_tables(tables, promote_options="default").to_pylist()
 
 
 @pytest.fixture(scope="module")
-def fates(demo):
-    """Every document of the run by (container, handle): its row, with ``fate``."""
+def documents(demo):
+    """Return every document of the run by (container, handle): its row, with ``outcome``."""
     found = {}
     for folder in ("mixture", "rejected"):
         for row in rows(demo, folder):
-            by = row.get("dropped_by")
-            row["fate"] = "kept" if by in (None, "mix:over_budget") else "dropped"
+            rule = row.get("dropped_by")
+            row["outcome"] = "kept" if rule in (None, "mix:over_budget") else "dropped"
             for handle in handles(row):
                 found[container(row["id"]), handle] = row
     return found
@@ -62,12 +62,12 @@ def handles(row):
 def test_every_container_is_accounted_for(demo):
     files = demo.manifest["ledger"]["files"]
     seen = Counter()
-    for name, book in files.items():
+    for name, counts in files.items():
         place = container(name + "#")
-        seen[place, "records"] += book["records"]
-        seen[place, "documents"] += book["documents"]
+        seen[place, "records"] += counts["records"]
+        seen[place, "documents"] += counts["documents"]
         for kind in ("skipped", "quarantined"):
-            for reason, count in book[kind].items():
+            for reason, count in counts[kind].items():
                 seen[place, kind, reason] += count
     for place, expected in PLANTED["containers"].items():
         for kind in ("records", "documents"):
@@ -78,7 +78,7 @@ def test_every_container_is_accounted_for(demo):
                 assert seen[place, kind, reason] == count, (place, kind, reason)
 
 
-def test_planted_documents_meet_their_fate(fates):
+def test_planted_documents_have_their_outcome(documents):
     grouped = {
         (member[0], member[1])
         for group in [*PLANTED["groups"], *PLANTED["drifts"]]
@@ -88,11 +88,11 @@ def test_planted_documents_meet_their_fate(fates):
     wrong = []
     for document in PLANTED["documents"]:
         expect, key = document["expect"], (document["container"], document["handle"])
-        row = fates.get(key)
+        row = documents.get(key)
         if not expect["certain"] or key in grouped or document["handle"] in originals:
             continue
         if expect["fate"] in ("kept", "dropped"):
-            if row is None or row["fate"] != expect["fate"]:
+            if row is None or row["outcome"] != expect["fate"]:
                 wrong.append((key, document["kind"], expect["fate"], row and row["dropped_by"]))
             elif "by" in expect and row["dropped_by"].partition(":")[0] not in [
                 *expect["by"],
@@ -105,20 +105,20 @@ def test_planted_documents_meet_their_fate(fates):
 
 
 @pytest.mark.parametrize("group", PLANTED["groups"], ids=lambda g: g["name"])
-def test_one_of_each_group_survives(group, fates):
+def test_one_of_each_group_survives(group, documents):
     members = [
-        fates[member[0], member[1]]
+        documents[member[0], member[1]]
         for member in group["members"]
-        if (member[0], member[1]) in fates
+        if (member[0], member[1]) in documents
     ]
-    alive = [row["id"] for row in members if row["fate"] == "kept"]
-    assert len(alive) == group["survivors"], [(row["id"], row["dropped_by"]) for row in members]
+    kept = [row["id"] for row in members if row["outcome"] == "kept"]
+    assert len(kept) == group["survivors"], [(row["id"], row["dropped_by"]) for row in members]
 
 
 @pytest.mark.parametrize("group", PLANTED["kept_apart"], ids=lambda g: g["name"])
-def test_dedup_leaves_distinct_documents_alone(group, fates):
+def test_dedup_leaves_distinct_documents_alone(group, documents):
     for member in group["members"]:
-        row = fates.get((member[0], member[1]))
+        row = documents.get((member[0], member[1]))
         if row is not None and row.get("dropped_by"):
             assert "dedup" not in row["dropped_by"], row
 

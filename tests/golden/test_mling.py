@@ -14,17 +14,17 @@ from tests.golden.shares import check_shares, dropped, product
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
-ASKED = {"main": {"cc100_ja": 96.39, "skypile": 100.57, "ko_en": 108.5, "glot500": 181.24}}
+WEIGHTS = {"main": {"cc100_ja": 96.39, "skypile": 100.57, "ko_en": 108.5, "glot500": 181.24}}
 
 
 def check_inner(run):
-    """Korean and English stand 1 : 1 in their source, to one document."""
+    """Korean and English are 1 : 1 in their source, to one document."""
     sizes = {"kor_Hang": [], "eng_Latn": []}
     for row in product(run):
         if row["source"] == "ko_en":
             sizes[row["lang"]].append(row["n_bytes"])
-    both = [sum(found) for found in sizes.values()]
-    largest = max(max(found) for found in sizes.values())
+    both = [sum(lengths) for lengths in sizes.values()]
+    largest = max(max(lengths) for lengths in sizes.values())
     assert abs(both[0] - both[1]) <= max(largest, 0.001 * sum(both)), both
 
 
@@ -38,15 +38,15 @@ def run(tmp_path_factory):
     )
 
 
-def test_bytes_stand_as_in_the_card(run):
+def test_bytes_have_the_shares_of_the_card(run):
     assert run.exit_code == 0
-    check_shares(run, ASKED, lambda row: row["source"], unit="bytes")
+    check_shares(run, WEIGHTS, lambda row: row["source"], unit="bytes")
     check_inner(run)
 
 
 def test_lines_and_sentences_are_not_judged_as_documents(run):
-    # 73 lines, 18 of them titles: only the line of dashes goes. Of 477 sentences none goes but
-    # copies.
+    # 73 lines, 18 of them titles: only the line of dashes is dropped. Of 477 sentences only copies
+    # are dropped.
     lines = dropped(run, "cc100_ja")
     assert {rule: n for rule, n in lines.items() if not rule.startswith("mix:")} == {
         "judge:too_few_letters": 1
@@ -71,7 +71,7 @@ def test_temperature_brings_small_languages_up(run, tmp_path):
         main = [sizes.get(lang, 0) for lang in ("kaz_Cyrl", "rus_Cyrl", "jpn_Jpan", "cmn_Hans")]
         return max(main) / max(1, min(main))
 
-    check_shares(flat, ASKED, lambda row: row["source"], unit="bytes")
+    check_shares(flat, WEIGHTS, lambda row: row["source"], unit="bytes")
     assert spread(flat) < 1.3 < 1.8 < spread(run)
 
 
@@ -79,7 +79,7 @@ def test_temperature_brings_small_languages_up(run, tmp_path):
 
 
 def by_spaces(text):
-    """Judge as rules do that take what stands between spaces for words: Gopher's three on words."""
+    """Return whether Gopher's three rules on words keep a text whose words are split at spaces."""
     words = text.split()
     letters = sum(bool(re.search(r"[^\W\d_]", word)) for word in words)
     mean = sum(map(len, words)) / max(1, len(words))
@@ -87,7 +87,7 @@ def by_spaces(text):
 
 
 def japanese():
-    """Give paragraphs of Japanese: real ones where there are some, else the samples' texts."""
+    """Return paragraphs of Japanese: real ones if available, else the samples' texts."""
     if DATA:
         with gzip.open(f"{DATA}/text/ja-jaquad-wikipedia-paragraphs.dev.jsonl.gz", "rt") as lines:
             return [json.loads(line)["text"] for line in lines]
@@ -127,5 +127,5 @@ def test_on_real_files(tmp_path):
         ],
     )
     assert run.exit_code == 0
-    check_shares(run, ASKED, lambda row: row["source"], unit="bytes")
+    check_shares(run, WEIGHTS, lambda row: row["source"], unit="bytes")
     check_inner(run)

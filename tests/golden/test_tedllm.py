@@ -16,7 +16,7 @@ from tests.golden.shares import check_shares, dropped, texts
 pytest.importorskip("hojichar")
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
-ASKED = {phase: {"japanese": 80, "english": 20} for phase in ("embeddings", "full")}
+WEIGHTS = {phase: {"japanese": 80, "english": 20} for phase in ("embeddings", "full")}
 #: One page of the samples for each rule but compresses_oddly, which has a repeated and a tiny one.
 PLANTED = {
     "url_filter:refused_address": 1,
@@ -50,10 +50,10 @@ def run(tmp_path_factory):
 
 def test_both_phases_keep_their_shares(run):
     assert run.exit_code == 0
-    check_shares(run, ASKED, group_of)
+    check_shares(run, WEIGHTS, group_of)
     total = {
         phase: sum(r["amount"] for r in run.manifest["mixture"] if r["phase"] == phase)
-        for phase in ASKED
+        for phase in WEIGHTS
     }
     largest = max(row["largest"] for row in run.manifest["mixture"])
     assert abs(total["embeddings"] - 8.6 / 172.6 * sum(total.values())) <= 2 * largest
@@ -65,7 +65,7 @@ def test_every_rule_drops_its_page_and_the_encyclopedia_stays(run):
     assert by_rules(run, "en_text") == {"judge:empty": 1}
 
 
-def test_the_strict_limits_take_two_pages_more(tmp_path):
+def test_the_strict_limits_drop_two_more_pages(tmp_path):
     strict = api.run(
         "tedllm",
         output=tmp_path / "out",
@@ -74,7 +74,7 @@ def test_the_strict_limits_take_two_pages_more(tmp_path):
     )
     more = {"judge:violence": 2, "judge:too_few_full_stops": 2}
     assert by_rules(strict, "ja_cc") == PLANTED | more
-    check_shares(strict, ASKED, group_of)
+    check_shares(strict, WEIGHTS, group_of)
 
 
 def test_pages_come_out_in_one_line_and_articles_without_their_ends(run):
@@ -85,10 +85,10 @@ def test_pages_come_out_in_one_line_and_articles_without_their_ends(run):
     assert not any("See also" in article for article in texts(run, "en_wiki"))
 
 
-def test_a_source_that_is_not_named_may_stand_in_a_group():
+def test_a_source_without_input_may_be_in_a_group():
     samples = Path(__file__).resolve().parents[2] / "sample_data" / "recipes"
-    named = {"ja_cc": str(samples / "crawl-ja.jsonl"), "en_text": str(samples / "text-en.jsonl")}
-    assert list(build.build(load_recipe("tedllm", inputs=named)).sources) == ["ja_cc", "en_text"]
+    inputs = {"ja_cc": str(samples / "crawl-ja.jsonl"), "en_text": str(samples / "text-en.jsonl")}
+    assert list(build.build(load_recipe("tedllm", inputs=inputs)).sources) == ["ja_cc", "en_text"]
 
 
 @pytest.mark.real_data
@@ -114,4 +114,4 @@ def test_on_real_files(tmp_path):
         },
     )
     assert result.exit_code == 0
-    check_shares(result, ASKED, group_of)
+    check_shares(result, WEIGHTS, group_of)

@@ -1,4 +1,4 @@
-"""Who imports whom in curate/: what the tests of the import law read from the sources."""
+"""The imports of the modules in curate/, read from the sources for the tests of the import law."""
 
 import ast
 import re

@@ -64,13 +64,13 @@ def rows(draw, number):
 
 @st.composite
 def tables(draw, max_size=8):
-    """A table of documents, with a language column as identify would leave it."""
+    """Draw a table of documents, with the columns that identify adds."""
     size = draw(st.integers(0, max_size))
-    made = [draw(rows(number)) for number in range(size)]
-    langs = [row.pop("lang") for row in made]
-    table = schema.documents(made)
+    drawn = [draw(rows(number)) for number in range(size)]
+    langs = [row.pop("lang") for row in drawn]
+    table = schema.documents(drawn)
     table = table.append_column("lang", pa.array(langs, pa.string()))
-    numbers = pa.array([None if lang is None else 0.9 for lang in langs], pa.float64())
-    table = table.append_column("lang_score", numbers)
+    scores = pa.array([None if lang is None else 0.9 for lang in langs], pa.float64())
+    table = table.append_column("lang_score", scores)
     table = table.append_column("lang2", pa.nulls(size, pa.string()))
     return table.append_column("lang2_score", pa.nulls(size, pa.float64()))

@@ -1,7 +1,7 @@
 """The stage laws, for every registered stage: row, column, spans, batch, name, twice.
 
-See curate/protocol/stage.py for what each law says. A barrier is held to them by its apply half,
-with decisions made from the same table.
+curate/protocol/stage.py states each law. Of a barrier, the apply half must obey them, with
+decisions made from the same table.
 """
 
 from collections import Counter
@@ -27,14 +27,14 @@ PROFILES = Profiles(
     {name: profile.load_profile(name, locate.profile_text) for name in locate.profile_names()},
     {"books": "_default"},
 )
-#: A group that asks for languages of its own would be an error in a table that has none of them.
+#: No group of the mixture lists languages: a table without them would be an error.
 MIXTURE = parse_mixture({"unit": "documents", "groups": {"web": {}}, "budget": 3})
 GIVEN = {"profiles": PROFILES, "mixture": MIXTURE, "seed": 3}
-#: Stages that write what a stage reads.
+#: Stage → the stages that write its columns.
 NEEDS = {"judge": ["measure"], "mix": [], "count": []}
-#: An evaluation set of two words in a row that the tables hold.
+#: An evaluation set of pairs of words that the tables contain.
 EXAMPLES = Path(__file__).with_name("examples.jsonl")
-#: Options that a stage cannot do without.
+#: Options that a stage requires.
 OPTIONS = {
     "datatrove": {"block": "RegexFilter", "parameters": {"regex_exp": "lorem|город"}},
     "cap": {"documents": 1},
@@ -44,15 +44,15 @@ OPTIONS = {
 }
 
 
-#: Stages that do something only where a profile asks for it, and no language's does.
-ASKED = {
+#: Stages that act only if a profile enables them, and no language's profile does.
+ENABLED = {
     name: {"profiles": Profiles(PROFILES.by_name, {"web": "llm_jp"})}
     for name in ("rewrite", "url_filter")
 }
 
 
 def build(name):
-    given = GIVEN | ASKED.get(name, {}) | {"name": name}
+    given = GIVEN | ENABLED.get(name, {}) | {"name": name}
     return registry.build("stage", name, OPTIONS.get(name, {}), given=given)
 
 
@@ -117,9 +117,11 @@ def test_row_and_column_and_name_law(name, table):
         rewrites |= set(schema.SPAN_COLUMNS)
     for column in set(table.column_names) - rewrites - set(stage.adds):
         assert out.column(column).equals(table.column(column)), column
-    dead = pc.is_valid(table.column("dropped_by"))
+    dropped = pc.is_valid(table.column("dropped_by"))
     for column in table.column_names:
-        assert out.column(column).filter(dead).equals(table.column(column).filter(dead)), column
+        assert out.column(column).filter(dropped).equals(table.column(column).filter(dropped)), (
+            column
+        )
     for before, after in zip(
         table.column("dropped_by").to_pylist(), out.column("dropped_by").to_pylist(), strict=True
     ):
@@ -132,15 +134,15 @@ def test_row_and_column_and_name_law(name, table):
 @LAWS
 @given(table=tables(), data=st.data())
 def test_spans_law(name, table, data):
-    """What speaks of bytes of a text speaks of those that it has now, or is null."""
-    spans, told = [], []
+    """Spans of bytes are spans of the text as it is now, or null."""
+    spans, lang_spans = [], []
     for text in table.column("text").to_pylist():
         size = len((text or "").encode())
         ends = sorted(data.draw(st.sets(st.integers(0, size), max_size=4)))
         pairs = list(zip(ends[::2], ends[1::2], strict=False))
         spans.append([{"start": a, "end": b, "kind": "email"} for a, b in pairs])
-        told.append([{"start": 0, "end": size, "lang": "und"}])
-    columns = {"pii_spans": spans, "lang_spans": told}
+        lang_spans.append([{"start": 0, "end": size, "lang": "und"}])
+    columns = {"pii_spans": spans, "lang_spans": lang_spans}
     for column, values in columns.items():
         table = table.append_column(column, pa.array(values, schema.column_type(column)))
     table = prepared(name, table)
@@ -152,15 +154,15 @@ def test_spans_law(name, table, data):
             assert before["lang_spans"] == after["lang_spans"]
         else:
             assert after["lang_spans"] is None
-            masks = {_held(before, span) for span in before["pii_spans"] or ()}
+            masks = {_bytes_of(before, span) for span in before["pii_spans"] or ()}
             for span in after["pii_spans"] or ():
-                assert _held(after, span) in masks or _held(after, span).decode() in MASKS
+                assert _bytes_of(after, span) in masks or _bytes_of(after, span).decode() in MASKS
 
 
 MASKS = {pii.EMAIL, pii.IPV4, pii.IPV6}
 
 
-def _held(row, span):
+def _bytes_of(row, span):
     return row["text"].encode()[span["start"] : span["end"]]
 
 

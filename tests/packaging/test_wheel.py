@@ -1,4 +1,4 @@
-"""The wheel holds ``curate`` alone, with recipes, profiles and samples, and works on its own."""
+"""The wheel contains ``curate`` alone, with recipes, profiles and samples, and runs on its own."""
 
 import os
 import subprocess
@@ -23,13 +23,13 @@ def wheel(tmp_path_factory):
     return next(folder.glob("*.whl"))
 
 
-def test_the_wheel_holds_one_package(wheel):
+def test_the_wheel_contains_one_package(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"curate"}
     shipped = {name for name in names if name.startswith("curate/_shipped/")}
-    for wanted in ("pipelines/demo.toml", "filters/kaz_Cyrl.toml", "sample_data/planted.json"):
-        assert f"curate/_shipped/{wanted}" in shipped
+    for path in ("pipelines/demo.toml", "filters/kaz_Cyrl.toml", "sample_data/planted.json"):
+        assert f"curate/_shipped/{path}" in shipped
     assert {"curate/recipe/recipe.schema.json", "curate/recipe/profile.schema.json"} <= set(names)
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]
 
@@ -37,9 +37,9 @@ def test_the_wheel_holds_one_package(wheel):
 def test_the_demo_runs_outside_the_checkout(wheel, tmp_path):
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
-    away = tmp_path / "away"
-    away.mkdir()
-    environment = {**os.environ, "PYTHONPATH": str(site), "CURATE_HOME": str(away / "none")}
+    outside = tmp_path / "away"
+    outside.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(site), "CURATE_HOME": str(outside / "none")}
     done = subprocess.run(
         [
             sys.executable,
@@ -52,17 +52,17 @@ def test_the_demo_runs_outside_the_checkout(wheel, tmp_path):
             "--engine",
             "in-process",
         ],
-        cwd=away,
+        cwd=outside,
         env=environment,
         capture_output=True,
         text=True,
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    assert (away / "out" / "report.html").exists()
+    assert (outside / "out" / "report.html").exists()
     where = subprocess.run(
         [sys.executable, "-c", "import curate; print(curate.__file__)"],
-        cwd=away,
+        cwd=outside,
         env=environment,
         capture_output=True,
         text=True,

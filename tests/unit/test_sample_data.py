@@ -1,7 +1,7 @@
-"""The sample data: the texts are good, the containers are what the script builds, the list is true.
+"""The sample data: the texts are sound, the containers are as built, the list is correct.
 
 The containers are opened here with the standard library, pyarrow and zstandard, never with
-``curate``: what the readers are measured against must not come from them.
+``curate``: the expected contents must not come from the readers under test.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ READ = [d for d in PLANTED["documents"] if d["expect"]["fate"] not in ("skipped"
 
 @lru_cache(maxsize=1)
 def base_texts() -> dict[str, str]:
-    """Give every base text by ``<language>/<slug>``."""
+    """Return every base text by ``<language>/<slug>``."""
     return {
         f"{path.parent.name}/{path.stem.partition('-')[2]}": path.read_text("utf-8")
         for path in sorted((SAMPLE / "texts").glob("*/*.txt"))
@@ -46,7 +46,7 @@ def base_texts() -> dict[str, str]:
 
 
 def shingles(text: str) -> set[tuple[str, ...]]:
-    """Give the word 5-grams; a kana or Han character is a word."""
+    """Return the word 5-grams; a kana or Han character is a word."""
     words = re.findall(r"[぀-ヿ㐀-鿿]|[^\W぀-ヿ㐀-鿿]+", text.lower())
     return {tuple(words[i : i + 5]) for i in range(max(1, len(words) - 4))}
 
@@ -107,7 +107,7 @@ def test_no_two_texts_are_alike() -> None:
 
 @lru_cache(maxsize=8)
 def inflated(path: Path) -> bytes:
-    """Give what a container holds, whatever compressed it (a damaged member ends it)."""
+    """Return the decompressed contents of a container, without damaged members."""
     data = path.read_bytes()
     if path.suffix == ".gz":
         return b"".join(block for block in members(path) if block)
@@ -176,7 +176,7 @@ def members(path: Path) -> list[bytes | None]:
 
 
 def records(path: Path) -> list[tuple[dict[str, str], bytes] | None]:
-    """Give header fields and block of each WARC record; None for one that cannot be read."""
+    """Return header fields and block of each WARC record; None for one that cannot be read."""
     out: list[tuple[dict[str, str], bytes] | None] = []
     for member in members(path):
         if member is None:
@@ -252,7 +252,7 @@ def test_web_records_are_those_listed(container: str) -> None:
     assert status["301"] == counts["skipped"].get("http_301", 0)
 
 
-def test_web_pages_carry_their_texts_in_the_charset_that_they_say() -> None:
+def test_web_pages_carry_their_texts_in_the_charset_that_they_state() -> None:
     seen = Counter()
     for record in records(SAMPLE / CRAWL):
         if record is None or record[0]["WARC-Type"] != "response":
@@ -271,8 +271,8 @@ def test_web_pages_carry_their_texts_in_the_charset_that_they_say() -> None:
         page = body.decode(charset)
         seen[charset.lower()] += 1
         first = base_texts()[planted["base"]].split("\n\n")[1]
-        wanted = first.replace("–", "&#8211;") if charset == "koi8-r" else first
-        assert wanted.replace("&", "&amp;").replace("&amp;#", "&#")[:60] in page
+        expected = first.replace("–", "&#8211;") if charset == "koi8-r" else first
+        assert expected.replace("&", "&amp;").replace("&amp;#", "&#")[:60] in page
     assert set(seen) == {
         "utf-8", "windows-1251", "koi8-r", "windows-1254", "windows-1256", "euc-kr", "shift_jis",
         "euc-jp", "gb18030",
@@ -358,7 +358,7 @@ def test_notes_are_those_listed() -> None:
 
 
 def test_conversations_are_those_listed() -> None:
-    for name, turns, role, said in (
+    for name, turns, role, content in (
         ("chat/sharegpt.jsonl", "conversations", "from", "value"),
         ("chat/messages.jsonl", "messages", "role", "content"),
     ):
@@ -368,7 +368,7 @@ def test_conversations_are_those_listed() -> None:
             reason = entry(name, talk["id"])["expect"].get("reason")
             roles = {turn[role] for turn in talk[turns]}
             assert (reason == "unknown_role") == ("narrator" in roles)
-            assert (reason == "null_turn") == any(turn[said] is None for turn in talk[turns])
+            assert (reason == "null_turn") == any(turn[content] is None for turn in talk[turns])
     kept = [d for d in READ if d["container"].startswith("chat")]
     assert {d["lang"] for d in kept} == {"kaz_Cyrl", "rus_Cyrl", "eng_Latn", "jpn_Jpan"}
     assert len(kept) >= 12
@@ -379,7 +379,7 @@ def test_conversations_are_those_listed() -> None:
 
 @lru_cache(maxsize=1)
 def plain_texts() -> dict[tuple[str, str], str]:
-    """Give the texts of the containers that hold text without markup, by container and handle."""
+    """Return the texts of the containers without markup, by container and handle."""
     out = {}
     for record in records(SAMPLE / WET):
         if record and record[0]["WARC-Type"] == "conversion":
@@ -427,8 +427,8 @@ def test_editions_drift_away_from_the_first() -> None:
 def test_damage_is_real_and_reversible() -> None:
     texts, seen = plain_texts(), Counter()
     for planted in READ:
-        wanted = planted["expect"].get("equals")
-        if not wanted:
+        expected = planted["expect"].get("equals")
+        if not expected:
             continue
         kind = (
             planted.get("note", "").split(":")[0]
@@ -437,7 +437,7 @@ def test_damage_is_real_and_reversible() -> None:
         )
         damaged, whole = (
             texts[planted["container"], planted["handle"]],
-            base_texts()[wanted].strip(),
+            base_texts()[expected].strip(),
         )
         assert damaged != whole
         match kind:

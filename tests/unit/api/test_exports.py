@@ -17,7 +17,7 @@ PUBLIC = {
     " standardize until",
 }
 
-#: Rules of numpydoc that hold here: a docstring, a summary in one sentence, every parameter with
+#: Rules of numpydoc that apply here: a docstring, a summary in one sentence, every parameter with
 #: its type and description in order, and the sections Returns or Yields.
 RULES = {
     "GL05", "GL06", "GL07", "GL08", "GL10", "SS01", "SS02", "SS03", "SS04", "SS05", "SS06", "PR01",

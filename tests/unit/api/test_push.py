@@ -1,4 +1,4 @@
-"""Pushing against a hub of our own that speaks as much of the protocol as an upload needs."""
+"""Push to a local hub that implements the part of the protocol that an upload needs."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ def finished(tmp_path_factory):
 
 
 class Hub(BaseHTTPRequestHandler):
-    """Takes repositories and commits; every file travels inside the commit."""
+    """Accept repositories and commits; every file is inside the commit."""
 
     created: list[dict] = []
     files: dict[str, bytes] = {}
@@ -41,24 +41,24 @@ class Hub(BaseHTTPRequestHandler):
         self.tokens.add(self.headers.get("Authorization", ""))
         if self.path == "/api/repos/create":
             self.created.append(json.loads(body))
-            self._say({"url": f"{self.address}/datasets/team/mix", "name": "team/mix"})
+            self._answer({"url": f"{self.address}/datasets/team/mix", "name": "team/mix"})
         elif self.path == "/api/validate-yaml":
-            self._say({"errors": [], "warnings": []})
+            self._answer({"errors": [], "warnings": []})
         elif "/preupload/" in self.path:
-            asked = [file["path"] for file in json.loads(body)["files"]]
-            self._say(
+            paths = [file["path"] for file in json.loads(body)["files"]]
+            self._answer(
                 {
                     "files": [
-                        {"path": p, "uploadMode": "regular", "shouldIgnore": False} for p in asked
+                        {"path": p, "uploadMode": "regular", "shouldIgnore": False} for p in paths
                     ]
                 }
             )
         elif "/commit/" in self.path:
             for line in body.decode().splitlines():
-                said = json.loads(line)
-                if said["key"] == "file":
-                    self.files[said["value"]["path"]] = base64.b64decode(said["value"]["content"])
-            self._say(
+                entry = json.loads(line)
+                if entry["key"] == "file":
+                    self.files[entry["value"]["path"]] = base64.b64decode(entry["value"]["content"])
+            self._answer(
                 {
                     "commitUrl": f"{self.address}/datasets/team/mix/commit/1",
                     "commitOid": "1",
@@ -66,17 +66,17 @@ class Hub(BaseHTTPRequestHandler):
                 }
             )
         else:
-            self._say({}, 404)
+            self._answer({}, 404)
 
     @property
     def address(self):
         return f"http://127.0.0.1:{self.server.server_port}"
 
     def do_GET(self):
-        self._say({"id": "team/mix", "sha": "0", "siblings": []})
+        self._answer({"id": "team/mix", "sha": "0", "siblings": []})
 
-    def _say(self, said, code=200):
-        body = json.dumps(said).encode()
+    def _answer(self, fields, code=200):
+        body = json.dumps(fields).encode()
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -104,7 +104,7 @@ def test_the_product_is_uploaded_and_nothing_that_was_dropped(finished):
     assert f":{server.server_port}/datasets/team/mix/commit/1" in done.stdout
     assert Hub.tokens == {"Bearer hf_test"}
     (created,) = Hub.created
-    # The field was called otherwise before huggingface_hub 1.
+    # The field had another name before huggingface_hub 1.
     assert created.get("visibility", created.get("private")) in ("private", True)
     assert created["type"] == "dataset"
     sent = {path: body for path, body in Hub.files.items() if path != ".gitattributes"}
@@ -118,18 +118,20 @@ def test_the_product_is_uploaded_and_nothing_that_was_dropped(finished):
     assert any(path.startswith("mixture/main/") for path in sent)
 
 
-def test_a_dry_run_lists_what_would_go(finished):
+def test_a_dry_run_lists_what_would_be_uploaded(finished):
     plain = api.push(str(finished), "team/mix", dry_run=True)
-    told = api.push(str(finished), "team/mix", reports=True, dry_run=True)
+    with_reports = api.push(str(finished), "team/mix", reports=True, dry_run=True)
     assert plain.address is None
-    more = {path for path, _ in told.files} - {path for path, _ in plain.files}
+    more = {path for path, _ in with_reports.files} - {path for path, _ in plain.files}
     assert more == {"manifest.json", "report.json", "report.md", "report.html"}
     assert not [
-        path for path, _ in told.files if path.startswith(("rejected", "quarantine", "work"))
+        path
+        for path, _ in with_reports.files
+        if path.startswith(("rejected", "quarantine", "work"))
     ]
 
 
-def test_what_is_not_published_or_not_whole_is_refused(finished, tmp_path):
+def test_an_unpublished_or_damaged_run_is_refused(finished, tmp_path):
     with pytest.raises(RefusedError, match="no finished run"):
         api.push(str(tmp_path), "team/mix", dry_run=True)
     with pytest.raises(RecipeError, match="Repo id"):
@@ -154,7 +156,7 @@ def test_what_is_not_published_or_not_whole_is_refused(finished, tmp_path):
         ('path = "https://x.example/a?X-Amz-Signature=00"', "a signed address"),
     ],
 )
-def test_secrets_stay_at_home(finished, line, what):
+def test_secrets_are_refused(finished, line, what):
     recipe = finished / "recipe.toml"
     clean = recipe.read_text()
     try:

@@ -1,4 +1,4 @@
-"""What goes wrong ends with the right code, names the thing, and touches nothing."""
+"""Every error ends with the right exit code, names its cause, and writes nothing."""
 
 import fcntl
 import os
@@ -13,7 +13,7 @@ from curate.cli import COMMANDS
 from tests.runs import tree, write_corpus, write_recipe
 from tests.unit.cli.commands import curate
 
-#: A process of its own runs this very checkout, whatever is installed.
+#: A subprocess runs this checkout, whatever is installed.
 HERE = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
 
 RUN = ("run", "demo", "--engine", "in-process", "--output", "out")
@@ -64,20 +64,20 @@ def empty_folder(tmp_path, monkeypatch):
     ],
 )
 def test_bad_usage_ends_with_2_and_the_nearest_name(arguments, named, tmp_path):
-    said = curate(*arguments)
-    assert said.code == 2
-    assert named in said.err
-    assert "Traceback" not in said.err
-    assert said.out == ""
+    result = curate(*arguments)
+    assert result.code == 2
+    assert named in result.err
+    assert "Traceback" not in result.err
+    assert result.out == ""
     assert not list(tmp_path.iterdir())
 
 
-def test_toml_that_is_none():
+def test_invalid_toml():
     Path("bad.toml").write_text('name = "x"\n[sources')
-    said = curate("plan", "bad.toml")
-    assert said.code == 2
-    assert "not valid TOML" in said.err
-    assert "bad.toml" in said.err
+    result = curate("plan", "bad.toml")
+    assert result.code == 2
+    assert "not valid TOML" in result.err
+    assert "bad.toml" in result.err
 
 
 @pytest.mark.parametrize("command", ["report", "verify"])
@@ -89,41 +89,41 @@ def test_a_folder_without_a_run_is_refused(command):
 
 def test_an_output_that_is_a_file_is_refused():
     Path("file").write_text("mine")
-    said = curate(*RUN[:-1], "file")
-    assert said.code == 4
-    assert "is a file" in said.err
+    result = curate(*RUN[:-1], "file")
+    assert result.code == 4
+    assert "is a file" in result.err
     assert Path("file").read_text() == "mine"
 
 
 def test_foreign_files_are_refused_and_left_alone():
     Path("out").mkdir()
     Path("out/mine.txt").write_text("mine")
-    said = curate(*RUN)
-    assert said.code == 4
-    assert "mine.txt" in said.err
+    result = curate(*RUN)
+    assert result.code == 4
+    assert "mine.txt" in result.err
     assert [path.name for path in Path("out").iterdir() if path.name != ".lock"] == ["mine.txt"]
 
 
-def test_a_locked_folder_names_who_holds_it():
+def test_a_locked_folder_names_the_process_that_locked_it():
     Path("out").mkdir()
     with Path("out/.lock").open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write("pid 12345 on elsewhere")
         lock.flush()
-        said = curate(*RUN)
-    assert said.code == 4
-    assert "pid 12345 on elsewhere" in said.err
+        result = curate(*RUN)
+    assert result.code == 4
+    assert "pid 12345 on elsewhere" in result.err
 
 
 def test_a_finished_run_above_its_tolerance_ends_with_3():
     write_corpus(Path("in"), documents=40)
     recipe = write_recipe(Path("small.toml"), Path("in"))
-    said = curate(
+    result = curate(
         "run", str(recipe), "--engine", "in-process", "--output", "out",
         "--set", "limits.quarantined_records=0",
     )  # fmt: skip
-    assert said.code == 3
-    assert "2 of 42 records could not be read" in said.err
+    assert result.code == 3
+    assert "2 of 42 records could not be read" in result.err
     assert Path("out/manifest.json").exists()
 
 
@@ -133,18 +133,18 @@ def test_another_recipe_in_the_same_folder_is_refused():
     run = ("run", str(recipe), "--engine", "in-process", "--output", "out")
     assert curate(*run).code == 0
     before = tree(Path("out"))
-    said = curate(*run, "--set", "seed=6")
-    assert said.code == 4
-    assert "--fresh" in said.err
+    result = curate(*run, "--set", "seed=6")
+    assert result.code == 4
+    assert "--fresh" in result.err
     assert tree(Path("out")) == before
     assert curate(*run, "--set", "seed=6", "--fresh").code == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_ends_with_130_and_goes_on(number, tmp_path):
+def test_an_interrupted_run_ends_with_130_and_resumes(number, tmp_path):
     write_corpus(Path("in"), documents=60)
     recipe = write_recipe(Path("small.toml"), Path("in"))
-    # The run stops itself at its third task, so that no clock decides where it is interrupted.
+    # The run stops itself at its third task, so that the interruption does not depend on a clock.
     stop = (
         "import os, sys; from curate.engine import commit; from curate.cli import main;"
         "reach = commit.reach; seen = [];"
@@ -161,9 +161,9 @@ def test_an_interrupted_run_ends_with_130_and_goes_on(number, tmp_path):
     assert not Path("out/manifest.json").exists()
     committed = len(list(Path("out/commits").rglob("*.json")))
     assert committed == 2
-    said = curate(*run)
-    assert said.code == 0
-    assert "2 done before" in said.err
+    result = curate(*run)
+    assert result.code == 0
+    assert "2 done before" in result.err
     assert curate(*run[:-1], "whole").code == 0
     assert tree(Path("out")) == tree(Path("whole"))
 
@@ -178,9 +178,9 @@ def test_a_reader_that_leaves_early_is_no_error():
 
 
 def test_version_is_a_plain_flag():
-    said = curate("--version")
-    assert said.code == 0
-    assert said.out.startswith("curate ")
+    result = curate("--version")
+    assert result.code == 0
+    assert result.out.startswith("curate ")
     assert "--no-version" not in curate("--help").out
 
 

@@ -1,4 +1,4 @@
-"""What commands say of a mixture before and after it is made."""
+"""What commands print about a mixture before and after it is made."""
 
 import json
 
@@ -36,8 +36,8 @@ share = 0.1
     return folder
 
 
-def rows(said):
-    return {(row["phase"], row["group"]): row for row in said}
+def rows(table):
+    return {(row["phase"], row["group"]): row for row in table}
 
 
 def test_plan_prints_what_the_run_then_does(folder):
@@ -60,11 +60,11 @@ def test_plan_prints_what_the_run_then_does(folder):
             assert row[name] == after[key][name]
         assert abs(row["amount"] - after[key]["amount"]) <= after[key]["largest"]
     table = curate("plan", recipe).out
-    for word in ("available tokens", "asked", "got", "share asked", "epochs", "validation"):
-        assert word in table
+    for column in ("available tokens", "asked", "got", "share asked", "epochs", "validation"):
+        assert column in table
 
 
-def test_a_sample_stands_for_its_source(folder):
+def test_a_sample_represents_its_source(folder):
     recipe = str(folder / "two.toml")
     some = rows(
         json.loads(curate("plan", recipe, "--sample", "60", "--json").out)["mixture"]["table"]
@@ -76,19 +76,19 @@ def test_a_sample_stands_for_its_source(folder):
         assert some[key]["available"] == pytest.approx(whole[key]["available"], rel=0.2)
 
 
-def test_plan_says_what_the_sample_cannot_tell(folder):
+def test_plan_names_what_the_sample_cannot_show(folder):
     recipe = str(folder / "two.toml")
     assert "available" not in curate("plan", recipe, "--sample", "0").out
-    said = curate(
+    result = curate(
         "plan", recipe, "--set", "mixture.groups.c.languages=[]", "--set", "mixture.ratio=3:1:1"
     )
-    assert said.code == 0
-    assert "no estimate from 300 documents: group 'c' has nothing to give" in said.out
+    assert result.code == 0
+    assert "no estimate from 300 documents: group 'c' has nothing to give" in result.out
     assert curate("plan", recipe, "--set", "mixture.temperature=5").code == 2
 
 
 def test_mix_takes_alpha_and_validation(folder):
-    asked = (
+    arguments = (
         "mix",
         "sample_data/books.parquet",
         "--ratio",
@@ -96,10 +96,10 @@ def test_mix_takes_alpha_and_validation(folder):
         "--unit",
         "bytes",
     )
-    plain = json.loads(curate(*asked, "--dry-run", "--json").out)["mixture"]
-    held = json.loads(
-        curate(*asked, "--validation", "0.4", "--alpha", "0", "--dry-run", "--json").out
+    plain = json.loads(curate(*arguments, "--dry-run", "--json").out)["mixture"]
+    with_validation = json.loads(
+        curate(*arguments, "--validation", "0.4", "--alpha", "0", "--dry-run", "--json").out
     )["mixture"]
     assert [row["phase"] for row in plain] == ["main"]
-    assert [row["phase"] for row in held] == ["main", "validation"]
-    assert plain[0]["available"] == sum(row["available"] for row in held)
+    assert [row["phase"] for row in with_validation] == ["main", "validation"]
+    assert plain[0]["available"] == sum(row["available"] for row in with_validation)

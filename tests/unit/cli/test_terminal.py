@@ -1,4 +1,4 @@
-"""Crawled text never reaches the terminal raw; tables stay aligned; progress fits where it goes."""
+"""Crawled text is printed without controls; tables stay aligned; progress fits its output."""
 
 import json
 
@@ -26,18 +26,18 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
-def test_what_a_terminal_acts_on_is_replaced(text):
+def test_controls_of_a_terminal_are_replaced(text):
     assert not terminal._CONTROLS.search(terminal.printable(text))
     assert "\ufffd" in terminal.printable(text)
-    said = terminal.as_json({"text": text})
-    assert not terminal._CONTROLS.search(said)
-    assert json.loads(said) == {"text": text}
+    encoded = terminal.as_json({"text": text})
+    assert not terminal._CONTROLS.search(encoded)
+    assert json.loads(encoded) == {"text": text}
 
 
 @pytest.mark.parametrize(
     "text", ["Қазақ тілі", "می\u200cخواهم", "ភាសា\u200bខ្មែរ", "日本語 👩\u200d🚀", "a\nb\tc"]
 )
-def test_what_languages_are_written_with_stays(text):
+def test_characters_of_languages_are_kept(text):
     assert terminal.printable(text) == text
 
 
@@ -56,7 +56,7 @@ def test_tables_count_wide_characters_as_two():
     assert len({cell_len(line) for line in lines}) == 1
 
 
-def test_figures_with_units_stand_to_the_right():
+def test_figures_with_units_are_aligned_right():
     lines: list[str] = []
     terminal.table(("a", "b"), [("1.2 kB", "x"), ("100 B", "longer")], lines.append)
     assert lines == ["     a  b", "1.2 kB  x", " 100 B  longer"]
@@ -83,7 +83,7 @@ def test_bars_show_rate_and_what_is_left(monkeypatch, capsys):
     bars.advance(0)
     bars.finish()
     bars.close()
-    said = capsys.readouterr().err
-    assert "2/2" in said
-    assert "tasks/s" in said
-    assert "reading\ufffd[1m" in said
+    shown = capsys.readouterr().err
+    assert "2/2" in shown
+    assert "tasks/s" in shown
+    assert "reading\ufffd[1m" in shown

@@ -1,4 +1,4 @@
-"""A dry run writes nothing, is the same every time, and its figures are those of a real run."""
+"""A dry run writes nothing, is deterministic, and its figures equal those of a real run."""
 
 import json
 from pathlib import Path
@@ -30,12 +30,12 @@ def test_nothing_is_written_and_the_answer_is_the_same_again(stage, tmp_path, mo
     monkeypatch.chdir(tmp_path)
     samples = Path(__file__).parents[3] / "sample_data"
     before = snapshot(samples)
-    asked = ("stage", stage, "demo", "--dry-run", "--sample", "30", "--json",
+    arguments = ("stage", stage, "demo", "--dry-run", "--sample", "30", "--json",
              "--input", "books=sample_data/books.parquet",
              "--input", "notes=sample_data/notes")  # fmt: skip
     if stage == "mix":
-        asked = (*asked, "--set", 'mixture={unit="documents",groups={all={}}}')
-    first, again = curate(*asked), curate(*asked)
+        arguments = (*arguments, "--set", 'mixture={unit="documents",groups={all={}}}')
+    first, again = curate(*arguments), curate(*arguments)
     assert first.code == 0, first.err
     assert first.out == again.out
     assert json.loads(first.out)["stage"] == stage
@@ -55,12 +55,12 @@ def small(tmp_path_factory):
 @pytest.mark.parametrize("stage", ["exact_dedup", "fuzzy_dedup"])
 def test_a_dedup_stage_counts_as_the_run_does(stage, small):
     plan, counts = small
-    tried = dry_run(plan, stage, sample=1, scan=1 << 30)
+    result = dry_run(plan, stage, sample=1, scan=1 << 30)
     dropped = {}
     for *_, rule, documents, _ in counts["stages"][stage]["dropped"]:
         dropped[f"{stage}:{rule}"] = dropped.get(f"{stage}:{rule}", 0) + documents
-    assert {rule: n for rule, (n, _) in tried.dropped.items()} == dropped
-    assert tried.scanned == 300
+    assert {rule: n for rule, (n, _) in result.dropped.items()} == dropped
+    assert result.scanned == 300
 
 
 def test_slices_of_hash_values_find_about_the_same_share(small, monkeypatch):
@@ -75,8 +75,8 @@ def test_slices_of_hash_values_find_about_the_same_share(small, monkeypatch):
 
 def test_scan_bounds_what_is_read(small):
     plan, _ = small
-    tried = dry_run(plan, "exact_dedup", sample=1, scan=1)
-    assert 0 < tried.scanned < 300
+    result = dry_run(plan, "exact_dedup", sample=1, scan=1)
+    assert 0 < result.scanned < 300
 
 
 def test_of_nothing_everything_is_possible():

@@ -17,8 +17,8 @@ def run():
 
 def rows(run, folder, columns):
     for path in sorted((run / folder).rglob("*.parquet")):
-        have = pq.read_schema(path).names
-        yield from pq.read_table(path, columns=[c for c in columns if c in have]).to_pylist()
+        present = pq.read_schema(path).names
+        yield from pq.read_table(path, columns=[c for c in columns if c in present]).to_pylist()
 
 
 def test_a_kept_document_is_replayed_to_its_end(run):
@@ -60,7 +60,7 @@ def test_a_duplicate_has_its_witness_and_the_witness_its_outcome(run):
     assert outcome["jaccard"] == row["jaccard"] >= 0.8
     (witness,) = outcome["witness"]
     assert witness["outcome"] in ("kept", "over_budget", "no_group")
-    # The dedup ended it: stages after that are not replayed.
+    # The dedup dropped it: later stages are not replayed.
     assert outcome["replay"][-1]["stage"] == "judge"
 
 

@@ -34,7 +34,7 @@ def problems(run):
 
 
 def rewrite(run, path, change):
-    """Change a Parquet file, and the manifest with it: only the contents are wrong then."""
+    """Change a Parquet file and its entry in the manifest, so that only the contents are wrong."""
     import hashlib
 
     pq.write_table(change(pq.read_table(path)), path)
@@ -76,7 +76,7 @@ def test_a_flipped_bit(copy):
     assert f"{path.relative_to(copy)}: its bytes changed" in problems(copy)
 
 
-def test_a_file_that_nobody_promised(copy):
+def test_a_file_that_the_manifest_does_not_list(copy):
     stray = copy / "mixture" / "main" / "part-99999.parquet"
     shutil.copy(next((copy / "mixture").rglob("*.parquet")), stray)
     assert "mixture/main/part-99999.parquet: not in the manifest" in problems(copy)
@@ -89,7 +89,7 @@ def test_counts_that_do_not_add_up(copy):
     assert any(line.startswith("mixture: ") and "ledger says" in line for line in problems(copy))
 
 
-def test_a_row_that_is_there_twice(copy):
+def test_a_row_that_occurs_twice(copy):
     path = next((copy / "mixture").rglob("*.parquet"))
     rewrite(
         copy,
@@ -100,11 +100,11 @@ def test_a_row_that_is_there_twice(copy):
 
 
 def test_a_duplicate_whose_witness_was_not_kept(copy):
-    def blame(table):
+    def change_witness(table):
         at = table.column_names.index("duplicate_of")
-        ids, named = table.column("id").to_pylist(), table.column("duplicate_of").to_pylist()
-        dead = [id for id, of in zip(ids, named) if of]
-        swapped = [dead[0] if of else None for of in named]
+        ids, witnesses = table.column("id").to_pylist(), table.column("duplicate_of").to_pylist()
+        removed = [id for id, of in zip(ids, witnesses) if of]
+        swapped = [removed[0] if of else None for of in witnesses]
         return table.set_column(at, "duplicate_of", pa.array(swapped, table.column(at).type))
 
     path = next(
@@ -114,19 +114,19 @@ def test_a_duplicate_whose_witness_was_not_kept(copy):
         and pq.read_table(path, columns=["duplicate_of"]).column(0).null_count
         < pq.read_metadata(path).num_rows
     )
-    rewrite(copy, path, blame)
+    rewrite(copy, path, change_witness)
     assert any("which was not kept" in line for line in problems(copy))
 
 
 def test_a_duplicate_whose_witness_is_nowhere(copy):
-    def blame(table):
+    def change_witness(table):
         at = table.column_names.index("duplicate_of")
-        named = [of and "web/nowhere.warc#7" for of in table.column("duplicate_of").to_pylist()]
-        return table.set_column(at, "duplicate_of", pa.array(named, table.column(at).type))
+        witnesses = [of and "web/nowhere.warc#7" for of in table.column("duplicate_of").to_pylist()]
+        return table.set_column(at, "duplicate_of", pa.array(witnesses, table.column(at).type))
 
     for path in sorted((copy / "rejected").rglob("*.parquet")):
         if "duplicate_of" in pq.read_schema(path).names:
-            rewrite(copy, path, blame)
+            rewrite(copy, path, change_witness)
     assert any("web/nowhere.warc#7, which is nowhere" in line for line in problems(copy))
 
 

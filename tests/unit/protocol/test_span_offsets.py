@@ -13,7 +13,7 @@ LINES = st.lists(st.lists(WORDS, max_size=3).map(" ".join), max_size=6)
 
 
 def spanned(marked):
-    """Give a text without braces, and the spans that they stood around."""
+    """Return a text without its braces, and the spans that they enclosed."""
     data, spans, start = bytearray(), [], 0
     for char in marked:
         if char == "{":

@@ -1,4 +1,4 @@
-"""A manifest as the engine writes it, small enough to count by hand, with any word in any place."""
+"""A manifest like the engine's, small enough to count by hand; every word of it can be replaced."""
 
 from __future__ import annotations
 

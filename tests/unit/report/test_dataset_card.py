@@ -11,11 +11,11 @@ def front_matter(card):
 
 
 def test_the_card_names_languages_licence_and_each_phase(manifest):
-    said = front_matter(render(manifest(), [])["README.md"])
-    assert said["language"] == ["kaz"]  # eng was curated, but no group of the mixture takes it
-    assert said["license"] == "cc0-1.0"
-    assert said["size_categories"] == ["n<1K"]
-    assert said["configs"] == [
+    fields = front_matter(render(manifest(), [])["README.md"])
+    assert fields["language"] == ["kaz"]  # eng was curated, but no group of the mixture takes it
+    assert fields["license"] == "cc0-1.0"
+    assert fields["size_categories"] == ["n<1K"]
+    assert fields["configs"] == [
         {
             "config_name": "main",
             "default": True,
@@ -24,11 +24,11 @@ def test_the_card_names_languages_licence_and_each_phase(manifest):
     ]
 
 
-@pytest.mark.parametrize("given", ["license", "Ask us: a/b", None])
-def test_a_licence_that_the_hub_does_not_know_is_other_and_told_in_words(manifest, given):
-    card = render(manifest(license=given), [])["README.md"]
+@pytest.mark.parametrize("license", ["license", "Ask us: a/b", None])
+def test_a_licence_that_the_hub_does_not_know_is_other_and_written_out(manifest, license):
+    card = render(manifest(license=license), [])["README.md"]
     assert front_matter(card)["license"] == "other"
-    assert (f"`{given}`" if given else "not given") in card.decode()
+    assert (f"`{license}`" if license else "not given") in card.decode()
 
 
 def test_norway_is_no_boolean(manifest):
@@ -41,30 +41,30 @@ def test_datasets_loads_the_folder_by_phase(manifest, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     datasets = pytest.importorskip("datasets")
     run = tmp_path / "run"
-    said = manifest()
-    said["mixture"].append(said["mixture"][0] | {"phase": "anneal"})
-    said["mixture"].append(said["mixture"][0] | {"phase": "came-out-empty"})
-    said["files"].append(said["files"][0] | {"path": "mixture/anneal/part-00000.parquet"})
+    fields = manifest()
+    fields["mixture"].append(fields["mixture"][0] | {"phase": "anneal"})
+    fields["mixture"].append(fields["mixture"][0] | {"phase": "came-out-empty"})
+    fields["files"].append(fields["files"][0] | {"path": "mixture/anneal/part-00000.parquet"})
     for phase, texts in (("main", ["бір", "екі"]), ("anneal", ["үш"])):
         folder = run / "mixture" / phase
         folder.mkdir(parents=True)
         pq.write_table(pa.table({"text": texts}), folder / "part-00000.parquet")
-    # What else lies in a run's folder must not be taken for the product.
+    # Other files of a run's folder must not be taken for the product.
     (run / "rejected" / "00-segment").mkdir(parents=True)
     pq.write_table(pa.table({"bad": [1]}), run / "rejected" / "00-segment" / "00000.parquet")
-    (run / "README.md").write_bytes(render(said, [])["README.md"])
+    (run / "README.md").write_bytes(render(fields, [])["README.md"])
 
-    held = run / "mixture" / "validation"
-    held.mkdir()
-    pq.write_table(pa.table({"text": ["төрт"]}), held / "part-00000.parquet")
-    said["files"].append(said["files"][0] | {"path": "mixture/validation/part-00000.parquet"})
-    said["mixture"].append(said["mixture"][0] | {"phase": "validation", "asked_share": None})
-    (run / "README.md").write_bytes(render(said, [])["README.md"])
+    validation = run / "mixture" / "validation"
+    validation.mkdir()
+    pq.write_table(pa.table({"text": ["төрт"]}), validation / "part-00000.parquet")
+    fields["files"].append(fields["files"][0] | {"path": "mixture/validation/part-00000.parquet"})
+    fields["mixture"].append(fields["mixture"][0] | {"phase": "validation", "asked_share": None})
+    (run / "README.md").write_bytes(render(fields, [])["README.md"])
 
     def load(*phase):
-        found = datasets.load_dataset(str(run), *phase, cache_dir=str(tmp_path / "cache"))
-        assert found["validation"]["text"][:] == ["төрт"]
-        return found["train"]["text"][:]
+        loaded = datasets.load_dataset(str(run), *phase, cache_dir=str(tmp_path / "cache"))
+        assert loaded["validation"]["text"][:] == ["төрт"]
+        return loaded["train"]["text"][:]
 
     assert load() == ["бір", "екі"]
     assert load("anneal") == ["үш"]

@@ -1,4 +1,4 @@
-"""Crawled words stay words: not markup, not a link, not a command to the terminal."""
+"""Crawled text stays text: no markup, no link, no command to the terminal."""
 
 import re
 import unicodedata
@@ -95,9 +95,9 @@ class Page(HTMLParser):
 
 
 def pages(manifest, timings, word):
-    """Render with a word in every place at once."""
+    """Render with the word in every field at once."""
     words = dict.fromkeys(FIELDS, word)
-    # Two sources, and languages with a script, so that the shape of the report stays the same.
+    # Two sources, and languages with a script, so that the structure of the report is unchanged.
     words |= {
         "web": f"a{word}",
         "wiki": f"b{word}",
@@ -109,15 +109,15 @@ def pages(manifest, timings, word):
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_no_word_becomes_markup(manifest, timings, payload):
-    made = pages(manifest, timings, payload)
-    page = Page(made["report.html"].decode())
+    rendered = pages(manifest, timings, payload)
+    page = Page(rendered["report.html"].decode())
     assert set(page.links) == {"#time"}
     assert "url(" not in page.style
     assert "@import" not in page.style
     assert page.style == Page(pages(manifest, timings, "x")["report.html"].decode()).style
     assert " ".join(visible(payload).split()) in " ".join(page.words.split())
     for name in ("report.md", "README.md"):
-        body = made[name].decode()
+        body = rendered[name].decode()
         if name == "README.md":
             _, front, body = body.split("---\n", 2)
             assert set(yaml.safe_load(front)) <= {
@@ -134,7 +134,7 @@ def test_no_word_becomes_markup(manifest, timings, payload):
             assert re.fullmatch(r"\|( [^|]* \|)+", lines[number])
     for name in ("report.html", "report.md", "README.md"):
         acting = [
-            c for c in made[name].decode()
+            c for c in rendered[name].decode()
             if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") and c not in "\n\t\u200c\u200d"
         ]  # fmt: skip
         assert not acting
@@ -146,9 +146,9 @@ def test_every_field_is_shown_escaped_or_not_at_all(manifest, timings, field):
         "<script src=//evil.example>alert(1)</script>" if field != "phase" else "<script>alert(1)"
     )
     other = {field: payload}
-    made = render(manifest(**other), timings(**other))
-    Page(made["report.html"].decode())
-    assert b"<script" not in made["report.html"]
+    rendered = render(manifest(**other), timings(**other))
+    Page(rendered["report.html"].decode())
+    assert b"<script" not in rendered["report.html"]
 
 
 def test_the_page_forbids_itself_everything_but_its_own_style(manifest, timings):
@@ -182,12 +182,12 @@ def test_addresses_lose_what_may_be_secret(url, shown):
 
 
 def test_half_an_emoji_cut_by_a_sample_is_replaced(manifest):
-    said = manifest()
-    said["samples"][0]["text"] = "half \ud83d"
-    made = render(said, [])
-    assert "half \ufffd" in made["report.html"].decode()
-    assert "half \ufffd" in made["report.md"].decode()
-    assert "half ?" in made["report.json"].decode()
+    fields = manifest()
+    fields["samples"][0]["text"] = "half \ud83d"
+    rendered = render(fields, [])
+    assert "half \ufffd" in rendered["report.html"].decode()
+    assert "half \ufffd" in rendered["report.md"].decode()
+    assert "half ?" in rendered["report.json"].decode()
 
 
 def test_joiners_that_shape_words_stay():

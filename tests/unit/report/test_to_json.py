@@ -13,20 +13,20 @@ def report(manifest, timings=()):
 
 
 def test_records_documents_and_kept_of_raw(manifest):
-    said = report(manifest())["documents"]
+    fields = report(manifest())["documents"]
     keys = ("read", "skipped", "quarantined", "documents", "dropped", "curated", "taken", "rows")
-    assert {key: said[key] for key in keys} == {
+    assert {key: fields[key] for key in keys} == {
         "read": 7, "skipped": 1, "quarantined": 1, "documents": 5, "dropped": 3, "curated": 2,
         "taken": 1, "rows": 2,
     }  # fmt: skip
-    assert said["kept_of_raw"] == 2 / 5
-    assert said["bytes"] == {"documents": 150, "curated": 90, "kept_of_raw": 90 / 150}
-    assert said["dropped_by"] == {
+    assert fields["kept_of_raw"] == 2 / 5
+    assert fields["bytes"] == {"documents": 150, "curated": 90, "kept_of_raw": 90 / 150}
+    assert fields["dropped_by"] == {
         "judge:too_few_words": 1, "exact_dedup:duplicate_text": 1, "fuzzy_dedup:near_duplicate": 1,
     }  # fmt: skip
 
 
-def test_stages_are_in_recipe_order_and_hand_on_what_they_keep(manifest, timings):
+def test_stages_are_in_recipe_order_and_pass_on_what_they_keep(manifest, timings):
     stages = report(manifest(), timings())["stages"]
     assert [row["stage"] for row in stages] == [
         "repair",
@@ -45,27 +45,25 @@ def test_stages_are_in_recipe_order_and_hand_on_what_they_keep(manifest, timings
         (2, 2),
     ]
     assert stages[1]["dropped"] == {"too_few_words": 1}
-    # one pass for repair and judge; steps of a barrier add up; exact_dedup and mix were not
+    # one pass for repair and judge; steps of a barrier are added; exact_dedup and mix were not
     # measured
     assert [row["seconds"] for row in stages] == [None, None, None, 2.0, 1.0, None]
 
 
 def test_sources_and_languages_add_up_to_the_run(manifest):
-    said = report(manifest())
-    for parts in (said["sources"], said["languages"]):
+    fields = report(manifest())
+    for parts in (fields["sources"], fields["languages"]):
         for key in ("documents", "dropped", "curated"):
-            assert sum(part[key] for part in parts.values()) == said["documents"][key]
-    assert said["sources"]["web"]["quarantined"] == 1
-    assert said["sources"]["wiki"]["taken"] == 0
-    assert said["languages"]["kaz_Cyrl"]["kept_of_raw"] == 1 / 4
-    assert said["languages"]["kaz_Cyrl"]["bytes"] == {
+            assert sum(part[key] for part in parts.values()) == fields["documents"][key]
+    assert fields["sources"]["web"]["quarantined"] == 1
+    assert fields["sources"]["wiki"]["taken"] == 0
+    assert fields["languages"]["kaz_Cyrl"]["kept_of_raw"] == 1 / 4
+    assert fields["languages"]["kaz_Cyrl"]["bytes"] == {
         "documents": 100,
         "curated": 40,
         "kept_of_raw": 0.4,
     }
-    assert (
-        said["languages"]["eng_Latn"]["read"] is None
-    )  # nobody knows the language of a broken record
+    assert fields["languages"]["eng_Latn"]["read"] is None  # a damaged record has no language
 
 
 def test_dedup_is_measured_across_its_barriers_alone(manifest):
@@ -86,9 +84,9 @@ def test_dedup_is_measured_across_its_barriers_alone(manifest):
 
 
 def test_evaluation_sets_have_their_own_table(manifest):
-    said = manifest()
-    said["ledger"]["stages"]["repair"]["dropped"] = [["web", "", "goats", 1, 10]]
-    (one,) = report(said)["benchmarks"]
+    fields = manifest()
+    fields["ledger"]["stages"]["repair"]["dropped"] = [["web", "", "goats", 1, 10]]
+    (one,) = report(fields)["benchmarks"]
     assert one == {
         "stage": "repair", "benchmark": "goats", "examples": 9, "too_short": 1, "looked_for": 40,
         "found": 2,
@@ -96,9 +94,9 @@ def test_evaluation_sets_have_their_own_table(manifest):
         "dropped": {"documents": 1, "bytes": 10}, "cut": {"documents": 2, "bytes": 30},
         "examples_found": {"0": 3, "7": 3}, "examples_too_short": [1],
     }  # fmt: skip
-    tally = report(said)["stages"][0]["tally"]
+    tally = report(fields)["stages"][0]["tally"]
     assert tally["runs:goats"] == 21 and not any(key.startswith("found:") for key in tally)
-    pages = {name: text.decode() for name, text in render(said, []).items()}
+    pages = {name: text.decode() for name, text in render(fields, []).items()}
     row = next(line for line in pages["report.md"].splitlines() if "`goats`" in line)
     cells = [cell.strip() for cell in row.strip("| ").split("|")]
     assert cells == ["`goats`", "9", "1", "40", "2", "25.0 %", "0 in 3", "4", "1", "2", "30 B"]
@@ -107,16 +105,16 @@ def test_evaluation_sets_have_their_own_table(manifest):
 
 
 def test_a_run_without_evaluation_sets_has_no_table_of_them(manifest):
-    said = manifest() | {"facts": {}}
-    assert report(said)["benchmarks"] == []
-    pages = render(said, [])
+    fields = manifest() | {"facts": {}}
+    assert report(fields)["benchmarks"] == []
+    pages = render(fields, [])
     assert not any(b"Evaluation sets" in pages[name] for name in ("report.html", "report.md"))
 
 
-def test_what_nobody_counted_is_null(manifest):
+def test_what_no_stage_counted_is_null(manifest):
     bare = manifest()
-    for book in bare["ledger"]["stages"].values():
-        book["tally"] = {}
+    for stage in bare["ledger"]["stages"].values():
+        stage["tally"] = {}
     dedup = report(bare)["dedup"]
     assert dedup["tokens_estimated"] is dedup["clusters"] is dedup["largest"] is None
     without = manifest()
@@ -133,15 +131,15 @@ def test_renamed_dedup_stages_are_still_dedup(manifest):
     assert report(renamed)["dedup"]["documents"]["ratio"] == 0.5
 
 
-def test_text_that_a_stage_between_rewrites_is_not_dedups_doing(manifest):
+def test_text_that_a_stage_between_rewrites_is_not_counted_as_dedup(manifest):
     between = manifest()
     between["stages"] = ["repair", "exact_dedup", "judge", "fuzzy_dedup", "count", "mix"]
-    books = between["ledger"]["stages"]
-    books["exact_dedup"]["input"] = [["web", "", 5, 150]]
-    books["judge"]["input"] = [["web", "", 4, 130]]
-    said = report(between)["dedup"]
-    assert said["documents"] == {"before": 5, "after": 3, "ratio": 3 / 5}
-    assert said["bytes"]["before"] - said["bytes"]["after"] == 20 + 30
+    stages = between["ledger"]["stages"]
+    stages["exact_dedup"]["input"] = [["web", "", 5, 150]]
+    stages["judge"]["input"] = [["web", "", 4, 130]]
+    fields = report(between)["dedup"]
+    assert fields["documents"] == {"before": 5, "after": 3, "ratio": 3 / 5}
+    assert fields["bytes"]["before"] - fields["bytes"]["after"] == 20 + 30
 
 
 def test_time_by_part(manifest, timings):
@@ -162,14 +160,14 @@ def test_time_by_part(manifest, timings):
 
 
 def test_the_longest_stage_name_owns_a_step(manifest, timings):
-    said = manifest()
-    said["stages"] = ["repair", "fuzzy_dedup", "fuzzy_dedup-edges", "mix"]
+    fields = manifest()
+    fields["stages"] = ["repair", "fuzzy_dedup", "fuzzy_dedup-edges", "mix"]
     rows = [{"segment": "fuzzy_dedup-edges-band_keys", "label": "x", "wall": 2.0}]
-    stages = report(said, rows)["stages"]
+    stages = report(fields, rows)["stages"]
     assert [row["seconds"] for row in stages] == [None, None, 2.0, None]
 
 
-def test_the_books_say_when_they_do_not_hold(manifest):
+def test_accounting_that_does_not_hold_is_shown(manifest):
     assert all(line["holds"] for line in report(manifest())["accounting"])
     wrong = manifest()
     wrong["ledger"]["files"]["web/a.warc.gz"]["records"] = 8
@@ -183,9 +181,9 @@ def test_a_run_of_nothing(manifest):
     empty = manifest()
     empty["ledger"] = {"files": {}, "stages": {}}
     empty |= {"mixture": [], "samples": [], "files": [], "totals": {"rows": 0}, "inputs": {}}
-    said = report(empty)
-    assert said["documents"]["kept_of_raw"] is None
-    assert said["dedup"]["documents"]["ratio"] is None
+    fields = report(empty)
+    assert fields["documents"]["kept_of_raw"] is None
+    assert fields["dedup"]["documents"]["ratio"] is None
     assert "–" in render(empty, [])["report.md"].decode()
 
 
@@ -197,18 +195,18 @@ def test_same_manifest_same_bytes_whatever_the_order_of_its_keys(manifest, timin
 
     one = render(manifest(), timings())
     assert render(manifest(), timings()) == one
-    said = manifest()
-    said["ledger"]["files"] = turned(said["ledger"]["files"])
-    said["ledger"]["stages"] = turned(said["ledger"]["stages"])
-    assert render(said, timings()) == one
+    fields = manifest()
+    fields["ledger"]["files"] = turned(fields["ledger"]["files"])
+    fields["ledger"]["stages"] = turned(fields["ledger"]["stages"])
+    assert render(fields, timings()) == one
     assert set(one) == {"report.json", "report.md", "report.html", "README.md", "timings.jsonl"}
 
 
 @pytest.mark.parametrize("name", ["report.html", "report.md", "README.md"])
-def test_a_figure_to_compare_with_stands_beside_ours(manifest, name):
-    said = manifest()
-    said["recipe"]["compare"] = {"kept_of_raw": 0.411, "source": "a model card"}
-    page = render(said, [])[name].decode()
+def test_a_figure_to_compare_with_is_beside_ours(manifest, name):
+    fields = manifest()
+    fields["recipe"]["compare"] = {"kept_of_raw": 0.411, "source": "a model card"}
+    page = render(fields, [])[name].decode()
     assert "41.1 % (a model card)" in page
     assert "an outcome on another pool, not a target" in page
     assert "40.0 % of the raw documents" in page
@@ -217,13 +215,13 @@ def test_a_figure_to_compare_with_stands_beside_ours(manifest, name):
 
 def test_a_run_that_identified_nothing_has_no_table_of_languages(manifest):
     blind = manifest()
-    for book in blind["ledger"]["stages"].values():
+    for stage in blind["ledger"]["stages"].values():
         for key in ("input", "dropped"):
-            for row in book[key]:
+            for row in stage[key]:
                 row[1] = ""
-    said = report(blind)
-    assert list(said["languages"]) == [""]
-    assert said["languages"][""]["bytes"]["documents"] == 150
+    fields = report(blind)
+    assert list(fields["languages"]) == [""]
+    assert fields["languages"][""]["bytes"]["documents"] == 150
     for name in ("report.html", "report.md"):
         assert b"By language" not in render(blind, [])[name]
 
@@ -241,11 +239,11 @@ def test_a_slow_first_task_is_named(manifest, timings):
 def test_estimated_tokens_do_not_depend_on_the_hash_seed(manifest):
     """A sum of floats in the order of a set differs from process to process."""
     many = manifest()
-    books = many["ledger"]["stages"]
+    stages = many["ledger"]["stages"]
     for at in range(50):
         for name in ("exact_dedup", "fuzzy_dedup", "count", "mix"):
-            books[name]["input"].append(["web", f"l{at:02}_Latn", 1, 3 + at])
-        books["count"]["tally"][f"tokens:l{at:02}_Latn"] = 1
+            stages[name]["input"].append(["web", f"l{at:02}_Latn", 1, 3 + at])
+        stages["count"]["tally"][f"tokens:l{at:02}_Latn"] = 1
     report = build_report(Manifest.from_json(many), [])
     dedup = report.dedup
     assert dedup.tokens == pytest.approx((18 + 25 + 50, 8 + 25 + 50))
@@ -258,9 +256,9 @@ def test_the_largest_clusters_show_what_differs(manifest):
     assert "<ins>one</ins>" in page
     assert "(the document kept is not of this run)" in page
     assert "8 pairs were compared exactly, 6 verified; 25.0 % were false candidates" in page
-    said = json.loads(render(manifest(), [])["report.json"])["dedup"]
-    assert said["candidates"]["fuzzy_dedup"] == {"compared": 8, "verified": 6, "false_rate": 0.25}
-    assert [one["documents"] for one in said["largest_clusters"]] == [9, 4]
+    fields = json.loads(render(manifest(), [])["report.json"])["dedup"]
+    assert fields["candidates"]["fuzzy_dedup"] == {"compared": 8, "verified": 6, "false_rate": 0.25}
+    assert [one["documents"] for one in fields["largest_clusters"]] == [9, 4]
 
 
 def test_a_script_without_spaces_is_compared_by_characters():

@@ -20,7 +20,7 @@ PROFILES = Profiles({"_default": MASKING, "code": Profile(name="code")}, {"code"
 
 
 def masks_of(table):
-    """Give, per row, the masks that its spans show: (bytes of the text, kind)."""
+    """Return, per row, the masks of its spans: (bytes of the text, kind)."""
     rows = zip(table.column("text").to_pylist(), table.column("pii_spans").to_pylist())
     return [
         None if spans is None
