@@ -212,7 +212,7 @@ def recipe_page() -> str:
         *section("Top level", summary(recipe.Recipe), model_keys(recipe.Recipe)),
         *section("`[sources.NAME]`", summary(recipe.SourceSpec), model_keys(recipe.SourceSpec)),
     ]
-    for name in registry.FORMATS:
+    for name in registry.SOURCE_FORMATS:
         text = inspect.getdoc(registry.entry("source", name)) or ""
         lines += section(f'`format = "{name}"`', text, option_keys("source", name), 3)
     lines += section(
@@ -347,7 +347,7 @@ def recipe_schema() -> str:
     recipe = tables.pop("Recipe")
     del tables["SourceSpec"], tables["StageSpec"]
     sources, stages = model_keys(SourceSpec), model_keys(StageSpec)
-    for name in registry.FORMATS:
+    for name in registry.SOURCE_FORMATS:
         keys = [*sources, *option_keys("source", name)]
         text = summary(registry.entry("source", name))
         tables[f"format_{name}"] = object_schema(keys, text, format=name)
@@ -364,7 +364,7 @@ def recipe_schema() -> str:
         "not": {"required": ["use"]},
     }
     recipe["properties"]["sources"]["additionalProperties"] = {
-        "oneOf": [{"$ref": f"#/$defs/format_{name}"} for name in registry.FORMATS]
+        "oneOf": [{"$ref": f"#/$defs/format_{name}"} for name in registry.SOURCE_FORMATS]
     }
     recipe["properties"]["stages"]["items"] = {
         "oneOf": [

@@ -10,11 +10,17 @@ from typing import Any, NamedTuple
 
 from curate.errors import RecipeError, RefusedError, ResourceError
 from curate.inspection.verify import manifest_of, verify
-from curate.storage.formats import FORMATS
+from curate.storage.formats import OUTPUT_FORMATS
 from curate.storage.store import LocalStore, open_store
 
 #: Files of the dataset.
-PRODUCT = ("README.md", "recipe.toml", "filters/*", "mixture/*", *(f"{name}/*" for name in FORMATS))
+PRODUCT = (
+    "README.md",
+    "recipe.toml",
+    "filters/*",
+    "mixture/*",
+    *(f"{name}/*" for name in OUTPUT_FORMATS),
+)
 #: Files that describe how it was made, and quote documents that were dropped.
 REPORTS = ("manifest.json", "report.json", "report.md", "report.html")
 

@@ -97,7 +97,7 @@ def apply_cuts(stage: str, table: pa.Table, decisions: pa.Table, tally: Counter[
     """Cut the spans of decisions; raise InternalError where a text is not the one decided on.
 
     The spans are recorded in `cuts`, under the stage's name, so that a replay can cut the same.
-    Measurements of a text that was changed (`signal_*`, `n_tokens`) become null.
+    Measurements of a text that was changed (`signal_*`, `MEASURED_COLUMNS`) become null.
     Counts ``cut:documents``, ``cut:bytes`` and the tallies of the decisions.
     """
     cutting = decisions.filter(pc.is_valid(decisions.column("cuts")))
@@ -135,7 +135,7 @@ def unmeasured(table: pa.Table, rows: np.ndarray) -> pa.Table:
     cut[rows] = True
     columns = {}
     for name in table.column_names:
-        if name == "n_tokens" or name.startswith("signal_"):
+        if name in schema.MEASURED_COLUMNS or name.startswith("signal_"):
             measured = schema.whole(table.column(name))
             columns[name] = pc.if_else(pa.array(cut), pa.scalar(None, measured.type), measured)
     return _set_columns(table, columns)

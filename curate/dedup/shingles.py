@@ -38,7 +38,11 @@ _FEW = 32
 
 @inline
 def joined(hashes: np.ndarray, start: int, n: int) -> Any:
-    """Return the hash of n hashes in their order."""
+    """Return the hash of n hashes in their order: the hash of one shingle.
+
+    Must equal what `_windows` computes for the same n hashes. MinHash takes the upper 32 bits and
+    `_sort` expects evenly spread values, so the last step mixes all bits.
+    """
     x = uint64(0)
     for j in range(start, start + n):
         x = x * DEGSKI + hashes[j]
@@ -49,7 +53,8 @@ def joined(hashes: np.ndarray, start: int, n: int) -> Any:
 def _windows(hashes: np.ndarray, n: int, ngram: int, ahead: np.ndarray) -> int:
     """Replace n words by their shingles; return how many shingles there are.
 
-    A block at a time, word by word of the window, which is vectorised.
+    A block at a time, word by word of the window, which is vectorised. Must equal `joined` of each
+    window: nearly all shingles are made here, short texts and numbers there.
     """
     count = max(0, n - ngram + 1)
     block = ahead.shape[0] - ngram

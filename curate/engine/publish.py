@@ -23,7 +23,7 @@ from curate.failpoint import reach
 from curate.plan.model import Plan
 from curate.storage.entries import FileEntry, Manifest
 from curate.storage.exchange import read_part
-from curate.storage.formats import FORMATS
+from curate.storage.formats import OUTPUT_FORMATS
 from curate.storage.formats.mds import index
 from curate.storage.parquet_sink import stored_rows, write_groups
 from curate.storage.store import Damaged, Store
@@ -33,7 +33,7 @@ ENTRIES = (
     "rejected",
     "quarantine",
     "mixture",
-    *FORMATS,
+    *OUTPUT_FORMATS,
     "clusters.parquet",
     "timings.jsonl",
     "report.json",
@@ -149,7 +149,7 @@ def _mixture(store: Store, outcome: Outcome, staging: str) -> list[FileEntry]:
                 target = f"mixture/{phase}/part-{number:05d}.parquet"
                 files.append(_link(store, entry, staging, target))
                 for other in commit.files:
-                    if other.dataset in FORMATS:
+                    if other.dataset in OUTPUT_FORMATS:
                         target = f"{other.dataset}/{phase}/part-{number:05d}{other.suffix}"
                         files.append(_link(store, other, staging, target))
                 number += 1

@@ -15,7 +15,7 @@ from curate.errors import InternalError, RefusedError
 from curate.mixture.sampling import sample_key
 from curate.storage.dedup_store import stored_ids
 from curate.storage.entries import Manifest, StoreUse
-from curate.storage.formats import FORMATS
+from curate.storage.formats import OUTPUT_FORMATS
 from curate.storage.store import Store
 
 
@@ -44,7 +44,7 @@ def _files(store: Store, manifest: Manifest) -> Iterator[str]:
             yield f"{path}: {size} bytes, not {entry.bytes}"
         elif _sha256(store, path) != entry.sha256:
             yield f"{path}: its bytes changed"
-    for folder in ("mixture", "rejected", "quarantine", *FORMATS):
+    for folder in ("mixture", "rejected", "quarantine", *OUTPUT_FORMATS):
         for path in store.names(folder):
             if path not in named:
                 yield f"{path}: not in the manifest"

@@ -38,7 +38,8 @@ def check_columns(segments: Sequence[Segment], where: str) -> None:
             have |= set(stage.adds)
             if stage.cuts:
                 # What was measured on the text before the cut does not describe the text after it.
-                have -= {name for name in have if name.startswith("signal_")} | {"n_tokens"}
+                have -= {name for name in have if name.startswith("signal_")}
+                have -= set(schema.MEASURED_COLUMNS)
 
 
 def check_groups(mixture: Mixture, recipe: Recipe, where: str) -> None:

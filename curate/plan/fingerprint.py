@@ -79,12 +79,15 @@ def package_versions() -> dict[str, str | None]:
 
 @cache
 def code_digest() -> str:
-    """Return a digest of curate's code and tables and of the packages that can change a row."""
+    """Return a digest of curate's code and tables and of the packages that can change a row.
+
+    Schemas of JSON and page templates are left out: they change no row.
+    """
     versions = [__version__, schema.CONTRACT_VERSION, *package_versions().items()]
     hashed = hashlib.blake2b(repr(versions).encode())
     package = Path(__file__).resolve().parents[1]
     for path in sorted(package.rglob("*")):
-        ours = path.suffix in (".py", ".npz") and "_shipped" not in path.parts
+        ours = path.suffix in (".py", ".npz", ".toml") and "_shipped" not in path.parts
         if ours and path.parent.name not in ("cli", "report"):
             hashed.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes())
     return hashed.hexdigest()[:32]

@@ -36,7 +36,7 @@ STAGES = {
     "datatrove": "curate.stages.datatrove_block:DatatroveBlock",
 }
 
-FORMATS = {
+SOURCE_FORMATS = {
     "warc": "curate.sources.web.warc:Warc",
     "wet": "curate.sources.web.wet:Wet",
     "wikipedia": "curate.sources.wiki.wikipedia:Wikipedia",
@@ -63,7 +63,7 @@ def options(kind: str, name: str) -> dict[str, dataclasses.Field[Any]]:
 
 def entry(kind: str, name: str, where: str | None = None) -> Any:
     """Return the class of a registered stage or source."""
-    known = STAGES if kind == "stage" else FORMATS
+    known = STAGES if kind == "stage" else SOURCE_FORMATS
     if name not in known:
         raise RecipeError(f"no {kind} '{name}'", where=where, hint=nearest(name, known))
     module, _, attribute = known[name].partition(":")

@@ -14,10 +14,10 @@ from curate.dedup.keeper import keeper_column
 from curate.dedup.options import RepeatedLines
 from curate.protocol.stage import Barrier, Step
 from curate.protocol.tables import drop, on_alive
-from curate.schema import STAGE_COLUMNS, VERDICT_COLUMNS, whole
+from curate.schema import MEASURED_COLUMNS, STAGE_COLUMNS, VERDICT_COLUMNS, whole
 
 #: The columns that a cutting stage may rewrite; measurements of the earlier text become null.
-CUT_COLUMNS = ("text", "n_tokens", *VERDICT_COLUMNS)
+CUT_COLUMNS = ("text", *MEASURED_COLUMNS, *VERDICT_COLUMNS)
 
 
 class CuttingBarrier(Barrier):

@@ -31,6 +31,7 @@ from curate.failpoint import reach
 from curate.storage.entries import StoreFile, Tombstone
 from curate.storage.store import Store, open_store
 
+#: Raised when the same text gets other hashes or signatures, or a file other columns.
 FORMAT = 2
 
 

@@ -18,7 +18,7 @@ from curate.storage.entries import FileEntry
 from curate.storage.store import Store
 
 #: Format → its writer, and the extra of the package that installs its dependencies.
-FORMATS = {
+OUTPUT_FORMATS = {
     "jsonl": ("curate.storage.formats.jsonl:write", None),
     "mds": ("curate.storage.formats.mds:write", None),
     "ds": ("curate.storage.formats.tokenized:write_ds", "trainers"),
@@ -53,7 +53,7 @@ def check(output: Output) -> None:
     package.
     """
     for format in output.formats:
-        extra = FORMATS[format][1]
+        extra = OUTPUT_FORMATS[format][1]
         if extra and find_spec("datatrove") is None:
             raise ResourceError(
                 f"format '{format}' needs the package datatrove",
@@ -69,7 +69,7 @@ def write(
     format: str, store: Store, folder: str, table: pa.Table, output: Output
 ) -> list[FileEntry]:
     """Write a part of the product in one format. ``suffix`` of an entry ends its published name."""
-    module, _, function = FORMATS[format][0].partition(":")
+    module, _, function = OUTPUT_FORMATS[format][0].partition(":")
     entries: list[FileEntry] = getattr(import_module(module), function)(
         store, folder, table, output
     )

@@ -106,6 +106,17 @@ def test_sets_are_sorted_however_their_values_lie(kinds, size, seed):
     assert np.diff(offsets).tolist() == [len(text) for text in expected]
 
 
+@pytest.mark.parametrize("ngram", [1, 2, 5, 13])
+@pytest.mark.parametrize("block", [1, 7, 1000])
+def test_a_window_has_the_hash_of_its_words_joined(ngram, block):
+    hashes = np.random.default_rng(ngram).integers(0, 1 << 64, 100, dtype=np.uint64)
+    count = len(hashes) - ngram + 1
+    expected = [shingle_module.joined(hashes, start, ngram) for start in range(count)]
+    ahead = np.empty(block + ngram, np.uint64)
+    assert shingle_module._windows(hashes, len(hashes), ngram, ahead) == count
+    assert hashes[:count].tolist() == [int(value) for value in expected]
+
+
 @pytest.mark.parametrize("kind", ["word", "char"])
 def test_a_long_text_is_read_in_blocks_as_if_in_one(kind):
     text = " ".join(f"{word(number)} слово{word(number)}一" for number in range(BLOCK))

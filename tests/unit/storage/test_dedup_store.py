@@ -1,6 +1,7 @@
 """The store: A, then B against what was kept of A, is A and B together when A is older."""
 
 import itertools
+import json
 from collections import Counter
 from uuid import uuid4
 
@@ -204,6 +205,18 @@ def test_other_parameters_are_refused(tmp_path):
         see(store, NearDuplicates(bands=8, rows=5))
     with pytest.raises(RecipeError, match="no dedup store"):
         see(str(tmp_path / "none"), NearDuplicates())
+
+
+@pytest.mark.parametrize("format", [1, dedup_store.FORMAT + 1])
+def test_a_store_of_another_format_is_refused(tmp_path, format):
+    store, near = tmp_path / "s", NearDuplicates(bands=8, rows=4)
+    run(near, aged(["a b c d e f"], 0), str(store), name="a")
+    head = json.loads((store / "store.json").read_text())
+    (store / "store.json").write_text(json.dumps(head | {"format": format}))
+    with pytest.raises(RefusedError, match=rf"has format {format}(?s:.*)make a new store"):
+        see(str(store), near)
+    with pytest.raises(RefusedError, match=f"has format {format}"):
+        run(near, aged(["g h i j k l"], 0), str(store), name="b")
 
 
 @pytest.mark.parametrize("what", ["gone", "cut", "flipped", "gap", "garbled"])
