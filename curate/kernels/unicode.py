@@ -1,8 +1,8 @@
 """Tables of every code point: class bits, script, and the two foldings of hash keys.
 
-The tables are generated once from one Unicode version (:data:`VERSION`) and committed, so that
-results depend neither on the Python version nor on the machine. Kernels take them as arguments,
-never as globals: numba would copy a global array into every compiled kernel.
+``tests/generate/unicode_tables.py`` makes the tables from one Unicode version (:data:`VERSION`).
+They are committed, so that results depend neither on the Python version nor on the machine. Kernels
+take them as arguments, never as globals: numba would copy a global array into every kernel.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CONTROL: Final = 256  #: category Cf, and Cc without tab and newline
 NEWLINE: Final = 512  #: U+000A
 
 _SIZE: Final = 0x110000
-_PATH: Final = Path(__file__).with_name("unicode.npz")
+PATH: Final = Path(__file__).with_name("unicode.npz")
 
 
 def _load() -> tuple[
@@ -36,7 +36,7 @@ def _load() -> tuple[
     npt.NDArray[np.uint32],
     npt.NDArray[np.uint32],
 ]:
-    with np.load(_PATH) as stored:
+    with np.load(PATH) as stored:
         classes = np.repeat(stored["class_values"], stored["class_counts"])
         scripts = np.repeat(stored["script_values"], stored["script_counts"])
         fold = np.arange(_SIZE, dtype=np.uint32)

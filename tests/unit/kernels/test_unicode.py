@@ -9,6 +9,7 @@ import pytest
 
 from curate.kernels import unicode as tables
 from curate.kernels.unicode import BASE, CLASS, FOLD, SCRIPT, SCRIPTS
+from tests.generate import unicode_tables
 
 
 def has(character: str, bit: int) -> bool:
@@ -50,6 +51,18 @@ def test_classes_agree_with_python() -> None:
             wrong.append(f"U+{code:04X}")
     # Later Unicode versions correct a handful of categories of old code points.
     assert len(wrong) <= (0 if unicodedata.unidata_version == tables.VERSION else 40), wrong
+
+
+@pytest.mark.skipif(
+    unicodedata.unidata_version != tables.VERSION, reason="this Python knows another Unicode"
+)
+def test_the_generator_reproduces_the_committed_tables() -> None:
+    with np.load(tables.PATH) as stored:
+        generated = unicode_tables.tables()
+        assert set(stored) == set(generated)
+        for name, array in generated.items():
+            assert stored[name].dtype == array.dtype
+            np.testing.assert_array_equal(stored[name], array, err_msg=name)
 
 
 def test_python_spaces_are_all_there() -> None:

@@ -17,9 +17,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from curate.tokens import counter
-from curate.tokens._generate_classes import classes as classes_of_the_engine
 from curate.tokens.pattern import classes, piece_end
 from tests.examples import examples
+from tests.generate.token_classes import classes as classes_of_the_engine
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
 

@@ -1,8 +1,8 @@
-"""Write classes.npz: the letters, marks and spaces of the regex engine of byte-pair tokenizers.
+"""Write ``curate/tokens/classes.npz``: letters, marks and spaces as the regex engine has them.
 
 Python and the tokenizers' regex engine use different Unicode versions, and a tokenizer does what
 its engine does. Each class is therefore read from the engine: tiktoken encodes only what its
-pattern matches. Run: ``python -m curate.tokens._generate_classes``
+pattern matches. Run: ``python -m tests.generate.token_classes``
 """
 
 from __future__ import annotations
@@ -38,4 +38,4 @@ def classes() -> np.ndarray:
 
 
 if __name__ == "__main__":
-    np.savez_compressed(Path(__file__).with_name("classes.npz"), classes=classes())
+    np.savez_compressed(Path(pattern.__file__).with_name("classes.npz"), classes=classes())

@@ -1,4 +1,4 @@
-"""Write ``unicode.npz``: run ``python -m curate.kernels._generate_unicode`` after a change here.
+"""Write ``curate/kernels/unicode.npz``: run ``python -m tests.generate.unicode_tables``.
 
 Categories, case and decompositions come from :mod:`unicodedata`; scripts and the property
 Sentence_Terminal, which it lacks, from the ``regex`` package (a dependency of tiktoken). Only code
@@ -8,11 +8,12 @@ points that unicodedata knows get a class, so that the version in the file appli
 from __future__ import annotations
 
 import unicodedata
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 import regex  # type: ignore[import-untyped,unused-ignore]
 
+from curate.kernels import unicode
 from curate.kernels.grouping import first_of_runs
 from curate.kernels.unicode import (
     CONTROL,
@@ -114,8 +115,8 @@ def runs(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return table[starts], np.diff(np.append(starts, len(table))).astype(np.int32)
 
 
-def main() -> None:
-    """Write the file beside this module."""
+def tables() -> Mapping[str, np.ndarray]:
+    """Build all arrays of the file."""
     bits, scripts = classes_and_scripts()
     names = list(SCRIPT_NAMES)
     accented = {names.index("Latn"), names.index("Grek")}
@@ -126,20 +127,19 @@ def main() -> None:
             folds[code] = folded
         if (bare := ord(base(character, int(scripts[code]) in accented))) != code:
             bases[code] = bare
-    np.savez_compressed(
-        Path(__file__).with_name("unicode.npz"),
-        version=np.array(unicodedata.unidata_version),
-        scripts=np.array(names),
-        class_values=runs(bits)[0],
-        class_counts=runs(bits)[1],
-        script_values=runs(scripts)[0],
-        script_counts=runs(scripts)[1],
-        fold_from=np.array(list(folds), np.uint32),
-        fold_to=np.array(list(folds.values()), np.uint32),
-        base_from=np.array(list(bases), np.uint32),
-        base_to=np.array(list(bases.values()), np.uint32),
-    )
+    return {
+        "version": np.array(unicodedata.unidata_version),
+        "scripts": np.array(names),
+        "class_values": runs(bits)[0],
+        "class_counts": runs(bits)[1],
+        "script_values": runs(scripts)[0],
+        "script_counts": runs(scripts)[1],
+        "fold_from": np.array(list(folds), np.uint32),
+        "fold_to": np.array(list(folds.values()), np.uint32),
+        "base_from": np.array(list(bases), np.uint32),
+        "base_to": np.array(list(bases.values()), np.uint32),
+    }
 
 
 if __name__ == "__main__":
-    main()
+    np.savez_compressed(unicode.PATH, **tables())
