@@ -67,10 +67,13 @@ def find_duplicates(
     seed : int, default 1
         The seed of the permutations.
 
-    Returns ------- pyarrow.Table A row for each text that is dropped or that another one was
-    dropped for: `id`, `dropped_by` (`near_duplicate` or `contained`, `empty` for a text without
-    words, null where kept), `duplicate_of` (the kept witness), `jaccard` (of the exact shingle
-    sets), `cluster` (the id of the kept text at its head) and `cluster_size`, among others.
+    Returns
+    -------
+    pyarrow.Table
+        A row for each text that is dropped or that another one was dropped for: `id`, `dropped_by`
+        (`near_duplicate` or `contained`, `empty` for a text without words, null where kept),
+        `duplicate_of` (the kept witness), `jaccard` (of the exact shingle sets), `cluster` (the id
+        of the kept text at its head) and `cluster_size`, among others.
 
     Raises
     ------

@@ -2,15 +2,13 @@ r"""The pattern that Tekken splits text with, as a scanner that reads every text
 
 ::
 
-    [^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+   word, ends
-    lowered [^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*   word in
-    capitals \p{N}                                                                          one
-    digit
+    [^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+   end in lower case
+    [^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*   in capitals
+    \p{N}                                                                          one digit
      ?[^\s\p{L}\p{N}]+[\r\n/]*                                                     punctuation
-    \s*[\r\n]+                                                                     to the last
-    newline \s+(?!\S)                                                                      all
-    spaces but one \s+
-    one space
+    \s*[\r\n]+                                                                     to a last newline
+    \s+(?!\S)                                                                      spaces but one
+    \s+                                                                            one space
 
 A backtracking engine needs a stack as deep as a run of spaces is long; tiktoken 0.14 crashes on a
 million spaces. Here each alternative looks ahead over a run once.
