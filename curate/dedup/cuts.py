@@ -93,6 +93,17 @@ def decide_cuts(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     return table.set_column(table.column_names.index("part"), "part", part).sort_by("doc")
 
 
+def cut_or_drop(
+    text: str, spans: Spans, left: str, share: float, max_cut: float, tally: Mapping[str, int]
+) -> dict[str, object]:
+    """Return the decision to cut spans; or to drop a text of which too little would be left."""
+    if not left.strip():
+        return {"dropped_by": "nothing_left", "dropped_value": share}
+    if share > max_cut:
+        return {"dropped_by": "mostly_repeated", "dropped_value": share}
+    return {"cuts": spans, "text_hash": text_hash(text), "tally": tally}
+
+
 def apply_cuts(stage: str, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
     """Cut the spans of decisions; raise InternalError where a text is not the one decided on.
 

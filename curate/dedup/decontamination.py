@@ -222,20 +222,14 @@ def load(search: Search, expected_digest: str) -> Benchmarks:
     }
     kinds = []
     for unspaced in (False, True):
-        grams = tuple(
-            Grams.of(
-                size,
-                whole,
-                np.concatenate([hashes for hashes, _ in found]),
-                np.concatenate([examples for _, examples in found]),
-                sets,
-            )
-            for (apart_too, size, whole), found in sorted(pairs.items())
-            if apart_too == unspaced
-        )
+        grams = []
+        for (apart_too, size, whole), found in sorted(pairs.items()):
+            if apart_too == unspaced:
+                hashes, owners = (np.concatenate(parts) for parts in zip(*found, strict=True))
+                grams.append(Grams.of(size, whole, hashes, owners, sets))
         if grams:
             least = search.limits(unspaced)[1]
-            kinds.append(WritingKind(known[least] if least > common else None, grams))
+            kinds.append(WritingKind(known[least] if least > common else None, tuple(grams)))
     names = tuple(name for name, _ in search.files)
     return Benchmarks(names, tuple(facts), sets, known[common], tuple(kinds), search.min_matches)
 

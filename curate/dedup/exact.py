@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import pairwise
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -36,7 +35,7 @@ from curate.kernels.folding import (
 from curate.kernels.grouping import first_of_runs
 from curate.kernels.jit import kernel
 from curate.kernels.utf8 import encode, stretch_end
-from curate.protocol.routing import decide, integers, part_of
+from curate.protocol.routing import decide, drop_all, integers, part_of, read_table
 from curate.protocol.stage import Inputs, Step
 from curate.schema import whole
 
@@ -99,7 +98,7 @@ def _squeeze(
         out_offsets[d + 1] = n
 
 
-def _squeezed(texts: pa.LargeStringArray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def squeezed(texts: pa.LargeStringArray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Normalise texts, a few megabytes at a time: bytes and offsets, valid until the next block."""
     data, offsets = buffers(texts)
     table = visible_table()
@@ -123,19 +122,6 @@ def _squeezed(texts: pa.LargeStringArray) -> Iterator[tuple[np.ndarray, np.ndarr
 _BLOCK_BYTES = 1 << 19
 
 
-def squeezed(texts: pa.LargeStringArray) -> pa.LargeStringArray:
-    r"""Normalise texts: case folded, white space squeezed, invisible characters removed.
-
-    >>> squeezed(pa.array(["  Алма\n\nАТА ", None], pa.large_string())).to_pylist()
-    ['алма ата', '']
-    """
-    normalised: list[str] = []
-    for data, offsets in _squeezed(texts):
-        block = data.tobytes()
-        normalised += [block[a:b].decode() for a, b in pairwise(offsets.tolist())]
-    return pa.array(normalised, pa.large_string())
-
-
 def _hashes(blocks: Iterable[tuple[np.ndarray, np.ndarray]]) -> pa.FixedSizeBinaryArray:
     """Hash the texts of blocks of bytes and offsets; null where a text is empty."""
     hashes, empty = [np.empty((0, 2), np.uint64)], [np.empty(0, np.bool_)]
@@ -154,7 +140,7 @@ def text_hashes(texts: pa.LargeStringArray) -> pa.FixedSizeBinaryArray:
 
     Bound by BLAKE2b; normalising plain text takes a third as long.
     """
-    return _hashes(_squeezed(texts))
+    return _hashes(squeezed(texts))
 
 
 def url_key(url: str) -> str:
@@ -222,17 +208,12 @@ def _send(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
 
 
 def _choose(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-    tables = list(inputs.stream("hashes"))
-    if not tables:
+    table = read_table(inputs, "hashes")
+    if table is None:
         return
-    table = pa.concat_tables(tables)
     empty = table.filter(table.column("hash").is_null())
     if len(empty):
-        names = pa.array(["empty"] * len(empty), pa.string())
-        yield (
-            "decisions",
-            decide(integers(empty, "doc"), {"id": empty.column("id"), "dropped_by": names}),
-        )
+        yield "decisions", drop_all(empty, "empty")
     table = in_keeper_order(table.filter(table.column("hash").is_valid()), "hash")
     if not len(table):
         return
@@ -247,17 +228,12 @@ def _choose(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     kept = pa.array(first[rows])
     keepers = ids.take(pa.array(keeper[rows]))
     similarity = pa.scalar(None if on == "url" else 1.0, pa.float64())
-    yield (
-        "decisions",
-        decide(
-            integers(table, "doc")[rows],
-            {
-                "id": ids.take(pa.array(rows)),
-                "dropped_by": pc.if_else(kept, None, f"duplicate_{on}"),
-                "duplicate_of": pc.if_else(kept, None, keepers),
-                "jaccard": pc.if_else(kept, None, similarity),
-                "cluster": keepers,
-                "cluster_size": pa.array(size[rows].astype(np.int32)),
-            },
-        ),
-    )
+    columns = {
+        "id": ids.take(pa.array(rows)),
+        "dropped_by": pc.if_else(kept, None, f"duplicate_{on}"),
+        "duplicate_of": pc.if_else(kept, None, keepers),
+        "jaccard": pc.if_else(kept, None, similarity),
+        "cluster": keepers,
+        "cluster_size": pa.array(size[rows].astype(np.int32)),
+    }
+    yield "decisions", decide(integers(table, "doc")[rows], columns)

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from numba import uint32, uint64
 
 from curate.dedup.compared import active_rows
-from curate.dedup.cuts import decide_cuts, joined, text_hash, undivided, without
+from curate.dedup.cuts import cut_or_drop, decide_cuts, joined, text_hash, undivided, without
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import RepeatedLines
 from curate.kernels import unicode
@@ -34,7 +34,7 @@ from curate.kernels.folding import BLOCK, INVISIBLE, SEPARATOR, decode_block, vi
 from curate.kernels.grouping import first_of_runs
 from curate.kernels.hashing import DEGSKI, GOLDEN, mix64
 from curate.kernels.jit import kernel
-from curate.protocol.routing import integers, part_of, shard_of
+from curate.protocol.routing import integers, part_of, read_table, shard_of
 from curate.protocol.stage import Inputs, Step
 from curate.protocol.tallies import CUT, tally_key
 from curate.schema import whole
@@ -230,41 +230,33 @@ def _count(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     # Rows of one line are in ascending order, so those of one document are neighbours.
     other = (first_of_runs(lines.row[order]) | new).astype(np.int64)
     high = lines.high[order][firsts]
-    yield (
-        "lines",
-        pa.table(
-            {
-                "high": high,
-                "low": lines.low[order][firsts],
-                "documents": np.add.reduceat(other, firsts),
-                "shard": pa.array(np.full(len(firsts), inputs.index, np.int32)),
-                "part": part_of(high, inputs.partitions),
-            }
-        ),
-    )
+    columns = {
+        "high": high,
+        "low": lines.low[order][firsts],
+        "documents": np.add.reduceat(other, firsts),
+        "shard": pa.array(np.full(len(firsts), inputs.index, np.int32)),
+        "part": part_of(high, inputs.partitions),
+    }
+    yield "lines", pa.table(columns)
 
 
 def _total(repeated: RepeatedLines, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-    tables = list(inputs.stream("lines"))
-    if not tables:
+    table = read_table(inputs, "lines")
+    if table is None:
         return
-    table = pa.concat_tables(tables).combine_chunks()
     high, low = integers(table, "high"), integers(table, "low")
     order, new = sorted_pairs(high, low)
     sums = np.add.reduceat(integers(table, "documents")[order], np.flatnonzero(new))
     rows = order[(sums >= repeated.min_documents)[np.cumsum(new) - 1]]
-    yield (
-        "common",
-        pa.table({"high": high[rows], "low": low[rows], "part": integers(table, "shard")[rows]}),
-    )
+    part = integers(table, "shard")[rows]
+    yield "common", pa.table({"high": high[rows], "low": low[rows], "part": part})
 
 
 def _common(inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
     """Read the common lines of this shard, sorted."""
-    tables = list(inputs.stream("common"))
-    if not tables:
+    table = read_table(inputs, "common")
+    if table is None:
         return np.empty(0, np.uint64), np.empty(0, np.uint64)
-    table = pa.concat_tables(tables)
     high, low = integers(table, "high"), integers(table, "low")
     order = np.lexsort((low, high))
     return high[order], low[order]
@@ -284,32 +276,26 @@ def _offer(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     order = hit[np.lexsort((place[lines.row[hit]], which[hit]))]
     first = order[first_of_runs(which[order])]
     rows = lines.rows.take(pa.array(lines.row[first]))
-    yield (
-        "offers",
-        pa.table(
-            {
-                "high": lines.high[first],
-                "low": lines.low[first],
-                "rank": rows.column("rank"),
-                "id": rows.column("id"),
-                "doc": rows.column("doc"),
-                "part": part_of(lines.high[first], inputs.partitions),
-            }
-        ),
-    )
+    columns = {
+        "high": lines.high[first],
+        "low": lines.low[first],
+        "rank": rows.column("rank"),
+        "id": rows.column("id"),
+        "doc": rows.column("doc"),
+        "part": part_of(lines.high[first], inputs.partitions),
+    }
+    yield "offers", pa.table(columns)
 
 
 def _choose(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-    tables = list(inputs.stream("offers"))
-    if not tables:
+    table = read_table(inputs, "offers")
+    if table is None:
         return
-    table = in_keeper_order(pa.concat_tables(tables), "high", "low")
+    table = in_keeper_order(table, "high", "low")
     high, low, doc = (integers(table, name) for name in ("high", "low", "doc"))
     new = first_of_runs(high, low)
-    yield (
-        "firsts",
-        pa.table({"high": high[new], "low": low[new], "doc": doc[new], "part": shard_of(doc[new])}),
-    )
+    part = shard_of(doc[new])
+    yield "firsts", pa.table({"high": high[new], "low": low[new], "doc": doc[new], "part": part})
 
 
 def _cut(repeated: RepeatedLines, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
@@ -353,9 +339,5 @@ def _decision(repeated: RepeatedLines, text: str, lines: np.ndarray) -> dict[str
     spans = joined([(start, min(end + 1, size)) for start, end in lines.tolist()])
     left = without(text, spans)
     share = 1 - len(left.encode()) / size
-    if not left.strip():
-        return {"dropped_by": "nothing_left", "dropped_value": share}
-    if share > repeated.max_cut:
-        return {"dropped_by": "mostly_repeated", "dropped_value": share}
     tally = {tally_key(CUT, f"{repeated.unit}s"): len(lines)}
-    return {"cuts": spans, "text_hash": text_hash(text), "tally": tally}
+    return cut_or_drop(text, spans, left, share, repeated.max_cut, tally)

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.protocol.routing import decide, integers, part_of
+from curate.protocol.routing import decide, integers, part_of, read_table
 from curate.protocol.stage import Inputs, Step
 from curate.schema import whole
 
@@ -34,18 +34,13 @@ def with_reassignment(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     reporting = dataclasses.replace(
         deciding, writes=(*deciding.writes, "removed"), run=partial(_report_removed, deciding.run)
     )
+    copies = ("earlier_copies", "removed")
     return (
         *steps[:at],
         reporting,
         *steps[at + 1 :],
         Step("earlier_copies", "shard", ("decided",), ("earlier_copies",), _earlier_copies),
-        Step(
-            "reassign_witness",
-            "partition",
-            ("earlier_copies", "removed"),
-            ("reassigned",),
-            _reassign,
-        ),
+        Step("reassign_witness", "partition", copies, ("reassigned",), _reassign),
     )
 
 
@@ -113,10 +108,10 @@ def _earlier_copies(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
 
 
 def _reassign(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-    removed = list(inputs.stream("removed"))
-    if not removed:
+    witnesses = read_table(inputs, "removed")
+    if witnesses is None:
         return
-    witnesses = pa.concat_tables(removed).combine_chunks()
+    witnesses = witnesses.combine_chunks()
     ids = whole(witnesses.column("id"))
     for table in inputs.stream("earlier_copies"):
         at = pc.index_in(whole(table.column("duplicate_of")), value_set=ids)

@@ -87,7 +87,19 @@ def read_docs(inputs: Inputs, dataset: str) -> np.ndarray:
     return np.unique(np.concatenate([np.empty(0, np.int64), *docs]))
 
 
+def read_table(inputs: Inputs, dataset: str) -> pa.Table | None:
+    """Return all rows of a dataset that were routed to this task; None where there is no table."""
+    tables = list(inputs.stream(dataset))
+    return pa.concat_tables(tables) if tables else None
+
+
 def decide(docs: np.ndarray, columns: dict[str, pa.Array]) -> pa.Table:
     """Build decisions from columns (missing ones are null), routed to the documents' shards."""
     table = pa.table({"doc": docs, **columns, "part": shard_of(docs)})
     return schema.conform(table, DECISIONS).sort_by("doc")
+
+
+def drop_all(rows: pa.Table, reason: str) -> pa.Table:
+    """Build decisions that drop all rows of a table with `doc` and `id`."""
+    reasons = pa.array([reason] * len(rows), pa.string())
+    return decide(integers(rows, "doc"), {"id": rows.column("id"), "dropped_by": reasons})

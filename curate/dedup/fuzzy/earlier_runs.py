@@ -28,6 +28,7 @@ from curate.protocol.routing import (
     part_of,
     partition_keys,
     read_docs,
+    read_table,
 )
 from curate.protocol.stage import Inputs, Step
 
@@ -100,10 +101,9 @@ def can_matter(
 
 def requested(inputs: Inputs, dataset: str) -> tuple[np.ndarray, np.ndarray]:
     """Read requests for signatures, sorted: document numbers, and the partitions they are for."""
-    tables = list(inputs.stream(dataset))
-    if not tables:
+    requests = read_table(inputs, dataset)
+    if requests is None:
         return np.empty(0, np.int64), np.empty(0, np.int32)
-    requests = pa.concat_tables(tables)
     docs, requester = integers(requests, "doc"), integers(requests, "requester")
     order = np.lexsort((requester, docs))
     return docs[order], requester[order]
@@ -120,43 +120,34 @@ def fetch_known_signatures(known: KnownDocuments, inputs: Inputs) -> Iterator[tu
 
 def fetch_known_shingles(known: KnownDocuments, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     """Read the members of components that are in the store for the component's partition."""
-    tables = list(inputs.stream("known_members"))
-    if not tables:
+    members = read_table(inputs, "known_members")
+    if members is None:
         return
-    members = pa.concat_tables(tables).sort_by("doc")
+    members = members.sort_by("doc")
     docs, component = integers(members, "doc"), integers(members, "component")
     for table, shingles in zip(known.documents(docs), known.shingles(docs), strict=True):
         read = integers(table, "doc")
         components = component[np.searchsorted(docs, read)]
-        yield (
-            "known_candidates",
-            pa.table(
-                {
-                    "component": components,
-                    "doc": read,
-                    "id": table.column("id"),
-                    "rank": table.column("rank"),
-                    "age": known.ages(read).astype(np.int32),
-                    "weight": np.ones(len(read), np.int32),
-                    "signature": table.column("signature"),
-                    "shingles": shingles.column("shingles"),
-                    "part": part_of(spread(components), inputs.partitions),
-                }
-            ),
-        )
+        columns = {
+            "component": components,
+            "doc": read,
+            "id": table.column("id"),
+            "rank": table.column("rank"),
+            "age": known.ages(read).astype(np.int32),
+            "weight": np.ones(len(read), np.int32),
+            "signature": table.column("signature"),
+            "shingles": shingles.column("shingles"),
+            "part": part_of(spread(components), inputs.partitions),
+        }
+        yield "known_candidates", pa.table(columns)
 
 
 def storing_steps(near: NearDuplicates) -> tuple[Step, ...]:
     """Return the steps that add what was kept to a store; they come after the decisions."""
+    reads, stored = ("decisions", "decided", "unindexed", "text"), ("documents", "shingles")
+    write = partial(_write_store, near)
     return (
-        Step(
-            "write_store",
-            "shard",
-            ("decisions", "decided", "unindexed", "text"),
-            ("documents", "shingles", "new_keys"),
-            partial(_write_store, near),
-            ("documents", "shingles"),
-        ),
+        Step("write_store", "shard", reads, (*stored, "new_keys"), write, stored),
         Step("index_store", "partition", ("new_keys",), ("keys",), _index_store, ("keys",)),
     )
 
@@ -168,15 +159,10 @@ def _write_store(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa
         dropped.append(integers(table.filter(pc.is_valid(table.column("dropped_by"))), "doc"))
     removed = np.unique(np.concatenate(dropped))
     bands, rows = near.band_shape
-    unindexed = np.concatenate(
-        [
-            np.empty(0, np.int64),
-            *(
-                integers(table, "doc") * bands + integers(table, "band")
-                for table in inputs.stream("unindexed")
-            ),
-        ]
-    )
+    late = [np.empty(0, np.int64)]
+    for table in inputs.stream("unindexed"):
+        late.append(integers(table, "doc") * bands + integers(table, "band"))
+    unindexed = np.concatenate(late)
     row = 0
     for table in inputs.stream("text"):
         table = table.filter(pa.array(~np.isin(integers(table, "doc"), removed)))
@@ -191,48 +177,38 @@ def _write_store(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa
         signatures = sign_sets(values, offsets, near.num_permutations, near.seed)
         stored_rows = np.arange(row, row + len(table), dtype=np.int64)
         row += len(table)
-        yield (
-            "documents",
-            pa.table(
-                {
-                    "id": table.column("id"),
-                    "source": table.column("source"),
-                    "rank": keeper_rank(table, near.keep, near.source_priority),
-                    "signature": pa.FixedSizeBinaryArray.from_buffers(
-                        pa.binary(4 * near.num_permutations),
-                        len(table),
-                        [None, pa.py_buffer(np.ascontiguousarray(signatures))],
-                    ),
-                }
+        columns = {
+            "id": table.column("id"),
+            "source": table.column("source"),
+            "rank": keeper_rank(table, near.keep, near.source_priority),
+            "signature": pa.FixedSizeBinaryArray.from_buffers(
+                pa.binary(4 * near.num_permutations),
+                len(table),
+                [None, pa.py_buffer(np.ascontiguousarray(signatures))],
             ),
-        )
+        }
+        yield "documents", pa.table(columns)
         yield "shingles", pa.table({"shingles": pa.LargeListArray.from_arrays(offsets, values)})
         keys = band_keys(signatures, bands, rows).reshape(-1, 2)
         place = np.repeat(docs, bands) * bands + np.tile(np.arange(bands), len(table))
         indexed = np.flatnonzero(~np.isin(place, unindexed))
         high = np.ascontiguousarray(keys[indexed, 0])
-        yield (
-            "new_keys",
-            pa.table(
-                {
-                    "high": high,
-                    "low": np.ascontiguousarray(keys[indexed, 1]),
-                    "doc": np.repeat(document_number(inputs.index, stored_rows), bands)[indexed],
-                    "source": table.column("source")
-                    .combine_chunks()
-                    .take(pa.array(indexed // bands)),
-                    "part": part_of(high, inputs.partitions),
-                }
-            ),
-        )
+        columns = {
+            "high": high,
+            "low": np.ascontiguousarray(keys[indexed, 1]),
+            "doc": np.repeat(document_number(inputs.index, stored_rows), bands)[indexed],
+            "source": table.column("source").combine_chunks().take(pa.array(indexed // bands)),
+            "part": part_of(high, inputs.partitions),
+        }
+        yield "new_keys", pa.table(columns)
 
 
 def _index_store(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     """Sort the band keys of a partition, so that a later run reads a range of them."""
-    tables = list(inputs.stream("new_keys"))
-    if not tables:
+    table = read_table(inputs, "new_keys")
+    if table is None:
         return
-    table = pa.concat_tables(tables).drop_columns(["part"])
+    table = table.drop_columns(["part"])
     order = np.lexsort([integers(table, name) for name in ("doc", "low", "high")])
     for start in range(0, len(order), _KEY_ROWS):
         yield "keys", table.take(pa.array(order[start : start + _KEY_ROWS]))

@@ -69,20 +69,13 @@ def resolve_components(
                     yield place, values, np.concatenate([[0], np.cumsum(lengths)])
 
         buckets, counts = buckets_of(signatures, bands, rows)
+        sizes, block = integers(members, "size"), max(1, budget // 8)
+        known = int(np.count_nonzero(integers(members, "age") != NOW))
         verdicts = greedy_verify(
-            buckets,
-            counts,
-            signatures,
-            integers(members, "size"),
-            read,
-            rule,
-            block_values=max(1, budget // 8),
-            always_kept=int(np.count_nonzero(integers(members, "age") != NOW)),
+            buckets, counts, signatures, sizes, read, rule, block_values=block, always_kept=known
         )
-        yield (
-            _decisions(members, verdicts, rule),
-            _unindexed(members, verdicts, buckets, counts, rule.max_witnesses),
-        )
+        unindexed = _unindexed(members, verdicts, buckets, counts, rule.max_witnesses)
+        yield _decisions(members, verdicts, rule), unindexed
 
 
 def _read_sizes(stream: Stream, budget: int) -> tuple[Stream, pa.Table]:

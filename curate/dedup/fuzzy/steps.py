@@ -44,7 +44,7 @@ from curate.dedup.shingles import shingle_sets
 from curate.dedup.witness_chain import with_reassignment
 from curate.kernels.grouping import find_sorted, first_of_runs
 from curate.kernels.hashing import spread
-from curate.protocol.routing import decide, integers, part_of, shard_of
+from curate.protocol.routing import drop_all, integers, part_of, read_table, shard_of
 from curate.protocol.stage import Inputs, Step
 
 #: Every pair of a bucket up to this size is estimated; a larger bucket is joined as a whole.
@@ -75,65 +75,29 @@ def fuzzy_steps(
     known = known if known is not None and known.generations else None
     signatures = ("signatures", "known_signatures") if known else ("signatures",)
     candidates = ("known_candidates", "candidates") if known else ("candidates",)
+    keys, buckets = partial(_band_keys, near), partial(_buckets, near, known)
+    edges, shingles = partial(_edges, near, signatures), partial(_fetch_shingles, near, storing)
+    verify = partial(_verify, near, candidates)
+    requests = ("requests", "known_requests")
     steps = [
-        Step(
-            "band_keys",
-            "shard",
-            ("sketch", "decided"),
-            ("keys", "empty"),
-            partial(_band_keys, near),
-        ),
-        Step(
-            "buckets",
-            "partition",
-            ("keys",),
-            ("buckets", "requests", "known_requests"),
-            partial(_buckets, near, known),
-        ),
+        Step("band_keys", "shard", ("sketch", "decided"), ("keys", "empty"), keys),
+        Step("buckets", "partition", ("keys",), ("buckets", *requests), buckets),
         Step(
             "fetch_signatures", "shard", ("requests", "sketch"), ("signatures",), _fetch_signatures
         ),
-        Step(
-            "edges",
-            "partition",
-            ("buckets", *signatures),
-            ("forest",),
-            partial(_edges, near, signatures),
-        ),
+        Step("edges", "partition", ("buckets", *signatures), ("forest",), edges),
         Step("merge_forests", "tree", ("forest",), ("forest",), _merge_forests),
         Step("components", "one", ("forest",), ("members", "known_members"), _components),
-        Step(
-            "fetch_shingles",
-            "shard",
-            ("members", "counted", "text"),
-            ("candidates",),
-            partial(_fetch_shingles, near, storing),
-        ),
-        Step(
-            "verify",
-            "partition",
-            (*candidates, "empty"),
-            ("decisions", "unindexed"),
-            partial(_verify, near, candidates),
-        ),
+        Step("fetch_shingles", "shard", ("members", "counted", "text"), ("candidates",), shingles),
+        Step("verify", "partition", (*candidates, "empty"), ("decisions", "unindexed"), verify),
     ]
     if known is not None:
-        fetch = Step(
-            "fetch_known_signatures",
-            "partition",
-            ("known_requests",),
-            ("known_signatures",),
-            partial(fetch_known_signatures, known),
-        )
-        steps.insert(3, fetch)
-        fetch = Step(
-            "fetch_known_shingles",
-            "partition",
-            ("known_members",),
-            ("known_candidates",),
-            partial(fetch_known_shingles, known),
-        )
-        steps.insert(8, fetch)
+        for place, what, read, written, fetch in (
+            (3, "signatures", "known_requests", "known_signatures", fetch_known_signatures),
+            (8, "shingles", "known_members", "known_candidates", fetch_known_shingles),
+        ):
+            own = partial(fetch, known)
+            steps.insert(place, Step(f"fetch_known_{what}", "partition", (read,), (written,), own))
     return (*with_reassignment(tuple(steps)), *(storing_steps(near) if storing else ()))
 
 
@@ -161,17 +125,13 @@ def _band_keys(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.T
             continue
         keys = band_keys(signature_array(table)[rows], bands, rows_per_band).reshape(-1, 2)
         high = np.ascontiguousarray(keys[:, 0])
-        yield (
-            "keys",
-            pa.table(
-                {
-                    "high": high,
-                    "low": np.ascontiguousarray(keys[:, 1]),
-                    "doc": np.repeat(docs[rows], bands),
-                    "part": part_of(high, inputs.partitions),
-                }
-            ),
-        )
+        columns = {
+            "high": high,
+            "low": np.ascontiguousarray(keys[:, 1]),
+            "doc": np.repeat(docs[rows], bands),
+            "part": part_of(high, inputs.partitions),
+        }
+        yield "keys", pa.table(columns)
 
 
 def _buckets(
@@ -241,10 +201,9 @@ def _edges(
     near: NearDuplicates, datasets: tuple[str, ...], inputs: Inputs
 ) -> Iterator[tuple[str, pa.Table]]:
     """Join the members of buckets that may verify; contract to a star."""
-    tables = list(inputs.stream("buckets"))
-    if not tables:
+    table = read_table(inputs, "buckets")
+    if table is None:
         return
-    table = pa.concat_tables(tables)
     docs, bucket = integers(table, "doc"), integers(table, "bucket")
     documents, members = np.unique(docs, return_inverse=True)
     offsets = np.append(np.flatnonzero(first_of_runs(bucket)), len(bucket))
@@ -311,10 +270,10 @@ def _fetch_shingles(
     near: NearDuplicates, storing: bool, inputs: Inputs
 ) -> Iterator[tuple[str, pa.Table]]:
     """Read the members' texts once more and send their shingles to the component's partition."""
-    tables = list(inputs.stream("members"))
-    if not tables:
+    members = read_table(inputs, "members")
+    if members is None:
         return
-    members = pa.concat_tables(tables).sort_by("doc")
+    members = members.sort_by("doc")
     docs, component = integers(members, "doc"), integers(members, "component")
     counted = [table.select(["doc", "cluster_size"]) for table in inputs.stream("counted")]
     for table in inputs.stream("text"):
@@ -328,23 +287,19 @@ def _fetch_shingles(
         rows = table.take(pa.array(np.flatnonzero(found)[order]))
         values, offsets = shingle_sets(compared_texts(rows, near.on), near.shingling)
         signatures = sign_sets(values, offsets, near.num_permutations, near.seed)
-        yield (
-            "candidates",
-            pa.table(
-                {
-                    "component": components[order],
-                    "doc": integers(rows, "doc"),
-                    "id": rows.column("id"),
-                    "rank": keeper_rank(rows, near.keep, near.source_priority),
-                    "age": np.full(len(rows), NOW),
-                    "weight": _weights(rows, counted),
-                    **({"source": rows.column("source")} if storing else {}),
-                    "signature": signature_column(signatures),
-                    "shingles": pa.LargeListArray.from_arrays(offsets, values),
-                    "part": part.take(pa.array(order)),
-                }
-            ),
-        )
+        columns = {
+            "component": components[order],
+            "doc": integers(rows, "doc"),
+            "id": rows.column("id"),
+            "rank": keeper_rank(rows, near.keep, near.source_priority),
+            "age": np.full(len(rows), NOW),
+            "weight": _weights(rows, counted),
+            **({"source": rows.column("source")} if storing else {}),
+            "signature": signature_column(signatures),
+            "shingles": pa.LargeListArray.from_arrays(offsets, values),
+            "part": part.take(pa.array(order)),
+        }
+        yield "candidates", pa.table(columns)
 
 
 def _weights(rows: pa.Table, counted: list[pa.Table]) -> np.ndarray:
@@ -371,11 +326,7 @@ def _verify(
 ) -> Iterator[tuple[str, pa.Table]]:
     """Apply the rule of removal to each component."""
     for table in inputs.stream("empty"):
-        names = pa.array(["empty"] * len(table), pa.string())
-        yield (
-            "decisions",
-            decide(integers(table, "doc"), {"id": table.column("id"), "dropped_by": names}),
-        )
+        yield "decisions", drop_all(table, "empty")
     bands, rows = near.band_shape
     for decisions, unindexed in resolve_components(
         lambda: _streams(inputs, datasets),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import int64
@@ -40,8 +41,7 @@ class RemovalRule:
     contained: bool = False
 
 
-@dataclass(frozen=True)
-class Verdicts:
+class Verdicts(NamedTuple):
     """The verdict on each member, in keeper order."""
 
     witness: np.ndarray  #: -1 where the member is kept
@@ -245,21 +245,8 @@ def greedy_verify(
             similarities = _verify_earlier(
                 pairs, members, start, values, offsets, sizes, read, rule, block_values
             )
-        _verify_block(
-            *block,
-            values,
-            offsets,
-            pairs,
-            similarities,
-            rule.threshold,
-            rule.min_equal,
-            rule.contained,
-            seen,
-            verdicts.witness,
-            verdicts.similarity,
-            verdicts.capped,
-            verdicts.compared,
-        )
+        numbers = rule.threshold, rule.min_equal, rule.contained
+        _verify_block(*block, values, offsets, pairs, similarities, *numbers, seen, *verdicts)
     return verdicts
 
 
@@ -321,19 +308,10 @@ def _verify_earlier(
     witnesses = np.unique(right)
     for first, last in _blocks(sizes[witnesses], block_values):
         chosen = witnesses[first:last]
-        witness_values, witness_offsets = _gather(read, chosen, sizes)
+        witness_sets = _gather(read, chosen, sizes)
         rows = np.flatnonzero((right >= chosen[0]) & (right <= chosen[-1]))
         out = np.empty(len(rows), np.float64)
-        _compare(
-            left[rows] - start,
-            np.searchsorted(chosen, right[rows]),
-            values,
-            offsets,
-            witness_values,
-            witness_offsets,
-            rule.threshold,
-            rule.contained,
-            out,
-        )
+        places = left[rows] - start, np.searchsorted(chosen, right[rows])
+        _compare(*places, values, offsets, *witness_sets, rule.threshold, rule.contained, out)
         similarities[rows] = out
     return similarities

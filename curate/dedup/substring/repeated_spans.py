@@ -26,21 +26,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.dedup.compared import active_rows
-from curate.dedup.cuts import decide_cuts, joined, text_hash, undivided, without
+from curate.dedup.cuts import cut_or_drop, decide_cuts, joined, undivided, without
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import RepeatedSpans
 from curate.dedup.substring.matching import repeated_windows
 from curate.dedup.substring.winnowing import anchors
 from curate.kernels.arrow import buffers, pack_pairs, unpack_pairs
 from curate.kernels.grouping import find_sorted
-from curate.protocol.routing import integers, part_of, shard_of
+from curate.protocol.routing import integers, part_of, read_table, shard_of
 from curate.protocol.stage import Inputs, Step
 from curate.protocol.tallies import CUT, tally_key
 from curate.schema import whole
@@ -131,24 +131,19 @@ def _count(repeated: RepeatedSpans, inputs: Inputs) -> Iterator[tuple[str, pa.Ta
         every += [runs.anchor, runs.anchor[repeats_itself]]
     anchor, times = np.unique(np.concatenate(every), return_counts=True)
     if len(anchor):
-        yield (
-            "anchors",
-            pa.table(
-                {
-                    "anchor": anchor,
-                    "times": np.minimum(times, 2).astype(np.int8),
-                    "shard": np.full(len(anchor), inputs.index, np.int32),
-                    "part": part_of(anchor, inputs.partitions),
-                }
-            ),
-        )
+        columns = {
+            "anchor": anchor,
+            "times": np.minimum(times, 2).astype(np.int8),
+            "shard": np.full(len(anchor), inputs.index, np.int32),
+            "part": part_of(anchor, inputs.partitions),
+        }
+        yield "anchors", pa.table(columns)
 
 
 def _total(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-    tables = list(inputs.stream("anchors"))
-    if not tables:
+    table = read_table(inputs, "anchors")
+    if table is None:
         return
-    table = pa.concat_tables(tables)
     anchor, place = np.unique(integers(table, "anchor"), return_inverse=True)
     times = np.bincount(place, integers(table, "times"), len(anchor))
     rows = times[place] >= 2
@@ -271,7 +266,7 @@ def _cut(
             yield "decisions", decide_cuts(decisions)
 
 
-def _decision(repeated: RepeatedSpans, text: str, found: np.ndarray) -> dict[str, Any]:
+def _decision(repeated: RepeatedSpans, text: str, found: np.ndarray) -> dict[str, object]:
     data = text.encode()
     spans = [whole_characters(data, start, end) for start, end in joined(found.tolist())]
     spans = [(start, end) for start, end in spans if start < end]
@@ -281,15 +276,8 @@ def _decision(repeated: RepeatedSpans, text: str, found: np.ndarray) -> dict[str
         if share > repeated.max_repeated:
             return {"dropped_by": "repeated_span", "dropped_value": share}
         return {}
-    if not left.strip():
-        return {"dropped_by": "nothing_left", "dropped_value": share}
-    if share > repeated.max_cut:
-        return {"dropped_by": "mostly_repeated", "dropped_value": share}
-    return {
-        "cuts": spans,
-        "text_hash": text_hash(text),
-        "tally": {tally_key(CUT, "spans"): len(spans)},
-    }
+    tally = {tally_key(CUT, "spans"): len(spans)}
+    return cut_or_drop(text, spans, left, share, repeated.max_cut, tally)
 
 
 def whole_characters(data: bytes, start: int, end: int) -> tuple[int, int]:
