@@ -152,12 +152,6 @@ def leftovers(record: Mapping[str, object], keep: Iterable[str] | None = None) -
         return _write(json.loads(text, parse_constant=lambda _: None))
 
 
-def _write(record: object) -> str:
-    return json.dumps(
-        record,
-        ensure_ascii=False,
-        allow_nan=False,
-        sort_keys=True,
-        separators=(",", ":"),
-        default=str,
-    )
+_write = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"), default=str
+).encode

@@ -19,8 +19,9 @@ from curate.sources.web.warc_records import (
     cut_archive,
 )
 
-_KINDS = frozenset(
-    ("warcinfo", "request", "resource", "metadata", "revisit", "conversion", "continuation")
+_KINDS = (
+    *("warcinfo", "request", "response", "resource"),
+    *("metadata", "revisit", "conversion", "continuation"),
 )
 _HTML = frozenset(("text/html", "application/xhtml+xml", "application/vnd.wap.xhtml+xml"))
 _FAMILIES = frozenset(
@@ -75,12 +76,7 @@ class Warc:
 
     def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
         """Cut the file between records, unless it is one long gzip member; see cut_archive."""
-        if file.size <= target_bytes:
-            return [Piece(0, file.size)]
-        with file.open() as handle:
-            return cut_archive(
-                handle, file.size, target_bytes, name=file.name, local="://" not in file.path
-            )
+        return split(file, target_bytes)
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield the piece's records in file order; pages are sent to the sandbox in batches."""
@@ -108,7 +104,7 @@ class Warc:
 
     def _parse(self, record: ArchiveRecord) -> Skip | Damage | _PendingPage:
         if record.kind != "response":
-            return Skip(record.kind if record.kind in _KINDS else "unknown_type")
+            return other_kind(record)
         declared_http = record.headers.get(b"content-type", b"").startswith(b"application/http")
         if not declared_http and record.block[:5].upper() != b"HTTP/":
             return Skip("not_http")
@@ -128,6 +124,21 @@ class Warc:
             return Skip("empty_body")
         page = Page(response.body, kind == "html", charset)
         return _PendingPage(record, response, media, page)
+
+
+def split(file: InputFile, target_bytes: int) -> list[Piece]:
+    """Cut an archive between records, unless it is one long gzip member; see cut_archive."""
+    if file.size <= target_bytes:
+        return [Piece(0, file.size)]
+    with file.open() as handle:
+        return cut_archive(
+            handle, file.size, target_bytes, name=file.name, local="://" not in file.path
+        )
+
+
+def other_kind(record: ArchiveRecord) -> Skip:
+    """Return the skip of a record whose kind the source does not read."""
+    return Skip(record.kind if record.kind in _KINDS else "unknown_type")
 
 
 def content_type(value: bytes) -> tuple[str, str]:
@@ -187,19 +198,21 @@ def _document(pending: _PendingPage, answer: PageText) -> Record:
         "truncated": truncated,
         "record_id": header_text(record, b"warc-record-id"),
     }
+    return archive_document(record, answer.text, facts)
+
+
+def archive_document(
+    record: ArchiveRecord, text: str, facts: dict[str, str | int | None]
+) -> Document:
+    """Return the document of a record. ``meta`` is the known facts as JSON."""
+    known = {key: value for key, value in facts.items() if value is not None}
     return Document(
         locator=record.locator,
-        text=answer.text,
+        text=text,
         url=target_url(record),
         date=archive_date(record.headers.get(b"warc-date", b"")),
-        meta=meta_json(facts),
+        meta=json.dumps(known, ensure_ascii=False, separators=(",", ":")),
     )
-
-
-def meta_json(facts: dict[str, str | int | None]) -> str:
-    """Return the known facts of a record as JSON; unknown ones are left out."""
-    known = {key: value for key, value in facts.items() if value is not None}
-    return json.dumps(known, ensure_ascii=False, separators=(",", ":"))
 
 
 def header_text(record: ArchiveRecord, name: bytes) -> str | None:

@@ -6,17 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from curate.sources.base import Damage, Document, InputFile, Piece, Record, Skip
-from curate.sources.web.warc import archive_date, header_text, meta_json, target_url
-from curate.sources.web.warc_records import (
-    MAX_RECORD_BYTES,
-    ArchiveRecord,
-    archive_records,
-    cut_archive,
-)
-
-_KINDS = frozenset(
-    ("warcinfo", "request", "response", "resource", "metadata", "revisit", "continuation")
-)
+from curate.sources.web.warc import archive_document, header_text, other_kind, split
+from curate.sources.web.warc_records import MAX_RECORD_BYTES, ArchiveRecord, archive_records
 
 
 @dataclass(frozen=True)
@@ -37,12 +28,7 @@ class Wet:
 
     def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
         """Cut the file between records, unless it is one long gzip member; see cut_archive."""
-        if file.size <= target_bytes:
-            return [Piece(0, file.size)]
-        with file.open() as handle:
-            return cut_archive(
-                handle, file.size, target_bytes, name=file.name, local="://" not in file.path
-            )
+        return split(file, target_bytes)
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield the piece's records in file order."""
@@ -60,7 +46,7 @@ class Wet:
 
 def _document(record: ArchiveRecord) -> Document | Skip | Damage:
     if record.kind != "conversion":
-        return Skip(record.kind if record.kind in _KINDS else "unknown_type")
+        return other_kind(record)
     media = record.headers.get(b"content-type", b"text/plain").partition(b";")[0].strip()
     if media.lower() != b"text/plain":
         return Skip("not_text")
@@ -77,18 +63,11 @@ def _document(record: ArchiveRecord) -> Document | Skip | Damage:
     text = text.strip()
     if not text:
         return Skip("no_text")
-    return Document(
-        locator=record.locator,
-        text=text,
-        url=target_url(record),
-        date=archive_date(record.headers.get(b"warc-date", b"")),
-        meta=meta_json(
-            {
-                "languages": header_text(record, b"warc-identified-content-language"),
-                "record_id": header_text(record, b"warc-record-id"),
-                "refers_to": header_text(record, b"warc-refers-to"),
-                "truncated": header_text(record, b"warc-truncated"),
-                "replaced": replaced or None,
-            }
-        ),
-    )
+    facts = {
+        "languages": header_text(record, b"warc-identified-content-language"),
+        "record_id": header_text(record, b"warc-record-id"),
+        "refers_to": header_text(record, b"warc-refers-to"),
+        "truncated": header_text(record, b"warc-truncated"),
+        "replaced": replaced or None,
+    }
+    return archive_document(record, text, facts)
