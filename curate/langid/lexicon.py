@@ -88,15 +88,9 @@ def table() -> Table:
         which += languages.keys()
         worth += languages.values()
         end[at] = len(which)
-    return Table(
-        tuple(lists),
-        keys,
-        begin,
-        end,
-        np.array(which, np.int16),
-        np.array(worth, np.int16),
-        tuple(both_cases(_letters(label, entry)) for label, entry in lists.items()),
-    )
+    letters = tuple(both_cases(_letters(label, entry)) for label, entry in lists.items())
+    entries = np.array(which, np.int16), np.array(worth, np.int16)
+    return Table(tuple(lists), keys, begin, end, *entries, letters)
 
 
 def required_letter_sets() -> frozenset[frozenset[str]]:

@@ -114,8 +114,9 @@ class TextCounts(Mapping[str, Integers | Floats]):
         repetition: bool = False,
     ) -> None:
         self._texts = texts
-        self._data, offsets = buffers(texts)
-        self._starts, self._ends = offsets[:-1], offsets[1:]
+        data, offsets = buffers(texts)
+        #: The bytes of all texts, and where each begins and ends.
+        self._documents = data, offsets[:-1], offsets[1:]
         self._lists = lists or {}
         self._repetition = repetition
         self._known: dict[str, Integers | Floats] = {}
@@ -164,25 +165,17 @@ class TextCounts(Mapping[str, Integers | Floats]):
         self._known |= dict(zip(names, table))
 
     def _room(self, columns: int) -> Integers:
-        return np.zeros((columns, len(self._starts)), np.int64)
+        return np.zeros((columns, len(self._texts)), np.int64)
 
     def _bytes(self) -> None:
         out = self._room(len(BYTES))
-        count_bytes(self._data, self._starts, self._ends, _LOREM, out)
+        count_bytes(*self._documents, _LOREM, out)
         self._add(BYTES, out)
 
     def _characters(self) -> None:
         out, by_script = self._room(len(CHARACTERS)), self._room(len(unicode.SCRIPTS))
-        count_characters(
-            self._data,
-            self._starts,
-            self._ends,
-            unicode.CLASS,
-            _packed(),
-            unicode.SCRIPT,
-            out,
-            by_script,
-        )
+        tables = unicode.CLASS, _packed(), unicode.SCRIPT
+        count_characters(*self._documents, *tables, out, by_script)
         self._add(CHARACTERS, out)
         numbers = {script: by_script[i] for i, script in enumerate(unicode.SCRIPTS)}
         self._known |= {name: numbers[script] for name, script in BY_SCRIPT.items()}
@@ -196,9 +189,9 @@ class TextCounts(Mapping[str, Integers | Floats]):
             self._known[SCRIPT_SHARE] = np.sum([numbers[s] for s in dict.fromkeys(scripts)], axis=0)
 
     def _phrases(self, name: str) -> Integers:
-        out = np.zeros(len(self._starts), np.int64)
+        out = np.zeros(len(self._texts), np.int64)
         phrases = compiled(tuple(self._lists[PHRASES[name]]), whole_words=name == "blocked_hits")
-        count_phrases(self._data, self._starts, self._ends, *phrases, unicode.CLASS, out)
+        count_phrases(*self._documents, *phrases, unicode.CLASS, out)
         return out
 
     def _variety(self) -> None:
@@ -206,39 +199,29 @@ class TextCounts(Mapping[str, Integers | Floats]):
         most = int(self["n_chars"].max(initial=0)) + 1
         times = np.arange(most + 1)
         information = np.rint(times * np.log(np.maximum(times, 1)) * SCALE).astype(np.int64)
-        count_variety(self._data, self._starts, self._ends, roles(), most, information, out)
+        count_variety(*self._documents, roles(), most, information, out)
         self._add(VARIETY, out)
 
     def _unigrams(self) -> None:
         out = self._room(len(UNIGRAMS))
         most = int(self["n_chars"].max(initial=0)) + 1
         known = load_frequencies(self._lists["word_frequencies"][0])
-        count_unigrams(
-            self._data, self._starts, self._ends, roles(), unicode.FOLD, *known, most, out
-        )
+        count_unigrams(*self._documents, roles(), unicode.FOLD, *known, most, out)
         self._add(UNIGRAMS, out)
 
     def _lines(self) -> None:
         out = self._room(len(LINES))
         most = int(self["newlines"].max(initial=0)) + 2
-        count_lines(self._data, self._starts, self._ends, unicode.CLASS, _leads(), most, out)
+        count_lines(*self._documents, unicode.CLASS, _leads(), most, out)
         self._add(LINES, out)
 
     def _words(self, *, with_repetition: bool) -> None:
         out, stops = self._room(len(WORDS)), self._room(len(STOP_WORDS))
         repetition = self._room(len(REPETITION)) if with_repetition else self._room(0)
-        count_words(
-            self._data,
-            self._starts,
-            self._ends,
-            roles(),
-            int(self["n_chars"].max(initial=0)) + 1,
-            _stop_words(tuple(self._lists.get("stop_words", ()))),
-            with_repetition,
-            out,
-            stops,
-            repetition,
-        )
+        most = int(self["n_chars"].max(initial=0)) + 1
+        stop_words = _stop_words(tuple(self._lists.get("stop_words", ())))
+        columns = out, stops, repetition
+        count_words(*self._documents, roles(), most, stop_words, with_repetition, *columns)
         self._add(WORDS, out)
         self._add(STOP_WORDS, stops)
         if with_repetition:
@@ -248,10 +231,6 @@ class TextCounts(Mapping[str, Integers | Floats]):
 def _kana_at_start(texts: pa.LargeStringArray) -> Integers:
     start = pc.utf8_slice_codeunits(texts, 0, 50)
     return _integers(pc.count_substring_regex(start, "[\u3041-\u3093\u30a1-\u30f3]"))
-
-
-def _kuten(texts: pa.LargeStringArray) -> Integers:
-    return _integers(pc.count_substring(texts, "\u3002"))
 
 
 def _zlib_bytes(texts: pa.LargeStringArray) -> Integers:
@@ -305,7 +284,7 @@ def _integers(counted: pa.Array) -> Integers:
 #: Counts that need no kernel.
 _PLAIN: Final[Mapping[str, Callable[[pa.LargeStringArray], Integers]]] = {
     "kana_at_start": _kana_at_start,
-    "kuten": _kuten,
+    "kuten": lambda texts: _integers(pc.count_substring(texts, "\u3002")),
     "zlib_bytes": _zlib_bytes,
     "zstd_bytes": _zstd_bytes,
     "url_chars": _url_chars,

@@ -42,7 +42,7 @@ class Card:
 @cache
 def read_card(name: str, formula: Formula) -> Card:
     """Read the card from a formula's docstring: what, ``Why:``, ``Wrong:`` and ``Source:``."""
-    parts = {"what": ""}
+    parts = dict.fromkeys(("what", "why", "wrong", "source"), "")
     current = "what"
     for line in inspect.cleandoc(formula.__doc__ or "").splitlines():
         if line.startswith(">>>"):
@@ -50,15 +50,8 @@ def read_card(name: str, formula: Formula) -> Card:
         head, _, rest = line.partition(":")
         if head in ("Why", "Wrong", "Source"):
             current, line = head.lower(), rest
-        parts[current] = f"{parts.get(current, '')} {line.strip()}".strip()
-    return Card(
-        name,
-        parts["what"],
-        parts.get("why", ""),
-        parts.get("wrong", ""),
-        parts.get("source", ""),
-        tuple(inspect.signature(formula).parameters),
-    )
+        parts[current] = f"{parts[current]} {line.strip()}".strip()
+    return Card(name, **parts, counts=tuple(inspect.signature(formula).parameters))
 
 
 def ratio(part: Integers, whole: Integers) -> Floats:

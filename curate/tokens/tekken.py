@@ -46,15 +46,8 @@ class TekkenCounter:
 
         data, offsets = buffers(texts)
         counts = np.zeros(len(texts), np.int64)
-        count_pieces(
-            data,
-            offsets,
-            self.classes,
-            *self.vocabulary,
-            np.zeros((_CACHED_PIECES, 4), np.uint64),
-            np.zeros(_CACHED_PIECES, np.int32),
-            counts,
-        )
+        cache = np.zeros((_CACHED_PIECES, 4), np.uint64), np.zeros(_CACHED_PIECES, np.int32)
+        count_pieces(data, offsets, self.classes, *self.vocabulary, *cache, counts)
         return counts
 
     def __reduce__(self) -> tuple[Any, ...]:
