@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from curate.errors import RecipeError, nearest
 
 
 def check_names(
-    what: str, names: Iterable[str], known: Collection[str], *, where: str | None
-) -> None:
-    """Raise RecipeError for a name that does not exist."""
-    for name in names:
-        if name not in known:
-            raise RecipeError(f"no {what} '{name}'", where=where, hint=nearest(name, known))
-
-
-def check_options(
     what: str,
-    options: Mapping[str, Mapping[str, object]],
+    names: Iterable[str],
     known: Mapping[str, Callable[..., Any]],
     *,
+    options: Mapping[str, Mapping[str, object]] | None = None,
     where: str | None,
 ) -> None:
-    """Raise RecipeError for an option that a function does not have."""
+    """Raise RecipeError for a name that does not exist, or an option that its function lacks."""
+    options = options or {}
+    for name in (*names, *options):
+        if name not in known:
+            raise RecipeError(f"no {what} '{name}'", where=where, hint=nearest(name, known))
     for name, given in options.items():
         parameters = list(inspect.signature(known[name]).parameters)[1:]
         for option in given:
             if option not in parameters:
                 hint = nearest(option, parameters) if parameters else "it has none"
-                raise RecipeError(
-                    f"{what} '{name}' has no option '{option}'", where=where, hint=hint
-                )
+                error = f"{what} '{name}' has no option '{option}'"
+                raise RecipeError(error, where=where, hint=hint)

@@ -70,15 +70,10 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
         changed[rows[differs]] = True
         rounds.append((rows[differs], tidied.filter(pa.array(differs))))
         # Where ftfy saw nothing bad, removing spaces at the ends of lines reveals nothing new.
-        open_again = (
-            touched
-            | (altered > SPACES)
-            | (differs & (flags.texts & mojibake_scan.FIX_MOJIBAKE > 0))
-        )
-        composed = altered[open_again] <= SPACES
-        rows, work, flags = _flagged(
-            rows[open_again], tidied.filter(pa.array(open_again)), composed
-        )
+        bad = flags.texts & mojibake_scan.FIX_MOJIBAKE > 0
+        open_again = touched | (altered > SPACES) | (differs & bad)
+        left, composed = tidied.filter(pa.array(open_again)), altered[open_again] <= SPACES
+        rows, work, flags = _flagged(rows[open_again], left, composed)
         if not len(rows):
             break
     else:

@@ -61,8 +61,8 @@ def rewrite(
 
 def check_names(section: RewriteSection, *, where: str | None = None) -> None:
     """Raise RecipeError for a rewrite that does not exist, or an option that it does not have."""
-    named_steps.check_names("rewrite", (*section.steps, *section.options), REWRITES, where=where)
-    named_steps.check_options("rewrite", section.options, REWRITES, where=where)
+    options = section.options
+    named_steps.check_names("rewrite", section.steps, REWRITES, options=options, where=where)
 
 
 def japanese_lines(text: str, *, join: str = "") -> str:

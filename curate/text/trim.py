@@ -119,8 +119,8 @@ def _bytes(lines: pa.LargeStringArray) -> pa.Scalar:
 
 def check_names(section: TrimSection, *, where: str | None = None) -> None:
     """Raise RecipeError for a rule that does not exist, or an option that it does not have."""
-    named_steps.check_names("line rule", (*section.rules, *section.options), RULES, where=where)
-    named_steps.check_options("line rule", section.options, RULES, where=where)
+    options = section.options
+    named_steps.check_names("line rule", section.rules, RULES, options=options, where=where)
 
 
 def _joined(
