@@ -93,10 +93,8 @@ def _tekken(counting: TekkenCounter, end: str | None) -> Encoder:
     from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 
     encoding, special = tekken_encoding()
-    numbers = {
-        str(token["token_str"]): int(token["rank"])
-        for token in Tekkenizer.DEPRECATED_SPECIAL_TOKENS
-    }
+    tokens = Tekkenizer.DEPRECATED_SPECIAL_TOKENS
+    numbers = {str(token["token_str"]): int(token["rank"]) for token in tokens}
     mark = _end_token(end or "</s>", numbers)
     width = _width(special + encoding.n_vocab)
     return BytePairEncoder(counting.name, counting.digest, encoding, special, mark, width)

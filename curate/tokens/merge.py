@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.errors import InternalError
-from curate.kernels.hashing import fast_mix64, hash_span
+from curate.kernels.hashing import fast_mix64, hash_span, table_size
 from curate.kernels.jit import kernel
 from curate.tokens.pattern import piece_end
 
@@ -47,10 +47,10 @@ class Vocabulary(NamedTuple):
         content = np.frombuffer(b"".join(tokens), np.uint8)
         offsets = np.zeros(len(tokens) + 1, np.int64)
         np.cumsum([len(token) for token in tokens], out=offsets[1:])
-        slots = np.full(_table_size(len(tokens)), -1, np.int32)
+        slots = np.full(table_size(2 * len(tokens)), -1, np.int32)
         _index(content, offsets, slots)
         # A token of n bytes has n - 1 pairs at most; few of these are of two tokens.
-        pairs = np.full(_table_size(4 * len(tokens)), _EMPTY, np.int64)
+        pairs = np.full(table_size(8 * len(tokens)), _EMPTY, np.int64)
         maybe = np.zeros(1 << 18, np.uint8)
         singles, doubles = np.full(256, -1, np.int32), np.full(1 << 16, _NEVER, np.int32)
         n_pairs = _index_pairs(content, offsets, slots, pairs, maybe, singles, doubles)
@@ -59,10 +59,6 @@ class Vocabulary(NamedTuple):
         return cls(
             content, offsets, slots, pairs, maybe, singles, doubles, int(np.diff(offsets).max())
         )
-
-
-def _table_size(entries: int) -> int:
-    return 1 << (2 * entries - 1).bit_length()
 
 
 @kernel

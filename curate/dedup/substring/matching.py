@@ -10,7 +10,7 @@ from numba import int64, uint64
 
 from curate.dedup.substring.winnowing import BASE
 from curate.kernels.arrow import buffers
-from curate.kernels.hashing import mix64
+from curate.kernels.hashing import mix64, table_size
 from curate.kernels.jit import kernel
 from curate.protocol.routing import integers
 from curate.schema import whole
@@ -30,7 +30,7 @@ def repeated_windows(rows: pa.Table, size: int, width: int = 1, base: int = BASE
     data, offsets = data[: len(data) // width * width].view(f"u{width}"), offsets // width
     docs, starts = integers(rows, "doc"), integers(rows, "start")
     windows = int((np.diff(offsets) - size + 1).sum())
-    slots = min(_SLOTS, 1 << max(4, (2 * windows - 1).bit_length()))
+    slots = min(_SLOTS, table_size(2 * windows))
     windows_seen = _Windows.of(slots)
     out = np.empty((_SPANS, 3), np.int64)
     done = np.zeros(3, np.int64)
