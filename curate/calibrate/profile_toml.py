@@ -21,7 +21,8 @@ def to_toml(result: Calibration) -> str:
         head += " By rule: " + ", ".join(f"{k} {v:.1%}" for k, v in result.rules.items()) + "."
     lines = [*(f"# {line}" for line in textwrap.wrap(head, 110))]
     lines += [f"describes = {_text(profile.describes)}", f"extends = {_text(result.extends)}", ""]
-    lines += ["[identify]", f"scripts = {_texts(profile.identify.scripts)}"]
+    scripts = ", ".join(map(_text, profile.identify.scripts))
+    lines += ["[identify]", f"scripts = [{scripts}]"]
     if profile.identify.letters:
         lines.append(f"letters = {_text(profile.identify.letters)}")
     words = profile.lists.get("stop_words", ())
@@ -46,7 +47,3 @@ def _rule(rule: Rule) -> list[str]:
 def _text(text: str) -> str:
     # JSON strings are TOML strings, except for DEL, which no word of ours contains.
     return json.dumps(text, ensure_ascii=False)
-
-
-def _texts(texts: tuple[str, ...]) -> str:
-    return "[" + ", ".join(map(_text, texts)) + "]"

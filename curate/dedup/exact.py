@@ -167,11 +167,9 @@ def url_key(url: str) -> str:
 
 def url_hashes(urls: pa.StringArray) -> pa.FixedSizeBinaryArray:
     """Return the 128-bit hash of each address; null where there is none."""
-    keys = pa.array(
-        [None if url is None else url_key(url) for url in urls.to_pylist()], pa.large_string()
-    )
-    data, offsets = buffers(keys)
-    return pc.if_else(pc.is_null(keys), None, _hashes([(data, offsets)]))
+    keys = [None if url is None else url_key(url) for url in urls.to_pylist()]
+    hashes = _hashes([buffers(pa.array(keys, pa.large_string()))])
+    return pc.if_else(pc.is_null(urls), None, hashes)
 
 
 def sketch(exact: ExactDuplicates, table: pa.Table) -> pa.Table:

@@ -76,10 +76,8 @@ def _with_evidence(
 
 
 def _id_keys(ids: pa.ChunkedArray) -> np.ndarray:
-    digests = b"".join(
-        hashlib.blake2b(name.encode(), digest_size=8).digest() for name in ids.to_pylist()
-    )
-    return np.frombuffer(digests, np.uint64)
+    hashes = (hashlib.blake2b(name.encode(), digest_size=8) for name in ids.to_pylist())
+    return np.frombuffer(b"".join(each.digest() for each in hashes), np.uint64)
 
 
 def _report_removed(

@@ -141,13 +141,9 @@ def _exclusive() -> tuple[frozenset[str], frozenset[str]]:
     has rare characters that simplified texts share; they are rare in both.
     """
     han = [chr(c) for c in range(0x4E00, 0xA000)]
-    simplified = {c for c in han if _encodes(c, "gb2312")}
-    traditional = {c for c in han if _encodes(c, "big5")}
+    simplified = {c for c in han if c.encode("gb2312", "ignore")}
+    traditional = {c for c in han if c.encode("big5", "ignore")}
     return frozenset(simplified - traditional), frozenset(traditional - simplified)
-
-
-def _encodes(character: str, charset: str) -> bool:
-    return bool(character.encode(charset, "ignore"))
 
 
 @kernel

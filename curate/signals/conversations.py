@@ -136,9 +136,8 @@ class Conversations(Mapping[str, Integers | Floats]):
         }
 
     def _sizes(self) -> dict[str, Integers | Floats]:
-        size = np.asarray(
-            pc.fill_null(pc.utf8_length(pc.utf8_trim_whitespace(self._content)), 0)
-        ).astype(np.int64)
+        lengths = pc.utf8_length(pc.utf8_trim_whitespace(self._content))
+        size = np.asarray(pc.fill_null(lengths, 0)).astype(np.int64)
         return {
             "prompt_size": self._sums(np.where(self._role == _USER, size, 0)),
             "answer_size": self._sums(np.where(self._role == _ASSISTANT, size, 0)),
@@ -150,11 +149,8 @@ class Conversations(Mapping[str, Integers | Floats]):
         if name == "refusing_turns":
             words = pc.utf8_slice_codeunits(words, 0, OPENING_CHARACTERS)
         whose = {"control_token_hits": None, "prompt_word_hits": _USER}.get(name, _ASSISTANT)
-        hits = np.asarray(
-            pc.count_substring_regex(
-                pc.replace_substring(words, "\u2019", "'"), pattern(self._lists[PHRASES[name]])
-            )
-        ).astype(np.int64)
+        words, phrases = pc.replace_substring(words, "\u2019", "'"), self._lists[PHRASES[name]]
+        hits = np.asarray(pc.count_substring_regex(words, pattern(phrases))).astype(np.int64)
         if name == "refusing_turns":
             hits = np.minimum(hits, 1)
         return self._sums(hits if whose is None else np.where(self._role == whose, hits, 0))

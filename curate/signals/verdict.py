@@ -111,9 +111,8 @@ def check_profile(profile: Profile, texts: Sequence[str]) -> dict[str, float]:
 
 def _values(table: pa.Table, signal: str) -> Floats:
     name = column(signal)
-    at = table.schema.get_field_index(
-        name
-    )  # table.column(name) would compare all names: slower than the rules
+    # table.column(name) would compare all names: slower than the rules.
+    at = table.schema.get_field_index(name)
     if at < 0:
         raise InternalError(
             f"no column '{name}': a rule asks for a signal that was not measured",

@@ -88,11 +88,9 @@ def microseconds(value: object) -> int | None:
     per_second = 1 if size < 1e11 else 10**3 if size < 1e14 else 10**6 if size < 1e17 else 10**9
     if not FIRST <= value / per_second <= LAST:
         return None
-    return (
-        int(value * 10**6) // per_second
-        if isinstance(value, int)
-        else int(value / per_second * 1e6)
-    )
+    if isinstance(value, int):
+        return int(value * 10**6) // per_second
+    return int(value / per_second * 1e6)
 
 
 class Provenance(NamedTuple):

@@ -56,10 +56,9 @@ class Zlib:
         return self._inner.unused_data
 
     def decompress(self, data: Stored, max_length: int) -> bytes:
+        unread = self._unread + data if self._unread else data
         try:
-            plain = self._inner.decompress(
-                self._unread + data if self._unread else data, max_length
-            )
+            plain = self._inner.decompress(unread, max_length)
         except zlib.error as error:
             raise DecodeError(str(error)) from None
         self._unread = self._inner.unconsumed_tail

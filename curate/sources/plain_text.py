@@ -107,9 +107,8 @@ class PlainText:
             # UTF-16 and UTF-32 need their mark for the order of bytes.
             text = data.removeprefix(mark if encoding == "utf-8" else b"").decode(encoding)
         except UnicodeError as error:
-            guess = (
-                None if mark or locator or self.encoding != "auto" else decode(data, markup=False)
-            )
+            undeclared = self.encoding == "auto" and not mark and not locator
+            guess = decode(data, markup=False) if undeclared else None
             if guess is None or guess.replaced:
                 return Damage("invalid_text", offset, length, str(error)[:200], data[:_HEAD])
             text = guess.text

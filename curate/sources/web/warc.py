@@ -110,9 +110,8 @@ class Warc:
             return Skip("not_http")
         response = parse_response(record.block, self.max_record_bytes)
         if isinstance(response, HttpDamage):
-            return Damage(
-                response.reason, record.offset, record.length, response.error, record.block[:_HEAD]
-            )
+            head = record.block[:_HEAD]
+            return Damage(response.reason, record.offset, record.length, response.error, head)
         if response.status != 200:
             return Skip(f"http_{response.status:03d}" if response.status else "http_no_status")
         media, charset = content_type(response.headers.get(b"content-type", b""))
