@@ -1,7 +1,7 @@
 """Write the generated pages and marked regions of the documentation.
 
-    python docs/generate.py            write what is out of date
-    python docs/generate.py --check    only report it; exit code 1 where there is any
+    python3 tasks.py docs            write what is out of date
+    python3 tasks.py docs --check    only report it; exit code 1 where there is any
 
 A page is generated as a whole; a region lies between ``<!-- begin NAME: ... -->`` and
 ``<!-- end NAME -->`` in a page that is written by hand. ``PAGES`` and ``REGIONS`` name the function
@@ -202,7 +202,7 @@ def main() -> int:
     old = stale()
     if "--check" in sys.argv[1:]:
         for path in old:
-            print(f"{path} is out of date: run python docs/generate.py", file=sys.stderr)
+            print(f"{path} is out of date: run python3 tasks.py docs", file=sys.stderr)
         return 1 if old else 0
     for path, text in generated().items():
         path.write_text(text, encoding="utf-8")
