@@ -1,0 +1,533 @@
+"""HTML as flat arrays: elements and runs of text, from one linear pass over UTF-8.
+
+There are no tree objects. An element is a row: its name, its parent, the rows below it, the runs of
+text inside it, and what its attributes hint at. A run is a span of bytes between two tags, entities
+undecoded. The pass follows the parts of the HTML standard (WHATWG, sections 13.2.5 and 13.2.6) that
+decide where text belongs: comments, quoted attributes, raw text elements, void elements, end tags
+that are implied (li, dt, dd, tr, td, option, p), and end tags without a start, which are ignored. It
+does not move misplaced elements (foster parenting) and reopens no formatting elements: neither
+changes the order of the text.
+
+Names, attributes and class words are compared by FNV-1a hashes of their lower-case bytes; a collision
+of 64 bits would cost one element of one page. Depth is limited to `MAX_DEPTH`: deeper elements become
+children of the element at that depth. The work is linear in the bytes for any input.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import int64, uint8, uint64
+
+from curate.kernels.jit import inline, kernel
+
+MAX_DEPTH: Final = 512
+
+# What an element is, by its name.
+VOID: Final = 1  #: has no content and no end tag
+RAW: Final = 2  #: its content is text up to its end tag, never markup
+UNSEEN: Final = 4  #: a reader of the page does not see its text as prose
+BLOCK: Final = 8
+PARAGRAPH: Final = 16  #: set off by an empty line
+FIGURE: Final = 32  #: figure and its caption
+CELL: Final = 64
+ROW: Final = 128
+TABLE: Final = 256
+BOILERPLATE: Final = 512  #: nav, aside, footer: usually not the content
+CONTENT: Final = 1024  #: article, main
+CODE: Final = 2048  #: script, style: without an end tag it takes the rest of the page
+
+# What attributes hint at.
+NEGATIVE: Final = 1  #: a class or id word of boilerplate
+COMMENTS: Final = 2  #: a class or id word of readers' comments
+CAPTION: Final = 4
+HIDDEN: Final = 8  #: the attribute hidden, or display:none
+BODY: Final = 16  #: itemprop="articleBody"
+MAIN_ROLE: Final = 32  #: role="main" or "article"
+OTHER_ROLE: Final = 64  #: role="navigation", "banner", "complementary" or "contentinfo"
+FORMULA: Final = 128  #: the class word katex
+LAYER: Final = 256  #: the class word html: with katex, the second layer of a formula
+TEX: Final = 512  #: encoding="application/x-tex"
+HIDDEN_WORD: Final = 1024  #: a class word that means hidden, often only on some screens
+
+_KINDS: Final = {
+    VOID: "area base br col embed hr img input link meta param source track wbr",
+    RAW: "script style title iframe noembed noframes xmp textarea",
+    UNSEEN: "script style title iframe noembed noframes textarea template svg head select option"
+    " datalist audio video object canvas button noscript dialog rt rp",
+    BLOCK: "address article aside blockquote body caption center dd details div dl dt fieldset"
+    " figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup html legend li listing main"
+    " menu nav ol p pre section summary table tbody td tfoot th thead tr ul dialog",
+    PARAGRAPH: "blockquote dl figure h1 h2 h3 h4 h5 h6 listing menu ol p pre table ul",
+    FIGURE: "figure figcaption",
+    CELL: "td th",
+    ROW: "tr",
+    TABLE: "table",
+    BOILERPLATE: "nav aside footer",
+    CONTENT: "article main",
+    CODE: "script style",
+}
+
+#: Groups of tags of which one closes the last: (members, tags that the search does not leave).
+_GROUPS: Final = (
+    ("li", "ul ol menu"),
+    ("dt dd", "dl"),
+    ("td th", "tr table"),
+    ("tr", "tbody thead tfoot table"),
+    ("tbody thead tfoot", "table"),
+)
+
+#: Words of classes and ids, split at what is no letter and before capitals.
+_HINTS: Final = {
+    NEGATIVE: "nav navigation navbar menu menus breadcrumb breadcrumbs sidebar sidenav aside footer"
+    " masthead share sharing sharer social socials addthis sharethis related recommend recommended"
+    " recommendation recommendations promo promotion promos advert advertisement ads adv ad dfp gpt"
+    " sponsor sponsored outbrain taboola newsletter newsletters subscribe subscription signup popup"
+    " modal cookie cookies consent gdpr paywall login widget widgets toolbar pagination pager tags"
+    " tag taglist byline author authors bio meta metadata dateline timestamp pubdate trending"
+    " popular mostread readmore seealso skip rail teaser teasers banner disclaimer copyright"
+    " credits legal topics keywords sitemap tools print disqus livefyre follow",
+    COMMENTS: "comment comments commentlist respond replies",
+    CAPTION: "caption credit photocredit figcaption",
+    HIDDEN_WORD: "hidden visuallyhidden screenreader offscreen",
+    FORMULA: "katex",
+    LAYER: "html",
+}
+
+
+def fnv(name: str) -> int:
+    """Return the FNV-1a hash of a name's UTF-8 bytes, 64 bits.
+
+    >>> hex(fnv("p"))
+    '0xaf63ed4c8602096f'
+    """
+    value = 0xCBF29CE484222325
+    for byte in name.encode():
+        value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
+    return value
+
+
+#: The known names.
+NAMES: Final = tuple(dict.fromkeys(f"{' '.join(_KINDS.values())} math annotation a".split()))
+#: The number of a name among `NAMES`, from 1; 0 is any unknown name.
+TAG: Final = {name: number for number, name in enumerate(NAMES, 1)}
+
+
+class Tables(NamedTuple):
+    """What the pass looks up: hash tables of names, attributes and hints, and the kind of each tag."""
+
+    tag_keys: npt.NDArray[np.uint64]
+    tag_values: npt.NDArray[np.int64]
+    attribute_keys: npt.NDArray[np.uint64]
+    attribute_values: npt.NDArray[np.int64]
+    hint_keys: npt.NDArray[np.uint64]
+    hint_values: npt.NDArray[np.int64]
+    value_keys: npt.NDArray[np.uint64]
+    value_values: npt.NDArray[np.int64]
+    kinds: npt.NDArray[np.int64]
+    members: npt.NDArray[np.int64]  #: the group that a tag belongs to, -1 for none
+    closes: npt.NDArray[np.int64]  #: the group of which a start tag closes the last
+    bounds: npt.NDArray[np.int64]  #: bit per group that a search does not leave the tag for
+
+
+_CLASS, _VALUE, _STYLE, _PRESENT = 1, 2, 3, 4
+
+
+@cache
+def tables() -> Tables:
+    """Return the tables of the pass, built once."""
+    kinds = np.zeros(len(NAMES) + 1, np.int64)
+    for bit, names in _KINDS.items():
+        for name in names.split():
+            kinds[TAG[name]] |= bit
+    # Paragraphs are group 0: every block that is in no other group closes an open one.
+    blocks = kinds & BLOCK > 0
+    members, bounds = np.full(len(kinds), -1, np.int64), blocks.astype(np.int64)
+    members[TAG["p"]] = 0
+    for group, (names, limits) in enumerate(_GROUPS, 1):
+        members[[TAG[name] for name in names.split()]] = group
+        bounds[[TAG[name] for name in limits.split()]] |= 1 << group
+    closes = np.where(blocks & (members < 0), 0, members)
+    hints: dict[str, int] = {}
+    for bit, words in _HINTS.items():
+        for word in words.split():
+            hints[word] = hints.get(word, 0) | bit
+    attributes = {"class": _CLASS, "id": _CLASS, "hidden": _PRESENT, "style": _STYLE}
+    attributes |= dict.fromkeys(("itemprop", "role", "encoding"), _VALUE)
+    values = {"articlebody": BODY, "main": MAIN_ROLE, "article": MAIN_ROLE}
+    values["application/x-tex"] = TEX
+    values |= dict.fromkeys(("navigation", "banner", "complementary", "contentinfo"), OTHER_ROLE)
+    made = Tables(
+        *_hash_table(TAG), *_hash_table(attributes), *_hash_table(hints), *_hash_table(values),
+        kinds, members, closes, bounds,
+    )  # fmt: skip
+    for array in made:
+        array.flags.writeable = False
+    return made
+
+
+def _hash_table(entries: dict[str, int]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """Lay entries out by open addressing in a table that is at most a quarter full."""
+    size = 1 << (4 * len(entries)).bit_length()
+    keys, values = np.zeros(size, np.uint64), np.zeros(size, np.int64)
+    for name, value in entries.items():
+        key = fnv(name)
+        at = key & (size - 1)
+        while keys[at]:
+            at = (at + 1) & (size - 1)
+        keys[at], values[at] = key, value
+    return keys, values
+
+
+class Markup(NamedTuple):
+    """A page as arrays. Element 0 is the page itself; rows are in document order."""
+
+    data: npt.NDArray[np.uint8]  #: the page in UTF-8
+    tag: npt.NDArray[np.int16]
+    parent: npt.NDArray[np.int32]
+    end: npt.NDArray[np.int32]  #: the first element behind an element's descendants
+    hints: npt.NDArray[np.int32]
+    first_run: npt.NDArray[np.int32]
+    last_run: npt.NDArray[np.int32]  #: exclusive
+    run_start: npt.NDArray[np.int64]
+    run_end: npt.NDArray[np.int64]
+    run_element: npt.NDArray[np.int32]
+
+
+def parse(page: bytes) -> Markup:
+    """Return the elements and runs of a page in UTF-8.
+
+    >>> page = parse(b"<p>Salem <b>alem</b>!<br>x < y")
+    >>> [page.data[s:e].tobytes().decode() for s, e in zip(page.run_start, page.run_end)]
+    ['Salem ', 'alem', '!', 'x < y']
+    >>> [NAMES[tag - 1] if tag else "?" for tag in page.tag[page.run_element]]
+    ['p', '?', 'p', 'p']
+    """
+    data = np.frombuffer(page, np.uint8)
+    room = int(np.count_nonzero(data == ord("<"))) + 2
+    tag, hints = np.empty(room, np.int16), np.empty(room, np.int32)
+    parent, end, first, last = (np.empty(room, np.int32) for _ in range(4))
+    start, stop = np.empty(room, np.int64), np.empty(room, np.int64)
+    element = np.empty(room, np.int32)
+    n, runs = _scan(data, *tables(), tag, parent, end, hints, first, last, start, stop, element)
+    return Markup(
+        data, tag[:n], parent[:n], end[:n], hints[:n], first[:n], last[:n],
+        start[:runs], stop[:runs], element[:runs],
+    )  # fmt: skip
+
+
+_FNV_START: Final = 0xCBF29CE484222325
+_FNV_PRIME: Final = 0x100000001B3
+
+
+@inline
+def _look_up(keys: Any, values: Any, key: Any) -> Any:
+    mask = uint64(len(keys) - 1)
+    at = key & mask
+    while keys[at] != uint64(0):
+        if keys[at] == key:
+            return values[at]
+        at = (at + uint64(1)) & mask
+    return int64(0)
+
+
+@inline
+def _is_letter(byte: Any) -> Any:
+    return (byte >= 97 and byte <= 122) or (byte >= 65 and byte <= 90)
+
+
+@inline
+def _is_space(byte: Any) -> Any:
+    return byte == 32 or (byte >= 9 and byte <= 13 and byte != 11)
+
+
+@inline
+def _mixed(value: Any, byte: Any) -> Any:
+    """Mix one byte, in lower case, into an FNV-1a hash."""
+    small = uint64(byte)
+    if byte >= 65 and byte <= 90:
+        small = small | uint64(32)
+    return (value ^ small) * uint64(_FNV_PRIME)
+
+
+@kernel
+def _class_hints(data: Any, at: Any, end: Any, keys: Any, values: Any) -> Any:
+    """Return the hints of the words in data[at:end]: split at no letters and before capitals."""
+    hints = int64(0)
+    while at < end:
+        while at < end and not _is_letter(data[at]):
+            at += 1
+        word, small = uint64(_FNV_START), False
+        begin = at
+        while at < end and _is_letter(data[at]):
+            capital = data[at] <= 90
+            if capital and small:
+                break
+            small = not capital
+            word = _mixed(word, data[at])
+            at += 1
+        if at > begin:
+            hints |= _look_up(keys, values, word)
+    return hints
+
+
+@kernel
+def _value_hint(data: Any, at: Any, end: Any, keys: Any, values: Any) -> Any:
+    """Return the hint of the first word of an attribute's value."""
+    word = uint64(_FNV_START)
+    while at < end and not _is_space(data[at]) and data[at] != 59 and data[at] != 58:
+        word = _mixed(word, data[at])
+        at += 1
+    return _look_up(keys, values, word)
+
+
+@kernel
+def _hides(data: Any, at: Any, end: Any) -> Any:
+    """Return whether a style holds ``display: none``, spaces or none around the colon."""
+    while at + 11 < end:
+        matched = at
+        for byte in (100, 105, 115, 112, 108, 97, 121):
+            if data[matched] | uint8(32) != byte:
+                break
+            matched += 1
+        if matched == at + 7:
+            while matched < end and (_is_space(data[matched]) or data[matched] == 58):
+                matched += 1
+            if matched + 4 <= end and (
+                data[matched] | uint8(32) == 110
+                and data[matched + 1] | uint8(32) == 111
+                and data[matched + 2] | uint8(32) == 110
+                and data[matched + 3] | uint8(32) == 101
+            ):
+                return True
+        at += 1
+    return False
+
+
+@kernel
+def _after_comment(data: Any, at: Any) -> Any:
+    """Return where a comment, a doctype or a bogus comment that begins at ``at`` ends."""
+    n = len(data)
+    if at + 3 < n and data[at + 1] == 33 and data[at + 2] == 45 and data[at + 3] == 45:
+        k = at + 4
+        if k < n and data[k] == 62:
+            return k + 1
+        if k + 1 < n and data[k] == 45 and data[k + 1] == 62:
+            return k + 2
+        while k + 2 < n:
+            if data[k] == 45 and data[k + 1] == 45:
+                if data[k + 2] == 62:
+                    return k + 3
+                if data[k + 2] == 33 and k + 3 < n and data[k + 3] == 62:
+                    return k + 4
+            k += 1
+        return n
+    k = at + 2
+    while k < n and data[k] != 62:
+        k += 1
+    return k + 1
+
+
+@kernel
+def _raw_end(data: Any, at: Any, name: Any) -> Any:
+    """Return where the content of a raw text element ends, and where its end tag does.
+
+    Without an end tag both are the end of the page.
+    """
+    n = len(data)
+    while at < n:
+        if data[at] == 60 and at + 1 < n and data[at + 1] == 47:
+            k, word = at + 2, uint64(_FNV_START)
+            while k < n and _is_letter(data[k]):
+                word = _mixed(word, data[k])
+                k += 1
+            if word == name:
+                while k < n and data[k] != 62:
+                    k += 1
+                return at, min(k + 1, n)
+        at += 1
+    return n, n
+
+
+@kernel
+def _attributes(
+    data: Any, k: Any, keys: Any, kinds: Any, hint_keys: Any, hint_values: Any, value_keys: Any,
+    value_values: Any,
+) -> Any:  # fmt: skip
+    """Return where a tag ends (behind ``>``), its hints, and whether it closes itself."""
+    n, hints, closed = len(data), int64(0), False
+    while k < n and data[k] != 62:
+        if _is_space(data[k]):
+            k += 1
+            continue
+        if data[k] == 47:
+            closed = k + 1 < n and data[k + 1] == 62
+            k += 1
+            continue
+        name, begin = uint64(_FNV_START), k
+        while k < n and data[k] != 62 and data[k] != 47 and not _is_space(data[k]):
+            if data[k] == 61 and k > begin:
+                break
+            name = _mixed(name, data[k])
+            k += 1
+        kind = _look_up(keys, kinds, name)
+        if kind == _PRESENT:
+            hints |= HIDDEN
+        while k < n and _is_space(data[k]):
+            k += 1
+        if k >= n or data[k] != 61:
+            continue
+        k += 1
+        while k < n and _is_space(data[k]):
+            k += 1
+        first = k
+        if k < n and (data[k] == 34 or data[k] == 39):
+            first = k + 1
+            k += 1
+            while k < n and data[k] != data[first - 1]:
+                k += 1
+            last = k
+            k += 1
+        else:
+            while k < n and data[k] != 62 and not _is_space(data[k]):
+                k += 1
+            last = k
+        if kind == _CLASS:
+            hints |= _class_hints(data, first, last, hint_keys, hint_values)
+        elif kind == _VALUE:
+            hints |= _value_hint(data, first, last, value_keys, value_values)
+        elif kind == _STYLE and _hides(data, first, last):
+            hints |= HIDDEN
+    return min(k + 1, n), hints, closed
+
+
+@kernel
+def _implied_end(
+    tag: Any, stack: Any, depth: Any, element_tag: Any, members: Any, closes: Any, bounds: Any
+) -> Any:
+    """Return the depth of the element that a start tag closes, and 0 where it closes none.
+
+    That is the nearest open element of its group, unless a bound of the group is nearer.
+    """
+    group = closes[tag]
+    at = depth
+    while at > 0:
+        open_tag = element_tag[stack[at]]
+        if members[open_tag] == group:
+            return at
+        if (bounds[open_tag] >> group) & 1:
+            return 0
+        at -= 1
+    return 0
+
+
+@kernel
+def _matching(
+    name: Any, kind: Any, names: Any, stack: Any, depth: Any, element_tag: Any, kinds: Any
+) -> Any:
+    """Return the depth of the open element that an end tag closes, and 0 where it closes none.
+
+    The end of an inline element does not reach out of a block, nor that of a block out of a cell.
+    """
+    at = depth
+    while at > 0:
+        if names[at] == name:
+            return at
+        open_kind = kinds[element_tag[stack[at]]]
+        if not kind & BLOCK and open_kind & BLOCK:
+            return 0
+        if open_kind & (CELL | TABLE) and not kind & (CELL | ROW | TABLE):
+            return 0
+        at -= 1
+    return 0
+
+
+@kernel
+def _scan(
+    data: Any, tag_keys: Any, tag_values: Any, attribute_keys: Any, attribute_values: Any,
+    hint_keys: Any, hint_values: Any, value_keys: Any, value_values: Any, kinds: Any,
+    members: Any, closes: Any, bounds: Any, tag: Any, parent: Any, end: Any, hints: Any, first: Any, last: Any,
+    start: Any, stop: Any, element: Any,
+) -> Any:  # fmt: skip
+    """Write elements and runs; return how many of each there are."""
+    n = len(data)
+    stack = np.empty(MAX_DEPTH, np.int32)
+    names = np.zeros(MAX_DEPTH, np.uint64)  # of the open elements
+    stack[0] = depth = 0
+    tag[0] = parent[0] = hints[0] = first[0] = 0
+    elements, runs, at, text = 1, 0, 0, 0
+    endless = np.zeros(len(kinds), np.int8)  # raw text elements without an end tag behind here
+    while at < n:
+        if data[at] != 60:
+            at += 1
+            continue
+        is_end = at + 1 < n and data[at + 1] == 47
+        k = at + 2 if is_end else at + 1
+        is_tag = k < n and _is_letter(data[k])
+        is_comment = not is_tag and k < n and (is_end or data[k] == 33 or data[k] == 63)
+        if not is_tag and not is_comment:
+            at += 1
+            continue
+        if at > text:
+            start[runs], stop[runs], element[runs] = text, at, stack[depth]
+            runs += 1
+        if is_comment:
+            at = text = min(_after_comment(data, at), n)
+            continue
+        name = uint64(_FNV_START)
+        while k < n and data[k] != 62 and data[k] != 47 and not _is_space(data[k]):
+            name = _mixed(name, data[k])
+            k += 1
+        number = _look_up(tag_keys, tag_values, name)
+        kind = kinds[number]
+        k, hint, closed = _attributes(
+            data, k, attribute_keys, attribute_values, hint_keys, hint_values, value_keys,
+            value_values,
+        )  # fmt: skip
+        at = text = k
+        if is_end:
+            close = 0
+            if not kind & VOID:
+                close = _matching(name, kind, names, stack, depth, tag, kinds)
+        elif kind & BLOCK:
+            close = _implied_end(number, stack, depth, tag, members, closes, bounds)
+        else:
+            close = 0
+        while close and depth >= close:
+            last[stack[depth]], end[stack[depth]] = runs, elements
+            depth -= 1
+        if is_end:
+            continue
+        row = elements
+        elements += 1
+        tag[row], parent[row], hints[row] = number, stack[depth], hint
+        first[row] = last[row] = runs
+        end[row] = row + 1
+        if kind & RAW:
+            content, behind = (n, n) if endless[number] else _raw_end(data, at, name)
+            if content < n:
+                if content > at and not kind & UNSEEN:
+                    start[runs], stop[runs], element[runs] = at, content, row
+                    runs += 1
+                last[row] = runs
+                at = text = behind
+            elif kind & CODE:
+                at = text = n
+            else:  # Without an end tag it would hide the rest of the page: it is taken as empty.
+                endless[number] = 1
+            continue
+        if kind & VOID or (closed and number == 0):
+            continue
+        if depth < MAX_DEPTH - 1:
+            depth += 1
+            stack[depth], names[depth] = row, name
+    if n > text:
+        start[runs], stop[runs], element[runs] = text, n, stack[depth]
+        runs += 1
+    while depth >= 0:
+        last[stack[depth]], end[stack[depth]] = runs, elements
+        depth -= 1
+    return elements, runs

@@ -1,0 +1,254 @@
+"""Content of pages: gold pages in 25 languages, one test per kind of loss, and hostile markup."""
+
+import html
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curate.api.profiles import samples
+from curate.sources.web.main_content import main_content
+from curate.sources.web.markup import MAX_DEPTH, NAMES, parse
+from tests.examples import examples
+
+#: Every inline element that may stand around a character of a sentence.
+INLINE = [
+    "a",
+    "abbr",
+    "acronym",
+    "b",
+    "bdi",
+    "bdo",
+    "big",
+    "cite",
+    "code",
+    "data",
+    "del",
+    "dfn",
+    "em",
+    "font",
+    "i",
+    "ins",
+    "kbd",
+    "label",
+    "mark",
+    "nobr",
+    "q",
+    "s",
+    "samp",
+    "small",
+    "span",
+    "strike",
+    "strong",
+    "sub",
+    "sup",
+    "time",
+    "tt",
+    "u",
+    "var",
+    "wbr",
+    "x-word",
+]
+
+LANGUAGES = {lang: [texts[0] for texts in domains.values()] for lang, domains in samples().items()}
+
+
+def dressed(text: str, start: int = 0) -> str:
+    """Put an inline element with a suspicious class around every fifth character."""
+    out = []
+    for number, char in enumerate(text):
+        char = html.escape(char)
+        if number % 5 == 2 and not char.isspace():
+            name = INLINE[(start + number // 5) % len(INLINE)]
+            link = " href='/x'" if name == "a" else ""
+            wrong = ["share", "author", "meta", "tag", "hidden", "ad"][number % 6]
+            char = f'<{name}{link} class="{wrong}" rel="tag" aria-hidden="true">{char}</{name}>'
+        out.append(char)
+    return "".join(out)
+
+
+def teaser(text: str) -> str:
+    """Cut a text to what a card shows of it: some ten words in any script."""
+    return text.encode()[:70].decode(errors="ignore")
+
+
+def semantic(title: str, article: list[str], others: list[str]) -> str:
+    links = "".join(f'<li><a href="/{n}">{t[:40]}</a></li>' for n, t in enumerate(others))
+    paragraphs = "\n".join(f"<p>{dressed(text, n)}</p>" for n, text in enumerate(article))
+    return f"""<!DOCTYPE html><html><head><meta charset=utf-8><title>{title} | Site</title>
+<style>p::before {{ content: "<p>no</p>" }}</style><script>if (a < b) document.write("<p>")</script>
+</head><body class="single-post has-sidebar"><header><a href=/>Site</a><nav><ul>{links}</ul></nav>
+</header><main><article class="post tag-news category-author"><h1>{title}</h1>
+<p class="byline"><a href=/a>{others[0][:12]}</a></p>
+<figure><img src=x alt="no"><figcaption>{others[1][:60]}</figcaption></figure>
+{paragraphs}<div class="share-buttons"><button>Share</button><a href=/s>Share</a></div></article>
+<section class="comments"><h2>2</h2><p>{others[2][:150]}</p></section></main>
+<aside class="related"><h2>More</h2><ul>{links}</ul><p>{others[3][:150]}</p></aside>
+<footer><p>© 2026 {others[0][:20]}</p><ul>{links}</ul></footer>
+<div class="cookie-consent"><p>{others[4][:200]}</p></div></body></html>"""
+
+
+def divisions(title: str, article: list[str], others: list[str]) -> str:
+    cards = "".join(
+        f'<div class="card"><h3><a href="/{n}">{t[:30]}</a></h3><div>{teaser(t)}</div></div>'
+        for n, t in enumerate(others)
+    )
+    paragraphs = "\n".join(f"<p>{dressed(text, 7 * n)}" for n, text in enumerate(article))
+    return f"""<html><body><div id="wrapper"><div id="top-menu"><a href=/>1</a> <a href=/2>2</a></div>
+<div class="container"><div class="row"><div class="col-8"><h1>{title}</h1>
+<div class="entry-content">{paragraphs}</div><div class="tagList"><a href=/t>t</a></div></div>
+<div class="col-4">{cards}</div></div></div><div id="bottom">{cards}</div></div></body></html>"""
+
+
+def old(title: str, article: list[str], others: list[str]) -> str:
+    menu = "<BR>".join(f"<A HREF=/{n}>{t[:15]}</A>" for n, t in enumerate(others))
+    paragraphs = "<P>".join(
+        f"<FONT SIZE=2>{dressed(text, 3 * n)}</FONT>" for n, text in enumerate(article)
+    )
+    return f"""<HTML><BODY BGCOLOR=white><TABLE WIDTH=100%><TR><TD WIDTH=20%>{menu}<TD>
+<H1>{title}</H1><P>{paragraphs}</TABLE><HR><CENTER>{menu}</CENTER>"""
+
+
+@pytest.mark.parametrize("layout", [semantic, divisions, old])
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_gold_page_keeps_every_character_and_nothing_else(lang, layout):
+    texts = LANGUAGES[lang]
+    article, others = texts[:3], [*texts[3:8], *texts[3:8]]
+    title = " ".join(article[0].split()[:4])[:40]
+    found = main_content(layout(title, article, others).encode())
+    lines = [line for line in found.text.split("\n") if line]
+    assert lines[-3:] == [" ".join(text.split()) for text in article]
+    # A title beside the element that holds the prose may be left out, nothing else is there.
+    assert lines[:-3] == [title] or (layout is divisions and not lines[:-3])
+    assert found.way == "main"
+
+
+def body(content: str) -> str:
+    return main_content(f"<body><main><p>Before it, a sentence.</p>{content}".encode()).text
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("<ul><li>one;<li>two;</ul>", "• one;\n• two;"),
+        ("<ol><li>one<ol><li>inner</ol><li>two</ol>", "1. one\n1. inner\n2. two"),
+        ("<dl><dt>word<dd>meaning</dl>", "word\nmeaning"),
+        ("a<br>b<br/>c", "a\nb\nc"),
+        ("<div>a<div></div>b</div>", "a\nb"),
+        ("<div>a<section>b</section>c</div>", "a\nb\nc"),
+        ("<span>a</span><span>b</span> <i>c</i>\n<b> d</b>", "ab c d"),
+        ("<table><tr><th>A<th>B<tr><td>1<td><p>2</p></table>", "A\tB\n1\t2"),
+        ("<pre>x = 1\n  y = 2\n</pre>", "x = 1\n  y = 2"),
+        ("<ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp>字<rt>じ</rt></ruby>", "漢字"),
+        ("x<sup>2</sup> H<sub>2</sub>O", "x2 H2O"),
+        ("a &amp; b &lt;i&gt; &#x49B;&nbsp;&copy &unknown;", "a & b <i> қ\xa0© &unknown;"),
+        ("&<b>amp;</b> A&am<b>p;</b>", "&amp; A&amp;"),
+        ("1 < 2 and a<3 <!-- no --> <!> </ no> <?php no ?> yes", "1 < 2 and a<3 yes"),
+        ("<a href=\"x>y\" title='<p>no</p>'>link</a>", "link"),
+        ("<p>a<p>b</p></p>c", "a\n\nb\n\nc"),
+        ("<b>a<p>b</b>c", "a\n\nbc"),
+        ("</div></section></p>after", "after"),
+        ("<textarea>no</textarea><select><option>no</select><button>no</button>yes", "yes"),
+        (
+            "<noscript><p>no</p></noscript><template>no</template><svg><text>no</text></svg>yes",
+            "yes",
+        ),
+        ("<xmp><b>as it is</b></xmp>", "<b>as it is</b>"),
+        ("<p hidden>no</p><p style='color:red; display : none'>no</p>yes", "yes"),
+        ("<math><mi>E</mi><mo>=</mo><mi>m</mi></math> alone", "E=m alone"),
+        (
+            "<math><semantics><mi>E</mi><annotation encoding='application/x-tex'>E_1</annotation>"
+            "</semantics></math> once",
+            "E_1 once",
+        ),
+        ("a\0b\x01c\x02d", "abcd"),
+    ],
+)
+def test_layout(markup, text):
+    assert body(markup) == f"Before it, a sentence.\n\n{text}"
+
+
+def test_rows_as_markdown():
+    page = b"<main><p>Prices, today:</p><table><tr><th>A|B<th>C<tr><td>1</table>"
+    found = main_content(page, table_style="markdown")
+    assert found.text == "Prices, today:\n\n| A\\|B | C |\n| --- | --- |\n| 1 |  |"
+
+
+def test_comments_are_kept_when_asked():
+    prose = "A long answer that people wrote below the question, with all the details of it. "
+    page = f"<main><p>{prose * 3}</p><div class='comments'><p>{prose[:79]}.</p></div>".encode()
+    assert main_content(page).text.count("A long answer") == 3
+    assert main_content(page, comments=True).text.count("A long answer") == 4
+
+
+def test_a_class_word_never_takes_the_prose_of_a_page():
+    prose = "The ferry left the old harbour before sunrise, and nobody on the quay noticed it. " * 3
+    for word in ("hidden-xs", "sidebar", "comments", "footer", "ad", "related"):
+        for name in ("div", "aside", "footer", "section"):
+            found = main_content(f"<body><{name} class='{word}'><p>{prose}</p></{name}>".encode())
+            assert found.text == prose.strip(), (word, name)
+
+
+def test_second_looks_are_named():
+    links = "<a href=/>" + "Only links on this page and nothing else at all. " * 4 + "</a>"
+    assert main_content(f"<body><div>{links}</div>".encode()).way == "page"
+    assert main_content(b"<p>short").text == "short"
+    assert main_content(b"<nav>Home</nav><p>Text.", whole=True).text == "Home\n\nText."
+
+
+WORDS = st.lists(st.text("abcдежكمن漢字한", min_size=1, max_size=6), min_size=1, max_size=4)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["", *INLINE, "div", "p", "li", "td"]), WORDS), max_size=8)
+)
+@examples(200)
+def test_all_visible_text_of_a_page_is_in_its_whole_text(parts):
+    page = "".join(f"<{n}>{' '.join(w)}</{n}>" if n else " ".join(w) for n, w in parts)
+    found = main_content(page.encode(), whole=True).text
+    assert re.sub(r"[\s•]", "", found) == "".join("".join(words) for _, words in parts)
+
+
+@given(st.text("<>/!-=\"' aApPdDivtr&;\0é漢", max_size=300))
+@examples(300)
+def test_any_markup_gives_text_without_marks_of_ours(page):
+    found = main_content(page.encode())
+    assert not re.search("[\x00-\x08]", found.text)
+    arrays = parse(page.encode())
+    assert (arrays.end > range(len(arrays.end))).all()
+    assert (arrays.parent[1:] < range(1, len(arrays.parent))).all()
+
+
+@given(st.binary(max_size=300))
+@examples(200)
+def test_any_bytes_are_taken(page):
+    main_content(b"<p>" + page)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"<div>", b"</div>", b"<a ", b"<!--", b'<p class="', b"<title>", b"<li>", b"<td>", b"<p>a",
+     b"<", b"&amp;", b"<b><p>", b"<ol><li>x", b"<table><tr><td>x", b"<math><annotation>x"],
+)  # fmt: skip
+def test_work_is_linear_in_the_page(piece):
+    main_content(b"<p>x")
+
+    def seconds(size: int) -> float:
+        page = piece * (size // len(piece))
+        start = time.process_time()
+        main_content(page)
+        return time.process_time() - start
+
+    # A ratio of CPU times, far from what quadratic work would give (16), and from noise.
+    assert seconds(4_000_000) < 9 * max(seconds(1_000_000), 0.02)
+
+
+def test_depth_is_bounded_and_loses_nothing():
+    page = b"<div>" * (3 * MAX_DEPTH) + b"deep" + b"</div>" * (3 * MAX_DEPTH) + b"<p>after"
+    assert main_content(page, whole=True).text.split() == ["deep", "after"]
+
+
+def test_names_are_distinct():
+    assert len(set(NAMES)) == len(NAMES)
