@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from curate.errors import ResourceError
-from curate.sources.web.html import Page, PageText
+from curate.sources.web.html import Extraction, Page, PageText, page_text
 
 REQUEST = struct.Struct("<?II")  # markup, lengths of charset and body
 ANSWER = struct.Struct("<IIII")  # replaced, lengths of reason, encoding/by, text
@@ -62,13 +62,10 @@ DEFAULT_LIMITS = PageLimits()
 class Sandbox:
     """One child process that turns pages into text. Safe to share between threads."""
 
-    def __init__(
-        self, extractor: str, main_content: bool = True, limits: PageLimits = DEFAULT_LIMITS
-    ) -> None:
+    def __init__(self, how: Extraction, limits: PageLimits = DEFAULT_LIMITS) -> None:
         self._options = {
             "path": sys.path,
-            "extractor": extractor,
-            "main_content": main_content,
+            "how": how,
             "cpu_seconds": limits.cpu_seconds,
             "memory_bytes": limits.memory_bytes,
         }
@@ -239,12 +236,17 @@ def _unpack(buffer: bytearray, answers: list[PageText]) -> int | None:
 
 
 @lru_cache(maxsize=8)
-def _sandbox(owner: int, extractor: str, main_content: bool, limits: PageLimits) -> Sandbox:
-    return Sandbox(extractor, main_content, limits)
+def _sandbox(owner: int, how: Extraction, limits: PageLimits) -> Sandbox:
+    return Sandbox(how, limits)
 
 
-def shared_sandbox(
-    extractor: str, main_content: bool, limits: PageLimits = DEFAULT_LIMITS
-) -> Sandbox:
-    """Return this process's sandbox for these options; a forked process has its own."""
-    return _sandbox(os.getpid(), extractor, main_content, limits)
+def page_texts(
+    pages: Sequence[Page], how: Extraction, limits: PageLimits = DEFAULT_LIMITS
+) -> list[PageText]:
+    """Return each page's text, in order; extractors in native code run in this process's sandbox.
+
+    A forked process has a sandbox of its own. Kernels of ours are linear in the page and need none.
+    """
+    if how.extractor == "curate":
+        return [page_text(page, how) for page in pages]
+    return _sandbox(os.getpid(), how, limits).texts(pages)

@@ -8,16 +8,17 @@ import os
 import resource
 import signal
 import sys
+from typing import Any
 
 
-def serve(options: dict[str, object]) -> None:
+def serve(options: dict[str, Any]) -> None:
     """Answer pages from standard input until it ends."""
-    from curate.sources.web.html import Page, PageText, page_text
+    from curate.sources.web.html import Extraction, Page, PageText, page_text
     from curate.sources.web.sandbox import ANSWER, READY, REQUEST
 
     memory = int(str(options["memory_bytes"]))
     seconds = float(str(options["cpu_seconds"]))
-    extractor, main_content = str(options["extractor"]), bool(options["main_content"])
+    how = Extraction(*options["how"])
     with contextlib.suppress(ValueError, OSError):  # not every system has this limit
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -26,7 +27,7 @@ def serve(options: dict[str, object]) -> None:
         file.write("1000")
     source, sink = os.fdopen(0, "rb", 1 << 20), os.fdopen(os.dup(1), "wb", 1 << 16)
     os.dup2(2, 1)  # a library that prints must not write into the answers
-    page_text(Page(b"<p>x</p>"), extractor, main_content)
+    page_text(Page(b"<p>x</p>"), how)
     sink.write(READY)
     sink.flush()
     while len(request := source.read(REQUEST.size)) == REQUEST.size:
@@ -35,7 +36,7 @@ def serve(options: dict[str, object]) -> None:
         body = source.read(body_length)
         signal.setitimer(signal.ITIMER_PROF, seconds)
         try:
-            answer = page_text(Page(body, markup, charset), extractor, main_content)
+            answer = page_text(Page(body, markup, charset), how)
         except Exception as error:
             answer = PageText(f"{type(error).__name__}: {error}"[:1000], reason="extract_error")
         signal.setitimer(signal.ITIMER_PROF, 0)

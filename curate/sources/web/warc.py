@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from curate.sources.base import Damage, Document, InputFile, Piece, Record, Skip
-from curate.sources.web.html import Page, PageText, check_extractor
+from curate.sources.web.html import Extraction, Page, PageText, check_extractor
 from curate.sources.web.http_message import HttpDamage, HttpResponse, parse_response
-from curate.sources.web.sandbox import PageLimits, Sandbox, shared_sandbox
+from curate.sources.web.sandbox import PageLimits, page_texts
 from curate.sources.web.warc_records import (
     MAX_RECORD_BYTES,
     ArchiveRecord,
@@ -29,14 +29,14 @@ _FAMILIES = frozenset(
 )
 _MARKUP_STARTS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<title", b"<meta", b"<div")
 
-# One request to the sandbox has several pages; more than this would only use memory.
+# Pages are extracted several at a time; more than this would only use memory.
 _BATCH_PAGES = 32
 _BATCH_BYTES = 1 << 20
 _HEAD = 4096
 
 
 class _PendingPage(NamedTuple):
-    """A page to be sent to the sandbox, with what its document needs besides the text."""
+    """A page to be extracted, with what its document needs besides the text."""
 
     record: ArchiveRecord
     response: HttpResponse
@@ -54,10 +54,14 @@ class Warc:
     navigation and other boilerplate.
     """
 
-    extract: str = "resiliparse"
-    """The extractor: ``resiliparse`` or ``trafilatura``. Example: "trafilatura"."""
+    extract: str = "curate"
+    """The extractor: ``curate``, ``resiliparse`` or ``trafilatura``. Example: "trafilatura"."""
     main_content: bool = True
     """Leave out navigation and other boilerplate."""
+    comments: bool = False
+    """Keep what readers wrote below, for pages of questions and answers."""
+    tables: Literal["plain", "markdown"] = "plain"
+    """Separate cells by tabs, or write rows as Markdown tables (``curate`` alone)."""
     max_record_bytes: int = MAX_RECORD_BYTES
     """Bytes of a record above which it is quarantined."""
     check_digests: bool = True
@@ -79,9 +83,7 @@ class Warc:
         return split(file, target_bytes)
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
-        """Yield the piece's records in file order; pages are sent to the sandbox in batches."""
-        limits = PageLimits(self.page_seconds, self.page_memory_bytes)
-        sandbox = shared_sandbox(self.extract, self.main_content, limits)
+        """Yield the piece's records in file order; pages are extracted in batches."""
         pending: list[Record | _PendingPage] = []
         pages = size = 0
         with file.open() as handle:
@@ -98,9 +100,17 @@ class Warc:
                 if isinstance(item, _PendingPage):
                     pages, size = pages + 1, size + len(item.page.body)
                 if pages >= _BATCH_PAGES or size >= _BATCH_BYTES or len(pending) >= 1024:
-                    yield from _extracted(pending, sandbox)
+                    yield from self._extracted(pending)
                     pending, pages, size = [], 0, 0
-            yield from _extracted(pending, sandbox)
+            yield from self._extracted(pending)
+
+    def _extracted(self, pending: list[Record | _PendingPage]) -> Iterator[Record]:
+        pages = [item.page for item in pending if isinstance(item, _PendingPage)]
+        how = Extraction(self.extract, self.main_content, self.comments, self.tables)
+        limits = PageLimits(self.page_seconds, self.page_memory_bytes)
+        answers = iter(page_texts(pages, how, limits))
+        for item in pending:
+            yield _document(item, next(answers)) if isinstance(item, _PendingPage) else item
 
     def _parse(self, record: ArchiveRecord) -> Skip | Damage | _PendingPage:
         if record.kind != "response":
@@ -172,13 +182,6 @@ def page_kind(media: str, body: bytes) -> str | None:
     return None
 
 
-def _extracted(pending: list[Record | _PendingPage], sandbox: Sandbox) -> Iterator[Record]:
-    pages = [item.page for item in pending if isinstance(item, _PendingPage)]
-    answers = iter(sandbox.texts(pages))
-    for item in pending:
-        yield _document(item, next(answers)) if isinstance(item, _PendingPage) else item
-
-
 def _document(pending: _PendingPage, answer: PageText) -> Record:
     record, response, media, page = pending
     if answer.reason in ("no_text", "binary"):
@@ -194,6 +197,7 @@ def _document(pending: _PendingPage, answer: PageText) -> Record:
         "charset_by": answer.by,
         "charset_declared": page.charset or None,
         "replaced": answer.replaced or None,
+        "content": answer.way or None,
         "truncated": truncated,
         "record_id": header_text(record, b"warc-record-id"),
     }

@@ -13,8 +13,17 @@ from pathlib import Path
 import pytest
 
 from curate.errors import RecipeError
-from curate.sources.web.html import Page, PageText, check_extractor, page_text
+from curate.sources.web.html import (
+    Extraction,
+    Page,
+    PageText,
+    check_extractor,
+    page_text,
+)
 from curate.sources.web.sandbox import PageLimits, Sandbox
+
+#: An extractor that runs in the sandbox.
+NATIVE = Extraction("resiliparse")
 
 ARTICLE = """<!doctype html><html><head><title>Тақырып</title><style>p{{}}</style></head><body>
 <nav><a href="/">Басты бет</a> <a href="/b">Байланыс</a></nav>
@@ -56,10 +65,10 @@ class TestText:
         assert (found.encoding, found.reason) == ("utf-8", "")
 
     def test_the_whole_page_as_an_option(self) -> None:
-        assert "Басты бет" in page_text(article(), main_content=False).text
+        assert "Басты бет" in page_text(article(), Extraction(main_content=False)).text
 
     def test_trafilatura(self) -> None:
-        found = page_text(article("сөйлем. " * 60), "trafilatura")
+        found = page_text(article("сөйлем. " * 60), Extraction("trafilatura"))
         assert "Бірінші абзац" in found.text
         assert "Басты" not in found.text
 
@@ -84,47 +93,47 @@ class TestSandbox:
         pages[9] = Page(bytes(99))
         pages[20] = Page("только текст".encode("cp1251"), markup=False, charset="windows-1251")
         pages[30] = Page(b"<p>" + b"word " * 400_000)
-        sandbox = Sandbox("resiliparse")
+        sandbox = Sandbox(NATIVE)
         try:
-            assert sandbox.texts(pages) == [page_text(page) for page in pages]
+            assert sandbox.texts(pages) == [page_text(page, NATIVE) for page in pages]
             assert sandbox.texts([]) == []
         finally:
             sandbox.close()
 
     def test_a_page_that_never_ends_is_lost_alone(self) -> None:
-        sandbox = Sandbox("resiliparse", limits=PageLimits(cpu_seconds=0.5))
+        sandbox = Sandbox(NATIVE, limits=PageLimits(cpu_seconds=0.5))
         tarpit = Page(b"<div>" * 200_000)
         try:
             first, lost, last = sandbox.texts([article(), tarpit, article()])
         finally:
             sandbox.close()
         assert lost == PageText("", reason="extract_timeout")
-        assert first == last == page_text(article())
+        assert first == last == page_text(article(), NATIVE)
 
     def test_a_page_that_takes_all_memory_is_lost_alone(self) -> None:
-        sandbox = Sandbox("resiliparse", limits=PageLimits(memory_bytes=400 << 20))
+        sandbox = Sandbox(NATIVE, limits=PageLimits(memory_bytes=400 << 20))
         big = Page(b"<p>a" * 2_000_000)
         try:
             first, lost, last = sandbox.texts([article(), big, article()])
         finally:
             sandbox.close()
         assert lost.reason in ("extract_crash", "extract_error")
-        assert first == last == page_text(article())
+        assert first == last == page_text(article(), NATIVE)
 
     def test_a_killed_child_is_replaced_and_nothing_is_lost(self) -> None:
-        sandbox = Sandbox("resiliparse")
+        sandbox = Sandbox(NATIVE)
         try:
             before = children()
             sandbox.texts([article()])
             (child,) = children() - before
             os.kill(child, signal.SIGKILL)
-            assert sandbox.texts([article()] * 3) == [page_text(article())] * 3
+            assert sandbox.texts([article()] * 3) == [page_text(article(), NATIVE)] * 3
         finally:
             sandbox.close()
         assert children() <= before
 
     def test_a_child_killed_at_work_gets_its_page_again(self) -> None:
-        sandbox = Sandbox("resiliparse")
+        sandbox = Sandbox(NATIVE)
         before = children()
         sandbox.texts([article()])
         (child,) = children() - before
@@ -132,13 +141,13 @@ class TestSandbox:
         killer = threading.Timer(0.1, os.kill, (child, signal.SIGKILL))
         killer.start()
         try:
-            assert sandbox.texts([article()] * 3) == [page_text(article())] * 3
+            assert sandbox.texts([article()] * 3) == [page_text(article(), NATIVE)] * 3
         finally:
             killer.join()
             sandbox.close()
 
     def test_threads_share_one(self) -> None:
-        sandbox = Sandbox("resiliparse")
+        sandbox = Sandbox(NATIVE)
         answers: dict[int, list[PageText]] = {}
 
         def extract(number: int) -> None:
@@ -151,14 +160,16 @@ class TestSandbox:
             thread.join()
         sandbox.close()
         for number in range(4):
-            assert answers[number] == [page_text(article(f"{number} {i}")) for i in range(20)]
+            assert answers[number] == [
+                page_text(article(f"{number} {i}"), NATIVE) for i in range(20)
+            ]
 
     def test_no_orphan_when_the_owner_is_killed(self) -> None:
         code = (
             "from curate.sources.web.sandbox import Sandbox\n"
-            "from curate.sources.web.html import Page\n"
+            "from curate.sources.web.html import Extraction, Page\n"
             "import os, signal\n"
-            "box = Sandbox('resiliparse')\n"
+            "box = Sandbox(Extraction('resiliparse'))\n"
             "box.texts([Page(b'<p>x')])\n"
             "print(box._child.pid, flush=True)\n"
             "os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -174,7 +185,7 @@ class TestSandbox:
 
     def test_the_child_has_no_secrets(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
-        sandbox = Sandbox("resiliparse")
+        sandbox = Sandbox(NATIVE)
         before = children()
         sandbox.texts([article()])
         (child,) = children() - before

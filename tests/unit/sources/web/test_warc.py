@@ -95,7 +95,7 @@ class TestOutcomes:
     def test_a_page_above_its_time_is_quarantined_with_its_place(self, tmp_path: Path) -> None:
         parts = [page(html(TEXT)), page(b"<div>" * 200_000), page(html(TEXT))]
         file = stored(tmp_path, members(parts))
-        first, lost, last = everything(Warc(page_seconds=0.5), file)
+        first, lost, last = everything(Warc("resiliparse", page_seconds=0.5), file)
         assert isinstance(lost, Damage)
         assert (lost.reason, lost.offset) == ("extract_timeout", len(members(parts[:1])))
         assert lost.offset + lost.length == len(members(parts[:2]))
@@ -123,6 +123,7 @@ class TestDocument:
             "charset": "cp1251",
             "charset_by": "transport",
             "charset_declared": "windows-1251",
+            "content": "main",
             "truncated": "length",
             "record_id": "<urn:uuid:response-http://x.example/>",
         }
