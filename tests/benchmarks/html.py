@@ -70,7 +70,8 @@ def main() -> None:
     for name in EXTRACTORS:
         ratio = seconds["trafilatura"] / seconds[name]
         print(
-            f"{name:12} token F1 {sum(scores[name]) / len(pages):.4f}, lowest {min(scores[name]):.2f}"
+            f"{name:12} token F1 {sum(scores[name]) / len(pages):.4f},"
+            f" lowest {min(scores[name]):.2f}"
             f"   {size / seconds[name]:7.1f} MB/s, {ratio:.1f} times trafilatura"
         )
 

@@ -4,13 +4,14 @@ There are no tree objects. An element is a row: its name, its parent, the rows b
 text inside it, and what its attributes hint at. A run is a span of bytes between two tags, entities
 undecoded. The pass follows the parts of the HTML standard (WHATWG, sections 13.2.5 and 13.2.6) that
 decide where text belongs: comments, quoted attributes, raw text elements, void elements, end tags
-that are implied (li, dt, dd, tr, td, option, p), and end tags without a start, which are ignored. It
-does not move misplaced elements (foster parenting) and reopens no formatting elements: neither
+that are implied (li, dt, dd, tr, td, option, p), and end tags without a start, which are ignored.
+It does not move misplaced elements (foster parenting) and reopens no formatting elements: neither
 changes the order of the text.
 
-Names, attributes and class words are compared by FNV-1a hashes of their lower-case bytes; a collision
-of 64 bits would cost one element of one page. Depth is limited to `MAX_DEPTH`: deeper elements become
-children of the element at that depth. The work is linear in the bytes for any input.
+Names, attributes and class words are compared by FNV-1a hashes of their lower-case bytes; a
+collision of 64 bits would cost one element of one page. Depth is limited to `MAX_DEPTH`: deeper
+elements become children of the element at that depth. The work is linear in the bytes for any
+input.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ TAG: Final = {name: number for number, name in enumerate(NAMES, 1)}
 
 
 class Tables(NamedTuple):
-    """What the pass looks up: hash tables of names, attributes and hints, and the kind of each tag."""
+    """What the pass looks up: hash tables of names, attributes and hints, and kinds of tags."""
 
     tag_keys: npt.NDArray[np.uint64]
     tag_values: npt.NDArray[np.int64]
@@ -449,8 +450,8 @@ def _matching(
 def _scan(
     data: Any, tag_keys: Any, tag_values: Any, attribute_keys: Any, attribute_values: Any,
     hint_keys: Any, hint_values: Any, value_keys: Any, value_values: Any, kinds: Any,
-    members: Any, closes: Any, bounds: Any, tag: Any, parent: Any, end: Any, hints: Any, first: Any, last: Any,
-    start: Any, stop: Any, element: Any,
+    members: Any, closes: Any, bounds: Any, tag: Any, parent: Any, end: Any, hints: Any,
+    first: Any, last: Any, start: Any, stop: Any, element: Any,
 ) -> Any:  # fmt: skip
     """Write elements and runs; return how many of each there are."""
     n = len(data)

@@ -96,7 +96,8 @@ def divisions(title: str, article: list[str], others: list[str]) -> str:
         for n, t in enumerate(others)
     )
     paragraphs = "\n".join(f"<p>{dressed(text, 7 * n)}" for n, text in enumerate(article))
-    return f"""<html><body><div id="wrapper"><div id="top-menu"><a href=/>1</a> <a href=/2>2</a></div>
+    return f"""<html><body><div id="wrapper">
+<div id="top-menu"><a href=/>1</a> <a href=/2>2</a></div>
 <div class="container"><div class="row"><div class="col-8"><h1>{title}</h1>
 <div class="entry-content">{paragraphs}</div><div class="tagList"><a href=/t>t</a></div></div>
 <div class="col-4">{cards}</div></div></div><div id="bottom">{cards}</div></div></body></html>"""
