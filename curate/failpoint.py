@@ -15,33 +15,6 @@ import signal
 from collections import Counter
 from pathlib import Path
 
-#: Every point in the package, so that a test campaign can visit them all.
-POINTS = (
-    "run.locked",
-    "run.started",
-    "task.started",
-    "table.read",
-    "sink.opened",
-    "sink.flushed",
-    "sink.closed",
-    "sink.checked",
-    "commit.before",
-    "commit.written",
-    "commit.linked",
-    "segment.done",
-    "step.done",
-    "publish.started",
-    "publish.linked",
-    "publish.manifest",
-    "publish.renaming",
-    "publish.renamed",
-    "publish.promised",
-    "publish.swept",
-)
-
-#: Points of runs that add to a dedup store, before the publish is promised.
-STORE_POINTS = ("store.before", "store.appended")
-
 _reached: Counter[str] = Counter()
 
 

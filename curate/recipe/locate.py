@@ -56,11 +56,6 @@ def language_profiles() -> list[str]:
     return [name for name in profile_names() if _LANGUAGE.fullmatch(name)]
 
 
-def recipe_names() -> list[str]:
-    """Return the names of all recipes."""
-    return _names("pipelines")
-
-
 def data_path(path: str) -> str:
     """Resolve an input path of a recipe; addresses and absolute paths stay as they are.
 

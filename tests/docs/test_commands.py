@@ -55,8 +55,8 @@ def test_the_readme_mentions_no_command_that_does_not_exist():
 
 def test_the_readme_mentions_every_recipe():
     shipped = {path.stem for path in (ROOT / "pipelines").glob("*.toml")}
-    assert shipped <= set(locate.recipe_names())
     for name in shipped:
+        assert locate.recipe_file(name).stem == name
         assert f"pipelines/{name}.toml" in README
 
 

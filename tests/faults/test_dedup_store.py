@@ -10,7 +10,7 @@ import signal
 import pyarrow.parquet as pq
 import pytest
 
-from curate import failpoint
+from tests.faults.points import STORE_POINTS
 from tests.runs import tree
 
 WORDS = ["".join(random.Random(n).choices("abcdefghijklm", k=7)) for n in range(4000)]
@@ -98,7 +98,7 @@ def test_a_run_against_a_store_leaves_it_alone(days, store, out, curate):
 
 
 @pytest.mark.parametrize(
-    "point", [*failpoint.STORE_POINTS, "publish.linked", "publish.manifest", "publish.promised"]
+    "point", [*STORE_POINTS, "publish.linked", "publish.manifest", "publish.promised"]
 )
 def test_killed_around_the_append_it_appends_once(days, store, out, curate, point):
     words = arguments(days, out, 1, store=store)

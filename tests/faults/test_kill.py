@@ -10,7 +10,7 @@ import signal
 
 import pytest
 
-from curate import failpoint
+from tests.faults.points import POINTS
 from tests.runs import PUBLISHED, ledger, tree
 
 #: The visit of a point at which the run fails; 1 where not listed.
@@ -42,7 +42,7 @@ def check_equal(out, golden):
     assert not list((out / "filters").glob(".*"))
 
 
-@pytest.mark.parametrize("point", failpoint.POINTS)
+@pytest.mark.parametrize("point", POINTS)
 def test_killed_at_a_point_and_resumed(point, golden, run, out):
     killed = run(CURATE_FAILPOINT=f"{point}:kill:{NTH.get(point, 1)}")
     assert killed.returncode == -signal.SIGKILL, f"{point} was not reached: {killed.stderr}"
@@ -71,7 +71,7 @@ def test_killed_before_and_after_every_rename_of_a_publish(golden, run, out):
 
 
 @pytest.mark.parametrize("action", ["enospc", "eio"])
-@pytest.mark.parametrize("point", failpoint.POINTS)
+@pytest.mark.parametrize("point", POINTS)
 def test_a_storage_error_is_resumable_and_never_success(point, action, golden, run, out):
     failed = run(CURATE_FAILPOINT=f"{point}:{action}:{NTH.get(point, 1)}")
     assert failed.returncode == 5, failed.stderr
