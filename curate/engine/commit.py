@@ -68,7 +68,6 @@ class Finished(NamedTuple):
     seconds: float
     peak_bytes: int
     host: str
-    redone: bool
     stages: dict[str, float]
     log: tuple[LogRecord, ...] = ()  #: already shown where the task ran
 
@@ -83,7 +82,7 @@ def execute(address: str, task: Task) -> Finished:
     attempt = Attempt(store, f"work/{task.segment}/{task.key}/{uuid.uuid4().hex}")
     with collected_records() as records:
         try:
-            fresh = _attempt(task, attempt)
+            _attempt(task, attempt)
         finally:
             if records:
                 _write_log(task, attempt, records)
@@ -92,32 +91,27 @@ def execute(address: str, task: Task) -> Finished:
         time.perf_counter() - started,
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         socket.gethostname(),
-        not fresh,
         {name: round(seconds, 4) for name, seconds in attempt.stages.items()},
         tuple(records),
     )
 
 
-def _attempt(task: Task, attempt: Attempt) -> bool:
-    """Run and commit a task; return whether this attempt was first. Leave nothing of another."""
+def _attempt(task: Task, attempt: Attempt) -> None:
+    """Run and commit a task. Leave nothing of an attempt that fails or is not the first."""
+    first = False
     try:
         reach("task.started")
         task.job.run(task.own, attempt)
         reach("commit.before")
-        fresh = _commit(attempt.store, task, attempt)
+        first = _commit(attempt.store, task, attempt)
     except Damaged as error:
-        _abandon(attempt)
         revoke(attempt.store, error.path)
         raise
     except OSError as error:
-        _abandon(attempt)
         raise as_resource_error(error, attempt.store.address) from error
-    except BaseException:
-        _abandon(attempt)
-        raise
-    if not fresh:
-        _abandon(attempt)
-    return fresh
+    finally:
+        if not first:
+            _abandon(attempt)
 
 
 def _write_log(task: Task, attempt: Attempt, records: list[LogRecord]) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from curate._version import __version__
-from curate.engine.publish import ENTRIES, remove_leftovers, sweep
+from curate.engine.publish import ENTRIES, remove_leftovers, sweep, top_level
 from curate.errors import RefusedError, ResourceError
 from curate.failpoint import reach
 from curate.storage.entries import RUN_FORMAT, Manifest, check_format
@@ -134,16 +134,12 @@ def clear(store: Store) -> None:
 
 
 def _refuse_foreign(store: Store) -> None:
-    if isinstance(store, LocalStore):
-        names = {path.name for path in store.root.iterdir()}
-    else:
-        names = {name.split("/")[0] for name in store.names("")}
     # A user's own project has a README.md and filters/ too: without the state of an unfinished run
     # or the manifest of a finished one, nothing here may be overwritten or cleared.
     run_here = any(store.size(name) is not None for name in ("manifest.json", _STATE))
     foreign = sorted(
         name
-        for name in names - (_OURS if run_here else {".lock"})
+        for name in set(top_level(store)) - (_OURS if run_here else {".lock"})
         if name == "work" or not name.startswith(".")
     )
     if foreign:

@@ -26,7 +26,6 @@ def manifest_of_run(
 ) -> Manifest:
     """Build the manifest of a run from its plan, its outcome and its published files."""
     counts = outcome.ledger.files.values()
-    stages = [stage for segment in plan.segments for stage in (*segment.stages, *segment.barriers)]
     return Manifest(
         contract=schema.CONTRACT_VERSION,
         curate=__version__,
@@ -39,8 +38,8 @@ def manifest_of_run(
             "machine": platform.machine(),
             "packages": package_versions(),
         },
-        models={s.name: s.model_digest for s in stages if s.model_digest is not None},
-        facts={stage.name: stage.facts for stage in stages if stage.facts is not None},
+        models={s.name: s.model_digest for s in plan.stages if s.model_digest is not None},
+        facts={stage.name: stage.facts for stage in plan.stages if stage.facts is not None},
         counted_with=counted_with(plan),
         inputs=plan.inputs,
         files=sorted(files, key=lambda entry: entry.path),
@@ -69,22 +68,19 @@ def append_to_stores(plan: Plan, store: Store, outcome: Outcome) -> list[StoreUs
     generations and publishes.
     """
     uses = []
-    for segment in plan.segments:
-        for barrier in segment.barriers:
-            view = barrier.known
-            if view is not None:
-                uses.append(
-                    StoreUse(
-                        stage=barrier.name,
-                        address=view.address,
-                        compared_with=[number for number, _ in view.read],
-                        removed=[list(pair) for pair in view.removed],
-                        added_to=barrier.store or None,
-                        generation=_append(plan, store, outcome, barrier)
-                        if barrier.store
-                        else None,
-                    )
+    for barrier in plan.barriers:
+        view = barrier.known
+        if view is not None:
+            uses.append(
+                StoreUse(
+                    stage=barrier.name,
+                    address=view.address,
+                    compared_with=[number for number, _ in view.read],
+                    removed=[list(pair) for pair in view.removed],
+                    added_to=barrier.store or None,
+                    generation=_append(plan, store, outcome, barrier) if barrier.store else None,
                 )
+            )
     return uses
 
 

@@ -13,12 +13,10 @@ from curate.storage.entries import Sample
 class Outcome:
     """Commits by kind, and the sums and samples of all tasks."""
 
-    segments: list[tuple[str, list[str]]] = field(
-        default_factory=list
-    )  #: folder of rejects → commits
-    product: list[tuple[str, list[str]]] = field(
-        default_factory=list
-    )  #: phase → commits, one per file
+    #: folder of rejects → commits
+    segments: list[tuple[str, list[str]]] = field(default_factory=list)
+    #: phase → commits, one per file
+    product: list[tuple[str, list[str]]] = field(default_factory=list)
     decisions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     #: barrier → commits whose files belong to its dedup store
     stored: dict[str, tuple[str, ...]] = field(default_factory=dict)

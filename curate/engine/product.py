@@ -98,7 +98,6 @@ class ProductJob:
                 f"{attempt.folder}/mixture-00000.parquet",
                 table.replace_schema_metadata({"curate": self.metadata}),
                 dataset="mixture",
-                level=3,
                 order=order,
             )
         )
@@ -150,13 +149,8 @@ class ProductJob:
 
 def counted_with(plan: Plan) -> dict[str, str] | None:
     """Return the tokenizer of ``n_tokens`` and its digest; None where no stage counts."""
-    counters = [
-        dict(stage.product_metadata)
-        for segment in plan.segments
-        for stage in segment.stages
-        if stage.product_metadata
-    ]
-    return counters[-1] if counters else None
+    counters = [s.product_metadata for each in plan.segments for s in each.stages]
+    return next((dict(one) for one in reversed(counters) if one), None)
 
 
 def product_metadata(plan: Plan) -> str:

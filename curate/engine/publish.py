@@ -95,14 +95,15 @@ def sweep(store: Store) -> None:
 
 def remove_leftovers(store: Store) -> None:
     """Remove the remains of killed attempts to publish or to write a single object."""
-    for name in _top_level(store):
+    for name in top_level(store):
         if name.startswith(".publish-"):
             store.remove(name)
     store.remove_partial("")
     store.remove_partial("filters")
 
 
-def _top_level(store: Store) -> list[str]:
+def top_level(store: Store) -> list[str]:
+    """Return the names at the top of a run's folder, sorted."""
     root = getattr(store, "root", None)
     if root is not None:
         return sorted(path.name for path in root.iterdir())
@@ -134,7 +135,6 @@ def _quarantine(store: Store, outcome: Outcome, staging: str) -> list[FileEntry]
         schema.QUARANTINE_SCHEMA,
         stored_rows(store, entries),
         dataset="quarantine",
-        level=3,
     )
     return [entry.published("quarantine/00000.parquet")]
 
@@ -185,7 +185,7 @@ def _clusters(
     plan: Plan, store: Store, outcome: Outcome, staging: str, largest: LargestClusters
 ) -> list[FileEntry]:
     """Write a row for each document of a cluster of two or more, per dedup stage."""
-    barriers = [b for segment in plan.segments for b in segment.barriers if b is not plan.mix]
+    barriers = plan.barriers[:-1]  # the last is the mixture
     if not barriers:
         return []
     columns = ["id", "cluster", "cluster_size", "duplicate_of", "jaccard"]
@@ -196,7 +196,6 @@ def _clusters(
         pa.schema([("stage", pa.string()), *fields]),
         _cluster_rows(store, outcome, [barrier.name for barrier in barriers], columns, largest),
         dataset="clusters",
-        level=3,
     )
     return [entry.published("clusters.parquet")]
 

@@ -79,17 +79,9 @@ class _Collector:
     def _quarantine(self, file: str, counts: FileCounts, damage: Damage) -> None:
         counts.records += 1
         counts.quarantined[damage.reason] += 1
-        self.damage.append(
-            {
-                "source": self.source.name,
-                "file": file,
-                "offset": damage.offset,
-                "length": damage.length,
-                "reason": damage.reason,
-                "error": damage.error[:ERROR_CHARACTERS],
-                "head": damage.head[:HEAD_BYTES],
-            }
-        )
+        row = {**damage._asdict(), "source": self.source.name, "file": file}
+        row |= {"error": damage.error[:ERROR_CHARACTERS], "head": damage.head[:HEAD_BYTES]}
+        self.damage.append(row)
 
     def _flush_rows(self) -> None:
         if self.rows:

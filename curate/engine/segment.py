@@ -135,7 +135,6 @@ class _Work:
                     f"{self.attempt.folder}/quarantined-00000.parquet",
                     damage,
                     dataset="quarantined",
-                    level=3,
                 )
             )
 

@@ -19,7 +19,6 @@ from curate.mixture.sampling import order_key, sample_key
 from curate.plan.model import Plan, Shard
 from curate.protocol.in_memory import apply, resolve
 from curate.protocol.stage import Barrier, MapStage
-from curate.protocol.tallies import without_found
 
 #: Characters of an example, and examples per stage.
 EXCERPT, EXAMPLES = 160, 5
@@ -48,11 +47,6 @@ class DryRun(NamedTuple):
     examples: list[dict[str, Any]]
     mixture: list[dict[str, Any]]
     note: str
-
-    @property
-    def short_tally(self) -> dict[str, int]:
-        """The tally without the counts of single evaluation examples."""
-        return without_found(self.tally)
 
 
 def wilson(hits: int, of: int) -> Interval:
@@ -96,18 +90,11 @@ def dry_run(
 
 def _until(plan: Plan, name: str) -> tuple[list[MapStage], list[Barrier], Any]:
     """Return the map stages and the barriers before a stage, and the stage."""
-    maps: list[MapStage] = []
-    barriers: list[Barrier] = []
-    for segment in plan.segments:
-        for stage in segment.stages:
-            if stage.name == name:
-                return maps, barriers, stage
-            maps.append(stage)
-        for barrier in segment.barriers:
-            if barrier.name == name:
-                return maps, barriers, barrier
-            barriers.append(barrier)
-    raise RecipeError(f"the recipe has no stage '{name}'", hint=nearest(name, plan.stage_names))
+    if name not in plan.stage_names:
+        raise RecipeError(f"the recipe has no stage '{name}'", hint=nearest(name, plan.stage_names))
+    *before, stage = plan.stages[: plan.stage_names.index(name) + 1]
+    maps = [one for one in before if isinstance(one, MapStage)]
+    return maps, [one for one in before if isinstance(one, Barrier)], stage
 
 
 def _documents(plan: Plan, scan: int, source: str | None = None) -> Iterator[pa.Table]:

@@ -51,11 +51,8 @@ def _files(store: Store, manifest: Manifest) -> Iterator[str]:
 
 
 def _sha256(store: Store, path: str) -> str:
-    digest = hashlib.sha256()
     with store.open(path) as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _counts(manifest: Manifest) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 
 from curate import schema
 from curate.plan.fingerprint import code_digest, digest, parameters
-from curate.protocol.stage import Barrier, MapStage, ProductBarrier
+from curate.protocol.stage import Barrier, MapStage, ProductBarrier, Stage
 from curate.recipe.profile import Profiles
 from curate.recipe.recipe import Recipe
 from curate.sources.base import InputFile, Piece, Source
@@ -65,6 +65,11 @@ class Plan:
     segments: tuple[Segment, ...]
 
     @property
+    def stages(self) -> list[Stage]:
+        """All stages and barriers in the order in which a document meets them."""
+        return [s for segment in self.segments for s in (*segment.stages, *segment.barriers)]
+
+    @property
     def barriers(self) -> list[Barrier]:
         """All barriers, in the order in which a document meets them."""
         return [barrier for segment in self.segments for barrier in segment.barriers]
@@ -79,10 +84,7 @@ class Plan:
         """The forms of the product beside Parquet."""
         output = self.recipe.output
         counters = [
-            stage.token_counter
-            for segment in self.segments
-            for stage in segment.stages
-            if "n_tokens" in stage.adds
+            s.token_counter for each in self.segments for s in each.stages if "n_tokens" in s.adds
         ]
         return Output(
             formats=tuple(sorted(set(output.formats) - {"parquet"})),
@@ -94,12 +96,8 @@ class Plan:
 
     @property
     def stage_names(self) -> list[str]:
-        """All stages and barriers in the order in which a document meets them."""
-        return [
-            stage.name
-            for segment in self.segments
-            for stage in (*segment.stages, *segment.barriers)
-        ]
+        """The names of all stages, in that order."""
+        return [stage.name for stage in self.stages]
 
     @property
     def inputs(self) -> dict[str, str]:

@@ -60,6 +60,7 @@ def outline(plan: Plan) -> dict[str, Any]:
         (s["text_estimated"] / s["shards"] for s in sources.values() if s["shards"]), default=0
     )
     documents = round(text / TEXT_PER_DOCUMENT)
+    near = {b.name: options for b in plan.barriers if (options := b.near_duplicates) is not None}
     return {
         "recipe": plan.recipe.name,
         "describes": plan.recipe.describes,
@@ -73,11 +74,7 @@ def outline(plan: Plan) -> dict[str, Any]:
             }
             for segment in plan.segments
         ],
-        "curves": {
-            barrier.name: _curve(barrier.near_duplicates)
-            for barrier in plan.barriers
-            if barrier.near_duplicates is not None
-        },
+        "curves": {name: _curve(options) for name, options in near.items()},
         "stores": {
             barrier.name: _store(barrier) for barrier in plan.barriers if barrier.known is not None
         },
@@ -90,9 +87,8 @@ def outline(plan: Plan) -> dict[str, Any]:
             "core_seconds": round(START + reading + text * STAGES, 1),
         },
         "dedups": {
-            barrier.name: cost(documents, text, *barrier.near_duplicates.band_shape)._asdict()
-            for barrier in plan.barriers
-            if barrier.near_duplicates is not None
+            name: cost(documents, text, *options.band_shape)._asdict()
+            for name, options in near.items()
         },
     }
 

@@ -41,14 +41,13 @@ class ParquetSink:
         dataset: str,
         schema: pa.Schema,
         *,
-        level: int = 1,
         run_bytes: int = 256 << 20,
         row_group_bytes: int = ROW_GROUP_BYTES,
         order: Callable[[pa.Table], pa.Array] | None = None,
         index: Callable[[pa.Table], list[int]] | None = None,
     ) -> None:
         self._store, self._folder, self._dataset, self._schema = store, folder, dataset, schema
-        self._level, self._run_bytes, self._group_bytes = level, run_bytes, row_group_bytes
+        self._run_bytes, self._group_bytes = run_bytes, row_group_bytes
         self._order, self._index = order, index
         self._tables: list[pa.Table] = []
         self._bytes = 0
@@ -79,7 +78,7 @@ class ParquetSink:
             row_groups(table, self._group_bytes, order),
             self.entries,
             dataset=self._dataset,
-            level=self._level,
+            level=1,
             index=self._index,
         )
         for group in groups:
@@ -88,31 +87,19 @@ class ParquetSink:
 
 
 def write_parquet(
-    store: Store,
-    name: str,
-    table: pa.Table,
-    *,
-    dataset: str,
-    level: int,
-    order: pa.Array | None = None,
+    store: Store, name: str, table: pa.Table, *, dataset: str, order: pa.Array | None = None
 ) -> FileEntry:
     """Write a table, in the order given, as one file; check it and return its entry."""
     groups = row_groups(table, order=order)
-    return write_groups(store, name, table.schema, groups, dataset=dataset, level=level)
+    return write_groups(store, name, table.schema, groups, dataset=dataset)
 
 
 def write_groups(
-    store: Store,
-    name: str,
-    schema: pa.Schema,
-    groups: Iterable[pa.Table],
-    *,
-    dataset: str,
-    level: int,
+    store: Store, name: str, schema: pa.Schema, groups: Iterable[pa.Table], *, dataset: str
 ) -> FileEntry:
     """Write tables as the row groups of one file; check it and return its entry."""
     entries: list[FileEntry] = []
-    drain(_written(store, name, schema, groups, entries, dataset=dataset, level=level))
+    drain(_written(store, name, schema, groups, entries, dataset=dataset, level=3))
     return entries[0]
 
 
