@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from curate.api.jobs import batches_of, format_of
@@ -58,14 +59,14 @@ def check(
     domains = read_reference(reference, text=text) if reference is not None else None
     checked: dict[str, dict[str, Any]] = {}
     for name in profiles or sorted(set(known) & set(locate.profile_names())):
-        loaded = profile.load_profile(name, locate.profile_text)
+        loaded = profile.load_profile(name)
         if domains is None and name not in known:
             raise RecipeError(
                 f"no clean samples for '{name}'",
                 hint=f"give your own with --reference FILES; {nearest(name, known)}",
             )
         by_domain = known[name] if domains is None else domains
-        texts = [one for texts in by_domain.values() for one in texts]
+        texts = list(chain.from_iterable(by_domain.values()))
         if not texts:
             raise RecipeError("the reference holds no documents", hint="--text names their field")
         rules = check_profile(loaded, texts)
@@ -138,16 +139,10 @@ def calibrate(
     return derive(
         lang,
         Reference(domains),
-        parents={
-            name: profile.load_profile(name, locate.profile_text)
-            for name in ("_default", "_words", "_unspaced")
-        },
+        parents={n: profile.load_profile(n) for n in ("_default", "_words", "_unspaced")},
         method=method,
         share=share,
-        anchor=(
-            profile.load_profile("eng_Latn", locate.profile_text),
-            [one for texts in english.values() for one in texts],
-        ),
+        anchor=(profile.load_profile("eng_Latn"), list(chain.from_iterable(english.values()))),
     )
 
 

@@ -346,12 +346,12 @@ def _through(table: TableLike, stages: tuple[str, ...], profile: str | Profile |
 def _all_profiles(chosen: str | Profile | None = None) -> Profiles:
     from curate.recipe import profile
 
-    loaded = {n: profile.load_profile(n, locate.profile_text) for n in locate.language_profiles()}
+    loaded = {n: profile.load_profile(n) for n in locate.language_profiles()}
     name = chosen.name if isinstance(chosen, Profile) else chosen
     if isinstance(chosen, Profile):
         loaded[chosen.name] = chosen
     elif name is not None and name not in loaded:
-        loaded[name] = profile.load_profile(name, locate.profile_text)
+        loaded[name] = profile.load_profile(name)
     return Profiles(loaded, always=name)
 
 

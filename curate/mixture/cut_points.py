@@ -32,7 +32,6 @@ Float64 = npt.NDArray[np.float64]
 UInt64 = npt.NDArray[np.uint64]
 
 BIN_BITS = 16
-BINS = 1 << BIN_BITS
 _LAST = (1 << 64) - 1
 
 

@@ -66,10 +66,5 @@ def expected(
 
 
 def _scaled(amounts: Available, factor: float) -> Available:
-    return Available(
-        documents=round(amounts.documents * factor),
-        amount=round(amounts.amount * factor),
-        tokens=round(amounts.tokens * factor),
-        largest=amounts.largest,
-        once=round(amounts.once * factor),
-    )
+    scaled = {name: round(value * factor) for name, value in vars(amounts).items()}
+    return Available(**scaled | {"largest": amounts.largest})

@@ -20,13 +20,13 @@ Int64 = npt.NDArray[np.int64]
 
 _LEAF = tuple(Leaf._fields)
 _COUNTS = {"documents": "sum", "amount": "sum", "tokens": "sum", "largest": "max", "once": "sum"}
-_LEAF_TYPES = [(name, pa.string()) for name in _LEAF]
+LEAF_TYPES = [(name, pa.string()) for name in _LEAF]
 
 #: A row per document; ``group`` is null where the mixture has none for it. Amount and tokens are of
 #: all its ``copies``. ``held_out`` documents are for validation, and outside of all budgets.
 SKETCH = pa.schema(
     [
-        *_LEAF_TYPES,
+        *LEAF_TYPES,
         ("u", pa.uint64()),
         ("amount", pa.int64()),
         ("tokens", pa.int64()),
@@ -35,13 +35,11 @@ SKETCH = pa.schema(
     ]
 )
 #: A row per leaf and bin of u.
-HISTOGRAM = pa.schema(
-    [*_LEAF_TYPES, ("bin", pa.int32()), *((name, pa.int64()) for name in _COUNTS)]
-)
+HISTOGRAM = pa.schema([*LEAF_TYPES, ("bin", pa.int32()), *((name, pa.int64()) for name in _COUNTS)])
 #: Bins whose documents must be read one by one.
-CUT_BINS = pa.schema([*_LEAF_TYPES, ("bin", pa.int32())])
+CUT_BINS = pa.schema([*LEAF_TYPES, ("bin", pa.int32())])
 #: A row per leaf: what is held out of it.
-HELD_OUT = pa.schema([*_LEAF_TYPES, *((name, pa.int64()) for name in _COUNTS)])
+HELD_OUT = pa.schema([*LEAF_TYPES, *((name, pa.int64()) for name in _COUNTS)])
 
 #: Rows that are added up at a time; bounds a merging task's memory.
 _MERGE_ROWS = 1 << 19

@@ -9,16 +9,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from curate.mixture.cut_points import Interval
-from curate.mixture.histogram import copies_of, held_out, leaves
+from curate.mixture.histogram import LEAF_TYPES, copies_of, held_out, leaves
 from curate.mixture.sampling import UInt64, sample_key
 from curate.recipe.mixture import VALIDATION, Leaf, Mixture
 
 INTERVALS = pa.schema(
     [
-        ("group", pa.string()),
-        ("source", pa.string()),
-        ("lang", pa.string()),
-        ("origin", pa.string()),
+        *LEAF_TYPES,
         ("phase", pa.string()),
         ("epoch", pa.int32()),
         ("first", pa.uint64()),

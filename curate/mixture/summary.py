@@ -42,19 +42,16 @@ def report(
     solution = solve(mixture, available)
     rows = []
     for phase in mixture.schedule():
-        amounts = dict.fromkeys(mixture.groups, 0)
+        by_group: dict[str, list[Taken]] = {group: [] for group in mixture.groups}
         for (name, leaf), part in taken.items():
             if name == phase.name:
-                amounts[leaf.group] += part.amount
+                by_group[leaf.group].append(part)
+        amounts = {group: sum(part.amount for part in by_group[group]) for group in by_group}
         whole = {name for name, group in mixture.groups.items() if group.whole}
         total = sum(amount for group, amount in amounts.items() if group not in whole)
         shares = mixture.shares(phase)
         for group, amount in amounts.items():
-            parts = [
-                part
-                for (name, leaf), part in taken.items()
-                if name == phase.name and leaf.group == group
-            ]
+            parts = by_group[group]
             once = sum(one.once for leaf, one in available.items() if leaf.group == group)
             asked = round(solution.asked[phase.name, group])
             rows.append(

@@ -129,14 +129,11 @@ def _scarcest(parts: list[Part], demand: Mapping[str, Fraction]) -> Part | None:
         return None
     scarcest = min(demanded, key=lambda part: part.capacity / _demand_of(part, demand))
     if not scarcest.capacity:
-        empty = not any(scarcest.limits.values())
+        reason = "max_share forbids all of it"
+        if not any(scarcest.limits.values()):
+            reason = "no document with any content belongs to it"
         raise RecipeError(
-            f"{scarcest} has nothing to give: "
-            + (
-                "no document with any content belongs to it"
-                if empty
-                else "max_share forbids all of it"
-            ),
+            f"{scarcest} has nothing to give: {reason}",
             where="[mixture]",
             hint="give it weight 0, or check its languages, sources, origins and caps",
         )

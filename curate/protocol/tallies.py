@@ -16,16 +16,12 @@ REPAIR = "repair"  #: ``changed``, ``letters``, ``spacing``, ``unsettled``: text
 TRIMMED_LINES, TRIMMED_BYTES = "lines", "bytes"  #: by rule: lines removed or changed, their bytes
 LANGUAGE = "lang"  #: by label: documents
 SPAN_BYTES = "span_bytes"  #: by label: bytes of the text in spans of that language
-CUT = (
-    "cut"  #: ``documents``, ``bytes``, ``lines``, ``paragraphs``, ``spans``; also by evaluation set
-)
+#: ``documents``, ``bytes``, ``lines``, ``paragraphs``, ``spans``; also by evaluation set
+CUT = "cut"
 DOCUMENTS, RUNS = "documents", "runs"  #: by evaluation set: documents and runs that share something
 CLUSTER_SIZE = "cluster_size"  #: by size: clusters
-MET_MAX_WITNESSES, PAIRS_COMPARED, PAIRS_VERIFIED = (
-    "met_max_witnesses",
-    "pairs_compared",
-    "pairs_verified",
-)
+MET_MAX_WITNESSES = "met_max_witnesses"
+PAIRS_COMPARED, PAIRS_VERIFIED = "pairs_compared", "pairs_verified"
 TOKENS, WORDS, CHARACTERS = "tokens", "words", "characters"  #: by language: their sums
 _FOUND = "found"  #: by evaluation set and row: documents that share something with the example
 _RELABELLED = "relabelled"  #: by the model's label and the final one: documents

@@ -19,6 +19,7 @@ import pyarrow as pa
 from pydantic import Field, ValidationError, model_validator
 
 from curate.errors import RecipeError
+from curate.recipe import locate
 from curate.recipe.section import Section, TomlTable, explain
 from curate.schema import whole
 
@@ -140,7 +141,7 @@ class Profile(Section):
     fails."""
 
 
-def load_profile(name: str, read: Callable[[str], str]) -> Profile:
+def load_profile(name: str, read: Callable[[str], str] = locate.profile_text) -> Profile:
     """Load a profile and all that it extends; ``read`` returns the TOML text of a profile by name.
 
     A child's table replaces the parent's value key by key; a rule that the parent has keeps the

@@ -7,7 +7,7 @@ import json
 from curate.report.format import code, number, one_line, percent, ratio, size
 from curate.report.model import Report
 from curate.report.notes import compare_note, counted_note, describe
-from curate.report.to_markdown import table
+from curate.report.to_markdown import MIXTURE_HEADER, mixture_rows, table
 from curate.storage.entries import Manifest
 
 #: Licences with an identifier on the Hub, as sources write them.
@@ -155,21 +155,8 @@ def _loading(report: Report) -> list[str]:
 def _mixture(report: Report) -> list[str]:
     if not report.mixture:
         return []
-    rows = [
-        (
-            code(row["phase"]),
-            code(row["group"]),
-            "–" if row["asked_share"] is None else f"{100 * row['asked_share']:.2f} %",
-            "–" if row["share"] is None else f"{100 * row['share']:.2f} %",
-            number(row["documents"]),
-            number(row["tokens"] or None),
-            number(row["epochs"]),
-        )
-        for row in report.mixture
-    ]
-    header = ("phase", "group", "asked", "got", "rows", "tokens", "epochs")
-    unit = code(str(report.mixture[0]["unit"]))
-    return ["## Mixture", "", f"Shares are by {unit}.", "", *table(header, rows, 2)]
+    rows = table(MIXTURE_HEADER, mixture_rows(report), 2)
+    return ["## Mixture", "", f"Shares are by {code(str(report.mixture[0]['unit']))}.", "", *rows]
 
 
 def _languages(report: Report) -> list[str]:

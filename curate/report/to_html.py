@@ -122,15 +122,7 @@ def _template() -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    functions = (
-        format.visible,
-        format.address,
-        format.number,
-        format.percent,
-        format.ratio,
-        format.size,
-        format.duration,
-    )
-    engine.filters.update({function.__name__: function for function in functions})
+    names = ("visible", "address", "number", "percent", "ratio", "size", "duration")
+    engine.filters.update({name: getattr(format, name) for name in names})
     engine.filters["one_line"] = lambda value: format.one_line(str(value))
     return engine.get_template("page.html.j2")

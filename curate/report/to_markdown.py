@@ -59,6 +59,29 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -
     return ["| " + " | ".join(row) + " |" for row in (lines[0], rule, *lines[1:])]
 
 
+#: The columns of `mixture_rows`.
+MIXTURE_HEADER = ("phase", "group", "asked", "got", "rows", "tokens", "epochs")
+
+
+def mixture_rows(report: Report) -> list[tuple[str, ...]]:
+    """Return what each group of each phase should have, and has."""
+    shares = [
+        ["–" if row[key] is None else f"{100 * row[key]:.2f} %" for key in ("asked_share", "share")]
+        for row in report.mixture
+    ]
+    return [
+        (
+            code(row["phase"]),
+            code(row["group"]),
+            *asked_and_got,
+            number(row["documents"]),
+            _count(row["tokens"]),
+            number(row["epochs"]),
+        )
+        for row, asked_and_got in zip(report.mixture, shares, strict=True)
+    ]
+
+
 def _count(value: int | None) -> str:
     return number(value) if value else "–"
 
@@ -236,20 +259,10 @@ def _mixture(report: Report) -> list[str]:
         return []
     reused = any(row.get("reused") for row in report.mixture)
     rows = [
-        (
-            code(row["phase"]),
-            code(row["group"]),
-            "–" if row["asked_share"] is None else f"{100 * row['asked_share']:.2f} %",
-            "–" if row["share"] is None else f"{100 * row['share']:.2f} %",
-            number(row["documents"]),
-            _count(row["tokens"]),
-            number(row["epochs"]),
-            _count(row["shortage"]),
-            *((_count(row.get("reused")),) if reused else ()),
-        )
-        for row in report.mixture
+        (*cells, _count(row["shortage"]), *((_count(row.get("reused")),) if reused else ()))
+        for cells, row in zip(mixture_rows(report), report.mixture, strict=True)
     ]
-    header = ("phase", "group", "asked", "got", "rows", "tokens", "epochs", "missing")
+    header = (*MIXTURE_HEADER, "missing")
     again = f" Reused {report.mixture[0]['unit']} are of documents that an earlier phase has too."
     return [
         "## The mixture, asked and got",
