@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.engine.commit import Attempt, read_commit
+from curate.engine.commit import Attempt, entries_of, read_commit
 from curate.protocol.routing import document_numbers
 from curate.protocol.stage import Step
 from curate.storage.exchange import ExchangeSink, read_part
@@ -77,25 +77,20 @@ class StepInputs:
 
     def stream(self, dataset: str) -> Iterator[pa.Table]:
         """Yield the rows of a dataset that were routed to this task."""
-        job = self._job
+        job, store = self._job, self._store
         if job.step.over == "tree":
-            for name in self._group:
-                entries = read_commit(self._store, name).dataset(dataset)
-                yield from read_part(self._store, entries, None)
+            yield from read_part(store, entries_of(store, self._group, dataset), None)
         elif dataset == "sketch":
-            entries = read_commit(self._store, job.survivors[self.index]).dataset(
-                f"sketch-{job.barrier}"
-            )
-            yield from read_part(self._store, entries, self.index)
+            entries = read_commit(store, job.survivors[self.index]).dataset(f"sketch-{job.barrier}")
+            yield from read_part(store, entries, self.index)
         elif dataset == "text":
             yield from self._text()
         elif dataset in ("decided", "counted"):
-            for commits in job.earlier:
-                yield from self._decided(commits, dropped=dataset == "decided")
+            for earlier in job.earlier:
+                yield from self._decided(earlier, dropped=dataset == "decided")
         else:
-            for name in job.produced[dataset]:
-                entries = read_commit(self._store, name).dataset(dataset)
-                yield from read_part(self._store, entries, self.index)
+            commits = job.produced[dataset]
+            yield from read_part(store, entries_of(store, commits, dataset), self.index)
 
     def _text(self) -> Iterator[pa.Table]:
         entries = read_commit(self._store, self._job.survivors[self.index]).dataset("survivors")

@@ -14,6 +14,7 @@ import resource
 import socket
 import time
 import uuid
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -167,6 +168,12 @@ def read_commit(store: Store, name: str) -> Commit:
         store.remove(name)
         raise Damaged(name) from error
     return Commit.from_json(name, fields)
+
+
+def entries_of(store: Store, commits: Iterable[str], dataset: str) -> Iterator[FileEntry]:
+    """Yield the entries of one dataset's files, commit by commit."""
+    for name in commits:
+        yield from read_commit(store, name).dataset(dataset)
 
 
 def is_done(store: Store, task: Task) -> bool:

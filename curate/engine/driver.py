@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from curate.engine.barrier_step import StepJob
 from curate.engine.base import Engine
-from curate.engine.commit import Job, Task, is_done, read_commit, revoke
+from curate.engine.commit import Job, Task, entries_of, is_done, read_commit, revoke
 from curate.engine.outcome import Outcome
 from curate.engine.product import PlacingJob, ProductJob, product_metadata
 from curate.engine.segment import Opening, SegmentJob
@@ -176,11 +176,8 @@ class Driver:
 
     def _partitions(self, barrier: Barrier, survivors: tuple[str, ...]) -> int:
         """Return the number of partitions: a function of the recipe and the sketches' bytes."""
-        size: int = sum(
-            entry.bytes
-            for name in survivors
-            for entry in read_commit(self.store, name).dataset(f"sketch-{barrier.name}")
-        )
+        sketches = entries_of(self.store, survivors, f"sketch-{barrier.name}")
+        size = sum(entry.bytes for entry in sketches)
         return min(4096, max(1, -(-size // self.plan.recipe.shards.partition_bytes)))
 
     def _step(
@@ -257,11 +254,7 @@ class Driver:
             key = [parameters(mix), phase, parts, read, metadata, parameters(output)]
             work = [(number, key, number) for number in range(parts)]
             commits = self._tasks(f"mix-product-{phase}", phase, job, work)
-            written = sum(
-                entry.rows
-                for name in commits
-                for entry in read_commit(self.store, name).dataset("mixture")
-            )
+            written = sum(entry.rows for entry in entries_of(self.store, commits, "mixture"))
             if written != rows[phase]:
                 raise InternalError(
                     f"{written} rows were written of the {rows[phase]} that phase '{phase}' takes"
@@ -270,12 +263,10 @@ class Driver:
         return product
 
     def _mixture_report(self) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
-        for name in self._produced.get("mixture_report", ()):
-            entries = read_commit(self.store, name).dataset("mixture_report")
-            for table in read_part(self.store, entries, None):
-                rows += table.drop_columns(["part"]).to_pylist()
-        return rows
+        commits = self._produced.get("mixture_report", ())
+        entries = entries_of(self.store, commits, "mixture_report")
+        tables = [table.drop_columns(["part"]) for table in read_part(self.store, entries, None)]
+        return [row for table in tables for row in table.to_pylist()]
 
     def _tasks(
         self, folder: str, label: str, job: Job, work: Sequence[tuple[int, Any, Any]]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
-from curate.engine.commit import Attempt, read_commit
+from curate.engine.commit import Attempt, entries_of, read_commit
 from curate.engine.segment import decided
 from curate.engine.shuffle import fresh_order, rotation, slice_keys, within
 from curate.mixture.sampling import order_key
@@ -83,9 +83,8 @@ class ProductJob:
         decisions = decided(store, self.mix, self.decisions, 0)
         chosen: list[pa.Table] = []
         epochs = self._epochs(decisions)
-        for name in self.survivors:
-            for entry in read_commit(store, name).dataset("survivors"):
-                chosen += self._from_file(store, entry, epochs, own, decisions)
+        for entry in entries_of(store, self.survivors, "survivors"):
+            chosen += self._from_file(store, entry, epochs, own, decisions)
         if not chosen:
             return
         table = pa.concat_tables(chosen).drop_columns(list(_VERDICT)).combine_chunks()

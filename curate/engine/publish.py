@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from curate import schema
 from curate.engine.clusters import LargestClusters
-from curate.engine.commit import read_commit, revoke
+from curate.engine.commit import entries_of, read_commit, revoke
 from curate.engine.manifest import append_to_stores, manifest_of_run
 from curate.engine.outcome import Outcome
 from curate.failpoint import reach
@@ -30,17 +30,9 @@ from curate.storage.store import Damaged, Store
 
 #: Published in this order; the manifest follows alone.
 ENTRIES = (
-    "rejected",
-    "quarantine",
-    "mixture",
-    *OUTPUT_FORMATS,
-    "clusters.parquet",
-    "timings.jsonl",
-    "report.json",
-    "report.md",
-    "report.html",
-    "README.md",
-)
+    "rejected", "quarantine", "mixture", *OUTPUT_FORMATS, "clusters.parquet", "timings.jsonl",
+    "report.json", "report.md", "report.html", "README.md",
+)  # fmt: skip
 
 #: Rows of clusters.parquet that are sorted at a time, and that the driver keeps in memory.
 CLUSTER_RUN = 1 << 17
@@ -113,22 +105,15 @@ def top_level(store: Store) -> list[str]:
 def _rejected(store: Store, outcome: Outcome, staging: str) -> list[FileEntry]:
     files = []
     for segment, commits in outcome.segments:
-        number = 0
-        for name in commits:
-            for entry in read_commit(store, name).dataset("rejected"):
-                target = f"rejected/{segment}/{number:05d}.parquet"
-                files.append(_link(store, entry, staging, target))
-                number += 1
+        for number, entry in enumerate(entries_of(store, commits, "rejected")):
+            target = f"rejected/{segment}/{number:05d}.parquet"
+            files.append(_link(store, entry, staging, target))
     return files
 
 
 def _quarantine(store: Store, outcome: Outcome, staging: str) -> list[FileEntry]:
     """Write the damaged records, in the order of the plan's shards, one task's at a time."""
-    entries = (
-        entry
-        for name in outcome.segments[0][1]
-        for entry in read_commit(store, name).dataset("quarantined")
-    )
+    entries = entries_of(store, outcome.segments[0][1], "quarantined")
     entry = write_groups(
         store,
         f"{staging}/quarantine/00000.parquet",
@@ -207,15 +192,15 @@ def _cluster_rows(
     keys = [("cluster", "ascending"), ("id", "ascending")]
     for stage in stages:
         run: list[pa.Table] = []
-        for name in outcome.decisions[stage]:
-            for table in read_part(store, read_commit(store, name).dataset("decisions"), None):
-                clustered = table.filter(pc.is_valid(table.column("cluster")))
-                largest.add(stage, clustered)
-                rows = clustered.select(columns)
-                run.append(rows.add_column(0, "stage", pa.repeat(stage, rows.num_rows)))
-                if sum(table.num_rows for table in run) >= CLUSTER_RUN:
-                    yield pa.concat_tables(run).sort_by(keys)
-                    run = []
+        entries = entries_of(store, outcome.decisions[stage], "decisions")
+        for table in read_part(store, entries, None):
+            clustered = table.filter(pc.is_valid(table.column("cluster")))
+            largest.add(stage, clustered)
+            rows = clustered.select(columns)
+            run.append(rows.add_column(0, "stage", pa.repeat(stage, rows.num_rows)))
+            if sum(table.num_rows for table in run) >= CLUSTER_RUN:
+                yield pa.concat_tables(run).sort_by(keys)
+                run = []
         if run:
             yield pa.concat_tables(run).sort_by(keys)
 

@@ -24,15 +24,9 @@ from curate.plan.model import Segment, Shard, SourcePlan
 from curate.protocol.ledger import Ledger
 from curate.protocol.routing import document_numbers
 from curate.protocol.stage import Barrier
+from curate.storage import parquet_sink
 from curate.storage.entries import Sample
 from curate.storage.exchange import ExchangeSink, read_part
-from curate.storage.parquet_sink import (
-    ROW_GROUP_BYTES,
-    ParquetSink,
-    drain,
-    stored_rows,
-    write_parquet,
-)
 from curate.storage.store import Store
 
 #: The most documents that are sketched at a time.
@@ -59,7 +53,7 @@ class SegmentJob:
     batch_bytes: int
     sources: Mapping[str, SourcePlan] | None = None
     opening: Opening | None = None
-    row_group_bytes: int = ROW_GROUP_BYTES
+    row_group_bytes: int = parquet_sink.ROW_GROUP_BYTES
     shuffle_seed: int | None = None  #: set for the last segment: rows are written in shuffled order
 
     def run(self, own: tuple[int, Shard | None], attempt: Attempt) -> None:
@@ -93,7 +87,7 @@ class _Work:
         self.schema = self._final_schema(base)
         attempt.notes.schema = base64.b64encode(self.schema.serialize()).decode()
         seed = job.shuffle_seed
-        self.survivors = ParquetSink(
+        self.survivors = parquet_sink.ParquetSink(
             attempt.store,
             attempt.folder,
             "survivors",
@@ -102,7 +96,9 @@ class _Work:
             index=None if seed is None else lambda group: key_range(group, seed),
             row_group_bytes=job.row_group_bytes,
         )
-        self.rejected = ParquetSink(attempt.store, attempt.folder, "rejected", self.schema)
+        self.rejected = parquet_sink.ParquetSink(
+            attempt.store, attempt.folder, "rejected", self.schema
+        )
         self.sketches = {
             barrier.name: ExchangeSink(attempt.store, attempt.folder, f"sketch-{barrier.name}")
             for barrier in job.segment.barriers
@@ -130,7 +126,7 @@ class _Work:
         damage = pa.concat_tables(quarantined) if quarantined else None
         if damage is not None and damage.num_rows:
             self.attempt.files.append(
-                write_parquet(
+                parquet_sink.write_parquet(
                     self.attempt.store,
                     f"{self.attempt.folder}/quarantined-00000.parquet",
                     damage,
@@ -139,7 +135,7 @@ class _Work:
             )
 
     def from_survivors(self) -> None:
-        for table in stored_rows(self.attempt.store, self.before.dataset("survivors")):
+        for table in parquet_sink.stored_rows(self.attempt.store, self.before.dataset("survivors")):
             reach("table.read")
             self._through(table)
 
@@ -175,7 +171,7 @@ class _Work:
         for barrier, decisions in later:
             rejects = barrier.reassign_witness(rejects, decisions)
         self.ledger.count_dropped(rejects)
-        drain(self.rejected.write(rejects))
+        parquet_sink.drain(self.rejected.write(rejects))
         self._sample(rejects)
         return table.filter(alive)
 
@@ -215,7 +211,7 @@ class _Work:
 
     def finish(self) -> None:
         self._sketch_groups(self.survivors.close())
-        drain(self.rejected.close())
+        parquet_sink.drain(self.rejected.close())
         self.attempt.files += self.survivors.entries + self.rejected.entries
         for sink in self.sketches.values():
             self.attempt.files += sink.close()
