@@ -62,8 +62,8 @@ def fertility(
     1.0
     """
     counters = [counter(name) for name in tokenizers]
-    batches = _of_run(on[0], scan) if len(on) == 1 and _is_run(on[0]) else _of_files(on, text, scan)
-    measured = measure(batches, counters)
+    batches = _of_run(on[0]) if len(on) == 1 and _is_run(on[0]) else _of_files(on, text)
+    measured = measure(_first(batches, scan), counters)
     if not measured:
         raise RecipeError("there is no text to measure on", where=", ".join(on))
     return measured
@@ -75,10 +75,18 @@ def _is_run(address: str) -> bool:
     return False
 
 
-def _of_run(address: str, scan: int) -> _Batches:
+def _first(batches: _Batches, scan: int) -> _Batches:
+    """Yield batches until ``scan`` bytes of text are read."""
+    for texts, langs in batches:
+        yield texts, langs
+        scan -= pc.sum(pc.binary_length(texts)).as_py() or 0
+        if scan <= 0:
+            return
+
+
+def _of_run(address: str) -> _Batches:
     store = open_store(address)
     paths = [e.path for e in manifest_of(store).files if e.path.startswith("mixture/")]
-    left = scan
     for path in paths:
         with store.open(path) as handle:
             file = pq.ParquetFile(handle)
@@ -90,17 +98,10 @@ def _of_run(address: str, scan: int) -> _Batches:
                 texts = whole(table.column("text"))
                 langs = table.column("lang") if labelled else identify(texts).column("lang")
                 yield texts, langs.combine_chunks()
-                left -= pc.sum(pc.binary_length(texts)).as_py() or 0
-                if left <= 0:
-                    return
 
 
-def _of_files(paths: Sequence[str], text: str, scan: int) -> _Batches:
-    left = scan
+def _of_files(paths: Sequence[str], text: str) -> _Batches:
     for table in batches_of(paths, text=text):
         for start in range(0, table.num_rows, _ROWS):
             texts = table.column("text").slice(start, _ROWS).combine_chunks()
             yield texts, identify(texts).column("lang").combine_chunks()
-            left -= pc.sum(pc.binary_length(texts)).as_py() or 0
-            if left <= 0:
-                return

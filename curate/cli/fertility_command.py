@@ -67,14 +67,9 @@ def command(
         return 0
     several = len(names) > 1
     header = (
-        "language",
-        "documents",
-        "bytes",
-        "tokenizer",
-        "tokens/word",
-        "bytes/token",
+        "language", "documents", "bytes", "tokenizer", "tokens/word", "bytes/token",
         "characters/token",
-    )
+    )  # fmt: skip
     rows = []
     for language in measured:
         first = language[0].tokens
@@ -82,15 +77,7 @@ def command(
             change = f"{100 * (one.tokens / first - 1):+.1f} %" if first else "-"
             cells = [one.tokens_per_word, one.bytes_per_token, one.characters_per_token]
             ratios = ["-" if value is None else f"{value:.2f}" for value in cells]
-            rows.append(
-                (
-                    one.lang,
-                    one.documents,
-                    one.bytes,
-                    printable_line(name),
-                    *ratios,
-                    *((change,) if several else ()),
-                )
-            )
+            row = (one.lang, one.documents, one.bytes, printable_line(name), *ratios)
+            rows.append((*row, change) if several else row)
     table((*header, "tokens") if several else header, rows)
     return 0

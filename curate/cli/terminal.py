@@ -150,24 +150,17 @@ class Bars:
     """A bar per step, with tasks per second and the remaining time."""
 
     def __init__(self) -> None:
+        from rich import progress as bar
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
 
-        self._bars = Progress(
-            TextColumn("{task.description:<28}", markup=False),
-            BarColumn(bar_width=28),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]:>12}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(compact=True),
+        self._bars = bar.Progress(
+            bar.TextColumn("{task.description:<28}", markup=False),
+            bar.BarColumn(bar_width=28),
+            bar.MofNCompleteColumn(),
+            bar.TextColumn("{task.fields[rate]:>12}"),
+            bar.TimeElapsedColumn(),
+            bar.TextColumn("left"),
+            bar.TimeRemainingColumn(compact=True),
             console=Console(stderr=True),
         )
         self._bars.start()

@@ -72,7 +72,6 @@ def build_report(manifest: Manifest, timings: Sequence[Mapping[str, Any]]) -> Re
             if counts.tally[tallies.PAIRS_COMPARED]
         },
         damaged=_by_reason((name, counts.quarantined) for name, counts in files.items()),
-        passed_over=_by_reason((name, counts.skipped) for name, counts in files.items()),
         time=time,
         fertility=_fertility(stages),
         relabelled=_relabelled(stages),

@@ -160,17 +160,15 @@ def _mixture(report: Report) -> list[str]:
 
 
 def _languages(report: Report) -> list[str]:
-    lengths = {one.lang: one for one in report.fertility}
+    lengths = {
+        one.lang: (number(one.tokens), ratio(one.tokens_per_word)) for one in report.fertility
+    }
     rows = [
         (
             code(lang),
             number(outcome.curated.documents),
             size(outcome.curated.bytes),
-            *(
-                (number(lengths[lang].tokens), ratio(lengths[lang].tokens_per_word))
-                if lang in lengths
-                else ("–", "–")
-            ),
+            *lengths.get(lang, ("–", "–")),
             percent(outcome.kept),
         )
         for lang, outcome in report.languages.items()

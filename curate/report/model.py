@@ -155,7 +155,6 @@ class Report:
     clusters: dict[str, dict[int, int]] | None  #: per stage, size → clusters; None: not counted
     candidates: dict[str, tuple[int, int]]  #: per stage: pairs compared exactly, and verified
     damaged: tuple[tuple[str, str, int], ...]  #: reason, file, records
-    passed_over: tuple[tuple[str, str, int], ...]  #: reason, file, records
     time: Time
     fertility: tuple[Fertility, ...] = ()  #: of what the last counting stage kept, most bytes first
     relabelled: tuple[tuple[str, str, int], ...] = ()  #: model's label, final label, documents

@@ -38,18 +38,10 @@ def tally_rows(report: Report) -> list[tuple[str, str, int]]:
         for one in report.benchmarks
         for what in ("documents", "cut:documents", "cut:bytes")
     }
-    elsewhere = (
-        "lang:",
-        "relabelled:",
-        "cluster_size:",
-        "tokens:",
-        "pairs_",
-        "words:",
-        "characters:",
-    )
+    shown = ("lang:", "relabelled:", "cluster_size:", "tokens:", "pairs_", "words:", "characters:")
     return [
         (row.stage, what, count)
         for row in report.stages
         for what, count in row.tally.items()
-        if count and not what.startswith(elsewhere) and (row.stage, what) not in in_benchmarks
+        if count and not what.startswith(shown) and (row.stage, what) not in in_benchmarks
     ]

@@ -151,15 +151,8 @@ def _stages(report: Report) -> list[str]:
 def _outcomes(title: str, first: str, outcomes: dict[str, Outcome], *, records: bool) -> list[str]:
     rows = []
     for name, outcome in outcomes.items():
-        read = (
-            (
-                number(outcome.read),
-                _count(sum((outcome.skipped or {}).values())),
-                _count(sum((outcome.quarantined or {}).values())),
-            )
-            if records
-            else ()
-        )
+        unread = [sum((one or {}).values()) for one in (outcome.skipped, outcome.quarantined)]
+        read = (number(outcome.read), *map(_count, unread)) if records else ()
         rows.append(
             (
                 code(name) or "(not yet known)",
