@@ -53,13 +53,9 @@ class LeafCounts:
     @property
     def available(self) -> Available:
         """The sums over all runs."""
-        return Available(
-            documents=int(self.documents.sum()),
-            amount=int(self.amount.sum()),
-            tokens=int(self.tokens.sum()),
-            largest=int(self.largest.max(initial=0)),
-            once=int(self.once.sum()),
-        )
+        names = ("documents", "amount", "tokens", "once")
+        sums = {name: int(getattr(self, name).sum()) for name in names}
+        return Available(**sums, largest=int(self.largest.max(initial=0)))
 
 
 @dataclass(frozen=True)
@@ -262,10 +258,8 @@ class _MergedOrder:
                 continue
             for epoch in range(runs.passes if runs.share else 1):
                 places = runs.places(epoch)
-                near, far = (
-                    np.searchsorted(places, low),
-                    np.searchsorted(places, high, side="right"),
-                )
+                near = np.searchsorted(places, low)
+                far = np.searchsorted(places, high, side="right")
                 ends[runs.leaf] += int(near)
                 base += int(runs.before[near])
                 place.append(places[near:far])

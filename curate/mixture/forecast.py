@@ -19,18 +19,11 @@ def available_in(
     sketch: pa.Table, factor: float
 ) -> tuple[dict[Leaf, Available], dict[Leaf, Available]]:
     """Add up a sketch, scaled: what is available of each leaf, and what is held out of it."""
-    available = {
-        leaf: runs.available
-        for leaf, runs in histogram.by_leaf(
-            histogram.add_up([histogram.count_bins(sketch)])
-        ).items()
-    }
-    held_out = histogram.held_out_by_leaf(
-        histogram.add_held_out([histogram.count_held_out(sketch)])
-    )
+    counted = histogram.add_up([histogram.count_bins(sketch)])
+    held_out = histogram.add_held_out([histogram.count_held_out(sketch)])
     return (
-        {leaf: _scaled(amounts, factor) for leaf, amounts in available.items()},
-        {leaf: _scaled(amounts, factor) for leaf, amounts in held_out.items()},
+        {leaf: _scaled(r.available, factor) for leaf, r in histogram.by_leaf(counted).items()},
+        {leaf: _scaled(a, factor) for leaf, a in histogram.held_out_by_leaf(held_out).items()},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import pyarrow as pa
@@ -39,12 +40,8 @@ class Rewrite(MapStage):
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         """Rewrite the active documents that are no chat."""
-        return on_alive(
-            table,
-            lambda active: self.profiles.map(
-                active, lambda profile, part: self._rewrite(profile, part, tally)
-            ),
-        )
+        work = partial(self._rewrite, tally=tally)
+        return on_alive(table, lambda active: self.profiles.map(active, work))
 
     def _rewrite(self, profile: Profile, table: pa.Table, tally: Counter[str]) -> pa.Table:
         if not profile.rewrite.steps:

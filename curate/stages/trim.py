@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import pyarrow as pa
@@ -41,12 +42,8 @@ class Trim(MapStage):
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         """Trim the active documents that are no chat."""
-        return on_alive(
-            table,
-            lambda active: self.profiles.map(
-                active, lambda profile, part: self._trim(profile, part, tally)
-            ),
-        )
+        work = partial(self._trim, tally=tally)
+        return on_alive(table, lambda active: self.profiles.map(active, work))
 
     def _trim(self, profile: Profile, table: pa.Table, tally: Counter[str]) -> pa.Table:
         before, lines = texts(table), texts_outside_chat(table)

@@ -9,14 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
+from curate.protocol import tallies
 from curate.protocol.tables import drop, on_alive, texts, with_columns
-from curate.protocol.tallies import (
-    CLUSTER_SIZE,
-    MET_MAX_WITNESSES,
-    PAIRS_COMPARED,
-    PAIRS_VERIFIED,
-    tally_key,
-)
 
 #: The evidence that a dedup leaves on a row.
 DEDUP_COLUMNS = ("cluster", "cluster_size", "duplicate_of", "jaccard")
@@ -73,15 +67,15 @@ def give_verdicts(
         for size in pc.value_counts(
             pc.drop_null(verdicts["cluster_size"].filter(kept))
         ).to_pylist():
-            tally[tally_key(CLUSTER_SIZE, size["values"])] += size["counts"]
+            tally[tallies.tally_key(tallies.CLUSTER_SIZE, size["values"])] += size["counts"]
         if "capped" in decisions.column_names:
             capped, compared, copies = (
                 schema.whole(decisions.column(name)).take(at)
                 for name in ("capped", "compared", "copies")
             )
-            tally[MET_MAX_WITNESSES] += pc.sum(capped).as_py() or 0
-            tally[PAIRS_COMPARED] += pc.sum(compared).as_py() or 0
-            tally[PAIRS_VERIFIED] += len(pc.drop_null(verdicts["jaccard"]))
+            tally[tallies.MET_MAX_WITNESSES] += pc.sum(capped).as_py() or 0
+            tally[tallies.PAIRS_COMPARED] += pc.sum(compared).as_py() or 0
+            tally[tallies.PAIRS_VERIFIED] += len(pc.drop_null(verdicts["jaccard"]))
             # A kept row counts the documents that it represents, over all dedups so far.
             evidence["cluster_size"] = pc.coalesce(
                 pc.if_else(pc.greater(copies, 1), copies, None), evidence["cluster_size"]
