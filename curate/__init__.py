@@ -10,15 +10,8 @@ if TYPE_CHECKING:
     from curate.api import RunResult, deduplicate, identify, judge, mix, run, standardize
 
 __all__ = [
-    "RunResult",
-    "__version__",
-    "deduplicate",
-    "identify",
-    "judge",
-    "mix",
-    "run",
-    "standardize",
-]
+    "RunResult", "__version__", "deduplicate", "identify", "judge", "mix", "run", "standardize",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

