@@ -67,7 +67,6 @@ def _try(name: str, recipe: Recipe, sample: int, scan: int, json: bool) -> int:
     from curate.cli.terminal import answer, as_json, printable_line, table
     from curate.inspection.dry_run import dry_run
     from curate.plan import build as planning
-    from curate.protocol.tallies import without_found
 
     tried = dry_run(planning.build(recipe), name, sample=sample, scan=scan)
     if json:
@@ -96,7 +95,7 @@ def _try(name: str, recipe: Recipe, sample: int, scan: int, json: bool) -> int:
     if tried.tally:
         answer()
         # Which examples of evaluation sets were found is in --json: there may be thousands.
-        table(("counted", "times"), list(without_found(tried.tally).items()))
+        table(("counted", "times"), list(tried.short_tally.items()))
     if tried.mixture:
         answer()
         outcome.mixture(tried.mixture, answer)

@@ -19,6 +19,7 @@ from curate.mixture.sampling import order_key, sample_key
 from curate.plan.model import Plan, Shard
 from curate.protocol.in_memory import apply, resolve
 from curate.protocol.stage import Barrier, MapStage
+from curate.protocol.tallies import without_found
 
 #: Characters of an example, and examples per stage.
 EXCERPT, EXAMPLES = 160, 5
@@ -47,6 +48,11 @@ class DryRun(NamedTuple):
     examples: list[dict[str, Any]]
     mixture: list[dict[str, Any]]
     note: str
+
+    @property
+    def short_tally(self) -> dict[str, int]:
+        """The tally without the counts of single evaluation examples."""
+        return without_found(self.tally)
 
 
 def wilson(hits: int, of: int) -> Interval:
