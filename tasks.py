@@ -109,11 +109,15 @@ def docs(*arguments: str) -> None:
     run([str(PYTHON), "docs/generate.py", *arguments])
 
 
+#: Modules of tests/benchmarks that the benchmarks import; they print nothing on their own.
+HELPERS = ("__init__", "corpus", "dedup_contenders", "exact_pairs", "planted")
+
+
 def bench(*arguments: str) -> None:
     """Print the ratios against peers, one benchmark after the other."""
     chosen = arguments or sorted(path.stem for path in (HERE / "tests/benchmarks").glob("*.py"))
     for name in chosen:
-        if name not in ("__init__", "corpus"):
+        if name not in HELPERS:
             run([str(PYTHON), "-m", f"tests.benchmarks.{name}"])
 
 
