@@ -99,7 +99,7 @@ def cut_bins(mixture: Mixture, histogram: Mapping[Leaf, LeafCounts]) -> dict[Lea
     """
     found: dict[Leaf, Int64] = {}
     for merged in _merged_orders(mixture, histogram):
-        for target in sorted({amount for stretch in merged.stretches for amount in stretch}):
+        for target in sorted({amount for interval in merged.intervals for amount in interval}):
             low, high = merged.window(target)
             for runs in merged.leaves:
                 bins = bin_of(runs.counts.first[runs.touching(low, high)])
@@ -127,7 +127,7 @@ def cut(
     names = [phase.name for phase in mixture.schedule()]
     for merged in _merged_orders(mixture, documents):
         reached = dict.fromkeys((runs.leaf for runs in merged.leaves), 0)
-        for phase, (start, end) in zip(names, merged.stretches, strict=True):
+        for phase, (start, end) in zip(names, merged.intervals, strict=True):
             starts, ends = merged.ends(start), merged.ends(end)
             for runs in merged.leaves:
                 leaf = runs.leaf
@@ -181,7 +181,7 @@ class _LeafRuns:
         return np.flatnonzero(hit)
 
     def spans(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """Yield a stretch of runs, numbered through all passes, cut at the ends of passes."""
+        """Yield an interval of runs, numbered through all passes, cut at the ends of passes."""
         runs = len(self.counts.amount)
         while start < end:
             epoch, at = divmod(start, runs)
@@ -220,7 +220,7 @@ class _MergedOrder:
     """The merged leaves of a group, and the amounts between which each phase lies."""
 
     leaves: tuple[_LeafRuns, ...]
-    stretches: tuple[tuple[Fraction, Fraction], ...]
+    intervals: tuple[tuple[Fraction, Fraction], ...]
 
     def window(self, target: Fraction) -> tuple[float, float]:
         """Bound the place of the document boundary that is nearest to the target.
@@ -307,5 +307,5 @@ def _merged_orders(mixture: Mixture, counts: Mapping[Leaf, LeafCounts]) -> Itera
                     )
                     for leaf in leaves
                 ),
-                stretches=tuple(solution.stretches(mixture, group)),
+                intervals=tuple(solution.intervals(mixture, group)),
             )

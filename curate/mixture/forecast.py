@@ -41,8 +41,8 @@ def expected(
     for group in mixture.groups:
         leaves = [leaf for leaf in available if leaf.group == group]
         reached = Fraction(0)
-        stretches = solution.stretches(mixture, group)
-        for phase, (start, end) in zip(mixture.schedule(), stretches, strict=True):
+        intervals = solution.intervals(mixture, group)
+        for phase, (start, end) in zip(mixture.schedule(), intervals, strict=True):
             for leaf in leaves:
                 share, amounts = solution.composition[leaf], available[leaf]
                 part = (end - start) * share / amounts.amount if amounts.amount else Fraction(0)

@@ -1,4 +1,4 @@
-"""From totals to targets: how much of each leaf each phase takes, before any document is read.
+"""From totals to targets: how much of each leaf each phase takes. No document is read here.
 
 Exact arithmetic on fractions, so that "the ratio is kept" needs no tolerance here. Everything is
 decided on totals: within a group the leaves keep one composition over all phases, and a mixture
@@ -22,7 +22,7 @@ class Solution:
     """What to take. Amounts are fractions of the mixture's unit.
 
     ``asked`` and ``targets`` are per phase and group; ``composition`` is each leaf's share of its
-    group (0 where nothing is taken), ``passes`` how many passes over it may begin.
+    group (0 where nothing is taken), ``passes`` its maximum passes, rounded up.
     """
 
     asked: dict[tuple[str, str], Fraction]
@@ -31,18 +31,21 @@ class Solution:
     passes: dict[Leaf, int]
     scarcest: str | None
 
-    def stretches(self, mixture: Mixture, group: str) -> list[tuple[Fraction, Fraction]]:
+    def intervals(self, mixture: Mixture, group: str) -> list[tuple[Fraction, Fraction]]:
         """Return where each phase begins and ends in a group's order of documents, in amounts."""
         amounts = {phase.name: self.targets[phase.name, group] for phase in mixture.schedule()}
-        return _stretches(mixture, amounts)
+        return _intervals(mixture, amounts)
 
 
 def solve(mixture: Mixture, available: Mapping[Leaf, Available]) -> Solution:
     """Turn what is asked and what is available into targets.
 
     Every group reaches its share of every phase exactly, or the whole mixture shrinks until the
-    scarcest group suffices, or (``shortage = "fail"``) an error names that group. A group with
-    nothing at all is always an error, unless all are empty: no mixture can keep such a ratio.
+    scarcest group suffices, or (``shortage = "fail"``) an error names that group. What suffices
+    counts each leaf up to its maximum passes (``shortage = "repeat"``). Without a budget the
+    mixture grows until the scarcest group is used up. A ``whole`` group is outside the ratio: the
+    first phase takes all of it. A group with a share but nothing available is an error, unless all
+    are empty: no mixture can keep such a ratio.
 
     >>> from curate.recipe.mixture import parse_mixture
     >>> mixture = parse_mixture({"ratio": "3:1", "groups": {"kk": {}, "en": {}}})
@@ -65,7 +68,7 @@ def solve(mixture: Mixture, available: Mapping[Leaf, Available]) -> Solution:
     }
     demand = {
         group: max(
-            end for _, end in _stretches(mixture, {ph.name: asked[ph.name, group] for ph in phases})
+            end for _, end in _intervals(mixture, {ph.name: asked[ph.name, group] for ph in phases})
         )
         for group in mixture.groups
     }
@@ -106,16 +109,16 @@ def solve(mixture: Mixture, available: Mapping[Leaf, Available]) -> Solution:
     )
 
 
-def _stretches(
+def _intervals(
     mixture: Mixture, amounts: Mapping[str, Fraction]
 ) -> list[tuple[Fraction, Fraction]]:
     """Place phases one after the other; one with ``reuse`` begins at the first document again."""
-    stretches, reached = [], Fraction(0)
+    intervals, reached = [], Fraction(0)
     for phase in mixture.schedule():
         start = Fraction(0) if phase.reuse else reached
-        stretches.append((start, start + amounts[phase.name]))
-        reached = max(reached, stretches[-1][1])
-    return stretches
+        intervals.append((start, start + amounts[phase.name]))
+        reached = max(reached, intervals[-1][1])
+    return intervals
 
 
 def _demand_of(part: Part, demand: Mapping[str, Fraction]) -> Fraction:

@@ -171,7 +171,7 @@ def test_phases_shrink_together() -> None:
     solution = solve(mixture, have(kk=9000, ru=5000, tr=5000, en=2000))
     assert targets(solution, "first") == [0, 0, 500]
     assert targets(solution, "second") == [1500, 500, 1500]
-    assert solution.stretches(mixture, "en") == [(0, 500), (500, 2000)]
+    assert solution.intervals(mixture, "en") == [(0, 500), (500, 2000)]
 
 
 def test_max_share_and_what_there_is_meet() -> None:
@@ -197,7 +197,7 @@ def test_a_phase_that_reuses_begins_at_the_first_document_again() -> None:
         }
     )
     solution = solve(again, available)
-    assert solution.stretches(again, "ru_tr") == [(0, 100), (0, 700), (700, 800)]
+    assert solution.intervals(again, "ru_tr") == [(0, 100), (0, 700), (700, 800)]
     assert solution.scarcest is None
 
 
