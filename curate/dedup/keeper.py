@@ -1,6 +1,6 @@
 """Keeper order: which of several copies is kept. A total order, whatever the order of input.
 
-A copy that was planted to replace the original wins only if it is better by the chosen order.
+An adversarial copy replaces the original only if it ranks higher.
 """
 
 from __future__ import annotations

@@ -3,8 +3,10 @@
 Read this first. Each step is one function on a handful of documents in memory: shingles, MinHash
 signature, band keys, buckets, edges, components, and verification in keeper order. `trace` returns
 the table after each step; PRIMER.md prints them for six documents. `curate.dedup.fuzzy` does the
-same at scale, and tests compare every answer of it with `removals`. Shared with it are the options,
-the hash of a shingle and the numbers of the permutations, so that both have the same candidates.
+same at scale, and tests compare its removals with `removals` for the orders of `keeper_order`.
+Shared with it, so that both have the same candidates, are the options, `PAIRWISE_LIMIT`, the
+Unicode tables, the permutations, and `shingle_sets`: the hashes that a signature is made of. The
+sets that are verified here come from this module's own normalisation and shingles.
 
 MinHash: Broder 1997, "On the resemblance and containment of documents". Bands: Leskovec, Rajaraman
 and Ullman, "Mining of Massive Datasets", section 3.4.
@@ -138,7 +140,7 @@ def signature_of(text: str, near: NearDuplicates) -> Signature:
     """Return the MinHash signature: for each permutation the smallest value of the text's shingles.
 
     A permutation maps a shingle's 32-bit hash h to (a * h + b) mod 2**32. Two signatures agree in a
-    value with the probability that is the Jaccard similarity of the two sets.
+    value with probability equal to the Jaccard similarity of the two sets.
     """
     hashes, _ = shingle_sets(pa.array([text], pa.large_string()), near.shingling)
     mixed = [_mix32(int(value) >> 32) for value in hashes]
@@ -226,9 +228,14 @@ def containment(a: Shingles, b: Shingles) -> float:
 
 
 def keeper_order(documents: Mapping[str, str], near: NearDuplicates) -> list[str]:
-    """Return the documents, the longest first; with another order than `longest`, by id."""
-    if near.keep != "longest":
+    """Return the documents: `longest` first, or for `oldest` by id, as if all had one date.
+
+    Raise ValueError for the other orders, which need values that documents do not have here.
+    """
+    if near.keep == "oldest":
         return sorted(documents)
+    if near.keep != "longest":
+        raise ValueError(f"the reference has no order '{near.keep}'")
     return sorted(documents, key=lambda name: (-len(documents[name].encode()), name))
 
 

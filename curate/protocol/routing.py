@@ -11,10 +11,10 @@ from curate import schema
 from curate.protocol.stage import Inputs
 
 #: `dropped_by` is the rule without its stage, null for a document that is kept. `cuts` and
-#: `text_hash` are for stages that cut; they are null here. `capped`: kept, but its buckets contain
-#: more documents than were compared with it. `copies`: the number of documents that a kept one
-#: represents, including those that earlier dedups of the same read removed in favour of it or of
-#: its copies. `compared`: with how many documents it was compared exactly.
+#: `text_hash` are for stages that cut; they are null here. `capped`: kept, although a bucket of it
+#: already remembered `max_witnesses`. `copies`: the number of documents that a kept one represents,
+#: including those that earlier dedups of the same segment removed in favour of it or of its copies.
+#: `compared`: the number of candidate pairs that the signatures did not reject.
 DECISIONS = (
     schema.DECISIONS_SCHEMA.append(pa.field("capped", pa.bool_()))
     .append(pa.field("copies", pa.int32()))

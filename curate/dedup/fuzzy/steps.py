@@ -1,7 +1,7 @@
 """Near duplicates: the steps from sketches to decisions, as PRIMER.md draws them.
 
 Each step is a function of the rows that were routed to it. No result depends on the number of
-shards or partitions; tests compare every answer with a brute force that has none
+shards or partitions; tests compare the removals with a brute-force version without shards
 (`curate.dedup.reference`).
 """
 
@@ -47,7 +47,8 @@ from curate.kernels.hashing import spread
 from curate.protocol.routing import drop_all, integers, part_of, read_table, shard_of
 from curate.protocol.stage import Inputs, Step
 
-#: Every pair of a bucket up to this size is estimated; a larger bucket is joined as a whole.
+#: Every pair of a bucket up to this size (or `max_witnesses`, if smaller) is estimated; a larger
+#: bucket is joined as a whole.
 PAIRWISE_LIMIT = 64
 #: Edges are contracted whenever this many have been read.
 _MANY_EDGES = 4_000_000
@@ -79,30 +80,34 @@ def fuzzy_steps(
     edges, shingles = partial(_edges, near, signatures), partial(_fetch_shingles, near, storing)
     verify = partial(_verify, near, candidates)
     requests = ("requests", "known_requests")
+    known_signatures, known_shingles = (
+        [Step(f"fetch_known_{what}", "partition", (read,), (written,), partial(fetch, known))]
+        if known
+        else []
+        for what, read, written, fetch in (
+            ("signatures", "known_requests", "known_signatures", fetch_known_signatures),
+            ("shingles", "known_members", "known_candidates", fetch_known_shingles),
+        )
+    )
     steps = [
         Step("band_keys", "shard", ("sketch", "decided"), ("keys", "empty"), keys),
         Step("buckets", "partition", ("keys",), ("buckets", *requests), buckets),
         Step(
             "fetch_signatures", "shard", ("requests", "sketch"), ("signatures",), _fetch_signatures
         ),
+        *known_signatures,
         Step("edges", "partition", ("buckets", *signatures), ("forest",), edges),
         Step("merge_forests", "tree", ("forest",), ("forest",), _merge_forests),
         Step("components", "one", ("forest",), ("members", "known_members"), _components),
         Step("fetch_shingles", "shard", ("members", "counted", "text"), ("candidates",), shingles),
+        *known_shingles,
         Step("verify", "partition", (*candidates, "empty"), ("decisions", "unindexed"), verify),
     ]
-    if known is not None:
-        for place, what, read, written, fetch in (
-            (3, "signatures", "known_requests", "known_signatures", fetch_known_signatures),
-            (8, "shingles", "known_members", "known_candidates", fetch_known_shingles),
-        ):
-            own = partial(fetch, known)
-            steps.insert(place, Step(f"fetch_known_{what}", "partition", (read,), (written,), own))
     return (*with_reassignment(tuple(steps)), *(storing_steps(near) if storing else ()))
 
 
 def rule_of(near: NearDuplicates) -> RemovalRule:
-    """Return the numbers of the rule of removal."""
+    """Return the parameters of the removal rule."""
     return RemovalRule(
         near.threshold,
         min_equal_values(near.target_jaccard, near.num_permutations),
@@ -137,7 +142,7 @@ def _band_keys(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.T
 def _buckets(
     near: NearDuplicates, known: KnownDocuments | None, inputs: Inputs
 ) -> Iterator[tuple[str, pa.Table]]:
-    """Group band keys shared by two or more documents and request those documents' signatures."""
+    """Group band keys shared by two or more documents; request the signatures of small buckets."""
     tables = list(inputs.stream("keys"))
     if not tables:
         return
@@ -178,8 +183,7 @@ def _buckets(
 
 
 def _pairwise_limit(near: NearDuplicates) -> int:
-    # A bucket whose witnesses are all remembered may be split into several components; one whose
-    # witnesses are not may not, or the first `max_witnesses` of each piece would be remembered.
+    # Buckets above `max_witnesses` must not be split: each piece would get its own witness list.
     return min(PAIRWISE_LIMIT, near.max_witnesses)
 
 
@@ -229,6 +233,7 @@ def _forest_tables(child: np.ndarray, root: np.ndarray) -> Iterator[tuple[str, p
 
 
 def _contracted(inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
+    """Read all edges routed to this task; return the contracted forest, as children and roots."""
     child, root = np.empty(0, np.int64), np.empty(0, np.int64)
     waiting: list[pa.Table] = []
     for table in inputs.stream("forest"):
@@ -249,11 +254,12 @@ def _add_edges(
 
 
 def _merge_forests(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+    """Contract several forests to one."""
     yield from _forest_tables(*_contracted(inputs))
 
 
 def _components(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-    """Send each shard those of its documents that are in a component of two or more, and which."""
+    """Send each shard its documents in components of two or more, with the component's number."""
     docs, component = label_components(*_contracted(inputs))
     first = int(np.searchsorted(docs, 0))
     old, docs = docs[:first], docs[first:]

@@ -46,8 +46,8 @@ class Verdicts(NamedTuple):
 
     witness: np.ndarray  #: -1 where the member is kept
     similarity: np.ndarray  #: to the witness
-    capped: np.ndarray  #: kept, although it met a bucket that remembers no more witnesses
-    compared: np.ndarray  #: the number of members that it was compared with exactly
+    capped: np.ndarray  #: kept, although a bucket of it already remembered `max_witnesses`
+    compared: np.ndarray  #: the number of candidate pairs that the signatures did not reject
 
 
 @kernel
@@ -108,6 +108,13 @@ def _verify_block(
     capped: np.ndarray,
     compared: np.ndarray,
 ) -> None:
+    """Decide the members of a block [start, stop), in keeper order; write the last four arrays.
+
+    A member is compared, band by band, with the witnesses that its buckets remember, each once; the
+    first that verifies is its witness. Without one it is kept, and its buckets with room remember
+    it: bucket b has the places slots[b] to slots[b + 1] in `remembered`, the first filled[b] in
+    use. Similarities to witnesses of earlier blocks are looked up in the sorted `earlier_pairs`.
+    """
     members = buckets.shape[0]
     for d in range(start, stop):
         met = False
@@ -194,6 +201,7 @@ def _compare(
     contained: bool,
     out: np.ndarray,
 ) -> None:
+    """Write the similarity of each pair (left, right) to `out`; -1 if sizes alone rule it out."""
     for n in range(lefts.shape[0]):
         i, j = lefts[n], rights[n]
         out[n] = _similarity(
