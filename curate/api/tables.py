@@ -42,7 +42,7 @@ def identify(
     Parameters
     ----------
     texts : iterable of str or None, pyarrow.Array or pyarrow.ChunkedArray
-        The texts; null is a text without letters.
+        The texts; null is treated as empty.
     model : str, optional
         Path or ``hf://`` name of a fastText model; default: lid.176.ftz.
     segments : bool, default False
@@ -72,7 +72,8 @@ def identify(
 def standardize(table: TableLike, *, profile: str | None = None) -> pa.Table:
     """Repair texts, then apply the fixes and masks of each row's profile.
 
-    Repair is ftfy's (https://github.com/rspeer/python-ftfy) and Unicode NFC.
+    Repair is ftfy's (https://github.com/rspeer/python-ftfy), Unicode NFC, and the removal of
+    control characters and spare whitespace.
 
     Parameters
     ----------
@@ -174,7 +175,8 @@ def deduplicate(
     on : {'text', 'prompt'}, default 'text'
         Compare whole texts, or what the users of conversations write.
     similarity : {'jaccard', 'containment'}, default 'jaccard'
-        Share of common shingles in both documents, or in the document that is removed.
+        Jaccard of both sets of shingles, or the share of the removed document's shingles that
+        are in the kept one.
     length_ratio : float, default 2.0
         How many times longer a containing document may be; for containment.
     keep : str, default 'longest'
@@ -182,7 +184,7 @@ def deduplicate(
     source_priority : sequence of str, default ()
         Sources in the order of preference, for ``keep="source_priority"``.
     max_witnesses : int, default 64
-        Kept documents of one LSH bucket that a document is compared with at most.
+        Maximum kept documents per LSH bucket to compare with.
     component_bytes : int, default 268435456
         Memory for one connected component; a larger one is processed in several passes.
     seed : int, default 1
@@ -197,13 +199,13 @@ def deduplicate(
     Raises
     ------
     RecipeError
-        If an option is out of range, or the table has no column ``text`` or not unique ``id``.
+        If an option is out of range, or the table has no column ``text`` or duplicate ids.
 
     Examples
     --------
     >>> table = {"id": ["a", "b", "c"], "text": ["one two three", "One, two; three!", "other"]}
-    >>> deduplicate(table).select(["id", "duplicate_of"]).to_pylist()[1]
-    {'id': 'b', 'duplicate_of': None}
+    >>> deduplicate(table).select(["id", "duplicate_of"]).to_pylist()[0]
+    {'id': 'a', 'duplicate_of': 'b'}
     """
     from curate.dedup.witness_chain import reassign_within
     from curate.protocol import in_memory
@@ -257,15 +259,15 @@ def mix(
     ratio : str
         Groups of languages with their weights: ``kaz_Cyrl=3,rus_Cyrl+tur_Latn=1``.
     unit : {'tokens', 'bytes', 'documents'}, default 'tokens'
-        What amounts count; bytes are UTF-8 bytes of text.
+        Unit of all amounts; bytes are UTF-8 bytes of text.
     budget : float, optional
-        Amount in all, in ``unit``; default: as much as the ratio allows.
+        Total amount, in ``unit``; default: as much as the ratio allows.
     scale : float, default 1.0
         Factor of every budget.
     shortage : {'shrink', 'repeat', 'fail'}, default 'shrink'
         If a group has too little: shrink the mixture, repeat up to ``max_epochs``, or fail.
     max_epochs : float, default 1.0
-        Passes over any document at most; above 1 only with ``shortage`` repeat or fail.
+        Maximum passes over a document; above 1 only with ``shortage`` repeat or fail.
     max_share : float, default 1.0
         Largest share of its group that one language of one source may have.
     alpha : float, default 1.0
@@ -356,7 +358,7 @@ def _all_profiles(chosen: str | Profile | None = None) -> Profiles:
 
 
 def _documents(table: TableLike) -> pa.Table:
-    """Convert a table to Document columns; those that it does not have are null."""
+    """Convert a table to Document columns; missing ones are null, but ids are generated."""
     documents = pa.table(table)
     rows = documents.num_rows
     if "text" not in documents.column_names:

@@ -29,7 +29,7 @@ from curate.storage.entries import Sample
 from curate.storage.exchange import ExchangeSink, read_part
 from curate.storage.store import Store
 
-#: The most documents that are sketched at a time.
+#: Maximum rows per sketch call.
 SKETCHED_ROWS = 50_000
 
 #: Rows kept per rule as examples for the report, and characters of each.
@@ -116,6 +116,7 @@ class _Work:
         return table.schema.remove_metadata()
 
     def from_source(self, source: SourcePlan, shard: Shard) -> None:
+        """Run a source's shard through the segment, batch by batch; write what is quarantined."""
         quarantined: list[pa.Table] = []
         for batch in read_shard(source, shard, self.job.batch_bytes):
             reach("table.read")
@@ -135,12 +136,13 @@ class _Work:
             )
 
     def from_survivors(self) -> None:
+        """Run the survivors of the segment before through this one."""
         for table in parquet_sink.stored_rows(self.attempt.store, self.before.dataset("survivors")):
             reach("table.read")
             self._through(table)
 
     def _through(self, table: pa.Table) -> None:
-        """Apply the barriers' decisions and the stages to one table."""
+        """Apply decisions and stages to one table; write its survivors, rejects and sketches."""
         for number, (barrier, decisions) in enumerate(self.decisions):
             tally = self.ledger.stage(barrier.name).tally
             self.ledger.count_input(barrier.name, table)
@@ -210,6 +212,7 @@ class _Work:
             self.sketches[barrier.name].write(sketch.append_column("part", part))
 
     def finish(self) -> None:
+        """Write what is still buffered; record all files and the samples of rejects."""
         self._sketch_groups(self.survivors.close())
         parquet_sink.drain(self.rejected.close())
         self.attempt.files += self.survivors.entries + self.rejected.entries

@@ -16,25 +16,25 @@ from curate.recipe.profile import DEFAULT, IdentifySection, Profiles
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-#: Letters outside an alphabet are quotations or names up to this share (or one letter) ...
+#: Letters outside an alphabet up to this share (or one letter) are quotations or names.
 MAX_FOREIGN_SHARE = 0.015
 
-#: ... and above this share, the text is not written in that alphabet.
+#: A text with a larger share of letters outside an alphabet is not written in that alphabet.
 MAX_QUOTED_SHARE = 0.05
 
 #: A text without kana and with more Han than this is not Japanese; names and titles are shorter.
 MAX_HAN_WITHOUT_KANA = 10
 
-#: Missing letters count as evidence if at least this many of them were expected ...
+#: Letters can count as missing only in a text where at least this many of them are expected.
 _MIN_EXPECTED = 3
 
-#: ... and fewer than this part of those are in the text.
-_MISSING = 0.25
+#: Usual letters are missing if a text has less than this share of the expected number.
+_MIN_USUAL_SHARE = 0.25
 
 #: Characters of words that are Cantonese (or Wu) and not Mandarin.
 CANTONESE, SHANGHAINESE = "嘅咗唔喺啲嚟冇佢哋嘢咁嗰噉", "侬儂搿覅"
 
-#: The least share of these in a text of spoken Cantonese, where about 7 % is usual.
+#: The least share of these in a Cantonese or Wu text; about 7 % is usual in colloquial Cantonese.
 MIN_MARK_SHARE = 0.03
 
 
@@ -90,7 +90,7 @@ class LabelConstraints:
         return separated
 
     def allows(self, chosen: Rows, among: Rows | None = None, certain: Mask | None = None) -> Mask:
-        """Return whether each label is possible: against neither its alphabet nor its profile.
+        """Return whether alphabet, script and profile allow each label.
 
         ``chosen`` holds a label for each row of ``among`` (default: of all). Where its words leave
         no doubt (``certain``), letters do not count: many keyboards lack some.
@@ -118,7 +118,10 @@ class LabelConstraints:
         return required[chosen]
 
     def fits(self, chosen: Rows) -> Mask:
-        """Return whether no letter of each text is evidence against its label."""
+        """Return whether foreign letters are rare and usual ones present.
+
+        Always true for labels without an alphabet.
+        """
         fits = np.ones(len(chosen), np.bool_)
         for number in np.unique(chosen[chosen >= 0]).tolist():
             if (label := self.vocabulary[number]) in ALPHABETS:
@@ -134,7 +137,7 @@ class LabelConstraints:
         for letters, per_mille in ALPHABETS[label].usual:
             expected = size * (per_mille / 1000)
             count = self._number_of(letters, rows)
-            fits &= (expected < _MIN_EXPECTED) | (count >= _MISSING * expected)
+            fits &= (expected < _MIN_EXPECTED) | (count >= _MIN_USUAL_SHARE * expected)
         return fits
 
     def _has_script(self, rules: IdentifySection, rows: Rows) -> Mask:

@@ -1,6 +1,8 @@
 """From a recipe to a plan: segments and barriers, columns checked end to end, shards, fingerprints.
 
-Only the sizes and identities of the inputs are read, and nothing is written.
+Nothing is written. Of the inputs, files are listed, opened where their format needs it to split
+them, and identified (by up to 8 MiB of their bytes); profiles and the indexes of dedup stores are
+read, too.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ def build(
 
 
 def _with_views(plan: Plan, where: str) -> tuple[Segment, ...]:
-    """Fix what each dedup is compared with: its store as it is now, without what this run added."""
+    """Open each dedup's store as a fixed snapshot, excluding what this run added."""
     from curate.storage.dedup_view import look
 
     stores = [barrier.store for barrier in plan.barriers if barrier.store]

@@ -5,7 +5,7 @@ member of a stage that is not declared.
 
 The laws (tests/laws): *row* (same rows, same order, same ids; a row with a verdict passes through
 untouched), *column* (a stage changes only the columns that it declares and, with ``text``, the
-columns that refer to its bytes), *spans* (those columns refer to the current text or are null: see
+columns that refer to its bytes), *span* (those columns refer to the current text or are null: see
 ``tables.with_text``), *batch* (cutting or shuffling the table changes nothing but order), *name*
 (each drop has a rule and, where one was measured, a value), *twice* (stages that declare
 ``idempotent`` change nothing when run again).
@@ -136,8 +136,8 @@ class Barrier(Stage):
     The engine numbers the documents of a sketch by adding ``doc`` (see ``routing``). Datasets that
     exist before the first step, for steps over shards: ``sketch`` (with ``doc``), ``text`` (the
     segment's survivors, whole Document rows with ``doc``), ``decided`` (``doc`` of the rows that
-    earlier barriers of the same group dropped) and ``counted`` (``doc`` and ``cluster_size`` of
-    those that they kept for several). The last step writes ``decisions``.
+    earlier barriers of the same segment dropped) and ``counted`` (``doc`` and ``cluster_size`` of
+    kept documents that represent several). The last step writes ``decisions``.
     """
 
     @property

@@ -1,6 +1,7 @@
 """Build the report's values from a manifest: every count is derived here, once.
 
-All counts come from the manifest's ledger, so the Markdown, the HTML and the JSON cannot disagree.
+Counts of stages and files come from the manifest's ledger, the rows of the product from its totals,
+sizes of evaluation sets from its facts, so the Markdown, the HTML and the JSON cannot disagree.
 """
 
 from __future__ import annotations
@@ -206,7 +207,7 @@ def _dedup(
 
 
 def _tokens_per_byte(stages: _Stages) -> dict[str, float]:
-    """Return tokens per byte of what is kept, where a stage tallied ``tokens:<language>``."""
+    """Return tokens per byte of the input of the stage that tallied ``tokens:<language>``."""
     rates: dict[str, float] = {}
     for _, counts in stages:
         counted = counts_of(counts.tally, tallies.TOKENS)
@@ -301,6 +302,6 @@ def _example(row: Sample) -> Example:
     )
 
 
-def _by_reason(stages: Iterable[tuple[str, Counter[str]]]) -> tuple[tuple[str, str, int], ...]:
-    rows = [(reason, name, n) for name, reasons in stages for reason, n in reasons.items() if n]
+def _by_reason(files: Iterable[tuple[str, Counter[str]]]) -> tuple[tuple[str, str, int], ...]:
+    rows = [(reason, name, n) for name, reasons in files for reason, n in reasons.items() if n]
     return tuple(sorted(rows, key=lambda row: (row[0], -row[2], row[1])))

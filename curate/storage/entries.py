@@ -1,7 +1,8 @@
 """What a run writes about its files, as types: entries of files, commits, the manifest.
 
-All of them share one format number, `RUN_FORMAT`, in ``manifest.json`` and ``work/run.json``. A
-folder with another number is refused: see `check_format`.
+They share one format number, `RUN_FORMAT`, in ``manifest.json`` and ``work/run.json``. A folder
+with another number is refused: see `check_format`. `StoreFile` and `Tombstone` belong to a dedup
+store, which has its own number (``dedup_store.FORMAT``).
 """
 
 from __future__ import annotations
@@ -241,7 +242,8 @@ def _plain(value: Any) -> Any:
 def check_format(fields: Mapping[str, Any], address: str) -> None:
     """Refuse a run's folder that was written in another format.
 
-    ``fields`` is its ``manifest.json`` or ``work/run.json``.
+    ``fields`` is its ``manifest.json`` or ``work/run.json``. Old versions wrote the number under
+    the key ``manifest``, or not at all.
     """
     number = fields.get("format", fields.get("manifest", 1))
     if number != RUN_FORMAT:

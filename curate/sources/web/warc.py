@@ -65,7 +65,7 @@ class Warc:
     max_record_bytes: int = MAX_RECORD_BYTES
     """Bytes of a record above which it is quarantined."""
     check_digests: bool = True
-    """Check digests of records in plain files; gzip has checksums."""
+    """Verify WARC digests of uncompressed files (gzip members have CRCs)."""
     page_seconds: float = 10.0
     """CPU time that one page may take."""
     page_memory_bytes: int = 2 << 30
@@ -166,7 +166,9 @@ def content_type(value: bytes) -> tuple[str, str]:
 
 
 def page_kind(media: str, body: bytes) -> str | None:
-    """Return ``html``, ``text``, or None for what is no page. Unstated types are sniffed.
+    """Return ``html``, ``text``, or None for what is no page.
+
+    Of a body without a stated type only markup is recognised; plain text is no page then.
 
     >>> page_kind("text/html", b""), page_kind("", b" <!DOCTYPE html>"), page_kind("image/png", b"")
     ('html', 'html', None)
