@@ -69,10 +69,10 @@ def show_records(write: Callable[[str], None], verbosity: int) -> None:
     root.handlers = [handler for handler in root.handlers if not isinstance(handler, _Handler)]
     root.addHandler(_Handler(line))
     for library in ("urllib3", "s3fs", "fsspec", "botocore", "numba", "filelock"):
-        quiet(library)
+        route_to_root(library)
 
 
-def quiet(library: str) -> None:
+def route_to_root(library: str) -> None:
     """Remove a library's own log handlers, so that this process's handlers receive its warnings."""
     logger = logging.getLogger(library)
     logger.handlers, logger.propagate = [], True

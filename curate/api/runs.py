@@ -207,7 +207,7 @@ def _write_recipe(plan: Plan, store: Store) -> None:
     """Write the recipe and the profiles, resolved, beside the product."""
     import tomli_w
 
-    recipe = planning.shown_recipe(plan.recipe).model_dump(mode="json", exclude_none=True)
+    recipe = planning.redacted_recipe(plan.recipe).model_dump(mode="json", exclude_none=True)
     store.replace("recipe.toml", tomli_w.dumps(recipe).encode())
     for name, profile in sorted(plan.profiles.by_name.items()):
         body = profile.model_dump(mode="json", exclude_none=True, exclude={"name"})

@@ -76,7 +76,7 @@ def command(
     Example: curate dedup sample_data/books.parquet --output out/dedup --store-to out/seen
     """
     from curate import api
-    from curate.cli import outcome
+    from curate.cli import print_result
     from curate.cli.terminal import answer, progress
 
     options.check_output(engine, None, output)
@@ -111,4 +111,4 @@ def command(
             if "added_to" in store:
                 answer(f"dedup store: {store['added_to']}, generation {store['generation']}")
         answer(f"clusters: {result.output.rstrip('/')}/clusters.parquet")
-    return outcome.print_result(result, json)
+    return print_result.print_result(result, json)

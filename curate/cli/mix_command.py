@@ -62,7 +62,7 @@ def command(
     Example: curate mix sample_data/books.parquet --ratio eng_Latn=1,rus_Cyrl=1 --output out/mix
     """
     from curate import api
-    from curate.cli import outcome
+    from curate.cli import print_result
     from curate.cli.terminal import answer, as_json, progress, say
     from curate.errors import RecipeError
 
@@ -93,7 +93,7 @@ def command(
             answer(as_json({"mixture": tried.mixture, "note": tried.note}))
         else:
             say(tried.note)
-            outcome.mixture(tried.mixture, answer)
+            print_result.mixture(tried.mixture, answer)
         return 0
     options.check_output(engine, None, str(output))
     with progress() as listener:
@@ -106,5 +106,5 @@ def command(
             progress=listener,
         )
     if not json:
-        outcome.mixture(result.manifest["mixture"], answer)
-    return outcome.print_result(result, json)
+        print_result.mixture(result.manifest["mixture"], answer)
+    return print_result.print_result(result, json)

@@ -104,10 +104,10 @@ def _print(outlined: dict[str, Any]) -> None:
             shares = ", ".join(f"{group} {share:.4f}" for group, share in phase["shares"].items())
             answer(f"mixture, phase {phase['phase']}, by {outlined['mixture']['unit']}: {shares}")
         if "table" in outlined["mixture"]:
-            from curate.cli import outcome
+            from curate.cli import print_result
 
             answer()
-            outcome.mixture(outlined["mixture"]["table"], answer)
+            print_result.mixture(outlined["mixture"]["table"], answer)
             answer(outlined["mixture"]["note"])
     for name, store in outlined["stores"].items():
         answer()

@@ -38,7 +38,7 @@ def command(
     Example: curate run demo --output out/demo
     """
     from curate import api
-    from curate.cli import outcome, terminal
+    from curate.cli import print_result, terminal
 
     if dry_run:
         from curate.cli import plan_command
@@ -60,5 +60,5 @@ def command(
             progress=listener,
         )
     if not json:
-        outcome.mixture(result.manifest["mixture"], terminal.say)
-    return outcome.print_result(result, json)
+        print_result.mixture(result.manifest["mixture"], terminal.say)
+    return print_result.print_result(result, json)

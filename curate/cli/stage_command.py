@@ -47,7 +47,7 @@ def command(
     if dry_run:
         return _try(name, read, sample, scan, json)
     from curate import api
-    from curate.cli import outcome
+    from curate.cli import print_result
     from curate.cli.terminal import progress
 
     options.check_output(engine, None, str(output))
@@ -59,11 +59,11 @@ def command(
             workers=workers,
             progress=listener,
         )
-    return outcome.print_result(result, json)
+    return print_result.print_result(result, json)
 
 
 def _try(name: str, recipe: Recipe, sample: int, scan: int, json: bool) -> int:
-    from curate.cli import outcome
+    from curate.cli import print_result
     from curate.cli.terminal import answer, as_json, printable_line, table
     from curate.inspection.dry_run import dry_run
     from curate.plan import build as planning
@@ -98,7 +98,7 @@ def _try(name: str, recipe: Recipe, sample: int, scan: int, json: bool) -> int:
         table(("counted", "times"), list(tried.short_tally.items()))
     if tried.mixture:
         answer()
-        outcome.mixture(tried.mixture, answer)
+        print_result.mixture(tried.mixture, answer)
     for example in tried.examples:
         answer()
         value = example["dropped_value"]

@@ -23,7 +23,7 @@ from curate.errors import CurateError, InternalError
 from curate.failpoint import reach
 from curate.logging_setup import LogRecord, collected_records
 from curate.protocol.ledger import Ledger
-from curate.storage.entries import Commit, FileEntry, Notes
+from curate.storage.entries import Commit, FileEntry, TaskNotes
 from curate.storage.store import Damaged, Store, as_resource_error, open_store
 
 
@@ -35,7 +35,7 @@ class Attempt:
     folder: str
     ledger: Ledger = field(default_factory=Ledger)
     files: list[FileEntry] = field(default_factory=list)
-    notes: Notes = field(default_factory=Notes)
+    notes: TaskNotes = field(default_factory=TaskNotes)
     stages: dict[str, float] = field(default_factory=dict)  #: seconds in each; not committed
 
 

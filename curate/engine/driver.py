@@ -14,16 +14,16 @@ from typing import Any, Protocol
 from curate.engine.barrier_step import StepJob
 from curate.engine.base import Engine
 from curate.engine.commit import Job, Task, entries_of, is_done, read_commit, revoke
-from curate.engine.outcome import Outcome
 from curate.engine.product import PlacingJob, ProductJob, product_metadata
-from curate.engine.segment import Opening, SegmentJob
+from curate.engine.run_state import RunState
+from curate.engine.segment import SegmentInput, SegmentJob
 from curate.errors import InternalError
 from curate.failpoint import reach
 from curate.logging_setup import LOGGER
 from curate.plan.fingerprint import code_digest, digest, parameters
 from curate.plan.model import Plan, Segment
 from curate.protocol.stage import Barrier, ProductBarrier, Step
-from curate.storage.entries import Sample
+from curate.storage.entries import RejectExample
 from curate.storage.exchange import read_part
 from curate.storage.parquet_sink import ROW_BYTES, ROW_GROUP_BYTES
 from curate.storage.store import Damaged, Store
@@ -58,7 +58,7 @@ class Driver:
             {name: parameters(source) for name, source in plan.sources.items()},
         )
 
-    def drive(self) -> Outcome:
+    def drive(self) -> RunState:
         """Run everything except publishing.
 
         A damaged file of the run is written again, with the same bytes, by starting over: what is
@@ -73,18 +73,18 @@ class Driver:
                 self.progress.finish()
         return self._drive()
 
-    def _drive(self) -> Outcome:
-        self.outcome = outcome = Outcome(timings=self.timings)
+    def _drive(self) -> RunState:
+        self.state = state = RunState(timings=self.timings)
         survivors: tuple[str, ...] = ()
-        opening: Opening | None = None
+        opening: SegmentInput | None = None
         for segment in self.plan.segments:
             survivors = self._segment(segment, survivors, opening)
-            outcome.segments.append((segment.name, list(survivors)))
+            state.segments.append((segment.name, list(survivors)))
             decisions = self._barriers(segment, survivors)
-            outcome.decisions |= {barrier.name: commits for barrier, commits in decisions}
-            opening = Opening(survivors, decisions)
+            state.decisions |= {barrier.name: commits for barrier, commits in decisions}
+            opening = SegmentInput(survivors, decisions)
         mix = self.plan.mix
-        commits = outcome.decisions[mix.name]
+        commits = state.decisions[mix.name]
         decided = digest(commits)
         placed = self._tasks(
             "mix-placing",
@@ -92,14 +92,14 @@ class Driver:
             PlacingJob(mix, survivors, commits),
             [(i, [parameters(mix), survivors[i], decided], i) for i in range(len(survivors))],
         )
-        outcome.segments.append((mix.name, list(placed)))
-        outcome.mixture = self._mixture_report()
-        outcome.product = self._product(mix, survivors, commits, placed)
-        outcome.ledger.check(self.plan.stage_names)
-        return outcome
+        state.segments.append((mix.name, list(placed)))
+        state.mixture = self._mixture_report()
+        state.product = self._product(mix, survivors, commits, placed)
+        state.ledger.check(self.plan.stage_names)
+        return state
 
     def _segment(
-        self, segment: Segment, before: tuple[str, ...], opening: Opening | None
+        self, segment: Segment, before: tuple[str, ...], opening: SegmentInput | None
     ) -> tuple[str, ...]:
         last = segment is self.plan.segments[-1]
         job = SegmentJob(
@@ -167,7 +167,7 @@ class Driver:
                 commits = self._step(barrier, step, partitions, produced, survivors, earlier)
                 produced |= dict.fromkeys(step.writes, commits)
                 if step.stored:
-                    stored = self.outcome.stored
+                    stored = self.state.stored
                     stored[barrier.name] = (*stored.get(barrier.name, ()), *commits)
                 reach("step.done")
             self._produced = produced
@@ -299,16 +299,16 @@ class Driver:
         self.progress.finish()
         for task in tasks:
             commit = read_commit(self.store, task.commit)
-            self.outcome.ledger.merge(commit.ledger)
+            self.state.ledger.merge(commit.ledger)
             # Reduced after every task: never the samples of all tasks at once.
-            samples = [*self.outcome.samples, *commit.notes.samples]
-            self.outcome.samples = fair_samples(samples)
+            samples = [*self.state.samples, *commit.notes.samples]
+            self.state.samples = fair_samples(samples)
         return tuple(task.commit for task in tasks)
 
 
-def fair_samples(samples: list[Sample], per_rule: int = 5) -> list[Sample]:
+def fair_samples(samples: list[RejectExample], per_rule: int = 5) -> list[RejectExample]:
     """Return the samples of dropped rows whose ids have the lowest hashes, a few per rule."""
-    by_rule: dict[str, list[tuple[str, Sample]]] = {}
+    by_rule: dict[str, list[tuple[str, RejectExample]]] = {}
     for sample in samples:
         key = hashlib.blake2b(sample.id.encode(), digest_size=8).hexdigest()
         by_rule.setdefault(sample.dropped_by, []).append((key, sample))

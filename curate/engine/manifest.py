@@ -7,8 +7,8 @@ import platform
 from curate import schema
 from curate._version import __version__
 from curate.engine.commit import read_commit
-from curate.engine.outcome import Outcome
 from curate.engine.product import counted_with
+from curate.engine.run_state import RunState
 from curate.plan.fingerprint import package_versions
 from curate.plan.model import Plan
 from curate.protocol.stage import Barrier
@@ -19,13 +19,13 @@ from curate.storage.store import Store, open_store
 
 def manifest_of_run(
     plan: Plan,
-    outcome: Outcome,
+    state: RunState,
     files: list[FileEntry],
     clusters: list[ClusterExample],
     stores: list[StoreUse],
 ) -> Manifest:
-    """Build the manifest of a run from its plan, its outcome and its published files."""
-    counts = outcome.ledger.files.values()
+    """Build the manifest of a run from its plan, its state and its published files."""
+    counts = state.ledger.files.values()
     return Manifest(
         contract=schema.CONTRACT_VERSION,
         curate=__version__,
@@ -39,7 +39,11 @@ def manifest_of_run(
             "packages": package_versions(),
         },
         models={s.name: s.model_digest for s in plan.stages if s.model_digest is not None},
-        facts={stage.name: stage.facts for stage in plan.stages if stage.facts is not None},
+        facts={
+            stage.name: stage.manifest_facts
+            for stage in plan.stages
+            if stage.manifest_facts is not None
+        },
         counted_with=counted_with(plan),
         inputs=plan.inputs,
         files=sorted(files, key=lambda entry: entry.path),
@@ -53,15 +57,15 @@ def manifest_of_run(
             taken=sum(file.taken for file in counts),
             rows=sum(entry.rows for entry in files if entry.path.startswith("mixture/")),
         ),
-        mixture=outcome.mixture,
-        ledger=outcome.ledger,
-        samples=outcome.samples,
+        mixture=state.mixture,
+        ledger=state.ledger,
+        samples=state.samples,
         clusters=clusters,
         stores=stores,
     )
 
 
-def append_to_stores(plan: Plan, store: Store, outcome: Outcome) -> list[StoreUse]:
+def append_to_stores(plan: Plan, store: Store, state: RunState) -> list[StoreUse]:
     """Make the generations of a run; return the use of a dedup store by each stage that has one.
 
     Called before the run is published: if it is killed in between, the same command finds the
@@ -78,13 +82,13 @@ def append_to_stores(plan: Plan, store: Store, outcome: Outcome) -> list[StoreUs
                     compared_with=[number for number, _ in view.read],
                     removed=[list(pair) for pair in view.removed],
                     added_to=barrier.store or None,
-                    generation=_append(plan, store, outcome, barrier) if barrier.store else None,
+                    generation=_append(plan, store, state, barrier) if barrier.store else None,
                 )
             )
     return uses
 
 
-def _append(plan: Plan, store: Store, outcome: Outcome, barrier: Barrier) -> int:
+def _append(plan: Plan, store: Store, state: RunState, barrier: Barrier) -> int:
     address = barrier.store or ""
     compared = barrier.known.read if barrier.known.address == open_store(address).address else ()
     return append(
@@ -96,7 +100,7 @@ def _append(plan: Plan, store: Store, outcome: Outcome, barrier: Barrier) -> int
         parameters=barrier.near_duplicates.stored_parameters,
         entries=[
             entry
-            for name in outcome.stored.get(barrier.name, ())
+            for name in state.stored.get(barrier.name, ())
             for entry in read_commit(store, name).notes.stored
         ],
     )

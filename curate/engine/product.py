@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from curate import schema
 from curate.engine.commit import Attempt, entries_of, read_commit
-from curate.engine.segment import decided
+from curate.engine.segment import read_decisions
 from curate.engine.shuffle import fresh_order, rotation, slice_keys, within
 from curate.mixture.sampling import order_key
 from curate.plan.model import Plan
@@ -37,7 +37,7 @@ class PlacingJob:
         """Place one shard's documents."""
         store = attempt.store
         commit = read_commit(store, self.survivors[own])
-        decisions = decided(store, self.mix, self.decisions, own)
+        decisions = read_decisions(store, self.mix, self.decisions, own)
         sink: ParquetSink | None = None
         taken_bytes: dict[str, int] = {}
         placed_rows: dict[str, int] = {}
@@ -80,7 +80,7 @@ class ProductJob:
     def run(self, own: int, attempt: Attempt) -> None:
         """Write one file."""
         store = attempt.store
-        decisions = decided(store, self.mix, self.decisions, 0)
+        decisions = read_decisions(store, self.mix, self.decisions, 0)
         chosen: list[pa.Table] = []
         epochs = self._epochs(decisions)
         for entry in entries_of(store, self.survivors, "survivors"):

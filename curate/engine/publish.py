@@ -18,7 +18,7 @@ from curate import schema
 from curate.engine.clusters import LargestClusters
 from curate.engine.commit import entries_of, read_commit, revoke
 from curate.engine.manifest import append_to_stores, manifest_of_run
-from curate.engine.outcome import Outcome
+from curate.engine.run_state import RunState
 from curate.failpoint import reach
 from curate.plan.model import Plan
 from curate.storage.entries import FileEntry, Manifest
@@ -41,26 +41,26 @@ Reports = Callable[[Manifest, list[dict[str, Any]]], dict[str, bytes]]
 
 
 def publish(
-    plan: Plan, store: Store, outcome: Outcome, epoch: int, reports: Reports, *, keep_work: bool
+    plan: Plan, store: Store, state: RunState, epoch: int, reports: Reports, *, keep_work: bool
 ) -> Manifest:
     """Build the publication and make it visible; return its manifest."""
     staging = f".publish-{epoch}"
     reach("publish.started")
     remove_leftovers(store)
     try:
-        files = _rejected(store, outcome, staging)
-        files += _quarantine(store, outcome, staging)
-        files += _mixture(store, outcome, staging)
+        files = _rejected(store, state, staging)
+        files += _quarantine(store, state, staging)
+        files += _mixture(store, state, staging)
         largest = LargestClusters()
-        files += _clusters(plan, store, outcome, staging, largest)
-        clusters = largest.examples(store, _survivors_before(plan, outcome))
+        files += _clusters(plan, store, state, staging, largest)
+        clusters = largest.examples(store, _survivors_before(plan, state))
     except Damaged as error:
         revoke(store, error.path)
         raise
     reach("publish.linked")
-    stores = append_to_stores(plan, store, outcome)
-    manifest = manifest_of_run(plan, outcome, files, clusters, stores)
-    for name, body in reports(manifest, outcome.timings).items():
+    stores = append_to_stores(plan, store, state)
+    manifest = manifest_of_run(plan, state, files, clusters, stores)
+    for name, body in reports(manifest, state.timings).items():
         store.replace(f"{staging}/{name}", body)
     text = json.dumps(manifest.to_json(), ensure_ascii=False, indent=1) + "\n"
     store.replace(f"{staging}/manifest.json", text.encode())
@@ -102,18 +102,18 @@ def top_level(store: Store) -> list[str]:
     return sorted({name.split("/")[0] for name in store.names("")})
 
 
-def _rejected(store: Store, outcome: Outcome, staging: str) -> list[FileEntry]:
+def _rejected(store: Store, state: RunState, staging: str) -> list[FileEntry]:
     files = []
-    for segment, commits in outcome.segments:
+    for segment, commits in state.segments:
         for number, entry in enumerate(entries_of(store, commits, "rejected")):
             target = f"rejected/{segment}/{number:05d}.parquet"
             files.append(_link(store, entry, staging, target))
     return files
 
 
-def _quarantine(store: Store, outcome: Outcome, staging: str) -> list[FileEntry]:
+def _quarantine(store: Store, state: RunState, staging: str) -> list[FileEntry]:
     """Write the damaged records, in the order of the plan's shards, one task's at a time."""
-    entries = entries_of(store, outcome.segments[0][1], "quarantined")
+    entries = entries_of(store, state.segments[0][1], "quarantined")
     entry = write_groups(
         store,
         f"{staging}/quarantine/00000.parquet",
@@ -121,12 +121,12 @@ def _quarantine(store: Store, outcome: Outcome, staging: str) -> list[FileEntry]
         stored_rows(store, entries),
         dataset="quarantine",
     )
-    return [entry.published("quarantine/00000.parquet")]
+    return [entry.published_as("quarantine/00000.parquet")]
 
 
-def _mixture(store: Store, outcome: Outcome, staging: str) -> list[FileEntry]:
+def _mixture(store: Store, state: RunState, staging: str) -> list[FileEntry]:
     files = []
-    for phase, commits in outcome.product:
+    for phase, commits in state.product:
         number = 0
         for name in commits:
             commit = read_commit(store, name)
@@ -157,17 +157,17 @@ def _indexes(store: Store, staging: str, files: list[FileEntry]) -> list[FileEnt
     return indexes
 
 
-def _survivors_before(plan: Plan, outcome: Outcome) -> dict[str, list[str]]:
+def _survivors_before(plan: Plan, state: RunState) -> dict[str, list[str]]:
     """Return, by barrier, the commits that contain the documents it decided on."""
     return {
         barrier.name: commits
-        for segment, (_, commits) in zip(plan.segments, outcome.segments, strict=False)
+        for segment, (_, commits) in zip(plan.segments, state.segments, strict=False)
         for barrier in segment.barriers
     }
 
 
 def _clusters(
-    plan: Plan, store: Store, outcome: Outcome, staging: str, largest: LargestClusters
+    plan: Plan, store: Store, state: RunState, staging: str, largest: LargestClusters
 ) -> list[FileEntry]:
     """Write a row for each document of a cluster of two or more, per dedup stage."""
     barriers = plan.barriers[:-1]  # the last is the mixture
@@ -179,20 +179,20 @@ def _clusters(
         store,
         f"{staging}/clusters.parquet",
         pa.schema([("stage", pa.string()), *fields]),
-        _cluster_rows(store, outcome, [barrier.name for barrier in barriers], columns, largest),
+        _cluster_rows(store, state, [barrier.name for barrier in barriers], columns, largest),
         dataset="clusters",
     )
-    return [entry.published("clusters.parquet")]
+    return [entry.published_as("clusters.parquet")]
 
 
 def _cluster_rows(
-    store: Store, outcome: Outcome, stages: list[str], columns: list[str], largest: LargestClusters
+    store: Store, state: RunState, stages: list[str], columns: list[str], largest: LargestClusters
 ) -> Iterator[pa.Table]:
     """Yield rows in runs, each sorted by cluster and id; one run where a stage has fewer rows."""
     keys = [("cluster", "ascending"), ("id", "ascending")]
     for stage in stages:
         run: list[pa.Table] = []
-        entries = entries_of(store, outcome.decisions[stage], "decisions")
+        entries = entries_of(store, state.decisions[stage], "decisions")
         for table in read_part(store, entries, None):
             clustered = table.filter(pc.is_valid(table.column("cluster")))
             largest.add(stage, clustered)
@@ -207,4 +207,4 @@ def _cluster_rows(
 
 def _link(store: Store, entry: FileEntry, staging: str, target: str) -> FileEntry:
     store.link(entry.path, f"{staging}/{target}")
-    return entry.published(target)
+    return entry.published_as(target)

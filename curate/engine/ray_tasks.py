@@ -25,7 +25,7 @@ from ray._private import ray_constants
 from curate.engine import agent_reaper
 from curate.engine.commit import Finished, Task, execute
 from curate.errors import CurateError, ResourceError
-from curate.logging_setup import LOGGER, quiet
+from curate.logging_setup import LOGGER, route_to_root
 
 #: How often Ray runs a task again after its worker died. Errors of curate are never retried.
 RETRIES = 3
@@ -70,7 +70,7 @@ class RayTasks:
                 raise ResourceError(
                     f"Ray did not start: {error}", where=address or "local"
                 ) from error
-        quiet("ray")
+        route_to_root("ray")
         self._cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
         self._workers = min(workers or self._cpus, self._cpus)
         self._remote = ray.remote(_execute).options(

@@ -25,20 +25,19 @@ from curate.protocol.ledger import Ledger
 from curate.protocol.routing import document_numbers
 from curate.protocol.stage import Barrier
 from curate.storage import parquet_sink
-from curate.storage.entries import Sample
+from curate.storage.entries import SAMPLE_CHARACTERS, RejectExample
 from curate.storage.exchange import ExchangeSink, read_part
 from curate.storage.store import Store
 
 #: Maximum rows per sketch call.
 SKETCHED_ROWS = 50_000
 
-#: Rows kept per rule as examples for the report, and characters of each.
+#: Rows kept per rule as examples for the report.
 SAMPLES_PER_RULE = 5
-SAMPLE_CHARACTERS = 400
 
 
 @dataclass(frozen=True)
-class Opening:
+class SegmentInput:
     """What a later segment starts from: the segment before it, and its barriers' decisions."""
 
     survivors: tuple[str, ...]  #: commits of the segment before, by shard
@@ -52,13 +51,13 @@ class SegmentJob:
     segment: Segment
     batch_bytes: int
     sources: Mapping[str, SourcePlan] | None = None
-    opening: Opening | None = None
+    opening: SegmentInput | None = None
     row_group_bytes: int = parquet_sink.ROW_GROUP_BYTES
     shuffle_seed: int | None = None  #: set for the last segment: rows are written in shuffled order
 
-    def run(self, own: tuple[int, Shard | None], attempt: Attempt) -> None:
-        """Run the segment on one shard."""
-        number, shard = own
+    def run(self, assignment: tuple[int, Shard | None], attempt: Attempt) -> None:
+        """Run the segment on one shard, given by its number and, in the first segment, itself."""
+        number, shard = assignment
         work = _Work(self, number, attempt)
         if shard is not None:
             assert self.sources is not None
@@ -81,7 +80,7 @@ class _Work:
             self.before = read_commit(attempt.store, job.opening.survivors[number])
             base = _schema_from(self.before.notes.schema or "")
             self.decisions = [
-                (barrier, decided(attempt.store, barrier, commits, number))
+                (barrier, read_decisions(attempt.store, barrier, commits, number))
                 for barrier, commits in job.opening.decisions
             ]
         self.schema = self._final_schema(base)
@@ -103,7 +102,7 @@ class _Work:
             barrier.name: ExchangeSink(attempt.store, attempt.folder, f"sketch-{barrier.name}")
             for barrier in job.segment.barriers
         }
-        self.samples: dict[str, list[tuple[int, Sample]]] = {}
+        self.samples: dict[str, list[tuple[int, RejectExample]]] = {}
 
     def _final_schema(self, base: pa.Schema) -> pa.Schema:
         """Return the survivors' schema, computed by running an empty table through the stages."""
@@ -223,7 +222,9 @@ class _Work:
         ]
 
 
-def decided(store: Store, barrier: Barrier, commits: tuple[str, ...], shard: int) -> pa.Table:
+def read_decisions(
+    store: Store, barrier: Barrier, commits: tuple[str, ...], shard: int
+) -> pa.Table:
     """Return the decisions of a barrier for one shard (all of them where it decides for all)."""
     part = shard if barrier.decides == "shard" else None
     tables = [
@@ -235,11 +236,11 @@ def decided(store: Store, barrier: Barrier, commits: tuple[str, ...], shard: int
     return pa.concat_tables(tables) if tables else schema.DECISIONS_SCHEMA.empty_table()
 
 
-def _sample_of(rejects: pa.Table, row: int) -> Sample:
-    columns = {field.name for field in fields(Sample)} & set(rejects.column_names)
+def _sample_of(rejects: pa.Table, row: int) -> RejectExample:
+    columns = {field.name for field in fields(RejectExample)} & set(rejects.column_names)
     values = {name: rejects.column(name)[row].as_py() for name in columns}
     text = values["text"] or ""
-    return Sample(**values | {"text": text[:SAMPLE_CHARACTERS], "bytes": len(text.encode())})
+    return RejectExample(**values | {"text": text[:SAMPLE_CHARACTERS], "bytes": len(text.encode())})
 
 
 def _schema_from(encoded: str) -> pa.Schema:

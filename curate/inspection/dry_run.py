@@ -181,7 +181,7 @@ def _duplicates(
     that share is a lower bound. Repeats inside documents cannot be sliced by document: they are
     searched for among the first documents, and repeats outside these are not found.
     """
-    cuts = barrier.cuts
+    cuts = barrier.removes_text
     documents: pa.Table | None = None
     slices, scanned = 1, 0
     for table in _documents(plan, scan):

@@ -44,7 +44,7 @@ class LabelConstraints:
     def __init__(self, profiles: Profiles | None, letters: Letters) -> None:
         self.profiles, self.letters = profiles, letters
         self.vocabulary: list[str] = list(dict.fromkeys([*ALPHABETS, *lexicon.table().labels]))
-        self.number = {label: k for k, label in enumerate(self.vocabulary)}
+        self.label_index = {label: k for k, label in enumerate(self.vocabulary)}
 
     def translate(self, labels: tuple[str, ...], numbers: npt.NDArray[np.int32]) -> Rows:
         """Translate a model's labels to ours by each text's script; -1 where the two do not fit."""
@@ -59,11 +59,11 @@ class LabelConstraints:
                 continue
             name = label_in_script(labels[number], NAMES[script], traditional=bool(kind % 2))
             if name is not None:
-                translated[k] = self._numbered(name)
+                translated[k] = self._index_of(name)
         return translated[which]
 
-    def _numbered(self, name: str) -> int:
-        number = self.number.setdefault(name, len(self.vocabulary))
+    def _index_of(self, name: str) -> int:
+        number = self.label_index.setdefault(name, len(self.vocabulary))
         if number == len(self.vocabulary):
             self.vocabulary.append(name)
         return number
@@ -76,17 +76,18 @@ class LabelConstraints:
         separated = chosen.copy()
         for code in ("cmn", "yue", "wuu"):
             for script in ("Hans", "Hant"):
-                if (number := self.number.get(f"{code}_{script}")) is None:
+                if (number := self.label_index.get(f"{code}_{script}")) is None:
                     continue
                 rows = np.flatnonzero(chosen == number)
                 size = self.letters.of_script[rows]
                 enough = np.maximum(2, MIN_MARK_SHARE * size)
                 yue, wuu = (
-                    self._number_of(marks, rows) >= enough for marks in (CANTONESE, SHANGHAINESE)
+                    self._count_letters(marks, rows) >= enough
+                    for marks in (CANTONESE, SHANGHAINESE)
                 )
-                separated[rows] = self._numbered(f"cmn_{script}")
-                separated[rows[yue]] = self._numbered(f"yue_{script}")
-                separated[rows[wuu & ~yue]] = self._numbered(f"wuu_{script}")
+                separated[rows] = self._index_of(f"cmn_{script}")
+                separated[rows[yue]] = self._index_of(f"yue_{script}")
+                separated[rows[wuu & ~yue]] = self._index_of(f"wuu_{script}")
         return separated
 
     def allows(self, chosen: Rows, among: Rows | None = None, certain: Mask | None = None) -> Mask:
@@ -132,11 +133,11 @@ class LabelConstraints:
     def _written_in(self, label: str, rows: Rows, max_foreign_share: float) -> Mask:
         """Return whether letters outside the alphabet are rare and its usual ones are present."""
         size = self.letters.of_script[rows]
-        foreign = size - self.letters.number_of(letters_of(label), rows)
+        foreign = size - self.letters.count_of(letters_of(label), rows)
         fits: Mask = foreign < np.maximum(2, max_foreign_share * size)
         for letters, per_mille in ALPHABETS[label].usual:
             expected = size * (per_mille / 1000)
-            count = self._number_of(letters, rows)
+            count = self._count_letters(letters, rows)
             fits &= (expected < _MIN_EXPECTED) | (count >= _MIN_USUAL_SHARE * expected)
         return fits
 
@@ -152,16 +153,16 @@ class LabelConstraints:
         allowed = np.ones(len(rows), np.bool_)
         size = self.letters.of_script[rows]
         if rules.foreign_letters:
-            foreign = self._number_of(rules.foreign_letters, rows)
+            foreign = self._count_letters(rules.foreign_letters, rows)
             allowed &= foreign < np.maximum(2, MAX_QUOTED_SHARE * size)
         if rules.letters and rules.min_letter_share > 0:
             expected = rules.min_letter_share * size
-            enough = self._number_of(rules.letters, rows) >= expected
+            enough = self._count_letters(rules.letters, rows) >= expected
             allowed &= enough | (expected < _MIN_EXPECTED)
         return allowed
 
-    def _number_of(self, letters: str, rows: Rows) -> Rows:
-        return self.letters.number_of(both_cases(letters), rows)
+    def _count_letters(self, letters: str, rows: Rows) -> Rows:
+        return self.letters.count_of(both_cases(letters), rows)
 
     def _rules(self, label: str) -> IdentifySection:
         if self.profiles is None:

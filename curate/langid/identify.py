@@ -166,12 +166,14 @@ def _decide(
     score[swapped] = scores[swapped, 1] / np.maximum(left, 1e-9)
 
     # Words and letters, where the model can be wrong.
-    unsure = rerank.unsure(first, scores[:, 0], letters, constraints.number)
+    unsure = rerank.unsure(first, scores[:, 0], letters, constraints.label_index)
     doubtful = ~allowed | ~constraints.fits(first) | unsure
     rows = np.flatnonzero(doubtful & written)
     known = language_codes(labels)
     model_answer = first[rows], second[rows], scores[rows]
-    ranked = rerank.rank(data, offsets, rows, letters, constraints.number, known, *model_answer)
+    ranked = rerank.rank(
+        data, offsets, rows, letters, constraints.label_index, known, *model_answer
+    )
     undecided = np.arange(len(rows))
     for place in range(ranked.labels.shape[1]):
         label, certain = ranked.labels[undecided, place], ranked.certain[undecided, place]

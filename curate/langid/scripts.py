@@ -55,7 +55,7 @@ class Letters:
     scripts: npt.NDArray[np.int64]  #: letters of each of NAMES, Han as in the module's docstring
     columns: dict[frozenset[str], int]  #: set of letters -> column of ``sets``
 
-    def number_of(
+    def count_of(
         self, letters: frozenset[str], rows: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
         """Return how many letters of the given rows belong to a required set."""

@@ -60,7 +60,7 @@ def build(
 
 def _with_views(plan: Plan, where: str) -> tuple[Segment, ...]:
     """Open each dedup's store as a fixed snapshot, excluding what this run added."""
-    from curate.storage.dedup_view import look
+    from curate.storage.dedup_view import open_view
 
     stores = [barrier.store for barrier in plan.barriers if barrier.store]
     if len(set(stores)) < len(stores):
@@ -77,14 +77,14 @@ def _with_views(plan: Plan, where: str) -> tuple[Segment, ...]:
         }
         if barrier.store and barrier.store != address:
             # What is added must have been compared with everything in the store.
-            beside = look(barrier.store, **compared, appends=True, must_exist=False)
-            if beside.generations:
+            target_view = open_view(barrier.store, **compared, appends=True, must_exist=False)
+            if target_view.generations:
                 raise RecipeError(
                     f"'{barrier.store}' holds documents that this run is not compared with",
                     where=f"{where}: stages.{barrier.name}",
                     hint="give that store alone, or add to a new one",
                 )
-        view = look(
+        view = open_view(
             address,
             **compared,
             appends=barrier.store == address,
@@ -126,7 +126,7 @@ def _joins(stage: MapStage | Barrier, barriers: list[Barrier]) -> bool:
         isinstance(stage, Barrier)
         and not stage.makes_product
         and any("decided" in step.reads for step in stage.steps())
-        and not any(barrier.cuts for barrier in barriers)
+        and not any(barrier.removes_text for barrier in barriers)
     )
 
 
@@ -186,7 +186,7 @@ def _shards(
     pieces: list[PlannedPiece] = []
     size = 0
     for file in files:
-        mark = identity(file)
+        file_identity = identity(file)
         cut = reader.split(file, target)
         # Pieces are byte ranges, row groups, or another unit that the format counts in.
         whole = max(1, sum(piece.end - piece.start for piece in cut))
@@ -195,14 +195,14 @@ def _shards(
             if pieces and size + length > target:
                 shards.append(Shard(source, tuple(pieces)))
                 pieces, size = [], 0
-            pieces.append(PlannedPiece(file, piece, mark))
+            pieces.append(PlannedPiece(file, piece, file_identity))
             size += length
     if pieces:
         shards.append(Shard(source, tuple(pieces)))
     return shards
 
 
-def shown_recipe(recipe: Recipe) -> Recipe:
+def redacted_recipe(recipe: Recipe) -> Recipe:
     """Return a recipe as it may be shown: input paths resolved, no passwords or signatures."""
     from curate.sources.files import without_secrets
 

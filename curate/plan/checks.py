@@ -36,7 +36,7 @@ def check_columns(segments: Sequence[Segment], where: str) -> None:
                         hint=f"put '{first}' before it" if first else None,
                     )
             have |= set(stage.adds)
-            if stage.cuts:
+            if stage.removes_text:
                 # What was measured on the text before the cut does not describe the text after it.
                 have -= {name for name in have if name.startswith("signal_")}
                 have -= set(schema.MEASURED_COLUMNS)

@@ -48,7 +48,7 @@ class Stage(ABC):
         return ()
 
     @property
-    def cuts(self) -> bool:
+    def removes_text(self) -> bool:
         """Whether documents leave with less text, so that earlier measurements no longer hold."""
         return False
 
@@ -63,7 +63,7 @@ class Stage(ABC):
         return None
 
     @property
-    def facts(self) -> Mapping[str, Any] | None:
+    def manifest_facts(self) -> Mapping[str, Any] | None:
         """What the manifest records about the data that the stage loaded."""
         return None
 

@@ -17,11 +17,8 @@ from curate.protocol.ledger import Amount, FileCounts, StageCounts
 from curate.protocol.tallies import counts_of, tally_key
 from curate.report.model import Benchmark, Dedup, Example, Outcome, Report, Rule, StageRow
 from curate.report.timing import time_spent
-from curate.storage.entries import Manifest, Sample
+from curate.storage.entries import SAMPLE_CHARACTERS, Manifest, RejectExample
 from curate.tokens.rates import Fertility
-
-#: Longest excerpt of a document in a report.
-SAMPLE_CHARACTERS = 400
 
 NOTHING = Amount(0, 0)
 
@@ -35,7 +32,7 @@ def build_report(manifest: Manifest, timings: Sequence[Mapping[str, Any]]) -> Re
         _stage_row(name, counts, after, time.stages.get(name))
         for (name, counts), (_, after) in zip(stages, [*stages[1:], ("", None)])
     )
-    deduping = _dedup_stages(manifest, names)
+    dedup_stages = _dedup_stages(manifest, names)
     files = ledger.files
     run = _outcome(stages, files.values(), None, manifest.totals.rows)
     sources = {
@@ -52,10 +49,10 @@ def build_report(manifest: Manifest, timings: Sequence[Mapping[str, Any]]) -> Re
     dedup_languages = {
         lang: dedup
         for lang in filter(None, languages)
-        if (dedup := _dedup(stages, deduping, lang, rates.get(lang))).before.documents
+        if (dedup := _dedup(stages, dedup_stages, lang, rates.get(lang))).before.documents
     }
     sizes = {
-        name: _cluster_sizes(ledger.stages[name]) for name in deduping if name in ledger.stages
+        name: _cluster_sizes(ledger.stages[name]) for name in dedup_stages if name in ledger.stages
     }
     return Report(
         manifest=manifest,
@@ -64,7 +61,7 @@ def build_report(manifest: Manifest, timings: Sequence[Mapping[str, Any]]) -> Re
         sources=sources,
         languages=languages,
         rules=_rules(stages, manifest.samples),
-        dedup=_all_dedup(stages, deduping, dedup_languages.values()) if deduping else None,
+        dedup=_all_dedup(stages, dedup_stages, dedup_languages.values()) if dedup_stages else None,
         dedup_languages=dedup_languages,
         clusters=sizes if any(sizes.values()) else None,
         candidates={
@@ -72,7 +69,7 @@ def build_report(manifest: Manifest, timings: Sequence[Mapping[str, Any]]) -> Re
             for name, counts in stages
             if counts.tally[tallies.PAIRS_COMPARED]
         },
-        damaged=_by_reason((name, counts.quarantined) for name, counts in files.items()),
+        quarantined=_by_reason((name, counts.quarantined) for name, counts in files.items()),
         time=time,
         fertility=_fertility(stages),
         relabelled=_relabelled(stages),
@@ -180,14 +177,14 @@ def _dedup_stages(manifest: Manifest, names: Sequence[str]) -> list[str]:
 
 
 def _dedup(
-    stages: _Stages, deduping: Sequence[str], label: str | None, rate: float | None = None
+    stages: _Stages, dedup_stages: Sequence[str], label: str | None, rate: float | None = None
 ) -> Dedup:
-    """Measure across the dedup barriers alone, whatever stages are between them."""
+    """Add up the losses of the dedup stages only."""
     before: Amount | None = None
     documents = size = 0
     kinds: Counter[str] = Counter()
     for at, (name, counts) in enumerate(stages):
-        if name not in deduping:
+        if name not in dedup_stages:
             continue
         before = before or _input(counts, lang=label)
         removed = [
@@ -254,7 +251,7 @@ def _benchmarks(stages: _Stages, facts: Mapping[str, Any]) -> tuple[Benchmark, .
                     name=name,
                     examples=recorded["examples"],
                     too_short=tuple(recorded["too_short"]),
-                    looked_for=recorded["looked_for"],
+                    searchable=recorded["looked_for"],
                     found=tallies.found_rows(counts.tally, name),
                     documents=counts.tally[tally_key(tallies.DOCUMENTS, name)],
                     dropped=_sum(dropped),
@@ -267,11 +264,11 @@ def _benchmarks(stages: _Stages, facts: Mapping[str, Any]) -> tuple[Benchmark, .
     return tuple(rows)
 
 
-def _all_dedup(stages: _Stages, deduping: Sequence[str], languages: Iterable[Dedup]) -> Dedup:
+def _all_dedup(stages: _Stages, dedup_stages: Sequence[str], languages: Iterable[Dedup]) -> Dedup:
     """Measure all languages together; tokens are estimated language by language."""
     estimates = [dedup.tokens for dedup in languages if dedup.tokens is not None]
     tokens = (sum(e[0] for e in estimates), sum(e[1] for e in estimates)) if estimates else None
-    return replace(_dedup(stages, deduping, None), tokens=tokens)
+    return replace(_dedup(stages, dedup_stages, None), tokens=tokens)
 
 
 def _cluster_sizes(counts: StageCounts) -> dict[int, int]:
@@ -279,16 +276,16 @@ def _cluster_sizes(counts: StageCounts) -> dict[int, int]:
     return dict(sorted((int(size), n) for size, n in sizes.items()))
 
 
-def _rules(stages: _Stages, samples: Sequence[Sample]) -> tuple[Rule, ...]:
+def _rules(stages: _Stages, samples: Sequence[RejectExample]) -> tuple[Rule, ...]:
     """Return the rules that dropped anything, most documents first, with their examples."""
     rules = []
     for name, amount in _dropped(stages).items():
-        shown = tuple(_example(row) for row in samples if row.dropped_by == name)
-        rules.append(Rule(name, amount, shown))
+        examples = tuple(_example(row) for row in samples if row.dropped_by == name)
+        rules.append(Rule(name, amount, examples))
     return tuple(sorted(rules, key=lambda rule: (-rule.dropped.documents, rule.name)))
 
 
-def _example(row: Sample) -> Example:
+def _example(row: RejectExample) -> Example:
     excerpt = row.text[:SAMPLE_CHARACTERS]
     return Example(
         id=row.id,

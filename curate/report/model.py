@@ -123,7 +123,7 @@ class Benchmark:
     name: str
     examples: int
     too_short: tuple[int, ...]  #: rows, from 0, without anything long enough to search for
-    looked_for: int  #: different runs of words, and whole strings
+    searchable: int  #: different runs of words, and whole strings
     found: dict[int, int]  #: row of an example → documents that contain something of it
     documents: int  #: that contain something of the set
     dropped: Amount  #: under its name
@@ -154,7 +154,7 @@ class Report:
     dedup_languages: dict[str, Dedup]
     clusters: dict[str, dict[int, int]] | None  #: per stage, size → clusters; None: not counted
     candidates: dict[str, tuple[int, int]]  #: per stage: pairs compared exactly, and verified
-    damaged: tuple[tuple[str, str, int], ...]  #: reason, file, records
+    quarantined: tuple[tuple[str, str, int], ...]  #: reason, file, records
     time: Time
     fertility: tuple[Fertility, ...] = ()  #: of what the last counting stage kept, most bytes first
     relabelled: tuple[tuple[str, str, int], ...] = ()  #: model's label, final label, documents
@@ -195,14 +195,14 @@ class Report:
         run = self.run
         read, taken = run.read or 0, run.taken or 0
         skipped = sum((run.skipped or {}).values())
-        damaged = sum((run.quarantined or {}).values())
+        quarantined = sum((run.quarantined or {}).values())
         documents, curated = run.documents.documents, run.curated.documents
         over = sum(counts.over_budget for counts in self.manifest.ledger.files.values())
         return [
             (
                 f"{read:,} records read = {documents:,} documents + {skipped:,} skipped"
-                f" + {damaged:,} quarantined",
-                read == documents + skipped + damaged,
+                f" + {quarantined:,} quarantined",
+                read == documents + skipped + quarantined,
             ),
             (
                 f"{documents:,} documents = {run.lost:,} dropped + {curated:,} curated",

@@ -64,7 +64,7 @@ def to_json(report: Report) -> dict[str, Any]:
         ],
         "quarantine": [
             {"reason": reason, "file": file, "records": records}
-            for reason, file, records in report.damaged
+            for reason, file, records in report.quarantined
         ],
         "time": {
             "engine": report.time.engine or None,
@@ -165,7 +165,7 @@ def _benchmark(one: Benchmark) -> dict[str, Any]:
         "benchmark": one.name,
         "examples": one.examples,
         "too_short": len(one.too_short),
-        "looked_for": one.looked_for,
+        "looked_for": one.searchable,
         "found": len(one.found),
         "found_share": one.found_share,
         "most_found": one.most_found

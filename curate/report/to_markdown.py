@@ -223,7 +223,7 @@ def _benchmarks(report: Report) -> list[str]:
             code(one.name),
             number(one.examples),
             _count(len(one.too_short)),
-            number(one.looked_for),
+            number(one.searchable),
             _count(len(one.found)),
             percent(one.found_share),
             "{:,} in {:,}".format(*one.most_found) if one.most_found else "–",
@@ -319,8 +319,8 @@ def _rules(report: Report) -> list[str]:
 
 def _records(report: Report) -> list[str]:
     lines = ["## Records that became no document", ""]
-    if report.damaged:
-        rows = [(code(reason), code(file), number(n)) for reason, file, n in report.damaged]
+    if report.quarantined:
+        rows = [(code(reason), code(file), number(n)) for reason, file, n in report.quarantined]
         lines += table(("unreadable because", "file", "records"), rows[:_LONGEST], 2)
         if len(rows) > _LONGEST:
             lines.append(f"\nand {number(len(rows) - _LONGEST)} more rows, in report.json")

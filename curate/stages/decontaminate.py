@@ -78,10 +78,10 @@ class Decontaminate(MapStage):
 
     @property
     def rewrites(self) -> tuple[str, ...]:
-        return CUT_COLUMNS if self.cuts else tuple(VERDICT_COLUMNS)
+        return CUT_COLUMNS if self.removes_text else tuple(VERDICT_COLUMNS)
 
     @property
-    def cuts(self) -> bool:
+    def removes_text(self) -> bool:
         """Whether texts change, so that earlier measurements no longer hold."""
         return self.action == "cut"
 
@@ -118,7 +118,7 @@ class Decontaminate(MapStage):
         return self._digest_and_facts[0]
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def manifest_facts(self) -> dict[str, Any]:
         """The facts of each set for the manifest: its examples, and those that are too short."""
         return self._digest_and_facts[1]
 
@@ -138,7 +138,7 @@ class Decontaminate(MapStage):
         _count(found, sets, tally)
         rules = np.full(table.num_rows, None, object)
         rules[hit] = [sets.names[number] for number in found.runs[hit].argmax(axis=1)]
-        if self.cuts:
+        if self.removes_text:
             table = self._cut(table, before, hit, rules, sets, tally)
         most = found.runs.max(axis=1, initial=0).astype(np.float64)
         values = pa.array(most, mask=np.array([rule is None for rule in rules]))

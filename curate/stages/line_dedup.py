@@ -25,7 +25,7 @@ class CuttingBarrier(Barrier):
 
     adds: ClassVar[tuple[str, ...]] = ("cuts",)
     rewrites: ClassVar[tuple[str, ...]] = CUT_COLUMNS
-    cuts: ClassVar[bool] = True
+    removes_text: ClassVar[bool] = True
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
         """Join decisions to active rows by ``id``: cut their spans, or drop them."""

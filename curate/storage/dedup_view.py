@@ -158,7 +158,7 @@ def _entries(view: DedupView, dataset: str) -> dict[int, StoreFile]:
     }
 
 
-def look(
+def open_view(
     address: str,
     parameters: Mapping[str, Any],
     *,

@@ -18,6 +18,9 @@ from curate.protocol.ledger import Ledger
 #: The format of a run's own files. It changes with any key of them.
 RUN_FORMAT = 2
 
+#: Longest excerpt of a document among the examples of rejects.
+SAMPLE_CHARACTERS = 400
+
 
 class _Record:
     """A flat record: its JSON has its fields, except those that are None."""
@@ -47,7 +50,7 @@ class FileEntry(_Record):
     #: exchange files: ``[part, offset, stored bytes, bytes, crc32]`` of each block
     blocks: list[list[int]] | None = None
 
-    def published(self, path: str) -> FileEntry:
+    def published_as(self, path: str) -> FileEntry:
         """Return the entry of the manifest: the same bytes under the published path."""
         return FileEntry(self.dataset, path, self.bytes, self.sha256, self.rows)
 
@@ -76,7 +79,7 @@ class Tombstone(_Record):
 
 
 @dataclass(frozen=True)
-class Sample(_Record):
+class RejectExample(_Record):
     """A dropped row that the report may show, with the beginning of its text."""
 
     id: str
@@ -132,11 +135,11 @@ class Totals(_Record):
 
 
 @dataclass
-class Notes:
+class TaskNotes:
     """What a task leaves for later tasks and the report, besides files and counts."""
 
     schema: str | None = None  #: of the survivors: Arrow IPC in base64
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[RejectExample] = field(default_factory=list)
     stored: list[StoreFile] = field(default_factory=list)  #: files for a dedup store
     taken_bytes: dict[str, int] = field(default_factory=dict)  #: by phase
     placed_rows: dict[str, int] = field(default_factory=dict)  #: by phase
@@ -146,10 +149,10 @@ class Notes:
         return {name: _plain(value) for name, value in vars(self).items() if value}
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Notes:
+    def from_json(cls, fields: Mapping[str, Any]) -> TaskNotes:
         """Parse what :meth:`to_json` returned."""
         records = {
-            "samples": [Sample.from_json(row) for row in fields.get("samples", ())],
+            "samples": [RejectExample.from_json(row) for row in fields.get("samples", ())],
             "stored": [StoreFile.from_json(entry) for entry in fields.get("stored", ())],
         }
         return cls(**{**fields, **records})
@@ -161,7 +164,7 @@ class Commit:
 
     name: str
     files: Sequence[FileEntry]
-    notes: Notes
+    notes: TaskNotes
     counts: Mapping[str, Any]  #: the ledger as JSON values
 
     @property
@@ -185,7 +188,7 @@ class Commit:
     def from_json(cls, name: str, fields: Mapping[str, Any]) -> Commit:
         """Parse what :meth:`to_json` returned."""
         files = [FileEntry.from_json(entry) for entry in fields["files"]]
-        return cls(name, files, Notes.from_json(fields["notes"]), fields["ledger"])
+        return cls(name, files, TaskNotes.from_json(fields["notes"]), fields["ledger"])
 
 
 @dataclass(frozen=True)
@@ -207,7 +210,7 @@ class Manifest:
     ledger: Ledger
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     counted_with: Mapping[str, str] | None = None
-    samples: Sequence[Sample] = ()
+    samples: Sequence[RejectExample] = ()
     clusters: Sequence[ClusterExample] = ()
     stores: Sequence[StoreUse] = ()
 
@@ -223,7 +226,7 @@ class Manifest:
         known: dict[str, Any] = {name: fields[name] for name in fields if name != "format"}
         for name, kind in (
             ("files", FileEntry),
-            ("samples", Sample),
+            ("samples", RejectExample),
             ("clusters", ClusterExample),
             ("stores", StoreUse),
         ):

@@ -32,7 +32,7 @@ def test_counts_agree_with_a_loop_over_characters(texts: list[str]) -> None:
         for script in ("Latn", "Cyrl", "Arab"):
             assert counted.scripts[row, scripts.NAMES.index(script)] == by_script[script]
         for letter_set in LETTER_SETS:
-            number = counted.number_of(letter_set, np.array([row]))[0]
+            number = counted.count_of(letter_set, np.array([row]))[0]
             assert number == sum(c in letter_set for c in letters)
 
 

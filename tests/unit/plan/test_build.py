@@ -131,7 +131,7 @@ def test_what_is_shown_of_a_recipe_holds_no_secret():
     text = (
         'name = "t"\n[sources.a]\nformat = "jsonl"\npath = "https://ann:pw@host/a.jsonl?sig=SECRET"'
     )
-    shown = planning.shown_recipe(parse_recipe(text, "t.toml"))
+    shown = planning.redacted_recipe(parse_recipe(text, "t.toml"))
     assert shown.sources["a"].path == ("https://host/a.jsonl",)
 
 

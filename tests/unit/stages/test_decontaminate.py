@@ -134,10 +134,10 @@ def test_what_is_too_short_to_mean_anything_is_not_looked_for_and_told(tmp_path)
     gone = "decontaminate:mixed"
     assert out.column("dropped_by").to_pylist() == [None, gone, None, None, gone]
     assert {key for key in tally if key.startswith("found")} == {"found:mixed:1", "found:mixed:5"}
-    told = Decontaminate(stage).facts["benchmarks"]["mixed"]
+    told = Decontaminate(stage).manifest_facts["benchmarks"]["mixed"]
     assert told == {"examples": 6, "too_short": [0, 2, 3, 4], "looked_for": 2}
     less = Decontaminate(stage, min_words=7)
-    assert less.facts["benchmarks"]["mixed"]["too_short"] == [2, 3]
+    assert less.manifest_facts["benchmarks"]["mixed"]["too_short"] == [2, 3]
 
 
 def test_an_example_in_a_document_of_another_script_is_found(sets):
@@ -167,7 +167,9 @@ def test_fields_say_what_of_a_row_is_looked_for(tmp_path):
     sets = {"set": written(tmp_path, "set", {"id": OTHER, "q": {"text": [QUESTION]}}, {"id": "b"})}
     out, _ = run(sets, QUESTION, OTHER, fields={"set": ["q"]})
     assert out.column("dropped_by").to_pylist() == ["decontaminate:set", None]
-    assert Decontaminate(sets, fields={"set": ["q"]}).facts["benchmarks"]["set"]["too_short"] == [1]
+    assert Decontaminate(sets, fields={"set": ["q"]}).manifest_facts["benchmarks"]["set"][
+        "too_short"
+    ] == [1]
     with pytest.raises(RecipeError, match="has a field 'question'"):
         _ = Decontaminate(sets, fields={"set": ["question"]}).model_digest
     with pytest.raises(RecipeError, match="no evaluation set 'sett'"):
@@ -229,7 +231,7 @@ def test_finds_what_the_twin_finds(sets, texts, ngram, min_words, min_matches, c
         files = {f"set{n}": written(Path(folder), f"{n}", *rows) for n, rows in enumerate(sets)}
         options = {"ngram": ngram, "min_words": min_words, "min_matches": min_matches}
         out, tally = run(files, *texts, **options)
-        told = Decontaminate(files, **options).facts["benchmarks"]
+        told = Decontaminate(files, **options).manifest_facts["benchmarks"]
         cut, _ = run(files, *texts, **options, action="cut")
         again, _ = run(files, *[text or "" for text in cut.column("text").to_pylist()], **options)
     assert list(told.values()) == [
@@ -315,7 +317,7 @@ def test_what_was_measured_on_a_cut_text_is_null(sets):
     table = rows(f"{PROSE}\n{QUESTION}", PROSE).append_column("signal_n_words", pa.array([40, 20]))
     out = Decontaminate(sets, action="cut").apply(table, Counter())
     assert out.column("signal_n_words").to_pylist() == [None, 20]
-    assert Decontaminate(sets, action="cut").cuts and not Decontaminate(sets).cuts
+    assert Decontaminate(sets, action="cut").removes_text and not Decontaminate(sets).removes_text
     assert {"text", "n_tokens"} <= set(Decontaminate(sets, action="cut").rewrites)
 
 

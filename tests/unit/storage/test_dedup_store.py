@@ -16,7 +16,7 @@ from curate.dedup.options import NearDuplicates
 from curate.errors import RecipeError, RefusedError
 from curate.protocol.in_memory import number, resolve_steps, run_steps
 from curate.storage import dedup_store
-from curate.storage.dedup_view import DedupView, look
+from curate.storage.dedup_view import DedupView, open_view
 from curate.storage.generation_sink import GenerationSink
 from curate.storage.store import open_store
 from tests.examples import examples
@@ -37,7 +37,7 @@ def aged(texts, first, source="a"):
 def run(near, table, address, *, name, shards=2, partitions=3):
     """Dedup a table against a store and add what is kept; gives {removed id: witness}."""
     options = {"parameters": near.stored_parameters, "run": name, "inputs": name}
-    view = look(str(address), **options, appends=True, must_exist=False)
+    view = open_view(str(address), **options, appends=True, must_exist=False)
     cuts = [table.num_rows * at // shards for at in range(shards + 1)]
     pieces = [table.slice(a, b - a) for a, b in itertools.pairwise(cuts)]
     steps = fuzzy_steps(near, view, storing=True)
@@ -195,7 +195,9 @@ def test_what_was_appended_meanwhile_was_not_compared(tmp_path):
 
 
 def see(store, near):
-    return look(store, near.stored_parameters, run="r", inputs="r", appends=True, must_exist=True)
+    return open_view(
+        store, near.stored_parameters, run="r", inputs="r", appends=True, must_exist=True
+    )
 
 
 def test_other_parameters_are_refused(tmp_path):

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from curate.protocol.ledger import Ledger
-from curate.storage.entries import Sample
+from curate.storage.entries import RejectExample
 
 
 @dataclass
-class Outcome:
+class RunState:
     """Commits by kind, and the sums and samples of all tasks."""
 
     #: folder of rejects → commits
@@ -22,5 +22,5 @@ class Outcome:
     stored: dict[str, tuple[str, ...]] = field(default_factory=dict)
     mixture: list[dict[str, Any]] = field(default_factory=list)
     ledger: Ledger = field(default_factory=Ledger)
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[RejectExample] = field(default_factory=list)
     timings: list[dict[str, Any]] = field(default_factory=list)
