@@ -16,7 +16,6 @@ input.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -24,163 +23,24 @@ import numpy.typing as npt
 from numba import int64, uint8, uint64
 
 from curate.kernels.jit import inline, kernel
-
-MAX_DEPTH: Final = 512
-
-# What an element is, by its name.
-VOID: Final = 1  #: has no content and no end tag
-RAW: Final = 2  #: its content is text up to its end tag, never markup
-UNSEEN: Final = 4  #: a reader of the page does not see its text as prose
-BLOCK: Final = 8
-PARAGRAPH: Final = 16  #: set off by an empty line
-FIGURE: Final = 32  #: figure and its caption
-CELL: Final = 64
-ROW: Final = 128
-TABLE: Final = 256
-BOILERPLATE: Final = 512  #: nav, aside, footer: usually not the content
-CONTENT: Final = 1024  #: article, main
-CODE: Final = 2048  #: script, style: without an end tag it takes the rest of the page
-
-# What attributes hint at.
-NEGATIVE: Final = 1  #: a class or id word of boilerplate
-COMMENTS: Final = 2  #: a class or id word of readers' comments
-CAPTION: Final = 4
-HIDDEN: Final = 8  #: the attribute hidden, or display:none
-BODY: Final = 16  #: itemprop="articleBody"
-MAIN_ROLE: Final = 32  #: role="main" or "article"
-OTHER_ROLE: Final = 64  #: role="navigation", "banner", "complementary" or "contentinfo"
-FORMULA: Final = 128  #: the class word katex
-LAYER: Final = 256  #: the class word html: with katex, the second layer of a formula
-TEX: Final = 512  #: encoding="application/x-tex"
-HIDDEN_WORD: Final = 1024  #: a class word that means hidden, often only on some screens
-
-_KINDS: Final = {
-    VOID: "area base br col embed hr img input link meta param source track wbr",
-    RAW: "script style title iframe noembed noframes xmp textarea",
-    UNSEEN: "script style title iframe noembed noframes textarea template svg head select option"
-    " datalist audio video object canvas button noscript dialog rt rp",
-    BLOCK: "address article aside blockquote body caption center dd details div dl dt fieldset"
-    " figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup html legend li listing main"
-    " menu nav ol p pre section summary table tbody td tfoot th thead tr ul dialog",
-    PARAGRAPH: "blockquote dl figure h1 h2 h3 h4 h5 h6 listing menu ol p pre table ul",
-    FIGURE: "figure figcaption",
-    CELL: "td th",
-    ROW: "tr",
-    TABLE: "table",
-    BOILERPLATE: "nav aside footer",
-    CONTENT: "article main",
-    CODE: "script style",
-}
-
-#: Groups of tags of which one closes the last: (members, tags that the search does not leave).
-_GROUPS: Final = (
-    ("li", "ul ol menu"),
-    ("dt dd", "dl"),
-    ("td th", "tr table"),
-    ("tr", "tbody thead tfoot table"),
-    ("tbody thead tfoot", "table"),
+from curate.sources.web.markup_tables import (
+    BLOCK,
+    CELL,
+    CLASS,
+    CODE,
+    HIDDEN,
+    PRESENT,
+    RAW,
+    ROW,
+    STYLE,
+    TABLE,
+    UNSEEN,
+    VALUE,
+    VOID,
+    tables,
 )
 
-#: Words of classes and ids, split at what is no letter and before capitals.
-_HINTS: Final = {
-    NEGATIVE: "nav navigation navbar menu menus breadcrumb breadcrumbs sidebar sidenav aside footer"
-    " masthead share sharing sharer social socials addthis sharethis related recommend recommended"
-    " recommendation recommendations promo promotion promos advert advertisement ads adv ad dfp gpt"
-    " sponsor sponsored outbrain taboola newsletter newsletters subscribe subscription signup popup"
-    " modal cookie cookies consent gdpr paywall login widget widgets toolbar pagination pager tags"
-    " tag taglist byline author authors bio meta metadata dateline timestamp pubdate trending"
-    " popular mostread readmore seealso skip rail teaser teasers banner disclaimer copyright"
-    " credits legal topics keywords sitemap tools print disqus livefyre follow",
-    COMMENTS: "comment comments commentlist respond replies",
-    CAPTION: "caption credit photocredit figcaption",
-    HIDDEN_WORD: "hidden visuallyhidden screenreader offscreen",
-    FORMULA: "katex",
-    LAYER: "html",
-}
-
-
-def fnv(name: str) -> int:
-    """Return the FNV-1a hash of a name's UTF-8 bytes, 64 bits.
-
-    >>> hex(fnv("p"))
-    '0xaf63ed4c8602096f'
-    """
-    value = 0xCBF29CE484222325
-    for byte in name.encode():
-        value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
-    return value
-
-
-#: The known names.
-NAMES: Final = tuple(dict.fromkeys(f"{' '.join(_KINDS.values())} math annotation a".split()))
-#: The number of a name among `NAMES`, from 1; 0 is any unknown name.
-TAG: Final = {name: number for number, name in enumerate(NAMES, 1)}
-
-
-class Tables(NamedTuple):
-    """What the pass looks up: hash tables of names, attributes and hints, and kinds of tags."""
-
-    tag_keys: npt.NDArray[np.uint64]
-    tag_values: npt.NDArray[np.int64]
-    attribute_keys: npt.NDArray[np.uint64]
-    attribute_values: npt.NDArray[np.int64]
-    hint_keys: npt.NDArray[np.uint64]
-    hint_values: npt.NDArray[np.int64]
-    value_keys: npt.NDArray[np.uint64]
-    value_values: npt.NDArray[np.int64]
-    kinds: npt.NDArray[np.int64]
-    members: npt.NDArray[np.int64]  #: the group that a tag belongs to, -1 for none
-    closes: npt.NDArray[np.int64]  #: the group of which a start tag closes the last
-    bounds: npt.NDArray[np.int64]  #: bit per group that a search does not leave the tag for
-
-
-_CLASS, _VALUE, _STYLE, _PRESENT = 1, 2, 3, 4
-
-
-@cache
-def tables() -> Tables:
-    """Return the tables of the pass, built once."""
-    kinds = np.zeros(len(NAMES) + 1, np.int64)
-    for bit, names in _KINDS.items():
-        for name in names.split():
-            kinds[TAG[name]] |= bit
-    # Paragraphs are group 0: every block that is in no other group closes an open one.
-    blocks = kinds & BLOCK > 0
-    members, bounds = np.full(len(kinds), -1, np.int64), blocks.astype(np.int64)
-    members[TAG["p"]] = 0
-    for group, (names, limits) in enumerate(_GROUPS, 1):
-        members[[TAG[name] for name in names.split()]] = group
-        bounds[[TAG[name] for name in limits.split()]] |= 1 << group
-    closes = np.where(blocks & (members < 0), 0, members)
-    hints: dict[str, int] = {}
-    for bit, words in _HINTS.items():
-        for word in words.split():
-            hints[word] = hints.get(word, 0) | bit
-    attributes = {"class": _CLASS, "id": _CLASS, "hidden": _PRESENT, "style": _STYLE}
-    attributes |= dict.fromkeys(("itemprop", "role", "encoding"), _VALUE)
-    values = {"articlebody": BODY, "main": MAIN_ROLE, "article": MAIN_ROLE}
-    values["application/x-tex"] = TEX
-    values |= dict.fromkeys(("navigation", "banner", "complementary", "contentinfo"), OTHER_ROLE)
-    made = Tables(
-        *_hash_table(TAG), *_hash_table(attributes), *_hash_table(hints), *_hash_table(values),
-        kinds, members, closes, bounds,
-    )  # fmt: skip
-    for array in made:
-        array.flags.writeable = False
-    return made
-
-
-def _hash_table(entries: dict[str, int]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-    """Lay entries out by open addressing in a table that is at most a quarter full."""
-    size = 1 << (4 * len(entries)).bit_length()
-    keys, values = np.zeros(size, np.uint64), np.zeros(size, np.int64)
-    for name, value in entries.items():
-        key = fnv(name)
-        at = key & (size - 1)
-        while keys[at]:
-            at = (at + 1) & (size - 1)
-        keys[at], values[at] = key, value
-    return keys, values
+MAX_DEPTH: Final = 512
 
 
 class Markup(NamedTuple):
@@ -375,7 +235,7 @@ def _attributes(
             name = _mixed(name, data[k])
             k += 1
         kind = _look_up(keys, kinds, name)
-        if kind == _PRESENT:
+        if kind == PRESENT:
             hints |= HIDDEN
         while k < n and _is_space(data[k]):
             k += 1
@@ -396,11 +256,11 @@ def _attributes(
             while k < n and data[k] != 62 and not _is_space(data[k]):
                 k += 1
             last = k
-        if kind == _CLASS:
+        if kind == CLASS:
             hints |= _class_hints(data, first, last, hint_keys, hint_values)
-        elif kind == _VALUE:
+        elif kind == VALUE:
             hints |= _value_hint(data, first, last, value_keys, value_values)
-        elif kind == _STYLE and _hides(data, first, last):
+        elif kind == STYLE and _hides(data, first, last):
             hints |= HIDDEN
     return min(k + 1, n), hints, closed
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from curate.api.profiles import samples
 from curate.sources.web.main_content import main_content
-from curate.sources.web.markup import MAX_DEPTH, NAMES, parse
+from curate.sources.web.markup import MAX_DEPTH, parse
+from curate.sources.web.markup_tables import NAMES
 from tests.examples import examples
 
 #: Every inline element that may stand around a character of a sentence.
