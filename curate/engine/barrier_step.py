@@ -32,9 +32,9 @@ class StepJob:
     dedup_store: str | None = None  #: where ``stored`` datasets are written
     run_key: str = ""  #: the name of the run in that store
 
-    def run(self, own: tuple[int, tuple[str, ...]], attempt: Attempt) -> None:
+    def run(self, assignment: tuple[int, tuple[str, ...]], attempt: Attempt) -> None:
         """Run the step for one shard, partition or group of files."""
-        index, group = own
+        index, group = assignment
         inputs = StepInputs(self, index, group, attempt.store)
         sinks = {
             name: ExchangeSink(attempt.store, attempt.folder, name)

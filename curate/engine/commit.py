@@ -42,8 +42,8 @@ class Attempt:
 class Job(Protocol):
     """What all tasks of a segment or step share; frozen, picklable, pure except for its files."""
 
-    def run(self, own: Any, attempt: Attempt) -> None:
-        """Run one task. ``own`` is what only this task has: a shard, a number."""
+    def run(self, assignment: Any, attempt: Attempt) -> None:
+        """Run one task. ``assignment`` is what only this task has: a shard, a number."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Task:
     index: int
     key: str
     job: Job
-    own: Any
+    assignment: Any
 
     @property
     def commit(self) -> str:
@@ -102,7 +102,7 @@ def _attempt(task: Task, attempt: Attempt) -> None:
     first = False
     try:
         reach("task.started")
-        task.job.run(task.own, attempt)
+        task.job.run(task.assignment, attempt)
         reach("commit.before")
         first = _commit(attempt.store, task, attempt)
     except Damaged as error:

@@ -273,8 +273,8 @@ class Driver:
     ) -> tuple[str, ...]:
         """Run tasks that are not committed; return all commits in task order; sum their ledgers."""
         tasks = [
-            Task(folder, number, digest(self.base, folder, number, key), job, own)
-            for number, key, own in work
+            Task(folder, number, digest(self.base, folder, number, key), job, assignment)
+            for number, key, assignment in work
         ]
         todo = [task for task in tasks if not is_done(self.store, task)]
         LOGGER.info("%s: %d of %d tasks to run", folder, len(todo), len(tasks))

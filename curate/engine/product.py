@@ -33,11 +33,11 @@ class PlacingJob:
     survivors: tuple[str, ...]
     decisions: tuple[str, ...]
 
-    def run(self, own: int, attempt: Attempt) -> None:
+    def run(self, assignment: int, attempt: Attempt) -> None:
         """Place one shard's documents."""
         store = attempt.store
-        commit = read_commit(store, self.survivors[own])
-        decisions = read_decisions(store, self.mix, self.decisions, own)
+        commit = read_commit(store, self.survivors[assignment])
+        decisions = read_decisions(store, self.mix, self.decisions, assignment)
         sink: ParquetSink | None = None
         taken_bytes: dict[str, int] = {}
         placed_rows: dict[str, int] = {}
@@ -77,14 +77,14 @@ class ProductJob:
     metadata: str  #: JSON for the files' schema: tokenizer, contract, recipe
     output: Output
 
-    def run(self, own: int, attempt: Attempt) -> None:
+    def run(self, assignment: int, attempt: Attempt) -> None:
         """Write one file."""
         store = attempt.store
         decisions = read_decisions(store, self.mix, self.decisions, 0)
         chosen: list[pa.Table] = []
         epochs = self._epochs(decisions)
         for entry in entries_of(store, self.survivors, "survivors"):
-            chosen += self._from_file(store, entry, epochs, own, decisions)
+            chosen += self._from_file(store, entry, epochs, assignment, decisions)
         if not chosen:
             return
         table = pa.concat_tables(chosen).drop_columns(list(_VERDICT)).combine_chunks()
@@ -112,11 +112,11 @@ class ProductJob:
         return list(range(1, passes * self.mix.mixture.most_copies + 1))
 
     def _from_file(
-        self, store: Store, entry: FileEntry, epochs: list[int], own: int, decisions: pa.Table
+        self, store: Store, entry: FileEntry, epochs: list[int], part: int, decisions: pa.Table
     ) -> list[pa.Table]:
         """Read the row groups with keys of this slice, and make the copies that fall into it."""
         slices = {
-            epoch: slice_keys(own, self.parts, rotation(self.seed, self.phase, epoch))
+            epoch: slice_keys(part, self.parts, rotation(self.seed, self.phase, epoch))
             for epoch in epochs
         }
         groups = [
