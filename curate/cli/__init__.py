@@ -1,4 +1,4 @@
-"""The command line: one file per command, no logic. Data to stdout, progress to stderr."""
+"""The command line: a file per command, only formatting. Data to stdout, progress to stderr."""
 
 from __future__ import annotations
 
