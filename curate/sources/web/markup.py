@@ -64,8 +64,9 @@ def parse(page: bytes) -> Markup:
     >>> page = parse(b"<p>Salem <b>alem</b>!<br>x < y")
     >>> [page.data[s:e].tobytes().decode() for s, e in zip(page.run_start, page.run_end)]
     ['Salem ', 'alem', '!', 'x < y']
-    >>> [NAMES[tag - 1] if tag else "?" for tag in page.tag[page.run_element]]
-    ['p', '?', 'p', 'p']
+    >>> from curate.sources.web.markup_tables import TAG
+    >>> [bool(tag == TAG["p"]) for tag in page.tag[page.run_element]]
+    [True, False, True, True]
     """
     data = np.frombuffer(page, np.uint8)
     room = int(np.count_nonzero(data == ord("<"))) + 2
