@@ -204,7 +204,7 @@ STAGE_COLUMNS = _types("identify", "standardize", "count", "dedup")
 PRODUCT_COLUMNS = _types("product")
 #: Columns of byte ranges of ``text``: a stage that rewrites ``text`` updates them.
 SPAN_COLUMNS = ("lang_spans", "pii_spans")
-#: Columns that were measured on ``text``, beside ``signal_*``: null where a stage cuts the text.
+#: Columns that were measured on ``text``, besides ``signal_*``: null where a stage cuts the text.
 MEASURED_COLUMNS = ("n_tokens",)
 
 DOCUMENT_SCHEMA = pa.schema(list((SOURCE_COLUMNS | VERDICT_COLUMNS).items()))

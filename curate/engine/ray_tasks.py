@@ -129,7 +129,7 @@ def _start_reaper() -> subprocess.Popen[bytes] | None:
     )
 
 
-#: In place of a task's job, which is sent compressed beside it.
+#: In place of a task's job, which is sent separately, compressed.
 _SENT_APART: Any = None
 
 

@@ -81,7 +81,7 @@ class Plan:
 
     @property
     def output(self) -> Output:
-        """The forms of the product beside Parquet."""
+        """The forms of the product besides Parquet."""
         output = self.recipe.output
         counters = [
             s.token_counter for each in self.segments for s in each.stages if "n_tokens" in s.adds

@@ -40,7 +40,7 @@ class Group(Section):
     """
 
     whole: bool = False
-    """All of the group is taken, once, in the first phase, beside the ratio and however much the
+    """All of the group is taken, once, in the first phase, outside the ratio and however much the
     other groups shrink; for safety data, for instance."""
     weight: float = Field(1.0, ge=0, allow_inf_nan=False)
     """Size relative to the other groups. Example: 3."""

@@ -121,7 +121,7 @@ class Shards(Section):
 
 
 class Output(Section):
-    """The forms of the product beside Parquet, which is always written."""
+    """The forms of the product besides Parquet, which is always written."""
 
     formats: tuple[Literal["parquet", "jsonl", "ds", "megatron", "mds"], ...] = ("parquet",)
     """The forms to write. Example: ["parquet", "jsonl"]."""
@@ -165,7 +165,7 @@ class Recipe(Section):
     shards: Shards = Shards()
     """How work and product are cut."""
     output: Output = Output()
-    """The forms of the product beside Parquet."""
+    """The forms of the product besides Parquet."""
     compare: Compare | None = None
     """A figure of another work for the report."""
 
@@ -189,7 +189,7 @@ class Recipe(Section):
 
     @field_serializer("mixture")
     def _as_written(self, mixture: Mixture | None) -> dict[str, JsonValue] | None:
-        """Write the keys that the recipe has: some may not be written beside others."""
+        """Write the keys that the recipe has: some may not be written together."""
         return None if mixture is None else mixture.model_dump(mode="json", exclude_unset=True)
 
     @property

@@ -26,7 +26,7 @@ def n_answers(answer_turns: Integers) -> Integers:
 
 
 def n_null_turns(null_turns: Integers) -> Integers:
-    """Turns whose content is null, beside no tool call.
+    """Turns whose content is null, without a tool call.
 
     Why: the content was lost; Suzume's preparation drops such conversations.
     Wrong: only a chat source with ``nulls = "keep"`` keeps them until here.
@@ -36,7 +36,7 @@ def n_null_turns(null_turns: Integers) -> Integers:
 
 
 def n_empty_turns(blank_turns: Integers) -> Integers:
-    """Turns of the user or the assistant with nothing but white space, beside no tool call.
+    """Turns of the user or the assistant with nothing but white space, without a tool call.
 
     Null turns do not count, nor do empty ones of the system and of tools.
     Why: a model learns empty answers from them.

@@ -44,7 +44,7 @@ class FileEntry(_Record):
     bytes: int
     sha256: str
     rows: int
-    suffix: str | None = None  #: the end of its published name, for formats beside Parquet
+    suffix: str | None = None  #: the end of its published name, for formats besides Parquet
     keys: list[list[int]] | None = None  #: first and last shuffle key of each row group
     head: int | None = None  #: exchange files: bytes of the schema
     #: exchange files: ``[part, offset, stored bytes, bytes, crc32]`` of each block

@@ -19,7 +19,7 @@ from curate.storage.store import Damaged, Store
 
 #: Text bytes per row group.
 ROW_GROUP_BYTES = 4 << 20
-#: Bytes counted per row beside its text, where memory is bounded: ids, addresses, numbers.
+#: Bytes counted per row besides its text, where memory is bounded: ids, addresses, numbers.
 ROW_BYTES = 200
 
 _REPEATED = ("source", "origin", "license", "lang", "lang2", "dropped_by", "phase")

@@ -36,7 +36,7 @@ _PREFIX = (95, 95, 108, 97, 98, 101, 108, 95, 95)  # __label__
 _CACHE_BYTES = 2 << 20
 _ROOM = 2048  # characters of new words, and words, that are looked up together
 
-# The columns of a cached word beside its sum: its hash, its size, its last position and batch.
+# The columns of a cached word besides its sum: its hash, its size, its last position and batch.
 _HASH, _SIZE, _WHERE, _BATCH = 0, 1, 2, 3
 
 _PAST_SPACE = uint64(0x5F5F5F5F5F5F5F5F)  # 0x7F - " "

@@ -1,4 +1,4 @@
-"""The product in the formats that trainers read, beside Parquet.
+"""The product in the formats that trainers read, besides Parquet.
 
 Each writer takes one part of the product and returns the entries of its files for the commit. The
 rows and their order are those of the Parquet part of the same number; the bytes are a function of
