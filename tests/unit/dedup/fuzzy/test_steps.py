@@ -75,6 +75,12 @@ def test_the_rule_for_other_shingles(kind, ngram):
     assert removed(decisions(near, table)) == expected
 
 
+@pytest.mark.parametrize("keep", ["newest", "source_priority", "best:score"])
+def test_the_reference_refuses_orders_that_it_does_not_have(keep):
+    with pytest.raises(ValueError, match=keep):
+        reference.removals({"a": "one", "b": "two"}, NearDuplicates(keep=keep))
+
+
 @pytest.mark.parametrize("max_witnesses", [1, 3, 64])
 def test_blocks_on_disk_give_the_same_answer(max_witnesses):
     texts = corpus(5, originals=60)
