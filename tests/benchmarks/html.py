@@ -24,6 +24,12 @@ from curate.sources.web.html import EXTRACTORS, Extraction, Page, page_text
 
 ROUNDS = 3
 
+#: Pieces of pages that make parsers slow when they are repeated.
+HOSTILE = (
+    b"<div>", b"</div>", b"<a ", b"<!--", b'<p class="', b"<title>", b"<li>", b"<td>", b"<p>a",
+    b"<", b"<b><p>", b"<ol><li>x", b"<table><tr><td>x", b"<math><annotation>x",
+)  # fmt: skip
+
 
 def gold() -> list[tuple[bytes, str]]:
     """Return pages and the text of the article in each."""
@@ -74,6 +80,14 @@ def main() -> None:
             f" lowest {min(scores[name]):.2f}"
             f"   {size / seconds[name]:7.1f} MB/s, {ratio:.1f} times trafilatura"
         )
+    print("hostile pages, seconds at 1 and 4 MB (linear work: 1 to 4)")
+    for piece in HOSTILE:
+        times = []
+        for size_of_page in (1_000_000, 4_000_000):
+            start = time.process_time()
+            page_text(Page(piece * (size_of_page // len(piece))))
+            times.append(time.process_time() - start)
+        print(f"{piece.decode():22} {times[0]:6.2f} {times[1]:6.2f}")
 
 
 if __name__ == "__main__":
