@@ -13,7 +13,7 @@ from curate import schema
 from curate.errors import ResourceError
 from curate.plan.model import Shard, SourcePlan
 from curate.protocol.ledger import FileCounts
-from curate.sources.base import Damage, Document, DocumentTable, Record, Skip
+from curate.sources.base import Damage, Document, DocumentTable, Note, Record, Skip
 from curate.sources.files import identity, without_secrets
 
 #: The first bytes of damaged input that quarantine keeps, and the characters of an error message.
@@ -66,6 +66,8 @@ class _Collector:
         elif isinstance(record, Skip):
             counts.records += record.count
             counts.skipped[record.reason] += record.count
+        elif isinstance(record, Note):
+            counts.noted[record.what] += record.count
         else:
             self._quarantine(file, counts, record)
 

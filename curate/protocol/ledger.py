@@ -29,13 +29,17 @@ class Amount(NamedTuple):
 
 @dataclass
 class FileCounts:
-    """The outcome of one input file's records; ``dropped`` is by ``stage:rule``."""
+    """The outcome of one input file's records; ``dropped`` is by ``stage:rule``.
+
+    ``noted`` is what reading changed in or left out of the texts, by name.
+    """
 
     records: int = 0
     documents: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     quarantined: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
+    noted: Counter[str] = field(default_factory=Counter)
     curated: int = 0
     over_budget: int = 0
 
@@ -53,6 +57,7 @@ class FileCounts:
         self.skipped.update(other.skipped)
         self.quarantined.update(other.quarantined)
         self.dropped.update(other.dropped)
+        self.noted.update(other.noted)
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts as JSON values, reasons in alphabetical order."""

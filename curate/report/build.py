@@ -119,10 +119,12 @@ def _outcome(
     """Add up the counts of files, with bytes from the counts of stages."""
     skipped: Counter[str] = Counter()
     quarantined: Counter[str] = Counter()
+    noted: Counter[str] = Counter()
     read = documents = curated = taken = 0
     for counts in files:
         skipped.update(counts.skipped)
         quarantined.update(counts.quarantined)
+        noted.update(counts.noted)
         read += counts.records
         documents += counts.documents
         curated += counts.curated
@@ -134,6 +136,7 @@ def _outcome(
         read=read,
         skipped=dict(sorted(skipped.items())),
         quarantined=dict(sorted(quarantined.items())),
+        noted=dict(sorted(noted.items())),
         taken=taken,
         rows=rows,
     )

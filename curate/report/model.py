@@ -34,6 +34,7 @@ class Outcome:
     read: int | None = None
     skipped: dict[str, int] | None = None
     quarantined: dict[str, int] | None = None
+    noted: dict[str, int] | None = None  #: what reading changed in texts or left out of them
     taken: int | None = None
     rows: int | None = None
 

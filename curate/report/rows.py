@@ -32,14 +32,18 @@ def relabelled_rows(report: Report) -> list[tuple[str, str, int]]:
 
 
 def tally_rows(report: Report) -> list[tuple[str, str, int]]:
-    """Return (stage, what, count) of the stages' own counts that no other table shows."""
+    """Return (stage, what, count) of the stages' own counts that no other table shows.
+
+    What sources changed comes first; its stage is "reading".
+    """
     in_benchmarks = {
         (one.stage, f"{what}:{one.name}")
         for one in report.benchmarks
         for what in ("documents", "cut:documents", "cut:bytes")
     }
     shown = ("lang:", "relabelled:", "cluster_size:", "tokens:", "pairs_", "words:", "characters:")
-    return [
+    noted = [("reading", what, count) for what, count in (report.run.noted or {}).items()]
+    return noted + [
         (row.stage, what, count)
         for row in report.stages
         for what, count in row.tally.items()

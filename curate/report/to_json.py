@@ -113,6 +113,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         },
         "skipped_by": outcome.skipped,
         "quarantined_by": outcome.quarantined,
+        "noted_by": outcome.noted,
         "dropped_by": {rule: amount.documents for rule, amount in outcome.dropped.items()},
     }
 

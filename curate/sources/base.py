@@ -46,13 +46,24 @@ class Damage(NamedTuple):
     head: bytes = b""  #: its first bytes, at most 64 KiB
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a source changed in or left out of texts, counted by name. It is no record.
+
+    The report shows it with what the stages changed.
+    """
+
+    what: str
+    count: int = 1
+
+
 class DocumentTable(NamedTuple):
     """Many documents: ``locator``, ``text`` and any of Document's other columns."""
 
     table: pa.Table
 
 
-Record = Document | Skip | Damage | DocumentTable
+Record = Document | Skip | Damage | DocumentTable | Note
 
 
 @dataclass(frozen=True)
