@@ -87,7 +87,7 @@ def build(
     fields = {field.name for field in dataclasses.fields(cls)}
     own = set((StageSpec if kind == "stage" else SourceSpec).model_fields)
     public = set(options(kind, name))
-    types = get_type_hints(cls)
+    types = get_type_hints(cls, include_extras=True)
     unknown = next((key for key in settings if key not in public), None)
     if unknown is not None:
         raise RecipeError(
@@ -101,7 +101,8 @@ def build(
             checked[key] = TypeAdapter(types[key]).validate_python(value)
         except ValidationError as error:
             message = error.errors()[0]["msg"]
-            raise RecipeError(f"{kind} '{name}': {key}: {message}", where=where) from None
+            at = f"{where}.{key}" if where else None
+            raise RecipeError(f"{kind} '{name}': {key}: {message}", where=at) from None
     try:
         return cls(**checked)
     except (TypeError, ValueError) as error:

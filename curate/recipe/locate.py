@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from curate.errors import RecipeError, nearest
+from curate.paths import local_path
 
 #: ISO 639-3 and ISO 15924, or the profile of what has no other.
 _LANGUAGE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}|_default")
@@ -32,7 +33,7 @@ def roots() -> list[Path]:
 
 def recipe_file(name: str) -> Path:
     """Find a recipe by path or by name (``demo`` → ``pipelines/demo.toml``)."""
-    given = Path(name)
+    given = local_path(name)
     if given.suffix == ".toml" and given.exists():
         return given
     return _find("pipelines", given.stem if given.suffix == ".toml" else name, "recipe")
@@ -40,7 +41,7 @@ def recipe_file(name: str) -> Path:
 
 def profile_text(name: str) -> str:
     """Return the TOML of a profile by path or name (``kaz_Cyrl`` → ``filters/kaz_Cyrl.toml``)."""
-    given = Path(name)
+    given = local_path(name)
     if given.suffix == ".toml" and given.exists():
         return given.read_text(encoding="utf-8")
     return _find("filters", name, "profile").read_text(encoding="utf-8")
@@ -62,7 +63,7 @@ def data_path(path: str) -> str:
     A relative path is searched for from the current folder, then below each root, by its fixed part
     (before the first wildcard).
     """
-    if "://" in path or Path(path).is_absolute():
+    if "://" in path or local_path(path).is_absolute():
         return path
     fixed = path
     for wildcard in "*?[":
@@ -79,8 +80,8 @@ def _names(folder: str) -> list[str]:
 
 
 def _find(folder: str, name: str, kind: str) -> Path:
-    for root in roots():
-        path = root / folder / f"{name}.toml"
-        if path.exists() and Path(name).name == name:
-            return path
+    if Path(name).name == name:
+        for root in roots():
+            if (path := local_path(str(root / folder / f"{name}.toml"))).exists():
+                return path
     raise RecipeError(f"no {kind} '{name}'", hint=nearest(name, _names(folder)))

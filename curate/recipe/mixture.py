@@ -7,6 +7,7 @@ matches all. A *part* is a piece of a group that has its own inner weight.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Literal, NamedTuple
@@ -16,6 +17,9 @@ from pydantic import Field, ValidationError, model_validator
 from curate.errors import RecipeError, nearest
 from curate.recipe.section import Section, explain
 from curate.schema import ORIGINS
+
+#: A part of a ratio. The bounds keep the exact number of ``1e999999999`` from being made.
+_NUMBER = re.compile(r"[-+]?\d{1,18}(\.\d{0,18})?([eE][-+]?\d{1,2}|/\d{1,18})?", re.ASCII)
 
 #: The group and the phase of a recipe without a mixture.
 EVERYTHING, MAIN = "all", "main"
@@ -424,11 +428,15 @@ def _exact(number: float) -> Fraction:
 
 
 def _ratio_parts(ratio: str, groups: tuple[str, ...]) -> dict[str, Fraction]:
+    written = [part.strip() for part in ratio.split(":")]
     try:
-        parts = [Fraction(part.strip()) for part in ratio.split(":")]
+        if not all(map(_NUMBER.fullmatch, written)):
+            raise ValueError
+        parts = [Fraction(part) for part in written]
     except (ValueError, ZeroDivisionError):
+        shown = ratio if len(ratio) <= 100 else ratio[:100] + "…"
         raise ValueError(
-            f"ratio '{ratio}' is not numbers with colons between, like '3:1:3'"
+            f"ratio '{shown}' is not numbers with colons between, like '3:1:3'"
         ) from None
     if len(parts) != len(groups):
         raise ValueError(f"ratio '{ratio}' has {len(parts)} parts for {len(groups)} groups")

@@ -7,20 +7,19 @@ Unknown keys are errors with the nearest valid name. Judge, check and calibrate 
 from __future__ import annotations
 
 import importlib.util
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pyarrow as pa
 from pydantic import Field, ValidationError, model_validator
 
 from curate.errors import RecipeError
+from curate.paths import local_path
 from curate.recipe import locate
-from curate.recipe.section import Section, TomlTable, explain
+from curate.recipe.section import Section, TomlTable, explain, parse_toml
 from curate.schema import whole
 
 DEFAULT = "_default"
@@ -171,7 +170,7 @@ def _phrases(address: str, where: str) -> tuple[str, ...]:
             where=where,
             hint="a path, or package://<installed package>/<path in it>",
         )
-    path, package = Path(rest).expanduser(), ""
+    path, package = local_path(rest, where=where), ""
     if scheme:
         package, _, inside = rest.partition("/")
         spec = importlib.util.find_spec(package) if package.isidentifier() else None
@@ -197,19 +196,18 @@ def _merged(name: str, read: Callable[[str], str], seen: tuple[str, ...]) -> Tom
             "profiles extend each other in a circle: " + " -> ".join((*seen, name)),
             where=f"filters/{name}.toml",
         )
-    try:
-        own = dict(_parsed(read(name)))
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"not valid TOML: {error}", where=f"filters/{name}.toml") from None
-    parent = cast("str | None", own.pop("extends", None))
+    own = dict(_parsed(read(name), f"filters/{name}.toml"))
+    parent = own.pop("extends", None)
+    if parent is not None and not isinstance(parent, str):
+        raise RecipeError("extends: the name of one profile", where=f"filters/{name}.toml")
     base = _merged(parent, read, (*seen, name)) if parent else {}
     return _overlay(base, own)
 
 
 @lru_cache(maxsize=256)
-def _parsed(text: str) -> TomlTable:
+def _parsed(text: str, where: str) -> TomlTable:
     """Parse TOML once, because all profiles extend the same few; the result is never changed."""
-    return tomllib.loads(text)
+    return parse_toml(text, where)
 
 
 def _overlay(base: TomlTable, own: TomlTable) -> TomlTable:

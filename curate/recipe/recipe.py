@@ -22,7 +22,7 @@ from curate import schema
 from curate.errors import RecipeError, nearest
 from curate.recipe import locate
 from curate.recipe.mixture import Mixture, parse_mixture
-from curate.recipe.section import Section, TomlTable, explain
+from curate.recipe.section import Section, TomlTable, explain, parse_toml
 
 
 class _WithOptions(BaseModel):
@@ -152,7 +152,7 @@ class Recipe(Section):
     """The recipe's name, in the report and the manifest. Example: "demo"."""
     describes: str = ""
     """One sentence on what the recipe makes."""
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=1 << 64)
     """Seed of every random choice. Example: 20."""
     sources: dict[str, SourceSpec] = Field(min_length=1)
     """Sources by name; a name has a-z, 0-9, _ and -, and becomes part of each document's id."""
@@ -227,10 +227,7 @@ def parse_recipe(
     settings: Sequence[str] = (),
 ) -> Recipe:
     """Read a recipe from TOML text; see :func:`load_recipe`."""
-    try:
-        table: TomlTable = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"not valid TOML: {error}", where=where) from None
+    table = parse_toml(text, where)
     for setting in settings:
         _set(table, setting)
     sources = cast("dict[str, TomlTable]", table.get("sources", {}))
@@ -262,9 +259,13 @@ def _set(table: TomlTable, setting: str) -> None:
     if not equals:
         raise RecipeError(f"--set needs key=value, not '{setting}'")
     try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
+        tomllib.loads(f"value = {value}")
     except tomllib.TOMLDecodeError:
-        parsed = value
+        parsed: JsonValue = value
+    except (RecursionError, ValueError) as error:
+        raise RecipeError(f"{key}: {error}", where="--set") from None
+    else:
+        parsed = parse_toml(f"value = {value}", f"--set {key}")["value"]
     at: JsonValue = table
     parts = key.strip().split(".")
     for part in parts[:-1]:

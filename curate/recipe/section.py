@@ -7,12 +7,14 @@ example.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from curate.errors import nearest
+from curate.errors import RecipeError, nearest
 
 #: A table of TOML as it is read, before a model checks it.
 TomlTable = dict[str, JsonValue]
@@ -22,6 +24,56 @@ class Section(BaseModel):
     """A table whose keys are known: another key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+#: What no recipe or profile reaches; a table beyond these bounds is refused before it is checked.
+MAX_BYTES, MAX_DEPTH, MAX_VALUES, MAX_TEXT = 4 << 20, 32, 200_000, 100_000
+
+
+def parse_toml(text: str, where: str) -> TomlTable:
+    """Parse a recipe or profile from TOML, and refuse what no key can hold.
+
+    These are dates, numbers that are not finite or need more than 64 bits, strings with a NUL, and
+    tables beyond the bounds above. Raises RecipeError with the path of the value.
+    """
+    if len(text) > MAX_BYTES:
+        raise RecipeError(f"the file has more than {MAX_BYTES:,} characters", where=where)
+    try:
+        table: TomlTable = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"not valid TOML: {error}", where=where) from None
+    except RecursionError:
+        raise RecipeError("tables or arrays are nested too deep", where=where) from None
+    except ValueError as error:  # an integer of thousands of digits
+        raise RecipeError(f"not valid TOML: {error}", where=where) from None
+    for count, (path, problem) in enumerate(_problems(table, "", 0)):
+        if problem:
+            raise RecipeError(f"{path}: {problem}", where=where)
+        if count == MAX_VALUES:
+            raise RecipeError(f"the file has more than {MAX_VALUES:,} values", where=where)
+    return table
+
+
+def _problems(value: object, path: str, depth: int) -> Iterator[tuple[str, str]]:
+    """Yield the path of each value, with what is wrong with it."""
+    if depth > MAX_DEPTH:
+        yield path, f"nested deeper than {MAX_DEPTH}"
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield path, "a key has a NUL character" if "\0" in key else ""
+            yield from _problems(each, f"{path}.{key}" if path else key, depth + 1)
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _problems(each, f"{path}.{number}", depth + 1)
+    elif isinstance(value, float):
+        yield path, "" if math.isfinite(value) else f"{value} is no number that can be used"
+    elif isinstance(value, int):
+        yield path, "" if -(1 << 63) <= value < 1 << 64 else "an integer has at most 64 bits"
+    elif isinstance(value, str):
+        long = f"longer than {MAX_TEXT:,} characters" if len(value) > MAX_TEXT else ""
+        yield path, "a text has no NUL character" if "\0" in value else long
+    else:
+        yield path, "no key takes a date or a time; write it as a string"
 
 
 def explain(

@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol
+from typing import IO, Annotated, NamedTuple, Protocol
 
 import pyarrow as pa
+from pydantic import Field
+
+#: The largest record, page or document that a source reads, in bytes: at most 4 GiB.
+ByteLimit = Annotated[int, Field(ge=1, le=1 << 32)]
 
 
 class Document(NamedTuple):

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from curate.errors import RecipeError, nearest
+from curate.paths import local_path
 from curate.sources.base import InputFile
 
 #: Files up to this size are identified by all bytes, larger ones by samples and their time.
@@ -141,7 +142,7 @@ def _expand(path: str, suffixes: tuple[str, ...], root: str | None) -> list[Inpu
 def _local(path: str) -> Path | None:
     scheme = _SCHEME.match(path)
     if scheme is None:
-        return Path(path).expanduser()
+        return local_path(path)
     return Path(path[scheme.end() :]) if scheme[1] in ("file", "local") else None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from curate.sources import fields, json_objects
-from curate.sources.base import Damage, Document, InputFile, Piece, Record, Skip
+from curate.sources.base import ByteLimit, Damage, Document, InputFile, Piece, Record, Skip
 from curate.sources.json_objects import JsonObject
 
 
@@ -33,7 +33,7 @@ class Jsonl:
     license: str | None = None
     meta: tuple[str, ...] | None = None
     """Fields to keep as JSON; without it all others. Example: ["title"]."""
-    max_record_bytes: int = json_objects.CAP
+    max_record_bytes: ByteLimit = json_objects.CAP
     """Bytes of a record above which it is quarantined."""
 
     @property

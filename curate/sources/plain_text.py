@@ -9,7 +9,7 @@ from typing import Literal
 
 from curate.errors import RecipeError, nearest
 from curate.sources import streams
-from curate.sources.base import Damage, Document, InputFile, Piece, Record, Skip
+from curate.sources.base import ByteLimit, Damage, Document, InputFile, Piece, Record, Skip
 from curate.sources.decoding import decode
 from curate.sources.streams import Broken, Line
 
@@ -42,7 +42,7 @@ class PlainText:
     """What a document is: a file, a line, or the text between blank lines."""
     encoding: str = "auto"
     """Encoding of files without a byte order mark; ``auto`` detects it. Example: "windows-1251"."""
-    max_document_bytes: int = 64 * 1024 * 1024
+    max_document_bytes: ByteLimit = 64 * 1024 * 1024
     """Bytes of a document above which it is quarantined."""
 
     def __post_init__(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from curate.kernels.arrow import buffers
 from curate.kernels.hashing import GOLDEN, fast_mix64
 from curate.kernels.jit import kernel
 from curate.kernels.utf8 import decode
+from curate.paths import local_path
 from curate.text.words import HAS_LETTER, find_words
 
 #: Logarithms are stored in millionths, so that sums are exact.
@@ -73,7 +73,7 @@ def load(address: str) -> Frequencies:
 
 def _read(address: str) -> bytes:
     try:
-        return Path(address).expanduser().read_bytes()
+        return local_path(address).read_bytes()
     except OSError as error:
         raise RecipeError(
             f"cannot read the word frequencies: {error}",

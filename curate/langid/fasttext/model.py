@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.errors import RecipeError
+from curate.paths import local_path
 
 if TYPE_CHECKING:
     from curate.langid.fasttext.predict import Network
@@ -101,7 +102,7 @@ def _open(address: str) -> npt.NDArray[np.uint8]:
     elif "://" in address:
         return _fetch(address)
     else:
-        path = Path(address).expanduser()
+        path = local_path(address)
     try:
         with path.open("rb") as file:
             # Copy-on-write: private, and of the same (writable) type as every other array.

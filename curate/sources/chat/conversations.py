@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from curate.errors import RecipeError, nearest
 from curate.protocol.chat import render
 from curate.sources import fields, json_objects, selection
-from curate.sources.base import Damage, Document, InputFile, Piece, Record, Skip
+from curate.sources.base import ByteLimit, Damage, Document, InputFile, Piece, Record, Skip
 from curate.sources.chat import layouts
 from curate.sources.chat.trees import Paths
 from curate.sources.chat.turns import Defect, Message
@@ -71,7 +71,7 @@ class Chat:
     license: str | None = None
     meta: tuple[str, ...] | None = None
     """Fields to keep as JSON; without it all others. Example: ["topic"]."""
-    max_record_bytes: int = json_objects.CAP
+    max_record_bytes: ByteLimit = json_objects.CAP
     """Bytes of a record above which it is quarantined."""
 
     def __post_init__(self) -> None:

@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from curate.sources.base import Damage, Document, InputFile, Piece, Record, Skip
+from pydantic import Field
+
+from curate.sources.base import ByteLimit, Damage, Document, InputFile, Piece, Record, Skip
 from curate.sources.web.html import Extraction, Page, PageText, check_extractor
 from curate.sources.web.http_message import HttpDamage, HttpResponse, parse_response
 from curate.sources.web.sandbox import PageLimits, page_texts
@@ -62,13 +64,13 @@ class Warc:
     """Keep what readers wrote below, for pages of questions and answers."""
     tables: Literal["plain", "markdown"] = "plain"
     """Separate cells by tabs, or write rows as Markdown tables (``curate`` alone)."""
-    max_record_bytes: int = MAX_RECORD_BYTES
+    max_record_bytes: ByteLimit = MAX_RECORD_BYTES
     """Bytes of a record above which it is quarantined."""
     check_digests: bool = True
     """Verify WARC digests of uncompressed files (gzip members have CRCs)."""
-    page_seconds: float = 10.0
+    page_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
     """CPU time that one page may take."""
-    page_memory_bytes: int = 2 << 30
+    page_memory_bytes: Annotated[int, Field(ge=1 << 28, le=1 << 40)] = 2 << 30
     """Address space of the extraction process."""
 
     def __post_init__(self) -> None:

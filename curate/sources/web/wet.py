@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from curate.sources.base import Damage, Document, InputFile, Piece, Record, Skip
+from curate.sources.base import ByteLimit, Damage, Document, InputFile, Piece, Record, Skip
 from curate.sources.web.warc import archive_document, header_text, other_kind, split
 from curate.sources.web.warc_records import MAX_RECORD_BYTES, ArchiveRecord, archive_records
 
@@ -17,7 +17,7 @@ class Wet:
     The text is UTF-8; invalid bytes become replacement characters, counted in ``meta``.
     """
 
-    max_record_bytes: int = MAX_RECORD_BYTES
+    max_record_bytes: ByteLimit = MAX_RECORD_BYTES
     """Bytes of a record above which it is quarantined."""
     check_digests: bool = True
     """Check digests of records in plain files; gzip has checksums."""

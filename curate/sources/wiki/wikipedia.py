@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
 
 from curate.sources import fields, streams
-from curate.sources.base import Damage, Document, InputFile, Piece, Record, Skip
+from curate.sources.base import ByteLimit, Damage, Document, InputFile, Piece, Record, Skip
 from curate.sources.streams import Broken
 from curate.sources.wiki import dump_pages, wikitext
 from curate.sources.wiki.dump_pages import HEAD, DumpSlice, next_stream, slices
@@ -49,7 +49,7 @@ class Wikipedia:
     ``doctype``, ``bad_siteinfo``, ``truncated`` (the dump's closing tag is missing).
     """
 
-    max_page_bytes: int = 16 * 1024 * 1024
+    max_page_bytes: ByteLimit = 16 * 1024 * 1024
     """Bytes of a page above which it is quarantined. MediaWiki refuses articles over 2 MiB; escaped
     as XML they are at most six times as long."""
 
