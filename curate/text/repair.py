@@ -6,6 +6,7 @@ see curate.text.fixes. Repair runs before language identification and does not d
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -29,7 +30,8 @@ SPACES, OTHER = 1, 2
 def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str]]:
     r"""Repair texts, and count them by kind of change.
 
-    In this order, until nothing changes, at most four times:
+    First, controls that stand between lines or words become a newline or a space
+    (``separate``). Then in this order, until nothing changes, at most four times:
 
     1. ftfy with FineWeb2's options (mojibake, HTML entities where the text is no markup, terminal
        escapes), line by line: quotes, ligatures and character widths stay.
@@ -62,6 +64,11 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
     rounds: list[tuple[np.ndarray, pa.LargeStringArray]] = [(np.arange(len(texts)), texts)]
     changed = np.zeros(len(texts), bool)
     lettered = np.zeros(len(texts), bool)
+    separated = _separated(work)
+    if separated is not work:
+        changed[rows[np.asarray(pc.not_equal(work, separated))]] = True
+        rounds.append((rows, separated))
+        rows, work, flags = _flagged(rows, separated)
     for _ in range(ROUNDS):
         fixed, touched = _fix_lines(work, flags.lines)
         tidied, altered = _tidy(fixed)
@@ -88,6 +95,40 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
         work = replace_rows(all_work, np.searchsorted(all_rows, rows), work)
         rows = all_rows
     return work, +tally
+
+
+def separate(text: str) -> str:
+    r"""Turn the controls that separate lines and words into newlines and spaces.
+
+    Vertical tabs and the separators of files, groups and records (U+001C to U+001E) are line ends,
+    that of units (U+001F) is a space; removed, they would glue words together. U+0085 is a line end
+    where every one in the text has a character behind it that is no space, and no other C1 control
+    is there. Elsewhere it is the ellipsis of windows-1252, and ftfy restores that. U+0002 and
+    U+FFFE at the end of a line are what PDF programs write for a hyphen that splits a word: they
+    become the soft hyphen, and the fix ``soft_hyphens`` joins the word.
+
+    >>> separate("one\vtwo\x1fthree\x85four"), separate("so\x85 then")
+    ('one\ntwo three\nfour', 'so\x85 then')
+    """
+    text = _SPLIT_WORD.sub("\u00ad", text.translate(_SEPARATORS))
+    if "\x85" in text and not _ELLIPSIS.search(text):
+        text = text.replace("\x85", "\n")
+    return text
+
+
+_SEPARATORS = {0x0B: "\n", 0x1C: "\n", 0x1D: "\n", 0x1E: "\n", 0x1F: " "}
+_SPLIT_WORD = re.compile(r"(?<=[^\W\d_])[\x02\ufffe](?=\r?\n[^\W\d_])")
+_ELLIPSIS = re.compile(r"\x85(?:[\s\x85]|$)|[\x80-\x84\x86-\x9f]")
+
+
+def _separated(texts: pa.LargeStringArray) -> pa.LargeStringArray:
+    found = pc.match_substring_regex(texts, "[\v\x1c-\x1f\x02\u0085\ufffe]")
+    rows = np.flatnonzero(np.asarray(found))
+    if not len(rows):
+        return texts
+    parts = [separate(texts[row].as_py()) for row in rows.tolist()]
+    done = replace_rows(texts, rows, pa.array(parts, pa.large_string()))
+    return texts if done.equals(texts) else done
 
 
 def _flagged(

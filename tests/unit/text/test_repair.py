@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from curate import schema
 from curate.stages.repair import Repair
 from curate.text import mojibake, mojibake_scan
-from curate.text.repair import ROUNDS, repair
+from curate.text.repair import ROUNDS, repair, separate
 from tests.examples import examples
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
@@ -35,6 +35,7 @@ REMOVED = re.compile("[" + re.escape("".join(map(chr, mojibake_scan.removed())))
 
 def twin(text):
     """Repair, as slow and as obvious as it can be."""
+    text = separate(text)
     for _ in range(ROUNDS):
         before = text
         text = ftfy.fix_text(mojibake.cut_mark_runs(text), OPTIONS)
@@ -162,6 +163,29 @@ def test_clean_arrays_come_back_as_they_are():
     clean = pa.array(["Таза мәтін.", "", "two\nlines"], pa.large_string())
     done, tally = repair(clean)
     assert done is clean and not tally
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("бір\x0bекі", "бір\nекі"),
+        ("one\x1ctwo\x1dthree\x1efour", "one\ntwo\nthree\nfour"),
+        ("ad\x1fsoyad", "ad soyad"),
+        ("第一行\x0c第二行", "第一行\n第二行"),
+        ("first line\x85second line\x85third", "first line\nsecond line\nthird"),
+        ("Wait\x85 what\x85no", "Wait… what…no"),
+        ("\x93Wait\x85no\x94", "“Wait…no”"),
+        ("Die Po\x02\r\nlitik", "Die Po\u00ad\nlitik"),
+        ("Die Po\ufffe\nlitik", "Die Po\u00ad\nlitik"),
+        ("5\ufffe\n6 \x02x", "5\n6 x"),
+        (" \x1f\x0b", ""),
+    ],
+)
+def test_controls_between_words_separate_them(text, expected):
+    assert repaired(text, "clean") == [expected, "clean"]
+    done, tally = repair(pa.array([text, "Ã©", text], pa.large_string()))
+    assert done.to_pylist() == [expected, "é", expected]
+    assert tally["repair:changed"] == 3
 
 
 def test_nulls_slices_and_neighbours():
