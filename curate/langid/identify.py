@@ -32,7 +32,7 @@ from curate.langid.scripts import (
 )
 from curate.recipe.profile import Profiles
 from curate.schema import UNDETERMINED
-from curate.text.fixes import SHAPED, arabic_presentation_forms
+from curate.text.script_fixes import SHAPED, arabic_presentation_forms
 
 Rows = npt.NDArray[np.int64]
 

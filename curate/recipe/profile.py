@@ -1,16 +1,18 @@
 """Profiles: the facts about a language or a kind of source, as data that a linguist can read.
 
-A profile is a TOML file under ``filters/``. It may extend another; ``_default`` is the root.
+A profile is a TOML file under ``filters/``. It may extend another; ``_fixes`` is the root.
 Unknown keys are errors with the nearest valid name. Judge, check and calibrate read the same rules.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +25,7 @@ from curate.recipe.section import Section, TomlTable, explain, parse_toml
 from curate.schema import whole
 
 DEFAULT = "_default"
+Group = TypeVar("Group")
 
 
 class IdentifySection(Section):
@@ -47,6 +50,9 @@ class StandardizeSection(Section):
     """Names of fixes, in order. Example: ["nonbreaking_spaces", "zero_width"]."""
     mask: tuple[str, ...] = ()
     """Kinds of personal data to mask. Example: ["email", "public_ip"]."""
+    lang: str = ""
+    """The label of the language whose letters the fixes know; a profile that is named by a label
+    has it already. Without one each document's own label counts. Example: "pes_Arab"."""
 
 
 class TrimSection(Section):
@@ -148,6 +154,8 @@ def load_profile(name: str, read: Callable[[str], str] = locate.profile_text) ->
     list that names a file become part of the profile, and so of its digest.
     """
     table = _merged(name, read, ())
+    if _LABEL.fullmatch(name):
+        table = _overlay({"standardize": {"lang": name}}, table)
     lists = table.get("lists")
     if isinstance(lists, dict):
         where = f"filters/{name}.toml: lists."
@@ -159,6 +167,9 @@ def load_profile(name: str, read: Callable[[str], str] = locate.profile_text) ->
         return Profile.model_validate({"name": name} | table)
     except ValidationError as error:
         raise RecipeError(explain(error, Profile), where=f"filters/{name}.toml") from None
+
+
+_LABEL = re.compile("[a-z]{3}_[A-Z][a-z]{3}")
 
 
 def _phrases(address: str, where: str) -> tuple[str, ...]:
@@ -265,15 +276,7 @@ class Profiles:
 
     def map(self, table: pa.Table, work: Callable[[Profile, pa.Table], pa.Table]) -> pa.Table:
         """Run ``work`` on the rows of each profile and put them back in their order."""
-        parts: list[pa.Table] = []
-        places: list[np.ndarray] = []
-        for profile, rows in self.groups(table):
-            part = table if len(rows) == table.num_rows else table.take(pa.array(rows))
-            parts.append(work(profile, part))
-            places.append(rows)
-        if len(parts) < 2:
-            return parts[0] if parts else table
-        return pa.concat_tables(parts).take(pa.array(np.argsort(np.concatenate(places))))
+        return map_groups(table, self.groups(table), work)
 
     @cached_property
     def digest(self) -> str:
@@ -289,3 +292,20 @@ class Profiles:
         return hashlib.blake2b(
             json.dumps(content, sort_keys=True, ensure_ascii=False).encode(), digest_size=16
         ).hexdigest()
+
+
+def map_groups(
+    table: pa.Table,
+    groups: Iterable[tuple[Group, np.ndarray]],
+    work: Callable[[Group, pa.Table], pa.Table],
+) -> pa.Table:
+    """Run ``work`` on the rows of each group, given by their numbers; return them in order."""
+    parts: list[pa.Table] = []
+    places: list[np.ndarray] = []
+    for group, rows in groups:
+        part = table if len(rows) == table.num_rows else table.take(pa.array(rows))
+        parts.append(work(group, part))
+        places.append(rows)
+    if len(parts) < 2:
+        return parts[0] if parts else table
+    return pa.concat_tables(parts).take(pa.array(np.argsort(np.concatenate(places))))

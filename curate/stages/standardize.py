@@ -15,8 +15,9 @@ from curate.protocol.chat import content_offsets
 from curate.protocol.span_offsets import Span
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import on_alive, rewrite_text, texts, with_columns
-from curate.recipe.profile import Profile, Profiles
+from curate.recipe.profile import Profile, Profiles, StandardizeSection, map_groups
 from curate.schema import STAGE_COLUMNS, whole
+from curate.text.fixes import LABELLED, custom
 from curate.text.standardize import check_names, standardize_with_spans
 
 _SPANS = STAGE_COLUMNS["pii_spans"]
@@ -53,11 +54,26 @@ class Standardize(MapStage):
         return on_alive(table, lambda active: self._by_profile(active, tally))
 
     def _by_profile(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
-        def standardized(profile: Profile, part: pa.Table) -> pa.Table:
+        def by_language(profile: Profile, part: pa.Table) -> pa.Table:
+            section = profile.standardize
+            if (
+                section.lang
+                or "lang" not in part.column_names
+                or LABELLED.isdisjoint(section.fixes)
+            ):
+                return standardized(section, part)
+            labels = np.array([custom(lang) for lang in part.column("lang").to_pylist()])
+            groups = [
+                (section.model_copy(update={"lang": label}), np.flatnonzero(labels == label))
+                for label in np.unique(labels).tolist()
+            ]
+            return map_groups(part, groups, standardized)
+
+        def standardized(section: StandardizeSection, part: pa.Table) -> pa.Table:
             calls: list[dict[int, list[Span]]] = []
 
             def fix(strings: pa.LargeStringArray) -> pa.LargeStringArray:
-                fixed, spans, counts = standardize_with_spans(strings, profile.standardize)
+                fixed, spans, counts = standardize_with_spans(strings, section)
                 tally.update(counts)
                 calls.append(spans)
                 return fixed
@@ -66,11 +82,11 @@ class Standardize(MapStage):
             if not self.adds:
                 return result
             spans = calls[0] | (_rendered(result, calls[1]) if len(calls) > 1 else {})
-            return _with_spans(result, spans, masks=bool(profile.standardize.mask))
+            return _with_spans(result, spans, masks=bool(section.mask))
 
         if not table.num_rows:  # no profile has a part, but the columns are the same
             return with_columns(table, {name: pa.nulls(0, _SPANS) for name in self.adds})
-        return self.profiles.map(table, standardized)
+        return self.profiles.map(table, by_language)
 
 
 def _rendered(table: pa.Table, of_contents: dict[int, list[Span]]) -> dict[int, list[Span]]:

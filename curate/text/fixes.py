@@ -1,10 +1,12 @@
 """Named fixes that a profile may apply to the text of its language.
 
 Each fix is one function from str to str. Its docstring states what it changes, why, and when that
-is wrong; it is idempotent, and takes linear time on any input. A profile lists the fixes that its
-language needs, in order; nothing runs by default. ``hints`` has for each fix a regular expression
-that matches every text it could change, so that clean batches are searched once, by Arrow, and
-never decoded.
+is wrong; it is idempotent, and takes linear time on any input. A profile lists the fixes that run,
+in order; those of ``filters/_fixes.toml`` are safe in any text, because each touches only the
+letters of its script. What is right in one language and wrong in another is decided by the label
+(``kaz_Cyrl``) that the fixes of LABELLED take as their second argument, "" where none is known.
+HINTS has for each fix the characters of every text it could change, so that clean batches are
+scanned once and never decoded (curate.text.fix_scan).
 
 Unchanged on purpose: ی and ک (they are right in Persian and Urdu, and a quotation in Arabic),
 hamza forms, ى and ة, vowel signs, digits of any script, ё, full-width punctuation, ① and ㈱. They
@@ -15,21 +17,27 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from inspect import signature
 
-from curate.text.mojibake import normalize
+import numpy as np
+import pyarrow as pa
 
-_WIDE_SPACES = "\u00a0\u1680\u2000-\u200a\u202f\u205f"
-_BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_LATIN = "A-Za-zªº\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u018e\u0190-\u024f"  # without the schwas
-_CYRILLIC = "\u0400-\u0481\u048a-\u052f"
-_ARABIC_LETTERS = (
-    "\u0620-\u063f\u0641-\u064a\u066e-\u066f\u0671-\u06d3\u06d5\u06ee-\u06ef\u06fa-\u06ff"
-    "\u0750-\u077f\u08a0-\u08c9"
+from curate.text import fix_scan, script_fixes
+from curate.text.fix_scan import Hints
+from curate.text.homoglyphs import (
+    CYRILLIC,
+    GREEK,
+    LATIN,
+    cyrillic_homoglyphs,
+    greek_homoglyphs,
+    kazakh_schwa,
 )
-_ARABIC_MARKS = "\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc"
-_PRESENTATION = "\ufb50-\ufbb1\ufbd3-\ufd3d\ufd50-\ufdcf\ufe70-\ufefc"
+from curate.text.script_fixes import ARABIC_LETTERS, ARABIC_MARKS
+
+_WIDE_SPACES = "\u00a0\u2000-\u200a\u202f\u205f\u2800\u3164\uffa0"
+_BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 
 
 def nonbreaking_spaces(text: str) -> str:
@@ -37,78 +45,152 @@ def nonbreaking_spaces(text: str) -> str:
 
     The same sentence typeset by another program should be the same tokens. At the end of a line
     they are removed, as repair removes plain ones. The ideographic space stays: in Chinese and
-    Japanese it is the space. Wrong where the width of a space matters, as in tables, and for French
-    typography if a model should learn it.
+    Japanese it is the space. So do the narrow space between Mongolian letters (U+202F), which
+    joins a suffix to its word, and the Ogham space. Fillers that show nothing (U+3164, U+FFA0) and
+    the blank Braille cell are spaces where no letter of their script is beside them. Wrong where
+    the width of a space matters, as in tables, and for French typography if a model should learn
+    it.
 
     >>> nonbreaking_spaces("10\u00a0000\u202f₸")
     '10 000 ₸'
     """
-    spaced = _WIDE_SPACE.sub(" ", text)
+    spaced = _WIDE_SPACE.sub(" ", _BLANK.sub(" ", text))
     if spaced == text or not (" \n" in spaced or spaced.endswith(" ")):
         return spaced
     return "\n".join(line.rstrip(" ") for line in spaced.split("\n"))
 
 
-_WIDE_SPACE = re.compile(f"[{_WIDE_SPACES}]")
+_WIDE_SPACE = re.compile(
+    "[\u00a0\u2000-\u200a\u205f]|(?<![\u1800-\u18af])\u202f|\u202f(?![\u1800-\u18af])"
+)
+_BLANK = re.compile(
+    "(?<![\u1100-\u11ff\u3131-\u318e\uffa0-\uffdc])[\u3164\uffa0]+(?![\u1100-\u11ff\u3131-\u318e\uffa0-\uffdc])"
+    "|(?<![\u2800-\u28ff])\u2800+(?![\u2800-\u28ff])"
+)
 
 
 def soft_hyphens(text: str) -> str:
     r"""Remove soft hyphens: invisible hints where a word may be broken.
 
-    They split words for a tokenizer and for every word list. Never wrong as far as we know, except
-    in texts about soft hyphens.
+    They split words for a tokenizer and for every word list. At the end of a line, between two
+    letters, one says that the word goes on: the break goes with it. So do the signs that OCR and
+    old code pages write for it there (¬, ‧), before a small letter. A hyphen at the end of a line
+    stays with its break: it may be the hyphen of a compound. Wrong in texts about soft hyphens.
 
-    >>> soft_hyphens("қазақ\u00adстан\u00adдық")
-    'қазақстандық'
+    >>> soft_hyphens("қазақ\u00adстан\u00adдық"), soft_hyphens("Po\u00ad\nlitik im Nord-\nosten")
+    ('қазақстандық', 'Politik im Nord-\nosten')
     """
-    return text.replace("\u00ad", "")
+    return _SPLIT.sub(_joined, text).replace("\u00ad", "")
 
 
-def zero_width(text: str) -> str:
+_SPLIT = re.compile(
+    "(?<=[^\\W\\d_])(?:\u00ad+|[\u00ac\u2027])"
+    "[ \t]*(?:\r?\n|[\r\v\f\x1c-\x1e\u0085\u2028\u2029])[ \t]*(?=([^\\W\\d_]))"
+)
+
+
+def _joined(match: re.Match[str]) -> str:
+    return match.group() if match.group()[0] != "\u00ad" and match.group(1).isupper() else ""
+
+
+def zero_width(text: str, lang: str = "") -> str:
     r"""Remove zero-width spaces and joiners, except where they change what is read.
 
-    Zero-width space (U+200B) stays between letters of Thai, Lao, Khmer and Myanmar, where it marks
-    words; word joiners (U+2060) and Mongolian vowel separators at the edge of words are removed.
-    The joiners U+200C and U+200D stay after letters of India and of other scripts that shape with
-    them, after symbols (an emoji family is joined by U+200D), and between Arabic letters in a text
-    that uses letters of Persian, Urdu or Kurdish; of a run of joiners the first stays. In Arabic,
-    Latin, Cyrillic, Han, Kana and Hangul words they are removed.
+    Zero-width space (U+200B) stays between letters of scripts that mark words with it (Thai, Lao,
+    Khmer, Myanmar, Javanese and others); word joiners (U+2060) are removed. The joiners U+200C and
+    U+200D stay after letters of India and of other scripts that shape with them, and after symbols
+    (an emoji family is joined by U+200D); of a run of joiners the first stays. In Latin, Cyrillic,
+    Greek, Han, Kana and Hangul words they are removed.
 
-    Wrong for a Persian text so short that none of its letters distinguishes it from Arabic.
+    In Arabic letters the language decides. Persian, Urdu, Kurdish and all others but Arabic write
+    the non-joiner (U+200C) inside words, also behind digits, Latin names and closing quotation
+    marks, and the joiner (U+200D) behind a last heh. In Arabic only words with a letter that Arabic
+    lacks keep them. In a text without a label, or with one in another script, they stay if one of
+    its letters is Persian, Urdu or Kurdish; that is wrong for a Persian text so short that it has
+    none.
 
     >>> zero_width("Қа\u200bзақ\u200dстан"), zero_width("می\u200cخواهم"), zero_width("👩\u200d🔬")
     ('Қазақстан', 'می\u200cخواهم', '👩\u200d🔬')
     """
     if not _ZERO_WIDTH.search(text):
         return text
-    is_persian = _PERSIAN.search(text) is not None
+    is_arabic = lang[:3] in ARABIC and lang.endswith("_Arab")
+    joins = not is_arabic and (lang.endswith("_Arab") or _PERSIAN.search(text) is not None)
 
     def replacement(match: re.Match[str]) -> str:
-        before = text[match.start() - 1 : match.start()]
-        after = text[match.end() : match.end() + 1]
+        start, end = match.span()
+        before, after = text[start - 1 : start], text[end : end + 1]
         run = match.group()
         if "\u200b" in run and _BREAKS_UNSEEN.match(before) and _BREAKS_UNSEEN.match(after):
             return "\u200b"
         joiner = next((char for char in run if char in "\u200c\u200d"), "")
         if not joiner or not before:
             return ""
-        if _ARABIC_LETTER.match(before):
-            return joiner if is_persian and _ARABIC_LETTER.match(after) else ""
-        return joiner if _JOINS.match(before) or _is_symbol(before) else ""
+        arabic_before, arabic_after = _ARABIC.match(before), _ARABIC.match(after)
+        if not (arabic_before or arabic_after):
+            return joiner if _JOINS.match(before) or _is_symbol(before) else ""
+        if joiner == "\u200d" and not arabic_after:
+            return joiner if before == "ه" else ""
+        near = text[max(0, start - _NEAR) : end + _NEAR]
+        if not (joins or (is_arabic and _PERSIAN.search(_word_around(near, min(start, _NEAR))))):
+            return ""
+        if arabic_before:
+            return joiner if after.isalnum() or arabic_after else ""
+        return joiner if before.isalnum() or before in "»”’\"')]" else ""
 
     return _ZERO_WIDTH.sub(replacement, text)
 
 
 _ZERO_WIDTH = re.compile("[\u200b\u200c\u200d\u2060]+")
+#: Arabic and its varieties, by ISO 639-3: the only languages in Arabic letters without joiners.
+ARABIC = frozenset(
+    [
+        "arb",
+        "ara",
+        "arz",
+        "acm",
+        "aeb",
+        "apc",
+        "arq",
+        "ars",
+        "ary",
+        "acw",
+        "ajp",
+        "afb",
+        "apd",
+        "ayl",
+        "abh",
+        "acq",
+        "acx",
+        "adf",
+        "ayn",
+        "ayp",
+        "pga",
+        "shu",
+    ]
+)
 _PERSIAN = re.compile("[پچژگکیہےڤۆێەڵڕھٹڈڑں]")
-_ARABIC_LETTER = re.compile(f"[{_ARABIC_LETTERS}]")
-_BREAKS_UNSEEN = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\ua9e0-\ua9ff\uaa60-\uaa7f]")
+_ARABIC = re.compile(f"[{ARABIC_LETTERS}{ARABIC_MARKS}]")
+_NEAR = 32  #: no word is longer
+_BREAKS_UNSEEN = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19ff\u1a20-\u1aaf\u1b00-\u1b7f\ua980-\uaadf]"
+)
 #: Indic and Southeast Asian scripts, Syriac to N'Ko, Mongolian, variation selectors, emoji tags.
 _JOINS = re.compile(
     "[\u0700-\u07ff\u0840-\u085f\u0900-\u0dff\u0e00-\u109f\u1700-\u18af\u1900-\u1cff\ua800-\ua8ff"
     "\ua900-\uaadf\uabc0-\uabff\ufe00-\ufe0f\u20e3\U00011000-\U00011fff\U0001f3fb-\U0001f3ff"
     "\U000e0020-\U000e007f]"
 )
+
+
+def _word_around(text: str, at: int) -> str:
+    """Return the word of Arabic letters and joiners around a place."""
+    before, after = _WORD_BEFORE.search(text[:at]), _WORD_AFTER.match(text, at)
+    return (before.group() if before else "") + (after.group() if after else "")
+
+
+_WORD_BEFORE = re.compile(f"[{ARABIC_LETTERS}{ARABIC_MARKS}\u200b-\u200d]+$")
+_WORD_AFTER = re.compile(f"[{ARABIC_LETTERS}{ARABIC_MARKS}\u200b-\u200d\u2060]+")
 
 
 def _is_symbol(char: str) -> bool:
@@ -169,209 +251,79 @@ def _mark_flood() -> re.Pattern[str]:
     return re.compile(f"[{_marks()}]{{9,}}")
 
 
-#: Latin letters and the Cyrillic ones that they are confused with on a Kazakh or Russian keyboard
-#: (the table of kaznlp's ScriptFixer; F, h and Y replace letters that only Kazakh has).
-_TO_CYRILLIC = dict(zip("ABCEHIKMOPTXaceiopxFhYy", "АВСЕНІКМОРТХасеіорхҒһҮу"))
-_TO_LATIN = {cyrillic: latin for latin, cyrillic in _TO_CYRILLIC.items()} | {"У": "Y"}
-
-
-def cyrillic_homoglyphs(text: str) -> str:
-    """Write words that mix Latin and Cyrillic letters in one script, if one script explains them.
-
-    A word is a run of letters of the two. If each of its Latin letters has a Cyrillic lookalike the
-    word becomes Cyrillic, or else, if each of its Cyrillic letters has a Latin lookalike, Latin.
-    Where both are possible the more frequent script wins; at a tie, and where neither is, the word
-    stays. Words in one script never change: a blind table would damage every English word in the
-    text.
-
-    Wrong for real mixtures that happen to have only lookalikes (the brand "Хiaomi"; "XXI" glued to
-    a Kazakh word becomes Cyrillic with it).
-
-    >>> cyrillic_homoglyphs("Қaзaқcтaн, Micrоsoft, WhatsAppта, Moscow")
-    'Қазақстан, Microsoft, WhatsAppта, Moscow'
-    """
-    pieces: list[str] = []
-    done = 0
-    for match in _LATIN_RUN.finditer(text):
-        start, end = match.span()
-        if start < done or not (
-            _CYRILLIC_LETTER.match(text[start - 1 : start]) or _CYRILLIC_LETTER.match(text, end)
-        ):
-            continue
-        while start > done and _LETTER.match(text[start - 1]):
-            start -= 1
-        word = _WORD.match(text, start)
-        if word is not None:
-            pieces += [text[done:start], _in_one_script(word.group())]
-            done = word.end()
-    return "".join([*pieces, text[done:]]) if pieces else text
-
-
-_LATIN_RUN = re.compile(f"[{_LATIN}]+")
-_CYRILLIC_LETTER = re.compile(f"[{_CYRILLIC}]")
-_LETTER = re.compile(f"[{_LATIN}{_CYRILLIC}]")
-_WORD = re.compile(f"[{_LATIN}{_CYRILLIC}]+")
-_IS_LATIN = re.compile(f"[{_LATIN}]")
-
-
-def _in_one_script(word: str) -> str:
-    latin = _IS_LATIN.findall(word)
-    cyrillic = [char for char in word if not _IS_LATIN.match(char)]
-    all_cyrillic = all(char in _TO_CYRILLIC for char in latin)
-    all_latin = all(char in _TO_LATIN for char in cyrillic)
-    if all_cyrillic and all_latin:
-        all_cyrillic, all_latin = len(cyrillic) > len(latin), len(latin) > len(cyrillic)
-    if all_cyrillic:
-        return "".join(_TO_CYRILLIC.get(char, char) for char in word)
-    if all_latin:
-        return "".join(_TO_LATIN.get(char, char) for char in word)
-    return word
-
-
-def kazakh_schwa(text: str) -> str:
-    """Turn the Latin schwa ə into the Cyrillic ә, in words that are Cyrillic otherwise.
-
-    The two look the same, and keyboards for Azerbaijani have only the Latin one. Words with any
-    other Latin letter, and a schwa alone, stay. Wrong in phonetic notes with Cyrillic.
-
-    >>> kazakh_schwa("Əлемдегі ең əдемі; Azərbaycan; [ə]")
-    'Әлемдегі ең әдемі; Azərbaycan; [ə]'
-    """
-    return _SCHWA_WORD.sub(_cyrillic_schwa, text) if "ə" in text or "Ə" in text else text
-
-
-_SCHWA_WORD = re.compile(f"[{_LATIN}{_CYRILLIC}əƏ]+")
-
-
-def _cyrillic_schwa(match: re.Match[str]) -> str:
-    word = match.group()
-    if _IS_LATIN.search(word) or word.strip("əƏ") == "":
-        return word
-    return word.replace("ə", "ә").replace("Ə", "Ә")
-
-
-def arabic_presentation_forms(text: str) -> str:
-    """Turn the shaped forms of Arabic letters, as PDF files have them, into the letters themselves.
-
-    U+FB50-FDCF and U+FE70-FEFC, each by its compatibility decomposition; a vowel sign in its form
-    with a space loses the space and attaches to the letter before. Symbols such as ﷺ and ﷼ (U+FDF0
-    and up) stay: their decomposition is a phrase of up to 18 letters. Text in visual order stays
-    reversed. Wrong in texts about typography.
-
-    >>> arabic_presentation_forms("ﺍﻟﺴﻼﻡ ﷺ")
-    'السلام ﷺ'
-    """
-    if not _SHAPED.search(text):
-        return text
-    return normalize(_SHAPED.sub(lambda m: _letters_of(m.group()), text))
-
-
-#: Matches a shaped Arabic letter.
-SHAPED = f"[{_PRESENTATION}]"
-_SHAPED = re.compile(SHAPED)
-
-
-@lru_cache(maxsize=1024)
-def _letters_of(char: str) -> str:
-    return unicodedata.normalize("NFKC", char).lstrip(" ")
-
-
-def tatweel(text: str) -> str:
-    """Remove the stroke that lengthens Arabic words, next to letters.
-
-    It is decoration: كـتـاب is كتاب. A stroke alone is a dash or a rule and stays, as does the one
-    of هـ for the years of the Hijra. Wrong where lengthening shows emphasis that should be kept.
-
-    >>> tatweel("مـــرحبـا ١٤٤٣هـ ـــ")
-    'مرحبا ١٤٤٣هـ ـــ'
-    """
-    return _STRETCHED.sub("", text) if "ـ" in text else text
-
-
-# The look-behind of the first branch keeps هـ where it is the whole word.
-_STRETCHED = re.compile(
-    f"(?<=[{_ARABIC_LETTERS}{_ARABIC_MARKS}])"
-    f"(?!(?<![{_ARABIC_LETTERS}{_ARABIC_MARKS}\u0640]ه)(?<=ه)ـ"
-    f"(?![{_ARABIC_LETTERS}{_ARABIC_MARKS}\u0640]))ـ+"
-    f"|(?<!ـ)ـ+(?=[{_ARABIC_LETTERS}{_ARABIC_MARKS}])"
-)
-
-
-def halfwidth_katakana(text: str) -> str:
-    """Turn half-width katakana and their punctuation into the usual ones, with their voicing marks.
-
-    As neologdn does; NFKC would also change much else (①, ㈱, full-width punctuation). Wrong for
-    the rare text in which the width has a meaning, such as descriptions of terminals.
-
-    >>> halfwidth_katakana("ｶﾞｲﾄﾞﾌﾞｯｸ｡"), halfwidth_katakana("カﾞ")
-    ('ガイドブック。', 'ガ')
-    """
-    return _HALFWIDTH.sub(_fullwidth, text)
-
-
-_HALFWIDTH = re.compile("[ぁ-ゖァ-ヶ]?[｡-ﾟ]+")
-_VOICING = {"ﾞ": "゛", "ﾟ": "゜"}
-
-
-def _fullwidth(match: re.Match[str]) -> str:
-    run = match.group()
-    pieces: list[str] = []
-    for char in run:
-        if char in _VOICING:
-            joined = unicodedata.normalize("NFKC", (pieces[-1] if pieces else "") + char)
-            if pieces and len(joined) == 1:
-                pieces[-1] = joined
-            else:  # nothing to voice: the spacing mark, not one that combines with what is before
-                pieces.append(_VOICING[char])
-        else:
-            pieces.append(unicodedata.normalize("NFKC", char) if "｡" <= char <= "ﾟ" else char)
-    return "".join(pieces)
-
-
-def fullwidth_ascii(text: str) -> str:
-    """Turn full-width Latin letters and digits into ASCII; full-width punctuation stays.
-
-    Japanese and Chinese web text has both for the same word. Punctuation stays because ， and ：
-    are correct there (FineWeb2 keeps all widths for that reason). Wrong in tables that are aligned
-    by width.
-
-    >>> fullwidth_ascii("ＮＨＫ　２０２４：速報")
-    'NHK　2024：速報'
-    """
-    return text.translate(_NARROW) if _FULLWIDTH.search(text) else text
-
-
-_FULLWIDTH = re.compile("[０-９Ａ-Ｚａ-ｚ]")
-_NARROW = {
-    code: code - 0xFEE0
-    for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))
-}
-
 #: Every fix by its name in profiles.
-FIXES: dict[str, Callable[[str], str]] = {
+FIXES: dict[str, Callable[..., str]] = {
     fix.__name__: fix
     for fix in (
         *(nonbreaking_spaces, soft_hyphens, zero_width, bidi_controls, line_separators),
-        *(combining_floods, cyrillic_homoglyphs, kazakh_schwa, arabic_presentation_forms),
-        *(tatweel, halfwidth_katakana, fullwidth_ascii),
+        *(combining_floods, cyrillic_homoglyphs, greek_homoglyphs, kazakh_schwa),
     )
-}
+} | {name: getattr(script_fixes, name) for name in script_fixes.HINTS}
+
+#: The fixes that take the label of the language.
+LABELLED = frozenset(name for name, fix in FIXES.items() if "lang" in signature(fix).parameters)
+
+
+def applicable(names: Iterable[str], lang: str) -> tuple[str, ...]:
+    """Return those of the named fixes that are right in a language, "" for an unknown one.
+
+    >>> applicable(["tatweel", "cedillas", "dotted_i"], "lit_Latn")
+    ('tatweel',)
+    """
+    only, never, code = script_fixes.LANGUAGES, script_fixes.NOT_IN, lang[:3]
+    return tuple(
+        name
+        for name in names
+        if code not in never.get(name, ()) and (name not in only or code in only[name])
+    )
+
+
+@lru_cache(maxsize=1024)
+def custom(lang: str | None) -> str:
+    """Return a label that stands for all languages which the fixes treat as they treat this one.
+
+    So the rows of a batch are few groups, whatever the number of their languages.
+
+    >>> custom("kir_Cyrl"), custom("eng_Latn"), custom("und"), custom(None)
+    ('kir_Cyrl', 'und_Latn', '', '')
+    """
+    code, _, script = (lang or "").partition("_")
+    special = frozenset().union(*script_fixes.LANGUAGES.values(), *script_fixes.NOT_IN.values())
+    if not script or script in ("Arab", "Cyrl") or code in special:
+        return f"{code}_{script}" if script else ""
+    return f"und_{script}"
+
+
+#: For each fix the characters, or pairs of neighbours, of every text that it could change. Runs of
+#: combining marks are counted besides.
+HINTS: dict[str, Hints] = {
+    "nonbreaking_spaces": (("", _WIDE_SPACES),),
+    "soft_hyphens": (
+        ("", "\u00ad"),
+        ("\u00ac\u2027", " \t\n\r\v\f\x1c-\x1e\u0085\u2028\u2029"),
+    ),
+    "zero_width": (("", "\u200b-\u200d\u2060"),),
+    "bidi_controls": (("", _BIDI),),
+    "line_separators": (("", "\u2028\u2029"),),
+    "combining_floods": (),
+    "cyrillic_homoglyphs": ((f"{LATIN}ɵ", CYRILLIC), (CYRILLIC, f"{LATIN}ɵ")),
+    "greek_homoglyphs": ((f"{LATIN}µ", GREEK), (GREEK, f"{LATIN}µ")),
+    "kazakh_schwa": ((CYRILLIC, "əƏ"), ("əƏ", CYRILLIC)),
+} | script_fixes.HINTS
+
+_BITS = {name: np.uint64(1 << number) for number, name in enumerate(HINTS)}
 
 
 @lru_cache(maxsize=1)
-def hints() -> dict[str, str]:
-    """Return for each fix a pattern (RE2) that matches every text the fix could change."""
-    return {
-        "nonbreaking_spaces": f"[{_WIDE_SPACES}]",
-        "soft_hyphens": "\u00ad",
-        "zero_width": "[\u200b-\u200d\u2060]",
-        "bidi_controls": f"[{_BIDI}]",
-        "line_separators": "[\u2028\u2029]",
-        "combining_floods": f"[{_marks()}]{{3}}",  # nine in a row would make a large automaton
-        "cyrillic_homoglyphs": f"[{_LATIN}][{_CYRILLIC}]|[{_CYRILLIC}][{_LATIN}]",
-        "kazakh_schwa": "[əƏ]",
-        "arabic_presentation_forms": SHAPED,
-        "tatweel": "ـ",
-        "halfwidth_katakana": "[｡-ﾟ]",
-        "fullwidth_ascii": "[０-９Ａ-Ｚａ-ｚ]",
-    }
+def _tables() -> fix_scan.Tables:
+    return fix_scan.build(HINTS, "combining_floods")
+
+
+def hinted(texts: pa.LargeStringArray, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Return for each of the named fixes the numbers of the texts that it could change.
+
+    >>> hinted(pa.array(["a", "сoo", "سـ"], pa.large_string()), ["tatweel", "cyrillic_homoglyphs"])
+    {'tatweel': array([2]), 'cyrillic_homoglyphs': array([1])}
+    """
+    found = fix_scan.scan(texts, _tables())
+    return {name: np.flatnonzero(found & _BITS[name]) for name in names}

@@ -49,13 +49,16 @@ def standardize_with_spans(
     """
     check_names(section)
     tally: Counter[str] = Counter()
-    hints = fixes.hints()
-    patterns = [hints[name] for name in section.fixes] + [pii.HINTS[kind] for kind in section.mask]
-    if not patterns or not len(texts):
+    names = fixes.applicable(section.fixes, section.lang)
+    if not (names or section.mask) or not len(texts):
         return texts, {}, tally
-    rows = _matching(texts, "|".join(f"(?:{pattern})" for pattern in patterns))
+    wanted = [*fixes.hinted(texts, names).values()] if names else []
+    if section.mask:
+        wanted.append(_matching(texts, "|".join(f"(?:{pii.HINTS[kind]})" for kind in section.mask)))
+    rows = np.unique(np.concatenate(wanted))
     before = [texts[row].as_py() for row in rows.tolist()]
-    after, masks = _masked(_fixed(list(before), section.fixes, tally), section.mask)
+    fixed = _fixed(list(before), names, section.lang, tally)
+    after, masks = _masked(fixed, section.mask)
     tally.update(tally_key(MASK, mask.kind) for found in masks.values() for mask in found)
     differs = np.array([new != old for old, new in zip(before, after)], bool)
     changed = [new for old, new in zip(before, after) if new != old]
@@ -75,17 +78,18 @@ def check_names(section: StandardizeSection, *, where: str | None = None) -> Non
     named_steps.check_names("kind of personal data", section.mask, pii.KINDS, where=where)
 
 
-def _fixed(texts: list[str], names: tuple[str, ...], tally: Counter[str]) -> list[str]:
+def _fixed(texts: list[str], names: tuple[str, ...], lang: str, tally: Counter[str]) -> list[str]:
     """Apply fixes in order, each to the texts that its hint matches, until nothing changes."""
     applied: set[tuple[str, int]] = set()
     todo = np.arange(len(texts))
     for _ in range(ROUNDS):
         before = [texts[number] for number in todo]
-        array = pa.array(before, pa.large_string())
+        hinted = fixes.hinted(pa.array(before, pa.large_string()), names)
         for name in names:
-            for place in _matching(array, fixes.hints()[name]).tolist():
+            for place in hinted[name].tolist():
                 number = int(todo[place])
-                fixed = fixes.FIXES[name](texts[number])
+                known = (lang,) if name in fixes.LABELLED else ()
+                fixed = fixes.FIXES[name](texts[number], *known)
                 if fixed != texts[number]:
                     applied.add((name, number))
                     texts[number] = fixed
