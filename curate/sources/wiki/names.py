@@ -35,6 +35,7 @@ _ENGLISH = {**NUMBERS, "talk": 1, "user talk": 3, "image": 6, "module": 828}
 class Names:
     """The names that one wiki knows; keys are normalised by :func:`key`."""
 
+    language: str  #: MediaWiki's code of the wiki's language
     namespaces: Mapping[str, int]
     #: Names of the category namespace in any language: interlanguage bots put them everywhere.
     categories: frozenset[str]
@@ -112,7 +113,13 @@ def of_wiki(language: str | None = None, stated: Mapping[str, int] | None = None
     known |= _ENGLISH
     known |= {key(name): number for name, number in (stated or {}).items() if name}
     words |= {english: english for english in WORDS}
-    return Names(known, _categories(), words, tuple(dict.fromkeys(redirects)))
+    return Names(code, known, _categories(), words, tuple(dict.fromkeys(redirects)))
+
+
+@cache
+def english() -> Names:
+    """Return the names of a wiki of which nothing is known."""
+    return of_wiki()
 
 
 #: Wikis whose code is not that of their language in MediaWiki.

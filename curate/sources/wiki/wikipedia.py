@@ -7,6 +7,7 @@ document type is refused, because its entities are how XML attacks its readers.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,9 +16,9 @@ from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
 
 from curate.sources import fields, streams
-from curate.sources.base import ByteLimit, Damage, Document, InputFile, Piece, Record, Skip
+from curate.sources.base import ByteLimit, Damage, Document, InputFile, Note, Piece, Record, Skip
 from curate.sources.streams import Broken
-from curate.sources.wiki import dump_pages, wikitext
+from curate.sources.wiki import dump_pages, names, wikitext
 from curate.sources.wiki.dump_pages import HEAD, DumpSlice, next_stream, slices
 
 #: What may occur outside of pages: dumps of logs have their own entries.
@@ -32,7 +33,7 @@ class _Site:
     wiki: str | None = None
     language: str | None = None
     is_rooted: bool = False  #: whether a root element is open, which has to be closed
-    namespaces: dict[str, int] = field(default_factory=lambda: wikitext.namespaces({}))
+    names: names.Names = field(default_factory=names.english)
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,14 @@ class Wikipedia:
     locator is the page id; ``meta`` contains title, revision, wiki and language. A broken stream of
     a bzip2 dump of many streams costs that stream; in other compressed files it costs the rest.
 
+    Where a template had words that only the wiki knows, the parenthesis or the sentence around it
+    is cut: ``meta`` and the report count ``sentences_cut`` and ``parentheses_cut``.
+
     Skips: ``namespace_<n>``, ``redirect``, ``not_wikitext``, ``deleted_text``, ``no_text`` (nothing
-    is left without markup). Damage: ``bad_xml``, ``unclosed_page``, ``too_large``,
-    ``outside_page`` (bytes between pages that belong to none), ``no_page_id``, ``no_revision``,
-    ``doctype``, ``bad_siteinfo``, ``truncated`` (the dump's closing tag is missing).
+    is left without markup), ``no_whole_sentence`` (all were cut). Damage: ``bad_xml``,
+    ``unclosed_page``, ``too_large``, ``outside_page`` (bytes between pages that belong to none),
+    ``no_page_id``, ``no_revision``, ``doctype``, ``bad_siteinfo``, ``truncated`` (the closing tag
+    of the dump is missing).
     """
 
     max_page_bytes: ByteLimit = 16 * 1024 * 1024
@@ -62,7 +67,12 @@ class Wikipedia:
         return dump_pages.split(file, target_bytes)
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
-        """Yield a document, a skip or a damage for each page, in file order."""
+        """Yield a document, a skip or a damage for each page, in file order; then the notes."""
+        noted: Counter[str] = Counter()
+        yield from self._records(file, piece, noted)
+        yield from (Note(what, count) for what, count in noted.items() if count)
+
+    def _records(self, file: InputFile, piece: Piece, noted: Counter[str]) -> Iterator[Record]:
         with file.open() as handle:
             head, kind = self._head(handle, file)
             if b"<!DOCTYPE" in head or b"<!ENTITY" in head:
@@ -78,7 +88,8 @@ class Wikipedia:
                 start = next_stream(handle, piece.start, piece.end)
             while start is not None:
                 try:
-                    yield from self._pages(handle, file, Piece(start, piece.end), site, kind)
+                    rest = Piece(start, piece.end)
+                    yield from self._pages(handle, file, rest, site, kind, noted)
                     return
                 except Broken as broken:
                     damage = broken.damage
@@ -98,7 +109,13 @@ class Wikipedia:
         return b"", kind
 
     def _pages(
-        self, handle: IO[bytes], file: InputFile, piece: Piece, site: _Site, kind: str | None
+        self,
+        handle: IO[bytes],
+        file: InputFile,
+        piece: Piece,
+        site: _Site,
+        kind: str | None,
+        noted: Counter[str],
     ) -> Iterator[Record]:
         is_plain = kind is None and piece.start > 0
         stream = streams.blocks(handle, file.name, start=piece.start, is_plain=is_plain)
@@ -110,7 +127,7 @@ class Wikipedia:
                 if part.kind == "end" and not piece.start and b"</mediawiki" not in part.data:
                     yield _damage(part, "truncated", "the dump's closing tag is missing")
                 continue
-            record = _record(part, site)
+            record = _record(part, site, noted)
             if record is not None:
                 yield record
 
@@ -126,20 +143,21 @@ def _site(head: bytes) -> tuple[_Site, str]:
     except (ElementTree.ParseError, ValueError) as error:
         return _Site(is_rooted=True), f"the dump's head: {error}"
     texts: dict[str, str] = {}
-    names: dict[str, int] = {}
+    stated: dict[str, int] = {}
     for element in root.iter():
         tag, text = _local(element), element.text or ""
         if tag == "namespace":
             with suppress(ValueError):
-                names[text] = int(element.get("key", ""))
+                stated[text] = int(element.get("key", ""))
         else:
             texts.setdefault(tag, text)
+    language = root.get("{http://www.w3.org/XML/1998/namespace}lang")
     return _Site(
         base=_article_base(texts.get("base", "")),
         wiki=texts.get("dbname"),
-        language=root.get("{http://www.w3.org/XML/1998/namespace}lang"),
+        language=language,
         is_rooted=True,
-        namespaces=wikitext.namespaces(names),
+        names=names.of_wiki(language, stated),
     ), ""
 
 
@@ -155,10 +173,10 @@ def _local(element: ElementTree.Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
-def _record(part: DumpSlice, site: _Site) -> Record | None:
+def _record(part: DumpSlice, site: _Site, noted: Counter[str]) -> Record | None:
     """Return the record of a slice; None for the space between pages."""
     if part.kind == "page":
-        return _page(part, site)
+        return _page(part, site, noted)
     if part.kind == "unclosed":
         what = "the page does not end before the next begins, or the file does"
         return _damage(part, "unclosed_page", what)
@@ -175,7 +193,7 @@ def _damage(part: DumpSlice, reason: str, error: str) -> Damage:
     return Damage(reason, part.offset, part.length, error, part.data[:HEAD])
 
 
-def _page(part: DumpSlice, site: _Site) -> Record:
+def _page(part: DumpSlice, site: _Site, noted: Counter[str]) -> Record:
     try:
         page = ElementTree.fromstring(part.data)
     except (ElementTree.ParseError, ValueError) as problem:
@@ -200,20 +218,24 @@ def _page(part: DumpSlice, site: _Site) -> Record:
         return Skip("not_wikitext")
     markup = text.text or ""
     # Dumps before 2012 have no element for redirects.
-    if markup[:32].lstrip().upper().startswith("#REDIRECT"):
+    if markup[:100].lstrip().casefold().startswith(site.names.redirects):
         return Skip("redirect")
-    prose = wikitext.plain_text(markup, site.namespaces)
-    if not prose:
-        return Skip("no_text")
-    facts = {
+    prose = wikitext.prose(markup, site.names, title)
+    noted["sentences_cut"] += prose.sentences
+    noted["parentheses_cut"] += prose.parentheses
+    if not prose.text:
+        return Skip("no_whole_sentence" if prose.sentences else "no_text")
+    facts: dict[str, object] = {
         "title": title,
         "revision": _text(revision, "id"),
         "wiki": site.wiki,
         "language": site.language,
+        "sentences_cut": prose.sentences,
+        "parentheses_cut": prose.parentheses,
     }
     return Document(
         page_id,
-        prose,
+        prose.text,
         url=_address(site, title),
         date=fields.microseconds(_text(revision, "timestamp")),
         meta=fields.leftovers({name: value for name, value in facts.items() if value}),
@@ -237,4 +259,4 @@ def _namespace(number: str, title: str, site: _Site) -> int:
         return max(-99, min(9999, int(number[:8])))
     except ValueError:
         prefix, colon, _ = title.partition(":")
-        return site.namespaces.get(prefix.strip().casefold(), 0) if colon else 0
+        return (site.names.namespace(prefix) or 0) if colon else 0

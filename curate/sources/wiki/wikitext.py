@@ -1,20 +1,26 @@
-"""Wikitext to plain text: one scan, one stack, linear time on every input, no word of any language.
+"""Wikitext to plain text: one scan, one stack, linear time on every input.
 
 What a reader of the article sees as prose is kept: paragraphs, headings, list items, the labels of
-links. What templates and extensions would render is dropped with them: infoboxes, tables, notes,
-formulas, galleries, files, categories. mwparserfromhell is not used because its time grows with the
-square of nested brackets; here a bracket that is never closed costs no more than a closed one.
+links, formulas as their TeX, and what a few templates show. What other templates and extensions
+would render is dropped with them: infoboxes, tables, notes, galleries, files, categories; where
+such a template stood in a sentence, the sentence goes (:mod:`curate.sources.wiki.holes`).
+mwparserfromhell is not used because its time grows with the square of nested brackets; here a
+bracket that is never closed costs no more than a closed one.
 """
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
 from typing import NamedTuple
 
-#: Canonical namespace names that work in every wiki (with File's old name), to their numbers.
-_CANONICAL = {"media": -2, "special": -1, "file": 6, "image": 6, "category": 14}
+from curate.sources.wiki import names as wiki_names
+from curate.sources.wiki import templates
+from curate.sources.wiki.holes import BLOCK, GAP, HOLE, without_holes, without_notices
+from curate.sources.wiki.names import Names
+from curate.sources.wiki.quotes import without_quotes
+from curate.sources.wiki.templates import BAR, protected
+
 #: Links into these namespaces show no text: media, files, categories.
 _WITHOUT_TEXT = (-2, 6, 14)
 
@@ -23,22 +29,34 @@ def _words(names: str) -> frozenset[str]:
     return frozenset(names.split())
 
 
-#: Elements whose content is not prose of the page, up to their closing tag.
-_OPAQUE = _words(
-    "ref references math chem ce gallery imagemap timeline score hiero graph templatedata "
-    "mapframe maplink syntaxhighlight source templatestyles inputbox includeonly indicator "
-    "categorytree"
+#: Elements that show nothing in their sentence, or something beside the text, to their closing tag.
+_HIDDEN = _words(
+    "ref references gallery imagemap templatedata templatestyles inputbox includeonly indicator "
+    "tabbernav categorytree rp rt rtc seo embedvideo youtube"
 )
+#: Elements that show what no text can: alone they cost nothing, in a sentence they leave a hole.
+_NOT_TEXT = _words(
+    "score timeline hiero graph chart mapframe maplink pages dynamicpagelist dpl abc quiz rss"
+)
+#: Elements whose content is shown as it is, without markup; a formula as its TeX.
+_LITERAL = _words("nowiki pre math chem ce")
+#: Code: a block of it is no prose, a word of it in a sentence is.
+_CODE = _words("syntaxhighlight source")
+#: Elements whose content is more wikitext in parts.
+_PARTS = _words("tabber")
+_OPAQUE = _HIDDEN | _NOT_TEXT | _LITERAL | _CODE | _PARTS
 #: Elements whose tags are dropped and whose content is kept. Other words between < and > are text.
 _TAGS = _words(
     "abbr b bdi bdo big blockquote br caption center cite code col colgroup data dd del dfn "
-    "div dl dt em font h1 h2 h3 h4 h5 h6 hr i ins kbd li link mark meta noinclude nowiki ol "
-    "onlyinclude p poem pre q rb rp rt rtc ruby s samp section small span strike strong sub "
-    "sup tbody td tfoot th thead time tr translate tt u ul var wbr"
+    "div dl dt em font h1 h2 h3 h4 h5 h6 hr i ins kbd langconvert languages li link mark meta "
+    "noinclude ol onlyinclude p phonos poem q rb ruby s samp section small span strike strong "
+    "sub sup tab tabs tbody td tfoot th thead time tr translate tt tvar u ul var wbr"
 )
 _BREAKS = _words(
-    "blockquote br caption center dd div dl dt h1 h2 h3 h4 h5 h6 hr li ol p poem pre td th tr ul"
+    "blockquote br caption center dd div dl dt h1 h2 h3 h4 h5 h6 hr li ol p poem pre tab table td "
+    "th tr ul"
 )
+_ATTRIBUTE = re.compile(r"""\btext\s{0,4}=\s{0,4}(?:"([^"]{1,200})"|'([^']{1,200})')""")
 
 _PROTOCOL = r"(?:(?:https?|ftps?|ircs?|news|gopher|sftp|git)://|//|mailto:)"
 # A class of first characters, then what makes each markup: searching the class alone is fast.
@@ -55,9 +73,9 @@ _TOKEN = re.compile(
     r"|(?<=_)_[^\W\d_]{2,40}(?:_[^\W\d_]{1,40}){0,6}__"
     r")"
 )
-_CLOSING = {
-    name: re.compile(rf"</{name}\s{{0,64}}>", re.IGNORECASE) for name in (*_OPAQUE, "nowiki")
-}
+#: The rest of a link without other markup than emphasis.
+_SIMPLE_LINK = re.compile(r"([^\[\]{}<>\n]*)\]\]")
+_CLOSING = {name: re.compile(rf"</{name}\s{{0,64}}>", re.IGNORECASE) for name in _OPAQUE}
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _LANGUAGE = re.compile(
     r"(?:[a-z]{2,3}|simple|be-x-old|roa-rup|[a-z]{2,3}-[a-z]{2,10}(?:-[a-z]{2,6})?)\Z"
@@ -67,21 +85,33 @@ _MEDIA = re.compile(
     re.IGNORECASE,
 )
 #: Prefixes of two or three letters of links to other sites, which show their label.
-_NOT_LANGUAGES = frozenset(("mw", "doi", "rfc", "bug", "wmf"))
+_NOT_LANGUAGES = frozenset(("mw", "doi", "rfc", "bug", "wmf", "voy", "rev"))
+#: Magic words in English, which count in any case; others have no lower-case letters.
+_SWITCHES = _words(
+    "notoc forcetoc toc noeditsection newsectionlink nonewsectionlink nogallery hiddencat index "
+    "noindex expectunusedcategory staticredirect disambig nocontentconvert nocc notitleconvert notc"
+)
+
+#: Flags of the language converter, besides codes of variants: what they show is nothing, all
+#: variants at once or the name of one, or the text.
+_HIDING, _NAMING, _SHOWING = frozenset("HT-"), frozenset("DN"), frozenset("SAR")
+_RULES = re.compile(r";\s{0,8}(?=[a-z]{2,3}(?:-[a-z]{2,8})?\s{0,8}:|[^;:]{1,80}=>|\Z)")
 
 # Traces of a dropped template: "Astana ( ; Russian )", "Astana , the capital".
 _SEPARATORS = ",;،、；，"
 _EMPTY_BRACKETS = re.compile(
-    rf"[ \t]\([\s{_SEPARATORS}]{{0,16}}\)"
-    rf"|\(\s{{0,8}}[{_SEPARATORS}][\s{_SEPARATORS}]{{0,16}}\)"
-    rf"|（[\s{_SEPARATORS}]{{0,16}}）"
+    rf"\((?:(?<=[ \t]\()[\s{_SEPARATORS}]{{0,16}}"
+    rf"|\s{{0,8}}[{_SEPARATORS}][\s{_SEPARATORS}]{{0,16}})\)"
 )
+_EMPTY_WIDE_BRACKETS = re.compile(rf"（[\s{_SEPARATORS}]{{0,16}}）")
 _AFTER_BRACKET = re.compile(rf"([(（])[ \t]{{0,8}}[{_SEPARATORS}][ \t{_SEPARATORS}]{{0,16}}")
-_BEFORE_MARK = re.compile(r"(?<=\S) (?=[,.،。、](?:\s|\Z))")
-_SPACES = re.compile(r"[ \t]{2,}")
+_MARKS = ",.،。、"
+_BEFORE_MARK = re.compile(rf"(?<=\S) (?=[{_MARKS}](?:\s|\Z))")
 
 #: Links within links within links: files have captions with links; deeper nesting is an attack.
 _MAX_LINKS = 8
+#: Characters of a parameter's default beyond which it is dropped: they can be within each other.
+_LONGEST_DEFAULT = 5000
 #: How many brackets of all kinds may be open; a page of nothing else would fill the memory.
 _MAX_OPEN = 10_000
 
@@ -94,43 +124,39 @@ class _Frame(NamedTuple):
     width: int  #: how many brackets opened it
 
 
-def namespaces(names: Mapping[str, int]) -> dict[str, int]:
-    """Return a wiki's namespace names with the canonical English ones, normalised for look-up.
+class Prose(NamedTuple):
+    """The prose of a page, and what was cut because words were missing in it."""
 
-    >>> namespaces({"Файл": 6, "Санат": 14})["санат"], namespaces({})["image"]
-    (14, 6)
+    text: str  #: "" for a page without prose
+    sentences: int
+    parentheses: int
+
+
+def prose(wikitext: str, names: Names | None = None, title: str = "") -> Prose:
+    """Return the prose of a page's wikitext.
+
+    ``names`` are those that its wiki knows, by default the English ones. A heading has its own line
+    and is left out if its section is empty; a list item begins with ``- ``. Brackets that are never
+    closed are dropped and their content is kept. Where a template had words that only the wiki
+    knows, the parenthesis or the sentence around it is cut and counted. Limitation: prose that an
+    article keeps in tables is lost.
+
+    >>> prose("'''Алматы''' — [[қала|ірі қала]].{{дереккөз}} Халқы {{саны|x}}. Тау ({{t|x}}).")
+    Prose(text='Алматы — ірі қала. Тау.', sentences=1, parentheses=1)
     """
-    return _CANONICAL | {
-        name.strip().replace("_", " ").casefold(): n for name, n in names.items() if name
-    }
-
-
-_ENGLISH = namespaces({})
-
-
-def plain_text(wikitext: str, known: Mapping[str, int] = _ENGLISH) -> str:
-    """Return the prose of a page's wikitext; "" for a page without prose.
-
-    ``known`` maps lower-case namespace names to numbers, see :func:`namespaces`. A heading has its
-    own line and is left out if its section is empty; a list item begins with ``- ``. Brackets that
-    are never closed are dropped and their content is kept. Limitations: words that only a template
-    would write (numbers with units, names in another script) are missing from sentences, and prose
-    that an article keeps in tables is lost.
-
-    >>> plain_text("'''Алматы''' — [[Қазақстан]]ның [[қала|ірі қаласы]].{{дереккөз}}<ref>x</ref>")
-    'Алматы — Қазақстанның ірі қаласы.'
-    """
-    return _tidy(_Scan(wikitext, known).run())
+    names = names or wiki_names.english()
+    return _tidy(_Scan(wikitext, names, title).run())
 
 
 class _Scan:
     """The state of one scan: the output so far and the brackets that are open."""
 
-    def __init__(self, text: str, known: Mapping[str, int]) -> None:
-        self.text, self.known = text, known
+    def __init__(self, text: str, names: Names, title: str) -> None:
+        self.text, self.names, self.title = text, names, title
         self.out: list[str] = []
         self.frames: list[_Frame] = []
         self.templates = self.links = 0
+        self.old_variables = False  #: whether </> closes an element of translated pages
         self.unclosed: set[str] = set()  #: elements that are not closed in the rest of the page
 
     def run(self) -> str:
@@ -142,16 +168,19 @@ class _Scan:
             if at >= end:
                 break
         self.out.append(self.text[at:])
-        return "".join(self.out)
+        written = "".join(self.out)
+        return written.replace("</>", "") if self.old_variables else written
 
     def _step(self, token: re.Match[str]) -> int:
         """Process one token; return the place where the scan continues."""
         start, end = token.span()
         kind = token.lastgroup
         if kind == "quotes":
-            run = end - start
-            self.out.append("'" * (1 if run == 4 else max(0, run - 5)))
+            self.out.append(token.group())  # resolved with its line
         elif kind == "link":
+            if simple := _SIMPLE_LINK.match(self.text, end):
+                self.out.append(self._label(simple[1]))
+                return simple.end()
             self._push_inline("link", 2)
         elif kind == "unlink":
             self._close_links(end - start)
@@ -174,6 +203,7 @@ class _Scan:
                 return start + 1
         elif kind == "comment":
             close = self.text.find("-->", end)
+            self.out.append(GAP)
             return len(self.text) if close < 0 else close + 3
         elif kind == "rest":
             return self._tag(token)
@@ -181,7 +211,7 @@ class _Scan:
             self._push_inline("variant", 2)
         elif kind == "unvariant":
             self._close_variant()
-        elif token.group() != token.group().upper():  # magic words have no lower-case letters
+        elif not _is_switch(token.group()):
             self.out.append(token.group())
         return end
 
@@ -222,8 +252,16 @@ class _Scan:
             frame = self._pop()
             while frame.kind != "template":
                 frame = self._pop()
-            del self.out[frame.at :]
-            braces -= min(frame.width, braces)
+            content = self._written_since(frame)
+            width = min(frame.width, braces)
+            if width == 3:  # a template's parameter: outside of templates it is its default
+                _, bar, default = content.partition("|")
+                self.out.append(default if bar and len(default) < _LONGEST_DEFAULT else HOLE)
+            elif content == "!":
+                self.out.append(BAR)
+            else:
+                self.out.append(templates.shown(content, self.names, self.title))
+            braces -= width
         if braces == 1:
             self.out.append("}")
 
@@ -263,7 +301,9 @@ class _Scan:
 
     def _label(self, content: str) -> str:
         """Return what a link shows: its label, its target, or nothing."""
-        target, pipe, label = content.partition("|")
+        if BAR in content:
+            content = content.replace(BAR, "|")
+        target, _, label = content.partition("|")
         if "\n" in target:
             return content
         target = target.strip()
@@ -271,13 +311,16 @@ class _Scan:
         prefix = prefix.strip()
         if colon and prefix:  # a leading colon shows what would be hidden
             if _MEDIA.search(target[-6:]):  # older names of the file namespace are not in the dump
-                return ""
-            number = self.known.get(prefix.replace("_", " ").casefold())
+                return GAP
+            number = self.names.namespace(prefix)
             if number in _WITHOUT_TEXT:
-                return ""
+                return GAP
             if number is None and _LANGUAGE.match(prefix) and prefix not in _NOT_LANGUAGES:
-                return ""
-        return label.strip() or target.lstrip(":#").strip() if pipe else target.lstrip(":#").strip()
+                return GAP
+        label = label.strip() or target.lstrip(":#").strip()
+        if "'" in label:  # emphasis in a label is resolved in it, apart from that around the link
+            label = without_quotes(label).replace("'", "&#39;")
+        return label.replace("|", BAR) if "|" in label else label
 
     def _tag(self, token: re.Match[str]) -> int:
         end, name = token.end(), token["tag"].lower()
@@ -287,44 +330,94 @@ class _Scan:
             else:
                 self._push("table", 0)
         elif name in _CLOSING:
-            if token["slash"] or token["rest"].endswith("/") or name in self.unclosed:
+            if token["slash"] or name in self.unclosed:
+                return end
+            if token["rest"].endswith("/"):
+                self.out.append(HOLE if name in _NOT_TEXT else GAP)
                 return end
             close = _CLOSING[name].search(self.text, end)
             if close is None:
                 self.unclosed.add(name)  # searched once, or many of them would take square time
                 return end
-            if name == "nowiki":
-                self.out.append(self.text[end : close.start()])
+            self._element(name, token["rest"], self.text[end : close.start()])
             return close.end()
         elif name in _BREAKS:
             self.out.append("\n")
-        elif name not in _TAGS:
+        elif name in _TAGS:
+            self.out.append(GAP)
+            if name == "tvar" and self.text.find("</>", end, end + 2000) >= 0:
+                self.old_variables = True
+        else:
             self.out.append("<")
             return token.start() + 1
         return end
 
+    def _element(self, name: str, attributes: str, content: str) -> None:
+        """Write what an element shows whose content is not part of this scan."""
+        if name in _LITERAL:
+            if name == "pre":
+                self.out.append("\n" + content.replace("'", "&#39;") + "\n")
+            elif name == "nowiki":
+                self.out.append(protected(content) if "\n" not in content else content)
+            else:
+                self.out.append(protected(content.strip()))
+        elif name in _CODE:
+            inline = "\n" not in content.strip() and "inline" in attributes
+            self.out.append(protected(content.strip()) if inline else GAP)
+        elif name in _PARTS:
+            for part in content.split("|-|"):
+                label, _, text = part.strip().partition("=")
+                inner = _Scan(text, self.names, self.title).run()
+                self.out.append(f"\n{label.strip()}\n{inner}\n")
+        elif name == "maplink" and (shown := _ATTRIBUTE.search(attributes)):
+            self.out.append(protected(shown[1] or shown[2]))
+        else:
+            self.out.append(HOLE if name in _NOT_TEXT else GAP)
+
+
+def _is_switch(word: str) -> bool:
+    """Return whether a word between double underscores is one of MediaWiki's, such as __NOTOC__."""
+    return word == word.upper() or word.strip("_").lower() in _SWITCHES
+
 
 def _variant(content: str) -> str:
     """Return the first text of a language converter: 软件 of ``-{zh-hans:软件; zh-hant:軟體}-``."""
-    flags, pipe, rest = content.partition("|")
-    if pipe and flags.strip().isascii() and len(flags) <= 16:
-        if flags.strip() in ("H", "T", "-"):  # rules for the rest of the page show no text
-            return ""
-        content = rest
-    first = content.split(";", 1)[0]
+    flags, bar, rest = content.partition("|")
+    if bar:
+        found = {flag.strip() for flag in flags.split(";")} - {""}
+        if all(flag in _HIDING | _NAMING | _SHOWING or _LANGUAGE.match(flag) for flag in found):
+            if found & _HIDING:  # rules for the rest of the page
+                return GAP
+            if found & _NAMING:
+                return HOLE
+            if found - _SHOWING:  # codes of variants: the text is for them, and shown to all
+                return rest
+            content = rest
+    first = _RULES.split(content, maxsplit=1)[0]
     code, colon, text = first.partition(":")
-    return text.strip() if colon and _LANGUAGE.match(code.strip()) else content
+    code = code.rpartition("=>")[2].strip()
+    return text.strip() if colon and _LANGUAGE.match(code) else content
 
 
-def _tidy(text: str) -> str:
+def _tidy(text: str) -> Prose:
     """Decode entities, remove traces of dropped markup, and format headings, lists, blank lines."""
+    text = "\n".join(
+        _line(line) if "''" in line or HOLE in line or BLOCK in line else line
+        for line in text.split("\n")
+    )
+    text = text.replace(GAP, "").replace(BAR, "|").replace("\t", " ")
     text = _ENTITY.sub(lambda entity: html.unescape(entity.group()), text)
-    text = _SPACES.sub(" ", text)
     text = _EMPTY_BRACKETS.sub("", text)
+    if "（" in text:
+        text = _EMPTY_WIDE_BRACKETS.sub("", text)
     text = _AFTER_BRACKET.sub(r"\1", text)
-    text = _BEFORE_MARK.sub("", text)
+    while "  " in text:
+        text = text.replace("  ", " ")
+    if any(f" {mark}" in text for mark in _MARKS):
+        text = _BEFORE_MARK.sub("", text)
     lines: list[str] = []
     headings: list[tuple[int, str]] = []  # written only before the first line below them
+    sentences = parentheses = 0
     for line in text.split("\n"):
         line = line.strip()
         if len(line) > 2 and line[0] == line[-1] == "=":
@@ -332,10 +425,13 @@ def _tidy(text: str) -> str:
             level = min(len(line) - len(line.lstrip("=")), len(line) - len(line.rstrip("=")))
             while headings and headings[-1][0] >= level:
                 headings.pop()
-            if title:
+            if title and not _has_hole(title):
                 headings.append((level, title))
             continue
-        line = _body(line)
+        mark, line = _body(line)
+        if _has_hole(line):
+            line, cut, asides = without_holes(line, is_item=bool(mark))
+            sentences, parentheses = sentences + cut, parentheses + asides
         if not line:
             if lines and lines[-1]:
                 lines.append("")
@@ -345,16 +441,27 @@ def _tidy(text: str) -> str:
                 lines.append("")
             lines.append(title)
         headings.clear()
-        lines.append(line)
-    return "\n".join(lines).strip()
+        lines.append(mark + line)
+    return Prose("\n".join(lines).strip(), sentences, parentheses)
 
 
-def _body(line: str) -> str:
-    """Return a line without its leading marks; an item of a list begins with ``- ``."""
+def _line(line: str) -> str:
+    """Return a line without emphasis, and without templates that stood alone in it."""
+    if HOLE in line or BLOCK in line:
+        line = without_notices(line)
+    return without_quotes(line)
+
+
+def _has_hole(line: str) -> bool:
+    return HOLE in line or BLOCK in line
+
+
+def _body(line: str) -> tuple[str, str]:
+    """Return a line's mark, ``- `` for an item of a list, and the line without leading marks."""
     if line.startswith("|"):  # a row of a table or template that was never closed
-        return ""
+        return "", ""
     if line.startswith("----"):
-        return line.lstrip("-").strip()
+        return "", line.lstrip("-").strip()
     body = line.lstrip("*#:; ")
     marks = line[: len(line) - len(body)].rstrip()
-    return f"- {body}" if body and marks[-1:] in ("*", "#") else body
+    return ("- " if body and marks[-1:] in ("*", "#") else ""), body

@@ -29,7 +29,7 @@ def books():
         ledger.file(name).records = records
     ledger.file("web/a.warc").documents = 2
     ledger.file("web/a.warc").skipped = Counter({"redirect": 1})
-    ledger.file("web/a.warc").noted = Counter({"sentence_with_a_hole": 2})
+    ledger.file("web/a.warc").noted = Counter({"sentences_cut": 2})
     ledger.file("web/b.warc").documents = 1
     ledger.stage("repair").tally["fix:nfc"] = 1
     return ledger
@@ -49,7 +49,7 @@ def test_a_ledger_survives_json_and_adds_up():
     assert again.to_json() == ledger.to_json()
     again.merge(ledger)
     assert again.file("web/a.warc").records == 6
-    assert again.file("web/a.warc").noted == {"sentence_with_a_hole": 4}
+    assert again.file("web/a.warc").noted == {"sentences_cut": 4}
     assert again.stage("repair").input == {("web", ""): (6, 20)}
     again.check(["repair", "judge"])
 

@@ -7,14 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.sources.wiki.wikitext import namespaces, plain_text
+from curate.sources.wiki.names import of_wiki
+from curate.sources.wiki.wikitext import prose
 
 CASES = json.loads((Path(__file__).parent / "wikitext_cases.json").read_text())
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["label"])
 def test_a_page_gives_its_prose(case):
-    assert plain_text(case["input"], namespaces(case.get("namespaces", {}))) == case["expected"]
+    names = of_wiki(case.get("language"), case.get("namespaces"))
+    assert prose(case["input"], names).text == case["expected"]
+
+
+def plain_text(wikitext):
+    return prose(wikitext).text
 
 
 # A scan that searched the rest of the page at each sign would need 10**10 steps.
@@ -43,8 +49,8 @@ def test_a_flood_of_what_closes_is_linear(unit):
 @pytest.mark.parametrize(
     ("opens", "closes", "expected"),
     [
-        ("{{", "}}", "before  after"),
-        ("{{{", "}}}", "before  after"),
+        ("{{", "}}", ""),  # one hole, in the only sentence
+        ("{{{", "}}}", ""),
         ("\n{|", "\n|}", "before after"),
         ("<table>", "</table>", "before  after"),
     ],
@@ -86,4 +92,6 @@ def test_prose_without_markup_stays(prose):
 def test_the_content_of_a_closed_template_is_dropped(inside):
     for sign in "{}<-":
         inside = inside.replace(sign, "")
-    assert plain_text("a {{t|" + inside + "}} b").split() == ["a", "b"]
+    found = prose("Before. A {{t|" + inside + "}} big. After.")
+    assert found == ("Before. After.", 1, 0)
+    assert prose("A ({{t|" + inside + "}}) big.") == ("A big.", 0, 1)
