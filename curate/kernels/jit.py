@@ -1,34 +1,39 @@
 """The compiler of the text kernels, and the cache that makes the second start fast.
 
-numba's own cache returns stale code when a helper in *another* module changes. So the kernels of
-each module are stored in a folder whose name is a digest of that module, of every module of ours
-that it imports, directly or not, of the tables beside them, of numba, llvmlite, ftfy and the CPU.
-Only what changed is compiled again.
+numba's own cache unpickles whatever is in its folder, ends the program where a file is damaged, and
+returns stale code when a helper in *another* module changes. So compiled kernels are stored by
+curate/kernels/cache.py, those of a module in a folder whose name is a digest of that module, of
+every module of ours that it imports, directly or not, of the tables beside them, of numba,
+llvmlite, ftfy, Python and the CPU. Only what changed is compiled again.
 """
 
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
+import pickle
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import llvmlite.binding
 import numba
+from numba.core import serialize
+from numba.core.compiler import CompileResult
 
-from curate.kernels.cache import cache_folder
+from curate.kernels import cache
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
-@cache
+@functools.cache
 def imports(module: str) -> frozenset[str]:
     """Return the modules of this package that a module imports, at its top or in a function."""
     found: set[str] = set()
@@ -61,7 +66,7 @@ def closure(module: str) -> list[str]:
     return sorted(found)
 
 
-@cache
+@functools.cache
 def digest(module: str) -> str:
     """Return the digest of everything that a module's kernels are compiled from."""
     digest = hashlib.blake2b(digest_size=12)
@@ -75,19 +80,44 @@ def digest(module: str) -> str:
     return digest.hexdigest()
 
 
+class _Overloads:
+    """The stored overloads of a kernel, in the place of numba's ``FunctionCache``."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._module, self._name = function.__module__, function.__qualname__
+        self.cache_path = str(cache.cache_folder())  # for numba's statistics
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """Return the stored result of compiling for a signature, or None."""
+        target.refresh()  # otherwise numba's own types are not known yet
+        path = self._path(signature, target.codegen())
+        content = path and cache.read(path)
+        return content and CompileResult._rebuild(target, *pickle.loads(content))
+
+    def save_overload(self, signature: Any, result: Any) -> None:
+        """Store the result of compiling for a signature."""
+        path = self._path(signature, result.codegen)
+        if path is None or result.lifted or result.library.has_dynamic_globals:
+            return
+        try:
+            cache.write(path, serialize.dumps(result._reduce()))
+        except OSError as error:
+            cache.LOGGER.warning("a kernel is not kept: %s: %s", path, error.strerror or error)
+
+    def _path(self, signature: Any, codegen: Any) -> Path | None:
+        folder = cache.usable_folder()
+        if folder is None:
+            return None
+        key = repr((signature, codegen.magic_tuple(), sys.version)).encode()
+        name = f"{self._name}-{hashlib.blake2b(key, digest_size=8).hexdigest()}{cache.SUFFIX}"
+        return folder / digest(self._module) / name
+
+
 def kernel(function: Function) -> Function:
     """Compile a function on first use. Stored results are integers only; fastmath is never used."""
-    folder = cache_folder() / digest(function.__module__)
-    folder.mkdir(parents=True, exist_ok=True)
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(folder)  # read by njit, not when the function is compiled
-    try:
-        compiled: Function = numba.njit(
-            cache=True, nogil=True, boundscheck=False, no_cfunc_wrapper=True
-        )(function)
-    finally:
-        numba.config.CACHE_DIR = before
-    return compiled
+    compiled: Any = numba.njit(nogil=True, boundscheck=False, no_cfunc_wrapper=True)(function)
+    compiled._cache = _Overloads(function)  # as numba's enable_caching does with its own
+    return cast("Function", compiled)
 
 
 def inline(function: Function) -> Function:
@@ -103,8 +133,12 @@ def compiling(what: str, *, wait: bool) -> Iterator[bool]:
     Yields False at once where another worker has it and ``wait`` is not set. The caller does its
     work in either case: what another worker compiled is loaded in a moment.
     """
-    folder = cache_folder() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = cache.usable_folder()
+    if folder is None:
+        yield True  # nothing that another worker compiles could be loaded
+        return
+    folder = folder / "locks"
+    folder.mkdir(mode=0o700, exist_ok=True)
     name = hashlib.blake2b(what.encode(), digest_size=8).hexdigest()
     with (folder / name).open("w") as handle:
         try:
