@@ -15,7 +15,7 @@ from curate.plan.model import Plan
 from curate.recipe import locate
 from curate.recipe.recipe import Recipe, parse_recipe
 from curate.report import render
-from curate.storage.store import Store, open_store
+from curate.storage.store import Store, as_resource_error, open_store
 
 
 def rebuild_report(output: str) -> dict[str, bytes]:
@@ -36,6 +36,8 @@ def rebuild_report(output: str) -> dict[str, bytes]:
     ------
     RefusedError
         If there is no finished run.
+    ResourceError
+        If the folder cannot be written. Each file of the report is the old or the new one, whole.
 
     Examples
     --------
@@ -55,8 +57,11 @@ def rebuild_report(output: str) -> dict[str, bytes]:
     except FileNotFoundError:
         timings = []
     files = render(manifest, timings)
-    for name, body in files.items():
-        store.replace(name, body)
+    try:
+        for name, body in files.items():
+            store.replace(name, body)
+    except OSError as error:
+        raise as_resource_error(error, output) from error
     return files
 
 

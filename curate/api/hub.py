@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,14 +13,8 @@ from curate.inspection.verify import manifest_of, verify
 from curate.storage.formats import OUTPUT_FORMATS
 from curate.storage.store import LocalStore, open_store
 
-#: Files of the dataset.
-PRODUCT = (
-    "README.md",
-    "recipe.toml",
-    "filters/*",
-    "mixture/*",
-    *(f"{name}/*" for name in OUTPUT_FORMATS),
-)
+#: Files and folders of the dataset, beside its card.
+PRODUCT = ("recipe.toml", "filters", "mixture", *OUTPUT_FORMATS)
 #: Files that describe how it was made, and quote documents that were dropped.
 REPORTS = ("manifest.json", "report.json", "report.md", "report.html")
 
@@ -132,12 +126,14 @@ def push(
             where=output,
             hint=f"curate verify {output}",
         )
-    patterns = (*PRODUCT, *(REPORTS if reports else ()))
-    files = [
-        (path, store.size(path) or 0)
-        for path in store.names("")
-        if any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
-    ]
+    # What the run wrote, never what somebody put beside it. The card is rebuilt by `curate report`,
+    # so the manifest does not have it.
+    entries = sorted(e.path for e in manifest.files if e.path.split("/")[0] in PRODUCT)
+    paths = ["README.md", *(REPORTS if reports else ()), *entries]
+    for path in paths:
+        if not stat.S_ISREG((store.root / path).lstat().st_mode):
+            raise RefusedError(f"{path} is a link, and links are not followed", where=output)
+    files = [(path, store.size(path) or 0) for path in paths]
     for path, what in _secrets(store.root, [path for path, _ in files]):
         raise RefusedError(
             f"{path} seems to hold {what}",
@@ -147,9 +143,11 @@ def push(
         )
     if dry_run:
         return Pushed(files, None)
-    address = _upload(
-        store.root, repository, patterns, str(manifest.recipe["name"]), public, revision
-    )
+    # One pattern for a folder that `verify` found to hold the manifest's files only.
+    patterns = [path for path in paths if path.split("/")[0] not in ("mixture", *OUTPUT_FORMATS)]
+    patterns += [f"{name}/*" for name in ("mixture", *OUTPUT_FORMATS)]
+    recipe = str(manifest.recipe["name"])
+    address = _upload(store.root, repository, patterns, recipe, public, revision)
     return Pushed(files, address)
 
 
@@ -166,7 +164,7 @@ def _secrets(root: Path, paths: list[str]) -> Iterator[tuple[str, str]]:
 def _upload(
     root: Path,
     repository: str,
-    patterns: tuple[str, ...],
+    patterns: list[str],
     recipe: str,
     public: bool,
     revision: str | None,
@@ -183,7 +181,7 @@ def _upload(
             repo_id=repository,
             repo_type="dataset",
             folder_path=root,
-            allow_patterns=list(patterns),
+            allow_patterns=patterns,
             commit_message=f"The product of the recipe {recipe}",
             revision=revision,
         )

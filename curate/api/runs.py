@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,13 +15,14 @@ from curate.engine.base import Engine
 from curate.engine.driver import Driver, Progress
 from curate.engine.folder import begin, only_writer
 from curate.engine.publish import publish
+from curate.engine.run_state import RunState
 from curate.errors import RecipeError, ToleranceError, nearest
 from curate.plan import build as planning
 from curate.plan.model import Plan
 from curate.protocol.ledger import Ledger
 from curate.recipe.recipe import Recipe, load_recipe
 from curate.report import render
-from curate.storage.entries import Manifest
+from curate.storage.entries import FileEntry, Manifest
 from curate.storage.store import Store, as_resource_error, open_store
 
 
@@ -134,21 +136,26 @@ def run(
         epoch, manifest = begin(store, plan.fingerprint, plan.inputs, resume=resume, fresh=fresh)
         if manifest is not None:
             return _result(str(output), manifest, recipe, reused=True)
-        _write_recipe(plan, store)
+        written = _write_recipe(plan, store)
         started = time.perf_counter()
         machine = _engine(engine, workers, address)
         try:
-            start_up = time.perf_counter() - started
-            outcome = Driver(plan, store, machine, listener).drive()
+            driver = Driver(plan, store, machine, listener)
+            driver.timings.append(_wall("start", engine, started))
+
+            def finish(state: RunState) -> Manifest:
+                _check_dedup_loss(recipe, state.ledger, str(output))
+                state.timings = [*state.timings, _wall("all", "all", started)]
+                return publish(plan, store, state, epoch, render, written, keep_work=keep_work)
+
+            manifest = driver.drive(finish)
         finally:
             machine.close()
-        _check_dedup_loss(recipe, outcome.ledger, str(output))
-        outcome.timings.insert(0, {"segment": "start", "label": engine, "wall": round(start_up, 4)})
-        outcome.timings.append(
-            {"segment": "all", "label": "all", "wall": round(time.perf_counter() - started, 4)}
-        )
-        manifest = publish(plan, store, outcome, epoch, render, keep_work=keep_work)
     return _result(str(output), manifest, recipe, reused=False)
+
+
+def _wall(segment: str, label: str, started: float) -> dict[str, Any]:
+    return {"segment": segment, "label": label, "wall": round(time.perf_counter() - started, 4)}
 
 
 @contextmanager
@@ -203,16 +210,24 @@ def _engine(name: str, workers: int | None, address: str | None) -> Engine:
     return RayTasks(workers=workers, address=address)
 
 
-def _write_recipe(plan: Plan, store: Store) -> None:
-    """Write the recipe and the profiles, resolved, beside the product."""
+def _write_recipe(plan: Plan, store: Store) -> list[FileEntry]:
+    """Write the recipe and the profiles, resolved, beside the product; return their entries."""
     import tomli_w
 
     recipe = planning.redacted_recipe(plan.recipe).model_dump(mode="json", exclude_none=True)
-    store.replace("recipe.toml", tomli_w.dumps(recipe).encode())
-    for name, profile in sorted(plan.profiles.by_name.items()):
-        body = profile.model_dump(mode="json", exclude_none=True, exclude={"name"})
-        safe = Path(name).stem
-        store.replace(f"filters/{safe}.toml", tomli_w.dumps(body).encode())
+    tables = {"recipe.toml": recipe} | {
+        f"filters/{Path(name).stem}.toml": profile.model_dump(
+            mode="json", exclude_none=True, exclude={"name"}
+        )
+        for name, profile in sorted(plan.profiles.by_name.items())
+    }
+    entries = []
+    for path, table in tables.items():
+        body = tomli_w.dumps(table).encode()
+        store.replace(path, body)
+        digest = hashlib.sha256(body).hexdigest()
+        entries.append(FileEntry("recipe", path, len(body), digest, rows=0))
+    return entries
 
 
 def _result(output: str, manifest: Manifest, recipe: Recipe, *, reused: bool) -> RunResult:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from curate.kernels.cache import cache_folder, is_empty
+from curate.kernels.cache import is_empty, usable_folder
 from curate.report.format import duration
 
 Write = Callable[[str], None]
@@ -105,7 +105,8 @@ def _is_number(cell: object) -> bool:
 def progress() -> Iterator[Lines | Bars]:
     """Yield the listener for a terminal or a file; announce a compilation, which takes long."""
     if is_empty():
-        say(f"compiling for this machine, once: half a minute, kept in {cache_folder()}")
+        folder = usable_folder()
+        say("compiling: half a minute" + (f", once; kept in {folder}" if folder else ""))
     listener = Bars() if sys.stderr.isatty() else Lines()
     try:
         yield listener

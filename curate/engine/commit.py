@@ -163,11 +163,10 @@ def revoke(store: Store, path: str) -> None:
 def read_commit(store: Store, name: str) -> Commit:
     """Read a commit. Raise Damaged, and remove it, where it cannot be read."""
     try:
-        fields = json.loads(store.read(name))
-    except (FileNotFoundError, ValueError) as error:
+        return Commit.from_json(name, json.loads(store.read(name)))
+    except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError) as error:
         store.remove(name)
         raise Damaged(name) from error
-    return Commit.from_json(name, fields)
 
 
 def entries_of(store: Store, commits: Iterable[str], dataset: str) -> Iterator[FileEntry]:

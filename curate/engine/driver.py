@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
 from curate.engine.barrier_step import StepJob
 from curate.engine.base import Engine
@@ -35,6 +35,9 @@ FAN_IN = 8
 MAX_REPAIRS = 5
 
 
+Published = TypeVar("Published")
+
+
 class Progress(Protocol):
     """A listener that is notified of the run's progress."""
 
@@ -58,20 +61,20 @@ class Driver:
             {name: parameters(source) for name, source in plan.sources.items()},
         )
 
-    def drive(self) -> RunState:
-        """Run everything except publishing.
+    def drive(self, publish: Callable[[RunState], Published]) -> Published:
+        """Run everything, and return what ``publish`` returns for it.
 
         A damaged file of the run is written again, with the same bytes, by starting over: what is
         committed is only listed. A disk that damages file after file ends the run.
         """
         for _ in range(MAX_REPAIRS):
             try:
-                return self._drive()
+                return publish(self._drive())
             except Damaged as error:
                 LOGGER.warning("%s is damaged; the task that wrote it runs again", error.path)
                 revoke(self.store, error.path)
                 self.progress.finish()
-        return self._drive()
+        return publish(self._drive())
 
     def _drive(self) -> RunState:
         self.state = state = RunState(timings=self.timings)

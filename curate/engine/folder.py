@@ -12,7 +12,7 @@ from typing import Any
 
 from curate._version import __version__
 from curate.engine.publish import ENTRIES, remove_leftovers, sweep, top_level
-from curate.errors import RefusedError, ResourceError
+from curate.errors import RecipeError, RefusedError, ResourceError
 from curate.failpoint import reach
 from curate.storage.entries import RUN_FORMAT, Manifest, check_format
 from curate.storage.store import LocalStore, Store, as_resource_error
@@ -29,11 +29,17 @@ def only_writer(store: Store) -> Iterator[None]:
     writer there repeats the same work, and never does other work.
     """
     if not isinstance(store, LocalStore):
+        if store.address.startswith("memory:"):
+            raise RecipeError(
+                "what is written to memory:// is gone when the command ends", where=store.address
+            )
         yield
         return
+    _refuse_foreign(store)  # before anything is touched
     try:
         store.root.mkdir(parents=True, exist_ok=True)
-        handle = (store.root / ".lock").open("a+")
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW  # a linked .lock would be emptied
+        handle = os.fdopen(os.open(store.root / ".lock", flags, 0o644), "r+")
     except OSError as error:
         raise ResourceError(
             f"cannot write to the output folder: {error.strerror}", where=store.address
@@ -62,16 +68,32 @@ def only_writer(store: Store) -> Iterator[None]:
 def published(store: Store) -> Manifest | None:
     """Return the manifest if the folder contains a finished run; refuse one of another format."""
     fields = _fields(store, "manifest.json")
-    return None if fields is None else Manifest.from_json(fields)
+    try:
+        return None if fields is None else Manifest.from_json(fields)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(store, "manifest.json", error) from None
 
 
 def _fields(store: Store, name: str) -> dict[str, Any] | None:
     try:
-        fields: dict[str, Any] = json.loads(store.read(name))
+        fields = json.loads(store.read(name))
     except FileNotFoundError:
         return None
+    except (ValueError, RecursionError) as error:
+        raise _damaged(store, name, error) from None
+    if not isinstance(fields, dict) or not fields:
+        raise _damaged(store, name, "it is not a table with keys")
     check_format(fields, store.address)
     return fields
+
+
+def _damaged(store: Store, name: str, why: object) -> RefusedError:
+    shown = f"no {why}" if isinstance(why, KeyError) else str(why)
+    return RefusedError(
+        f"{name} is damaged, so it is not known what this folder holds: {shown}",
+        where=store.address,
+        hint="choose another --output, or --fresh to replace what is here",
+    )
 
 
 def begin(
@@ -100,14 +122,17 @@ def begin(
     epoch = 1
     state = _fields(store, _STATE)
     if state is not None:
-        differences = _differences(state["plan"], state["inputs"], plan, inputs)
+        try:
+            differences = _differences(state["plan"], state["inputs"], plan, inputs)
+            epoch = state["epoch"] + 1
+        except (KeyError, TypeError, AttributeError) as error:
+            raise _damaged(store, _STATE, error) from None
         if differences and not resume:
             raise RefusedError(
                 f"the folder holds an unfinished run, and it was another one: {differences}",
                 where=store.address,
                 hint="--resume to go on with what is still valid, --fresh to start over",
             )
-        epoch = state["epoch"] + 1
     _write_state(store, epoch, plan, inputs)
     reach("run.started")
     return epoch, None

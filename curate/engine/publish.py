@@ -8,7 +8,8 @@ file that it names is complete. Publishing never runs in ``finally``; a killed p
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 
 from curate import schema
 from curate.engine.clusters import LargestClusters
-from curate.engine.commit import entries_of, read_commit, revoke
+from curate.engine.commit import entries_of, read_commit
 from curate.engine.manifest import append_to_stores, manifest_of_run
 from curate.engine.run_state import RunState
 from curate.failpoint import reach
@@ -26,7 +27,7 @@ from curate.storage.exchange import read_part
 from curate.storage.formats import OUTPUT_FORMATS
 from curate.storage.formats.mds import index
 from curate.storage.parquet_sink import stored_rows, write_groups
-from curate.storage.store import Damaged, Store
+from curate.storage.store import Damaged, Store, sha256_of
 
 #: Published in this order; the manifest follows alone.
 ENTRIES = (
@@ -37,25 +38,38 @@ ENTRIES = (
 #: Rows of clusters.parquet that are sorted at a time, and that the driver keeps in memory.
 CLUSTER_RUN = 1 << 17
 
+#: Files that are checked and linked at a time.
+LINKING = 8
+
 Reports = Callable[[Manifest, list[dict[str, Any]]], dict[str, bytes]]
 
 
 def publish(
-    plan: Plan, store: Store, state: RunState, epoch: int, reports: Reports, *, keep_work: bool
+    plan: Plan,
+    store: Store,
+    state: RunState,
+    epoch: int,
+    reports: Reports,
+    written: Sequence[FileEntry] = (),
+    *,
+    keep_work: bool,
 ) -> Manifest:
-    """Build the publication and make it visible; return its manifest."""
+    """Build the publication and make it visible; return its manifest.
+
+    ``written`` are the files that are at their published places already: recipe and profiles.
+    """
     staging = f".publish-{epoch}"
     reach("publish.started")
     remove_leftovers(store)
     try:
-        files = _rejected(store, state, staging)
+        files = [*written, *_rejected(store, state, staging)]
         files += _quarantine(store, state, staging)
         files += _mixture(store, state, staging)
         largest = LargestClusters()
         files += _clusters(plan, store, state, staging, largest)
         clusters = largest.examples(store, _survivors_before(plan, state))
-    except Damaged as error:
-        revoke(store, error.path)
+    except Damaged:
+        store.remove(staging)
         raise
     reach("publish.linked")
     stores = append_to_stores(plan, store, state)
@@ -98,17 +112,20 @@ def top_level(store: Store) -> list[str]:
     """Return the names at the top of a run's folder, sorted."""
     root = getattr(store, "root", None)
     if root is not None:
-        return sorted(path.name for path in root.iterdir())
+        return sorted(path.name for path in root.iterdir()) if root.is_dir() else []
     return sorted({name.split("/")[0] for name in store.names("")})
 
 
 def _rejected(store: Store, state: RunState, staging: str) -> list[FileEntry]:
-    files = []
-    for segment, commits in state.segments:
-        for number, entry in enumerate(entries_of(store, commits, "rejected")):
-            target = f"rejected/{segment}/{number:05d}.parquet"
-            files.append(_link(store, entry, staging, target))
-    return files
+    return _link_all(
+        store,
+        staging,
+        (
+            (entry, f"rejected/{segment}/{number:05d}.parquet")
+            for segment, commits in state.segments
+            for number, entry in enumerate(entries_of(store, commits, "rejected"))
+        ),
+    )
 
 
 def _quarantine(store: Store, state: RunState, staging: str) -> list[FileEntry]:
@@ -125,19 +142,19 @@ def _quarantine(store: Store, state: RunState, staging: str) -> list[FileEntry]:
 
 
 def _mixture(store: Store, state: RunState, staging: str) -> list[FileEntry]:
-    files = []
+    links = []
     for phase, commits in state.product:
         number = 0
         for name in commits:
             commit = read_commit(store, name)
             for entry in commit.dataset("mixture"):
-                target = f"mixture/{phase}/part-{number:05d}.parquet"
-                files.append(_link(store, entry, staging, target))
+                links.append((entry, f"mixture/{phase}/part-{number:05d}.parquet"))
                 for other in commit.files:
                     if other.dataset in OUTPUT_FORMATS:
                         target = f"{other.dataset}/{phase}/part-{number:05d}{other.suffix}"
-                        files.append(_link(store, other, staging, target))
+                        links.append((other, target))
                 number += 1
+    files = _link_all(store, staging, links)
     return files + _indexes(store, staging, files)
 
 
@@ -205,6 +222,16 @@ def _cluster_rows(
             yield pa.concat_tables(run).sort_by(keys)
 
 
-def _link(store: Store, entry: FileEntry, staging: str, target: str) -> FileEntry:
-    store.link(entry.path, f"{staging}/{target}")
-    return entry.published_as(target)
+def _link_all(
+    store: Store, staging: str, links: Iterable[tuple[FileEntry, str]]
+) -> list[FileEntry]:
+    """Link committed files under their published names; raise Damaged where bytes changed since."""
+
+    def link(entry: FileEntry, target: str) -> FileEntry:
+        if sha256_of(store, entry.path) != entry.sha256:
+            raise Damaged(entry.path)
+        store.link(entry.path, f"{staging}/{target}")
+        return entry.published_as(target)
+
+    with ThreadPoolExecutor(LINKING) as pool:
+        return list(pool.map(lambda pair: link(*pair), links))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,7 +15,7 @@ from curate.mixture.sampling import sample_key
 from curate.storage.dedup_store import stored_ids
 from curate.storage.entries import Manifest, StoreUse
 from curate.storage.formats import OUTPUT_FORMATS
-from curate.storage.store import Store
+from curate.storage.store import Store, sha256_of
 
 
 def verify(store: Store) -> list[str]:
@@ -42,17 +41,12 @@ def _files(store: Store, manifest: Manifest) -> Iterator[str]:
             yield f"{path}: missing"
         elif size != entry.bytes:
             yield f"{path}: {size} bytes, not {entry.bytes}"
-        elif _sha256(store, path) != entry.sha256:
+        elif sha256_of(store, path) != entry.sha256:
             yield f"{path}: its bytes changed"
     for folder in ("mixture", "rejected", "quarantine", *OUTPUT_FORMATS):
         for path in store.names(folder):
             if path not in named:
                 yield f"{path}: not in the manifest"
-
-
-def _sha256(store: Store, path: str) -> str:
-    with store.open(path) as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _counts(manifest: Manifest) -> Iterator[str]:

@@ -106,6 +106,12 @@ def open_store(address: str) -> Store:
     return LocalStore(address.removeprefix("file://"))
 
 
+def sha256_of(store: Store, name: str) -> str:
+    """Read an object and return its SHA-256, in hex."""
+    with store.open(name) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 class LocalStore:
     """A folder on a file system that has hard links and fsync."""
 

@@ -145,3 +145,22 @@ def test_a_damaged_commit_is_made_again(golden, run, out):
     commits[-1].write_bytes(b"")
     assert run().returncode == 0
     check_equal(out, golden)
+
+
+@pytest.mark.parametrize("damage", [flipped, cut])
+@pytest.mark.parametrize("kind", ["mixture-*.parquet", "rejected-*.parquet", "*.jsonl.zst"])
+def test_a_damaged_file_of_the_product_is_made_again_before_it_is_published(
+    kind, damage, curate, golden, out
+):
+    more = ("--engine", "in-process", "--set", 'output.formats=["parquet", "jsonl"]')
+    start = ("run", golden[0], "--output", out, *more)
+    killed = curate(*start, CURATE_FAILPOINT="publish.started:kill:1")
+    assert killed.returncode == -signal.SIGKILL
+    victims = sorted((out / "work").rglob(kind))
+    assert victims, sorted((out / "work").rglob("*"))
+    victims[-1].write_bytes(damage(victims[-1].read_bytes()))
+    again = curate(*start)
+    assert again.returncode == 0, again.stderr
+    assert (damage is cut) or "is damaged; the task that wrote it runs again" in again.stderr
+    check_equal(out, golden)
+    assert curate("verify", out).returncode == 0

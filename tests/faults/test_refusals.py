@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -190,3 +191,76 @@ def test_a_full_disk_ends_with_5_publishes_nothing_and_resumes_when_it_grows(
         json.loads((disk / "out" / "manifest.json").read_text())
     finally:
         subprocess.run(["umount", str(disk)], check=False)
+
+
+DAMAGES = {
+    "cut": lambda body: body[:100],
+    "empty": lambda body: b"",
+    "table": lambda body: b"{}",
+    "list": lambda body: b"[]",
+    "number": lambda body: b"5",
+    "deep": lambda body: b"[" * 100_000,
+    "no text": lambda body: b"\xff\xfe" + body,
+    "keys": lambda body: re.sub(rb'"(ledger|plan)"', b'"x"', body),
+    "types": lambda body: re.sub(rb'"(files|inputs)": *[\[{]', b'"x": 1, "files": 5, "y": [', body),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_manifest_is_one_sentence_and_fresh_replaces_the_run(
+    damage, golden, curate, run, out
+):
+    assert run().returncode == 0
+    manifest = out / "manifest.json"
+    manifest.write_bytes(damage(manifest.read_bytes()))
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    before.pop(out / ".lock")
+    for command in (("verify", out), ("report", out), ("explain", out, "a/a.jsonl#0")):
+        asked = curate(*command)
+        assert asked.returncode == 4, asked.stderr
+        assert asked.stderr.startswith("curate: manifest.json is damaged"), asked.stderr
+    for more in ((), ("--resume",)):
+        refused = run(*more)
+        assert refused.returncode == 4
+        assert "--fresh" in refused.stderr
+        assert "Traceback" not in refused.stderr
+    after = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    after.pop(out / ".lock")
+    assert after == before
+    assert run("--fresh").returncode == 0
+    check_equal(out, golden)
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_state_of_an_unfinished_run_is_one_sentence(damage, golden, run, out):
+    assert run(CURATE_FAILPOINT="publish.started:kill:1").returncode == -signal.SIGKILL
+    state = out / "work" / "run.json"
+    state.write_bytes(damage(state.read_bytes()))
+    refused = run()
+    assert refused.returncode == 4, refused.stderr
+    assert refused.stderr.startswith("curate: work/run.json is damaged"), refused.stderr
+    assert run("--fresh").returncode == 0
+    check_equal(out, golden)
+
+
+def test_a_linked_lock_is_refused_and_its_target_is_kept(run, out, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years")
+    out.mkdir()
+    (out / ".lock").symlink_to(tmp_path / "thesis.tex")
+    refused = run()
+    assert refused.returncode == 5, refused.stderr
+    assert str(out) in refused.stderr
+    assert (tmp_path / "thesis.tex").read_text() == "years"
+
+
+def test_a_refused_folder_is_not_touched(run, out):
+    out.mkdir()
+    (out / "thesis.tex").write_text("years")
+    assert run().returncode == 4
+    assert [path.name for path in out.iterdir()] == ["thesis.tex"]
+
+
+def test_an_output_in_memory_is_refused(curate, golden):
+    refused = curate("run", golden[0], "--output", "memory://out", "--engine", "in-process")
+    assert refused.returncode == 2
+    assert "memory://" in refused.stderr

@@ -157,12 +157,47 @@ def test_an_unpublished_or_damaged_run_is_refused(finished, tmp_path):
     ],
 )
 def test_secrets_are_refused(finished, line, what):
-    recipe = finished / "recipe.toml"
-    clean = recipe.read_text()
+    card = finished / "README.md"
+    clean = card.read_text()
     try:
-        recipe.write_text(clean + line + "\n")
-        with pytest.raises(RefusedError, match=f"recipe.toml seems to hold {what}"):
+        card.write_text(clean + line + "\n")
+        with pytest.raises(RefusedError, match=f"README.md seems to hold {what}"):
             api.push(str(finished), "team/mix", dry_run=True)
     finally:
-        recipe.write_text(clean)
+        card.write_text(clean)
     assert Path(finished, "manifest.json").exists()
+
+
+def test_only_what_the_run_wrote_is_sent_and_links_are_not_followed(finished, tmp_path):
+    before = api.push(str(finished), "team/mix", reports=True, dry_run=True).files
+    secret = tmp_path / "passwd"
+    secret.write_text("root")
+    foreign = {"filters/private-notes.txt", "filters/new.toml", "notes.md", "recipe.toml.bak"}
+    for name in foreign:
+        (finished / name).write_text("aws_secret_access_key = wJalrXUtnFEMIEXAMPLEKEY")
+    (finished / "filters/link.toml").symlink_to(secret)
+    try:
+        sent = api.push(str(finished), "team/mix", reports=True, dry_run=True).files
+        assert sent == before
+        assert not foreign & {path for path, _ in sent}
+        written = finished / "filters/_default.toml"
+        body = written.read_bytes()
+        written.unlink()
+        (tmp_path / "same").write_bytes(body)
+        written.symlink_to(tmp_path / "same")
+        with pytest.raises(RefusedError, match=r"_default\.toml is a link"):
+            api.push(str(finished), "team/mix", dry_run=True)
+        written.unlink()
+        written.write_bytes(body)
+    finally:
+        for name in [*foreign, "filters/link.toml"]:
+            (finished / name).unlink()
+
+
+def test_a_changed_filter_or_recipe_is_not_what_the_run_wrote(finished):
+    for name in ("recipe.toml", "filters/_default.toml"):
+        body = (finished / name).read_bytes()
+        (finished / name).write_bytes(body.replace(b"=", b":", 1))
+        with pytest.raises(RefusedError, match=f"{name}: its bytes changed"):
+            api.push(str(finished), "team/mix", dry_run=True)
+        (finished / name).write_bytes(body)
