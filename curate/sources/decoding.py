@@ -2,8 +2,11 @@
 
 Labels are read as browsers read them (WHATWG Encoding Standard): ``iso-8859-1`` means windows-1252,
 ``gb2312`` means GB 18030, ``shift_jis`` means Microsoft's superset. The order is: byte order mark;
-UTF-8 where the bytes prove it; the transport's charset; the charset in the document; a detector.
-An encoding is accepted only if the bytes decode under it without an error.
+UTF-8 where the bytes prove it; the transport's charset; the charset in the document; the letters;
+a detector. An encoding is accepted only if the bytes decode under it without an error. Since a
+single-byte code page decodes nearly everything, one that is stated is believed unless the letters
+speak against it (``curate.text.code_pages``): pages in KZ-1048 or windows-1254 state windows-1251
+or ISO 8859-1 as often as not.
 """
 
 from __future__ import annotations
@@ -14,13 +17,15 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from curate.text.code_pages import MULTIBYTE, PAGES, Reading, Readings, multibyte_bits
+
 
 class Decoded(NamedTuple):
     """Text, its encoding, what named that encoding, and how many replacement characters it has."""
 
     text: str
     encoding: str
-    by: str  #: bom | utf-8 | transport | document | detector | fallback
+    by: str  #: bom | utf-8 | transport | document | letters | detector | fallback
     replaced: int = 0
 
 
@@ -121,13 +126,15 @@ def decode(data: bytes, transport: str | None = None, *, markup: bool = True) ->
     cut at the very end is dropped. Where no encoding fits without errors, the one that needs the
     fewest replacement characters is used and their number returned.
 
-    Limitation: short texts in single-byte encodings that are not named. Cyrillic and Turkish code
-    pages decode each other without an error, and only frequencies distinguish them.
+    Limitation: a few words in a single-byte encoding that is not named. Code pages decode each
+    other without an error, and only the frequencies of letters distinguish them.
 
     >>> decode("Қазақстан".encode("utf-8"), "iso-8859-1")
     Decoded(text='Қазақстан', encoding='utf-8', by='utf-8', replaced=0)
     >>> decode("Привет, мир".encode("cp1251"), "windows-1251").text
     'Привет, мир'
+    >>> decode("Балықшылар таң ата теңізге шықты".encode("kz1048"), "windows-1251")[:3]
+    ('Балықшылар таң ата теңізге шықты', 'kz1048', 'letters')
     >>> decode(b"\x89PNG\r\n\x1a\n" + bytes(range(32)) * 20) is None
     True
     """
@@ -138,6 +145,8 @@ def decode(data: bytes, transport: str | None = None, *, markup: bool = True) ->
         tried[name] = by
         text = _strict(data, name)
         if text is not None and is_text(text):
+            if name in _BY_LETTERS and not data.isascii():
+                return _by_letters(data, Decoded(text, codecs.lookup(name).name, by), name, markup)
             return Decoded(text, codecs.lookup(name).name, by)
         if by == "utf-8" and (near := _nearly_utf8(data)):
             return near
@@ -168,15 +177,79 @@ def _candidates(data: bytes, transport: str | None, markup: bool) -> Iterator[tu
         yield "utf_8" if codec.startswith("utf_16") else codec, "document"
     if data.isascii() and b"\0" not in data and b"\x1b" not in data:
         yield "utf_8", "utf-8"
-    if wide := _wide(data):
+    wide = _wide(data)
+    if wide:
         yield wide, "detector"
+    ascii_only = data.isascii() or wide or b"\0" in data[:4096]
+    if not ascii_only and (codec := _likely(data, markup)):
+        yield codec, "letters"
     for label in detected_charsets(data):
         if codec := codec_of(label):
             yield codec, "detector"
     yield "utf_8", "fallback"
     # Unrecognised bytes that are mostly not ASCII are no Western text: better none than nonsense.
-    if len(data.translate(None, bytes(range(128, 256)))) * 3 >= len(data) * 2:
+    if _mostly_ascii(data):
         yield "cp1252", "fallback"
+
+
+def _by_letters(data: bytes, stated: Decoded, codec: str, markup: bool) -> Decoded:
+    """Return a reading in a stated code page, or another one that the letters clearly prefer."""
+    if stated.by not in ("transport", "document"):
+        return stated
+    likely = _likely(data, markup, codec)
+    text = _strict(data, likely) if likely and likely != codec else None
+    if likely is None or text is None or text == stated.text or not is_text(text):
+        return stated
+    return Decoded(text, codecs.lookup(likely).name, "letters")
+
+
+def _likely(data: bytes, markup: bool, stated: str | None = None) -> str | None:
+    """Return the encoding that the letters speak for; None where none is likely.
+
+    One that is ``stated`` is kept unless another one is clearly better.
+    """
+    readings = Readings(data, markup=markup)
+    single = readings.best()
+    if single is None or single.mean > LIKELY:
+        if several := _multibyte(data, single):
+            return several
+        if single is None or single.mean > POSSIBLE or not _mostly_ascii(data):
+            return stated
+    own = readings.of(stated) if stated else None
+    if own and own.bits - single.bits <= _CLEARLY + own.pairs * _CLEARLY_EACH:
+        return stated
+    return single.page
+
+
+def _mostly_ascii(data: bytes) -> bool:
+    return len(data.translate(None, bytes(range(128, 256)))) * 3 >= len(data) * 2
+
+
+def _multibyte(data: bytes, single: Reading | None) -> str | None:
+    """Return the multi-byte encoding that reads common characters out of the bytes, if one does."""
+    best: tuple[float, str] | None = None
+    for codec in MULTIBYTE:
+        text = _strict(data[: 1 << 16], codec)
+        if text is None:
+            continue
+        signs = sum(char > "\x7f" for char in text)
+        bits = multibyte_bits(text, codec)
+        if signs >= _FEWEST_SIGNS and bits <= _COMMON_SIGN * signs:
+            best = min(best or (bits, codec), (bits, codec))
+    if best is None or (single and len(data) <= 1 << 16 and single.bits < 1.05 * best[0]):
+        return None
+    return best[1]
+
+
+#: Bits per pair up to which a reading is prose, and up to which it may be a text of few accents.
+LIKELY, POSSIBLE = 6.0, 10.0
+
+# How much better, in bits and bits per pair, another page must be than the one that is stated.
+_CLEARLY, _CLEARLY_EACH = 12, 0.05
+
+_FEWEST_SIGNS, _COMMON_SIGN = 3, 13
+
+_BY_LETTERS = frozenset(PAGES)
 
 
 def _nearly_utf8(data: bytes) -> Decoded | None:

@@ -97,7 +97,7 @@ class TestOrder:
         page = f"<meta charset=euc-jp>{JAPANESE}"
         found = decode(page.encode("cp932"), "utf-8")
         assert found is not None
-        assert (found.text, found.by) == (page, "detector")
+        assert (found.text, found.by) == (page, "letters")
 
     def test_a_declaration_of_utf_16_that_one_can_read_is_none(self) -> None:
         found = decode(b"<meta charset=utf-16><p>plain words")
@@ -105,22 +105,22 @@ class TestOrder:
         assert (found.text, found.encoding) == ("<meta charset=utf-16><p>plain words", "utf-8")
 
     @pytest.mark.parametrize(
-        ("text", "codec"),
+        ("text", "codec", "by"),
         [
-            (RUSSIAN, "cp1251"),
-            (RUSSIAN, "koi8_r"),
-            (RUSSIAN, "cp866"),
-            (JAPANESE, "euc_jp"),
-            (JAPANESE, "iso2022_jp"),
-            (KOREAN, "euc_kr"),
-            (RUSSIAN, "utf-16-le"),
-            (JAPANESE + " ascii words here " * 9, "utf-16-be"),
+            (RUSSIAN, "cp1251", "letters"),
+            (RUSSIAN, "koi8_r", "letters"),
+            (RUSSIAN, "cp866", "letters"),
+            (JAPANESE, "euc_jp", "letters"),
+            (JAPANESE, "iso2022_jp", "detector"),
+            (KOREAN, "euc_kr", "letters"),
+            (RUSSIAN, "utf-16-le", "detector"),
+            (JAPANESE + " ascii words here " * 9, "utf-16-be", "detector"),
         ],
     )
-    def test_detected(self, text: str, codec: str) -> None:
+    def test_detected(self, text: str, codec: str, by: str) -> None:
         found = decode(text.encode(codec))
         assert found is not None
-        assert (found.text, found.by) == (text, "detector")
+        assert (found.text, found.by) == (text, by)
 
     def test_unrecognised_bytes_are_western(self) -> None:
         found = decode("Ça été réglé".encode("cp1252"))
@@ -132,6 +132,83 @@ class TestOrder:
         found = decode(text.encode("cp1254"), "windows-1254", markup=False)
         assert found is not None
         assert found.text == text
+
+
+#: Sentences of our own, and the code pages in which each was usual.
+BY_LETTERS = {
+    "Балықшылар таң ата ауларын жинап алды, ал бала жағалауда тұрып кемеге қарады. Түстен кейін"
+    " жел күшейіп, қаланың шамдары бірінен соң бірі жанды.": ("kz1048", "ptcp154"),
+    "Көзге яфраклар җилдә очты, әби исә тәрәзә янында утырып, оныгына хат язды.": ("ptcp154",),
+    "Жээнтаев күзүндө көлдүн жээгине барып, өзүнүн досторун эстеди.": ("ptcp154",),
+    "Öğleden sonra rüzgâr güçlendi ve kasabanın ışıkları birer birer söndü; yaşlı balıkçı"
+    " ağlarını topladı.": ("cp1254", "cp857"),
+    "Восени вітер їхав полем, а ворона сиділа на даху й дивилася, як гаснуть її вогні.": (
+        "cp1251", "koi8_u", "iso8859_5", "mac_cyrillic",
+    ),
+    "Осенью ветер усилился, и огни города гасли один за другим; старик собрал сети.": (
+        "cp1251", "koi8_r", "iso8859_5", "cp866", "mac_cyrillic",
+    ),
+    "هبت الريح بعد الظهر وأضاءت المدينة مصابيحها واحدا تلو الآخر، وجمع الصياد شباكه.": (
+        "cp1256", "iso8859_6",
+    ),
+    "Po południu wiatr się wzmógł, a światła miasteczka gasły jedno po drugim; żeglarz milczał.": (
+        "cp1250", "iso8859_2", "cp852",
+    ),
+    "Το απόγευμα ο άνεμος δυνάμωσε και τα φώτα της πόλης έσβησαν ένα ένα.": (
+        "cp1253", "iso8859_7",
+    ),
+    "אחר הצהריים התחזקה הרוח ואורות העיירה כבו אחד אחרי השני.": ("cp1255", "iso8859_8"),
+    "ตอนบ่ายลมแรงขึ้นและไฟในเมืองก็ดับลงทีละดวง": ("cp874",),
+    "Eftir hádegi jókst vindurinn og ljósin í bænum slokknuðu eitt af öðru, það þótti honum"
+    " dýrðlegt.": ("cp1252",),
+    "A la cel·la del col·legi, què és això? L'estació «nova» és tancada.": ("cp1252",),
+    "Po pietų vėjas sustiprėjo, o miestelio žiburiai užgeso vienas po kito; žvejai grįžo.": (
+        "cp1257",
+    ),
+}  # fmt: skip
+READINGS = [(text, page) for text, pages in BY_LETTERS.items() for page in pages]
+
+
+class TestLetters:
+    """Code pages decode each other; the letters tell them apart."""
+
+    @pytest.mark.parametrize(("text", "page"), READINGS)
+    def test_without_a_label(self, text: str, page: str) -> None:
+        found = decode(text.encode(page), markup=False)
+        assert found is not None
+        assert (found.text, found.by) == (text, "letters")
+
+    @pytest.mark.parametrize(("text", "page"), READINGS)
+    @pytest.mark.parametrize("label", ["windows-1251", "iso-8859-1", "windows-1254"])
+    def test_under_a_wrong_label(self, text: str, page: str, label: str) -> None:
+        found = decode(text.encode(page), label, markup=False)
+        assert found is not None
+        assert found.text == text
+
+    @pytest.mark.parametrize(
+        ("text", "page"), [("žena", "cp1257"), ("Ça va", "cp1252"), ("№ 5 да", "cp1251")]
+    )
+    def test_a_label_is_believed_where_letters_say_little(self, text: str, page: str) -> None:
+        found = decode(text.encode(page), page, markup=False)
+        assert found is not None
+        assert (found.text, found.by) == (text, "transport")
+
+    def test_markup_is_no_text(self) -> None:
+        kazakh = next(iter(BY_LETTERS))
+        page = '<p class="naïve déjà">' * 40 + kazakh + "<br title='é'>" * 40
+        expected = page.encode("kz1048", "replace").decode("kz1048")
+        found = decode(page.encode("kz1048", "replace"), "windows-1251")
+        assert found is not None
+        assert found.text == expected
+
+    @pytest.mark.parametrize(
+        ("text", "page"),
+        [("文字列の判別は難しい問題です。", "cp932"), ("我们在学校里学习中文。", "gb18030")],
+    )
+    def test_two_bytes_a_character_under_a_western_label(self, text: str, page: str) -> None:
+        found = decode((text * 3).encode(page), "iso-8859-1", markup=False)
+        assert found is not None
+        assert (found.text, found.encoding) == (text * 3, page)
 
 
 class TestDamage:

@@ -1,0 +1,399 @@
+"""Which code page bytes are in, by their letters: pairs that some language writes often.
+
+Single-byte code pages decode every byte, so that only the letters tell a right reading from a wrong
+one. For each page and each language written in it, the pairs of adjacent characters with a byte
+above 127 cost as many bits as they are rare in that language; letters that it does not have,
+symbols inside words, and capitals after small letters cost most. The page that costs least is the
+one. The frequencies (``letter_pairs.npz``) are counted by ``tests/generate/letter_pairs.py``.
+
+Bound by one table look-up per different pair and language (about 1 ms a text); call it in doubt only.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import int64
+
+from curate.kernels.jit import kernel
+
+PATH: Final = Path(__file__).with_name("letter_pairs.npz")
+
+#: Costs are stored in eighths of a bit.
+EIGHTHS: Final = 8
+
+# Slots of a language's table: its letters, and the kinds of everything else.
+BOUNDARY, FIRST_LETTER, SPECIAL, SLOTS = 0, 1, 80, 88
+_LATIN, _MARK, _OPENS, _CLOSES, _FOREIGN, _ODD, _CONTROL, _UNDEFINED = range(SPECIAL, SLOTS)
+
+_WESTERN = (
+    "fra_Latn deu_Latn spa_Latn por_Latn ita_Latn nld_Latn swe_Latn dan_Latn nob_Latn nno_Latn"
+    " fin_Latn isl_Latn fao_Latn cat_Latn eus_Latn glg_Latn ast_Latn oci_Latn gle_Latn est_Latn"
+    " als_Latn afr_Latn ltz_Latn eng_Latn ind_Latn tgl_Latn grn_Latn"
+)
+_CENTRAL = "pol_Latn ces_Latn slk_Latn hun_Latn hrv_Latn slv_Latn ron_Latn deu_Latn als_Latn"
+_BALTIC = "lit_Latn lvs_Latn est_Latn"
+_TURKISH = "tur_Latn kmr_Latn crh_Latn"
+_CYRILLIC = "rus_Cyrl ukr_Cyrl bel_Cyrl bul_Cyrl mkd_Cyrl srp_Cyrl"
+_ASIAN = "kaz_Cyrl tat_Cyrl bak_Cyrl kir_Cyrl khk_Cyrl azj_Cyrl uzn_Cyrl tgk_Cyrl rus_Cyrl"
+
+#: Page -> its languages, and how many bits the letters must save before it is taken for a commoner
+#: one. Of two pages that read a text alike the first is taken.
+PAGES: Final[dict[str, tuple[str, int]]] = {
+    "cp1252": (_WESTERN, 0),
+    "cp1251": (_CYRILLIC, 0),
+    "cp1254": (_TURKISH, 0),
+    "cp1250": (_CENTRAL, 0),
+    "cp1256": ("arb_Arab pes_Arab urd_Arab", 0),
+    "cp1253": ("ell_Grek", 0),
+    "cp1255": ("heb_Hebr ydd_Hebr", 0),
+    "cp874": ("tha_Thai", 0),
+    "cp1257": (_BALTIC, 0),
+    "cp1258": ("vie_Latn", 2),
+    "kz1048": ("kaz_Cyrl rus_Cyrl", 2),
+    "ptcp154": (_ASIAN, 3),
+    "koi8_r": ("rus_Cyrl bul_Cyrl", 1),
+    "koi8_u": ("ukr_Cyrl bel_Cyrl rus_Cyrl", 2),
+    "koi8_t": ("tgk_Cyrl", 6),
+    "iso8859_5": (_CYRILLIC, 3),
+    "cp866": ("rus_Cyrl ukr_Cyrl bel_Cyrl bul_Cyrl", 4),
+    "mac_cyrillic": (_CYRILLIC, 4),
+    "cp855": (_CYRILLIC, 10),
+    "iso8859_2": (_CENTRAL, 1),
+    "iso8859_15": ("fra_Latn fin_Latn est_Latn", 9),
+    "iso8859_7": ("ell_Grek", 1),
+    "iso8859_6": ("arb_Arab", 2),
+    "iso8859_8": ("heb_Hebr", 1),
+    "iso8859_13": (_BALTIC, 5),
+    "iso8859_4": (_BALTIC, 6),
+    "iso8859_3": ("mlt_Latn epo_Latn", 8),
+    "cp850": (_WESTERN, 12),
+    "cp852": (_CENTRAL, 10),
+    "cp857": (_TURKISH, 10),
+    "cp737": ("ell_Grek", 10),
+    "cp862": ("heb_Hebr", 16),
+    "mac_roman": (_WESTERN, 12),
+    "mac_latin2": (_CENTRAL, 12),
+    "mac_turkish": (_TURKISH, 12),
+    "mac_greek": ("ell_Grek", 12),
+}
+
+LANGUAGES: Final = tuple(
+    dict.fromkeys(name for names, _ in PAGES.values() for name in names.split())
+)
+
+#: Typographic characters of any language; every other symbol is odd beside letters.
+_MARKS: Final = frozenset("\u00a0\u00ad«»“‘’–—―•·°№§©®™€×−،؛؟\u200c\u200d\u200e\u200f₪฿")
+_OPENING: Final = frozenset("„‚‹¿¡")  # never behind a letter
+_CLOSING: Final = frozenset("”›…")  # never before one
+
+# Romanian code pages have the letters with a cedilla.
+_ALIKE: Final = {"ș": "ş", "ț": "ţ", "İ": "i"}
+TONES: Final = "\u0300\u0301\u0303\u0309\u0323"
+# What pairs cost beside those of a language's own letters, in bits: to enter a slot; to enter it
+# from a letter, or a letter from it, besides.
+_ENTER: Final = {
+    _LATIN: 5, _MARK: 6, _OPENS: 7, _CLOSES: 7, _FOREIGN: 12, _ODD: 10, _CONTROL: 20,
+    _UNDEFINED: 31,
+}  # fmt: skip
+_FROM_LETTER: Final = {_LATIN: 12, _OPENS: 6, _FOREIGN: 4, _ODD: 4}
+_TO_LETTER: Final = {_LATIN: 12, _CLOSES: 6, _FOREIGN: 4, _ODD: 4}
+_AFTER: Final = 4  # a letter after one of those
+_CASE: Final = 10  # a capital after a small letter
+_SWITCH: Final = (0.25, 3)  # of a text in another script: bits a Latin letter, at most bits a pair
+
+_LETTERS: Final = [*range(65, 91), *range(97, 123)]
+_ASCII_WEIGHT: Final = 0.25  # of pairs of ASCII letters, which are the same in every page
+
+
+def fold(char: str) -> str:
+    """Return a letter or mark in lower case, and a space for anything else."""
+    if unicodedata.category(char)[0] not in "LM":
+        return " "
+    small = _ALIKE.get(char) or char.lower()
+    return _ALIKE.get(small, small) if len(small) == 1 else char
+
+
+def as_in_pages(text: str, label: str) -> str:
+    """Return a text as code pages store it: Vietnamese tones are characters of their own there."""
+    if label != "vie_Latn":
+        return text
+    return "".join(map(_with_tone, text))
+
+
+@cache
+def _with_tone(char: str) -> str:
+    apart = unicodedata.normalize("NFD", char)
+    tones = "".join(c for c in apart if c in TONES)
+    if not tones:
+        return char
+    return unicodedata.normalize("NFC", "".join(c for c in apart if c not in TONES)) + tones
+
+
+class Tables(NamedTuple):
+    """What the kernel reads; a reading is a page under one of its languages."""
+
+    pages: tuple[str, ...]
+    page: npt.NDArray[np.int64]  #: of each reading
+    language: npt.NDArray[np.int64]  #: of each reading
+    slots: npt.NDArray[np.uint8]  #: [readings, 256]
+    case: npt.NDArray[np.uint8]  #: [pages, 256]: 1 small, 2 capital
+    costs: npt.NDArray[np.uint8]  #: [languages, SLOTS, SLOTS], eighths of a bit
+    prior: npt.NDArray[np.float64]  #: of each page, bits
+    latin: npt.NDArray[np.bool_]  #: of each language
+    decoded: npt.NDArray[np.str_]  #: [pages, 256], empty where undefined
+
+
+@lru_cache(maxsize=1)
+def tables() -> Tables:
+    """Read the frequencies, and map the bytes of each page to them."""
+    with np.load(PATH) as stored:
+        labels = stored["labels"].tolist()
+        letters = dict(zip(labels, stored["letters"].tolist(), strict=True))
+        own = stored["costs"]
+    costs = np.full((len(labels), SLOTS, SLOTS), _AFTER, np.uint8)
+    for kind, bits in _ENTER.items():
+        costs[:, kind, BOUNDARY] = 1
+        costs[:, :, kind] = bits
+    outside = [*range(FIRST_LETTER, SPECIAL), _FOREIGN]
+    for kind, bits in _FROM_LETTER.items():
+        costs[:, outside, kind] += bits
+    for kind, bits in _TO_LETTER.items():
+        costs[:, kind, outside] += bits
+    costs = np.minimum(costs, 31) * np.uint8(EIGHTHS)
+    costs[:, :SPECIAL, :SPECIAL] = own
+    latin = np.array([label.endswith("_Latn") for label in labels])
+    pages = tuple(PAGES)
+    decoded = np.zeros((len(pages), 256), "U1")
+    case = np.zeros((len(pages), 256), np.uint8)
+    for p, name in enumerate(pages):
+        for byte in range(256):
+            char = bytes([byte]).decode(name, "ignore")
+            decoded[p, byte] = char
+            case[p, byte] = char.islower() + 2 * char.isupper()
+    readings = [
+        (p, language) for p, name in enumerate(pages) for language in PAGES[name][0].split()
+    ]
+    slots = np.zeros((len(readings), 256), np.uint8)
+    for r, (p, language) in enumerate(readings):
+        known = {c: FIRST_LETTER + k for k, c in enumerate(letters[language])}
+        slots[r] = [
+            _slot(str(char), byte, known, bool(latin[labels.index(language)]))
+            for byte, char in enumerate(decoded[p])
+        ]
+    return Tables(
+        pages,
+        np.array([p for p, _ in readings]),
+        np.array([labels.index(language) for _, language in readings]),
+        slots,
+        case,
+        costs,
+        np.array([float(prior) for _, prior in PAGES.values()]),
+        latin,
+        decoded,
+    )
+
+
+def _slot(char: str, byte: int, known: dict[str, int], latin: bool) -> int:
+    if not char:
+        return _UNDEFINED
+    if byte < 128:
+        if not char.isalpha():
+            return BOUNDARY
+        return known.get(fold(char), _FOREIGN if latin else _LATIN)
+    small = fold(char)
+    if small != " ":
+        return known.get(small, _FOREIGN)
+    if char in _MARKS:
+        return _MARK
+    if char in _OPENING or char in _CLOSING:
+        return _OPENS if char in _OPENING else _CLOSES
+    return _CONTROL if unicodedata.category(char) == "Cc" else _ODD
+
+
+@kernel
+def _count_pairs(data: Any, markup: Any, out: Any) -> None:
+    """Count pairs of adjacent bytes outside tags and entities; ``out`` is int32[65536].
+
+    Spaces, digits and signs of ASCII count as a space.
+    """
+    before = 32
+    i = 0
+    n = len(data)
+    while i < n:
+        byte = int64(data[i])
+        if markup and byte == 60:
+            stop = min(n, i + 4096)
+            j = i + 1
+            while j < stop and data[j] != 62:
+                j += 1
+            if j < stop:
+                i = j
+            byte = 32
+        elif markup and byte == 38:
+            j = i + 1
+            while j < n and j < i + 10 and data[j] != 59 and data[j] < 128:
+                j += 1
+            if j < n and data[j] == 59:
+                i = j
+            byte = 32
+        elif byte < 128 and not (65 <= byte <= 90 or 97 <= byte <= 122):
+            byte = 32
+        out[before * 256 + byte] += 1
+        before = byte
+        i += 1
+    out[before * 256 + 32] += 1
+
+
+@kernel
+def _cost(
+    first: Any, second: Any, counts: Any, slots: Any, page: Any, language: Any, case: Any,
+    costs: Any, capital: Any, out: Any,
+) -> None:  # fmt: skip
+    """Add up what each reading costs, in eighths of a bit."""
+    for r in range(len(slots)):
+        total = int64(0)
+        slot, kind, cost = slots[r], case[page[r]], costs[language[r]]
+        for k in range(len(first)):
+            a, b = first[k], second[k]
+            bits = int64(cost[slot[a], slot[b]])
+            if kind[a] == 1 and kind[b] == 2:
+                bits += capital
+            total += counts[k] * bits
+        out[r] = total
+
+
+class Reading(NamedTuple):
+    """A page, and what reading the bytes in it costs."""
+
+    page: str
+    bits: float  #: of all pairs with a byte above 127, and of the page itself
+    mean: float  #: bits per such pair, without the page
+    pairs: int  #: how many there are
+    language: str
+
+
+class Readings:
+    """What bytes cost in every page that decodes them all."""
+
+    def __init__(self, data: bytes, *, markup: bool = False) -> None:
+        known = tables()
+        pairs = np.zeros(65536, np.int32)
+        _count_pairs(np.frombuffer(_sample(data), np.uint8), markup, pairs)
+        used = np.flatnonzero(pairs)
+        first, second, counts = used >> 8, used & 255, pairs[used].astype(np.int64)
+        high = (first > 127) | (second > 127)
+        first, second, counts = first[high], second[high], counts[high]
+        self.pairs = int(counts.sum())
+        totals = np.zeros(len(known.slots), np.int64)
+        _cost(
+            first, second, counts, known.slots, known.page, known.language, known.case,
+            known.costs, _CASE * EIGHTHS, totals,
+        )  # fmt: skip
+        present = np.zeros(256, np.bool_)
+        present[first] = present[second] = True
+        defined = (known.decoded[:, present] != "").all(axis=1)
+        self._bits = totals / EIGHTHS
+        bits = self._bits + (_ascii_bits(pairs) * _ASCII_WEIGHT)[known.language]
+        each, most = _SWITCH
+        latin = int(pairs.reshape(256, 256)[:, _LETTERS].sum())
+        bits[~known.latin[known.language]] += min(each * latin, most * self.pairs)
+        self._total = bits + known.prior[known.page]
+        self._total[~defined[known.page]] = np.inf
+
+    def best(self) -> Reading | None:
+        """Return the reading that costs least; None where no page decodes all bytes."""
+        reading = int(self._total.argmin())
+        return self._reading(reading) if np.isfinite(self._total[reading]) else None
+
+    def of(self, page: str) -> Reading | None:
+        """Return the best reading in one page; None where it does not decode all bytes."""
+        readings = np.flatnonzero(tables().page == tables().pages.index(page))
+        best = int(readings[self._total[readings].argmin()])
+        return self._reading(best) if np.isfinite(self._total[best]) else None
+
+    def _reading(self, reading: int) -> Reading:
+        known = tables()
+        return Reading(
+            known.pages[known.page[reading]],
+            float(self._total[reading]),
+            float(self._bits[reading] / max(1, self.pairs)),
+            self.pairs,
+            LANGUAGES[known.language[reading]],
+        )
+
+
+def _ascii_bits(pairs: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+    """Return what the pairs of ASCII letters cost in each language; the least for other scripts."""
+    known = tables()
+    grid = pairs.reshape(256, 256)
+    small, capital = [32, *range(97, 123)], [0, *range(65, 91)]
+    folded = np.zeros((27, 27))
+    for first in (small, capital):
+        for second in (small, capital):
+            folded += grid[first][:, second]
+    folded[0, 0] = 0
+    bits: npt.NDArray[np.float64] = _ascii_costs() @ folded.reshape(-1)
+    bits[~known.latin] = bits[known.latin].min()
+    return bits
+
+
+@lru_cache(maxsize=1)
+def _ascii_costs() -> npt.NDArray[np.float64]:
+    """Return the bits of each pair of a space and 26 letters (27 x 27) in each Latin language."""
+    known = tables()
+    costs = np.zeros((len(known.latin), 27 * 27))
+    for reading, number in enumerate(known.language.tolist()):
+        if known.latin[number]:
+            slots = known.slots[reading][[32, *range(97, 123)]].astype(np.int64)
+            costs[number] = known.costs[number][np.ix_(slots, slots)].reshape(-1) / EIGHTHS
+    return costs
+
+
+#: A longer text is judged by its beginning and its middle.
+_SAMPLE: Final = 1 << 17
+
+
+def _sample(data: bytes) -> bytes:
+    if len(data) <= 2 * _SAMPLE:
+        return data
+    middle = len(data) // 2
+    return data[:_SAMPLE] + data[middle : middle + _SAMPLE]
+
+
+#: Encodings of two and more bytes, and whose characters they hold.
+MULTIBYTE: Final[dict[str, str]] = {
+    "gb18030": "zho_Hans",
+    "big5hkscs": "zho_Hant",
+    "cp932": "jpn_Jpan",
+    "euc_jp": "jpn_Jpan",
+    "cp949": "kor_Hang",
+}
+_RARE: Final = 17  # bits of a character that is not among a language's common ones
+
+
+def multibyte_bits(text: str, codec: str) -> float:
+    """Return what a text read in an encoding of MULTIBYTE costs, in bits, beyond its ASCII.
+
+    >>> multibyte_bits("的一是", "gb18030") < 24 < multibyte_bits("锟斤拷", "gb18030")
+    True
+    """
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    codes = np.minimum(codes[codes > 127], 0xFFFF)
+    return float(_sign_bits(MULTIBYTE[codec])[codes].sum()) / EIGHTHS
+
+
+@cache
+def _sign_bits(label: str) -> npt.NDArray[np.uint8]:
+    bits = np.full(0x10000, _RARE * EIGHTHS, np.uint8)
+    with np.load(PATH) as stored:
+        signs = str(stored["signs_" + label])
+        common = np.frombuffer(signs.encode("utf-32-le"), np.uint32)
+        inside = common < 0x10000
+        bits[common[inside]] = stored["bits_" + label][inside]
+    return bits
