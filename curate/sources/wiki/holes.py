@@ -27,13 +27,16 @@ _ALONE = re.compile(rf"[{HOLE}{BLOCK}{GAP} \t]+(?='''|\Z)")
 _AT_START = re.compile(rf"[{HOLE}{GAP} \t]*{BLOCK}[{HOLE}{BLOCK}{GAP} \t]*")
 # Notes and marks are glued to what they are about; words that a template writes are not.
 _NOTE = re.compile(
-    rf"(?<=[^\W\d_{_UNSPACED}{HOLE}]|[{_SPACED_END}{_END}{_COMMAS};؛{_CLOSERS}])"
-    rf"{HOLE}+(?=[\s{_SPACED_END}{_END}{_COMMAS};؛)）]|\Z)"
+    rf"(?:(?<=[^\W\d_{_UNSPACED}{HOLE}])|(?<=[{_SPACED_END}{_END};؛{_CLOSERS}])){HOLE}+"
+    rf"(?=[\s{_SPACED_END}{_END}{_COMMAS};؛)）]|\Z)"
+    rf"|(?<=[{_COMMAS}]){HOLE}+(?=\s|\Z)"
 )
 
 _PARENTHESIS = re.compile(r"[(（][^()（）]*[)）]")
 #: Parentheses within parentheses that are looked at; around deeper ones the sentence goes.
 _MAX_NESTING = 4
+#: Brackets beyond which those of a line count as unbalanced: each closing one is looked up.
+_MAX_OPEN = 32
 _ASIDE = re.compile(rf"[\s{_UNSPACED}{_CLOSERS}]\Z")  #: what precedes a parenthesis, not a call
 _PARTS = re.compile(r"[;؛；]")
 _ITEMS = re.compile(f"([{_COMMAS}])")
@@ -169,6 +172,8 @@ def _limits(line: str, *, nested: bool) -> list[int]:
             while end < len(line) and line[end].isspace():
                 end += 1
             found.append(end)
+        if len(open_brackets) > _MAX_OPEN:
+            break
     return _limits(line, nested=False) if open_brackets else found
 
 

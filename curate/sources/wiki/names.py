@@ -112,7 +112,7 @@ def of_wiki(language: str | None = None, stated: Mapping[str, int] | None = None
                 words.setdefault(text, name)
     known |= _ENGLISH
     known |= {key(name): number for name, number in (stated or {}).items() if name}
-    words |= {english: english for english in WORDS}
+    words |= {name: word for word in WORDS for name in (word, word.upper())}
     return Names(code, known, _categories(), words, tuple(dict.fromkeys(redirects)))
 
 

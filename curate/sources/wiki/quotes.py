@@ -17,6 +17,8 @@ from typing import NamedTuple
 _RUN = re.compile("''+")
 #: What a fault of nesting costs, and an apostrophe in its place: two of these are better than one.
 _FAULT, _APOSTROPHE = 4, 1
+#: Marks of a line beyond which only MediaWiki's rule is applied.
+_MAX_RUNS = 1000
 
 
 class _Run(NamedTuple):
@@ -38,7 +40,7 @@ def without_quotes(line: str) -> str:
     """
     runs = [_run(found) for found in _RUN.finditer(line)]
     chosen = {one} if (one := _apostrophe(line, runs)) is not None else set()
-    if _faults(runs, chosen):
+    if len(runs) <= _MAX_RUNS and _faults(runs, chosen):
         chosen = _fewest_faults(line, runs, chosen)
     pieces, at = [], 0
     for n, run in enumerate(runs):

@@ -103,7 +103,7 @@ def shown(content: str, names: Names, title: str) -> str:
     if how == "hidden":
         return GAP
     if how is None:
-        word = names.words.get(content.strip())
+        word = names.words.get(content.strip().replace("_", " "))
         return protected(title) if word == "pagename" and title else missing
     if len(content) > _LONGEST:
         return missing
@@ -245,7 +245,7 @@ _SPECIAL: dict[str, Callable[[_Arguments], str | None]] = {
 def _function(content: str, names: Names, missing: str) -> str:
     """Return what a parser function of MediaWiki shows: those that are certain."""
     name, _, rest = content.partition(":")
-    name = name.strip()
+    name = name.strip().replace("_", " ")
     word = names.words.get(name) or names.words.get(name.lower()) or name.lower()
     values = [value.strip() for value in rest.split("|")]
     first = values[0]

@@ -240,6 +240,81 @@ def test_a_broken_head_costs_the_facts_in_it(tmp_path):
     assert (document.text, document.url) == ("Мәтін.", None)
 
 
+CASES = [
+    (
+        "fr",
+        "La pièce L'''Aiglon'' fut jouée; le nom vient d'''Arvernus'' et de l'''Énéide''.",
+        "La pièce L'Aiglon fut jouée; le nom vient d'Arvernus et de l'Énéide.",
+    ),
+    (
+        "fr",
+        "The ''Eagle'''s upper stage and the ''Britannica'''s article.",
+        "The Eagle's upper stage and the Britannica's article.",
+    ),
+    (
+        "fr",
+        "'''Almaty''' (formerly {{lang|ru|Верный}}) is {{convert|682|km2}} in area, with"
+        " {{formatnum:2000000}} people. It was {{nowrap|the capital}} until 1997.",
+        "Almaty (formerly Верный) is 682 km2 in area, with 2000000 people. It was the capital until"
+        " 1997.",
+    ),
+    (
+        "fr",
+        "The {{nihongo|'''Nade League'''|なで}} is a semi-professional league.",
+        "The Nade League (なで) is a semi-professional league.",
+    ),
+    (
+        "zh",
+        "'''软件'''是-{zh;zh-hans;zh-hant|简体}-写的，-{zh-hans:计算机;zh-hant:電腦}-很快。",
+        "软件是简体写的，计算机很快。",
+    ),
+    (
+        "zh",
+        "'''软件'''是计算机的程序。\n\n[[Category:软件]]\n[[分类:计算机]]\n[[分類:電腦]]",
+        "软件是计算机的程序。",
+    ),
+    ("zh", "Алматы — қала.\n\n[[Категория:Қазақстан қалалары]]", "Алматы — қала."),
+]
+
+
+@pytest.mark.parametrize(("language", "markup", "text"), CASES)
+def test_an_article_keeps_what_was_written(tmp_path, language, markup, text):
+    head = HEAD.replace('xml:lang="kk"', f'xml:lang="{language}"')
+    assert read(stored(tmp_path, head + page(1, markup) + TAIL))[0].text == text
+
+
+def test_what_is_cut_is_counted_in_the_row_and_in_the_ledger(tmp_path):
+    pages = [
+        page(1, "Бір. Екі {{x}} сөз. Үш ({{y}}) сөз."),
+        page(2, "Екі {{x}} сөз."),
+        page(3, "Бүтін мәтін."),
+    ]
+    file = stored(tmp_path, HEAD + "".join(pages) + TAIL)
+    first, second, third, *notes = read(file)
+    assert first.text == "Бір. Үш сөз."
+    counted = {k: v for k, v in json.loads(first.meta).items() if k.endswith("_cut")}
+    assert counted == {"sentences_cut": 1, "parentheses_cut": 1}
+    assert second == Skip("no_whole_sentence")
+    assert "_cut" not in third.meta
+    assert notes == [Note("sentences_cut", 2), Note("parentheses_cut", 1)]
+
+
+def test_a_title_with_an_alias_is_no_article_in_dumps_without_numbers(tmp_path):
+    titles = ["Санат:Қала", "Категория:Қала", "سۋرەت:A.jpg", "Қатысушы:A", "Үлгі:A", "Star: A"]
+    pages = [page(n, title=title, ns="") for n, title in enumerate(titles, 1)]
+    found = outcomes(read(stored(tmp_path, HEAD + "".join(pages) + TAIL)))
+    assert found == ["namespace_14", *(f"namespace_{n}" for n in (14, 6, 2, 10)), "6"]
+
+
+def test_a_redirect_in_the_words_of_the_wiki_is_none_of_the_articles(tmp_path):
+    pages = [page(1, "#АЙДАУ [[Бет 2]]"), page(2, "#айдау[[A]]"), page(3, "# айдау")]
+    assert outcomes(read(stored(tmp_path, HEAD + "".join(pages) + TAIL))) == [
+        "redirect",
+        "redirect",
+        "3",
+    ]
+
+
 @pytest.mark.parametrize("data", ["", " \n"])
 def test_an_empty_file_has_no_pages(tmp_path, data):
     assert read(stored(tmp_path, data)) == []
