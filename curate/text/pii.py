@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from curate.text import email_addresses
 from curate.text.national_ids import NATIONAL_IDS
 
 
@@ -38,14 +39,6 @@ IPV4, IPV6 = "192.0.2.1", "2001:db8::1"  # RFC 5737, RFC 3849
 PHONE = "+1 202-555-0100"  # 555-0100 to 555-0199 are reserved for fiction in North America
 IBAN = "XX00 0000 0000 0000 0000"  # XX is not a country (ISO 3166 leaves it to users)
 
-_LOCAL = frozenset(
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.!#$%&'*+/=?^_`{|}~-"
-)
-_AT_DOMAIN = re.compile(
-    r"@((?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24})(?![A-Za-z0-9_@-])"
-)
-_RESERVED_DOMAIN = re.compile(r"(?i)(?:^|\.)(?:example\.(?:com|org|net)|example|test|invalid)$")
-
 # Each pattern begins with a character and then looks behind it, so that the engine can skip to it.
 _IPV4 = re.compile(r"[1-9](?<![\w.][1-9])\d{0,2}(?:\.\d{1,3}){3}(?!\w|\.\w)")
 _IPV6 = re.compile(
@@ -60,6 +53,7 @@ _PHONE = re.compile(
     r"|\((?<![\w+.-]\()\d{3}\) ?\d{3}-\d{4}(?!\d)"
 )
 _THOUSANDS = re.compile(r"\+\d{1,3}(?:[ \u00a0.]\d{3})+")
+_DECIMAL_OR_DATE = re.compile(r"\+(?:\d{1,3}\.\d{5,}|\d{4}-\d\d-\d\d)")
 _FICTION = re.compile(r"\+?1?\d{3}55501\d\d")
 
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?=[ \u00a0]?[A-Z0-9])")
@@ -75,28 +69,16 @@ _IBAN_LENGTH = {entry[:2]: int(entry[2:]) for entry in _IBAN_REGISTRY.split()}
 
 
 def email(text: str) -> list[Replacement]:
-    """Find e-mail addresses.
+    """Find e-mail addresses; curate.text.email_addresses says what is one.
 
-    Addresses at the reserved example domains stay. Spelt-out forms ("ann at home dot org") and
-    international names are not found. A Fediverse handle @ann@host.org counts as an address.
+    Addresses at the reserved example domains stay, as do handles, user names in URLs, versions and
+    file names. Spelt-out forms ("ann at home dot org") are not found. A Fediverse handle
+    @ann@host.org counts as an address.
 
     >>> mask("Write to Ann.Lee+news@mail.curate.dev, or see http://a.b/?q=x@y", "email")[0]
     'Write to email@example.com, or see http://a.b/?q=x@y'
     """
-    found: list[Replacement] = []
-    done = 0
-    for match in _AT_DOMAIN.finditer(text):
-        at = start = match.start()
-        while start > done and at - start <= 64 and text[start - 1] in _LOCAL:
-            start -= 1
-        if at - start > 64 or _RESERVED_DOMAIN.search(match.group(1)):
-            continue
-        while start < at and not (text[start].isalnum() or text[start] == "_"):
-            start += 1
-        if start < at:
-            found.append(Replacement(start, match.end(), EMAIL))
-            done = match.end()
-    return found
+    return [Replacement(begin, end, EMAIL) for begin, end in email_addresses.find(text)]
 
 
 def public_ip(text: str) -> list[Replacement]:
@@ -139,8 +121,9 @@ def phone(text: str) -> list[Replacement]:
 
     These are international numbers (+1 and +7 with 11 digits, others with 10 to 13), numbers of the
     former Soviet Union that begin with 8 and are grouped, and (ddd) ddd-dddd. Signed amounts in
-    thousands (+100 000 000) stay, as does any number without a plus sign, parentheses or the
-    grouping: years, prices, article numbers. Numbers reserved for fiction stay.
+    thousands (+100 000 000), decimals (+43.238949) and dates stay, as does any number without a
+    plus sign, parentheses or the grouping: years, prices, article numbers. Numbers reserved for
+    fiction stay.
 
     >>> mask("Тел.: +7 (727) 250-11-22, 8 701 123 45 67; +100 000 000 ₸ in 2024", "phone")[0]
     'Тел.: +1 202-555-0100, +1 202-555-0100; +100 000 000 ₸ in 2024'
@@ -150,6 +133,7 @@ def phone(text: str) -> list[Replacement]:
         for match in _PHONE.finditer(text)
         if not _THOUSANDS.fullmatch(match.group())
         and not _FICTION.fullmatch(re.sub(r"\D", "", match.group()))
+        and not _DECIMAL_OR_DATE.match(match.group())
     ]
 
 
@@ -206,7 +190,7 @@ KINDS: dict[str, Callable[[str], list[Replacement]]] = {
 
 #: For each kind a pattern (RE2) that matches every text with an occurrence.
 HINTS = {
-    "email": r"[0-9A-Za-z.!#$%&'*+/=?^_`{|}~-]@[A-Za-z0-9-]+\.",
+    "email": email_addresses.HINT,
     "public_ip": r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|[23][0-9A-Fa-f]{1,3}::?[0-9A-Fa-f]{1,4}:",
     "phone": r"\+[1-9][ \x{A0}.()/-]?[ \x{A0}.()/-]?[0-9]|8[ \x{A0}-]?\([0-9]"
     r"|8[ \x{A0}-][0-9]{3}[ \x{A0}-]|\([0-9]{3}\) ?[0-9]{3}-",
