@@ -34,8 +34,11 @@ MESSAGE = pa.struct(
     [
         ("role", pa.string()),
         ("content", pa.large_string()),
+        ("reasoning_content", pa.large_string()),
         ("name", pa.string()),
-        ("tool_calls", pa.string()),
+        ("tool_calls", pa.large_string()),
+        ("tool_call_id", pa.string()),
+        ("weight", pa.float64()),
     ]
 )
 SPAN = pa.struct([("start", pa.int64()), ("end", pa.int64())])
@@ -78,13 +81,20 @@ COLUMNS: dict[str, Column] = {
     "messages": Column(
         pa.list_(MESSAGE),
         "source",
-        "The document where it is a conversation: `role` (system, user, assistant or tool),"
-        " `content`, `name` and `tool_calls` (JSON) of each message; null for plain documents.",
+        "The document where it is a conversation; null for plain documents. Of each message: `role`"
+        " (system, user, assistant or tool), `content`, `reasoning_content` (what the model thought"
+        " before), `name`, `tool_calls` (JSON: OpenAI's list of calls, `arguments` as JSON text),"
+        " `tool_call_id` (which call a tool answers) and `weight` (0: not trained on).",
     ),
     "rejected": Column(
         pa.list_(MESSAGE),
         "source",
         "The conversation with the worse answer, in preference data; null elsewhere.",
+    ),
+    "tools": Column(
+        pa.large_string(),
+        "source",
+        "The tools that a conversation may call, as JSON: OpenAI's list of function schemas.",
     ),
     "url": Column(pa.string(), "source", "The address of the document, if known."),
     "date": Column(

@@ -6,25 +6,85 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from curate.protocol.chat import text_of_role
+from curate.kernels.arrow import replace_rows
+from curate.protocol.chat import exact_parts, rejected_turns, render, text_of_role, without_tools
 from curate.protocol.routing import integers, read_docs
 from curate.protocol.stage import Inputs
 from curate.schema import whole
 
+#: What a conversation holds besides the words of its text.
+_CONVERSATION = ("messages", "rejected", "tools")
 
-def column_of(on: str) -> str:
-    """Return the name of the column that holds what is compared."""
-    return "messages" if on == "prompt" else on
+
+def columns_of(on: str) -> tuple[str, ...]:
+    """Return the names of the columns that hold what is compared."""
+    return {"prompt": ("messages",), "text": ("text", *_CONVERSATION)}.get(on, (on,))
 
 
 def compared_texts(table: pa.Table, on: str) -> pa.Array:
     """Return what of each row is compared: its text, its address, or what the user of a chat wrote.
 
-    Null for a prompt where there is no conversation: such a row is never a duplicate by prompt.
+    The text of a conversation is without its tools, which many conversations share. Null for a
+    prompt where there is no conversation: such a row is never a duplicate by prompt.
     """
-    column = whole(table.column(column_of(on)))
-    return text_of_role(column, "user") if on == "prompt" else column
+    if on == "prompt":
+        return text_of_role(whole(table.column("messages")), "user")
+    column = whole(table.column(on))
+    if on == "url" or "tools" not in table.column_names:
+        return column
+    tools = whole(table.column("tools"))
+    rows = np.flatnonzero(np.asarray(tools.is_valid()))
+    short = [without_tools(column[row].as_py() or "", tools[row].as_py()) for row in rows.tolist()]
+    return _replaced(column, rows, short)
+
+
+def compared_exactly(table: pa.Table, on: str) -> list[tuple[int, str]]:
+    """Return the rows of conversations that hold more than words, each with a hash of that.
+
+    Two conversations are duplicates by text only if these are equal, too (``exact_parts``).
+    """
+    if on != "text" or not set(_CONVERSATION) <= set(table.column_names):
+        return []
+    messages = whole(table.column("messages"))
+    if messages.null_count == len(messages):
+        return []
+    more = pc.or_(pc.is_valid(table.column("rejected")), pc.is_valid(table.column("tools")))
+    turns = messages.flatten()
+    held = pc.match_substring(pc.fill_null(turns.field("content"), ""), "<tool_call>")
+    for name in ("name", "tool_calls", "tool_call_id", "weight"):
+        held = pc.or_(held, turns.field(name).is_valid())
+    parents = pc.list_parent_indices(messages).filter(held)
+    rows = np.union1d(np.asarray(parents), np.flatnonzero(np.asarray(more)))
+    columns = [whole(table.column(name)) for name in _CONVERSATION]
+    found = ((row, exact_parts(*(each[row].as_py() for each in columns))) for row in rows.tolist())
+    return [(row, part) for row, part in found if part is not None]
+
+
+def searched_texts(table: pa.Table) -> pa.Array:
+    """Return the texts in which text of others is searched: with the worse answers, too."""
+    column = whole(table.column("text"))
+    rejected = whole(table.column("rejected"))
+    rows = np.flatnonzero(np.asarray(rejected.is_valid()))
+    messages = whole(table.column("messages"))
+    texts = [
+        f"{column[row].as_py() or ''}\n\n"
+        f"{render(rejected_turns(messages[row].as_py() or [], rejected[row].as_py()))}"
+        for row in rows.tolist()
+    ]
+    return _replaced(column, rows, texts)
+
+
+def with_exact_parts(table: pa.Table, on: str, texts: pa.Array) -> pa.Array:
+    """Return texts that are equal only where what is compared exactly is equal, too."""
+    parts = compared_exactly(table, on)
+    rows = np.array([row for row, _ in parts], np.int64)
+    return _replaced(texts, rows, [f"{texts[row].as_py() or ''} {part}" for row, part in parts])
+
+
+def _replaced(column: pa.Array, rows: np.ndarray, texts: list[str]) -> pa.Array:
+    return replace_rows(column, rows, pa.array(texts, column.type)) if len(rows) else column
 
 
 def active_rows(inputs: Inputs, dataset: str) -> Iterator[pa.Table]:

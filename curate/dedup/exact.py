@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import int64, uint8, uint32, uint64
 
-from curate.dedup.compared import active_rows, compared_texts
+from curate.dedup.compared import active_rows, compared_texts, with_exact_parts
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import ExactDuplicates
 from curate.dedup.witness_chain import with_reassignment
@@ -174,7 +174,7 @@ def url_hashes(urls: pa.StringArray) -> pa.FixedSizeBinaryArray:
 
 def sketch(exact: ExactDuplicates, table: pa.Table) -> pa.Table:
     """Return id, hash and keeper rank of each row."""
-    values = compared_texts(table, exact.on)
+    values = with_exact_parts(table, exact.on, compared_texts(table, exact.on))
     hashes = url_hashes(values) if exact.on == "url" else text_hashes(values)
     rank = keeper_rank(table, exact.keep, exact.source_priority)
     return pa.table({"id": table.column("id"), "hash": hashes, "rank": rank})

@@ -16,8 +16,9 @@ from curate.engine.shuffle import fresh_order, rotation, slice_keys, within
 from curate.mixture.sampling import order_key
 from curate.plan.model import Plan
 from curate.protocol.stage import ProductBarrier
+from curate.protocol.tallies import NOT_HELD, tally_key
 from curate.storage.entries import FileEntry
-from curate.storage.formats import Output, write
+from curate.storage.formats import Output, not_held, write
 from curate.storage.parquet_sink import ParquetSink, drain, stored_rows, write_parquet
 from curate.storage.store import Store
 
@@ -104,6 +105,9 @@ class ProductJob:
             table = table.take(order).combine_chunks()
         for format in self.output.formats:
             attempt.files += write(format, store, attempt.folder, table, self.output)
+            tally = attempt.ledger.stage(self.mix.name).tally
+            for what, count in not_held(format, table).items():
+                tally[tally_key(NOT_HELD, format, what)] += count
 
     def _epochs(self, decisions: pa.Table) -> list[int]:
         """Return all epochs that a copy of this phase can have."""

@@ -50,8 +50,11 @@ class _Collector:
             counts.documents += 1
             # A string's size in memory is near that of its UTF-8, and is known without encoding it.
             self.bytes += sys.getsizeof(record.text) + sys.getsizeof(record.meta) + ROW_BYTES
-            self.bytes += sum(
-                sys.getsizeof(turn["content"]) for turn in record.messages or () if turn
+            self.bytes += sys.getsizeof(record.tools) + sum(
+                sys.getsizeof(value)
+                for turn in (*(record.messages or ()), *(record.rejected or ()))
+                for value in turn.values()
+                if value
             )
             row = record._asdict()
             row["id"] = self._unique(key, row.pop("locator"))

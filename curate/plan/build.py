@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from curate.errors import RecipeError
 from curate.plan import registry
@@ -19,7 +20,7 @@ from curate.recipe import locate, profile
 from curate.recipe.profile import Profiles
 from curate.recipe.recipe import Recipe, StageSpec
 from curate.sources.base import InputFile, Source
-from curate.storage.formats import check
+from curate.storage.formats import WITHOUT_MASK, check
 
 
 def build(
@@ -44,6 +45,8 @@ def build(
             continue
         at = f"{where}: sources.{name}"
         reader: Source = registry.build("source", spec.format, spec.options, where=at)
+        if spec.format == "chat":
+            reader = _masking(reader, recipe)
         sources[name] = SourcePlan(name, reader, spec.origin, spec.license)
         files = expand([locate.data_path(path) for path in spec.path], reader.suffixes)
         shards += _shards(name, reader, files, recipe.shards.input_bytes, identity)
@@ -56,6 +59,14 @@ def build(
     check_conversations(recipe, profiles, plan.segments, where)
     check(plan.output)
     return dataclasses.replace(plan, segments=_with_views(plan, where)) if stores else plan
+
+
+def _masking(reader: Source, recipe: Recipe) -> Source:
+    """Let a chat source quarantine masked turns where a form of the product would teach them."""
+    if not set(recipe.output.formats) & set(WITHOUT_MASK):
+        return reader
+    chat: Any = reader
+    return reader if chat.masked else dataclasses.replace(chat, masked="quarantine")
 
 
 def _with_views(plan: Plan, where: str) -> tuple[Segment, ...]:

@@ -90,9 +90,11 @@ def rewrite_text(
 ) -> pa.Table:
     """Rewrite documents by a function on texts, aligned with its input.
 
-    A chat document is its ``messages``: each content is rewritten by the same function and ``text``
-    is rendered again. Null texts stay null. The function is called for the texts that are not
-    renderings, then for the contents of ``messages`` and of ``rejected`` where there are any.
+    A chat document is its ``messages``: each content and reasoning is rewritten by the same
+    function and ``text`` is rendered again. Calls and tools are data, not prose: they stay. Null
+    texts stay null. The function is called for the texts that are not renderings, then for what
+    ``messages`` and ``rejected`` hold where there are any: all contents, then all reasonings, null
+    where there is none.
     """
     from curate.protocol.chat import render
 
@@ -103,26 +105,36 @@ def rewrite_text(
     columns: dict[str, pa.Array] = {}
     for name in ("messages", "rejected"):
         column = schema.whole(table.column(name))
-        if column.null_count == len(column):
-            continue
-        flat = column.flatten()
-        contents = fix(flat.field("content"))
-        turns = pa.StructArray.from_arrays(
-            [
-                contents if field.name == "content" else flat.field(field.name)
-                for field in schema.MESSAGE
-            ],
-            fields=list(schema.MESSAGE),
-            mask=None,
-        )
-        lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-        columns[name] = pa.ListArray.from_arrays(pa.array(offsets), turns, mask=pc.is_null(column))
+        if column.null_count < len(column):
+            columns[name] = _with_words(column, fix)
+    tools = table.column("tools").to_pylist() if "tools" in table.column_names else []
     rendered = pa.array(
-        [render(turns) for turns in columns["messages"].to_pylist()], pa.large_string()
+        map(render, columns["messages"].to_pylist(), tools or [None] * table.num_rows),
+        pa.large_string(),
     )
     whole = pc.if_else(chat.combine_chunks(), rendered, fixed)
     return with_text(with_columns(table, columns), whole)
+
+
+def _with_words(
+    column: pa.ListArray, fix: Callable[[pa.LargeStringArray], pa.LargeStringArray]
+) -> pa.ListArray:
+    """Rewrite the contents and the reasonings of a column of messages."""
+    flat = column.flatten()
+    words = [flat.field("content"), flat.field("reasoning_content")]
+    if words[1].null_count == len(flat):
+        words[0] = fix(words[0])
+    else:
+        both = fix(pa.concat_arrays(words))
+        words = [both[: len(flat)], both[len(flat) :]]
+    new = dict(zip(("content", "reasoning_content"), words, strict=True))
+    turns = pa.StructArray.from_arrays(
+        [new.get(field.name, flat.field(field.name)) for field in schema.MESSAGE],
+        fields=list(schema.MESSAGE),
+    )
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), turns, mask=pc.is_null(column))
 
 
 def drop(table: pa.Table, stage: str, rules: pa.StringArray, values: pa.DoubleArray) -> pa.Table:

@@ -22,6 +22,7 @@ DOCUMENTS, RUNS = "documents", "runs"  #: by evaluation set: documents and runs 
 CLUSTER_SIZE = "cluster_size"  #: by size: clusters
 MET_MAX_WITNESSES = "met_max_witnesses"
 PAIRS_COMPARED, PAIRS_VERIFIED = "pairs_compared", "pairs_verified"
+NOT_HELD = "not_held"  #: by format of the product: rows with what the format has no place for
 TOKENS, WORDS, CHARACTERS = "tokens", "words", "characters"  #: by language: their sums
 _FOUND = "found"  #: by evaluation set and row: documents that share something with the example
 _RELABELLED = "relabelled"  #: by the model's label and the final one: documents

@@ -88,7 +88,7 @@ def prompt_chars(prompt_size: Integers) -> Integers:
 
 
 def answer_chars(answer_size: Integers) -> Integers:
-    """Code points of the assistant's turns, without white space around turns.
+    """Code points of the assistant's turns, with reasoning and calls, without white space around.
 
     Why: conversations of nothing but empty politeness.
     Wrong: a good answer may be one word.
@@ -98,7 +98,7 @@ def answer_chars(answer_size: Integers) -> Integers:
 
 
 def n_control_tokens(control_token_hits: Integers) -> Integers:
-    """Occurrences of the list ``control_tokens`` in any turn, letter case aside.
+    """Occurrences of the list ``control_tokens`` in any turn, reasoning or call, whatever the case.
 
     Why: they are special tokens to a template; in a user's turn they end it, and the text continues
     as the assistant's.

@@ -66,7 +66,9 @@ class Conversations(Mapping[str, Integers | Floats]):
         turns = messages.flatten()
         self._role = pc.index_in(turns.field("role"), pa.array(_ROLES)).fill_null(-1).to_numpy()
         self._content: pa.LargeStringArray = turns.field("content")
-        calls = turns.field("tool_calls")
+        #: What the assistant writes besides its content; null where it does not.
+        self._besides = [turns.field(name) for name in ("reasoning_content", "tool_calls")]
+        calls = self._besides[1]
         self._calls = np.asarray(pc.fill_null(pc.greater(pc.utf8_length(calls), 0), False))
         self._known: dict[str, Integers | Floats] = {}
 
@@ -136,21 +138,33 @@ class Conversations(Mapping[str, Integers | Floats]):
         }
 
     def _sizes(self) -> dict[str, Integers | Floats]:
-        lengths = pc.utf8_length(pc.utf8_trim_whitespace(self._content))
-        size = np.asarray(pc.fill_null(lengths, 0)).astype(np.int64)
+        def characters(words: pa.LargeStringArray) -> Integers:
+            lengths = pc.utf8_length(pc.utf8_trim_whitespace(words))
+            return np.asarray(pc.fill_null(lengths, 0)).astype(np.int64)
+
+        size = characters(self._content)
+        answers = size + sum(map(characters, self._besides))
         return {
             "prompt_size": self._sums(np.where(self._role == _USER, size, 0)),
-            "answer_size": self._sums(np.where(self._role == _ASSISTANT, size, 0)),
+            "answer_size": self._sums(np.where(self._role == _ASSISTANT, answers, 0)),
         }
 
     def _phrases(self, name: str) -> Integers:
-        """Count phrases in all turns, the assistant's or the user's, ignoring letter case."""
+        """Count phrases in all turns, the assistant's or the user's, ignoring letter case.
+
+        Control tokens also in reasoning and calls, which a template writes between tokens, too.
+        """
         words = pc.fill_null(self._content, "")
         if name == "refusing_turns":
             words = pc.utf8_slice_codeunits(words, 0, OPENING_CHARACTERS)
         whose = {"control_token_hits": None, "prompt_word_hits": _USER}.get(name, _ASSISTANT)
         words, phrases = pc.replace_substring(words, "\u2019", "'"), self._lists[PHRASES[name]]
         hits = np.asarray(pc.count_substring_regex(words, pattern(phrases))).astype(np.int64)
+        if whose is None:
+            for more in self._besides:
+                if more.null_count < len(more):
+                    found = pc.count_substring_regex(pc.fill_null(more, ""), pattern(phrases))
+                    hits += np.asarray(found)
         if name == "refusing_turns":
             hits = np.minimum(hits, 1)
         return self._sums(hits if whose is None else np.where(self._role == whose, hits, 0))

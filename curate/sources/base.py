@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Annotated, NamedTuple, Protocol
+from typing import IO, Annotated, Any, NamedTuple, Protocol
 
 import pyarrow as pa
 from pydantic import Field
@@ -26,8 +26,9 @@ class Document(NamedTuple):
     text: str
     url: str | None = None
     date: int | None = None  #: microseconds since the epoch, UTC
-    messages: list[dict[str, str | None]] | None = None
-    rejected: list[dict[str, str | None]] | None = None
+    messages: list[dict[str, Any]] | None = None
+    rejected: list[dict[str, Any]] | None = None
+    tools: str | None = None  #: JSON
     license: str | None = None
     meta: str | None = None  #: JSON
 

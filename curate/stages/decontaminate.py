@@ -56,7 +56,7 @@ class Decontaminate(MapStage):
     is dropped, and conversations are always dropped whole."""
     name: str = "decontaminate"
 
-    reads: ClassVar[tuple[str, ...]] = ("id", "text", "messages", *VERDICT_COLUMNS)
+    reads: ClassVar[tuple[str, ...]] = ("id", "text", "messages", "rejected", *VERDICT_COLUMNS)
 
     def __post_init__(self) -> None:
         if not self.benchmarks:
@@ -127,11 +127,12 @@ class Decontaminate(MapStage):
         return on_alive(table, lambda alive: self._search_rows(alive, tally))
 
     def _search_rows(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
+        from curate.dedup.compared import searched_texts
         from curate.dedup.decontamination import load, matches
 
         sets = load(self._search, self.model_digest)
         before = texts(table)
-        found = matches(before, sets)
+        found = matches(searched_texts(table), sets)
         hit = np.flatnonzero(found.enough)
         if not len(hit):
             return table

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.dedup.compared import active_rows, column_of, compared_texts
+from curate.dedup.compared import active_rows, columns_of, compared_texts
 from curate.errors import RecipeError, ResourceError
 from curate.mixture.sampling import sample_key
 from curate.protocol.routing import decide, integers
@@ -61,7 +61,7 @@ class EmbedDedup(Barrier):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return ("id", "text", column_of(self.on), "lang")
+        return tuple(dict.fromkeys(("id", "text", *columns_of(self.on), "lang")))
 
     @property
     def adds(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from curate.dedup.compared import column_of
+from curate.dedup.compared import columns_of
 from curate.dedup.keeper import keeper_column
 from curate.dedup.options import ExactDuplicates
 from curate.protocol.stage import Barrier, Step
@@ -42,14 +42,15 @@ class ExactDedup(ExactDuplicates, DuplicateBarrier):
 
     A document without any text is dropped as `empty`; one without an address is never a duplicate
     by address. A prompt is every turn of the user of a conversation; a document that is not a
-    conversation is never a duplicate by prompt.
+    conversation is never a duplicate by prompt. By text, conversations that differ in a call, the
+    tools or the rejected answer are no duplicates.
     """
 
     name: str = "exact_dedup"
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(("id", "text", column_of(self.on), keeper_column(self.keep))))
+        return tuple(dict.fromkeys(("id", "text", *columns_of(self.on), keeper_column(self.keep))))
 
     def sketch(self, table: pa.Table) -> pa.Table:
         """Return id, hash and keeper rank of each row."""

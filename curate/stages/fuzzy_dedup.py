@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from curate.dedup.compared import column_of
+from curate.dedup.compared import columns_of
 from curate.dedup.keeper import keeper_column
 from curate.dedup.options import NearDuplicates
 from curate.errors import RecipeError
@@ -21,8 +21,9 @@ class FuzzyDedup(NearDuplicates, DuplicateBarrier):
 
     A document without words is dropped as `empty`, one with a similar kept document, its witness,
     as `near_duplicate` (or `contained`). With `on = "prompt"` documents that are not conversations
-    take no part. With `similarity = "containment"` the bands look for pairs of up to `length_ratio`
-    times the length.
+    take no part. By text, conversations that differ in a call, the tools or the rejected answer are
+    no duplicates, however many words they share. With `similarity = "containment"` the bands look
+    for pairs of up to `length_ratio` times the length.
     """
 
     against: str | None = None
@@ -40,7 +41,8 @@ class FuzzyDedup(NearDuplicates, DuplicateBarrier):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        own = (column_of(self.on), keeper_column(self.keep), *(("source",) if self.store else ()))
+        own = (*columns_of(self.on), keeper_column(self.keep))
+        own += ("source",) if self.store else ()
         return tuple(dict.fromkeys(("id", "text", *own)))
 
     def sketch(self, table: pa.Table) -> pa.Table:

@@ -89,15 +89,20 @@ class Standardize(MapStage):
         return self.profiles.map(table, by_language)
 
 
-def _rendered(table: pa.Table, of_contents: dict[int, list[Span]]) -> dict[int, list[Span]]:
-    """Return spans of message contents, by their number among all, as spans of the rows' texts."""
-    column = whole(table.column("messages"))
+def _rendered(table: pa.Table, of_words: dict[int, list[Span]]) -> dict[int, list[Span]]:
+    """Return spans of what messages say, by its number, as spans of the rows' texts.
+
+    The numbers are those of ``rewrite_text``: all contents, then all reasonings.
+    """
+    column, tools = whole(table.column("messages")), table.column("tools")
     ends = np.cumsum(pc.fill_null(pc.list_value_length(column), 0).to_numpy())
     by_row: dict[int, list[Span]] = {}
-    for number, spans in sorted(of_contents.items()):
-        row = int(np.searchsorted(ends, number, side="right"))
+    for number, spans in sorted(of_words.items()):
+        is_reasoning, message = divmod(number, int(ends[-1]))
+        row = int(np.searchsorted(ends, message, side="right"))
         turns = column[row].as_py()
-        start = content_offsets(turns)[number - int(ends[row]) + len(turns)]
+        offsets = content_offsets(turns, tools[row].as_py())
+        start = offsets[message - int(ends[row]) + len(turns)][1 - is_reasoning]
         by_row.setdefault(row, []).extend((start + a, start + b, kind) for a, b, kind in spans)
     return by_row
 

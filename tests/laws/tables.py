@@ -31,13 +31,16 @@ LANGS = st.sampled_from(
     [None, "und", "eng_Latn", "kaz_Cyrl", "rus_Cyrl", "tur_Latn", "arb_Arab", "kor_Hang",
      "jpn_Jpan", "cmn_Hans", "yor_Latn"]
 )  # fmt: skip
+CALLS = '[{"type":"function","function":{"name":"f","arguments":"{\\"қала\\":\\"a@b.org\\"}"}}]'
+TOOLS = '[{"type":"function","function":{"name":"f","description":"қaлa  a@b.org"}}]'
 TURNS = st.lists(
     st.fixed_dictionaries(
         {
             "role": st.sampled_from(["user", "assistant", "system"]),
             "content": st.one_of(st.none(), TEXTS),
+            "reasoning_content": st.one_of(st.none(), st.none(), TEXTS),
             "name": st.none(),
-            "tool_calls": st.none(),
+            "tool_calls": st.sampled_from([None, CALLS]),
         }
     ),
     max_size=3,
@@ -47,13 +50,17 @@ TURNS = st.lists(
 @st.composite
 def rows(draw, number):
     messages = draw(st.one_of(st.none(), st.none(), st.none(), TURNS))
+    tools = draw(st.sampled_from([None, TOOLS])) if messages is not None else None
     dropped = draw(st.sampled_from([None, None, None, None, "earlier:rule"]))
     return {
         "id": f"web/{draw(st.sampled_from(['a.warc.gz', 'b/c.jsonl']))}#{number}",
         "source": draw(st.sampled_from(["web", "books"])),
         "origin": draw(st.sampled_from([None, "native", "mt"])),
-        "text": render(messages) if messages is not None else draw(st.one_of(st.none(), TEXTS)),
+        "text": render(messages, tools)
+        if messages is not None
+        else draw(st.one_of(st.none(), TEXTS)),
         "messages": messages,
+        "tools": tools,
         "url": draw(st.sampled_from([None, "https://example.org/1", "https://example.org/2"])),
         "meta": draw(st.sampled_from([None, "{}"])),
         "dropped_by": dropped,

@@ -15,11 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.dedup.compared import compared_texts
+from curate.dedup.fuzzy.compared_sets import compared_sets
 from curate.dedup.fuzzy.minhash import band_keys, sign_sets
 from curate.dedup.keeper import keeper_rank
 from curate.dedup.options import NearDuplicates
-from curate.dedup.shingles import shingle_sets
 from curate.kernels.grouping import find_sorted, first_of_runs
 from curate.kernels.hashing import spread
 from curate.protocol.routing import (
@@ -166,7 +165,7 @@ def _write_store(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa
     row = 0
     for table in inputs.stream("text"):
         table = table.filter(pa.array(~np.isin(integers(table, "doc"), removed)))
-        values, offsets = shingle_sets(compared_texts(table, near.on), near.shingling)
+        values, offsets = compared_sets(near, table)
         has_words = np.diff(offsets) > 0  # a text that an earlier pass left empty is no witness
         if not has_words.all():
             table = table.filter(pa.array(has_words))

@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.dedup.compared import active_rows, compared_texts
+from curate.dedup.compared import active_rows
+from curate.dedup.fuzzy.compared_sets import compared_sets, signatures_of
 from curate.dedup.fuzzy.components import bucket_star, contract, label_components
 from curate.dedup.fuzzy.earlier_runs import (
     KnownDocuments,
@@ -32,7 +33,6 @@ from curate.dedup.fuzzy.minhash import (
     maybe_shared,
     min_equal_values,
     sign_sets,
-    sign_texts,
     signature_array,
     signature_column,
 )
@@ -40,7 +40,6 @@ from curate.dedup.fuzzy.resolve_components import NOW, resolve_components
 from curate.dedup.fuzzy.verify import RemovalRule
 from curate.dedup.keeper import keeper_rank
 from curate.dedup.options import NearDuplicates
-from curate.dedup.shingles import shingle_sets
 from curate.dedup.witness_chain import with_reassignment
 from curate.kernels.grouping import find_sorted, first_of_runs
 from curate.kernels.hashing import spread
@@ -56,10 +55,7 @@ _MANY_EDGES = 4_000_000
 
 def sketch(near: NearDuplicates, table: pa.Table) -> pa.Table:
     """Return id, signature and number of shingles of each row."""
-    texts = compared_texts(table, near.on)
-    signatures, counts = sign_texts(texts, near.shingling, near.num_permutations, near.seed)
-    if near.on == "prompt":  # a row without a prompt is not empty, and takes no part
-        counts = np.where(np.asarray(texts.is_null()), -1, counts)
+    signatures, counts = signatures_of(near, table)
     return pa.table(
         {"id": table.column("id"), "signature": signature_column(signatures), "n_shingles": counts}
     )
@@ -291,7 +287,7 @@ def _fetch_shingles(
         # In the order of their partitions, so that sets are not copied to be sent.
         order = np.argsort(part, kind="stable")
         rows = table.take(pa.array(np.flatnonzero(found)[order]))
-        values, offsets = shingle_sets(compared_texts(rows, near.on), near.shingling)
+        values, offsets = compared_sets(near, rows)
         signatures = sign_sets(values, offsets, near.num_permutations, near.seed)
         columns = {
             "component": components[order],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from dataclasses import field as default
@@ -13,8 +13,9 @@ from curate.protocol.chat import render
 from curate.sources import fields, json_objects, selection
 from curate.sources.base import ByteLimit, Damage, Document, InputFile, Piece, Record, Skip
 from curate.sources.chat import layouts
+from curate.sources.chat.calls import Defect, without_nulls
 from curate.sources.chat.trees import Paths
-from curate.sources.chat.turns import Defect, Message
+from curate.sources.chat.turns import OUR_ROLES, ROLES, Message
 
 _HEAD = 64 * 1024
 
@@ -30,14 +31,22 @@ class Chat:
     - ``utterances``: a list of name and text (instruction_ja)
     - ``alpaca``: ``instruction``, ``input`` and ``output`` (or ``context`` and ``response``),
       ``history`` before them, several under ``instances``
+    - ``prompt_completion``: ``prompt`` and ``completion``, strings or lists of turns
     - ``oasst``: a tree of messages under ``prompt``; ``paths`` sets which become conversations: the
       ``best`` ranked one or ``all`` (curate/sources/chat/trees.py)
 
-    ``field`` names the list of turns where it has another name. A ``system`` string beside the
-    turns becomes the first turn. Preference data (``chosen``, ``rejected``, with a ``prompt`` or
-    turns before them) gives ``messages`` and ``rejected``. ``exchanges`` is the largest number of
+    ``field`` names the list of turns where it has another name; the list may be JSON text. A
+    ``system`` or ``system_prompt`` string beside the turns becomes the first turn. Preference data
+    (``chosen``, ``rejected``, with a ``prompt`` or turns before them; or whole ``messages`` and
+    ``rejected``) gives ``messages`` and ``rejected``. ``exchanges`` is the largest number of
     questions, with their answers, to read. All other fields are ``meta``; those of turns are stored
     there under ``turns``.
+
+    Calls of tools become ``tool_calls`` in OpenAI's shape, whatever they were: its list or the
+    older ``function_call`` (arguments as text or object), ShareGPT's turn ``function_call``, the
+    parts ``tool_use`` and ``tool_result`` of Anthropic. ``tools`` (or ``functions``) of a record is
+    a list of schemas, or JSON text of it. Reasoning is ``reasoning_content`` (also ``reasoning``,
+    ``thinking``). Calls and reasoning that the content itself writes in tags stay as they are.
 
     ``only`` and ``without`` select records by the values of their fields, before any are removed:
     ``only = {"response.1" = ["stop"]}`` (curate/sources/selection.py).
@@ -47,7 +56,10 @@ class Chat:
 
     Skips: ``blank_line``, ``no_turns``, ``only:<path>``, ``without:<path>``. Damage:
     ``missing_messages``, ``bad_turn``, ``unknown_role``, ``null_turn``, ``turn_not_string``,
-    ``unknown_content_part``, ``too_deep`` and those of JSON or Parquet files.
+    ``image_part``, ``audio_part``, ``video_part``, ``file_part``, ``unknown_content_part``,
+    ``bad_tool_call`` (no name, or arguments that are no JSON object), ``bad_tools``,
+    ``unmatched_tool_call`` (a tool's answer to a call that nobody made), ``bad_weight``,
+    ``masked_turn``, ``too_deep`` and those of JSON or Parquet files.
     """
 
     layout: layouts.Layout = "auto"
@@ -60,6 +72,17 @@ class Chat:
     """Questions, with their answers, to read at most. Example: 1."""
     nulls: Literal["quarantine", "keep"] = "quarantine"
     """What a turn without content is: damage, or a turn that the signal n_null_turns counts."""
+    masked: Literal["keep", "quarantine"] | None = None
+    """What a conversation is in which an answer has weight 0, so that no model is trained on it:
+    kept, or damage. Without it damage where the product has a form that cannot say so (``megatron``
+    and ``mds``), else kept. Example: "keep"."""
+    roles: Mapping[str, str] = default(default_factory=dict)
+    """The role of each name that the data uses, besides the known ones: ``system``, ``user``,
+    ``assistant``, ``tool``, or ``function_call`` for turns that are calls. Example:
+    { teacher = "user", pupil = "assistant" }."""
+    tools: str | None = None
+    """The field with the schemas of the tools; without it ``tools`` or ``functions``, and with ""
+    none. Example: "available_tools"."""
     only: Mapping[str, tuple[selection.Value, ...]] = default(default_factory=dict)
     """Read only records with these values. Example: { "response.1" = ["stop"] }."""
     without: Mapping[str, tuple[selection.Value, ...]] = default(default_factory=dict)
@@ -81,6 +104,9 @@ class Chat:
         if self.exchanges is not None and self.exchanges < 1:
             what = f"exchanges = {self.exchanges}"
             raise RecipeError(what, hint="give 1 or more, or leave it out")
+        for name, role in self.roles.items():
+            if role not in OUR_ROLES:
+                raise RecipeError(f"roles: {name} = '{role}'", hint=nearest(role, OUR_ROLES))
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -121,7 +147,8 @@ class Chat:
             for row, record in enumerate(values, batch.first_row):
                 locator = f"{batch.group}:{row}"
                 try:
-                    yield from self._documents(locator, _without_nulls(zip(names, record)))
+                    row_fields: dict[str, object] = without_nulls(dict(zip(names, record)))
+                    yield from self._documents(locator, row_fields)
                 except Defect as defect:
                     error = f"row {locator}: {defect.error}"
                     yield batch.opened.damage(defect.reason, batch.group, error)
@@ -130,8 +157,10 @@ class Chat:
         failed = selection.failed_condition(record, self.only, self.without)
         if failed is not None:
             return [Skip(failed)]
-        options = layouts.LayoutOptions(self.layout, self.field, self.paths, self.nulls == "keep")
-        conversations = layouts.read(record, options)
+        conversations = layouts.read(record, self._options)
+        if self.masked == "quarantine":
+            _refuse_masked(conversations)
+        tools = layouts.tools_of(record, self.tools) if conversations else None
         documents: list[Record] = []
         for number, (messages, rejected, extras) in enumerate(conversations):
             rest = deepcopy(record) if len(conversations) > 1 else record
@@ -141,10 +170,19 @@ class Chat:
                 rest, self.url, self.date, self.license, self.meta
             )
             messages, rejected = self._first(messages), rejected and self._first(rejected)
-            text = render(messages) or ""
+            text = render(messages, tools) or ""
             place = f"{locator}:{number}" if number else locator
-            documents.append(Document(place, text, url, date, messages, rejected, license, meta))
+            documents.append(
+                Document(place, text, url, date, messages, rejected, tools, license, meta)
+            )
         return documents or [Skip("no_turns")]
+
+    @property
+    def _options(self) -> layouts.LayoutOptions:
+        nulls = self.nulls == "keep"
+        return layouts.LayoutOptions(
+            self.layout, self.field, self.paths, nulls, {**ROLES, **self.roles}
+        )
 
     def _first(self, messages: list[Message]) -> list[Message]:
         """Cut a conversation before the first question over ``exchanges``."""
@@ -155,9 +193,11 @@ class Chat:
         return messages
 
 
-def _without_nulls(record: Iterable[tuple[str, object]]) -> dict[str, object]:
-    """Return a row without its null columns: in a table every row has every column."""
-    return {name: value for name, value in record if value is not None}
+def _refuse_masked(conversations: list[layouts.Conversation]) -> None:
+    for conversation in conversations:
+        for turn in (*conversation.messages, *(conversation.rejected or ())):
+            if turn["role"] == "assistant" and turn["weight"] == 0:
+                raise Defect("masked_turn", "an answer has weight 0, and the product has no mask")
 
 
 def _is_parquet(file: InputFile) -> bool:

@@ -6,19 +6,20 @@ A layout removes what it reads from the record; what is left becomes ``meta``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from curate.sources import fields
+from curate.sources.chat.calls import Defect, kind, parsed, read_tools
 from curate.sources.chat.trees import Paths, conversations_of
 from curate.sources.chat.turns import (
+    ROLES,
     TURN_FIELDS,
-    Defect,
     Message,
     TurnFields,
+    TurnReader,
+    check_answers,
     detect_fields,
-    kind,
     plain_message,
-    read_turn,
 )
 
 #: Fields that contain the turns, and the layout that each most often has.
@@ -31,6 +32,12 @@ TURNS = {
 }
 #: Fields of a single question with its answer, as datasets of instructions name them.
 _INPUTS, _OUTPUTS = ("input", "context"), ("output", "response")
+#: Fields of the question of preference data without turns.
+_PROMPTS = ("prompt", "question", "instruction", "input")
+#: Fields beside the turns that hold the system's turn.
+_SYSTEMS = ("system", "system_prompt")
+#: Fields with the tools, OpenAI's name of today and the older one.
+_TOOLS = ("tools", "functions")
 
 
 class Conversation(NamedTuple):
@@ -48,16 +55,32 @@ class LayoutOptions(NamedTuple):
     field: str | None = None
     paths: Paths = "best"
     nulls: bool = False
+    roles: Mapping[str, str] = ROLES
+
+    def reader(self, names: TurnFields | None, extras: list[dict[str, object]]) -> TurnReader:
+        """Return what reads turns with these fields of role and content."""
+        return TurnReader(names, self.roles, extras, self.nulls)
 
 
-JsonRecord = dict[str, object]
+JsonRecord = dict[str, Any]
 
 
 def read(record: JsonRecord, options: LayoutOptions) -> list[Conversation]:
     """Return the conversations of a record, none without turns; raise Defect if it is invalid."""
     layout = detect_layout(record, options) if options.layout == "auto" else options.layout
     conversations = LAYOUTS[layout](record, options._replace(layout=layout))
-    return [conversation for conversation in conversations if conversation.messages]
+    found = [conversation for conversation in conversations if conversation.messages]
+    for conversation in found:
+        check_answers(conversation.messages)
+        check_answers(conversation.rejected or ())
+    return found
+
+
+def tools_of(record: JsonRecord, field: str | None) -> str | None:
+    """Remove the tools from a record and return them as JSON text; ``field`` as in Chat."""
+    names = _TOOLS if field is None else (field,)
+    name = next((name for name in names if record.get(name) is not None), None)
+    return read_tools(record.pop(name)) if name else None
 
 
 def detect_layout(record: JsonRecord, options: LayoutOptions) -> str:
@@ -66,30 +89,38 @@ def detect_layout(record: JsonRecord, options: LayoutOptions) -> str:
     >>> detect_layout({"instruction": "Say hi", "output": "Hi"}, LayoutOptions())
     'alpaca'
     """
-    if options.field is not None or any(isinstance(record.get(name), list) for name in TURNS):
+    if options.field is not None or any(_is_list(record.get(name)) for name in TURNS):
         return "turns"
-    if isinstance(record.get("prompt"), dict) and "replies" in record["prompt"]:  # type: ignore[operator]
+    if isinstance(record.get("prompt"), dict) and "replies" in record["prompt"]:
         return "oasst"
     if "instruction" in record and any(name in record for name in (*_OUTPUTS, "instances")):
         return "alpaca"
+    if "prompt" in record and "completion" in record:
+        return "prompt_completion"
     return "turns"
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list) or (isinstance(value, str) and value.lstrip().startswith("["))
 
 
 def _turns(record: JsonRecord, options: LayoutOptions) -> Iterator[Conversation]:
     """Read a list of turns, or preference data: the turns before, and two answers."""
     extras: list[dict[str, object]] = []
     names, turns = _listed(record, options)
-    before = [
-        *_system(record, turns),
-        *(read_turn(turn, names, extras, nulls=options.nulls) for turn in turns),
-    ]
+    reader = options.reader(names, extras)
+    before = reader.messages(turns)
     if "chosen" not in record or "rejected" not in record:
-        yield Conversation(before, None, extras)
+        system, rejected = _system(record, before), _worse(record, before, reader)
+        yield Conversation([*system, *before], rejected and [*system, *rejected], extras)
         return
-    before = before or _answer(record.pop("prompt", None) or [], "user", names)
-    chosen = _continued(before, _answer(record.pop("chosen"), "assistant", names))
-    rejected = _continued(before, _answer(record.pop("rejected"), "assistant", names))
-    yield Conversation(chosen, rejected, extras)
+    before = before or _prompt(record, reader)
+    chosen, rejected = (
+        _continued(before, _answer(record.pop(name), "assistant", reader))
+        for name in ("chosen", "rejected")
+    )
+    system = _system(record, chosen)
+    yield Conversation([*system, *chosen], [*system, *rejected], extras)
 
 
 def _listed(record: JsonRecord, options: LayoutOptions) -> tuple[TurnFields | None, list[object]]:
@@ -99,6 +130,8 @@ def _listed(record: JsonRecord, options: LayoutOptions) -> tuple[TurnFields | No
     lists = sorted(TURNS, key=lambda name: names is not None and TURNS[name] != options.layout)
     for name in (options.field,) if options.field else lists:
         turns = fields.take(record, name)
+        if isinstance(turns, str) and _is_list(turns):
+            turns = parsed(turns, "bad_turn", f"'{name}'")
         if isinstance(turns, list):
             return names or detect_fields(turns[0] if turns else None), turns
         if turns is not fields.MISSING:
@@ -108,24 +141,44 @@ def _listed(record: JsonRecord, options: LayoutOptions) -> tuple[TurnFields | No
     raise Defect("missing_messages", fields.missing(options.field or lists[0], record))
 
 
-def _system(record: JsonRecord, turns: list[object]) -> list[Message]:
-    system = record.get("system")
-    if not isinstance(system, str) or not system or not turns:
-        return []
-    first = turns[0]
-    if isinstance(first, dict) and "system" in (first.get("role"), first.get("from")):
-        return []
-    del record["system"]
-    return [plain_message("system", system)]
+def _system(record: JsonRecord, messages: list[Message]) -> list[Message]:
+    """Remove the system's turn from beside the turns and return it, unless they begin with one."""
+    if messages and messages[0]["role"] != "system":
+        for name in _SYSTEMS:
+            if isinstance(record.get(name), str) and record[name]:
+                return [plain_message("system", record.pop(name))]
+    return []
 
 
-def _answer(value: object, role: str, names: TurnFields | None) -> list[Message]:
-    """Read one side of a preference, or the prompt: a string, one turn, or a list of turns."""
+def _worse(record: JsonRecord, messages: list[Message], reader: TurnReader) -> list[Message] | None:
+    """Remove the worse answer from beside a whole conversation, as our own JSON lines have it.
+
+    It is a conversation from the same first turn on, or it stands for the last turn.
+    """
+    if not messages or messages[-1]["role"] != "assistant" or not record.get("rejected"):
+        return None
+    answer = _answer(record.pop("rejected"), "assistant", reader)
+    return answer if answer[0] == messages[0] else [*messages[:-1], *answer]
+
+
+def _prompt(record: JsonRecord, reader: TurnReader) -> list[Message]:
+    """Remove the question of preference data; an instruction's input is part of it."""
+    name = next((name for name in _PROMPTS if record.get(name) not in (None, "", [])), None)
+    if name is None:
+        return []
+    prompt = record.pop(name)
+    if name == "instruction" and isinstance(prompt, str) and isinstance(record.get("input"), str):
+        prompt = "\n\n".join(part for part in (prompt, record.pop("input")) if part)
+    return _answer(prompt, "user", reader)
+
+
+def _answer(value: object, role: str, reader: TurnReader) -> list[Message]:
+    """Read one side of a pair: a string, one turn, or a list of turns."""
     if isinstance(value, str):
         return [plain_message(role, value)]
     if value is None:
-        raise Defect("null_turn", "one side of the preference is null")
-    return [read_turn(turn, names, []) for turn in (value if isinstance(value, list) else [value])]
+        raise Defect("null_turn", "one side of the pair is null")
+    return reader.messages(value if isinstance(value, list) else [value])
 
 
 def _continued(before: list[Message], answer: list[Message]) -> list[Message]:
@@ -134,12 +187,24 @@ def _continued(before: list[Message], answer: list[Message]) -> list[Message]:
     return answer if repeats else before + answer
 
 
+def _prompt_completion(record: JsonRecord, options: LayoutOptions) -> Iterator[Conversation]:
+    """Read a prompt and its completion: strings, or lists of turns."""
+    extras: list[dict[str, object]] = []
+    reader = options.reader(None, extras)
+    for name in ("prompt", "completion"):
+        if name not in record:
+            raise Defect("missing_messages", fields.missing(name, record))
+    messages = _answer(record.pop("prompt"), "user", reader)
+    messages += _answer(record.pop("completion"), "assistant", reader)
+    yield Conversation([*_system(record, messages), *messages], None, extras)
+
+
 def _alpaca(record: JsonRecord, options: LayoutOptions) -> Iterator[Conversation]:
     """Read an instruction with its input and output; several of them under ``instances``."""
     instruction = record.pop("instruction", fields.MISSING)
     if instruction is fields.MISSING:
         raise Defect("missing_messages", fields.missing("instruction", record))
-    before = _system(record, [instruction])
+    before = _system(record, [plain_message("user", None)])
     history = record.pop("history", None) or []
     for pair in history if isinstance(history, list) else [history]:
         if not isinstance(pair, list) or len(pair) != 2:
@@ -185,12 +250,13 @@ def _oasst(record: JsonRecord, options: LayoutOptions) -> Iterator[Conversation]
         raise Defect("missing_messages", fields.missing("prompt", record))
     for path in conversations_of(root, options.paths):
         extras: list[dict[str, object]] = []
-        names = TURN_FIELDS["oasst"]
-        turns = [read_turn(turn, names, extras, nulls=options.nulls) for turn in path]
+        turns = options.reader(TURN_FIELDS["oasst"], extras).messages(path)
         yield Conversation(turns, None, extras)
 
 
-Layout = Literal["auto", "openai", "sharegpt", "utterances", "alpaca", "oasst"]
+Layout = Literal[
+    "auto", "openai", "sharegpt", "utterances", "alpaca", "prompt_completion", "oasst"
+]  # fmt: skip
 
 LAYOUTS: Mapping[str, Callable[[JsonRecord, LayoutOptions], Iterator[Conversation]]] = {
     "turns": _turns,
@@ -198,5 +264,6 @@ LAYOUTS: Mapping[str, Callable[[JsonRecord, LayoutOptions], Iterator[Conversatio
     "sharegpt": _turns,
     "utterances": _turns,
     "alpaca": _alpaca,
+    "prompt_completion": _prompt_completion,
     "oasst": _oasst,
 }

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from curate.sources.chat.turns import ROLES, Defect, kind
+from curate.sources.chat.calls import Defect, kind
+from curate.sources.chat.turns import ROLES
 
 Paths = Literal["best", "all"]
 Turn = dict[str, object]

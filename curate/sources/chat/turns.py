@@ -1,4 +1,4 @@
-"""One turn of a conversation, with any dataset's field names, as a message of role and content.
+"""One turn of a conversation, with any dataset's field names, as messages.
 
 An unknown role is damage: a conversation with a guessed role teaches a model to speak for the user.
 Empty strings are kept; rules judge them later.
@@ -6,13 +6,17 @@ Empty strings are kept; rules judge them later.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import NamedTuple
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from curate.sources import fields
+from curate import schema
+from curate.sources.chat.calls import Defect, kind, read_calls, written
 
-Message = dict[str, str | None]
+Message = dict[str, Any]
+
+#: The role of a turn that is nothing but calls of the assistant.
+CALL = "function_call"
 
 #: Our role of each name that datasets use.
 ROLES: Mapping[str, str] = {
@@ -24,21 +28,38 @@ ROLES: Mapping[str, str] = {
     "chatgpt": "assistant",
     "bing": "assistant",
     "agent": "assistant",
-    "function_call": "assistant",
+    "model": "assistant",
+    "function_call": CALL,
+    "tool_call": CALL,
     "system": "system",
     "developer": "system",
     "tool": "tool",
     "function": "tool",
     "observation": "tool",
+    "ipython": "tool",
+    "tool_response": "tool",
+    "function_response": "tool",
 }
+#: What a recipe's ``roles`` may name.
+OUR_ROLES = ("system", "user", "assistant", "tool", CALL)
 
+_EMPTY: Message = dict.fromkeys(field.name for field in schema.MESSAGE)
 
-class Defect(Exception):
-    """Why a conversation cannot be read."""
+#: What datasets call the reasoning before an answer.
+_REASONING = ("reasoning_content", "reasoning", "thinking")
 
-    def __init__(self, reason: str, error: str) -> None:
-        self.reason, self.error = reason, error
-        super().__init__(error)
+_TEXT_PARTS = ("text", "input_text", "output_text")
+#: Types of parts that no text holds, by the reason why the conversation is not read.
+_OTHER_PARTS = {
+    name: f"{medium}_part"
+    for medium, names in {
+        "image": ("image", "image_url", "input_image", "image_base64"),
+        "audio": ("audio", "audio_url", "input_audio"),
+        "video": ("video", "video_url", "input_video"),
+        "file": ("file", "input_file", "document"),
+    }.items()
+    for name in names
+}
 
 
 class TurnFields(NamedTuple):
@@ -51,7 +72,7 @@ class TurnFields(NamedTuple):
 
 TURN_FIELDS: Mapping[str, TurnFields] = {
     "openai": TurnFields("role", "content", "name"),
-    "sharegpt": TurnFields("from", "value", None),
+    "sharegpt": TurnFields("from", "value", "name"),
     "utterances": TurnFields("name", "text", None),
     "oasst": TurnFields("role", "text", None),
 }
@@ -67,73 +88,216 @@ def detect_fields(turn: object) -> TurnFields | None:
 
 
 def plain_message(role: str, content: str | None) -> Message:
-    """Return a message without name and tool calls."""
-    return {"role": role, "content": content, "name": None, "tool_calls": None}
+    """Return a message of nothing but a role and a content."""
+    return {**_EMPTY, "role": role, "content": content}
 
 
-def read_turn(
-    turn: object, names: TurnFields | None, extras: list[dict[str, object]], *, nulls: bool = False
-) -> Message:
-    """Return a turn as a message; append its other fields to ``extras``.
+class TurnReader(NamedTuple):
+    """Reads turns; ``extras`` collects the fields of each turn that no message has.
 
-    Null content is a Defect unless ``nulls``.
+    ``names`` are the fields of role and content, each turn's own without. With ``nulls`` a content
+    may be null.
     """
-    if not isinstance(turn, dict):
-        raise Defect("bad_turn", f"a turn is {kind(turn)} instead of an object")
-    names = names or detect_fields(turn)
-    if names is None or names.role not in turn:
-        known = sorted({each.role for each in TURN_FIELDS.values()})
-        raise Defect("bad_turn", f"a turn names no speaker ({', '.join(known)})")
-    turn = dict(turn)
-    role_name = turn.pop(names.role)
-    role = ROLES.get(role_name) if isinstance(role_name, str) else None
-    if role is None:
-        raise Defect("unknown_role", f"role {str(role_name)[:64]!r} is none of: {', '.join(ROLES)}")
-    calls = turn.pop("tool_calls", None) or turn.pop("function_call", None)
-    value = turn.pop(names.content, None)
-    content = value if value is None and nulls and not calls else _content(value, bool(calls))
-    if role_name == "function_call":
-        content, calls = "", content
-    name = turn.pop(names.name, None) if names.name else None
-    extras.append(turn)
-    return {
-        "role": role,
-        "content": content,
-        "name": name if isinstance(name, str) else None,
-        "tool_calls": calls if isinstance(calls, str) or not calls else _compact(calls),
-    }
+
+    names: TurnFields | None
+    roles: Mapping[str, str]
+    extras: list[dict[str, object]]
+    nulls: bool = False
+
+    def messages(self, turns: Sequence[object]) -> list[Message]:
+        """Return the turns as messages; a turn ``function_call`` continues that before it.
+
+        A call of ShareGPT after the assistant's words, or after another call, belongs to the same
+        message: nobody answered between them.
+        """
+        read: list[Message] = []
+        for turn in turns:
+            role_name, messages = self._turn(turn)
+            if read and self.roles.get(role_name) == CALL and _continues(read[-1], messages[0]):
+                calls = [*_calls_of(read[-1]), *_calls_of(messages[0])]
+                ids = [call["id"] for call in calls if "id" in call]
+                if len(set(ids)) == len(ids):
+                    read[-1]["tool_calls"] = written(calls)
+                    continue
+            read += messages
+        return read
+
+    def _turn(self, turn: object) -> tuple[str, list[Message]]:
+        """Return a turn's name of the role, and its messages: one, or one per tool's answer."""
+        if not isinstance(turn, dict):
+            raise Defect("bad_turn", f"a turn is {kind(turn)} instead of an object")
+        names = self.names or detect_fields(turn)
+        if names is None or names.role not in turn:
+            known = sorted({each.role for each in TURN_FIELDS.values()})
+            raise Defect("bad_turn", f"a turn names no speaker ({', '.join(known)})")
+        rest = {name: value for name, value in turn.items() if value is not None}
+        role_name = rest.pop(names.role, None)
+        role = self.roles.get(role_name) if isinstance(role_name, str) else None
+        if role is None:
+            shown = f"role {str(role_name)[:64]!r} is none of: {', '.join(self.roles)}"
+            raise Defect("unknown_role", shown)
+        value = rest.pop(names.content, None)
+        calls, others = _calls(rest)
+        if role == CALL:
+            own, more = read_calls(value)
+            calls, others, value = [*calls, *own], [*others, *more], None
+            if not calls:
+                raise Defect("bad_tool_call", f"a turn '{role_name}' has no call")
+            _give_ids(calls, rest.pop("tool_call_ids", None))
+        content = _content(value)
+        calls, others = [*calls, *content.calls], [*others, *content.others]
+        message = plain_message("assistant" if role == CALL else role, content.text)
+        if calls:
+            message["tool_calls"] = written(calls)
+            if message["role"] != "assistant":
+                raise Defect("bad_tool_call", f"a turn of '{role_name}' calls tools")
+        _details(message, names, rest, content.thoughts)
+        if any(others):
+            rest["tool_calls"] = others
+        if any(content.leftovers):
+            rest[names.content] = content.leftovers
+        self.extras.append(rest)
+        return role_name, self._answers(message, content)
+
+    def _answers(self, message: Message, content: _Content) -> list[Message]:
+        """Return the answers of tools that a user's turn holds as parts, then its own words."""
+        if content.answers and message["role"] not in ("user", "tool"):
+            raise Defect("unmatched_tool_call", f"a tool's answer in a turn of {message['role']}")
+        if message["content"] is None and not content.answers:
+            if message["tool_calls"]:
+                message["content"] = ""
+            elif not self.nulls:
+                raise Defect("null_turn", "a turn has no content")
+        own = [] if content.answers and message["content"] is None else [message]
+        return [*content.answers, *own]
 
 
-def _content(value: object, has_calls: bool) -> str:
-    """Return a turn's content: a string, or the text parts of a list; null only with tool calls."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        if has_calls:
-            return ""
-        raise Defect("null_turn", "a turn has no content")
+def _continues(before: Message, call: Message) -> bool:
+    """Return whether a turn of calls belongs to the assistant's message before it."""
+    extra = call["reasoning_content"] is None and call["name"] in (None, before["name"])
+    return before["role"] == "assistant" and extra and call["weight"] == before["weight"]
+
+
+def _calls_of(message: Message) -> list[dict[str, Any]]:
+    return read_calls(message["tool_calls"])[0]
+
+
+def _calls(turn: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Remove the calls from a turn, in the notation of today or the older one, and return them."""
+    calls, others = read_calls(turn.pop("tool_calls", None))
+    old, more = read_calls(turn.pop("function_call", None))
+    return [*calls, *old], [*others, *more]
+
+
+def _give_ids(calls: list[dict[str, Any]], ids: object) -> None:
+    """Set the ids of calls that a ShareGPT turn has beside them."""
+    if isinstance(ids, list) and len(ids) == len(calls):
+        for call, id_ in zip(calls, ids, strict=True):
+            if id_ is not None and "id" not in call:
+                rest = dict(call)
+                call.clear()
+                call.update({"id": str(id_)} | rest)
+
+
+def _details(
+    message: Message, names: TurnFields, turn: dict[str, Any], thoughts: list[str]
+) -> None:
+    """Move the other fields of a message from a turn; what has another type stays there."""
+    if names.name and isinstance(turn.get(names.name), str):
+        message["name"] = turn.pop(names.name)
+    if message["role"] == "tool" and isinstance(turn.get("tool_call_id"), str | int):
+        message["tool_call_id"] = str(turn.pop("tool_call_id"))
+    if message["role"] == "assistant":
+        for name in _REASONING:
+            if isinstance(turn.get(name), str) and (not thoughts or turn[name] in thoughts):
+                thoughts = [turn.pop(name)]
+        message["reasoning_content"] = "\n\n".join(thoughts) or None
+    weight = turn.pop("weight", None)
+    if weight is not None:
+        if not isinstance(weight, int | float) or not math.isfinite(weight) or weight < 0:
+            raise Defect("bad_weight", f"the weight of a turn is {str(weight)[:64]!r}")
+        message["weight"] = float(weight)
+
+
+class _Content(NamedTuple):
+    """A turn's content: its text, and what Anthropic's lists of parts hold besides."""
+
+    text: str | None
+    calls: list[dict[str, Any]]
+    others: list[dict[str, Any]]
+    answers: list[Message]
+    thoughts: list[str]
+    leftovers: list[dict[str, Any]]
+
+
+def _content(value: object) -> _Content:
+    """Read a turn's content: a string, null, or a list of parts."""
+    content = _Content(None, [], [], [], [], [])
+    if value is None or isinstance(value, str):
+        return content._replace(text=value)
     if not isinstance(value, list):
         raise Defect("turn_not_string", f"a turn's content is {kind(value)}")
-    parts = []
+    texts: list[str] = []
     for part in value:
-        text = part
-        if isinstance(part, dict):
-            if part.get("type", "text") not in ("text", "input_text", "output_text"):
-                what = f"a part of type {str(part.get('type'))[:64]!r} is no text"
-                raise Defect("unknown_content_part", what)
-            text = part.get("text", part.get("value"))
-        if not isinstance(text, str):
-            raise Defect("turn_not_string", f"a part of a turn's content is {kind(text)}")
-        parts.append(text)
-    return "\n".join(parts)
+        if not isinstance(part, dict):
+            texts.append(_text(part))
+            continue
+        rest = {name: each for name, each in part.items() if each is not None}
+        type_ = rest.get("type", "text")
+        if type_ in _TEXT_PARTS:
+            if content.calls:
+                raise Defect("bad_tool_call", "words after a call in one turn")
+            rest.pop("type", None)
+            texts.append(_text(next((rest.pop(n) for n in ("text", "value") if n in rest), None)))
+        elif type_ == "thinking":
+            rest.pop("type")
+            content.thoughts.append(_text(rest.pop("thinking", None)))
+        elif type_ == "tool_use":
+            calls, others = read_calls(rest)
+            content.calls.extend(calls)
+            content.others.extend(others)
+            rest = {}
+        elif type_ == "tool_result":
+            if texts:
+                raise Defect("unmatched_tool_call", "a tool's answer after words in one turn")
+            rest.pop("type")
+            content.answers.append(_answer(rest))
+        else:
+            reason = _OTHER_PARTS.get(str(type_), "unknown_content_part")
+            raise Defect(reason, f"a part of type {str(type_)[:64]!r} is no text")
+        content.leftovers.append(rest)
+    return content._replace(text="\n".join(texts) if texts or not value else None)
 
 
-def kind(value: object) -> str:
-    """Return the name of a value's type, for an error."""
-    if value is None:
-        return "null"
-    return "nothing" if value is fields.MISSING else type(value).__name__
+def _answer(part: dict[str, Any]) -> Message:
+    """Return a part that holds a tool's answer as a message, and remove what it takes."""
+    inner = _content(part.pop("content", ""))
+    if inner.calls or inner.answers:
+        raise Defect("bad_turn", "a call inside a tool's answer")
+    message = plain_message("tool", inner.text or "")
+    if isinstance(part.get("tool_use_id"), str):
+        message["tool_call_id"] = part.pop("tool_use_id")
+    return message
 
 
-def _compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise Defect("turn_not_string", f"a part of a turn's content is {kind(value)}")
+    return value
+
+
+def check_answers(messages: Sequence[Message]) -> None:
+    """Raise Defect where a tool answers a call that nobody made before it.
+
+    Answers may come in another order than the calls; calls without ids fit any answer.
+    """
+    called: set[str] = set()
+    unnamed = False
+    for message in messages:
+        if message["tool_calls"]:
+            ids = [call.get("id") for call in _calls_of(message)]
+            unnamed = unnamed or None in ids
+            called.update(filter(None, ids))
+        answered = message["tool_call_id"]
+        if answered is not None and answered not in called and not unnamed:
+            raise Defect("unmatched_tool_call", f"no call before has the id {answered[:64]!r}")

@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curate.errors import ResourceError
 from curate.storage.entries import FileEntry
@@ -24,6 +25,10 @@ OUTPUT_FORMATS = {
     "ds": ("curate.storage.formats.tokenized:write_ds", "trainers"),
     "megatron": ("curate.storage.formats.tokenized:write_megatron", "trainers"),
 }
+
+
+#: Formats that hold a text and no mask of what a model is trained on.
+WITHOUT_MASK = ("mds", "megatron")
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,28 @@ def check(output: Output) -> None:
         from curate.tokens.encode import encoder
 
         encoder(output.tokenizer, output.end)
+
+
+def not_held(format: str, table: pa.Table) -> dict[str, int]:
+    """Return how many conversations have what a format has no place for, by what it is.
+
+    ``rejected``: formats of one text hold the better answer only. ``weight``: turns of weight 0,
+    or where there is a mask, of weights that it cannot say.
+    """
+    if format == "jsonl" or "messages" not in table.column_names:
+        return {}
+    messages = table.column("messages").combine_chunks()
+    weights = messages.flatten().field("weight")
+    lost = pc.not_equal(weights, 1)
+    if format not in WITHOUT_MASK:
+        lost = pc.and_(lost, pc.not_equal(weights, 0))
+    rows = pc.list_parent_indices(messages).filter(pc.fill_null(lost, False))
+    rejected = table.column("rejected")
+    counts = {
+        "rejected": len(rejected) - rejected.null_count,
+        "weight": len(pc.unique(rows)),
+    }
+    return {what: count for what, count in counts.items() if count}
 
 
 def write(

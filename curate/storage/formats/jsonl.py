@@ -1,7 +1,8 @@
 """JSON lines as Megatron's and NeMo's preprocessing and most chat trainers read them.
 
 ``text`` is the document; a conversation has ``messages`` instead, or ``conversations`` in
-ShareGPT's form. Columns that describe the document follow; signals are in the Parquet part only.
+ShareGPT's form, and ``tools``: a list, or in ShareGPT's form its JSON text. Columns that describe
+the document follow; signals are in the Parquet part only.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from curate.protocol.chat import openai, sharegpt
+from curate.protocol.chat import openai, sharegpt, sharegpt_tools
 from curate.storage.entries import FileEntry
 from curate.storage.formats import Output
 from curate.storage.store import Store
 
+_DOCUMENT = ("text", "messages", "rejected", "tools")
 _COLUMNS = (
     "id", "source", "origin", "license", "url", "date", "lang", "n_tokens", "phase", "epoch",
 )  # fmt: skip
@@ -41,22 +43,24 @@ def write(store: Store, folder: str, table: pa.Table, output: Output) -> list[Fi
 
 def rows(table: pa.Table, chat: str) -> Iterator[dict[str, Any]]:
     """Yield the JSON object of each row, without its null values."""
-    names = [
-        name for name in ("text", "messages", "rejected", *_COLUMNS) if name in table.column_names
-    ]
+    names = [name for name in _DOCUMENT + _COLUMNS if name in table.column_names]
     for batch in table.select(names).to_batches(max_chunksize=_ROWS):
         for row in batch.to_pylist():
-            messages, rejected = row.pop("messages", None), row.pop("rejected", None)
-            document: dict[str, Any] = {"text": row.pop("text")}
+            text, messages, rejected, tools = (row.pop(name, None) for name in _DOCUMENT)
+            document: dict[str, Any] = {"text": text}
             if messages is not None:
-                document = _conversation(messages, rejected, chat)
+                document = _conversation(messages, rejected, tools, chat)
             yield document | {name: value for name, value in row.items() if value is not None}
 
 
-def _conversation(messages: list[Any], rejected: list[Any] | None, chat: str) -> dict[str, Any]:
+def _conversation(
+    messages: list[Any], rejected: list[Any] | None, tools: str | None, chat: str
+) -> dict[str, Any]:
     if chat == "sharegpt":
-        return sharegpt(messages, rejected)
-    return {"messages": openai(messages)} | ({"rejected": openai(rejected)} if rejected else {})
+        schemas = {"tools": sharegpt_tools(tools)} if tools else {}
+        return sharegpt(messages, rejected) | schemas
+    worse = {"rejected": openai(rejected)} if rejected else {}
+    return {"messages": openai(messages)} | worse | ({"tools": json.loads(tools)} if tools else {})
 
 
 def _compressed(sink: IO[bytes], compression: str) -> Any:

@@ -16,13 +16,14 @@ from curate.recipe.profile import Profiles
 from curate.signals import SIGNALS, card, measure
 from curate.signals.conversations import COUNTS, PHRASES, pattern
 from curate.signals.verdict import lists_of, signals_of, verdicts
+from tests.conversations import message
 
 CHAT = profile.load_profile("chat", profile_text)
 NAMES = [name for name in SIGNALS if card(name).counts[0] in COUNTS]
 
 
-def turn(role, content, calls=None):
-    return {"role": role, "content": content, "name": None, "tool_calls": calls}
+def turn(role, content, calls=None, reasoning=None):
+    return message(role, content, tool_calls=calls, reasoning_content=reasoning)
 
 
 def measured(conversations, names=tuple(NAMES), lists=None, identify=None):
@@ -52,7 +53,8 @@ def twin(messages, lists):
             found["n_empty_turns"] += 1
         size = len((words or "").strip())
         found["prompt_chars"] += size if role == "user" else 0
-        found["answer_chars"] += size if role == "assistant" else 0
+        more = len(this["tool_calls"] or "") + len((this["reasoning_content"] or "").strip())
+        found["answer_chars"] += size + more if role == "assistant" else 0
         before = previous["role"] if previous else None
         called = bool(previous and previous["tool_calls"])
         wrong = {
@@ -63,7 +65,9 @@ def twin(messages, lists):
         }
         found["n_misplaced_turns"] += wrong[role]
         hits = {name: count(lists[listed], words or "") for name, listed in PHRASES.items()}
+        besides = "\n".join((this["reasoning_content"] or "", this["tool_calls"] or ""))
         found["n_control_tokens"] += hits["control_token_hits"]
+        found["n_control_tokens"] += count(lists["control_tokens"], besides)
         if role == "user":
             found["n_prompt_words"] += hits["prompt_word_hits"]
         if role == "assistant":
@@ -94,7 +98,8 @@ TURNS = st.builds(
     turn,
     st.sampled_from(["system", "user", "assistant", "tool"]),
     st.none() | WORDS,
-    st.sampled_from([None, None, "", "[{}]"]),
+    st.sampled_from([None, None, "", "[{}]", '["</s>"]']),
+    st.sampled_from([None, None, None, " </s> hm"]),
 )
 
 

@@ -6,10 +6,12 @@ import pyarrow as pa
 
 import curate
 from curate import schema
+from curate.protocol.chat import render
 from curate.recipe.profile import Profile, Profiles
 from curate.stages.repair import Repair
 from curate.stages.standardize import Standardize
 from curate.stages.trim import Trim
+from tests.conversations import calls, message
 
 MASKING = Profile(
     name="_default",
@@ -66,6 +68,27 @@ def test_spans_of_a_conversation_are_bytes_of_its_rendering():
     assert masks_of(table) == [[mail], [mail] * 3, [], [mail]]
     assert table.column("text")[3].as_py() == "user: email@example.com"
     assert tally == {"mask:email": 6}
+
+
+def test_reasoning_is_masked_and_calls_and_tools_are_not():
+    call = calls(("send", '{"to": "a@b.cc"}'))
+    turns = [
+        message("user", "Хат: a@b.cc"),
+        message("assistant", "Иә: c@d.ee.", reasoning_content="Оған: e@f.gg", tool_calls=call),
+        message("assistant", "жоқ", reasoning_content="g@h.ii және i@j.kk"),
+    ]
+    tools = '[{"type":"function","function":{"name":"send","description":"a@b.cc"}}]'
+    table, tally = standardized(
+        {"text": "stale", "messages": turns[:1]},
+        {"text": "stale", "messages": turns, "tools": tools},
+    )
+    mail = ("email@example.com", "email")
+    assert masks_of(table) == [[mail], [mail] * 5]
+    assert tally == {"mask:email": 6}
+    after = table.column("messages")[1].as_py()
+    assert after[1]["reasoning_content"] == "Оған: email@example.com"
+    assert (after[1]["tool_calls"], table.column("tools")[1].as_py()) == (call, tools)
+    assert table.column("text")[1].as_py() == render(after, tools)
 
 
 def test_a_profile_without_masks_adds_no_column():

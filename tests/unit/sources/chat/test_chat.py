@@ -84,8 +84,9 @@ def test_a_layout_may_be_named_and_the_field_too(tmp_path):
 
 @pytest.mark.parametrize(("name", "role"), ROLES.items())
 def test_every_known_role_is_mapped(tmp_path, name, role):
-    found = one(tmp_path, {"conversations": [{"from": name, "value": "x"}]})
-    assert found.messages[0]["role"] == role
+    value = '{"name": "f"}' if role == "function_call" else "x"
+    found = one(tmp_path, {"conversations": [{"from": name, "value": value}]})
+    assert found.messages[0]["role"] == ("assistant" if role == "function_call" else role)
 
 
 @pytest.mark.parametrize(
@@ -102,8 +103,13 @@ def test_every_known_role_is_mapped(tmp_path, name, role):
         ({"conversation_": []}, "missing_messages", "no field 'messages'"),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]},
-            "unknown_content_part",
+            "image_part",
             "'image_url'",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "hologram", "text": "x"}]}]},
+            "unknown_content_part",
+            "'hologram'",
         ),
     ],
 )
@@ -117,31 +123,6 @@ def test_empty_turns_are_kept_and_conversations_without_turns_skipped(tmp_path):
     found = one(tmp_path, {"messages": [{"role": "user", "content": ""}]})
     assert turns_of(found.messages) == [("user", "")]
     assert one(tmp_path, {"messages": []}) == Skip("no_turns")
-
-
-def test_tool_calls_are_kept_beside_an_empty_content(tmp_path):
-    calls = [{"id": "1", "function": {"name": "f", "arguments": "{}"}}]
-    record = {
-        "messages": [
-            {"role": "user", "content": "?", "name": "ann"},
-            {"role": "assistant", "content": None, "tool_calls": calls},
-            {"role": "tool", "content": "42", "tool_call_id": "1"},
-        ]
-    }
-    found = one(tmp_path, record)
-    assert turns_of(found.messages) == [("user", "?"), ("assistant", ""), ("tool", "42")]
-    assert json.loads(found.messages[1]["tool_calls"]) == calls
-    assert found.messages[0]["name"] == "ann"
-    assert json.loads(found.meta) == {"turns": [{}, {}, {"tool_call_id": "1"}]}
-
-
-def test_a_function_call_of_sharegpt_is_a_tool_call(tmp_path):
-    call = {"from": "function_call", "value": '{"name":"f"}'}
-    found = one(tmp_path, {"conversations": [call, {"from": "observation", "value": "1"}]})
-    assert found.messages == [
-        {"role": "assistant", "content": "", "name": None, "tool_calls": '{"name":"f"}'},
-        {"role": "tool", "content": "1", "name": None, "tool_calls": None},
-    ]
 
 
 def test_a_system_string_becomes_the_first_turn_unless_there_is_one(tmp_path):
