@@ -27,6 +27,10 @@ _CODE = re.compile(r"[a-z]{2,3}(?:-[a-z]{2,8}){0,2}\Z")
 _FUNCTION = re.compile(r"(#?[^\s:|#][^:|\n]{0,60}):")
 _LANGUAGE_NAMES = re.compile(r"lang-[a-z]{2,3}(?:-[a-z]{2,8})?\Z")
 _ICON = re.compile(r"(?:[a-z]{2,3} icon|icon-[a-z]{2,3})\Z")
+#: Templates of French wikis whose name is what they show.
+_FRENCH_ORDINAL = re.compile(
+    r"(?:[IVXLC]+|\d+)(?:er|re|e)(?: siècle(?: av\. J\.-C\.)?)?\Z|(?:av|apr)\. J\.-C\.\Z"
+)
 _LINK_TO = re.compile(r"link-[a-z]{2,3}\Z")
 #: Units of {{convert}} as its readers see them in abbreviated form.
 _SHOWN_UNITS = """
@@ -59,12 +63,13 @@ _RANGES = {
 
 
 @cache
-def _known() -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """Return the texts of templates, and which of their values the others show."""
+def _known() -> tuple[Mapping[str, str], Mapping[str, str], Mapping[str, Mapping[str, list[str]]]]:
+    """Return texts of templates, which of their values others show, and forms by language."""
     table = tomllib.loads(Path(__file__).with_name("templates.toml").read_text(encoding="utf-8"))
     shown = {name: which for which, names in table["shown"].items() for name in names}
     shown |= {name: "hidden" for names in table["hidden"].values() for name in names}
-    return {name: protected(text) for name, text in table["text"].items()}, shown
+    texts = {name: protected(text) for name, text in table["text"].items()}
+    return texts, shown, table["languages"]
 
 
 def protected(text: str) -> str:
@@ -92,9 +97,13 @@ def shown(content: str, names: Names, title: str) -> str:
             return missing
         else:
             return _function(content, names, missing)
-    texts, which = _known()
+    texts, which, languages = _known()
     if name in texts:
         return texts[name]
+    if (forms := languages.get(names.language, {}).get(name)) and len(content) <= _LONGEST:
+        return _form(forms, _arguments(content)) or missing
+    if names.language == "fr" and _FRENCH_ORDINAL.match(content):
+        return content
     how = which.get(name) or _named(name)
     if _ICON.match(name) or (how is None and which.get(name.partition("/")[0]) == "hidden"):
         how = "hidden"
@@ -128,6 +137,8 @@ def _arguments(content: str) -> dict[str, str]:
 def _value(how: str, arguments: _Arguments) -> str | None:
     if how == "first":
         return arguments.get("1", arguments.get("text"))
+    if how == "marked":
+        return arguments.get("1", arguments.get("text", GAP))
     if how == "second":
         return arguments.get("2", arguments.get("text", arguments.get("texte")))
     if how == "last":
@@ -135,6 +146,14 @@ def _value(how: str, arguments: _Arguments) -> str | None:
         return arguments[max(numbers, key=int)] if numbers else None
     text = arguments.get("text", arguments.get("quote", arguments.get("1")))
     return f"\n{text}\n" if text is not None else None  # block
+
+
+def _form(forms: list[str], arguments: _Arguments) -> str | None:
+    """Return the form for this number of values, filled in."""
+    values = {f"{{{name}}}": value for name, value in arguments.items() if name.isdecimal()}
+    if len(values) != len(arguments) or not 0 < len(values) <= len(forms):
+        return None
+    return re.sub(r"\{\d\}", lambda place: values.get(place.group(), ""), forms[len(values) - 1])
 
 
 def _named(name: str) -> Callable[[_Arguments], str | None] | None:

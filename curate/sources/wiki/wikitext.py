@@ -425,7 +425,9 @@ def _tidy(text: str) -> Prose:
             level = min(len(line) - len(line.lstrip("=")), len(line) - len(line.rstrip("=")))
             while headings and headings[-1][0] >= level:
                 headings.pop()
-            if title and not _has_hole(title):
+            if title and _has_hole(title):
+                sentences += 1
+            elif title:
                 headings.append((level, title))
             continue
         mark, line = _body(line)

@@ -26,6 +26,16 @@ def test_records_documents_and_kept_of_raw(manifest):
     }  # fmt: skip
 
 
+def test_what_reading_changed_is_told_with_what_the_stages_changed(manifest):
+    fields = manifest()
+    fields["ledger"]["files"]["wiki/dump.xml"]["noted"] = {"sentences_cut": 1234}
+    assert report(fields)["documents"]["noted_by"] == {"sentences_cut": 1234}
+    assert report(fields)["sources"]["wiki"]["noted_by"] == {"sentences_cut": 1234}
+    pages = render(fields, [])
+    assert "| reading | sentences_cut | 1,234 |" in pages["report.md"].decode().replace("`", "")
+    assert b"sentences_cut" in pages["report.html"]
+
+
 def test_stages_are_in_recipe_order_and_pass_on_what_they_keep(manifest, timings):
     stages = report(manifest(), timings())["stages"]
     assert [row["stage"] for row in stages] == [

@@ -75,6 +75,29 @@ def test_functions_have_local_names():
 
 
 @pytest.mark.parametrize(
+    ("language", "markup", "text"),
+    [
+        ("fr", "{{date|11|novembre|1866}}", "11 novembre 1866"),
+        ("fr", "{{Date de naissance|11 novembre 1866}}", "11 novembre 1866"),
+        ("fr", "{{s|XIX|e}} {{XXe siècle}} {{1re}}", "XIXe siècle XXe siècle 1re"),
+        ("fr", "{{unité|682|km|2}}", "682\xa0km2"),
+        ("fr", "{{unité|682|km||h|-1}}", None),
+        ("fr", "{{citation|l'eau}}", "«\xa0l'eau\xa0»"),
+        ("fr", "{{date|11|novembre|1866|âge=oui}}", None),
+        ("fr", "{{référence nécessaire|les mots}}", "les mots"),
+        ("ca", "{{segle|XX}}", "segle XX"),
+        ("ca", "{{segle|XX|s}}", None),
+        ("ru", "{{s|1 км}}", "1 км"),
+        ("en", "{{s|1 km}}", None),
+        ("de", '{{"|Wort}}', "„Wort“"),
+        ("ja", "{{要出典範囲|言葉|date=2020}}", "言葉"),
+    ],
+)
+def test_what_a_template_shows_in_wikis_of_one_language(language, markup, text):
+    assert shown(markup, language) == text
+
+
+@pytest.mark.parametrize(
     "note",
     [
         "{{cn}}", "{{citation needed|date=2020}}", "{{дереккөз}}", "{{нет АИ|1|2}}", "{{حقيقة}}",

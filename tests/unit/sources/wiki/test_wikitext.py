@@ -80,6 +80,7 @@ def test_any_markup_gives_tidy_text(source):
     text = plain_text(source)
     assert text == text.strip()
     assert "\n\n\n" not in text
+    assert not set(text) & set("\x01\x02\x03\x04")
     assert all(line == line.strip() for line in text.split("\n"))
 
 
