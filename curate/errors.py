@@ -7,11 +7,40 @@ Every error of this package carries the exit code that the command line ends wit
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(://)([^\s\"'<>`]*)")
+
+#: What libraries show of an address that they could not parse.
+_USER = re.compile(r"(?<![\w+.:-])//[^\s/:@\"']+:[^\s/\"']+")
+
+
+def without_secrets(text: str) -> str:
+    """Return a text whose addresses have no user, password, query and fragment.
+
+    A question mark without a value behind it is a wildcard, except on the web.
+
+    >>> without_secrets("cannot read https://ann:pw@host/a.gz?X-Amz-Signature=1: 403")
+    'cannot read https://host/a.gz'
+    >>> without_secrets("s3://KEY:SECRET@bucket/part-?.jsonl"), without_secrets("/a#1.gz")
+    ('s3://bucket/part-?.jsonl', '/a#1.gz')
+    """
+
+    def clean(address: re.Match[str]) -> str:
+        scheme, separator, rest = address.groups()
+        host, slash, path = rest.partition("/")
+        host = re.split(r"[?#]", host.rpartition("@")[2], maxsplit=1)[0]
+        query = r"[?#]" if scheme.lower() in ("http", "https") else r"[?#](?=[^/]*=)"
+        return f"{scheme}{separator}{host}{slash}{re.split(query, path, maxsplit=1)[0]}"
+
+    return _USER.sub("//", _ADDRESS.sub(clean, text))
 
 
 class CurateError(Exception):
     r"""The base of all errors: what happened, where, and what to do next.
+
+    Passwords and signatures in addresses are left out, whoever raises the error.
 
     >>> str(CurateError("no such rule", where="filters/kaz_Cyrl.toml", hint="try `curate signals`"))
     'no such rule\n  at: filters/kaz_Cyrl.toml\n  next: try `curate signals`'
@@ -20,6 +49,8 @@ class CurateError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
+        what = without_secrets(what)
+        where, hint = where and without_secrets(where), hint and without_secrets(hint)
         self.what, self.where, self.hint = what, where, hint
         lines = [what]
         if where:

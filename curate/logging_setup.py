@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from curate.errors import without_secrets
+
 LOGGER = logging.getLogger("curate")
 
 
@@ -45,7 +47,7 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            message = self.format(record)
+            message = without_secrets(self.format(record))
             self._take(LogRecord(record.created, record.name, record.levelno, message))
         except Exception:
             self.handleError(record)

@@ -55,7 +55,7 @@ def main() -> None:
 def _main(arguments: Sequence[str]) -> int:
     """Run one command and return the exit code."""
     from curate.cli.terminal import complain
-    from curate.errors import CurateError
+    from curate.errors import CurateError, without_secrets
 
     try:
         code = app()(args=list(arguments), prog_name="curate", standalone_mode=False)
@@ -79,7 +79,7 @@ def _main(arguments: Sequence[str]) -> int:
     except Exception:
         import traceback
 
-        traceback.print_exc()
+        sys.stderr.write(without_secrets(traceback.format_exc()))
         complain(
             "this is a fault of curate's, not of the data or the recipe\n"
             "  next: report the lines above together with the command; what was committed stays"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import platform
+from typing import Any, cast
 
 from curate import schema
 from curate._version import __version__
 from curate.engine.commit import read_commit
 from curate.engine.product import counted_with
 from curate.engine.run_state import RunState
+from curate.errors import without_secrets
+from curate.plan.build import redacted
 from curate.plan.fingerprint import package_versions
 from curate.plan.model import Plan
 from curate.protocol.stage import Barrier
@@ -29,7 +32,7 @@ def manifest_of_run(
     return Manifest(
         contract=schema.CONTRACT_VERSION,
         curate=__version__,
-        recipe=plan.recipe.model_dump(mode="json"),
+        recipe=cast("dict[str, Any]", redacted(plan.recipe.model_dump(mode="json"))),
         profiles=plan.profiles.digest,
         plan=plan.fingerprint,
         stages=plan.stage_names,
@@ -78,10 +81,10 @@ def append_to_stores(plan: Plan, store: Store, state: RunState) -> list[StoreUse
             uses.append(
                 StoreUse(
                     stage=barrier.name,
-                    address=view.address,
+                    address=without_secrets(view.address),
                     compared_with=[number for number, _ in view.read],
                     removed=[list(pair) for pair in view.removed],
-                    added_to=barrier.store or None,
+                    added_to=without_secrets(barrier.store or "") or None,
                     generation=_append(plan, store, state, barrier) if barrier.store else None,
                 )
             )

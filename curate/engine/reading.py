@@ -14,7 +14,7 @@ from curate.errors import ResourceError
 from curate.plan.model import Shard, SourcePlan
 from curate.protocol.ledger import FileCounts
 from curate.sources.base import Damage, Document, DocumentTable, Note, Record, Skip
-from curate.sources.files import identity, without_secrets
+from curate.sources.files import identity
 
 #: The first bytes of damaged input that quarantine keeps, and the characters of an error message.
 HEAD_BYTES, ERROR_CHARACTERS = 64 << 10, 1000
@@ -147,13 +147,13 @@ def read_shard(source: SourcePlan, shard: Shard, batch_bytes: int) -> Iterator[B
         except OSError as error:
             raise ResourceError(
                 f"an input file cannot be read: {error.strerror or error}",
-                where=without_secrets(planned.file.path),
+                where=planned.file.path,
                 hint="put it back, then run the same command again: it resumes",
             ) from error
         if changed:
             raise ResourceError(
                 "an input file changed while the run was reading it",
-                where=without_secrets(planned.file.path),
+                where=planned.file.path,
                 hint="when it is complete, run again with --resume",
             )
     yield collector.batch()

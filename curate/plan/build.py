@@ -11,7 +11,9 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from curate.errors import RecipeError
+from pydantic import JsonValue
+
+from curate.errors import RecipeError, without_secrets
 from curate.plan import registry
 from curate.plan.checks import check_columns, check_conversations, check_groups
 from curate.plan.model import Plan, PlannedPiece, Segment, Shard, SourcePlan, with_view
@@ -215,12 +217,20 @@ def _shards(
 
 def redacted_recipe(recipe: Recipe) -> Recipe:
     """Return a recipe as it may be shown: input paths resolved, no passwords or signatures."""
-    from curate.sources.files import without_secrets
-
     sources = {
-        name: spec.model_copy(
-            update={"path": tuple(without_secrets(locate.data_path(p)) for p in spec.path)}
-        )
+        name: spec.model_copy(update={"path": tuple(map(locate.data_path, spec.path))})
         for name, spec in recipe.sources.items()
     }
-    return recipe.model_copy(update={"sources": sources})
+    shown = recipe.model_copy(update={"sources": sources}).model_dump(
+        mode="json", exclude_unset=True
+    )
+    return Recipe.model_validate(redacted(shown))
+
+
+def redacted(value: JsonValue) -> JsonValue:
+    """Return a value with no passwords and signatures in any of its texts."""
+    if isinstance(value, dict):
+        return {key: redacted(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [redacted(each) for each in value]
+    return without_secrets(value) if isinstance(value, str) else value

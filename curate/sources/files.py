@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from curate.errors import RecipeError, nearest
+from curate.errors import RecipeError, nearest, without_secrets
 from curate.paths import local_path
 from curate.sources.base import InputFile
 
@@ -49,24 +49,10 @@ def expand(
             if other.path != file.path:
                 raise RecipeError(
                     f"two files would be called '{file.name}' in ids",
-                    where=f"{without_secrets(other.path)} and {without_secrets(file.path)}",
+                    where=f"{other.path} and {file.path}",
                     hint="name the folder that holds both, or make them two sources",
                 )
     return [files[name] for name in sorted(files)]
-
-
-def without_secrets(address: str) -> str:
-    """Return an address without user, password, query and fragment; a plain path is unchanged.
-
-    >>> without_secrets("https://ann:pw@host/a.gz?X-Amz-Signature=1"), without_secrets("/a#1.gz")
-    ('https://host/a.gz', '/a#1.gz')
-    """
-    scheme = _SCHEME.match(address)
-    if not scheme:
-        return address
-    rest = re.split(r"[?#]", address[scheme.end() :], maxsplit=1)[0]
-    host, slash, path = rest.partition("/")
-    return f"{scheme[0]}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def identity(file: InputFile) -> str:
@@ -123,17 +109,17 @@ def _expand(path: str, suffixes: tuple[str, ...], root: str | None) -> list[Inpu
         except RecipeError:
             raise
         except ImportError as error:
-            raise RecipeError(str(error), where=without_secrets(path)) from None
+            raise RecipeError(str(error), where=path) from None
         except Exception as error:
             # Messages of storage libraries contain whole addresses, signatures included.
             what = f"the address cannot be read ({type(error).__name__})"
-            raise RecipeError(what, where=without_secrets(path)) from None
+            raise RecipeError(what, where=path) from None
     if not files:
         raise RecipeError(
             f"no file with one of the endings {', '.join(suffixes[:8])}"
             if not _MAGIC.search(path)
             else "no file matches the pattern",
-            where=without_secrets(path),
+            where=path,
             hint="see what the folder holds, or name the files themselves",
         )
     return files
@@ -240,11 +226,11 @@ def _expand_remote(path: str, suffixes: tuple[str, ...], root: str | None) -> li
         except FileNotFoundError:
             hint = None if is_web else _neighbour(fs, inner)
             what = "there is no such file"
-            raise RecipeError(what, where=without_secrets(path), hint=hint) from None
+            raise RecipeError(what, where=path, hint=hint) from None
         if info.get("size") is None:
             raise RecipeError(
                 "the server does not say how large the file is",
-                where=without_secrets(path),
+                where=path,
                 hint="download it first",
             )
         name = PurePosixPath(without_secrets(path)).name
@@ -261,7 +247,7 @@ def _listed(fs: Any, folder: str, path: str, depth: int | None) -> list[dict[str
     try:
         listed = fs.find(folder, maxdepth=depth, detail=True)
     except FileNotFoundError:
-        raise RecipeError("there is no such folder", where=without_secrets(path)) from None
+        raise RecipeError("there is no such folder", where=path) from None
     return [info for _, info in sorted(listed.items()) if info["type"] == "file"]
 
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from curate.errors import ResourceError
+from curate.errors import RecipeError, ResourceError
 
 #: The names that ``create`` and ``replace`` use until what they write is complete.
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}")
@@ -102,6 +102,12 @@ class Store(Protocol):
 def open_store(address: str) -> Store:
     """Open the store for an output address: a local path, or ``s3://...`` and the like."""
     if "://" in address and not address.startswith("file://"):
+        if "@" in address.split("://")[1].split("/")[0]:
+            raise RecipeError(
+                "an address with a password would be written to logs and files",
+                where=address,
+                hint="leave it out, and set it in the environment, such as AWS_SECRET_ACCESS_KEY",
+            )
         return ObjectStore(address)
     return LocalStore(address.removeprefix("file://"))
 

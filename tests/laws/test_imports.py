@@ -10,6 +10,7 @@ from tests.laws.imports import (
     FILES,
     MODULES,
     PACKAGE,
+    ROOT,
     all_imports,
     cycles,
     external_imports,
@@ -130,8 +131,11 @@ def test_only_one_file_imports_ray():
 
 def test_nothing_evaluates_or_unpickles():
     banned = {"eval", "exec", "compile"}
+    # numba's results are pickles; the cache checks whose they are: tests/unit/kernels/test_cache.py
+    allowed = {"curate/kernels/jit.py": {"pickle"}}
     for path in FILES:
-        assert not external_imports(path) & {"pickle", "yaml", "marshal"}, path
+        unsafe = external_imports(path) & {"pickle", "yaml", "marshal"}
+        assert unsafe == allowed.get(str(path.relative_to(ROOT)), set()), path
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in banned, path

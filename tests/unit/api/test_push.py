@@ -172,7 +172,7 @@ def test_only_what_the_run_wrote_is_sent_and_links_are_not_followed(finished, tm
     before = api.push(str(finished), "team/mix", reports=True, dry_run=True).files
     secret = tmp_path / "passwd"
     secret.write_text("root")
-    foreign = {"filters/private-notes.txt", "filters/new.toml", "notes.md", "recipe.toml.bak"}
+    foreign = {"filters/private-notes.txt", "filters/new.toml", "notes.html", "recipe.toml.bak"}
     for name in foreign:
         (finished / name).write_text("aws_secret_access_key = wJalrXUtnFEMIEXAMPLEKEY")
     (finished / "filters/link.toml").symlink_to(secret)
