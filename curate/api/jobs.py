@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from glob import iglob
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from curate.api.inputs import by_format, files_by_format, sources_of
 from curate.api.ratio import groups_of
 from curate.api.runs import RunResult, run
 from curate.api.tables import identify
@@ -60,6 +58,9 @@ def dedup_paths(
     *,
     output: str | Path,
     text: str = "text",
+    id: str | None = None,
+    url: str | None = None,
+    date: str | None = None,
     threshold: float = 0.8,
     recall: float = 0.97,
     bands: int | None = None,
@@ -78,23 +79,27 @@ def dedup_paths(
     seed: int | None = None,
     engine: str = "ray",
     workers: int | None = None,
+    address: str | None = None,
     resume: bool = False,
     fresh: bool = False,
     progress: Progress | None = None,
 ) -> RunResult:
-    r"""Remove exact and near duplicates from JSONL or Parquet files.
+    r"""Remove exact and near duplicates from files.
 
     For ``keep="best:SIGNAL"`` languages are identified and signals measured first.
 
     Parameters
     ----------
     paths : sequence of str
-        Files, folders or patterns. ``NAME=PATH`` names the source of the documents, which
-        ``source_priority`` and the removal of a source from a store use.
+        Files, folders, patterns or addresses, of any format. ``NAME=PATH`` names the source of the
+        documents, which ``source_priority`` and the removal of a source from a store use.
     output : str or Path
         Folder or address of the result.
     text : str, default 'text'
         Field with the text.
+    id, url, date : str, optional
+        Fields with a record's own id (with which the ids of the result then end), address and
+        date. All other fields are kept in ``meta``.
     threshold, recall, bands, rows, similarity, length_ratio, shingle, ngram, keep : object
         As for :func:`curate.deduplicate`, with the same defaults.
     source_priority : sequence of str, optional
@@ -109,6 +114,8 @@ def dedup_paths(
         Where the work is done; the result is the same.
     workers : int, optional
         CPUs to use on Ray; default: all.
+    address : str, optional
+        As for :func:`curate.run`.
     resume : bool, default False
         Continue although options or inputs changed.
     fresh : bool, default False
@@ -136,7 +143,7 @@ def dedup_paths(
     >>> result.manifest["totals"]["documents"], result.manifest["totals"]["curated"]
     (2, 1)
     """
-    sources = _sources(paths, text)
+    sources = _sources(paths, text, id, url, date)
     for name in source_priority or ():
         if name not in sources:
             raise RecipeError(
@@ -168,6 +175,7 @@ def dedup_paths(
         output=output,
         engine=engine,
         workers=workers,
+        address=address,
         resume=resume,
         fresh=fresh,
         progress=progress,
@@ -179,6 +187,9 @@ def mix_recipe(
     *,
     ratio: str,
     text: str = "text",
+    id: str | None = None,
+    url: str | None = None,
+    date: str | None = None,
     unit: str = "tokens",
     budget: float | None = None,
     max_epochs: float = 1.0,
@@ -192,11 +203,14 @@ def mix_recipe(
     Parameters
     ----------
     paths : sequence of str
-        JSONL or Parquet files, folders or patterns; ``NAME=PATH`` names the source.
+        Files, folders, patterns or addresses, of any format; ``NAME=PATH`` names the source.
     ratio : str
         Groups of languages with their weights: ``kaz_Cyrl=3,rus_Cyrl+tur_Latn=1``.
     text : str, default 'text'
         Field with the text.
+    id, url, date : str, optional
+        Fields with a record's own id (with which the ids of the result then end), address and
+        date. All other fields are kept in ``meta``.
     unit : {'tokens', 'bytes', 'documents'}, default 'tokens'
         What amounts count.
     budget : float, optional
@@ -224,7 +238,8 @@ def mix_recipe(
 
     Examples
     --------
-    >>> recipe = mix_recipe(["books.parquet"], ratio="kaz_Cyrl=3,eng_Latn=1", unit="bytes")
+    >>> books = ["sample_data/books.parquet"]
+    >>> recipe = mix_recipe(books, ratio="kaz_Cyrl=3,eng_Latn=1", unit="bytes")
     >>> [stage.use for stage in recipe.stages], list(recipe.mixture.groups)
     (['identify'], ['kaz_Cyrl', 'eng_Latn'])
     """
@@ -242,7 +257,7 @@ def mix_recipe(
         {
             "name": "mix",
             "seed": seed,
-            "sources": _sources(paths, text),
+            "sources": _sources(paths, text, id, url, date),
             "stages": [{"use": "identify"}, *counted],
             "mixture": mixture,
         }
@@ -253,31 +268,12 @@ def _given(**options: object) -> dict[str, object]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _sources(paths: Sequence[str], text: str) -> dict[str, Any]:
-    """Group paths by source; a file is Parquet by its ending, else JSONL.
-
-    ``NAME=PATH`` names the source; else it is named after its format. A path that exists as written
-    has no name, because folders may be named date=2024-01-01.
-    """
-    sources: dict[str, Any] = {}
-    for given in paths:
-        name, equals, path = given.partition("=")
-        if (
-            not equals
-            or not _NAME.fullmatch(name)
-            or any(chain.from_iterable(map(iglob, (given,))))
-        ):
-            name, path = "", given
-        format = "parquet" if format_of(path) == "parquet" else "jsonl"
-        source = sources.setdefault(name or format, {"format": format, "path": [], "text": text})
-        if source["format"] != format:
-            raise RecipeError(f"source '{name}' has files of two formats", hint="name them apart")
-        source["path"].append(path)
-    return sources
-
-
-#: The names that a recipe accepts.
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
+def _sources(
+    paths: Sequence[str], text: str, id: str | None, url: str | None, date: str | None
+) -> dict[str, Any]:
+    """Sort paths into sources that keep every field of a record, of whatever format."""
+    named = _given(text=text, id=id, url=url, date=date)
+    return sources_of(paths, {"jsonl": named, "parquet": named | {"meta": ["*"]}})
 
 
 def identify_paths(
@@ -339,8 +335,8 @@ def batches_of(
     from curate.plan import registry
     from curate.sources.files import expand
 
-    for path in paths:
-        kind = format or format_of(path)
+    named = files_by_format(paths) if format is None else ((format, path) for path in paths)
+    for kind, path in named:
         options: dict[str, Any] = {"text": text} if kind in ("jsonl", "parquet") else {}
         if lines and kind == "text":
             options["split_on"] = "line"
@@ -356,44 +352,28 @@ def batches_of(
                     damaged.update(batch.quarantined.column("reason").to_pylist())
 
 
-_ENDINGS = {
-    "wet": (".wet", ".wet.gz"),
-    "warc": (".warc", ".warc.gz", ".arc", ".arc.gz"),
-    "wikipedia": (".xml", ".xml.bz2", ".xml.gz"),
-    "parquet": (".parquet", ".pq"),
-    "text": (".txt", ".txt.gz"),
-    "jsonl": (".jsonl", ".jsonl.gz", ".jsonl.zst"),
-}
-
-
 def format_of(path: str) -> str:
-    """Return the source format that a file name's ending indicates.
+    """Return the source format of the files of a path.
 
     Parameters
     ----------
     path : str
-        A file, folder, pattern or address; of a folder or pattern, the first file with a known
-        ending decides.
+        A file, folder, pattern or address. A file's ending decides, else its first bytes.
 
     Returns
     -------
     str
-        Name of the format: jsonl where no ending is known. Never chat, whose files also end in
-        ``.jsonl``.
+        Name of the format; of a path with files of several, the first by name. Never chat, whose
+        files also end in ``.jsonl``.
+
+    Raises
+    ------
+    RecipeError
+        If the path names no file of a known format.
 
     Examples
     --------
-    >>> format_of("a.warc.wet.gz"), format_of("dump.xml.bz2"), format_of("x")
-    ('wet', 'wikipedia', 'jsonl')
+    >>> format_of("sample_data/books.parquet"), format_of("sample_data/wiki")
+    ('parquet', 'wikipedia')
     """
-    located = locate.data_path(path)
-    names: Iterator[str] = iter(())
-    if "://" not in located:
-        # Two levels suffice, and a folder may contain millions of files.
-        patterns = (located, f"{located}/*", f"{located}/*/*")
-        names = chain.from_iterable(map(iglob, patterns))
-    for name in chain([path], names):
-        for format, endings in _ENDINGS.items():
-            if name.endswith(endings):
-                return format
-    return "jsonl"
+    return next(iter(by_format(path)))

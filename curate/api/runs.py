@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,12 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from curate.engine.base import Engine
 from curate.engine.driver import Driver, Progress
 from curate.engine.folder import begin, only_writer
 from curate.engine.publish import publish
 from curate.engine.run_state import RunState
 from curate.errors import RecipeError, ToleranceError, nearest
+from curate.inspection import first_records
+from curate.inspection.first_records import DATED
+from curate.logging_setup import LOGGER
 from curate.plan import build as planning
 from curate.plan.model import Plan
 from curate.protocol.ledger import Ledger
@@ -86,7 +92,8 @@ def run(
     workers : int, optional
         CPUs to use on Ray; default: all.
     address : str, optional
-        Address of a Ray cluster; default: start Ray on this machine.
+        Address of a Ray cluster; default: RAY_ADDRESS, else a Ray of its own on this machine, even
+        if another one runs here (``local`` means that whatever RAY_ADDRESS is).
     resume : bool, default False
         Continue although the recipe or its inputs changed.
     fresh : bool, default False
@@ -130,12 +137,13 @@ def run(
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(str(recipe), inputs=dict(inputs or {}), settings=settings)
     plan = planning.build(recipe)
+    first_records.check(plan)
     store = open_store(str(output))
     listener = progress or Silent()
     with only_writer(store), _storage_errors(str(output)):
         epoch, manifest = begin(store, plan.fingerprint, plan.inputs, resume=resume, fresh=fresh)
         if manifest is not None:
-            return _result(str(output), manifest, recipe, reused=True)
+            return _result(str(output), store, manifest, recipe, reused=True)
         written = _write_recipe(plan, store)
         started = time.perf_counter()
         machine = _engine(engine, workers, address)
@@ -151,7 +159,7 @@ def run(
             manifest = driver.drive(finish)
         finally:
             machine.close()
-    return _result(str(output), manifest, recipe, reused=False)
+    return _result(str(output), store, manifest, recipe, reused=False)
 
 
 def _wall(segment: str, label: str, started: float) -> dict[str, Any]:
@@ -192,11 +200,22 @@ def check_engine(name: str, address: str | None) -> None:
     """Raise RecipeError for an unknown engine and for an address that begins with ``ray://``."""
     if name not in ENGINES:
         raise RecipeError(f"no engine '{name}'", hint=nearest(name, ENGINES))
-    if address and address.startswith("ray://"):
+    cluster = cluster_of(address)
+    if name == "ray" and cluster and cluster.startswith("ray://"):
         raise RecipeError(
             "ray:// drives a cluster from outside, and a lost connection would end the run",
+            where="--address" if address else "RAY_ADDRESS",
             hint="ray job submit -- curate run RECIPE --address auto --output DIR",
         )
+
+
+def cluster_of(address: str | None) -> str | None:
+    """Return the address of the Ray cluster to use: what is given, else RAY_ADDRESS.
+
+    None and ``local`` mean a Ray of its own on this machine, even if another runs here.
+    """
+    cluster = address or os.environ.get("RAY_ADDRESS", "").strip()
+    return None if cluster in ("", "local") else cluster
 
 
 def _engine(name: str, workers: int | None, address: str | None) -> Engine:
@@ -207,7 +226,7 @@ def _engine(name: str, workers: int | None, address: str | None) -> Engine:
     check_engine(name, address)
     from curate.engine.ray_tasks import RayTasks
 
-    return RayTasks(workers=workers, address=address)
+    return RayTasks(workers=workers, address=cluster_of(address))
 
 
 def _write_recipe(plan: Plan, store: Store) -> list[FileEntry]:
@@ -230,8 +249,14 @@ def _write_recipe(plan: Plan, store: Store) -> list[FileEntry]:
     return entries
 
 
-def _result(output: str, manifest: Manifest, recipe: Recipe, *, reused: bool) -> RunResult:
-    complaints = tuple(_complaints(manifest, recipe))
+def _result(
+    output: str, store: Store, manifest: Manifest, recipe: Recipe, *, reused: bool
+) -> RunResult:
+    complaints = (
+        *_complaints(manifest, recipe),
+        *_emptiness(manifest),
+        *_missing_dates(store, manifest, recipe),
+    )
     return RunResult(output, manifest.to_json(), 3 if complaints else 0, complaints, reused)
 
 
@@ -246,6 +271,47 @@ def _complaints(manifest: Manifest, recipe: Recipe) -> Iterator[str]:
         )
     for complaint in _dedup_loss_complaints(recipe, manifest.ledger):
         yield f"{complaint}; see clusters.parquet"
+
+
+def _emptiness(manifest: Manifest) -> Iterator[str]:
+    """Yield why there is no product: nothing was read, nothing was kept, or nothing fits."""
+    totals, files = manifest.totals, len(manifest.inputs)
+    if totals.rows:
+        return
+    if not totals.documents:
+        yield (
+            f"no document was read: {files} input files hold {totals.records} records,"
+            f" {totals.skipped} skipped and {totals.quarantined} quarantined; the product is empty"
+        )
+    elif not totals.curated:
+        yield f"all {totals.documents} documents were dropped; the product is empty: report.html"
+    else:
+        yield (
+            f"none of {totals.curated} documents was taken; the product is empty: the budget is"
+            " below the smallest document, or no document belongs to a group"
+        )
+
+
+def _missing_dates(store: Store, manifest: Manifest, recipe: Recipe) -> Iterator[str]:
+    """Yield a complaint where the newest or oldest was to be kept and no document has a date.
+
+    Where only some have none, the number is logged: an order puts them last.
+    """
+    keep = next((k for s in recipe.stages if (k := s.options.get("keep")) in DATED), None)
+    if keep is None or not manifest.totals.documents:
+        return
+    rows = dated = 0
+    for entry in manifest.files:
+        if entry.dataset in ("mixture", "rejected"):
+            with store.open(entry.path) as handle:
+                column = pq.read_table(handle, columns=["date"]).column("date")
+            rows, dated = rows + len(column), dated + len(column) - column.null_count
+    if not dated:
+        yield f"keep = '{keep}', but none of {rows} documents has a date: ids decided instead"
+    elif dated < rows:
+        LOGGER.warning(
+            "%d of %d documents have no date; keep = '%s' puts them last", rows - dated, rows, keep
+        )
 
 
 def _check_dedup_loss(recipe: Recipe, ledger: Ledger, output: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +14,7 @@ from curate.api.ratio import groups_of
 from curate.errors import RecipeError, nearest
 from curate.recipe import locate
 from curate.recipe.profile import Profile, Profiles
+from curate.sources import fields, parquet
 
 
 class ArrowTable(Protocol):
@@ -230,7 +231,34 @@ def deduplicate(
         component_bytes=component_bytes,
         seed=seed,
     )
-    return reassign_within(in_memory.apply(near, in_memory.apply(exact, _documents(table))))
+    documents = _documents(table)
+    _check_order(documents, keep, priority)
+    return reassign_within(in_memory.apply(near, in_memory.apply(exact, documents)))
+
+
+def _check_order(documents: pa.Table, keep: str, priority: tuple[str, ...]) -> None:
+    """Raise RecipeError where an order finds no value in any row."""
+    if not documents.num_rows or keep == "longest":
+        return
+    from curate.dedup.keeper import keeper_column
+
+    name = keeper_column(keep)
+    if name not in documents.column_names:
+        near = nearest(name, documents.column_names)
+        raise RecipeError(f"keep = '{keep}' needs the column '{name}'", hint=near)
+    column = documents.column(name)
+    if keep == "source_priority":
+        if not pc.any(pc.is_in(column, value_set=pa.array(priority, pa.string()))).as_py():
+            known = ", ".join(sorted(filter(None, column.unique().to_pylist()))[:10]) or "none"
+            raise RecipeError(
+                "keep = 'source_priority', but no row is of a source that is listed",
+                hint=f"the sources of the table: {known}",
+            )
+    elif column.null_count == len(column):
+        raise RecipeError(
+            f"keep = '{keep}', but no row has a value in the column '{name}'",
+            hint="fill it, or choose another order",
+        )
 
 
 def mix(
@@ -301,13 +329,17 @@ def mix(
     >>> mix(table, ratio="kaz_Cyrl=1,eng_Latn=1", unit="documents")["lang"].to_pylist()
     ['kaz_Cyrl', 'eng_Latn']
     """
+    from curate.plan.checks import check_labels
     from curate.protocol import in_memory
     from curate.recipe.mixture import parse_mixture
     from curate.stages.mix import Mix
 
+    groups = groups_of(ratio)
+    for group in groups.values():
+        check_labels(cast("list[str]", group["languages"]), "curate.mix")
     mixture = parse_mixture(
         {
-            "groups": groups_of(ratio),
+            "groups": groups,
             "unit": unit,
             "budget": budget,
             "scale": scale,
@@ -328,6 +360,15 @@ def mix(
         if column not in documents.column_names:
             known = nearest(column, documents.column_names)
             raise RecipeError(f"the mixture reads a column '{column}': {known}", where="curate.mix")
+    labels = sorted(filter(None, map(str, documents.column("lang").unique().to_pylist())))
+    for name, term in groups.items():
+        if term["weight"] and not set(cast("list[str]", term["languages"])) & set(labels):
+            have = ", ".join(map(fields.shown, labels[:20])) or "none"
+            raise RecipeError(
+                f"group '{name}' has nothing to give: no row is of these languages",
+                where="curate.mix",
+                hint=f"the labels of the table: {have}",
+            )
     placed = stage.placements(documents, in_memory.resolve(stage, documents)["decisions"])
     taken = documents.take(placed.column("row"))
     return taken.append_column("phase", placed.column("phase")).append_column(
@@ -359,7 +400,13 @@ def _all_profiles(chosen: str | Profile | None = None) -> Profiles:
 
 def _documents(table: TableLike) -> pa.Table:
     """Convert a table to Document columns; missing ones are null, but ids are generated."""
-    documents = pa.table(table)
+    try:
+        documents = pa.table(table)
+    except (TypeError, ValueError, pa.ArrowException) as error:
+        raise RecipeError(
+            f"this is no table: {str(error).partition(chr(10))[0]}",
+            hint="an Arrow, pandas, Polars or DuckDB table, or a mapping of columns",
+        ) from None
     rows = documents.num_rows
     if "text" not in documents.column_names:
         raise RecipeError(
@@ -372,12 +419,43 @@ def _documents(table: TableLike) -> pa.Table:
     for name, kind in (schema.SOURCE_COLUMNS | schema.VERDICT_COLUMNS).items():
         if name in documents.column_names:
             position = documents.column_names.index(name)
-            documents = documents.set_column(position, name, documents.column(name).cast(kind))
+            converted = _converted(name, documents.column(name), kind)
+            documents = documents.set_column(position, name, converted)
         elif name == "id":
-            ids = pa.array([schema.make_id("table", row) for row in range(rows)])
+            ids = pa.array([schema.make_id("table", row) for row in range(rows)], pa.string())
             documents = documents.append_column(name, ids)
         elif name == "source":
             documents = documents.append_column(name, pa.array([""] * rows, pa.string()))
         else:
             documents = documents.append_column(name, pa.nulls(rows, kind))
     return documents
+
+
+def _converted(name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """Convert a column to its type: dates in any notation, metadata of any type to JSON.
+
+    Raise RecipeError for a column that has no such values.
+    """
+    if column.type == kind:
+        return column
+    if name == "date":
+        values = schema.whole(column)
+        dates = parquet.as_date(values)
+        wrong = pc.index(pc.and_(pc.is_valid(values), pc.is_null(dates)), True).as_py()
+        if wrong >= 0:
+            shown = fields.shown(str(values[wrong].as_py()))
+            raise RecipeError(
+                f"'{shown}' in row {wrong} of the column 'date' is no date that can be read",
+                hint="ISO 8601 such as 2026-01-31, a timestamp, or a number since 1970",
+            )
+        return pa.chunked_array([dates])
+    try:
+        if name == "text" and not (parquet.is_text(column.type) or pa.types.is_null(column.type)):
+            raise pa.ArrowInvalid("no text")
+        if name == "meta" and not parquet.is_text(column.type):
+            rows = parquet.to_rows(schema.whole(column))
+            return pa.chunked_array([pa.array(map(fields.as_json, rows), kind)])
+        return column.cast(kind)
+    except pa.ArrowException:
+        what = f"the column '{name}' is {str(column.type)[:200]} and should be {kind}"
+        raise RecipeError(what, hint="rename it, or convert it") from None

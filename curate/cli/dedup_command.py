@@ -13,6 +13,9 @@ def command(
     paths: options.Files,
     output: options.Output,
     text: options.TextField = "text",
+    id: options.IdField = None,
+    url: options.UrlField = None,
+    date: options.DateField = None,
     threshold: Annotated[
         float,
         typer.Option(
@@ -62,6 +65,7 @@ def command(
     ] = None,
     engine: options.EngineName = "ray",
     workers: options.Workers = None,
+    address: options.Address = None,
     resume: options.Resume = False,
     fresh: options.Fresh = False,
     json: options.Json = False,
@@ -79,12 +83,15 @@ def command(
     from curate.cli import print_result
     from curate.cli.terminal import answer, progress
 
-    options.check_output(engine, None, output)
+    options.check_output(engine, address, output)
     with progress() as listener:
         result = api.dedup_paths(
             paths,
             output=output,
             text=text,
+            id=id,
+            url=url,
+            date=date,
             threshold=threshold,
             recall=recall,
             bands=bands,
@@ -99,6 +106,7 @@ def command(
             store=store_to,
             engine=engine,
             workers=workers,
+            address=address,
             resume=resume,
             fresh=fresh,
             progress=listener,

@@ -20,6 +20,9 @@ def command(
     ],
     output: options.OutputUnlessDry = None,
     text: options.TextField = "text",
+    id: options.IdField = None,
+    url: options.UrlField = None,
+    date: options.DateField = None,
     unit: Annotated[
         str, typer.Option(metavar="UNIT", help="tokens, bytes or documents.")
     ] = "tokens",
@@ -49,6 +52,7 @@ def command(
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the sample.")] = 0,
     engine: options.EngineName = "ray",
     workers: options.Workers = None,
+    address: options.Address = None,
     fresh: options.Fresh = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the table; write nothing.")
@@ -72,6 +76,9 @@ def command(
         paths,
         ratio=ratio,
         text=text,
+        id=id,
+        url=url,
+        date=date,
         unit=unit,
         budget=budget,
         max_epochs=max_epochs,
@@ -95,13 +102,14 @@ def command(
             say(tried.note)
             print_result.mixture(tried.mixture, answer)
         return 0
-    options.check_output(engine, None, str(output))
+    options.check_output(engine, address, str(output))
     with progress() as listener:
         result = api.run(
             recipe,
             output=str(output),
             engine=engine,
             workers=workers,
+            address=address,
             fresh=fresh,
             progress=listener,
         )

@@ -16,7 +16,11 @@ RunFolder = Annotated[
     str, typer.Argument(metavar="RUN", help="Folder or address of a finished run.")
 ]
 Files = Annotated[
-    list[str], typer.Argument(metavar="PATH", help="JSONL or Parquet: files, folders or patterns.")
+    list[str],
+    typer.Argument(
+        metavar="PATH",
+        help="Files, folders, patterns or addresses; the ending of each file tells its format.",
+    ),
 ]
 Output = Annotated[str, typer.Option(metavar="DIR", help="Folder or address of the result.")]
 OutputUnlessDry = Annotated[
@@ -39,6 +43,14 @@ Settings = Annotated[
 ]
 EngineName = Annotated[str, typer.Option(metavar="NAME", help="ray or in-process.")]
 Workers = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPUs to use on Ray.")]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="A Ray cluster: HOST:PORT, auto inside `ray job submit`, or local for one of its own;"
+        " else RAY_ADDRESS, else local.",
+    ),
+]
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="Remove what is in the folder and start over.")
 ]
@@ -47,6 +59,21 @@ Resume = Annotated[
 ]
 TextField = Annotated[
     str, typer.Option("--text-field", "--text", metavar="FIELD", help="Field with the text.")
+]
+IdField = Annotated[
+    str | None,
+    typer.Option("--id-field", metavar="FIELD", help="Field with a record's own id."),
+]
+DateField = Annotated[
+    str | None,
+    typer.Option(
+        "--date-field",
+        metavar="FIELD",
+        help="Field with the date, in ISO 8601 or as a number since 1970.",
+    ),
+]
+UrlField = Annotated[
+    str | None, typer.Option("--url-field", metavar="FIELD", help="Field with the address.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
@@ -69,15 +96,19 @@ def parse_inputs(options: list[str] | None) -> dict[str, list[str]]:
 
 
 def check_output(engine: str, address: str | None, output: str) -> None:
-    """Refuse an engine, address or output that cannot work, before anything is written.
+    """Refuse an engine, address or output that cannot work, else print where the work is done.
 
     Raise RecipeError for an unknown engine and for ``ray://``, RefusedError for an output that is
     a file.
     """
-    from curate.api.runs import check_engine
+    from curate.api.runs import check_engine, cluster_of
+    from curate.cli.terminal import say
 
     check_engine(engine, address)
     if "://" not in output and Path(output).exists() and not Path(output).is_dir():
         raise RefusedError(
             "the output is a file, not a folder", where=output, hint="choose another --output"
         )
+    if engine == "ray":
+        cluster, named = cluster_of(address), "--address" if address else "RAY_ADDRESS"
+        say(f"engine: Ray at {cluster} ({named})" if cluster else "engine: a Ray of its own here")

@@ -16,10 +16,7 @@ def command(
     set: options.Settings = None,
     engine: options.EngineName = "ray",
     workers: options.Workers = None,
-    address: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="A Ray cluster: auto inside `ray job submit`."),
-    ] = None,
+    address: options.Address = None,
     resume: options.Resume = False,
     fresh: options.Fresh = False,
     dry_run: Annotated[

@@ -27,6 +27,7 @@ def command(
     ] = 64 << 20,
     engine: options.EngineName = "ray",
     workers: options.Workers = None,
+    address: options.Address = None,
     json: options.Json = False,
 ) -> int:
     """Try one stage on a sample, or run a recipe up to it.
@@ -50,13 +51,14 @@ def command(
     from curate.cli import print_result
     from curate.cli.terminal import progress
 
-    options.check_output(engine, None, str(output))
+    options.check_output(engine, address, str(output))
     with progress() as listener:
         result = api.run(
             api.until(read, name),
             output=str(output),
             engine=engine,
             workers=workers,
+            address=address,
             progress=listener,
         )
     return print_result.print_result(result, json)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import subprocess
 import sys
 import zlib
@@ -53,8 +54,12 @@ class RayTasks:
         if self._owns_cluster:
             options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
             if address:
+                _check_reachable(address)
                 options["address"] = address
             else:
+                # Without an address Ray would look for a cluster by itself, in RAY_ADDRESS and in
+                # what else runs on this machine, and refuse num_cpus where it finds one.
+                options["address"] = "local"
                 # For a cluster of one machine, Ray's servers then listen on loopback only.
                 # (The option _node_ip_address does not achieve this: Ray resolves it back.)
                 ray_constants.ENABLE_RAY_CLUSTER = False
@@ -65,10 +70,12 @@ class RayTasks:
                 }
             try:
                 ray.init(**options)
-            except (ConnectionError, RuntimeError, OSError) as error:
+            except (ConnectionError, RuntimeError, OSError, ValueError, ImportError) as error:
                 self.close()
+                reason = str(error).strip().partition("\n")[0]
+                what = "no Ray cluster answers" if address else "Ray did not start"
                 raise ResourceError(
-                    f"Ray did not start: {error}", where=address or "local"
+                    f"{what}: {reason}", where=address or "local", hint=_REMEDY if address else None
                 ) from error
         route_to_root("ray")
         self._cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
@@ -116,6 +123,42 @@ class RayTasks:
         if self._reaper is not None:
             self._reaper.communicate(b"done\n")
             self._reaper = None
+
+
+#: What to do where no cluster answers.
+_REMEDY = (
+    "start one there, or name another with --address (else RAY_ADDRESS is used); --address local"
+    " is a Ray of its own, --engine in-process is none"
+)
+#: The first bytes of an HTTP/2 connection: its preface, and an empty frame of settings (type 4).
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+#: Seconds to wait for the port of a cluster; Ray itself would try for minutes.
+_ANSWER = 10.0
+
+
+def _check_reachable(address: str) -> None:
+    """Raise ResourceError if no one listens at ``host:port``; other addresses are left to Ray."""
+    host, colon, port = address.rpartition(":")
+    if not (colon and port.isdecimal() and "/" not in host):
+        if "://" in address:
+            raise ResourceError(
+                "this is no address of a Ray cluster, which is HOST:PORT or auto",
+                where=address,
+                hint=_REMEDY,
+            )
+        return
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") == "0":
+                # Ray speaks gRPC, so the answer to an HTTP/2 greeting is a frame of settings.
+                connection.sendall(_GREETING)
+                if connection.recv(9)[3:4] != _GREETING[-6:-5]:
+                    raise OSError("what listens there is no Ray cluster")
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ResourceError(
+            f"no Ray cluster answers: {reason}", where=address, hint=_REMEDY
+        ) from None
 
 
 def _start_reaper() -> subprocess.Popen[bytes] | None:

@@ -30,7 +30,7 @@ _SHOWN = (
 
 
 def find_outcomes(store: Store, key: str) -> list[dict[str, Any]]:
-    """Find a document or damaged record by id, URL, or ``<source>/<file>#<offset>``.
+    """Find a document or damaged record by id, own id, URL, or ``<source>/<file>#<offset>``.
 
     Return one entry per row found: ``outcome`` (kept, dropped, over_budget, no_group, quarantined),
     ``where`` (the file), and the columns that explain it; a kept document's copies are counted by
@@ -153,6 +153,7 @@ def _document(
 
 
 def _matches(store: Store, path: str, key: str) -> Iterator[dict[str, Any]]:
+    own = f"~{key}"  # the id of the record itself, where the source keeps one
     with store.open(path) as handle:
         file = pq.ParquetFile(handle)
         names = [
@@ -161,7 +162,7 @@ def _matches(store: Store, path: str, key: str) -> Iterator[dict[str, Any]]:
         for group in range(file.num_row_groups):
             keys = file.read_row_group(group, columns=["id", "url"])
             matches = pc.or_kleene(
-                pc.equal(keys.column("id"), key),
+                pc.or_(pc.equal(keys.column("id"), key), pc.ends_with(keys.column("id"), own)),
                 pc.fill_null(pc.equal(keys.column("url"), key), False),
             )
             if pc.any(matches).as_py():

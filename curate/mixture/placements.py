@@ -43,7 +43,8 @@ def placements(mixture: Mixture, table: pa.Table, intervals: pa.Table) -> pa.Tab
     """
     u = sample_key(table.column("id"), mixture.seed)
     by_leaf: dict[Leaf, list[tuple[str, int, int, int]]] = {}
-    for interval in intervals.select(INTERVALS.names).to_pylist():
+    # Where nothing is taken there are no intervals, and the table has no columns of theirs.
+    for interval in intervals.select(INTERVALS.names).to_pylist() if len(intervals) else ():
         group, source, lang, origin, *span = interval.values()
         by_leaf.setdefault(Leaf(group, source, lang, origin), []).append(tuple(span))
     names = [*(phase.name for phase in mixture.schedule()), VALIDATION]

@@ -73,7 +73,7 @@ def solve(mixture: Mixture, available: Mapping[Leaf, Available]) -> Solution:
         for group in mixture.groups
     }
     parts = parts_of(mixture, available)
-    scarcest = _scarcest(parts, demand)
+    scarcest = _scarcest(mixture, parts, demand)
     scale = Fraction(0) if scarcest is None else scarcest.capacity / _demand_of(scarcest, demand)
     if not grows:
         if scarcest and scale < 1 and mixture.shortage == "fail":
@@ -125,11 +125,16 @@ def _demand_of(part: Part, demand: Mapping[str, Fraction]) -> Fraction:
     return demand[part.group] * part.share
 
 
-def _scarcest(parts: list[Part], demand: Mapping[str, Fraction]) -> Part | None:
-    """Return the part that reaches the smallest share of its demand; None if all are empty."""
+def _scarcest(mixture: Mixture, parts: list[Part], demand: Mapping[str, Fraction]) -> Part | None:
+    """Return the part that reaches the smallest share of its demand.
+
+    Return None if all are empty and no group says what belongs to it: that is an empty corpus.
+    """
     demanded = [part for part in parts if _demand_of(part, demand)]
     if not any(limit for part in parts for limit in part.limits.values()):
-        return None
+        demanded = [part for part in demanded if mixture.groups[part.group].selects]
+        if not demanded:
+            return None
     scarcest = min(demanded, key=lambda part: part.capacity / _demand_of(part, demand))
     if not scarcest.capacity:
         reason = "max_share forbids all of it"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from curate import schema
 from curate.errors import RecipeError, nearest
@@ -53,13 +53,22 @@ def check_groups(mixture: Mixture, recipe: Recipe, where: str) -> None:
             if source not in recipe.sources:
                 hint = nearest(source, recipe.sources)
                 raise RecipeError(f"the recipe has no source '{source}'", where=at, hint=hint)
-        for lang in group.languages:
-            if not _LABEL.fullmatch(lang):
-                raise RecipeError(
-                    f"'{lang}' is no language label",
-                    where=at,
-                    hint="ISO 639-3 and script: " + nearest(lang, locate.profile_names()),
-                )
+        check_labels(group.languages, at)
+
+
+def check_labels(languages: Iterable[str], where: str) -> None:
+    """Raise RecipeError for what is no language label, with the labels that begin alike."""
+    for lang in languages:
+        if not _LABEL.fullmatch(lang):
+            known = [name for name in locate.profile_names() if _LABEL.fullmatch(name)]
+            # 'en' and 'eng' name a language without its script.
+            alike = [name for name in known if len(lang) < 4 and name.startswith(lang)]
+            hint = (
+                f"did you mean '{alike[0]}'?" if len(alike) == 1 else nearest(lang, alike or known)
+            )
+            raise RecipeError(
+                f"'{lang}' is no language label", where=where, hint=f"ISO 639-3 and script: {hint}"
+            )
 
 
 def check_conversations(

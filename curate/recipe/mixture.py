@@ -68,6 +68,11 @@ class Group(Section):
     """Largest share of the group that one leaf may have; without it that of the mixture. Example:
     0.5."""
 
+    @property
+    def selects(self) -> bool:
+        """Whether the group says which rows belong to it."""
+        return bool(self.languages or self.sources or self.origins)
+
     @model_validator(mode="after")
     def _whole_has_no_size(self) -> Group:
         sized = {"weight", "budget", "inner", "max_epochs", "max_share"} & self.model_fields_set

@@ -7,6 +7,7 @@ read, or it is part of a table of documents (Parquet). No record is ignored with
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,18 @@ from pydantic import Field
 
 #: The largest record, page or document that a source reads, in bytes: at most 4 GiB.
 ByteLimit = Annotated[int, Field(ge=1, le=1 << 32)]
+
+
+_UNSAFE = re.compile(r"[#\x00-\x1f\x7f\udc80-\udcff]")
+
+
+def safe_in_id(text: str) -> str:
+    """Escape what an id must not contain: ``#``, control characters, bytes that are no text.
+
+    >>> safe_in_id("a/b#1.gz")
+    'a/b%231.gz'
+    """
+    return _UNSAFE.sub(lambda sign: f"%{ord(sign[0]) & 0xFF:02X}", text)
 
 
 class Document(NamedTuple):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from curate.errors import nearest
+from curate.sources.base import safe_in_id
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: The years 1 to 9999 in seconds: the range of a timestamp column and of every reader of it.
@@ -59,6 +62,31 @@ def shown(name: str) -> str:
     return "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in name[:64]
     )
+
+
+def with_own_id(locator: str, value: object) -> str:
+    """Return a locator with the id that the record has itself: ``<locator>~<id>``.
+
+    >>> with_own_id("0:3", "doc#7"), with_own_id("0:4", None)
+    ('0:3~doc%237', '0:4')
+    """
+    if value is None or not isinstance(value, str | int):
+        return locator
+    return f"{locator}~{safe_in_id(str(value)[:256])}"
+
+
+def partitions(name: str) -> dict[str, object]:
+    """Return the keys of the folders of a file's name, as Hive and Spark write them, as text.
+
+    >>> partitions("year=2024/month=01/city=A%2FB/part-0.parquet")
+    {'year': '2024', 'month': '01', 'city': 'A/B'}
+    """
+    pairs = (folder.partition("=") for folder in name.split("/")[:-1])
+    return {
+        key: None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value)
+        for key, equals, value in pairs
+        if equals and key
+    }
 
 
 def microseconds(value: object) -> int | None:
@@ -141,15 +169,36 @@ def leftovers(record: Mapping[str, object], keep: Iterable[str] | None = None) -
     ('{"a":"ә","b":1}', None, '{"x":null}')
     """
     kept = record if keep is None else {name: record[name] for name in keep if name in record}
-    if not kept:
+    return as_json(kept) if kept else None
+
+
+def as_json(value: object) -> str | None:
+    """Return a value as JSON, for ``meta``; None for None."""
+    if value is None:
         return None
     try:
-        return _write(kept)
+        return _write(value)
     except ValueError:
-        text = json.dumps(kept, default=str)
+        text = json.dumps(value, default=_plain)
         return _write(json.loads(text, parse_constant=lambda _: None))
 
 
+def _plain(value: object) -> str:
+    """Return a value that JSON does not have as text: dates in ISO 8601, bytes as text or base64.
+
+    >>> _plain(datetime(2026, 1, 2, tzinfo=UTC)), _plain(bytes([255])), _plain(b"ab")
+    ('2026-01-02T00:00:00+00:00', '/w==', 'ab')
+    """
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return base64.b64encode(value).decode()
+    return str(value)
+
+
 _write = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"), default=str
+    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"), default=_plain
 ).encode

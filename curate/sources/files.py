@@ -7,25 +7,45 @@ every machine. Secrets in addresses (user, password, signed query) never reach a
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Literal, NamedTuple
 
 from curate.errors import RecipeError, nearest, without_secrets
+from curate.logging_setup import LOGGER
 from curate.paths import local_path
-from curate.sources.base import InputFile
+from curate.sources.base import InputFile, safe_in_id
 
 #: Files up to this size are identified by all bytes, larger ones by samples and their time.
 WHOLE = 8 << 20
 _SAMPLE = 64 * 1024
 _SAMPLES = 64
 
+#: The folder of a run that holds its product.
+PRODUCT = "mixture"
+#: What tells that a folder is a run's (the manifest of a finished one, the state of another) or a
+#: dedup store.
+_MARKERS = ("manifest.json", "work/run.json", "store.json")
+_MARKER_KEYS = ({"format", "curate"}, {"format", "parameters"})
+
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _MAGIC = re.compile(r"[*?\[]")
-_UNSAFE = re.compile(r"[#\x00-\x1f\x7f\udc80-\udcff]")
+
+
+class Listing(NamedTuple):
+    """What a path names: the files, named below the root, and how the path named them."""
+
+    kind: Literal["file", "folder", "pattern"]
+    root: str
+    files: list[InputFile]
+    #: What is left out: folders of runs and dedup stores, because work and results are no input,
+    #: and names that begin with a dot.
+    runs: list[str]
+    hidden: list[str]
 
 
 def expand(
@@ -33,18 +53,29 @@ def expand(
 ) -> list[InputFile]:
     """Find the files that paths name, sorted by name.
 
-    A path is a file, a folder (searched for files that end in ``suffixes``), a pattern (``**``
-    crosses folders) or any of these at an fsspec address (``s3://``, ``https://``, ``memory://``).
-    Names are relative to ``root``, else to the folder, to what precedes a pattern's first wildcard,
-    or to the file's own folder. Hidden files are left out of folders and patterns, pipes and
-    sockets everywhere; a folder that links to one of its parents is entered once.
+    A path is a file, a folder (searched for files that end in ``suffixes``, in any case), a pattern
+    (``**`` crosses folders) or any of these at an fsspec address (``s3://``, ``https://``,
+    ``memory://``). A name that exists is no pattern, whatever signs it has.
+    Names are relative to ``root``, else to what precedes ``/./`` in the path, to the folder, to
+    what precedes a pattern's first wildcard, or to the file's own folder. Hidden files are left out
+    of folders and patterns, pipes and sockets everywhere; a folder that links to one of its parents
+    is entered once. A folder of a run is left out (and logged), unless the path names it: then its
+    product is read.
 
     Raise RecipeError for a path that names nothing (with the nearest existing name) and for two
     files that would have the same name.
     """
     files: dict[str, InputFile] = {}
     for path in paths:
-        for file in _expand(path, tuple(suffixes), root):
+        listing = list_files(path, root)
+        for run in listing.runs:
+            LOGGER.warning("%s is the folder of a run, and no input", without_secrets(run))
+        found = listing.files
+        if listing.kind == "folder":
+            found = [file for file in found if file.name.lower().endswith(tuple(suffixes))]
+        if not found:
+            raise _nothing(path, suffixes, listing)
+        for file in found:
             other = files.setdefault(file.name, file)
             if other.path != file.path:
                 raise RecipeError(
@@ -53,6 +84,39 @@ def expand(
                     hint="name the folder that holds both, or make them two sources",
                 )
     return [files[name] for name in sorted(files)]
+
+
+def list_files(path: str, root: str | None = None) -> Listing:
+    """List the files that one path names, of any ending; see :func:`expand`."""
+    if root is None and "/./" in path:
+        root, _, rest = path.rpartition("/./")
+        path = f"{root}/{rest}"
+    local = _local(path)
+    if local is not None:
+        return _list_local(local, root)
+    try:
+        return _list_remote(path, root)
+    except RecipeError:
+        raise
+    except ImportError as error:
+        raise RecipeError(str(error), where=path) from None
+    except Exception as error:
+        # Messages of storage libraries contain whole addresses, signatures included.
+        what = f"the address cannot be read ({type(error).__name__})"
+        raise RecipeError(what, where=path) from None
+
+
+def _nothing(path: str, suffixes: Sequence[str], listing: Listing) -> RecipeError:
+    what = f"no file with one of the endings {', '.join(suffixes[:8])}"
+    hint = "see what the folder holds, or name the files themselves"
+    if listing.kind == "pattern":
+        what = "no file matches the pattern"
+    elif listing.files:
+        hint = f"the folder holds {len(listing.files)} other files, such as"
+        hint += f" {listing.files[0].name[:100]!r}"
+    elif listing.runs:
+        hint = "it holds the folder of a run: name that folder to read its product"
+    return RecipeError(what, where=path, hint=hint)
 
 
 def identity(file: InputFile) -> str:
@@ -99,32 +163,6 @@ def _remote_version(path: str) -> str:
     return "\n".join(f"{key}={info[key]}" for key in keys if info.get(key))
 
 
-def _expand(path: str, suffixes: tuple[str, ...], root: str | None) -> list[InputFile]:
-    local = _local(path)
-    if local is not None:
-        files = _expand_local(local, suffixes, root)
-    else:
-        try:
-            files = _expand_remote(path, suffixes, root)
-        except RecipeError:
-            raise
-        except ImportError as error:
-            raise RecipeError(str(error), where=path) from None
-        except Exception as error:
-            # Messages of storage libraries contain whole addresses, signatures included.
-            what = f"the address cannot be read ({type(error).__name__})"
-            raise RecipeError(what, where=path) from None
-    if not files:
-        raise RecipeError(
-            f"no file with one of the endings {', '.join(suffixes[:8])}"
-            if not _MAGIC.search(path)
-            else "no file matches the pattern",
-            where=path,
-            hint="see what the folder holds, or name the files themselves",
-        )
-    return files
-
-
 def _local(path: str) -> Path | None:
     scheme = _SCHEME.match(path)
     if scheme is None:
@@ -132,10 +170,14 @@ def _local(path: str) -> Path | None:
     return Path(path[scheme.end() :]) if scheme[1] in ("file", "local") else None
 
 
-def _expand_local(path: Path, suffixes: tuple[str, ...], root: str | None) -> list[InputFile]:
+def _list_local(path: Path, root: str | None) -> Listing:
+    runs: list[str] = []
+    hidden: list[str] = []
+    kind: Literal["file", "folder", "pattern"] = "file"
     if path.is_dir():
-        below = path
-        chosen = [file for file in _walk(path) if file.name.endswith(suffixes)]
+        kind, below = "folder", path
+        start = path / PRODUCT if _is_run(path) else path
+        chosen = list(_walk(start, None, runs, hidden)) if start.is_dir() else []
     elif path.exists():
         if not stat.S_ISREG(path.stat().st_mode):
             raise RecipeError(
@@ -143,14 +185,18 @@ def _expand_local(path: Path, suffixes: tuple[str, ...], root: str | None) -> li
             )
         below, chosen = path.parent, [path]
     elif _MAGIC.search(str(path)):
+        kind = "pattern"
         fixed, pattern = _cut_pattern(str(path))
         below = Path(fixed)
         if not below.is_dir():
             raise _does_not_exist(below)
         depth = None if "**" in pattern else pattern.count("/")
         matches = _matcher(pattern)
+        left_out = None if _enters_runs(pattern) else runs
         chosen = [
-            file for file in _walk(below, depth) if matches(file.relative_to(below).as_posix())
+            file
+            for file in _walk(below, depth, left_out, hidden)
+            if matches(file.relative_to(below).as_posix())
         ]
     else:
         raise _does_not_exist(path)
@@ -159,13 +205,19 @@ def _expand_local(path: Path, suffixes: tuple[str, ...], root: str | None) -> li
     for file in chosen:
         if not file.is_relative_to(below):
             raise RecipeError(f"'{file}' does not lie below its root '{below}'")
-        name = _name(file.relative_to(below).as_posix())
+        name = safe_in_id(file.relative_to(below).as_posix())
         files.append(InputFile(str(file), name, file.stat().st_size))
-    return files
+    return Listing(kind, str(below), files, runs, hidden)
 
 
-def _walk(folder: Path, depth: int | None = None) -> Iterator[Path]:
-    """Yield the regular files below a folder; links are followed, no folder is entered twice."""
+def _walk(
+    folder: Path, depth: int | None, runs: list[str] | None, hidden: list[str]
+) -> Iterator[Path]:
+    """Yield the regular files below a folder; links are followed, no folder is entered twice.
+
+    Folders of runs below it are added to ``runs`` instead, and hidden names to ``hidden``; where
+    ``runs`` is None, folders of runs are entered.
+    """
     seen: set[tuple[int, int]] = set()
 
     def refuse(error: OSError) -> None:
@@ -179,12 +231,41 @@ def _walk(folder: Path, depth: int | None = None) -> Iterator[Path]:
             folders.clear()
             continue
         seen.add((info.st_dev, info.st_ino))
+        if level and runs is not None and _is_run(here):
+            runs.append(str(here))
+            folders.clear()
+            continue
+        hidden += (str(here / name) for name in (*folders, *names) if name.startswith("."))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if depth is not None and level >= depth:
             folders.clear()
         for name in sorted(names):
             if not name.startswith(".") and (here / name).is_file():
                 yield here / name
+
+
+def _is_run(folder: Path) -> bool:
+    """Return whether a folder is a run's, finished or not: by what curate wrote into it."""
+    for marker in _MARKERS:
+        try:
+            if _is_marker((folder / marker).read_bytes()):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _is_marker(body: bytes) -> bool:
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(fields, dict) and any(keys <= fields.keys() for keys in _MARKER_KEYS)
+
+
+def _enters_runs(pattern: str) -> bool:
+    """Return whether a pattern names a folder that a run writes, and so means results."""
+    return not {PRODUCT, "rejected"}.isdisjoint(pattern.split("/"))
 
 
 def _cut_pattern(path: str) -> tuple[str, str]:
@@ -205,21 +286,29 @@ def _matcher(pattern: str) -> Any:
     return re.compile(fsspec.utils.glob_translate(pattern)).match
 
 
-def _expand_remote(path: str, suffixes: tuple[str, ...], root: str | None) -> list[InputFile]:
+def _list_remote(path: str, root: str | None) -> Listing:
     import fsspec
 
     fs, inner = fsspec.core.url_to_fs(path)
     is_web = path.startswith(("http://", "https://"))
-    if _MAGIC.search(inner) and not is_web:
+    runs: list[str] = []
+    hidden: list[str] = []
+    kind: Literal["file", "folder", "pattern"] = "file"
+    if not is_web and fs.isdir(inner):
+        kind, below = "folder", inner
+        listed = _listed(fs, inner, path, None)
+        chosen = [f for f in listed if not _is_hidden(f, inner)]
+        hidden += (f["name"] for f in listed if _is_hidden(f, inner))
+        chosen = _without_runs(fs, inner, chosen, runs)
+    elif not is_web and _MAGIC.search(inner) and not fs.exists(inner):
+        kind = "pattern"
         fixed, pattern = _cut_pattern(inner)
         matches = _matcher(pattern)
         listed = _listed(fs, fixed, path, None if "**" in pattern else pattern.count("/") + 1)
         below = fixed
         chosen = [f for f in listed if matches(_relative(f, fixed)) and not _is_hidden(f, fixed)]
-    elif not is_web and fs.isdir(inner):
-        below = inner
-        listed = _listed(fs, inner, path, None)
-        chosen = [f for f in listed if f["name"].endswith(suffixes) and not _is_hidden(f, inner)]
+        if not _enters_runs(pattern):
+            chosen = _without_runs(fs, None, chosen, runs, listed)
     else:
         try:
             info = dict(fs.info(inner))
@@ -234,13 +323,39 @@ def _expand_remote(path: str, suffixes: tuple[str, ...], root: str | None) -> li
                 hint="download it first",
             )
         name = PurePosixPath(without_secrets(path)).name
-        return [InputFile(path, _name(name), int(info["size"]))]
+        if root is not None:
+            name = without_secrets(path).removeprefix(without_secrets(root)).lstrip("/")
+        file = InputFile(path, safe_in_id(name), int(info["size"]))
+        return Listing(kind, root or path.rpartition("/")[0], [file], runs, hidden)
     if root is not None:
         below = fsspec.core.url_to_fs(root)[1]
-    return [
-        InputFile(fs.unstrip_protocol(f["name"]), _name(_relative(f, below)), int(f["size"]))
+    files = [
+        InputFile(fs.unstrip_protocol(f["name"]), safe_in_id(_relative(f, below)), int(f["size"]))
         for f in chosen
     ]
+    return Listing(kind, fs.unstrip_protocol(below), files, runs, hidden)
+
+
+def _without_runs(
+    fs: Any,
+    base: str | None,
+    chosen: list[dict[str, Any]],
+    runs: list[str],
+    listed: list[dict[str, Any]] | None = None,
+) -> list[dict[str, Any]]:
+    """Leave out what lies in folders of runs, except the product of the folder that is named."""
+    marked = {
+        str(f["name"]).removesuffix(marker).rstrip("/")
+        for f in (chosen if listed is None else listed)
+        for marker in _MARKERS
+        if str(f["name"]).endswith("/" + marker) and _is_marker(fs.cat_file(f["name"]))
+    }
+    if base is not None and base.rstrip("/") in marked:
+        product = f"{base.rstrip('/')}/{PRODUCT}/"
+        return [f for f in chosen if str(f["name"]).startswith(product)]
+    runs += sorted(map(fs.unstrip_protocol, marked))
+    inside = tuple(run + "/" for run in marked)
+    return [f for f in chosen if not str(f["name"]).startswith(inside)] if inside else chosen
 
 
 def _listed(fs: Any, folder: str, path: str, depth: int | None) -> list[dict[str, Any]]:
@@ -266,15 +381,6 @@ def _relative(info: dict[str, Any], folder: str) -> str:
 
 def _is_hidden(info: dict[str, Any], folder: str) -> bool:
     return any(part.startswith(".") for part in _relative(info, folder).split("/"))
-
-
-def _name(relative: str) -> str:
-    """Escape what an id must not contain: ``#``, control characters, bytes that are no text.
-
-    >>> _name("a/b#1.gz")
-    'a/b%231.gz'
-    """
-    return _UNSAFE.sub(lambda sign: f"%{ord(sign[0]) & 0xFF:02X}", relative)
 
 
 def _does_not_exist(path: Path) -> RecipeError:

@@ -65,7 +65,8 @@ class Parquet:
     """Read a text column, and a few others, of Parquet files.
 
     Options name columns: by their names, or in dotted steps into structs (``content.body``).
-    ``meta`` lists columns to keep as JSON; none by default, because here each costs reading. The
+    ``meta`` lists columns to keep as JSON, ``["*"]`` all that no option names and the keys of
+    partitioned folders (``year=2024/``); none by default, because here each costs reading. The
     text may be of any string type, plain or dictionary encoded, or binary that contains UTF-8. The
     locator is ``<row group>:<row>``. A piece is a range of row group numbers, not of bytes.
 
@@ -76,6 +77,9 @@ class Parquet:
 
     text: str = "text"
     """The column of the text. Example: "content.body"."""
+    id: str | None = None
+    """The column of the row's own id; the ids of the run then end in ``~<own id>``.
+    Example: "doc_id"."""
     url: str | None = None
     """The column of the address. Example: "url"."""
     date: str | None = None
@@ -94,31 +98,42 @@ class Parquet:
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield tables of documents, skips and damages of the piece's row groups, in file order."""
-        optional = [name for name in (self.url, self.date, self.license) if name]
+        optional = [name for name in (self.id, self.url, self.date, self.license) if name]
         paths = dict.fromkeys((self.text, *optional, *self.meta))
+        partitions = fields.partitions(file.name) if self._keeps_all else {}
         for batch in batches(file, piece, tuple(paths), self.text):
             if isinstance(batch, Damage):
                 yield batch
             else:
-                yield from self._records(batch)
+                yield from self._records(batch, partitions)
 
-    def _records(self, batch: RowBatch) -> Iterator[Record]:
+    @property
+    def _keeps_all(self) -> bool:
+        return "*" in self.meta
+
+    def _records(self, batch: RowBatch, partitions: dict[str, object]) -> Iterator[Record]:
         table = batch.table
         text, invalid = _decoded(column(table, self.text))
         for row in invalid:
             what = f"row {batch.group}:{batch.first_row + row} is not UTF-8"
             yield batch.opened.damage("invalid_utf8", batch.group, what)
         rows = range(batch.first_row, batch.first_row + table.num_rows)
+        locators = [f"{batch.group}:{row}" for row in rows]
+        if self.id:
+            own = to_rows(column(table, self.id))
+            locators = list(map(fields.with_own_id, locators, own))
         columns: dict[str, Any] = {
-            "locator": pa.array([f"{batch.group}:{row}" for row in rows], pa.string()),
+            "locator": pa.array(locators, pa.string()),
             "text": text,
         }
         for name, path in (("url", self.url), ("license", self.license)):
             if path:
                 columns[name] = _as_text(column(table, path))
         if self.date:
-            columns["date"] = _as_date(column(table, self.date))
-        if self.meta:
+            columns["date"] = as_date(column(table, self.date))
+        if self._keeps_all:
+            columns["meta"] = self._all_other(table, columns, partitions)
+        elif self.meta:
             values = [to_rows(column(table, path)) for path in self.meta]
             meta = [fields.leftovers(dict(zip(self.meta, row))) for row in zip(*values)]
             columns["meta"] = pa.array(meta, pa.large_string())
@@ -130,6 +145,34 @@ class Parquet:
             documents = documents.filter(pc.is_valid(text))
         if documents.num_rows:
             yield DocumentTable(documents)
+
+    def _all_other(
+        self, table: pa.Table, columns: dict[str, Any], partitions: dict[str, object]
+    ) -> pa.Array:
+        """Return what no column of a document holds, as JSON: values that were not understood too.
+
+        A column of the file goes before a key of its folders that has the same name.
+        """
+        taken = {"url": self.url, "date": self.date, "license": self.license}
+        understood = {
+            path: pc.is_valid(columns[name]).to_pylist() for name, path in taken.items() if path
+        }
+        names = [name for name in table.column_names if name != self.text]
+        names = [name for name in names if not all(understood.get(name, (False,)))]
+        values = zip(*(to_rows(column(table, name)) for name in names)) if names else ()
+        nested = "." in self.text and self.text not in table.column_names
+        meta = []
+        for row, found in enumerate(values):
+            record = partitions | dict(zip(names, found))
+            for path, known in understood.items():
+                if known[row]:
+                    fields.take(record, path)
+            if nested:
+                fields.take(record, self.text)
+            meta.append(fields.leftovers(record))
+        if not names:
+            meta = [fields.leftovers(partitions)] * table.num_rows
+        return pa.array(meta, pa.large_string())
 
 
 def split(file: InputFile, target_bytes: int) -> list[Piece]:
@@ -156,8 +199,9 @@ def split(file: InputFile, target_bytes: int) -> list[Piece]:
 def batches(
     file: InputFile, piece: Piece, columns: tuple[str, ...] | None, text: str | None
 ) -> Iterator[RowBatch | Damage]:
-    """Yield the rows of a piece's row groups, fully validated; ``columns`` None means all of them.
+    """Yield the rows of a piece's row groups, fully validated.
 
+    ``columns`` None means all of them, and ``*`` among its names these and all others.
     ``text`` names the column that must exist and contain strings.
     """
     with file.open() as handle:
@@ -203,14 +247,16 @@ def _refusal(
     """Return the reason and the error why the file cannot be read, or None."""
     if len(schema) > _MAX_COLUMNS:
         return "too_many_columns", f"{len(schema)} columns, more than {_MAX_COLUMNS}"
-    for path in columns or schema.names:
+    named = [name for name in columns or () if name != "*"]
+    every = schema.names if columns is None or "*" in columns else []
+    for path in dict.fromkeys((*named, *every)):
         kind = _type(schema, path)
         if kind is None:
             reason = "missing_text" if path == text else "missing_column"
             return reason, f"no column '{path}': {_nearest(path, schema.names)}"
         if len(schema.get_all_field_indices(path.partition(".")[0])) > 1:
             return "duplicate_column", f"two columns are named '{path}'"
-        if path == text and not _is_text(kind):
+        if path == text and not is_text(kind):
             return "text_not_string", f"column '{path}' is {str(kind)[:200]}"
     return None
 
@@ -233,7 +279,8 @@ def _type(schema: pa.Schema, path: str) -> pa.DataType | None:
     return kind
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether a column of a type may contain text: strings of any kind, or their bytes."""
     types = pa.types
     if types.is_dictionary(kind):
         kind = kind.value_type
@@ -256,7 +303,7 @@ def _group(
             # A dictionary makes a row as large as its largest value, whatever the encoded size is.
             batch_size=max(1, min(_ROWS, declared.num_rows)),
             row_groups=[group],
-            columns=None if columns is None else list(columns),
+            columns=None if columns is None or "*" in columns else list(columns),
             use_threads=False,
         )
         for part in stream:
@@ -322,12 +369,12 @@ def _decoded(values: Any) -> tuple[Any, list[int]]:
 
 
 def _as_text(values: Any) -> Any:
-    if not _is_text(values.type):
+    if not is_text(values.type):
         return pa.nulls(len(values), pa.string())
     return _decoded(values)[0].cast(pa.string())
 
 
-def _as_date(values: Any) -> Any:
+def as_date(values: Any) -> Any:
     """Return dates as timestamps; those outside of the years 1 to 9999 are null, not an error."""
     kind = values.type
     if pa.types.is_timestamp(kind):

@@ -78,12 +78,14 @@ def test_fail_names_the_group_and_what_it_lacks() -> None:
         solve(mixture, have(kk=900, ru=5000, tr=5000, en=9000))
 
 
-def test_an_empty_group_is_an_error_but_an_empty_corpus_is_not() -> None:
+def test_an_empty_group_is_an_error_even_if_all_are_but_not_one_that_takes_anything() -> None:
     mixture = parse_mixture({"ratio": "3:1:3", "groups": THREE})
     with pytest.raises(RecipeError, match="group 'ru_tr' has nothing to give"):
         solve(mixture, have(kk=900, en=9000))
-    assert set(targets(solve(mixture, {}))) == {0}
-    assert set(targets(solve(mixture, have(kk=0, en=0)))) == {0}
+    for nothing in ({}, have(kk=0, en=0)):
+        with pytest.raises(RecipeError, match="group 'kk' has nothing to give"):
+            solve(mixture, nothing)
+    assert set(targets(solve(parse_mixture({"groups": {"all": {}}}), {}))) == {0}
 
 
 SAFE = Leaf("safe", "safety", None, None)

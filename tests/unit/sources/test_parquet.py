@@ -96,7 +96,7 @@ def test_columns_by_name_and_the_others_unread(tmp_path):
             "url": "https://e.kz/1",
             "license": "CC0",
             "date": when,
-            "meta": '{"at":"2026-01-02 03:04:05+00:00","n":1}',
+            "meta": '{"at":"2026-01-02T03:04:05+00:00","n":1}',
         }
     ]
 

@@ -1,0 +1,173 @@
+"""A look at the first records of each source, so that a wrong field ends a run before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import date
+from itertools import islice
+from typing import Any
+
+from curate.errors import RecipeError, nearest, without_secrets
+from curate.logging_setup import LOGGER
+from curate.plan.model import Plan
+from curate.sources import fields, parquet
+from curate.sources.base import InputFile, Piece
+from curate.sources.json_objects import JsonObject, objects
+from curate.sources.jsonl import Jsonl
+from curate.sources.parquet import Parquet, RowBatch
+
+#: Files of a source that are looked at (the first, one in the middle, the last), and records each.
+FILES, RECORDS = 3, 100
+
+#: Orders of dedup that read a date.
+DATED = ("newest", "oldest")
+
+Records = list[dict[str, Any]]
+
+
+def check(plan: Plan) -> None:
+    """Refuse a plan whose sources name fields that their first records do not have.
+
+    Raise RecipeError where no record has the text, the files are of another format, or the newest
+    or oldest is to be kept and no record has a date. Log a warning for other fields. What the first
+    records do not show is counted when they are read.
+    """
+    undated: dict[str, list[str]] | None = {}
+    for name, source in plan.sources.items():
+        reader = source.reader
+        if not isinstance(reader, Jsonl | Parquet):
+            undated = None  # other formats have dates of their own
+            continue
+        files = _some([p.file for s in plan.shards if s.source == name for p in s.pieces])
+        _check_format(name, reader, files)
+        records = [record for file in files for record in islice(_records(reader, file), RECORDS)]
+        if not records:
+            continue
+        at = f"sources.{name}: {without_secrets(files[0].path)}"
+        text = [_at(record, reader.text) for record in records]
+        if not any(value is None or isinstance(value, str | bytes) for value in text):
+            raise _no_text(reader.text, records, at)
+        for option in ("id", "url", "date"):
+            path = getattr(reader, option)
+            if path and all(_at(record, path) is fields.MISSING for record in records):
+                near = nearest(path, map(fields.shown, _names(records)))
+                LOGGER.warning("%s: no record has the field %r: %s", at, path, near)
+        if any(_is_dated(record, reader.date) for record in records):
+            undated = None
+        elif undated is not None:
+            undated[name] = _like_dates(records)
+    keep = next(
+        (k for k in (getattr(one, "keep", None) for one in plan.barriers) if k in DATED), None
+    )
+    if keep and undated:
+        raise no_dates(str(keep), {field: None for like in undated.values() for field in like})
+
+
+def no_dates(keep: str, like: Iterable[str]) -> RecipeError:
+    """Return the error for an order by date of records that have none, with likely fields."""
+    likely = ", ".join(f"'{fields.shown(name)}'" for name in islice(like, 5))
+    return RecipeError(
+        f"keep = '{keep}', but no record has a date that can be read",
+        hint="name the field with --date-field FIELD (`date` of the source in a recipe)"
+        + (f"; these look like dates: {likely}" if likely else ""),
+    )
+
+
+def _some(files: Sequence[InputFile]) -> list[InputFile]:
+    files = list({file.path: file for file in files if file.size}.values())
+    return [files[i] for i in sorted({0, len(files) // 2, len(files) - 1})] if files else []
+
+
+def _check_format(name: str, reader: Jsonl | Parquet, files: list[InputFile]) -> None:
+    """Raise RecipeError if all the files that are looked at are of the other of two formats."""
+    heads = []
+    for file in files:
+        with suppress(OSError), file.open() as handle:
+            heads.append(handle.read(64).lstrip())
+    is_json = isinstance(reader, Jsonl)
+    begins, other = (b"PAR1", "parquet") if is_json else ((b"{", b"[{"), "jsonl")
+    if heads and all(head.startswith(begins) for head in heads):
+        stated = "jsonl" if is_json else "parquet"
+        raise RecipeError(
+            f"the files of source '{name}' are {other}, not {stated}",
+            where=files[0].path,
+            hint=f'format = "{other}", or name other files',
+        )
+
+
+def _records(reader: Jsonl | Parquet, file: InputFile) -> Iterator[dict[str, Any]]:
+    """Yield the records of a file that can be read, as they are stored."""
+    with suppress(OSError):  # whoever reads the file reports it
+        if isinstance(reader, Jsonl):
+            for item in objects(file, Piece(0, file.size), reader.max_record_bytes):
+                if isinstance(item, JsonObject):
+                    yield item.record
+            return
+        for batch in parquet.batches(file, Piece(0, 1), None, None):
+            if not isinstance(batch, RowBatch):
+                return
+            columns = [
+                parquet.to_rows(parquet.column(batch.table, n)) for n in batch.table.schema.names
+            ]
+            for row in zip(*columns):
+                yield dict(zip(batch.table.schema.names, row))
+
+
+def _at(record: dict[str, Any], path: str) -> Any:
+    """Return the value of a field, or MISSING; the record stays as it is."""
+    value: Any = record
+    if path in record:
+        return record[path]
+    for step in path.split("."):
+        if not isinstance(value, dict) or step not in value:
+            return fields.MISSING
+        value = value[step]
+    return value
+
+
+def _names(records: Records) -> dict[str, None]:
+    return {str(name): None for record in records for name in islice(record, 50)}
+
+
+def _no_text(text: str, records: Records, at: str) -> RecipeError:
+    names = list(_names(records))[:20]
+    found = next((v for v in (_at(r, text) for r in records) if v is not fields.MISSING), None)
+    what = f"no record has the field '{text}'"
+    if found is not None:
+        what = f"the field '{text}' holds {type(found).__name__} and no text"
+    near = nearest(text, map(fields.shown, names)) if names else "the records are empty"
+    return RecipeError(
+        what,
+        where=at,
+        hint=f"{near}; the records have {', '.join(map(fields.shown, names))}: name the text with"
+        " --text-field FIELD (`text` of the source in a recipe)",
+    )
+
+
+def _is_dated(record: dict[str, Any], path: str | None) -> bool:
+    """Return whether a record has a date, or a null where others may have one."""
+    value = _at(record, path) if path else fields.MISSING
+    return value is None or isinstance(value, date) or fields.microseconds(value) is not None
+
+
+def _like_dates(records: Records) -> list[str]:
+    """Return the fields whose values look like dates, by the first value of each."""
+    first: dict[str, Any] = {}
+    for record in records:
+        for name, value in record.items():
+            if value is not None:
+                first.setdefault(str(name), value)
+    return [name for name, value in first.items() if _looks_like_date(name, value)]
+
+
+_WORDS = ("date", "time", "crawl", "fetch", "publish", "created", "updated", "modified")
+
+
+def _looks_like_date(name: str, value: object) -> bool:
+    if isinstance(value, date):
+        return True
+    at = fields.microseconds(value)
+    if at is None or not 0 < at < 4_102_444_800 * 10**6:  # up to the year 2100
+        return False
+    return (isinstance(value, str) and "-" in value) or any(w in name.lower() for w in _WORDS)
