@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -29,8 +28,8 @@ SHAREGPT_CALL = "function_call"
 
 #: Fields of a message besides role, content and calls, as both forms write them.
 _DETAILS = ("reasoning_content", "name", "tool_call_id", "weight")
-#: A call as text in the content: the template of Hermes and Qwen.
-_TAGGED_CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
+#: Longer JSON texts are not remembered.
+_SHORT = 1 << 14
 
 
 def render(messages: Messages | None, tools: str | None = None) -> str | None:
@@ -103,13 +102,19 @@ def _flat(call: Mapping[str, Any]) -> dict[str, Any]:
     return flat | ({"id": call["id"]} if call.get("id") is not None else {})
 
 
-@lru_cache(maxsize=256)
 def _canonical(text: str) -> str:
     """Return JSON text with sorted keys; other text as it is."""
+    return _remembered(text) if len(text) <= _SHORT else _sorted(text)
+
+
+def _sorted(text: str) -> str:
     try:
         return _written(json.loads(text), sort_keys=True)
     except (ValueError, RecursionError):
         return text
+
+
+_remembered = lru_cache(maxsize=256)(_sorted)  # many conversations have the same tools
 
 
 def _written(value: object, **options: Any) -> str:
@@ -192,11 +197,18 @@ def _exact_parts(message: Message) -> tuple[Any, ...]:
     weight = message.get("weight")
     return (
         _tagged(message.get("tool_calls")),
-        [_canonical(call.strip()) for call in _TAGGED_CALL.findall(message["content"] or "")],
+        [_canonical(call.strip()) for call in _calls_in_tags(message["content"] or "")],
         message.get("tool_call_id"),
         message.get("name"),
         None if weight == 1 else f"{weight:g}" if weight is not None else None,
     )
+
+
+def _calls_in_tags(content: str) -> list[str]:
+    """Return the calls that a content writes as the templates of Hermes and Qwen do."""
+    # Not by a regular expression: it would search for the end of each tag again.
+    opened = (part.partition("</tool_call>") for part in content.split("<tool_call>")[1:])
+    return [call for call, closed, _ in opened if closed]
 
 
 def sharegpt(messages: Messages, rejected: Messages | None = None) -> dict[str, Any]:

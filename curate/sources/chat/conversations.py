@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from curate.errors import RecipeError, nearest
 from curate.protocol.chat import render
 from curate.sources import fields, json_objects, selection
-from curate.sources.base import ByteLimit, Damage, Document, InputFile, Piece, Record, Skip
+from curate.sources.base import ByteLimit, Damage, Document, InputFile, Note, Piece, Record, Skip
 from curate.sources.chat import layouts
 from curate.sources.chat.calls import Defect, without_nulls
 from curate.sources.chat.trees import Paths
@@ -40,7 +40,7 @@ class Chat:
     (``chosen``, ``rejected``, with a ``prompt`` or turns before them; or whole ``messages`` and
     ``rejected``) gives ``messages`` and ``rejected``. ``exchanges`` is the largest number of
     questions, with their answers, to read. All other fields are ``meta``; those of turns are stored
-    there under ``turns``.
+    there under ``turns``, and conversations that have any are counted (``other_fields_of_turns``).
 
     Calls of tools become ``tool_calls`` in OpenAI's shape, whatever they were: its list or the
     older ``function_call`` (arguments as text or object), ShareGPT's turn ``function_call``, the
@@ -161,21 +161,22 @@ class Chat:
         if self.masked == "quarantine":
             _refuse_masked(conversations)
         tools = layouts.tools_of(record, self.tools) if conversations else None
-        documents: list[Record] = []
+        records: list[Record] = []
         for number, (messages, rejected, extras) in enumerate(conversations):
             rest = deepcopy(record) if len(conversations) > 1 else record
             if any(extras or ()):
                 rest["turns"] = extras
+                records.append(Note("other_fields_of_turns"))
             url, date, license, meta = fields.provenance(
                 rest, self.url, self.date, self.license, self.meta
             )
             messages, rejected = self._first(messages), rejected and self._first(rejected)
             text = render(messages, tools) or ""
             place = f"{locator}:{number}" if number else locator
-            documents.append(
+            records.append(
                 Document(place, text, url, date, messages, rejected, tools, license, meta)
             )
-        return documents or [Skip("no_turns")]
+        return records or [Skip("no_turns")]
 
     @property
     def _options(self) -> layouts.LayoutOptions:

@@ -6,6 +6,7 @@ Empty strings are kept; rules judge them later.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -111,19 +112,31 @@ class TurnReader(NamedTuple):
         message: nobody answered between them.
         """
         read: list[Message] = []
+        ids: set[object] = set()  # of the calls of the last message
         for turn in turns:
             role_name, messages = self._turn(turn)
-            if read and self.roles.get(role_name) == CALL and _continues(read[-1], messages[0]):
-                calls = [*_calls_of(read[-1]), *_calls_of(messages[0])]
-                ids = [call["id"] for call in calls if "id" in call]
-                if len(set(ids)) == len(ids):
-                    read[-1]["tool_calls"] = written(calls)
-                    continue
-            read += messages
+            made = messages[0]["tool_calls"] or ()
+            new = {call["id"] for call in made if "id" in call}
+            continues = (
+                self.roles.get(role_name) == CALL and read and _continues(read[-1], messages[0])
+            )
+            if continues and ids.isdisjoint(new):
+                read[-1]["tool_calls"] = read[-1]["tool_calls"] or []
+                read[-1]["tool_calls"].extend(made)
+                ids |= new
+            else:
+                read += messages
+                ids = new
+        for message in read:
+            if message["tool_calls"]:
+                message["tool_calls"] = written(message["tool_calls"])
         return read
 
     def _turn(self, turn: object) -> tuple[str, list[Message]]:
-        """Return a turn's name of the role, and its messages: one, or one per tool's answer."""
+        """Return a turn's name of the role, and its messages: one, or one per tool's answer.
+
+        Their calls are a list still.
+        """
         if not isinstance(turn, dict):
             raise Defect("bad_turn", f"a turn is {kind(turn)} instead of an object")
         names = self.names or detect_fields(turn)
@@ -147,10 +160,9 @@ class TurnReader(NamedTuple):
         content = _content(value)
         calls, others = [*calls, *content.calls], [*others, *content.others]
         message = plain_message("assistant" if role == CALL else role, content.text)
-        if calls:
-            message["tool_calls"] = written(calls)
-            if message["role"] != "assistant":
-                raise Defect("bad_tool_call", f"a turn of '{role_name}' calls tools")
+        message["tool_calls"] = calls or None
+        if calls and message["role"] != "assistant":
+            raise Defect("bad_tool_call", f"a turn of '{role_name}' calls tools")
         _details(message, names, rest, content.thoughts)
         if any(others):
             rest["tool_calls"] = others
@@ -176,10 +188,6 @@ def _continues(before: Message, call: Message) -> bool:
     """Return whether a turn of calls belongs to the assistant's message before it."""
     extra = call["reasoning_content"] is None and call["name"] in (None, before["name"])
     return before["role"] == "assistant" and extra and call["weight"] == before["weight"]
-
-
-def _calls_of(message: Message) -> list[dict[str, Any]]:
-    return read_calls(message["tool_calls"])[0]
 
 
 def _calls(turn: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -295,7 +303,7 @@ def check_answers(messages: Sequence[Message]) -> None:
     unnamed = False
     for message in messages:
         if message["tool_calls"]:
-            ids = [call.get("id") for call in _calls_of(message)]
+            ids = [call.get("id") for call in json.loads(message["tool_calls"])]
             unnamed = unnamed or None in ids
             called.update(filter(None, ids))
         answered = message["tool_call_id"]

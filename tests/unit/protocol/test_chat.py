@@ -206,4 +206,6 @@ def test_calls_in_tags_are_compared_exactly():
         content = f'<tool_call>\n{{"name": "f", "arguments": {arguments}}}\n</tool_call>'
         return exact_parts([message("assistant", content)], None, None)
 
+    # Open tags that nothing closes are not searched again and again.
+    assert exact_parts([message("assistant", "<tool_call>" * 1_000_000)], None, None) is None
     assert tagged('{"x":1, "y":2}') == tagged('{"y": 2,"x": 1}') != tagged('{"x":1, "y":3}')

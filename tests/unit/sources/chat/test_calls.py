@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate.errors import RecipeError
-from curate.sources.base import Document, InputFile, Piece
+from curate.sources.base import Document, InputFile, Note, Piece
 from curate.sources.chat.conversations import Chat
 from tests.unit.sources.chat.test_chat import one, turns_of
 
@@ -159,6 +159,12 @@ def test_turns_of_calls_continue_the_answer_before(tmp_path):
     ]
     names = [call["function"]["name"] for call in calls_of(found.messages[1])]
     assert names == ["w", "v"] and len(calls_of(found.messages[3])) == 1
+
+
+def test_a_flood_of_calls_is_one_message(tmp_path):
+    call = {"from": "function_call", "value": '{"name": "w"}'}
+    found = made(tmp_path, *[call] * 50_000, field="conversations")
+    assert len(found.messages) == 1 and len(calls_of(found.messages[0])) == 50_000
 
 
 def test_parts_of_anthropic_are_calls_answers_and_reasoning(tmp_path):
@@ -411,10 +417,11 @@ def test_exchanges_cut_between_questions(tmp_path):
     assert [m["tool_call_id"] for m in found.messages] == [None, None, "1", None]
 
 
-def test_pieces_of_a_file_do_not_share_extras(tmp_path):
+def test_conversations_with_other_fields_of_turns_are_counted(tmp_path):
     lines = [{"messages": [ASK | {"n": n}]} for n in range(2)]
     path = tmp_path / "x.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)))
     file = InputFile(str(path), "x.jsonl", path.stat().st_size)
-    metas = [json.loads(r.meta)["turns"] for r in Chat().read(file, Piece(0, file.size))]
-    assert metas == [[{"n": 0}], [{"n": 1}]]
+    found = list(Chat().read(file, Piece(0, file.size)))
+    assert found[::2] == [Note("other_fields_of_turns")] * 2
+    assert [json.loads(r.meta)["turns"] for r in found[1::2]] == [[{"n": 0}], [{"n": 1}]]
