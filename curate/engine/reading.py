@@ -51,10 +51,10 @@ class _Collector:
             # A string's size in memory is near that of its UTF-8, and is known without encoding it.
             self.bytes += sys.getsizeof(record.text) + sys.getsizeof(record.meta) + ROW_BYTES
             self.bytes += sys.getsizeof(record.tools) + sum(
-                sys.getsizeof(value)
+                sys.getsizeof(turn[name])
                 for turn in (*(record.messages or ()), *(record.rejected or ()))
-                for value in turn.values()
-                if value
+                for name in ("content", "reasoning_content", "tool_calls")
+                if turn[name]
             )
             row = record._asdict()
             row["id"] = self._unique(key, row.pop("locator"))

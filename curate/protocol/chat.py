@@ -51,7 +51,7 @@ def render(messages: Messages | None, tools: str | None = None) -> str | None:
     """
     if messages is None:
         return None
-    return "\n\n".join([*_tools_paragraph(tools), *map(_paragraph, messages)])
+    return "\n\n".join(_tools_paragraph(tools) + [_paragraph(message) for message in messages])
 
 
 def without_tools(text: str, tools: str | None) -> str:
@@ -68,15 +68,17 @@ def _tools_paragraph(tools: str | None) -> list[str]:
 
 
 def _paragraph(message: Message) -> str:
-    content = message["content"] or ""
-    calls = _tagged(message.get("tool_calls"))
-    between = "\n" if content and calls else ""
-    return _label(message) + _thought(message) + content + between + calls
+    content, calls = message["content"] or "", message.get("tool_calls")
+    if calls:
+        content += ("\n" if content else "") + _tagged(calls)
+    return f"{_label(message)}: {_thought(message)}{content}"
 
 
 def _label(message: Message) -> str:
-    about = [f" {key}={message[key]}" for key in ("name", "tool_call_id") if message.get(key)]
-    return f"{message['role']}{''.join(about)}: "
+    """Return the role, and whose turn it is where the message says so."""
+    name, answered = message.get("name"), message.get("tool_call_id")
+    label: str = message["role"] + (f" name={name}" if name else "")
+    return f"{label} tool_call_id={answered}" if answered else label
 
 
 def _thought(message: Message) -> str:
@@ -139,7 +141,7 @@ def content_offsets(messages: Messages, tools: str | None = None) -> list[tuple[
     starts: list[tuple[int, int]] = []
     place = sum(len(part.encode()) + 2 for part in _tools_paragraph(tools))
     for message in messages:
-        thought = place + len(_label(message).encode())
+        thought = place + len(f"{_label(message)}: ".encode())
         content = thought + len(_thought(message).encode())
         starts.append((thought + len("<think>\n") if content > thought else thought, content))
         place += len(_paragraph(message).encode()) + 2

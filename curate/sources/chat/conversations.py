@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from dataclasses import field as default
+from functools import cached_property
 from typing import Literal, get_args
 
 from curate.errors import RecipeError, nearest
@@ -178,7 +179,7 @@ class Chat:
             )
         return records or [Skip("no_turns")]
 
-    @property
+    @cached_property
     def _options(self) -> layouts.LayoutOptions:
         nulls = self.nulls == "keep"
         return layouts.LayoutOptions(

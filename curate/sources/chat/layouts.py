@@ -72,15 +72,17 @@ def read(record: JsonRecord, options: LayoutOptions) -> list[Conversation]:
     found = [conversation for conversation in conversations if conversation.messages]
     for conversation in found:
         check_answers(conversation.messages)
-        check_answers(conversation.rejected or ())
+        if conversation.rejected:
+            check_answers(conversation.rejected)
     return found
 
 
 def tools_of(record: JsonRecord, field: str | None) -> str | None:
     """Remove the tools from a record and return them as JSON text; ``field`` as in Chat."""
-    names = _TOOLS if field is None else (field,)
-    name = next((name for name in names if record.get(name) is not None), None)
-    return read_tools(record.pop(name)) if name else None
+    for name in _TOOLS if field is None else (field,):
+        if record.get(name) is not None:
+            return read_tools(record.pop(name))
+    return None
 
 
 def detect_layout(record: JsonRecord, options: LayoutOptions) -> str:
@@ -89,7 +91,7 @@ def detect_layout(record: JsonRecord, options: LayoutOptions) -> str:
     >>> detect_layout({"instruction": "Say hi", "output": "Hi"}, LayoutOptions())
     'alpaca'
     """
-    if options.field is not None or any(_is_list(record.get(name)) for name in TURNS):
+    if options.field is not None or any(_is_list(record[name]) for name in record.keys() & TURNS):
         return "turns"
     if isinstance(record.get("prompt"), dict) and "replies" in record["prompt"]:
         return "oasst"

@@ -115,12 +115,9 @@ class TurnReader(NamedTuple):
         ids: set[object] = set()  # of the calls of the last message
         for turn in turns:
             role_name, messages = self._turn(turn)
-            made = messages[0]["tool_calls"] or ()
-            new = {call["id"] for call in made if "id" in call}
-            continues = (
-                self.roles.get(role_name) == CALL and read and _continues(read[-1], messages[0])
-            )
-            if continues and ids.isdisjoint(new):
+            made = messages[0]["tool_calls"]
+            new = {call["id"] for call in made if "id" in call} if made else set()
+            if self.roles[role_name] == CALL and _continues(read, messages[0], ids & new):
                 read[-1]["tool_calls"] = read[-1]["tool_calls"] or []
                 read[-1]["tool_calls"].extend(made)
                 ids |= new
@@ -150,6 +147,9 @@ class TurnReader(NamedTuple):
             shown = f"role {str(role_name)[:64]!r} is none of: {', '.join(self.roles)}"
             raise Defect("unknown_role", shown)
         value = rest.pop(names.content, None)
+        if isinstance(value, str) and role != CALL and not rest:
+            self.extras.append(rest)
+            return role_name, [plain_message(role, value)]
         calls, others = _calls(rest)
         if role == CALL:
             own, more = read_calls(value)
@@ -184,10 +184,12 @@ class TurnReader(NamedTuple):
         return [*content.answers, *own]
 
 
-def _continues(before: Message, call: Message) -> bool:
-    """Return whether a turn of calls belongs to the assistant's message before it."""
-    extra = call["reasoning_content"] is None and call["name"] in (None, before["name"])
-    return before["role"] == "assistant" and extra and call["weight"] == before["weight"]
+def _continues(read: list[Message], call: Message, same_ids: set[object]) -> bool:
+    """Return whether a turn of calls belongs to the last message, one of the assistant."""
+    if not read or read[-1]["role"] != "assistant" or same_ids:
+        return False
+    extra = call["reasoning_content"] is None and call["name"] in (None, read[-1]["name"])
+    return extra and bool(call["weight"] == read[-1]["weight"])
 
 
 def _calls(turn: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
