@@ -75,7 +75,7 @@ def test_reasoning_is_masked_and_calls_and_tools_are_not():
     turns = [
         message("user", "Хат: a@b.cc"),
         message("assistant", "Иә: c@d.ee.", reasoning_content="Оған: e@f.gg", tool_calls=call),
-        message("assistant", "жоқ", reasoning_content="g@h.ii және i@j.kk"),
+        message("assistant", "жоқ", reasoning_content="g@h.kz және i@j.de"),
     ]
     tools = '[{"type":"function","function":{"name":"send","description":"a@b.cc"}}]'
     table, tally = standardized(
