@@ -41,6 +41,8 @@ class Names:
     categories: frozenset[str]
     words: Mapping[str, str]  #: local words of magic words and parser functions, to English ones
     redirects: tuple[str, ...]  #: with their #, in lower case
+    #: Codes of the language and of its variants, in the order in which MediaWiki looks for them.
+    variants: tuple[str, ...] = ()
 
     def namespace(self, prefix: str) -> int | None:
         """Return the number of a namespace, None for words that are none.
@@ -113,7 +115,8 @@ def of_wiki(language: str | None = None, stated: Mapping[str, int] | None = None
     known |= _ENGLISH
     known |= {key(name): number for name, number in (stated or {}).items() if name}
     words |= {name: word for word in WORDS for name in (word, word.upper())}
-    return Names(code, known, _categories(), words, tuple(dict.fromkeys(redirects)))
+    variants = (code, *_table().get(code, {}).get("fallback", ()))
+    return Names(code, known, _categories(), words, tuple(dict.fromkeys(redirects)), variants)
 
 
 @cache

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from curate.sources.wiki import names as wiki_names
@@ -107,6 +108,9 @@ _EMPTY_WIDE_BRACKETS = re.compile(rf"（[\s{_SEPARATORS}]{{0,16}}）")
 _AFTER_BRACKET = re.compile(rf"([(（])[ \t]{{0,8}}[{_SEPARATORS}][ \t{_SEPARATORS}]{{0,16}}")
 _MARKS = ",.،。、"
 _BEFORE_MARK = re.compile(rf"(?<=\S) (?=[{_MARKS}](?:\s|\Z))")
+
+#: An item of a list whose beginning was a citation: ", ISBN 0-8078-4108-0 (pbk.)".
+_REMNANT = re.compile(rf"[*#:;]+[ \t]*{GAP}[{GAP} \t]*[,;.:)]")
 
 #: Links within links within links: files have captions with links; deeper nesting is an attack.
 _MAX_LINKS = 8
@@ -290,7 +294,8 @@ class _Scan:
 
     def _close_variant(self) -> None:
         if self.frames and self.frames[-1].kind == "variant":
-            self.out.append(_variant(self._written_since(self._pop())))
+            content = self._written_since(self._pop())
+            self.out.append(_variant(content, self.names.variants))
         else:
             self.out.append("}-")
 
@@ -380,8 +385,12 @@ def _is_switch(word: str) -> bool:
     return word == word.upper() or word.strip("_").lower() in _SWITCHES
 
 
-def _variant(content: str) -> str:
-    """Return the first text of a language converter: 软件 of ``-{zh-hans:软件; zh-hant:軟體}-``."""
+def _variant(content: str, variants: Sequence[str]) -> str:
+    """Return what the language converter shows to a reader who chose no variant.
+
+    Of ``-{zh-hans:软件; zh-hant:軟體}-`` that is the text of the first code in ``variants``, else
+    the first text.
+    """
     flags, bar, rest = content.partition("|")
     if bar:
         found = {flag.strip() for flag in flags.split(";")} - {""}
@@ -393,16 +402,21 @@ def _variant(content: str) -> str:
             if found - _SHOWING:  # codes of variants: the text is for them, and shown to all
                 return rest
             content = rest
-    first = _RULES.split(content, maxsplit=1)[0]
-    code, colon, text = first.partition(":")
-    code = code.rpartition("=>")[2].strip()
-    return text.strip() if colon and _LANGUAGE.match(code) else content
+    texts: dict[str, str] = {}
+    for rule in _RULES.split(content):
+        code, colon, text = rule.partition(":")
+        code = code.rpartition("=>")[2].strip()
+        if colon and _LANGUAGE.match(code):
+            texts.setdefault(code, text.strip())
+    if not texts:
+        return content
+    return next((texts[code] for code in variants if code in texts), next(iter(texts.values())))
 
 
 def _tidy(text: str) -> Prose:
     """Decode entities, remove traces of dropped markup, and format headings, lists, blank lines."""
     text = "\n".join(
-        _line(line) if "''" in line or HOLE in line or BLOCK in line else line
+        _line(line) if "''" in line or HOLE in line or BLOCK in line or GAP in line else line
         for line in text.split("\n")
     )
     text = text.replace(GAP, "").replace(BAR, "|").replace("\t", " ")
@@ -449,9 +463,11 @@ def _tidy(text: str) -> Prose:
 
 def _line(line: str) -> str:
     """Return a line without emphasis, and without templates that stood alone in it."""
+    if _REMNANT.match(line):
+        line = line.replace(GAP, HOLE, 1)
     if HOLE in line or BLOCK in line:
         line = without_notices(line)
-    return without_quotes(line)
+    return without_quotes(line) if "''" in line else line
 
 
 def _has_hole(line: str) -> bool:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from curate.sources.wiki.names import of_wiki
 from curate.sources.wiki.wikitext import prose
 
 
@@ -75,6 +76,20 @@ def test_an_element(markup, expected):
 )
 def test_the_language_converter(markup, expected):
     assert prose(markup).text == expected
+
+
+@pytest.mark.parametrize(
+    ("language", "markup", "expected"),
+    [
+        ("zh", "-{zh-tw:軟體;zh-cn:软件}-", "软件"),
+        ("zh", "-{zh-hk:a;zh-tw:b;zh-hans:c}-", "c"),
+        ("sr", "-{sr-el:Beograd;sr-ec:Београд}-", "Београд"),
+        ("kk", "-{kk-arab:قالا;kk-cyrl:қала;kk-latn:qala}-", "қала"),
+        ("zh", "-{xx:a;zh-mo:b}-", "a"),
+    ],
+)
+def test_the_variant_of_a_reader_who_chose_none(language, markup, expected):
+    assert prose(markup, of_wiki(language)).text == expected
 
 
 FLOOD = 200_000

@@ -111,6 +111,15 @@ def test_notes_cost_nothing(note):
     assert prose(text) == ("The city grew, and fell. It rose «again».", 0, 0)
 
 
+def test_what_is_left_of_an_item_that_was_a_citation_goes():
+    assert prose("* {{cite book|title=x}}, ISBN 1.\n* {{cite web|x}} A text.") == (
+        "- A text.",
+        1,
+        0,
+    )
+    assert prose("A is {{cite web|url=x}}. B is.{{Literatur|x}}") == ("A is. B is.", 0, 0)
+
+
 @pytest.mark.parametrize(
     "page",
     [
