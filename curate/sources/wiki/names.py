@@ -37,7 +37,7 @@ class Names:
 
     language: str  #: MediaWiki's code of the wiki's language
     namespaces: Mapping[str, int]
-    #: Names of the category namespace in any language: interlanguage bots put them everywhere.
+    #: Names of categories in any language, which wikis take over with the articles of others.
     categories: frozenset[str]
     words: Mapping[str, str]  #: local words of magic words and parser functions, to English ones
     redirects: tuple[str, ...]  #: with their #, in lower case
@@ -71,8 +71,10 @@ def _table() -> dict[str, dict[str, list[str]]]:
 
 @cache
 def _categories() -> frozenset[str]:
-    names = (facts.get("category", ()) for facts in _table().values())
-    return frozenset({"category"}.union(*(map(key, some) for some in names)))
+    """Return the names of categories that are no words of other languages, as Class and Guru are."""
+    found = {key(name) for facts in _table().values() for name in facts.get("category", ())}
+    distinct = {name for name in found if not name.isascii() or name.startswith(("cat", "kat"))}
+    return frozenset(distinct | {"category"})
 
 
 def chain(language: str) -> list[str]:

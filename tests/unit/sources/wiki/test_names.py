@@ -43,6 +43,9 @@ sah si sk sl sq sr su sv sw ta te tg th tl tr tt ug uk ur uz vi war yi yo zh
         ("en", "  File ", 6),
         ("en", "Imagine", None),  # Romanian for File: in other wikis a title
         ("en", "Star Trek", None),
+        ("en", "Class", None),
+        ("rw", "Ikiciro", 14),
+        ("en", "Κατηγορία", 14),
     ],
 )
 def test_a_namespace_has_many_names(language, name, number):
