@@ -71,7 +71,7 @@ def _table() -> dict[str, dict[str, list[str]]]:
 
 @cache
 def _categories() -> frozenset[str]:
-    """Return the names of categories that are no words of other languages, as Class and Guru are."""
+    """Return names of categories, without words of other languages such as Class and Guru."""
     found = {key(name) for facts in _table().values() for name in facts.get("category", ())}
     distinct = {name for name in found if not name.isascii() or name.startswith(("cat", "kat"))}
     return frozenset(distinct | {"category"})
