@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.kernels.arrow import buffers
-from curate.langid import rerank
+from curate.langid import as_trained, rerank
 from curate.langid.constraints import LabelConstraints, required_letter_sets
 from curate.langid.fasttext import model as models
 from curate.langid.labels import language_codes, scripts_of
@@ -32,11 +32,8 @@ from curate.langid.scripts import (
 )
 from curate.recipe.profile import Profiles
 from curate.schema import UNDETERMINED
-from curate.text.script_fixes import SHAPED, arabic_presentation_forms
 
 Rows = npt.NDArray[np.int64]
-
-_ARABIC = NAMES.index("Arab")
 
 
 def identify(
@@ -58,6 +55,7 @@ def identify(
     or its first where another was taken, with the model's score. ``und``, where no language is left
     or its score is below the profile's ``min_score``, keeps the best guess in ``lang2``. Null texts
     and texts without letters are ``und`` with score 0. Of two scripts that of the language counts.
+    The model sees each text composed, in usual letters and, where it is in capitals, in small ones.
 
     Why: argmax labels fill small languages with other languages' pages (FineWeb-2 removed 133
     million of the documents labelled Dagbani and kept one thousand). Errors remain in names, lists
@@ -91,15 +89,13 @@ def identify_with_model_labels(
 def _identify(
     column: pa.LargeStringArray, model: str | None, profiles: Profiles | None
 ) -> tuple[pa.Table, pa.StringArray]:
-    data, offsets = buffers(column)
-    letter_sets = required_letter_sets(profiles)
-    letters = count_letters(data, offsets, letter_sets)
-    arabic = pa.array(letters.scripts[:, _ARABIC] > 0)
-    if (unshaped := _unshape(column, arabic)) is not column:
-        data, offsets = buffers(unshaped)
-        letters = count_letters(data, offsets, letter_sets)
+    shown, lowered = as_trained.reshape(column)
+    data, offsets = buffers(shown)
+    letters = count_letters(data, offsets, required_letter_sets(profiles))
     classifier = models.load(model)
     numbers, scores = classifier.predict(data, offsets)
+    if len(lowered):
+        _lower_dotless(column, lowered, classifier, numbers, scores)
     preferred = _preferred_scripts(classifier.labels, numbers[:, 0], letters)
     letters = use_script(letters, preferred)
     constraints = LabelConstraints(profiles, letters)
@@ -125,6 +121,33 @@ def _identify(
         "lang2_score": pa.array(other_score, mask=other < 0),
     }
     return pa.table(columns), model_labels
+
+
+def _lower_dotless(
+    texts: pa.LargeStringArray,
+    lowered: Rows,
+    classifier: models.Model,
+    numbers: npt.NDArray[np.int32],
+    scores: npt.NDArray[np.float64],
+) -> None:
+    """Predict texts in capitals again with ı for I, as Turkish has it.
+
+    The answer counts where it is a language with ı, and surer than the one with i. A text without
+    any other letter of these languages must be one of them with i already: ı looks Turkish to a
+    model, whatever the word.
+    """
+    codes = np.array([scripts_of(label)[0] for label in classifier.labels])
+    has_dotless = np.isin(codes, [*as_trained.DOTLESS])
+    capitals = texts.take(pa.array(lowered))
+    letters = pc.match_substring_regex(capitals, "[İĞŞƏÇÖÜ]")
+    wanted = np.asarray(letters) | has_dotless[numbers[lowered, 0]]
+    rows = lowered[np.asarray(pc.match_substring(capitals, "I")) & wanted]
+    if not len(rows):
+        return
+    small = [as_trained.lower(texts[row].as_py(), dotless=True) for row in rows.tolist()]
+    again, sureness = classifier.predict(*buffers(pa.array(small, pa.large_string())))
+    better = has_dotless[again[:, 0]] & (again[:, 0] >= 0) & (sureness[:, 0] >= scores[rows, 0])
+    numbers[rows[better]], scores[rows[better]] = again[better], sureness[better]
 
 
 def _preferred_scripts(
@@ -197,20 +220,3 @@ def _large_strings(
     if texts.type != pa.large_string():
         texts = texts.cast(pa.large_string())
     return texts.fill_null("") if texts.null_count else texts
-
-
-def _unshape(texts: pa.LargeStringArray, arabic: pa.BooleanArray) -> pa.LargeStringArray:
-    """Replace Arabic presentation forms, as PDF files contain them, by the letters themselves.
-
-    No model was trained on them, and a page that is full of them would be ``und`` before a
-    profile's fix could repair it. The document keeps its text. Only texts with Arabic letters
-    (``arabic``) are searched.
-    """
-    if not pc.any(arabic).as_py():
-        return texts
-    matches = pc.match_substring_regex(texts.filter(arabic), SHAPED)
-    if not pc.any(matches).as_py():
-        return texts
-    shaped = pc.replace_with_mask(arabic, arabic, matches)
-    plain = [arabic_presentation_forms(text) for text in texts.filter(shaped).to_pylist()]
-    return pc.replace_with_mask(texts, shaped, pa.array(plain, pa.large_string()))
