@@ -21,6 +21,7 @@ def print_result(result: RunResult, json: bool) -> int:
             "reused": result.reused,
             "totals": manifest["totals"],
             "mixture": manifest["mixture"],
+            "load": load_lines(result),
             "complaints": result.complaints,
         }
         terminal.answer(terminal.as_json(fields))
@@ -32,8 +33,30 @@ def print_result(result: RunResult, json: bool) -> int:
         f" {totals['dropped']} dropped, {totals['curated']} curated, {totals['taken']} taken"
     )
     terminal.answer(f"mixture: {base}/mixture")
+    for line in load_lines(result):
+        terminal.answer(f"load:    {line}")
     terminal.answer(f"report:  {base}/report.html")
     return result.exit_code
+
+
+def load_lines(result: RunResult) -> list[str]:
+    """Return a line of Python per phase that loads it; it has the split validation where held out.
+
+    `datasets` finds phases and splits through the README.md of the run's folder, not in mixture/,
+    where a folder named validation would be all that it reads. Addresses have no such page.
+    """
+    manifest, base = result.manifest, result.output.rstrip("/")
+    written = [
+        file["path"].split("/")[1] for file in manifest["files"] if file["dataset"] == "mixture"
+    ]
+    ordered = [row["phase"] for row in manifest["mixture"]] + written
+    phases = [phase for phase in dict.fromkeys(ordered) if phase in written]
+    if "://" in base:
+        files = [(phase, f"{base}/mixture/{phase}/*.parquet") for phase in phases]
+        return [f"datasets.load_dataset({'parquet'!r}, data_files={dict([f])!r})" for f in files]
+    return [
+        f"datasets.load_dataset({base!r}, {phase!r})" for phase in phases if phase != "validation"
+    ]
 
 
 def mixture(rows: list[dict[str, Any]], write: terminal.Write) -> None:

@@ -94,13 +94,22 @@ def microseconds(value: object) -> int | None:
 
     ISO 8601 in all forms that Python reads (no zone means UTC), datetimes, and numbers of seconds,
     milliseconds, microseconds or nanoseconds, distinguished by size, which is wrong for
-    milliseconds of the first months of 1970.
+    milliseconds of the first months of 1970. Digits that write a day or a second of the years 1900
+    to 2100 (``20240131``, ``20240131235959`` as in Common Crawl) are that, as text or as a number;
+    a number of four digits is a year alone, and no date.
 
     >>> microseconds("2026-01-02T03:04:05Z"), microseconds(1767323045), microseconds(1767323045000)
     (1767323045000000, 1767323045000000, 1767323045000000)
-    >>> microseconds("20260102"), microseconds("yesterday")
-    (1767312000000000, None)
+    >>> microseconds("20260102"), microseconds(20260102000000), microseconds("yesterday")
+    (1767312000000000, 1767312000000000, None)
     """
+    if isinstance(value, int) and not isinstance(value, bool):
+        if 1000 <= value <= 9999:
+            return None
+        written = _written(str(value)) if 19_000_101 <= value < 21_010_101_000_000 else None
+        value = value if written is None else written
+    elif isinstance(value, str) and len(value) == 14:
+        value = _written(value) or value
     if isinstance(value, str) and len(value) <= 64:
         try:
             value = datetime.fromisoformat(value.strip())
@@ -119,6 +128,17 @@ def microseconds(value: object) -> int | None:
     if isinstance(value, int):
         return int(value * 10**6) // per_second
     return int(value / per_second * 1e6)
+
+
+def _written(digits: str) -> datetime | None:
+    """Return the time that eight or fourteen digits write, in the years 1900 to 2100."""
+    form = {8: "%Y%m%d", 14: "%Y%m%d%H%M%S"}.get(len(digits))
+    if form is None or not "1900" <= digits[:4] <= "2100" or not digits.isdecimal():
+        return None
+    try:
+        return datetime.strptime(digits, form).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 class Provenance(NamedTuple):

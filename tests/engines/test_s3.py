@@ -4,6 +4,7 @@ import json
 import signal
 
 import fsspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -116,3 +117,26 @@ def test_a_dedup_store_is_kept_there(bucket, tmp_path):
     assert second["curated"] == 1
     assert verify(open_store(str(tmp_path / "out-two"))) == []
     assert [row["counting"] for row in listing(store)["generations"]] == [first["curated"], 1]
+
+
+@pytest.mark.parametrize("path", ["s3://corpus/mixed", "s3://corpus/mixed/*/*"])
+def test_a_bucket_of_two_formats_with_a_run_inside_it(bucket, path):
+    files = fsspec.filesystem("s3")
+    table = pa.table({"text": ["one two three four five six", "other words are here"], "n": [1, 2]})
+    pq.write_table(table, bucket / "b.parquet")
+    files.put(str(bucket / "b.parquet"), "corpus/mixed/year=2024/b.parquet")
+    files.pipe("corpus/mixed/x/a.jsonl", b'{"text": "one two three four five six", "n": 3}\n')
+    files.pipe("corpus/mixed/x/README.md", b"no data")
+    for output in ("out", "out2"):
+        address = f"s3://corpus/mixed/{output}"
+        result = api.dedup_paths([path], output=address, engine="in-process")
+        totals = result.manifest["totals"]
+        assert (totals["documents"], totals["curated"], totals["quarantined"]) == (3, 2, 0)
+        assert set(result.manifest["inputs"]) == {
+            "jsonl/x/a.jsonl", "parquet/year=2024/b.parquet",
+        }  # fmt: skip
+        files.invalidate_cache()
+    with open_store("s3://corpus/mixed/out2").open("mixture/main/part-00000.parquet") as handle:
+        meta = [row["meta"] for row in pq.read_table(handle).to_pylist()]
+    assert sorted(meta) == ['{"n":2,"year":"2024"}', '{"n":3}']
+    files.rm("corpus/mixed", recursive=True)

@@ -3,6 +3,7 @@
 from importlib import import_module
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import curate
@@ -70,3 +71,112 @@ def test_mix_takes_documents_at_a_ratio():
     assert len(sides["main"] | sides["validation"]) == len(mixed) == 30
     with pytest.raises(RecipeError, match="reads a column 'lang'"):
         curate.mix(table.drop_columns(["lang"]), ratio="kaz_Cyrl=1")
+
+
+ROWS = {"text": ["one two three four five"] * 2 + ["other words"], "lang": ["eng_Latn"] * 3}
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"),
+    [
+        ("en=1,ru=1", "'en' is no language label(.|\n)*did you mean 'eng_Latn'"),
+        ("kk=1", "'kk' is no language label"),
+        ("English=1", "'English' is no language label"),
+        ("deu_Latn=1", "group 'deu_Latn' has nothing to give(.|\n)*labels of the table: eng_Latn"),
+        ("eng_Latn=1,eng_Cyrl=1", "group 'eng_Cyrl' has nothing to give"),
+    ],
+)
+def test_a_ratio_of_labels_that_no_row_has_is_an_error(ratio, said):
+    with pytest.raises(RecipeError, match=said):
+        curate.mix(ROWS, ratio=ratio, unit="documents")
+
+
+def test_an_order_that_finds_no_value_is_an_error():
+    for options, said in (
+        ({"keep": "newest"}, "no row has a value in the column 'date'"),
+        ({"keep": "oldest"}, "no row has a value in the column 'date'"),
+        ({"keep": "best:perplexity"}, "needs the column 'signal_perplexity'"),
+        ({"keep": "source_priority", "source_priority": ["web"]}, "no row is of a source"),
+    ):
+        with pytest.raises(RecipeError, match=said):
+            curate.deduplicate(ROWS, **options)
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        ["2019-01-01", "2024-01-01", None],
+        [1546300800, 1704067200, None],
+        [1546300800000, 1704067200000, None],
+        pa.array([17897, 19723, None], pa.date32()),
+        pa.array([1546300800, 1704067200, None], pa.timestamp("s")),
+    ],
+)
+def test_dates_of_any_kind_decide_which_is_kept(dates):
+    rows = ROWS | {"date": dates}
+    for keep, kept in (("newest", [False, True, True]), ("oldest", [True, False, True])):
+        dropped = curate.deduplicate(rows, keep=keep)["dropped_by"].to_pylist()
+        assert [name is None for name in dropped] == kept
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"date": ["2019-01-01", "soon", None]}, "'soon' in row 1 of the column 'date' is no date"),
+        ({"text": [1, 2, 3]}, "the column 'text' is int64"),
+        ({"text": [{"a": 1}] * 3}, "the column 'text' is struct"),
+        ({"messages": ["x"] * 3}, "the column 'messages' is string"),
+        ({"source": [[1]] * 3}, "the column 'source' is list"),
+    ],
+)
+def test_a_column_of_another_type_is_an_error_that_names_it(columns, said):
+    for work in (curate.deduplicate, curate.judge, curate.standardize):
+        with pytest.raises(RecipeError, match=said):
+            work(ROWS | columns)
+
+
+def test_metadata_of_any_type_is_json():
+    for meta, stored in (
+        ([{"a": 1}, None, {"a": 2}], ['{"a":1}', None, '{"a":2}']),
+        ([[1], None, []], ["[1]", None, "[]"]),
+        (['{"b": 1}', None, ""], ['{"b": 1}', None, ""]),
+    ):
+        found = curate.deduplicate(pa.table(ROWS | {"meta": meta}))
+        assert found["meta"].to_pylist() == stored
+
+
+@pytest.mark.parametrize("table", [{"text": []}, pa.table({"text": pa.array([], pa.string())})])
+def test_a_table_without_rows_stays_one(table):
+    for work in (curate.deduplicate, curate.judge, curate.standardize):
+        assert work(table).num_rows == 0
+    with pytest.raises(RecipeError, match="nothing to give"):
+        curate.mix(
+            pa.table(table).append_column("lang", pa.array([], pa.string())),
+            ratio="eng_Latn=1",
+            unit="documents",
+        )
+
+
+def test_what_is_no_table_is_an_error():
+    for table in ([{"text": "a"}], "text", 5):
+        with pytest.raises(RecipeError, match="this is no table"):
+            curate.judge(table)
+
+
+def test_jobs_on_files_keep_fields_and_refuse_orders_without_values(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "one two", "n": 1, "at": "2024-01-01"}\n')
+    pq.write_table(pa.table({"text": ["three four"], "n": [2]}), tmp_path / "b.parquet")
+    folder = str(tmp_path)
+    result = curate.api.dedup_paths([folder], output=tmp_path / "out", engine="in-process")
+    kept = pq.read_table(tmp_path / "out" / "mixture").sort_by("id")
+    assert kept["meta"].to_pylist() == ['{"at":"2024-01-01","n":1}', '{"n":2}']
+    assert result.exit_code == 0
+    with pytest.raises(RecipeError, match=r"no record has a date(.|\n)*look like dates: 'at'"):
+        curate.api.dedup_paths(
+            [folder], output=tmp_path / "two", engine="in-process", keep="newest"
+        )
+    recipe = curate.api.mix_recipe([folder], ratio="eng_Latn=1", id="n")
+    assert {name: spec.options["id"] for name, spec in recipe.sources.items()} == {
+        "jsonl": "n", "parquet": "n",
+    }  # fmt: skip
+    assert curate.api.format_of(folder) == "jsonl"

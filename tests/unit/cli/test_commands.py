@@ -16,7 +16,11 @@ def run():
 def test_run_ends_with_the_places_on_stdout_and_the_rest_on_stderr(run):
     result = demo_run()[1]
     assert result.code == 0
-    assert result.out == f"mixture: {run}/mixture\nreport:  {run}/report.html\n"
+    assert result.out == (
+        f"mixture: {run}/mixture\n"
+        f"load:    datasets.load_dataset('{run}', 'main')\n"
+        f"report:  {run}/report.html\n"
+    )
     assert "611 records: 156 skipped, 10 quarantined, 445 documents" in result.err
     assert "main   kazakh" in result.err
 

@@ -1,12 +1,14 @@
 """Dates in any notation, and other fields that are JSON whatever they contain."""
 
 import json
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curate.sources import fields
 from curate.sources.fields import MISSING, leftovers, microseconds, missing, take
 
 DAY = 1767312000000000  # 2026-01-02
@@ -75,3 +77,45 @@ def test_taking_a_nested_field_leaves_no_empty_objects():
 def test_a_missing_field_is_named_without_control_characters():
     assert missing("text", {"te\x1bxt": 1}) == "no field 'text': did you mean 'te\\x1bxt'?"
     assert missing("text", {}) == "no field 'text'"
+
+
+@pytest.mark.parametrize(
+    ("value", "date"),
+    [
+        (20240131, "2024-01-31"),
+        ("20240131", "2024-01-31"),
+        (20240131235959, "2024-01-31T23:59:59"),
+        ("20240131235959", "2024-01-31T23:59:59"),
+        (20241331, "1970-08-23T06:35:31"),  # no day, so seconds
+        (1704067200, "2024-01-01"),
+        (1704067200000, "2024-01-01"),
+        (1704067200000000, "2024-01-01"),
+        (1704067200000000000, "2024-01-01"),
+        (1704067200.5, "2024-01-01T00:00:00.500000"),
+        (0, "1970-01-01"),
+        (-86400, "1969-12-31"),
+        (2024, None),
+        ("2024-13-01", None),
+        ("20241301000000", None),
+        (True, None),
+    ],
+)
+def test_dates_in_any_notation(value, date):
+    stated = None if date is None else datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp()
+    found = fields.microseconds(value)
+    assert (None if found is None else found / 1e6) == stated
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("year=2024/a.parquet", {"year": "2024"}),
+        ("a=1/b=x%20y/c/d.jsonl", {"a": "1", "b": "x y"}),
+        ("day=__HIVE_DEFAULT_PARTITION__/x", {"day": None}),
+        ("k=a=b/x", {"k": "a=b"}),
+        ("year=2024.parquet", {}),
+        ("=x/plain/y", {}),
+    ],
+)
+def test_keys_of_partitioned_folders(name, keys):
+    assert fields.partitions(name) == keys
