@@ -12,7 +12,7 @@ from collections.abc import Mapping
 FIX = "fix"  #: by name of the fix: texts that it changed
 MASK = "mask"  #: by kind of personal data: occurrences masked
 REWRITE = "rewrite"  #: by name of the rewrite: texts that it changed
-REPAIR = "repair"  #: ``changed``, ``letters``, ``spacing``, ``unsettled``: texts
+REPAIR = "repair"  #: ``changed``, ``code_page``, ``letters``, ``spacing``, ``unsettled``
 TRIMMED_LINES, TRIMMED_BYTES = "lines", "bytes"  #: by rule: lines removed or changed, their bytes
 LANGUAGE = "lang"  #: by label: documents
 SPAN_BYTES = "span_bytes"  #: by label: bytes of the text in spans of that language

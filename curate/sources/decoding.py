@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from curate.text.code_pages import MULTIBYTE, PAGES, Reading, Readings, multibyte_bits
+from curate.text.code_pages import PAGES, likely, mostly_ascii
 
 
 class Decoded(NamedTuple):
@@ -145,7 +145,7 @@ def decode(data: bytes, transport: str | None = None, *, markup: bool = True) ->
         tried[name] = by
         text = _strict(data, name)
         if text is not None and is_text(text):
-            if name in _BY_LETTERS and not data.isascii():
+            if name in PAGES and not data.isascii():
                 return _by_letters(data, Decoded(text, codecs.lookup(name).name, by), name, markup)
             return Decoded(text, codecs.lookup(name).name, by)
         if by == "utf-8" and (near := _nearly_utf8(data)):
@@ -181,14 +181,14 @@ def _candidates(data: bytes, transport: str | None, markup: bool) -> Iterator[tu
     if wide:
         yield wide, "detector"
     ascii_only = data.isascii() or wide or b"\0" in data[:4096]
-    if not ascii_only and (codec := _likely(data, markup)):
+    if not ascii_only and (codec := likely(data, markup=markup)):
         yield codec, "letters"
     for label in detected_charsets(data):
         if codec := codec_of(label):
             yield codec, "detector"
     yield "utf_8", "fallback"
     # Unrecognised bytes that are mostly not ASCII are no Western text: better none than nonsense.
-    if _mostly_ascii(data):
+    if mostly_ascii(data):
         yield "cp1252", "fallback"
 
 
@@ -196,60 +196,11 @@ def _by_letters(data: bytes, stated: Decoded, codec: str, markup: bool) -> Decod
     """Return a reading in a stated code page, or another one that the letters clearly prefer."""
     if stated.by not in ("transport", "document"):
         return stated
-    likely = _likely(data, markup, codec)
-    text = _strict(data, likely) if likely and likely != codec else None
-    if likely is None or text is None or text == stated.text or not is_text(text):
+    better = likely(data, markup=markup, stated=codec)
+    text = _strict(data, better) if better and better != codec else None
+    if better is None or text is None or text == stated.text or not is_text(text):
         return stated
-    return Decoded(text, codecs.lookup(likely).name, "letters")
-
-
-def _likely(data: bytes, markup: bool, stated: str | None = None) -> str | None:
-    """Return the encoding that the letters speak for; None where none is likely.
-
-    One that is ``stated`` is kept unless another one is clearly better.
-    """
-    readings = Readings(data, markup=markup)
-    single = readings.best()
-    if single is None or single.mean > LIKELY:
-        if several := _multibyte(data, single):
-            return several
-        if single is None or single.mean > POSSIBLE or not _mostly_ascii(data):
-            return stated
-    own = readings.of(stated) if stated else None
-    if own and own.bits - single.bits <= _CLEARLY + own.pairs * _CLEARLY_EACH:
-        return stated
-    return single.page
-
-
-def _mostly_ascii(data: bytes) -> bool:
-    return len(data.translate(None, bytes(range(128, 256)))) * 3 >= len(data) * 2
-
-
-def _multibyte(data: bytes, single: Reading | None) -> str | None:
-    """Return the multi-byte encoding that reads common characters out of the bytes, if one does."""
-    best: tuple[float, str] | None = None
-    for codec in MULTIBYTE:
-        text = _strict(data[: 1 << 16], codec)
-        if text is None:
-            continue
-        signs = sum(char > "\x7f" for char in text)
-        bits = multibyte_bits(text, codec)
-        if signs >= _FEWEST_SIGNS and bits <= _COMMON_SIGN * signs:
-            best = min(best or (bits, codec), (bits, codec))
-    if best is None or (single and len(data) <= 1 << 16 and single.bits < 1.05 * best[0]):
-        return None
-    return best[1]
-
-
-#: Bits per pair up to which a reading is prose, and up to which it may be a text of few accents.
-LIKELY, POSSIBLE = 6.0, 10.0
-
-# How much better, in bits and bits per pair, another page must be than the one that is stated.
-_CLEARLY, _CLEARLY_EACH = 12, 0.05
-
-_FEWEST_SIGNS, _COMMON_SIGN = 3, 13
-
-_BY_LETTERS = frozenset(PAGES)
+    return Decoded(text, codecs.lookup(better).name, "letters")
 
 
 def _nearly_utf8(data: bytes) -> Decoded | None:

@@ -11,6 +11,7 @@ Bound by one table look-up per different pair and language (about 1 ms a text); 
 
 from __future__ import annotations
 
+import codecs
 import unicodedata
 from functools import cache, lru_cache
 from pathlib import Path
@@ -117,6 +118,12 @@ def fold(char: str) -> str:
         return " "
     small = _ALIKE.get(char) or char.lower()
     return _ALIKE.get(small, small) if len(small) == 1 else char
+
+
+def alphabets() -> dict[str, str]:
+    """Return the small letters of each language, as its code pages have them."""
+    with np.load(PATH) as stored:
+        return dict(zip(stored["labels"].tolist(), stored["letters"].tolist(), strict=True))
 
 
 def as_in_pages(text: str, label: str) -> str:
@@ -397,3 +404,64 @@ def _sign_bits(label: str) -> npt.NDArray[np.uint8]:
         inside = common < 0x10000
         bits[common[inside]] = stored["bits_" + label][inside]
     return bits
+
+
+#: Bits per pair up to which a reading is prose, and up to which it may be a text of few accents.
+LIKELY: Final = 6.0
+_POSSIBLE: Final = 10.0
+
+#: How much better, in bits and bits per pair, another page must be than the one that is stated.
+CLEARLY: Final = (12.0, 0.05)
+
+_FEWEST_SIGNS, _COMMON_SIGN = 3, 13
+
+
+def likely(
+    data: bytes,
+    *,
+    markup: bool = False,
+    stated: str | None = None,
+    clearly: tuple[float, float] = CLEARLY,
+) -> str | None:
+    """Return the encoding that the letters speak for, as Python's codec; None for none.
+
+    One that is ``stated`` is kept unless another one is better by ``clearly``: so many bits, and so
+    many for each pair with a byte above 127.
+
+    >>> likely("Балықшылар таң ата ауларын жинап алды".encode("kz1048"), stated="cp1251")
+    'kz1048'
+    """
+    readings = Readings(data, markup=markup)
+    single = readings.best()
+    if single is None or single.mean > LIKELY:
+        if several := _multibyte(data, single):
+            return several
+        if single is None or single.mean > _POSSIBLE or not mostly_ascii(data):
+            return stated
+    own = readings.of(stated) if stated else None
+    if own and own.bits - single.bits <= clearly[0] + own.pairs * clearly[1]:
+        return stated
+    return single.page
+
+
+def mostly_ascii(data: bytes) -> bool:
+    """Return whether at most a third of the bytes are above 127."""
+    return len(data.translate(None, bytes(range(128, 256)))) * 3 >= len(data) * 2
+
+
+def _multibyte(data: bytes, single: Reading | None) -> str | None:
+    """Return the multi-byte encoding that reads common characters out of the bytes, if one does."""
+    sample = data[: 1 << 16]
+    best: tuple[float, str] | None = None
+    for codec in MULTIBYTE:
+        try:
+            text = codecs.getincrementaldecoder(codec)("strict").decode(sample, False)
+        except UnicodeError:
+            continue
+        signs = sum(char > "\x7f" for char in text)
+        bits = multibyte_bits(text, codec)
+        if signs >= _FEWEST_SIGNS and bits <= _COMMON_SIGN * signs:
+            best = min(best or (bits, codec), (bits, codec))
+    if best is None or (single and len(data) == len(sample) and single.bits < 1.05 * best[0]):
+        return None
+    return best[1]

@@ -17,7 +17,7 @@ from curate.kernels.arrow import buffers, from_buffers, replace_rows
 from curate.kernels.jit import kernel
 from curate.kernels.utf8 import decode
 from curate.protocol.tallies import REPAIR, tally_key
-from curate.text import mojibake_scan
+from curate.text import misreadings, mojibake_scan
 
 #: ftfy is not idempotent on one adversarial text in a thousand; the second round settles nearly
 #: all.
@@ -33,6 +33,8 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
     First, controls that stand between lines or words become a newline or a space
     (``separate``). Then in this order, until nothing changes, at most four times:
 
+    0. Once, before the others: texts that were read in a wrong code page, where that is certain
+       (``curate.text.misreadings``).
     1. ftfy with FineWeb2's options (mojibake, HTML entities where the text is no markup, terminal
        escapes), line by line: quotes, ligatures and character widths stay.
     2. NFC. Runs of more than 30 combining marks are cut first.
@@ -43,7 +45,8 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
     An empty text stays empty, null stays null. Only what the scan flags is decoded; if nothing is
     flagged the same array is returned.
 
-    Counts: ``repair:changed`` texts in all, ``repair:letters`` texts that ftfy or NFC changed,
+    Counts: ``repair:changed`` texts in all, ``repair:code_page`` texts that step 0 changed,
+    ``repair:letters`` texts that step 0, ftfy or NFC changed,
     ``repair:spacing`` texts that only steps 3 and 4 changed, and ``repair:unsettled`` texts
     that would change once more after four rounds.
 
@@ -58,12 +61,14 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
     if texts.null_count:
         filled, tally = repair(pc.fill_null(texts, ""))
         return pc.if_else(pc.is_valid(texts), filled, pa.scalar(None, pa.large_string())), tally
+    texts, lettered = misreadings.mend(texts)
+    for kind in ("code_page", "changed", "letters"):
+        tally[tally_key(REPAIR, kind)] = int(lettered.sum())
+    changed = lettered.copy()
     rows, work, flags = _flagged(np.arange(len(texts)), texts)
     if not len(rows):
-        return texts, tally
+        return texts, +tally
     rounds: list[tuple[np.ndarray, pa.LargeStringArray]] = [(np.arange(len(texts)), texts)]
-    changed = np.zeros(len(texts), bool)
-    lettered = np.zeros(len(texts), bool)
     separated = _separated(work)
     if separated is not work:
         changed[rows[np.asarray(pc.not_equal(work, separated))]] = True

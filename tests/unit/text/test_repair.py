@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from curate import schema
 from curate.stages.repair import Repair
 from curate.text import mojibake, mojibake_scan
+from curate.text.misreadings import mend
 from curate.text.repair import ROUNDS, repair, separate
 from tests.examples import examples
 
@@ -34,8 +35,8 @@ REMOVED = re.compile("[" + re.escape("".join(map(chr, mojibake_scan.removed())))
 
 
 def twin(text):
-    """Repair, as slow and as obvious as it can be."""
-    text = separate(text)
+    """Repair, as slow and as obvious as it can be; ``mend`` has tests of its own."""
+    text = separate(mend(pa.array([text], pa.large_string()))[0][0].as_py())
     for _ in range(ROUNDS):
         before = text
         text = ftfy.fix_text(mojibake.cut_mark_runs(text), OPTIONS)

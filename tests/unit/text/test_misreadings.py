@@ -1,0 +1,150 @@
+"""Texts read in a wrong code page: mended where that is certain; clean texts are never touched."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from curate.text.misreadings import in_doubt, mend
+from curate.text.repair import repair
+
+DATA = os.environ.get("CURATE_SHARED_DATA")
+
+TURKISH = "Öğleden sonra rüzgâr güçlendi ve kasabanın ışıkları birer birer söndü."
+KAZAKH = "Балықшылар таң ата ауларын жинап алды, ал бала жағалауда тұрып кемеге қарады."
+RUSSIAN = "Осенью ветер усилился, и огни города гасли один за другим."
+ARABIC = "هبت الريح بعد الظهر وأضاءت المدينة مصابيحها واحدا تلو الآخر."
+POLISH = "Po południu wiatr się wzmógł, a światła gasły; żeglarz milczał."
+CZECH = "Odpoledne vítr zesílil a světla městečka hasla jedno po druhém, říkal rybář."
+HUNGARIAN = "Délután erősödött a szél, és a kisváros fényei sűrűn hunytak ki; az öreg őrködött."
+GREEK = "Το απόγευμα ο άνεμος δυνάμωσε και τα φώτα της πόλης έσβησαν."
+HEBREW = "אחר הצהריים התחזקה הרוח ואורות העיירה כבו אחד אחרי השני."
+CHINESE = "下午风越来越大，小镇上的灯一盏一盏地熄灭了，老渔夫收起了他的网。"
+
+MISREAD = [
+    (TURKISH, "cp1254", "cp1252"),
+    (KAZAKH, "kz1048", "cp1251"),
+    (KAZAKH, "ptcp154", "cp1251"),
+    (KAZAKH, "kz1048", "cp1252"),
+    (RUSSIAN, "cp1251", "cp1252"),
+    (RUSSIAN, "koi8_r", "cp1251"),
+    (RUSSIAN, "cp1251", "koi8_r"),
+    (RUSSIAN, "cp866", "cp1251"),
+    (ARABIC, "cp1256", "cp1252"),
+    (ARABIC, "cp1256", "cp1251"),
+    (POLISH, "cp1250", "cp1252"),
+    (CZECH, "cp1250", "cp1252"),
+    (HUNGARIAN, "cp1250", "cp1252"),
+    (GREEK, "cp1253", "cp1252"),
+    (HEBREW, "cp1255", "cp1252"),
+    (CHINESE, "gb18030", "latin-1"),
+    (TURKISH, "utf-8", "cp1251"),
+    (TURKISH, "utf-8", "cp1254"),
+    (KAZAKH, "utf-8", "cp1251"),
+    (RUSSIAN, "utf-8", "cp866"),
+    (RUSSIAN, "utf-8", "koi8_r"),
+    (POLISH, "utf-8", "cp1251"),
+]
+
+
+def misread(text: str, meant: str, page: str) -> str:
+    """Decode a text's bytes in another page, bytes that it does not define as C1 controls."""
+    data = text.encode(meant)
+    return "".join(bytes([byte]).decode(page, "ignore") or chr(byte) for byte in data)
+
+
+def mended(text: str) -> str:
+    done: str = repair(pa.array([text], pa.large_string()))[0][0].as_py()
+    return done
+
+
+@pytest.mark.parametrize(("text", "meant", "page"), MISREAD)
+def test_what_was_misread_is_read_again(text: str, meant: str, page: str) -> None:
+    assert mended(misread(text, meant, page)) == text
+
+
+@pytest.mark.parametrize("text", [TURKISH, RUSSIAN])
+def test_twice_misread(text: str) -> None:
+    assert mended(misread(misread(text, "utf-8", "cp1251"), "utf-8", "cp1251")) == text
+
+
+def test_latin_words_with_cyrillic_pairs() -> None:
+    text = (
+        "2005'ten beri Los Angeles'ta iki takД±m vardД±; her iki takД±m da maГ§larД±nД± aynД±"
+        " statta oynadД± ve kГјГ§Гјk Г§ocuklar Д±ЕџД±klarД± izledi."
+    )
+    assert mended(text) == (
+        "2005'ten beri Los Angeles'ta iki takım vardı; her iki takım da maçlarını aynı"
+        " statta oynadı ve küçük çocuklar ışıkları izledi."
+    )
+
+
+def test_one_line_of_a_clean_text() -> None:
+    clean = f"{RUSSIAN}\n{RUSSIAN}\n"
+    assert mended(f"{clean}{misread(TURKISH, 'cp1254', 'cp1252')}\nend") == f"{clean}{TURKISH}\nend"
+
+
+def test_the_tally_counts_them() -> None:
+    texts = pa.array([misread(TURKISH, "cp1254", "cp1252"), TURKISH, ""], pa.large_string())
+    assert dict(repair(texts)[1]) == {
+        "repair:changed": 1,
+        "repair:code_page": 1,
+        "repair:letters": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TURKISH, KAZAKH, RUSSIAN, ARABIC, POLISH, CZECH, HUNGARIAN, GREEK, HEBREW, CHINESE,
+        "Þetta er það sem Guðmundur Þórðarson sagði við Ýmu: „Ég þýði það.“",
+        "A la cel·la del col·legi, l'Il·lustre Sr. Ðoković va dir «què?»",
+        "Novak Đoković and Þórður met in Reykjavík; the naïve café owner, Señor Muñoz, ate crêpes.",
+        "Ќе дојде ли ѓаволот со ќерка му? Џем и љубов.",
+        "Її ґанок, її їжак і єнот; під’їзд, об’єкт.",
+        "iPhone-ы, 3D-модель, USB-кабель, ПК-шный, WhatsApp-та, Xiaomi-дің жаңа моделі",
+        "μm, 5 µA, Ω, x² + y², 25 °C, £5, 3½, §5, ±2 ‰",
+        "Tシャツを着てiPhoneを買った。UFO研究者のA氏",
+        "Ọlọ́run àti ẹ̀dá, ọmọ Yorùbá; Ɓaƙo ya ɗauka; Ɛyɛ me dɛ",
+        "Deutsch · Français · Türkçe · Čeština · Íslenska · Русский · Ελληνικά · עברית · العربية",
+    ],
+)  # fmt: skip
+def test_clean_texts_stay(text: str) -> None:
+    done, changed = mend(pa.array([text, text * 20], pa.large_string()))
+    assert not changed.any()
+    assert done.to_pylist() == [text, text * 20]
+
+
+def test_what_is_not_certain_stays() -> None:
+    damaged = misread(RUSSIAN, "utf-8", "cp1251").replace("°", "?").replace("ё", "")
+    texts = pa.array([damaged], pa.large_string())
+    assert in_doubt(texts).tolist() == [True]
+    assert mend(texts)[0].to_pylist() == [damaged]
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")
+def test_no_clean_text_is_touched() -> None:
+    """All edited texts; one inaugural speech and half a thousand web sentences are misread."""
+    texts = []
+    for path in sorted((Path(str(DATA)) / "text").glob("*.jsonl.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            texts += [json.loads(line)["text"] for line in lines]
+    assert mend(pa.array(texts, pa.large_string()))[1].sum() == 0
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")
+def test_declarations_of_human_rights_in_420_languages() -> None:
+    path = Path(str(DATA)) / "lid" / "lid_gold_dev.tsv.gz"
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        texts = [row["text"] for row in rows if row["source"].startswith("udhr")]
+    assert len(texts) == 6776
+    assert mend(pa.array(texts, pa.large_string()))[1].sum() == 0
