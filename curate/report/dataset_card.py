@@ -244,8 +244,9 @@ def _columns() -> list[str]:
     return [
         "## Columns",
         "",
-        "`text` is the document (with `messages` where it is a conversation). `id`, `phase` and"
-        " `epoch` are the key. `lang` and `lang_score` say what it was identified as, `n_tokens`"
+        "`text` is the document (with `messages`, and maybe `tools` and `rejected`, where it is a"
+        " conversation). `id`, `phase` and `epoch` are the key. `lang` and"
+        " `lang_score` say what it was identified as, `n_tokens`"
         " its length, `signal_*` what the filters measured (null is undefined), `cluster_size` how"
         " many copies of it were found.",
     ]

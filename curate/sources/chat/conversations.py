@@ -32,16 +32,18 @@ class Chat:
     - ``utterances``: a list of name and text (instruction_ja)
     - ``alpaca``: ``instruction``, ``input`` and ``output`` (or ``context`` and ``response``),
       ``history`` before them, several under ``instances``
-    - ``prompt_completion``: ``prompt`` and ``completion``, strings or lists of turns
+    - ``prompt_completion``: ``prompt`` and ``completion``, strings or lists of turns; with a
+      ``label`` of false (unpaired preferences) the answer is no example and the record damage
     - ``oasst``: a tree of messages under ``prompt``; ``paths`` sets which become conversations: the
       ``best`` ranked one or ``all`` (curate/sources/chat/trees.py)
 
     ``field`` names the list of turns where it has another name; the list may be JSON text. A
     ``system`` or ``system_prompt`` string beside the turns becomes the first turn. Preference data
-    (``chosen``, ``rejected``, with a ``prompt`` or turns before them; or whole ``messages`` and
-    ``rejected``) gives ``messages`` and ``rejected``. ``exchanges`` is the largest number of
-    questions, with their answers, to read. All other fields are ``meta``; those of turns are stored
-    there under ``turns``, and conversations that have any are counted (``other_fields_of_turns``).
+    (``chosen``, ``rejected``, with a ``prompt`` or turns before them; whole ``messages`` and
+    ``rejected``; OpenAI's ``input``, ``preferred_output``, ``non_preferred_output``) gives
+    ``messages`` and ``rejected``. ``exchanges`` is the largest number of questions, with their
+    answers, to read. All other fields are ``meta``; those of turns are stored there under
+    ``turns``, and conversations that have any are counted (``other_fields_of_turns``).
 
     Calls of tools become ``tool_calls`` in OpenAI's shape, whatever they were: its list or the
     older ``function_call`` (arguments as text or object), ShareGPT's turn ``function_call``, the
@@ -60,7 +62,7 @@ class Chat:
     ``image_part``, ``audio_part``, ``video_part``, ``file_part``, ``unknown_content_part``,
     ``bad_tool_call`` (no name, or arguments that are no JSON object), ``bad_tools``,
     ``unmatched_tool_call`` (a tool's answer to a call that nobody made), ``bad_weight``,
-    ``masked_turn``, ``too_deep`` and those of JSON or Parquet files.
+    ``masked_turn``, ``unwanted_answer``, ``too_deep`` and those of JSON or Parquet files.
     """
 
     layout: layouts.Layout = "auto"

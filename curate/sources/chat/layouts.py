@@ -67,6 +67,7 @@ JsonRecord = dict[str, Any]
 
 def read(record: JsonRecord, options: LayoutOptions) -> list[Conversation]:
     """Return the conversations of a record, none without turns; raise Defect if it is invalid."""
+    _take_apart(record)
     layout = detect_layout(record, options) if options.layout == "auto" else options.layout
     conversations = LAYOUTS[layout](record, options._replace(layout=layout))
     found = [conversation for conversation in conversations if conversation.messages]
@@ -75,6 +76,15 @@ def read(record: JsonRecord, options: LayoutOptions) -> list[Conversation]:
         if conversation.rejected:
             check_answers(conversation.rejected)
     return found
+
+
+def _take_apart(record: JsonRecord) -> None:
+    """Bring preference data of OpenAI's fine-tuning to the fields of everybody else's."""
+    given = record.get("input")
+    if isinstance(given, dict) and "preferred_output" in record:
+        record.update({"messages": [], **record.pop("input")})
+        record["chosen"] = record.pop("preferred_output")
+        record["rejected"] = record.pop("non_preferred_output", None)
 
 
 def tools_of(record: JsonRecord, field: str | None) -> str | None:
@@ -196,6 +206,9 @@ def _prompt_completion(record: JsonRecord, options: LayoutOptions) -> Iterator[C
     for name in ("prompt", "completion"):
         if name not in record:
             raise Defect("missing_messages", fields.missing(name, record))
+    if record.get("label") is False:
+        what = "the label says that this answer is not wanted; read others: only = {label = [true]}"
+        raise Defect("unwanted_answer", what)
     messages = _answer(record.pop("prompt"), "user", reader)
     messages += _answer(record.pop("completion"), "assistant", reader)
     yield Conversation([*_system(record, messages), *messages], None, extras)

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate.errors import RecipeError
-from curate.sources.base import Document, InputFile, Note, Piece
+from curate.sources.base import Document, InputFile, Note, Piece, Skip
 from curate.sources.chat.conversations import Chat
 from tests.unit.sources.chat.test_chat import one, turns_of
 
@@ -398,6 +398,31 @@ def test_a_worse_answer_stands_beside_whole_messages(tmp_path):
         assert turns_of(found.rejected) == [*expected, ("assistant", "5C")]
         assert found.meta is None
     assert made(tmp_path, ASK, rejected="5C").meta == '{"rejected":"5C"}'
+
+
+def test_preferences_of_openai_are_taken_apart(tmp_path):
+    found = one(
+        tmp_path,
+        {
+            "input": {"messages": [ASK], "tools": TOOLS, "parallel_tool_calls": True},
+            "preferred_output": [assistant(tool_calls=[{"id": "1", **NESTED}])],
+            "non_preferred_output": [assistant(content="5C")],
+        },
+    )
+    assert calls_of(found.messages[1]) == [{"id": "1", **NESTED}]
+    assert turns_of(found.rejected) == [("user", ASK["content"]), ("assistant", "5C")]
+    assert (json.loads(found.tools), found.meta) == (TOOLS, '{"parallel_tool_calls":true}')
+    lost = one(
+        tmp_path, {"input": {"messages": [ASK]}, "preferred_output": [assistant(content="")]}
+    )
+    assert lost.reason == "null_turn"
+
+
+def test_an_answer_that_is_labelled_as_bad_is_no_example(tmp_path):
+    record = {"prompt": ASK["content"], "completion": "5C", "label": False}
+    assert one(tmp_path, record).reason == "unwanted_answer"
+    assert one(tmp_path, record, Chat(only={"label": (True,)})) == Skip("only:label")
+    assert one(tmp_path, record | {"label": True}).meta == '{"label":true}'
 
 
 def test_pairs_may_differ_in_calls_alone(tmp_path):
