@@ -63,7 +63,8 @@ COLUMNS: dict[str, Column] = {
         pa.string(),
         "source",
         "`<source>/<file>#<locator>`: the source's name, the file's path below the source's root,"
-        " and what finds the record in the file again. It is the same in every run.",
+        " and what finds the record in the file again. It is the same in every run. Where a source"
+        " names an `id` field, it ends in `~<the record's own id>`.",
     ),
     "source": Column(pa.string(), "source", "The recipe's name for the source."),
     "origin": Column(
@@ -103,7 +104,10 @@ COLUMNS: dict[str, Column] = {
         "When the document was written or fetched, if known.",
     ),
     "meta": Column(
-        pa.large_string(), "source", "Other fields of the record, as JSON that no stage reads."
+        pa.large_string(),
+        "source",
+        "Other fields of the record, and keys of its folders (`year=2024/`), as JSON that no stage"
+        " reads: dates in ISO 8601, decimals as text, bytes as text or base64.",
     ),
     "dropped_by": Column(
         pa.string(),

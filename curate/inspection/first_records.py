@@ -33,6 +33,13 @@ def check(plan: Plan) -> None:
     or oldest is to be kept and no record has a date. Log a warning for other fields. What the first
     records do not show is counted when they are read.
     """
+    for group, term in plan.mix.mixture.groups.items():
+        if term.sources and term.weight and not any(name in plan.sources for name in term.sources):
+            names = ", ".join(f"'{name}'" for name in term.sources)
+            raise RecipeError(
+                f"group '{group}' has nothing to give: no path is known for its sources {names}",
+                hint=f"--input {term.sources[0]}=PATH, or --set mixture.groups.{group}.weight=0",
+            )
     undated: dict[str, list[str]] | None = {}
     for name, source in plan.sources.items():
         reader = source.reader

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from curate.errors import RecipeError, without_secrets
+from curate.errors import RecipeError, ResourceError, without_secrets
 from curate.plan import registry
 from curate.plan.checks import check_columns, check_conversations, check_groups
 from curate.plan.model import Plan, PlannedPiece, Segment, Shard, SourcePlan, with_view
@@ -199,8 +199,13 @@ def _shards(
     pieces: list[PlannedPiece] = []
     size = 0
     for file in files:
-        file_identity = identity(file)
-        cut = reader.split(file, target)
+        try:
+            file_identity = identity(file)
+            cut = reader.split(file, target)
+        except OSError as error:
+            raise ResourceError(
+                f"an input file cannot be read: {error.strerror or error}", where=file.path
+            ) from error
         # Pieces are byte ranges, row groups, or another unit that the format counts in.
         whole = max(1, sum(piece.end - piece.start for piece in cut))
         for piece in cut:

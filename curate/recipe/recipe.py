@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -213,7 +214,7 @@ def load_recipe(
     """
     path = locate.recipe_file(name)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors of Windows write a mark first
     except UnicodeDecodeError as error:
         raise RecipeError(f"a recipe is UTF-8 text: {error.reason}", where=str(path)) from None
     return parse_recipe(text, str(path), inputs=inputs, settings=settings)
@@ -230,6 +231,7 @@ def parse_recipe(
     table = parse_toml(text, where)
     for setting in settings:
         _set(table, setting)
+    _check_shape(table, where)
     sources = cast("dict[str, TomlTable]", table.get("sources", {}))
     for source, replacement in (inputs or {}).items():
         if source not in sources:
@@ -252,6 +254,23 @@ def parse_recipe(
         return Recipe.model_validate(table)
     except ValidationError as error:
         raise RecipeError(explain(error, Recipe), where=where) from None
+
+
+def _check_shape(table: TomlTable, where: str) -> None:
+    """Raise RecipeError for two slips that validation would tell in words of its own."""
+    if isinstance(table.get("stages"), dict):
+        raise RecipeError(
+            "stages is one table, not a list", where=where, hint="write [[stages]] for each"
+        )
+    sources = table.get("sources")
+    for name, spec in sources.items() if isinstance(sources, dict) else ():
+        if isinstance(spec, dict) and "format" not in spec:
+            near = difflib.get_close_matches("format", spec, n=1)
+            raise RecipeError(
+                f"source '{name}' has no format",
+                where=where,
+                hint=f"is '{near[0]}' meant to be format?" if near else 'add format = "jsonl"',
+            )
 
 
 def _set(table: TomlTable, setting: str) -> None:

@@ -1,0 +1,79 @@
+"""Slips of a new user in a recipe: each is told in words of recipes, before anything is read."""
+
+from pathlib import Path
+
+import pytest
+
+from curate.sources.base import InputFile
+from tests.unit.cli.commands import curate
+
+RECIPE = """
+name = "a"
+[sources.kk]
+format = "jsonl"
+path = "kk.jsonl"
+[sources.ru]
+format = "jsonl"
+path = "ru.jsonl"
+"""
+GROUPS = """
+[mixture]
+ratio = "1:1"
+unit = "documents"
+[mixture.groups.first]
+sources = ["kk"]
+[mixture.groups.second]
+sources = ["ru"]
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("kk", "ru"):
+        Path(f"{name}.jsonl").write_text('{"text": "one two three"}\n')
+
+
+def run(recipe, *arguments):
+    Path("r.toml").write_bytes(recipe if isinstance(recipe, bytes) else recipe.encode())
+    return curate("run", "r.toml", "--output", "out", "--engine", "in-process", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "arguments", "said"),
+    [
+        (RECIPE.replace("format", "fromat", 1), (), "is 'fromat' meant to be format?"),
+        (RECIPE.replace('format = "jsonl"\n', "", 1), (), 'add format = "jsonl"'),
+        (RECIPE + '[stages]\nuse = "count"\n', (), "write [[stages]] for each"),
+        (RECIPE.replace('"jsonl"\n', '"jsonl"\ntext = "body"\n'), (), "the records have text:"),
+        (
+            RECIPE + GROUPS,
+            ("--input", "kk=kk.jsonl"),
+            "group 'second' has nothing to give: no path is known for its sources 'ru'",
+        ),
+    ],
+)
+def test_a_slip_in_a_recipe(recipe, arguments, said):
+    result = run(recipe, *arguments)
+    assert result.code == 2
+    assert said in result.err
+    assert not Path("out").exists()
+
+
+def test_a_byte_order_mark_is_no_error():
+    assert run(b"\xef\xbb\xbf" + RECIPE.encode()).code == 0
+
+
+def test_a_file_that_may_not_be_read_is_no_fault_of_curate(monkeypatch):
+    opened = InputFile.open
+
+    def refuse(file):
+        if file.name == "ru.jsonl":
+            raise PermissionError(13, "Permission denied", file.path)
+        return opened(file)
+
+    monkeypatch.setattr(InputFile, "open", refuse)
+    result = run(RECIPE)
+    assert result.code == 5
+    assert "an input file cannot be read: Permission denied\n  at: ru.jsonl" in result.err
+    assert "Traceback" not in result.err
