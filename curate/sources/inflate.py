@@ -6,8 +6,10 @@ not read, and continue with it at the next call.
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Protocol
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
@@ -23,6 +25,17 @@ Stored = bytes | memoryview
 
 class DecodeError(Exception):
     """Bytes that are not what their compression allows, or do not match their checksum."""
+
+
+class WindowError(DecodeError):
+    """A stream that needs more memory than its reader may use."""
+
+    def __init__(self, kind: str, limit: int, window: int | None = None) -> None:
+        size = f"a window of {window >> 20} MiB" if window else "a window"
+        super().__init__(
+            f"{kind}: {size} above the limit of {limit >> 20} MiB: raise max_window_bytes, "
+            "or compress the file again without --long"
+        )
 
 
 class Decoder(Protocol):
@@ -72,14 +85,22 @@ class Zlib:
 
 
 class Zstd:
-    """A decoder of zstd frames; the output is bounded by feeding it ZSTD_FEED bytes at a time."""
+    """A decoder of zstd frames; the output is bounded by feeding it ZSTD_FEED bytes at a time.
+
+    A window costs the memory of what was written to it. So a frame may ask for any window, but one
+    whose window is above ``max_window_size`` (0: the library's limit) may give only as much.
+    """
 
     def __init__(self, max_window_size: int = 0) -> None:
         import zstandard
 
-        self._inner = zstandard.ZstdDecompressor(max_window_size=max_window_size).decompressobj()
+        self._limit = max_window_size
+        window = min(1 << 31, sys.maxsize // 4) if max_window_size else 0
+        self._inner = zstandard.ZstdDecompressor(max_window_size=window).decompressobj()
         self._error = zstandard.ZstdError
         self._unread, self._at = b"", 0
+        self._parameters = zstandard.get_frame_parameters
+        self._head, self._window, self._plain_bytes = b"", 0, 0
 
     @property
     def eof(self) -> bool:
@@ -93,6 +114,8 @@ class Zstd:
     def decompress(self, data: Stored, max_length: int) -> bytes:
         if data:
             self._unread, self._at = self._unread[self._at :] + data, 0
+        if len(self._head) < 18:  # the longest header
+            self._read_head(data)
         parts: list[bytes] = []
         length = 0
         while self._at < len(self._unread) and length < max_length and not self._inner.eof:
@@ -103,7 +126,15 @@ class Zstd:
             self._at += ZSTD_FEED
             length += len(part)
             parts.append(part)
+            self._plain_bytes += len(part)
+            if self._limit and self._window > self._limit < self._plain_bytes:
+                raise WindowError("zstd", self._limit, self._window)
         return b"".join(parts)
+
+    def _read_head(self, data: Stored) -> None:
+        self._head += bytes(data[: 18 - len(self._head)])
+        with suppress(self._error):  # not enough of it, or the decoder says what is wrong
+            self._window = self._parameters(self._head).window_size
 
 
 def portions(data: bytes, size: int) -> Iterator[memoryview]:

@@ -1,16 +1,23 @@
 """JSON objects of a file: one per line, as one array, or printed over many lines.
 
 Untrusted JSON nests a hundred thousand deep, contains numbers of five thousand digits and half of a
-surrogate pair. Each of these costs one record, reported with its offset; reading goes on after it.
+surrogate pair. Such a value costs itself, and its record where the value was wanted; what is no
+JSON costs one record, reported with its offset. Reading goes on after it.
+
+Nearly all records are read by one call of the decoder. The careful reader is for those where it
+fails.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
+
+import numpy as np
 
 from curate.sources import streams
 from curate.sources.base import Damage, InputFile, Piece, Skip
@@ -28,15 +35,46 @@ _HEAD = 64 * 1024
 _LARGE = 1024 * 1024
 _MAX_PARTS = 2_000_000
 
+#: Levels of lists and objects: a tree of 200 messages has 400, and the decoder, like whoever reads
+#: ``meta`` later, fails at less than 1,000.
+_MAX_DEPTH = 450
+_MAX_DIGITS = 4300
+
 _BOM = b"\xef\xbb\xbf"
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+#: What may stand between two objects, besides byte order marks: files are joined, arrays are cut,
+#: and JSON text sequences (RFC 7464) begin each record with a record separator.
+_SPACE = b" \t\r\n\x1e"
+_BETWEEN = re.compile(rb"(?:[\s,\x1e]|\xef\xbb\xbf)*")
+#: Encodings by their first bytes; longer marks first, because UTF-32's begins like UTF-16's. An
+#: ASCII character with zeros around it shows them without a mark (RFC 4627, section 3).
+_WIDE = (
+    (re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff"), "utf-32"),
+    (re.compile(rb"\xff\xfe|\xfe\xff"), "utf-16"),
+    (re.compile(rb"[\[{]\0\0\0"), "utf-32-le"),
+    (re.compile(rb"\0\0\0[\[{]"), "utf-32-be"),
+    (re.compile(rb"[\[{]\0[^\0]"), "utf-16-le"),
+    (re.compile(rb"\0[\[{]"), "utf-16-be"),
+)
 #: Names of files with one object per line, whatever they begin with.
 _LINE_NAMES = (".jsonl", ".ndjson", ".jsonlines")
+_ARRAY_IN_LINES = re.compile(
+    rb"\[\s*\{(?:[^\n]*\][ \t\r]*\n?\s*\Z|[^\n]*[^\]\s][ \t\r]*(?:\n|\Z)|\s*\n)"
+)
+#: A line that ends inside an object, and a next one that cannot begin an object.
+_PRINTED = re.compile(rb"\{(?:[^\n]*[,{\[])?[ \t\r]*\n\s*[\"\]}]")
+_OLD_MAC = re.compile(rb"\}[ \t]*\r\s*\{")
 
 # NaN and infinities are no JSON, but Python writes them; the rest of the document is good.
 _decode = json.JSONDecoder(parse_constant=lambda _: None).decode
 _IN_STRING = re.compile(rb'["\\]')
 _STRUCTURE = re.compile(rb'["{}\[\],]')
+_STRING = rb'"(?:[^"\\]++|\\.?)*+(?:"|\Z)'
+_STRINGS = re.compile(_STRING, re.DOTALL)
+_TOKENS = re.compile(_STRING + rb"|[{}\[\]]", re.DOTALL)
+_LAST_COMMA = re.compile(rb"(" + _STRING + rb")|,(?=\s*[}\]])", re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class JsonObject(NamedTuple):
@@ -46,61 +84,114 @@ class JsonObject(NamedTuple):
     length: int
     record: dict[str, object]
     raw: bytes
+    #: Names in dotted steps, and reasons, of values that are null or have replacement characters.
+    damaged: tuple[tuple[str, str], ...] = ()
+
+    def damage_of(self, path: str) -> Damage | None:
+        """Return the damage of a value, of a part of it, or of what it is a part of."""
+        for place, reason in self.damaged:
+            if f"{place}.".startswith(f"{path}.") or f"{path}.".startswith(f"{place}."):
+                error = f"'{place[:100]}': {_ERRORS[reason]}"
+                return Damage(reason, self.offset, self.length, error, self.raw[:_HEAD])
+        return None
+
+
+_ERRORS = {
+    "too_deep": f"nested more than {_MAX_DEPTH} deep",
+    "huge_number": f"a number of more than {_MAX_DIGITS} digits",
+    "invalid_utf8": "bytes that are not UTF-8",
+    "lone_surrogate": "half of a surrogate pair is no character",
+}
 
 
 def split(file: InputFile, target_bytes: int) -> list[Piece]:
-    """Cut a file of lines into byte ranges; compressed files and arrays stay whole."""
+    """Cut a file of lines into byte ranges; compressed, UTF-16 and UTF-32 files and arrays stay."""
     with file.open() as handle:
-        head = handle.read(4096)
-    if streams.compression(head) or _layout(head, file.name) != "lines":
+        head = handle.read(streams.BLOCK)
+    if streams.compression(head) or _wide(head) or _layout(head, file.name) != "lines":
         return [Piece(0, file.size)]
     return streams.cut(file.size, target_bytes)
 
 
-def objects(file: InputFile, piece: Piece, cap: int = CAP) -> Iterator[JsonObject | Skip | Damage]:
+def objects(
+    file: InputFile, piece: Piece, cap: int = CAP, window: int = streams.WINDOW
+) -> Iterator[JsonObject | Skip | Damage]:
     """Yield the objects that begin in a piece, blank lines as skips, and what cannot be read.
 
-    An offset counts plain bytes where the file is compressed: it is the locator of the record. Only
-    the reasons of :func:`curate.sources.streams.blocks` count bytes as stored. Reasons:
-    ``bad_json``, ``not_an_object``, ``too_deep``, ``huge_number``, ``lone_surrogate``,
-    ``invalid_utf8``, ``too_large``, ``too_complex``, ``utf_16`` (the whole file), ``truncated`` (an
-    array that does not end), ``trailing_data`` (something behind its end).
+    An offset counts plain bytes where the file is compressed, and bytes of UTF-8 where it is UTF-16
+    or UTF-32: it is the locator of the record. Only the reasons of
+    :func:`curate.sources.streams.blocks` count bytes as stored. Reasons: ``bad_json``,
+    ``not_an_object``, ``too_deep``, ``too_large``, ``too_complex``, ``truncated`` (an array that
+    does not end), ``trailing_data`` (something behind its end). Values that are nested too deep or
+    huge numbers are null, bytes that are not UTF-8 and halves of surrogate pairs are U+FFFD; they
+    are named in ``damaged``.
     """
     with file.open() as handle:
         try:
-            for line in _raw(handle, file, piece, cap):
-                yield line if isinstance(line, Damage) else _parse(line)
+            for line in _raw(handle, file, piece, cap, window):
+                if isinstance(line, Damage):
+                    yield line
+                elif (item := _parse(line)) is not None:
+                    yield item
+                else:
+                    yield from _careful(line)
         except Broken as broken:
             yield broken.damage
 
 
-def _raw(handle: IO[bytes], file: InputFile, piece: Piece, cap: int) -> Iterator[Line | Damage]:
+def _raw(
+    handle: IO[bytes], file: InputFile, piece: Piece, cap: int, window: int
+) -> Iterator[Line | Damage]:
     if piece.start:
         yield from streams.lines_in(handle, file.name, piece, cap)
         return
-    stream = streams.blocks(handle, file.name)
+    stream = streams.blocks(handle, file.name, window=window)
     first = next(stream, None)
     if first is None:
         return
-    if first.data.startswith(_UTF16):
-        yield Damage(
-            "utf_16", 0, file.size, "JSON in UTF-16; convert it to UTF-8", first.data[:4096]
-        )
-        return
+    stream = chain([first], stream)
+    encoding = _wide(first.data)
+    if encoding:
+        stream = _recoded(stream, encoding, file.size)
+        first = next(stream, first)
+        stream = chain([first], stream)
     layout = _layout(first.data, file.name)
-    if layout == "lines":
-        yield from streams.lines_in(handle, file.name, piece, cap)
+    if layout != "lines":
+        yield from _elements(stream, cap, array=layout == "array")
+    elif encoding:
+        yield from streams.lines(stream, cap=cap)
     else:
-        yield from _elements(chain([first], stream), cap, array=layout == "array")
+        yield from streams.lines_in(handle, file.name, piece, cap, window)
+
+
+def _wide(head: bytes) -> str | None:
+    """Return the encoding of a file in UTF-16 or UTF-32."""
+    return next((name for magic, name in _WIDE if magic.match(head)), None)
+
+
+def _recoded(stream: Iterator[Block], encoding: str, size: int) -> Iterator[Block]:
+    """Yield UTF-8; halves of surrogate pairs become bytes that are not UTF-8."""
+    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+    stored = 0
+    try:
+        for stored, data in stream:
+            yield Block(stored, decoder.decode(data).encode("utf-8", "surrogatepass"))
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as problem:
+        reason = "truncated" if "truncated" in problem.reason else "corrupt"
+        what = f"{encoding}: {problem.reason}"
+        raise Broken(Damage(reason, stored, size - stored, what)) from None
 
 
 def _layout(head: bytes, name: str) -> str:
     """Return how a file arranges objects: ``lines``, ``array``, or ``objects`` over many lines."""
-    head = head.removeprefix(_BOM).lstrip()
-    if head.startswith(b"[") and not streams.plain_name(name).endswith(_LINE_NAMES):
-        return "array"
-    # A line with nothing but a brace is no JSON: the object continues below.
-    return "objects" if head[:1] == b"{" and head[1:64].lstrip(b" \t\r")[:1] == b"\n" else "lines"
+    head = head[: streams.BLOCK].removeprefix(_BOM).lstrip()
+    if head.startswith(b"["):
+        in_lines = streams.plain_name(name).endswith(_LINE_NAMES)
+        return "array" if not in_lines or _ARRAY_IN_LINES.match(head) else "lines"
+    if _PRINTED.match(head) or (b"\n" not in head and _OLD_MAC.search(head)):
+        return "objects"
+    return "lines"
 
 
 def _elements(stream: Iterable[Block], cap: int, *, array: bool) -> Iterator[Line | Damage]:
@@ -110,17 +201,24 @@ def _elements(stream: Iterable[Block], cap: int, *, array: bool) -> Iterator[Lin
     """
     base = 1 if array else 0
     depth = position = 0
-    in_string = escaped = done = False
+    in_string = escaped = done = stopped = False
     element = _Element(0, cap)
     for _, data in stream:
         at = start = 0
         if escaped:
             at, escaped = 1, False
-        while not done:
+        while not stopped:
             token = (_IN_STRING if in_string else _STRUCTURE).search(data, at)
             if token is None:
                 break
             at, sign = token.end(), token.group()
+            if done:  # an array may follow an array: files are joined
+                element.add(data, start, at - 1)
+                start = at - 1
+                if sign != b"[" or not element.is_blank:
+                    stopped = True
+                    break
+                done = False
             if sign == b"\\":
                 at += 1
                 escaped = at > len(data)
@@ -138,7 +236,7 @@ def _elements(stream: Iterable[Block], cap: int, *, array: bool) -> Iterator[Lin
                 done = array and depth < base
                 if not done or not element.is_blank:
                     yield element.line()
-                depth = max(depth, base)
+                depth = max(depth, 0)
                 start, element = at, _Element(position + at, cap)
         element.add(data, start, len(data))
         position += len(data)
@@ -168,7 +266,7 @@ class _Element:
 
     @property
     def is_blank(self) -> bool:
-        return self.length <= self._cap and not b"".join(self.parts).strip()
+        return self.length <= self._cap and not b"".join(self.parts).strip(_SPACE + _BOM)
 
     def line(self) -> Line:
         raw = b"".join(self.parts)
@@ -178,33 +276,173 @@ class _Element:
         return Line(self.begin + len(raw) - len(raw.lstrip()), len(data), data)
 
 
-def _parse(line: Line) -> JsonObject | Skip | Damage:
+def _parse(line: Line) -> JsonObject | Skip | Damage | None:
+    """Return what a line contains; None if it takes the careful reader."""
     offset, length, data, head = line
     if data is None:
         return Damage("too_large", offset, length, f"{length} bytes in one record", head)
-    if not offset:
-        data = data.removeprefix(_BOM)
     if not data.strip():
         return Skip("blank_line")
     if length > _LARGE and sum(map(data.count, (b"[", b"{", b":"))) > _MAX_PARTS:
         error = f"more than {_MAX_PARTS} lists, objects and fields"
         return Damage("too_complex", offset, length, error, data[:_HEAD])
+    if data.count(b"[") + data.count(b"{") > _MAX_DEPTH and _depth(data) > _MAX_DEPTH:
+        return None
     try:
         record = _decode(data.decode())
         if not isinstance(record, dict):
-            reason, error = "not_an_object", f"a {type(record).__name__} instead of an object"
-        else:
-            if b"\\ud" in data or b"\\uD" in data:
-                json.dumps(record, ensure_ascii=False).encode()
-            return JsonObject(offset, length, record, data)
-    except UnicodeDecodeError as problem:
-        reason, error = "invalid_utf8", f"byte {problem.start} of the record: {problem.reason}"
-    except UnicodeEncodeError:
-        reason, error = "lone_surrogate", "half of a surrogate pair is no character"
-    except RecursionError:
-        reason, error = "too_deep", "nested too deep"
-    except json.JSONDecodeError as problem:
-        reason, error = "bad_json", f"character {problem.pos} of the record: {problem.msg}"
-    except ValueError:
-        reason, error = "huge_number", "a number of more than 4,300 digits"
-    return Damage(reason, offset, length, error, data[:_HEAD])
+            return _no_object(line, record)
+        if b"\\ud" in data or b"\\uD" in data:
+            json.dumps(record, ensure_ascii=False).encode()
+    except ValueError:  # those of JSON and of Unicode, and numbers of too many digits
+        return None
+    return JsonObject(offset, length, record, data)
+
+
+def _no_object(line: Line, value: object) -> Damage:
+    error = f"a {type(value).__name__} instead of an object"
+    return Damage("not_an_object", line.offset, line.length, error, (line.data or b"")[:_HEAD])
+
+
+def _careful(line: Line) -> Iterator[JsonObject | Skip | Damage]:
+    """Yield the objects of a line that the decoder refuses as it is.
+
+    Byte order marks may be anywhere between objects, and a file without a last newline that was
+    joined with another has two objects in a line. Anything else between objects makes the whole
+    line damage: it is then not known which of its objects are records.
+    """
+    offset, length, data, _ = line
+    assert data is not None
+    start = _BETWEEN.match(data).end()  # type: ignore[union-attr]  # matches nothing, too
+    bare = data[start:].rstrip(_SPACE + b",")
+    if not bare:
+        yield Skip("blank_line")
+        return
+    item = _lenient(Line(offset, length, bare))
+    parts = _objects_in(data) if isinstance(item, Damage) and item.reason == "bad_json" else []
+    if len(parts) < 2:
+        yield item
+        return
+    for begin, end in parts:
+        yield _lenient(Line(offset + begin, end - begin, data[begin:end]))
+
+
+def _objects_in(data: bytes) -> list[tuple[int, int]]:
+    """Return the places of objects that follow each other; none if anything else is there."""
+    parts = []
+    depth = end = begin = 0
+    for token in _TOKENS.finditer(data):
+        sign = token.group()[:1]
+        if not depth:
+            begin = token.start()
+            if sign != b"{" or _BETWEEN.fullmatch(data, end, begin) is None:
+                return []
+        if sign != b'"':
+            depth += 1 if sign in b"{[" else -1
+        if not depth:
+            end = token.end()
+            parts.append((begin, end))
+    if depth:
+        parts.append((begin, len(data)))
+    elif _BETWEEN.fullmatch(data, end) is None:
+        return []
+    return parts
+
+
+def _lenient(line: Line) -> JsonObject | Damage:
+    """Return the object of a line; values that nobody can read are replaced, and named."""
+    offset, length, data, _ = line
+    assert data is not None
+    is_deep = _depth(data) > _MAX_DEPTH
+    shallow = _cut_below(data, _MAX_DEPTH) if is_deep else data
+    decode = _CUTTING if is_deep else _LENIENT
+    try:
+        record = decode(shallow.decode("utf-8", "surrogateescape"))
+    except json.JSONDecodeError:
+        shallow = _LAST_COMMA.sub(lambda match: match[1] or b"", shallow)
+        try:
+            record = decode(shallow.decode("utf-8", "surrogateescape"))
+        except json.JSONDecodeError as problem:
+            reason, error = "bad_json", f"character {problem.pos} of the record: {problem.msg}"
+            if is_deep:
+                reason, error = "too_deep", _ERRORS["too_deep"]
+            return Damage(reason, offset, length, error, data[:_HEAD])
+    if not isinstance(record, dict):
+        return _no_object(line, record)
+    try:
+        data.decode()
+        of_surrogates = "lone_surrogate"
+    except UnicodeDecodeError:
+        of_surrogates = "invalid_utf8"
+    return JsonObject(offset, length, record, data, tuple(_mended(record, of_surrogates)))
+
+
+class _Unreadable(NamedTuple):
+    """Stands for a value while a record is decoded."""
+
+    reason: str
+
+
+#: What a cut value is replaced by: a number that nobody writes so.
+_CUT = "-0.0e-000000000000007"
+_integer = _Unreadable("huge_number")
+_LENIENT = json.JSONDecoder(
+    parse_constant=lambda _: None,
+    parse_int=lambda digits: int(digits) if len(digits) <= _MAX_DIGITS else _integer,
+    strict=False,  # control characters in strings: repair removes and counts them
+).decode
+_CUTTING = json.JSONDecoder(
+    parse_constant=lambda _: None,
+    parse_int=lambda digits: int(digits) if len(digits) <= _MAX_DIGITS else _integer,
+    parse_float=lambda number: _Unreadable("too_deep") if number == _CUT else float(number),
+    strict=False,
+).decode
+
+
+def _mended(record: dict[str, object], of_surrogates: str) -> Iterator[tuple[str, str]]:
+    """Replace what cannot be read in a record; yield each place in dotted steps, and the reason."""
+    stack: list[tuple[str, Any]] = [("", record)]
+    while stack:
+        path, node = stack.pop()
+        is_dict = isinstance(node, dict)
+        for key, value in list(node.items() if is_dict else enumerate(node)):
+            place = f"{path}.{key}".lstrip(".") if is_dict else path
+            if isinstance(value, dict | list):
+                stack.append((place, value))
+            elif isinstance(value, _Unreadable):
+                node[key] = None
+                yield _SURROGATE.sub("\ufffd", place), value.reason
+            elif isinstance(value, str) and _SURROGATE.search(value):
+                node[key] = _SURROGATE.sub("\ufffd", value)
+                yield _SURROGATE.sub("\ufffd", place), of_surrogates
+        if is_dict and any(map(_SURROGATE.search, node)):
+            yield (
+                _SURROGATE.sub("\ufffd", path or next(iter(filter(_SURROGATE.search, node)))),
+                of_surrogates,
+            )
+            named = {_SURROGATE.sub("\ufffd", key): value for key, value in node.items()}
+            node.clear()
+            node.update(named)
+
+
+def _depth(data: bytes) -> int:
+    """Return how deep lists and objects are nested in JSON of untrusted balance."""
+    brackets = _STRINGS.sub(b"", data).translate(_STEPS, _NO_BRACKETS)
+    return int(np.frombuffer(brackets, np.int8).cumsum(dtype=np.int64).max(initial=0))
+
+
+def _cut_below(data: bytes, levels: int) -> bytes:
+    """Replace each list or object that lies deeper by a number that stands for it."""
+    parts = []
+    depth = start = 0
+    for token in _TOKENS.finditer(data):
+        sign = token.group()[:1]
+        if sign in b"{[":
+            depth += 1
+            if depth == levels + 1:
+                parts += [data[start : token.start()], _CUT.encode()]
+        elif sign != b'"':
+            depth -= 1
+            if depth == levels:
+                start = token.end()
+    return b"".join(parts) + (data[start:] if depth <= levels else b"")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from curate.sources import fields, json_objects, selection
-from curate.sources.base import ByteLimit, Damage, Document, InputFile, Piece, Record, Skip
+from curate.sources import fields, json_objects, selection, streams
+from curate.sources.base import ByteLimit, Damage, Document, InputFile, Note, Piece, Record, Skip
 from curate.sources.json_objects import JsonObject
 
 
@@ -19,10 +19,12 @@ class Jsonl:
     (``meta`` may name the fields to keep; an empty list keeps none), and so are the keys of
     partitioned folders (``year=2024/``), which a field of the same name goes before. A date that
     cannot be read stays in ``meta`` unchanged. The locator is the record's byte offset,
-    decompressed where compressed.
+    decompressed where compressed, of UTF-8 where the file is UTF-16 or UTF-32.
 
     Skips: ``blank_line``, ``null_text``. Damage: ``missing_text``, ``text_not_string`` and what
-    :func:`curate.sources.json_objects.objects` names.
+    :func:`curate.sources.json_objects.objects` names. A value that cannot be read costs its record
+    only where it is the text: in other fields that are kept it becomes null, or its characters
+    U+FFFD, and is noted as ``damaged_fields``.
     """
 
     text: str = "text"
@@ -39,6 +41,8 @@ class Jsonl:
     """Fields to keep as JSON; without it all others. Example: ["title"]."""
     max_record_bytes: ByteLimit = json_objects.CAP
     """Bytes of a record above which it is quarantined."""
+    max_window_bytes: ByteLimit = streams.WINDOW
+    """Memory for the window of a zstd or xz file; up to 2 GiB for those made with --long=31."""
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -51,11 +55,27 @@ class Jsonl:
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield a document, a skip or a damage for each record, in file order."""
         partitions = fields.partitions(file.name)
-        for item in json_objects.objects(file, piece, self.max_record_bytes):
-            yield self._document(item, partitions) if isinstance(item, JsonObject) else item
+        found = json_objects.objects(file, piece, self.max_record_bytes, self.max_window_bytes)
+        for item in found:
+            if not isinstance(item, JsonObject):
+                yield item
+                continue
+            yield self._document(item, partitions)
+            if item.damaged:
+                kept = sum(self._keeps(path) for path, _ in item.damaged)
+                if kept and item.damage_of(self.text) is None:
+                    yield Note("damaged_fields", kept)
+
+    def _keeps(self, path: str) -> bool:
+        if self.meta is None:
+            return True
+        names = (*self.meta, self.id, self.url, self.date, self.license)
+        return any(name and f"{path}.".startswith(f"{name}.") for name in names)
 
     def _document(self, item: JsonObject, partitions: dict[str, object]) -> Record:
-        offset, length, record, raw = item
+        offset, length, record, raw, damaged = item
+        if damaged and (damage := item.damage_of(self.text)):
+            return damage
         text = fields.take(record, self.text)
         if text is None:
             return Skip("null_text")

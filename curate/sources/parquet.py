@@ -1,8 +1,8 @@
 """Documents of untrusted Parquet files, one row group at a time.
 
 A Parquet footer may name Arrow extension types, and a process that has registered such a type (Ray
-Data does) may run code of the file's choice while the schema is built. So the footer is searched
-before pyarrow reads it, and a file that names any is refused.
+Data does) may run code of the file's choice while the schema is built. So pyarrow gets a footer
+that names none: such a column is read in the type in which it is stored, if anybody asks for it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 from curate.errors import nearest
 from curate.schema import whole
 from curate.sources import fields
-from curate.sources.base import Damage, DocumentTable, InputFile, Piece, Record, Skip
-from curate.sources.parquet_footer import names_extension_types, row_group_extents
+from curate.sources.base import Damage, DocumentTable, InputFile, Note, Piece, Record, Skip
+from curate.sources.parquet_footer import row_group_extents, without_extension_types
 
-_MAGIC = b"PAR1"
+_MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
 _MAX_FOOTER = 256 * 1024 * 1024
 #: Rows that are decoded at a time.
 _ROWS = 256
@@ -67,12 +67,15 @@ class Parquet:
     Options name columns: by their names, or in dotted steps into structs (``content.body``).
     ``meta`` lists columns to keep as JSON, ``["*"]`` all that no option names and the keys of
     partitioned folders (``year=2024/``); none by default, because here each costs reading. The
-    text may be of any string type, plain or dictionary encoded, or binary that contains UTF-8. The
+    text may be of any string type, plain or dictionary encoded, binary that contains UTF-8, or of
+    the type null: writers store a column so where no row has a value. A column other than the text
+    that a file does not have is null there, and its rows are noted as ``missing_column``. One whose
+    bytes cannot be read is null as well (``damaged_column``, ``damaged_fields``). The
     locator is ``<row group>:<row>``. A piece is a range of row group numbers, not of bytes.
 
-    Skips: ``null_text``. Damage of the file: ``truncated``, ``bad_footer``, ``extension_type``,
-    ``missing_text``, ``missing_column``, ``duplicate_column``, ``text_not_string``,
-    ``too_many_columns``; of a row group: ``corrupt``, ``row_count``; of a row: ``invalid_utf8``.
+    Skips: ``null_text``. Damage of the file: ``truncated``, ``bad_footer``, ``encrypted``,
+    ``missing_text``, ``duplicate_column``, ``text_not_string``, ``too_many_columns``; of a row
+    group: ``corrupt``, ``encrypted``, ``row_count``; of a row: ``invalid_utf8``.
     """
 
     text: str = "text"
@@ -102,10 +105,10 @@ class Parquet:
         paths = dict.fromkeys((self.text, *optional, *self.meta))
         partitions = fields.partitions(file.name) if self._keeps_all else {}
         for batch in batches(file, piece, tuple(paths), self.text):
-            if isinstance(batch, Damage):
-                yield batch
-            else:
+            if isinstance(batch, RowBatch):
                 yield from self._records(batch, partitions)
+            else:
+                yield batch
 
     @property
     def _keeps_all(self) -> bool:
@@ -198,11 +201,12 @@ def split(file: InputFile, target_bytes: int) -> list[Piece]:
 
 def batches(
     file: InputFile, piece: Piece, columns: tuple[str, ...] | None, text: str | None
-) -> Iterator[RowBatch | Damage]:
+) -> Iterator[RowBatch | Damage | Note]:
     """Yield the rows of a piece's row groups, fully validated.
 
     ``columns`` None means all of them, and ``*`` among its names these and all others.
-    ``text`` names the column that must exist and contain strings.
+    ``text`` names the column that must exist and contain strings. Where it is set, other columns
+    that the file does not have, or whose bytes cannot be read, are left out, and their rows noted.
     """
     with file.open() as handle:
         opened = _open(handle, file.size)
@@ -216,7 +220,7 @@ def batches(
                 yield Damage(problem[0], 0, file.size, problem[1])
             return
         for group in range(piece.start, min(piece.end, opened.reader.metadata.num_row_groups)):
-            yield from _group(opened, group, columns)
+            yield from _group(opened, group, columns, text)
 
 
 def _open(handle: IO[bytes], size: int) -> OpenParquet | Damage:
@@ -225,18 +229,26 @@ def _open(handle: IO[bytes], size: int) -> OpenParquet | Damage:
     handle.seek(size - 8)
     tail = handle.read(8)
     length = int.from_bytes(tail[:4], "little")
+    if tail[4:] == _ENCRYPTED:
+        what = "the file is encrypted: decrypt it first, with the key of its owner"
+        return Damage("encrypted", 0, size, what, tail)
     if tail[4:] != _MAGIC:
         return Damage("truncated", 0, size, "the file does not end like a Parquet file", tail)
     if length > min(size - 12, _MAX_FOOTER):
         return Damage("bad_footer", size - 8, 8, f"a footer of {length} bytes", tail)
     handle.seek(size - 8 - length)
     footer = handle.read(length)
-    if names_extension_types(footer):
-        what = "the schema names Arrow extension types, which may run code"
-        return Damage("extension_type", 0, size, what)
-    handle.seek(0)
     try:
-        return OpenParquet(pq.ParquetFile(handle, page_checksum_verification=True), footer, size)
+        plain = without_extension_types(footer)
+        metadata = pq.read_metadata(pa.BufferReader(_MAGIC + plain + tail))
+        # Types of Parquet itself (UUID, JSON) would become extension types, too.
+        reader = pq.ParquetFile(
+            handle,
+            metadata=metadata,
+            page_checksum_verification=True,
+            arrow_extensions_enabled=False,
+        )
+        return OpenParquet(reader, footer, size)
     except Exception as error:
         return Damage("bad_footer", size - 8 - length, length, _one_line(error), footer[:4096])
 
@@ -251,12 +263,11 @@ def _refusal(
     every = schema.names if columns is None or "*" in columns else []
     for path in dict.fromkeys((*named, *every)):
         kind = _type(schema, path)
-        if kind is None:
-            reason = "missing_text" if path == text else "missing_column"
-            return reason, f"no column '{path}': {_nearest(path, schema.names)}"
+        if kind is None and path == text:
+            return "missing_text", f"no column '{path}': {_nearest(path, schema.names)}"
         if len(schema.get_all_field_indices(path.partition(".")[0])) > 1:
             return "duplicate_column", f"two columns are named '{path}'"
-        if path == text and not is_text(kind):
+        if path == text and kind is not None and not is_text(kind):
             return "text_not_string", f"column '{path}' is {str(kind)[:200]}"
     return None
 
@@ -290,61 +301,127 @@ def is_text(kind: pa.DataType) -> bool:
         or types.is_string_view(kind)
         or types.is_binary(kind)
         or types.is_large_binary(kind)
+        or types.is_binary_view(kind)
+        or types.is_fixed_size_binary(kind)
+        or types.is_null(kind)
     )
 
 
 def _group(
-    opened: OpenParquet, group: int, columns: tuple[str, ...] | None
-) -> Iterator[RowBatch | Damage]:
-    declared = opened.reader.metadata.row_group(group)
-    row_count = 0
-    try:
-        stream = opened.reader.iter_batches(
-            # A dictionary makes a row as large as its largest value, whatever the encoded size is.
-            batch_size=max(1, min(_ROWS, declared.num_rows)),
-            row_groups=[group],
-            columns=None if columns is None or "*" in columns else list(columns),
-            use_threads=False,
-        )
-        for part in stream:
-            table = pa.Table.from_batches([part])
-            table.validate()
-            yield from _valid_rows(RowBatch(opened, group, row_count, table))
-            row_count += part.num_rows
-    except Exception as error:
-        what = f"row group {group}, from row {row_count} on: {_one_line(error)}"
-        yield opened.damage("corrupt", group, what)
-        return
-    if row_count != declared.num_rows:
-        what = f"row group {group} holds {row_count} rows and claims {declared.num_rows}"
+    opened: OpenParquet, group: int, columns: tuple[str, ...] | None, text: str | None
+) -> Iterator[RowBatch | Damage | Note]:
+    schema = opened.reader.schema_arrow
+    named = [name for name in columns or () if name != "*"]
+    every = schema.names if columns is None or "*" in columns else []
+    names = dict.fromkeys((*named, *every))
+    row_count = opened.reader.metadata.row_group(group).num_rows
+    left_out = [name for name in names if _type(schema, name) is None]
+    if left_out and row_count:
+        yield Note("missing_column", row_count)
+    done = 0
+    while True:
+        readable = [name for name in names if name not in left_out]
+        try:
+            for table in _tables(opened, group, readable, done):
+                first, done = done, done + table.num_rows
+                yield from _valid_rows(RowBatch(opened, group, first, table), text)
+            break
+        except Exception as error:
+            broken = [name for name in readable if not _can_be_read(opened, group, name)]
+            if text is None or text in broken or not broken:
+                # Where only the owner of a key can read a column, pyarrow says so in many ways.
+                reason = "encrypted" if "ecrypt" in str(error) else "corrupt"
+                what = f"row group {group}, from row {done} on: {_one_line(error)}"
+                yield opened.damage(reason, group, what)
+                return
+            yield Note("damaged_column", row_count - done)
+            left_out += broken
+    if done != row_count:
+        what = f"row group {group} holds {done} rows and claims {row_count}"
         yield opened.damage("row_count", group, what)
 
 
-def _valid_rows(batch: RowBatch) -> Iterator[RowBatch | Damage]:
-    """Validate a batch fully. An invalid string costs its row: the rows around it are yielded."""
-    opened, group, first, table = batch
+def _tables(
+    opened: OpenParquet, group: int, columns: list[str], skipped_rows: int
+) -> Iterator[pa.Table]:
+    stream = opened.reader.iter_batches(
+        # A dictionary makes a row as large as its largest value, whatever the encoded size is.
+        batch_size=max(1, min(_ROWS, opened.reader.metadata.row_group(group).num_rows)),
+        row_groups=[group],
+        columns=columns,
+        use_threads=False,
+    )
+    for part in stream:
+        table = pa.Table.from_batches([part])
+        table.validate()
+        if table.num_rows > skipped_rows:
+            yield table.slice(skipped_rows)
+        skipped_rows = max(0, skipped_rows - table.num_rows)
+
+
+def _can_be_read(opened: OpenParquet, group: int, name: str) -> bool:
     try:
-        table.validate(full=True)
-    except pa.ArrowInvalid:
-        begin = 0
-        for row in range(table.num_rows):
-            try:
-                table.slice(row, 1).validate(full=True)
-            except pa.ArrowInvalid as error:
-                if row > begin:
-                    yield RowBatch(opened, group, first + begin, table.slice(begin, row - begin))
-                what = f"row {group}:{first + row}: {_one_line(error)}"
-                yield opened.damage("invalid_utf8", group, what)
-                begin = row + 1
-        if begin < table.num_rows:
-            yield RowBatch(opened, group, first + begin, table.slice(begin))
+        for _ in _tables(opened, group, [name], 0):
+            pass
+    except Exception:
+        return False
+    return True
+
+
+def _valid_rows(batch: RowBatch, text: str | None) -> Iterator[RowBatch | Damage | Note]:
+    """Validate a batch fully. An invalid string costs its row if it is part of the text."""
+    if _is_valid(batch.table):
+        if batch.table.num_rows:
+            yield batch
         return
-    if table.num_rows:
-        yield batch
+    if text is not None:
+        batch, note = _without_invalid(batch, text)
+        if note.count:
+            yield note
+    opened, group, first, table = batch
+    begin = 0
+    for row in range(table.num_rows):
+        if not _is_valid(table.take([row])):
+            if row > begin:
+                yield RowBatch(opened, group, first + begin, table.slice(begin, row - begin))
+            what = f"row {group}:{first + row} has a string that is not UTF-8"
+            yield opened.damage("invalid_utf8", group, what)
+            begin = row + 1
+    if begin < table.num_rows:
+        yield RowBatch(opened, group, first + begin, table.slice(begin))
+
+
+def _is_valid(values: Any) -> bool:
+    # A slice of a struct does not do: what it contains is validated as a whole.
+    try:
+        values.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _without_invalid(batch: RowBatch, text: str) -> tuple[RowBatch, Note]:
+    """Return a batch in which invalid values outside of the text's column are null, and a count."""
+    table, count = batch.table, 0
+    kept = text if text in table.column_names else text.partition(".")[0]
+    for place, name in enumerate(table.column_names):
+        values = table.column(place)
+        if name == kept or _is_valid(values):
+            continue
+        valid = [_is_valid(values.take([row])) for row in range(len(values))]
+        count += valid.count(False)
+        nulls = pa.scalar(None, values.type)
+        table = table.set_column(place, name, pc.if_else(pa.array(valid), values, nulls))
+    return batch._replace(table=table), Note("damaged_fields", count)
 
 
 def column(table: pa.Table, path: str) -> Any:
-    """Return one column of a batch as an array, following dotted steps into structs."""
+    """Return one column of a batch as an array, following dotted steps into structs.
+
+    A column that the batch does not have is null.
+    """
+    if _type(table.schema, path) is None:
+        return pa.nulls(table.num_rows)
     if path in table.column_names:
         return whole(table.column(path))
     first, _, rest = path.partition(".")
@@ -355,6 +432,8 @@ def _decoded(values: Any) -> tuple[Any, list[int]]:
     """Return a text column as large_string, and the rows whose bytes are no UTF-8 (null there)."""
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
+    if pa.types.is_fixed_size_binary(values.type) or pa.types.is_binary_view(values.type):
+        values = values.cast(pa.large_binary())
     try:
         return values.cast(pa.large_string()), []
     except pa.ArrowInvalid:

@@ -43,6 +43,23 @@ def names_extension_types(footer: bytes) -> bool:
     return False
 
 
+def without_extension_types(footer: bytes) -> bytes:
+    """Return a footer of the same length in which no Arrow extension type is named.
+
+    Without the Arrow schema that writers store, pyarrow takes the types from Parquet's own: an
+    extension column then has the type in which it is stored. A footer that names none is returned
+    unchanged.
+
+    >>> without_extension_types(b"...ARROW:extension:name..."), without_extension_types(b"PLAIN")
+    (b'...-----:extension:name...', b'PLAIN')
+    """
+    if not names_extension_types(footer):
+        return footer
+    for key in (_SCHEMA_KEY, b"ARROW:extension"):
+        footer = footer.replace(key, key.replace(b"ARROW", b"-----"))
+    return footer
+
+
 def row_group_extents(footer: bytes, size: int) -> list[tuple[int, int]]:
     """Return offset and length, in a file of ``size`` bytes, of each row group.
 

@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import IO, NamedTuple
 
 from curate.sources.base import Damage, Piece
-from curate.sources.inflate import GZIP_MAGIC, ZSTD_MAGIC, Decoder, Zlib, Zstd
+from curate.sources.inflate import GZIP_MAGIC, ZSTD_MAGIC, Decoder, WindowError, Zlib, Zstd
 
 #: The plain bytes of one block.
 BLOCK = 256 * 1024
@@ -27,6 +27,9 @@ _FEED = 32 * 1024
 #: and deflate reach 1,029:1 at most; real text stays under 50:1 even where it repeats itself.
 MAX_RATIO = 250
 FREE = 64 * 1024 * 1024
+#: Memory for the window of a zstd frame or an xz stream. ``zstd --long`` means 128 MiB, ``xz -9``
+#: 64 MiB, and archives of forums are made with 2 GiB.
+WINDOW = 256 * 1024 * 1024
 
 #: The endings of compressed files, which follow the ending of a format.
 PACKINGS = ("", ".gz", ".zst", ".bz2", ".xz")
@@ -36,6 +39,20 @@ MAGIC = {
     "bzip2": re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"),
     "xz": re.compile(rb"\xfd7zXZ\x00"),
     "zstd": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
+}
+
+#: Containers that nothing here reads; as text each would be damage line by line.
+_UNSUPPORTED = {
+    "zip": re.compile(rb"PK\x03\x04"),
+    "7z": re.compile(rb"7z\xbc\xaf\x27\x1c"),
+    "rar": re.compile(rb"Rar!\x1a\x07"),
+    "lz4": re.compile(rb"\x04\x22\x4d\x18"),
+    "lzip": re.compile(rb"LZIP\x01"),
+    "lzop": re.compile(rb"\x89LZO\0"),
+    "compress": re.compile(rb"\x1f\x9d[\x80-\x9f]"),
+    "snappy": re.compile(rb"\xff\x06\0\0sNaPpY"),
+    "Parquet": re.compile(rb"PAR1"),
+    "Arrow": re.compile(rb"ARROW1\0\0"),
 }
 
 
@@ -57,10 +74,10 @@ class Block(NamedTuple):
     data: bytes
 
 
-_DECODERS: dict[str, Callable[[], Decoder]] = {
-    "gzip": Zlib,
-    "bzip2": bz2.BZ2Decompressor,
-    "xz": lambda: lzma.LZMADecompressor(memlimit=256 * 1024 * 1024),
+_DECODERS: dict[str, Callable[[int], Decoder]] = {
+    "gzip": lambda _: Zlib(),
+    "bzip2": lambda _: bz2.BZ2Decompressor(),
+    "xz": lambda window: lzma.LZMADecompressor(memlimit=window),
     "zstd": Zstd,
 }
 
@@ -86,7 +103,12 @@ def plain_name(name: str) -> str:
 
 
 def blocks(
-    handle: IO[bytes], name: str, *, start: int = 0, is_plain: bool = False
+    handle: IO[bytes],
+    name: str,
+    *,
+    start: int = 0,
+    is_plain: bool = False,
+    window: int = WINDOW,
 ) -> Iterator[Block]:
     """Yield the plain bytes of a file from the stored offset ``start`` on, block by block.
 
@@ -95,7 +117,8 @@ def blocks(
     Raise :class:`Broken` after the last good bytes, with one of these reasons: ``truncated`` (the
     file ends inside a stream), ``corrupt`` (the decoder or a checksum refuses), ``trailing_data``
     (what follows a stream is no stream), ``bad_magic`` (the bytes are not in the compression that
-    the name states), ``bomb`` (more than MAX_RATIO bytes out for one in).
+    the name states), ``bomb`` (more than MAX_RATIO bytes out for one in), ``window_too_large`` (it
+    takes more than ``window`` bytes of memory to go on), ``unsupported_container``.
 
     An error is detected up to one block after the wrong byte, so its offset is that of the stream
     in which it was found, and a few kilobytes before it may be missing or, where only the checksum
@@ -109,6 +132,10 @@ def blocks(
         if stated and len(head) < 16 and _may_begin(head, stated):
             what = f"{len(head)} bytes are no {stated} stream"
             raise Broken(_damage(handle, "truncated", 0, what))
+        for other, magic in _UNSUPPORTED.items():
+            if not start and not is_plain and magic.match(head):
+                what = f"this is {other}, which is not read here: unpack the file first"
+                raise Broken(_damage(handle, "unsupported_container", 0, what, head))
         if stated and not start and not _is_text(head):
             raise Broken(_damage(handle, "bad_magic", 0, f"this is not {stated}", head))
         while head:
@@ -116,16 +143,23 @@ def blocks(
             start += len(head)
             head = handle.read(BLOCK)
         return
-    yield from _decoded(handle, kind, head, start)
+    yield from _decoded(handle, kind, head, start, window)
 
 
-def _decoded(handle: IO[bytes], kind: str, data: bytes, offset: int) -> Iterator[Block]:
-    decoder, began = _DECODERS[kind](), offset
+def _decoded(
+    handle: IO[bytes], kind: str, data: bytes, offset: int, window: int
+) -> Iterator[Block]:
+    decoder, began = _DECODERS[kind](window), offset
     stored_end, plain_bytes, first = offset + len(data), 0, offset
     while True:
         try:
             plain = decoder.decompress(data, BLOCK)
+        except WindowError as error:
+            raise Broken(_damage(handle, "window_too_large", began, str(error))) from None
         except Exception as error:
+            if kind == "xz" and "Memory usage limit" in str(error):
+                what = str(WindowError(kind, window))
+                raise Broken(_damage(handle, "window_too_large", began, what)) from None
             # DecodeError, OSError, EOFError, lzma.LZMAError: all mean the same.
             raise Broken(_damage(handle, "corrupt", began, f"{kind}: {error}")) from None
         data = b""
@@ -140,14 +174,14 @@ def _decoded(handle: IO[bytes], kind: str, data: bytes, offset: int) -> Iterator
             data = decoder.unused_data
             if len(data) < 16:
                 data += handle.read(_FEED)
-            if not (data := _without_padding(handle, kind, data)):
+            if not (data := _without_padding(handle, data)):
                 return
             stored_end = handle.tell()
             began = stored_end - len(data)
             if compression(data) != kind:
                 what = f"what follows the {kind} stream is not {kind}"
                 raise Broken(_damage(handle, "trailing_data", began, what, data))
-            decoder = _DECODERS[kind]()
+            decoder = _DECODERS[kind](window)
         elif len(plain) < BLOCK:
             data = handle.read(_FEED)
             stored_end += len(data)
@@ -156,10 +190,8 @@ def _decoded(handle: IO[bytes], kind: str, data: bytes, offset: int) -> Iterator
                 raise Broken(_damage(handle, "truncated", began, what))
 
 
-def _without_padding(handle: IO[bytes], kind: str, data: bytes) -> bytes:
+def _without_padding(handle: IO[bytes], data: bytes) -> bytes:
     """Skip the zeros that tape blocks and xz insert between streams."""
-    if kind not in ("gzip", "xz"):
-        return data
     while data and not (data := data.lstrip(b"\0")):
         data = handle.read(_FEED)
     return data
@@ -230,14 +262,16 @@ def _line(offset: int, length: int, parts: list[bytes], cap: int) -> Line:
     return Line(offset, length, parts[0] if len(parts) == 1 else b"".join(parts))
 
 
-def lines_in(handle: IO[bytes], name: str, piece: Piece, cap: int) -> Iterator[Line]:
+def lines_in(
+    handle: IO[bytes], name: str, piece: Piece, cap: int, window: int = WINDOW
+) -> Iterator[Line]:
     """Yield the lines that begin in a piece. A compressed file has one piece: all of it."""
     is_compressed = False
     if not piece.start:
         handle.seek(0)
         is_compressed = compression(handle.read(16)) is not None
     start = max(0, piece.start - 1)
-    stream = blocks(handle, name, start=start, is_plain=piece.start > 0)
+    stream = blocks(handle, name, start=start, is_plain=piece.start > 0, window=window)
     found = lines(stream, offset=start, cap=cap)
     if piece.start:
         next(found, None)  # it began before the piece, or is the newline before it

@@ -132,8 +132,17 @@ class Chat:
             if isinstance(item, Skip | Damage):
                 yield item
                 continue
+            names = set(item.record)
             try:
-                yield from self._documents(str(item.offset), item.record)
+                documents = self._documents(str(item.offset), item.record)
+                used = names - set(item.record) - {self.url, self.date, self.license}
+                damage = next(filter(None, map(item.damage_of, used)), None)
+                yield from [damage] if damage else documents
+                if item.damaged and not damage:
+                    yield Note("damaged_fields", len(item.damaged))
+            except RecursionError:
+                what = "too deep to be copied for each conversation"
+                yield Damage("too_deep", item.offset, item.length, what, item.raw[:_HEAD])
             except Defect as defect:
                 head = item.raw[:_HEAD]
                 yield Damage(defect.reason, item.offset, item.length, defect.error, head)
@@ -142,7 +151,7 @@ class Chat:
         from curate.sources import parquet
 
         for batch in parquet.batches(file, piece, None, None):
-            if isinstance(batch, Damage):
+            if not isinstance(batch, parquet.RowBatch):
                 yield batch
                 continue
             names = batch.table.column_names

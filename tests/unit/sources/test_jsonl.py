@@ -12,8 +12,10 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.sources.base import Damage, Document, InputFile, Piece, Skip
+from curate.sources import json_objects
+from curate.sources.base import Damage, Document, InputFile, Note, Piece, Skip
 from curate.sources.jsonl import Jsonl
+from curate.sources.streams import Line
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
 PACK = {
@@ -42,14 +44,18 @@ def read(file, source=LINES, piece=None):
     [
         (b'{"text": "cut', "bad_json"),
         (b"not json", "bad_json"),
-        (b'{"text":"a"} {"text":"b"}', "bad_json"),
-        (b'{"text":"a\x00"}', "bad_json"),
+        (b'{"text":"a"} and {"text":"b"}', "bad_json"),
+        (b'"meta": {"text":"a"},', "bad_json"),
+        (b'{"text":"a"}} {"text":"b"}', "bad_json"),
+        (b'{"text":"he said "{" and left"}', "bad_json"),
+        (b"\0" * 4096, "bad_json"),
         (b'["text"]', "not_an_object"),
         (b"3", "not_an_object"),
         (b'{"a":' * 100_000, "too_deep"),
-        (b'{"text":"a","n":' + b"9" * 5000 + b"}", "huge_number"),
+        (b'{"text":' + b"9" * 5000 + b"}", "huge_number"),
+        (b'{"text":' + b"[" * 5000 + b"]" * 5000 + b"}", "too_deep"),
         (b'{"text":"\\ud800"}', "lone_surrogate"),
-        (b'{"text":"a","x":{"\\uDC00":1}}', "lone_surrogate"),
+        (b'{"text":"a\xed\xa0\xbdb"}', "invalid_utf8"),
         (b'{"text":"\xff"}', "invalid_utf8"),
         (b'{"body":"a"}', "missing_text"),
         (b'{"text":5}', "text_not_string"),
@@ -132,6 +138,16 @@ def test_the_locator_counts_plain_bytes_under_every_compression(tmp_path, ending
     assert found[7].locator == str(sum(len(line) + 1 for line in lines[:7]))
 
 
+def test_a_window_of_two_gigabytes(tmp_path):
+    lines = b'{"text":"The ferry left."}\n' * 100
+    packer = zstandard.ZstdCompressor().compressobj()
+    packed = bytearray(packer.compress(lines) + packer.flush())
+    packed[5] = 31 - 10 << 3  # the window, as a frame states it
+    file = stored(tmp_path, packed, "x.jsonl.zst")
+    assert texts(read(file)) == ["The ferry left."] * 100
+    assert texts(read(file, Jsonl(max_window_bytes=1000)))[-1] == "window_too_large"
+
+
 def test_a_cut_file_gives_what_is_before_the_cut(tmp_path):
     packed = gzip.compress(b"".join(b'{"text":"%d"}\n' % n for n in range(20_000)), mtime=0)
     file = stored(tmp_path, packed[: len(packed) // 2], "x.jsonl.gz")
@@ -189,9 +205,122 @@ def test_an_element_over_the_cap_is_skipped(tmp_path):
     assert kinds == ["a", "too_large", "c"]
 
 
-def test_a_file_in_utf_16_is_one_damage(tmp_path):
-    file = stored(tmp_path, '{"text":"a"}\n'.encode("utf-16"))
-    assert [(d.reason, d.length) for d in read(file)] == [("utf_16", file.size)]
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+@pytest.mark.parametrize("order", ["", "-le", "-be"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_files_in_utf_16_and_utf_32_are_read(tmp_path, encoding, order, mark):
+    lines = '{"text":"бір\u0085 екі 😀"}\r\n{"text":"үш"}\n' + mark + '{"text":"төрт"}'
+    file = stored(tmp_path, (mark + lines).encode(encoding + order), "x.jsonl")
+    found = read(file)
+    assert [d.text for d in found] == ["бір\u0085 екі 😀", "үш", "төрт"]
+    assert Jsonl().split(file, 10) == [Piece(0, file.size)]
+
+
+def test_damage_in_utf_16(tmp_path):
+    data = '\ufeff{"text":"a","x":"\ud83d"}\n{"text":"b\ud83d"}\n{"text":"c"}\n'
+    encoded = data.encode("utf-16-le", "surrogatepass")
+    found = read(stored(tmp_path, encoded + b"x"))
+    assert [getattr(r, "text", None) or r.reason for r in found if not isinstance(r, Note)] == [
+        "a",
+        "invalid_utf8",
+        "c",
+        "truncated",
+    ]
+
+
+MARK = b"\xef\xbb\xbf"
+
+
+def texts(records):
+    return [r.text if isinstance(r, Document) else r.reason for r in records]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (MARK + b'{"text":"a"}\n' + MARK + b'{"text":"b"}\n{"text":"c"}', ["a", "b", "c"]),
+        (MARK + MARK + b'{"text":"a"}\r\n' + MARK + b"\r\n", ["a", "blank_line"]),
+        (b'{"text":"a"}' + MARK + b'{"text":"b"}\n', ["a", "b"]),
+        (b'{"text":"a"}{"text":"b"}{"text":"}{"}\n', ["a", "b", "}{"]),
+        (b'{"text":"a"} \t {"text":5}\n', ["a", "text_not_string"]),
+        (b'{"text":"a"}{"text":"b', ["a", "bad_json"]),
+        (b'{"text":"a"},\n{"text":"b"},\n', ["a", "b"]),
+        (b'{"text":"a","tags":["x",],}\n{"text":"b,}",}', ["a", "b,}"]),
+        (b'\x1e{"text":"a"}\n\x1e{"text":"b"}\n', ["a", "b"]),
+        (b'{"text":"a"}\r{"text":"b"}\r\r{"text":"c"}', ["a", "b", "c"]),
+        ('{"text":"a\u2028b\u0085c"}\n'.encode(), ["a\u2028b\u0085c"]),
+        (b'{"text":"tab\there, nul\0"}\n', ["tab\there, nul\0"]),
+        (b'[{"text":"a"},{"text":"b"}]\n', ["a", "b"]),
+        (b'[\n{"text":"a"},\n{"text":"b"}\n]\n', ["a", "b"]),
+        (MARK + b'[{"text":"a"},\n {"text":"b"}]\n' + MARK + b'[{"text":"c"}]', ["a", "b", "c"]),
+        (b'[{"text":"a"}]\n[{"text":"b"}]\n', ["not_an_object"] * 2),
+        (b'{"text":"a",\n "n":1}\n{"text":"b",\n "n":2}\n', ["a", "b"]),
+        (b'{\n"text":"a"}' + MARK + b'{\n"text":"b"}\n', ["a", "b"]),
+        (b'{"text": "cut,\n{"text":"b"}\n', ["bad_json", "b"]),
+    ],
+)
+def test_joined_and_unusual_files_are_read(tmp_path, data, expected):
+    found = read(stored(tmp_path, data))
+    assert texts(found) == expected
+    for record in found:
+        if isinstance(record, Document):
+            begin = data[int(record.locator) :].lstrip(MARK + b"\x1e \t\r\n")
+            assert begin.startswith((b'{"text"', b'{\n"text"'))
+
+
+@pytest.mark.parametrize(
+    ("value", "kept", "damaged"),
+    [
+        (b'"\xff\xfe"', ["\ufffd\ufffd"], 1),
+        (b'"\\ud83d cut"', ["\ufffd cut"], 1),
+        (b'{"\\uDC00":1}', [{"\ufffd": 1}], 1),
+        (b"9" * 5000, [None], 1),
+        (b"-" + b"9" * 400, [-int("9" * 400)], 0),
+        (b"-0", [0], 0),
+        (b"[NaN,Infinity,-Infinity]", [[None] * 3], 0),
+        (b'["\xff",{"y":"\\ud83d","z":' + b"1" * 9999 + b"}]", 0, 3),
+    ],
+)
+def test_damage_in_a_field_that_is_not_the_text_costs_that_value(tmp_path, value, kept, damaged):
+    line = b'{"text":"good","x":' + value + b',"y":[1]}'
+    file = stored(tmp_path, line + b"\n" + GOOD)
+    first, *notes, last = read(file)
+    assert (first.text, first.locator, last.text) == ("good", "0", "good")
+    assert notes == ([Note("damaged_fields", damaged)] if damaged else [])
+    meta = json.loads(first.meta)
+    assert meta["y"] == [1] and (not kept or [meta["x"]] == kept)
+    assert texts(read(file, Jsonl(meta=("y",)))) == ["good", "good"]
+    assert texts(read(file, Jsonl(meta=()))) == ["good", "good"]
+
+
+@pytest.mark.parametrize("levels", [449, 460, 900, 980, 5000])
+@pytest.mark.parametrize("pair", [(b"[", b"]"), (b'{"a":', b"}"), (b'["]",{"[":', b"}]")])
+def test_a_value_that_is_nested_deep_costs_at_most_itself(tmp_path, levels, pair):
+    value = pair[0] * levels + b"1" + pair[1] * levels
+    line = b'{"x":' + value + b',"text":"good","y":2}'
+    first, *notes, last = read(stored(tmp_path, line + b"\n" + GOOD))
+    assert (first.text, last.text) == ("good", "good")
+    assert first.meta.endswith(',"y":2}') and first.meta.startswith('{"x":')
+    is_cut = levels > 449 or len(pair[0]) > 6
+    assert notes == ([Note("damaged_fields", 1)] if is_cut else [])
+
+
+def test_a_nested_text_is_damaged_only_by_its_own_path(tmp_path):
+    source = Jsonl(text="content.body", meta=())
+    lines = [
+        b'{"content":{"body":"a","title":"\xff"}}',
+        b'{"content":{"body":"a\xff","title":"b"}}',
+        b'{"content":' + b"1" * 5000 + b"}",
+    ]
+    found = read(stored(tmp_path, b"\n".join(lines)), source)
+    assert texts(found) == ["a", "invalid_utf8", "huge_number"]
+
+
+def test_an_address_or_a_date_that_cannot_be_read_is_null(tmp_path):
+    line = b'{"text":"a","url":"http://\xff","date":' + b"1" * 5000 + b"}"
+    first, note = read(stored(tmp_path, line), Jsonl(url="url", date="date", meta=()))
+    assert (first.text, first.url, first.date) == ("a", "http://\ufffd", None)
+    assert note == Note("damaged_fields", 2)
 
 
 values = st.recursive(
@@ -225,11 +354,42 @@ def test_an_array_gives_the_same_texts_as_lines(tmp_path_factory, rows, indent):
     ]
 
 
+def test_joined_files_are_found_in_pieces_too(tmp_path):
+    lines = [json.dumps({"text": f"{n} " + "a" * (n % 40)}).encode() for n in range(60)]
+    data = b"\n".join((MARK if n % 7 == 0 else b"") + line for n, line in enumerate(lines))
+    file = stored(tmp_path, data)
+    for target in (30, 100, 1000):
+        found = [r for piece in Jsonl().split(file, target) for r in read(file, piece=piece)]
+        assert found == read(file)
+        assert texts(found) == [json.loads(line)["text"] for line in lines]
+
+
+@given(records, st.booleans())
+def test_the_careful_reader_reads_what_the_fast_one_reads(rows, ascii):
+    for row in rows:
+        line = Line(7, 0, json.dumps(row, ensure_ascii=ascii).encode())
+        fast = json_objects._parse(line)
+        if fast is not None:
+            assert list(json_objects._careful(line)) == [fast]
+        (careful,) = json_objects._careful(line)
+        assert careful.raw == line.data
+        assert fast is not None or careful.damaged
+
+
+@given(records)
+def test_objects_joined_without_newlines_are_those_of_lines(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("joined")
+    lines = [json.dumps(row, ensure_ascii=False).encode("utf-8") for row in rows]
+    joined = read(stored(folder, b"".join(lines), "joined.jsonl"))
+    apart = read(stored(folder, b"\n".join(lines), "apart.jsonl"))
+    assert [(d.text, d.meta) for d in joined] == [(d.text, d.meta) for d in apart]
+
+
 @given(st.binary(max_size=200), st.sampled_from(["x.jsonl", "x.json", "x.jsonl.gz", "x.zst"]))
 def test_no_bytes_raise(tmp_path_factory, data, name):
     file = stored(tmp_path_factory.mktemp("any"), data, name)
     for record in read(file):
-        assert isinstance(record, Document | Skip | Damage)
+        assert isinstance(record, Document | Skip | Damage | Note)
 
 
 @given(

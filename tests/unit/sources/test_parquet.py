@@ -1,5 +1,6 @@
 """Untrusted Parquet: nothing in a file runs, and damage costs its row group or row."""
 
+import base64
 import datetime
 import json
 import os
@@ -8,13 +9,18 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as encryption
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.sources.base import Damage, DocumentTable, InputFile, Piece, Skip
+from curate.sources.base import Damage, DocumentTable, InputFile, Note, Piece, Skip
 from curate.sources.parquet import Parquet
-from curate.sources.parquet_footer import names_extension_types, row_group_extents
+from curate.sources.parquet_footer import (
+    names_extension_types,
+    row_group_extents,
+    without_extension_types,
+)
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
 TEXTS = Parquet()
@@ -63,6 +69,8 @@ def test_a_row_is_found_again_by_row_group_and_row(tmp_path):
         pa.dictionary(pa.int32(), pa.string()),
         pa.binary(),
         pa.large_binary(),
+        pa.binary_view(),
+        pa.dictionary(pa.int8(), pa.large_string()),
     ],
 )
 def test_text_of_any_string_type_is_read(tmp_path, kind):
@@ -158,7 +166,6 @@ def test_any_column_can_be_kept_as_meta(tmp_path):
         ({"texts": ["a"]}, Parquet(), "missing_text", "did you mean 'texts'?"),
         ({"text": [1]}, Parquet(), "text_not_string", "'text' is int64"),
         ({"text": [["a"]]}, Parquet(), "text_not_string", "list"),
-        ({"text": ["a"]}, Parquet(url="link"), "missing_column", "no column 'link'"),
         ({"text": ["a"]}, Parquet(text="text.body"), "missing_text", "no column 'text.body'"),
     ],
 )
@@ -219,32 +226,209 @@ def test_a_registered_extension_type_is_never_loaded(tmp_path, trap):
     column = pa.ExtensionArray.from_storage(trap, pa.array(["x"]))
     file = stored(tmp_path, {"text": ["a"], "evil": column})
     Trap.loaded = 0
-    assert [d.reason for d in read(file)] == ["extension_type"]
-    assert TEXTS.split(file, 1) == [Piece(0, file.size)]
+    assert rows(read(file)) == [{"locator": "0:0", "text": "a"}]
+    assert rows(read(file, Parquet(text="evil", url="text")))[0]["text"] == "x"
+    assert TEXTS.split(file, 1) == [Piece(0, 1)]
     assert Trap.loaded == 0
     pq.read_schema(file.path)
     assert Trap.loaded > 0  # the trap works: pyarrow alone loads it
 
 
-def test_an_extension_type_deep_in_a_struct_is_found(tmp_path, trap):
+def test_an_extension_type_deep_in_a_struct_is_not_loaded(tmp_path, trap):
     column = pa.ExtensionArray.from_storage(trap, pa.array(["x"]))
     nested = pa.StructArray.from_arrays([pa.StructArray.from_arrays([column], ["b"])], ["a"])
     file = stored(tmp_path, {"text": ["a"], "deep": nested})
     Trap.loaded = 0
-    assert [d.reason for d in read(file)] == ["extension_type"]
+    assert rows(read(file, Parquet(meta=("deep",))))[0]["meta"] == '{"deep":{"a":{"b":"x"}}}'
+    assert rows(read(file, Parquet(text="deep.a.b")))[0]["text"] == "x"
     assert Trap.loaded == 0
 
 
-def test_metadata_that_names_an_extension_is_refused_and_other_metadata_is_not(tmp_path):
-    def records_with(**metadata):
+def test_metadata_that_names_an_extension_is_not_followed(tmp_path):
+    def texts_with(**metadata):
         schema = pa.schema([pa.field("text", pa.string(), metadata=metadata)])
-        return read(stored(tmp_path, pa.table([["a"]], schema=schema)))
+        return rows(read(stored(tmp_path, pa.table([["a"]], schema=schema))))
 
-    (refused,) = records_with(**{"ARROW:extension:name": "arrow.py_extension_type"})
-    assert refused.reason == "extension_type"
-    assert rows(records_with(note="ARROW"))[0]["text"] == "a"
+    name = {"ARROW:extension:name": "arrow.py_extension_type", "ARROW:extension:metadata": "x"}
+    assert texts_with(**name) == texts_with(note="ARROW") == [{"locator": "0:0", "text": "a"}]
     assert names_extension_types(b"ARROW:schema\x18\x04!!!!")
     assert names_extension_types(b"ARROW:schema\x18\xff\xff\xff\x7fAAAA")
+
+
+def _uuid(count):
+    return pa.ExtensionArray.from_storage(pa.uuid(), pa.array([b"\1" * 16] * count, pa.binary(16)))
+
+
+def _json(count):
+    return pa.ExtensionArray.from_storage(pa.json_(), pa.array(['{"k":1}'] * count))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        _uuid(2),
+        _json(2),
+        pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, None], pa.int8())),
+        pa.ExtensionArray.from_storage(pa.opaque(pa.string(), "t", "v"), pa.array(["x", "y"])),
+        pa.StructArray.from_arrays([_uuid(2), _json(2)], ["a", "b"]),
+        pa.array([1, None], pa.decimal128(38, 10)),
+        pa.array([{"a": None}, None], pa.struct([("a", pa.null())])),
+        pa.array([[("k", 1)], None], pa.map_(pa.string(), pa.int64())),
+        pa.array([1, 2], pa.duration("ns")),
+        pa.array([[1.0, 2.0], None], pa.list_(pa.float32(), 2)),
+        pa.nulls(2),
+    ],
+)
+def test_a_column_that_nobody_asked_for_costs_nothing(tmp_path, other):
+    file = stored(tmp_path, {"before": other, "text": ["a", "b"], "after": other})
+    expected = [{"locator": "0:0", "text": "a"}, {"locator": "0:1", "text": "b"}]
+    assert read(file)[0].table.to_pylist() == expected and len(read(file)) == 1
+    kept = rows(read(file, Parquet(meta=("before",))))
+    assert [row["text"] for row in kept] == ["a", "b"]
+    assert all(json.loads(row["meta"]).keys() == {"before"} for row in kept)
+
+
+def test_text_in_a_column_of_an_extension_type_is_read(tmp_path):
+    assert rows(read(stored(tmp_path, {"text": _json(1)})))[0]["text"] == '{"k":1}'
+
+
+def test_a_footer_without_extension_types_is_not_touched():
+    plain, named = (
+        b"..ARROW:schema\x18\x04AAAA..",
+        b"ARROW:schema\x18\x04!!!!, ARROW:extension:name",
+    )
+    assert without_extension_types(plain) is plain
+    changed = without_extension_types(named)
+    assert len(changed) == len(named) and b"ARROW" not in changed
+
+
+def test_a_shard_in_which_all_texts_are_null(tmp_path):
+    for column in (
+        pa.nulls(3),
+        pa.nulls(3, pa.string()),
+        pa.nulls(3, pa.dictionary(pa.int8(), pa.string())),
+    ):
+        assert read(stored(tmp_path, {"text": column})) == [Skip("null_text", 3)]
+    assert rows(read(stored(tmp_path, {"t": ["a"], "u": pa.nulls(1)}), Parquet("t", url="u"))) == [
+        {"locator": "0:0", "text": "a", "url": None}
+    ]
+
+
+def test_text_in_bytes_of_a_fixed_size(tmp_path):
+    values = pa.array([b"abcd", b"\xd3\x99\xff\xff", None], pa.binary(4))
+    found = read(stored(tmp_path, {"text": values}))
+    assert [row["text"] for row in rows(found)] == ["abcd"]
+    assert [d.reason for d in damage(found)] == ["invalid_utf8"]
+
+
+def test_a_column_that_one_file_does_not_have_is_null_there_and_counted(tmp_path):
+    file = stored(tmp_path, {"text": ["a", "b"], "n": [1, 2]}, row_group_size=1)
+    source = Parquet(url="link", date="when.at", license="terms", meta=("n", "title"))
+    found = read(file, source)
+    assert [r for r in found if isinstance(r, Note)] == [Note("missing_column", 1)] * 2
+    assert rows(found)[1] == {
+        "locator": "1:0",
+        "text": "b",
+        "url": None,
+        "license": None,
+        "date": None,
+        "meta": '{"n":2,"title":null}',
+    }
+    every = rows(read(file, Parquet(url="link", meta=("*",))))
+    assert [(row["url"], row["meta"]) for row in every] == [(None, '{"n":1}'), (None, '{"n":2}')]
+
+
+def test_two_columns_of_a_name_that_nobody_asked_for(tmp_path):
+    table = pa.table([["a"], [1], [2]], names=["text", "n", "n"])
+    assert rows(read(stored(tmp_path, table)))[0]["text"] == "a"
+
+
+def test_dates_in_96_bits(tmp_path):
+    when = pa.array([datetime.datetime(2026, 1, 2, 3, 4, 5)], pa.timestamp("ns"))
+    table = {"text": ["a"], "d": when}
+    file = stored(tmp_path, table, use_deprecated_int96_timestamps=True)
+    assert rows(read(file, Parquet(date="d")))[0]["date"].timestamp() == 1767323045
+    assert rows(read(file))[0]["text"] == "a"
+
+
+def test_the_index_of_pandas_is_a_column_like_others(tmp_path):
+    table = pa.table({"text": ["a"], "__index_level_0__": [7]})
+    note = b'{"index_columns": ["__index_level_0__"], "columns": []}'
+    assert rows(read(stored(tmp_path, table.replace_schema_metadata({"pandas": note})))) == [
+        {"locator": "0:0", "text": "a"}
+    ]
+
+
+@pytest.mark.parametrize("name", ["other", "text"])
+def test_damaged_pages_cost_their_column(tmp_path, name):
+    texts = [f"text {n} " + "x" * 50 for n in range(600)]
+    table = {"other": texts, "text": texts, "n": list(range(600))}
+    options = {"write_page_checksum": True, "compression": "zstd", "use_dictionary": False}
+    file = stored(tmp_path, table, row_group_size=300, data_page_size=2000, **options)
+    metadata = pq.read_metadata(file.path)
+    place = ["other", "text"].index(name)
+    chunk = metadata.row_group(1).column(place)
+    data = bytearray(Path(file.path).read_bytes())
+    data[chunk.data_page_offset + chunk.total_compressed_size - 9] ^= 0xFF
+    file = stored(tmp_path, bytes(data))
+    unasked = read(file, Parquet(meta=("n",)))
+    found = read(file, Parquet(url="other", meta=("n",)))
+    whole = [row["text"] for row in rows(found)]
+    every = read(file, Parquet(meta=("*",)))
+    if name == "other":
+        assert not damage(every) and [row["text"] for row in rows(every)] == texts
+        assert json.loads(rows(every)[299]["meta"]) == {"other": texts[299], "n": 299}
+        assert json.loads(rows(every)[599]["meta"]) == {"n": 599}
+        assert not damage(unasked) and len(rows(unasked)) == 600
+        assert not damage(found) and whole == texts
+        (note,) = (r for r in found if isinstance(r, Note))
+        urls = [row["url"] for row in rows(found)]
+        assert urls == texts[: 600 - note.count] + [None] * note.count
+        assert note.what == "damaged_column" and 0 < note.count <= 300
+        assert [json.loads(row["meta"])["n"] for row in rows(found)] == list(range(600))
+    else:
+        assert [d.reason for d in damage(found)] == ["corrupt"]
+        assert whole[:300] == texts[:300] and whole == texts[: len(whole)]
+
+
+def test_a_value_that_is_not_utf_8_outside_of_the_text_is_null(tmp_path):
+    bad = pa.array([b"a", b"\xff", b"c", None], pa.binary()).view(pa.string())
+    nested = pa.StructArray.from_arrays([bad], ["s"])
+    table = {"text": ["t", "u", "v", "w"], "url": bad, "deep": nested}
+    found = read(stored(tmp_path, table, use_dictionary=False), Parquet(url="url", meta=("deep",)))
+    assert found[0] == Note("damaged_fields", 2)
+    assert [(row["text"], row["url"]) for row in rows(found)] == [
+        ("t", "a"),
+        ("u", None),
+        ("v", "c"),
+        ("w", None),
+    ]
+    assert json.loads(rows(found)[1]["meta"]) == {"deep": None}
+    assert json.loads(rows(found)[2]["meta"]) == {"deep": {"s": "c"}}
+
+
+class Keys(encryption.KmsClient):
+    def wrap_key(self, key_bytes, master_key_identifier):
+        return base64.b64encode(key_bytes)
+
+    def unwrap_key(self, wrapped_key, master_key_identifier):
+        return base64.b64decode(wrapped_key)
+
+
+@pytest.mark.parametrize(
+    ("column", "is_footer_plain", "reason"),
+    [("n", False, "encrypted"), ("text", True, "encrypted"), ("n", True, None)],
+)
+def test_what_is_encrypted_is_called_so(tmp_path, column, is_footer_plain, reason):
+    options = encryption.EncryptionConfiguration(
+        footer_key="k", column_keys={"c": [column]}, plaintext_footer=is_footer_plain
+    )
+    factory = encryption.CryptoFactory(lambda _: Keys())
+    keys = factory.file_encryption_properties(encryption.KmsConnectionConfig(), options)
+    file = stored(tmp_path, {"text": ["a"], "n": [1]}, encryption_properties=keys)
+    found = read(file)
+    assert [d.reason for d in damage(found)] == ([reason] if reason else [])
+    assert [row["text"] for row in rows(found)] == ([] if reason else ["a"])
 
 
 def test_a_damaged_row_group_costs_itself(tmp_path):
@@ -297,7 +481,7 @@ def test_no_mutation_of_a_file_raises(tmp_path_factory, seed, count):
     file = stored(folder, bytes(data))
     for piece in TEXTS.split(file, 10):
         for record in read(file, piece=piece):
-            assert isinstance(record, DocumentTable | Skip | Damage)
+            assert isinstance(record, DocumentTable | Skip | Damage | Note)
 
 
 @pytest.mark.parametrize("target", [1, 300, 10**9])
@@ -347,7 +531,13 @@ def test_a_schema_stored_in_an_unusual_way_is_not_trusted(sign):
 
 
 def test_a_table_without_rows_has_no_documents(tmp_path):
-    assert read(stored(tmp_path, {"text": pa.array([], pa.string())})) == []
+    for kind in (pa.string(), pa.null()):
+        assert read(stored(tmp_path, {"text": pa.array([], kind)}), Parquet(url="u")) == []
+    with pq.ParquetWriter(tmp_path / "none.parquet", pa.schema([("text", pa.string())])):
+        pass
+    path = tmp_path / "none.parquet"
+    file = InputFile(str(path), path.name, path.stat().st_size)
+    assert pq.read_metadata(path).num_row_groups == 0 and read(file) == []
 
 
 @pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")

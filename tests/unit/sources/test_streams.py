@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import os
+import random
 import tracemalloc
 from itertools import pairwise
 
@@ -25,11 +26,11 @@ PACK = {
 ENDINGS = sorted(PACK)
 
 
-def read(stored, name="x"):
+def read(stored, name="x", **options):
     """Return all plain bytes of a file, and the damage that ended it."""
     parts = []
     try:
-        for block in blocks(io.BytesIO(stored), name):
+        for block in blocks(io.BytesIO(stored), name, **options):
             parts.append(block.data)
     except Broken as broken:
         return b"".join(parts), broken.damage
@@ -90,7 +91,7 @@ def test_what_follows_a_stream_and_is_none_is_reported(ending):
     assert damage.head.startswith(b"and now")
 
 
-@pytest.mark.parametrize("ending", [".gz", ".xz"])
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_padding_with_zeros_is_allowed(ending):
     assert read(PACK[ending](b"a") + bytes(1024) + PACK[ending](b"b") + bytes(8)) == (b"ab", None)
 
@@ -98,6 +99,53 @@ def test_padding_with_zeros_is_allowed(ending):
 def test_a_skippable_frame_of_zstd_holds_no_data():
     skippable = b"\x50\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"12345"
     assert read(skippable + PACK[".zst"](b"x") + skippable) == (b"x", None)
+
+
+def _long(data, window_log):
+    """Return a frame that states a window without the compressor using its memory."""
+    packer = zstandard.ZstdCompressor().compressobj()  # it does not know the size
+    frame = bytearray(packer.compress(data) + packer.flush())
+    assert frame[4] == 0  # neither a size nor a checksum: the next byte is the window
+    frame[5] = window_log - 10 << 3
+    return bytes(frame)
+
+
+@pytest.mark.parametrize("window_log", [23, 27, 28, 31])
+def test_a_frame_with_a_long_window_is_read_as_far_as_memory_allows(window_log):
+    data = random.Random(1).randbytes(3_000_000)
+    stored = PACK[".zst"](b"first") + _long(data, window_log)
+    assert read(stored, "x.zst") == (b"first" + data, None)
+    got, damage = read(stored, "x.zst", window=1 << 20)
+    assert damage.reason == "window_too_large" and damage.offset == len(PACK[".zst"](b"first"))
+    assert f"{1 << window_log - 20} MiB" in damage.error and "max_window_bytes" in damage.error
+    assert (b"first" + data).startswith(got)
+    assert read(stored, "x.zst", window=1 << 31) == (b"first" + data, None)
+
+
+def test_an_xz_stream_with_a_large_dictionary_is_called_so():
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 64 << 20}]
+    stored = lzma.compress(b"text", filters=filters)
+    assert read(stored) == (b"text", None)
+    damage = read(stored, window=1 << 20)[1]
+    assert damage.reason == "window_too_large" and "max_window_bytes" in damage.error
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"PK\x03\x04", "zip"),
+        (b"\x04\x22\x4d\x18", "lz4"),
+        (b"7z\xbc\xaf\x27\x1c", "7z"),
+        (b"\xff\x06\0\0sNaPpY", "snappy"),
+        (b"\x1f\x9d\x90", "compress"),
+        (b"PAR1", "Parquet"),
+    ],
+)
+def test_a_container_that_is_not_read_is_named(head, name):
+    for file in ("x.jsonl", "x.jsonl.gz"):
+        got, damage = read(head + b"\n text\n", file)
+        assert (got, damage.reason, damage.offset) == (b"", "unsupported_container", 0)
+        assert f"this is {name}" in damage.error
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
