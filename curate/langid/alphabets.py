@@ -46,6 +46,12 @@ ALPHABETS = {
     # The letters with a breve or a cedilla are Latin ones, from older Chuvash keyboards.
     "chv_Cyrl": Alphabet(_RUSSIAN + "ӑӗҫӳăĕçÿ", (("ӑӗăĕ", 15),)),
     "tyv_Cyrl": Alphabet(_RUSSIAN + "ңөү", (("ңөү", 10),)),
+    # Uyghur writes ئ before every vowel that begins a word, and has vowels of its own; Kazakh in
+    # China writes ٴ (or ء) before words with front vowels, Kyrgyz ۅ and ۉ. Neither has ئ, ې or ۈ.
+    # The Arabic heh and yeh are in all three: fonts and keyboards lack ە, ھ and ى.
+    "uig_Arab": Alphabet("ابپتجچخدرزژسشغفقكگڭلمنھهوۇۆۈۋېىيەئء", (("ئ", 20), ("ېۆۈ", 12))),
+    "kaz_Arab": Alphabet("ابپتجچحدرزسشعفقكگڭلمنھهوۇۆۋىيەءٴٵٶٷٸ", (("ە", 15), ("ى", 25))),
+    "kir_Arab": Alphabet("ابپتجچحدرزسشعفقكگڭلمنھهوۅۇۉۆۋىيەءخ", (("ۅۉ", 12), ("ى", 15))),
     # ý þ ð are ı ş ğ in the wrong one-byte charset: still Turkish, and fixed by ``repair``.
     # Those with bars and dots occur in scholarly spellings of Ottoman and Arabic names.
     "tur_Latn": Alphabet("abcçdefgğhıIiİjklmnoöprsştuüvwyzâîûýþðāīūḍḥḫḳṣṭẓżġķŧ"),

@@ -35,6 +35,9 @@ _OTHERS = 20.0
 #: The probability of a language that the model has no label for: any of its answers may be that.
 _UNKNOWN = 0.02
 
+#: Forms of languages that models know in another script alone: no Wikipedia is written in them.
+_UNSEEN = frozenset(["kaz_Arab", "kir_Arab"])
+
 #: The log-probability of "none of these", which has no evidence for or against.
 _NOTHING = -2.0
 
@@ -98,11 +101,16 @@ def rank(
     points = words + lexicon.score_letters(letters, rows)
     labels = np.array([numbers[label] for label in listed], np.int64)
     scripts = np.array([NAMES.index(label[4:]) for label in listed], np.int64)
-    floor = np.array([1e-4 if label[:3] in known else _UNKNOWN for label in listed])
+    floor = np.array([_floor(label, known) for label in listed])
     size = len(rows), keep
     ranking = Ranking(np.full(size, -1, np.int64), np.zeros(size), np.zeros(size, np.bool_))
     _order(points, words, labels, scripts, floor, script, first, second, scores, *ranking)
     return ranking
+
+
+def _floor(label: str, known: frozenset[str]) -> float:
+    """Return the least probability that the model's answer can leave a language."""
+    return 1e-4 if label[:3] in known and label not in _UNSEEN else _UNKNOWN
 
 
 @kernel

@@ -29,20 +29,27 @@ def _compatible(char: str) -> str:
     return unicodedata.normalize("NFKC", char)
 
 
-def arabic_presentation_forms(text: str) -> str:
+def arabic_presentation_forms(text: str, lang: str = "") -> str:
     """Turn the shaped forms of Arabic letters, as PDF files have them, into the letters themselves.
 
     U+FB50-FDCF and U+FE70-FEFC, each by its compatibility decomposition; a vowel sign in its form
     with a space loses the space and attaches to the letter before. Symbols such as ﷺ and ﷼ stay:
     their decomposition is a phrase of up to 18 letters, and ﷲ stands for الله and for لله. Text in
-    visual order stays reversed. Wrong in texts about typography.
+    visual order stays reversed. In Uyghur, Kazakh, Kyrgyz and Central Kurdish the last and lone
+    form of heh is the vowel ە, which has no forms of its own. Wrong in texts about typography.
 
     >>> arabic_presentation_forms("ﺍﻟﺴﻼﻡ ﷺ"), arabic_presentation_forms("ﭘﺎﺭﺳﯽ")
     ('السلام ﷺ', 'پارسی')
     """
     if not _SHAPED.search(text):
         return text
+    if lang in _WITH_VOWEL_E:
+        text = text.translate(_VOWEL_E)
     return normalize(_SHAPED.sub(lambda m: _compatible(m.group()).lstrip(" "), text))
+
+
+_WITH_VOWEL_E = frozenset(["uig_Arab", "kaz_Arab", "kir_Arab", "ckb_Arab", "sdh_Arab"])
+_VOWEL_E = {0xFEE9: "ە", 0xFEEA: "ە"}
 
 
 _SHAPED = re.compile(SHAPED)

@@ -272,3 +272,11 @@ def test_capitals_and_decomposed_letters_cost_nothing(lang: str) -> None:
     if lang in ("tur", "azj"):
         assert right([text.replace("i", "İ").upper() for text in plain]) >= floor
     assert right([unicodedata.normalize("NFD", text) for text in plain]) >= floor
+
+
+def test_uyghur_stays_uyghur_beside_kazakh_in_arabic_letters() -> None:
+    truth, texts = gold(SENTENCES, articles=True)
+    uyghur = [text for code, text in zip(truth, texts) if code == "uig"]
+    labels = curate.identify(uyghur)["lang"].to_pylist()
+    assert labels.count("uig_Arab") >= 0.99 * sum("ئ" in text for text in uyghur)
+    assert "kaz_Arab" not in labels and "kir_Arab" not in labels

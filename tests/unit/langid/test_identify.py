@@ -223,3 +223,37 @@ def test_stage_reads_the_contents_of_turns_and_not_the_roles() -> None:
     contents = ["观看\n\n好的，请看这里。", RUSSIAN, "观看"]
     assert found["lang"].to_pylist() == identify(contents, profiles=profiles())["lang"].to_pylist()
     assert found["lang_score"].to_pylist()[0] != identify([text])["lang_score"].to_pylist()[0]
+
+
+# Case 37 of the inputs that failed, then sentences of our own, as newspapers in China spell them.
+@pytest.mark.parametrize(
+    ("text", "lang"),
+    [
+        (
+            "قازاق تىلى — تۇركى تىلدەرىنىڭ قىپشاق توبىنا جاتاتىن تىل. ول قازاقستان رەسپۋبليكاسىنىڭ "
+            "مەملەكەتتىك ٴتىلى بولىپ تابىلادى، سونداي-اق رەسەي، وزبەكستان، قىتاي جانە موڭعوليا "
+            "سياقتى ەلدەردە سويلەنەدى.",
+            "kaz_Arab",
+        ),
+        ("بۇگىن اۋىلدا توي بولدى. قوناقتار كوپ كەلدى، اجەم باۋىرساق ءپىسىرىپ بەردى.", "kaz_Arab"),
+        ("بالالار مەكتەپكە باردى جانە كىتاپ وقىدى، سوسىن ۇيلەرىنە قايتتى.", "kaz_Arab"),
+        ("ٴبىز ەرتەڭ قالاعا بارامىز، ويتكەنى جاڭا كىتاپتار كەلەدى.", "kaz_Arab"),
+        ("بۉگۉن ايىلدا توي بولدۇ. قوناقتار كۅپ كەلدي، چوڭ ەنەم تاماق بىشىرىپ بەردي.", "kir_Arab"),
+        ("بىز ەرتەڭ شاارعا بارابىز، انتكەني جاڭى كىتەپتەر كەلەت، ۅزۉڭ كەل.", "kir_Arab"),
+        (
+            "بۈگۈن يېزىدا توي بولدى. نۇرغۇن مېھمان كەلدى، مومام چاي قۇيۇپ بەردى.",
+            "uig_Arab",
+        ),
+        ("بالىلار مەكتەپكە باردى ۋە كىتاب ئوقۇدى، ئاندىن ئۆيىگە قايتتى.", "uig_Arab"),
+        ("ﺑﯜﮔﯜﻥ ﻣﻪﻥ ﻣﻪﻛﺘﻪﭘﻜﻪ ﺑﺎﺭﺩﯨﻢ ﯞﻩ ﻛﯩﺘﺎﺏ ﺋﻮﻗﯘﺩﯗﻡ، ﺋﺎﻧﺪﯨﻦ ﺋﯚﻳﮕﻪ ﻗﺎﻳﺘﺘﯩﻢ.", "uig_Arab"),
+        ("امروز در روستا عروسی بود و مهمان‌های زیادی آمدند.", "pes_Arab"),
+        ("آج گاؤں میں شادی تھی اور بہت سے مہمان آئے۔", "urd_Arab"),
+    ],
+)
+def test_kazakh_kyrgyz_and_uyghur_in_arabic_letters(text: str, lang: str) -> None:
+    assert langs(text) == [lang]
+
+
+def test_two_words_that_all_three_could_write_are_not_kazakh_for_sure() -> None:
+    row = identify(["بار بول"]).to_pylist()[0]
+    assert row["lang"] not in ("kaz_Arab", "kir_Arab") or row["lang_score"] < 0.9
