@@ -199,8 +199,8 @@ def test_web_pages_agree_with_hplt_at_least_as_often_as_the_model_does() -> None
         if curates < models:
             lost[lang] = curates, models
     # Every page counts. Measured in these two: 213 against 220, 115 against 133; the model gets
-    # credit for pages that are in neither language, see below.
-    assert set(lost) <= set(_MISLABELLED)
+    # credit for pages that are in neither language, see below; Uyghur has its own test.
+    assert set(lost) <= {*_MISLABELLED, "uig"}
 
 
 @pytest.mark.parametrize(
@@ -219,6 +219,20 @@ def test_web_pages_that_hplt_has_no_label_for(
     assert agreeing >= max(floor, models_agreeing)
 
 
+def test_web_pages_in_kazakh_that_hplt_calls_uyghur() -> None:
+    """HPLT and the model know no other Turkic language in Arabic letters; ع ٴ ء are Kazakh."""
+    texts, _, models = web_pages()["uig"]
+    labels = curate.identify(texts)["lang"].to_pylist()
+    kazakh = [sum(map(text.count, "عٴءۅ")) > 1 and not any(map(text.count, "ئې")) for text in texts]
+    assert (len(texts), sum(kazakh)) == (250, 33)
+    of_kazakh = [label for label, is_kazakh in zip(labels, kazakh) if is_kazakh]
+    others = [label for label, is_kazakh in zip(labels, kazakh) if not is_kazakh]
+    assert of_kazakh.count("kaz_Arab") >= 32 and "uig_Arab" not in of_kazakh
+    # The other six: three Kyrgyz, two Persian, one in a font of its own.
+    assert others.count("uig_Arab") >= 211 and "kaz_Arab" not in others
+    assert models.count("uig") >= 245
+
+
 def test_no_language_of_the_model_is_lost() -> None:
     # Many have no word lists; once a neighbour's words replaced whole languages.
     lost = {}
@@ -226,7 +240,7 @@ def test_no_language_of_the_model_is_lost() -> None:
         curates, models = agreement(lang, range(len(texts)))
         if lang not in _MISLABELLED and curates < models - 0.1 * len(texts):
             lost[lang] = curates, models
-    assert set(lost) <= {"lmo"}
+    assert set(lost) <= {"lmo", "uig"}
     everywhere = [agreement(lang, range(len(page[0]))) for lang, page in web_pages().items()]
     curates, models = map(sum, zip(*everywhere))
     assert curates >= 1.03 * models
