@@ -89,14 +89,19 @@ class Zstd:
 
     A window costs the memory of what was written to it. So a frame may ask for any window, but one
     whose window is above ``max_window_size`` (0: the library's limit) may give only as much.
+
+    ``dictionary`` is what frames may refer to, empty for none.
     """
 
-    def __init__(self, max_window_size: int = 0) -> None:
+    def __init__(self, max_window_size: int = 0, dictionary: bytes = b"") -> None:
         import zstandard
 
         self._limit = max_window_size
         window = min(1 << 31, sys.maxsize // 4) if max_window_size else 0
-        self._inner = zstandard.ZstdDecompressor(max_window_size=window).decompressobj()
+        words = zstandard.ZstdCompressionDict(dictionary) if dictionary else None
+        self._inner = zstandard.ZstdDecompressor(
+            dict_data=words, max_window_size=window
+        ).decompressobj()
         self._error = zstandard.ZstdError
         self._unread, self._at = b"", 0
         self._parameters = zstandard.get_frame_parameters
@@ -123,7 +128,7 @@ class Zstd:
                 part = self._inner.decompress(self._unread[self._at : self._at + ZSTD_FEED])
             except self._error as error:
                 raise DecodeError(str(error)) from None
-            self._at += ZSTD_FEED
+            self._at = min(self._at + ZSTD_FEED, len(self._unread))
             length += len(part)
             parts.append(part)
             self._plain_bytes += len(part)
@@ -135,6 +140,14 @@ class Zstd:
         self._head += bytes(data[: 18 - len(self._head)])
         with suppress(self._error):  # not enough of it, or the decoder says what is wrong
             self._window = self._parameters(self._head).window_size
+
+    def return_unread(self) -> int:
+        """Forget the input that the last call did not read, and return its length."""
+        length = len(self._unread) - self._at
+        if self._inner.eof:
+            length += len(self._inner.unused_data)
+        self._unread, self._at = b"", 0
+        return length
 
 
 def portions(data: bytes, size: int) -> Iterator[memoryview]:

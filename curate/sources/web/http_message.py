@@ -1,13 +1,15 @@
 """Take an HTTP response apart: status, headers, and the body with its codings undone.
 
 The headers of a stored body are often wrong: crawlers store bodies dechunked and inflated under the
-original headers, servers label plain bodies as gzip, connections break. A coding that the body does
-not show is ignored; a coding that breaks off leaves what was decoded so far, marked as cut. Every
-coding is capped by bytes of output.
+original headers, servers label plain bodies as gzip or do not label coded ones, connections break.
+A coding that the body does not show is ignored, one that a page shows without a header is undone;
+a coding that breaks off leaves what was decoded so far, marked as cut. Every coding is capped by
+bytes of output.
 """
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from curate.sources.inflate import (
@@ -24,6 +26,7 @@ from curate.sources.web.record_heads import Headers, parse_headers
 
 _MAX_HEAD = 1 << 18
 _MAX_CODINGS = 4
+_MAX_INTERIM = 8  # heads before the final one
 _MAX_MEMBERS = 16  # gzip members in one body; each costs a copy of what follows
 
 
@@ -43,36 +46,58 @@ class HttpDamage(NamedTuple):
     error: str
 
 
+# HTTP/0.9 has no head; ICY is what servers of audio streams answer, which browsers accept.
+_STATUS = re.compile(
+    rb"(?:HTTP(?:/[0-9.]{1,8})?|ICY)(?:[ \t]{1,8}(\d{3})(?!\d)|(?=[ \t\r\n]))[^\r\n]{0,4096}", re.I
+)
+_HEAD_END = re.compile(rb"\n\r?\n|\n(?=<)")
+#: Headers whose several lines are one list.
+_LISTS = frozenset((b"content-type", b"content-encoding", b"transfer-encoding"))
+_NO_CODINGS = frozenset(
+    ("", "identity", "none", "utf-8", "utf8", "binary", "7bit", "8bit", "chunked", "aws-chunked")
+)
+
+
 def parse_response(block: bytes, max_body_bytes: int) -> HttpResponse | HttpDamage:
     r"""Split a stored response into status, headers and decoded body.
 
-    The head ends at the first empty line, with or without carriage returns; a block that is all
-    head has an empty body. Status 0 means a status line without a number.
+    The head ends at the first empty line, with or without carriage returns, or where a line begins
+    with markup; a block that is all head has an empty body. Heads of interim responses (1xx, a
+    proxy's "Connection established") are passed over. Status 0 is a status line without a number.
 
     >>> parse_response(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>hi", 1000)[:1]
     (200,)
     >>> parse_response(b"220 smtp.example.com", 1000)
     HttpDamage(reason='http_head', error='no HTTP status line')
     """
-    if block[:5].upper() != b"HTTP/":
-        return HttpDamage("http_head", "no HTTP status line")
-    head, body = _split_head(block)
-    if head is None:
-        return HttpDamage("http_head", f"no empty line within {_MAX_HEAD} bytes")
-    lines = [line.rstrip(b"\r") for line in head.split(b"\n")]
-    words = lines[0].split(None, 2)
-    status = int(words[1]) if len(words) > 1 and words[1].isdigit() and len(words[1]) == 3 else 0
-    headers = parse_headers(lines[1:])
+    body, head = block, None
+    for _ in range(_MAX_INTERIM):
+        body = body.lstrip(b"\r\n") if body[:1] in (b"\r", b"\n") else body
+        line = _STATUS.match(body)
+        if line is None:
+            return HttpDamage("http_head", "no HTTP status line")
+        head, body = _split_head(body)
+        if head is None:
+            return HttpDamage("http_head", f"no empty line within {_MAX_HEAD} bytes")
+        status = int(line[1] or 0)
+        interim = 100 <= status < 200 or b"connection established" in line[0].lower()
+        if not (interim and _STATUS.match(body.lstrip(b"\r\n"))):
+            break
+    lines = [text.rstrip(b"\r") for text in (head or b"").split(b"\n")]
+    headers = parse_headers(lines[1:], _LISTS)
+    transfer = _codings(headers, b"transfer-encoding")
+    content = _codings(headers, b"content-encoding")
     cut = False
-    if b"chunked" in headers.get(b"transfer-encoding", b"").lower():
+    if "chunked" in transfer or "chunked" in content:
         body, cut = dechunk(body)
-    codings = headers.get(b"content-encoding", b"").lower().split(b",")
+    codings = [name for name in (*content, *transfer) if name not in _NO_CODINGS]
     if len(codings) > _MAX_CODINGS:
         return HttpDamage("content_encoding", f"{len(codings)} codings on one body")
-    for coding in reversed(codings):
-        name = coding.strip().decode("ascii", "replace")
-        if name in ("", "identity", "none", "utf-8") or not body:
-            continue
+    codings.reverse()
+    for undone in range(2 * _MAX_CODINGS):
+        name = codings[undone] if undone < len(codings) else _shown_coding(body, headers)
+        if not name or not body:
+            break
         decoded = undo_coding(name, body, max_body_bytes)
         if isinstance(decoded, HttpDamage):
             return decoded
@@ -81,45 +106,63 @@ def parse_response(block: bytes, max_body_bytes: int) -> HttpResponse | HttpDama
     return HttpResponse(status, headers, body, cut)
 
 
+def _codings(headers: Headers, name: bytes) -> list[str]:
+    value = headers.get(name, b"").lower().decode("ascii", "replace")
+    return [part.partition(";")[0].strip(" \t\"'") for part in value.split(",")]
+
+
 def _split_head(block: bytes) -> tuple[bytes | None, bytes]:
-    crlf, lf = block.find(b"\r\n\r\n", 0, _MAX_HEAD), block.find(b"\n\n", 0, _MAX_HEAD)
-    if crlf >= 0 and (lf < 0 or crlf < lf):
-        return block[:crlf], block[crlf + 4 :]
-    if lf >= 0:
-        return block[:lf], block[lf + 2 :]
+    end = _HEAD_END.search(block, 0, _MAX_HEAD)
+    if end is not None:
+        return block[: end.start()], block[end.end() :]
     return (block, b"") if len(block) <= _MAX_HEAD else (None, b"")
 
 
 def dechunk(body: bytes) -> tuple[bytes, bool]:
     r"""Undo chunked transfer; return the body and whether it breaks off.
 
-    A body that does not begin with a chunk size was stored dechunked and is returned as it is.
+    A body that does not begin with a chunk was stored dechunked and is returned as it is, also one
+    whose first line could be a chunk size but whose chunk does not end as it says. A first chunk
+    that is longer than the body is one only if markup or coded bytes follow.
 
     >>> dechunk(b"4\r\nwiki\r\n0\r\n\r\n")
     (b'wiki', False)
-    >>> dechunk(b"9\r\nwiki")
-    (b'wiki', True)
+    >>> dechunk(b"9\r\n<p>wiki")
+    (b'<p>wiki', True)
+    >>> dechunk(b"1984\r\nThe ferry left.")
+    (b'1984\r\nThe ferry left.', False)
     >>> dechunk(b"<html>")
     (b'<html>', False)
     """
     parts: list[bytes] = []
     at = 0
+    bare = False  # whether a size line ends without a carriage return
     while True:
         line = body.find(b"\n", at, at + 4096)
         size = _chunk_size(body[at:line]) if line >= 0 else None
+        start = line + 1
         if size is None:
-            if not parts:
+            if not parts or bare:
                 return body, False
             # The crawler lost count: what follows is left out because it may be framing.
             return b"".join(parts), True
+        bare = bare or body[line - 1 : line] != b"\r"
         if size == 0:
-            return b"".join(parts), False
-        start = line + 1
-        parts.append(body[start : start + size])
-        if start + size > len(body):
-            return b"".join(parts), True
+            stale = not parts and body[start : start + 4096].strip()
+            return (body, False) if stale else (b"".join(parts), False)
         at = start + size
-        at += 2 if body[at : at + 2] == b"\r\n" else 1 if body[at : at + 1] == b"\n" else 0
+        chunk = body[start:at]
+        if at > len(body):
+            if not parts and looks_like_text(chunk) and not chunk.lstrip().startswith(b"<"):
+                return body, False
+            return b"".join((*parts, chunk)), True
+        end = 2 if body[at : at + 2] == b"\r\n" else 1 if body[at : at + 1] == b"\n" else 0
+        if not end and at < len(body) and not parts:
+            return body, False
+        parts.append(chunk)
+        if at + end >= len(body):
+            return b"".join(parts), True
+        at += end
 
 
 def _chunk_size(line: bytes) -> int | None:
@@ -132,8 +175,11 @@ def _chunk_size(line: bytes) -> int | None:
 def undo_coding(name: str, body: bytes, limit: int) -> tuple[bytes, bool] | HttpDamage:
     """Undo one content coding; return the body and whether it breaks off.
 
-    A body that is not in the stated coding at all is returned unchanged if it looks like text.
+    A body that is not in the stated coding at all is returned unchanged if it looks like text. The
+    beginnings of gzip and zstd decide, whatever the name.
     """
+    name = "gzip" if body.startswith(GZIP_MAGIC) else name
+    name = "zstd" if body.startswith(ZSTD_MAGIC) else name
     if name in ("gzip", "x-gzip"):
         if body[:2] != b"\x1f\x8b":
             return body, False
@@ -152,6 +198,25 @@ def undo_coding(name: str, body: bytes, limit: int) -> tuple[bytes, bool] | Http
     if looks_like_text(body):
         return body, False
     return HttpDamage("content_encoding", f"unknown coding {name[:40]!r}")
+
+
+def _shown_coding(body: bytes, headers: Headers) -> str:
+    """Return the coding that a page's body shows without a header; empty for none.
+
+    Brotli has no magic and cannot be seen. Bodies of other types may be downloads.
+    """
+    media = headers.get(b"content-type", b"").lower()
+    if media and b"text/" not in media and b"xml" not in media:
+        return ""
+    if body.startswith(GZIP_MAGIC):
+        return "gzip"
+    if body.startswith(ZSTD_MAGIC):
+        return "zstd"
+    if body[:1] == b"\x78" and int.from_bytes(body[:2], "big") % 31 == 0:
+        start, _ = decode(Zlib(15), portions(body[:4096], 64), 512)
+        if len(start) > 8 and looks_like_text(start) and not looks_like_text(body):
+            return "deflate"
+    return ""
 
 
 def looks_like_text(body: bytes) -> bool:

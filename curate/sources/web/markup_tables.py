@@ -39,7 +39,7 @@ _KINDS: Final = {
     VOID: "area base br col embed hr img input link meta param source track wbr",
     RAW: "script style title iframe noembed noframes xmp textarea",
     UNSEEN: "script style title iframe noembed noframes textarea template svg head select option"
-    " datalist audio video object canvas button noscript dialog rt rp",
+    " datalist audio video object canvas button noscript dialog rt rp rtc",
     BLOCK: "address article aside blockquote body caption center dd details div dl dt fieldset"
     " figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup html legend li listing main"
     " menu nav ol p pre section summary table tbody td tfoot th thead tr ul dialog",

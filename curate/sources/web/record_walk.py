@@ -1,8 +1,9 @@
 """Walk through the bytes of a web archive from record to record.
 
-The walk accepts a stated length only if a record or the end of the stream follows it. Else it
-reports damage and searches for the next beginning directly after the damaged one, so that a length
-that is too long does not hide the records after it.
+The walk accepts a stated length if a record or the end of the stream follows it, at most a few
+stray bytes further on, or if the block ends as its dialect says and contains no other beginning.
+Else it reports damage and searches for the next beginning directly after the damaged one, so that a
+length that is too long does not hide the records after it.
 """
 
 from __future__ import annotations
@@ -11,19 +12,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from curate.sources.gzip_members import MemberError
+from curate.sources.members import MemberError
 from curate.sources.web.record_heads import MAX_HEAD, Dialect, Head, Headers
 
 #: Bytes of a damaged record that quarantine shows.
 SHOWN = 4096
+#: Stray bytes between two records that cost neither of them.
+STRAY = 16
 
 
 class WholeRecord(NamedTuple):
-    """A record that was read completely."""
+    """A record that was read completely; ``sure`` unless something odd follows it."""
 
     start: int
     headers: Headers
     block: bytes
+    sure: bool = True
 
 
 class DamagedRange(NamedTuple):
@@ -93,6 +97,11 @@ class Window(ABC):
         while self.fill(1) and self.data[self.pos] in b"\r\n":
             self.pos += 1
 
+    def skip_zeros(self) -> None:
+        while self.fill(1) and self.data[self.pos] == 0:
+            rest = self.data[self.pos : self.pos + (1 << 16)]
+            self.pos += len(rest) - len(rest.lstrip(b"\0"))
+
     def ends_here(self, ahead: int, dialect: Dialect) -> bool:
         """Return whether a record or the end of the stream follows ``ahead`` bytes further on."""
         complete = self.fill(ahead + dialect.peek)
@@ -106,6 +115,42 @@ class Window(ABC):
         if self.broken:
             return False
         return not tail or (not complete and dialect.cut(tail))
+
+    def stray(self, ahead: int, dialect: Dialect) -> int | None:
+        """Return how many stray bytes are between a place and the next beginning or the end.
+
+        None means more than STRAY.
+        """
+        complete = self.fill(ahead + STRAY + dialect.peek)
+        at = self.pos + ahead
+        for count in range(min(STRAY, len(self.data) - at) + 1):
+            if dialect.mark.match(self.data, at + count):
+                return count
+        left = len(self.data) - at
+        return left if not complete and not self.broken and left <= STRAY else None
+
+    def ends_oddly(self, ahead: int, dialect: Dialect) -> bool:
+        """Return whether a block ends ``ahead`` bytes further on although no record follows it.
+
+        That is so where few stray bytes separate it from the next record or the end, or where it
+        ends as the dialect says; both must be so if the block contains the beginning of a record,
+        because a length that is too long may end anywhere.
+        """
+        if self.broken or not self.fill(ahead):
+            return False
+        near = self.stray(ahead, dialect) is not None
+        at = self.pos + ahead
+        ended = bool(dialect.ending.match(self.data, at))
+        if near and ended:
+            return True
+        return (near or ended) and not dialect.boundary.search(self.data, self.pos, at)
+
+    def ends_clearly(self, dialect: Dialect) -> bool:
+        """Return whether a block that was passed over ends at the position."""
+        if self.ends_here(0, dialect):
+            return True
+        near = self.stray(0, dialect) is not None
+        return near and bool(dialect.ending.match(self.data, self.pos))
 
     def seek_boundary(self, dialect: Dialect) -> bool:
         """Move to the next beginning at or after the position, or to the end of the stream."""
@@ -143,10 +188,17 @@ def walk(
         head, error, short = None, "", False
         if not dialect.mark.match(window.data, window.pos):
             reason = "not_a_record"
+            window.skip_zeros()
+            stray = window.stray(0, dialect)
+            if stray is not None and (start or window.fill(stray + 1)):
+                window.pos += stray
+                error = f"{window.place - start} bytes between two records"
+                yield DamagedRange(start, window.place, "stray_bytes", error, shown)
+                continue
         elif (head := _read_head(window, dialect)) is None:
             reason, short = "record_head", not window.fill(MAX_HEAD)
         elif head.length is None:
-            reason, error = "content_length", "the record states no length"
+            reason, error = "content_length", "the head states no single length"
         elif head.length > cap:
             reason, error, short = "too_large", f"{head.length} bytes, above {cap}", True
             if window.pass_over(head.end + head.length, dialect):
@@ -154,11 +206,12 @@ def walk(
                 continue
         else:
             length = head.end + head.length
-            if window.ends_here(length, dialect):
+            sure = window.ends_here(length, dialect)
+            if sure or window.ends_oddly(length, dialect):
                 end = window.pos + length
                 block = window.data[window.pos + head.end : end]
                 window.pos = end
-                yield WholeRecord(start, head.headers, block)
+                yield WholeRecord(start, head.headers, block, sure)
                 continue
             reason, error = "content_length", f"no record follows after {head.length} bytes"
             short = not window.fill(length)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from curate.sources.base import ByteLimit, Damage, Document, InputFile, Piece, R
 from curate.sources.web.html import Extraction, Page, PageText, check_extractor
 from curate.sources.web.http_message import HttpDamage, HttpResponse, parse_response
 from curate.sources.web.sandbox import PageLimits, page_texts
+from curate.sources.web.sniffing import content_type, page_kind
 from curate.sources.web.warc_records import (
     MAX_RECORD_BYTES,
     ArchiveRecord,
@@ -25,12 +27,6 @@ _KINDS = (
     *("warcinfo", "request", "response", "resource"),
     *("metadata", "revisit", "conversion", "continuation"),
 )
-_HTML = frozenset(("text/html", "application/xhtml+xml", "application/vnd.wap.xhtml+xml"))
-_FAMILIES = frozenset(
-    ("application", "audio", "font", "image", "message", "model", "multipart", "text", "video")
-)
-_MARKUP_STARTS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<title", b"<meta", b"<div")
-
 # Pages are extracted several at a time; more than this would only use memory.
 _BATCH_PAGES = 32
 _BATCH_BYTES = 1 << 20
@@ -48,10 +44,11 @@ class _PendingPage(NamedTuple):
 
 @dataclass(frozen=True)
 class Warc:
-    """Read WARC and ARC files, plain or gzip: one document per HTML or text response.
+    """Read WARC and ARC files, plain, gzip or zstd: one document per page of HTML or text.
 
-    Responses need the status 200. Everything else is skipped under its reason (``request``,
-    ``http_404``, ``not_html:image``, ``no_text`` ...) or quarantined with its byte range.
+    Pages are responses with the status 200 and resource records of a web address. Everything else
+    is skipped under its reason (``request``, ``http_404``, ``segmented``, ``not_html:image``,
+    ``no_text`` ...) or quarantined with its byte range.
     ``extract`` is the extractor of curate/sources/web/html.py; ``main_content`` leaves out
     navigation and other boilerplate.
     """
@@ -67,7 +64,7 @@ class Warc:
     max_record_bytes: ByteLimit = MAX_RECORD_BYTES
     """Bytes of a record above which it is quarantined."""
     check_digests: bool = True
-    """Verify WARC digests of uncompressed files (gzip members have CRCs)."""
+    """Verify WARC digests of plain and zstd files (gzip members have CRCs)."""
     page_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
     """CPU time that one page may take."""
     page_memory_bytes: Annotated[int, Field(ge=1 << 28, le=1 << 40)] = 2 << 30
@@ -78,7 +75,7 @@ class Warc:
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        return (".warc", ".warc.gz", ".arc", ".arc.gz")
+        return tuple(kind + end for kind in (".warc", ".arc") for end in ("", ".gz", ".zst"))
 
     def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
         """Cut the file between records, unless it is one long gzip member; see cut_archive."""
@@ -115,26 +112,40 @@ class Warc:
             yield _document(item, next(answers)) if isinstance(item, _PendingPage) else item
 
     def _parse(self, record: ArchiveRecord) -> Skip | Damage | _PendingPage:
-        if record.kind != "response":
+        if record.kind not in ("response", "resource"):
             return other_kind(record)
-        declared_http = record.headers.get(b"content-type", b"").startswith(b"application/http")
-        if not declared_http and record.block[:5].upper() != b"HTTP/":
+        if b"warc-segment-number" in record.headers:
+            return Skip("segmented")
+        stated = record.headers.get(b"content-type", b"")
+        is_http = stated.startswith(b"application/http") or bool(_HTTP.match(record.block))
+        if record.kind == "resource" and not is_http:
+            # Crawlers also store their own notes, pictures and texts, under urn: and other names.
+            if not _WEB.match(record.headers.get(b"warc-target-uri", b"")):
+                return Skip("resource")
+            response = HttpResponse(0, {b"content-type": stated}, record.block)
+        elif not is_http:
             return Skip("not_http")
-        response = parse_response(record.block, self.max_record_bytes)
-        if isinstance(response, HttpDamage):
-            head = record.block[:_HEAD]
-            return Damage(response.reason, record.offset, record.length, response.error, head)
-        if response.status != 200:
-            return Skip(f"http_{response.status:03d}" if response.status else "http_no_status")
+        else:
+            parsed = parse_response(record.block, self.max_record_bytes)
+            if isinstance(parsed, HttpDamage):
+                head = record.block[:_HEAD]
+                return Damage(parsed.reason, record.offset, record.length, parsed.error, head)
+            if parsed.status != 200:
+                return Skip(f"http_{parsed.status:03d}" if parsed.status else "http_no_status")
+            response = parsed
         media, charset = content_type(response.headers.get(b"content-type", b""))
-        kind = page_kind(media, response.body)
-        if kind is None:
-            family = media.partition("/")[0]
-            return Skip("not_html:" + (family if family in _FAMILIES else "other"))
+        identified, _ = content_type(record.headers.get(b"warc-identified-payload-type", b""))
+        kind = page_kind(media, response.body, identified)
+        if not kind.read_as:
+            return Skip("not_html:" + kind.what)
         if not response.body.strip():
             return Skip("empty_body")
-        page = Page(response.body, kind == "html", charset)
+        page = Page(response.body, kind.read_as == "html", charset)
         return _PendingPage(record, response, media, page)
+
+
+_HTTP = re.compile(rb"HTTP/\d", re.I)
+_WEB = re.compile(rb"<?(?:https?|ftp|file)://", re.I)
 
 
 def split(file: InputFile, target_bytes: int) -> list[Piece]:
@@ -152,40 +163,6 @@ def other_kind(record: ArchiveRecord) -> Skip:
     return Skip(record.kind if record.kind in _KINDS else "unknown_type")
 
 
-def content_type(value: bytes) -> tuple[str, str]:
-    """Split a Content-Type header into media type and charset, each empty where not stated.
-
-    >>> content_type(b'Text/HTML; Charset="windows-1251"')
-    ('text/html', 'windows-1251')
-    """
-    media, _, rest = value.decode("ascii", "replace").lower().partition(";")
-    charset = ""
-    for parameter in rest.split(";")[:8]:
-        name, _, text = parameter.partition("=")
-        if name.strip() == "charset" and not charset:
-            charset = text.strip().strip("\"'").strip()[:64]
-    return media.strip(), charset
-
-
-def page_kind(media: str, body: bytes) -> str | None:
-    """Return ``html``, ``text``, or None for what is no page.
-
-    Of a body without a stated type only markup is recognised; plain text is no page then.
-
-    >>> page_kind("text/html", b""), page_kind("", b" <!DOCTYPE html>"), page_kind("image/png", b"")
-    ('html', 'html', None)
-    """
-    if media in _HTML:
-        return "html"
-    if media == "text/plain":
-        return "text"
-    if media in ("", "unknown", "unk", "no-type", "application/unknown"):
-        start = body[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-        if start.startswith(_MARKUP_STARTS):
-            return "html"
-    return None
-
-
 def _document(pending: _PendingPage, answer: PageText) -> Record:
     record, response, media, page = pending
     if answer.reason in ("no_text", "binary"):
@@ -195,7 +172,7 @@ def _document(pending: _PendingPage, answer: PageText) -> Record:
         return Damage(answer.reason, record.offset, record.length, answer.text, head)
     truncated = header_text(record, b"warc-truncated") or ("body" if response.cut else None)
     facts = {
-        "status": response.status,
+        "status": response.status or None,
         "content_type": media or None,
         "charset": answer.encoding,
         "charset_by": answer.by,

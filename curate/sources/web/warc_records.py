@@ -1,4 +1,4 @@
-"""Cut web archives (WARC and ARC, plain or gzip) into records, each with its place in the file.
+"""Cut web archives (WARC and ARC; plain, gzip, zstd) into records, each with its place in the file.
 
 A record is read whole or reported as damage with its byte range; damage costs the records that it
 touches and no other. The reader walks from record to record by their stated lengths, accepts a
@@ -19,8 +19,18 @@ from itertools import pairwise
 from typing import IO, NamedTuple
 
 from curate.sources.base import Damage, Piece, Skip
-from curate.sources.gzip_members import Member, MemberError, StoredBytes, find_member, first_bytes
 from curate.sources.inflate import GZIP_MAGIC, ZSTD_MAGIC
+from curate.sources.members import (
+    GZIP_MEMBERS,
+    ZSTD_DICTIONARY,
+    Member,
+    MemberError,
+    Packing,
+    StoredBytes,
+    find_member,
+    first_bytes,
+    zstd_members,
+)
 from curate.sources.web.record_heads import ARC, MAX_HEAD, WARC, Dialect, Headers
 from curate.sources.web.record_walk import SHOWN, DamagedRange, WholeRecord, Window, walk
 
@@ -49,28 +59,29 @@ class ArchiveRecord(NamedTuple):
 
 class _FileWindow(Window):
     def __init__(self, handle: IO[bytes], size: int, start: int, chunk: int = _CHUNK) -> None:
-        super().__init__(max(0, start - 4))
+        super().__init__()
         self._handle, self._size, self._chunk = handle, size, chunk
-        handle.seek(self._base)
-        self.fill(start - self._base)
-        self.pos = start - self._base
+        self._load(start)
 
     def more(self) -> bytes:
         return self._handle.read(self._chunk)
 
     def pass_over(self, length: int, dialect: Dialect) -> bool:
-        end = self.place + length
-        here = self._base + len(self.data)
-        if end > self._size:
+        start = self.place
+        if start + length > self._size:
             return False
-        self._handle.seek(end)
-        tail = self._handle.read(dialect.peek).lstrip(b"\r\n")
-        if tail and not dialect.mark.match(tail):
-            self._handle.seek(here)
-            return False
-        self._base, self.data, self.pos, self._ended = end - 4, b"", 0, False
-        self._handle.seek(end - 4)
-        return self.drop(4)
+        self._load(start + length)
+        if self.ends_clearly(dialect):
+            return True
+        self._load(start)
+        return False
+
+    def _load(self, place: int) -> None:
+        """Move to a place without reading what is before it, except what shows a boundary."""
+        before = min(4, place)
+        self._base, self.data, self.pos, self._ended = place - before, b"", 0, False
+        self._handle.seek(self._base)
+        self.drop(before)
 
 
 def _plain_records(
@@ -92,15 +103,23 @@ def _plain_records(
         if isinstance(item, DamagedRange):
             yield Damage(item.reason, item.start, item.end - item.start, item.error, item.head)
             continue
-        length = window.place - item.start
-        # A revisit repeats the digest of the block that it refers to.
-        checked = digests and item.headers.get(b"warc-type") != b"revisit"
-        stated = item.headers.get(b"warc-block-digest") if checked else None
-        if stated and not matches_digest(item.block, stated):
-            error = f"the block is not {stated[:100].decode('ascii', 'replace')}"
-            yield Damage("digest", item.start, length, error, item.block[:SHOWN])
-        else:
-            yield _record(str(item.start), item.start, length, item.headers, item.block)
+        yield _checked(str(item.start), item.start, window.place - item.start, item, digests)
+
+
+def _checked(
+    locator: str, offset: int, length: int, item: WholeRecord, digests: bool
+) -> ArchiveRecord | Damage:
+    """Return a record, or damage where its block is not what its digest says.
+
+    A record that something odd follows is compared always: its length may be wrong.
+    """
+    # A revisit repeats the digest of the block that it refers to.
+    checked = (digests or not item.sure) and item.headers.get(b"warc-type") != b"revisit"
+    stated = item.headers.get(b"warc-block-digest") if checked else None
+    if stated and not matches_digest(item.block, stated):
+        error = f"the block is not {stated[:100].decode('ascii', 'replace')}"
+        return Damage("digest", offset, length, error, item.block[:SHOWN])
+    return _record(locator, offset, length, item.headers, item.block)
 
 
 def matches_digest(block: bytes, stated: bytes) -> bool:
@@ -125,7 +144,7 @@ def matches_digest(block: bytes, stated: bytes) -> bool:
     )
 
 
-# --- gzip files ----------------------------------------------------------------------------------
+# --- gzip and zstd files -------------------------------------------------------------------------
 
 
 class _MemberWindow(Window):
@@ -150,20 +169,24 @@ class _MemberWindow(Window):
                 self._inflated += len(chunk)
                 return chunk
             end = self.member.end
-            is_gzip = self._stored.read(end, 3) == GZIP_MAGIC
-            if not is_gzip or begins_member(self._stored, self._dialect, end):
+            packing = self.member.packing
+            end = packing.skip_frames(self._stored, end)
+            if not packing.starts_at(self._stored, end) or begins_member(
+                self._stored, self._dialect, packing, end
+            ):
                 break
-            self.member = Member(self._stored, end, self.member.cap)
+            self.member = Member(self._stored, end, self.member.cap, packing=packing)
             self._starts.append((self._inflated, end))
         return b""
 
     def pass_over(self, length: int, dialect: Dialect) -> bool:
         place = self.place
-        if self.drop(length) and self.ends_here(0, dialect):
+        if self.drop(length) and self.ends_clearly(dialect):
             return True
         if self._rewinds < _REWINDS:
             self._rewinds += 1
-            self.member = Member(self._stored, self._starts[0][1], self.member.cap)
+            start, packing = self._starts[0][1], self.member.packing
+            self.member = Member(self._stored, start, self.member.cap, packing=packing)
             self.data, self.pos, self._base = b"", 0, 0
             self._inflated, self.broken, self._ended = 0, None, False
             del self._starts[1:]
@@ -176,44 +199,51 @@ class _MemberWindow(Window):
         return offset, place - start
 
 
-def begins_member(stored: StoredBytes, dialect: Dialect, offset: int) -> bool:
-    """Return whether there is a gzip member at an offset that begins with a record."""
-    return bool(dialect.mark.match(first_bytes(stored, offset, dialect.peek)))
+def begins_member(stored: StoredBytes, dialect: Dialect, packing: Packing, offset: int) -> bool:
+    """Return whether there is a member at an offset that begins with a record."""
+    first = first_bytes(stored, offset, dialect.peek, packing)
+    return bool(dialect.mark.match(first.lstrip(b"\0\r\n")))
 
 
-def _gzip_records(
-    stored: StoredBytes, dialect: Dialect, piece: Piece, cap: int
+def _member_records(
+    stored: StoredBytes, packing: Packing, dialect: Dialect, piece: Piece, cap: int, digests: bool
 ) -> Iterator[ArchiveRecord | Damage | Skip]:
-    def resume(position: int) -> int:
-        return find_member(stored, position, partial(begins_member, stored, dialect))
+    begins = partial(begins_member, stored, dialect, packing)
 
+    def resume(position: int) -> int:
+        return find_member(stored, position, begins, packing=packing)
+
+    digests = digests and packing.name == "zstd"  # a checksum is an option of zstd frames
     at = resume(piece.start) if piece.start else 0
     reached, false_starts = 0, 0
-    while at < stored.size and (at < piece.end or not begins_member(stored, dialect, at)):
+    while at < stored.size and (at < piece.end or not begins(at)):
+        if (after := packing.skip_frames(stored, at)) > at:
+            at = after
+            continue
         if stored.read(at, 1) == b"\0" and stored.rest_is_zero(at):
             yield Skip("padding")
             return
-        member = Member(stored, at, cap)
+        member = Member(stored, at, cap, packing=packing)
         data, error = _verify(member)
         if member.done and not error:
             only = _only_record(data, dialect, cap)
             if only:
-                yield _record(str(at), at, member.end - at, only.headers, only.block)
+                yield _checked(str(at), at, member.end - at, only, digests)
                 at = member.end
                 continue
         if error:
             # A wrong checksum does not show which bytes are wrong: nothing of the member is used.
             # Else inflate again in small steps: what precedes the damage may be whole records.
             data = b""
-            if error.reason != "gzip_checksum":
-                member = Member(stored, at, cap, step=64)
+            if not error.reason.endswith("_checksum"):
+                member = Member(stored, at, cap, step=64, packing=packing)
         window = _MemberWindow(stored, member, data, dialect)
         broken: DamagedRange | None = None
         for item in walk(window, dialect, cap, lambda window: False):
             offset, inner = window.stored_at(item.start)
             if isinstance(item, WholeRecord):
                 locator = f"{offset}:{inner}" if inner else str(offset)
-                yield _record(locator, offset, window.member.end - offset, item.headers, item.block)
+                yield _checked(locator, offset, window.member.end - offset, item, digests)
             elif window.broken and item.reason == window.broken.reason:
                 broken = item
             else:
@@ -276,7 +306,6 @@ def _record(
 
 
 _OTHER_PACKINGS = {
-    ZSTD_MAGIC: "zstd",
     b"\x04\x22\x4d\x18": "lz4",
     b"BZh": "bzip2",
     b"\xfd7zXZ": "xz",
@@ -284,24 +313,33 @@ _OTHER_PACKINGS = {
 }
 
 
-def _layout(stored: StoredBytes, name: str) -> tuple[str, Dialect]:
-    """Return the packing and the dialect, also where the file's first bytes are damaged."""
+def _layout(stored: StoredBytes, name: str) -> tuple[Packing | str, Dialect]:
+    """Return the packing and the dialect, also where the file's first bytes are damaged.
+
+    The packing is a string where it has no members: ``plain``, or one that is not read. Raise
+    MemberError where zstd's dictionary is damaged.
+    """
     first = stored.read(0, ARC.peek)
-    arc = ".arc" in name.lower()
+    name = name.lower()
+    dialects = (ARC, WARC) if ".arc" in name else (WARC, ARC)
     for dialect in (WARC, ARC):
         if dialect.mark.match(first):
             return "plain", dialect
-    if first.startswith(GZIP_MAGIC):
-        return "gzip", ARC if arc or begins_member(stored, ARC, 0) else WARC
-    dialects = (ARC, WARC) if arc else (WARC, ARC)
+    is_gzip = first.startswith(GZIP_MAGIC)
+    # Other skippable frames than a dictionary have fifteen magics: the name says that it is zstd.
+    by_name = name.endswith(".zst") and not is_gzip
+    is_zstd = by_name or first.startswith((ZSTD_MAGIC, ZSTD_DICTIONARY))
+    packing = zstd_members(stored) if is_zstd else GZIP_MEMBERS
     for dialect in dialects:
-        at = find_member(stored, 0, partial(begins_member, stored, dialect), _CHUNK)
-        if at < stored.size:
-            return "gzip", dialect
-    for mark, packing in _OTHER_PACKINGS.items():
+        begins = partial(begins_member, stored, dialect, packing)
+        if find_member(stored, 0, begins, _CHUNK, packing) < stored.size:
+            return packing, dialect
+    if is_zstd or is_gzip:
+        return packing, dialects[0]
+    for mark, other in _OTHER_PACKINGS.items():
         if first.startswith(mark):
-            return packing, WARC
-    return "gzip" if name.lower().endswith(".gz") else "plain", dialects[0]
+            return other, WARC
+    return GZIP_MEMBERS if name.endswith(".gz") else "plain", dialects[0]
 
 
 def archive_records(
@@ -315,37 +353,52 @@ def archive_records(
 ) -> Iterator[ArchiveRecord | Damage | Skip]:
     """Yield the records that begin in a piece of an archive, in file order; content raises nothing.
 
-    ``check_digests`` compares each block with the digest that its record states, in plain files,
-    which have no checksum of their own as gzip members do. An empty file is one damage (an archive
-    has at least one record); zeros at the end are skipped as ``padding``. Packings other than gzip
-    are one damage ``packing``: unpack them first. Limitation: where a blind cut is inside a record
-    that itself contains an uncompressed web archive, or one that deflate could not shrink, the
-    piece cannot distinguish inner records from outer ones.
+    ``check_digests`` compares each block with the digest that its record states, in plain and zstd
+    files, which have no certain checksum as gzip members do. An empty file is one damage (an
+    archive has at least one record), and so is one of empty members; zeros at the end are skipped
+    as ``padding``. Packings other than gzip and zstd are one damage ``packing``: unpack them first.
+    Limitation: where a blind cut is inside a record that itself contains an uncompressed web
+    archive, or one that could not be compressed, the piece cannot distinguish inner records from
+    outer ones.
     """
     if size == 0:
         yield Damage("empty_file", 0, 0, "the file has no bytes")
         return
     stored = StoredBytes(handle, size)
-    packing, dialect = _layout(stored, name)
-    if packing == "gzip":
-        yield from _gzip_records(stored, dialect, piece, max_record_bytes)
+    try:
+        packing, dialect = _layout(stored, name)
+    except MemberError as error:
+        if piece.start == 0:
+            yield Damage(error.reason, 0, size, str(error), stored.read(0, SHOWN))
+        return
+    if isinstance(packing, Packing):
+        found = _member_records(stored, packing, dialect, piece, max_record_bytes, check_digests)
+        is_empty = piece == Piece(0, size)
+        for item in found:
+            is_empty = False
+            yield item
+        if is_empty:
+            yield Damage("empty_file", 0, size, "the file has no records")
     elif packing == "plain":
         yield from _plain_records(handle, size, dialect, piece, max_record_bytes, check_digests)
     elif piece.start == 0:
-        yield Damage("packing", 0, size, f"{packing} is not read: unpack it or use gzip")
+        yield Damage("packing", 0, size, f"{packing} is not read: unpack it or use gzip or zstd")
 
 
 def cut_archive(
     handle: IO[bytes], size: int, target_bytes: int, *, name: str = "", local: bool = False
 ) -> list[Piece]:
-    """Cut an archive into pieces of about ``target_bytes``; one where it is one long gzip member.
+    """Cut an archive into pieces of about ``target_bytes``; one where it is one long member.
 
-    A gzip file is cut anywhere if its first member ends early, because then each record has a
-    member of its own. A plain file is cut at true beginnings if it is ``local``, by jumping from
-    head to head, because pages about web archives contain what looks like a beginning.
+    A gzip or zstd file is cut anywhere if its first member ends early, because then each record
+    has a member of its own. A plain file is cut at true beginnings if it is ``local``, by jumping
+    from head to head, because pages about web archives contain what looks like a beginning.
     """
     stored = StoredBytes(handle, size)
-    packing, dialect = _layout(stored, name)
+    try:
+        packing, dialect = _layout(stored, name)
+    except MemberError:
+        return [Piece(0, size)]
     step = max(1, target_bytes)
     starts = [0]
     if packing == "plain" and local:
@@ -353,15 +406,16 @@ def cut_archive(
         for item in walk(window, dialect, -1, lambda _: False):
             if item.start - starts[-1] >= step:
                 starts.append(item.start)
-    elif packing == "plain" or (packing == "gzip" and _ends_early(stored)):
+    elif packing == "plain" or (isinstance(packing, Packing) and _ends_early(stored, packing)):
         starts = list(range(0, size, step))
     return [Piece(*ends) for ends in pairwise([*starts, size])]
 
 
-def _ends_early(stored: StoredBytes) -> bool:
-    member = Member(stored, 0, MAX_RECORD_BYTES)
+def _ends_early(stored: StoredBytes, packing: Packing) -> bool:
+    start = packing.skip_frames(stored, 0)
+    member = Member(stored, start, MAX_RECORD_BYTES, packing=packing)
     try:
-        while not member.done and member.end < _CHUNK:
+        while not member.done and member.end < start + _CHUNK:
             member.read(_CHUNK)
     except MemberError:
         return False

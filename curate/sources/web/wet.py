@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from curate.sources.base import ByteLimit, Damage, Document, InputFile, Piece, Record, Skip
+from curate.sources.web.sniffing import content_type
 from curate.sources.web.warc import archive_document, header_text, other_kind, split
 from curate.sources.web.warc_records import MAX_RECORD_BYTES, ArchiveRecord, archive_records
 
 
 @dataclass(frozen=True)
 class Wet:
-    """Read WET files, plain or gzip: one document per conversion record of type text/plain.
+    """Read WET files, plain, gzip or zstd: one document per conversion record of type text/plain.
 
     The text is UTF-8; invalid bytes become replacement characters, counted in ``meta``.
     """
@@ -20,11 +21,11 @@ class Wet:
     max_record_bytes: ByteLimit = MAX_RECORD_BYTES
     """Bytes of a record above which it is quarantined."""
     check_digests: bool = True
-    """Check digests of records in plain files; gzip has checksums."""
+    """Check digests of records in plain and zstd files; gzip has checksums."""
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        return (".warc.wet", ".warc.wet.gz", ".wet", ".wet.gz")
+        return tuple(kind + end for kind in (".warc.wet", ".wet") for end in ("", ".gz", ".zst"))
 
     def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
         """Cut the file between records, unless it is one long gzip member; see cut_archive."""
@@ -47,8 +48,10 @@ class Wet:
 def _document(record: ArchiveRecord) -> Document | Skip | Damage:
     if record.kind != "conversion":
         return other_kind(record)
-    media = record.headers.get(b"content-type", b"text/plain").partition(b";")[0].strip()
-    if media.lower() != b"text/plain":
+    if b"warc-segment-number" in record.headers:
+        return Skip("segmented")
+    media, _ = content_type(record.headers.get(b"content-type", b""))
+    if media not in ("", "text/plain"):
         return Skip("not_text")
     replaced = 0
     try:

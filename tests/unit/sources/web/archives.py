@@ -49,7 +49,7 @@ def members(records: list[bytes]) -> bytes:
 
 
 def read(
-    data: bytes, start: int = 0, end: int | None = None, **options: int
+    data: bytes, start: int = 0, end: int | None = None, **options: int | str
 ) -> list[ArchiveRecord | Damage | Skip]:
     piece = Piece(start, len(data) if end is None else end)
     return list(archive_records(io.BytesIO(data), len(data), piece, **options))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import random
 import zlib
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,7 +41,9 @@ def deflate(body: bytes, wbits: int) -> bytes:
 class TestHead:
     def test_status_headers_body(self) -> None:
         found = parsed("Content-Type: text/html", "CONTENT-type: second", "X-A: b", body=b"<p>")
-        assert found == HttpResponse(200, {b"content-type": b"text/html", b"x-a": b"b"}, b"<p>")
+        assert found == HttpResponse(
+            200, {b"content-type": b"text/html, second", b"x-a": b"b"}, b"<p>"
+        )
 
     @pytest.mark.parametrize(
         ("block", "status", "body"),
@@ -52,6 +56,15 @@ class TestHead:
             (b"HTTP/1.1\r\n\r\n", 0, b""),
             (b"HTTP/1.1 99999 what\r\n\r\n", 0, b""),
             (b"http/1.1 200 ok\r\n\r\nx", 200, b"x"),
+            (b"HTTP/2.0 200\r\nA: b\r\n\r\nx", 200, b"x"),
+            (b"HTTP/3 200 \r\n\r\nx", 200, b"x"),
+            (b"HTTP 200 OK\r\n\r\nx", 200, b"x"),
+            (b"ICY 200 OK\r\nicy-name: a\r\n\r\nx", 200, b"x"),
+            (b"\r\nHTTP/1.1 200 OK\r\n\r\nx", 200, b"x"),
+            (b"HTTP/1.1  200\tOK\r\n\r\nx", 200, b"x"),
+            (b"HTTP/1.1 200 OK\r\nA: b\n\r\nx", 200, b"x"),
+            (b"HTTP/1.1 200 OK\r\nA: b\r\n<html>\r\n\r\nx", 200, b"<html>\r\n\r\nx"),
+            (b"HTTP/1.1 200 OK\r\nno colon\r\nA:\r\n\tb\r\n\r\nx", 200, b"x"),
         ],
     )
     def test_odd_heads(self, block: bytes, status: int, body: bytes) -> None:
@@ -59,14 +72,70 @@ class TestHead:
         assert isinstance(found, HttpResponse)
         assert (found.status, found.body) == (status, body)
 
-    @pytest.mark.parametrize("block", [b"", b"ICY 200 OK\r\n\r\n", b"HTTP/1.1 " + b"x" * 300_000])
+    @pytest.mark.parametrize("block", [b"", b"220 smtp", b"HTTP/1.1 " + b"x" * 300_000])
     def test_what_is_no_response(self, block: bytes) -> None:
         found = parse_response(block, LIMIT)
         assert isinstance(found, HttpDamage)
         assert found.reason == "http_head"
 
 
+class TestInterim:
+    FINAL = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>hi"
+
+    @pytest.mark.parametrize(
+        "before",
+        [
+            b"HTTP/1.1 100 Continue\r\n\r\n",
+            b"HTTP/1.1 100 Continue\n\n",
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n",
+            b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n",
+            b"HTTP/1.1 100 Continue\r\n\r\n\r\n",
+            b"HTTP/1.0 200 Connection established\r\nVia: a\r\n\r\n",
+        ],
+    )
+    def test_they_are_passed_over(self, before: bytes) -> None:
+        found = parse_response(before + self.FINAL, LIMIT)
+        assert found == HttpResponse(200, {b"content-type": b"text/html"}, b"<p>hi")
+
+    def test_what_is_none(self) -> None:
+        alone = parse_response(b"HTTP/1.1 100 Continue\r\n\r\n", LIMIT)
+        assert isinstance(alone, HttpResponse)
+        assert alone.status == 100
+        page = parse_response(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 404 is an answer", LIMIT)
+        assert isinstance(page, HttpResponse)
+        assert (page.status, page.body) == (200, b"HTTP/1.1 404 is an answer")
+        many = parse_response(b"HTTP/1.1 100 a\r\n\r\n" * 50_000 + self.FINAL, LIMIT)
+        assert isinstance(many, HttpResponse)
+        assert many.status == 100
+
+
 class TestChunks:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"1984\nThe ferry left the old harbour.\nIt came back.",
+            b"1984\r\nThe ferry left the old harbour.\r\n",
+            b"12\r\nThe ferry left the old harbour.",
+            b"Add\nto the list what is missing from it, please",
+            b"0\r\nis where the count begins",
+            b"5\nlines\nof a poem",
+            b"3\nabc\n2\nde\nand so on",
+        ],
+    )
+    def test_a_first_line_that_looks_like_a_size(self, body: bytes) -> None:
+        assert dechunk(body) == (body, False)
+
+    @pytest.mark.parametrize(
+        "line", [b"A", b"a", b"0a", b"000A", b"a ", b" a", b"a;x=y", b'a ; x="y"', b"a\t"]
+    )
+    def test_forms_of_sizes(self, line: bytes) -> None:
+        whole = line + b"\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n"
+        assert dechunk(whole) == (b"0123456789", False)
+
+    def test_a_first_chunk_that_breaks_off(self) -> None:
+        assert dechunk(b"2000\r\n<html><p>text") == (b"<html><p>text", True)
+        assert dechunk(b"2000\r\n\x1f\x8b\x08\0\0") == (b"\x1f\x8b\x08\0\0", True)
+
     @given(body=st.binary(max_size=500), size=st.integers(1, 200))
     def test_round_trip(self, body: bytes, size: int) -> None:
         assert dechunk(chunked(body, size)) == (body, False)
@@ -119,6 +188,58 @@ class TestCodings:
         )
         assert isinstance(found, HttpResponse)
         assert found.body == BODY
+
+    @pytest.mark.parametrize(
+        ("head", "body"),
+        [
+            ((), gzip.compress(BODY)),
+            (("Content-Type: text/html",), gzip.compress(BODY)),
+            (("Content-Type: text/html",), gzip.compress(gzip.compress(BODY))),
+            (("Content-Type: application/xhtml+xml",), zlib.compress(BODY)),
+            (("Content-Type: text/html",), zstandard.compress(BODY)),
+            (("Content-Encoding: gzip",), gzip.compress(gzip.compress(BODY))),
+            (("Content-Encoding: identity",), gzip.compress(BODY)),
+            (("Content-Encoding: br",), gzip.compress(BODY)),
+            (("Content-Encoding: deflate",), gzip.compress(BODY)),
+            (("Content-Encoding: gzip",), zstandard.compress(BODY)),
+            (("Content-Encoding: klingon",), gzip.compress(BODY)),
+            (("Content-Encoding: gzip;q=1.0",), gzip.compress(BODY)),
+            (("Content-Encoding: gzip", "Content-Encoding: deflate"), zlib.compress(BODY)),
+            (("Transfer-Encoding: gzip",), gzip.compress(BODY)),
+            (("Transfer-Encoding: gzip, chunked",), chunked(gzip.compress(BODY))),
+            (
+                ("Transfer-Encoding: gzip", "Transfer-Encoding: chunked"),
+                chunked(gzip.compress(BODY)),
+            ),
+            (("Transfer-Encoding: gzip, chunked", "Content-Encoding: gzip"), gzip.compress(BODY)),
+            (("Content-Encoding: chunked",), chunked(BODY)),
+            (("Transfer-Encoding: gzip, chunked", "Content-Encoding: gzip"), BODY),
+        ],
+    )
+    def test_the_body_decides(self, head: tuple[str, ...], body: bytes) -> None:
+        found = parsed(*head, body=body)
+        assert isinstance(found, HttpResponse)
+        assert (found.body, found.cut) == (BODY, False)
+
+    def test_downloads_stay_packed(self) -> None:
+        packed = gzip.compress(BODY)
+        for media in ("application/gzip", "application/octet-stream", "image/svg"):
+            found = parsed(f"Content-Type: {media}", body=packed)
+            assert isinstance(found, HttpResponse)
+            assert found.body == packed
+
+    def test_text_is_not_taken_for_deflate(self) -> None:
+        for text in (b"x^2 + y", b"x\x01 is", b"x\xda", b"x\x9c" + BODY):
+            found = parsed("Content-Type: text/plain", body=text)
+            assert isinstance(found, HttpResponse)
+            assert found.body == text
+
+    def test_a_coding_without_a_header_that_breaks_off(self) -> None:
+        packed = gzip.compress(random.Random(1).randbytes(3000).hex().encode())
+        found = parsed("Content-Type: text/html", body=packed[: len(packed) // 2])
+        assert isinstance(found, HttpResponse)
+        assert found.cut
+        assert len(found.body) > 1000
 
     def test_what_breaks_off_is_kept_and_marked(self) -> None:
         packed = gzip.compress(bytes(range(256)) * 40 + BODY)

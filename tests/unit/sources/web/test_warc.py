@@ -13,7 +13,8 @@ import pytest
 
 from curate.errors import RecipeError
 from curate.sources.base import Damage, Document, InputFile, Piece, Record, Skip
-from curate.sources.web.warc import Warc, archive_date, content_type, page_kind
+from curate.sources.web.sniffing import content_type, page_kind
+from curate.sources.web.warc import Warc, archive_date
 from curate.sources.web.wet import Wet
 from tests.unit.sources.web.archives import html, members, record, response
 
@@ -160,16 +161,16 @@ class TestHeaders:
             (b"text/html", ("text/html", "")),
             (b"TEXT/HTML ; x=y; Charset = 'UTF-8'", ("text/html", "utf-8")),
             (b"text/html;charset=a;charset=b", ("text/html", "a")),
-            (b"\xff/\xfe", ("\ufffd/\ufffd", "")),
+            (b"\xff/\xfe", ("", "")),
         ],
     )
     def test_content_type(self, value: bytes, expected: tuple[str, str]) -> None:
         assert content_type(value) == expected
 
     def test_page_kind(self) -> None:
-        assert page_kind("", b"\xef\xbb\xbf\n<HTML>") == "html"
-        assert page_kind("", b"hello") is None
-        assert page_kind("application/pdf", b"<html>") is None
+        assert page_kind("", b"\xef\xbb\xbf\n<HTML>") == ("html", "")
+        assert page_kind("", b"hello") == ("", "other")
+        assert page_kind("application/pdf", b"<html>") == ("", "application")
 
     @pytest.mark.parametrize(
         ("value", "micros"),
@@ -221,8 +222,9 @@ class TestRealFiles:
             "request": 171,
             "revisit": 123,
             "http_302": 4,
-            "not_html:application": 22,
-            "not_html:image": 4,
+            "not_html:application": 17,
+            "not_html:font": 4,
+            "not_html:image": 5,
             "not_html:text": 2,
         },
         "valid/ukwa-transfer_compression_brotli.warc.gz": {

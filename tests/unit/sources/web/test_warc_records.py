@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -121,7 +122,7 @@ class TestDamage:
         assert isinstance(found[0], Damage)
         assert found[0].offset + found[0].length == len(data)
 
-    @pytest.mark.parametrize(("magic", "name"), [(b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh9", "bzip2")])
+    @pytest.mark.parametrize(("magic", "name"), [(b"\x04\x22\x4d\x18", "lz4"), (b"BZh9", "bzip2")])
     def test_other_packings_are_named(self, magic: bytes, name: str) -> None:
         (found,) = read(magic + b"rest")
         assert (found.reason, found.length) == ("packing", 4 + len(magic))
@@ -309,6 +310,296 @@ class TestDamage:
             assert covered == len(mixed) or not mixed[covered:].strip(b"\0")
 
 
+ARC_RECORDS = [
+    b"http://x.example/%d 10.0.0.1 20140216050221 text/html %d\n%s\n" % (n, len(block), block)
+    for n, block in enumerate(b"HTTP/1.1 200 OK\r\n\r\npage %d, bir eki ush" % n for n in range(6))
+]
+ARC_BLOCKS = [part.partition(b"\n")[2][:-1] for part in ARC_RECORDS]
+INFO = b"filedesc://x.arc 0.0.0.0 20140216050221 text/plain 2\nx\n\n"
+
+
+def frames(parts: list[bytes], **options: bool) -> bytes:
+    packer = zstandard.ZstdCompressor(write_checksum=True, **options)
+    return b"".join(packer.compress(part) for part in parts)
+
+
+def whole(pack: Callable[[bytes], bytes]) -> Callable[[list[bytes]], bytes]:
+    return lambda parts: pack(b"".join(parts))
+
+
+CONTAINERS = {
+    "plain": whole(bytes),
+    "gzip": members,
+    "one member": whole(gzip.compress),
+    "zstd": frames,
+    "one frame": whole(lambda data: frames([data])),
+}
+
+
+@pytest.mark.parametrize("pack", CONTAINERS.values(), ids=CONTAINERS)
+class TestOddNeighbours:
+    """What is odd between two records, or wrong in one, costs neither its neighbours nor more."""
+
+    STRAY = (b"\0", b"x", b"\0\0\0\0", b"\n \n", b"\xef\xbb\xbf", b"</html>")
+
+    @pytest.mark.parametrize("stray", STRAY)
+    def test_stray_bytes_behind_each_record(
+        self, pack: Callable[[list[bytes]], bytes], stray: bytes
+    ) -> None:
+        found = read(pack([part + stray for part in RECORDS]))
+        assert blocks(found) == BLOCKS
+        assert {lost.reason for lost in damages(found)} <= {"stray_bytes"}
+
+    @pytest.mark.parametrize("stray", STRAY)
+    def test_stray_bytes_before_each_record(
+        self, pack: Callable[[list[bytes]], bytes], stray: bytes
+    ) -> None:
+        found = read(pack([stray + part for part in RECORDS]))
+        assert blocks(found) == BLOCKS
+        assert {lost.reason for lost in damages(found)} <= {"stray_bytes", "not_a_record"}
+
+    @pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n", b"\r\n\r\n\r\n", b"\0\r\n\r\n"])
+    def test_other_endings_than_two_empty_lines(
+        self, pack: Callable[[list[bytes]], bytes], ending: bytes
+    ) -> None:
+        found = read(pack([part[:-4] + ending for part in RECORDS]))
+        assert blocks(found) == BLOCKS
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            b"XARC/1.0\r\nWARC-Type: response\r\nContent-Length: 9\r\n\r\nsome text\r\n\r\n",
+            b"WARC/1.0\r\nWARC-Type: response\r\n\r\nno length\r\n\r\n",
+            b"a line of a log file, which is no record at all\r\n\r\n",
+            b"\0" * 40_000,
+        ],
+    )
+    def test_a_damaged_neighbour(self, pack: Callable[[list[bytes]], bytes], bad: bytes) -> None:
+        found = read(pack([*RECORDS[:3], bad, *RECORDS[3:]]))
+        assert blocks(found) == BLOCKS
+        assert len(damages(found)) == 1
+
+    def test_arc(self, pack: Callable[[list[bytes]], bytes]) -> None:
+        broken = b"http://x.example/b 10.0.0.1 null text/html 9\nsome text\n"
+        for odd in (b"\0", b"\0\0\0", b"\r\n \n", broken):
+            found = read(pack([INFO, *ARC_RECORDS[:2], odd, *ARC_RECORDS[2:]]), name="a.arc")
+            assert blocks(found)[1:] == ARC_BLOCKS, odd
+            assert len(damages(found)) <= 1
+
+    def test_a_length_that_is_wrong_by_little_shows_in_the_digest(
+        self, pack: Callable[[list[bytes]], bytes]
+    ) -> None:
+        block = b"HTTP/1.1 200 OK\r\n\r\na page"
+        digest = "sha1:" + base64.b32encode(hashlib.sha1(block).digest()).decode()
+        bad = record("response", block, length=len(block) - 3, WARC_Block_Digest=digest)
+        found = read(pack([*RECORDS[:3], bad, *RECORDS[3:]]), check_digests=False)
+        assert blocks(found) == BLOCKS
+        assert [lost.reason for lost in damages(found)] == ["digest", "stray_bytes"]
+
+    @given(data=st.binary(max_size=200), after=st.integers(1, 5))
+    @examples(60)
+    def test_any_neighbour(
+        self, pack: Callable[[list[bytes]], bytes], data: bytes, after: int
+    ) -> None:
+        found = read(pack([*RECORDS[:after], data, *RECORDS[after:]]))
+        kept = blocks(found)
+        # Whole records end as they should; only what directly follows the bytes may be hidden.
+        assert kept[:after] == BLOCKS[:after]
+        assert kept[after:] in (BLOCKS[after:], BLOCKS[after + 1 :])
+
+    @given(place=st.integers(0), value=st.integers(0, 255))
+    @examples(60)
+    def test_any_changed_byte(
+        self, pack: Callable[[list[bytes]], bytes], place: int, value: int
+    ) -> None:
+        place %= len(PLAIN)
+        changed = bytearray(PLAIN)
+        changed[place] = value
+        hit = max(number for number, start in enumerate(RECORD_STARTS) if start <= place)
+        ends = [*RECORD_STARTS[1:], len(PLAIN)]
+        parts = [bytes(changed[a:b]) for a, b in zip(RECORD_STARTS, ends)]
+        kept = blocks(read(pack(parts)))
+        others = BLOCKS[:hit] + BLOCKS[hit + 1 :]
+        assert [block for block in kept if block in others] == others
+
+
+class TestHeads:
+    @pytest.mark.parametrize(
+        ("head", "expected"),
+        [
+            (b"warc/1.0", None),
+            (b"WARC/1.0\r\nwarc-type: response\r\nCONTENT-LENGTH: 4", b"response"),
+            (b"WARC/1.1\r\nWARC-Type:\r\n response\r\nContent-Length:\r\n\t4", b"response"),
+            (b"WARC/1.0\nWARC-Type: response\r\nContent-Length: 4", b"response"),
+            ("WARC/1.0\r\nX-Қазақ: я\r\nWARC-Type: a\r\nContent-Length: 4".encode(), b"a"),
+            (b"WARC/1.0\r\nWARC-Type: a\r\nWARC-Type: b\r\nContent-Length: 4", b"a"),
+            (b"WARC/1.0\r\nno colon\r\nWARC-Type: a\r\nContent-Length: 4", b"a"),
+            (b"WARC/1.0\r\nWARC-Type: a\0\r\nContent-Length: 4", None),
+            (
+                b"WARC/1.0\r\nWARC-Record-ID: <a>\r\nContent-Length: 4\r\nWARC-Record-ID: <b>",
+                None,
+            ),
+        ],
+    )
+    def test_warc(self, head: bytes, expected: bytes | None) -> None:
+        (found,) = read(head + b"\r\n\r\ndata\r\n\r\n")
+        if expected is None:
+            assert isinstance(found, Damage)
+        else:
+            assert isinstance(found, ArchiveRecord)
+            assert (found.headers[b"warc-type"], found.block) == (expected, b"data")
+
+    @pytest.mark.parametrize(
+        ("line", "media"),
+        [
+            (b"http://x.example/ 1.2.3.4 20140216050221 text/html 4", b"text/html"),
+            (b"http://x.example/ 1.2.3.4 20140216050221 text/html; charset=utf-8 4", None),
+            (b"http://x.example/ 1.2.3.4 20140216050221  4", b""),
+            (b"http://x.example/ 1.2.3.4 20140216050221 4", b""),
+            (b"http://x.example/  20140216050221 no-type 4", b"no-type"),
+            (b"http://x.example/a b c 1.2.3.4 20140216050221 text/html 4", b"text/html"),
+            (b"http://x.example/ 1.2.3.4 20140216050221 text/html 200 - - 7 a.arc 4", b"text/html"),
+            (b"http://x.example/ 1.2.3.4 201402160502 text/html 4", b"text/html"),
+        ],
+    )
+    def test_arc(self, line: bytes, media: bytes | None) -> None:
+        (found,) = read(line + b"\ndata\n", name="a.arc")
+        assert isinstance(found, ArchiveRecord)
+        assert found.block == b"data"
+        assert found.headers[b"warc-target-uri"].startswith(b"http://x.example/")
+        assert found.headers[b"warc-date"].startswith(b"2014-02-16T05:02:")
+        if media is not None:
+            assert found.headers[b"x-arc-content-type"] == media
+
+    def test_an_address_with_spaces(self) -> None:
+        (found,) = read(
+            b"http://x.example/a b c 1.2.3.4 20140216050221 t/h 4\ndata\n", name="a.arc"
+        )
+        assert isinstance(found, ArchiveRecord)
+        assert found.headers[b"warc-target-uri"] == b"http://x.example/a b c"
+
+    def test_zeros_inside_two_heads_are_damage_and_hide_nothing(self) -> None:
+        data = bytearray(PLAIN)
+        a, b = RECORD_STARTS[2] + 60, RECORD_STARTS[3] + 60
+        data[a:b] = bytes(b - a)
+        found = read(bytes(data))
+        assert blocks(found) == BLOCKS[:2] + BLOCKS[4:]
+        assert damages(found)
+
+    @pytest.mark.parametrize("data", [gzip.compress(b""), gzip.compress(b"") * 3, frames([b""])])
+    def test_members_of_nothing_are_one_damage(self, data: bytes) -> None:
+        assert [lost.reason for lost in damages(read(data))] == ["empty_file"]
+
+
+def with_dictionary(parts: list[bytes], *, packed: bool, checksum: bool = True) -> bytes:
+    samples = [part + b"%d" % n for n in range(300) for part in parts]
+    words = zstandard.train_dictionary(2000, samples)
+    stored = words.as_bytes()
+    stored = zstandard.compress(stored) if packed else stored
+    packer = zstandard.ZstdCompressor(dict_data=words, write_checksum=checksum)
+    frame = b"\x5d\x2a\x4d\x18" + len(stored).to_bytes(4, "little") + stored
+    return frame + b"".join(packer.compress(part) for part in parts)
+
+
+class TestZstd:
+    def test_a_frame_per_record(self) -> None:
+        data = frames(RECORDS)
+        found = read(data, name="a.warc.zst")
+        assert blocks(found) == BLOCKS
+        ends = [item.offset + item.length for item in found]
+        assert [item.offset for item in found] == [0, *ends[:-1]]
+        assert ends[-1] == len(data)
+        assert [item.locator for item in found] == [str(item.offset) for item in found]
+
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_a_dictionary(self, packed: bool) -> None:
+        data = with_dictionary(RECORDS, packed=packed)
+        found = read(data, name="a.warc.zst")
+        assert blocks(found) == BLOCKS
+        assert damages(found) == []
+        for target in (50, 300, 1000):
+            pieces = [item for piece in cut(data, target) for item in read(data, *piece)]
+            assert pieces == found
+        assert len(cut(data, 300)) > 2
+
+    def test_several_records_in_a_frame_and_a_record_in_several_frames(self) -> None:
+        assert blocks(read(frames([b"".join(RECORDS[:2]), b"".join(RECORDS[2:])]))) == BLOCKS
+        for width in (100, 1000):
+            data = frames([PLAIN[at : at + width] for at in range(0, len(PLAIN), width)])
+            assert blocks(read(data)) == BLOCKS
+
+    def test_skippable_frames_anywhere_are_passed_over(self) -> None:
+        other = b"\x50\x2a\x4d\x18\x03\0\0\0abc"
+        data = other + other.join(frames([part]) for part in RECORDS) + other
+        found = read(data, name="a.warc.zst")
+        assert blocks(found) == BLOCKS
+        assert damages(found) == []
+
+    def test_arc_and_wet(self) -> None:
+        assert blocks(read(frames([INFO, *ARC_RECORDS]), name="a.arc.zst"))[1:] == ARC_BLOCKS
+        (found,) = read(frames([record("conversion", b"text")]), name="a.warc.wet.zst")
+        assert (found.kind, found.block) == ("conversion", b"text")
+
+    @pytest.mark.parametrize("dictionary", [False, True])
+    def test_flipped_bits_cost_one_record(self, dictionary: bool) -> None:
+        data = with_dictionary(RECORDS, packed=True) if dictionary else frames(RECORDS)
+        places = [item.offset for item in read(data, name="a.warc.zst")]
+        dice = random.Random(9)
+        for _ in range(200):
+            place = dice.randrange(places[0], len(data))
+            changed = bytearray(data)
+            changed[place] ^= 1 << dice.randrange(8)
+            found = read(bytes(changed), name="a.warc.zst")
+            hit = max(number for number, start in enumerate(places) if start <= place)
+            if blocks(found) != BLOCKS:
+                assert blocks(found) == BLOCKS[:hit] + BLOCKS[hit + 1 :], place
+                assert damages(found), place
+
+    def test_cut_at_every_byte(self) -> None:
+        data = frames(RECORDS)
+        places = [item.offset for item in read(data)]
+        ends = [*places[1:], len(data)]
+        for size in range(4, len(data)):
+            found = read(data[:size])
+            kept = sum(end <= size for end in ends)
+            assert blocks(found) == BLOCKS[:kept], size
+            assert len(damages(found)) == (size not in ends), size
+
+    @pytest.mark.parametrize(
+        "first",
+        [
+            b"\x5d\x2a\x4d\x18\xff\xff\xff\xff",
+            b"\x5d\x2a\x4d\x18\x08\0\0\0\x28\xb5\x2f\xfdabcd",
+        ],
+    )
+    def test_a_damaged_dictionary_is_named(self, first: bytes) -> None:
+        (found,) = read(first + frames(RECORDS), name="a.warc.zst")
+        assert isinstance(found, Damage)
+        assert found.reason == "zstd_dictionary"
+
+    def test_frames_of_another_dictionary_are_named_and_long_windows_read(self) -> None:
+        data = with_dictionary(RECORDS, packed=False)
+        (found,) = read(data[8 + int.from_bytes(data[4:8], "little") :], name="a.warc.zst")
+        assert isinstance(found, Damage)
+        assert found.reason == "zstd_dictionary"
+        window = zstandard.ZstdCompressionParameters(window_log=28)
+        packer = zstandard.ZstdCompressor(compression_params=window).compressobj()
+        long = packer.compress(RECORDS[1]) + packer.flush()
+        # A long window is an error only where so much was written to it.
+        assert blocks(read(long + frames(RECORDS[2:]), name="a.warc.zst")) == BLOCKS[1:]
+
+    def test_digests_are_compared_because_checksums_are_an_option(self) -> None:
+        bad = record("conversion", b"text", WARC_Block_Digest="md5:" + "0" * 32)
+        assert [lost.reason for lost in damages(read(frames([bad, RECORDS[1]])))] == ["digest"]
+        assert blocks(read(frames([bad]), check_digests=False)) == [b"text"]
+
+    def test_a_bomb_is_refused(self) -> None:
+        bomb = record("response", bytes(64 << 20))
+        found = read(frames([RECORDS[0], bomb, *RECORDS[1:]]), max_record_bytes=1 << 20)
+        assert blocks(found) == BLOCKS
+        assert [lost.reason for lost in damages(found)] == ["bomb"]
+
+
 class Counting(io.BytesIO):
     """A file that counts the bytes that are read of it."""
 
@@ -422,17 +713,28 @@ class TestRealFiles:
             "revisit": 1,
         },
         "malformed/warcio-example-wrong-chunks.warc.gz": {"response": 1, "request": 1},
-        "malformed/warcio-example-trunc.warc": {"warcinfo": 2, "request": 1, "content_length": 1},
+        "malformed/warcio-example-trunc.warc": {
+            "warcinfo": 2,
+            "request": 1,
+            "digest": 1,
+            "stray_bytes": 1,
+        },
         "malformed/warciojs-example-bad-length.warc": {
             "warcinfo": 2,
-            "content_length": 1,
+            "digest": 1,
+            "stray_bytes": 1,
             "request": 2,
             "revisit": 1,
         },
         "malformed/gowarc-corrupted-mid-record.warc.gz": {"response": 12, "gzip_header": 1},
         "malformed/resiliparse-clipped.warc.gz": {"truncated": 1},
-        "malformed/aut-badexample.arc.gz": {"warcinfo": 1, "response": 1, "content_length": 3},
-        "malformed/warcio-bad.arc": {"not_a_record": 1, "content_length": 1},
+        "malformed/aut-badexample.arc.gz": {
+            "warcinfo": 1,
+            "response": 2,
+            "not_a_record": 1,
+            "content_length": 2,
+        },
+        "malformed/warcio-bad.arc": {"not_a_record": 2, "response": 1},
     }
 
     @pytest.mark.parametrize("name", KINDS)
