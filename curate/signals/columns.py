@@ -21,6 +21,8 @@ from curate.text.counts import (
     BYTES,
     CHARACTERS,
     HIRAGANA,
+    LETTER_RUNS,
+    OUTSIDE,
     REPETITION,
     SCRIPT_SHARE,
     STOP_WORDS,
@@ -28,6 +30,7 @@ from curate.text.counts import (
     WORDS,
     count_bytes,
     count_characters,
+    count_letter_runs,
     count_variety,
     count_words,
 )
@@ -78,6 +81,30 @@ def _leads() -> npt.NDArray[np.bool_]:
         leads[256, written[0]] = True
         leads[written[0], written[1] if code >= 0x80 else slice(None)] = True
     return leads.reshape(-1)
+
+
+@lru_cache(maxsize=1)
+def _unmixed() -> npt.NDArray[np.bool_]:
+    """Return which scripts words are written in alone: Chinese, Japanese and Korean ones are not.
+
+    Letters of no script (micro sign, modifier letters) are at home in every word.
+    """
+    shared = ("Zyyy", "Zinh", "Hani", "Hira", "Kana", "Hang", "Bopo")
+    return np.array([name not in shared for name in unicode.SCRIPTS])
+
+
+@lru_cache(maxsize=64)
+def _outside(alphabet: str) -> npt.NDArray[np.bool_]:
+    """Return which code points are letters of an alphabet's scripts, but none of its own."""
+    if not alphabet:
+        return np.zeros(0, np.bool_)
+    own = [ord(c) for letter in alphabet for c in (letter, letter.upper()) if len(c) == 1]
+    scripts = np.unique(unicode.SCRIPT[own])
+    scripts = scripts[_unmixed()[scripts]]
+    outside: npt.NDArray[np.bool_] = np.isin(unicode.SCRIPT, scripts)
+    outside &= unicode.CLASS & unicode.LETTER > 0
+    outside[own] = False
+    return outside
 
 
 @lru_cache(maxsize=64)
@@ -132,6 +159,8 @@ class TextCounts(Mapping[str, Integers | Floats]):
                 self._lines()
             elif name in (*CHARACTERS, SCRIPT_SHARE, MAIN_SCRIPT, *BY_SCRIPT):
                 self._characters()
+            elif name in (*LETTER_RUNS, OUTSIDE):
+                self._letter_runs()
             elif name in VARIETY:
                 self._variety()
             elif name in UNIGRAMS:
@@ -147,13 +176,15 @@ class TextCounts(Mapping[str, Integers | Floats]):
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
-        yield from (*BYTES, *CHARACTERS, MAIN_SCRIPT, *BY_SCRIPT)
+        yield from (*BYTES, *CHARACTERS, MAIN_SCRIPT, *BY_SCRIPT, *LETTER_RUNS)
         yield from (*LINES, *WORDS, *VARIETY, *REPETITION)
         yield from _PLAIN
         yield from STOP_WORDS if self._lists.get("stop_words") else ()
         yield from (name for name, list_ in PHRASES.items() if self._lists.get(list_))
         if self._lists.get("scripts"):
             yield SCRIPT_SHARE
+        if self._lists.get("alphabet"):
+            yield OUTSIDE
         yield from UNIGRAMS if self._lists.get("word_frequencies") else ()
         if self._lists.get("classifier"):
             yield CLASSIFIER
@@ -187,6 +218,14 @@ class TextCounts(Mapping[str, Integers | Floats]):
                 raise RecipeError(f"no script '{script}'", hint=nearest(script, unicode.SCRIPTS))
         if scripts:
             self._known[SCRIPT_SHARE] = np.sum([numbers[s] for s in dict.fromkeys(scripts)], axis=0)
+
+    def _letter_runs(self) -> None:
+        out, outside = self._room(len(LETTER_RUNS)), self._room(1)
+        letters = _outside("".join(self._lists.get("alphabet", ())))
+        tables = unicode.CLASS, unicode.SCRIPT, _unmixed(), letters
+        count_letter_runs(*self._documents, *tables, out, outside)
+        self._add(LETTER_RUNS, out)
+        self._known[OUTSIDE] = outside[0]
 
     def _phrases(self, name: str) -> Integers:
         out = np.zeros(len(self._texts), np.int64)

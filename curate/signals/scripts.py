@@ -78,3 +78,34 @@ def hangul_share(hangul_letters: Integers, letters: Integers) -> Floats:
     Source: curate.
     """
     return ratio(hangul_letters, letters)
+
+
+def foreign_letter_share(letters_outside_alphabet: Integers, letters: Integers) -> Floats:
+    """Letters of the language's script that are not in its alphabet, among all letters.
+
+    Undefined without letters, or where no alphabet is known for the profile's label.
+    Why: text read in a wrong code page (ð ý þ for ğ ı ş), and a wrong label.
+    Wrong: names of other countries, scholarly spellings and dictionaries have such letters.
+    Source: curate.
+
+    >>> import numpy as np
+    >>> foreign_letter_share(np.array([8]), np.array([100]))
+    array([0.08])
+    """
+    return ratio(letters_outside_alphabet, letters)
+
+
+def mixed_script_word_share(mixed_letter_runs: Integers, letter_runs: Integers) -> Floats:
+    """Runs of letters with two scripts in them, among all runs of letters; undefined without any.
+
+    Chinese, Japanese and Korean characters may stand beside any letter, and a hyphen or an
+    apostrophe ends a run (``iPhone-ы``).
+    Why: text read in a wrong code page, and look-alike letters that hide words from filters.
+    Wrong: a few brand names have an ending of another script without a hyphen.
+    Source: curate.
+
+    >>> import numpy as np
+    >>> mixed_script_word_share(np.array([1]), np.array([20]))
+    array([0.05])
+    """
+    return ratio(mixed_letter_runs, letter_runs)

@@ -28,8 +28,11 @@ def signals_of(profiles: Profiles) -> tuple[str, ...]:
 
 
 def lists_of(profile: Profile) -> dict[str, tuple[str, ...]]:
-    """Return what signals may need: a profile's word lists, its scripts and the files it names."""
-    bound = {**profile.lists, "scripts": profile.identify.scripts}
+    """Return what signals may need: a profile's word lists, scripts, alphabet and files."""
+    from curate.text.code_pages import written_letters  # compiles kernels
+
+    alphabet = written_letters(profile.name)
+    bound = {**profile.lists, "scripts": profile.identify.scripts, "alphabet": alphabet}
     if profile.word_frequencies:
         bound["word_frequencies"] = (profile.word_frequencies,)
     if profile.classifier.model:

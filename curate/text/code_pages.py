@@ -120,6 +120,25 @@ def fold(char: str) -> str:
     return _ALIKE.get(small, small) if len(small) == 1 else char
 
 
+@cache
+def written_letters(label: str) -> tuple[str, ...]:
+    """Return the letters of a language as Unicode text has them; empty for one without a table.
+
+    >>> "ğ" in written_letters("tur_Latn")[0], written_letters("jpn_Jpan")
+    (True, ())
+    """
+    if label not in LANGUAGES:
+        return ()
+    letters = alphabets()[label]
+    composed = {unicodedata.normalize("NFC", a + b) for a in letters for b in letters if b in TONES}
+    once = {letter for letter in {*letters, *composed} if len(letter) == 1}
+    if label.endswith("_Latn"):
+        once |= {*"abcdefghijklmnopqrstuvwxyzéèáóíñöüäçâîû", *("İı" if "ı" in once else "")}
+        once |= {"ș", "ț"} if "ţ" in once else set()
+    return ("".join(sorted(once)),)
+
+
+@cache
 def alphabets() -> dict[str, str]:
     """Return the small letters of each language, as its code pages have them."""
     with np.load(PATH) as stored:

@@ -73,6 +73,8 @@ REPETITION: Final = (
 )
 SCRIPT_SHARE: Final = "letters_of_scripts"
 HIRAGANA: Final = "hiragana_letters"
+OUTSIDE: Final = "letters_outside_alphabet"  # of the alphabet's own script
+LETTER_RUNS: Final = ("letter_runs", "mixed_letter_runs")  # of letters and marks; of two scripts
 
 _HEADS: Final = 12  # bits of a hash
 
@@ -196,6 +198,44 @@ def count_characters(
             by_script[current, d] += letters
             for column in range(6):
                 out[column, d] += int64(added >> uint64(10 * column)) & 1023
+
+
+@kernel
+def count_letter_runs(
+    data: Any, starts: Any, ends: Any, classes: Any, script: Any, mixes: Any, outside: Any,
+    out: Any, out_outside: Any,
+) -> None:  # fmt: skip
+    """Fill the columns LETTER_RUNS, each a row, and OUTSIDE.
+
+    ``mixes`` tells which scripts a word has no second one beside; ``outside`` (empty for none)
+    which code points are letters outside the alphabet.
+    """
+    for d in range(len(starts)):
+        i, end = starts[d], ends[d]
+        runs = mixed = foreign = int64(0)
+        current = int64(-1)  # script of the run, -1 between runs, -2 in one that was counted
+        inside = False
+        while i < end:
+            code, size = decode(data, i)
+            i += size
+            kind = classes[code]
+            if kind & uint32(unicode.LETTER):
+                runs += not inside
+                inside = True
+                if mixes[script[code]] and code != uint32(0x3BC):  # the sign of micrometres
+                    if current >= 0 and current != script[code]:
+                        mixed += 1
+                        current = int64(-2)
+                    elif current == -1:
+                        current = int64(script[code])
+                if len(outside):
+                    foreign += outside[code]
+            elif not kind & uint32(unicode.MARK):
+                inside = False
+                current = int64(-1)
+        out[0, d] = runs
+        out[1, d] = mixed
+        out_outside[0, d] = foreign
 
 
 @kernel

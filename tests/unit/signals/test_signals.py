@@ -15,12 +15,14 @@ from curate.errors import RecipeError
 from curate.signals import LISTS, SIGNALS, card, column, measure, signal_type
 from curate.signals.columns import TextCounts
 from curate.signals.conversations import COUNTS
+from curate.text.code_pages import written_letters
 
 #: The signals that a text has; those of conversations are tested in test_chat_signals.py.
 OF_TEXTS = [name for name in SIGNALS if not set(card(name).counts) & set(COUNTS)]
 LISTED = {
     "stop_words": ["the", "of"],
     "scripts": ["Latn"],
+    "alphabet": ["abc"],
     "word_frequencies": [str(Path(__file__).with_name("word_counts.tsv"))],
     "classifier": ["lid.176.ftz", "en"],
     **{name: ["the"] for name in ("ads", "adult", "blocked", "discrimination", "violence")},
@@ -93,6 +95,7 @@ def test_undefined_is_null_and_never_zero_or_nan() -> None:
 def test_signals_of_a_list_that_is_not_given_are_null() -> None:
     names = [name for name in OF_TEXTS if set(card(name).counts) & set(LISTS)]
     assert set(names) == {
+        "foreign_letter_share",
         *("script_share", "distinct_stop_words", "stop_word_share", "stop_word_variety"),
         *("n_ads", "n_adult_words", "n_discriminating_words", "n_violent_words"),
         *("n_blocked_phrases", "unigram_log_probability", "classifier_score"),
@@ -103,7 +106,7 @@ def test_signals_of_a_list_that_is_not_given_are_null() -> None:
     english = measured.pop("signal_classifier_score").to_pylist()[0]
     assert 0.3 < english <= 1.0
     assert [values.to_pylist() for _, values in sorted(measured.items())] == [
-        *([2], *[[1]] * 5, [1.0], [0.5], [2 / np.sqrt(4)]),
+        *([2], [1.0], *[[1]] * 5, [1.0], [0.5], [2 / np.sqrt(4)]),
         [(sum(np.log([66, 6, 31, 1])) - 4 * np.log(104)).round(6) / 4],
     ]
 
@@ -131,3 +134,27 @@ def test_the_registry_compiles_nothing() -> None:
     code = "import curate.signals, curate.signals.verdict, sys; print('numba' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "foreign", "mixed"),
+    [
+        ("Öðle kasabanýn", "tur_Latn", 2 / 13, 0.0),
+        ("Öğle kâğıt İZMİR ışık", "tur_Latn", 0.0, 0.0),
+        ("iki takД±m vardД± dedi", "tur_Latn", 0.0, 2 / 5),
+        ("балыќ таѕ ата", "kaz_Cyrl", 2 / 11, 0.0),
+        ("қала туралы Intel", "kaz_Cyrl", 0.0, 0.0),
+        ("iPhone-ы и 3D-модель", "rus_Cyrl", 0.0, 0.0),
+        ("Mосква стоит", "rus_Cyrl", 0.0, 1 / 2),
+        ("Tシャツとμm、한국의 KBS를", "jpn_Jpan", None, 0.0),
+        ("Nguyễn Văn Đức", "vie_Latn", 0.0, 0.0),
+        ("123", "tur_Latn", None, None),
+    ],
+)
+def test_letters_outside_the_alphabet_and_words_of_two_scripts(
+    text: str, label: str, foreign: float | None, mixed: float | None
+) -> None:
+    names = ["foreign_letter_share", "mixed_script_word_share"]
+    lists = {"alphabet": written_letters(label)}
+    measured = measure(pa.array([text], pa.large_string()), names, lists)
+    assert [column[0].as_py() for column in measured.values()] == [foreign, mixed]
