@@ -132,6 +132,7 @@ def _in_another_page(text: str, page: str) -> tuple[float, str] | None:
         reading is None
         or reading.pairs < _FEWEST_PAIRS
         or reading.mean > code_pages.LIKELY
+        or "ҝ" in found.lower()  # ї of Mongolian fonts: a convention, no misreading
         or in_doubt(pa.array([found], pa.large_string()))[0]
     ):
         return None
@@ -255,7 +256,7 @@ def _scan(data: Any, offsets: Any, has: Any, traits: Any, doubt: Any) -> None:
         while i < end:
             byte = data[i]
             if byte < 128:  # of a run of ASCII only the last character matters
-                while i + 8 < end and ascii_block(data, i):
+                while ascii_last and i + 8 < end and ascii_block(data, i):
                     i += 8
                     last = uint8(0)
             elif byte >= 0xE0 and byte != 0xE2:  # scripts that no code page of single bytes has
