@@ -33,8 +33,8 @@ class WindowError(DecodeError):
     def __init__(self, kind: str, limit: int, window: int | None = None) -> None:
         size = f"a window of {window >> 20} MiB" if window else "a window"
         super().__init__(
-            f"{kind}: {size} above the limit of {limit >> 20} MiB: raise max_window_bytes, "
-            "or compress the file again without --long"
+            f"{kind}: {size} above the limit of {limit >> 20} MiB: raise the source's "
+            "max_window_bytes, or compress the file again with a smaller window"
         )
 
 

@@ -72,6 +72,7 @@ _STRING = rb'"(?:[^"\\]++|\\.?)*+(?:"|\Z)'
 _STRINGS = re.compile(_STRING, re.DOTALL)
 _TOKENS = re.compile(_STRING + rb"|[{}\[\]]", re.DOTALL)
 _LAST_COMMA = re.compile(rb"(" + _STRING + rb")|,(?=\s*[}\]])", re.DOTALL)
+_HALF = re.compile(rb"\\u[dD]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -292,7 +293,8 @@ def _parse(line: Line) -> JsonObject | Skip | Damage | None:
         record = _decode(data.decode())
         if not isinstance(record, dict):
             return _no_object(line, record)
-        if b"\\ud" in data or b"\\uD" in data:
+        # A search for one byte is many times faster than one for three.
+        if b"\\" in data and _HALF.search(data):
             json.dumps(record, ensure_ascii=False).encode()
     except ValueError:  # those of JSON and of Unicode, and numbers of too many digits
         return None

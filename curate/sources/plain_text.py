@@ -44,6 +44,8 @@ class PlainText:
     """Encoding of files without a byte order mark; ``auto`` detects it. Example: "windows-1251"."""
     max_document_bytes: ByteLimit = 64 * 1024 * 1024
     """Bytes of a document above which it is quarantined."""
+    max_window_bytes: ByteLimit = streams.WINDOW
+    """Memory for the window of a zstd or xz file; up to 2 GiB for those made with --long=31."""
 
     def __post_init__(self) -> None:
         if self.split_on not in _SPLITS:
@@ -83,10 +85,12 @@ class PlainText:
         with file.open() as handle:
             try:
                 if self.split_on == "file":
-                    stream = streams.blocks(handle, file.name)
+                    stream = streams.blocks(handle, file.name, window=self.max_window_bytes)
                     yield self._document("", _all(stream, self.max_document_bytes))
                     return
-                parts = streams.lines_in(handle, file.name, piece, self.max_document_bytes)
+                parts = streams.lines_in(
+                    handle, file.name, piece, self.max_document_bytes, self.max_window_bytes
+                )
                 if self.split_on == "blank_line":
                     parts = _paragraphs(parts, self.max_document_bytes)
                 for line in parts:

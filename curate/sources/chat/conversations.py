@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from curate.errors import RecipeError, nearest
 from curate.protocol.chat import render
-from curate.sources import fields, json_objects, selection
+from curate.sources import fields, json_objects, selection, streams
 from curate.sources.base import ByteLimit, Damage, Document, InputFile, Note, Piece, Record, Skip
 from curate.sources.chat import layouts
 from curate.sources.chat.calls import Defect, without_nulls
@@ -99,6 +99,8 @@ class Chat:
     """Fields to keep as JSON; without it all others. Example: ["topic"]."""
     max_record_bytes: ByteLimit = json_objects.CAP
     """Bytes of a record above which it is quarantined."""
+    max_window_bytes: ByteLimit = streams.WINDOW
+    """Memory for the window of a zstd or xz file; up to 2 GiB for those made with --long=31."""
 
     def __post_init__(self) -> None:
         known = get_args(layouts.Layout)
@@ -128,7 +130,7 @@ class Chat:
         if _is_parquet(file):
             yield from self._from_parquet(file, piece)
             return
-        for item in json_objects.objects(file, piece, self.max_record_bytes):
+        for item in json_objects.objects(file, piece, self.max_record_bytes, self.max_window_bytes):
             if isinstance(item, Skip | Damage):
                 yield item
                 continue
