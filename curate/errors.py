@@ -10,7 +10,11 @@ import difflib
 import re
 from collections.abc import Iterable
 
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(://)([^\s\"'<>`]*)")
+#: An address, up to a space; a name with spaces counts where a query follows, perhaps a signature.
+_ADDRESS = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.-]*)(://)"
+    r"([^\s\"'<>`]*(?:(?: [^\s\"'<>`?#]{1,99}){1,9}[?#][^\s\"'<>`=]{1,99}=[^\s\"'<>`]*)?)"
+)
 
 #: What libraries show of an address that they could not parse.
 _USER = re.compile(r"(?<![\w+.:-])//[^\s/:@\"']+:[^\s/\"']+")
