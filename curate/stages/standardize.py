@@ -17,7 +17,7 @@ from curate.protocol.stage import MapStage
 from curate.protocol.tables import on_alive, rewrite_text, texts, with_columns
 from curate.recipe.profile import Profile, Profiles, StandardizeSection, map_groups
 from curate.schema import STAGE_COLUMNS, whole
-from curate.text.fixes import LABELLED, custom
+from curate.text.fixes import LABELLED, custom, hinted
 from curate.text.standardize import check_names, standardize_with_spans
 
 _SPANS = STAGE_COLUMNS["pii_spans"]
@@ -84,7 +84,8 @@ class Standardize(MapStage):
             spans = calls[0] | (_rendered(result, calls[1]) if len(calls) > 1 else {})
             return _with_spans(result, spans, masks=bool(section.mask))
 
-        if not table.num_rows:  # no profile has a part, but the columns are the same
+        if not table.num_rows:  # no profile has a part, but the columns and the kernel are the same
+            hinted(texts(table), ())
             return with_columns(table, {name: pa.nulls(0, _SPANS) for name in self.adds})
         return self.profiles.map(table, by_language)
 
