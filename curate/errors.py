@@ -19,6 +19,9 @@ _ADDRESS = re.compile(
 #: What libraries show of an address that they could not parse.
 _USER = re.compile(r"(?<![\w+.:-])//[^\s/:@\"']+:[^\s/\"']+")
 
+#: The query of an address with a space in its path.
+_QUERY = re.compile(r"(?<=\S)\?[\w.%-]+=[^\s\"'<>`]*")
+
 
 def without_secrets(text: str) -> str:
     """Return a text whose addresses have no user, password, query and fragment.
@@ -38,7 +41,9 @@ def without_secrets(text: str) -> str:
         query = r"[?#]" if scheme.lower() in ("http", "https") else r"[?#](?=[^/]*=)"
         return f"{scheme}{separator}{host}{slash}{re.split(query, path, maxsplit=1)[0]}"
 
-    return _USER.sub("//", _ADDRESS.sub(clean, text))
+    if "//" not in text:
+        return text
+    return _USER.sub("//", _QUERY.sub("", _ADDRESS.sub(clean, text)))
 
 
 class CurateError(Exception):
