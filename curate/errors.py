@@ -28,8 +28,8 @@ def without_secrets(text: str) -> str:
 
     A question mark without a value behind it is a wildcard, except on the web.
 
-    >>> without_secrets("cannot read https://ann:pw@host/a.gz?X-Amz-Signature=1: 403")
-    'cannot read https://host/a.gz'
+    >>> without_secrets("cannot read https://ann:pw@host/a.gz?X-Amz-Signature=1 (403)")
+    'cannot read https://host/a.gz (403)'
     >>> without_secrets("s3://KEY:SECRET@bucket/part-?.jsonl"), without_secrets("/a#1.gz")
     ('s3://bucket/part-?.jsonl', '/a#1.gz')
     """

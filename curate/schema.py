@@ -6,9 +6,9 @@ rule. This module alone defines the names and types of all columns: ``COLUMNS`` 
 
 An id is ``<source>/<file relative to the source's root>#<locator>``. The locator finds the record
 again: the offset in the file as stored for WARC and WET, the line's byte offset (decompressed) for
-JSONL, the page id for Wikipedia, ``<row group>:<row>`` for Parquet, nothing for a text file; ``:n``
-is appended where a locator occurs again. An id contains no content, time or absolute path, so the
-same record has the same id in every run: resuming, sampling and dedup depend on that. Ids are
+JSONL, the page id for Wikipedia (``:n`` behind it where the page occurs again), for Parquet
+``<row group>:<row>``, nothing for a text file. An id contains no content, time or absolute path, so
+the same record has the same id in every run: resuming, sampling and dedup depend on that. Ids are
 unique within a run. Only the functions of this module know the grammar of ids.
 
 ``lang_spans`` and ``pii_spans`` count bytes of the row's current ``text``, ``[start, end)`` in
@@ -273,7 +273,7 @@ def source_of(key: str) -> str:
     return key.partition("/")[0]
 
 
-def make_id(key: str, locator: object, repeat: int = 0) -> str:
+def make_id(key: str, locator: object) -> str:
     """Return the id of one record.
 
     Parameters
@@ -282,8 +282,6 @@ def make_id(key: str, locator: object, repeat: int = 0) -> str:
         The file, as :func:`file_key` names it.
     locator : object
         What finds the record in the file again.
-    repeat : int, default 0
-        How many records of the file had this locator before.
 
     Returns
     -------
@@ -292,10 +290,10 @@ def make_id(key: str, locator: object, repeat: int = 0) -> str:
 
     Examples
     --------
-    >>> make_id("web/a.warc", 311), make_id("wiki/dump.xml", "7", 1)
+    >>> make_id("web/a.warc", 311), make_id("wiki/dump.xml", "7:1")
     ('web/a.warc#311', 'wiki/dump.xml#7:1')
     """
-    return f"{key}#{locator}:{repeat}" if repeat else f"{key}#{locator}"
+    return f"{key}#{locator}"
 
 
 def make_ids(key: str, locators: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -40,7 +40,6 @@ class _Collector:
         self.damage: list[dict[str, Any]] = []
         self.counts: dict[str, FileCounts] = {}
         self.bytes = 0
-        self.seen: dict[str, int] = {}
 
     def take(self, file: str, record: Record) -> None:
         key = schema.file_key(self.source.name, file)
@@ -57,7 +56,7 @@ class _Collector:
                 if turn[name]
             )
             row = record._asdict()
-            row["id"] = self._unique(key, row.pop("locator"))
+            row["id"] = schema.make_id(key, row.pop("locator"))
             self.rows.append(row)
         elif isinstance(record, DocumentTable):
             counts.records += record.table.num_rows
@@ -74,19 +73,13 @@ class _Collector:
         else:
             self._quarantine(file, counts, record)
 
-    def _unique(self, key: str, locator: str) -> str:
-        """Return an id; where a dump has a page twice, the second document's id ends in ``:1``."""
-        id = schema.make_id(key, locator)
-        repeat = self.seen.get(id, 0)
-        self.seen[id] = repeat + 1
-        return schema.make_id(key, locator, repeat)
-
     def _quarantine(self, file: str, counts: FileCounts, damage: Damage) -> None:
         counts.records += 1
         counts.quarantined[damage.reason] += 1
         row = {**damage._asdict(), "source": self.source.name, "file": file}
         row |= {"error": damage.error[:ERROR_CHARACTERS], "head": damage.head[:HEAD_BYTES]}
         self.damage.append(row)
+        self.bytes += ROW_BYTES + len(row["error"]) + len(row["head"])
 
     def _flush_rows(self) -> None:
         if self.rows:

@@ -116,23 +116,22 @@ class _Work:
 
     def from_source(self, source: SourcePlan, shard: Shard) -> None:
         """Run a source's shard through the segment, batch by batch; write what is quarantined."""
-        quarantined: list[pa.Table] = []
+        quarantined = parquet_sink.ParquetSink(
+            self.attempt.store,
+            self.attempt.folder,
+            "quarantined",
+            schema.QUARANTINE_SCHEMA,
+            measured="head",
+            run_bytes=64 << 20,
+        )
         for batch in read_shard(source, shard, self.job.batch_bytes):
             reach("table.read")
             for name, counts in batch.counts.items():
                 self.ledger.file(name).merge(counts)
-            quarantined.append(batch.quarantined)
+            parquet_sink.drain(quarantined.write(batch.quarantined))
             self._through(batch.documents)
-        damage = pa.concat_tables(quarantined) if quarantined else None
-        if damage is not None and damage.num_rows:
-            self.attempt.files.append(
-                parquet_sink.write_parquet(
-                    self.attempt.store,
-                    f"{self.attempt.folder}/quarantined-00000.parquet",
-                    damage,
-                    dataset="quarantined",
-                )
-            )
+        parquet_sink.drain(quarantined.close())
+        self.attempt.files += quarantined.entries
 
     def from_survivors(self) -> None:
         """Run the survivors of the segment before through this one."""

@@ -33,7 +33,7 @@ def safe_in_id(text: str) -> str:
 
 
 class Document(NamedTuple):
-    """One document. ``locator`` finds it again in its file; see ``id`` in curate/schema.py."""
+    """One document. ``locator`` finds it again, and no other in its file; see curate/schema.py."""
 
     locator: str
     text: str

@@ -28,10 +28,11 @@ _REPEATED = ("source", "origin", "license", "lang", "lang2", "dropped_by", "phas
 class ParquetSink:
     """Writes one dataset of one task as Parquet files.
 
-    Tables are collected up to ``run_bytes`` of text (and `ROW_BYTES` per row), put in ``order`` (a
-    function that returns a permutation; None keeps the order of arrival), and written as one file
-    of exact row groups. `write` and `close` yield each group once it is written, with the number of
-    its first row among all rows of the sink; they write nothing until they are iterated over.
+    Tables are collected up to ``run_bytes`` of the column ``measured`` (and `ROW_BYTES` per row),
+    put in ``order`` (a function that returns a permutation; None keeps the order of arrival), and
+    written as one file of exact row groups. `write` and `close` yield each group once it is
+    written, with the number of its first row among all rows of the sink; they write nothing until
+    they are iterated over.
     """
 
     def __init__(
@@ -41,13 +42,14 @@ class ParquetSink:
         dataset: str,
         schema: pa.Schema,
         *,
-        run_bytes: int = 256 << 20,
+        measured: str = "text",
+        run_bytes: int = 128 << 20,
         row_group_bytes: int = ROW_GROUP_BYTES,
         order: Callable[[pa.Table], pa.Array] | None = None,
         index: Callable[[pa.Table], list[int]] | None = None,
     ) -> None:
         self._store, self._folder, self._dataset, self._schema = store, folder, dataset, schema
-        self._run_bytes, self._group_bytes = run_bytes, row_group_bytes
+        self._measured, self._run_bytes, self._group_bytes = measured, run_bytes, row_group_bytes
         self._order, self._index = order, index
         self._tables: list[pa.Table] = []
         self._bytes = 0
@@ -58,7 +60,7 @@ class ParquetSink:
         """Add rows in the sink's schema; yield the row groups that are written."""
         if table.num_rows:
             self._tables.append(conform(table, self._schema))
-            self._bytes += pc.sum(pc.binary_length(table.column("text"))).as_py() or 0
+            self._bytes += pc.sum(pc.binary_length(table.column(self._measured))).as_py() or 0
             self._bytes += ROW_BYTES * table.num_rows
             if self._bytes >= self._run_bytes:
                 yield from self.close()
@@ -67,8 +69,11 @@ class ParquetSink:
         """Write the remaining rows; yield their row groups."""
         if not self._tables:
             return
-        table = pa.concat_tables(self._tables).combine_chunks()
+        columns = pa.concat_tables(self._tables).columns
         self._tables, self._bytes = [], 0
+        for number in range(len(columns)):  # one by one, so that only one is there twice
+            columns[number] = columns[number].combine_chunks()
+        table = pa.table(columns, schema=self._schema)
         order = None if self._order is None else self._order(table)
         name = f"{self._folder}/{self._dataset}-{len(self.entries):05d}.parquet"
         groups = _written(

@@ -41,8 +41,9 @@ class Wikipedia:
     """Read articles from a pages-articles dump: plain, bzip2 (one stream or many), gzip, xz, zstd.
 
     Files of bare ``<page>`` elements are read too. Only the last revision of a page is used. The
-    locator is the page id; ``meta`` contains title, revision, wiki and language. A broken stream of
-    a bzip2 dump of many streams costs that stream; in other compressed files it costs the rest.
+    locator is the page id (``:1`` behind it where the page occurs again); ``meta`` contains title,
+    revision, wiki and language. A broken stream of a bzip2 dump of many streams costs that stream;
+    in other compressed files it costs the rest.
 
     Where a template had words that only the wiki knows, the parenthesis or the sentence around it
     is cut: ``meta`` and the report count ``sentences_cut`` and ``parentheses_cut``.
@@ -69,7 +70,13 @@ class Wikipedia:
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield a document, a skip or a damage for each page, in file order; then the notes."""
         noted: Counter[str] = Counter()
-        yield from self._records(file, piece, noted)
+        seen: Counter[str] = Counter()
+        for record in self._records(file, piece, noted):
+            if isinstance(record, Document):  # a dump may have a page twice
+                page, repeat = record.locator, seen[record.locator]
+                seen[page] += 1
+                record = record._replace(locator=f"{page}:{repeat}" if repeat else page)
+            yield record
         yield from (Note(what, count) for what, count in noted.items() if count)
 
     def _records(self, file: InputFile, piece: Piece, noted: Counter[str]) -> Iterator[Record]:
