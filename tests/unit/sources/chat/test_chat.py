@@ -405,3 +405,18 @@ def test_all_paths_of_real_trees():
 
     with gzip.open(path) as lines:
         assert sum(last_answers(json.loads(line)["prompt"]) for line in lines) == len(every)
+
+
+def test_damage_outside_of_the_messages_costs_its_value(tmp_path):
+    turns = b'"messages":[{"role":"user","content":"Why?%s"},{"role":"assistant","content":"So."}]'
+    lines = [
+        b'{"note":"\xff",' + turns % b"" + b"}",
+        b'\xef\xbb\xbf{"n":' + b"9" * 5000 + b"," + turns % b"" + b"}",
+        b'{"note":1,' + turns % b"\\ud83d" + b"}",
+    ]
+    file = stored(tmp_path, b"\n".join(lines))
+    first, note, second, other, damage = ANY.read(file, Piece(0, file.size))
+    assert first.messages[0]["content"] == second.messages[0]["content"] == "Why?"
+    assert json.loads(first.meta) == {"note": "\ufffd"} and json.loads(second.meta) == {"n": None}
+    assert note == other and note.what == "damaged_fields" and note.count == 1
+    assert damage.reason == "lone_surrogate"
