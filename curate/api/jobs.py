@@ -69,6 +69,7 @@ def dedup_paths(
     length_ratio: float = 2.0,
     shingle: str = "word",
     ngram: int = 5,
+    fold: Sequence[str] = ("case", "width", "punctuation"),
     keep: str = "longest",
     source_priority: Sequence[str] | None = None,
     against: str | None = None,
@@ -100,7 +101,7 @@ def dedup_paths(
     id, url, date : str, optional
         Fields with a record's own id (with which the ids of the result then end), address and
         date. All other fields are kept in ``meta``.
-    threshold, recall, bands, rows, similarity, length_ratio, shingle, ngram, keep : object
+    threshold, recall, bands, rows, similarity, length_ratio, shingle, ngram, fold, keep : object
         As for :func:`curate.deduplicate`, with the same defaults.
     source_priority : sequence of str, optional
         Names of sources, the one to keep first.
@@ -160,6 +161,7 @@ def dedup_paths(
         length_ratio=length_ratio,
         shingle=shingle,
         ngram=ngram,
+        fold=list(fold),
         **order,
         against=against,
         store=store,

@@ -141,6 +141,7 @@ def deduplicate(
     rows: int | None = None,
     shingle: Literal["word", "char"] = "word",
     ngram: int = 5,
+    fold: Sequence[str] = ("case", "width", "punctuation"),
     on: Literal["text", "prompt"] = "text",
     similarity: Literal["jaccard", "containment"] = "jaccard",
     length_ratio: float = 2.0,
@@ -173,6 +174,8 @@ def deduplicate(
         What a shingle consists of.
     ngram : int, default 5
         Words or characters per shingle, 1 to 64.
+    fold : sequence of str, default ('case', 'width', 'punctuation')
+        What does not count when texts are compared; also symbols, numbers, diacritics.
     on : {'text', 'prompt'}, default 'text'
         Compare whole texts, or what the users of conversations write.
     similarity : {'jaccard', 'containment'}, default 'jaccard'
@@ -204,10 +207,11 @@ def deduplicate(
 
     Examples
     --------
-    >>> table = {"id": ["a", "b", "c"], "text": ["one two three", "One, two; three!", "other"]}
-    >>> deduplicate(table).select(["id", "duplicate_of"]).to_pylist()[0]
-    {'id': 'a', 'duplicate_of': 'b'}
+    >>> table = {"id": ["a", "b", "c"], "text": ["“one” two three", '"One" two three', "other"]}
+    >>> deduplicate(table).select(["id", "duplicate_of"]).to_pylist()[1]
+    {'id': 'b', 'duplicate_of': 'a'}
     """
+    from curate.dedup.options import folded
     from curate.dedup.witness_chain import reassign_within
     from curate.protocol import in_memory
     from curate.stages.exact_dedup import ExactDedup
@@ -222,6 +226,7 @@ def deduplicate(
         rows=rows,
         shingle=shingle,
         ngram=ngram,
+        fold=folded(fold),
         on=on,
         similarity=similarity,
         length_ratio=length_ratio,

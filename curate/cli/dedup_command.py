@@ -45,6 +45,13 @@ def command(
     ngram: Annotated[
         int, typer.Option(min=1, metavar="N", help="Words or characters per shingle.")
     ] = 5,
+    fold: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B",
+            help="What does not count: case, width, punctuation, symbols, numbers, diacritics.",
+        ),
+    ] = "case,width,punctuation",
     keep: Annotated[
         str,
         typer.Option(
@@ -100,6 +107,7 @@ def command(
             length_ratio=length_ratio,
             shingle=shingle,
             ngram=ngram,
+            fold=[name for name in fold.split(",") if name],
             keep=keep,
             source_priority=source_priority.split(",") if source_priority else None,
             against=against,

@@ -28,7 +28,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.dedup.options import Shingling
+from curate.dedup.options import FOLDS, Shingling
 from curate.dedup.shingles import shingles
 from curate.errors import RecipeError, nearest
 from curate.kernels.grouping import find_sorted, first_of_runs
@@ -241,7 +241,7 @@ def _grams(
     chosen, text_rows = texts.filter(pa.array(which)), rows[which]
     hashes, owners = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
     done = 0
-    for values, offsets in shingles(chosen, Shingling("word", size)):
+    for values, offsets in shingles(chosen, Shingling("word", size, FOLDS)):
         hashes.append(values.copy())
         owners.append(np.repeat(text_rows[done : done + len(offsets) - 1], np.diff(offsets)))
         done += len(offsets) - 1
@@ -250,7 +250,7 @@ def _grams(
 
 def word_counts(texts: pa.LargeStringArray) -> np.ndarray:
     """Return the number of words of each text, in order."""
-    counts = [np.diff(offsets) for _, offsets in shingles(texts, Shingling("word", 1))]
+    counts = [np.diff(offsets) for _, offsets in shingles(texts, Shingling("word", 1, FOLDS))]
     return np.concatenate([np.empty(0, np.int64), *counts])
 
 
@@ -297,7 +297,7 @@ def _places(
     """Return text, word and hash of each place where a known sequence of `size` words begins."""
     places: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     done = 0
-    for values, offsets in shingles(texts, Shingling("word", size)):
+    for values, offsets in shingles(texts, Shingling("word", size, FOLDS)):
         at = known.find(values)
         hit = np.flatnonzero(at >= 0)
         own = np.searchsorted(offsets, hit, "right") - 1

@@ -20,16 +20,23 @@ from curate.dedup.compared import active_rows, compared_texts, with_exact_parts
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import ExactDuplicates
 from curate.dedup.witness_chain import with_reassignment
-from curate.kernels.arrow import buffers, fixed_width_values
+from curate.kernels.arrow import buffers, fixed_width_values, merged
 from curate.kernels.blake2b import SIZE as DIGEST
 from curate.kernels.blake2b import digests
 from curate.kernels.folding import (
     BLOCK,
+    COMPOSES,
     FOLDED,
     INVISIBLE,
     KIND,
+    LEADS,
+    MARK,
+    REWRITES,
     SEPARATOR,
+    TURKIC,
     decode_block,
+    mark_orders,
+    rewritten,
     visible_table,
 )
 from curate.kernels.grouping import first_of_runs
@@ -48,10 +55,13 @@ def _squeeze(
     data: np.ndarray,
     offsets: np.ndarray,
     table: np.ndarray,
+    orders: np.ndarray,
     out: np.ndarray,
     out_offsets: np.ndarray,
+    rewrite: np.ndarray,
 ) -> None:
-    # Bound by memory in plain text, whose inner loop is vectorised; else one character at a time.
+    # A text that has to be rewritten first is marked, and nothing of it is written. Bound by memory
+    # in plain text, whose inner loop is vectorised; else one character at a time.
     entries = np.empty(BLOCK, np.uint32)
     n = uint64(0)
     out_offsets[0] = 0
@@ -59,6 +69,7 @@ def _squeeze(
         at, stop = uint64(offsets[d]), uint64(offsets[d + 1])
         first = n
         spaced = True  # a separator counts once, and after something
+        flags, starter, last_order = uint32(0), uint32(0), uint8(0)
         while at < stop:
             if at + uint64(_STEP) < stop:
                 # The entries of the table for ASCII, as arithmetic; a test compares the two.
@@ -79,6 +90,7 @@ def _squeeze(
                     n += uint64(_STEP)
                     at += uint64(_STEP)
                     spaced = out[n - uint64(1)] == 32
+                    starter, last_order = table[data[at - uint64(1)]], uint8(0)
                     continue
             near = stretch_end(data, at, 2 * _STEP, stop)
             m, reached = decode_block(data, int64(at), int64(near), table, entries)
@@ -86,6 +98,15 @@ def _squeeze(
             for i in range(m):
                 entry = entries[i]
                 kind = (entry >> uint32(24)) & uint32(KIND)
+                flags |= entry & uint32(REWRITES | TURKIC)
+                # Two that NFC joins, or marks that it exchanges.
+                flags |= entry & uint32(COMPOSES) & ((starter & uint32(LEADS)) << uint32(1))
+                order = uint8(0)
+                if kind == MARK:
+                    order = orders[entry & uint32(FOLDED)]
+                    flags |= uint32(COMPOSES) * uint32((order != 0) & (order < last_order))
+                last_order = order
+                starter = starter if order else entry
                 if kind == SEPARATOR:
                     out[n] = uint8(32)
                     n += uint64(not spaced)
@@ -95,13 +116,22 @@ def _squeeze(
                     spaced = False
         if spaced and n > first:
             n -= uint64(1)
+        if flags and not rewrite[d]:
+            rewrite[d] = True
+            n = first
+        else:
+            rewrite[d] = False
         out_offsets[d + 1] = n
 
 
 def squeezed(texts: pa.LargeStringArray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Normalise texts, a few megabytes at a time: bytes and offsets, valid until the next block."""
+    """Normalise texts, a few megabytes at a time: bytes and offsets, valid until the next block.
+
+    Case, white space, invisible characters and canonical equivalence do not count, nothing else is
+    folded. In a text with ı or İ the small I is ı: a letter of its own.
+    """
     data, offsets = buffers(texts)
-    table = visible_table()
+    table, orders = visible_table(), mark_orders()
     out = np.empty(0, np.uint8)
     first = 0
     while first < len(texts):
@@ -112,9 +142,21 @@ def squeezed(texts: pa.LargeStringArray) -> Iterator[tuple[np.ndarray, np.ndarra
         room = 2 * int(offsets[last] - offsets[first]) + _STEP
         if len(out) < room:
             out = np.empty(room, np.uint8)
-        out_offsets = np.empty(last - first + 1, np.int64)
-        _squeeze(data, offsets[first : last + 1], table, out, out_offsets)
-        yield out, out_offsets
+        out_offsets, rewrite = (
+            np.empty(last - first + 1, np.int64),
+            np.zeros(last - first, np.bool_),
+        )
+        _squeeze(data, offsets[first : last + 1], table, orders, out, out_offsets, rewrite)
+        rows = np.flatnonzero(rewrite)
+        if len(rows):
+            chosen = texts.slice(first, last - first).take(pa.array(rows))
+            later_data, later = buffers(rewritten(chosen, ("case",), expand=False))
+            more = np.empty(2 * int(later[-1] - later[0]) + _STEP, np.uint8)
+            more_offsets = np.empty(len(later), np.int64)
+            _squeeze(later_data, later, table, orders, more, more_offsets, rewrite[rows])
+            yield merged(out, out_offsets, more, more_offsets, rows)
+        else:
+            yield out, out_offsets
         first = last
 
 

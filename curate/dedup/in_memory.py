@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.dedup.fuzzy.steps import fuzzy_steps, sketch
-from curate.dedup.options import NearDuplicates, Similarity
+from curate.dedup.options import NearDuplicates, Similarity, folded
 from curate.errors import RecipeError
 from curate.protocol.in_memory import resolve_steps
 from curate.protocol.routing import DECISIONS
@@ -28,6 +28,7 @@ def find_duplicates(
     rows: int | None = None,
     shingle: Literal["word", "char"] = NearDuplicates.shingle,
     ngram: int = NearDuplicates.ngram,
+    fold: Sequence[str] = NearDuplicates.fold,
     keep: str = NearDuplicates.keep,
     source_priority: Sequence[str] = (),
     max_witnesses: int = NearDuplicates.max_witnesses,
@@ -56,6 +57,8 @@ def find_duplicates(
         What shingles are made of.
     ngram : int, default 5
         Words or characters per shingle.
+    fold : sequence of str, default ("case", "width", "punctuation")
+        What does not count; also symbols, numbers, diacritics.
     keep : str, default "longest"
         Which copy is kept: longest, newest, oldest, source_priority or best:<signal>.
     source_priority : sequence of str
@@ -71,7 +74,8 @@ def find_duplicates(
     -------
     pyarrow.Table
         A row for each text that is dropped or that another one was dropped for: `id`, `dropped_by`
-        (`near_duplicate` or `contained`, `empty` for a text without words, null where kept),
+        (`near_duplicate`, `near_duplicate_numbers`, `near_duplicate_signs` or `contained`, `empty`
+        for a text without words and signs, null where kept),
         `duplicate_of` (the kept witness), `jaccard` (of the exact shingle sets), `cluster` (the id
         of the kept text at its head) and `cluster_size`, among others.
 
@@ -82,7 +86,7 @@ def find_duplicates(
 
     Examples
     --------
-    >>> find_duplicates(["a b c", "A, b - c!", "c b a"]).select(["id", "duplicate_of"]).to_pylist()
+    >>> find_duplicates(["a - b c", "A – b  c", "c b a"]).select(["id", "duplicate_of"]).to_pylist()
     [{'id': '0', 'duplicate_of': '1'}, {'id': '1', 'duplicate_of': None}]
     """
     near = NearDuplicates(
@@ -92,6 +96,7 @@ def find_duplicates(
         rows=rows,
         shingle=shingle,
         ngram=ngram,
+        fold=folded(fold),
         keep=keep,
         max_witnesses=max_witnesses,
         component_bytes=component_bytes,

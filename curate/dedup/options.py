@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 from curate.dedup.fuzzy.lsh import choose_bands
 from curate.dedup.keeper import check_keep
 from curate.errors import RecipeError, nearest
 
 Similarity = Literal["jaccard", "containment"]
+
+
+Folded = Literal["case", "width", "punctuation", "symbols", "numbers", "diacritics"]
+#: What may be folded before texts are compared. White space, invisible characters, canonical
+#: equivalence, tatweel and the ways to type an apostrophe, a quote or a dash never count.
+FOLDS: tuple[Folded, ...] = get_args(Folded)
+#: What is folded by default.
+FOLD: tuple[Folded, ...] = ("case", "width", "punctuation")
 
 
 def _check_choice(kind: str, value: str, choices: tuple[str, ...]) -> None:
@@ -21,6 +30,18 @@ def _check_choice(kind: str, value: str, choices: tuple[str, ...]) -> None:
 def _check_max_cut(max_cut: float) -> None:
     if not 0 < max_cut <= 1:
         raise RecipeError(f"max_cut = {max_cut}", hint="a share, above 0 and up to 1")
+
+
+def folded(names: Iterable[str]) -> tuple[Folded, ...]:
+    """Return names of foldings, each once and in one order; refuse others.
+
+    >>> folded(["numbers", "case"])
+    ('case', 'numbers')
+    """
+    given = set(names)
+    for name in sorted(given):
+        _check_choice("folding", name, FOLDS)
+    return tuple(name for name in FOLDS if name in given)
 
 
 @dataclass(frozen=True)
@@ -34,9 +55,12 @@ class Shingling:
 
     kind: Literal["word", "char"] = "word"
     ngram: int = 5
+    fold: tuple[Folded, ...] = FOLD
 
     def __post_init__(self) -> None:
         _check_choice("shingle", self.kind, ("word", "char"))
+        # One order, so that the same foldings are the same parameters of a store.
+        object.__setattr__(self, "fold", folded(self.fold))
         if not 1 <= self.ngram <= 64:
             raise RecipeError(f"ngram = {self.ngram}", hint="give a number from 1 to 64")
 
@@ -79,6 +103,11 @@ class NearDuplicates:
     """The unit of shingles; characters also match where words were split differently."""
     ngram: int = 5
     """Units per shingle."""
+    fold: tuple[Folded, ...] = FOLD
+    """What does not count: ``case``, ``width`` (full and half width, presentation forms,
+    ligatures), ``punctuation``, ``symbols`` (operators, currencies, emoji, and the signs of short
+    texts), ``numbers`` (each is one 0), ``diacritics`` (accents of Latin and Greek, ё, ı, Arabic
+    and Hebrew vowel signs). Example: ["case", "width", "punctuation", "numbers"]."""
     on: Literal["text", "prompt"] = "text"
     """What is compared: the text, or all turns of the user of a conversation."""
     keep: str = "longest"
@@ -114,7 +143,7 @@ class NearDuplicates:
     @cached_property
     def shingling(self) -> Shingling:
         """The shingles that are compared."""
-        return Shingling(self.shingle, self.ngram)
+        return Shingling(self.shingle, self.ngram, self.fold)
 
     @cached_property
     def band_shape(self) -> tuple[int, int]:
@@ -165,6 +194,7 @@ class NearDuplicates:
             "seed": self.seed,
             "shingle": self.shingle,
             "ngram": self.ngram,
+            "fold": " ".join(self.shingling.fold),
             "max_witnesses": self.max_witnesses,
             "on": self.on,
         }

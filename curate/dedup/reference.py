@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from curate.dedup.fuzzy.minhash import permutations
 from curate.dedup.fuzzy.steps import PAIRWISE_LIMIT
-from curate.dedup.options import NearDuplicates
+from curate.dedup.options import FOLD, NearDuplicates
 from curate.dedup.shingles import shingle_sets
 from curate.kernels import unicode
 
@@ -43,52 +43,126 @@ class Removal(NamedTuple):
     similarity: float
 
 
-def words(text: str) -> list[tuple[str, str]]:
-    """Return each word twice: with a run of digits as 0, and with its digits.
+#: Compatibility forms of letters and signs: `width`.
+_FORMS = ((0x2F00, 0x2FD5), (0x3000, 0x3000), (0xFB00, 0xFDFF), (0xFE30, 0xFEFE), (0xFF01, 0xFFEE))
+#: Signs that are typed in several ways.
+_TYPED = {"'": "‘’‚‛′`´ʹʻʼʽˈꞌߴߵ", '"': "“”„‟″«»", "-": "‐‑‒–—―−"}
+#: ASCII that counts as symbols, which Unicode calls punctuation.
+_OPERATORS = "#%&*/@\\"
 
-    >>> words("Café No. 12!")
-    [('cafe', 'cafe'), ('no', 'no'), ('0', '12')]
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _width(c: str) -> str:
+    form = unicodedata.normalize("NFKC", c)
+    inside = any(first <= ord(c) <= last for first, last in _FORMS)
+    return form if inside and (form.strip() == form or form == " ") else c
+
+
+def normalised(text: str, fold: tuple[str, ...]) -> str:
+    """Return a text in one canonical form, with case and width folded if they are in `fold`.
+
+    In a text with ı or İ the small I is ı.
+
+    >>> normalised("ＡＢ Straße", ("case", "width")), normalised("ISI Işık", ("case",))
+    ('ab strasse', 'ısı ışık')
+    """
+    text = _nfc(text)
+    if "width" in fold:
+        text = _nfc("".join(map(_width, text)))
+    if "case" in fold:
+        if "diacritics" not in fold and ("ı" in text or "İ" in text):
+            text = text.replace("I", "ı")
+        text = text.replace("i\u0307", "i")
+        text = _nfc("".join("i" if c == "İ" else _nfc(c.casefold()) for c in text))
+    return text
+
+
+def words(text: str, fold: tuple[str, ...] = FOLD, *, signs: bool = False) -> list[tuple[str, str]]:
+    """Return each word twice: with what is folded, and with its digits.
+
+    With `signs` all signs are words, else symbols, and the sign of what follows.
+
+    >>> words("Café No. 12! -5 + x")[2:]
+    [('12', '12'), ('-', '-'), ('5', '5'), ('+', '+'), ('x', 'x')]
+    >>> words("No. 12!", ("case", "numbers"), signs=True)
+    [('no', 'no'), ('.', '.'), ('0', '12'), ('!', '!')]
     """
     split: list[tuple[str, str]] = []
     kind = ""  # of the character before: "", "letter", "digit", "solo"
-    loses_marks = False
-    for c in map(ord, text):
-        classes, base = int(unicode.CLASS[c]), chr(int(unicode.BASE[c]))
+    accented = False  # whether a mark after it is dropped
+    sign, kind_before_sign, in_line = "", "", False
+
+    def add(raw: str, folded: str, new: str) -> None:
+        nonlocal kind
+        if kind in ("", "solo") or new == "solo":
+            split.append((folded, raw))
+        else:
+            repeats = folded == "0" and new == kind == "digit" and "numbers" in fold
+            split[-1] = (split[-1][0] + ("" if repeats else folded), split[-1][1] + raw)
+        kind = new
+
+    for character in normalised(text, fold):
+        written = character
+        for usual, others in _TYPED.items():
+            character = usual if character in others else character
+        c = ord(character)
+        classes, category = int(unicode.CLASS[c]), unicodedata.category(character)
+        script = unicode.SCRIPTS[unicode.SCRIPT[c]]
+        folds_accents = "diacritics" in fold and (script in ("Latn", "Grek") or character in "ёЁ")
+        base = chr(int(unicode.BASE[c])) if folds_accents else character
+        symbol = (category[0] == "S" and character not in "`'-") or character in _OPERATORS
+        symbol = symbol and "symbols" not in fold
+        if character in "ـߺ" or 0xFE00 <= c < 0xFE10 or 0xE0100 <= c < 0xE01F0:
+            continue
         if classes & unicode.SPACE:
-            kind, loses_marks = "", False
+            kind, accented, sign, in_line = "", False, "", character not in "\n"
         elif classes & unicode.MARK:
-            if loses_marks:
+            if accented or ("diacritics" in fold and is_vowel_sign(c)):
                 continue
             if kind:
-                folded, raw = split[-1]
-                split[-1] = (folded + base, raw + base)
+                split[-1] = (split[-1][0] + base, split[-1][1] + base)
                 kind = kind if kind == "solo" else "letter"
             else:
-                split.append((base, base))
-                kind = "letter"
-        elif classes & unicode.DIGIT:
-            if kind in ("", "solo"):
-                split.append(("0", base))
+                add(base, base, "letter")
+            sign = ""
+        elif symbol or (signs and classes & unicode.PUNCTUATION):
+            add(base, base, "solo")
+            accented, sign, in_line = False, "", True
+        elif classes & (unicode.DIGIT | unicode.LETTER) or category in ("No", "Nl"):
+            digit = bool(classes & unicode.DIGIT)
+            signed = (sign == "-" and (digit or in_line)) or (sign == "!" and not digit)
+            signed = signed and kind_before_sign in ("", "solo")
+            if signed and not classes & unicode.UNSPACED:
+                split.append((sign, sign))
+            sign, in_line = "", True
+            if digit:
+                value = str(unicodedata.decimal(character)) if "numbers" in fold else character
+                add(value, "0" if "numbers" in fold else value, "digit")
+                accented = False
+            elif classes & unicode.UNSPACED:
+                add(base, base, "solo")
+                accented = False
             else:
-                folded, raw = split[-1]
-                split[-1] = (folded if kind == "digit" else folded + "0", raw + base)
-            kind, loses_marks = "digit", False
-        elif classes & unicode.UNSPACED:
-            split.append((base, base))
-            kind, loses_marks = "solo", False
-        elif classes & unicode.LETTER:
-            if kind in ("", "solo"):
-                split.append((base, base))
-            else:
-                folded, raw = split[-1]
-                split[-1] = (folded + base, raw + base)
-            kind = "letter"
-            loses_marks = unicode.SCRIPTS[unicode.SCRIPT[c]] in ("Latn", "Grek")
+                add(base, base, "letter")
+                accented = folds_accents
         elif classes & unicode.CONTROL:
             continue
         else:
-            kind, loses_marks = "", False
+            if "symbols" not in fold and character in "-!" and written not in "—―":
+                sign, kind_before_sign = character, "" if sign else kind
+            else:
+                sign, in_line = "", True
+            kind, accented = "", False
     return split
+
+
+def is_vowel_sign(code: int) -> bool:
+    """Return whether a mark is a Hebrew point or an Arabic short vowel."""
+    ranges = (0x0591, 0x05C7), (0x0610, 0x061A), (0x064B, 0x0652), (0x0670, 0x0670)
+    return any(first <= code <= last for first, last in ranges)
 
 
 def is_number(word: str) -> bool:
@@ -96,9 +170,17 @@ def is_number(word: str) -> bool:
     return all(unicode.CLASS[ord(c)] & unicode.DIGIT for c in word)
 
 
-def word_shingles(text: str, ngram: int) -> Shingles:
-    """Return the word n-grams of a text, digits folded to 0 unless all words of one are numbers."""
-    every = words(text)
+def word_shingles(text: str, ngram: int, fold: tuple[str, ...] = FOLD) -> Shingles:
+    """Return the word n-grams of a text; a short text has its signs as words.
+
+    Where numbers are folded, a text shorter than one n-gram and an n-gram of numbers keep digits.
+    """
+    signs = "symbols" not in fold
+    every = words(text, fold, signs=signs and "punctuation" not in fold)
+    short = len(every) < ngram
+    if signs and len(every) < 2 * ngram:
+        every = words(text, fold, signs=True)
+    short |= len(every) < ngram
     if not every:
         return set()
     if len(every) < ngram:
@@ -106,23 +188,23 @@ def word_shingles(text: str, ngram: int) -> Shingles:
     shingles = set()
     for at in range(len(every) - ngram + 1):
         window = every[at : at + ngram]
-        numbers = all(is_number(raw) for _, raw in window)
-        shingles.add(tuple(raw if numbers else folded for folded, raw in window))
+        kept = short or all(is_number(raw) for _, raw in window)
+        shingles.add(tuple(raw if kept else folded for folded, raw in window))
     return shingles
 
 
-def char_shingles(text: str, ngram: int) -> Shingles:
+def char_shingles(text: str, ngram: int, fold: tuple[str, ...] = FOLD) -> Shingles:
     """Return the character n-grams of a text."""
     characters: list[str] = []
     pending = False
-    for c in map(ord, unicodedata.normalize("NFC", text)):
-        if unicode.CLASS[c] & unicode.SPACE:
+    for c in normalised(text, fold):
+        if unicode.CLASS[ord(c)] & unicode.SPACE:
             pending = bool(characters)
             continue
         if pending:
             characters.append(" ")
             pending = False
-        characters.append(chr(int(unicode.FOLD[c])))
+        characters.append(c)
     if not characters:
         return set()
     if len(characters) < ngram:
@@ -133,7 +215,7 @@ def char_shingles(text: str, ngram: int) -> Shingles:
 def shingles(text: str, near: NearDuplicates) -> Shingles:
     """Return the shingles of a text, of the kind and length of the options."""
     make = word_shingles if near.shingle == "word" else char_shingles
-    return make(text, near.ngram)
+    return make(text, near.ngram, near.shingling.fold)
 
 
 def signature_of(text: str, near: NearDuplicates) -> Signature:
@@ -271,7 +353,7 @@ def verify(
 def removals(documents: Mapping[str, str], near: NearDuplicates) -> dict[str, Removal]:
     """Return the near duplicates among documents (id -> text): removed id -> its witness.
 
-    Documents without words are not compared.
+    Documents without words and signs are not compared.
 
     >>> near = NearDuplicates(threshold=0.5, ngram=2)
     >>> removals({"a": "the cat sat on the mat", "b": "The cat sat on a mat!", "c": "rain"}, near)

@@ -1,19 +1,21 @@
 """Shingles: a document as the set of its word n-grams (or character n-grams), 64 bits each.
 
 Two documents are as similar as these sets are: Jaccard = shared shingles / all shingles (Broder
-1997, "On the resemblance and containment of documents"). Words are normalised first (case, Latin
-diacritics, runs of digits, punctuation), so that copies which differ in those are still copies.
+1997, "On the resemblance and containment of documents"). What the options name is folded first
+(case, width and punctuation by default), so that copies which differ in those are still copies.
 
 Three cases have rules of their own:
 
-- A document shorter than one shingle is one shingle: its words with their digits.
-- A document without any word has no shingles.
-- A shingle of numbers only keeps its digits; else every price list would be the same document.
+- In a document of fewer than twice `ngram` words all signs are words.
+- A document shorter than one shingle is one shingle: its words and signs.
+- Where numbers are folded, a short document and a shingle of numbers only keep their digits; else
+  every price list would be the same document.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,9 +24,18 @@ import pyarrow.compute as pc
 from numba import int64, uint64
 
 from curate.dedup.options import Shingling
-from curate.dedup.word_hashes import fold, hash_characters, hash_words, room
-from curate.kernels.arrow import buffers
-from curate.kernels.folding import BLOCK, character_table, word_table
+from curate.dedup.word_hashes import (
+    DIGITS,
+    LOWER,
+    SIGNS,
+    SYMBOLS,
+    fold,
+    hash_characters,
+    hash_words,
+    room,
+)
+from curate.kernels.arrow import buffers, merged
+from curate.kernels.folding import BLOCK, character_table, mark_orders, rewritten, word_table
 from curate.kernels.hashing import DEGSKI, mix64
 from curate.kernels.jit import inline, kernel
 
@@ -101,35 +112,56 @@ def _keep_numbers(
 def _word_shingles(
     data: np.ndarray,
     offsets: np.ndarray,
-    table: np.ndarray,
-    digits_table: np.ndarray,
+    tables: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    rules: tuple[int, int, int, int],
+    orders: np.ndarray,
     ngram: int,
     longest: int,
     out: np.ndarray,
     out_offsets: np.ndarray,
+    rewrite: np.ndarray,
 ) -> None:
+    """Write the shingles of texts; those to rewrite first are marked, and get none."""
     entries = np.empty(BLOCK, np.uint32)
     folded = np.empty(room(longest), np.uint64)
     units = folded.view(np.uint16)
-    numeric = np.empty(longest // 2 + 2, np.uint8)
+    numeric = np.empty(longest + 2, np.uint8)
     ahead = np.empty(_AHEAD + ngram, np.uint64)
+    words, words_kept, signs, signs_kept = tables
+    counts_signs = (rules[2] & SIGNS) != 0
+    folds_numbers = (rules[0] & DIGITS) == 0
     out_offsets[0] = 0
     for d in range(offsets.shape[0] - 1):
-        at = out_offsets[d]
+        at, start, stop = out_offsets[d], offsets[d], offsets[d + 1]
         here = out[at:]
-        size = fold(data, offsets[d], offsets[d + 1], table, False, entries, units)
+        size, flagged = fold(data, start, stop, words, orders, rules[0], entries, units)
+        if flagged and not rewrite[d]:
+            rewrite[d] = True
+            out_offsets[d + 1] = at
+            continue
+        rewrite[d] = False
         n, numbers = hash_words(folded, size, here, numeric)
-        count = _windows(here, n, ngram, ahead) if n >= ngram else min(n, 1)
-        short = 0 < n < ngram
-        if short or (numbers >= ngram and _has_run(numeric, n, ngram)):
-            # A second reading, with digits, for the few texts that need it.
+        kept_table, kept_rule, whole = words_kept, rules[1], n < ngram
+        if counts_signs and n < 2 * ngram:
+            # A second reading, with signs, for the short texts that it may tell apart.
+            size, _ = fold(data, start, stop, signs, orders, rules[2], entries, units)
+            n, numbers = hash_words(folded, size, here, numeric)
+            kept_table, kept_rule = signs_kept, rules[3]
+        whole |= n < ngram
+        if folds_numbers and (whole or (numbers >= ngram and _has_run(numeric, n, ngram))):
             kept = np.empty(n + 1, np.uint64)
-            size = fold(data, offsets[d], offsets[d + 1], digits_table, True, entries, units)
+            size, _ = fold(data, start, stop, kept_table, orders, kept_rule, entries, units)
             hash_words(folded, size, kept, numeric)
-            if short:
-                here[0] = joined(kept, 0, n)
+            if whole:
+                here[:n] = kept[:n]
+                count = _windows(here, n, ngram, ahead) if n >= ngram else min(n, 1)
             else:
+                count = _windows(here, n, ngram, ahead)
                 _keep_numbers(kept, numeric, n, ngram, here)
+        else:
+            count = _windows(here, n, ngram, ahead) if n >= ngram else min(n, 1)
+        if 0 < n < ngram:
+            here[0] = joined(here, 0, n)
         out_offsets[d + 1] = at + count
 
 
@@ -141,6 +173,7 @@ def _character_shingles(
     ngram: int,
     out: np.ndarray,
     out_offsets: np.ndarray,
+    rewrite: np.ndarray,
 ) -> None:
     entries = np.empty(BLOCK, np.uint32)
     ahead = np.empty(_AHEAD + ngram, np.uint64)
@@ -148,12 +181,32 @@ def _character_shingles(
     for d in range(offsets.shape[0] - 1):
         at = out_offsets[d]
         here = out[at:]
-        n = hash_characters(data, offsets[d], offsets[d + 1], table, entries, here)
+        n, flagged = hash_characters(data, offsets[d], offsets[d + 1], table, entries, here)
+        if flagged and not rewrite[d]:
+            rewrite[d] = True
+            out_offsets[d + 1] = at
+            continue
+        rewrite[d] = False
         count = _windows(here, n, ngram, ahead)
         if 0 < n < ngram:
             here[0] = joined(here, 0, n)
             count = 1
         out_offsets[d + 1] = at + count
+
+
+@lru_cache(maxsize=4)
+def _word_tables(fold: tuple[str, ...]) -> tuple[Any, Any]:
+    """Return tables of words and of words and signs, each also with digits kept; their rules."""
+    signs = "symbols" not in fold
+    only_signs = signs and "punctuation" not in fold
+    common = (LOWER if "case" in fold else 0) | (SYMBOLS if signs else 0)
+    tables, rules = [], []
+    for with_signs in (only_signs, signs):
+        for values in (False, True):
+            tables.append(word_table(fold, signs=with_signs, values=values))
+            digits = DIGITS if values or "numbers" not in fold else 0
+            rules.append(common | digits | (SIGNS if with_signs else 0))
+    return tuple(tables), tuple(rules)
 
 
 def shingles(
@@ -162,29 +215,108 @@ def shingles(
     """Yield the shingles of texts in their order, repeats included: hashes and the texts' offsets.
 
     A slice of text at a time, so that the hashes are used while they are in the cache; the next
-    slice overwrites them. The longest text takes some six times its bytes of memory.
+    slice overwrites them. The longest text takes some twelve times its bytes of memory.
     """
     by_word = shingling.kind == "word"
-    data, offsets = buffers(texts if by_word else pc.utf8_normalize(texts, "NFC"))
+    texts = texts if by_word else pc.utf8_normalize(texts, "NFC")
+    data, offsets = buffers(texts)
     out = np.empty(0, np.uint64)
     start = 0
     while start < len(texts):
         stop = int(np.searchsorted(offsets, offsets[start] + SLICE_BYTES, side="right")) - 1
         stop = min(max(stop, start + 1), len(texts))
         here = offsets[start : stop + 1]
-        # A word and its separator are at least two bytes; only pages that are written use memory.
-        n_bytes = int(here[-1] - here[0])
-        most = (n_bytes // 2 if by_word else n_bytes) + len(here)
+        # Only pages that are written use memory.
+        most = int(here[-1] - here[0]) + len(here)
         out = out if len(out) >= most else np.empty(most, np.uint64)
-        out_offsets = np.empty(len(here), np.int64)
-        if by_word:
-            tables = word_table(keep_digits=False), word_table(keep_digits=True)
-            longest = int(np.diff(here).max())
-            _word_shingles(data, here, *tables, shingling.ngram, longest, out, out_offsets)
+        rewrite = np.zeros(stop - start, np.bool_)
+        out_offsets = _shingles(data, here, shingling, out, rewrite)
+        rows = np.flatnonzero(rewrite)
+        if len(rows):
+            chosen = rewritten(
+                texts.slice(start, stop - start).take(pa.array(rows)), shingling.fold
+            )
+            later_data, later = buffers(chosen)
+            more = np.empty(int(later[-1] - later[0]) + len(later), np.uint64)
+            more_offsets = _shingles(later_data, later, shingling, more, rewrite[rows])
+            yield merged(out, out_offsets, more, more_offsets, rows)
         else:
-            _character_shingles(data, here, character_table(), shingling.ngram, out, out_offsets)
-        yield out[: out_offsets[-1]], out_offsets
+            yield out[: out_offsets[-1]], out_offsets
         start = stop
+
+
+def _shingles(
+    data: np.ndarray,
+    offsets: np.ndarray,
+    shingling: Shingling,
+    out: np.ndarray,
+    rewrite: np.ndarray,
+) -> np.ndarray:
+    """Write the shingles of texts; return their offsets. Texts to rewrite are marked if not yet."""
+    out_offsets = np.empty(len(offsets), np.int64)
+    if shingling.kind == "word":
+        tables, longest = _word_tables(shingling.fold), int(np.diff(offsets).max())
+        numbers = mark_orders(), shingling.ngram, longest
+        _word_shingles(data, offsets, *tables, *numbers, out, out_offsets, rewrite)
+    else:
+        table = character_table(shingling.fold)
+        _character_shingles(data, offsets, table, shingling.ngram, out, out_offsets, rewrite)
+    return out_offsets
+
+
+@kernel
+def _written(
+    data: np.ndarray,
+    offsets: np.ndarray,
+    table: np.ndarray,
+    rule: int,
+    orders: np.ndarray,
+    longest: int,
+    hashes: np.ndarray,
+    rewrite: np.ndarray,
+) -> None:
+    entries = np.empty(BLOCK, np.uint32)
+    folded = np.empty(room(longest), np.uint64)
+    numeric, words = np.empty(longest + 2, np.uint8), np.empty(longest + 2, np.uint64)
+    for d in range(offsets.shape[0] - 1):
+        start, stop = offsets[d], offsets[d + 1]
+        size, flagged = fold(
+            data, start, stop, table, orders, rule, entries, folded.view(np.uint16)
+        )
+        rewrite[d] = flagged
+        n, _ = hash_words(folded, size, words, numeric)
+        hashes[d] = joined(words, 0, n)
+
+
+#: What is folded for the two hashes of a text's words: all signs, and numbers as well.
+_WORDS = "case", "width", "punctuation", "symbols"
+_LETTERS = (*_WORDS, "numbers")
+
+
+def written(texts: pa.LargeStringArray) -> np.ndarray:
+    """Return hashes of each text's words, without and with their numbers: (texts, 2) uint64.
+
+    Where the first differs, words do; where only the second differs, numbers do.
+
+    >>> a, b, c = written(pa.array(["In 5 days!", "in 6 days", "in 6 weeks"], pa.large_string()))
+    >>> (a == b).tolist(), (b == c).tolist()
+    ([True, False], [False, False])
+    """
+    data, offsets = buffers(texts)
+    hashes, longest = np.zeros((len(texts), 2), np.uint64), int(np.diff(offsets).max(initial=0))
+    for column, fold_names in enumerate((_LETTERS, _WORDS)):
+        tables, rules = _word_tables(fold_names)
+        one, rewrite = np.empty(len(texts), np.uint64), np.empty(len(texts), np.bool_)
+        read = tables[0], rules[0], mark_orders()
+        _written(data, offsets, *read, longest, one, rewrite)
+        rows = np.flatnonzero(rewrite)
+        if len(rows):
+            later_data, later = buffers(rewritten(texts.take(pa.array(rows)), fold_names))
+            again, longer = np.empty(len(rows), np.uint64), int(np.diff(later).max())
+            _written(later_data, later, *read, longer, again, np.empty(len(rows), np.bool_))
+            one[rows] = again
+        hashes[:, column] = one
+    return hashes
 
 
 @kernel
@@ -281,13 +413,14 @@ def _sort_by_digits(values: np.ndarray, spare: np.ndarray, starts: np.ndarray) -
 def shingle_sets(texts: pa.LargeStringArray, shingling: Shingling) -> tuple[np.ndarray, np.ndarray]:
     """Return each text's set of shingles, sorted, as one uint64 array and the offsets of the texts.
 
-    A text without words (or, for characters, with nothing but white space) has the empty set.
+    A text without words and signs (or, for characters, with nothing but white space) has the empty
+    set.
 
     >>> values, offsets = shingle_sets(
     ...     pa.array(["one two three four five six", "short", "!"], pa.large_string()), Shingling()
     ... )
     >>> offsets.tolist()
-    [0, 2, 3, 3]
+    [0, 2, 3, 4]
     """
     values, lengths = [np.empty(0, np.uint64)], [np.zeros(1, np.int64)]
     for part, offsets in shingles(texts, shingling):

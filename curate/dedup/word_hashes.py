@@ -1,8 +1,9 @@
 """A text as the hashes of its words, or of its characters: the parts of shingles.
 
-Words are folded first, into 16-bit units that end in zeros: letters to their base, a run of digits
-to one 0, everything between words to nothing. Then each word is hashed, four units at a time. The
-same word in the same letters has the same hash in every text, whatever surrounds it.
+Words are folded first, into 16-bit units that end in zeros: letters to one case, everything between
+words to nothing; a symbol is a word, and so is a minus before a number. Then each word is hashed,
+four units at a time. The same word in the same letters has the same hash in every text, whatever
+surrounds it.
 """
 
 from __future__ import annotations
@@ -14,14 +15,24 @@ from numba import int64, uint8, uint16, uint32, uint64
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 from curate.kernels.folding import (
+    COMPOSES,
+    DIGIT,
+    DOUBLED,
     FOLDED,
     INVISIBLE,
     KIND,
+    LEADS,
+    LETTER,
+    LINE,
     LOSES_MARKS,
     MARK,
+    MINUS,
+    NOT,
     REPEATS,
+    REWRITES,
     SEPARATOR,
     SOLO,
+    TURKIC,
     decode_block,
 )
 from curate.kernels.hashing import GOLDEN, mix64
@@ -38,18 +49,24 @@ _SECONDS = np.uint64(0x8000000080000000)
 
 #: Bytes of plain text that are folded at once, and of other text that are decoded together.
 _STEP, _STRETCH = 32, 64
-#: Neither letter nor separator, or of more than 16 bits.
-_ODD = (6 << 24) | 0x1F0000
+#: Neither letter nor separator, of more than 16 bits, or more than one unit.
+_ODD = (6 << 24) | 0x1F0000 | DOUBLED | COMPOSES
+#: What a text has to be rewritten for.
+_REWRITTEN = REWRITES | TURKIC
+
+
+#: What `fold` needs to know of a table to read plain ASCII without it.
+SIGNS, DIGITS, SYMBOLS, LOWER = 1, 2, 4, 8
 
 
 @inline
 def room(n_bytes: int) -> int:
     """Return how many 64-bit words the folded form of any text of `n_bytes` fits into.
 
-    At most a unit per byte (an unspaced character of three bytes is followed by a zero, and so is
-    the unit after it), then what a step writes ahead and the zeros of the end.
+    At most two units per byte (a symbol, and a zero after it), then what a step writes ahead and
+    the zeros of the end.
     """
-    return n_bytes // 4 + 32
+    return n_bytes // 2 + 32
 
 
 @kernel
@@ -58,21 +75,35 @@ def fold(
     start: int,
     stop: int,
     table: np.ndarray,
-    keep_digits: bool,
+    orders: np.ndarray,
+    ascii_rule: int,
     entries: np.ndarray,
     out: np.ndarray,
-) -> int:
+) -> tuple[int, bool]:
     """Write the words of a text, each folded and ended by zeros; return the units written.
 
-    Sixteen zeros follow the last one. `entries` has `BLOCK` places. Bound by memory in plain text,
-    by decoding in other text: both are written by vectorised loops. Only text with several digits
-    in a row, marks, controls or characters that are words by themselves is processed unit by unit.
+    Also return whether the text has to be rewritten first: `kernels.folding.rewritten`. Sixteen
+    zeros follow the last unit. `entries` has `BLOCK` places; `ascii_rule` is that of the table.
+    Bound by memory in plain text, by decoding in other text: both are written by vectorised loops.
+    Only text with symbols, marks, controls or characters that are words by themselves is processed
+    unit by unit.
     """
     n, at, end = uint64(0), uint64(start), uint64(stop)
-    previous = uint32(0)
+    previous, before_sign, starter = uint32(LINE), uint32(LINE), uint32(0)
+    rewrite = uint32(0)
+    last_order = uint8(0)
+    plain = (ascii_rule & SIGNS) == 0
+    keep_digits = (ascii_rule & DIGITS) != 0
+    symbols = (ascii_rule & SYMBOLS) != 0
+    lower = uint8(32) if ascii_rule & LOWER else uint8(0)
     while at < end:
         # A mark or a digit may continue a word; nothing continues a one-character word.
-        if at + uint64(_STEP) < end and (previous >> uint32(24)) & uint32(KIND) <= 1:
+        if (
+            plain
+            and at + uint64(_STEP) < end
+            and (previous & uint32(KIND << 24 | 0x10000)) <= uint32(1 << 24)
+            and not (symbols and (data[at] == 45 or data[at] == 33))
+        ):
             # The entries of the table for ASCII, as arithmetic; a test compares the two.
             odd = uint8(0)
             for j in range(_STEP):
@@ -82,13 +113,29 @@ def fold(
                 digit = uint8(c - uint8(48)) < uint8(10)
                 run = digit & (uint8(following - uint8(48)) < uint8(10)) & (not keep_digits)
                 space = (uint8(c - uint8(9)) < uint8(5)) | (uint8(c - uint8(28)) < uint8(5))
-                odd |= uint8((c >= uint8(127)) | ((c < uint8(32)) & (not space)) | run)
+                symbol = (
+                    (uint8(c - uint8(35)) < uint8(4))  # # $ % &
+                    | (uint8(c - uint8(42)) < uint8(2))  # * +
+                    | (uint8(c - uint8(60)) < uint8(3))  # < = >
+                    | (c == 47)
+                    | (c == 64)
+                    | (c == 92)
+                    | (c == 94)  # / @ \ ^
+                    | (c == 124)
+                    | (c == 126)  # | ~
+                    | (((following == 45) | (following == 33)) & (not (letter | digit)))
+                ) & symbols
+                odd |= uint8((c >= uint8(127)) | ((c < uint8(32)) & (not space)) | run | symbol)
                 zero = c if keep_digits else uint8(48)
-                out[n + uint64(j)] = uint16(low if letter else (zero if digit else uint8(0)))
+                out[n + uint64(j)] = uint16(
+                    uint8(c | lower) if letter else (zero if digit else uint8(0))
+                )
             if odd == 0:
                 n += uint64(_STEP)
                 at += uint64(_STEP)
-                previous = table[data[at - uint64(1)]]
+                before_sign = table[data[at - uint64(2)]]
+                starter = previous = table[data[at - uint64(1)]]
+                last_order = uint8(0)
                 continue
         near = stretch_end(data, at, _STRETCH, end)
         m, reached = decode_block(data, int64(at), int64(near), table, entries)
@@ -99,16 +146,49 @@ def fold(
         for i in range(m):
             seen |= entries[i]
             out[n + uint64(i)] = uint16(entries[i])
-        if (seen & uint32(_ODD)) == 0 and (previous >> uint32(24)) & uint32(KIND) <= 1:
+        rewrite |= seen & uint32(_REWRITTEN)
+        if (seen & uint32(_ODD)) == 0 and (previous & uint32(KIND << 24 | 0x10000)) <= uint32(
+            1 << 24
+        ):
             n += uint64(m)
-            previous = entries[m - 1]
+            starter = previous = entries[m - 1]
+            last_order = uint8(0)
             continue
         for i in range(m):
             entry = entries[i]
             kind = (entry >> uint32(24)) & uint32(KIND)
+            # Two that NFC joins, or marks that it exchanges.
+            rewrite |= entry & uint32(COMPOSES) & ((starter & uint32(LEADS)) << uint32(1))
+            if kind == MARK:
+                order = orders[entry & uint32(FOLDED)]
+                rewrite |= uint32(COMPOSES) * uint32((order != 0) & (order < last_order))
+                last_order = order
+                starter = starter if order else entry
+            else:
+                last_order = uint8(0)
+                starter = entry
             if kind >= MARK and (kind == INVISIBLE or (previous & uint32(LOSES_MARKS)) != 0):
                 continue
+            if kind == SEPARATOR:
+                if (entry & uint32(0x10000)) != 0:
+                    before_sign = previous
+                out[n] = uint16(0)
+                n += uint64(1)
+                previous = entry
+                continue
             before = (previous >> uint32(24)) & uint32(KIND)
+            if (previous & uint32(KIND << 24 | 0x10000)) == uint32(0x10000):
+                sign = previous & uint32(FOLDED)
+                alone = (before_sign >> uint32(24)) & uint32(KIND)
+                signed = (alone == SEPARATOR) | (alone == SOLO)
+                in_line = (before_sign & uint32(LINE)) == 0
+                if signed and (
+                    (kind == DIGIT and sign == MINUS)
+                    or (kind == LETTER and (sign == NOT or in_line))
+                ):
+                    out[n] = uint16(sign)
+                    out[n + uint64(1)] = uint16(0)
+                    n += uint64(2)
             alone = (kind == SOLO) | ((before == SOLO) & (kind != MARK))
             out[n] = uint16(0)
             n += uint64(alone)
@@ -119,11 +199,13 @@ def fold(
                 c = uint32(0xDC00) | (c & uint32(0x3FF))
             out[n] = uint16(c)
             n += uint64((entry & previous & uint32(REPEATS)) == 0)
+            out[n] = uint16(c)
+            n += uint64((entry & uint32(DOUBLED)) != 0)
             # A mark belongs to the character before it.
             previous = previous if (kind == MARK) & (before == SOLO) else entry
     for j in range(16):
         out[n + uint64(j)] = uint16(0)
-    return int(n)
+    return int(n), rewrite != 0
 
 
 @inline
@@ -209,20 +291,29 @@ def hash_characters(
     table: np.ndarray,
     entries: np.ndarray,
     hashes: np.ndarray,
-) -> int:
-    """Hash the characters of a text, white space squeezed and stripped; return their number."""
+) -> tuple[int, bool]:
+    """Hash the characters of a text, white space squeezed and stripped; return their number.
+
+    Also return whether the text has to be rewritten first.
+    """
     at = start
+    rewrite, previous = uint32(0), uint32(0)
     n, pending = uint64(0), uint64(0)
     while at < stop:
         m, at = decode_block(data, at, stop, table, entries)
         for i in range(m):
             entry = entries[i]
+            rewrite |= entry & uint32(_REWRITTEN)
+            rewrite |= entry & uint32(COMPOSES) & ((previous & uint32(LEADS)) << uint32(1))
+            previous = entry
             visible = uint64((entry >> uint32(24)) & uint32(KIND) != SEPARATOR)
             hashes[n] = uint64(32)
             n += pending & visible
             hashes[n] = uint64(entry & uint32(FOLDED))
             n += visible
+            hashes[n] = uint64(entry & uint32(FOLDED))
+            n += uint64((entry & uint32(DOUBLED)) != 0)
             pending = (uint64(1) - visible) & uint64(n > uint64(0))
     for i in range(n):
         hashes[i] = mix64(hashes[i] * GOLDEN)
-    return int(n)
+    return int(n), rewrite != 0

@@ -91,3 +91,25 @@ def replace_rows(
         pieces += [texts.slice(done, first - done), new.slice(start, end - start)]
         done = last
     return pa.concat_arrays([*pieces, texts.slice(done)])
+
+
+def merged(
+    values: np.ndarray,
+    offsets: np.ndarray,
+    more: np.ndarray,
+    more_offsets: np.ndarray,
+    rows: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return lists of values with those of ``more`` in the given empty rows (ascending).
+
+    >>> lists = np.array([1, 2, 5]), np.array([0, 2, 2, 3])
+    >>> values, offsets = merged(*lists, np.array([3, 4]), np.array([0, 2]), np.array([1]))
+    >>> values.tolist(), offsets.tolist()
+    ([1, 2, 3, 4, 5], [0, 2, 4, 5])
+    """
+    lengths = np.diff(more_offsets)
+    places = np.repeat(offsets[rows], lengths)
+    added = np.zeros(len(offsets), np.int64)
+    added[rows + 1] = lengths
+    new = np.insert(values[: offsets[-1]], places, more[: more_offsets[-1]])
+    return new, offsets + np.cumsum(added)

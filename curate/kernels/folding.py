@@ -1,28 +1,139 @@
 """Folding for hash keys: tables of each code point's folded form and kind, applied to UTF-8.
 
-A table entry is `folded | kind << 24`.
+A table entry is `folded | kind << 24 | flags`. Tables map one code point to one. What they cannot
+do (compose letters and marks, expand ligatures, fold the I of a text with Turkish letters) they
+flag, and `rewritten` does it to the few texts that have it, which are then read again.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numba import int64, uint8, uint32
 
 from curate.kernels import unicode
+from curate.kernels.arrow import replace_rows
 from curate.kernels.jit import kernel
 
 BLOCK = 4096
 
-#: Kinds of code points, for words. `SOLO` is a word by itself (Han, Kana, Thai ...); `MARK` and
-#: those after it are rare in most texts.
+#: Kinds of code points, for words. `SOLO` is a word by itself (Han, Kana, Thai, a symbol ...);
+#: `MARK` and those after it are rare in most texts.
 SEPARATOR, LETTER, DIGIT, SOLO, MARK, INVISIBLE = 0, 1, 2, 3, 4, 5
-#: Set on Latin and Greek letters: a combining mark after one is dropped, as in `é`.
+#: Set on letters that NFC may join with a mark or letter after them, and on those.
+LEADS, COMPOSES = 1 << 21, 1 << 22
+#: Set on a code point that becomes several, or others than the table says: see `rewritten`.
+REWRITES = 1 << 23
+#: Set on ß, which is two letters s.
+DOUBLED = 1 << 27
+#: Set on Latin and Greek letters whose accents are folded: a combining mark after one is dropped.
 LOSES_MARKS = 1 << 28
 #: Set on digits that fold to 0: a second one in a row is dropped.
 REPEATS = 1 << 29
+#: Set on ı and İ: the capital I of such a text is that of ı.
+TURKIC = 1 << 30
+#: Set on line ends.
+LINE = 1 << 31
 FOLDED, KIND = 0x1FFFFF, 7
+#: The folded form of separators that may be the sign of what follows: a minus, a negation.
+MINUS, NOT = 0x10000 | ord("-"), 0x10000 | ord("!")
+
+#: Signs that are typed in several ways; and letters that are apostrophes.
+_TYPED = {
+    "'": "\u2018\u2019\u201a\u201b\u2032`\u00b4",
+    '"': "\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb",
+    "-": "\u2010\u2011\u2012\u2013\u2014\u2015\u2212",
+}
+_APOSTROPHES = "\u02b9\u02bb\u02bc\u02bd\u02c8\ua78c\u07f4\u07f5"
+#: ASCII that Unicode calls punctuation and people use as symbols.
+_OPERATORS = "#%&*/@\\"
+#: Marks of vowels that are written or left out: Arabic short vowels and Hebrew points.
+_VOWELS = ((0x0591, 0x05C7), (0x0610, 0x061A), (0x064B, 0x0652), (0x0670, 0x0670))
+
+
+@lru_cache(maxsize=1)
+def _stored() -> dict[str, np.ndarray]:
+    with np.load(unicode.PATH) as stored:
+        return dict(stored)
+
+
+@lru_cache(maxsize=1)
+def mark_orders() -> np.ndarray:
+    """Return each code point's canonical combining class, uint8: the order of marks in NFC."""
+    order = np.zeros(len(unicode.CLASS), np.uint8)
+    order[_stored()["order_of"]] = _stored()["order"]
+    return order
+
+
+def _mapped(name: str) -> dict[int, str]:
+    froms, tos = _stored()[f"{name}_from"].tolist(), _stored()[f"{name}_to"].tolist()
+    return dict(zip(froms, [to if isinstance(to, str) else chr(to) for to in tos], strict=True))
+
+
+def _long_forms(expand: tuple[str, ...]) -> dict[int, str]:
+    """Return the code points that become several, or that NFC may join once they are replaced."""
+    stored, forms = _stored(), {}
+    if "width" in expand:
+        joins = np.isin(stored["width_to"], stored["composes"])
+        joins |= (stored["width_to"] >= 0x1100) & (stored["width_to"] < 0x1200)
+        joining = set(stored["width_from"][joins].tolist())
+        forms = {code: form for code, form in _mapped("width").items() if code in joining}
+        forms |= _mapped("width_long")
+    if "case" in expand:  # but ß, which the tables double
+        forms |= {code: form for code, form in _mapped("case_long").items() if form != "ss"}
+    return forms
+
+
+@lru_cache(maxsize=8)
+def _rewriter(expand: tuple[str, ...]) -> tuple[re.Pattern[str] | None, dict[str, str]]:
+    forms = _long_forms(expand) | (_mapped("width") if "width" in expand else {})
+    characters = {chr(code): form for code, form in forms.items()}
+    return re.compile(f"[{''.join(characters)}]") if forms else None, characters
+
+
+#: A letter whose marks NFC did not join to it, though it may join them to its small form.
+_MARKED = re.compile("[^\\W\\d_][\u0300-\u036f]+")
+
+
+def rewritten(
+    texts: pa.LargeStringArray, fold: tuple[str, ...], *, expand: bool = True
+) -> pa.LargeStringArray:
+    """Return texts in NFC, with I as ı where ı or İ occur, and what `fold` expands expanded."""
+    texts = pc.utf8_normalize(texts, "NFC")
+    pattern, forms = _rewriter(_expanding(fold) if expand else ())
+    if pattern is not None:
+        texts = _substituted(texts, pattern, pattern.pattern, lambda found: forms[found[0]])
+    if "case" not in fold:
+        return texts
+    if "diacritics" not in fold:
+        turkic = pc.or_(pc.match_substring(texts, "ı"), pc.match_substring(texts, "İ"))
+        texts = pc.if_else(turkic, pc.replace_substring(texts, "I", "ı"), texts)
+    texts = pc.replace_substring(texts, "i\u0307", "i")
+    return _substituted(texts, _MARKED, "[\u0300-\u036f]", lambda found: found[0].lower())
+
+
+def _substituted(
+    texts: pa.LargeStringArray,
+    pattern: re.Pattern[str],
+    occurs: str,
+    form: Callable[[re.Match[str]], str],
+) -> pa.LargeStringArray:
+    """Return texts with a pattern replaced, in NFC; only those where `occurs` matches are read."""
+    rows = np.flatnonzero(pc.fill_null(pc.match_substring_regex(texts, occurs), False))
+    if not len(rows):
+        return texts
+    new = [pattern.sub(form, text) for text in texts.take(pa.array(rows)).to_pylist()]
+    normal = pc.utf8_normalize(pa.array(new, pa.large_string()), "NFC")
+    return replace_rows(texts, rows, normal)
+
+
+def _expanding(fold: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in ("case", "width") if name in fold)
 
 
 def _kinds() -> np.ndarray:
@@ -30,6 +141,7 @@ def _kinds() -> np.ndarray:
     kind = np.zeros(len(classes), np.uint32)
     kind[(classes & unicode.CONTROL) != 0] = INVISIBLE
     kind[(classes & unicode.LETTER) != 0] = LETTER
+    kind[_stored()["numbers"]] = LETTER  # a superscript or a Roman number is part of a word
     kind[(classes & unicode.UNSPACED) != 0] = SOLO
     kind[(classes & unicode.DIGIT) != 0] = DIGIT
     kind[(classes & unicode.MARK) != 0] = MARK
@@ -37,44 +149,111 @@ def _kinds() -> np.ndarray:
     return kind
 
 
-@lru_cache(maxsize=2)
-def word_table(*, keep_digits: bool) -> np.ndarray:
-    """Return the table for words: letters fold to their base, everything but words separates.
+def _flags(fold: tuple[str, ...], *, expand: bool = True) -> np.ndarray:
+    flags = np.zeros(len(unicode.CLASS), np.uint32)
+    flags[_stored()["leads"]] |= np.uint32(LEADS)
+    flags[_stored()["composes"]] |= np.uint32(COMPOSES)
+    flags[_stored()["recomposed"]] |= np.uint32(REWRITES)
+    for name in _expanding(fold) if expand else ("case",):
+        froms, tos = _stored()[f"{name}_from"], _stored()[f"{name}_to"]
+        flags[froms[np.isin(tos, _stored()["leads"])]] |= np.uint32(LEADS)
+    if expand:
+        flags[list(_long_forms(_expanding(fold)))] |= np.uint32(REWRITES)
+    if "case" in fold and "diacritics" not in fold:
+        flags[[ord("ı"), ord("İ")]] |= np.uint32(TURKIC)
+    return flags
 
-    Digits of all scripts fold to those of ASCII; a run of them is one 0 unless they are kept.
+
+def _case() -> np.ndarray:
+    lower = np.arange(len(unicode.CLASS), dtype=np.uint32)
+    lower[_stored()["case_from"]] = _stored()["case_to"]
+    return lower
+
+
+@lru_cache(maxsize=8)
+def word_table(fold: tuple[str, ...], *, signs: bool = False, values: bool = False) -> np.ndarray:
+    """Return the table for words, after what `fold` names; what is no word separates.
+
+    Symbols are words. With `signs` all signs are; with `values` digits stay that `fold` makes one.
     """
-    kind = _kinds()
-    table = np.where(kind == SEPARATOR, 0, unicode.BASE.astype(np.uint32) | (kind << np.uint32(24)))
-    table = table.astype(np.uint32)
-    latin_or_greek = np.isin(
-        unicode.SCRIPT, [unicode.SCRIPTS.index("Latn"), unicode.SCRIPTS.index("Grek")]
-    )
-    table[latin_or_greek & (kind == LETTER)] |= np.uint32(LOSES_MARKS)
+    every = np.arange(len(unicode.CLASS), dtype=np.uint32)
+    kind, form = _kinds(), every.copy()
+    if "width" in fold:
+        form[_stored()["width_from"]] = _stored()["width_to"]
+    for sign, others in _TYPED.items():
+        form[[ord(c) for c in others]] = ord(sign)
+    form[[ord(c) for c in _APOSTROPHES]] = ord("'")
+    symbol = np.isin(every, _stored()["symbols"])
+    symbol[[ord(c) for c in "".join(_TYPED.values())]] = False
+    symbol[[ord(c) for c in _OPERATORS]] = True
+    kind[(unicode.CLASS & unicode.PUNCTUATION) != 0] = SOLO if signs else SEPARATOR
+    kind[symbol] = SEPARATOR if "symbols" in fold else SOLO
+    kind[[0x0640, 0x07FA]] = INVISIBLE  # tatweel and its like in N'Ko
+    kind[0xFE00:0xFE10] = kind[0xE0100:0xE01F0] = INVISIBLE  # variation selectors
+    kind = kind[form]
+    flags = _flags(fold)
+    if "diacritics" in fold:
+        names = [unicode.SCRIPTS.index(name) for name in ("Latn", "Grek")]
+        latin_or_greek = np.isin(unicode.SCRIPT[form], names)
+        accented = latin_or_greek | (unicode.BASE[form] == ord("е"))
+        form = np.where(accented, unicode.BASE[form], form)
+        flags[latin_or_greek & (kind == LETTER)] |= np.uint32(LOSES_MARKS)
+        for first, last in _VOWELS:
+            marks = kind[first : last + 1]
+            marks[marks == MARK] = INVISIBLE
+    if "case" in fold:
+        form = _case()[form]
+        flags[[ord("ß"), ord("ẞ")]] |= np.uint32(DOUBLED)
+        form[[ord("ß"), ord("ẞ")]] = ord("s")
+    table = np.where(kind == SEPARATOR, 0, form | (kind << np.uint32(24))).astype(np.uint32)
     digits = np.flatnonzero(kind == DIGIT)
-    if keep_digits:  # each run of Nd begins with a zero, by Unicode's stability policy
+    if "numbers" in fold:
         new = np.flatnonzero(np.diff(digits, prepend=-2) != 1)
+        # Each run of Nd begins with a zero, by Unicode's stability policy.
         value = (digits - np.repeat(digits[new], np.diff(new, append=len(digits)))) % 10
-        table[digits] = (ord("0") + value).astype(np.uint32) | np.uint32(DIGIT << 24)
-    else:
-        table[digits] = np.uint32(ord("0") | DIGIT << 24 | REPEATS)
-    return table
+        value = value if values else np.zeros_like(value)
+        repeats = np.uint32(0 if values else REPEATS)
+        table[digits] = (ord("0") + value).astype(np.uint32) | np.uint32(DIGIT << 24) | repeats
+    if "symbols" not in fold and not signs:
+        minus = form == ord("-")
+        minus[0x2014:0x2016] = False  # a dash, not a minus: the speech of novels begins with it
+        table[minus] = np.uint32(MINUS)
+        table[form == ord("!")] = np.uint32(NOT)
+    table[(unicode.CLASS & unicode.NEWLINE) != 0] |= np.uint32(LINE)
+    return np.asarray(table | flags)
 
 
-@lru_cache(maxsize=1)
-def character_table() -> np.ndarray:
-    """Return the table for characters: folded case, white space separates, the rest is kept."""
+@lru_cache(maxsize=4)
+def character_table(fold: tuple[str, ...]) -> np.ndarray:
+    """Return the table for characters: case and width folded, white space separates."""
     space = (unicode.CLASS & unicode.SPACE) != 0
     kind = np.where(space, SEPARATOR, LETTER).astype(np.uint32)
-    return unicode.FOLD.astype(np.uint32) | (kind << np.uint32(24))
+    form = np.arange(len(unicode.CLASS), dtype=np.uint32)
+    flags = _flags(fold)
+    if "width" in fold:
+        form[_stored()["width_from"]] = _stored()["width_to"]
+    if "case" in fold:
+        form = _case()[form]
+        flags[[ord("ß"), ord("ẞ")]] |= np.uint32(DOUBLED)
+        form[[ord("ß"), ord("ẞ")]] = ord("s")
+    return np.asarray(form | (kind << np.uint32(24)) | flags)
 
 
 @lru_cache(maxsize=1)
 def visible_table() -> np.ndarray:
-    """Return the table for whole texts: as for characters, and the invisible is dropped."""
-    table = character_table().copy()
+    """Return the table for whole texts: case folded letter by letter, the invisible dropped.
+
+    Joiners stay, and the tags of flags: they change what is seen.
+    """
     hidden = _kinds() == INVISIBLE
-    table[hidden] = np.uint32(INVISIBLE << 24)
-    return table
+    hidden[[0x200C, 0x200D]] = hidden[0xE0020:0xE0080] = False
+    space = (unicode.CLASS & unicode.SPACE) != 0
+    mark = (unicode.CLASS & unicode.MARK) != 0
+    visible = np.where(mark, MARK, LETTER)
+    kind = np.where(space, SEPARATOR, np.where(hidden, INVISIBLE, visible)).astype(np.uint32)
+    form = _case()
+    form[ord("ẞ")] = ord("ß")
+    return np.asarray(form | (kind << np.uint32(24)) | _flags(("case",), expand=False))
 
 
 @kernel

@@ -202,7 +202,8 @@ def _dedup(
     after_all = Amount(before.documents - documents, before.bytes - size)
     tokens = None if rate is None else (rate * before.bytes, rate * after_all.bytes)
     exact = sum(n for rule, n in kinds.items() if rule.startswith("duplicate_"))
-    near = kinds["near_duplicate"] + kinds["contained"]
+    near = sum(n for rule, n in kinds.items() if rule.startswith("near_duplicate"))
+    near += kinds["contained"]
     return Dedup(before, after_all, exact, near, tokens)
 
 

@@ -4,7 +4,8 @@
 store.json                  the parameters of its band keys and shingles
 generations/00000.json      one generation: its run, its sources, its files with sizes and digests
 removed/00000.json          a tombstone: a source or a generation that no longer counts
-data/<run>/<task>/          documents.parquet   id, source, rank, signature (a datasketch MinHash)
+data/<run>/<task>/          documents.parquet   id, source, rank, signature (a datasketch MinHash),
+                            written (hashes of words, of words and numbers, of the text)
                             shingles.parquet    the sorted 64-bit shingle hashes of the same rows
                             keys.parquet        band keys in their order: high, low, doc, source
 ```
@@ -32,7 +33,7 @@ from curate.storage.entries import StoreFile, Tombstone
 from curate.storage.store import Store, open_store
 
 #: Raised when the same text gets other hashes or signatures, or a file other columns.
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)

@@ -74,12 +74,12 @@ class DedupView:
                     yield rows.select(["high", "low"]).append_column("doc", pa.array(doc))
 
     def documents(self, docs: np.ndarray) -> Iterator[pa.Table]:
-        """Yield doc, id, rank and signature of documents by their ascending numbers."""
+        """Yield doc, id, rank, written and signature of documents by their ascending numbers."""
         for table in self._rows("documents", docs):
             packed = whole(table.column("signature"))
             values = fixed_width_values(packed, np.uint32)
             lists = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
-            yield table.select(["doc", "id", "rank"]).append_column("signature", lists)
+            yield table.select(["doc", "id", "rank", "written"]).append_column("signature", lists)
 
     def shingles(self, docs: np.ndarray) -> Iterator[pa.Table]:
         """Yield doc and shingles of documents by their ascending numbers."""

@@ -115,6 +115,79 @@ def runs(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return table[starts], np.diff(np.append(starts, len(table))).astype(np.int32)
 
 
+#: Compatibility forms of letters and signs: ligatures, presentation forms, full and half width,
+#: radicals. Other compatibility characters (superscripts, circled numbers) are written on purpose.
+WIDTH_BLOCKS = (
+    (0x2F00, 0x2FD5),
+    (0x3000, 0x3000),
+    (0xFB00, 0xFDFF),
+    (0xFE30, 0xFEFE),
+    (0xFF01, 0xFFEE),
+)
+
+
+def width(character: str) -> str:
+    """Return the usual form of a compatibility form of a letter or sign."""
+    inside = any(first <= ord(character) <= last for first, last in WIDTH_BLOCKS)
+    form = unicodedata.normalize("NFKC", character) if inside else character
+    return form if form.strip() == form or form == " " else character
+
+
+def case(character: str) -> str:
+    """Return the full case folding of one code point; the dot of İ is no letter of its own."""
+    return "i" if character == "İ" else unicodedata.normalize("NFC", character.casefold())
+
+
+def mapping(name: str, forms: Mapping[int, str]) -> Mapping[str, np.ndarray]:
+    """Return code points and their forms: those of one code point, and those of several."""
+    one = {code: ord(form) for code, form in forms.items() if len(form) == 1}
+    several = {code: form for code, form in forms.items() if len(form) > 1}
+    return {
+        f"{name}_from": np.array(list(one), np.uint32),
+        f"{name}_to": np.array(list(one.values()), np.uint32),
+        f"{name}_long_from": np.array(list(several), np.uint32),
+        f"{name}_long_to": np.array(list(several.values())),
+    }
+
+
+def equivalences() -> Mapping[str, np.ndarray]:
+    """Build what tells texts that are the same although their code points differ.
+
+    `recomposed`: code points that NFC replaces; `leads` and `composes`: the first and the second of
+    two that it may join, or take apart to join others; `order`: the combining classes of marks.
+    """
+    known = [c for c in range(SIZE) if unicodedata.category(chr(c)) not in ("Cn", "Cs", "Co")]
+    normal = {c: unicodedata.normalize("NFC", chr(c)) for c in known}
+    pairs = [
+        parts
+        for c in known
+        if normal[c] == chr(c) and len(parts := unicodedata.decomposition(chr(c)).split()) == 2
+    ]
+    leads = {int(first, 16) for first, _ in pairs if first[0] != "<"} | {*range(0x1100, 0x1113)}
+    leads |= {c for c in known if len(unicodedata.normalize("NFD", chr(c))) > 1}
+    seconds = {int(second, 16) for first, second in pairs if first[0] != "<"}
+    jamo = {*range(0x1161, 0x1176), *range(0x11A8, 0x11C3)}
+    combining = {c: unicodedata.combining(chr(c)) for c in known}
+    order = {c: number for c, number in combining.items() if number}
+    numbers = [c for c in known if unicodedata.category(chr(c)) in ("No", "Nl")]
+    symbols = [c for c in known if unicodedata.category(chr(c))[0] == "S"]
+    folds = {
+        c: form for c in known if (form := case(normal[c])) != normal[c] and len(normal[c]) == 1
+    }
+    widths = {c: form for c in known if (form := width(chr(c))) != normal[c]}
+    return {
+        "recomposed": np.array([c for c in known if normal[c] != chr(c)], np.uint32),
+        "leads": np.array(sorted(leads), np.uint32),
+        "composes": np.array(sorted(seconds | jamo), np.uint32),
+        "order_of": np.array(list(order), np.uint32),
+        "order": np.array(list(order.values()), np.uint8),
+        "numbers": np.array(numbers, np.uint32),
+        "symbols": np.array(symbols, np.uint32),
+        **mapping("case", folds),
+        **mapping("width", widths),
+    }
+
+
 def tables() -> Mapping[str, np.ndarray]:
     """Build all arrays of the file."""
     bits, scripts = classes_and_scripts()
@@ -138,6 +211,7 @@ def tables() -> Mapping[str, np.ndarray]:
         "fold_to": np.array(list(folds.values()), np.uint32),
         "base_from": np.array(list(bases), np.uint32),
         "base_to": np.array(list(bases.values()), np.uint32),
+        **equivalences(),
     }
 
 

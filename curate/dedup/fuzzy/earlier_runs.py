@@ -15,7 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.dedup.compared import compared_texts
 from curate.dedup.fuzzy.compared_sets import compared_sets
+from curate.dedup.fuzzy.differences import written_column
 from curate.dedup.fuzzy.minhash import band_keys, sign_sets
 from curate.dedup.keeper import keeper_rank
 from curate.dedup.options import NearDuplicates
@@ -51,7 +53,7 @@ class KnownDocuments(Protocol):
         """Return the generation of each document number."""
 
     def documents(self, docs: np.ndarray) -> Iterator[pa.Table]:
-        """Yield doc, id, rank and signature of the given documents (ascending numbers)."""
+        """Yield doc, id, rank, written and signature of the given documents (ascending numbers)."""
 
     def shingles(self, docs: np.ndarray) -> Iterator[pa.Table]:
         """Yield doc and shingles of the given documents (ascending numbers)."""
@@ -134,6 +136,7 @@ def fetch_known_shingles(known: KnownDocuments, inputs: Inputs) -> Iterator[tupl
             "rank": table.column("rank"),
             "age": known.ages(read).astype(np.int32),
             "weight": np.ones(len(read), np.int32),
+            "written": table.column("written"),
             "signature": table.column("signature"),
             "shingles": shingles.column("shingles"),
             "part": part_of(spread(components), inputs.partitions),
@@ -152,7 +155,7 @@ def storing_steps(near: NearDuplicates) -> tuple[Step, ...]:
 
 
 def _write_store(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-    """Yield id, source, rank, signature and shingles of the kept documents, and their band keys."""
+    """Yield what a store has of the kept documents, and their band keys."""
     dropped = [read_docs(inputs, "decided")]
     for table in inputs.stream("decisions"):
         dropped.append(integers(table.filter(pc.is_valid(table.column("dropped_by"))), "doc"))
@@ -165,10 +168,11 @@ def _write_store(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa
     row = 0
     for table in inputs.stream("text"):
         table = table.filter(pa.array(~np.isin(integers(table, "doc"), removed)))
+        texts = compared_texts(table, near.on)
         values, offsets = compared_sets(near, table)
         has_words = np.diff(offsets) > 0  # a text that an earlier pass left empty is no witness
         if not has_words.all():
-            table = table.filter(pa.array(has_words))
+            table, texts = table.filter(pa.array(has_words)), texts.filter(pa.array(has_words))
             offsets = np.concatenate([[0], offsets[1:][has_words]])
         if not len(table):
             continue
@@ -180,6 +184,7 @@ def _write_store(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa
             "id": table.column("id"),
             "source": table.column("source"),
             "rank": keeper_rank(table, near.keep, near.source_priority),
+            "written": written_column(texts),
             "signature": pa.FixedSizeBinaryArray.from_buffers(
                 pa.binary(4 * near.num_permutations),
                 len(table),

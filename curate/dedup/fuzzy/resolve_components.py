@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.dedup.fuzzy.differences import differences
 from curate.dedup.fuzzy.minhash import buckets_of, signature_array
 from curate.dedup.fuzzy.verify import RemovalRule, Verdicts, greedy_verify
 from curate.dedup.keeper import in_keeper_order
@@ -36,9 +37,9 @@ def resolve_components(
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
     """Yield the decisions on the rows of a stream, and what a store does not need to index.
 
-    The columns of the stream are component, doc, id, rank, age, weight, signature and shingles, and
-    `source` where the kept documents are to be stored. Every component has all of its rows in the
-    stream; their order does not matter. Rows of an age before `NOW` are kept: they are witnesses,
+    The columns of the stream are component, doc, id, rank, age, weight, written, signature and
+    shingles, and `source` where the kept documents are to be stored. Every component has all of its
+    rows in the stream; their order does not matter. Rows of an age before `NOW` are kept: they are witnesses,
     and get no decision. The second table (doc, band) contains the kept documents that are so late
     in a full bucket that nothing will ever be compared with them through that band.
     """
@@ -123,6 +124,10 @@ def _select(table: pa.Table, docs: np.ndarray, place: np.ndarray) -> tuple[np.nd
     return place[at[found]], table.filter(pa.array(found))
 
 
+def _rule_name(rule: RemovalRule) -> str:
+    return "contained" if rule.contained else "near_duplicate"
+
+
 def _decisions(members: pa.Table, verdicts: Verdicts, rule: RemovalRule) -> pa.Table:
     witness, similarity = verdicts.witness, verdicts.similarity
     removed = witness >= 0
@@ -145,13 +150,16 @@ def _decisions(members: pa.Table, verdicts: Verdicts, rule: RemovalRule) -> pa.T
         sizes = integers(members, "size")
         both = np.rint(measured * sizes[rows])
         jaccard = both / (sizes[rows] + sizes[head[rows]] - both)
+    written = whole(members.column("written"))
+    own, other = written.take(pa.array(rows)), written.take(pa.array(head[rows]))
+    unlike = differences(own, other)
+    only = np.isin(unlike, ["numbers", "signs"]) & (not rule.contained)
+    rules = np.where(only, np.char.add("near_duplicate_", unlike), _rule_name(rule))
     return decide(
         integers(members, "doc")[rows],
         {
             "id": ids.take(pa.array(rows)),
-            "dropped_by": pc.if_else(
-                dropped, "contained" if rule.contained else "near_duplicate", None
-            ),
+            "dropped_by": pc.if_else(dropped, pa.array(rules.tolist(), pa.string()), None),
             "dropped_value": pc.if_else(dropped, pa.array(measured), None),
             "duplicate_of": pc.if_else(dropped, heads, None),
             "jaccard": pc.if_else(dropped, pa.array(jaccard), None),

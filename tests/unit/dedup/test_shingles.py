@@ -15,19 +15,22 @@ from hypothesis import strategies as st
 from curate.dedup import reference
 from curate.dedup import shingles as shingle_module
 from curate.dedup.fuzzy.minhash import EMPTY, min_equal_values, permutations, sign_sets, sign_texts
-from curate.dedup.options import Shingling
+from curate.dedup.options import FOLD, FOLDS, Shingling
 from curate.dedup.shingles import jaccard, shingle_sets
 from curate.dedup.word_hashes import fold
 from curate.errors import RecipeError
 from curate.kernels import unicode
 from curate.kernels.arrow import buffers
-from curate.kernels.folding import BLOCK, word_table
+from curate.kernels.folding import BLOCK, mark_orders, word_table
 from tests.examples import examples
 from tests.unit.dedup.dedup_corpora import NEIGHBOURS, PLAIN, word
 
 #: Letters with and without marks, digits, punctuation, white space, invisible ones, and unspaced
 #: scripts.
-ALPHABET = "aAéİß ñ7٣一カぁ่กำ가й̆́ै\u200b\u00ad\n\t.,!-''\U0001f600𠀋क"
+ALPHABET = (
+    "aAéİıIiIß ñ7٣۳一カぁ่กำ가й̆́ै\u200b\u00ad\n\t.,!-''\U0001f600𠀋क+-<*=’ʼ—−ـﾞｶＡﬁﻻςΣẞю́²Ⅳ각"
+    "\u0323\u0307\u0651\u064eёΆ₂½،"
+)
 hostile = st.lists(
     st.one_of(st.text(st.sampled_from(ALPHABET), max_size=60), st.text(max_size=20)), max_size=6
 )
@@ -39,14 +42,14 @@ def sets_of(texts: list[str], shingling: Shingling) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", ["word", "char"])
-@pytest.mark.parametrize("ngram", [1, 3, 5])
+@pytest.mark.parametrize(("ngram", "fold"), [(1, FOLD), (3, FOLD), (3, FOLDS), (5, ()), (5, FOLD)])
 @examples(60)
 @given(texts=hostile)
 @example(texts=["a\u0301", "a", "\u0301a", "กำ ก่", "7 77 777 7777 77777 8", ""])
-def test_sets_are_those_of_the_reference(kind, ngram, texts):
-    shingling = Shingling(kind, ngram)
+def test_sets_are_those_of_the_reference(kind, ngram, fold, texts):
+    shingling = Shingling(kind, ngram, fold)
     make = reference.word_shingles if kind == "word" else reference.char_shingles
-    expected = [make(text, ngram) for text in texts]
+    expected = [make(text, ngram, shingling.fold) for text in texts]
     ours = sets_of(texts, shingling)
     assert [len(values) for values in ours] == [len(shingles) for shingles in expected]
     for i in range(len(texts)):
@@ -55,29 +58,37 @@ def test_sets_are_those_of_the_reference(kind, ngram, texts):
             assert both == len(expected[i] & expected[j])
 
 
-@pytest.mark.parametrize("keep_digits", [False, True])
-@pytest.mark.parametrize("lead", ["", "é", PLAIN[:29], PLAIN[:30], PLAIN[:31]])
-def test_plain_text_is_folded_as_the_table_says(keep_digits, lead):
+@pytest.mark.parametrize(
+    ("fold_names", "signs"),
+    [(FOLD, False), (FOLD, True), (FOLDS, False), (("punctuation", "numbers"), False)],
+)
+@pytest.mark.parametrize("lead", ["é", PLAIN[:30], PLAIN[:31]])
+def test_plain_text_is_folded_as_the_table_says(fold_names, signs, lead):
     texts = [
-        lead + before + chr(c) + after + PLAIN + PLAIN
+        lead + before + chr(c) + after + PLAIN
         for c in range(128)
         for before in NEIGHBOURS
         for after in NEIGHBOURS
     ]
     data, offsets = buffers(pa.array(texts, pa.large_string()))
-    table = word_table(keep_digits=keep_digits)
-    entries, out = np.empty(BLOCK, np.uint32), np.empty(2000, np.uint16)
-    for text, start, stop in zip(texts, offsets[:-1], offsets[1:], strict=True):
-        size = fold(data, start, stop, table, keep_digits, entries, out)
-        units = out[:size].tobytes().decode("utf-16-le")
-        ours = [piece for piece in units.split("\0") if piece]
-        expected = [word[keep_digits] for word in reference.words(text)]
-        assert ours == ["3".join(word.split("٣")) for word in expected], repr(text)
-        assert not out[size : size + 16].any()
+    tables, rules = shingle_module._word_tables(fold_names)
+    for values in (0, 1):
+        table, rule = tables[2 * signs + values], rules[2 * signs + values]
+        entries, out = np.empty(BLOCK, np.uint32), np.empty(2000, np.uint16)
+        for text, start, stop in zip(texts, offsets[:-1], offsets[1:], strict=True):
+            size, rewrite = fold(data, start, stop, table, mark_orders(), rule, entries, out)
+            if rewrite:
+                assert "\u0301" in text
+                continue
+            units = out[:size].tobytes().decode("utf-16-le")
+            ours = [piece for piece in units.split("\0") if piece]
+            expected = [word[values] for word in reference.words(text, fold_names, signs=signs)]
+            assert ours == expected, repr(text)
+            assert not out[size : size + 16].any()
 
 
-def test_digits_of_every_script_are_kept_by_value():
-    table = word_table(keep_digits=True)
+def test_digits_of_every_script_are_kept_by_value_where_numbers_are_folded():
+    table = word_table(FOLDS, values=True)
     for c in np.flatnonzero((unicode.CLASS & unicode.DIGIT) != 0).tolist():
         value = unicodedata.decimal(chr(c), None)
         if value is not None:  # this Python may know fewer than our tables
@@ -187,37 +198,143 @@ def test_runs_of_numbers_keep_their_digits_across_blocks(numbers):
     assert len(ours) == len(reference.word_shingles(text, 5))
 
 
+LONG = " this sentence has words enough for two shingles of five"
+#: What does not count by default: the story, and two texts that are one.
 SAME = [
     ("case", "Алматы Қаласы", "АЛМАТЫ қаласы"),
-    ("punctuation", "Good morning, world!", "good morning - world"),
-    ("Latin diacritics", "Über façade", "uber facade"),
+    ("final sigma", "οι δρόμοι της πόλης", "ΟΙ ΔΡΌΜΟΙ ΤΗΣ ΠΌΛΗΣ"),
+    ("sharp s", "die weiße Straße", "DIE WEISSE STRASSE"),
+    ("capital sharp s", "WEIẞ", "weiß"),
+    ("Armenian ligature", "և", "ԵՒ"),
+    ("Cherokee", "ᏣᎳᎩ", "ꮳꮃꭹ"),
+    ("Georgian capitals", "ᲗᲑᲘᲚᲘᲡᲘ", "თბილისი"),
+    ("Turkish capitals", "DİYARBAKIR ILIK", "diyarbakır ılık"),
+    ("a dot that lower() makes of İ", "İZMİR", "i\u0307zmi\u0307r"),
     ("decomposed Latin", "cafe\u0301 bar", "café bar"),
-    ("ё", "ёлка стоит", "елка стоит"),
+    ("decomposed Vietnamese", "Tiê\u0301ng Viê\u0323t", "Tiếng Việt"),
+    ("decomposed Hangul", unicodedata.normalize("NFD", "한국어 각"), "한국어 각"),
+    ("decomposed kana", unicodedata.normalize("NFD", "ガラス"), "ガラス"),
+    ("decomposed hamza", unicodedata.normalize("NFD", "سؤال"), "سؤال"),
+    ("nukta", "क\u093cलम", "\u0958लम"),
+    ("order of Arabic marks", "محم\u0651\u064eد", "محم\u064e\u0651د"),
+    ("a singleton", "5 \u2126", "5 Ω"),
+    ("full width", "ＡＢＣ１２３！", "ABC123!"),
+    ("half width", "ｶﾞﾗｽ", "ガラス"),
+    ("Latin ligature", "ﬁnal", "final"),
+    ("Arabic presentation forms", "ﺳﻼﻡ", "سلام"),
+    ("tatweel", "مـحمـد", "محمد"),
+    ("apostrophes", "Oʻzbek o‘g‘il", "O'zbek o'g'il"),
+    ("quotes and dashes", "«ja» – nein", '"ja" - nein'),
+    ("minus signs", "−40", "-40"),
     ("soft hyphen and joiner", "co\u00adoperate می\u200cخواهم", "cooperate میخواهم"),
-    ("digits in a longer text", "on day 17 we saw 3 birds", "on day 4 we saw 1200 birds"),
-    ("Turkish i", "DİYARBAKIR ılık", "diyarbakır ilik"),
+    ("zero width space", "ze\u200bro", "zero"),
+    ("variation selector", "❤\ufe0f", "❤"),
+    ("white space", "a  b\n\nc", " a b c "),
+    ("punctuation of a longer text", "Yes," + LONG, "Yes" + LONG + "!"),
 ]
+#: What counts: the story, and two texts without a common shingle.
 OTHER = [
     ("й is no и", "мой край", "мои краи"),
+    ("ё is no е", "все", "всё"),
     ("kana keep their marks", "かき", "がき"),
     ("hamza forms", "أكل", "اكل"),
+    ("short vowels", "كَتَبَ", "كُتِبَ"),
+    ("Hebrew points", "סֵפֶר", "סַפָּר"),
+    ("Greek tonos", "πότε", "ποτέ"),
+    ("Vietnamese tones", "ma má mà", "ma ma ma"),
+    ("accents", "Über façade", "uber facade"),
     ("Indic vowel signs", "कि", "का"),
     ("Thai vowel signs", "กิน", "กัน"),
+    ("dotless i", "ılık ısı", "ilik isi"),
+    ("Serbian letters", "ђак", "ћак"),
     ("numbers alone", "12 + 5 = 17", "30 + 4 = 34"),
     ("numbers of a short text", "room 12", "room 13"),
     ("a price list", "10 20 30 40 50 60 70", "11 21 31 41 51 61 71"),
+    ("genes", "BRCA1", "BRCA2"),
+    ("versions", "v1.2.3", "v1.23"),
+    ("results", "2:1", "1:2"),
+    ("formulas", "H2O", "H2O2"),
+    ("superscripts", "x²", "x2"),
+    ("a lost superscript", "x²", "x"),
+    ("Roman numbers", "Ⅳ", "Ⅵ"),
+    ("digits of two scripts", "۳", "3"),
+    ("emoji", "👍", "👎"),
+    ("texts of signs", ":)", ":("),
+    ("operators", "5 > 3", "5 < 3"),
+    ("a comma", "Let's eat, grandma", "Let's eat grandma"),
+    ("currencies", "$5", "€5"),
+    ("negation", "if !ready: stop", "if ready: stop"),
+    ("decimals", "3.5", "35"),
+    ("addresses", "a@b.org", "a@b.com"),
 ]
 
 
 @pytest.mark.parametrize(("story", "a", "b"), SAME, ids=[story for story, *_ in SAME])
 def test_same_shingles(story, a, b):
     ours = sets_of([a, b], Shingling())
+    assert len(ours[0])
     assert np.array_equal(*ours)
 
 
 @pytest.mark.parametrize(("story", "a", "b"), OTHER, ids=[story for story, *_ in OTHER])
 def test_other_shingles(story, a, b):
-    assert jaccard(*sets_of([a, b], Shingling())) == 0.0
+    a_set, b_set = sets_of([a, b], Shingling())
+    assert len(a_set)
+    assert len(b_set)
+    assert jaccard(a_set, b_set) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("It was -40 degrees", "It was 40 degrees"),
+        ("We write in C++", "We write in C#"),
+        ("We write in C++", "We write in C"),
+        ("value = -x", "value = x"),
+        ("when !done", "when done"),
+        ("a * b", "a ** b"),
+        ("so nice 👍", "so nice 👎"),
+        ("x² here", "x2 here"),
+        ("about 5%", "about 5€"),
+    ],
+)
+def test_symbols_count_in_longer_texts_too(a, b):
+    assert jaccard(*sets_of([a + LONG, b + LONG], Shingling())) < 0.8
+
+
+@pytest.mark.parametrize(
+    ("fold_names", "a", "b"),
+    [
+        (("case", "punctuation", "numbers"), "on day 17 of May" + LONG, "on day 4 of May" + LONG),
+        (("case", "punctuation", "numbers"), "at ۳" + LONG, "at 12" + LONG),
+        (("case", "diacritics"), "Über façade ёлка ılık", "uber facade елка ilik"),
+        (("diacritics",), "كَتَبَ סֵפֶר", "كتب ספר"),
+        (FOLDS, "Good morning, world!", "good morning - world"),
+        (FOLDS, "What is C++?", "what is c"),
+    ],
+)
+def test_what_is_folded_on_demand(fold_names, a, b):
+    assert np.array_equal(*sets_of([a, b], Shingling(fold=fold_names)))
+    assert not np.array_equal(*sets_of([a, b], Shingling(fold=())))
+
+
+@pytest.mark.parametrize(
+    ("fold_names", "a", "b"),
+    [
+        (("width", "punctuation"), "Polish" + LONG, "polish" + LONG),
+        (("case", "punctuation"), "ＡＢ" + LONG, "AB" + LONG),
+        (("case", "width"), "Yes, f(x)" + LONG, "Yes, f[x]" + LONG),
+    ],
+)
+def test_what_is_not_folded_counts(fold_names, a, b):
+    assert jaccard(*sets_of([a, b], Shingling(fold=fold_names))) < 1
+    assert np.array_equal(*sets_of([a, b], Shingling()))
+
+
+def test_foldings_have_one_order_and_names_that_exist():
+    assert Shingling(fold=("numbers", "case", "case")) == Shingling(fold=("case", "numbers"))
+    with pytest.raises(RecipeError, match="did you mean 'numbers'"):
+        Shingling(fold=("number",))
 
 
 def test_min_equal_values_is_four_sigmas_below():

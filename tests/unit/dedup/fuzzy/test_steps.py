@@ -45,7 +45,7 @@ def test_three_short_texts_stay_and_three_copies_become_one(script):
 
 
 def test_empty_texts_have_their_own_rule_and_no_cluster():
-    found = find_duplicates(["", " \n", "...", "word", ""] * 20).to_pylist()
+    found = find_duplicates(["", " \n", "\u200b", "word", ""] * 20).to_pylist()
     empty = [row for row in found if row["dropped_by"] == "empty"]
     assert len(empty) == 80
     assert all(row["duplicate_of"] is None and row["cluster"] is None for row in empty)
