@@ -211,7 +211,6 @@ def deduplicate(
     >>> deduplicate(table).select(["id", "duplicate_of"]).to_pylist()[1]
     {'id': 'b', 'duplicate_of': 'a'}
     """
-    from curate.dedup.options import folded
     from curate.dedup.witness_chain import reassign_within
     from curate.protocol import in_memory
     from curate.stages.exact_dedup import ExactDedup
@@ -226,7 +225,7 @@ def deduplicate(
         rows=rows,
         shingle=shingle,
         ngram=ngram,
-        fold=folded(fold),
+        fold=tuple(fold),  # type: ignore[arg-type]  # checked by the stage
         on=on,
         similarity=similarity,
         length_ratio=length_ratio,

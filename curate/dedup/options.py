@@ -129,7 +129,8 @@ class NearDuplicates:
     def __post_init__(self) -> None:
         if self.length_ratio < 1:
             raise RecipeError(f"length_ratio = {self.length_ratio}", hint="give 1 or more")
-        _ = self.shingling, self.band_shape  # both refuse impossible values
+        object.__setattr__(self, "fold", self.shingling.fold)
+        _ = self.band_shape  # both refuse impossible values
         check_keep(self.keep)
         _check_choice("near dedup on", self.on, ("text", "prompt"))
         _check_choice("similarity", self.similarity, ("jaccard", "containment"))

@@ -256,8 +256,8 @@ def _shingles(
     out_offsets = np.empty(len(offsets), np.int64)
     if shingling.kind == "word":
         tables, longest = _word_tables(shingling.fold), int(np.diff(offsets).max())
-        numbers = mark_orders(), shingling.ngram, longest
-        _word_shingles(data, offsets, *tables, *numbers, out, out_offsets, rewrite)
+        orders, ngram = mark_orders(), shingling.ngram
+        _word_shingles(data, offsets, *tables, orders, ngram, longest, out, out_offsets, rewrite)
     else:
         table = character_table(shingling.fold)
         _character_shingles(data, offsets, table, shingling.ngram, out, out_offsets, rewrite)

@@ -39,9 +39,9 @@ def resolve_components(
 
     The columns of the stream are component, doc, id, rank, age, weight, written, signature and
     shingles, and `source` where the kept documents are to be stored. Every component has all of its
-    rows in the stream; their order does not matter. Rows of an age before `NOW` are kept: they are witnesses,
-    and get no decision. The second table (doc, band) contains the kept documents that are so late
-    in a full bucket that nothing will ever be compared with them through that band.
+    rows in the stream; their order does not matter. Rows of an age before `NOW` are kept: they are
+    witnesses, and get no decision. The second table (doc, band) contains the kept documents that
+    are so late in a full bucket that nothing will ever be compared with them through that band.
     """
     stream, index = _read_sizes(stream, budget)
     if not len(index):
