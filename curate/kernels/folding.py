@@ -114,7 +114,11 @@ def rewritten(
         turkic = pc.or_(pc.match_substring(texts, "ı"), pc.match_substring(texts, "İ"))
         texts = pc.if_else(turkic, pc.replace_substring(texts, "I", "ı"), texts)
     texts = pc.replace_substring(texts, "i\u0307", "i")
-    return _substituted(texts, _MARKED, "[\u0300-\u036f]", lambda found: found[0].lower())
+    return _substituted(texts, _MARKED, "[\u0300-\u036f]", lambda found: _small(found[0]))
+
+
+def _small(text: str) -> str:
+    return text.replace("İ", "i").lower()
 
 
 def _substituted(
