@@ -360,6 +360,9 @@ def _select(
         kind, share = kinds[tag[e]], all_prose[e] * 100 // total
         state[e] = 1
         limit = int64(0)  # the percentage of the prose that such an element must hold
+        after = end[e]
+        if after < n and tag[e + 1] == tags[5] and tag[after] == tags[9] and end[e + 1] == after:
+            continue  # the formula that the picture after it shows
         if hints[e] & HIDDEN:
             limit = int64(HIDDEN_SHARE)
         elif whole or not kind & BLOCK:

@@ -177,6 +177,7 @@ TAGS: Final = np.array(
         TAG["annotation"],
         TAG["form"],
         TAG["pre"],
+        TAG["img"],
     ],
     np.int64,
 )

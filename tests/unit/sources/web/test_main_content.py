@@ -249,3 +249,87 @@ def test_depth_is_bounded_and_loses_nothing():
 
 def test_names_are_distinct():
     assert len(set(NAMES)) == len(NAMES)
+
+
+PROSE = "<p>The boats came home before dawn, and nobody in the village had slept that night.</p>"
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        (
+            "2024<span>年</span>5<span>月</span>3<span>日</span>に、<a href=/t>東京</a>",
+            "2024年5月3日に、東京",
+        ),
+        ("그는 <b>왜</b> 왔<i>나</i>", "그는 왜 왔나"),
+        ("<ruby>表<rp>(</rp><rt>ひょう</rt><rp>)</rp>示<rt>じ</rt></ruby>された", "表示された"),
+        ("<ruby>言葉<rt>ことば</rt><rtc>word</rtc></ruby>が出た", "言葉が出た"),
+        ("<ruby>表<rt>ひょう</ruby>した", "表した"),
+        ("On <time datetime=2024>5 May</time> they came", "On 5 May they came"),
+        (
+            "all the <a rel=tag href=/x>boats</a> came to <a rel=author>Ann</a>",
+            "all the boats came to Ann",
+        ),
+        ("the <span aria-hidden=true>boats</span> of Ann", "the boats of Ann"),
+        ("the <span class='author share'>boats</span> of Ann", "the boats of Ann"),
+        ("H<sub>2</sub>O and x<sup>2</sup>", "H2O and x2"),
+        ("is <math><mi>E</mi><mo>=</mo><mi>m</mi></math> here", "is E=m here"),
+        (
+            "is <math><semantics><mrow><mi>E</mi></mrow>"
+            "<annotation encoding='application/x-tex'>E=m</annotation></semantics></math> here",
+            "is E=m here",
+        ),
+        (
+            "is <span class=katex><span class=katex-mathml><math><semantics><mi>E</mi><annotation"
+            " encoding='application/x-tex'>E=m</annotation></semantics></math></span>"
+            "<span class=katex-html aria-hidden=true>E=m</span></span> here",
+            "is E=m here",
+        ),
+        (
+            "is <span class=mwe-math-element><span style='display: none;'><math><semantics>"
+            "<mi>E</mi><annotation encoding='application/x-tex'>E=m</annotation></semantics></math>"
+            "</span><img src=x alt='E=m'></span> here",
+            "is E=m here",
+        ),
+    ],
+)
+def test_sentences_with_elements(markup, text):
+    page = f"<html><body><main>{PROSE}<p>{markup}</p>{PROSE}</main></body></html>"
+    found, _ = main_content(page.encode())
+    assert found.split("\n\n")[1] == text
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        *("<p hidden>Words.</p>", "<p style='display:none'>Words.</p>"),
+        *("<template>Words.</template>", "<noscript>Words.</noscript>"),
+        "<script type='application/ld+json'>{}</script>",
+    ],
+)
+def test_what_no_reader_sees(hidden):
+    found, _ = main_content(f"<body>{PROSE}{hidden}{PROSE}".encode())
+    assert found == "\n\n".join([re.sub("<.*?>", "", PROSE)] * 2)
+
+
+def test_lists_of_sentences_are_content():
+    items = (
+        "<ul><li>A court ruled on <a href=/a>Friday</a> that ferries must carry a lamp.</li>"
+        "<li>Fishermen <a href=/b>asked the mayor for new nets</a> after the storm.</li></ul>"
+    )
+    for page in (f"<body>{PROSE}{items}{PROSE}", f"<body><div>{PROSE}</div>{items}"):
+        found, _ = main_content(page.encode())
+        assert "• A court ruled on Friday that ferries must carry a lamp." in found
+        assert "• Fishermen asked the mayor for new nets after the storm." in found
+
+
+def test_details_and_definitions_are_content():
+    more = "<details><summary>More</summary><p>The nets were empty.</p></details>"
+    found, _ = main_content(f"<body>{PROSE}{more}<dl><dt>Net<dd>Catches fish.</dl>".encode())
+    assert found.endswith("More\n\nThe nets were empty.\n\nNet\nCatches fish.")
+
+
+def test_an_article_under_class_words_of_boilerplate_is_kept():
+    for words in ("sidebar comment", "share-widget", "footer", "related-posts"):
+        found, _ = main_content(f"<body><div class='{words}'>{PROSE}{PROSE}</div>".encode())
+        assert found == "\n\n".join([re.sub("<.*?>", "", PROSE)] * 2), words
