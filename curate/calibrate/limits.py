@@ -15,8 +15,10 @@ from curate.recipe.profile import Profile, Rule
 from curate.signals import column, measure
 from curate.signals.verdict import lists_of
 
-#: Extra room beyond the sample, because its extremes are inside those of the language.
-_MARGIN: Final = 0.1
+#: Extra room beyond the sample, because its extremes are inside those of the language: a tenth
+#: where it shows the tail, a quarter where it does not. By the rule of three, ``n`` documents
+#: without one beyond a limit leave up to 3 / n beyond it, with a confidence of 95 %.
+_MARGIN, _WIDE_MARGIN, _RULE_OF_THREE = 0.1, 0.25, 3
 
 
 class _Plan(NamedTuple):
@@ -64,6 +66,8 @@ class Setter:
     ) -> None:
         self._base, self._method, self._share = base, method, share
         self._documents = len(seen.texts)
+        shows_tail = self._documents * share >= _RULE_OF_THREE
+        self._margin = _MARGIN if shows_tail else _WIDE_MARGIN
         signals = [base.rules[name].signal for name in MOST if name in base.rules]
         signals += [plan.signal for plan in LEAST.values()]
         signals += ["mean_word_length"]
@@ -122,8 +126,8 @@ class Setter:
         if low is not None and high is not None:
             rules["words_of_odd_length"] = Rule(
                 signal="mean_word_length",
-                min=max(1, int(np.floor(low * (1 - _MARGIN)))),
-                max=int(np.ceil(high * (1 + _MARGIN))),
+                min=max(1, int(np.floor(low * (1 - self._margin)))),
+                max=int(np.ceil(high * (1 + self._margin))),
                 why="Text without spaces, encoded data",
                 source=self._source("tail"),
             )
@@ -137,7 +141,8 @@ class Setter:
             used, limit = "tail", tail(values, self._share, None, upper=upper)
         if limit is None:
             return None, ""
-        rounded, margin = (np.ceil, _MARGIN) if upper else (np.floor, -_MARGIN)
+        margin = self._margin
+        rounded, margin = (np.ceil, margin) if upper else (np.floor, -margin)
         return float(rounded(round(limit * (1 + margin) * 1000, 6))) / 1000, self._source(used)
 
     def _anchor(self, name: str, signal: str, *, upper: bool) -> Anchor | None:
@@ -149,7 +154,8 @@ class Setter:
 
     def _source(self, method: str) -> str:
         reason = METHODS[method][1].format(share=self._share, n=self._documents)
-        return f"curate calibrate, {method}: {reason}, and a tenth of room"
+        room = "a tenth" if self._margin == _MARGIN else "a quarter"
+        return f"curate calibrate, {method}: {reason}, and {room} of room"
 
 
 def _varieties(base: Profile, seen: Reference) -> Floats:

@@ -48,7 +48,8 @@ ONE_FILE = 0.018
 OTHERS = {"de-*": 0.01, "el-*": 0.01, "es-*": 0.01, "hi-*": 0.01, "ro-*": 0.01, "vi-*": 0.01}
 
 KINDS = ("chat", "line", "sentence", "code", "asr", "ocr")
-ALL = tuple(name for name in profile_names() if "/" not in name)
+#: ``_fixes`` has no rules: what other profiles extend.
+ALL = tuple(name for name in profile_names() if name != "_fixes")
 
 
 @cache
@@ -122,6 +123,8 @@ def test_clean_sentences_of_every_listed_language_pass() -> None:
     for name in SPOKEN:
         texts = [text for source in gold_sentences()[name].values() for text in source]
         assert texts, name
+        # Some are written with Latin letters in Cyrillic words, which this step mends in a run.
+        texts = api.standardize({"text": texts}, profile=name).column("text").to_pylist()
         share = check_profile(profile(name), texts)["any"]
         # Where there are 50 documents or fewer, one of them is more than 2 percent.
         assert share <= max(0.041, 1.01 / len(texts)), name
