@@ -33,7 +33,8 @@ def write_days(folder, days=2, documents=60):
 
 
 def arguments(folder, out, *days, store=None, **more):
-    options = {"text-field": "body", "engine": "in-process", "output": out, "keep": "oldest"} | more
+    options = {"text-field": "body", "date-field": "when", "keep": "oldest"}
+    options |= {"engine": "in-process", "output": out} | more
     words = [f"day{day}={folder}/{day}.jsonl" for day in days]
     words += ["--store-to", store] if store else []
     return [*words, *(word for k, v in options.items() for word in (f"--{k}", str(v)))]

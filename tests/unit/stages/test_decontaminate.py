@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from curate import schema
 from curate.dedup.decontamination import MAX_SHARING, load
+from curate.dedup.options import FOLDS
 from curate.dedup.reference import is_number, words
 from curate.errors import RecipeError
 from curate.stages.decontaminate import Decontaminate
@@ -192,7 +193,7 @@ SETS = st.lists(st.lists(st.lists(STRINGS, max_size=2), max_size=4), min_size=1,
 
 
 def grams(text, size):
-    every = words(text)
+    every = words(text, FOLDS)
     windows = [every[at : at + size] for at in range(len(every) - size + 1)]
     return [
         tuple(raw if all(is_number(one) for _, one in window) else folded for folded, raw in window)
@@ -202,7 +203,7 @@ def grams(text, size):
 
 def looked_for(string, ngram, min_words, min_matches):
     """What one string is looked for by: (spaced or not, words, whole or not, which words)."""
-    count = len(words(string))
+    count = len(words(string, FOLDS))
     times = 2 if count > 0.5 * len(string) else 1
     run = times * ngram
     if count < times * min(min_words, ngram):
