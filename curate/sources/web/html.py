@@ -34,7 +34,7 @@ class PageText(NamedTuple):
     replaced: int = 0
     #: binary | no_text | extract_timeout | extract_crash | extract_error; else empty
     reason: str = ""
-    #: how ``curate`` found the text: main | paragraphs | page; empty for other extractors
+    #: how ``curate`` found the text: main | paragraphs | page | noscript; empty for others
     way: str = ""
 
 

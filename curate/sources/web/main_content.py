@@ -7,9 +7,12 @@
    nearly all prose, or most of it while the rest of the page is no prose. Prose inside boilerplate
    (nav, aside, class words such as `sidebar`) counts only where the page has little other prose.
 3. *Leave out* blocks below the root that hold little of its prose and are boilerplate, hidden,
-   captions, or mostly links. Inline elements are never left out for a class word.
+   captions, or mostly links. Text around links that reads as a **sentence** is no list of links:
+   it ends in a mark outside them, or goes on before and behind them. Inline elements are never left
+   out for a class word.
 4. *Second look.* Where less than a fifth of the page's prose was kept, all its paragraphs are the
-   text; where there are none, all that is visible. The way that was taken is reported.
+   text; where there are none, all that is visible. Prose that stands in noscript only is read where
+   a page has no other. The way that was taken is reported.
 
 No rule knows a language. The limits were set on the 60 news pages of tests/benchmarks/html.py.
 Gold pages in 25 languages are in tests/unit/sources/web/test_main_content.py.
@@ -25,8 +28,9 @@ from numba import int64
 
 from curate.kernels.jit import inline, kernel
 from curate.sources.web.layout import text_of
-from curate.sources.web.markup import parse
+from curate.sources.web.markup import is_letter, parse
 from curate.sources.web.markup_tables import (
+    ASSISTIVE,
     BLOCK,
     BODY,
     BOILERPLATE,
@@ -37,17 +41,19 @@ from curate.sources.web.markup_tables import (
     FORMULA,
     HIDDEN,
     HIDDEN_WORD,
+    JAX,
     LAYER,
     MAIN_ROLE,
     NEGATIVE,
     OTHER_ROLE,
+    PREVIEW,
     TAGS,
     TEX,
     UNSEEN,
     tables,
 )
 
-Way = Literal["main", "paragraphs", "page"]
+Way = Literal["main", "paragraphs", "page", "noscript"]
 
 #: Bytes of text without spaces, from which a block may be a paragraph of prose (80 Latin letters,
 #: 27 ideographs), and from which it needs no mark between sentences.
@@ -56,6 +62,9 @@ UNMARKED_BYTES: Final = 240
 #: Percent of a paragraph's letters that may be links, and of any other block's.
 PROSE_LINKS: Final = 40
 BLOCK_LINKS: Final = 60
+#: Bytes of words that a sentence without a mark has before and behind its links, and in percent.
+AROUND_BYTES: Final = 6
+AROUND_SHARE: Final = 20
 #: Percent of the page's prose that the root needs: marked up as the article; a child while the rest
 #: of its parent is prose too; a child while the rest is not.
 MARKED_SHARE: Final = 50
@@ -67,6 +76,8 @@ ALONE_SHARE: Final = 25
 KEPT_SHARE: Final = 25
 CAPTION_SHARE: Final = 20
 HIDDEN_SHARE: Final = 50
+#: Bytes of prose in noscript that are a page's text where it has no other; less asks for scripts.
+NOSCRIPT_BYTES: Final = 160
 #: The second look is taken where less than this fraction of the page's prose was kept.
 SECOND_LOOK: Final = 5
 
@@ -111,9 +122,17 @@ def main_content(
     """
     markup = parse(page)
     shape = (markup.tag, markup.parent, markup.end, markup.hints)
-    seen = _seen(*shape, tables().kinds, TAGS)
-    letters, marks = _measure(markup.data, markup.run_start, markup.run_end)
-    weights = _weigh(*shape, markup.run_element, letters, marks, seen, tables().kinds, TAGS)
+    measures = _measure(markup.data, markup.run_start, markup.run_end)
+    letters = measures[0]
+    seen = _seen(*shape, False, tables().kinds, TAGS)
+    weights = _weigh(*shape, markup.run_element, *measures, seen, tables().kinds, TAGS)
+    without_script = not weights.all_prose[0] and (markup.tag == TAGS[11]).any()
+    if without_script:
+        with_it = _seen(*shape, True, tables().kinds, TAGS)
+        more = _weigh(*shape, markup.run_element, *measures, with_it, tables().kinds, TAGS)
+        without_script = bool(more.all_prose[0] >= NOSCRIPT_BYTES)
+        if without_script:
+            seen, weights = with_it, more
     in_prose = weights.prose[weights.block[markup.run_element]] > 0
     shown = _select(*shape, markup.run_element, 0, seen, *weights, True, True, tables().kinds, TAGS)
     kept: npt.NDArray[np.bool_] = shown
@@ -129,6 +148,8 @@ def main_content(
             kept, way = shown & in_prose, "paragraphs"
         if not letters[kept].any():
             kept, way = shown, "page"
+    if without_script:
+        way = "noscript"
     text = text_of(markup, kept, weights.all_letters, table_style == "markdown")
     return Content(text, way)
 
@@ -144,42 +165,56 @@ class _Weights(NamedTuple):
     clean_prose: npt.NDArray[np.int64]  #: that is not inside boilerplate
     all_letters: npt.NDArray[np.int64]
     all_links: npt.NDArray[np.int64]
+    sentences: npt.NDArray[np.int64]  #: letters of blocks that are a sentence around links
     boilerplate: npt.NDArray[np.int8]  #: whether it or an ancestor looks like boilerplate
 
 
 @kernel
-def _seen(tag: Any, parent: Any, end: Any, hints: Any, kinds: Any, tags: Any) -> Any:
+def _seen(tag: Any, parent: Any, end: Any, hints: Any, noscript: Any, kinds: Any, tags: Any) -> Any:
     """Return for each element whether a reader sees its text, as far as names alone tell.
 
-    Readings of ruby are left out. A formula is there once: as its TeX where it is annotated with
-    it, and then neither as MathML nor as KaTeX's second layer.
+    Readings of ruby are left out. A formula is there once, whatever layers it has: as its TeX where
+    that is in an annotation or a script, else as MathML, else as it was drawn.
     """
     n = len(tag)
     seen = np.ones(n, np.int8)
-    in_formula = np.zeros(n, np.int8)
+    source = np.zeros(n, np.int32)  # of an element math: its annotation in TeX
+    before = np.zeros(n, np.int32)  # the sibling before
+    newest = np.zeros(n, np.int32)  # of an element: its newest child
+    math = int64(0)  # the newest, open or closed
     for e in range(1, n):
         above = parent[e]
-        seen[e] = seen[above]
-        in_formula[e] = in_formula[above]
-        if kinds[tag[e]] & UNSEEN:
+        before[e], newest[above] = newest[above], e
+        if tag[e] == tags[5]:
+            math = e
+        elif tag[e] == tags[6] and hints[e] & TEX and math and e < end[math]:
+            source[math] = e
+        if kinds[tag[e]] & UNSEEN and not (tag[e] == tags[10] and hints[e] & TEX):
+            seen[e] = noscript and tag[e] == tags[11]
+        if (
+            hints[e] & LAYER and (hints[e] | hints[above]) & FORMULA and math > above
+        ):  # behind its MathML
             seen[e] = 0
-        if hints[e] & FORMULA:
-            in_formula[e] = 1
-        if hints[e] & LAYER and (in_formula[above] or hints[e] & FORMULA):
-            seen[e] = 0
-        if tag[e] == tags[6]:  # annotation
-            seen[e] = 0
+        drawn = before[e]
+        if tag[e] == tags[10] and hints[e] & TEX:  # The layers before a script in TeX
+            if hints[drawn] & JAX:
+                seen[drawn] = 0
+                preview = before[drawn]
+                if hints[preview] & JAX and hints[preview] & PREVIEW:
+                    seen[preview] = 0
+        elif (hints[e] & JAX and hints[drawn] & JAX and hints[drawn] & PREVIEW) or (
+            hints[e] & ASSISTIVE and hints[above] & JAX and e + 1 < end[e]
+        ):
+            seen[drawn] = 0
+    outer = np.zeros(n, np.int32)  # the outermost formula that has a source
     for e in range(1, n):
-        if tag[e] != tags[5]:  # math
-            continue
-        source = 0
-        for below in range(e + 1, end[e]):
-            if tag[below] == tags[6] and hints[below] & TEX:
-                source = below
-        if source:
-            for below in range(e, end[e]):
-                inside = below < end[source] and source < end[below]
-                seen[below] = 1 if inside and seen[parent[e]] else 0
+        above = parent[e]
+        outer[e] = outer[above] if outer[above] or not source[e] else e
+        if outer[e]:
+            written = source[outer[e]]
+            seen[e] = e < end[written] and written < end[e]
+        seen[e] = seen[e] and seen[above]
+    seen[0] = 1
     return seen
 
 
@@ -212,9 +247,13 @@ def _is_mark(first: Any, second: Any, third: Any) -> Any:
 
 @kernel
 def _measure(data: Any, run_start: Any, run_end: Any) -> Any:
-    """Return for each run its bytes without ASCII space, and its marks."""
-    letters, marks = np.zeros(len(run_start), np.int64), np.zeros(len(run_start), np.int64)
-    for run in range(len(run_start)):
+    """Return for each run its bytes without ASCII space, its marks, the bytes of its words, and
+    whether a mark ends it, but for quotes and brackets.
+    """
+    runs = len(run_start)
+    letters, marks = np.zeros(runs, np.int64), np.zeros(runs, np.int64)
+    words, ended = np.zeros(runs, np.int64), np.zeros(runs, np.bool_)
+    for run in range(runs):
         end = run_end[run]
         for at in range(run_start[run], end):
             byte = data[at]
@@ -227,17 +266,27 @@ def _measure(data: Any, run_start: Any, run_end: Any) -> Any:
                     or byte == 59
                 ):  # fmt: skip
                     marks[run] += 1
+                    ended[run] = byte != 44 and byte != 58
+                elif is_letter(byte):
+                    words[run] += 1
+                    ended[run] = False
+                elif byte != 34 and byte != 39 and byte != 41 and byte != 93:
+                    ended[run] = False
             elif byte >= 0xC0 and at + 1 < end:
                 third = data[at + 2] if at + 2 < end else 0
                 if _is_mark(byte, data[at + 1], third):
                     marks[run] += 1
-    return letters, marks
+                    ended[run] = True
+                elif byte > 0xC2 and byte != 0xE2:  # Those begin signs, spaces and quotes.
+                    words[run] += 2 if byte < 0xE0 else 3
+                    ended[run] = False
+    return letters, marks, words, ended
 
 
 @kernel
 def _weigh_kernel(
-    tag: Any, parent: Any, hints: Any, run_element: Any, letters: Any, marks: Any, seen: Any,
-    kinds: Any, tags: Any,
+    tag: Any, parent: Any, end: Any, hints: Any, run_element: Any, letters: Any, marks: Any,
+    words: Any, ended: Any, seen: Any, kinds: Any, tags: Any,
 ) -> Any:  # fmt: skip
     n = len(tag)
     block, in_link = np.zeros(n, np.int32), np.zeros(n, np.int8)
@@ -252,41 +301,71 @@ def _weigh_kernel(
         if kind & CONTENT:  # Its class words name topics.
             boilerplate[e] = boilerplate[above]
     own, own_links = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    own_marks = np.zeros(n, np.int64)
+    own_marks, before, behind = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64)
+    own_words, closed = np.zeros(n, np.int64), np.zeros(n, np.bool_)  # outside links
     for run in range(len(run_element)):
         e = run_element[run]
-        if seen[e]:
-            own[block[e]] += letters[run]
-            own_marks[block[e]] += marks[run]
+        if seen[e] and letters[run]:
+            at = block[e]
+            own[at] += letters[run]
+            own_marks[at] += marks[run]
             if in_link[e]:
-                own_links[block[e]] += letters[run]
+                own_links[at] += letters[run]
+                behind[at] = 0
+                closed[at] = False
+            else:
+                if own_links[at] == 0:
+                    before[at] += words[run]
+                behind[at] += words[run]
+                own_words[at] += words[run]
+                closed[at] = ended[run]
     prose, clean = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    sentences = np.zeros(n, np.int64)
     for e in range(n):
+        if (closed[e] and own_words[e]) or (
+            before[e] >= AROUND_BYTES
+            and behind[e] >= AROUND_BYTES
+            and own_words[e] * 100 >= own[e] * AROUND_SHARE
+        ):
+            sentences[e] = own[e]
         enough = UNMARKED_BYTES if own_marks[e] == 0 else PROSE_BYTES
         if own[e] >= enough and own_links[e] * 100 < own[e] * PROSE_LINKS:
             prose[e] = own[e]
             if not boilerplate[e]:
                 clean[e] = own[e]
+    last_child = np.zeros(n, np.int32)
+    plain = (prose > 0) | (closed & (own_links * 100 < own * PROSE_LINKS))
+    for e in range(1, n):  # Between two sentences, words among or behind links are enough.
+        above, after = parent[e], end[e]
+        between = plain[last_child[above]] and after < n and parent[after] == above and plain[after]
+        if between and own_links[e] and own_words[e] > before[e]:
+            sentences[e] = own[e]
+        if kinds[tag[e]] & BLOCK:
+            last_child[above] = e
     all_prose, all_letters, all_links = prose.copy(), own.copy(), own_links.copy()
     for e in range(n - 1, 0, -1):
         above = parent[e]
         all_prose[above] += all_prose[e]
         clean[above] += clean[e]
+        sentences[above] += sentences[e]
         all_letters[above] += all_letters[e]
         all_links[above] += all_links[e]
-    return block, prose, own, own_links, all_prose, clean, all_letters, all_links, boilerplate
+    return (
+        block, prose, own, own_links, all_prose, clean, all_letters, all_links, sentences,
+        boilerplate,
+    )  # fmt: skip
 
 
 def _weigh(*arrays: Any) -> _Weights:
     """Return what each element holds."""
-    tag, parent, _, hints, *rest = arrays
-    return _Weights(*_weigh_kernel(tag, parent, hints, *rest))
+    return _Weights(*_weigh_kernel(*arrays))
 
 
 @kernel
 def _root(
     tag: Any, parent: Any, end: Any, hints: Any, block: Any, prose: Any, own: Any, own_links: Any,
-    all_prose: Any, clean: Any, letters: Any, links: Any, boilerplate: Any, kinds: Any,
+    all_prose: Any, clean: Any, letters: Any, links: Any, sentences: Any, boilerplate: Any,
+    kinds: Any,
 ) -> Any:  # fmt: skip
     """Return the element below which the content is."""
     n = len(tag)
@@ -346,7 +425,8 @@ def _root(
 def _select(
     tag: Any, parent: Any, end: Any, hints: Any, run_element: Any, root: Any, seen: Any,
     block: Any, prose: Any, own: Any, own_links: Any, all_prose: Any, clean: Any, letters: Any,
-    links: Any, boilerplate: Any, whole: Any, comments: Any, kinds: Any, tags: Any,
+    links: Any, sentences: Any, boilerplate: Any, whole: Any, comments: Any, kinds: Any,
+    tags: Any,
 ) -> Any:  # fmt: skip
     """Return for each run whether it is kept: below the root, and in nothing that is left out."""
     n = len(tag)
@@ -367,7 +447,9 @@ def _select(
             limit = int64(HIDDEN_SHARE)
         elif whole or not kind & BLOCK:
             continue
-        elif hints[e] & HIDDEN_WORD or links[e] * 100 > letters[e] * BLOCK_LINKS:
+        elif hints[e] & HIDDEN_WORD or (
+            links[e] * 100 > letters[e] * BLOCK_LINKS and sentences[e] * 2 < letters[e]
+        ):
             limit = int64(HIDDEN_SHARE)
         elif (
             kind & BOILERPLATE or (hints[e] & unwanted and not kind & CONTENT) or tag[e] == tags[7]

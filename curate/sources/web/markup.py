@@ -34,6 +34,7 @@ from curate.sources.web.markup_tables import (
     ROW,
     STYLE,
     TABLE,
+    TEX,
     UNSEEN,
     VALUE,
     VOID,
@@ -97,7 +98,8 @@ def _look_up(keys: Any, values: Any, key: Any) -> Any:
 
 
 @inline
-def _is_letter(byte: Any) -> Any:
+def is_letter(byte: Any) -> Any:
+    """Return whether a byte is an ASCII letter."""
     return (byte >= 97 and byte <= 122) or (byte >= 65 and byte <= 90)
 
 
@@ -120,11 +122,11 @@ def _class_hints(data: Any, at: Any, end: Any, keys: Any, values: Any) -> Any:
     """Return the hints of the words in data[at:end]: split at no letters and before capitals."""
     hints = int64(0)
     while at < end:
-        while at < end and not _is_letter(data[at]):
+        while at < end and not is_letter(data[at]):
             at += 1
         word, small = uint64(_FNV_START), False
         begin = at
-        while at < end and _is_letter(data[at]):
+        while at < end and is_letter(data[at]):
             capital = data[at] <= 90
             if capital and small:
                 break
@@ -203,7 +205,7 @@ def _raw_end(data: Any, at: Any, name: Any) -> Any:
     while at < n:
         if data[at] == 60 and at + 1 < n and data[at + 1] == 47:
             k, word = at + 2, uint64(_FNV_START)
-            while k < n and _is_letter(data[k]):
+            while k < n and is_letter(data[k]):
                 word = _mixed(word, data[k])
                 k += 1
             if word == name:
@@ -328,7 +330,7 @@ def _scan(
             continue
         is_end = at + 1 < n and data[at + 1] == 47
         k = at + 2 if is_end else at + 1
-        is_tag = k < n and _is_letter(data[k])
+        is_tag = k < n and is_letter(data[k])
         is_comment = not is_tag and k < n and (is_end or data[k] == 33 or data[k] == 63)
         if not is_tag and not is_comment:
             at += 1
@@ -371,7 +373,7 @@ def _scan(
         if kind & RAW:
             content, behind = (n, n) if endless[number] else _raw_end(data, at, name)
             if content < n:
-                if content > at and not kind & UNSEEN:
+                if content > at and (not kind & UNSEEN or hint & TEX):
                     start[runs], stop[runs], element[runs] = at, content, row
                     runs += 1
                 last[row] = runs

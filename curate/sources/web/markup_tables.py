@@ -32,14 +32,18 @@ MAIN_ROLE: Final = 32  #: role="main" or "article"
 OTHER_ROLE: Final = 64  #: role="navigation", "banner", "complementary" or "contentinfo"
 FORMULA: Final = 128  #: the class word katex
 LAYER: Final = 256  #: the class word html: with katex, the second layer of a formula
-TEX: Final = 512  #: encoding="application/x-tex"
+TEX: Final = 512  #: encoding="application/x-tex", type="math/tex"
 HIDDEN_WORD: Final = 1024  #: a class word that means hidden, often only on some screens
+JAX: Final = 2048  #: the class word Jax: a layer that MathJax wrote
+PREVIEW: Final = 4096  #: with Jax, what stands there until the formula is drawn
+ASSISTIVE: Final = 8192  #: inside Jax, the formula as MathML behind the drawn one
 
 _KINDS: Final = {
     VOID: "area base br col embed hr img input link meta param source track wbr",
     RAW: "script style title iframe noembed noframes xmp textarea",
     UNSEEN: "script style title iframe noembed noframes textarea template svg head select option"
-    " datalist audio video object canvas button noscript dialog rt rp rtc",
+    " datalist audio video object canvas button noscript dialog rt rp rtc"
+    " annotation annotation-xml",
     BLOCK: "address article aside blockquote body caption center dd details div dl dt fieldset"
     " figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup html legend li listing main"
     " menu nav ol p pre section summary table tbody td tfoot th thead tr ul dialog",
@@ -77,6 +81,9 @@ _HINTS: Final = {
     HIDDEN_WORD: "hidden visuallyhidden screenreader offscreen",
     FORMULA: "katex",
     LAYER: "html",
+    JAX: "jax",
+    PREVIEW: "preview",
+    ASSISTIVE: "assistive",
 }
 
 
@@ -93,7 +100,7 @@ def fnv(name: str) -> int:
 
 
 #: The known names.
-NAMES: Final = tuple(dict.fromkeys(f"{' '.join(_KINDS.values())} math annotation a".split()))
+NAMES: Final = tuple(dict.fromkeys(f"{' '.join(_KINDS.values())} math a".split()))
 #: The number of a name among `NAMES`, from 1; 0 is any unknown name.
 TAG: Final = {name: number for number, name in enumerate(NAMES, 1)}
 
@@ -139,9 +146,9 @@ def tables() -> Tables:
         for word in words.split():
             hints[word] = hints.get(word, 0) | bit
     attributes = {"class": CLASS, "id": CLASS, "hidden": PRESENT, "style": STYLE}
-    attributes |= dict.fromkeys(("itemprop", "role", "encoding"), VALUE)
+    attributes |= dict.fromkeys(("itemprop", "role", "encoding", "type"), VALUE)
     values = {"articlebody": BODY, "main": MAIN_ROLE, "article": MAIN_ROLE}
-    values["application/x-tex"] = TEX
+    values |= dict.fromkeys(("application/x-tex", "math/tex", "math/asciimath"), TEX)
     values |= dict.fromkeys(("navigation", "banner", "complementary", "contentinfo"), OTHER_ROLE)
     made = Tables(
         *_hash_table(TAG), *_hash_table(attributes), *_hash_table(hints), *_hash_table(values),
@@ -178,6 +185,8 @@ TAGS: Final = np.array(
         TAG["form"],
         TAG["pre"],
         TAG["img"],
+        TAG["script"],
+        TAG["noscript"],
     ],
     np.int64,
 )
