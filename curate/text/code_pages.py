@@ -108,7 +108,6 @@ _AFTER: Final = 4  # a letter after one of those
 _CASE: Final = 10  # a capital after a small letter
 _SWITCH: Final = (0.25, 3)  # of a text in another script: bits a Latin letter, at most bits a pair
 
-_LETTERS: Final = [*range(65, 91), *range(97, 123)]
 _ASCII_WEIGHT: Final = 0.25  # of pairs of ASCII letters, which are the same in every page
 
 
@@ -172,7 +171,7 @@ class Tables(NamedTuple):
     costs: npt.NDArray[np.uint8]  #: [languages, SLOTS, SLOTS], eighths of a bit
     prior: npt.NDArray[np.float64]  #: of each page, bits
     latin: npt.NDArray[np.bool_]  #: of each language
-    decoded: npt.NDArray[np.str_]  #: [pages, 256], empty where undefined
+    defined: npt.NDArray[np.bool_]  #: [pages, 256]
 
 
 @lru_cache(maxsize=1)
@@ -221,7 +220,7 @@ def tables() -> Tables:
         costs,
         np.array([float(prior) for _, prior in PAGES.values()]),
         latin,
-        decoded,
+        decoded != "",
     )
 
 
@@ -277,20 +276,60 @@ def _count_pairs(data: Any, markup: Any, out: Any) -> None:
 
 
 @kernel
+def _pairs(grid: Any, pairs: Any, ascii_pairs: Any) -> Any:
+    """List the pairs with a byte above 127 and their counts, and count those of ASCII letters.
+
+    ``pairs`` is int64[n, 3]; ``ascii_pairs`` int64[27, 27], a space first. Returns how many were
+    listed, the sum of their counts, and the number of ASCII letters.
+    """
+    listed = total = letters = 0
+    for first in range(256):
+        if first < 128 and first != 32 and not 65 <= first <= 90 and not 97 <= first <= 122:
+            continue
+        small = 0 if first == 32 else (first | 32) - 96
+        row = grid[first]
+        for second in range(32, 256):
+            count = row[second]
+            if count == 0:
+                continue
+            if first < 128 and second < 128:
+                ascii_pairs[small, 0 if second == 32 else (second | 32) - 96] += count
+            else:
+                pairs[listed, 0] = first
+                pairs[listed, 1] = second
+                pairs[listed, 2] = count
+                listed += 1
+                total += count
+            if 65 <= second <= 122:
+                letters += count
+    ascii_pairs[0, 0] = 0
+    return listed, total, letters
+
+
+@kernel
 def _cost(
-    first: Any, second: Any, counts: Any, slots: Any, page: Any, language: Any, case: Any,
-    costs: Any, capital: Any, out: Any,
+    pairs: Any, defined: Any, slots: Any, page: Any, language: Any, case: Any, costs: Any,
+    capital: Any, out: Any,
 ) -> None:  # fmt: skip
-    """Add up what each reading costs, in eighths of a bit."""
+    """Add up what each reading costs, in eighths of a bit; -1 where its page has not all bytes."""
+    possible = np.ones(len(defined), np.bool_)
+    for p in range(len(defined)):
+        for k in range(len(pairs)):
+            if not (defined[p, pairs[k, 0]] and defined[p, pairs[k, 1]]):
+                possible[p] = False
+                break
     for r in range(len(slots)):
         total = int64(0)
         slot, kind, cost = slots[r], case[page[r]], costs[language[r]]
-        for k in range(len(first)):
-            a, b = first[k], second[k]
+        if not possible[page[r]]:
+            out[r] = -1
+            continue
+        for k in range(len(pairs)):
+            a, b = pairs[k, 0], pairs[k, 1]
             bits = int64(cost[slot[a], slot[b]])
             if kind[a] == 1 and kind[b] == 2:
                 bits += capital
-            total += counts[k] * bits
+            total += pairs[k, 2] * bits
         out[r] = total
 
 
@@ -309,28 +348,24 @@ class Readings:
 
     def __init__(self, data: bytes, *, markup: bool = False) -> None:
         known = tables()
-        pairs = np.zeros(65536, np.int32)
-        _count_pairs(np.frombuffer(_sample(data), np.uint8), markup, pairs)
-        used = np.flatnonzero(pairs)
-        first, second, counts = used >> 8, used & 255, pairs[used].astype(np.int64)
-        high = (first > 127) | (second > 127)
-        first, second, counts = first[high], second[high], counts[high]
-        self.pairs = int(counts.sum())
+        grid = np.zeros((256, 256), np.int32)
+        sample = np.frombuffer(_sample(data), np.uint8)
+        sample.flags.writeable = False
+        _count_pairs(sample, markup, grid.reshape(-1))
+        pairs = np.empty((min(len(sample) + 1, 1 << 16), 3), np.int64)
+        ascii_pairs = np.zeros((27, 27), np.int64)
+        listed, self.pairs, latin = _pairs(grid, pairs, ascii_pairs)
         totals = np.zeros(len(known.slots), np.int64)
         _cost(
-            first, second, counts, known.slots, known.page, known.language, known.case,
+            pairs[:listed], known.defined, known.slots, known.page, known.language, known.case,
             known.costs, _CASE * EIGHTHS, totals,
         )  # fmt: skip
-        present = np.zeros(256, np.bool_)
-        present[first] = present[second] = True
-        defined = (known.decoded[:, present] != "").all(axis=1)
         self._bits = totals / EIGHTHS
-        bits = self._bits + (_ascii_bits(pairs) * _ASCII_WEIGHT)[known.language]
+        bits = self._bits + (_ascii_bits(ascii_pairs) * _ASCII_WEIGHT)[known.language]
         each, most = _SWITCH
-        latin = int(pairs.reshape(256, 256)[:, _LETTERS].sum())
         bits[~known.latin[known.language]] += min(each * latin, most * self.pairs)
         self._total = bits + known.prior[known.page]
-        self._total[~defined[known.page]] = np.inf
+        self._total[totals < 0] = np.inf
 
     def best(self) -> Reading | None:
         """Return the reading that costs least; None where no page decodes all bytes."""
@@ -354,17 +389,10 @@ class Readings:
         )
 
 
-def _ascii_bits(pairs: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+def _ascii_bits(pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Return what the pairs of ASCII letters cost in each language; the least for other scripts."""
     known = tables()
-    grid = pairs.reshape(256, 256)
-    small, capital = [32, *range(97, 123)], [0, *range(65, 91)]
-    folded = np.zeros((27, 27))
-    for first in (small, capital):
-        for second in (small, capital):
-            folded += grid[first][:, second]
-    folded[0, 0] = 0
-    bits: npt.NDArray[np.float64] = _ascii_costs() @ folded.reshape(-1)
+    bits: npt.NDArray[np.float64] = _ascii_costs() @ pairs.reshape(-1).astype(np.float64)
     bits[~known.latin] = bits[known.latin].min()
     return bits
 
@@ -441,16 +469,17 @@ def likely(
     markup: bool = False,
     stated: str | None = None,
     clearly: tuple[float, float] = CLEARLY,
+    readings: Readings | None = None,
 ) -> str | None:
     """Return the encoding that the letters speak for, as Python's codec; None for none.
 
     One that is ``stated`` is kept unless another one is better by ``clearly``: so many bits, and so
-    many for each pair with a byte above 127.
+    many for each pair with a byte above 127. ``readings`` are those of the data, if known.
 
     >>> likely("Балықшылар таң ата ауларын жинап алды".encode("kz1048"), stated="cp1251")
     'kz1048'
     """
-    readings = Readings(data, markup=markup)
+    readings = readings or Readings(data, markup=markup)
     single = readings.best()
     if single is None or single.mean > LIKELY:
         if several := _multibyte(data, single):

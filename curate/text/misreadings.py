@@ -5,8 +5,8 @@ Kazakh as windows-1251, KOI8-R as windows-1251, UTF-8 as windows-1251 or as a DO
 text is touched only if the misreading can be undone exactly and the letters are then clearly those
 of one language (``curate.text.code_pages``), or if the bytes are UTF-8, which no chance makes.
 
-A scan finds the texts in doubt: letters that no one language has, letters of two scripts side by
-side, capitals after small letters, signs inside words. Others are never decoded.
+A scan finds the texts in doubt (``curate.text.doubt``); a second one counts exactly in those, and
+which pages could hold them. Others are never decoded.
 """
 
 from __future__ import annotations
@@ -14,18 +14,16 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import Any, Final
-from unicodedata import combining, normalize
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import int64, uint8
+from numba import int64, uint32, uint64
 
-from curate.kernels import unicode
 from curate.kernels.arrow import buffers, replace_rows
-from curate.kernels.jit import inline, kernel
+from curate.kernels.jit import kernel
 from curate.kernels.utf8 import decode
-from curate.text import code_pages
+from curate.text import code_pages, doubt, mojibake_scan
 
 #: Pages in which programs read what was written in another one.
 _ASSUMED: Final = ("cp1252", "cp1251", "cp1250", "cp1254", "koi8_r", "cp866")
@@ -47,18 +45,18 @@ _FEWEST_SEQUENCES: Final = 2  # of UTF-8
 _FEWEST_DRAWN: Final = 4
 _DOS: Final = ("cp437", "cp850", "cp852", "cp857", "cp866")
 
-#: A text is in doubt with this share of odd characters among those beyond ASCII, and at least two.
-_DOUBT: Final = 0.03
-
 #: A text may have been misread this many times.
 _ROUNDS: Final = 3
 
 _BEYOND_ASCII = re.compile("[^\\x00-\\x7f]+")
 
 
-def mend(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, npt.NDArray[np.bool_]]:
+def mend(
+    texts: pa.LargeStringArray, rows: npt.NDArray[np.int64] | None = None
+) -> tuple[pa.LargeStringArray, npt.NDArray[np.bool_]]:
     """Read misread texts again, and return which ones changed. Nulls must not occur.
 
+    ``rows`` are those that a scan doubts (``mojibake_scan.scan``); without it, all are looked at.
     Where a whole text cannot be mended, its lines are tried one by one.
 
     >>> texts = ["Öðleden sonra rüzgâr güçlendi ve ýþýklar söndü.", "Þetta er gott."]
@@ -67,9 +65,9 @@ def mend(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, npt.NDArray[n
     (['Öğleden sonra rüzgâr güçlendi ve ışıklar söndü.', 'Þetta er gott.'], [True, False])
     """
     changed = np.zeros(len(texts), np.bool_)
-    rows = np.flatnonzero(in_doubt(texts))
-    if not len(rows):
-        return texts, changed
+    if rows is None:
+        rows = np.arange(len(texts))
+    rows = rows[_judged(texts, rows) & _POSSIBLE > 0]
     mended: list[str] = []
     for row in rows.tolist():
         before = texts[row].as_py()
@@ -92,33 +90,44 @@ def _mend_text(text: str) -> str:
         text = better
     lines = text.split("\n")
     if len(lines) > 1:
-        for number in np.flatnonzero(in_doubt(pa.array(lines, pa.large_string()))).tolist():
-            lines[number] = _read_again(lines[number]) or lines[number]
+        for number, line in enumerate(lines):
+            if not line.isascii():
+                lines[number] = _read_again(line) or line
     return "\n".join(lines)
 
 
 def _read_again(text: str) -> str | None:
     """Return a text as it was meant, if it was misread once; None where that is not certain."""
+    data = np.frombuffer(text.encode(), np.uint8)
+    data.flags.writeable = False
+    doubtful, single, utf8 = _judge_one(data, 0, len(data), *_tables(), *_scratch())
+    if not doubtful or not (single or utf8):
+        return None
     western = _bytes_of(text, "cp1252")
     if western is not None and _is_utf8(western):
         return None  # ftfy mends that, and also what was damaged afterwards
     runs = _BEYOND_ASCII.findall(text)
-    for page in _ASSUMED_OF_UTF8:
-        if (found := _as_utf8(text, runs, page)) is not None:
+    for number, page in enumerate(_ASSUMED_OF_UTF8):
+        if utf8 >> number & 1 and (found := _as_utf8(text, runs, page)) is not None:
             return found
     best: tuple[float, str] | None = None
-    for page in _ASSUMED:
-        if (reading := _in_another_page(text, page)) is not None:
+    readings: dict[bytes, code_pages.Readings] = {}
+    for number, page in enumerate(_ASSUMED):
+        if single >> number & 1 and (reading := _in_another_page(text, page, readings)) is not None:
             best = min(best or reading, reading)
     return best[1] if best else None
 
 
-def _in_another_page(text: str, page: str) -> tuple[float, str] | None:
+def _in_another_page(
+    text: str, page: str, readings: dict[bytes, code_pages.Readings]
+) -> tuple[float, str] | None:
     """Return what the bits of a better reading cost, and that, if a text was read in ``page``."""
     data = _bytes_of(text, page)
     if data is None:
         return None
-    meant = code_pages.likely(data, stated=page, clearly=_CLEARLY)
+    if data not in readings:  # most pages have most of a text at the same bytes
+        readings[data] = code_pages.Readings(data)
+    meant = code_pages.likely(data, stated=page, clearly=_CLEARLY, readings=readings[data])
     if meant is None or meant == page or meant in _SELDOM:
         return None
     try:
@@ -127,7 +136,7 @@ def _in_another_page(text: str, page: str) -> tuple[float, str] | None:
         return None
     if meant in code_pages.MULTIBYTE:
         return code_pages.multibyte_bits(found, meant), found
-    reading = code_pages.Readings(data).of(meant)
+    reading = readings[data].of(meant)
     if (
         reading is None
         or reading.pairs < _FEWEST_PAIRS
@@ -196,116 +205,122 @@ def in_doubt(texts: pa.LargeStringArray) -> npt.NDArray[np.bool_]:
     >>> in_doubt(pa.array(["iki takД±m vardД±", "iki takım vardı"], pa.large_string()))
     array([ True, False])
     """
+    return _judged(texts, np.arange(len(texts))) & _IN_DOUBT > 0
+
+
+def _judged(texts: pa.LargeStringArray, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    """Return _IN_DOUBT and _POSSIBLE of each row: whether any page can hold it, or a line of it."""
     data, offsets = buffers(texts)
-    doubt = np.zeros(len(texts), np.bool_)
-    _scan(data, offsets, *_tables(), doubt)
-    return doubt
+    out = np.zeros(len(rows), np.uint8)
+    _judge(data, offsets, rows, out, *_tables(), *_scratch())
+    return out
 
 
-_SIZE: Final = 0x600  # letters beyond are of scripts without code pages, or of their own
+def _tables() -> Any:
+    entry = mojibake_scan.tables().entry
+    return entry, doubt.odd_pairs(), doubt.alphabets(), *_pages()
 
-#: Letters of languages beside those of the code pages, beyond a to z: clean texts in no doubt.
-_OTHERS: Final = (
-    "çəğıöşüâ", "çğıöşüâîûéèêôáíóàëïāīūġż", "áàéèíìóòúùńǹ", "àéëóñŋ", "ɓɗƙƴ", "ɛɔŋáàéèúùíìóòâêîôû",
-    "áčđŋšŧžåäöøæ",
-    "äçňöşüýž", "âêîôûŵŷáéíóúàèäëïöü", "âêñùûüçàéèô", "āēīōū", "āèìòùǎǐǒǔǚéíóúáǹńḿ",
-    "čćđšž", "ăâîșț", "ñáéíóúüãẽĩõũỹ", "ḍḥṣṭāīūḫġčžš", "ąįųęǫłńáéíóú",
-)  # fmt: skip
+
+def _scratch() -> Any:
+    """Return what a kernel counts in: letters, those seen, letters by language, wrong by page."""
+    letters, languages = doubt.alphabets().shape
+    counts, covered = np.zeros((2, letters), np.int32), np.zeros(languages, np.int32)
+    return counts[0], counts[1], covered, np.zeros(len(_ASSUMED_OF_UTF8), np.int64)
+
+
+_IN_DOUBT, _POSSIBLE = 1, 2
+_ANY_PAGE: Final = (1 << len(_ASSUMED)) - 1
 
 
 @lru_cache(maxsize=1)
-def _tables() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """Return which languages have each letter, and the traits of each character.
-
-    Words mix scripts by right in Japanese, not in those that have code pages of single bytes.
-    """
-    known = [*code_pages.alphabets().values(), *_OTHERS]
-    has = np.zeros((_SIZE, len(known)), np.int64)
-    for number, letters in enumerate(known):
-        accented = [normalize("NFC", a + b) for a in letters for b in letters if combining(b)]
-        shapes = {s for c in [*letters, *accented] for s in (c, c.upper()) if len(s) == 1}
-        shapes |= {"İ"} if "ı" in shapes else set()
-        shapes |= set("șțȘȚ") if "ţ" in shapes else set()
-        has[[ord(shape) for shape in shapes if ord(shape) < _SIZE], number] = 1
-    traits = np.zeros(_SIGNS, np.uint8)
-    for number, name in enumerate(("Latn", "Cyrl", "Grek", "Hebr", "Arab"), start=1):
-        traits[unicode.SCRIPT[:_SIGNS] == unicode.SCRIPTS.index(name)] = number
-    classes = unicode.CLASS[:_SIGNS]
-    traits[classes & unicode.LETTER == 0] = 0
-    traits[classes & unicode.LETTER > 0] |= _LETTER
-    traits[classes & unicode.UPPER > 0] |= _UPPER
-    odd = [*range(0x80, 0xC0), *range(0x2500, 0x2600), *map(ord, "×÷ƒ†‡‰€ˆ˜‚„")]
-    for code in odd:
-        if chr(code) not in "\u00a0\u00ad«»·´ªº" and not traits[code]:
-            traits[code] = _SIGN
-    return has, traits
+def _pages() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+    """Return bits of the pages that have a character; and where it begins or continues UTF-8."""
+    single, first, later = (np.zeros(0x10000, np.uint32) for _ in range(3))
+    for number, page in enumerate(_ASSUMED):
+        single[[ord(char) for char in _encoding(page)]] |= np.uint32(1 << number)
+    for number, page in enumerate(_ASSUMED_OF_UTF8):
+        for char, byte in _encoding(page).items():
+            if byte > 127:
+                first[ord(char)] |= np.uint32(byte >= 0xC2) << np.uint32(number)
+                later[ord(char)] |= np.uint32(byte < 0xC0) << np.uint32(number)
+    return single, first, later
 
 
 @kernel
-def _scan(data: Any, offsets: Any, has: Any, traits: Any, doubt: Any) -> None:
-    """Mark the texts with characters that do not belong together."""
-    counts = np.zeros(len(has), np.int64)
-    seen = np.zeros(len(has), np.int64)
-    covered = np.zeros(has.shape[1], np.int64)
-    for d in range(len(offsets) - 1):
-        i, end = offsets[d], offsets[d + 1]
-        odd = high = int64(0)  # pairs that no language writes; characters beyond ASCII
-        distinct = 0
-        last = before_last = uint8(0)
-        ascii_last = True
-        while i < end:
-            byte = data[i]
-            if byte < 128:  # of a run of ASCII only the last character matters
-                while ascii_last and i + 8 < end and ascii_block(data, i):
-                    i += 8
-                    last = uint8(0)
-            elif byte >= 0xE0 and byte != 0xE2:  # scripts that no code page of single bytes has
-                i += 4 if byte >= 0xF0 else 3
-                high += 1
-                before_last, last, ascii_last = last, uint8(0), False
-                continue
-            code, length = decode(data, i)
-            i += length
-            this = traits[code] if code < len(traits) else uint8(0)
-            if this & _LETTER:
-                odd += (last & _SIGN) != 0 and before_last != 0
-                if code > 127:
-                    high += 1
-                    if this & _SCRIPT and code < len(has):
-                        if counts[code] == 0:
-                            seen[distinct] = code
-                            distinct += 1
-                        counts[code] += 1
-                if last & _LETTER and not (ascii_last and code < 128):
-                    if (last ^ this) & _SCRIPT:
-                        odd += (last & _SCRIPT) != 0 and (this & _SCRIPT) != 0
-                    elif this & ~last & _UPPER and not ascii_last and code > 127:
-                        # Capitals after one small letter count twice: KOI8-R read as 1251.
-                        odd += 2 if before_last == 0 else 1
-            elif this:
-                high += 1
-            before_last, last, ascii_last = last, this, code < 128
-        covered[:] = 0
-        letters = int64(0)
-        for k in range(distinct):
-            code = seen[k]
-            letters += counts[code]
-            for number in range(has.shape[1]):
-                covered[number] += counts[code] * has[code, number]
-            counts[code] = 0
-        foreign = odd + letters - covered.max()
-        doubt[d] = foreign >= 2 and (foreign >= _DOUBT * high or (odd >= 2 and 100 * odd >= high))
+def _judge(
+    data: Any, offsets: Any, rows: Any, out: Any, entry: Any, odd_pairs: Any, has: Any,
+    single: Any, first: Any, later: Any, counts: Any, seen: Any, covered: Any, wrong: Any,
+) -> None:  # fmt: skip
+    """Judge some texts, and the lines of those that no page can hold."""
+    for r in range(len(rows)):
+        begin, end = offsets[rows[r]], offsets[rows[r] + 1]
+        in_doubt, pages, utf8 = _judge_one(
+            data, begin, end, entry, odd_pairs, has, single, first, later, counts, seen, covered,
+            wrong,
+        )  # fmt: skip
+        if not in_doubt:
+            continue
+        out[r] = _IN_DOUBT
+        if pages or utf8:
+            out[r] |= _POSSIBLE
+        for i in range(begin, end):
+            if out[r] & _POSSIBLE:
+                break
+            if data[i] == 10 or i + 1 == end:
+                in_doubt, pages, utf8 = _judge_one(
+                    data, begin, i + 1, entry, odd_pairs, has, single, first, later, counts, seen,
+                    covered, wrong,
+                )  # fmt: skip
+                if in_doubt and (pages or utf8):
+                    out[r] |= _POSSIBLE
+                begin = i + 1
 
 
-@inline
-def ascii_block(data: Any, i: Any) -> Any:
-    """Return whether the next 8 bytes are ASCII, and so is the one behind them."""
-    block = data[i : i + 9]
-    above = uint8(0)
-    for k in range(9):
-        above |= block[k]
-    return above < 128
-
-
-_SIGNS: Final = 0x2600
-_SCRIPT, _LETTER, _UPPER, _SIGN = 7, 8, 16, 32  #: traits of a character
+@kernel
+def _judge_one(
+    data: Any, i: Any, end: Any, entry: Any, odd_pairs: Any, has: Any, single: Any, first: Any,
+    later: Any, counts: Any, seen: Any, covered: Any, wrong: Any,
+) -> Any:  # fmt: skip
+    """Return whether a text is in doubt, and bits of the pages that can hold it, or its UTF-8."""
+    kinds = uint64(0)
+    odd = high = distinct = run = int64(0)
+    pages = ~uint32(0)  # that have every character
+    utf8 = uint32(0)  # pages in which the run so far may be UTF-8
+    began = uint32(0)  # pages in which the last character began a sequence
+    wrong[:] = 0
+    while i < end:
+        code, length = decode(data, i)
+        i += length
+        kind = entry[code] >> 12
+        kinds = (kinds << uint64(4) | uint64(kind)) & uint64(doubt.THREE)
+        odd += odd_pairs[kinds]
+        if code > 127:
+            high += 1
+            if doubt.LETTERS <= kind < doubt.BEYOND and code < len(has):
+                if counts[code] == 0:
+                    seen[distinct] = code
+                    distinct += 1
+                counts[code] += 1
+            begins = first[code] if code < len(first) else uint32(0)
+            goes_on = later[code] if code < len(first) else uint32(0)
+            pages &= single[code] if code < len(first) else uint32(0)
+            utf8 = begins if run == 0 else utf8 & (goes_on | (begins & ~began))
+            began = begins
+            run += 1
+        if run and (code < 128 or i >= end):
+            utf8 &= ~began  # a sequence has an end
+            for page in range(len(wrong)):
+                wrong[page] += run * int64(1 - (utf8 >> uint32(page) & uint32(1)))
+            run = 0
+    covered[:] = 0
+    letters = int64(0)
+    for k in range(distinct):
+        code = seen[k]
+        letters += counts[code]
+        for number in range(has.shape[1]):
+            covered[number] += counts[code] * has[code, number]
+        counts[code] = 0
+    left = uint32(0)
+    for page in range(len(wrong)):  # nine in ten characters must be UTF-8: see _as_utf8
+        left |= uint32(10 * wrong[page] <= high) << uint32(page)
+    return doubt.many(odd, odd + letters - covered.max(), high), pages & _ANY_PAGE, left

@@ -1,10 +1,11 @@
 """The scan in front of repair: finds the lines that ftfy, NFC or our own rules could change at all.
 
 Repair costs microseconds per word, and almost no text needs it. One pass over the UTF-8 bytes flags
-each line that a repair could change; the others are never decoded. Nothing here is a heuristic of
-its own: ftfy's badness pattern, as in the installed version, is compiled into the table of a finite
-automaton, and the normalization facts come from the running ``unicodedata``. So the scan can flag
-too much, but cannot miss what the installed ftfy would change.
+each line that a repair could change; the others are never decoded. Nothing in these flags is a
+heuristic: ftfy's badness pattern, as in the installed version, is compiled into the table of a
+finite automaton, and the normalization facts come from the running ``unicodedata``. So the scan can
+flag too much, but cannot miss what the installed ftfy would change. The same pass finds the texts
+that ``curate.text.misreadings`` should look at (``curate.text.doubt``).
 
 Bound by one dependent table look-up per character beyond ASCII (1.4 to 2.6 ns per byte); plain
 ASCII is skipped in blocks that the compiler turns into vector code (0.15 ns per byte).
@@ -29,12 +30,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numba import int64, uint8, uint16, uint32, uint64
 
 from curate.errors import InternalError
 from curate.kernels.arrow import buffers
 from curate.kernels.grouping import first_of_runs
 from curate.kernels.jit import inline, kernel
 from curate.kernels.utf8 import decode
+from curate.text import doubt
 
 #: What a line may need: all of ftfy, NFC alone, or whitespace.
 FIX_MOJIBAKE, NORMALIZE, TIDY = 1, 2, 4
@@ -46,8 +49,9 @@ MARK_RUN = 30
 #: flagged.
 LONGEST_LINE = 1_000_000
 
-# Traits of a code point, in the high byte of its table entry.
+# Traits of a code point, in the high byte of its table entry; the highest four bits are its kind.
 REMOVED, _COMPOSES, _MARK, _MATTERS = 1 << 8, 2 << 8, 4 << 8, 8 << 8
+_TRAITS = 15 << 8
 
 _ACCEPT = 0  # the state of the automaton in which ftfy would look closer
 
@@ -58,6 +62,8 @@ class Tables(NamedTuple):
     entry: np.ndarray  #: uint16[0x110000]
     combining: np.ndarray  #: uint8[0x110000], canonical combining class
     step: np.ndarray  #: uint8[states, classes]
+    shared: np.ndarray  #: see curate.text.doubt
+    odd_pairs: np.ndarray  #: see curate.text.doubt
     line_start: int  #: state at the start of a line
     elsewhere: int  #: state that remembers nothing
     ascii_states: int  #: states 1 ... ascii_states - 1 remember only ASCII characters
@@ -69,6 +75,7 @@ class Flags(NamedTuple):
 
     texts: np.ndarray  #: uint8 per text
     lines: np.ndarray  #: int64[n, 4]: text, first and end byte in it (with newline), bits
+    doubts: np.ndarray  #: bool per text: perhaps read in a wrong code page
 
 
 def scan(texts: pa.LargeStringArray) -> Flags:
@@ -82,11 +89,12 @@ def scan(texts: pa.LargeStringArray) -> Flags:
     """
     data, offsets = buffers(texts)
     flags = np.zeros(len(texts), np.uint8)
+    doubts = np.zeros(len(texts), np.bool_)
     lines = np.empty((1024, 4), np.int64)
     while True:
-        found = _scan(data, offsets, *tables(), flags, lines)
+        found = _scan(data, offsets, *tables(), flags, lines, doubts)
         if found <= len(lines):
-            return Flags(flags, lines[:found])
+            return Flags(flags, lines[:found], doubts)
         lines = np.empty((found, 4), np.int64)
 
 
@@ -147,25 +155,32 @@ def _scan(
     entry: np.ndarray,
     combining: np.ndarray,
     step: np.ndarray,
+    shared: np.ndarray,
+    odd_pairs: np.ndarray,
     line_start: int,
     elsewhere: int,
     ascii_states: int,
     memory: int,
     flags: np.ndarray,
     lines: np.ndarray,
+    doubts: np.ndarray,
 ) -> int:
     found = 0
     for text in range(len(offsets) - 1):
         begin, end = offsets[text], offsets[text + 1]
         i = begin
         first = begin  # of the line
-        state = line_start
+        state = uint8(line_start)
         bits = 0  # of the line
         all_bits = 0
         newlines = 0  # in a row, up to here
         marks = 0  # in a row, up to here
         last_class = 0
         crowded = i  # before this place no block is plain
+        stop = uint64(end)
+        kinds = uint64(0)  # of the last three characters
+        alphabets = ~uint64(0)  # that have all letters, except those that are counted as foreign
+        odd = foreign = high = uint64(0)
         while i < end:
             # Plain ASCII is skipped in blocks, except the last character, where the line is closed.
             if i >= crowded and data[i] < 128 and state < ascii_states:
@@ -179,13 +194,54 @@ def _scan(
                     i = ahead
                     marks = 0
                     newlines = 0
-                    state = elsewhere
+                    state = uint8(elsewhere)
                     for k in range(memory):
                         state = step[state, entry[data[i - memory + k]] & 255]
+                    kinds = kinds << uint64(4) | uint64(entry[data[i - 1]] >> 12)
                     continue
+            # So are characters of two bytes, and of three, until one is special.
+            ahead = uint64(i)
+            while data[ahead] & uint8(0xE0) == uint8(0xC0) and ahead + uint64(2) < stop:
+                code = uint32(data[ahead] & uint8(31)) << uint32(6) | uint32(
+                    data[ahead + uint64(1)] & uint8(63)
+                )
+                e = entry[code]
+                after = step[state, e & uint16(255)]
+                if e & uint16(_TRAITS) or after == _ACCEPT:
+                    break
+                state = after
+                kinds = (kinds << uint64(4) | uint64(e >> 12)) & uint64(doubt.THREE)
+                odd += uint64(odd_pairs[kinds])
+                common = alphabets & shared[min(code, uint32(doubt.LAST))]
+                foreign += uint64(common == 0)
+                alphabets = common if common else alphabets
+                ahead += uint64(2)
+            high += (ahead - uint64(i)) >> uint64(1)
+            if ahead == i:
+                while uint8(0xE3) <= data[ahead] < uint8(0xF0) and ahead + uint64(3) < stop:
+                    e = entry[decode(data, ahead)[0]]
+                    after = step[state, e & uint16(255)]
+                    if e & uint16(_TRAITS) or after == _ACCEPT:
+                        break
+                    state = after
+                    kinds = uint64(0)  # no script there has code pages of single bytes
+                    high += uint64(1)
+                    ahead += uint64(3)
+            if ahead > i:
+                i = int64(ahead)
+                marks = 0
+                newlines = 0
+                continue
             code, length = decode(data, i)
             e = entry[code]
-            if e >= 256:
+            kinds = (kinds << uint64(4) | uint64(e >> 12)) & uint64(doubt.THREE)
+            odd += uint64(odd_pairs[kinds])
+            if code > 127:
+                high += uint64(1)
+                common = alphabets & shared[min(uint32(code), uint32(doubt.LAST))]
+                foreign += uint64(common == 0)
+                alphabets = common if common else alphabets
+            if e & _TRAITS:
                 if e & _COMPOSES:
                     bits |= NORMALIZE
                 if e & REMOVED:  # ftfy removes most of these, and then looks again
@@ -215,7 +271,7 @@ def _scan(
             state = step[state, e & 255]
             if state == _ACCEPT:
                 bits |= FIX_MOJIBAKE
-                state = elsewhere
+                state = uint8(elsewhere)
             i += length
             if code == 10 or i == end:
                 if i - first > LONGEST_LINE:
@@ -230,10 +286,11 @@ def _scan(
                 all_bits |= bits
                 bits = 0
                 first = i
-                state = line_start
+                state = uint8(line_start)
         if end > begin and (data[end - 1] == 10 or data[end - 1] == 32 or data[end - 1] == 9):
             all_bits |= TIDY
         flags[text] = all_bits
+        doubts[text] = doubt.many(odd, odd + foreign, high)
     return found
 
 
@@ -259,7 +316,9 @@ def tables() -> Tables:
         entry[code] |= REMOVED
     for code in (0x0A, 0x0C, 0x0D, ord("&")):
         entry[code] |= _MATTERS
-    return Tables(entry, combining, step, *states)
+    entry |= doubt.kinds() << 12
+    shared, odd_pairs = doubt.shared_alphabets(), doubt.odd_pairs()
+    return Tables(entry, combining, step, shared, odd_pairs, *states)
 
 
 def removed() -> Iterator[int]:

@@ -61,15 +61,18 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
     if texts.null_count:
         filled, tally = repair(pc.fill_null(texts, ""))
         return pc.if_else(pc.is_valid(texts), filled, pa.scalar(None, pa.large_string())), tally
-    texts, lettered = misreadings.mend(texts)
+    scanned = mojibake_scan.scan(texts)
+    texts, lettered = misreadings.mend(texts, np.flatnonzero(scanned.doubts))
     for kind in ("code_page", "changed", "letters"):
         tally[tally_key(REPAIR, kind)] = int(lettered.sum())
     changed = lettered.copy()
-    rows, work, flags = _flagged(np.arange(len(texts)), texts)
+    if lettered.any():
+        scanned = _scanned_again(scanned, np.flatnonzero(lettered), texts)
+    rows, work, flags = _flagged(np.arange(len(texts)), texts, scanned=scanned)
     if not len(rows):
         return texts, +tally
     rounds: list[tuple[np.ndarray, pa.LargeStringArray]] = [(np.arange(len(texts)), texts)]
-    separated = _separated(work)
+    separated = _separated(work, flags.texts)
     if separated is not work:
         changed[rows[np.asarray(pc.not_equal(work, separated))]] = True
         rounds.append((rows, separated))
@@ -126,9 +129,11 @@ _SPLIT_WORD = re.compile(r"(?<=[^\W\d_])[\x02\ufffe](?=\r?\n[^\W\d_])")
 _ELLIPSIS = re.compile(r"\x85(?:[\s\x85]|$)|[\x80-\x84\x86-\x9f]")
 
 
-def _separated(texts: pa.LargeStringArray) -> pa.LargeStringArray:
-    found = pc.match_substring_regex(texts, "[\v\x1c-\x1f\x02\u0085\ufffe]")
-    rows = np.flatnonzero(np.asarray(found))
+def _separated(texts: pa.LargeStringArray, flags: np.ndarray) -> pa.LargeStringArray:
+    removed = mojibake_scan.FIX_MOJIBAKE | mojibake_scan.TIDY  # has what separates
+    rows = np.flatnonzero(flags & removed == removed)
+    found = pc.match_substring_regex(texts.take(pa.array(rows)), "[\v\x1c-\x1f\x02\u0085\ufffe]")
+    rows = rows[np.asarray(found)]
     if not len(rows):
         return texts
     parts = [separate(texts[row].as_py()) for row in rows.tolist()]
@@ -136,20 +141,39 @@ def _separated(texts: pa.LargeStringArray) -> pa.LargeStringArray:
     return texts if done.equals(texts) else done
 
 
+def _scanned_again(
+    flags: mojibake_scan.Flags, rows: np.ndarray, texts: pa.LargeStringArray
+) -> mojibake_scan.Flags:
+    """Return the flags of texts of which some rows changed."""
+    bits, lines, doubts = mojibake_scan.scan(texts.take(pa.array(rows)))
+    flags.texts[rows], flags.doubts[rows] = bits, doubts
+    lines[:, 0] = rows[lines[:, 0]]
+    lines = np.concatenate([flags.lines[~np.isin(flags.lines[:, 0], rows)], lines])
+    lines = lines[np.argsort(lines[:, 0], kind="stable")]
+    return flags._replace(lines=lines)
+
+
 def _flagged(
-    rows: np.ndarray, texts: pa.LargeStringArray, composed: np.ndarray | None = None
+    rows: np.ndarray,
+    texts: pa.LargeStringArray,
+    composed: np.ndarray | None = None,
+    scanned: mojibake_scan.Flags | None = None,
 ) -> tuple[np.ndarray, pa.LargeStringArray, mojibake_scan.Flags]:
     """Return the rows that the scan flags, their texts, and the flagged lines renumbered.
 
     ``composed`` marks texts that the previous round left in NFC: nothing needs normalizing in them.
     """
-    bits, lines = mojibake_scan.scan(texts)
+    bits, lines, doubts = scanned or mojibake_scan.scan(texts)
     if composed is not None:
         bits[composed] &= ~np.uint8(mojibake_scan.NORMALIZE)
         lines = lines[(lines[:, 3] & mojibake_scan.FIX_MOJIBAKE > 0) | ~composed[lines[:, 0]]]
     kept = bits > 0
     lines[:, 0] = (np.cumsum(kept) - 1)[lines[:, 0]]
-    return rows[kept], texts.filter(pa.array(kept)), mojibake_scan.Flags(bits[kept], lines)
+    return (
+        rows[kept],
+        texts.filter(pa.array(kept)),
+        mojibake_scan.Flags(bits[kept], lines, doubts[kept]),
+    )
 
 
 def _fix_lines(
