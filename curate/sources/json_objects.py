@@ -44,7 +44,7 @@ _BOM = b"\xef\xbb\xbf"
 #: What may stand between two objects, besides byte order marks: files are joined, arrays are cut,
 #: and JSON text sequences (RFC 7464) begin each record with a record separator.
 _SPACE = b" \t\r\n\x1e"
-_BETWEEN = re.compile(rb"(?:[\s,\x1e]|\xef\xbb\xbf)*")
+_BETWEEN = re.compile(rb"(?:[\s,\x1e\0]|\xef\xbb\xbf)*")
 #: Encodings by their first bytes; longer marks first, because UTF-32's begins like UTF-16's. An
 #: ASCII character with zeros around it shows them without a mark (RFC 4627, section 3).
 _WIDE = (
@@ -309,18 +309,19 @@ def _no_object(line: Line, value: object) -> Damage:
 def _careful(line: Line) -> Iterator[JsonObject | Skip | Damage]:
     """Yield the objects of a line that the decoder refuses as it is.
 
-    Byte order marks may be anywhere between objects, and a file without a last newline that was
-    joined with another has two objects in a line. Anything else between objects makes the whole
+    Byte order marks may be anywhere between objects, as may zeros before one (what a crash leaves
+    in a log), and a file without a last newline that was joined with another has two objects in a
+    line. Anything else between objects makes the whole
     line damage: it is then not known which of its objects are records.
     """
     offset, length, data, _ = line
     assert data is not None
     start = _BETWEEN.match(data).end()  # type: ignore[union-attr]  # matches nothing, too
     bare = data[start:].rstrip(_SPACE + b",")
-    if not bare:
+    if not bare and b"\0" not in data:
         yield Skip("blank_line")
         return
-    item = _lenient(Line(offset, length, bare))
+    item = _lenient(Line(offset, length, bare or data))
     parts = _objects_in(data) if isinstance(item, Damage) and item.reason == "bad_json" else []
     if len(parts) < 2:
         yield item

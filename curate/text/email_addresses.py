@@ -2,8 +2,9 @@
 
 An address is local@domain whose last label is a top-level domain of IANA's list. The text around it
 is often not separated: Chinese or Kazakh words touch it, a full stop and the next sentence follow,
-a URL has it in its path. And much that has an at sign is none: handles, user names in URLs,
-packages with a version, pictures for dense screens.
+a URL has it in its path. And much that has an at sign is none: handles (also
+``https://host.org/@ann@other.org``), user names in URLs, packages with a version, pictures for
+dense screens.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ _RESERVED = regex.compile(
 )
 # user@ or user:password@ of a URL; a mailto: address written like one is an address.
 _USER_OF_URL = regex.compile(r"(?i)(?<!mailto)://[a-z0-9._~%!$&'*+=:@-]*$")
+# Of the Fediverse, in the address of a page.
+_HANDLE = regex.compile(r"/@$")
 _PATH_OF_REMOTE = regex.compile(r":(?:[/~]\w|[^\s/:]+/[^\s]*\.git\b)")
 # The same without a scheme, before a port or a path: ann:secret@db.host.org:5432/base.
 _USER = regex.compile(r"(?<![\w.:-])(?![\w-]*(?i:mail|contact)\w*:)[A-Za-z][\w.-]*:$")
@@ -74,6 +77,8 @@ def find(text: str) -> Iterator[tuple[int, int]]:
         if begin == at or at - begin > _LONGEST:
             continue
         before = text[max(0, begin - 256) : begin]
+        if _HANDLE.search(before):
+            continue
         if _USER_OF_URL.search(before) or (_USER.search(before) and _PORT_OR_PATH.match(text, end)):
             continue
         if _PATH_OF_REMOTE.match(text, end) or (

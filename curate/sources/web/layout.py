@@ -10,14 +10,29 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.kernels.jit import kernel
+from curate.sources.raised import lowered, raised
 from curate.sources.web.markup import Markup
-from curate.sources.web.markup_tables import BLOCK, CELL, PARAGRAPH, ROW, TABLE, TAGS, tables
+from curate.sources.web.markup_tables import (
+    BLOCK,
+    CELL,
+    LOWER,
+    OVER,
+    PARAGRAPH,
+    ROOT,
+    ROW,
+    TABLE,
+    TAGS,
+    UPPER,
+    tables,
+)
 
 # How a run is set apart from the one before it.
 _SPACE, _TAB, _LINE, _EMPTY_LINE = 1, 2, 3, 4
 
 # Bytes below 9 do not occur in text that is written; these stand for what Python puts in.
 _JOINT, _CELL, _ROW, _ITEM, _ITEM_END = 1, 2, 3, 4, 5
+# Around a run in sup and in sub.
+_RAISED, _LOWERED, _LEVEL = 6, 7, 8
 
 #: Bytes up to which a cell is a value: what is inside it does not start new lines.
 _SMALL_CELL: Final = 200
@@ -51,23 +66,55 @@ def _gaps(
 
 
 @kernel
+def _closing_brackets(tag: Any, parent: Any, end: Any, first: Any, last: Any, kinds: Any) -> Any:
+    """Return what stands before each element in MathML, and the brackets behind each run.
+
+    The parts of fractions, powers, indices and roots stand above and beside each other there: 1
+    over 2 is not 12. A part of several elements is put in brackets.
+    """
+    signs, brackets = np.zeros(len(tag), np.uint8), np.zeros(len(tag), np.int8)
+    shuts = np.zeros(last[0] + 1, np.int32)
+    part = np.zeros(len(tag), np.int32)
+    for e in range(1, len(tag)):
+        drawn = kinds[tag[parent[e]]] & (OVER | LOWER | UPPER)
+        root = kinds[tag[e]] & ROOT
+        if not (drawn or root) or last[e] == first[e]:
+            continue
+        if drawn:
+            part[parent[e]] += 1
+            if part[parent[e]] > 1:
+                is_index = drawn & LOWER and part[parent[e]] == 2
+                signs[e] = 47 if drawn & OVER else 95 if is_index else 94
+        brackets[e] = end[e] - e > 2
+        shuts[last[e] - 1] += brackets[e]
+    return signs, brackets, shuts
+
+
+@kernel
 def _render(
-    data: Any, tag: Any, parent: Any, first: Any, last: Any, run_start: Any, run_end: Any,
-    run_element: Any, kept: Any, gaps: Any, kinds: Any, tags: Any, out: Any,
+    data: Any, tag: Any, parent: Any, end: Any, first: Any, last: Any, run_start: Any,
+    run_end: Any, run_element: Any, kept: Any, gaps: Any, kinds: Any, tags: Any, out: Any,
 ) -> Any:  # fmt: skip
     """Write the kept runs, white space collapsed as a browser does; return the number of bytes.
 
     Between runs that nothing sets apart a `_JOINT` is written, so that no character reference
     arises that neither run has. `_ROW` is written before a row, `_CELL` between its cells, and
-    `_ITEM`, a number if the list has them, and `_ITEM_END` before an item.
+    `_ITEM`, a number if the list has them, and `_ITEM_END` before an item. Runs in ``sup`` and
+    ``sub`` are between `_RAISED` or `_LOWERED` and `_LEVEL`.
     """
     runs = len(run_start)
     item_at, row_at = np.full(runs + 1, -1, np.int32), np.full(runs + 1, -1, np.int32)
     number, count = np.zeros(len(tag), np.int32), np.zeros(len(tag), np.int32)
-    pre = np.zeros(len(tag), np.int8)
+    pre, level = np.zeros(len(tag), np.int8), np.zeros(len(tag), np.int8)
+    formula = False
     for e in range(1, len(tag)):
         above = parent[e]
         pre[e] = 1 if tag[e] == tags[8] else pre[above]
+        if tag[e] == tags[12] or tag[e] == tags[13]:
+            level[e] = _RAISED if tag[e] == tags[12] else _LOWERED
+        elif not kinds[tag[e]] & BLOCK:
+            level[e] = level[above]
+        formula = formula or tag[e] == tags[5]
         if tag[e] == tags[2]:
             count[above] += 1
             number[e] = count[above] if tag[above] == tags[3] else 0
@@ -76,14 +123,32 @@ def _render(
             row_at[first[e]] = e
     size, gap, space, item, row = 0, 0, False, -1, -1
     digits = np.empty(10, np.uint8)
+    signs, brackets, shuts = np.empty(0, np.uint8), np.empty(0, np.int8), np.empty(0, np.int32)
+    if formula:
+        signs, brackets, shuts = _closing_brackets(tag, parent, end, first, last, kinds)
+    waiting, pending, element = 0, np.empty(32, np.uint8), 1
     for run in range(runs):
+        while formula and element < len(tag) and first[element] <= run:
+            if waiting < 28:
+                if signs[element]:
+                    pending[waiting] = signs[element]
+                    waiting += 1
+                if kinds[tag[element]] & ROOT and last[element] > first[element]:
+                    for byte in (0xE2, 0x88, 0x9A):
+                        pending[waiting] = byte
+                        waiting += 1
+                if brackets[element]:
+                    pending[waiting] = 40
+                    waiting += 1
+            element += 1
         gap = max(gap, gaps[run])
         item = item_at[run] if item_at[run] >= 0 else item
         row = row_at[run] if row_at[run] >= 0 else row
         if not kept[run]:
+            waiting = 0
             continue
         e = run_element[run]
-        joined = size == 0 or gap > 0
+        joined, begun = size == 0 or gap > 0, False
         for at in range(run_start[run], run_end[run]):
             byte = data[at]
             if byte <= 32:
@@ -127,8 +192,24 @@ def _render(
                     out[size] = _ITEM_END
                     size += 1
                 item = -1
+            if waiting:
+                if size and out[size - 1] == 32 and (pending[0] == 94 or pending[0] == 95):
+                    size -= 1
+                out[size : size + waiting] = pending[:waiting]
+                size += waiting
+                waiting = 0
+            if level[e] and not begun:
+                out[size] = level[e]
+                size += 1
+            begun = True
             out[size] = byte
             size += 1
+        if begun and level[e]:
+            out[size] = _LEVEL
+            size += 1
+        if formula and shuts[run]:
+            out[size : size + shuts[run]] = 41
+            size += shuts[run]
     return size
 
 
@@ -139,19 +220,36 @@ def text_of(markup: Markup, kept: npt.NDArray[np.bool_], letters: Any, markdown:
         markup.tag, markup.parent, markup.first_run, markup.last_run, letters,
         len(markup.run_start), kinds, TAGS,
     )  # fmt: skip
-    room = int((markup.run_end - markup.run_start)[kept].sum()) + 20 * len(kept) + 20
+    room = (
+        int((markup.run_end - markup.run_start)[kept].sum())
+        + 24 * len(kept)
+        + 6 * len(markup.tag)
+        + 20
+    )
     out = np.empty(room, np.uint8)
     size = _render(
-        markup.data, markup.tag, markup.parent, markup.first_run, markup.last_run,
+        markup.data, markup.tag, markup.parent, markup.end, markup.first_run, markup.last_run,
         markup.run_start, markup.run_end, markup.run_element, kept, gaps, kinds, TAGS, out,
     )  # fmt: skip
     text = out[:size].tobytes().decode("utf-8", "replace")
     if "&" in text:
         text = html.unescape(text)
     text = text.replace("\x01", "")
+    if "\x08" in text:
+        text = _LEVELS.sub(_written_level, text)
     text = _markdown_rows(text) if markdown else text.replace("\x03", "").replace("\x02", "\t")
     text = _MARKER.sub(lambda item: f"{item[1]}. " if item[1] else "• ", text)
     return _EMPTY_LINES.sub("\n\n", text).strip()
+
+
+_LEVELS: Final = re.compile("([\x06\x07])([^\x06-\x08]*)\x08")
+
+
+def _written_level(found: re.Match[str]) -> str:
+    if found[1] == "\x06":
+        return raised(found[2])
+    text, begin, end = found.string, found.start(), found.end()
+    return lowered(found[2], text[max(0, begin - 1) : begin], text[end : end + 1])
 
 
 _MARKER: Final = re.compile("\x04(\\d*)\x05")

@@ -24,11 +24,13 @@ from numba import int64, uint8, uint64
 
 from curate.kernels.jit import inline, kernel
 from curate.sources.web.markup_tables import (
+    ALTERNATIVE,
     BLOCK,
     CELL,
     CLASS,
     CODE,
     HIDDEN,
+    PICTURED,
     PRESENT,
     RAW,
     ROW,
@@ -73,8 +75,9 @@ def parse(page: bytes) -> Markup:
     room = int(np.count_nonzero(data == ord("<"))) + 2
     tag, hints = np.empty(room, np.int16), np.empty(room, np.int32)
     parent, end, first, last = (np.empty(room, np.int32) for _ in range(4))
-    start, stop = np.empty(room, np.int64), np.empty(room, np.int64)
-    element = np.empty(room, np.int32)
+    # A tag ends a run, and a picture of a formula is one.
+    start, stop = np.empty(2 * room, np.int64), np.empty(2 * room, np.int64)
+    element = np.empty(2 * room, np.int32)
     n, runs = _scan(data, *tables(), tag, parent, end, hints, first, last, start, stop, element)
     return Markup(
         data, tag[:n], parent[:n], end[:n], hints[:n], first[:n], last[:n],
@@ -221,8 +224,9 @@ def _attributes(
     data: Any, k: Any, keys: Any, kinds: Any, hint_keys: Any, hint_values: Any, value_keys: Any,
     value_values: Any,
 ) -> Any:  # fmt: skip
-    """Return where a tag ends (behind ``>``), its hints, and whether it closes itself."""
+    """Return where a tag ends (behind ``>``), its hints, whether it closes itself, and its alt."""
     n, hints, closed = len(data), int64(0), False
+    alt_begin, alt_end = 0, 0
     while k < n and data[k] != 62:
         if _is_space(data[k]):
             k += 1
@@ -265,7 +269,9 @@ def _attributes(
             hints |= _value_hint(data, first, last, value_keys, value_values)
         elif kind == STYLE and _hides(data, first, last):
             hints |= HIDDEN
-    return min(k + 1, n), hints, closed
+        elif kind == ALTERNATIVE:
+            alt_begin, alt_end = first, min(last, n)
+    return min(k + 1, n), hints, closed, alt_begin, alt_end
 
 
 @kernel
@@ -347,7 +353,7 @@ def _scan(
             k += 1
         number = _look_up(tag_keys, tag_values, name)
         kind = kinds[number]
-        k, hint, closed = _attributes(
+        k, hint, closed, alt_begin, alt_end = _attributes(
             data, k, attribute_keys, attribute_values, hint_keys, hint_values, value_keys,
             value_values,
         )  # fmt: skip
@@ -383,6 +389,10 @@ def _scan(
             else:  # Without an end tag it would hide the rest of the page: it is taken as empty.
                 endless[number] = 1
             continue
+        if kind & VOID and hint & PICTURED and alt_end > alt_begin:
+            start[runs], stop[runs], element[runs] = alt_begin, alt_end, row
+            runs += 1
+            last[row] = runs
         if kind & VOID or (closed and number == 0):
             continue
         if depth < MAX_DEPTH - 1:

@@ -21,6 +21,11 @@ TABLE: Final = 256
 BOILERPLATE: Final = 512  #: nav, aside, footer: usually not the content
 CONTENT: Final = 1024  #: article, main
 CODE: Final = 2048  #: script, style: without an end tag it takes the rest of the page
+# The parts of a formula, set apart by where they stand.
+OVER: Final = 4096  #: the second part is below the first: a fraction
+LOWER: Final = 8192  #: the second part is an index
+UPPER: Final = 16384  #: the last part is an exponent
+ROOT: Final = 32768
 
 # What attributes hint at.
 NEGATIVE: Final = 1  #: a class or id word of boilerplate
@@ -37,6 +42,7 @@ HIDDEN_WORD: Final = 1024  #: a class word that means hidden, often only on some
 JAX: Final = 2048  #: the class word Jax: a layer that MathJax wrote
 PREVIEW: Final = 4096  #: with Jax, what stands there until the formula is drawn
 ASSISTIVE: Final = 8192  #: inside Jax, the formula as MathML behind the drawn one
+PICTURED: Final = 16384  #: a class word of a picture that shows a formula, whose text is its TeX
 
 _KINDS: Final = {
     VOID: "area base br col embed hr img input link meta param source track wbr",
@@ -55,6 +61,10 @@ _KINDS: Final = {
     BOILERPLATE: "nav aside footer",
     CONTENT: "article main",
     CODE: "script style",
+    OVER: "mfrac",
+    LOWER: "msub munder msubsup munderover",
+    UPPER: "msup msubsup munderover",
+    ROOT: "msqrt",
 }
 
 #: Groups of tags of which one closes the last: (members, tags that the search does not leave).
@@ -84,6 +94,7 @@ _HINTS: Final = {
     JAX: "jax",
     PREVIEW: "preview",
     ASSISTIVE: "assistive",
+    PICTURED: "latex tex texrender",
 }
 
 
@@ -100,7 +111,7 @@ def fnv(name: str) -> int:
 
 
 #: The known names.
-NAMES: Final = tuple(dict.fromkeys(f"{' '.join(_KINDS.values())} math a".split()))
+NAMES: Final = tuple(dict.fromkeys(f"{' '.join(_KINDS.values())} math a sup sub".split()))
 #: The number of a name among `NAMES`, from 1; 0 is any unknown name.
 TAG: Final = {name: number for number, name in enumerate(NAMES, 1)}
 
@@ -123,7 +134,7 @@ class Tables(NamedTuple):
 
 
 #: What is looked for in the value of an attribute.
-CLASS, VALUE, STYLE, PRESENT = 1, 2, 3, 4
+CLASS, VALUE, STYLE, PRESENT, ALTERNATIVE = 1, 2, 3, 4, 5
 
 
 @cache
@@ -146,6 +157,7 @@ def tables() -> Tables:
         for word in words.split():
             hints[word] = hints.get(word, 0) | bit
     attributes = {"class": CLASS, "id": CLASS, "hidden": PRESENT, "style": STYLE}
+    attributes["alt"] = ALTERNATIVE
     attributes |= dict.fromkeys(("itemprop", "role", "encoding", "type"), VALUE)
     values = {"articlebody": BODY, "main": MAIN_ROLE, "article": MAIN_ROLE}
     values |= dict.fromkeys(("application/x-tex", "math/tex", "math/asciimath"), TEX)
@@ -187,6 +199,8 @@ TAGS: Final = np.array(
         TAG["img"],
         TAG["script"],
         TAG["noscript"],
+        TAG["sup"],
+        TAG["sub"],
     ],
     np.int64,
 )

@@ -32,6 +32,9 @@ _FAMILIES = frozenset(
     ("application", "audio", "font", "image", "message", "model", "multipart", "text", "video")
 )
 
+#: Types that servers and programs invent for pages: text/htm, application/x-httpd-php.
+_MAY_BE_PAGES = re.compile(r"text/|.*(?:htm|php|download|directory)")
+
 _MEDIA = re.compile(r"[\s\"']*([a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+*-]+|\*/\*)")
 _CHARSET = re.compile(r"[;,\s]charset\s{0,8}=\s{0,8}[\"']?\s{0,8}([^\"';,\s]{1,64})")
 
@@ -103,7 +106,7 @@ def sniff(body: bytes) -> str:
     >>> [sniff(text) for text in (b" <!-- x --><!DOCTYPE html>", b"%PDF-1.4", b"<p>a", b"A letter")]
     ['html', 'pdf', 'tag', '']
     """
-    if found := _MAGIC.match(body):
+    if found := _MAGIC.match(body.removeprefix(b"\xef\xbb\xbf")):
         return str(found.lastgroup)
     start = body[:_LOOK].removeprefix(b"\xef\xbb\xbf")
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -169,9 +172,9 @@ def page_kind(media: str, body: bytes, identified: str = "") -> PageKind:
     family = media.partition("/")[0]
     stated = family if family in _FAMILIES else "other"
     if media not in _HTML and media not in _XML and media != "text/plain" and media not in _UNKNOWN:
-        if media.partition("/")[2] and identified not in _HTML:
+        if media.partition("/")[2] and identified not in _HTML and not _MAY_BE_PAGES.match(media):
             return PageKind("", stated)
-        # The crawler contradicts the server: the body decides.
+        # A type that says little (text/x-php), or that the crawler contradicts: the body decides.
         return PageKind("html") if sniff(body) == "html" else PageKind("", stated)
     shown = sniff(body)
     if shown == "html":

@@ -109,7 +109,7 @@ def _fewest_faults(line: str, runs: list[_Run], otherwise: set[int]) -> set[int]
     best: dict[str, tuple[int, _Choices]] = {"": (0, None)}
     for n, run in enumerate(runs):
         marks = [run.mark]
-        if run.mark == 3 and run.start and line[run.start - 1].isalnum():
+        if run.end - run.start == 3 and run.start and line[run.start - 1].isalnum():
             marks.append(2)
         after: dict[str, tuple[int, _Choices]] = {}
         for state, (cost, choices) in best.items():

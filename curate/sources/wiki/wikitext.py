@@ -15,6 +15,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from curate.sources.raised import NUMBER, lowered, raised
 from curate.sources.wiki import names as wiki_names
 from curate.sources.wiki import templates
 from curate.sources.wiki.holes import BLOCK, GAP, HOLE, without_holes, without_notices
@@ -57,6 +58,10 @@ _BREAKS = _words(
     "blockquote br caption center dd div dl dt h1 h2 h3 h4 h5 h6 hr li ol p poem pre tab table td "
     "th tr ul"
 )
+_LEVELS = {
+    name: re.compile(rf"[ \n]?((?:&minus;|&ndash;)?(?:{NUMBER}))[ \n]?</{name}>", re.I)
+    for name in ("sup", "sub")
+}
 _ATTRIBUTE = re.compile(r"""\btext\s{0,4}=\s{0,4}(?:"([^"]{1,200})"|'([^']{1,200})')""")
 
 _PROTOCOL = r"(?:(?:https?|ftps?|ircs?|news|gopher|sftp|git)://|//|mailto:)"
@@ -348,6 +353,11 @@ class _Scan:
             return close.end()
         elif name in _BREAKS:
             self.out.append("\n")
+        elif name in _LEVELS and not token["slash"] and (of := _LEVELS[name].match(self.text, end)):
+            number, behind = html.unescape(of[1]), self.text[of.end() : of.end() + 1]
+            before = self.text[max(0, token.start() - 1) : token.start()]
+            self.out.append(raised(number) if name == "sup" else lowered(number, before, behind))
+            return of.end()
         elif name in _TAGS:
             self.out.append(GAP)
             if name == "tvar" and self.text.find("</>", end, end + 2000) >= 0:

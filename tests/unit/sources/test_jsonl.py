@@ -257,6 +257,7 @@ def texts(records):
         (b'{"text":"a",\n "n":1}\n{"text":"b",\n "n":2}\n', ["a", "b"]),
         (b'{\n"text":"a"}' + MARK + b'{\n"text":"b"}\n', ["a", "b"]),
         (b'{"text": "cut,\n{"text":"b"}\n', ["bad_json", "b"]),
+        (b'{"text":"a"}\n' + bytes(99) + b'{"text":"b"}\n' + bytes(99), ["a", "b", "bad_json"]),
     ],
 )
 def test_joined_and_unusual_files_are_read(tmp_path, data, expected):
@@ -264,7 +265,7 @@ def test_joined_and_unusual_files_are_read(tmp_path, data, expected):
     assert texts(found) == expected
     for record in found:
         if isinstance(record, Document):
-            begin = data[int(record.locator) :].lstrip(MARK + b"\x1e \t\r\n")
+            begin = data[int(record.locator) :].lstrip(MARK + b"\x1e\0 \t\r\n")
             assert begin.startswith((b'{"text"', b'{\n"text"'))
 
 

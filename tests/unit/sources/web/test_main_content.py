@@ -143,7 +143,7 @@ def body(content: str) -> str:
         ("<table><tr><th>A<th>B<tr><td>1<td><p>2</p></table>", "A\tB\n1\t2"),
         ("<pre>x = 1\n  y = 2\n</pre>", "x = 1\n  y = 2"),
         ("<ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp>字<rt>じ</rt></ruby>", "漢字"),
-        ("x<sup>2</sup> H<sub>2</sub>O", "x2 H2O"),
+        ("x<sup>2</sup> H<sub>2</sub>O", "x² H2O"),
         ("a &amp; b &lt;i&gt; &#x49B;&nbsp;&copy &unknown;", "a & b <i> қ\xa0© &unknown;"),
         ("&<b>amp;</b> A&am<b>p;</b>", "&amp; A&amp;"),
         ("1 < 2 and a<3 <!-- no --> <!> </ no> <?php no ?> yes", "1 < 2 and a<3 yes"),
@@ -272,7 +272,25 @@ PROSE = "<p>The boats came home before dawn, and nobody in the village had slept
         ),
         ("the <span aria-hidden=true>boats</span> of Ann", "the boats of Ann"),
         ("the <span class='author share'>boats</span> of Ann", "the boats of Ann"),
-        ("H<sub>2</sub>O and x<sup>2</sup>", "H2O and x2"),
+        ("H<sub>2</sub>O, x<sup>2</sup> and 4<sup>th</sup>", "H2O, x² and 4th"),
+        ("10<sup>6</sup> and 10<sup>&minus;<i>19</i></sup>", "10⁶ and 10⁻¹⁹"),
+        ("in 1984<sup><a href=#n>2</a></sup> it was 1<sub>2</sub>", "in 1984² it was 1₂"),
+        ("log<sub>2</sub>8 and Ca<sup>2+</sup> <sup>2026</sup>", "log₂8 and Ca²⁺ ²⁰²⁶"),
+        ("is <math><mfrac><mn>1</mn><mn>2</mn></mfrac></math> here", "is 1/2 here"),
+        (
+            "is <math><mfrac><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><msup><mi>c</mi>"
+            "<mn>2</mn></msup></mfrac><mo>=</mo><msqrt><mi>a</mi><mo>+</mo><mn>1</mn></msqrt></math>",
+            "is (a+b)/(c^2)=√(a+1)",
+        ),
+        (
+            "<math>\n<msub>\n<mi>x</mi>\n<mn>1</mn>\n</msub>"
+            "<mo>+</mo><msubsup><mi>y</mi><mi>i</mi><mn>2</mn></msubsup></math> here",
+            "x_1 +y_i^2 here",
+        ),
+        (
+            "is <img class=latex alt='x^2 &lt; 1' src=x> <img class=lamp alt=no>here",
+            "is x^2 < 1 here",
+        ),
         ("is <math><mi>E</mi><mo>=</mo><mi>m</mi></math> here", "is E=m here"),
         (
             "is <math><semantics><mrow><mi>E</mi></mrow>"
@@ -359,6 +377,13 @@ def test_sentences_with_elements(markup, text):
 def test_what_no_reader_sees(hidden):
     found, _ = main_content(f"<body>{PROSE}{hidden}{PROSE}".encode())
     assert found == "\n\n".join([re.sub("<.*?>", "", PROSE)] * 2)
+
+
+def test_a_list_near_the_body_is_content():
+    items = "<ul><li>a filled form with a photo;<li>a copy of the passport;</ul>"
+    for page in (f"<body>{PROSE}{items}{PROSE}", f"<body><div><div>{PROSE}{items}{PROSE}"):
+        found, _ = main_content(page.encode())
+        assert "\n\n• a filled form with a photo;\n• a copy of the passport;\n\n" in found
 
 
 def test_lists_of_sentences_are_content():
@@ -510,7 +535,7 @@ def test_pages_that_lost_text(name):
     assert main_content(page.encode()).text == text
 
 
-#: Texts without spaces at their ends, in eight scripts.
+#: Texts without spaces at their ends, in eight scripts; digits in sup become superscripts.
 WRITTEN = (
     "Балықшылар таңертең желін жинап, үйге қайтты.",
     "เรือกลับถึงท่าเรือก่อนรุ่งสาง ไม่มีใครหลับ",
@@ -519,7 +544,7 @@ WRITTEN = (
     "船在黎明前回来了，村里没有人睡觉。",
     "배는 새벽 전에 돌아왔고, 아무도 자지 않았다.",
     "Τα καΐκια γύρισαν πριν την αυγή, κανείς δεν κοιμήθηκε.",
-    "The naïve boats came home; nobody slept €5 — yes…",
+    "The naïve boats came home; nobody slept (€) — yes…",
 )
 #: What may stand around or beside any character without changing what is read.
 AROUND = [*((f"<{name}>", f"</{name}>") for name in (*INLINE[1:], "ruby", "rb"))]

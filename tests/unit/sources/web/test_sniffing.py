@@ -99,6 +99,7 @@ def test_beginnings_of_untyped_pages(start: str) -> None:
     [
         (b"%PDF-1.4\n1 0 obj", "pdf"),
         (b"\n%PDF-1.4", "pdf"),
+        (b"\xef\xbb\xbf%PDF-1.4", "pdf"),
         (b"%!PS-Adobe-3.0", "postscript"),
         (b"{\\rtf1 text}", "rtf"),
         (b"\x89PNG\r\n\x1a\n", "image"),
@@ -155,6 +156,15 @@ def test_what_the_crawler_identified() -> None:
     assert page_kind("text/html", b"A fragment", "text/plain") == ("html", "")
     assert page_kind("application/json", PAGE, "text/html") == ("html", "")
     assert page_kind("application/json", PAGE) == ("", "application")
+
+
+def test_types_that_say_little_are_decided_by_the_body() -> None:
+    for media in ("text/htm", "text/x-php", "application/html", "application/x-httpd-php"):
+        assert page_kind(media, b"<!DOCTYPE html>" + PAGE) == ("html", "")
+        assert page_kind(media, b"a { color: red }") == ("", media.partition("/")[0])
+
+
+def test_bodies_that_contradict_the_crawler() -> None:
     assert page_kind("image/png", b"\x89PNG", "text/html") == ("", "image")
 
 

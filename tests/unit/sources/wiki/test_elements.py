@@ -42,6 +42,11 @@ from curate.sources.wiki.wikitext import prose
             "A c.",
         ),
         ("<pre>''x'' {{y}}</pre>", "''x'' {{y}}"),
+        ("10<sup>6</sup>, 10<sup>&minus;19</sup>, m<SUP> 2 </SUP>.", "10⁶, 10⁻¹⁹, m²."),
+        (
+            "1<sup>er</sup>, H<sub>2</sub>O, log<sub>2</sub>8, x<sup>''n''</sup>.",
+            "1er, H2O, log₂8, xn.",
+        ),
         ("<nowiki>{{a}} '''b''' [[c]]</nowiki> d.", "{{a}} '''b''' [[c]] d."),
         ("<ruby>表示<rp>(</rp><rt>ひょうじ</rt><rp>)</rp></ruby>する。", "表示する。"),
         ("<ruby>表示<rt>ひょうじ</ruby>する。", "表示ひょうじする。"),

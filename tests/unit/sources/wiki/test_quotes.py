@@ -32,6 +32,7 @@ from tests.examples import examples
         ("'''bold''' ''italic'' it's", "bold italic it's"),
         ("'''never closed", "never closed"),
         ("''''foo''''", "'foo'"),
+        ("''L''''amour'' x", "L'amour x"),
         ("''a '''b'' c'''", "a b c"),
     ],
 )
