@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.kernels.arrow import replace_rows
+from curate.kernels.folding import small_turkic
 from curate.protocol.chat import exact_parts, rejected_turns, render, text_of_role, without_tools
 from curate.protocol.routing import integers, read_docs
 from curate.protocol.stage import Inputs
@@ -16,6 +17,9 @@ from curate.schema import whole
 
 #: What a conversation holds besides the words of its text.
 _CONVERSATION = ("messages", "rejected", "tools")
+#: Languages that write ı and i, two letters: Turkish, Azerbaijani, Crimean Tatar, Gagauz, and Tatar
+#: and Kazakh in Latin letters.
+_DOTLESS = "^(tur|tr|aze|az|azj|azb|crh|gag)([_-]|$)|^(tat|tt|kaz|kk)[_-]Latn$"
 
 
 def columns_of(on: str) -> tuple[str, ...]:
@@ -38,6 +42,20 @@ def compared_texts(table: pa.Table, on: str) -> pa.Array:
     rows = np.flatnonzero(np.asarray(tools.is_valid()))
     short = [without_tools(column[row].as_py() or "", tools[row].as_py()) for row in rows.tolist()]
     return _replaced(column, rows, short)
+
+
+def without_turkic_capitals(table: pa.Table, texts: pa.Array) -> pa.Array:
+    """Return texts with I as ı and İ as i in rows whose language has both letters.
+
+    Where case is folded: a row without a label is judged by its letters (`kernels.folding`).
+    """
+    if "lang" not in table.column_names:
+        return texts
+    labels = pc.match_substring_regex(whole(table.column("lang")), _DOTLESS)
+    rows = np.flatnonzero(np.asarray(pc.fill_null(labels, False)))
+    if not len(rows):
+        return texts
+    return replace_rows(texts, rows, small_turkic(texts.take(pa.array(rows))))
 
 
 def compared_exactly(table: pa.Table, on: str) -> list[tuple[int, str]]:

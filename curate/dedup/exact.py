@@ -16,7 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import int64, uint8, uint32, uint64
 
-from curate.dedup.compared import active_rows, compared_texts, with_exact_parts
+from curate.dedup.compared import (
+    active_rows,
+    compared_texts,
+    with_exact_parts,
+    without_turkic_capitals,
+)
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import ExactDuplicates
 from curate.dedup.witness_chain import with_reassignment
@@ -128,7 +133,7 @@ def squeezed(texts: pa.LargeStringArray) -> Iterator[tuple[np.ndarray, np.ndarra
     """Normalise texts, a few megabytes at a time: bytes and offsets, valid until the next block.
 
     Case, white space, invisible characters and canonical equivalence do not count, nothing else is
-    folded. In a text with ı or İ the small I is ı: a letter of its own.
+    folded. In a text with ı, İ, ğ or ş the small I is ı: a letter of its own.
     """
     data, offsets = buffers(texts)
     table, orders = visible_table(), mark_orders()
@@ -216,8 +221,12 @@ def url_hashes(urls: pa.StringArray) -> pa.FixedSizeBinaryArray:
 
 def sketch(exact: ExactDuplicates, table: pa.Table) -> pa.Table:
     """Return id, hash and keeper rank of each row."""
-    values = with_exact_parts(table, exact.on, compared_texts(table, exact.on))
-    hashes = url_hashes(values) if exact.on == "url" else text_hashes(values)
+    values = compared_texts(table, exact.on)
+    if exact.on == "url":
+        hashes = url_hashes(values)
+    else:
+        values = without_turkic_capitals(table, values)
+        hashes = text_hashes(with_exact_parts(table, exact.on, values))
     rank = keeper_rank(table, exact.keep, exact.source_priority)
     return pa.table({"id": table.column("id"), "hash": hashes, "rank": rank})
 

@@ -74,8 +74,9 @@ def find_duplicates(
     -------
     pyarrow.Table
         A row for each text that is dropped or that another one was dropped for: `id`, `dropped_by`
-        (`near_duplicate`, `near_duplicate_numbers`, `near_duplicate_signs` or `contained`, `empty`
-        for a text without words and signs, null where kept),
+        (`near_duplicate_words`, `near_duplicate_numbers` or `near_duplicate_signs`, by the first in
+        which it differs from its witness, `near_duplicate` if in none; `contained` likewise;
+        `empty` for a text without words and signs, null where kept),
         `duplicate_of` (the kept witness), `jaccard` (of the exact shingle sets), `cluster` (the id
         of the kept text at its head) and `cluster_size`, among others.
 

@@ -51,6 +51,10 @@ _TYPED = {"'": "‘’‚‛′`´ʹʻʼʽˈꞌߴߵ", '"': "“”„‟″«»"
 _OPERATORS = "#%&*/@\\"
 
 
+#: Letters of languages in which ı and i are two letters.
+_TURKIC = set("ıİğĞşŞ")
+
+
 def _nfc(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
@@ -64,7 +68,7 @@ def _width(c: str) -> str:
 def normalised(text: str, fold: tuple[str, ...]) -> str:
     """Return a text in one canonical form, with case and width folded if they are in `fold`.
 
-    In a text with ı or İ the small I is ı.
+    In a text with ı, İ, ğ or ş the small I is ı.
 
     >>> normalised("ＡＢ Straße", ("case", "width")), normalised("ISI Işık", ("case",))
     ('ab strasse', 'ısı ışık')
@@ -73,7 +77,7 @@ def normalised(text: str, fold: tuple[str, ...]) -> str:
     if "width" in fold:
         text = _nfc("".join(map(_width, text)))
     if "case" in fold:
-        if "diacritics" not in fold and ("ı" in text or "İ" in text):
+        if "diacritics" not in fold and not _TURKIC.isdisjoint(text):
             text = text.replace("I", "ı")
         text = text.replace("i\u0307", "i")
         text = _nfc("".join("i" if c == "İ" else _nfc(c.casefold()) for c in text))

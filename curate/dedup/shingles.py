@@ -275,6 +275,7 @@ def _written(
     hashes: np.ndarray,
     rewrite: np.ndarray,
 ) -> None:
+    # Where numbers are folded, words of digits only are left out.
     entries = np.empty(BLOCK, np.uint32)
     folded = np.empty(room(longest), np.uint64)
     numeric, words = np.empty(longest + 2, np.uint8), np.empty(longest + 2, np.uint64)
@@ -285,7 +286,11 @@ def _written(
         )
         rewrite[d] = flagged
         n, _ = hash_words(folded, size, words, numeric)
-        hashes[d] = joined(words, 0, n)
+        kept = 0
+        for i in range(n):
+            words[kept] = words[i]
+            kept += int64((rule & DIGITS) != 0 or not numeric[i])
+        hashes[d] = joined(words, 0, kept)
 
 
 #: What is folded for the two hashes of a text's words: all signs, and numbers as well.

@@ -297,16 +297,17 @@ def hash_characters(
     Also return whether the text has to be rewritten first.
     """
     at = start
-    rewrite, previous = uint32(0), uint32(0)
+    rewrite, starter = uint32(0), uint32(0)
     n, pending = uint64(0), uint64(0)
     while at < stop:
         m, at = decode_block(data, at, stop, table, entries)
         for i in range(m):
             entry = entries[i]
             rewrite |= entry & uint32(_REWRITTEN)
-            rewrite |= entry & uint32(COMPOSES) & ((previous & uint32(LEADS)) << uint32(1))
-            previous = entry
-            visible = uint64((entry >> uint32(24)) & uint32(KIND) != SEPARATOR)
+            rewrite |= entry & uint32(COMPOSES) & ((starter & uint32(LEADS)) << uint32(1))
+            kind = (entry >> uint32(24)) & uint32(KIND)
+            starter = starter if kind == MARK else entry
+            visible = uint64(kind != SEPARATOR)
             hashes[n] = uint64(32)
             n += pending & visible
             hashes[n] = uint64(entry & uint32(FOLDED))

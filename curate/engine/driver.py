@@ -200,7 +200,7 @@ class Driver:
             survivors,
             earlier,
             # Cluster sizes that an earlier dedup wrote, where there are any.
-            tuple(dict.fromkeys(("id", *barrier.reads, "cluster_size"))),
+            tuple(dict.fromkeys(("id", *barrier.reads, "lang", "cluster_size"))),
             barrier.store,
             self.plan.run_key,
         )

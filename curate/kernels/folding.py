@@ -35,7 +35,7 @@ DOUBLED = 1 << 27
 LOSES_MARKS = 1 << 28
 #: Set on digits that fold to 0: a second one in a row is dropped.
 REPEATS = 1 << 29
-#: Set on ı and İ: the capital I of such a text is that of ı.
+#: Set on letters of languages with ı: the capital I of such a text is that of ı.
 TURKIC = 1 << 30
 #: Set on line ends.
 LINE = 1 << 31
@@ -43,6 +43,7 @@ FOLDED, KIND = 0x1FFFFF, 7
 #: The folded form of separators that may be the sign of what follows: a minus, a negation.
 MINUS, NOT = 0x10000 | ord("-"), 0x10000 | ord("!")
 
+_TURKIC = "ıİğĞşŞ"
 #: Signs that are typed in several ways; and letters that are apostrophes.
 _TYPED = {
     "'": "\u2018\u2019\u201a\u201b\u2032`\u00b4",
@@ -103,7 +104,7 @@ _MARKED = re.compile("[^\\W\\d_][\u0300-\u036f]+")
 def rewritten(
     texts: pa.LargeStringArray, fold: tuple[str, ...], *, expand: bool = True
 ) -> pa.LargeStringArray:
-    """Return texts in NFC, with I as ı where ı or İ occur, and what `fold` expands expanded."""
+    """Return texts in NFC, with I as ı where ı, İ, ğ or ş occur; what `fold` expands expanded."""
     texts = pc.utf8_normalize(texts, "NFC")
     pattern, forms = _rewriter(_expanding(fold) if expand else ())
     if pattern is not None:
@@ -111,10 +112,17 @@ def rewritten(
     if "case" not in fold:
         return texts
     if "diacritics" not in fold:
-        turkic = pc.or_(pc.match_substring(texts, "ı"), pc.match_substring(texts, "İ"))
+        turkic = pc.match_substring_regex(texts, f"[{_TURKIC}]")
         texts = pc.if_else(turkic, pc.replace_substring(texts, "I", "ı"), texts)
     texts = pc.replace_substring(texts, "i\u0307", "i")
     return _substituted(texts, _MARKED, "[\u0300-\u036f]", lambda found: _small(found[0]))
+
+
+def small_turkic(texts: pa.LargeStringArray) -> pa.LargeStringArray:
+    """Return texts with I as ı and İ, also where it is decomposed, as i."""
+    for capital, small in (("I\u0307", "i"), ("İ", "i"), ("I", "ı")):
+        texts = pc.replace_substring(texts, capital, small)
+    return texts
 
 
 def _small(text: str) -> str:
@@ -164,7 +172,7 @@ def _flags(fold: tuple[str, ...], *, expand: bool = True) -> np.ndarray:
     if expand:
         flags[list(_long_forms(_expanding(fold)))] |= np.uint32(REWRITES)
     if "case" in fold and "diacritics" not in fold:
-        flags[[ord("ı"), ord("İ")]] |= np.uint32(TURKIC)
+        flags[[ord(c) for c in _TURKIC]] |= np.uint32(TURKIC)
     return flags
 
 
@@ -229,9 +237,13 @@ def word_table(fold: tuple[str, ...], *, signs: bool = False, values: bool = Fal
 
 @lru_cache(maxsize=4)
 def character_table(fold: tuple[str, ...]) -> np.ndarray:
-    """Return the table for characters: case and width folded, white space separates."""
+    """Return the table for characters: case and width folded, white space separates.
+
+    Marks are those that NFC moves, or joins past others to their letter.
+    """
     space = (unicode.CLASS & unicode.SPACE) != 0
-    kind = np.where(space, SEPARATOR, LETTER).astype(np.uint32)
+    visible = np.where(mark_orders() != 0, MARK, LETTER)
+    kind = np.where(space, SEPARATOR, visible).astype(np.uint32)
     form = np.arange(len(unicode.CLASS), dtype=np.uint32)
     flags = _flags(fold)
     if "width" in fold:

@@ -156,6 +156,7 @@ def resolve(
     cuts = _cuts([len(chunk) for chunk in table.column("text").chunks], table.num_rows, shards)
     shards = len(cuts) - 1
     columns = list(dict.fromkeys(("id", *barrier.reads)))
+    columns += ["lang"] if "lang" in table.column_names and "lang" not in columns else []
 
     def sketched(shard: int) -> dict[str, pa.Table]:
         rows = table.slice(cuts[shard], cuts[shard + 1] - cuts[shard])

@@ -202,8 +202,7 @@ def _dedup(
     after_all = Amount(before.documents - documents, before.bytes - size)
     tokens = None if rate is None else (rate * before.bytes, rate * after_all.bytes)
     exact = sum(n for rule, n in kinds.items() if rule.startswith("duplicate_"))
-    near = sum(n for rule, n in kinds.items() if rule.startswith("near_duplicate"))
-    near += kinds["contained"]
+    near = sum(n for rule, n in kinds.items() if rule.startswith(("near_duplicate", "contained")))
     return Dedup(before, after_all, exact, near, tokens)
 
 

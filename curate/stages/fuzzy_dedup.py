@@ -19,12 +19,14 @@ from curate.stages.exact_dedup import DuplicateBarrier
 class FuzzyDedup(NearDuplicates, DuplicateBarrier):
     """Keep the best of the documents with similar shingle sets: similarity >= `threshold`.
 
-    A document without words and signs is dropped as `empty`, one with a similar kept document, its
-    witness, as `near_duplicate` (or `contained`); as `near_duplicate_numbers` or
-    `near_duplicate_signs` if the two differ in nothing else. With `on = "prompt"` documents that
-    are not conversations take no part. By text, conversations that differ in a call, the tools or
-    the rejected answer are no duplicates, however many words they share. With
-    `similarity = "containment"` the bands look for pairs of up to `length_ratio` times the length.
+    A document without words and signs is dropped as `empty`. One with a similar kept document, its
+    witness, is dropped as `near_duplicate_words`, `near_duplicate_numbers` or
+    `near_duplicate_signs`, by the first of these in which the two differ, and as `near_duplicate`
+    if nothing differs but white space, case and canonical form. With `similarity = "containment"`
+    these are `contained_words` and so on, and the bands look for pairs of up to `length_ratio`
+    times the length. With `on = "prompt"` documents that are not conversations take no part. By
+    text, conversations that differ in a call, the tools or the rejected answer are no duplicates,
+    however many words they share.
     """
 
     against: str | None = None

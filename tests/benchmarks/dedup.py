@@ -170,7 +170,7 @@ def whole(language: str, generated: corpus.Corpus) -> None:
     exact = seconds(lambda: text_hashes(table["text"].combine_chunks()), 1)
     took = seconds(run, 1)
     decisions = run().select(["id", "dropped_by", "cluster"]).to_pylist()
-    removed = {row["id"] for row in decisions if row["dropped_by"] == "near_duplicate"}
+    removed = {row["id"] for row in decisions if row["jaccard"] is not None}
     cluster = {row["id"]: row["cluster"] for row in decisions}
     print(
         f"dedup {language}: {table.num_rows} documents, {megabytes:.1f} MB,"

@@ -10,15 +10,21 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from curate.dedup.compared import compared_exactly, compared_texts
+from curate.dedup.compared import compared_exactly, compared_texts, without_turkic_capitals
 from curate.dedup.fuzzy.minhash import sign_sets, sign_texts
 from curate.dedup.options import NearDuplicates
 from curate.dedup.shingles import shingle_sets
 
 
+def near_texts(near: NearDuplicates, table: pa.Table) -> pa.Array:
+    """Return what of each row is compared; I and İ as the row's language makes them small."""
+    texts = compared_texts(table, near.on)
+    return without_turkic_capitals(table, texts) if "case" in near.fold else texts
+
+
 def compared_sets(near: NearDuplicates, table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     """Return each row's set of shingles, sorted, as one uint64 array and the offsets of rows."""
-    values, offsets = shingle_sets(compared_texts(table, near.on), near.shingling)
+    values, offsets = shingle_sets(near_texts(near, table), near.shingling)
     for row, part in compared_exactly(table, near.on):
         own = values[offsets[row] : offsets[row + 1]]
         own ^= np.uint64(int(part[:16], 16))
@@ -31,7 +37,7 @@ def signatures_of(near: NearDuplicates, table: pa.Table) -> tuple[np.ndarray, np
 
     A row without a prompt is not empty, and takes no part.
     """
-    texts = compared_texts(table, near.on)
+    texts = near_texts(near, table)
     signatures, counts = sign_texts(texts, near.shingling, near.num_permutations, near.seed)
     if near.on == "prompt":
         counts = np.where(np.asarray(texts.is_null()), -1, counts)

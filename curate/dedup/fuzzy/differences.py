@@ -24,7 +24,7 @@ def written_column(texts: pa.LargeStringArray) -> pa.FixedSizeBinaryArray:
 
 
 def differences(removed: pa.FixedSizeBinaryArray, kept: pa.FixedSizeBinaryArray) -> np.ndarray:
-    """Return what each pair differs in: ``words``, only ``numbers``, only ``signs``, or ``""``.
+    """Return the first that each pair differs in: ``words``, ``numbers`` or ``signs``, else ``""``.
 
     Signs are all that is no word and no number: punctuation, symbols, the forms of letters. White
     space, case and canonical form are no difference.

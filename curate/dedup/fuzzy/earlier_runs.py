@@ -15,8 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.dedup.compared import compared_texts
-from curate.dedup.fuzzy.compared_sets import compared_sets
+from curate.dedup.fuzzy.compared_sets import compared_sets, near_texts
 from curate.dedup.fuzzy.differences import written_column
 from curate.dedup.fuzzy.minhash import band_keys, sign_sets
 from curate.dedup.keeper import keeper_rank
@@ -168,7 +167,7 @@ def _write_store(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa
     row = 0
     for table in inputs.stream("text"):
         table = table.filter(pa.array(~np.isin(integers(table, "doc"), removed)))
-        texts = compared_texts(table, near.on)
+        texts = near_texts(near, table)
         values, offsets = compared_sets(near, table)
         has_words = np.diff(offsets) > 0  # a text that an earlier pass left empty is no witness
         if not has_words.all():

@@ -124,10 +124,6 @@ def _select(table: pa.Table, docs: np.ndarray, place: np.ndarray) -> tuple[np.nd
     return place[at[found]], table.filter(pa.array(found))
 
 
-def _rule_name(rule: RemovalRule) -> str:
-    return "contained" if rule.contained else "near_duplicate"
-
-
 def _decisions(members: pa.Table, verdicts: Verdicts, rule: RemovalRule) -> pa.Table:
     witness, similarity = verdicts.witness, verdicts.similarity
     removed = witness >= 0
@@ -152,14 +148,13 @@ def _decisions(members: pa.Table, verdicts: Verdicts, rule: RemovalRule) -> pa.T
         jaccard = both / (sizes[rows] + sizes[head[rows]] - both)
     written = whole(members.column("written"))
     own, other = written.take(pa.array(rows)), written.take(pa.array(head[rows]))
-    unlike = differences(own, other)
-    only = np.isin(unlike, ["numbers", "signs"]) & (not rule.contained)
-    rules = np.where(only, np.char.add("near_duplicate_", unlike), _rule_name(rule))
+    name = "contained" if rule.contained else "near_duplicate"
+    rules = [f"{name}_{unlike}" if unlike else name for unlike in differences(own, other).tolist()]
     return decide(
         integers(members, "doc")[rows],
         {
             "id": ids.take(pa.array(rows)),
-            "dropped_by": pc.if_else(dropped, pa.array(rules.tolist(), pa.string()), None),
+            "dropped_by": pc.if_else(dropped, pa.array(rules, pa.string()), None),
             "dropped_value": pc.if_else(dropped, pa.array(measured), None),
             "duplicate_of": pc.if_else(dropped, heads, None),
             "jaccard": pc.if_else(dropped, pa.array(jaccard), None),

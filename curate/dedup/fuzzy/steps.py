@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.dedup.compared import active_rows, compared_texts
-from curate.dedup.fuzzy.compared_sets import compared_sets, signatures_of
+from curate.dedup.compared import active_rows
+from curate.dedup.fuzzy.compared_sets import compared_sets, near_texts, signatures_of
 from curate.dedup.fuzzy.components import bucket_star, contract, label_components
 from curate.dedup.fuzzy.differences import written_column
 from curate.dedup.fuzzy.earlier_runs import (
@@ -288,7 +288,7 @@ def _fetch_shingles(
         # In the order of their partitions, so that sets are not copied to be sent.
         order = np.argsort(part, kind="stable")
         rows = table.take(pa.array(np.flatnonzero(found)[order]))
-        texts = compared_texts(rows, near.on)
+        texts = near_texts(near, rows)
         values, offsets = compared_sets(near, rows)
         signatures = sign_sets(values, offsets, near.num_permutations, near.seed)
         columns = {

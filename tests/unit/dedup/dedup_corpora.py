@@ -72,7 +72,7 @@ def removed(rows: list[dict[str, object]]) -> dict[str, tuple[str, float]]:
     return {
         row["id"]: (row["duplicate_of"], row["jaccard"])
         for row in rows
-        if row["dropped_by"] == "near_duplicate"
+        if row["jaccard"] is not None
     }
 
 

@@ -42,10 +42,14 @@ def sets_of(texts: list[str], shingling: Shingling) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", ["word", "char"])
-@pytest.mark.parametrize(("ngram", "fold"), [(1, FOLD), (3, FOLD), (3, FOLDS), (5, ()), (5, FOLD)])
+@pytest.mark.parametrize(
+    ("ngram", "fold"),
+    [(1, FOLD), (3, FOLD), (3, FOLDS), (2, ("case", "width", "numbers")), (5, ()), (5, FOLD)],
+)
 @examples(60)
 @given(texts=hostile)
 @example(texts=["a\u0301", "a", "\u0301a", "กำ ก่", "7 77 777 7777 77777 8", ""])
+@example(texts=["\uff21\u0324\u0301", "\u00e1\u0324", "\uff41\u0323\u0301b", "\u1ea1\u0301B"])
 def test_sets_are_those_of_the_reference(kind, ngram, fold, texts):
     shingling = Shingling(kind, ngram, fold)
     make = reference.word_shingles if kind == "word" else reference.char_shingles

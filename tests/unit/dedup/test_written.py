@@ -9,8 +9,12 @@ import pyarrow as pa
 import pytest
 
 from curate import api
+from curate.api import tables
 from curate.dedup.fuzzy.differences import differences, written_column
 from curate.dedup.in_memory import find_duplicates
+from curate.protocol import in_memory
+from curate.stages.exact_dedup import ExactDedup
+from curate.stages.fuzzy_dedup import FuzzyDedup
 from tests.unit.dedup.dedup_corpora import word
 
 LONG = " ".join(word(number) for number in range(60))
@@ -60,9 +64,13 @@ def test_numbers_are_folded_on_demand_and_counted():
         (LONG + ". end", LONG + ", end", "near_duplicate_signs"),
         (LONG + " C++", LONG + " C#", "near_duplicate_signs"),
         (LONG + " ＡＢ", LONG + " AB", "near_duplicate_signs"),
-        (LONG + " end", LONG + " last", "near_duplicate"),
+        (LONG + " end", LONG + " last", "near_duplicate_words"),
         (LONG + " cafe\u0301", LONG.upper() + "\n CAFÉ", "near_duplicate"),
-        (LONG + " 5 ends", LONG + " 6 end", "near_duplicate"),
+        (LONG + " 5 ends", LONG + " 6 end", "near_duplicate_words"),
+        (LONG + " +7 701 123", LONG + " +7 701 124", "near_duplicate_numbers"),
+        (LONG + " 3:16", LONG + " 3:17", "near_duplicate_numbers"),
+        (LONG + " example.kz/a", LONG + " example.kz/b", "near_duplicate_words"),
+        (LONG + " example.kz/?p=1", LONG + " example.kz/?p=2", "near_duplicate_numbers"),
     ],
 )
 def test_the_rule_says_what_alone_differs(a, b, rule):
@@ -70,14 +78,79 @@ def test_the_rule_says_what_alone_differs(a, b, rule):
     assert sorted(filter(None, dropped)) == [rule]
 
 
+@pytest.mark.parametrize(
+    ("more", "rule"),
+    [
+        ("", "contained"),
+        (" and much else", "contained_words"),
+        (" 17 18", "contained_numbers"),
+        (" ...", "contained_signs"),
+    ],
+)
+def test_the_rule_of_containment_says_what_differs(more, rule):
+    found = find_duplicates([LONG + more, LONG.upper()], similarity="containment").to_pylist()
+    assert [row["dropped_by"] for row in found if row["dropped_by"]] == [rule]
+
+
+CODE = "def total(price, tax, rate):\n    amount = price {} tax\n    return amount, rate, price, tax\n"
+
+
+@pytest.mark.parametrize("operator", ["+", "-", "*", "/", "%", "&", "|", "^", "<", ">", "==", "@"])
+def test_an_operator_counts_in_code_of_ten_words_and_more(operator):
+    assert kept({"text": [CODE.format("**"), CODE.format(operator)]}) == 2
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["+7 701 123 45 67", "+7 701 123 45 68"],
+        ["Genesis 1:3", "Genesis 1:4", "Genesis 13"],
+        ["see https://example.kz/?id=1", "see https://example.kz/?id=2"],
+        ["https://example.kz/a-b", "https://example.kz/a_b"],
+        ["We call +7 701 123 45 67 in the morning and in the evening",
+         "We call +7 701 123 45 68 in the morning and in the evening"],
+    ],
+)  # fmt: skip
+def test_members_of_the_kind_stay_apart(texts):
+    assert kept({"text": texts}) == len(texts)
+
+
+@pytest.mark.parametrize(
+    ("lang", "texts", "left"),
+    [
+        ("tur_Latn", ["ISI", "ısı"], 1),
+        ("tur_Latn", ["ISI", "isi"], 2),
+        ("azj_Latn", ["İSİ", "isi"], 1),
+        ("tr", ["I\u0307L", "il", "ıl", "IL"], 2),
+        ("eng_Latn", ["IN", "in"], 1),
+        (None, ["IN", "in"], 1),
+        (None, ["IŞI", "ışı"], 1),
+        (None, ["IŞI", "işi"], 2),
+        (None, ["DAĞI", "daği"], 2),
+    ],
+)
+@pytest.mark.parametrize("barrier", [ExactDedup(), FuzzyDedup(), FuzzyDedup(shingle="char")])
+def test_the_capital_of_dotless_i_is_that_of_the_language(lang, texts, left, barrier):
+    table = {"text": texts} | ({"lang": [lang] * len(texts)} if lang else {})
+    done = in_memory.apply(barrier, tables._documents(table))
+    assert done["dropped_by"].null_count == left
+
+
+def test_where_case_counts_no_capital_is_small():
+    table = {"text": ["ISI", "ısı"], "lang": ["tur_Latn"] * 2}
+    assert kept(table, fold=["width", "punctuation"], shingle="char") == 1  # by the exact pass
+    done = in_memory.apply(FuzzyDedup(fold=("width",)), tables._documents(table))
+    assert done["dropped_by"].null_count == 2
+
+
 def test_white_space_case_and_canonical_form_are_no_difference():
     texts = ["Cafe\u0301  ΤΗΣ", "café της", "café της!", "café 5 της", "thé της"]
     column = written_column(pa.array(texts, pa.large_string()))
     found = differences(column.take(pa.array([1, 2, 3, 4])), column.take(pa.array([0] * 4)))
-    assert found.tolist() == ["", "signs", "words", "words"]
+    assert found.tolist() == ["", "signs", "numbers", "words"]
 
 
-def test_all_foldings_together_are_what_earlier_versions_compared():
+def test_with_all_foldings_signs_and_numbers_do_not_count():
     everything = ["case", "width", "punctuation", "symbols", "numbers", "diacritics"]
     assert kept(read("operators"), fold=everything) == 1
     assert kept({"text": ["What is C++?", "What is C#?", "What is C?"]}, fold=everything) == 1

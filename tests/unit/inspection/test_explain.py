@@ -53,7 +53,7 @@ def test_a_duplicate_has_its_witness_and_the_witness_its_outcome(run):
     row = next(
         row
         for row in rows(run, "rejected", ["id", "dropped_by", "duplicate_of", "jaccard"])
-        if row["dropped_by"] == "fuzzy_dedup:near_duplicate"
+        if row["dropped_by"] == "fuzzy_dedup:near_duplicate_words"
     )
     (outcome,) = api.explain(str(run), row["id"])
     assert outcome["duplicate_of"] == row["duplicate_of"]
