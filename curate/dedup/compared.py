@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.kernels.arrow import replace_rows
-from curate.kernels.folding import small_turkic
 from curate.protocol.chat import exact_parts, rejected_turns, render, text_of_role, without_tools
 from curate.protocol.routing import integers, read_docs
 from curate.protocol.stage import Inputs
@@ -55,7 +54,10 @@ def without_turkic_capitals(table: pa.Table, texts: pa.Array) -> pa.Array:
     rows = np.flatnonzero(np.asarray(pc.fill_null(labels, False)))
     if not len(rows):
         return texts
-    return replace_rows(texts, rows, small_turkic(texts.take(pa.array(rows))))
+    chosen = texts.take(pa.array(rows))
+    for capital, small in (("I\u0307", "i"), ("İ", "i"), ("I", "ı")):
+        chosen = pc.replace_substring(chosen, capital, small)
+    return replace_rows(texts, rows, chosen)
 
 
 def compared_exactly(table: pa.Table, on: str) -> list[tuple[int, str]]:

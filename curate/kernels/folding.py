@@ -118,13 +118,6 @@ def rewritten(
     return _substituted(texts, _MARKED, "[\u0300-\u036f]", lambda found: _small(found[0]))
 
 
-def small_turkic(texts: pa.LargeStringArray) -> pa.LargeStringArray:
-    """Return texts with I as ı and İ, also where it is decomposed, as i."""
-    for capital, small in (("I\u0307", "i"), ("İ", "i"), ("I", "ı")):
-        texts = pc.replace_substring(texts, capital, small)
-    return texts
-
-
 def _small(text: str) -> str:
     return text.replace("İ", "i").lower()
 

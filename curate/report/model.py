@@ -167,6 +167,11 @@ class Report:
         return str(self.manifest.recipe["name"])
 
     @property
+    def recipe_stages(self) -> list[dict[str, Any]]:
+        """The stages of the recipe, with all of their options."""
+        return list(self.manifest.recipe["stages"])
+
+    @property
     def mixture(self) -> list[dict[str, Any]]:
         """The mixture table of :mod:`curate.mixture.summary`."""
         return list(self.manifest.mixture)

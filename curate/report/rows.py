@@ -19,6 +19,29 @@ def cluster_rows(report: Report) -> list[tuple[str, str, int]]:
     return rows
 
 
+#: What near duplicates differ in (form: white space, case, canonical form); how their rules end.
+DIFFERENCES = {"form": "", "signs": "_signs", "numbers": "_numbers", "words": "_words"}
+
+
+def near_rows(report: Report) -> list[tuple[str, str, dict[str, int]]]:
+    """Return (stage, what it folded, removals by what differs) of each dedup of near duplicates."""
+    folds = {spec.get("name") or spec["use"]: spec.get("fold") for spec in report.recipe_stages}
+    rows = []
+    for row in report.stages:
+        if (fold := folds.get(row.stage)) is None:
+            continue
+        counts = {
+            what: sum(
+                row.dropped[rule].documents
+                for rule in (f"near_duplicate{ending}", f"contained{ending}")
+                if rule in row.dropped
+            )
+            for what, ending in DIFFERENCES.items()
+        }
+        rows.append((row.stage, ", ".join(fold) or "nothing", counts))
+    return rows
+
+
 #: Longest table of changed labels; the other pairs are one row.
 RELABELLED_ROWS = 20
 

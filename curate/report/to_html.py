@@ -12,7 +12,7 @@ from markupsafe import Markup
 from curate.report import format, notes
 from curate.report.diff import compare
 from curate.report.model import Outcome, Report
-from curate.report.rows import cluster_rows, relabelled_rows, tally_rows
+from curate.report.rows import cluster_rows, near_rows, relabelled_rows, tally_rows
 
 _HERE = Path(__file__).parent
 
@@ -69,6 +69,7 @@ def to_html(report: Report) -> str:
         widest_rule=max((rule.dropped.documents for rule in report.rules), default=0),
         dedup_rows=[("all", report.dedup), *report.dedup_languages.items()],
         cluster_rows=clusters,
+        near_rows=near_rows(report),
         largest=[(one, compare(one.kept, one.removed)) for one in report.manifest.clusters],
         most_clusters=max((count for _, _, count in clusters), default=0),
         widest_share=max(

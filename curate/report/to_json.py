@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from curate.report.model import Benchmark, Dedup, Outcome, Report, share
+from curate.report.rows import near_rows
 
 
 def to_json(report: Report) -> dict[str, Any]:
@@ -123,6 +124,9 @@ def _all_dedup(report: Report) -> dict[str, Any] | None:
         return None
     return {
         **_dedup(report.dedup),
+        "near_by_stage": {
+            stage: {"fold": fold, "differ_in": counts} for stage, fold, counts in near_rows(report)
+        },
         "clusters": report.cluster_count,
         "largest": report.largest_cluster,
         "cluster_sizes": report.clusters and {k: _keys(v) for k, v in report.clusters.items()},

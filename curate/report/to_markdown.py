@@ -7,7 +7,13 @@ from collections.abc import Iterable, Sequence
 from curate.report import notes
 from curate.report.format import address, code, duration, number, one_line, percent, ratio, size
 from curate.report.model import Dedup, Outcome, Report
-from curate.report.rows import cluster_rows, relabelled_rows, tally_rows
+from curate.report.rows import (
+    DIFFERENCES,
+    cluster_rows,
+    near_rows,
+    relabelled_rows,
+    tally_rows,
+)
 
 #: Characters of an example here; the HTML shows more of it.
 _EXCERPT = 120
@@ -187,6 +193,13 @@ def _dedup(report: Report) -> list[str]:
     ]
     header = ("language", "before", "exact", "near", "after", "of docs", "of bytes")
     lines = ["## Duplicates", "", *table(header, rows)]
+    if near := near_rows(report):
+        counted = [
+            (code(stage), fold, *(_count(n) for n in counts.values()))
+            for stage, fold, counts in near
+        ]
+        header = ("near duplicates differ", "folded", *(f"in {what}" for what in DIFFERENCES))
+        lines += ["", *table(header, counted)]
     if report.clusters:
         sizes = [
             (code(stage), label, number(count)) for stage, label, count in cluster_rows(report)

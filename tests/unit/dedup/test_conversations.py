@@ -97,7 +97,7 @@ def test_words_still_make_near_duplicates_of_conversations_with_equal_calls():
     found = dropped(
         FuzzyDedup(), ([ASK, CALL, ANSWER], None, None), ([near, CALL, ANSWER], None, None)
     )
-    assert sorted(found, key=str) == [None, "fuzzy_dedup:near_duplicate"]
+    assert sorted(found, key=str) == [None, "fuzzy_dedup:near_duplicate_words"]
 
 
 def test_shared_tools_make_no_near_duplicates():

@@ -218,7 +218,7 @@ def test_prompts_that_are_nearly_the_same_are_one(shards, partitions):
     table = talks(LONG, LONG + " end", None, None, "another question", " ")
     done, _ = run(FuzzyDedup(on="prompt"), table, shards=shards, partitions=partitions)
     assert done["dropped_by"].to_pylist() == [
-        *("fuzzy_dedup:near_duplicate", None, None, None, None, "fuzzy_dedup:empty")
+        *("fuzzy_dedup:near_duplicate_words", None, None, None, None, "fuzzy_dedup:empty")
     ]
     assert done["jaccard"].to_pylist()[0] == 56 / 57
     whole, _ = run(FuzzyDedup(), talks("Why?", "How?", "Who?"))
@@ -339,7 +339,7 @@ def test_evidence_of_the_exact_pass_stays_where_the_fuzzy_one_is_silent():
 def test_near_duplicates_carry_their_evidence():
     text = " ".join(f"{chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(100))
     done, _ = run(FuzzyDedup(), rows(text, text + " end", "other words of another text"))
-    assert done["dropped_by"].to_pylist() == ["fuzzy_dedup:near_duplicate", None, None]
+    assert done["dropped_by"].to_pylist() == ["fuzzy_dedup:near_duplicate_words", None, None]
     assert done["dropped_value"].to_pylist()[0] == done["jaccard"].to_pylist()[0] == 96 / 97
     assert done["duplicate_of"].to_pylist() == ["s/f#1", None, None]
     assert done["cluster"].to_pylist() == ["s/f#1", "s/f#1", None]

@@ -71,9 +71,9 @@ def test_every_witness_of_a_run_is_kept(tmp_path, partition_bytes):
 def test_every_witness_of_a_table_is_kept():
     table = curate.deduplicate(pa.table({"text": [NEAR, NEAR.upper(), LONG, "other words here"]}))
     assert table["dropped_by"].to_pylist() == [
-        "fuzzy_dedup:near_duplicate", "exact_dedup:duplicate_text", None, None,
+        "fuzzy_dedup:near_duplicate_words", "exact_dedup:duplicate_text", None, None,
     ] or table["dropped_by"].to_pylist() == [
-        "exact_dedup:duplicate_text", "fuzzy_dedup:near_duplicate", None, None,
+        "exact_dedup:duplicate_text", "fuzzy_dedup:near_duplicate_words", None, None,
     ]  # fmt: skip
     assert table["duplicate_of"].to_pylist() == ["table#2", "table#2", None, None]
     first, second = table["jaccard"].to_pylist()[:2]

@@ -92,7 +92,9 @@ def test_the_rule_of_containment_says_what_differs(more, rule):
     assert [row["dropped_by"] for row in found if row["dropped_by"]] == [rule]
 
 
-CODE = "def total(price, tax, rate):\n    amount = price {} tax\n    return amount, rate, price, tax\n"
+CODE = (
+    "def total(price, tax, rate):\n    amount = price {} tax\n    return amount, rate, price, tax\n"
+)
 
 
 @pytest.mark.parametrize("operator", ["+", "-", "*", "/", "%", "&", "|", "^", "<", ">", "==", "@"])

@@ -35,7 +35,7 @@ def small_manifest(**other):
     judge, exact, near = (
         f"judge:{w['rule']}",
         "exact_dedup:duplicate_text",
-        "fuzzy_dedup:near_duplicate",
+        "fuzzy_dedup:near_duplicate_words",
     )
     a, b = f"{w['web']}/{w['file']}", f"{w['wiki']}/dump.xml"
     ids = {n: f"{a if n < 4 else b}#{n}" for n in range(5)}
@@ -95,7 +95,11 @@ def small_manifest(**other):
                 }
                 for name, format in sources.items()
             },
-            "stages": [{"use": use, "name": None} for use in stages],
+            "stages": [
+                {"use": use, "name": None}
+                | ({"fold": ["case", "width"]} if use == "fuzzy_dedup" else {})
+                for use in stages
+            ],
             "mixture": {"groups": {w["group"]: {"languages": [w["kaz"]]}}},
         },
         "profiles": "p", "plan": "q", "stages": [*stages, "mix"],

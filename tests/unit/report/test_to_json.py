@@ -22,8 +22,19 @@ def test_records_documents_and_kept_of_raw(manifest):
     assert fields["kept_of_raw"] == 2 / 5
     assert fields["bytes"] == {"documents": 150, "curated": 90, "kept_of_raw": 90 / 150}
     assert fields["dropped_by"] == {
-        "judge:too_few_words": 1, "exact_dedup:duplicate_text": 1, "fuzzy_dedup:near_duplicate": 1,
+        "judge:too_few_words": 1, "exact_dedup:duplicate_text": 1,
+        "fuzzy_dedup:near_duplicate_words": 1,
     }  # fmt: skip
+
+
+def test_near_duplicates_are_counted_by_what_they_differ_in(manifest):
+    counts = {"form": 0, "signs": 0, "numbers": 0, "words": 1}
+    assert report(manifest())["dedup"]["near_by_stage"] == {
+        "fuzzy_dedup": {"fold": "case, width", "differ_in": counts}
+    }
+    pages = render(manifest(), [])
+    assert "| `fuzzy_dedup` | case, width |" in " ".join(pages["report.md"].decode().split())
+    assert "What near copies differ in" in pages["report.html"].decode()
 
 
 def test_what_reading_changed_is_told_with_what_the_stages_changed(manifest):
