@@ -29,7 +29,7 @@ def test_dedup_can_be_called_before_and_after_its_package_is_imported():
     import_module("curate.dedup.fuzzy.lsh")
     second = curate.deduplicate(table, threshold=0.8)
     assert first.equals(second)
-    assert first["dropped_by"].to_pylist() == ["fuzzy_dedup:near_duplicate", None, None]
+    assert first["dropped_by"].to_pylist() == ["fuzzy_dedup:near_duplicate_words", None, None]
     assert first["duplicate_of"].to_pylist() == ["b", None, None]
     assert first["jaccard"][0].as_py() >= 0.8
 
