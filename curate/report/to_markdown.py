@@ -198,8 +198,8 @@ def _dedup(report: Report) -> list[str]:
             (code(stage), fold, *(_count(n) for n in counts.values()))
             for stage, fold, counts in near
         ]
-        header = ("near duplicates differ", "folded", *(f"in {what}" for what in DIFFERENCES))
-        lines += ["", *table(header, counted)]
+        columns = ("near duplicates differ", "folded", *(f"in {what}" for what in DIFFERENCES))
+        lines += ["", *table(columns, counted)]
     if report.clusters:
         sizes = [
             (code(stage), label, number(count)) for stage, label, count in cluster_rows(report)
