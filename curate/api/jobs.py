@@ -100,7 +100,8 @@ def dedup_paths(
         Field with the text.
     id, url, date : str, optional
         Fields with a record's own id (with which the ids of the result then end), address and
-        date. All other fields are kept in ``meta``.
+        date. All other fields are kept in ``meta`` as JSON: values of Parquet that JSON does not
+        have (dates, decimals, bytes) become text there. The id joins a row with its input.
     threshold, recall, bands, rows, similarity, length_ratio, shingle, ngram, fold, keep : object
         As for :func:`curate.deduplicate`, with the same defaults.
     source_priority : sequence of str, optional
@@ -212,7 +213,8 @@ def mix_recipe(
         Field with the text.
     id, url, date : str, optional
         Fields with a record's own id (with which the ids of the result then end), address and
-        date. All other fields are kept in ``meta``.
+        date. All other fields are kept in ``meta`` as JSON: values of Parquet that JSON does not
+        have (dates, decimals, bytes) become text there. The id joins a row with its input.
     unit : {'tokens', 'bytes', 'documents'}, default 'tokens'
         What amounts count.
     budget : float, optional

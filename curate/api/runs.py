@@ -137,6 +137,8 @@ def run(
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(str(recipe), inputs=dict(inputs or {}), settings=settings)
     plan = planning.build(recipe)
+    for stage in (stage for segment in plan.segments for stage in segment.stages):
+        _ = stage.product_metadata  # loads its tokenizer: better refused now than after reading
     first_records.check(plan)
     store = open_store(str(output))
     listener = progress or Silent()

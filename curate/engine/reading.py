@@ -49,12 +49,15 @@ class _Collector:
             counts.documents += 1
             # A string's size in memory is near that of its UTF-8, and is known without encoding it.
             self.bytes += sys.getsizeof(record.text) + sys.getsizeof(record.meta) + ROW_BYTES
-            self.bytes += sys.getsizeof(record.tools) + sum(
-                sys.getsizeof(turn[name])
-                for turn in (*(record.messages or ()), *(record.rejected or ()))
-                for name in ("content", "reasoning_content", "tool_calls")
-                if turn[name]
-            )
+            if record.messages:  # whose rendering, with the tools, is the text
+                self.bytes += sys.getsizeof(record.text)
+            if record.rejected:
+                self.bytes += sum(
+                    sys.getsizeof(turn[name])
+                    for turn in record.rejected
+                    for name in ("content", "reasoning_content", "tool_calls")
+                    if turn[name]
+                )
             row = record._asdict()
             row["id"] = schema.make_id(key, row.pop("locator"))
             self.rows.append(row)

@@ -111,7 +111,7 @@ def _records(reader: Jsonl | Parquet, file: InputFile) -> Iterator[dict[str, Any
                 if isinstance(item, JsonObject):
                     yield item.record
             return
-        for batch in parquet.batches(file, Piece(0, 1), None, None):
+        for batch in parquet.records(file, Piece(0, 1), frozenset(), True):
             if not isinstance(batch, RowBatch):
                 return
             columns = [

@@ -253,11 +253,30 @@ def parse_recipe(
     try:
         return Recipe.model_validate(table)
     except ValidationError as error:
-        raise RecipeError(explain(error, Recipe), where=where) from None
+        by_option = f"{where}, with --set {', '.join(settings)[:200]}" if settings else where
+        raise RecipeError(explain(error, Recipe, hints=_HINTS), where=by_option) from None
+
+
+#: Where to set what is no key of a recipe.
+_HINTS = dict.fromkeys(
+    ("filters", "profile", "profiles", "rules"),
+    "rules are in the files of profiles: copy one of filters/, edit it, and name it in"
+    ' profile = "PATH" of a source (`curate check PATH` tries it)',
+)
 
 
 def _check_shape(table: TomlTable, where: str) -> None:
-    """Raise RecipeError for two slips that validation would tell in words of its own."""
+    """Raise RecipeError for slips that validation would tell in words of its own."""
+    mixture = table.get("mixture")
+    ratio = mixture.get("ratio") if isinstance(mixture, dict) else None
+    if isinstance(ratio, list | int | float) and not isinstance(ratio, bool):
+        parts = ratio if isinstance(ratio, list) else [ratio]
+        written = ":".join(map(str, parts[:20]))[:100]
+        raise RecipeError(
+            "mixture.ratio is a text of numbers with colons between",
+            where=where,
+            hint=f'ratio = "{written}", one part per group in their order',
+        )
     if isinstance(table.get("stages"), dict):
         raise RecipeError(
             "stages is one table, not a list", where=where, hint="write [[stages]] for each"

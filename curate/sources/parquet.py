@@ -200,27 +200,51 @@ def split(file: InputFile, target_bytes: int) -> list[Piece]:
 
 
 def batches(
-    file: InputFile, piece: Piece, columns: tuple[str, ...] | None, text: str | None
+    file: InputFile, piece: Piece, columns: tuple[str, ...], text: str
 ) -> Iterator[RowBatch | Damage | Note]:
     """Yield the rows of a piece's row groups, fully validated.
 
-    ``columns`` None means all of them, and ``*`` among its names these and all others.
-    ``text`` names the column that must exist and contain strings. Where it is set, other columns
-    that the file does not have, or whose bytes cannot be read, are left out, and their rows noted.
+    ``*`` among ``columns`` means all others too. ``text`` names the column that must exist and
+    contain strings. Other columns that the file does not have, or whose bytes cannot be read, are
+    left out, and their rows noted.
     """
+    needed = frozenset((text, text.partition(".")[0]))
+    yield from _batches(file, piece, columns, text, needed)
+
+
+def records(
+    file: InputFile, piece: Piece, needed: frozenset[str], others: bool
+) -> Iterator[RowBatch | Damage | Note]:
+    """Yield rows as :func:`batches` does, of those columns of ``needed`` that the file has.
+
+    With ``others`` all other columns are read too; where one cannot be, its rows are noted.
+    """
+    yield from _batches(file, piece, None if others else needed, None, needed)
+
+
+def _batches(
+    file: InputFile,
+    piece: Piece,
+    columns: tuple[str, ...] | frozenset[str] | None,
+    text: str | None,
+    needed: frozenset[str],
+) -> Iterator[RowBatch | Damage | Note]:
+    """Read columns in their order, all that a set of names has, or (None) all."""
     with file.open() as handle:
         opened = _open(handle, file.size)
         if isinstance(opened, Damage):
             if not piece.start:
                 yield opened
             return
+        if isinstance(columns, frozenset):
+            columns = tuple(name for name in opened.reader.schema_arrow.names if name in columns)
         problem = _refusal(opened.reader.schema_arrow, columns, text)
         if problem:
             if not piece.start:
                 yield Damage(problem[0], 0, file.size, problem[1])
             return
         for group in range(piece.start, min(piece.end, opened.reader.metadata.num_row_groups)):
-            yield from _group(opened, group, columns, text)
+            yield from _group(opened, group, columns, needed)
 
 
 def _open(handle: IO[bytes], size: int) -> OpenParquet | Damage:
@@ -308,7 +332,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def _group(
-    opened: OpenParquet, group: int, columns: tuple[str, ...] | None, text: str | None
+    opened: OpenParquet, group: int, columns: tuple[str, ...] | None, needed: frozenset[str]
 ) -> Iterator[RowBatch | Damage | Note]:
     schema = opened.reader.schema_arrow
     named = [name for name in columns or () if name != "*"]
@@ -324,11 +348,11 @@ def _group(
         try:
             for table in _tables(opened, group, readable, done):
                 first, done = done, done + table.num_rows
-                yield from _valid_rows(RowBatch(opened, group, first, table), text)
+                yield from _valid_rows(RowBatch(opened, group, first, table), needed)
             break
         except Exception as error:
             broken = [name for name in readable if not _can_be_read(opened, group, name)]
-            if text is None or text in broken or not broken:
+            if not broken or needed.intersection(broken):
                 # Where only the owner of a key can read a column, pyarrow says so in many ways.
                 reason = "encrypted" if "ecrypt" in str(error) else "corrupt"
                 what = f"row group {group}, from row {done} on: {_one_line(error)}"
@@ -368,16 +392,15 @@ def _can_be_read(opened: OpenParquet, group: int, name: str) -> bool:
     return True
 
 
-def _valid_rows(batch: RowBatch, text: str | None) -> Iterator[RowBatch | Damage | Note]:
-    """Validate a batch fully. An invalid string costs its row if it is part of the text."""
+def _valid_rows(batch: RowBatch, needed: frozenset[str]) -> Iterator[RowBatch | Damage | Note]:
+    """Validate a batch fully. An invalid string costs its row if it is in a column needed."""
     if _is_valid(batch.table):
         if batch.table.num_rows:
             yield batch
         return
-    if text is not None:
-        batch, note = _without_invalid(batch, text)
-        if note.count:
-            yield note
+    batch, note = _without_invalid(batch, needed)
+    if note.count:
+        yield note
     opened, group, first, table = batch
     begin = 0
     for row in range(table.num_rows):
@@ -400,13 +423,12 @@ def _is_valid(values: Any) -> bool:
     return True
 
 
-def _without_invalid(batch: RowBatch, text: str) -> tuple[RowBatch, Note]:
-    """Return a batch in which invalid values outside of the text's column are null, and a count."""
+def _without_invalid(batch: RowBatch, needed: frozenset[str]) -> tuple[RowBatch, Note]:
+    """Return a batch in which invalid values outside of columns needed are null, and a count."""
     table, count = batch.table, 0
-    kept = text if text in table.column_names else text.partition(".")[0]
     for place, name in enumerate(table.column_names):
         values = table.column(place)
-        if name == kept or _is_valid(values):
+        if name in needed or _is_valid(values):
             continue
         valid = [_is_valid(values.take([row])) for row in range(len(values))]
         count += valid.count(False)

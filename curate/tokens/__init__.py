@@ -6,6 +6,7 @@ of its vocabulary, and both are stored with the counts.
 
 from __future__ import annotations
 
+import difflib
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -74,5 +75,14 @@ def _load(name: str) -> TokenCounter:
     known = (DEFAULT, *_PLAIN, "tiktoken:<encoding>", "hf:<repository>")
     raise RecipeError(
         f"no tokenizer '{name}': {nearest(name, known)}",
-        hint="or give the path of a tokenizer.json",
+        hint=_meant(name) or "or give the path of a tokenizer.json",
     )
+
+
+def _meant(name: str) -> str | None:
+    """Return the name that was meant where a prefix or a few signs are missing."""
+    if name.count("/") == 1:
+        return f"a repository of the Hugging Face Hub is 'hf:{name}'"
+    encodings = ("cl100k_base", "o200k_base", "p50k_base", "r50k_base", "gpt2")
+    near = difflib.get_close_matches(name, encodings, n=1, cutoff=0.8)
+    return f"did you mean 'tiktoken:{near[0]}'?" if near else None

@@ -51,7 +51,9 @@ def from_file(path: Path, name: str | None = None) -> HuggingFaceCounter:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise RecipeError(f"cannot read the tokenizer: {error}", where=str(path)) from None
+        what = f"cannot read the tokenizer: {error.strerror or error}"
+        hint = "give the path of a tokenizer.json, or hf:<repository>"
+        raise RecipeError(what, where=str(path), hint=hint) from None
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
     load(str(path), digest)
     return HuggingFaceCounter(name=name or str(path), digest=digest, path=str(path))

@@ -54,6 +54,9 @@ class Chat:
     ``only`` and ``without`` select records by the values of their fields, before any are removed:
     ``only = {"response.1" = ["stop"]}`` (curate/sources/selection.py).
 
+    A Parquet column that holds no part of a conversation and cannot be read is left out of
+    ``meta``, and its rows are noted as ``damaged_column``.
+
     A turn whose content is null is damage, or with ``nulls = "keep"`` a turn that the signal
     ``n_null_turns`` counts.
 
@@ -96,7 +99,8 @@ class Chat:
     """The field of the date. Example: "created_at"."""
     license: str | None = None
     meta: tuple[str, ...] | None = None
-    """Fields to keep as JSON; without it all others. Example: ["topic"]."""
+    """Fields to keep as JSON; without it all others. Of Parquet files no other columns are read.
+    Example: ["topic"]."""
     max_record_bytes: ByteLimit = json_objects.CAP
     """Bytes of a record above which it is quarantined."""
     max_window_bytes: ByteLimit = streams.WINDOW
@@ -152,7 +156,7 @@ class Chat:
     def _from_parquet(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         from curate.sources import parquet
 
-        for batch in parquet.batches(file, piece, None, None):
+        for batch in parquet.records(file, piece, self._columns, self.meta is None):
             if not isinstance(batch, parquet.RowBatch):
                 yield batch
                 continue
@@ -191,6 +195,13 @@ class Chat:
                 Document(place, text, url, date, messages, rejected, tools, license, meta)
             )
         return records or [Skip("no_turns")]
+
+    @cached_property
+    def _columns(self) -> frozenset[str]:
+        """The columns of a table that a conversation may need; all others are ``meta``."""
+        named = (self.field, self.tools, self.url, self.date, self.license, *(self.meta or ()))
+        paths = [*filter(None, named), *self.only, *self.without]
+        return layouts.FIELDS.union(paths, (path.partition(".")[0] for path in paths))
 
     @cached_property
     def _options(self) -> layouts.LayoutOptions:

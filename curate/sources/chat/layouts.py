@@ -38,6 +38,10 @@ _PROMPTS = ("prompt", "question", "instruction", "input")
 _SYSTEMS = ("system", "system_prompt")
 #: Fields with the tools, OpenAI's name of today and the older one.
 _TOOLS = ("tools", "functions")
+#: All fields that a layout may read.
+FIELDS = frozenset(
+    [*TURNS, *_INPUTS, *_OUTPUTS, *_PROMPTS, *_SYSTEMS, *_TOOLS, "history", "instances", "chosen"]
+).union(["rejected", "preferred_output", "non_preferred_output", "completion", "label"])
 
 
 class Conversation(NamedTuple):

@@ -111,6 +111,9 @@ class TurnReader(NamedTuple):
         A call of ShareGPT after the assistant's words, or after another call, belongs to the same
         message: nobody answered between them.
         """
+        plain = self._plain_messages(turns)
+        if plain is not None:
+            return plain
         read: list[Message] = []
         ids: set[object] = set()  # of the calls of the last message
         for turn in turns:
@@ -127,6 +130,25 @@ class TurnReader(NamedTuple):
         for message in read:
             if message["tool_calls"]:
                 message["tool_calls"] = written(message["tool_calls"])
+        return read
+
+    def _plain_messages(self, turns: Sequence[object]) -> list[Message] | None:
+        """Return turns that are all nothing but a known role and words, else None: the fast way."""
+        if self.names is None:
+            return None
+        role_field, content_field, _ = self.names
+        read = []
+        for turn in turns:
+            if not isinstance(turn, dict) or len(turn) != 2:
+                return None
+            name, content = turn.get(role_field), turn.get(content_field)
+            if not isinstance(name, str) or not isinstance(content, str):
+                return None
+            role = self.roles.get(name)
+            if role is None or role == CALL:
+                return None
+            read.append(plain_message(role, content))
+        self.extras.extend({} for _ in read)
         return read
 
     def _turn(self, turn: object) -> tuple[str, list[Message]]:
@@ -147,9 +169,6 @@ class TurnReader(NamedTuple):
             shown = f"role {str(role_name)[:64]!r} is none of: {', '.join(self.roles)}"
             raise Defect("unknown_role", shown)
         value = rest.pop(names.content, None)
-        if isinstance(value, str) and role != CALL and not rest:
-            self.extras.append(rest)
-            return role_name, [plain_message(role, value)]
         calls, others = _calls(rest)
         if role == CALL:
             own, more = read_calls(value)

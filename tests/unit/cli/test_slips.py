@@ -27,6 +27,10 @@ sources = ["ru"]
 """
 
 
+def count(tokenizer):
+    return f'{RECIPE}[[stages]]\nuse = "count"\ntokenizer = "{tokenizer}"\n'
+
+
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -46,6 +50,13 @@ def run(recipe, *arguments):
         (RECIPE.replace('format = "jsonl"\n', "", 1), (), 'add format = "jsonl"'),
         (RECIPE + '[stages]\nuse = "count"\n', (), "write [[stages]] for each"),
         (RECIPE.replace('"jsonl"\n', '"jsonl"\ntext = "body"\n'), (), "the records have text:"),
+        (RECIPE + GROUPS.replace('"1:1"', "[3, 1]"), (), 'ratio = "3:1", one part per group'),
+        (RECIPE + GROUPS.replace('"1:1"', "3"), (), 'ratio = "3", one part per group'),
+        (RECIPE, ("--set", "seed=abc"), "with --set seed=abc"),
+        (RECIPE, ("--set", "filters.kaz_Cyrl.rules.x=1"), "name it in profile ="),
+        (count("cl100kbase"), (), "did you mean 'tiktoken:cl100k_base'?"),
+        (count("owner/name"), (), "is 'hf:owner/name'"),
+        (count("tok/tokenizer.json"), (), "give the path of a tokenizer.json, or hf:"),
         (
             RECIPE + GROUPS,
             ("--input", "kk=kk.jsonl"),

@@ -420,3 +420,49 @@ def test_damage_outside_of_the_messages_costs_its_value(tmp_path):
     assert json.loads(first.meta) == {"note": "\ufffd"} and json.loads(second.meta) == {"n": None}
     assert note == other and note.what == "damaged_fields" and note.count == 1
     assert damage.reason == "lone_surrogate"
+
+
+@pytest.mark.parametrize("broken", ["scores", "messages"])
+def test_a_damaged_column_beside_the_turns_costs_only_itself(tmp_path, broken):
+    texts = [f"an answer {n} " + "x" * 40 for n in range(300)]
+    turns = [[{"role": "user", "content": "?"}, {"role": "assistant", "content": t}] for t in texts]
+    path = tmp_path / "x.parquet"
+    table = pa.table({"messages": turns, "scores": texts, "topic": ["a"] * 300})
+    options = {"write_page_checksum": True, "use_dictionary": False, "compression": "zstd"}
+    pq.write_table(table, path, row_group_size=300, data_page_size=2000, **options)
+    group = pq.read_metadata(path).row_group(0)
+    chunks = (group.column(n) for n in range(group.num_columns))
+    chunk = [c for c in chunks if c.path_in_schema.startswith(broken)][-1]
+    data = bytearray(path.read_bytes())
+    data[chunk.data_page_offset + chunk.total_compressed_size - 9] ^= 0xFF
+    path.write_bytes(data)
+    file = InputFile(str(path), "x.parquet", path.stat().st_size)
+
+    def read(**options):
+        reader = Chat(**options)
+        return [r for p in reader.split(file, 1 << 20) for r in reader.read(file, p)]
+
+    every, few = read(), read(meta=("topic",))
+    if broken == "messages":
+        assert [r.reason for r in every if isinstance(r, Damage)] == ["corrupt"]
+        assert [r.reason for r in few if isinstance(r, Damage)] == ["corrupt"]
+        return
+    assert all(isinstance(r, Document) for r in few) and len(few) == 300
+    assert few[0].meta == '{"topic":"a"}'
+    (note,) = (r for r in every if isinstance(r, Note))
+    assert note.what == "damaged_column" and 0 < note.count <= 300
+    documents = [r for r in every if isinstance(r, Document)]
+    assert [r.messages[1]["content"] for r in documents] == texts
+    assert documents[-1].meta == '{"topic":"a"}'
+
+
+def test_columns_that_an_option_names_are_read(tmp_path):
+    path = tmp_path / "x.parquet"
+    turns = [[{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]]
+    table = {"dialog": turns, "link": ["http://a.org"], "s": [{"ok": True}], "z": [1]}
+    pq.write_table(pa.table(table), path)
+    file = InputFile(str(path), "x.parquet", path.stat().st_size)
+    reader = Chat(field="dialog", url="link", only={"s.ok": (True,)}, meta=("s",))
+    (document,) = reader.read(file, *reader.split(file, 1 << 20))
+    assert (document.url, document.meta) == ("http://a.org", '{"s":{"ok":true}}')
+    assert document.messages[1]["content"] == "!"
