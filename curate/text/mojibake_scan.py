@@ -199,8 +199,19 @@ def _scan(
                         state = step[state, entry[data[i - memory + k]] & 255]
                     kinds = kinds << uint64(4) | uint64(entry[data[i - 1]] >> 12)
                     continue
-            # So are characters of two bytes, and of three, until one is special.
+            # Short loops over characters of one, two or three bytes, until one is special.
             ahead = uint64(i)
+            next_block = min(uint64(max(crowded, i + 8)), stop - uint64(1))
+            while ahead < next_block and data[ahead] < uint8(128):
+                e = entry[data[ahead]]
+                after = step[state, e & uint16(255)]
+                if e & uint16(_TRAITS) or after == _ACCEPT:
+                    break
+                state = after
+                kinds = (kinds << uint64(4) | uint64(e >> 12)) & uint64(doubt.THREE)
+                odd += uint64(odd_pairs[kinds])
+                ahead += uint64(1)
+            begun = ahead
             while data[ahead] & uint8(0xE0) == uint8(0xC0) and ahead + uint64(2) < stop:
                 code = uint32(data[ahead] & uint8(31)) << uint32(6) | uint32(
                     data[ahead + uint64(1)] & uint8(63)
@@ -216,8 +227,8 @@ def _scan(
                 foreign += uint64(common == 0)
                 alphabets = common if common else alphabets
                 ahead += uint64(2)
-            high += (ahead - uint64(i)) >> uint64(1)
-            if ahead == i:
+            high += (ahead - begun) >> uint64(1)
+            if ahead == begun:
                 while uint8(0xE3) <= data[ahead] < uint8(0xF0) and ahead + uint64(3) < stop:
                     e = entry[decode(data, ahead)[0]]
                     after = step[state, e & uint16(255)]

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from curate.text.misreadings import in_doubt, mend
+from curate.text.mojibake_scan import scan
 from curate.text.repair import repair
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
@@ -91,6 +92,16 @@ def test_signs_and_letters_before_a_long_run_of_ascii() -> None:
     assert in_doubt(
         pa.array(["pojedyncze sygna³y tylko, nie zosta³a jeszcze"], pa.large_string())
     ).tolist() == [True]
+
+
+@pytest.mark.parametrize("before", ["", "a" * 70, "a b, " * 9, f"{CHINESE} ", f"{GREEK} "])
+def test_the_first_scan_finds_all_that_is_in_doubt(before: str) -> None:
+    damaged = [before + misread(*case) for case in MISREAD]
+    texts = pa.array([*damaged, RUSSIAN, TURKISH, CHINESE, ARABIC, "plain", ""], pa.large_string())
+    found = in_doubt(texts)
+    assert found[: len(damaged)].sum() >= 15
+    assert not (found & ~scan(texts).doubts).any()
+    assert not scan(texts).doubts[len(damaged) :].any()
 
 
 def test_one_line_of_a_clean_text() -> None:
