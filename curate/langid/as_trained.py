@@ -33,11 +33,11 @@ _FROM_A, _PAST_Z = np.uint64(0x3F3F3F3F3F3F3F3F), np.uint64(0x2525252525252525)
 _FROM_SMALL_A, _PAST_SMALL_Z = np.uint64(0x1F1F1F1F1F1F1F1F), np.uint64(0x0505050505050505)
 
 #: Letters in the form of others: ligatures, Hebrew and Arabic forms, half and full width,
-#: mathematical alphabets.
+#: mathematical alphabets; and the soft hyphen, which stands in words and is not seen.
 _FORMS = (
     *((0xFB00, 0xFB07), (0xFB13, 0xFB18), (0xFB1D, 0xFBB2), (0xFBD3, 0xFD3E), (0xFD50, 0xFDD0)),
     *((0xFE70, 0xFEFD), (0xFF10, 0xFF1A), (0xFF21, 0xFF3B), (0xFF41, 0xFF5B), (0xFF66, 0xFFDD)),
-    *((0x1D400, 0x1D800), (0x2F00, 0x2FD6), (0x2E80, 0x2EF4)),
+    *((0x1D400, 0x1D800), (0x2F00, 0x2FD6), (0x2E80, 0x2EF4), (0xAD, 0xAE)),
 )
 #: What composes with the character before, or is never in NFC (the more frequent of them).
 _COMPOSING = (
@@ -63,6 +63,7 @@ def _kinds() -> npt.NDArray[np.uint8]:
 def _usual() -> dict[int, str]:
     forms = (code for begin, end in _FORMS for code in range(begin, end))
     usual = {code: unicodedata.normalize("NFKC", chr(code)).lstrip(" ") for code in forms}
+    usual[0xAD] = ""
     return {code: text for code, text in usual.items() if text != chr(code)}
 
 
@@ -108,7 +109,7 @@ def _needs(data: Any, offsets: Any, kinds: Any, found: Any) -> None:
 def reshape(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, npt.NDArray[np.int64]]:
     """Return the texts as a model knows them, and the rows that were put into lower case.
 
-    >>> texts = pa.array(["ＨＥＬＬＯ", "Ünlü", "u\u0308", "ﺍﻟﺴﻼﻡ"], pa.large_string())
+    >>> texts = pa.array(["ＨＥＬＬＯ", "Ün\u00adlü", "u\u0308", "ﺍﻟﺴﻼﻡ"], pa.large_string())
     >>> done, lowered = reshape(texts)
     >>> done.to_pylist(), lowered
     (['hello', 'Ünlü', 'ü', 'السلام'], array([0]))

@@ -1,5 +1,6 @@
 """What the language model is shown in place of capitals, shaped and decomposed letters."""
 
+import re
 import unicodedata
 from functools import reduce
 from operator import or_
@@ -14,6 +15,7 @@ from curate.langid import as_trained
 from curate.langid.identify import identify
 from tests.examples import examples
 
+UZBEK = "Baliqchilar tong otguncha to‘rlarini yig‘ib oldi, bola esa qirg‘oqda turardi."
 KAZAKH = "Бүгін ауылда той болды. Қонақтар көп келді, әжем бауырсақ пісіріп берді."
 TURKISH = "Sabah köyde düğün vardı, misafirler kapıda bekledi ve çocuklar ışıkları izledi."
 VIETNAMESE = "Hôm nay trong làng có đám cưới, nhiều khách đến và trẻ em được ăn bánh."
@@ -41,6 +43,7 @@ def bold(text):
         (unicodedata.normalize("NFD", VIETNAMESE), "vie_Latn"),
         (unicodedata.normalize("NFD", KAZAKH), "kaz_Cyrl"),
         (unicodedata.normalize("NFD", "今日は村でお祭りがあり、ピザを食べました。"), "jpn_Jpan"),
+        (re.sub("(?<=....)(.{1,7})", "\xad\\1", UZBEK), "uzn_Latn"),
         (KAZAKH.upper(), "kaz_Cyrl"),
         (TURKISH.upper(), "tur_Latn"),
         (TURKISH.replace("i", "İ").upper(), "tur_Latn"),
