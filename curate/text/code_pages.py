@@ -6,7 +6,7 @@ above 127 cost as many bits as they are rare in that language; letters that it d
 symbols inside words, and capitals after small letters cost most. The page that costs least is the
 one. The frequencies (``letter_pairs.npz``) are counted by ``tests/generate/letter_pairs.py``.
 
-Bound by one table look-up per different pair and language (about 1 ms a text); only in doubt.
+Bound by one table look-up per different pair and language; only in doubt.
 """
 
 from __future__ import annotations
