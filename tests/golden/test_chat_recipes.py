@@ -215,7 +215,7 @@ def test_chat_and_text_are_in_one_mixture(tmp_path):
     for row in rows(result, "mixture"):
         assert (row["messages"] is None) == (row["source"] == "books")
     dropped = Counter((r["source"], r["dropped_by"]) for r in rows(result, "rejected"))
-    assert dropped["kazakh", "prompts:near_duplicate_words"] == 1
+    assert dropped["kazakh", "prompts:near_duplicate"] == 1
     assert ("books", "prompts:empty") not in dropped
 
 
