@@ -146,11 +146,12 @@ def _format_of_content(file: InputFile) -> str | None:
     """Return the format that the first bytes state; None where they state none."""
     try:
         with file.open() as handle:
+            if handle.read(4) == b"PAR1":
+                return "parquet"
+            handle.seek(0)
             head = next(blocks(handle, ""), Block(0, b"")).data[:4096]
     except Exception:
         return None  # each store has its own errors; whoever reads the file reports them
-    if head.startswith(b"PAR1"):
-        return "parquet"
     head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if head.startswith(b"WARC/"):
         return "warc"

@@ -416,3 +416,15 @@ def test_the_line_that_loads_the_product_loads_it(here, monkeypatch):
         stored = pq.read_table(f"it's out/mixture/{phase}")
         assert loaded[split]["id"][:] == stored["id"].to_pylist()
     assert len(loaded["train"]) + len(loaded["validation"]) == 20
+
+
+def test_parquet_without_an_ending_is_known_by_its_first_bytes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "data"
+    folder.mkdir()
+    table = pa.table({"text": ["one two three", "four five six"]})
+    pq.write_table(table, folder / "train-00000-of-00001")
+    for path in ("data", "data/train-00000-of-00001"):
+        result = curate("dedup", path, "--engine", "in-process", "--output", "out", "--fresh")
+        assert result.code == 0
+        assert "2 documents" in result.out + result.err
