@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from curate.engine.base import Engine
 from curate.engine.driver import Driver, Progress
 from curate.engine.folder import begin, only_writer
@@ -29,6 +27,7 @@ from curate.protocol.ledger import Ledger
 from curate.recipe.recipe import Recipe, load_recipe
 from curate.report import render
 from curate.storage.entries import FileEntry, Manifest
+from curate.storage.parquet_sink import stored_rows
 from curate.storage.store import Store, as_resource_error, open_store
 
 
@@ -305,9 +304,9 @@ def _missing_dates(store: Store, manifest: Manifest, recipe: Recipe) -> Iterator
     rows = dated = 0
     for entry in manifest.files:
         if entry.dataset in ("mixture", "rejected"):
-            with store.open(entry.path) as handle:
-                column = pq.read_table(handle, columns=["date"]).column("date")
-            rows, dated = rows + len(column), dated + len(column) - column.null_count
+            for group in stored_rows(store, [entry], ["date"]):
+                nulls = group.column("date").null_count
+                rows, dated = rows + len(group), dated + len(group) - nulls
     if not dated:
         yield f"keep = '{keep}', but none of {rows} documents has a date: ids decided instead"
     elif dated < rows:

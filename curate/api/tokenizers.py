@@ -93,7 +93,7 @@ def _of_run(address: str) -> _Batches:
             labelled = "lang" in file.schema_arrow.names
             for group in range(file.num_row_groups):
                 columns = ["text", "epoch", *(["lang"] if labelled else [])]
-                table = file.read_row_group(group, columns=columns)
+                table = file.read_row_group(group, columns=columns, use_threads=False)
                 table = table.filter(pc.equal(table.column("epoch"), 1))
                 texts = whole(table.column("text"))
                 langs = table.column("lang") if labelled else identify(texts).column("lang")

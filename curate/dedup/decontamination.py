@@ -373,7 +373,7 @@ def _rows(path: str) -> Iterator[Any]:
     if path.endswith(".parquet"):
         import pyarrow.parquet as pq
 
-        yield from pq.read_table(io.BytesIO(data)).to_pylist()
+        yield from pq.ParquetFile(io.BytesIO(data)).read(use_threads=False).to_pylist()
         return
     text = gzip.decompress(data) if path.endswith(".gz") else data
     for number, line in enumerate(text.splitlines(), 1):

@@ -25,6 +25,7 @@ from curate.dedup.compared import (
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import ExactDuplicates
 from curate.dedup.witness_chain import with_reassignment
+from curate.dedup.word_hashes import to_rewrite
 from curate.kernels.arrow import buffers, fixed_width_values, merged
 from curate.kernels.blake2b import SIZE as DIGEST
 from curate.kernels.blake2b import digests
@@ -121,7 +122,7 @@ def _squeeze(
                     spaced = False
         if spaced and n > first:
             n -= uint64(1)
-        if flags and not rewrite[d]:
+        if to_rewrite(data, offsets[d], offsets[d + 1], flags) and not rewrite[d]:
             rewrite[d] = True
             n = first
         else:

@@ -70,6 +70,17 @@ def room(n_bytes: int) -> int:
 
 
 @kernel
+def to_rewrite(data: np.ndarray, start: int, stop: int, flags: int) -> int:
+    """Return what a text has to be rewritten for: not for letters of languages with ı alone."""
+    if flags == uint32(TURKIC):
+        capitals = 0
+        for i in range(start, stop):
+            capitals += int64(data[i] == 73)
+        return flags if capitals else uint32(0)
+    return flags
+
+
+@kernel
 def fold(
     data: np.ndarray,
     start: int,
@@ -205,7 +216,7 @@ def fold(
             previous = previous if (kind == MARK) & (before == SOLO) else entry
     for j in range(16):
         out[n + uint64(j)] = uint16(0)
-    return int(n), rewrite != 0
+    return int(n), to_rewrite(data, start, stop, rewrite) != 0
 
 
 @inline
@@ -317,4 +328,4 @@ def hash_characters(
             pending = (uint64(1) - visible) & uint64(n > uint64(0))
     for i in range(n):
         hashes[i] = mix64(hashes[i] * GOLDEN)
-    return int(n), rewrite != 0
+    return int(n), to_rewrite(data, start, stop, rewrite) != 0

@@ -118,7 +118,9 @@ def _text(store: Store, commits: Sequence[str], doc: int) -> str:
                 for group in range(file.num_row_groups):
                     count = file.metadata.row_group(group).num_rows
                     if row < count:
-                        texts = file.read_row_group(group, columns=["text"]).column("text")
+                        texts = file.read_row_group(
+                            group, columns=["text"], use_threads=False
+                        ).column("text")
                         return texts[row].as_py() or ""
                     row -= count
         except (OSError, pa.ArrowInvalid) as error:

@@ -160,18 +160,19 @@ def _matches(store: Store, path: str, key: str) -> Iterator[dict[str, Any]]:
             name for name in file.schema_arrow.names if name not in ("text", "messages", "meta")
         ]
         for group in range(file.num_row_groups):
-            keys = file.read_row_group(group, columns=["id", "url"])
+            keys = file.read_row_group(group, columns=["id", "url"], use_threads=False)
             matches = pc.or_kleene(
                 pc.or_(pc.equal(keys.column("id"), key), pc.ends_with(keys.column("id"), own)),
                 pc.fill_null(pc.equal(keys.column("url"), key), False),
             )
             if pc.any(matches).as_py():
-                yield from file.read_row_group(group, columns=names).filter(matches).to_pylist()
+                rows = file.read_row_group(group, columns=names, use_threads=False)
+                yield from rows.filter(matches).to_pylist()
 
 
 def _quarantined(store: Store, path: str, key: str) -> Iterator[dict[str, Any]]:
     with store.open(path) as handle:
-        table = pq.read_table(handle).cast(schema.QUARANTINE_SCHEMA)
+        table = pq.ParquetFile(handle).read(use_threads=False).cast(schema.QUARANTINE_SCHEMA)
     for row in table.to_pylist():
         file = schema.file_key(row["source"], row["file"])
         if key in (file, schema.make_id(file, row["offset"])):

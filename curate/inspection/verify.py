@@ -150,7 +150,7 @@ def _columns(store: Store, path: str, columns: list[str]) -> Iterator[pa.Table]:
         file = pq.ParquetFile(handle)
         existing = [name for name in columns if name in file.schema_arrow.names]
         for group in range(file.num_row_groups):
-            yield file.read_row_group(group, columns=existing)
+            yield file.read_row_group(group, columns=existing, use_threads=False)
 
 
 def manifest_of(store: Store) -> Manifest:

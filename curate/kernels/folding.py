@@ -97,6 +97,8 @@ def _rewriter(expand: tuple[str, ...]) -> tuple[re.Pattern[str] | None, dict[str
     return re.compile(f"[{''.join(characters)}]") if forms else None, characters
 
 
+#: Beyond Latin letters and common signs, of which NFC and the long forms leave every one as it is.
+_BEYOND = "[^\\x00-\u0148\u014a-\u017f\u2010-\u205e]"
 #: A letter whose marks NFC did not join to it, though it may join them to its small form.
 _MARKED = re.compile("[^\\W\\d_][\u0300-\u036f]+")
 
@@ -105,21 +107,36 @@ def rewritten(
     texts: pa.LargeStringArray, fold: tuple[str, ...], *, expand: bool = True
 ) -> pa.LargeStringArray:
     """Return texts in NFC, with I as ı where ı, İ, ğ or ş occur; what `fold` expands expanded."""
+    plain = _dotless(texts, fold)
+    rows = np.flatnonzero(pc.fill_null(pc.match_substring_regex(texts, _BEYOND), False))
+    if not len(rows):
+        return plain
+    return replace_rows(plain, rows, _rewritten(texts.take(pa.array(rows)), fold, expand=expand))
+
+
+def _dotless(texts: pa.LargeStringArray, fold: tuple[str, ...]) -> pa.LargeStringArray:
+    if "case" not in fold or "diacritics" in fold:
+        return texts
+    turkic = pc.match_substring_regex(texts, f"[{_TURKIC}]")
+    return pc.if_else(turkic, pc.replace_substring(texts, "I", "ı"), texts)
+
+
+def _rewritten(
+    texts: pa.LargeStringArray, fold: tuple[str, ...], *, expand: bool
+) -> pa.LargeStringArray:
     texts = pc.utf8_normalize(texts, "NFC")
     pattern, forms = _rewriter(_expanding(fold) if expand else ())
     if pattern is not None:
         texts = _substituted(texts, pattern, pattern.pattern, lambda found: forms[found[0]])
     if "case" not in fold:
         return texts
-    if "diacritics" not in fold:
-        turkic = pc.match_substring_regex(texts, f"[{_TURKIC}]")
-        texts = pc.if_else(turkic, pc.replace_substring(texts, "I", "ı"), texts)
-    texts = pc.replace_substring(texts, "i\u0307", "i")
-    return _substituted(texts, _MARKED, "[\u0300-\u036f]", lambda found: _small(found[0]))
+    texts = pc.replace_substring(_dotless(texts, fold), "i\u0307", "i")
+    sharp = "ss" if expand else "ß"
+    return _substituted(texts, _MARKED, "[\u0300-\u036f]", lambda found: _small(found[0], sharp))
 
 
-def _small(text: str) -> str:
-    return text.replace("İ", "i").lower()
+def _small(text: str, sharp: str) -> str:
+    return text.replace("İ", "i").lower().replace("ß", sharp)
 
 
 def _substituted(
@@ -208,7 +225,7 @@ def word_table(fold: tuple[str, ...], *, signs: bool = False, values: bool = Fal
             marks[marks == MARK] = INVISIBLE
     if "case" in fold:
         form = _case()[form]
-        flags[[ord("ß"), ord("ẞ")]] |= np.uint32(DOUBLED)
+        flags[[ord("ß"), ord("ẞ")]] |= np.uint32(DOUBLED | LEADS)
         form[[ord("ß"), ord("ẞ")]] = ord("s")
     table = np.where(kind == SEPARATOR, 0, form | (kind << np.uint32(24))).astype(np.uint32)
     digits = np.flatnonzero(kind == DIGIT)
@@ -243,7 +260,7 @@ def character_table(fold: tuple[str, ...]) -> np.ndarray:
         form[_stored()["width_from"]] = _stored()["width_to"]
     if "case" in fold:
         form = _case()[form]
-        flags[[ord("ß"), ord("ẞ")]] |= np.uint32(DOUBLED)
+        flags[[ord("ß"), ord("ẞ")]] |= np.uint32(DOUBLED | LEADS)
         form[[ord("ß"), ord("ẞ")]] = ord("s")
     return np.asarray(form | (kind << np.uint32(24)) | flags)
 

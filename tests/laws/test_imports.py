@@ -141,6 +141,17 @@ def test_nothing_evaluates_or_unpickles():
                 assert node.func.id not in banned, path
 
 
+def test_no_thread_of_arrow_holds_a_python_file():
+    # One that still has it when the program ends aborts it, after the work is done: exit code 134.
+    for path in FILES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                keywords = {word.arg: ast.unparse(word.value) for word in node.keywords}
+                if node.func.attr in ("read_row_group", "read_row_groups", "iter_batches"):
+                    assert keywords.get("use_threads") == "False", f"{path}:{node.lineno}"
+                assert ast.unparse(node.func) != "pq.read_table", f"{path}:{node.lineno}"
+
+
 @pytest.mark.parametrize("statement", ["import curate", "import curate.cli"])
 def test_starting_imports_nothing_heavy(statement):
     heavy = {"ray", "numba", "fasttext", "pyarrow.dataset"}

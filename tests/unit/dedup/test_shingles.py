@@ -50,6 +50,19 @@ def sets_of(texts: list[str], shingling: Shingling) -> list[np.ndarray]:
 @given(texts=hostile)
 @example(texts=["a\u0301", "a", "\u0301a", "กำ ก่", "7 77 777 7777 77777 8", ""])
 @example(texts=["\uff21\u0324\u0301", "\u00e1\u0324", "\uff41\u0323\u0301b", "\u1ea1\u0301B"])
+@example(
+    texts=["7\u00df\u0301", "7s\u015b", "\u1e9e\u0323\u0301a", "\u00df\u0316 \u00df", "SS\u0301"]
+)
+@example(
+    texts=[
+        "Işık ISI",
+        "ışık ısı",
+        "Kırım i",
+        "ISI ısı \u0130",
+        "\u011f \uff29 I",
+        "\u015f i\u0307 I",
+    ]
+)
 def test_sets_are_those_of_the_reference(kind, ngram, fold, texts):
     shingling = Shingling(kind, ngram, fold)
     make = reference.word_shingles if kind == "word" else reference.char_shingles
