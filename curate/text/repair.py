@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,8 @@ from curate.text import misreadings, mojibake_scan
 #: ftfy is not idempotent on one adversarial text in a thousand; the second round settles nearly
 #: all.
 ROUNDS = 4
+#: Rounds for texts that were misread twice.
+MISREAD_ROUNDS = 3
 
 #: How tidying altered a text: only spaces and newlines were removed, or anything else as well.
 SPACES, OTHER = 1, 2
@@ -33,8 +36,8 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
     First, controls that stand between lines or words become a newline or a space
     (``separate``). Then in this order, until nothing changes, at most four times:
 
-    0. Once, before the others: texts that were read in a wrong code page, where that is certain
-       (``curate.text.misreadings``).
+    0. Before the others: texts that were read in a wrong code page, where that is certain
+       (``curate.text.misreadings``); and again where the others reveal that, at most three times.
     1. ftfy with FineWeb2's options (mojibake, HTML entities where the text is no markup, terminal
        escapes), line by line: quotes, ligatures and character widths stay.
     2. NFC. Runs of more than 30 combining marks are cut first.
@@ -57,24 +60,59 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
     >>> done.to_pylist(), dict(tally)
     (['schön & gut', 'schön'], {'repair:changed': 1, 'repair:letters': 1})
     """
-    tally: Counter[str] = Counter()
     if texts.null_count:
         filled, tally = repair(pc.fill_null(texts, ""))
         return pc.if_else(pc.is_valid(texts), filled, pa.scalar(None, pa.large_string())), tally
+    done = _repaired(texts)
+    misread = done.misread.copy()
+    rows = np.flatnonzero(done.opened)
+    for _ in range(MISREAD_ROUNDS):
+        rows = rows[_misread(done.texts.take(pa.array(rows)))] if len(rows) else rows
+        if not len(rows):
+            break
+        again = _repaired(done.texts.take(pa.array(rows)))
+        done = done._replace(texts=replace_rows(done.texts, rows, again.texts))
+        misread[rows] = done.letters[rows] = done.changed[rows] = True
+    counts = {
+        "code_page": misread.sum(),
+        "changed": done.changed.sum(),
+        "letters": done.letters.sum(),
+        "spacing": (done.changed & ~done.letters).sum(),
+        "unsettled": done.unsettled,
+    }
+    return done.texts, +Counter({tally_key(REPAIR, kind): int(n) for kind, n in counts.items()})
+
+
+class _Repaired(NamedTuple):
+    """Texts after one pass, and which of them it changed, by kind of change."""
+
+    texts: pa.LargeStringArray
+    misread: np.ndarray  #: were read in another code page
+    changed: np.ndarray
+    letters: np.ndarray  #: changed in more than spacing
+    opened: np.ndarray  #: may look misread only now
+    unsettled: int  #: how many would change once more
+
+
+def _misread(texts: pa.LargeStringArray) -> np.ndarray:
+    """Return which texts would be read in another code page."""
+    return misreadings.mend(texts, np.flatnonzero(mojibake_scan.scan(texts).doubts))[1]
+
+
+def _repaired(texts: pa.LargeStringArray) -> _Repaired:
     scanned = mojibake_scan.scan(texts)
     texts, lettered = misreadings.mend(texts, np.flatnonzero(scanned.doubts))
-    for kind in ("code_page", "changed", "letters"):
-        tally[tally_key(REPAIR, kind)] = int(lettered.sum())
-    changed = lettered.copy()
+    misread, changed, opened, unsettled = lettered.copy(), lettered.copy(), lettered.copy(), 0
     if lettered.any():
         scanned = _scanned_again(scanned, np.flatnonzero(lettered), texts)
     rows, work, flags = _flagged(np.arange(len(texts)), texts, scanned=scanned)
     if not len(rows):
-        return texts, +tally
+        return _Repaired(texts, misread, changed, lettered, opened, unsettled)
     rounds: list[tuple[np.ndarray, pa.LargeStringArray]] = [(np.arange(len(texts)), texts)]
     separated = _separated(work, flags.texts)
     if separated is not work:
-        changed[rows[np.asarray(pc.not_equal(work, separated))]] = True
+        differs = rows[np.asarray(pc.not_equal(work, separated))]
+        changed[differs] = opened[differs] = True
         rounds.append((rows, separated))
         rows, work, flags = _flagged(rows, separated)
     for _ in range(ROUNDS):
@@ -82,6 +120,7 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
         tidied, altered = _tidy(fixed)
         differs = touched | (altered > 0)
         lettered[rows[touched]] = True
+        opened[rows[touched | (altered > SPACES)]] = True
         changed[rows[differs]] = True
         rounds.append((rows[differs], tidied.filter(pa.array(differs))))
         # Where ftfy saw nothing bad, removing spaces at the ends of lines reveals nothing new.
@@ -93,16 +132,13 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
             break
     else:
         again, touched = _fix_lines(work, flags.lines)
-        tally[tally_key(REPAIR, "unsettled")] = int((touched | (_tidy(again)[1] > 0)).sum())
-    tally[tally_key(REPAIR, "changed")] = int(changed.sum())
-    tally[tally_key(REPAIR, "letters")] = int(lettered.sum())
-    tally[tally_key(REPAIR, "spacing")] = int((changed & ~lettered).sum())
+        unsettled = int((touched | (_tidy(again)[1] > 0)).sum())
     rows, work = rounds.pop()
     while rounds:  # each round's rows are some of the round before
         all_rows, all_work = rounds.pop()
         work = replace_rows(all_work, np.searchsorted(all_rows, rows), work)
         rows = all_rows
-    return work, +tally
+    return _Repaired(work, misread, changed, lettered, opened, unsettled)
 
 
 def separate(text: str) -> str:

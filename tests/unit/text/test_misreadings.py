@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from curate.text.misreadings import in_doubt, mend
 from curate.text.mojibake_scan import scan
 from curate.text.repair import repair
+from tests.examples import examples
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
 
@@ -73,6 +76,25 @@ def test_what_was_misread_is_read_again(text: str, meant: str, page: str) -> Non
 @pytest.mark.parametrize("text", [TURKISH, RUSSIAN])
 def test_twice_misread(text: str) -> None:
     assert mended(misread(misread(text, "utf-8", "cp1251"), "utf-8", "cp1251")) == text
+
+
+PIECES = st.sampled_from(
+    [
+        *("â€™", "ъЂў", "ðŸ˜€", "вЂ™", "Ð¿Ñ€Ð¸", "Ã¼ber", "ÅŸ", "Ä±", "Å"),
+        *("Öðleden", "ýþ", "ÇáÓáÇã", "ïðèâåò", "Іт", "þ", "ÿ", "ј", "ќ", "є", "Ѓ"),
+        *("é", "ö", "ß", "қ", "10", "The", "\x85", "\x92", " ", "\n", "\v"),
+    ]
+)
+
+
+@examples(300)
+@given(texts=st.lists(st.lists(PIECES, min_size=1, max_size=8).map("".join), max_size=20))
+@example(texts=["â€™00ъЂў", "þ\x85ïðèâåò\v", "The\x85ÇáÓáÇã00Theÿ"])
+def test_what_a_repair_reveals_is_repaired_at_once(texts: list[str]) -> None:
+    once, _ = repair(pa.array(texts, pa.large_string()))
+    twice, tally = repair(once)
+    assert twice.to_pylist() == once.to_pylist()
+    assert not tally
 
 
 def test_latin_words_with_cyrillic_pairs() -> None:

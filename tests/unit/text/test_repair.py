@@ -17,7 +17,7 @@ from curate import schema
 from curate.stages.repair import Repair
 from curate.text import mojibake, mojibake_scan
 from curate.text.misreadings import mend
-from curate.text.repair import ROUNDS, repair, separate
+from curate.text.repair import MISREAD_ROUNDS, ROUNDS, repair, separate
 from tests.examples import examples
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
@@ -36,7 +36,19 @@ REMOVED = re.compile("[" + re.escape("".join(map(chr, mojibake_scan.removed())))
 
 def twin(text):
     """Repair, as slow and as obvious as it can be; ``mend`` has tests of its own."""
-    text = separate(mend(pa.array([text], pa.large_string()))[0][0].as_py())
+    for _ in range(1 + MISREAD_ROUNDS):
+        text = one_pass(in_its_page(text))
+        if in_its_page(text) == text:
+            break
+    return text
+
+
+def in_its_page(text):
+    return mend(pa.array([text], pa.large_string()))[0][0].as_py()
+
+
+def one_pass(text):
+    text = separate(text)
     for _ in range(ROUNDS):
         before = text
         text = ftfy.fix_text(mojibake.cut_mark_runs(text), OPTIONS)
