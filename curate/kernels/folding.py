@@ -72,8 +72,10 @@ def mark_orders() -> np.ndarray:
 
 
 def _mapped(name: str) -> dict[int, str]:
-    froms, tos = _stored()[f"{name}_from"].tolist(), _stored()[f"{name}_to"].tolist()
-    return dict(zip(froms, [to if isinstance(to, str) else chr(to) for to in tos], strict=True))
+    sources, targets = _stored()[f"{name}_from"].tolist(), _stored()[f"{name}_to"].tolist()
+    return dict(
+        zip(sources, [to if isinstance(to, str) else chr(to) for to in targets], strict=True)
+    )
 
 
 def _long_forms(expand: tuple[str, ...]) -> dict[int, str]:
@@ -177,8 +179,8 @@ def _flags(fold: tuple[str, ...], *, expand: bool = True) -> np.ndarray:
     flags[_stored()["composes"]] |= np.uint32(COMPOSES)
     flags[_stored()["recomposed"]] |= np.uint32(REWRITES)
     for name in _expanding(fold) if expand else ("case",):
-        froms, tos = _stored()[f"{name}_from"], _stored()[f"{name}_to"]
-        flags[froms[np.isin(tos, _stored()["leads"])]] |= np.uint32(LEADS)
+        sources, targets = _stored()[f"{name}_from"], _stored()[f"{name}_to"]
+        flags[sources[np.isin(targets, _stored()["leads"])]] |= np.uint32(LEADS)
     if expand:
         flags[list(_long_forms(_expanding(fold)))] |= np.uint32(REWRITES)
     if "case" in fold and "diacritics" not in fold:
