@@ -208,11 +208,13 @@ def thai_lao_vowels(text: str) -> str:
     >>> thai_lao_vowels("สีดํา นํ้า คําว่า เเละ นำ้")
     'สีดำ น้ำ คำว่า และ น้ำ'
     """
-    if not _THAI_LAO.search(text):
-        return text
-    for pattern, order in _THAI_LAO_ORDER:
-        text = pattern.sub(order, text)
-    return normalize(text)
+    for _ in range(8):  # as in indic_sequences
+        if not _THAI_LAO.search(text):
+            break
+        for pattern, order in _THAI_LAO_ORDER:
+            text = pattern.sub(order, text)
+        text = normalize(text)
+    return text
 
 
 _THAI_LAO = re.compile(
@@ -224,14 +226,14 @@ _THAI_LAO_ORDER = tuple(
     for pattern, order in (
         ("\u0e40\u0e40", "\u0e41"),
         ("\u0ec0\u0ec0", "\u0ec1"),
-        ("([\u0e48-\u0e4b])([\u0e31\u0e34-\u0e39])", r"\2\1"),
-        ("([\u0ec8-\u0ecb])([\u0eb1\u0eb4-\u0eb9\u0ebb])", r"\2\1"),
+        ("([\u0e48-\u0e4b]+)([\u0e31\u0e34-\u0e39]+)", r"\2\1"),
+        ("([\u0ec8-\u0ecb]+)([\u0eb1\u0eb4-\u0eb9\u0ebb]+)", r"\2\1"),
         ("\u0e4d([\u0e48-\u0e4b]?)\u0e32", "\\1\u0e33"),
         ("([\u0e48-\u0e4b])\u0e4d\u0e32", "\\1\u0e33"),
         ("\u0ecd([\u0ec8-\u0ecb]?)\u0eb2", "\\1\u0eb3"),
         ("([\u0ec8-\u0ecb])\u0ecd\u0eb2", "\\1\u0eb3"),
-        ("\u0e33([\u0e48-\u0e4b])", "\\1\u0e33"),
-        ("\u0eb3([\u0ec8-\u0ecb])", "\\1\u0eb3"),
+        ("\u0e33([\u0e48-\u0e4b]+)", "\\1\u0e33"),
+        ("\u0eb3([\u0ec8-\u0ecb]+)", "\\1\u0eb3"),
     )
 )
 
@@ -248,12 +250,13 @@ def indic_sequences(text: str) -> str:
     >>> indic_sequences("अाज घर माें"), indic_sequences("അവന\u0d4d\u200d")
     ('आज घर मों', 'അവൻ')
     """
-    if not _INDIC.search(text):
-        return text
-    text = text.replace("\u09ac\u09bc", "\u09b0")
-    text = _NUKTA_LAST.sub(r"\2\1", text)
-    text = _WITH_JOINER.sub(lambda m: _JOINED[m.group()], text)
-    return normalize(_IN_PIECES.sub(lambda m: _WHOLE[m.group()], text))
+    for _ in range(8):  # what one step composes or moves, another may compose; text settles in two
+        if not _INDIC.search(text):
+            break
+        text = _NUKTA_LAST.sub(_nukta_first, text).replace("\u09ac\u09bc", "\u09b0")
+        text = _WITH_JOINER.sub(lambda m: _JOINED[m.group()], text)
+        text = normalize(_IN_PIECES.sub(lambda m: _WHOLE[m.group()], text))
+    return text
 
 
 def _table(lines: str) -> dict[str, str]:
@@ -280,8 +283,15 @@ _JOINED = _table(
 )
 _IN_PIECES = re.compile("|".join(_WHOLE))
 _WITH_JOINER = re.compile("|".join(_JOINED))
-#: Vowel signs, then a nukta: Devanagari, Bengali, Gurmukhi.
-_NUKTA_LAST = re.compile("([\u093e-\u094c\u09be-\u09cc\u0a3e-\u0a4c]+)([\u093c\u09bc\u0a3c])")
+#: Vowel signs with a nukta behind one: Devanagari, Bengali, Gurmukhi.
+_NUKTAS, _SIGNS = "\u093c\u09bc\u0a3c", "\u093e-\u094c\u09be-\u09cc\u0a3e-\u0a4c"
+_NUKTA_LAST = re.compile(f"[{_SIGNS}][{_SIGNS}{_NUKTAS}]*[{_NUKTAS}]")
+
+
+def _nukta_first(found: re.Match[str]) -> str:
+    return "".join(sorted(found[0], key=lambda char: char not in _NUKTAS))
+
+
 _INDIC = re.compile(
     f"{_IN_PIECES.pattern}|{_WITH_JOINER.pattern}|\u09ac\u09bc|{_NUKTA_LAST.pattern}"
 )

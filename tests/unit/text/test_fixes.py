@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from curate import schema
@@ -71,6 +71,7 @@ LABELS = ("", "rus_Cyrl", "ukr_Cyrl", "kaz_Cyrl", "eng_Latn", "ell_Grek", "pes_A
 @EVERY
 @examples(150)
 @given(text=TEXTS, lang=st.sampled_from(LABELS))
+@example(text="\u093e\u093c\u093c \u093e\u093c\u093e\u093c \u09ac\u09be\u09bc", lang="")
 def test_twice_is_once_and_the_hint_sees_every_change(name, text, lang):
     fix = fixes.FIXES[name]
     known = (lang,) if name in fixes.LABELLED else ()
