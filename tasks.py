@@ -4,6 +4,7 @@
     python3 tasks.py demo        set up, run the main job on sample_data, print where results are
     python3 tasks.py test        set up, run the tests' quick tier (a few minutes on two cores)
     python3 tasks.py test-all    set up, run all tests, as continuous integration does
+    python3 tasks.py explore     all tests, with new random examples of the property tests
     python3 tasks.py check       format, lint, spelling, TOML, generated pages, types
     python3 tasks.py docs        write the generated pages of docs/ (--check: only compare)
     python3 tasks.py bench       ratios against peers (minutes)
@@ -79,6 +80,12 @@ def test_all(*arguments: str) -> None:
     run([str(PYTHON), "-m", "pytest", *PARALLEL, *arguments], CURATE_TESTS="thorough")
 
 
+def explore(*arguments: str) -> None:
+    """Run every test, with new examples of the property tests."""
+    os.environ["CURATE_EXPLORE"] = "1"
+    test_all(*arguments)
+
+
 def check(*arguments: str) -> None:
     """Check format, lint, spelling, TOML, generated pages and types."""
     tool = str(PYTHON.parent)
@@ -142,6 +149,7 @@ TASKS = {
     "demo": demo,
     "test": test,
     "test-all": test_all,
+    "explore": explore,
     "check": check,
     "docs": docs,
     "bench": bench,

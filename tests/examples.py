@@ -1,4 +1,8 @@
-"""The number of examples of a property test: all in the thorough tier, a tenth in the quick one."""
+"""The settings of property tests: how many examples, and whether they are new each time.
+
+The thorough tier makes all examples, the quick one a tenth. Both make the same examples each time,
+so that a failure belongs to the change that is tested; ``CURATE_EXPLORE=1`` draws new ones.
+"""
 
 import os
 from typing import Any
@@ -7,6 +11,8 @@ from hypothesis import HealthCheck, settings
 
 #: Set by ``python3 tasks.py test-all`` and by continuous integration.
 THOROUGH = os.environ.get("CURATE_TESTS") == "thorough"
+#: Set by ``python3 tasks.py explore`` and by the weekly job.
+EXPLORE = os.environ.get("CURATE_EXPLORE") == "1"
 
 
 def examples(number: int = 100, **options: Any) -> settings:
@@ -14,6 +20,9 @@ def examples(number: int = 100, **options: Any) -> settings:
 
     There is no deadline, because a loaded machine makes examples slowly.
     """
-    options = {"suppress_health_check": [HealthCheck.too_slow]} | options
+    options = {
+        "suppress_health_check": [HealthCheck.too_slow],
+        "derandomize": not EXPLORE,
+    } | options
     count = number if THOROUGH else max(5, number // 10)
     return settings(max_examples=count, deadline=None, **options)

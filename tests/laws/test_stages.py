@@ -21,6 +21,7 @@ from curate.recipe import locate, profile
 from curate.recipe.mixture import parse_mixture
 from curate.recipe.profile import Profiles
 from curate.text import pii
+from tests.examples import EXPLORE
 from tests.laws.tables import tables
 
 PROFILES = Profiles(
@@ -87,6 +88,7 @@ def _plain(value):
 LAWS = settings(
     max_examples=25,
     deadline=None,
+    derandomize=not EXPLORE,
     suppress_health_check=[
         HealthCheck.too_slow,
         HealthCheck.data_too_large,

@@ -486,7 +486,11 @@ class TestHeads:
         assert blocks(found) == BLOCKS[:2] + BLOCKS[4:]
         assert damages(found)
 
-    @pytest.mark.parametrize("data", [gzip.compress(b""), gzip.compress(b"") * 3, frames([b""])])
+    @pytest.mark.parametrize(
+        "data",
+        [gzip.compress(b""), gzip.compress(b"") * 3, frames([b""])],
+        ids=["gzip", "three of gzip", "zstd"],
+    )
     def test_members_of_nothing_are_one_damage(self, data: bytes) -> None:
         assert [lost.reason for lost in damages(read(data))] == ["empty_file"]
 
