@@ -1,7 +1,8 @@
-"""A path that a user wrote, as a path of this machine."""
+"""Paths of this machine: one that a user wrote, and the user's cache folder."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from curate.errors import RecipeError
@@ -23,3 +24,9 @@ def local_path(written: str, *, where: str | None = None) -> Path:
         shown = written if len(written) <= 200 else written[:200] + "…"
         raise RecipeError(f"'{shown}' is no path that can be used: {reason}", where=where) from None
     return path
+
+
+def user_cache() -> Path:
+    """Return the folder of what is kept between runs: ``$CURATE_CACHE``, else the user's caches."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("CURATE_CACHE") or caches / "curate")

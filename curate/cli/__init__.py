@@ -16,8 +16,8 @@ from typer.core import TyperCommand
 
 #: Commands in the order of the help; each is in ``curate/cli/<name>_command.py``.
 COMMANDS = (
-    "run", "plan", "stage", "dedup", "store", "mix", "identify", "fertility", "report", "explain",
-    "check", "calibrate", "verify", "push", "signals",
+    "run", "plan", "bench", "stage", "dedup", "store", "mix", "identify", "fertility", "report",
+    "explain", "check", "calibrate", "verify", "push", "signals",
 )  # fmt: skip
 
 #: What a shell reports for a process that SIGINT ended; returned for SIGTERM as well.

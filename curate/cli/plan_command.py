@@ -124,6 +124,11 @@ def _print(outlined: dict[str, Any]) -> None:
         f" runs; {size(cost['memory_bytes_per_worker'])} of memory per worker;"
         f" {duration(cost['core_seconds'])} on one core"
     )
+    answer(
+        f"  by the rates that `curate bench` measured here on {cost['rates']}"
+        if cost["rates"]
+        else "  by shipped rates; `curate bench` measures this machine's, in a minute"
+    )
     for name, part in outlined["dedups"].items():
         answer(
             f"  of it {name}, should 3 documents in 10 have a like one: {size(part['disk'])} of"

@@ -16,6 +16,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from curate.paths import user_cache
+
 LOGGER = logging.getLogger("curate.kernels")
 SUFFIX = ".kernel"
 
@@ -23,9 +25,8 @@ _DIGEST_BYTES = 32
 
 
 def cache_folder() -> Path:
-    """Return the folder of compiled kernels: ``$CURATE_CACHE``, else the user's cache folder."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("CURATE_CACHE") or caches / "curate") / "kernels"
+    """Return the folder of compiled kernels, in the user's cache folder."""
+    return user_cache() / "kernels"
 
 
 def usable_folder() -> Path | None:

@@ -1,22 +1,24 @@
 """A plan in words and numbers, for a person who decides whether to run it.
 
-The estimate is linear in stored bytes, text and documents. Its constants were measured in November
-2026 on one core of a shared cloud machine, in-process, kernels compiled and models loaded, through
-all stages of the shipped recipes: 100 Common Crawl pages and a 145-page ARC (3.0 MB stored), WET of
-the same pages (0.16 MB), an English Wikipedia dump (1.7 MB bz2), paragraphs of four languages as
-JSONL (1.8 MB gz), 13,853 web documents of 186 languages as JSONL (6.2 MB xz, and 100 MB unpacked
-and varied) and a Parquet file (0.3 MB). On these it was within a third for disk and memory and a
-factor of two for time; text per stored byte is what differs most from crawl to crawl. `curate stage
---dry-run` measures yours.
+The estimate is linear in stored bytes, text and documents. Time follows from the rates of each
+stage (``rates.py``; `curate bench` measures this machine's). The other constants were measured in
+November 2026, in-process, through all stages of the shipped recipes: 100 Common Crawl pages and a
+145-page ARC (3.0 MB stored), WET of the same pages (0.16 MB), an English Wikipedia dump (1.7 MB
+bz2), paragraphs of four languages as JSONL (1.8 MB gz), 13,853 web documents of 186 languages as
+JSONL (6.2 MB xz, and 100 MB unpacked and varied) and a Parquet file (0.3 MB). On these it was
+within a third for disk and memory; text per stored byte is what differs most from crawl to crawl.
+`curate stage --dry-run` measures yours.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from curate.dedup.fuzzy.cost import cost
 from curate.dedup.options import NearDuplicates
 from curate.plan.model import Plan
+from curate.plan.rates import Rates, rates
 from curate.protocol.stage import Barrier, Stage
 from curate.storage.dedup_store import generation
 
@@ -30,12 +32,8 @@ TEXT_PER_PLAIN = {"warc": 0.05, "wet": 0.85, "wikipedia": 0.48, "jsonl": 0.95, "
 #: Text formats and how much smaller compression makes them. Measured: 3.4 (gz), 3.2 (xz).
 COMPRESSED, PACKED = (".gz", ".bz2", ".zst", ".xz"), 3.3
 
-#: Core-seconds per stored byte for reading: HTML to text, wiki markup to text, the rest.
-READING = {"warc": 0.12e-6, "wikipedia": 0.43e-6}
-READING_PLAINLY = 0.05e-6
-
-#: Core-seconds per byte of text for all stages, and once for kernels and models.
-STAGES, START = 0.26e-6, 4.0
+#: Core-seconds, once, for kernels and models.
+START = 2.0
 
 #: Bytes on disk while a run works (work, commits, product, rejects): per byte of text, per document
 #: (signatures, shingles, signals), and once.
@@ -52,10 +50,11 @@ def outline(plan: Plan) -> dict[str, Any]:
     """Describe a plan: sources, segments with their columns, S-curves, and an estimate of cost."""
     sources = _sources(plan)
     text = sum(source["text_estimated"] for source in sources.values())
-    reading = sum(
-        source["bytes"] * READING.get(source["format"], READING_PLAINLY)
-        for source in sources.values()
-    )
+    speeds = rates()
+    reading = sum(_reading(source, speeds) for source in sources.values())
+    barriers = {barrier.name for barrier in plan.barriers}
+    uses = [spec.use for spec in plan.recipe.stages if spec.label not in barriers]
+    stages = sum(map(speeds.of, [*uses, "rest"]))
     shard = max(
         (s["text_estimated"] / s["shards"] for s in sources.values() if s["shards"]), default=0
     )
@@ -84,7 +83,8 @@ def outline(plan: Plan) -> dict[str, Any]:
             "documents": documents,
             "disk_bytes": round(DISK_ONCE + text * DISK_PER_TEXT + documents * DISK_PER_DOCUMENT),
             "memory_bytes_per_worker": round(MEMORY_ONCE + MEMORY_PER_TEXT * shard),
-            "core_seconds": round(START + reading + text * STAGES, 1),
+            "core_seconds": round(START + reading + text * stages, 1),
+            "rates": speeds.measured,
         },
         "dedups": {
             name: cost(documents, text, *options.band_shape)._asdict()
@@ -112,6 +112,14 @@ def _sources(plan: Plan) -> dict[str, Any]:
             "text_estimated": round(text),
         }
     return sources
+
+
+def _reading(source: Mapping[str, Any], speeds: Rates) -> float:
+    """Return the core-seconds of reading a source."""
+    with_markup = speeds.reading_of(source["format"])
+    if with_markup is None:
+        return float(source["text_estimated"] * speeds.reading)
+    return float(source["bytes"] * with_markup)
 
 
 def _text_per_byte(format: str, file: str) -> float:
