@@ -32,6 +32,7 @@ from curate.dedup.options import FOLDS, Shingling
 from curate.dedup.shingles import shingles
 from curate.errors import RecipeError, nearest
 from curate.kernels.grouping import find_sorted, first_of_runs
+from curate.paths import open_filesystem
 
 #: A text with more words than this per character is written without spaces.
 _UNSPACED = 0.5
@@ -358,11 +359,9 @@ def _strings_of(
 
 
 def _bytes(path: str) -> bytes:
-    import fsspec
-
+    files, inner = open_filesystem(path)
     try:
-        with fsspec.open(path, "rb") as handle:
-            data: bytes = handle.read()
+        data: bytes = files.cat_file(inner)
     except OSError as error:
         raise RecipeError(f"an evaluation set cannot be read: {error}", where=path) from None
     return data

@@ -16,6 +16,8 @@ from typing import IO, Annotated, Any, NamedTuple, Protocol
 import pyarrow as pa
 from pydantic import Field
 
+from curate.paths import open_filesystem
+
 #: The largest record, page or document that a source reads, in bytes: at most 4 GiB.
 ByteLimit = Annotated[int, Field(ge=1, le=1 << 32)]
 
@@ -96,9 +98,8 @@ class InputFile:
         """Open the stored bytes, without decompression."""
         if "://" not in self.path:
             return Path(self.path).open("rb")
-        import fsspec
-
-        handle: IO[bytes] = fsspec.open(self.path, "rb").open()
+        files, path = open_filesystem(self.path)
+        handle: IO[bytes] = files.open(path, "rb")
         return handle
 
 

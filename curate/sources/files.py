@@ -17,7 +17,7 @@ from typing import IO, Any, Literal, NamedTuple
 
 from curate.errors import RecipeError, nearest, without_secrets
 from curate.logging_setup import LOGGER
-from curate.paths import local_path
+from curate.paths import local_path, open_filesystem
 from curate.sources.base import InputFile, safe_in_id
 
 #: Files up to this size are identified by all bytes, larger ones by samples and their time.
@@ -155,9 +155,7 @@ def _samples(handle: IO[bytes], size: int) -> Iterator[bytes]:
 
 
 def _remote_version(path: str) -> str:
-    import fsspec
-
-    fs, inner = fsspec.core.url_to_fs(path)
+    fs, inner = open_filesystem(path)
     info: dict[str, Any] = {key.lower(): value for key, value in fs.info(inner).items()}
     keys = ("etag", "md5", "mtime", "lastmodified", "last_modified", "updated", "created")
     return "\n".join(f"{key}={info[key]}" for key in keys if info.get(key))
@@ -287,9 +285,7 @@ def _matcher(pattern: str) -> Any:
 
 
 def _list_remote(path: str, root: str | None) -> Listing:
-    import fsspec
-
-    fs, inner = fsspec.core.url_to_fs(path)
+    fs, inner = open_filesystem(path)
     is_web = path.startswith(("http://", "https://"))
     runs: list[str] = []
     hidden: list[str] = []
@@ -328,7 +324,7 @@ def _list_remote(path: str, root: str | None) -> Listing:
         file = InputFile(path, safe_in_id(name), int(info["size"]))
         return Listing(kind, root or path.rpartition("/")[0], [file], runs, hidden)
     if root is not None:
-        below = fsspec.core.url_to_fs(root)[1]
+        below = open_filesystem(root)[1]
     files = [
         InputFile(fs.unstrip_protocol(f["name"]), safe_in_id(_relative(f, below)), int(f["size"]))
         for f in chosen

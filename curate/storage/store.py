@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from curate.errors import RecipeError, ResourceError
+from curate.paths import open_filesystem
 
 #: The names that ``create`` and ``replace`` use until what they write is complete.
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}")
@@ -102,7 +103,9 @@ class Store(Protocol):
 def open_store(address: str) -> Store:
     """Open the store for an output address: a local path, or ``s3://...`` and the like."""
     if "://" in address and not address.startswith("file://"):
-        if "@" in address.split("://")[1].split("/")[0]:
+        # abfs://CONTAINER@ACCOUNT has no secret in it.
+        user, at, _ = address.split("://")[1].split("/")[0].rpartition("@")
+        if at and (":" in user or not address.startswith(("abfs", "az://"))):
             raise RecipeError(
                 "an address with a password would be written to logs and files",
                 where=address,
@@ -236,10 +239,8 @@ class ObjectStore:
     """A prefix of an object store, through fsspec. Only the manifest marks a finished run there."""
 
     def __init__(self, address: str) -> None:
-        import fsspec
-
         self.address = address.rstrip("/")
-        self._files, self._root = fsspec.core.url_to_fs(self.address)
+        self._files, self._root = open_filesystem(self.address)
 
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"

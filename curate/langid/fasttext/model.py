@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.errors import RecipeError
-from curate.paths import local_path
+from curate.paths import local_path, open_filesystem
 
 if TYPE_CHECKING:
     from curate.langid.fasttext.predict import Network
@@ -145,11 +145,9 @@ def _from_hub(address: str) -> Path:
 
 
 def _fetch(address: str) -> npt.NDArray[np.uint8]:
-    import fsspec
-
+    files, path = open_filesystem(address)
     try:
-        with fsspec.open(address, "rb") as file:
-            return np.frombuffer(bytearray(file.read()), np.uint8)
+        return np.frombuffer(bytearray(files.cat_file(path)), np.uint8)
     except Exception as error:  # each filesystem behind fsspec has its own errors
         raise RecipeError(
             f"cannot read the language model: {type(error).__name__}: {error}", where=address
