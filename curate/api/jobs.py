@@ -83,6 +83,7 @@ def dedup_paths(
     address: str | None = None,
     resume: bool = False,
     fresh: bool = False,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> RunResult:
     r"""Remove exact and near duplicates from files.
@@ -122,6 +123,8 @@ def dedup_paths(
         Continue although options or inputs changed.
     fresh : bool, default False
         Remove what is in the folder and start over.
+    force : bool, default False
+        Run although the estimate exceeds the disk or the memory of this machine.
     progress : Progress, optional
         Receives the progress of each step.
 
@@ -181,6 +184,7 @@ def dedup_paths(
         address=address,
         resume=resume,
         fresh=fresh,
+        force=force,
         progress=progress,
     )
 

@@ -18,7 +18,7 @@ from curate.engine.folder import begin, only_writer
 from curate.engine.publish import publish
 from curate.engine.run_state import RunState
 from curate.errors import RecipeError, ToleranceError, nearest
-from curate.inspection import first_records
+from curate.inspection import capacity, first_records
 from curate.inspection.first_records import DATED
 from curate.logging_setup import LOGGER
 from curate.plan import build as planning
@@ -72,6 +72,7 @@ def run(
     resume: bool = False,
     fresh: bool = False,
     keep_work: bool = False,
+    force: bool = False,
     settings: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> RunResult:
@@ -99,6 +100,8 @@ def run(
         Remove what is in the folder and start over.
     keep_work : bool, default False
         Keep intermediate files after publishing.
+    force : bool, default False
+        Run although the estimate exceeds the disk or the memory of this machine.
     settings : sequence of str, default ()
         Keys of the recipe to replace, as ``KEY=VALUE``; ignored for a Recipe.
     progress : Progress, optional
@@ -118,7 +121,7 @@ def run(
     ToleranceError
         If dedup removed more than the recipe allows and ``limits.on_dedup_loss`` is stop.
     ResourceError
-        If a disk, memory or the cluster failed; the run can be continued.
+        If a disk, memory or the cluster failed, or would not suffice; the run can be continued.
 
     Examples
     --------
@@ -140,6 +143,8 @@ def run(
         _ = stage.product_metadata  # loads its tokenizer: better refused now than after reading
     first_records.check(plan)
     store = open_store(str(output))
+    if not force and (fresh or store.size("manifest.json") is None):
+        capacity.check(plan, str(output), _tasks_here(engine, workers, address))
     listener = progress or Silent()
     with only_writer(store), _storage_errors(str(output)):
         epoch, manifest = begin(store, plan.fingerprint, plan.inputs, resume=resume, fresh=fresh)
@@ -217,6 +222,13 @@ def cluster_of(address: str | None) -> str | None:
     """
     cluster = address or os.environ.get("RAY_ADDRESS", "").strip()
     return None if cluster in ("", "local") else cluster
+
+
+def _tasks_here(engine: str, workers: int | None, address: str | None) -> int:
+    """Return how many tasks run on this machine at a time; 0 where a cluster has its own limits."""
+    if engine == "in-process":
+        return 1
+    return 0 if cluster_of(address) else workers or os.cpu_count() or 1
 
 
 def _engine(name: str, workers: int | None, address: str | None) -> Engine:

@@ -75,6 +75,7 @@ def command(
     address: options.Address = None,
     resume: options.Resume = False,
     fresh: options.Fresh = False,
+    force: options.Force = False,
     json: options.Json = False,
 ) -> int:
     """Remove exact and near duplicates from files.
@@ -117,6 +118,7 @@ def command(
             address=address,
             resume=resume,
             fresh=fresh,
+            force=force,
             progress=listener,
         )
     if not json:

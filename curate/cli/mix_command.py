@@ -54,6 +54,7 @@ def command(
     workers: options.Workers = None,
     address: options.Address = None,
     fresh: options.Fresh = False,
+    force: options.Force = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the table; write nothing.")
     ] = False,
@@ -111,6 +112,7 @@ def command(
             workers=workers,
             address=address,
             fresh=fresh,
+            force=force,
             progress=listener,
         )
     if not json:

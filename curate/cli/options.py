@@ -54,6 +54,10 @@ Address = Annotated[
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="Remove what is in the folder and start over.")
 ]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Run although disk or memory is estimated not to suffice."),
+]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Continue although recipe or inputs changed.")
 ]

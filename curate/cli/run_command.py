@@ -19,6 +19,7 @@ def command(
     address: options.Address = None,
     resume: options.Resume = False,
     fresh: options.Fresh = False,
+    force: options.Force = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check and plan; write nothing.")
     ] = False,
@@ -52,6 +53,7 @@ def command(
             address=address,
             resume=resume,
             fresh=fresh,
+            force=force,
             keep_work=keep_work,
             settings=set or (),
             progress=listener,

@@ -28,6 +28,7 @@ def command(
     engine: options.EngineName = "ray",
     workers: options.Workers = None,
     address: options.Address = None,
+    force: options.Force = False,
     json: options.Json = False,
 ) -> int:
     """Try one stage on a sample, or run a recipe up to it.
@@ -59,6 +60,7 @@ def command(
             engine=engine,
             workers=workers,
             address=address,
+            force=force,
             progress=listener,
         )
     return print_result.print_result(result, json)

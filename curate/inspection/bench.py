@@ -128,7 +128,7 @@ name = "bench"
 [limits]
 max_dedup_loss = 1.0
 [shards]
-input_bytes = 4_000_000
+input_bytes = 16_000_000
 [sources.text]
 format = "jsonl"
 path = "{path}"
