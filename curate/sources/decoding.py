@@ -99,7 +99,7 @@ def codec_of(label: str) -> str | None:
     # encodings of documents (idna, punycode, escapes).
     if not getattr(info, "_is_text_encoding", True):
         return None
-    return None if info.name in _NO_CHARSETS else info.name
+    return None if info.name in _NO_CHARSETS else info.name.replace("-", "_")
 
 
 _NO_CHARSETS = frozenset(

@@ -12,6 +12,7 @@ Bound by one table look-up per different pair and language; only in doubt.
 from __future__ import annotations
 
 import codecs
+import threading
 import unicodedata
 from functools import cache, lru_cache
 from pathlib import Path
@@ -242,16 +243,18 @@ def _slot(char: str, byte: int, known: dict[str, int], latin: bool) -> int:
 
 
 @kernel
-def _count_pairs(data: Any, markup: Any, out: Any) -> None:
-    """Count pairs of adjacent bytes outside tags and entities; ``out`` is int32[65536].
+def _count_pairs(data: Any, markup: Any, grid: Any, met: Any) -> Any:
+    """Count pairs of adjacent bytes outside tags and entities, and list those met.
 
-    Spaces, digits and signs of ASCII count as a space.
+    ``grid`` is int32[65536], zeros; ``met`` int32[65536]. Returns how many different ones there
+    are. Spaces, digits and signs of ASCII count as a space.
     """
+    listed = 0
     before = 32
     i = 0
     n = len(data)
-    while i < n:
-        byte = int64(data[i])
+    while i <= n:
+        byte = int64(data[i]) if i < n else int64(32)
         if markup and byte == 60:
             stop = min(n, i + 4096)
             j = i + 1
@@ -269,68 +272,69 @@ def _count_pairs(data: Any, markup: Any, out: Any) -> None:
             byte = 32
         elif byte < 128 and not (65 <= byte <= 90 or 97 <= byte <= 122):
             byte = 32
-        out[before * 256 + byte] += 1
+        pair = before * 256 + byte
+        if grid[pair] == 0:
+            met[listed] = pair
+            listed += 1
+        grid[pair] += 1
         before = byte
         i += 1
-    out[before * 256 + 32] += 1
+    return listed
 
 
 @kernel
-def _pairs(grid: Any, pairs: Any, ascii_pairs: Any) -> Any:
+def _pairs(grid: Any, met: Any, pairs: Any, ascii_pairs: Any) -> Any:
     """List the pairs with a byte above 127 and their counts, and count those of ASCII letters.
 
     ``pairs`` is int64[n, 3]; ``ascii_pairs`` int64[27, 27], a space first. Returns how many were
-    listed, the sum of their counts, and the number of ASCII letters.
+    listed, the sum of their counts, and the number of ASCII letters. ``grid`` is zeros afterwards.
     """
     listed = total = letters = 0
-    for first in range(256):
-        if first < 128 and first != 32 and not 65 <= first <= 90 and not 97 <= first <= 122:
-            continue
-        small = 0 if first == 32 else (first | 32) - 96
-        row = grid[first]
-        for second in range(32, 256):
-            count = row[second]
-            if count == 0:
-                continue
-            if first < 128 and second < 128:
-                ascii_pairs[small, 0 if second == 32 else (second | 32) - 96] += count
-            else:
-                pairs[listed, 0] = first
-                pairs[listed, 1] = second
-                pairs[listed, 2] = count
-                listed += 1
-                total += count
-            if 65 <= second <= 122:
-                letters += count
+    for pair in met:
+        first, second, count = pair >> 8, pair & 255, grid[pair]
+        grid[pair] = 0
+        if first < 128 and second < 128:
+            small = 0 if first == 32 else (first | 32) - 96
+            ascii_pairs[small, 0 if second == 32 else (second | 32) - 96] += count
+        else:
+            pairs[listed, 0] = first
+            pairs[listed, 1] = second
+            pairs[listed, 2] = count
+            listed += 1
+            total += count
+        if 65 <= second <= 122:
+            letters += count
     ascii_pairs[0, 0] = 0
     return listed, total, letters
+
+
+_IMPOSSIBLE: Final = -1  # the page does not have all bytes
+_DEAR: Final = -2  # more than the limit
 
 
 @kernel
 def _cost(
     pairs: Any, defined: Any, slots: Any, page: Any, language: Any, case: Any, costs: Any,
-    capital: Any, out: Any,
+    capital: Any, chosen: Any, limits: Any, out: Any,
 ) -> None:  # fmt: skip
-    """Add up what each reading costs, in eighths of a bit; -1 where its page has not all bytes."""
-    possible = np.ones(len(defined), np.bool_)
-    for p in range(len(defined)):
-        for k in range(len(pairs)):
-            if not (defined[p, pairs[k, 0]] and defined[p, pairs[k, 1]]):
-                possible[p] = False
-                break
-    for r in range(len(slots)):
+    """Add up what chosen readings cost, in eighths of a bit, as far as their limits."""
+    for n in range(len(chosen)):
+        r = chosen[n]
         total = int64(0)
-        slot, kind, cost = slots[r], case[page[r]], costs[language[r]]
-        if not possible[page[r]]:
-            out[r] = -1
-            continue
+        slot, kind, cost, has = slots[r], case[page[r]], costs[language[r]], defined[page[r]]
         for k in range(len(pairs)):
             a, b = pairs[k, 0], pairs[k, 1]
+            if not (has[a] and has[b]):
+                total = _IMPOSSIBLE
+                break
             bits = int64(cost[slot[a], slot[b]])
             if kind[a] == 1 and kind[b] == 2:
                 bits += capital
             total += pairs[k, 2] * bits
-        out[r] = total
+            if total > limits[n]:
+                total = _DEAR
+                break
+        out[n] = total
 
 
 class Reading(NamedTuple):
@@ -344,49 +348,78 @@ class Reading(NamedTuple):
 
 
 class Readings:
-    """What bytes cost in every page that decodes them all."""
+    """What bytes cost in the pages that decode them all."""
 
     def __init__(self, data: bytes, *, markup: bool = False) -> None:
-        known = tables()
-        grid = np.zeros((256, 256), np.int32)
         sample = np.frombuffer(_sample(data), np.uint8)
         sample.flags.writeable = False
-        _count_pairs(sample, markup, grid.reshape(-1))
-        pairs = np.empty((min(len(sample) + 1, 1 << 16), 3), np.int64)
+        grid, met = _scratch()
+        met = met[: _count_pairs(sample, markup, grid, met)]
+        pairs = np.empty((len(met), 3), np.int64)
         ascii_pairs = np.zeros((27, 27), np.int64)
-        listed, self.pairs, latin = _pairs(grid, pairs, ascii_pairs)
-        totals = np.zeros(len(known.slots), np.int64)
-        _cost(
-            pairs[:listed], known.defined, known.slots, known.page, known.language, known.case,
-            known.costs, _CASE * EIGHTHS, totals,
-        )  # fmt: skip
-        self._bits = totals / EIGHTHS
-        bits = self._bits + (_ascii_bits(ascii_pairs) * _ASCII_WEIGHT)[known.language]
+        listed, self.pairs, latin = _pairs(grid, met, pairs, ascii_pairs)
+        self._pairs = pairs[:listed]
+        known = tables()
+        # What a reading costs beside its pairs with a byte above 127.
+        beside = (_ascii_bits(ascii_pairs) * _ASCII_WEIGHT)[known.language] + known.prior[
+            known.page
+        ]
         each, most = _SWITCH
-        bits[~known.latin[known.language]] += min(each * latin, most * self.pairs)
-        self._total = bits + known.prior[known.page]
-        self._total[totals < 0] = np.inf
+        beside[~known.latin[known.language]] += min(each * latin, most * self.pairs)
+        self._beside: npt.NDArray[np.float64] = beside
+
+    def _costs(
+        self, chosen: npt.NDArray[np.int64], limits: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        known = tables()
+        out = np.empty(len(chosen), np.int64)
+        _cost(
+            self._pairs, known.defined, known.slots, known.page, known.language, known.case,
+            known.costs, _CASE * EIGHTHS, chosen, limits, out,
+        )  # fmt: skip
+        return out
+
+    def _best(self, chosen: npt.NDArray[np.int64]) -> Reading | None:
+        costs = self._costs(chosen, np.full(len(chosen), np.iinfo(np.int64).max))
+        total = costs / EIGHTHS + self._beside[chosen]
+        total[costs == _IMPOSSIBLE] = np.inf
+        best = int(total.argmin())
+        if costs[best] == _IMPOSSIBLE:
+            return None
+        known = tables()
+        return Reading(
+            known.pages[known.page[chosen[best]]],
+            float(total[best]),
+            float(costs[best] / EIGHTHS / max(1, self.pairs)),
+            self.pairs,
+            LANGUAGES[known.language[chosen[best]]],
+        )
 
     def best(self) -> Reading | None:
         """Return the reading that costs least; None where no page decodes all bytes."""
-        reading = int(self._total.argmin())
-        return self._reading(reading) if np.isfinite(self._total[reading]) else None
+        return self._best(np.arange(len(tables().slots)))
 
     def of(self, page: str) -> Reading | None:
         """Return the best reading in one page; None where it does not decode all bytes."""
-        readings = np.flatnonzero(tables().page == tables().pages.index(page))
-        best = int(readings[self._total[readings].argmin()])
-        return self._reading(best) if np.isfinite(self._total[best]) else None
+        return self._best(np.flatnonzero(tables().page == tables().pages.index(page)))
 
-    def _reading(self, reading: int) -> Reading:
-        known = tables()
-        return Reading(
-            known.pages[known.page[reading]],
-            float(self._total[reading]),
-            float(self._bits[reading] / max(1, self.pairs)),
-            self.pairs,
-            LANGUAGES[known.language[reading]],
-        )
+    def any_below(self, bits: float) -> bool:
+        """Return whether any reading costs less than so many bits."""
+        limits = np.floor((bits - self._beside) * EIGHTHS).astype(np.int64)
+        chosen = np.flatnonzero(limits >= 0)
+        costs = self._costs(chosen, limits[chosen])
+        within = costs >= 0
+        return bool((costs[within] / EIGHTHS + self._beside[chosen[within]] < bits).any())
+
+
+_LOCAL: Final = threading.local()
+
+
+def _scratch() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Return the grid in which this thread counts pairs, zeros, and room for those it meets."""
+    if not hasattr(_LOCAL, "grid"):
+        _LOCAL.grid, _LOCAL.met = np.zeros((2, 1 << 16), np.int32)
+    return _LOCAL.grid, _LOCAL.met
 
 
 def _ascii_bits(pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -410,7 +443,7 @@ def _ascii_costs() -> npt.NDArray[np.float64]:
 
 
 #: A longer text is judged by its beginning and its middle.
-_SAMPLE: Final = 1 << 17
+_SAMPLE: Final = 1 << 14
 
 
 def _sample(data: bytes) -> bytes:
@@ -480,15 +513,16 @@ def likely(
     'kz1048'
     """
     readings = readings or Readings(data, markup=markup)
+    own = readings.of(stated) if stated in PAGES else None
+    if own and not readings.any_below(own.bits - clearly[0] - own.pairs * clearly[1]):
+        # Nearly always, and then the others need not be added up.
+        return (own.mean > LIKELY and _multibyte(data, own)) or stated
     single = readings.best()
     if single is None or single.mean > LIKELY:
         if several := _multibyte(data, single):
             return several
         if single is None or single.mean > _POSSIBLE or not mostly_ascii(data):
             return stated
-    own = readings.of(stated) if stated else None
-    if own and own.bits - single.bits <= clearly[0] + own.pairs * clearly[1]:
-        return stated
     return single.page
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import os
 import tarfile
@@ -38,6 +39,8 @@ class TestLabels:
             ("tis-620", "cp874"),
             ("iso-8859-9", "cp1254"),
             ("windows-1251", "cp1251"),
+            ("ISO-8859-2", "iso8859_2"),
+            ("iso-8859-13", "iso8859_13"),
             ("x-mac-cyrillic", "mac_cyrillic"),
             ("utf-16", "utf_16_le"),
         ],
@@ -179,7 +182,9 @@ class TestLetters:
         assert (found.text, found.by) == (text, "letters")
 
     @pytest.mark.parametrize(("text", "page"), READINGS)
-    @pytest.mark.parametrize("label", ["windows-1251", "iso-8859-1", "windows-1254"])
+    @pytest.mark.parametrize(
+        "label", ["windows-1251", "iso-8859-1", "windows-1254", "iso-8859-2", "iso-8859-5"]
+    )
     def test_under_a_wrong_label(self, text: str, page: str, label: str) -> None:
         found = decode(text.encode(page), label, markup=False)
         assert found is not None
@@ -192,6 +197,14 @@ class TestLetters:
         found = decode(text.encode(page), page, markup=False)
         assert found is not None
         assert (found.text, found.by) == (text, "transport")
+
+    @pytest.mark.parametrize("label", ["iso-8859-2", "windows-1250"])
+    def test_every_stated_page_of_single_bytes_is_looked_at(self, label: str) -> None:
+        text = "Źródło było znane, ale ślady prowadziły dalej, bo ścieżka wiodła przez łąkę."
+        for page in ("cp1250", "iso8859_2"):
+            found = decode(text.encode(page), label, markup=False)
+            assert found is not None
+            assert (found.text, codecs.lookup(page).name) == (text, found.encoding)
 
     def test_markup_is_no_text(self) -> None:
         kazakh = next(iter(BY_LETTERS))
