@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,36 +13,44 @@ import pyarrow.compute as pc
 from curate.engine.commit import Attempt, entries_of, read_commit
 from curate.protocol.routing import document_numbers
 from curate.protocol.stage import Step
-from curate.storage.exchange import ExchangeSink, read_part
+from curate.storage.entries import Commit
+from curate.storage.exchange import ExchangeSink, Listing, read_listed, read_part
 from curate.storage.generation_sink import GenerationSink
 from curate.storage.parquet_sink import stored_rows
 from curate.storage.store import Store, open_store
 
 
 @dataclass(frozen=True)
+class StepTask:
+    """What one task of a step reads: names and listings of its own, none of other tasks."""
+
+    index: int
+    survivors: str | None = None  #: the commit of its shard, in steps over shards
+    group: tuple[str, ...] = ()  #: the commits that it merges, in steps over trees
+    produced: Mapping[str, Listing] = field(default_factory=dict)  #: by dataset
+    earlier: tuple[Listing, ...] = ()  #: for ``decided``: earlier barriers' decisions on its shard
+
+
+@dataclass(frozen=True)
 class StepJob:
-    """What all tasks of a step share. Commits are named, not listed: a step reads no other run."""
+    """What all tasks of a step share."""
 
     barrier: str
     step: Step
     partitions: int
-    produced: Mapping[str, tuple[str, ...]]  #: dataset → commits of the tasks that wrote it
-    survivors: tuple[str, ...]  #: commits of the segment, by shard
-    earlier: tuple[tuple[str, ...], ...]  #: for ``decided``: commits of earlier barriers' decisions
     text_columns: tuple[str, ...]
     dedup_store: str | None = None  #: where ``stored`` datasets are written
     run_key: str = ""  #: the name of the run in that store
 
-    def run(self, assignment: tuple[int, tuple[str, ...]], attempt: Attempt) -> None:
+    def run(self, assignment: StepTask, attempt: Attempt) -> None:
         """Run the step for one shard, partition or group of files."""
-        index, group = assignment
-        inputs = StepInputs(self, index, group, attempt.store)
+        inputs = StepInputs(self, assignment, attempt.store)
         sinks = {
             name: ExchangeSink(attempt.store, attempt.folder, name)
             for name in self.step.writes
             if name not in self.step.stored
         }
-        with self._generation(index, attempt) as generation:
+        with self._generation(assignment.index, attempt) as generation:
             for dataset, table in self.step.run(inputs):
                 if generation is not None and dataset in self.step.stored:
                     generation.write(dataset, table)
@@ -70,44 +79,44 @@ class StepJob:
 class StepInputs:
     """What one task may read; implements the protocol `Inputs` of curate/protocol/stage.py."""
 
-    def __init__(self, job: StepJob, index: int, group: tuple[str, ...], store: Store) -> None:
-        self._job, self._group, self._store = job, group, store
-        self.index = index
+    def __init__(self, job: StepJob, task: StepTask, store: Store) -> None:
+        self._job, self._task, self._store = job, task, store
+        self.index = task.index
         self.partitions = job.partitions
 
     def stream(self, dataset: str) -> Iterator[pa.Table]:
         """Yield the rows of a dataset that were routed to this task."""
-        job, store = self._job, self._store
+        job, task, store = self._job, self._task, self._store
         if job.step.over == "tree":
-            yield from read_part(store, entries_of(store, self._group, dataset), None)
+            yield from read_part(store, entries_of(store, task.group, dataset), None)
         elif dataset == "sketch":
-            entries = read_commit(store, job.survivors[self.index]).dataset(f"sketch-{job.barrier}")
-            yield from read_part(store, entries, self.index)
+            yield from read_part(store, self._shard.dataset(f"sketch-{job.barrier}"), self.index)
         elif dataset == "text":
             yield from self._text()
         elif dataset in ("decided", "counted"):
-            for earlier in job.earlier:
-                yield from self._decided(earlier, dropped=dataset == "decided")
+            yield from self._decided(dropped=dataset == "decided")
         else:
-            commits = job.produced[dataset]
-            yield from read_part(store, entries_of(store, commits, dataset), self.index)
+            yield from read_listed(store, [task.produced[dataset]])
+
+    @cached_property
+    def _shard(self) -> Commit:
+        """What the segment committed for this task's shard."""
+        assert self._task.survivors is not None
+        return read_commit(self._store, self._task.survivors)
 
     def _text(self) -> Iterator[pa.Table]:
-        entries = read_commit(self._store, self._job.survivors[self.index]).dataset("survivors")
+        entries = self._shard.dataset("survivors")
         first = 0
         for table in stored_rows(self._store, entries, list(self._job.text_columns)):
             numbers = document_numbers(self.index, first, table.num_rows)
             first += table.num_rows
             yield table.append_column("doc", pa.array(numbers))
 
-    def _decided(self, commits: tuple[str, ...], *, dropped: bool) -> Iterator[pa.Table]:
-        for name in commits:
-            commit = read_commit(self._store, name)
-            entries = [*commit.dataset("decisions"), *commit.dataset("reassigned")]
-            for table in read_part(self._store, entries, self.index):
-                removed = pc.is_valid(table.column("dropped_by"))
-                if dropped:
-                    yield table.filter(removed).select(["doc", "id", "duplicate_of"])
-                else:
-                    several = pc.and_not(pc.is_valid(table.column("cluster_size")), removed)
-                    yield table.filter(several).select(["doc", "cluster_size"])
+    def _decided(self, *, dropped: bool) -> Iterator[pa.Table]:
+        for table in read_listed(self._store, self._task.earlier):
+            removed = pc.is_valid(table.column("dropped_by"))
+            if dropped:
+                yield table.filter(removed).select(["doc", "id", "duplicate_of"])
+            else:
+                several = pc.and_not(pc.is_valid(table.column("cluster_size")), removed)
+                yield table.filter(several).select(["doc", "cluster_size"])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from curate.engine.commit import Finished, Task
+from curate.engine.commit import Finished, Job, Task
 
 
 class Engine(Protocol):
@@ -13,8 +13,11 @@ class Engine(Protocol):
 
     name: str
 
-    def run(self, address: str, tasks: Sequence[Task]) -> Iterator[Finished]:
-        """Run all tasks; yield each when committed. Raise an error that retries do not cure."""
+    def run(self, address: str, job: Job, tasks: Iterable[Task]) -> Iterator[Finished]:
+        """Run all tasks of a job; yield each when committed.
+
+        Raise an error that retries do not cure.
+        """
 
     def close(self) -> None:
         """Release the engine's resources."""

@@ -14,9 +14,10 @@ import resource
 import socket
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from curate.errors import CurateError, InternalError
@@ -24,7 +25,7 @@ from curate.failpoint import reach
 from curate.logging_setup import LogRecord, collected_records
 from curate.protocol.ledger import Ledger
 from curate.storage.entries import Commit, FileEntry, TaskNotes
-from curate.storage.store import Damaged, Store, as_resource_error, open_store
+from curate.storage.store import Damaged, Store, as_resource_error, in_order, open_store
 
 
 @dataclass
@@ -40,10 +41,13 @@ class Attempt:
 
 
 class Job(Protocol):
-    """What all tasks of a segment or step share; frozen, picklable, pure except for its files."""
+    """What all tasks of a segment or step share; frozen, picklable, pure except for its files.
+
+    Neither it nor an assignment grows with the number of shards: each task gets its own names.
+    """
 
     def run(self, assignment: Any, attempt: Attempt) -> None:
-        """Run one task. ``assignment`` is what only this task has: a shard, a number."""
+        """Run one task. ``assignment`` is what only this task has: a shard, what it reads."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +57,17 @@ class Task:
     segment: str
     index: int
     key: str
-    job: Job
     assignment: Any
 
     @property
     def commit(self) -> str:
         """The name of the object that marks this task as done."""
-        return f"commits/{self.segment}/{self.key}.json"
+        return commit_name(self.segment, self.key)
+
+
+def commit_name(segment: str, key: str) -> str:
+    """Return the name of the object that marks the task with this key as done."""
+    return f"commits/{segment}/{key}.json"
 
 
 class Finished(NamedTuple):
@@ -73,8 +81,8 @@ class Finished(NamedTuple):
     log: tuple[LogRecord, ...] = ()  #: already shown where the task ran
 
 
-def execute(address: str, task: Task) -> Finished:
-    """Run one task and commit it. Raise CurateError; an OSError becomes a ResourceError.
+def execute(address: str, job: Job, task: Task) -> Finished:
+    """Run one task of a job and commit it. Raise CurateError; an OSError becomes a ResourceError.
 
     What is logged meanwhile is written to ``work/log/``, one file per attempt that logs anything.
     """
@@ -83,7 +91,7 @@ def execute(address: str, task: Task) -> Finished:
     attempt = Attempt(store, f"work/{task.segment}/{task.key}/{uuid.uuid4().hex}")
     with collected_records() as records:
         try:
-            _attempt(task, attempt)
+            _attempt(job, task, attempt)
         finally:
             if records:
                 _write_log(task, attempt, records)
@@ -97,12 +105,12 @@ def execute(address: str, task: Task) -> Finished:
     )
 
 
-def _attempt(task: Task, attempt: Attempt) -> None:
+def _attempt(job: Job, task: Task, attempt: Attempt) -> None:
     """Run and commit a task. Leave nothing of an attempt that fails or is not the first."""
     first = False
     try:
         reach("task.started")
-        task.job.run(task.assignment, attempt)
+        job.run(task.assignment, attempt)
         reach("commit.before")
         first = _commit(attempt.store, task, attempt)
     except Damaged as error:
@@ -169,23 +177,39 @@ def read_commit(store: Store, name: str) -> Commit:
         raise Damaged(name) from error
 
 
+def read_commits(store: Store, names: Iterable[str]) -> Iterator[Commit]:
+    """Yield commits in the order of their names, several being read at the same time."""
+    return in_order(partial(read_commit, store), names, store.readers)
+
+
 def entries_of(store: Store, commits: Iterable[str], dataset: str) -> Iterator[FileEntry]:
     """Yield the entries of one dataset's files, commit by commit."""
-    for name in commits:
-        yield from read_commit(store, name).dataset(dataset)
+    for commit in read_commits(store, commits):
+        yield from commit.dataset(dataset)
 
 
-def is_done(store: Store, task: Task) -> bool:
-    """Return whether a task is committed and its files exist in their recorded sizes.
+def done_of(store: Store, folder: str, names: Sequence[str]) -> set[str]:
+    """Return which commits of a folder exist, with all their files in their recorded sizes.
 
     A commit with truncated or missing files is revoked, so that the task runs again. Flipped bits
     are detected when the file is read (checksums of pages and blocks) and handled in the same way.
+    Commits and files are listed once, however many tasks there are.
     """
-    try:
-        commit = read_commit(store, task.commit)
-    except Damaged:
+    present = set(store.names(f"commits/{folder}"))
+    found = [name for name in names if name in present]
+    if not found:
+        return set()
+    sizes = store.sizes(f"work/{folder}")
+
+    def whole(name: str) -> bool:
+        try:
+            commit = read_commit(store, name)
+        except Damaged:
+            return False
+        if all(sizes.get(entry.path) == entry.bytes for entry in commit.files):
+            return True
+        store.remove(name)
         return False
-    if all(store.size(entry.path) == entry.bytes for entry in commit.files):
-        return True
-    store.remove(task.commit)
-    return False
+
+    checked = in_order(whole, found, store.readers)
+    return {name for name, is_whole in zip(found, checked, strict=True) if is_whole}

@@ -1,30 +1,40 @@
 """Drives a plan: list the commits, run the remaining tasks, resolve the barriers.
 
 The driver keeps names of commits and sums of ledgers, never anything of the size of the documents.
+It makes one listing per step, and reads each commit once; see "Requests" in docs/architecture.md.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
+import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from curate.engine.barrier_step import StepJob
+from curate.engine.barrier_step import StepJob, StepTask
 from curate.engine.base import Engine
-from curate.engine.commit import Job, Task, entries_of, is_done, read_commit, revoke
-from curate.engine.product import PlacingJob, ProductJob, product_metadata
+from curate.engine.commit import Job, Task, commit_name, done_of, read_commits, revoke
+from curate.engine.product import (
+    PlacingJob,
+    PlacingTask,
+    ProductJob,
+    ProductTask,
+    product_metadata,
+)
 from curate.engine.run_state import RunState
-from curate.engine.segment import SegmentInput, SegmentJob
+from curate.engine.segment import SegmentJob, SegmentTask, read_decisions
 from curate.errors import InternalError
 from curate.failpoint import reach
 from curate.logging_setup import LOGGER
 from curate.plan.fingerprint import code_digest, digest, parameters
 from curate.plan.model import Plan, Segment
 from curate.protocol.stage import Barrier, ProductBarrier, Step
-from curate.storage.entries import RejectExample
-from curate.storage.exchange import read_part
+from curate.storage.entries import Commit, FileEntry, RejectExample, StoreFile
+from curate.storage.exchange import BlockIndex, Index, Listing, read_listed
+from curate.storage.formats import OUTPUT_FORMATS
 from curate.storage.parquet_sink import ROW_BYTES, ROW_GROUP_BYTES
 from curate.storage.store import Damaged, Store
 
@@ -78,38 +88,35 @@ class Driver:
 
     def _drive(self) -> RunState:
         self.state = state = RunState(timings=self.timings)
-        survivors: tuple[str, ...] = ()
-        opening: SegmentInput | None = None
+        # Indexes are no part of the answer and of no task's key; each start writes its own.
+        self._indexes = f"work/index/{uuid.uuid4().hex}"
+        before: Outputs | None = None
+        decided: list[Decided] = []
         for segment in self.plan.segments:
-            survivors = self._segment(segment, survivors, opening)
-            state.segments.append((segment.name, list(survivors)))
-            decisions = self._barriers(segment, survivors)
-            state.decisions |= {barrier.name: commits for barrier, commits in decisions}
-            opening = SegmentInput(survivors, decisions)
+            before = self._segment(segment, before, decided)
+            state.segments.append((segment.name, before.commits))
+            state.rejected.append((segment.name, before.published))
+            decided = self._barriers(segment, before)
+            state.decisions |= {each.barrier.name: each.commits for each in decided}
+        assert before is not None
         mix = self.plan.mix
-        commits = state.decisions[mix.name]
-        decided = digest(commits)
-        placed = self._tasks(
-            "mix-placing",
-            "mixture",
-            PlacingJob(mix, survivors, commits),
-            [(i, [parameters(mix), survivors[i], decided], i) for i in range(len(survivors))],
-        )
-        state.segments.append((mix.name, list(placed)))
+        chosen = decided[-1]
+        placed = self._placing(mix, before.commits, chosen)
+        state.rejected.append((mix.name, placed.published))
         state.mixture = self._mixture_report()
-        state.product = self._product(mix, survivors, commits, placed)
+        state.product = self._product(mix, before.commits, chosen, placed)
         state.ledger.check(self.plan.stage_names)
         return state
 
     def _segment(
-        self, segment: Segment, before: tuple[str, ...], opening: SegmentInput | None
-    ) -> tuple[str, ...]:
+        self, segment: Segment, before: Outputs | None, decided: Sequence[Decided]
+    ) -> Outputs:
         last = segment is self.plan.segments[-1]
         job = SegmentJob(
             segment,
             self.plan.recipe.shards.batch_bytes,
-            self.plan.sources if opening is None else None,
-            opening,
+            self.plan.sources if before is None else None,
+            tuple(each.barrier for each in decided),
             self._row_group_bytes() if last else ROW_GROUP_BYTES,
             self.plan.recipe.seed if last else None,
         )
@@ -119,31 +126,28 @@ class Driver:
             [name for stage in segment.stages if (name := stage.model_digest)],
             last,
         ]
-        work: list[tuple[int, Any, Any]]
-        if opening is None:
-            work = [
-                (
-                    number,
-                    [
-                        shared_key,
-                        shard.source,
-                        [(p.file.name, p.piece, p.identity) for p in shard.pieces],
-                    ],
-                    (number, shard),
-                )
-                for number, shard in enumerate(self.plan.shards)
-            ]
-            label = "reading"
-        else:
-            decisions = digest([commits for _, commits in opening.decisions])
-            work = [
-                (number, [shared_key, before[number], decisions], (number, None))
-                for number in range(len(before))
-            ]
-            label = ", ".join(stage.name for stage in segment.stages) or "applying"
-        commits = self._tasks(segment.name, label, job, work)
+        shards, decisions = self.plan.shards, digest([each.commits for each in decided])
+
+        def read_from(number: int) -> list[Any]:
+            if before is not None:
+                return [shared_key, before.commits[number], decisions]
+            shard = shards[number]
+            pieces = [(p.file.name, p.piece, p.identity) for p in shard.pieces]
+            return [shared_key, shard.source, pieces]
+
+        def assign(number: int) -> SegmentTask:
+            if before is None:
+                return SegmentTask(number, shards[number])
+            listings = tuple(each.on(number) for each in decided)
+            return SegmentTask(number, None, before.commits[number], listings)
+
+        names = ", ".join(stage.name for stage in segment.stages) or "applying"
+        label = "reading" if before is None else names
+        outputs = self._tasks(
+            segment.name, label, job, [read_from(n) for n in range(len(shards))], assign
+        )
         reach("segment.done")
-        return commits
+        return outputs
 
     def _row_group_bytes(self) -> int:
         """Return a size of row groups with which a product file reads little outside its slice.
@@ -158,47 +162,36 @@ class Driver:
         files = max(1, stored // shards.output_bytes)
         return min(ROW_GROUP_BYTES, max(64 << 10, shards.input_bytes // files))
 
-    def _barriers(
-        self, segment: Segment, survivors: tuple[str, ...]
-    ) -> tuple[tuple[Barrier, tuple[str, ...]], ...]:
-        done: list[tuple[Barrier, tuple[str, ...]]] = []
+    def _barriers(self, segment: Segment, survivors: Outputs) -> list[Decided]:
+        done: list[Decided] = []
         for barrier in segment.barriers:
-            partitions = self._partitions(barrier, survivors)
-            produced: dict[str, tuple[str, ...]] = {}
+            # A function of the recipe and the sketches' bytes.
+            size = survivors.bytes[f"sketch-{barrier.name}"]
+            partitions = min(4096, max(1, -(-size // self.plan.recipe.shards.partition_bytes)))
+            produced: dict[str, Outputs] = {}
             for step in barrier.steps():
-                earlier = tuple(commits for _, commits in done)
-                commits = self._step(barrier, step, partitions, produced, survivors, earlier)
-                produced |= dict.fromkeys(step.writes, commits)
+                outputs = self._step(barrier, step, partitions, produced, survivors.commits, done)
+                produced |= dict.fromkeys(step.writes, outputs)
                 if step.stored:
-                    stored = self.state.stored
-                    stored[barrier.name] = (*stored.get(barrier.name, ()), *commits)
+                    self.state.stored.setdefault(barrier.name, []).extend(outputs.stored)
                 reach("step.done")
             self._produced = produced
-            done.append((barrier, (*produced["decisions"], *produced.get("reassigned", ()))))
-        return tuple(done)
-
-    def _partitions(self, barrier: Barrier, survivors: tuple[str, ...]) -> int:
-        """Return the number of partitions: a function of the recipe and the sketches' bytes."""
-        sketches = entries_of(self.store, survivors, f"sketch-{barrier.name}")
-        size = sum(entry.bytes for entry in sketches)
-        return min(4096, max(1, -(-size // self.plan.recipe.shards.partition_bytes)))
+            done.append(Decided(barrier, produced["decisions"], produced.get("reassigned")))
+        return done
 
     def _step(
         self,
         barrier: Barrier,
         step: Step,
         partitions: int,
-        produced: dict[str, tuple[str, ...]],
+        produced: Mapping[str, Outputs],
         survivors: tuple[str, ...],
-        earlier: tuple[tuple[str, ...], ...],
-    ) -> tuple[str, ...]:
+        earlier: Sequence[Decided],
+    ) -> Outputs:
         job = StepJob(
             barrier.name,
             step,
             partitions,
-            {name: produced[name] for name in step.reads if name in produced},
-            survivors,
-            earlier,
             # Cluster sizes that an earlier dedup wrote, where there are any.
             tuple(dict.fromkeys(("id", *barrier.reads, "lang", "cluster_size"))),
             barrier.store,
@@ -206,84 +199,121 @@ class Driver:
         )
         folder, label = f"{barrier.name}-{step.name}", f"{barrier.name}: {step.name}"
         # One digest for what all tasks read: a list of all commits in each key would be quadratic.
-        inputs = [job.produced.get(name, name) for name in step.reads]
-        shared_key = [parameters(barrier), step.name, partitions, digest(inputs, earlier)]
-        all_survivors = digest(survivors)
+        inputs = [produced[name].commits if name in produced else name for name in step.reads]
+        shared = digest(inputs, [each.commits for each in earlier])
+        shared_key = [parameters(barrier), step.name, partitions, shared]
         if step.over == "tree":
-            return self._tree(folder, label, job, shared_key, produced[step.reads[0]])
+            return self._tree(folder, label, job, shared_key, produced[step.reads[0]].commits)
+        read = {name: produced[name].indexes[name] for name in step.reads if name in produced}
+        looks_back = "decided" in step.reads or "counted" in step.reads
+
+        def assign(number: int) -> StepTask:
+            return StepTask(
+                number,
+                survivors[number] if step.over == "shard" else None,
+                produced={name: index.part(number) for name, index in read.items()},
+                earlier=tuple(
+                    listing for each in earlier if looks_back for listing in each.on(number)
+                ),
+            )
+
         tasks = {"shard": len(survivors), "partition": partitions, "one": 1}[step.over]
-        work = []
-        for number in range(tasks):
-            read = survivors[number] if step.over == "shard" else all_survivors
-            work.append((number, [shared_key, read], (number, ())))
-        return self._tasks(folder, label, job, work)
+        all_survivors = digest(survivors)
+        keys = [
+            [shared_key, survivors[number] if step.over == "shard" else all_survivors]
+            for number in range(tasks)
+        ]
+        indexed = tuple(name for name in step.writes if name not in step.stored)
+        return self._tasks(folder, label, job, keys, assign, indexed)
 
     def _tree(
         self, folder: str, label: str, job: StepJob, shared_key: list[Any], level: tuple[str, ...]
-    ) -> tuple[str, ...]:
+    ) -> Outputs:
         depth = 0
         while True:
+
+            def assign(number: int, level: tuple[str, ...] = level) -> StepTask:
+                return StepTask(number, group=level[number * FAN_IN : (number + 1) * FAN_IN])
+
             groups = [level[i : i + FAN_IN] for i in range(0, len(level), FAN_IN)]
-            work = [
-                (number, [shared_key, depth, list(group)], (number, group))
-                for number, group in enumerate(groups)
-            ]
-            level = self._tasks(f"{folder}-{depth}", label, job, work)
+            outputs = self._tasks(
+                f"{folder}-{depth}",
+                label,
+                job,
+                [[shared_key, depth, list(group)] for group in groups],
+                assign,
+                job.step.writes if len(groups) <= 1 else (),
+            )
+            level = outputs.commits
             depth += 1
             if len(level) <= 1:
-                return level
+                return outputs
+
+    def _placing(self, mix: ProductBarrier, survivors: tuple[str, ...], chosen: Decided) -> Outputs:
+        decided = digest(chosen.commits)
+        return self._tasks(
+            "mix-placing",
+            "mixture",
+            PlacingJob(mix),
+            [[parameters(mix), name, decided] for name in survivors],
+            lambda number: PlacingTask(survivors[number], chosen.on(number)),
+        )
 
     def _product(
-        self,
-        mix: ProductBarrier,
-        survivors: tuple[str, ...],
-        decisions: tuple[str, ...],
-        placed: tuple[str, ...],
-    ) -> list[tuple[str, list[str]]]:
+        self, mix: ProductBarrier, survivors: tuple[str, ...], chosen: Decided, placed: Outputs
+    ) -> list[tuple[str, list[list[FileEntry]]]]:
         metadata, output = product_metadata(self.plan), self.plan.output
-        taken: Counter[str] = Counter()
-        rows: Counter[str] = Counter()
-        for name in placed:
-            notes = read_commit(self.store, name).notes
-            taken.update(notes.taken_bytes)
-            rows.update(notes.placed_rows)
+        decisions = read_decisions(self.store, chosen.on(None))
         product = []
-        for phase, size in sorted(taken.items()):
-            in_memory = size + ROW_BYTES * rows[phase]
+        for phase, size in sorted(placed.taken_bytes.items()):
+            in_memory = size + ROW_BYTES * placed.placed_rows[phase]
             parts = max(1, -(-in_memory // self.plan.recipe.shards.output_bytes))
-            seed = self.plan.recipe.seed
-            job = ProductJob(mix, phase, parts, seed, survivors, decisions, metadata, output)
-            read = digest(survivors, decisions)
+            job = ProductJob(mix, phase, parts, self.plan.recipe.seed, metadata, output)
+            groups = job.index(self.store, self._indexes, survivors, decisions)
+
+            def assign(part: int, groups: Index = groups) -> ProductTask:
+                return ProductTask(part, groups.part(part), chosen.on(None))
+
+            read = digest(survivors, chosen.commits)
             key = [parameters(mix), phase, parts, read, metadata, parameters(output)]
-            work = [(number, key, number) for number in range(parts)]
-            commits = self._tasks(f"mix-product-{phase}", phase, job, work)
-            written = sum(entry.rows for entry in entries_of(self.store, commits, "mixture"))
-            if written != rows[phase]:
+            outputs = self._tasks(f"mix-product-{phase}", phase, job, [key] * parts, assign)
+            if outputs.rows["mixture"] != placed.placed_rows[phase]:
                 raise InternalError(
-                    f"{written} rows were written of the {rows[phase]} that phase '{phase}' takes"
+                    f"{outputs.rows['mixture']} rows were written of the"
+                    f" {placed.placed_rows[phase]} that phase '{phase}' takes"
                 )
-            product.append((phase, list(commits)))
+            product.append((phase, outputs.of_tasks))
         return product
 
     def _mixture_report(self) -> list[dict[str, Any]]:
-        commits = self._produced.get("mixture_report", ())
-        entries = entries_of(self.store, commits, "mixture_report")
-        tables = [table.drop_columns(["part"]) for table in read_part(self.store, entries, None)]
+        outputs = self._produced.get("mixture_report")
+        listing = [] if outputs is None else [outputs.indexes["mixture_report"].part(None)]
+        tables = (table.drop_columns(["part"]) for table in read_listed(self.store, listing))
         return [row for table in tables for row in table.to_pylist()]
 
     def _tasks(
-        self, folder: str, label: str, job: Job, work: Sequence[tuple[int, Any, Any]]
-    ) -> tuple[str, ...]:
-        """Run tasks that are not committed; return all commits in task order; sum their ledgers."""
-        tasks = [
-            Task(folder, number, digest(self.base, folder, number, key), job, assignment)
-            for number, key, assignment in work
-        ]
-        todo = [task for task in tasks if not is_done(self.store, task)]
-        LOGGER.info("%s: %d of %d tasks to run", folder, len(todo), len(tasks))
-        self.progress.start(label, len(tasks), len(tasks) - len(todo))
+        self,
+        folder: str,
+        label: str,
+        job: Job,
+        keys: Sequence[Any],
+        assign: Callable[[int], Any],
+        indexed: Sequence[str] = (),
+    ) -> Outputs:
+        """Run the tasks that are not committed, and read the commits of all, once.
+
+        A task's key is a digest of its entry of ``keys``; ``assign`` returns what it reads. The
+        datasets ``indexed`` are read by part.
+        """
+        digests = [digest(self.base, folder, number, key) for number, key in enumerate(keys)]
+        names = tuple(commit_name(folder, key) for key in digests)
+        done = done_of(self.store, folder, names)
+        todo = [number for number, name in enumerate(names) if name not in done]
+        LOGGER.info("%s: %d of %d tasks to run", folder, len(todo), len(names))
+        self.progress.start(label, len(names), len(done))
         started = time.perf_counter()
-        for finished in self.engine.run(self.store.address, todo):
+        tasks = (Task(folder, number, digests[number], assign(number)) for number in todo)
+        for finished in self.engine.run(self.store.address, job, tasks):
             self.progress.advance(0)
             self.timings.append(
                 {
@@ -296,17 +326,79 @@ class Driver:
                     **({"stages": finished.stages} if finished.stages else {}),
                 }
             )
+        outputs = self._collect(folder, names, indexed)
         self.timings.append(
             {"segment": folder, "label": label, "wall": round(time.perf_counter() - started, 4)}
         )
         self.progress.finish()
-        for task in tasks:
-            commit = read_commit(self.store, task.commit)
+        return outputs
+
+    def _collect(self, folder: str, names: tuple[str, ...], indexed: Sequence[str]) -> Outputs:
+        """Read commits; add up their counts, and write the indexes of datasets."""
+        indexes = {
+            name: BlockIndex(self.store, f"{self._indexes}/{folder}", name) for name in indexed
+        }
+        outputs = Outputs(names, indexes)
+        for commit in read_commits(self.store, names):
             self.state.ledger.merge(commit.ledger)
-            # Reduced after every task: never the samples of all tasks at once.
-            samples = [*self.state.samples, *commit.notes.samples]
-            self.state.samples = fair_samples(samples)
-        return tuple(task.commit for task in tasks)
+            if commit.notes.samples:
+                # Reduced after every task: never the samples of all tasks at once.
+                self.state.samples = fair_samples([*self.state.samples, *commit.notes.samples])
+            for dataset, index in indexes.items():
+                index.add(commit.dataset(dataset))
+            self.state.quarantined += commit.dataset("quarantined")
+            outputs.add(commit)
+        for index in indexes.values():
+            index.close()
+        return outputs
+
+
+@dataclass
+class Outputs:
+    """What the tasks of a step committed, in sum: names, and only of what is published, entries."""
+
+    commits: tuple[str, ...]  #: in task order
+    indexes: Mapping[str, BlockIndex]  #: of the datasets that a later step reads by part
+    bytes: Counter[str] = field(default_factory=Counter)  #: by dataset
+    rows: Counter[str] = field(default_factory=Counter)  #: by dataset
+    published: list[FileEntry] = field(default_factory=list)  #: of dropped rows
+    of_tasks: list[list[FileEntry]] = field(default_factory=list)  #: of the product, by task
+    stored: list[StoreFile] = field(default_factory=list)
+    taken_bytes: Counter[str] = field(default_factory=Counter)  #: by phase
+    placed_rows: Counter[str] = field(default_factory=Counter)  #: by phase
+
+    def add(self, commit: Commit) -> None:
+        """Count one commit."""
+        for entry in commit.files:
+            self.bytes[entry.dataset] += entry.bytes
+            self.rows[entry.dataset] += entry.rows
+        self.published += commit.dataset("rejected")
+        if product := [e for e in commit.files if e.dataset in ("mixture", *OUTPUT_FORMATS)]:
+            self.of_tasks.append(product)
+        self.stored += commit.notes.stored
+        self.taken_bytes.update(commit.notes.taken_bytes)
+        self.placed_rows.update(commit.notes.placed_rows)
+
+
+class Decided(NamedTuple):
+    """What a barrier decided on the documents of all shards."""
+
+    barrier: Barrier
+    decisions: Outputs
+    reassigned: Outputs | None
+
+    @property
+    def commits(self) -> tuple[str, ...]:
+        """The commits of the tasks that decided."""
+        return self.decisions.commits + (self.reassigned.commits if self.reassigned else ())
+
+    def on(self, shard: int | None) -> tuple[Listing, ...]:
+        """Return what a task reads to know the decisions on its shard (on all where None)."""
+        part = shard if self.barrier.decides == "shard" else None
+        indexes = [self.decisions.indexes["decisions"]]
+        if self.reassigned:
+            indexes.append(self.reassigned.indexes["reassigned"])
+        return tuple(index.part(part) for index in indexes)
 
 
 def fair_samples(samples: list[RejectExample], per_rule: int = 5) -> list[RejectExample]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from curate.engine.commit import Finished, Task, execute
+from curate.engine.commit import Finished, Job, Task, execute
 
 
 class InProcess:
@@ -12,10 +12,10 @@ class InProcess:
 
     name = "in-process"
 
-    def run(self, address: str, tasks: Sequence[Task]) -> Iterator[Finished]:
+    def run(self, address: str, job: Job, tasks: Iterable[Task]) -> Iterator[Finished]:
         """Run tasks in order."""
         for task in tasks:
-            yield execute(address, task)
+            yield execute(address, job, task)
 
     def close(self) -> None:
         """Do nothing: there are no resources."""

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 from curate import schema
 from curate._version import __version__
-from curate.engine.commit import read_commit
 from curate.engine.product import counted_with
 from curate.engine.run_state import RunState
 from curate.errors import without_secrets
@@ -17,7 +16,7 @@ from curate.plan.model import Plan
 from curate.protocol.stage import Barrier
 from curate.storage.dedup_store import append
 from curate.storage.entries import ClusterExample, FileEntry, Manifest, StoreUse, Totals
-from curate.storage.store import Store, open_store
+from curate.storage.store import open_store
 
 
 def manifest_of_run(
@@ -68,7 +67,7 @@ def manifest_of_run(
     )
 
 
-def append_to_stores(plan: Plan, store: Store, state: RunState) -> list[StoreUse]:
+def append_to_stores(plan: Plan, state: RunState) -> list[StoreUse]:
     """Make the generations of a run; return the use of a dedup store by each stage that has one.
 
     Called before the run is published: if it is killed in between, the same command finds the
@@ -85,13 +84,13 @@ def append_to_stores(plan: Plan, store: Store, state: RunState) -> list[StoreUse
                     compared_with=[number for number, _ in view.read],
                     removed=[list(pair) for pair in view.removed],
                     added_to=without_secrets(barrier.store or "") or None,
-                    generation=_append(plan, store, state, barrier) if barrier.store else None,
+                    generation=_append(plan, state, barrier) if barrier.store else None,
                 )
             )
     return uses
 
 
-def _append(plan: Plan, store: Store, state: RunState, barrier: Barrier) -> int:
+def _append(plan: Plan, state: RunState, barrier: Barrier) -> int:
     address = barrier.store or ""
     compared = barrier.known.read if barrier.known.address == open_store(address).address else ()
     return append(
@@ -101,9 +100,5 @@ def _append(plan: Plan, store: Store, state: RunState, barrier: Barrier) -> int:
         inputs=plan.content_key,
         compared=[number for number, _ in compared],
         parameters=barrier.near_duplicates.stored_parameters,
-        entries=[
-            entry
-            for name in state.stored.get(barrier.name, ())
-            for entry in read_commit(store, name).notes.stored
-        ],
+        entries=state.stored.get(barrier.name, []),
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import pyarrow as pa
@@ -12,14 +15,14 @@ import pyarrow.compute as pc
 from curate import schema
 from curate.engine.commit import Attempt, entries_of, read_commit
 from curate.engine.segment import read_decisions
-from curate.engine.shuffle import fresh_order, rotation, slice_keys, within
+from curate.engine.shuffle import fresh_order, parts_of, rotation, slice_keys, within
 from curate.mixture.sampling import order_key
 from curate.plan.model import Plan
 from curate.protocol.stage import ProductBarrier
 from curate.protocol.tallies import NOT_HELD, tally_key
-from curate.storage.entries import FileEntry
+from curate.storage.exchange import Index, Listing, read_index
 from curate.storage.formats import Output, not_held, write
-from curate.storage.parquet_sink import ParquetSink, drain, stored_rows, write_parquet
+from curate.storage.parquet_sink import ParquetSink, drain, file_rows, stored_rows, write_parquet
 from curate.storage.store import Store
 
 #: Not columns of the product, where they would be null in every row.
@@ -27,18 +30,33 @@ _VERDICT = tuple(schema.VERDICT_COLUMNS)
 
 
 @dataclass(frozen=True)
+class PlacingTask:
+    """What one task reads: the last segment's commit for its shard, and the mixture's decisions."""
+
+    survivors: str
+    decisions: tuple[Listing, ...]
+
+
+@dataclass(frozen=True)
+class ProductTask:
+    """What one task reads: the row groups with keys of its slice, and the mixture's decisions."""
+
+    part: int
+    groups: Listing
+    decisions: tuple[Listing, ...]
+
+
+@dataclass(frozen=True)
 class PlacingJob:
     """Counts what is curated and taken per shard, and writes what exceeds the mixture's budget."""
 
     mix: ProductBarrier
-    survivors: tuple[str, ...]
-    decisions: tuple[str, ...]
 
-    def run(self, assignment: int, attempt: Attempt) -> None:
+    def run(self, assignment: PlacingTask, attempt: Attempt) -> None:
         """Place one shard's documents."""
         store = attempt.store
-        commit = read_commit(store, self.survivors[assignment])
-        decisions = read_decisions(store, self.mix, self.decisions, assignment)
+        commit = read_commit(store, assignment.survivors)
+        decisions = read_decisions(store, assignment.decisions)
         sink: ParquetSink | None = None
         taken_bytes: dict[str, int] = {}
         placed_rows: dict[str, int] = {}
@@ -73,19 +91,20 @@ class ProductJob:
     phase: str
     parts: int
     seed: int
-    survivors: tuple[str, ...]
-    decisions: tuple[str, ...]
     metadata: str  #: JSON for the files' schema: tokenizer, contract, recipe
     output: Output
 
-    def run(self, assignment: int, attempt: Attempt) -> None:
+    def run(self, assignment: ProductTask, attempt: Attempt) -> None:
         """Write one file."""
         store = attempt.store
-        decisions = read_decisions(store, self.mix, self.decisions, 0)
+        decisions = read_decisions(store, assignment.decisions)
+        slices = {
+            epoch: slice_keys(assignment.part, self.parts, rotation(self.seed, self.phase, epoch))
+            for epoch in self.epochs(decisions)
+        }
         chosen: list[pa.Table] = []
-        epochs = self._epochs(decisions)
-        for entry in entries_of(store, self.survivors, "survivors"):
-            chosen += self._from_file(store, entry, epochs, assignment, decisions)
+        for path, groups in listed_groups(store, assignment.groups):
+            chosen += self._from_file(store, path, groups, slices, decisions)
         if not chosen:
             return
         table = pa.concat_tables(chosen).drop_columns(list(_VERDICT)).combine_chunks()
@@ -109,31 +128,35 @@ class ProductJob:
             for what, count in not_held(format, table).items():
                 tally[tally_key(NOT_HELD, format, what)] += count
 
-    def _epochs(self, decisions: pa.Table) -> list[int]:
+    def epochs(self, decisions: pa.Table) -> list[int]:
         """Return all epochs that a copy of this phase can have."""
         phase = decisions.filter(pc.equal(decisions.column("phase"), self.phase))
         passes = pc.max(phase.column("epoch")).as_py() or 1
         return list(range(1, passes * self.mix.mixture.most_copies + 1))
 
+    def index(
+        self, store: Store, folder: str, survivors: Sequence[str], decisions: pa.Table
+    ) -> Index:
+        """Write which row groups of the survivors each file of the product reads."""
+        offsets = [rotation(self.seed, self.phase, epoch) for epoch in self.epochs(decisions)]
+        index = Index(store, folder, f"groups-{self.phase}", GROUPS_SCHEMA)
+        for entry in entries_of(store, survivors, "survivors"):
+            parts, groups = parts_of(entry.keys or [], self.parts, offsets)
+            index.write([parts, pa.repeat(entry.path, len(parts)), groups])
+        index.close()
+        return index
+
     def _from_file(
-        self, store: Store, entry: FileEntry, epochs: list[int], part: int, decisions: pa.Table
+        self,
+        store: Store,
+        path: str,
+        groups: list[int],
+        slices: dict[int, list[tuple[int, int]]],
+        decisions: pa.Table,
     ) -> list[pa.Table]:
-        """Read the row groups with keys of this slice, and make the copies that fall into it."""
-        slices = {
-            epoch: slice_keys(part, self.parts, rotation(self.seed, self.phase, epoch))
-            for epoch in epochs
-        }
-        groups = [
-            number
-            for number, (first, last) in enumerate(entry.keys or ())
-            if any(
-                first < end and last >= start
-                for intervals in slices.values()
-                for start, end in intervals
-            )
-        ]
+        """Read row groups of a file, and make the copies that fall into the slice."""
         chosen = []
-        for table in stored_rows(store, [entry], groups=groups) if groups else ():
+        for table in file_rows(store, path, groups=groups):
             placed = self.mix.placements(table, decisions)
             placed = placed.filter(pc.equal(placed.column("phase"), self.phase))
             rows = placed.column("row").to_numpy()
@@ -148,6 +171,21 @@ class ProductJob:
                 taken = taken.append_column("epoch", pa.array(copies[inside], pa.int32()))
                 chosen.append(taken)
         return chosen
+
+
+#: The rows of an index of row groups.
+GROUPS_SCHEMA = pa.schema([("part", pa.int32()), ("path", pa.string()), ("group", pa.int32())])
+
+
+def listed_groups(store: Store, listing: Listing) -> Iterator[tuple[str, list[int]]]:
+    """Yield the files of a listing, in order, with the numbers of the row groups to read."""
+    rows = (
+        row
+        for table in read_index(store, listing, GROUPS_SCHEMA)
+        for row in zip(*(table.column(n).to_pylist() for n in ("path", "group")), strict=True)
+    )
+    for path, of_file in groupby(rows, key=itemgetter(0)):
+        yield path, [group for _, group in of_file]
 
 
 def counted_with(plan: Plan) -> dict[str, str] | None:

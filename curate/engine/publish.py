@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from curate import schema
 from curate.engine.clusters import LargestClusters
-from curate.engine.commit import entries_of, read_commit
+from curate.engine.commit import entries_of
 from curate.engine.manifest import append_to_stores, manifest_of_run
 from curate.engine.run_state import RunState
 from curate.failpoint import reach
@@ -72,7 +72,7 @@ def publish(
         store.remove(staging)
         raise
     reach("publish.linked")
-    stores = append_to_stores(plan, store, state)
+    stores = append_to_stores(plan, state)
     manifest = manifest_of_run(plan, state, files, clusters, stores)
     for name, body in reports(manifest, state.timings).items():
         store.replace(f"{staging}/{name}", body)
@@ -122,20 +122,19 @@ def _rejected(store: Store, state: RunState, staging: str) -> list[FileEntry]:
         staging,
         (
             (entry, f"rejected/{segment}/{number:05d}.parquet")
-            for segment, commits in state.segments
-            for number, entry in enumerate(entries_of(store, commits, "rejected"))
+            for segment, entries in state.rejected
+            for number, entry in enumerate(entries)
         ),
     )
 
 
 def _quarantine(store: Store, state: RunState, staging: str) -> list[FileEntry]:
     """Write the damaged records, in the order of the plan's shards, one task's at a time."""
-    entries = entries_of(store, state.segments[0][1], "quarantined")
     entry = write_groups(
         store,
         f"{staging}/quarantine/00000.parquet",
         schema.QUARANTINE_SCHEMA,
-        stored_rows(store, entries),
+        stored_rows(store, state.quarantined),
         dataset="quarantine",
     )
     return [entry.published_as("quarantine/00000.parquet")]
@@ -143,13 +142,14 @@ def _quarantine(store: Store, state: RunState, staging: str) -> list[FileEntry]:
 
 def _mixture(store: Store, state: RunState, staging: str) -> list[FileEntry]:
     links = []
-    for phase, commits in state.product:
+    for phase, tasks in state.product:
         number = 0
-        for name in commits:
-            commit = read_commit(store, name)
-            for entry in commit.dataset("mixture"):
+        for of_task in tasks:
+            for entry in of_task:
+                if entry.dataset != "mixture":
+                    continue
                 links.append((entry, f"mixture/{phase}/part-{number:05d}.parquet"))
-                for other in commit.files:
+                for other in of_task:
                     if other.dataset in OUTPUT_FORMATS:
                         target = f"{other.dataset}/{phase}/part-{number:05d}{other.suffix}"
                         links.append((other, target))
@@ -174,7 +174,7 @@ def _indexes(store: Store, staging: str, files: list[FileEntry]) -> list[FileEnt
     return indexes
 
 
-def _survivors_before(plan: Plan, state: RunState) -> dict[str, list[str]]:
+def _survivors_before(plan: Plan, state: RunState) -> dict[str, tuple[str, ...]]:
     """Return, by barrier, the commits that contain the documents it decided on."""
     return {
         barrier.name: commits

@@ -11,12 +11,9 @@ import os
 import socket
 import subprocess
 import sys
-import zlib
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
-from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +21,7 @@ import ray
 from ray._private import ray_constants
 
 from curate.engine import agent_reaper
-from curate.engine.commit import Finished, Task, execute
+from curate.engine.commit import Finished, Job, Task, execute
 from curate.errors import CurateError, ResourceError
 from curate.logging_setup import LOGGER, route_to_root
 
@@ -80,26 +77,22 @@ class RayTasks:
         route_to_root("ray")
         self._cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
         self._workers = min(workers or self._cpus, self._cpus)
-        self._remote = ray.remote(_execute).options(
+
+    def run(self, address: str, job: Job, tasks: Iterable[Task]) -> Iterator[Finished]:
+        """Keep a bounded number of tasks in flight until all are committed."""
+        waiting = iter(tasks)
+        in_flight: dict[Any, Task] = {}
+        # The job is a constant of a function, which Ray sends to each worker once; so a task's own
+        # arguments are its names, however large the job and however many tasks there are.
+        remote = ray.remote(_runner(address, job, LOGGER.getEffectiveLevel())).options(
             num_cpus=1, max_retries=RETRIES, retry_exceptions=False, scheduling_strategy="SPREAD"
         )
-
-    def run(self, address: str, tasks: Sequence[Task]) -> Iterator[Finished]:
-        """Keep a bounded number of tasks in flight until all are committed."""
-        jobs: dict[int, bytes] = {}
-        waiting = deque(tasks)
-        in_flight: dict[Any, Task] = {}
-        level = LOGGER.getEffectiveLevel()
         try:
-            while waiting or in_flight:
-                while waiting and len(in_flight) < self._workers * AHEAD:
-                    task = waiting.popleft()
-                    if id(task.job) not in jobs:
-                        jobs[id(task.job)] = zlib.compress(ray.cloudpickle.dumps(task.job), 1)
-                    reference = self._remote.remote(
-                        address, replace(task, job=_SENT_APART), jobs[id(task.job)], level
-                    )
-                    in_flight[reference] = task
+            while True:
+                for task in islice(waiting, self._workers * AHEAD - len(in_flight)):
+                    in_flight[remote.remote(task)] = task
+                if not in_flight:
+                    return
                 ready, _ = ray.wait(list(in_flight), num_returns=1)
                 for reference in ready:
                     task = in_flight.pop(reference)
@@ -172,19 +165,15 @@ def _start_reaper() -> subprocess.Popen[bytes] | None:
     )
 
 
-#: In place of a task's job, which is sent separately, compressed.
-_SENT_APART: Any = None
+def _runner(address: str, job: Job, level: int) -> Callable[[Task], Finished]:
+    """Return the function that a worker calls with each task of a job."""
 
+    def run_task(task: Task) -> Finished:
+        LOGGER.setLevel(level)
+        logging.captureWarnings(True)
+        return execute(address, job, task)
 
-def _execute(address: str, task: Task, job: bytes, level: int) -> Finished:
-    LOGGER.setLevel(level)
-    logging.captureWarnings(True)
-    return execute(address, replace(task, job=_unpacked(job)))
-
-
-@lru_cache(maxsize=2)
-def _unpacked(job: bytes) -> Any:
-    return ray.cloudpickle.loads(zlib.decompress(job))
+    return run_task
 
 
 def _result(reference: Any, task: Task) -> Finished:

@@ -6,20 +6,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from curate.protocol.ledger import Ledger
-from curate.storage.entries import RejectExample
+from curate.storage.entries import FileEntry, RejectExample, StoreFile
 
 
 @dataclass
 class RunState:
-    """Commits by kind, and the sums and samples of all tasks."""
+    """Files and commits by kind, and the sums and samples of all tasks."""
 
-    #: folder of rejects → commits
-    segments: list[tuple[str, list[str]]] = field(default_factory=list)
-    #: phase → commits, one per file
-    product: list[tuple[str, list[str]]] = field(default_factory=list)
+    #: segment → commits, one per shard
+    segments: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    #: files with dropped rows, by segment
+    rejected: list[tuple[str, list[FileEntry]]] = field(default_factory=list)
+    quarantined: list[FileEntry] = field(default_factory=list)
+    #: phase → files of the product, in all formats, by task
+    product: list[tuple[str, list[list[FileEntry]]]] = field(default_factory=list)
     decisions: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    #: barrier → commits whose files belong to its dedup store
-    stored: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    #: barrier → files that belong to its dedup store
+    stored: dict[str, list[StoreFile]] = field(default_factory=dict)
     mixture: list[dict[str, Any]] = field(default_factory=list)
     ledger: Ledger = field(default_factory=Ledger)
     samples: list[RejectExample] = field(default_factory=list)

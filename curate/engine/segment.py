@@ -26,7 +26,7 @@ from curate.protocol.routing import document_numbers
 from curate.protocol.stage import Barrier
 from curate.storage import parquet_sink
 from curate.storage.entries import SAMPLE_CHARACTERS, RejectExample
-from curate.storage.exchange import ExchangeSink, read_part
+from curate.storage.exchange import ExchangeSink, Listing, read_listed
 from curate.storage.store import Store
 
 #: Maximum rows per sketch call.
@@ -37,11 +37,13 @@ SAMPLES_PER_RULE = 5
 
 
 @dataclass(frozen=True)
-class SegmentInput:
-    """What a later segment starts from: the segment before it, and its barriers' decisions."""
+class SegmentTask:
+    """What one task of a segment reads: a shard of a source, or what the segment before left."""
 
-    survivors: tuple[str, ...]  #: commits of the segment before, by shard
-    decisions: tuple[tuple[Barrier, tuple[str, ...]], ...]  #: per barrier, commits that decide
+    number: int  #: of the shard
+    shard: Shard | None = None
+    survivors: str | None = None  #: the shard's commit of the segment before
+    decisions: tuple[tuple[Listing, ...], ...] = ()  #: on this shard, per barrier of that segment
 
 
 @dataclass(frozen=True)
@@ -51,17 +53,16 @@ class SegmentJob:
     segment: Segment
     batch_bytes: int
     sources: Mapping[str, SourcePlan] | None = None
-    opening: SegmentInput | None = None
+    decided: tuple[Barrier, ...] = ()  #: the barriers of the segment before
     row_group_bytes: int = parquet_sink.ROW_GROUP_BYTES
     shuffle_seed: int | None = None  #: set for the last segment: rows are written in shuffled order
 
-    def run(self, assignment: tuple[int, Shard | None], attempt: Attempt) -> None:
-        """Run the segment on one shard, given by its number and, in the first segment, itself."""
-        number, shard = assignment
-        work = _Work(self, number, attempt)
-        if shard is not None:
+    def run(self, assignment: SegmentTask, attempt: Attempt) -> None:
+        """Run the segment on one shard."""
+        work = _Work(self, assignment, attempt)
+        if assignment.shard is not None:
             assert self.sources is not None
-            work.from_source(self.sources[shard.source], shard)
+            work.from_source(self.sources[assignment.shard.source], assignment.shard)
         else:
             work.from_survivors()
         work.finish()
@@ -70,18 +71,18 @@ class SegmentJob:
 class _Work:
     """The state of one task while it runs."""
 
-    def __init__(self, job: SegmentJob, number: int, attempt: Attempt) -> None:
-        self.job, self.number, self.attempt = job, number, attempt
+    def __init__(self, job: SegmentJob, task: SegmentTask, attempt: Attempt) -> None:
+        self.job, self.number, self.attempt = job, task.number, attempt
         self.ledger: Ledger = attempt.ledger
         self.decisions: list[tuple[Barrier, pa.Table]] = []
-        if job.opening is None:
+        if task.survivors is None:
             base = schema.DOCUMENT_SCHEMA
         else:
-            self.before = read_commit(attempt.store, job.opening.survivors[number])
+            self.before = read_commit(attempt.store, task.survivors)
             base = _schema_from(self.before.notes.schema or "")
             self.decisions = [
-                (barrier, read_decisions(attempt.store, barrier, commits, number))
-                for barrier, commits in job.opening.decisions
+                (barrier, read_decisions(attempt.store, listings))
+                for barrier, listings in zip(job.decided, task.decisions, strict=True)
             ]
         self.schema = self._final_schema(base)
         attempt.notes.schema = base64.b64encode(self.schema.serialize()).decode()
@@ -221,17 +222,9 @@ class _Work:
         ]
 
 
-def read_decisions(
-    store: Store, barrier: Barrier, commits: tuple[str, ...], shard: int
-) -> pa.Table:
-    """Return the decisions of a barrier for one shard (all of them where it decides for all)."""
-    part = shard if barrier.decides == "shard" else None
-    tables = [
-        table
-        for name in commits
-        for dataset in ("decisions", "reassigned")
-        for table in read_part(store, read_commit(store, name).dataset(dataset), part)
-    ]
+def read_decisions(store: Store, listings: Sequence[Listing]) -> pa.Table:
+    """Return the decisions of a barrier that are listed: for one shard, or for all."""
+    tables = list(read_listed(store, listings))
     return pa.concat_tables(tables) if tables else schema.DECISIONS_SCHEMA.empty_table()
 
 

@@ -9,6 +9,7 @@ rows are sorted by a fresh hash, so the copies of an epoch are not in the order 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -52,6 +53,29 @@ def slice_keys(part: int, parts: int, offset: int) -> list[tuple[int, int]]:
         return [(0, WHOLE)]
     low, high = (start - offset) % WHOLE, (end - offset) % WHOLE
     return [(low, high)] if low < high else [(low, WHOLE), (0, high)] if high else [(low, WHOLE)]
+
+
+def parts_of(
+    ranges: Sequence[Sequence[int]], parts: int, offsets: Sequence[int]
+) -> tuple[pa.Array, pa.Array]:
+    """Return which slices (the inverse of `slice_keys`) need which of a file's row groups.
+
+    ``ranges`` are the first and last key of each group, ``offsets`` the rotations of the epochs.
+    The pairs of slice and group are sorted.
+
+    >>> [each.to_pylist() for each in parts_of([(0, 1 << 60), (4 << 60, 5 << 60)], 2, [12 << 60])]
+    [[0, 1], [1, 0]]
+    """
+    pairs: set[tuple[int, int]] = set()
+    for group, (first, last) in enumerate(ranges):
+        for offset in offsets:
+            low, high = ((key + offset) % WHOLE for key in (first, last))
+            start, end = low * parts // WHOLE, high * parts // WHOLE
+            wraps = low > high
+            inside = [*range(start, parts), *range(end + 1)] if wraps else range(start, end + 1)
+            pairs.update((part, group) for part in inside)
+    rows = np.array(sorted(pairs), np.int32).reshape(-1, 2)
+    return pa.array(rows[:, 0]), pa.array(rows[:, 1])
 
 
 def within(keys: np.ndarray, intervals: list[tuple[int, int]]) -> np.ndarray:

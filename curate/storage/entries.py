@@ -46,7 +46,7 @@ class FileEntry(_Record):
     rows: int
     suffix: str | None = None  #: the end of its published name, for formats besides Parquet
     keys: list[list[int]] | None = None  #: first and last shuffle key of each row group
-    head: int | None = None  #: exchange files: bytes of the schema
+    schema: str | None = None  #: exchange files: Arrow IPC in base64
     #: exchange files: ``[part, offset, stored bytes, bytes, crc32]`` of each block
     blocks: list[list[int]] | None = None
 

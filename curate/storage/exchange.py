@@ -1,23 +1,29 @@
 """Files that one step of a barrier writes and the next reads by part.
 
-A file is the schema, then blocks ordered by ``part``: each is one record batch of one part,
-compressed, with a checksum. The index in the commit gives the offset of each block, so a reader of
-one part seeks to its blocks and reads nothing else, however many parts there are. A task writes one
-file per RUN_BYTES of rows; so the number of files is about the number of tasks, never tasks times
-parts.
+A file is a sequence of blocks ordered by ``part``: each is one record batch of one part,
+compressed, with a checksum. The commit has the schema and the offset of each block, so a reader of
+one part reads its blocks and nothing else, however many parts there are. A task writes one file per
+RUN_BYTES of rows; so the number of files is about the number of tasks, never tasks times parts.
+
+A reader of a part needs its blocks in the files of all tasks, but must not read all their commits.
+So the driver, which reads each commit once, writes an *index* of each dataset: an exchange file
+whose rows are blocks (`BlockIndex`). A task gets a `Listing`: the index's blocks for its part.
 """
 
 from __future__ import annotations
 
+import base64
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from curate.kernels.grouping import run_bounds
 from curate.storage.entries import FileEntry
-from curate.storage.store import Damaged, Store
+from curate.storage.store import Damaged, Store, in_order
 
 #: Bytes that one task collects before it writes a file, and bytes per block in it.
 RUN_BYTES = 128 << 20
@@ -26,11 +32,24 @@ BATCH_BYTES = 4 << 20
 _CODEC = "lz4_raw"
 
 
+class Block(NamedTuple):
+    """One record batch in a file: where it lies, its size stored and as Arrow IPC, its checksum."""
+
+    path: str
+    offset: int
+    stored: int
+    bytes: int
+    crc32: int
+
+
 class ExchangeSink:
     """Collects the tables of one dataset and writes them ordered by part."""
 
-    def __init__(self, store: Store, folder: str, dataset: str) -> None:
+    def __init__(
+        self, store: Store, folder: str, dataset: str, run_bytes: int | None = None
+    ) -> None:
         self._store, self._folder, self._dataset = store, folder, dataset
+        self._run_bytes = run_bytes or RUN_BYTES
         self._tables: list[pa.Table] = []
         self._bytes = 0
         self.entries: list[FileEntry] = []
@@ -40,7 +59,7 @@ class ExchangeSink:
         if table.num_rows:
             self._tables.append(table)
             self._bytes += table.nbytes
-            if self._bytes >= RUN_BYTES:
+            if self._bytes >= self._run_bytes:
                 self._flush()
 
     def close(self) -> list[FileEntry]:
@@ -61,8 +80,6 @@ class ExchangeSink:
         name = f"{self._folder}/{self._dataset}-{len(self.entries):05d}.exchange"
         blocks: list[list[int]] = []
         with self._store.writing(name) as sink:
-            sink.write(table.schema.serialize())
-            head = sink.bytes
             for start, end in run_bounds(parts):
                 for at in range(start, end, step):
                     raw = rows.slice(at, min(step, end - at)).serialize()
@@ -71,9 +88,93 @@ class ExchangeSink:
                     blocks.append([part, sink.bytes, len(stored), raw.size, zlib.crc32(stored)])
                     sink.write(stored)
             size, digest = sink.bytes, sink.sha256
+        schema = base64.b64encode(table.schema.serialize()).decode()
+        rows_written = table.num_rows
         self.entries.append(
-            FileEntry(self._dataset, name, size, digest, table.num_rows, head=head, blocks=blocks)
+            FileEntry(self._dataset, name, size, digest, rows_written, schema=schema, blocks=blocks)
         )
+
+
+class Listing(NamedTuple):
+    """One task's part of a dataset: the schemas of its files, and the index's blocks to read."""
+
+    schemas: tuple[str, ...] = ()
+    blocks: tuple[Block, ...] = ()
+
+
+#: Bytes of an index's rows that are in memory while it is written.
+INDEX_BYTES = 32 << 20
+
+
+class Index:
+    """A table whose rows are routed to the tasks that will read them, written by the driver.
+
+    Its own size in memory is that of one run of rows and of a few numbers per part.
+    """
+
+    def __init__(self, store: Store, folder: str, name: str, schema: pa.Schema) -> None:
+        self._sink = ExchangeSink(store, folder, name, INDEX_BYTES)
+        self._schema = schema
+        self._by_part: dict[int, list[Block]] = {}
+        self.schemas: dict[str, int] = {}  #: of the files that are listed, numbered
+
+    def write(self, columns: Sequence[pa.Array]) -> None:
+        """Add rows; the first column is ``part``."""
+        self._sink.write(pa.table(list(columns), schema=self._schema))
+
+    def close(self) -> None:
+        """Write what is still in memory."""
+        for entry in self._sink.close():
+            for part, *numbers in entry.blocks or ():
+                self._by_part.setdefault(part, []).append(Block(entry.path, *numbers))
+
+    def part(self, number: int | None) -> Listing:
+        """Return what a task needs to read one part (all of them where None)."""
+        parts = sorted(self._by_part) if number is None else [number]
+        blocks = tuple(block for part in parts for block in self._by_part.get(part, ()))
+        return Listing(tuple(self.schemas), blocks)
+
+
+_NUMBERS = ("offset", "stored", "bytes", "crc32")
+_BLOCKS_SCHEMA = pa.schema(
+    [
+        ("part", pa.int32()),
+        ("path", pa.string()),
+        ("schema", pa.int32()),
+        *((name, pa.int64()) for name in _NUMBERS),
+    ]
+)
+
+
+class BlockIndex(Index):
+    """Where the blocks of a dataset lie, by the part that they were routed to."""
+
+    def __init__(self, store: Store, folder: str, dataset: str) -> None:
+        super().__init__(store, folder, dataset, _BLOCKS_SCHEMA)
+
+    def add(self, entries: Iterable[FileEntry]) -> None:
+        """Add the blocks of files; readers get them in the order in which they were added."""
+        for entry in entries:
+            schema = self.schemas.setdefault(entry.schema or "", len(self.schemas))
+            count = len(entry.blocks or ())
+            part, *numbers = np.array(entry.blocks, np.int64).reshape(count, 5).T
+            file = pa.repeat(entry.path, count), pa.repeat(pa.scalar(schema, pa.int32()), count)
+            self.write([pa.array(part.astype(np.int32)), *file, *map(pa.array, numbers)])
+
+
+def read_index(store: Store, listing: Listing, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the rows of an index that a listing names."""
+    return _tables(store, ((block, schema) for block in listing.blocks))
+
+
+def read_listed(store: Store, listings: Sequence[Listing]) -> Iterator[pa.Table]:
+    """Yield the rows that listings name, in order. Raise Damaged as `read_part` does."""
+    for listing in listings:
+        schemas = [_schema_from(schema) for schema in listing.schemas]
+        for index in read_index(store, listing, _BLOCKS_SCHEMA):
+            columns = [index.column(name).to_pylist() for name in ("path", *_NUMBERS, "schema")]
+            rows = zip(*columns, strict=True)
+            yield from _tables(store, ((Block(*row[:-1]), schemas[row[-1]]) for row in rows))
 
 
 def read_part(store: Store, entries: Iterable[FileEntry], part: int | None) -> Iterator[pa.Table]:
@@ -81,23 +182,59 @@ def read_part(store: Store, entries: Iterable[FileEntry], part: int | None) -> I
 
     Raise Damaged where a file is missing or a block is not what was written.
     """
-    for entry in entries:
-        blocks = [block for block in entry.blocks or () if part is None or block[0] == part]
-        if blocks:
-            yield from _read(store, entry, blocks)
+    yield from _tables(
+        store,
+        (
+            (Block(entry.path, *numbers), _schema_from(entry.schema or ""))
+            for entry in entries
+            for number, *numbers in entry.blocks or ()
+            if part is None or number == part
+        ),
+    )
 
 
-def _read(store: Store, entry: FileEntry, blocks: list[list[int]]) -> Iterator[pa.Table]:
-    path = entry.path
+@lru_cache(maxsize=64)
+def _schema_from(encoded: str) -> pa.Schema:
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(encoded)))
+
+
+def _tables(store: Store, blocks: Iterable[tuple[Block, pa.Schema]]) -> Iterator[pa.Table]:
+    def read(run: list[tuple[Block, pa.Schema]]) -> list[pa.Table]:
+        first, last = run[0][0], run[-1][0]
+        try:
+            body = store.read_range(first.path, first.offset, last.offset + last.stored)
+        except FileNotFoundError as error:
+            raise Damaged(first.path) from error
+        return [_table(body, block, block.offset - first.offset, schema) for block, schema in run]
+
+    for tables in in_order(read, _neighbours(blocks), store.readers):
+        yield from tables
+
+
+def _neighbours(
+    blocks: Iterable[tuple[Block, pa.Schema]],
+) -> Iterator[list[tuple[Block, pa.Schema]]]:
+    """Group blocks that lie one after the other in a file and are small: one request reads them."""
+    run: list[tuple[Block, pa.Schema]] = []
+    for block, schema in blocks:
+        if run:
+            first, last = run[0][0], run[-1][0]
+            end = last.offset + last.stored
+            small = block.offset + block.stored - first.offset <= BATCH_BYTES
+            if not (block.path == last.path and block.offset == end and small):
+                yield run
+                run = []
+        run.append((block, schema))
+    if run:
+        yield run
+
+
+def _table(body: bytes, block: Block, at: int, schema: pa.Schema) -> pa.Table:
+    stored = memoryview(body)[at : at + block.stored]
+    if len(stored) != block.stored or zlib.crc32(stored) != block.crc32:
+        raise Damaged(block.path)
     try:
-        with store.open(path) as handle:
-            schema = pa.ipc.read_schema(pa.py_buffer(handle.read(entry.head)))
-            for _, offset, stored, size, checksum in blocks:
-                handle.seek(offset)
-                body = handle.read(stored)
-                if len(body) != stored or zlib.crc32(body) != checksum:
-                    raise Damaged(path)
-                raw = pa.decompress(body, size, _CODEC)
-                yield pa.Table.from_batches([pa.ipc.read_record_batch(raw, schema)])
-    except (FileNotFoundError, pa.ArrowInvalid) as error:
-        raise Damaged(path) from error
+        raw = pa.decompress(stored, block.bytes, _CODEC)
+        return pa.Table.from_batches([pa.ipc.read_record_batch(raw, schema)])
+    except pa.ArrowInvalid as error:
+        raise Damaged(block.path) from error

@@ -169,20 +169,29 @@ def stored_rows(
     store: Store,
     entries: Iterable[FileEntry],
     columns: list[str] | None = None,
-    groups: Sequence[int] | None = None,
 ) -> Iterator[pa.Table]:
-    """Yield the row groups (all, or those numbered) of Parquet files that a commit names.
+    """Yield the row groups of Parquet files that a commit names.
 
     Raise Damaged where a file is missing or a page is not what was written.
     """
     for entry in entries:
-        try:
-            with store.open(entry.path) as handle:
-                file = pq.ParquetFile(handle, page_checksum_verification=True)
-                for group in range(file.num_row_groups) if groups is None else groups:
-                    yield file.read_row_group(group, columns=columns, use_threads=False)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise Damaged(entry.path) from error
+        yield from file_rows(store, entry.path, columns)
+
+
+def file_rows(
+    store: Store,
+    path: str,
+    columns: list[str] | None = None,
+    groups: Sequence[int] | None = None,
+) -> Iterator[pa.Table]:
+    """Yield the row groups (all, or those numbered) of one Parquet file; raise Damaged."""
+    try:
+        with store.open(path) as handle:
+            file = pq.ParquetFile(handle, page_checksum_verification=True)
+            for group in range(file.num_row_groups) if groups is None else groups:
+                yield file.read_row_group(group, columns=columns, use_threads=False)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise Damaged(path) from error
 
 
 def row_groups(

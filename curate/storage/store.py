@@ -13,16 +13,22 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, TypeVar
 
 from curate.errors import RecipeError, ResourceError
 from curate.paths import open_filesystem
 
 #: The names that ``create`` and ``replace`` use until what they write is complete.
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}")
+
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
 
 
 class Damaged(ResourceError):
@@ -65,6 +71,7 @@ class Store(Protocol):
     """Where a run is stored."""
 
     address: str
+    readers: int  #: requests that are worth making at the same time
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a complete object unless one exists; return whether it was written, durably."""
@@ -75,8 +82,14 @@ class Store(Protocol):
     def read(self, name: str) -> bytes:
         """Return an object's bytes; raise FileNotFoundError if there is none."""
 
+    def read_range(self, name: str, start: int, end: int) -> bytes:
+        """Return bytes of an object, fewer where it ends; raise FileNotFoundError if it is none."""
+
     def size(self, name: str) -> int | None:
         """Return an object's size in bytes, None if there is none."""
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the sizes of all objects below a folder, by name, sorted."""
 
     def names(self, folder: str) -> list[str]:
         """Return the names of all objects below a folder, sorted."""
@@ -115,6 +128,29 @@ def open_store(address: str) -> Store:
     return LocalStore(address.removeprefix("file://"))
 
 
+def in_order(
+    function: Callable[[Given], Result], items: Iterable[Given], at_once: int
+) -> Iterator[Result]:
+    """Yield the function's results in the order of the items, ``at_once`` of them being computed.
+
+    At most twice as many results wait to be taken.
+    """
+    if at_once <= 1:
+        yield from map(function, items)
+        return
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= 2 * at_once:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
 def sha256_of(store: Store, name: str) -> str:
     """Read an object and return its SHA-256, in hex."""
     with store.open(name) as file:
@@ -123,6 +159,8 @@ def sha256_of(store: Store, name: str) -> str:
 
 class LocalStore:
     """A folder on a file system that has hard links and fsync."""
+
+    readers = 1
 
     def __init__(self, folder: str) -> None:
         self.root = Path(folder).absolute()
@@ -164,11 +202,25 @@ class LocalStore:
     def read(self, name: str) -> bytes:
         return self.path(name).read_bytes()
 
+    def read_range(self, name: str, start: int, end: int) -> bytes:
+        handle = os.open(self.path(name), os.O_RDONLY)
+        try:
+            parts = []
+            while start < end and (part := os.pread(handle, end - start, start)):
+                parts.append(part)
+                start += len(part)
+        finally:
+            os.close(handle)
+        return b"".join(parts) if len(parts) != 1 else parts[0]
+
     def size(self, name: str) -> int | None:
         try:
             return self.path(name).stat().st_size
         except FileNotFoundError:
             return None
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        return {name: self.path(name).stat().st_size for name in self.names(folder)}
 
     def names(self, folder: str) -> list[str]:
         top = self.path(folder)
@@ -238,6 +290,8 @@ class LocalStore:
 class ObjectStore:
     """A prefix of an object store, through fsspec. Only the manifest marks a finished run there."""
 
+    readers = 16
+
     def __init__(self, address: str) -> None:
         self.address = address.rstrip("/")
         self._files, self._root = open_filesystem(self.address)
@@ -264,6 +318,9 @@ class ObjectStore:
     def read(self, name: str) -> bytes:
         return bytes(self._files.cat_file(self._at(name)))
 
+    def read_range(self, name: str, start: int, end: int) -> bytes:
+        return bytes(self._files.cat_file(self._at(name), start=start, end=end))
+
     def size(self, name: str) -> int | None:
         self._files.invalidate_cache()
         try:
@@ -271,13 +328,16 @@ class ObjectStore:
         except FileNotFoundError:
             return None
 
-    def names(self, folder: str) -> list[str]:
+    def sizes(self, folder: str) -> dict[str, int]:
         self._files.invalidate_cache()
         try:
-            paths = self._files.find(self._at(folder))
+            found = self._files.find(self._at(folder), detail=True)
         except FileNotFoundError:
-            return []
-        return sorted(path[len(self._root) + 1 :] for path in paths)
+            return {}
+        return {path[len(self._root) + 1 :]: int(found[path]["size"]) for path in sorted(found)}
+
+    def names(self, folder: str) -> list[str]:
+        return list(self.sizes(folder))
 
     @contextmanager
     def writing(self, name: str) -> Iterator[HashingWriter]:
