@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -68,6 +69,10 @@ class SegmentJob:
         work.finish()
 
 
+#: The job whose tasks this process ran last, what its tables begin with, and its final schema.
+_LAST: list[Any] = []
+
+
 class _Work:
     """The state of one task while it runs."""
 
@@ -106,14 +111,20 @@ class _Work:
         self.samples: dict[str, list[tuple[int, RejectExample]]] = {}
 
     def _final_schema(self, base: pa.Schema) -> pa.Schema:
-        """Return the survivors' schema, computed by running an empty table through the stages."""
+        """Return the survivors' schema, computed by running an empty table through the stages.
+
+        That takes longer than the work on a small shard, so it is done once per job and process.
+        """
+        if _LAST and _LAST[0] is self.job and _LAST[1] == base:
+            return _LAST[2]
         table = base.empty_table()
         for barrier, decisions in self.decisions:
             table = barrier.apply(table, decisions.slice(0, 0), Counter())
         compile_together(table, self.job.segment.stages, self.job.segment.barriers)
         for stage in self.job.segment.stages:
             table = stage.apply(table, Counter())
-        return table.schema.remove_metadata()
+        _LAST[:] = self.job, base, table.schema.remove_metadata()
+        return _LAST[2]
 
     def from_source(self, source: SourcePlan, shard: Shard) -> None:
         """Run a source's shard through the segment, batch by batch; write what is quarantined."""

@@ -179,8 +179,8 @@ def test_a_full_disk_ends_with_5_publishes_nothing_and_resumes_when_it_grows(
         for size in ("64k", "200k", "400k", "800k"):
             subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
             full = curate(
-                    "run", golden[0], "--output", disk / "out", "--engine", "in-process", "--force"
-                )
+                "run", golden[0], "--output", disk / "out", "--engine", "in-process", "--force"
+            )
             if full.returncode == 0:
                 break
             assert full.returncode == 5, full.stderr
