@@ -78,7 +78,7 @@ def dedup_paths(
     max_witnesses: int | None = None,
     component_bytes: int | None = None,
     seed: int | None = None,
-    engine: str = "ray",
+    engine: str = "auto",
     workers: int | None = None,
     address: str | None = None,
     resume: bool = False,
@@ -113,7 +113,7 @@ def dedup_paths(
         The same, and what is kept here is added to it.
     on, max_witnesses, component_bytes, seed : object, optional
         As for :func:`curate.deduplicate`; default: those of the stage ``fuzzy_dedup``.
-    engine : {'ray', 'in-process'}, default 'ray'
+    engine : {'auto', 'ray', 'in-process'}, default 'auto'
         Where the work is done; the result is the same.
     workers : int, optional
         CPUs to use on Ray; default: all.

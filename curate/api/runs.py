@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.engine.base import Engine
+from curate.api import engines
 from curate.engine.driver import Driver, Progress
 from curate.engine.folder import begin, only_writer
 from curate.engine.publish import publish
 from curate.engine.run_state import RunState
-from curate.errors import RecipeError, ToleranceError, nearest
+from curate.errors import ToleranceError
 from curate.inspection import capacity, first_records
 from curate.inspection.first_records import DATED
 from curate.logging_setup import LOGGER
@@ -66,7 +65,7 @@ def run(
     *,
     output: str | Path,
     inputs: Mapping[str, str | Sequence[str]] | None = None,
-    engine: str = "ray",
+    engine: str = "auto",
     workers: int | None = None,
     address: str | None = None,
     resume: bool = False,
@@ -87,10 +86,11 @@ def run(
     inputs : mapping of str to str or sequence of str, optional
         Paths, patterns or fsspec addresses per source; sources not named are then left out.
         Default: those of the recipe.
-    engine : {'ray', 'in-process'}, default 'ray'
-        Where the work is done. Neither it nor ``workers`` changes a byte of the product.
+    engine : {'auto', 'ray', 'in-process'}, default 'auto'
+        Where the work is done; auto is in-process where Ray would cost more than it gives. Neither
+        it nor ``workers`` changes a byte of the product.
     workers : int, optional
-        CPUs to use on Ray; default: all.
+        CPUs to use on Ray, which it asks for; default: all.
     address : str, optional
         Address of a Ray cluster; default: RAY_ADDRESS, else a Ray of its own on this machine, even
         if another one runs here (``local`` means that whatever RAY_ADDRESS is).
@@ -142,20 +142,22 @@ def run(
     for stage in (stage for segment in plan.segments for stage in segment.stages):
         _ = stage.product_metadata  # loads its tokenizer: better refused now than after reading
     first_records.check(plan)
+    choice = engines.choose(engine, plan, workers, address)
     store = open_store(str(output))
     if not force and (fresh or store.size("manifest.json") is None):
-        capacity.check(plan, str(output), _tasks_here(engine, workers, address))
+        capacity.check(plan, str(output), choice.tasks_here)
     listener = progress or Silent()
+    listener.note(f"engine: {choice.reason}")
     with only_writer(store), _storage_errors(str(output)):
         epoch, manifest = begin(store, plan.fingerprint, plan.inputs, resume=resume, fresh=fresh)
         if manifest is not None:
             return _result(str(output), store, manifest, recipe, reused=True)
         written = _write_recipe(plan, store)
         started = time.perf_counter()
-        machine = _engine(engine, workers, address)
+        machine = engines.start(choice, workers, address)
         try:
             driver = Driver(plan, store, machine, listener)
-            driver.timings.append(_wall("start", engine, started))
+            driver.timings.append(_wall("start", choice.name, started))
 
             def finish(state: RunState) -> Manifest:
                 _check_dedup_loss(recipe, state.ledger, str(output))
@@ -189,6 +191,9 @@ class Silent:
     >>> Silent().start("reading", total=10, done=0)
     """
 
+    def note(self, text: str) -> None:
+        """Tell what was decided before the work begins, in one line."""
+
     def start(self, label: str, total: int, done: int) -> None:
         """Begin a step of ``total`` tasks, ``done`` of them in an earlier run."""
 
@@ -197,49 +202,6 @@ class Silent:
 
     def finish(self) -> None:
         """End the step."""
-
-
-ENGINES = ("ray", "in-process")
-
-
-def check_engine(name: str, address: str | None) -> None:
-    """Raise RecipeError for an unknown engine and for an address that begins with ``ray://``."""
-    if name not in ENGINES:
-        raise RecipeError(f"no engine '{name}'", hint=nearest(name, ENGINES))
-    cluster = cluster_of(address)
-    if name == "ray" and cluster and cluster.startswith("ray://"):
-        raise RecipeError(
-            "ray:// drives a cluster from outside, and a lost connection would end the run",
-            where="--address" if address else "RAY_ADDRESS",
-            hint="ray job submit -- curate run RECIPE --address auto --output DIR",
-        )
-
-
-def cluster_of(address: str | None) -> str | None:
-    """Return the address of the Ray cluster to use: what is given, else RAY_ADDRESS.
-
-    None and ``local`` mean a Ray of its own on this machine, even if another runs here.
-    """
-    cluster = address or os.environ.get("RAY_ADDRESS", "").strip()
-    return None if cluster in ("", "local") else cluster
-
-
-def _tasks_here(engine: str, workers: int | None, address: str | None) -> int:
-    """Return how many tasks run on this machine at a time; 0 where a cluster has its own limits."""
-    if engine == "in-process":
-        return 1
-    return 0 if cluster_of(address) else workers or os.cpu_count() or 1
-
-
-def _engine(name: str, workers: int | None, address: str | None) -> Engine:
-    if name == "in-process":
-        from curate.engine.in_process import InProcess
-
-        return InProcess()
-    check_engine(name, address)
-    from curate.engine.ray_tasks import RayTasks
-
-    return RayTasks(workers=workers, address=cluster_of(address))
 
 
 def _write_recipe(plan: Plan, store: Store) -> list[FileEntry]:

@@ -70,7 +70,7 @@ def command(
         str | None,
         typer.Option(metavar="STORE", help="Compare with this dedup store, and add what is kept."),
     ] = None,
-    engine: options.EngineName = "ray",
+    engine: options.EngineName = "auto",
     workers: options.Workers = None,
     address: options.Address = None,
     resume: options.Resume = False,

@@ -50,7 +50,7 @@ def command(
         typer.Option(metavar="SHARE", help="Hold out this share of the documents, at most 0.5."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the sample.")] = 0,
-    engine: options.EngineName = "ray",
+    engine: options.EngineName = "auto",
     workers: options.Workers = None,
     address: options.Address = None,
     fresh: options.Fresh = False,

@@ -41,7 +41,12 @@ Settings = Annotated[
         help="Replace a key of the recipe, for example seed=7 or stages.fuzzy_dedup.threshold=0.7.",
     ),
 ]
-EngineName = Annotated[str, typer.Option(metavar="NAME", help="ray or in-process.")]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="ray, in-process, or auto: in-process where Ray would cost more."
+    ),
+]
 Workers = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPUs to use on Ray.")]
 Address = Annotated[
     str | None,
@@ -100,19 +105,15 @@ def parse_inputs(options: list[str] | None) -> dict[str, list[str]]:
 
 
 def check_output(engine: str, address: str | None, output: str) -> None:
-    """Refuse an engine, address or output that cannot work, else print where the work is done.
+    """Refuse an engine, address or output that cannot work.
 
     Raise RecipeError for an unknown engine and for ``ray://``, RefusedError for an output that is
     a file.
     """
-    from curate.api.runs import check_engine, cluster_of
-    from curate.cli.terminal import say
+    from curate.api.engines import check_engine
 
     check_engine(engine, address)
     if "://" not in output and Path(output).exists() and not Path(output).is_dir():
         raise RefusedError(
             "the output is a file, not a folder", where=output, hint="choose another --output"
         )
-    if engine == "ray":
-        cluster, named = cluster_of(address), "--address" if address else "RAY_ADDRESS"
-        say(f"engine: Ray at {cluster} ({named})" if cluster else "engine: a Ray of its own here")

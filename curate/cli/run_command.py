@@ -14,7 +14,7 @@ def command(
     output: options.Output,
     input: options.Inputs = None,
     set: options.Settings = None,
-    engine: options.EngineName = "ray",
+    engine: options.EngineName = "auto",
     workers: options.Workers = None,
     address: options.Address = None,
     resume: options.Resume = False,

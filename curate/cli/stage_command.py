@@ -25,7 +25,7 @@ def command(
     scan: Annotated[
         int, typer.Option(min=1, metavar="BYTES", help="Bytes of text to choose the sample from.")
     ] = 64 << 20,
-    engine: options.EngineName = "ray",
+    engine: options.EngineName = "auto",
     workers: options.Workers = None,
     address: options.Address = None,
     force: options.Force = False,

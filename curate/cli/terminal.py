@@ -120,6 +120,10 @@ class Lines:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
 
+    def note(self, text: str) -> None:
+        """Print a line."""
+        say(text)
+
     def start(self, label: str, total: int, done: int) -> None:
         """Begin a step."""
         self._label, self._total, self._reused, self._new = label, total, done, 0
@@ -166,6 +170,10 @@ class Bars:
         )
         self._bars.start()
         self._task: Any = None
+
+    def note(self, text: str) -> None:
+        """Print a line above the bars."""
+        self._bars.console.print(printable_line(text), markup=False, highlight=False)
 
     def start(self, label: str, total: int, done: int) -> None:
         """Show a new bar."""

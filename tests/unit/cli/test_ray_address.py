@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from curate.api.runs import cluster_of
+from curate.api.engines import cluster_of
 from tests.unit.cli.commands import curate
 
 
