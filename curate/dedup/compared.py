@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.kernels.arrow import replace_rows
+from curate.kernels.unicode import TURKIC_LETTERS
 from curate.protocol.chat import exact_parts, rejected_turns, render, text_of_role, without_tools
 from curate.protocol.routing import integers, read_docs
 from curate.protocol.stage import Inputs
@@ -46,12 +47,14 @@ def compared_texts(table: pa.Table, on: str) -> pa.Array:
 def without_turkic_capitals(table: pa.Table, texts: pa.Array) -> pa.Array:
     """Return texts with I as ı and İ as i in rows whose language has both letters.
 
-    Where case is folded: a row without a label is judged by its letters (`kernels.folding`).
+    Where case is folded. What has one of their letters is judged by that (`kernels.folding`), with
+    the same result, and left as it is.
     """
     if "lang" not in table.column_names:
         return texts
     labels = pc.match_substring_regex(whole(table.column("lang")), _DOTLESS)
-    rows = np.flatnonzero(np.asarray(pc.fill_null(labels, False)))
+    judged = pc.and_not(labels, pc.match_substring_regex(texts, f"[{TURKIC_LETTERS}]"))
+    rows = np.flatnonzero(np.asarray(pc.fill_null(judged, False)))
     if not len(rows):
         return texts
     chosen = texts.take(pa.array(rows))

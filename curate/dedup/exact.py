@@ -25,7 +25,6 @@ from curate.dedup.compared import (
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import ExactDuplicates
 from curate.dedup.witness_chain import with_reassignment
-from curate.dedup.word_hashes import to_rewrite
 from curate.kernels.arrow import buffers, fixed_width_values, merged
 from curate.kernels.blake2b import SIZE as DIGEST
 from curate.kernels.blake2b import digests
@@ -60,7 +59,7 @@ _STEP = 32
 def _squeeze(
     data: np.ndarray,
     offsets: np.ndarray,
-    table: np.ndarray,
+    tables: np.ndarray,
     orders: np.ndarray,
     out: np.ndarray,
     out_offsets: np.ndarray,
@@ -76,8 +75,9 @@ def _squeeze(
         first = n
         spaced = True  # a separator counts once, and after something
         flags, starter, last_order = uint32(0), uint32(0), uint8(0)
+        table, plain = tables[0], True
         while at < stop:
-            if at + uint64(_STEP) < stop:
+            if plain and at + uint64(_STEP) < stop:
                 # The entries of the table for ASCII, as arithmetic; a test compares the two.
                 odd = uint8(0)
                 for j in range(_STEP):
@@ -101,10 +101,18 @@ def _squeeze(
             near = stretch_end(data, at, 2 * _STEP, stop)
             m, reached = decode_block(data, int64(at), int64(near), table, entries)
             at = uint64(reached)
+            seen = uint32(0)
+            for i in range(m):
+                seen |= entries[i]
+            if (seen & uint32(TURKIC)) != 0:
+                table, plain, at = tables[1], False, uint64(offsets[d])
+                n, spaced = first, True
+                flags, starter, last_order = uint32(0), uint32(0), uint8(0)
+                continue
+            flags |= seen & uint32(REWRITES)
             for i in range(m):
                 entry = entries[i]
                 kind = (entry >> uint32(24)) & uint32(KIND)
-                flags |= entry & uint32(REWRITES | TURKIC)
                 # Two that NFC joins, or marks that it exchanges.
                 flags |= entry & uint32(COMPOSES) & ((starter & uint32(LEADS)) << uint32(1))
                 order = uint8(0)
@@ -122,7 +130,7 @@ def _squeeze(
                     spaced = False
         if spaced and n > first:
             n -= uint64(1)
-        if to_rewrite(data, offsets[d], offsets[d + 1], flags) and not rewrite[d]:
+        if flags and not rewrite[d]:
             rewrite[d] = True
             n = first
         else:

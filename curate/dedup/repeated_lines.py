@@ -46,7 +46,7 @@ _FOLDED = np.uint32(0x1FFFFF)
 
 @lru_cache(maxsize=1)
 def _table() -> np.ndarray:
-    table = visible_table().copy()
+    table: np.ndarray = visible_table()[0].copy()
     digits = (unicode.CLASS & unicode.DIGIT) != 0
     table[digits] = np.uint32(ord("0") | _DIGIT << 24)
     scripts = [unicode.SCRIPTS.index(script) for script in _WIDE_SCRIPTS]

@@ -51,10 +51,6 @@ _SECONDS = np.uint64(0x8000000080000000)
 _STEP, _STRETCH = 32, 64
 #: Neither letter nor separator, of more than 16 bits, or more than one unit.
 _ODD = (6 << 24) | 0x1F0000 | DOUBLED | COMPOSES
-#: What a text has to be rewritten for.
-_REWRITTEN = REWRITES | TURKIC
-
-
 #: What `fold` needs to know of a table to read plain ASCII without it.
 SIGNS, DIGITS, SYMBOLS, LOWER = 1, 2, 4, 8
 
@@ -70,22 +66,11 @@ def room(n_bytes: int) -> int:
 
 
 @kernel
-def to_rewrite(data: np.ndarray, start: int, stop: int, flags: int) -> int:
-    """Return what a text has to be rewritten for: not for letters of languages with ı alone."""
-    if flags == uint32(TURKIC):
-        capitals = 0
-        for i in range(start, stop):
-            capitals += int64(data[i] == 73)
-        return flags if capitals else uint32(0)
-    return flags
-
-
-@kernel
 def fold(
     data: np.ndarray,
     start: int,
     stop: int,
-    table: np.ndarray,
+    tables: np.ndarray,
     orders: np.ndarray,
     ascii_rule: int,
     entries: np.ndarray,
@@ -94,7 +79,7 @@ def fold(
     """Write the words of a text, each folded and ended by zeros; return the units written.
 
     Also return whether the text has to be rewritten first: `kernels.folding.rewritten`. Sixteen
-    zeros follow the last unit. `entries` has `BLOCK` places; `ascii_rule` is that of the table.
+    zeros follow the last unit. `entries` has `BLOCK` places; `ascii_rule` is the first table's.
     Bound by memory in plain text, by decoding in other text: both are written by vectorised loops.
     Only text with symbols, marks, controls or characters that are words by themselves is processed
     unit by unit.
@@ -103,7 +88,7 @@ def fold(
     previous, before_sign, starter = uint32(LINE), uint32(LINE), uint32(0)
     rewrite = uint32(0)
     last_order = uint8(0)
-    plain = (ascii_rule & SIGNS) == 0
+    table, plain = tables[0], (ascii_rule & SIGNS) == 0
     keep_digits = (ascii_rule & DIGITS) != 0
     symbols = (ascii_rule & SYMBOLS) != 0
     lower = uint8(32) if ascii_rule & LOWER else uint8(0)
@@ -157,7 +142,12 @@ def fold(
         for i in range(m):
             seen |= entries[i]
             out[n + uint64(i)] = uint16(entries[i])
-        rewrite |= seen & uint32(_REWRITTEN)
+        if (seen & uint32(TURKIC)) != 0:
+            table, plain, at = tables[1], False, uint64(start)
+            n, rewrite, last_order = uint64(0), uint32(0), uint8(0)
+            previous, before_sign, starter = uint32(LINE), uint32(LINE), uint32(0)
+            continue
+        rewrite |= seen & uint32(REWRITES)
         if (seen & uint32(_ODD)) == 0 and (previous & uint32(KIND << 24 | 0x10000)) <= uint32(
             1 << 24
         ):
@@ -216,7 +206,7 @@ def fold(
             previous = previous if (kind == MARK) & (before == SOLO) else entry
     for j in range(16):
         out[n + uint64(j)] = uint16(0)
-    return int(n), to_rewrite(data, start, stop, rewrite) != 0
+    return int(n), rewrite != 0
 
 
 @inline
@@ -299,7 +289,7 @@ def hash_characters(
     data: np.ndarray,
     start: int,
     stop: int,
-    table: np.ndarray,
+    tables: np.ndarray,
     entries: np.ndarray,
     hashes: np.ndarray,
 ) -> tuple[int, bool]:
@@ -307,14 +297,22 @@ def hash_characters(
 
     Also return whether the text has to be rewritten first.
     """
-    at = start
+    table, at = tables[0], start
     rewrite, starter = uint32(0), uint32(0)
     n, pending = uint64(0), uint64(0)
     while at < stop:
         m, at = decode_block(data, at, stop, table, entries)
+        seen = uint32(0)
+        for i in range(m):
+            seen |= entries[i]
+        if (seen & uint32(TURKIC)) != 0:
+            table, at = tables[1], start
+            rewrite, starter = uint32(0), uint32(0)
+            n, pending = uint64(0), uint64(0)
+            continue
+        rewrite |= seen & uint32(REWRITES)
         for i in range(m):
             entry = entries[i]
-            rewrite |= entry & uint32(_REWRITTEN)
             rewrite |= entry & uint32(COMPOSES) & ((starter & uint32(LEADS)) << uint32(1))
             kind = (entry >> uint32(24)) & uint32(KIND)
             starter = starter if kind == MARK else entry
@@ -328,4 +326,4 @@ def hash_characters(
             pending = (uint64(1) - visible) & uint64(n > uint64(0))
     for i in range(n):
         hashes[i] = mix64(hashes[i] * GOLDEN)
-    return int(n), to_rewrite(data, start, stop, rewrite) != 0
+    return int(n), rewrite != 0

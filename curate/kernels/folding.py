@@ -1,8 +1,9 @@
 """Folding for hash keys: tables of each code point's folded form and kind, applied to UTF-8.
 
 A table entry is `folded | kind << 24 | flags`. Tables map one code point to one. What they cannot
-do (compose letters and marks, expand ligatures, fold the I of a text with Turkish letters) they
-flag, and `rewritten` does it to the few texts that have it, which are then read again.
+do (compose letters and marks, expand ligatures) they flag, and `rewritten` does it to the few texts
+that have it, which are then read again. Tables have two rows: the second is for texts with Turkish
+letters, where the small I is ı. A kernel that meets such a letter begins again with that row.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ DOUBLED = 1 << 27
 LOSES_MARKS = 1 << 28
 #: Set on digits that fold to 0: a second one in a row is dropped.
 REPEATS = 1 << 29
-#: Set on letters of languages with ı: the capital I of such a text is that of ı.
+#: Set in the first row on letters of languages with ı: the second row is to be used.
 TURKIC = 1 << 30
 #: Set on line ends.
 LINE = 1 << 31
@@ -43,7 +44,6 @@ FOLDED, KIND = 0x1FFFFF, 7
 #: The folded form of separators that may be the sign of what follows: a minus, a negation.
 MINUS, NOT = 0x10000 | ord("-"), 0x10000 | ord("!")
 
-_TURKIC = "ıİğĞşŞ"
 #: Signs that are typed in several ways; and letters that are apostrophes.
 _TYPED = {
     "'": "\u2018\u2019\u201a\u201b\u2032`\u00b4",
@@ -99,8 +99,6 @@ def _rewriter(expand: tuple[str, ...]) -> tuple[re.Pattern[str] | None, dict[str
     return re.compile(f"[{''.join(characters)}]") if forms else None, characters
 
 
-#: Beyond Latin letters and common signs, of which NFC and the long forms leave every one as it is.
-_BEYOND = "[^\\x00-\u0148\u014a-\u017f\u2010-\u205e]"
 #: A letter whose marks NFC did not join to it, though it may join them to its small form.
 _MARKED = re.compile("[^\\W\\d_][\u0300-\u036f]+")
 
@@ -109,30 +107,17 @@ def rewritten(
     texts: pa.LargeStringArray, fold: tuple[str, ...], *, expand: bool = True
 ) -> pa.LargeStringArray:
     """Return texts in NFC, with I as ı where ı, İ, ğ or ş occur; what `fold` expands expanded."""
-    plain = _dotless(texts, fold)
-    rows = np.flatnonzero(pc.fill_null(pc.match_substring_regex(texts, _BEYOND), False))
-    if not len(rows):
-        return plain
-    return replace_rows(plain, rows, _rewritten(texts.take(pa.array(rows)), fold, expand=expand))
-
-
-def _dotless(texts: pa.LargeStringArray, fold: tuple[str, ...]) -> pa.LargeStringArray:
-    if "case" not in fold or "diacritics" in fold:
-        return texts
-    turkic = pc.match_substring_regex(texts, f"[{_TURKIC}]")
-    return pc.if_else(turkic, pc.replace_substring(texts, "I", "ı"), texts)
-
-
-def _rewritten(
-    texts: pa.LargeStringArray, fold: tuple[str, ...], *, expand: bool
-) -> pa.LargeStringArray:
     texts = pc.utf8_normalize(texts, "NFC")
     pattern, forms = _rewriter(_expanding(fold) if expand else ())
     if pattern is not None:
         texts = _substituted(texts, pattern, pattern.pattern, lambda found: forms[found[0]])
     if "case" not in fold:
         return texts
-    texts = pc.replace_substring(_dotless(texts, fold), "i\u0307", "i")
+    if "diacritics" not in fold:
+        dotless = pc.replace_substring(texts, "I", "ı")
+        turkic = pc.match_substring_regex(texts, f"[{unicode.TURKIC_LETTERS}]")
+        texts = pc.if_else(turkic, dotless, texts)
+    texts = pc.replace_substring(texts, "i\u0307", "i")
     sharp = "ss" if expand else "ß"
     return _substituted(texts, _MARKED, "[\u0300-\u036f]", lambda found: _small(found[0], sharp))
 
@@ -184,8 +169,17 @@ def _flags(fold: tuple[str, ...], *, expand: bool = True) -> np.ndarray:
     if expand:
         flags[list(_long_forms(_expanding(fold)))] |= np.uint32(REWRITES)
     if "case" in fold and "diacritics" not in fold:
-        flags[[ord(c) for c in _TURKIC]] |= np.uint32(TURKIC)
+        flags[[ord(c) for c in unicode.TURKIC_LETTERS]] |= np.uint32(TURKIC)
     return flags
+
+
+def _two_rows(entries: np.ndarray, written: np.ndarray, fold: tuple[str, ...]) -> np.ndarray:
+    """Return a table, uint32 (2, code points), from entries and what they are without case."""
+    table = np.stack([entries, entries & ~np.uint32(TURKIC)])
+    if "case" in fold and "diacritics" not in fold:
+        capital = written == ord("I")
+        table[1, capital] = (table[1, capital] & ~np.uint32(FOLDED)) | np.uint32(ord("ı"))
+    return table
 
 
 def _case() -> np.ndarray:
@@ -225,6 +219,7 @@ def word_table(fold: tuple[str, ...], *, signs: bool = False, values: bool = Fal
         for first, last in _VOWELS:
             marks = kind[first : last + 1]
             marks[marks == MARK] = INVISIBLE
+    written = form
     if "case" in fold:
         form = _case()[form]
         flags[[ord("ß"), ord("ẞ")]] |= np.uint32(DOUBLED | LEADS)
@@ -244,7 +239,7 @@ def word_table(fold: tuple[str, ...], *, signs: bool = False, values: bool = Fal
         table[minus] = np.uint32(MINUS)
         table[form == ord("!")] = np.uint32(NOT)
     table[(unicode.CLASS & unicode.NEWLINE) != 0] |= np.uint32(LINE)
-    return np.asarray(table | flags)
+    return _two_rows(table | flags, written, fold)
 
 
 @lru_cache(maxsize=4)
@@ -260,11 +255,12 @@ def character_table(fold: tuple[str, ...]) -> np.ndarray:
     flags = _flags(fold)
     if "width" in fold:
         form[_stored()["width_from"]] = _stored()["width_to"]
+    written = form
     if "case" in fold:
         form = _case()[form]
         flags[[ord("ß"), ord("ẞ")]] |= np.uint32(DOUBLED | LEADS)
         form[[ord("ß"), ord("ẞ")]] = ord("s")
-    return np.asarray(form | (kind << np.uint32(24)) | flags)
+    return _two_rows(form | (kind << np.uint32(24)) | flags, written, fold)
 
 
 @lru_cache(maxsize=1)
@@ -281,7 +277,8 @@ def visible_table() -> np.ndarray:
     kind = np.where(space, SEPARATOR, np.where(hidden, INVISIBLE, visible)).astype(np.uint32)
     form = _case()
     form[ord("ẞ")] = ord("ß")
-    return np.asarray(form | (kind << np.uint32(24)) | _flags(("case",), expand=False))
+    entries = form | (kind << np.uint32(24)) | _flags(("case",), expand=False)
+    return _two_rows(entries, np.arange(len(form)), ("case",))
 
 
 @kernel

@@ -23,6 +23,8 @@ UPPER: Final = 64  #: str.isupper
 TERMINAL: Final = 128  #: ends a sentence, in any script
 CONTROL: Final = 256  #: category Cf, and Cc without tab and newline
 NEWLINE: Final = 512  #: U+000A
+#: Letters of the languages with ı and i, and of few others.
+TURKIC_LETTERS: Final = "ıİğĞşŞ"
 
 _SIZE: Final = 0x110000
 PATH: Final = Path(__file__).with_name("unicode.npz")

@@ -109,7 +109,7 @@ def test_digits_of_every_script_are_kept_by_value_where_numbers_are_folded():
     for c in np.flatnonzero((unicode.CLASS & unicode.DIGIT) != 0).tolist():
         value = unicodedata.decimal(chr(c), None)
         if value is not None:  # this Python may know fewer than our tables
-            assert chr(table[c] & 0x1FFFFF) == str(value)
+            assert chr(table[0, c] & 0x1FFFFF) == str(value)
 
 
 @examples(100)
