@@ -416,6 +416,39 @@ def check(table: pa.Table, *, where: str = "table") -> pa.Table:
     return table
 
 
+def is_ours(name: str) -> bool:
+    """Return whether a name belongs to a column of the contract.
+
+    Parameters
+    ----------
+    name : str
+        A column of any table.
+
+    Returns
+    -------
+    bool
+        False for columns of the input that pass through.
+    """
+    return name in COLUMNS or name.startswith("signal_")
+
+
+def passed_bytes(table: pa.Table) -> int:
+    """Return the bytes of the columns of the input that pass through.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Documents.
+
+    Returns
+    -------
+    int
+        0 where all columns are the contract's.
+    """
+    passed = [name for name in table.column_names if not is_ours(name)]
+    return int(table.select(passed).nbytes) if passed else 0
+
+
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Select and cast the columns of a schema.
 

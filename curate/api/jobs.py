@@ -101,8 +101,9 @@ def dedup_paths(
         Field with the text.
     id, url, date : str, optional
         Fields with a record's own id (with which the ids of the result then end), address and
-        date. All other fields are kept in ``meta`` as JSON: values of Parquet that JSON does not
-        have (dates, decimals, bytes) become text there. The id joins a row with its input.
+        date. The id joins a row with its input. All columns of Parquet files but the text are in
+        the result with their types (``input_<name>`` where a column of ours has the name), all
+        other fields of JSON in ``meta``.
     threshold, recall, bands, rows, similarity, length_ratio, shingle, ngram, fold, keep : object
         As for :func:`curate.deduplicate`, with the same defaults.
     source_priority : sequence of str, optional
@@ -217,8 +218,9 @@ def mix_recipe(
         Field with the text.
     id, url, date : str, optional
         Fields with a record's own id (with which the ids of the result then end), address and
-        date. All other fields are kept in ``meta`` as JSON: values of Parquet that JSON does not
-        have (dates, decimals, bytes) become text there. The id joins a row with its input.
+        date. The id joins a row with its input. All columns of Parquet files but the text are in
+        the result with their types (``input_<name>`` where a column of ours has the name), all
+        other fields of JSON in ``meta``.
     unit : {'tokens', 'bytes', 'documents'}, default 'tokens'
         What amounts count.
     budget : float, optional
@@ -281,7 +283,7 @@ def _sources(
 ) -> dict[str, Any]:
     """Sort paths into sources that keep every field of a record, of whatever format."""
     named = _given(text=text, id=id, url=url, date=date)
-    return sources_of(paths, {"jsonl": named, "parquet": named | {"meta": ["*"]}})
+    return sources_of(paths, {"jsonl": named, "parquet": named | {"columns": ["*"]}})
 
 
 def identify_paths(

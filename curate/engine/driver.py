@@ -120,6 +120,7 @@ class Driver:
             tuple(each.barrier for each in decided),
             self._row_group_bytes() if last else ROW_GROUP_BYTES,
             self.plan.recipe.seed if last else None,
+            self.plan.columns,
         )
         shared_key = [
             [parameters(stage) for stage in segment.stages],
@@ -255,7 +256,7 @@ class Driver:
         return self._tasks(
             "mix-placing",
             "mixture",
-            PlacingJob(mix),
+            PlacingJob(mix, self.plan.columns),
             [[parameters(mix), name, decided] for name in survivors],
             lambda number: PlacingTask(survivors[number], chosen.on(number)),
         )
@@ -269,7 +270,8 @@ class Driver:
         for phase, size in sorted(placed.taken_bytes.items()):
             in_memory = size + ROW_BYTES * placed.placed_rows[phase]
             parts = max(1, -(-in_memory // self.plan.recipe.shards.output_bytes))
-            job = ProductJob(mix, phase, parts, self.plan.recipe.seed, metadata, output)
+            columns, seed = self.plan.columns, self.plan.recipe.seed
+            job = ProductJob(mix, phase, parts, seed, metadata, output, columns)
             groups = job.index(self.store, self._indexes, survivors, decisions)
 
             def assign(part: int, groups: Index = groups) -> ProductTask:

@@ -14,15 +14,23 @@ import pyarrow.compute as pc
 
 from curate import schema
 from curate.engine.commit import Attempt, entries_of, read_commit
-from curate.engine.segment import read_decisions
+from curate.engine.segment import read_decisions, restored
 from curate.engine.shuffle import fresh_order, parts_of, rotation, slice_keys, within
 from curate.mixture.sampling import order_key
 from curate.plan.model import Plan
 from curate.protocol.stage import ProductBarrier
 from curate.protocol.tallies import NOT_HELD, tally_key
+from curate.sources.columns import Columns
 from curate.storage.exchange import Index, Listing, read_index
 from curate.storage.formats import Output, not_held, write
-from curate.storage.parquet_sink import ParquetSink, drain, file_rows, stored_rows, write_parquet
+from curate.storage.parquet_sink import (
+    ParquetSink,
+    drain,
+    file_rows,
+    row_groups,
+    stored_rows,
+    write_groups,
+)
 from curate.storage.store import Store
 
 #: Not columns of the product, where they would be null in every row.
@@ -51,6 +59,7 @@ class PlacingJob:
     """Counts what is curated and taken per shard, and writes what exceeds the mixture's budget."""
 
     mix: ProductBarrier
+    columns: Columns | None = None
 
     def run(self, assignment: PlacingTask, attempt: Attempt) -> None:
         """Place one shard's documents."""
@@ -68,10 +77,12 @@ class PlacingJob:
             over = applied.filter(pc.invert(schema.alive(applied)))
             if over.num_rows:
                 ledger.count_over_budget(over)
+                over = restored(over, self.columns)
                 sink = sink or ParquetSink(store, attempt.folder, "rejected", over.schema)
                 drain(sink.write(over))
             placed = self.mix.placements(table, decisions)
             sizes = pc.fill_null(pc.binary_length(table.column("text")), 0).to_numpy()
+            sizes = sizes + schema.passed_bytes(table) // max(1, table.num_rows)
             for phase in pc.unique(placed.column("phase")).to_pylist():
                 rows = placed.filter(pc.equal(placed.column("phase"), phase)).column("row")
                 taken_bytes[phase] = taken_bytes.get(phase, 0) + int(sizes[rows.to_numpy()].sum())
@@ -93,6 +104,7 @@ class ProductJob:
     seed: int
     metadata: str  #: JSON for the files' schema: tokenizer, contract, recipe
     output: Output
+    columns: Columns | None = None  #: of the input that pass through
 
     def run(self, assignment: ProductTask, attempt: Attempt) -> None:
         """Write one file."""
@@ -111,15 +123,11 @@ class ProductJob:
         del chosen
         epoch_column = table.column("epoch").to_numpy()
         order = pa.array(fresh_order(table.column("id"), self.seed, self.phase, epoch_column))
-        attempt.files.append(
-            write_parquet(
-                store,
-                f"{attempt.folder}/mixture-00000.parquet",
-                table.replace_schema_metadata({"curate": self.metadata}),
-                dataset="mixture",
-                order=order,
-            )
-        )
+        named = table.replace_schema_metadata({"curate": self.metadata})
+        pieces = (restored(group, self.columns) for group in row_groups(named, order=order))
+        name = f"{attempt.folder}/mixture-00000.parquet"
+        final = restored(named.slice(0, 0), self.columns).schema
+        attempt.files.append(write_groups(store, name, final, pieces, dataset="mixture"))
         if self.output.formats:
             table = table.take(order).combine_chunks()
         for format in self.output.formats:

@@ -14,6 +14,7 @@ from curate.errors import ResourceError
 from curate.plan.model import Shard, SourcePlan
 from curate.protocol.ledger import FileCounts
 from curate.sources.base import Damage, Document, DocumentTable, Note, Record, Skip
+from curate.sources.columns import Columns
 from curate.sources.files import identity
 
 #: The first bytes of damaged input that quarantine keeps, and the characters of an error message.
@@ -35,6 +36,7 @@ ROW_BYTES = 400
 class _Collector:
     def __init__(self, source: SourcePlan) -> None:
         self.source = source
+        self.schema = document_schema(source.columns)
         self.rows: list[dict[str, Any]] = []
         self.tables: list[pa.Table] = []
         self.damage: list[dict[str, Any]] = []
@@ -96,7 +98,7 @@ class _Collector:
 
     def _stamp(self, table: pa.Table) -> pa.Table:
         """Add the source's values from the recipe, where the record itself has none."""
-        table = schema.conform(table, schema.DOCUMENT_SCHEMA)
+        table = schema.conform(table, self.schema)
         stamps = {
             "source": self.source.name,
             "origin": self.source.origin,
@@ -114,7 +116,7 @@ class _Collector:
         documents = (
             pa.concat_tables(self.tables).combine_chunks()
             if self.tables
-            else schema.DOCUMENT_SCHEMA.empty_table()
+            else self.schema.empty_table()
         )
         batch = Batch(
             documents,
@@ -123,6 +125,12 @@ class _Collector:
         )
         self.tables, self.damage, self.counts, self.bytes = [], [], {}, 0
         return batch
+
+
+def document_schema(columns: Columns | None) -> pa.Schema:
+    """Return the schema of documents as they are read."""
+    passed = () if columns is None else columns.carried
+    return pa.schema([*schema.DOCUMENT_SCHEMA, *passed])
 
 
 def read_shard(source: SourcePlan, shard: Shard, batch_bytes: int) -> Iterator[Batch]:

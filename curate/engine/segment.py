@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from curate import schema
 from curate.engine.commit import Attempt, read_commit
 from curate.engine.compiling import compile_together
-from curate.engine.reading import read_shard
+from curate.engine.reading import document_schema, read_shard
 from curate.engine.shuffle import key_range, sort_by_key
 from curate.failpoint import reach
 from curate.mixture.sampling import order_key
@@ -25,6 +25,7 @@ from curate.plan.model import Segment, Shard, SourcePlan
 from curate.protocol.ledger import Ledger
 from curate.protocol.routing import document_numbers
 from curate.protocol.stage import Barrier
+from curate.sources.columns import Columns
 from curate.storage import parquet_sink
 from curate.storage.entries import SAMPLE_CHARACTERS, RejectExample
 from curate.storage.exchange import ExchangeSink, Listing, read_listed
@@ -57,6 +58,7 @@ class SegmentJob:
     decided: tuple[Barrier, ...] = ()  #: the barriers of the segment before
     row_group_bytes: int = parquet_sink.ROW_GROUP_BYTES
     shuffle_seed: int | None = None  #: set for the last segment: rows are written in shuffled order
+    columns: Columns | None = None  #: of the input that pass through
 
     def run(self, assignment: SegmentTask, attempt: Attempt) -> None:
         """Run the segment on one shard."""
@@ -81,7 +83,7 @@ class _Work:
         self.ledger: Ledger = attempt.ledger
         self.decisions: list[tuple[Barrier, pa.Table]] = []
         if task.survivors is None:
-            base = schema.DOCUMENT_SCHEMA
+            base = document_schema(job.columns)
         else:
             self.before = read_commit(attempt.store, task.survivors)
             base = _schema_from(self.before.notes.schema or "")
@@ -102,7 +104,10 @@ class _Work:
             row_group_bytes=job.row_group_bytes,
         )
         self.rejected = parquet_sink.ParquetSink(
-            attempt.store, attempt.folder, "rejected", self.schema
+            attempt.store,
+            attempt.folder,
+            "rejected",
+            restored(self.schema.empty_table(), job.columns).schema,
         )
         self.sketches = {
             barrier.name: ExchangeSink(attempt.store, attempt.folder, f"sketch-{barrier.name}")
@@ -183,7 +188,7 @@ class _Work:
         for barrier, decisions in later:
             rejects = barrier.reassign_witness(rejects, decisions)
         self.ledger.count_dropped(rejects)
-        parquet_sink.drain(self.rejected.write(rejects))
+        parquet_sink.drain(self.rejected.write(restored(rejects, self.job.columns)))
         self._sample(rejects)
         return table.filter(alive)
 
@@ -239,8 +244,14 @@ def read_decisions(store: Store, listings: Sequence[Listing]) -> pa.Table:
     return pa.concat_tables(tables) if tables else schema.DECISIONS_SCHEMA.empty_table()
 
 
+def restored(table: pa.Table, columns: Columns | None) -> pa.Table:
+    """Return a table for publication: what passes through has its declared types."""
+    return table if columns is None else columns.restored(table)
+
+
 def _sample_of(rejects: pa.Table, row: int) -> RejectExample:
     columns = {field.name for field in fields(RejectExample)} & set(rejects.column_names)
+    columns = set(filter(schema.is_ours, columns))
     values = {name: rejects.column(name)[row].as_py() for name in columns}
     text = values["text"] or ""
     return RejectExample(**values | {"text": text[:SAMPLE_CHARACTERS], "bytes": len(text.encode())})

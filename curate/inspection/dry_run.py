@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
-from curate.engine.reading import read_shard
+from curate.engine.reading import document_schema, read_shard
 from curate.errors import RecipeError, nearest
 from curate.mixture.forecast import available_in, expected
 from curate.mixture.sampling import order_key, sample_key
@@ -127,7 +127,7 @@ class _Sample(NamedTuple):
 
 
 def _sample(plan: Plan, sample: int, scan: int, source: str | None = None) -> _Sample:
-    lowest, scanned, seen = schema.DOCUMENT_SCHEMA.empty_table(), 0, 0
+    lowest, scanned, seen = document_schema(plan.columns).empty_table(), 0, 0
     for table in _documents(plan, scan, source):
         scanned += table.num_rows
         seen += pc.sum(pc.binary_length(table.column("text"))).as_py() or 0
@@ -200,7 +200,7 @@ def _duplicates(
                 break  # all are copies of one text, which no slice separates
             documents = smaller
     if documents is None:
-        documents = _through(maps, schema.DOCUMENT_SCHEMA.empty_table())
+        documents = _through(maps, document_schema(plan.columns).empty_table())
     for before in earlier:
         documents = apply(before, documents)
         documents = documents.filter(schema.alive(documents))

@@ -156,9 +156,8 @@ def _matches(store: Store, path: str, key: str) -> Iterator[dict[str, Any]]:
     own = f"~{key}"  # the id of the record itself, where the source keeps one
     with store.open(path) as handle:
         file = pq.ParquetFile(handle)
-        names = [
-            name for name in file.schema_arrow.names if name not in ("text", "messages", "meta")
-        ]
+        shown = filter(schema.is_ours, file.schema_arrow.names)
+        names = [name for name in shown if name not in ("text", "messages", "meta")]
         for group in range(file.num_row_groups):
             keys = file.read_row_group(group, columns=["id", "url"], use_threads=False)
             matches = pc.or_kleene(

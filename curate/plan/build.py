@@ -22,6 +22,7 @@ from curate.recipe import locate, profile
 from curate.recipe.profile import Profiles
 from curate.recipe.recipe import Recipe, StageSpec
 from curate.sources.base import InputFile, Source
+from curate.sources.columns import gather
 from curate.storage.formats import WITHOUT_MASK, check
 
 
@@ -41,6 +42,7 @@ def build(
 
     profiles = _profiles(recipe, read_profile)
     sources: dict[str, SourcePlan] = {}
+    listed: dict[str, list[InputFile]] = {}
     shards: list[Shard] = []
     for name, spec in recipe.sources.items():
         if not spec.path:
@@ -51,16 +53,42 @@ def build(
             reader = _masking(reader, recipe)
         sources[name] = SourcePlan(name, reader, spec.origin, spec.license)
         files = expand([locate.data_path(path) for path in spec.path], reader.suffixes)
+        listed[name] = files
         shards += _shards(name, reader, files, recipe.shards.input_bytes, identity)
     if not sources:
         raise RecipeError(
             "no source has a path", where=where, hint="name one with --input SOURCE=PATH"
         )
+    sources = _with_columns(sources, listed)
     plan = Plan(recipe, profiles, sources, tuple(shards), segments(recipe, profiles, where=where))
     check_groups(plan.mix.mixture, recipe, where)
     check_conversations(recipe, profiles, plan.segments, where)
     check(plan.output)
     return dataclasses.replace(plan, segments=_with_views(plan, where)) if stores else plan
+
+
+def _with_columns(
+    sources: dict[str, SourcePlan], files: dict[str, list[InputFile]]
+) -> dict[str, SourcePlan]:
+    """Find the columns that the sources pass through, one schema for all."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, source in sources.items():
+        reader: Any = source.reader
+        if getattr(reader, "columns", ()):
+            found[name] = reader.typed_columns(files[name])
+    if not any(found.values()):
+        return sources
+    columns, as_json = gather(found)
+    planned = {}
+    for name, source in sources.items():
+        reader = source.reader
+        if name in found:
+            own = tuple((old, new) for old, new in columns.names if old in found[name])
+            passed = dataclasses.replace(columns, names=own)
+            kept = tuple(sorted(as_json & found[name].keys()))
+            reader = dataclasses.replace(reader, passed=passed, as_json=kept)
+        planned[name] = source._replace(reader=reader, columns=columns)
+    return planned
 
 
 def _masking(reader: Source, recipe: Recipe) -> Source:

@@ -13,6 +13,7 @@ from curate.protocol.stage import Barrier, MapStage, ProductBarrier, Stage
 from curate.recipe.profile import Profiles
 from curate.recipe.recipe import Recipe
 from curate.sources.base import InputFile, Piece, Source
+from curate.sources.columns import Columns
 from curate.storage.formats import Output
 
 
@@ -23,6 +24,7 @@ class SourcePlan(NamedTuple):
     reader: Source
     origin: str
     license: str | None
+    columns: Columns | None = None  #: of all sources, where any column passes through
 
 
 class PlannedPiece(NamedTuple):
@@ -78,6 +80,11 @@ class Plan:
     def mix(self) -> ProductBarrier:
         """The last barrier: it makes the product."""
         return cast(ProductBarrier, self.segments[-1].barriers[-1])
+
+    @property
+    def columns(self) -> Columns | None:
+        """The columns of the input that pass through, if any."""
+        return next(iter(self.sources.values())).columns
 
     @property
     def output(self) -> Output:

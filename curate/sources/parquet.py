@@ -7,8 +7,9 @@ that names none: such a column is read in the type in which it is stored, if any
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from dataclasses import field as default
 from functools import cached_property
 from itertools import pairwise
 from typing import IO, Any, NamedTuple
@@ -17,10 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curate.errors import nearest
-from curate.schema import whole
+from curate.errors import RecipeError, nearest
+from curate.schema import COLUMNS, whole
 from curate.sources import fields
 from curate.sources.base import Damage, DocumentTable, InputFile, Note, Piece, Record, Skip
+from curate.sources.columns import Columns, common, field_type
+from curate.sources.columns import plain as plain_type
 from curate.sources.parquet_footer import row_group_extents, without_extension_types
 
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
@@ -66,12 +69,14 @@ class Parquet:
 
     Options name columns: by their names, or in dotted steps into structs (``content.body``).
     ``meta`` lists columns to keep as JSON, ``["*"]`` all that no option names and the keys of
-    partitioned folders (``year=2024/``); none by default, because here each costs reading. The
-    text may be of any string type, plain or dictionary encoded, binary that contains UTF-8, or of
-    the type null: writers store a column so where no row has a value. A column other than the text
-    that a file does not have is null there, and its rows are noted as ``missing_column``. One whose
-    bytes cannot be read is null as well (``damaged_column``, ``damaged_fields``). The
-    locator is ``<row group>:<row>``. A piece is a range of row group numbers, not of bytes.
+    partitioned folders (``year=2024/``); none by default, because here each costs reading.
+    ``columns`` lists those to keep as columns of the product, with their types: see
+    :mod:`curate.sources.columns`. The text may be of any string type, plain or dictionary encoded,
+    binary that contains UTF-8, or of the type null: writers store a column so where no row has a
+    value. A column other than the text that a file does not have is null there, and its rows are
+    noted as ``missing_column``. One whose bytes cannot be read is null as well
+    (``damaged_column``, ``damaged_fields``). The locator is ``<row group>:<row>``. A piece is a
+    range of row group numbers, not of bytes.
 
     Skips: ``null_text``. Damage of the file: ``truncated``, ``bad_footer``, ``encrypted``,
     ``missing_text``, ``duplicate_column``, ``text_not_string``, ``too_many_columns``; of a row
@@ -90,6 +95,13 @@ class Parquet:
     license: str | None = None
     meta: tuple[str, ...] = ()
     """Columns to keep as JSON. Example: ["title"]."""
+    columns: tuple[str, ...] = ()
+    """Columns to keep as columns of the product, with their types; ["*"]: all but the text, and the
+    keys of partitioned folders as text. One with a name of curate's own is called ``input_<name>``.
+    One that has several types in the files, of which none holds all values, is kept as JSON in
+    ``meta``. Example: ["score", "embedding"]."""
+    passed: Columns | None = default(default=None, metadata={"planned": True})
+    as_json: tuple[str, ...] = default(default=(), metadata={"planned": True})
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -103,8 +115,11 @@ class Parquet:
         """Yield tables of documents, skips and damages of the piece's row groups, in file order."""
         optional = [name for name in (self.id, self.url, self.date, self.license) if name]
         paths = dict.fromkeys((self.text, *optional, *self.meta))
-        partitions = fields.partitions(file.name) if self._keeps_all else {}
-        for batch in batches(file, piece, tuple(paths), self.text):
+        every = self._keeps_all or "*" in self.columns
+        partitions = fields.partitions(file.name) if every else {}
+        passed = [name for name, _ in self.passed.names] if self.passed else []
+        present = frozenset((*passed, *self.as_json))
+        for batch in batches(file, piece, tuple(paths), self.text, present):
             if isinstance(batch, RowBatch):
                 yield from self._records(batch, partitions)
             else:
@@ -136,10 +151,15 @@ class Parquet:
             columns["date"] = as_date(column(table, self.date))
         if self._keeps_all:
             columns["meta"] = self._all_other(table, columns, partitions)
-        elif self.meta:
-            values = [to_rows(column(table, path)) for path in self.meta]
-            meta = [fields.leftovers(dict(zip(self.meta, row))) for row in zip(*values)]
-            columns["meta"] = pa.array(meta, pa.large_string())
+        elif self.meta or self.as_json:
+            columns["meta"], count = self._listed(table, partitions)
+            if count:
+                yield Note("column_as_json", count)
+        for name, ours in self.passed.names if self.passed else ():
+            if _type(table.schema, name) is not None:
+                columns[ours] = self._without_text(name, column(table, name))
+            elif name in partitions:
+                columns[ours] = pa.repeat(pa.scalar(partitions[name], pa.string()), table.num_rows)
         documents = pa.table(columns)
         if text.null_count:
             nulls = text.null_count - len(invalid)
@@ -148,6 +168,69 @@ class Parquet:
             documents = documents.filter(pc.is_valid(text))
         if documents.num_rows:
             yield DocumentTable(documents)
+
+    def typed_columns(self, files: Iterable[InputFile]) -> dict[str, pa.DataType | None]:
+        """Return the type of each column to keep; None where the files' types have none in common.
+
+        Files that cannot be read are left to whoever reads them. Raise RecipeError where no file
+        has a column that is named.
+        """
+        found: dict[str, pa.DataType | None] = {}
+        names: dict[str, None] = {}
+        for file in files:
+            with file.open() as handle:
+                opened = _open(handle, file.size)
+                if isinstance(opened, Damage):
+                    continue
+                schema = opened.reader.schema_arrow
+            names |= dict.fromkeys(schema.names[:_MAX_COLUMNS])
+            types = {
+                path: kind
+                for path in (schema.names if "*" in self.columns else self.columns)
+                if (kind := self._kept_type(schema, path)) is not None
+            }
+            if "*" in self.columns:
+                keys = dict.fromkeys(fields.partitions(file.name), pa.string())
+                types = keys | types
+            for path, kind in types.items():
+                found[path] = common(found[path], kind) if path in found else kind
+        for path in self.columns:
+            if path != "*" and path not in found and names:
+                what = f"no file has the column '{fields.shown(path)}' of columns"
+                raise RecipeError(what, hint=_nearest(path, list(names)))
+        return found
+
+    def _kept_type(self, schema: pa.Schema, path: str) -> pa.DataType | None:
+        """Return the type of a column to keep; None where a column of ours holds the same."""
+        if path == self.text or _type(schema, path) is None:
+            return None
+        kind = _type(schema, path)
+        if path in schema.names:
+            kind = field_type(schema.field(schema.get_all_field_indices(path)[0]))
+        if path in ("url", "date", "license") and path == getattr(self, path):
+            return None if kind == COLUMNS[path].type else kind
+        if not self.text.startswith(f"{path}."):
+            return kind
+        rest = self._without_text(path, pa.nulls(0, plain_type(kind))).type
+        return None if pa.types.is_null(rest) else rest
+
+    def _without_text(self, name: str, values: Any) -> Any:
+        """Return a column without the text, where that is a field of its structs."""
+        if not self.text.startswith(f"{name}.") or not pa.types.is_struct(values.type):
+            return values
+        return _without(values, self.text.removeprefix(f"{name}.").split("."))
+
+    def _listed(self, table: pa.Table, partitions: dict[str, object]) -> tuple[pa.Array, int]:
+        """Return the columns named to be JSON, and how many values are so for want of a type."""
+        missing = [path for path in self.as_json if _type(table.schema, path) is None]
+        names = dict.fromkeys((*self.meta, *self.as_json))
+        names = {path: None for path in names if path in self.meta or path not in missing}
+        keys = {path: partitions[path] for path in missing if path in partitions}
+        values = [to_rows(column(table, path)) for path in names]
+        rows = zip(*values) if values else [()] * table.num_rows
+        meta = [fields.leftovers(keys | dict(zip(names, row))) for row in rows]
+        count = (len(self.as_json) - len(missing) + len(keys)) * table.num_rows
+        return pa.array(meta, pa.large_string()), count
 
     def _all_other(
         self, table: pa.Table, columns: dict[str, Any], partitions: dict[str, object]
@@ -160,7 +243,8 @@ class Parquet:
         understood = {
             path: pc.is_valid(columns[name]).to_pylist() for name, path in taken.items() if path
         }
-        names = [name for name in table.column_names if name != self.text]
+        passed = [name for name, _ in self.passed.names] if self.passed else []
+        names = [name for name in table.column_names if name not in (self.text, *passed)]
         names = [name for name in names if not all(understood.get(name, (False,)))]
         values = zip(*(to_rows(column(table, name)) for name in names)) if names else ()
         nested = "." in self.text and self.text not in table.column_names
@@ -200,16 +284,20 @@ def split(file: InputFile, target_bytes: int) -> list[Piece]:
 
 
 def batches(
-    file: InputFile, piece: Piece, columns: tuple[str, ...], text: str
+    file: InputFile,
+    piece: Piece,
+    columns: tuple[str, ...],
+    text: str,
+    present: frozenset[str] = frozenset(),
 ) -> Iterator[RowBatch | Damage | Note]:
     """Yield the rows of a piece's row groups, fully validated.
 
     ``*`` among ``columns`` means all others too. ``text`` names the column that must exist and
     contain strings. Other columns that the file does not have, or whose bytes cannot be read, are
-    left out, and their rows noted.
+    left out, and their rows noted. Those of ``present`` are read where the file has them.
     """
     needed = frozenset((text, text.partition(".")[0]))
-    yield from _batches(file, piece, columns, text, needed)
+    yield from _batches(file, piece, columns, text, needed, present)
 
 
 def records(
@@ -228,6 +316,7 @@ def _batches(
     columns: tuple[str, ...] | frozenset[str] | None,
     text: str | None,
     needed: frozenset[str],
+    present: frozenset[str] = frozenset(),
 ) -> Iterator[RowBatch | Damage | Note]:
     """Read columns in their order, all that a set of names has, or (None) all."""
     with file.open() as handle:
@@ -238,6 +327,10 @@ def _batches(
             return
         if isinstance(columns, frozenset):
             columns = tuple(name for name in opened.reader.schema_arrow.names if name in columns)
+        elif columns is not None and present:
+            found = opened.reader.schema_arrow
+            also = [name for name in sorted(present) if _type(found, name) is not None]
+            columns = tuple(dict.fromkeys((*columns, *also)))
         problem = _refusal(opened.reader.schema_arrow, columns, text)
         if problem:
             if not piece.start:
@@ -368,6 +461,7 @@ def _group(
 def _tables(
     opened: OpenParquet, group: int, columns: list[str], skipped_rows: int
 ) -> Iterator[pa.Table]:
+    views: list[tuple[int, pa.DataType]] | None = None  # of which Arrow cannot take rows
     stream = opened.reader.iter_batches(
         # A dictionary makes a row as large as its largest value, whatever the encoded size is.
         batch_size=max(1, min(_ROWS, opened.reader.metadata.row_group(group).num_rows)),
@@ -378,6 +472,13 @@ def _tables(
     for part in stream:
         table = pa.Table.from_batches([part])
         table.validate()
+        if views is None:
+            kinds = enumerate(table.schema.types)
+            views = [(place, plain_type(kind)) for place, kind in kinds if "_view" in str(kind)]
+        for place, kind in views:
+            table = table.set_column(
+                place, table.column_names[place], table.column(place).cast(kind)
+            )
         if table.num_rows > skipped_rows:
             yield table.slice(skipped_rows)
         skipped_rows = max(0, skipped_rows - table.num_rows)
@@ -435,6 +536,21 @@ def _without_invalid(batch: RowBatch, needed: frozenset[str]) -> tuple[RowBatch,
         nulls = pa.scalar(None, values.type)
         table = table.set_column(place, name, pc.if_else(pa.array(valid), values, nulls))
     return batch._replace(table=table), Note("damaged_fields", count)
+
+
+def _without(values: Any, steps: list[str]) -> Any:
+    """Return structs without the field at a path of names."""
+    kept = {}
+    for place in range(values.type.num_fields):
+        name, inner = values.type.field(place).name, values.field(place)
+        if name == steps[0]:
+            if len(steps) == 1 or not pa.types.is_struct(inner.type):
+                continue
+            inner = _without(inner, steps[1:])
+        kept[name] = inner
+    if not kept:
+        return pa.nulls(len(values))
+    return pa.StructArray.from_arrays(list(kept.values()), list(kept), mask=values.is_null())
 
 
 def column(table: pa.Table, path: str) -> Any:

@@ -46,17 +46,32 @@ def names_extension_types(footer: bytes) -> bool:
 def without_extension_types(footer: bytes) -> bytes:
     """Return a footer of the same length in which no Arrow extension type is named.
 
-    Without the Arrow schema that writers store, pyarrow takes the types from Parquet's own: an
-    extension column then has the type in which it is stored. A footer that names none is returned
-    unchanged.
+    An extension column then has the type in which it is stored; the name of its own type stands in
+    its metadata under ``-----:extension:name``. Where the Arrow schema that writers store cannot be
+    decoded it is hidden as a whole, and pyarrow takes all types from Parquet's own. A footer that
+    names no extension type is returned unchanged.
 
     >>> without_extension_types(b"...ARROW:extension:name..."), without_extension_types(b"PLAIN")
     (b'...-----:extension:name...', b'PLAIN')
     """
     if not names_extension_types(footer):
         return footer
-    for key in (_SCHEMA_KEY, b"ARROW:extension"):
-        footer = footer.replace(key, key.replace(b"ARROW", b"-----"))
+    footer = footer.replace(b"ARROW:extension", b"-----:extension")
+    at = footer.find(_SCHEMA_KEY)
+    while at >= 0:
+        end = at + len(_SCHEMA_KEY)
+        try:
+            if footer[end : end + 1] != b"\x18":
+                raise _Malformed
+            encoded, after = _Thrift(footer).binary(end + 1)
+            schema = base64.b64decode(encoded, validate=True)
+            renamed = base64.b64encode(schema.replace(b"ARROW:extension", b"-----:extension"))
+            if len(renamed) != len(encoded):
+                raise _Malformed
+            footer = footer[: after - len(encoded)] + renamed + footer[after:]
+        except (_Malformed, binascii.Error):
+            footer = footer[:at] + b"-----" + footer[at + 5 :]
+        at = footer.find(_SCHEMA_KEY, end)
     return footer
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from curate.errors import InternalError
 from curate.failpoint import reach
 from curate.kernels.grouping import run_bounds
-from curate.schema import conform
+from curate.schema import conform, passed_bytes
 from curate.storage.entries import FileEntry
 from curate.storage.store import Damaged, Store
 
@@ -62,6 +62,8 @@ class ParquetSink:
             self._tables.append(conform(table, self._schema))
             self._bytes += pc.sum(pc.binary_length(table.column(self._measured))).as_py() or 0
             self._bytes += ROW_BYTES * table.num_rows
+            if self._measured == "text":
+                self._bytes += passed_bytes(table)
             if self._bytes >= self._run_bytes:
                 yield from self.close()
 
@@ -134,6 +136,7 @@ def _written(
     with store.writing(name) as sink:
         reach("sink.opened")
         repeated = [column for column in _REPEATED if column in schema.names]
+        repeated += [field.name for field in schema if pa.types.is_dictionary(field.type)]
         with pq.ParquetWriter(
             sink,
             schema,
@@ -207,6 +210,7 @@ def row_groups(
     if "text" in table.column_names:
         lengths = pc.fill_null(pc.binary_length(table.column("text")), 0)
         sizes = np.asarray(lengths).astype(np.int64) + 1
+        sizes += passed_bytes(table) // table.num_rows
     if order is not None:
         sizes = sizes[order.to_numpy()]
     number = (np.cumsum(sizes) - 1) // target
