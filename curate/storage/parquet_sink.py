@@ -93,14 +93,6 @@ class ParquetSink:
             self._rows += group.num_rows
 
 
-def write_parquet(
-    store: Store, name: str, table: pa.Table, *, dataset: str, order: pa.Array | None = None
-) -> FileEntry:
-    """Write a table, in the order given, as one file; check it and return its entry."""
-    groups = row_groups(table, order=order)
-    return write_groups(store, name, table.schema, groups, dataset=dataset)
-
-
 def write_groups(
     store: Store, name: str, schema: pa.Schema, groups: Iterable[pa.Table], *, dataset: str
 ) -> FileEntry:

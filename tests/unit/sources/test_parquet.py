@@ -552,3 +552,18 @@ def test_real_files_give_every_row(name, column):
     found = read(file, Parquet(text=column))
     assert not damage(found)
     assert [row["text"] for row in rows(found)] == pq.read_table(path)[column].to_pylist()
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.list_(pa.string_view())], ids=str)
+def test_a_string_in_a_column_of_views_that_is_not_utf8_costs_its_value(tmp_path, kind):
+    raw = pa.array([b"good", b"\xff\xfe and more than twelve", b"x"]).cast(pa.binary_view())
+    if kind == pa.string_view():
+        bad = pa.StringViewArray.from_buffers(kind, 3, raw.buffers())
+    else:
+        inner = pa.StringViewArray.from_buffers(pa.string_view(), 3, raw.buffers())
+        bad = pa.ListArray.from_arrays(pa.array([0, 1, 2, 3], pa.int32()), inner)
+    file = stored(tmp_path, pa.table({"text": ["a", "b", "c"], "other": bad}))
+    found = list(read(file, Parquet(meta=("other",))))
+    kept = [json.loads(row["meta"])["other"] for row in rows(found)]
+    assert kept == [["good"], None, ["x"]] or kept == ["good", None, "x"]
+    assert Note("damaged_fields", 1) in found
