@@ -192,7 +192,7 @@ class Silent:
     """
 
     def note(self, text: str) -> None:
-        """Tell what was decided before the work begins, in one line."""
+        """Take a line on what was decided before the work began."""
 
     def start(self, label: str, total: int, done: int) -> None:
         """Begin a step of ``total`` tasks, ``done`` of them in an earlier run."""
