@@ -74,10 +74,20 @@ def digest(module: str) -> str:
         digest.update(f"{package} {version(package)} ".encode())
     digest.update(llvmlite.binding.get_host_cpu_name().encode())
     sources = [_source(name) for name in closure(module)]
-    tables = {table for source in sources for table in source.parent.glob("*.npz")}
+    tables = {table for folder in {s.parent for s in sources} for table in _tables(folder)}
     for path in sources + sorted(tables):
-        digest.update(str(path.relative_to(_PACKAGE)).encode() + b"\0" + path.read_bytes())
+        digest.update(str(path.relative_to(_PACKAGE)).encode() + b"\0" + _content(path))
     return digest.hexdigest()
+
+
+@functools.cache
+def _tables(folder: Path) -> tuple[Path, ...]:
+    return tuple(folder.glob("*.npz"))
+
+
+@functools.cache
+def _content(path: Path) -> bytes:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
 
 
 class _Overloads:

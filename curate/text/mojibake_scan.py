@@ -34,6 +34,7 @@ from numba import int64, uint8, uint16, uint32, uint64
 
 from curate.errors import InternalError
 from curate.kernels.arrow import buffers
+from curate.kernels.derived import derived
 from curate.kernels.grouping import first_of_runs
 from curate.kernels.jit import inline, kernel
 from curate.kernels.utf8 import decode
@@ -307,7 +308,15 @@ def _scan(
 
 @lru_cache(maxsize=1)
 def tables() -> Tables:
-    """Derive the tables from the installed ftfy and the running ``unicodedata`` (about 0.1 s)."""
+    """Return the tables of the installed ftfy and the running ``unicodedata``."""
+    arrays = derived(__name__, "tables", _tables)
+    return Tables(
+        arrays["entry"], arrays["combining"], arrays["step"], arrays["shared"],
+        arrays["odd_pairs"], *arrays["states"].tolist(),
+    )  # fmt: skip
+
+
+def _tables() -> dict[str, np.ndarray]:
     from ftfy.badness import BADNESS_RE
 
     entry, step, states = _automaton(BADNESS_RE.pattern)
@@ -329,7 +338,10 @@ def tables() -> Tables:
         entry[code] |= _MATTERS
     entry |= doubt.kinds() << 12
     shared, odd_pairs = doubt.shared_alphabets(), doubt.odd_pairs()
-    return Tables(entry, combining, step, shared, odd_pairs, *states)
+    return {
+        "entry": entry, "combining": combining, "step": step, "shared": shared,
+        "odd_pairs": odd_pairs, "states": np.array(states),
+    }  # fmt: skip
 
 
 def removed() -> Iterator[int]:

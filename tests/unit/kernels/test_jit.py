@@ -41,7 +41,8 @@ def test_a_digest_follows_every_source_and_table_of_the_closure(tmp_path, monkey
     monkeypatch.setattr(jit, "_PACKAGE", tmp_path)
 
     def digest():
-        jit.imports.cache_clear()
+        for cached in (jit.imports, jit._tables, jit._content):
+            cached.cache_clear()
         return jit.digest.__wrapped__("curate.text.kernel")
 
     first = digest()
