@@ -14,7 +14,7 @@ from curate.api.ratio import groups_of
 from curate.errors import RecipeError, nearest
 from curate.recipe import locate
 from curate.recipe.profile import Profile, Profiles
-from curate.sources import fields, parquet
+from curate.sources import columns, fields, parquet
 
 
 class ArrowTable(Protocol):
@@ -199,6 +199,7 @@ def deduplicate(
     pyarrow.Table
         All rows, with ``dropped_by`` (null where kept), ``duplicate_of`` (id of the kept witness),
         ``jaccard``, ``cluster`` (id of its first kept document) and ``cluster_size``.
+        Columns with names of the Document table have its types, all others are as they were.
 
     Raises
     ------
@@ -235,9 +236,10 @@ def deduplicate(
         component_bytes=component_bytes,
         seed=seed,
     )
-    documents = _documents(table)
+    given, documents = _documents(table)
     _check_order(documents, keep, priority)
-    return reassign_within(in_memory.apply(near, in_memory.apply(exact, documents)))
+    found = reassign_within(in_memory.apply(near, in_memory.apply(exact, documents)))
+    return _as_given(found, given)
 
 
 def _check_order(documents: pa.Table, keep: str, priority: tuple[str, ...]) -> None:
@@ -320,6 +322,7 @@ def mix(
     -------
     pyarrow.Table
         The rows sampled, with ``phase`` and ``epoch``; a row that is repeated occurs repeatedly.
+        Columns with names of the Document table have its types, all others are as they were.
 
     Raises
     ------
@@ -358,7 +361,7 @@ def mix(
             "seed": seed,
         }
     )
-    documents = _documents(table)
+    given, documents = _documents(table)
     stage = Mix(mixture, clustered="cluster" in documents.column_names)
     for column in stage.reads:
         if column not in documents.column_names:
@@ -374,7 +377,7 @@ def mix(
                 hint=f"the labels of the table: {have}",
             )
     placed = stage.placements(documents, in_memory.resolve(stage, documents)["decisions"])
-    taken = documents.take(placed.column("row"))
+    taken = _as_given(documents.take(placed.column("row")), given, placed.column("row"))
     return taken.append_column("phase", placed.column("phase")).append_column(
         "epoch", placed.column("epoch")
     )
@@ -383,7 +386,7 @@ def mix(
 def _through(table: TableLike, stages: tuple[str, ...], profile: str | Profile | None) -> pa.Table:
     from curate.plan import registry
 
-    documents = _documents(table)
+    _, documents = _documents(table)
     for name in stages:
         given = {"profiles": _all_profiles(profile), "name": name}
         documents = registry.build("stage", name, {}, given=given).apply(documents, Counter())
@@ -402,10 +405,14 @@ def _all_profiles(chosen: str | Profile | None = None) -> Profiles:
     return Profiles(loaded, always=name)
 
 
-def _documents(table: TableLike) -> pa.Table:
-    """Convert a table to Document columns; missing ones are null, but ids are generated."""
+def _documents(table: TableLike) -> tuple[pa.Table, pa.Table]:
+    """Return a table as Arrow has it, and with Document columns.
+
+    Missing ones are null, but ids are generated. Other columns have plain types, of which kernels
+    can take rows.
+    """
     try:
-        documents = pa.table(table)
+        given = documents = pa.table(table)
     except (TypeError, ValueError, pa.ArrowException) as error:
         raise RecipeError(
             f"this is no table: {str(error).partition(chr(10))[0]}",
@@ -432,7 +439,28 @@ def _documents(table: TableLike) -> pa.Table:
             documents = documents.append_column(name, pa.array([""] * rows, pa.string()))
         else:
             documents = documents.append_column(name, pa.nulls(rows, kind))
-    return documents
+    for place, name in enumerate(documents.column_names):
+        kind = documents.schema.field(place).type
+        if not schema.is_ours(name) and columns.plain(kind) != kind:
+            plain = documents.column(place).cast(columns.plain(kind))
+            documents = documents.set_column(place, name, plain)
+    return given, documents
+
+
+def _as_given(
+    result: pa.Table, given: pa.Table, rows: pa.Array | pa.ChunkedArray | None = None
+) -> pa.Table:
+    """Return a result in which columns of the input that are not ours are as they were given."""
+    for field in given.schema:
+        name, kind = field.name, field.type
+        if schema.is_ours(name):
+            continue
+        column = given.column(name)
+        if rows is not None:
+            column = column.cast(columns.plain(kind)).take(rows).cast(columns.writable(kind))
+            field = field.with_type(column.type)
+        result = result.set_column(result.column_names.index(name), field, column)
+    return result
 
 
 def _converted(name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:

@@ -78,7 +78,7 @@ def gather(found: Mapping[str, Mapping[str, pa.DataType | None]]) -> tuple[Colum
         while schema.is_ours(ours) or (ours != name and ours in types):
             ours = _PREFIX + ours
         names[name] = ours
-        declared.append(pa.field(ours, _writable(kind)))
+        declared.append(pa.field(ours, writable(kind)))
     _report(names, as_json)
     encoded = pa.schema(declared).serialize().to_pybytes()
     return Columns(tuple(names.items()), encoded), as_json
@@ -137,7 +137,7 @@ def plain(kind: pa.DataType) -> pa.DataType:
     return _mapped(kind, leaf)
 
 
-def _writable(kind: pa.DataType) -> pa.DataType:
+def writable(kind: pa.DataType) -> pa.DataType:
     """Return the type that a column has in the product: its own, if it can be made again."""
     if not isinstance(kind, pa.BaseExtensionType):
         kind = _mapped(kind, lambda leaf: leaf)
