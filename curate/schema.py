@@ -227,6 +227,9 @@ DECISIONS_SCHEMA = _schema(DECISION_COLUMNS)
 
 ORIGINS = ("native", "mt", "asr", "ocr", "llm")
 
+#: Where a row's language is labelled while no stage has written `lang`: a column, or a field of
+#: `meta`.
+INPUT_LABELS = ("input_lang", "language", "meta")
 #: The label of a document whose language cannot be determined.
 UNDETERMINED = "und"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,13 +15,17 @@ from curate.kernels.unicode import TURKIC_LETTERS
 from curate.protocol.chat import exact_parts, rejected_turns, render, text_of_role, without_tools
 from curate.protocol.routing import integers, read_docs
 from curate.protocol.stage import Inputs
-from curate.schema import whole
+from curate.schema import INPUT_LABELS, whole
 
 #: What a conversation holds besides the words of its text.
 _CONVERSATION = ("messages", "rejected", "tools")
 #: Languages that write ı and i, two letters: Turkish, Azerbaijani, Crimean Tatar, Gagauz, and Tatar
 #: and Kazakh in Latin letters.
-_DOTLESS = "^(tur|tr|aze|az|azj|azb|crh|gag)([_-]|$)|^(tat|tt|kaz|kk)[_-]Latn$"
+_DOTLESS = (
+    "(?i)^(__label__)?((tur|tr|aze|az|azj|azb|crh|gag)([_-].*)?|(tat|tt|kaz|kk)[_-]Latn([_-].*)?)$"
+)
+#: What a record's fields have where one of them may be such a label.
+_LABELLED = '(?i)"lang(uage)?":"(__label__)?(tu|tr|az|cr|ga|ta|tt|ka|kk)'
 
 
 def columns_of(on: str) -> tuple[str, ...]:
@@ -47,12 +53,11 @@ def compared_texts(table: pa.Table, on: str) -> pa.Array:
 def without_turkic_capitals(table: pa.Table, texts: pa.Array) -> pa.Array:
     """Return texts with I as ı and İ as i in rows whose language has both letters.
 
-    Where case is folded. What has one of their letters is judged by that (`kernels.folding`), with
-    the same result, and left as it is.
+    Where case is folded. The language is what a stage has written in `lang`, else a label of the
+    input: its column or field `lang` or `language`. What has one of their letters is judged by that
+    (`kernels.folding`), with the same result, and left as it is.
     """
-    if "lang" not in table.column_names:
-        return texts
-    labels = pc.match_substring_regex(whole(table.column("lang")), _DOTLESS)
+    labels = _dotless_rows(table)
     judged = pc.and_not(labels, pc.match_substring_regex(texts, f"[{TURKIC_LETTERS}]"))
     rows = np.flatnonzero(np.asarray(pc.fill_null(judged, False)))
     if not len(rows):
@@ -61,6 +66,31 @@ def without_turkic_capitals(table: pa.Table, texts: pa.Array) -> pa.Array:
     for capital, small in (("I\u0307", "i"), ("İ", "i"), ("I", "ı")):
         chosen = pc.replace_substring(chosen, capital, small)
     return replace_rows(texts, rows, chosen)
+
+
+def _dotless_rows(table: pa.Table) -> pa.Array:
+    """Return whether each row's label is that of a language with ı and i; null without a label."""
+    if "lang" in table.column_names:
+        return pc.match_substring_regex(whole(table.column("lang")), _DOTLESS)
+    found = pa.nulls(len(table), pa.bool_())
+    for name in (name for name in INPUT_LABELS if name in table.column_names):
+        column = whole(table.column(name))
+        if name == "meta":
+            found = pc.coalesce(found, _labelled_dotless(column))
+        elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            found = pc.coalesce(found, pc.match_substring_regex(column, _DOTLESS))
+    return found
+
+
+def _labelled_dotless(meta: pa.Array) -> pa.Array:
+    """Return whether a field of each record in JSON labels it with such a language."""
+    found = np.asarray(pc.fill_null(pc.match_substring_regex(meta, _LABELLED), False)).copy()
+    for row in np.flatnonzero(found).tolist():
+        record = json.loads(meta[row].as_py())
+        labels = [record.get(name) for name in ("lang", "language")]
+        label = next((label for label in labels if isinstance(label, str)), "")
+        found[row] = re.match(_DOTLESS, label) is not None
+    return pa.array(found)
 
 
 def compared_exactly(table: pa.Table, on: str) -> list[tuple[int, str]]:

@@ -12,8 +12,10 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from curate import schema
 from curate.engine.barrier_step import StepJob, StepTask
 from curate.engine.base import Engine
 from curate.engine.commit import Job, Task, commit_name, done_of, read_commits, revoke
@@ -181,6 +183,12 @@ class Driver:
             done.append(Decided(barrier, produced["decisions"], produced.get("reassigned")))
         return done
 
+    @cached_property
+    def _labels(self) -> tuple[str, ...]:
+        """Columns in which the language of a row may be labelled."""
+        stages = (stage for segment in self.plan.segments for stage in segment.stages)
+        return ("lang",) if any("lang" in stage.adds for stage in stages) else schema.INPUT_LABELS
+
     def _step(
         self,
         barrier: Barrier,
@@ -195,7 +203,7 @@ class Driver:
             step,
             partitions,
             # Cluster sizes that an earlier dedup wrote, where there are any.
-            tuple(dict.fromkeys(("id", *barrier.reads, "lang", "cluster_size"))),
+            tuple(dict.fromkeys(("id", *barrier.reads, *self._labels, "cluster_size"))),
             barrier.store,
             self.plan.run_key,
         )

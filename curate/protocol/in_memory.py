@@ -156,7 +156,8 @@ def resolve(
     cuts = _cuts([len(chunk) for chunk in table.column("text").chunks], table.num_rows, shards)
     shards = len(cuts) - 1
     columns = list(dict.fromkeys(("id", *barrier.reads)))
-    columns += ["lang"] if "lang" in table.column_names and "lang" not in columns else []
+    labels = ("lang",) if "lang" in table.column_names else schema.INPUT_LABELS
+    columns += [name for name in labels if name in table.column_names and name not in columns]
 
     def sketched(shard: int) -> dict[str, pa.Table]:
         rows = table.slice(cuts[shard], cuts[shard + 1] - cuts[shard])

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from curate import api
@@ -136,6 +137,45 @@ def test_the_capital_of_dotless_i_is_that_of_the_language(lang, texts, left, bar
     table = {"text": texts} | ({"lang": [lang] * len(texts)} if lang else {})
     done = in_memory.apply(barrier, tables._documents(table))
     assert done["dropped_by"].null_count == left
+
+
+@pytest.mark.parametrize(
+    ("fields", "left"),
+    [
+        ({"lang": "tur_Latn"}, 1),
+        ({"lang": "__label__tr"}, 1),
+        ({"language": "tr-TR"}, 1),
+        ({"a": 1, "lang": "TUR", "z": '"lang":"eng"'}, 1),
+        ({"lang": "kk-Latn"}, 1),
+        ({"lang": "kk"}, 2),
+        ({"lang": "tr_", "language": "en"}, 1),
+        ({"lang": 90, "language": "az"}, 1),
+        ({"lang": "truth"}, 2),
+        ({"origin": {"lang": "tr"}}, 2),
+        ({"note": 'the "lang":"tr" of it'}, 2),
+        ({}, 2),
+    ],
+)
+def test_without_identify_the_language_is_the_label_of_the_input(tmp_path, fields, left):
+    words = ["ISIM", "ısım"]
+    texts = [f"{words[0]} {LONG}", f"{words[1]} {LONG}", *words]
+    lines = [json.dumps({"text": text} | fields) + "\n" for text in texts]
+    (tmp_path / "a.jsonl").write_text("".join(lines), "utf-8")
+    done = api.dedup_paths(
+        [str(tmp_path / "a.jsonl")], output=tmp_path / "out", threshold=1.0, engine="in-process"
+    )
+    assert done.manifest["totals"]["curated"] == 2 * left
+    assert "lang" not in pq.read_schema(next((tmp_path / "out/mixture").rglob("*.parquet"))).names
+
+
+@pytest.mark.parametrize("column", ["input_lang", "language", "meta"])
+def test_labels_of_the_input_are_read_where_no_stage_has_written_one(column):
+    label = {"meta": '{"lang":"tr"}'}.get(column, "tr")
+    near = {"text": [f"ISIM {LONG}", f"ısım {LONG}"], column: [label] * 2}
+    done = in_memory.apply(FuzzyDedup(threshold=1.0), tables._documents(near))
+    assert done["dropped_by"].null_count == 1
+    judged = tables._documents(near | {"lang": ["eng_Latn"] * 2})
+    assert in_memory.apply(FuzzyDedup(threshold=1.0), judged)["dropped_by"].null_count == 2
 
 
 def test_where_case_counts_no_capital_is_small():
