@@ -148,7 +148,7 @@ def run(
         capacity.check(plan, str(output), choice.tasks_here)
     listener = progress or Silent()
     listener.note(f"engine: {choice.reason}")
-    with only_writer(store), _storage_errors(str(output)):
+    with _storage_errors(str(output)), only_writer(store) as check_lease:
         epoch, manifest = begin(store, plan.fingerprint, plan.inputs, resume=resume, fresh=fresh)
         if manifest is not None:
             return _result(str(output), store, manifest, recipe, reused=True)
@@ -162,6 +162,7 @@ def run(
             def finish(state: RunState) -> Manifest:
                 _check_dedup_loss(recipe, state.ledger, str(output))
                 state.timings = [*state.timings, _wall("all", "all", started)]
+                check_lease()
                 return publish(plan, store, state, epoch, render, written, keep_work=keep_work)
 
             manifest = driver.drive(finish)

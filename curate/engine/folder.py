@@ -6,12 +6,13 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from curate._version import __version__
-from curate.engine.publish import ENTRIES, remove_leftovers, sweep, top_level
+from curate.engine.lease import held
+from curate.engine.publish import ENTRIES, remove_leftovers, sweep
 from curate.errors import RecipeError, RefusedError, ResourceError
 from curate.failpoint import reach
 from curate.storage.entries import RUN_FORMAT, Manifest, check_format
@@ -22,18 +23,19 @@ _OURS = {*ENTRIES, "manifest.json", "recipe.toml", "filters", "work", "commits",
 
 
 @contextmanager
-def only_writer(store: Store) -> Iterator[None]:
+def only_writer(store: Store) -> Iterator[Callable[[], None]]:
     """Hold the folder's lock; the kernel releases it when the process dies, so none goes stale.
 
-    Object stores have no lock: commits are created if absent and named by content, so a second
-    writer there repeats the same work, and never does other work.
+    Object stores have no lock but a lease. Yield a function to call before publishing: it raises
+    RefusedError where the lease was lost.
     """
     if not isinstance(store, LocalStore):
         if store.address.startswith("memory:"):
             raise RecipeError(
                 "what is written to memory:// is gone when the command ends", where=store.address
             )
-        yield
+        with held(store) as lease:
+            yield lease.check
         return
     _refuse_foreign(store)  # before anything is touched
     try:
@@ -62,7 +64,7 @@ def only_writer(store: Store) -> Iterator[None]:
             reach("run.locked")
         except OSError as error:
             raise as_resource_error(error, store.address) from error
-        yield
+        yield lambda: None
 
 
 def published(store: Store) -> Manifest | None:
@@ -116,7 +118,8 @@ def begin(
                 where=store.address,
                 hint="choose another --output, or --fresh to replace it",
             )
-        remove_leftovers(store)
+        if store.staging(0):
+            remove_leftovers(store)
         sweep(store)
         return 0, manifest
     epoch = 1
@@ -164,7 +167,7 @@ def _refuse_foreign(store: Store) -> None:
     run_here = any(store.size(name) is not None for name in ("manifest.json", _STATE))
     foreign = sorted(
         name
-        for name in set(top_level(store)) - (_OURS if run_here else {".lock"})
+        for name in set(store.top()) - (_OURS if run_here else {".lock"})
         if name == "work" or not name.startswith(".")
     )
     if foreign:

@@ -1,15 +1,15 @@
 """Publishing: committed files become the run's published folders.
 
-Everything is built under ``.publish-<epoch>/`` and then moved to the top, entry by entry,
-``manifest.json`` last. While the manifest is absent, nothing is published; once it exists, every
-file that it names is complete. Publishing never runs in ``finally``; a killed publish starts over.
+On a disk everything is built under ``.publish-<epoch>/`` and then moved to the top, entry by entry,
+``manifest.json`` last. An object store cannot move: files are copied there once, to their published
+names. While the manifest is absent, nothing is published; once it exists, every file that it names
+is complete. Publishing never runs in ``finally``; a killed publish starts over.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
@@ -27,7 +27,7 @@ from curate.storage.exchange import read_part
 from curate.storage.formats import OUTPUT_FORMATS
 from curate.storage.formats.mds import index
 from curate.storage.parquet_sink import stored_rows, write_groups
-from curate.storage.store import Damaged, Store, sha256_of
+from curate.storage.store import Damaged, Store, in_order, sha256_of
 
 #: Published in this order; the manifest follows alone.
 ENTRIES = (
@@ -58,7 +58,7 @@ def publish(
 
     ``written`` are the files that are at their published places already: recipe and profiles.
     """
-    staging = f".publish-{epoch}"
+    staging = store.staging(epoch)
     reach("publish.started")
     remove_leftovers(store)
     try:
@@ -69,24 +69,25 @@ def publish(
         files += _clusters(plan, store, state, staging, largest)
         clusters = largest.examples(store, _survivors_before(plan, state))
     except Damaged:
-        store.remove(staging)
+        remove_leftovers(store)
         raise
     reach("publish.linked")
     stores = append_to_stores(plan, state)
     manifest = manifest_of_run(plan, state, files, clusters, stores)
-    for name, body in reports(manifest, state.timings).items():
-        store.replace(f"{staging}/{name}", body)
+    pages = reports(manifest, state.timings)
+    for name, body in pages.items():
+        store.replace(f"{staging}{name}", body)
     text = json.dumps(manifest.to_json(), ensure_ascii=False, indent=1) + "\n"
-    store.replace(f"{staging}/manifest.json", text.encode())
     reach("publish.manifest")
-    present = {name.split("/")[1] for name in store.names(staging)}
-    for name in ENTRIES:
-        if name not in present:  # from a killed publish of another recipe
-            store.remove(name)
-    store.publish(staging, [name for name in ENTRIES if name in present])
-    store.publish(staging, ["manifest.json"])
+    if staging:
+        present = {entry.path.split("/")[0] for entry in files} | set(pages)
+        for name in ENTRIES:
+            if name not in present:  # from a killed publish of another recipe
+                store.remove(name)
+        store.publish(staging, [name for name in ENTRIES if name in present])
+        store.remove(staging)
+    store.replace("manifest.json", text.encode())
     reach("publish.promised")
-    store.remove(staging)
     if not keep_work:
         sweep(store)
     reach("publish.swept")
@@ -100,20 +101,17 @@ def sweep(store: Store) -> None:
 
 
 def remove_leftovers(store: Store) -> None:
-    """Remove the remains of killed attempts to publish or to write a single object."""
-    for name in top_level(store):
-        if name.startswith(".publish-"):
+    """Remove the remains of killed attempts to publish or to write a single object.
+
+    Never called where a manifest exists and is to stay, but on disks: what a killed publish left
+    in an object store is under its published names.
+    """
+    in_place = () if store.staging(0) else ENTRIES
+    for name in store.top():
+        if name.startswith(".publish-") or name in in_place:
             store.remove(name)
     store.remove_partial("")
     store.remove_partial("filters")
-
-
-def top_level(store: Store) -> list[str]:
-    """Return the names at the top of a run's folder, sorted."""
-    root = getattr(store, "root", None)
-    if root is not None:
-        return sorted(path.name for path in root.iterdir()) if root.is_dir() else []
-    return sorted({name.split("/")[0] for name in store.names("")})
 
 
 def _rejected(store: Store, state: RunState, staging: str) -> list[FileEntry]:
@@ -132,7 +130,7 @@ def _quarantine(store: Store, state: RunState, staging: str) -> list[FileEntry]:
     """Write the damaged records, in the order of the plan's shards, one task's at a time."""
     entry = write_groups(
         store,
-        f"{staging}/quarantine/00000.parquet",
+        f"{staging}quarantine/00000.parquet",
         schema.QUARANTINE_SCHEMA,
         stored_rows(store, state.quarantined),
         dataset="quarantine",
@@ -168,7 +166,7 @@ def _indexes(store: Store, staging: str, files: list[FileEntry]) -> list[FileEnt
     indexes = []
     for folder, shards in folders.items():
         path = f"{folder}/index.json"
-        with store.writing(f"{staging}/{path}") as sink:
+        with store.writing(f"{staging}{path}") as sink:
             sink.write(index(shards))
             indexes.append(FileEntry("mds", path, sink.bytes, sink.sha256, rows=0))
     return indexes
@@ -194,7 +192,7 @@ def _clusters(
     fields = [schema.DECISIONS_SCHEMA.field(name) for name in columns]
     entry = write_groups(
         store,
-        f"{staging}/clusters.parquet",
+        f"{staging}clusters.parquet",
         pa.schema([("stage", pa.string()), *fields]),
         _cluster_rows(store, state, [barrier.name for barrier in barriers], columns, largest),
         dataset="clusters",
@@ -225,13 +223,19 @@ def _cluster_rows(
 def _link_all(
     store: Store, staging: str, links: Iterable[tuple[FileEntry, str]]
 ) -> list[FileEntry]:
-    """Link committed files under their published names; raise Damaged where bytes changed since."""
+    """Link committed files under their published names; raise Damaged where bytes changed since.
 
-    def link(entry: FileEntry, target: str) -> FileEntry:
-        if sha256_of(store, entry.path) != entry.sha256:
+    Object stores check their own bytes, and copy the file once, without moving it through here.
+    """
+
+    def link(pair: tuple[FileEntry, str]) -> FileEntry:
+        entry, target = pair
+        if staging and sha256_of(store, entry.path) != entry.sha256:
             raise Damaged(entry.path)
-        store.link(entry.path, f"{staging}/{target}")
+        try:
+            store.link(entry.path, f"{staging}{target}")
+        except FileNotFoundError as error:
+            raise Damaged(entry.path) from error
         return entry.published_as(target)
 
-    with ThreadPoolExecutor(LINKING) as pool:
-        return list(pool.map(lambda pair: link(*pair), links))
+    return list(in_order(link, links, max(LINKING, store.readers)))

@@ -100,6 +100,12 @@ class Store(Protocol):
     def open(self, name: str) -> Any:
         """Open an object for reading with seeks."""
 
+    def top(self) -> list[str]:
+        """Return the names of the objects and folders at the top, sorted."""
+
+    def staging(self, epoch: int) -> str:
+        """Return the prefix under which a publication is built; empty where nothing is moved."""
+
     def remove(self, folder: str) -> None:
         """Remove an object, or a folder with its contents, if it exists."""
 
@@ -110,7 +116,10 @@ class Store(Protocol):
         """Make ``target`` a second name of ``name``, without a copy where the store supports it."""
 
     def publish(self, staging: str, names: list[str]) -> None:
-        """Move the staged top-level entries to the run's top, in the given order."""
+        """Move the staged top-level entries to the run's top, in the given order.
+
+        ``staging`` is what `staging` returned.
+        """
 
 
 def open_store(address: str) -> Store:
@@ -246,6 +255,12 @@ class LocalStore:
     def open(self, name: str) -> IO[bytes]:
         return self.path(name).open("rb")
 
+    def top(self) -> list[str]:
+        return sorted(path.name for path in self.root.iterdir()) if self.root.is_dir() else []
+
+    def staging(self, epoch: int) -> str:
+        return f".publish-{epoch}/"
+
     def remove(self, folder: str) -> None:
         path = self.path(folder)
         if path.is_dir() and not path.is_symlink():
@@ -277,7 +292,7 @@ class LocalStore:
         _sync_folder(self.path(staging))
         for name in names:
             reach("publish.renaming")
-            staged, final = self.path(f"{staging}/{name}"), self.path(name)
+            staged, final = self.path(f"{staging}{name}"), self.path(name)
             if not staged.exists():  # published before an earlier publish was killed
                 continue
             if final.is_dir():
@@ -354,6 +369,17 @@ class ObjectStore:
     def open(self, name: str) -> Any:
         return self._files.open(self._at(name), "rb")
 
+    def top(self) -> list[str]:
+        self._files.invalidate_cache()
+        try:
+            paths = self._files.ls(self._root, detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(path.rstrip("/").rpartition("/")[2] for path in paths)
+
+    def staging(self, epoch: int) -> str:
+        return ""
+
     def remove(self, folder: str) -> None:
         if self._files.exists(self._at(folder)):
             self._files.rm(self._at(folder), recursive=True)
@@ -362,20 +388,10 @@ class ObjectStore:
         """Do nothing: objects here are complete or absent."""
 
     def link(self, name: str, target: str) -> None:
-        self._files.copy(self._at(name), self._at(target))
+        self._files.cp_file(self._at(name), self._at(target))
 
     def publish(self, staging: str, names: list[str]) -> None:
-        from curate.failpoint import reach
-
-        for name in names:
-            reach("publish.renaming")
-            staged = sorted(self._files.find(self._at(f"{staging}/{name}")))
-            if staged:  # else an earlier publish got this far before it was killed
-                self.remove(name)
-            for path in staged:
-                self._files.copy(path, self._at(path[len(self._at(staging)) + 1 :]))
-            self._files.invalidate_cache()
-            reach("publish.renamed")
+        """Do nothing: a publication is built where it stays."""
 
 
 def _sync_folder(folder: Path) -> None:

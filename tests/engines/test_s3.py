@@ -73,7 +73,7 @@ def test_a_killed_run_resumes_and_equals_that_of_a_local_disk(bucket):
     local = api.run(recipe(bucket, bucket / "in"), output=bucket / "out", engine="in-process")
     remote = recipe(bucket, "s3://corpus/in")
     arguments = ("run", str(remote), "--output", "s3://corpus/run", "--engine", "in-process")
-    killed = curate(*arguments, CURATE_FAILPOINT="publish.renaming:kill:3")
+    killed = curate(*arguments, CURATE_FAILPOINT="publish.manifest:kill:1")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     store = open_store("s3://corpus/run")
     assert store.size("manifest.json") is None

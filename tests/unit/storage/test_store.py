@@ -30,9 +30,9 @@ def test_link_publish_remove(tmp_path):
         sink.write(b"rows")
     store.link("work/data", ".publish-1/mixture/part.parquet")
     store.replace(".publish-1/manifest.json", b"{}")
-    store.publish(".publish-1", ["mixture"])
+    store.publish(".publish-1/", ["mixture"])
     assert store.size("manifest.json") is None
-    store.publish(".publish-1", ["mixture", "manifest.json"])
+    store.publish(".publish-1/", ["mixture", "manifest.json"])
     assert store.read("mixture/part.parquet") == b"rows"
     assert store.read("manifest.json") == b"{}"
     store.remove("work")
@@ -51,9 +51,12 @@ def test_object_store_keeps_the_same_promises():
     store.remove("")
     with store.writing("work/a") as sink:
         sink.write(b"rows")
-    store.link("work/a", ".publish-1/mixture/a")
-    store.replace(".publish-1/manifest.json", b"{}")
-    store.publish(".publish-1", ["mixture", "manifest.json"])
+    assert store.staging(1) == ""
+    store.link("work/a", "mixture/a")
+    store.replace("manifest.json", b"{}")
     assert store.names("mixture") == ["mixture/a"]
+    assert store.top() == ["manifest.json", "mixture", "work"]
+    assert store.sizes("work") == {"work/a": 4}
+    assert store.read_range("work/a", 1, 3) == b"ow"
     assert store.read("manifest.json") == b"{}"
     assert store.size("nothing") is None
