@@ -56,9 +56,10 @@ def command(
         say(f"{count:>9} {lang}")
     for reason, count in sorted(damaged.items()):
         say(f"{count:>9} records that could not be read: {reason}")
-    if damaged and not counts:
+    if not counts:
+        what = "could be read" if damaged else "was found: the files hold none"
         complain(
-            "not one document could be read\n"
+            f"not one document {what}\n"
             "  next: name the field with --text FIELD, or the format with --format chat"
         )
         return 3

@@ -48,6 +48,8 @@ _UNSUPPORTED = {
     "rar": re.compile(rb"Rar!\x1a\x07"),
     "lz4": re.compile(rb"\x04\x22\x4d\x18"),
     "lzip": re.compile(rb"LZIP\x01"),
+    # Older than xz and without a checksum. Usual properties; a size unknown or below 1 TiB.
+    "lzma": re.compile(rb"\x5d\x00\x00[\x00-\xff]{2}(?:\xff{8}|[\x00-\xff]{5}\x00{3})"),
     "lzop": re.compile(rb"\x89LZO\0"),
     "compress": re.compile(rb"\x1f\x9d[\x80-\x9f]"),
     "snappy": re.compile(rb"\xff\x06\0\0sNaPpY"),

@@ -139,6 +139,14 @@ def test_identify_that_reads_nothing_names_the_option_to_set():
     assert result.out == ""
 
 
+@pytest.mark.parametrize("content", ["", "\n\n"])
+def test_identify_of_files_without_documents_is_no_success(tmp_path, content):
+    (tmp_path / "a.jsonl").write_text(content)
+    result = curate("identify", str(tmp_path / "a.jsonl"))
+    assert (result.code, result.out) == (3, "")
+    assert "not one document was found" in result.err
+
+
 def test_identify_a_named_field():
     result = curate("identify", "sample_data/news.jsonl.zst", "--text", "content.body")
     assert result.code == 0

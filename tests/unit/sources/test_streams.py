@@ -135,6 +135,7 @@ def test_an_xz_stream_with_a_large_dictionary_is_called_so():
     [
         (b"PK\x03\x04", "zip"),
         (b"\x04\x22\x4d\x18", "lz4"),
+        (lzma.compress(b"text", lzma.FORMAT_ALONE), "lzma"),
         (b"7z\xbc\xaf\x27\x1c", "7z"),
         (b"\xff\x06\0\0sNaPpY", "snappy"),
         (b"\x1f\x9d\x90", "compress"),
