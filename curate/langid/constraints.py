@@ -90,6 +90,19 @@ class LabelConstraints:
                 separated[rows[wuu & ~yue]] = self._index_of(f"wuu_{script}")
         return separated
 
+    def may_be_other_chinese(self, chosen: Rows) -> Mask:
+        """Return which texts are Chinese and have signs of another language or script of it.
+
+        Few characters decide on them, so more of the text could decide otherwise.
+        """
+        names = [name for name in self.vocabulary if name[:3] in ("cmn", "yue", "wuu")]
+        chinese = np.isin(chosen, [self.label_index[name] for name in names])
+        rows = np.flatnonzero(chinese)
+        marks = self._count_letters(CANTONESE, rows) + self._count_letters(SHANGHAINESE, rows)
+        exclusive = np.sort(self.letters.sets[rows, :2], axis=1)  # simplified and traditional
+        chinese[rows] = (marks > 0) | (4 * exclusive[:, 0] > exclusive[:, 1])
+        return chinese
+
     def allows(self, chosen: Rows, among: Rows | None = None, certain: Mask | None = None) -> Mask:
         """Return whether alphabet, script and profile allow each label.
 

@@ -22,6 +22,7 @@ from curate.langid import as_trained, rerank
 from curate.langid.constraints import LabelConstraints, required_letter_sets
 from curate.langid.fasttext import model as models
 from curate.langid.labels import language_codes, scripts_of
+from curate.langid.sample import sample
 from curate.langid.scripts import (
     MIN_SCRIPT_SHARE,
     NAMES,
@@ -34,6 +35,10 @@ from curate.recipe.profile import Profiles
 from curate.schema import UNDETERMINED
 
 Rows = npt.NDArray[np.int64]
+
+#: A sample of a text stands for the whole if the model gives its label this score, words and
+#: letters do not object, and there are rerank.SHORT letters.
+_SURE_OF_SAMPLE = 0.9
 
 
 def identify(
@@ -56,6 +61,8 @@ def identify(
     or its score is below the profile's ``min_score``, keeps the best guess in ``lang2``. Null texts
     and texts without letters are ``und`` with score 0. Of two scripts that of the language counts.
     The model sees each text composed, in usual letters and, where it is in capitals, in small ones.
+    Of a text of more than 1,536 bytes it sees eight pieces spread over it (curate.langid.sample),
+    and the whole where the answer is not sure.
 
     Why: argmax labels fill small languages with other languages' pages (FineWeb-2 removed 133
     million of the documents labelled Dagbani and kept one thousand). Errors remain in names, lists
@@ -76,19 +83,28 @@ def identify_with_model_labels(
 ) -> tuple[pa.Table, pa.StringArray]:
     """Identify; return the table and the model's own best labels (null for no letters)."""
     column = _large_strings(texts)
-    whole, model_labels = _identify(column, model, profiles)
+    shown, sampled = sample(column)
+    answers = _identify(shown, model, profiles)
+    again = sampled[~np.asarray(answers["sure"])[sampled]]
+    if len(again):
+        better = _identify(column.take(pa.array(again)), model, profiles)
+        places = np.arange(len(column))
+        places[again] = len(column) + np.arange(len(again))
+        answers = pa.concat_tables([answers, better]).take(pa.array(places)).combine_chunks()
+    whole = answers.select(["lang", "lang_score", "lang2", "lang2_score"])
     if segments:
         from curate.langid.code_switching import spans
 
         langs = whole["lang"].to_pylist()
-        of_parts = spans(*buffers(column), langs, lambda part: _identify(part, model, profiles)[0])
+        of_parts = spans(*buffers(column), langs, lambda part: _identify(part, model, profiles))
         whole = whole.append_column("lang_spans", of_parts)
-    return whole, model_labels
+    return whole, answers["model_label"].combine_chunks()
 
 
 def _identify(
     column: pa.LargeStringArray, model: str | None, profiles: Profiles | None
-) -> tuple[pa.Table, pa.StringArray]:
+) -> pa.Table:
+    """Return the language columns, the model's label, and whether a sample of a text would do."""
     shown, lowered = as_trained.reshape(column)
     data, offsets = buffers(shown)
     letters = count_letters(data, offsets, required_letter_sets(profiles))
@@ -111,6 +127,8 @@ def _identify(
     unsure = np.flatnonzero((chosen >= 0) & (score < constraints.min_scores(chosen)))
     other[unsure], other_score[unsure], chosen[unsure] = chosen[unsure], score[unsure], -1
     other[no_letters] = -1
+    sure = (chosen >= 0) & (chosen == first) & (scores[:, 0] >= _SURE_OF_SAMPLE)
+    sure &= (letters.of_script >= rerank.SHORT) & ~constraints.may_be_other_chinese(chosen)
     names = pa.array([*constraints.vocabulary, UNDETERMINED], pa.string())
     best = np.where(no_letters, -1, numbers[:, 0])
     model_labels = pa.array(classifier.labels, pa.string()).take(pa.array(best, mask=best < 0))
@@ -119,8 +137,10 @@ def _identify(
         "lang_score": pa.array(score),
         "lang2": names.take(pa.array(other, mask=other < 0)),
         "lang2_score": pa.array(other_score, mask=other < 0),
+        "model_label": model_labels,
+        "sure": sure,
     }
-    return pa.table(columns), model_labels
+    return pa.table(columns)
 
 
 def _lower_dotless(

@@ -62,12 +62,11 @@ def trim(
     tally: Counter[str] = Counter()
     if not section.rules:
         return texts, tally
-    hints = [None if rule in section.options else HINTS.get(rule) for rule in section.rules]
+    hints = [_hint(rule, section) for rule in section.rules]
     if None in hints:
         rows = np.arange(len(texts))
     else:
-        hinted = pc.match_substring_regex(texts, "|".join(f"(?:{hint})" for hint in hints))
-        rows = np.flatnonzero(pc.fill_null(hinted, False).to_numpy(zero_copy_only=False))
+        rows = np.flatnonzero(_matches(texts, "|".join(f"(?:{hint})" for hint in hints)))
     trimmed = texts
     for _ in range(ROUNDS):
         part = trimmed.take(pa.array(rows)) if len(rows) < len(texts) else trimmed
@@ -95,6 +94,11 @@ def _trim_once(
     touched = np.zeros(len(texts), bool)
     for rule in section.rules:
         rows = np.flatnonzero(left)
+        if (hint := _hint(rule, section)) is not None:
+            # Rules are slow on long lines, and few lines are theirs.
+            rows = rows[_matches(lines.take(pa.array(rows)), hint)]
+            if not len(rows):
+                continue
         old: pa.LargeStringArray = lines.take(pa.array(rows))
         new: pa.LargeStringArray = RULES[rule](old, **section.options.get(rule, {}))
         differs = ~pc.fill_null(pc.equal(old, new), False).to_numpy(zero_copy_only=False)
@@ -111,6 +115,15 @@ def _trim_once(
     if not touched.any():
         return texts, cut_texts
     return _joined(texts, touched, lines, left | blank, counts), cut_texts
+
+
+def _hint(rule: str, section: TrimSection) -> str | None:
+    return None if rule in section.options else HINTS.get(rule)
+
+
+def _matches(texts: pa.LargeStringArray, pattern: str) -> np.ndarray:
+    matched = pc.fill_null(pc.match_substring_regex(texts, pattern), False)
+    return np.asarray(matched)
 
 
 def _bytes(lines: pa.LargeStringArray) -> pa.Scalar:
@@ -282,11 +295,12 @@ RULES: Mapping[str, Callable[..., Any]] = {
     )
 }
 
-#: For rules that few texts need, a pattern (RE2) that matches every text they could change.
+#: For rules that few texts need, a pattern (RE2) that matches every line they could change, and
+#: every text with such a line.
 HINTS = {
     "pipe_lines": "[|｜]",
     "javascript_lines": "(?i:javascript)",
     "cookie_policy_lines": f"(?i:{'|'.join(re.escape(phrase) for phrase in POLICY_PHRASES)})",
     "citation_marks": r"\[(?:\d*|edit|citation needed)\]",
-    "navigation_lines": r"(?:^|\s)[|｜›»>/•·→](?:\s|$)|[«‹←]",
+    "navigation_lines": r"(?:^|\s)[|｜›»>/•·→](?:\s|$)|(?m:^)\s*[«‹←]",
 }

@@ -1,6 +1,7 @@
 from collections import Counter
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -187,3 +188,26 @@ def test_stage_drops_what_has_nothing_left_and_leaves_chat():
     ]
     assert tally["lines:pipe_lines"] == 3
     assert stage.refuses_chat
+
+
+PIECES = [
+    *"|｜›»>/•·→«‹←[] \u3000aЖ。.12",
+    "edit",
+    "javaScript",
+    "cookie policy",
+    " | ",
+    " » ",
+    "\t",
+]
+LINES = st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
+
+
+@examples(300)
+@given(LINES, LINES, LINES)
+def test_a_hint_matches_every_line_and_text_that_its_rule_could_change(first, line, last):
+    for rule, hint in module.HINTS.items():
+        column = pa.array([line], pa.large_string())
+        if RULES[rule](column).equals(column):
+            continue
+        hinted = pc.match_substring_regex(pa.array([line, f"{first}\n{line}\n{last}"]), hint)
+        assert hinted.to_pylist() == [True, True], rule
