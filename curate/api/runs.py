@@ -6,12 +6,13 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from curate.api import engines
+from curate.engine import compiling
 from curate.engine.driver import Driver, Progress
 from curate.engine.folder import begin, only_writer
 from curate.engine.publish import publish
@@ -165,7 +166,9 @@ def run(
                 check_lease()
                 return publish(plan, store, state, epoch, render, written, keep_work=keep_work)
 
-            manifest = driver.drive(finish)
+            here = choice.name == "in-process"
+            with compiling.helpers(recipe, plan.stages) if here else nullcontext():
+                manifest = driver.drive(finish)
         finally:
             machine.close()
     return _result(str(output), store, manifest, recipe, reused=False)

@@ -40,7 +40,7 @@ def build(
     """
     from curate.sources.files import expand, identity
 
-    profiles = _profiles(recipe, read_profile)
+    loaded = profiles(recipe, read_profile)
     sources: dict[str, SourcePlan] = {}
     listed: dict[str, list[InputFile]] = {}
     shards: list[Shard] = []
@@ -60,9 +60,9 @@ def build(
             "no source has a path", where=where, hint="name one with --input SOURCE=PATH"
         )
     sources = _with_columns(sources, listed)
-    plan = Plan(recipe, profiles, sources, tuple(shards), segments(recipe, profiles, where=where))
+    plan = Plan(recipe, loaded, sources, tuple(shards), segments(recipe, loaded, where=where))
     check_groups(plan.mix.mixture, recipe, where)
-    check_conversations(recipe, profiles, plan.segments, where)
+    check_conversations(recipe, loaded, plan.segments, where)
     check(plan.output)
     return dataclasses.replace(plan, segments=_with_views(plan, where)) if stores else plan
 
@@ -205,7 +205,8 @@ def _stages(recipe: Recipe, profiles: Profiles, where: str) -> Iterator[MapStage
         yield stage
 
 
-def _profiles(recipe: Recipe, read: Callable[[str], str]) -> Profiles:
+def profiles(recipe: Recipe, read: Callable[[str], str] = locate.profile_text) -> Profiles:
+    """Return the profiles of all languages and of a recipe's sources."""
     by_source = {
         name: spec.profile
         for name, spec in recipe.sources.items()

@@ -10,6 +10,12 @@ from curate import schema
 from curate.engine import compiling
 from curate.engine.compiling import compile_together
 from curate.kernels import jit
+from curate.recipe.recipe import StageSpec, load_recipe
+from curate.stages.repair import Repair
+
+#: One stage with kernels, so that compiling takes seconds.
+REPAIR = (StageSpec(use="repair"),)
+STAGES = (Repair("repair"),)
 
 
 @dataclass
@@ -67,3 +73,29 @@ def test_what_another_worker_compiles_comes_last(fresh):
         assert [name for name, *_ in seen if name == "First"] == []
     worker.join(30)
     assert [name for name, *_ in seen] == ["Signalling", "First"]
+
+
+def test_helpers_store_kernels_that_this_process_then_loads(tmp_path, monkeypatch):
+    monkeypatch.setenv("CURATE_CACHE", str(tmp_path))
+    monkeypatch.setattr(compiling.os, "cpu_count", lambda: 2)
+    recipe = load_recipe("demo").model_copy(update={"stages": REPAIR, "mixture": None})
+    with compiling.helpers(recipe, STAGES) as count:
+        assert count == 1
+    assert compiling._helper(recipe.model_dump_json().encode()).wait() == 0
+    names = {path.name.split("-")[0] for path in tmp_path.rglob("*.kernel")}
+    assert "_scan" in names
+    with compiling.helpers(recipe, STAGES) as count:
+        assert count == 0  # they are stored
+
+
+def test_no_helper_without_a_folder_or_a_second_core(tmp_path, monkeypatch):
+    monkeypatch.setenv("CURATE_CACHE", str(tmp_path))
+    recipe = load_recipe("demo")
+    monkeypatch.setattr(compiling.os, "cpu_count", lambda: 1)
+    with compiling.helpers(recipe, STAGES) as count:
+        assert count == 0
+    monkeypatch.setattr(compiling.os, "cpu_count", lambda: 8)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CURATE_CACHE", str(tmp_path / "file"))
+    with compiling.helpers(recipe, STAGES) as count:
+        assert count == 0
