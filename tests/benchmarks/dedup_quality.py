@@ -1,11 +1,16 @@
 """Measure what dedup finds and what it removes wrongly, against all exact pairs.
 
-    python -m tests.benchmarks.dedup_quality [--documents 20000] [--scripts Latin,Thai]
+    python -m tests.benchmarks.dedup_quality [--documents 20000] [--scripts Latin,Thai] [--seeds 5]
     CURATE_SHARED_DATA=... python -m tests.benchmarks.dedup_quality --real
+    CURATE_SHARED_DATA=... python -m tests.benchmarks.dedup_quality --edited [--documents 2000]
 
 *Recall*: of the pairs with an exact Jaccard of at least 0.8, the share with at most one kept.
 *Precision*: of the removed documents, the share whose witness was kept and has a Jaccard of at
-least 0.8 with it. *Promise*: the recall of the same pairs by the S-curve of the bands.
+least 0.8 with it. *Promise*: the recall of the same pairs by the S-curve of the bands, that is of
+pairs which are missed one by one. Copies of one document are missed together, so the misses of one
+corpus scatter: their standard deviation is printed with the number expected, and `--seeds` sums
+corpora, each with permutations of its own. `--edited` plants copies with the edits of people and
+sites in real texts of many languages.
 """
 
 from __future__ import annotations
@@ -15,8 +20,11 @@ import gzip
 import json
 import lzma
 import os
+import random
+import re
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -29,8 +37,38 @@ from tests.benchmarks import exact_pairs, planted
 THRESHOLD, RECALL = 0.8, 0.97
 
 
-def measure(name: str, texts: pa.LargeStringArray, shingling: Shingling) -> tuple[float, float]:
-    """Dedup texts, compare with all exact pairs, print a line; return precision and recall."""
+class Measured(NamedTuple):
+    """What a dedup found and removed; `expected` and `variance` are those of the misses."""
+
+    documents: int
+    removed: int
+    right: int
+    pairs: int
+    missed: int
+    expected: float
+    variance: float
+    seconds: float
+
+    def line(self, name: str) -> str:
+        """Return the figures in words."""
+        pairs = max(1, self.pairs)
+        return (
+            f"{name:12} {self.documents:7} documents {self.pairs:8} pairs, removed "
+            f"{self.removed:7}: precision {self.right / max(1, self.removed):.5f}, "
+            f"recall {1 - self.missed / pairs:.4f} (promise {1 - self.expected / pairs:.4f}): "
+            f"missed {self.missed}, expected {self.expected:.1f} +- {self.variance**0.5:.1f}; "
+            f"{self.seconds:.1f} s"
+        )
+
+
+def measure(name: str, texts: pa.LargeStringArray, shingling: Shingling, seed: int = 1) -> Measured:
+    """Dedup texts, compare with all exact pairs, print a line."""
+    measured = _measured(texts, shingling, seed)
+    print(measured.line(name), flush=True)
+    return measured
+
+
+def _measured(texts: pa.LargeStringArray, shingling: Shingling, seed: int) -> Measured:
     ids = [str(row) for row in range(len(texts))]
     started = time.perf_counter()
     table = curate.deduplicate(
@@ -39,6 +77,7 @@ def measure(name: str, texts: pa.LargeStringArray, shingling: Shingling) -> tupl
         recall=RECALL,
         shingle=shingling.kind,
         ngram=shingling.ngram,
+        seed=seed,
     )
     seconds = time.perf_counter() - started
     rules = table["dropped_by"].to_pylist()
@@ -51,34 +90,84 @@ def measure(name: str, texts: pa.LargeStringArray, shingling: Shingling) -> tupl
         for row in removed
     ]
     truth = exact_pairs.pairs(sets, THRESHOLD)
-    found = [rules[a] is not None or rules[b] is not None for a, b in truth]
+    missed = sum(rules[a] is None and rules[b] is None for a, b in truth)
     bands, rows = choose_bands(THRESHOLD, RECALL)
-    similarities = np.array(list(truth.values()) or [1.0])
-    promise = float(np.mean(1 - (1 - similarities**rows) ** bands))
-    precision, recall = np.mean(right or [1.0]), np.mean(found or [1.0])
-    megabytes = texts.nbytes / 1e6
-    print(
-        f"{name:12} {len(texts):7} documents {megabytes:7.1f} MB {len(truth):8} pairs, removed "
-        f"{len(removed):7}: precision {precision:.5f},"
-        f" recall {recall:.4f} (promise {promise:.4f}), "
-        f"{seconds:6.1f} s",
-        flush=True,
-    )
-    return float(precision), float(recall)
+    chance = (1 - np.array(list(truth.values())) ** rows) ** bands
+    # At most: as if all pairs that a document is in were missed together.
+    degree = np.bincount(np.array(list(truth), np.int64).reshape(-1), minlength=len(texts))
+    together = [max(degree[a], degree[b]) for a, b in truth]
+    variance = float(np.sum(chance * (1 - chance) * together))
+    counts = len(texts), len(removed), sum(right), len(truth), missed
+    return Measured(*counts, float(chance.sum()), variance, seconds)
 
 
-def generated(scripts: list[str], documents: int) -> None:
+def generated(scripts: list[str], documents: int, seeds: int) -> None:
     for script in scripts:
-        corpus = planted.near_copies(script, documents)
-        measure(script, corpus.table["text"].combine_chunks(), Shingling())
+        parts = []
+        for seed in range(1, seeds + 1):
+            corpus = planted.near_copies(script, documents, seed=seed)
+            texts = corpus.table["text"].combine_chunks()
+            parts.append(_measured(texts, Shingling(), seed))
+        print(Measured(*map(sum, zip(*parts, strict=True))).line(script), flush=True)
     for script in scripts:
         for name, corpus in (
-            ("template", planted.boilerplate(script, 10_000)),
+            ("template", planted.boilerplate(script, min(documents, 10_000))),
             ("chain", planted.chain(script, 500)),
         ):
             table = curate.deduplicate(corpus.table)
             lost = sum(rule is not None for rule in table["dropped_by"].to_pylist())
             print(f"{script:12} {name}: {lost} of {corpus.table.num_rows} removed", flush=True)
+
+
+#: Ends of sentences, after which texts are cut for edits.
+_SENTENCES = re.compile(r"(?<=[.!?\u0964\u061f\u1362])\s+|(?<=[\u3002\uff01\uff1f])|\n+")
+
+
+def edited_copy(text: str, others: list[str], draw: random.Random) -> str:
+    """Return a copy as people and sites make them: one or two edits of a real text."""
+    parts = [part for part in _SENTENCES.split(text) if part.strip()]
+    for _ in range(draw.randint(1, 2)):
+        place = draw.randrange(len(parts))
+        match draw.choice(["drop", "add", "frame", "swap", "typo", "number", "case"]):
+            case "drop" if len(parts) > 1:
+                del parts[place]
+            case "add":
+                parts.insert(place, draw.choice(_SENTENCES.split(draw.choice(others))))
+            case "frame":
+                parts = [draw.choice(others)[:30], *parts, draw.choice(others)[:60]]
+            case "swap":
+                parts[0], parts[place] = parts[place], parts[0]
+            case "typo":
+                at = draw.randrange(len(parts[place]))
+                parts[place] = parts[place][:at] + parts[place][at + 1 :]
+            case "number":
+                parts[place] = re.sub(r"\d", lambda _: str(draw.randrange(10)), parts[place])
+            case _:
+                parts[place] = parts[place].upper()
+        parts = [part for part in parts if part.strip()] or [text]
+    return " ".join(parts)
+
+
+def edited(shared: Path, documents: int) -> None:
+    """Plant up to three edited copies of each real text, in every language that has texts."""
+    languages: dict[str, list[str]] = {}
+    for path in sorted((shared / "text").glob("*.jsonl.gz")):
+        name = path.name.partition("-")[0]
+        name = name if name != "african" else path.name.partition("lines-")[2][:3]
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            languages.setdefault(name, []).extend(json.loads(line)["text"] for line in lines)
+    parts = []
+    for name, texts in languages.items():
+        draw = random.Random(name)
+        draw.shuffle(texts)
+        originals = [text for text in texts if text.strip()][:documents]
+        copies = [
+            edited_copy(text, originals, draw)
+            for text in originals
+            for _ in range(draw.randint(0, 3))
+        ]
+        parts.append(measure(name, pa.array(originals + copies, pa.large_string()), Shingling()))
+    print(Measured(*map(sum, zip(*parts, strict=True))).line("all"), flush=True)
 
 
 def floods(documents: int) -> None:
@@ -130,13 +219,17 @@ def main() -> None:
     parser.add_argument("--scripts", default=",".join(planted.SCRIPTS))
     parser.add_argument("--flood", type=int, default=0, help="identical and distinct documents")
     parser.add_argument("--real", action="store_true", help="the sets at $CURATE_SHARED_DATA")
+    parser.add_argument("--seeds", type=int, default=1, help="generated corpora of each script")
+    parser.add_argument("--edited", action="store_true", help="real texts with edited copies")
     arguments = parser.parse_args()
     if arguments.real:
         real(Path(os.environ["CURATE_SHARED_DATA"]))
+    elif arguments.edited:
+        edited(Path(os.environ["CURATE_SHARED_DATA"]), arguments.documents)
     elif arguments.flood:
         floods(arguments.flood)
     else:
-        generated(arguments.scripts.split(","), arguments.documents)
+        generated(arguments.scripts.split(","), arguments.documents, arguments.seeds)
 
 
 if __name__ == "__main__":
