@@ -16,7 +16,7 @@ from numba import int64, uint8, uint32, uint64
 from curate.kernels import unicode
 from curate.kernels.hashing import table_size
 from curate.kernels.jit import kernel
-from curate.kernels.utf8 import decode
+from curate.kernels.utf8 import HIGHEST, LOW_SEVEN, LOWER_CASE, ONES, decode, eight_bytes
 from curate.text.repetition import count_repetition, first_of_each
 from curate.text.words import (
     AFTER_NEWLINE,
@@ -77,6 +77,26 @@ OUTSIDE: Final = "letters_outside_alphabet"  # of the alphabet's own script
 LETTER_RUNS: Final = ("letter_runs", "mixed_letter_runs")  # of letters and marks; of two scripts
 
 _HEADS: Final = 12  # bits of a hash
+
+# Eight ASCII bytes: 0x80 minus the first of a range, and minus the one behind its last, in each.
+_FROM_A, _PAST_Z = uint64(0x3F3F3F3F3F3F3F3F), uint64(0x2525252525252525)
+_FROM_SMALL_A, _PAST_SMALL_Z = uint64(0x1F1F1F1F1F1F1F1F), uint64(0x0505050505050505)
+_FROM_0, _PAST_9 = uint64(0x5050505050505050), uint64(0x4646464646464646)
+_FROM_SPACE, _PAST_SPACE = uint64(0x6060606060606060), uint64(0x5F5F5F5F5F5F5F5F)
+_NEWLINES: Final = uint64(0x0A0A0A0A0A0A0A0A)
+
+
+@kernel
+def _marked(marks: Any) -> Any:
+    """Count the bytes of eight with their highest bit set; the other bits are 0."""
+    return ((marks >> uint64(7)) * ONES) >> uint64(56)
+
+
+@kernel
+def _ascii_letters(block: Any) -> Any:
+    """Mark the letters of eight ASCII bytes by their highest bits."""
+    small = block | LOWER_CASE
+    return (small + _FROM_SMALL_A) & ~(small + _PAST_SMALL_Z) & HIGHEST
 
 
 @kernel
@@ -172,8 +192,10 @@ def count_characters(
     """Fill the columns CHARACTERS, and the letters of each script, each a row.
 
     ``packed`` has, for each value of ``classes``, what a code point adds to the six columns, ten
-    bits each; the sum is unpacked before any of them can overflow.
+    bits each; the sum is unpacked before any of them can overflow. ASCII without control characters
+    other than newlines is counted eight bytes at a time.
     """
+    latin = script[97]
     for d in range(len(starts)):
         i, end = starts[d], ends[d]
         while i < end:
@@ -181,7 +203,33 @@ def count_characters(
             current = uint8(0)
             letters = 0
             left = 1023
-            while i < end and left > 0:
+            while i < end and left > 7:
+                if data[uint64(i)] < uint8(0x80) and i + 8 <= end:
+                    block = eight_bytes(data, i)
+                    controls = ~(block + _FROM_SPACE) & HIGHEST
+                    newlines = ~((block ^ _NEWLINES) + LOW_SEVEN) & HIGHEST
+                    deleted = (block + ONES) & HIGHEST  # U+007F
+                    if (block & HIGHEST) | (controls ^ newlines) | deleted == uint64(0):
+                        words = _ascii_letters(block)
+                        upper = (block + _FROM_A) & ~(block + _PAST_Z) & HIGHEST
+                        digits = (block + _FROM_0) & ~(block + _PAST_9) & HIGHEST
+                        spaces = ~(block + _PAST_SPACE) & HIGHEST
+                        n = _marked(words)
+                        added += (
+                            n
+                            | _marked(digits) << uint64(10)
+                            | _marked(HIGHEST ^ words ^ digits ^ spaces) << uint64(20)
+                            | _marked(spaces) << uint64(30)
+                            | _marked(upper) << uint64(40)
+                        )
+                        if words and current != latin:
+                            by_script[current, d] += letters
+                            current = latin
+                            letters = 0
+                        letters += int64(n)
+                        i += 8
+                        left -= 8
+                        continue
                 code, size = decode(data, i)
                 kind = classes[code]
                 added += packed[kind]
@@ -210,12 +258,34 @@ def count_letter_runs(
     ``mixes`` tells which scripts a word has no second one beside; ``outside`` (empty for none)
     which code points are letters outside the alphabet.
     """
+    latin = int64(script[97])
     for d in range(len(starts)):
         i, end = starts[d], ends[d]
         runs = mixed = foreign = int64(0)
         current = int64(-1)  # script of the run, -1 between runs, -2 in one that was counted
         inside = False
         while i < end:
+            if data[uint64(i)] < uint8(0x80) and i + 8 <= end:
+                block = eight_bytes(data, i)
+                if (block & HIGHEST) == uint64(0):  # no marks, and Latin letters
+                    words = _ascii_letters(block)
+                    if words & uint64(0x80):
+                        if current >= 0 and current != latin:
+                            mixed += 1
+                            current = int64(-2)
+                        elif current == -1:
+                            current = latin
+                    runs += int64(
+                        _marked(words & ~(words << uint64(8) | uint64(inside) << uint64(7)))
+                    )
+                    inside = (words >> uint64(63)) != uint64(0)
+                    if words != HIGHEST:
+                        current = latin if inside else int64(-1)
+                    if len(outside):
+                        for k in range(8):
+                            foreign += outside[data[uint64(i + k)]]
+                    i += 8
+                    continue
             code, size = decode(data, i)
             i += size
             kind = classes[code]

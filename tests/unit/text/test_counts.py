@@ -103,6 +103,27 @@ def slow_characters(text: str) -> dict[str, int]:
     }
 
 
+def slow_letter_runs(text: str, alphabet: str) -> tuple[int, int, int]:
+    """Return the runs of letters, those of two scripts, and the letters outside the alphabet."""
+    runs: list[set[str]] = []
+    inside = False
+    for c in text:
+        if unicodedata.category(c).startswith("M"):
+            continue  # belongs to the character before it
+        if not c.isalpha():
+            inside = False
+            continue
+        if not inside:
+            runs.append(set())
+        inside = True
+        if (script := unicode.SCRIPTS[unicode.SCRIPT[ord(c)]]) in ("Latn", "Cyrl") and c != "μ":
+            runs[-1].add(script)
+    own = {unicode.SCRIPT[ord(c)] for c in alphabet}
+    outside = [c for c in text if c.isalpha() and unicode.SCRIPT[ord(c)] in own]
+    mixed = sum(len(scripts) > 1 for scripts in runs)
+    return len(runs), mixed, sum(c.lower() not in alphabet for c in outside)
+
+
 def slow_variety(text: str) -> dict[str, int]:
     plain = [w for w in words(text) if any(c not in PUBLISHED_SYMBOLS for c in w)]
     known = Counter(plain)
@@ -173,6 +194,24 @@ def test_lines_and_characters_are_those_of_the_slow_twin(text: str) -> None:
     assert counted["curly_brackets"] == text.count("{")
     assert counted["closing_brackets"] == text.count("}")
     assert counted["ellipses"] == text.count("...") + text.count("…")
+
+
+@examples(200)
+@given(
+    st.lists(
+        st.sampled_from([*"azAZ09 \n.~@[`{/:жЖé東\u0301\x7f\x00\t", "wordy", "Words in a row"])
+    ).map("".join),
+    st.sampled_from(["", "abcdefghijklmnoprstuvyz", "абвг"]),
+)
+def test_characters_and_runs_of_letters_are_those_of_the_slow_twin(
+    text: str, alphabet: str
+) -> None:
+    counted = one(text, alphabet=[*alphabet], scripts=["Cyrl", "Hani"])
+    expected = slow_characters(text)
+    assert {name: counted[name] for name in expected} == expected
+    runs, mixed, outside = slow_letter_runs(text, alphabet)
+    assert (counted["letter_runs"], counted["mixed_letter_runs"]) == (runs, mixed)
+    assert counted.get("letters_outside_alphabet", 0) == outside
 
 
 @examples(200)
