@@ -199,7 +199,15 @@ def test_lines_and_characters_are_those_of_the_slow_twin(text: str) -> None:
 @examples(200)
 @given(
     st.lists(
-        st.sampled_from([*"azAZ09 \n.~@[`{/:жЖé東\u0301\x7f\x00\t", "wordy", "Words in a row"])
+        st.sampled_from(
+            [
+                *"azAZ09 \n.~@[`{/:жЖé東\u0301\x7f\x00\t",
+                "wordy",
+                "row of i",
+                "abcdefgh",
+                "a.CD\x7f f\n",
+            ]
+        )
     ).map("".join),
     st.sampled_from(["", "abcdefghijklmnoprstuvyz", "абвг"]),
 )

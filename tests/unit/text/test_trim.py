@@ -199,7 +199,9 @@ PIECES = [
     " » ",
     "\t",
 ]
+MENUS = st.tuples(st.sampled_from("|｜›»>/•·→«‹←"), st.sampled_from(["{0} a", "a {0} b {0} c"]))
 LINES = st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
+LINES |= MENUS.map(lambda menu: menu[1].format(menu[0]))
 
 
 @examples(300)
