@@ -203,7 +203,7 @@ def test_lines_and_characters_are_those_of_the_slow_twin(text: str) -> None:
             [
                 *"azAZ09 \n.~@[`{/:жЖé東\u0301\x7f\x00\t",
                 "wordy",
-                "row of i",
+                "row of iж",
                 "abcdefgh",
                 "a.CD\x7f f\n",
             ]
