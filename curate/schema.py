@@ -467,10 +467,15 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     pyarrow.Table
         A table of exactly that schema; columns that ``table`` does not have are null.
     """
+    if table.schema.equals(schema):
+        return table.replace_schema_metadata(schema.metadata)
+    present = dict(zip(table.column_names, table.columns, strict=True))
     columns = [
-        table.column(field.name).cast(field.type)
-        if field.name in table.column_names
-        else pa.nulls(table.num_rows, field.type)
+        pa.nulls(table.num_rows, field.type)
+        if (column := present.get(field.name)) is None
+        else column
+        if column.type == field.type
+        else column.cast(field.type)
         for field in schema
     ]
     return pa.table(columns, schema=schema)

@@ -10,14 +10,14 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.engine.commit import Attempt, entries_of, read_commit
+from curate.engine.commit import Attempt, entries_of, read_commit, survivors_of
 from curate.protocol.routing import document_numbers
 from curate.protocol.stage import Step
 from curate.storage.entries import Commit
 from curate.storage.exchange import ExchangeSink, Listing, read_listed, read_part
 from curate.storage.generation_sink import GenerationSink
-from curate.storage.parquet_sink import stored_rows
 from curate.storage.store import Store, open_store
+from curate.storage.survivors import read_survivors
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,9 @@ class StepInputs:
         return read_commit(self._store, self._task.survivors)
 
     def _text(self) -> Iterator[pa.Table]:
-        entries = self._shard.dataset("survivors")
+        survivors = survivors_of(self._store, self._shard)
         first = 0
-        for table in stored_rows(self._store, entries, list(self._job.text_columns)):
+        for table in read_survivors(self._store, survivors, self._job.text_columns):
             numbers = document_numbers(self.index, first, table.num_rows)
             first += table.num_rows
             yield table.append_column("doc", pa.array(numbers))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from curate.engine.commit import read_commit
+from curate.engine.commit import read_commit, survivors_of
 from curate.protocol.routing import shard_and_row
 from curate.storage.entries import ClusterExample
-from curate.storage.store import Damaged, Store
+from curate.storage.exchange import read_part
+from curate.storage.store import Store
+from curate.storage.survivors import Survivors, read_survivors
 
 #: Clusters shown, and characters of a document: from a little before the first difference.
 SHOWN, CHARACTERS, BEFORE = 20, 1_000, 150
@@ -76,12 +78,17 @@ class LargestClusters:
         self, store: Store, survivors: Mapping[str, Sequence[str]]
     ) -> list[ClusterExample]:
         """Return the clusters with texts; ``survivors``: stage → commits of the segment before."""
+        wanted: dict[str, set[int]] = {}
+        for (stage, _), cluster in self._clusters.items():
+            docs = (cluster.kept, cluster.removed and cluster.removed[2])
+            wanted.setdefault(stage, set()).update(doc for doc in docs if doc is not None)
+        texts = {
+            stage: dict(_texts(store, survivors[stage], docs)) for stage, docs in wanted.items()
+        }
         examples = []
         for (stage, name), cluster in self._clusters.items():
             docs = (cluster.kept, cluster.removed and cluster.removed[2])
-            kept, removed = (
-                None if doc is None else _text(store, survivors[stage], doc) for doc in docs
-            )
+            kept, removed = (None if doc is None else texts[stage].get(doc, "") for doc in docs)
             start = max(0, _shared_prefix(kept or "", removed or "") - BEFORE)
             jaccard, removed_id, _ = cluster.removed or (None, None, None)
             examples.append(
@@ -105,24 +112,23 @@ def _shared_prefix(a: str, b: str) -> int:
     return next(ends, min(len(a), len(b)))
 
 
-def _text(store: Store, commits: Sequence[str], doc: int) -> str:
-    """Read one document's text by its number, from the row group that contains it."""
-    shard, row = shard_and_row(doc)
-    for entry in read_commit(store, commits[shard]).dataset("survivors"):
-        if row >= entry.rows:
-            row -= entry.rows
-            continue
-        try:
-            with store.open(entry.path) as handle:
-                file = pq.ParquetFile(handle, page_checksum_verification=True)
-                for group in range(file.num_row_groups):
-                    count = file.metadata.row_group(group).num_rows
-                    if row < count:
-                        texts = file.read_row_group(
-                            group, columns=["text"], use_threads=False
-                        ).column("text")
-                        return texts[row].as_py() or ""
-                    row -= count
-        except (OSError, pa.ArrowInvalid) as error:
-            raise Damaged(entry.path) from error
-    return ""
+def _texts(
+    store: Store, commits: Sequence[str], docs: Collection[int]
+) -> Iterator[tuple[int, str]]:
+    """Yield documents' numbers and texts; of each shard only the groups that contain them."""
+    by_shard: dict[int, list[tuple[int, int]]] = {}
+    for doc in sorted(docs):
+        shard, row = shard_and_row(doc)
+        by_shard.setdefault(shard, []).append((row, doc))
+    for shard, rows in by_shard.items():
+        narrow, texts = survivors_of(store, read_commit(store, commits[shard]))
+        for entry in narrow:
+            first = 0
+            groups = read_part(store, [entry], None)
+            for block, group in zip(entry.blocks or (), groups, strict=True):
+                here = [(row - first, doc) for row, doc in rows if 0 <= row - first < len(group)]
+                first += len(group)
+                if here:
+                    alone = Survivors((replace(entry, blocks=[block]),), texts)
+                    (table,) = read_survivors(store, alone, ["text"])
+                    yield from ((doc, table.column("text")[row].as_py() or "") for row, doc in here)

@@ -26,6 +26,7 @@ from curate.logging_setup import LogRecord, collected_records
 from curate.protocol.ledger import Ledger
 from curate.storage.entries import Commit, FileEntry, TaskNotes
 from curate.storage.store import Damaged, Store, as_resource_error, in_order, open_store
+from curate.storage.survivors import Survivors
 
 
 @dataclass
@@ -180,6 +181,15 @@ def read_commit(store: Store, name: str) -> Commit:
 def read_commits(store: Store, names: Iterable[str]) -> Iterator[Commit]:
     """Yield commits in the order of their names, several being read at the same time."""
     return in_order(partial(read_commit, store), names, store.readers)
+
+
+def survivors_of(store: Store, commit: Commit) -> Survivors:
+    """Return the files with a shard's documents; their texts may be another segment's."""
+    narrow = commit.dataset("survivors")
+    if not narrow:
+        return Survivors((), ())
+    texts = read_commit(store, commit.notes.texts) if commit.notes.texts else commit
+    return Survivors(tuple(narrow), tuple(texts.dataset("texts")))
 
 
 def entries_of(store: Store, commits: Iterable[str], dataset: str) -> Iterator[FileEntry]:

@@ -35,7 +35,7 @@ from curate.plan.fingerprint import code_digest, digest, parameters
 from curate.plan.model import Plan, Segment
 from curate.protocol.stage import Barrier, ProductBarrier, Step
 from curate.storage.entries import Commit, FileEntry, RejectExample, StoreFile
-from curate.storage.exchange import BlockIndex, Index, Listing, read_listed
+from curate.storage.exchange import BlockIndex, Listing, read_listed
 from curate.storage.formats import OUTPUT_FORMATS
 from curate.storage.parquet_sink import ROW_BYTES, ROW_GROUP_BYTES
 from curate.storage.store import Damaged, Store
@@ -114,21 +114,19 @@ class Driver:
     def _segment(
         self, segment: Segment, before: Outputs | None, decided: Sequence[Decided]
     ) -> Outputs:
-        last = segment is self.plan.segments[-1]
         job = SegmentJob(
             segment,
             self.plan.recipe.shards.batch_bytes,
             self.plan.sources if before is None else None,
             tuple(each.barrier for each in decided),
-            self._row_group_bytes() if last else ROW_GROUP_BYTES,
-            self.plan.recipe.seed if last else None,
+            self._group_bytes(),
+            self.plan.recipe.seed,
             self.plan.columns,
         )
         shared_key = [
             [parameters(stage) for stage in segment.stages],
             [parameters(barrier) for barrier in segment.barriers],
             [name for stage in segment.stages if (name := stage.model_digest)],
-            last,
         ]
         shards, decisions = self.plan.shards, digest([each.commits for each in decided])
 
@@ -153,10 +151,10 @@ class Driver:
         reach("segment.done")
         return outputs
 
-    def _row_group_bytes(self) -> int:
-        """Return a size of row groups with which a product file reads little outside its slice.
+    def _group_bytes(self) -> int:
+        """Return a size of groups with which a product file reads little outside its slice.
 
-        Every product file takes a slice of every shard; a row group larger than the slice is read
+        Every product file takes a slice of every shard; a group larger than the slice is read
         mostly in vain. The number of files is estimated here from the stored size of the inputs.
         """
         shards = self.plan.recipe.shards
@@ -280,10 +278,11 @@ class Driver:
             parts = max(1, -(-in_memory // self.plan.recipe.shards.output_bytes))
             columns, seed = self.plan.columns, self.plan.recipe.seed
             job = ProductJob(mix, phase, parts, seed, metadata, output, columns)
-            groups = job.index(self.store, self._indexes, survivors, decisions)
+            indexes = job.index(self.store, self._indexes, survivors, decisions)
 
-            def assign(part: int, groups: Index = groups) -> ProductTask:
-                return ProductTask(part, groups.part(part), chosen.on(None))
+            def assign(part: int, indexes: tuple[BlockIndex, ...] = indexes) -> ProductTask:
+                narrow, texts = (index.part(part) for index in indexes)
+                return ProductTask(part, narrow, texts, chosen.on(None))
 
             read = digest(survivors, chosen.commits)
             key = [parameters(mix), phase, parts, read, metadata, parameters(output)]

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
-from curate.engine.commit import Attempt, entries_of, read_commit
+from curate.engine.commit import Attempt, read_commit, survivors_of
 from curate.engine.segment import read_decisions, restored
 from curate.engine.shuffle import fresh_order, parts_of, rotation, slice_keys, within
+from curate.kernels.arrow import few_chunks
 from curate.mixture.sampling import order_key
 from curate.plan.model import Plan
 from curate.protocol.stage import ProductBarrier
 from curate.protocol.tallies import NOT_HELD, tally_key
 from curate.sources.columns import Columns
-from curate.storage.exchange import Index, Listing, read_index
+from curate.storage.exchange import BlockIndex, Listing, read_listed
 from curate.storage.formats import Output, not_held, write
-from curate.storage.parquet_sink import (
-    ParquetSink,
-    drain,
-    file_rows,
-    row_groups,
-    stored_rows,
-    write_groups,
-)
-from curate.storage.store import Store
+from curate.storage.parquet_sink import ParquetSink, row_groups, write_groups
+from curate.storage.store import Store, in_order
+from curate.storage.survivors import Survivors, joined, read_survivors
 
 #: Not columns of the product, where they would be null in every row.
 _VERDICT = tuple(schema.VERDICT_COLUMNS)
@@ -47,10 +40,11 @@ class PlacingTask:
 
 @dataclass(frozen=True)
 class ProductTask:
-    """What one task reads: the row groups with keys of its slice, and the mixture's decisions."""
+    """What one task reads: the groups with keys of its slice, and the mixture's decisions."""
 
     part: int
-    groups: Listing
+    narrow: Listing
+    texts: Listing
     decisions: tuple[Listing, ...]
 
 
@@ -70,7 +64,7 @@ class PlacingJob:
         taken_bytes: dict[str, int] = {}
         placed_rows: dict[str, int] = {}
         ledger = attempt.ledger
-        for table in stored_rows(store, commit.dataset("survivors")):
+        for table in read_survivors(store, survivors_of(store, commit)):
             ledger.count_curated(table)
             ledger.count_input(self.mix.name, table)
             applied = self.mix.apply(table, decisions, ledger.stage(self.mix.name).tally)
@@ -79,7 +73,7 @@ class PlacingJob:
                 ledger.count_over_budget(over)
                 over = restored(over, self.columns)
                 sink = sink or ParquetSink(store, attempt.folder, "rejected", over.schema)
-                drain(sink.write(over))
+                sink.write(over)
             placed = self.mix.placements(table, decisions)
             sizes = pc.fill_null(pc.binary_length(table.column("text")), 0).to_numpy()
             sizes = sizes + schema.passed_bytes(table) // max(1, table.num_rows)
@@ -88,7 +82,7 @@ class PlacingJob:
                 taken_bytes[phase] = taken_bytes.get(phase, 0) + int(sizes[rows.to_numpy()].sum())
                 placed_rows[phase] = placed_rows.get(phase, 0) + len(rows)
         if sink is not None:
-            drain(sink.close())
+            sink.close()
             attempt.files += sink.entries
         attempt.notes.taken_bytes = dict(sorted(taken_bytes.items()))
         attempt.notes.placed_rows = dict(sorted(placed_rows.items()))
@@ -115,11 +109,12 @@ class ProductJob:
             for epoch in self.epochs(decisions)
         }
         chosen: list[pa.Table] = []
-        for path, groups in listed_groups(store, assignment.groups):
-            chosen += self._from_file(store, path, groups, slices, decisions)
+        narrow, texts = (read_listed(store, [g]) for g in (assignment.narrow, assignment.texts))
+        for pair in zip(narrow, texts, strict=True):
+            chosen += self._from_group(*pair, slices, decisions)
         if not chosen:
             return
-        table = pa.concat_tables(chosen).drop_columns(list(_VERDICT)).combine_chunks()
+        table = few_chunks(chosen).drop_columns(list(_VERDICT))
         del chosen
         epoch_column = table.column("epoch").to_numpy()
         order = pa.array(fresh_order(table.column("id"), self.seed, self.phase, epoch_column))
@@ -144,56 +139,54 @@ class ProductJob:
 
     def index(
         self, store: Store, folder: str, survivors: Sequence[str], decisions: pa.Table
-    ) -> Index:
-        """Write which row groups of the survivors each file of the product reads."""
+    ) -> tuple[BlockIndex, BlockIndex]:
+        """Write which blocks of the survivors each file of the product reads: narrow, and texts."""
         offsets = [rotation(self.seed, self.phase, epoch) for epoch in self.epochs(decisions)]
-        index = Index(store, folder, f"groups-{self.phase}", GROUPS_SCHEMA)
-        for entry in entries_of(store, survivors, "survivors"):
-            parts, groups = parts_of(entry.keys or [], self.parts, offsets)
-            index.write([parts, pa.repeat(entry.path, len(parts)), groups])
-        index.close()
-        return index
+        indexes = tuple(
+            BlockIndex(store, folder, f"{kind}-{self.phase}") for kind in ("narrow", "texts")
+        )
 
-    def _from_file(
+        def files(name: str) -> Survivors:
+            return survivors_of(store, read_commit(store, name))
+
+        for of_shard in in_order(files, survivors, store.readers):
+            for narrow, texts in zip(*of_shard, strict=True):
+                routes = parts_of(narrow.keys or [], self.parts, offsets)
+                pairs = list(zip(*(column.to_pylist() for column in routes), strict=True))
+                by_group = {block[0]: block for block in texts.blocks or ()}
+                blocks = narrow.blocks or []
+                beside = [by_group[block[0]] for block in blocks]
+                for index, entry, of_file in zip(
+                    indexes, (narrow, texts), (blocks, beside), strict=True
+                ):
+                    routed = [[part, *of_file[group][1:]] for part, group in pairs]
+                    index.add([replace(entry, blocks=routed)])
+        for index in indexes:
+            index.close()
+        return indexes[0], indexes[1]
+
+    def _from_group(
         self,
-        store: Store,
-        path: str,
-        groups: list[int],
+        narrow: pa.Table,
+        texts: pa.Table,
         slices: dict[int, list[tuple[int, int]]],
         decisions: pa.Table,
     ) -> list[pa.Table]:
-        """Read row groups of a file, and make the copies that fall into the slice."""
-        chosen = []
-        for table in file_rows(store, path, groups=groups):
-            placed = self.mix.placements(table, decisions)
-            placed = placed.filter(pc.equal(placed.column("phase"), self.phase))
-            rows = placed.column("row").to_numpy()
-            copies = placed.column("epoch").to_numpy()
-            keys = order_key(table.column("id"), self.seed)[rows]
-            inside = np.zeros(len(rows), bool)
-            for epoch, intervals in slices.items():
-                inside |= (copies == epoch) & within(keys, intervals)
-            if inside.any():
-                taken = table.take(pa.array(rows[inside]))
-                taken = taken.append_column("phase", pa.repeat(self.phase, taken.num_rows))
-                taken = taken.append_column("epoch", pa.array(copies[inside], pa.int32()))
-                chosen.append(taken)
-        return chosen
-
-
-#: The rows of an index of row groups.
-GROUPS_SCHEMA = pa.schema([("part", pa.int32()), ("path", pa.string()), ("group", pa.int32())])
-
-
-def listed_groups(store: Store, listing: Listing) -> Iterator[tuple[str, list[int]]]:
-    """Yield the files of a listing, in order, with the numbers of the row groups to read."""
-    rows = (
-        row
-        for table in read_index(store, listing, GROUPS_SCHEMA)
-        for row in zip(*(table.column(n).to_pylist() for n in ("path", "group")), strict=True)
-    )
-    for path, of_file in groupby(rows, key=itemgetter(0)):
-        yield path, [group for _, group in of_file]
+        """Make the copies of a group's documents that fall into the slice."""
+        table = joined(narrow, texts) if self.mix.places_by_text else narrow
+        placed = self.mix.placements(table, decisions)
+        placed = placed.filter(pc.equal(placed.column("phase"), self.phase))
+        rows = placed.column("row").to_numpy()
+        copies = placed.column("epoch").to_numpy()
+        keys = order_key(table.column("id"), self.seed)[rows]
+        inside = np.zeros(len(rows), bool)
+        for epoch, intervals in slices.items():
+            inside |= (copies == epoch) & within(keys, intervals)
+        if not inside.any():
+            return []
+        taken = joined(narrow.take(pa.array(rows[inside])), texts)
+        taken = taken.append_column("phase", pa.repeat(self.phase, taken.num_rows))
+        return [taken.append_column("epoch", pa.array(copies[inside], pa.int32()))]
 
 
 def counted_with(plan: Plan) -> dict[str, str] | None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
-from curate.engine.commit import Attempt, read_commit
+from curate.engine.commit import Attempt, read_commit, survivors_of
 from curate.engine.compiling import compile_together
 from curate.engine.reading import document_schema, read_shard
 from curate.engine.shuffle import key_range, sort_by_key
@@ -30,6 +30,7 @@ from curate.storage import parquet_sink
 from curate.storage.entries import SAMPLE_CHARACTERS, RejectExample
 from curate.storage.exchange import ExchangeSink, Listing, read_listed
 from curate.storage.store import Store
+from curate.storage.survivors import TEXT_COLUMNS, SurvivorsSink, read_groups
 
 #: Maximum rows per sketch call.
 SKETCHED_ROWS = 50_000
@@ -56,8 +57,8 @@ class SegmentJob:
     batch_bytes: int
     sources: Mapping[str, SourcePlan] | None = None
     decided: tuple[Barrier, ...] = ()  #: the barriers of the segment before
-    row_group_bytes: int = parquet_sink.ROW_GROUP_BYTES
-    shuffle_seed: int | None = None  #: set for the last segment: rows are written in shuffled order
+    group_bytes: int = parquet_sink.ROW_GROUP_BYTES
+    shuffle_seed: int = 0
     columns: Columns | None = None  #: of the input that pass through
 
     def run(self, assignment: SegmentTask, attempt: Attempt) -> None:
@@ -94,14 +95,13 @@ class _Work:
         self.schema = self._final_schema(base)
         attempt.notes.schema = base64.b64encode(self.schema.serialize()).decode()
         seed = job.shuffle_seed
-        self.survivors = parquet_sink.ParquetSink(
+        self.survivors = SurvivorsSink(
             attempt.store,
             attempt.folder,
-            "survivors",
             self.schema,
-            order=None if seed is None else lambda table: sort_by_key(table, seed),
-            index=None if seed is None else lambda group: key_range(group, seed),
-            row_group_bytes=job.row_group_bytes,
+            group_bytes=job.group_bytes,
+            order=lambda table: sort_by_key(table, seed),
+            index=lambda group: key_range(group, seed),
         )
         self.rejected = parquet_sink.ParquetSink(
             attempt.store,
@@ -114,6 +114,7 @@ class _Work:
             for barrier in job.segment.barriers
         }
         self.samples: dict[str, list[tuple[int, RejectExample]]] = {}
+        self.rows = np.empty(0, np.int64)  #: which rows of the table at hand are left
 
     def _final_schema(self, base: pa.Schema) -> pa.Schema:
         """Return the survivors' schema, computed by running an empty table through the stages.
@@ -145,19 +146,30 @@ class _Work:
             reach("table.read")
             for name, counts in batch.counts.items():
                 self.ledger.file(name).merge(counts)
-            parquet_sink.drain(quarantined.write(batch.quarantined))
-            self._through(batch.documents)
-        parquet_sink.drain(quarantined.close())
+            quarantined.write(batch.quarantined)
+            self._sketch_groups(self.survivors.write(self._through(batch.documents)))
+        quarantined.close()
         self.attempt.files += quarantined.entries
 
     def from_survivors(self) -> None:
         """Run the survivors of the segment before through this one."""
-        for table in parquet_sink.stored_rows(self.attempt.store, self.before.dataset("survivors")):
+        before = survivors_of(self.attempt.store, self.before)
+        stages = [*self.job.decided, *self.job.segment.stages]
+        rewrites = any(set(TEXT_COLUMNS) & {*stage.rewrites, *stage.adds} for stage in stages)
+        if not rewrites:  # the texts stay in their file, what is dropped among them
+            self.attempt.notes.texts = self.before.notes.texts or self.before.name
+        for number, rows, table in read_groups(self.attempt.store, before):
             reach("table.read")
-            self._through(table)
+            table = self._through(table)
+            self._sketch_groups(
+                self.survivors.write(table)
+                if rewrites
+                else self.survivors.write_group(number, table, rows[self.rows])
+            )
 
-    def _through(self, table: pa.Table) -> None:
-        """Apply decisions and stages to one table; write its survivors, rejects and sketches."""
+    def _through(self, table: pa.Table) -> pa.Table:
+        """Apply decisions and stages to one table; write its rejects, return its survivors."""
+        self.rows = np.arange(table.num_rows)
         for number, (barrier, decisions) in enumerate(self.decisions):
             tally = self.ledger.stage(barrier.name).tally
             self.ledger.count_input(barrier.name, table)
@@ -170,7 +182,7 @@ class _Work:
             with self._timed(stage.name):
                 table = stage.apply(table, tally)
             table = self._split(table)
-        self._sketch_groups(self.survivors.write(table))
+        return table
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
@@ -188,8 +200,9 @@ class _Work:
         for barrier, decisions in later:
             rejects = barrier.reassign_witness(rejects, decisions)
         self.ledger.count_dropped(rejects)
-        parquet_sink.drain(self.rejected.write(restored(rejects, self.job.columns)))
+        self.rejected.write(restored(rejects, self.job.columns))
         self._sample(rejects)
+        self.rows = self.rows[np.asarray(alive)]
         return table.filter(alive)
 
     def _sample(self, rejects: pa.Table) -> None:
@@ -229,8 +242,8 @@ class _Work:
     def finish(self) -> None:
         """Write what is still buffered; record all files and the samples of rejects."""
         self._sketch_groups(self.survivors.close())
-        parquet_sink.drain(self.rejected.close())
-        self.attempt.files += self.survivors.entries + self.rejected.entries
+        self.rejected.close()
+        self.attempt.files += self.survivors.files() + self.rejected.entries
         for sink in self.sketches.values():
             self.attempt.files += sink.close()
         self.attempt.notes.samples = [

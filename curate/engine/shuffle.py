@@ -1,8 +1,8 @@
 """The product's global shuffle: every copy of a document has a position in its phase.
 
-The last segment writes its survivors in the order of ``order_key(id)``. A copy's position is that
-key rotated by an offset of its phase and epoch, so the writer of one output file reads only the row
-groups whose keys fall into its slice, and no other pass over the text is needed. Within a file,
+Survivors are written in the order of ``order_key(id)``. A copy's position is that key rotated by an
+offset of its phase and epoch, so the writer of one output file reads only the groups whose keys
+fall into its slice, and no other pass over the text is needed. Within a file,
 rows are sorted by a fresh hash, so the copies of an epoch are not in the order of the epoch before.
 """
 

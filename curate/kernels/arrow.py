@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -113,3 +116,42 @@ def merged(
     added[rows + 1] = lengths
     new = np.insert(values[: offsets[-1]], places, more[: more_offsets[-1]])
     return new, offsets + np.cumsum(added)
+
+
+#: A column below this is put together as one array; above it, one more copy is too much memory.
+LARGE_COLUMN = 8 << 20
+
+
+def few_chunks(tables: Sequence[pa.Table]) -> pa.Table:
+    """Put tables together: small columns as one array, large ones in the arrays that they are."""
+    together = pa.concat_tables(tables)
+    columns = [
+        column if column.nbytes > LARGE_COLUMN else column.combine_chunks()
+        for column in together.columns
+    ]
+    return pa.table(columns, schema=together.schema)
+
+
+def take_rows(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    """Return rows of a table; ``Table.take`` puts all chunks of a column together for it."""
+    columns = [take_values(column, rows) for column in table.columns]
+    return pa.table(columns, schema=table.schema)
+
+
+def take_values(column: pa.ChunkedArray, rows: np.ndarray) -> pa.Array:
+    """Return values of a column as one array, in the order of ``rows``."""
+    if column.num_chunks <= 1:
+        return column.take(pa.array(rows)).combine_chunks()
+    rows = rows.astype(np.int64)  # Arrow sorts into uint64, and numpy has no type for both
+    starts = np.cumsum([0, *map(len, column.chunks)])
+    chunk = np.searchsorted(starts, rows, side="right") - 1
+    by_chunk = np.argsort(chunk, kind="stable")
+    bounds = np.searchsorted(chunk[by_chunk], np.arange(column.num_chunks + 1))
+    parts = [
+        column.chunk(number).take(pa.array(rows[by_chunk[start:end]] - starts[number]))
+        for number, (start, end) in enumerate(pairwise(bounds))
+        if end > start
+    ]
+    place = np.empty(len(rows), np.int64)
+    place[by_chunk] = np.arange(len(rows))
+    return pa.concat_arrays([column.chunk(0)[:0], *parts]).take(pa.array(place))

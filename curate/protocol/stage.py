@@ -202,6 +202,11 @@ class ProductBarrier(Barrier):
         """Whether the stage is the last one: always."""
         return True
 
+    @property
+    def places_by_text(self) -> bool:
+        """Whether `placements` reads the text."""
+        return True
+
     @abstractmethod
     def placements(self, table: pa.Table, decisions: pa.Table) -> pa.Table:
         """Return a row (``row``, ``phase``, ``epoch``) for each copy of a row of the table."""

@@ -48,6 +48,11 @@ class Mix(ProductBarrier):
         """All shards read the same intervals."""
         return "all"
 
+    @property
+    def places_by_text(self) -> bool:
+        """Whether documents are held out, by a hash of their texts."""
+        return bool(self.mixture.validation)
+
     def sketch(self, table: pa.Table) -> pa.Table:
         """Return each row's leaf, *u* and amount; ``group`` is null where it belongs to none."""
         from curate.mixture.histogram import sketch

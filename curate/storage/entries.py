@@ -45,7 +45,7 @@ class FileEntry(_Record):
     sha256: str
     rows: int
     suffix: str | None = None  #: the end of its published name, for formats besides Parquet
-    keys: list[list[int]] | None = None  #: first and last shuffle key of each row group
+    keys: list[list[int]] | None = None  #: survivors: first and last shuffle key of each block
     schema: str | None = None  #: exchange files: Arrow IPC in base64
     #: exchange files: ``[part, offset, stored bytes, bytes, crc32]`` of each block
     blocks: list[list[int]] | None = None
@@ -139,6 +139,7 @@ class TaskNotes:
     """What a task leaves for later tasks and the report, besides files and counts."""
 
     schema: str | None = None  #: of the survivors: Arrow IPC in base64
+    texts: str | None = None  #: the commit that has the survivors' texts, if it is another one
     samples: list[RejectExample] = field(default_factory=list)
     stored: list[StoreFile] = field(default_factory=list)  #: files for a dedup store
     taken_bytes: dict[str, int] = field(default_factory=dict)  #: by phase

@@ -1,9 +1,9 @@
 """Files that one step of a barrier writes and the next reads by part.
 
-A file is a sequence of blocks ordered by ``part``: each is one record batch of one part,
-compressed, with a checksum. The commit has the schema and the offset of each block, so a reader of
-one part reads its blocks and nothing else, however many parts there are. A task writes one file per
-RUN_BYTES of rows; so the number of files is about the number of tasks, never tasks times parts.
+A file is a sequence of blocks: each is one record batch of one ``part``, compressed, with a
+checksum. The commit has the schema and the offset of each block, so a reader of one part reads its
+blocks and nothing else, however many parts there are. A task writes one file per dataset; so the
+number of files is that of the tasks, never tasks times parts.
 
 A reader of a part needs its blocks in the files of all tasks, but must not read all their commits.
 So the driver, which reads each commit once, writes an *index* of each dataset: an exchange file
@@ -15,18 +15,20 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curate.kernels.grouping import run_bounds
 from curate.storage.entries import FileEntry
-from curate.storage.store import Damaged, Store, in_order
+from curate.storage.store import Damaged, HashingWriter, Store, in_order
 
-#: Bytes that one task collects before it writes a file, and bytes per block in it.
-RUN_BYTES = 128 << 20
+#: Bytes that one task collects at most before it writes them by part, and bytes per block.
+RUN_BYTES = 64 << 20
 BATCH_BYTES = 4 << 20
 
 _CODEC = "lz4_raw"
@@ -42,8 +44,47 @@ class Block(NamedTuple):
     crc32: int
 
 
+class BlockFile:
+    """A file of blocks, opened when the first is written."""
+
+    def __init__(self, store: Store, folder: str, dataset: str, schema: pa.Schema) -> None:
+        self._path = f"{folder}/{dataset}.exchange"
+        self._store, self._dataset, self.schema = store, dataset, schema
+        self._open = ExitStack()
+        self._sink: HashingWriter | None = None
+        self._blocks: list[list[int]] = []
+        self._rows = 0
+
+    def write(self, part: int, rows: pa.RecordBatch) -> None:
+        """Write a batch of the file's schema as one block."""
+        if self._sink is None:
+            self._sink = self._open.enter_context(self._store.writing(self._path))
+        raw = rows.serialize()
+        stored = pa.compress(raw, _CODEC, asbytes=True)
+        self._blocks.append([part, self._sink.bytes, len(stored), raw.size, zlib.crc32(stored)])
+        self._sink.write(stored)
+        self._rows += rows.num_rows
+
+    def close(self) -> list[FileEntry]:
+        """Complete the file and return its entry; none where nothing was written."""
+        if self._sink is None:
+            return []
+        self._open.close()
+        return [
+            FileEntry(
+                self._dataset,
+                self._path,
+                self._sink.bytes,
+                self._sink.sha256,
+                self._rows,
+                schema=base64.b64encode(self.schema.serialize()).decode(),
+                blocks=self._blocks,
+            )
+        ]
+
+
 class ExchangeSink:
-    """Collects the tables of one dataset and writes them ordered by part."""
+    """Collects the tables of one dataset and writes them by part, in runs of bounded size."""
 
     def __init__(
         self, store: Store, folder: str, dataset: str, run_bytes: int | None = None
@@ -52,47 +93,43 @@ class ExchangeSink:
         self._run_bytes = run_bytes or RUN_BYTES
         self._tables: list[pa.Table] = []
         self._bytes = 0
-        self.entries: list[FileEntry] = []
+        self._parts: list[int] = []  #: the lowest and the highest of the tables
+        self._file: BlockFile | None = None
 
     def write(self, table: pa.Table) -> None:
         """Add rows; ``part`` is the number of the task of the reading step that gets the row."""
-        if table.num_rows:
-            self._tables.append(table)
-            self._bytes += table.nbytes
-            if self._bytes >= self._run_bytes:
-                self._flush()
+        if not table.num_rows:
+            return
+        self._tables.append(table)
+        self._bytes += table.nbytes
+        ends = pc.min_max(table.column("part")).values()
+        self._parts = [*self._parts, *(end.as_py() for end in ends)]
+        self._parts = [min(self._parts), max(self._parts)]
+        # No reader gains from a run in which each part has a block already.
+        whole_blocks = BATCH_BYTES * (self._parts[1] - self._parts[0] + 1)
+        if self._bytes >= min(self._run_bytes, whole_blocks):
+            self._flush()
 
     def close(self) -> list[FileEntry]:
-        """Write the remaining rows and return the files' entries."""
+        """Write the remaining rows and return the file's entry; none where there were no rows."""
         if self._tables:
             self._flush()
-        return self.entries
+        return self._file.close() if self._file is not None else []
 
     def _flush(self) -> None:
         table = pa.concat_tables(self._tables).combine_chunks()
-        self._tables, self._bytes = [], 0
+        self._tables, self._bytes, self._parts = [], 0, []
         parts = table.column("part").to_numpy()
         if (np.diff(parts) < 0).any():
             order = np.argsort(parts, kind="stable")
             table, parts = table.take(pa.array(order)).combine_chunks(), parts[order]
+        if self._file is None:
+            self._file = BlockFile(self._store, self._folder, self._dataset, table.schema)
         rows = table.to_batches()[0]
         step = max(1, BATCH_BYTES * rows.num_rows // max(1, rows.nbytes))
-        name = f"{self._folder}/{self._dataset}-{len(self.entries):05d}.exchange"
-        blocks: list[list[int]] = []
-        with self._store.writing(name) as sink:
-            for start, end in run_bounds(parts):
-                for at in range(start, end, step):
-                    raw = rows.slice(at, min(step, end - at)).serialize()
-                    stored = pa.compress(raw, _CODEC, asbytes=True)
-                    part = int(parts[start])
-                    blocks.append([part, sink.bytes, len(stored), raw.size, zlib.crc32(stored)])
-                    sink.write(stored)
-            size, digest = sink.bytes, sink.sha256
-        schema = base64.b64encode(table.schema.serialize()).decode()
-        rows_written = table.num_rows
-        self.entries.append(
-            FileEntry(self._dataset, name, size, digest, rows_written, schema=schema, blocks=blocks)
-        )
+        for start, end in run_bounds(parts):
+            for at in range(start, end, step):
+                self._file.write(int(parts[start]), rows.slice(at, min(step, end - at)))
 
 
 class Listing(NamedTuple):

@@ -1,7 +1,7 @@
 """A run's folder, on a local disk or in an object store, with the operations that a commit needs.
 
 Names are relative, '/' separated. ``create`` is the commit: it makes an object whole *if absent*
-and durable (link(2) here, If-None-Match there). Data files are written once and never renamed.
+(link(2) here, If-None-Match there). Data files are written once and never renamed.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Store(Protocol):
     readers: int  #: requests that are worth making at the same time
 
     def create(self, name: str, data: bytes) -> bool:
-        """Write a complete object unless one exists; return whether it was written, durably."""
+        """Write a complete object unless one exists; return whether it was written."""
 
     def replace(self, name: str, data: bytes) -> None:
         """Write a complete object, replacing an older one if there is one."""
@@ -185,25 +185,24 @@ class LocalStore:
                 os.link(temporary, self.path(name))
         except FileExistsError:
             return False
-        _sync_folder(self.path(name).parent)
+        self._sync(name, self.path(name).parent)
         return True
 
     def replace(self, name: str, data: bytes) -> None:
         with self._temporary(name, data) as temporary:
             temporary.replace(self.path(name))
-        _sync_folder(self.path(name).parent)
+        self._sync(name, self.path(name).parent)
 
     @contextmanager
     def _temporary(self, name: str, data: bytes) -> Iterator[Path]:
-        """Write data durably under another name in the same folder; remove that name afterwards."""
+        """Write data under another name in the same folder; remove that name afterwards."""
         final = self.path(name)
         final.parent.mkdir(parents=True, exist_ok=True)
         temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
         try:
             with temporary.open("xb") as sink:
                 sink.write(data)
-                sink.flush()
-                os.fsync(sink.fileno())
+            self._sync(name, temporary)
             yield temporary
         finally:
             temporary.unlink(missing_ok=True)
@@ -247,10 +246,18 @@ class LocalStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as sink:
             yield HashingWriter(sink)
-            sink.flush()
-            os.fsync(sink.fileno())
-        # The folder is not synced: a file lost in a power cut is missed on resume, and its task
-        # runs again. Publishing syncs its folders.
+        self._sync(name, path)
+
+    def _sync(self, name: str, path: Path) -> None:
+        """Make what was written as ``name`` durable, unless it is a commit or a file of a task.
+
+        What a power cut takes of those is missed on resume, by size or checksum, and made again.
+        Publishing makes what it publishes durable.
+        """
+        if not name.startswith("commits/") and not (
+            name.startswith("work/") and name.count("/") > 1
+        ):
+            _sync(path)
 
     def open(self, name: str) -> IO[bytes]:
         return self.path(name).open("rb")
@@ -287,9 +294,8 @@ class LocalStore:
         from curate.failpoint import reach
 
         for path in sorted(self.path(staging).rglob("*")):
-            if path.is_dir():
-                _sync_folder(path)
-        _sync_folder(self.path(staging))
+            _sync(path)
+        _sync(self.path(staging))
         for name in names:
             reach("publish.renaming")
             staged, final = self.path(f"{staging}{name}"), self.path(name)
@@ -298,7 +304,7 @@ class LocalStore:
             if final.is_dir():
                 shutil.rmtree(final)
             staged.replace(final)
-            _sync_folder(self.root)
+            _sync(self.root)
             reach("publish.renamed")
 
 
@@ -394,8 +400,9 @@ class ObjectStore:
         """Do nothing: a publication is built where it stays."""
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _sync(path: Path) -> None:
+    """Make a file, or the names in a folder, durable."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -117,7 +117,13 @@ def emptied(body):
 @pytest.mark.parametrize("damage", [cut, flipped, emptied])
 @pytest.mark.parametrize(
     "kind",
-    ["survivors-*.parquet", "sketch-*.exchange", "decisions-*.exchange", "quarantined-*.parquet"],
+    [
+        "survivors.exchange",
+        "texts.exchange",
+        "sketch-*.exchange",
+        "decisions.exchange",
+        "quarantined-*.parquet",
+    ],
 )
 def test_a_damaged_intermediate_file_is_made_again(kind, damage, golden, run, out):
     # The last step before the product, so that every step that reads the damaged file runs again.

@@ -5,8 +5,18 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from curate.kernels.arrow import buffers, fixed_width_values, pack_pairs, unpack_pairs
+from curate.kernels.arrow import (
+    buffers,
+    few_chunks,
+    fixed_width_values,
+    pack_pairs,
+    take_rows,
+    unpack_pairs,
+)
+from tests.examples import examples
 
 
 @pytest.mark.parametrize("kind", [pa.large_string(), pa.large_binary()])
@@ -41,3 +51,32 @@ def test_fixed_width_values_and_pairs_of_slices() -> None:
         first = [0, 2, 2, 5, 6][start]
         assert (found == pairs[first : first + counts.sum()]).all()
         assert counts.tolist() == [2, 0, 3, 1][start:stop]
+
+
+@examples(50)
+@given(
+    st.lists(st.lists(st.one_of(st.none(), st.text("aé漢", max_size=5)), max_size=5), max_size=5),
+    st.data(),
+)
+def test_rows_of_a_chunked_table_are_taken_as_arrow_takes_them(
+    chunks: list[list[str | None]], data: st.DataObject
+) -> None:
+    text = pa.chunked_array([pa.array(c, pa.large_string()) for c in chunks], pa.large_string())
+    numbers = pa.array(np.arange(len(text)))
+    table = pa.table({"text": text, "n": numbers})
+    size = len(text)
+    rows = data.draw(st.lists(st.integers(0, size - 1), max_size=9)) if size else []
+    taken = take_rows(table, np.array(rows, np.uint64))
+    assert taken.to_pydict() == table.take(pa.array(rows, pa.int64())).to_pydict()
+    assert taken.schema == table.schema
+
+
+def test_small_columns_become_one_array_and_large_ones_are_not_copied() -> None:
+    tables = [pa.table({"small": [n], "large": ["x" * 5_000_000]}) for n in range(2)]
+    together = few_chunks(tables)
+    assert together.equals(pa.concat_tables(tables))
+    assert together.column("small").num_chunks == 1
+    large = together.column("large")
+    assert [large.chunk(n).buffers()[2].address for n in range(2)] == [
+        table.column("large").chunk(0).buffers()[2].address for table in tables
+    ]

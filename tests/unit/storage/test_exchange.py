@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +32,7 @@ def test_every_part_gets_its_rows_in_the_order_of_writing(tmp_path_factory, tabl
     assert sorted(everything) == list(range(number))
 
 
-def test_a_large_output_becomes_several_files_and_small_batches(tmp_path, monkeypatch):
+def test_a_large_output_is_one_file_of_small_batches_sorted_in_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(exchange, "RUN_BYTES", 4000)
     monkeypatch.setattr(exchange, "BATCH_BYTES", 400)
     store = LocalStore(str(tmp_path))
@@ -43,8 +45,11 @@ def test_a_large_output_becomes_several_files_and_small_batches(tmp_path, monkey
             )
         )
     entries = sink.close()
-    assert len(entries) > 3
+    (entry,) = entries
+    parts = [block[0] for block in entry.blocks]
+    runs = 1 + sum(after < before for before, after in pairwise(parts))
+    assert runs > 3
     batches = list(read_part(store, entries, 1))
     assert max(batch.num_rows for batch in batches) <= 40
     assert [n for t in batches for n in t.column("n").to_pylist()] == list(range(1, 2000, 3))
-    assert store.size(entries[0].path) == entries[0].bytes
+    assert store.size(entry.path) == entry.bytes

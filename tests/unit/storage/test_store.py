@@ -1,4 +1,6 @@
 import hashlib
+import os
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +41,41 @@ def test_link_publish_remove(tmp_path):
     store.remove("work")
     assert store.size("work/data") is None
     assert store.read("mixture/part.parquet") == b"rows"
+
+
+def test_files_of_tasks_are_durable_once_published_and_others_at_once(tmp_path, monkeypatch):
+    synced = []
+    fsync = os.fsync
+
+    def recorded(handle):
+        fsync(handle)
+        synced.append(os.fstat(handle).st_ino)
+
+    moved_unsynced = []
+    replace = Path.replace
+
+    def moved(path, target):
+        parts = [path, *path.rglob("*")]
+        moved_unsynced.extend(part for part in parts if part.stat().st_ino not in synced)
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    store = LocalStore(str(tmp_path))
+    store.create("commits/a/x.json", b"{}")
+    with store.writing("work/a/k/u/part.parquet") as sink:
+        sink.write(b"rows")
+    assert synced == []
+    with store.writing("data/r/keys.parquet") as sink:
+        sink.write(b"keys")
+    store.replace("work/run.json", b"{}")
+    inodes = [store.path(name).stat().st_ino for name in ("data/r/keys.parquet", "work/run.json")]
+    assert set(inodes) <= set(synced)
+    store.link("work/a/k/u/part.parquet", ".publish-1/mixture/main/part.parquet")
+    store.replace(".publish-1/manifest.json", b"{}")
+    monkeypatch.setattr(Path, "replace", moved)
+    store.publish(".publish-1", ["mixture", "manifest.json"])
+    assert moved_unsynced == []
+    assert store.path("mixture/main/part.parquet").stat().st_ino in synced
 
 
 def test_addresses():
