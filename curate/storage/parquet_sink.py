@@ -191,4 +191,5 @@ def _sizes(table: pa.Table, row_bytes: int = 1) -> np.ndarray:
         return np.zeros(table.num_rows, np.int64)
     lengths = pc.fill_null(pc.binary_length(table.column("text")), 0)
     passed = passed_bytes(table) // max(1, table.num_rows)
-    return np.asarray(lengths, np.int64) + (row_bytes + passed)
+    sizes: np.ndarray = np.asarray(lengths, np.int64) + (row_bytes + passed)
+    return sizes

@@ -73,7 +73,7 @@ def test_files_of_tasks_are_durable_once_published_and_others_at_once(tmp_path, 
     store.link("work/a/k/u/part.parquet", ".publish-1/mixture/main/part.parquet")
     store.replace(".publish-1/manifest.json", b"{}")
     monkeypatch.setattr(Path, "replace", moved)
-    store.publish(".publish-1", ["mixture", "manifest.json"])
+    store.publish(".publish-1/", ["mixture", "manifest.json"])
     assert moved_unsynced == []
     assert store.path("mixture/main/part.parquet").stat().st_ino in synced
 
