@@ -52,6 +52,7 @@ class BlockFile:
         self._store, self._dataset, self.schema = store, dataset, schema
         self._open = ExitStack()
         self._sink: HashingWriter | None = None
+        self._has_dictionaries = any(_is_coded(field.type) for field in schema)
         self._blocks: list[list[int]] = []
         self._rows = 0
 
@@ -59,7 +60,7 @@ class BlockFile:
         """Write a batch of the file's schema as one block."""
         if self._sink is None:
             self._sink = self._open.enter_context(self._store.writing(self._path))
-        raw = rows.serialize()
+        raw = _with_dictionaries(rows) if self._has_dictionaries else rows.serialize()
         stored = pa.compress(raw, _CODEC, asbytes=True)
         self._blocks.append([part, self._sink.bytes, len(stored), raw.size, zlib.crc32(stored)])
         self._sink.write(stored)
@@ -81,6 +82,21 @@ class BlockFile:
                 blocks=self._blocks,
             )
         ]
+
+
+def _is_coded(kind: pa.DataType) -> bool:
+    """Return whether values of a type refer to a dictionary, which a batch alone does not have."""
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    inner = (kind.field(number).type for number in range(kind.num_fields))
+    return pa.types.is_dictionary(kind) or any(map(_is_coded, inner))
+
+
+def _with_dictionaries(rows: pa.RecordBatch) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_batch(rows)
+    return sink.getvalue()
 
 
 class ExchangeSink:
@@ -272,6 +288,8 @@ def _table(body: bytes, block: Block, at: int, schema: pa.Schema) -> pa.Table:
         raise Damaged(block.path)
     try:
         raw = pa.decompress(stored, block.bytes, _CODEC)
+        if pa.ipc.read_message(raw).type == "schema":
+            return pa.ipc.open_stream(raw).read_all()
         return pa.Table.from_batches([pa.ipc.read_record_batch(raw, schema)])
     except pa.ArrowInvalid as error:
         raise Damaged(block.path) from error

@@ -53,3 +53,26 @@ def test_a_large_output_is_one_file_of_small_batches_sorted_in_runs(tmp_path, mo
     assert max(batch.num_rows for batch in batches) <= 40
     assert [n for t in batches for n in t.column("n").to_pylist()] == list(range(1, 2000, 3))
     assert store.size(entry.path) == entry.bytes
+
+
+def test_values_that_refer_to_a_dictionary_come_back(tmp_path):
+    coded = pa.dictionary(pa.int32(), pa.string())
+    kinds = {
+        "flat": coded,
+        "inside": pa.struct([("a", pa.list_(coded))]),
+        "map": pa.map_(coded, coded),
+    }
+    values = {
+        "flat": ["x", None, "y"],
+        "inside": [{"a": ["x", "y"]}, None, {"a": []}],
+        "map": [[("k", "x")], [], None],
+    }
+    table = pa.table({name: pa.array(values[name], kinds[name]) for name in kinds})
+    table = table.append_column("part", pa.array([0, 1, 0], pa.int32()))
+    store = LocalStore(str(tmp_path))
+    sink = ExchangeSink(store, "f", "d")
+    sink.write(table)
+    entries = sink.close()
+    (first,) = read_part(store, entries, 0)
+    assert first.schema == table.schema
+    assert first.to_pylist() == [table.to_pylist()[row] for row in (0, 2)]
