@@ -68,7 +68,9 @@ def choose(name: str, plan: Plan, workers: int | None, address: str | None) -> C
     return Choice("in-process", 1, f"in-process: with about {seconds:.0f} s of work Ray costs more")
 
 
-def start(choice: Choice, workers: int | None, address: str | None) -> Engine:
+def start(
+    choice: Choice, workers: int | None, address: str | None, wait: float | None = None
+) -> Engine:
     """Start an engine. Raise ResourceError where no cluster answers."""
     if choice.name == "in-process":
         from curate.engine.in_process import InProcess
@@ -76,4 +78,4 @@ def start(choice: Choice, workers: int | None, address: str | None) -> Engine:
         return InProcess()
     from curate.engine.ray_tasks import RayTasks
 
-    return RayTasks(workers=workers, address=cluster_of(address))
+    return RayTasks(workers=workers, address=cluster_of(address), wait=wait)

@@ -69,6 +69,7 @@ def run(
     engine: str = "auto",
     workers: int | None = None,
     address: str | None = None,
+    wait: float | None = None,
     resume: bool = False,
     fresh: bool = False,
     keep_work: bool = False,
@@ -95,6 +96,8 @@ def run(
     address : str, optional
         Address of a Ray cluster; default: RAY_ADDRESS, else a Ray of its own on this machine, even
         if another one runs here (``local`` means that whatever RAY_ADDRESS is).
+    wait : float, optional
+        Seconds for which a Ray cluster may have no CPU; default: no limit.
     resume : bool, default False
         Continue although the recipe or its inputs changed.
     fresh : bool, default False
@@ -155,7 +158,7 @@ def run(
             return _result(str(output), store, manifest, recipe, reused=True)
         written = _write_recipe(plan, store)
         started = time.perf_counter()
-        machine = engines.start(choice, workers, address)
+        machine = engines.start(choice, workers, address, wait)
         try:
             driver = Driver(plan, store, machine, listener)
             driver.timings.append(_wall("start", choice.name, started))

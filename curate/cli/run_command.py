@@ -17,6 +17,12 @@ def command(
     engine: options.EngineName = "auto",
     workers: options.Workers = None,
     address: options.Address = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            "--wait", metavar="SECONDS", help="How long a Ray cluster may have no CPU. [no limit]"
+        ),
+    ] = None,
     resume: options.Resume = False,
     fresh: options.Fresh = False,
     force: options.Force = False,
@@ -51,6 +57,7 @@ def command(
             engine=engine,
             workers=workers,
             address=address,
+            wait=wait,
             resume=resume,
             fresh=fresh,
             force=force,
