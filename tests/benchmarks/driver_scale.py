@@ -1,0 +1,144 @@
+"""Measure the driver alone: many empty shards, a store that takes time for each request.
+
+    python -m tests.benchmarks.driver_scale --shards 1000 10000 --latency 0.02
+
+The tasks of a pipeline (read, exact_dedup, mix) are replaced by commits of the same form with empty
+files, so all that remains is what the driver does. Requests are counted, and delayed as an object
+store would. Printed per number of shards, for a first run and one that resumes it: seconds of the
+driver, requests per shard, the largest argument of a task, peak memory of the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import pickle
+import resource
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from curate.api.runs import Silent
+from curate.engine.barrier_step import StepJob
+from curate.engine.commit import Attempt, Finished, Job, Task, _commit
+from curate.engine.driver import Driver
+from curate.plan import build
+from curate.recipe.recipe import Recipe
+from curate.schema import DECISIONS_SCHEMA
+from curate.storage.entries import FileEntry
+from curate.storage.store import LocalStore
+
+COUNTED = ("create", "replace", "read", "read_range", "size", "sizes", "names", "writing", "top")
+
+
+class SlowStore(LocalStore):
+    """A folder that answers like an object store: each request takes time, 16 at once."""
+
+    readers = 16
+
+    def __init__(self, folder: str, latency: float) -> None:
+        super().__init__(folder)
+        self.latency, self.requests = 0.0, Counter[str]()
+        self._lock = threading.Lock()
+        for name in COUNTED:
+            setattr(self, name, self._slow(name, getattr(self, name)))
+        self.latency = latency
+
+    def _slow(self, name: str, call: Any) -> Any:
+        def slow(*arguments: Any) -> Any:
+            with self._lock:
+                self.requests[name] += 1
+            time.sleep(self.latency)
+            return call(*arguments)
+
+        return slow
+
+
+class Empty:
+    """An engine whose tasks commit nothing; their time does not count."""
+
+    name = "empty"
+
+    def __init__(self, store: SlowStore, shards: int) -> None:
+        self.shards, self.seconds, self.argument = shards, 0.0, 0
+        self.plain = LocalStore(store.address)
+
+    def run(self, address: str, job: Job, tasks: Iterable[Task]) -> Iterator[Finished]:
+        """Commit each task."""
+        for task in tasks:
+            started = time.perf_counter()
+            self.argument = max(self.argument, len(pickle.dumps(task)))
+            attempt = Attempt(self.plain, f"work/{task.segment}/{task.key}/x")
+            if isinstance(job, StepJob) and job.step.over != "one":
+                self._list_blocks(job, attempt)
+            _commit(self.plain, task, attempt)
+            self.seconds += time.perf_counter() - started
+            yield Finished(task.index, 0.0, 0, "here", {})
+
+    def _list_blocks(self, job: StepJob, attempt: Attempt) -> None:
+        """Commit a file per dataset that has a block for each reader."""
+        readers = job.partitions if job.step.over == "shard" else self.shards
+        schema = base64.b64encode(DECISIONS_SCHEMA.serialize()).decode()
+        for dataset in job.step.writes:
+            path = f"{attempt.folder}/{dataset}-00000.exchange"
+            with self.plain.writing(path):
+                pass
+            blocks = [[reader, 0, 0, 0, 0] for reader in range(readers)]
+            attempt.files.append(FileEntry(dataset, path, 0, "", 0, schema=schema, blocks=blocks))
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def measure(shards: int, latency: float) -> None:
+    """Print one line for a first run, and one for a run that resumes it."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as at:
+        folder = Path(at)
+        (folder / "in").mkdir()
+        for number in range(shards):
+            (folder / "in" / f"{number:06d}.jsonl").write_text('{"text": "a"}\n')
+        source = {"format": "jsonl", "path": [str(folder / "in")]}
+        recipe = Recipe.model_validate(
+            {
+                "name": "scale",
+                "shards": {"input_bytes": 20},
+                "sources": {"web": source},
+                "stages": [{"use": "exact_dedup"}],
+            }
+        )
+        started = time.perf_counter()
+        plan = build.build(recipe)
+        planned = time.perf_counter() - started
+        for what in ("first", "resume"):
+            store = SlowStore(str(folder / "out"), latency)
+            engine = Empty(store, len(plan.shards))
+            driver = Driver(plan, store, engine, Silent())
+            started = time.perf_counter()
+            driver._drive()
+            seconds = time.perf_counter() - started - engine.seconds
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+            print(
+                f"{len(plan.shards):7d} shards, {what:6s}: plan {planned:6.1f} s,"
+                f" driver {seconds:7.1f} s ({1000 * seconds / shards:6.2f} ms a shard),"
+                f" {store.requests.total() / shards:6.2f} requests a shard,"
+                f" argument <= {engine.argument} bytes, peak {peak} MB",
+                flush=True,
+            )
+
+
+def main() -> None:
+    """Parse arguments and measure."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--shards", type=int, nargs="+", default=[100, 1000])
+    parser.add_argument("--latency", type=float, default=0.02, help="seconds per request")
+    arguments = parser.parse_args()
+    for shards in arguments.shards:
+        measure(shards, arguments.latency)
+
+
+if __name__ == "__main__":
+    main()
