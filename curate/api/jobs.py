@@ -101,9 +101,9 @@ def dedup_paths(
         Field with the text.
     id, url, date : str, optional
         Fields with a record's own id (with which the ids of the result then end), address and
-        date. The id joins a row with its input. All columns of Parquet files but the text are in
-        the result with their types (``input_<name>`` where a column of ours has the name), all
-        other fields of JSON in ``meta``.
+        date. The id joins a row with its input. All columns of Parquet files and fields of JSON but
+        the text are in the result with their types (``input_<name>`` where a column of ours has
+        the name); what has no one type is JSON in ``meta``.
     threshold, recall, bands, rows, similarity, length_ratio, shingle, ngram, fold, keep : object
         As for :func:`curate.deduplicate`, with the same defaults.
     source_priority : sequence of str, optional
@@ -218,9 +218,9 @@ def mix_recipe(
         Field with the text.
     id, url, date : str, optional
         Fields with a record's own id (with which the ids of the result then end), address and
-        date. The id joins a row with its input. All columns of Parquet files but the text are in
-        the result with their types (``input_<name>`` where a column of ours has the name), all
-        other fields of JSON in ``meta``.
+        date. The id joins a row with its input. All columns of Parquet files and fields of JSON but
+        the text are in the result with their types (``input_<name>`` where a column of ours has
+        the name); what has no one type is JSON in ``meta``.
     unit : {'tokens', 'bytes', 'documents'}, default 'tokens'
         What amounts count.
     budget : float, optional
@@ -282,8 +282,8 @@ def _sources(
     paths: Sequence[str], text: str, id: str | None, url: str | None, date: str | None
 ) -> dict[str, Any]:
     """Sort paths into sources that keep every field of a record, of whatever format."""
-    named = _given(text=text, id=id, url=url, date=date)
-    return sources_of(paths, {"jsonl": named, "parquet": named | {"columns": ["*"]}})
+    named = _given(text=text, id=id, url=url, date=date) | {"columns": ["*"]}
+    return sources_of(paths, {"jsonl": named, "parquet": named})
 
 
 def identify_paths(

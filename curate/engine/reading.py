@@ -61,6 +61,9 @@ class _Collector:
                     if turn[name]
                 )
             row = record._asdict()
+            if passed := row.pop("columns"):
+                self.bytes += _size(passed)
+                row |= passed
             row["id"] = schema.make_id(key, row.pop("locator"))
             self.rows.append(row)
         elif isinstance(record, DocumentTable):
@@ -88,8 +91,11 @@ class _Collector:
 
     def _flush_rows(self) -> None:
         if self.rows:
+            ours = ("id", *Document._fields)
             fields = [
-                field for field in schema.DOCUMENT_SCHEMA if field.name in ("id", *Document._fields)
+                field
+                for field in self.schema
+                if field.name in ours or not schema.is_ours(field.name)
             ]
             self.tables.append(
                 self._stamp(pa.Table.from_pylist(self.rows, schema=pa.schema(fields)))
@@ -125,6 +131,15 @@ class _Collector:
         )
         self.tables, self.damage, self.counts, self.bytes = [], [], {}, 0
         return batch
+
+
+def _size(value: Any) -> int:
+    """Return about how much memory a value of JSON takes."""
+    if isinstance(value, dict):
+        return sys.getsizeof(value) + sum(map(_size, value.values()))
+    if isinstance(value, list):
+        return sys.getsizeof(value) + sum(map(_size, value))
+    return sys.getsizeof(value)
 
 
 def document_schema(columns: Columns | None) -> pa.Schema:

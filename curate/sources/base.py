@@ -46,6 +46,7 @@ class Document(NamedTuple):
     tools: str | None = None  #: JSON
     license: str | None = None
     meta: str | None = None  #: JSON
+    columns: dict[str, Any] | None = None  #: that pass through, by their names in the product
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from dataclasses import field as default
+from itertools import islice
 
-from curate.sources import fields, json_objects, selection, streams
+import pyarrow as pa
+
+from curate.sources import fields, json_objects, json_types, selection, streams
 from curate.sources.base import ByteLimit, Damage, Document, InputFile, Note, Piece, Record, Skip
+from curate.sources.columns import Columns
 from curate.sources.json_objects import JsonObject
+
+#: Files whose first records tell the types of columns (evenly spread), and records of each.
+FILES, RECORDS = 8, 500
+
+
+class _Typed:
+    """Takes the fields that pass through out of records."""
+
+    def __init__(self, passed: Columns, ours: tuple[str | None, ...]) -> None:
+        kinds = passed.carried
+        self._checks = [
+            (name, new, json_types.fits(kinds.field(new).type), name in ours)
+            for name, new in passed.names
+        ]
+
+    def take(self, record: dict[str, object]) -> tuple[dict[str, object], int]:
+        """Remove what fits its type, unless a column of ours is read from it; count what does not.
+
+        Return the values by their names in the product, and the count.
+        """
+        values: dict[str, object] = {}
+        unfit = 0
+        for name, new, fit, is_ours in self._checks:
+            value = record.get(name, fields.MISSING)
+            if value is fields.MISSING:
+                continue
+            if fit(value):
+                values[new] = value
+                if not is_ours:
+                    del record[name]
+            else:
+                unfit += 1
+        return values, unfit
 
 
 @dataclass(frozen=True)
@@ -39,6 +77,12 @@ class Jsonl:
     license: str | None = None
     meta: tuple[str, ...] | None = None
     """Fields to keep as JSON; without it all others. Example: ["title"]."""
+    columns: tuple[str, ...] = ()
+    """Fields to keep as columns of the product, with the types that the first 500 records of up to
+    8 files have; ["*"]: all but the text. What does not fit its type, or was not seen there, stays
+    in ``meta``. One with a name of curate's own is called ``input_<name>``. Example: ["score"]."""
+    passed: Columns | None = default(default=None, metadata={"planned": True})
+    as_json: tuple[str, ...] = default(default=(), metadata={"planned": True})
     max_record_bytes: ByteLimit = json_objects.CAP
     """Bytes of a record above which it is quarantined."""
     max_window_bytes: ByteLimit = streams.WINDOW
@@ -55,12 +99,14 @@ class Jsonl:
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield a document, a skip or a damage for each record, in file order."""
         partitions = fields.partitions(file.name)
+        taken = (self.url, self.date, self.license)
+        typed = _Typed(self.passed, taken) if self.passed else None
         found = json_objects.objects(file, piece, self.max_record_bytes, self.max_window_bytes)
         for item in found:
             if not isinstance(item, JsonObject):
                 yield item
                 continue
-            yield self._document(item, partitions)
+            yield from self._document(item, partitions, typed)
             if item.damaged:
                 kept = sum(self._keeps(path) for path, _ in item.damaged)
                 if kept and item.damage_of(self.text) is None:
@@ -72,24 +118,51 @@ class Jsonl:
         names = (*self.meta, self.id, self.url, self.date, self.license)
         return any(name and f"{path}.".startswith(f"{name}.") for name in names)
 
-    def _document(self, item: JsonObject, partitions: dict[str, object]) -> Record:
+    def typed_columns(self, files: Iterable[InputFile]) -> dict[str, pa.DataType | None]:
+        """Return the type of each field to keep; None where no type holds the values looked at."""
+        listed = [file for file in files if file.size]
+        step = max(1, -(-len(listed) // FILES))
+        found = json_types.types_of(
+            record for file in listed[::step] for record in islice(self._others(file), RECORDS)
+        )
+        return found if "*" in self.columns else {n: found[n] for n in self.columns if n in found}
+
+    def _others(self, file: InputFile) -> Iterator[dict[str, object]]:
+        """Yield the fields of records besides the text."""
+        partitions = fields.partitions(file.name)
+        whole = Piece(0, file.size)
+        for item in json_objects.objects(file, whole, self.max_record_bytes, self.max_window_bytes):
+            if isinstance(item, json_objects.JsonObject):
+                fields.take(item.record, self.text)
+                yield partitions | item.record
+
+    def _document(
+        self, item: JsonObject, partitions: dict[str, object], typed: _Typed | None
+    ) -> Iterator[Record]:
         offset, length, record, raw, damaged = item
         if damaged and (damage := item.damage_of(self.text)):
-            return damage
+            yield damage
+            return
         text = fields.take(record, self.text)
         if text is None:
-            return Skip("null_text")
+            yield Skip("null_text")
+            return
         if not isinstance(text, str):
             if text is fields.MISSING:
                 reason, error = "missing_text", fields.missing(self.text, record)
             else:
                 reason, error = "text_not_string", f"'{self.text}' is a {type(text).__name__}"
-            return Damage(reason, offset, length, error, raw[: 64 * 1024])
-        if partitions:
-            record = partitions | record
+            yield Damage(reason, offset, length, error, raw[: 64 * 1024])
+            return
+        for name, value in partitions.items():
+            record.setdefault(name, value)
         own = next(selection.values(record, self.id), None) if self.id else None
+        columns, unfit = typed.take(record) if typed else (None, 0)
+        unfit += sum(name in record for name in self.as_json)
         url, date, license, meta = fields.provenance(
             record, self.url, self.date, self.license, self.meta
         )
         locator = fields.with_own_id(str(offset), own)
-        return Document(locator, text, url, date, license=license, meta=meta)
+        yield Document(locator, text, url, date, license=license, meta=meta, columns=columns)
+        if unfit:
+            yield Note("column_as_json", unfit)

@@ -9,9 +9,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from curate import deduplicate, mix
 from curate.sources.columns import common
+from curate.sources.json_types import fits, types_of
+from curate.sources.jsonl import RECORDS
+from tests.examples import examples
 from tests.unit.cli.commands import curate
 from tests.unit.cli.test_files_as_people_have_them import BAKER, MAPS, RIVER
 
@@ -244,3 +249,95 @@ def test_the_type_of_a_package_is_not_carried_on_and_spoils_no_other_type():
 def test_two_types_have_one_in_common_only_without_loss(one, other, both):
     assert common(one, other) == both
     assert common(other, one) == both
+
+
+def lines(path, *records):
+    Path(path).write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def test_fields_of_json_get_types():
+    more = {"score": 2.5, "tags": ["a", None], "who": {"name": "ә", "age": 3}, "n": 2**62 + 1}
+    lines("in/a.jsonl", {"text": BAKER, **more, "score": 1, "flag": True})
+    with Path("in/a.jsonl").open("a") as file:
+        file.write(json.dumps({"text": RIVER, **more, "none": None, "who": {"city": "x"}}) + "\n")
+        file.write(json.dumps({"text": BAKER, "flag": None, "who": {"age": 4}}) + "\n")
+    assert run("in").code == 0
+    for table in stored():
+        assert [table.schema.field(name).type for name in ("score", "flag", "tags", "n")] == [
+            pa.float64(), pa.bool_(), pa.list_(pa.string()), pa.int64(),
+        ]  # fmt: skip
+        assert table["meta"].null_count == table.num_rows
+    rows = {row["id"].partition("#")[2]: row for table in stored() for row in table.to_pylist()}
+    first, second, third = (rows[key] for key in sorted(rows, key=int))
+    assert (first["score"], first["flag"], first["n"]) == (1.0, True, 2**62 + 1)
+    assert (second["score"], second["tags"], second["flag"]) == (2.5, ["a", None], None)
+    assert third["who"] == {"name": None, "age": 4, "city": None}
+
+
+def test_values_of_json_that_do_not_fit_stay_as_they_are_and_are_counted():
+    usual = [{"text": f"{MAPS} {n}", "n": n, "s": {"a": n}} for n in range(RECORDS)]
+    odd = [
+        {"text": RIVER, "n": "seven", "s": {"a": 1, "b": 2}, "new": [1]},
+        {"text": BAKER, "n": 2**70, "s": None, "new": None},
+    ]
+    lines("in/a.jsonl", *usual, *odd)
+    assert run("in", "--threshold", "1").code == 0
+    rows = {row["text"]: row for table in stored("mixture") for row in table.to_pylist()}
+    assert json.loads(rows[RIVER]["meta"]) == {"n": "seven", "s": {"a": 1, "b": 2}, "new": [1]}
+    assert json.loads(rows[BAKER]["meta"]) == {"n": 2**70, "new": None}
+    assert rows[RIVER]["n"] is None
+    assert sum(row["meta"] is None for row in rows.values()) == len(rows) - 2
+    files = json.loads(Path("out/manifest.json").read_text())["ledger"]["files"]
+    assert files["jsonl/a.jsonl"]["noted"] == {"column_as_json": 3}
+
+
+def test_json_and_parquet_share_a_column_where_a_type_holds_both():
+    lines("in/a.jsonl", {"text": BAKER, "n": 1, "when": "2024-01-01", "k": "x"})
+    day = pa.array([19723], pa.date32())
+    kind = pa.array(["y"]).dictionary_encode()
+    table = {"text": [RIVER], "n": pa.array([2], pa.int16()), "when": day, "k": kind}
+    pq.write_table(pa.table(table), "in/b.parquet")
+    result = run("in")
+    assert "hold" in result.err and ": 'when'" in result.err
+    (kept,) = stored("mixture")
+    assert sorted(kept["n"].to_pylist()) == [1, 2] and kept.schema.field("n").type == pa.int64()
+    assert sorted(kept["k"].to_pylist()) == ["x", "y"] and kept.schema.field("k").type == "string"
+    assert sorted(kept["meta"].to_pylist()) == ['{"when":"2024-01-01"}'] * 2
+
+
+def test_dates_and_addresses_of_json_are_ours_and_stay_as_they_were():
+    lines("in/a.jsonl", {"text": BAKER, "url": "http://a", "date": "2024-01-02", "id": 7})
+    assert run("in", "--url-field", "url", "--date-field", "date", "--id-field", "id").code == 0
+    (row,) = stored("mixture")[0].to_pylist()
+    assert row["id"] == "jsonl/a.jsonl#0~7"
+    assert (row["url"], row["input_url"], row["input_date"], row["input_id"]) == (
+        "http://a", "http://a", "2024-01-02", 7,
+    )  # fmt: skip
+    assert row["date"] == datetime.datetime(2024, 1, 2, tzinfo=datetime.UTC)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab"), inner, max_size=2),
+    max_leaves=8,
+)
+
+
+def without_nulls(value):
+    if isinstance(value, dict):
+        return {k: without_nulls(v) for k, v in value.items() if v is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+@examples(200)
+@given(st.lists(JSON, min_size=1, max_size=4), JSON)
+def test_a_value_that_fits_its_type_comes_back(seen, value):
+    kind = types_of({"x": one} for one in seen)["x"]
+    if kind is None:
+        return
+    holds = fits(kind)
+    for one in (*seen, value):
+        if holds(one):
+            assert without_nulls(pa.array([one], kind).to_pylist()) == without_nulls([one])
+    ints = [one for one in seen if type(one) is int]
+    assert ints or all(map(holds, seen))
