@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from curate.errors import RecipeError
@@ -211,6 +211,7 @@ def test_lines_and_characters_are_those_of_the_slow_twin(text: str) -> None:
     ).map("".join),
     st.sampled_from(["", "abcdefghijklmnoprstuvyz", "абвг"]),
 )
+@example("row of iж", "")
 def test_characters_and_runs_of_letters_are_those_of_the_slow_twin(
     text: str, alphabet: str
 ) -> None:
