@@ -103,10 +103,10 @@ def _read_again(text: str) -> str | None:
     doubtful, single, utf8 = _judge_one(data, 0, len(data), *_tables(), *_scratch())
     if not doubtful or not (single or utf8):
         return None
-    western = _bytes_of(text, "cp1252")
+    runs = _BEYOND_ASCII.findall(text)
+    western = _bytes_of(" ".join(runs), "cp1252")
     if western is not None and _is_utf8(western):
         return None  # ftfy mends that, and also what was damaged afterwards
-    runs = _BEYOND_ASCII.findall(text)
     for number, page in enumerate(_ASSUMED_OF_UTF8):
         if utf8 >> number & 1 and (found := _as_utf8(text, runs, page)) is not None:
             return found
@@ -123,7 +123,7 @@ def _in_another_page(
 ) -> tuple[float, str] | None:
     """Return what the bits of a better reading cost, and that, if a text was read in ``page``."""
     data = _bytes_of(text, page)
-    if data is None:
+    if data is None or code_pages.fits(data, page):
         return None
     if data not in readings:  # most pages have most of a text at the same bytes
         readings[data] = code_pages.Readings(data)

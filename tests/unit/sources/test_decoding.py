@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.sources.decoding import codec_of, declared_charset, decode, is_text
+from curate.sources.decoding import _is_text_of, codec_of, declared_charset, decode, is_text
+from curate.text.code_pages import PAGES
 from tests.examples import examples
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
@@ -314,3 +315,12 @@ def test_charset_collections() -> None:
     assert right + wrong == 253
     assert right >= 248
     assert binary == 6
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_controls_are_counted_in_bytes_as_in_the_text(page):
+    plain = bytes(range(0x20, 0x7F)) * 8
+    for number in range(12):
+        for control in (0, 8, 9, 10, 11, 12, 13, 14, 31, 127):
+            data = plain + bytes([control]) * number
+            assert _is_text_of(data) == is_text(data.decode(page))

@@ -31,3 +31,24 @@ def test_a_stated_page_is_kept_unless_another_is_clearly_better(text, page, othe
         expected = best.page
     if best.mean <= code_pages.LIKELY and (own is None or own.mean <= code_pages.LIKELY):
         assert code_pages.likely(data, stated=other) == expected
+
+
+@pytest.mark.parametrize("other", code_pages.PAGES)
+@pytest.mark.parametrize(("text", "page"), READINGS)
+def test_what_fits_is_what_the_comparison_keeps(text, page, other):
+    data = text.encode(page)
+    readings = code_pages.Readings(data)
+    own = readings.of(other)
+    if code_pages.fits(data, other):
+        assert own is not None
+        assert not readings.any_below(own.bits - 12 - own.pairs * 0.05)
+
+
+def test_a_foreign_letter_inside_a_word_does_not_fit():
+    russian = "Рыбаки на рассвете собрали свои сети и вернулись домой с богатым уловом. " * 40
+    assert code_pages.fits(russian.encode("cp1251"), "cp1251")
+    assert not code_pages.fits((russian + "теңіз").encode("kz1048"), "cp1251")
+
+
+def test_text_of_few_letters_beyond_ascii_is_compared():
+    assert not code_pages.fits("The café is open on Mondays. ".encode("cp1252"), "cp1252")
