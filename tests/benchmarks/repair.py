@@ -1,6 +1,6 @@
 """Compare the speed of repair with ftfy's with the same options. Run on demand, never in CI.
 
-    CURATE_SHARED_DATA=... python tests/benchmarks/repair.py [--seconds 2]
+    CURATE_SHARED_DATA=... python -m tests.benchmarks.repair [--seconds 2]
 
 Both do the same work on the same real texts: ftfy as FineWeb2 configures it, with NFC; curate
 also repairs controls and whitespace. One process, one thread; CPU time, the best of several passes.
