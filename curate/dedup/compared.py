@@ -57,12 +57,12 @@ def without_turkic_capitals(table: pa.Table, texts: pa.Array) -> pa.Array:
     input: its column or field `lang` or `language`. What has one of their letters is judged by that
     (`kernels.folding`), with the same result, and left as it is.
     """
-    labels = _dotless_rows(table)
-    judged = pc.and_not(labels, pc.match_substring_regex(texts, f"[{TURKIC_LETTERS}]"))
-    rows = np.flatnonzero(np.asarray(pc.fill_null(judged, False)))
+    rows = np.flatnonzero(np.asarray(pc.fill_null(_dotless_rows(table), False)))
+    chosen = texts.take(pa.array(rows))
+    judged = pc.fill_null(pc.match_substring_regex(chosen, f"[{TURKIC_LETTERS}]"), True)
+    rows, chosen = rows[~np.asarray(judged)], chosen.filter(pc.invert(judged))
     if not len(rows):
         return texts
-    chosen = texts.take(pa.array(rows))
     for capital, small in (("I\u0307", "i"), ("İ", "i"), ("I", "ı")):
         chosen = pc.replace_substring(chosen, capital, small)
     return replace_rows(texts, rows, chosen)
