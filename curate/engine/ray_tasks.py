@@ -87,14 +87,15 @@ class RayTasks:
                 # Without an address Ray would look for a cluster by itself, in RAY_ADDRESS and in
                 # what else runs on this machine, and refuse num_cpus where it finds one.
                 options["address"] = "local"
-                # For a cluster of one machine, Ray's servers then listen on loopback only.
-                # (The option _node_ip_address does not achieve this: Ray resolves it back.)
-                ray_constants.ENABLE_RAY_CLUSTER = False
                 options |= {
                     "num_cpus": workers or os.cpu_count(),
                     "include_dashboard": False,
                     "object_store_memory": 128 << 20,
                 }
+            # For a cluster of one machine, Ray's servers then listen on loopback only. (The option
+            # _node_ip_address does not achieve this: Ray resolves it back.)
+            clusters = ray_constants.ENABLE_RAY_CLUSTER
+            ray_constants.ENABLE_RAY_CLUSTER = clusters and bool(address)
             try:
                 ray.init(**options)
             except (ConnectionError, RuntimeError, OSError, ValueError, ImportError) as error:
@@ -104,6 +105,8 @@ class RayTasks:
                 raise ResourceError(
                     f"{what}: {reason}", where=address or "local", hint=_REMEDY if address else None
                 ) from error
+            finally:
+                ray_constants.ENABLE_RAY_CLUSTER = clusters
         route_to_root("ray")
         self._workers, self._wait = workers, wait
         self._capacity = _Capacity(wait)

@@ -51,14 +51,14 @@ def test_a_raylet_is_killed_and_another_joins(cluster, golden, out):
         time.sleep(0.05)
     cluster.remove_node(first, allow_graceful=False)
     cluster.add_node(num_cpus=1)
-    said, _ = started.communicate(timeout=240)
+    said, _ = started.communicate(timeout=120)
     assert started.returncode == 0, said
     check_equal(out, golden)
 
 
 def test_a_cluster_without_cpus_is_waited_for_as_long_as_allowed(cluster, golden, out):
     started = run(cluster, golden[0], "--output", out, "--wait", 1)
-    said, _ = started.communicate(timeout=240)
+    said, _ = started.communicate(timeout=120)
     assert started.returncode == 5, said
     assert "waiting for CPUs" in said
     assert "had no CPU for" in said
@@ -73,3 +73,12 @@ def test_a_lost_head_ends_the_run_in_words(cluster, golden, out):
     said, _ = started.communicate(timeout=120)
     assert started.returncode == 5, said
     assert "the head of the Ray cluster was lost" in said
+
+
+def test_after_a_ray_of_its_own_a_process_can_use_a_cluster(golden, out):
+    from ray._private import ray_constants
+
+    from curate import api
+
+    api.run(golden[0], output=out, engine="ray", workers=1)
+    assert ray_constants.ENABLE_RAY_CLUSTER
