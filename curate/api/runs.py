@@ -151,11 +151,11 @@ def run(
     if not force and (fresh or store.size("manifest.json") is None):
         capacity.check(plan, str(output), choice.tasks_here)
     listener = progress or Silent()
-    listener.note(f"engine: {choice.reason}")
     with _storage_errors(str(output)), only_writer(store) as check_lease:
         epoch, manifest = begin(store, plan.fingerprint, plan.inputs, resume=resume, fresh=fresh)
         if manifest is not None:
             return _result(str(output), store, manifest, recipe, reused=True)
+        listener.note(f"engine: {choice.reason}")
         written = _write_recipe(plan, store)
         started = time.perf_counter()
         machine = engines.start(choice, workers, address, wait)
