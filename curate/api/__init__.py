@@ -9,9 +9,10 @@ from curate.api.finished import explain, rebuild_report
 from curate.api.hub import Pushed, push
 from curate.api.jobs import dedup_paths, format_of, identify_paths, mix_recipe, until
 from curate.api.profiles import calibrate, check
-from curate.api.runs import RunResult, Silent, run
+from curate.api.runs import RunResult, run
 from curate.api.tables import deduplicate, identify, judge, mix, standardize
 from curate.api.tokenizers import fertility
+from curate.engine.driver import Silent
 
 __all__ = [
     "Pushed", "RunResult", "Silent", "calibrate", "check", "dedup_paths", "deduplicate", "explain",

@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 from curate.engine.base import Engine
 from curate.errors import RecipeError, nearest
-from curate.plan.model import Plan
-from curate.plan.outline import outline
 
 ENGINES = ("auto", "ray", "in-process")
 
@@ -46,7 +44,7 @@ def cluster_of(address: str | None) -> str | None:
     return None if cluster in ("", "local") else cluster
 
 
-def choose(name: str, plan: Plan, workers: int | None, address: str | None) -> Choice:
+def choose(name: str, core_seconds: float, workers: int | None, address: str | None) -> Choice:
     """Return the engine that is asked for; for ``auto``, the one that is probably faster.
 
     That is Ray where a cluster or a number of workers is named, or where its workers save more of
@@ -62,10 +60,11 @@ def choose(name: str, plan: Plan, workers: int | None, address: str | None) -> C
     if name == "in-process":
         unused = "; --workers is for Ray" if (workers or 1) > 1 else ""
         return Choice("in-process", 1, f"in-process{unused}")
-    seconds = outline(plan)["estimate"]["core_seconds"]
-    if seconds * (1 - 1 / cpus) > RAY_COSTS:
-        return Choice("ray", cpus, f"{here}, for about {seconds:.0f} core-seconds of work")
-    return Choice("in-process", 1, f"in-process: with about {seconds:.0f} s of work Ray costs more")
+    if core_seconds * (1 - 1 / cpus) > RAY_COSTS:
+        return Choice("ray", cpus, f"{here}, for about {core_seconds:.0f} core-seconds of work")
+    return Choice(
+        "in-process", 1, f"in-process: with about {core_seconds:.0f} s of work Ray costs more"
+    )
 
 
 def start(

@@ -13,7 +13,7 @@ from typing import Any
 
 from curate.api import engines
 from curate.engine import compiling
-from curate.engine.driver import Driver, Progress
+from curate.engine.driver import Driver, Progress, Silent
 from curate.engine.folder import begin, only_writer
 from curate.engine.publish import publish
 from curate.engine.run_state import RunState
@@ -23,6 +23,7 @@ from curate.inspection.first_records import DATED
 from curate.logging_setup import LOGGER
 from curate.plan import build as planning
 from curate.plan.model import Plan
+from curate.plan.outline import estimate
 from curate.protocol.ledger import Ledger
 from curate.recipe.recipe import Recipe, load_recipe
 from curate.report import render
@@ -146,10 +147,11 @@ def run(
     for stage in (stage for segment in plan.segments for stage in segment.stages):
         _ = stage.product_metadata  # loads its tokenizer: better refused now than after reading
     first_records.check(plan)
-    choice = engines.choose(engine, plan, workers, address)
+    cost = estimate(plan)
+    choice = engines.choose(engine, cost["core_seconds"], workers, address)
     store = open_store(str(output))
     if not force and (fresh or store.size("manifest.json") is None):
-        capacity.check(plan, str(output), choice.tasks_here)
+        capacity.check(cost, str(output), choice.tasks_here)
     listener = progress or Silent()
     with _storage_errors(str(output)), only_writer(store) as check_lease:
         epoch, manifest = begin(store, plan.fingerprint, plan.inputs, resume=resume, fresh=fresh)
@@ -188,27 +190,6 @@ def _storage_errors(output: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise as_resource_error(error, output) from error
-
-
-class Silent:
-    """A progress listener that prints nothing.
-
-    Examples
-    --------
-    >>> Silent().start("reading", total=10, done=0)
-    """
-
-    def note(self, text: str) -> None:
-        """Take a line on what was decided before the work began."""
-
-    def start(self, label: str, total: int, done: int) -> None:
-        """Begin a step of ``total`` tasks, ``done`` of them in an earlier run."""
-
-    def advance(self, documents: int) -> None:
-        """Count a finished task and its documents."""
-
-    def finish(self) -> None:
-        """End the step."""
 
 
 def _write_recipe(plan: Plan, store: Store) -> list[FileEntry]:

@@ -59,6 +59,27 @@ class Progress(Protocol):
     def finish(self) -> None: ...
 
 
+class Silent:
+    """A progress listener that prints nothing.
+
+    Examples
+    --------
+    >>> Silent().start("reading", total=10, done=0)
+    """
+
+    def note(self, text: str) -> None:
+        """Take a line on what was decided before the work began."""
+
+    def start(self, label: str, total: int, done: int) -> None:
+        """Begin a step of ``total`` tasks, ``done`` of them in an earlier run."""
+
+    def advance(self, documents: int) -> None:
+        """Count a finished task and its documents."""
+
+    def finish(self) -> None:
+        """End the step."""
+
+
 class Driver:
     """Runs one plan in one store with one engine."""
 

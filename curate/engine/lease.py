@@ -160,7 +160,7 @@ def _ended_here(body: bytes) -> bool:
         os.kill(int(holder["pid"]), 0)
     except ProcessLookupError:
         return True
-    except (ValueError, LookupError, TypeError, OSError):
+    except (ValueError, LookupError, TypeError, OSError, OverflowError):
         return False
     return False
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate._version import __version__
-from curate.engine.driver import Driver
+from curate.engine.driver import Driver, Silent
 from curate.engine.in_process import InProcess
 from curate.engine.reading import read_shard
 from curate.engine.run_state import RunState
@@ -85,7 +85,7 @@ def bench(plan: Plan, text_bytes: int) -> Bench:
 
 def _run(plan: Plan) -> RunState:
     with TemporaryDirectory(prefix="curate-bench-") as folder:
-        return Driver(plan, open_store(folder), InProcess(), _Silent()).drive(lambda state: state)
+        return Driver(plan, open_store(folder), InProcess(), Silent()).drive(lambda state: state)
 
 
 def _part(plan: Plan, text_bytes: int) -> tuple[Plan, int, int, float]:
@@ -114,13 +114,6 @@ def _in_turn(plan: Plan) -> Iterator[Shard]:
 
 def _text_bytes(table: pa.Table) -> int:
     return pc.sum(pc.binary_length(table.column("text"))).as_py() or 0
-
-
-class _Silent:
-    def note(self, text: str) -> None: ...
-    def start(self, label: str, total: int, done: int) -> None: ...
-    def advance(self, documents: int) -> None: ...
-    def finish(self) -> None: ...
 
 
 #: Recipe of the built-in text: the stages of the shipped recipes, with a token counter.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from curate.errors import ResourceError
-from curate.plan.model import Plan
-from curate.plan.outline import outline
 from curate.report.format import size
 
 #: Files in which Linux states the memory that a container may use.
@@ -18,13 +17,12 @@ CGROUP_LIMITS = (
 )
 
 
-def check(plan: Plan, output: str, workers: int) -> None:
-    """Raise ResourceError where the estimate of a run is more than this machine has.
+def check(estimate: Mapping[str, int], output: str, workers: int) -> None:
+    """Raise ResourceError where the estimate of a run (``plan.outline``) is more than is here.
 
     Disk is compared with what is free at ``output`` and what an earlier attempt wrote there, memory
     with what ``workers`` tasks need at a time (0: they run elsewhere).
     """
-    estimate = outline(plan)["estimate"]
     if "://" not in output:
         _check_disk(output, estimate["disk_bytes"])
     needed, has = estimate["memory_bytes_per_worker"] * workers, memory_bytes()
@@ -39,16 +37,18 @@ def check(plan: Plan, output: str, workers: int) -> None:
 
 def _check_disk(output: str, needed: int) -> None:
     folder = Path(output.removeprefix("file://")).absolute()
-    written = sum(file.lstat().st_size for file in folder.rglob("*") if not file.is_dir())
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    if needed > free + written:
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    free = shutil.disk_usage(there).free
+    if needed > free and needed > free + _written(folder):
         raise ResourceError(
             f"the run would write about {size(needed)} at a time, {size(free)} are free",
             where=output,
             hint="free some space, choose another --output, take less input, or --force to try",
         )
+
+
+def _written(folder: Path) -> int:
+    return sum(file.lstat().st_size for file in folder.rglob("*") if not file.is_dir())
 
 
 def memory_bytes() -> int | None:

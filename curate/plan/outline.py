@@ -12,6 +12,7 @@ within a third for disk and memory; text per stored byte is what differs most fr
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,16 +50,8 @@ MEMORY_ONCE, MEMORY_PER_TEXT = 420_000_000, 7
 def outline(plan: Plan) -> dict[str, Any]:
     """Describe a plan: sources, segments with their columns, S-curves, and an estimate of cost."""
     sources = _sources(plan)
-    text = sum(source["text_estimated"] for source in sources.values())
-    speeds = rates()
-    reading = sum(_reading(source, speeds) for source in sources.values())
-    barriers = {barrier.name for barrier in plan.barriers}
-    uses = [spec.use for spec in plan.recipe.stages if spec.label not in barriers]
-    stages = sum(map(speeds.of, [*uses, "rest"]))
-    shard = max(
-        (s["text_estimated"] / s["shards"] for s in sources.values() if s["shards"]), default=0
-    )
-    documents = round(text / TEXT_PER_DOCUMENT)
+    cost_of_all = _estimate(plan, sources)
+    documents, text = cost_of_all["documents"], cost_of_all["text_bytes"]
     near = {b.name: options for b in plan.barriers if (options := b.near_duplicates) is not None}
     return {
         "recipe": plan.recipe.name,
@@ -78,14 +71,7 @@ def outline(plan: Plan) -> dict[str, Any]:
             barrier.name: _store(barrier) for barrier in plan.barriers if barrier.known is not None
         },
         "mixture": _mixture(plan),
-        "estimate": {
-            "text_bytes": round(text),
-            "documents": documents,
-            "disk_bytes": round(DISK_ONCE + text * DISK_PER_TEXT + documents * DISK_PER_DOCUMENT),
-            "memory_bytes_per_worker": round(MEMORY_ONCE + MEMORY_PER_TEXT * shard),
-            "core_seconds": round(START + reading + text * stages, 1),
-            "rates": speeds.measured,
-        },
+        "estimate": cost_of_all,
         "dedups": {
             name: cost(documents, text, *options.band_shape)._asdict()
             for name, options in near.items()
@@ -93,22 +79,47 @@ def outline(plan: Plan) -> dict[str, Any]:
     }
 
 
+def estimate(plan: Plan) -> dict[str, Any]:
+    """Return the estimate of an outline alone, which every run makes at its start."""
+    return _estimate(plan, _sources(plan))
+
+
+def _estimate(plan: Plan, sources: Mapping[str, Any]) -> dict[str, Any]:
+    speeds = rates()
+    text = sum(source["text_estimated"] for source in sources.values())
+    reading = sum(_reading(source, speeds) for source in sources.values())
+    barriers = {barrier.name for barrier in plan.barriers}
+    uses = [spec.use for spec in plan.recipe.stages if spec.label not in barriers]
+    stages = sum(map(speeds.of, [*uses, "rest"]))
+    shard = max(
+        (s["text_estimated"] / s["shards"] for s in sources.values() if s["shards"]), default=0
+    )
+    documents = round(text / TEXT_PER_DOCUMENT)
+    return {
+        "text_bytes": round(text),
+        "documents": documents,
+        "disk_bytes": round(DISK_ONCE + text * DISK_PER_TEXT + documents * DISK_PER_DOCUMENT),
+        "memory_bytes_per_worker": round(MEMORY_ONCE + MEMORY_PER_TEXT * shard),
+        "core_seconds": round(START + reading + text * stages, 1),
+        "rates": speeds.measured,
+    }
+
+
 def _sources(plan: Plan) -> dict[str, Any]:
     sources: dict[str, Any] = {}
-    for name in plan.sources:
-        files = {
-            planned.file.name: planned.file.size
-            for shard in plan.shards
-            if shard.source == name
-            for planned in shard.pieces
-        }
+    sizes: dict[str, dict[str, int]] = {name: {} for name in plan.sources}
+    shards: Counter[str] = Counter()
+    for shard in plan.shards:
+        shards[shard.source] += 1
+        sizes[shard.source] |= {piece.file.name: piece.file.size for piece in shard.pieces}
+    for name, files in sizes.items():
         format = plan.recipe.sources[name].format
         text = sum(size * _text_per_byte(format, file) for file, size in files.items())
         sources[name] = {
             "format": format,
             "files": len(files),
             "bytes": sum(files.values()),
-            "shards": sum(shard.source == name for shard in plan.shards),
+            "shards": shards[name],
             "text_estimated": round(text),
         }
     return sources

@@ -2,9 +2,9 @@
 
 Both are exchange files whose ``part`` is the number of a *group* of some megabytes of text. The
 file ``texts`` has the columns `TEXT_COLUMNS` and those of the input that pass through, the file
-``survivors`` all others and `ROW`: the
-place of a document's text in the group of the same number. So a segment that changes no text writes
-only the narrow file, beside the texts of a segment before it, whatever it dropped.
+``survivors`` all others and `ROW`: the place of a document's text in the group of the same number.
+So a segment that changes no text writes only the narrow file, beside the texts of a segment before
+it, whatever it dropped.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ line = st.one_of(
 )
 
 
-@examples(6, derandomize=True)
+@examples(6)
 @given(st.lists(st.lists(line, max_size=12), min_size=3, max_size=4))
 def test_a_run_accounts_for_every_record(files):
     with tempfile.TemporaryDirectory() as name:

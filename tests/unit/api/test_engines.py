@@ -6,8 +6,6 @@ import pytest
 
 from curate.api import engines
 from curate.errors import RecipeError
-from curate.plan import build as planning
-from curate.recipe.recipe import load_recipe
 from tests.unit.cli.commands import curate
 
 
@@ -16,17 +14,8 @@ def no_cluster(monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
 
-@pytest.fixture(scope="module")
-def plan():
-    return planning.build(load_recipe("demo"))
-
-
-def of_seconds(monkeypatch, seconds):
-    monkeypatch.setattr(engines, "outline", lambda plan: {"estimate": {"core_seconds": seconds}})
-
-
-def test_a_small_input_is_worked_on_here(plan):
-    choice = engines.choose("auto", plan, None, None)
+def test_a_small_input_is_worked_on_here():
+    choice = engines.choose("auto", 2.0, None, None)
     assert (choice.name, choice.tasks_here) == ("in-process", 1)
     assert "Ray costs more" in choice.reason
 
@@ -35,36 +24,35 @@ def test_a_small_input_is_worked_on_here(plan):
     ("cpus", "seconds", "name"),
     [(1, 1e6, "in-process"), (2, 11.9, "in-process"), (2, 12.1, "ray"), (8, 7.0, "ray")],
 )
-def test_ray_is_taken_where_it_saves_more_than_it_costs(plan, monkeypatch, cpus, seconds, name):
+def test_ray_is_taken_where_it_saves_more_than_it_costs(monkeypatch, cpus, seconds, name):
     monkeypatch.setattr(os, "cpu_count", lambda: cpus)
-    of_seconds(monkeypatch, seconds)
-    choice = engines.choose("auto", plan, None, None)
+    choice = engines.choose("auto", seconds, None, None)
     assert (choice.name, choice.tasks_here) == (name, cpus if name == "ray" else 1)
 
 
-def test_workers_ask_for_ray(plan):
-    choice = engines.choose("auto", plan, 2, None)
+def test_workers_ask_for_ray():
+    choice = engines.choose("auto", 2.0, 2, None)
     assert (choice.name, choice.reason) == ("ray", "a Ray of its own here, 2 workers")
 
 
-def test_a_cluster_is_used_where_one_is_named(plan, monkeypatch):
-    assert engines.choose("auto", plan, None, "head:1") == (
+def test_a_cluster_is_used_where_one_is_named(monkeypatch):
+    assert engines.choose("auto", 2.0, None, "head:1") == (
         "ray", 0, "Ray at head:1 (--address)",
     )  # fmt: skip
     monkeypatch.setenv("RAY_ADDRESS", "auto")
-    assert engines.choose("auto", plan, 3, None)[1:] == (0, "Ray at auto (RAY_ADDRESS)")
-    assert engines.choose("auto", plan, None, "local").name == "in-process"
-    assert engines.choose("in-process", plan, None, "head:1").name == "in-process"
+    assert engines.choose("auto", 2.0, 3, None)[1:] == (0, "Ray at auto (RAY_ADDRESS)")
+    assert engines.choose("auto", 2.0, None, "local").name == "in-process"
+    assert engines.choose("in-process", 2.0, None, "head:1").name == "in-process"
 
 
-def test_workers_in_process_are_said_to_be_for_ray(plan):
-    reason = engines.choose("in-process", plan, 4, None).reason
+def test_workers_in_process_are_said_to_be_for_ray():
+    reason = engines.choose("in-process", 2.0, 4, None).reason
     assert reason == "in-process; --workers is for Ray"
 
 
-def test_an_unknown_engine(plan):
+def test_an_unknown_engine():
     with pytest.raises(RecipeError, match="no engine 'atuo'") as error:
-        engines.choose("atuo", plan, None, None)
+        engines.choose("atuo", 2.0, None, None)
     assert "did you mean 'auto'?" in str(error.value)
 
 

@@ -74,3 +74,13 @@ def test_a_store_that_overwrites_is_refused(store, monkeypatch):
     monkeypatch.setattr(store, "create", create)
     with pytest.raises(ResourceError, match="only if it is absent"), lease.held(store):
         pass
+
+
+@pytest.mark.parametrize("pid", [10**400, -(10**30), "x", None])
+def test_a_planted_holder_is_waited_for_like_any_other(store, pid):
+    body = {"host": lease.socket.gethostname(), "pid": pid, "id": "x", "beats": 0}
+    store.replace(".lease-000004", json.dumps(body).encode())
+    waits = []
+    with lease.held(store, waits.append) as held:
+        assert held.name == ".lease-000005"
+    assert sum(waits) >= lease.PATIENCE

@@ -7,7 +7,7 @@ import pytest
 
 from curate.inspection import capacity
 from curate.plan import build as planning
-from curate.plan.outline import outline
+from curate.plan.outline import estimate
 from curate.recipe.recipe import load_recipe
 from tests.unit.cli.commands import curate
 
@@ -54,15 +54,15 @@ def test_force_runs_all_the_same(small_disk, small_memory, tmp_path):
 
 
 def test_what_an_earlier_attempt_wrote_counts_as_free(small_disk, tmp_path):
-    plan = planning.build(load_recipe("demo"))
-    needed = outline(plan)["estimate"]["disk_bytes"]
+    cost = estimate(planning.build(load_recipe("demo")))
+    needed = cost["disk_bytes"]
     (tmp_path / "work").mkdir()
     (tmp_path / "work/a").write_bytes(bytes(needed - 1000))
-    capacity.check(plan, str(tmp_path), 0)
+    capacity.check(cost, str(tmp_path), 0)
 
 
 def test_an_object_store_and_a_cluster_have_limits_of_their_own(small_disk, small_memory):
-    capacity.check(planning.build(load_recipe("demo")), "s3://bucket/out", 0)
+    capacity.check(estimate(planning.build(load_recipe("demo"))), "s3://bucket/out", 0)
 
 
 def test_the_memory_of_a_container_counts(tmp_path, monkeypatch):
