@@ -118,14 +118,14 @@ def _opening(report: Report) -> list[str]:
     lines = [f"# {code(report.name)}", ""]
     lines += [code(describe(report)), ""] if describe(report) else []
     lines.append(
-        f"{number(run.rows)} rows{tokens}, made by curate {one_line(report.manifest.curate)} from"
+        f"{number(run.rows)} rows{tokens}, made by curate {code(report.manifest.curate)} from"
         f" {number(run.documents.documents)} raw documents, of which {percent(run.kept)} were kept"
         f" ({percent(run.kept_bytes)} of the bytes)."
     )
-    if counted_note(report):
-        lines += ["", counted_note(report)]
-    if compare_note(report):
-        lines += ["", compare_note(report)]
+    if counted_note(report, code):
+        lines += ["", counted_note(report, code)]
+    if compare_note(report, code):
+        lines += ["", compare_note(report, code)]
     return lines
 
 

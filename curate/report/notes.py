@@ -1,9 +1,17 @@
-"""Sentences that the HTML and the Markdown share."""
+"""Sentences that the HTML and the Markdown share.
+
+What a recipe or a stage names in them goes through ``show``: `one_line` for a page that escapes by
+itself, `code` for Markdown.
+"""
 
 from __future__ import annotations
 
-from curate.report.format import duration, one_line, percent
+from collections.abc import Callable
+
+from curate.report.format import duration, percent
 from curate.report.model import Report
+
+Show = Callable[[str], str]
 
 #: A slowest task of more than this many times the typical one is mentioned.
 _UNEVEN = 5
@@ -14,7 +22,7 @@ def describe(report: Report) -> str:
     return str(report.manifest.recipe.get("describes") or "")
 
 
-def compare_note(report: Report) -> str:
+def compare_note(report: Report, show: Show) -> str:
     """Compare the share kept with the figure that the recipe quotes; empty if it quotes none."""
     compare = report.manifest.recipe.get("compare")
     if not compare:
@@ -29,18 +37,18 @@ def compare_note(report: Report) -> str:
     return (
         f"This run kept {percent(run.kept)} of the raw documents and {percent(run.kept_bytes)} of"
         f" the raw bytes{dedup}. To compare: {percent(compare['kept_of_raw'])}"
-        f" ({one_line(compare['source'])}). That is an outcome on another pool, not a target."
+        f" ({show(compare['source'])}). That is an outcome on another pool, not a target."
     )
 
 
-def counted_note(report: Report) -> str:
+def counted_note(report: Report, show: Show) -> str:
     """Return which tokenizer counted; empty if none did."""
     counter = report.manifest.counted_with
     if not counter:
         return ""
     return (
-        f"Tokens are those of {one_line(counter['tokenizer'])} (digest"
-        f" {one_line(counter['tokenizer_digest'])[:16]}). A word is what whitespace separates."
+        f"Tokens are those of {show(counter['tokenizer'])} (digest"
+        f" {show(counter['tokenizer_digest'][:16])}). A word is what whitespace separates."
     )
 
 
@@ -57,12 +65,12 @@ def benchmark_note() -> str:
     )
 
 
-def time_notes(report: Report) -> list[str]:
+def time_notes(report: Report, show: Show) -> list[str]:
     """Return what the times include and exclude."""
     time = report.time
     notes = []
     uneven = [
-        f"{part.name.partition(',')[0]} ({duration(part.slowest)} against {duration(part.typical)})"
+        f"{show(part.name.partition(',')[0])} ({duration(part.slowest)} against {duration(part.typical)})"
         for part in time.work
         if part.slowest and part.typical and part.slowest > max(1.0, _UNEVEN * part.typical)
     ]

@@ -43,7 +43,7 @@ def to_html(report: Report) -> str:
         run=run,
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
         describes=notes.describe(report),
-        compare=notes.compare_note(report),
+        compare=notes.compare_note(report, format.one_line),
         outcome_bars=[(css, count) for css, _, count in parts],
         outcome_legend=[
             (css, label, f"{count:,} ({format.percent(count / run.documents.documents)})")
@@ -53,7 +53,7 @@ def to_html(report: Report) -> str:
         time_rows=work,
         time_bars=[(css, part.wall) for css, part in work],
         time_whole=whole,
-        time_notes=notes.time_notes(report),
+        time_notes=notes.time_notes(report, format.one_line),
         stage_legend=[
             ("kept", "kept", " "),
             *((colour[stage], stage, " ") for stage in stages_that_drop),
@@ -77,7 +77,7 @@ def to_html(report: Report) -> str:
         ),
         mixture_unit=report.mixture[0]["unit"] if report.mixture else "",
         largest_document=max((row["largest"] for row in report.mixture), default=0),
-        counted_note=notes.counted_note(report),
+        counted_note=notes.counted_note(report, format.one_line),
         reused=any(row.get("reused") for row in report.mixture),
         one_epoch=all(row["epochs"] <= 1 for row in report.mixture),
         skipped_rows=sorted((run.skipped or {}).items(), key=lambda item: (-item[1], item[0])),

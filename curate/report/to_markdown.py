@@ -112,8 +112,8 @@ def _summary(report: Report) -> list[str]:
     lines.append(f"- In the mixture: {number(run.rows)} rows{tokens}")
     if report.time.total is not None:
         lines.append(f"- Time: {duration(report.time.total)}, {code(report.time.engine)} engine")
-    if notes.compare_note(report):
-        lines += ["", f"> {notes.compare_note(report)}"]
+    if notes.compare_note(report, code):
+        lines += ["", f"> {notes.compare_note(report, code)}"]
     return lines
 
 
@@ -133,7 +133,7 @@ def _time(report: Report) -> list[str]:
         for part in report.time.work
     ]
     header = ("part", "time", "share", "tasks", "typical task", "slowest")
-    lines = [line for note in notes.time_notes(report) for line in ("", note)]
+    lines = [line for note in notes.time_notes(report, code) for line in ("", note)]
     return ["## Where the time went", "", *table(header, rows), *lines]
 
 
@@ -195,7 +195,7 @@ def _dedup(report: Report) -> list[str]:
     lines = ["## Duplicates", "", *table(header, rows)]
     if near := near_rows(report):
         counted = [
-            (code(stage), fold, *(_count(n) for n in counts.values()))
+            (code(stage), code(fold), *(_count(n) for n in counts.values()))
             for stage, fold, counts in near
         ]
         columns = ("near duplicates differ", "folded", *(f"in {what}" for what in DIFFERENCES))
@@ -294,7 +294,7 @@ def _fertility(report: Report) -> list[str]:
         for one in report.fertility
     ]
     header = ("language", "documents", "tokens", "per word", "bytes each", "characters each")
-    return ["## Tokens of what was kept", "", notes.counted_note(report), "", *table(header, rows)]
+    return ["## Tokens of what was kept", "", notes.counted_note(report, code), "", *table(header, rows)]
 
 
 def _relabelled(report: Report) -> list[str]:

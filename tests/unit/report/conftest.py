@@ -20,7 +20,8 @@ WORDS = {
     "model": "identify",
     "license": "CC0-1.0", "engine": "ray", "host": "node-1", "label": "reading",
     "segment": "00-segment",
-    "input": "web/a.warc.gz", "set": "goats",
+    "input": "web/a.warc.gz", "set": "goats", "compare": "arXiv:2406.17557", "curate": "0.1.0",
+    "tokenizer": "tekken", "tokenizer_digest": "0123456789abcdef", "uneven": "measure",
 }  # fmt: skip
 
 
@@ -85,9 +86,10 @@ def small_manifest(**other):
     stages = ["repair", "judge", "exact_dedup", "fuzzy_dedup", "count"]
     sources = {w["web"]: "warc", w["wiki"]: "wikipedia"}
     return {
-        "format": 2, "contract": 1, "curate": "0.1.0",
+        "format": 2, "contract": 1, "curate": w["curate"],
         "recipe": {
             "name": w["recipe"], "describes": w["describes"],
+            "compare": {"kept_of_raw": 0.5, "source": w["compare"]},
             "sources": {
                 name: {
                     "format": format, "path": [], "origin": "native", "license": w["license"],
@@ -108,6 +110,9 @@ def small_manifest(**other):
             "packages": {w["package"]: w["version"], "gone": None},
         },
         "models": {w["model"]: "abc"},
+        "counted_with": {
+            "tokenizer": w["tokenizer"], "tokenizer_digest": w["tokenizer_digest"],
+        },
         "facts": {
             "repair": {
                 "benchmarks": {w["set"]: {"examples": 9, "too_short": [1], "looked_for": 40}}

@@ -60,7 +60,7 @@ FIELDS = (
     "recipe", "describes", "web", "wiki", "file", "skip", "damage", "kaz", "rule", "group",
     "phase", "unit", "id", "url",
     "text", "twin", "tally", "package", "version", "model", "license", "engine", "host", "label",
-    "segment", "input", "set",
+    "segment", "input", "set", "compare", "curate", "tokenizer", "tokenizer_digest", "uneven",
 )  # fmt: skip
 
 
@@ -104,7 +104,13 @@ def pages(manifest, timings, word):
         "kaz": f"kaz{word}",
         "phase": word.replace("/", "") or "x",
     }
-    return render(manifest(**words), timings(**words))
+    return render(manifest(**words), [*timings(**words), *uneven(word)])
+
+
+def uneven(word):
+    """Return timings of a part whose slowest task the report mentions by name."""
+    part = {"segment": "02-segment", "label": word}
+    return [part | {"task": n, "seconds": 9.0 if n else 0.1, "host": "a"} for n in (0, 1, 0)]
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
@@ -146,9 +152,14 @@ def test_every_field_is_shown_escaped_or_not_at_all(manifest, timings, field):
         "<script src=//evil.example>alert(1)</script>" if field != "phase" else "<script>alert(1)"
     )
     other = {field: payload}
-    rendered = render(manifest(**other), timings(**other))
+    rendered = render(manifest(**other), [*timings(**other), *uneven(other.get("uneven", "x"))])
     Page(rendered["report.html"].decode())
     assert b"<script" not in rendered["report.html"]
+    for name in ("report.md", "README.md"):
+        body = rendered[name].decode().rpartition("---\n")[2]
+        tokens = MarkdownIt("commonmark").enable("table").parse(body)
+        flat = [*tokens, *(child for token in tokens for child in token.children or ())]
+        assert not {t.type for t in flat} & {"html_block", "html_inline", "link_open", "image"}
 
 
 def test_the_page_forbids_itself_everything_but_its_own_style(manifest, timings):
