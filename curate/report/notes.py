@@ -70,7 +70,8 @@ def time_notes(report: Report, show: Show) -> list[str]:
     time = report.time
     notes = []
     uneven = [
-        f"{show(part.name.partition(',')[0])} ({duration(part.slowest)} against {duration(part.typical)})"
+        f"{show(part.name.partition(',')[0])}"
+        f" ({duration(part.slowest)} against {duration(part.typical)})"
         for part in time.work
         if part.slowest and part.typical and part.slowest > max(1.0, _UNEVEN * part.typical)
     ]

@@ -294,7 +294,13 @@ def _fertility(report: Report) -> list[str]:
         for one in report.fertility
     ]
     header = ("language", "documents", "tokens", "per word", "bytes each", "characters each")
-    return ["## Tokens of what was kept", "", notes.counted_note(report, code), "", *table(header, rows)]
+    return [
+        "## Tokens of what was kept",
+        "",
+        notes.counted_note(report, code),
+        "",
+        *table(header, rows),
+    ]
 
 
 def _relabelled(report: Report) -> list[str]:
