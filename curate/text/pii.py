@@ -14,7 +14,11 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from curate.text import email_addresses
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate.text import email_addresses, pii_scan
 from curate.text.national_ids import NATIONAL_IDS
 
 
@@ -196,6 +200,29 @@ HINTS = {
     r"|8[ \x{A0}-][0-9]{3}[ \x{A0}-]|\([0-9]{3}\) ?[0-9]{3}-",
     "iban": "[A-Z]{2}[0-9]{2}[ \u00a0]?[A-Z0-9]",
 } | {kind: number.hint for kind, number in NATIONAL_IDS.items()}
+
+#: For each kind the signs, at least one of which is in every text that its hint matches.
+_SIGNS = {
+    "email": pii_scan.AT,
+    "public_ip": pii_scan.POINTS | pii_scan.COLONS,
+    "phone": pii_scan.DIGIT,
+    "iban": pii_scan.DIGIT,
+} | dict.fromkeys(NATIONAL_IDS, pii_scan.LONG_NUMBER)
+
+
+def hinted(texts: pa.LargeStringArray, kinds: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return for each kind the numbers of the texts that its hint matches.
+
+    >>> hinted(pa.array(["ann@curate.dev", "at 5 @ home", None], pa.large_string()), ["email"])
+    {'email': array([0])}
+    """
+    signs = pii_scan.scan(texts)
+    rows = {kind: np.flatnonzero(signs & _SIGNS[kind]) for kind in kinds}
+    for kind, few in rows.items():
+        if len(few):
+            matched = pc.match_substring_regex(texts.take(pa.array(few)), HINTS[kind])
+            rows[kind] = few[np.asarray(matched)]
+    return rows
 
 
 def mask(text: str, kind: str, earlier: Sequence[Mask] = ()) -> tuple[str, list[Mask]]:

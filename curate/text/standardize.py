@@ -6,7 +6,6 @@ from collections import Counter
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from curate.kernels.arrow import replace_rows
 from curate.protocol.span_offsets import Span
@@ -53,8 +52,7 @@ def standardize_with_spans(
     if not (names or section.mask) or not len(texts):
         return texts, {}, tally
     wanted = [*fixes.hinted(texts, names).values()] if names else []
-    if section.mask:
-        wanted.append(_matching(texts, "|".join(f"(?:{pii.HINTS[kind]})" for kind in section.mask)))
+    wanted += pii.hinted(texts, section.mask).values()
     rows = np.unique(np.concatenate(wanted))
     before = [texts[row].as_py() for row in rows.tolist()]
     fixed = _fixed(list(before), names, section.lang, tally)
@@ -64,12 +62,6 @@ def standardize_with_spans(
     changed = [new for old, new in zip(before, after) if new != old]
     spans = {int(rows[number]): _in_bytes(after[number], found) for number, found in masks.items()}
     return replace_rows(texts, rows[differs], pa.array(changed, pa.large_string())), spans, +tally
-
-
-def _matching(texts: pa.LargeStringArray, pattern: str) -> np.ndarray:
-    """Return the numbers of the texts that match a pattern."""
-    matched = pc.fill_null(pc.match_substring_regex(texts, pattern), False)
-    return np.flatnonzero(matched.to_numpy(zero_copy_only=False))
 
 
 def check_names(section: StandardizeSection, *, where: str | None = None) -> None:
@@ -107,7 +99,7 @@ def _masked(
 ) -> tuple[list[str], dict[int, list[pii.Mask]]]:
     masks: dict[int, list[pii.Mask]] = {}
     for kind in kinds:
-        for number in _matching(pa.array(texts, pa.large_string()), pii.HINTS[kind]).tolist():
+        for number in pii.hinted(pa.array(texts, pa.large_string()), (kind,))[kind].tolist():
             texts[number], found = pii.mask(texts[number], kind, masks.get(number, ()))
             if found:
                 masks[number] = found

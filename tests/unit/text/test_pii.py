@@ -53,6 +53,25 @@ def test_twice_is_once_and_the_hint_sees_every_find(kind, text):
         ].as_py()
 
 
+@examples(300)
+@given(
+    texts=st.lists(
+        st.tuples(
+            st.integers(0, 70).map("x".__mul__),
+            st.one_of(PIECES, st.text("0123456789.:- aF@+(", max_size=40)),
+            st.integers(0, 70).map("ә".__mul__),
+        ).map("".join),
+        max_size=8,
+    )
+)
+def test_the_scan_misses_no_text_that_a_hint_matches(texts):
+    column = pa.array([*texts, None], pa.large_string())
+    found = pii.hinted(column, list(pii.KINDS))
+    for kind, hint in pii.HINTS.items():
+        matched = [bool(m) for m in pc.match_substring_regex(column, hint).to_pylist()]
+        assert found[kind].tolist() == [row for row, match in enumerate(matched) if match]
+
+
 @EVERY
 def test_no_mask_takes_another_for_its_own(kind):
     numbers = " ".join(number.replacement for number in pii.NATIONAL_IDS.values())
