@@ -200,7 +200,7 @@ def keep(measured: Rates) -> Path | None:
     path = rates.file()
     written = path.with_suffix(f".{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # of the kernels too
         written.write_text(json.dumps({"version": __version__, **asdict(measured)}, indent=1))
         written.replace(path)
     except OSError:

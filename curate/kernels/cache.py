@@ -1,18 +1,24 @@
 """The folder of compiled kernels. Read before anything is compiled, so it imports no compiler.
 
-What it holds is unpickled, so it must be ours: the folder and each file belong to this user and are
-writable by no other, and a file's content must have the digest that the file begins with. A file
-that is damaged is compiled again; with a folder that cannot be used, kernels are compiled in
-memory.
+What it holds is unpickled, so it must be ours. Other users of the machine may put files where they
+can write, under any name, and files of ours into folders of theirs; whoever can read this user's
+private files, or run code as this user, is not kept out. Therefore the folder and each file belong
+to this user and are writable by no other, and a file begins with a digest under a key that only
+this user can read. What is damaged or foreign is thrown away and compiled again; with a folder that
+cannot be used, kernels are compiled in memory.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import logging
 import os
+import secrets
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +28,7 @@ LOGGER = logging.getLogger("curate.kernels")
 SUFFIX = ".kernel"
 
 _DIGEST_BYTES = 32
+_KEY_BYTES = 32
 
 
 def cache_folder() -> Path:
@@ -31,29 +38,71 @@ def cache_folder() -> Path:
 
 def usable_folder() -> Path | None:
     """Make the folder where it is missing, and return it; None (and a warning) if unusable."""
-    return _usable(cache_folder())
+    folder = cache_folder()
+    return folder if _key(folder) else None
 
 
 @cache
-def _usable(folder: Path) -> Path | None:
+def _key(folder: Path) -> bytes | None:
+    """Return the key of the digests in a folder, which is made if missing; None if unusable."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
         for each in (folder.parent, folder):
-            if not _is_private(each.stat()):
-                why = f"others may write to {each}; remove it, or chmod go-w"
-                break
-        else:
-            with tempfile.TemporaryFile(dir=folder):
-                return folder
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = each.stat()
+            if status.st_uid != os.geteuid():
+                not_kept(folder, f"{each} is another user's; set CURATE_CACHE to a folder of yours")
+                return None
+            if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                not_kept(folder, f"others may write to {each}; run: chmod go-w '{each}'")
+                return None
+        path = folder.parent / "kernels.key"
+        key = _stored_key(path)
+        if key is None:
+            with locked(folder / "locks" / "key"):
+                key = _stored_key(path) or secrets.token_bytes(_KEY_BYTES)
+                _replace(path, key)
+        return key
+    except FileExistsError as error:
+        not_kept(folder, f"{error.filename} is a file")
     except OSError as error:
-        why = error.strerror or str(error)
-    LOGGER.warning("kernels are compiled in memory, not kept in %s: %s", folder, why)
+        not_kept(folder, error.strerror or str(error))
     return None
 
 
-def _is_private(status: os.stat_result) -> bool:
-    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+def _stored_key(path: Path) -> bytes | None:
+    try:
+        key = _content(path, hidden=True)
+    except OSError:
+        return None
+    return key if key is not None and len(key) == _KEY_BYTES else None
+
+
+@cache
+def not_kept(folder: Path, why: str) -> None:
+    """Warn, once, that what is compiled is not stored."""
+    LOGGER.warning("kernels are compiled in memory, not kept in %s: %s", folder, why)
+
+
+@cache
+def _thrown_away(folder: Path) -> None:
+    LOGGER.warning("damaged or foreign files in %s are thrown away and made again", folder)
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold a lock among the node's processes; yield False where one has it and ``wait`` is not set.
+
+    Raises OSError where the lock's file cannot be made.
+    """
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "rb") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True  # closing the file ends it
 
 
 def is_empty() -> bool:
@@ -65,23 +114,44 @@ def is_empty() -> bool:
 def read(path: Path) -> bytes | None:
     """Return what :func:`write` stored; None where nothing is, or what is there is not ours."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-        with os.fdopen(descriptor, "rb") as file:
-            if not _is_private(os.fstat(descriptor)):
-                return None
-            content = file.read()
-    except OSError:
+        stored = _content(path)
+    except FileNotFoundError:
         return None
-    digest, content = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-    return content if digest == _digest(path, content) else None
+    except OSError:
+        stored = None
+    if stored is not None:
+        digest, content = stored[:_DIGEST_BYTES], stored[_DIGEST_BYTES:]
+        if secrets.compare_digest(digest, _digest(path, content)):
+            return content
+    _thrown_away(cache_folder())
+    with suppress(OSError):
+        path.unlink()
+    return None
 
 
 def write(path: Path, content: bytes) -> None:
-    """Store content, whole or not at all. Raises OSError."""
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    """Store content, whole or not at all; where it cannot be stored, warn."""
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        _replace(path, _digest(path, content) + content)
+    except OSError as error:
+        not_kept(cache_folder(), error.strerror or str(error))
+
+
+def _content(path: Path, *, hidden: bool = False) -> bytes | None:
+    """Return what is in a file; None if it is not this user's alone to write, or also to read."""
+    others = 0o077 if hidden else stat.S_IWGRP | stat.S_IWOTH
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # it may be a pipe
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        ours = status.st_uid == os.geteuid() and not status.st_mode & others
+        return file.read() if ours and stat.S_ISREG(status.st_mode) else None
+
+
+def _replace(path: Path, content: bytes) -> None:
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         try:
-            file.write(_digest(path, content) + content)
+            file.write(content)
             file.close()
             Path(file.name).replace(path)
         except BaseException:
@@ -90,5 +160,8 @@ def write(path: Path, content: bytes) -> None:
 
 
 def _digest(path: Path, content: bytes) -> bytes:
-    # The name is part of it: a file that was moved is another kernel's.
-    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES, key=path.name.encode()[:64]).digest()
+    # The place is part of it: a file that was moved is another kernel's.
+    key = _key(cache_folder()) or secrets.token_bytes(_KEY_BYTES)
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES, key=key)
+    digest.update(f"{path.parent.name}/{path.name}\0".encode() + content)
+    return digest.digest()

@@ -39,8 +39,5 @@ def derived(module: str, name: str, compute: Callable[[], Arrays]) -> Arrays:
     found = compute()
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **found)
-    try:
-        cache.write(path, content.getvalue())
-    except OSError as error:
-        cache.LOGGER.warning("a table is not kept: %s: %s", path, error.strerror or error)
+    cache.write(path, content.getvalue())
     return found

@@ -9,14 +9,13 @@ llvmlite, ftfy, Python and the CPU. Only what changed is compiled again.
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import hashlib
 import pickle
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -109,10 +108,7 @@ class _Overloads:
         path = self._path(signature, result.codegen)
         if path is None or result.lifted or result.library.has_dynamic_globals:
             return
-        try:
-            cache.write(path, serialize.dumps(result._reduce()))
-        except OSError as error:
-            cache.LOGGER.warning("a kernel is not kept: %s: %s", path, error.strerror or error)
+        cache.write(path, serialize.dumps(result._reduce()))
 
     def _path(self, signature: Any, codegen: Any) -> Path | None:
         folder = cache.usable_folder()
@@ -144,19 +140,11 @@ def compiling(what: str, *, wait: bool) -> Iterator[bool]:
     work in either case: what another worker compiled is loaded in a moment.
     """
     folder = cache.usable_folder()
-    if folder is None:
-        yield True  # nothing that another worker compiles could be loaded
-        return
-    folder = folder / "locks"
-    folder.mkdir(mode=0o700, exist_ok=True)
     name = hashlib.blake2b(what.encode(), digest_size=8).hexdigest()
-    with (folder / name).open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            fcntl.flock(handle, fcntl.LOCK_UN)
+    with ExitStack() as stack:
+        acquired = True  # without a folder, nothing that another worker compiles could be loaded
+        if folder is not None:
+            with suppress(OSError):
+                lock = cache.locked(folder / "locks" / name, wait=wait)
+                acquired = stack.enter_context(lock)
+        yield acquired
