@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.kernels import grouping
 from curate.mixture.allocation import Available
 from curate.mixture.cut_points import BIN_BITS, LeafCounts, bin_edges, bin_of
 from curate.mixture.sampling import sample_key, validation_side
@@ -127,19 +128,8 @@ def leaves(mixture: Mixture, table: pa.Table) -> Iterator[tuple[Leaf | None, Int
 
 def alike(table: pa.Table, names: Sequence[str]) -> Iterator[tuple[tuple[str | None, ...], Int64]]:
     """Yield each combination of a few string columns' values, with its row numbers in order."""
-    codes = np.zeros(table.num_rows, np.int64)
-    for name in names:
-        column = _column(table, name, pa.string()).dictionary_encode()
-        code = column.indices.fill_null(len(column.dictionary))
-        # Renumbered at each column, so that the codes stay below rows x values.
-        codes = np.unique(codes, return_inverse=True)[1] * (len(column.dictionary) + 1)
-        codes = codes + np.asarray(code)
-    _, first, which = np.unique(codes, return_index=True, return_inverse=True)
-    order = np.argsort(which, kind="stable")
-    ends = np.searchsorted(which[order], np.arange(len(first) + 1))
-    for number, row in enumerate(first.tolist()):
-        values = tuple(table.column(name)[row].as_py() for name in names)
-        yield values, order[ends[number] : ends[number + 1]]
+    for rows in grouping.alike([_column(table, name, pa.string()) for name in names]):
+        yield tuple(table.column(name)[int(rows[0])].as_py() for name in names), rows
 
 
 def count_bins(sketched: pa.Table) -> pa.Table:
@@ -291,7 +281,7 @@ def _leaf(values: tuple[str | None, ...]) -> Leaf:
 def _column(table: pa.Table, name: str, kind: pa.DataType) -> pa.Array:
     if name not in table.column_names:
         return pa.nulls(table.num_rows, kind)
-    return table.column(name).cast(kind).combine_chunks()
+    return whole(table.column(name)).cast(kind)
 
 
 def _numbers(table: pa.Table, name: str) -> Int64:

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from curate import schema
 from curate.errors import InternalError
+from curate.kernels.grouping import alike
 
 
 class Amount(NamedTuple):
@@ -137,11 +138,10 @@ class Ledger:
             stage, _, rule = verdict.partition(":")
             _add(self.stage(stage).dropped, (source, lang, rule), amount)
         if rejects.num_rows:
-            keys = pa.table(
-                {"file": schema.file_of(rejects.column("id")), "by": rejects.column("dropped_by")}
-            )
-            for row in keys.group_by(["file", "by"]).aggregate([([], "count_all")]).to_pylist():
-                self.file(row["file"]).dropped[row["by"]] += row["count_all"]
+            files, rules = schema.file_of(rejects.column("id")), rejects.column("dropped_by")
+            for rows in alike([files, rules]):
+                first = int(rows[0])
+                self.file(files[first].as_py()).dropped[rules[first].as_py()] += len(rows)
 
     def count_curated(self, table: pa.Table) -> None:
         """Count documents that passed every stage."""
@@ -218,9 +218,11 @@ def _amounts(table: pa.Table, by: tuple[str, ...]) -> Iterable[tuple[tuple[str, 
         else pa.repeat("", table.num_rows)
         for name in by
     }
-    columns["bytes"] = pc.fill_null(pc.binary_length(table.column("text")), 0)
-    sums = pa.table(columns).group_by(list(by)).aggregate([("bytes", "sum"), ([], "count_all")])
+    sizes = pc.fill_null(pc.binary_length(table.column("text")), 0).to_numpy()
     return [
-        (tuple(row[name] for name in by), Amount(row["count_all"], row["bytes_sum"]))
-        for row in sums.to_pylist()
+        (
+            tuple(columns[name][int(rows[0])].as_py() for name in by),
+            Amount(len(rows), int(sizes[rows].sum())),
+        )
+        for rows in alike([columns[name] for name in by])
     ]

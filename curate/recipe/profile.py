@@ -269,10 +269,9 @@ class Profiles:
             np.int64,
         )
         which = chosen[source_at, lang_at]
-        for profile, number in names.items():
-            rows = np.flatnonzero(which == number)
-            if len(rows):
-                yield self.by_name[profile], rows
+        by_number = list(names)
+        for number in np.unique(which).tolist():
+            yield self.by_name[by_number[number]], np.flatnonzero(which == number)
 
     def map(self, table: pa.Table, work: Callable[[Profile, pa.Table], pa.Table]) -> pa.Table:
         """Run ``work`` on the rows of each profile and put them back in their order."""

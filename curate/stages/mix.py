@@ -91,6 +91,9 @@ class Mix(ProductBarrier):
         """
         from curate.mixture.placements import placements
 
-        active = np.flatnonzero(np.asarray(schema.alive(table)))
+        alive = np.asarray(schema.alive(table))
+        if alive.all():
+            return placements(self.mixture, table, decisions)
+        active = np.flatnonzero(alive)
         placed = placements(self.mixture, table.take(pa.array(active)), decisions)
         return placed.set_column(0, "row", pa.array(active[placed.column("row").to_numpy()]))

@@ -197,10 +197,9 @@ class LocalStore:
     def _temporary(self, name: str, data: bytes) -> Iterator[Path]:
         """Write data under another name in the same folder; remove that name afterwards."""
         final = self.path(name)
-        final.parent.mkdir(parents=True, exist_ok=True)
         temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
         try:
-            with temporary.open("xb") as sink:
+            with _opened(temporary) as sink:
                 sink.write(data)
             self._sync(name, temporary)
             yield temporary
@@ -243,8 +242,7 @@ class LocalStore:
     @contextmanager
     def writing(self, name: str) -> Iterator[HashingWriter]:
         path = self.path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as sink:
+        with _opened(path) as sink:
             yield HashingWriter(sink)
         self._sync(name, path)
 
@@ -398,6 +396,15 @@ class ObjectStore:
 
     def publish(self, staging: str, names: list[str]) -> None:
         """Do nothing: a publication is built where it stays."""
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """Open a new file for writing; make its folders where they are missing."""
+    try:
+        return path.open("xb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
 
 
 def _sync(path: Path) -> None:
