@@ -8,7 +8,7 @@
     python3 tasks.py check       format, lint, spelling, TOML, generated pages, types
     python3 tasks.py docs        write the generated pages of docs/ (--check: only compare)
     python3 tasks.py bench       ratios against peers (minutes)
-    python3 tasks.py campaign    kill runs repeatedly, on Ray (minutes)
+    python3 tasks.py campaign    kill runs, damage their input, change their environment (minutes)
     python3 tasks.py lock        write requirements.lock again
 
 Each sets up ./.venv from requirements.lock first. More arguments are passed on:
@@ -129,8 +129,15 @@ def bench(*arguments: str) -> None:
 
 
 def campaign(*arguments: str) -> None:
-    """Kill runs on Ray at random moments and compare what they publish."""
-    run([str(PYTHON), "-m", "tests.faults.campaign", *arguments])
+    """Run the campaigns of tests/faults, each short; docs/reliability.md has their long forms."""
+    for short in (
+        ["kills", "--engine", "in-process", "--kills", "10"],
+        ["kills", "--engine", "ray", "--kills", "5"],
+        ["environments", "--runs", "4"],
+        ["mutants", "--mutants", "300"],
+        ["hostile", "--mutants", "300"],
+    ):
+        run([str(PYTHON), "-m", f"tests.faults.{short[0]}", *short[1:], *arguments])
 
 
 def lock(*arguments: str) -> None:

@@ -172,7 +172,12 @@ SIGNAL_COLUMN = Column(
 QUARANTINE_COLUMNS: dict[str, Column] = {
     "source": Column(pa.string(), "source", "The recipe's name for the source."),
     "file": Column(pa.string(), "source", "The file's path below the source's root."),
-    "offset": Column(pa.int64(), "source", "The first damaged byte, in the file as stored."),
+    "offset": Column(
+        pa.int64(),
+        "source",
+        "The first damaged byte: in the file as stored; of a JSON record or a page of a compressed"
+        " file, in the decompressed text.",
+    ),
     "length": Column(pa.int64(), "source", "The number of damaged bytes, in the file as stored."),
     "reason": Column(pa.string(), "source", "The kind of damage, as counted in the ledger."),
     "error": Column(

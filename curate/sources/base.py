@@ -58,7 +58,11 @@ class Skip:
 
 
 class Damage(NamedTuple):
-    """A record or byte range that could not be read; offset and length are in the stored file."""
+    """A record or byte range that could not be read.
+
+    Offset and length are bytes of the file as stored; those of a JSON record or a page inside a
+    compressed file are bytes of the decompressed text.
+    """
 
     reason: str
     offset: int

@@ -314,6 +314,8 @@ class ObjectStore:
     def __init__(self, address: str) -> None:
         self.address = address.rstrip("/")
         self._files, self._root = open_filesystem(self.address)
+        # In more than one part s3fs asks for the size first: a request for each small file.
+        self._whole = {"max_concurrency": 1} if "s3" in self._files.protocol else {}
 
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"
@@ -335,7 +337,7 @@ class ObjectStore:
         self._files.invalidate_cache()
 
     def read(self, name: str) -> bytes:
-        return bytes(self._files.cat_file(self._at(name)))
+        return bytes(self._files.cat_file(self._at(name), **self._whole))
 
     def read_range(self, name: str, start: int, end: int) -> bytes:
         return bytes(self._files.cat_file(self._at(name), start=start, end=end))

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.benchmarks import planted
-from tests.faults.campaign import descendants
+from tests.faults.kills import descendants
 
 RECIPE = """\
 name = "scale"

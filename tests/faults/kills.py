@@ -1,14 +1,17 @@
-"""Kill runs on Ray at random moments and compare what they publish with an undisturbed run.
+"""Kill runs at random moments and compare what they publish with an undisturbed run.
 
-    python -m tests.faults.campaign --kills 10 --recipe demo
-    python -m tests.faults.campaign --kills 10 --recipe sherkala -- --input web=DIR ...
+    python -m tests.faults.kills --kills 10 --engine ray
+    python -m tests.faults.kills --kills 200 --engine in-process --victims driver,sandbox,group
+    python -m tests.faults.kills --kills 10 --recipe sherkala -- --input web=DIR ...
 
-The victims alternate: the driver (SIGKILL to it alone), a worker (a random Ray worker that runs a
-task), the raylet. After each kill the folder must be unpublished or complete; the same command is
-run again until it exits 0; then mixture, rejected and quarantine must equal the golden run's, byte
-for byte, and ``curate verify`` must report no problem. A moment without a victim is drawn again:
-only kills that hit count. Prints one line per kill, exits 1 on the first
-difference. Everything after ``--`` goes to ``curate run``.
+The victims take turns: the driver (SIGKILL to it alone), a worker (a random Ray worker that runs a
+task), the raylet, a sandbox child (a process that reads pages), the whole process group. After each
+kill the folder must be unpublished or complete; the same command is run again until it exits 0;
+then mixture, rejected and quarantine must equal the golden run's, byte for byte, and ``curate
+verify`` must report no problem. A moment without a victim is drawn again: only kills that hit
+count. Prints one line per kill, exits 1 on the first difference. Without ``--recipe`` it is a small
+corpus of JSON lines and web pages that native code extracts. Everything after ``--`` goes to
+``curate run``.
 """
 
 import argparse
@@ -22,11 +25,34 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
-from tests.runs import tree
+from tests.faults import scoreboard
+from tests.runs import tree, write_corpus, write_recipe
 
-VICTIMS = ("driver", "worker", "raylet")
+VICTIMS = {
+    "ray": "driver,worker,raylet,sandbox,group",
+    "in-process": "driver,sandbox,group",
+}
+#: Pages for the small corpus: read in the sandbox, by native code.
+PAGES = """
+[sources.pages]
+format = "warc"
+path = "{pages}"
+extract = "trafilatura"
+"""
+
+
+def small(folder):
+    """Write a small corpus and its recipe; return the recipe's path."""
+    write_corpus(folder / "in", documents=600)
+    path = write_recipe(folder / "small.toml", folder / "in", input_bytes=60_000)
+    pages = Path(__file__).parents[2] / "sample_data" / "web" / "crawl.warc.gz"
+    text = path.read_text().replace("quarantined_records = 2", "quarantined_records = 50")
+    at = text.index("[sources.a]")
+    path.write_text(text[:at] + PAGES.format(pages=pages) + text[at:])
+    return str(path)
 
 
 def command(recipe, out, engine, workers, more):
@@ -58,10 +84,10 @@ def descendants(root):
 
 
 def victim_of(kind, driver):
-    if kind == "driver":
+    if kind in ("driver", "group"):
         return driver
     below = descendants(driver)
-    name = "raylet/raylet" if kind == "raylet" else "ray::"
+    name = {"raylet": "raylet/raylet", "worker": "ray::", "sandbox": "sandbox_child"}[kind]
     matching = [
         pid for pid, line in below if name in line and "IDLE" not in line and "Agent" not in line
     ]
@@ -108,7 +134,7 @@ def undisturbed(line, golden, out):
     started = time.monotonic()
     subprocess.run(line, check=True, capture_output=True)
     seconds = time.monotonic() - started
-    assert tree(out) == golden, "Ray and in-process differ undisturbed"
+    assert tree(out) == golden, "the engines differ undisturbed"
     return seconds
 
 
@@ -120,7 +146,7 @@ def hit(kind, process, moment):
         victim = victim_of(kind, process.pid)
         if victim is not None:
             below = dict(descendants(process.pid))
-            os.kill(victim, signal.SIGKILL)
+            (os.killpg if kind == "group" else os.kill)(victim, signal.SIGKILL)
             return victim, below
         time.sleep(0.02)
     return None, {}
@@ -164,47 +190,54 @@ def kill_and_resume(kind, line, out, golden, whole):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recipe", default="demo")
+    """Kill, resume, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--recipe", help="default: a small corpus")
     parser.add_argument("--kills", type=int, default=10, help="kills that hit")
+    parser.add_argument("--engine", choices=sorted(VICTIMS), default="ray")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--victims", default="driver,worker")
+    parser.add_argument("--victims", help="default: all of the engine")
+    parser.add_argument("--record", action="store_true", help="write docs/reliability.md")
     known, more = parser.parse_known_args()
     more = [argument for argument in more if argument != "--"]
     random.seed(known.seed)
-    folder = Path(tempfile.mkdtemp(prefix="curate-campaign-"))
+    folder = Path(tempfile.mkdtemp(prefix="curate-kills-"))
+    recipe = known.recipe or small(folder)
     undisturbed_out = folder / "golden"
     subprocess.run(
-        command(known.recipe, undisturbed_out, "in-process", 1, more),
-        check=True,
-        capture_output=True,
+        command(recipe, undisturbed_out, "in-process", 1, more), check=True, capture_output=True
     )
     golden = tree(undisturbed_out)
 
-    def on_ray(out):
-        return command(known.recipe, out, "ray", known.workers, more)
+    def line(out):
+        return command(recipe, out, known.engine, known.workers, more)
 
-    # The first run on Ray fills caches; the second takes as long as the later ones.
+    # The first run fills caches; the second takes as long as the later ones.
     for name in ("cold", "warm"):
-        whole = undisturbed(on_ray(folder / name), golden, folder / name)
-    print(f"golden: {len(golden)} files; undisturbed on Ray: {whole:.1f} s", flush=True)
-    kinds = known.victims.split(",")
-    hits = misses = 0
-    while hits < known.kills:
-        out = folder / f"run-{hits + misses}"
-        kind = kinds[hits % len(kinds)]
-        result = kill_and_resume(kind, on_ray(out), out, golden, whole)
+        whole = undisturbed(line(folder / name), golden, folder / name)
+    print(f"golden: {len(golden)} files; undisturbed: {whole:.1f} s", flush=True)
+    kinds = (known.victims or VICTIMS[known.engine]).split(",")
+    hits = Counter()
+    misses = 0
+    while hits.total() < known.kills:
+        out = folder / f"run-{hits.total() + misses}"
+        kind = kinds[hits.total() % len(kinds)]
+        result = kill_and_resume(kind, line(out), out, golden, whole)
         if result is None:
             misses += 1
             assert tree(out) == golden, "a run that no kill hit gave other bytes"
             print(f"missed: the run was over before a {kind} was found", flush=True)
         else:
-            hits += 1
-            print(f"kill {hits}: {result}", flush=True)
+            hits[kind] += 1
+            print(f"kill {hits.total()}: {result}", flush=True)
         shutil.rmtree(out)
-    print(f"{hits} kills that hit, {hits} identical; {misses} missed")
+    counted = ", ".join(f"{count} {kind}" for kind, count in hits.items())
+    print(f"{hits.total()} kills that hit ({counted}), all identical; {misses} missed")
     shutil.rmtree(folder)
+    if known.record:
+        counted = f"{hits.total()} SIGKILLs ({counted}): all resumed, all identical"
+        scoreboard.record(f"kills, {known.engine}", counted)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,136 @@
+"""Readers under coverage-guided fuzzing: atheris chooses the bytes.
+
+    pip install atheris
+    python -m tests.faults.guided jsonl --seconds 3600 [--corpus FOLDER] [--record]
+
+Targets: the formats of ``mutants`` (what is inside their compression), ``html`` (the bytes of a
+page), ``wikitext``, and ``recipe`` (TOML). It starts from the files and words of ``mutants``. An
+exception, ten seconds on one input or 1 GiB ends it, with the input in a file; that input becomes a
+test. Compiled kernels carry no counters: coverage is that of the Python around them. With
+``--corpus`` the inputs that found new code are kept in a folder, and used the next time.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from contextlib import nullcontext
+from pathlib import Path
+
+from tests.faults import scoreboard
+
+CHILD = "--child"
+if CHILD in sys.argv:  # what is imported now counts its branches
+    import atheris
+
+    counting = atheris.instrument_imports(include=["curate"])
+else:
+    counting = nullcontext()
+with counting:
+    from curate.errors import CurateError
+    from curate.plan import build
+    from curate.recipe.recipe import parse_recipe
+    from curate.sources.base import InputFile
+    from curate.sources.web.html import Page, page_text
+    from curate.sources.wiki.wikitext import prose
+    from tests.faults import mutants
+
+SECONDS = 10
+MEGABYTES = 1024
+TARGETS = (*mutants.FORMATS, "html", "wikitext", "recipe")
+
+RECIPE = b'name = "x"\n[sources.a]\nformat = "jsonl"\npath = "a.jsonl"\n[[stages]]\nuse = "trim"\n'
+SEEDS = {
+    "html": b"<!doctype html><meta charset=utf-8><title>t</title><p>" + mutants.TEXT.encode(),
+    "wikitext": b"'''T''' [[a|b]] {{c|d}} {| \n| x\n|} <ref>r</ref> ==h==\n* l",
+    "recipe": RECIPE,
+}
+
+
+def reader(name, folder):
+    """Return the function that atheris calls with bytes."""
+
+    def recipe(data):
+        try:
+            build.build(parse_recipe(data.decode("utf-8", "replace"), "x.toml"), stores=False)
+        except CurateError as error:
+            assert str(error).strip()
+
+    if name in SEEDS:
+        return {
+            "html": lambda data: page_text(Page(data)),
+            "wikitext": lambda data: prose(data.decode("utf-8", "replace")),
+            "recipe": recipe,
+        }[name]
+    source, content, pack = mutants.FORMATS[name]
+    path = Path(folder) / f"x.{name}"
+
+    def read(data):
+        stored = pack([data] if isinstance(content, list) else data)
+        path.write_bytes(stored)
+        mutants.texts(source, InputFile(str(path), path.name, len(stored)))
+
+    return read
+
+
+def seeds(name, folder):
+    """Write what fuzzing starts from, and the dictionary of the formats' words."""
+    start = Path(folder) / "seeds"
+    start.mkdir()
+    content = SEEDS.get(name) or mutants.FORMATS[name][1]
+    (start / "0").write_bytes(b"".join(content) if isinstance(content, list) else content)
+    words = Path(folder) / "words"
+    quoted = ("".join(f"\\x{byte:02x}" for byte in word) for word in mutants.WORDS)
+    words.write_text("".join(f'"{word}"\n' for word in quoted))
+    return start, words
+
+
+def fuzz(name, folder, arguments):
+    """Run atheris in this process; it ends the process."""
+    read = reader(name, folder)
+    for word in (b"", b"x", b"\n"):  # what is compiled or loaded once
+        read(word)
+    atheris.Setup([sys.argv[0], *arguments], read)
+    atheris.Fuzz()
+
+
+def main():
+    """Start a process that fuzzes, and print how it ended."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("target", choices=TARGETS)
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--corpus", type=Path)
+    parser.add_argument("--record", action="store_true", help="write docs/reliability.md")
+    parser.add_argument(CHILD, help=argparse.SUPPRESS)
+    known, more = parser.parse_known_args()
+    if known.child:
+        fuzz(known.target, known.child, more)
+    with tempfile.TemporaryDirectory(prefix="curate-guided-") as folder:
+        start, words = seeds(known.target, folder)
+        corpus = known.corpus or Path(folder) / "corpus"
+        corpus.mkdir(parents=True, exist_ok=True)
+        command = [
+            sys.executable, "-m", "tests.faults.guided", known.target, CHILD, folder,
+            f"-max_total_time={known.seconds}", f"-seed={known.seed}", f"-timeout={SECONDS}",
+            f"-rss_limit_mb={MEGABYTES}", f"-dict={words}", "-max_len=65536",
+            f"-artifact_prefix={Path.cwd()}/guided-{known.target}-", str(corpus), str(start),
+        ]  # fmt: skip
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="replace")
+        lines = done.stderr.strip().splitlines()
+        if "no interesting inputs" in done.stderr:
+            sys.exit("the code does not count its branches")
+        if done.returncode:
+            print(f"{known.target}: exit code {done.returncode}")
+            print("\n".join(line for line in lines if not line.startswith(("#", "INFO"))))
+            return 1
+    print(lines[-1])
+    if known.record:
+        runs = lines[-1].split()[1]
+        counted = f"{runs} inputs in {known.seconds} s: 0 exceptions, hangs, more than 1 GiB"
+        scoreboard.record(f"guided, {known.target}", counted)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
