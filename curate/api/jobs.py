@@ -18,6 +18,7 @@ from curate.errors import RecipeError, nearest
 from curate.plan.model import PlannedPiece, Shard, SourcePlan
 from curate.recipe import locate
 from curate.recipe.recipe import Recipe
+from curate.sources.base import Piece
 
 
 def until(recipe: Recipe, stage: str) -> Recipe:
@@ -354,8 +355,7 @@ def batches_of(
         files = expand([locate.data_path(path)], reader.suffixes)
         source = SourcePlan(kind, reader, "native", None)
         for file in files:
-            pieces = tuple(PlannedPiece(file, piece, "") for piece in reader.split(file, 1 << 40))
-            shard = Shard(kind, pieces)
+            shard = Shard(kind, (PlannedPiece(file, Piece(0, file.size), ""),))
             for batch in read_shard(source, shard, 8 << 20):
                 yield batch.documents
                 if damaged is not None:

@@ -162,14 +162,14 @@ def read_shard(source: SourcePlan, shard: Shard, batch_bytes: int) -> Iterator[B
                 collector.take(planned.file.name, record)
                 if collector.bytes >= batch_bytes:
                     yield collector.batch()
-            changed = bool(planned.identity) and identity(planned.file) != planned.identity
+            now = planned.identity and identity(planned.file, listed=False)
         except OSError as error:
             raise ResourceError(
                 f"an input file cannot be read: {error.strerror or error}",
                 where=planned.file.path,
                 hint="put it back, then run the same command again: it resumes",
             ) from error
-        if changed:
+        if now != planned.identity:
             raise ResourceError(
                 "an input file changed while the run was reading it",
                 where=planned.file.path,

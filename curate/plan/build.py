@@ -1,8 +1,8 @@
 """From a recipe to a plan: segments and barriers, columns checked end to end, shards, fingerprints.
 
-Nothing is written. Of the inputs, files are listed, opened where their format needs it to split
-them, and identified (by up to 8 MiB of their bytes); profiles and the indexes of dedup stores are
-read, too.
+Nothing is written. Of the inputs, files are listed, those larger than a shard are opened where
+their format needs it to cut them, and local ones identified (by up to 8 MiB of their bytes);
+profiles and the indexes of dedup stores are read, too.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from curate.protocol.stage import Barrier, MapStage
 from curate.recipe import locate, profile
 from curate.recipe.profile import Profiles
 from curate.recipe.recipe import Recipe, StageSpec
-from curate.sources.base import InputFile, Source
+from curate.sources.base import InputFile, Piece, Source
 from curate.sources.columns import gather
+from curate.sources.files import expand, identity
 from curate.storage.formats import WITHOUT_MASK, check
+from curate.storage.store import in_order
 
 
 def build(
@@ -38,8 +40,6 @@ def build(
     ``read_profile`` returns the TOML text of a profile by name. Without ``stores`` dedup stores are
     not looked at, and the dedups cannot be run.
     """
-    from curate.sources.files import expand, identity
-
     loaded = profiles(recipe, read_profile)
     sources: dict[str, SourcePlan] = {}
     listed: dict[str, list[InputFile]] = {}
@@ -54,7 +54,7 @@ def build(
         sources[name] = SourcePlan(name, reader, spec.origin, spec.license)
         files = expand([locate.data_path(path) for path in spec.path], reader.suffixes)
         listed[name] = files
-        shards += _shards(name, reader, files, recipe.shards.input_bytes, identity)
+        shards += _shards(name, reader, files, recipe.shards.input_bytes)
     if not sources:
         raise RecipeError(
             "no source has a path", where=where, hint="name one with --input SOURCE=PATH"
@@ -217,24 +217,12 @@ def profiles(recipe: Recipe, read: Callable[[str], str] = locate.profile_text) -
     return Profiles(loaded, by_source)
 
 
-def _shards(
-    source: str,
-    reader: Source,
-    files: list[InputFile],
-    target: int,
-    identity: Callable[[InputFile], str],
-) -> list[Shard]:
+def _shards(source: str, reader: Source, files: list[InputFile], target: int) -> list[Shard]:
+    """Cut large files into pieces and pack small ones, in the order of their names."""
     shards: list[Shard] = []
     pieces: list[PlannedPiece] = []
     size = 0
-    for file in files:
-        try:
-            file_identity = identity(file)
-            cut = reader.split(file, target)
-        except OSError as error:
-            raise ResourceError(
-                f"an input file cannot be read: {error.strerror or error}", where=file.path
-            ) from error
+    for file, file_identity, cut in _cut(reader, files, target):
         # Pieces are byte ranges, row groups, or another unit that the format counts in.
         whole = max(1, sum(piece.end - piece.start for piece in cut))
         for piece in cut:
@@ -247,6 +235,38 @@ def _shards(
     if pieces:
         shards.append(Shard(source, tuple(pieces)))
     return shards
+
+
+#: Remote files that are looked at at the same time.
+LOOKED_AT = 16
+
+
+def _cut(
+    reader: Source, files: list[InputFile], target: int
+) -> Iterator[tuple[InputFile, str, list[Piece]]]:
+    """Yield each file with its identity and its pieces.
+
+    What the listing tells needs no request: a remote file of at most ``target`` bytes has the
+    version that was listed, and is one piece.
+    """
+
+    def look(file: InputFile) -> tuple[str, list[Piece]]:
+        whole = [Piece(0, file.size)]
+        try:
+            return identity(file), whole if file.size <= target else reader.split(file, target)
+        except OSError as error:
+            raise ResourceError(
+                f"an input file cannot be read: {error.strerror or error}", where=file.path
+            ) from error
+
+    def is_known(file: InputFile) -> bool:
+        return bool(file.version) and file.size <= target
+
+    remote = any("://" in file.path for file in files)
+    unknown = (file for file in files if not is_known(file))
+    looked_at = in_order(look, unknown, LOOKED_AT if remote else 1)
+    for file in files:
+        yield file, *(look(file) if is_known(file) else next(looked_at))
 
 
 def redacted_recipe(recipe: Recipe) -> Recipe:

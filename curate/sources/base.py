@@ -91,13 +91,14 @@ class DocumentTable(NamedTuple):
 Record = Document | Skip | Damage | DocumentTable | Note
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class InputFile:
     """One file of a source. ``path`` opens it (fsspec address); ids contain ``name``."""
 
     path: str
     name: str
     size: int
+    version: str = ""  #: of a remote file, as its store lists it; see `files.identity`
 
     def open(self) -> IO[bytes]:
         """Open the stored bytes, without decompression."""
@@ -123,7 +124,10 @@ class Source(Protocol):
         """The endings of the files that a folder is searched for."""
 
     def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
-        """Cut a file into pieces where its format allows it, else return one piece."""
+        """Cut a file into pieces where its format allows it, else return one piece.
+
+        A file of at most ``target_bytes`` is read whole, as ``Piece(0, size)``, without this call.
+        """
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield the piece's records in file order. The content of a file raises nothing."""

@@ -12,6 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Literal, NamedTuple
 
@@ -119,23 +120,21 @@ def _nothing(path: str, suffixes: Sequence[str], listing: Listing) -> RecipeErro
     return RecipeError(what, where=path, hint=hint)
 
 
-def identity(file: InputFile) -> str:
+def identity(file: InputFile, *, listed: bool = True) -> str:
     """Return a digest that changes when the file does.
 
     Up to 8 MiB: size and all bytes (a plan must not read a corpus). Larger files: size, time of
-    change, head, tail and 64 blocks spread evenly. Remote files: size, etag and time if the store
-    has them, else the samples. A change between the samples of a large file whose time is then
-    reset is not detected.
+    change, head, tail and 64 blocks spread evenly. Remote files: size, and the version that their
+    store gave when it listed them (without ``listed``: that it gives now), else the samples. A
+    change between the samples of a large file whose time is then reset is not detected.
     """
     digest = hashlib.blake2b(digest_size=16)
     digest.update(f"{file.size}\n".encode())
     local = _local(file.path)
-    if local is None:
-        version = _remote_version(file.path)
-        if version:
-            digest.update(version.encode())
-            return digest.hexdigest()
-    elif file.size > WHOLE:
+    if file.version:
+        digest.update((file.version if listed else _version_now(file.path)).encode())
+        return digest.hexdigest()
+    if local is not None and file.size > WHOLE:
         digest.update(f"{local.stat().st_mtime_ns}\n".encode())
     with file.open() as handle:
         for block in _samples(handle, file.size):
@@ -154,11 +153,31 @@ def _samples(handle: IO[bytes], size: int) -> Iterator[bytes]:
         yield handle.read(_SAMPLE)
 
 
-def _remote_version(path: str) -> str:
+#: What stores say of an object's content; the first that is there counts. Times come last: one
+#: store gives them more exactly in a listing than in the answer to a single request.
+_VERSIONS = (
+    "etag",
+    "md5",
+    "blob_id",
+    "mtime",
+    "lastmodified",
+    "last_modified",
+    "updated",
+    "created",
+)
+
+
+def _version(info: dict[str, Any]) -> str:
+    values = {key.lower(): value for key, value in info.items()}
+    for key in _VERSIONS:
+        if value := values.get(key):
+            return f"{key}={value.timestamp() if isinstance(value, datetime) else value}"
+    return ""
+
+
+def _version_now(path: str) -> str:
     fs, inner = open_filesystem(path)
-    info: dict[str, Any] = {key.lower(): value for key, value in fs.info(inner).items()}
-    keys = ("etag", "md5", "mtime", "lastmodified", "last_modified", "updated", "created")
-    return "\n".join(f"{key}={info[key]}" for key in keys if info.get(key))
+    return _version(fs.info(inner))
 
 
 def _local(path: str) -> Path | None:
@@ -290,28 +309,35 @@ def _list_remote(path: str, root: str | None) -> Listing:
     runs: list[str] = []
     hidden: list[str] = []
     kind: Literal["file", "folder", "pattern"] = "file"
-    if not is_web and fs.isdir(inner):
+    # One request per thousand files: whether the path is a folder is seen by what lies below it.
+    listed = [] if is_web else _listed(fs, inner, None)
+    info = listed[0] if len(listed) == 1 and listed[0]["name"] == inner.rstrip("/") else None
+    if listed and info is None:
         kind, below = "folder", inner
-        listed = _listed(fs, inner, path, None)
         chosen = [f for f in listed if not _is_hidden(f, inner)]
         hidden += (f["name"] for f in listed if _is_hidden(f, inner))
         chosen = _without_runs(fs, inner, chosen, runs)
-    elif not is_web and _MAGIC.search(inner) and not fs.exists(inner):
+    elif not is_web and info is None and _MAGIC.search(inner) and not fs.exists(inner):
         kind = "pattern"
         fixed, pattern = _cut_pattern(inner)
         matches = _matcher(pattern)
-        listed = _listed(fs, fixed, path, None if "**" in pattern else pattern.count("/") + 1)
+        depth = None if "**" in pattern else pattern.count("/") + 1
+        listed = _listed(fs, fixed, depth)
+        if not listed and not fs.isdir(fixed):
+            raise RecipeError("there is no such folder", where=path)
         below = fixed
         chosen = [f for f in listed if matches(_relative(f, fixed)) and not _is_hidden(f, fixed)]
         if not _enters_runs(pattern):
             chosen = _without_runs(fs, None, chosen, runs, listed)
     else:
         try:
-            info = dict(fs.info(inner))
+            info = dict(info or fs.info(inner))
         except FileNotFoundError:
             hint = None if is_web else _neighbour(fs, inner)
             what = "there is no such file"
             raise RecipeError(what, where=path, hint=hint) from None
+        if info.get("type") == "directory":
+            return Listing("folder", path, [], runs, hidden)
         if info.get("size") is None:
             raise RecipeError(
                 "the server does not say how large the file is",
@@ -321,12 +347,17 @@ def _list_remote(path: str, root: str | None) -> Listing:
         name = PurePosixPath(without_secrets(path)).name
         if root is not None:
             name = without_secrets(path).removeprefix(without_secrets(root)).lstrip("/")
-        file = InputFile(path, safe_in_id(name), int(info["size"]))
+        file = InputFile(path, safe_in_id(name), int(info["size"]), _version(info))
         return Listing(kind, root or path.rpartition("/")[0], [file], runs, hidden)
     if root is not None:
         below = open_filesystem(root)[1]
     files = [
-        InputFile(fs.unstrip_protocol(f["name"]), safe_in_id(_relative(f, below)), int(f["size"]))
+        InputFile(
+            fs.unstrip_protocol(f["name"]),
+            safe_in_id(_relative(f, below)),
+            int(f["size"]),
+            _version(f),
+        )
         for f in chosen
     ]
     return Listing(kind, fs.unstrip_protocol(below), files, runs, hidden)
@@ -354,11 +385,14 @@ def _without_runs(
     return [f for f in chosen if not str(f["name"]).startswith(inside)] if inside else chosen
 
 
-def _listed(fs: Any, folder: str, path: str, depth: int | None) -> list[dict[str, Any]]:
+def _listed(fs: Any, folder: str, depth: int | None) -> list[dict[str, Any]]:
+    """Return the files below a folder, sorted; the file itself where it is one, or nothing."""
     try:
         listed = fs.find(folder, maxdepth=depth, detail=True)
     except FileNotFoundError:
-        raise RecipeError("there is no such folder", where=path) from None
+        return []
+    finally:
+        fs.invalidate_cache()  # it holds a million files, and hides from `identity` what changed
     return [info for _, info in sorted(listed.items()) if info["type"] == "file"]
 
 

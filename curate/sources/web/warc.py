@@ -150,8 +150,6 @@ _WEB = re.compile(rb"<?(?:https?|ftp|file)://", re.I)
 
 def split(file: InputFile, target_bytes: int) -> list[Piece]:
     """Cut an archive between records, unless it is one long gzip member; see cut_archive."""
-    if file.size <= target_bytes:
-        return [Piece(0, file.size)]
     with file.open() as handle:
         return cut_archive(
             handle, file.size, target_bytes, name=file.name, local="://" not in file.path
