@@ -15,6 +15,7 @@ from curate.errors import RecipeError, nearest
 from curate.recipe import locate
 from curate.recipe.profile import Profile, Profiles
 from curate.sources import columns, fields, parquet
+from curate.sources.parquet_rows import is_text
 
 
 class ArrowTable(Protocol):
@@ -482,9 +483,9 @@ def _converted(name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.Chun
             )
         return pa.chunked_array([dates])
     try:
-        if name == "text" and not (parquet.is_text(column.type) or pa.types.is_null(column.type)):
+        if name == "text" and not (is_text(column.type) or pa.types.is_null(column.type)):
             raise pa.ArrowInvalid("no text")
-        if name == "meta" and not parquet.is_text(column.type):
+        if name == "meta" and not is_text(column.type):
             rows = parquet.to_rows(schema.whole(column))
             return pa.chunked_array([pa.array(map(fields.as_json, rows), kind)])
         return column.cast(kind)

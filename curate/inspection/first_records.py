@@ -11,11 +11,12 @@ from typing import Any
 from curate.errors import RecipeError, nearest, without_secrets
 from curate.logging_setup import LOGGER
 from curate.plan.model import Plan
-from curate.sources import fields, parquet
+from curate.sources import fields, parquet, parquet_rows
 from curate.sources.base import InputFile, Piece
 from curate.sources.json_objects import JsonObject, objects
 from curate.sources.jsonl import Jsonl
-from curate.sources.parquet import Parquet, RowBatch
+from curate.sources.parquet import Parquet
+from curate.sources.parquet_rows import RowBatch
 
 #: Files of a source that are looked at (the first, one in the middle, the last), and records each.
 FILES, RECORDS = 3, 100
@@ -111,7 +112,7 @@ def _records(reader: Jsonl | Parquet, file: InputFile) -> Iterator[dict[str, Any
                 if isinstance(item, JsonObject):
                     yield item.record
             return
-        for batch in parquet.records(file, Piece(0, 1), frozenset(), True):
+        for batch in parquet_rows.records(file, Piece(0, 1), frozenset(), True):
             if not isinstance(batch, RowBatch):
                 return
             columns = [

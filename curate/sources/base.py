@@ -100,12 +100,17 @@ class InputFile:
     size: int
     version: str = ""  #: of a remote file, as its store lists it; see `files.identity`
 
-    def open(self) -> IO[bytes]:
-        """Open the stored bytes, without decompression."""
+    def open(self, *, ahead: bool = True) -> IO[bytes]:
+        """Open the stored bytes, without decompression.
+
+        Of a remote file more is read than asked for, because most is read from begin to end;
+        without ``ahead`` it is not.
+        """
         if "://" not in self.path:
             return Path(self.path).open("rb")
         files, path = open_filesystem(self.path)
-        handle: IO[bytes] = files.open(path, "rb")
+        options = {} if ahead else {"cache_type": "none"}
+        handle: IO[bytes] = files.open(path, "rb", **options)
         return handle
 
 

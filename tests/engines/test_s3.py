@@ -2,6 +2,7 @@
 
 import json
 import signal
+from collections import Counter
 
 import fsspec
 import pyarrow as pa
@@ -9,13 +10,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate import api
+from curate.engine.reading import read_shard
+from curate.errors import ResourceError
 from curate.inspection.verify import verify
+from curate.plan.build import build
+from curate.recipe.recipe import parse_recipe
 from curate.storage.dedup_store import listing
 from curate.storage.store import ObjectStore, open_store
 from tests.runs import curate, write_corpus, write_recipe
 
 server = pytest.importorskip("moto.server", reason="needs moto[server]")
 pytest.importorskip("s3fs", reason="needs s3fs")
+s3_backends = pytest.importorskip("moto.s3.models").s3_backends
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +146,47 @@ def test_a_bucket_of_two_formats_with_a_run_inside_it(bucket, path):
         rows = [(row["n"], row["year"], row["meta"]) for row in pq.read_table(handle).to_pylist()]
     assert sorted(rows, key=str) == [(2, "2024", None), (3, None, None)]
     files.rm("corpus/mixed", recursive=True)
+
+
+@pytest.fixture
+def requests(monkeypatch):
+    """The methods that are called on the server, counted."""
+    import s3fs
+
+    counted = Counter()
+    call = s3fs.S3FileSystem._call_s3
+
+    async def counting(files, method, *arguments, **named):
+        counted[method] += 1
+        return await call(files, method, *arguments, **named)
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "_call_s3", counting)
+    return counted
+
+
+def test_a_plan_makes_one_request_per_thousand_files(bucket, requests):
+    store = s3_backends["123456789012"]["aws"]
+    for number in range(2500):  # through the server it would take a minute
+        body = b'{"text": "a"}\n' * (1 if number % 100 else 5)
+        store.put_object("corpus", f"many/{number % 3}/{number:04d}.jsonl", body)
+    text = 'name = "t"\n[sources.a]\nformat = "jsonl"\npath = "s3://corpus/many"\n'
+    plan = build(parse_recipe(text, "t.toml"))
+    assert requests == {"list_objects_v2": 3}
+    assert len(plan.input_files) == 2500
+    assert [len(shard.pieces) for shard in plan.shards] == [2500]
+    assert len(set(plan.input_files.values())) == 2  # by the etag, which is that of the bytes
+
+    requests.clear()
+    plan = build(parse_recipe(text + "[shards]\ninput_bytes = 60\n", "t.toml"))
+    assert len({p.file.name for shard in plan.shards for p in shard.pieces if p.piece.start}) == 25
+    assert requests["get_object"] == 25  # the heads of those that are larger than a shard
+
+
+def test_a_remote_file_that_changes_after_the_plan_ends_the_run(bucket):
+    files = fsspec.filesystem("s3")
+    files.pipe("corpus/changing/a.jsonl", b'{"text": "a"}\n')
+    text = 'name = "t"\n[sources.a]\nformat = "jsonl"\npath = "s3://corpus/changing"\n'
+    plan = build(parse_recipe(text, "t.toml"))
+    files.pipe("corpus/changing/a.jsonl", b'{"text": "b"}\n')
+    with pytest.raises(ResourceError, match="changed while the run was reading it"):
+        list(read_shard(plan.sources["a"], plan.shards[0], 1 << 20))

@@ -124,9 +124,9 @@ class Chat:
     def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
         """Cut plain lines anywhere and Parquet between row groups; keep others whole."""
         if _is_parquet(file):
-            from curate.sources import parquet
+            from curate.sources import parquet_rows
 
-            return parquet.split(file, target_bytes)
+            return parquet_rows.split(file, target_bytes)
         return json_objects.split(file, target_bytes)
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
@@ -154,10 +154,10 @@ class Chat:
                 yield Damage(defect.reason, item.offset, item.length, defect.error, head)
 
     def _from_parquet(self, file: InputFile, piece: Piece) -> Iterator[Record]:
-        from curate.sources import parquet
+        from curate.sources import parquet, parquet_rows
 
-        for batch in parquet.records(file, piece, self._columns, self.meta is None):
-            if not isinstance(batch, parquet.RowBatch):
+        for batch in parquet_rows.records(file, piece, self._columns, self.meta is None):
+            if not isinstance(batch, parquet_rows.RowBatch):
                 yield batch
                 continue
             names = batch.table.column_names

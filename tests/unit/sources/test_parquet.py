@@ -2,6 +2,7 @@
 
 import base64
 import datetime
+import io
 import json
 import os
 from itertools import pairwise
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curate.sources import parquet_rows
 from curate.sources.base import Damage, DocumentTable, InputFile, Note, Piece, Skip
 from curate.sources.parquet import Parquet
 from curate.sources.parquet_footer import (
@@ -567,3 +569,25 @@ def test_a_string_in_a_column_of_views_that_is_not_utf8_costs_its_value(tmp_path
     kept = [json.loads(row["meta"])["other"] for row in rows(found)]
     assert kept == [["good"], None, ["x"]] or kept == ["good", None, "x"]
     assert Note("damaged_fields", 1) in found
+
+
+def test_a_large_row_group_is_read_in_parts_with_the_same_records(tmp_path, monkeypatch):
+    texts = [f"{n} " + os.urandom(500).hex() for n in range(4000)]
+    table = {"url": [f"https://example.org/{n}" for n in range(4000)], "text": texts}
+    file = stored(tmp_path, table, compression="none", use_dictionary=False)
+    source = Parquet(url="url")
+    whole = rows(read(file, source))
+    monkeypatch.setattr(parquet_rows, "_AT_ONCE", 1 << 20)
+    monkeypatch.setattr(parquet_rows, "_BY_PARTS", 1 << 16)
+    largest = []
+
+    class Watched(io.FileIO):
+        def read(self, size=-1):
+            largest.append(size)
+            return super().read(size)
+
+    monkeypatch.setattr(InputFile, "open", lambda file, *, ahead=True: Watched(file.path))
+    assert rows(read(file, source)) == whole
+    assert [row["text"] for row in whole] == texts
+    # A page has 1 MiB; the column has 4.
+    assert max(largest) < 3 << 20
