@@ -22,6 +22,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -221,6 +223,8 @@ SOURCE_COLUMNS = _types("source")
 VERDICT_COLUMNS = _types("judging stages")
 STAGE_COLUMNS = _types("identify", "standardize", "count", "dedup")
 PRODUCT_COLUMNS = _types("product")
+#: The size of a document's text in bytes, where the engine passes tables without their texts.
+TEXT_BYTES = "#bytes"
 #: Columns of byte ranges of ``text``: a stage that rewrites ``text`` updates them.
 SPAN_COLUMNS = ("lang_spans", "pii_spans")
 #: Columns that were measured on ``text``, besides ``signal_*``: null where a stage cuts the text.
@@ -455,6 +459,30 @@ def passed_bytes(table: pa.Table) -> int:
     """
     passed = [name for name in table.column_names if not is_ours(name)]
     return int(table.select(passed).nbytes) if passed else 0
+
+
+def text_bytes(table: pa.Table) -> npt.NDArray[np.int64]:
+    """Return the bytes of each document's text.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Documents, with their texts or with `TEXT_BYTES` instead.
+
+    Returns
+    -------
+    numpy.ndarray of int64
+        0 where the text is null.
+
+    Examples
+    --------
+    >>> text_bytes(pa.table({"text": pa.array(["жа", None], pa.large_string())})).tolist()
+    [4, 0]
+    """
+    if "text" not in table.column_names:
+        return np.asarray(table.column(TEXT_BYTES))
+    lengths = pc.fill_null(pc.binary_length(table.column("text")), 0)
+    return np.asarray(lengths).astype(np.int64, copy=False)
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -24,7 +25,7 @@ from curate.storage.exchange import BlockIndex, Listing, read_listed
 from curate.storage.formats import Output, not_held, write
 from curate.storage.parquet_sink import ParquetSink, row_groups, write_groups
 from curate.storage.store import Store, in_order
-from curate.storage.survivors import Survivors, joined, read_survivors
+from curate.storage.survivors import Survivors, joined, read_groups, texts_of_group
 
 #: Not columns of the product, where they would be null in every row.
 _VERDICT = tuple(schema.VERDICT_COLUMNS)
@@ -64,19 +65,27 @@ class PlacingJob:
         taken_bytes: dict[str, int] = {}
         placed_rows: dict[str, int] = {}
         ledger = attempt.ledger
-        for table in read_survivors(store, survivors_of(store, commit)):
+        survivors = survivors_of(store, commit)
+        # Their texts are read where they decide or count, else those of groups over the budget.
+        with_text = self.mix.places_by_text or self.columns is not None
+        for number, narrow, texts in read_groups(store, survivors, texts=with_text):
+            table = joined(narrow, texts)
             ledger.count_curated(table)
             ledger.count_input(self.mix.name, table)
             applied = self.mix.apply(table, decisions, ledger.stage(self.mix.name).tally)
-            over = applied.filter(pc.invert(schema.alive(applied)))
-            if over.num_rows:
-                ledger.count_over_budget(over)
-                over = restored(over, self.columns)
-                sink = sink or ParquetSink(store, attempt.folder, "rejected", over.schema)
-                sink.write(over)
+            over = pc.invert(schema.alive(applied))
+            if pc.any(over).as_py():
+                if texts is None:
+                    texts = texts_of_group(store, survivors, number)
+                rejects = joined(narrow.filter(over), texts)
+                ledger.count_over_budget(rejects)
+                rejects = self.mix.apply(rejects, decisions, Counter())
+                rejects = restored(rejects, self.columns)
+                sink = sink or ParquetSink(store, attempt.folder, "rejected", rejects.schema)
+                sink.write(rejects)
             placed = self.mix.placements(table, decisions)
-            sizes = pc.fill_null(pc.binary_length(table.column("text")), 0).to_numpy()
-            sizes = sizes + schema.passed_bytes(table) // max(1, table.num_rows)
+            passed = 0 if self.columns is None else schema.passed_bytes(table)
+            sizes = schema.text_bytes(table) + passed // max(1, table.num_rows)
             for phase in pc.unique(placed.column("phase")).to_pylist():
                 rows = placed.filter(pc.equal(placed.column("phase"), phase)).column("row")
                 taken_bytes[phase] = taken_bytes.get(phase, 0) + int(sizes[rows.to_numpy()].sum())

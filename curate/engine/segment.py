@@ -30,7 +30,15 @@ from curate.storage import parquet_sink
 from curate.storage.entries import SAMPLE_CHARACTERS, RejectExample
 from curate.storage.exchange import ExchangeSink, Listing, read_listed
 from curate.storage.store import Store
-from curate.storage.survivors import TEXT_COLUMNS, SurvivorsSink, read_groups
+from curate.storage.survivors import (
+    ROW,
+    TEXT_COLUMNS,
+    SurvivorsSink,
+    beside_texts,
+    joined,
+    read_groups,
+    with_texts,
+)
 
 #: Maximum rows per sketch call.
 SKETCHED_ROWS = 50_000
@@ -158,24 +166,47 @@ class _Work:
         rewrites = any(set(TEXT_COLUMNS) & {*stage.rewrites, *stage.adds} for stage in stages)
         if not rewrites:  # the texts stay in their file, what is dropped among them
             self.attempt.notes.texts = self.before.notes.texts or self.before.name
-        for number, rows, table in read_groups(self.attempt.store, before):
+        sketched = {name for each in self.job.segment.barriers for name in each.sketch_reads}
+        reads_texts = bool(self.job.segment.stages) or any(map(beside_texts, sketched))
+        for number, narrow, texts in read_groups(self.attempt.store, before):
             reach("table.read")
-            table = self._through(table)
-            self._sketch_groups(
-                self.survivors.write(table)
-                if rewrites
-                else self.survivors.write_group(number, table, rows[self.rows])
-            )
+            assert texts is not None
+            if rewrites:
+                table = self._through(joined(narrow, texts))
+                self._sketch_groups(self.survivors.write(table))
+                continue
+            places = narrow.column(ROW).to_numpy()
+            table = self._decided(joined(narrow, None), texts, places)
+            if reads_texts:
+                table = with_texts(table, texts, places[self.rows])
+            table = self._staged(table)
+            self._sketch_groups(self.survivors.write_group(number, table, places[self.rows]))
 
     def _through(self, table: pa.Table) -> pa.Table:
         """Apply decisions and stages to one table; write its rejects, return its survivors."""
+        return self._staged(self._decided(table))
+
+    def _decided(
+        self,
+        table: pa.Table,
+        texts: pa.Table | None = None,
+        places: np.ndarray | None = None,
+    ) -> pa.Table:
+        """Apply decisions; the texts of rejects are taken from ``texts`` where the table has none.
+
+        So most texts are not copied, which would take longer than the decisions.
+        """
         self.rows = np.arange(table.num_rows)
         for number, (barrier, decisions) in enumerate(self.decisions):
             tally = self.ledger.stage(barrier.name).tally
             self.ledger.count_input(barrier.name, table)
             with self._timed(barrier.name):
                 table = barrier.apply(table, decisions, tally)
-            table = self._split(table, self.decisions[number + 1 :])
+            table = self._split(table, self.decisions[number + 1 :], texts, places)
+        return table
+
+    def _staged(self, table: pa.Table) -> pa.Table:
+        """Apply the stages to one table; write its rejects, return its survivors."""
         for stage in self.job.segment.stages:
             tally = self.ledger.stage(stage.name).tally
             self.ledger.count_input(stage.name, table)
@@ -191,18 +222,26 @@ class _Work:
         seconds = self.attempt.stages
         seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - started
 
-    def _split(self, table: pa.Table, later: Sequence[tuple[Barrier, pa.Table]] = ()) -> pa.Table:
+    def _split(
+        self,
+        table: pa.Table,
+        later: Sequence[tuple[Barrier, pa.Table]] = (),
+        texts: pa.Table | None = None,
+        places: np.ndarray | None = None,
+    ) -> pa.Table:
         """Write dropped rows, their witnesses updated by later barriers; return the rest."""
         alive = schema.alive(table)
         if pc.all(alive).as_py() is not False:
             return table
-        rejects = table.filter(pc.invert(alive))
+        rejects, kept = table.filter(pc.invert(alive)), np.asarray(alive)
+        if texts is not None and places is not None:
+            rejects = with_texts(rejects, texts, places[self.rows[~kept]])
         for barrier, decisions in later:
             rejects = barrier.reassign_witness(rejects, decisions)
         self.ledger.count_dropped(rejects)
         self.rejected.write(restored(rejects, self.job.columns))
         self._sample(rejects)
-        self.rows = self.rows[np.asarray(alive)]
+        self.rows = self.rows[kept]
         return table.filter(alive)
 
     def _sample(self, rejects: pa.Table) -> None:

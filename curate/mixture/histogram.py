@@ -15,7 +15,7 @@ from curate.mixture.allocation import Available
 from curate.mixture.cut_points import BIN_BITS, LeafCounts, bin_edges, bin_of
 from curate.mixture.sampling import sample_key, validation_side
 from curate.recipe.mixture import Leaf, Mixture
-from curate.schema import whole
+from curate.schema import text_bytes, whole
 
 Int64 = npt.NDArray[np.int64]
 
@@ -62,8 +62,7 @@ def sketch(mixture: Mixture, table: pa.Table) -> pa.Table:
     if mixture.unit == "tokens":
         amount = tokens
     elif mixture.unit == "bytes":
-        lengths = pc.binary_length(whole(table.column("text")))
-        amount = lengths.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+        amount = text_bytes(table)
     else:
         amount = np.ones(table.num_rows, np.int64)
     validation = held_out(mixture, table)

@@ -218,7 +218,7 @@ def _amounts(table: pa.Table, by: tuple[str, ...]) -> Iterable[tuple[tuple[str, 
         else pa.repeat("", table.num_rows)
         for name in by
     }
-    sizes = pc.fill_null(pc.binary_length(table.column("text")), 0).to_numpy()
+    sizes = schema.text_bytes(table)
     return [
         (
             tuple(columns[name][int(rows[0])].as_py() for name in by),

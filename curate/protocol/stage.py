@@ -175,6 +175,11 @@ class Barrier(Stage):
         """The view of the dedup store, fixed by the plan: ``storage.dedup_view.StoreView``."""
         return None
 
+    @property
+    def sketch_reads(self) -> tuple[str, ...]:
+        """The columns that `sketch` reads."""
+        return self.reads
+
     @abstractmethod
     def sketch(self, table: pa.Table) -> pa.Table:
         """Return what the steps need to know of each row of a shard's table."""
@@ -185,7 +190,11 @@ class Barrier(Stage):
 
     @abstractmethod
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
-        """Return the table with the decisions that concern its rows carried out."""
+        """Return the table with the decisions that concern its rows carried out.
+
+        A barrier that rewrites no text gets no texts (`storage.survivors.TEXT_COLUMNS`) and none of
+        the columns that pass through.
+        """
 
     def reassign_witness(self, rejects: pa.Table, decisions: pa.Table) -> pa.Table:
         """Let rows that an earlier barrier dropped name a witness that this barrier keeps."""

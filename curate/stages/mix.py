@@ -49,6 +49,11 @@ class Mix(ProductBarrier):
         return "all"
 
     @property
+    def sketch_reads(self) -> tuple[str, ...]:
+        """The columns that `sketch` reads; of a text it is enough to know its size."""
+        return tuple(name for name in self.reads if name != "text" or self.places_by_text)
+
+    @property
     def places_by_text(self) -> bool:
         """Whether documents are held out, by a hash of their texts."""
         return bool(self.mixture.validation)

@@ -2,7 +2,8 @@
 
 Both are exchange files whose ``part`` is the number of a *group* of some megabytes of text. The
 file ``texts`` has the columns `TEXT_COLUMNS` and those of the input that pass through, the file
-``survivors`` all others and `ROW`: the place of a document's text in the group of the same number.
+``survivors`` all others, `ROW`, the place of a document's text in the group of the same number, and
+`TEXT_BYTES`, its size: what only counts bytes reads no text.
 So a segment that changes no text writes only the narrow file, beside the texts of a segment before
 it, whatever it dropped.
 """
@@ -10,18 +11,17 @@ it, whatever it dropped.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from curate.failpoint import reach
 from curate.kernels.arrow import few_chunks
-from curate.schema import conform, is_ours, passed_bytes, whole
+from curate.schema import TEXT_BYTES, conform, is_ours, passed_bytes, text_bytes, whole
 from curate.storage.entries import FileEntry
 from curate.storage.exchange import BlockFile, read_part
 from curate.storage.parquet_sink import ROW_BYTES, row_groups
@@ -37,7 +37,7 @@ RUN_BYTES = 64 << 20
 ROW = "#row"
 
 
-def _with_texts(column: str) -> bool:
+def beside_texts(column: str) -> bool:
     """Return whether a column is in the file of the texts."""
     return column in TEXT_COLUMNS or not is_ours(column)
 
@@ -73,8 +73,8 @@ class SurvivorsSink:
         self._rows = 0
         self._groups = 0
         self._keys: list[list[int]] = []
-        texts = [field for field in schema if _with_texts(field.name)]
-        narrow = [field for field in schema if not _with_texts(field.name)]
+        texts = [field for field in schema if beside_texts(field.name)]
+        narrow = [field for field in schema if not beside_texts(field.name)]
         # Readers put the columns back into this order.
         order_of_columns = {"columns": json.dumps(schema.names)}
         self._texts = BlockFile(store, folder, "texts", pa.schema(texts))
@@ -82,14 +82,16 @@ class SurvivorsSink:
             store,
             folder,
             "survivors",
-            pa.schema([*narrow, (ROW, pa.int32())], metadata=order_of_columns),
+            pa.schema(
+                [*narrow, (ROW, pa.int32()), (TEXT_BYTES, pa.int64())], metadata=order_of_columns
+            ),
         )
 
     def write(self, table: pa.Table) -> Iterator[tuple[pa.Table, int]]:
         """Sort documents into groups, in runs of bounded size; yield the groups."""
         if table.num_rows:
             self._tables.append(conform(table, self._schema))
-            self._bytes += pc.sum(pc.binary_length(table.column("text"))).as_py() or 0
+            self._bytes += int(text_bytes(table).sum())
             self._bytes += ROW_BYTES * table.num_rows + passed_bytes(table)
             if self._bytes >= RUN_BYTES:
                 yield from self.close()
@@ -108,12 +110,19 @@ class SurvivorsSink:
     def write_group(
         self, number: int, group: pa.Table, rows: np.ndarray
     ) -> Iterator[tuple[pa.Table, int]]:
-        """Write what is left of a group whose texts lie in an earlier file, at these rows."""
+        """Write what is left of a group whose texts lie in an earlier file, at these rows.
+
+        The group may be without its texts, if it has their sizes.
+        """
         if group.num_rows:
-            yield self._written(number, conform(group, self._schema), rows)
+            fields = [*self._schema, pa.field(TEXT_BYTES, pa.int64())]
+            present = pa.schema([each for each in fields if each.name in group.column_names])
+            yield self._written(number, conform(group, present), rows)
 
     def _written(self, number: int, group: pa.Table, rows: np.ndarray) -> tuple[pa.Table, int]:
-        narrow = group.append_column(ROW, pa.array(rows, pa.int32()))
+        added = [pa.array(rows, pa.int32()), pa.array(text_bytes(group))]
+        columns = [group.column(name) for name in self._narrow.schema.names[: -len(added)]]
+        narrow = pa.table([*columns, *added], schema=self._narrow.schema)
         self._narrow.write(number, _batch(narrow, self._narrow.schema))
         self._keys.append(self._index(group))
         self._groups = number + 1
@@ -136,21 +145,29 @@ def read_survivors(
     store: Store, survivors: Survivors, columns: Sequence[str] | None = None
 ) -> Iterator[pa.Table]:
     """Yield the groups of a shard's documents, or some of their columns."""
-    return (table for _, _, table in read_groups(store, survivors, columns))
+    texts = columns is None or any(map(beside_texts, columns))
+    for _, narrow, text in read_groups(store, survivors, texts=texts):
+        yield joined(narrow, text, columns)
 
 
 def read_groups(
-    store: Store, survivors: Survivors, columns: Sequence[str] | None = None
-) -> Iterator[tuple[int, np.ndarray, pa.Table]]:
-    """Yield groups with their numbers and the places of their rows among the texts."""
+    store: Store, survivors: Survivors, *, texts: bool = True
+) -> Iterator[tuple[int, pa.Table, pa.Table | None]]:
+    """Yield groups: number, narrow columns, and the group of texts that `ROW` refers to."""
     narrow = read_part(store, survivors.narrow, None)
     numbers = [block[0] for entry in survivors.narrow for block in entry.blocks or ()]
-    texts: Iterable[pa.Table | None] = repeat(None, len(numbers))
-    if columns is None or any(map(_with_texts, columns)):
+    beside: Iterable[pa.Table | None] = repeat(None, len(numbers))
+    if texts:
         of_these = set(numbers)
-        texts = read_part(store, [_only(entry, of_these) for entry in survivors.texts], None)
-    for number, table, text in zip(numbers, narrow, texts, strict=True):
-        yield number, table.column(ROW).to_numpy(), joined(table, text, columns)
+        beside = read_part(store, [_only(entry, of_these) for entry in survivors.texts], None)
+    yield from zip(numbers, narrow, beside, strict=True)
+
+
+def texts_of_group(store: Store, survivors: Survivors, number: int) -> pa.Table:
+    """Return one group of texts."""
+    entries = [_only(entry, {number}) for entry in survivors.texts]
+    (texts,) = read_part(store, entries, None)
+    return texts
 
 
 def _only(entry: FileEntry, groups: set[int]) -> FileEntry:
@@ -160,19 +177,30 @@ def _only(entry: FileEntry, groups: set[int]) -> FileEntry:
 def joined(
     narrow: pa.Table, texts: pa.Table | None, columns: Iterable[str] | None = None
 ) -> pa.Table:
-    """Put the texts beside the other columns, in the order of the documents' schema."""
+    """Put the texts beside the other columns, in the order of the documents' schema.
+
+    Without texts and without a choice of columns, the sizes of the texts are the last column.
+    """
     order = json.loads(narrow.schema.metadata[b"columns"])
-    chosen = set(order if columns is None else columns)
+    chosen = set([*order, TEXT_BYTES] if columns is None else columns)
     names = [name for name in order if name in chosen]
     if texts is not None:
-        texts = texts.select([name for name in texts.column_names if name in chosen])
-        rows = narrow.column(ROW).to_numpy()
-        if not np.array_equal(rows, np.arange(texts.num_rows)):
-            texts = texts.take(pa.array(rows))
-    by_name = {
-        name: column
-        for table in (narrow, texts)
-        if table is not None
-        for name, column in zip(table.column_names, table.columns, strict=True)
-    }
-    return pa.table({name: by_name[name] for name in names if name in by_name})
+        narrow = with_texts(narrow, texts, narrow.column(ROW).to_numpy(), chosen)
+    elif columns is None:
+        names.append(TEXT_BYTES)
+    return narrow.select([name for name in names if name in narrow.column_names])
+
+
+def with_texts(
+    table: pa.Table, texts: pa.Table, rows: np.ndarray, columns: Container[str] | None = None
+) -> pa.Table:
+    """Put what lies at these rows of a group of texts beside a table, in place of the sizes."""
+    names = [name for name in texts.column_names if columns is None or name in columns]
+    texts = texts.select(names)
+    if not np.array_equal(rows, np.arange(texts.num_rows)):
+        texts = texts.take(pa.array(rows))
+    if TEXT_BYTES in table.column_names:
+        table = table.drop_columns([TEXT_BYTES])
+    for name, column in zip(names, texts.columns, strict=True):
+        table = table.append_column(name, column)
+    return table

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from curate import schema
 from curate.storage import survivors as module
 from curate.storage.store import Damaged, LocalStore
-from curate.storage.survivors import Survivors, SurvivorsSink, read_groups, read_survivors
+from curate.storage.survivors import (
+    ROW,
+    Survivors,
+    SurvivorsSink,
+    joined,
+    read_groups,
+    read_survivors,
+    texts_of_group,
+)
 from tests.examples import examples
 
 
@@ -66,13 +74,20 @@ def test_rows_come_back_and_what_is_dropped_later_stays_in_the_texts(
 
     kept = []
     second = sink(store, "b")
-    for number, rows, group in read_groups(store, first):
+    for number, narrow, texts_of in read_groups(store, first):
+        group = joined(narrow, texts_of if data.draw(st.booleans()) else None)
+        rows = narrow.column(ROW).to_numpy()
+        assert texts_of.equals(texts_of_group(store, first, number))
         mask = np.array(
             data.draw(st.lists(st.booleans(), min_size=len(group), max_size=len(group)))
         )
         left = group.filter(pa.array(mask, pa.bool_()))
-        kept += left.column("text").to_pylist()
-        list(second.write_group(number, left, rows[mask.astype(bool)]))
+        kept_rows = rows[mask.astype(bool)]
+        kept += texts_of.column("text").take(pa.array(kept_rows)).to_pylist()
+        assert schema.text_bytes(left).tolist() == [
+            len(text) for text in kept[len(kept) - len(left) :]
+        ]
+        list(second.write_group(number, left, kept_rows))
     later = files_of(second)
     assert later.texts == ()
     later = later._replace(texts=first.texts)
