@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -22,23 +23,43 @@ def command(
             min=0, metavar="N", help="Documents to estimate the mixture from; 0: only its shares."
         ),
     ] = 300,
+    assume: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE=SIZE",
+            help="Estimate as if a source had so many stored bytes, for example web=80TB.",
+        ),
+    ] = None,
+    nodes: Annotated[int, typer.Option(min=1, metavar="N", help="Nodes of a cluster.")] = 1,
+    cores: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Cores of a node; default: this one's.")
+    ] = None,
+    price: Annotated[
+        float, typer.Option(min=0, metavar="X", help="Price of a node for an hour.")
+    ] = 0.0,
     json: Json = False,
 ) -> int:
     """Show what a recipe would do and cost; run nothing.
 
     Prints the sources, the segments with the columns that their stages add, the S-curve of dedup,
-    the expected mixture (available, asked, got), and an estimate of disk, memory and time.
+    the expected mixture (available, asked, got), and an estimate of disk, memory, time, requests to
+    an object store, and cost.
 
-    Example: curate plan demo
+    Example: curate plan demo --nodes 4 --cores 16 --price 0.80 --assume web=2TB
     """
+    import os
+
     from curate.cli.terminal import answer, as_json
     from curate.errors import CurateError
     from curate.plan import build as planning
-    from curate.plan.outline import outline
+    from curate.plan.outline import on_nodes, outline
     from curate.recipe.recipe import load_recipe
 
     plan = planning.build(load_recipe(recipe, inputs=dict(parse_inputs(input)), settings=set or ()))
-    outlined = outline(plan)
+    outlined = outline(plan, _sizes(assume, plan.sources))
+    outlined["estimate"] |= on_nodes(
+        outlined["estimate"], nodes, cores or os.cpu_count() or 1, price
+    )
     if outlined["mixture"] and sample:
         from curate.inspection.dry_run import dry_run
 
@@ -56,6 +77,26 @@ def command(
     else:
         _print(outlined)
     return 0
+
+
+def _sizes(options: list[str] | None, sources: Iterable[str]) -> dict[str, int]:
+    """Return the sizes of ``--assume``; raise RecipeError for one that is none, or no source."""
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    from curate.errors import RecipeError, nearest
+
+    sizes = {}
+    for option in options or ():
+        name, _, size = option.partition("=")
+        if name not in sources:
+            raise RecipeError(f"--assume: no source '{name}'", hint=nearest(name, sources))
+        try:
+            sizes[name] = int(TypeAdapter(ByteSize).validate_python(size))
+        except ValidationError as error:
+            raise RecipeError(
+                f"--assume: '{size}' is no size", hint="such as 500MB, 1.5TB or 2TiB"
+            ) from error
+    return sizes
 
 
 def _print(outlined: dict[str, Any]) -> None:
@@ -129,6 +170,14 @@ def _print(outlined: dict[str, Any]) -> None:
         if cost["rates"]
         else "  by shipped rates; `curate bench` measures this machine's, in a minute"
     )
+    answer(
+        f"  on {cost['nodes']} {'node' if cost['nodes'] == 1 else 'nodes'} of {cost['cores']}"
+        f" cores: {duration(cost['seconds'])}, {duration(cost['driver_seconds'])} of it the"
+        f" driver's; {size(cost['memory_bytes_per_node'])} of memory and"
+        f" {size(cost['disk_bytes_per_node'])} of disk per node"
+        + (f"; it costs {cost['cost']:,.2f}" if cost["cost"] else "")
+    )
+    answer(f"  {cost['tasks']:,} tasks; in an object store about {cost['requests']:,} requests")
     for name, part in outlined["dedups"].items():
         answer(
             f"  of it {name}, should 3 documents in 10 have a like one: {size(part['disk'])} of"

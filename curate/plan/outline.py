@@ -47,9 +47,20 @@ TEXT_PER_DOCUMENT = 3000
 MEMORY_ONCE, MEMORY_PER_TEXT = 420_000_000, 7
 
 
-def outline(plan: Plan) -> dict[str, Any]:
-    """Describe a plan: sources, segments with their columns, S-curves, and an estimate of cost."""
-    sources = _sources(plan)
+#: Bytes that a dedup's sketch has per document, and a mixture's: measured on web pages.
+SKETCH_PER_DOCUMENT = {"near": 660, "other": 40}
+
+#: Requests to an object store per task, and seconds of the driver where a request takes 20 ms
+#: (`python -m tests.benchmarks.cluster` and `.driver_scale`). A task over all shards asks more.
+REQUESTS_PER_TASK, DRIVER_PER_TASK = 8, 0.0017
+
+
+def outline(plan: Plan, assumed: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Describe a plan: sources, segments with their columns, S-curves, and an estimate of cost.
+
+    ``assumed`` has the stored bytes of sources that are estimated as if they were as large.
+    """
+    sources = _sources(plan, assumed or {})
     cost_of_all = _estimate(plan, sources)
     documents, text = cost_of_all["documents"], cost_of_all["text_bytes"]
     near = {b.name: options for b in plan.barriers if (options := b.near_duplicates) is not None}
@@ -58,7 +69,7 @@ def outline(plan: Plan) -> dict[str, Any]:
         "describes": plan.recipe.describes,
         "fingerprint": plan.fingerprint,
         "sources": sources,
-        "shards": len(plan.shards),
+        "shards": sum(source["shards"] for source in sources.values()),
         "segments": [
             {
                 "stages": [_stage(stage) for stage in segment.stages],
@@ -81,7 +92,24 @@ def outline(plan: Plan) -> dict[str, Any]:
 
 def estimate(plan: Plan) -> dict[str, Any]:
     """Return the estimate of an outline alone, which every run makes at its start."""
-    return _estimate(plan, _sources(plan))
+    return _estimate(plan, _sources(plan, {}))
+
+
+def on_nodes(estimate: Mapping[str, Any], nodes: int, cores: int, price: float) -> dict[str, Any]:
+    """Return time, memory and cost of an estimate on some nodes of some cores.
+
+    ``price`` is that of a node for an hour, in any currency. The driver's time is added to that of
+    the cores, as if it never worked while they do.
+    """
+    seconds = estimate["core_seconds"] / (nodes * cores) + estimate["driver_seconds"]
+    return {
+        "nodes": nodes,
+        "cores": cores,
+        "seconds": round(seconds, 1),
+        "memory_bytes_per_node": estimate["memory_bytes_per_worker"] * cores,
+        "disk_bytes_per_node": round(estimate["disk_bytes"] / nodes),
+        "cost": round(nodes * price * seconds / 3600, 2),
+    }
 
 
 def _estimate(plan: Plan, sources: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,17 +123,34 @@ def _estimate(plan: Plan, sources: Mapping[str, Any]) -> dict[str, Any]:
         (s["text_estimated"] / s["shards"] for s in sources.values() if s["shards"]), default=0
     )
     documents = round(text / TEXT_PER_DOCUMENT)
+    shards = sum(source["shards"] for source in sources.values())
+    tasks = _tasks(plan, shards, documents, text)
     return {
         "text_bytes": round(text),
         "documents": documents,
         "disk_bytes": round(DISK_ONCE + text * DISK_PER_TEXT + documents * DISK_PER_DOCUMENT),
         "memory_bytes_per_worker": round(MEMORY_ONCE + MEMORY_PER_TEXT * shard),
         "core_seconds": round(START + reading + text * stages, 1),
+        "tasks": tasks,
+        "requests": tasks * REQUESTS_PER_TASK,
+        "driver_seconds": round(tasks * DRIVER_PER_TASK, 1),
         "rates": speeds.measured,
     }
 
 
-def _sources(plan: Plan) -> dict[str, Any]:
+def _tasks(plan: Plan, shards: int, documents: int, text: float) -> int:
+    """Return the number of tasks: of the segments, the barriers' steps and the product's files."""
+    count = (len(plan.segments) + 1) * shards
+    for barrier in plan.barriers:
+        near = "near" if barrier.near_duplicates is not None else "other"
+        sketch = documents * SKETCH_PER_DOCUMENT[near]
+        partitions = min(4096, max(1, -(-sketch // plan.recipe.shards.partition_bytes)))
+        over = {"shard": shards, "tree": shards, "partition": partitions, "one": 1}
+        count += sum(over[step.over] for step in barrier.steps())
+    return count + max(1, -(-round(text) // plan.recipe.shards.output_bytes))
+
+
+def _sources(plan: Plan, assumed: Mapping[str, int]) -> dict[str, Any]:
     sources: dict[str, Any] = {}
     sizes: dict[str, dict[str, int]] = {name: {} for name in plan.sources}
     shards: Counter[str] = Counter()
@@ -115,11 +160,16 @@ def _sources(plan: Plan) -> dict[str, Any]:
     for name, files in sizes.items():
         format = plan.recipe.sources[name].format
         text = sum(size * _text_per_byte(format, file) for file, size in files.items())
+        stored = sum(files.values())
+        count = shards[name]
+        if name in assumed and stored:
+            text, stored = text * (assumed[name] / stored), assumed[name]
+            count = max(1, -(-stored // plan.recipe.shards.input_bytes))
         sources[name] = {
             "format": format,
             "files": len(files),
-            "bytes": sum(files.values()),
-            "shards": shards[name],
+            "bytes": stored,
+            "shards": count,
             "text_estimated": round(text),
         }
     return sources

@@ -145,6 +145,8 @@ def duration(seconds: float | None) -> str:
 
     >>> duration(0.034), duration(4.25), duration(59.96), duration(7322), duration(None)
     ('0.03 s', '4.2 s', '1 min 0 s', '2 h 2 min', '–')
+    >>> duration(1_000_000)
+    '11 d 14 h'
     """
     if seconds is None:
         return "–"
@@ -152,5 +154,8 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.{1 if seconds >= 1 else 2}f} s"
     if seconds < 3599.5:
         return f"{round(seconds) // 60} min {round(seconds) % 60} s"
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min"
+    if seconds < 172_770:
+        minutes = round(seconds / 60)
+        return f"{minutes // 60} h {minutes % 60} min"
+    hours = round(seconds / 3600)
+    return f"{hours // 24} d {hours % 24} h"

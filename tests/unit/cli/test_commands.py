@@ -50,6 +50,24 @@ def test_plan_prints_segments_curve_and_cost(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_plan_estimates_what_is_assumed():
+    arguments = ("--assume", "web=1.5TB", "--nodes", "4", "--cores", "8", "--price", "2", "--json")
+    fields = json.loads(curate("plan", "demo", "--sample", "0", *arguments).out)
+    assert fields["sources"]["web"]["bytes"] == 1_500_000_000_000
+    cost = fields["estimate"]
+    assert cost["cost"] == pytest.approx(4 * 2 * cost["seconds"] / 3600, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [("wob=1TB", "no source 'wob'"), ("web=much", "'much' is no size"), ("web", "'' is no size")],
+)
+def test_an_assumption_that_is_none_is_refused(option, message):
+    result = curate("plan", "demo", "--assume", option)
+    assert result.code == 2
+    assert message in result.err
+
+
 def test_a_setting_reaches_the_plan():
     fields = json.loads(
         curate("plan", "demo", "--set", "stages.fuzzy_dedup.threshold=0.5", "--json").out
