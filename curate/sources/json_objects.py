@@ -21,7 +21,7 @@ import numpy as np
 
 from curate.sources import streams
 from curate.sources.base import Damage, InputFile, Piece, Skip
-from curate.sources.streams import Block, Broken, Line
+from curate.sources.streams import Block, Broken, Line, Run
 
 SUFFIXES = tuple(
     plain + packing
@@ -32,7 +32,7 @@ SUFFIXES = tuple(
 CAP = 64 * 1024 * 1024
 _HEAD = 64 * 1024
 #: A record of a few megabytes can have a million empty lists, each twenty times its size in memory.
-_LARGE = 1024 * 1024
+LARGE = 1024 * 1024
 _MAX_PARTS = 2_000_000
 
 #: Levels of lists and objects: a tree of 200 messages has 400, and the decoder, like whoever reads
@@ -127,24 +127,38 @@ def objects(
     huge numbers are null, bytes that are not UTF-8 and halves of surrogate pairs are U+FFFD; they
     are named in ``damaged``.
     """
+    for run in runs(file, piece, cap, window):
+        yield from objects_in(run, cap)
+
+
+def runs(
+    file: InputFile, piece: Piece, cap: int = CAP, window: int = streams.WINDOW
+) -> Iterator[Run | Line | Damage]:
+    """Yield the bytes of the records that begin in a piece, in runs where each is a line."""
     with file.open() as handle:
         try:
-            for line in _raw(handle, file, piece, cap, window):
-                if isinstance(line, Damage):
-                    yield line
-                elif (item := _parse(line)) is not None:
-                    yield item
-                else:
-                    yield from _careful(line)
+            yield from _raw(handle, file, piece, cap, window)
         except Broken as broken:
             yield broken.damage
 
 
+def objects_in(run: Run | Line | Damage, cap: int) -> Iterator[JsonObject | Skip | Damage]:
+    """Yield the objects of what `runs` yields, as `objects` does."""
+    if isinstance(run, Damage):
+        yield run
+        return
+    for line in run.lines(cap) if isinstance(run, Run) else [run]:
+        if (item := _parse(line)) is not None:
+            yield item
+        else:
+            yield from _careful(line)
+
+
 def _raw(
     handle: IO[bytes], file: InputFile, piece: Piece, cap: int, window: int
-) -> Iterator[Line | Damage]:
+) -> Iterator[Run | Line | Damage]:
     if piece.start:
-        yield from streams.lines_in(handle, file.name, piece, cap)
+        yield from streams.runs_in(handle, file.name, piece, cap)
         return
     stream = streams.blocks(handle, file.name, window=window)
     first = next(stream, None)
@@ -160,9 +174,9 @@ def _raw(
     if layout != "lines":
         yield from _elements(stream, cap, array=layout == "array")
     elif encoding:
-        yield from streams.lines(stream, cap=cap)
+        yield from streams.runs(stream, cap=cap)
     else:
-        yield from streams.lines_in(handle, file.name, piece, cap, window)
+        yield from streams.runs_in(handle, file.name, piece, cap, window)
 
 
 def _wide(head: bytes) -> str | None:
@@ -284,7 +298,7 @@ def _parse(line: Line) -> JsonObject | Skip | Damage | None:
         return Damage("too_large", offset, length, f"{length} bytes in one record", head)
     if not data.strip():
         return Skip("blank_line")
-    if length > _LARGE and sum(map(data.count, (b"[", b"{", b":"))) > _MAX_PARTS:
+    if length > LARGE and sum(map(data.count, (b"[", b"{", b":"))) > _MAX_PARTS:
         error = f"more than {_MAX_PARTS} lists, objects and fields"
         return Damage("too_complex", offset, length, error, data[:_HEAD])
     if data.count(b"[") + data.count(b"{") > _MAX_DEPTH and _depth(data) > _MAX_DEPTH:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from dataclasses import field as default
 from itertools import islice
@@ -13,9 +13,14 @@ from curate.sources import fields, json_objects, json_types, selection, streams
 from curate.sources.base import ByteLimit, Damage, Document, InputFile, Note, Piece, Record, Skip
 from curate.sources.columns import Columns
 from curate.sources.json_objects import JsonObject
+from curate.sources.streams import Line, Run
 
 #: Files whose first records tell the types of columns (evenly spread), and records of each.
 FILES, RECORDS = 8, 500
+#: A run of fewer bytes is read before a kernel would be loaded.
+COMPILED = 32 * 1024
+
+Reading = Callable[[Run], Iterator[Record]]
 
 
 class _Typed:
@@ -99,10 +104,37 @@ class Jsonl:
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield a document, a skip or a damage for each record, in file order."""
         partitions = fields.partitions(file.name)
-        taken = (self.url, self.date, self.license)
-        typed = _Typed(self.passed, taken) if self.passed else None
-        found = json_objects.objects(file, piece, self.max_record_bytes, self.max_window_bytes)
-        for item in found:
+        ours = (self.url, self.date, self.license)
+        typed = _Typed(self.passed, ours) if self.passed else None
+
+        def careful(run: Run | Line | Damage) -> Iterator[Record]:
+            return self._records(run, partitions, typed)
+
+        read = None
+        for run in json_objects.runs(file, piece, self.max_record_bytes, self.max_window_bytes):
+            if isinstance(run, Run) and len(run.data) >= COMPILED:
+                read = read or (careful if partitions else self._columns(careful))
+                yield from read(run)
+            else:
+                yield from careful(run)
+
+    def _columns(self, careful: Reading) -> Reading:
+        """Return the reader of runs in columns, where it can follow the options."""
+        from curate.sources import json_columns  # compiles a kernel, or loads it
+
+        names = json_columns.Fields(
+            self.text, self.id, self.url, self.date, self.license, self.meta,
+            self.passed, self.as_json,
+        )  # fmt: skip
+        if not names.are_plain:
+            return careful
+        return json_columns.Reader(names, self.max_record_bytes, careful).read
+
+    def _records(
+        self, run: Run | Line | Damage, partitions: dict[str, object], typed: _Typed | None
+    ) -> Iterator[Record]:
+        """Yield the records of a run one by one: the reader that takes every line."""
+        for item in json_objects.objects_in(run, self.max_record_bytes):
             if not isinstance(item, JsonObject):
                 yield item
                 continue

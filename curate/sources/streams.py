@@ -12,7 +12,7 @@ import codecs
 import lzma
 import re
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import IO, NamedTuple
 
 from curate.sources.base import Damage, Piece
@@ -20,6 +20,8 @@ from curate.sources.inflate import GZIP_MAGIC, ZSTD_MAGIC, Decoder, WindowError,
 
 #: The plain bytes of one block.
 BLOCK = 256 * 1024
+#: The bytes of a run of lines, about.
+RUN = 1024 * 1024
 #: How much of a compressed file is read at a time: what follows a stream's end is copied once per
 #: stream, and some files hold one small gzip member per record.
 _FEED = 32 * 1024
@@ -230,32 +232,77 @@ class Line(NamedTuple):
     head: bytes = b""
 
 
-def lines(stream: Iterator[Block], *, offset: int = 0, cap: int) -> Iterator[Line]:
-    """Yield lines with the offset of their first byte among the plain bytes.
+class Run(NamedTuple):
+    """Whole lines with their newlines, of which the last line of a file may have none."""
 
-    A last line without a newline counts; an empty file has no line. A line over ``cap`` bytes is
-    not kept in memory: only its offset, length and head are reported. A line that breaks off where
-    the stream does is part of that damage and is not yielded.
-    """
-    parts: list[bytes] = []
-    length = 0
-    for _, data in stream:
-        at = data.find(b"\n")
-        end = at if at >= 0 else len(data)
-        length += end
-        if length <= cap or not parts:
-            parts.append(data[:end])
-        if at < 0:
-            continue
-        yield _line(offset, length, parts, cap)
-        offset += length + 1
-        *complete, rest = data[at + 1 :].split(b"\n")
-        for line in complete:
+    offset: int
+    data: bytes
+
+    def lines(self, cap: int) -> Iterator[Line]:
+        """Yield the lines, without their newlines."""
+        offset = self.offset
+        *complete, last = self.data.split(b"\n")
+        for line in [*complete, last] if last else complete:
             yield _line(offset, len(line), [line], cap)
             offset += len(line) + 1
-        parts, length = [rest], len(rest)
-    if length:
-        yield _line(offset, length, parts, cap)
+
+
+def runs(
+    stream: Iterator[Block], *, offset: int = 0, end: int | None = None, cap: int
+) -> Iterator[Run | Line]:
+    """Yield lines in runs of about `RUN` bytes, the last of which reaches ``end`` if it can.
+
+    A line over ``cap`` bytes is not kept in memory: only its offset, length and head are reported,
+    by itself where it is longer than a block. A line that breaks off where the stream does is part
+    of that damage and is not yielded.
+    """
+    whole: list[bytes] = []
+    parts: list[bytes] = []
+    held = length = 0  # bytes of lines that are complete, and of the one that is not
+    try:
+        for _, data in stream:
+            at = data.find(b"\n")
+            length += at if at >= 0 else len(data)
+            if length <= cap or not parts:
+                parts.append(data[:at] if at >= 0 else data)
+            if at < 0:
+                continue
+            if length > cap:
+                if whole:
+                    yield Run(offset, b"".join(whole))
+                yield _line(offset + held, length, parts, cap)
+                offset += held + length + 1
+                whole, held = [], 0
+            else:
+                whole += [*parts, b"\n"]
+                held += length + 1
+            last = data.rfind(b"\n") + 1
+            whole.append(data[at + 1 : last])
+            held += last - at - 1
+            parts, length = [data[last:]], len(data) - last
+            if held >= RUN or (end is not None and offset + held >= end):
+                yield Run(offset, b"".join(whole))
+                offset += held
+                whole, held = [], 0
+    except Broken:
+        if held:
+            yield Run(offset, b"".join(whole))
+        raise
+    if length <= cap:
+        whole += parts
+    if rest := b"".join(whole):
+        yield Run(offset, rest)
+    if length > cap:
+        yield _line(offset + held, length, parts, cap)
+
+
+def lines(stream: Iterator[Block], *, offset: int = 0, cap: int) -> Iterator[Line]:
+    """Yield lines with the offset of their first byte among the plain bytes, as `runs` has them.
+
+    A last line without a newline counts; an empty file has no line.
+    """
+    for run in runs(stream, offset=offset, cap=cap):
+        yield from run.lines(cap) if isinstance(run, Run) else [run]
 
 
 def _line(offset: int, length: int, parts: list[bytes], cap: int) -> Line:
@@ -264,23 +311,38 @@ def _line(offset: int, length: int, parts: list[bytes], cap: int) -> Line:
     return Line(offset, length, parts[0] if len(parts) == 1 else b"".join(parts))
 
 
-def lines_in(
+def runs_in(
     handle: IO[bytes], name: str, piece: Piece, cap: int, window: int = WINDOW
-) -> Iterator[Line]:
-    """Yield the lines that begin in a piece. A compressed file has one piece: all of it."""
+) -> Iterator[Run | Line]:
+    """Yield the lines that begin in a piece, in runs. A compressed file is one piece."""
     is_compressed = False
     if not piece.start:
         handle.seek(0)
         is_compressed = compression(handle.read(16)) is not None
     start = max(0, piece.start - 1)
+    end = None if is_compressed else piece.end
     stream = blocks(handle, name, start=start, is_plain=piece.start > 0, window=window)
-    found = lines(stream, offset=start, cap=cap)
-    if piece.start:
-        next(found, None)  # it began before the piece, or is the newline before it
-    for line in found:
-        if line.offset >= piece.end and not is_compressed:
+    found = runs(stream, offset=start, end=end, cap=cap)
+    first = next(found, None) if piece.start else None
+    if isinstance(first, Run):  # its first line began before the piece, or is the newline before it
+        begin = first.data.find(b"\n") + 1 or len(first.data)
+        found = chain([Run(first.offset + begin, first.data[begin:])], found)
+    for run in found:
+        if end is not None and run.offset >= end:
             return
-        yield line
+        if end is not None and isinstance(run, Run):
+            last = run.data.find(b"\n", end - 1 - run.offset) + 1 or len(run.data)
+            run = Run(run.offset, run.data[:last])
+        if run.data != b"":
+            yield run
+
+
+def lines_in(
+    handle: IO[bytes], name: str, piece: Piece, cap: int, window: int = WINDOW
+) -> Iterator[Line]:
+    """Yield the lines that begin in a piece, one by one."""
+    for run in runs_in(handle, name, piece, cap, window):
+        yield from run.lines(cap) if isinstance(run, Run) else [run]
 
 
 def cut(size: int, target_bytes: int) -> list[Piece]:

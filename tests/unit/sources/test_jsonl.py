@@ -16,6 +16,7 @@ from curate.sources import json_objects
 from curate.sources.base import Damage, Document, InputFile, Note, Piece, Skip
 from curate.sources.jsonl import Jsonl
 from curate.sources.streams import Line
+from tests.unit.sources.records import one_by_one
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
 PACK = {
@@ -36,7 +37,7 @@ def stored(folder, data, name="x.jsonl"):
 
 
 def read(file, source=LINES, piece=None):
-    return list(source.read(file, piece or Piece(0, file.size)))
+    return list(one_by_one(source.read(file, piece or Piece(0, file.size))))
 
 
 @pytest.mark.parametrize(
