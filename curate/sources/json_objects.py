@@ -45,15 +45,17 @@ _BOM = b"\xef\xbb\xbf"
 #: and JSON text sequences (RFC 7464) begin each record with a record separator.
 _SPACE = b" \t\r\n\x1e"
 _BETWEEN = re.compile(rb"(?:[\s,\x1e\0]|\xef\xbb\xbf)*")
-#: Encodings by their first bytes; longer marks first, because UTF-32's begins like UTF-16's. An
-#: ASCII character with zeros around it shows them without a mark (RFC 4627, section 3).
+#: Encodings by their first bytes; longer marks first, because UTF-32's begins like UTF-16's. Two
+#: ASCII characters with zeros around them show them without a mark (RFC 4627, section 3); one would
+#: take a file for UTF-16 that has a stray zero byte.
+_SECOND = rb"[\s\"\[\]{}0-9tfn-]"
 _WIDE = (
     (re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff"), "utf-32"),
     (re.compile(rb"\xff\xfe|\xfe\xff"), "utf-16"),
-    (re.compile(rb"[\[{]\0\0\0"), "utf-32-le"),
-    (re.compile(rb"\0\0\0[\[{]"), "utf-32-be"),
-    (re.compile(rb"[\[{]\0[^\0]"), "utf-16-le"),
-    (re.compile(rb"\0[\[{]"), "utf-16-be"),
+    (re.compile(rb"[\[{]\0{3}" + _SECOND + rb"\0{3}"), "utf-32-le"),
+    (re.compile(rb"\0{3}[\[{]\0{3}" + _SECOND), "utf-32-be"),
+    (re.compile(rb"[\[{]\0" + _SECOND + rb"\0"), "utf-16-le"),
+    (re.compile(rb"\0[\[{]\0" + _SECOND), "utf-16-be"),
 )
 #: Names of files with one object per line, whatever they begin with.
 _LINE_NAMES = (".jsonl", ".ndjson", ".jsonlines")

@@ -126,8 +126,9 @@ FORMATS = {
     "txt": (PlainText(), "\n\n".join(_texts()).encode(), _same),
 }  # fmt: skip
 
-#: Formats whose records are found inside the compression: their offsets are there, too.
-INSIDE = (".jsonl.gz", ".jsonl.zst", ".xml.bz2")
+#: Formats whose records are found inside the compression, or after UTF-16 became UTF-8: their
+#: offsets are there, too.
+INSIDE = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".xml.bz2")
 
 WORDS = (
     b"WARC/1.0\r\n", b"WARC/", b"Content-Length: 99999999999\r\n", b"Content-Length: -1\r\n",

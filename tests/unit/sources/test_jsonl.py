@@ -434,3 +434,11 @@ def test_real_files_are_read_whole(name, count):
 def test_the_source_is_a_value():
     assert Jsonl() == Jsonl() and hash(Jsonl(text="a"))
     assert ".jsonl.zst" in Jsonl().suffixes and ".json" in Jsonl().suffixes
+
+
+@pytest.mark.parametrize("stray", [b"\0", b"\0\0", b"\0\n"])
+def test_a_stray_zero_byte_does_not_make_a_file_utf_16(tmp_path, stray):
+    lines = stray + b'{"text": "a"}\n{"text": "b"}\n'
+    assert texts(read(stored(tmp_path, lines))) == ["a", "b"]
+    damaged = b"{" + stray + lines
+    assert texts(read(stored(tmp_path, damaged)))[-1] == "b"
