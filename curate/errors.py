@@ -7,6 +7,7 @@ Every error of this package carries the exit code that the command line ends wit
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable
 
@@ -16,17 +17,30 @@ _ADDRESS = re.compile(
     r"([^\s\"'<>`]*(?:(?: [^\s\"'<>`?#]{1,99}){1,9}[?#][^\s\"'<>`=]{1,99}=[^\s\"'<>`]*)?)"
 )
 
+#: A user, a password and what follows them; a password may hold a slash, but a port is none.
+_PASSWORD = re.compile(r"[^/?#:@]*:(?!\d*(?:[/?#]|$))[^@]*@")
+
 #: What libraries show of an address that they could not parse.
 _USER = re.compile(r"(?<![\w+.:-])//[^\s/:@\"']+:[^\s/\"']+")
 
 #: The query of an address with a space in its path.
 _QUERY = re.compile(r"(?<=\S)\?[\w.%-]+=[^\s\"'<>`]*")
 
+#: Variables of the environment whose values are credentials, by their names.
+_VARIABLES = re.compile(
+    r"(?i)(secret|password|passwd|token|credential|api_?key|access_?key|account_key|sas|_pat"
+    r"|connection_string)(_?(id|key|value|\d+))*$"
+)
+#: Shorter values are no credentials but switches.
+_SHORTEST = 8
+
 
 def without_secrets(text: str) -> str:
-    """Return a text whose addresses have no user, password, query and fragment.
+    """Return a text as it may be printed and stored: the one owner of what is a credential.
 
-    A question mark without a value behind it is a wildcard, except on the web.
+    Addresses have no user, password, query and fragment; a container before the name of an Azure
+    account stays. Values of variables of the environment that are credentials by their names become
+    ``***``. A question mark without a value behind it is a wildcard, except on the web.
 
     >>> without_secrets("cannot read https://ann:pw@host/a.gz?X-Amz-Signature=1 (403)")
     'cannot read https://host/a.gz (403)'
@@ -36,14 +50,25 @@ def without_secrets(text: str) -> str:
 
     def clean(address: re.Match[str]) -> str:
         scheme, separator, rest = address.groups()
+        kind = scheme.lower()
+        rest = _PASSWORD.sub("", rest, count=1) if _PASSWORD.match(rest) else rest
         host, slash, path = rest.partition("/")
-        host = re.split(r"[?#]", host.rpartition("@")[2], maxsplit=1)[0]
-        query = r"[?#]" if scheme.lower() in ("http", "https") else r"[?#](?=[^/]*=)"
+        if kind not in _CONTAINERS:
+            host = host.rpartition("@")[2]
+        host = re.split(r"[?#]", host, maxsplit=1)[0]
+        query = r"[?#]" if kind in ("http", "https") else r"[?#](?=[^/]*=)"
         return f"{scheme}{separator}{host}{slash}{re.split(query, path, maxsplit=1)[0]}"
 
-    if "//" not in text:
-        return text
-    return _USER.sub("//", _QUERY.sub("", _ADDRESS.sub(clean, text)))
+    if "//" in text:
+        text = _USER.sub("//", _QUERY.sub("", _ADDRESS.sub(clean, text)))
+    for name, value in os.environ.items():
+        if len(value) >= _SHORTEST and value in text and _VARIABLES.search(name):
+            text = text.replace(value, "***")
+    return text
+
+
+#: Protocols whose addresses begin with CONTAINER@ACCOUNT.
+_CONTAINERS = ("abfs", "abfss", "az", "wasb", "wasbs")
 
 
 class CurateError(Exception):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from curate.errors import RecipeError, nearest
+from curate.errors import RecipeError, nearest, without_secrets
 
 #: The extra of this package that installs what a protocol needs.
 EXTRAS = {
@@ -42,8 +44,9 @@ def user_cache() -> Path:
 def open_filesystem(address: str) -> tuple[Any, str]:
     """Return fsspec's file system for an address such as ``s3://bucket/x``, and the path in it.
 
-    Raises RecipeError for a protocol that is unknown, and for one whose package is missing, with
-    the command that installs it.
+    What it raises is an OSError without secrets, whatever its library raises. Raises RecipeError
+    for a protocol that is unknown, for one whose package is missing, with the command that installs
+    it, and for a password that the protocol would take for a part of the name.
     """
     import fsspec
 
@@ -62,4 +65,67 @@ def open_filesystem(address: str) -> tuple[Any, str]:
         raise RecipeError(
             f"no protocol '{protocol}'", where=address, hint=nearest(protocol, known)
         ) from None
-    return filesystem, str(path)
+    if protocol in EXTRAS and protocol not in ("http", "https") and _has_password(address):
+        raise RecipeError(
+            f"{protocol}:// takes no key or password in an address",
+            where=address,
+            hint="set it in the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        )
+    return _Remote(filesystem), str(path)
+
+
+def _has_password(address: str) -> bool:
+    user, at, _ = address.partition("://")[2].partition("@")
+    return bool(at) and ":" in user
+
+
+class _Remote:
+    """A file system, or a file in it, whose errors are OSErrors without secrets."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._inner, name)
+        return _guarded(value) if callable(value) else value
+
+    def __enter__(self) -> _Remote:
+        _guarded(self._inner.__enter__)()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        _guarded(self._inner.__exit__)(*error)
+
+    def __iter__(self) -> Any:
+        return iter(self._inner)
+
+
+#: Errors that callers tell apart.
+_KINDS: tuple[type[Exception], ...] = (
+    FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError,
+)  # fmt: skip
+#: What is raised where a file system cannot do what it is asked for.
+_UNABLE: tuple[type[Exception], ...] = (NotImplementedError, TypeError, ValueError)
+
+
+def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of a file system whose errors are OSErrors, and show no secrets.
+
+    Each library has errors of its own, and their messages hold whole addresses.
+    """
+
+    @wraps(method)
+    def call(*values: Any, **options: Any) -> Any:
+        try:
+            result = method(*values, **options)
+        except Exception as error:
+            what = without_secrets(str(error)) or type(error).__name__
+            if type(error) in _UNABLE:
+                raise type(error)(what) from None
+            kind = next((kind for kind in _KINDS if isinstance(error, kind)), OSError)
+            if not isinstance(error, OSError):
+                raise kind(f"{type(error).__name__}: {what}") from None
+            raise (kind(what) if error.errno is None else kind(error.errno, what)) from None
+        return _Remote(result) if getattr(method, "__name__", "") == "open" else result
+
+    return call

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import NamedTuple
 
 from curate.engine.base import Engine
-from curate.errors import RecipeError, nearest
+from curate.errors import RecipeError, nearest, without_secrets
 
 ENGINES = ("auto", "ray", "in-process")
 
@@ -23,10 +24,16 @@ class Choice(NamedTuple):
 
 
 def check_engine(name: str, address: str | None) -> None:
-    """Raise RecipeError for an unknown engine and for an address that begins with ``ray://``."""
+    """Raise RecipeError for an unknown engine, and for ``ray://`` or a password in an address."""
     if name not in ENGINES:
         raise RecipeError(f"no engine '{name}'", hint=nearest(name, ENGINES))
     cluster = cluster_of(address)
+    if name != "in-process" and cluster and re.search("[@?#]", cluster):
+        raise RecipeError(
+            "the address of a Ray cluster is HOST:PORT or auto, without user, password and query",
+            where="--address" if address else "RAY_ADDRESS",
+            hint="its token is in RAY_AUTH_TOKEN",
+        )
     if name != "in-process" and cluster and cluster.startswith("ray://"):
         raise RecipeError(
             "ray:// drives a cluster from outside, and a lost connection would end the run",
@@ -53,7 +60,8 @@ def choose(name: str, core_seconds: float, workers: int | None, address: str | N
     check_engine(name, address)
     cluster, cpus = cluster_of(address), workers or os.cpu_count() or 1
     if name != "in-process" and cluster:
-        return Choice("ray", 0, f"Ray at {cluster} ({'--address' if address else 'RAY_ADDRESS'})")
+        given = "--address" if address else "RAY_ADDRESS"
+        return Choice("ray", 0, f"Ray at {without_secrets(cluster)} ({given})")
     here = f"a Ray of its own here, {cpus} {'worker' if cpus == 1 else 'workers'}"
     if name == "ray" or (name == "auto" and (workers or 1) > 1):
         return Choice("ray", cpus, here)

@@ -150,8 +150,9 @@ def run(
     cost = estimate(plan)
     choice = engines.choose(engine, cost["core_seconds"], workers, address)
     store = open_store(str(output))
-    if not force and (fresh or store.size("manifest.json") is None):
-        capacity.check(cost, str(output), choice.tasks_here)
+    with _storage_errors(str(output)):
+        if not force and (fresh or store.size("manifest.json") is None):
+            capacity.check(cost, str(output), choice.tasks_here)
     listener = progress or Silent()
     with _storage_errors(str(output)), only_writer(store) as check_lease:
         epoch, manifest = begin(store, plan.fingerprint, plan.inputs, resume=resume, fresh=fresh)
@@ -198,8 +199,8 @@ def _write_recipe(plan: Plan, store: Store) -> list[FileEntry]:
 
     recipe = planning.redacted_recipe(plan.recipe).model_dump(mode="json", exclude_none=True)
     tables = {"recipe.toml": recipe} | {
-        f"filters/{Path(name).stem}.toml": profile.model_dump(
-            mode="json", exclude_none=True, exclude={"name"}
+        f"filters/{Path(name).stem}.toml": _without_addresses(
+            profile.model_dump(mode="json", exclude_none=True, exclude={"name"})
         )
         for name, profile in sorted(plan.profiles.by_name.items())
     }
@@ -210,6 +211,12 @@ def _write_recipe(plan: Plan, store: Store) -> list[FileEntry]:
         digest = hashlib.sha256(body).hexdigest()
         entries.append(FileEntry("recipe", path, len(body), digest, rows=0))
     return entries
+
+
+def _without_addresses(profile: dict[str, Any]) -> dict[str, Any]:
+    """Return a profile as it may be stored; what is compared with texts stays as it is."""
+    compared = ("lists", "url", "trim", "rewrite")
+    return {k: v if k in compared else planning.redacted(v) for k, v in profile.items()}
 
 
 def _result(

@@ -55,7 +55,7 @@ def main() -> None:
 def _main(arguments: Sequence[str]) -> int:
     """Run one command and return the exit code."""
     from curate.cli.terminal import complain
-    from curate.errors import CurateError, without_secrets
+    from curate.errors import CurateError, ResourceError, without_secrets
 
     try:
         code = app()(args=list(arguments), prog_name="curate", standalone_mode=False)
@@ -76,6 +76,11 @@ def _main(arguments: Sequence[str]) -> int:
         # As above; Python must not flush into the pipe again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        from curate.storage.store import as_resource_error
+
+        complain(str(as_resource_error(error, "the file system")))
+        return ResourceError.exit_code
     except Exception:
         import traceback
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from curate.errors import without_secrets
 from curate.kernels.cache import is_empty, usable_folder
 from curate.report.format import duration
 
@@ -46,12 +47,12 @@ def printable_line(text: str) -> str:
 
 def complain(message: str) -> None:
     """Print an error on stderr."""
-    sys.stderr.write(f"curate: {printable(message)}\n")
+    sys.stderr.write(f"curate: {printable(without_secrets(message))}\n")
 
 
 def say(message: str = "") -> None:
     """Print a message on stderr, so that stdout contains data alone."""
-    sys.stderr.write(printable(message) + "\n")
+    sys.stderr.write(printable(without_secrets(message)) + "\n")
 
 
 def answer(message: str = "") -> None:
@@ -173,7 +174,9 @@ class Bars:
 
     def note(self, text: str) -> None:
         """Print a line above the bars."""
-        self._bars.console.print(printable_line(text), markup=False, highlight=False)
+        self._bars.console.print(
+            printable_line(without_secrets(text)), markup=False, highlight=False
+        )
 
     def start(self, label: str, total: int, done: int) -> None:
         """Show a new bar."""

@@ -51,7 +51,8 @@ def build(
         reader: Source = registry.build("source", spec.format, spec.options, where=at)
         if spec.format == "chat":
             reader = _masking(reader, recipe)
-        sources[name] = SourcePlan(name, reader, spec.origin, spec.license)
+        license = spec.license and without_secrets(spec.license)
+        sources[name] = SourcePlan(name, reader, spec.origin, license)
         files = expand([locate.data_path(path) for path in spec.path], reader.suffixes)
         listed[name] = files
         shards += _shards(name, reader, files, recipe.shards.input_bytes)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from curate import schema
+from curate.errors import without_secrets
 from curate.plan.fingerprint import code_digest, digest, parameters
 from curate.protocol.stage import Barrier, MapStage, ProductBarrier, Stage
 from curate.recipe.profile import Profiles
@@ -110,7 +111,11 @@ class Plan:
     def inputs(self) -> dict[str, str]:
         """The identity of every input: files by ``<source>/<file>``, dedup stores by address."""
         views = [barrier.known for barrier in self.barriers]
-        stores = {f"dedup store {view.address}": digest(view) for view in views if view is not None}
+        stores = {
+            f"dedup store {without_secrets(view.address)}": digest(view)
+            for view in views
+            if view is not None
+        }
         return self.input_files | stores
 
     @property

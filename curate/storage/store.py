@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar
 
-from curate.errors import RecipeError, ResourceError
+from curate.errors import RecipeError, ResourceError, without_secrets
 from curate.paths import open_filesystem
 
 #: The names that ``create`` and ``replace`` use until what they write is complete.
@@ -125,11 +125,9 @@ class Store(Protocol):
 def open_store(address: str) -> Store:
     """Open the store for an output address: a local path, or ``s3://...`` and the like."""
     if "://" in address and not address.startswith("file://"):
-        # abfs://CONTAINER@ACCOUNT has no secret in it.
-        user, at, _ = address.split("://")[1].split("/")[0].rpartition("@")
-        if at and (":" in user or not address.startswith(("abfs", "az://"))):
+        if without_secrets(address) != address:
             raise RecipeError(
-                "an address with a password would be written to logs and files",
+                "an address with a password or a signature would be written to logs and files",
                 where=address,
                 hint="leave it out, and set it in the environment, such as AWS_SECRET_ACCESS_KEY",
             )
