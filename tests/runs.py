@@ -7,7 +7,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +81,11 @@ def write_recipe(
     return path
 
 
-def tree(out: Path) -> dict[str, str]:
-    """Return the SHA-256 of every published file, by path."""
+def tree(out: Path, folders: Sequence[str] = PUBLISHED) -> dict[str, str]:
+    """Return the SHA-256 of every published file below some folders, by path."""
     return {
         str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for folder in PUBLISHED
+        for folder in folders
         for path in sorted((out / folder).rglob("*"))
         if path.is_file()
     }

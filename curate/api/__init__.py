@@ -5,7 +5,7 @@ Other modules are internal: they may change between versions without notice.
 
 from __future__ import annotations
 
-from curate.api.finished import explain, rebuild_report
+from curate.api.finished import diagnose, explain, rebuild_report
 from curate.api.hub import Pushed, push
 from curate.api.jobs import dedup_paths, format_of, identify_paths, mix_recipe, until
 from curate.api.profiles import calibrate, check
@@ -15,7 +15,7 @@ from curate.api.tokenizers import fertility
 from curate.engine.driver import Silent
 
 __all__ = [
-    "Pushed", "RunResult", "Silent", "calibrate", "check", "dedup_paths", "deduplicate", "explain",
-    "fertility", "format_of", "identify", "identify_paths", "judge", "mix", "mix_recipe", "push",
-    "rebuild_report", "run", "standardize", "until",
+    "Pushed", "RunResult", "Silent", "calibrate", "check", "dedup_paths", "deduplicate", "diagnose",
+    "explain", "fertility", "format_of", "identify", "identify_paths", "judge", "mix", "mix_recipe",
+    "push", "rebuild_report", "run", "standardize", "until",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Queries of a finished run: rebuild its report, explain the outcome of a document."""
+"""Queries of a run: its state, its report built again, the outcome of a document."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import CurateError, RecipeError
+from curate.inspection.doctor import diagnose as inspect_folder
 from curate.inspection.explain import find_in_stores, find_outcomes, replay
 from curate.inspection.verify import manifest_of
+from curate.logging_setup import LOGGER
 from curate.plan import build as planning
 from curate.plan.model import Plan
 from curate.recipe import locate
@@ -54,15 +56,55 @@ def rebuild_report(output: str) -> dict[str, bytes]:
     manifest = manifest_of(store)
     try:
         timings = [json.loads(line) for line in store.read("timings.jsonl").splitlines()]
+        files = render(manifest, timings)
     except FileNotFoundError:
-        timings = []
-    files = render(manifest, timings)
+        files = render(manifest, [])
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        LOGGER.warning("timings.jsonl is damaged, so the report has no times: %s", error)
+        files = render(manifest, [])
     try:
         for name, body in files.items():
             store.replace(name, body)
     except OSError as error:
         raise as_resource_error(error, output) from error
     return files
+
+
+def diagnose(output: str) -> dict[str, Any]:
+    """Say in which state a run's folder is, and what can safely be done next; touch nothing.
+
+    In an object store it takes up to a minute to see whether a run is at work.
+
+    Parameters
+    ----------
+    output : str
+        Folder or address of a run, finished or not.
+
+    Returns
+    -------
+    dict
+        ``state`` (finished, damaged, empty, running, foreign, older version, unfinished), ``what``
+        (a sentence), ``next`` (the next safe command), ``holder`` (the process that writes here, or
+        was the last to do so), ``tasks`` (committed, by step), ``damaged`` (files with the reason)
+        and ``exit_code`` (of ``curate doctor``).
+
+    Raises
+    ------
+    ResourceError
+        If the folder cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     diagnose(folder)["state"]
+    'empty'
+    """
+    try:
+        found = inspect_folder(open_store(output))
+    except OSError as error:
+        raise as_resource_error(error, output) from error
+    return vars(found) | {"damaged": list(found.damaged), "exit_code": found.exit_code}
 
 
 def explain(output: str, document: str) -> list[dict[str, Any]]:

@@ -124,7 +124,7 @@ def dedup_paths(
     resume : bool, default False
         Continue although options or inputs changed.
     fresh : bool, default False
-        Remove what is in the folder and start over.
+        Start over. A finished product stays until the new one replaces it.
     force : bool, default False
         Run although the estimate exceeds the disk or the memory of this machine.
     progress : Progress, optional

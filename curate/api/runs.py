@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 from curate.api import engines
 from curate.engine import compiling
 from curate.engine.driver import Driver, Progress, Silent
-from curate.engine.folder import begin, only_writer
+from curate.engine.folder import begin, examine, only_writer
 from curate.engine.publish import publish
 from curate.engine.run_state import RunState
 from curate.errors import ToleranceError
@@ -27,7 +26,7 @@ from curate.plan.outline import estimate
 from curate.protocol.ledger import Ledger
 from curate.recipe.recipe import Recipe, load_recipe
 from curate.report import render
-from curate.storage.entries import FileEntry, Manifest
+from curate.storage.entries import Manifest
 from curate.storage.parquet_sink import stored_rows
 from curate.storage.store import Store, as_resource_error, open_store
 
@@ -102,7 +101,7 @@ def run(
     resume : bool, default False
         Continue although the recipe or its inputs changed.
     fresh : bool, default False
-        Remove what is in the folder and start over.
+        Start over. A finished product stays until the new one replaces it.
     keep_work : bool, default False
         Keep intermediate files after publishing.
     force : bool, default False
@@ -154,12 +153,14 @@ def run(
         if not force and (fresh or store.size("manifest.json") is None):
             capacity.check(cost, str(output), choice.tasks_here)
     listener = progress or Silent()
+    run_id = store, plan.fingerprint, plan.inputs
+    with _storage_errors(str(output)):
+        examine(*run_id, resume=resume, fresh=fresh)  # a folder that is refused gets no lock
     with _storage_errors(str(output)), only_writer(store) as check_lease:
-        epoch, manifest = begin(store, plan.fingerprint, plan.inputs, resume=resume, fresh=fresh)
+        epoch, manifest = begin(*run_id, resume=resume, fresh=fresh)
         if manifest is not None:
             return _result(str(output), store, manifest, recipe, reused=True)
         listener.note(f"engine: {choice.reason}")
-        written = _write_recipe(plan, store)
         started = time.perf_counter()
         machine = engines.start(choice, workers, address, wait)
         try:
@@ -170,6 +171,7 @@ def run(
                 _check_dedup_loss(recipe, state.ledger, str(output))
                 state.timings = [*state.timings, _wall("all", "all", started)]
                 check_lease()
+                written = _recipe_as_run(plan)
                 return publish(plan, store, state, epoch, render, written, keep_work=keep_work)
 
             here = choice.name == "in-process"
@@ -193,8 +195,8 @@ def _storage_errors(output: str) -> Iterator[None]:
         raise as_resource_error(error, output) from error
 
 
-def _write_recipe(plan: Plan, store: Store) -> list[FileEntry]:
-    """Write the recipe and the profiles, resolved, beside the product; return their entries."""
+def _recipe_as_run(plan: Plan) -> dict[str, bytes]:
+    """Return the recipe and the profiles, resolved, by the paths under which they are published."""
     import tomli_w
 
     recipe = planning.redacted_recipe(plan.recipe).model_dump(mode="json", exclude_none=True)
@@ -204,13 +206,7 @@ def _write_recipe(plan: Plan, store: Store) -> list[FileEntry]:
         )
         for name, profile in sorted(plan.profiles.by_name.items())
     }
-    entries = []
-    for path, table in tables.items():
-        body = tomli_w.dumps(table).encode()
-        store.replace(path, body)
-        digest = hashlib.sha256(body).hexdigest()
-        entries.append(FileEntry("recipe", path, len(body), digest, rows=0))
-    return entries
+    return {path: tomli_w.dumps(table).encode() for path, table in tables.items()}
 
 
 def _without_addresses(profile: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typer.core import TyperCommand
 #: Commands in the order of the help; each is in ``curate/cli/<name>_command.py``.
 COMMANDS = (
     "run", "plan", "bench", "stage", "dedup", "store", "mix", "identify", "fertility", "report",
-    "explain", "check", "calibrate", "verify", "push", "signals",
+    "explain", "check", "calibrate", "verify", "doctor", "push", "signals",
 )  # fmt: skip
 
 #: What a shell reports for a process that SIGINT ended; returned for SIGTERM as well.

@@ -57,7 +57,10 @@ Address = Annotated[
     ),
 ]
 Fresh = Annotated[
-    bool, typer.Option("--fresh", help="Remove what is in the folder and start over.")
+    bool,
+    typer.Option(
+        "--fresh", help="Start over. A finished product stays until the new one replaces it."
+    ),
 ]
 Force = Annotated[
     bool,

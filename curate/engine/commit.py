@@ -9,7 +9,6 @@ the rest.
 
 from __future__ import annotations
 
-import json
 import resource
 import socket
 import time
@@ -24,7 +23,7 @@ from curate.errors import CurateError, InternalError
 from curate.failpoint import reach
 from curate.logging_setup import LogRecord, collected_records
 from curate.protocol.ledger import Ledger
-from curate.storage.entries import Commit, FileEntry, TaskNotes
+from curate.storage.entries import Commit, FileEntry, TaskNotes, sealed, unsealed
 from curate.storage.store import Damaged, Store, as_resource_error, in_order, open_store
 from curate.storage.survivors import Survivors
 
@@ -133,9 +132,9 @@ def _write_log(task: Task, attempt: Attempt, records: list[LogRecord]) -> None:
 
 def _commit(store: Store, task: Task, attempt: Attempt) -> bool:
     commit = Commit(task.commit, attempt.files, attempt.notes, attempt.ledger.to_json())
-    body = json.dumps(commit.to_json(), ensure_ascii=False, separators=(",", ":"))
+    body = sealed(commit.to_json())
     reach("commit.written")
-    if store.create(task.commit, body.encode()):
+    if store.create(task.commit, body):
         reach("commit.linked")
         return True
     # Another attempt was first (a retry after a lost acknowledgement, a slow duplicate). Its answer
@@ -172,8 +171,10 @@ def revoke(store: Store, path: str) -> None:
 def read_commit(store: Store, name: str) -> Commit:
     """Read a commit. Raise Damaged, and remove it, where it cannot be read."""
     try:
-        return Commit.from_json(name, json.loads(store.read(name)))
-    except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError) as error:
+        return Commit.from_json(name, unsealed(store.read(name)))
+    except FileNotFoundError as error:
+        raise Damaged(name) from error
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         store.remove(name)
         raise Damaged(name) from error
 
@@ -198,17 +199,18 @@ def entries_of(store: Store, commits: Iterable[str], dataset: str) -> Iterator[F
         yield from commit.dataset(dataset)
 
 
-def done_of(store: Store, folder: str, names: Sequence[str]) -> set[str]:
+def done_of(store: Store, folder: str, names: Sequence[str]) -> tuple[set[str], int]:
     """Return which commits of a folder exist, with all their files in their recorded sizes.
 
-    A commit with truncated or missing files is revoked, so that the task runs again. Flipped bits
-    are detected when the file is read (checksums of pages and blocks) and handled in the same way.
-    Commits and files are listed once, however many tasks there are.
+    A commit with truncated or missing files is revoked, so that the task runs again; the second
+    value counts them. Flipped bits are detected when the file is read (checksums of pages and
+    blocks), or before it is published, and handled in the same way. Commits and files are listed
+    once, however many tasks there are.
     """
     present = set(store.names(f"commits/{folder}"))
     found = [name for name in names if name in present]
     if not found:
-        return set()
+        return set(), 0
     sizes = store.sizes(f"work/{folder}")
 
     def whole(name: str) -> bool:
@@ -222,4 +224,5 @@ def done_of(store: Store, folder: str, names: Sequence[str]) -> set[str]:
         return False
 
     checked = in_order(whole, found, store.readers)
-    return {name for name, is_whole in zip(found, checked, strict=True) if is_whole}
+    done = {name for name, is_whole in zip(found, checked, strict=True) if is_whole}
+    return done, len(found) - len(done)

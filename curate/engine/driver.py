@@ -86,6 +86,7 @@ class Driver:
     def __init__(self, plan: Plan, store: Store, engine: Engine, progress: Progress) -> None:
         self.plan, self.store, self.engine, self.progress = plan, store, engine, progress
         self.timings: list[dict[str, Any]] = []
+        self.repairs: Counter[str] = Counter()
         # Part of every task's key, besides what the task itself depends on. Stages are not in it:
         # after a change of the last one, --resume finds everything before it still valid.
         self.base = digest(
@@ -106,12 +107,13 @@ class Driver:
                 return publish(self._drive())
             except Damaged as error:
                 LOGGER.warning("%s is damaged; the task that wrote it runs again", error.path)
+                self.repairs[error.folder] += 1
                 revoke(self.store, error.path)
                 self.progress.finish()
         return publish(self._drive())
 
     def _drive(self) -> RunState:
-        self.state = state = RunState(timings=self.timings)
+        self.state = state = RunState(timings=self.timings, repairs=self.repairs)
         # Indexes are no part of the answer and of no task's key; each start writes its own.
         self._indexes = f"work/index/{uuid.uuid4().hex}"
         before: Outputs | None = None
@@ -338,7 +340,10 @@ class Driver:
         """
         digests = [digest(self.base, folder, number, key) for number, key in enumerate(keys)]
         names = tuple(commit_name(folder, key) for key in digests)
-        done = done_of(self.store, folder, names)
+        done, damaged = done_of(self.store, folder, names)
+        if damaged:
+            LOGGER.warning("%s: files of %d tasks are damaged; they run again", folder, damaged)
+            self.repairs[folder] += damaged
         todo = [number for number, name in enumerate(names) if name not in done]
         LOGGER.info("%s: %d of %d tasks to run", folder, len(todo), len(names))
         self.progress.start(label, len(names), len(done))

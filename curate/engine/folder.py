@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import fcntl
-import json
+import hashlib
 import os
 import socket
+import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import IO, Any, NamedTuple
 
 from curate._version import __version__
 from curate.engine.lease import held
-from curate.engine.publish import ENTRIES, remove_leftovers, sweep
+from curate.engine.publish import ENTRIES, MANIFEST, remove_leftovers, sweep
 from curate.errors import RecipeError, RefusedError, ResourceError
 from curate.failpoint import reach
-from curate.storage.entries import RUN_FORMAT, Manifest, check_format
+from curate.storage.entries import RUN_FORMAT, Manifest, check_format, sealed, unsealed
 from curate.storage.store import LocalStore, Store, as_resource_error
 
-_STATE = "work/run.json"
-_OURS = {*ENTRIES, "manifest.json", "recipe.toml", "filters", "work", "commits", ".lock"}
+STATE = "work/run.json"
+_OURS = {*ENTRIES, "work", "commits", ".lock"}
 
 
 @contextmanager
@@ -30,18 +31,12 @@ def only_writer(store: Store) -> Iterator[Callable[[], None]]:
     RefusedError where the lease was lost.
     """
     if not isinstance(store, LocalStore):
-        if store.address.startswith("memory:"):
-            raise RecipeError(
-                "what is written to memory:// is gone when the command ends", where=store.address
-            )
         with held(store) as lease:
             yield lease.check
         return
-    _refuse_foreign(store)  # before anything is touched
     try:
         store.root.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW  # a linked .lock would be emptied
-        handle = os.fdopen(os.open(store.root / ".lock", flags, 0o644), "r+")
+        handle = _open_lock(store, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise ResourceError(
             f"cannot write to the output folder: {error.strerror}", where=store.address
@@ -50,9 +45,8 @@ def only_writer(store: Store) -> Iterator[Callable[[], None]]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            handle.seek(0)
             raise RefusedError(
-                f"another run is writing here ({handle.read().strip() or 'unknown'})",
+                f"another run is writing here ({handle.read(200).strip() or 'unknown'})",
                 where=store.address,
                 hint="wait for it, or choose another --output",
             ) from None
@@ -67,18 +61,77 @@ def only_writer(store: Store) -> Iterator[Callable[[], None]]:
         yield lambda: None
 
 
+def _open_lock(store: LocalStore, flags: int) -> IO[str]:
+    """Open the lock file; refuse one that is a link or has a second name: both would be emptied."""
+    path = store.root / ".lock"
+    with suppress(FileNotFoundError):
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            raise RefusedError(
+                "its .lock is a link or no file, so it was not made by a run",
+                where=store.address,
+                hint="remove that .lock, or choose another --output",
+            )
+    mode = "r+" if flags & os.O_RDWR else "r"
+    return os.fdopen(os.open(path, flags | os.O_NOFOLLOW, 0o644), mode, errors="replace")
+
+
+def holder(store: LocalStore) -> tuple[str, bool] | None:
+    """Return who took the folder's lock last, and whether it holds it still; None for no lock."""
+    try:
+        handle = _open_lock(store, os.O_RDONLY)
+    except (OSError, RefusedError):
+        return None
+    with handle:
+        who = handle.read(200).strip() or "unknown"
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return who, True
+    return who, False
+
+
 def published(store: Store) -> Manifest | None:
     """Return the manifest if the folder contains a finished run; refuse one of another format."""
-    fields = _fields(store, "manifest.json")
+    fields = _fields(store, MANIFEST)
     try:
         return None if fields is None else Manifest.from_json(fields)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _damaged(store, "manifest.json", error) from None
+        raise _damaged(store, MANIFEST, error) from None
+
+
+def unfinished(store: Store) -> dict[str, Any] | None:
+    """Return the state of a run that is not finished yet, if one is in the folder.
+
+    While it replaces an older product, there is a manifest as well: that of the older one.
+    """
+    state = _fields(store, STATE)
+    older = _digest_of_manifest(store)
+    return None if state is None or (older and state.get("replaces") != older) else state
+
+
+def wrong_sizes(store: Store, manifest: Manifest) -> Iterator[str]:
+    """Yield a sentence for each file of a finished run that is gone or has another size."""
+    folders = sorted({entry.path.split("/")[0] for entry in manifest.files if "/" in entry.path})
+    sizes = {path: size for folder in folders for path, size in store.sizes(folder).items()}
+    for entry in manifest.files:
+        size = sizes.get(entry.path) if "/" in entry.path else store.size(entry.path)
+        if size is None:
+            yield f"{entry.path}: missing"
+        elif size != entry.bytes:
+            yield f"{entry.path}: {size} bytes, not {entry.bytes}"
+
+
+def _digest_of_manifest(store: Store) -> str | None:
+    try:
+        return hashlib.sha256(store.read(MANIFEST)).hexdigest()
+    except FileNotFoundError:
+        return None
 
 
 def _fields(store: Store, name: str) -> dict[str, Any] | None:
     try:
-        fields = json.loads(store.read(name))
+        fields = unsealed(store.read(name))
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError) as error:
@@ -89,82 +142,118 @@ def _fields(store: Store, name: str) -> dict[str, Any] | None:
     return fields
 
 
-def _damaged(store: Store, name: str, why: object) -> RefusedError:
+class Unreadable(RefusedError):
+    """A file that says what a folder holds is damaged."""
+
+    name = ""
+
+
+def _damaged(store: Store, name: str, why: object) -> Unreadable:
     shown = f"no {why}" if isinstance(why, KeyError) else str(why)
-    return RefusedError(
+    error = Unreadable(
         f"{name} is damaged, so it is not known what this folder holds: {shown}",
         where=store.address,
         hint="choose another --output, or --fresh to replace what is here",
     )
+    error.name = name
+    return error
+
+
+class Entry(NamedTuple):
+    """What a run finds in its folder: the manifest of the finished run, or the epoch to go on as.
+
+    ``fresh`` says that nothing of the work that is there is used.
+    """
+
+    epoch: int
+    manifest: Manifest | None
+    fresh: bool
+
+
+def examine(
+    store: Store, plan: str, inputs: Mapping[str, str], *, resume: bool, fresh: bool
+) -> Entry:
+    """Return how a run would enter a folder; nothing is touched.
+
+    Refuse a folder with foreign files, of another format, or with work of another recipe or of
+    other inputs: with ``resume`` the tasks that are still the same are used, with ``fresh`` none.
+    """
+    if any(part.startswith("memory:") for part in store.address.split("::")):
+        raise RecipeError(
+            "what is written to memory:// is gone when the command ends", where=store.address
+        )
+    refuse_foreign(store)
+    if fresh:
+        return Entry(1, None, fresh=True)
+    state = unfinished(store)
+    try:
+        if state is not None:
+            differences = _differences(state["plan"], state["inputs"], plan, inputs)
+            if differences and not resume:
+                raise RefusedError(
+                    f"the folder holds an unfinished run, and it was another one: {differences}",
+                    where=store.address,
+                    hint="--resume to go on with what is still valid, --fresh to start over",
+                )
+            return Entry(state["epoch"] + 1, None, fresh=False)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _damaged(store, STATE, error) from None
+    manifest = published(store)
+    if manifest is None:
+        return Entry(1, None, fresh=False)
+    differences = _differences(manifest.plan, manifest.inputs, plan, inputs)
+    if differences:
+        raise RefusedError(
+            f"the folder holds another run: {differences}",
+            where=store.address,
+            hint="choose another --output, or --fresh to replace it",
+        )
+    for problem in wrong_sizes(store, manifest):
+        raise RefusedError(
+            f"the finished run here is damaged: {problem}",
+            where=store.address,
+            hint="--fresh to make it again; curate verify lists all that is wrong",
+        )
+    return Entry(0, manifest, fresh=False)
 
 
 def begin(
     store: Store, plan: str, inputs: Mapping[str, str], *, resume: bool, fresh: bool
 ) -> tuple[int, Manifest | None]:
-    """Enter a folder: return the run's epoch, and the manifest if the run is finished.
+    """Enter a folder that `examine` refuses not; return the epoch, or the finished run's manifest.
 
-    Refuse a folder with foreign files, of another format, or with work of another recipe or of
-    other inputs: with ``resume`` the tasks that are still the same are used, with ``fresh`` none.
+    With ``fresh`` a finished product stays until the new one replaces it.
     """
-    _refuse_foreign(store)
-    if fresh:
-        clear(store)
-    manifest = published(store)
-    if manifest is not None:
-        differences = _differences(manifest.plan, manifest.inputs, plan, inputs)
-        if differences:
-            raise RefusedError(
-                f"the folder holds another run: {differences}",
-                where=store.address,
-                hint="choose another --output, or --fresh to replace it",
-            )
-        if store.staging(0):
-            remove_leftovers(store)
+    refuse_foreign(store)
+    store.settle(ENTRIES)
+    entry = examine(store, plan, inputs, resume=resume, fresh=fresh)
+    if store.staging(0) or entry.manifest is None:
+        remove_leftovers(store)
+    if entry.manifest is not None:
         sweep(store)
-        return 0, manifest
-    epoch = 1
-    state = _fields(store, _STATE)
-    if state is not None:
-        try:
-            differences = _differences(state["plan"], state["inputs"], plan, inputs)
-            epoch = state["epoch"] + 1
-        except (KeyError, TypeError, AttributeError) as error:
-            raise _damaged(store, _STATE, error) from None
-        if differences and not resume:
-            raise RefusedError(
-                f"the folder holds an unfinished run, and it was another one: {differences}",
-                where=store.address,
-                hint="--resume to go on with what is still valid, --fresh to start over",
-            )
-    _write_state(store, epoch, plan, inputs)
-    reach("run.started")
-    return epoch, None
-
-
-def _write_state(store: Store, epoch: int, plan: str, inputs: Mapping[str, str]) -> None:
+        return 0, entry.manifest
     body = {
         "format": RUN_FORMAT,
         "curate": __version__,
-        "epoch": epoch,
+        "epoch": entry.epoch,
         "plan": plan,
         "inputs": inputs,
     }
-    store.replace(_STATE, json.dumps(body, sort_keys=True).encode())
+    older = _digest_of_manifest(store)
+    store.replace(STATE, sealed(body | ({"replaces": older} if older else {})))
+    if entry.fresh:
+        store.remove("commits")
+        for name in {"/".join(name.split("/")[:2]) for name in store.names("work")} - {STATE}:
+            store.remove(name)
+    reach("run.started")
+    return entry.epoch, None
 
 
-def clear(store: Store) -> None:
-    """Remove a run: the manifest first, the state that marks the folder as a run's last."""
-    _write_state(store, 0, "cleared", {})
-    store.remove("manifest.json")
-    for name in sorted(_OURS - {".lock", "manifest.json", "work"}):
-        store.remove(name)
-    store.remove("work")
-
-
-def _refuse_foreign(store: Store) -> None:
+def refuse_foreign(store: Store) -> None:
+    """Raise RefusedError where a folder has files that are not a run's."""
     # A user's own project has a README.md and filters/ too: without the state of an unfinished run
     # or the manifest of a finished one, nothing here may be overwritten or cleared.
-    run_here = any(store.size(name) is not None for name in ("manifest.json", _STATE))
+    run_here = any(store.size(name) is not None for name in (MANIFEST, STATE))
     foreign = sorted(
         name
         for name in set(store.top()) - (_OURS if run_here else {".lock"})

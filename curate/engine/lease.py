@@ -102,6 +102,20 @@ def held(store: Store, wait: Callable[[float], object] | None = None) -> Iterato
         lease.end()
 
 
+def watch(
+    store: Store, patient: bool, wait: Callable[[float], object] | None = None
+) -> tuple[str, bool] | None:
+    """Return who holds the lease, and whether it works; None where there is no lease.
+
+    Without ``patient`` every lease counts as renewed.
+    """
+    latest = _latest(store)
+    if latest is None:
+        return None
+    who = _shown(store, latest)
+    return who, not (patient and _is_dead(store, latest, wait or threading.Event().wait))
+
+
 def _acquire(store: Store, wait: Callable[[float], object]) -> Lease:
     while True:
         latest = _latest(store)
@@ -147,7 +161,7 @@ def _is_dead(store: Store, name: str, wait: Callable[[float], object]) -> bool:
                 return False
     except FileNotFoundError:
         return True
-    LOGGER.warning("that lease was not renewed: its run is dead, and this one goes on")
+    LOGGER.warning("that lease was not renewed: its run is dead")
     return True
 
 

@@ -64,6 +64,7 @@ def manifest_of_run(
         samples=state.samples,
         clusters=clusters,
         stores=stores,
+        repairs=dict(sorted(state.repairs.items())),
     )
 
 

@@ -1,15 +1,16 @@
 """Publishing: committed files become the run's published folders.
 
-On a disk everything is built under ``.publish-<epoch>/`` and then moved to the top, entry by entry,
-``manifest.json`` last. An object store cannot move: files are copied there once, to their published
-names. While the manifest is absent, nothing is published; once it exists, every file that it names
-is complete. Publishing never runs in ``finally``; a killed publish starts over.
+On a disk everything is built under ``.publish-<epoch>/``, read once more and compared with the
+digests that were taken while it was written, and then swapped in with ``manifest.json`` in one step
+(`storage.swap`): an older product is there until the newer one is. An object store cannot move:
+files are copied there once, to their published names, ``mixture/`` after all others and
+``manifest.json`` last. While the manifest is absent, nothing is published; once it exists, every
+file that it names is complete. Publishing never runs in ``finally``; a killed publish starts over.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -22,23 +23,25 @@ from curate.engine.manifest import append_to_stores, manifest_of_run
 from curate.engine.run_state import RunState
 from curate.failpoint import reach
 from curate.plan.model import Plan
-from curate.storage.entries import FileEntry, Manifest
+from curate.storage.entries import FileEntry, Manifest, sealed
 from curate.storage.exchange import read_part
 from curate.storage.formats import OUTPUT_FORMATS
 from curate.storage.formats.mds import index
 from curate.storage.parquet_sink import stored_rows, write_groups
 from curate.storage.store import Damaged, Store, in_order, sha256_of
 
-#: Published in this order; the manifest follows alone.
+MANIFEST = "manifest.json"
+
+#: All that a product can have, in the order in which its last steps on a disk are done.
 ENTRIES = (
-    "rejected", "quarantine", "mixture", *OUTPUT_FORMATS, "clusters.parquet", "timings.jsonl",
-    "report.json", "report.md", "report.html", "README.md",
+    "recipe.toml", "filters", "rejected", "quarantine", *OUTPUT_FORMATS, "clusters.parquet",
+    "timings.jsonl", "report.json", "report.md", "report.html", "README.md", "mixture", MANIFEST,
 )  # fmt: skip
 
 #: Rows of clusters.parquet that are sorted at a time, and that the driver keeps in memory.
 CLUSTER_RUN = 1 << 17
 
-#: Files that are checked and linked at a time.
+#: Files that are read, or linked, at a time.
 LINKING = 8
 
 Reports = Callable[[Manifest, list[dict[str, Any]]], dict[str, bytes]]
@@ -50,48 +53,84 @@ def publish(
     state: RunState,
     epoch: int,
     reports: Reports,
-    written: Sequence[FileEntry] = (),
+    written: Mapping[str, bytes],
     *,
     keep_work: bool,
 ) -> Manifest:
     """Build the publication and make it visible; return its manifest.
 
-    ``written`` are the files that are at their published places already: recipe and profiles.
+    ``written`` has what was run, by path: the recipe and its profiles. Raise Damaged where a file
+    is not what was written to it.
     """
     staging = store.staging(epoch)
     reach("publish.started")
+    if not staging:
+        store.remove(MANIFEST)  # of a product that this one replaces, and is about to overwrite
     remove_leftovers(store)
     try:
-        files = [*written, *_rejected(store, state, staging)]
+        files = [_write(store, staging, "recipe", path, body) for path, body in written.items()]
         files += _quarantine(store, state, staging)
-        files += _mixture(store, state, staging)
         largest = LargestClusters()
         files += _clusters(plan, store, state, staging, largest)
         clusters = largest.examples(store, _survivors_before(plan, state))
+        links = [*_rejected(state), *_mixture(state)]
+        files += [entry.published_as(path) for entry, path in links]
+        files += _indexes(store, staging, files)
+        stores = append_to_stores(plan, state)
+        manifest = manifest_of_run(plan, state, files, clusters, stores)
+        pages = reports(manifest, state.timings)
+        if staging:
+            pages[MANIFEST] = _text_of(manifest)
+        beside = [_write(store, staging, "report", path, body) for path, body in pages.items()]
+        _link_all(store, staging, links)
+        reach("publish.linked")
+        _check(store, staging, [*files, *beside], {path: entry.path for entry, path in links})
+        reach("publish.manifest")
     except Damaged:
         remove_leftovers(store)
         raise
-    reach("publish.linked")
-    stores = append_to_stores(plan, state)
-    manifest = manifest_of_run(plan, state, files, clusters, stores)
-    pages = reports(manifest, state.timings)
-    for name, body in pages.items():
-        store.replace(f"{staging}{name}", body)
-    text = json.dumps(manifest.to_json(), ensure_ascii=False, indent=1) + "\n"
-    reach("publish.manifest")
-    if staging:
-        present = {entry.path.split("/")[0] for entry in files} | set(pages)
-        for name in ENTRIES:
-            if name not in present:  # from a killed publish of another recipe
-                store.remove(name)
-        store.publish(staging, [name for name in ENTRIES if name in present])
-        store.remove(staging)
-    store.replace("manifest.json", text.encode())
+    store.publish(staging, ENTRIES)
+    if not staging:
+        store.replace(MANIFEST, _text_of(manifest))
     reach("publish.promised")
     if not keep_work:
         sweep(store)
     reach("publish.swept")
     return manifest
+
+
+def _text_of(manifest: Manifest) -> bytes:
+    return sealed(manifest.to_json(), indent=1) + b"\n"
+
+
+def _write(store: Store, staging: str, dataset: str, path: str, body: bytes) -> FileEntry:
+    with store.writing(f"{staging}{path}") as sink:
+        sink.write(body)
+        return FileEntry(dataset, path, sink.bytes, sink.sha256, rows=0)
+
+
+def _check(
+    store: Store, staging: str, files: Iterable[FileEntry], sources: Mapping[str, str]
+) -> None:
+    """Raise Damaged where a file that is about to be visible is not what was written to it.
+
+    ``sources`` are the files of tasks by the published paths to which they were linked. Disks are
+    read; an object store checks its own bytes, so there the sizes are compared.
+    """
+    if not staging:
+        folders = sorted({entry.path.split("/")[0] for entry in files})
+        sizes = {path: size for folder in folders for path, size in store.sizes(folder).items()}
+
+    def check(entry: FileEntry) -> None:
+        if staging:
+            sound = sha256_of(store, f"{staging}{entry.path}") == entry.sha256
+        else:
+            sound = sizes.get(entry.path) == entry.bytes
+        if not sound:
+            raise Damaged(sources.get(entry.path, f"{staging}{entry.path}"))
+
+    for _ in in_order(check, files, LINKING):
+        pass
 
 
 def sweep(store: Store) -> None:
@@ -103,27 +142,22 @@ def sweep(store: Store) -> None:
 def remove_leftovers(store: Store) -> None:
     """Remove the remains of killed attempts to publish or to write a single object.
 
-    Never called where a manifest exists and is to stay, but on disks: what a killed publish left
-    in an object store is under its published names.
+    Where nothing is published, these are also entries under their published names: copies in an
+    object store, and what older versions moved there.
     """
-    in_place = () if store.staging(0) else ENTRIES
+    in_place = () if store.size(MANIFEST) is not None else ENTRIES
     for name in store.top():
         if name.startswith(".publish-") or name in in_place:
             store.remove(name)
     store.remove_partial("")
-    store.remove_partial("filters")
 
 
-def _rejected(store: Store, state: RunState, staging: str) -> list[FileEntry]:
-    return _link_all(
-        store,
-        staging,
-        (
-            (entry, f"rejected/{segment}/{number:05d}.parquet")
-            for segment, entries in state.rejected
-            for number, entry in enumerate(entries)
-        ),
-    )
+def _rejected(state: RunState) -> list[tuple[FileEntry, str]]:
+    return [
+        (entry, f"rejected/{segment}/{number:05d}.parquet")
+        for segment, entries in state.rejected
+        for number, entry in enumerate(entries)
+    ]
 
 
 def _quarantine(store: Store, state: RunState, staging: str) -> list[FileEntry]:
@@ -132,14 +166,27 @@ def _quarantine(store: Store, state: RunState, staging: str) -> list[FileEntry]:
         store,
         f"{staging}quarantine/00000.parquet",
         schema.QUARANTINE_SCHEMA,
-        stored_rows(store, state.quarantined),
+        stored_rows(store, _unchanged(store, state.quarantined)),
         dataset="quarantine",
     )
     return [entry.published_as("quarantine/00000.parquet")]
 
 
-def _mixture(store: Store, state: RunState, staging: str) -> list[FileEntry]:
-    links = []
+def _unchanged(store: Store, entries: Iterable[FileEntry]) -> Iterator[FileEntry]:
+    """Yield entries whose files are what was written: in Parquet, only pages have checksums."""
+    for entry in entries:
+        try:
+            found = sha256_of(store, entry.path)
+        except FileNotFoundError as error:
+            raise Damaged(entry.path) from error
+        if found != entry.sha256:
+            raise Damaged(entry.path)
+        yield entry
+
+
+def _mixture(state: RunState) -> list[tuple[FileEntry, str]]:
+    """Return what is linked where: all other formats, then the files of the mixture."""
+    links, others = [], []
     for phase, tasks in state.product:
         number = 0
         for of_task in tasks:
@@ -150,10 +197,9 @@ def _mixture(store: Store, state: RunState, staging: str) -> list[FileEntry]:
                 for other in of_task:
                     if other.dataset in OUTPUT_FORMATS:
                         target = f"{other.dataset}/{phase}/part-{number:05d}{other.suffix}"
-                        links.append((other, target))
+                        others.append((other, target))
                 number += 1
-    files = _link_all(store, staging, links)
-    return files + _indexes(store, staging, files)
+    return others + links
 
 
 def _indexes(store: Store, staging: str, files: list[FileEntry]) -> list[FileEntry]:
@@ -165,10 +211,7 @@ def _indexes(store: Store, staging: str, files: list[FileEntry]) -> list[FileEnt
             folders.setdefault(folder, []).append((name, entry.bytes, entry.rows))
     indexes = []
     for folder, shards in folders.items():
-        path = f"{folder}/index.json"
-        with store.writing(f"{staging}{path}") as sink:
-            sink.write(index(shards))
-            indexes.append(FileEntry("mds", path, sink.bytes, sink.sha256, rows=0))
+        indexes.append(_write(store, staging, "mds", f"{folder}/index.json", index(shards)))
     return indexes
 
 
@@ -220,22 +263,15 @@ def _cluster_rows(
             yield pa.concat_tables(run).sort_by(keys)
 
 
-def _link_all(
-    store: Store, staging: str, links: Iterable[tuple[FileEntry, str]]
-) -> list[FileEntry]:
-    """Link committed files under their published names; raise Damaged where bytes changed since.
+def _link_all(store: Store, staging: str, links: Iterable[tuple[FileEntry, str]]) -> None:
+    """Link committed files under their published names; raise Damaged where one is gone."""
 
-    Object stores check their own bytes, and copy the file once, without moving it through here.
-    """
-
-    def link(pair: tuple[FileEntry, str]) -> FileEntry:
+    def link(pair: tuple[FileEntry, str]) -> None:
         entry, target = pair
-        if staging and sha256_of(store, entry.path) != entry.sha256:
-            raise Damaged(entry.path)
         try:
             store.link(entry.path, f"{staging}{target}")
         except FileNotFoundError as error:
             raise Damaged(entry.path) from error
-        return entry.published_as(target)
 
-    return list(in_order(link, links, max(LINKING, store.readers)))
+    for _ in in_order(link, links, store.readers):
+        pass

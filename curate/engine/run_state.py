@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,3 +28,5 @@ class RunState:
     ledger: Ledger = field(default_factory=Ledger)
     samples: list[RejectExample] = field(default_factory=list)
     timings: list[dict[str, Any]] = field(default_factory=list)
+    #: damaged files that were found and are made again, by folder of tasks or of the product
+    repairs: Counter[str] = field(default_factory=Counter)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from curate.engine.folder import published
 from curate.errors import InternalError, RefusedError
+from curate.inspection.doctor import diagnose
 from curate.mixture.sampling import sample_key
 from curate.storage.dedup_store import stored_ids
 from curate.storage.entries import Manifest, StoreUse
@@ -154,10 +155,11 @@ def _columns(store: Store, path: str, columns: list[str]) -> Iterator[pa.Table]:
 
 
 def manifest_of(store: Store) -> Manifest:
-    """Return a published folder's manifest; raise RefusedError where there is none."""
+    """Return a published folder's manifest; raise RefusedError, with what there is, without one."""
     manifest = published(store)
     if manifest is None:
+        found = diagnose(store, patient=False)
         raise RefusedError(
-            "no finished run here", where=store.address, hint="curate run RECIPE --output HERE"
+            f"no finished run here: {found.what}", where=store.address, hint=found.next
         )
     return manifest

@@ -7,6 +7,8 @@ store, which has its own number (``dedup_store.FORMAT``).
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -214,11 +216,14 @@ class Manifest:
     samples: Sequence[RejectExample] = ()
     clusters: Sequence[ClusterExample] = ()
     stores: Sequence[StoreUse] = ()
+    repairs: Mapping[str, int] | None = None  #: damaged files that were made again, by folder
 
     def to_json(self) -> dict[str, Any]:
-        """Return the manifest as JSON values."""
+        """Return the manifest as JSON values; ``stores`` and ``repairs`` where there are any."""
         return {"format": RUN_FORMAT} | {
-            name: _plain(value) for name, value in vars(self).items() if name != "stores" or value
+            name: _plain(value)
+            for name, value in vars(self).items()
+            if value or name not in ("stores", "repairs")
         }
 
     @classmethod
@@ -241,6 +246,32 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(one) for one in value]
     return value.to_json() if isinstance(value, (_Record, Ledger)) else value
+
+
+def sealed(fields: Mapping[str, Any], indent: int | None = None) -> bytes:
+    """Return fields as JSON whose first key is a digest of all that follows it.
+
+    >>> sealed({"rows": 3})[:14], sealed({"rows": 3})[-11:]
+    (b'{"digest": "', b'"rows":3}')
+    """
+    separators = (",", ":") if indent is None else None
+    body = json.dumps(fields, ensure_ascii=False, indent=indent, separators=separators)[1:].encode()
+    return b'{"digest": "' + hashlib.sha256(body).hexdigest().encode() + b'",' + body
+
+
+def unsealed(body: bytes) -> Any:
+    """Return what was sealed, without its digest; raise ValueError where its bytes changed since.
+
+    Files of older versions have no digest.
+    """
+    fields = json.loads(body)
+    if isinstance(fields, dict) and "digest" in fields:
+        head, _, rest = body.partition(b'",')
+        expected = b'{"digest": "' + hashlib.sha256(rest.removesuffix(b"\n")).hexdigest().encode()
+        if head != expected:
+            raise ValueError("its bytes changed since it was written")
+        del fields["digest"]
+    return fields
 
 
 def check_format(fields: Mapping[str, Any], address: str) -> None:

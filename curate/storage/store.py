@@ -14,7 +14,7 @@ import re
 import shutil
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import IO, Any, Protocol, TypeVar
 
 from curate.errors import RecipeError, ResourceError, without_secrets
 from curate.paths import open_filesystem
+from curate.storage.swap import settle, swap, sync
 
 #: The names that ``create`` and ``replace`` use until what they write is complete.
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}")
@@ -41,6 +42,13 @@ class Damaged(ResourceError):
             where=self.path,
             hint="run the same command again: it is made again; and look at the disk",
         )
+
+    @property
+    def folder(self) -> str:
+        """The folder of tasks, or of the product, that the file belongs to."""
+        first, *below = self.path.split("/")
+        inside = below and first.startswith(("work", "commits", ".publish-"))
+        return below[0] if inside else first
 
 
 class HashingWriter(io.RawIOBase):
@@ -115,11 +123,14 @@ class Store(Protocol):
     def link(self, name: str, target: str) -> None:
         """Make ``target`` a second name of ``name``, without a copy where the store supports it."""
 
-    def publish(self, staging: str, names: list[str]) -> None:
-        """Move the staged top-level entries to the run's top, in the given order.
+    def publish(self, staging: str, names: Sequence[str]) -> None:
+        """Make what was staged the product at the top, in one step; remove what it replaces.
 
-        ``staging`` is what `staging` returned.
+        ``staging`` is what `staging` returned; ``names`` are all that a product can have.
         """
+
+    def settle(self, names: Sequence[str]) -> None:
+        """End a `publish` that was killed, before or after its one step."""
 
 
 def open_store(address: str) -> Store:
@@ -253,7 +264,7 @@ class LocalStore:
         if not name.startswith("commits/") and not (
             name.startswith("work/") and name.count("/") > 1
         ):
-            _sync(path)
+            sync(path)
 
     def open(self, name: str) -> IO[bytes]:
         return self.path(name).open("rb")
@@ -286,22 +297,16 @@ class LocalStore:
         except OSError:
             shutil.copyfile(self.path(name), final)
 
-    def publish(self, staging: str, names: list[str]) -> None:
-        from curate.failpoint import reach
+    def publish(self, staging: str, names: Sequence[str]) -> None:
+        staged = self.path(staging)
+        for path in sorted(staged.rglob("*")):
+            sync(path)
+        sync(staged)
+        swap(self.root, staged, names)
+        self.remove(staging)
 
-        for path in sorted(self.path(staging).rglob("*")):
-            _sync(path)
-        _sync(self.path(staging))
-        for name in names:
-            reach("publish.renaming")
-            staged, final = self.path(f"{staging}{name}"), self.path(name)
-            if not staged.exists():  # published before an earlier publish was killed
-                continue
-            if final.is_dir():
-                shutil.rmtree(final)
-            staged.replace(final)
-            _sync(self.root)
-            reach("publish.renamed")
+    def settle(self, names: Sequence[str]) -> None:
+        settle(self.root, names)
 
 
 class ObjectStore:
@@ -394,8 +399,11 @@ class ObjectStore:
     def link(self, name: str, target: str) -> None:
         self._files.cp_file(self._at(name), self._at(target))
 
-    def publish(self, staging: str, names: list[str]) -> None:
+    def publish(self, staging: str, names: Sequence[str]) -> None:
         """Do nothing: a publication is built where it stays."""
+
+    def settle(self, names: Sequence[str]) -> None:
+        """Do nothing: nothing is moved."""
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -405,15 +413,6 @@ def _opened(path: Path) -> IO[bytes]:
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("xb")
-
-
-def _sync(path: Path) -> None:
-    """Make a file, or the names in a folder, durable."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def as_resource_error(error: OSError, address: str) -> ResourceError:

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from tests.faults.test_kill import check_equal
+from tests.faults.test_kill import check_equal, check_unpublished_or_complete
 from tests.runs import tree, write_recipe
 
 
@@ -195,6 +195,32 @@ def test_a_full_disk_ends_with_5_publishes_nothing_and_resumes_when_it_grows(
         subprocess.run(["umount", str(disk)], check=False)
 
 
+def test_a_fresh_run_on_a_full_disk_keeps_what_was_there(golden, curate, tmp_path):
+    if os.geteuid() or not shutil.which("mount"):
+        pytest.skip("needs root, to mount a small disk")
+    disk = tmp_path / "disk"
+    if not mounted(disk, "size=64m"):
+        pytest.skip("may not mount")
+    out = disk / "out"
+    fresh = ("run", golden[0], "--output", out, "--engine", "in-process", "--force", "--fresh")
+    try:
+        assert curate(*fresh).returncode == 0
+        used = sum(path.stat().st_blocks * 512 for path in disk.rglob("*")) // 1024
+        for spare in (0, 100, 300):
+            size = f"remount,size={used + spare}k"
+            subprocess.run(["mount", "-o", size, str(disk)], check=True)
+            full = curate(*fresh)
+            assert full.returncode == 5, full.stderr
+            check_unpublished_or_complete(out, golden[1])
+            assert (out / "manifest.json").exists()
+            assert curate("verify", out).returncode == 0
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        assert curate(*fresh).returncode == 0
+        check_equal(out, golden)
+    finally:
+        subprocess.run(["umount", str(disk)], check=False)
+
+
 DAMAGES = {
     "cut": lambda body: body[:100],
     "empty": lambda body: b"",
@@ -203,6 +229,7 @@ DAMAGES = {
     "number": lambda body: b"5",
     "deep": lambda body: b"[" * 100_000,
     "no text": lambda body: b"\xff\xfe" + body,
+    "flipped": lambda body: body[:200] + bytes([body[200] ^ 1]) + body[201:],
     "keys": lambda body: re.sub(rb'"(ledger|plan)"', b'"x"', body),
     "types": lambda body: re.sub(rb'"(files|inputs)": *[\[{]', b'"x": 1, "files": 5, "y": [', body),
 }
@@ -245,14 +272,20 @@ def test_a_damaged_state_of_an_unfinished_run_is_one_sentence(damage, golden, ru
     check_equal(out, golden)
 
 
-def test_a_linked_lock_is_refused_and_its_target_is_kept(run, out, tmp_path):
-    (tmp_path / "thesis.tex").write_text("years")
+def test_a_linked_lock_is_refused_and_its_target_is_kept(run, out):
+    thesis = out.parent / "thesis.tex"
+    thesis.write_text("years")
     out.mkdir()
-    (out / ".lock").symlink_to(tmp_path / "thesis.tex")
+    (out / ".lock").symlink_to(thesis)
     refused = run()
-    assert refused.returncode == 5, refused.stderr
-    assert str(out) in refused.stderr
-    assert (tmp_path / "thesis.tex").read_text() == "years"
+    assert refused.returncode == 4, refused.stderr
+    assert refused.stderr.startswith("curate: its .lock is a link"), refused.stderr
+    assert thesis.read_text() == "years"
+    (out / ".lock").unlink()
+    os.link(thesis, out / ".lock")  # a second name of the file
+    refused = run()
+    assert refused.returncode == 4, refused.stderr
+    assert thesis.read_text() == "years"
 
 
 def test_a_refused_folder_is_not_touched(run, out):
@@ -260,6 +293,14 @@ def test_a_refused_folder_is_not_touched(run, out):
     (out / "thesis.tex").write_text("years")
     assert run().returncode == 4
     assert [path.name for path in out.iterdir()] == ["thesis.tex"]
+
+
+def test_a_run_that_is_refused_gets_no_lock(golden, run, out):
+    assert run().returncode == 0
+    (out / ".lock").unlink()  # as in a copy
+    before = sorted(out.rglob("*"))
+    assert run("--set", "seed=9").returncode == 4
+    assert sorted(out.rglob("*")) == before
 
 
 def test_an_output_in_memory_is_refused(curate, golden):

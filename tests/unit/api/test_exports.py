@@ -12,9 +12,9 @@ from curate import api
 
 PUBLIC = {
     "curate": "RunResult __version__ deduplicate identify judge mix run standardize",
-    "curate.api": "Pushed RunResult Silent calibrate check dedup_paths deduplicate explain"
-    " fertility format_of identify identify_paths judge mix mix_recipe push rebuild_report run"
-    " standardize until",
+    "curate.api": "Pushed RunResult Silent calibrate check dedup_paths deduplicate"
+    " diagnose explain fertility format_of identify identify_paths judge mix mix_recipe push"
+    " rebuild_report run standardize until",
 }
 
 #: Rules of numpydoc that apply here: a docstring, a summary in one sentence, every parameter with

@@ -2,9 +2,12 @@
 
 import pytest
 
-from curate.engine.folder import begin, clear
+from curate.engine.folder import begin, published
 from curate.errors import RefusedError
+from curate.protocol.ledger import Ledger
+from curate.storage.entries import FileEntry, Manifest, Totals, sealed
 from curate.storage.store import LocalStore
+from curate.storage.swap import PRODUCT
 
 
 def start(store, plan="p", fresh=False, resume=False):
@@ -29,25 +32,54 @@ def test_an_unfinished_run_goes_on_and_another_is_refused(tmp_path):
     assert start(store, plan="q", resume=True) == (3, None)
 
 
-def test_an_interrupted_clearing_leaves_the_folder_of_a_run(tmp_path, monkeypatch):
+def finished(store, plan="p"):
+    """Write a finished run of an older time into a folder."""
+    fields = {"recipe": {}, "environment": {}, "models": {}, "stages": [], "mixture": []}
+    store.replace("mixture/part.parquet", b"rows")
+    body = Manifest(
+        contract=1, curate="0", profiles="", plan=plan, inputs={"a/x": "1"}, totals=Totals(),
+        ledger=Ledger(), files=[FileEntry("mixture", "mixture/part.parquet", 4, "", 0)], **fields,
+    )  # fmt: skip
+    store.replace("manifest.json", sealed(body.to_json()))
+
+
+def test_a_fresh_start_keeps_the_product_and_throws_the_work_away(tmp_path):
     store = LocalStore(str(tmp_path))
-    start(store)
-    store.replace("README.md", b"card")
-    store.replace("manifest.json", b'{"plan": "p", "inputs": {"a/x": "1"}}')
-    store.remove("work")
+    finished(store, "older")
+    with pytest.raises(RefusedError, match="holds another run: recipe"):
+        start(store)
+    assert start(store, fresh=True) == (1, None)
+    store.replace("work/s/k/a/f", b"")
+    store.replace("commits/s/k.json", b"{}")
+    assert start(store) == (2, None)  # goes on with what replaces the finished run
+    assert store.names("commits") == ["commits/s/k.json"]
+    assert start(store, fresh=True) == (1, None)
+    assert store.names("commits") == []
+    assert store.names("work") == ["work/run.json"]
+    assert published(store).plan == "older"
+    assert store.read("mixture/part.parquet") == b"rows"
 
-    def broken(name, remove=store.remove):
-        if name == "README.md":
-            raise KeyboardInterrupt
-        remove(name)
 
-    monkeypatch.setattr(store, "remove", broken)
-    with pytest.raises(KeyboardInterrupt):
-        clear(store)
-    again = LocalStore(str(tmp_path))
-    assert again.size("manifest.json") is None
-    assert start(again, fresh=True) == (1, None)
-    assert again.size("README.md") is None
+def test_a_finished_run_is_not_done_again_unless_a_file_of_it_is_gone(tmp_path):
+    store = LocalStore(str(tmp_path))
+    finished(store)
+    assert start(store)[1].plan == "p"
+    store.path("mixture/part.parquet").write_bytes(b"row")
+    with pytest.raises(RefusedError, match=r"is damaged: mixture/part.parquet: 3 bytes, not 4"):
+        start(store)
+    store.remove("mixture")
+    with pytest.raises(RefusedError, match=r"is damaged: mixture/part.parquet: missing"):
+        start(store)
+    assert start(store, fresh=True) == (1, None)
+
+
+def test_a_folder_of_the_users_own_with_the_swaps_name_is_kept(tmp_path):
+    (tmp_path / PRODUCT).mkdir()
+    (tmp_path / PRODUCT / "mixture").write_text("mine")
+    (tmp_path / "thesis.tex").write_text("years")
+    with pytest.raises(RefusedError, match=r"thesis.tex"):
+        start(LocalStore(str(tmp_path)), fresh=True)
+    assert (tmp_path / PRODUCT / "mixture").read_text() == "mine"
 
 
 def test_an_unfinished_run_of_another_format_is_refused_unless_fresh(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from curate import api
 from curate.errors import RefusedError
 from curate.inspection.verify import verify
+from curate.storage.entries import unsealed
 from curate.storage.store import open_store
 from tests.runs import write_corpus, write_recipe
 
@@ -38,7 +39,7 @@ def rewrite(run, path, change):
     import hashlib
 
     pq.write_table(change(pq.read_table(path)), path)
-    manifest = json.loads((run / "manifest.json").read_text())
+    manifest = unsealed((run / "manifest.json").read_bytes())
     for entry in manifest["files"]:
         if entry["path"] == str(path.relative_to(run)):
             entry["bytes"] = path.stat().st_size
@@ -83,7 +84,7 @@ def test_a_file_that_the_manifest_does_not_list(copy):
 
 
 def test_counts_that_do_not_add_up(copy):
-    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest = unsealed((copy / "manifest.json").read_bytes())
     manifest["totals"]["rows"] += 1
     (copy / "manifest.json").write_text(json.dumps(manifest))
     assert any(line.startswith("mixture: ") and "ledger says" in line for line in problems(copy))
@@ -138,7 +139,7 @@ def test_a_duplicate_whose_witness_is_nowhere(copy):
     ],
 )
 def test_a_run_of_another_format_is_refused_in_one_sentence(sound, copy, fields, written):
-    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest = unsealed((copy / "manifest.json").read_bytes())
     del manifest["format"]
     (copy / "manifest.json").write_text(json.dumps(manifest | fields))
     run = str(copy)

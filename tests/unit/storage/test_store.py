@@ -32,9 +32,8 @@ def test_link_publish_remove(tmp_path):
         sink.write(b"rows")
     store.link("work/data", ".publish-1/mixture/part.parquet")
     store.replace(".publish-1/manifest.json", b"{}")
-    store.publish(".publish-1/", ["mixture"])
-    assert store.size("manifest.json") is None
     store.publish(".publish-1/", ["mixture", "manifest.json"])
+    assert store.top() == ["manifest.json", "mixture", "work"]
     assert store.read("mixture/part.parquet") == b"rows"
     assert store.read("manifest.json") == b"{}"
     store.remove("work")
@@ -52,12 +51,13 @@ def test_files_of_tasks_are_durable_once_published_and_others_at_once(tmp_path, 
         synced.append(os.fstat(handle).st_ino)
 
     moved_unsynced = []
-    replace = Path.replace
+    rename = Path.rename
 
     def moved(path, target):
-        parts = [path, *path.rglob("*")]
-        moved_unsynced.extend(part for part in parts if part.stat().st_ino not in synced)
-        return replace(path, target)
+        if path.name == ".publish-1":
+            parts = [path, *path.rglob("*")]
+            moved_unsynced.extend(part for part in parts if part.stat().st_ino not in synced)
+        return rename(path, target)
 
     monkeypatch.setattr(os, "fsync", recorded)
     store = LocalStore(str(tmp_path))
@@ -72,7 +72,7 @@ def test_files_of_tasks_are_durable_once_published_and_others_at_once(tmp_path, 
     assert set(inodes) <= set(synced)
     store.link("work/a/k/u/part.parquet", ".publish-1/mixture/main/part.parquet")
     store.replace(".publish-1/manifest.json", b"{}")
-    monkeypatch.setattr(Path, "replace", moved)
+    monkeypatch.setattr(Path, "rename", moved)
     store.publish(".publish-1/", ["mixture", "manifest.json"])
     assert moved_unsynced == []
     assert store.path("mixture/main/part.parquet").stat().st_ino in synced
