@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from curate.cli import options
-from curate.recipe.recipe import Recipe
+
+if TYPE_CHECKING:
+    from curate.recipe.recipe import Recipe
 
 
 def command(
