@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import pickle
 import re
 import sys
@@ -24,6 +25,8 @@ import llvmlite.binding
 import numba
 from numba.core import serialize
 from numba.core.compiler import CompileResult
+from numba.core.environment import Environment, lookup_environment
+from numba.core.runtime import nrt
 
 from curate.kernels import cache
 
@@ -36,10 +39,13 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 def imports(module: str) -> frozenset[str]:
     """Return the modules of this package that a module imports, at its top or in a function."""
     found: set[str] = set()
-    for line in _IMPORT.finditer(_source(module).read_text(encoding="utf-8")):
-        package, names = line["package"] or line["plain"], re.findall(r"\w+", line["names"] or "")
-        found.update([package, *(f"{package}.{name}" for name in names)])
-    return frozenset(name for name in found if _source(name).exists())
+    source = _source(module)
+    for line in _IMPORT.finditer(source.read_text(encoding="utf-8") if source else ""):
+        package = line["package"] or line["plain"]
+        found.add(package)
+        if (_source(package) or _PACKAGE).name == "__init__.py":
+            found.update(f"{package}.{name}" for name in re.findall(r"\w+", line["names"] or ""))
+    return frozenset(name for name in found if _source(name))
 
 
 #: Imports are read by pattern, because parsing all sources would cost half a second at start.
@@ -50,9 +56,10 @@ _IMPORT = re.compile(
 )
 
 
-def _source(module: str) -> Path:
+@functools.cache
+def _source(module: str) -> Path | None:
     path = _PACKAGE.joinpath(*module.split(".")[1:])
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return next(filter(Path.is_file, (path.with_suffix(".py"), path / "__init__.py")), None)
 
 
 def closure(module: str) -> list[str]:
@@ -68,15 +75,18 @@ def closure(module: str) -> list[str]:
 @functools.cache
 def digest(module: str) -> str:
     """Return the digest of everything that a module's kernels are compiled from."""
-    digest = hashlib.blake2b(digest_size=12)
-    for package in ("numba", "llvmlite", "ftfy"):
-        digest.update(f"{package} {version(package)} ".encode())
-    digest.update(llvmlite.binding.get_host_cpu_name().encode())
-    sources = [_source(name) for name in closure(module)]
+    digest = hashlib.blake2b(_versions(), digest_size=12)
+    sources = [source for name in closure(module) if (source := _source(name))]
     tables = {table for folder in {s.parent for s in sources} for table in _tables(folder)}
-    for path in sources + sorted(tables):
-        digest.update(str(path.relative_to(_PACKAGE)).encode() + b"\0" + _content(path))
+    for path in [*sources, *sorted(tables)]:
+        digest.update(_digest(path))
     return digest.hexdigest()
+
+
+@functools.cache
+def _versions() -> bytes:
+    packages = [f"{package} {version(package)} " for package in ("numba", "llvmlite", "ftfy")]
+    return "".join([*packages, llvmlite.binding.get_host_cpu_name()]).encode()
 
 
 @functools.cache
@@ -85,8 +95,31 @@ def _tables(folder: Path) -> tuple[Path, ...]:
 
 
 @functools.cache
-def _content(path: Path) -> bytes:
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
+def _digest(path: Path) -> bytes:
+    name = f"{path.relative_to(_PACKAGE)}\0".encode()
+    return hashlib.blake2b(name + path.read_bytes(), digest_size=16).digest()
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads a stored kernel without importing numba's compiler, which takes half a second.
+
+    numba's own environments import the modules that a kernel's code comes from, its arrays and
+    linear algebra. Only object mode, which is never used here, reads their globals.
+    """
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return what a pickle names."""
+        return _environment if name == "_rebuild_env" else super().find_class(module, name)
+
+
+def _environment(module: str, constants: list[Any], name: str) -> Environment:
+    found = lookup_environment(name)
+    if found is None:
+        found = Environment({"__name__": module})
+        found.consts[:] = constants
+        found.env_name = name
+        Environment._memo[name] = found
+    return found
 
 
 class _Overloads:
@@ -98,10 +131,10 @@ class _Overloads:
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """Return the stored result of compiling for a signature, or None."""
-        target.refresh()  # otherwise numba's own types are not known yet
+        nrt.rtsys.initialize(target)  # the allocator, which numba starts when it compiles
         path = self._path(signature, target.codegen())
         content = path and cache.read(path)
-        return content and CompileResult._rebuild(target, *pickle.loads(content))
+        return content and CompileResult._rebuild(target, *_Unpickler(io.BytesIO(content)).load())
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Store the result of compiling for a signature."""
@@ -123,6 +156,7 @@ def kernel(function: Function) -> Function:
     """Compile a function on first use. Stored results are integers only; fastmath is never used."""
     compiled: Any = numba.njit(nogil=True, boundscheck=False, no_cfunc_wrapper=True)(function)
     compiled._cache = _Overloads(function)  # as numba's enable_caching does with its own
+    compiled._compilation_chain_init_hook = lambda: None  # looks for extensions of numba
     return cast("Function", compiled)
 
 

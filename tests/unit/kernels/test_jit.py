@@ -1,6 +1,9 @@
 """The kernel cache: what a module's digest depends on."""
 
 import ast
+import os
+import subprocess
+import sys
 
 from curate.kernels import jit
 
@@ -24,9 +27,7 @@ def test_imports_are_read_as_the_parser_reads_them():
                 parsed |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
             elif isinstance(node, ast.Import):
                 parsed |= {name.name for name in node.names if name.name.split(".")[0] == "curate"}
-        assert {name for name in parsed if jit._source(name).exists()} <= jit.imports(module), (
-            module
-        )
+        assert {name for name in parsed if jit._source(name)} <= jit.imports(module), module
 
 
 def test_a_digest_follows_every_source_and_table_of_the_closure(tmp_path, monkeypatch):
@@ -40,9 +41,12 @@ def test_a_digest_follows_every_source_and_table_of_the_closure(tmp_path, monkey
     (room / "table.npz").write_bytes(b"1")
     monkeypatch.setattr(jit, "_PACKAGE", tmp_path)
 
-    def digest():
-        for cached in (jit.imports, jit._tables, jit._content):
+    def forget():
+        for cached in (jit.imports, jit._source, jit._tables, jit._digest):
             cached.cache_clear()
+
+    def digest():
+        forget()
         return jit.digest.__wrapped__("curate.text.kernel")
 
     first = digest()
@@ -53,4 +57,24 @@ def test_a_digest_follows_every_source_and_table_of_the_closure(tmp_path, monkey
     assert second != first
     (room / "table.npz").write_bytes(b"2")
     assert digest() not in (first, second)
-    jit.imports.cache_clear()
+    forget()
+
+
+LOADING = """
+import sys
+import numpy as np
+from curate.kernels.blake2b import digests
+print(digests(np.frombuffer(b"abc", np.uint8), np.array([0, 3])).tobytes().hex())
+print("numba.np.arrayobj" in sys.modules)
+"""
+
+
+def test_a_stored_kernel_is_loaded_without_the_compiler(tmp_path):
+    def run():
+        environment = os.environ | {"CURATE_CACHE": str(tmp_path)}
+        command = [sys.executable, "-c", LOADING]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    assert run() == ["cf4ab791c62b8d2b2109c90275287816", "True"]
+    assert run() == ["cf4ab791c62b8d2b2109c90275287816", "False"]
