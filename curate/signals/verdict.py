@@ -29,7 +29,7 @@ def signals_of(profiles: Profiles) -> tuple[str, ...]:
 
 def lists_of(profile: Profile) -> dict[str, tuple[str, ...]]:
     """Return what signals may need: a profile's word lists, scripts, alphabet and files."""
-    from curate.text.code_pages import written_letters  # compiles kernels
+    from curate.text.code_pages import written_letters  # imports numba
 
     alphabet = written_letters(profile.name)
     bound = {**profile.lists, "scripts": profile.identify.scripts, "alphabet": alphabet}

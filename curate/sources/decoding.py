@@ -5,7 +5,7 @@ Labels are read as browsers read them (WHATWG Encoding Standard): ``iso-8859-1``
 UTF-8 where the bytes prove it; the transport's charset; the charset in the document; the letters;
 a detector. An encoding is accepted only if the bytes decode under it without an error. Since a
 single-byte code page decodes nearly everything, one that is stated is believed unless the letters
-speak against it (``curate.text.code_pages``): pages in KZ-1048 or windows-1254 state windows-1251
+speak against it (``curate.text.encodings``): pages in KZ-1048 or windows-1254 state windows-1251
 or ISO 8859-1 as often as not.
 """
 
@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from curate.text.code_pages import PAGES, likely, mostly_ascii
+from curate.text.code_pages import PAGES
+from curate.text.encodings import likely, may_be_utf8, mostly_ascii
 
 
 class Decoded(NamedTuple):
@@ -36,6 +37,7 @@ _BOMS = (
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
 )
+_MARKS = tuple(mark for mark, _ in _BOMS)
 
 # The Python codec nearest to the WHATWG decoder of a label; labels not listed here are resolved by
 # Python's own aliases.
@@ -143,6 +145,8 @@ def decode(data: bytes, transport: str | None = None, *, markup: bool = True) ->
         if name in tried:
             continue
         tried[name] = by
+        if by == "utf-8" and not may_be_utf8(data):
+            continue
         text = _strict(data, name)
         if text is not None and (_is_text_of(data) if name in PAGES else is_text(text)):
             if name in PAGES and not data.isascii():
@@ -163,10 +167,8 @@ def decode(data: bytes, transport: str | None = None, *, markup: bool = True) ->
 
 
 def _candidates(data: bytes, transport: str | None, markup: bool) -> Iterator[tuple[str, str]]:
-    for mark, name in _BOMS:
-        if data.startswith(mark):
-            yield name, "bom"
-            break
+    if data.startswith(_MARKS):
+        yield next(name for mark, name in _BOMS if data.startswith(mark)), "bom"
     if not data.isascii():
         # Text in another encoding is not valid UTF-8 by chance, whatever a header states.
         yield "utf_8", "utf-8"

@@ -3,7 +3,7 @@
 ftfy mends UTF-8 that was read as a Western page. Here are the others: Turkish read as windows-1252,
 Kazakh as windows-1251, KOI8-R as windows-1251, UTF-8 as windows-1251 or as a DOS page, and so on. A
 text is touched only if the misreading can be undone exactly and the letters are then clearly those
-of one language (``curate.text.code_pages``), or if the bytes are UTF-8, which no chance makes.
+of one language (``curate.text.encodings``), or if the bytes are UTF-8, which no chance makes.
 
 A scan finds the texts in doubt (``curate.text.doubt``); a second one counts exactly in those, and
 which pages could hold them. Others are never decoded.
@@ -23,7 +23,7 @@ from numba import int64, uint32, uint64
 from curate.kernels.arrow import buffers, replace_rows
 from curate.kernels.jit import kernel
 from curate.kernels.utf8 import decode
-from curate.text import code_pages, doubt, mojibake_scan
+from curate.text import doubt, encodings, mojibake_scan, multibyte, readings
 
 #: Pages in which programs read what was written in another one.
 _ASSUMED: Final = ("cp1252", "cp1251", "cp1250", "cp1254", "koi8_r", "cp866")
@@ -111,36 +111,30 @@ def _read_again(text: str) -> str | None:
         if utf8 >> number & 1 and (found := _as_utf8(text, runs, page)) is not None:
             return found
     best: tuple[float, str] | None = None
-    readings: dict[bytes, code_pages.Readings] = {}
     for number, page in enumerate(_ASSUMED):
-        if single >> number & 1 and (reading := _in_another_page(text, page, readings)) is not None:
+        if single >> number & 1 and (reading := _in_another_page(text, page)) is not None:
             best = min(best or reading, reading)
     return best[1] if best else None
 
 
-def _in_another_page(
-    text: str, page: str, readings: dict[bytes, code_pages.Readings]
-) -> tuple[float, str] | None:
+def _in_another_page(text: str, page: str) -> tuple[float, str] | None:
     """Return what the bits of a better reading cost, and that, if a text was read in ``page``."""
     data = _bytes_of(text, page)
-    if data is None or code_pages.fits(data, page):
+    if data is None:
         return None
-    if data not in readings:  # most pages have most of a text at the same bytes
-        readings[data] = code_pages.Readings(data)
-    meant = code_pages.likely(data, stated=page, clearly=_CLEARLY, readings=readings[data])
+    meant, reading = encodings.likely_reading(data, markup=False, stated=page, clearly=_CLEARLY)
     if meant is None or meant == page or meant in _SELDOM:
         return None
     try:
         found = data.decode(meant)
     except UnicodeError:
         return None
-    if meant in code_pages.MULTIBYTE:
-        return code_pages.multibyte_bits(found, meant), found
-    reading = readings[data].of(meant)
+    if meant in multibyte.MULTIBYTE:
+        return multibyte.multibyte_bits(found, meant), found
     if (
         reading is None
         or reading.pairs < _FEWEST_PAIRS
-        or reading.mean > code_pages.LIKELY
+        or reading.mean > readings.PROSE
         or "ҝ" in found.lower()  # ї of Mongolian fonts: a convention, no misreading
         or in_doubt(pa.array([found], pa.large_string()))[0]
     ):
