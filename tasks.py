@@ -133,6 +133,7 @@ def campaign(*arguments: str) -> None:
     for short in (
         ["kills", "--engine", "in-process", "--kills", "10"],
         ["kills", "--engine", "ray", "--kills", "5"],
+        ["folders", "--runs", "30"],
         ["environments", "--runs", "4"],
         ["mutants", "--mutants", "300"],
         ["hostile", "--mutants", "300"],

@@ -110,16 +110,17 @@ def unfinished(store: Store) -> dict[str, Any] | None:
     return None if state is None or (older and state.get("replaces") != older) else state
 
 
-def wrong_sizes(store: Store, manifest: Manifest) -> Iterator[str]:
-    """Yield a sentence for each file of a finished run that is gone or has another size."""
+def wrong_sizes(store: Store, manifest: Manifest) -> dict[str, str]:
+    """Return the files of a finished run that are gone or have another size, each in a sentence."""
     folders = sorted({entry.path.split("/")[0] for entry in manifest.files if "/" in entry.path})
     sizes = {path: size for folder in folders for path, size in store.sizes(folder).items()}
+    wrong = {}
     for entry in manifest.files:
         size = sizes.get(entry.path) if "/" in entry.path else store.size(entry.path)
-        if size is None:
-            yield f"{entry.path}: missing"
-        elif size != entry.bytes:
-            yield f"{entry.path}: {size} bytes, not {entry.bytes}"
+        if size != entry.bytes:
+            found = "missing" if size is None else f"{size} bytes, not {entry.bytes}"
+            wrong[entry.path] = f"{entry.path}: {found}"
+    return wrong
 
 
 def _digest_of_manifest(store: Store) -> str | None:
@@ -208,7 +209,7 @@ def examine(
             where=store.address,
             hint="choose another --output, or --fresh to replace it",
         )
-    for problem in wrong_sizes(store, manifest):
+    for problem in wrong_sizes(store, manifest).values():
         raise RefusedError(
             f"the finished run here is damaged: {problem}",
             where=store.address,

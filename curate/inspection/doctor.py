@@ -6,8 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from curate.engine.folder import Unreadable, holder, published, refuse_foreign, unfinished
-from curate.engine.folder import wrong_sizes as wrong_sizes_of
+from curate.engine.folder import (
+    Unreadable,
+    holder,
+    published,
+    refuse_foreign,
+    unfinished,
+    wrong_sizes,
+)
 from curate.engine.lease import watch
 from curate.errors import RefusedError
 from curate.storage.entries import Commit, Manifest, unsealed
@@ -77,7 +83,7 @@ def diagnose(store: Store, *, patient: bool = True) -> Diagnosis:
         return _unfinished(store, top, who, manifest)
     if manifest is None:
         return Diagnosis("empty", "there are no files of a run here", anew, who)
-    wrong = tuple(wrong_sizes_of(store, manifest))
+    wrong = tuple(wrong_sizes(store, manifest).values())
     name = str(manifest.recipe.get("name", "RECIPE"))
     if wrong:
         return Diagnosis(

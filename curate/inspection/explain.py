@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 
 from curate import schema
 from curate.engine.reading import Batch, read_shard
-from curate.errors import RecipeError
+from curate.errors import RecipeError, RefusedError
 from curate.inspection.verify import manifest_of
 from curate.plan.model import Plan, PlannedPiece, Shard
 from curate.protocol.tables import with_text
@@ -42,11 +43,11 @@ def find_outcomes(store: Store, key: str) -> list[dict[str, Any]]:
     for entry in manifest.files:
         path = entry.path
         folder = path.split("/")[0]
-        if folder == "quarantine":
-            outcomes += _quarantined(store, path, key)
-        if folder not in ("mixture", "rejected"):
-            continue
-        for row in _matches(store, path, key):
+        with _readable(store, path):
+            if folder == "quarantine":
+                outcomes += _quarantined(store, path, key)
+            rows = list(_matches(store, path, key)) if folder in ("mixture", "rejected") else []
+        for row in rows:
             signals = {k: v for k, v in row.items() if k.startswith("signal_") and v is not None}
             shown = {name: row[name] for name in _SHOWN if row.get(name) is not None}
             if folder == "mixture":
@@ -59,6 +60,19 @@ def find_outcomes(store: Store, key: str) -> list[dict[str, Any]]:
                 outcome = rule if stage == manifest.stages[-1] else "dropped"
                 outcomes.append({"outcome": outcome, "where": path, **shown, "signals": signals})
     return [*kept.values(), *outcomes]
+
+
+@contextmanager
+def _readable(store: Store, path: str) -> Iterator[None]:
+    """Raise RefusedError, naming the file, where one of the product cannot be read."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, LookupError) as error:
+        raise RefusedError(
+            f"{path} is damaged: {error}",
+            where=store.address,
+            hint=f"curate verify {store.address} lists all that is wrong",
+        ) from error
 
 
 def find_in_stores(store: Store, id: str) -> list[dict[str, Any]]:
@@ -155,7 +169,7 @@ def _document(
 def _matches(store: Store, path: str, key: str) -> Iterator[dict[str, Any]]:
     own = f"~{key}"  # the id of the record itself, where the source keeps one
     with store.open(path) as handle:
-        file = pq.ParquetFile(handle)
+        file = pq.ParquetFile(handle, page_checksum_verification=True)
         shown = filter(schema.is_ours, file.schema_arrow.names)
         names = [name for name in shown if name not in ("text", "messages", "meta")]
         for group in range(file.num_row_groups):
@@ -171,7 +185,8 @@ def _matches(store: Store, path: str, key: str) -> Iterator[dict[str, Any]]:
 
 def _quarantined(store: Store, path: str, key: str) -> Iterator[dict[str, Any]]:
     with store.open(path) as handle:
-        table = pq.ParquetFile(handle).read(use_threads=False).cast(schema.QUARANTINE_SCHEMA)
+        file = pq.ParquetFile(handle, page_checksum_verification=True)
+        table = file.read(use_threads=False).cast(schema.QUARANTINE_SCHEMA)
     for row in table.to_pylist():
         file = schema.file_key(row["source"], row["file"])
         if key in (file, schema.make_id(file, row["offset"])):

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curate.engine.folder import published
+from curate.engine.folder import published, wrong_sizes
 from curate.errors import InternalError, RefusedError
 from curate.inspection.doctor import diagnose
 from curate.mixture.sampling import sample_key
@@ -29,21 +29,24 @@ def verify(store: Store) -> list[str]:
     with.
     """
     manifest = manifest_of(store)
-    return [*_files(store, manifest), *_counts(manifest), *_rows(store, manifest)]
+    damaged = list(_damaged(store, manifest))
+    problems = [*damaged, *_strays(store, manifest), *_counts(manifest)]
+    if damaged:
+        return [*problems, "keys and witnesses were not checked: not all files are whole"]
+    return [*problems, *_rows(store, manifest)]
 
 
-def _files(store: Store, manifest: Manifest) -> Iterator[str]:
-    named = set()
+def _damaged(store: Store, manifest: Manifest) -> Iterator[str]:
+    wrong = wrong_sizes(store, manifest)
     for entry in manifest.files:
-        path = entry.path
-        named.add(path)
-        size = store.size(path)
-        if size is None:
-            yield f"{path}: missing"
-        elif size != entry.bytes:
-            yield f"{path}: {size} bytes, not {entry.bytes}"
-        elif sha256_of(store, path) != entry.sha256:
-            yield f"{path}: its bytes changed"
+        if entry.path in wrong:
+            yield wrong[entry.path]
+        elif sha256_of(store, entry.path) != entry.sha256:
+            yield f"{entry.path}: its bytes changed"
+
+
+def _strays(store: Store, manifest: Manifest) -> Iterator[str]:
+    named = {entry.path for entry in manifest.files}
     for folder in ("mixture", "rejected", "quarantine", *OUTPUT_FORMATS):
         for path in store.names(folder):
             if path not in named:
@@ -77,8 +80,6 @@ def _rows(store: Store, manifest: Manifest) -> Iterator[str]:
     dropped: dict[str, list[np.ndarray]] = {}
     witnesses: dict[str, list[pa.Table]] = {}
     for entry in manifest.files:
-        if store.size(entry.path) != entry.bytes:
-            continue  # reported already
         if entry.path.startswith("mixture/"):
             for table in _columns(store, entry.path, ["id", "phase", "epoch"]):
                 key = pc.binary_join_element_wise(

@@ -1,6 +1,6 @@
 """Kill publishing at its failpoints, and flip bits in every file of a run and of its product.
 
-    python -m tests.faults.folders --runs 200 --seed 1
+    python -m tests.faults.folders --runs 200 --seed 1 [--record]
 
 Two thirds of the runs are flips, one third kills. After a kill no name of a product may show
 anything without its manifest, and the same command must end with the bytes of an undisturbed run.
@@ -116,12 +116,17 @@ class Campaign:
         if checked.returncode not in (1, 4) or "Traceback" in checked.stderr:
             sys.exit(f"{what}: verify exits {checked.returncode}\n{checked.stderr}")
         self.counts["flip in the product: found by verify"] += 1
+        name = next(iter(tree(out, ("mixture",))))
+        told = self.curate("explain", out, f"a/{name}#7")
+        if "Traceback" in told.stderr:
+            sys.exit(f"{what}: explain\n{told.stderr}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--record", action="store_true", help="write docs/reliability.md")
     known = parser.parse_args()
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
@@ -135,6 +140,11 @@ def main():
     print(f"{known.runs} runs with seed {known.seed}:")
     for kind, count in sorted(campaign.counts.items()):
         print(f"  {kind}: {count}")
+    if known.record:
+        from tests.faults import scoreboard
+
+        counts = ", ".join(f"{kind} {n}" for kind, n in sorted(campaign.counts.items()))
+        scoreboard.record("folders", f"{known.runs} runs: {counts}")
 
 
 if __name__ == "__main__":

@@ -77,6 +77,19 @@ def test_a_flipped_bit(copy):
     assert f"{path.relative_to(copy)}: its bytes changed" in problems(copy)
 
 
+@pytest.mark.parametrize("folder", ["mixture", "rejected", "quarantine"])
+def test_a_damaged_footer_is_one_sentence(folder, copy):
+    path = next((copy / folder).rglob("*.parquet"))
+    body = path.read_bytes()
+    at = body.rindex(b"ARROW:schema") + 20  # base64 in the footer, which no checksum covers
+    path.write_bytes(body[:at] + b"\x01" + body[at + 1 :])
+    found = problems(copy)
+    assert f"{path.relative_to(copy)}: its bytes changed" in found
+    assert "keys and witnesses were not checked: not all files are whole" in found
+    with pytest.raises(RefusedError, match=f"{path.relative_to(copy)} is damaged"):
+        api.explain(str(copy), "nowhere")
+
+
 def test_a_file_that_the_manifest_does_not_list(copy):
     stray = copy / "mixture" / "main" / "part-99999.parquet"
     shutil.copy(next((copy / "mixture").rglob("*.parquet")), stray)
