@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -24,8 +24,12 @@ from curate.failpoint import reach
 from curate.logging_setup import LogRecord, collected_records
 from curate.protocol.ledger import Ledger
 from curate.storage.entries import Commit, FileEntry, TaskNotes, sealed, unsealed
+from curate.storage.formats import OUTPUT_FORMATS
 from curate.storage.store import Damaged, Store, as_resource_error, in_order, open_store
 from curate.storage.survivors import Survivors
+
+#: Datasets whose files are copied to published names, as they are.
+PUBLISHED = ("mixture", "rejected", *OUTPUT_FORMATS)
 
 
 @dataclass
@@ -131,6 +135,9 @@ def _write_log(task: Task, attempt: Attempt, records: list[LogRecord]) -> None:
 
 
 def _commit(store: Store, task: Task, attempt: Attempt) -> bool:
+    if any(entry.dataset in PUBLISHED for entry in attempt.files):
+        versions = store.versions(attempt.folder)
+        attempt.files = [replace(e, version=versions.get(e.path)) for e in attempt.files]
     commit = Commit(task.commit, attempt.files, attempt.notes, attempt.ledger.to_json())
     body = sealed(commit.to_json())
     reach("commit.written")

@@ -115,7 +115,7 @@ def _check(
     """Raise Damaged where a file that is about to be visible is not what was written to it.
 
     ``sources`` are the files of tasks by the published paths to which they were linked. Disks are
-    read; an object store checks its own bytes, so there the sizes are compared.
+    read; an object store checks its own bytes, so there the sizes of the copies are compared.
     """
     if not staging:
         folders = sorted({entry.path.split("/")[0] for entry in files})
@@ -263,11 +263,18 @@ def _cluster_rows(
             yield pa.concat_tables(run).sort_by(keys)
 
 
-def _link_all(store: Store, staging: str, links: Iterable[tuple[FileEntry, str]]) -> None:
-    """Link committed files under their published names; raise Damaged where one is gone."""
+def _link_all(store: Store, staging: str, links: list[tuple[FileEntry, str]]) -> None:
+    """Link committed files under their published names; raise Damaged where one is gone.
+
+    An object store is listed, and names an object that is not the one that was committed.
+    """
+    folders = {"/".join(entry.path.split("/")[:2]) for entry, _ in links if entry.version}
+    versions = {k: v for folder in sorted(folders) for k, v in store.versions(folder).items()}
 
     def link(pair: tuple[FileEntry, str]) -> None:
         entry, target = pair
+        if entry.version and versions.get(entry.path) != entry.version:
+            raise Damaged(entry.path)
         try:
             store.link(entry.path, f"{staging}{target}")
         except FileNotFoundError as error:

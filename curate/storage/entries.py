@@ -47,6 +47,7 @@ class FileEntry(_Record):
     sha256: str
     rows: int
     suffix: str | None = None  #: the end of its published name, for formats besides Parquet
+    version: str | None = None  #: in object stores, of files that are published: the ETag
     keys: list[list[int]] | None = None  #: survivors: first and last shuffle key of each block
     schema: str | None = None  #: exchange files: Arrow IPC in base64
     #: exchange files: ``[part, offset, stored bytes, bytes, crc32]`` of each block

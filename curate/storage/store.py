@@ -99,6 +99,9 @@ class Store(Protocol):
     def sizes(self, folder: str) -> dict[str, int]:
         """Return the sizes of all objects below a folder, by name, sorted."""
 
+    def versions(self, folder: str) -> dict[str, str]:
+        """Return, by name, what the store changes with the bytes of an object; empty on disks."""
+
     def names(self, folder: str) -> list[str]:
         """Return the names of all objects below a folder, sorted."""
 
@@ -238,6 +241,9 @@ class LocalStore:
     def sizes(self, folder: str) -> dict[str, int]:
         return {name: self.path(name).stat().st_size for name in self.names(folder)}
 
+    def versions(self, folder: str) -> dict[str, str]:
+        return {}
+
     def names(self, folder: str) -> list[str]:
         top = self.path(folder)
         if not top.is_dir():
@@ -352,13 +358,24 @@ class ObjectStore:
         except FileNotFoundError:
             return None
 
-    def sizes(self, folder: str) -> dict[str, int]:
+    def _listed(self, folder: str) -> dict[str, dict[str, Any]]:
         self._files.invalidate_cache()
         try:
             found = self._files.find(self._at(folder), detail=True)
         except FileNotFoundError:
             return {}
-        return {path[len(self._root) + 1 :]: int(found[path]["size"]) for path in sorted(found)}
+        return {path[len(self._root) + 1 :]: found[path] for path in sorted(found)}
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        return {name: int(info["size"]) for name, info in self._listed(folder).items()}
+
+    def versions(self, folder: str) -> dict[str, str]:
+        return {
+            name: str(info[key])
+            for name, info in self._listed(folder).items()
+            for key in ("ETag", "etag")
+            if info.get(key)
+        }
 
     def names(self, folder: str) -> list[str]:
         return list(self.sizes(folder))

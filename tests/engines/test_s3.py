@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate import api
+from curate.api import diagnose
 from curate.engine.reading import read_shard
 from curate.errors import ResourceError
 from curate.inspection.verify import verify
@@ -101,6 +102,41 @@ def test_a_killed_run_resumes_and_equals_that_of_a_local_disk(bucket):
         == local.manifest["totals"]["taken"]
     )
     assert api.run(remote, output="s3://corpus/run", engine="in-process").reused
+
+
+def test_what_is_changed_before_it_is_published_is_made_again(bucket):
+    remote = recipe(bucket, "s3://corpus/in")
+    arguments = ("run", str(remote), "--output", "s3://corpus/flipped", "--engine", "in-process")
+    killed = curate(*arguments, CURATE_FAILPOINT="publish.started:kill:1")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    store = open_store("s3://corpus/flipped")
+    assert store.top() == ["commits", "work"] or "mixture" not in store.top()
+    for kind in ("mixture-", "rejected-"):
+        (name, *_) = [name for name in store.names("work") if f"/{kind}" in name]
+        body = bytearray(store.read(name))
+        body[len(body) // 2] ^= 4
+        store.replace(name, bytes(body))
+    result = api.run(remote, output="s3://corpus/flipped", engine="in-process")
+    assert result.exit_code == 0
+    assert sum(result.manifest["repairs"].values()) == 2
+    assert verify(store) == []
+
+
+def test_a_product_stays_until_the_next_is_published_and_parts_never_have_a_manifest(bucket):
+    remote = recipe(bucket, "s3://corpus/in")
+    output = "s3://corpus/again"
+    arguments = ("run", str(remote), "--output", output, "--engine", "in-process", "--fresh")
+    assert curate(*arguments).returncode == 0
+    store = open_store(output)
+    assert curate(*arguments, CURATE_FAILPOINT="step.done:kill:2").returncode == -signal.SIGKILL
+    assert verify(store) == []
+    assert diagnose(output)["state"] == "unfinished"
+    killed = curate(*arguments[:-1], CURATE_FAILPOINT="publish.linked:kill:1")
+    assert killed.returncode == -signal.SIGKILL
+    assert store.size("manifest.json") is None
+    assert api.run(remote, output=output, engine="in-process").exit_code == 0
+    assert verify(store) == []
+    assert diagnose(output)["state"] == "finished"
 
 
 def test_a_dedup_store_is_kept_there(bucket, tmp_path):
