@@ -76,13 +76,17 @@ def choose(name: str, core_seconds: float, workers: int | None, address: str | N
 
 
 def start(
-    choice: Choice, workers: int | None, address: str | None, wait: float | None = None
+    choice: Choice,
+    workers: int | None,
+    address: str | None,
+    wait: float | None = None,
+    memory: int = 0,
 ) -> Engine:
-    """Start an engine. Raise ResourceError where no cluster answers."""
+    """Start an engine for tasks of ``memory`` bytes. Raise ResourceError if no cluster answers."""
     if choice.name == "in-process":
         from curate.engine.in_process import InProcess
 
         return InProcess()
     from curate.engine.ray_tasks import RayTasks
 
-    return RayTasks(workers=workers, address=cluster_of(address), wait=wait)
+    return RayTasks(workers=workers, address=cluster_of(address), wait=wait, memory=memory)

@@ -162,7 +162,8 @@ def run(
             return _result(str(output), store, manifest, recipe, reused=True)
         listener.note(f"engine: {choice.reason}")
         started = time.perf_counter()
-        machine = engines.start(choice, workers, address, wait)
+        needed = cost["memory_bytes_per_worker"]
+        machine = engines.start(choice, workers, address, wait, needed)
         try:
             driver = Driver(plan, store, machine, listener)
             driver.timings.append(_wall("start", choice.name, started))

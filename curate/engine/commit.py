@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from curate.errors import CurateError, InternalError
@@ -92,6 +93,7 @@ def execute(address: str, job: Job, task: Task) -> Finished:
     """
     store = open_store(address)
     started = time.perf_counter()
+    _forget_peak()
     attempt = Attempt(store, f"work/{task.segment}/{task.key}/{uuid.uuid4().hex}")
     with collected_records() as records:
         try:
@@ -107,6 +109,12 @@ def execute(address: str, job: Job, task: Task) -> Finished:
         {name: round(seconds, 4) for name, seconds in attempt.stages.items()},
         tuple(records),
     )
+
+
+def _forget_peak() -> None:
+    """Let Linux measure this process's largest memory anew: that of a task, not of all before."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def _attempt(job: Job, task: Task, attempt: Attempt) -> None:

@@ -65,8 +65,13 @@ class RayTasks:
         workers: int | None = None,
         address: str | None = None,
         wait: float | None = None,
+        memory: int = 0,
     ) -> None:
-        """Start or join a cluster; ``wait`` bounds the seconds for which it may have no CPU."""
+        """Start or join a cluster.
+
+        ``wait`` bounds the seconds for which it may have no CPU; ``memory`` is what a task needs,
+        in bytes: a node runs no more tasks at a time than have room.
+        """
         # By default Ray retries a task that ran out of memory without end: one huge document would
         # be a livelock.
         os.environ.setdefault("RAY_task_oom_retries", "2")
@@ -109,7 +114,7 @@ class RayTasks:
                 ray_constants.ENABLE_RAY_CLUSTER = clusters
         route_to_root("ray")
         self._workers, self._wait = workers, wait
-        self._capacity = _Capacity(wait)
+        self._capacity = _Capacity(wait, memory)
         self._head = None if address is None else _Head(ray.get_runtime_context().gcs_address)
         self._probed = False
 
@@ -122,15 +127,16 @@ class RayTasks:
             self._probed = True
         # The job is a constant of a function, which Ray sends to each worker once; so a task's own
         # arguments are its names, however large the job and however many tasks there are.
-        remote = ray.remote(_runner(address, job, LOGGER.getEffectiveLevel())).options(
+        remote = ray.remote(
             num_cpus=1, max_retries=RETRIES, retry_exceptions=False, scheduling_strategy="SPREAD"
-        )
+        )(_runner(address, job, LOGGER.getEffectiveLevel()))
         try:
             while True:
                 cpus = self._capacity.cpus()  # now: a cluster may grow and shrink
                 ahead = AHEAD * max(1, min(self._workers or cpus, cpus))
                 for task in islice(waiting, max(0, ahead - len(in_flight))):
-                    in_flight[remote.remote(task)] = task
+                    declared = remote.options(memory=self._capacity.memory)
+                    in_flight[declared.remote(task)] = task
                 if not in_flight:
                     return
                 ready, _ = ray.wait(list(in_flight), num_returns=1, timeout=LOOK)
@@ -229,8 +235,10 @@ def _authenticate(address: str) -> None:
 class _Capacity:
     """The CPUs of the cluster, read again while it works; lines where it has none."""
 
-    def __init__(self, wait: float | None) -> None:
+    def __init__(self, wait: float | None, memory: int) -> None:
         self._wait = wait
+        self._needed = self.memory = memory  #: of a task; never more than a node has
+        self._warned = False
         self._cpus = 0
         self._read = float("-inf")
         self._none_since: float | None = None
@@ -244,8 +252,23 @@ class _Capacity:
         now = time.monotonic()
         if now - self._read >= LOOK:
             self._read, self._cpus = now, int(ray.cluster_resources().get("CPU", 0))
+            self._fit()
             self._watch(now)
         return self._cpus
+
+    def _fit(self) -> None:
+        """Declare no more memory than the largest node has, or no node would ever run a task."""
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        largest = max((int(n.get("memory", 0)) for n in nodes if n.get("CPU")), default=0)
+        self.memory = min(self._needed, largest) if largest else self._needed
+        if self.memory < self._needed and not self._warned:
+            self._warned = True
+            LOGGER.warning(
+                "a task may need %.2f GB of memory, and the largest node has %.2f GB for tasks:"
+                " it runs them one at a time; a smaller shards.output_bytes needs less",
+                self._needed / 1e9,
+                largest / 1e9,
+            )
 
     def _watch(self, now: float) -> None:
         if self._cpus:
@@ -439,5 +462,5 @@ def _result(reference: Any, task: Task) -> Finished:
             f"a worker was lost {RETRIES + 1} times on the same task ({type(error).__name__})",
             where=f"{task.segment} task {task.index}",
             hint="run the same command again: it resumes; with less memory per node,"
-            " lower shards.input_bytes",
+            " lower shards.output_bytes",
         ) from None

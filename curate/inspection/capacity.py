@@ -31,7 +31,7 @@ def check(estimate: Mapping[str, int], output: str, workers: int) -> None:
         raise ResourceError(
             f"{workers} {'task' if workers == 1 else 'tasks'} at a time would need about"
             f" {size(needed)} of memory, this machine has {size(has)}",
-            hint=f"{fewer}smaller shards.input_bytes, or --force to try",
+            hint=f"{fewer}smaller shards.output_bytes, or --force to try",
         )
 
 

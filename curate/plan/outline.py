@@ -43,8 +43,12 @@ DISK_PER_TEXT, DISK_PER_DOCUMENT, DISK_ONCE = 1.5, 2000, 400_000
 #: A document of the crawls above had 1.4 to 4.7 kB of text.
 TEXT_PER_DOCUMENT = 3000
 
-#: Bytes of memory of a worker: interpreter, kernels and models, and per byte of text in its shard.
-MEMORY_ONCE, MEMORY_PER_TEXT = 420_000_000, 7
+#: Bytes of memory of a task: interpreter, kernels, models and buffers; per byte of a batch; and per
+#: byte of text in a file of the product. A shard is never in memory as a whole. The task that needs
+#: most had, of English JSONL (.gz) through all stages, 0.50 GB for 10 MB of text, 0.69 for 200 MB
+#: with output_bytes = 64 MiB, 0.83 with the usual 256 MiB, 0.88 with batch_bytes = 32 MiB besides,
+#: 0.91 for 800 MB, and 0.99 for 3 GB: `timings.jsonl` of such runs, peak_bytes.
+MEMORY_ONCE, MEMORY_PER_BATCH, MEMORY_PER_OUTPUT = 560_000_000, 3, 1.3
 
 
 #: Bytes that a dedup's sketch has per document, and a mixture's: measured on web pages.
@@ -119,9 +123,9 @@ def _estimate(plan: Plan, sources: Mapping[str, Any]) -> dict[str, Any]:
     barriers = {barrier.name for barrier in plan.barriers}
     uses = [spec.use for spec in plan.recipe.stages if spec.label not in barriers]
     stages = sum(map(speeds.of, [*uses, "rest"]))
-    shard = max(
-        (s["text_estimated"] / s["shards"] for s in sources.values() if s["shards"]), default=0
-    )
+    shards = plan.recipe.shards
+    memory = MEMORY_ONCE + MEMORY_PER_BATCH * min(text, shards.batch_bytes)
+    memory += MEMORY_PER_OUTPUT * min(text, shards.output_bytes)
     documents = round(text / TEXT_PER_DOCUMENT)
     shards = sum(source["shards"] for source in sources.values())
     tasks = _tasks(plan, shards, documents, text)
@@ -129,7 +133,7 @@ def _estimate(plan: Plan, sources: Mapping[str, Any]) -> dict[str, Any]:
         "text_bytes": round(text),
         "documents": documents,
         "disk_bytes": round(DISK_ONCE + text * DISK_PER_TEXT + documents * DISK_PER_DOCUMENT),
-        "memory_bytes_per_worker": round(MEMORY_ONCE + MEMORY_PER_TEXT * shard),
+        "memory_bytes_per_worker": round(memory),
         "core_seconds": round(START + reading + text * stages, 1),
         "tasks": tasks,
         "requests": tasks * REQUESTS_PER_TASK,
