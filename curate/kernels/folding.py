@@ -11,17 +11,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import int64, uint8, uint32
+from numba import int64, uint8, uint32, uint64
 
 from curate.kernels import unicode
 from curate.kernels.arrow import replace_rows
-from curate.kernels.jit import kernel
+from curate.kernels.jit import inline, kernel
+from curate.kernels.utf8 import width
 
 BLOCK = 4096
+_STRETCH = 64  #: bytes that are decoded in one way
 
 #: Kinds of code points, for words. `SOLO` is a word by itself (Han, Kana, Thai, a symbol ...);
 #: `MARK` and those after it are rare in most texts.
@@ -281,6 +284,19 @@ def visible_table() -> np.ndarray:
     return _two_rows(entries, np.arange(len(form)), ("case",))
 
 
+@inline
+def _one_or_two(data: Any, at: Any, table: Any, entries: Any, m: Any) -> Any:
+    """Write the entry of a code point of one or two bytes; return the place behind it.
+
+    No branch, because a processor cannot predict where words end.
+    """
+    lead = uint32(data[at])
+    two = uint64(lead >= uint32(0x80))
+    pair = ((lead & uint32(31)) << uint32(6)) | (uint32(data[at + two]) & uint32(63))
+    entries[m] = table[pair if two else lead]
+    return at + uint64(1) + two
+
+
 @kernel
 def decode_block(
     data: np.ndarray, at: int, stop: int, table: np.ndarray, entries: np.ndarray
@@ -288,58 +304,75 @@ def decode_block(
     """Fill `entries` with the table entries of the next code points; return count and position.
 
     A byte sequence that is cut off at `stop` ends the text; a code point above U+10FFFF is read as
-    U+FFFD. This does not call `utf8.decode`: sixteen ASCII bytes in one test, and one and two bytes
-    without a branch, are what makes folding fast.
+    U+FFFD. This does not call `utf8.decode`: what makes folding fast is that ASCII is read without
+    a test of each byte, and that text of one and two bytes is read from both ends of a stretch at
+    once, because each code point waits for the width of the one before it.
     """
-    m = 0
-    while at < stop and m + 16 <= BLOCK:
-        if at + 16 <= stop:
-            seen = uint8(0)
-            for j in range(16):
-                seen |= data[at + j]
-            if seen < 128:
-                for j in range(16):
-                    entries[m + j] = table[data[at + j]]
-                m += 16
-                at += 16
-                continue
-        # Not ASCII, or the end: the next 16 code points one by one. No branch between one byte and
-        # two, because a processor cannot predict where words end.
-        for _ in range(16):
-            if at >= stop:
+    i, end, m = uint64(at), uint64(stop), uint64(0)
+    while i < end and m + uint64(2 * _STRETCH) <= uint64(BLOCK):
+        near = min(i + uint64(_STRETCH), end)
+        highest = uint8(0)
+        for k in range(i, near):
+            highest = max(highest, data[k])
+        if highest < uint8(0x80):
+            for k in range(near - i):
+                entries[m + k] = table[data[i + k]]
+            m += near - i
+            i = near
+            continue
+        if highest < uint8(0xE0):
+            near -= uint64(data[near - uint64(1)] >= uint8(0xC0))  # not inside a code point
+            if near == i:
+                i = end
                 break
-            c = uint32(data[at])
-            if c < 0xE0:
-                two = int64(c >= 0x80)
-                if at + 1 + two > stop:
-                    at = stop
-                    break
-                pair = ((c & uint32(31)) << uint32(6)) | (uint32(data[at + two]) & uint32(63))
-                c = pair if two else c
-                at += 1 + two
+            half = (i + near) >> uint64(1)
+            half += uint64((data[half] & uint8(0xC0)) == uint8(0x80))
+            second, apart = half, m + uint64(_STRETCH)
+            n = apart
+            while i < half and second < near:
+                i = _one_or_two(data, i, table, entries, m)
+                second = _one_or_two(data, second, table, entries, n)
+                m += uint64(1)
+                n += uint64(1)
+            while i < half:
+                i = _one_or_two(data, i, table, entries, m)
+                m += uint64(1)
+            while second < near:
+                second = _one_or_two(data, second, table, entries, n)
+                n += uint64(1)
+            for k in range(n - apart):
+                entries[m + k] = entries[apart + k]
+            m += n - apart
+            i = near
+            continue
+        while i < near:
+            c = uint32(data[i])
+            if i + uint64(4) > end and i + uint64(width(data[i])) > end:
+                i = end
+                break
+            if c < 0x80:
+                entries[m] = table[c]
+                i += uint64(1)
+            elif c < 0xE0:
+                pair = ((c & uint32(31)) << uint32(6)) | (uint32(data[i + uint64(1)]) & uint32(63))
+                entries[m] = table[pair]
+                i += uint64(2)
             elif c < 0xF0:
-                if at + 3 > stop:
-                    at = stop
-                    break
-                c = (
+                three = (
                     ((c & uint32(15)) << uint32(12))
-                    | ((uint32(data[at + 1]) & uint32(63)) << uint32(6))
-                    | (uint32(data[at + 2]) & uint32(63))
+                    | ((uint32(data[i + uint64(1)]) & uint32(63)) << uint32(6))
+                    | (uint32(data[i + uint64(2)]) & uint32(63))
                 )
-                at += 3
+                entries[m] = table[three]
+                i += uint64(3)
             else:
-                if at + 4 > stop:
-                    at = stop
-                    break
-                c = (
+                four = (
                     ((c & uint32(7)) << uint32(18))
-                    | ((uint32(data[at + 1]) & uint32(63)) << uint32(12))
-                    | ((uint32(data[at + 2]) & uint32(63)) << uint32(6))
-                    | (uint32(data[at + 3]) & uint32(63))
+                    | ((uint32(data[i + uint64(1)]) & uint32(63)) << uint32(12))
+                    | ((uint32(data[i + uint64(2)]) & uint32(63)) << uint32(6))
+                    | (uint32(data[i + uint64(3)]) & uint32(63))
                 )
-                at += 4
-                if c > 0x10FFFF:
-                    c = uint32(0xFFFD)
-            entries[m] = table[c]
-            m += 1
-    return m, at
+                entries[m] = table[four if four <= 0x10FFFF else uint32(0xFFFD)]
+                i += uint64(4)
+            m += uint64(1)
+    return int64(m), int64(i)

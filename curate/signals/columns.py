@@ -28,11 +28,12 @@ from curate.text.counts import (
     STOP_WORDS,
     VARIETY,
     WORDS,
+    character_entries,
     count_bytes,
     count_characters,
-    count_letter_runs,
     count_variety,
     count_words,
+    unmixed,
 )
 from curate.text.line_counts import LINES, count_lines
 from curate.text.phrases import compiled, count_phrases
@@ -51,22 +52,12 @@ BY_SCRIPT: Final = {
     "arabic_letters": "Arab",
 }
 MAIN_SCRIPT: Final = "main_script_letters"
+_OF_CHARACTERS: Final = {*CHARACTERS, SCRIPT_SHARE, MAIN_SCRIPT, *BY_SCRIPT, *LETTER_RUNS, OUTSIDE}
 UNIGRAMS: Final = ("log_probabilities", "scored_words")
 CLASSIFIER: Final = "label_scores"
 
 _URL: Final = r"""(?i)(?:https?://|www\.)[^\s<>"]+"""
 _LOREM: Final = np.frombuffer(b"lorem ipsum", np.uint8)
-
-
-@lru_cache(maxsize=1)
-def _packed() -> npt.NDArray[np.uint64]:
-    """Return what a code point of each class adds to CHARACTERS, ten bits per column."""
-    bits = (unicode.LETTER, unicode.DIGIT, unicode.PUNCTUATION, unicode.SPACE, unicode.UPPER)
-    classes = np.arange(int(unicode.CLASS.max()) + 1)
-    packed = np.zeros(len(classes), np.uint64)
-    for column, bit in enumerate(bits):
-        packed |= ((classes & bit) != 0).astype(np.uint64) << np.uint64(10 * column)
-    return packed
 
 
 @lru_cache(maxsize=1)
@@ -83,16 +74,6 @@ def _leads() -> npt.NDArray[np.bool_]:
     return leads.reshape(-1)
 
 
-@lru_cache(maxsize=1)
-def _unmixed() -> npt.NDArray[np.bool_]:
-    """Return which scripts words are written in alone: Chinese, Japanese and Korean ones are not.
-
-    Letters of no script (micro sign, modifier letters) are at home in every word.
-    """
-    shared = ("Zyyy", "Zinh", "Hani", "Hira", "Kana", "Hang", "Bopo")
-    return np.array([name not in shared for name in unicode.SCRIPTS])
-
-
 @lru_cache(maxsize=64)
 def _outside(alphabet: str) -> npt.NDArray[np.bool_]:
     """Return which code points are letters of an alphabet's scripts, but none of its own."""
@@ -100,7 +81,7 @@ def _outside(alphabet: str) -> npt.NDArray[np.bool_]:
         return np.zeros(0, np.bool_)
     own = [ord(c) for letter in alphabet for c in (letter, letter.upper()) if len(c) == 1]
     scripts = np.unique(unicode.SCRIPT[own])
-    scripts = scripts[_unmixed()[scripts]]
+    scripts = scripts[unmixed()[scripts]]
     outside: npt.NDArray[np.bool_] = np.isin(unicode.SCRIPT, scripts)
     outside &= unicode.CLASS & unicode.LETTER > 0
     outside[own] = False
@@ -157,10 +138,8 @@ class TextCounts(Mapping[str, Integers | Floats]):
                 self._bytes()
             elif name in LINES:
                 self._lines()
-            elif name in (*CHARACTERS, SCRIPT_SHARE, MAIN_SCRIPT, *BY_SCRIPT):
+            elif name in _OF_CHARACTERS:
                 self._characters()
-            elif name in (*LETTER_RUNS, OUTSIDE):
-                self._letter_runs()
             elif name in VARIETY:
                 self._variety()
             elif name in UNIGRAMS:
@@ -192,7 +171,7 @@ class TextCounts(Mapping[str, Integers | Floats]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def _add(self, names: Iterable[str], table: Integers) -> None:
+    def _add(self, names: Iterable[str], table: Iterable[Integers]) -> None:
         self._known |= dict(zip(names, table))
 
     def _room(self, columns: int) -> Integers:
@@ -205,9 +184,10 @@ class TextCounts(Mapping[str, Integers | Floats]):
 
     def _characters(self) -> None:
         out, by_script = self._room(len(CHARACTERS)), self._room(len(unicode.SCRIPTS))
-        tables = unicode.CLASS, _packed(), unicode.SCRIPT
-        count_characters(*self._documents, *tables, out, by_script)
-        self._add(CHARACTERS, out)
+        runs, outside = self._room(len(LETTER_RUNS)), self._room(1)
+        tables = *character_entries(), _outside("".join(self._lists.get("alphabet", ())))
+        count_characters(*self._documents, *tables, out, by_script, runs, outside)
+        self._add((*CHARACTERS, *LETTER_RUNS, OUTSIDE), (*out, *runs, *outside))
         numbers = {script: by_script[i] for i, script in enumerate(unicode.SCRIPTS)}
         self._known |= {name: numbers[script] for name, script in BY_SCRIPT.items()}
         named = [numbers[script] for script in unicode.SCRIPTS if script != "Zyyy"]
@@ -218,14 +198,6 @@ class TextCounts(Mapping[str, Integers | Floats]):
                 raise RecipeError(f"no script '{script}'", hint=nearest(script, unicode.SCRIPTS))
         if scripts:
             self._known[SCRIPT_SHARE] = np.sum([numbers[s] for s in dict.fromkeys(scripts)], axis=0)
-
-    def _letter_runs(self) -> None:
-        out, outside = self._room(len(LETTER_RUNS)), self._room(1)
-        letters = _outside("".join(self._lists.get("alphabet", ())))
-        tables = unicode.CLASS, unicode.SCRIPT, _unmixed(), letters
-        count_letter_runs(*self._documents, *tables, out, outside)
-        self._add(LETTER_RUNS, out)
-        self._known[OUTSIDE] = outside[0]
 
     def _phrases(self, name: str) -> Integers:
         out = np.zeros(len(self._texts), np.int64)

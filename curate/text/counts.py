@@ -8,15 +8,18 @@ a text.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 from numba import int64, uint8, uint32, uint64
 
 from curate.kernels import unicode
+from curate.kernels.folding import BLOCK, decode_block
 from curate.kernels.hashing import table_size
 from curate.kernels.jit import kernel
-from curate.kernels.utf8 import HIGHEST, LOW_SEVEN, LOWER_CASE, ONES, decode, eight_bytes
+from curate.kernels.utf8 import stretch_end
 from curate.text.repetition import count_repetition, first_of_each
 from curate.text.words import (
     AFTER_NEWLINE,
@@ -78,25 +81,49 @@ LETTER_RUNS: Final = ("letter_runs", "mixed_letter_runs")  # of letters and mark
 
 _HEADS: Final = 12  # bits of a hash
 
-# Eight ASCII bytes: 0x80 minus the first of a range, and minus the one behind its last, in each.
-_FROM_A, _PAST_Z = uint64(0x3F3F3F3F3F3F3F3F), uint64(0x2525252525252525)
-_FROM_SMALL_A, _PAST_SMALL_Z = uint64(0x1F1F1F1F1F1F1F1F), uint64(0x0505050505050505)
-_FROM_0, _PAST_9 = uint64(0x5050505050505050), uint64(0x4646464646464646)
-_FROM_SPACE, _PAST_SPACE = uint64(0x6060606060606060), uint64(0x5F5F5F5F5F5F5F5F)
-_NEWLINES: Final = uint64(0x0A0A0A0A0A0A0A0A)
+# The entry of a character: CHARACTERS and whether it is a mark, each a bit in a byte of its own, so
+# that four are added at once; its script; whether a word has no letter of another script beside it.
+_LETTER, _DIGIT, _PUNCTUATION, _SPACE = uint32(1), uint32(1 << 8), uint32(1 << 16), uint32(1 << 24)
+_UPPER, _REPLACEMENT, _MARK = uint32(1 << 1), uint32(1 << 9), uint32(1 << 17)
+_FOUR: Final = uint32(0x01010101)
+_SCRIPT_AT, _SCRIPT = uint32(2), uint32(0x3F << 2)
+_MIXES_AT, _MIXES = uint32(10), uint32(1 << 10)
+_NO_SCRIPT, _COUNTED = uint32(0xFFFF), uint32(0xFFFE)
+_STRETCH: Final = 64
 
 
-@kernel
-def _marked(marks: Any) -> Any:
-    """Count the bytes of eight with their highest bit set; the other bits are 0."""
-    return ((marks >> uint64(7)) * ONES) >> uint64(56)
+@lru_cache(maxsize=1)
+def character_entries() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+    """Return every code point, and its entry for `count_characters`.
+
+    Words are written in one script alone, but for Chinese, Japanese and Korean ones. Letters of no
+    script (micro sign, modifier letters) are at home in every word.
+    """
+    codes = np.arange(len(unicode.CLASS), dtype=np.uint32)
+    entries = np.uint32(unicode.SCRIPT) << _SCRIPT_AT
+    for flag, bit in (
+        (unicode.LETTER, _LETTER),
+        (unicode.DIGIT, _DIGIT),
+        (unicode.PUNCTUATION, _PUNCTUATION),
+        (unicode.SPACE, _SPACE),
+        (unicode.UPPER, _UPPER),
+        (unicode.MARK, _MARK),
+    ):
+        entries[(unicode.CLASS & flag) != 0] |= bit
+    entries[0xFFFD] |= _REPLACEMENT
+    mixes = unmixed()[unicode.SCRIPT] & ((unicode.CLASS & unicode.LETTER) != 0)
+    mixes[0x3BC] = False  # the sign of micrometres
+    entries[mixes] |= _MIXES
+    for array in (codes, entries):
+        array.setflags(write=False)
+    return codes, entries
 
 
-@kernel
-def _ascii_letters(block: Any) -> Any:
-    """Mark the letters of eight ASCII bytes by their highest bits."""
-    small = block | LOWER_CASE
-    return (small + _FROM_SMALL_A) & ~(small + _PAST_SMALL_Z) & HIGHEST
+@lru_cache(maxsize=1)
+def unmixed() -> npt.NDArray[np.bool_]:
+    """Return which scripts words are written in alone."""
+    shared = ("Zyyy", "Zinh", "Hani", "Hira", "Kana", "Hang", "Bopo")
+    return np.array([name not in shared for name in unicode.SCRIPTS])
 
 
 @kernel
@@ -180,131 +207,148 @@ def _is_phrase(data: Any, at: Any, end: Any, phrase: Any) -> Any:
 
 @kernel
 def count_characters(
-    data: Any,
-    starts: Any,
-    ends: Any,
-    classes: Any,
-    packed: Any,
-    script: Any,
-    out: Any,
-    by_script: Any,
-) -> None:
-    """Fill the columns CHARACTERS, and the letters of each script, each a row.
-
-    ``packed`` has, for each value of ``classes``, what a code point adds to the six columns, ten
-    bits each; the sum is unpacked before any of them can overflow. ASCII without control characters
-    other than newlines is counted eight bytes at a time.
-    """
-    latin = script[97]
-    for d in range(len(starts)):
-        i, end = starts[d], ends[d]
-        while i < end:
-            added = uint64(0)
-            current = uint8(0)
-            letters = 0
-            left = 1023
-            while i < end and left > 7:
-                if data[uint64(i)] < uint8(0x80) and i + 8 <= end:
-                    block = eight_bytes(data, i)
-                    controls = ~(block + _FROM_SPACE) & HIGHEST
-                    newlines = ~((block ^ _NEWLINES) + LOW_SEVEN) & HIGHEST
-                    deleted = (block + ONES) & HIGHEST  # U+007F
-                    if (block & HIGHEST) | (controls ^ newlines) | deleted == uint64(0):
-                        words = _ascii_letters(block)
-                        upper = (block + _FROM_A) & ~(block + _PAST_Z) & HIGHEST
-                        digits = (block + _FROM_0) & ~(block + _PAST_9) & HIGHEST
-                        spaces = ~(block + _PAST_SPACE) & HIGHEST
-                        n = _marked(words)
-                        added += (
-                            n
-                            | _marked(digits) << uint64(10)
-                            | _marked(HIGHEST ^ words ^ digits ^ spaces) << uint64(20)
-                            | _marked(spaces) << uint64(30)
-                            | _marked(upper) << uint64(40)
-                        )
-                        if words and current != latin:
-                            by_script[current, d] += letters
-                            current = latin
-                            letters = 0
-                        letters += int64(n)
-                        i += 8
-                        left -= 8
-                        continue
-                code, size = decode(data, i)
-                kind = classes[code]
-                added += packed[kind]
-                if code == uint32(0xFFFD):
-                    added += uint64(1) << uint64(50)
-                if kind & uint32(unicode.LETTER):
-                    if script[code] != current:
-                        by_script[current, d] += letters
-                        current = script[code]
-                        letters = 0
-                    letters += 1
-                i += size
-                left -= 1
-            by_script[current, d] += letters
-            for column in range(6):
-                out[column, d] += int64(added >> uint64(10 * column)) & 1023
-
-
-@kernel
-def count_letter_runs(
-    data: Any, starts: Any, ends: Any, classes: Any, script: Any, mixes: Any, outside: Any,
-    out: Any, out_outside: Any,
+    data: Any, starts: Any, ends: Any, codes: Any, table: Any, outside: Any, out: Any,
+    by_script: Any, out_runs: Any, out_outside: Any,
 ) -> None:  # fmt: skip
-    """Fill the columns LETTER_RUNS, each a row, and OUTSIDE.
+    """Fill the columns CHARACTERS, the letters of each script, LETTER_RUNS and OUTSIDE, each a row.
 
-    ``mixes`` tells which scripts a word has no second one beside; ``outside`` (empty for none)
-    which code points are letters outside the alphabet.
+    ``table`` is that of `character_entries`, ``codes`` every code point as itself; ``outside``
+    (empty for none) tells which are letters outside the alphabet.
+
+    Blocks of ASCII are counted in uint8 by loops that LLVM vectorises. Other text is decoded a
+    stretch at a time, and the entries of its characters are added up, four flags in an integer.
+    Only where a stretch has marks or letters of several scripts its characters are looked at one by
+    one.
     """
-    latin = int64(script[97])
+    room, entries = np.empty(BLOCK, np.uint32), np.empty(BLOCK + 1, np.uint32)
+    latin = uint32(table[97] & _SCRIPT)
+    foreign_ascii = False
+    for code in range(min(len(outside), 128)):
+        foreign_ascii |= outside[code]
+    one, last = uint64(1), uint64(_STRETCH - 1)
     for d in range(len(starts)):
-        i, end = starts[d], ends[d]
+        i, end = uint64(starts[d]), uint64(ends[d])
         runs = mixed = foreign = int64(0)
-        current = int64(-1)  # script of the run, -1 between runs, -2 in one that was counted
-        inside = False
+        inside = uint32(0)  # whether the last character belongs to a run
+        current = _NO_SCRIPT  # of the run, _NO_SCRIPT in none, _COUNTED in one that was counted
+        home = latin  # the last script that was seen
         while i < end:
-            if data[uint64(i)] < uint8(0x80) and i + 8 <= end:
-                block = eight_bytes(data, i)
-                if (block & HIGHEST) == uint64(0):  # no marks, and Latin letters
-                    words = _ascii_letters(block)
-                    if words & uint64(0x80):
-                        if current >= 0 and current != latin:
-                            mixed += 1
-                            current = int64(-2)
-                        elif current == -1:
-                            current = latin
-                    runs += int64(
-                        _marked(words & ~(words << uint64(8) | uint64(inside) << uint64(7)))
+            high = uint8(128)
+            if i + uint64(_STRETCH) < end:
+                high = uint8(0)
+                for k in range(i, i + uint64(_STRETCH)):
+                    high |= data[k]
+            if high < uint8(128):
+                letters = digits = capitals = signs = spaces = last_ones = uint8(0)
+                for k in range(i, i + uint64(_STRETCH)):
+                    byte = data[k]
+                    letter = uint8((byte | uint8(32)) - uint8(97)) < uint8(26)
+                    goes_on = uint8((data[k + one] | uint8(32)) - uint8(97)) < uint8(26)
+                    letters = uint8(letters + uint8(letter))
+                    digits = uint8(digits + uint8(uint8(byte - uint8(48)) < uint8(10)))
+                    capitals = uint8(capitals + uint8(uint8(byte - uint8(65)) < uint8(26)))
+                    signs = uint8(signs + uint8(uint8(byte - uint8(33)) < uint8(94)))
+                    space = (uint8(byte - uint8(9)) < uint8(5)) | (
+                        uint8(byte - uint8(28)) < uint8(5)
                     )
-                    inside = (words >> uint64(63)) != uint64(0)
-                    if words != HIGHEST:
-                        current = latin if inside else int64(-1)
-                    if len(outside):
-                        for k in range(8):
-                            foreign += outside[data[uint64(i + k)]]
-                    i += 8
-                    continue
-            code, size = decode(data, i)
-            i += size
-            kind = classes[code]
-            if kind & uint32(unicode.LETTER):
-                runs += not inside
-                inside = True
-                if mixes[script[code]] and code != uint32(0x3BC):  # the sign of micrometres
-                    if current >= 0 and current != script[code]:
-                        mixed += 1
-                        current = int64(-2)
-                    elif current == -1:
-                        current = int64(script[code])
-                if len(outside):
-                    foreign += outside[code]
-            elif not kind & uint32(unicode.MARK):
-                inside = False
-                current = int64(-1)
-        out[0, d] = runs
-        out[1, d] = mixed
+                    spaces = uint8(spaces + uint8(space))
+                    last_ones = uint8(last_ones + uint8(letter & (not goes_on)))
+                out[0, d] += int64(letters)
+                out[1, d] += int64(digits)
+                out[2, d] += int64(signs) - int64(letters) - int64(digits)
+                out[3, d] += int64(spaces)
+                out[4, d] += int64(capitals)
+                by_script[uint64(latin >> _SCRIPT_AT), d] += int64(letters)
+                if foreign_ascii:
+                    for k in range(i, i + uint64(_STRETCH)):
+                        foreign += outside[data[k]]
+                begins_with = uint32(table[data[i]] & _LETTER)
+                ends_with = uint32(table[data[i + last]] & _LETTER)
+                next_byte = data[i + last + one]
+                follows = (
+                    uint32(table[next_byte] & _LETTER) if next_byte < uint8(128) else uint32(0)
+                )
+                # As many runs begin as end, but for those at both ends of the block.
+                runs += int64(last_ones) + int64(ends_with & follows) - int64(begins_with & inside)
+                if begins_with and current not in (_NO_SCRIPT, latin, _COUNTED):
+                    mixed += 1
+                    current = _COUNTED
+                if int64(letters) < _STRETCH:
+                    current = latin if ends_with else _NO_SCRIPT
+                elif current == _NO_SCRIPT:
+                    current = latin
+                inside = ends_with
+                i += uint64(_STRETCH)
+                continue
+            near = stretch_end(data, i, 3 * _STRETCH, end)
+            m, reached = decode_block(data, int64(i), int64(near), codes, room)
+            i = uint64(reached)
+            entries[0] = inside
+            for k in range(m):
+                entries[k + 1] = table[room[k]]
+            if len(outside):
+                for k in range(m):
+                    foreign += outside[room[k]]
+            four = others = begins = uint32(0)
+            for k in range(1, m + 1):
+                entry = entries[k]
+                four = uint32(four + uint32(entry & _FOUR))
+                others = uint32(others + uint32(uint32(entry >> uint32(1)) & _FOUR))
+                begins = uint32(begins + uint32(entry & uint32(~entries[k - 1]) & _LETTER))
+            out[0, d] += int64(four & uint32(255))
+            out[1, d] += int64((four >> uint32(8)) & uint32(255))
+            out[2, d] += int64((four >> uint32(16)) & uint32(255))
+            out[3, d] += int64(four >> uint32(24))
+            out[4, d] += int64(others & uint32(255))
+            out[5, d] += int64((others >> uint32(8)) & uint32(255))
+            marks = (others >> uint32(16)) & uint32(255)
+            # Letters of any script, and those that a word has no others beside.
+            some = not_home = mixing = uint32(0)
+            for k in range(1, m + 1):
+                entry = entries[k]
+                apart = uint32(uint32(entry ^ home) & _SCRIPT)
+                some = uint32(some | uint32(apart * uint32(entry & _LETTER)))
+                mixes = uint32(uint32(entry >> _MIXES_AT) & _LETTER)
+                mixing = uint32(mixing + mixes)
+                not_home = uint32(not_home | uint32(apart * mixes))
+            if some == 0:
+                by_script[uint64(home >> _SCRIPT_AT), d] += int64(four & uint32(255))
+            else:
+                for k in range(1, m + 1):
+                    entry = entries[k]
+                    script = (entry & _SCRIPT) >> _SCRIPT_AT
+                    by_script[script, d] += int64(entry & _LETTER)
+            if (
+                marks == 0
+                and not_home == 0
+                and current != _COUNTED
+                and (mixing == 0 or current in (_NO_SCRIPT, home))
+            ):
+                runs += int64(begins)
+                inside = uint32(entries[m] & _LETTER)
+                before = m
+                while before > 0 and (entries[before] & (_LETTER | _MIXES)) == _LETTER:
+                    before -= 1
+                if before > 0:
+                    current = home if entries[before] & _MIXES else _NO_SCRIPT
+                continue
+            for k in range(1, m + 1):
+                entry = entries[k]
+                if entry & _LETTER:
+                    runs += not inside
+                    inside = _LETTER
+                    if entry & _MIXES:
+                        home = uint32(entry & _SCRIPT)
+                        if current == _NO_SCRIPT:
+                            current = home
+                        elif current != home and current != _COUNTED:
+                            mixed += 1
+                            current = _COUNTED
+                elif not entry & _MARK:
+                    inside = uint32(0)
+                    current = _NO_SCRIPT
+        out_runs[0, d] = runs
+        out_runs[1, d] = mixed
         out_outside[0, d] = foreign
 
 
