@@ -53,6 +53,8 @@ from curate.schema import whole
 
 #: Bytes of plain text that are normalised at once.
 _STEP = 32
+#: A mark, or what is invisible; what NFC may join.
+_OF_CARE = (4 << 24) | COMPOSES
 
 
 @kernel
@@ -110,6 +112,23 @@ def _squeeze(
                 flags, starter, last_order = uint32(0), uint32(0), uint8(0)
                 continue
             flags |= seen & uint32(REWRITES)
+            if (seen & uint32(_OF_CARE)) == 0:
+                narrow = (seen & uint32(FOLDED)) < uint32(0x800)
+                for i in range(m):
+                    entry = entries[i]
+                    space = ((entry >> uint32(24)) & uint32(KIND)) == SEPARATOR
+                    c = uint32(32) if space else entry & uint32(FOLDED)
+                    seen_before = space & spaced
+                    spaced = space
+                    if narrow:  # no branch, because where words end is unpredictable
+                        two = c >= uint32(0x80)
+                        out[n] = uint8(uint32(0xC0) | (c >> uint32(6)) if two else c)
+                        out[n + uint64(1)] = uint8(uint32(0x80) | (c & uint32(63)))
+                        n += uint64(not seen_before) << uint64(two)
+                    elif not seen_before:
+                        n = encode(out, n, c)
+                starter, last_order = entries[m - 1], uint8(0)
+                continue
             for i in range(m):
                 entry = entries[i]
                 kind = (entry >> uint32(24)) & uint32(KIND)

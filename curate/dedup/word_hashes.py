@@ -51,6 +51,8 @@ _SECONDS = np.uint64(0x8000000080000000)
 _STEP, _STRETCH = 32, 64
 #: Neither letter nor separator, of more than 16 bits, or more than one unit.
 _ODD = (6 << 24) | 0x1F0000 | DOUBLED | COMPOSES
+#: A mark, a sign that may belong to a word, of more than 16 bits, or more than one unit.
+_OF_CARE = (4 << 24) | 0x1F0000 | DOUBLED | COMPOSES
 #: What `fold` needs to know of a table to read plain ASCII without it.
 SIGNS, DIGITS, SYMBOLS, LOWER = 1, 2, 4, 8
 
@@ -81,8 +83,8 @@ def fold(
     Also return whether the text has to be rewritten first: `kernels.folding.rewritten`. Sixteen
     zeros follow the last unit. `entries` has `BLOCK` places; `ascii_rule` is the first table's.
     Bound by memory in plain text, by decoding in other text: both are written by vectorised loops.
-    Only text with symbols, marks, controls or characters that are words by themselves is processed
-    unit by unit.
+    Text with characters that are words by themselves is processed unit by unit, without a branch;
+    only marks, controls and signs need more.
     """
     n, at, end = uint64(0), uint64(start), uint64(stop)
     previous, before_sign, starter = uint32(LINE), uint32(LINE), uint32(0)
@@ -154,6 +156,18 @@ def fold(
             n += uint64(m)
             starter = previous = entries[m - 1]
             last_order = uint8(0)
+            continue
+        if (seen & uint32(_OF_CARE)) == 0 and (previous & uint32(0x10000)) == 0:
+            before = (previous >> uint32(24)) & uint32(KIND)
+            for i in range(m):
+                entry = entries[i]
+                kind = (entry >> uint32(24)) & uint32(KIND)
+                out[n] = uint16(0)
+                n += uint64((kind != SEPARATOR) & ((kind == SOLO) | (before == SOLO)))
+                out[n] = uint16(entry)
+                n += uint64((entry & previous & uint32(REPEATS)) == 0)
+                previous, before = entry, kind
+            starter, last_order = previous, uint8(0)
             continue
         for i in range(m):
             entry = entries[i]
@@ -260,12 +274,12 @@ def hash_words(
             at += uint64(8)
             x, y = _four(folded, at), _four(folded, at + uint64(4))
             x_ends, y_ends = _zeros(x), _zeros(y)
-        within = x_ends != 0
-        ends = x_ends if within else y_ends
+        # Arithmetic in place of branches: whether a word has four units is unpredictable.
+        beyond = uint64(0) - uint64(x_ends == 0)
+        ends = x_ends | (y_ends & beyond)
         length = uint64(trailing_zeros(ends)) >> uint64(4)
         mask = (uint64(1) << (length << uint64(4))) - uint64(1)
-        x_mask = mask if within else ~uint64(0)
-        y_mask = uint64(0) if within else mask
+        x_mask, y_mask = mask | beyond, mask & beyond
         x, y = x & x_mask, y & y_mask
         word = uint64((h | x | y) != 0)
         number &= uint64((x & _BUT_VALUE) == (_DIGITS & x_mask)) & word
@@ -274,11 +288,9 @@ def hash_words(
         numeric[n] = uint8(number)
         n += word
         numbers += number
-        at += length + uint64(1) + (uint64(0) if within else uint64(4))
         # A comma and a space end a word once.
-        at += (
-            (ends >> ((length << uint64(4)) + uint64(31))) & uint64(1) if length < 3 else uint64(0)
-        )
+        twice = ((ends >> (length << uint64(4))) >> uint64(31)) & uint64(1)
+        at += length + uint64(1) + (uint64(4) & beyond) + twice
     for i in range(n):
         hashes[i] = mix64(hashes[i])
     return int(n), int(numbers)
