@@ -100,7 +100,7 @@ def _squeeze(
                     spaced = out[n - uint64(1)] == 32
                     starter, last_order = table[data[at - uint64(1)]], uint8(0)
                     continue
-            near = stretch_end(data, at, 2 * _STEP, stop)
+            near = stretch_end(data, at, 4 * _STEP, stop)
             m, reached = decode_block(data, int64(at), int64(near), table, entries)
             at = uint64(reached)
             seen = uint32(0)
@@ -113,20 +113,30 @@ def _squeeze(
                 continue
             flags |= seen & uint32(REWRITES)
             if (seen & uint32(_OF_CARE)) == 0:
-                narrow = (seen & uint32(FOLDED)) < uint32(0x800)
-                for i in range(m):
-                    entry = entries[i]
-                    space = ((entry >> uint32(24)) & uint32(KIND)) == SEPARATOR
-                    c = uint32(32) if space else entry & uint32(FOLDED)
-                    seen_before = space & spaced
-                    spaced = space
-                    if narrow:  # no branch, because where words end is unpredictable
-                        two = c >= uint32(0x80)
-                        out[n] = uint8(uint32(0xC0) | (c >> uint32(6)) if two else c)
-                        out[n + uint64(1)] = uint8(uint32(0x80) | (c & uint32(63)))
-                        n += uint64(not seen_before) << uint64(two)
-                    elif not seen_before:
-                        n = encode(out, n, c)
+                if (seen & uint32(FOLDED)) < uint32(0x800):
+                    # No branch, because where words end is unpredictable.
+                    again = uint64(spaced)
+                    for i in range(m):
+                        entry = entries[i]
+                        space = uint64((entry & uint32(KIND << 24)) == 0)
+                        c = uint64(32) if space else uint64(entry & uint32(FOLDED))
+                        two = uint64((c >> uint64(7)) != 0)
+                        lead = uint64(0xC0) | (c >> uint64(6))
+                        out[n] = uint8(c ^ ((c ^ lead) & (uint64(0) - two)))
+                        out[n + uint64(1)] = uint8(uint64(0x80) | (c & uint64(63)))
+                        n += (uint64(1) + two) & ((space & again) - uint64(1))
+                        again = space
+                    spaced = again != 0
+                else:
+                    for i in range(m):
+                        entry = entries[i]
+                        if (entry & uint32(KIND << 24)) != 0:
+                            n = encode(out, n, entry & uint32(FOLDED))
+                            spaced = False
+                        else:
+                            out[n] = uint8(32)
+                            n += uint64(not spaced)
+                            spaced = True
                 starter, last_order = entries[m - 1], uint8(0)
                 continue
             for i in range(m):

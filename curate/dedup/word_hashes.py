@@ -48,7 +48,7 @@ _DIGITS = np.uint64(0x0030003000300030)
 _SECONDS = np.uint64(0x8000000080000000)
 
 #: Bytes of plain text that are folded at once, and of other text that are decoded together.
-_STEP, _STRETCH = 32, 64
+_STEP, _STRETCH = 32, 128
 #: Neither letter nor separator, of more than 16 bits, or more than one unit.
 _ODD = (6 << 24) | 0x1F0000 | DOUBLED | COMPOSES
 #: A mark, a sign that may belong to a word, of more than 16 bits, or more than one unit.
