@@ -199,7 +199,8 @@ def _word_tables(fold: tuple[str, ...]) -> tuple[Any, Any]:
     """Return tables of words and of words and signs, each also with digits kept; their rules."""
     signs = "symbols" not in fold
     only_signs = signs and "punctuation" not in fold
-    common = (LOWER if "case" in fold else 0) | (SYMBOLS if signs else 0)
+    lower = "case" in fold or "diacritics" in fold  # a base letter is small
+    common = (LOWER if lower else 0) | (SYMBOLS if signs else 0)
     tables, rules = [], []
     for with_signs in (only_signs, signs):
         for values in (False, True):

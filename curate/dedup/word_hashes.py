@@ -53,6 +53,8 @@ _STEP, _STRETCH = 32, 128
 _ODD = (6 << 24) | 0x1F0000 | DOUBLED | COMPOSES
 #: A mark, a sign that may belong to a word, of more than 16 bits, or more than one unit.
 _OF_CARE = (4 << 24) | 0x1F0000 | DOUBLED | COMPOSES
+#: What a mark or a digit after it may continue, or a sign of what follows.
+_PENDING = (6 << 24) | 0x10000
 #: What `fold` needs to know of a table to read plain ASCII without it.
 SIGNS, DIGITS, SYMBOLS, LOWER = 1, 2, 4, 8
 
@@ -99,7 +101,7 @@ def fold(
         if (
             plain
             and at + uint64(_STEP) < end
-            and (previous & uint32(KIND << 24 | 0x10000)) <= uint32(1 << 24)
+            and (previous & uint32(_PENDING)) == 0
             and not (symbols and (data[at] == 45 or data[at] == 33))
         ):
             # The entries of the table for ASCII, as arithmetic; a test compares the two.
@@ -150,9 +152,7 @@ def fold(
             previous, before_sign, starter = uint32(LINE), uint32(LINE), uint32(0)
             continue
         rewrite |= seen & uint32(REWRITES)
-        if (seen & uint32(_ODD)) == 0 and (previous & uint32(KIND << 24 | 0x10000)) <= uint32(
-            1 << 24
-        ):
+        if ((seen & uint32(_ODD)) | (previous & uint32(_PENDING))) == 0:
             n += uint64(m)
             starter = previous = entries[m - 1]
             last_order = uint8(0)

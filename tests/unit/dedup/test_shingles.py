@@ -77,7 +77,13 @@ def test_sets_are_those_of_the_reference(kind, ngram, fold, texts):
 
 @pytest.mark.parametrize(
     ("fold_names", "signs"),
-    [(FOLD, False), (FOLD, True), (FOLDS, False), (("punctuation", "numbers"), False)],
+    [
+        (FOLD, False),
+        (FOLD, True),
+        (FOLDS, False),
+        (("punctuation", "numbers"), False),
+        (("diacritics", "punctuation"), False),
+    ],
 )
 @pytest.mark.parametrize("lead", ["é", PLAIN[:30], PLAIN[:31]])
 def test_plain_text_is_folded_as_the_table_says(fold_names, signs, lead):
@@ -102,6 +108,18 @@ def test_plain_text_is_folded_as_the_table_says(fold_names, signs, lead):
             expected = [word[values] for word in reference.words(text, fold_names, signs=signs)]
             assert ours == expected, repr(text)
             assert not out[size : size + 16].any()
+
+
+def test_a_sign_counts_wherever_a_block_ends():
+    texts = ["ә" * (n // 2) + "x" * (n % 2) + " 1%-ін 2 -5 !ә" for n in range(300)]
+    data, offsets = buffers(pa.array(texts, pa.large_string()))
+    tables, rules = shingle_module._word_tables(FOLD)
+    entries, out = np.empty(BLOCK, np.uint32), np.empty(4000, np.uint16)
+    for text, start, stop in zip(texts, offsets[:-1], offsets[1:], strict=True):
+        size, _ = fold(data, start, stop, tables[0], mark_orders(), rules[0], entries, out)
+        units = out[:size].tobytes().decode("utf-16-le")
+        expected = [word for word, _ in reference.words(text, FOLD)]
+        assert [piece for piece in units.split("\0") if piece] == expected
 
 
 def test_digits_of_every_script_are_kept_by_value_where_numbers_are_folded():
