@@ -103,7 +103,7 @@ class RayTasks:
             ray_constants.ENABLE_RAY_CLUSTER = clusters and bool(address)
             try:
                 ray.init(**options)
-            except (ConnectionError, RuntimeError, OSError, ValueError, ImportError) as error:
+            except Exception as error:  # plain ones too, where its processes die early
                 self.close()
                 reason = str(error).strip().partition("\n")[0]
                 what = "no Ray cluster answers" if address else "Ray did not start"

@@ -1,11 +1,13 @@
 """A worker that dies is replaced, and the answer stays the same."""
 
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
+from tests.faults.kills import victim_of
 from tests.faults.test_kill import check_equal
 
 pytest.importorskip("ray", reason="needs ray")
@@ -33,4 +35,18 @@ def test_a_worker_that_dies_after_its_commit_changes_nothing(golden, command, ou
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "once").exists()
+    check_equal(out, golden)
+
+
+def test_a_raylet_that_dies_while_ray_starts_ends_the_run_in_words(command, golden, out):
+    started = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    raylet = None
+    while raylet is None and started.poll() is None:
+        raylet = victim_of("raylet", started.pid)
+    os.kill(raylet, signal.SIGKILL)
+    _, printed = started.communicate(timeout=240)
+    assert started.returncode == 5, printed
+    assert "Ray did not start" in printed
+    assert "Traceback" not in printed
+    assert ended(command).returncode == 0
     check_equal(out, golden)

@@ -116,8 +116,17 @@ class Sandbox:
     def _start(self) -> subprocess.Popen[bytes]:
         if self._child and (self._child.poll() is not None or self._answered >= _LIFETIME):
             self.close()
-        if self._child:
-            return self._child
+        # A child that something kills before it is ready is started once more.
+        child = self._child or self._spawn() or self._spawn()
+        if child is None:
+            raise ResourceError(
+                "the extraction process does not start",
+                hint="its error stands above; memory below 2 GiB of address space is one cause",
+            )
+        return child
+
+    def _spawn(self) -> subprocess.Popen[bytes] | None:
+        """Start a child and wait until it is ready; None where it ends before."""
         # Next to no environment: a child that a page controls finds no credential there.
         child = subprocess.Popen(
             [sys.executable, "-P", str(_CHILD), json.dumps(self._options)],
@@ -134,13 +143,10 @@ class Sandbox:
             # A larger pipe means fewer switches between the two, where the system allows it.
             with contextlib.suppress(OSError, AttributeError):
                 fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
-        if not self._is_ready(child):
-            self.close()
-            raise ResourceError(
-                "the extraction process does not start",
-                hint="its error stands above; memory below 2 GiB of address space is one cause",
-            )
-        return child
+        if self._is_ready(child):
+            return child
+        self.close()
+        return None
 
     @staticmethod
     def _is_ready(child: subprocess.Popen[bytes]) -> bool:

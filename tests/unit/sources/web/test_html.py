@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from curate.errors import RecipeError
+from curate.errors import RecipeError, ResourceError
+from curate.sources.web import sandbox as sandbox_module
 from curate.sources.web.html import (
     Extraction,
     Page,
@@ -131,6 +132,30 @@ class TestSandbox:
         finally:
             sandbox.close()
         assert children() <= before
+
+    @pytest.mark.parametrize("times", [1, 2])
+    def test_a_child_killed_at_its_start_is_started_once_more(
+        self, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        script = tmp_path / "child.py"
+        script.write_text(
+            "import os, pathlib, runpy\n"
+            f"kills = pathlib.Path({str(tmp_path / 'kills')!r})\n"
+            "count = len(kills.read_text()) if kills.exists() else 0\n"
+            "kills.write_text('x' * (count + 1))\n"
+            f"if count < {times}:\n    os.kill(os.getpid(), 9)\n"
+            f"runpy.run_path({str(sandbox_module._CHILD)!r}, run_name='__main__')\n"
+        )
+        monkeypatch.setattr(sandbox_module, "_CHILD", script)
+        sandbox = Sandbox(NATIVE)
+        try:
+            if times == 2:
+                with pytest.raises(ResourceError, match="does not start"):
+                    sandbox.texts([article()])
+            else:
+                assert sandbox.texts([article()]) == [page_text(article(), NATIVE)]
+        finally:
+            sandbox.close()
 
     def test_a_child_killed_at_work_gets_its_page_again(self) -> None:
         sandbox = Sandbox(NATIVE)
