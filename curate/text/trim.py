@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from curate.kernels.arrow import replace_rows
 from curate.protocol.tallies import TRIMMED_BYTES, TRIMMED_LINES, tally_key
 from curate.recipe.profile import TrimSection
-from curate.text import named_steps
+from curate.text import named_steps, trim_scan
 
 #: Marks that end a sentence, in every script with its own, and what may close after them.
 TERMINAL = ".!?…。．！？｡؟۔।॥։።፧፨៕។༎"
@@ -62,17 +62,18 @@ def trim(
     tally: Counter[str] = Counter()
     if not section.rules:
         return texts, tally
-    hints = [_hint(rule, section) for rule in section.rules]
-    if None in hints:
+    if any(_hint(rule, section) is None for rule in section.rules):
         rows = np.arange(len(texts))
     else:
-        rows = np.flatnonzero(_matches(texts, "|".join(f"(?:{hint})" for hint in hints)))
+        signs = sum(trim_scan.RULES[rule] for rule in set(section.rules))
+        rows = np.flatnonzero(trim_scan.scan(texts) & signs)
+        if not len(rows):
+            return texts, tally
     trimmed = texts
     for _ in range(ROUNDS):
         part = trimmed.take(pa.array(rows)) if len(rows) < len(texts) else trimmed
-        better, cut = _trim_once(part, section, tally)
-        if better is not part:
-            trimmed = replace_rows(trimmed, rows, better)
+        touched, better, cut = _trim_once(part, section, tally)
+        trimmed = replace_rows(trimmed, rows[touched], better)
         rows = rows[cut]
         if not len(rows):
             break
@@ -81,8 +82,11 @@ def trim(
 
 def _trim_once(
     texts: pa.LargeStringArray, section: TrimSection, tally: Counter[str]
-) -> tuple[pa.LargeStringArray, np.ndarray]:
-    """Apply the rules; also return which texts have a cut line, because a rule may now match it."""
+) -> tuple[np.ndarray, pa.LargeStringArray, np.ndarray]:
+    """Apply the rules; return the rows that changed, their texts, and which have a cut line.
+
+    A rule may now match a cut line.
+    """
     cut_texts = np.zeros(len(texts), bool)
     split = pc.split_pattern(texts, "\n")
     before: pa.LargeStringArray = split.flatten()
@@ -92,10 +96,14 @@ def _trim_once(
     left = ~blank
     lines = before
     touched = np.zeros(len(texts), bool)
+    signs = trim_scan.scan(before)
     for rule in section.rules:
         rows = np.flatnonzero(left)
         if (hint := _hint(rule, section)) is not None:
             # Rules are slow on long lines, and few lines are theirs.
+            rows = np.flatnonzero(left & (signs & trim_scan.RULES[rule] > 0))
+            if not len(rows):
+                continue
             rows = rows[_matches(lines.take(pa.array(rows)), hint)]
             if not len(rows):
                 continue
@@ -112,9 +120,9 @@ def _trim_once(
         cut_texts[text_of[rows[differs & stays]]] = True
         left[rows] = stays
         lines = replace_rows(lines, rows, pc.fill_null(new, ""))
-    if not touched.any():
-        return texts, cut_texts
-    return _joined(texts, touched, lines, left | blank, counts), cut_texts
+        signs[rows[differs]] = trim_scan.scan(lines.take(pa.array(rows[differs])))
+    changed = np.flatnonzero(touched)
+    return changed, _joined(changed, lines, left | blank, counts), cut_texts
 
 
 def _hint(rule: str, section: TrimSection) -> str | None:
@@ -137,21 +145,16 @@ def check_names(section: TrimSection, *, where: str | None = None) -> None:
 
 
 def _joined(
-    texts: pa.LargeStringArray,
-    touched: np.ndarray,
-    lines: pa.LargeStringArray,
-    kept: np.ndarray,
-    counts: np.ndarray,
+    rows: np.ndarray, lines: pa.LargeStringArray, kept: np.ndarray, counts: np.ndarray
 ) -> pa.LargeStringArray:
-    """Join the kept lines of the touched texts."""
+    """Join the kept lines of some texts."""
     ends = np.cumsum(counts)
-    rows = np.flatnonzero(touched)
     rebuilt: list[str] = []
     for row in rows.tolist():
         first, last = int(ends[row] - counts[row]), int(ends[row])
         text = "\n".join(lines[first:last].filter(pa.array(kept[first:last])).to_pylist())
         rebuilt.append(_BLANK_RUN.sub("\n\n\n", text).strip("\n"))
-    return replace_rows(texts, rows, pa.array(rebuilt, pa.large_string()))
+    return pa.array(rebuilt, pa.large_string())
 
 
 _BLANK_RUN = re.compile("\n{4,}")
@@ -296,7 +299,7 @@ RULES: Mapping[str, Callable[..., Any]] = {
 }
 
 #: For rules that few texts need, a pattern (RE2) that matches every line they could change, and
-#: every text with such a line.
+#: every text with such a line; `trim_scan` finds the lines that they could match.
 HINTS = {
     "pipe_lines": "[|｜]",
     "javascript_lines": "(?i:javascript)",

@@ -11,6 +11,7 @@ from curate.errors import RecipeError
 from curate.recipe.profile import Profile, Profiles, TrimSection
 from curate.stages.trim import Trim
 from curate.text import trim as module
+from curate.text import trim_scan
 from curate.text.trim import RULES, trim
 from tests.examples import examples
 
@@ -213,3 +214,31 @@ def test_a_hint_matches_every_line_and_text_that_its_rule_could_change(first, li
             continue
         hinted = pc.match_substring_regex(pa.array([line, f"{first}\n{line}\n{last}"]), hint)
         assert hinted.to_pylist() == [True, True], rule
+
+
+SIGNS = st.lists(
+    st.sampled_from(
+        [*module.POLICY_PHRASES, *(phrase.upper() for phrase in module.POLICY_PHRASES),
+         "COO\u212aIE POLICY", "terms of u\u017fe", "javascript", "JAVA\u017fcript", "|", "｜",
+         "›", "»", ">", "/",
+         "•", "·", "→", "«", "‹", "←", "[1]", "[edit]", "[citation needed]", "[", "]", " ", "\n",
+         "\t", "\r", "\v", "a", "é", "ж", "本", "😀"]
+    ),
+    max_size=8,
+).map("".join)  # fmt: skip
+
+
+@examples(300)
+@given(texts=st.lists(SIGNS, max_size=6))
+def test_the_scan_misses_no_line_that_a_hint_matches(texts):
+    column = pa.array([*texts, None, *module.POLICY_PHRASES], pa.large_string())
+    found = trim_scan.scan(column)
+    assert trim_scan.RULES.keys() == module.HINTS.keys()
+    for rule, hint in module.HINTS.items():
+        matched = pc.fill_null(pc.match_substring_regex(column, hint), False).to_numpy(False)
+        assert not (matched & ~(found & trim_scan.RULES[rule] > 0)).any()
+
+
+def test_the_scan_sees_little_more_than_the_hints_match():
+    plain = ["The cook's policy of unity (a/b, «c») cost 5 > 3.", "Ол «Абай» деп 1/2 жазды."]
+    assert trim_scan.scan(pa.array([*plain, ""], pa.large_string())).tolist() == [16, 0, 0]
