@@ -67,7 +67,8 @@ def mend(
     changed = np.zeros(len(texts), np.bool_)
     if rows is None:
         rows = np.arange(len(texts))
-    rows = rows[_judged(texts, rows) & _POSSIBLE > 0]
+    if len(rows):
+        rows = rows[_judged(texts, rows) & _POSSIBLE > 0]
     mended: list[str] = []
     for row in rows.tolist():
         before = texts[row].as_py()

@@ -230,7 +230,11 @@ def _scan(
                 ahead += uint64(2)
             high += (ahead - begun) >> uint64(1)
             if ahead == begun:
-                while uint8(0xE3) <= data[ahead] < uint8(0xF0) and ahead + uint64(3) < stop:
+                while (
+                    uint8(0xE0) <= data[ahead] < uint8(0xF0)
+                    and data[ahead] != uint8(0xE2)  # signs
+                    and ahead + uint64(3) < stop
+                ):
                     e = entry[decode(data, ahead)[0]]
                     after = step[state, e & uint16(255)]
                     if e & uint16(_TRAITS) or after == _ACCEPT:

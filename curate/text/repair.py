@@ -65,14 +65,16 @@ def repair(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Counter[str
         return pc.if_else(pc.is_valid(texts), filled, pa.scalar(None, pa.large_string())), tally
     done = _repaired(texts)
     misread = done.misread.copy()
-    rows = np.flatnonzero(done.opened)
+    rows = np.flatnonzero(done.opened & done.doubts)
     for _ in range(MISREAD_ROUNDS):
-        rows = rows[_misread(done.texts.take(pa.array(rows)))] if len(rows) else rows
+        if len(rows):
+            rows = rows[misreadings.mend(done.texts.take(pa.array(rows)))[1]]
         if not len(rows):
             break
         again = _repaired(done.texts.take(pa.array(rows)))
         done = done._replace(texts=replace_rows(done.texts, rows, again.texts))
         misread[rows] = done.letters[rows] = done.changed[rows] = True
+        rows = rows[again.doubts]
     counts = {
         "code_page": misread.sum(),
         "changed": done.changed.sum(),
@@ -91,12 +93,8 @@ class _Repaired(NamedTuple):
     changed: np.ndarray
     letters: np.ndarray  #: changed in more than spacing
     opened: np.ndarray  #: may look misread only now
+    doubts: np.ndarray  #: look misread at the end
     unsettled: int  #: how many would change once more
-
-
-def _misread(texts: pa.LargeStringArray) -> np.ndarray:
-    """Return which texts would be read in another code page."""
-    return misreadings.mend(texts, np.flatnonzero(mojibake_scan.scan(texts).doubts))[1]
 
 
 def _repaired(texts: pa.LargeStringArray) -> _Repaired:
@@ -105,16 +103,19 @@ def _repaired(texts: pa.LargeStringArray) -> _Repaired:
     misread, changed, opened, unsettled = lettered.copy(), lettered.copy(), lettered.copy(), 0
     if lettered.any():
         scanned = _scanned_again(scanned, np.flatnonzero(lettered), texts)
-    rows, work, flags = _flagged(np.arange(len(texts)), texts, scanned=scanned)
-    if not len(rows):
-        return _Repaired(texts, misread, changed, lettered, opened, unsettled)
+    doubts = scanned.doubts
+    if not scanned.texts.any():
+        return _Repaired(texts, misread, changed, lettered, opened, doubts, unsettled)
+    rows, work, flags = _flagged(np.arange(len(texts)), texts, scanned)
     rounds: list[tuple[np.ndarray, pa.LargeStringArray]] = [(np.arange(len(texts)), texts)]
     separated = _separated(work, flags.texts)
     if separated is not work:
         differs = rows[np.asarray(pc.not_equal(work, separated))]
         changed[differs] = opened[differs] = True
         rounds.append((rows, separated))
-        rows, work, flags = _flagged(rows, separated)
+        scanned = mojibake_scan.scan(separated)
+        doubts[rows] = scanned.doubts
+        rows, work, flags = _flagged(rows, separated, scanned)
     for _ in range(ROUNDS):
         fixed, touched = _fix_lines(work, flags.lines)
         tidied, altered = _tidy(fixed)
@@ -127,7 +128,9 @@ def _repaired(texts: pa.LargeStringArray) -> _Repaired:
         bad = flags.texts & mojibake_scan.FIX_MOJIBAKE > 0
         open_again = touched | (altered > SPACES) | (differs & bad)
         left, composed = tidied.filter(pa.array(open_again)), altered[open_again] <= SPACES
-        rows, work, flags = _flagged(rows[open_again], left, composed)
+        rows, scanned = rows[open_again], mojibake_scan.scan(left)
+        doubts[rows] = scanned.doubts  # spaces at the ends of lines make none
+        rows, work, flags = _flagged(rows, left, scanned, composed)
         if not len(rows):
             break
     else:
@@ -138,7 +141,7 @@ def _repaired(texts: pa.LargeStringArray) -> _Repaired:
         all_rows, all_work = rounds.pop()
         work = replace_rows(all_work, np.searchsorted(all_rows, rows), work)
         rows = all_rows
-    return _Repaired(work, misread, changed, lettered, opened, unsettled)
+    return _Repaired(work, misread, changed, lettered, opened, doubts, unsettled)
 
 
 def separate(text: str) -> str:
@@ -168,6 +171,8 @@ _ELLIPSIS = re.compile(r"\x85(?:[\s\x85]|$)|[\x80-\x84\x86-\x9f]")
 def _separated(texts: pa.LargeStringArray, flags: np.ndarray) -> pa.LargeStringArray:
     removed = mojibake_scan.FIX_MOJIBAKE | mojibake_scan.TIDY  # has what separates
     rows = np.flatnonzero(flags & removed == removed)
+    if not len(rows):
+        return texts
     found = pc.match_substring_regex(texts.take(pa.array(rows)), "[\v\x1c-\x1f\x02\u0085\ufffe]")
     rows = rows[np.asarray(found)]
     if not len(rows):
@@ -192,14 +197,14 @@ def _scanned_again(
 def _flagged(
     rows: np.ndarray,
     texts: pa.LargeStringArray,
+    scanned: mojibake_scan.Flags,
     composed: np.ndarray | None = None,
-    scanned: mojibake_scan.Flags | None = None,
 ) -> tuple[np.ndarray, pa.LargeStringArray, mojibake_scan.Flags]:
     """Return the rows that the scan flags, their texts, and the flagged lines renumbered.
 
     ``composed`` marks texts that the previous round left in NFC: nothing needs normalizing in them.
     """
-    bits, lines, doubts = scanned or mojibake_scan.scan(texts)
+    bits, lines, doubts = scanned
     if composed is not None:
         bits[composed] &= ~np.uint8(mojibake_scan.NORMALIZE)
         lines = lines[(lines[:, 3] & mojibake_scan.FIX_MOJIBAKE > 0) | ~composed[lines[:, 0]]]
