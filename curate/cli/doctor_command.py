@@ -33,7 +33,7 @@ def command(
     if found["holder"] and found["state"] != "running":
         answer(printable_line(f"  last writer: {found['holder']}"))
     for step, tasks in found["tasks"].items():
-        answer(printable_line(f"  {step}: {tasks} tasks done"))
+        answer(printable_line(f"  {step}: {tasks} done"))
     for problem in found["damaged"]:
         answer(printable_line(f"  {problem}"))
     answer(printable_line(f"  next: {found['next']}"))

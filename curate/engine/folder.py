@@ -39,7 +39,9 @@ def only_writer(store: Store) -> Iterator[Callable[[], None]]:
         handle = _open_lock(store, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise ResourceError(
-            f"cannot write to the output folder: {error.strerror}", where=store.address
+            f"cannot write to the output folder: {error.strerror}",
+            where=store.address,
+            hint="mend that (space, permissions, the disk), or choose another --output",
         ) from None
     with handle:
         try:

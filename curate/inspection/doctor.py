@@ -88,9 +88,8 @@ def diagnose(store: Store, *, patient: bool = True) -> Diagnosis:
     if wrong:
         return Diagnosis(
             "damaged",
-            f"a finished run of the recipe '{name}', of which {len(wrong)} files are damaged",
-            f"{anew} --fresh, with the recipe of the run: it is made again, and replaced when it is"
-            " whole",
+            f"a finished run of the recipe '{name}'; damaged or missing files: {len(wrong)}",
+            f"{anew} --fresh, with the recipe of the run; what is here stays until that is whole",
             who,
             damaged=wrong,
         )
@@ -110,13 +109,13 @@ def _unfinished(
 ) -> Diagnosis:
     tasks = _tasks(store)
     damaged = tuple(_damaged_commits(store))
-    what = f"a run that was killed or stopped, with {sum(tasks.values())} tasks done"
+    what = f"a run that was killed or stopped; tasks done: {sum(tasks.values())}"
     if any(name.startswith(".publish-") or name == PRODUCT for name in top):
         what += ", while it was published"
     if manifest is not None:
         what += "; the product that it would replace is whole and stays until then"
     if damaged:
-        what += f"; {len(damaged)} of its files are damaged, and will be made again"
+        what += f"; damaged files, which will be made again: {len(damaged)}"
     return Diagnosis(
         "unfinished",
         what,

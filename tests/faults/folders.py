@@ -99,6 +99,7 @@ class Campaign:
         stop = self.rng.choice(STOPS)
         self.run(out, CURATE_FAILPOINT=stop)
         files = [p for p in out.rglob("*") if p.is_file() and p.stat().st_size]
+        files.remove(out / ".lock")
         kinds = collections.defaultdict(list)  # every kind of file as often
         for path in files:
             kinds[path.suffix if "commits" in path.parts else path.name].append(path)

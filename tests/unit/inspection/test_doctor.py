@@ -113,7 +113,7 @@ def test_unfinished_with_damaged_work(stopped):
         str(other.relative_to(stopped)),
         path,
     ]
-    assert "2 of its files are damaged" in found.what
+    assert "damaged files, which will be made again: 2" in found.what
 
 
 def test_unfinished_over_a_product(finished, runs, monkeypatch):
@@ -192,7 +192,7 @@ def test_other_commands_say_what_there_is(stopped):
 def test_the_command_prints_the_state_and_ends_with_its_code(stopped, finished):
     result = curate("doctor", stopped)
     assert result.code == 5
-    assert result.out.startswith("unfinished: a run that was killed or stopped, with ")
+    assert result.out.startswith("unfinished: a run that was killed or stopped; tasks done: ")
     assert "\n  next: run the same command again" in result.out
     answer = json.loads(curate("doctor", finished, "--json").out)
     assert (answer["state"], answer["exit_code"], answer["damaged"]) == ("finished", 0, [])
