@@ -136,7 +136,7 @@ def campaign(*arguments: str) -> None:
         ["folders", "--runs", "30"],
         ["environments", "--runs", "4"],
         ["mutants", "--mutants", "300"],
-        ["hostile", "--mutants", "300"],
+        ["recipes", "--mutants", "300"],
     ):
         run([str(PYTHON), "-m", f"tests.faults.{short[0]}", *short[1:], *arguments])
 

@@ -32,6 +32,7 @@ from curate.recipe import locate
 from curate.recipe.mixture import Mixture
 from curate.recipe.profile import Profile, Rule
 from curate.recipe.recipe import Limits, Recipe, Shards
+from tests.faults import scoreboard
 
 #: Seconds of the processor for a refusal, and for all.
 REFUSAL, HANG = 2, 30
@@ -283,6 +284,7 @@ def main():
     parser.add_argument("--mutants", type=int, default=2000, help="of each kind")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kind", choices=sorted(COMMANDS), action="append")
+    parser.add_argument("--record", action="store_true", help="write docs/reliability.md")
     arguments = parser.parse_args()
     warm()
     failed = False
@@ -294,6 +296,9 @@ def main():
                 print(f"{kind}: {ended}\n{text[:1500]}\n{printed[-1500:]}\n", file=sys.stderr)
         print(kind, dict(counts.most_common()), flush=True)
         failed |= not set(counts) <= set(GOOD)
+        if arguments.record and not failed:
+            ended = ", ".join(f"{count} {how}" for how, count in counts.most_common())
+            scoreboard.record(f"hostile values, {kind}", ended)
     return int(failed)
 
 
