@@ -218,8 +218,19 @@ def profiles(recipe: Recipe, read: Callable[[str], str] = locate.profile_text) -
     return Profiles(loaded, by_source)
 
 
+#: The most shards of a source: the driver keeps names and counts of each.
+MOST_SHARDS = 100_000
+
+
 def _shards(source: str, reader: Source, files: list[InputFile], target: int) -> list[Shard]:
     """Cut large files into pieces and pack small ones, in the order of their names."""
+    stored = sum(file.size for file in files)
+    if stored > target * MOST_SHARDS:
+        raise RecipeError(
+            f"source '{source}' would be over {MOST_SHARDS:,} shards of {target} bytes",
+            where="shards.input_bytes",
+            hint=f"{-(-stored // MOST_SHARDS)} or more",
+        )
     shards: list[Shard] = []
     pieces: list[PlannedPiece] = []
     size = 0

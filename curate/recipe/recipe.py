@@ -112,7 +112,7 @@ class Shards(Section):
     """How work and product are cut: files are a function of the recipe, never of workers."""
 
     input_bytes: int = Field(128 << 20, gt=0)
-    """Stored bytes of input per shard."""
+    """Stored bytes of input per shard; a source has at most 100,000 shards."""
     output_bytes: int = Field(256 << 20, gt=0)
     """Bytes of text, plus 200 for each row, per file of the product."""
     batch_bytes: int = Field(8 << 20, gt=0)
@@ -155,10 +155,11 @@ class Recipe(Section):
     """One sentence on what the recipe makes."""
     seed: int = Field(0, ge=0, lt=1 << 64)
     """Seed of every random choice. Example: 20."""
-    sources: dict[str, SourceSpec] = Field(min_length=1)
-    """Sources by name; a name has a-z, 0-9, _ and -, and becomes part of each document's id."""
-    stages: tuple[StageSpec, ...] = ()
-    """Stages in order; ``mix`` is added where it is not named."""
+    sources: dict[str, SourceSpec] = Field(min_length=1, max_length=1000)
+    """Sources by name, at most 1,000; a name has a-z, 0-9, _ and -, and becomes part of each
+    document's id."""
+    stages: tuple[StageSpec, ...] = Field((), max_length=1000)
+    """Stages in order, at most 1,000; ``mix`` is added where it is not named."""
     mixture: Mixture | None = None
     """Groups and their ratio; without it all rows are taken once."""
     limits: Limits = Limits()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-import math
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 from urllib.parse import unquote
 
 from curate.errors import nearest
@@ -119,7 +119,7 @@ def microseconds(value: object) -> int | None:
         at = value if value.tzinfo else value.replace(tzinfo=UTC)
         since = (at - _EPOCH) // timedelta(microseconds=1)
         return since if FIRST * 10**6 <= since <= LAST * 10**6 else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not is_number(value):
         return None
     size = abs(value)
     per_second = 1 if size < 1e11 else 10**3 if size < 1e14 else 10**6 if size < 1e17 else 10**9
@@ -128,6 +128,15 @@ def microseconds(value: object) -> int | None:
     if isinstance(value, int):
         return int(value * 10**6) // per_second
     return int(value / per_second * 1e6)
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Return whether a value is a finite number that a float can have: 400 digits are none.
+
+    >>> is_number(3), is_number("3"), is_number(float("nan")), is_number(10**400)
+    (True, False, False, False)
+    """
+    return isinstance(value, int | float) and -sys.float_info.max <= value <= sys.float_info.max
 
 
 def _written(digits: str) -> datetime | None:

@@ -18,9 +18,14 @@ import copy
 import inspect
 import json
 import re
+import signal
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from types import FrameType
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -28,6 +33,9 @@ import pyarrow as pa
 from curate.errors import CurateError, RecipeError, nearest
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import drop, on_alive, rewrite_text, texts, with_text
+
+#: Seconds of the processor that a block may take for one document.
+SECONDS = 5
 
 #: Blocks that would break a guarantee of curate, with what to do instead.
 _REFUSED = {
@@ -47,6 +55,32 @@ def blocks() -> dict[str, type[Any]]:
         for name, member in sorted(members.items())
         if inspect.isclass(member) and hasattr(member, "run") and name not in _REFUSED
     }
+
+
+class _TooSlow(BaseException):
+    """A block did not end; no block catches it."""
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """Raise _TooSlow after SECONDS of the processor, also inside a regular expression.
+
+    Signals reach the main thread alone, in which Ray and the engine of this process run tasks.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise _TooSlow
+
+    before = signal.signal(signal.SIGVTALRM, ring)
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 class _Excluded:
@@ -78,7 +112,7 @@ class DatatroveBlock(MapStage):
     """Run a datatrove filter or formatter on each active document.
 
     A block that fails on a document stops the run with the document's id: a bug of a block is no
-    reason to drop text.
+    reason to drop text. So does one that takes over 5 seconds of the processor for a document.
     """
 
     block: str
@@ -102,13 +136,23 @@ class DatatroveBlock(MapStage):
                 raise RecipeError(
                     f"{self.block} has no parameter '{key}'", hint=nearest(key, known)
                 )
+        self._built()
+
+    def _built(self) -> tuple[Any, _Excluded | None]:
+        try:
+            return _block(self.block, json.dumps(self.parameters, sort_keys=True))
+        except Exception as error:  # a package that is missing, a value that the block refuses
+            reason = " ".join(str(error).split())[:300]
+            raise RecipeError(
+                f"datatrove's {self.block} cannot be made: {type(error).__name__}: {reason}"
+            ) from None
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         """Drop or rewrite active rows."""
         return on_alive(table, self._run)
 
     def _run(self, table: pa.Table) -> pa.Table:
-        block, excluded = _block(self.block, json.dumps(self.parameters, sort_keys=True))
+        block, excluded = self._built()
         if excluded is None:
             return rewrite_text(table, lambda whole: self._format(block, whole))
         return self._filter(block, excluded, table)
@@ -147,7 +191,15 @@ class DatatroveBlock(MapStage):
         from datatrove.data import Document
 
         try:
-            left = list(block.run(iter([Document(text=text, id=key, metadata=metadata)])))
+            with _bounded():
+                left = list(block.run(iter([Document(text=text, id=key, metadata=metadata)])))
+        except _TooSlow:
+            raise RecipeError(
+                f"datatrove's {self.block} took over {SECONDS} s for one document",
+                where=f"stage '{self.name}', document {key}",
+                hint="a pattern such as (a+)+ takes twice as long with each letter: write it"
+                " without a repetition inside a repetition",
+            ) from None
         except Exception as error:
             raise CurateError(
                 f"datatrove's {self.block} failed: {type(error).__name__}: {error}",

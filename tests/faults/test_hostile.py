@@ -1,7 +1,10 @@
 """Recipes and profiles with hostile values: one clear error, and nothing written."""
 
+import sys
+
 import pytest
 
+from curate.__main__ import main
 from tests.faults import recipes
 from tests.faults.recipes import Raw, toml
 
@@ -69,8 +72,99 @@ def test_a_limit_of_a_source_that_is_no_limit(refused, key, value):
     assert f"sources.a.{key}" in printed
 
 
+def test_more_shards_sources_and_stages_than_a_run_can_have(refused, tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}\n' * 10_000)
+    assert "shards.input_bytes" in refused("[shards]\ninput_bytes = 1")
+    source = 'format = "jsonl"\npath = "a.jsonl"'
+    assert "sources" in refused("".join(f"[sources.b{n}]\n{source}\n" for n in range(1000)))
+    assert "stages" in refused('[[stages]]\nuse = "repair"\n' * 1001)
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        'datatrove = "RegexFilter"\nregex_exp = "("',
+        'datatrove = "RegexFilter"\nregex_exp = 3',
+        'datatrove = "RegexFilter"',
+        'datatrove = "URLFilter"\nextra_domains = 5',
+    ],
+)
+def test_a_block_of_datatrove_that_cannot_be_made(refused, stage):
+    assert "datatrove's" in refused(f"[[stages]]\n{stage}")
+
+
+def test_a_pattern_that_never_ends(curate, tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "%s!"}\n' % ("a" * 60))
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        f'name = "x"\n[sources.a]\nformat = "jsonl"\npath = "{tmp_path}/a.jsonl"\n'
+        '[[stages]]\ndatatrove = "RegexFilter"\nregex_exp = "(a+)+$"\n'
+    )
+    done = curate("run", recipe, "--output", tmp_path / "out", "--engine", "in-process")
+    assert done.returncode == 2, done.stderr
+    assert "RegexFilter took over 5 s for one document" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+HUGE = (
+    "1" * 400,
+    "-" + "9" * 400,
+    "1" * 5000,
+    "1e400",
+    "-1e-400",
+    "NaN",
+    "-Infinity",
+    "true",
+    "{}",
+)
+
+
+@pytest.mark.parametrize(
+    ("format", "record"),
+    [
+        ("jsonl", '{"text": "some words", "date": N, "id": N, "url": N, "license": N, "x": N}'),
+        (
+            "chat",
+            '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b",'
+            ' "weight": N, "rank": N}], "date": N, "x": N}',
+        ),
+        (
+            "chat",
+            '{"prompt": {"role": "prompter", "text": "a", "rank": N, "replies": ['
+            '{"role": "assistant", "text": "b", "rank": N, "replies": []}]}}',
+        ),
+    ],
+)
+def test_numbers_that_no_field_can_hold_end_no_run(curate, tmp_path, format, record):
+    lines = "".join(record.replace("N", number) + "\n" for number in HUGE)
+    (tmp_path / "a.jsonl").write_text(lines)
+    recipe = tmp_path / "recipe.toml"
+    options = 'date = "date"\nid = "id"\ncolumns = ["*"]\n' if format == "jsonl" else ""
+    recipe.write_text(
+        f'name = "x"\n[limits]\nquarantined_share = 1.0\n'
+        f'[sources.a]\nformat = "{format}"\npath = "{tmp_path}/a.jsonl"\n{options}'
+    )
+    done = curate("run", recipe, "--output", tmp_path / "out", "--engine", "in-process")
+    assert done.returncode in (0, 3), done.stderr
+    assert f"{len(HUGE)} records" in done.stderr
+
+
 @pytest.mark.parametrize("kind", sorted(recipes.COMMANDS))
 def test_every_mutant_does_its_work_or_ends_in_a_sentence(kind):
     recipes.warm()
     for ended, text, printed in recipes.campaign(kind, 60, seed=7):
         assert ended in recipes.GOOD, f"{text[:2000]}\n{printed[-2000:]}"
+
+
+def test_an_interrupt_while_the_command_line_is_imported(monkeypatch, capsys):
+    class Interrupting:
+        def find_spec(self, name, path, target=None):
+            if name == "curate.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "curate.cli", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "curate: interrupted\n"

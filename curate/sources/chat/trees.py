@@ -12,6 +12,7 @@ from typing import Literal
 
 from curate.sources.chat.calls import Defect, kind
 from curate.sources.chat.turns import ROLES
+from curate.sources.fields import is_number
 
 Paths = Literal["best", "all"]
 Turn = dict[str, object]
@@ -67,4 +68,4 @@ def _node(value: object) -> Turn:
 
 def _rank(node: Turn) -> float:
     rank = node.get("rank")
-    return float(rank) if isinstance(rank, int | float) else float("inf")
+    return float(rank) if is_number(rank) else float("inf")

@@ -7,12 +7,12 @@ Empty strings are kept; rules judge them later.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from curate import schema
 from curate.sources.chat.calls import Defect, kind, read_calls, written
+from curate.sources.fields import is_number
 
 Message = dict[str, Any]
 
@@ -243,7 +243,7 @@ def _details(
         message["reasoning_content"] = "\n\n".join(thoughts) or None
     weight = turn.pop("weight", None)
     if weight is not None:
-        if not isinstance(weight, int | float) or not math.isfinite(weight) or weight < 0:
+        if not is_number(weight) or weight < 0:
             raise Defect("bad_weight", f"the weight of a turn is {str(weight)[:64]!r}")
         message["weight"] = float(weight)
 
