@@ -54,15 +54,18 @@ def nonbreaking_spaces(text: str) -> str:
     >>> nonbreaking_spaces("10\u00a0000\u202f₸")
     '10 000 ₸'
     """
-    spaced = _WIDE_SPACE.sub(" ", _BLANK.sub(" ", text))
+    # Both patterns look behind each character; few texts have what they are for.
+    spaced = _BLANK.sub(" ", text) if any(blank in text for blank in "\u2800\u3164\uffa0") else text
+    if "\u202f" in spaced:
+        spaced = _NARROW_SPACE.sub(" ", spaced)
+    spaced = _WIDE_SPACE.sub(" ", spaced)
     if spaced == text or not (" \n" in spaced or spaced.endswith(" ")):
         return spaced
     return "\n".join(line.rstrip(" ") for line in spaced.split("\n"))
 
 
-_WIDE_SPACE = re.compile(
-    "[\u00a0\u2000-\u200a\u205f]|(?<![\u1800-\u18af])\u202f|\u202f(?![\u1800-\u18af])"
-)
+_WIDE_SPACE = re.compile("[\u00a0\u2000-\u200a\u205f]")
+_NARROW_SPACE = re.compile("(?<![\u1800-\u18af])\u202f|\u202f(?![\u1800-\u18af])")
 _BLANK = re.compile(
     "(?<![\u1100-\u11ff\u3131-\u318e\uffa0-\uffdc])[\u3164\uffa0]+(?![\u1100-\u11ff\u3131-\u318e\uffa0-\uffdc])"
     "|(?<![\u2800-\u28ff])\u2800+(?![\u2800-\u28ff])"
