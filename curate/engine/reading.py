@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -11,11 +12,12 @@ import pyarrow.compute as pc
 
 from curate import schema
 from curate.errors import ResourceError
-from curate.plan.model import Shard, SourcePlan
+from curate.plan.model import PlannedPiece, Shard, SourcePlan
 from curate.protocol.ledger import FileCounts
-from curate.sources.base import Damage, Document, DocumentTable, Note, Record, Skip
+from curate.sources.base import Damage, Document, DocumentTable, InputFile, Note, Record, Skip
 from curate.sources.columns import Columns
 from curate.sources.files import identity
+from curate.storage.store import in_order
 
 #: The first bytes of damaged input that quarantine keeps, and the characters of an error message.
 HEAD_BYTES, ERROR_CHARACTERS = 64 << 10, 1000
@@ -148,6 +150,25 @@ def document_schema(columns: Columns | None) -> pa.Schema:
     return pa.schema([*schema.DOCUMENT_SCHEMA, *passed])
 
 
+#: Remote files up to this size are read whole, so many at a time: the requests for one take longer
+#: than its bytes.
+SMALL, AT_ONCE = 1 << 20, 8
+
+
+def _fetched(planned: PlannedPiece) -> tuple[InputFile, str | None]:
+    """Return a file, where it is small and remote with its content and its identity now."""
+    file = planned.file
+    if not file.is_remote or file.size > SMALL:
+        return file, None
+    with file.open() as handle:
+        content = handle.read()
+    return replace(file, content=content), _identity_now(planned)
+
+
+def _identity_now(planned: PlannedPiece) -> str:
+    return planned.identity and identity(planned.file, listed=False)
+
+
 def read_shard(source: SourcePlan, shard: Shard, batch_bytes: int) -> Iterator[Batch]:
     """Read a shard's pieces as batches of about ``batch_bytes`` of text.
 
@@ -155,14 +176,17 @@ def read_shard(source: SourcePlan, shard: Shard, batch_bytes: int) -> Iterator[B
     planned: rows of two versions of a file are never mixed.
     """
     collector = _Collector(source)
+    remote = any(planned.file.is_remote for planned in shard.pieces)
+    fetched = in_order(_fetched, shard.pieces, AT_ONCE if remote else 1)
     for planned in shard.pieces:
         collector.counts.setdefault(schema.file_key(source.name, planned.file.name), FileCounts())
         try:
-            for record in source.reader.read(planned.file, planned.piece):
+            file, now = next(fetched)
+            for record in source.reader.read(file, planned.piece):
                 collector.take(planned.file.name, record)
                 if collector.bytes >= batch_bytes:
                     yield collector.batch()
-            now = planned.identity and identity(planned.file, listed=False)
+            now = _identity_now(planned) if now is None else now
         except OSError as error:
             raise ResourceError(
                 f"an input file cannot be read: {error.strerror or error}",

@@ -274,7 +274,7 @@ def _cut(
     def is_known(file: InputFile) -> bool:
         return bool(file.version) and file.size <= target
 
-    remote = any("://" in file.path for file in files)
+    remote = any(file.is_remote for file in files)
     unknown = (file for file in files if not is_known(file))
     looked_at = in_order(look, unknown, LOOKED_AT if remote else 1)
     for file in files:

@@ -7,9 +7,10 @@ read, or it is part of a table of documents (Parquet). No record is ignored with
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Annotated, Any, NamedTuple, Protocol
 
@@ -99,6 +100,12 @@ class InputFile:
     name: str
     size: int
     version: str = ""  #: of a remote file, as its store lists it; see `files.identity`
+    content: bytes | None = field(default=None, repr=False, compare=False)  #: if it was read before
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the file is at an address, so that each request takes time."""
+        return "://" in self.path
 
     def open(self, *, ahead: bool = True) -> IO[bytes]:
         """Open the stored bytes, without decompression.
@@ -106,7 +113,9 @@ class InputFile:
         Of a remote file more is read than asked for, because most is read from begin to end;
         without ``ahead`` it is not.
         """
-        if "://" not in self.path:
+        if self.content is not None:
+            return io.BytesIO(self.content)
+        if not self.is_remote:
             return Path(self.path).open("rb")
         files, path = open_filesystem(self.path)
         options = {} if ahead else {"cache_type": "none"}
