@@ -170,6 +170,16 @@ def test_what_is_not_certain_stays() -> None:
     assert mend(texts)[0].to_pylist() == [damaged]
 
 
+@pytest.mark.parametrize("text", ["\x80ïðèâåò", "€ïðèâåò ìèð, êàê äåëà", "ïðèâåò"])
+def test_a_sign_before_a_few_words_is_no_letter_of_another_page(text: str) -> None:
+    assert "прив" not in mended(text)
+
+
+def test_russian_of_the_macintosh() -> None:
+    text = f"{RUSSIAN} {RUSSIAN} Огни гасли. Рыбак молчал."
+    assert mended(misread(text, "mac_cyrillic", "cp1252")) == text
+
+
 @pytest.mark.real_data
 @pytest.mark.skipif(not DATA, reason="needs $CURATE_SHARED_DATA")
 def test_no_clean_text_is_touched() -> None:
