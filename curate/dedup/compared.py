@@ -71,7 +71,12 @@ def without_turkic_capitals(table: pa.Table, texts: pa.Array) -> pa.Array:
 def _dotless_rows(table: pa.Table) -> pa.Array:
     """Return whether each row's label is that of a language with ı and i; null without a label."""
     if "lang" in table.column_names:
-        return pc.match_substring_regex(whole(table.column("lang")), _DOTLESS)
+        labels = whole(table.column("lang")).dictionary_encode()
+        # A pattern of Arrow is compiled by each call; Python keeps it.
+        found = [
+            re.fullmatch(_DOTLESS, label) is not None for label in labels.dictionary.to_pylist()
+        ]
+        return pa.array(found, pa.bool_()).take(labels.indices)
     found = pa.nulls(len(table), pa.bool_())
     for name in (name for name in INPUT_LABELS if name in table.column_names):
         column = whole(table.column(name))
