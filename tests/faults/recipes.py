@@ -246,6 +246,7 @@ def _command(arguments, printed):
     signal.alarm(10 * HANG)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")  # pytest's are others
     sys.argv = ["curate", *map(str, arguments)]
     code = 70
     try:
@@ -253,6 +254,7 @@ def _command(arguments, printed):
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0
     finally:
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
 
