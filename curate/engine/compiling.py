@@ -24,6 +24,7 @@ from curate.kernels.jit import compiling
 from curate.plan import build as planning
 from curate.protocol.stage import Barrier, MapStage, Stage
 from curate.recipe.recipe import Recipe
+from curate.sources.base import Source
 
 #: More helpers than this find nothing left to compile.
 MOST_HELPERS = 3
@@ -34,15 +35,20 @@ _DONE: set[str] = set()
 
 
 def compile_together(
-    table: pa.Table, stages: Sequence[MapStage], barriers: Sequence[Barrier]
+    table: pa.Table,
+    stages: Sequence[MapStage],
+    barriers: Sequence[Barrier],
+    source: Source | None = None,
 ) -> None:
     """Compile the kernels of stages and barriers, or load them if compiled; ``table`` is empty.
 
     Each stage is run on an empty table with the columns that it would receive. A worker takes a
     stage that no other is compiling, and waits for others only at the end; so all workers of a node
-    share the work.
+    share the work. ``source`` is a reader whose kernel the worker will need, if it has one.
     """
     work: list[tuple[str, Callable[[], object]]] = []
+    if (compile := getattr(source, "compile", None)) is not None:
+        work.append((_name(source), compile))
     for stage in stages:
         work.append((_name(stage), partial(stage.apply, table, Counter())))
         table = _with(table, stage.adds)
@@ -72,7 +78,7 @@ def _mark(module: str) -> Path | None:
     return folder and folder / jit.digest(module) / "compiled"
 
 
-def _name(stage: MapStage | Barrier) -> str:
+def _name(stage: object) -> str:
     return f"{type(stage).__module__}.{type(stage).__qualname__}"
 
 

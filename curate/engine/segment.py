@@ -25,6 +25,7 @@ from curate.plan.model import Segment, Shard, SourcePlan
 from curate.protocol.ledger import Ledger
 from curate.protocol.routing import document_numbers
 from curate.protocol.stage import Barrier
+from curate.sources.base import COMPILED
 from curate.sources.columns import Columns
 from curate.storage import parquet_sink
 from curate.storage.entries import SAMPLE_CHARACTERS, RejectExample
@@ -100,7 +101,7 @@ class _Work:
                 (barrier, read_decisions(attempt.store, listings))
                 for barrier, listings in zip(job.decided, task.decisions, strict=True)
             ]
-        self.schema = self._final_schema(base)
+        self.schema = self._final_schema(base, task.shard)
         attempt.notes.schema = base64.b64encode(self.schema.serialize()).decode()
         seed = job.shuffle_seed
         self.survivors = SurvivorsSink(
@@ -124,7 +125,7 @@ class _Work:
         self.samples: dict[str, list[tuple[int, RejectExample]]] = {}
         self.rows = np.empty(0, np.int64)  #: which rows of the table at hand are left
 
-    def _final_schema(self, base: pa.Schema) -> pa.Schema:
+    def _final_schema(self, base: pa.Schema, shard: Shard | None) -> pa.Schema:
         """Return the survivors' schema, computed by running an empty table through the stages.
 
         That takes longer than the work on a small shard, so it is done once per job and process.
@@ -134,7 +135,10 @@ class _Work:
         table = base.empty_table()
         for barrier, decisions in self.decisions:
             table = barrier.apply(table, decisions.slice(0, 0), Counter())
-        compile_together(table, self.job.segment.stages, self.job.segment.barriers)
+        source = None
+        if shard is not None and max(p.file.size for p in shard.pieces) >= COMPILED:
+            source = (self.job.sources or {})[shard.source].reader
+        compile_together(table, self.job.segment.stages, self.job.segment.barriers, source)
         for stage in self.job.segment.stages:
             table = stage.apply(table, Counter())
         _LAST[:] = self.job, base, table.schema.remove_metadata()

@@ -22,6 +22,8 @@ from curate.paths import open_filesystem
 #: The largest record, page or document that a source reads, in bytes: at most 4 GiB.
 ByteLimit = Annotated[int, Field(ge=1, le=1 << 32)]
 
+#: Bytes of input below which a source neither compiles nor loads a kernel.
+COMPILED = 32 * 1024
 
 _UNSAFE = re.compile(r"[#\x00-\x1f\x7f\udc80-\udcff]")
 
@@ -131,7 +133,10 @@ class Piece(NamedTuple):
 
 
 class Source(Protocol):
-    """A format reader: a frozen dataclass whose fields are its options."""
+    """A format reader: a frozen dataclass whose fields are its options.
+
+    One with a kernel has a method ``compile()``, which compiles it, or loads it if it is stored.
+    """
 
     @property
     def suffixes(self) -> tuple[str, ...]:

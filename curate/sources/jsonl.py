@@ -10,15 +10,23 @@ from itertools import islice
 import pyarrow as pa
 
 from curate.sources import fields, json_objects, json_types, selection, streams
-from curate.sources.base import ByteLimit, Damage, Document, InputFile, Note, Piece, Record, Skip
+from curate.sources.base import (
+    COMPILED,
+    ByteLimit,
+    Damage,
+    Document,
+    InputFile,
+    Note,
+    Piece,
+    Record,
+    Skip,
+)
 from curate.sources.columns import Columns
 from curate.sources.json_objects import JsonObject
 from curate.sources.streams import Line, Run
 
 #: Files whose first records tell the types of columns (evenly spread), and records of each.
 FILES, RECORDS = 8, 500
-#: A run of fewer bytes is read before a kernel would be loaded.
-COMPILED = 32 * 1024
 
 Reading = Callable[[Run], Iterator[Record]]
 
@@ -117,6 +125,10 @@ class Jsonl:
                 yield from read(run)
             else:
                 yield from careful(run)
+
+    def compile(self) -> None:
+        """Compile the kernel that reads runs of lines, or load it if it is stored."""
+        list(self._columns(lambda _: iter(()))(Run(0, b"{}\n")))
 
     def _columns(self, careful: Reading) -> Reading:
         """Return the reader of runs in columns, where it can follow the options."""

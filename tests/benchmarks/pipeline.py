@@ -529,6 +529,10 @@ def stages(language: str, megabytes: float, room: Path) -> dict[str, tuple[float
     for _ in range(2):
         taken.clear()
         for shard in plan.shards:
+            stored = [piece.file for piece in shard.pieces]
+            source = plan.sources[shard.source].reader
+            timed("read: its JSON", partial(columns_of, source, stored), None)
+            timed("read: by pyarrow.json", partial(by_arrow, stored), None)
             batches = read_shard(plan.sources[shard.source], shard, plan.recipe.shards.batch_bytes)
             while (table := timed("read", partial(following, batches), None)).num_rows:
                 for stage in first.stages:
@@ -539,7 +543,33 @@ def stages(language: str, megabytes: float, room: Path) -> dict[str, tuple[float
     return taken
 
 
+def columns_of(source: Any, files: list[Any]) -> Any:
+    """Return the tables that a source of JSON lines makes of files, without ids and stamps."""
+    import pyarrow as pa
+
+    from curate.sources.base import DocumentTable, Piece
+
+    found = (record for file in files for record in source.read(file, Piece(0, file.size)))
+    return pa.concat_tables([r.table for r in list(found) if isinstance(r, DocumentTable)])
+
+
+def by_arrow(files: list[Any]) -> Any:
+    """Return what pyarrow.json makes of files, on one core."""
+    import pyarrow as pa
+    import pyarrow.json
+
+    options = pyarrow.json.ReadOptions(use_threads=False)
+    return pa.concat_tables([pyarrow.json.read_json(f.path, read_options=options) for f in files])
+
+
+#: Parts of other rows, and what they are compared with.
+BESIDE = ("read: its JSON", "read: by pyarrow.json")
+
+
 def table_of_stages(languages: list[str], megabytes: float, room: Path) -> None:
+    def seconds(rows: dict[str, tuple[float, float]]) -> float:
+        return sum(spent for name, (_, spent) in rows.items() if name not in BESIDE)
+
     found = {language: stages(language, megabytes, room) for language in languages}
     print("MB/s of one core (share of the CPU time of all rows)")
     print(f"{'':24}" + "".join(f"{language:>18}" for language in languages))
@@ -547,13 +577,10 @@ def table_of_stages(languages: list[str], megabytes: float, room: Path) -> None:
         cells = []
         for language in languages:
             size, spent = found[language][name]
-            whole = sum(seconds for _, seconds in found[language].values())
-            cells.append(f"{size / max(spent, 1e-9):10.1f} ({spent / whole:4.0%})")
+            share = "" if name in BESIDE else f" ({spent / seconds(found[language]):4.0%})"
+            cells.append(f"{size / max(spent, 1e-9):10.1f}{share or ' ' * 7}")
         print(f"{name:24}" + "".join(f"{cell:>18}" for cell in cells))
-    totals = (
-        found[language]["read"][0] / sum(spent for _, spent in found[language].values())
-        for language in languages
-    )
+    totals = (found[language]["read"][0] / seconds(found[language]) for language in languages)
     print(f"{'all':24}" + "".join(f"{total:>11.1f}       " for total in totals))
 
 

@@ -11,6 +11,7 @@ from curate.engine import compiling
 from curate.engine.compiling import compile_together
 from curate.kernels import jit
 from curate.recipe.recipe import StageSpec, load_recipe
+from curate.sources.plain_text import PlainText
 from curate.stages.repair import Repair
 
 #: One stage with kernels, so that compiling takes seconds.
@@ -53,6 +54,18 @@ def test_each_stage_gets_an_empty_table_with_what_earlier_ones_add(fresh):
     assert seen == [("First", names, 0), ("Second", added, 0), ("Barrier", added, 0)]
     compile_together(schema.DOCUMENT_SCHEMA.empty_table(), [First(seen)], [])
     assert len(seen) == 3  # this process has done it
+
+
+def test_the_kernel_of_a_source_is_compiled_with_those_of_stages(fresh):
+    seen = []
+
+    class Reader:
+        def compile(self):
+            seen.append("compiled")
+
+    compile_together(schema.DOCUMENT_SCHEMA.empty_table(), [], [], Reader())
+    compile_together(schema.DOCUMENT_SCHEMA.empty_table(), [], [], PlainText())
+    assert seen == ["compiled"]
 
 
 def test_what_another_worker_compiles_comes_last(fresh):
