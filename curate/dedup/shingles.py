@@ -311,9 +311,9 @@ def written(texts: pa.LargeStringArray) -> np.ndarray:
     data, offsets = buffers(texts)
     hashes, longest = np.zeros((len(texts), 2), np.uint64), int(np.diff(offsets).max(initial=0))
     for column, fold_names in enumerate((_LETTERS, _WORDS)):
-        tables, rules = _word_tables(fold_names)
+        rule = LOWER | (0 if "numbers" in fold_names else DIGITS)
         one, rewrite = np.empty(len(texts), np.uint64), np.empty(len(texts), np.bool_)
-        read = tables[0], rules[0], mark_orders()
+        read = word_table(fold_names), rule, mark_orders()
         _written(data, offsets, *read, longest, one, rewrite)
         rows = np.flatnonzero(rewrite)
         if len(rows):

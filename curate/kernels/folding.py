@@ -178,7 +178,11 @@ def _flags(fold: tuple[str, ...], *, expand: bool = True) -> np.ndarray:
 
 def _two_rows(entries: np.ndarray, written: np.ndarray, fold: tuple[str, ...]) -> np.ndarray:
     """Return a table, uint32 (2, code points), from entries and what they are without case."""
-    table = np.stack([entries, entries & ~np.uint32(TURKIC)])
+    # Most code points are no characters: pages of memory that stay zero are never allocated.
+    table = np.zeros((2, len(entries)), np.uint32)
+    used = np.flatnonzero(entries)
+    table[0, used] = entries[used]
+    table[1, used] = entries[used] & ~np.uint32(TURKIC)
     if "case" in fold and "diacritics" not in fold:
         capital = written == ord("I")
         table[1, capital] = (table[1, capital] & ~np.uint32(FOLDED)) | np.uint32(ord("ı"))
