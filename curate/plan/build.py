@@ -219,7 +219,7 @@ def profiles(recipe: Recipe, read: Callable[[str], str] = locate.profile_text) -
 
 
 #: The most shards of a source: the driver keeps names and counts of each.
-MOST_SHARDS = 100_000
+MOST_SHARDS = 1_000_000
 
 
 def _shards(source: str, reader: Source, files: list[InputFile], target: int) -> list[Shard]:

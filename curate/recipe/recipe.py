@@ -112,7 +112,7 @@ class Shards(Section):
     """How work and product are cut: files are a function of the recipe, never of workers."""
 
     input_bytes: int = Field(128 << 20, gt=0)
-    """Stored bytes of input per shard; a source has at most 100,000 shards."""
+    """Stored bytes of input per shard; a source has at most 1,000,000 shards."""
     output_bytes: int = Field(256 << 20, gt=0)
     """Bytes of text, plus 200 for each row, per file of the product."""
     batch_bytes: int = Field(8 << 20, gt=0)
