@@ -54,7 +54,9 @@ def command(recipe: Path, out: str, *more: str) -> list[str]:
 def timed(recipe: Path, out: str, *more: str) -> float:
     """Run to the end; return the wall seconds."""
     started = time.perf_counter()
-    subprocess.run(command(recipe, out, *more), check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command(recipe, out, *more), capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
     return time.perf_counter() - started
 
 
@@ -67,7 +69,9 @@ def on_raylets(recipe: Path, out: str) -> float:
         nodes = [cluster.add_node(num_cpus=1) for _ in range(3)]
         started = time.perf_counter()
         run = subprocess.Popen(
-            command(recipe, out, "--address", cluster.address), stdout=subprocess.DEVNULL
+            command(recipe, out, "--address", cluster.address),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         while run.poll() is None and not list(Path(out, "commits").glob("*/*.json")):
             time.sleep(0.05)
