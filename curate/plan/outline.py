@@ -134,7 +134,7 @@ def _estimate(plan: Plan, sources: Mapping[str, Any]) -> dict[str, Any]:
         "documents": documents,
         "disk_bytes": round(DISK_ONCE + text * DISK_PER_TEXT + documents * DISK_PER_DOCUMENT),
         "memory_bytes_per_worker": round(memory),
-        "core_seconds": round(START + reading + text * stages, 1),
+        "core_seconds": round(START + reading + text * stages, 2),
         "tasks": tasks,
         "requests": tasks * REQUESTS_PER_TASK,
         "driver_seconds": round(tasks * DRIVER_PER_TASK, 1),

@@ -252,8 +252,8 @@ def _plain(value: Any) -> Any:
 def sealed(fields: Mapping[str, Any], indent: int | None = None) -> bytes:
     """Return fields as JSON whose first key is a digest of all that follows it.
 
-    >>> sealed({"rows": 3})[:14], sealed({"rows": 3})[-11:]
-    (b'{"digest": "', b'"rows":3}')
+    >>> sealed({"rows": 3})[:12], sealed({"rows": 3})[-11:]
+    (b'{"digest": "', b'","rows":3}')
     """
     separators = (",", ":") if indent is None else None
     body = json.dumps(fields, ensure_ascii=False, indent=indent, separators=separators)[1:].encode()

@@ -73,7 +73,7 @@ def test_a_limit_of_a_source_that_is_no_limit(refused, key, value):
 
 
 def test_more_shards_sources_and_stages_than_a_run_can_have(refused, tmp_path):
-    (tmp_path / "a.jsonl").write_text('{"text": "a"}\n' * 10_000)
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}\n' * 80_000)
     assert "shards.input_bytes" in refused("[shards]\ninput_bytes = 1")
     source = 'format = "jsonl"\npath = "a.jsonl"'
     assert "sources" in refused("".join(f"[sources.b{n}]\n{source}\n" for n in range(1000)))

@@ -69,8 +69,8 @@ def test_the_report_has_the_fertility_of_the_survivors() -> None:
     assert kazakh["tokens_per_word"] == tallied["tokens:kaz_Cyrl"] / tallied["words:kaz_Cyrl"]
     assert 2 < kazakh["tokens_per_word"] < 5
     assert rows["jpn_Jpan"]["tokens_per_word"] is None
-    assert "Tokens are those of tekken (digest " in (out / "report.md").read_text()
-    assert "Tokens are those of tekken (digest " in (out / "README.md").read_text()
+    assert "Tokens are those of `tekken` (digest " in (out / "report.md").read_text()
+    assert "Tokens are those of `tekken` (digest " in (out / "README.md").read_text()
 
 
 def test_an_old_manifest_has_no_fertility() -> None:
