@@ -64,7 +64,8 @@ def run(name: str, python: str, source: Path, folder: Path, seconds: int) -> dic
     """Run one contender; return what it printed and its peak memory, or its error."""
     out = folder / (name.replace(" ", "-") + ".parquet")
     process = subprocess.Popen(
-        [python, str(SCRIPT), name, str(source), str(out)],
+        # -P: a module of this folder (html.py) has the name of one of the standard library.
+        [python, "-P", str(SCRIPT), name, str(source), str(out)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
