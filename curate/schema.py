@@ -180,7 +180,7 @@ QUARANTINE_COLUMNS: dict[str, Column] = {
         "The first damaged byte: in the file as stored; of a JSON record or a page of a compressed"
         " file, in the decompressed text.",
     ),
-    "length": Column(pa.int64(), "source", "The number of damaged bytes, in the file as stored."),
+    "length": Column(pa.int64(), "source", "The number of damaged bytes, counted as `offset` is."),
     "reason": Column(pa.string(), "source", "The kind of damage, as counted in the ledger."),
     "error": Column(
         pa.string(), "source", "What the reader found, for people; at most 1,000 characters."

@@ -24,7 +24,7 @@ from curate.kernels.jit import compiling
 from curate.plan import build as planning
 from curate.protocol.stage import Barrier, MapStage, Stage
 from curate.recipe.recipe import Recipe
-from curate.sources.base import Source
+from curate.sources.base import CompiledSource, Source
 
 #: More helpers than this find nothing left to compile.
 MOST_HELPERS = 3
@@ -47,8 +47,8 @@ def compile_together(
     share the work. ``source`` is a reader whose kernel the worker will need, if it has one.
     """
     work: list[tuple[str, Callable[[], object]]] = []
-    if (compile := getattr(source, "compile", None)) is not None:
-        work.append((_name(source), compile))
+    if isinstance(source, CompiledSource):
+        work.append((_name(source), source.compile))
     for stage in stages:
         work.append((_name(stage), partial(stage.apply, table, Counter())))
         table = _with(table, stage.adds)

@@ -223,7 +223,7 @@ def examine(
 def begin(
     store: Store, plan: str, inputs: Mapping[str, str], *, resume: bool, fresh: bool
 ) -> tuple[int, Manifest | None]:
-    """Enter a folder that `examine` refuses not; return the epoch, or the finished run's manifest.
+    """Enter a folder that `examine` allows; return the epoch, or the finished run's manifest.
 
     With ``fresh`` a finished product stays until the new one replaces it.
     """

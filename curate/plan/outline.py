@@ -51,12 +51,12 @@ TEXT_PER_DOCUMENT = 3000
 MEMORY_ONCE, MEMORY_PER_BATCH, MEMORY_PER_OUTPUT = 560_000_000, 3, 1.3
 
 
-#: Bytes that a dedup's sketch has per document, and a mixture's: measured on web pages.
+#: Bytes that the sketch of a fuzzy dedup has per document of 3 kB, and that of any other barrier.
 SKETCH_PER_DOCUMENT = {"near": 660, "other": 40}
 
 #: Requests to an object store per task, and seconds of the driver where a request takes 20 ms
 #: (`python -m tests.benchmarks.cluster` and `.driver_scale`). A task over all shards asks more.
-REQUESTS_PER_TASK, DRIVER_PER_TASK = 8, 0.0017
+REQUESTS_PER_TASK, DRIVER_PER_TASK = 10, 0.0017
 
 
 def outline(plan: Plan, assumed: Mapping[str, int] | None = None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Annotated, Any, NamedTuple, Protocol
+from typing import IO, Annotated, Any, NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
 from pydantic import Field
@@ -133,10 +133,7 @@ class Piece(NamedTuple):
 
 
 class Source(Protocol):
-    """A format reader: a frozen dataclass whose fields are its options.
-
-    One with a kernel has a method ``compile()``, which compiles it, or loads it if it is stored.
-    """
+    """A format reader: a frozen dataclass whose fields are its options."""
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -150,3 +147,11 @@ class Source(Protocol):
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield the piece's records in file order. The content of a file raises nothing."""
+
+
+@runtime_checkable
+class CompiledSource(Source, Protocol):
+    """A source that reads by a kernel."""
+
+    def compile(self) -> None:
+        """Compile the kernel, or load it if it is stored."""

@@ -46,6 +46,14 @@ def digest(out: str) -> str:
     return whole.hexdigest()[:16]
 
 
+def tasks_of(out: str) -> int:
+    """Return the number of tasks of a finished run."""
+    from curate.storage.store import open_store
+
+    rows = open_store(out).read("timings.jsonl").splitlines()
+    return sum("task" in json.loads(row) for row in rows)
+
+
 def command(recipe: Path, out: str, *more: str) -> list[str]:
     """Return the command line of a run."""
     return [sys.executable, "-m", "curate", "-q", "run", str(recipe), "--output", out, *more]
@@ -199,7 +207,8 @@ def main() -> int:
                     took = timed(recipe, out, "--engine", "in-process")
                     server.share = 0.0
                     show(f"s3, {share:.0%} faulty", took, out)
-                    print(f"    {server.requests} requests, {server.failed} failed")
+                    tasks = tasks_of(out)
+                    print(f"    {server.requests} requests, {server.failed} failed; {tasks} tasks")
                     print("   ", dict(server.kinds.most_common()))
     one, two = plain_loop(1), plain_loop(2)
     print(f"a plain loop in two processes: {2 * one / two:.2f} x one")

@@ -2,8 +2,8 @@
 
     python -m tests.faults.environments --runs 30 --seed 1 [--recipe demo] [--record]
 
-Each run draws a hash seed, time zone, locale, number of threads and workers, engine, umask, open
-files, working folder and an environment without HOME, and must publish the same bytes.
+Each run draws a hash seed, time zone, locale, number of threads and workers, engine, umask and
+limit of open files, and must publish the same bytes.
 """
 
 import argparse

@@ -59,7 +59,7 @@ def test_each_stage_gets_an_empty_table_with_what_earlier_ones_add(fresh):
 def test_the_kernel_of_a_source_is_compiled_with_those_of_stages(fresh):
     seen = []
 
-    class Reader:
+    class Reader(PlainText):
         def compile(self):
             seen.append("compiled")
 
