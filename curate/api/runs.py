@@ -24,6 +24,7 @@ from curate.plan import build as planning
 from curate.plan.model import Plan
 from curate.plan.outline import estimate
 from curate.protocol.ledger import Ledger
+from curate.recipe import locate
 from curate.recipe.recipe import Recipe, load_recipe
 from curate.report import render
 from curate.storage.entries import Manifest
@@ -161,6 +162,8 @@ def run(
         if manifest is not None:
             return _result(str(output), store, manifest, recipe, reused=True)
         listener.note(f"engine: {choice.reason}")
+        if own := locate.own_profiles(plan.profiles.by_name, recipe.folder):
+            listener.note(f"profiles of your own: {_named(own)}")
         started = time.perf_counter()
         needed = cost["memory_bytes_per_worker"]
         machine = engines.start(choice, workers, address, wait, needed)
@@ -181,6 +184,12 @@ def run(
         finally:
             machine.close()
     return _result(str(output), store, manifest, recipe, reused=False)
+
+
+def _named(files: Mapping[str, Path], most: int = 8) -> str:
+    """Return the files in one line; of many the first, and how many more."""
+    shown = [str(file) for file in files.values()][:most]
+    return ", ".join(shown) + (f" and {len(files) - most} more" if len(files) > most else "")
 
 
 def _wall(segment: str, label: str, started: float) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from pydantic import JsonValue
@@ -32,13 +33,13 @@ def build(
     recipe: Recipe,
     *,
     where: str = "recipe",
-    read_profile: Callable[[str], str] = locate.profile_text,
+    read_profile: Callable[[str], str] | None = None,
     stores: bool = True,
 ) -> Plan:
     """Plan a recipe: find its inputs, build its stages, check that each has the columns it reads.
 
-    ``read_profile`` returns the TOML text of a profile by name. Without ``stores`` dedup stores are
-    not looked at, and the dedups cannot be run.
+    ``read_profile`` returns the TOML text of a profile by name, instead of its file. Without
+    ``stores`` dedup stores are not looked at, and the dedups cannot be run.
     """
     loaded = profiles(recipe, read_profile)
     sources: dict[str, SourcePlan] = {}
@@ -206,14 +207,15 @@ def _stages(recipe: Recipe, profiles: Profiles, where: str) -> Iterator[MapStage
         yield stage
 
 
-def profiles(recipe: Recipe, read: Callable[[str], str] = locate.profile_text) -> Profiles:
+def profiles(recipe: Recipe, read: Callable[[str], str] | None = None) -> Profiles:
     """Return the profiles of all languages and of a recipe's sources."""
+    read = read or partial(locate.profile_text, beside=recipe.folder)
     by_source = {
         name: spec.profile
         for name, spec in recipe.sources.items()
         if spec.profile is not None and spec.path
     }
-    names = set(locate.language_profiles()) | set(by_source.values())
+    names = set(locate.language_profiles(recipe.folder)) | set(by_source.values())
     loaded = {name: profile.load_profile(name, read) for name in sorted(names)}
     return Profiles(loaded, by_source)
 

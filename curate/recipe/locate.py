@@ -1,14 +1,15 @@
 """Where recipes, profiles and samples are searched for.
 
-In this order: a path that exists; the user's folder (``$CURATE_HOME``, else ``~/.config/curate``);
-the checkout; the copy shipped inside the package. (An editable install freezes a shipped copy too,
-so the checkout comes before it.)
+In this order: a path that exists; beside the recipe and one folder up; the current folder; the
+user's folder (``$CURATE_HOME``, else ``~/.config/curate``); the checkout; the copy shipped inside
+the package. (An editable install freezes a shipped copy too, so the checkout comes before it.)
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from curate.errors import RecipeError, nearest
@@ -20,15 +21,28 @@ _LANGUAGE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}|_default")
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
-def roots() -> list[Path]:
-    """Return the folders with ``pipelines/``, ``filters/`` and ``sample_data/``, in their order."""
+def roots(beside: Path | None = None) -> list[Path]:
+    """Return the folders with ``pipelines/``, ``filters/`` and ``sample_data/``, in their order.
+
+    ``beside`` is the folder of a recipe; its own files and those one folder up come first.
+    """
     user = os.environ.get("CURATE_HOME")
-    folders = [Path(user) if user else Path.home() / ".config" / "curate"]
+    own = [beside, beside.parent, Path()] if beside else [Path()]
+    folders = [folder for folder in own if _has_files(folder)]
+    folders.append(Path(user) if user else Path.home() / ".config" / "curate")
+    return [folder for folder in (*folders, *_shipped()) if folder.is_dir()]
+
+
+def _has_files(folder: Path) -> bool:
+    """Return whether a folder of the user's holds profiles or recipes, and is not the checkout."""
+    holds = any((folder / name).is_dir() for name in ("filters", "pipelines"))
+    return holds and folder.resolve() not in _shipped()
+
+
+def _shipped() -> list[Path]:
     checkout = _PACKAGE.parent
-    if (checkout / "pyproject.toml").exists() and (checkout / "pipelines").is_dir():
-        folders.append(checkout)
-    folders.append(_PACKAGE / "_shipped")
-    return [folder for folder in folders if folder.is_dir()]
+    is_checkout = (checkout / "pyproject.toml").exists() and (checkout / "pipelines").is_dir()
+    return [checkout, _PACKAGE / "_shipped"] if is_checkout else [_PACKAGE / "_shipped"]
 
 
 def recipe_file(name: str) -> Path:
@@ -39,22 +53,39 @@ def recipe_file(name: str) -> Path:
     return _find("pipelines", given.stem if given.suffix == ".toml" else name, "recipe")
 
 
-def profile_text(name: str) -> str:
-    """Return the TOML of a profile by path or name (``kaz_Cyrl`` → ``filters/kaz_Cyrl.toml``)."""
+def profile_file(name: str, beside: Path | None = None) -> Path:
+    """Find a profile by path or name (``kaz_Cyrl`` → ``filters/kaz_Cyrl.toml``)."""
     given = local_path(name)
     if given.suffix == ".toml" and given.exists():
-        return given.read_text(encoding="utf-8")
-    return _find("filters", name, "profile").read_text(encoding="utf-8")
+        return given
+    return _find("filters", name, "profile", beside)
 
 
-def profile_names() -> list[str]:
+def profile_text(name: str, beside: Path | None = None) -> str:
+    """Return the TOML of a profile by path or name; RecipeError where it is no UTF-8 text."""
+    path = profile_file(name, beside)
+    try:
+        return path.read_text(encoding="utf-8-sig")  # editors of Windows write a mark first
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"a profile is UTF-8 text: {error.reason}", where=str(path)) from None
+
+
+def profile_names(beside: Path | None = None) -> list[str]:
     """Return the names of all profiles."""
-    return _names("filters")
+    return _names("filters", beside)
 
 
-def language_profiles() -> list[str]:
+def own_profiles(names: Iterable[str], beside: Path | None = None) -> dict[str, Path]:
+    """Return the files of profiles that are the user's own, by name, with all they may extend."""
+    parents = [name for name in profile_names(beside) if name.startswith("_")]
+    files = {name: profile_file(name, beside) for name in sorted({*names, *parents})}
+    shipped = _shipped()
+    return {n: f for n, f in files.items() if f.resolve().parent.parent not in shipped}
+
+
+def language_profiles(beside: Path | None = None) -> list[str]:
     """Return the profiles of languages, and the default: those that apply to any source."""
-    return [name for name in profile_names() if _LANGUAGE.fullmatch(name)]
+    return [name for name in profile_names(beside) if _LANGUAGE.fullmatch(name)]
 
 
 def data_path(path: str) -> str:
@@ -75,13 +106,13 @@ def data_path(path: str) -> str:
     return path
 
 
-def _names(folder: str) -> list[str]:
-    return sorted({path.stem for root in roots() for path in (root / folder).glob("*.toml")})
+def _names(folder: str, beside: Path | None = None) -> list[str]:
+    return sorted({path.stem for root in roots(beside) for path in (root / folder).glob("*.toml")})
 
 
-def _find(folder: str, name: str, kind: str) -> Path:
+def _find(folder: str, name: str, kind: str, beside: Path | None = None) -> Path:
     if Path(name).name == name:
-        for root in roots():
+        for root in roots(beside):
             if (path := local_path(str(root / folder / f"{name}.toml"))).exists():
                 return path
-    raise RecipeError(f"no {kind} '{name}'", hint=nearest(name, _names(folder)))
+    raise RecipeError(f"no {kind} '{name}'", hint=nearest(name, _names(folder, beside)))

@@ -6,6 +6,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal, cast
 
 from pydantic import (
@@ -13,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    PrivateAttr,
     ValidationError,
     field_serializer,
     field_validator,
@@ -170,6 +172,12 @@ class Recipe(Section):
     """The forms of the product besides Parquet."""
     compare: Compare | None = None
     """A figure of another work for the report."""
+    _folder: Path | None = PrivateAttr(None)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the recipe's file, where profiles are searched for first."""
+        return self._folder
 
     @field_validator("sources")
     @classmethod
@@ -218,7 +226,9 @@ def load_recipe(
         text = path.read_text(encoding="utf-8-sig")  # editors of Windows write a mark first
     except UnicodeDecodeError as error:
         raise RecipeError(f"a recipe is UTF-8 text: {error.reason}", where=str(path)) from None
-    return parse_recipe(text, str(path), inputs=inputs, settings=settings)
+    recipe = parse_recipe(text, str(path), inputs=inputs, settings=settings)
+    recipe._folder = path.parent
+    return recipe
 
 
 def parse_recipe(
