@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -337,14 +337,11 @@ def mix(
     >>> mix(table, ratio="kaz_Cyrl=1,eng_Latn=1", unit="documents")["lang"].to_pylist()
     ['kaz_Cyrl', 'eng_Latn']
     """
-    from curate.plan.checks import check_labels
     from curate.protocol import in_memory
     from curate.recipe.mixture import parse_mixture
     from curate.stages.mix import Mix
 
     groups = groups_of(ratio)
-    for group in groups.values():
-        check_labels(cast("list[str]", group["languages"]), "curate.mix")
     mixture = parse_mixture(
         {
             "groups": groups,
@@ -369,8 +366,8 @@ def mix(
             known = nearest(column, documents.column_names)
             raise RecipeError(f"the mixture reads a column '{column}': {known}", where="curate.mix")
     labels = sorted(filter(None, map(str, documents.column("lang").unique().to_pylist())))
-    for name, term in groups.items():
-        if term["weight"] and not set(cast("list[str]", term["languages"])) & set(labels):
+    for name, term in mixture.groups.items():
+        if term.weight and not set(term.languages) & set(labels):
             have = ", ".join(map(fields.shown, labels[:20])) or "none"
             raise RecipeError(
                 f"group '{name}' has nothing to give: no row is of these languages",

@@ -14,10 +14,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+#: Commands that list what there is to name, in ``curate/cli/list_commands.py``.
+LISTS = ("recipes", "languages", "stages", "sources", "tokenizers")
+
 #: Commands in the order of the help; each is in ``curate/cli/<name>_command.py``.
 COMMANDS = (
     "run", "plan", "bench", "stage", "dedup", "store", "mix", "identify", "fertility", "report",
     "explain", "check", "calibrate", "verify", "doctor", "push", "signals",
+    *LISTS,
 )  # fmt: skip
 
 #: What a shell reports for a process that SIGINT ended; returned for SIGTERM as well.
@@ -107,9 +111,15 @@ def app() -> typer.Typer:
     )
     commands.callback(invoke_without_command=True)(_callback)
     for name in COMMANDS:
-        command = import_module(f"curate.cli.{name}_command").command
+        command = command_of(name)
         commands.command(name, cls=_Command, help=help_of(command))(command)
     return commands
+
+
+def command_of(name: str) -> Any:
+    """Return the function of a command."""
+    module = "list_commands" if name in LISTS else f"{name}_command"
+    return getattr(import_module(f"curate.cli.{module}"), name if name in LISTS else "command")
 
 
 class _Command(TyperCommand):

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from curate import schema
 from curate.errors import RecipeError, nearest
 from curate.plan.model import Segment
-from curate.recipe import locate
 from curate.recipe.mixture import Mixture
 from curate.recipe.profile import Profiles
 from curate.recipe.recipe import Recipe
-
-#: ISO 639-3 and ISO 15924, or the label that identify writes when it abstains.
-_LABEL = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}|und")
 
 #: The stage that writes a column, for the hint; columns of signals are written by measure.
 _WRITERS = {"n_tokens": "count", "cluster_size": "fuzzy_dedup", "lang": "identify"}
@@ -43,7 +38,7 @@ def check_columns(segments: Sequence[Segment], where: str) -> None:
 
 
 def check_groups(mixture: Mixture, recipe: Recipe, where: str) -> None:
-    """Raise RecipeError where a group names a source or language that does not exist.
+    """Raise RecipeError where a group names a source that does not exist.
 
     Without this check the mistake would show after hours, or never.
     """
@@ -53,22 +48,6 @@ def check_groups(mixture: Mixture, recipe: Recipe, where: str) -> None:
             if source not in recipe.sources:
                 hint = nearest(source, recipe.sources)
                 raise RecipeError(f"the recipe has no source '{source}'", where=at, hint=hint)
-        check_labels(group.languages, at)
-
-
-def check_labels(languages: Iterable[str], where: str) -> None:
-    """Raise RecipeError for what is no language label, with the labels that begin alike."""
-    for lang in languages:
-        if not _LABEL.fullmatch(lang):
-            known = [name for name in locate.profile_names() if _LABEL.fullmatch(name)]
-            # 'en' and 'eng' name a language without its script.
-            alike = [name for name in known if len(lang) < 4 and name.startswith(lang)]
-            hint = (
-                f"did you mean '{alike[0]}'?" if len(alike) == 1 else nearest(lang, alike or known)
-            )
-            raise RecipeError(
-                f"'{lang}' is no language label", where=where, hint=f"ISO 639-3 and script: {hint}"
-            )
 
 
 def check_conversations(

@@ -8,15 +8,12 @@ the package. (An editable install freezes a shipped copy too, so the checkout co
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from curate.errors import RecipeError, nearest
 from curate.paths import local_path
-
-#: ISO 639-3 and ISO 15924, or the profile of what has no other.
-_LANGUAGE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}|_default")
+from curate.recipe.languages import LABEL, label_of
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -53,12 +50,26 @@ def recipe_file(name: str) -> Path:
     return _find("pipelines", given.stem if given.suffix == ".toml" else name, "recipe")
 
 
+def recipe_names() -> list[str]:
+    """Return the names of all recipes."""
+    return _names("pipelines")
+
+
 def profile_file(name: str, beside: Path | None = None) -> Path:
-    """Find a profile by path or name (``kaz_Cyrl`` → ``filters/kaz_Cyrl.toml``)."""
+    """Find a profile by path, name or language (``kk`` → ``filters/kaz_Cyrl.toml``)."""
     given = local_path(name)
     if given.suffix == ".toml" and given.exists():
         return given
-    return _find("filters", name, "profile", beside)
+    try:
+        return _find("filters", name, "profile", beside)
+    except RecipeError as unknown:
+        try:
+            label = label_of(name, names := profile_names(beside))
+        except RecipeError:
+            raise unknown from None
+        if label == name or label not in names:
+            raise unknown from None
+        return _find("filters", label, "profile", beside)
 
 
 def profile_text(name: str, beside: Path | None = None) -> str:
@@ -85,7 +96,7 @@ def own_profiles(names: Iterable[str], beside: Path | None = None) -> dict[str, 
 
 def language_profiles(beside: Path | None = None) -> list[str]:
     """Return the profiles of languages, and the default: those that apply to any source."""
-    return [name for name in profile_names(beside) if _LANGUAGE.fullmatch(name)]
+    return [name for name in profile_names(beside) if name == "_default" or LABEL.fullmatch(name)]
 
 
 def data_path(path: str) -> str:
@@ -115,4 +126,5 @@ def _find(folder: str, name: str, kind: str, beside: Path | None = None) -> Path
         for root in roots(beside):
             if (path := local_path(str(root / folder / f"{name}.toml"))).exists():
                 return path
-    raise RecipeError(f"no {kind} '{name}'", hint=nearest(name, _names(folder, beside)))
+    known = [each for each in _names(folder, beside) if not each.startswith("_")]
+    raise RecipeError(f"no {kind} '{name}'", hint=nearest(name, known))

@@ -10,11 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import cache
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from curate.errors import RecipeError, nearest
+from curate.recipe import locate
+from curate.recipe.languages import label_of
 from curate.recipe.section import Section, explain
 from curate.schema import ORIGINS
 
@@ -51,7 +54,7 @@ class Group(Section):
     budget: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Amount in ``unit``, before ``scale``; either every group has one or none. Example: 96.39."""
     languages: tuple[str, ...] = ()
-    """Language labels of its rows; empty: all. Example: ["kaz_Cyrl"]."""
+    """Languages of its rows, by label, code or English name; empty: all. Example: ["kaz_Cyrl"]."""
     sources: tuple[str, ...] = ()
     """Names of the sources of its rows; empty: all. Example: ["wiki", "books"]."""
     origins: tuple[str, ...] = ()
@@ -67,6 +70,18 @@ class Group(Section):
     max_share: float | None = Field(None, gt=0, le=1)
     """Largest share of the group that one leaf may have; without it that of the mixture. Example:
     0.5."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _labels(cls, table: object) -> object:
+        """Read what people call a language as its label, also in the weights of ``inner``."""
+        if not isinstance(table, dict) or not isinstance(table.get("languages"), list | tuple):
+            return table
+        labels = {name: _label(name) for name in table["languages"] if isinstance(name, str)}
+        inner = table.get("inner")
+        if isinstance(inner, dict):
+            table = table | {"inner": {labels.get(key, key): inner[key] for key in inner}}
+        return table | {"languages": [labels.get(name, name) for name in table["languages"]]}
 
     @property
     def selects(self) -> bool:
@@ -132,6 +147,11 @@ class LeafCap(Section):
     """Share of the group that all its matching leaves may have together: with ``origin = "mt"``
     0.24 allows 24 % of machine-translated text, from however many sources. In a group with inner
     weights it holds in each part that it concerns. Example: 0.24."""
+
+    @field_validator("language")
+    @classmethod
+    def _is_a_label(cls, value: str | None) -> str | None:
+        return value and _label(value)
 
     @model_validator(mode="after")
     def _limits_something(self) -> LeafCap:
@@ -425,6 +445,18 @@ def parse_mixture(table: Mapping[str, object], *, where: str = "[mixture]") -> M
         hints = {"temperature": "it is called alpha here, and is 1 / temperature"}
         problems = explain(error, Mixture, root="mixture", hints=hints)
         raise RecipeError(problems.replace(": Value error, ", ": "), where=where) from None
+
+
+@cache
+def _profiles() -> tuple[str, ...]:
+    return tuple(locate.language_profiles())
+
+
+def _label(language: str) -> str:
+    try:
+        return label_of(language, _profiles())
+    except RecipeError as error:
+        raise ValueError(f"{error.what}: {error.hint}") from None
 
 
 def _exact(number: float) -> Fraction:

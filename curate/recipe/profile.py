@@ -7,7 +7,6 @@ Unknown keys are errors with the nearest valid name. Judge, check and calibrate 
 from __future__ import annotations
 
 import importlib.util
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -21,6 +20,7 @@ from pydantic import Field, ValidationError, model_validator
 from curate.errors import RecipeError
 from curate.paths import local_path
 from curate.recipe import locate
+from curate.recipe.languages import LABEL
 from curate.recipe.section import Section, TomlTable, explain, parse_toml
 from curate.schema import whole
 
@@ -154,7 +154,7 @@ def load_profile(name: str, read: Callable[[str], str] = locate.profile_text) ->
     list that names a file become part of the profile, and so of its digest.
     """
     table = _merged(name, read, ())
-    if _LABEL.fullmatch(name):
+    if LABEL.fullmatch(name):
         table = _overlay({"standardize": {"lang": name}}, table)
     lists = table.get("lists")
     if isinstance(lists, dict):
@@ -167,9 +167,6 @@ def load_profile(name: str, read: Callable[[str], str] = locate.profile_text) ->
         return Profile.model_validate({"name": name} | table)
     except ValidationError as error:
         raise RecipeError(explain(error, Profile), where=f"filters/{name}.toml") from None
-
-
-_LABEL = re.compile("[a-z]{3}_[A-Z][a-z]{3}")
 
 
 def _phrases(address: str, where: str) -> tuple[str, ...]:

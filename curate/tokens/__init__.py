@@ -23,6 +23,17 @@ DEFAULT = "tekken"
 
 _PLAIN = ("bytes", "characters", "words")
 
+#: What a tokenizer may be, with what that means; a colon stands where something is downloaded.
+KINDS = {
+    DEFAULT: "Mistral's Tekken, from an installed package; the default",
+    "FILE": "the path of a tokenizer.json",
+    "hf:<repository>": "the tokenizer.json of a repository of the Hugging Face Hub",
+    "tiktoken:<encoding>": "an encoding of tiktoken, such as o200k_base",
+    "bytes": "UTF-8 bytes",
+    "characters": "Unicode code points",
+    "words": "words, as the signals count them",
+}
+
 
 class TokenCounter(Protocol):
     """Counts tokens, without special tokens and without marks of beginning and end."""
@@ -72,10 +83,8 @@ def _load(name: str) -> TokenCounter:
         from curate.tokens.huggingface import from_file
 
         return from_file(Path(name))
-    known = (DEFAULT, *_PLAIN, "tiktoken:<encoding>", "hf:<repository>")
     raise RecipeError(
-        f"no tokenizer '{name}': {nearest(name, known)}",
-        hint=_meant(name) or "or give the path of a tokenizer.json",
+        f"no tokenizer '{name}': {nearest(name, KINDS)}", hint=_meant(name) or "curate tokenizers"
     )
 
 

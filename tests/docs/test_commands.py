@@ -4,12 +4,11 @@ import importlib.util
 import inspect
 import re
 import shlex
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from curate.cli import COMMANDS
+from curate.cli import COMMANDS, command_of
 from curate.recipe import locate
 from tests.unit.cli.commands import curate, demo_run
 
@@ -18,7 +17,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def example_of(name):
-    text = inspect.getdoc(import_module(f"curate.cli.{name}_command").command)
+    text = inspect.getdoc(command_of(name))
     found = re.search(r"^Example: (curate .+)$", text, re.MULTILINE)
     assert found, f"{name} has no example on a line of its own"
     return shlex.split(found[1])[1:]

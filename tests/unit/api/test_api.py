@@ -79,9 +79,10 @@ ROWS = {"text": ["one two three four five"] * 2 + ["other words"], "lang": ["eng
 @pytest.mark.parametrize(
     ("ratio", "said"),
     [
-        ("en=1,ru=1", "'en' is no language label(.|\n)*did you mean 'eng_Latn'"),
-        ("kk=1", "'kk' is no language label"),
-        ("English=1", "'English' is no language label"),
+        ("eng_Latin=1", "'eng_Latin' is no language label: did you mean 'eng_Latn'"),
+        ("zz=1", "'zz' is no language label"),
+        ("en=1,uz=1", "'uz' is written in several scripts: one of: uzn_Cyrl, uzn_Latn"),
+        ("kk=1", "group 'kk' has nothing to give(.|\n)*labels of the table: eng_Latn"),
         ("deu_Latn=1", "group 'deu_Latn' has nothing to give(.|\n)*labels of the table: eng_Latn"),
         ("eng_Latn=1,eng_Cyrl=1", "group 'eng_Cyrl' has nothing to give"),
     ],
