@@ -76,6 +76,7 @@ def run(
     keep_work: bool = False,
     force: bool = False,
     settings: Sequence[str] = (),
+    without: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> RunResult:
     """Run a recipe into a folder; an interrupted run continues where it stopped.
@@ -109,6 +110,8 @@ def run(
         Run although the estimate exceeds the disk or the memory of this machine.
     settings : sequence of str, default ()
         Keys of the recipe to replace, as ``KEY=VALUE``; ignored for a Recipe.
+    without : sequence of str, default ()
+        Groups of the mixture to leave out; ignored for a Recipe.
     progress : Progress, optional
         Receives the progress of each step; default: :class:`Silent`.
 
@@ -142,10 +145,10 @@ def run(
     (1, 0)
     """
     if not isinstance(recipe, Recipe):
-        recipe = load_recipe(str(recipe), inputs=dict(inputs or {}), settings=settings)
+        recipe = load_recipe(
+            str(recipe), inputs=dict(inputs or {}), settings=settings, without=without
+        )
     plan = planning.build(recipe)
-    for stage in (stage for segment in plan.segments for stage in segment.stages):
-        _ = stage.product_metadata  # loads its tokenizer: better refused now than after reading
     first_records.check(plan)
     cost = estimate(plan)
     choice = engines.choose(engine, cost["core_seconds"], workers, address)

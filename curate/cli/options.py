@@ -41,6 +41,10 @@ Settings = Annotated[
         help="Replace a key of the recipe, for example seed=7 or stages.fuzzy_dedup.threshold=0.7.",
     ),
 ]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(metavar="GROUP", help="Leave a group out of the mixture; may be repeated."),
+]
 EngineName = Annotated[
     str,
     typer.Option(

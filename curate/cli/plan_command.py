@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from curate.cli.options import Inputs, Json, RecipeName, Settings, parse_inputs
+from curate.cli.options import Inputs, Json, RecipeName, Settings, Without, parse_inputs
 
 #: Bytes of text from which the mixture's sample is chosen.
 SCAN = 32 << 20
@@ -17,6 +17,7 @@ def command(
     recipe: RecipeName,
     input: Inputs = None,
     set: Settings = None,
+    without: Without = None,
     sample: Annotated[
         int,
         typer.Option(
@@ -51,11 +52,16 @@ def command(
 
     from curate.cli.terminal import answer, as_json
     from curate.errors import CurateError
+    from curate.inspection import first_records
     from curate.plan import build as planning
     from curate.plan.outline import on_nodes, outline
     from curate.recipe.recipe import load_recipe
 
-    plan = planning.build(load_recipe(recipe, inputs=dict(parse_inputs(input)), settings=set or ()))
+    inputs = dict(parse_inputs(input))
+    plan = planning.build(
+        load_recipe(recipe, inputs=inputs, settings=set or (), without=without or ())
+    )
+    first_records.check(plan)
     outlined = outline(plan, _sizes(assume, plan.sources))
     outlined["estimate"] |= on_nodes(
         outlined["estimate"], nodes, cores or os.cpu_count() or 1, price

@@ -14,6 +14,7 @@ def command(
     output: options.Output,
     input: options.Inputs = None,
     set: options.Settings = None,
+    without: options.Without = None,
     engine: options.EngineName = "auto",
     workers: options.Workers = None,
     address: options.Address = None,
@@ -47,7 +48,7 @@ def command(
     if dry_run:
         from curate.cli import plan_command
 
-        return plan_command.command(recipe, input=input, set=set, json=json)
+        return plan_command.command(recipe, input=input, set=set, without=without, json=json)
     options.check_output(engine, address, output)
     with terminal.progress() as listener:
         result = api.run(
@@ -63,6 +64,7 @@ def command(
             force=force,
             keep_work=keep_work,
             settings=set or (),
+            without=without or (),
             progress=listener,
         )
     if not json:

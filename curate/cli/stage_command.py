@@ -20,6 +20,7 @@ def command(
     output: options.OutputUnlessDry = None,
     input: options.Inputs = None,
     set: options.Settings = None,
+    without: options.Without = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Try the stage on a sample; write nothing.")
     ] = False,
@@ -47,7 +48,8 @@ def command(
 
     if output is None and not dry_run:
         raise RecipeError("stage needs --output", hint="or --dry-run, which writes nothing")
-    read = load_recipe(recipe, inputs=dict(options.parse_inputs(input)), settings=set or ())
+    inputs = dict(options.parse_inputs(input))
+    read = load_recipe(recipe, inputs=inputs, settings=set or (), without=without or ())
     if dry_run:
         return _try(name, read, sample, scan, json)
     from curate import api

@@ -1,4 +1,4 @@
-"""A look at the first records of each source, so that a wrong field ends a run before it begins."""
+"""A look at tokenizers and the first records of each source, so that mistakes end a run at once."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ Records = list[dict[str, Any]]
 
 
 def check(plan: Plan) -> None:
-    """Refuse a plan whose sources name fields that their first records do not have.
+    """Refuse a plan whose tokenizer cannot be loaded, or whose records lack the fields it names.
 
     Raise RecipeError where no record has the text, the files are of another format, or the newest
     or oldest is to be kept and no record has a date. Log a warning for other fields. What the first
     records do not show is counted when they are read.
     """
+    for stage in (stage for segment in plan.segments for stage in segment.stages):
+        _ = stage.product_metadata  # loads its tokenizer
     for group, term in plan.mix.mixture.groups.items():
         if term.sources and term.weight and not any(name in plan.sources for name in term.sources):
             names = ", ".join(f"'{name}'" for name in term.sources)

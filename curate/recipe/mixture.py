@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fractions import Fraction
-from functools import cache
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from curate.errors import RecipeError, nearest
 from curate.recipe import locate
-from curate.recipe.languages import label_of
+from curate.recipe.languages import LABEL, label_of
 from curate.recipe.section import Section, explain
 from curate.schema import ORIGINS
 
@@ -447,14 +446,11 @@ def parse_mixture(table: Mapping[str, object], *, where: str = "[mixture]") -> M
         raise RecipeError(problems.replace(": Value error, ", ": "), where=where) from None
 
 
-@cache
-def _profiles() -> tuple[str, ...]:
-    return tuple(locate.language_profiles())
-
-
 def _label(language: str) -> str:
+    if LABEL.fullmatch(language):
+        return language
     try:
-        return label_of(language, _profiles())
+        return label_of(language, locate.language_profiles())
     except RecipeError as error:
         raise ValueError(f"{error.what}: {error.hint}") from None
 

@@ -23,7 +23,8 @@ from pydantic import (
 
 from curate import schema
 from curate.errors import RecipeError, nearest
-from curate.recipe import locate
+from curate.logging_setup import LOGGER
+from curate.recipe import groups, locate
 from curate.recipe.mixture import Mixture, parse_mixture
 from curate.recipe.section import Section, TomlTable, explain, parse_toml
 
@@ -215,18 +216,20 @@ def load_recipe(
     *,
     inputs: Mapping[str, str | Sequence[str]] | None = None,
     settings: Sequence[str] = (),
+    without: Sequence[str] = (),
 ) -> Recipe:
     """Load a recipe by name or path, with inputs and single keys replaced.
 
     ``inputs`` replaces the paths of sources, and cannot add sources. ``settings`` are
     ``key.path=value`` strings, the value in TOML syntax; a bare word is taken as a string.
+    ``without`` names groups of the mixture that are left out.
     """
     path = locate.recipe_file(name)
     try:
         text = path.read_text(encoding="utf-8-sig")  # editors of Windows write a mark first
     except UnicodeDecodeError as error:
         raise RecipeError(f"a recipe is UTF-8 text: {error.reason}", where=str(path)) from None
-    recipe = parse_recipe(text, str(path), inputs=inputs, settings=settings)
+    recipe = parse_recipe(text, str(path), inputs=inputs, settings=settings, without=without)
     recipe._folder = path.parent
     return recipe
 
@@ -237,6 +240,7 @@ def parse_recipe(
     *,
     inputs: Mapping[str, str | Sequence[str]] | None = None,
     settings: Sequence[str] = (),
+    without: Sequence[str] = (),
 ) -> Recipe:
     """Read a recipe from TOML text; see :func:`load_recipe`."""
     table = parse_toml(text, where)
@@ -261,6 +265,11 @@ def parse_recipe(
             source: spec if source in inputs or not isinstance(spec, dict) else spec | {"path": []}
             for source, spec in sources.items()
         }
+    groups.without(table, without, where)
+    if inputs and (lost := groups.lost(table)):
+        groups.without(table, lost, where)
+        named = ", ".join(f"'{name}'" for name in lost)
+        LOGGER.warning("left out, because no --input names a source of theirs: group %s", named)
     try:
         return Recipe.model_validate(table)
     except ValidationError as error:

@@ -1,5 +1,6 @@
 """Slips of a new user in a recipe: each is told in words of recipes, before anything is read."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -58,9 +59,15 @@ def run(recipe, *arguments):
         (count("owner/name"), (), "is 'hf:owner/name'"),
         (count("tok/tokenizer.json"), (), "give the path of a tokenizer.json, or hf:"),
         (
-            RECIPE + GROUPS,
-            ("--input", "kk=kk.jsonl"),
+            RECIPE.replace('"ru.jsonl"', "[]") + GROUPS,
+            (),
             "group 'second' has nothing to give: no path is known for its sources 'ru'",
+        ),
+        (RECIPE + GROUPS, ("--without", "secnd"), "did you mean 'second'?"),
+        (
+            RECIPE + GROUPS,
+            ("--without", "second", "--without", "first"),
+            "without 'first' the mixture has no group",
         ),
     ],
 )
@@ -69,6 +76,30 @@ def test_a_slip_in_a_recipe(recipe, arguments, said):
     assert result.code == 2
     assert said in result.err
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("recipe", ["run", "plan"])
+@pytest.mark.parametrize(
+    "wrong", [count("cl100kbase"), RECIPE.replace('"jsonl"\n', '"jsonl"\ntext = "body"\n')]
+)
+def test_plan_refuses_what_run_would_refuse(recipe, wrong):
+    Path("r.toml").write_text(wrong)
+    output = ("--output", "out") if recipe == "run" else ()
+    assert curate(recipe, "r.toml", *output).code == 2
+
+
+def test_groups_whose_sources_get_no_input_are_left_out():
+    result = run(RECIPE + GROUPS, "--input", "kk=kk.jsonl")
+    assert result.code == 0
+    assert "left out, because no --input names a source of theirs: group 'second'" in result.err
+    assert "second" not in Path("out/recipe.toml").read_text().partition("[mixture")[2]
+
+
+def test_a_group_may_be_left_out():
+    assert run(RECIPE + GROUPS, "--without", "second").code == 0
+    recipe = tomllib.loads(Path("out/recipe.toml").read_text())
+    assert recipe["mixture"]["ratio"] == "1"
+    assert list(recipe["mixture"]["groups"]) == ["first"]
 
 
 def test_a_byte_order_mark_is_no_error():
