@@ -19,8 +19,8 @@ LISTS = ("recipes", "languages", "stages", "sources", "tokenizers")
 
 #: Commands in the order of the help; each is in ``curate/cli/<name>_command.py``.
 COMMANDS = (
-    "run", "plan", "bench", "stage", "dedup", "store", "mix", "identify", "fertility", "report",
-    "explain", "check", "calibrate", "verify", "doctor", "push", "signals",
+    "init", "run", "plan", "bench", "stage", "dedup", "store", "mix", "identify", "fertility",
+    "report", "explain", "check", "calibrate", "verify", "doctor", "push", "signals",
     *LISTS,
 )  # fmt: skip
 

@@ -51,7 +51,7 @@ def check(plan: Plan) -> None:
             continue
         files = _some([p.file for s in plan.shards if s.source == name for p in s.pieces])
         _check_format(name, reader, files)
-        records = [record for file in files for record in islice(_records(reader, file), RECORDS)]
+        records = of_files(reader, files)
         if not records:
             continue
         at = f"sources.{name}: {without_secrets(files[0].path)}"
@@ -82,6 +82,11 @@ def no_dates(keep: str, like: Iterable[str]) -> RecipeError:
         hint="name the field with --date-field FIELD (`date` of the source in a recipe)"
         + (f"; these look like dates: {likely}" if likely else ""),
     )
+
+
+def of_files(reader: Jsonl | Parquet, files: Sequence[InputFile]) -> Records:
+    """Return the first records of some of the files, as they are stored."""
+    return [r for file in _some(files) for r in islice(_records(reader, file), RECORDS)]
 
 
 def _some(files: Sequence[InputFile]) -> list[InputFile]:
