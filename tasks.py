@@ -7,6 +7,7 @@
     python3 tasks.py explore     all tests, with new random examples of the property tests
     python3 tasks.py check       format, lint, spelling, TOML, generated pages, types
     python3 tasks.py docs        write the generated pages of docs/ (--check: only compare)
+    python3 tasks.py site        build the documentation in out/site, and check all links
     python3 tasks.py bench       ratios against peers (minutes)
     python3 tasks.py campaign    kill runs, damage their input, change their environment (minutes)
     python3 tasks.py lock        write requirements.lock again
@@ -116,6 +117,11 @@ def docs(*arguments: str) -> None:
     run([str(PYTHON), "docs/generate.py", *arguments])
 
 
+def site(*arguments: str) -> None:
+    """Build the documentation as a site."""
+    run([str(PYTHON), "-m", "mkdocs", "build", *arguments], NO_MKDOCS_2_WARNING="1")
+
+
 #: Modules of tests/benchmarks that the benchmarks import; they print nothing on their own.
 HELPERS = ("__init__", "corpus", "dedup_contenders", "exact_pairs", "planted")
 
@@ -160,6 +166,7 @@ TASKS = {
     "explore": explore,
     "check": check,
     "docs": docs,
+    "site": site,
     "bench": bench,
     "campaign": campaign,
     "lock": lock,

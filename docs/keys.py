@@ -243,8 +243,9 @@ EXTENDS = Key(
     {"type": "string"},
     False,
     None,
-    "The profile that this one changes; its tables are merged in key by key.",
-    '"_default"',
+    "The profile that this one changes; its tables are merged in key by key. `shipped:NAME` is the"
+    " shipped one, for a profile of your own with the same name.",
+    '"shipped:kaz_Cyrl"',
 )
 
 

@@ -58,7 +58,8 @@ def check(
         )
     domains = read_reference(reference, text=text) if reference is not None else None
     checked: dict[str, dict[str, Any]] = {}
-    for name in profiles or sorted(set(known) & set(locate.profile_names())):
+    for given in profiles or sorted(set(known) & set(locate.profile_names())):
+        name = locate.profile_name(given)
         loaded = profile.load_profile(name)
         if domains is None and name not in known:
             raise RecipeError(

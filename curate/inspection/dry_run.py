@@ -260,7 +260,7 @@ def _mixture(
         tables.append(table)
     rows = expected(mix.mixture, available, held_out).to_pylist()
     chosen = sum(table.num_rows for table in tables)
-    notes.append(f"estimated from {chosen} living documents of {scanned} scanned")
+    notes.append(f"estimated from {chosen} active documents of {scanned} scanned")
     if partly:
         notes.append("only part was scanned of " + ", ".join(partly))
     notes.append("duplicates are still among them")

@@ -209,9 +209,10 @@ def _stages(recipe: Recipe, profiles: Profiles, where: str) -> Iterator[MapStage
 
 def profiles(recipe: Recipe, read: Callable[[str], str] | None = None) -> Profiles:
     """Return the profiles of all languages and of a recipe's sources."""
+    own = read is None  # profiles of a finished run have the names that they were stored under
     read = read or partial(locate.profile_text, beside=recipe.folder)
     by_source = {
-        name: spec.profile
+        name: locate.profile_name(spec.profile, recipe.folder) if own else spec.profile
         for name, spec in recipe.sources.items()
         if spec.profile is not None and spec.path
     }

@@ -8,12 +8,15 @@ the package. (An editable install freezes a shipped copy too, so the checkout co
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from curate.errors import RecipeError, nearest
 from curate.paths import local_path
 from curate.recipe.languages import LABEL, label_of
+
+#: Before the name of a profile: the one that is shipped, also where the user has one of that name.
+SHIPPED = "shipped:"
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -60,6 +63,8 @@ def profile_file(name: str, beside: Path | None = None) -> Path:
     given = local_path(name)
     if given.suffix == ".toml" and given.exists():
         return given
+    if name.startswith(SHIPPED):
+        return _find("filters", name.removeprefix(SHIPPED), "profile", among=_shipped())
     try:
         return _find("filters", name, "profile", beside)
     except RecipeError as unknown:
@@ -70,6 +75,12 @@ def profile_file(name: str, beside: Path | None = None) -> Path:
         if label == name or label not in names:
             raise unknown from None
         return _find("filters", label, "profile", beside)
+
+
+def profile_name(name: str, beside: Path | None = None) -> str:
+    """Return the name of a profile that is called by its language; other names as they are."""
+    is_file = local_path(name).suffix == ".toml" or name.startswith(SHIPPED)
+    return name if is_file else profile_file(name, beside).stem
 
 
 def profile_text(name: str, beside: Path | None = None) -> str:
@@ -121,9 +132,15 @@ def _names(folder: str, beside: Path | None = None) -> list[str]:
     return sorted({path.stem for root in roots(beside) for path in (root / folder).glob("*.toml")})
 
 
-def _find(folder: str, name: str, kind: str, beside: Path | None = None) -> Path:
+def _find(
+    folder: str,
+    name: str,
+    kind: str,
+    beside: Path | None = None,
+    among: Sequence[Path] | None = None,
+) -> Path:
     if Path(name).name == name:
-        for root in roots(beside):
+        for root in roots(beside) if among is None else among:
             if (path := local_path(str(root / folder / f"{name}.toml"))).exists():
                 return path
     known = [each for each in _names(folder, beside) if not each.startswith("_")]

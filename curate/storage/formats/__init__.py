@@ -9,21 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.errors import ResourceError
 from curate.storage.entries import FileEntry
 from curate.storage.store import Store
 
-#: Format → its writer, and the extra of the package that installs its dependencies.
+#: Format → its writer.
 OUTPUT_FORMATS = {
-    "jsonl": ("curate.storage.formats.jsonl:write", None),
-    "mds": ("curate.storage.formats.mds:write", None),
-    "ds": ("curate.storage.formats.tokenized:write_ds", "trainers"),
-    "megatron": ("curate.storage.formats.tokenized:write_megatron", "trainers"),
+    "jsonl": "curate.storage.formats.jsonl:write",
+    "mds": "curate.storage.formats.mds:write",
+    "ds": "curate.storage.formats.tokenized:write_ds",
+    "megatron": "curate.storage.formats.tokenized:write_megatron",
 }
 
 
@@ -52,18 +50,7 @@ class Output:
 
 
 def check(output: Output) -> None:
-    """Raise, before a run starts, where a format cannot be written.
-
-    RecipeError for a tokenizer without an end-of-document token, ResourceError for a missing
-    package.
-    """
-    for format in output.formats:
-        extra = OUTPUT_FORMATS[format][1]
-        if extra and find_spec("datatrove") is None:
-            raise ResourceError(
-                f"format '{format}' needs the package datatrove",
-                hint=f"pip install 'curate-corpus[{extra}]'",
-            )
+    """Raise RecipeError, before a run starts, for a tokenizer without an end-of-document token."""
     if output.model_digest is not None:
         from curate.tokens.encode import encoder
 
@@ -96,7 +83,7 @@ def write(
     format: str, store: Store, folder: str, table: pa.Table, output: Output
 ) -> list[FileEntry]:
     """Write a part of the product in one format. ``suffix`` of an entry ends its published name."""
-    module, _, function = OUTPUT_FORMATS[format][0].partition(":")
+    module, _, function = OUTPUT_FORMATS[format].partition(":")
     entries: list[FileEntry] = getattr(import_module(module), function)(
         store, folder, table, output
     )

@@ -45,7 +45,7 @@ def test_plan_prints_what_the_run_then_does(folder):
     before = json.loads(curate("plan", recipe, "--sample", "1000", "--json").out)["mixture"]
     assert (
         before["note"]
-        == "estimated from 400 living documents of 400 scanned; duplicates are still among them"
+        == "estimated from 400 active documents of 400 scanned; duplicates are still among them"
     )
     done = curate(
         "run", recipe, "--output", str(folder / "out"), "--engine", "in-process", "--json"

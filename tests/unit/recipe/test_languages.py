@@ -3,9 +3,11 @@
 import pytest
 
 from curate.errors import RecipeError
+from curate.plan.build import profiles
 from curate.recipe import locate
 from curate.recipe.languages import NAMES, WIKIPEDIA, label_of, name_of
 from curate.recipe.mixture import parse_mixture
+from curate.recipe.recipe import parse_recipe
 
 PROFILES = locate.language_profiles()
 
@@ -82,3 +84,10 @@ def test_a_profile_is_found_by_its_language() -> None:
     assert locate.profile_file("kk").name == "kaz_Cyrl.toml"
     with pytest.raises(RecipeError, match="no profile 'uz'"):
         locate.profile_file("uz")
+
+
+def test_a_source_may_name_its_profile_by_the_language() -> None:
+    source = '[sources.web]\nformat = "jsonl"\npath = "a.jsonl"\nprofile = "Kazakh"\n'
+    loaded = profiles(parse_recipe(f'name = "r"\n{source}', "r.toml"))
+    assert loaded.by_source == {"web": "kaz_Cyrl"}
+    assert loaded.by_name["kaz_Cyrl"].standardize.lang == "kaz_Cyrl"

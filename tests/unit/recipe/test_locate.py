@@ -92,3 +92,13 @@ def test_an_unrelated_folder_changes_nothing(project: Path) -> None:
     (project / "filters").mkdir()
     (project / "filters" / "notes.txt").write_text("x")
     assert locate.own_profiles(["kaz_Cyrl"]) == {}
+
+
+def test_a_profile_of_ones_own_may_extend_the_shipped_one_of_its_name(project: Path) -> None:
+    shipped = profiles(load_recipe("mine.toml")).by_name["kaz_Cyrl"]
+    path = _profile(project, "kaz_Cyrl", 7)
+    path.write_text(path.read_text().replace("_default", "shipped:kaz_Cyrl"))
+    own = profiles(load_recipe("mine.toml")).by_name["kaz_Cyrl"]
+    assert own.rules["too_few_words"].min == 7
+    assert own.lists == shipped.lists
+    assert list(own.rules) == list(shipped.rules)
