@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from curate.api.jobs import batches_of, format_of
 from curate.errors import RecipeError, nearest
 from curate.recipe import locate
+from curate.recipe.languages import label_of
 
 if TYPE_CHECKING:
     from curate.calibrate import Calibration
@@ -103,7 +104,7 @@ def calibrate(
     Parameters
     ----------
     lang : str
-        Label of the language, ISO 639-3 and script.
+        The language: its label, code or English name.
     reference : sequence of str
         Clean documents. A file of many documents is a domain; text files of one argument are one.
     method : {'tail', 'mean_std', 'quantile'}, default 'tail'
@@ -135,6 +136,7 @@ def calibrate(
     from curate.calibrate import calibrate as derive
     from curate.recipe import profile
 
+    lang = label_of(lang, locate.language_profiles())
     domains = read_reference(reference, text=text)
     english = read_reference(anchor, text=text) if anchor else samples()["eng_Latn"]
     return derive(

@@ -286,6 +286,10 @@ class Mixture(Section):
             _ratio_parts(self.ratio, self._weighable)
             if any("weight" in group.model_fields_set for group in self.groups.values()):
                 raise ValueError("give ratio or a weight per group, not both")
+            if self.phases and all(phase.weights or phase.budgets for phase in self.phases):
+                raise ValueError(
+                    "every phase has weights or budgets of its own: no ratio beside them"
+                )
         if self.shortage == "shrink" and self.repeats:
             raise ValueError("max_epochs above 1 needs shortage = 'repeat' (or 'fail')")
         if self.shortage == "repeat" and not self.repeats:

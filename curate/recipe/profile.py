@@ -102,6 +102,8 @@ class Rule(Section):
     def _has_a_limit(self) -> Rule:
         if self.min is None and self.max is None:
             raise ValueError("a rule needs min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min is above max: {self.min:g} > {self.max:g}; nothing would pass")
         if self.undefined not in ("drop", "keep"):
             raise ValueError("undefined is 'drop' or 'keep'")
         return self

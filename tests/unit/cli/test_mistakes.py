@@ -1,0 +1,101 @@
+"""Mistakes of people who use curate for the first time: each ends in one sentence, at once.
+
+The table is the specification: mistakes.toml.
+"""
+
+import json
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from curate.recipe import locate
+from tests.unit.cli.commands import curate
+
+RECIPE = """
+name = "mine"
+seed = 1
+[sources.kk]
+format = "jsonl"
+path = "kk.jsonl"
+[sources.ru]
+format = "jsonl"
+path = "ru.jsonl"
+[sources.en]
+format = "jsonl"
+path = "en.jsonl"
+[[stages]]
+use = "identify"
+[[stages]]
+use = "measure"
+[[stages]]
+use = "judge"
+[[stages]]
+use = "fuzzy_dedup"
+threshold = 0.8
+[[stages]]
+use = "count"
+tokenizer = "words"
+[mixture]
+ratio = "3:1:1"
+[mixture.groups.kk]
+sources = ["kk"]
+languages = ["kaz_Cyrl"]
+[mixture.groups.ru]
+sources = ["ru"]
+[mixture.groups.en]
+sources = ["en"]
+"""
+
+
+MISTAKES = tomllib.loads(Path(__file__).with_name("mistakes.toml").read_text(encoding="utf-8"))[
+    "mistake"
+]
+
+#: What only the texts show.
+LATE = {"a group nobody belongs to", "a budget beyond all text", "a mix of what is not there"}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """A folder as a new user has it: three files, a folder with other things in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    for short, label in (("kk", "kaz_Cyrl"), ("ru", "rus_Cyrl"), ("en", "eng_Latn")):
+        files = sorted(Path(locate.data_path(f"sample_data/texts/{label}")).glob("*.txt"))
+        rows = [
+            {"text": file.read_text(encoding="utf-8"), "url": "https://a.example"} for file in files
+        ]
+        Path(f"{short}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    Path("titles.jsonl").write_text('{"title": "a", "body": "b"}\n')
+    Path("three.jsonl").write_text('{"text": "a b c"}\n' * 3)
+    Path("binary.jsonl").write_bytes(bytes(range(256)) * 4)
+    Path("kk.parquet").symlink_to(Path(locate.data_path("sample_data/books.parquet")).resolve())
+    Path("full").mkdir()
+    Path("full/notes.txt").write_text("mine")
+    Path("r.toml").write_text(RECIPE)
+    Path("wrong.toml").write_text('[rules.a]\nsignal = "n_words"\nmin = 9\nmax = 3\n')
+
+
+def _arguments(mistake):
+    if "command" in mistake:
+        return mistake["command"]
+    Path("r.toml").write_text(RECIPE.replace(mistake.get("old", ""), mistake.get("new", ""), 1))
+    options = mistake.get("options", ["--engine", "in-process"])
+    return ["run", "r.toml", *options, *([] if "--output" in options else ["--output", "o"])]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake["name"])
+def test_a_mistake_ends_in_one_sentence(mistake):
+    assert mistake.get("old", "") in RECIPE
+    arguments, before = _arguments(mistake), sorted(os.listdir())
+    result = curate(*arguments)
+    assert result.code == mistake["code"], result.err
+    assert mistake["says"] in result.err
+    assert "Traceback" not in result.err
+    (sentence,) = [line for line in result.err.splitlines() if line.startswith("curate: ")]
+    assert len(sentence) < 500
+    if mistake["name"] not in LATE:
+        assert "reading: " not in result.err
+        assert sorted(os.listdir()) == before
