@@ -29,7 +29,7 @@ LAST: Final = SIZE - 1  # the letters beyond, which count as nobody's and everyb
 THREE: Final = 0xFFF  # the kinds of three characters, four bits each
 
 # Kinds of characters: those of small letters are odd, of capitals one more.
-_NONE, _SIGN, _ASCII = range(3)
+_NONE, _SIGN, ASCII = range(3)
 _SCRIPTS: Final = {"Latn": 3, "Cyrl": 5, "Grek": 7, "Hebr": 9, "Arab": 11}
 _OTHER: Final = 13
 LETTERS: Final = 3  # the first kind of letters beyond ASCII
@@ -99,7 +99,7 @@ def kinds() -> npt.NDArray[np.uint16]:
     for name, number in _SCRIPTS.items():
         known[scripts == unicode.SCRIPTS.index(name)] = number
     kind[:_SIGNS][letters] = (known + (classes & unicode.UPPER > 0))[letters]
-    kind[:128][letters[:128]] = _ASCII
+    kind[:128][letters[:128]] = ASCII
     for code in (*range(0x80, 0xC0), *range(0x2500, 0x2600), *map(ord, "×÷ƒ†‡‰€ˆ˜‚„")):
         if chr(code) not in "\u00a0\u00ad«»·´ªº" and not kind[code]:
             kind[code] = _SIGN
@@ -113,11 +113,11 @@ def odd_pairs() -> npt.NDArray[np.uint8]:
     odd = np.zeros(THREE + 1, np.uint8)
     for number in range(THREE + 1):
         before, last, this = number >> 8, number >> 4 & 15, number & 15
-        if this < _ASCII:
+        if this < ASCII:
             continue
         if last == _SIGN:
             odd[number] = before != _NONE
-        elif last >= _ASCII:
+        elif last >= ASCII:
             scripts = [(max(kind, LETTERS) - 1) // 2 for kind in (last, this)]
             if scripts[0] != scripts[1]:
                 odd[number] = max(last, this) < _OTHER

@@ -184,7 +184,15 @@ def _scan(
         odd = foreign = high = uint64(0)
         while i < end:
             # Plain ASCII is skipped in blocks, except the last character, where the line is closed.
-            if i >= crowded and data[i] < 128 and state < ascii_states:
+            last = kinds & uint64(15)
+            if (
+                i >= crowded
+                and data[i] < 128
+                and state < ascii_states
+                and (
+                    last == uint64(0) or last == uint64(doubt.ASCII)
+                )  # others may be odd before it
+            ):
                 ahead = i
                 while ahead + 64 < end and plain(data, ahead, 64):
                     ahead += 64

@@ -56,7 +56,12 @@ MISREAD = [
     ("tur_Latn", "utf-8", "cp1251"), ("tur_Latn", "utf-8", "cp1254"),
     ("kaz_Cyrl", "utf-8", "cp1251"), ("rus_Cyrl", "utf-8", "cp1251"),
     ("rus_Cyrl", "utf-8", "cp866"), ("arb_Arab", "utf-8", "cp1256"),
-    ("pol_Latn", "utf-8", "cp1251"),
+    ("pol_Latn", "utf-8", "cp1251"), ("pol_Latn", "cp1250", "iso8859_2"),
+    ("pol_Latn", "iso8859_2", "cp1250"), ("ces_Latn", "iso8859_2", "cp1250"),
+    ("rus_Cyrl", "mac_cyrillic", "cp1251"), ("rus_Cyrl", "cp1251", "iso8859_5"),
+    ("deu_Latn", "cp1252", "cp1251"), ("deu_Latn", "cp1252", "cp850"),
+    ("deu_Latn", "cp850", "cp1252"), ("deu_Latn", "mac_roman", "cp1252"),
+    ("deu_Latn", "cp1252", "mac_roman"),
 ]  # fmt: skip
 
 
