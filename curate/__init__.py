@@ -7,10 +7,22 @@ from typing import TYPE_CHECKING, Any
 from curate._version import __version__
 
 if TYPE_CHECKING:
-    from curate.api import RunResult, deduplicate, identify, judge, mix, run, standardize
+    from curate.api import (
+        RunResult,
+        as_ray_data,
+        count_tokens,
+        deduplicate,
+        identify,
+        judge,
+        measure,
+        mix,
+        run,
+        standardize,
+    )
 
 __all__ = [
-    "RunResult", "__version__", "deduplicate", "identify", "judge", "mix", "run", "standardize",
+    "RunResult", "__version__", "as_ray_data", "count_tokens", "deduplicate", "identify", "judge",
+    "measure", "mix", "run", "standardize",
 ]  # fmt: skip
 
 
@@ -21,3 +33,8 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     raise AttributeError(f"module 'curate' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    """Return the interface alone, for completion in notebooks; modules are found by import."""
+    return sorted(__all__)

@@ -9,13 +9,15 @@ from curate.api.finished import diagnose, explain, rebuild_report
 from curate.api.hub import Pushed, push
 from curate.api.jobs import dedup_paths, format_of, identify_paths, mix_recipe, until
 from curate.api.profiles import calibrate, check
+from curate.api.ray_data import as_ray_data
 from curate.api.runs import RunResult, run
-from curate.api.tables import deduplicate, identify, judge, mix, standardize
+from curate.api.tables import count_tokens, deduplicate, identify, judge, measure, mix, standardize
 from curate.api.tokenizers import fertility
 from curate.engine.driver import Silent
 
 __all__ = [
-    "Pushed", "RunResult", "Silent", "calibrate", "check", "dedup_paths", "deduplicate", "diagnose",
-    "explain", "fertility", "format_of", "identify", "identify_paths", "judge", "mix", "mix_recipe",
-    "push", "rebuild_report", "run", "standardize", "until",
+    "Pushed", "RunResult", "Silent", "as_ray_data", "calibrate", "check", "count_tokens",
+    "dedup_paths", "deduplicate", "diagnose", "explain", "fertility", "format_of", "identify",
+    "identify_paths", "judge", "measure", "mix", "mix_recipe", "push", "rebuild_report", "run",
+    "standardize", "until",
 ]  # fmt: skip

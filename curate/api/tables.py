@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
 from curate.api.ratio import groups_of
+from curate.api.tabular import TableLike, as_table
 from curate.errors import RecipeError, nearest
 from curate.recipe import locate
 from curate.recipe.profile import Profile, Profiles
@@ -18,18 +19,8 @@ from curate.sources import columns, fields, parquet
 from curate.sources.parquet_rows import is_text
 
 
-class ArrowTable(Protocol):
-    """A table of any library that exports the Arrow C stream interface."""
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
-
-
-#: What a table may be: an Arrow, pandas, Polars or DuckDB table, or a mapping of columns.
-TableLike = ArrowTable | Mapping[str, Sequence[object]]
-
-
 def identify(
-    texts: Iterable[str | None] | pa.Array | pa.ChunkedArray,
+    texts: TableLike,
     *,
     model: str | None = None,
     segments: bool = False,
@@ -43,8 +34,8 @@ def identify(
 
     Parameters
     ----------
-    texts : iterable of str or None, pyarrow.Array or pyarrow.ChunkedArray
-        The texts; null is treated as empty.
+    texts : table-like
+        Texts, or a table with a column ``text``; null is treated as empty.
     model : str, optional
         Path or ``hf://`` name of a fastText model; default: lid.176.ftz.
     segments : bool, default False
@@ -68,7 +59,8 @@ def identify(
     """
     from curate.langid.identify import identify as identify_texts
 
-    return identify_texts(texts, model=model, profiles=_all_profiles(), segments=segments)
+    column = _text_of(as_table(texts))
+    return identify_texts(column, model=model, profiles=all_profiles(), segments=segments)
 
 
 def standardize(table: TableLike, *, profile: str | None = None) -> pa.Table:
@@ -131,6 +123,65 @@ def judge(table: TableLike, *, profile: str | Profile | None = None) -> pa.Table
     ['judge:too_few_words']
     """
     return _through(table, ("measure", "judge"), profile)
+
+
+def measure(table: TableLike, *, profile: str | Profile | None = None) -> pa.Table:
+    """Measure the signals that the rules of the profiles name, without judging.
+
+    Parameters
+    ----------
+    table : table-like
+        A table with a column ``text``; ``lang`` selects the profile of each row.
+    profile : str or Profile, optional
+        Name, path or value of the profile for all rows; default: that of the row's ``lang``.
+
+    Returns
+    -------
+    pyarrow.Table
+        All rows, with ``signal_*`` columns (int64 or float64; null where a signal is undefined).
+
+    Raises
+    ------
+    RecipeError
+        If the table has no column ``text``, its ``id`` is not unique, or the profile is unknown.
+
+    Examples
+    --------
+    >>> measure(["бір екі үш"], profile="kk")["signal_n_words"].to_pylist()
+    [3]
+    """
+    return _through(table, ("measure",), profile)
+
+
+def count_tokens(table: TableLike, *, tokenizer: str | None = None) -> pa.Table:
+    """Count the tokens of each text.
+
+    Parameters
+    ----------
+    table : table-like
+        Texts, or a table with a column ``text``.
+    tokenizer : str, optional
+        What ``curate tokenizers`` lists; default: tekken.
+
+    Returns
+    -------
+    pyarrow.Table
+        The table with ``n_tokens`` (int64), without special tokens.
+
+    Raises
+    ------
+    RecipeError
+        If the table has no column ``text``, or there is no such tokenizer.
+
+    Examples
+    --------
+    >>> count_tokens(["бір екі үш", ""], tokenizer="words")["n_tokens"].to_pylist()
+    [3, 0]
+    """
+    from curate.stages.count import Count
+
+    _, documents = documents_of(table)
+    return Count(tokenizer).apply(documents, Counter())
 
 
 def deduplicate(
@@ -237,7 +288,7 @@ def deduplicate(
         component_bytes=component_bytes,
         seed=seed,
     )
-    given, documents = _documents(table)
+    given, documents = documents_of(table)
     _check_order(documents, keep, priority)
     found = reassign_within(in_memory.apply(near, in_memory.apply(exact, documents)))
     return _as_given(found, given)
@@ -359,7 +410,7 @@ def mix(
             "seed": seed,
         }
     )
-    given, documents = _documents(table)
+    given, documents = documents_of(table)
     stage = Mix(mixture, clustered="cluster" in documents.column_names)
     for column in stage.reads:
         if column not in documents.column_names:
@@ -384,14 +435,17 @@ def mix(
 def _through(table: TableLike, stages: tuple[str, ...], profile: str | Profile | None) -> pa.Table:
     from curate.plan import registry
 
-    _, documents = _documents(table)
+    if isinstance(profile, str):
+        profile = locate.profile_name(profile)
+    _, documents = documents_of(table)
     for name in stages:
-        given = {"profiles": _all_profiles(profile), "name": name}
+        given = {"profiles": all_profiles(profile), "name": name}
         documents = registry.build("stage", name, {}, given=given).apply(documents, Counter())
     return documents
 
 
-def _all_profiles(chosen: str | Profile | None = None) -> Profiles:
+def all_profiles(chosen: str | Profile | None = None) -> Profiles:
+    """Return the profiles of all languages; ``chosen`` applies to all rows."""
     from curate.recipe import profile
 
     loaded = {n: profile.load_profile(n) for n in locate.language_profiles()}
@@ -403,24 +457,23 @@ def _all_profiles(chosen: str | Profile | None = None) -> Profiles:
     return Profiles(loaded, always=name)
 
 
-def _documents(table: TableLike) -> tuple[pa.Table, pa.Table]:
+def _text_of(table: pa.Table) -> pa.ChunkedArray:
+    """Return the column ``text``; raise RecipeError where there is none, or no text in it."""
+    if "text" not in table.column_names:
+        names = table.column_names
+        raise RecipeError("the table has no column 'text'", hint=nearest("text", names))
+    return _converted("text", table.column("text"), pa.large_string())
+
+
+def documents_of(table: TableLike) -> tuple[pa.Table, pa.Table]:
     """Return a table as Arrow has it, and with Document columns.
 
     Missing ones are null, but ids are generated. Other columns have plain types, of which kernels
     can take rows.
     """
-    try:
-        given = documents = pa.table(table)
-    except (TypeError, ValueError, pa.ArrowException) as error:
-        raise RecipeError(
-            f"this is no table: {str(error).partition(chr(10))[0]}",
-            hint="an Arrow, pandas, Polars or DuckDB table, or a mapping of columns",
-        ) from None
+    given = documents = as_table(table)
     rows = documents.num_rows
-    if "text" not in documents.column_names:
-        raise RecipeError(
-            "the table has no column 'text'", hint=nearest("text", documents.column_names)
-        )
+    _text_of(documents)
     if "id" in documents.column_names:
         ids = documents.column("id")
         if ids.null_count or pc.count_distinct(ids).as_py() < rows:

@@ -22,9 +22,7 @@ class Count(MapStage):
     """Add ``n_tokens``: 0 for empty text, null for rows that were dropped before.
 
     Place it after the stages that drop, so that only survivors are counted, and once. Counts are
-    stored with the run's commits and in the product, without a cache of their own: Tekken is
-    counted at some 30 MB/s on a core, all stages together run at 4 (November 2026), so a cache
-    would save little.
+    stored with the run's commits and in the product, without a cache of their own.
     """
 
     tokenizer: str | None = None

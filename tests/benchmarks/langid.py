@@ -27,7 +27,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from curate import schema
-from curate.api.tables import _all_profiles
+from curate.api.tables import all_profiles
 from curate.kernels.arrow import buffers
 from curate.langid.fasttext import model
 from curate.langid.identify import _large_strings, identify
@@ -127,7 +127,7 @@ def main() -> None:
 def measure(texts: list[str], peer: Peer, rounds: int) -> dict[str, object]:
     column = _large_strings(texts)
     data, offsets = buffers(column)
-    loaded, profiles = model.load(), _all_profiles()
+    loaded, profiles = model.load(), all_profiles()
     stage = registry.build(
         "stage", "identify", {}, given={"profiles": profiles, "name": "identify"}
     )

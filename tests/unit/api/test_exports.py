@@ -11,10 +11,11 @@ import curate
 from curate import api
 
 PUBLIC = {
-    "curate": "RunResult __version__ deduplicate identify judge mix run standardize",
-    "curate.api": "Pushed RunResult Silent calibrate check dedup_paths deduplicate"
-    " diagnose explain fertility format_of identify identify_paths judge mix mix_recipe push"
-    " rebuild_report run standardize until",
+    "curate": "RunResult __version__ as_ray_data count_tokens deduplicate identify judge measure"
+    " mix run standardize",
+    "curate.api": "Pushed RunResult Silent as_ray_data calibrate check count_tokens"
+    " dedup_paths deduplicate diagnose explain fertility format_of identify identify_paths judge"
+    " measure mix mix_recipe push rebuild_report run standardize until",
 }
 
 #: Rules of numpydoc that apply here: a docstring, a summary in one sentence, every parameter with
