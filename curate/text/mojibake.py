@@ -27,7 +27,7 @@ from ftfy.chardata import (
     possible_encoding,
 )
 
-from curate.text.mojibake_scan import LONGEST_LINE, MARK_RUN, is_bad, tables
+from curate.text.mojibake_scan import LONGEST_LINE, MARK_RUN, is_bad, marks_and_controls, tables
 
 #: How many times each character of a line may be processed. Real mojibake was misread once or
 #: twice, very seldom three times.
@@ -35,7 +35,6 @@ PASSES = 12
 
 # What ftfy's remove_control_chars removes, as a pattern: str.translate is slow beyond ASCII.
 _CONTROLS = re.compile("[" + re.escape("".join(map(chr, CONTROL_CHARS))) + "]")
-_CONTROLS_OR_C1 = re.compile(f"{_CONTROLS.pattern}|{C1_CONTROL_RE.pattern}")
 
 # ftfy's decoder copies the rest of its input at each surrogate pair, so it gets pieces. A piece
 # ends before a byte that starts a character and is not the second half of a pair.
@@ -67,7 +66,7 @@ def fix_line(line: str, *, unescape: bool = True) -> str:
         if unescape:
             line = fixes.unescape_html(line)
         line = _undo_misreadings(line, budget)
-        if _CONTROLS_OR_C1.search(line):
+        if marks_and_controls(line)[1]:
             line = fixes.remove_terminal_escapes(fixes.fix_c1_controls(line))
             line = _CONTROLS.sub("", line)
         line = normalize(line)
@@ -99,14 +98,7 @@ def cut_mark_runs(line: str) -> str:
     >>> len(cut_mark_runs("e" + "\u0301" * 100))
     31
     """
-    if len(line) <= MARK_RUN or line.isascii():
-        return line
-    codes = np.frombuffer(line.encode("utf-32-le"), np.uint32)
-    marks = tables().combining[codes] > 0
-    if np.count_nonzero(marks) <= MARK_RUN:
-        return line
-    others = np.flatnonzero(~marks)
-    if np.diff(others, prepend=-1, append=len(line)).max() <= MARK_RUN + 1:
+    if len(line) <= MARK_RUN or line.isascii() or not marks_and_controls(line)[0]:
         return line
     return _mark_flood().sub(r"\1", line)
 

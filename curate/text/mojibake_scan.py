@@ -110,6 +110,18 @@ def is_bad(text: str) -> bool:
     return bool(_is_bad(data, known.entry, known.step, known.line_start))
 
 
+def marks_and_controls(text: str) -> tuple[bool, bool]:
+    r"""Return whether more than 30 combining marks are in a row, and whether any control is there.
+
+    These are the characters that repair removes, which include ftfy's controls and those of C1.
+
+    >>> marks_and_controls("e" + "\u0301" * 31), marks_and_controls("e\u0301\x85")
+    ((True, False), (False, True))
+    """
+    found = _marks_and_controls(np.frombuffer(text.encode(), np.uint8), tables().entry)
+    return bool(found & 1), bool(found & 2)
+
+
 @inline
 def _entity(data: np.ndarray, i: int, end: int) -> bool:
     """Return whether an HTML entity as ftfy knows it starts at the ampersand at ``i``."""
@@ -147,6 +159,18 @@ def _is_bad(data: np.ndarray, entry: np.ndarray, step: np.ndarray, state: int) -
             return True
         i += length
     return False
+
+
+@kernel
+def _marks_and_controls(data: np.ndarray, entry: np.ndarray) -> int:
+    found = marks = 0
+    i = 0
+    while i < len(data):
+        code, length = decode(data, i)
+        marks = marks + 1 if entry[code] & _MARK else 0
+        found |= int64(marks > MARK_RUN) | int64(entry[code] & REMOVED > 0) << 1
+        i += length
+    return found
 
 
 @kernel

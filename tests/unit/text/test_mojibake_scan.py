@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from ftfy.badness import BADNESS_RE
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from curate.text import mojibake_scan
@@ -190,3 +190,15 @@ def test_what_repair_removes():
         0xE0067,
     }
     assert len([code for code in gone if code & 0xFFFE == 0xFFFE or 0xFDD0 <= code < 0xFDF0]) == 66
+
+
+@examples(200)
+@given(
+    st.text(st.sampled_from("aé\u0301\u0316\u05b0\u0651\t\n\x0b\x7f\x85\ufeff\x1b"), max_size=80)
+)
+@example("\u0301" * 30 + "a" + "\u0316" * 30)
+@example("a" + "\u0301\u0316" * 16)
+def test_marks_and_controls_are_those_of_the_patterns(text):
+    marks = re.search("[\u0301\u0316\u05b0\u0651]{31}", text)
+    controls = re.search("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufeff]", text)
+    assert mojibake_scan.marks_and_controls(text) == (bool(marks), bool(controls))
