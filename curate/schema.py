@@ -47,6 +47,10 @@ SPAN = pa.struct([("start", pa.int64()), ("end", pa.int64())])
 #: Bytes that a stage cut, counted in the text that the stage read.
 CUT = pa.struct([("stage", pa.string()), ("start", pa.int64()), ("end", pa.int64())])
 LANG_SPAN = pa.struct([("start", pa.int64()), ("end", pa.int64()), ("lang", pa.string())])
+#: Of each source that holds documents of a cluster: how many, and the bytes of their texts.
+CLUSTER_SOURCES = pa.list_(
+    pa.struct([("source", pa.string()), ("documents", pa.int32()), ("bytes", pa.int64())])
+)
 PII_SPAN = pa.struct([("start", pa.int64()), ("end", pa.int64()), ("kind", pa.string())])
 
 
@@ -145,6 +149,17 @@ COLUMNS: dict[str, Column] = {
         pa.string(), "dedup", "The id of the document that heads the cluster of duplicates."
     ),
     "cluster_size": Column(pa.int32(), "dedup", "How many documents that cluster has."),
+    "cluster_sources": Column(
+        CLUSTER_SOURCES,
+        "dedup",
+        "By source: the documents of the cluster, over all dedups so far, and the bytes of their"
+        " texts; null outside of clusters.",
+    ),
+    "n_cluster_sources": Column(
+        pa.int32(),
+        "dedup",
+        "How many sources hold the document, or one of its cluster: 1 outside of clusters.",
+    ),
     "duplicate_of": Column(
         pa.string(), "dedup", "The id of the kept document that this one duplicates."
     ),
@@ -200,6 +215,7 @@ DECISION_COLUMNS: dict[str, Column] = {
     "jaccard": COLUMNS["jaccard"],
     "cluster": COLUMNS["cluster"],
     "cluster_size": COLUMNS["cluster_size"],
+    "cluster_sources": COLUMNS["cluster_sources"],
     "cuts": Column(pa.list_(SPAN), "dedup", "The byte ranges of the text to remove."),
     "text_hash": Column(
         pa.binary(16),

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import int64, uint8, uint32, uint64
 
+from curate.dedup.agreement import held, united, with_counted
 from curate.dedup.compared import (
     active_rows,
     compared_texts,
@@ -258,7 +259,7 @@ def url_hashes(urls: pa.StringArray) -> pa.FixedSizeBinaryArray:
 
 
 def sketch(exact: ExactDuplicates, table: pa.Table) -> pa.Table:
-    """Return id, hash and keeper rank of each row."""
+    """Return id, hash, keeper rank and the sources of each row."""
     values = compared_texts(table, exact.on)
     if exact.on == "url":
         hashes = url_hashes(values)
@@ -266,14 +267,20 @@ def sketch(exact: ExactDuplicates, table: pa.Table) -> pa.Table:
         values = without_turkic_capitals(table, values)
         hashes = text_hashes(with_exact_parts(table, exact.on, values))
     rank = keeper_rank(table, exact.keep, exact.source_priority)
-    return pa.table({"id": table.column("id"), "hash": hashes, "rank": rank})
+    return pa.table({"id": table.column("id"), "hash": hashes, "rank": rank, "held": held(table)})
 
 
 def steps(exact: ExactDuplicates) -> tuple[Step, ...]:
     """Return the steps: rows to the partition of their hash, then the best of each hash."""
     return with_reassignment(
         (
-            Step("hashes", "shard", ("sketch", "decided"), ("hashes",), partial(_send, exact.on)),
+            Step(
+                "hashes",
+                "shard",
+                ("sketch", "decided", "counted"),
+                ("hashes",),
+                partial(_send, exact.on),
+            ),
             Step("choose", "partition", ("hashes",), ("decisions",), partial(_choose, exact.on)),
         )
     )
@@ -287,11 +294,14 @@ def _halves(hashes: pa.FixedSizeBinaryArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _send(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+    counted = list(inputs.stream("counted"))
     for rows in active_rows(inputs, "sketch"):
         if on != "text":
             rows = rows.filter(rows.column("hash").is_valid())
         part = part_of(_halves(whole(rows.column("hash")))[0], inputs.partitions)
-        yield "hashes", rows.select(["doc", "id", "hash", "rank"]).append_column("part", part)
+        own = with_counted(integers(rows, "doc"), whole(rows.column("held")), counted)
+        rows = rows.select(["doc", "id", "hash", "rank"]).append_column("held", own)
+        yield "hashes", rows.append_column("part", part)
 
 
 def _choose(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
@@ -314,6 +324,8 @@ def _choose(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     ids = whole(table.column("id"))
     kept = pa.array(first[rows])
     keepers = ids.take(pa.array(keeper[rows]))
+    number = np.cumsum(first[rows]) - 1  # of the group, among those of two and more
+    sources = united(whole(table.column("held")).take(pa.array(rows)), number, number[-1] + 1)
     similarity = pa.scalar(None if on == "url" else 1.0, pa.float64())
     columns = {
         "id": ids.take(pa.array(rows)),
@@ -322,5 +334,6 @@ def _choose(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
         "jaccard": pc.if_else(kept, None, similarity),
         "cluster": keepers,
         "cluster_size": pa.array(size[rows].astype(np.int32)),
+        "cluster_sources": sources.take(pa.array(number)),
     }
     yield "decisions", decide(integers(table, "doc")[rows], columns)

@@ -112,7 +112,9 @@ def find_duplicates(
     decisions = conform(decisions, DECISIONS).combine_chunks().sort_by("doc")
     clustered = pc.is_valid(decisions.column("cluster"))
     reported = pc.or_(pc.is_valid(decisions.column("dropped_by")), clustered)
-    return decisions.filter(reported).drop_columns(["doc", "part", "cuts", "text_hash"])
+    return decisions.filter(reported).drop_columns(
+        ["doc", "part", "cuts", "text_hash", "cluster_sources"]
+    )
 
 
 def _table(

@@ -17,14 +17,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.dedup.agreement import sources_of
 from curate.protocol.routing import decide, integers, part_of, read_table
 from curate.protocol.stage import Inputs, Step
+from curate.protocol.tables import with_columns
 from curate.schema import whole
 
 #: The `dropped_by` of a decision that only changes the evidence of an earlier one.
 REASSIGNED = "reassigned"
 #: The columns that a row takes over from its witness.
-EVIDENCE = ("duplicate_of", "jaccard", "cluster", "cluster_size")
+EVIDENCE = ("duplicate_of", "jaccard", "cluster", "cluster_size", "cluster_sources")
 
 
 def with_reassignment(steps: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -72,7 +74,7 @@ def _with_evidence(
             new = pc.if_else(pc.is_null(own), own, new)
         place = table.column_names.index(name)
         table = table.set_column(place, name, pc.if_else(rows, new, own))
-    return table
+    return with_columns(table, {"n_cluster_sources": sources_of(table)})
 
 
 def _id_keys(ids: pa.ChunkedArray) -> np.ndarray:

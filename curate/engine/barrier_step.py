@@ -119,4 +119,4 @@ class StepInputs:
                 yield table.filter(removed).select(["doc", "id", "duplicate_of"])
             else:
                 several = pc.and_not(pc.is_valid(table.column("cluster_size")), removed)
-                yield table.filter(several).select(["doc", "cluster_size"])
+                yield table.filter(several).select(["doc", "cluster_size", "cluster_sources"])

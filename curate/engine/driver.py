@@ -224,7 +224,11 @@ class Driver:
             step,
             partitions,
             # Cluster sizes that an earlier dedup wrote, where there are any.
-            tuple(dict.fromkeys(("id", *barrier.reads, *self._labels, "cluster_size"))),
+            tuple(
+                dict.fromkeys(
+                    ("id", *barrier.reads, *self._labels, "cluster_size", "cluster_sources")
+                )
+            ),
             barrier.store,
             self.plan.run_key,
         )

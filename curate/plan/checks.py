@@ -12,7 +12,12 @@ from curate.recipe.profile import Profiles
 from curate.recipe.recipe import Recipe
 
 #: The stage that writes a column, for the hint; columns of signals are written by measure.
-_WRITERS = {"n_tokens": "count", "cluster_size": "fuzzy_dedup", "lang": "identify"}
+_WRITERS = {
+    "n_tokens": "count",
+    "cluster_size": "fuzzy_dedup",
+    "n_cluster_sources": "fuzzy_dedup",
+    "lang": "identify",
+}
 
 
 def check_columns(segments: Sequence[Segment], where: str) -> None:

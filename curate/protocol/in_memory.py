@@ -156,6 +156,7 @@ def resolve(
     cuts = _cuts([len(chunk) for chunk in table.column("text").chunks], table.num_rows, shards)
     shards = len(cuts) - 1
     columns = list(dict.fromkeys(("id", *barrier.reads)))
+    columns += [name for name in ("cluster_sources",) if name in table.column_names]
     labels = ("lang",) if "lang" in table.column_names else schema.INPUT_LABELS
     columns += [name for name in labels if name in table.column_names and name not in columns]
 

@@ -136,8 +136,9 @@ class Barrier(Stage):
     The engine numbers the documents of a sketch by adding ``doc`` (see ``routing``). Datasets that
     exist before the first step, for steps over shards: ``sketch`` (with ``doc``), ``text`` (the
     segment's survivors, whole Document rows with ``doc``), ``decided`` (``doc`` of the rows that
-    earlier barriers of the same segment dropped) and ``counted`` (``doc`` and ``cluster_size`` of
-    kept documents that represent several). The last step writes ``decisions``.
+    earlier barriers of the same segment dropped) and ``counted`` (``doc``, ``cluster_size`` and
+    ``cluster_sources`` of kept documents that represent several). The last step writes
+    ``decisions``.
     """
 
     @property

@@ -20,6 +20,8 @@ SPAN_BYTES = "span_bytes"  #: by label: bytes of the text in spans of that langu
 CUT = "cut"
 DOCUMENTS, RUNS = "documents", "runs"  #: by evaluation set: documents and runs that share something
 CLUSTER_SIZE = "cluster_size"  #: by size: clusters
+#: By two sources: documents of the first that stand in the second, too; and their bytes.
+SHARED, SHARED_BYTES = "shared", "shared_bytes"
 MET_MAX_WITNESSES = "met_max_witnesses"
 PAIRS_COMPARED, PAIRS_VERIFIED = "pairs_compared", "pairs_verified"
 NOT_HELD = "not_held"  #: by format of the product: rows with what the format has no place for

@@ -202,7 +202,8 @@ class Upsample(Section):
     All copies of a document follow each other in its leaf, so they are taken in one phase;
     ``epoch`` numbers them. ``cluster_size`` is set by the last dedup stage that found the document
     in a cluster: after both stages, it does not count the exact copies that were removed before
-    near ones were searched for.
+    near ones were searched for. ``n_cluster_sources``, over all dedups, is how many sources hold
+    the document: what several corpora kept is better text (MixMinMatch, arXiv 2512.18834).
     """
 
     by: str

@@ -69,6 +69,7 @@ def build_report(manifest: Manifest, timings: Sequence[Mapping[str, Any]]) -> Re
             for name, counts in stages
             if counts.tally[tallies.PAIRS_COMPARED]
         },
+        shared=_shared(stages),
         quarantined=_by_reason((name, counts.quarantined) for name, counts in files.items()),
         time=time,
         fertility=_fertility(stages),
@@ -277,6 +278,22 @@ def _all_dedup(stages: _Stages, dedup_stages: Sequence[str], languages: Iterable
 def _cluster_sizes(counts: StageCounts) -> dict[int, int]:
     sizes = counts_of(counts.tally, tallies.CLUSTER_SIZE)
     return dict(sorted((int(size), n) for size, n in sizes.items()))
+
+
+def _shared(stages: _Stages) -> dict[tuple[str, str], Amount]:
+    """Return what of a source stands in another one, as the last dedup counted it."""
+    counted = [counts.tally for _, counts in stages if counts_of(counts.tally, tallies.SHARED)]
+    if not counted:
+        return {}
+    documents, sizes = (
+        counts_of(counted[-1], kind) for kind in (tallies.SHARED, tallies.SHARED_BYTES)
+    )
+    shared = {
+        (of, inside): Amount(n, sizes[key])
+        for key, n in sorted(documents.items())
+        for of, _, inside in [key.partition(":")]
+    }
+    return shared if len({of for of, _ in shared}) > 1 else {}
 
 
 def _rules(stages: _Stages, samples: Sequence[RejectExample]) -> tuple[Rule, ...]:

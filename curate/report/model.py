@@ -155,6 +155,7 @@ class Report:
     dedup_languages: dict[str, Dedup]
     clusters: dict[str, dict[int, int]] | None  #: per stage, size → clusters; None: not counted
     candidates: dict[str, tuple[int, int]]  #: per stage: pairs compared exactly, and verified
+    shared: dict[tuple[str, str], Amount]  #: of the first source, in the second; empty with one
     quarantined: tuple[tuple[str, str, int], ...]  #: reason, file, records
     time: Time
     fertility: tuple[Fertility, ...] = ()  #: of what the last counting stage kept, most bytes first

@@ -16,6 +16,8 @@ Show = Callable[[str], str]
 #: A slowest task of more than this many times the typical one is mentioned.
 _UNEVEN = 5
 
+NOTHING_SHARED = "No document of one source stands in another one."
+
 
 def describe(report: Report) -> str:
     """Return the recipe's description of itself."""

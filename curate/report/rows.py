@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from curate.report.model import Report
+from curate.report.model import Report, share
 
 
 def cluster_rows(report: Report) -> list[tuple[str, str, int]]:
@@ -16,6 +16,17 @@ def cluster_rows(report: Report) -> list[tuple[str, str, int]]:
             bins[low, high] = bins.get((low, high), 0) + count
         for (low, high), count in sorted(bins.items()):
             rows.append((stage, str(low) if low == high else f"{low}–{high}", count))
+    return rows
+
+
+def shared_rows(report: Report) -> list[tuple[str, str, int, int, float | None, float | None]]:
+    """Return (of, in, documents, bytes, their shares) for sources that hold documents in common."""
+    rows = []
+    for (of, inside), amount in report.shared.items():
+        if of != inside:
+            whole = report.shared[of, of]
+            shares = share(amount.documents, whole.documents), share(amount.bytes, whole.bytes)
+            rows.append((of, inside, amount.documents, amount.bytes, *shares))
     return rows
 
 
@@ -64,7 +75,10 @@ def tally_rows(report: Report) -> list[tuple[str, str, int]]:
         for one in report.benchmarks
         for what in ("documents", "cut:documents", "cut:bytes")
     }
-    shown = ("lang:", "relabelled:", "cluster_size:", "tokens:", "pairs_", "words:", "characters:")
+    shown = (
+        "lang:", "relabelled:", "cluster_size:", "shared", "tokens:", "pairs_", "words:",
+        "characters:",
+    )  # fmt: skip
     noted = [("reading", what, count) for what, count in (report.run.noted or {}).items()]
     return noted + [
         (row.stage, what, count)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from curate.report import format, notes
 from curate.report.diff import compare
 from curate.report.model import Outcome, Report
-from curate.report.rows import cluster_rows, near_rows, relabelled_rows, tally_rows
+from curate.report.rows import cluster_rows, near_rows, relabelled_rows, shared_rows, tally_rows
 
 _HERE = Path(__file__).parent
 
@@ -70,6 +70,8 @@ def to_html(report: Report) -> str:
         dedup_rows=[("all", report.dedup), *report.dedup_languages.items()],
         cluster_rows=clusters,
         near_rows=near_rows(report),
+        shared_rows=shared_rows(report),
+        nothing_shared=notes.NOTHING_SHARED,
         largest=[(one, compare(one.kept, one.removed)) for one in report.manifest.clusters],
         most_clusters=max((count for _, _, count in clusters), default=0),
         widest_share=max(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from curate.report.model import Benchmark, Dedup, Outcome, Report, share
-from curate.report.rows import near_rows
+from curate.report.rows import near_rows, shared_rows
 
 
 def to_json(report: Report) -> dict[str, Any]:
@@ -130,6 +130,17 @@ def _all_dedup(report: Report) -> dict[str, Any] | None:
         "clusters": report.cluster_count,
         "largest": report.largest_cluster,
         "cluster_sizes": report.clusters and {k: _keys(v) for k, v in report.clusters.items()},
+        "shared_by_sources": [
+            {
+                "of": of,
+                "in": inside,
+                "documents": documents,
+                "bytes": size,
+                "share_of_documents": of_documents,
+                "share_of_bytes": of_bytes,
+            }
+            for of, inside, documents, size, of_documents, of_bytes in shared_rows(report)
+        ],
         "candidates": {
             stage: {
                 "compared": compared,

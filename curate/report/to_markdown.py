@@ -12,6 +12,7 @@ from curate.report.rows import (
     cluster_rows,
     near_rows,
     relabelled_rows,
+    shared_rows,
     tally_rows,
 )
 
@@ -211,6 +212,13 @@ def _dedup(report: Report) -> list[str]:
             for stage, (compared, verified) in report.candidates.items()
         ]
         lines += ["", *table(("stage", "pairs compared", "verified", "false candidates"), pairs)]
+    if report.shared:
+        common = [
+            (code(of), code(inside), number(n), size(amount), percent(docs), percent(sizes))
+            for of, inside, n, amount, docs, sizes in shared_rows(report)
+        ]
+        columns = ("of source", "also in", "documents", "bytes", "of its docs", "of its bytes")
+        lines += ["", *table(columns, common, 2)] if common else ["", notes.NOTHING_SHARED]
     if report.manifest.clusters:
         largest = [
             (

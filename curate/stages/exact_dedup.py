@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from curate import schema
 from curate.dedup.compared import columns_of
 from curate.dedup.keeper import keeper_column
 from curate.dedup.options import ExactDuplicates
@@ -27,7 +28,11 @@ class DuplicateBarrier(Barrier):
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
         """Drop the rows that the decisions drop, with the evidence."""
-        return give_verdicts(self.name, table, decisions, tally)
+        from curate.dedup.agreement import count_shared
+
+        found = give_verdicts(self.name, table, decisions, tally)
+        count_shared(found.filter(schema.alive(found)), tally)
+        return found
 
     def reassign_witness(self, rejects: pa.Table, decisions: pa.Table) -> pa.Table:
         """Let rows that an earlier stage dropped name a witness that this one keeps."""
@@ -50,7 +55,8 @@ class ExactDedup(ExactDuplicates, DuplicateBarrier):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(("id", "text", *columns_of(self.on), keeper_column(self.keep))))
+        own = (*columns_of(self.on), keeper_column(self.keep))
+        return tuple(dict.fromkeys(("id", "text", "source", *own)))
 
     def sketch(self, table: pa.Table) -> pa.Table:
         """Return id, hash and keeper rank of each row."""

@@ -45,8 +45,7 @@ class FuzzyDedup(NearDuplicates, DuplicateBarrier):
     @property
     def reads(self) -> tuple[str, ...]:
         own = (*columns_of(self.on), keeper_column(self.keep))
-        own += ("source",) if self.store else ()
-        return tuple(dict.fromkeys(("id", "text", *own)))
+        return tuple(dict.fromkeys(("id", "text", "source", *own)))
 
     def sketch(self, table: pa.Table) -> pa.Table:
         """Return id, signature and number of shingles of each row."""

@@ -13,7 +13,10 @@ from curate.protocol import tallies
 from curate.protocol.tables import drop, on_alive, texts, with_columns
 
 #: The evidence that a dedup leaves on a row.
-DEDUP_COLUMNS = ("cluster", "cluster_size", "duplicate_of", "jaccard")
+DEDUP_COLUMNS = (
+    "cluster", "cluster_size", "cluster_sources", "n_cluster_sources", "duplicate_of", "jaccard",
+)  # fmt: skip
+_DECIDED = tuple(name for name in DEDUP_COLUMNS if name != "n_cluster_sources")
 
 
 def drop_where(table: pa.Table, stage: str, mask: pa.BooleanArray, rule: str) -> pa.Table:
@@ -57,12 +60,13 @@ def give_verdicts(
         )
         verdicts = {
             name: schema.whole(decisions.column(name)).take(at)
-            for name in (*DEDUP_COLUMNS, "dropped_by", "dropped_value")
+            for name in (*_DECIDED, "dropped_by", "dropped_value")
         }
         evidence = {
-            name: pc.coalesce(verdicts[name], schema.whole(alive.column(name)))
-            for name in DEDUP_COLUMNS
+            name: pc.coalesce(verdicts[name], schema.whole(alive.column(name))) for name in _DECIDED
         }
+        sources = pc.list_value_length(evidence["cluster_sources"])
+        evidence["n_cluster_sources"] = pc.fill_null(sources, 1)
         kept = pc.is_null(verdicts["dropped_by"])
         for size in pc.value_counts(
             pc.drop_null(verdicts["cluster_size"].filter(kept))

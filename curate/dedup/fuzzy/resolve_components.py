@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.dedup.agreement import united
 from curate.dedup.fuzzy.differences import differences
 from curate.dedup.fuzzy.minhash import buckets_of, signature_array
 from curate.dedup.fuzzy.verify import RemovalRule, Verdicts, greedy_verify
@@ -37,11 +38,11 @@ def resolve_components(
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
     """Yield the decisions on the rows of a stream, and what a store does not need to index.
 
-    The columns of the stream are component, doc, id, rank, age, weight, written, signature and
-    shingles, and `source` where the kept documents are to be stored. Every component has all of its
-    rows in the stream; their order does not matter. Rows of an age before `NOW` are kept: they are
-    witnesses, and get no decision. The second table (doc, band) contains the kept documents that
-    are so late in a full bucket that nothing will ever be compared with them through that band.
+    The columns of the stream are component, doc, id, rank, age, weight, held, written, signature
+    and shingles, and `source` where the kept documents are to be stored. Every component has all of
+    its rows in the stream; their order does not matter. Rows of an age before `NOW` are kept: they
+    are witnesses, and get no decision. The second table (doc, band) contains the kept documents
+    that are so late in a full bucket that nothing will ever be compared with them in that band.
     """
     stream, index = _read_sizes(stream, budget)
     if not len(index):
@@ -89,7 +90,7 @@ def _read_sizes(stream: Stream, budget: int) -> tuple[Stream, pa.Table]:
         light.append(table.drop_columns(["signature", "shingles"]).append_column("size", sizes))
         n_bytes += table.nbytes
         rows = [*rows, table] if rows is not None and n_bytes <= budget else None
-    # Rows of a store have no `source`.
+    # Rows of a store have no `source` and no `held`.
     index = pa.concat_tables(light, promote_options="default") if light else pa.table({})
     index = index.combine_chunks()
     if rows is None:
@@ -137,6 +138,7 @@ def _decisions(members: pa.Table, verdicts: Verdicts, rule: RemovalRule) -> pa.T
     reported = removed | (size >= 2) | verdicts.capped | (verdicts.compared > 0)
     rows = np.flatnonzero(reported & (integers(members, "age") == NOW))
     ids = whole(members.column("id"))
+    sources = united(whole(members.column("held")), head, len(head))
     dropped = pa.array(removed[rows])
     heads = ids.take(pa.array(head[rows]))
     grouped = pa.array(size[head[rows]] >= 2)
@@ -160,6 +162,7 @@ def _decisions(members: pa.Table, verdicts: Verdicts, rule: RemovalRule) -> pa.T
             "jaccard": pc.if_else(dropped, pa.array(jaccard), None),
             "cluster": pc.if_else(grouped, heads, None),
             "cluster_size": pc.if_else(grouped, pa.array(size[head[rows]].astype(np.int32)), None),
+            "cluster_sources": sources.take(pa.array(head[rows], mask=size[head[rows]] < 2)),
             "capped": pa.array(verdicts.capped[rows]),
             "copies": pc.if_else(dropped, None, pa.array(copies[rows].astype(np.int32))),
             "compared": pa.array(verdicts.compared[rows]),

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.dedup.agreement import held, with_counted
 from curate.dedup.compared import active_rows
 from curate.dedup.fuzzy.compared_sets import compared_sets, near_texts, signatures_of
 from curate.dedup.fuzzy.components import bucket_star, contract, label_components
@@ -278,7 +279,7 @@ def _fetch_shingles(
         return
     members = members.sort_by("doc")
     docs, component = integers(members, "doc"), integers(members, "component")
-    counted = [table.select(["doc", "cluster_size"]) for table in inputs.stream("counted")]
+    counted = list(inputs.stream("counted"))
     for table in inputs.stream("text"):
         at, found = find_sorted(docs, integers(table, "doc"))
         if not found.any():
@@ -298,6 +299,7 @@ def _fetch_shingles(
             "rank": keeper_rank(rows, near.keep, near.source_priority),
             "age": np.full(len(rows), NOW),
             "weight": _weights(rows, counted),
+            "held": with_counted(integers(rows, "doc"), held(rows), counted),
             **({"source": rows.column("source")} if storing else {}),
             "written": written_column(texts),
             "signature": signature_column(signatures),

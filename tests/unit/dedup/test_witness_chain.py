@@ -10,6 +10,7 @@ import curate
 from curate.dedup import witness_chain
 from curate.inspection.verify import verify
 from curate.protocol.routing import DECISIONS, decide
+from curate.schema import CLUSTER_SOURCES
 from curate.storage.store import open_store
 
 LONG = " ".join(f"word{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(100))
@@ -80,6 +81,10 @@ def test_every_witness_of_a_table_is_kept():
     assert first == second < 1
 
 
+def held(source: str, documents: int) -> dict[str, object]:
+    return {"source": source, "documents": documents, "bytes": 10}
+
+
 def test_reassigning_changes_the_evidence_and_nothing_else():
     rejects = pa.table(
         {
@@ -89,6 +94,8 @@ def test_reassigning_changes_the_evidence_and_nothing_else():
             "jaccard": [1.0, 1.0],
             "cluster": ["w", "v"],
             "cluster_size": pa.array([2, 2], pa.int32()),
+            "cluster_sources": pa.array([[held("a", 2)], [held("a", 2)]], CLUSTER_SOURCES),
+            "n_cluster_sources": pa.array([1, 1], pa.int32()),
         }
     )
     import numpy as np
@@ -102,12 +109,14 @@ def test_reassigning_changes_the_evidence_and_nothing_else():
             "jaccard": pa.array([0.9]),
             "cluster": pa.array(["k"]),
             "cluster_size": pa.array([5], pa.int32()),
+            "cluster_sources": pa.array([[held("a", 2), held("b", 3)]], CLUSTER_SOURCES),
         },
     )
     out = witness_chain.reassign_witness(rejects, decisions).to_pylist()
     assert out[0] == {
         "id": "a", "dropped_by": "exact:duplicate_text", "duplicate_of": "k", "jaccard": 0.9,
-        "cluster": "k", "cluster_size": 5,
+        "cluster": "k", "cluster_size": 5, "cluster_sources": [held("a", 2), held("b", 3)],
+        "n_cluster_sources": 2,
     }  # fmt: skip
     assert out[1] == rejects.to_pylist()[1]
     assert witness_chain.reassign_witness(rejects, DECISIONS.empty_table()) is rejects
