@@ -13,7 +13,7 @@ from typing import Any
 from curate.api import engines
 from curate.engine import compiling
 from curate.engine.driver import Driver, Progress, Silent
-from curate.engine.folder import begin, examine, only_writer
+from curate.engine.folder import RunId, begin, examine, keeps_work, only_writer
 from curate.engine.publish import publish
 from curate.engine.run_state import RunState
 from curate.errors import ToleranceError
@@ -101,11 +101,13 @@ def run(
     wait : float, optional
         Seconds for which a Ray cluster may have no CPU; default: no limit.
     resume : bool, default False
-        Continue although the recipe or its inputs changed.
+        Continue although the recipe, a profile or the inputs changed, with what is still valid: of
+        an unfinished run, or of a finished one whose work was kept.
     fresh : bool, default False
         Start over. A finished product stays until the new one replaces it.
     keep_work : bool, default False
-        Keep intermediate files after publishing.
+        Keep intermediate files after publishing, so that ``resume`` judges again by changed rules
+        without reading the inputs again. It stays in force in this folder until a ``fresh`` run.
     force : bool, default False
         Run although the estimate exceeds the disk or the memory of this machine.
     settings : sequence of str, default ()
@@ -148,22 +150,26 @@ def run(
         recipe = load_recipe(
             str(recipe), inputs=dict(inputs or {}), settings=settings, without=without
         )
-    plan = planning.build(recipe)
+    store = open_store(str(output))
+    with _storage_errors(str(output)):
+        keep_work = keep_work or (not fresh and keeps_work(store))
+    plan = planning.build(recipe, judging_apart=keep_work)
     first_records.check(plan)
     cost = estimate(plan)
     choice = engines.choose(engine, cost["core_seconds"], workers, address)
-    store = open_store(str(output))
     with _storage_errors(str(output)):
         if not force and (fresh or store.size("manifest.json") is None):
             capacity.check(cost, str(output), choice.tasks_here)
     listener = progress or Silent()
-    run_id = store, plan.fingerprint, plan.inputs
+    run_id = RunId(plan.fingerprint, plan.inputs, plan.parts)
     with _storage_errors(str(output)):
-        examine(*run_id, resume=resume, fresh=fresh)  # a folder that is refused gets no lock
+        examine(store, run_id, resume=resume, fresh=fresh)  # a folder that is refused gets no lock
     with _storage_errors(str(output)), only_writer(store) as check_lease:
-        epoch, manifest = begin(*run_id, resume=resume, fresh=fresh)
-        if manifest is not None:
-            return _result(str(output), store, manifest, recipe, reused=True)
+        entry = begin(store, run_id, resume=resume, fresh=fresh, keep_work=keep_work)
+        if entry.manifest is not None:
+            return _result(str(output), store, entry.manifest, recipe, reused=True)
+        if entry.differences:
+            listener.note(f"since the work here: {entry.differences}")
         listener.note(f"engine: {choice.reason}")
         if own := locate.own_profiles(plan.profiles.by_name, recipe.folder):
             listener.note(f"profiles of your own: {_named(own)}")
@@ -179,7 +185,9 @@ def run(
                 state.timings = [*state.timings, _wall("all", "all", started)]
                 check_lease()
                 written = _recipe_as_run(plan)
-                return publish(plan, store, state, epoch, render, written, keep_work=keep_work)
+                return publish(
+                    plan, store, state, entry.epoch, render, written, keep_work=keep_work
+                )
 
             here = choice.name == "in-process"
             with compiling.helpers(recipe, plan.stages) if here else nullcontext():

@@ -71,7 +71,7 @@ Force = Annotated[
     typer.Option("--force", help="Run although disk or memory is estimated not to suffice."),
 ]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Continue although recipe or inputs changed.")
+    bool, typer.Option("--resume", help="Continue although recipe, profiles or inputs changed.")
 ]
 TextField = Annotated[
     str, typer.Option("--text-field", "--text", metavar="FIELD", help="Field with the text.")

@@ -31,7 +31,10 @@ def command(
         bool, typer.Option("--dry-run", help="Check and plan; write nothing.")
     ] = False,
     keep_work: Annotated[
-        bool, typer.Option("--keep-work", help="Keep intermediate files after publishing.")
+        bool,
+        typer.Option(
+            "--keep-work", help="Keep intermediate files; --resume then judges by changed rules."
+        ),
     ] = False,
     json: options.Json = False,
 ) -> int:

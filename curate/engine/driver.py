@@ -87,6 +87,7 @@ class Driver:
         self.plan, self.store, self.engine, self.progress = plan, store, engine, progress
         self.timings: list[dict[str, Any]] = []
         self.repairs: Counter[str] = Counter()
+        self._reused: list[tuple[str, int]] | None = []  #: steps that earlier runs did, and tasks
         # Part of every task's key, besides what the task itself depends on. Stages are not in it:
         # after a change of the last one, --resume finds everything before it still valid.
         self.base = digest(
@@ -166,8 +167,10 @@ class Driver:
             listings = tuple(each.on(number) for each in decided)
             return SegmentTask(number, None, before.commits[number], listings)
 
-        names = ", ".join(stage.name for stage in segment.stages) or "applying"
-        label = "reading" if before is None else names
+        names = [stage.name for stage in segment.stages]
+        label = ", ".join(names) or "applying"
+        if before is None:
+            label = f"reading to {names[-1]}" if names and not segment.barriers else "reading"
         outputs = self._tasks(
             segment.name, label, job, [read_from(n) for n in range(len(shards))], assign
         )
@@ -348,7 +351,9 @@ class Driver:
         if damaged:
             LOGGER.warning("%s: files of %d tasks are damaged; they run again", folder, damaged)
             self.repairs[folder] += damaged
+        self.state.tasks[folder] = names
         todo = [number for number, name in enumerate(names) if name not in done]
+        self._note_reused(label, len(done), len(todo))
         LOGGER.info("%s: %d of %d tasks to run", folder, len(todo), len(names))
         self.progress.start(label, len(names), len(done))
         started = time.perf_counter()
@@ -372,6 +377,23 @@ class Driver:
         )
         self.progress.finish()
         return outputs
+
+    def _note_reused(self, label: str, done: int, todo: int) -> None:
+        """Note, once something is to do, what was done before: by a killed run, or one kept."""
+        if self._reused is None:
+            return
+        if done:
+            self._reused.append((label, done))
+        if todo:
+            steps = [f"{done} of {label}" for label, done in self._reused]
+            count = sum(done for _, done in self._reused)
+            more = f" and {len(steps) - 4} steps more" if len(steps) > 4 else ""
+            if count:
+                self.progress.note(
+                    f"re-used {count} tasks ({', '.join(steps[:4])}{more});"
+                    f" {todo} of {done + todo} of {label} run now, then what follows"
+                )
+            self._reused = None
 
     def _collect(self, folder: str, names: tuple[str, ...], indexed: Sequence[str]) -> Outputs:
         """Read commits; add up their counts, and write the indexes of datasets."""

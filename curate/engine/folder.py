@@ -162,24 +162,38 @@ def _damaged(store: Store, name: str, why: object) -> Unreadable:
     return error
 
 
+class RunId(NamedTuple):
+    """What makes two runs the same: plan and inputs. ``parts`` say which part of a plan differs."""
+
+    plan: str  #: the plan's fingerprint
+    inputs: Mapping[str, str]
+    parts: Mapping[str, str]
+
+
 class Entry(NamedTuple):
     """What a run finds in its folder: the manifest of the finished run, or the epoch to go on as.
 
-    ``fresh`` says that nothing of the work that is there is used.
+    ``fresh`` says that nothing of the work that is there is used, ``differences`` what changed
+    since that work was done.
     """
 
     epoch: int
     manifest: Manifest | None
     fresh: bool
+    differences: str = ""
 
 
-def examine(
-    store: Store, plan: str, inputs: Mapping[str, str], *, resume: bool, fresh: bool
-) -> Entry:
+def keeps_work(store: Store) -> bool:
+    """Return whether the run in a folder was started with the wish that its work is kept."""
+    return bool((_fields(store, STATE) or {}).get("keep_work"))
+
+
+def examine(store: Store, run: RunId, *, resume: bool, fresh: bool) -> Entry:
     """Return how a run would enter a folder; nothing is touched.
 
     Refuse a folder with foreign files, of another format, or with work of another recipe or of
-    other inputs: with ``resume`` the tasks that are still the same are used, with ``fresh`` none.
+    other inputs: with ``resume`` the tasks that are still the same are used (those of a finished
+    run where its work was kept), with ``fresh`` none.
     """
     if any(part.startswith("memory:") for part in store.address.split("::")):
         raise RecipeError(
@@ -191,25 +205,32 @@ def examine(
     state = unfinished(store)
     try:
         if state is not None:
-            differences = _differences(state["plan"], state["inputs"], plan, inputs)
+            older = RunId(state["plan"], state["inputs"], state.get("parts", {}))
+            differences = _differences(older, run)
             if differences and not resume:
                 raise RefusedError(
                     f"the folder holds an unfinished run, and it was another one: {differences}",
                     where=store.address,
                     hint="--resume to go on with what is still valid, --fresh to start over",
                 )
-            return Entry(state["epoch"] + 1, None, fresh=False)
+            return Entry(state["epoch"] + 1, None, fresh=False, differences=differences)
     except (KeyError, TypeError, AttributeError) as error:
         raise _damaged(store, STATE, error) from None
     manifest = published(store)
     if manifest is None:
         return Entry(1, None, fresh=False)
-    differences = _differences(manifest.plan, manifest.inputs, plan, inputs)
+    kept = (_fields(store, STATE) or {}) if keeps_work(store) else {}
+    differences = _differences(RunId(manifest.plan, manifest.inputs, kept.get("parts", {})), run)
+    if differences and kept and resume:
+        return Entry(kept["epoch"] + 1, None, fresh=False, differences=differences)
     if differences:
+        valid = "--resume to go on with what is still valid of its work, "
+        none = "its work was not kept (--keep-work), so --resume has nothing to go on with: "
         raise RefusedError(
             f"the folder holds another run: {differences}",
             where=store.address,
-            hint="choose another --output, or --fresh to replace it",
+            hint=(valid if kept else none if resume else "")
+            + "choose another --output, or --fresh to replace it",
         )
     for problem in wrong_sizes(store, manifest).values():
         raise RefusedError(
@@ -220,27 +241,26 @@ def examine(
     return Entry(0, manifest, fresh=False)
 
 
-def begin(
-    store: Store, plan: str, inputs: Mapping[str, str], *, resume: bool, fresh: bool
-) -> tuple[int, Manifest | None]:
-    """Enter a folder that `examine` allows; return the epoch, or the finished run's manifest.
+def begin(store: Store, run: RunId, *, resume: bool, fresh: bool, keep_work: bool = False) -> Entry:
+    """Enter a folder that `examine` allows; return what it found.
 
     With ``fresh`` a finished product stays until the new one replaces it.
     """
     refuse_foreign(store)
     store.settle(ENTRIES)
-    entry = examine(store, plan, inputs, resume=resume, fresh=fresh)
+    entry = examine(store, run, resume=resume, fresh=fresh)
     if store.staging(0) or entry.manifest is None:
         remove_leftovers(store)
     if entry.manifest is not None:
-        sweep(store)
-        return 0, entry.manifest
+        if not keeps_work(store):
+            sweep(store)
+        return entry
     body = {
         "format": RUN_FORMAT,
         "curate": __version__,
         "epoch": entry.epoch,
-        "plan": plan,
-        "inputs": inputs,
+        "keep_work": keep_work,
+        **run._asdict(),
     }
     older = _digest_of_manifest(store)
     store.replace(STATE, sealed(body | ({"replaces": older} if older else {})))
@@ -249,7 +269,7 @@ def begin(
         for name in {"/".join(name.split("/")[:2]) for name in store.names("work")} - {STATE}:
             store.remove(name)
     reach("run.started")
-    return entry.epoch, None
+    return entry
 
 
 def refuse_foreign(store: Store) -> None:
@@ -270,13 +290,15 @@ def refuse_foreign(store: Store) -> None:
         )
 
 
-def _differences(
-    old_plan: str, old: Mapping[str, str], plan: str, inputs: Mapping[str, str]
-) -> str:
+def _differences(old_run: RunId, run: RunId) -> str:
     """Return what differs, as one line; empty when nothing does."""
     differences = []
-    if old_plan != plan:
-        differences.append("recipe, profiles or version changed")
+    if old_run.plan != run.plan:
+        parts = sorted(old_run.parts.keys() | run.parts.keys())
+        changed = [name for name in parts if old_run.parts.get(name) != run.parts.get(name)]
+        which = ", ".join(changed) if old_run.parts and changed else "recipe, profiles or version"
+        differences.append(f"{which} changed")
+    old, inputs = old_run.inputs, run.inputs
     groups = {
         "added": sorted(set(inputs) - set(old)),
         "gone": sorted(set(old) - set(inputs)),

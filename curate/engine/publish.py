@@ -10,7 +10,7 @@ file that it names is complete. Publishing never runs in ``finally``; a killed p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -93,7 +93,9 @@ def publish(
     if not staging:
         store.replace(MANIFEST, _text_of(manifest))
     reach("publish.promised")
-    if not keep_work:
+    if keep_work:
+        _prune(store, state.tasks)
+    else:
         sweep(store)
     reach("publish.swept")
     return manifest
@@ -137,6 +139,18 @@ def sweep(store: Store) -> None:
     """Remove what only an unfinished run needs. Safe to repeat."""
     store.remove("commits")
     store.remove("work")
+
+
+def _prune(store: Store, tasks: Mapping[str, Sequence[str]]) -> None:
+    """Remove the work of tasks that were not of this run: a changed rule leaves some each time."""
+    used = {name for names in tasks.values() for name in names}
+    for name in store.names("commits"):
+        if name not in used:
+            store.remove(name)
+    folders = {name.replace("commits/", "work/", 1).removesuffix(".json") for name in used}
+    for folder in sorted({"/".join(name.split("/")[:3]) for name in store.names("work")}):
+        if folder not in folders and not folder.startswith(("work/run.json", "work/log/")):
+            store.remove(folder)
 
 
 def remove_leftovers(store: Store) -> None:

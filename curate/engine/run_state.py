@@ -21,6 +21,8 @@ class RunState:
     quarantined: list[FileEntry] = field(default_factory=list)
     #: phase → files of the product, in all formats, by task
     product: list[tuple[str, list[list[FileEntry]]]] = field(default_factory=list)
+    #: folder of tasks → commits
+    tasks: dict[str, tuple[str, ...]] = field(default_factory=dict)
     decisions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     #: barrier → files that belong to its dedup store
     stored: dict[str, list[StoreFile]] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from curate.mixture.sampling import order_key
 from curate.plan.model import Segment, Shard, SourcePlan
 from curate.protocol.ledger import Ledger
 from curate.protocol.routing import document_numbers
-from curate.protocol.stage import Barrier
+from curate.protocol.stage import Barrier, MapStage
 from curate.sources.base import COMPILED
 from curate.sources.columns import Columns
 from curate.storage import parquet_sink
@@ -166,12 +167,17 @@ class _Work:
     def from_survivors(self) -> None:
         """Run the survivors of the segment before through this one."""
         before = survivors_of(self.attempt.store, self.before)
-        stages = [*self.job.decided, *self.job.segment.stages]
-        rewrites = any(set(TEXT_COLUMNS) & {*stage.rewrites, *stage.adds} for stage in stages)
+        stages = self.job.segment.stages
+        rewrites = any(
+            set(TEXT_COLUMNS) & {*stage.rewrites, *stage.adds}
+            for stage in (*self.job.decided, *stages)
+        )
         if not rewrites:  # the texts stay in their file, what is dropped among them
             self.attempt.notes.texts = self.before.notes.texts or self.before.name
         sketched = {name for each in self.job.segment.barriers for name in each.sketch_reads}
-        reads_texts = bool(self.job.segment.stages) or any(map(beside_texts, sketched))
+        without = list(takewhile(lambda stage: not any(map(beside_texts, stage.reads)), stages))
+        with_them = stages[len(without) :]
+        reads_texts = bool(with_them) or any(map(beside_texts, sketched))
         for number, narrow, texts in read_groups(self.attempt.store, before):
             reach("table.read")
             assert texts is not None
@@ -181,14 +187,15 @@ class _Work:
                 continue
             places = narrow.column(ROW).to_numpy()
             table = self._decided(joined(narrow, None), texts, places)
+            table = self._staged(table, without, texts, places)
             if reads_texts:
                 table = with_texts(table, texts, places[self.rows])
-            table = self._staged(table)
+            table = self._staged(table, with_them)
             self._sketch_groups(self.survivors.write_group(number, table, places[self.rows]))
 
     def _through(self, table: pa.Table) -> pa.Table:
         """Apply decisions and stages to one table; write its rejects, return its survivors."""
-        return self._staged(self._decided(table))
+        return self._staged(self._decided(table), self.job.segment.stages)
 
     def _decided(
         self,
@@ -209,14 +216,20 @@ class _Work:
             table = self._split(table, self.decisions[number + 1 :], texts, places)
         return table
 
-    def _staged(self, table: pa.Table) -> pa.Table:
-        """Apply the stages to one table; write its rejects, return its survivors."""
-        for stage in self.job.segment.stages:
+    def _staged(
+        self,
+        table: pa.Table,
+        stages: Sequence[MapStage],
+        texts: pa.Table | None = None,
+        places: np.ndarray | None = None,
+    ) -> pa.Table:
+        """Apply stages to one table; write its rejects, return its survivors."""
+        for stage in stages:
             tally = self.ledger.stage(stage.name).tally
             self.ledger.count_input(stage.name, table)
             with self._timed(stage.name):
                 table = stage.apply(table, tally)
-            table = self._split(table)
+            table = self._split(table, (), texts, places)
         return table
 
     @contextmanager

@@ -27,6 +27,7 @@ from curate.sources.columns import gather
 from curate.sources.files import expand, identity
 from curate.storage.formats import WITHOUT_MASK, check
 from curate.storage.store import in_order
+from curate.storage.survivors import beside_texts
 
 
 def build(
@@ -35,11 +36,13 @@ def build(
     where: str = "recipe",
     read_profile: Callable[[str], str] | None = None,
     stores: bool = True,
+    judging_apart: bool = False,
 ) -> Plan:
     """Plan a recipe: find its inputs, build its stages, check that each has the columns it reads.
 
     ``read_profile`` returns the TOML text of a profile by name, instead of its file. Without
-    ``stores`` dedup stores are not looked at, and the dedups cannot be run.
+    ``stores`` dedup stores are not looked at, and the dedups cannot be run. ``judging_apart`` is
+    that of `segments`.
     """
     loaded = profiles(recipe, read_profile)
     sources: dict[str, SourcePlan] = {}
@@ -62,7 +65,8 @@ def build(
             "no source has a path", where=where, hint="name one with --input SOURCE=PATH"
         )
     sources = _with_columns(sources, listed)
-    plan = Plan(recipe, loaded, sources, tuple(shards), segments(recipe, loaded, where=where))
+    cut = segments(recipe, loaded, where=where, judging_apart=judging_apart)
+    plan = Plan(recipe, loaded, sources, tuple(shards), cut)
     check_groups(plan.mix.mixture, recipe, where)
     check_conversations(recipe, loaded, plan.segments, where)
     check(plan.output)
@@ -141,13 +145,20 @@ def _with_views(plan: Plan, where: str) -> tuple[Segment, ...]:
     )
 
 
-def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tuple[Segment, ...]:
-    """Cut a recipe's stages into segments: a barrier ends one, its apply opens the next."""
+def segments(
+    recipe: Recipe, profiles: Profiles, *, where: str = "recipe", judging_apart: bool = False
+) -> tuple[Segment, ...]:
+    """Cut a recipe's stages into segments: a barrier ends one, its apply opens the next.
+
+    With ``judging_apart`` a stage that decides on signals opens one, too: after a change of its
+    rules, what was read and measured is still valid. That costs another pass over the documents.
+    """
     cut: list[Segment] = []
     maps: list[MapStage] = []
     barriers: list[Barrier] = []
     for stage in _stages(recipe, profiles, where):
-        if barriers and not _joins(stage, barriers):
+        judges = judging_apart and maps and _decides_on_signals(stage)
+        if judges or (barriers and not _joins(stage, barriers)):
             cut.append(Segment(len(cut), tuple(maps), tuple(barriers)))
             maps, barriers = [], []
         if isinstance(stage, MapStage):
@@ -157,6 +168,15 @@ def segments(recipe: Recipe, profiles: Profiles, *, where: str = "recipe") -> tu
     cut.append(Segment(len(cut), tuple(maps), tuple(barriers)))
     check_columns(cut, where)
     return tuple(cut)
+
+
+def _decides_on_signals(stage: MapStage | Barrier) -> bool:
+    """Return whether a map stage reads signals and no text, so that it runs beside the texts."""
+    return (
+        isinstance(stage, MapStage)
+        and any(column.startswith("signal_") for column in stage.reads)
+        and not any(map(beside_texts, stage.reads))
+    )
 
 
 def _joins(stage: MapStage | Barrier, barriers: list[Barrier]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 
 from curate import schema
 from curate.errors import without_secrets
-from curate.plan.fingerprint import code_digest, digest, parameters
+from curate.plan.fingerprint import code_digest, digest
 from curate.protocol.stage import Barrier, MapStage, ProductBarrier, Stage
 from curate.recipe.profile import Profiles
 from curate.recipe.recipe import Recipe
@@ -140,19 +140,26 @@ class Plan:
     @property
     def fingerprint(self) -> str:
         """A digest of all that the answer depends on except the inputs."""
-        return digest(
-            code_digest(),
-            self.recipe.model_dump(mode="json", exclude={"describes", "limits", "sources"}),
-            {name: parameters(source) for name, source in self.sources.items()},
-            [[parameters(stage) for stage in segment.stages] for segment in self.segments],
-            [
-                [
-                    parameters(barrier if barrier.known is None else with_view(barrier, None))
-                    for barrier in segment.barriers
-                ]
-                for segment in self.segments
-            ],
-        )
+        recipe = self.recipe.model_dump(mode="json", exclude={"describes", "limits", "sources"})
+        return digest(recipe, self.parts)
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Digests by name of the parts of a plan that a change of recipe or profiles changes."""
+        rest = {"describes", "limits", "sources", "stages", "mixture"}
+        return {
+            "curate": code_digest(),
+            "recipe": digest(self.recipe.model_dump(mode="json", exclude=rest)),
+            **{f"source {name}": digest(source) for name, source in self.sources.items()},
+            **{
+                f"stage {stage.name}": digest(
+                    with_view(stage, None)
+                    if isinstance(stage, Barrier) and stage.known is not None
+                    else stage
+                )
+                for stage in self.stages
+            },
+        }
 
 
 def with_view(barrier: Any, view: Any) -> Barrier:

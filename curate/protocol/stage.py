@@ -17,11 +17,12 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import pyarrow as pa
 
 from curate.recipe.mixture import Mixture
+from curate.recipe.profile import Profiles
 
 
 class Stage(ABC):
@@ -70,6 +71,15 @@ class Stage(ABC):
 
 class MapStage(Stage):
     """A stage that is local to a shard: table in, table out."""
+
+    #: The parts of the profiles that the stage reads. It gets no others, so that a change of others
+    #: leaves its tasks valid.
+    profile_parts: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        profiles: Profiles | None = getattr(self, "profiles", None)
+        if profiles is not None:
+            object.__setattr__(self, "profiles", profiles.only(self.profile_parts))
 
     @property
     def idempotent(self) -> bool:

@@ -7,7 +7,7 @@ Unknown keys are errors with the nearest valid name. Judge, check and calibrate 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -147,6 +147,18 @@ class Profile(Section):
     """Rules by name, in the order of judgement; a document is dropped by the first that it
     fails."""
 
+    def only(self, parts: Collection[str]) -> Profile:
+        """Return the profile with these parts alone; to read another one is an AttributeError.
+
+        >>> profile = Profile(name="x", word_frequencies="kk.tsv").only({"word_frequencies"})
+        >>> profile.word_frequencies, hasattr(profile, "rules")
+        ('kk.tsv', False)
+        """
+        narrow = self.model_copy()
+        for part in type(self).model_fields.keys() - {"name", *parts}:
+            vars(narrow).pop(part, None)
+        return narrow
+
 
 def load_profile(name: str, read: Callable[[str], str] = locate.profile_text) -> Profile:
     """Load a profile and all that it extends; ``read`` returns the TOML text of a profile by name.
@@ -276,9 +288,14 @@ class Profiles:
         """Run ``work`` on the rows of each profile and put them back in their order."""
         return map_groups(table, self.groups(table), work)
 
+    def only(self, parts: Collection[str]) -> Profiles:
+        """Return the profiles with these parts alone."""
+        narrow = {name: profile.only(parts) for name, profile in self.by_name.items()}
+        return Profiles(narrow, self.by_source, self.always)
+
     @cached_property
     def digest(self) -> str:
-        """A digest of the content of all profiles; part of each task's key."""
+        """A digest of the content of all profiles; part of the keys of the tasks that use them."""
         import hashlib
         import json
 

@@ -37,6 +37,7 @@ class Identify(MapStage):
 
     name: str = "identify"
     reads = ("text", "messages")
+    profile_parts = ("identify",)
     idempotent = True
 
     @property

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -32,13 +31,20 @@ class Measure(MapStage):
     profiles: Profiles
     language_model: str | None = None
     name: str = "measure"
+    signals: tuple[str, ...] = field(default=(), metadata={"planned": True})
+    """The signals to measure, in the order of the registry: those of all rules."""
 
     idempotent: ClassVar[bool] = True
 
-    @cached_property
-    def signals(self) -> tuple[str, ...]:
-        """The signals to measure, in the order of the registry."""
-        return signals_of(self.profiles)
+    profile_parts: ClassVar[tuple[str, ...]] = (
+        "identify", "lists", "word_frequencies", "classifier"
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        # Limits and order of the rules are not part of the stage: measurements outlast them.
+        if not self.signals:
+            object.__setattr__(self, "signals", signals_of(self.profiles))
+        super().__post_init__()
 
     @property
     def model_digest(self) -> str | None:

@@ -31,10 +31,12 @@ class Rewrite(MapStage):
     name: str = "rewrite"
 
     reads: ClassVar[tuple[str, ...]] = ("text", "messages", "source", "lang", *VERDICT_COLUMNS)
+    profile_parts: ClassVar[tuple[str, ...]] = ("rewrite",)
     rewrites: ClassVar[tuple[str, ...]] = ("text", *VERDICT_COLUMNS)
     refuses_chat: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for profile in self.profiles.by_name.values():
             check_names(profile.rewrite, where=f"filters/{profile.name}.toml")
 

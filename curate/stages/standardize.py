@@ -35,11 +35,13 @@ class Standardize(MapStage):
     profiles: Profiles
     name: str = "standardize"
 
+    profile_parts: ClassVar[tuple[str, ...]] = ("standardize",)
     rewrites: ClassVar[tuple[str, ...]] = ("text", "messages", "rejected")
     reads: ClassVar[tuple[str, ...]] = (*rewrites, "source", "lang", "dropped_by")
     idempotent: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for profile in self.profiles.by_name.values():
             check_names(profile.standardize, where=f"filters/{profile.name}.toml")
 

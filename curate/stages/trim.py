@@ -32,11 +32,13 @@ class Trim(MapStage):
     name: str = "trim"
 
     reads: ClassVar[tuple[str, ...]] = ("text", "messages", "source", "lang", *VERDICT_COLUMNS)
+    profile_parts: ClassVar[tuple[str, ...]] = ("trim",)
     rewrites: ClassVar[tuple[str, ...]] = ("text", *VERDICT_COLUMNS)
     idempotent: ClassVar[bool] = True
     refuses_chat: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for profile in self.profiles.by_name.values():
             check_names(profile.trim, where=f"filters/{profile.name}.toml")
 

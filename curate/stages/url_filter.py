@@ -26,6 +26,7 @@ class UrlFilter(MapStage):
     profiles: Profiles
     name: str = "url_filter"
 
+    profile_parts: ClassVar[tuple[str, ...]] = ("url",)
     reads: ClassVar[tuple[str, ...]] = ("url", "source", "dropped_by", "dropped_value")
     rewrites: ClassVar[tuple[str, ...]] = ("dropped_by", "dropped_value")
     idempotent: ClassVar[bool] = True

@@ -2,7 +2,7 @@
 
 import pytest
 
-from curate.engine.folder import begin, published
+from curate.engine.folder import RunId, begin, published
 from curate.errors import RefusedError
 from curate.protocol.ledger import Ledger
 from curate.storage.entries import FileEntry, Manifest, Totals, sealed
@@ -10,8 +10,9 @@ from curate.storage.store import LocalStore
 from curate.storage.swap import PRODUCT
 
 
-def start(store, plan="p", fresh=False, resume=False):
-    return begin(store, plan, {"a/x": "1"}, resume=resume, fresh=fresh)
+def start(store, plan="p", fresh=False, resume=False, keep_work=False):
+    run = RunId(plan, {"a/x": "1"}, {"curate": "1", "stage judge": plan})
+    return begin(store, run, resume=resume, fresh=fresh, keep_work=keep_work)[:2]
 
 
 @pytest.mark.parametrize("fresh", [False, True])
@@ -27,7 +28,7 @@ def test_an_unfinished_run_goes_on_and_another_is_refused(tmp_path):
     store = LocalStore(str(tmp_path))
     assert start(store) == (1, None)
     assert start(store) == (2, None)
-    with pytest.raises(RefusedError, match="recipe, profiles or version changed"):
+    with pytest.raises(RefusedError, match="another one: stage judge changed"):
         start(store, plan="q")
     assert start(store, plan="q", resume=True) == (3, None)
 
@@ -90,3 +91,30 @@ def test_an_unfinished_run_of_another_format_is_refused_unless_fresh(tmp_path):
             start(store, resume=resume)
     assert start(store, fresh=True) == (1, None)
     assert start(store) == (2, None)
+
+
+def test_a_finished_run_is_gone_on_with_where_its_work_was_kept(tmp_path):
+    store = LocalStore(str(tmp_path))
+    assert start(store, keep_work=True) == (1, None)
+    store.replace("commits/s/k.json", b"{}")
+    finished(store)
+    epoch, manifest = start(store)
+    assert (epoch, manifest.plan) == (0, "p")
+    assert store.names("commits") == ["commits/s/k.json"]  # the same run again: nothing is swept
+    with pytest.raises(RefusedError, match="stage judge changed") as refused:
+        start(store, plan="q")
+    assert refused.value.hint.startswith("--resume to go on")
+    assert start(store, plan="q", resume=True) == (2, None)
+    assert store.names("commits") == ["commits/s/k.json"]
+
+
+def test_without_kept_work_there_is_nothing_to_go_on_with(tmp_path):
+    store = LocalStore(str(tmp_path))
+    start(store)
+    store.replace("commits/s/k.json", b"{}")
+    finished(store)
+    with pytest.raises(RefusedError, match="holds another run") as refused:
+        start(store, plan="q", resume=True)
+    assert refused.value.hint.startswith("its work was not kept (--keep-work)")
+    assert start(store)[1].plan == "p"
+    assert store.names("commits") == []  # what a run leaves that was killed after publishing
