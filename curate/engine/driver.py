@@ -390,7 +390,7 @@ class Driver:
             more = f" and {len(steps) - 4} steps more" if len(steps) > 4 else ""
             if count:
                 self.progress.note(
-                    f"re-used {count} tasks ({', '.join(steps[:4])}{more});"
+                    f"reused {count} tasks ({', '.join(steps[:4])}{more});"
                     f" {todo} of {done + todo} of {label} run now, then what follows"
                 )
             self._reused = None

@@ -80,7 +80,7 @@ def test_a_changed_limit_reads_no_source_and_gives_the_bytes_of_a_fresh_run(
     assert notes[0] == "since the work here: stage judge changed"
     shards = len(list((out / "commits/00-segment").iterdir()))
     reused = (
-        f"re-used {shards} tasks ({shards} of reading to measure); {shards} of {shards} of judge"
+        f"reused {shards} tasks ({shards} of reading to measure); {shards} of {shards} of judge"
     )
     assert f"{reused} run now, then what follows" in notes, notes
     assert tree(out) == tree(corpus / "loose") != tree(corpus / "strict")
