@@ -239,6 +239,12 @@ SOURCE_COLUMNS = _types("source")
 VERDICT_COLUMNS = _types("judging stages")
 STAGE_COLUMNS = _types("identify", "standardize", "count", "dedup")
 PRODUCT_COLUMNS = _types("product")
+#: Numbers that other stages than measure write: rules and keeper orders take them as signals.
+NUMBERS = tuple(
+    name
+    for name, kind in STAGE_COLUMNS.items()
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind)
+)
 #: The size of a document's text in bytes, where the engine passes tables without their texts.
 TEXT_BYTES = "#bytes"
 #: Columns of byte ranges of ``text``: a stage that rewrites ``text`` updates them.

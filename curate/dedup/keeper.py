@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.errors import RecipeError, nearest
-from curate.schema import whole
+from curate.schema import NUMBERS, whole
 
 ORDERS = ("longest", "newest", "oldest", "source_priority")
 _BEST = "best:"
@@ -26,12 +26,13 @@ def check_keep(keep: str) -> None:
 def keeper_column(keep: str) -> str:
     """Return the name of the column that the order reads besides `id`.
 
-    >>> keeper_column("best:fineweb_score"), keeper_column("newest")
-    ('signal_fineweb_score', 'date')
+    >>> keeper_column("best:fineweb_score"), keeper_column("best:n_tokens"), keeper_column("newest")
+    ('signal_fineweb_score', 'n_tokens', 'date')
     """
     check_keep(keep)
     if keep.startswith(_BEST):
-        return "signal_" + keep.removeprefix(_BEST).removeprefix("signal_")
+        name = keep.removeprefix(_BEST)
+        return name if name in NUMBERS else "signal_" + name.removeprefix("signal_")
     return {"longest": "text", "source_priority": "source"}.get(keep, "date")
 
 

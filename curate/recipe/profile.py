@@ -86,7 +86,9 @@ class Rule(Section):
     """A closed interval on a signal, with the reason for it; for the stage ``judge``."""
 
     signal: str
-    """The signal (``curate signals`` lists them). Example: "n_words"."""
+    """The signal (``curate signals`` lists them), or a number that an earlier stage writes:
+    ``lang_score``, ``lang2_score``, ``n_tokens``, ``cluster_size`` or ``n_cluster_sources``.
+    Example: "n_words"."""
     min: float | None = None
     """Smallest value that is kept. Example: 50."""
     max: float | None = None

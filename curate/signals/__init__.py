@@ -142,14 +142,19 @@ LISTS = {
 }
 
 
-def check_names(names: Sequence[str], *, where: str | None = None) -> None:
-    """Raise a RecipeError with the nearest valid name if one of the names is no signal."""
+def check_names(
+    names: Sequence[str], *, where: str | None = None, others: Sequence[str] = ()
+) -> None:
+    """Raise a RecipeError with the nearest valid name if one of the names is no signal.
+
+    ``others`` are valid names besides those of signals.
+    """
     for name in names:
-        if name not in SIGNALS:
+        if name not in SIGNALS and name not in others:
             raise RecipeError(
                 f"no signal '{name}'",
                 where=where,
-                hint=f"{nearest(name, SIGNALS)}; `curate signals`",
+                hint=f"{nearest(name, (*SIGNALS, *others))}; `curate signals`",
             )
 
 
@@ -164,8 +169,12 @@ def card(name: str) -> Card:
 
 
 def column(name: str) -> str:
-    """Return the name of the column that holds a signal."""
-    return f"signal_{name}"
+    """Return the name of the column that holds a signal; a number of the table is its own.
+
+    >>> column("n_words"), column("n_cluster_sources")
+    ('signal_n_words', 'n_cluster_sources')
+    """
+    return name if name in schema.NUMBERS else f"signal_{name}"
 
 
 def measure(

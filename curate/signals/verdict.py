@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from curate import schema
 from curate.errors import InternalError
 from curate.recipe.profile import Profile, Profiles
 from curate.signals import SIGNALS, check_names, column, measure
@@ -22,9 +23,16 @@ def signals_of(profiles: Profiles) -> tuple[str, ...]:
     used = set()
     for profile in profiles.by_name.values():
         names = [rule.signal for rule in profile.rules.values()]
-        check_names(names, where=f"filters/{profile.name}.toml")
+        check_names(names, where=f"filters/{profile.name}.toml", others=schema.NUMBERS)
         used |= set(names)
     return tuple(name for name in SIGNALS if name in used)
+
+
+def columns_of(profiles: Profiles) -> tuple[str, ...]:
+    """Return the columns that the rules read: measured signals, and numbers of other stages."""
+    rules = (rule for profile in profiles.by_name.values() for rule in profile.rules.values())
+    numbers = {rule.signal for rule in rules} & set(schema.NUMBERS)
+    return (*map(column, signals_of(profiles)), *sorted(numbers))
 
 
 def lists_of(profile: Profile) -> dict[str, tuple[str, ...]]:
@@ -99,8 +107,11 @@ def check_profile(profile: Profile, texts: Sequence[str]) -> dict[str, float]:
     """Measure clean texts and return, rule by rule, the share that the profile would drop.
 
     The key ``any`` holds the share that at least one rule drops: the false rejection, if the texts
-    are known to be good. No texts: every share is 0.
+    are known to be good. No texts: every share is 0. Rules on numbers that other stages write are
+    left out: they do not judge the text.
     """
+    rules = {n: rule for n, rule in profile.rules.items() if rule.signal not in schema.NUMBERS}
+    profile = profile.model_copy(update={"rules": rules})
     names = signals_of(Profiles({profile.name: profile}))
     table = pa.table(measure(pa.array(texts, pa.large_string()), names, lists_of(profile)))
     if not names:

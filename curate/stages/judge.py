@@ -12,8 +12,7 @@ import pyarrow as pa
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import drop, on_alive
 from curate.recipe.profile import Profiles
-from curate.signals import column
-from curate.signals.verdict import signals_of, verdicts
+from curate.signals.verdict import columns_of, verdicts
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ class Judge(MapStage):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        signals = (column(name) for name in signals_of(self.profiles))
-        return ("source", "lang", "dropped_by", "dropped_value", *signals)
+        own = ("source", "lang", "dropped_by", "dropped_value")
+        return tuple(dict.fromkeys((*own, *columns_of(self.profiles))))
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         """Drop active rows that fail a rule."""

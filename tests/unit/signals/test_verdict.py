@@ -10,7 +10,7 @@ from curate import schema
 from curate.errors import InternalError, RecipeError
 from curate.recipe.profile import IdentifySection, Profile, Profiles, Rule
 from curate.signals import column
-from curate.signals.verdict import check_profile, failures, signals_of, verdicts
+from curate.signals.verdict import check_profile, columns_of, failures, signals_of, verdicts
 from curate.stages.judge import Judge
 from curate.stages.measure import Measure
 
@@ -160,4 +160,32 @@ def test_reads_name_every_column_that_is_read() -> None:
     stage = Judge(PROFILES)
     assert set(stage.reads) == {"source", "lang", "dropped_by", "dropped_value"} | {
         column(name) for name in ("n_words", "mean_word_length", "distinct_stop_words")
+    }
+
+
+def test_a_rule_judges_by_a_number_that_another_stage_wrote():
+    rule = Rule(signal="n_cluster_sources", min=2)
+    profile = Profile(
+        name="agreed", rules={"one_source": rule, "short": Rule(signal="n_words", min=1)}
+    )
+    profiles = Profiles({"agreed": profile})
+    assert signals_of(profiles) == ("n_words",)
+    wrong = Profile(name="x", rules={"r": Rule(signal="n_cluster_source", min=2)})
+    with pytest.raises(RecipeError, match="no signal 'n_cluster_source'") as error:
+        signals_of(Profiles({"x": wrong}))
+    assert "n_cluster_sources" in str(error.value.hint)
+    assert columns_of(profiles) == ("signal_n_words", "n_cluster_sources")
+    table = pa.table(
+        {
+            "n_cluster_sources": pa.array([1, 2, None], pa.int32()),
+            "signal_n_words": pa.array([5, 0, 5], pa.int64()),
+        }
+    )
+    rules, values = verdicts(table, profile)
+    assert rules.to_pylist() == ["one_source", "short", "one_source_undefined"]
+    assert values.to_pylist() == [1.0, 0.0, None]
+    assert check_profile(profile, ["a word", ""]) == {
+        "short": 0.5,
+        "short_undefined": 0.0,
+        "any": 0.5,
     }
