@@ -155,6 +155,10 @@ _IDENTIFIED = {
     "application/rtf": "rtf",
     "application/msword": "office",
     "application/postscript": "postscript",
+    **dict.fromkeys(
+        ("application/javascript", "application/x-javascript", "text/javascript"), "script"
+    ),
+    "text/css": "style",
 }
 
 
@@ -189,6 +193,8 @@ def page_kind(media: str, body: bytes, identified: str = "") -> PageKind:
         return PageKind("", shown)
     if media == "text/plain":
         if not shown:
+            if (code := _IDENTIFIED.get(identified)) in ("script", "style"):
+                return PageKind("", code)
             return PageKind("html" if identified in _HTML and b"</" in body else "text")
         is_page = shown == "tag" and identified in _HTML
         return PageKind("html") if is_page else PageKind("", "markup" if shown == "tag" else shown)

@@ -153,6 +153,10 @@ def test_what_the_crawler_identified() -> None:
     assert page_kind("text/html", b"\x01\x02", "application/pdf") == ("", "pdf")
     assert page_kind("text/html", b"A fragment", "image/png") == ("", "image")
     assert page_kind("text/html", PAGE, "application/pdf") == ("html", "")
+    for media in ("text/html", "text/plain"):
+        assert page_kind(media, b"var a = 1;", "application/javascript") == ("", "script")
+        assert page_kind(media, b"a { margin: 0 }", "text/css") == ("", "style")
+        assert page_kind(media, PAGE, "text/javascript") == ("html", "")
     assert page_kind("text/html", b"A fragment", "text/plain") == ("html", "")
     assert page_kind("application/json", PAGE, "text/html") == ("html", "")
     assert page_kind("application/json", PAGE) == ("", "application")
