@@ -13,6 +13,7 @@ from pathlib import Path
 
 from builder.crawl import web
 from builder.instructions import instructions
+from builder.labels import labels
 from builder.listing import planted
 from builder.plain import news, wet
 from builder.plan import HERE, Plan
@@ -23,7 +24,7 @@ from builder.shelf import books, chat, notes, wiki
 def build() -> dict[str, bytes]:
     """Build every file, by path relative to the sample data."""
     plan = Plan()
-    for part in (web, wet, news, books, wiki, notes, chat, recipes, instructions):
+    for part in (web, wet, news, books, wiki, notes, chat, recipes, instructions, labels):
         part(plan)
     listing = planted(plan)
     rows = ",\n".join(

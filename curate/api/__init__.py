@@ -13,11 +13,12 @@ from curate.api.ray_data import as_ray_data
 from curate.api.runs import RunResult, run
 from curate.api.tables import count_tokens, deduplicate, identify, judge, measure, mix, standardize
 from curate.api.tokenizers import fertility
+from curate.api.tuning import evaluate, sample, sweep
 from curate.engine.driver import Silent
 
 __all__ = [
     "Pushed", "RunResult", "Silent", "as_ray_data", "calibrate", "check", "count_tokens",
-    "dedup_paths", "deduplicate", "diagnose", "explain", "fertility", "format_of", "identify",
-    "identify_paths", "judge", "measure", "mix", "mix_recipe", "push", "rebuild_report", "run",
-    "standardize", "until",
+    "dedup_paths", "deduplicate", "diagnose", "evaluate", "explain", "fertility", "format_of",
+    "identify", "identify_paths", "judge", "measure", "mix", "mix_recipe", "push", "rebuild_report",
+    "run", "sample", "standardize", "sweep", "until",
 ]  # fmt: skip

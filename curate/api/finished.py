@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from curate.errors import CurateError, RecipeError
 from curate.inspection.doctor import diagnose as inspect_folder
 from curate.inspection.explain import find_in_stores, find_outcomes, replay
+from curate.inspection.finished_rows import FinishedRun, profile_reader
 from curate.inspection.verify import manifest_of
 from curate.logging_setup import LOGGER
 from curate.plan import build as planning
 from curate.plan.model import Plan
-from curate.recipe import locate
-from curate.recipe.recipe import Recipe, parse_recipe
+from curate.recipe.recipe import Recipe
 from curate.report import render
 from curate.storage.store import Store, as_resource_error, open_store
 
@@ -153,15 +152,8 @@ def explain(output: str, document: str) -> list[dict[str, Any]]:
             hint="give an id (column `id` of mixture/ and rejected/), a url, or SOURCE/FILE#OFFSET"
             " of quarantine/; skipped records are only counted",
         )
-    recipe = parse_recipe(store.read("recipe.toml").decode(), f"{output}/recipe.toml")
-
-    def profile_of_run(name: str) -> str:
-        """Return a profile's text as it was during the run, which may have been edited since."""
-        try:
-            return store.read(f"filters/{Path(name).stem}.toml").decode()
-        except FileNotFoundError:
-            return locate.profile_text(name)
-
+    recipe = FinishedRun(store).recipe
+    profile_of_run = profile_reader(store)
     for outcome in outcomes:
         if outcome["outcome"] == "quarantined":
             continue

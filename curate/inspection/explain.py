@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +12,8 @@ import pyarrow.parquet as pq
 
 from curate import schema
 from curate.engine.reading import Batch, read_shard
-from curate.errors import RecipeError, RefusedError
+from curate.errors import RecipeError
+from curate.inspection.finished_rows import readable
 from curate.inspection.verify import manifest_of
 from curate.plan.model import Plan, PlannedPiece, Shard
 from curate.protocol.tables import with_text
@@ -43,7 +43,7 @@ def find_outcomes(store: Store, key: str) -> list[dict[str, Any]]:
     for entry in manifest.files:
         path = entry.path
         folder = path.split("/")[0]
-        with _readable(store, path):
+        with readable(store, path):
             if folder == "quarantine":
                 outcomes += _quarantined(store, path, key)
             rows = list(_matches(store, path, key)) if folder in ("mixture", "rejected") else []
@@ -60,19 +60,6 @@ def find_outcomes(store: Store, key: str) -> list[dict[str, Any]]:
                 outcome = rule if stage == manifest.stages[-1] else "dropped"
                 outcomes.append({"outcome": outcome, "where": path, **shown, "signals": signals})
     return [*kept.values(), *outcomes]
-
-
-@contextmanager
-def _readable(store: Store, path: str) -> Iterator[None]:
-    """Raise RefusedError, naming the file, where one of the product cannot be read."""
-    try:
-        yield
-    except (pa.ArrowException, OSError, ValueError, LookupError) as error:
-        raise RefusedError(
-            f"{path} is damaged: {error}",
-            where=store.address,
-            hint=f"curate verify {store.address} lists all that is wrong",
-        ) from error
 
 
 def find_in_stores(store: Store, id: str) -> list[dict[str, Any]]:

@@ -55,12 +55,12 @@ def check(plan: Plan) -> None:
         if not records:
             continue
         at = f"sources.{name}: {without_secrets(files[0].path)}"
-        text = [_at(record, reader.text) for record in records]
+        text = [fields.at(record, reader.text) for record in records]
         if not any(value is None or isinstance(value, str | bytes) for value in text):
             raise _no_text(reader.text, records, at)
         for option in ("id", "url", "date"):
             path = getattr(reader, option)
-            if path and all(_at(record, path) is fields.MISSING for record in records):
+            if path and all(fields.at(record, path) is fields.MISSING for record in records):
                 near = nearest(path, map(fields.shown, _names(records)))
                 LOGGER.warning("%s: no record has the field %r: %s", at, path, near)
         if any(_is_dated(record, reader.date) for record in records):
@@ -129,25 +129,15 @@ def _records(reader: Jsonl | Parquet, file: InputFile) -> Iterator[dict[str, Any
                 yield dict(zip(batch.table.schema.names, row))
 
 
-def _at(record: dict[str, Any], path: str) -> Any:
-    """Return the value of a field, or MISSING; the record stays as it is."""
-    value: Any = record
-    if path in record:
-        return record[path]
-    for step in path.split("."):
-        if not isinstance(value, dict) or step not in value:
-            return fields.MISSING
-        value = value[step]
-    return value
-
-
 def _names(records: Records) -> dict[str, None]:
     return {str(name): None for record in records for name in islice(record, 50)}
 
 
 def _no_text(text: str, records: Records, at: str) -> RecipeError:
     names = list(_names(records))[:20]
-    found = next((v for v in (_at(r, text) for r in records) if v is not fields.MISSING), None)
+    found = next(
+        (v for v in (fields.at(r, text) for r in records) if v is not fields.MISSING), None
+    )
     what = f"no record has the field '{text}'"
     if found is not None:
         what = f"the field '{text}' holds {type(found).__name__} and no text"
@@ -162,7 +152,7 @@ def _no_text(text: str, records: Records, at: str) -> RecipeError:
 
 def _is_dated(record: dict[str, Any], path: str | None) -> bool:
     """Return whether a record has a date, or a null where others may have one."""
-    value = _at(record, path) if path else fields.MISSING
+    value = fields.at(record, path) if path else fields.MISSING
     return value is None or isinstance(value, date) or fields.microseconds(value) is not None
 
 

@@ -38,7 +38,7 @@ def to_html(report: Report) -> str:
         *((colour[stage], f"dropped by {stage}", lost[stage]) for stage in stages_that_drop),
     ]
     clusters = cluster_rows(report)
-    return _template().render(
+    return template("page.html.j2").render(
         report=report,
         run=run,
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
@@ -117,8 +117,9 @@ def _bars(outcome: Outcome, colour: Mapping[str, str]) -> list[tuple[str, int]]:
     ]
 
 
-@lru_cache(maxsize=1)
-def _template() -> jinja2.Template:
+@lru_cache(maxsize=2)
+def template(name: str) -> jinja2.Template:
+    """Return a template of this folder; what it prints is escaped."""
     engine = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
@@ -128,4 +129,4 @@ def _template() -> jinja2.Template:
     names = ("visible", "address", "number", "percent", "ratio", "size", "duration")
     engine.filters.update({name: getattr(format, name) for name in names})
     engine.filters["one_line"] = lambda value: format.one_line(str(value))
-    return engine.get_template("page.html.j2")
+    return engine.get_template(name)

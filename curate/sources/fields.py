@@ -42,6 +42,22 @@ def take(record: dict[str, object], path: str) -> object:
     return value
 
 
+def at(record: Mapping[str, object], path: str) -> object:
+    """Return the value of the field at a path, or MISSING; the record stays as it is.
+
+    >>> at({"content": {"body": "x"}, "a.b": 1}, "content.body"), at({"a.b": 1}, "a.b")
+    ('x', 1)
+    """
+    if path in record:
+        return record[path]
+    value: object = record
+    for step in path.split("."):
+        if not isinstance(value, dict) or step not in value:
+            return MISSING
+        value = value[step]
+    return value
+
+
 def missing(path: str, record: Mapping[str, object]) -> str:
     """Return an error for a field that is missing, with the one that was probably meant."""
     return _missing(path, tuple(str(key)[:64] for key, _ in zip(record, range(50))))

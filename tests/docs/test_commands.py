@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import io
 import re
 import shlex
 from pathlib import Path
@@ -94,6 +95,10 @@ def test_examples_run(name, tmp_path, monkeypatch):
         arguments += ["--engine", "in-process"]
     if name == "store":
         assert curate(*example_of("dedup"), "--engine", "in-process").code == 0
+    if name == "label":
+        rows = ['{"text": "one"}', '{"text": "two"}']
+        Path(arguments[1]).write_text("\n".join(rows), encoding="utf-8")
+        monkeypatch.setattr("sys.stdin", io.StringIO("y\nn\n"))
     result = curate(*arguments)
     assert result.code == 0, result.err
     assert result.out

@@ -1,7 +1,9 @@
 """The tutorials work as written: their commands are run in order, their files are made."""
 
+import io
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,12 +18,16 @@ BLOCK = re.compile(
 )
 
 
-def _console(block: str) -> None:
+def _console(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run each command, and find the lines that stand below it in what it printed, in order."""
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         command, *expected = part.strip().splitlines()
-        words = shlex.split(command)
+        before, pipe, after = command.partition(" | ")
+        words = shlex.split(after if pipe else command)
         assert words[0] == "curate"
+        if pipe:
+            typed = subprocess.run(before, shell=True, check=True, capture_output=True, text=True)
+            monkeypatch.setattr("sys.stdin", io.StringIO(typed.stdout))
         engine = ["--engine", "in-process"] if words[1] in ("run", "dedup", "mix") else []
         result = curate(*words[1:], *engine)
         assert result.code == 0, f"{command}\n{result.err}"
@@ -38,7 +44,7 @@ def test_a_tutorial_works_as_written(
     (tmp_path / "sample_data").symlink_to(locate.data_path("sample_data"))
     for kind, title, block in BLOCK.findall(page.read_text(encoding="utf-8")):
         if kind == "console":
-            _console(block)
+            _console(block, monkeypatch)
         elif kind == "python":
             exec(compile(block, str(page), "exec"), {})
         elif title:

@@ -1,0 +1,1 @@
+"""Tuning: fair samples to label, rules beside labels, retention curves of signals."""
