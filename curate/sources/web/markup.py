@@ -36,6 +36,7 @@ from curate.sources.web.markup_tables import (
     ROW,
     STYLE,
     TABLE,
+    TAG,
     TEX,
     UNSEEN,
     VALUE,
@@ -44,6 +45,9 @@ from curate.sources.web.markup_tables import (
 )
 
 MAX_DEPTH: Final = 512
+
+_HEAD: Final = TAG["head"]
+_BODY: Final = TAG["body"]
 
 
 class Markup(NamedTuple):
@@ -364,6 +368,10 @@ def _scan(
                 close = _matching(name, kind, names, stack, depth, tag, kinds)
         elif kind & BLOCK:
             close = _implied_end(number, stack, depth, tag, members, closes, bounds)
+            # The end tag of the head may be left out: a block in it, or body anywhere, ends it.
+            for open_at in range(depth if number != _BODY else 1, depth + 1):
+                if tag[stack[open_at]] == _HEAD:
+                    close = open_at
         else:
             close = 0
         while close and depth >= close:

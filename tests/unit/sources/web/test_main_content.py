@@ -379,6 +379,23 @@ def test_what_no_reader_sees(hidden):
     assert found == "\n\n".join([re.sub("<.*?>", "", PROSE)] * 2)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "<html><head><title>x</title><body>",
+        "<head><meta charset=utf-8><title>x</title>",
+        "<html><head><title>x</title><div>",
+        "<head></head><head><style>p {}</style><body>",
+        "<head><noscript><p>no</p></noscript><body>",
+        "<head><font><body>",
+    ],
+)
+def test_the_end_tag_of_the_head_may_be_left_out(head):
+    found, way = main_content(f"{head}{PROSE}{PROSE}".encode())
+    assert found == "\n\n".join([re.sub("<.*?>", "", PROSE)] * 2)
+    assert way == "main"
+
+
 def test_a_list_near_the_body_is_content():
     items = "<ul><li>a filled form with a photo;<li>a copy of the passport;</ul>"
     for page in (f"<body>{PROSE}{items}{PROSE}", f"<body><div><div>{PROSE}{items}{PROSE}"):
