@@ -143,6 +143,7 @@ def campaign(*arguments: str) -> None:
         ["environments", "--runs", "4"],
         ["mutants", "--mutants", "300"],
         ["recipes", "--mutants", "300"],
+        ["bombs", "--scale", "0.1"],
     ):
         run([str(PYTHON), "-m", f"tests.faults.{short[0]}", *short[1:], *arguments])
 

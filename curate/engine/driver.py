@@ -20,6 +20,7 @@ from curate.engine.barrier_step import StepJob, StepTask
 from curate.engine.base import Engine
 from curate.engine.commit import Job, Task, commit_name, done_of, read_commits, revoke
 from curate.engine.product import (
+    FILE_ROWS,
     PlacingJob,
     PlacingTask,
     ProductJob,
@@ -305,7 +306,11 @@ class Driver:
         product = []
         for phase, size in sorted(placed.taken_bytes.items()):
             in_memory = size + ROW_BYTES * placed.placed_rows[phase]
-            parts = max(1, -(-in_memory // self.plan.recipe.shards.output_bytes))
+            parts = max(
+                1,
+                -(-in_memory // self.plan.recipe.shards.output_bytes),
+                -(-placed.placed_rows[phase] // FILE_ROWS),
+            )
             columns, seed = self.plan.columns, self.plan.recipe.seed
             job = ProductJob(mix, phase, parts, seed, metadata, output, columns)
             indexes = job.index(self.store, self._indexes, survivors, decisions)

@@ -27,6 +27,9 @@ from curate.storage.parquet_sink import ParquetSink, row_groups, write_groups
 from curate.storage.store import Store, in_order
 from curate.storage.survivors import Survivors, joined, read_groups, texts_of_group
 
+#: The most rows of a file of the product: its task holds all their ids and addresses at a time.
+FILE_ROWS = 500_000
+
 #: Not columns of the product, where they would be null in every row.
 _VERDICT = tuple(schema.VERDICT_COLUMNS)
 
@@ -121,6 +124,7 @@ class ProductJob:
         narrow, texts = (read_listed(store, [g]) for g in (assignment.narrow, assignment.texts))
         for pair in zip(narrow, texts, strict=True):
             chosen += self._from_group(*pair, slices, decisions)
+            del pair  # a group with a text of 60 MB is not held while the file is written
         if not chosen:
             return
         table = few_chunks(chosen).drop_columns(list(_VERDICT))

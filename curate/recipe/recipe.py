@@ -117,7 +117,7 @@ class Shards(Section):
     input_bytes: int = Field(128 << 20, gt=0)
     """Stored bytes of input per shard; a source has at most 1,000,000 shards."""
     output_bytes: int = Field(256 << 20, gt=0)
-    """Bytes of text, plus 200 for each row, per file of the product."""
+    """Bytes of text, plus 200 for each row, per file of the product; at most 500,000 rows."""
     batch_bytes: int = Field(8 << 20, gt=0)
     """Bytes of text per table in flight."""
     partition_bytes: int = Field(64 << 20, gt=0)

@@ -42,7 +42,8 @@ class Parquet:
 
     Skips: ``null_text``. Damage of the file: ``truncated``, ``bad_footer``, ``encrypted``,
     ``missing_text``, ``duplicate_column``, ``text_not_string``, ``too_many_columns``; of a row
-    group: ``corrupt``, ``encrypted``, ``row_count``; of a row: ``invalid_utf8``.
+    group: ``corrupt``, ``encrypted``, ``row_count``, ``bomb`` (past 64 MiB, more than 250 bytes
+    out for one in, 8 counted per row); of a row: ``invalid_utf8``.
     """
 
     text: str = "text"

@@ -23,6 +23,7 @@ from curate.sources import fields
 from curate.sources.base import Damage, InputFile, Note, Piece
 from curate.sources.columns import plain as plain_type
 from curate.sources.parquet_footer import row_group_extents, without_extension_types
+from curate.sources.streams import FREE, MAX_RATIO
 
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
 _MAX_FOOTER = 256 * 1024 * 1024
@@ -49,15 +50,20 @@ class OpenParquet:
         groups = map(metadata.row_group, range(metadata.num_row_groups))
         return max((group.total_byte_size for group in groups), default=0)
 
+    def stored(self, group: int) -> int:
+        """Return the stored bytes of a row group, as the footer claims; at most the file's."""
+        return min(self.size, self._place(group)[1])
+
     @cached_property
     def _extents(self) -> list[tuple[int, int]]:
         return row_group_extents(self.footer, self.size)
 
     def damage(self, reason: str, group: int, error: str) -> Damage:
         """Return damage of a row group, or of the whole file if the footer has no place for it."""
-        known = group < len(self._extents)
-        offset, length = self._extents[group] if known else (0, self.size)
-        return Damage(reason, offset, length, error)
+        return Damage(reason, *self._place(group), error)
+
+    def _place(self, group: int) -> tuple[int, int]:
+        return self._extents[group] if group < len(self._extents) else (0, self.size)
 
 
 class RowBatch(NamedTuple):
@@ -258,13 +264,21 @@ def _group(
     left_out = [name for name in names if column_type(schema, name) is None]
     if left_out and row_count:
         yield Note("missing_column", row_count)
-    done = 0
+    done = plain = 0
+    allowed = max(FREE, MAX_RATIO * opened.stored(group))
     while True:
         readable = [name for name in names if name not in left_out]
         try:
             for table in _tables(opened, group, readable, done):
                 first, done = done, done + table.num_rows
-                yield from _valid_rows(RowBatch(opened, group, first, table), needed)
+                for item in _valid_rows(RowBatch(opened, group, first, table), needed):
+                    plain += _plain_bytes(item.table) if isinstance(item, RowBatch) else 0
+                    if plain > allowed:
+                        what = f"row group {group} holds over {MAX_RATIO} times what is stored"
+                        what = f"{what}, from row {first} on"
+                        yield opened.damage("bomb", group, what)
+                        return
+                    yield item
             break
         except Exception as error:
             broken = [name for name in readable if not _can_be_read(opened, group, name)]
@@ -305,6 +319,33 @@ def _tables(
         if table.num_rows > skipped_rows:
             yield table.slice(skipped_rows)
         skipped_rows = max(0, skipped_rows - table.num_rows)
+
+
+def _plain_bytes(table: pa.Table) -> int:
+    """Return the bytes of valid rows, each with its own copy of a dictionary's value, and 8 more.
+
+    Nulls count too: a row group of 10^9 takes a few kilobytes.
+    """
+    total: int = 8 * table.num_rows
+    for column in table.columns:
+        total += column.nbytes
+        if pa.types.is_dictionary(column.type) and _has_length(column.type.value_type):
+            for part in column.chunks:
+                lengths = pc.binary_length(part.dictionary).take(part.indices)
+                total += pc.sum(lengths.cast(pa.int64())).as_py() or 0
+    return total
+
+
+def _has_length(kind: pa.DataType) -> bool:
+    return any(
+        is_kind(kind)
+        for is_kind in (
+            pa.types.is_string,
+            pa.types.is_large_string,
+            pa.types.is_binary,
+            pa.types.is_large_binary,
+        )
+    )
 
 
 def _can_be_read(opened: OpenParquet, group: int, name: str) -> bool:

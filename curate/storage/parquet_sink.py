@@ -14,7 +14,7 @@ from curate.errors import InternalError
 from curate.failpoint import reach
 from curate.kernels.arrow import take_rows
 from curate.kernels.grouping import run_bounds
-from curate.schema import conform, passed_bytes
+from curate.schema import conform, passed_bytes, whole
 from curate.storage.entries import FileEntry
 from curate.storage.store import Damaged, HashingWriter, Store
 
@@ -126,7 +126,9 @@ class _File:
     def write(self, group: pa.Table) -> None:
         """Write one row group."""
         # One combined batch is one row group, whatever the writer's own limits are.
-        self._writer.write_table(group.combine_chunks(), row_group_size=max(1, group.num_rows))
+        columns = [whole(column) for column in group.columns]
+        group = pa.table(columns, schema=group.schema)
+        self._writer.write_table(group, row_group_size=max(1, group.num_rows))
         self._rows += group.num_rows
         reach("sink.flushed")
 

@@ -15,6 +15,8 @@ import pytest
 from curate.errors import RecipeError, ResourceError
 from curate.sources.web import sandbox as sandbox_module
 from curate.sources.web.html import (
+    MOST_NESTED,
+    MOST_TAGS,
     Extraction,
     Page,
     PageText,
@@ -83,6 +85,23 @@ class TestText:
     def test_nothing_has_a_reason(self, body: bytes, reason: str) -> None:
         assert page_text(Page(body)).reason == reason
 
+    def test_a_page_has_a_budget_of_tags(self) -> None:
+        most = Page(b"<b>" + b"<" * (MOST_TAGS - 1) + b" words of a page")
+        assert page_text(most).reason != "too_many_tags"
+        assert page_text(Page(b"<" + most.body)).reason == "too_many_tags"
+        assert page_text(Page(b"<" + most.body, markup=False)).reason == ""
+
+    @pytest.mark.parametrize("extractor", ["resiliparse", "trafilatura"])
+    def test_a_page_has_a_budget_of_open_elements_in_native_code(self, extractor: str) -> None:
+        pytest.importorskip(extractor)
+        how = Extraction(extractor)
+        fits = b"<div>" * MOST_NESTED + b"words" + b"</div>" * MOST_NESTED
+        assert page_text(Page(fits), how).reason != "too_nested"
+        assert page_text(Page(b"<div>" + fits), how).reason == "too_nested"
+        assert page_text(Page(b"<div>" + fits)).text == "words"
+        flat = b"<p>a<br>" * 5_000 + b"<ul>" + b"<li>a" * 5_000 + b"</ul>"
+        assert page_text(Page(flat), how).reason != "too_nested"
+
     def test_an_unknown_extractor_names_the_nearest(self) -> None:
         with pytest.raises(RecipeError, match="did you mean 'resiliparse'"):
             check_extractor("resilparse")
@@ -103,7 +122,7 @@ class TestSandbox:
 
     def test_a_page_that_never_ends_is_lost_alone(self) -> None:
         sandbox = Sandbox(NATIVE, limits=PageLimits(cpu_seconds=0.5))
-        tarpit = Page(b"<div>" * 200_000)
+        tarpit = Page(b"<a " + b"".join(b"a%d " % number for number in range(100_000)) + b">x</a>")
         try:
             first, lost, last = sandbox.texts([article(), tarpit, article()])
         finally:

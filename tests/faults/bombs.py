@@ -1,0 +1,361 @@
+"""Small files that claim, or unpack to, very much: what reading each of them costs.
+
+    python -m tests.faults.bombs [--scale 0.1] [--bomb NAME] [--record]
+
+Each bomb is read to its end in a process of its own, batch by batch as a task does. Reading may
+take 256 MiB above the process before it, and five seconds of the processor or the bomb's own
+budget; the outcome (documents, skips, damage by name) is printed. A bomb that raises, dies or
+exceeds its budget fails. ``--scale`` makes all of them smaller.
+"""
+
+import argparse
+import bz2
+import gzip
+import io
+import json
+import lzma
+import multiprocessing
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zstandard
+
+from curate.engine.reading import read_shard
+from curate.plan.model import PlannedPiece, Shard, SourcePlan
+from curate.sources.base import InputFile, Piece
+from curate.sources.jsonl import Jsonl
+from curate.sources.parquet import Parquet
+from curate.sources.web.warc import Warc
+from curate.sources.wiki.wikipedia import Wikipedia
+
+MEBIBYTES, SECONDS = 256, 5
+BATCH_BYTES = 8 << 20
+MILLION = 1_000_000
+
+
+class Bomb(NamedTuple):
+    """A reader, a file's name, what makes its bytes at a scale, and seconds at full scale."""
+
+    source: object
+    name: str
+    make: object
+    seconds: float = SECONDS
+
+
+class Cost(NamedTuple):
+    """What reading a bomb took, and what came of it."""
+
+    stored: int
+    seconds: float
+    mebibytes: int
+    outcome: dict
+    error: str = ""
+
+
+def zst(data):
+    return zstandard.ZstdCompressor().compress(data)
+
+
+def repeated(pack, unit, count, head=b"", tail=b""):
+    """Return the packed bytes of a unit that is repeated; most packers need it only by part."""
+    sink = io.BytesIO()
+    opened = {
+        "gz": lambda: gzip.GzipFile(fileobj=sink, mode="wb", mtime=0),
+        "bz2": lambda: bz2.BZ2File(sink, "wb"),
+        "xz": lambda: lzma.open(sink, "wb", preset=0),  # noqa: SIM115
+        "zst": lambda: zstandard.ZstdCompressor().stream_writer(sink, closefd=False),
+    }[pack]()
+    block = max(1, MILLION // len(unit))
+    with opened as stream:
+        stream.write(head)
+        for start in range(0, count, block):
+            stream.write(unit * min(block, count - start))
+        stream.write(tail)
+    return sink.getvalue()
+
+
+def warc(block, headers=b""):
+    head = (
+        b"WARC/1.0\r\nWARC-Type: response\r\nWARC-Record-ID: <urn:uuid:1>\r\n"
+        b"WARC-Target-URI: http://x.example/\r\n" + headers
+    )
+    return head + b"Content-Length: %d\r\n\r\n" % len(block) + block + b"\r\n\r\n"
+
+
+def page(body, coding=b""):
+    """Return a record of a page in a content coding, before a good one."""
+    http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+    coded = b"Content-Encoding: " + coding + b"\r\n" if coding else b""
+    good = warc(http + b"\r\n<p>a good page of a few words</p>")
+    return gzip.compress(warc(http + coded + b"\r\n" + body), mtime=0) + gzip.compress(good)
+
+
+def coded(pack, count):
+    return repeated(pack, b"<p>a</p>", count)
+
+
+def brotli(count):
+    import brotli as coder
+
+    return coder.compress(b"<p>a</p>" * count, quality=1)
+
+
+def chunked(count):
+    http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return gzip.compress(warc(http + b"1\r\na\r\n" * count + b"0\r\n\r\n"), mtime=0)
+
+
+def wiki(pack, count, page):
+    head = b"<mediawiki>\n<siteinfo><dbname>kkwiki</dbname><namespaces><namespace key='0'/>"
+    return repeated(pack, page, count, head + b"</namespaces></siteinfo>\n", b"</mediawiki>\n")
+
+
+PAGE = b"<page><title>T</title><ns>0</ns><id>1</id>%s</page>\n"
+PAGE %= b"<revision><id>1</id><text>%s</text></revision>"
+
+
+def parquet(table, **how):
+    sink = io.BytesIO()
+    pq.write_table(table, sink, **how)
+    return sink.getvalue()
+
+
+def varint(number):
+    """Return a positive number as the thrift of Parquet writes it."""
+    number, parts = 2 * number, bytearray()
+    while number > 127:
+        parts.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*parts, number])
+
+
+def claiming(where, rows=(1 << 31) - 1):
+    """Return a file whose footer, or page header, claims 2^31 - 1 rows; it has 7 777."""
+    real = 7_777
+    texts = pa.table({"text": pa.nulls(real, pa.string())})
+    data = parquet(texts, use_dictionary=False, compression="none", write_statistics=False)
+    size = pq.ParquetFile(io.BytesIO(data)).metadata.row_group(0).column(0).total_compressed_size
+    length = int.from_bytes(data[-8:-4], "little")
+    pages, footer = data[: -8 - length], data[-8 - length : -8]
+    if where in ("page", "both"):
+        longer = pages.replace(b"\x15" + varint(real), b"\x15" + varint(rows), 1)
+        assert longer != pages
+        new = size + len(longer) - len(pages)
+        footer, pages = footer.replace(b"\x16" + varint(size), b"\x16" + varint(new)), longer
+    if where in ("footer", "both"):
+        assert b"\x16" + varint(real) in footer
+        footer = footer.replace(b"\x16" + varint(real), b"\x16" + varint(rows))
+    return pages + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+
+def dictionary(rows, *, is_plain):
+    """Return a file of one text of 100 kB that every row refers to."""
+    codes = pa.nulls(rows, pa.int32()).fill_null(0)
+    text = pa.DictionaryArray.from_arrays(codes, ["x" * 100_000])
+    return parquet(pa.table({"text": text}), store_schema=not is_plain)
+
+
+def nulls(rows):
+    return parquet(pa.table({"text": pa.nulls(rows, pa.null())}), row_group_size=rows)
+
+
+def many_columns(count):
+    column = pa.array(["a"])
+    names = ["text", *map(str, range(count))]
+    return parquet(pa.table([column] * (count + 1), names=names), write_statistics=False)
+
+
+def nested_lists(depth, rows):
+    kind = pa.int8()
+    for _ in range(depth):
+        kind = pa.list_(kind)
+    return parquet(pa.table({"text": ["a"] * rows, "x": pa.nulls(rows, kind)}))
+
+
+def long_list(count):
+    values = pa.nulls(count, pa.int8()).fill_null(0)
+    lists = pa.ListArray.from_arrays(pa.array([0, count], pa.int32()), values)
+    return parquet(pa.table({"text": ["a"], "x": lists}))
+
+
+def many_fields(count):
+    fields = {f"field {number}": number for number in range(count)}
+    return json.dumps({"text": "a", **fields}).encode() + b'\n{"text": "b"}\n'
+
+
+JSON, META = Jsonl(), Parquet(meta=("*",))
+
+#: By name. Sizes are those of what is unpacked, at scale 1.
+BOMBS = {
+    "newlines.gz": Bomb(JSON, "a.jsonl.gz", lambda n: repeated("gz", b"\n", int(256e6 * n))),
+    "tiny-lines.zst": Bomb(
+        JSON, "a.jsonl.zst", lambda n: repeated("zst", b'{"text":"a"}\n', int(5e6 * n)), 10
+    ),
+    "broken-lines.zst": Bomb(
+        JSON, "a.jsonl.zst", lambda n: repeated("zst", b'{"te\n', int(1e6 * n)), 40
+    ),
+    "one-line.gz": Bomb(JSON, "a.jsonl.gz", lambda n: repeated("gz", b"a", int(1e9 * n)), 10),
+    "one-line.bz2": Bomb(JSON, "a.jsonl.bz2", lambda n: repeated("bz2", b"a", int(1e9 * n)), 25),
+    "one-line.xz": Bomb(JSON, "a.jsonl.xz", lambda n: repeated("xz", b"a", int(1e9 * n)), 10),
+    "one-line.zst": Bomb(JSON, "a.jsonl.zst", lambda n: repeated("zst", b"a", int(4e9 * n)), 10),
+    "long-text.zst": Bomb(
+        JSON, "a.jsonl.zst",
+        lambda n: repeated("zst", b"some words ", int(5e6 * n), b'{"text":"', b'"}\n'),
+    ),
+    "deep-json": Bomb(JSON, "a.jsonl", lambda n: b'{"text":"a","x":' + b"[" * int(8e6 * n) + b"\n"),
+    "many-fields": Bomb(JSON, "a.jsonl", lambda n: many_fields(int(3e5 * n))),
+    "long-number": Bomb(JSON, "a.jsonl", lambda n: b'{"text":"a","x":%s}' % (b"1" * int(8e6 * n))),
+    "record.warc.gz": Bomb(
+        Warc(), "a.warc.gz",
+        lambda n: repeated("gz", bytes(1000), int(1e6 * n), b"WARC/1.0\r\nWARC-Type: response\r\n"
+                           b"WARC-Record-ID: <urn:uuid:1>\r\nContent-Length: 1000000000\r\n\r\n"),
+        10,
+    ),
+    "headers.warc.gz": Bomb(
+        Warc(), "a.warc.gz",
+        lambda n: repeated("gz", b"X-A: b\r\n", int(2e7 * n), b"WARC/1.0\r\n"), 10,
+    ),
+    "members.warc.gz": Bomb(
+        Warc(), "a.warc.gz", lambda n: gzip.compress(b"", mtime=0) * int(2e5 * n)
+    ),
+    "page.gzip": Bomb(Warc(), "a.warc.gz", lambda n: page(coded("gz", int(1e8 * n)), b"gzip")),
+    "page.zstd": Bomb(Warc(), "a.warc.gz", lambda n: page(coded("zst", int(1e8 * n)), b"zstd")),
+    "page.br": Bomb(Warc(), "a.warc.gz", lambda n: page(brotli(int(2e7 * n)), b"br")),
+    "page.gzip-gzip": Bomb(
+        Warc(), "a.warc.gz",
+        lambda n: page(gzip.compress(coded("gz", int(1e8 * n))), b"gzip, gzip"),
+    ),
+    "chunks.warc.gz": Bomb(Warc(), "a.warc.gz", lambda n: chunked(int(1e6 * n))),
+    "nested-divs": Bomb(
+        Warc(), "a.warc.gz", lambda n: page(b"<div>" * int(1e5 * n)) * 20
+    ),
+    "tiny-pages.xml.bz2": Bomb(
+        Wikipedia(), "kkwiki-20240101-pages-articles.xml.bz2",
+        lambda n: wiki("bz2", int(1e6 * n), PAGE % b"a"), 60,
+    ),
+    "one-page.xml.bz2": Bomb(
+        Wikipedia(), "kkwiki-20240101-pages-articles.xml.bz2",
+        lambda n: wiki("bz2", 1, PAGE % (b"a" * int(3e8 * n))), 20,
+    ),
+    "templates.xml.bz2": Bomb(
+        Wikipedia(), "kkwiki-20240101-pages-articles.xml.bz2",
+        lambda n: wiki("bz2", 1, PAGE % (b"{{a|" * int(1e6 * n))),
+    ),
+    "rows-of-footer.parquet": Bomb(Parquet(), "a.parquet", lambda n: claiming("footer")),
+    "rows-of-page.parquet": Bomb(Parquet(), "a.parquet", lambda n: claiming("page")),
+    "rows-of-both.parquet": Bomb(Parquet(), "a.parquet", lambda n: claiming("both"), 30),
+    "nulls.parquet": Bomb(Parquet(), "a.parquet", lambda n: nulls(int(1e8 * n)), 30),
+    "dictionary.parquet": Bomb(
+        Parquet(), "a.parquet", lambda n: dictionary(int(1e7 * n), is_plain=False)
+    ),
+    "repeated.parquet": Bomb(
+        Parquet(), "a.parquet", lambda n: dictionary(int(1e7 * n), is_plain=True)
+    ),
+    "columns.parquet": Bomb(META, "a.parquet", lambda n: many_columns(int(1e5 * n))),
+    "nested.parquet": Bomb(META, "a.parquet", lambda n: nested_lists(int(90 * n) + 10, 1000)),
+    "long-list.parquet": Bomb(META, "a.parquet", lambda n: long_list(int(5e7 * n))),
+}  # fmt: skip
+
+
+def read(source, file):
+    """Read a file as a task does and return the counts of what came of its records."""
+    piece = PlannedPiece(file, Piece(0, file.size), "")
+    if isinstance(source, Parquet):
+        cut = source.split(file, 1)
+        piece = PlannedPiece(file, Piece(cut[0].start, cut[-1].end), "")
+    found = Counter()
+    for batch in read_shard(SourcePlan("a", source, None, None), Shard("a", (piece,)), BATCH_BYTES):
+        found["documents"] += batch.documents.num_rows
+        for counts in batch.counts.values():
+            found.update(counts.skipped)
+            found.update(counts.quarantined)
+    return {name: count for name, count in found.items() if count}
+
+
+def resident(field):
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition(field + ":")[2].split()[0]) // 1024
+
+
+def _measure(name, path, answer):
+    """Read a bomb in this process, after a small file of its kind; send what it took."""
+    bomb = BOMBS[name]
+    file = InputFile(str(path), bomb.name, path.stat().st_size)
+    small = path.with_name("small")
+    small.write_bytes(bomb.make(1e-3))
+    error, outcome = "", {}
+    try:
+        read(bomb.source, InputFile(str(small), bomb.name, small.stat().st_size))
+        Path("/proc/self/clear_refs").write_text("5")
+        before, started = resident("VmRSS"), time.process_time()
+        outcome = read(bomb.source, file)
+    except BaseException:
+        error = traceback.format_exc()[-2000:]
+        before, started = resident("VmRSS"), time.process_time()
+    seconds, peak = time.process_time() - started, resident("VmHWM") - before
+    answer.send(Cost(file.size, seconds, peak, outcome, error))
+
+
+def cost(name, folder, scale=1.0):
+    """Make a bomb, read it in a new process and return what that took."""
+    path = Path(folder) / "bomb"
+    path.write_bytes(BOMBS[name].make(scale))
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    context = multiprocessing.get_context("spawn")
+    child = context.Process(target=_measure, args=(name, path, theirs))
+    child.start()
+    theirs.close()
+    try:
+        return ours.recv()
+    except EOFError:
+        child.join()
+        return Cost(path.stat().st_size, 0, 0, {}, f"the process died: {child.exitcode}")
+    finally:
+        child.join()
+
+
+def wrong(name, taken, scale):
+    """Return what of a cost is over its budget, or an empty text."""
+    allowed = max(SECONDS, BOMBS[name].seconds * scale)
+    return (
+        taken.error
+        or (f"over {MEBIBYTES} MiB" if taken.mebibytes > MEBIBYTES else "")
+        or (f"over {allowed:.0f} s" if taken.seconds > allowed else "")
+        or ("" if taken.outcome else "passed over without a row")
+    )
+
+
+def main():
+    """Read all bombs; print a table of what they took."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--bomb", choices=sorted(BOMBS), action="append")
+    parser.add_argument("--record", action="store_true", help="write docs/reliability.md")
+    known = parser.parse_args()
+    failed, most = 0, 0
+    print(f"{'bomb':24}{'stored':>12}{'CPU s':>8}{'MiB':>6}  outcome")
+    for name in known.bomb or BOMBS:
+        with tempfile.TemporaryDirectory(prefix="curate-bombs-") as folder:
+            taken = cost(name, folder, known.scale)
+        failing = wrong(name, taken, known.scale)
+        failed += bool(failing)
+        most = max(most, taken.mebibytes)
+        row = f"{name:24}{taken.stored:12,}{taken.seconds:8.1f}{taken.mebibytes:6}  {taken.outcome}"
+        print(row + (f"  FAILED: {failing}" if failing else ""), flush=True)
+    if known.record and not failed:
+        from tests.faults import scoreboard
+
+        count = len(known.bomb or BOMBS)
+        scoreboard.record("bombs", f"{count} files: at most {most} MiB, none over its seconds")
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

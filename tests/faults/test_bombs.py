@@ -1,0 +1,41 @@
+"""Every bomb, a fraction of its size: bounded memory, no exception, a named outcome."""
+
+import sys
+
+import pytest
+
+from tests.faults import bombs
+
+#: What is not read to its end, and what says so.
+STOPPED = {
+    "one-line.gz": "bomb", "one-line.bz2": "bomb", "one-line.xz": "bomb", "one-line.zst": "bomb",
+    "deep-json": "too_deep", "record.warc.gz": "bomb", "headers.warc.gz": "record_head",
+    "members.warc.gz": "empty_file", "page.gzip": "bomb", "page.zstd": "bomb",
+    "page.gzip-gzip": "bomb", "page.br": "too_many_tags", "one-page.xml.bz2": "too_large",
+    "rows-of-footer.parquet": "row_count", "rows-of-page.parquet": "corrupt",
+    "rows-of-both.parquet": "corrupt", "nulls.parquet": "bomb", "dictionary.parquet": "bomb",
+    "repeated.parquet": "bomb", "columns.parquet": "too_many_columns",
+}  # fmt: skip
+
+#: What the quick tier reads; each costs a process of its own.
+QUICK = ("tiny-lines.zst", "page.br", "rows-of-page.parquet", "dictionary.parquet")
+
+#: Those that take their time in proportion to their size; the others are small enough.
+SCALE = {"broken-lines.zst": 0.01, "tiny-pages.xml.bz2": 0.01}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peaks are read from /proc")
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.thorough)
+        for name in bombs.BOMBS
+    ],
+)
+def test_a_bomb_is_read_in_bounded_memory(name, tmp_path):
+    taken = bombs.cost(name, tmp_path, SCALE.get(name, 0.1))
+    assert not taken.error
+    assert taken.mebibytes <= bombs.MEBIBYTES
+    assert taken.outcome
+    if name in STOPPED:
+        assert STOPPED[name] in taken.outcome
