@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from curate import schema
 from curate.errors import RecipeError
 from curate.recipe.profile import Profile, Profiles
 from curate.signals import column, measure
@@ -50,7 +51,10 @@ def judge(rows: Sequence[Labelled], profiles: Profiles, identify: Identify) -> J
             "lang": pa.array(langs, pa.string()),
         }
     )
-    for profile, numbers in profiles.groups(keys):
+    for whole, numbers in profiles.groups(keys):
+        # Numbers that other stages write, such as cluster_size, do not judge the text.
+        rules = {n: rule for n, rule in whole.rules.items() if rule.signal not in schema.NUMBERS}
+        profile = whole.model_copy(update={"rules": rules})
         part = [rows[i] for i in numbers.tolist()]
         judged.profiles |= {judged.langs[i]: profile.name for i in numbers.tolist()}
         for rule, hits in failures(_measured(part, profile), profile).items():

@@ -18,6 +18,9 @@ min = 3
 [rules.too_many_digits]
 signal = "digit_share"
 max = 0.5
+[rules.alone]
+signal = "cluster_size"
+max = 9
 """
 #: (text, label, lang, source): the first rule drops a, b and c, the second b and d.
 TEXTS = [
