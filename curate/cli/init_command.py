@@ -44,9 +44,10 @@ def command(
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Replace the file if it exists.")] = False,
 ) -> int:
-    """Write a commented recipe for files of yours, and check that it can be run.
+    """Write a commented recipe for files of yours.
 
-    Formats and fields are found by looking at the files. Without PATH it asks, in a terminal.
+    Formats and fields are found by looking at the files, and it is checked that the recipe can be
+    run. Without PATH it asks, in a terminal.
 
     Example: curate init mine books=sample_data/books.parquet --ratio kk=3,en=1
     """

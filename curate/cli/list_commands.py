@@ -22,7 +22,7 @@ def recipes(json: Json = False) -> int:
 
 
 def languages(json: Json = False) -> int:
-    """List the languages: label, name, codes that mean it, profile and clean text.
+    """List the languages and the codes that mean them.
 
     A language without a profile is judged by the rules of _default.
 

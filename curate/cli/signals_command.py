@@ -15,7 +15,9 @@ def command(
     ] = None,
     json: Json = False,
 ) -> int:
-    """List the signals that rules may name, or print the card of one.
+    """List the signals that rules may name.
+
+    With SIGNAL: print its card.
 
     Example: curate signals mean_word_length
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from curate.recipe.languages import NAMES
 from curate.report import format, notes
 from curate.report.diff import compare
 from curate.report.model import Outcome, Report
@@ -38,7 +40,7 @@ def to_html(report: Report) -> str:
         *((colour[stage], f"dropped by {stage}", lost[stage]) for stage in stages_that_drop),
     ]
     clusters = cluster_rows(report)
-    return template("page.html.j2").render(
+    page = template("page.html.j2").render(
         report=report,
         run=run,
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
@@ -89,6 +91,14 @@ def to_html(report: Report) -> str:
         environment=notes.environment(report),
         longest=_LONGEST,
     )
+    return page.replace("<!-- contents -->", _contents(page), 1)
+
+
+def _contents(page: str) -> str:
+    """Return links to the sections that the page has; no crawled word is a section."""
+    sections = re.findall(r'<section id="(\w+)">\n<h2>([^<]+)</h2>', page)
+    links = "".join(f'<li><a href="#{anchor}">{title}</a></li>' for anchor, title in sections)
+    return f'<nav aria-label="Contents"><ul>{links}</ul></nav>'
 
 
 def _colours(report: Report) -> dict[str, str]:
@@ -128,5 +138,6 @@ def template(name: str) -> jinja2.Template:
     )
     names = ("visible", "address", "number", "percent", "ratio", "size", "duration")
     engine.filters.update({name: getattr(format, name) for name in names})
+    engine.filters["language_name"] = lambda label: NAMES.get(label.partition("_")[0], "")
     engine.filters["one_line"] = lambda value: format.one_line(str(value))
     return engine.get_template(name)

@@ -25,7 +25,7 @@ def to_markdown(report: Report) -> str:
     """Return the report; crawled words are in code spans, where nothing is markup."""
     sections = (
         _summary(report),
-        _time(report),
+        _mixture(report),
         _stages(report),
         _outcomes("By language", "language", report.languages, records=False)
         if any(report.languages)
@@ -34,12 +34,12 @@ def to_markdown(report: Report) -> str:
         _outcomes("By source", "source", report.sources, records=True),
         _dedup(report),
         _benchmarks(report),
-        _mixture(report),
         _fertility(report),
         _rules(report),
         _records(report),
         _changes(report),
         _accounting(report),
+        _time(report),
     )
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 

@@ -343,7 +343,7 @@ def test_parquet_without_rows_is_no_success():
     [
         (("--ratio", "deu_Latn=1"), 2, "group 'deu_Latn' has nothing to give"),
         (("--ratio", "eng_Latn=1", "--budget", "1"), 3, "none of 2 documents was taken"),
-        (("--ratio", "en=1"), 2, "did you mean 'eng_Latn'?"),
+        (("--ratio", "eng_Latin=1"), 2, "did you mean 'eng_Latn'?"),
     ],
 )
 def test_a_mixture_of_nothing_says_why(arguments, code, said):
