@@ -5,7 +5,8 @@ can write, under any name, and files of ours into folders of theirs; whoever can
 private files, or run code as this user, is not kept out. Therefore the folder and each file belong
 to this user and are writable by no other, and a file begins with a digest under a key that only
 this user can read. What is damaged or foreign is thrown away and compiled again; with a folder that
-cannot be used, kernels are compiled in memory.
+cannot be used, kernels are compiled in memory. The folder is bounded: what was used longest ago is
+removed, so versions of the package that are gone do not stay for ever.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import hashlib
 import logging
 import os
 import secrets
+import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -26,6 +29,12 @@ from curate.paths import user_cache
 
 LOGGER = logging.getLogger("curate.kernels")
 SUFFIX = ".kernel"
+
+#: Bytes to which the folder is cut when a process begins to add to it: twenty versions of all.
+MOST_BYTES = 256 << 20
+
+#: Seconds for which what was used is kept in any case: another process may be using it.
+IN_USE = 3600.0
 
 _DIGEST_BYTES = 32
 _KEY_BYTES = 32
@@ -122,6 +131,7 @@ def read(path: Path) -> bytes | None:
     if stored is not None:
         digest, content = stored[:_DIGEST_BYTES], stored[_DIGEST_BYTES:]
         if secrets.compare_digest(digest, _digest(path, content)):
+            _used(path.parent)
             return content
     _thrown_away(cache_folder())
     with suppress(OSError):
@@ -133,9 +143,43 @@ def write(path: Path, content: bytes) -> None:
     """Store content, whole or not at all; where it cannot be stored, warn."""
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
+        _used(path.parent)
         _replace(path, _digest(path, content) + content)
+        _bound(cache_folder())
     except OSError as error:
         not_kept(cache_folder(), error.strerror or str(error))
+
+
+@cache
+def _used(folder: Path) -> None:
+    """Note, once, that the kernels of a module are used: its folder's time says when last."""
+    with suppress(OSError):
+        os.utime(folder)
+
+
+@cache
+def _bound(folder: Path) -> None:
+    """Remove, once, the modules' folders used longest ago, until `MOST_BYTES` are left.
+
+    A process that still wants one of them finds nothing stored, and compiles.
+    """
+    now, total = time.time(), 0
+    with suppress(OSError):
+        for used, each in sorted(_modules(folder), reverse=True):
+            with suppress(OSError):
+                total += sum(file.stat().st_size for file in each.iterdir())
+                if total > MOST_BYTES and now - used > IN_USE:
+                    # Renamed first, so that no process sees a part of it.
+                    gone = each if each.suffix == ".gone" else each.with_suffix(".gone")
+                    shutil.rmtree(each.replace(gone), ignore_errors=True)
+
+
+def _modules(folder: Path) -> Iterator[tuple[float, Path]]:
+    """Yield each module's folder with the time of its last use."""
+    for entry in os.scandir(folder):
+        if entry.name != "locks" and entry.is_dir(follow_symlinks=False):
+            with suppress(OSError):
+                yield entry.stat(follow_symlinks=False).st_mtime, Path(entry)
 
 
 def _content(path: Path, *, hidden: bool = False) -> bytes | None:

@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,7 +15,9 @@ from curate.kernels import cache, hashing, jit
 
 def forget():
     """Forget what this process knows of folders, and that it warned."""
-    for known in (cache._key, cache.not_kept, cache._thrown_away):
+    for known in (
+        cache._key, cache.not_kept, cache._thrown_away, cache._used, cache._bound,
+    ):  # fmt: skip
         known.cache_clear()
 
 
@@ -244,6 +247,42 @@ def test_a_write_that_fails_leaves_nothing(folder, monkeypatch):
         cache.write(path, "no bytes")
     assert path.read_bytes() == whole
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_was_used_longest_ago_is_removed_beyond_a_bound(folder, monkeypatch):
+    now = time.time()
+    monkeypatch.setattr(cache, "MOST_BYTES", 10_000)
+    cache.usable_folder()
+    ages = {"new": 60, "used": 90_000, "week": 604_800, "month": 2_592_000, "cut.gone": 2_592_001}
+    for name, age in ages.items():
+        cache.write(folder / name / "k.kernel", bytes(3_000))
+        os.utime(folder / name, (now - age, now - age))
+    outside = folder.parent / "outside"
+    outside.mkdir()
+    (outside / "mine").write_bytes(bytes(20_000))
+    os.utime(outside, (0, 0))
+    (folder / "link").symlink_to(outside)
+    forget()
+    assert cache.read(folder / "used" / "k.kernel") == bytes(3_000)  # so it is the newest
+    assert (folder / "used").stat().st_mtime >= now - 1
+    cache.write(folder / "added" / "k.kernel", bytes(3_000))
+    left = {path.name for path in folder.iterdir()}
+    assert left == {"locks", "link", "added", "used", "new"}
+    assert (outside / "mine").exists()
+    assert cache.read(folder / "week" / "k.kernel") is None
+
+
+def test_what_may_be_in_use_is_kept_beyond_the_bound(folder, monkeypatch):
+    monkeypatch.setattr(cache, "MOST_BYTES", 0)
+    cache.usable_folder()
+    for name, age in {"recent": cache.IN_USE - 60, "old": cache.IN_USE + 60}.items():
+        (folder / name).mkdir()
+        (folder / name / "k.kernel").write_bytes(b"kernel")
+        os.utime(folder / name, (time.time() - age,) * 2)
+    assert use() == (128, "compiled")
+    assert use() == (128, "loaded")
+    assert (folder / "recent").is_dir()
+    assert not (folder / "old").exists()
 
 
 PROGRAM = """
