@@ -48,8 +48,7 @@ def _sample(data: Any, offsets: Any, out: Any, ends: Any) -> None:
     for d in range(len(offsets) - 1):
         start, stop = uint64(offsets[d]), uint64(offsets[d + 1])
         if stop - start <= uint64(MOST_BYTES):
-            out[n : n + stop - start] = data[start:stop]
-            n += stop - start
+            n = _copy(data, start, stop, out, n)
         else:
             for piece in range(uint64(PIECES)):
                 step = (stop - start - uint64(PIECE_BYTES)) * piece // uint64(PIECES - 1)
@@ -58,9 +57,17 @@ def _sample(data: Any, offsets: Any, out: Any, ends: Any) -> None:
                 if piece:
                     out[n] = uint8(10)
                     n += uint64(1)
-                out[n : n + end - i] = data[i:end]
-                n += end - i
+                n = _copy(data, i, end, out, n)
         ends[d + 1] = n
+
+
+@kernel
+def _copy(data: Any, at: Any, stop: Any, out: Any, n: Any) -> Any:
+    """Append bytes to those in ``out``; return how many there are. Slices compile slowly."""
+    for i in range(at, stop):
+        out[n] = data[i]
+        n += uint64(1)
+    return n
 
 
 @kernel
