@@ -123,7 +123,7 @@ def _forget_peak() -> None:
 
 
 def _return_memory() -> None:
-    """Give what the task no longer uses back to the system; two allocators keep it otherwise.
+    """Let both allocators return to the system what the task no longer uses.
 
     A process of 60 MB of input then waits with 360 MB instead of 500.
     """
