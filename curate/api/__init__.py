@@ -5,7 +5,7 @@ Other modules are internal: they may change between versions without notice.
 
 from __future__ import annotations
 
-from curate.api.finished import diagnose, explain, rebuild_report
+from curate.api.finished import compare_runs, diagnose, explain, rebuild_report
 from curate.api.hub import Pushed, push
 from curate.api.jobs import dedup_paths, format_of, identify_paths, mix_recipe, until
 from curate.api.profiles import calibrate, check
@@ -17,8 +17,8 @@ from curate.api.tuning import evaluate, sample, sweep
 from curate.engine.driver import Silent
 
 __all__ = [
-    "Pushed", "RunResult", "Silent", "as_ray_data", "calibrate", "check", "count_tokens",
-    "dedup_paths", "deduplicate", "diagnose", "evaluate", "explain", "fertility", "format_of",
-    "identify", "identify_paths", "judge", "measure", "mix", "mix_recipe", "push", "rebuild_report",
-    "run", "sample", "standardize", "sweep", "until",
+    "Pushed", "RunResult", "Silent", "as_ray_data", "calibrate", "check", "compare_runs",
+    "count_tokens", "dedup_paths", "deduplicate", "diagnose", "evaluate", "explain", "fertility",
+    "format_of", "identify", "identify_paths", "judge", "measure", "mix", "mix_recipe", "push",
+    "rebuild_report", "run", "sample", "standardize", "sweep", "until",
 ]  # fmt: skip

@@ -106,6 +106,52 @@ def diagnose(output: str) -> dict[str, Any]:
     return vars(found) | {"damaged": list(found.damaged), "exit_code": found.exit_code}
 
 
+def compare_runs(before: str, after: str) -> dict[str, Any]:
+    """Return what changed from one finished run to another.
+
+    Documents are joined by id, in bounded memory: rows without texts are divided in a temporary
+    folder (TMPDIR), which takes about 100 bytes per document.
+
+    Parameters
+    ----------
+    before, after : str
+        Folders or addresses of finished runs.
+
+    Returns
+    -------
+    dict
+        ``totals`` (name: [before, after]), ``rules`` (documents dropped by ``stage:rule``: [before,
+        after]), ``sources`` and ``languages`` (taken: [documents before, after, tokens before,
+        after]; tokens are 0 without the stage count) and ``changed``: a table for each change of
+        outcome with ``before`` and ``after`` (``kept``, a rule, or ``absent``), ``documents`` and
+        up to three ``examples`` (``id``, the measured ``values`` and the beginning of ``text``).
+
+    Raises
+    ------
+    RefusedError
+        If one of them is no finished run.
+    ResourceError
+        If a file cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from curate.api import dedup_paths
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "a.jsonl")
+    ...     _ = file.write_text('{"text": "one two three"}')
+    ...     _ = dedup_paths([str(file)], output=f"{folder}/out", engine="in-process")
+    ...     compare_runs(f"{folder}/out", f"{folder}/out")["changed"]
+    []
+    """
+    from curate.inspection.compare_runs import compare_runs as compared
+
+    try:
+        return compared(open_store(before), open_store(after))
+    except OSError as error:
+        raise as_resource_error(error, after) from error
+
+
 def explain(output: str, document: str) -> list[dict[str, Any]]:
     """Explain the outcome of a document: where it is, or which rule dropped it with which value.
 

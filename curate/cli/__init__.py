@@ -20,8 +20,8 @@ LISTS = ("recipes", "languages", "stages", "sources", "tokenizers")
 #: Commands in the order of the help; each is in ``curate/cli/<name>_command.py``.
 COMMANDS = (
     "init", "run", "plan", "bench", "stage", "dedup", "store", "mix", "identify", "fertility",
-    "report", "explain", "sample", "label", "evaluate", "sweep", "check", "calibrate", "verify",
-    "doctor", "push", "signals",
+    "report", "explain", "compare", "sample", "label", "evaluate", "sweep", "check", "calibrate",
+    "verify", "doctor", "push", "signals",
     *LISTS,
 )  # fmt: skip
 

@@ -29,7 +29,7 @@ def command(
     ] = None,
     json: Json = False,
 ) -> int:
-    """Draw what a finished run would keep at other limits of a signal.
+    """Draw what a run would keep at other limits of a signal.
 
     Documents, bytes and tokens of what no other rule drops, before deduplication, with examples on
     both sides of the run's own limits (>).

@@ -1,14 +1,18 @@
 """A changed rule is judged again from what was measured, and gives what a fresh run gives."""
 
 import json
+from collections import Counter
 
+import pyarrow.parquet as pq
 import pytest
 
 from curate import api
 from curate.engine import segment
 from curate.engine.driver import Silent
 from curate.errors import RefusedError
+from curate.inspection import compare_runs as inspected
 from tests.runs import RECIPE, ledger, tree, write_corpus
+from tests.unit.cli.commands import curate
 
 PROFILE = """
 [lists]
@@ -128,3 +132,45 @@ def test_fresh_ends_keeping(corpus, tmp_path):
     run(corpus, tmp_path / "out", words=90, fresh=True)
     assert not (tmp_path / "out" / "work").exists()
     assert not (tmp_path / "out" / "commits").exists()
+
+
+def outcomes(out):
+    """Return the outcome of each document, read in one piece."""
+    kept = pq.ParquetDataset(out / "mixture").read(["id"]).column("id").to_pylist()
+    found = dict.fromkeys(kept, "kept")
+    for path in (out / "rejected").rglob("*.parquet"):
+        rows = pq.read_table(path, columns=["id", "dropped_by"]).to_pylist()
+        found |= {row["id"]: row["dropped_by"] for row in rows}
+    return found
+
+
+@pytest.mark.parametrize("rows", [1 << 20, 40])
+def test_compare_counts_the_documents_that_changed_sides(rows, corpus, monkeypatch):
+    monkeypatch.setattr(inspected, "PART_ROWS", rows)  # 40: several parts
+    before, after = outcomes(corpus / "strict"), outcomes(corpus / "loose")
+    expected = Counter((before[id], after[id]) for id in before if before[id] != after[id])
+    found = api.compare_runs(str(corpus / "strict"), str(corpus / "loose"))
+    assert {(c["before"], c["after"]): c["documents"] for c in found["changed"]} == expected
+    assert ("judge:too_few_words", "kept") in expected
+    for change in found["changed"]:
+        assert len(change["examples"]) == min(3, change["documents"])
+        for example in change["examples"]:
+            assert (before[example["id"]], after[example["id"]]) == (
+                change["before"],
+                change["after"],
+            )
+            assert len(example["text"]) == 200
+    taken = [list(run.values()).count("kept") for run in (before, after)]
+    assert [sum(c[side] for c in found["sources"].values()) for side in (0, 1)] == taken
+    assert found["totals"]["taken"] == taken
+    judged = Counter(before.values())["judge:too_few_words"]
+    assert found["rules"]["judge:too_few_words"][0] == judged
+
+
+def test_compare_prints_no_escape_and_fits_a_terminal(corpus, tmp_path):
+    shown = curate("compare", str(corpus / "strict"), str(corpus / "loose"))
+    assert shown.code == 0
+    assert "judge:too_few_words -> kept: " in shown.out
+    assert max(map(len, shown.out.splitlines())) <= 80
+    assert "no document changed sides" in curate("compare", *[str(corpus / "loose")] * 2).out
+    assert curate("compare", str(corpus / "loose"), str(tmp_path)).code == 4

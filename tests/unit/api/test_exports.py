@@ -13,7 +13,7 @@ from curate import api
 PUBLIC = {
     "curate": "RunResult __version__ as_ray_data count_tokens deduplicate identify judge measure"
     " mix run standardize",
-    "curate.api": "Pushed RunResult Silent as_ray_data calibrate check count_tokens"
+    "curate.api": "Pushed RunResult Silent as_ray_data calibrate check compare_runs count_tokens"
     " dedup_paths deduplicate diagnose evaluate explain fertility format_of identify"
     " identify_paths judge measure mix mix_recipe push rebuild_report run sample standardize sweep"
     " until",

@@ -28,7 +28,7 @@ def empty_folder(tmp_path, monkeypatch):
     ("arguments", "named"),
     [
         (("pln",), "did you mean 'plan'?"),
-        (("zzz",), "one of: bench, calibrate, check, dedup"),
+        (("zzz",), "one of: bench, calibrate, check, compare"),
         (("run",), "Missing argument"),
         (("run", "demo", "--outptu", "x"), "did you mean '--output'?"),
         (("run", "demo", "--output"), "requires an argument"),
