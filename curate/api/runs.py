@@ -182,7 +182,7 @@ def run(
 
             def finish(state: RunState) -> Manifest:
                 _check_dedup_loss(recipe, state.ledger, str(output))
-                state.timings = [*state.timings, _wall("all", "all", started)]
+                state.timings.append(_wall("all", "all", started))
                 check_lease()
                 written = _recipe_as_run(plan)
                 return publish(

@@ -61,7 +61,7 @@ def united(own: pa.ListArray, group: np.ndarray, groups: int) -> pa.ListArray:
     flat = own.flatten()
     owner = np.repeat(group, lengths)
     source = flat.field("source")
-    place = np.asarray(pc.rank(source, null_placement="at_start", tiebreaker="dense"))
+    place = np.asarray(pc.rank(source, tiebreaker="dense"))
     order = np.lexsort((place, owner))
     first = np.flatnonzero(first_of_runs(owner[order], place[order])) if len(order) else order
     documents, size = (

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -229,30 +230,32 @@ def entries_of(store: Store, commits: Iterable[str], dataset: str) -> Iterator[F
         yield from commit.dataset(dataset)
 
 
-def done_of(store: Store, folder: str, names: Sequence[str]) -> tuple[set[str], int]:
-    """Return which commits of a folder exist, with all their files in their recorded sizes.
+def committed(
+    store: Store, folder: str, names: Sequence[str]
+) -> Iterator[tuple[Commit | None, bool]]:
+    """Yield each commit of a folder, None where its task has to run, and whether it was there.
 
-    A commit with truncated or missing files is revoked, so that the task runs again; the second
-    value counts them. Flipped bits are detected when the file is read (checksums of pages and
-    blocks), or before it is published, and handled in the same way. Commits and files are listed
-    once, however many tasks there are.
+    A commit with truncated or missing files is revoked, so that the task runs again. Flipped bits
+    are detected when the file is read (checksums of pages and blocks), or before it is published,
+    and handled in the same way. Commits and files are listed once, however many tasks there are;
+    where there are no commits, nothing else is asked.
     """
-    present = set(store.names(f"commits/{folder}"))
-    found = [name for name in names if name in present]
-    if not found:
-        return set(), 0
+    present = set(store.names(f"commits/{folder}")).intersection(names)
+    if not present:
+        yield from repeat((None, False), len(names))
+        return
     sizes = store.sizes(f"work/{folder}")
 
-    def whole(name: str) -> bool:
+    def read(name: str) -> tuple[Commit | None, bool]:
+        if name not in present:
+            return None, False
         try:
             commit = read_commit(store, name)
         except Damaged:
-            return False
+            return None, True
         if all(sizes.get(entry.path) == entry.bytes for entry in commit.files):
-            return True
+            return commit, True
         store.remove(name)
-        return False
+        return None, True
 
-    checked = in_order(whole, found, store.readers)
-    done = {name for name, is_whole in zip(found, checked, strict=True) if is_whole}
-    return done, len(found) - len(done)
+    yield from in_order(read, names, store.readers)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from curate import schema
 from curate.engine.barrier_step import StepJob, StepTask
 from curate.engine.base import Engine
-from curate.engine.commit import Job, Task, commit_name, done_of, read_commits, revoke
+from curate.engine.commit import Job, Task, commit_name, committed, read_commits, revoke
 from curate.engine.product import (
     FILE_ROWS,
     PlacingJob,
@@ -29,6 +29,7 @@ from curate.engine.product import (
 )
 from curate.engine.run_state import RunState
 from curate.engine.segment import SegmentJob, SegmentTask, read_decisions
+from curate.engine.timings import Timings
 from curate.errors import InternalError
 from curate.failpoint import reach
 from curate.logging_setup import LOGGER
@@ -86,7 +87,7 @@ class Driver:
 
     def __init__(self, plan: Plan, store: Store, engine: Engine, progress: Progress) -> None:
         self.plan, self.store, self.engine, self.progress = plan, store, engine, progress
-        self.timings: list[dict[str, Any]] = []
+        self.timings = Timings()
         self.repairs: Counter[str] = Counter()
         self._reused: list[tuple[str, int]] | None = []  #: steps that earlier runs did, and tasks
         # Part of every task's key, besides what the task itself depends on. Stages are not in it:
@@ -345,22 +346,31 @@ class Driver:
         assign: Callable[[int], Any],
         indexed: Sequence[str] = (),
     ) -> Outputs:
-        """Run the tasks that are not committed, and read the commits of all, once.
+        """Run the tasks that are not committed, and read the commits of all.
 
-        A task's key is a digest of its entry of ``keys``; ``assign`` returns what it reads. The
+        Each commit is read once where all are there, or none; those after the first that is missing
+        are read again when it is done, because their sums are taken in the order of the tasks. A
+        task's key is a digest of its entry of ``keys``; ``assign`` returns what it reads. The
         datasets ``indexed`` are read by part.
         """
         digests = [digest(self.base, folder, number, key) for number, key in enumerate(keys)]
         names = tuple(commit_name(folder, key) for key in digests)
-        done, damaged = done_of(self.store, folder, names)
+        outputs = self._opened(folder, names, indexed)
+        todo: list[int] = []
+        damaged = 0
+        for number, (commit, was_there) in enumerate(committed(self.store, folder, names)):
+            if commit is None:
+                todo.append(number)
+                damaged += was_there
+            elif not todo:
+                self._add(outputs, commit)
         if damaged:
             LOGGER.warning("%s: files of %d tasks are damaged; they run again", folder, damaged)
             self.repairs[folder] += damaged
         self.state.tasks[folder] = names
-        todo = [number for number, name in enumerate(names) if name not in done]
-        self._note_reused(label, len(done), len(todo))
+        self._note_reused(label, len(names) - len(todo), len(todo))
         LOGGER.info("%s: %d of %d tasks to run", folder, len(todo), len(names))
-        self.progress.start(label, len(names), len(done))
+        self.progress.start(label, len(names), len(names) - len(todo))
         started = time.perf_counter()
         tasks = (Task(folder, number, digests[number], assign(number)) for number in todo)
         for finished in self.engine.run(self.store.address, job, tasks):
@@ -376,7 +386,10 @@ class Driver:
                     **({"stages": finished.stages} if finished.stages else {}),
                 }
             )
-        outputs = self._collect(folder, names, indexed)
+        for commit in read_commits(self.store, names[todo[0] :] if todo else ()):
+            self._add(outputs, commit)
+        for index in outputs.indexes.values():
+            index.close()
         self.timings.append(
             {"segment": folder, "label": label, "wall": round(time.perf_counter() - started, 4)}
         )
@@ -400,24 +413,23 @@ class Driver:
                 )
             self._reused = None
 
-    def _collect(self, folder: str, names: tuple[str, ...], indexed: Sequence[str]) -> Outputs:
-        """Read commits; add up their counts, and write the indexes of datasets."""
+    def _opened(self, folder: str, names: tuple[str, ...], indexed: Sequence[str]) -> Outputs:
+        """Return outputs of a step to which no commit was added yet."""
         indexes = {
             name: BlockIndex(self.store, f"{self._indexes}/{folder}", name) for name in indexed
         }
-        outputs = Outputs(names, indexes)
-        for commit in read_commits(self.store, names):
-            self.state.ledger.merge(commit.ledger)
-            if commit.notes.samples:
-                # Reduced after every task: never the samples of all tasks at once.
-                self.state.samples = fair_samples([*self.state.samples, *commit.notes.samples])
-            for dataset, index in indexes.items():
-                index.add(commit.dataset(dataset))
-            self.state.quarantined += commit.dataset("quarantined")
-            outputs.add(commit)
-        for index in indexes.values():
-            index.close()
-        return outputs
+        return Outputs(names, indexes)
+
+    def _add(self, outputs: Outputs, commit: Commit) -> None:
+        """Add up what a task committed, and write its part of the indexes."""
+        self.state.ledger.merge(commit.ledger)
+        if commit.notes.samples:
+            # Reduced after every task: never the samples of all tasks at once.
+            self.state.samples = fair_samples([*self.state.samples, *commit.notes.samples])
+        for dataset, index in outputs.indexes.items():
+            index.add(commit.dataset(dataset))
+        self.state.quarantined += commit.dataset("quarantined")
+        outputs.add(commit)
 
 
 @dataclass

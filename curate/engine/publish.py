@@ -11,7 +11,6 @@ file that it names is complete. Publishing never runs in ``finally``; a killed p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +20,7 @@ from curate.engine.clusters import LargestClusters
 from curate.engine.commit import entries_of
 from curate.engine.manifest import append_to_stores, manifest_of_run
 from curate.engine.run_state import RunState
+from curate.engine.timings import Timings
 from curate.failpoint import reach
 from curate.plan.model import Plan
 from curate.storage.entries import FileEntry, Manifest, sealed
@@ -44,7 +44,7 @@ CLUSTER_RUN = 1 << 17
 #: Files that are read, or linked, at a time.
 LINKING = 8
 
-Reports = Callable[[Manifest, list[dict[str, Any]]], dict[str, bytes]]
+Reports = Callable[[Manifest, Timings], dict[str, bytes]]
 
 
 def publish(

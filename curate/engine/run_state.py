@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from curate.engine.timings import Timings
 from curate.protocol.ledger import Ledger
 from curate.storage.entries import FileEntry, RejectExample, StoreFile
 
@@ -29,6 +30,6 @@ class RunState:
     mixture: list[dict[str, Any]] = field(default_factory=list)
     ledger: Ledger = field(default_factory=Ledger)
     samples: list[RejectExample] = field(default_factory=list)
-    timings: list[dict[str, Any]] = field(default_factory=list)
+    timings: Timings = field(default_factory=Timings)
     #: damaged files that were found and are made again, by folder of tasks or of the product
     repairs: Counter[str] = field(default_factory=Counter)

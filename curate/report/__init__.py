@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # a command line that reports nothing starts without Arrow
     from curate.storage.entries import Manifest
 
 
-def render(manifest: Manifest, timings: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
+def render(manifest: Manifest, timings: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
     """Return the files of the report by name; the same manifest and timings give the same bytes.
 
     Everything is derived once (:mod:`curate.report.build`) and printed in several formats, so that

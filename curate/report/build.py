@@ -23,7 +23,7 @@ from curate.tokens.rates import Fertility
 NOTHING = Amount(0, 0)
 
 
-def build_report(manifest: Manifest, timings: Sequence[Mapping[str, Any]]) -> Report:
+def build_report(manifest: Manifest, timings: Iterable[Mapping[str, Any]]) -> Report:
     """Return the values of a report from a manifest and its timings (which may be empty)."""
     ledger, names = manifest.ledger, list(manifest.stages)
     stages = [(name, ledger.stages.get(name, StageCounts())) for name in names]

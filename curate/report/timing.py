@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from statistics import median
@@ -55,19 +55,18 @@ class Time:
         return max((work.peak_bytes for work in self.work), default=0)
 
 
-def time_spent(stages: Sequence[str], timings: Sequence[Mapping[str, Any]]) -> Time:
+def time_spent(stages: Sequence[str], timings: Iterable[Mapping[str, Any]]) -> Time:
     """Group timings by stage; ``stages`` in recipe order, ``mix`` last.
 
     A map stage has its seconds summed over all tasks, because several share one pass over the text;
     a barrier has the wall-clock seconds of its steps. Tasks of an earlier, interrupted session are
     not included.
     """
-    rows = [(str(row["segment"]), row) for row in timings]
     # The longest name first, so that stage `count` does not own steps of stage `count-again`.
     longest_first = sorted(stages, key=len, reverse=True)
     owner = {
         folder: next((name for name in longest_first if folder.startswith(f"{name}-")), folder)
-        for folder, _ in rows
+        for folder in {str(row["segment"]) for row in timings}
     }
     barriers = set(owner.values()) & set(stages)
     first = tuple(takewhile(lambda stage: stage not in barriers, stages))
@@ -77,7 +76,8 @@ def time_spent(stages: Sequence[str], timings: Sequence[Mapping[str, Any]]) -> T
     total: float | None = None
     engine = ""
     hosts: set[str] = set()
-    for folder, row in rows:
+    for row in timings:
+        folder = str(row["segment"])
         if folder == "all":
             total = float(row["wall"])
             continue
