@@ -13,6 +13,7 @@ from curate.api.ray_data import as_ray_data
 from curate.api.runs import RunResult, run
 from curate.api.tables import count_tokens, deduplicate, identify, judge, measure, mix, standardize
 from curate.api.tokenizers import fertility
+from curate.api.training import train
 from curate.api.tuning import evaluate, sample, sweep
 from curate.engine.driver import Silent
 
@@ -20,5 +21,5 @@ __all__ = [
     "Pushed", "RunResult", "Silent", "as_ray_data", "calibrate", "check", "compare_runs",
     "count_tokens", "dedup_paths", "deduplicate", "diagnose", "evaluate", "explain", "fertility",
     "format_of", "identify", "identify_paths", "judge", "measure", "mix", "mix_recipe", "push",
-    "rebuild_report", "run", "sample", "standardize", "sweep", "until",
+    "rebuild_report", "run", "sample", "standardize", "sweep", "train", "until",
 ]  # fmt: skip

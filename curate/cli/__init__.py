@@ -21,7 +21,7 @@ LISTS = ("recipes", "languages", "stages", "sources", "tokenizers")
 COMMANDS = (
     "init", "run", "plan", "bench", "stage", "dedup", "store", "mix", "identify", "fertility",
     "report", "explain", "compare", "sample", "label", "evaluate", "sweep", "check", "calibrate",
-    "verify", "doctor", "push", "signals",
+    "train", "verify", "doctor", "push", "signals",
     *LISTS,
 )  # fmt: skip
 

@@ -112,12 +112,13 @@ class Rule(Section):
 
 
 class ClassifierSection(Section):
-    """A fastText classifier of the user's, and the label whose score is the signal."""
+    """A classifier of the user's: a file of `curate train`, or a fastText model and its label."""
 
     model: str = ""
-    """A path, hf://owner/repository/file or an fsspec address. Example: "models/edu.bin"."""
+    """A path; of a fastText model also hf://owner/repository/file or an fsspec address. Example:
+    "models/edu.bin"."""
     label: str = ""
-    """The label. Example: "__label__edu"."""
+    """The label of a fastText model. Example: "__label__edu"."""
 
 
 class Profile(Section):

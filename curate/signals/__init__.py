@@ -111,6 +111,7 @@ SIGNALS: dict[str, Formula] = {
     "phone_word_ratio": contacts.phone_word_ratio,
     "unigram_log_probability": models.unigram_log_probability,
     "classifier_score": models.classifier_score,
+    "page_quality": models.page_quality,
     "n_turns": chat.n_turns,
     "n_answers": chat.n_answers,
     "n_null_turns": chat.n_null_turns,
@@ -203,7 +204,7 @@ def measure(
     lists = lists or {}
     needed = {name: read_card(name, SIGNALS[name]).counts for name in dict.fromkeys(names)}
     repetition = any("gram_chars" in count for used in needed.values() for count in used)
-    counts = TextCounts(texts, lists, repetition=repetition)
+    counts = TextCounts(texts, lists, repetition=repetition, measure=measure)
     absent = np.asarray(texts.is_null())
     chats = conversations.Conversations(
         pa.nulls(len(texts), pa.list_(schema.MESSAGE)) if messages is None else messages,

@@ -15,7 +15,9 @@ import pyarrow.compute as pc
 from curate.errors import RecipeError, nearest
 from curate.kernels import unicode
 from curate.kernels.arrow import buffers
+from curate.signals import page_model
 from curate.signals.formula import PHRASES, Floats, Integers
+from curate.signals.page_model import SHIPPED, Measure
 from curate.text import pii
 from curate.text.counts import (
     BYTES,
@@ -55,6 +57,7 @@ MAIN_SCRIPT: Final = "main_script_letters"
 _OF_CHARACTERS: Final = {*CHARACTERS, SCRIPT_SHARE, MAIN_SCRIPT, *BY_SCRIPT, *LETTER_RUNS, OUTSIDE}
 UNIGRAMS: Final = ("log_probabilities", "scored_words")
 CLASSIFIER: Final = "label_scores"
+PAGES: Final = "page_scores"
 
 _URL: Final = r"""(?i)(?:https?://|www\.)[^\s<>"]+"""
 _LOREM: Final = np.frombuffer(b"lorem ipsum", np.uint8)
@@ -120,6 +123,7 @@ class TextCounts(Mapping[str, Integers | Floats]):
         lists: Mapping[str, Sequence[str]] | None = None,
         *,
         repetition: bool = False,
+        measure: Measure | None = None,
     ) -> None:
         self._texts = texts
         data, offsets = buffers(texts)
@@ -127,6 +131,7 @@ class TextCounts(Mapping[str, Integers | Floats]):
         self._documents = data, offsets[:-1], offsets[1:]
         self._lists = lists or {}
         self._repetition = repetition
+        self._measure = measure
         self._known: dict[str, Integers | Floats] = {}
         self._names = frozenset(self)
 
@@ -145,7 +150,11 @@ class TextCounts(Mapping[str, Integers | Floats]):
             elif name in UNIGRAMS:
                 self._unigrams()
             elif name == CLASSIFIER:
-                self._known[name] = _scores(self._texts, *self._lists["classifier"])
+                self._known[name] = _scores(self._texts, self._lists, self._measure)
+            elif name == PAGES:
+                self._known[name] = _page_scores(
+                    self._texts, str(SHIPPED), self._lists, self._measure
+                )
             elif name in PHRASES:
                 self._known[name] = self._phrases(name)
             elif name in _PLAIN:
@@ -167,6 +176,7 @@ class TextCounts(Mapping[str, Integers | Floats]):
         yield from UNIGRAMS if self._lists.get("word_frequencies") else ()
         if self._lists.get("classifier"):
             yield CLASSIFIER
+        yield PAGES
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -269,10 +279,32 @@ def _found(texts: pa.LargeStringArray, kind: str) -> Integers:
     return counts
 
 
-def _scores(texts: pa.LargeStringArray, address: str, label: str) -> Floats:
-    """Return the score of one label of a classifier; NaN where it is not among the best two."""
+def _page_scores(
+    texts: pa.LargeStringArray,
+    address: str,
+    lists: Mapping[str, Sequence[str]],
+    measure: Measure | None,
+) -> Floats:
+    assert measure is not None
+    lang = next(iter(lists.get("language", ())), "")
+    return page_model.load(address).scores(texts, lists, lang, measure)
+
+
+def _scores(
+    texts: pa.LargeStringArray, lists: Mapping[str, Sequence[str]], measure: Measure | None
+) -> Floats:
+    """Return the score of a classifier, NaN where undefined; of fastText's, that of one label."""
     from curate.langid.fasttext import model as models
 
+    address, label = lists["classifier"]
+    if address.endswith(page_model.SUFFIX):
+        if label not in ("", "good"):
+            raise RecipeError(
+                f"the classifier has no label '{label}'",
+                where=address,
+                hint="it scores how good a text is: leave label out",
+            )
+        return _page_scores(texts, address, lists, measure)
     model = models.load(address)
     label = label.removeprefix("__label__")
     if label not in model.labels:

@@ -41,6 +41,7 @@ def lists_of(profile: Profile) -> dict[str, tuple[str, ...]]:
 
     alphabet = written_letters(profile.name)
     bound = {**profile.lists, "scripts": profile.identify.scripts, "alphabet": alphabet}
+    bound["language"] = (profile.name,)
     if profile.word_frequencies:
         bound["word_frequencies"] = (profile.word_frequencies,)
     if profile.classifier.model:
@@ -58,8 +59,11 @@ def files_digest(profiles: Profiles) -> str | None:
             digests.append(unigrams.digest(profile.word_frequencies))
         if profile.classifier.model:
             from curate.langid.fasttext import model
+            from curate.signals import page_model
 
-            digests.append(model.digest(profile.classifier.model))
+            of_pages = profile.classifier.model.endswith(page_model.SUFFIX)
+            digest = page_model.digest if of_pages else model.digest
+            digests.append(digest(profile.classifier.model))
     if not digests:
         return None
     return hashlib.blake2b(" ".join(digests).encode(), digest_size=16).hexdigest()

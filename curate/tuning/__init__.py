@@ -1,1 +1,1 @@
-"""Tuning: fair samples to label, rules beside labels, retention curves of signals."""
+"""Tuning: fair samples to label, rules beside labels, retention curves of signals, classifiers."""

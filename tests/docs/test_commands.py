@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import io
+import json
 import re
 import shlex
 from pathlib import Path
@@ -99,6 +100,11 @@ def test_examples_run(name, tmp_path, monkeypatch):
         rows = ['{"text": "one"}', '{"text": "two"}']
         Path(arguments[1]).write_text("\n".join(rows), encoding="utf-8")
         monkeypatch.setattr("sys.stdin", io.StringIO("y\nn\n"))
+    if name == "train":
+        pytest.importorskip("sklearn")
+        texts = {"good": "the quiet river and", "bad": "cheap buy best shop"}
+        rows = [{"text": f"{texts[k]} {n}", "label": k} for k in texts for n in range(20)]
+        Path("labels.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     result = curate(*arguments)
     assert result.code == 0, result.err
     assert result.out

@@ -1,0 +1,388 @@
+"""Classifiers of pages that `curate train` makes: one .npz file of numbers, applied by kernels.
+
+A model reads an excerpt of each text: its first characters and as many from its middle, in one
+line. So its features do not grow with the text, and its cost does not either. Its features are
+signals of the excerpt, the same signals relative to the language (minus the language's median, in
+units of its range), and the score of a linear model on hashed character n-grams. Boosted trees add
+them up to the logarithm of the odds of ``good``.
+
+The file is read without pickle; its member ``card`` is JSON: what the model is, how it was trained
+and what it is worth.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from numba import int64, uint8, uint32, uint64
+
+from curate.errors import RecipeError
+from curate.kernels import unicode
+from curate.kernels.arrow import buffers, from_buffers
+from curate.kernels.hashing import GOLDEN, fast_mix64
+from curate.kernels.jit import kernel
+from curate.kernels.utf8 import decode
+from curate.paths import local_path
+
+Floats = npt.NDArray[np.float64]
+
+#: ``curate.signals.measure``, which a caller gives: it needs this module itself.
+Measure = Callable[[Any, Sequence[str], Mapping[str, Sequence[str]]], Mapping[str, pa.Array]]
+
+FORMAT: Final = 1
+SUFFIX: Final = ".npz"
+#: The model that is shipped, behind the signal ``page_quality``.
+SHIPPED: Final = Path(__file__).with_name("page_quality.npz")
+
+#: The features: signals that are defined on one line, and shares rather than counts.
+SIGNALS: Final = (
+    "letter_share", "digit_share", "punctuation_share", "upper_case_share", "script_share",
+    "mean_word_length", "hash_word_ratio", "ellipsis_word_ratio", "alphabetic_word_share",
+    "distinct_stop_words", "stop_word_share", "stop_word_variety", "top_2gram_char_share",
+    "top_3gram_char_share", "top_4gram_char_share", "dup_5gram_char_share",
+    "dup_6gram_char_share", "dup_7gram_char_share", "dup_8gram_char_share",
+    "dup_9gram_char_share", "dup_10gram_char_share", "sentence_line_char_share", "longest_word",
+    "alphanumeric_share", "compression_ratio", "unique_word_share", "unigram_entropy",
+    "all_caps_word_share", "symbol_word_ratio", "curly_bracket_share", "main_script_share",
+    "foreign_letter_share", "mixed_script_word_share",
+)  # fmt: skip
+
+_ARRAYS: Final = {
+    "middle": (np.float64, 2), "range": (np.float64, 2), "undefined": (np.float64, 1),
+    "weights": (np.float16, 1), "feature": (np.int32, 1), "threshold": (np.float64, 1),
+    "left": (np.int32, 1), "right": (np.int32, 1), "value": (np.float64, 1),
+    "roots": (np.int32, 1),
+}  # fmt: skip
+
+
+#: The columns of the table of the trees' nodes.
+_NODES: Final = ("feature", "threshold", "left", "right", "value")
+
+
+@dataclass(frozen=True, eq=False)
+class PageModel:
+    """A classifier of pages: its card and the numbers that the kernels read."""
+
+    card: dict[str, Any]
+    arrays: Mapping[str, npt.NDArray[Any]] = field(repr=False)
+
+    def scores(
+        self,
+        texts: pa.LargeStringArray,
+        lists: Mapping[str, Sequence[str]],
+        lang: str,
+        measure: Measure,
+    ) -> Floats:
+        """Return the probability of ``good`` of each text, NaN for empty and null ones.
+
+        ``lists`` are those of the profile, which the model's signals need; a language that the
+        model does not know has the features relative to a language at its median.
+        """
+        _, offsets = buffers(texts)
+        shown = excerpts(texts, self.card["window"])
+        raw = signal_features(shown, lists, self.card["signals"], measure)
+        table = self.features(raw, [lang] * len(texts))
+        weights = self.arrays["weights"].astype(np.float32)
+        if len(weights):
+            grams = gram_scores(shown, weights, self.card["longest_gram"])
+            table = np.column_stack([table, grams + self.card["gram_intercept"]])
+        odds = np.empty(len(texts))
+        nodes = [self.arrays[name] for name in _NODES]
+        roots = self.arrays["roots"]
+        _sum_trees(table.astype(np.float32), *nodes, roots, odds)  # type: ignore[call-arg]
+        scores: Floats = 1.0 / (1.0 + np.exp(-(odds + self.card["intercept"])))
+        return np.where(np.diff(offsets) > 0, scores, np.nan)
+
+    def features(self, raw: Floats, langs: Sequence[str]) -> Floats:
+        """Return signals, undefined ones at their median, and the same relative to the language."""
+        numbers = {lang: at for at, lang in enumerate(self.card["languages"])}
+        rows = np.array([numbers.get(lang, -1) for lang in langs], np.int64)
+        relative = np.zeros_like(raw)
+        known = np.flatnonzero(rows >= 0)
+        middle, spread = self.arrays["middle"], self.arrays["range"]
+        relative[known] = (raw[known] - middle[rows[known]]) / spread[rows[known]]
+        relative[np.isnan(relative)] = 0.0
+        whole = np.where(np.isnan(raw), self.arrays["undefined"], raw)
+        return np.column_stack([whole, relative])
+
+    def save(self, path: Path) -> None:
+        """Write the model to a file under another name, then rename it: the same bytes each time.
+
+        numpy writes the time 1980 into its archives.
+        """
+        card = np.frombuffer(json.dumps(self.card, sort_keys=True).encode(), np.uint8)
+        temporary = path.with_name(path.name + ".tmp")
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, card=card, **self.arrays)  # type: ignore[arg-type]
+        temporary.replace(path)
+
+
+@lru_cache(maxsize=8)
+def load(address: str) -> PageModel:
+    """Read a model once per process. Raise RecipeError where it is no model of this program."""
+    return read(read_bytes(address), address)
+
+
+@lru_cache(maxsize=8)
+def digest(address: str) -> str:
+    """Return the blake2b-128 of a model's file, in hex."""
+    return hashlib.blake2b(read_bytes(address), digest_size=16).hexdigest()
+
+
+def read_bytes(address: str) -> bytes:
+    """Return the bytes of a model's file."""
+    try:
+        return local_path(address).read_bytes()
+    except OSError as error:
+        raise RecipeError(
+            f"cannot read the classifier: {error}",
+            where=address,
+            hint="give the path of a file that `curate train` wrote",
+        ) from None
+
+
+def read(data: bytes, address: str) -> PageModel:
+    """Build a model from the bytes of a file, and check that its numbers fit together."""
+
+    def fail(what: str) -> RecipeError:
+        return RecipeError(
+            what, where=address, hint="train it again: `curate train` writes such files"
+        )
+
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+            card = json.loads(bytes(stored["card"]))
+            arrays = {name: stored[name] for name in _ARRAYS}
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, NotImplementedError):
+        raise fail("this is no classifier of `curate train`, or it is cut off") from None
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        raise fail(f"the classifier's format is not {FORMAT}: another version of curate wrote it")
+    try:
+        _check(card, arrays)
+    except (KeyError, TypeError, ValueError):
+        raise fail("the classifier's numbers do not fit together: it is damaged") from None
+    return PageModel(card, arrays)
+
+
+def _check(card: dict[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Raise ValueError, KeyError or TypeError where a kernel could read outside of an array."""
+    if any(
+        arrays[name].dtype != kind or arrays[name].ndim != axes
+        for name, (kind, axes) in _ARRAYS.items()
+    ):
+        raise ValueError
+    many, size = len(card["signals"]), len(arrays["weights"])
+    by_language = (len(card["languages"]), many)
+    nodes = len(arrays["feature"])
+    left, right = arrays["left"], arrays["right"]
+    places = np.arange(nodes)
+    inner = left >= 0
+    wrong = (
+        arrays["middle"].shape != by_language or arrays["range"].shape != by_language
+        or len(arrays["undefined"]) != many or size & (size - 1)
+        or not set(card["signals"]) <= set(SIGNALS) or not 1 <= int(card["window"]) <= 1 << 20
+        or not 1 <= int(card["longest_gram"]) <= 8
+        or any(len(arrays[name]) != nodes for name in _NODES)
+        # Children lie behind their parents, so that every walk ends.
+        or (inner & ((left <= places) | (right <= places))).any()
+        or (inner & ((left >= nodes) | (right >= nodes))).any()
+        or (inner & ((arrays["feature"] < 0) | (arrays["feature"] >= 2 * many + (size > 0)))).any()
+        or ((arrays["roots"] < 0) | (arrays["roots"] >= nodes)).any()
+    )  # fmt: skip
+    float(card["intercept"]) + float(card["gram_intercept"])
+    if wrong:
+        raise ValueError
+
+
+def signal_features(
+    shown: pa.LargeStringArray,
+    lists: Mapping[str, Sequence[str]],
+    names: Sequence[str],
+    measure: Measure,
+) -> Floats:
+    """Return the named signals of texts as float64[len(shown), len(names)], NaN: undefined."""
+    measured = measure(shown, names, lists)
+    columns = [measured[f"signal_{name}"].cast(pa.float64()) for name in names]
+    return np.column_stack([c.to_numpy(zero_copy_only=False) for c in columns])
+
+
+def excerpts(texts: pa.LargeStringArray, window: int) -> pa.LargeStringArray:
+    r"""Return the first ``window`` characters of each text and as many of its middle, as a line.
+
+    A text that is hardly longer than both is whole.
+
+    >>> excerpts(pa.array(["ab\ncd", "aabbccddee" * 20], pa.large_string()), 5).to_pylist()
+    ['ab cd', 'aabbc aabbc']
+    """
+    data, offsets = buffers(texts)
+    shown = np.empty(int(np.minimum(np.diff(offsets), 12 * window + 4).sum()), np.uint8)
+    ends = np.zeros(len(offsets), np.int64)
+    _excerpts(data, offsets, window, shown, ends)
+    return from_buffers(shown, ends)
+
+
+@kernel
+def _excerpts(data: Any, offsets: Any, window: Any, out: Any, ends: Any) -> None:
+    n = int64(0)
+    for d in range(len(offsets) - 1):
+        start, stop = offsets[d], offsets[d + 1]
+        characters = int64(0)
+        for i in range(start, stop):
+            characters += int64((data[i] & uint8(0xC0)) != uint8(0x80))
+        whole = characters <= 2 * window + window // 5
+        middle = characters // 2
+        character = int64(-1)
+        for i in range(start, stop):
+            byte = data[i]
+            first = (byte & uint8(0xC0)) != uint8(0x80)
+            character += int64(first)
+            in_middle = middle <= character < middle + window
+            if whole or character < window or in_middle:
+                if first and not whole and character == middle:
+                    out[n] = uint8(32)
+                    n += 1
+                out[n] = uint8(32) if uint8(9) <= byte <= uint8(13) else byte
+                n += 1
+        ends[d + 1] = n
+
+
+def gram_scores(
+    shown: pa.LargeStringArray, weights: npt.NDArray[np.float32], longest: int
+) -> Floats:
+    """Return the sum of the weights of each text's n-grams, by the roots of their counts."""
+    data, offsets = buffers(shown)
+    out = np.empty(len(shown))
+    _gram_scores(data, offsets, unicode.FOLD, weights, longest, _room(offsets), out)
+    return out
+
+
+def gram_counts(
+    shown: pa.LargeStringArray, size: int, longest: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
+    """Return the n-grams of texts as a sparse matrix: where rows begin, columns, values.
+
+    The value of an n-gram is the root of its count; a row has the length 1.
+    """
+    data, offsets = buffers(shown)
+    most = _room(offsets)
+    columns = np.empty(int(np.diff(offsets).sum() + 2 * len(shown)) * longest, np.int64)
+    values = np.empty(len(columns))
+    starts = np.zeros(len(offsets), np.int64)
+    _gram_counts(data, offsets, unicode.FOLD, size, longest, most, starts, columns, values)
+    return starts, columns[: starts[-1]], values[: starts[-1]]
+
+
+def _room(offsets: npt.NDArray[np.int64]) -> int:
+    return int(np.diff(offsets).max(initial=0)) + 2
+
+
+@kernel
+def _count(
+    data: Any, start: Any, stop: Any, fold: Any, longest: Any, codes: Any, counts: Any, found: Any
+) -> Any:
+    """Count hashed n-grams of 1 to ``longest`` characters, folded, runs of spaces as one.
+
+    Return how many places of ``counts`` are used, in ``found``, and the number of n-grams.
+    """
+    codes[0] = uint32(32)
+    n = int64(1)
+    i = start
+    while i < stop:
+        code, size = decode(data, i)
+        i += size
+        if code > uint32(32):
+            codes[n] = fold[code]
+            n += 1
+        elif codes[n - 1] != uint32(32):
+            codes[n] = uint32(32)
+            n += 1
+    if codes[n - 1] != uint32(32):
+        codes[n] = uint32(32)
+        n += 1
+    mask = uint64(len(counts) - 1)
+    used, total = int64(0), int64(0)
+    for k in range(n):
+        state = uint64(0)
+        for last in range(k, min(k + longest, n)):
+            state = (state + uint64(codes[last]) + uint64(1)) * GOLDEN
+            place = int64(fast_mix64(state) & mask)
+            if counts[place] == 0:
+                found[used] = place
+                used += 1
+            counts[place] += 1
+            total += 1
+    return used, total
+
+
+@kernel
+def _gram_scores(
+    data: Any, offsets: Any, fold: Any, weights: Any, longest: Any, most: Any, out: Any
+) -> None:
+    codes = np.empty(most, np.uint32)
+    counts = np.zeros(len(weights), np.int32)
+    found = np.empty(most * longest, np.int64)
+    for d in range(len(out)):
+        used, total = _count(data, offsets[d], offsets[d + 1], fold, longest, codes, counts, found)
+        score = 0.0
+        for k in range(used):
+            score += weights[found[k]] * np.sqrt(float(counts[found[k]]))
+            counts[found[k]] = 0
+        out[d] = score / np.sqrt(float(max(total, 1)))
+
+
+@kernel
+def _gram_counts(
+    data: Any,
+    offsets: Any,
+    fold: Any,
+    size: Any,
+    longest: Any,
+    most: Any,
+    starts: Any,
+    columns: Any,
+    values: Any,
+) -> None:
+    codes = np.empty(most, np.uint32)
+    counts = np.zeros(size, np.int32)
+    found = np.empty(most * longest, np.int64)
+    for d in range(len(offsets) - 1):
+        used, total = _count(data, offsets[d], offsets[d + 1], fold, longest, codes, counts, found)
+        at = starts[d]
+        for k in range(used):
+            columns[at + k] = found[k]
+            values[at + k] = np.sqrt(float(counts[found[k]]) / float(max(total, 1)))
+            counts[found[k]] = 0
+        starts[d + 1] = at + used
+
+
+@kernel
+def _sum_trees(
+    table: Any,
+    feature: Any,
+    threshold: Any,
+    left: Any,
+    right: Any,
+    value: Any,
+    roots: Any,
+    out: Any,
+) -> None:
+    for row in range(len(table)):
+        total = 0.0
+        for tree in range(len(roots)):
+            node = roots[tree]
+            while left[node] >= 0:
+                below = float(table[row, feature[node]]) <= threshold[node]
+                node = left[node] if below else right[node]
+            total += value[node]
+        out[row] = total

@@ -1,0 +1,149 @@
+"""Training of classifiers: the same bytes twice, files that are read again, and honest warnings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from curate import api
+from curate.errors import RecipeError
+from curate.signals import measure, page_model
+from curate.tuning.card import auc, checks
+
+_WORDS = ["the", "river", "and", "quiet", "town", "where", "people", "of", "hills", "at", "night"]
+_SPAM = ["cheap", "buy", "best", "price", "pills", "casino", "bonus", "free", "shop", "code"]
+
+
+def texts(words: list[str], many: int, length: int, seed: int) -> list[str]:
+    random = np.random.default_rng(seed)
+    return [" ".join(random.choice(words, length).tolist()) + "." for _ in range(many)]
+
+
+def written(path: Path, good: list[str], bad: list[str]) -> str:
+    rows = [{"text": t, "label": "good"} for t in good] + [{"text": t, "label": "n"} for t in bad]
+    rows.append({"text": "nobody said", "label": None})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> str:
+    return written(tmp_path / "l.jsonl", texts(_WORDS, 40, 60, 1), texts(_SPAM, 40, 60, 2))
+
+
+@pytest.mark.parametrize("kind", ["stacked", "signals"])
+def test_the_same_texts_give_the_same_bytes_and_a_model_that_tells_them(
+    kind: str, labels: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("sklearn")
+    files = [tmp_path / f"{number}.npz" for number in (1, 2)]
+    cards = [api.train("x", labels=[labels], kind=kind, output=file) for file in files]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert cards[0]["held_out"]["rows"] == 80 and cards[0]["held_out"]["good"] == 40
+    assert cards[0]["held_out"]["auc"] > 0.95
+    new = pa.array([*texts(_WORDS, 1, 60, 7), *texts(_SPAM, 1, 60, 8)], pa.large_string())
+    lists = {"classifier": [str(files[0]), ""]}
+    scores = measure(new, ["classifier_score"], lists)["signal_classifier_score"].to_pylist()
+    assert scores[0] > 0.7 and scores[1] < 0.3
+
+
+def test_a_model_that_learned_the_source_is_called_so() -> None:
+    good = np.arange(400) % 2 == 0
+    sources = [
+        ("a1", "a2")[i // 2 % 2] if g else ("b1", "b2")[i // 2 % 2] for i, g in enumerate(good)
+    ]
+    scores, lengths = good.astype(float), np.ones(400)
+    measured, warnings = checks(scores, good, sources, lengths, lambda rows: np.zeros(400))
+    assert measured["auc_on_other_sources"] == 0.5
+    assert len(warnings) == 1 and "tells sources apart" in warnings[0]
+    _, warnings = checks(scores, good, sources, lengths, lambda rows: scores)
+    assert warnings == []
+    _, warnings = checks(scores, good, ["a" if g else "b" for g in good], lengths)
+    assert len(warnings) == 1 and "no source has both labels" in warnings[0]
+    _, warnings = checks(scores, good, ["a"] * 400, 100 + 50.0 * good)
+    assert len(warnings) == 1 and "length alone" in warnings[0]
+
+
+def test_auc_of_ties_and_of_one_label() -> None:
+    assert auc(np.zeros(4), np.array([True, True, False, False])) == 0.5
+    assert auc(np.zeros(2), np.array([True, True])) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"text": "a", "label": "perhaps"}', "'perhaps' is no label"),
+        ("[1]", "line 1 is no JSON object with a text"),
+        ('{"text": "a", "label": "good"}', "1 good texts are too few"),
+    ],
+)
+def test_wrong_labels_end_in_one_sentence(line: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "l.jsonl").write_text(line + "\n")
+    with pytest.raises(RecipeError, match=message):
+        api.train("x", labels=[str(tmp_path / "l.jsonl")], output=tmp_path / "x.npz")
+    assert not (tmp_path / "x.npz").exists()
+
+
+def test_an_unknown_kind_names_the_nearest() -> None:
+    with pytest.raises(RecipeError, match="did you mean 'stacked'"):
+        api.train("x", kind="staked")
+
+
+def test_damaged_and_foreign_files_are_refused() -> None:
+    data = page_model.SHIPPED.read_bytes()
+    for wrong in (b"", b"PK", data[: len(data) // 2], b"\x00" * 99):
+        with pytest.raises(RecipeError, match=r"no classifier of `curate train`"):
+            page_model.read(wrong, "x.npz")
+
+
+@pytest.mark.parametrize("name", ["left", "feature", "roots"])
+def test_numbers_that_point_outside_of_the_model_are_refused(name: str, tmp_path: Path) -> None:
+    model = page_model.read(page_model.SHIPPED.read_bytes(), "x")
+    wrong = model.arrays[name].copy()
+    wrong[np.flatnonzero(model.arrays["left"] >= 0)[0] if name != "roots" else 0] = 1 << 30
+    page_model.PageModel(model.card, {**model.arrays, name: wrong}).save(tmp_path / "w.npz")
+    with pytest.raises(RecipeError, match="do not fit together"):
+        page_model.load(str(tmp_path / "w.npz"))
+
+
+def test_the_shipped_model_says_what_it_is() -> None:
+    card = page_model.load(str(page_model.SHIPPED)).card
+    assert page_model.SHIPPED.stat().st_size < 2 << 20
+    assert card["kind"] == "stacked" and card["seed"] == 1
+    assert card["about"]["command"].startswith("curate train page_quality")
+    assert "MIT" in card["about"]["licence"]
+    assert card["by_source"]["hplt"]["auc"] >= 0.85
+
+
+def test_each_text_is_scored_alone() -> None:
+    many = ["", *texts(_WORDS, 3, 400, 3), None, *texts(_SPAM, 2, 20, 4), "a\nb " * 900]
+    lists = {"language": ["eng_Latn"]}
+    together = measure(pa.array(many, pa.large_string()), ["page_quality"], lists)
+    alone = [
+        measure(pa.array([t], pa.large_string()), ["page_quality"], lists)["signal_page_quality"]
+        for t in many
+    ]
+    assert together["signal_page_quality"].to_pylist() == [one[0].as_py() for one in alone]
+    assert together["signal_page_quality"].to_pylist()[0] is None
+    assert together["signal_page_quality"].to_pylist()[4] is None
+
+
+def test_the_scores_of_the_trees_are_those_of_scikit_learn() -> None:
+    pytest.importorskip("sklearn")
+    from sklearn.ensemble import GradientBoostingClassifier
+
+    from curate.tuning.boosted import _trees
+
+    random = np.random.default_rng(0)
+    table = random.normal(size=(200, 5)).astype(np.float32)
+    good = table[:, 0] + table[:, 1] > 0
+    forest = GradientBoostingClassifier(n_estimators=20, random_state=0).fit(table, good)
+    trees, out = _trees([forest]), np.empty(200)
+    nodes = [trees[name] for name in ("feature", "threshold", "left", "right", "value", "roots")]
+    page_model._sum_trees(table, *nodes, out)  # type: ignore[call-arg]
+    prior = np.log(good.mean() / (1 - good.mean()))
+    assert np.allclose(out + prior, forest.decision_function(table))
