@@ -64,6 +64,14 @@ def train(
     ------
     RecipeError
         If the kind is unknown, a label is none, or there are too few texts.
+
+    Examples
+    --------
+    >>> try:
+    ...     train("mine", labels=["sample_data/labels.jsonl"], kind="svm")
+    ... except RecipeError as error:
+    ...     print(error.what)
+    no kind of classifier 'svm'
     """
     from curate.tuning.train import KINDS, Labelled
     from curate.tuning.train import train as run_training

@@ -80,7 +80,8 @@ class Group(Section):
         inner = table.get("inner")
         if isinstance(inner, dict):
             table = table | {"inner": {labels.get(key, key): inner[key] for key in inner}}
-        return table | {"languages": [labels.get(name, name) for name in table["languages"]]}
+        read = [labels[each] if isinstance(each, str) else each for each in table["languages"]]
+        return table | {"languages": read}
 
     @property
     def selects(self) -> bool:

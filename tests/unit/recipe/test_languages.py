@@ -80,6 +80,12 @@ def test_a_mixture_reads_names_of_languages_everywhere() -> None:
     assert mixture.caps[0].language == "kaz_Cyrl"
 
 
+@pytest.mark.parametrize("wrong", [[["kk"]], [5], "kk", {"kk": 1}, [None]])
+def test_what_is_no_list_of_languages_is_refused(wrong: object) -> None:
+    with pytest.raises(RecipeError, match="languages"):
+        parse_mixture({"groups": {"a": {"languages": wrong}}})
+
+
 def test_a_profile_is_found_by_its_language() -> None:
     assert locate.profile_file("kk").name == "kaz_Cyrl.toml"
     with pytest.raises(RecipeError, match="no profile 'uz'"):
