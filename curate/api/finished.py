@@ -43,6 +43,7 @@ def rebuild_report(output: str) -> dict[str, bytes]:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from curate.api import dedup_paths
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder, "a.jsonl")
@@ -95,6 +96,7 @@ def diagnose(output: str) -> dict[str, Any]:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     diagnose(folder)["state"]
     'empty'
@@ -136,6 +138,7 @@ def compare_runs(before: str, after: str) -> dict[str, Any]:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from curate.api import dedup_paths
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder, "a.jsonl")
@@ -181,6 +184,7 @@ def explain(output: str, document: str) -> list[dict[str, Any]]:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from curate.api import dedup_paths
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder, "a.jsonl")

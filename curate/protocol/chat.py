@@ -233,6 +233,9 @@ def sharegpt(messages: Messages, rejected: Messages | None = None) -> dict[str, 
     same = 0
     while same < min(len(turns), len(other)) - 1 and turns[same] == other[same]:
         same += 1
+    after = {side[same]["from"] for side in (turns, other) if same}
+    if SHAREGPT_CALL in after and turns[same - 1]["from"] == SHAREGPT_ROLES["assistant"]:
+        same -= 1  # readers join what the assistant says before a call with the call
     if len(turns) == len(other) == same + 1:
         return {"conversations": turns[:same], "chosen": turns[same], "rejected": other[same]}
     return {"conversations": turns[:same], "chosen": turns, "rejected": other}

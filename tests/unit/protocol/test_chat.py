@@ -74,6 +74,11 @@ def test_a_conversation_written_as_sharegpt_is_read_back(messages):
 
 @given(st.lists(TURN.filter(lambda t: isinstance(t, dict)), max_size=4), *[CONVERSATION] * 2)
 @example([], [message("user", "")], [message("user", "")])
+@example(
+    [message("user", "?")],
+    [message("assistant", "0", tool_calls=calls(("f", "{}"))), message("tool", "1")],
+    [message("assistant", "0", tool_calls=calls(("f", "{}"), ("f", "{}"))), message("tool", "1")],
+)
 def test_preferences_written_as_sharegpt_are_read_back(before, good, bad):
     chosen, rejected = [*before, *good], [*before, *bad]
     (back,) = read(sharegpt(chosen, rejected), LayoutOptions())

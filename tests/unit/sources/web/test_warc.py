@@ -94,7 +94,7 @@ class TestOutcomes:
         assert outcomes(found) == {"bomb": 1}
 
     def test_a_page_above_its_time_is_quarantined_with_its_place(self, tmp_path: Path) -> None:
-        parts = [page(html(TEXT)), page(b"<div>" * 200_000), page(html(TEXT))]
+        parts = [page(html(TEXT)), page(b"<p>a" * 1_400_000), page(html(TEXT))]
         file = stored(tmp_path, members(parts))
         first, lost, last = everything(Warc("resiliparse", page_seconds=0.5), file)
         assert isinstance(lost, Damage)
