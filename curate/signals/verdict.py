@@ -28,6 +28,15 @@ def signals_of(profiles: Profiles) -> tuple[str, ...]:
     return tuple(name for name in SIGNALS if name in used)
 
 
+def profiles_with(profiles: Profiles, signal: str) -> tuple[str, ...]:
+    """Return the names of the profiles that have a rule on a signal."""
+    return tuple(
+        name
+        for name, profile in sorted(profiles.by_name.items())
+        if any(rule.signal == signal for rule in profile.rules.values())
+    )
+
+
 def columns_of(profiles: Profiles) -> tuple[str, ...]:
     """Return the columns that the rules read: measured signals, and numbers of other stages."""
     rules = (rule for profile in profiles.by_name.values() for rule in profile.rules.values())

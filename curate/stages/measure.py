@@ -11,10 +11,13 @@ import pyarrow as pa
 
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import on_alive, texts, with_columns
-from curate.recipe.profile import Profiles
+from curate.recipe.profile import Profile, Profiles
 from curate.schema import whole
 from curate.signals import column, measure
-from curate.signals.verdict import files_digest, lists_of, signals_of
+from curate.signals.verdict import files_digest, lists_of, profiles_with, signals_of
+
+#: Measured only where a rule asks: its model costs as much as all other signals together.
+PAGE_QUALITY = "page_quality"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Measure(MapStage):
     name: str = "measure"
     signals: tuple[str, ...] = field(default=(), metadata={"planned": True})
     """The signals to measure, in the order of the registry: those of all rules."""
+    pages: tuple[str, ...] | None = field(default=None, metadata={"planned": True})
+    """The profiles for whose rows page_quality is measured, those with a rule on it; None: all."""
 
     idempotent: ClassVar[bool] = True
 
@@ -44,6 +49,7 @@ class Measure(MapStage):
         # Limits and order of the rules are not part of the stage: measurements outlast them.
         if not self.signals:
             object.__setattr__(self, "signals", signals_of(self.profiles))
+            object.__setattr__(self, "pages", profiles_with(self.profiles, PAGE_QUALITY))
         super().__post_init__()
 
     @property
@@ -70,11 +76,12 @@ class Measure(MapStage):
             part, turns = content, messages
             if len(rows) < table.num_rows:
                 part, turns = (column.take(pa.array(rows)) for column in (content, messages))
-            parts.append(
-                measure(
-                    part, self.signals, lists_of(profile), messages=turns, identify=self._identify
-                )
-            )
+            lists = lists_of(profile)
+            wanted = [s for s in self.signals if s != PAGE_QUALITY or self._measures_pages(profile)]
+            found = measure(part, wanted, lists, messages=turns, identify=self._identify)
+            if len(wanted) < len(self.signals):
+                found[column(PAGE_QUALITY)] = pa.nulls(len(part), pa.float64())
+            parts.append(found)
             places.append(rows)
         back = np.argsort(np.concatenate(places))
         columns = {}
@@ -82,6 +89,9 @@ class Measure(MapStage):
             joined = pa.concat_arrays([part[name] for part in parts])
             columns[name] = joined if len(parts) == 2 else joined.take(pa.array(back))
         return with_columns(table, columns)
+
+    def _measures_pages(self, profile: Profile) -> bool:
+        return self.pages is None or profile.name in self.pages
 
     def _identify(self, texts: pa.LargeStringArray) -> pa.Table:
         from curate.langid.identify import identify

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from curate import schema
+from curate.api.tables import documents_of
 from curate.errors import InternalError, RecipeError
 from curate.recipe.profile import IdentifySection, Profile, Profiles, Rule
 from curate.signals import column
@@ -189,3 +190,17 @@ def test_a_rule_judges_by_a_number_that_another_stage_wrote():
         "short_undefined": 0.0,
         "any": 0.5,
     }
+
+
+def test_page_quality_is_measured_where_a_profile_has_a_rule_on_it():
+    rule = Rule(signal="page_quality", min=0.1)
+    with_rule = Profile(name="rus_Cyrl", rules={"unnatural": rule})
+    other = Profile(name="kaz_Cyrl", rules={"short": Rule(signal="n_words", min=1)})
+    profiles = Profiles({p.name: p for p in (with_rule, other)} | {"_default": other})
+    text = "Сегодня в городе открыли новую школу, и дети пришли туда с родителями."
+    table = pa.table({"text": [text] * 2, "lang": ["rus_Cyrl", "kaz_Cyrl"]})
+    measured = Measure(profiles).apply(documents_of(table)[1], Counter())
+    russian, kazakh = measured["signal_page_quality"].to_pylist()
+    assert 0 <= russian <= 1
+    assert kazakh is None
+    assert measured["signal_n_words"].to_pylist() == [12, 12]
