@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from curate.api.tabular import as_table
+from curate.api.tabular import as_table, documents_of
 from curate.errors import RecipeError
 from curate.plan import registry
 from curate.protocol.stage import Barrier
@@ -83,8 +83,6 @@ class _OnBatches:
         return registry.build("stage", stage, options, given=given)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        from curate.api.tables import documents_of
-
         if self._stage is None:
             self._stage = self.build()
         return self._stage.apply(documents_of(as_table(batch))[1], Counter())

@@ -9,14 +9,12 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate import schema
 from curate.api.ratio import groups_of
-from curate.api.tabular import TableLike, as_table
+from curate.api.tabular import TableLike, as_given, as_table, documents_of, text_of
 from curate.errors import RecipeError, nearest
 from curate.recipe import locate
 from curate.recipe.profile import Profile, Profiles
-from curate.sources import columns, fields, parquet
-from curate.sources.parquet_rows import is_text
+from curate.sources import fields
 
 
 def identify(
@@ -59,7 +57,7 @@ def identify(
     """
     from curate.langid.identify import identify as identify_texts
 
-    column = _text_of(as_table(texts))
+    column = text_of(as_table(texts))
     return identify_texts(column, model=model, profiles=all_profiles(), segments=segments)
 
 
@@ -291,7 +289,7 @@ def deduplicate(
     given, documents = documents_of(table)
     _check_order(documents, keep, priority)
     found = reassign_within(in_memory.apply(near, in_memory.apply(exact, documents)))
-    return _as_given(found, given)
+    return as_given(found, given)
 
 
 def _check_order(documents: pa.Table, keep: str, priority: tuple[str, ...]) -> None:
@@ -426,7 +424,7 @@ def mix(
                 hint=f"the labels of the table: {have}",
             )
     placed = stage.placements(documents, in_memory.resolve(stage, documents)["decisions"])
-    taken = _as_given(documents.take(placed.column("row")), given, placed.column("row"))
+    taken = as_given(documents.take(placed.column("row")), given, placed.column("row"))
     return taken.append_column("phase", placed.column("phase")).append_column(
         "epoch", placed.column("epoch")
     )
@@ -455,90 +453,3 @@ def all_profiles(chosen: str | Profile | None = None) -> Profiles:
     elif name is not None and name not in loaded:
         loaded[name] = profile.load_profile(name)
     return Profiles(loaded, always=name)
-
-
-def _text_of(table: pa.Table) -> pa.ChunkedArray:
-    """Return the column ``text``; raise RecipeError where there is none, or no text in it."""
-    if "text" not in table.column_names:
-        names = table.column_names
-        raise RecipeError("the table has no column 'text'", hint=nearest("text", names))
-    return _converted("text", table.column("text"), pa.large_string())
-
-
-def documents_of(table: TableLike) -> tuple[pa.Table, pa.Table]:
-    """Return a table as Arrow has it, and with Document columns.
-
-    Missing ones are null, but ids are generated. Other columns have plain types, of which kernels
-    can take rows.
-    """
-    given = documents = as_table(table)
-    rows = documents.num_rows
-    _text_of(documents)
-    if "id" in documents.column_names:
-        ids = documents.column("id")
-        if ids.null_count or pc.count_distinct(ids).as_py() < rows:
-            raise RecipeError("the column 'id' must name each row, once")
-    for name, kind in (schema.SOURCE_COLUMNS | schema.VERDICT_COLUMNS).items():
-        if name in documents.column_names:
-            position = documents.column_names.index(name)
-            converted = _converted(name, documents.column(name), kind)
-            documents = documents.set_column(position, name, converted)
-        elif name == "id":
-            ids = pa.array([schema.make_id("table", row) for row in range(rows)], pa.string())
-            documents = documents.append_column(name, ids)
-        elif name == "source":
-            documents = documents.append_column(name, pa.array([""] * rows, pa.string()))
-        else:
-            documents = documents.append_column(name, pa.nulls(rows, kind))
-    for place, name in enumerate(documents.column_names):
-        kind = documents.schema.field(place).type
-        if not schema.is_ours(name) and columns.plain(kind) != kind:
-            plain = documents.column(place).cast(columns.plain(kind))
-            documents = documents.set_column(place, name, plain)
-    return given, documents
-
-
-def _as_given(
-    result: pa.Table, given: pa.Table, rows: pa.Array | pa.ChunkedArray | None = None
-) -> pa.Table:
-    """Return a result in which columns of the input that are not ours are as they were given."""
-    for field in given.schema:
-        name, kind = field.name, field.type
-        if schema.is_ours(name):
-            continue
-        column = given.column(name)
-        if rows is not None:
-            column = column.cast(columns.plain(kind)).take(rows).cast(columns.writable(kind))
-            field = field.with_type(column.type)
-        result = result.set_column(result.column_names.index(name), field, column)
-    return result
-
-
-def _converted(name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """Convert a column to its type: dates in any notation, metadata of any type to JSON.
-
-    Raise RecipeError for a column that has no such values.
-    """
-    if column.type == kind:
-        return column
-    if name == "date":
-        values = schema.whole(column)
-        dates = parquet.as_date(values)
-        wrong = pc.index(pc.and_(pc.is_valid(values), pc.is_null(dates)), True).as_py()
-        if wrong >= 0:
-            shown = fields.shown(str(values[wrong].as_py()))
-            raise RecipeError(
-                f"'{shown}' in row {wrong} of the column 'date' is no date that can be read",
-                hint="ISO 8601 such as 2026-01-31, a timestamp, or a number since 1970",
-            )
-        return pa.chunked_array([dates])
-    try:
-        if name == "text" and not (is_text(column.type) or pa.types.is_null(column.type)):
-            raise pa.ArrowInvalid("no text")
-        if name == "meta" and not is_text(column.type):
-            rows = parquet.to_rows(schema.whole(column))
-            return pa.chunked_array([pa.array(map(fields.as_json, rows), kind)])
-        return column.cast(kind)
-    except pa.ArrowException:
-        what = f"the column '{name}' is {str(column.type)[:200]} and should be {kind}"
-        raise RecipeError(what, hint="rename it, or convert it") from None

@@ -1,4 +1,4 @@
-"""What a table may be: whatever speaks Arrow, and plain Python; and its way to an Arrow table."""
+"""What a table may be: whatever speaks Arrow, and plain Python; and its way to a Document table."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from curate.errors import RecipeError
+from curate import schema
+from curate.errors import RecipeError, nearest
+from curate.sources import columns, fields, parquet
+from curate.sources.parquet_rows import is_text
 
 
 class ArrowTable(Protocol):
@@ -44,13 +48,13 @@ def as_table(given: TableLike) -> pa.Table:
     if hasattr(given, "collect") and hasattr(given, "lazy"):
         raise _no_table("a lazy table", "call .collect() on it")
     try:
-        return _converted(given)
+        return _imported(given)
     except (TypeError, ValueError, AttributeError, pa.ArrowException) as error:
         what = f"{type(given).__name__}: {str(error).partition(chr(10))[0][:200]}"
         raise _no_table(what, _KNOWN) from None
 
 
-def _converted(given: Any) -> pa.Table:
+def _imported(given: Any) -> pa.Table:
     if isinstance(given, pa.RecordBatch | Mapping):
         return pa.table(given)
     if isinstance(given, pa.Array | pa.ChunkedArray):
@@ -82,3 +86,90 @@ def _texts(column: pa.Array | pa.ChunkedArray) -> pa.Table:
 
 def _no_table(what: str, hint: str) -> RecipeError:
     return RecipeError(f"this is no table: {what}", hint=hint)
+
+
+def text_of(table: pa.Table) -> pa.ChunkedArray:
+    """Return the column ``text``; raise RecipeError where there is none, or no text in it."""
+    if "text" not in table.column_names:
+        names = table.column_names
+        raise RecipeError("the table has no column 'text'", hint=nearest("text", names))
+    return _converted("text", table.column("text"), pa.large_string())
+
+
+def documents_of(table: TableLike) -> tuple[pa.Table, pa.Table]:
+    """Return a table as Arrow has it, and with Document columns.
+
+    Missing ones are null, but ids are generated. Other columns have plain types, of which kernels
+    can take rows.
+    """
+    given = documents = as_table(table)
+    rows = documents.num_rows
+    text_of(documents)
+    if "id" in documents.column_names:
+        ids = documents.column("id")
+        if ids.null_count or pc.count_distinct(ids).as_py() < rows:
+            raise RecipeError("the column 'id' must name each row, once")
+    for name, kind in (schema.SOURCE_COLUMNS | schema.VERDICT_COLUMNS).items():
+        if name in documents.column_names:
+            position = documents.column_names.index(name)
+            converted = _converted(name, documents.column(name), kind)
+            documents = documents.set_column(position, name, converted)
+        elif name == "id":
+            ids = pa.array([schema.make_id("table", row) for row in range(rows)], pa.string())
+            documents = documents.append_column(name, ids)
+        elif name == "source":
+            documents = documents.append_column(name, pa.array([""] * rows, pa.string()))
+        else:
+            documents = documents.append_column(name, pa.nulls(rows, kind))
+    for place, name in enumerate(documents.column_names):
+        kind = documents.schema.field(place).type
+        if not schema.is_ours(name) and columns.plain(kind) != kind:
+            plain = documents.column(place).cast(columns.plain(kind))
+            documents = documents.set_column(place, name, plain)
+    return given, documents
+
+
+def as_given(
+    result: pa.Table, given: pa.Table, rows: pa.Array | pa.ChunkedArray | None = None
+) -> pa.Table:
+    """Return a result in which columns of the input that are not ours are as they were given."""
+    for field in given.schema:
+        name, kind = field.name, field.type
+        if schema.is_ours(name):
+            continue
+        column = given.column(name)
+        if rows is not None:
+            column = column.cast(columns.plain(kind)).take(rows).cast(columns.writable(kind))
+            field = field.with_type(column.type)
+        result = result.set_column(result.column_names.index(name), field, column)
+    return result
+
+
+def _converted(name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """Convert a column to its type: dates in any notation, metadata of any type to JSON.
+
+    Raise RecipeError for a column that has no such values.
+    """
+    if column.type == kind:
+        return column
+    if name == "date":
+        values = schema.whole(column)
+        dates = parquet.as_date(values)
+        wrong = pc.index(pc.and_(pc.is_valid(values), pc.is_null(dates)), True).as_py()
+        if wrong >= 0:
+            shown = fields.shown(str(values[wrong].as_py()))
+            raise RecipeError(
+                f"'{shown}' in row {wrong} of the column 'date' is no date that can be read",
+                hint="ISO 8601 such as 2026-01-31, a timestamp, or a number since 1970",
+            )
+        return pa.chunked_array([dates])
+    try:
+        if name == "text" and not (is_text(column.type) or pa.types.is_null(column.type)):
+            raise pa.ArrowInvalid("no text")
+        if name == "meta" and not is_text(column.type):
+            rows = parquet.to_rows(schema.whole(column))
+            return pa.chunked_array([pa.array(map(fields.as_json, rows), kind)])
+        return column.cast(kind)
+    except pa.ArrowException:
+        what = f"the column '{name}' is {str(column.type)[:200]} and should be {kind}"
+        raise RecipeError(what, hint="rename it, or convert it") from None

@@ -124,10 +124,7 @@ def _forget_peak() -> None:
 
 
 def _return_memory() -> None:
-    """Let both allocators return to the system what the task no longer uses.
-
-    A process of 60 MB of input then waits with 360 MB instead of 500.
-    """
+    """Let both allocators return to the system what the task no longer uses."""
     pa.default_memory_pool().release_unused()
     with suppress(OSError, AttributeError):  # only glibc has it
         ctypes.CDLL(None).malloc_trim(0)

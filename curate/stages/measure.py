@@ -16,7 +16,7 @@ from curate.schema import whole
 from curate.signals import column, measure
 from curate.signals.verdict import files_digest, lists_of, profiles_with, signals_of
 
-#: Measured only where a rule asks: its model costs as much as all other signals together.
+#: Measured only where a rule asks: its model costs more than all other signals together.
 PAGE_QUALITY = "page_quality"
 
 
@@ -28,7 +28,7 @@ class Measure(MapStage):
     language of each side is identified with ``language_model``, which the plan takes from identify.
 
     The columns are the same for every row, whatever its profile, so that the schema is constant; a
-    signal that is undefined for a text is null.
+    signal that is undefined for a text is null, and so is page_quality where no rule asks for it.
     """
 
     profiles: Profiles

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate import api
-from curate.api import tables
+from curate.api import tabular
 from curate.dedup.fuzzy.differences import differences, written_column
 from curate.dedup.in_memory import find_duplicates
 from curate.protocol import in_memory
@@ -135,7 +135,7 @@ def test_members_of_the_kind_stay_apart(texts):
 @pytest.mark.parametrize("barrier", [ExactDedup(), FuzzyDedup(), FuzzyDedup(shingle="char")])
 def test_the_capital_of_dotless_i_is_that_of_the_language(lang, texts, left, barrier):
     table = {"text": texts} | ({"lang": [lang] * len(texts)} if lang else {})
-    done = in_memory.apply(barrier, tables.documents_of(table)[1])
+    done = in_memory.apply(barrier, tabular.documents_of(table)[1])
     assert done["dropped_by"].null_count == left
 
 
@@ -172,16 +172,16 @@ def test_without_identify_the_language_is_the_label_of_the_input(tmp_path, field
 def test_labels_of_the_input_are_read_where_no_stage_has_written_one(column):
     label = {"meta": '{"lang":"tr"}'}.get(column, "tr")
     near = {"text": [f"ISIM {LONG}", f"ısım {LONG}"], column: [label] * 2}
-    done = in_memory.apply(FuzzyDedup(threshold=1.0), tables.documents_of(near)[1])
+    done = in_memory.apply(FuzzyDedup(threshold=1.0), tabular.documents_of(near)[1])
     assert done["dropped_by"].null_count == 1
-    judged = tables.documents_of(near | {"lang": ["eng_Latn"] * 2})[1]
+    judged = tabular.documents_of(near | {"lang": ["eng_Latn"] * 2})[1]
     assert in_memory.apply(FuzzyDedup(threshold=1.0), judged)["dropped_by"].null_count == 2
 
 
 def test_where_case_counts_no_capital_is_small():
     table = {"text": ["ISI", "ısı"], "lang": ["tur_Latn"] * 2}
     assert kept(table, fold=["width", "punctuation"], shingle="char") == 1  # by the exact pass
-    done = in_memory.apply(FuzzyDedup(fold=("width",)), tables.documents_of(table)[1])
+    done = in_memory.apply(FuzzyDedup(fold=("width",)), tabular.documents_of(table)[1])
     assert done["dropped_by"].null_count == 2
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from curate import schema
-from curate.api.tables import documents_of
+from curate.api.tabular import documents_of
 from curate.errors import InternalError, RecipeError
 from curate.recipe.profile import IdentifySection, Profile, Profiles, Rule
 from curate.signals import column
