@@ -431,8 +431,8 @@ def compare(language: str, megabytes: float, slow: float, only: set[str], room: 
     if slow < megabytes:
         print(f"datatrove gets the first {slow:g} MB of them")
     if "ours" in only:
-        first = measure("curate, in process", room / "few", language)
-        second = measure("curate, in process", room / "few", language)
+        first = measure("curate, in process", room / "texts", language)
+        second = measure("curate, in process", room / "texts", language)
         if "failed" not in first:
             wall, cpu = first["wall"] - second["wall"], first["cpu"] - second["cpu"]
             print(

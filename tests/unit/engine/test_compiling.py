@@ -7,12 +7,16 @@ import pyarrow as pa
 import pytest
 
 from curate import schema
+from curate.dedup import find_duplicates
 from curate.engine import compiling
 from curate.engine.compiling import compile_together
 from curate.kernels import jit
+from curate.plan import build as planning
 from curate.recipe.recipe import StageSpec, load_recipe
 from curate.sources.plain_text import PlainText
 from curate.stages.repair import Repair
+
+SHIPPED = ("allam", "demo", "mling", "sherkala", "sherkala_chat", "suzume", "tagengo", "tedllm")
 
 #: One stage with kernels, so that compiling takes seconds.
 REPAIR = (StageSpec(use="repair"),)
@@ -38,6 +42,17 @@ class Barrier(First):
         return self.apply(table, None)
 
 
+class Watched:
+    """A stage, which notes the rows that it gets."""
+
+    def __init__(self, stage, seen):
+        self.stage, self.seen, self.adds = stage, seen, stage.adds
+
+    def apply(self, table, tally):
+        self.seen.append((self.stage.name, table.num_rows))
+        return self.stage.apply(table, tally)
+
+
 @pytest.fixture
 def fresh(monkeypatch, tmp_path):
     monkeypatch.setenv("CURATE_CACHE", str(tmp_path))
@@ -54,6 +69,28 @@ def test_each_stage_gets_an_empty_table_with_what_earlier_ones_add(fresh):
     assert seen == [("First", names, 0), ("Second", added, 0), ("Barrier", added, 0)]
     compile_together(schema.DOCUMENT_SCHEMA.empty_table(), [First(seen)], [])
     assert len(seen) == 3  # this process has done it
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_stages_of_shipped_recipes_run_on_the_sample(monkeypatch, name):
+    monkeypatch.setattr(compiling, "_DONE", set())
+    monkeypatch.setattr(compiling, "_is_new", lambda stage: True)
+    recipe = load_recipe(name)
+    seen, table = [], schema.DOCUMENT_SCHEMA.empty_table()
+    for segment in planning.segments(recipe, planning.profiles(recipe)):
+        stages = [Watched(stage, seen) for stage in segment.stages]
+        compile_together(table, stages, segment.barriers)
+        for stage in stages:
+            table = compiling._with(table, stage.adds)
+        assert [rows for _, rows in seen] == [4] * len(seen)
+    assert len(seen) >= 3
+
+
+def test_a_sample_has_near_duplicates_and_languages():
+    rows = compiling._with(compiling._sample(schema.DOCUMENT_SCHEMA), ("lang",))
+    assert rows.schema.field("meta").type == pa.large_string()
+    assert rows["lang"].to_pylist() == ["tur_Latn", "kaz_Cyrl", "eng_Latn", "jpn_Jpan"]
+    assert "near_duplicate_words" in find_duplicates(rows)["dropped_by"].to_pylist()
 
 
 def test_the_kernel_of_a_source_is_compiled_with_those_of_stages(fresh):
