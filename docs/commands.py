@@ -18,7 +18,10 @@ def command_line() -> str:
     from curate.cli import COMMANDS, EXIT_CODES, app
 
     commands: dict[str, Any] = typer.main.get_command(app()).commands  # type: ignore[attr-defined]
-    links = [f"| [`{name}`](#curate-{name}) | {summary(commands[name])} |" for name in COMMANDS]
+    links = [
+        f"| [`{name}`](#curate-{name.replace(' ', '-')}) | {summary(commands[name])} |"
+        for name in COMMANDS
+    ]
     codes = [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()]
     parts = [
         INTRODUCTION,

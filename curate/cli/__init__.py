@@ -12,16 +12,17 @@ from types import FrameType
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 #: Commands that list what there is to name, in ``curate/cli/list_commands.py``.
 LISTS = ("recipes", "languages", "stages", "sources", "tokenizers")
 
-#: Commands in the order of the help; each is in ``curate/cli/<name>_command.py``.
+#: Commands in the order of the help; each is in ``curate/cli/<name>_command.py``. One of two words
+#: (``store query``) goes before the one of the first word.
 COMMANDS = (
-    "init", "run", "plan", "bench", "stage", "dedup", "store", "mix", "identify", "fertility",
-    "report", "explain", "compare", "sample", "label", "evaluate", "sweep", "check", "calibrate",
-    "train", "verify", "doctor", "push", "signals",
+    "init", "run", "plan", "bench", "stage", "dedup", "store", "store query", "mix", "identify",
+    "fertility", "report", "explain", "compare", "sample", "label", "evaluate", "sweep", "check",
+    "calibrate", "train", "verify", "doctor", "push", "signals",
     *LISTS,
 )  # fmt: skip
 
@@ -102,6 +103,7 @@ def app() -> typer.Typer:
     """Return the command line with all commands."""
     commands = typer.Typer(
         name="curate",
+        cls=_Commands,
         help="Turn raw crawls into the training data of language models.",
         epilog=_EPILOG,
         no_args_is_help=True,
@@ -119,8 +121,16 @@ def app() -> typer.Typer:
 
 def command_of(name: str) -> Any:
     """Return the function of a command."""
-    module = "list_commands" if name in LISTS else f"{name}_command"
+    module = "list_commands" if name in LISTS else f"{name.replace(' ', '_')}_command"
     return getattr(import_module(f"curate.cli.{module}"), name if name in LISTS else "command")
+
+
+class _Commands(TyperGroup):
+    """Commands of one word, and of two."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        both = " ".join(args[:2])
+        return super().resolve_command(ctx, [both, *args[2:]] if both in self.commands else args)
 
 
 class _Command(TyperCommand):

@@ -66,16 +66,6 @@ def part_of(keys: np.ndarray, partitions: int) -> pa.Array:
     return pa.array(((high * np.uint64(partitions)) >> np.uint64(32)).astype(np.int32))
 
 
-def partition_keys(partition: int, partitions: int) -> tuple[int, int]:
-    """Return the interval [first, end) of the uint64 keys that `part_of` puts into a partition.
-
-    >>> [hex(key) for key in partition_keys(1, 2)]
-    ['0x8000000000000000', '0x10000000000000000']
-    """
-    first, end = (-(-(number << 32) // partitions) << 32 for number in (partition, partition + 1))
-    return first, end
-
-
 def integers(table: pa.Table, name: str) -> np.ndarray:
     """Return a column without nulls as a numpy array."""
     return np.asarray(schema.whole(table.column(name)))

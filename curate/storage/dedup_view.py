@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from curate.errors import RecipeError, RefusedError
 from curate.kernels.arrow import fixed_width_values
-from curate.kernels.grouping import run_bounds
+from curate.kernels.grouping import find_sorted, run_bounds
 from curate.protocol.routing import document_number, row_of, shard_of
 from curate.schema import whole
 from curate.storage import dedup_store
@@ -45,27 +45,33 @@ class DedupView:
         """The number of generations."""
         return len(self.read)
 
+    @property
+    def known(self) -> list[dedup_store.Generation]:
+        """The generations, in order."""
+        return [_known(self.address, number, digest) for number, digest in self.read]
+
     def ages(self, docs: np.ndarray) -> np.ndarray:
         """Return the generation of each document number."""
         bases = _bases(self)
         numbers = np.array([number for number, _ in self.read], np.int64)
         return np.asarray(numbers[np.searchsorted(bases, _files(docs), "right") - 1])
 
-    def keys(self, first: int, end: int) -> Iterator[pa.Table]:
-        """Yield high, low and doc of the band keys with first <= high < end."""
+    def keys(self, highs: np.ndarray) -> Iterator[pa.Table]:
+        """Yield high, low and doc of the band keys whose high half is one of `highs` (ascending).
+
+        Only row groups that may hold one of them are read.
+        """
         store = open_store(self.address)
-        for base, (number, digest) in zip(_bases(self), self.read, strict=True):
-            removed = pa.array([name for n, name in self.removed if n == number], pa.string())
-            for entry in _known(self.address, number, digest).files("keys"):
-                groups = [
-                    group
-                    for group, (low, high) in enumerate(entry.highs or ())
-                    if low < end and high >= first
-                ]
-                for table in dedup_store.read_groups(store, entry, None, groups) if groups else ():
-                    high = table.column("high").to_numpy()
-                    # Python's 2**64 is beyond uint64.
-                    inside = (high >= np.uint64(first)) & (high <= np.uint64(end - 1))
+        for base, one in zip(_bases(self), self.known, strict=True):
+            removed = self._removed_from(one.number)
+            for entry in one.files("keys"):
+                bounds = np.array(entry.highs or (), np.uint64).reshape(-1, 2)
+                first = np.searchsorted(highs, bounds[:, 0])
+                groups = np.flatnonzero(first < np.searchsorted(highs, bounds[:, 1], "right"))
+                if not len(groups):
+                    continue
+                for table in dedup_store.read_groups(store, entry, None, groups.tolist()):
+                    inside = find_sorted(highs, table.column("high").to_numpy())[1]
                     if len(removed):
                         excluded = pc.is_in(table.column("source"), value_set=removed)
                         inside &= ~np.asarray(excluded.combine_chunks())
@@ -73,13 +79,29 @@ class DedupView:
                     doc = rows.column("doc").to_numpy() + document_number(int(base), 0) + _LOWEST
                     yield rows.select(["high", "low"]).append_column("doc", pa.array(doc))
 
+    def _removed_from(self, number: int) -> pa.StringArray:
+        """Return the sources of a generation that no longer count."""
+        return pa.array([name for n, name in self.removed if n == number], pa.string())
+
+    def all_documents(self) -> Iterator[pa.Table]:
+        """Yield id, source and signature (bytes) of all documents that count, in their order."""
+        store = open_store(self.address)
+        for one in self.known:
+            removed = self._removed_from(one.number)
+            for entry in one.files("documents"):
+                columns = ["id", "source", "signature"]
+                for table in dedup_store.read_groups(store, entry, columns):
+                    excluded = pc.is_in(table.column("source"), value_set=removed)
+                    yield table.filter(pc.invert(excluded)) if len(removed) else table
+
     def documents(self, docs: np.ndarray) -> Iterator[pa.Table]:
-        """Yield doc, id, rank, written and signature of documents by their ascending numbers."""
+        """Yield doc, id, source, rank, written and signature by ascending document numbers."""
         for table in self._rows("documents", docs):
             packed = whole(table.column("signature"))
             values = fixed_width_values(packed, np.uint32)
             lists = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
-            yield table.select(["doc", "id", "rank", "written"]).append_column("signature", lists)
+            about = table.select(["doc", "id", "source", "rank", "written"])
+            yield about.append_column("signature", lists)
 
     def shingles(self, docs: np.ndarray) -> Iterator[pa.Table]:
         """Yield doc and shingles of documents by their ascending numbers."""
@@ -142,8 +164,7 @@ def _known(address: str, number: int, digest: str) -> dedup_store.Generation:
 def _bases(view: DedupView) -> np.ndarray:
     """Return the number of each generation's first file; each task of a shard writes one."""
     tasks = [
-        max((entry.task + 1 for entry in _known(view.address, *one).files("documents")), default=0)
-        for one in view.read
+        max((entry.task + 1 for entry in one.files("documents")), default=0) for one in view.known
     ]
     return np.concatenate([[0], np.cumsum(tasks, dtype=np.int64)])[:-1].astype(np.int64)
 
@@ -153,8 +174,8 @@ def _entries(view: DedupView, dataset: str) -> dict[int, StoreFile]:
     """Return the files of a dataset by their number."""
     return {
         int(base) + entry.task: entry
-        for base, one in zip(_bases(view), view.read, strict=True)
-        for entry in _known(view.address, *one).files(dataset)
+        for base, one in zip(_bases(view), view.known, strict=True)
+        for entry in one.files(dataset)
     }
 
 

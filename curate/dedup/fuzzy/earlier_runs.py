@@ -26,7 +26,6 @@ from curate.protocol.routing import (
     document_number,
     integers,
     part_of,
-    partition_keys,
     read_docs,
     read_table,
 )
@@ -45,8 +44,8 @@ class KnownDocuments(Protocol):
     def generations(self) -> int:
         """The number of generations; with 0 there is nothing to compare with."""
 
-    def keys(self, first: int, end: int) -> Iterator[pa.Table]:
-        """Yield high, low, doc of the band keys with first <= high < end."""
+    def keys(self, highs: np.ndarray) -> Iterator[pa.Table]:
+        """Yield high, low, doc of the band keys whose high half is one of `highs` (ascending)."""
 
     def ages(self, docs: np.ndarray) -> np.ndarray:
         """Return the generation of each document number."""
@@ -69,14 +68,12 @@ def reader_of(docs: np.ndarray, partitions: int) -> pa.Array:
 
 
 def matching_keys(
-    known: KnownDocuments, highs: np.ndarray, index: int, partitions: int
+    known: KnownDocuments, highs: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read a partition's keys (high, low, doc) of the store with a high half in sorted `highs`."""
+    """Read the keys (high, low, doc) of the store whose high half is one of `highs` (ascending)."""
     parts = [(np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty(0, np.int64))]
-    for table in known.keys(*partition_keys(index, partitions)):
-        high = integers(table, "high")
-        rows = np.flatnonzero(find_sorted(highs, high)[1])
-        parts.append((high[rows], integers(table, "low")[rows], integers(table, "doc")[rows]))
+    for table in known.keys(highs):
+        parts.append((integers(table, "high"), integers(table, "low"), integers(table, "doc")))
     all_highs, all_lows, docs = zip(*parts, strict=True)
     return np.concatenate(all_highs), np.concatenate(all_lows), np.concatenate(docs)
 

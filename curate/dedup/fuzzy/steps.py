@@ -148,7 +148,7 @@ def _buckets(
     del tables
     if known is not None:
         highs = np.unique(np.concatenate([high for high, _, _ in parts]))
-        parts.append(list(matching_keys(known, highs, inputs.index, inputs.partitions)))
+        parts.append(list(matching_keys(known, highs)))
     # Most keys occur once: remove them before the sort.
     shared = maybe_shared([low for _, low, _ in parts])
     high, low, docs = (
