@@ -75,8 +75,8 @@ def nearest_documents(
     """Return the documents of a store that are near rows of a table with ``id`` and ``text``.
 
     A store of prompts compares what the users of a conversation wrote; a row that is no
-    conversation is a prompt itself. The rows are those of ``MATCHES``: queries in their order, each with up to
-    ``limit`` documents by falling ``jaccard``.
+    conversation is a prompt itself. The rows are those of ``MATCHES``: queries in their order, each
+    with up to ``limit`` documents by falling ``jaccard``.
     """
     if near.on == "prompt":
         prompts = pc.coalesce(compared_texts(table, "prompt"), whole(table.column("text")))

@@ -15,8 +15,8 @@ PUBLIC = {
     " mix run standardize",
     "curate.api": "Pushed RunResult Silent as_ray_data calibrate check compare_runs count_tokens"
     " dedup_paths deduplicate diagnose evaluate explain fertility format_of identify"
-    " identify_paths judge measure mix mix_recipe push rebuild_report run sample standardize sweep"
-    " train until",
+    " identify_paths judge measure mix mix_recipe push query_store rebuild_report run sample"
+    " standardize sweep train until",
 }
 
 #: Rules of numpydoc that apply here: a docstring, a summary in one sentence, every parameter with
