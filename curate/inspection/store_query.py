@@ -69,19 +69,26 @@ def view_of(address: str, near: NearDuplicates) -> DedupView:
     )
 
 
+def sets_of(near: NearDuplicates, table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """Return the shingle sets of a table's rows: sorted hashes, and the offsets of rows.
+
+    A store of prompts compares what the users of a conversation wrote; a row that is no
+    conversation is a prompt itself.
+    """
+    if near.on == "prompt":
+        prompts = pc.coalesce(compared_texts(table, "prompt"), whole(table.column("text")))
+        return compared_sets(dataclasses.replace(near, on="text"), pa.table({"text": prompts}))
+    return compared_sets(near, table)
+
+
 def nearest_documents(
     view: DedupView, near: NearDuplicates, table: pa.Table, *, limit: int, min_jaccard: float
 ) -> pa.Table:
     """Return the documents of a store that are near rows of a table with ``id`` and ``text``.
 
-    A store of prompts compares what the users of a conversation wrote; a row that is no
-    conversation is a prompt itself. The rows are those of ``MATCHES``: queries in their order, each
+    The rows are those of ``MATCHES``: queries in their order, each
     with up to ``limit`` documents by falling ``jaccard``.
     """
-    if near.on == "prompt":
-        prompts = pc.coalesce(compared_texts(table, "prompt"), whole(table.column("text")))
-        table = pa.table({"id": table.column("id"), "text": prompts})
-        near = dataclasses.replace(near, on="text")
     found = [MATCHES.empty_table()]
     for start in range(0, table.num_rows, _TOGETHER):
         some = table.slice(start, _TOGETHER).combine_chunks()
@@ -93,9 +100,9 @@ def nearest_documents(
 def _nearest(
     view: DedupView, near: NearDuplicates, table: pa.Table, limit: int, min_jaccard: float
 ) -> list[dict[str, Any]]:
-    values, offsets = compared_sets(near, table)
+    values, offsets = sets_of(near, table)
     signatures = sign_sets(values, offsets, near.num_permutations, near.seed)
-    queries, docs = _candidates(view, near, signatures, np.diff(offsets) > 0)
+    queries, docs = candidates(view, near, signatures, np.diff(offsets) > 0)
     matches: list[list[dict[str, Any]]] = [[] for _ in range(table.num_rows)]
     ids = table.column("id").to_pylist()
     wanted = np.unique(docs)
@@ -133,7 +140,7 @@ def _nearest(
     return [row for rows in matches for row in rows[:limit]]
 
 
-def _candidates(
+def candidates(
     view: DedupView, near: NearDuplicates, signatures: np.ndarray, has_words: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the pairs of a query's row and a stored document that share a band key, each once."""
