@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from curate.engine.progress import STATUS
 from curate.errors import CurateError, RecipeError
 from curate.inspection.doctor import diagnose as inspect_folder
 from curate.inspection.explain import find_in_stores, find_outcomes, replay
@@ -106,6 +107,48 @@ def diagnose(output: str) -> dict[str, Any]:
     except OSError as error:
         raise as_resource_error(error, output) from error
     return vars(found) | {"damaged": list(found.damaged), "exit_code": found.exit_code}
+
+
+def status(output: str) -> dict[str, Any] | None:
+    """Return how far a run is that works now: what it wrote last to ``work/status.json``.
+
+    Parameters
+    ----------
+    output : str
+        Folder or address of a run.
+
+    Returns
+    -------
+    dict or None
+        ``step`` with its ``tasks`` and how many are ``done``; the ``share`` of the whole run (0 to
+        1) that is done and the ``seconds_left``, None while the pace is unknown;
+        ``tasks_of_run``, ``peak_bytes`` of a task, and the times (seconds since 1970) when the run
+        ``began`` and when it had ``written`` this. ``step`` is None before anything was written.
+        None where no run is at work; `diagnose` says what there is.
+
+    Raises
+    ------
+    ResourceError
+        If the folder cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     status(folder) is None
+    True
+    """
+    try:
+        store = open_store(output)
+        if inspect_folder(store, patient=False).state != "running":
+            return None
+        try:
+            written: dict[str, Any] = json.loads(store.read(STATUS))
+        except (FileNotFoundError, ValueError):
+            return {"step": None}
+        return written
+    except OSError as error:
+        raise as_resource_error(error, output) from error
 
 
 def compare_runs(before: str, after: str) -> dict[str, Any]:

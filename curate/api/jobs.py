@@ -13,7 +13,7 @@ from curate.api.inputs import by_format, files_by_format, sources_of
 from curate.api.ratio import groups_of
 from curate.api.runs import RunResult, run
 from curate.api.tables import identify
-from curate.engine.driver import Progress
+from curate.engine.progress import Progress
 from curate.errors import RecipeError, nearest
 from curate.plan.model import PlannedPiece, Shard, SourcePlan
 from curate.recipe import locate

@@ -12,8 +12,9 @@ from typing import Any
 
 from curate.api import engines
 from curate.engine import compiling
-from curate.engine.driver import Driver, Progress, Silent
+from curate.engine.driver import Driver
 from curate.engine.folder import RunId, begin, examine, keeps_work, only_writer
+from curate.engine.progress import Progress, Silent
 from curate.engine.publish import publish
 from curate.engine.run_state import RunState
 from curate.errors import ToleranceError

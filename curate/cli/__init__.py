@@ -22,7 +22,7 @@ LISTS = ("recipes", "languages", "stages", "sources", "tokenizers")
 COMMANDS = (
     "init", "run", "plan", "bench", "stage", "dedup", "store", "store query", "mix", "identify",
     "fertility", "report", "explain", "compare", "sample", "label", "evaluate", "sweep", "check",
-    "calibrate", "train", "verify", "doctor", "push", "signals",
+    "calibrate", "train", "verify", "doctor", "top", "push", "signals",
     *LISTS,
 )  # fmt: skip
 

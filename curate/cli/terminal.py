@@ -116,44 +116,54 @@ def progress() -> Iterator[Lines | Bars]:
 
 
 class Lines:
-    """One line per finished step, and one every QUIET seconds before: logs stay readable."""
+    """A line per finished stage, and one every QUIET seconds before: logs stay readable.
+
+    A stage that needs all data has several steps; they share a line.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._stage, self._tasks, self._reused, self._began = "", 0, 0, 0.0
 
     def note(self, text: str) -> None:
         """Print a line."""
         say(text)
 
     def start(self, label: str, total: int, done: int) -> None:
-        """Begin a step."""
-        self._label, self._total, self._reused, self._new = label, total, done, 0
-        self._since = self._printed = self._clock()
+        """Begin a step, perhaps the first of a stage."""
+        stage, _, step = label.partition(": ")
+        if stage != self._stage:
+            self.close()
+            self._stage, self._tasks, self._reused, self._began = stage, 0, 0, self._clock()
+            self._printed = self._began
+        self._step, self._total, self._done = f" {step}" if step else "", total, done
+        self._tasks += total
+        self._reused += done
 
-    def advance(self, documents: int) -> None:
+    def advance(self, share: float, seconds_left: float | None) -> None:
         """Count a task; print the progress if nothing was printed for QUIET seconds."""
-        self._new += 1
+        self._done += 1
         now = self._clock()
-        done = self._reused + self._new
-        if now - self._printed < QUIET or done == self._total:
+        if now - self._printed < QUIET or self._done == self._total:
             return
         self._printed = now
-        rate = self._new / (now - self._since)
-        left = duration((self._total - done) / rate)
-        say(f"{self._label}: {done} of {self._total} tasks, {rate:.2g} tasks/s, {left} left")
+        whole = f"; all: {share:.0%}, {duration(seconds_left)} left" if seconds_left else ""
+        say(f"{self._stage}{self._step}: {self._done} of {self._total} tasks{whole}")
 
     def finish(self) -> None:
-        """Print what was done."""
-        tasks = f"{self._total} task" + ("" if self._total == 1 else "s")
-        reused = f", {self._reused} done before" if self._reused else ""
-        say(f"{self._label}: {tasks}{reused}, {duration(self._clock() - self._since)}")
+        """Print nothing: the stage may have more steps."""
 
     def close(self) -> None:
-        """Do nothing: no resource is open."""
+        """Print what was done for the stage at hand."""
+        if self._stage:
+            tasks = f"{self._tasks} task" + ("" if self._tasks == 1 else "s")
+            reused = f", {self._reused} done before" if self._reused else ""
+            say(f"{self._stage}: {tasks}{reused}, {duration(self._clock() - self._began)}")
+            self._stage = ""
 
 
 class Bars:
-    """A bar per step, with tasks per second and the remaining time."""
+    """A bar for the whole run, and below it one for the stage at hand."""
 
     def __init__(self) -> None:
         from rich import progress as bar
@@ -162,15 +172,15 @@ class Bars:
         self._bars = bar.Progress(
             bar.TextColumn("{task.description:<28}", markup=False),
             bar.BarColumn(bar_width=28),
-            bar.MofNCompleteColumn(),
-            bar.TextColumn("{task.fields[rate]:>12}"),
+            bar.TaskProgressColumn(),
+            bar.TextColumn("{task.fields[tells]}", markup=False),
             bar.TimeElapsedColumn(),
-            bar.TextColumn("left"),
-            bar.TimeRemainingColumn(compact=True),
             console=Console(stderr=True),
         )
         self._bars.start()
-        self._task: Any = None
+        self._whole = self._bars.add_task("all", total=1.0, tells="")
+        self._step: Any = None
+        self._stage = ""
 
     def note(self, text: str) -> None:
         """Print a line above the bars."""
@@ -179,22 +189,31 @@ class Bars:
         )
 
     def start(self, label: str, total: int, done: int) -> None:
-        """Show a new bar."""
-        self._task = self._bars.add_task(
-            printable_line(label), total=total, completed=done, rate=""
-        )
-        self._since, self._done = time.monotonic(), 0
+        """Show a step in the bar of its stage, which the next stage replaces."""
+        stage, _, step = label.partition(": ")
+        if stage != self._stage:
+            if self._step is not None:
+                self._bars.remove_task(self._step)
+            self._step = self._bars.add_task(printable_line(stage), tells="")
+            self._stage = stage
+        self._name, self._total, self._done = printable_line(step), total, done
+        self._draw()
 
-    def advance(self, documents: int) -> None:
-        """Move the bar by one task."""
+    def advance(self, share: float, seconds_left: float | None) -> None:
+        """Move the bars by one task."""
         self._done += 1
-        rate = self._done / max(1e-9, time.monotonic() - self._since)
-        self._bars.update(self._task, advance=1, rate=f"{rate:.1f} tasks/s")
+        left = "" if seconds_left is None else f"{duration(seconds_left)} left"
+        self._bars.update(self._whole, completed=share, tells=left)
+        self._draw()
 
     def finish(self) -> None:
-        """Draw the bar once more."""
+        """Draw the bars once more."""
         self._bars.refresh()
 
     def close(self) -> None:
         """Stop drawing."""
         self._bars.stop()
+
+    def _draw(self) -> None:
+        tells = f"{self._name} {self._done} of {self._total}".strip()
+        self._bars.update(self._step, total=self._total, completed=self._done, tells=tells)

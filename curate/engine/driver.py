@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from curate import schema
 from curate.engine.barrier_step import StepJob, StepTask
@@ -27,6 +27,7 @@ from curate.engine.product import (
     ProductTask,
     product_metadata,
 )
+from curate.engine.progress import Progress, Status
 from curate.engine.run_state import RunState
 from curate.engine.segment import SegmentJob, SegmentTask, read_decisions
 from curate.engine.timings import Timings
@@ -35,6 +36,7 @@ from curate.failpoint import reach
 from curate.logging_setup import LOGGER
 from curate.plan.fingerprint import code_digest, digest, parameters
 from curate.plan.model import Plan, Segment
+from curate.plan.outline import shares
 from curate.protocol.stage import Barrier, ProductBarrier, Step
 from curate.storage.entries import Commit, FileEntry, RejectExample, StoreFile
 from curate.storage.exchange import BlockIndex, Listing, read_listed
@@ -52,41 +54,12 @@ MAX_REPAIRS = 5
 Published = TypeVar("Published")
 
 
-class Progress(Protocol):
-    """A listener that is notified of the run's progress."""
-
-    def note(self, text: str) -> None: ...
-    def start(self, label: str, total: int, done: int) -> None: ...
-    def advance(self, documents: int) -> None: ...
-    def finish(self) -> None: ...
-
-
-class Silent:
-    """A progress listener that prints nothing.
-
-    Examples
-    --------
-    >>> Silent().start("reading", total=10, done=0)
-    """
-
-    def note(self, text: str) -> None:
-        """Take a line on what was decided before the work began."""
-
-    def start(self, label: str, total: int, done: int) -> None:
-        """Begin a step of ``total`` tasks, ``done`` of them in an earlier run."""
-
-    def advance(self, documents: int) -> None:
-        """Count a finished task and its documents."""
-
-    def finish(self) -> None:
-        """End the step."""
-
-
 class Driver:
     """Runs one plan in one store with one engine."""
 
     def __init__(self, plan: Plan, store: Store, engine: Engine, progress: Progress) -> None:
-        self.plan, self.store, self.engine, self.progress = plan, store, engine, progress
+        self.plan, self.store, self.engine = plan, store, engine
+        self.progress = Status(progress, store, shares(plan))
         self.timings = Timings()
         self.repairs: Counter[str] = Counter()
         self._reused: list[tuple[str, int]] | None = []  #: steps that earlier runs did, and tasks
@@ -169,12 +142,8 @@ class Driver:
             listings = tuple(each.on(number) for each in decided)
             return SegmentTask(number, None, before.commits[number], listings)
 
-        names = [stage.name for stage in segment.stages]
-        label = ", ".join(names) or "applying"
-        if before is None:
-            label = f"reading to {names[-1]}" if names and not segment.barriers else "reading"
         outputs = self._tasks(
-            segment.name, label, job, [read_from(n) for n in range(len(shards))], assign
+            segment.name, segment.label, job, [read_from(n) for n in range(len(shards))], assign
         )
         reach("segment.done")
         return outputs
@@ -293,7 +262,7 @@ class Driver:
         decided = digest(chosen.commits)
         return self._tasks(
             "mix-placing",
-            "mixture",
+            "mixture: placing",
             PlacingJob(mix, self.plan.columns),
             [[parameters(mix), name, decided] for name in survivors],
             lambda number: PlacingTask(survivors[number], chosen.on(number)),
@@ -322,7 +291,9 @@ class Driver:
 
             read = digest(survivors, chosen.commits)
             key = [parameters(mix), phase, parts, read, metadata, parameters(output)]
-            outputs = self._tasks(f"mix-product-{phase}", phase, job, [key] * parts, assign)
+            outputs = self._tasks(
+                f"mix-product-{phase}", f"mixture: {phase}", job, [key] * parts, assign
+            )
             if outputs.rows["mixture"] != placed.placed_rows[phase]:
                 raise InternalError(
                     f"{outputs.rows['mixture']} rows were written of the"
@@ -374,7 +345,7 @@ class Driver:
         started = time.perf_counter()
         tasks = (Task(folder, number, digests[number], assign(number)) for number in todo)
         for finished in self.engine.run(self.store.address, job, tasks):
-            self.progress.advance(0)
+            self.progress.advance(finished.peak_bytes)
             self.timings.append(
                 {
                     "segment": folder,

@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate._version import __version__
-from curate.engine.driver import Driver, Silent
+from curate.engine.driver import Driver
 from curate.engine.in_process import InProcess
+from curate.engine.progress import Silent
 from curate.engine.reading import read_shard
 from curate.engine.run_state import RunState
 from curate.errors import RecipeError, nearest

@@ -56,6 +56,14 @@ class Segment:
         """The segment's folder: its number, so that folders sort in the order of work."""
         return f"{self.number:02d}-segment"
 
+    @property
+    def label(self) -> str:
+        """What the progress calls the work on the segment: reading, or its stages."""
+        names = [stage.name for stage in self.stages]
+        if self.number:
+            return ", ".join(names) or "applying"
+        return f"reading to {names[-1]}" if names and not self.barriers else "reading"
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -22,10 +22,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from curate.api.runs import Silent
 from curate.engine.barrier_step import StepJob
 from curate.engine.commit import Attempt, Finished, Job, Task, _commit
 from curate.engine.driver import Driver
+from curate.engine.progress import Silent
 from curate.plan import build
 from curate.recipe.recipe import Recipe
 from curate.schema import DECISIONS_SCHEMA

@@ -8,7 +8,7 @@ import pytest
 
 from curate import api
 from curate.engine import segment
-from curate.engine.driver import Silent
+from curate.engine.progress import Silent
 from curate.errors import RefusedError
 from curate.inspection import compare_runs as inspected
 from tests.runs import RECIPE, ledger, tree, write_corpus

@@ -16,7 +16,7 @@ PUBLIC = {
     "curate.api": "Pushed RunResult Silent as_ray_data calibrate check compare_runs count_tokens"
     " dedup_paths deduplicate diagnose evaluate explain fertility format_of identify"
     " identify_paths judge measure mix mix_recipe push query_store rebuild_report run sample"
-    " standardize sweep train until",
+    " standardize status sweep train until",
 }
 
 #: Rules of numpydoc that apply here: a docstring, a summary in one sentence, every parameter with

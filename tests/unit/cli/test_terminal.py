@@ -62,28 +62,36 @@ def test_figures_with_units_are_aligned_right():
     assert lines == ["     a  b", "1.2 kB  x", " 100 B  longer"]
 
 
-def test_a_log_has_a_line_per_step_and_one_now_and_then(capsys):
-    clock = iter([0.0, 1.0, 40.0, 41.0, 100.0]).__next__
+def test_a_log_has_a_line_per_stage_and_one_now_and_then(capsys):
+    clock = iter([0.0, 1.0, 40.0, 41.0, 100.0, 101.0, 103.0]).__next__
     lines = terminal.Lines(clock)
     lines.start("reading\x1b", 10, 4)
-    for _ in range(3):
-        lines.advance(0)
+    for share in (0.1, 0.2, 0.3):
+        lines.advance(share, 80.0)
     lines.finish()
+    for step in ("bands", "verify"):
+        lines.start(f"fuzzy_dedup: {step}", 3, 0)
+        lines.finish()
+    lines.close()
     assert capsys.readouterr().err == (
-        "reading\ufffd: 6 of 10 tasks, 0.05 tasks/s, 1 min 20 s left\n"
+        "reading\ufffd: 6 of 10 tasks; all: 20%, 1 min 20 s left\n"
         "reading\ufffd: 10 tasks, 4 done before, 1 min 40 s\n"
+        "fuzzy_dedup: 6 tasks, 2.0 s\n"
     )
 
 
-def test_bars_show_rate_and_what_is_left(monkeypatch, capsys):
+def test_bars_show_the_whole_and_the_stage_at_hand(monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     bars = terminal.Bars()
     bars.start("reading\x1b[1m", 2, 0)
-    bars.advance(0)
-    bars.advance(0)
+    bars.advance(0.25, 90.0)
+    bars.start("fuzzy_dedup: bands", 4, 1)
+    bars.advance(0.5, 61.0)
     bars.finish()
     bars.close()
     shown = capsys.readouterr().err
-    assert "2/2" in shown
-    assert "tasks/s" in shown
-    assert "reading\ufffd[1m" in shown
+    assert "\x1b[1m\ufffd" not in shown
+    assert "fuzzy_dedup" in shown
+    assert "bands 2 of 4" in shown
+    assert "1 min 1 s left" in shown
+    assert "50%" in shown
