@@ -291,6 +291,7 @@ class Driver:
 
             read = digest(survivors, chosen.commits)
             key = [parameters(mix), phase, parts, read, metadata, parameters(output)]
+            key.append(output.model_digest)  # what the names of the tokenizer and template mean
             outputs = self._tasks(
                 f"mix-product-{phase}", f"mixture: {phase}", job, [key] * parts, assign
             )

@@ -19,10 +19,9 @@ from curate.kernels.arrow import few_chunks
 from curate.mixture.sampling import order_key
 from curate.plan.model import Plan
 from curate.protocol.stage import ProductBarrier
-from curate.protocol.tallies import NOT_HELD, tally_key
 from curate.sources.columns import Columns
 from curate.storage.exchange import BlockIndex, Listing, read_listed
-from curate.storage.formats import Output, not_held, write
+from curate.storage.formats import Output, write
 from curate.storage.parquet_sink import ParquetSink, row_groups, write_groups
 from curate.storage.store import Store, in_order
 from curate.storage.survivors import Survivors, joined, read_groups, texts_of_group
@@ -138,11 +137,9 @@ class ProductJob:
         attempt.files.append(write_groups(store, name, final, pieces, dataset="mixture"))
         if self.output.formats:
             table = table.take(order).combine_chunks()
+        tally = attempt.ledger.stage(self.mix.name).tally
         for format in self.output.formats:
-            attempt.files += write(format, store, attempt.folder, table, self.output)
-            tally = attempt.ledger.stage(self.mix.name).tally
-            for what, count in not_held(format, table).items():
-                tally[tally_key(NOT_HELD, format, what)] += count
+            attempt.files += write(format, store, attempt.folder, table, self.output, tally)
 
     def epochs(self, decisions: pa.Table) -> list[int]:
         """Return all epochs that a copy of this phase can have."""

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from curate.engine.folder import published, wrong_sizes
 from curate.errors import InternalError, RefusedError
 from curate.inspection.doctor import diagnose
+from curate.inspection.verify_packed import packed_problems
 from curate.mixture.sampling import sample_key
 from curate.storage.dedup_store import stored_ids
 from curate.storage.entries import Manifest, StoreUse
@@ -26,14 +27,14 @@ def verify(store: Store) -> list[str]:
     Parquet file does; the ledger's identities hold and agree with the rows; (id, phase, epoch) is a
     key of the product; every removed duplicate names a witness that its dedup stage kept: a row of
     the product or one that a later stage dropped, or a document of the store that it was compared
-    with.
+    with; packed sequences are sound, and hold each document of the product that was not left out.
     """
     manifest = manifest_of(store)
     damaged = list(_damaged(store, manifest))
     problems = [*damaged, *_strays(store, manifest), *_counts(manifest)]
     if damaged:
         return [*problems, "keys and witnesses were not checked: not all files are whole"]
-    return [*problems, *_rows(store, manifest)]
+    return [*problems, *_rows(store, manifest), *packed_problems(store, manifest)]
 
 
 def _damaged(store: Store, manifest: Manifest) -> Iterator[str]:

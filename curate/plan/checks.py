@@ -60,13 +60,19 @@ def check_conversations(
 ) -> None:
     """Raise RecipeError where a stage would cut lines or spans out of conversations.
 
-    A conversation has turns, not lines.
+    A conversation has turns, not lines. Packed, it needs a chat template.
     """
     cutting = [s.name for segment in segments for s in segment.stages if s.refuses_chat]
     spans = [b.name for segment in segments for b in segment.barriers if b.refuses_chat]
     for name, spec in recipe.sources.items():
         if not spec.path or spec.format != "chat":
             continue
+        if "packed" in recipe.output.formats and recipe.output.template is None:
+            raise RecipeError(
+                f"the conversations of '{name}' are packed by a chat template, and none is named",
+                where=f"{where}: output",
+                hint="template = 'llama-3', 'chatml', 'mistral', or 'tokenizer' for its own",
+            )
         if spans:
             raise RecipeError(
                 f"stage '{spans[0]}' would cut spans out of the conversations of '{name}'",

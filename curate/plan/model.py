@@ -108,6 +108,9 @@ class Plan:
             chat=output.chat,
             tokenizer=output.tokenizer or (counters[-1] if counters else None),
             end=output.end,
+            length=output.length,
+            template=output.template,
+            loss=output.loss,
         )
 
     @property

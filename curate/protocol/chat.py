@@ -68,10 +68,15 @@ def _tools_paragraph(tools: str | None) -> list[str]:
 
 
 def _paragraph(message: Message) -> str:
+    return f"{_label(message)}: {turn_text(message)}"
+
+
+def turn_text(message: Message) -> str:
+    """Return what a turn says: its reasoning and its calls in tags, around its content."""
     content, calls = message["content"] or "", message.get("tool_calls")
     if calls:
         content += ("\n" if content else "") + _tagged(calls)
-    return f"{_label(message)}: {_thought(message)}{content}"
+    return _thought(message) + content
 
 
 def _label(message: Message) -> str:

@@ -25,6 +25,9 @@ SHARED, SHARED_BYTES = "shared", "shared_bytes"
 MET_MAX_WITNESSES = "met_max_witnesses"
 PAIRS_COMPARED, PAIRS_VERIFIED = "pairs_compared", "pairs_verified"
 NOT_HELD = "not_held"  #: by format of the product: rows with what the format has no place for
+#: By phase: ``sequences``, ``documents``, ``tokens``, ``trained``, ``padding``, ``split`` documents
+#: and their ``pieces``, and ``left_out`` conversations by reason.
+PACKED = "packed"
 TOKENS, WORDS, CHARACTERS = "tokens", "words", "characters"  #: by language: their sums
 _FOUND = "found"  #: by evaluation set and row: documents that share something with the example
 _RELABELLED = "relabelled"  #: by the model's label and the final one: documents

@@ -127,7 +127,9 @@ class Shards(Section):
 class Output(Section):
     """The forms of the product besides Parquet, which is always written."""
 
-    formats: tuple[Literal["parquet", "jsonl", "ds", "megatron", "mds"], ...] = ("parquet",)
+    formats: tuple[Literal["parquet", "jsonl", "ds", "megatron", "mds", "packed"], ...] = (
+        "parquet",
+    )
     """The forms to write. Example: ["parquet", "jsonl"]."""
     compression: Literal["zst", "gz"] = "zst"
     """Compression of JSON lines."""
@@ -138,6 +140,13 @@ class Output(Section):
     Example: "tiktoken:o200k_base"."""
     end: str | None = None
     """The token that ends a document, in formats that hold tokens. Example: "</s>"."""
+    length: int = Field(8192, ge=16, le=1 << 20)
+    """Tokens of a packed sequence."""
+    template: str | None = None
+    """Chat template of packed conversations: llama-3, chatml, mistral, or tokenizer for the
+    tokenizer's own. Example: "llama-3"."""
+    loss: Literal["assistant", "all"] = "assistant"
+    """What the loss mask of packed conversations covers: the assistant's turns, or all tokens."""
 
 
 class Compare(Section):

@@ -15,7 +15,16 @@ from curate import schema
 from curate.protocol import tallies
 from curate.protocol.ledger import Amount, FileCounts, StageCounts
 from curate.protocol.tallies import counts_of, tally_key
-from curate.report.model import Benchmark, Dedup, Example, Outcome, Report, Rule, StageRow
+from curate.report.model import (
+    Benchmark,
+    Dedup,
+    Example,
+    Outcome,
+    Packed,
+    Report,
+    Rule,
+    StageRow,
+)
 from curate.report.timing import time_spent
 from curate.storage.entries import SAMPLE_CHARACTERS, Manifest, RejectExample
 from curate.tokens.rates import Fertility
@@ -75,6 +84,7 @@ def build_report(manifest: Manifest, timings: Iterable[Mapping[str, Any]]) -> Re
         fertility=_fertility(stages),
         relabelled=_relabelled(stages),
         benchmarks=_benchmarks(stages, manifest.facts),
+        packed=_packed(stages),
     )
 
 
@@ -266,6 +276,29 @@ def _benchmarks(stages: _Stages, facts: Mapping[str, Any]) -> tuple[Benchmark, .
                 )
             )
     return tuple(rows)
+
+
+def _packed(stages: _Stages) -> tuple[Packed, ...]:
+    """Return what packing counted, by phase in the order of their names."""
+    phases: dict[str, Counter[str]] = {}
+    for _, counts in stages:
+        for key, count in counts_of(counts.tally, tallies.PACKED).items():
+            phase, _, what = key.partition(":")
+            phases.setdefault(phase, Counter())[what] += count
+    return tuple(
+        Packed(
+            phase,
+            sequences=counted["sequences"],
+            documents=counted["documents"],
+            tokens=counted["tokens"],
+            trained=counted["trained"],
+            padding=counted["padding"],
+            split=counted["split"],
+            pieces=counted["pieces"],
+            left_out=dict(sorted(counts_of(counted, "left_out").items())),
+        )
+        for phase, counted in sorted(phases.items())
+    )
 
 
 def _all_dedup(stages: _Stages, dedup_stages: Sequence[str], languages: Iterable[Dedup]) -> Dedup:

@@ -6,7 +6,7 @@ import json
 
 from curate.report.format import code, number, one_line, percent, ratio, size
 from curate.report.model import Report
-from curate.report.notes import compare_note, counted_note, describe
+from curate.report.notes import compare_note, counted_note, describe, packed_note
 from curate.report.to_markdown import MIXTURE_HEADER, mixture_rows, table
 from curate.storage.entries import Manifest
 
@@ -22,6 +22,8 @@ VALIDATION = "validation"
 
 #: Folders of formats other than Parquet (`curate/storage/formats`).
 _FORMS = {"jsonl", "ds", "megatron", "mds"}
+#: Folder of packed sequences, and the beginning of the names of their configurations.
+_PACKED = "packed"
 
 _SIZES = (
     (1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
@@ -55,9 +57,9 @@ def phases(report: Report) -> list[str]:
     return [phase for phase in order if phase in written] + sorted(written - set(order))
 
 
-def _written(report: Report) -> set[str]:
+def _written(report: Report, folder: str = "mixture") -> set[str]:
     paths = [entry.path for entry in report.manifest.files]
-    return {path.split("/")[1] for path in paths if path.startswith("mixture/")}
+    return {path.split("/")[1] for path in paths if path.startswith(f"{folder}/")}
 
 
 def _front_matter(report: Report) -> list[str]:
@@ -87,6 +89,12 @@ def _front_matter(report: Report) -> list[str]:
         if VALIDATION in _written(report):
             lines += [f"  - split: {VALIDATION}"]
             lines += [f"    path: {_quoted(f'mixture/{VALIDATION}/*.parquet')}"]
+    packed = sorted(_written(report, _PACKED))
+    lines += ["configs:"] if packed and not names else []
+    for phase in packed:
+        lines += [f"- config_name: {_quoted(f'{_PACKED}-{phase}')}"]
+        lines += ["  data_files:", "  - split: train"]
+        lines += [f"    path: {_quoted(f'{_PACKED}/{phase}/*.parquet')}"]
     return [*lines, "---"]
 
 
@@ -149,6 +157,9 @@ def _loading(report: Report) -> list[str]:
     others = sorted({entry.path.split("/")[0] for entry in report.manifest.files} & _FORMS)
     if others:
         lines += ["", f"The same rows, part by part, as {', '.join(map(code, others))}."]
+    if packed := sorted(_written(report, _PACKED)):
+        told = ", ".join(code(f"{_PACKED}-{phase}") for phase in packed)
+        lines += ["", f"As token sequences of one length: {told}. {packed_note(report, code)}"]
     return lines
 
 

@@ -142,6 +142,26 @@ class Benchmark:
 
 
 @dataclass(frozen=True)
+class Packed:
+    """The packed sequences of a phase."""
+
+    phase: str
+    sequences: int
+    documents: int
+    tokens: int
+    trained: int  #: tokens in the loss mask
+    padding: int  #: tokens
+    split: int  #: documents longer than a sequence
+    pieces: int  #: which those became
+    left_out: dict[str, int]  #: conversations that the chat template could not write, by reason
+
+    @property
+    def fill(self) -> float | None:
+        """Share of the sequences' tokens that are of documents."""
+        return share(self.tokens, self.tokens + self.padding)
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything that the report's formats print."""
 
@@ -161,6 +181,7 @@ class Report:
     fertility: tuple[Fertility, ...] = ()  #: of what the last counting stage kept, most bytes first
     relabelled: tuple[tuple[str, str, int], ...] = ()  #: model's label, final label, documents
     benchmarks: tuple[Benchmark, ...] = ()
+    packed: tuple[Packed, ...] = ()
 
     @property
     def name(self) -> str:

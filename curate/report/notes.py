@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from curate.report.format import duration, percent
+from curate.report.format import duration, number, percent
 from curate.report.model import Report
 
 Show = Callable[[str], str]
@@ -51,6 +51,19 @@ def counted_note(report: Report, show: Show) -> str:
     return (
         f"Tokens are those of {show(counter['tokenizer'])} (digest"
         f" {show(counter['tokenizer_digest'][:16])}). A word is what whitespace separates."
+    )
+
+
+def packed_note(report: Report, show: Show) -> str:
+    """Return how the documents were packed."""
+    output = report.manifest.recipe["output"]
+    template = output.get("template")
+    written = f", conversations by the chat template {show(template)}" if template else ""
+    return (
+        f"A sequence has {number(output['length'])} tokens{written}. Documents are packed whole,"
+        " best-fit decreasing. One that is longer than a sequence is split into full sequences and"
+        " a rest; nothing is truncated. Left out: conversations that the template cannot write;"
+        " they are rows of the mixture."
     )
 
 

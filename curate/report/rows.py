@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from curate.report.format import number, percent
 from curate.report.model import Report, share
 
 
@@ -65,6 +66,31 @@ def relabelled_rows(report: Report) -> list[tuple[str, str, int]]:
     return rows
 
 
+def packed_rows(report: Report) -> list[tuple[str, ...]]:
+    """Return a row for each phase that was packed, below `PACKED_HEADER`."""
+    return [
+        (
+            one.phase,
+            number(one.sequences),
+            number(one.documents),
+            number(one.tokens),
+            percent(share(one.trained, one.tokens)),
+            percent(one.fill),
+            number(one.padding),
+            f"{number(one.split)} into {number(one.pieces)}" if one.split else "–",
+            ", ".join(f"{number(n)} {why}" for why, n in one.left_out.items()) or "–",
+        )
+        for one in report.packed
+    ]
+
+
+#: The columns of `packed_rows`.
+PACKED_HEADER = (
+    "phase", "sequences", "documents", "tokens", "trained on", "fill", "padding", "split",
+    "left out",
+)  # fmt: skip
+
+
 def tally_rows(report: Report) -> list[tuple[str, str, int]]:
     """Return (stage, what, count) of the stages' own counts that no other table shows.
 
@@ -77,7 +103,7 @@ def tally_rows(report: Report) -> list[tuple[str, str, int]]:
     }
     shown = (
         "lang:", "relabelled:", "cluster_size:", "shared", "tokens:", "pairs_", "words:",
-        "characters:",
+        "characters:", "packed:",
     )  # fmt: skip
     noted = [("reading", what, count) for what, count in (report.run.noted or {}).items()]
     return noted + [

@@ -14,7 +14,15 @@ from curate.recipe.languages import NAMES
 from curate.report import format, notes
 from curate.report.diff import compare
 from curate.report.model import Outcome, Report
-from curate.report.rows import cluster_rows, near_rows, relabelled_rows, shared_rows, tally_rows
+from curate.report.rows import (
+    PACKED_HEADER,
+    cluster_rows,
+    near_rows,
+    packed_rows,
+    relabelled_rows,
+    shared_rows,
+    tally_rows,
+)
 
 _HERE = Path(__file__).parent
 
@@ -81,6 +89,9 @@ def to_html(report: Report) -> str:
         ),
         mixture_unit=report.mixture[0]["unit"] if report.mixture else "",
         largest_document=max((row["largest"] for row in report.mixture), default=0),
+        packed_header=PACKED_HEADER,
+        packed_rows=packed_rows(report),
+        packed_note=notes.packed_note(report, format.one_line) if report.packed else "",
         counted_note=notes.counted_note(report, format.one_line),
         reused=any(row.get("reused") for row in report.mixture),
         one_epoch=all(row["epochs"] <= 1 for row in report.mixture),

@@ -35,6 +35,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "dedup": _all_dedup(report),
         "benchmarks": [_benchmark(one) for one in report.benchmarks],
         "mixture": report.mixture,
+        "packed": [{**vars(one), "fill": one.fill} for one in report.packed],
         "tokenizer": (report.manifest.counted_with or {}).get("tokenizer"),
         "relabelled": [
             {"model": label, "lang": lang, "documents": count}

@@ -9,8 +9,10 @@ from curate.report.format import address, code, duration, number, one_line, perc
 from curate.report.model import Dedup, Outcome, Report
 from curate.report.rows import (
     DIFFERENCES,
+    PACKED_HEADER,
     cluster_rows,
     near_rows,
+    packed_rows,
     relabelled_rows,
     shared_rows,
     tally_rows,
@@ -26,6 +28,7 @@ def to_markdown(report: Report) -> str:
     sections = (
         _summary(report),
         _mixture(report),
+        _packed(report),
         _stages(report),
         _outcomes("By language", "language", report.languages, records=False)
         if any(report.languages)
@@ -285,6 +288,14 @@ def _mixture(report: Report) -> list[str]:
         "",
         *table((*header, "reused") if reused else header, rows, 2),
     ]
+
+
+def _packed(report: Report) -> list[str]:
+    if not report.packed:
+        return []
+    rows = [(code(phase), *cells) for phase, *cells in packed_rows(report)]
+    note = notes.packed_note(report, code)
+    return ["## Packed sequences", "", note, "", *table(PACKED_HEADER, rows)]
 
 
 def _fertility(report: Report) -> list[str]:

@@ -79,6 +79,26 @@ def from_repository(repository: str) -> HuggingFaceCounter:
     return from_file(Path(path), name=f"hf:{repository}")
 
 
+def beside(counting: HuggingFaceCounter, name: str) -> bytes | None:
+    """Return a file of the folder or repository of a ``tokenizer.json``; None if it has none."""
+    path = Path(counting.path).with_name(name)
+    if counting.name.startswith("hf:"):
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
+        repository, _, revision = counting.name.removeprefix("hf:").partition("@")
+        try:
+            path = Path(hf_hub_download(repository, name, revision=revision or None))
+        except EntryNotFoundError:  # also where it is neither cached nor to be had
+            return None
+        except (HfHubHTTPError, OSError) as error:
+            raise ResourceError(f"cannot fetch {name}: {error}", where=counting.name) from None
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
 @lru_cache(maxsize=4)
 def load(path: str, digest: str) -> Any:
     """Load a tokenizer, once per process and digest."""
@@ -90,4 +110,5 @@ def load(path: str, digest: str) -> Any:
         raise RecipeError(f"not a tokenizer.json: {error}", where=path) from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True  # one that stands in a text is text
     return tokenizer

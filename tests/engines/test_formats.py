@@ -30,7 +30,8 @@ copies = [[1, 1], [2, 2], [3, 3]]
 [mixture.validation]
 share = 0.1
 [output]
-formats = ["parquet", "jsonl", "ds", "megatron", "mds"]
+formats = ["parquet", "jsonl", "ds", "megatron", "mds", "packed"]
+length = 512
 """
 
 

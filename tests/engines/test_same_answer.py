@@ -5,7 +5,9 @@ import pytest
 
 from curate import api
 from curate.recipe.recipe import load_recipe
-from tests.runs import ledger, tree, write_corpus, write_recipe
+from tests.runs import PUBLISHED, ledger, tree, write_corpus, write_recipe
+
+FOLDERS = (*PUBLISHED, "packed")
 
 
 @pytest.fixture(scope="module")
@@ -13,8 +15,11 @@ def corpus(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus")
     write_corpus(folder / "in", documents=200)
     recipe = write_recipe(folder / "small.toml", folder / "in")
+    recipe.write_text(recipe.read_text() + '[output]\nformats = ["packed"]\nlength = 512\n')
     api.run(recipe, output=folder / "golden", engine="in-process")
-    return folder, recipe, tree(folder / "golden"), ledger(folder / "golden")
+    files = tree(folder / "golden", FOLDERS)
+    assert any(name.startswith("packed/") for name in files)
+    return folder, recipe, files, ledger(folder / "golden")
 
 
 @pytest.mark.ray
@@ -26,7 +31,7 @@ def test_ray_gives_the_bytes_of_in_process(workers, corpus, tmp_path):
     _, recipe, files, counts = corpus
     result = api.run(recipe, output=tmp_path / "out", engine="ray", workers=workers)
     assert result.exit_code == 0
-    assert tree(tmp_path / "out") == files
+    assert tree(tmp_path / "out", FOLDERS) == files
     assert ledger(tmp_path / "out") == counts
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -28,7 +29,9 @@ _COLUMNS = (
 _ROWS = 512
 
 
-def write(store: Store, folder: str, table: pa.Table, output: Output) -> list[FileEntry]:
+def write(
+    store: Store, folder: str, table: pa.Table, output: Output, tally: Counter[str]
+) -> list[FileEntry]:
     """Write one file of JSON lines, compressed with zstd or gzip."""
     suffix = f".jsonl.{output.compression}"
     name = f"{folder}/jsonl-00000{suffix}"

@@ -14,6 +14,7 @@ lists all shards; it is written when the run is published.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -40,7 +41,9 @@ _CONFIG = {
 }
 
 
-def write(store: Store, folder: str, table: pa.Table, output: Output) -> list[FileEntry]:
+def write(
+    store: Store, folder: str, table: pa.Table, output: Output, tally: Counter[str]
+) -> list[FileEntry]:
     """Write the shards of one part."""
     entries: list[FileEntry] = []
     for number, (samples, body) in enumerate(shards(_samples(table))):

@@ -10,6 +10,7 @@ no place for that.
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -30,7 +31,9 @@ _ROWS = 512
 _BLOCK = 1 << 22
 
 
-def write_ds(store: Store, folder: str, table: pa.Table, output: Output) -> list[FileEntry]:
+def write_ds(
+    store: Store, folder: str, table: pa.Table, output: Output, tally: Counter[str]
+) -> list[FileEntry]:
     """Write ``.ds``, its ``.index`` of document ends, ``.metadata``, and ``.loss`` if needed."""
     from datatrove.pipeline.tokens.tokenizer import TokenizedFile
 
@@ -51,7 +54,9 @@ def write_ds(store: Store, folder: str, table: pa.Table, output: Output) -> list
         return _stored(store, folder, "ds", Path(scratch), table.num_rows)
 
 
-def write_megatron(store: Store, folder: str, table: pa.Table, output: Output) -> list[FileEntry]:
+def write_megatron(
+    store: Store, folder: str, table: pa.Table, output: Output, tally: Counter[str]
+) -> list[FileEntry]:
     """Write ``.bin`` and ``.idx``."""
     from datatrove.pipeline.tokens.megatron_tokenizer import MegatronTokenizedFile
 

@@ -1,0 +1,1 @@
+"""Training sequences of one length: conversations by a chat template, documents packed whole."""
