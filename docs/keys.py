@@ -28,6 +28,7 @@ _PHRASES: Schema = {"type": "array", "items": {"type": "string"}}
 #: Keys that the file may write in more forms than the model keeps.
 WRITTEN: dict[tuple[str, str], Schema] = {
     ("SourceSpec", "path"): {"anyOf": [{"type": "string"}, _PHRASES]},
+    ("SourceSpec", "path_list"): {"anyOf": [{"type": "string"}, _PHRASES]},
     ("Profile", "lists"): {
         "type": "object",
         "additionalProperties": {"anyOf": [_PHRASES, {"type": "string"}]},

@@ -27,10 +27,11 @@ import pyarrow as pa
 from curate.errors import CurateError, InternalError
 from curate.failpoint import reach
 from curate.logging_setup import LogRecord, collected_records
+from curate.paths.remote import in_order
 from curate.protocol.ledger import Ledger
 from curate.storage.entries import Commit, FileEntry, TaskNotes, sealed, unsealed
 from curate.storage.formats import OUTPUT_FORMATS
-from curate.storage.store import Damaged, Store, as_resource_error, in_order, open_store
+from curate.storage.store import Damaged, Store, as_resource_error, open_store
 from curate.storage.survivors import Survivors
 
 #: Datasets whose files are copied to published names, as they are.

@@ -17,13 +17,14 @@ from curate.engine.segment import read_decisions, restored
 from curate.engine.shuffle import fresh_order, parts_of, rotation, slice_keys, within
 from curate.kernels.arrow import few_chunks
 from curate.mixture.sampling import order_key
+from curate.paths.remote import in_order
 from curate.plan.model import Plan
 from curate.protocol.stage import ProductBarrier
 from curate.sources.columns import Columns
 from curate.storage.exchange import BlockIndex, Listing, read_listed
 from curate.storage.formats import Output, write
 from curate.storage.parquet_sink import ParquetSink, row_groups, write_groups
-from curate.storage.store import Store, in_order
+from curate.storage.store import Store
 from curate.storage.survivors import Survivors, joined, read_groups, texts_of_group
 
 #: The most rows of a file of the product: its task holds all their ids and addresses at a time.

@@ -22,13 +22,14 @@ from curate.engine.manifest import append_to_stores, manifest_of_run
 from curate.engine.run_state import RunState
 from curate.engine.timings import Timings
 from curate.failpoint import reach
+from curate.paths.remote import in_order
 from curate.plan.model import Plan
 from curate.storage.entries import FileEntry, Manifest, sealed
 from curate.storage.exchange import read_part
 from curate.storage.formats import OUTPUT_FORMATS
 from curate.storage.formats.mds import index
 from curate.storage.parquet_sink import stored_rows, write_groups
-from curate.storage.store import Damaged, Store, in_order, sha256_of
+from curate.storage.store import Damaged, Store, sha256_of
 
 MANIFEST = "manifest.json"
 

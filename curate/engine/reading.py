@@ -12,12 +12,21 @@ import pyarrow.compute as pc
 
 from curate import schema
 from curate.errors import ResourceError
+from curate.paths.remote import in_order
 from curate.plan.model import PlannedPiece, Shard, SourcePlan
 from curate.protocol.ledger import FileCounts
-from curate.sources.base import Damage, Document, DocumentTable, InputFile, Note, Record, Skip
+from curate.sources.base import (
+    Damage,
+    Document,
+    DocumentTable,
+    InputFile,
+    Located,
+    Note,
+    Record,
+    Skip,
+)
 from curate.sources.columns import Columns
 from curate.sources.files import identity
-from curate.storage.store import in_order
 
 #: The first bytes of damaged input that quarantine keeps, and the characters of an error message.
 HEAD_BYTES, ERROR_CHARACTERS = 64 << 10, 1000
@@ -46,6 +55,8 @@ class _Collector:
         self.bytes = 0
 
     def take(self, file: str, record: Record) -> None:
+        if isinstance(record, Located):
+            file, record = record
         key = schema.file_key(self.source.name, file)
         counts = self.counts.setdefault(key, FileCounts())
         if isinstance(record, Document):

@@ -16,8 +16,9 @@ from curate.engine.folder import (
 )
 from curate.engine.lease import watch
 from curate.errors import RefusedError
+from curate.paths.remote import in_order
 from curate.storage.entries import Commit, Manifest, unsealed
-from curate.storage.store import LocalStore, Store, in_order
+from curate.storage.store import LocalStore, Store
 from curate.storage.swap import PRODUCT
 
 #: State → the exit code of ``curate doctor``: what a command here would end with, and 1 for damage.

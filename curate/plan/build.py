@@ -15,18 +15,19 @@ from typing import Any
 from pydantic import JsonValue
 
 from curate.errors import RecipeError, ResourceError, without_secrets
+from curate.paths.remote import in_order
 from curate.plan import registry
 from curate.plan.checks import check_columns, check_conversations, check_groups
 from curate.plan.model import Plan, PlannedPiece, Segment, Shard, SourcePlan, with_view
 from curate.protocol.stage import Barrier, MapStage
 from curate.recipe import locate, profile
 from curate.recipe.profile import Profiles
-from curate.recipe.recipe import Recipe, StageSpec
-from curate.sources.base import InputFile, Piece, Source
+from curate.recipe.recipe import Recipe, SourceSpec, StageSpec
+from curate.sources.base import InputFile, ListedSource, Piece, Source
 from curate.sources.columns import gather
-from curate.sources.files import expand, identity
+from curate.sources.files import LOOKED_AT, expand, identity
+from curate.sources.path_list import paths_of
 from curate.storage.formats import WITHOUT_MASK, check
-from curate.storage.store import in_order
 from curate.storage.survivors import beside_texts
 
 
@@ -49,7 +50,7 @@ def build(
     listed: dict[str, list[InputFile]] = {}
     shards: list[Shard] = []
     for name, spec in recipe.sources.items():
-        if not spec.path:
+        if not spec.is_read:
             continue
         at = f"{where}: sources.{name}"
         reader: Source = registry.build("source", spec.format, spec.options, where=at)
@@ -57,7 +58,7 @@ def build(
             reader = _masking(reader, recipe)
         license = spec.license and without_secrets(spec.license)
         sources[name] = SourcePlan(name, reader, spec.origin, license)
-        files = expand([locate.data_path(path) for path in spec.path], reader.suffixes)
+        files = _inputs(spec, reader)
         listed[name] = files
         shards += _shards(name, reader, files, recipe.shards.input_bytes)
     if not sources:
@@ -71,6 +72,17 @@ def build(
     check_conversations(recipe, loaded, plan.segments, where)
     check(plan.output)
     return dataclasses.replace(plan, segments=_with_views(plan, where)) if stores else plan
+
+
+def _inputs(spec: SourceSpec, reader: Source) -> list[InputFile]:
+    """Return the files of a source, sorted by name."""
+    if isinstance(reader, ListedSource):
+        return reader.inputs()
+    paths = [
+        *spec.path,
+        *(path for name in spec.path_list for path in paths_of(locate.data_path(name))),
+    ]
+    return expand([locate.data_path(path) for path in paths], reader.suffixes)
 
 
 def _with_columns(
@@ -234,7 +246,7 @@ def profiles(recipe: Recipe, read: Callable[[str], str] | None = None) -> Profil
     by_source = {
         name: locate.profile_name(spec.profile, recipe.folder) if own else spec.profile
         for name, spec in recipe.sources.items()
-        if spec.profile is not None and spec.path
+        if spec.profile is not None and spec.is_read
     }
     names = set(locate.language_profiles(recipe.folder)) | set(by_source.values())
     loaded = {name: profile.load_profile(name, read) for name in sorted(names)}
@@ -272,10 +284,6 @@ def _shards(source: str, reader: Source, files: list[InputFile], target: int) ->
     return shards
 
 
-#: Remote files that are looked at at the same time.
-LOOKED_AT = 16
-
-
 def _cut(
     reader: Source, files: list[InputFile], target: int
 ) -> Iterator[tuple[InputFile, str, list[Piece]]]:
@@ -307,7 +315,12 @@ def _cut(
 def redacted_recipe(recipe: Recipe) -> Recipe:
     """Return a recipe as it may be shown: input paths resolved, no passwords or signatures."""
     sources = {
-        name: spec.model_copy(update={"path": tuple(map(locate.data_path, spec.path))})
+        name: spec.model_copy(
+            update={
+                key: tuple(map(locate.data_path, getattr(spec, key)))
+                for key in spec.model_fields_set & {"path", "path_list"}
+            }
+        )
         for name, spec in recipe.sources.items()
     }
     shown = recipe.model_copy(update={"sources": sources}).model_dump(

@@ -65,7 +65,7 @@ def check_conversations(
     cutting = [s.name for segment in segments for s in segment.stages if s.refuses_chat]
     spans = [b.name for segment in segments for b in segment.barriers if b.refuses_chat]
     for name, spec in recipe.sources.items():
-        if not spec.path or spec.format != "chat":
+        if not spec.is_read or spec.format != "chat":
             continue
         if "packed" in recipe.output.formats and recipe.output.template is None:
             raise RecipeError(

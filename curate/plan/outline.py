@@ -27,6 +27,10 @@ from curate.storage.dedup_store import generation
 #: Wikipedia in bz2, Parquet compressed. Measured: 0.23, 2.1, 1.7, 1.8.
 TEXT_PER_STORED = {"warc": 0.23, "wet": 2.1, "wikipedia": 1.7, "parquet": 1.8}
 
+#: Bytes of pages' text per byte of Common Crawl's index: an assumption, for a language of a page in
+#: 2,000. Of the index alone nobody can tell; `curate stage --dry-run` measures.
+TEXT_PER_INDEX = 0.02
+
 #: The same for files that are not compressed: without the markup of pages and wikis.
 TEXT_PER_PLAIN = {"warc": 0.05, "wet": 0.85, "wikipedia": 0.48, "jsonl": 0.95, "chat": 0.8}
 
@@ -218,6 +222,10 @@ def _reading(source: Mapping[str, Any], speeds: Rates) -> float:
 
 def _text_per_byte(format: str, file: str) -> float:
     """Estimate bytes of text per stored byte of a file, by its format and ending."""
+    if format == "commoncrawl":
+        if file.endswith(".parquet"):
+            return TEXT_PER_INDEX
+        format = "wet" if file.endswith(".wet.gz") else "warc"
     plain = TEXT_PER_PLAIN.get(format, 1.0)
     if format == "parquet" or (format in TEXT_PER_STORED and file.endswith(COMPRESSED)):
         return TEXT_PER_STORED[format]

@@ -39,6 +39,7 @@ STAGES = {
 SOURCE_FORMATS = {
     "warc": "curate.sources.web.warc:Warc",
     "wet": "curate.sources.web.wet:Wet",
+    "commoncrawl": "curate.sources.web.commoncrawl:CommonCrawl",
     "wikipedia": "curate.sources.wiki.wikipedia:Wikipedia",
     "jsonl": "curate.sources.jsonl:Jsonl",
     "parquet": "curate.sources.parquet:Parquet",

@@ -156,6 +156,22 @@ def name_of(label: str) -> str:
     return NAMES.get(label.partition("_")[0], label)
 
 
+def code_of(given: str) -> str:
+    """Return the ISO 639-3 code that a label, a code or an English name means.
+
+    Raise RecipeError where it is no language.
+
+    >>> [code_of(given) for given in ("kk", "KAZ", "kazakh", "kaz_Latn", "zho")]
+    ['kaz', 'kaz', 'kaz', 'kaz', 'cmn']
+    """
+    wanted = given.strip()
+    wanted = wanted[:3] if LABEL.fullmatch(wanted) else wanted.casefold()
+    code = _CODES.get(wanted, wanted)
+    if code in NAMES and code != "und":
+        return code
+    raise RecipeError(f"'{given[:100]}' is no language", hint=_nearest(given, []))
+
+
 def label_of(given: str, profiles: Iterable[str]) -> str:
     """Return the one label that a code or a name means; a label as it is.
 

@@ -40,14 +40,22 @@ class _WithOptions(BaseModel):
         return dict(self.model_extra or {})
 
 
+#: Formats whose readers know their files themselves.
+LISTED_FORMATS = ("commoncrawl",)
+
+
 class SourceSpec(_WithOptions):
     """Where documents come from. The other keys are options of the format's reader."""
 
     format: str
     """The format of the files. Example: "warc"."""
-    path: tuple[str, ...]
+    path: tuple[str, ...] = ()
     """Files, folders, patterns or addresses; with none the source is read only if ``--input`` names
     it. Example: "crawl/*.warc.gz"."""
+    path_list: tuple[str, ...] = ()
+    """Files that list such paths, one per line, packed or not, here or at an address; what begins
+    with ``/`` or a protocol stands for itself, and the rest is below the list's own folder.
+    Example: "wet.paths.gz"."""
     origin: str = "native"
     """How the texts came to be: native, mt, asr, ocr or llm. Example: "mt"."""
     license: str | None = None
@@ -55,10 +63,30 @@ class SourceSpec(_WithOptions):
     profile: str | None = None
     """A profile for all rows of the source, stronger than the language's own. Example: "chat"."""
 
-    @field_validator("path", mode="before")
+    @field_validator("path", "path_list", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _names_inputs(self) -> SourceSpec:
+        named = self.model_fields_set & {"path", "path_list"}
+        if self.format not in LISTED_FORMATS:
+            if not named:
+                raise ValueError('path: no files are named: add path = "..." or path_list = "..."')
+        elif self.path or self.path_list:
+            raise ValueError(
+                f"format '{self.format}' finds its files by itself and takes no path"
+                " (base = ... names a mirror)"
+            )
+        return self
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the source has inputs; one of which ``--input`` took them has none."""
+        if self.format in LISTED_FORMATS:
+            return "path" not in self.model_fields_set
+        return bool(self.path or self.path_list)
 
     @field_validator("origin")
     @classmethod
@@ -267,11 +295,14 @@ def parse_recipe(
         sources[source]["path"] = (
             [replacement] if isinstance(replacement, str) else list(replacement)
         )
+        sources[source].pop("path_list", None)
     if inputs:
         # Naming inputs means these and no others, so that no sample gets into a real mixture. The
         # others stay in the recipe without a path, because groups of the mixture may name them.
         table["sources"] = {
-            source: spec if source in inputs or not isinstance(spec, dict) else spec | {"path": []}
+            source: spec
+            if source in inputs or not isinstance(spec, dict)
+            else spec | {"path": [], "path_list": []}
             for source, spec in sources.items()
         }
     groups.without(table, without, where)

@@ -91,7 +91,17 @@ class DocumentTable(NamedTuple):
     table: pa.Table
 
 
-Record = Document | Skip | Damage | DocumentTable | Note
+class Located(NamedTuple):
+    """A record of another file than the one that is read: an index says where it is stored.
+
+    Ids, counts and quarantine name that file, as if it were read.
+    """
+
+    file: str  #: its name, as in ids
+    record: Document | Skip | Damage
+
+
+Record = Document | Skip | Damage | DocumentTable | Note | Located
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +157,14 @@ class Source(Protocol):
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield the piece's records in file order. The content of a file raises nothing."""
+
+
+@runtime_checkable
+class ListedSource(Source, Protocol):
+    """A source that knows its files itself, and so takes no path."""
+
+    def inputs(self) -> list[InputFile]:
+        """Return the files, sorted by name; RecipeError where they cannot be listed."""
 
 
 @runtime_checkable

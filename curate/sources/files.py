@@ -13,12 +13,14 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Literal, NamedTuple
 
-from curate.errors import RecipeError, nearest, without_secrets
+from curate.errors import RecipeError, ResourceError, nearest, without_secrets
 from curate.logging_setup import LOGGER
 from curate.paths import local_path, open_filesystem
+from curate.paths.remote import Unreachable, in_order
 from curate.sources.base import InputFile, safe_in_id
 
 #: Files up to this size are identified by all bytes, larger ones by samples and their time.
@@ -32,6 +34,9 @@ PRODUCT = "mixture"
 #: dedup store.
 _MARKERS = ("manifest.json", "work/run.json", "store.json")
 _MARKER_KEYS = ({"format", "curate"}, {"format", "parameters"})
+
+#: Remote files and addresses that are looked at at the same time.
+LOOKED_AT = 16
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _MAGIC = re.compile(r"[*?\[]")
@@ -67,8 +72,9 @@ def expand(
     files that would have the same name.
     """
     files: dict[str, InputFile] = {}
-    for path in paths:
-        listing = list_files(path, root)
+    at_once = LOOKED_AT if any("://" in path for path in paths) else 1
+    listings = in_order(partial(list_files, root=root), paths, at_once)
+    for path, listing in zip(paths, listings):
         for run in listing.runs:
             LOGGER.warning("%s is the folder of a run, and no input", without_secrets(run))
         found = listing.files
@@ -99,6 +105,10 @@ def list_files(path: str, root: str | None = None) -> Listing:
         return _list_remote(path, root)
     except RecipeError:
         raise
+    except Unreachable as error:
+        raise ResourceError(
+            str(error), where=path, hint="run the same command again when the server answers"
+        ) from None
     except ImportError as error:
         raise RecipeError(str(error), where=path) from None
     except Exception as error:
@@ -330,9 +340,13 @@ def _list_remote(path: str, root: str | None) -> Listing:
         if not _enters_runs(pattern):
             chosen = _without_runs(fs, None, chosen, runs, listed)
     else:
+        if is_web and without_secrets(path).endswith("/"):
+            raise _web_lists_nothing(path)
         try:
             info = dict(info or fs.info(inner))
         except FileNotFoundError:
+            if is_web and _MAGIC.search(without_secrets(path)):
+                raise _web_lists_nothing(path) from None
             hint = None if is_web else _neighbour(fs, inner)
             what = "there is no such file"
             raise RecipeError(what, where=path, hint=hint) from None
@@ -361,6 +375,15 @@ def _list_remote(path: str, root: str | None) -> Listing:
         for f in chosen
     ]
     return Listing(kind, fs.unstrip_protocol(below), files, runs, hidden)
+
+
+def _web_lists_nothing(path: str) -> RecipeError:
+    return RecipeError(
+        "a web server does not list its files, so there are no folders and patterns over http",
+        where=path,
+        hint="write the addresses into a file, one per line, and name it with path_list = FILE"
+        " (or use s3://, gs:// or hf://)",
+    )
 
 
 def _without_runs(

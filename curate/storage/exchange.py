@@ -24,8 +24,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.kernels.grouping import run_bounds
+from curate.paths.remote import in_order
 from curate.storage.entries import FileEntry
-from curate.storage.store import Damaged, HashingWriter, Store, in_order
+from curate.storage.store import Damaged, HashingWriter, Store
 
 #: Bytes that one task collects at most before it writes them by part, and bytes per block.
 RUN_BYTES = 64 << 20

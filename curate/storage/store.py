@@ -13,12 +13,10 @@ import os
 import re
 import shutil
 import uuid
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeVar
+from typing import IO, Any, Protocol
 
 from curate.errors import RecipeError, ResourceError, without_secrets
 from curate.paths import open_filesystem
@@ -26,10 +24,6 @@ from curate.storage.swap import settle, swap, sync
 
 #: The names that ``create`` and ``replace`` use until what they write is complete.
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}")
-
-
-Given = TypeVar("Given")
-Result = TypeVar("Result")
 
 
 class Damaged(ResourceError):
@@ -147,29 +141,6 @@ def open_store(address: str) -> Store:
             )
         return ObjectStore(address)
     return LocalStore(address.removeprefix("file://"))
-
-
-def in_order(
-    function: Callable[[Given], Result], items: Iterable[Given], at_once: int
-) -> Iterator[Result]:
-    """Yield the function's results in the order of the items, ``at_once`` of them being computed.
-
-    At most twice as many results wait to be taken.
-    """
-    if at_once <= 1:
-        yield from map(function, items)
-        return
-    waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(at_once) as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) >= 2 * at_once:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def sha256_of(store: Store, name: str) -> str:

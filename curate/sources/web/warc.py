@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, NamedTuple
+from typing import IO, Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -83,27 +83,41 @@ class Warc:
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield the piece's records in file order; pages are extracted in batches."""
-        pending: list[Record | _PendingPage] = []
-        pages = size = 0
         with file.open() as handle:
-            for record in archive_records(
-                handle,
-                file.size,
-                piece,
-                name=file.name,
-                max_record_bytes=self.max_record_bytes,
-                check_digests=self.check_digests,
-            ):
-                item = self._parse(record) if isinstance(record, ArchiveRecord) else record
-                pending.append(item)
-                if isinstance(item, _PendingPage):
-                    pages, size = pages + 1, size + len(item.page.body)
-                if pages >= _BATCH_PAGES or size >= _BATCH_BYTES or len(pending) >= 1024:
-                    yield from self._extracted(pending)
-                    pending, pages, size = [], 0, 0
-            yield from self._extracted(pending)
+            yield from self.outcomes(self.records(handle, file, piece))
 
-    def _extracted(self, pending: list[Record | _PendingPage]) -> Iterator[Record]:
+    def records(
+        self, handle: IO[bytes], file: InputFile, piece: Piece
+    ) -> Iterator[ArchiveRecord | Damage | Skip]:
+        """Yield the records of an archive that begin in a piece."""
+        return archive_records(
+            handle,
+            file.size,
+            piece,
+            name=file.name,
+            max_record_bytes=self.max_record_bytes,
+            check_digests=self.check_digests,
+        )
+
+    def outcomes(
+        self, records: Iterable[ArchiveRecord | Damage | Skip]
+    ) -> Iterator[Document | Skip | Damage]:
+        """Yield what becomes of each record, one for one; pages are extracted in batches."""
+        pending: list[Skip | Damage | _PendingPage] = []
+        pages = size = 0
+        for record in records:
+            item = self._parse(record) if isinstance(record, ArchiveRecord) else record
+            pending.append(item)
+            if isinstance(item, _PendingPage):
+                pages, size = pages + 1, size + len(item.page.body)
+            if pages >= _BATCH_PAGES or size >= _BATCH_BYTES or len(pending) >= 1024:
+                yield from self._extracted(pending)
+                pending, pages, size = [], 0, 0
+        yield from self._extracted(pending)
+
+    def _extracted(
+        self, pending: list[Skip | Damage | _PendingPage]
+    ) -> Iterator[Document | Skip | Damage]:
         pages = [item.page for item in pending if isinstance(item, _PendingPage)]
         how = Extraction(self.extract, self.main_content, self.comments, self.tables)
         limits = PageLimits(self.page_seconds, self.page_memory_bytes)
@@ -161,7 +175,7 @@ def other_kind(record: ArchiveRecord) -> Skip:
     return Skip(record.kind if record.kind in _KINDS else "unknown_type")
 
 
-def _document(pending: _PendingPage, answer: PageText) -> Record:
+def _document(pending: _PendingPage, answer: PageText) -> Document | Skip | Damage:
     record, response, media, page = pending
     if answer.reason in ("no_text", "binary"):
         return Skip(answer.reason)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
 from curate.errors import RecipeError, nearest, without_secrets
+from curate.paths.remote import Unreachable, patiently
 
 #: The extra of this package that installs what a protocol needs.
 EXTRAS = {
     "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "http", "https": "http",
     "abfs": "abfs", "abfss": "abfs", "az": "abfs",
 }  # fmt: skip
+#: Protocols whose libraries give up at the first error; the others ask again themselves.
+_IMPATIENT = ("http", "https", "hf")
 
 
 def local_path(written: str, *, where: str | None = None) -> Path:
@@ -44,7 +47,8 @@ def user_cache() -> Path:
 def open_filesystem(address: str) -> tuple[Any, str]:
     """Return fsspec's file system for an address such as ``s3://bucket/x``, and the path in it.
 
-    What it raises is an OSError without secrets, whatever its library raises. Raises RecipeError
+    What it raises is an OSError without secrets, whatever its library raises, after what may pass
+    was tried again (:func:`curate.paths.remote.patiently`). Raises RecipeError
     for a protocol that is unknown, for one whose package is missing, with the command that installs
     it, and for a password that the protocol would take for a part of the name.
     """
@@ -71,7 +75,7 @@ def open_filesystem(address: str) -> tuple[Any, str]:
             where=address,
             hint="set it in the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
-    return _Remote(filesystem), str(path)
+    return _Remote(filesystem, protocol in _IMPATIENT), str(path)
 
 
 def _has_password(address: str) -> bool:
@@ -82,12 +86,13 @@ def _has_password(address: str) -> bool:
 class _Remote:
     """A file system, or a file in it, whose errors are OSErrors without secrets."""
 
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
+    def __init__(self, inner: Any, again: bool) -> None:
+        self._inner, self._again = inner, again
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._inner, name)
-        return _guarded(value) if callable(value) else value
+        again = self._again and name in _READING
+        return _guarded(value, again) if callable(value) else value
 
     def __enter__(self) -> _Remote:
         _guarded(self._inner.__enter__)()
@@ -100,15 +105,18 @@ class _Remote:
         return iter(self._inner)
 
 
+#: What is asked for again where its error may pass: it changes nothing.
+_READING = frozenset(("info", "find", "ls", "cat_file", "open", "read", "readinto"))
 #: Errors that callers tell apart.
 _KINDS: tuple[type[Exception], ...] = (
     FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError,
+    Unreachable,
 )  # fmt: skip
 #: What is raised where a file system cannot do what it is asked for.
 _UNABLE: tuple[type[Exception], ...] = (NotImplementedError, TypeError, ValueError)
 
 
-def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+def _guarded(method: Callable[..., Any], again: bool = False) -> Callable[..., Any]:
     """Return a method of a file system whose errors are OSErrors, and show no secrets.
 
     Each library has errors of its own, and their messages hold whole addresses.
@@ -117,7 +125,8 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     def call(*values: Any, **options: Any) -> Any:
         try:
-            result = method(*values, **options)
+            request = partial(method, *values, **options)
+            result = patiently(request) if again else request()
         except Exception as error:
             what = without_secrets(str(error)) or type(error).__name__
             if type(error) in _UNABLE:
@@ -126,6 +135,7 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
             if not isinstance(error, OSError):
                 raise kind(f"{type(error).__name__}: {what}") from None
             raise (kind(what) if error.errno is None else kind(error.errno, what)) from None
-        return _Remote(result) if getattr(method, "__name__", "") == "open" else result
+        opens = getattr(method, "__name__", "") == "open"
+        return _Remote(result, again) if opens else result
 
     return call
