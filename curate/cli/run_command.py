@@ -11,7 +11,7 @@ from curate.cli import options
 
 def command(
     recipe: options.RecipeName,
-    output: options.Output,
+    output: options.OutputUnlessDry = None,
     input: options.Inputs = None,
     set: options.Settings = None,
     without: options.Without = None,
@@ -28,8 +28,11 @@ def command(
     fresh: options.Fresh = False,
     force: options.Force = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check and plan; write nothing.")
+        bool, typer.Option("--dry-run", help="Plan, and try all stages on a sample; write nothing.")
     ] = False,
+    sample: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Documents in the sample of a dry run.")
+    ] = 300,
     keep_work: Annotated[
         bool,
         typer.Option(
@@ -40,6 +43,9 @@ def command(
 ) -> int:
     """Run a recipe into a folder.
 
+    With --dry-run: what each stage keeps of a sample, with its 95 % interval, rules and examples,
+    and what the whole comes to.
+
     After an interruption the same command continues where it stopped; after success it does
     nothing.
 
@@ -47,11 +53,20 @@ def command(
     """
     from curate import api
     from curate.cli import print_result, terminal
+    from curate.errors import RecipeError
 
     if dry_run:
-        from curate.cli import plan_command
+        from curate.cli.dry_run import try_all
+        from curate.recipe.recipe import load_recipe
 
-        return plan_command.command(recipe, input=input, set=set, without=without, json=json)
+        inputs = dict(options.parse_inputs(input))
+        return try_all(
+            load_recipe(recipe, inputs=inputs, settings=set or (), without=without or ()),
+            sample,
+            json,
+        )
+    if output is None:
+        raise RecipeError("run needs --output", hint="or --dry-run, which writes nothing")
     options.check_output(engine, address, output)
     with terminal.progress() as listener:
         result = api.run(

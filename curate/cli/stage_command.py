@@ -78,11 +78,7 @@ def _try(name: str, recipe: Recipe, sample: int, scan: int, json: bool) -> int:
 
     tried = dry_run(planning.build(recipe), name, sample=sample, scan=scan)
     if json:
-        dropped = {
-            rule: {"dropped": count, **share._asdict()}
-            for rule, (count, share) in tried.dropped.items()
-        }
-        answer(as_json({**tried._asdict(), "kept": tried.kept._asdict(), "dropped": dropped}))
+        answer(as_json(tried.as_json()))
         return 0
     low, high = tried.kept.low, tried.kept.high
     answer(

@@ -54,6 +54,14 @@ class DryRun(NamedTuple):
         """The tally without the counts of single evaluation examples."""
         return without_found(self.tally)
 
+    def as_json(self) -> dict[str, Any]:
+        """Return all fields, the intervals with the names of their parts."""
+        dropped = {
+            rule: {"dropped": count, **share._asdict()}
+            for rule, (count, share) in self.dropped.items()
+        }
+        return {**self._asdict(), "kept": self.kept._asdict(), "dropped": dropped}
+
 
 def wilson(hits: int, of: int) -> Interval:
     """Return a share and its 95 % Wilson score interval (Wilson 1927); (0, 0, 1) of nothing.
@@ -92,6 +100,40 @@ def dry_run(
     if stage.makes_product:
         return _mixture(plan, stage, maps, sample, scan, text_bytes or {})
     return _duplicates(plan, name, stage, maps, barriers, scan)
+
+
+def dry_run_all(
+    plan: Plan, *, sample: int, scan: int, text_bytes: Mapping[str, int] | None = None
+) -> list[DryRun]:
+    """Try every stage, in order: map stages on one sample, the others as :func:`dry_run` does.
+
+    A map stage behind a dedup stage gets the sample with its duplicates.
+    """
+    table, scanned, _, _ = _sample(plan, sample, scan)
+    tried = []
+    for stage in plan.stages:
+        if isinstance(stage, MapStage):
+            tally: Counter[str] = Counter()
+            out = stage.apply(table, tally)
+            tried.append(_counted(stage.name, scanned, out, tally, ""))
+            table = out.filter(schema.alive(out))
+        else:
+            tried.append(dry_run(plan, stage.name, sample=sample, scan=scan, text_bytes=text_bytes))
+    return tried
+
+
+def kept_of_raw(tried: list[DryRun]) -> Interval:
+    """Return the share of documents that all stages keep, with the product of their intervals.
+
+    That is wider than 95 %, as if the stages erred in the same direction.
+
+    >>> half = Interval(0.5, 0.4, 0.6)
+    >>> stage = DryRun("judge", 10, 10, half, {}, {}, [], [], "")
+    >>> kept_of_raw([stage, stage])
+    Interval(share=0.25, low=0.16, high=0.36)
+    """
+    share, low, high = (math.prod(one) for one in zip(*(each.kept for each in tried), strict=True))
+    return Interval(round(share, 9), round(low, 9), round(high, 9))
 
 
 def _until(plan: Plan, name: str) -> tuple[list[MapStage], list[Barrier], Any]:

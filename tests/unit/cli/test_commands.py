@@ -46,7 +46,6 @@ def test_plan_prints_segments_curve_and_cost(tmp_path, monkeypatch):
     assert "estimate: " in result.out
     fields = json.loads(curate("plan", "demo", "--json").out)
     assert [stage["name"] for stage in fields["segments"][1]["barriers"]] == ["mix"]
-    assert curate("run", "demo", "--dry-run", "--output", "x").out == result.out
     assert not list(tmp_path.iterdir())
 
 

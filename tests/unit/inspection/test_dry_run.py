@@ -1,12 +1,13 @@
 """A dry run writes nothing, is deterministic, and its figures equal those of a real run."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from curate import api
-from curate.inspection.dry_run import dry_run, wilson
+from curate.inspection.dry_run import dry_run, dry_run_all, kept_of_raw, wilson
 from curate.plan import build as planning
 from curate.recipe.recipe import load_recipe
 from tests.runs import ledger, write_corpus, write_recipe
@@ -41,6 +42,34 @@ def test_nothing_is_written_and_the_answer_is_the_same_again(stage, tmp_path, mo
     assert json.loads(first.out)["stage"] == stage
     assert not list(tmp_path.iterdir())
     assert snapshot(samples) == before
+
+
+def test_a_dry_run_of_all_stages_foretells_what_the_run_keeps(small, tmp_path, monkeypatch):
+    plan, real = small
+    monkeypatch.chdir(tmp_path)
+    tried = dry_run_all(plan, sample=1000, scan=1 << 30)
+    assert [each.stage for each in tried] == list(plan.stage_names)
+    came, reached_the_mixture = (
+        sum(documents for *_, documents, _ in real["stages"][stage]["input"])
+        for stage in (plan.stage_names[0], "mix")
+    )
+    whole = kept_of_raw(tried[:-1])  # the mixture is the last
+    assert whole.share == pytest.approx(reached_the_mixture / came)
+    assert whole.low < whole.share < whole.high
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_prints_stages_rules_and_the_whole(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = curate("run", "demo", "--dry-run", "--sample", "1000")
+    assert result.code == 0, result.err
+    rows = dict(re.findall(r"^(\w+) +(\d+) ", result.out, re.MULTILINE))
+    assert rows["repair"] == "445"
+    assert "duplicate_text" in result.out
+    assert re.search(r"all stages keep 7\d\.\d% of the documents", result.out)
+    found = json.loads(curate("run", "demo", "--dry-run", "--json").out)
+    assert found["kept"]["low"] < 342 / 445 < found["kept"]["high"]
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture(scope="module")
