@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         as_ray_data,
         count_tokens,
         deduplicate,
+        extend_tokenizer,
         identify,
         judge,
         measure,
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "RunResult", "__version__", "as_ray_data", "count_tokens", "deduplicate", "identify", "judge",
-    "measure", "mix", "run", "standardize",
+    "RunResult", "__version__", "as_ray_data", "count_tokens", "deduplicate", "extend_tokenizer",
+    "identify", "judge", "measure", "mix", "run", "standardize",
 ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ Other modules are internal: they may change between versions without notice.
 from __future__ import annotations
 
 from curate.api.dedup_stores import query_store
+from curate.api.extension import extend_tokenizer
 from curate.api.finished import compare_runs, diagnose, explain, rebuild_report, status
 from curate.api.hub import Pushed, push
 from curate.api.jobs import dedup_paths, format_of, identify_paths, mix_recipe, until
@@ -20,8 +21,8 @@ from curate.engine.progress import Silent
 
 __all__ = [
     "Pushed", "RunResult", "Silent", "as_ray_data", "calibrate", "check", "compare_runs",
-    "count_tokens", "dedup_paths", "deduplicate", "diagnose", "evaluate", "explain", "fertility",
-    "format_of", "identify", "identify_paths", "judge", "measure", "mix", "mix_recipe", "push",
-    "query_store", "rebuild_report", "run", "sample", "standardize", "status", "sweep", "train",
-    "until",
+    "count_tokens", "dedup_paths", "deduplicate", "diagnose", "evaluate", "explain",
+    "extend_tokenizer", "fertility", "format_of", "identify", "identify_paths", "judge", "measure",
+    "mix", "mix_recipe", "push", "query_store", "rebuild_report", "run", "sample", "standardize",
+    "status", "sweep", "train", "until",
 ]  # fmt: skip

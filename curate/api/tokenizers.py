@@ -62,14 +62,15 @@ def fertility(
     1.0
     """
     counters = [counter(name) for name in tokenizers]
-    batches = _of_run(on[0]) if len(on) == 1 and _is_run(on[0]) else _of_files(on, text)
+    batches = _of_run(on[0]) if len(on) == 1 and is_run(on[0]) else _of_files(on, text)
     measured = measure(_first(batches, scan), counters)
     if not measured:
         raise RecipeError("there is no text to measure on", where=", ".join(on))
     return measured
 
 
-def _is_run(address: str) -> bool:
+def is_run(address: str) -> bool:
+    """Return whether an address is the folder of a finished run."""
     with suppress(OSError, ValueError):
         return published(open_store(address)) is not None
     return False
@@ -84,20 +85,25 @@ def _first(batches: _Batches, scan: int) -> _Batches:
             return
 
 
-def _of_run(address: str) -> _Batches:
+def product_of(address: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield the product of a finished run by row groups: those of the columns that it has."""
     store = open_store(address)
     paths = [e.path for e in manifest_of(store).files if e.path.startswith("mixture/")]
     for path in paths:
         with store.open(path) as handle:
             file = pq.ParquetFile(handle)
-            labelled = "lang" in file.schema_arrow.names
+            found = [name for name in columns if name in file.schema_arrow.names]
             for group in range(file.num_row_groups):
-                columns = ["text", "epoch", *(["lang"] if labelled else [])]
-                table = file.read_row_group(group, columns=columns, use_threads=False)
-                table = table.filter(pc.equal(table.column("epoch"), 1))
-                texts = whole(table.column("text"))
-                langs = table.column("lang") if labelled else identify(texts).column("lang")
-                yield texts, langs.combine_chunks()
+                yield file.read_row_group(group, columns=found, use_threads=False)
+
+
+def _of_run(address: str) -> _Batches:
+    for table in product_of(address, ("text", "epoch", "lang")):
+        once = table.filter(pc.equal(table.column("epoch"), 1))
+        texts = whole(once.column("text"))
+        labelled = "lang" in table.column_names
+        langs = once.column("lang") if labelled else identify(texts).column("lang")
+        yield texts, langs.combine_chunks()
 
 
 def _of_files(paths: Sequence[str], text: str) -> _Batches:

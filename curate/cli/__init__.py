@@ -21,8 +21,8 @@ LISTS = ("recipes", "languages", "stages", "sources", "tokenizers")
 #: (``store query``) goes before the one of the first word.
 COMMANDS = (
     "init", "run", "plan", "bench", "stage", "dedup", "store", "store query", "mix", "identify",
-    "fertility", "report", "explain", "compare", "sample", "label", "evaluate", "sweep", "check",
-    "calibrate", "train", "verify", "doctor", "top", "push", "signals",
+    "fertility", "tokenizer extend", "report", "explain", "compare", "sample", "label", "evaluate",
+    "sweep", "check", "calibrate", "train", "verify", "doctor", "top", "push", "signals",
     *LISTS,
 )  # fmt: skip
 
@@ -191,7 +191,9 @@ def _explain(error: Any, arguments: Sequence[str]) -> int:
     lines = [message.removesuffix(".")]
     if message.startswith("No such command"):
         name = next(word for word in arguments if not word.startswith("-"))
-        lines = [f"no command '{name}'", f"  next: {nearest(name, COMMANDS)}"]
+        longer = [known for known in COMMANDS if known.startswith(f"{name} ")]
+        meant = f"it is 'curate {longer[0]}'" if longer else nearest(name, COMMANDS)
+        lines = [f"no command '{name}'", f"  next: {meant}"]
     elif getattr(error, "option_name", None) and message.startswith("No such option"):
         known = [name for each in context.command.params for name in each.opts]
         options = [name for name in known if name.startswith("--")]

@@ -26,7 +26,7 @@ _PLAIN = ("bytes", "characters", "words")
 #: What a tokenizer may be, with what that means; a colon stands where something is downloaded.
 KINDS = {
     DEFAULT: "Mistral's Tekken, from an installed package; the default",
-    "FILE": "the path of a tokenizer.json",
+    "FILE": "the path of a tokenizer.json, of its folder, or of tiktoken's tokenizer.model",
     "hf:<repository>": "the tokenizer.json of a repository of the Hugging Face Hub",
     "tiktoken:<encoding>": "an encoding of tiktoken, such as o200k_base",
     "bytes": "UTF-8 bytes",
@@ -51,9 +51,9 @@ class TokenCounter(Protocol):
 def counter(name: str | None = None) -> TokenCounter:
     """Load a token counter by name.
 
-    ``tekken`` (the default), ``tiktoken:<encoding>``, ``hf:<repository>``, a path to a
-    ``tokenizer.json``, or ``bytes``, ``characters``, ``words``. Only ``tiktoken:`` and ``hf:``
-    download anything.
+    ``tekken`` (the default), ``tiktoken:<encoding>``, ``hf:<repository>``, the path of a
+    ``tokenizer.json``, of its folder or of a ``tokenizer.model`` in tiktoken's form, or ``bytes``,
+    ``characters``, ``words``. Only ``tiktoken:`` and ``hf:`` download anything.
 
     >>> counter("words").count(pa.array(["бір екі үш", "", None], pa.large_string()))
     array([3, 0, 0])
@@ -79,10 +79,15 @@ def _load(name: str) -> TokenCounter:
         from curate.tokens.huggingface import from_repository
 
         return from_repository(name.removeprefix("hf:"))
+    if name.endswith((".model", ".tiktoken")):
+        from curate.tokens.rank_file import rank_file_counter
+
+        return rank_file_counter(Path(name))
     if name.endswith(".json") or Path(name).exists():
         from curate.tokens.huggingface import from_file
 
-        return from_file(Path(name))
+        path = Path(name)
+        return from_file(path / "tokenizer.json" if path.is_dir() else path)
     raise RecipeError(
         f"no tokenizer '{name}': {nearest(name, KINDS)}", hint=_meant(name) or "curate tokenizers"
     )

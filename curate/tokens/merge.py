@@ -62,7 +62,7 @@ class Vocabulary(NamedTuple):
 
 
 @kernel
-def _slot_of(data: Any, start: int, stop: int, content: Any, offsets: Any, slots: Any) -> Any:
+def slot_of(data: Any, start: int, stop: int, content: Any, offsets: Any, slots: Any) -> Any:
     """Return the slot that holds a byte string, or the empty one where it belongs."""
     mask = np.uint64(len(slots) - 1)
     slot = hash_span(data, start, stop) & mask
@@ -81,7 +81,7 @@ def _slot_of(data: Any, start: int, stop: int, content: Any, offsets: Any, slots
 @kernel
 def _index(content: Any, offsets: Any, slots: Any) -> None:
     for rank in range(len(offsets) - 1):
-        slots[_slot_of(content, offsets[rank], offsets[rank + 1], content, offsets, slots)] = rank
+        slots[slot_of(content, offsets[rank], offsets[rank + 1], content, offsets, slots)] = rank
 
 
 @kernel
@@ -98,10 +98,10 @@ def _index_pairs(
         if stop - start == 2:
             doubles[np.int64(content[start]) << 8 | np.int64(content[start + 1])] = rank
         for cut in range(start + 1, stop):
-            left = np.int64(slots[_slot_of(content, start, cut, content, offsets, slots)])
+            left = np.int64(slots[slot_of(content, start, cut, content, offsets, slots)])
             if left < 0:
                 continue
-            right = np.int64(slots[_slot_of(content, cut, stop, content, offsets, slots)])
+            right = np.int64(slots[slot_of(content, cut, stop, content, offsets, slots)])
             if right < 0:
                 continue
             key = left << _RANK_BITS | right
@@ -313,7 +313,7 @@ def count_pieces(
                 ):
                     total += cached_counts[slot]
                     continue
-            if size <= longest and slots[_slot_of(data, start, at, content, offsets, slots)] >= 0:
+            if size <= longest and slots[slot_of(data, start, at, content, offsets, slots)] >= 0:
                 tokens = 1
             elif size <= _SHORT:
                 tokens = _merge_short(data, start, at, singles, doubles, pairs, maybe, part, queue)

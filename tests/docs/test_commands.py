@@ -51,7 +51,7 @@ def test_the_readme_mentions_every_command(name):
 
 def test_the_readme_mentions_no_command_that_does_not_exist():
     named = set(re.findall(r"^(?:\| `)?curate ([a-z]+)\b", README, re.MULTILINE))
-    assert named <= set(COMMANDS)
+    assert named <= {name.split()[0] for name in COMMANDS}
 
 
 def test_the_readme_mentions_every_recipe():
@@ -92,7 +92,7 @@ def test_examples_run(name, tmp_path, monkeypatch):
     if "out/demo" in arguments:
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "demo").symlink_to(demo_run()[0])
-    if "--output" in arguments:
+    if "--output" in arguments and "--engine" in curate(name, "--help").out:
         arguments += ["--engine", "in-process"]
     if name in ("store", "store query"):
         assert curate(*example_of("dedup"), "--engine", "in-process").code == 0
