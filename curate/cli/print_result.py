@@ -42,6 +42,8 @@ def print_result(result: RunResult, json: bool) -> int:
 def load_lines(result: RunResult) -> list[str]:
     """Return a line of Python per phase that loads it; it has the split validation where held out.
 
+    Packed sequences are configurations of their own.
+
     `datasets` finds phases and splits through the README.md of the run's folder, not in mixture/,
     where a folder named validation would be all that it reads. Addresses have no such page.
     """
@@ -54,9 +56,12 @@ def load_lines(result: RunResult) -> list[str]:
     if "://" in base:
         files = [(phase, f"{base}/mixture/{phase}/*.parquet") for phase in phases]
         return [f"datasets.load_dataset({'parquet'!r}, data_files={dict([f])!r})" for f in files]
-    return [
-        f"datasets.load_dataset({base!r}, {phase!r})" for phase in phases if phase != "validation"
-    ]
+    packed = {
+        file["path"].split("/")[1] for file in manifest["files"] if file["dataset"] == "packed"
+    }
+    names = [phase for phase in phases if phase != "validation"]
+    names += [f"packed-{phase}" for phase in phases if phase in packed]
+    return [f"datasets.load_dataset({base!r}, {name!r})" for name in names]
 
 
 def mixture(rows: list[dict[str, Any]], write: terminal.Write) -> None:

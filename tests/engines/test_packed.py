@@ -19,8 +19,9 @@ from curate.inspection.verify import verify
 from curate.plan import build as planning
 from curate.recipe.recipe import parse_recipe
 from curate.storage.entries import sealed, unsealed
-from curate.storage.formats import packed
+from curate.storage.formats import Output, packed
 from curate.storage.store import open_store
+from tests.unit.storage.packing.tokenizers import CHATML, byte_level
 
 RECIPE = """
 name = "packed"
@@ -186,8 +187,6 @@ def test_all_tokens_of_conversations(ran, tmp_path):
 
 
 def test_what_a_template_cannot_write_is_counted(ran, tmp_path):
-    from tests.unit.storage.packing.tokenizers import CHATML, byte_level
-
     source = (
         "{% for m in messages %}{% if '30' in m.content %}{{ raise_exception('thirty') }}"
         "{% endif %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}"
@@ -252,6 +251,18 @@ def test_what_cannot_be_packed_is_refused_by_the_plan(ran, more, message):
     with pytest.raises(RecipeError) as caught:
         planning.build(parse_recipe(text, "r"))
     assert all(part in str(caught.value) for part in message.split("*")), caught.value
+
+
+def test_a_tokenizer_or_template_that_changed_is_another_answer(tmp_path):
+    """Its digest is in the key of the product's tasks, so a resumed run writes them again."""
+    found = set()
+    for at, (special, suffix) in enumerate([("", ""), ("", "!"), ("<new>", "")]):
+        source = "{% for m in messages %}{{ m.content }}<|im_end|>{% endfor %}" + suffix
+        special = (*CHATML, special) if special else CHATML
+        path = byte_level(tmp_path / str(at), special, {"chat_template": source})
+        output = {"tokenizer": path, "end": "<|im_end|>", "template": "tokenizer", "loss": "all"}
+        found.add(Output(formats=("packed",), **output).model_digest)
+    assert len(found) == 3
 
 
 def test_a_template_without_packed_sequences_is_refused(ran):

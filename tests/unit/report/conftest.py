@@ -21,6 +21,7 @@ WORDS = {
     "license": "CC0-1.0", "engine": "ray", "host": "node-1", "label": "reading",
     "segment": "00-segment",
     "input": "web/a.warc.gz", "set": "goats", "compare": "arXiv:2406.17557", "curate": "0.1.0",
+    "template": "mistral",
     "tokenizer": "tekken", "tokenizer_digest": "0123456789abcdef", "uneven": "measure",
 }  # fmt: skip
 
@@ -78,6 +79,13 @@ def small_manifest(**other):
         "cluster_size:2": 4, "cluster_size:9": 1, "pairs_compared": 8, "pairs_verified": 6,
     }  # fmt: skip
     ledger.stage("count").tally |= {f"tokens:{w['kaz']}": 8, "tokens:eng_Latn": 25}
+    ledger.stage("mix").tally |= {
+        f"packed:{w['phase']}:{what}": count
+        for what, count in {
+            "sequences": 3, "documents": 2, "tokens": 150, "trained": 60, "padding": 42, "split": 1,
+            "pieces": 2, "left_out:refused_by_template": 1,
+        }.items()
+    }  # fmt: skip
     ledger.file(a).records, ledger.file(a).documents = 6, 4
     ledger.file(a).skipped = Counter({w["skip"]: 1})
     ledger.file(a).quarantined = Counter({w["damage"]: 1})
@@ -102,6 +110,7 @@ def small_manifest(**other):
                 | ({"fold": ["case", "width"]} if use == "fuzzy_dedup" else {})
                 for use in stages
             ],
+            "output": {"length": 64, "template": w["template"]},
             "mixture": {"groups": {w["group"]: {"languages": [w["kaz"]]}}},
         },
         "profiles": "p", "plan": "q", "stages": [*stages, "mix"],

@@ -60,7 +60,8 @@ FIELDS = (
     "recipe", "describes", "web", "wiki", "file", "skip", "damage", "kaz", "rule", "group",
     "phase", "unit", "id", "url",
     "text", "twin", "tally", "package", "version", "model", "license", "engine", "host", "label",
-    "segment", "input", "set", "compare", "curate", "tokenizer", "tokenizer_digest", "uneven",
+    "segment", "input", "set", "compare", "curate", "template",
+    "tokenizer", "tokenizer_digest", "uneven",
 )  # fmt: skip
 
 

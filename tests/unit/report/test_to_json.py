@@ -37,6 +37,20 @@ def test_near_duplicates_are_counted_by_what_they_differ_in(manifest):
     assert "What near copies differ in" in pages["report.html"].decode()
 
 
+def test_packed_sequences(manifest):
+    assert report(manifest())["packed"] == [
+        {
+            "phase": "main", "sequences": 3, "documents": 2, "tokens": 150, "trained": 60,
+            "padding": 42, "split": 1, "pieces": 2, "left_out": {"refused_by_template": 1},
+            "fill": 150 / 192,
+        }
+    ]  # fmt: skip
+    pages = render(manifest(), [])
+    row = "| `main` | 3 | 2 | 150 | 40.0 % | 78.1 % | 42 | 1 into 2 | 1 refused_by_template |"
+    assert row in " ".join(pages["report.md"].decode().split())
+    assert "packed:" not in pages["report.md"].decode()  # not again among the stages' counts
+
+
 def test_what_reading_changed_is_told_with_what_the_stages_changed(manifest):
     fields = manifest()
     fields["ledger"]["files"]["wiki/dump.xml"]["noted"] = {"sentences_cut": 1234}

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from tokenizers import Tokenizer
 from curate.errors import RecipeError
 from curate.storage.packing.conversations import chat_template
 from curate.storage.packing.templates import Unfit
+from curate.tokens import counter
 from tests.examples import examples
 from tests.unit.storage.packing.tokenizers import CHATML, LLAMA_3, byte_level, metaspace
 
@@ -188,6 +190,7 @@ def test_a_special_token_in_a_text_is_text(llama):
     tokens = chat_template("llama-3", llama, "<|end_of_text|>", everything=False).tokens
     (ids,) = tokens.encode(["a<|eot_id|>"])
     assert tokens.special["<|eot_id|>"] not in ids
+    assert counter(llama).count(pa.array(["a<|eot_id|>"], pa.large_string())).tolist() == [len(ids)]
     assert (tokens.begin, tokens.end) == (0, 1)
 
 
