@@ -13,7 +13,7 @@ def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Folder or address of any run.")],
     json: Json = False,
 ) -> int:
-    """Say in which state a folder is, and what is safe to do next.
+    """Say in which state a folder is, and what to do next.
 
     Nothing is touched. In an object store it takes up to a minute to see whether a run is at work.
     Exit codes: 0 finished, 1 damaged, 2 nothing here, 4 a run is at work, or the files are not a

@@ -28,7 +28,7 @@ def command(
     << 20,
     json: Json = False,
 ) -> int:
-    """Compare tokenizers on your own texts, language by language.
+    """Compare tokenizers on your own texts, by language.
 
     Prints tokens per word (words are separated by whitespace; a dash in scripts without spaces),
     bytes and characters per token, and the change in tokens against the first tokenizer. Name the

@@ -41,7 +41,7 @@ def command(
     ] = None,
     json: Json = False,
 ) -> int:
-    """Take a fair sample of a finished run, to read or to label.
+    """Take a fair sample of a finished run, for labels.
 
     The documents with the smallest hash of seed and id: the same ones in every run over the same
     input, whatever its rules.

@@ -37,7 +37,7 @@ def command(
     text_field: TextField = "text",
     json: Json = False,
 ) -> int:
-    """Find the documents of a dedup store that are near a text.
+    """Find documents of a dedup store that are near a text.
 
     TEXT may be files: their documents are looked up one by one. Each pair is compared exactly:
     jaccard is the similarity of the two sets of shingles, contained the share of the text's
