@@ -10,10 +10,11 @@ from curate.engine.progress import STATUS
 from curate.errors import CurateError, RecipeError
 from curate.inspection.doctor import diagnose as inspect_folder
 from curate.inspection.explain import find_in_stores, find_outcomes, replay
-from curate.inspection.finished_rows import FinishedRun, profile_reader
+from curate.inspection.finished_rows import FinishedRun
 from curate.inspection.verify import manifest_of
 from curate.logging_setup import LOGGER
 from curate.plan import build as planning
+from curate.plan.finished_runs import profile_reader
 from curate.plan.model import Plan
 from curate.recipe.recipe import Recipe
 from curate.report import render
@@ -289,9 +290,13 @@ def _witnesses(store: Store, outcome: Mapping[str, Any]) -> list[dict[str, Any]]
 
 def _plan_of(recipe: Recipe, source: str, read_profile: Callable[[str], str]) -> Plan:
     """Plan one source alone: a replay does not need the inputs of the others."""
-    if source not in recipe.sources:
+    spec = recipe.sources.get(source)
+    runs = [path for each in recipe.sources.values() if each.format == "run" for path in each.path]
+    if runs and (spec is None or not spec.is_read):
+        raise RecipeError(f"it came from a run: curate explain {runs[0]} says what was done there")
+    if spec is None:
         raise RecipeError(f"the recipe has no source '{source}'")
-    one = {source: recipe.sources[source]}
+    one = {source: spec}
     alone = recipe.model_copy(update={"sources": one, "mixture": None})
     return planning.build(alone, read_profile=read_profile, stores=False)
 

@@ -113,6 +113,12 @@ class Driver:
     def _segment(
         self, segment: Segment, before: Outputs | None, decided: Sequence[Decided]
     ) -> Outputs:
+        brought = self.plan.brought
+        earlier = self.plan.segments[: segment.number]
+        written = {
+            name for one in earlier for stage in (*one.stages, *one.barriers) for name in stage.adds
+        }
+        # The barriers of the segment before are applied in this one, before its stages.
         job = SegmentJob(
             segment,
             self.plan.recipe.shards.batch_bytes,
@@ -121,6 +127,9 @@ class Driver:
             self._group_bytes(),
             self.plan.recipe.seed,
             self.plan.columns,
+            brought,
+            {name: source.run.done for name, source in self.plan.sources.items() if source.run},
+            tuple(name for name in brought.names if name not in written),
         )
         shared_key = [
             [parameters(stage) for stage in segment.stages],
@@ -138,9 +147,11 @@ class Driver:
 
         def assign(number: int) -> SegmentTask:
             if before is None:
-                return SegmentTask(number, shards[number])
+                return SegmentTask(number, shards[number].source, shards[number])
             listings = tuple(each.on(number) for each in decided)
-            return SegmentTask(number, None, before.commits[number], listings)
+            return SegmentTask(
+                number, shards[number].source, None, before.commits[number], listings
+            )
 
         outputs = self._tasks(
             segment.name, segment.label, job, [read_from(n) for n in range(len(shards))], assign

@@ -202,8 +202,9 @@ class ProductJob:
 
 def counted_with(plan: Plan) -> dict[str, str] | None:
     """Return the tokenizer of ``n_tokens`` and its digest; None where no stage counts."""
-    counters = [s.product_metadata for each in plan.segments for s in each.stages]
-    return next((dict(one) for one in reversed(counters) if one), None)
+    counters = [dict(source.run.counted_with) for source in plan.sources.values() if source.run]
+    counters += [dict(s.product_metadata) for each in plan.segments for s in each.stages]
+    return next((one for one in reversed(counters) if one), None)
 
 
 def product_metadata(plan: Plan) -> str:

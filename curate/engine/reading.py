@@ -47,7 +47,7 @@ ROW_BYTES = 400
 class _Collector:
     def __init__(self, source: SourcePlan) -> None:
         self.source = source
-        self.schema = document_schema(source.columns)
+        self.schema = pa.schema([*document_schema(source.columns), *source.brought])
         self.rows: list[dict[str, Any]] = []
         self.tables: list[pa.Table] = []
         self.damage: list[dict[str, Any]] = []
@@ -80,11 +80,16 @@ class _Collector:
             row["id"] = schema.make_id(key, row.pop("locator"))
             self.rows.append(row)
         elif isinstance(record, DocumentTable):
-            counts.records += record.table.num_rows
-            counts.documents += record.table.num_rows
             self._flush_rows()
-            ids = schema.make_ids(key, record.table.column("locator"))
-            self.tables.append(self._stamp(record.table.append_column("id", ids)))
+            table = record.table
+            if "id" in table.column_names:
+                self._count_by_id(table)
+            else:
+                counts.records += table.num_rows
+                counts.documents += table.num_rows
+                ids = schema.make_ids(key, table.column("locator"))
+                table = table.append_column("id", ids)
+            self.tables.append(self._stamp(table))
             self.bytes += record.table.nbytes + ROW_BYTES * record.table.num_rows
         elif isinstance(record, Skip):
             counts.records += record.count
@@ -93,6 +98,13 @@ class _Collector:
             counts.noted[record.what] += record.count
         else:
             self._quarantine(file, counts, record)
+
+    def _count_by_id(self, table: pa.Table) -> None:
+        """Count documents that have ids already under the files that these name."""
+        for row in pc.value_counts(schema.file_of(table.column("id"))).to_pylist():
+            counts = self.counts.setdefault(row["values"], FileCounts())
+            counts.records += row["counts"]
+            counts.documents += row["counts"]
 
     def _quarantine(self, file: str, counts: FileCounts, damage: Damage) -> None:
         counts.records += 1

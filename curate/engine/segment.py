@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import takewhile
 from typing import Any
 
@@ -26,6 +26,7 @@ from curate.plan.model import Segment, Shard, SourcePlan
 from curate.protocol.ledger import Ledger
 from curate.protocol.routing import document_numbers
 from curate.protocol.stage import Barrier, MapStage
+from curate.protocol.tallies import CARRIED
 from curate.sources.base import COMPILED
 from curate.sources.columns import Columns
 from curate.storage import parquet_sink
@@ -54,6 +55,7 @@ class SegmentTask:
     """What one task of a segment reads: a shard of a source, or what the segment before left."""
 
     number: int  #: of the shard
+    source: str  #: of the shard
     shard: Shard | None = None
     survivors: str | None = None  #: the shard's commit of the segment before
     decisions: tuple[tuple[Listing, ...], ...] = ()  #: on this shard, per barrier of that segment
@@ -70,6 +72,11 @@ class SegmentJob:
     group_bytes: int = parquet_sink.ROW_GROUP_BYTES
     shuffle_seed: int = 0
     columns: Columns | None = None  #: of the input that pass through
+    brought: pa.Schema = field(default_factory=lambda: pa.schema([]))  #: by finished runs
+    #: By source that is a finished run: the stages that have nothing to do on its rows.
+    done: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    #: Columns of ``brought`` that no stage before the segment writes: other sources have none.
+    unwritten: tuple[str, ...] = ()
 
     def run(self, assignment: SegmentTask, attempt: Attempt) -> None:
         """Run the segment on one shard."""
@@ -91,6 +98,7 @@ class _Work:
 
     def __init__(self, job: SegmentJob, task: SegmentTask, attempt: Attempt) -> None:
         self.job, self.number, self.attempt = job, task.number, attempt
+        self.done = job.done.get(task.source)  #: None where the source is no finished run
         self.ledger: Ledger = attempt.ledger
         self.decisions: list[tuple[Barrier, pa.Table]] = []
         if task.survivors is None:
@@ -140,10 +148,16 @@ class _Work:
         if shard is not None and max(p.file.size for p in shard.pieces) >= COMPILED:
             source = (self.job.sources or {})[shard.source].reader
         compile_together(table, self.job.segment.stages, self.job.segment.barriers, source)
+        table = self._without_brought(table)
         for stage in self.job.segment.stages:
             table = stage.apply(table, Counter())
-        _LAST[:] = self.job, base, table.schema.remove_metadata()
+        _LAST[:] = self.job, base, with_nulls(table, self.job.brought).schema.remove_metadata()
         return _LAST[2]
+
+    def _without_brought(self, table: pa.Table) -> pa.Table:
+        """Return a table without the columns that only a finished run has here."""
+        absent = set(self.job.unwritten).intersection(table.column_names)
+        return table.drop_columns(sorted(absent)) if absent else table
 
     def from_source(self, source: SourcePlan, shard: Shard) -> None:
         """Run a source's shard through the segment, batch by batch; write what is quarantined."""
@@ -191,6 +205,7 @@ class _Work:
             if reads_texts:
                 table = with_texts(table, texts, places[self.rows])
             table = self._staged(table, with_them)
+            table = with_nulls(table, self.job.brought)
             self._sketch_groups(self.survivors.write_group(number, table, places[self.rows]))
 
     def _through(self, table: pa.Table) -> pa.Table:
@@ -214,7 +229,7 @@ class _Work:
             with self._timed(barrier.name):
                 table = barrier.apply(table, decisions, tally)
             table = self._split(table, self.decisions[number + 1 :], texts, places)
-        return table
+        return table if self.done is not None else self._without_brought(table)
 
     def _staged(
         self,
@@ -227,6 +242,11 @@ class _Work:
         for stage in stages:
             tally = self.ledger.stage(stage.name).tally
             self.ledger.count_input(stage.name, table)
+            if self.done and stage.name in self.done:
+                tally[CARRIED] += table.num_rows
+                # A signal that no rule has for these rows was perhaps not measured in the run.
+                table = with_nulls(table, [self.schema.field(name) for name in stage.adds])
+                continue
             with self._timed(stage.name):
                 table = stage.apply(table, tally)
             table = self._split(table, (), texts, places)
@@ -311,6 +331,14 @@ def read_decisions(store: Store, listings: Sequence[Listing]) -> pa.Table:
     """Return the decisions of a barrier that are listed: for one shard, or for all."""
     tables = list(read_listed(store, listings))
     return pa.concat_tables(tables) if tables else schema.DECISIONS_SCHEMA.empty_table()
+
+
+def with_nulls(table: pa.Table, columns: Iterable[pa.Field]) -> pa.Table:
+    """Return a table with all of these columns, null where it did not have them."""
+    for each in columns:
+        if each.name not in table.column_names:
+            table = table.append_column(each, pa.nulls(table.num_rows, each.type))
+    return table
 
 
 def restored(table: pa.Table, columns: Columns | None) -> pa.Table:

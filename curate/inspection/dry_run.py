@@ -153,10 +153,14 @@ def _documents(plan: Plan, scan: int, source: str | None = None) -> Iterator[pa.
     for number in np.argsort(order_key(names.cast(pa.string()), 1), kind="stable"):
         shard = shards[int(number)]
         for batch in read_shard(plan.sources[shard.source], shard, plan.recipe.shards.batch_bytes):
-            yield batch.documents
+            yield schema.conform(batch.documents, _schema(plan))
             left -= pc.sum(pc.binary_length(batch.documents.column("text"))).as_py() or 0
             if left <= 0:
                 return
+
+
+def _schema(plan: Plan) -> pa.Schema:
+    return pa.schema([*document_schema(plan.columns), *plan.brought])
 
 
 class _Sample(NamedTuple):
@@ -169,7 +173,7 @@ class _Sample(NamedTuple):
 
 
 def _sample(plan: Plan, sample: int, scan: int, source: str | None = None) -> _Sample:
-    lowest, scanned, seen = document_schema(plan.columns).empty_table(), 0, 0
+    lowest, scanned, seen = _schema(plan).empty_table(), 0, 0
     for table in _documents(plan, scan, source):
         scanned += table.num_rows
         seen += pc.sum(pc.binary_length(table.column("text"))).as_py() or 0
@@ -242,7 +246,7 @@ def _duplicates(
                 break  # all are copies of one text, which no slice separates
             documents = smaller
     if documents is None:
-        documents = _through(maps, document_schema(plan.columns).empty_table())
+        documents = _through(maps, _schema(plan).empty_table())
     for before in earlier:
         documents = apply(before, documents)
         documents = documents.filter(schema.alive(documents))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ from curate.errors import RecipeError, RefusedError, nearest
 from curate.inspection.verify import manifest_of
 from curate.mixture.sampling import sample_key
 from curate.plan import build as planning
-from curate.recipe import locate
+from curate.plan.finished_runs import profile_reader
 from curate.recipe.languages import label_of
 from curate.recipe.profile import Profiles
 from curate.recipe.recipe import Recipe, parse_recipe
@@ -38,18 +37,6 @@ def readable(store: Store, path: str) -> Iterator[None]:
             where=store.address,
             hint=f"curate verify {store.address} lists all that is wrong",
         ) from error
-
-
-def profile_reader(store: Store) -> Callable[[str], str]:
-    """Return what reads a profile's text as it was during the run; it may have changed since."""
-
-    def read(name: str) -> str:
-        try:
-            return store.read(f"filters/{Path(name).stem}.toml").decode()
-        except FileNotFoundError:
-            return locate.profile_text(name)
-
-    return read
 
 
 class Part(NamedTuple):

@@ -36,8 +36,9 @@ def check(plan: Plan) -> None:
     """
     for stage in (stage for segment in plan.segments for stage in segment.stages):
         _ = stage.product_metadata  # loads its tokenizer
+    read = {name for source in plan.sources.values() for name in source.of_rows}
     for group, term in plan.mix.mixture.groups.items():
-        if term.sources and term.weight and not any(name in plan.sources for name in term.sources):
+        if term.sources and term.weight and read.isdisjoint(term.sources):
             names = ", ".join(f"'{name}'" for name in term.sources)
             raise RecipeError(
                 f"group '{group}' has nothing to give: no path is known for its sources {names}",

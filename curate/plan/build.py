@@ -8,7 +8,7 @@ profiles and the indexes of dedup stores are read, too.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,16 @@ from curate.errors import RecipeError, ResourceError, without_secrets
 from curate.paths.remote import in_order
 from curate.plan import registry
 from curate.plan.checks import check_columns, check_conversations, check_groups
+from curate.plan.finished_runs import (
+    RunInput,
+    brought_by_all,
+    check_counters,
+    check_ids,
+    check_stores,
+    earlier_stages,
+    open_run,
+    reader_of,
+)
 from curate.plan.model import Plan, PlannedPiece, Segment, Shard, SourcePlan, with_view
 from curate.protocol.stage import Barrier, MapStage
 from curate.recipe import locate, profile
@@ -49,6 +59,7 @@ def build(
     sources: dict[str, SourcePlan] = {}
     listed: dict[str, list[InputFile]] = {}
     shards: list[Shard] = []
+    runs: dict[str, RunInput] = {}
     for name, spec in recipe.sources.items():
         if not spec.is_read:
             continue
@@ -58,20 +69,33 @@ def build(
             reader = _masking(reader, recipe)
         license = spec.license and without_secrets(spec.license)
         sources[name] = SourcePlan(name, reader, spec.origin, license)
-        files = _inputs(spec, reader)
+        if spec.format == "run":
+            runs[name] = open_run(spec, at)
+            files = runs[name].files
+        else:
+            files = _inputs(spec, reader)
         listed[name] = files
         shards += _shards(name, reader, files, recipe.shards.input_bytes)
     if not sources:
         raise RecipeError(
             "no source has a path", where=where, hint="name one with --input SOURCE=PATH"
         )
+    stages = list(_stages(recipe, loaded, where))
+    sources = _with_runs(sources, runs, stages, recipe, loaded, where)
     sources = _with_columns(sources, listed)
-    cut = segments(recipe, loaded, where=where, judging_apart=judging_apart)
+    cut = _divided(stages, judging_apart)
+    check_columns(cut, where, brought_by_all(sources.values()))
     plan = Plan(recipe, loaded, sources, tuple(shards), cut)
     check_groups(plan.mix.mixture, recipe, where)
-    check_conversations(recipe, loaded, plan.segments, where)
+    chat = [name for name, run in runs.items() if run.has_chat]
+    check_conversations(recipe, loaded, plan.segments, where, chat)
+    others = {name: {f"{name}/{f.name}" for f in listed[name]} for name in sources.keys() - runs}
+    check_ids(runs, others)
     check(plan.output)
-    return dataclasses.replace(plan, segments=_with_views(plan, where)) if stores else plan
+    if stores:
+        plan = dataclasses.replace(plan, segments=_with_views(plan, where))
+        check_stores(runs, plan.barriers)
+    return plan
 
 
 def _inputs(spec: SourceSpec, reader: Source) -> list[InputFile]:
@@ -106,6 +130,27 @@ def _with_columns(
             kept = tuple(sorted(as_json & found[name].keys()))
             reader = dataclasses.replace(reader, passed=passed, as_json=kept)
         planned[name] = source._replace(reader=reader, columns=columns)
+    return planned
+
+
+def _with_runs(
+    sources: dict[str, SourcePlan],
+    runs: dict[str, RunInput],
+    stages: Sequence[MapStage | Barrier],
+    recipe: Recipe,
+    loaded: Profiles,
+    where: str,
+) -> dict[str, SourcePlan]:
+    """Find what of each finished run still holds under the recipe's stages."""
+    planned = dict(sources)
+    for name, run in runs.items():
+        at = f"{where}: sources.{name}"
+        earlier = earlier_stages(run, profiles, partial(_stages, where=at), name)
+        reader: Any = sources[name].reader
+        names = set(recipe.sources)
+        reader = reader_of(reader, run, stages, earlier, sources=names, profiles=loaded, where=at)
+        planned[name] = sources[name]._replace(reader=reader)
+    check_counters(planned, stages, where)
     return planned
 
 
@@ -165,10 +210,16 @@ def segments(
     With ``judging_apart`` a stage that decides on signals opens one, too: after a change of its
     rules, what was read and measured is still valid. That costs another pass over the documents.
     """
+    cut = _divided(_stages(recipe, profiles, where), judging_apart)
+    check_columns(cut, where)
+    return cut
+
+
+def _divided(stages: Iterable[MapStage | Barrier], judging_apart: bool) -> tuple[Segment, ...]:
     cut: list[Segment] = []
     maps: list[MapStage] = []
     barriers: list[Barrier] = []
-    for stage in _stages(recipe, profiles, where):
+    for stage in stages:
         judges = judging_apart and maps and _decides_on_signals(stage)
         if judges or (barriers and not _joins(stage, barriers)):
             cut.append(Segment(len(cut), tuple(maps), tuple(barriers)))
@@ -178,7 +229,6 @@ def segments(
         else:
             barriers.append(stage)
     cut.append(Segment(len(cut), tuple(maps), tuple(barriers)))
-    check_columns(cut, where)
     return tuple(cut)
 
 
@@ -243,10 +293,12 @@ def profiles(recipe: Recipe, read: Callable[[str], str] | None = None) -> Profil
     """Return the profiles of all languages and of a recipe's sources."""
     own = read is None  # profiles of a finished run have the names that they were stored under
     read = read or partial(locate.profile_text, beside=recipe.folder)
+    # The rows of a run keep their sources, which need no path here.
+    reads_runs = any(spec.format == "run" and spec.is_read for spec in recipe.sources.values())
     by_source = {
         name: locate.profile_name(spec.profile, recipe.folder) if own else spec.profile
         for name, spec in recipe.sources.items()
-        if spec.profile is not None and spec.is_read
+        if spec.profile is not None and (spec.is_read or reads_runs)
     }
     names = set(locate.language_profiles(recipe.folder)) | set(by_source.values())
     loaded = {name: profile.load_profile(name, read) for name in sorted(names)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from curate import schema
 from curate.errors import RecipeError, nearest
@@ -20,9 +20,12 @@ _WRITERS = {
 }
 
 
-def check_columns(segments: Sequence[Segment], where: str) -> None:
-    """Raise RecipeError where a stage reads a column that nothing before it writes."""
-    have = set(schema.SOURCE_COLUMNS) | set(schema.VERDICT_COLUMNS)
+def check_columns(segments: Sequence[Segment], where: str, brought: Collection[str] = ()) -> None:
+    """Raise RecipeError where a stage reads a column that nothing before it writes.
+
+    ``brought`` are columns of stages that every source brings.
+    """
+    have = {*schema.SOURCE_COLUMNS, *schema.VERDICT_COLUMNS, *brought}
     for segment in segments:
         for stage in (*segment.stages, *segment.barriers):
             for column in stage.reads:
@@ -56,16 +59,21 @@ def check_groups(mixture: Mixture, recipe: Recipe, where: str) -> None:
 
 
 def check_conversations(
-    recipe: Recipe, profiles: Profiles, segments: Sequence[Segment], where: str
+    recipe: Recipe,
+    profiles: Profiles,
+    segments: Sequence[Segment],
+    where: str,
+    runs: Collection[str] = (),
 ) -> None:
     """Raise RecipeError where a stage would cut lines or spans out of conversations.
 
-    A conversation has turns, not lines. Packed, it needs a chat template.
+    A conversation has turns, not lines. Packed, it needs a chat template. ``runs`` are sources that
+    may bring some: line rules leave those out.
     """
     cutting = [s.name for segment in segments for s in segment.stages if s.refuses_chat]
     spans = [b.name for segment in segments for b in segment.barriers if b.refuses_chat]
     for name, spec in recipe.sources.items():
-        if not spec.is_read or spec.format != "chat":
+        if not spec.is_read or (spec.format != "chat" and name not in runs):
             continue
         if "packed" in recipe.output.formats and recipe.output.template is None:
             raise RecipeError(
@@ -79,6 +87,8 @@ def check_conversations(
                 where=f"{where}: sources.{name}",
                 hint="give the conversations a recipe of their own",
             )
+        if name in runs:
+            continue
         own = profiles.by_name[spec.profile] if spec.profile else None
         if cutting and (own is None or own.trim.rules or own.rewrite.steps):
             raise RecipeError(

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
+import pyarrow as pa
+
 from curate import schema
 from curate.errors import without_secrets
 from curate.plan.fingerprint import code_digest, digest
@@ -15,6 +17,7 @@ from curate.recipe.profile import Profiles
 from curate.recipe.recipe import Recipe
 from curate.sources.base import InputFile, Piece, Source
 from curate.sources.columns import Columns
+from curate.sources.finished_run import CuratedRun
 from curate.storage.formats import Output
 
 
@@ -26,6 +29,21 @@ class SourcePlan(NamedTuple):
     origin: str
     license: str | None
     columns: Columns | None = None  #: of all sources, where any column passes through
+
+    @property
+    def run(self) -> CuratedRun | None:
+        """The reader of a finished run, if the source is one."""
+        return self.reader if isinstance(self.reader, CuratedRun) else None
+
+    @property
+    def brought(self) -> pa.Schema:
+        """The columns of stages that the rows bring along: those of a finished run."""
+        return self.run.brought_schema if self.run else pa.schema([])
+
+    @property
+    def of_rows(self) -> tuple[str, ...]:
+        """The values that ``source`` has in the rows."""
+        return self.run.sources if self.run else (self.name,)
 
 
 class PlannedPiece(NamedTuple):
@@ -94,6 +112,14 @@ class Plan:
     def columns(self) -> Columns | None:
         """The columns of the input that pass through, if any."""
         return next(iter(self.sources.values())).columns
+
+    @property
+    def brought(self) -> pa.Schema:
+        """The columns of stages that the rows of any source bring along."""
+        fields: dict[str, pa.Field] = {}
+        for source in self.sources.values():
+            fields = {field.name: field for field in source.brought} | fields
+        return pa.schema(list(fields.values()))
 
     @property
     def output(self) -> Output:

@@ -227,6 +227,8 @@ def _text_per_byte(format: str, file: str) -> float:
             return TEXT_PER_INDEX
         format = "wet" if file.endswith(".wet.gz") else "warc"
     plain = TEXT_PER_PLAIN.get(format, 1.0)
+    if format == "run":
+        return TEXT_PER_STORED["parquet"]
     if format == "parquet" or (format in TEXT_PER_STORED and file.endswith(COMPRESSED)):
         return TEXT_PER_STORED[format]
     return plain * PACKED if file.endswith(COMPRESSED) else plain

@@ -44,6 +44,7 @@ SOURCE_FORMATS = {
     "jsonl": "curate.sources.jsonl:Jsonl",
     "parquet": "curate.sources.parquet:Parquet",
     "text": "curate.sources.plain_text:PlainText",
+    "run": "curate.sources.finished_run:CuratedRun",
     "chat": "curate.sources.chat.conversations:Chat",
 }
 

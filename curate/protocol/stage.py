@@ -39,6 +39,11 @@ class Stage(ABC):
         """The columns that the stage reads."""
 
     @property
+    def profiles_read(self) -> Profiles | None:
+        """The profiles that the stage reads, with the parts that it reads; None for most."""
+        return getattr(self, "profiles", None)
+
+    @property
     def adds(self) -> tuple[str, ...]:
         """The columns that the stage adds."""
         return ()
@@ -77,7 +82,7 @@ class MapStage(Stage):
     profile_parts: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        profiles: Profiles | None = getattr(self, "profiles", None)
+        profiles = self.profiles_read
         if profiles is not None:
             object.__setattr__(self, "profiles", profiles.only(self.profile_parts))
 
@@ -95,6 +100,13 @@ class MapStage(Stage):
     def product_metadata(self) -> Mapping[str, str]:
         """Entries for the schema metadata of the product."""
         return {}
+
+    def holds_what(self, earlier: Any) -> bool:
+        """Return whether a stage with equal options wrote, in an earlier run, all that this does.
+
+        What the plan fills in can differ although the options are equal.
+        """
+        return True
 
     @abstractmethod
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:

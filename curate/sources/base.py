@@ -86,7 +86,10 @@ class Note:
 
 
 class DocumentTable(NamedTuple):
-    """Many documents: ``locator``, ``text`` and any of Document's other columns."""
+    """Many documents: ``locator``, ``text`` and any of Document's other columns.
+
+    With ``id`` and ``source`` in the place of ``locator`` they keep the ids that they have.
+    """
 
     table: pa.Table
 

@@ -65,6 +65,13 @@ class Measure(MapStage):
     def adds(self) -> tuple[str, ...]:
         return tuple(column(name) for name in self.signals)
 
+    def holds_what(self, earlier: Measure) -> bool:
+        """Return whether page_quality was measured wherever it is measured now."""
+        if earlier.pages is None or PAGE_QUALITY not in self.signals:
+            return True
+        known = set(earlier.profiles.by_name)
+        return self.pages is not None and (set(self.pages) & known) <= set(earlier.pages)
+
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         """Add the signal columns; rows that were dropped get nulls."""
         return on_alive(table, self._measure)
