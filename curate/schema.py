@@ -245,6 +245,9 @@ NUMBERS = tuple(
     for name, kind in STAGE_COLUMNS.items()
     if pa.types.is_integer(kind) or pa.types.is_floating(kind)
 )
+#: The step of ``curate takedown``, and that of later runs which know of it from a dedup store; the
+#: rule under which documents leave no row in ``rejected/``.
+TAKEDOWN, KNOWN_TAKEDOWNS, TAKEN_DOWN = "takedown", "known_takedowns", "taken_down"
 #: The size of a document's text in bytes, where the engine passes tables without their texts.
 TEXT_BYTES = "#bytes"
 #: Columns of byte ranges of ``text``: a stage that rewrites ``text`` updates them.

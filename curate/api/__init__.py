@@ -14,6 +14,7 @@ from curate.api.profiles import calibrate, check
 from curate.api.ray_data import as_ray_data
 from curate.api.runs import RunResult, run
 from curate.api.tables import count_tokens, deduplicate, identify, judge, measure, mix, standardize
+from curate.api.takedowns import take_down
 from curate.api.tokenizers import fertility
 from curate.api.training import train
 from curate.api.tuning import evaluate, sample, sweep
@@ -24,5 +25,5 @@ __all__ = [
     "count_tokens", "dedup_paths", "deduplicate", "diagnose", "evaluate", "explain",
     "extend_tokenizer", "fertility", "format_of", "identify", "identify_paths", "judge", "measure",
     "mix", "mix_recipe", "push", "query_store", "rebuild_report", "run", "sample", "standardize",
-    "status", "sweep", "train", "until",
+    "status", "sweep", "take_down", "train", "until",
 ]  # fmt: skip

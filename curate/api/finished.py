@@ -11,7 +11,7 @@ from curate.errors import CurateError, RecipeError
 from curate.inspection.doctor import diagnose as inspect_folder
 from curate.inspection.explain import find_in_stores, find_outcomes, replay
 from curate.inspection.finished_rows import FinishedRun
-from curate.inspection.verify import manifest_of
+from curate.inspection.verify import manifest_of, taken_down
 from curate.logging_setup import LOGGER
 from curate.plan import build as planning
 from curate.plan.finished_runs import profile_reader
@@ -244,7 +244,12 @@ def explain(output: str, document: str) -> list[dict[str, Any]]:
             f"no document or damaged record '{document}' in this run",
             where=output,
             hint="give an id (column `id` of mixture/ and rejected/), a url, or SOURCE/FILE#OFFSET"
-            " of quarantine/; skipped records are only counted",
+            " of quarantine/; skipped records are only counted"
+            + (
+                ", and what was taken down has left no row"
+                if taken_down(manifest_of(store))
+                else ""
+            ),
         )
     recipe = FinishedRun(store).recipe
     profile_of_run = profile_reader(store)

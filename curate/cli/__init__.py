@@ -22,7 +22,8 @@ LISTS = ("recipes", "languages", "stages", "sources", "tokenizers")
 COMMANDS = (
     "init", "run", "plan", "bench", "stage", "dedup", "store", "store query", "mix", "identify",
     "fertility", "tokenizer extend", "report", "explain", "compare", "sample", "label", "evaluate",
-    "sweep", "check", "calibrate", "train", "verify", "doctor", "top", "push", "signals",
+    "sweep", "check", "calibrate", "train", "verify", "doctor", "top", "takedown", "push",
+    "signals",
     *LISTS,
 )  # fmt: skip
 

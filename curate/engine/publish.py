@@ -35,7 +35,8 @@ MANIFEST = "manifest.json"
 
 #: All that a product can have, in the order in which its last steps on a disk are done.
 ENTRIES = (
-    "recipe.toml", "filters", "rejected", "quarantine", *OUTPUT_FORMATS, "clusters.parquet",
+    "recipe.toml", "filters", "takedowns",
+    "rejected", "quarantine", *OUTPUT_FORMATS, "clusters.parquet",
     "timings.jsonl", "report.json", "report.md", "report.html", "README.md", "mixture", MANIFEST,
 )  # fmt: skip
 

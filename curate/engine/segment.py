@@ -46,6 +46,9 @@ from curate.storage.survivors import (
 #: Maximum rows per sketch call.
 SKETCHED_ROWS = 50_000
 
+#: The verdict of documents that are counted, and of which no row is written.
+_NEVER_WRITTEN = f"{schema.KNOWN_TAKEDOWNS}:{schema.TAKEN_DOWN}"
+
 #: Rows kept per rule as examples for the report.
 SAMPLES_PER_RULE = 5
 
@@ -276,6 +279,8 @@ class _Work:
         for barrier, decisions in later:
             rejects = barrier.reassign_witness(rejects, decisions)
         self.ledger.count_dropped(rejects)
+        if self.job.segment.number == 0:
+            rejects = rejects.filter(pc.not_equal(rejects.column("dropped_by"), _NEVER_WRITTEN))
         self.rejected.write(restored(rejects, self.job.columns))
         self._sample(rejects)
         self.rows = self.rows[kept]

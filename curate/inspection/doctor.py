@@ -15,6 +15,7 @@ from curate.engine.folder import (
     wrong_sizes,
 )
 from curate.engine.lease import watch
+from curate.engine.takedown import STAGING
 from curate.errors import RefusedError
 from curate.paths.remote import in_order
 from curate.storage.entries import Commit, Manifest, unsealed
@@ -95,6 +96,14 @@ def diagnose(store: Store, *, patient: bool = True) -> Diagnosis:
             damaged=wrong,
         )
     swapped = "; it was killed while it became visible, which the next run ends"
+    if STAGING.rstrip("/") in top:
+        return Diagnosis(
+            "unfinished",
+            f"a finished run of the recipe '{name}', from which documents were being taken out when"
+            " that was killed; what is visible is whole, with them or without",
+            "give the same curate takedown again: it ends what it began, here and in dedup stores",
+            who,
+        )
     return Diagnosis(
         "finished",
         f"a finished run of the recipe '{name}': {manifest.totals.documents} documents,"

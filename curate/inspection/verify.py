@@ -9,15 +9,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from curate import schema
 from curate.engine.folder import published, wrong_sizes
 from curate.errors import InternalError, RefusedError
 from curate.inspection.doctor import diagnose
 from curate.inspection.verify_packed import packed_problems
 from curate.mixture.sampling import sample_key
+from curate.rights.lists import Keys, contains, keys_of
+from curate.schema import whole
 from curate.storage.dedup_store import stored_ids
 from curate.storage.entries import Manifest, StoreUse
 from curate.storage.formats import OUTPUT_FORMATS
-from curate.storage.store import Store, sha256_of
+from curate.storage.store import Store, open_store, sha256_of
+from curate.storage.store_takedown import tombstones
 
 
 def verify(store: Store) -> list[str]:
@@ -48,7 +52,7 @@ def _damaged(store: Store, manifest: Manifest) -> Iterator[str]:
 
 def _strays(store: Store, manifest: Manifest) -> Iterator[str]:
     named = {entry.path for entry in manifest.files}
-    for folder in ("mixture", "rejected", "quarantine", *OUTPUT_FORMATS):
+    for folder in ("mixture", "rejected", "quarantine", "takedowns", *OUTPUT_FORMATS):
         for path in store.names(folder):
             if path not in named:
                 yield f"{path}: not in the manifest"
@@ -66,12 +70,22 @@ def _counts(manifest: Manifest) -> Iterator[str]:
     totals = manifest.totals
     expected = {
         "mixture": totals.rows,
-        "rejected": totals.dropped + totals.curated - totals.taken,
+        "rejected": totals.dropped + totals.curated - totals.taken - taken_down(manifest),
         "quarantine": totals.quarantined,
     }
     for folder, count in expected.items():
         if rows[folder] != count:
             yield f"{folder}: {rows[folder]} rows, but the ledger says {count}"
+
+
+def taken_down(manifest: Manifest) -> int:
+    """Return how many documents are counted as dropped and have no row: those taken down."""
+    return sum(
+        count
+        for file in manifest.ledger.files.values()
+        for verdict, count in file.dropped.items()
+        if verdict.endswith(f":{schema.TAKEN_DOWN}")
+    )
 
 
 def _rows(store: Store, manifest: Manifest) -> Iterator[str]:
@@ -118,7 +132,9 @@ def _rows(store: Store, manifest: Manifest) -> Iterator[str]:
         uses = [use for other, use in stores.items() if order.get(other, 0) >= order[stage]]
         for use in uses if lost.any() else ():
             try:
-                lost[lost] = ~_in_store(use, names[lost])
+                lost[lost] = ~_in_store(
+                    use, names[lost], keys_of(whole(named.column("duplicate_of")))[lost]
+                )
             except RefusedError as error:
                 yield f"witnesses of {stage} were not looked up: {error.what}"
                 lost[:] = False
@@ -140,9 +156,9 @@ def _dropped_by(
             yield from lists
 
 
-def _in_store(use: StoreUse, names: np.ndarray) -> np.ndarray:
-    """Return which ids are in the generations that a stage was compared with."""
-    found = np.zeros(len(names), np.bool_)
+def _in_store(use: StoreUse, names: np.ndarray, ids_of_names: Keys) -> np.ndarray:
+    """Return which ids are in the generations that a stage was compared with, or were until now."""
+    found = contains(tombstones(open_store(use.address)).keys()["id"], ids_of_names)
     for ids in stored_ids(use.address, use.compared_with):
         found |= np.isin(names, sample_key(ids, 1))
     return found

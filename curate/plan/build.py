@@ -33,11 +33,14 @@ from curate.protocol.stage import Barrier, MapStage
 from curate.recipe import locate, profile
 from curate.recipe.profile import Profiles
 from curate.recipe.recipe import Recipe, SourceSpec, StageSpec
+from curate.schema import KNOWN_TAKEDOWNS, TAKEDOWN
 from curate.sources.base import InputFile, ListedSource, Piece, Source
 from curate.sources.columns import gather
 from curate.sources.files import LOOKED_AT, expand, identity
 from curate.sources.path_list import paths_of
 from curate.storage.formats import WITHOUT_MASK, check
+from curate.storage.store import open_store
+from curate.storage.store_takedown import tombstones
 from curate.storage.survivors import beside_texts
 
 
@@ -92,10 +95,22 @@ def build(
     others = {name: {f"{name}/{f.name}" for f in listed[name]} for name in sources.keys() - runs}
     check_ids(runs, others)
     check(plan.output)
-    if stores:
-        plan = dataclasses.replace(plan, segments=_with_views(plan, where))
-        check_stores(runs, plan.barriers)
-    return plan
+    if not stores:
+        return plan
+    plan = dataclasses.replace(plan, segments=_with_views(plan, where))
+    check_stores(runs, plan.barriers)
+    return _with_takedowns(plan)
+
+
+def _with_takedowns(plan: Plan) -> Plan:
+    """Let documents that were taken down from a store of the plan be dropped before all else."""
+    addresses = [a for b in plan.barriers for a in (b.against, b.store) if a]
+    known = tuple(tombstones(open_store(address)) for address in dict.fromkeys(addresses))
+    if not any(one.files for one in known):
+        return plan
+    first, *rest = plan.segments
+    stages = (registry.load(registry.KNOWN_TAKEDOWNS)(known), *first.stages)
+    return dataclasses.replace(plan, segments=(dataclasses.replace(first, stages=stages), *rest))
 
 
 def _inputs(spec: SourceSpec, reader: Source) -> list[InputFile]:
@@ -274,6 +289,8 @@ def _stages(recipe: Recipe, profiles: Profiles, where: str) -> Iterator[MapStage
             )
         if mixed:
             raise RecipeError(f"stage '{spec.label}' comes after mix, which is the last", where=at)
+        if spec.label in (TAKEDOWN, KNOWN_TAKEDOWNS):
+            raise RecipeError(f"'{spec.label}' is the name of a step of takedowns", where=at)
         labels.add(spec.label)
         mixed = spec.use == "mix"
         given = {

@@ -14,7 +14,9 @@ from curate.errors import without_secrets
 from curate.plan.fingerprint import code_digest, digest
 from curate.protocol.stage import Barrier, MapStage, ProductBarrier, Stage
 from curate.recipe.profile import Profiles
+from curate.recipe.recipe import Output as OutputSection
 from curate.recipe.recipe import Recipe
+from curate.schema import KNOWN_TAKEDOWNS
 from curate.sources.base import InputFile, Piece, Source
 from curate.sources.columns import Columns
 from curate.sources.finished_run import CuratedRun
@@ -124,20 +126,10 @@ class Plan:
     @property
     def output(self) -> Output:
         """The forms of the product besides Parquet."""
-        output = self.recipe.output
         counters = [
             s.token_counter for each in self.segments for s in each.stages if "n_tokens" in s.adds
         ]
-        return Output(
-            formats=tuple(sorted(set(output.formats) - {"parquet"})),
-            compression=output.compression,
-            chat=output.chat,
-            tokenizer=output.tokenizer or (counters[-1] if counters else None),
-            end=output.end,
-            length=output.length,
-            template=output.template,
-            loss=output.loss,
-        )
+        return output_forms(self.recipe.output, counters[-1] if counters else None)
 
     @property
     def stage_names(self) -> list[str]:
@@ -182,7 +174,11 @@ class Plan:
 
     @property
     def parts(self) -> dict[str, str]:
-        """Digests by name of the parts of a plan that a change of recipe or profiles changes."""
+        """Digests by name of the parts of a plan that a change of recipe or profiles changes.
+
+        What was taken down from a dedup store meanwhile is none: a finished run stays that run, and
+        the keys of its tasks have it, so that an unfinished one begins anew.
+        """
         rest = {"describes", "limits", "sources", "stages", "mixture"}
         return {
             "curate": code_digest(),
@@ -195,8 +191,23 @@ class Plan:
                     else stage
                 )
                 for stage in self.stages
+                if stage.name != KNOWN_TAKEDOWNS
             },
         }
+
+
+def output_forms(output: OutputSection, counted_with: str | None) -> Output:
+    """Return the forms that a recipe asks for; ``counted_with`` is the tokenizer of its counts."""
+    return Output(
+        formats=tuple(sorted(set(output.formats) - {"parquet"})),
+        compression=output.compression,
+        chat=output.chat,
+        tokenizer=output.tokenizer or counted_with,
+        end=output.end,
+        length=output.length,
+        template=output.template,
+        loss=output.loss,
+    )
 
 
 def with_view(barrier: Any, view: Any) -> Barrier:

@@ -36,6 +36,9 @@ STAGES = {
     "datatrove": "curate.stages.datatrove_block:DatatroveBlock",
 }
 
+#: A stage that no recipe names: the plan puts it first where a dedup store knows of takedowns.
+KNOWN_TAKEDOWNS = "curate.stages.known_takedowns:KnownTakedowns"
+
 SOURCE_FORMATS = {
     "warc": "curate.sources.web.warc:Warc",
     "wet": "curate.sources.web.wet:Wet",
@@ -68,7 +71,12 @@ def entry(kind: str, name: str, where: str | None = None) -> Any:
     known = STAGES if kind == "stage" else SOURCE_FORMATS
     if name not in known:
         raise RecipeError(f"no {kind} '{name}'", where=where, hint=nearest(name, known))
-    module, _, attribute = known[name].partition(":")
+    return load(known[name])
+
+
+def load(path: str) -> Any:
+    """Return the class that is named by its path."""
+    module, _, attribute = path.partition(":")
     return getattr(import_module(module), attribute)
 
 

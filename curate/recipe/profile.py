@@ -15,14 +15,14 @@ from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from curate.errors import RecipeError
 from curate.paths import local_path
 from curate.recipe import locate
 from curate.recipe.languages import LABEL
 from curate.recipe.section import Section, TomlTable, explain, parse_toml
-from curate.schema import whole
+from curate.schema import TAKEN_DOWN, whole
 
 DEFAULT = "_default"
 Group = TypeVar("Group")
@@ -149,6 +149,13 @@ class Profile(Section):
     rules: dict[str, Rule] = {}
     """Rules by name, in the order of judgement; a document is dropped by the first that it
     fails."""
+
+    @field_validator("rules")
+    @classmethod
+    def _keeps_names_apart(cls, value: dict[str, Rule]) -> dict[str, Rule]:
+        if TAKEN_DOWN in value:
+            raise ValueError(f"'{TAKEN_DOWN}' is the rule of takedowns: choose another name")
+        return value
 
     def only(self, parts: Collection[str]) -> Profile:
         """Return the profile with these parts alone; to read another one is an AttributeError.

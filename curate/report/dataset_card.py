@@ -6,7 +6,13 @@ import json
 
 from curate.report.format import code, number, one_line, percent, ratio, size
 from curate.report.model import Report
-from curate.report.notes import compare_note, counted_note, describe, packed_note
+from curate.report.notes import (
+    compare_note,
+    counted_note,
+    describe,
+    packed_note,
+    takedown_note,
+)
 from curate.report.to_markdown import MIXTURE_HEADER, mixture_rows, table
 from curate.storage.entries import Manifest
 
@@ -132,6 +138,8 @@ def _opening(report: Report) -> list[str]:
     )
     if counted_note(report, code):
         lines += ["", counted_note(report, code)]
+    if takedown_note(report):
+        lines += ["", takedown_note(report)]
     if compare_note(report, code):
         lines += ["", compare_note(report, code)]
     return lines

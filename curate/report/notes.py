@@ -43,6 +43,22 @@ def compare_note(report: Report, show: Show) -> str:
     )
 
 
+def takedown_note(report: Report) -> str:
+    """Return what was taken down from the run since it was made; empty if nothing was."""
+    taken = report.manifest.takedowns
+    if not taken:
+        return ""
+    documents = sum(sum(one.documents.values()) for one in taken)
+    rows = sum(one.rows for one in taken)
+    left = sum(one.copies_left for one in taken)
+    stay = f" {left:,} documents that dedup found to be copies of them stay." if left else ""
+    return (
+        f"Since the run, {documents:,} documents ({rows:,} rows of the mixture) were taken down,"
+        f" the last on {taken[-1].when[:10]}. Nothing was refilled: shares, tokens and epochs are"
+        f" those of what is left, what was asked for is that of the run.{stay}"
+    )
+
+
 def counted_note(report: Report, show: Show) -> str:
     """Return which tokenizer counted; empty if none did."""
     counter = report.manifest.counted_with

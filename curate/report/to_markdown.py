@@ -116,6 +116,8 @@ def _summary(report: Report) -> list[str]:
     lines.append(f"- In the mixture: {number(run.rows)} rows{tokens}")
     if report.time.total is not None:
         lines.append(f"- Time: {duration(report.time.total)}, {code(report.time.engine)} engine")
+    if notes.takedown_note(report):
+        lines += ["", notes.takedown_note(report)]
     if notes.compare_note(report, code):
         lines += ["", f"> {notes.compare_note(report, code)}"]
     return lines

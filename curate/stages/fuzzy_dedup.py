@@ -45,7 +45,8 @@ class FuzzyDedup(NearDuplicates, DuplicateBarrier):
     @property
     def reads(self) -> tuple[str, ...]:
         own = (*columns_of(self.on), keeper_column(self.keep))
-        return tuple(dict.fromkeys(("id", "text", "source", *own)))
+        stored = ("url",) if self.store else ()
+        return tuple(dict.fromkeys(("id", "text", "source", *own, *stored)))
 
     def sketch(self, table: pa.Table) -> pa.Table:
         """Return id, signature and number of shingles of each row."""

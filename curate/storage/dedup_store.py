@@ -4,14 +4,16 @@
 store.json                  the parameters of its band keys and shingles
 generations/00000.json      one generation: its run, its sources, its files with sizes and digests
 removed/00000.json          a tombstone: a source or a generation that no longer counts
+taken_down/00000.parquet    keys of addresses, domains and ids that may not come back
 data/<run>/<task>/          documents.parquet   id, source, rank, signature (a datasketch MinHash),
-                            written (hashes of words, of words and numbers, of the text)
+                            written (hashes of words, of words and numbers, of the text), url
                             shingles.parquet    the sorted 64-bit shingle hashes of the same rows
                             keys.parquet        band keys in their order: high, low, doc, source
 ```
 
 A generation exists once its one small file does, which is created if absent; so a killed run leaves
-files that are never read, never half a generation. Nothing is ever changed.
+files that are never read, never half a generation. Nothing is ever changed, but for a takedown,
+which replaces a generation by one without some documents (`store_takedown`).
 """
 
 from __future__ import annotations
@@ -218,6 +220,26 @@ def append(
     reach("store.appended")
     _sweep(store, run, entries)
     return number
+
+
+def replace(store: Store, one: Generation, entries: Sequence[StoreFile]) -> None:
+    """Let a generation consist of other files, in one step."""
+    fields = json.loads(store.read(name_of(one.number)))
+    sources: Counter[str] = Counter()
+    for entry in entries:
+        sources.update(entry.sources or {})
+    fields |= {
+        "documents": sum(sources.values()),
+        "sources": dict(sorted(sources.items())),
+        "files": [entry.to_json() for entry in entries],
+    }
+    body = json.dumps(fields, ensure_ascii=False, sort_keys=True, indent=1).encode()
+    store.replace(name_of(one.number), body)
+
+
+def sweep(store: Store, one: Generation) -> None:
+    """Remove files of a generation's run that are not part of it, as a killed takedown leaves."""
+    _sweep(store, one.run, generation(store.address, one.number).entries)
 
 
 def own(store: Store, known: Sequence[Generation], run: str) -> Generation | None:

@@ -124,6 +124,23 @@ class StoreUse(_Record):
 
 
 @dataclass(frozen=True)
+class TakedownRecord(_Record):
+    """One takedown: what was asked for, when, and how much went; nothing of the documents."""
+
+    when: str  #: ISO 8601, UTC
+    kind: str  #: of the list: url, domain or id
+    asked: int  #: its entries
+    sha256: str  #: of the list
+    list: str  #: the file that holds it
+    matched: int  #: documents that match the list themselves
+    copies: bool  #: whether copies of them went, too
+    copies_left: int  #: documents that hold a copy and stayed
+    documents: dict[str, int]  #: that went, by what they were: product, over_budget, dropped
+    rows: int  #: of the product that went
+    stores: dict[str, int]  #: address of a dedup store → documents that went
+
+
+@dataclass(frozen=True)
 class Totals(_Record):
     """The sums of the ledger, and the rows of the product."""
 
@@ -217,14 +234,15 @@ class Manifest:
     samples: Sequence[RejectExample] = ()
     clusters: Sequence[ClusterExample] = ()
     stores: Sequence[StoreUse] = ()
+    takedowns: Sequence[TakedownRecord] = ()
     repairs: Mapping[str, int] | None = None  #: damaged files that were made again, by folder
 
     def to_json(self) -> dict[str, Any]:
-        """Return the manifest as JSON values; ``stores`` and ``repairs`` where there are any."""
+        """Return the manifest as JSON values; what only some runs have, where there is any."""
         return {"format": RUN_FORMAT} | {
             name: _plain(value)
             for name, value in vars(self).items()
-            if value or name not in ("stores", "repairs")
+            if value or name not in ("stores", "takedowns", "repairs")
         }
 
     @classmethod
@@ -236,6 +254,7 @@ class Manifest:
             ("samples", RejectExample),
             ("clusters", ClusterExample),
             ("stores", StoreUse),
+            ("takedowns", TakedownRecord),
         ):
             known[name] = tuple(kind.from_json(record) for record in fields.get(name, ()))
         known["totals"] = Totals.from_json(fields["totals"])

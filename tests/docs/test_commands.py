@@ -96,6 +96,8 @@ def test_examples_run(name, tmp_path, monkeypatch):
         arguments += ["--engine", "in-process"]
     if name in ("store", "store query"):
         assert curate(*example_of("dedup"), "--engine", "in-process").code == 0
+    if name == "takedown":
+        Path("domains.txt").write_text("books.example\n", encoding="utf-8")
     if name == "label":
         rows = ['{"text": "one"}', '{"text": "two"}']
         Path(arguments[1]).write_text("\n".join(rows), encoding="utf-8")

@@ -226,3 +226,43 @@ def test_a_remote_file_that_changes_after_the_plan_ends_the_run(bucket):
     files.pipe("corpus/changing/a.jsonl", b'{"text": "b"}\n')
     with pytest.raises(ResourceError, match="changed while the run was reading it"):
         list(read_shard(plan.sources["a"], plan.shards[0], 1 << 20))
+
+
+def test_a_takedown_in_an_object_store_is_seen_at_once(bucket, monkeypatch):
+    """Objects get new names, the manifest names them, then the older ones go."""
+    from curate.engine import takedown
+
+    rows = [
+        {"text": f"one two three {n} four five six", "url": f"https://{host}.example/{n}"}
+        for n, host in enumerate(["gone", "kept"] * 6)
+    ]
+    files = fsspec.filesystem("s3")
+    files.pipe("corpus/rights/a.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+    address = "s3://corpus/rights-out"
+    api.dedup_paths(["s3://corpus/rights/a.jsonl"], url="url", output=address, engine="in-process")
+    store = open_store(address)
+
+    def urls(path):
+        return pq.read_table(store.open(path))["url"].to_pylist()
+
+    before = store.names("mixture")
+
+    def killed(point):
+        if point == "takedown.checked":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(takedown, "reach", killed)
+        with pytest.raises(KeyboardInterrupt):
+            api.take_down(address, domains=["gone.example"])
+    named = {entry["path"] for entry in json.loads(store.read("manifest.json")[:-1])["files"]}
+    assert set(before) <= named  # the older product is whole
+    done = api.take_down(address, domains=["gone.example"])
+    assert done["matched"] == 6
+    assert verify(store) == []
+    (path,) = store.names("mixture")
+    assert path != before[0]
+    assert len(urls(path)) == 6
+    assert all("kept" in url for url in urls(path))
+    assert b"Since the run, 6 documents" in store.read("report.md")
+    assert not api.take_down(address, domains=["gone.example"])["changed"]

@@ -26,3 +26,15 @@ POINTS = (
 
 #: Points of runs that add to a dedup store, before the publish is promised.
 STORE_POINTS = ("store.before", "store.appended")
+
+#: Points of a takedown from a run that added to a dedup store.
+TAKEDOWN_POINTS = (
+    "takedown.staged",
+    "takedown.buried",
+    "takedown.generation",
+    "takedown.erased",
+    "takedown.checked",
+    "publish.renaming",
+    "publish.renamed",
+    "takedown.published",
+)

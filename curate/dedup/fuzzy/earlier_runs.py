@@ -181,6 +181,7 @@ def _write_store(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa
             "source": table.column("source"),
             "rank": keeper_rank(table, near.keep, near.source_priority),
             "written": written_column(texts),
+            "url": table.column("url"),  # so that documents of an address can be taken out
             "signature": pa.FixedSizeBinaryArray.from_buffers(
                 pa.binary(4 * near.num_permutations),
                 len(table),

@@ -32,6 +32,7 @@ def aged(texts, first, source="a"):
         table_of(texts, names)
         .append_column("date", dates)
         .append_column("source", pa.array([source] * len(texts)))
+        .append_column("url", pa.array([f"https://{n % 7}.example/{n}" for n in range(len(texts))]))
     )
 
 
