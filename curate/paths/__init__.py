@@ -16,8 +16,11 @@ EXTRAS = {
     "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "http", "https": "http",
     "abfs": "abfs", "abfss": "abfs", "az": "abfs",
 }  # fmt: skip
-#: Protocols whose libraries give up at the first error; the others ask again themselves.
-_IMPATIENT = ("http", "https", "hf")
+#: What is asked for again where its error may pass, because it changes nothing and the protocol's
+#: library gives up at the first error. (That of hf repeats reads itself.)
+_LISTING = frozenset(("info", "find", "ls", "open"))
+_READING = _LISTING | {"cat_file", "read", "readinto"}
+_REPEATED = {"http": _READING, "https": _READING, "hf": _LISTING}
 
 
 def local_path(written: str, *, where: str | None = None) -> Path:
@@ -75,7 +78,7 @@ def open_filesystem(address: str) -> tuple[Any, str]:
             where=address,
             hint="set it in the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
-    return _Remote(filesystem, protocol in _IMPATIENT), str(path)
+    return _Remote(filesystem, _REPEATED.get(protocol, frozenset())), str(path)
 
 
 def _has_password(address: str) -> bool:
@@ -86,13 +89,12 @@ def _has_password(address: str) -> bool:
 class _Remote:
     """A file system, or a file in it, whose errors are OSErrors without secrets."""
 
-    def __init__(self, inner: Any, again: bool) -> None:
-        self._inner, self._again = inner, again
+    def __init__(self, inner: Any, repeated: frozenset[str]) -> None:
+        self._inner, self._repeated = inner, repeated
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._inner, name)
-        again = self._again and name in _READING
-        return _guarded(value, again) if callable(value) else value
+        return _guarded(value, self._repeated, name) if callable(value) else value
 
     def __enter__(self) -> _Remote:
         _guarded(self._inner.__enter__)()
@@ -105,8 +107,6 @@ class _Remote:
         return iter(self._inner)
 
 
-#: What is asked for again where its error may pass: it changes nothing.
-_READING = frozenset(("info", "find", "ls", "cat_file", "open", "read", "readinto"))
 #: Errors that callers tell apart.
 _KINDS: tuple[type[Exception], ...] = (
     FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError,
@@ -116,7 +116,9 @@ _KINDS: tuple[type[Exception], ...] = (
 _UNABLE: tuple[type[Exception], ...] = (NotImplementedError, TypeError, ValueError)
 
 
-def _guarded(method: Callable[..., Any], again: bool = False) -> Callable[..., Any]:
+def _guarded(
+    method: Callable[..., Any], repeated: frozenset[str] = frozenset(), name: str = ""
+) -> Callable[..., Any]:
     """Return a method of a file system whose errors are OSErrors, and show no secrets.
 
     Each library has errors of its own, and their messages hold whole addresses.
@@ -126,7 +128,7 @@ def _guarded(method: Callable[..., Any], again: bool = False) -> Callable[..., A
     def call(*values: Any, **options: Any) -> Any:
         try:
             request = partial(method, *values, **options)
-            result = patiently(request) if again else request()
+            result = patiently(request) if name in repeated else request()
         except Exception as error:
             what = without_secrets(str(error)) or type(error).__name__
             if type(error) in _UNABLE:
@@ -135,7 +137,6 @@ def _guarded(method: Callable[..., Any], again: bool = False) -> Callable[..., A
             if not isinstance(error, OSError):
                 raise kind(f"{type(error).__name__}: {what}") from None
             raise (kind(what) if error.errno is None else kind(error.errno, what)) from None
-        opens = getattr(method, "__name__", "") == "open"
-        return _Remote(result, again) if opens else result
+        return _Remote(result, repeated) if name == "open" else result
 
     return call

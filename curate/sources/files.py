@@ -114,7 +114,7 @@ def list_files(path: str, root: str | None = None) -> Listing:
     except Exception as error:
         # Messages of storage libraries contain whole addresses, signatures included.
         what = f"the address cannot be read ({type(error).__name__})"
-        raise RecipeError(what, where=path) from None
+        raise RecipeError(what, where=path, hint=_about_hub(path)) from None
 
 
 def _nothing(path: str, suffixes: Sequence[str], listing: Listing) -> RecipeError:
@@ -334,7 +334,7 @@ def _list_remote(path: str, root: str | None) -> Listing:
         depth = None if "**" in pattern else pattern.count("/") + 1
         listed = _listed(fs, fixed, depth)
         if not listed and not fs.isdir(fixed):
-            raise RecipeError("there is no such folder", where=path)
+            raise RecipeError("there is no such folder", where=path, hint=_about_hub(path))
         below = fixed
         chosen = [f for f in listed if matches(_relative(f, fixed)) and not _is_hidden(f, fixed)]
         if not _enters_runs(pattern):
@@ -347,7 +347,7 @@ def _list_remote(path: str, root: str | None) -> Listing:
         except FileNotFoundError:
             if is_web and _MAGIC.search(without_secrets(path)):
                 raise _web_lists_nothing(path) from None
-            hint = None if is_web else _neighbour(fs, inner)
+            hint = None if is_web else _neighbour(fs, inner) or _about_hub(path)
             what = "there is no such file"
             raise RecipeError(what, where=path, hint=hint) from None
         if info.get("type") == "directory":
@@ -416,7 +416,9 @@ def _listed(fs: Any, folder: str, depth: int | None) -> list[dict[str, Any]]:
         return []
     finally:
         fs.invalidate_cache()  # it holds a million files, and hides from `identity` what changed
-    return [info for _, info in sorted(listed.items()) if info["type"] == "file"]
+    # The Hub's says nothing of a path that is itself a file.
+    found = (info or fs.info(name) for name, info in sorted(listed.items()))
+    return [info for info in found if info["type"] == "file"]
 
 
 def _neighbour(fs: Any, inner: str) -> str | None:
@@ -426,6 +428,14 @@ def _neighbour(fs: Any, inner: str) -> str | None:
     except Exception:
         return None  # a hint is not worth a second error
     return nearest(PurePosixPath(inner).name, names)[:300] if names else None
+
+
+def _about_hub(path: str) -> str | None:
+    """Return a hint on addresses of the Hub, which does not tell what is private from nothing."""
+    if not path.startswith("hf://"):
+        return None
+    form = "hf://datasets/OWNER/NAME/PATH or hf://datasets/OWNER/NAME@REVISION/PATH"
+    return f"{form}; if it is private: hf auth login, or set HF_TOKEN"
 
 
 def _relative(info: dict[str, Any], folder: str) -> str:

@@ -16,9 +16,12 @@ from curate.errors import ResourceError
 from curate.inspection.verify import verify
 from curate.plan.build import build
 from curate.recipe.recipe import parse_recipe
+from curate.sources.base import Located, Piece
+from curate.sources.web.commoncrawl import CommonCrawl
 from curate.storage.dedup_store import listing
 from curate.storage.store import ObjectStore, open_store
 from tests.runs import curate, write_corpus, write_recipe
+from tests.unit.sources.web.crawl_mirror import SNAPSHOT, warc_name, write_index, write_mirror
 
 server = pytest.importorskip("moto.server", reason="needs moto[server]")
 pytest.importorskip("s3fs", reason="needs s3fs")
@@ -182,6 +185,26 @@ def test_a_bucket_of_two_formats_with_a_run_inside_it(bucket, path):
         rows = [(row["n"], row["year"], row["meta"]) for row in pq.read_table(handle).to_pylist()]
     assert sorted(rows, key=str) == [(2, "2024", None), (3, None, None)]
     files.rm("corpus/mixed", recursive=True)
+
+
+def test_common_crawl_is_read_by_ranges(bucket, tmp_path):
+    rows = write_mirror(tmp_path)
+    rows[0]["warc_record_offset"] = 10**6  # beyond the file: 416
+    rows[1]["warc_filename"] = warc_name(99)
+    write_index(tmp_path, rows)
+    fsspec.filesystem("s3").put(f"{tmp_path}/", "corpus/crawl/", recursive=True)
+    found = [
+        list(reader.read(file, Piece(0, 99)))
+        for base in ("s3://corpus/crawl/", str(tmp_path))
+        for reader in [CommonCrawl(snapshots=(SNAPSHOT,), languages=("kaz", "rus"), base=base)]
+        for file in reader.inputs()
+    ]
+    outcomes = Counter(type(each.record).__name__ for each in found[0] if isinstance(each, Located))
+    assert outcomes == {"Document": 5, "Damage": 2}
+    reasons = [[e.record[:3] for e in each if "Damage" in repr(e)] for each in found]
+    assert reasons[0] == reasons[1]
+    documents = [[e for e in each if "Document(" in repr(e)] for each in found]
+    assert documents[0] == documents[1]
 
 
 @pytest.fixture
