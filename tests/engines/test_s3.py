@@ -200,7 +200,7 @@ def test_common_crawl_is_read_by_ranges(bucket, tmp_path):
         for file in reader.inputs()
     ]
     outcomes = Counter(type(each.record).__name__ for each in found[0] if isinstance(each, Located))
-    assert outcomes == {"Document": 5, "Damage": 2}
+    assert outcomes == {"Document": 6, "Damage": 2}
     reasons = [[e.record[:3] for e in each if "Damage" in repr(e)] for each in found]
     assert reasons[0] == reasons[1]
     documents = [[e for e in each if "Document(" in repr(e)] for each in found]
