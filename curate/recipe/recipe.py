@@ -167,7 +167,8 @@ class Output(Section):
     """Tokenizer of the formats that hold tokens; without it that of the stage ``count``.
     Example: "tiktoken:o200k_base"."""
     end: str | None = None
-    """The token that ends a document, in formats that hold tokens. Example: "</s>"."""
+    """The token that ends a document, in formats that hold tokens; without it the tokenizer's own.
+    Example: "</s>"."""
     length: int = Field(8192, ge=16, le=1 << 20)
     """Tokens of a packed sequence."""
     template: str | None = None

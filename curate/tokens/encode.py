@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from curate.errors import RecipeError, nearest
 from curate.tokens import counter
-from curate.tokens.huggingface import HuggingFaceCounter, load
+from curate.tokens.huggingface import HuggingFaceCounter, config_of, load, named_tokens
+from curate.tokens.rank_file import RankFileCounter
 from curate.tokens.tekken import TekkenCounter, tekken_encoding
 from curate.tokens.tiktoken_bpe import TiktokenCounter, encode_ordinary
 
@@ -80,8 +81,9 @@ class Encoder(Protocol):
 def encoder(name: str | None, end: str | None) -> Encoder:
     """Load an encoder by a counter's name; ``end`` is the token that ends a document.
 
-    Without ``end`` Tekken ends documents with ``</s>`` and tiktoken's encodings with
-    ``<|endoftext|>``. A ``tokenizer.json`` does not name the token, so it needs ``end``. Tekken
+    Without ``end`` Tekken ends documents with ``</s>``, tiktoken's encodings with
+    ``<|endoftext|>``, a ``tokenizer.model`` with the token that is known for it and a
+    ``tokenizer.json`` with the ``eos_token`` of the ``tokenizer_config.json`` beside it. Tekken
     begins documents with ``<s>``, a ``tokenizer.json`` with what its post-processor adds.
     """
     counting = counter(name)
@@ -189,10 +191,13 @@ def _tekken(counting: TekkenCounter, end: str | None) -> Encoder:
 def _tiktoken(counting: TiktokenCounter, end: str | None) -> Encoder:
     encoding = counting.encoding
     numbers = {token: encoding.encode_single_token(token) for token in encoding.special_tokens_set}
+    begin = None
+    if isinstance(counting, RankFileCounter):
+        begin, end = numbers.get(counting.begin or ""), end or counting.end
     mark = _end_token(end or "<|endoftext|>", numbers)
     width = _width(encoding.n_vocab)
     return BytePairEncoder(
-        counting.name, counting.digest, encoding, 0, None, mark, numbers, width, _sizes(encoding)
+        counting.name, counting.digest, encoding, 0, begin, mark, numbers, width, _sizes(encoding)
     )
 
 
@@ -200,6 +205,7 @@ def _hugging_face(counting: HuggingFaceCounter, end: str | None) -> Encoder:
     tokenizer = load(counting.path, counting.digest)
     added = json.loads(tokenizer.to_str()).get("added_tokens") or []
     numbers = {str(token["content"]): int(token["id"]) for token in added}
+    end = end or named_tokens(config_of(counting)).get("eos_token")
     if end is None:
         known = ", ".join(sorted(numbers)[:8]) or "none"
         raise RecipeError(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -97,6 +99,30 @@ def beside(counting: HuggingFaceCounter, name: str) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
+
+
+def config_of(counting: HuggingFaceCounter) -> dict[str, Any]:
+    """Return ``tokenizer_config.json``; empty where there is none."""
+    try:
+        config = json.loads(beside(counting, "tokenizer_config.json") or b"{}")
+    except ValueError as error:
+        what = f"the tokenizer_config.json beside it is no JSON: {error}"
+        raise RecipeError(what, where=counting.path) from None
+    return config if isinstance(config, dict) else {}
+
+
+def named_tokens(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tokens that a configuration names, by their names.
+
+    >>> named_tokens({"eos_token": {"content": "</s>"}, "pad_token": None, "bos_token": "<s>"})
+    {'eos_token': '</s>', 'bos_token': '<s>'}
+    """
+    named = {
+        key: value.get("content") if isinstance(value, dict) else value
+        for key, value in config.items()
+        if key.endswith("_token")
+    }
+    return {key: value for key, value in named.items() if isinstance(value, str)}
 
 
 @lru_cache(maxsize=4)

@@ -12,6 +12,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,8 +105,12 @@ def rank_file_content(ranks: Mapping[bytes, int]) -> bytes:
     return b"".join(b"%s %d\n" % (base64.b64encode(token), ranks[token]) for token in ordered)
 
 
+@dataclass(frozen=True)
 class RankFileCounter(TiktokenCounter):
     """Counts with the encoding of a ``tokenizer.model``, whose path is its name."""
+
+    begin: str | None  #: the special token that begins a text
+    end: str | None  #: and the one that ends it
 
     def __reduce__(self) -> tuple[Any, ...]:
         return rank_file_counter, (Path(self.name),)
@@ -124,7 +129,7 @@ def rank_file_counter(path: Path) -> RankFileCounter:
         special_tokens=found.specials,
     )
     digest = vocabulary_digest(found.pattern.encode(), *ordered)
-    return RankFileCounter(str(path), digest, encoding)
+    return RankFileCounter(str(path), digest, encoding, found.begin, found.end)
 
 
 def _llama_3() -> list[str]:

@@ -15,6 +15,7 @@ from curate import api
 from curate.inspection.verify import verify
 from curate.recipe.recipe import parse_recipe
 from curate.storage.store import open_store
+from curate.tokens.encode import encoder
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data" / "instructions"
@@ -87,6 +88,12 @@ def test_suzume(tmp_path):
             expected[json.dumps(row["items"], ensure_ascii=False)] += 1
     assert Counter(json.dumps(r["conversations"], ensure_ascii=False) for r in written) == expected
     assert {r["origin"] for r in written} == {"llm", "mt"}
+    (sequence,) = rows(result, "packed")
+    assert len(sequence["input_ids"]) == 8192
+    assert sorted(sequence["document_ids"]) == sorted(row["id"] for row in written)
+    answers = [turn for row in written for turn in row["conversations"] if turn["from"] == "gpt"]
+    expected = encoder(None, None).encode([turn["value"].rstrip(" ") for turn in answers])
+    assert sum(sequence["loss_mask"]) == sum(len(ids) + 1 for ids in expected)
 
 
 def test_suzume_names_the_counts_of_its_card():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +17,7 @@ from curate.storage.packing.own_template import OwnTemplate
 from curate.storage.packing.templates import NAMED, NamedTemplate, Piece, Unfit
 from curate.tokens import counter
 from curate.tokens.encode import Encoder, Masked, Section, encoder
-from curate.tokens.huggingface import HuggingFaceCounter, beside
+from curate.tokens.huggingface import HuggingFaceCounter, beside, config_of, named_tokens
 
 #: A recipe's name of the template that belongs to the tokenizer.
 OWN = "tokenizer"
@@ -52,7 +51,8 @@ class ChatTemplate:
     def digest(self) -> str:
         """A digest of the tokenizer and the template."""
         own = self.template.source if isinstance(self.template, OwnTemplate) else ""
-        return hashlib.blake2b(f"{self.tokens.digest} {own}".encode(), digest_size=16).hexdigest()
+        parts = f"{self.tokens.digest} {sorted(self.tokens.special.items())} {own}"
+        return hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
 
     def pieces(self, messages: Messages, tools: str | None) -> list[Piece]:
         """Return a conversation's pieces; raise Unfit where the template cannot write it."""
@@ -163,7 +163,7 @@ def _own(tokens: Encoder) -> OwnTemplate:
     config: dict[str, Any] = {}
     source: Any = None
     if isinstance(counting, HuggingFaceCounter):
-        config = _object(beside(counting, "tokenizer_config.json"), counting.path)
+        config = config_of(counting)
         written = beside(counting, "chat_template.jinja")
         source = written.decode() if written is not None else config.get("chat_template")
     if isinstance(source, list):  # several by name
@@ -175,18 +175,4 @@ def _own(tokens: Encoder) -> OwnTemplate:
             hint="it is read from chat_template.jinja or tokenizer_config.json beside"
             " tokenizer.json; or template = 'llama-3', 'chatml' or 'mistral'",
         )
-    names = {
-        key: value["content"] if isinstance(value, dict) else value
-        for key, value in config.items()
-        if key.endswith("_token")
-    }
-    variables = tuple((key, value) for key, value in names.items() if isinstance(value, str))
-    return OwnTemplate(source, tuple(tokens.special), variables)
-
-
-def _object(body: bytes | None, where: str) -> dict[str, Any]:
-    try:
-        config = json.loads(body or b"{}")
-    except ValueError as error:
-        raise RecipeError(f"tokenizer_config.json is no JSON: {error}", where=where) from None
-    return config if isinstance(config, dict) else {}
+    return OwnTemplate(source, tuple(tokens.special), tuple(named_tokens(config).items()))

@@ -1,6 +1,7 @@
 """Conversations as tokens: what a reader of the rendered text finds, and masks by their places."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +24,7 @@ from curate.errors import RecipeError
 from curate.storage.packing.conversations import chat_template
 from curate.storage.packing.templates import Unfit
 from curate.tokens import counter
+from curate.tokens.encode import encoder
 from tests.examples import examples
 from tests.unit.storage.packing.tokenizers import CHATML, LLAMA_3, byte_level, metaspace
 
@@ -192,6 +194,33 @@ def test_a_special_token_in_a_text_is_text(llama):
     assert tokens.special["<|eot_id|>"] not in ids
     assert counter(llama).count(pa.array(["a<|eot_id|>"], pa.large_string())).tolist() == [len(ids)]
     assert (tokens.begin, tokens.end) == (0, 1)
+
+
+def test_the_end_of_a_document_is_the_tokenizers_own(tmp_path):
+    path = byte_level(tmp_path, CHATML, {"eos_token": {"content": "<|endoftext|>"}})
+    assert encoder(path, None).end == encoder(path, "<|endoftext|>").end == 0
+    assert encoder(path, "<|im_end|>").end == 2
+
+
+def test_llama_3_is_what_metas_own_encoder_writes():
+    """With Llama 3's tokenizer, which the package llama-models has."""
+    meta = pytest.importorskip("llama_models.llama3.chat_format")
+    from llama_models.datatypes import RawMessage
+    from llama_models.llama3 import tokenizer
+
+    path = Path(tokenizer.__file__).with_name("tokenizer.model")
+    writing = meta.ChatFormat(tokenizer.Tokenizer(path))
+    turns = [SYSTEM, *TURNS[:2], {"role": "user", "content": PLANTED}, TURNS[3]]
+    ids, mask = [writing.tokenizer.bos_id], [False]
+    for turn in turns:
+        said = RawMessage(role=turn["role"], content=turn["content"].strip())
+        tokens, _ = writing.encode_message(said, tool_prompt_format=None)
+        head = len(writing._encode_header(turn["role"]))
+        answer = turn["role"] == "assistant"
+        ids += tokens
+        mask += [False] * head + [answer] * (len(tokens) - head)
+    assert encode("llama-3", str(path), turns, end=None) == (ids, mask)
+    assert encoder(str(path), None).end == writing.tokenizer.eos_id
 
 
 def test_weights_and_all(llama, own):
