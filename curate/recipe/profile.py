@@ -11,13 +11,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from curate.errors import RecipeError
+from curate.errors import RecipeError, nearest
 from curate.paths import local_path
 from curate.recipe import locate
 from curate.recipe.languages import LABEL
@@ -64,6 +64,47 @@ class TrimSection(Section):
     """Options by rule. Example: { few_words_lines = { min_words = 5 } }."""
 
 
+#: The name of a block list, which becomes part of a rule's.
+ListName = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]
+
+
+class BlockList(Section):
+    """Lists of addresses that documents may not have, each list by the kind of its entries.
+
+    A list is the path of a UTF-8 file (.gz, .bz2, .xz or .zst, too) with one entry per line, where
+    lines that begin with # are remarks; ``package://<installed package>/<path in it>``; or
+    ``datatrove``, for the list of that kind that comes with it.
+    """
+
+    domains: tuple[str, ...] = ()
+    """Domains, with all hosts below them. Lists for browsers and hosts files are understood.
+    Example: ["datatrove", "lists/own.txt.gz"]."""
+    hosts: tuple[str, ...] = ()
+    """Hosts, without those below them. Example: ["lists/hosts.txt"]."""
+    urls: tuple[str, ...] = ()
+    """Pages: scheme, user, usual port and fragment do not count. Example: ["datatrove"]."""
+    words: tuple[str, ...] = ()
+    """Whole words of addresses, between characters that are no letters or digits. Example:
+    ["datatrove"]."""
+    parts: tuple[str, ...] = ()
+    """Parts of addresses, wherever they stand, signs aside; 10,000 at most. Example:
+    ["datatrove"]."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _knows_its_kinds(cls, value: object) -> object:
+        for key in value if isinstance(value, dict) else ():
+            if key not in cls.model_fields:
+                raise ValueError(f"no kind of list '{key}': {nearest(str(key), cls.model_fields)}")
+        return value
+
+    def lists(self) -> Iterator[tuple[str, str]]:
+        """Yield the kind and the address of each list, kinds in the order of the fields."""
+        for kind, addresses in self:
+            for address in addresses:
+                yield kind.removesuffix("s"), address
+
+
 class UrlSection(Section):
     """Which addresses documents may have, for the stage ``url_filter``. Empty: any, or none."""
 
@@ -71,6 +112,9 @@ class UrlSection(Section):
     """Beginnings of addresses to drop. Example: ["https://ja.wikipedia.org/"]."""
     top_level_domains: tuple[str, ...] = ()
     """The only top-level domains to keep, in lower case. Example: ["jp", "com"]."""
+    block_lists: dict[ListName, BlockList] = {}
+    """Block lists by name: the rule that drops is ``<name>_<kind>``. Example: { adult = { domains =
+    ["datatrove"] } }."""
 
 
 class RewriteSection(Section):
