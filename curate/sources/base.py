@@ -18,6 +18,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from curate.paths import open_filesystem
+from curate.sources.cache import local_copy
 
 #: The largest record, page or document that a source reads, in bytes: at most 4 GiB.
 ByteLimit = Annotated[int, Field(ge=1, le=1 << 32)]
@@ -126,12 +127,16 @@ class InputFile:
         """Open the stored bytes, without decompression.
 
         Of a remote file more is read than asked for, because most is read from begin to end;
-        without ``ahead`` it is not.
+        without ``ahead`` it is not. Where copies are kept, it is copied first.
         """
         if self.content is not None:
             return io.BytesIO(self.content)
         if not self.is_remote:
             return Path(self.path).open("rb")
+        copy = local_copy(self.path, self.size, self.version, self._open_remote)
+        return self._open_remote(ahead) if copy is None else copy.open("rb")
+
+    def _open_remote(self, ahead: bool = True) -> IO[bytes]:
         files, path = open_filesystem(self.path)
         options = {} if ahead else {"cache_type": "none"}
         handle: IO[bytes] = files.open(path, "rb", **options)
