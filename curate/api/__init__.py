@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from curate.api.dedup_stores import query_store
 from curate.api.extension import extend_tokenizer
-from curate.api.finished import compare_runs, diagnose, explain, rebuild_report, status
+from curate.api.finished import (
+    compare_runs,
+    diagnose,
+    explain,
+    explain_text,
+    rebuild_report,
+    status,
+)
 from curate.api.hub import Pushed, push
 from curate.api.jobs import dedup_paths, format_of, identify_paths, mix_recipe, until
 from curate.api.profiles import calibrate, check
@@ -22,7 +29,7 @@ from curate.engine.progress import Silent
 
 __all__ = [
     "Pushed", "RunResult", "Silent", "as_ray_data", "calibrate", "check", "compare_runs",
-    "count_tokens", "dedup_paths", "deduplicate", "diagnose", "evaluate", "explain",
+    "count_tokens", "dedup_paths", "deduplicate", "diagnose", "evaluate", "explain", "explain_text",
     "extend_tokenizer", "fertility", "format_of", "identify", "identify_paths", "judge", "measure",
     "mix", "mix_recipe", "push", "query_store", "rebuild_report", "run", "sample", "standardize",
     "status", "sweep", "take_down", "train", "until",

@@ -9,14 +9,14 @@ from typing import Any
 from curate.engine.progress import STATUS
 from curate.errors import CurateError, RecipeError
 from curate.inspection.doctor import diagnose as inspect_folder
-from curate.inspection.explain import find_in_stores, find_outcomes, replay
+from curate.inspection.explain import find_in_stores, find_outcomes, replay, replay_text
 from curate.inspection.finished_rows import FinishedRun
 from curate.inspection.verify import manifest_of, taken_down
 from curate.logging_setup import LOGGER
 from curate.plan import build as planning
 from curate.plan.finished_runs import profile_reader
 from curate.plan.model import Plan
-from curate.recipe.recipe import Recipe
+from curate.recipe.recipe import Recipe, load_recipe
 from curate.report import render
 from curate.storage.store import Store, as_resource_error, open_store
 
@@ -291,6 +291,45 @@ def _witnesses(store: Store, outcome: Mapping[str, Any]) -> list[dict[str, Any]]
         return find_in_stores(store, outcome["duplicate_of"])
     except CurateError as error:
         return [{"outcome": "unknown", "where": error.what}]
+
+
+def explain_text(
+    recipe: str | Recipe, text: str, *, source: str | None = None
+) -> list[dict[str, Any]]:
+    """Return what each stage of a recipe that sees a document alone would do to a text.
+
+    Parameters
+    ----------
+    recipe : str or Recipe
+        A recipe, its name or file; or the folder of a finished run, whose recipe is meant.
+    text : str
+        The text.
+    source : str, optional
+        The source that it is taken for; the first of the recipe by default.
+
+    Returns
+    -------
+    list of dict
+        Of each stage: ``stage``, ``did`` (what it counted), ``changed``, ``characters`` and
+        ``text`` behind it, ``dropped_by`` and ``dropped_value``; ``lang`` of the stage that
+        identifies; ``rules`` of the stage that judges, each with ``value``, ``min``, ``max`` and
+        whether it ``holds``. The stage that drops the text is the last one.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such recipe or source.
+
+    Examples
+    --------
+    >>> explain_text("demo", "Too short.")[-1]["dropped_by"]
+    'judge:too_few_words'
+    """
+    if isinstance(recipe, str):
+        store = open_store(recipe)
+        finished = store.size("manifest.json") is not None
+        recipe = FinishedRun(store).recipe if finished else load_recipe(recipe)
+    return replay_text(recipe, text, source)
 
 
 def _plan_of(recipe: Recipe, source: str, read_profile: Callable[[str], str]) -> Plan:

@@ -6,28 +6,54 @@ from typing import Annotated, Any
 
 import typer
 
-from curate.cli.options import Json, RunFolder
+from curate.cli.options import Json
 
 
 def command(
-    run: RunFolder,
-    document: Annotated[
+    run: Annotated[
         str,
-        typer.Argument(metavar="DOCUMENT", help="An id, a URL, or SOURCE/FILE#OFFSET of damage."),
+        typer.Argument(
+            metavar="RUN", help="Folder or address of a finished run; with --text also a recipe."
+        ),
     ],
+    document: Annotated[
+        str | None,
+        typer.Argument(metavar="DOCUMENT", help="An id, a URL, or SOURCE/FILE#OFFSET of damage."),
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option("--text", metavar="FILE", help="A text instead of a document; - is stdin."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--source", metavar="NAME", help="The source that --text is taken for."),
+    ] = None,
     json: Json = False,
 ) -> int:
-    """Explain what became of a document, and why.
+    """Explain what became of a document, and why; or what would become of a text.
 
     Prints where it is, or which rule dropped it with which value, or which kept document it
-    repeats; then what each stage did to its text, from a replay of the input.
+    repeats; then what each stage did to its text, from a replay of the input, and each rule of its
+    language with its limits and the value measured.
 
     Example: curate explain out/demo https://pages-7.example/login
     """
     from curate import api
     from curate.cli.terminal import answer, as_json
+    from curate.errors import RecipeError
 
-    outcomes = api.explain(run, document)
+    if (document is None) == (text is None):
+        raise RecipeError("explain wants a document or --text", hint="one of them, not both")
+    if text is not None:
+        steps = api.explain_text(run, _text_of(text), source=source)
+        if json:
+            answer(as_json(steps))
+            return 0
+        dropped = steps[-1].get("dropped_by")
+        answer(f"dropped by {dropped}" if dropped else "passes every stage that sees it alone")
+        _replay(steps)
+        return 0
+    outcomes = api.explain(run, str(document))
     if json:
         answer(as_json(outcomes))
         return 0
@@ -36,6 +62,20 @@ def command(
             answer()
         _print(outcome)
     return 0
+
+
+def _text_of(name: str) -> str:
+    """Return the content of a file or of stdin; bytes that are no UTF-8 are replaced."""
+    import sys
+    from pathlib import Path
+
+    from curate.errors import RecipeError
+
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise RecipeError(f"{error.strerror or error}", where=name) from error
+    return data.decode(errors="replace")
 
 
 def _print(outcome: dict[str, Any]) -> None:
@@ -128,8 +168,68 @@ def _replay(steps: list[dict[str, Any]]) -> None:
                 step["stage"],
                 step["characters"],
                 "changed" if step["changed"] else "",
-                step.get("dropped_by") or " ".join(f"{key}={n}" for key, n in step["did"].items()),
+                step.get("dropped_by")
+                or step.get("lang")
+                or " ".join(f"{key}={n}" for key, n in step["did"].items()),
             )
             for step in steps
+        ],
+    )
+    before = ""
+    for step in steps:
+        if step["changed"]:
+            answer()
+            _difference(step["stage"], before, step["text"])
+        before = step.get("text", before)
+        if step.get("rules"):
+            answer()
+            _rules(step["rules"])
+
+
+#: Lines of a text's difference that are shown, and characters of each.
+_LINES, _WIDTH = 12, 100
+
+
+def _difference(stage: str, before: str, after: str) -> None:
+    """Print the lines that a stage removed and wrote."""
+    from difflib import unified_diff
+
+    from curate.cli.terminal import answer, printable_line
+
+    lines = [
+        line
+        for line in unified_diff(
+            before.splitlines()[:_COMPARED], after.splitlines()[:_COMPARED], n=0, lineterm=""
+        )
+        if not line.startswith(("---", "+++", "@@"))
+    ]
+    answer(f"{stage} changed" + (":" if lines else " spaces or ends of lines"))
+    for line in lines[:_LINES]:
+        answer("  " + printable_line(line[:_WIDTH]))
+    if len(lines) > _LINES:
+        answer(f"  … {len(lines) - _LINES} lines more; --json has the texts")
+
+
+#: Lines that are compared: the comparison takes the square of them.
+_COMPARED = 2_000
+
+
+def _rules(rules: list[dict[str, Any]]) -> None:
+    from curate.cli.terminal import table
+
+    def limit(value: float | None) -> str:
+        return "" if value is None else f"{value:g}"
+
+    table(
+        ("rule", "measured", "from", "to", ""),
+        [
+            (
+                rule["rule"],
+                "undefined" if rule["value"] is None else _number(rule["value"]),
+                limit(rule["min"]),
+                limit(rule["max"]),
+                "" if rule["holds"] else "fails" + (f": {rule['why']}" if rule["why"] else ""),
+            )
+            for rule in rules
         ],
     )

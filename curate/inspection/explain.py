@@ -12,12 +12,16 @@ import pyarrow.parquet as pq
 
 from curate import schema
 from curate.engine.reading import Batch, read_shard
-from curate.errors import RecipeError
+from curate.errors import RecipeError, nearest
 from curate.inspection.finished_rows import readable
 from curate.inspection.verify import manifest_of
-from curate.plan.model import Plan, PlannedPiece, Shard
+from curate.plan import build as planning
+from curate.plan.model import Plan, PlannedPiece, Segment, Shard
 from curate.protocol.tables import with_text
 from curate.protocol.tallies import CUT, tally_key
+from curate.recipe.recipe import Recipe
+from curate.signals import column
+from curate.stages.judge import Judge
 from curate.stages.line_dedup import cut_again
 from curate.storage.dedup_store import stored_rows_of
 from curate.storage.store import Store
@@ -96,12 +100,40 @@ def replay(
     table = _document(plan, source, pieces, id, locator)
     if table is None:
         raise RecipeError(f"no document at '{locator}'", where=schema.file_key(source, file))
+    yield from _replayed(plan.segments, table, dropped_by, cuts)
+
+
+def replay_text(recipe: Recipe, text: str, source: str | None = None) -> list[dict[str, Any]]:
+    """Run the map stages of a recipe on a text, as :func:`replay` does on a record.
+
+    Dedup and mixture need other documents, and are left out. ``source`` names a source of the
+    recipe, whose profile may have rules of its own; by default it is the first one.
+    """
+    name = source or next(iter(recipe.sources))
+    if name not in recipe.sources:
+        raise RecipeError(f"the recipe has no source '{name}'", hint=nearest(name, recipe.sources))
+    values = {"id": f"{name}/text#0", "source": name, "text": text}
+    columns = {
+        field.name: pa.array([values.get(field.name)], field.type)
+        for field in schema.DOCUMENT_SCHEMA
+    }
+    segments = planning.segments(recipe, planning.profiles(recipe))
+    return list(_replayed(segments, pa.table(columns)))
+
+
+def _replayed(
+    segments: Sequence[Segment],
+    table: pa.Table,
+    dropped_by: str | None = None,
+    cuts: Sequence[Mapping[str, Any]] = (),
+) -> Iterator[dict[str, Any]]:
     before = table.column("text")[0].as_py() or ""
     yield {"stage": "read", "text": before, "characters": len(before), "did": {}, "changed": False}
     last = (dropped_by or "").partition(":")[0]
-    for segment in plan.segments:
+    for segment in segments:
         for stage in segment.stages:
             tally: Counter[str] = Counter()
+            rules = _judged(stage, table) if isinstance(stage, Judge) else []
             table = stage.apply(table, tally)
             after = table.column("text")[0].as_py() or ""
             dropped = table.column("dropped_by")[0].as_py()
@@ -111,6 +143,8 @@ def replay(
                 "changed": after != before,
                 "characters": len(after),
                 **({"text": after} if after != before else {}),
+                **({"rules": rules} if rules else {}),
+                **({"lang": table.column("lang")[0].as_py()} if "lang" in stage.adds else {}),
                 "dropped_by": dropped,
                 "dropped_value": table.column("dropped_value")[0].as_py(),
             }
@@ -135,6 +169,26 @@ def replay(
                 }
                 before = after
                 table = with_text(table, pa.array([after], pa.large_string()))
+
+
+def _judged(stage: Judge, table: pa.Table) -> list[dict[str, Any]]:
+    """Return each rule of the document's profile with the value measured and whether it holds."""
+    found = []
+    for profile, _ in stage.profiles.groups(table):
+        for name, rule in profile.rules.items():
+            own = rule.signal if rule.signal in schema.NUMBERS else column(rule.signal)
+            value = table.column(own)[0].as_py()
+            holds = (
+                rule.undefined == "keep"
+                if value is None
+                else (rule.min is None or value >= rule.min)
+                and (rule.max is None or value <= rule.max)
+            )
+            found.append(
+                {"rule": name, "signal": rule.signal, "value": value, "min": rule.min,
+                 "max": rule.max, "holds": holds, "why": rule.why, "profile": profile.name}
+            )  # fmt: skip
+    return found
 
 
 def _document(

@@ -14,9 +14,9 @@ PUBLIC = {
     "curate": "RunResult __version__ as_ray_data count_tokens deduplicate extend_tokenizer identify"
     " judge measure mix run standardize",
     "curate.api": "Pushed RunResult Silent as_ray_data calibrate check compare_runs count_tokens"
-    " dedup_paths deduplicate diagnose evaluate explain extend_tokenizer fertility format_of"
-    " identify identify_paths judge measure mix mix_recipe push query_store rebuild_report run"
-    " sample standardize status sweep train until",
+    " dedup_paths deduplicate diagnose evaluate explain explain_text extend_tokenizer"
+    " fertility format_of identify identify_paths judge measure mix mix_recipe push"
+    " query_store rebuild_report run sample standardize status sweep take_down train until",
 }
 
 #: Rules of numpydoc that apply here: a docstring, a summary in one sentence, every parameter with

@@ -1,6 +1,7 @@
 """Each command on the demo: its text for people, and its JSON."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -249,7 +250,9 @@ def test_explain_in_words(run):
     result = curate("explain", str(run), "https://pages-7.example/login")
     assert result.code == 0
     assert "dropped by judge:too_few_words, measured 18" in result.out
-    assert result.out.splitlines()[-1].split()[0] == "judge"
+    stages, rules = result.out.split("\n\n")[1], result.out.split("\n\n")[-1]
+    assert stages.splitlines()[-1].split()[0] == "judge"
+    assert re.search(r"^too_few_words +18 +50 +fails", rules, re.MULTILINE)
     fields = json.loads(curate("explain", str(run), "web/crawl.warc.gz#9169", "--json").out)
     assert fields[0]["witness"][0]["outcome"] in ("kept", "over_budget")
 

@@ -1,5 +1,8 @@
 """The outcome of a document of every kind, on the demo."""
 
+import io
+import re
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -7,7 +10,7 @@ from curate import api
 from curate.errors import RecipeError
 from curate.inspection.explain import find_outcomes
 from curate.storage.store import open_store
-from tests.unit.cli.commands import demo_run
+from tests.unit.cli.commands import curate, demo_run
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +123,50 @@ def test_an_input_that_is_gone_leaves_the_outcome(run, monkeypatch):
     (outcome,) = api.explain(str(run), "web/crawl.warc.gz#9169")
     assert outcome["outcome"] == "dropped"
     assert outcome["no_replay"]
+
+
+PROSE = " ".join(
+    f"On day {day} the ferry left the harbour early, and the people of the village watched it go."
+    for day in ("one", "two", "three", "four", "five", "six")
+)
+
+
+def test_a_text_is_explained_by_a_recipe_without_its_inputs():
+    steps = api.explain_text("demo", PROSE + "\u200b B\u00c3\u00bccher")
+    by = {step["stage"]: step for step in steps}
+    assert by["identify"]["lang"] == "eng_Latn"
+    assert by["repair"]["changed"]
+    assert by["repair"]["text"].endswith("B\u00fccher")
+    rules = {rule["rule"]: rule for rule in by["judge"]["rules"]}
+    assert rules["too_few_words"]["value"] == 109
+    assert (rules["too_few_words"]["min"], rules["too_few_words"]["max"]) == (50, None)
+    failing = [name for name, rule in rules.items() if not rule["holds"]]
+    assert {"repeated_5grams", "repeated_9grams"} <= set(failing)
+    assert steps[-1]["dropped_by"] == f"judge:{failing[0]}"  # the first that fails decides
+
+
+def test_the_command_explains_stdin_with_rules_and_differences(monkeypatch):
+    text = io.TextIOWrapper(io.BytesIO("Buy \x1b[1mcheap\nB\u00c3\u00bccher ".encode()), "utf-8")
+    monkeypatch.setattr("sys.stdin", text)
+    result = curate("explain", "demo", "--text", "-")
+    assert result.code == 0, result.err
+    assert result.out.startswith("dropped by judge:too_few_words\n")
+    assert "  +B\u00fccher" in result.out
+    assert "\x1b" not in result.out
+    assert re.search(r"^too_few_words +3 +\d+ +fails: ", result.out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("demo",), "a document or --text"),
+        (("demo", "--text", "missing.txt"), "missing.txt"),
+        (("demo", "--text", __file__, "--source", "newz"), "did you mean 'news'"),
+        (("dmeo", "--text", __file__), "did you mean 'demo'"),
+    ],
+)
+def test_what_cannot_be_explained_is_one_sentence(arguments, says):
+    result = curate("explain", *arguments)
+    assert result.code == 2
+    assert says in result.err
+    assert "Traceback" not in result.err
