@@ -256,13 +256,19 @@ def test_what_cannot_be_packed_is_refused_by_the_plan(ran, more, message):
 def test_a_tokenizer_or_template_that_changed_is_another_answer(tmp_path):
     """Its digest is in the key of the product's tasks, so a resumed run writes them again."""
     found = set()
-    for at, (special, suffix) in enumerate([("", ""), ("", "!"), ("<new>", "")]):
-        source = "{% for m in messages %}{{ m.content }}<|im_end|>{% endfor %}" + suffix
-        special = (*CHATML, special) if special else CHATML
-        path = byte_level(tmp_path / str(at), special, {"chat_template": source})
+    source = "{% for m in messages %}{{ m.content }}<|im_end|>{% endfor %}"
+    for at, (special, config) in enumerate(
+        [
+            ((), {"chat_template": source}),
+            ((), {"chat_template": source + "!"}),
+            ((), {"chat_template": source, "bos_token": "<|im_start|>"}),
+            (("<new>",), {"chat_template": source}),
+        ]
+    ):
+        path = byte_level(tmp_path / str(at), (*CHATML, *special), config)
         output = {"tokenizer": path, "end": "<|im_end|>", "template": "tokenizer", "loss": "all"}
         found.add(Output(formats=("packed",), **output).model_digest)
-    assert len(found) == 3
+    assert len(found) == 4
 
 
 def test_a_template_without_packed_sequences_is_refused(ran):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -21,6 +22,9 @@ from curate.tokens.huggingface import HuggingFaceCounter, beside, config_of, nam
 
 #: A recipe's name of the template that belongs to the tokenizer.
 OWN = "tokenizer"
+
+#: The deepest JSON that a template is given: how deep Python could go depends on the engine.
+_DEPTH = 64
 
 #: A conversation that any template can write, to try it before a run.
 _PLAIN: Messages = [
@@ -50,12 +54,15 @@ class ChatTemplate:
     @property
     def digest(self) -> str:
         """A digest of the tokenizer and the template."""
-        own = self.template.source if isinstance(self.template, OwnTemplate) else ""
-        parts = f"{self.tokens.digest} {sorted(self.tokens.special.items())} {own}"
+        own = self.template
+        written = (own.source, own.variables) if isinstance(own, OwnTemplate) else ()
+        parts = repr((self.tokens.digest, sorted(self.tokens.special.items()), written))
         return hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
 
     def pieces(self, messages: Messages, tools: str | None) -> list[Piece]:
         """Return a conversation's pieces; raise Unfit where the template cannot write it."""
+        if any(map(_too_deep, _json_texts(messages, tools))):
+            raise Unfit("nested_too_deep")
         unweighted = any(turn.get("weight") == 0 for turn in messages)
         answers = not self.everything or unweighted
         return self.template.pieces(messages, tools, answers=answers)
@@ -88,6 +95,31 @@ class ChatTemplate:
 
     def _trained(self, piece: Piece) -> bool:
         return piece.answer is not False if self.everything else piece.answer is True
+
+
+def _json_texts(messages: Messages, tools: str | None) -> Iterator[str]:
+    """Yield what a template may take apart: the tools, and the arguments of calls."""
+    yield from [tools] if tools else []
+    for message in messages:
+        for call in json.loads(message.get("tool_calls") or "[]"):
+            yield call["function"]["arguments"]
+
+
+def _too_deep(text: str) -> bool:
+    """Return whether JSON text is nested deeper than `_DEPTH`."""
+    try:
+        level = [json.loads(text)]
+    except ValueError:
+        return False
+    except RecursionError:
+        return True
+    for _ in range(_DEPTH):
+        objects = (value.values() if isinstance(value, dict) else value for value in level
+                   if isinstance(value, dict | list))  # fmt: skip
+        level = list(chain.from_iterable(objects))
+        if not level:
+            return False
+    return True
 
 
 def _joined(parts: Sequence[Masked]) -> Masked:

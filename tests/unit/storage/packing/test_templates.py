@@ -371,6 +371,24 @@ def test_a_conversation_that_a_template_refuses_is_named(tmp_path):
         found.pieces(many, None)
 
 
+@pytest.mark.parametrize("kind", ["llama-3", *JINJA])
+def test_arguments_that_are_nested_too_deep(llama, own, kind):
+    template = kind if kind not in own else "tokenizer"
+    found = chat_template(template, own.get(kind, llama), "<|eot_id|>", everything=False)
+
+    def turns(depth):
+        call = {"name": "w", "arguments": '{"a":' * depth + "1" + "}" * depth}
+        calls = json.dumps([{"type": "function", "function": call}])
+        return [TURNS[0], {"role": "assistant", "content": "", "tool_calls": calls}]
+
+    assert found.pieces(turns(63), None)
+    for depth in (64, 900, 100_000):
+        with pytest.raises(Unfit, match="nested_too_deep"):
+            found.pieces(turns(depth), None)
+        with pytest.raises(Unfit, match="nested_too_deep"):
+            found.pieces(TURNS, "[" * depth + "1" + "]" * depth)
+
+
 def test_all_signs_in_one_conversation(own):
     """Signs are chosen among those that the conversation does not have."""
     found = chat_template("tokenizer", own["difference"], "<|eot_id|>", everything=False)
