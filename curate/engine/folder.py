@@ -16,6 +16,7 @@ from curate.engine.lease import held
 from curate.engine.publish import ENTRIES, MANIFEST, remove_leftovers, sweep
 from curate.errors import RecipeError, RefusedError, ResourceError
 from curate.failpoint import reach
+from curate.logging_setup import LOGGER
 from curate.storage.entries import RUN_FORMAT, Manifest, check_format, sealed, unsealed
 from curate.storage.store import LocalStore, Store, as_resource_error
 
@@ -263,6 +264,8 @@ def begin(store: Store, run: RunId, *, resume: bool, fresh: bool, keep_work: boo
         **run._asdict(),
     }
     older = _digest_of_manifest(store)
+    if older is not None:
+        _warn_of_takedowns(store)
     store.replace(STATE, sealed(body | ({"replaces": older} if older else {})))
     if entry.fresh:
         store.remove("commits")
@@ -270,6 +273,19 @@ def begin(store: Store, run: RunId, *, resume: bool, fresh: bool, keep_work: boo
             store.remove(name)
     reach("run.started")
     return entry
+
+
+def _warn_of_takedowns(store: Store) -> None:
+    """Say that a run that replaces another one brings back what was taken down from that."""
+    with suppress(RefusedError):
+        manifest = published(store)
+        lists = [one.list for one in manifest.takedowns] if manifest else []
+        if lists:
+            LOGGER.warning(
+                "the run that this one replaces had takedowns (%s): the same inputs bring those"
+                " documents back, unless a stage url_filter has copies of the lists as block_lists",
+                ", ".join(lists),
+            )
 
 
 def refuse_foreign(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Keep a number of documents of each language, source or origin, and drop the rest."""
+"""Keep a number of documents of each language, source, origin or host, and drop the rest."""
 
 from __future__ import annotations
 
@@ -16,23 +16,33 @@ from curate.kernels.grouping import first_of_runs, place_in_run
 from curate.mixture.sampling import sample_key
 from curate.protocol.routing import decide, integers, read_docs
 from curate.protocol.stage import Barrier, Inputs, Step
+from curate.rights.addresses import host_of
 from curate.schema import whole
 from curate.stages.verdicts import give_verdicts, partition_of_value
+
+#: Rows that are sorted together, at least.
+_TOGETHER = 1 << 16
+
+_NO_ROWS = pa.schema(
+    [("doc", pa.int64()), ("id", pa.string()), ("value", pa.string()), ("u", pa.uint64())]
+).empty_table()
 
 
 @dataclass(frozen=True)
 class Cap(Barrier):
     """Keep the first `documents` of each value of a column, in the order of a hash of their ids.
 
-    The others are dropped as `over_cap`. The sample depends on the seed and the ids alone: more
-    documents elsewhere, or other shards, change nothing, and a higher cap keeps a superset. A cap
-    on shares of a mixture is the mixture's (`max_share`).
+    The others are dropped as `over_cap`. With `per = "host"` the value is the host of the address
+    (`www.` aside), so that no site floods the corpus; documents without an address are all kept.
+    The sample depends on the seed and the ids alone: more documents elsewhere, or other shards,
+    change nothing, and a higher cap keeps a superset. A cap on shares of a mixture is the mixture's
+    (`max_share`).
     """
 
     documents: int
     """Documents to keep of each value. Example: 100000."""
-    per: Literal["lang", "source", "origin"] = "lang"
-    """The column whose values are capped. Example: "source"."""
+    per: Literal["lang", "source", "origin", "host"] = "lang"
+    """The column whose values are capped, or the host of the address. Example: "host"."""
     seed: int = 0
     name: str = "cap"
 
@@ -42,7 +52,7 @@ class Cap(Barrier):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return ("id", self.per)
+        return ("id", "url" if self.per == "host" else self.per)
 
     @property
     def rewrites(self) -> tuple[str, ...]:
@@ -51,7 +61,7 @@ class Cap(Barrier):
     def sketch(self, table: pa.Table) -> pa.Table:
         """Return id, the value that is counted, and the place in the order."""
         ids = table.column("id")
-        value = pc.fill_null(table.column(self.per), "")
+        value = _hosts(table) if self.per == "host" else pc.fill_null(table.column(self.per), "")
         return pa.table({"id": ids, "value": value, "u": sample_key(ids, self.seed)})
 
     def steps(self) -> tuple[Step, ...]:
@@ -65,25 +75,42 @@ class Cap(Barrier):
         decided = read_docs(inputs, "decided")
         for table in inputs.stream("sketch"):
             rows = table.filter(pa.array(~np.isin(integers(table, "doc"), decided)))
+            if self.per == "host":
+                rows = rows.filter(pc.not_equal(rows.column("value"), ""))
             part = partition_of_value(rows, "value", inputs.partitions)
             yield "rows", rows.select(["doc", "id", "value", "u"]).append_column("part", part)
 
     def _choose(self, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-        # In memory are the cap of each value and one table: a row over the cap now stays over it.
-        kept: pa.Table | None = None
+        # In memory are the cap of each value, and as many rows again: a row over the cap now stays
+        # over it.
+        kept, waiting = _NO_ROWS, 0
         for table in inputs.stream("rows"):
-            both = table if kept is None else pa.concat_tables([kept, table])
-            keys = [("value", "ascending"), ("u", "ascending"), ("id", "ascending")]
-            both = both.take(pc.sort_indices(both, sort_keys=keys))
-            which = np.asarray(whole(both.column("value")).dictionary_encode().indices)
-            inside = place_in_run(first_of_runs(which)) < self.documents
-            over = both.filter(pa.array(~inside))
-            kept = both.filter(pa.array(inside)).combine_chunks()
-            if len(over):
-                rules = pa.array(["over_cap"] * len(over), pa.string())
-                ids = whole(over.column("id"))
-                yield "decisions", decide(integers(over, "doc"), {"id": ids, "dropped_by": rules})
+            kept = pa.concat_tables([kept, table.select(_NO_ROWS.column_names)])
+            waiting += table.num_rows
+            if 2 * waiting >= max(kept.num_rows, _TOGETHER):
+                kept, over = self._divided(kept)
+                waiting = 0
+                yield from over
+        yield from self._divided(kept)[1]
+
+    def _divided(self, rows: pa.Table) -> tuple[pa.Table, list[tuple[str, pa.Table]]]:
+        """Return the rows within the cap, and the decisions on the others."""
+        keys = [("value", "ascending"), ("u", "ascending"), ("id", "ascending")]
+        rows = rows.take(pc.sort_indices(rows, sort_keys=keys))
+        which = np.asarray(whole(rows.column("value")).dictionary_encode().indices)
+        inside = place_in_run(first_of_runs(which)) < self.documents
+        over = rows.filter(pa.array(~inside))
+        rules = pa.array(["over_cap"] * len(over), pa.string())
+        columns = {"id": whole(over.column("id")), "dropped_by": rules}
+        decisions = [("decisions", decide(integers(over, "doc"), columns))] if len(over) else []
+        return rows.filter(pa.array(inside)).combine_chunks(), decisions
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
         """Drop the rows over the cap."""
         return give_verdicts(self.name, table, decisions, tally).select(table.column_names)
+
+
+def _hosts(table: pa.Table) -> pa.Array:
+    """Return the host of each address without ``www.``; empty where there is none."""
+    urls = table.column("url").to_pylist()
+    return pa.array([host_of(url or "").removeprefix("www.") for url in urls], pa.string())

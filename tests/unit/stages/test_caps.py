@@ -57,6 +57,33 @@ def test_each_language_keeps_its_first_in_hash_order(langs, most, shards, partit
     assert done.column_names == table.column_names
 
 
+HOSTS = ["https://a.example/", "http://www.A.example:80/x", "https://b.a.example/", "/p", None]
+
+
+@examples(40)
+@given(
+    st.lists(st.sampled_from(HOSTS), max_size=40),
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.sampled_from([1, 4, 1 << 16]),
+)
+def test_each_host_keeps_its_first_in_hash_order(urls, most, shards, partitions, together):
+    table = rows(["eng_Latn"] * len(urls))
+    at = table.column_names.index("url")
+    table = table.set_column(at, "url", pa.array(urls, pa.string()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("curate.stages.cap._TOGETHER", together)
+        done = run(Cap(most, per="host", seed=5), table, shards, partitions)
+    u = dict(zip(table["id"].to_pylist(), sample_key(table["id"], 5).tolist(), strict=True))
+    hosts = {url: url and {0: "a", 1: "a", 2: "b.a"}.get(n) for n, url in enumerate(HOSTS)}
+    expected = {f"s/f#{n}" for n, url in enumerate(urls) if not hosts[url]}
+    for host in ("a", "b.a"):
+        of_host = [f"s/f#{n}" for n, url in enumerate(urls) if hosts[url] == host]
+        expected |= set(sorted(of_host, key=u.get)[:most])
+    assert kept(done) == expected
+
+
 def test_a_cap_counts_what_is_alive_and_by_other_columns():
     table = rows(["kaz_Cyrl"] * 3)
     first = run(Cap(1), table)
