@@ -70,7 +70,7 @@ def extend_tokenizer(
         What is extended: the path of a ``tokenizer.json`` or of a ``tokenizer.model`` in tiktoken's
         form, ``tekken``, ``tiktoken:NAME`` or ``hf:REPOSITORY``.
     on : sequence of str
-        The folder of one finished run (its rows, as often as the mixture has them), or files, whose
+        Folders of finished runs (their rows, as often as the mixture has them), or files, whose
         languages are identified.
     add : str or int
         How many tokens: a number, or a share of the ordinary tokens of the base, such as ``25%``.
@@ -163,6 +163,7 @@ def extend_tokenizer(
             "text": {
                 "documents": read.documents,
                 "bytes": read.bytes,
+                "bounded_by": read.bounded_by,
                 "pieces": read.pieces.total,
                 "left_out": dict(read.pieces.left_out),
             },
@@ -208,7 +209,6 @@ class _Corpus:
         self.on, self._text = on, text
         keys, codes = [], []
         numbers: dict[str, int] = {}
-        self._run = len(on) == 1 and is_run(on[0])
         for table in self._tables(("id", "lang")):
             keys.append(sample_key(table.column("id"), _HELD_SEED))
             if "lang" in table.column_names:
@@ -231,12 +231,13 @@ class _Corpus:
         return self._tables(("text", "epoch"))
 
     def _tables(self, columns: Sequence[str]) -> Iterator[pa.Table]:
-        if self._run:
-            yield from product_of(self.on[0], columns)
-            return
-        for table in batches_of(self.on, text=self._text):
-            for start in range(0, table.num_rows, _ROWS):
-                yield table.select(["id", "text"]).slice(start, _ROWS)
+        for address in self.on:
+            if is_run(address):
+                yield from product_of(address, columns)
+                continue
+            for table in batches_of([address], text=self._text):
+                for start in range(0, table.num_rows, _ROWS):
+                    yield table.select(["id", "text"]).slice(start, _ROWS)
 
 
 def _languages(given: Sequence[str], corpus: _Corpus) -> list[str]:
@@ -271,6 +272,7 @@ class _Read(NamedTuple):
     pieces: PieceCounter
     documents: int
     bytes: int
+    bounded_by: str | None  #: what ended the reading before the text did: scan, or pieces
     held: pa.Table  #: texts that are held out, with their languages
     without_held: list[str]  #: languages of too few documents to hold one out
 
@@ -289,6 +291,7 @@ def _read(
     space = np.full(len(corpus.found), _HELD_BYTES, np.int64)
     kept = [pa.table({"text": pa.array([], pa.large_string()), "lang": pa.array([], pa.string())})]
     documents = size = start = 0
+    bounded_by = None
     for table in corpus.texts():
         stop = start + table.num_rows
         codes, here = corpus.codes[start:stop], held[start:stop]
@@ -296,7 +299,10 @@ def _read(
         texts = whole(table.column("text"))
         sizes = np.asarray(pc.fill_null(pc.binary_length(texts), 0)).astype(np.int64)
         mine = np.flatnonzero(learned_from[codes] & ~here)
-        mine = mine[np.cumsum(sizes[mine]) - sizes[mine] + size < scan]
+        fits = (np.cumsum(sizes[mine]) - sizes[mine] + size < scan) & (not counting.full)
+        if not fits.all():
+            bounded_by = "pieces" if counting.full else "scan"
+        mine = mine[fits]
         counting.add(texts.take(pa.array(mine)))
         documents, size = documents + len(mine), size + int(sizes[mine].sum())
         if "epoch" in table.column_names:
@@ -310,12 +316,12 @@ def _read(
         kept.append(
             pa.table({"text": texts.take(rows), "lang": labels.take(pa.array(codes[chosen]))})
         )
-        if size >= scan and (space <= 0).all():
+        if bounded_by and (space <= 0).all():
             break
     without = [
         lang for code, lang in enumerate(corpus.found) if not held[corpus.codes == code].any()
     ]
-    return _Read(counting, documents, size, pa.concat_tables(kept), sorted(without))
+    return _Read(counting, documents, size, bounded_by, pa.concat_tables(kept), sorted(without))
 
 
 def _write(folder: Path, extension: Extension, weights: Any, held: Sequence[str]) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,8 +38,8 @@ def fertility(
         ``tekken``, ``tiktoken:NAME``, ``hf:REPOSITORY``, ``words``, ``characters`` or the path of a
         ``tokenizer.json``.
     on : sequence of str
-        The folder of one finished run (each document once, with its ``lang``), or files, whose
-        languages are identified.
+        Folders of finished runs (each document once, with its ``lang``), or files, whose languages
+        are identified.
     text : str, default 'text'
         Field with the text, for files.
     scan : int, default 67108864
@@ -62,7 +63,9 @@ def fertility(
     1.0
     """
     counters = [counter(name) for name in tokenizers]
-    batches = _of_run(on[0]) if len(on) == 1 and is_run(on[0]) else _of_files(on, text)
+    batches = chain.from_iterable(
+        _of_run(address) if is_run(address) else _of_files([address], text) for address in on
+    )
     measured = measure(_first(batches, scan), counters)
     if not measured:
         raise RecipeError("there is no text to measure on", where=", ".join(on))
@@ -86,13 +89,18 @@ def _first(batches: _Batches, scan: int) -> _Batches:
 
 
 def product_of(address: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Yield the product of a finished run by row groups: those of the columns that it has."""
+    """Yield the product of a finished run by row groups: those of the columns that it has.
+
+    Where ``lang`` is wanted and the run has none, there is ``text``, of which it can be told.
+    """
     store = open_store(address)
     paths = [e.path for e in manifest_of(store).files if e.path.startswith("mixture/")]
     for path in paths:
         with store.open(path) as handle:
             file = pq.ParquetFile(handle)
-            found = [name for name in columns if name in file.schema_arrow.names]
+            names = file.schema_arrow.names
+            wanted = ["text" if name == "lang" and name not in names else name for name in columns]
+            found = list(dict.fromkeys(name for name in wanted if name in names))
             for group in range(file.num_row_groups):
                 yield file.read_row_group(group, columns=found, use_threads=False)
 

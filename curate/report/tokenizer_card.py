@@ -15,7 +15,6 @@ _REFUSED = {
 }
 _LEFT_OUT = {
     "long": "longer than 256 bytes",
-    "rare": "rare, where there were too many different ones",
     "added_tokens": "added tokens of the base that stood in the text",
 }
 
@@ -30,6 +29,7 @@ def extension_card(card: Mapping[str, Any]) -> str:
         f" ({size(text['bytes'])}) of {', '.join(map(code, card['on']))},"
         f" in {', '.join(map(code, card['languages']))}.",
         "",
+        *_bounded(text["bounded_by"]),
         f"- Vocabulary: {number(vocabulary['before'])} before, {number(vocabulary['after'])} after."
         f" New tokens are the ids from {vocabulary['first_new_id']} to {vocabulary['after'] - 1};"
         " every old id, special tokens too, is unchanged.",
@@ -70,6 +70,14 @@ def extension_card(card: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _bounded(by: str | None) -> list[str]:
+    reasons = {
+        "scan": "- Not all of the text was learned from: it is more than `--scan`.",
+        "pieces": "- Not all of the text was learned from: it has too many different pieces.",
+    }
+    return [reasons[by]] if by else []
 
 
 def _row(row: Mapping[str, Any]) -> str:

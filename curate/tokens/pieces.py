@@ -20,8 +20,9 @@ from curate.tokens.base import Base
 from curate.tokens.byte_level import read
 from curate.tokens.token_tables import LONGEST
 
-#: Different pieces that are kept; when there are more, the rarest are left out.
-MOST_PIECES = 1 << 23
+#: Different pieces at which reading ends. To leave out rare ones instead would leave out most text
+#: of languages that are written without spaces.
+MOST_PIECES = 6_000_000
 #: Characters cut at a time; a longer document is cut at the end of a line, if it has one.
 _CUT = 1 << 20
 
@@ -35,13 +36,13 @@ class Pieces(NamedTuple):
 
 
 class PieceCounter:
-    """Counts pieces of texts, in bounded memory.
+    """Counts pieces of texts, in bounded memory: who reads the texts stops where it is full.
 
     Added tokens of the base that stand in a text, special or not, are cut out of it first: nothing
     is learned from them, and nothing is joined across them.
     """
 
-    def __init__(self, base: Base, most: int = MOST_PIECES) -> None:
+    def __init__(self, base: Base, most: int | None = None) -> None:
         from tokenizers import Tokenizer
 
         steps = {name: base.config.get(name) for name in ("version", "normalizer", "pre_tokenizer")}
@@ -51,12 +52,11 @@ class PieceCounter:
         self._pre_tokenizer: Any = tokenizer.pre_tokenizer
         longest_first = sorted(base.specials, key=len, reverse=True)
         self._specials = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
-        self._most = most
-        self._least = 1  #: pieces that occurred up to so often were left out
+        self._most = MOST_PIECES if most is None else most
         self._counts: Counter[str] = Counter()
-        #: Occurrences that are not learned from: of pieces of more than LONGEST bytes, of pieces
-        #: that were rare when there were too many, and of added tokens.
-        self.left_out: Counter[str] = Counter(long=0, rare=0, added_tokens=0)
+        #: Occurrences that are not learned from: of pieces of more than LONGEST bytes, and of
+        #: added tokens.
+        self.left_out: Counter[str] = Counter(long=0, added_tokens=0)
 
     def add(self, texts: pa.LargeStringArray) -> None:
         """Count the pieces of texts; null and empty have none."""
@@ -64,8 +64,6 @@ class PieceCounter:
             for part in self._parts(text or ""):
                 cut = self._pre_tokenizer.pre_tokenize_str(part)
                 self._counts.update([piece for piece, _ in cut])
-            if len(self._counts) > self._most:
-                self._leave_rare_out()
 
     def _parts(self, text: str) -> Iterator[str]:
         at = 0
@@ -84,18 +82,15 @@ class PieceCounter:
             self.left_out["added_tokens"] += len(texts) - 1
             yield from filter(None, texts)
 
-    def _leave_rare_out(self) -> None:
-        while 2 * len(self._counts) > self._most:
-            rare = [piece for piece, count in self._counts.items() if count <= self._least]
-            for piece in rare:
-                self.left_out["rare"] += self._counts.pop(piece)
-            self._least += 1
-        self._least = max(1, self._least - 1)
+    @property
+    def full(self) -> bool:
+        """Whether there are so many different pieces that no more texts should be added."""
+        return len(self._counts) >= self._most
 
     @property
     def total(self) -> int:
         """Pieces in the texts, those that are left out included."""
-        return self._counts.total() + self.left_out["rare"] + self.left_out["added_tokens"]
+        return self._counts.total() + self.left_out["added_tokens"]
 
     def pieces(self) -> Pieces:
         """Return the pieces of up to LONGEST bytes; those that are longer are left out."""

@@ -19,6 +19,7 @@ import curate as package
 from curate import api
 from curate.api.extension import _Corpus, _held_out, extend_tokenizer
 from curate.errors import RecipeError, RefusedError
+from curate.tokens import pieces
 from tests.unit.cli.commands import curate, demo_run
 from tests.unit.tokens.test_extend import llama, small
 
@@ -172,6 +173,22 @@ def test_what_is_held_out_is_not_learned_from(tmp_path: Path) -> None:
     assert 0.4 < few.mean() <= 0.5 and (few | ~held).all()
 
 
+def test_runs_and_files_are_read_together_and_a_run_without_languages_too(tmp_path: Path) -> None:
+    books = "sample_data/books.parquet"
+    api.dedup_paths([books], output=tmp_path / "run", engine="in-process")
+    alone = extend_tokenizer(base(), [books], add=9, output=tmp_path / "a", languages=["kk"])
+    run = str(tmp_path / "run")
+    card = extend_tokenizer(base(), [run], add=9, output=tmp_path / "b", languages=["kk"])
+    both = extend_tokenizer(base(), [run, books], add=9, output=tmp_path / "c", languages=["kk"])
+    assert card["text"]["documents"] > 5
+    counts = [each["text"]["documents"] for each in (alone, card, both)]
+    assert abs(counts[2] - counts[0] - counts[1]) <= 4  # other documents are held out
+    rows = api.fertility(["bytes"], [run, books])
+    assert rows[0][0].documents == sum(
+        api.fertility(["bytes"], [one])[0][0].documents for one in (run, books)
+    )
+
+
 def test_copies_of_a_document_are_held_out_together(tmp_path: Path) -> None:
     out, _ = demo_run()
     corpus = _Corpus([str(out)], "text")
@@ -180,9 +197,18 @@ def test_copies_of_a_document_are_held_out_together(tmp_path: Path) -> None:
     assert not set(keys[held].tolist()) & set(keys[~held].tolist())
 
 
-def test_scan_bounds_what_is_learned_from(tmp_path: Path) -> None:
-    card = on_demo(tmp_path / "few", scan=20_000, add=10, languages=[])
-    assert 15_000 < card["text"]["bytes"] < 40_000
+def test_what_is_learned_from_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"text": f"сөз {n} қала тіл ана бала"} for n in range(9_000)]
+    file = tmp_path / "in.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    card = extend_tokenizer(base(), [str(file)], add=1, scan=1000, output=tmp_path / "few")
+    assert 1000 <= card["text"]["bytes"] < 1100
+    assert card["text"]["bounded_by"] == "scan"
+    assert "it is more than `--scan`" in (tmp_path / "few" / "README.md").read_text()
+    monkeypatch.setattr(pieces, "MOST_PIECES", 100)
+    card = extend_tokenizer(base(), [str(file)], add=1, output=tmp_path / "full")
+    # Texts are read by 4096 rows.
+    assert (card["text"]["bounded_by"], card["text"]["documents"] < 4096) == ("pieces", True)
 
 
 def test_special_tokens_in_the_text_teach_nothing(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from curate.tokens import counter, extend
 from curate.tokens.base import load_base
 from curate.tokens.byte_level import ALPHABET, read, written
 from curate.tokens.embedding_weights import mean_of_pieces, most_similar, read_vectors
+from curate.tokens.encode import encoder
 from curate.tokens.extend import Extension, prove, tiktoken_differs
 from curate.tokens.extend import extend as extended
 from curate.tokens.pieces import PieceCounter
@@ -132,15 +133,14 @@ def test_added_tokens_in_a_text_are_cut_out_and_counted(tmp_path: Path) -> None:
     assert pieces.total == 24
 
 
-def test_long_pieces_are_left_out_and_rare_ones_where_there_are_too_many(tmp_path: Path) -> None:
-    base = load_base(small(tmp_path))
-    pieces = PieceCounter(base, most=4)
-    pieces.add(pa.array(["aa bb", "aa bb", "x" * 257, " c", " d", " e", None, ""]))
-    assert pieces.left_out["rare"] == 3  # the long one, c and d; e came later
-    pieces.add(pa.array(["y" * 257]))
-    assert pieces.pieces().counts.tolist() == [2, 1, 2]
-    assert pieces.left_out == {"long": 1, "rare": 3, "added_tokens": 0}
-    assert pieces.total == 9
+def test_long_pieces_are_left_out_and_a_counter_is_full_at_last(tmp_path: Path) -> None:
+    pieces = PieceCounter(load_base(small(tmp_path)), most=4)
+    pieces.add(pa.array(["aa bb", "aa bb", "x" * 257, "y" * 256, None, ""], pa.large_string()))
+    assert pieces.full
+    found = pieces.pieces()
+    assert (found.counts.tolist(), found.offsets.tolist()) == ([2, 2, 1], [0, 3, 5, 261])
+    assert pieces.left_out == {"long": 1, "added_tokens": 0}
+    assert pieces.total == 6
 
 
 def test_a_normalizer_is_applied_before_pieces_are_counted(tmp_path: Path) -> None:
@@ -302,6 +302,7 @@ def test_a_rank_file_is_read_with_what_stands_beside_it(tmp_path: Path) -> None:
     counts = counter(str(path)).count(pa.array(["ababab", "", None], pa.large_string()))
     assert counts.tolist() == [2, 0, 0]
     assert pickle.loads(pickle.dumps(counter(str(path)))).digest == counter(str(path)).digest
+    assert encoder(str(path), None).end == 257
     extension = grown(str(path), ["қала қала"], 2)
     assert loaded(extension).encode("abab<end>").ids == [300, 257]
     assert extension.base.first == 301
