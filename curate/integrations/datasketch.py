@@ -17,7 +17,7 @@ from datasketch import LeanMinHash, MinHash, MinHashLSH
 
 from curate.api.tabular import TableLike, documents_of
 from curate.dedup.fuzzy.minhash import sign_sets, signature_array
-from curate.errors import RecipeError
+from curate.errors import CurateError, RecipeError, without_secrets
 from curate.inspection import store_query
 from curate.kernels.arrow import fixed_width_values
 from curate.schema import whole
@@ -110,16 +110,21 @@ def index(store: str, *, storage_config: Mapping[str, Any] | None = None) -> Min
         lsh = MinHashLSH(
             num_perm=near.num_permutations, params=near.band_shape, storage_config=config
         )
-    except (KeyError, TypeError, ValueError, ImportError) as error:
-        needs = "; it needs the package redis" if config.get("type") == "redis" else ""
+        with lsh.insertion_session() as session:
+            for id, minhash in minhashes(store):
+                session.insert(id, minhash, check_duplication=False)
+    except CurateError:
+        raise
+    except Exception as error:  # each storage has its own errors; without its package a NameError
+        needs = (
+            "; it needs the package redis, and a server" if config.get("type") == "redis" else ""
+        )
+        what = without_secrets(f"{type(error).__name__}: {error}")
         raise RecipeError(
-            f"datasketch cannot make that index: {type(error).__name__}: {error}{needs}",
+            f"datasketch cannot keep that index: {what}{needs}",
             where=store,
             hint='storage_config = {"type": "redis", "basename": b"NAME", "redis": {"host": ...}}',
         ) from None
-    with lsh.insertion_session() as session:
-        for id, minhash in minhashes(store):
-            session.insert(id, minhash, check_duplication=False)
     return lsh
 
 

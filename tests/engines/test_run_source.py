@@ -292,6 +292,30 @@ def test_runs_with_two_tokenizers_are_counted_again_or_refused(tmp_path):
     assert [row["n_tokens"] for row in curated(tmp_path / "out").values()] == [30, 30]
 
 
+def write_words(path, *ranges):
+    rows = [
+        {"text": " ".join(f"word{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in r)} for r in ranges
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return {"format": "jsonl", "path": [str(path)]}
+
+
+@pytest.mark.parametrize(("keep", "equal"), [("longest", False), ("source_priority", True)])
+def test_fuzzy_dedup_is_equal_where_the_run_comes_first(keep, equal, tmp_path):
+    """Of a chain B - A - C, where A is like both: what removed B may be removed later."""
+    a = write_words(tmp_path / "a.jsonl", range(100), range(12, 106))
+    b = write_words(tmp_path / "b.jsonl", [*range(200, 214), *range(94)])
+    order = {"source_priority": ["a", "b"]} if keep == "source_priority" else {}
+    stage = {"use": "fuzzy_dedup", "threshold": 0.7, "ngram": 1, "bands": 60, "rows": 2}
+    recipe = {"name": "chain", "stages": [stage | {"keep": keep} | order]}
+    run(recipe | {"sources": {"a": a}}, tmp_path / "one")
+    run(recipe | {"sources": {"a": a, "b": b}}, tmp_path / "both")
+    later = {"m": of_run(tmp_path / "one"), "a": a | {"path": []}, "b": b}
+    run(recipe | {"sources": later}, tmp_path / "two")
+    assert len(curated(tmp_path / "one")) == 1
+    assert (curated(tmp_path / "two").keys() == curated(tmp_path / "both").keys()) is equal
+
+
 def test_a_damaged_row_group_is_quarantined(tmp_path):
     run(small(tmp_path, "x"), tmp_path / "one")
     path = next((tmp_path / "one").glob("mixture/*/*.parquet"))

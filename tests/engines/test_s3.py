@@ -289,3 +289,13 @@ def test_a_takedown_in_an_object_store_is_seen_at_once(bucket, monkeypatch):
     assert all("kept" in url for url in urls(path))
     assert b"Since the run, 6 documents" in store.read("report.md")
     assert not api.take_down(address, domains=["gone.example"])["changed"]
+
+
+def test_a_run_in_a_bucket_is_a_source(bucket, tmp_path):
+    api.run(recipe(bucket, "s3://corpus/in"), output="s3://corpus/month", engine="in-process")
+    again = parse_recipe(
+        'name = "again"\n[sources.m]\nformat = "run"\npath = "s3://corpus/month"\n', "recipe"
+    )
+    result = api.run(again, output=tmp_path / "again", engine="in-process")
+    curated = json.loads(open_store("s3://corpus/month").read("manifest.json"))["totals"]["curated"]
+    assert result.manifest["totals"]["documents"] == result.manifest["totals"]["rows"] == curated

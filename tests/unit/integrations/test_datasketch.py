@@ -102,8 +102,11 @@ def test_what_was_removed_from_the_store_does_not_come_out(tmp_path):
 
 
 def test_a_storage_that_datasketch_does_not_know_is_refused_in_one_sentence(store):
-    with pytest.raises(RecipeError, match="datasketch cannot make that index"):
+    with pytest.raises(RecipeError, match="datasketch cannot keep that index"):
         door.index(store[0], storage_config={"type": "nowhere"})
+    there = {"type": "redis", "redis": {"host": "127.0.0.1", "port": 1}}
+    with pytest.raises(RecipeError, match="needs the package redis, and a server"):
+        door.index(store[0], storage_config=there)
 
 
 def test_an_index_in_redis_is_the_one_in_memory(store):
