@@ -1,1 +1,1 @@
-"""Whose documents they are: addresses, and lists of addresses that must not be there."""
+"""Whose documents they are: addresses, lists of unwanted ones, and what pages say to robots."""

@@ -52,7 +52,7 @@ _STATUS = re.compile(
 )
 _HEAD_END = re.compile(rb"\n\r?\n|\n(?=<)")
 #: Headers whose several lines are one list.
-_LISTS = frozenset((b"content-type", b"content-encoding", b"transfer-encoding"))
+_LISTS = frozenset((b"content-type", b"content-encoding", b"transfer-encoding", b"x-robots-tag"))
 _NO_CODINGS = frozenset(
     ("", "identity", "none", "utf-8", "utf8", "binary", "7bit", "8bit", "chunked", "aws-chunked")
 )

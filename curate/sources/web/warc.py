@@ -11,6 +11,7 @@ from typing import IO, Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
+from curate.rights.robots import Directive, directives
 from curate.sources.base import ByteLimit, Damage, Document, InputFile, Piece, Record, Skip
 from curate.sources.web.html import Extraction, Page, PageText, check_extractor
 from curate.sources.web.http_message import HttpDamage, HttpResponse, parse_response
@@ -61,6 +62,10 @@ class Warc:
     """Keep what readers wrote below, for pages of questions and answers."""
     tables: Literal["plain", "markdown"] = "plain"
     """Separate cells by tabs, or write rows as Markdown tables (``curate`` alone)."""
+    refuse: tuple[Directive, ...] = ()
+    """What a page may not say about itself, in ``X-Robots-Tag``, ``<meta name="robots">`` or
+    ``tdm-reservation``: ``noindex``, ``noai``, ``noimageai`` or ``tdm`` (mining is reserved). Such
+    pages are skipped as ``robots:<directive>``. Example: ["noai", "tdm"]."""
     max_record_bytes: ByteLimit = MAX_RECORD_BYTES
     """Bytes of a record above which it is quarantined."""
     check_digests: bool = True
@@ -154,7 +159,13 @@ class Warc:
             return Skip("not_html:" + kind.what)
         if not response.body.strip():
             return Skip("empty_body")
-        page = Page(response.body, kind.read_as == "html", charset)
+        is_html = kind.read_as == "html"
+        if self.refuse:
+            says = directives(response.headers, response.body, is_html=is_html)
+            for directive in self.refuse:
+                if directive in says:
+                    return Skip(f"robots:{directive}")
+        page = Page(response.body, is_html, charset)
         return _PendingPage(record, response, media, page)
 
 

@@ -51,6 +51,26 @@ def page(body: bytes, *head: str, **more: str) -> bytes:
     return response("http://x.example/", body, *head, **more)
 
 
+def test_pages_that_refuse_their_use_are_skipped_where_the_recipe_says_so(tmp_path):
+    kind = "Content-Type: text/html"
+    meta = b'<meta name="robots" content="noai, noindex">'
+    pages = [
+        page(html(TEXT)),
+        page(html(TEXT), kind, "X-Robots-Tag: nofollow", "X-Robots-Tag: noindex"),
+        page(meta + html(TEXT)),
+        page(html(TEXT), kind, "TDM-Reservation: 1"),
+    ]
+    file = stored(tmp_path, members(pages))
+    assert outcomes(everything(Warc(), file)) == {"document": 4}
+    refusing = Warc(refuse=("noai", "noindex", "tdm"))
+    assert outcomes(everything(refusing, file)) == {
+        "document": 1,
+        "robots:noindex": 1,
+        "robots:noai": 1,
+        "robots:tdm": 1,
+    }
+
+
 class TestOutcomes:
     @pytest.mark.parametrize(
         ("stored_record", "outcome"),
