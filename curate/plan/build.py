@@ -400,8 +400,22 @@ def redacted_recipe(recipe: Recipe) -> Recipe:
 
 def redacted(value: JsonValue) -> JsonValue:
     """Return a value with no passwords and signatures in any of its texts."""
+    # A profile has thousands of texts and seldom a secret: all are looked at as one, on lines.
+    texts = "\n".join(_texts(value))
+    return value if without_secrets(texts) == texts else _redacted(value)
+
+
+def _redacted(value: JsonValue) -> JsonValue:
     if isinstance(value, dict):
-        return {key: redacted(each) for key, each in value.items()}
+        return {key: _redacted(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [redacted(each) for each in value]
+        return [_redacted(each) for each in value]
     return without_secrets(value) if isinstance(value, str) else value
+
+
+def _texts(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
+    elif isinstance(value, str):
+        yield value
