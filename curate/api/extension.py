@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,18 +20,20 @@ from curate.api.jobs import batches_of
 from curate.api.tables import identify
 from curate.api.tokenizers import is_run, product_of
 from curate.errors import RecipeError, RefusedError, nearest
+from curate.logging_setup import LOGGER
 from curate.mixture.sampling import sample_key
+from curate.paths import local_path
 from curate.recipe.languages import label_of
 from curate.report.tokenizer_card import extension_card
 from curate.schema import whole
+from curate.tokens import TokenCounter
 from curate.tokens.base import Base, load_base
-from curate.tokens.embedding_weights import mean_of_pieces, most_similar, read_vectors
+from curate.tokens.embedding_weights import most_similar, read_vectors
 from curate.tokens.extend import Extension, extend, tiktoken_differs
 from curate.tokens.fertility import measure
 from curate.tokens.huggingface import from_file
 from curate.tokens.pieces import PieceCounter
 from curate.tokens.rank_file import BESIDE, rank_file_content
-from curate.tokens.rates import Fertility
 
 #: Documents of a language that are held out, if that is not more than a fifth of them.
 _HELD_AT_LEAST = 20
@@ -117,68 +118,83 @@ def extend_tokenizer(
     >>> card["vocabulary"]["before"], card["vocabulary"]["after"]
     (131072, 131082)
     """
-    folder = Path(output)
-    if folder.exists():
-        raise RefusedError(
-            "the output exists", where=str(output), hint="choose another --output, or remove it"
-        )
+    folder = _folder(str(output))
     if not 0 < hold_out <= 0.5:
         raise RecipeError(f"{hold_out} is no share to hold out", hint="above 0, up to 0.5")
     loaded = load_base(base)
     wanted = _amount(add, len(loaded.tokens))
+    size = loaded.first + wanted
+    known = {} if vectors is None else read_vectors(local_path(str(vectors)), size)
     corpus = _Corpus(on, text)
     langs = _languages(languages, corpus)
-    held = _held_out(corpus, hold_out)
-    read = _read(corpus, loaded, langs, held, scan)
+    LOGGER.info("%d documents, %d languages", len(corpus.keys), len(corpus.found))
+    read = _read(corpus, loaded, langs, _held_out(corpus, hold_out), scan)
+    LOGGER.info("%d pieces in %d bytes of text", read.pieces.total, read.bytes)
     extension = extend(
         loaded, read.pieces.pieces(), add=wanted, min_count=min_count, where=", ".join(on)
     )
-    weights, similar = mean_of_pieces(extension.pieces), 0
-    if vectors is not None:
-        size = loaded.first + wanted
-        known = read_vectors(Path(vectors), size)
-        weights, similar = most_similar(extension.pieces, known, first=loaded.first, top=top)
+    LOGGER.info("%d new tokens, each of them reached", wanted)
+    weights, similar = most_similar(extension.pieces, known, first=loaded.first, top=top)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
         staged = Path(temporary, "staged")
         staged.mkdir()
         unlike = _write(staged, extension, weights, read.held_texts)
         counters = [loaded.counter, from_file(staged / "tokenizer.json")]
-        measured = measure(
-            [(whole(read.held.column("text")), whole(read.held.column("lang")))], counters
-        )
         card = {
             "curate": __version__,
             "base": {"name": base, "digest": loaded.counter.digest},
             "extended": {"digest": counters[1].digest},
             "on": list(on),
             "languages": langs or sorted(corpus.found),
-            "vocabulary": {
-                "before": loaded.first,
-                "ordinary_before": len(loaded.tokens),
-                "added": wanted,
-                "after": loaded.first + wanted,
-                "first_new_id": loaded.first,
-            },
-            "text": {
-                "documents": read.documents,
-                "bytes": read.bytes,
-                "bounded_by": read.bounded_by,
-                "pieces": read.pieces.total,
-                "left_out": dict(read.pieces.left_out),
-            },
+            **_learned(extension, read),
             "min_count": min_count,
-            "last_count": extension.occurrences[-1],
-            "refused": dict(extension.refused),
             "held_out": {"share": hold_out, "without": read.without_held},
             "tiktoken": {"written": unlike == 0, "texts_that_differ": unlike},
             "weights": {"vectors": vectors is not None, "top": top, "similar": similar},
-            "fertility": [_compared(before, after) for before, after in measured],
+            "fertility": _compared(read.held, counters),
         }
         (staged / "card.json").write_text(_json(card, indent=1), encoding="utf-8")
         (staged / "README.md").write_text(extension_card(card), encoding="utf-8")
-        shutil.move(staged, folder)
+        staged.rename(folder)
     return card
+
+
+def _folder(output: str) -> Path:
+    if "://" in output:
+        raise RecipeError(
+            "a tokenizer is written to a folder of this machine",
+            where=output,
+            hint="choose a folder, and copy it",
+        )
+    folder = local_path(output)
+    if folder.exists():
+        raise RefusedError(
+            "the output exists", where=output, hint="choose another --output, or remove it"
+        )
+    return folder
+
+
+def _learned(extension: Extension, read: _Read) -> dict[str, Any]:
+    first, added = extension.base.first, len(extension.tokens)
+    return {
+        "vocabulary": {
+            "before": first,
+            "ordinary_before": len(extension.base.tokens),
+            "added": added,
+            "after": first + added,
+            "first_new_id": first,
+        },
+        "text": {
+            "documents": read.documents,
+            "bytes": read.bytes,
+            "bounded_by": read.bounded_by,
+            "pieces": read.pieces.total,
+            "left_out": dict(read.pieces.left_out),
+        },
+        "last_count": extension.occurrences[-1],
+        "refused": dict(extension.refused),
+    }
 
 
 def _amount(add: str | int, ordinary: int) -> int:
@@ -376,18 +392,21 @@ def _text(token: bytes) -> str | None:
         return None
 
 
-def _compared(before: Fertility, after: Fertility) -> dict[str, Any]:
-    return {
-        "language": before.lang,
-        "documents": before.documents,
-        "bytes": before.bytes,
-        "words": before.words,
-        **{
-            f"{name}_{when}": getattr(one, name)
-            for when, one in (("before", before), ("after", after))
-            for name in ("tokens", "tokens_per_word", "bytes_per_token")
-        },
-    }
+def _compared(held: pa.Table, counters: Sequence[TokenCounter]) -> list[dict[str, Any]]:
+    """Return a row per language: what is held out, and its tokens before and after."""
+    measured = measure([(whole(held.column("text")), whole(held.column("lang")))], counters)
+    names = ("tokens", "tokens_per_word", "bytes_per_token")
+    return [
+        {
+            "language": before.lang,
+            "documents": before.documents,
+            "bytes": before.bytes,
+            "words": before.words,
+            **{f"{name}_before": getattr(before, name) for name in names},
+            **{f"{name}_after": getattr(after, name) for name in names},
+        }
+        for before, after in measured
+    ]
 
 
 def _json(value: Mapping[str, Any], indent: int | None = None) -> str:

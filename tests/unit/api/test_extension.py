@@ -243,7 +243,9 @@ def test_mistakes_are_answered_in_a_sentence_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_output_that_exists_is_refused(tmp_path: Path) -> None:
+def test_an_output_that_exists_or_is_an_address_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="folder of this machine"):
+        extend_tokenizer(base(), ["sample_data/books.parquet"], add=1, output="s3://bucket/x")
     with pytest.raises(RefusedError, match="the output exists"):
         on_demo(tmp_path)
     assert list(tmp_path.iterdir()) == []
