@@ -30,13 +30,16 @@ def command(
     """
     from curate.cli.terminal import answer, as_json, table
     from curate.report.format import size
-    from curate.storage import dedup_store
+    from curate.storage import dedup_store, store_takedown
+    from curate.storage.store import open_store
 
     if remove is not None and remove_generation is not None:
         raise RecipeError("--remove and --remove-generation are two steps")
     if remove is not None or remove_generation is not None:
         dedup_store.remove(store, source=remove, generation=remove_generation)
     listing = dedup_store.listing(store)
+    buried = store_takedown.tombstones(open_store(store)).keys()
+    listing["taken_down"] = {kind: len(keys) for kind, keys in buried.items()}
     if json:
         answer(as_json(listing))
         return 0
@@ -56,4 +59,7 @@ def command(
             for row in listing["generations"]
         ],
     )
+    if any(listing["taken_down"].values()):
+        counts = "  ".join(f"{kind} {count}" for kind, count in listing["taken_down"].items())
+        answer(f"taken down, and may not come back: {counts}")
     return 0
