@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer
+from tokenizers.normalizers import NFC
 
 import curate as package
 from curate import api
@@ -128,6 +129,16 @@ def test_settings_of_the_base_are_kept_and_code_is_not(tmp_path: Path) -> None:
         "eos_token": "</s>", "chat_template": "{{ messages }}", "model_max_length": 512,
     }  # fmt: skip
     assert (tmp_path / "out" / "chat_template.jinja").read_text() == "{{ messages }}"
+
+
+def test_without_one_pattern_there_is_no_form_for_tiktoken(tmp_path: Path) -> None:
+    card = on_demo(tmp_path / "out", small(tmp_path / "base", normalizer=NFC()))
+    assert card["tiktoken"] == {"written": False, "texts_that_differ": None}
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == set(FILES) - {"tokenizer.model", "tiktoken.json"}
+    assert "There is no form for tiktoken" in (tmp_path / "out" / "README.md").read_text()
+    after = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
+    assert after.encode("и\u0306").ids == after.encode("й").ids
 
 
 def test_an_extended_tokenizer_is_extended_again_in_either_form(
