@@ -23,10 +23,12 @@ from curate.dedup.compared import (
     with_exact_parts,
     without_turkic_capitals,
 )
+from curate.dedup.exact_earlier import halves, stored_keepers, storing_steps
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import ExactDuplicates
+from curate.dedup.stored_keys import KnownDocuments
 from curate.dedup.witness_chain import with_reassignment
-from curate.kernels.arrow import buffers, fixed_width_values, merged
+from curate.kernels.arrow import buffers, merged
 from curate.kernels.blake2b import SIZE as DIGEST
 from curate.kernels.blake2b import digests
 from curate.kernels.folding import (
@@ -258,8 +260,8 @@ def url_hashes(urls: pa.StringArray) -> pa.FixedSizeBinaryArray:
     return pc.if_else(pc.is_null(urls), None, hashes)
 
 
-def sketch(exact: ExactDuplicates, table: pa.Table) -> pa.Table:
-    """Return id, hash, keeper rank and the sources of each row."""
+def sketch(exact: ExactDuplicates, table: pa.Table, *, storing: bool = False) -> pa.Table:
+    """Return id, hash, keeper rank and the sources of each row; what a store has besides."""
     values = compared_texts(table, exact.on)
     if exact.on == "url":
         hashes = url_hashes(values)
@@ -267,12 +269,22 @@ def sketch(exact: ExactDuplicates, table: pa.Table) -> pa.Table:
         values = without_turkic_capitals(table, values)
         hashes = text_hashes(with_exact_parts(table, exact.on, values))
     rank = keeper_rank(table, exact.keep, exact.source_priority)
-    return pa.table({"id": table.column("id"), "hash": hashes, "rank": rank, "held": held(table)})
+    columns = {"id": table.column("id"), "hash": hashes, "rank": rank, "held": held(table)}
+    also = {name: table.column(name) for name in ("source", "url")} if storing else {}
+    return pa.table(columns | also)
 
 
-def steps(exact: ExactDuplicates) -> tuple[Step, ...]:
-    """Return the steps: rows to the partition of their hash, then the best of each hash."""
-    return with_reassignment(
+def steps(
+    exact: ExactDuplicates, known: KnownDocuments | None = None, *, storing: bool = False
+) -> tuple[Step, ...]:
+    """Return the steps: rows to the partition of their hash, then the best of each hash.
+
+    With ``known`` a document of that store is the best of its hash; with ``storing`` the kept
+    documents are added to it.
+    """
+    compared = known if known is not None and known.generations else None
+    choose = partial(_choose, exact.on, compared)
+    deciding = with_reassignment(
         (
             Step(
                 "hashes",
@@ -281,16 +293,10 @@ def steps(exact: ExactDuplicates) -> tuple[Step, ...]:
                 ("hashes",),
                 partial(_send, exact.on),
             ),
-            Step("choose", "partition", ("hashes",), ("decisions",), partial(_choose, exact.on)),
+            Step("choose", "partition", ("hashes",), ("decisions",), choose),
         )
     )
-
-
-def _halves(hashes: pa.FixedSizeBinaryArray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each hash as two numbers; 0 for null."""
-    filled = pc.fill_null(hashes, bytes(DIGEST))
-    pairs = fixed_width_values(filled, ">u8")
-    return pairs[:, 0].astype(np.uint64), pairs[:, 1].astype(np.uint64)
+    return (*deciding, *(storing_steps() if storing else ()))
 
 
 def _send(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
@@ -298,13 +304,15 @@ def _send(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     for rows in active_rows(inputs, "sketch"):
         if on != "text":
             rows = rows.filter(rows.column("hash").is_valid())
-        part = part_of(_halves(whole(rows.column("hash")))[0], inputs.partitions)
+        part = part_of(halves(whole(rows.column("hash")))[0], inputs.partitions)
         own = with_counted(integers(rows, "doc"), whole(rows.column("held")), counted)
         rows = rows.select(["doc", "id", "hash", "rank"]).append_column("held", own)
         yield "hashes", rows.append_column("part", part)
 
 
-def _choose(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+def _choose(
+    on: str, known: KnownDocuments | None, inputs: Inputs
+) -> Iterator[tuple[str, pa.Table]]:
     table = read_table(inputs, "hashes")
     if table is None:
         return
@@ -314,16 +322,23 @@ def _choose(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     table = in_keeper_order(table.filter(table.column("hash").is_valid()), "hash")
     if not len(table):
         return
-    first = first_of_runs(*_halves(whole(table.column("hash"))))
+    high, low = halves(whole(table.column("hash")))
+    first = first_of_runs(high, low)
     group = np.cumsum(first) - 1
-    size = np.bincount(group)[group]
+    stored = (
+        pa.nulls(int(first.sum()), pa.string())
+        if known is None
+        else stored_keepers(known, high[first], low[first])
+    )
+    has_stored = np.asarray(stored.is_valid())[group]
+    size = np.bincount(group)[group] + has_stored
     keeper = np.flatnonzero(first)[group]
     rows = np.flatnonzero(size >= 2)
     if not len(rows):
         return
     ids = whole(table.column("id"))
-    kept = pa.array(first[rows])
-    keepers = ids.take(pa.array(keeper[rows]))
+    kept = pa.array((first & ~has_stored)[rows])
+    keepers = pc.coalesce(stored.take(pa.array(group[rows])), ids.take(pa.array(keeper[rows])))
     number = np.cumsum(first[rows]) - 1  # of the group, among those of two and more
     sources = united(whole(table.column("held")).take(pa.array(rows)), number, number[-1] + 1)
     similarity = pa.scalar(None if on == "url" else 1.0, pa.float64())

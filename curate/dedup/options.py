@@ -82,6 +82,11 @@ class ExactDuplicates:
         check_keep(self.keep)
         _check_choice("exact dedup on", self.on, ("text", "url", "prompt"))
 
+    @property
+    def stored_parameters(self) -> dict[str, int | str]:
+        """The parameters that a store must agree with: its keys are hashes of this."""
+        return {"exact": self.on}
+
 
 @dataclass(frozen=True)
 class NearDuplicates:

@@ -100,6 +100,6 @@ def _append(plan: Plan, state: RunState, barrier: Barrier) -> int:
         recipe=plan.recipe.name,
         inputs=plan.content_key,
         compared=[number for number, _ in compared],
-        parameters=barrier.near_duplicates.stored_parameters,
+        parameters=barrier.stored_parameters,
         entries=state.stored.get(barrier.name, []),
     )

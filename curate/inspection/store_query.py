@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 
 from curate.dedup.compared import compared_texts
 from curate.dedup.fuzzy.compared_sets import compared_sets
-from curate.dedup.fuzzy.earlier_runs import matching_keys
 from curate.dedup.fuzzy.lsh import candidate_probability
 from curate.dedup.fuzzy.minhash import band_keys, sign_sets, signature_array
 from curate.dedup.options import NearDuplicates
 from curate.dedup.shingles import shared
+from curate.dedup.stored_keys import matching_keys
 from curate.errors import RecipeError
 from curate.kernels.grouping import find_sorted
 from curate.schema import whole
@@ -52,6 +52,12 @@ def parameters_of(address: str) -> NearDuplicates:
     if stored is None:
         raise RecipeError(
             "no dedup store here", where=address, hint="a run makes one: --store-to, or store = ..."
+        )
+    if "exact" in stored:
+        raise RecipeError(
+            f"this dedup store holds hashes of {stored['exact']} alone, which nothing is near to",
+            where=address,
+            hint="query the store of a fuzzy_dedup",
         )
     own: Mapping[str, Any] = stored | {"fold": tuple(stored["fold"].split())}
     return NearDuplicates(**own)

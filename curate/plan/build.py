@@ -189,8 +189,8 @@ def _with_views(plan: Plan, where: str) -> tuple[Segment, ...]:
         address = barrier.against or barrier.store
         if not address:
             return barrier
-        compared = {
-            "parameters": barrier.near_duplicates.stored_parameters,
+        compared: dict[str, Any] = {
+            "parameters": barrier.stored_parameters,
             "run": plan.run_key,
             "inputs": plan.content_key,
         }

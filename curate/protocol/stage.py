@@ -179,6 +179,11 @@ class Barrier(Stage):
         return None
 
     @property
+    def stored_parameters(self) -> Mapping[str, int | str]:
+        """What a dedup store of this barrier must agree with; empty for one that has no store."""
+        return {}
+
+    @property
     def makes_product(self) -> bool:
         """Whether the stage is the last one, whose decisions place rows in the product."""
         return False

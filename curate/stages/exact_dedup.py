@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
@@ -11,6 +12,7 @@ from curate import schema
 from curate.dedup.compared import columns_of
 from curate.dedup.keeper import keeper_column
 from curate.dedup.options import ExactDuplicates
+from curate.errors import RecipeError
 from curate.protocol.stage import Barrier, Step
 from curate.stages.verdicts import DEDUP_COLUMNS, give_verdicts
 
@@ -48,24 +50,33 @@ class ExactDedup(ExactDuplicates, DuplicateBarrier):
     A document without any text is dropped as `empty`; one without an address is never a duplicate
     by address. A prompt is every turn of the user of a conversation; a document that is not a
     conversation is never a duplicate by prompt. By text, conversations that differ in a call, the
-    tools or the rejected answer are no duplicates.
+    tools or the rejected answer are no duplicates. A store remembers hashes of what this stage
+    kept, whatever later stages drop; what has the hash of a document in it is dropped for that one.
     """
 
+    against: str | None = None
+    """Address of a store of documents that earlier runs kept here. Example: "s3://corpus/urls"."""
+    store: str | None = None
+    """The same, and the documents kept here are added to it. Example: "s3://corpus/urls"."""
+    known: Any = field(default=None, metadata={"planned": True})
     name: str = "exact_dedup"
 
     @property
     def reads(self) -> tuple[str, ...]:
         own = (*columns_of(self.on), keeper_column(self.keep))
+        own += ("url",) if self.store else ()
         return tuple(dict.fromkeys(("id", "text", "source", *own)))
 
     def sketch(self, table: pa.Table) -> pa.Table:
         """Return id, hash and keeper rank of each row."""
         from curate.dedup import exact
 
-        return exact.sketch(self, table)
+        if (self.against or self.store) and self.known is None:
+            raise RecipeError("a dedup store needs a plan", hint="use a recipe")
+        return exact.sketch(self, table, storing=self.store is not None)
 
     def steps(self) -> tuple[Step, ...]:
         """Return the steps from sketches to decisions."""
         from curate.dedup import exact
 
-        return exact.steps(self)
+        return exact.steps(self, self.known, storing=self.store is not None)

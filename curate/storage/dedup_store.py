@@ -9,6 +9,8 @@ data/<run>/<task>/          documents.parquet   id, source, rank, signature (a d
                             written (hashes of words, of words and numbers, of the text), url
                             shingles.parquet    the sorted 64-bit shingle hashes of the same rows
                             keys.parquet        band keys in their order: high, low, doc, source
+
+A store of an exact dedup has ids, sources and addresses of documents, and their hashes as keys.
 ```
 
 A generation exists once its one small file does, which is created if absent; so a killed run leaves

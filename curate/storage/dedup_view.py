@@ -30,7 +30,7 @@ _TOGETHER = 1024
 
 @dataclass(frozen=True)
 class DedupView:
-    """The generations that a run is compared with: `KnownDocuments` of dedup/fuzzy/earlier_runs.py.
+    """The generations that a run is compared with: `KnownDocuments` of dedup/stored_keys.py.
 
     Small, so that every task can be given one: the content of generations is read where it is
     needed.
@@ -102,6 +102,11 @@ class DedupView:
             lists = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
             about = table.select(["doc", "id", "source", "rank", "written"])
             yield about.append_column("signature", lists)
+
+    def ids(self, docs: np.ndarray) -> Iterator[pa.Table]:
+        """Yield doc and id of documents by their ascending numbers."""
+        for table in self._rows("documents", docs):
+            yield table.select(["doc", "id"])
 
     def shingles(self, docs: np.ndarray) -> Iterator[pa.Table]:
         """Yield doc and shingles of documents by their ascending numbers."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +19,7 @@ from curate.dedup.fuzzy.differences import written_column
 from curate.dedup.fuzzy.minhash import band_keys, sign_sets
 from curate.dedup.keeper import keeper_rank
 from curate.dedup.options import NearDuplicates
+from curate.dedup.stored_keys import KnownDocuments, index_store
 from curate.kernels.grouping import find_sorted, first_of_runs
 from curate.kernels.hashing import spread
 from curate.protocol.routing import (
@@ -33,28 +33,6 @@ from curate.protocol.stage import Inputs, Step
 
 #: Documents of a store that are neighbours (2**16 numbers) are read by one task.
 _NEIGHBOUR_BITS = 16
-#: Rows of keys in one row group of a store's file.
-_KEY_ROWS = 1 << 16
-
-
-class KnownDocuments(Protocol):
-    """A store as a run reads it; its documents have negative numbers, ascending by generation."""
-
-    @property
-    def generations(self) -> int:
-        """The number of generations; with 0 there is nothing to compare with."""
-
-    def keys(self, highs: np.ndarray) -> Iterator[pa.Table]:
-        """Yield high, low, doc of the band keys whose high half is one of `highs` (ascending)."""
-
-    def ages(self, docs: np.ndarray) -> np.ndarray:
-        """Return the generation of each document number."""
-
-    def documents(self, docs: np.ndarray) -> Iterator[pa.Table]:
-        """Yield doc, id, rank, written and signature of the given documents (ascending numbers)."""
-
-    def shingles(self, docs: np.ndarray) -> Iterator[pa.Table]:
-        """Yield doc and shingles of the given documents (ascending numbers)."""
 
 
 def is_known(docs: np.ndarray) -> np.ndarray:
@@ -65,17 +43,6 @@ def is_known(docs: np.ndarray) -> np.ndarray:
 def reader_of(docs: np.ndarray, partitions: int) -> pa.Array:
     """Return the partition whose task reads each document of a store: the same for neighbours."""
     return part_of(spread(docs >> _NEIGHBOUR_BITS), partitions)
-
-
-def matching_keys(
-    known: KnownDocuments, highs: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read the keys (high, low, doc) of the store whose high half is one of `highs` (ascending)."""
-    parts = [(np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty(0, np.int64))]
-    for table in known.keys(highs):
-        parts.append((integers(table, "high"), integers(table, "low"), integers(table, "doc")))
-    all_highs, all_lows, docs = zip(*parts, strict=True)
-    return np.concatenate(all_highs), np.concatenate(all_lows), np.concatenate(docs)
 
 
 def can_matter(
@@ -146,7 +113,7 @@ def storing_steps(near: NearDuplicates) -> tuple[Step, ...]:
     write = partial(_write_store, near)
     return (
         Step("write_store", "shard", reads, (*stored, "new_keys"), write, stored),
-        Step("index_store", "partition", ("new_keys",), ("keys",), _index_store, ("keys",)),
+        Step("index_store", "partition", ("new_keys",), ("keys",), index_store, ("keys",)),
     )
 
 
@@ -202,14 +169,3 @@ def _write_store(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa
             "part": part_of(high, inputs.partitions),
         }
         yield "new_keys", pa.table(columns)
-
-
-def _index_store(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-    """Sort the band keys of a partition, so that a later run reads a range of them."""
-    table = read_table(inputs, "new_keys")
-    if table is None:
-        return
-    table = table.drop_columns(["part"])
-    order = np.lexsort([integers(table, name) for name in ("doc", "low", "high")])
-    for start in range(0, len(order), _KEY_ROWS):
-        yield "keys", table.take(pa.array(order[start : start + _KEY_ROWS]))
