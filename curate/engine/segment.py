@@ -150,8 +150,12 @@ class _Work:
         source = None
         if shard is not None and max(p.file.size for p in shard.pieces) >= COMPILED:
             source = (self.job.sources or {})[shard.source].reader
-        compile_together(table, self.job.segment.stages, self.job.segment.barriers, source)
+        segment = self.job.segment
+        written = {name for stage in segment.stages for name in stage.adds}
         table = self._without_brought(table)
+        # Where all sources are runs, stages read columns that nothing here writes.
+        brought = [each for each in self.job.brought if each.name not in written]
+        compile_together(with_nulls(table, brought), segment.stages, segment.barriers, source)
         for stage in self.job.segment.stages:
             table = stage.apply(table, Counter())
         _LAST[:] = self.job, base, with_nulls(table, self.job.brought).schema.remove_metadata()

@@ -10,6 +10,7 @@ import pytest
 import tomli_w
 
 from curate import api
+from curate.engine import compiling
 from curate.errors import RecipeError, RefusedError
 from curate.recipe import locate
 from curate.recipe.recipe import parse_recipe
@@ -137,6 +138,15 @@ def test_a_run_is_mixed_again_without_a_stage(month_one, tmp_path):
         for file in result.manifest["ledger"]["files"].values()
     )
     assert skipped == copies > 0
+
+
+def test_the_first_run_on_a_machine_compiles_with_the_columns_of_the_run(
+    month_one, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(compiling, "_is_new", lambda stage: True)
+    monkeypatch.setattr(compiling, "_DONE", set())
+    result = run(REMIX | {"sources": {"month1": of_run(month_one)}}, tmp_path / "out")
+    assert result.exit_code == 0
 
 
 def test_a_document_of_several_phases_is_read_once(month_one, tmp_path):
