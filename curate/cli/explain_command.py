@@ -30,7 +30,7 @@ def command(
     ] = None,
     json: Json = False,
 ) -> int:
-    """Explain what became of a document, or would of a text, and why.
+    """Explain what became of a document, or would of one.
 
     Prints where it is, or which rule dropped it with which value, or which kept document it
     repeats; then what each stage did to its text, from a replay of the input, and each rule of its
