@@ -335,7 +335,8 @@ def explain_text(
 def _plan_of(recipe: Recipe, source: str, read_profile: Callable[[str], str]) -> Plan:
     """Plan one source alone: a replay does not need the inputs of the others."""
     spec = recipe.sources.get(source)
-    runs = [path for each in recipe.sources.values() if each.format == "run" for path in each.path]
+    of_runs = [each for each in recipe.sources.values() if each.format == "run"]
+    runs = [path for each in of_runs for path in each.path or ()]
     if runs and (spec is None or not spec.is_read):
         raise RecipeError(f"it came from a run: curate explain {runs[0]} says what was done there")
     if spec is None:

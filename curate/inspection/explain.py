@@ -21,6 +21,7 @@ from curate.protocol.tables import with_text
 from curate.protocol.tallies import CUT, tally_key
 from curate.recipe.recipe import Recipe
 from curate.signals import column
+from curate.sources.base import ListedSource
 from curate.stages.judge import Judge
 from curate.stages.line_dedup import cut_again
 from curate.storage.dedup_store import stored_rows_of
@@ -95,6 +96,9 @@ def replay(
         for piece in shard.pieces
         if piece.file.name == file
     ]
+    read = plan.sources.get(source)
+    if not pieces and read is not None and isinstance(read.reader, ListedSource):
+        raise RecipeError("an index led to the record, and only whole files are read again")
     if not pieces:
         raise RecipeError(f"the input file of '{id}' is not where the recipe has it", where=file)
     table = _document(plan, source, pieces, id, locator)

@@ -118,8 +118,8 @@ def _inputs(spec: SourceSpec, reader: Source) -> list[InputFile]:
     if isinstance(reader, ListedSource):
         return reader.inputs()
     paths = [
-        *spec.path,
-        *(path for name in spec.path_list for path in paths_of(locate.data_path(name))),
+        *(spec.path or ()),
+        *(path for name in spec.path_list or () for path in paths_of(locate.data_path(name))),
     ]
     return expand([locate.data_path(path) for path in paths], reader.suffixes)
 
@@ -386,8 +386,9 @@ def redacted_recipe(recipe: Recipe) -> Recipe:
     sources = {
         name: spec.model_copy(
             update={
-                key: tuple(map(locate.data_path, getattr(spec, key)))
-                for key in spec.model_fields_set & {"path", "path_list"}
+                key: tuple(map(locate.data_path, paths))
+                for key in ("path", "path_list")
+                if (paths := getattr(spec, key)) is not None
             }
         )
         for name, spec in recipe.sources.items()

@@ -71,7 +71,7 @@ def open_run(spec: SourceSpec, where: str) -> RunInput:
             where=f"{where}.profile",
             hint="give it to the sources of the rows; one that is not read now has path = []",
         )
-    if len(spec.path) != 1:
+    if spec.path is None or len(spec.path) != 1:
         raise RecipeError(
             "a source of format 'run' reads one run",
             where=where,

@@ -20,6 +20,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from curate import schema
 from curate.errors import RecipeError, nearest
@@ -49,10 +50,10 @@ class SourceSpec(_WithOptions):
 
     format: str
     """The format of the files. Example: "warc"."""
-    path: tuple[str, ...] = ()
+    path: tuple[str, ...] | None = None
     """Files, folders, patterns or addresses; with none the source is read only if ``--input`` names
     it. Example: "crawl/*.warc.gz"."""
-    path_list: tuple[str, ...] = ()
+    path_list: tuple[str, ...] | None = None
     """Files that list such paths, one per line, packed or not, here or at an address; what begins
     with ``/`` or a protocol stands for itself, and the rest is below the list's own folder.
     Example: "wet.paths.gz"."""
@@ -70,22 +71,20 @@ class SourceSpec(_WithOptions):
 
     @model_validator(mode="after")
     def _names_inputs(self) -> SourceSpec:
-        named = self.model_fields_set & {"path", "path_list"}
         if self.format not in LISTED_FORMATS:
-            if not named:
-                raise ValueError('path: no files are named: add path = "..." or path_list = "..."')
+            if self.path is None and self.path_list is None:
+                what = 'no files are named: add path = "..." or path_list = "..."'
+                raise PydanticCustomError("inputs", what)
         elif self.path or self.path_list:
-            raise ValueError(
-                f"format '{self.format}' finds its files by itself and takes no path"
-                " (base = ... names a mirror)"
-            )
+            what = "format '{name}' finds its files itself and takes no path (base names a mirror)"
+            raise PydanticCustomError("inputs", what, {"name": self.format})
         return self
 
     @property
     def is_read(self) -> bool:
         """Whether the source has inputs; one of which ``--input`` took them has none."""
         if self.format in LISTED_FORMATS:
-            return "path" not in self.model_fields_set
+            return self.path is None
         return bool(self.path or self.path_list)
 
     @field_validator("origin")

@@ -143,6 +143,8 @@ class Crawl(BaseHTTPRequestHandler):
         place = f"bytes {start}-{last}/{len(data)}"
         if fault == "other range":
             place = f"bytes {start + 1}-{last + 1}/{len(data)}"
+        if fault == "earlier range":
+            body, place = data[start - 1 : last + 1], f"bytes {start - 1}-{last}/{len(data)}"
         if fault == "shorter":  # than the file and the request allow
             body, place = body[:-1], f"bytes {start}-{last - 1}/{len(data)}"
         if fault == "more":

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import pickle
+import signal
 from collections import Counter
 
+import pyarrow.parquet as pq
 import pytest
 
 from curate import api
@@ -13,10 +15,12 @@ from curate.engine.reading import read_shard
 from curate.errors import RecipeError, ResourceError
 from curate.paths import remote
 from curate.plan.model import PlannedPiece, Shard, SourcePlan
+from curate.recipe.recipe import load_recipe
 from curate.sources.base import Piece
 from curate.sources.web import commoncrawl, crawl_index
 from curate.sources.web.commoncrawl import CommonCrawl
 from curate.sources.web.crawl_index import Row, is_safe, ranges
+from tests.runs import curate, tree
 from tests.unit.sources.web.crawl_mirror import (
     SNAPSHOT,
     serving,
@@ -158,7 +162,7 @@ def test_a_mirror_without_lists_is_searched(tmp_path):
     assert Read(crawl(tmp_path, languages=("kaz",))).ids == ids_of(languages_of(rows, "kaz"))
 
 
-PASSING = ["503", "429", "500", "cut", "slow", "other range", "shorter", "more"]
+PASSING = ["503", "429", "500", "cut", "slow", "other range", "earlier range", "shorter", "more"]
 
 
 @pytest.mark.parametrize("fault", PASSING)
@@ -361,9 +365,36 @@ def test_a_run_of_three_languages_under_faults(tmp_path):
         for number in range(4):
             served.faults[warc_name(number)] = ["503", "cut", "429"]
         result = api.run(str(recipe), output=tmp_path / "out", engine="in-process")
+        (some, *_) = pq.read_table(tmp_path / "out" / "mixture").column("id").to_pylist()
+        explained = curate("explain", str(tmp_path / "out"), some).stdout
+    assert "kept, in the mixture" in explained
+    assert "an index led to the record" in explained
     totals = result.manifest["totals"]
     assert result.exit_code == 0
     assert totals["documents"] == totals["records"] == len(languages_of(rows, "kaz", "rus", "eng"))
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     noted = {"index: other language": len(rows) - totals["records"]}
     assert report["documents"]["noted_by"] == noted
+    # The recipe that the run keeps is that of a source without a path, too.
+    kept = load_recipe(str(tmp_path / "out" / "recipe.toml")).sources["cc"]
+    assert kept.is_read
+    assert kept.path is kept.path_list is None
+
+
+@pytest.mark.thorough
+def test_a_killed_run_goes_on_with_the_same_plan_and_answer(tmp_path):
+    write_mirror(tmp_path / "mirror", files=4, pages=30, index_files=2)
+    recipe = tmp_path / "cc.toml"
+    recipe.write_text(
+        f'name = "cc"\n[sources.cc]\nformat = "commoncrawl"\nbase = "{tmp_path}/mirror"\n'
+        f'snapshots = ["{SNAPSHOT}"]\nlanguages = ["kaz", "rus"]\n'
+        '[shards]\ninput_bytes = 1000\n[[stages]]\nuse = "exact_dedup"\n'
+    )
+    clean = api.run(str(recipe), output=tmp_path / "clean", engine="in-process")
+    arguments = ("run", str(recipe), "--output", str(tmp_path / "killed"), "--engine", "in-process")
+    killed = curate(*arguments, CURATE_FAILPOINT="table.read:kill:5")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    resumed = api.run(str(recipe), output=tmp_path / "killed", engine="in-process")
+    assert resumed.exit_code == 0
+    assert tree(tmp_path / "killed") == tree(tmp_path / "clean")
+    assert resumed.manifest["totals"] == clean.manifest["totals"]
