@@ -16,6 +16,7 @@ from tests.unit.cli.commands import curate, demo_run
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
 
 
 def example_of(name):
@@ -45,20 +46,20 @@ def test_every_option_has_a_help_text_and_a_plain_placeholder(name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_readme_mentions_every_command(name):
-    assert f"`curate {name} " in README or f"`curate {name}`" in README
+def test_the_guide_mentions_every_command(name):
+    assert f"`curate {name} " in GUIDE or f"`curate {name}`" in GUIDE
 
 
-def test_the_readme_mentions_no_command_that_does_not_exist():
-    named = set(re.findall(r"^(?:\| `)?curate ([a-z]+)\b", README, re.MULTILINE))
+def test_readme_and_guide_mention_no_command_that_does_not_exist():
+    named = set(re.findall(r"^(?:\| `)?curate ([a-z]+)\b", README + GUIDE, re.MULTILINE))
     assert named <= {name.split()[0] for name in COMMANDS}
 
 
-def test_the_readme_mentions_every_recipe():
+def test_the_guide_mentions_every_recipe():
     shipped = {path.stem for path in (ROOT / "pipelines").glob("*.toml")}
     for name in shipped:
         assert locate.recipe_file(name).stem == name
-        assert f"pipelines/{name}.toml" in README
+        assert f"pipelines/{name}.toml" in GUIDE
 
 
 def test_tasks_in_the_documentation_exist():
@@ -79,9 +80,9 @@ def test_links_between_pages_exist():
             assert (ROOT / target).exists(), f"{page} links to {target}"
 
 
-def test_exit_codes_in_the_readme_are_those_of_the_help():
+def test_exit_codes_in_the_guide_are_those_of_the_help():
     help_text = " ".join(curate("--help").out.split())
-    for code, meaning in re.findall(r"(\d+) (done|internal|usage or recipe|refused)", README):
+    for code, meaning in re.findall(r"(\d+) (done|internal|usage or recipe|refused)", GUIDE):
         assert f"{code} {meaning}" in help_text
 
 
