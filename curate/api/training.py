@@ -42,12 +42,14 @@ def train(
     labels : sequence of str
         JSON lines with ``text``, ``label`` (good or bad, y or n, true or false) and, where known,
         ``lang`` and ``source``. Lines without a label are left out.
-    kind : {'stacked', 'signals'}
-        Trees on signals and character n-grams, or on signals alone.
+    kind : {'stacked', 'signals', 'fasttext'}
+        Trees on signals and character n-grams, or on signals alone; or a fastText model on words
+        and subwords, whose label is ``__label__good``.
     lang : str
         Label of the language of texts that name none; its profile gives the word lists.
     output : Path, optional
-        The model's file; default: the name and ``.npz``.
+        The model's file; default: the name and ``.npz``, for fastText ``.bin`` with the card beside
+        it in ``.json``.
     text : str, default 'text'
         Field with the text, for ``positive`` and ``negative``.
     seed : int
@@ -86,7 +88,7 @@ def train(
     ]
     rows += chain.from_iterable(_labelled(path, lang) for path in labels)
     unique = list({row[0]: row for row in rows}.values())
-    file = output or Path(name + ".npz")
+    file = output or Path(name + (".bin" if kind == "fasttext" else ".npz"))
     labelled = Labelled(
         [row[0] for row in unique],
         np.array([row[1] for row in unique], np.bool_),

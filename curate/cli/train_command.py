@@ -26,13 +26,15 @@ def command(
             metavar="FILE", help="JSON lines with text, label (good or bad), lang, source."
         ),
     ] = None,
-    kind: Annotated[str, typer.Option(metavar="NAME", help="stacked or signals.")] = "stacked",
+    kind: Annotated[
+        str, typer.Option(metavar="NAME", help="stacked, signals or fasttext.")
+    ] = "stacked",
     lang: Annotated[
         str, typer.Option(metavar="LABEL", help="Language of texts that name none.")
     ] = "",
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The model's file; default: NAME.npz."),
+        typer.Option(metavar="FILE", help="The model's file; default: NAME.npz or .bin."),
     ] = None,
     text: TextField = "text",
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of folds and training.")] = 0,
@@ -45,9 +47,10 @@ def command(
     """Train a classifier from good and bad texts.
 
     stacked: boosted trees on signals and on a linear model of character n-grams; signals: without
-    the n-grams. Training needs the extra train, scoring does not. The model's card has its worth on
-    texts held out, per language and per source, and warns where it separates sources or lengths
-    rather than quality. The same texts give the same bytes.
+    the n-grams. Training these needs the extra train, scoring does not. fasttext: a fastText model,
+    which other tools read too; its label in a profile is __label__good. The model's card has its
+    worth on texts held out, per language and per source, and warns where it separates sources or
+    lengths rather than quality. The same texts give the same bytes.
 
     Example: curate train pages --labels labels.jsonl --lang kaz_Cyrl
     """

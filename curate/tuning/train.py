@@ -16,9 +16,10 @@ from curate.signals import measure
 from curate.signals.page_model import Floats, PageModel
 from curate.tuning import boosted
 from curate.tuning.card import Booleans, by_group, checks, figures
+from curate.tuning.fasttext_kind import FastText
 
-Kind = Literal["signals", "stacked"]
-KINDS: Final = ("signals", "stacked")
+Kind = Literal["fasttext", "signals", "stacked"]
+KINDS: Final = ("fasttext", "signals", "stacked")
 _FEWEST: Final = 20  #: rows of each label
 
 
@@ -44,7 +45,8 @@ def train(
 ) -> dict[str, Any]:
     """Train, write the model to ``output`` and return its card.
 
-    The card is part of the file. The same rows and seed give the same bytes.
+    The card is part of the file; that of a fastText model is JSON beside it. The same rows and seed
+    give the same bytes.
     """
     for label, many in (("good", int(rows.good.sum())), ("bad", int((~rows.good).sum()))):
         if many < _FEWEST:
@@ -52,7 +54,11 @@ def train(
                 f"{many} {label} texts are too few to train on",
                 hint=f"at least {_FEWEST} of each label are needed",
             )
-    learner = _Trees(rows, lists, kind, seed)
+    learner = (
+        FastText(rows.texts, rows.good, seed)
+        if kind == "fasttext"
+        else _Trees(rows, lists, kind, seed)
+    )
     fold = boosted.folds(rows.good, seed)
     scores = np.full(len(rows.good), np.nan)
     for number in range(boosted.FOLDS):

@@ -13,6 +13,7 @@ from curate import api
 from curate.errors import RecipeError
 from curate.signals import measure, page_model
 from curate.tuning.card import auc, checks
+from curate.tuning.fasttext_kind import BAD, GOOD
 
 _WORDS = ["the", "river", "and", "quiet", "town", "where", "people", "of", "hills", "at", "night"]
 _SPAM = ["cheap", "buy", "best", "price", "pills", "casino", "bonus", "free", "shop", "code"]
@@ -33,6 +34,35 @@ def written(path: Path, good: list[str], bad: list[str]) -> str:
 @pytest.fixture
 def labels(tmp_path: Path) -> str:
     return written(tmp_path / "l.jsonl", texts(_WORDS, 40, 60, 1), texts(_SPAM, 40, 60, 2))
+
+
+def test_a_fasttext_model_is_the_same_twice_and_read_by_fasttext_itself(
+    labels: str, tmp_path: Path
+) -> None:
+    import fasttext
+
+    files = [tmp_path / f"{number}.bin" for number in (1, 2)]
+    used = [np.full(1 << 22, number, np.uint8) for number in (7, 9)]  # memory that is not zero
+    del used
+    cards = [api.train("x", labels=[labels], kind="fasttext", output=file) for file in files]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert json.loads(files[0].with_suffix(".json").read_text())["kind"] == "fasttext"
+    assert cards[0]["held_out"]["auc"] > 0.95
+    new = [*texts(_WORDS, 1, 60, 7), *texts(_SPAM, 1, 60, 8)]
+    lists = {"classifier": [str(files[0]), GOOD]}
+    ours = measure(pa.array(new, pa.large_string()), ["classifier_score"], lists)
+    theirs = fasttext.load_model(str(files[0]))
+    for text, score in zip(new, ours["signal_classifier_score"].to_pylist(), strict=True):
+        found = dict(zip(*theirs.predict(text, k=2), strict=True))
+        assert score == pytest.approx(float(found[GOOD]), abs=1e-3)
+    assert ours["signal_classifier_score"][0].as_py() > 0.7
+
+
+def test_a_label_in_a_text_is_no_label(tmp_path: Path) -> None:
+    good = [f"{text} {BAD} {BAD}" for text in texts(_WORDS, 40, 60, 1)]
+    path = written(tmp_path / "l.jsonl", good, texts(_SPAM, 40, 60, 2))
+    card = api.train("x", labels=[path], kind="fasttext", output=tmp_path / "m.bin")
+    assert card["held_out"]["auc"] > 0.95
 
 
 @pytest.mark.parametrize("kind", ["stacked", "signals"])
