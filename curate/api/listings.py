@@ -68,7 +68,7 @@ def sources() -> list[dict[str, Any]]:
     """Return the formats of sources: ``name``, ``describes`` and ``options``.
 
     >>> [one["name"] for one in sources()][:3]
-    ['warc', 'wet', 'wikipedia']
+    ['warc', 'wet', 'commoncrawl']
     """
     return [_entry("source", name) for name in registry.SOURCE_FORMATS]
 
