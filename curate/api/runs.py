@@ -253,8 +253,9 @@ def _complaints(manifest: Manifest, recipe: Recipe) -> Iterator[str]:
     allowed = max(limits.quarantined_share * totals.records, limits.quarantined_records)
     if totals.quarantined > allowed:
         yield (
-            f"{totals.quarantined} of {totals.records} records could not be read,"
-            f" {allowed:g} are tolerated (limits.quarantined_share, limits.quarantined_records);"
+            f"{totals.quarantined} of {totals.records} records could not be read; tolerated are"
+            f" {int(allowed)} (limits.quarantined_share = {limits.quarantined_share:g},"
+            f" limits.quarantined_records = {limits.quarantined_records});"
             " see quarantine/"
         )
     for complaint in _dedup_loss_complaints(recipe, manifest.ledger):
