@@ -132,6 +132,7 @@ def _labelled(address: str, lang: str) -> list[tuple[str, bool, str, str]]:
         try:
             row = json.loads(line)
             body, label = row["text"], row.get("label")
+            str(body).encode()  # not half of a surrogate pair
         except (ValueError, KeyError, TypeError, AttributeError):
             raise RecipeError(
                 f"line {number} is no JSON object with a text",

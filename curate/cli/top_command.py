@@ -40,19 +40,14 @@ def command(
         answer(as_json(found) if json else _shown(found, time.time()))
         return 0
     from rich.live import Live
+    from rich.text import Text
 
     with Live(auto_refresh=False, transient=True) as live:
         while found is not None:
-            live.update(_plain(_shown(found, time.time())), refresh=True)
+            live.update(Text(_shown(found, time.time())), refresh=True)
             time.sleep(EVERY)
             found = api.status(run)
     return doctor_command.command(run)
-
-
-def _plain(text: str) -> Any:
-    from rich.text import Text
-
-    return Text(text)
 
 
 def _shown(found: dict[str, Any], now: float) -> str:

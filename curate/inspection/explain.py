@@ -21,6 +21,7 @@ from curate.protocol.tables import with_text
 from curate.protocol.tallies import CUT, tally_key
 from curate.recipe.recipe import Recipe
 from curate.signals import column
+from curate.signals.verdict import failures
 from curate.sources.base import ListedSource
 from curate.stages.judge import Judge
 from curate.stages.line_dedup import cut_again
@@ -179,18 +180,13 @@ def _judged(stage: Judge, table: pa.Table) -> list[dict[str, Any]]:
     """Return each rule of the document's profile with the value measured and whether it holds."""
     found = []
     for profile, _ in stage.profiles.groups(table):
+        failed = {name for name, rows in failures(table, profile).items() if rows[0]}
         for name, rule in profile.rules.items():
-            own = rule.signal if rule.signal in schema.NUMBERS else column(rule.signal)
-            value = table.column(own)[0].as_py()
-            holds = (
-                rule.undefined == "keep"
-                if value is None
-                else (rule.min is None or value >= rule.min)
-                and (rule.max is None or value <= rule.max)
-            )
             found.append(
-                {"rule": name, "signal": rule.signal, "value": value, "min": rule.min,
-                 "max": rule.max, "holds": holds, "why": rule.why, "profile": profile.name}
+                {"rule": name, "signal": rule.signal, "min": rule.min, "max": rule.max,
+                 "value": table.column(column(rule.signal))[0].as_py(),
+                 "holds": not {name, f"{name}_undefined"} & failed,
+                 "why": rule.why, "profile": profile.name}
             )  # fmt: skip
     return found
 

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from curate.errors import ResourceError
 from curate.signals import measure
+from curate.tuning.labelling import write_whole
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,13 +58,10 @@ class FastText:
     def write(self, output: Path, card: Mapping[str, Any]) -> None:
         """Train on all rows; write the model, and beside it its card as JSON."""
         model = self._trained(np.arange(len(self._texts)))
-        for path, data in (
-            (output, model),
-            (output.with_suffix(".json"), json.dumps(card, indent=1, sort_keys=True).encode()),
-        ):
-            partial = path.with_name(f".{path.name}.partial")
-            partial.write_bytes(data)
-            partial.replace(path)
+        write_whole(
+            output.with_suffix(".json"), json.dumps(card, indent=1, sort_keys=True).encode()
+        )
+        write_whole(output, model)
 
     def _trained(self, chosen: npt.NDArray[np.int64]) -> bytes:
         with tempfile.TemporaryDirectory() as folder:
@@ -80,11 +78,7 @@ class FastText:
                     model,
                     str(self._seed),
                 ],
-                env=os.environ
-                | {
-                    "MALLOC_MMAP_THRESHOLD_": "65536",
-                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-                },
+                env=_environment(),
                 capture_output=True,
                 text=True,
                 check=False,
@@ -93,6 +87,14 @@ class FastText:
                 last = (done.stderr.strip().splitlines() or ["no message"])[-1]
                 raise ResourceError(f"fasttext ended with code {done.returncode}: {last[:300]}")
             return model.read_bytes()
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment in which large blocks of memory are zeros, whatever others say."""
+    others = ("MALLOC_PERTURB_", "GLIBC_TUNABLES")
+    kept = {name: value for name, value in os.environ.items() if name not in others}
+    path = os.pathsep.join(filter(None, sys.path))
+    return kept | {"MALLOC_MMAP_THRESHOLD_": "65536", "PYTHONPATH": path}
 
 
 def line_of(text: str, good: bool) -> str:

@@ -37,14 +37,15 @@ def labels(tmp_path: Path) -> str:
 
 
 def test_a_fasttext_model_is_the_same_twice_and_read_by_fasttext_itself(
-    labels: str, tmp_path: Path
+    labels: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import fasttext
 
     files = [tmp_path / f"{number}.bin" for number in (1, 2)]
-    used = [np.full(1 << 22, number, np.uint8) for number in (7, 9)]  # memory that is not zero
-    del used
-    cards = [api.train("x", labels=[labels], kind="fasttext", output=file) for file in files]
+    cards = []
+    for number, file in enumerate(files):
+        monkeypatch.setenv("MALLOC_PERTURB_", str(40 * number + 1))  # what fills new memory
+        cards.append(api.train("x", labels=[labels], kind="fasttext", output=file))
     assert files[0].read_bytes() == files[1].read_bytes()
     assert json.loads(files[0].with_suffix(".json").read_text())["kind"] == "fasttext"
     assert cards[0]["held_out"]["auc"] > 0.95
@@ -177,3 +178,10 @@ def test_the_scores_of_the_trees_are_those_of_scikit_learn() -> None:
     page_model._sum_trees(table, *nodes, out)  # type: ignore[call-arg]
     prior = np.log(good.mean() / (1 - good.mean()))
     assert np.allclose(out + prior, forest.decision_function(table))
+
+
+def test_half_of_a_surrogate_pair_is_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "l.jsonl"
+    file.write_text('{"text": "one", "label": "good"}\n{"text": "\\ud800", "label": "bad"}\n')
+    with pytest.raises(RecipeError, match="line 2 is no JSON object with a text"):
+        api.train("x", labels=[str(file)])
