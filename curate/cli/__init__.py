@@ -108,7 +108,6 @@ def app() -> typer.Typer:
         help="Turn raw crawls into the training data of language models.",
         epilog=_EPILOG,
         no_args_is_help=True,
-        add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -132,6 +131,22 @@ class _Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         both = " ".join(args[:2])
         return super().resolve_command(ctx, [both, *args[2:]] if both in self.commands else args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return one word at a time: ``tokenizer``, and after it ``extend``."""
+        from curate.cli.completion import second_words
+
+        if before := [*ctx._protected_args, *ctx.args]:
+            item_type = type(super().shell_complete(ctx, "")[0])
+            words = second_words(self.commands, before[0], incomplete)
+            return [item_type(word) for word in words]
+        found: dict[str, Any] = {}
+        for item in super().shell_complete(ctx, incomplete):
+            item.value, *more = item.value.split(" ")
+            if more:
+                item.help = None
+            found.setdefault(item.value, item)
+        return list(found.values())
 
 
 class _Command(TyperCommand):

@@ -7,10 +7,16 @@ from typing import Annotated
 
 import typer
 
+from curate.cli import completion
 from curate.errors import RecipeError, RefusedError
 
 RecipeName = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="Name or path of a recipe, for example demo.")
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        help="Name or path of a recipe, for example demo.",
+        autocompletion=completion.recipes,
+    ),
 ]
 RunFolder = Annotated[
     str, typer.Argument(metavar="RUN", help="Folder or address of a finished run.")
@@ -48,7 +54,9 @@ Without = Annotated[
 EngineName = Annotated[
     str,
     typer.Option(
-        metavar="NAME", help="ray, in-process, or auto: in-process where Ray would cost more."
+        metavar="NAME",
+        help="ray, in-process, or auto: in-process where Ray would cost more.",
+        autocompletion=completion.engines,
     ),
 ]
 Workers = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPUs to use on Ray.")]

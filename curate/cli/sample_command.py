@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from curate.cli import completion
 from curate.cli.options import Json, RunFolder
 
 
@@ -26,7 +27,12 @@ def command(
         ),
     ] = None,
     lang: Annotated[
-        str | None, typer.Option(metavar="LANG", help="Of one language: a label, code or name.")
+        str | None,
+        typer.Option(
+            metavar="LANG",
+            help="Of one language: a label, code or name.",
+            autocompletion=completion.labels,
+        ),
     ] = None,
     by_source: Annotated[
         bool, typer.Option("--by-source", help="The same number of each source.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate.cli import options
+from curate.cli import completion, options
 
 if TYPE_CHECKING:
     from curate.recipe.recipe import Recipe
@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 def command(
     name: Annotated[
-        str, typer.Argument(metavar="STAGE", help="A stage of the recipe, for example judge.")
+        str,
+        typer.Argument(
+            metavar="STAGE",
+            help="A stage of the recipe, for example judge.",
+            autocompletion=completion.stages,
+        ),
     ],
     recipe: options.RecipeName,
     output: options.OutputUnlessDry = None,

@@ -6,12 +6,20 @@ from typing import Annotated
 
 import typer
 
+from curate.cli import completion
 from curate.cli.options import Json
 from curate.errors import RecipeError
 
 
 def command(
-    store: Annotated[str, typer.Argument(metavar="STORE", help="Folder or address of the store.")],
+    store: Annotated[
+        str,
+        typer.Argument(
+            metavar="STORE",
+            help="Folder or address of the store.",
+            autocompletion=completion.after_first_word,
+        ),
+    ],
     remove: Annotated[
         str | None, typer.Option(metavar="SOURCE", help="Take a source out of use.")
     ] = None,

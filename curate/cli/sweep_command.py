@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from curate.cli import completion
 from curate.cli.options import Json, RunFolder
 
 _BAR = 24
@@ -16,7 +17,12 @@ def command(
     run: RunFolder,
     signal: Annotated[str, typer.Option(metavar="SIGNAL", help="A signal that the run measured.")],
     lang: Annotated[
-        str | None, typer.Option(metavar="LANG", help="Of one language: a label, code or name.")
+        str | None,
+        typer.Option(
+            metavar="LANG",
+            help="Of one language: a label, code or name.",
+            autocompletion=completion.labels,
+        ),
     ] = None,
     at: Annotated[
         list[float] | None,

@@ -1,0 +1,82 @@
+"""What Tab offers: in the protocol of each shell, and in a real bash with the script installed."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def offered(words: str, shell: str, cwd: Path) -> list[str]:
+    """Return the lines that ``curate`` prints when a shell asks after these words."""
+    environment = {
+        **os.environ,
+        "_CURATE_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_ARGS": words,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "curate"],
+        env=environment,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("curate ru", ["run"]),
+        ("curate st", ["stage", "store", "stages"]),
+        ("curate tokeni", ["tokenizer", "tokenizers"]),
+        ("curate tokenizer ", ["extend"]),
+        ("curate store ", ["query"]),
+        ("curate run tedl", ["tedllm"]),
+        ("curate run sherkala --engine in", ["in-process"]),
+        ("curate run sherkala --dry", ["--dry-run"]),
+        ("curate stage fuzzy", ["fuzzy_dedup"]),
+        ("curate sweep out --lang kaz", ["kaz_Cyrl"]),
+        ("curate verify ./any", []),
+        ("curate nonsense ", []),
+    ],
+)
+def test_bash(words: str, expected: list[str], tmp_path: Path) -> None:
+    assert offered(words, "bash", tmp_path) == expected
+
+
+def test_zsh_and_fish_show_what_each_command_does(tmp_path: Path) -> None:
+    assert offered("curate verif", "fish", tmp_path) == [
+        "verify\tCheck that a finished run keeps its promises."
+    ]
+    assert '"verify":"Check that a finished run keeps its promises."' in "\n".join(
+        offered("curate verif", "zsh", tmp_path)
+    )
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="no bash")
+def test_a_bash_with_the_printed_script_completes(tmp_path: Path) -> None:
+    command = tmp_path / "curate"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m curate "$@"\n')
+    command.chmod(0o755)
+    script = """
+        eval "$(curate --show-completion bash)"
+        COMP_WORDS=(curate run tedl); COMP_CWORD=2
+        _curate_completion curate tedl run
+        echo "${COMPREPLY[@]}"
+    """
+    environment = {
+        **os.environ,
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1",
+    }
+    done = subprocess.run(
+        ["bash", "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.stdout.strip(), done.stderr) == ("tedllm", "")
