@@ -26,14 +26,15 @@ __all__ = [
     "identify", "judge", "measure", "mix", "run", "standardize",
 ]  # fmt: skip
 
+if not TYPE_CHECKING:  # a type checker would take every name for one of ours
 
-def __getattr__(name: str) -> Any:
-    """Import the interface on first use, so that ``import curate`` stays light."""
-    if name in __all__:
-        from curate import api
+    def __getattr__(name: str) -> Any:
+        """Import the interface on first use, so that ``import curate`` stays light."""
+        if name in __all__:
+            from curate import api
 
-        return getattr(api, name)
-    raise AttributeError(f"module 'curate' has no attribute '{name}'")
+            return getattr(api, name)
+        raise AttributeError(f"module 'curate' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:

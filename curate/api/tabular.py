@@ -20,11 +20,18 @@ class ArrowTable(Protocol):
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
 
+class ArrowArray(Protocol):
+    """A batch or column of any library that exports the Arrow C array interface."""
+
+    def __arrow_c_array__(
+        self, requested_schema: object | None = None
+    ) -> tuple[object, object]: ...
+
+
 #: A table, or a column or list of texts: Arrow, Polars, pandas, DuckDB, a datasets.Dataset, a
-#: mapping of columns, a list of rows, an iterable of texts.
-TableLike: TypeAlias = (
-    "ArrowTable | pa.Array | pa.ChunkedArray | Mapping[str, Sequence[object]] | Iterable[Any]"
-)
+#: mapping of columns, a list of rows, an iterable of texts. No type of pyarrow's is named: it has
+#: none for type checkers, so the union would accept everything.
+TableLike: TypeAlias = "ArrowTable | ArrowArray | Mapping[str, Sequence[object]] | Iterable[Any]"
 
 _KNOWN = (
     "an Arrow, Polars, pandas or DuckDB table or column, a datasets.Dataset, a mapping of columns,"
