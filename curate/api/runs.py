@@ -28,6 +28,7 @@ from curate.protocol.ledger import Ledger
 from curate.recipe import locate
 from curate.recipe.recipe import Recipe, load_recipe
 from curate.report import render
+from curate.report.notebook import notebook_table
 from curate.storage.entries import Manifest
 from curate.storage.parquet_sink import stored_rows
 from curate.storage.store import Store, as_resource_error, open_store
@@ -52,8 +53,9 @@ class RunResult:
 
     Examples
     --------
-    >>> RunResult("out", {"totals": {}}, 0, (), reused=False).exit_code
-    0
+    >>> totals = {"documents": 445, "dropped": 103, "taken": 162}
+    >>> RunResult("out", {"totals": totals, "mixture": []}, 0, (), reused=False)
+    RunResult('out': 445 documents, 103 dropped, 162 taken; exit code 0)
     """
 
     output: str
@@ -61,6 +63,15 @@ class RunResult:
     exit_code: int
     complaints: tuple[str, ...]
     reused: bool
+
+    def __repr__(self) -> str:
+        totals = self.manifest["totals"]
+        counts = ", ".join(f"{totals[name]} {name}" for name in ("documents", "dropped", "taken"))
+        return f"RunResult({self.output!r}: {counts}; exit code {self.exit_code})"
+
+    def _repr_html_(self) -> str:
+        """Return the mixture as a table, as a notebook shows it."""
+        return notebook_table(repr(self), self.manifest["mixture"])
 
 
 def run(

@@ -182,3 +182,19 @@ def test_jobs_on_files_keep_fields_and_refuse_orders_without_values(tmp_path):
         "jsonl": "n", "parquet": "n",
     }  # fmt: skip
     assert curate.api.format_of(folder) == "jsonl"
+
+
+def test_a_notebook_shows_a_run_as_a_table_and_hostile_names_as_text():
+    row = {
+        "phase": "main", "group": "<script>\x1b[31m", "unit": "tokens", "asked": 100, "amount": 98,
+        "asked_share": 0.5, "share": 0.49, "epochs": 0.25,
+    }  # fmt: skip
+    totals = {"documents": 3, "dropped": 1, "taken": 2}
+    result = curate.RunResult("out", {"totals": totals, "mixture": [row]}, 0, (), reused=False)
+    shown = result._repr_html_()
+    assert repr(result) == "RunResult('out': 3 documents, 1 dropped, 2 taken; exit code 0)"
+    assert "&lt;script&gt;" in shown
+    assert "<script" not in shown
+    assert "\x1b" not in shown
+    assert shown.count("<tr>") == 2
+    assert ">98</td>" in shown
