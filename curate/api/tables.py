@@ -435,11 +435,11 @@ def _through(table: TableLike, stages: tuple[str, ...], profile: str | Profile |
 
     if isinstance(profile, str):
         profile = locate.profile_name(profile)
-    _, documents = documents_of(table)
+    given, documents = documents_of(table)
     for name in stages:
-        given = {"profiles": all_profiles(profile), "name": name}
-        documents = registry.build("stage", name, {}, given=given).apply(documents, Counter())
-    return documents
+        parts = {"profiles": all_profiles(profile), "name": name}
+        documents = registry.build("stage", name, {}, given=parts).apply(documents, Counter())
+    return as_given(documents, given)
 
 
 def all_profiles(chosen: str | Profile | None = None) -> Profiles:

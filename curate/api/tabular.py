@@ -49,16 +49,32 @@ def as_table(given: TableLike) -> pa.Table:
     (['text'], ['text', 'n'])
     """
     if isinstance(given, pa.Table):
-        return given
+        return _with_castable_categories(given)
     if isinstance(given, str | bytes):
         raise _no_table("one text", "give a list: [text]")
     if hasattr(given, "collect") and hasattr(given, "lazy"):
         raise _no_table("a lazy table", "call .collect() on it")
     try:
-        return _imported(given)
+        return _with_castable_categories(_imported(given))
     except (TypeError, ValueError, AttributeError, pa.ArrowException) as error:
         what = f"{type(given).__name__}: {str(error).partition(chr(10))[0][:200]}"
         raise _no_table(what, _KNOWN) from None
+
+
+def _with_castable_categories(table: pa.Table) -> pa.Table:
+    """Give dictionaries of views (a Polars Categorical) plain strings: Arrow casts no views."""
+    for place, field in enumerate(table.schema):
+        kind = field.type
+        if pa.types.is_dictionary(kind) and pa.types.is_string_view(kind.value_type):
+            chunks = [
+                pa.DictionaryArray.from_arrays(
+                    chunk.indices, chunk.dictionary.cast(pa.large_string()), ordered=kind.ordered
+                )
+                for chunk in table.column(place).chunks
+            ]
+            wide = pa.dictionary(kind.index_type, pa.large_string(), kind.ordered)
+            table = table.set_column(place, field.name, pa.chunked_array(chunks, wide))
+    return table
 
 
 def _imported(given: Any) -> pa.Table:
@@ -112,10 +128,6 @@ def documents_of(table: TableLike) -> tuple[pa.Table, pa.Table]:
     given = documents = as_table(table)
     rows = documents.num_rows
     text_of(documents)
-    if "id" in documents.column_names:
-        ids = documents.column("id")
-        if ids.null_count or pc.count_distinct(ids).as_py() < rows:
-            raise RecipeError("the column 'id' must name each row, once")
     for name, kind in (schema.SOURCE_COLUMNS | schema.VERDICT_COLUMNS).items():
         if name in documents.column_names:
             position = documents.column_names.index(name)
@@ -128,6 +140,9 @@ def documents_of(table: TableLike) -> tuple[pa.Table, pa.Table]:
             documents = documents.append_column(name, pa.array([""] * rows, pa.string()))
         else:
             documents = documents.append_column(name, pa.nulls(rows, kind))
+    ids = documents.column("id")
+    if ids.null_count or pc.count_distinct(ids).as_py() < rows:
+        raise RecipeError("the column 'id' must name each row, once")
     for place, name in enumerate(documents.column_names):
         kind = documents.schema.field(place).type
         if not schema.is_ours(name) and columns.plain(kind) != kind:

@@ -51,6 +51,41 @@ TABLES = {
 }  # fmt: skip
 
 
+SAME = ["one two three four five six seven"] * 2
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pa.table({"id": pa.array(["1", "2"], pa.string_view()), "text": SAME}),
+        pa.table({"id": pa.array(["1", "2"]).dictionary_encode(), "text": SAME}),
+        pa.table({"id": pa.array([1, 2], pa.uint64()), "text": SAME}),
+        pl.DataFrame({"id": ["1", "2"], "text": SAME}),
+        pl.DataFrame({"id": pl.Series(["1", "2"], dtype=pl.Categorical), "text": SAME}),
+        pd.DataFrame({"id": pd.Categorical(["1", "2"]), "text": SAME}),
+    ],
+)
+def test_ids_of_any_type_name_rows(table):
+    found = curate.deduplicate(table)
+    assert found.column("id").to_pylist() == ["1", "2"]
+    assert found.column("duplicate_of").to_pylist() == [None, "1"]
+    twice = as_table(table).slice(0, 1)
+    with pytest.raises(RecipeError, match="must name each row, once"):
+        curate.deduplicate(pa.concat_tables([twice, twice]))
+
+
+def test_categories_come_back_as_categories():
+    enum = pl.Enum(["low", "high"])
+    table = pl.DataFrame(
+        {"text": SAME, "topic": pl.Series(["a", None], dtype=pl.Categorical),
+         "rank": pl.Series(["high", "low"], dtype=enum)}
+    )  # fmt: skip
+    found = pl.DataFrame(curate.measure(table, profile="en"))
+    assert found["topic"].to_list() == ["a", None]
+    assert found["rank"].to_list() == ["high", "low"]
+    assert isinstance(found["topic"].dtype, pl.Categorical | pl.Enum)
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_it_is_a_table_of_these_texts(name):
     given = (text for text in TEXTS) if name == "generator" else TABLES[name]
