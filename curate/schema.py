@@ -182,7 +182,8 @@ COLUMNS: dict[str, Column] = {
 SIGNAL_COLUMN = Column(
     pa.float64(),
     "measure",
-    "A signal, as float64 or int64; null where it is undefined, never a magic 0.",
+    "A signal, as float64 or int64, or string for a category of a classifier; null where it is"
+    " undefined, never a magic 0.",
 )
 
 #: Input that could not be read; one row per damaged record or byte range.
@@ -401,7 +402,7 @@ def column_type(name: str) -> pa.DataType | None:
     Returns
     -------
     pyarrow.DataType or None
-        The type; None for ``signal_*``, which may be int64 or float64.
+        The type; None for ``signal_*``, which may be int64, float64 or string.
 
     Raises
     ------
@@ -444,9 +445,9 @@ def check(table: pa.Table, *, where: str = "table") -> pa.Table:
     for field in table.schema:
         expected = column_type(field.name)
         if expected is None:
-            if field.type not in (pa.float64(), pa.int64()):
+            if field.type not in (pa.float64(), pa.int64(), pa.string()):
                 raise InternalError(
-                    f"{field.name} is {field.type}, not float64 or int64", where=where
+                    f"{field.name} is {field.type}, not float64, int64 or string", where=where
                 )
         elif field.type != expected:
             raise InternalError(f"{field.name} is {field.type}, not {expected}", where=where)

@@ -277,7 +277,7 @@ def profile_page() -> str:
         ("`[standardize]`", profile.StandardizeSection),
         ("`[trim]`", profile.TrimSection),
         ("`[rewrite]`", profile.RewriteSection),
-        ("`[classifier]`", profile.ClassifierSection),
+        ("`[classifiers.NAME]`", profile.ClassifierSection),
         ("`[rules.NAME]`", profile.Rule),
     ]
     for title, model in tables:

@@ -73,14 +73,15 @@ class FinishedRun:
 
     @cached_property
     def signals(self) -> tuple[str, ...]:
-        """The signals that the run stored, in the order of their columns."""
+        """The signals that the run stored, in the order of their columns, without categories."""
         # The files of a folder have the same columns.
         folders = {path.rpartition("/")[0]: path for path in reversed(self._files)}
         names: dict[str, None] = {}
         for path in folders.values():
             with readable(self.store, path), self.store.open(path) as handle:
-                found = pq.read_schema(handle).names
-            names |= {name[len("signal_") :]: None for name in found if _is_signal(name)}
+                found = pq.read_schema(handle)
+            numbers = [f.name for f in found if _is_signal(f.name) and f.type != pa.string()]
+            names |= {name[len("signal_") :]: None for name in numbers}
         return tuple(names)
 
     @property

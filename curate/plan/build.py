@@ -318,7 +318,11 @@ def profiles(recipe: Recipe, read: Callable[[str], str] | None = None) -> Profil
         if spec.profile is not None and (spec.is_read or reads_runs)
     }
     names = set(locate.language_profiles(recipe.folder)) | set(by_source.values())
-    loaded = {name: profile.load_profile(name, read) for name in sorted(names)}
+    loaded = {}
+    for name in sorted(names):
+        own_profile = profile.load_profile(name, read)
+        classifiers = {**recipe.classifiers, **own_profile.classifiers}
+        loaded[name] = own_profile.model_copy(update={"classifiers": classifiers})
     return Profiles(loaded, by_source)
 
 

@@ -188,7 +188,8 @@ def _needless(profiles: Profiles, sources: Collection[str]) -> set[str]:
     needed: set[str] = set()
     others: set[str] = set()
     for name, profile in profiles.by_name.items():
-        named = {f"signal_{rule.signal}" for rule in profile.rules.values()}
+        rules = [rule.signal for rule in profile.rules.values()]
+        named = {f"signal_{signal}" for signal in (*rules, *profile.classifiers)}
         (others if name in elsewhere else needed).update(named)
     return others - needed
 

@@ -156,13 +156,34 @@ class Rule(Section):
 
 
 class ClassifierSection(Section):
-    """A classifier of the user's: a file of `curate train`, or a fastText model and its label."""
+    """A classifier of the user's. Its signal has its name, and is measured without a rule, too.
+
+    It is a model, or an ensemble of the profile's other classifiers. Example: in
+    ``[classifiers.edu]``, ``model = "models/edu.bin"`` and ``label = "__label__edu"`` make the
+    column ``signal_edu``, for rules with ``signal = "edu"``.
+    """
 
     model: str = ""
-    """A path; of a fastText model also hf://owner/repository/file or an fsspec address. Example:
-    "models/edu.bin"."""
+    """A file of `curate train`, or a fastText .bin or .ftz file: a path,
+    hf://owner/repository/file or an fsspec address. Example: "models/edu.bin"."""
     label: str = ""
-    """The label of a fastText model. Example: "__label__edu"."""
+    """The label of a fastText model whose probability is the signal; without one the signal is the
+    best label itself, a category. Example: "__label__edu"."""
+    max: tuple[str, ...] = ()
+    """Instead of a model: the classifiers whose highest score it is. Example: ["edu", "dclm"]."""
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> ClassifierSection:
+        if bool(self.model) == bool(self.max):
+            raise ValueError('a classifier has model = "..." or max = ["...", "..."], and not both')
+        if self.label and not self.model:
+            raise ValueError("label is that of a model")
+        return self
+
+
+#: The name of a classifier, which becomes that of a signal.
+ClassifierName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
+Classifiers = dict[ClassifierName, ClassifierSection]
 
 
 class Profile(Section):
@@ -188,8 +209,9 @@ class Profile(Section):
     }."""
     word_frequencies: str = ""
     """Path of a file of word counts, for the signal unigram_log_probability. Example: "kk.tsv"."""
-    classifier: ClassifierSection = ClassifierSection()
-    """The classifier of the signal classifier_score."""
+    classifiers: Classifiers = {}
+    """Classifiers by name, each a signal. Those of the recipe are every profile's; a profile's own
+    goes before one of that name."""
     rules: dict[str, Rule] = {}
     """Rules by name, in the order of judgement; a document is dropped by the first that it
     fails."""

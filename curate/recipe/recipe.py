@@ -27,6 +27,7 @@ from curate.errors import RecipeError, nearest
 from curate.logging_setup import LOGGER
 from curate.recipe import groups, locate
 from curate.recipe.mixture import Mixture, parse_mixture
+from curate.recipe.profile import Classifiers
 from curate.recipe.section import Section, TomlTable, explain, parse_toml
 
 
@@ -200,6 +201,8 @@ class Recipe(Section):
     document's id."""
     stages: tuple[StageSpec, ...] = Field((), max_length=1000)
     """Stages in order, at most 1,000; ``mix`` is added where it is not named."""
+    classifiers: Classifiers = {}
+    """Classifiers by name for all languages, as in profiles; those of a profile go before."""
     mixture: Mixture | None = None
     """Groups and their ratio; without it all rows are taken once."""
     limits: Limits = Limits()

@@ -30,7 +30,10 @@ from curate.signals import (
 )
 from curate.signals.formula import PHRASES, Card, Formula, read_card
 
-__all__ = ["SIGNALS", "Card", "card", "check_names", "measure"]
+__all__ = ["BUCKET", "SIGNALS", "Card", "card", "check_names", "measure"]
+
+#: The end of the name of a signal that the stage `bucket` writes, behind that of another signal.
+BUCKET = "_bucket"
 
 SIGNALS: dict[str, Formula] = {
     "n_bytes": basic.n_bytes,
@@ -110,7 +113,6 @@ SIGNALS: dict[str, Formula] = {
     "email_word_ratio": contacts.email_word_ratio,
     "phone_word_ratio": contacts.phone_word_ratio,
     "unigram_log_probability": models.unigram_log_probability,
-    "classifier_score": models.classifier_score,
     "page_quality": models.page_quality,
     "n_turns": chat.n_turns,
     "n_answers": chat.n_answers,
@@ -138,7 +140,6 @@ LISTS = {
     **PHRASES,
     "log_probabilities": "word_frequencies",
     "scored_words": "word_frequencies",
-    "label_scores": "classifier",
     **conversations.PHRASES,
 }
 
@@ -189,9 +190,9 @@ def measure(
     """Measure the named signals of each text: columns ``signal_<name>``, int64 or float64.
 
     Null where a signal is undefined, and for a null text. ``lists`` binds the word lists of a
-    profile, the list ``scripts`` (ISO 15924 names), ``word_frequencies`` (a path) and
-    ``classifier`` (a model's address and a label). Signals of conversations need their
-    ``messages``, those of their languages ``identify`` too; they are null without.
+    profile, the list ``scripts`` (ISO 15924 names) and ``word_frequencies`` (a path). Signals of
+    conversations need their ``messages``, those of their languages ``identify`` too; they are null
+    without.
 
     >>> texts = pa.array(["a bb", ""], pa.large_string())
     >>> measured = measure(texts, ["n_words", "mean_word_length"])

@@ -56,7 +56,6 @@ BY_SCRIPT: Final = {
 MAIN_SCRIPT: Final = "main_script_letters"
 _OF_CHARACTERS: Final = {*CHARACTERS, SCRIPT_SHARE, MAIN_SCRIPT, *BY_SCRIPT, *LETTER_RUNS, OUTSIDE}
 UNIGRAMS: Final = ("log_probabilities", "scored_words")
-CLASSIFIER: Final = "label_scores"
 PAGES: Final = "page_scores"
 
 _URL: Final = r"""(?i)(?:https?://|www\.)[^\s<>"]+"""
@@ -113,8 +112,8 @@ class TextCounts(Mapping[str, Integers | Floats]):
     """The counts of a column of texts by name. A kernel runs when one of its counts is first read.
 
     ``lists`` gives what a profile binds: word lists, ``scripts`` (ISO 15924), ``word_frequencies``
-    (a path) and ``classifier`` (a model's address and a label). The counts that need one exist only
-    where it is given and not empty. With ``repetition`` one pass counts words and repetition.
+    (a path). The counts that need one exist only where it is given and not empty. With
+    ``repetition`` one pass counts words and repetition.
     """
 
     def __init__(
@@ -149,8 +148,6 @@ class TextCounts(Mapping[str, Integers | Floats]):
                 self._variety()
             elif name in UNIGRAMS:
                 self._unigrams()
-            elif name == CLASSIFIER:
-                self._known[name] = _scores(self._texts, self._lists, self._measure)
             elif name == PAGES:
                 self._known[name] = _page_scores(
                     self._texts, str(SHIPPED), self._lists, self._measure
@@ -174,8 +171,6 @@ class TextCounts(Mapping[str, Integers | Floats]):
         if self._lists.get("alphabet"):
             yield OUTSIDE
         yield from UNIGRAMS if self._lists.get("word_frequencies") else ()
-        if self._lists.get("classifier"):
-            yield CLASSIFIER
         yield PAGES
 
     def __len__(self) -> int:
@@ -288,35 +283,6 @@ def _page_scores(
     assert measure is not None
     lang = next(iter(lists.get("language", ())), "")
     return page_model.load(address).scores(texts, lists, lang, measure)
-
-
-def _scores(
-    texts: pa.LargeStringArray, lists: Mapping[str, Sequence[str]], measure: Measure | None
-) -> Floats:
-    """Return the score of a classifier, NaN where undefined; of fastText's, that of one label."""
-    from curate.langid.fasttext import model as models
-
-    address, label = lists["classifier"]
-    if address.endswith(page_model.SUFFIX):
-        if label not in ("", "good"):
-            raise RecipeError(
-                f"the classifier has no label '{label}'",
-                where=address,
-                hint="it scores how good a text is: leave label out",
-            )
-        return _page_scores(texts, address, lists, measure)
-    model = models.load(address)
-    label = label.removeprefix("__label__")
-    if label not in model.labels:
-        raise RecipeError(
-            f"the classifier has no label '{label}'",
-            where=address,
-            hint=nearest(label, model.labels),
-        )
-    data, at = buffers(texts)
-    labels, scores = model.predict(data, at)
-    matches = (labels == model.labels.index(label)) & (np.diff(at) > 0)[:, None]
-    return np.where(matches.any(axis=1), np.where(matches, scores, 0.0).sum(axis=1), np.nan)
 
 
 def _integers(counted: pa.Array) -> Integers:

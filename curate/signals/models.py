@@ -1,4 +1,4 @@
-"""Signals that compare a text with a file of the user's: word frequencies, a classifier."""
+"""Signals by a model: word frequencies of the user's, and the model of pages that is shipped."""
 
 from __future__ import annotations
 
@@ -24,21 +24,6 @@ def unigram_log_probability(log_probabilities: Integers, scored_words: Integers)
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(scored_words > 0, log_probabilities / 1e6 / scored_words, np.nan)
-
-
-def classifier_score(label_scores: Floats) -> Floats:
-    """Score of a classifier of the user's, 0 to 1.
-
-    The profile names it: ``[classifier]`` with ``model``, the .npz file of `curate train`, or a
-    fastText model (a path, hf://owner/repository/file or an fsspec address of a .bin or .ftz file)
-    and its ``label``. Newlines are read as spaces. Undefined for the empty text, where the label is
-    not among a fastText model's two best, which takes more than two labels, and without a model.
-    Why: a classifier trained on good and bad pages finds what rules do not.
-    Wrong: it likes what it was trained on: its topics, its length, its spelling. Where the label
-    may be a third one, a rule with a maximum should set ``undefined = "keep"``.
-    Source: the classifier is the user's; DCLM keeps the best tenth of pages by such a score.
-    """
-    return label_scores
 
 
 def page_quality(page_scores: Floats) -> Floats:

@@ -41,7 +41,6 @@ Floats = npt.NDArray[np.float64]
 Measure = Callable[[Any, Sequence[str], Mapping[str, Sequence[str]]], Mapping[str, pa.Array]]
 
 FORMAT: Final = 1
-SUFFIX: Final = ".npz"
 #: The model that is shipped, behind the signal ``page_quality``.
 SHIPPED: Final = Path(__file__).with_name("page_quality.npz")
 

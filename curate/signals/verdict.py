@@ -12,7 +12,7 @@ import pyarrow as pa
 from curate import schema
 from curate.errors import InternalError
 from curate.recipe.profile import Profile, Profiles
-from curate.signals import SIGNALS, check_names, column, measure
+from curate.signals import BUCKET, SIGNALS, check_names, classifiers, column, measure
 
 Booleans = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -23,7 +23,9 @@ def signals_of(profiles: Profiles) -> tuple[str, ...]:
     used = set()
     for profile in profiles.by_name.values():
         names = [rule.signal for rule in profile.rules.values()]
-        check_names(names, where=f"filters/{profile.name}.toml", others=schema.NUMBERS)
+        measured = [name.removesuffix(BUCKET) for name in names]
+        others = (*schema.NUMBERS, *profile.classifiers)
+        check_names(measured, where=f"filters/{profile.name}.toml", others=others)
         used |= set(names)
     return tuple(name for name in SIGNALS if name in used)
 
@@ -38,10 +40,10 @@ def profiles_with(profiles: Profiles, signal: str) -> tuple[str, ...]:
 
 
 def columns_of(profiles: Profiles) -> tuple[str, ...]:
-    """Return the columns that the rules read: measured signals, and numbers of other stages."""
+    """Return the columns that the rules read: signals, and what other stages write."""
     rules = (rule for profile in profiles.by_name.values() for rule in profile.rules.values())
-    numbers = {rule.signal for rule in rules} & set(schema.NUMBERS)
-    return (*map(column, signals_of(profiles)), *sorted(numbers))
+    used, signals = {rule.signal for rule in rules}, signals_of(profiles)
+    return (*map(column, signals), *map(column, sorted(used - set(signals))))
 
 
 def lists_of(profile: Profile) -> dict[str, tuple[str, ...]]:
@@ -53,26 +55,41 @@ def lists_of(profile: Profile) -> dict[str, tuple[str, ...]]:
     bound["language"] = (profile.name,)
     if profile.word_frequencies:
         bound["word_frequencies"] = (profile.word_frequencies,)
-    if profile.classifier.model:
-        bound["classifier"] = (profile.classifier.model, profile.classifier.label)
     return bound
+
+
+def measured(texts: pa.LargeStringArray, profile: Profile) -> dict[str, pa.Array]:
+    """Measure texts: the signals that the rules of a profile use, and its classifiers."""
+    lists = lists_of(profile)
+    columns = measure(texts, signals_of(Profiles({profile.name: profile})), lists)
+    if profile.classifiers:
+        columns |= classifiers.scores(texts, profile.classifiers, lists, measure)
+    return columns
+
+
+def of_texts(profile: Profile) -> Profile:
+    """Return the profile without rules on what other stages write: they do not judge the text."""
+    rules = {
+        name: rule
+        for name, rule in profile.rules.items()
+        if rule.signal not in schema.NUMBERS and not rule.signal.endswith(BUCKET)
+    }
+    return profile.model_copy(update={"rules": rules})
 
 
 def files_digest(profiles: Profiles) -> str | None:
     """Return a digest of the contents of the files that the profiles name; None without any."""
     digests = []
+    models: dict[str, None] = {}
     for _, profile in sorted(profiles.by_name.items()):
         if profile.word_frequencies:
             from curate.text import unigrams
 
             digests.append(unigrams.digest(profile.word_frequencies))
-        if profile.classifier.model:
-            from curate.langid.fasttext import model
-            from curate.signals import page_model
-
-            of_pages = profile.classifier.model.endswith(page_model.SUFFIX)
-            digest = page_model.digest if of_pages else model.digest
-            digests.append(digest(profile.classifier.model))
+        models |= dict.fromkeys(one.model for _, one in sorted(profile.classifiers.items()))
+    models.pop("", None)  # an ensemble has none
+    if models:
+        digests += map(classifiers.digest, models)
     if not digests:
         return None
     return hashlib.blake2b(" ".join(digests).encode(), digest_size=16).hexdigest()
@@ -123,12 +140,10 @@ def check_profile(profile: Profile, texts: Sequence[str]) -> dict[str, float]:
     are known to be good. No texts: every share is 0. Rules on numbers that other stages write are
     left out: they do not judge the text.
     """
-    rules = {n: rule for n, rule in profile.rules.items() if rule.signal not in schema.NUMBERS}
-    profile = profile.model_copy(update={"rules": rules})
-    names = signals_of(Profiles({profile.name: profile}))
-    table = pa.table(measure(pa.array(texts, pa.large_string()), names, lists_of(profile)))
-    if not names:
+    profile = of_texts(profile)
+    if not profile.rules:
         return {"any": 0.0}
+    table = pa.table(measured(pa.array(texts, pa.large_string()), profile))
     failed = failures(table, profile)
     count = max(len(texts), 1)
     shares = {rule: int(rows.sum()) / count for rule, rows in failed.items()}

@@ -26,7 +26,7 @@ class Judge(MapStage):
     profiles: Profiles
     name: str = "judge"
 
-    profile_parts: ClassVar[tuple[str, ...]] = ("rules",)
+    profile_parts: ClassVar[tuple[str, ...]] = ("rules", "classifiers")
     rewrites: ClassVar[tuple[str, ...]] = ("dropped_by", "dropped_value")
     idempotent: ClassVar[bool] = True
 

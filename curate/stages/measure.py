@@ -13,7 +13,7 @@ from curate.protocol.stage import MapStage
 from curate.protocol.tables import on_alive, texts, with_columns
 from curate.recipe.profile import Profile, Profiles
 from curate.schema import whole
-from curate.signals import column, measure
+from curate.signals import classifiers, column, measure
 from curate.signals.verdict import files_digest, lists_of, profiles_with, signals_of
 
 #: Measured only where a rule asks: its model costs more than all other signals together.
@@ -29,6 +29,7 @@ class Measure(MapStage):
 
     The columns are the same for every row, whatever its profile, so that the schema is constant; a
     signal that is undefined for a text is null, and so is page_quality where no rule asks for it.
+    Classifiers are measured whether a rule asks for them or not: they are named to be.
     """
 
     profiles: Profiles
@@ -38,11 +39,13 @@ class Measure(MapStage):
     """The signals to measure, in the order of the registry: those of all rules."""
     pages: tuple[str, ...] | None = field(default=None, metadata={"planned": True})
     """The profiles for whose rows page_quality is measured, those with a rule on it; None: all."""
+    classifiers: tuple[tuple[str, str], ...] = field(default=(), metadata={"planned": True})
+    """The classifiers of the profiles, by name, with the types of their signals."""
 
     idempotent: ClassVar[bool] = True
 
     profile_parts: ClassVar[tuple[str, ...]] = (
-        "identify", "lists", "word_frequencies", "classifier"
+        "identify", "lists", "word_frequencies", "classifiers"
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -50,6 +53,9 @@ class Measure(MapStage):
         if not self.signals:
             object.__setattr__(self, "signals", signals_of(self.profiles))
             object.__setattr__(self, "pages", profiles_with(self.profiles, PAGE_QUALITY))
+            kinds = classifiers.types(self.profiles)
+            named = tuple((name, str(kind)) for name, kind in kinds.items())
+            object.__setattr__(self, "classifiers", named)
         super().__post_init__()
 
     @property
@@ -63,7 +69,7 @@ class Measure(MapStage):
 
     @property
     def adds(self) -> tuple[str, ...]:
-        return tuple(column(name) for name in self.signals)
+        return tuple(map(column, (*self.signals, *(name for name, _ in self.classifiers))))
 
     def holds_what(self, earlier: Measure) -> bool:
         """Return whether page_quality was measured wherever it is measured now."""
@@ -78,7 +84,8 @@ class Measure(MapStage):
 
     def _measure(self, table: pa.Table) -> pa.Table:
         content, messages = texts(table), whole(table.column("messages"))
-        parts, places = [measure(content[:0], self.signals)], [np.empty(0, np.int64)]
+        none = {column(name): pa.nulls(0, kind) for name, kind in self.classifiers}
+        parts, places = [measure(content[:0], self.signals) | none], [np.empty(0, np.int64)]
         for profile, rows in self.profiles.groups(table):
             part, turns = content, messages
             if len(rows) < table.num_rows:
@@ -88,6 +95,9 @@ class Measure(MapStage):
             found = measure(part, wanted, lists, messages=turns, identify=self._identify)
             if len(wanted) < len(self.signals):
                 found[column(PAGE_QUALITY)] = pa.nulls(len(part), pa.float64())
+            found |= classifiers.scores(part, profile.classifiers, lists, measure)
+            for name, kind in self.classifiers:
+                found.setdefault(column(name), pa.nulls(len(part), kind))
             parts.append(found)
             places.append(rows)
         back = np.argsort(np.concatenate(places))

@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from curate import schema
 from curate.errors import RecipeError
 from curate.recipe.profile import Profile, Profiles
-from curate.signals import column, measure
-from curate.signals.verdict import failures, lists_of, signals_of
+from curate.signals import column
+from curate.signals.verdict import failures, measured, of_texts, signals_of
 from curate.tuning.intervals import wilson
 from curate.tuning.labels import LabelFile, Labelled, populations
 
@@ -53,8 +52,7 @@ def judge(rows: Sequence[Labelled], profiles: Profiles, identify: Identify) -> J
     )
     for whole, numbers in profiles.groups(keys):
         # Numbers that other stages write, such as cluster_size, do not judge the text.
-        rules = {n: rule for n, rule in whole.rules.items() if rule.signal not in schema.NUMBERS}
-        profile = whole.model_copy(update={"rules": rules})
+        profile = of_texts(whole)
         part = [rows[i] for i in numbers.tolist()]
         judged.profiles |= {judged.langs[i]: profile.name for i in numbers.tolist()}
         for rule, hits in failures(_measured(part, profile), profile).items():
@@ -69,10 +67,9 @@ def judge(rows: Sequence[Labelled], profiles: Profiles, identify: Identify) -> J
 
 
 def _measured(rows: Sequence[Labelled], profile: Profile) -> pa.Table:
-    names = signals_of(Profiles({profile.name: profile}))
     texts = pa.array([row.text for row in rows], pa.large_string())
-    columns = measure(texts, names, lists_of(profile))
-    for name in names:
+    columns = measured(texts, profile)
+    for name in signals_of(Profiles({profile.name: profile})):
         values = columns[column(name)]
         if values.null_count:
             carried = [_number(row.signals.get(name)) for row in rows]

@@ -22,7 +22,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from curate.errors import ResourceError
-from curate.signals import measure
+from curate.recipe.profile import ClassifierSection
+from curate.signals import classifiers, measure
 from curate.tuning.labelling import write_whole
 
 Floats = npt.NDArray[np.float64]
@@ -48,11 +49,9 @@ class FastText:
         with tempfile.TemporaryDirectory() as folder:
             model = Path(folder, "model.bin")
             model.write_bytes(self._trained(chosen))
-            column = measure(
-                pa.array(self._texts, pa.large_string()),
-                ["classifier_score"],
-                {"classifier": [str(model), GOOD]},
-            )["signal_classifier_score"]
+            texts = pa.array(self._texts, pa.large_string())
+            named = {"own": ClassifierSection(model=str(model), label=GOOD)}
+            column = classifiers.scores(texts, named, {}, measure)["signal_own"]
         return np.asarray(column.fill_null(0.0), np.float64)
 
     def write(self, output: Path, card: Mapping[str, Any]) -> None:

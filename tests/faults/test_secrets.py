@@ -148,7 +148,7 @@ def test_every_place_of_a_recipe(curate, address, out, tmp_path):
     )
     (tmp_path / "filters").mkdir()
     (tmp_path / "filters" / "own.toml").write_text(
-        f'[classifier]\nmodel = "{address}"\nlabel = "x"\n'
+        f'[classifiers.own]\nmodel = "{address}"\nlabel = "x"\n'
         f'[rules.words]\nsignal = "n_words"\nmin = 1\nwhy = "{address}"\nsource = "{address}"\n'
     )
     done = curate(

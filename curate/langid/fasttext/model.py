@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import mmap
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -47,14 +48,33 @@ class Model:
         self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
         """Return the best two labels' numbers (-1: none) and scores for texts in Arrow's layout."""
+        labels, scores, _ = self.score(data, offsets, ())
+        return labels, scores
+
+    def score(
+        self,
+        data: npt.NDArray[np.uint8],
+        offsets: npt.NDArray[np.int64],
+        wanted: Sequence[int],
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return what `predict` does, and the scores of the labels with the numbers ``wanted``.
+
+        These are float64[texts, wanted]; NaN for a text without anything that the model reads.
+        """
         from curate.langid.fasttext import predict
 
         n = len(offsets) - 1
         labels = np.empty((n, 2), np.int32)
         scores = np.empty((n, 2), np.float64)
-        words = predict.capacity(len(self.network.heads))
-        predict.predict(self.network, data, offsets, words, labels, scores)
-        return labels, scores
+        of_wanted = np.empty((n, len(wanted)), np.float64)
+        network = self.network
+        parent = np.full(len(network.left), -1, np.int32)
+        inner = np.flatnonzero(network.left >= 0)
+        parent[network.left[inner]] = parent[network.right[inner]] = inner
+        words = predict.capacity(len(network.heads))
+        chosen = np.array(wanted, np.int64)
+        predict.predict(network, data, offsets, words, labels, scores, chosen, parent, of_wanted)
+        return labels, scores, of_wanted
 
 
 def load(address: str | None = None) -> Model:
@@ -65,15 +85,24 @@ def load(address: str | None = None) -> Model:
     return _load(address or DEFAULT)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _load(address: str) -> Model:
     return read(_open(address), address)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def digest(address: str | None = None) -> str:
     """Return the blake2b-128 of a model's file, in hex, without building the model."""
     return _digest(_open(address or DEFAULT))
+
+
+@lru_cache(maxsize=64)
+def labels_of(address: str) -> tuple[str, ...]:
+    """Return the labels of a model without building it. Raise RecipeError where it is no model."""
+    file = _Reader(_open(address), address)
+    _arguments(file)
+    begin, end, _, kinds, _ = _dictionary(file)
+    return _labels(file, begin, end, kinds)
 
 
 def _digest(data: npt.NDArray[np.uint8]) -> str:
@@ -109,7 +138,7 @@ def _open(address: str) -> npt.NDArray[np.uint8]:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     except (OSError, ValueError) as error:  # ValueError: mmap of an empty file
         raise RecipeError(
-            f"cannot read the language model: {error}",
+            f"cannot read the model: {error}",
             where=address,
             hint=f"give the path of a fastText .bin or .ftz file, or leave model out for {DEFAULT}",
         ) from None
@@ -150,7 +179,7 @@ def _fetch(address: str) -> npt.NDArray[np.uint8]:
         return np.frombuffer(bytearray(files.cat_file(path)), np.uint8)
     except Exception as error:  # each filesystem behind fsspec has its own errors
         raise RecipeError(
-            f"cannot read the language model: {type(error).__name__}: {error}", where=address
+            f"cannot read the model: {type(error).__name__}: {error}", where=address
         ) from None
 
 
@@ -192,30 +221,10 @@ def read(data: npt.NDArray[np.uint8], address: str) -> Model:
     from curate.langid.fasttext import dictionary, predict
 
     file = _Reader(data, address)
-    if len(data) < 8 or file.values("ii", "header")[0] != _MAGIC:
-        raise file.fail("not a fastText model: the first bytes are not its mark")
-    version = struct.unpack_from("<i", data.data, 4)[0]
-    if version not in (11, 12):
-        raise file.fail(f"format version {version} of fastText is not known (11 and 12 are)")
-    arguments = file.values("12i", "arguments")
-    word_ngrams, loss, kind, buckets, min_chars, max_chars = arguments[5:11]
-    file.values("d", "arguments")
-    if kind != _SUPERVISED:
-        raise file.fail("these are word vectors, not a classifier")
-    if version == 11:  # such classifiers have no subwords, although the file has a value
-        max_chars = 0
-    if min_chars < 0 or not (0 <= max_chars <= _MAX_CHARS and 1 <= word_ngrams <= _MAX_CHARS):
-        raise file.fail("the model's arguments make no sense: it is damaged")
-
+    word_ngrams, loss, buckets, min_chars, max_chars = _arguments(file)
     begin, end, counts, kinds, pruned = _dictionary(file)
-    is_word = kinds == 0
-    n_words = int(is_word.sum())
-    if not is_word[:n_words].all() or n_words == len(kinds):
-        raise file.fail("the dictionary has no labels behind its words")
-    labels = tuple(
-        bytes(data[b:e]).decode("utf-8", "replace").removeprefix(_LABEL)
-        for b, e in zip(begin[n_words:].tolist(), end[n_words:].tolist())
-    )
+    labels = _labels(file, begin, end, kinds)
+    n_words = len(kinds) - len(labels)
     quantised = file.values("?", "matrices")[0]
     rows = _quantised(file) if quantised else _dense(file)
     heads = _quantised(file) if file.values("?", "matrices")[0] and quantised else _dense(file)
@@ -261,6 +270,38 @@ def read(data: npt.NDArray[np.uint8], address: str) -> Model:
         n_labels=len(labels),
     )
     return Model(address, _digest(data), labels, network)
+
+
+def _arguments(file: _Reader) -> tuple[int, int, int, int, int]:
+    """Read the word n-grams, loss, buckets and sizes of n-grams of a classifier."""
+    data = file.data
+    if len(data) < 8 or file.values("ii", "header")[0] != _MAGIC:
+        raise file.fail("not a fastText model: the first bytes are not its mark")
+    version = struct.unpack_from("<i", data.data, 4)[0]
+    if version not in (11, 12):
+        raise file.fail(f"format version {version} of fastText is not known (11 and 12 are)")
+    arguments = file.values("12i", "arguments")
+    word_ngrams, loss, kind, buckets, min_chars, max_chars = arguments[5:11]
+    file.values("d", "arguments")
+    if kind != _SUPERVISED:
+        raise file.fail("these are word vectors, not a classifier")
+    if version == 11:  # such classifiers have no subwords, although the file has a value
+        max_chars = 0
+    if min_chars < 0 or not (0 <= max_chars <= _MAX_CHARS and 1 <= word_ngrams <= _MAX_CHARS):
+        raise file.fail("the model's arguments make no sense: it is damaged")
+    return word_ngrams, loss, buckets, min_chars, max_chars
+
+
+def _labels(file: _Reader, begin: Any, end: Any, kinds: Any) -> tuple[str, ...]:
+    """Return the labels, which stand behind the words, without their mark."""
+    is_word = kinds == 0
+    n_words = int(is_word.sum())
+    if not is_word[:n_words].all() or n_words == len(kinds):
+        raise file.fail("the dictionary has no labels behind its words")
+    return tuple(
+        bytes(file.data[b:e]).decode("utf-8", "replace").removeprefix(_LABEL)
+        for b, e in zip(begin[n_words:].tolist(), end[n_words:].tolist())
+    )
 
 
 def _dictionary(file: _Reader) -> tuple[Any, Any, Any, Any, Any]:

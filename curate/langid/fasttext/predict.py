@@ -209,11 +209,52 @@ def _best_two(net: Any, dots: Any, reach: Any, open_nodes: Any, labels: Any, sco
 
 
 @kernel
-def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, scores: Any) -> None:
+def _score_of(net: Any, dots: Any, label: Any, parent: Any, path: Any) -> Any:
+    """Return the score of any label, the same bits as ``_best_two`` gives where it is of them."""
+    if net.output == 0:  # TREE
+        root = 2 * net.n_labels - 2
+        length = int64(0)
+        node = int64(label)
+        while node != root:
+            path[length] = node
+            length += 1
+            node = int64(parent[node])
+        score = 1.0
+        for k in range(length - 1, -1, -1):
+            p = 1.0 / (1.0 + np.exp(-dots[node - net.n_labels]))
+            taken = path[k]
+            score *= p + 1e-5 if net.right[node] == taken else 1.0 - p + 1e-5
+            node = taken
+        return min(score, 1.0)
+    if net.output != 1:  # SIGMOID
+        return min(_sigmoid(dots[label]) + 1e-5, 1.0)
+    best = -np.inf
+    for other in range(net.n_labels):
+        best = max(best, dots[other])
+    total = 0.0
+    for other in range(net.n_labels):
+        total += np.exp(dots[other] - best)
+    return min(np.exp(dots[label] - best) / total + 1e-5, 1.0)
+
+
+@kernel
+def predict(
+    net: Any,
+    data: Any,
+    offsets: Any,
+    capacity: int,
+    labels: Any,
+    scores: Any,
+    wanted: Any,
+    parent: Any,
+    of_wanted: Any,
+) -> None:
     r"""Write the best two labels and their scores for each text; -1 and 0 where it has none.
 
     Text ``d`` is ``data[offsets[d]:offsets[d + 1]]``, UTF-8. A newline is a space, as in
     ``model.predict(text.replace("\n", " "))``. ``capacity`` is the number of cached words.
+    ``of_wanted[d]`` gets the scores of the labels ``wanted``; a text without any has NaN.
+    ``parent`` are those of the tree's nodes.
     """
     # Taken out of the tuple once: a call with a tuple counts references to all its arrays.
     rows, bucket_rows, kept, heads = net.rows, net.bucket_rows, net.kept, net.heads
@@ -302,12 +343,15 @@ def predict(net: Any, data: Any, offsets: Any, capacity: int, labels: Any, score
         if summed == 0:
             labels[d, 0] = labels[d, 1] = -1
             scores[d, 0] = scores[d, 1] = 0.0
+            of_wanted[d] = np.nan
             continue
         share = np.float32(1.0 / summed)
         for c in range(len(mean)):
             mean[c] *= share
         _products(heads, mean, sides, dots)
         _best_two(net, dots, reach, open_nodes, labels[d], scores[d])
+        for k in range(len(wanted)):
+            of_wanted[d, k] = _score_of(net, dots, wanted[k], parent, open_nodes)
 
 
 @kernel

@@ -1,10 +1,9 @@
-"""Signals of the user's files, word counts and a classifier, whose content is in the task's key."""
+"""Signals of the user's files, whose content is in the task's key."""
 
 import math
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 
 from curate import schema
 from curate.errors import RecipeError
-from curate.langid.fasttext import model as models
 from curate.plan.fingerprint import parameters
 from curate.recipe.profile import Profile, Profiles, load_profile
 from curate.signals import measure
@@ -62,48 +60,19 @@ def test_file_of_counts_is_read_line_by_line(tmp_path: Path) -> None:
         load_counts(str(tmp_path / "absent"))
 
 
-def test_classifier_gives_the_score_of_the_label() -> None:
-    content = ["before", "The cat sat on the mat.", None, "", "Это русский текст."]
-    texts = pa.array(content, pa.large_string()).slice(1)
-    by_label = {
-        label: measure(texts, ["classifier_score"], {"classifier": ["lid.176.ftz", label]})[
-            "signal_classifier_score"
-        ].to_pylist()
-        for label in ("en", "__label__ru")
-    }
-    assert by_label["en"][0] > 0.5
-    assert by_label["en"][1:3] == [None, None]
-    assert by_label["__label__ru"][3] > 0.9
-    model = models.load()
-    texts = pa.array(["The cat sat on the mat."], pa.large_string())
-    data = np.frombuffer(texts.buffers()[2], np.uint8).copy()
-    labels, best = model.predict(data, np.array([0, len(data)]))
-    assert model.labels[labels[0, 0]] == "en"
-    assert by_label["en"][0] == best[0, 0]
-
-
-def test_a_label_that_the_classifier_has_not_is_named() -> None:
-    with pytest.raises(RecipeError, match="the classifier has no label 'eng'"):
-        measure(
-            pa.array(["x"], pa.large_string()),
-            ["classifier_score"],
-            {"classifier": ["lid.176.ftz", "eng"]},
-        )
-
-
 def test_a_profile_binds_files_and_their_content_is_in_the_key(tmp_path: Path) -> None:
     path = tmp_path / "counts.tsv"
     path.write_bytes(COUNTS.read_bytes())
     text = f"""
         word_frequencies = "{path}"
-        [classifier]
+        [classifiers.english]
         model = "lid.176.ftz"
         label = "en"
         [rules.odd_words]
         signal = "unigram_log_probability"
         min = -3
         [rules.bad]
-        signal = "classifier_score"
+        signal = "english"
         min = 0.2
     """
     stage = Measure(
@@ -112,7 +81,7 @@ def test_a_profile_binds_files_and_their_content_is_in_the_key(tmp_path: Path) -
     rows = [{"id": "0", "source": "web", "text": "the end of the end"}]
     measured = stage.apply(schema.documents(rows), Counter())
     assert measured.column(SCORED)[0].as_py() > -3
-    assert measured.column("signal_classifier_score")[0].as_py() > 0.2
+    assert measured.column("signal_english")[0].as_py() > 0.2
     key = parameters(stage)
     assert parameters(stage) == key
     path.write_text("the 1\n", encoding="utf-8")

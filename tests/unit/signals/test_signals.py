@@ -24,7 +24,6 @@ LISTED = {
     "scripts": ["Latn"],
     "alphabet": ["abc"],
     "word_frequencies": [str(Path(__file__).with_name("word_counts.tsv"))],
-    "classifier": ["lid.176.ftz", "en"],
     **{name: ["the"] for name in ("ads", "adult", "blocked", "discrimination", "violence")},
 }
 
@@ -98,13 +97,11 @@ def test_signals_of_a_list_that_is_not_given_are_null() -> None:
         "foreign_letter_share",
         *("script_share", "distinct_stop_words", "stop_word_share", "stop_word_variety"),
         *("n_ads", "n_adult_words", "n_discriminating_words", "n_violent_words"),
-        *("n_blocked_phrases", "unigram_log_probability", "classifier_score"),
+        *("n_blocked_phrases", "unigram_log_probability"),
     }
     measured = measure(pa.array(["the end of it"], pa.large_string()), names)
     assert all(values.to_pylist() == [None] for values in measured.values())
     measured = measure(pa.array(["the end of it"], pa.large_string()), names, LISTED)
-    english = measured.pop("signal_classifier_score").to_pylist()[0]
-    assert 0.3 < english <= 1.0
     assert [values.to_pylist() for _, values in sorted(measured.items())] == [
         *([2], [1.0], *[[1]] * 5, [1.0], [0.5], [2 / np.sqrt(4)]),
         [(sum(np.log([66, 6, 31, 1])) - 4 * np.log(104)).round(6) / 4],

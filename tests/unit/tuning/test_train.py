@@ -11,7 +11,8 @@ import pytest
 
 from curate import api
 from curate.errors import RecipeError
-from curate.signals import measure, page_model
+from curate.recipe.profile import ClassifierSection
+from curate.signals import classifiers, measure, page_model
 from curate.tuning.card import auc, checks
 from curate.tuning.fasttext_kind import BAD, GOOD
 
@@ -50,13 +51,13 @@ def test_a_fasttext_model_is_the_same_twice_and_read_by_fasttext_itself(
     assert json.loads(files[0].with_suffix(".json").read_text())["kind"] == "fasttext"
     assert cards[0]["held_out"]["auc"] > 0.95
     new = [*texts(_WORDS, 1, 60, 7), *texts(_SPAM, 1, 60, 8)]
-    lists = {"classifier": [str(files[0]), GOOD]}
-    ours = measure(pa.array(new, pa.large_string()), ["classifier_score"], lists)
+    named = {"own": ClassifierSection(model=str(files[0]), label=GOOD)}
+    ours = classifiers.scores(pa.array(new, pa.large_string()), named, {}, measure)
     theirs = fasttext.load_model(str(files[0]))
-    for text, score in zip(new, ours["signal_classifier_score"].to_pylist(), strict=True):
+    for text, score in zip(new, ours["signal_own"].to_pylist(), strict=True):
         found = dict(zip(*theirs.predict(text, k=2), strict=True))
         assert score == pytest.approx(float(found[GOOD]), abs=1e-3)
-    assert ours["signal_classifier_score"][0].as_py() > 0.7
+    assert ours["signal_own"][0].as_py() > 0.7
 
 
 def test_a_label_in_a_text_is_no_label(tmp_path: Path) -> None:
@@ -77,8 +78,8 @@ def test_the_same_texts_give_the_same_bytes_and_a_model_that_tells_them(
     assert cards[0]["held_out"]["rows"] == 80 and cards[0]["held_out"]["good"] == 40
     assert cards[0]["held_out"]["auc"] > 0.95
     new = pa.array([*texts(_WORDS, 1, 60, 7), *texts(_SPAM, 1, 60, 8)], pa.large_string())
-    lists = {"classifier": [str(files[0]), ""]}
-    scores = measure(new, ["classifier_score"], lists)["signal_classifier_score"].to_pylist()
+    named = {"own": ClassifierSection(model=str(files[0]))}
+    scores = classifiers.scores(new, named, {}, measure)["signal_own"].to_pylist()
     assert scores[0] > 0.7 and scores[1] < 0.3
 
 

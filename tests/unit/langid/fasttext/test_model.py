@@ -62,13 +62,17 @@ PROBES = [
 
 def agrees(reference: fasttext.FastText._FastText, path: Path) -> None:
     own = model.load(str(path))
-    labels, scores = own.predict(*buffers(_large_strings(PROBES)))
-    for text, numbers, best in zip(PROBES, labels, scores):
+    every = range(len(own.labels))
+    labels, scores, of_each = own.score(*buffers(_large_strings(PROBES)), every)
+    for text, numbers, best, each in zip(PROBES, labels, scores, of_each):
         expected = reference.f.predict(text.replace("\n", " ") + "\n", -1, 0.0, "strict")
         if not expected:
-            assert numbers[0] == -1
+            assert numbers[0] == -1 and np.isnan(each).all()
             continue
+        assert each[numbers].tolist() == best.tolist()
         by_label = {label: min(probability, 1.0) for probability, label in expected}
+        for label, score in zip(own.labels, each):
+            assert score == pytest.approx(by_label[f"__label__{label}"], abs=2e-4)
         for rank, (number, score) in enumerate(zip(numbers, best)):
             # Labels of equal score may come in any order.
             assert score == pytest.approx(by_label[f"__label__{own.labels[number]}"], abs=2e-4)
