@@ -511,6 +511,29 @@ def text_bytes(table: pa.Table) -> npt.NDArray[np.int64]:
     return np.asarray(lengths).astype(np.int64, copy=False)
 
 
+def floats(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.float64]:
+    """Return a column of numbers or truth values as floats.
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray or pyarrow.Array
+        Integers, floats, decimals or booleans.
+
+    Returns
+    -------
+    numpy.ndarray of float64
+        NaN where the column is null.
+
+    Examples
+    --------
+    >>> floats(pa.array([True, None, False])).tolist()
+    [1.0, nan, 0.0]
+    """
+    values = column.cast(pa.float64(), safe=False)
+    numbers: npt.NDArray[np.float64] = values.to_numpy(zero_copy_only=False)
+    return numbers
+
+
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Select and cast the columns of a schema.
 

@@ -341,7 +341,11 @@ def _plan_of(recipe: Recipe, source: str, read_profile: Callable[[str], str]) ->
         raise RecipeError(f"it came from a run: curate explain {runs[0]} says what was done there")
     if spec is None:
         raise RecipeError(f"the recipe has no source '{source}'")
-    one = {source: spec}
+    unread = {"path": (), "path_list": None}
+    one = {
+        name: each if name == source else each.model_copy(update=unread)
+        for name, each in recipe.sources.items()
+    }
     alone = recipe.model_copy(update={"sources": one, "mixture": None})
     return planning.build(alone, read_profile=read_profile, stores=False)
 
@@ -349,8 +353,14 @@ def _plan_of(recipe: Recipe, source: str, read_profile: Callable[[str], str]) ->
 def _rows_of_group(
     mixture: list[dict[str, Any]], recipe: Recipe, outcome: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Return the mixture's rows (one per phase) of the group that a document belongs to."""
-    group = recipe.seeded_mixture.group_of(
-        outcome["source"], outcome.get("lang"), outcome.get("origin")
-    )
-    return [row for row in mixture if row["group"] == group]
+    """Return the mixture's rows (one per phase) of the groups that a document may belong to.
+
+    It is one group where none before it has conditions on other columns.
+    """
+    groups = []
+    for name, group in recipe.seeded_mixture.groups.items():
+        if group.holds(outcome["source"], outcome.get("lang"), outcome.get("origin")):
+            groups.append(name)
+            if not group.where:
+                break
+    return [row for row in mixture if row["group"] in groups]

@@ -225,9 +225,10 @@ def _rules(rules: list[dict[str, Any]]) -> None:
         [
             (
                 rule["rule"],
-                "undefined" if rule["value"] is None else _number(rule["value"]),
-                limit(rule["min"]),
-                limit(rule["max"]),
+                "undefined" if rule["value"] is None else _number(rule["value"])[:40],
+                limit(rule["min"]) or ", ".join(rule.get("allowed", ()))[:40],
+                limit(rule["max"])
+                or ("not " + ", ".join(rule["refused"])[:40] if rule.get("refused") else ""),
                 "" if rule["holds"] else "fails" + (f": {rule['why']}" if rule["why"] else ""),
             )
             for rule in rules

@@ -5,12 +5,14 @@ An adversarial copy replaces the original only if it ranks higher.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.errors import RecipeError, nearest
-from curate.schema import NUMBERS, whole
+from curate.schema import NUMBERS, floats, whole
 
 ORDERS = ("longest", "newest", "oldest", "source_priority")
 _BEST = "best:"
@@ -23,8 +25,10 @@ def check_keep(keep: str) -> None:
     raise RecipeError(f"no keeper order '{keep}'", hint=nearest(keep, [*ORDERS, "best:<signal>"]))
 
 
-def keeper_column(keep: str) -> str:
+def keeper_column(keep: str, own: Collection[str] = ()) -> str:
     """Return the name of the column that the order reads besides `id`.
+
+    ``own`` are names of columns of the input, which stand for themselves as numbers of stages do.
 
     >>> keeper_column("best:fineweb_score"), keeper_column("best:n_tokens"), keeper_column("newest")
     ('signal_fineweb_score', 'n_tokens', 'date')
@@ -32,7 +36,9 @@ def keeper_column(keep: str) -> str:
     check_keep(keep)
     if keep.startswith(_BEST):
         name = keep.removeprefix(_BEST)
-        return name if name in NUMBERS else "signal_" + name.removeprefix("signal_")
+        if name in NUMBERS or name in own:
+            return name
+        return "signal_" + name.removeprefix("signal_")
     return {"longest": "text", "source_priority": "source"}.get(keep, "date")
 
 
@@ -46,6 +52,9 @@ def keeper_rank(
     an undefined signal, a source that is not listed) comes last.
     """
     name = keeper_column(keep)
+    own = keep.removeprefix(_BEST)
+    if keep.startswith(_BEST) and name not in table.column_names and own in table.column_names:
+        name = own
     if name not in table.column_names:
         raise RecipeError(
             f"keep = '{keep}' needs the column '{name}'", hint="measure it before this stage"
@@ -57,12 +66,8 @@ def keeper_rank(
         place = pc.index_in(column, value_set=pa.array(source_priority, pa.string()))
         rank = np.asarray(pc.fill_null(place, len(source_priority))).astype(float)
     else:
-        if name == "date":
-            # Microseconds beyond 2**53 lose their last bits; a crawl's dates do not reach that far.
-            numbers = column.cast(pa.int64()).cast(pa.float64(), safe=False)
-        else:
-            numbers = column.cast(pa.float64())
-        rank = np.array(pc.fill_null(numbers, np.nan).to_numpy(zero_copy_only=False))
+        # Microseconds beyond 2**53 lose their last bits; a crawl's dates do not reach that far.
+        rank = np.array(floats(column.cast(pa.int64()) if name == "date" else column))
         rank = rank if keep == "oldest" else -rank
         rank[np.isnan(rank)] = np.inf
     return pa.array(rank + 0.0)  # -0.0 and 0.0 are one rank

@@ -71,7 +71,8 @@ class ExactDuplicates:
 
     keep: str = "longest"
     """Which document is kept: ``longest``, ``newest``, ``oldest``, ``source_priority`` or
-    ``best:<signal>`` (also a number of an earlier stage: ``best:n_tokens``). Example: "newest"."""
+    ``best:<signal>`` (also a number of an earlier stage or of the input: ``best:n_tokens``).
+    Example: "newest"."""
     on: Literal["text", "url", "prompt"] = "text"
     """What is compared: the normalised text, the address, or all turns of the user. Example:
     "url"."""
@@ -117,7 +118,8 @@ class NearDuplicates:
     """What is compared: the text, or all turns of the user of a conversation."""
     keep: str = "longest"
     """Which document is kept: ``longest``, ``newest``, ``oldest``, ``source_priority`` or
-    ``best:<signal>`` (also a number of an earlier stage: ``best:n_tokens``). Example: "newest"."""
+    ``best:<signal>`` (also a number of an earlier stage or of the input: ``best:n_tokens``).
+    Example: "newest"."""
     max_witnesses: int = 64
     """Kept documents of a bucket that a document is compared with."""
     component_bytes: int = 256 << 20
@@ -227,7 +229,8 @@ class RepeatedLines:
     """Where documents that share a unit are counted. Example: "lang"."""
     keep: str = "longest"
     """Which document is kept: ``longest``, ``newest``, ``oldest``, ``source_priority`` or
-    ``best:<signal>`` (also a number of an earlier stage: ``best:n_tokens``). Example: "newest"."""
+    ``best:<signal>`` (also a number of an earlier stage or of the input: ``best:n_tokens``).
+    Example: "newest"."""
     source_priority: tuple[str, ...] = ()
     """Order of sources for ``keep = "source_priority"``, best first. Example: ["wiki", "web"]."""
 
@@ -257,7 +260,8 @@ class RepeatedSpans:
     """With ``action = "drop"``: share of its bytes that a document may repeat. Example: 0.1."""
     keep: str = "longest"
     """Which document is kept: ``longest``, ``newest``, ``oldest``, ``source_priority`` or
-    ``best:<signal>`` (also a number of an earlier stage: ``best:n_tokens``). Example: "newest"."""
+    ``best:<signal>`` (also a number of an earlier stage or of the input: ``best:n_tokens``).
+    Example: "newest"."""
     source_priority: tuple[str, ...] = ()
     """Order of sources for ``keep = "source_priority"``, best first. Example: ["wiki", "web"]."""
 

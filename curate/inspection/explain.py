@@ -20,8 +20,7 @@ from curate.plan.model import Plan, PlannedPiece, Segment, Shard
 from curate.protocol.tables import with_text
 from curate.protocol.tallies import CUT, tally_key
 from curate.recipe.recipe import Recipe
-from curate.signals import column
-from curate.signals.verdict import failures
+from curate.signals.verdict import column_of, failures
 from curate.sources.base import ListedSource
 from curate.stages.judge import Judge
 from curate.stages.line_dedup import cut_again
@@ -184,7 +183,8 @@ def _judged(stage: Judge, table: pa.Table) -> list[dict[str, Any]]:
         for name, rule in profile.rules.items():
             found.append(
                 {"rule": name, "signal": rule.signal, "min": rule.min, "max": rule.max,
-                 "value": table.column(column(rule.signal))[0].as_py(),
+                 "allowed": list(rule.allowed), "refused": list(rule.refused),
+                 "value": column_of(table, rule.signal)[0].as_py(),
                  "holds": not {name, f"{name}_undefined"} & failed,
                  "why": rule.why, "profile": profile.name}
             )  # fmt: skip

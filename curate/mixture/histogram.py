@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 import numpy as np
@@ -14,8 +14,8 @@ from curate.kernels import grouping
 from curate.mixture.allocation import Available
 from curate.mixture.cut_points import BIN_BITS, LeafCounts, bin_edges, bin_of
 from curate.mixture.sampling import sample_key, validation_side
-from curate.recipe.mixture import Leaf, Mixture
-from curate.schema import text_bytes, whole
+from curate.recipe.mixture import Leaf, Mixture, Range
+from curate.schema import floats, text_bytes, whole
 
 Int64 = npt.NDArray[np.int64]
 
@@ -86,7 +86,9 @@ def copies_of(mixture: Mixture, table: pa.Table, leaf: Leaf, rows: Int64) -> Int
     up = mixture.upsample
     if up is None or (up.groups and leaf.group not in up.groups):
         return np.ones(len(rows), np.int64)
-    values = _column(table, up.by, pa.float64()).to_numpy(zero_copy_only=False)[rows]
+    if up.by not in table.column_names:
+        return np.ones(len(rows), np.int64)
+    values = floats(table.column(up.by))[rows]
     steps = np.array([value for value, _ in up.copies])
     # Null is NaN here, which sorts above all numbers.
     step = np.where(np.isnan(values), 0, np.searchsorted(steps, values, side="right"))
@@ -111,18 +113,41 @@ def held_out(mixture: Mixture, table: pa.Table) -> npt.NDArray[np.bool_]:
 
 
 def leaves(mixture: Mixture, table: pa.Table) -> Iterator[tuple[Leaf | None, Int64]]:
-    """Yield the leaves of a Document table, each with its row numbers; None for no group."""
+    """Yield the leaves of a Document table, with row numbers; None for no group.
+
+    A leaf comes several times where its rows differ in conditions of groups.
+    """
     outside = [np.empty(0, np.int64)]
-    for values, rows in alike(table, mixture.columns):
-        row = dict(zip(mixture.columns, values, strict=True))
+    met = {name: _meets(table, each.where) for name, each in mixture.groups.items() if each.where}
+    keys = [*(_column(table, name, pa.string()) for name in mixture.columns), *met.values()]
+    for rows in grouping.alike(keys):
+        first = int(rows[0])
+        row = {name: table.column(name)[first].as_py() for name in mixture.columns}
         source, lang, origin = row["source"], row.get("lang"), row["origin"]
-        group = mixture.group_of(source, lang, origin)
+        unmet = {name for name, rows_that in met.items() if not rows_that[first].as_py()}
+        group = mixture.group_of(source, lang, origin, unmet)
         if group is None:
             outside.append(rows)
         else:
             yield Leaf(group, source, lang, origin), rows
     if len(outside) > 1:
         yield None, np.sort(np.concatenate(outside))
+
+
+def _meets(table: pa.Table, where: Mapping[str, tuple[str, ...] | Range]) -> pa.BooleanArray:
+    """Return which rows meet all conditions; a null meets none."""
+    met = np.ones(table.num_rows, bool)
+    for name, wanted in where.items():
+        if name not in table.column_names:
+            met[:] = False
+        elif isinstance(wanted, Range):
+            values = floats(table.column(name))
+            met &= values >= (-np.inf if wanted.min is None else wanted.min)
+            met &= values <= (np.inf if wanted.max is None else wanted.max)
+        else:
+            values = _column(table, name, pa.string())
+            met &= np.asarray(pc.is_in(values, value_set=pa.array(wanted, pa.string())))
+    return pa.array(met)
 
 
 def alike(table: pa.Table, names: Sequence[str]) -> Iterator[tuple[tuple[str | None, ...], Int64]]:

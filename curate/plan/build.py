@@ -8,7 +8,7 @@ profiles and the indexes of dedup stores are read, too.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,19 +29,25 @@ from curate.plan.finished_runs import (
     reader_of,
 )
 from curate.plan.model import Plan, PlannedPiece, Segment, Shard, SourcePlan, with_view
+from curate.plan.own_columns import (
+    check_chosen,
+    check_types,
+    own_names,
+    usable_names,
+    with_columns,
+)
 from curate.protocol.stage import Barrier, MapStage
 from curate.recipe import locate, profile
 from curate.recipe.profile import Profiles
 from curate.recipe.recipe import Recipe, SourceSpec, StageSpec
 from curate.schema import KNOWN_TAKEDOWNS, TAKEDOWN
 from curate.sources.base import InputFile, ListedSource, Piece, Source
-from curate.sources.columns import gather
 from curate.sources.files import LOOKED_AT, expand, identity
 from curate.sources.path_list import paths_of
 from curate.storage.formats import WITHOUT_MASK, check
 from curate.storage.store import open_store
 from curate.storage.store_takedown import tombstones
-from curate.storage.survivors import beside_texts
+from curate.storage.survivors import TEXT_COLUMNS
 
 
 def build(
@@ -58,7 +64,6 @@ def build(
     ``stores`` dedup stores are not looked at, and the dedups cannot be run. ``judging_apart`` is
     that of `segments`.
     """
-    loaded = profiles(recipe, read_profile)
     sources: dict[str, SourcePlan] = {}
     listed: dict[str, list[InputFile]] = {}
     shards: list[Shard] = []
@@ -68,6 +73,7 @@ def build(
             continue
         at = f"{where}: sources.{name}"
         reader: Source = registry.build("source", spec.format, spec.options, where=at)
+        check_chosen(reader, at)
         if spec.format == "chat":
             reader = _masking(reader, recipe)
         license = spec.license and without_secrets(spec.license)
@@ -83,12 +89,15 @@ def build(
         raise RecipeError(
             "no source has a path", where=where, hint="name one with --input SOURCE=PATH"
         )
+    sources = with_columns(recipe, sources, listed, where)
+    loaded = profiles(recipe, read_profile)
+    loaded = dataclasses.replace(loaded, own=usable_names(sources.values()))
     stages = list(_stages(recipe, loaded, where))
     sources = _with_runs(sources, runs, stages, recipe, loaded, where)
-    sources = _with_columns(sources, listed)
     cut = _divided(stages, judging_apart)
-    check_columns(cut, where, brought_by_all(sources.values()))
+    check_columns(cut, where, {*brought_by_all(sources.values()), *loaded.own})
     plan = Plan(recipe, loaded, sources, tuple(shards), cut)
+    check_types(plan, where)
     check_groups(plan.mix.mixture, recipe, where)
     chat = [name for name, run in runs.items() if run.has_chat]
     check_conversations(recipe, loaded, plan.segments, where, chat)
@@ -122,30 +131,6 @@ def _inputs(spec: SourceSpec, reader: Source) -> list[InputFile]:
         *(path for name in spec.path_list or () for path in paths_of(locate.data_path(name))),
     ]
     return expand([locate.data_path(path) for path in paths], reader.suffixes)
-
-
-def _with_columns(
-    sources: dict[str, SourcePlan], files: dict[str, list[InputFile]]
-) -> dict[str, SourcePlan]:
-    """Find the columns that the sources pass through, one schema for all."""
-    found: dict[str, dict[str, Any]] = {}
-    for name, source in sources.items():
-        reader: Any = source.reader
-        if getattr(reader, "columns", ()):
-            found[name] = reader.typed_columns(files[name])
-    if not any(found.values()):
-        return sources
-    columns, as_json = gather(found)
-    planned = {}
-    for name, source in sources.items():
-        reader = source.reader
-        if name in found:
-            own = tuple((old, new) for old, new in columns.names if old in found[name])
-            passed = dataclasses.replace(columns, names=own)
-            kept = tuple(sorted(as_json & found[name].keys()))
-            reader = dataclasses.replace(reader, passed=passed, as_json=kept)
-        planned[name] = source._replace(reader=reader, columns=columns)
-    return planned
 
 
 def _with_runs(
@@ -226,7 +211,7 @@ def segments(
     rules, what was read and measured is still valid. That costs another pass over the documents.
     """
     cut = _divided(_stages(recipe, profiles, where), judging_apart)
-    check_columns(cut, where)
+    check_columns(cut, where, profiles.own)
     return cut
 
 
@@ -252,7 +237,7 @@ def _decides_on_signals(stage: MapStage | Barrier) -> bool:
     return (
         isinstance(stage, MapStage)
         and any(column.startswith("signal_") for column in stage.reads)
-        and not any(map(beside_texts, stage.reads))
+        and not set(stage.reads) & set(TEXT_COLUMNS)
     )
 
 
@@ -300,10 +285,17 @@ def _stages(recipe: Recipe, profiles: Profiles, where: str) -> Iterator[MapStage
             "name": spec.label,
             "language_model": models[0] if models else None,
             "clustered": clustered,
+            "own": _own_of(spec, profiles.own),
         }
         stage = registry.build("stage", spec.use, spec.options, given=given, where=at)
         clustered = clustered or "cluster" in stage.adds
         yield stage
+
+
+def _own_of(spec: StageSpec, own: Collection[str]) -> tuple[str, ...]:
+    """Return the columns of the input that a stage needs to know: all that a cap may name."""
+    keep = str(spec.options.get("keep", "")).removeprefix("best:")
+    return tuple(name for name in own if name == keep or "per" in spec.options)
 
 
 def profiles(recipe: Recipe, read: Callable[[str], str] | None = None) -> Profiles:
@@ -323,7 +315,7 @@ def profiles(recipe: Recipe, read: Callable[[str], str] | None = None) -> Profil
         own_profile = profile.load_profile(name, read)
         classifiers = {**recipe.classifiers, **own_profile.classifiers}
         loaded[name] = own_profile.model_copy(update={"classifiers": classifiers})
-    return Profiles(loaded, by_source)
+    return Profiles(loaded, by_source, own=own_names(recipe))
 
 
 #: The most shards of a source: the driver keeps names and counts of each.

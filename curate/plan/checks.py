@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from curate import schema
 from curate.errors import RecipeError, nearest
+from curate.plan import registry
 from curate.plan.model import Segment
 from curate.recipe.mixture import Mixture
 from curate.recipe.profile import Profiles
@@ -30,13 +31,16 @@ def check_columns(segments: Sequence[Segment], where: str, brought: Collection[s
         for stage in (*segment.stages, *segment.barriers):
             for column in stage.reads:
                 if column not in have:
-                    measured = "measure" if column.startswith("signal_") else ""
+                    name = column.removeprefix("signal_")
+                    signals = registry.signals()
+                    measured = "measure" if name != column and name in signals else ""
                     first = _WRITERS.get(column, measured)
+                    known = (*signals, *schema.NUMBERS, *brought)
                     raise RecipeError(
                         f"stage '{stage.name}' reads column '{column}', "
                         "which nothing before it writes",
                         where=where,
-                        hint=f"put '{first}' before it" if first else None,
+                        hint=f"put '{first}' before it" if first else nearest(name, known),
                     )
             have |= set(stage.adds)
             if stage.removes_text:

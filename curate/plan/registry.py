@@ -6,7 +6,7 @@ Entries name their class by path, so that listing them imports neither numba nor
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from typing import Any, get_type_hints
 
@@ -38,6 +38,9 @@ STAGES = {
 
 #: A stage that no recipe names: the plan puts it first where a dedup store knows of takedowns.
 KNOWN_TAKEDOWNS = "curate.stages.known_takedowns:KnownTakedowns"
+
+#: The dictionary of all signals, by name.
+SIGNALS = "curate.signals:SIGNALS"
 
 SOURCE_FORMATS = {
     "warc": "curate.sources.web.warc:Warc",
@@ -78,6 +81,12 @@ def load(path: str) -> Any:
     """Return the class that is named by its path."""
     module, _, attribute = path.partition(":")
     return getattr(import_module(module), attribute)
+
+
+def signals() -> Collection[str]:
+    """Return the names of all signals."""
+    names: Collection[str] = load(SIGNALS)
+    return names
 
 
 def build(

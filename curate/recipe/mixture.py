@@ -8,7 +8,7 @@ matches all. A *part* is a piece of a group that has its own inner weight.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fractions import Fraction
 from typing import Annotated, Literal, NamedTuple
 
@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from curate.errors import RecipeError, nearest
 from curate.recipe import locate
 from curate.recipe.languages import LABEL, label_of
-from curate.recipe.section import Section, explain
+from curate.recipe.section import Section, as_categories, explain
 from curate.schema import ORIGINS
 
 #: A part of a ratio. The bounds keep the exact number of ``1e999999999`` from being made.
@@ -39,6 +39,23 @@ class Leaf(NamedTuple):
     origin: str | None
 
 
+class Range(Section):
+    """A closed interval of a number; a document without the number is outside."""
+
+    min: float | None = None
+    """Smallest value. Example: 3."""
+    max: float | None = None
+    """Largest value. Example: 5."""
+
+    @model_validator(mode="after")
+    def _holds_something(self) -> Range:
+        if self.min is None and self.max is None:
+            raise ValueError("a range needs min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min is above max: {self.min:g} > {self.max:g}; nothing would match")
+        return self
+
+
 class Group(Section):
     """One term of the ratio. Empty lists match everything.
 
@@ -58,6 +75,10 @@ class Group(Section):
     """Names of the sources of its rows; empty: all. Example: ["wiki", "books"]."""
     origins: tuple[str, ...] = ()
     """Origins of its rows; empty: all. Example: ["native"]."""
+    where: dict[str, tuple[str, ...] | Range] = {}
+    """Values of its rows in other columns, all of which hold: a list of categories, or a range of
+    numbers; of signals (``signal_n_words``), numbers of stages, and columns of the input.
+    Example: { topic = ["news", "books"], quality = { min = 3 } }."""
     inner: dict[str, float] = {}
     """Fixed ratio of the group's languages, or of its sources, or of its origins. Without it
     languages are weighed by what is available of each, to the power of ``alpha``. Example: {
@@ -83,10 +104,17 @@ class Group(Section):
         read = [labels[each] if isinstance(each, str) else each for each in table["languages"]]
         return table | {"languages": read}
 
+    @field_validator("where", mode="before")
+    @classmethod
+    def _as_text(cls, where: object) -> object:
+        if not isinstance(where, dict):
+            return where
+        return {name: as_categories(wanted) for name, wanted in where.items()}
+
     @property
     def selects(self) -> bool:
         """Whether the group says which rows belong to it."""
-        return bool(self.languages or self.sources or self.origins)
+        return bool(self.languages or self.sources or self.origins or self.where)
 
     @model_validator(mode="after")
     def _whole_has_no_size(self) -> Group:
@@ -369,6 +397,12 @@ class Mixture(Section):
         return ("source", "lang", "origin") if by_language else ("source", "origin")
 
     @property
+    def conditions(self) -> tuple[tuple[str, bool], ...]:
+        """The columns that groups have conditions on, and whether these are on categories."""
+        named = (pair for group in self.groups.values() for pair in group.where.items())
+        return tuple(dict.fromkeys((name, isinstance(wanted, tuple)) for name, wanted in named))
+
+    @property
     def weighed(self) -> frozenset[str]:
         """The groups that some phase takes from."""
         shares = [self.shares(phase) for phase in self.schedule()]
@@ -411,10 +445,19 @@ class Mixture(Section):
         total = sum(weights.values())
         return {name: weight / total if total else weight for name, weight in weights.items()}
 
-    def group_of(self, source: str | None, lang: str | None, origin: str | None) -> str | None:
-        """Return the first group that a row with these values belongs to; None without one."""
+    def group_of(
+        self,
+        source: str | None,
+        lang: str | None,
+        origin: str | None,
+        outside: Collection[str] = (),
+    ) -> str | None:
+        """Return the first group that a row with these values belongs to; None without one.
+
+        It belongs to none of ``outside``, whose conditions on other columns it does not meet.
+        """
         for name, group in self.groups.items():
-            if group.holds(source, lang, origin):
+            if name not in outside and group.holds(source, lang, origin):
                 return name
         return None
 

@@ -21,7 +21,7 @@ from curate.errors import RecipeError, nearest
 from curate.paths import local_path
 from curate.recipe import locate
 from curate.recipe.languages import LABEL
-from curate.recipe.section import Section, TomlTable, explain, parse_toml
+from curate.recipe.section import Section, TomlTable, as_categories, explain, parse_toml
 from curate.schema import TAKEN_DOWN, whole
 
 DEFAULT = "_default"
@@ -127,16 +127,20 @@ class RewriteSection(Section):
 
 
 class Rule(Section):
-    """A closed interval on a signal, with the reason for it; for the stage ``judge``."""
+    """A closed interval on a signal, or values of a category; for the stage ``judge``."""
 
     signal: str
-    """The signal (``curate signals`` lists them), or a number that an earlier stage writes:
-    ``lang_score``, ``lang2_score``, ``n_tokens``, ``cluster_size`` or ``n_cluster_sources``.
-    Example: "n_words"."""
+    """The signal (``curate signals`` lists them), a number that an earlier stage writes
+    (``lang_score``, ``lang2_score``, ``n_tokens``, ``cluster_size`` or ``n_cluster_sources``), or a
+    column of the input. Example: "n_words"."""
     min: float | None = None
     """Smallest value that is kept. Example: 50."""
     max: float | None = None
     """Largest value that is kept. Example: 100000."""
+    allowed: tuple[str, ...] = ()
+    """The only values that are kept, of a category. Example: ["news", "books"]."""
+    refused: tuple[str, ...] = ()
+    """Values that are dropped, of a category. Example: ["spam"]."""
     undefined: str = "drop"
     """What an undefined signal means: "drop" (under its own name) or "keep". Example: "keep"."""
     why: str = ""
@@ -144,10 +148,22 @@ class Rule(Section):
     source: str = ""
     """Where the limit is from. Example: "Gopher (arXiv:2112.11446, table A1)"."""
 
+    @field_validator("allowed", "refused", mode="before")
+    @classmethod
+    def _as_text(cls, values: object) -> object:
+        return as_categories(values)
+
+    @property
+    def is_of_categories(self) -> bool:
+        """Whether the rule names values instead of limits."""
+        return bool(self.allowed or self.refused)
+
     @model_validator(mode="after")
     def _has_a_limit(self) -> Rule:
-        if self.min is None and self.max is None:
-            raise ValueError("a rule needs min, max or both")
+        if self.min is None and self.max is None and not self.is_of_categories:
+            raise ValueError("a rule needs min, max or both; of a category, allowed or refused")
+        if self.is_of_categories and (self.min, self.max) != (None, None):
+            raise ValueError("a rule has limits (min, max) or values (allowed, refused), not both")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min is above max: {self.min:g} > {self.max:g}; nothing would pass")
         if self.undefined not in ("drop", "keep"):
@@ -331,6 +347,7 @@ class Profiles:
     by_name: Mapping[str, Profile]
     by_source: Mapping[str, str] = field(default_factory=dict)
     always: str | None = None  #: one profile for all rows, whatever their source and language
+    own: tuple[str, ...] = ()  #: columns of the input that rules may name
 
     def choose(self, source: str | None, lang: str | None) -> Profile:
         """Return the profile for one row."""
@@ -367,7 +384,7 @@ class Profiles:
     def only(self, parts: Collection[str]) -> Profiles:
         """Return the profiles with these parts alone."""
         narrow = {name: profile.only(parts) for name, profile in self.by_name.items()}
-        return Profiles(narrow, self.by_source, self.always)
+        return Profiles(narrow, self.by_source, self.always, self.own)
 
     @cached_property
     def digest(self) -> str:

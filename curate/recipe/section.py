@@ -30,6 +30,17 @@ class Section(BaseModel):
 MAX_BYTES, MAX_DEPTH, MAX_VALUES, MAX_TEXT = 4 << 20, 32, 200_000, 100_000
 
 
+def as_categories(values: object) -> object:
+    """Return values that a list names as the texts that a column of them has.
+
+    >>> as_categories(["news", 3, True]), as_categories({"min": 3})
+    (['news', '3', 'true'], {'min': 3})
+    """
+    if not isinstance(values, list | tuple):
+        return values
+    return [str(value).lower() if isinstance(value, bool | int) else value for value in values]
+
+
 def parse_toml(text: str, where: str) -> TomlTable:
     """Parse a recipe or profile from TOML, and refuse what no key can hold.
 

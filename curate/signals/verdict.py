@@ -8,10 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curate import schema
-from curate.errors import InternalError
-from curate.recipe.profile import Profile, Profiles
+from curate.errors import InternalError, nearest
+from curate.logging_setup import LOGGER
+from curate.recipe.profile import Profile, Profiles, Rule
 from curate.signals import BUCKET, SIGNALS, check_names, classifiers, column, measure
 
 Booleans = npt.NDArray[np.bool_]
@@ -23,8 +25,8 @@ def signals_of(profiles: Profiles) -> tuple[str, ...]:
     used = set()
     for profile in profiles.by_name.values():
         names = [rule.signal for rule in profile.rules.values()]
-        measured = [name.removesuffix(BUCKET) for name in names]
-        others = (*schema.NUMBERS, *profile.classifiers)
+        measured = [n.removesuffix(BUCKET) for n in names if n not in profiles.own]
+        others = (*schema.NUMBERS, *profile.classifiers, *profiles.own)
         check_names(measured, where=f"filters/{profile.name}.toml", others=others)
         used |= set(names)
     return tuple(name for name in SIGNALS if name in used)
@@ -40,10 +42,11 @@ def profiles_with(profiles: Profiles, signal: str) -> tuple[str, ...]:
 
 
 def columns_of(profiles: Profiles) -> tuple[str, ...]:
-    """Return the columns that the rules read: signals, and what other stages write."""
+    """Return the columns that the rules read: signals, what stages write, the input's own."""
     rules = (rule for profile in profiles.by_name.values() for rule in profile.rules.values())
     used, signals = {rule.signal for rule in rules}, signals_of(profiles)
-    return (*map(column, signals), *map(column, sorted(used - set(signals))))
+    others = sorted(used - set(signals))
+    return (*map(column, signals), *(n if n in profiles.own else column(n) for n in others))
 
 
 def lists_of(profile: Profile) -> dict[str, tuple[str, ...]]:
@@ -65,16 +68,6 @@ def measured(texts: pa.LargeStringArray, profile: Profile) -> dict[str, pa.Array
     if profile.classifiers:
         columns |= classifiers.scores(texts, profile.classifiers, lists, measure)
     return columns
-
-
-def of_texts(profile: Profile) -> Profile:
-    """Return the profile without rules on what other stages write: they do not judge the text."""
-    rules = {
-        name: rule
-        for name, rule in profile.rules.items()
-        if rule.signal not in schema.NUMBERS and not rule.signal.endswith(BUCKET)
-    }
-    return profile.model_copy(update={"rules": rules})
 
 
 def files_digest(profiles: Profiles) -> str | None:
@@ -109,6 +102,9 @@ def failures(table: pa.Table, profile: Profile) -> dict[str, Booleans]:
     """
     failed: dict[str, Booleans] = {}
     for name, rule in profile.rules.items():
+        if rule.is_of_categories:
+            failed |= _of_categories(table, name, rule)
+            continue
         values = _values(table, rule.signal)
         below = values < (-np.inf if rule.min is None else rule.min)
         failed[name] = below if rule.max is None else below | (values > rule.max)
@@ -126,19 +122,36 @@ def verdicts(table: pa.Table, profile: Profile) -> tuple[pa.StringArray, pa.Doub
     for at, (name, hit) in reversed([*enumerate(failed.items())]):
         if hit.any():
             defined = name in profile.rules
-            measured = _values(table, profile.rules[name].signal) if defined else np.nan
+            numeric = defined and not profile.rules[name].is_of_categories
+            measured = _values(table, profile.rules[name].signal) if numeric else np.nan
             rules = np.where(hit, np.int16(at), rules)
             values = np.where(hit, measured, values)
     names = pa.array([*failed], pa.string())
     return names.take(pa.array(rules, mask=rules < 0)), pa.array(values, mask=np.isnan(values))
 
 
+def of_texts(profile: Profile) -> Profile:
+    """Return a profile with the rules that judge texts alone.
+
+    Those on numbers that other stages write do not; nor do those on columns of the input, of which
+    nothing is known here: they are named in a warning.
+    """
+    rules = {}
+    for name, rule in profile.rules.items():
+        if rule.signal in SIGNALS or rule.signal in profile.classifiers:
+            rules[name] = rule
+        elif rule.signal not in schema.NUMBERS and not rule.signal.endswith(BUCKET):
+            what = "rule '%s' is left out: '%s' is no signal; in a run, a column of the input (%s)"
+            near = nearest(rule.signal, (*SIGNALS, *profile.classifiers))[:100]
+            LOGGER.warning(what, name, rule.signal, near)
+    return profile.model_copy(update={"rules": rules})
+
+
 def check_profile(profile: Profile, texts: Sequence[str]) -> dict[str, float]:
     """Measure clean texts and return, rule by rule, the share that the profile would drop.
 
     The key ``any`` holds the share that at least one rule drops: the false rejection, if the texts
-    are known to be good. No texts: every share is 0. Rules on numbers that other stages write are
-    left out: they do not judge the text.
+    are known to be good. No texts: every share is 0.
     """
     profile = of_texts(profile)
     if not profile.rules:
@@ -151,14 +164,34 @@ def check_profile(profile: Profile, texts: Sequence[str]) -> dict[str, float]:
     return shares | {"any": int(together.sum()) / count}
 
 
-def _values(table: pa.Table, signal: str) -> Floats:
-    name = column(signal)
+def _of_categories(table: pa.Table, name: str, rule: Rule) -> dict[str, Booleans]:
+    """Return which rows a rule on the values of a category fails, as `failures` does."""
+    values = schema.whole(column_of(table, rule.signal)).cast(pa.string())
+    kept = pc.is_in(values, value_set=pa.array(rule.allowed, pa.string()))
+    dropped = pc.is_in(values, value_set=pa.array(rule.refused, pa.string()))
+    outside = pc.or_(dropped, pc.invert(kept)) if rule.allowed else dropped
+    failed = {name: np.asarray(pc.and_(pc.is_valid(values), outside))}
+    if rule.undefined == "drop":
+        failed[f"{name}_undefined"] = np.asarray(pc.is_null(values))
+    return failed
+
+
+def column_of(table: pa.Table, signal: str) -> pa.ChunkedArray:
+    """Return the column that a rule reads; InternalError where the table has none."""
     # table.column(name) would compare all names: slower than the rules.
-    at = table.schema.get_field_index(name)
-    if at < 0:
-        raise InternalError(
-            f"no column '{name}': a rule asks for a signal that was not measured",
-            hint="measure before judging, with the same profiles",
-        )
-    values: Floats = np.asarray(table.column(at).to_numpy(), np.float64)
-    return values
+    for name in (column(signal), signal):
+        at = table.schema.get_field_index(name)
+        if at >= 0:
+            return table.column(at)
+    raise InternalError(
+        f"no column '{column(signal)}': a rule asks for a signal that was not measured",
+        hint="measure before judging, with the same profiles",
+    )
+
+
+def _values(table: pa.Table, signal: str) -> Floats:
+    values = column_of(table, signal)
+    if values.type not in (pa.float64(), pa.int64()):
+        return schema.floats(values)
+    measured: Floats = np.asarray(values.to_numpy(), np.float64)
+    return measured

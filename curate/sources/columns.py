@@ -29,14 +29,29 @@ _CANONICAL = frozenset(
     )
 )  # fmt: skip
 #: What the name of a column of ours begins with where an input has one of the same name.
-_PREFIX = "input_"
+PREFIX = "input_"
+
+#: The option of a reader: names of fields, or the fields of names that the recipe chooses.
+Chosen = tuple[str, ...] | dict[str, str]
+
+
+def fields_of(chosen: Chosen) -> dict[str, str]:
+    """Return the field of each column that the option ``columns`` of a reader names.
+
+    >>> fields_of(("*", "score")), fields_of({"quality": "meta.score"})
+    ({'score': 'score'}, {'quality': 'meta.score'})
+    """
+    if isinstance(chosen, dict):
+        return chosen
+    return {name: name for name in chosen if name != "*"}
 
 
 @dataclass(frozen=True)
 class Columns:
     """The columns of all sources that pass through a run."""
 
-    names: tuple[tuple[str, str], ...]  #: of the input, and of the product
+    #: Of the input (in one reader's: a path), and of the product.
+    names: tuple[tuple[str, str], ...]
     encoded: bytes  #: the declared schema, by the names of the product, as Arrow IPC
 
     @cached_property
@@ -48,6 +63,11 @@ class Columns:
     def carried(self) -> pa.Schema:
         """The columns with the types in which they travel."""
         return pa.schema([(field.name, plain(field.type)) for field in self.declared])
+
+    def with_fields(self, fields: Iterable[pa.Field]) -> Columns:
+        """Return these columns and others, which no reader finds."""
+        declared = pa.schema([*self.declared, *fields])
+        return Columns(self.names, declared.serialize().to_pybytes())
 
     def restored(self, table: pa.Table) -> pa.Table:
         """Return a table in which these columns have their declared types."""
@@ -62,7 +82,8 @@ class Columns:
 def gather(found: Mapping[str, Mapping[str, pa.DataType | None]]) -> tuple[Columns, set[str]]:
     """Join what the sources have: the columns that pass through, and the names kept as JSON.
 
-    ``found`` has the type of each column by source and name; None where its files do not agree.
+    ``found`` has the type of each column by source and by the name that is wanted for it; None
+    where its files do not agree.
     """
     types: dict[str, pa.DataType | None] = {}
     for columns in found.values():
@@ -76,7 +97,7 @@ def gather(found: Mapping[str, Mapping[str, pa.DataType | None]]) -> tuple[Colum
             continue
         ours = name
         while schema.is_ours(ours) or (ours != name and ours in types):
-            ours = _PREFIX + ours
+            ours = PREFIX + ours
         names[name] = ours
         declared.append(pa.field(ours, writable(kind)))
     _report(names, as_json)
@@ -146,6 +167,20 @@ def writable(kind: pa.DataType) -> pa.DataType:
     except pa.ArrowException:
         return plain(kind)
     return kind
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Return whether the values of a type are numbers, or truth values, which count as 0 and 1."""
+    types = pa.types
+    tests = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean, types.is_null)
+    return any(test(kind) for test in tests)
+
+
+def is_category(kind: pa.DataType) -> bool:
+    """Return whether the values of a type are names of categories, or have some as their text."""
+    types = pa.types
+    tests = (types.is_string, types.is_large_string, types.is_integer, types.is_boolean)
+    return any(test(kind) for test in (*tests, types.is_null))
 
 
 def common(one: pa.DataType | None, other: pa.DataType | None) -> pa.DataType | None:

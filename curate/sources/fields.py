@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple, TypeGuard
 from urllib.parse import unquote
 
@@ -56,6 +57,18 @@ def at(record: Mapping[str, object], path: str) -> object:
             return MISSING
         value = value[step]
     return value
+
+
+def paths(record: Mapping[str, object], depth: int = 4) -> Iterator[str]:
+    """Yield the names of a record's fields, and in dotted steps those of the objects in it.
+
+    >>> list(paths({"score": 1, "meta": {"quality": {"score": 2}}}))
+    ['score', 'meta', 'meta.quality', 'meta.quality.score']
+    """
+    for name, value in islice(record.items(), 100):
+        yield name
+        if isinstance(value, dict) and depth > 1:
+            yield from (f"{name}.{inner}" for inner in paths(value, depth - 1))
 
 
 def missing(path: str, record: Mapping[str, object]) -> str:

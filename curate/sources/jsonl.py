@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from dataclasses import field as default
 from itertools import islice
 
 import pyarrow as pa
 
+from curate.errors import RecipeError, nearest
 from curate.sources import fields, json_objects, json_types, selection, streams
 from curate.sources.base import (
     COMPILED,
@@ -21,23 +22,36 @@ from curate.sources.base import (
     Record,
     Skip,
 )
-from curate.sources.columns import Columns
+from curate.sources.columns import Chosen, Columns, fields_of
 from curate.sources.json_objects import JsonObject
 from curate.sources.streams import Line, Run
 
 #: Files whose first records tell the types of columns (evenly spread), and records of each.
 FILES, RECORDS = 8, 500
+#: Names of fields that are remembered to tell the nearest one.
+_NAMES = 1000
 
 Reading = Callable[[Run], Iterator[Record]]
 
 
 class _Typed:
-    """Takes the fields that pass through out of records."""
+    """Takes the fields that pass through out of records.
 
-    def __init__(self, passed: Columns, ours: tuple[str | None, ...]) -> None:
+    Of the names, ``paths`` may be steps into objects; ``ours`` are read for columns of ours, too.
+    """
+
+    def __init__(
+        self, passed: Columns, ours: tuple[str | None, ...], paths: Collection[str]
+    ) -> None:
         kinds = passed.carried
         self._checks = [
-            (name, new, json_types.fits(kinds.field(new).type), name in ours)
+            (
+                name,
+                new,
+                json_types.fits(kinds.field(new).type),
+                name in ours,
+                "." in name and name in paths,
+            )
             for name, new in passed.names
         ]
 
@@ -48,16 +62,22 @@ class _Typed:
         """
         values: dict[str, object] = {}
         unfit = 0
-        for name, new, fit, is_ours in self._checks:
-            value = record.get(name, fields.MISSING)
+        taken = []
+        for name, new, fit, is_ours, is_path in self._checks:
+            value = fields.at(record, name) if is_path else record.get(name, fields.MISSING)
             if value is fields.MISSING:
                 continue
             if fit(value):
                 values[new] = value
                 if not is_ours:
-                    del record[name]
+                    taken.append((name, is_path))
             else:
                 unfit += 1
+        for name, is_path in taken:  # two columns may have one field
+            if is_path:
+                fields.take(record, name)
+            else:
+                record.pop(name, None)
         return values, unfit
 
 
@@ -90,10 +110,11 @@ class Jsonl:
     license: str | None = None
     meta: tuple[str, ...] | None = None
     """Fields to keep as JSON; without it all others. Example: ["title"]."""
-    columns: tuple[str, ...] = ()
+    columns: Chosen = ()
     """Fields to keep as columns of the product, with the types that the first 500 records of up to
     8 files have; ["*"]: all but the text. What does not fit its type, or was not seen there, stays
-    in ``meta``. One with a name of curate's own is called ``input_<name>``. Example: ["score"]."""
+    in ``meta``. One with a name of curate's own is called ``input_<name>``. A table gives columns
+    names of your choice: { quality = "meta.score" }. Example: ["score"]."""
     passed: Columns | None = default(default=None, metadata={"planned": True})
     as_json: tuple[str, ...] = default(default=(), metadata={"planned": True})
     max_record_bytes: ByteLimit = json_objects.CAP
@@ -113,7 +134,8 @@ class Jsonl:
         """Yield a document, a skip or a damage for each record, in file order."""
         partitions = fields.partitions(file.name)
         ours = (self.url, self.date, self.license)
-        typed = _Typed(self.passed, ours) if self.passed else None
+        paths = fields_of(self.columns).values()
+        typed = _Typed(self.passed, ours, paths) if self.passed else None
 
         def careful(run: Run | Line | Damage) -> Iterator[Record]:
             return self._records(run, partitions, typed)
@@ -138,7 +160,8 @@ class Jsonl:
             self.text, self.id, self.url, self.date, self.license, self.meta,
             self.passed, self.as_json,
         )  # fmt: skip
-        if not names.are_plain:
+        nested = any("." in path for path in fields_of(self.columns).values())
+        if nested or not names.are_plain:
             return careful
         return json_columns.Reader(names, self.max_record_bytes, careful).read
 
@@ -163,13 +186,32 @@ class Jsonl:
         return any(name and f"{path}.".startswith(f"{name}.") for name in names)
 
     def typed_columns(self, files: Iterable[InputFile]) -> dict[str, pa.DataType | None]:
-        """Return the type of each field to keep; None where no type holds the values looked at."""
+        """Return the type of each field to keep; None where no type holds the values looked at.
+
+        Raise RecipeError where none of the records has a field that is named.
+        """
         listed = [file for file in files if file.size]
         step = max(1, -(-len(listed) // FILES))
-        found = json_types.types_of(
-            record for file in listed[::step] for record in islice(self._others(file), RECORDS)
-        )
-        return found if "*" in self.columns else {n: found[n] for n in self.columns if n in found}
+        wanted, every = fields_of(self.columns), "*" in self.columns
+        names: dict[str, None] = {}
+
+        def kept() -> Iterator[dict[str, object]]:
+            for file in listed[::step]:
+                for record in islice(self._others(file), RECORDS):
+                    if len(names) < _NAMES:
+                        names.update(dict.fromkeys(islice(fields.paths(record), _NAMES)))
+                    values = {name: fields.at(record, path) for name, path in wanted.items()}
+                    there = {n: value for n, value in values.items() if value is not fields.MISSING}
+                    yield record | there if every else there
+
+        found = json_types.types_of(kept())
+        for name, path in wanted.items():
+            if name not in found and names:
+                raise RecipeError(
+                    f"no record that was looked at has the field '{fields.shown(path)}' of columns",
+                    hint=nearest(path, map(fields.shown, names))[:300],
+                )
+        return found
 
     def _others(self, file: InputFile) -> Iterator[dict[str, object]]:
         """Yield the fields of records besides the text."""

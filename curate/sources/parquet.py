@@ -15,7 +15,7 @@ from curate.errors import RecipeError
 from curate.schema import COLUMNS, whole
 from curate.sources import fields, parquet_rows
 from curate.sources.base import Damage, DocumentTable, InputFile, Note, Piece, Record, Skip
-from curate.sources.columns import Columns, common, field_type
+from curate.sources.columns import Chosen, Columns, common, field_type, fields_of
 from curate.sources.columns import plain as plain_type
 from curate.sources.parquet_rows import RowBatch, batches, column_type, is_text
 
@@ -58,11 +58,12 @@ class Parquet:
     license: str | None = None
     meta: tuple[str, ...] = ()
     """Columns to keep as JSON. Example: ["title"]."""
-    columns: tuple[str, ...] = ()
+    columns: Chosen = ()
     """Columns to keep as columns of the product, with their types; ["*"]: all but the text, and the
     keys of partitioned folders as text. One with a name of curate's own is called ``input_<name>``.
     One that has several types in the files, of which none holds all values, is kept as JSON in
-    ``meta``. Example: ["score", "embedding"]."""
+    ``meta``. A table gives columns names of your choice: { quality = "meta.score" }. Example:
+    ["score", "embedding"]."""
     passed: Columns | None = default(default=None, metadata={"planned": True})
     as_json: tuple[str, ...] = default(default=(), metadata={"planned": True})
 
@@ -140,24 +141,26 @@ class Parquet:
         """
         found: dict[str, pa.DataType | None] = {}
         names: dict[str, None] = {}
+        wanted = fields_of(self.columns)
         with ThreadPoolExecutor(_FOOTERS) as pool:
             schemas = pool.map(_schema_of, files := list(files))
         for file, schema in zip(files, schemas, strict=True):
             if schema is None:
                 continue
             names |= dict.fromkeys(schema.names[: parquet_rows.MAX_COLUMNS])
+            every = {name: name for name in schema.names} if "*" in self.columns else {}
             types = {
-                path: kind
-                for path in (schema.names if "*" in self.columns else self.columns)
+                name: kind
+                for name, path in (every | wanted).items()
                 if (kind := self._kept_type(schema, path)) is not None
             }
             if "*" in self.columns:
                 keys = dict.fromkeys(fields.partitions(file.name), pa.string())
                 types = keys | types
-            for path, kind in types.items():
-                found[path] = common(found[path], kind) if path in found else kind
-        for path in self.columns:
-            if path != "*" and path not in found and names:
+            for name, kind in types.items():
+                found[name] = common(found[name], kind) if name in found else kind
+        for name, path in wanted.items():
+            if name not in found and names:
                 what = f"no file has the column '{fields.shown(path)}' of columns"
                 raise RecipeError(what, hint=parquet_rows.nearest_column(path, list(names)))
         return found
@@ -169,7 +172,8 @@ class Parquet:
         kind = column_type(schema, path)
         if path in schema.names:
             kind = field_type(schema.field(schema.get_all_field_indices(path)[0]))
-        if path in ("url", "date", "license") and path == getattr(self, path):
+        by_name = not isinstance(self.columns, dict)
+        if by_name and path in ("url", "date", "license") and path == getattr(self, path):
             return None if kind == COLUMNS[path].type else kind
         if not self.text.startswith(f"{path}."):
             return kind

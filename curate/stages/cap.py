@@ -1,17 +1,16 @@
-"""Keep a number of documents of each language, source, origin or host, and drop the rest."""
+"""Keep a number of documents of each value of a column, or of each host; drop the rest."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.errors import RecipeError
+from curate.errors import RecipeError, nearest
 from curate.kernels.grouping import first_of_runs, place_in_run
 from curate.mixture.sampling import sample_key
 from curate.protocol.routing import decide, integers, read_docs
@@ -19,6 +18,9 @@ from curate.protocol.stage import Barrier, Inputs, Step
 from curate.rights.addresses import host_of
 from curate.schema import whole
 from curate.stages.verdicts import give_verdicts, partition_of_value
+
+#: What is capped besides columns of the input.
+_OURS = ("lang", "source", "origin", "host")
 
 #: Rows that are sorted together, at least.
 _TOGETHER = 1 << 16
@@ -35,20 +37,26 @@ class Cap(Barrier):
     The others are dropped as `over_cap`. With `per = "host"` the value is the host of the address
     (`www.` aside), so that no site floods the corpus; documents without an address are all kept.
     The sample depends on the seed and the ids alone: more documents elsewhere, or other shards,
-    change nothing, and a higher cap keeps a superset. A cap on shares of a mixture is the mixture's
+    change nothing, and a higher cap keeps a superset. Documents without a value of a column of the
+    input are all kept. A cap on shares of a mixture is the mixture's
     (`max_share`).
     """
 
     documents: int
     """Documents to keep of each value. Example: 100000."""
-    per: Literal["lang", "source", "origin", "host"] = "lang"
-    """The column whose values are capped, or the host of the address. Example: "host"."""
+    per: str = "lang"
+    """What is capped: ``lang``, ``source``, ``origin``, ``host`` (of the address), or a column of
+    the input. Example: "host"."""
     seed: int = 0
+    own: tuple[str, ...] = field(default=(), metadata={"planned": True})
     name: str = "cap"
 
     def __post_init__(self) -> None:
         if self.documents < 1:
             raise RecipeError(f"documents = {self.documents}", hint="give 1 or more")
+        if self.per not in (*_OURS, *self.own):
+            hint = nearest(self.per, (*_OURS, *self.own))
+            raise RecipeError(f"no cap per '{self.per}'", hint=hint)
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -61,7 +69,10 @@ class Cap(Barrier):
     def sketch(self, table: pa.Table) -> pa.Table:
         """Return id, the value that is counted, and the place in the order."""
         ids = table.column("id")
-        value = _hosts(table) if self.per == "host" else pc.fill_null(table.column(self.per), "")
+        if self.per == "host":
+            value = _hosts(table)
+        else:
+            value = pc.fill_null(table.column(self.per).cast(pa.string()), "")
         return pa.table({"id": ids, "value": value, "u": sample_key(ids, self.seed)})
 
     def steps(self) -> tuple[Step, ...]:
@@ -75,7 +86,7 @@ class Cap(Barrier):
         decided = read_docs(inputs, "decided")
         for table in inputs.stream("sketch"):
             rows = table.filter(pa.array(~np.isin(integers(table, "doc"), decided)))
-            if self.per == "host":
+            if self.per == "host" or self.per in self.own:
                 rows = rows.filter(pc.not_equal(rows.column("value"), ""))
             part = partition_of_value(rows, "value", inputs.partitions)
             yield "rows", rows.select(["doc", "id", "value", "u"]).append_column("part", part)

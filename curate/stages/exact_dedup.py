@@ -59,11 +59,12 @@ class ExactDedup(ExactDuplicates, DuplicateBarrier):
     store: str | None = None
     """The same, and the documents kept here are added to it. Example: "s3://corpus/urls"."""
     known: Any = field(default=None, metadata={"planned": True})
+    own: tuple[str, ...] = field(default=(), metadata={"planned": True})
     name: str = "exact_dedup"
 
     @property
     def reads(self) -> tuple[str, ...]:
-        own = (*columns_of(self.on), keeper_column(self.keep))
+        own = (*columns_of(self.on), keeper_column(self.keep, self.own))
         own += ("url",) if self.store else ()
         return tuple(dict.fromkeys(("id", "text", "source", *own)))
 

@@ -34,6 +34,7 @@ class FuzzyDedup(NearDuplicates, DuplicateBarrier):
     store: str | None = None
     """The same, and the documents kept here are added to it. Example: "s3://corpus/dedup"."""
     known: Any = field(default=None, metadata={"planned": True})
+    own: tuple[str, ...] = field(default=(), metadata={"planned": True})
     name: str = "fuzzy_dedup"
     compares_pairs: ClassVar[bool] = True
 
@@ -44,7 +45,7 @@ class FuzzyDedup(NearDuplicates, DuplicateBarrier):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        own = (*columns_of(self.on), keeper_column(self.keep))
+        own = (*columns_of(self.on), keeper_column(self.keep, self.own))
         stored = ("url",) if self.store else ()
         return tuple(dict.fromkeys(("id", "text", "source", *own, *stored)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import pyarrow as pa
@@ -56,13 +56,21 @@ class LineDedup(RepeatedLines, CuttingBarrier):
     ``cut:bytes``.
     """
 
+    own: tuple[str, ...] = field(default=(), metadata={"planned": True})
     name: str = "line_dedup"
     refuses_chat: ClassVar[bool] = True
 
     @property
     def reads(self) -> tuple[str, ...]:
         group = () if self.per == "corpus" else (self.per,)
-        read = ("id", "text", "messages", *VERDICT_COLUMNS, keeper_column(self.keep), *group)
+        read = (
+            "id",
+            "text",
+            "messages",
+            *VERDICT_COLUMNS,
+            keeper_column(self.keep, self.own),
+            *group,
+        )
         return tuple(dict.fromkeys(read))
 
     def sketch(self, table: pa.Table) -> pa.Table:

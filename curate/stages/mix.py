@@ -36,7 +36,8 @@ class Mix(ProductBarrier):
         size = {"tokens": ("n_tokens",), "bytes": ("text",), "documents": ()}[self.mixture.unit]
         copies = (self.mixture.upsample.by,) if self.mixture.upsample else ()
         side = ("text", "cluster")[: 1 + self.clustered] if self.mixture.validation else ()
-        return tuple(dict.fromkeys(("id", *self.mixture.columns, *size, *copies, *side)))
+        own = (*self.mixture.columns, *(name for name, _ in self.mixture.conditions))
+        return tuple(dict.fromkeys(("id", *own, *size, *copies, *side)))
 
     @property
     def adds(self) -> tuple[str, ...]:
@@ -55,8 +56,8 @@ class Mix(ProductBarrier):
 
     @property
     def places_by_text(self) -> bool:
-        """Whether documents are held out, by a hash of their texts."""
-        return bool(self.mixture.validation)
+        """Whether a hash of texts holds documents out, or columns beside the texts are read."""
+        return bool(self.mixture.validation) or not all(map(schema.is_ours, self.reads))
 
     def sketch(self, table: pa.Table) -> pa.Table:
         """Return each row's leaf, *u* and amount; ``group`` is null where it belongs to none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,7 @@ class SubstringDedup(RepeatedSpans, CuttingBarrier):
 
     tokenizer: str | None = None
     """Tokenizer of ``min_tokens``; without it Tekken. Example: "tiktoken:o200k_base"."""
+    own: tuple[str, ...] = field(default=(), metadata={"planned": True})
     name: str = "substring_dedup"
 
     def __post_init__(self) -> None:
@@ -67,7 +68,7 @@ class SubstringDedup(RepeatedSpans, CuttingBarrier):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        read = ("id", "text", "messages", *VERDICT_COLUMNS, keeper_column(self.keep))
+        read = ("id", "text", "messages", *VERDICT_COLUMNS, keeper_column(self.keep, self.own))
         return tuple(dict.fromkeys(read))
 
     def sketch(self, table: pa.Table) -> pa.Table:

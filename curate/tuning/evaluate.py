@@ -51,7 +51,6 @@ def judge(rows: Sequence[Labelled], profiles: Profiles, identify: Identify) -> J
         }
     )
     for whole, numbers in profiles.groups(keys):
-        # Numbers that other stages write, such as cluster_size, do not judge the text.
         profile = of_texts(whole)
         part = [rows[i] for i in numbers.tolist()]
         judged.profiles |= {judged.langs[i]: profile.name for i in numbers.tolist()}

@@ -204,3 +204,55 @@ def test_page_quality_is_measured_where_a_profile_has_a_rule_on_it():
     assert 0 <= russian <= 1
     assert kazakh is None
     assert measured["signal_n_words"].to_pylist() == [12, 12]
+
+
+def test_a_rule_on_a_category_keeps_or_drops_its_values_and_measures_nothing():
+    rules = {
+        "topic": Rule(signal="topic", allowed=["news", "books"], undefined="keep"),
+        "bucket": Rule(signal="bucket", refused=[0, 7]),
+        "flag": Rule(signal="flag", allowed=[True], undefined="keep"),
+    }
+    profile = Profile(name="x", rules=rules)
+    table = pa.table(
+        {
+            "topic": pa.array(["news", "spam", None, "news", "news"]).dictionary_encode(),
+            "bucket": pa.array([1, 1, None, 7, 2], pa.int8()),
+            "flag": pa.array([True, True, None, None, False]),
+        }
+    )
+    failed, measured = verdicts(table, profile)
+    assert failed.to_pylist() == [None, "topic", "bucket_undefined", "bucket", "flag"]
+    assert measured.null_count == 5
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({}, "needs min, max or both; of a category, allowed or refused"),
+        ({"min": 1, "allowed": ["a"]}, "not both"),
+    ],
+)
+def test_a_rule_has_limits_or_values(rule, message):
+    with pytest.raises(ValueError, match=message):
+        Rule(signal="x", **rule)
+
+
+def test_numbers_of_any_type_are_measured_as_they_are():
+    rule = Rule(signal="own", min=1, max=2)
+    profile = Profile(name="x", rules={"r": rule})
+    kinds = (pa.int8(), pa.uint64(), pa.float16(), pa.float32(), pa.decimal128(21, 2), pa.bool_())
+    for kind in kinds:
+        column = pa.array([0, 1, None], pa.int8()).cast(kind)
+        failed, measured = verdicts(pa.table({"own": column}), profile)
+        assert (failed.to_pylist(), measured.to_pylist()) == (
+            ["r", None, "r_undefined"],
+            [0.0, None, None],
+        )
+
+
+def test_check_leaves_rules_on_columns_of_the_input_out_and_says_so(caplog):
+    rules = {"short": Rule(signal="n_words", min=3), "mine": Rule(signal="quality", min=3)}
+    with caplog.at_level("WARNING", logger="curate"):
+        shares = check_profile(Profile(name="x", rules=rules), ["a b", "a b c"])
+    assert shares == {"short": 0.5, "short_undefined": 0.0, "any": 0.5}
+    assert "rule 'mine' is left out: 'quality' is no signal" in caplog.text
