@@ -9,7 +9,13 @@ from typing import Any
 from curate.engine.progress import STATUS
 from curate.errors import CurateError, RecipeError
 from curate.inspection.doctor import diagnose as inspect_folder
-from curate.inspection.explain import find_in_stores, find_outcomes, replay, replay_text
+from curate.inspection.explain import (
+    find_in_stores,
+    find_outcomes,
+    replay,
+    replay_text,
+    text_of,
+)
 from curate.inspection.finished_rows import FinishedRun
 from curate.inspection.verify import manifest_of, taken_down
 from curate.logging_setup import LOGGER
@@ -18,6 +24,7 @@ from curate.plan.finished_runs import profile_reader
 from curate.plan.model import Plan
 from curate.recipe.recipe import Recipe, load_recipe
 from curate.report import render
+from curate.report.diff import compare
 from curate.storage.store import Store, as_resource_error, open_store
 
 
@@ -215,7 +222,8 @@ def explain(output: str, document: str) -> list[dict[str, Any]]:
         One entry per row found: ``outcome`` (kept, dropped, over_budget, no_group, quarantined),
         ``where`` (the file) and the columns that explain it. ``replay`` has what every stage did,
         or ``no_replay`` why the input cannot be read. A duplicate has ``witness`` (the outcome of
-        the document it repeats), a curated document that was not taken has ``groups`` (the rows
+        the document it repeats) and ``difference`` (both texts in parts: same, kept or removed),
+        a curated document that was not taken has ``groups`` (the rows
         of the mixture's table that were full).
 
     Raises
@@ -257,10 +265,12 @@ def explain(output: str, document: str) -> list[dict[str, Any]]:
         if outcome["outcome"] == "quarantined":
             continue
         if outcome.get("duplicate_of"):
+            witnesses = _witnesses(store, outcome)
             outcome["witness"] = [
                 {key: one[key] for key in ("outcome", "dropped_by", "url", "where") if key in one}
-                for one in _witnesses(store, outcome)
+                for one in witnesses
             ]
+            outcome["difference"] = _difference(store, outcome, witnesses)
         if outcome["outcome"] == "over_budget":
             outcome["groups"] = _rows_of_group(manifest_of(store).mixture, recipe, outcome)
         try:
@@ -293,6 +303,19 @@ def _witnesses(store: Store, outcome: Mapping[str, Any]) -> list[dict[str, Any]]
         return [{"outcome": "unknown", "where": error.what}]
 
 
+def _difference(
+    store: Store, outcome: Mapping[str, Any], witnesses: list[dict[str, Any]]
+) -> list[tuple[str, str]]:
+    """Compare a duplicate's text with the kept one's; nothing where the run has not both."""
+    own = [one["where"] for one in witnesses if one.get("id") == outcome["duplicate_of"]]
+    own = [path for path in own if path.startswith(("mixture/", "rejected/"))]
+    if not own:
+        return []
+    kept = text_of(store, own[0], outcome["duplicate_of"])
+    removed = text_of(store, outcome["where"], outcome["id"])
+    return list(compare(kept, removed))
+
+
 def explain_text(
     recipe: str | Recipe, text: str, *, source: str | None = None
 ) -> list[dict[str, Any]]:
@@ -312,8 +335,10 @@ def explain_text(
     list of dict
         Of each stage: ``stage``, ``did`` (what it counted), ``changed``, ``characters`` and
         ``text`` behind it, ``dropped_by`` and ``dropped_value``; ``lang`` of the stage that
-        identifies; ``rules`` of the stage that judges, each with ``value``, ``min``, ``max`` and
-        whether it ``holds``. The stage that drops the text is the last one.
+        identifies; ``rules`` of the stage that judges, each with ``value``, ``min``, ``max``,
+        whether it ``holds``, and where it does not with ``places``: the parts of the text that
+        explain it (``spans`` in characters, and the value ``without`` them). The stage that drops
+        the text is the last one.
 
     Raises
     ------

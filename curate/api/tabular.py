@@ -62,7 +62,7 @@ def as_table(given: TableLike) -> pa.Table:
 
 
 def _with_castable_categories(table: pa.Table) -> pa.Table:
-    """Give dictionaries of views (a Polars Categorical) plain strings: Arrow casts no views."""
+    """Cast dictionaries of views (a Polars Categorical) to strings: Arrow casts no views."""
     for place, field in enumerate(table.schema):
         kind = field.type
         if pa.types.is_dictionary(kind) and pa.types.is_string_view(kind.value_type):

@@ -16,9 +16,9 @@ def command(
             metavar="RUN", help="Folder or address of a finished run; with --text also a recipe."
         ),
     ],
-    document: Annotated[
-        str | None,
-        typer.Argument(metavar="DOCUMENT", help="An id, a URL, or SOURCE/FILE#OFFSET of damage."),
+    documents: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="DOCUMENT", help="Ids, URLs, or SOURCE/FILE#OFFSET of damage."),
     ] = None,
     text: Annotated[
         str | None,
@@ -30,11 +30,12 @@ def command(
     ] = None,
     json: Json = False,
 ) -> int:
-    """Explain what became of a document, or would of one.
+    """Explain what became of documents, or would of one.
 
     Prints where it is, or which rule dropped it with which value, or which kept document it
-    repeats; then what each stage did to its text, from a replay of the input, and each rule of its
-    language with its limits and the value measured.
+    repeats and where the two differ; then what each stage did to its text, from a replay of the
+    input, each rule of its language with its limits and the value measured, and the places in the
+    text that a rule dropped it for.
 
     Example: curate explain out/demo https://pages-7.example/login
     """
@@ -42,7 +43,7 @@ def command(
     from curate.cli.terminal import answer, as_json
     from curate.errors import RecipeError
 
-    if (document is None) == (text is None):
+    if (not documents) == (text is None):
         raise RecipeError("explain wants a document or --text", hint="one of them, not both")
     if text is not None:
         steps = api.explain_text(run, _text_of(text), source=source)
@@ -53,7 +54,7 @@ def command(
         answer(f"dropped by {dropped}" if dropped else "passes every stage that sees it alone")
         _replay(steps)
         return 0
-    outcomes = api.explain(run, str(document))
+    outcomes = [outcome for one in documents or () for outcome in api.explain(run, one)]
     if json:
         answer(as_json(outcomes))
         return 0
@@ -94,6 +95,9 @@ def _print(outcome: dict[str, Any]) -> None:
     facts = [f"{name} {_number(outcome[name])}" for name in names if name in outcome]
     if facts:
         answer("  " + "  ".join(facts))
+    if outcome.get("difference"):
+        answer()
+        _beside(outcome["difference"])
     if outcome.get("replay"):
         _replay(outcome["replay"])
     elif outcome.get("no_replay"):
@@ -184,6 +188,49 @@ def _replay(steps: list[dict[str, Any]]) -> None:
         if step.get("rules"):
             answer()
             _rules(step["rules"])
+            _places(step["rules"], before)
+
+
+def _beside(difference: list[tuple[str, str]]) -> None:
+    """Print where a duplicate and the kept text differ, as wdiff does."""
+    import textwrap
+
+    from curate.cli.terminal import answer, printable_line
+
+    marked = {"same": "{}", "kept": "{{+{}+}}", "removed": "[-{}-]"}
+    text = printable_line("".join(marked[kind].format(part) for kind, part in difference))
+    answer("beside the kept text, [-only here-] {+only in the kept one+}:")
+    lines = textwrap.wrap(text, _WIDTH) or ["(the same)"]
+    for line in lines[:_LINES]:
+        answer(f"  {line}")
+    if len(lines) > _LINES:
+        answer(f"  … {len(lines) - _LINES} lines more; --json has all")
+
+
+def _places(rules: list[dict[str, Any]], text: str) -> None:
+    """Print the parts of the text that failing rules come from, each once."""
+    from curate.cli.terminal import answer, printable_line
+
+    by_part: dict[tuple[tuple[int, int], ...], list[str]] = {}
+    spread = []
+    for rule in rules:
+        if rule.get("places") == []:
+            spread.append(rule["rule"])
+        for place in rule.get("places", ()):
+            found = by_part.setdefault(tuple(map(tuple, place["spans"])), [])
+            found.append(f"{rule['rule']} {_number(place['without'])}")
+    if by_part:
+        answer()
+        answer("where the failing rules come from, and what they measure without it:")
+    for spans, without in sorted(by_part.items()):
+        start, end = spans[0]
+        line = text.count("\n", 0, start) + 1
+        more = f" and {len(spans) - 1} more" if len(spans) > 1 else ""
+        answer(printable_line(f"  line {line}{more}: {text[start:end].strip()[:_WIDTH]}"))
+        answer(f"    {', '.join(without)}")
+    if spread:
+        answer()
+        answer(f"from all of the text: {', '.join(spread)}")
 
 
 #: Lines of a text's difference that are shown, and characters of each.

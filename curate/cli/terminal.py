@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -82,24 +83,17 @@ def fixed(value: float | None, digits: int = 4) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]], write: Write = answer) -> None:
-    """Print a table: numbers right-aligned, wide characters counted as two, no trailing blanks."""
-    from rich.cells import cell_len
+    """Print a table; on a terminal it fits the width (:mod:`curate.cli.tables`)."""
+    from curate.cli import tables
 
-    cells = [[printable_line(str(cell)) for cell in row] for row in [header, *rows]]
-    widths = [max(cell_len(row[i]) for row in cells) for i in range(len(header))]
-    right = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(header))]
-    for row in cells:
-        padded = [
-            blank + cell if to_right else cell + blank
-            for cell, width, to_right in zip(row, widths, right, strict=True)
-            for blank in (" " * (width - cell_len(cell)),)
-        ]
-        write("  ".join(padded).rstrip())
-
-
-def _is_number(cell: object) -> bool:
-    """Return whether a cell is right-aligned: numbers, also with a unit or percent sign."""
-    return not isinstance(cell, str) or bool(re.fullmatch(r"-|\d[\d.]*( ?[%a-zA-Z]{1,2})?", cell))
+    stream = sys.stderr if write is say else sys.stdout
+    width = shutil.get_terminal_size().columns if stream.isatty() else None
+    safe = [
+        [cell if isinstance(cell, int) else printable_line(str(cell)) for cell in row]
+        for row in rows
+    ]
+    for line in tables.lines([printable_line(name) for name in header], safe, width):
+        write(line)
 
 
 @contextmanager

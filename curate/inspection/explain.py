@@ -14,9 +14,11 @@ from curate import schema
 from curate.engine.reading import Batch, read_shard
 from curate.errors import RecipeError, nearest
 from curate.inspection.finished_rows import readable
+from curate.inspection.places import places
 from curate.inspection.verify import manifest_of
 from curate.plan import build as planning
 from curate.plan.model import Plan, PlannedPiece, Segment, Shard
+from curate.protocol.stage import MapStage
 from curate.protocol.tables import with_text
 from curate.protocol.tallies import CUT, tally_key
 from curate.recipe.recipe import Recipe
@@ -65,6 +67,20 @@ def find_outcomes(store: Store, key: str) -> list[dict[str, Any]]:
                 outcome = rule if stage == manifest.stages[-1] else "dropped"
                 outcomes.append({"outcome": outcome, "where": path, **shown, "signals": signals})
     return [*kept.values(), *outcomes]
+
+
+def text_of(store: Store, path: str, id: str) -> str | None:
+    """Return the text of a document in a file of the run; None where it has none."""
+    with readable(store, path), store.open(path) as handle:
+        file = pq.ParquetFile(handle, page_checksum_verification=True)
+        for group in range(file.num_row_groups):
+            ids = file.read_row_group(group, columns=["id"], use_threads=False).column("id")
+            at = pc.index(ids, id).as_py()
+            if at >= 0:
+                texts = file.read_row_group(group, columns=["text"], use_threads=False)
+                text: str | None = texts.column("text")[at].as_py()
+                return text
+    return None
 
 
 def find_in_stores(store: Store, id: str) -> list[dict[str, Any]]:
@@ -134,11 +150,13 @@ def _replayed(
     before = table.column("text")[0].as_py() or ""
     yield {"stage": "read", "text": before, "characters": len(before), "did": {}, "changed": False}
     last = (dropped_by or "").partition(":")[0]
+    measured_by: dict[str, MapStage] = {}
     for segment in segments:
         for stage in segment.stages:
             tally: Counter[str] = Counter()
-            rules = _judged(stage, table) if isinstance(stage, Judge) else []
+            rules = _judged(stage, table, measured_by) if isinstance(stage, Judge) else []
             table = stage.apply(table, tally)
+            measured_by |= dict.fromkeys(stage.adds, stage)
             after = table.column("text")[0].as_py() or ""
             dropped = table.column("dropped_by")[0].as_py()
             yield {
@@ -175,8 +193,13 @@ def _replayed(
                 table = with_text(table, pa.array([after], pa.large_string()))
 
 
-def _judged(stage: Judge, table: pa.Table) -> list[dict[str, Any]]:
-    """Return each rule of the document's profile with the value measured and whether it holds."""
+def _judged(
+    stage: Judge, table: pa.Table, measured_by: Mapping[str, MapStage]
+) -> list[dict[str, Any]]:
+    """Return each rule of the document's profile with the value measured and whether it holds.
+
+    A rule that fails has the ``places`` in the text that its value comes from.
+    """
     found = []
     for profile, _ in stage.profiles.groups(table):
         failed = {name for name, rows in failures(table, profile).items() if rows[0]}
@@ -188,7 +211,8 @@ def _judged(stage: Judge, table: pa.Table) -> list[dict[str, Any]]:
                  "holds": not {name, f"{name}_undefined"} & failed,
                  "why": rule.why, "profile": profile.name}
             )  # fmt: skip
-    return found
+    where = places(measured_by, table, [one for one in found if not one["holds"]])
+    return [one | ({"places": where[one["rule"]]} if one["rule"] in where else {}) for one in found]
 
 
 def _document(

@@ -250,7 +250,7 @@ def test_explain_in_words(run):
     result = curate("explain", str(run), "https://pages-7.example/login")
     assert result.code == 0
     assert "dropped by judge:too_few_words, measured 18" in result.out
-    stages, rules = result.out.split("\n\n")[1], result.out.split("\n\n")[-1]
+    stages, rules = result.out.split("\n\n")[1:3]
     assert stages.splitlines()[-1].split()[0] == "judge"
     assert re.search(r"^too_few_words +18 +50 +fails", rules, re.MULTILINE)
     fields = json.loads(curate("explain", str(run), "web/crawl.warc.gz#9169", "--json").out)
@@ -261,3 +261,14 @@ def test_explain_a_record_that_could_not_be_read(run):
     result = curate("explain", str(run), "web/crawl.warc.gz#113616")
     assert result.code == 0
     assert "quarantined: gzip_data, 1237 bytes at offset 113616" in result.out
+
+
+def test_explain_takes_several_documents_and_marks_the_places():
+    run, _ = demo_run()
+    done = curate(
+        "explain", str(run), "https://pages-5.example/repeated-tr", "https://pages-7.example/login"
+    )
+    assert done.code == 0
+    assert "where the failing rules come from, and what they measure without it:" in done.out
+    assert "line 3 and 23 more: Bugün bütün ürünlerde büyük indirim var" in done.out
+    assert "https://pages-7.example/login" in done.out

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from curate.cli import terminal
+from curate.cli import tables, terminal
 
 HOSTILE = {
     "colour": "\x1b[31mred",
@@ -60,6 +60,46 @@ def test_figures_with_units_are_aligned_right():
     lines: list[str] = []
     terminal.table(("a", "b"), [("1.2 kB", "x"), ("100 B", "longer")], lines.append)
     assert lines == ["     a  b", "1.2 kB  x", " 100 B  longer"]
+
+
+ROWS = [
+    ("main", "kazakh", 19084, 18900, 18852, "0.3750", "0.3742", "0.988"),
+    ("main", "a_group_with_a_very_long_name_of_its_own", 4 * 10**12, 6300, 6254, "-", "0.1", "0.3"),
+]
+HEADER = (
+    "phase",
+    "group",
+    "available tokens",
+    "asked",
+    "got",
+    "share asked",
+    "share got",
+    "epochs",
+)
+
+
+def test_a_table_fits_the_terminal_and_no_number_is_cut():
+    shown = tables.lines(HEADER, ROWS, 80)
+    assert max(map(cell_len, shown)) == 80
+    assert [line.split() for line in shown[:2]] == [
+        ["available", "share", "share"],
+        ["phase", "group", "tokens", "asked", "got", "asked", "got", "epochs"],
+    ]
+    assert shown[-1].split()[-7:] == ["4.00", "T", "6300", "6254", "-", "0.1", "0.3"]
+    assert "…" in shown[-1]
+    narrow = tables.lines(HEADER, ROWS, 20)
+    assert narrow[-1].split()[-7:] == shown[-1].split()[-7:]
+
+
+def test_a_table_in_a_pipe_has_all_of_every_text():
+    assert "a_group_with_a_very_long_name_of_its_own" in tables.lines(HEADER, ROWS)[-1]
+
+
+@given(st.text(), st.integers(3, 40))
+def test_a_cut_text_fits_and_keeps_both_ends(text, width):
+    short = tables.cut(text, width)
+    assert cell_len(short) <= width or cell_len(text) <= width
+    assert short == text or "…" in short
 
 
 def test_a_log_has_a_line_per_stage_and_one_now_and_then(capsys):

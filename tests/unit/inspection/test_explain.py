@@ -63,6 +63,16 @@ def test_a_duplicate_has_its_witness_and_the_witness_its_outcome(run):
     assert outcome["jaccard"] == row["jaccard"] >= 0.8
     (witness,) = outcome["witness"]
     assert witness["outcome"] in ("kept", "over_budget", "no_group")
+    texts = {
+        one["id"]: one["text"]
+        for folder in ("mixture", "rejected")
+        for one in rows(run, folder, ["id", "text"])
+    }
+    difference = outcome["difference"]
+    changed = {kind for kind, _ in difference} - {"same"}
+    assert changed
+    for kind, side in (("kept", row["duplicate_of"]), ("removed", row["id"])):
+        assert all(part in texts[side] for which, part in difference if which == kind)
     # The dedup dropped it: later stages are not replayed.
     assert outcome["replay"][-1]["stage"] == "judge"
 
