@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
+import pyarrow as pa
+
 from curate import schema
 from curate.engine.barrier_step import StepJob, StepTask
 from curate.engine.base import Engine
@@ -28,6 +30,7 @@ from curate.engine.product import (
     product_metadata,
 )
 from curate.engine.progress import Progress, Status
+from curate.engine.rejects import RejectsJob, rejected_schema
 from curate.engine.run_state import RunState
 from curate.engine.segment import SegmentJob, SegmentTask, read_decisions
 from curate.engine.timings import Timings
@@ -97,7 +100,7 @@ class Driver:
         for segment in self.plan.segments:
             before = self._segment(segment, before, decided)
             state.segments.append((segment.name, before.commits))
-            state.rejected.append((segment.name, before.published))
+            state.rejected.append((segment.name, self._rejected(segment, before)))
             decided = self._barriers(segment, before)
             state.decisions |= {each.barrier.name: each.commits for each in decided}
         assert before is not None
@@ -130,6 +133,7 @@ class Driver:
             brought,
             {name: source.run.done for name, source in self.plan.sources.items() if source.run},
             tuple(name for name in brought.names if name not in written),
+            self._rejected_schema,
         )
         shared_key = [
             [parameters(stage) for stage in segment.stages],
@@ -158,6 +162,23 @@ class Driver:
         )
         reach("segment.done")
         return outputs
+
+    @cached_property
+    def _rejected_schema(self) -> pa.Schema:
+        return rejected_schema(self.plan)
+
+    def _rejected(self, segment: Segment, outputs: Outputs) -> list[FileEntry]:
+        """Return the files of dropped rows; with --resume, older ones are brought to the schema.
+
+        Later stages are not in a task's key, and they may have other columns since it ran.
+        """
+        job = RejectsJob(self._rejected_schema)
+        wanted = digest(job.schema.serialize().to_pybytes())
+        if outputs.rejected_schemas <= {wanted}:
+            return outputs.published
+        folder, label = f"{segment.name}-rejected", f"{segment.label}: columns of dropped rows"
+        keys = [[name, wanted] for name in outputs.commits]
+        return self._tasks(folder, label, job, keys, outputs.commits.__getitem__).published
 
     def _group_bytes(self) -> int:
         """Return a size of groups with which a product file reads little outside its slice.
@@ -274,7 +295,7 @@ class Driver:
         return self._tasks(
             "mix-placing",
             "mixture: placing",
-            PlacingJob(mix, self.plan.columns),
+            PlacingJob(mix, self.plan.columns, self._rejected_schema),
             [[parameters(mix), name, decided] for name in survivors],
             lambda number: PlacingTask(survivors[number], chosen.on(number)),
         )
@@ -424,6 +445,7 @@ class Outputs:
     bytes: Counter[str] = field(default_factory=Counter)  #: by dataset
     rows: Counter[str] = field(default_factory=Counter)  #: by dataset
     published: list[FileEntry] = field(default_factory=list)  #: of dropped rows
+    rejected_schemas: set[str] = field(default_factory=set)  #: digests
     of_tasks: list[list[FileEntry]] = field(default_factory=list)  #: of the product, by task
     stored: list[StoreFile] = field(default_factory=list)
     taken_bytes: Counter[str] = field(default_factory=Counter)  #: by phase
@@ -435,6 +457,8 @@ class Outputs:
             self.bytes[entry.dataset] += entry.bytes
             self.rows[entry.dataset] += entry.rows
         self.published += commit.dataset("rejected")
+        if commit.notes.rejected_schema:
+            self.rejected_schemas.add(commit.notes.rejected_schema)
         if product := [e for e in commit.files if e.dataset in ("mixture", *OUTPUT_FORMATS)]:
             self.of_tasks.append(product)
         self.stored += commit.notes.stored

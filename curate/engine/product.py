@@ -57,7 +57,8 @@ class PlacingJob:
     """Counts what is curated and taken per shard, and writes what exceeds the mixture's budget."""
 
     mix: ProductBarrier
-    columns: Columns | None = None
+    columns: Columns | None
+    rejected: pa.Schema  #: of the files of dropped rows
 
     def run(self, assignment: PlacingTask, attempt: Attempt) -> None:
         """Place one shard's documents."""
@@ -83,9 +84,8 @@ class PlacingJob:
                 rejects = joined(narrow.filter(over), texts)
                 ledger.count_over_budget(rejects)
                 rejects = self.mix.apply(rejects, decisions, Counter())
-                rejects = restored(rejects, self.columns)
-                sink = sink or ParquetSink(store, attempt.folder, "rejected", rejects.schema)
-                sink.write(rejects)
+                sink = sink or ParquetSink(store, attempt.folder, "rejected", self.rejected)
+                sink.write(restored(rejects, self.columns))
             placed = self.mix.placements(table, decisions)
             passed = 0 if self.columns is None else schema.passed_bytes(table)
             sizes = schema.text_bytes(table) + passed // max(1, table.num_rows)

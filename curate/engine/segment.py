@@ -22,6 +22,7 @@ from curate.engine.reading import document_schema, read_shard
 from curate.engine.shuffle import key_range, sort_by_key
 from curate.failpoint import reach
 from curate.mixture.sampling import order_key
+from curate.plan.fingerprint import digest
 from curate.plan.model import Segment, Shard, SourcePlan
 from curate.protocol.ledger import Ledger
 from curate.protocol.routing import document_numbers
@@ -80,6 +81,7 @@ class SegmentJob:
     done: Mapping[str, Sequence[str]] = field(default_factory=dict)
     #: Columns of ``brought`` that no stage before the segment writes: other sources have none.
     unwritten: tuple[str, ...] = ()
+    rejected: pa.Schema = field(default_factory=lambda: schema.DOCUMENT_SCHEMA)  #: of its files
 
     def run(self, assignment: SegmentTask, attempt: Attempt) -> None:
         """Run the segment on one shard."""
@@ -128,8 +130,9 @@ class _Work:
             attempt.store,
             attempt.folder,
             "rejected",
-            restored(self.schema.empty_table(), job.columns).schema,
+            job.rejected,
         )
+        attempt.notes.rejected_schema = digest(job.rejected.serialize().to_pybytes())
         self.sketches = {
             barrier.name: ExchangeSink(attempt.store, attempt.folder, f"sketch-{barrier.name}")
             for barrier in job.segment.barriers

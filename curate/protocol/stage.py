@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import pyarrow as pa
 
+from curate import schema
 from curate.recipe.mixture import Mixture
 from curate.recipe.profile import Profiles
 
@@ -47,6 +48,11 @@ class Stage(ABC):
     def adds(self) -> tuple[str, ...]:
         """The columns that the stage adds."""
         return ()
+
+    @property
+    def added_types(self) -> Mapping[str, pa.DataType]:
+        """The types of the columns that the stage adds."""
+        return {name: schema.COLUMNS[name].type for name in self.adds}
 
     @property
     def rewrites(self) -> tuple[str, ...]:

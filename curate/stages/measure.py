@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from curate.protocol.stage import MapStage
 from curate.protocol.tables import on_alive, texts, with_columns
 from curate.recipe.profile import Profile, Profiles
 from curate.schema import whole
-from curate.signals import classifiers, column, measure
+from curate.signals import classifiers, column, measure, signal_type
 from curate.signals.verdict import files_digest, lists_of, profiles_with, signals_of
 
 #: Measured only where a rule asks: its model costs more than all other signals together.
@@ -70,6 +71,12 @@ class Measure(MapStage):
     @property
     def adds(self) -> tuple[str, ...]:
         return tuple(map(column, (*self.signals, *(name for name, _ in self.classifiers))))
+
+    @property
+    def added_types(self) -> Mapping[str, pa.DataType]:
+        kinds = [(name, signal_type(name)) for name in self.signals]
+        kinds += [(name, pa.type_for_alias(kind)) for name, kind in self.classifiers]
+        return {column(name): kind for name, kind in kinds}
 
     def holds_what(self, earlier: Measure) -> bool:
         """Return whether page_quality was measured wherever it is measured now."""

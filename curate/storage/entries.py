@@ -160,6 +160,7 @@ class TaskNotes:
 
     schema: str | None = None  #: of the survivors: Arrow IPC in base64
     texts: str | None = None  #: the commit that has the survivors' texts, if it is another one
+    rejected_schema: str | None = None  #: the digest of that of the dropped rows
     samples: list[RejectExample] = field(default_factory=list)
     stored: list[StoreFile] = field(default_factory=list)  #: files for a dedup store
     taken_bytes: dict[str, int] = field(default_factory=dict)  #: by phase

@@ -85,10 +85,16 @@ class ParquetSink:
 
 
 def write_groups(
-    store: Store, name: str, schema: pa.Schema, groups: Iterable[pa.Table], *, dataset: str
+    store: Store,
+    name: str,
+    schema: pa.Schema,
+    groups: Iterable[pa.Table],
+    *,
+    dataset: str,
+    level: int = 3,
 ) -> FileEntry:
     """Write tables as the row groups of one file; check it and return its entry."""
-    file = _File(store, name, schema, dataset, level=3)
+    file = _File(store, name, schema, dataset, level=level)
     with file.open:
         for group in groups:
             file.write(group)

@@ -115,6 +115,7 @@ def test_row_and_column_and_name_law(name, table):
     new = set(out.column_names) - set(table.column_names)
     assert new <= set(stage.adds), "adds columns that it does not declare"
     assert set(stage.adds) <= set(out.column_names), "declares columns that it does not add"
+    assert {name: out.schema.field(name).type for name in stage.adds} == dict(stage.added_types)
     if "text" in rewrites:
         rewrites |= set(schema.SPAN_COLUMNS)
     for column in set(table.column_names) - rewrites - set(stage.adds):
