@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from curate.api import RunResult
@@ -88,10 +89,33 @@ def mixture(rows: list[dict[str, Any]], write: terminal.Write) -> None:
                 terminal.fixed(row["epochs"], 3),
                 *(row[key] for key in shown),
             )
-            for row in rows
+            for row in _with_parts(rows)
         ],
         write,
     )
     empty = dict.fromkeys(row["group"] for row in rows if not row["available"])
     for group in empty:
         terminal.complain(f"group {group} of the mixture has no documents")
+    has = {
+        (row["group"], part["value"]): part["available"]
+        for row in rows
+        for part in row.get("parts") or ()
+    }
+    for group in dict.fromkeys(group for group, _ in has if group not in empty):
+        values = {value: has[of, value] for of, value in has if of == group}
+        missing = [value for value, available in values.items() if value and not available]
+        if not any(available for value, available in values.items() if value is not None):
+            terminal.complain(f"no document of group {group} has a value that it is split by")
+        elif missing:
+            terminal.complain(f"group {group} has no documents of the value {', '.join(missing)}")
+
+
+def _with_parts(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield each row, and below it those of its values where its group is split."""
+    nothing = {"asked_share": None, "share": None, "reused": 0}
+    for row in rows:
+        yield row
+        for part in row.get("parts") or ():
+            value = "(others)" if part["value"] is None else part["value"]
+            name = f"{row['group']}: {value}"
+            yield {**nothing, **part, "phase": row["phase"], "group": name}

@@ -8,7 +8,7 @@ files balance as before, and the only difference is what has no row any more.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -39,8 +39,13 @@ class TakedownCounts:
             self.ledger.stages[TAKEDOWN] = StageCounts(input=dict(entered))
         self._seen: set[int] = set()  #: of the product, where a document may have several rows
         self._rows: Counter[tuple[str, str | None]] = Counter()
-        self._lost: dict[tuple[str, str | None], Counter[str]] = {}
+        self._lost: dict[tuple[str, str | None], Counter[str]] = defaultdict(Counter)
         self._available: Counter[tuple[bool, str | None]] = Counter()
+        #: The same by value, in groups that are split.
+        self._lost_parts: dict[tuple[str, str | None, str | None], Counter[str]] = defaultdict(
+            Counter
+        )
+        self._available_parts: Counter[tuple[str | None, str | None]] = Counter()
         self._earlier: dict[int, str] = {}  #: document → the first phase that took it
         self.documents: Counter[str] = (
             Counter()
@@ -56,18 +61,18 @@ class TakedownCounts:
         first &= ~np.isin(keys, np.fromiter(self._seen, np.uint64, len(self._seen)))
         self._seen.update(keys[first].tolist())
         sketched = sketch(self._mixture.model_copy(update={"validation": None}), table)
-        groups = sketched.column("group").to_pylist()
+        groups, values = (sketched.column(name).to_pylist() for name in ("group", "value"))
         phases = table.column("phase").to_pylist()
         once = sketched.column("amount").to_numpy() // sketched.column("copies").to_numpy()
         tokens = sketched.column("tokens").to_numpy() // sketched.column("copies").to_numpy()
-        for key, phase, group, amount, of_tokens in zip(
-            keys.tolist(), phases, groups, once.tolist(), tokens.tolist(), strict=True
+        for key, phase, group, value, amount, of_tokens in zip(
+            keys.tolist(), phases, groups, values, once.tolist(), tokens.tolist(), strict=True
         ):
-            lost = self._lost.setdefault((phase, group), Counter())
             reused = self._earlier.setdefault(key, phase) != phase
-            lost.update(
-                documents=1, tokens=of_tokens, amount=amount, reused=amount if reused else 0
-            )
+            for lost in (self._lost[phase, group], self._lost_parts[phase, group, value]):
+                lost.update(
+                    documents=1, tokens=of_tokens, amount=amount, reused=amount if reused else 0
+                )
         self._curated(table.filter(pa.array(first)), "product")
 
     def rejected(self, table: pa.Table) -> None:
@@ -112,15 +117,12 @@ class TakedownCounts:
             file.dropped[f"{TAKEDOWN}:{TAKEN_DOWN}"] += count
         sketched = sketch(self._mixture.model_copy(update={"validation": None}), table)
         phases = table.column("phase").to_pylist() if was == "product" else [""] * len(table)
-        for phase, group, amount, copies in zip(
-            phases,
-            sketched.column("group").to_pylist(),
-            sketched.column("amount").to_pylist(),
-            sketched.column("copies").to_pylist(),
-            strict=True,
-        ):
+        columns = (sketched.column(n).to_pylist() for n in ("group", "value", "amount", "copies"))
+        for phase, group, value, amount, copies in zip(phases, *columns, strict=True):
             held_out = phase == VALIDATION
             self._available[held_out, group] += amount // copies if held_out else amount
+            if not held_out:
+                self._available_parts[group, value] += amount
 
     def tally(self, counted: Counter[str], sign: int) -> None:
         """Add what the forms of a part counted, or with ``sign`` -1 take it away."""
@@ -142,6 +144,8 @@ class TakedownCounts:
             lost = self._lost.get((row["phase"], row["group"]), Counter())
             changed = {name: row[name] - lost[name] for name in ("documents", "tokens", "amount")}
             changed["reused"] = row["reused"] - lost["reused"]
+            if row.get("parts"):
+                changed["parts"] = [self._part(row, part) for part in row["parts"]]
             available = row["available"] - self._available[row["phase"] == VALIDATION, row["group"]]
             epochs = changed["amount"] / available if available else 0.0
             rows.append(row | changed | {"available": available, "epochs": epochs})
@@ -155,6 +159,14 @@ class TakedownCounts:
             | {"share": row["amount"] / totals[row["phase"]] if totals[row["phase"]] else None}
             for row in rows
         ]
+
+    def _part(self, row: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+        """Return what a split group has of one value, as the product is now."""
+        lost = self._lost_parts.get((row["phase"], row["group"], part["value"]), Counter())
+        changed = {name: part[name] - lost[name] for name in ("documents", "tokens", "amount")}
+        available = part["available"] - self._available_parts[row["group"], part["value"]]
+        epochs = changed["amount"] / available if available else 0.0
+        return part | changed | {"available": available, "epochs": epochs}
 
     def totals(self, rows: int) -> Totals:
         """Return the sums of the ledger, with the rows that the product has now."""

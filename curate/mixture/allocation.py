@@ -1,7 +1,8 @@
 """What is available of each leaf, and how an amount is divided among leaves under all limits.
 
 A *part* is a piece of a group with a fixed share of it; the whole group where it has no inner
-weights. Its leaves are filled in proportion to their weights, like vessels to one level, until a
+weights. (The shares that a curve gives its values depend on the total, so such a group is one part,
+too.) Its leaves are filled in proportion to their weights, like vessels to one level, until a
 leaf or a cap is full. Two caps of a part are nested or disjoint, so that this reaches the largest
 total that the limits allow (they form a polymatroid; Edmonds 1970). Exact arithmetic on fractions.
 """
@@ -11,11 +12,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
+from math import ceil, floor
 
 from curate.errors import RecipeError
-from curate.recipe.mixture import Leaf, Mixture
+from curate.mixture.split import from_worst, on_curve
+from curate.recipe.mixture import Group, Leaf, Mixture
+from curate.recipe.numbers import exact
+from curate.recipe.split import Curve
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,33 @@ class Part:
         return filled
 
 
+@dataclass(frozen=True)
+class CurvePart(Part):
+    """A group that is split on a curve: its total says how much of each value is taken."""
+
+    curve: Curve
+    values: dict[str | None, tuple[Part, int]]  #: each value's leaves and amount, from the worst
+
+    def fill(self, total: Fraction) -> dict[Leaf, Fraction]:
+        """Divide a total among the values by the curve, and among the leaves of each by weight."""
+        amounts = [amount for _, amount in self.values.values()]
+        least = exact(self.curve.min) * sum(amounts)
+        if not total:
+            return dict.fromkeys(self.limits, Fraction(0))
+        if total < least:
+            raise RecipeError(
+                f"{self} has room for {floor(total)}, and curve.min = {self.curve.min:g} passes"
+                f" over all of it are {ceil(least)}",
+                where="[mixture]",
+                hint="lower curve.min, or give the group a larger budget",
+            )
+        filled: dict[Leaf, Fraction] = {}
+        divided = on_curve(self.curve, amounts, total)
+        for (part, _), amount in zip(self.values.values(), divided, strict=True):
+            filled |= part.fill(amount)
+        return filled
+
+
 class _FillLevel:
     """A bound while its leaves fill: what is left, and how fast that shrinks as the level rises."""
 
@@ -147,28 +179,67 @@ class _FillLevel:
 
 def parts_of(mixture: Mixture, available: Mapping[Leaf, Available]) -> list[Part]:
     """Cut all groups into parts. Raise RecipeError where caps of a group cross each other."""
-    parts = []
+    parts: list[Part] = []
     for name, group in mixture.groups.items():
         in_group = sorted((leaf for leaf in available if leaf.group == name), key=repr)
-        total = sum((Fraction(repr(weight)) for weight in group.inner.values()), Fraction(0))
-        inner: dict[str | None, Fraction] = {
-            key: Fraction(repr(weight)) / total for key, weight in group.inner.items()
-        }
-        for key, share in (inner or {None: Fraction(1)}).items():
-            leaves = [leaf for leaf in in_group if group.part_of(leaf) == key]
-            parts.append(
-                Part(
-                    group=name,
-                    name=key,
-                    share=share,
-                    weights=_weights(mixture.alpha_of(name), leaves, available),
-                    limits={
-                        leaf: available[leaf].amount * mixture.epochs_of(leaf) for leaf in leaves
-                    },
-                    bounds=_bounds(mixture, name, in_group, leaves, share),
-                )
-            )
+        by_part: dict[str | None, list[Leaf]] = {}
+        for leaf in in_group:
+            by_part.setdefault(group.part_of(leaf), []).append(leaf)
+        part = partial(_part, mixture, available, name, in_group)
+        if group.curve is None:
+            shares = _shares(group, by_part, available)
+            parts += [part(key, share, by_part.get(key, [])) for key, share in shares.items()]
+        else:
+            values: dict[str | None, tuple[Part, int]] = {}
+            for key in from_worst(group.curve, by_part):
+                leaves = by_part.get(key, [])
+                amount = sum(available[leaf].amount for leaf in leaves)
+                values[key] = part(key, Fraction(1), leaves), amount
+            of_all = vars(part(None, Fraction(1), in_group))
+            parts.append(CurvePart(**of_all, curve=group.curve, values=values))
     return parts
+
+
+def _part(
+    mixture: Mixture,
+    available: Mapping[Leaf, Available],
+    group: str,
+    in_group: list[Leaf],
+    name: str | None,
+    share: Fraction,
+    leaves: list[Leaf],
+) -> Part:
+    return Part(
+        group=group,
+        name=name,
+        share=share,
+        weights=_weights(mixture.alpha_of(group), leaves, available),
+        limits={leaf: available[leaf].amount * mixture.epochs_of(leaf) for leaf in leaves},
+        bounds=_bounds(mixture, group, in_group, leaves, share) if share else (),
+    )
+
+
+def _shares(
+    group: Group, by_part: Mapping[str | None, list[Leaf]], available: Mapping[Leaf, Available]
+) -> dict[str | None, Fraction]:
+    """Return the share of each part of a group: by inner weights, or by weights times amounts."""
+    if group.split_by is None:
+        sizes: dict[str | None, Fraction] = {
+            key: exact(weight) for key, weight in group.inner.items()
+        }
+        sizes = sizes or {None: Fraction(1)}
+    else:
+        weights: dict[str | None, Fraction] = {
+            key: exact(group.weight_of(key)) for key in (*group.named, None)
+        }
+        sizes = dict(weights)
+        if group.weights:
+            for key in sizes:
+                sizes[key] *= sum(available[leaf].amount for leaf in by_part.get(key, ()))
+            # Where nothing is available, the parts that lack it are named.
+            sizes = sizes if any(sizes.values()) else weights
+    total = sum(sizes.values(), Fraction(0))
+    return {key: size / total for key, size in sizes.items()}
 
 
 def _weights(
@@ -206,7 +277,7 @@ def _bounds(
         bound({leaf}, mixture.share_of(leaf))
     for cap in mixture.caps:
         if cap.max_share is not None:
-            bound({leaf for leaf in in_group if cap.matches(leaf)}, Fraction(repr(cap.max_share)))
+            bound({leaf for leaf in in_group if cap.matches(leaf)}, exact(cap.max_share))
     for one, other in combinations(tightest, 2):
         if one & other and not (one <= other or other <= one):
             raise RecipeError(

@@ -14,6 +14,7 @@ from curate.kernels import grouping
 from curate.mixture.allocation import Available
 from curate.mixture.cut_points import BIN_BITS, LeafCounts, bin_edges, bin_of
 from curate.mixture.sampling import sample_key, validation_side
+from curate.mixture.split import values_of
 from curate.recipe.mixture import Leaf, Mixture, Range
 from curate.schema import floats, text_bytes, whole
 
@@ -49,11 +50,13 @@ _MERGE_ROWS = 1 << 19
 def sketch(mixture: Mixture, table: pa.Table) -> pa.Table:
     """Return each row's leaf, *u* and amount in the mixture's unit (null counts as 0)."""
     group = np.full(table.num_rows, None, object)
-    columns = {name: pa.nulls(table.num_rows, pa.string()) for name in _LEAF[1:]}
+    value = np.full(table.num_rows, None, object)
+    columns = {name: pa.nulls(table.num_rows, pa.string()) for name in _LEAF[1:-1]}
     copies = np.ones(table.num_rows, np.int64)
     for leaf, rows in leaves(mixture, table):
         group[rows] = leaf.group if leaf else None
         if leaf:
+            value[rows] = leaf.value
             copies[rows] = copies_of(mixture, table, leaf, rows)
     for name in columns:
         if name in mixture.columns:
@@ -71,6 +74,7 @@ def sketch(mixture: Mixture, table: pa.Table) -> pa.Table:
         [
             pa.array(group, pa.string()),
             *columns.values(),
+            pa.array(value, pa.string()),
             sample_key(table.column("id"), mixture.seed),
             amount * copies,
             tokens * copies,
@@ -128,8 +132,13 @@ def leaves(mixture: Mixture, table: pa.Table) -> Iterator[tuple[Leaf | None, Int
         group = mixture.group_of(source, lang, origin, unmet)
         if group is None:
             outside.append(rows)
-        else:
+        elif (by := mixture.groups[group].split_by) is None:
             yield Leaf(group, source, lang, origin), rows
+        else:
+            column = whole(table.column(by).take(pa.array(rows)))
+            values = values_of(mixture.groups[group], column)
+            for (value,), which in alike(pa.table({"value": values}), ("value",)):
+                yield Leaf(group, source, lang, origin, value), rows[which]
     if len(outside) > 1:
         yield None, np.sort(np.concatenate(outside))
 
@@ -298,8 +307,8 @@ def in_bins(rows: pa.Table, cut_bins: dict[Leaf, Int64]) -> pa.Table:
 
 
 def _leaf(values: tuple[str | None, ...]) -> Leaf:
-    group, source, lang, origin = values
-    return Leaf(group or "", source, lang, origin)
+    group, *others = values
+    return Leaf(group or "", *others)
 
 
 def _column(table: pa.Table, name: str, kind: pa.DataType) -> pa.Array:

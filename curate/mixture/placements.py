@@ -45,8 +45,8 @@ def placements(mixture: Mixture, table: pa.Table, intervals: pa.Table) -> pa.Tab
     by_leaf: dict[Leaf, list[tuple[str, int, int, int]]] = {}
     # Where nothing is taken there are no intervals, and the table has no columns of theirs.
     for interval in intervals.select(INTERVALS.names).to_pylist() if len(intervals) else ():
-        group, source, lang, origin, *span = interval.values()
-        by_leaf.setdefault(Leaf(group, source, lang, origin), []).append(tuple(span))
+        *leaf_of, phase_name, number, first, last = interval.values()
+        by_leaf.setdefault(Leaf(*leaf_of), []).append((phase_name, number, first, last))
     names = [*(phase.name for phase in mixture.schedule()), VALIDATION]
     order = {name: number for number, name in enumerate(names)}
     validation = held_out(mixture, table)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+
+import pyarrow as pa
 
 from curate import schema
 from curate.errors import RecipeError, nearest
@@ -49,13 +51,19 @@ def check_columns(segments: Sequence[Segment], where: str, brought: Collection[s
                 have -= set(schema.MEASURED_COLUMNS)
 
 
-def check_groups(mixture: Mixture, recipe: Recipe, where: str) -> None:
-    """Raise RecipeError where a group names a source that does not exist.
+def check_groups(
+    mixture: Mixture, recipe: Recipe, where: str, types: Mapping[str, pa.DataType]
+) -> None:
+    """Raise RecipeError where a group names a source that does not exist, or cannot be split.
 
-    Without this check the mistake would show after hours, or never.
+    Without this check the mistake would show after hours, or never. ``types`` are those of columns
+    that the contract does not name; the others are known.
     """
     for name, group in mixture.groups.items():
         at = f"{where}: mixture.groups.{name}"
+        if group.split_by is not None:
+            kind = types.get(group.split_by) or schema.column_type(group.split_by) or pa.float64()
+            group.check_type(kind, at)
         for source in group.sources:
             if source not in recipe.sources:
                 hint = nearest(source, recipe.sources)

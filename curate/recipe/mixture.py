@@ -7,36 +7,36 @@ matches all. A *part* is a piece of a group that has its own inner weight.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from fractions import Fraction
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from curate.errors import RecipeError, nearest
 from curate.recipe import locate
 from curate.recipe.languages import LABEL, label_of
+from curate.recipe.numbers import exact, ratio_parts
+from curate.recipe.phases import Phase, Upsample, Validation
 from curate.recipe.section import Section, as_categories, explain
+from curate.recipe.split import Split
 from curate.schema import ORIGINS
 
-#: A part of a ratio. The bounds keep the exact number of ``1e999999999`` from being made.
-_NUMBER = re.compile(r"[-+]?\d{1,18}(\.\d{0,18})?([eE][-+]?\d{1,2}|/\d{1,18})?", re.ASCII)
-
-#: The group and the phase of a recipe without a mixture.
-EVERYTHING, MAIN = "all", "main"
+#: The group of a recipe without a mixture.
+EVERYTHING = "all"
 
 #: Documents that are held out are written like a phase of this name.
 VALIDATION = "validation"
 
 
 class Leaf(NamedTuple):
-    """The smallest unit that gets a budget: all documents that are equal in these four values."""
+    """The smallest unit that gets a budget: all documents that are equal in these five values."""
 
     group: str
     source: str | None
     lang: str | None
     origin: str | None
+    value: str | None = None  #: of the column that the group is split by; null for all others
 
 
 class Range(Section):
@@ -56,7 +56,7 @@ class Range(Section):
         return self
 
 
-class Group(Section):
+class Group(Split):
     """One term of the ratio. Empty lists match everything.
 
     Its size is a ``weight`` relative to the other groups, or a ``budget`` of its own.
@@ -80,9 +80,9 @@ class Group(Section):
     numbers; of signals (``signal_n_words``), numbers of stages, and columns of the input.
     Example: { topic = ["news", "books"], quality = { min = 3 } }."""
     inner: dict[str, float] = {}
-    """Fixed ratio of the group's languages, or of its sources, or of its origins. Without it
-    languages are weighed by what is available of each, to the power of ``alpha``. Example: {
-    kor_Hang = 1, eng_Latn = 1 }."""
+    """Fixed ratio of the group's languages, or of its sources, or of its origins, or of the values
+    that it is split by. Without it languages are weighed by what is available of each, to the
+    power of ``alpha``. Example: { kor_Hang = 1, eng_Latn = 1 }."""
     alpha: float | None = Field(None, ge=0, le=1)
     """Power for this group; without it that of the mixture. Example: 0.3."""
     max_epochs: float | None = Field(None, ge=1, allow_inf_nan=False)
@@ -118,7 +118,9 @@ class Group(Section):
 
     @model_validator(mode="after")
     def _whole_has_no_size(self) -> Group:
-        sized = {"weight", "budget", "inner", "max_epochs", "max_share"} & self.model_fields_set
+        sized = self.model_fields_set & {
+            "weight", "budget", "inner", "max_epochs", "max_share", "split_by", "weights", "curve",
+        }  # fmt: skip
         if self.whole and sized:
             raise ValueError(f"a whole group comes as it is: no {', '.join(sorted(sized))}")
         return self
@@ -132,6 +134,8 @@ class Group(Section):
             return self
         if min(self.inner.values()) <= 0:
             raise ValueError("inner weights are above 0; leave out what should not be there")
+        if self.split_by is not None:
+            return self
         kinds = (self.languages, self.sources, self.origins)
         if not any(set(kind) == set(self.inner) for kind in kinds):
             raise ValueError(
@@ -146,7 +150,12 @@ class Group(Section):
         return all(not names or name in names for names, name in lists)
 
     def part_of(self, leaf: Leaf) -> str | None:
-        """Return the part of the group that a leaf belongs to; None where there are no parts."""
+        """Return the part of the group that a leaf belongs to; None where there are no parts.
+
+        In a group that is split it is None for values that have no name.
+        """
+        if self.split_by is not None:
+            return leaf.value
         if not self.inner:
             return None
         if set(self.inner) == set(self.languages):
@@ -195,74 +204,8 @@ class LeafCap(Section):
     def matches(self, leaf: Leaf) -> bool:
         """Return whether this cap applies to a leaf."""
         names = (self.group, self.source, self.language, self.origin)
-        return all(name is None or name == value for name, value in zip(names, leaf, strict=True))
-
-
-class Phase(Section):
-    """One stretch of training with its own budget and, if given, its own group weights.
-
-    A phase continues where the one before it ended, so that no document is in two phases before all
-    were in one.
-    """
-
-    name: str = Field(MAIN, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
-    """Name in the product's column ``phase``. Example: "annealing"."""
-    budget: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """Amount in ``unit``, before ``scale``. Example: 600."""
-    weights: dict[str, float] = {}
-    """Weights of the groups in this phase; without them those of the groups.
-    Example: { kazakh = 3, english = 1 }."""
-    budgets: dict[str, float] = {}
-    """An amount per group: budget and weights in one. Example: { kazakh = 300, english = 100 }."""
-    reuse: bool = False
-    """Begin again at the first document, whatever earlier phases took."""
-
-    @property
-    def amount(self) -> Fraction | None:
-        """The budget of the phase in all, before the mixture's ``scale``."""
-        if self.budgets:
-            return sum((_exact(budget) for budget in self.budgets.values()), Fraction(0))
-        return None if self.budget is None else _exact(self.budget)
-
-
-class Upsample(Section):
-    """Copies of a document by the value of a column, such as ``cluster_size`` or a signal.
-
-    All copies of a document follow each other in its leaf, so they are taken in one phase;
-    ``epoch`` numbers them. ``cluster_size`` is set by the last dedup stage that found the document
-    in a cluster: after both stages, it does not count the exact copies that were removed before
-    near ones were searched for. ``n_cluster_sources``, over all dedups, is how many sources hold
-    the document: what several corpora kept is better text (MixMinMatch, arXiv 2512.18834).
-    """
-
-    by: str
-    """The column. Example: "cluster_size"."""
-    copies: tuple[tuple[float, Annotated[int, Field(ge=1, le=1000)]], ...] = Field(min_length=1)
-    """Steps ``[value, copies]``: that many copies from this value on, up to the next step. Below
-    the first step, and where the column is null, there is one. The example is how FineWeb2 weighs
-    clusters of near duplicates. Example: [[1, 1], [2, 2], [3, 3], [5, 5], [100, 8], [1000, 1]]."""
-    groups: tuple[str, ...] = ()
-    """The groups that it applies to; empty: all. Example: ["kazakh"]."""
-
-    @model_validator(mode="after")
-    def _steps_go_up(self) -> Upsample:
-        values = [value for value, _ in self.copies]
-        if values != sorted(set(values)):
-            raise ValueError("copies are steps [value, copies] with values that go up")
-        return self
-
-
-class Validation(Section):
-    """A random share of the documents of every group in the ratio, held out of all phases.
-
-    A hash decides the side of a document: of its cluster, where dedup found one, and else of its
-    text. So what remained of one cluster, and texts that are equal byte for byte, are on one side.
-    Near duplicates were dropped before, on either side. What can be on both sides: texts less
-    similar than the threshold of fuzzy_dedup, and the pairs above it that its ``recall`` misses.
-    """
-
-    share: float = Field(gt=0, le=0.5)
-    """Share of the documents that are held out. Example: 0.005."""
+        pairs = zip(names, leaf[:4], strict=True)
+        return all(name is None or name == value for name, value in pairs)
 
 
 class Mixture(Section):
@@ -313,7 +256,7 @@ class Mixture(Section):
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Mixture:
         if self.ratio is not None:
-            _ratio_parts(self.ratio, self._weighable)
+            ratio_parts(self.ratio, self._weighable)
             if any("weight" in group.model_fields_set for group in self.groups.values()):
                 raise ValueError("give ratio or a weight per group, not both")
             if self.phases and all(phase.weights or phase.budgets for phase in self.phases):
@@ -326,6 +269,7 @@ class Mixture(Section):
             raise ValueError("shortage = 'repeat' needs max_epochs above 1")
         self._check_budgets()
         self._check_phases()
+        self._check_curves()
         for cap in self.caps:
             if cap.group is not None:
                 self._check_group(cap.group, "a cap names")
@@ -377,9 +321,28 @@ class Mixture(Section):
             if not any(self.shares(phase).values()):
                 raise ValueError(f"phase '{phase.name}': all weights are 0")
 
+    def _check_curves(self) -> None:
+        for name, group in self.groups.items():
+            if group.curve is None:
+                continue
+            if None in [phase.amount for phase in self.schedule()]:
+                raise ValueError(f"the curve of '{name}' is solved to a budget, and none is given")
+            capped = group.max_epochs is not None or (group.max_share or self.max_share) != 1
+            if capped or any(cap.group in (None, name) for cap in self.caps):
+                raise ValueError(
+                    f"the curve of '{name}' says how often anything is taken: no max_epochs,"
+                    " max_share or cap beside it (caps may name another group)"
+                )
+
+    @property
+    def split_columns(self) -> tuple[str, ...]:
+        """The columns that groups are split by."""
+        found = [group.split_by for group in self.groups.values() if group.split_by is not None]
+        return tuple(dict.fromkeys(found))
+
     @property
     def repeats(self) -> bool:
-        """Whether any document may be taken more than once."""
+        """Whether any document may be taken more than once where a group has too little."""
         stated = [group.max_epochs for group in self.groups.values()]
         stated += [cap.max_epochs for cap in self.caps]
         return max(self.max_epochs, *(epochs or 1 for epochs in stated)) > 1
@@ -430,17 +393,17 @@ class Mixture(Section):
 
     def budget_of(self, phase: Phase) -> Fraction | None:
         """Return a phase's budget in all; None where it takes as much as is available."""
-        return None if phase.amount is None else phase.amount * _exact(self.scale)
+        return None if phase.amount is None else phase.amount * exact(self.scale)
 
     def shares(self, phase: Phase) -> dict[str, Fraction]:
         """Return each group's share of a phase; they add up to 1 exactly. Whole groups have 0."""
         if phase.weights or phase.budgets:
             stated = phase.weights or phase.budgets
-            weights = {name: _exact(stated.get(name, 0)) for name in self.groups}
+            weights = {name: exact(stated.get(name, 0)) for name in self.groups}
         elif self.ratio is not None:
-            weights = _ratio_parts(self.ratio, self._weighable)
+            weights = ratio_parts(self.ratio, self._weighable)
         else:
-            weights = {name: _exact(self.groups[name].weight) for name in self._weighable}
+            weights = {name: exact(self.groups[name].weight) for name in self._weighable}
         weights = {name: weights.get(name, Fraction(0)) for name in self.groups}
         total = sum(weights.values())
         return {name: weight / total if total else weight for name, weight in weights.items()}
@@ -465,13 +428,15 @@ class Mixture(Section):
         """Return how many passes over a leaf are allowed."""
         stated = [c.max_epochs for c in self.caps if c.max_epochs is not None and c.matches(leaf)]
         group = self.groups[leaf.group]
+        if group.curve is not None:
+            return exact(group.curve.max)
         own = 1 if group.whole else group.max_epochs
-        return _exact(min(stated) if stated else own if own is not None else self.max_epochs)
+        return exact(min(stated) if stated else own if own is not None else self.max_epochs)
 
     def share_of(self, leaf: Leaf) -> Fraction:
         """Return the largest share of its group that a leaf alone may have, caps aside."""
         own = self.groups[leaf.group].max_share
-        return _exact(own if own is not None else self.max_share)
+        return exact(own if own is not None else self.max_share)
 
     def alpha_of(self, group: str) -> float:
         """Return the power that a group's languages are weighed by."""
@@ -502,26 +467,3 @@ def _label(language: str) -> str:
         return label_of(language, locate.language_profiles())
     except RecipeError as error:
         raise ValueError(f"{error.what}: {error.hint}") from None
-
-
-def _exact(number: float) -> Fraction:
-    # Through its shortest decimal form: 0.1 in a recipe means one tenth.
-    return Fraction(repr(number))
-
-
-def _ratio_parts(ratio: str, groups: tuple[str, ...]) -> dict[str, Fraction]:
-    written = [part.strip() for part in ratio.split(":")]
-    try:
-        if not all(map(_NUMBER.fullmatch, written)):
-            raise ValueError
-        parts = [Fraction(part) for part in written]
-    except (ValueError, ZeroDivisionError):
-        shown = ratio if len(ratio) <= 100 else ratio[:100] + "…"
-        raise ValueError(
-            f"ratio '{shown}' is not numbers with colons between, like '3:1:3'"
-        ) from None
-    if len(parts) != len(groups):
-        raise ValueError(f"ratio '{ratio}' has {len(parts)} parts for {len(groups)} groups")
-    if min(parts) < 0:
-        raise ValueError(f"ratio '{ratio}' has a part below 0")
-    return dict(zip(groups, parts, strict=True))

@@ -66,6 +66,31 @@ def relabelled_rows(report: Report) -> list[tuple[str, str, int]]:
     return rows
 
 
+def value_rows(report: Report) -> list[tuple[str, ...]]:
+    """Return a row for each phase, group and value of groups that are split: `VALUE_HEADER`."""
+    return [
+        (
+            row["phase"],
+            row["group"],
+            "(others)" if part["value"] is None else part["value"],
+            number(part["available"]),
+            number(part["asked"]),
+            number(part["amount"]),
+            number(part["documents"]),
+            number(part["epochs"]),
+            number(part["shortage"]) if part["shortage"] else "–",
+        )
+        for row in report.mixture
+        for part in row.get("parts") or ()
+    ]
+
+
+#: The columns of `value_rows`; the first three are names.
+VALUE_HEADER = (
+    "phase", "group", "value", "available", "asked", "got", "rows", "epochs", "missing",
+)  # fmt: skip
+
+
 def packed_rows(report: Report) -> list[tuple[str, ...]]:
     """Return a row for each phase that was packed, below `PACKED_HEADER`."""
     return [

@@ -16,12 +16,14 @@ from curate.report.diff import compare
 from curate.report.model import Outcome, Report
 from curate.report.rows import (
     PACKED_HEADER,
+    VALUE_HEADER,
     cluster_rows,
     near_rows,
     packed_rows,
     relabelled_rows,
     shared_rows,
     tally_rows,
+    value_rows,
 )
 
 _HERE = Path(__file__).parent
@@ -90,6 +92,8 @@ def to_html(report: Report) -> str:
         ),
         mixture_unit=report.mixture[0]["unit"] if report.mixture else "",
         largest_document=max((row["largest"] for row in report.mixture), default=0),
+        value_header=VALUE_HEADER,
+        value_rows=value_rows(report),
         packed_header=PACKED_HEADER,
         packed_rows=packed_rows(report),
         packed_note=notes.packed_note(report, format.one_line) if report.packed else "",

@@ -10,12 +10,14 @@ from curate.report.model import Dedup, Outcome, Report
 from curate.report.rows import (
     DIFFERENCES,
     PACKED_HEADER,
+    VALUE_HEADER,
     cluster_rows,
     near_rows,
     packed_rows,
     relabelled_rows,
     shared_rows,
     tally_rows,
+    value_rows,
 )
 
 #: Characters of an example here; the HTML shows more of it.
@@ -289,7 +291,16 @@ def _mixture(report: Report) -> list[str]:
         f"Shares are by {code(str(report.mixture[0]['unit']))}.{again if reused else ''}",
         "",
         *table((*header, "reused") if reused else header, rows, 2),
+        *_values(report),
     ]
+
+
+def _values(report: Report) -> list[str]:
+    rows = [(*map(code, row[:3]), *row[3:]) for row in value_rows(report)]
+    if not rows:
+        return []
+    unit = code(str(report.mixture[0]["unit"]))
+    return ["", f"Groups that are split, by value, in {unit}:", "", *table(VALUE_HEADER, rows, 3)]
 
 
 def _packed(report: Report) -> list[str]:

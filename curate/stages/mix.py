@@ -37,6 +37,7 @@ class Mix(ProductBarrier):
         copies = (self.mixture.upsample.by,) if self.mixture.upsample else ()
         side = ("text", "cluster")[: 1 + self.clustered] if self.mixture.validation else ()
         own = (*self.mixture.columns, *(name for name, _ in self.mixture.conditions))
+        own += self.mixture.split_columns
         return tuple(dict.fromkeys(("id", *own, *size, *copies, *side)))
 
     @property
@@ -52,7 +53,7 @@ class Mix(ProductBarrier):
     @property
     def sketch_reads(self) -> tuple[str, ...]:
         """The columns that `sketch` reads; of a text it is enough to know its size."""
-        return tuple(name for name in self.reads if name != "text" or self.places_by_text)
+        return tuple(name for name in self.reads if name != "text" or self.mixture.validation)
 
     @property
     def places_by_text(self) -> bool:
