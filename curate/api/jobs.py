@@ -340,8 +340,12 @@ def batches_of(
     text: str = "text",
     lines: bool = False,
     damaged: Counter[str] | None = None,
+    meta: str | None = None,
 ) -> Iterator[pa.Table]:
-    """Yield the documents of files of any format, as Document tables of a few megabytes."""
+    """Yield the documents of files of any format, as Document tables of a few megabytes.
+
+    ``meta`` names a field of JSON or Parquet to keep in the column ``meta``.
+    """
     from curate.engine.reading import read_shard
     from curate.plan import registry
     from curate.sources.files import expand
@@ -349,6 +353,8 @@ def batches_of(
     named = files_by_format(paths) if format is None else ((format, path) for path in paths)
     for kind, path in named:
         options: dict[str, Any] = {"text": text} if kind in ("jsonl", "parquet") else {}
+        if options and meta is not None:
+            options["meta"] = [meta]
         if lines and kind == "text":
             options["split_on"] = "line"
         reader = registry.build("source", kind, options)

@@ -1,4 +1,4 @@
-"""A profile from clean text, tested on the half of it that set no limit."""
+"""A profile from clean text, tested on sources of it that were held out."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 
+from curate.calibrate import ngram
 from curate.calibrate.function_words import MIN_WORDS, function_words, scripts_and_letters
+from curate.calibrate.held_out import Rejections, beyond_budget, doubts
 from curate.calibrate.limits import Setter, measured
-from curate.calibrate.methods import METHODS
+from curate.calibrate.methods import METHODS, Floats
 from curate.calibrate.reference import Reference
 from curate.errors import RecipeError, nearest
-from curate.recipe.profile import DEFAULT, IdentifySection, Profile
-from curate.signals.verdict import check_profile
+from curate.recipe.profile import DEFAULT, IdentifySection, PerplexitySection, Profile
+from curate.signals.intervals import Share
+from curate.signals.ngram_model import NgramModel
+from curate.signals.perplexity import perplexity
 
 #: Fewer documents than this do not show tails; a language should have hundreds.
-MIN_DOCUMENTS: Final = 10
+MIN_DOCUMENTS: Final = 20
+
+#: Shares of clean text that was held out, up to whose perplexity a text is in the head, the middle.
+HEAD, MIDDLE = 0.9, 0.99
 
 #: Characters of 50 English words with their spaces: the least document of Gopher.
 _LEAST_CHARS: Final = 300
@@ -28,18 +36,31 @@ _UNSPACED: Final = {"Thai", "Laoo", "Khmr", "Mymr", "Hani", "Hira", "Kana"}
 
 @dataclass(frozen=True)
 class Calibration:
-    """A derived profile, and its effect on the clean documents that it has not seen."""
+    """A derived profile, and its effect on clean documents of sources that were held out.
+
+    All documents that are long enough set its limits. Its false rejection is that of up to five
+    profiles, each derived without some sources and tested on these.
+    """
 
     profile: Profile
     extends: str
     changed: frozenset[str]  #: the rules that clean text set; the others are those of ``extends``
     documents: int
-    domains: int
+    duplicates: int  #: omitted
+    domains: int  #: sources
     short: int  #: documents omitted, because every profile calls them too short
     calibrated_on: int
-    held_out: int
-    false_rejection: float
+    in_blocks: str | None  #: the source that was held out in blocks, because it has most documents
+    held_out: Share  #: the share of the documents that is rejected when its source is held out
+    doubts: tuple[str, ...]  #: why the profile is not to be trusted
     rules: dict[str, float] = field(default_factory=dict)  #: false rejection by rule, if any
+    sources: dict[str, Share] = field(default_factory=dict)  #: false rejection by source
+    model: NgramModel | None = None  #: for perplexity, where it was wanted
+
+    @property
+    def false_rejection(self) -> float:
+        """Share of the documents that is rejected when its source is held out."""
+        return self.held_out.value or 0.0
 
 
 def calibrate(
@@ -50,34 +71,94 @@ def calibrate(
     method: str = "tail",
     share: float = 0.002,
     anchor: tuple[Profile, Sequence[str]] | None = None,
+    duplicates: int = 0,
+    model: str | None = None,
 ) -> Calibration:
-    """Derive a profile from clean documents: half of them, by hash, set it, the others test it.
+    """Derive a profile from clean documents, and test it on sources that were held out.
 
     ``parents`` are the profiles that it may extend: ``_words`` where function words were found,
     ``_unspaced`` for scripts without spaces, else ``_default``. ``anchor`` is an English profile
     with clean English documents; ``mean_std`` and ``quantile`` need it. Where a method has no
-    result (no anchor for a signal, no spread) the tail of ``share`` replaces it.
+    result (no anchor for a signal, no spread) the tail of ``share`` replaces it. ``duplicates``
+    were left out before. With ``model``, an address, an n-gram model is trained, too, and the
+    profile names it there, with cut points.
 
-    Raise RecipeError for an unknown method and for fewer than ten documents.
+    Raise RecipeError for an unknown method and for fewer than twenty documents of a document's
+    length.
     """
     if method not in METHODS:
         raise RecipeError(f"no method '{method}'", hint=nearest(method, METHODS))
-    texts = reference.texts
-    if len(texts) < MIN_DOCUMENTS:
+    given = sum(map(len, reference.domains.values())) + duplicates
+    reference = reference.distinct()
+    different = len(reference.texts)
+    if different < MIN_DOCUMENTS:
         raise RecipeError(
-            f"{len(texts)} clean documents are too few to calibrate on",
-            hint=f"give at least {MIN_DOCUMENTS}; some hundreds in several domains are good",
+            f"{different} different clean documents are too few to calibrate on",
+            hint=f"give at least {MIN_DOCUMENTS}; some hundreds of several sources are good",
         )
-    scripts, letters = scripts_and_letters(reference.half(0).texts)
-    without_spaces = bool(scripts) and scripts[0] in _UNSPACED
-    least = _least_words(texts, parents["_unspaced"] if without_spaces else None)
-    seen, unseen = (_long(reference.half(which), least) for which in (0, 1))
-    if min(len(seen.texts), len(unseen.texts)) < MIN_DOCUMENTS // 2:
+    scripts, _ = scripts_and_letters(reference.texts)
+    unspaced = parents["_unspaced"] if scripts and scripts[0] in _UNSPACED else None
+    least = _least_words(reference.texts, unspaced)
+    long = _long(reference, least)
+    if len(long.texts) < MIN_DOCUMENTS:
         raise RecipeError(
-            f"{len(seen.texts) + len(unseen.texts)} of {len(texts)} documents have the"
-            f" {least} words that a document has",
+            f"{len(long.texts)} of {different} documents have the {least} words that a document"
+            f" has; {MIN_DOCUMENTS} are the least to calibrate on",
             hint="give whole documents, not lines or sentences",
         )
+
+    def derive(seen: Reference) -> tuple[Profile, Profile, frozenset[str]]:
+        return _derive(lang, seen, least, parents, method, share, anchor)
+
+    rejections, perplexities = Rejections(), []
+    for seen, unseen in long.folds():
+        rejections.add(derive(seen)[0], unseen)
+        if model is not None:
+            held = pa.array(unseen.texts, pa.large_string())
+            perplexities.append(perplexity(*ngram.train(lang, seen.texts).costs(held)))
+    profile, parent, changed = derive(long)
+    trained = None
+    if model is not None:
+        trained = ngram.train(lang, long.texts)
+        profile = profile.model_copy(
+            update={"perplexity": _cut_points(model, np.concatenate(perplexities))}
+        )
+    reasons = doubts(long) + beyond_budget(rejections)
+    short = different - len(long.texts)
+    if 10 * short > different:
+        reasons.append(
+            f"{short} of {different} documents are below the {least} words that it asks for"
+        )
+    return Calibration(
+        profile=profile,
+        extends=parent.name,
+        changed=changed,
+        documents=given,
+        duplicates=given - different,
+        domains=len(reference.domains),
+        short=short,
+        calibrated_on=len(long.texts),
+        in_blocks=long.in_blocks,
+        held_out=rejections.share,
+        doubts=tuple(reasons),
+        rules=rejections.by_rule,
+        sources=rejections.sources,
+        model=trained,
+    )
+
+
+def _derive(
+    lang: str,
+    seen: Reference,
+    least: int,
+    parents: Mapping[str, Profile],
+    method: str,
+    share: float,
+    anchor: tuple[Profile, Sequence[str]] | None,
+) -> tuple[Profile, Profile, frozenset[str]]:
+    """Return a profile, the one that it extends, and the names of the rules that it sets."""
+    scripts, letters = scripts_and_letters(seen.texts)
+    without_spaces = bool(scripts) and scripts[0] in _UNSPACED
     stop_words = function_words(list(seen.domains.values()))
     lists = {"stop_words": stop_words} if len(stop_words) >= MIN_WORDS else {}
     name = "_unspaced" if without_spaces else "_words" if lists and scripts else DEFAULT
@@ -97,20 +178,14 @@ def calibrate(
     if not without_spaces:
         derived |= setter.shape(least)
     profile = base.model_copy(update={"rules": {**parent.rules, **derived}})
-    rejected = check_profile(profile, unseen.texts)
-    total = rejected.pop("any")
-    return Calibration(
-        profile=profile,
-        extends=parent.name,
-        changed=frozenset(derived),
-        documents=len(texts),
-        domains=len(reference.domains),
-        short=len(texts) - len(seen.texts) - len(unseen.texts),
-        calibrated_on=len(seen.texts),
-        held_out=len(unseen.texts),
-        false_rejection=total,
-        rules={name: value for name, value in rejected.items() if value},
-    )
+    return profile, parent, frozenset(derived)
+
+
+def _cut_points(model: str, perplexities: Floats) -> PerplexitySection:
+    """Return the section of a profile whose cut points most clean text is below."""
+    known = perplexities[~np.isnan(perplexities)]
+    head, middle = np.ceil(np.quantile(known, [HEAD, MIDDLE], method="higher") * 100) / 100
+    return PerplexitySection(model=model, head=float(head), middle=float(middle))
 
 
 def _least_words(texts: Sequence[str], unspaced: Profile | None) -> int:
@@ -127,6 +202,4 @@ def _long(reference: Reference, least: int) -> Reference:
     """Omit what every profile calls too short, because it shows nothing about the language."""
     texts = reference.texts
     enough = measured(None, texts, ["n_words"])["n_words"] >= least
-    long = {text for text, is_long in zip(texts, enough) if is_long}
-    kept = {name: [t for t in known if t in long] for name, known in reference.domains.items()}
-    return Reference({name: known for name, known in kept.items() if known})
+    return reference.only({text for text, is_long in zip(texts, enough) if is_long})

@@ -13,6 +13,7 @@ from curate.text.words import words
 
 #: Only the beginning of a document counts; a long document would contain every word.
 _FIRST_WORDS: Final = 300
+_FIRST_CHARACTERS: Final = 20_000
 #: A function word occurs in at least this share, and this number, of the documents of every domain.
 MIN_DOCUMENT_SHARE: Final = 0.08
 MIN_DOCUMENTS: Final = 3
@@ -57,14 +58,15 @@ def scripts_and_letters(texts: Iterable[str]) -> tuple[tuple[str, ...], str]:
     """Return the scripts of at least a twentieth of the letters, and their small letters, sorted.
 
     Letters rarer than one in 10,000 come from names and quotations. A script of more than 200
-    letters (Han, Hangul) has no alphabet: its letters are omitted.
+    letters (Han, Hangul) has no alphabet: its letters are omitted. Of a long document the beginning
+    counts, so that no book outweighs all others.
 
     >>> scripts_and_letters(["Қазақ тілі, тіл"])
     (('Cyrl',), 'азлтіқ')
     """
     counted: Counter[str] = Counter()
     for text in texts:
-        counted.update(char for char in text.lower() if char.isalpha())
+        counted.update(char for char in text[:_FIRST_CHARACTERS].lower() if char.isalpha())
     by_script: Counter[str] = Counter()
     for char, count in counted.items():
         by_script[_script(char)] += count

@@ -65,9 +65,6 @@ class Setter:
         anchor: tuple[Profile, Sequence[str]] | None,
     ) -> None:
         self._base, self._method, self._share = base, method, share
-        self._documents = len(seen.texts)
-        shows_tail = self._documents * share >= _RULE_OF_THREE
-        self._margin = _MARGIN if shows_tail else _WIDE_MARGIN
         signals = [base.rules[name].signal for name in MOST if name in base.rules]
         signals += [plan.signal for plan in LEAST.values()]
         signals += ["mean_word_length"]
@@ -123,13 +120,14 @@ class Setter:
         }
         values = self._values["mean_word_length"]
         low, high = (tail(values, self._share, None, upper=upper) for upper in (False, True))
+        margin = self._margin(values)
         if low is not None and high is not None:
             rules["words_of_odd_length"] = Rule(
                 signal="mean_word_length",
-                min=max(1, int(np.floor(low * (1 - self._margin)))),
-                max=int(np.ceil(high * (1 + self._margin))),
+                min=max(1, int(np.floor(low * (1 - margin)))),
+                max=int(np.ceil(high * (1 + margin))),
                 why="Text without spaces, encoded data",
-                source=self._source("tail"),
+                source=self._source("tail", values),
             )
         return rules
 
@@ -141,9 +139,11 @@ class Setter:
             used, limit = "tail", tail(values, self._share, None, upper=upper)
         if limit is None:
             return None, ""
-        margin = self._margin
+        margin = self._margin(values)
         rounded, margin = (np.ceil, margin) if upper else (np.floor, -margin)
-        return float(rounded(round(limit * (1 + margin) * 1000, 6))) / 1000, self._source(used)
+        return float(rounded(round(limit * (1 + margin) * 1000, 6))) / 1000, self._source(
+            used, values
+        )
 
     def _anchor(self, name: str, signal: str, *, upper: bool) -> Anchor | None:
         rule = self._english.rules.get(name) if self._english else None
@@ -152,10 +152,19 @@ class Setter:
         limit = rule.max if upper else rule.min
         return None if limit is None else Anchor(limit, self._english_values[signal])
 
-    def _source(self, method: str) -> str:
-        reason = METHODS[method][1].format(share=self._share, n=self._documents)
-        room = "a tenth" if self._margin == _MARGIN else "a quarter"
+    def _margin(self, values: Floats) -> float:
+        shows_tail = _documents(values) * self._share >= _RULE_OF_THREE
+        return _MARGIN if shows_tail else _WIDE_MARGIN
+
+    def _source(self, method: str, values: Floats) -> str:
+        reason = METHODS[method][1].format(share=self._share, n=_documents(values))
+        room = "a tenth" if self._margin(values) == _MARGIN else "a quarter"
         return f"curate calibrate, {method}: {reason}, and {room} of room"
+
+
+def _documents(values: Floats) -> int:
+    """Return how many documents set a limit: those for which the signal is defined."""
+    return int((~np.isnan(values)).sum())
 
 
 def _varieties(base: Profile, seen: Reference) -> Floats:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from curate.cli.options import TextField
+from curate.cli.options import SourceField, TextField
 
 
 def command(
@@ -32,26 +32,41 @@ def command(
         typer.Option(metavar="FILE", help="Clean English for mean_std and quantile."),
     ] = None,
     text: TextField = "text",
+    source_field: SourceField = None,
+    perplexity: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Also train an n-gram model, for the signal perplexity: an .npz."
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="File to write to instead of stdout.")
     ] = None,
 ) -> int:
     """Derive a language's profile from clean text.
 
-    Half of the documents, chosen by hash, set the limits; the others measure what the profile would
-    wrongly reject. tail: a limit excludes a small share of the clean documents. mean_std: it is as
-    many standard deviations from the mean as the English limit is in English. quantile: it excludes
-    the share that the English limit excludes. Function words are those that documents of every
-    domain use; a file of many documents is a domain.
+    All documents that are long enough set the limits; duplicates count once. What the profile would
+    wrongly reject is measured on sources that a profile of the others has not seen; a file of many
+    documents is a source. tail: a limit excludes a small share of the clean documents. mean_std: it
+    is as many standard deviations from the mean as the English limit is in English. quantile: it
+    excludes the share that the English limit excludes. Function words are those that documents of
+    every source use. Exit code 3 if more than 2 % of the held-out text would be rejected.
 
     Example: curate calibrate --lang kaz_Cyrl --reference sample_data/texts/kaz_Cyrl
     """
     from curate import api
-    from curate.calibrate import to_toml
-    from curate.cli.terminal import answer, say
+    from curate.calibrate import BUDGET, summary, to_toml
+    from curate.cli.terminal import answer, complain, say
 
     derived = api.calibrate(
-        lang, [*reference, *(more or [])], method=method, share=share, anchor=anchor, text=text
+        lang,
+        [*reference, *(more or [])],
+        method=method,
+        share=share,
+        anchor=anchor,
+        text=text,
+        source=source_field,
+        perplexity=perplexity,
     )
     profile = to_toml(derived)
     if output is None:
@@ -59,10 +74,15 @@ def command(
     else:
         output.write_text(profile, encoding="utf-8")
         answer(str(output))
-    say(
-        f"{derived.documents} documents, {derived.domains} domains, {derived.short} too short;"
-        f" {derived.false_rejection:.1%} of the {derived.held_out} held out would be rejected"
-    )
+    say(summary(derived))
     for rule, part in derived.rules.items():
         say(f"{part:>9.1%} {rule}")
-    return 0
+    if len(derived.sources) > 1 and derived.rules:
+        source, worst = next(iter(derived.sources.items()))
+        say(f"most of {source}: {worst.value:.1%} of {worst.of}")
+    if derived.model is not None:
+        card = derived.model.card
+        say(f"{perplexity}: {card['ngrams']} n-grams of {card['characters']} characters")
+    if derived.doubts:
+        complain(f"the profile is not to be trusted: {'; '.join(derived.doubts)}")
+    return 3 if derived.false_rejection > BUDGET else 0

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from curate.cli.options import Json, TextField
+from curate.cli.options import Json, SourceField, TextField
 
 
 def command(
@@ -21,6 +21,7 @@ def command(
         typer.Option(metavar="FILE", help="Your own clean documents; may be repeated."),
     ] = None,
     text: TextField = "text",
+    source_field: SourceField = None,
     budget: Annotated[
         float, typer.Option(min=0, max=1, metavar="SHARE", help="False rejections allowed.")
     ] = 0.02,
@@ -28,26 +29,33 @@ def command(
 ) -> int:
     """Run profiles on clean text of their languages.
 
-    Exit code 3 if a profile rejects more than the budget; its rules are then listed.
+    The columns low and high are the 95 % interval of the share. Exit code 3 if a profile rejects
+    more than the budget; its rules are then listed. A reference that says little is named.
 
     Example: curate check kaz_Cyrl
     """
     from curate import api
     from curate.cli.terminal import answer, as_json, complain, table
 
-    checked = api.check(profiles or None, reference=reference or None, text=text)
+    checked = api.check(
+        profiles or None,
+        reference=reference or None,
+        text=text,
+        source=source_field,
+        budget=budget,
+    )
     if json:
         answer(as_json(checked))
     else:
         table(
-            ("profile", "samples", "domains", "rejected", "share", "worst rule"),
+            ("profile", "samples", "sources", "rejected", "share", "low", "high", "worst rule"),
             [
                 (
                     name,
                     row["samples"],
                     row["domains"],
                     row["rejected"],
-                    f"{row['share']:.1%}",
+                    *(f"{row[part]:.1%}" for part in ("share", "low", "high")),
                     next(iter(row["rules"]), ""),
                 )
                 for name, row in checked.items()
@@ -60,4 +68,7 @@ def command(
             f"profile {name} rejects {checked[name]['share']:.1%} of its clean samples,"
             f" {budget:.1%} are allowed; by rule: {rules}"
         )
+    for name, row in checked.items():
+        if row.get("doubts"):
+            complain(f"the reference says little of {name}: {'; '.join(row['doubts'])}")
     return 3 if failed else 0

@@ -84,6 +84,10 @@ Resume = Annotated[
 TextField = Annotated[
     str, typer.Option("--text-field", "--text", metavar="FIELD", help="Field with the text.")
 ]
+SourceField = Annotated[
+    str | None,
+    typer.Option(metavar="FIELD", help="Field with the source of a document, instead of its file."),
+]
 IdField = Annotated[
     str | None,
     typer.Option("--id-field", metavar="FIELD", help="Field with a record's own id."),

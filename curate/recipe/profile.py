@@ -202,6 +202,32 @@ ClassifierName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=1
 Classifiers = dict[ClassifierName, ClassifierSection]
 
 
+class PerplexitySection(Section):
+    """The n-gram model of clean text of the language, made by `curate calibrate --perplexity`.
+
+    Where a model is named, ``perplexity`` is measured without a rule, too, and with cut points
+    ``perplexity_bucket``.
+    """
+
+    model: str = ""
+    """A path, hf://owner/repository/file or an fsspec address. Example: "models/kaz_Cyrl.npz"."""
+    head: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Perplexity up to which a text is in bucket 1, the head. Example: 4.2."""
+    middle: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Perplexity up to which other texts are in bucket 2, the middle; beyond it is the tail, 3.
+    Example: 5.5."""
+
+    @model_validator(mode="after")
+    def _has_cut_points_in_order(self) -> PerplexitySection:
+        if (self.head is None) != (self.middle is None):
+            raise ValueError("the buckets need both cut points, head and middle")
+        if self.head is not None and not self.model:
+            raise ValueError("cut points need the model that they belong to")
+        if self.head is not None and self.middle is not None and self.head > self.middle:
+            raise ValueError(f"head is above middle: {self.head:g} > {self.middle:g}")
+        return self
+
+
 class Profile(Section):
     """One file of ``filters/``, with the profiles that it extends merged in."""
 
@@ -228,6 +254,8 @@ class Profile(Section):
     classifiers: Classifiers = {}
     """Classifiers by name, each a signal. Those of the recipe are every profile's; a profile's own
     goes before one of that name."""
+    perplexity: PerplexitySection = PerplexitySection()
+    """The n-gram model of the signals perplexity and perplexity_bucket."""
     rules: dict[str, Rule] = {}
     """Rules by name, in the order of judgement; a document is dropped by the first that it
     fails."""

@@ -24,6 +24,7 @@ from curate.signals import (
     gopher,
     japanese,
     models,
+    perplexity,
     redpajama,
     repetition,
     scripts,
@@ -114,6 +115,8 @@ SIGNALS: dict[str, Formula] = {
     "phone_word_ratio": contacts.phone_word_ratio,
     "unigram_log_probability": models.unigram_log_probability,
     "page_quality": models.page_quality,
+    "perplexity": perplexity.perplexity,
+    "perplexity_bucket": perplexity.perplexity_bucket,
     "n_turns": chat.n_turns,
     "n_answers": chat.n_answers,
     "n_null_turns": chat.n_null_turns,
@@ -140,6 +143,7 @@ LISTS = {
     **PHRASES,
     "log_probabilities": "word_frequencies",
     "scored_words": "word_frequencies",
+    **perplexity.LISTS,
     **conversations.PHRASES,
 }
 
@@ -221,7 +225,8 @@ def measure(
             known, missing = (chats, chats.absent) if of_turns else (counts, absent)
             values = SIGNALS[name](*(known[count] for count in used))
             nothing = missing | np.isnan(values) if values.dtype == np.float64 else missing
-            columns[column(name)] = pa.array(values, mask=nothing if nothing.any() else None)
+            measured = pa.array(values, mask=nothing if nothing.any() else None)
+            columns[column(name)] = measured.cast(signal_type(name))
         else:
             columns[column(name)] = pa.nulls(len(texts), signal_type(name))
     return columns
@@ -230,4 +235,4 @@ def measure(
 def signal_type(name: str) -> pa.DataType:
     """Return the type of a signal's column: int64 if its formula counts, float64 if it divides."""
     returned = str(SIGNALS[name].__annotations__["return"])
-    return pa.int64() if returned == "Integers" else pa.float64()
+    return pa.int64() if returned in ("Integers", "Buckets") else pa.float64()

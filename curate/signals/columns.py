@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from curate.errors import RecipeError, nearest
 from curate.kernels import unicode
 from curate.kernels.arrow import buffers
-from curate.signals import page_model
+from curate.signals import page_model, perplexity
 from curate.signals.formula import PHRASES, Floats, Integers
 from curate.signals.page_model import SHIPPED, Measure
 from curate.text import pii
@@ -148,6 +148,8 @@ class TextCounts(Mapping[str, Integers | Floats]):
                 self._variety()
             elif name in UNIGRAMS:
                 self._unigrams()
+            elif name in perplexity.LISTS:
+                self._known |= perplexity.counts(self._texts, self._lists)
             elif name == PAGES:
                 self._known[name] = _page_scores(
                     self._texts, str(SHIPPED), self._lists, self._measure
@@ -171,6 +173,7 @@ class TextCounts(Mapping[str, Integers | Floats]):
         if self._lists.get("alphabet"):
             yield OUTSIDE
         yield from UNIGRAMS if self._lists.get("word_frequencies") else ()
+        yield from (name for name, list_ in perplexity.LISTS.items() if self._lists.get(list_))
         yield PAGES
 
     def __len__(self) -> int:

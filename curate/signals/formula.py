@@ -12,10 +12,12 @@ import numpy.typing as npt
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+#: Whole numbers that may be undefined (NaN): int64 with nulls in the column.
+Buckets = npt.NDArray[np.float64]
 
 #: The parameters of a formula are names of counts (curate.text.counts). It returns int64 where it
 #: is defined for every text, else float64 with NaN where it is undefined.
-Formula = Callable[..., Integers | Floats]
+Formula = Callable[..., Integers | Floats | Buckets]
 
 #: Counts of phrases in texts, and the list of the profile that names them.
 PHRASES = {

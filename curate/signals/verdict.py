@@ -14,7 +14,7 @@ from curate import schema
 from curate.errors import InternalError, nearest
 from curate.logging_setup import LOGGER
 from curate.recipe.profile import Profile, Profiles, Rule
-from curate.signals import BUCKET, SIGNALS, check_names, classifiers, column, measure
+from curate.signals import BUCKET, SIGNALS, check_names, classifiers, column, measure, perplexity
 
 Booleans = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -29,6 +29,13 @@ def signals_of(profiles: Profiles) -> tuple[str, ...]:
         others = (*schema.NUMBERS, *profile.classifiers, *profiles.own)
         check_names(measured, where=f"filters/{profile.name}.toml", others=others)
         used |= set(names)
+    return tuple(name for name in SIGNALS if name in used)
+
+
+def measured_by(profiles: Profiles) -> tuple[str, ...]:
+    """Return the signals to measure: those of all rules, and those of models that are named."""
+    named = {s for profile in profiles.by_name.values() for s in perplexity.of_profile(profile)}
+    used = named | set(signals_of(profiles))
     return tuple(name for name in SIGNALS if name in used)
 
 
@@ -58,7 +65,7 @@ def lists_of(profile: Profile) -> dict[str, tuple[str, ...]]:
     bound["language"] = (profile.name,)
     if profile.word_frequencies:
         bound["word_frequencies"] = (profile.word_frequencies,)
-    return bound
+    return bound | perplexity.lists_of(profile)
 
 
 def measured(texts: pa.LargeStringArray, profile: Profile) -> dict[str, pa.Array]:
@@ -72,7 +79,7 @@ def measured(texts: pa.LargeStringArray, profile: Profile) -> dict[str, pa.Array
 
 def files_digest(profiles: Profiles) -> str | None:
     """Return a digest of the contents of the files that the profiles name; None without any."""
-    digests = []
+    digests = perplexity.digests(profiles)
     models: dict[str, None] = {}
     for _, profile in sorted(profiles.by_name.items()):
         if profile.word_frequencies:

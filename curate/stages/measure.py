@@ -15,7 +15,7 @@ from curate.protocol.tables import on_alive, texts, with_columns
 from curate.recipe.profile import Profile, Profiles
 from curate.schema import whole
 from curate.signals import classifiers, column, measure, signal_type
-from curate.signals.verdict import files_digest, lists_of, profiles_with, signals_of
+from curate.signals.verdict import files_digest, lists_of, measured_by, profiles_with
 
 #: Measured only where a rule asks: its model costs more than all other signals together.
 PAGE_QUALITY = "page_quality"
@@ -37,7 +37,7 @@ class Measure(MapStage):
     language_model: str | None = None
     name: str = "measure"
     signals: tuple[str, ...] = field(default=(), metadata={"planned": True})
-    """The signals to measure, in the order of the registry: those of all rules."""
+    """The signals to measure, in the order of the registry: those of all rules and models."""
     pages: tuple[str, ...] | None = field(default=None, metadata={"planned": True})
     """The profiles for whose rows page_quality is measured, those with a rule on it; None: all."""
     classifiers: tuple[tuple[str, str], ...] = field(default=(), metadata={"planned": True})
@@ -46,13 +46,13 @@ class Measure(MapStage):
     idempotent: ClassVar[bool] = True
 
     profile_parts: ClassVar[tuple[str, ...]] = (
-        "identify", "lists", "word_frequencies", "classifiers"
+        "identify", "lists", "word_frequencies", "classifiers", "perplexity"
     )  # fmt: skip
 
     def __post_init__(self) -> None:
         # Limits and order of the rules are not part of the stage: measurements outlast them.
         if not self.signals:
-            object.__setattr__(self, "signals", signals_of(self.profiles))
+            object.__setattr__(self, "signals", measured_by(self.profiles))
             object.__setattr__(self, "pages", profiles_with(self.profiles, PAGE_QUALITY))
             kinds = classifiers.types(self.profiles)
             named = tuple((name, str(kind)) for name, kind in kinds.items())

@@ -13,8 +13,8 @@ import pyarrow as pa
 from curate.errors import RecipeError
 from curate.recipe.profile import Profile, Profiles
 from curate.signals import column
+from curate.signals.intervals import wilson
 from curate.signals.verdict import failures, measured, of_texts, signals_of
-from curate.tuning.intervals import wilson
 from curate.tuning.labels import LabelFile, Labelled, populations
 
 Booleans = npt.NDArray[np.bool_]

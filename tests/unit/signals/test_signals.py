@@ -16,6 +16,7 @@ from curate.signals import LISTS, SIGNALS, card, column, measure, signal_type
 from curate.signals.columns import TextCounts
 from curate.signals.conversations import COUNTS
 from curate.text.code_pages import written_letters
+from tests.kneser_ney import tiny_model
 
 #: The signals that a text has; those of conversations are tested in test_chat_signals.py.
 OF_TEXTS = [name for name in SIGNALS if not set(card(name).counts) & set(COUNTS)]
@@ -24,6 +25,8 @@ LISTED = {
     "scripts": ["Latn"],
     "alphabet": ["abc"],
     "word_frequencies": [str(Path(__file__).with_name("word_counts.tsv"))],
+    "perplexity": [tiny_model()],
+    "perplexity_cut_points": ["2.0", "9.5"],
     **{name: ["the"] for name in ("ads", "adult", "blocked", "discrimination", "violence")},
 }
 
@@ -47,7 +50,7 @@ def test_each_signal_asks_for_counts_that_exist(name: str) -> None:
     "family",
     [
         *("basic", "c4", "code", "contacts", "conversations", "fineweb", "formula", "gopher"),
-        *("japanese", "models", "redpajama", "repetition", "scripts"),
+        *("japanese", "models", "perplexity", "redpajama", "repetition", "scripts"),
     ],
 )
 def test_doctests_of_formulas(family: str) -> None:
@@ -83,6 +86,8 @@ def test_undefined_is_null_and_never_zero_or_nan() -> None:
         if values.type == pa.float64():
             assert not values.is_valid()[0].as_py(), name
             assert not any(np.isnan(v) for v in values.drop_null().to_pylist()), name
+        elif name == "perplexity_bucket":
+            assert values.to_pylist()[:2] == [None, None]
         else:
             assert values[0].as_py() == 0, name
     assert measured["signal_n_words"].to_pylist() == [0, 0, None, 1]
@@ -97,11 +102,13 @@ def test_signals_of_a_list_that_is_not_given_are_null() -> None:
         "foreign_letter_share",
         *("script_share", "distinct_stop_words", "stop_word_share", "stop_word_variety"),
         *("n_ads", "n_adult_words", "n_discriminating_words", "n_violent_words"),
-        *("n_blocked_phrases", "unigram_log_probability"),
+        *("n_blocked_phrases", "unigram_log_probability", "perplexity", "perplexity_bucket"),
     }
     measured = measure(pa.array(["the end of it"], pa.large_string()), names)
     assert all(values.to_pylist() == [None] for values in measured.values())
     measured = measure(pa.array(["the end of it"], pa.large_string()), names, LISTED)
+    assert measured.pop("signal_perplexity").to_pylist()[0] > 9.5
+    assert measured.pop("signal_perplexity_bucket").to_pylist() == [3]
     assert [values.to_pylist() for _, values in sorted(measured.items())] == [
         *([2], [1.0], *[[1]] * 5, [1.0], [0.5], [2 / np.sqrt(4)]),
         [(sum(np.log([66, 6, 31, 1])) - 4 * np.log(104)).round(6) / 4],

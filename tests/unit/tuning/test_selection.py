@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from curate.tuning.intervals import wilson
+from curate.signals.intervals import wilson
 from curate.tuning.selection import Smallest
 from tests.examples import examples
 
