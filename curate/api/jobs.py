@@ -344,7 +344,7 @@ def batches_of(
 ) -> Iterator[pa.Table]:
     """Yield the documents of files of any format, as Document tables of a few megabytes.
 
-    ``meta`` names a field of JSON or Parquet to keep in the column ``meta``.
+    ``meta`` names a field of JSON or Parquet, or a dotted path, to keep in the column ``meta``.
     """
     from curate.engine.reading import read_shard
     from curate.plan import registry
@@ -354,7 +354,7 @@ def batches_of(
     for kind, path in named:
         options: dict[str, Any] = {"text": text} if kind in ("jsonl", "parquet") else {}
         if options and meta is not None:
-            options["meta"] = [meta]
+            options["meta"] = list(dict.fromkeys((meta, meta.partition(".")[0])))
         if lines and kind == "text":
             options["split_on"] = "line"
         reader = registry.build("source", kind, options)

@@ -232,6 +232,8 @@ def read_reference(
     """Read clean documents by source: the value of a field; else a file of many documents, or all
     text files of one argument.
     """
+    from curate.sources import fields
+
     domains: dict[str, list[str]] = {}
     for path in paths:
         together = format_of(path) == "text"
@@ -242,8 +244,9 @@ def read_reference(
                 file = name.partition("#")[0].partition("/")[2]
                 domain = path if together or path.endswith(file) else f"{path}: {file}"
                 if source is not None:
-                    value = json.loads(meta).get(source) if meta else None
-                    domain = f"no {source}" if value is None else str(value)[:200]
+                    value = fields.at(json.loads(meta or "{}"), source)
+                    absent = value is None or value is fields.MISSING
+                    domain = f"no {source}" if absent else str(value)[:200]
                 if body:
                     domains.setdefault(domain, []).append(body)
     if source is not None and domains.keys() == {f"no {source}"}:
