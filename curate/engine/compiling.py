@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -55,7 +55,7 @@ def compile_together(
         work.append((_name(source), source.compile))
     for stage in stages:
         work.append((_name(stage), partial(_apply, stage, rows)))
-        rows = _with(rows, stage.adds)
+        rows = _with(rows, stage.added_types)
     for barrier in barriers:
         work.append((_name(barrier), partial(_resolve, barrier, rows)))
     work = [(name, run) for name, run in work if name not in _DONE]
@@ -134,11 +134,10 @@ def _name(stage: object) -> str:
     return f"{type(stage).__module__}.{type(stage).__qualname__}"
 
 
-def _with(table: pa.Table, names: Sequence[str]) -> pa.Table:
+def _with(table: pa.Table, types: Mapping[str, pa.DataType]) -> pa.Table:
     """Return the table with the columns that a stage adds: nulls, but languages with profiles."""
-    for name in names:
+    for name, type_ in types.items():
         if name not in table.column_names:
-            type_ = schema.column_type(name) or pa.float64()  # a signal
             column = pa.nulls(table.num_rows, type_)
             if name == "lang":
                 column = pa.array(_LANGUAGES[: table.num_rows], type_)
@@ -184,7 +183,7 @@ def main() -> None:
     for segment in planning.segments(recipe, planning.profiles(recipe)):
         compile_together(table, segment.stages, segment.barriers)
         for stage in segment.stages:
-            table = _with(table, stage.adds)
+            table = _with(table, stage.added_types)
 
 
 if __name__ == "__main__":

@@ -97,11 +97,11 @@ def build(
     cut = _divided(stages, judging_apart)
     check_columns(cut, where, {*brought_by_all(sources.values()), *loaded.own})
     plan = Plan(recipe, loaded, sources, tuple(shards), cut)
-    check_types(plan, where)
     passed = () if plan.columns is None else plan.columns.carried
     types = {field.name: field.type for field in (*plan.brought, *passed)}
     for stage in plan.stages:
         types |= stage.added_types
+    check_types(plan, types, where)
     check_groups(plan.mix.mixture, recipe, where, types)
     chat = [name for name, run in runs.items() if run.has_chat]
     check_conversations(recipe, loaded, plan.segments, where, chat)

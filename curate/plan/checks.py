@@ -38,6 +38,7 @@ def check_columns(segments: Sequence[Segment], where: str, brought: Collection[s
                     measured = "measure" if name != column and name in signals else ""
                     first = _WRITERS.get(column, measured)
                     known = (*signals, *schema.NUMBERS, *brought)
+                    known = (f"signal_{name}",) if f"signal_{name}" in have else known
                     raise RecipeError(
                         f"stage '{stage.name}' reads column '{column}', "
                         "which nothing before it writes",

@@ -125,10 +125,11 @@ def usable_names(sources: Iterable[SourcePlan]) -> tuple[str, ...]:
     return tuple(name for name in names if name not in registry.signals())
 
 
-def check_types(plan: Plan, where: str) -> None:
-    """Raise RecipeError where a column of the input has not the type that its use needs."""
-    if plan.columns is None:
-        return
+def check_types(plan: Plan, types: Mapping[str, pa.DataType], where: str) -> None:
+    """Raise RecipeError where a column of the input, or a signal, has not the type of its use.
+
+    ``types`` are those of the columns of the input and of stages.
+    """
     for profile in plan.profiles.by_name.values():
         for name in profile.classifiers:
             if name in plan.profiles.own:
@@ -137,11 +138,11 @@ def check_types(plan: Plan, where: str) -> None:
                     where=f"filters/{profile.name}.toml: classifiers.{name}",
                     hint="give one of them another name",
                 )
-    kinds = {field.name: field.type for field in plan.columns.carried}
     for name, use, needs in _uses(plan):
-        if name in kinds and not needs.holds(kinds[name]):
+        kind = types.get(name, types.get(f"signal_{name}"))
+        if kind is not None and not needs.holds(kind):
             raise RecipeError(
-                f"{use} needs {needs.what}, and the column '{name}' is {kinds[name]}", where=where
+                f"{use} needs {needs.what}, and the column '{name}' is {kind}", where=where
             )
 
 

@@ -202,6 +202,10 @@ ClassifierName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=1
 Classifiers = dict[ClassifierName, ClassifierSection]
 
 
+#: The buckets of perplexity, from clean text on, as CCNet names them.
+BUCKETS = ("head", "middle", "tail")
+
+
 class PerplexitySection(Section):
     """The n-gram model of clean text of the language, made by `curate calibrate --perplexity`.
 
@@ -212,9 +216,9 @@ class PerplexitySection(Section):
     model: str = ""
     """A path, hf://owner/repository/file or an fsspec address. Example: "models/kaz_Cyrl.npz"."""
     head: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """Perplexity up to which a text is in bucket 1, the head. Example: 4.2."""
+    """Perplexity up to which a text is in the bucket ``head``. Example: 4.2."""
     middle: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """Perplexity up to which other texts are in bucket 2, the middle; beyond it is the tail, 3.
+    """Perplexity up to which other texts are in the bucket ``middle``; beyond it is ``tail``.
     Example: 5.5."""
 
     @model_validator(mode="after")
@@ -266,6 +270,25 @@ class Profile(Section):
         if TAKEN_DOWN in value:
             raise ValueError(f"'{TAKEN_DOWN}' is the rule of takedowns: choose another name")
         return value
+
+    @model_validator(mode="after")
+    def _measures_what_it_judges(self) -> Profile:
+        named = self.perplexity
+        absent = {} if named.model else {"perplexity": "model"}
+        absent |= {} if named.head is not None else {"perplexity_bucket": "head and middle"}
+        for name, rule in self.rules.items():
+            wrong = [one for one in (*rule.allowed, *rule.refused) if one not in BUCKETS]
+            if rule.signal == "perplexity_bucket" and (wrong or not rule.is_of_categories):
+                raise ValueError(
+                    f"the rule '{name}' needs values of perplexity_bucket:"
+                    ' allowed = ["head", "middle"], or refused = ["tail"]'
+                )
+            if rule.signal in absent and rule.undefined == "drop":
+                raise ValueError(
+                    f"the rule '{name}' would drop all documents: [perplexity] has no"
+                    f" {absent[rule.signal]}; `curate calibrate --perplexity` writes that section"
+                )
+        return self
 
     def only(self, parts: Collection[str]) -> Profile:
         """Return the profile with these parts alone; to read another one is an AttributeError.

@@ -191,7 +191,7 @@ def measure(
     messages: pa.ListArray | None = None,
     identify: conversations.Identify | None = None,
 ) -> dict[str, pa.Array]:
-    """Measure the named signals of each text: columns ``signal_<name>``, int64 or float64.
+    """Measure the named signals of each text: columns ``signal_<name>`` of their types.
 
     Null where a signal is undefined, and for a null text. ``lists`` binds the word lists of a
     profile, the list ``scripts`` (ISO 15924 names) and ``word_frequencies`` (a path). Signals of
@@ -225,14 +225,17 @@ def measure(
             known, missing = (chats, chats.absent) if of_turns else (counts, absent)
             values = SIGNALS[name](*(known[count] for count in used))
             nothing = missing | np.isnan(values) if values.dtype == np.float64 else missing
-            measured = pa.array(values, mask=nothing if nothing.any() else None)
-            columns[column(name)] = measured.cast(signal_type(name))
+            mask = nothing if nothing.any() else None
+            columns[column(name)] = pa.array(values, signal_type(name), mask=mask)
         else:
             columns[column(name)] = pa.nulls(len(texts), signal_type(name))
     return columns
 
 
 def signal_type(name: str) -> pa.DataType:
-    """Return the type of a signal's column: int64 if its formula counts, float64 if it divides."""
+    """Return the type of a signal's column.
+
+    It is int64 if its formula counts, float64 if it divides, string if it names.
+    """
     returned = str(SIGNALS[name].__annotations__["return"])
-    return pa.int64() if returned in ("Integers", "Buckets") else pa.float64()
+    return {"Integers": pa.int64(), "Categories": pa.string()}.get(returned, pa.float64())

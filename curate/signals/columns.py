@@ -16,7 +16,7 @@ from curate.errors import RecipeError, nearest
 from curate.kernels import unicode
 from curate.kernels.arrow import buffers
 from curate.signals import page_model, perplexity
-from curate.signals.formula import PHRASES, Floats, Integers
+from curate.signals.formula import PHRASES, Categories, Floats, Integers
 from curate.signals.page_model import SHIPPED, Measure
 from curate.text import pii
 from curate.text.counts import (
@@ -108,7 +108,7 @@ def _stop_words(stop_words: tuple[str, ...]) -> npt.NDArray[np.uint64]:
     return table
 
 
-class TextCounts(Mapping[str, Integers | Floats]):
+class TextCounts(Mapping[str, Integers | Floats | Categories]):
     """The counts of a column of texts by name. A kernel runs when one of its counts is first read.
 
     ``lists`` gives what a profile binds: word lists, ``scripts`` (ISO 15924), ``word_frequencies``
@@ -131,10 +131,10 @@ class TextCounts(Mapping[str, Integers | Floats]):
         self._lists = lists or {}
         self._repetition = repetition
         self._measure = measure
-        self._known: dict[str, Integers | Floats] = {}
+        self._known: dict[str, Integers | Floats | Categories] = {}
         self._names = frozenset(self)
 
-    def __getitem__(self, name: str) -> Integers | Floats:
+    def __getitem__(self, name: str) -> Integers | Floats | Categories:
         if name not in self._names:
             raise KeyError(name)
         if name not in self._known:

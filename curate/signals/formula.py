@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-#: Whole numbers that may be undefined (NaN): int64 with nulls in the column.
-Buckets = npt.NDArray[np.float64]
+#: Names, None where undefined: texts in the column.
+Categories = npt.NDArray[np.object_]
 
 #: The parameters of a formula are names of counts (curate.text.counts). It returns int64 where it
-#: is defined for every text, else float64 with NaN where it is undefined.
-Formula = Callable[..., Integers | Floats | Buckets]
+#: is defined for every text, else float64 with NaN where it is undefined; or names.
+Formula = Callable[..., Integers | Floats | Categories]
 
 #: Counts of phrases in texts, and the list of the profile that names them.
 PHRASES = {

@@ -38,6 +38,7 @@ from curate.kernels import unicode
 from curate.kernels.arrow import buffers
 from curate.kernels.jit import kernel
 from curate.kernels.utf8 import decode
+from curate.langid.fasttext.model import from_hub
 from curate.paths import local_path, open_filesystem
 
 Integers = npt.NDArray[np.int64]
@@ -175,11 +176,14 @@ def _load(address: str, state: tuple[int, int] | None) -> tuple[NgramModel, str]
 
 def _bytes(address: str) -> bytes:
     try:
-        if "://" in address:
+        if "://" in address and not address.startswith("hf://"):
             files, path = open_filesystem(address)
             return bytes(files.cat_file(path))
-        return local_path(address).read_bytes()
-    except OSError as error:
+        local = from_hub(address) if "://" in address else local_path(address)
+        return local.read_bytes()
+    except RecipeError:
+        raise
+    except Exception as error:  # each filesystem behind fsspec has its own errors
         raise RecipeError(
             f"cannot read the n-gram model: {error}",
             where=address,

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from curate.recipe.profile import Profile, Profiles
-from curate.signals.formula import Buckets, Floats, Integers
+from curate.recipe.profile import BUCKETS, Profile, Profiles
+from curate.signals.formula import Categories, Floats, Integers
 
 #: The counts of the signals, and what the profile has to bind for each: a model's address, and the
 #: cut points of head and middle.
@@ -42,13 +42,14 @@ def perplexity(character_costs: Integers, spelled_characters: Integers) -> Float
         )
 
 
-def perplexity_bucket(perplexity_buckets: Buckets) -> Buckets:
-    """Bucket of the perplexity: 1 is the head, 2 the middle, 3 the tail.
+def perplexity_bucket(perplexity_buckets: Categories) -> Categories:
+    """Bucket of the perplexity: ``head``, ``middle`` or ``tail``.
 
     The cut points are ``head`` and ``middle`` of the profile's ``[perplexity]``: a text at a cut
     point is in the better bucket. `curate calibrate --perplexity` sets them so that 90 % of clean
     text of sources that the model has not seen is in the head, and 99 % in the head or the middle.
-    Undefined where the perplexity is, and without cut points.
+    A rule on it has ``allowed`` or ``refused``. Undefined where the perplexity is, and without cut
+    points.
     Why: groups of a mixture can take more of the text that is like clean text.
     Wrong: as the perplexity: the head is what the clean text is about, and its style.
     Source: CCNet, whose cut points divide a crawl into thirds instead.
@@ -58,17 +59,22 @@ def perplexity_bucket(perplexity_buckets: Buckets) -> Buckets:
 
 def counts(
     texts: pa.LargeStringArray, lists: Mapping[str, Sequence[str]]
-) -> dict[str, Integers | Floats]:
+) -> dict[str, Integers | Categories]:
     """Return the counts of both signals, by the profile's model and cut points."""
     from curate.signals import ngram_model  # compiles kernels
 
     costs, lengths = ngram_model.load(lists["perplexity"][0]).costs(texts)
-    known: dict[str, Integers | Floats] = {"character_costs": costs, "spelled_characters": lengths}
+    known: dict[str, Integers | Categories] = {
+        "character_costs": costs,
+        "spelled_characters": lengths,
+    }
     cut_points = lists.get("perplexity_cut_points")
     if cut_points:
         values = perplexity(costs, lengths)
-        bucket = 1.0 + np.searchsorted(np.array(cut_points, np.float64), values, side="left")
-        known["perplexity_buckets"] = np.where(np.isnan(values), np.nan, bucket)
+        place = np.searchsorted(np.array(cut_points, np.float64), values, side="left")
+        named = np.array(BUCKETS, object)[np.minimum(place, len(BUCKETS) - 1)]
+        named[np.isnan(values)] = None
+        known["perplexity_buckets"] = named
     return known
 
 

@@ -127,7 +127,7 @@ def _open(address: str) -> npt.NDArray[np.uint8]:
     if address == DEFAULT and not Path(address).exists():
         path = default_path()
     elif address.startswith("hf://"):
-        path = _from_hub(address)
+        path = from_hub(address)
     elif "://" in address:
         return _fetch(address)
     else:
@@ -145,7 +145,8 @@ def _open(address: str) -> npt.NDArray[np.uint8]:
     return np.frombuffer(mapped, np.uint8)
 
 
-def _from_hub(address: str) -> Path:
+def from_hub(address: str) -> Path:
+    """Return the file of ``hf://owner/repository[@revision][/file]``, fetched once."""
     owner, _, rest = address.removeprefix("hf://").partition("/")
     repository, _, name = rest.partition("/")
     name = name or "model.bin"  # the file's name in GlotLID, OpenLID and NLLB

@@ -5,8 +5,10 @@ import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from curate.recipe import locate
+from tests.kneser_ney import tiny_model
 from tests.unit.cli.commands import curate
 
 KAZAKH = Path(locate.data_path("sample_data/texts/kaz_Cyrl")).absolute()
@@ -88,16 +90,56 @@ def test_a_model_of_calibrate_is_measured_in_a_run_and_refused_where_it_is_damag
     (tmp_path / "r.toml").write_text(
         'name = "r"\n[sources.a]\nformat = "jsonl"\npath = "a.jsonl"\nprofile = "kk"\n'
         '[[stages]]\nuse = "identify"\n[[stages]]\nuse = "measure"\n'
+        '[mixture]\nunit = "documents"\nratio = "3:1"\nshortage = "repeat"\nmax_epochs = 3\n'
+        '[mixture.groups.clean]\nwhere = { signal_perplexity_bucket = ["head", "middle"] }\n'
+        '[mixture.groups.rest]\nsplit_by = "signal_perplexity_bucket"\n'
+        "weights = { tail = 1, head = 0 }\n"
     )
     run = ("run", "r.toml", "--output", "out", "--engine", "in-process")
     assert curate(*run).code == 0
     columns = ["signal_perplexity", "signal_perplexity_bucket"]
     product = pq.read_table("out/mixture", columns=columns).sort_by(columns[0])
     perplexity, bucket = (column.to_pylist() for column in product.columns)
-    assert perplexity[0] < 4 < 10 < perplexity[1]
-    assert bucket == [1, 3]
+    assert perplexity[0] < 4 < 10 < perplexity[-1]
+    assert bucket == ["head", "head", "head", "tail"]
     model.write_bytes(model.read_bytes()[:-100])
     for command in (("plan", "r.toml"), (*run, "--fresh")):
         refused = curate(*command)
         assert refused.code == 2
         assert "no n-gram model of `curate calibrate`, or it is cut off" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("use", "said"),
+    [
+        (
+            "[mixture.groups.a]\nwhere = { signal_perplexity_bucket = { max = 2 } }",
+            "where of a group needs a number, and the column 'signal_perplexity_bucket' is string",
+        ),
+        (
+            '[mixture.groups.a]\nwhere = { perplexity_bucket = ["head"] }',
+            "did you mean 'signal_perplexity_bucket'?",
+        ),
+        (
+            '[mixture.upsample]\nby = "signal_perplexity_bucket"\ncopies = [[1, 2]]\n'
+            "[mixture.groups.a]",
+            "upsample needs a number, and the column 'signal_perplexity_bucket' is string",
+        ),
+    ],
+)
+def test_a_bucket_in_the_place_of_a_number_is_refused_before_reading(
+    use, said, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    profile = tmp_path / "filters" / "kk.toml"
+    profile.parent.mkdir()
+    profile.write_text(f'[perplexity]\nmodel = "{tiny_model()}"\nhead = 2\nmiddle = 3\n')
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}\n')
+    (tmp_path / "r.toml").write_text(
+        'name = "r"\n[sources.a]\nformat = "jsonl"\npath = "a.jsonl"\nprofile = "kk"\n'
+        '[[stages]]\nuse = "identify"\n[[stages]]\nuse = "measure"\n'
+        '[mixture]\nunit = "documents"\n' + use
+    )
+    refused = curate("plan", "r.toml")
+    assert refused.code == 2
+    assert said in refused.err

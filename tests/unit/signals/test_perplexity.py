@@ -19,6 +19,7 @@ from curate.errors import RecipeError
 from curate.plan.fingerprint import parameters
 from curate.recipe.profile import Profile, Profiles, load_profile
 from curate.signals import measure, ngram_model
+from curate.signals.verdict import check_profile
 from curate.stages.measure import Measure
 from tests.examples import examples
 
@@ -54,9 +55,9 @@ def test_a_text_at_a_cut_point_is_in_the_better_bucket(model: Path) -> None:
     values = measured(texts, perplexity=[model])["perplexity"]
     assert values[0] < values[1] < values[2]
     for cuts, wanted in (
-        ((values[0], values[1]), [1, 2, 3, None, None]),
-        ((values[1], values[1]), [1, 1, 3, None, None]),
-        ((values[0] - 1e-9, values[2]), [2, 2, 2, None, None]),
+        ((values[0], values[1]), ["head", "middle", "tail", None, None]),
+        ((values[1], values[1]), ["head", "head", "tail", None, None]),
+        ((values[0] - 1e-9, values[2]), ["middle", "middle", "middle", None, None]),
     ):
         bound = {"perplexity": [model], "perplexity_cut_points": [*map(repr, cuts)]}
         assert measured(texts, **bound)["perplexity_bucket"] == wanted
@@ -74,7 +75,7 @@ def test_a_named_model_is_measured_without_a_rule_and_is_in_the_key(model: Path)
     assert Measure(profiles(named)).signals == ("perplexity",)
     table = stage.apply(schema.documents([{"id": "0", "text": "it is the end"}]), Counter())
     assert table.column("signal_perplexity")[0].as_py() < 3.5
-    assert table.column("signal_perplexity_bucket").to_pylist() in ([1], [2])
+    assert table.column("signal_perplexity_bucket").to_pylist() in (["head"], ["middle"])
     before = parameters(stage)
     train("eng_Latn", ["another text of it is the end " * 5]).save(model)
     assert parameters(stage) != before
@@ -168,3 +169,39 @@ def test_cut_arrays_are_refused(model: Path, name: str) -> None:
 
 def test_a_profile_without_a_model_has_no_digest() -> None:
     assert Measure(Profiles({"_default": Profile(name="_default")})).model_digest is None
+
+
+@pytest.mark.parametrize(
+    ("section", "rule", "said"),
+    [
+        ("", 'signal = "perplexity"\nmax = 9', "[perplexity] has no model"),
+        ("", 'signal = "perplexity_bucket"\nallowed = ["head"]', "has no head and middle"),
+        ('model = "m"', 'signal = "perplexity_bucket"\nrefused = ["tail"]', "no head and middle"),
+        (
+            'model = "m"\nhead = 2\nmiddle = 3',
+            'signal = "perplexity_bucket"\nmax = 2',
+            'needs values of perplexity_bucket: allowed = ["head", "middle"]',
+        ),
+        (
+            'model = "m"\nhead = 2\nmiddle = 3',
+            'signal = "perplexity_bucket"\nallowed = ["haed"]',
+            "needs values of perplexity_bucket",
+        ),
+    ],
+)
+def test_rules_that_would_drop_all_documents_are_refused(
+    section: str, rule: str, said: str
+) -> None:
+    with pytest.raises(RecipeError) as refused:
+        profiles(f"[perplexity]\n{section}\n[rules.odd]\n{rule}\n")
+    assert said in str(refused.value)
+    kept = rule + '\nundefined = "keep"'
+    if "needs values" not in said:
+        profiles(f"[perplexity]\n{section}\n[rules.odd]\n{kept}\n")
+
+
+def test_a_rule_on_the_buckets_judges(model: Path) -> None:
+    text = f'[perplexity]\nmodel = "{model}"\nhead = 3.5\nmiddle = 9\n[rules.unlike]\n'
+    loaded = profiles(text + 'signal = "perplexity_bucket"\nrefused = ["tail"]\n')
+    shares = check_profile(loaded.by_name["_default"], ["it is the end", "xq zw jv", "of it is"])
+    assert shares["unlike"] == pytest.approx(1 / 3)
