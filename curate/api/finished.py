@@ -280,6 +280,7 @@ def explain(output: str, document: str) -> list[dict[str, Any]]:
                     outcome["id"],
                     outcome.get("dropped_by"),
                     outcome.get("cuts", ()),
+                    outcome["signals"],
                 )
             )
         except CurateError as error:

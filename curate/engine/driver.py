@@ -254,7 +254,10 @@ class Driver:
                 survivors[number] if step.over == "shard" else None,
                 produced={name: index.part(number) for name, index in read.items()},
                 earlier=tuple(
-                    listing for each in earlier if looks_back for listing in each.on(number)
+                    listing
+                    for each in earlier
+                    if looks_back and not each.barrier.only_numbers
+                    for listing in each.on(number)
                 ),
             )
 

@@ -244,7 +244,8 @@ def _clusters(
     plan: Plan, store: Store, state: RunState, staging: str, largest: LargestClusters
 ) -> list[FileEntry]:
     """Write a row for each document of a cluster of two or more, per dedup stage."""
-    barriers = plan.barriers[:-1]  # the last is the mixture
+    # The last is the mixture.
+    barriers = [barrier for barrier in plan.barriers[:-1] if not barrier.only_numbers]
     if not barriers:
         return []
     columns = ["id", "cluster", "cluster_size", "duplicate_of", "jaccard"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,11 +91,11 @@ def dry_run(
     for the sources that are not scanned completely.
     """
     maps, barriers, stage = _until(plan, name)
-    if isinstance(stage, MapStage):
+    if _is_for_samples(stage):
         chosen, scanned, _, _ = _sample(plan, sample, scan)
         table = _through(maps, chosen)
         tally: Counter[str] = Counter()
-        out = stage.apply(table, tally)
+        out = _applied(stage, table, tally)
         return _counted(name, scanned, out, tally, "")
     if stage.makes_product:
         return _mixture(plan, stage, maps, sample, scan, text_bytes or {})
@@ -112,9 +112,9 @@ def dry_run_all(
     table, scanned, _, _ = _sample(plan, sample, scan)
     tried = []
     for stage in plan.stages:
-        if isinstance(stage, MapStage):
+        if _is_for_samples(stage):
             tally: Counter[str] = Counter()
-            out = stage.apply(table, tally)
+            out = _applied(stage, table, tally)
             tried.append(_counted(stage.name, scanned, out, tally, ""))
             table = out.filter(schema.alive(out))
         else:
@@ -136,13 +136,28 @@ def kept_of_raw(tried: list[DryRun]) -> Interval:
     return Interval(round(share, 9), round(low, 9), round(high, 9))
 
 
-def _until(plan: Plan, name: str) -> tuple[list[MapStage], list[Barrier], Any]:
-    """Return the map stages and the barriers before a stage, and the stage."""
+def _is_for_samples(stage: Any) -> bool:
+    """Return whether a sample is enough for a stage: it compares no documents, or only ranks them.
+
+    Quantiles of a sample are those of all documents, about.
+    """
+    return isinstance(stage, MapStage) or bool(stage.only_numbers)
+
+
+def _applied(stage: Any, table: pa.Table, tally: Counter[str]) -> pa.Table:
+    decisions = () if isinstance(stage, MapStage) else (resolve(stage, table)["decisions"],)
+    out: pa.Table = stage.apply(table, *decisions, tally)
+    return out
+
+
+def _until(plan: Plan, name: str) -> tuple[list[Any], list[Barrier], Any]:
+    """Return the stages before a stage that run on samples, the other barriers, and the stage."""
     if name not in plan.stage_names:
         raise RecipeError(f"the recipe has no stage '{name}'", hint=nearest(name, plan.stage_names))
     *before, stage = plan.stages[: plan.stage_names.index(name) + 1]
-    maps = [one for one in before if isinstance(one, MapStage)]
-    return maps, [one for one in before if isinstance(one, Barrier)], stage
+    maps = [one for one in before if _is_for_samples(one)]
+    others = [one for one in before if isinstance(one, Barrier) and not one.only_numbers]
+    return maps, others, stage
 
 
 def _documents(plan: Plan, scan: int, source: str | None = None) -> Iterator[pa.Table]:
@@ -183,9 +198,9 @@ def _sample(plan: Plan, sample: int, scan: int, source: str | None = None) -> _S
     return _Sample(lowest, scanned, seen, seen < scan)
 
 
-def _through(stages: list[MapStage], table: pa.Table) -> pa.Table:
+def _through(stages: Sequence[Any], table: pa.Table) -> pa.Table:
     for stage in stages:
-        table = stage.apply(table, Counter())
+        table = _applied(stage, table, Counter())
         table = table.filter(schema.alive(table))
     return table
 
@@ -218,7 +233,12 @@ def _example(rejects: pa.Table, row: int) -> dict[str, Any]:
 
 
 def _duplicates(
-    plan: Plan, name: str, barrier: Barrier, maps: list[MapStage], earlier: list[Barrier], scan: int
+    plan: Plan,
+    name: str,
+    barrier: Barrier,
+    maps: Sequence[Any],
+    earlier: list[Barrier],
+    scan: int,
 ) -> DryRun:
     """Estimate a dedup stage from the documents whose hash values are in a slice of all values.
 
@@ -278,7 +298,7 @@ def _slice_values(barrier: Any, table: pa.Table) -> np.ndarray:
 def _mixture(
     plan: Plan,
     mix: Any,
-    before: list[MapStage],
+    before: Sequence[Any],
     sample: int,
     scan: int,
     text_bytes: Mapping[str, int],

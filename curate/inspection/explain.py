@@ -19,7 +19,7 @@ from curate.inspection.verify import manifest_of
 from curate.plan import build as planning
 from curate.plan.model import Plan, PlannedPiece, Segment, Shard
 from curate.protocol.stage import MapStage
-from curate.protocol.tables import with_text
+from curate.protocol.tables import with_columns, with_text
 from curate.protocol.tallies import CUT, tally_key
 from curate.recipe.recipe import Recipe
 from curate.signals.verdict import column_of, failures
@@ -95,12 +95,17 @@ def find_in_stores(store: Store, id: str) -> list[dict[str, Any]]:
 
 
 def replay(
-    plan: Plan, id: str, dropped_by: str | None = None, cuts: Sequence[Mapping[str, Any]] = ()
+    plan: Plan,
+    id: str,
+    dropped_by: str | None = None,
+    cuts: Sequence[Mapping[str, Any]] = (),
+    signals: Mapping[str, float] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Re-read a record from its id, run the map stages on it, and yield what each stage changed.
 
     Cuts depend on other documents, so they cannot be replayed from one record: ``cuts`` is that
-    column of the document's row, and the same bytes are cut again at their stage. The replay ends
+    column of the document's row, and the same bytes are cut again at their stage. Buckets and ranks
+    depend on them, too, and are taken from its ``signals``. The replay ends
     with the stage that drops the document, or at the barrier that ``dropped_by`` names. ``text`` is
     contained where a stage changed it.
     """
@@ -120,7 +125,7 @@ def replay(
     table = _document(plan, source, pieces, id, locator)
     if table is None:
         raise RecipeError(f"no document at '{locator}'", where=schema.file_key(source, file))
-    yield from _replayed(plan.segments, table, dropped_by, cuts)
+    yield from _replayed(plan.segments, table, dropped_by, cuts, signals)
 
 
 def replay_text(recipe: Recipe, text: str, source: str | None = None) -> list[dict[str, Any]]:
@@ -146,6 +151,7 @@ def _replayed(
     table: pa.Table,
     dropped_by: str | None = None,
     cuts: Sequence[Mapping[str, Any]] = (),
+    signals: Mapping[str, float] | None = None,
 ) -> Iterator[dict[str, Any]]:
     before = table.column("text")[0].as_py() or ""
     yield {"stage": "read", "text": before, "characters": len(before), "did": {}, "changed": False}
@@ -176,6 +182,12 @@ def _replayed(
         for barrier in segment.barriers:
             if barrier.name == last:
                 return
+            if barrier.only_numbers and signals is not None:
+                numbers = {name: pa.array([signals.get(name)]) for name in barrier.adds}
+                unknown = pa.nulls(1, pa.float64())
+                table = with_columns(
+                    table, {n: unknown if v.null_count else v for n, v in numbers.items()}
+                )
             spans = [(cut["start"], cut["end"]) for cut in cuts if cut["stage"] == barrier.name]
             if spans:
                 after = cut_again(before, spans)

@@ -13,13 +13,12 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from curate.mixture import histogram
 from curate.mixture.cut_points import cut, cut_bins, refine
 from curate.mixture.placements import as_table
 from curate.mixture.summary import report
-from curate.protocol.routing import read_docs
+from curate.protocol.routing import undecided
 from curate.protocol.stage import Inputs, Step
 from curate.recipe.mixture import Mixture
 
@@ -44,7 +43,7 @@ def _histogram(inputs: Inputs) -> Outputs:
 
     def counts() -> Iterator[pa.Table]:
         nonlocal held_out
-        for rows in _undecided(inputs):
+        for rows in undecided(inputs):
             held_out = histogram.add_held_out([held_out, histogram.count_held_out(rows)])
             yield histogram.count_bins(rows)
 
@@ -70,7 +69,7 @@ def _budgets(mixture: Mixture, most_rows: int, inputs: Inputs) -> Outputs:
 
 def _look(inputs: Inputs) -> Outputs:
     bins = histogram.bins_by_leaf(inputs.stream("cut_bins"))
-    for rows in _undecided(inputs):
+    for rows in undecided(inputs):
         yield "cut_rows", _send(histogram.in_bins(rows.select(histogram.SKETCH.names), bins), 0)
 
 
@@ -94,11 +93,3 @@ def _cut(mixture: Mixture, most_rows: int, inputs: Inputs) -> Outputs:
 def _send(table: pa.Table, part: int | np.ndarray) -> pa.Table:
     parts = pa.array(np.broadcast_to(part, table.num_rows).astype(np.int32))
     return table.append_column("part", parts)
-
-
-def _undecided(inputs: Inputs) -> Iterator[pa.Table]:
-    """Yield a shard's sketch without the documents that earlier barriers dropped."""
-    decided = pa.array(read_docs(inputs, "decided"))
-    for rows in inputs.stream("sketch"):
-        active = pc.invert(pc.is_in(rows.column("doc"), decided))
-        yield rows.filter(active) if len(decided) else rows

@@ -17,7 +17,7 @@ from pydantic import JsonValue
 from curate.errors import RecipeError, ResourceError, without_secrets
 from curate.paths.remote import in_order
 from curate.plan import registry
-from curate.plan.checks import check_columns, check_conversations, check_groups
+from curate.plan.checks import check_columns, check_conversations, check_groups, check_ranks
 from curate.plan.finished_runs import (
     RunInput,
     brought_by_all,
@@ -95,6 +95,7 @@ def build(
     stages = list(_stages(recipe, loaded, where))
     sources = _with_runs(sources, runs, stages, recipe, loaded, where)
     cut = _divided(stages, judging_apart)
+    check_ranks(loaded, stages, where)
     check_columns(cut, where, {*brought_by_all(sources.values()), *loaded.own})
     plan = Plan(recipe, loaded, sources, tuple(shards), cut)
     passed = () if plan.columns is None else plan.columns.carried
@@ -248,13 +249,15 @@ def _decides_on_signals(stage: MapStage | Barrier) -> bool:
 def _joins(stage: MapStage | Barrier, barriers: list[Barrier]) -> bool:
     """Return whether a stage can share the read of the barriers before it.
 
-    A barrier can only if it looks at what they decided. The mixture gets a segment of its own,
-    whose survivors are the curated rows; and no barrier may look at a text that another cuts.
+    A barrier can only if it looks at what they decided, and at no column that they add. The mixture
+    gets a segment of its own, whose survivors are the curated rows; and no barrier may look at a
+    text that another cuts.
     """
     return (
         isinstance(stage, Barrier)
         and not stage.makes_product
         and any("decided" in step.reads for step in stage.steps())
+        and not any({*stage.reads} & {*barrier.adds} for barrier in barriers)
         and not any(barrier.removes_text for barrier in barriers)
     )
 
@@ -267,7 +270,7 @@ def _stages(recipe: Recipe, profiles: Profiles, where: str) -> Iterator[MapStage
     mixture = recipe.seeded_mixture
     models = [spec.options.get("model") for spec in specs if spec.use == "identify"]
     labels: set[str] = set()
-    clustered = mixed = False
+    clustered = counted = mixed = False
     for spec in specs:
         at = f"{where}: stages.{spec.label}"
         if spec.label in labels:
@@ -290,9 +293,11 @@ def _stages(recipe: Recipe, profiles: Profiles, where: str) -> Iterator[MapStage
             "language_model": models[0] if models else None,
             "clustered": clustered,
             "own": _own_of(spec, profiles.own),
+            "counted": counted,
         }
         stage = registry.build("stage", spec.use, spec.options, given=given, where=at)
         clustered = clustered or "cluster" in stage.adds
+        counted = counted or "n_tokens" in stage.adds
         yield stage
 
 

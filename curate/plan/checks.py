@@ -10,6 +10,7 @@ from curate import schema
 from curate.errors import RecipeError, nearest
 from curate.plan import registry
 from curate.plan.model import Segment
+from curate.protocol.stage import Stage
 from curate.recipe.mixture import Mixture
 from curate.recipe.profile import Profiles
 from curate.recipe.recipe import Recipe
@@ -36,6 +37,7 @@ def check_columns(segments: Sequence[Segment], where: str, brought: Collection[s
                     name = column.removeprefix("signal_")
                     signals = registry.signals()
                     measured = "measure" if name != column and name in signals else ""
+                    measured = "bucket" if name.endswith("_bucket") else measured
                     first = _WRITERS.get(column, measured)
                     known = (*signals, *schema.NUMBERS, *brought)
                     known = (f"signal_{name}",) if f"signal_{name}" in have else known
@@ -50,6 +52,20 @@ def check_columns(segments: Sequence[Segment], where: str, brought: Collection[s
                 # What was measured on the text before the cut does not describe the text after it.
                 have -= {name for name in have if name.startswith("signal_")}
                 have -= set(schema.MEASURED_COLUMNS)
+
+
+def check_ranks(profiles: Profiles, stages: Collection[Stage], where: str) -> None:
+    """Raise RecipeError where classifiers are measured, and no stage averages the ranks of some."""
+    added = {name for stage in stages for name in stage.adds}
+    for profile in profiles.by_name.values():
+        for name, one in profile.classifiers.items():
+            missing = f"signal_{name}" not in added
+            if one.mean_rank and missing and f"signal_{one.mean_rank[0]}" in added:
+                raise RecipeError(
+                    f"the classifier '{name}' is a mean of ranks, and no stage computes it",
+                    where=where,
+                    hint='put use = "rank" behind measure',
+                )
 
 
 def check_groups(

@@ -27,6 +27,8 @@ STAGES = {
     "exact_dedup": "curate.stages.exact_dedup:ExactDedup",
     "fuzzy_dedup": "curate.stages.fuzzy_dedup:FuzzyDedup",
     "embed_dedup": "curate.stages.embed_dedup:EmbedDedup",
+    "rank": "curate.stages.bucket:Rank",
+    "bucket": "curate.stages.bucket:Bucket",
     "cap": "curate.stages.cap:Cap",
     "line_dedup": "curate.stages.line_dedup:LineDedup",
     "substring_dedup": "curate.stages.substring_dedup:SubstringDedup",
@@ -56,7 +58,7 @@ SOURCE_FORMATS = {
 
 
 #: Fields of stages that the plan fills in, which no recipe may set.
-FROM_PLAN = {"profiles", "mixture", "seed", "name", "language_model", "clustered"}
+FROM_PLAN = {"profiles", "mixture", "seed", "name", "language_model", "clustered", "counted"}
 
 
 def options(kind: str, name: str) -> dict[str, dataclasses.Field[Any]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curate import schema
 from curate.protocol.stage import Inputs
@@ -75,6 +77,14 @@ def read_docs(inputs: Inputs, dataset: str) -> np.ndarray:
     """Return the column `doc` of a dataset, sorted."""
     docs = [integers(table, "doc") for table in inputs.stream(dataset)]
     return np.unique(np.concatenate([np.empty(0, np.int64), *docs]))
+
+
+def undecided(inputs: Inputs) -> Iterator[pa.Table]:
+    """Yield a shard's sketch without the documents that earlier barriers dropped."""
+    decided = pa.array(read_docs(inputs, "decided"))
+    for rows in inputs.stream("sketch"):
+        active = pc.invert(pc.is_in(rows.column("doc"), decided))
+        yield rows.filter(active) if len(decided) else rows
 
 
 def read_table(inputs: Inputs, dataset: str) -> pa.Table | None:

@@ -171,7 +171,7 @@ class Barrier(Stage):
 
     @property
     def decides(self) -> Literal["shard", "all"]:
-        """Whether each shard gets its own decisions, or all shards read the same small table."""
+        """Whether each shard gets decisions on its documents, or all read the same small table."""
         return "shard"
 
     @property
@@ -188,6 +188,11 @@ class Barrier(Stage):
     def stored_parameters(self) -> Mapping[str, int | str]:
         """What a dedup store of this barrier must agree with; empty for one that has no store."""
         return {}
+
+    @property
+    def only_numbers(self) -> bool:
+        """Whether the stage only adds numbers to documents: it decides on none, drops none."""
+        return False
 
     @property
     def makes_product(self) -> bool:

@@ -187,11 +187,14 @@ class ClassifierSection(Section):
     best label itself, a category. Example: "__label__edu"."""
     max: tuple[str, ...] = ()
     """Instead of a model: the classifiers whose highest score it is. Example: ["edu", "dclm"]."""
+    mean_rank: tuple[str, ...] = ()
+    """Instead of a model: the classifiers whose ranks within the language are averaged, by the
+    stage ``rank``. Example: ["edu", "dclm"]."""
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> ClassifierSection:
-        if bool(self.model) == bool(self.max):
-            raise ValueError('a classifier has model = "..." or max = ["...", "..."], and not both')
+        if sum(map(bool, (self.model, self.max, self.mean_rank))) != 1:
+            raise ValueError("a classifier has one of model, max and mean_rank")
         if self.label and not self.model:
             raise ValueError("label is that of a model")
         return self

@@ -27,28 +27,32 @@ SUFFIX: Final = ".npz"
 GOOD: Final = "good"
 
 
-def types(profiles: Profiles) -> dict[str, pa.DataType]:
-    """Return the type of each classifier's signal: float64, or string for a category.
+#: What the signal of a classifier is. Means of ranks are not measured, but by the stage `rank`.
+SCORE, CATEGORY, MEAN_RANK = "score", "category", "mean of ranks"
 
-    Raise RecipeError where a model cannot be read, has not the label, or means something else in
+
+def kinds(profiles: Profiles) -> dict[str, str]:
+    """Return what each classifier's signal is: a score, a category, or a mean of ranks.
+
+    Raise RecipeError where a model cannot be read, has not the label, or is something else in
     another profile.
     """
-    found: dict[str, pa.DataType] = {}
+    found: dict[str, str] = {}
     first: dict[str, str] = {}
     for profile in profiles.by_name.values():
         for name, section in profile.classifiers.items():
             where = f"filters/{profile.name}.toml: classifiers.{name}"
-            kind = _type(name, section, profile.classifiers, where)
+            kind = _kind(name, section, profile.classifiers, where)
             if found.setdefault(name, kind) != kind:
                 raise RecipeError(
-                    f"'{name}' is a category here and a probability in '{first[name]}'",
+                    f"'{name}' is a {kind} here and a {found[name]} in '{first[name]}'",
                     where=where,
-                    hint="name a label in both or in none, or give one another name",
+                    hint="make it the same in both, or give one another name",
                 )
             first.setdefault(name, profile.name)
         for rule_name, rule in profile.rules.items():
             limits = rule.min is not None or rule.max is not None
-            if limits and found.get(rule.signal) == pa.string():
+            if limits and found.get(rule.signal) == CATEGORY:
                 raise RecipeError(
                     f"the signal '{rule.signal}' is a category, and the rule sets limits",
                     where=f"filters/{profile.name}.toml: rules.{rule_name}",
@@ -57,31 +61,30 @@ def types(profiles: Profiles) -> dict[str, pa.DataType]:
     return dict(sorted(found.items()))
 
 
-def _type(name: str, section: ClassifierSection, others: Classifiers, where: str) -> pa.DataType:
+def _kind(name: str, section: ClassifierSection, others: Classifiers, where: str) -> str:
     if name in SIGNALS or name in schema.NUMBERS or name.endswith(BUCKET):
         raise RecipeError(
             f"'{name}' is the name of a signal of curate's",
             where=where,
             hint=f"give the classifier another name, such as 'own_{name.removesuffix(BUCKET)}'",
         )
-    if not section.max:
-        category = not section.label and not _of_pages(section)
+    if section.model:
         _check_label(section, where)
-        return pa.string() if category else pa.float64()
-    for member in section.max:
+        return SCORE if section.label or _of_pages(section) else CATEGORY
+    for member in section.max or section.mean_rank:
         of = others.get(member)
-        if of is None or not of.model:
-            models = [other for other, each in others.items() if each.model]
+        if of is None or not (of.model or (of.max and section.mean_rank)):
+            scored = [other for other, each in others.items() if each.model]
             raise RecipeError(
-                f"no classifier '{member}' with a model", where=where, hint=nearest(member, models)
+                f"no classifier '{member}' with a model", where=where, hint=nearest(member, scored)
             )
-        if not of.label and not _of_pages(of):
+        if of.model and not of.label and not _of_pages(of):
             raise RecipeError(
                 f"'{member}' is a category, and has no score",
                 where=where,
                 hint=f'name a label in [classifiers.{member}]: label = "..."',
             )
-    return pa.float64()
+    return SCORE if section.max else MEAN_RANK
 
 
 def _of_pages(section: ClassifierSection) -> bool:
@@ -125,7 +128,9 @@ def scores(
 ) -> dict[str, pa.Array]:
     """Return the column ``signal_<name>`` of each classifier of a profile, null where undefined.
 
-    It is undefined for the empty text, and for a category of a text in which the model knows
+    Those that are a mean of ranks are left out: they need all documents.
+
+    A score is undefined for the empty text, and for a category of a text in which the model knows
     nothing. ``lists`` are those of the profile, which models of `curate train` measure with.
     """
     found: dict[str, pa.Array] = {}
@@ -142,7 +147,7 @@ def scores(
             members = [np.asarray(found[column(one)], np.float64) for one in section.max]
             best = np.fmax.reduce(members)
             found[column(name)] = pa.array(best, mask=np.isnan(best))
-    return {column(name): found[column(name)] for name in classifiers}
+    return {column(name): found[column(name)] for name in classifiers if column(name) in found}
 
 
 def _of_model(

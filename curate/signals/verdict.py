@@ -144,10 +144,13 @@ def of_texts(profile: Profile) -> Profile:
     nothing is known here: they are named in a warning.
     """
     rules = {}
+    ranked = [name for name, one in profile.classifiers.items() if one.mean_rank]
     for name, rule in profile.rules.items():
+        if rule.signal in schema.NUMBERS or rule.signal in ranked or rule.signal.endswith(BUCKET):
+            continue
         if rule.signal in SIGNALS or rule.signal in profile.classifiers:
             rules[name] = rule
-        elif rule.signal not in schema.NUMBERS and not rule.signal.endswith(BUCKET):
+        else:
             what = "rule '%s' is left out: '%s' is no signal; in a run, a column of the input (%s)"
             near = nearest(rule.signal, (*SIGNALS, *profile.classifiers))[:100]
             LOGGER.warning(what, name, rule.signal, near)

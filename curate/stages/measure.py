@@ -41,7 +41,7 @@ class Measure(MapStage):
     pages: tuple[str, ...] | None = field(default=None, metadata={"planned": True})
     """The profiles for whose rows page_quality is measured, those with a rule on it; None: all."""
     classifiers: tuple[tuple[str, str], ...] = field(default=(), metadata={"planned": True})
-    """The classifiers of the profiles, by name, with the types of their signals."""
+    """The classifiers of the profiles that are measured, by name, each with its kind."""
 
     idempotent: ClassVar[bool] = True
 
@@ -54,9 +54,9 @@ class Measure(MapStage):
         if not self.signals:
             object.__setattr__(self, "signals", measured_by(self.profiles))
             object.__setattr__(self, "pages", profiles_with(self.profiles, PAGE_QUALITY))
-            kinds = classifiers.types(self.profiles)
-            named = tuple((name, str(kind)) for name, kind in kinds.items())
-            object.__setattr__(self, "classifiers", named)
+            kinds = classifiers.kinds(self.profiles)
+            kinds = {name: kind for name, kind in kinds.items() if kind != classifiers.MEAN_RANK}
+            object.__setattr__(self, "classifiers", tuple(kinds.items()))
         super().__post_init__()
 
     @property
@@ -91,7 +91,11 @@ class Measure(MapStage):
 
     def _measure(self, table: pa.Table) -> pa.Table:
         content, messages = texts(table), whole(table.column("messages"))
-        none = {column(name): pa.nulls(0, kind) for name, kind in self.classifiers}
+        types = {
+            column(name): pa.string() if kind == classifiers.CATEGORY else pa.float64()
+            for name, kind in self.classifiers
+        }
+        none = {name: pa.nulls(0, type_) for name, type_ in types.items()}
         parts, places = [measure(content[:0], self.signals) | none], [np.empty(0, np.int64)]
         for profile, rows in self.profiles.groups(table):
             part, turns = content, messages
@@ -103,8 +107,8 @@ class Measure(MapStage):
             if len(wanted) < len(self.signals):
                 found[column(PAGE_QUALITY)] = pa.nulls(len(part), pa.float64())
             found |= classifiers.scores(part, profile.classifiers, lists, measure)
-            for name, kind in self.classifiers:
-                found.setdefault(column(name), pa.nulls(len(part), kind))
+            for name, type_ in types.items():
+                found.setdefault(name, pa.nulls(len(part), type_))
             parts.append(found)
             places.append(rows)
         back = np.argsort(np.concatenate(places))

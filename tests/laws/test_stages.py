@@ -32,12 +32,13 @@ PROFILES = Profiles(
 MIXTURE = parse_mixture({"unit": "documents", "groups": {"web": {}}, "budget": 3})
 GIVEN = {"profiles": PROFILES, "mixture": MIXTURE, "seed": 3}
 #: Stage → the stages that write its columns.
-NEEDS = {"judge": ["measure"], "mix": [], "count": []}
+NEEDS = {"judge": ["measure"], "bucket": ["measure"], "mix": [], "count": []}
 #: An evaluation set of pairs of words that the tables contain.
 EXAMPLES = Path(__file__).with_name("examples.jsonl")
 #: Options that a stage requires.
 OPTIONS = {
     "datatrove": {"block": "RegexFilter", "parameters": {"regex_exp": "lorem|город"}},
+    "bucket": {"signals": ["n_words", "page_quality"], "buckets": 3},
     "cap": {"documents": 1},
     "decontaminate": {"benchmarks": {"words": str(EXAMPLES)}, "ngram": 2},
     "line_dedup": {"min_documents": 2, "min_characters": 3},
