@@ -168,7 +168,7 @@ def test_a_category_in_one_profile_is_none_in_another() -> None:
         "a": Profile(name="a", classifiers={"one": EN}),
         "b": Profile(name="b", classifiers={"one": ClassifierSection(model="lid.176.ftz")}),
     }
-    with pytest.raises(RecipeError, match="'one' is a category here and a probability in 'a'"):
+    with pytest.raises(RecipeError, match="'one' is a category here and a score in 'a'"):
         Measure(Profiles(loaded))
 
 
@@ -176,7 +176,9 @@ def test_a_category_in_one_profile_is_none_in_another() -> None:
     "section", [{}, {"model": "m", "max": ["a"]}, {"max": ["a"], "label": "x"}]
 )
 def test_a_classifier_is_one_thing(section: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"classifier has model|label is that of a model"):
+    with pytest.raises(
+        ValueError, match=r"one of model, max and mean_rank|label is that of a model"
+    ):
         ClassifierSection.model_validate(section)
 
 
