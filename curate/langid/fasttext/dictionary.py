@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import int64, uint64
 
 from curate.kernels.hashing import hash_span
 from curate.kernels.jit import inline, kernel
+from curate.kernels.utf8 import eight_bytes, first_bytes
 
 HASH_START = np.uint32(2166136261)
 HASH_PRIME = np.uint32(16777619)
@@ -68,13 +70,33 @@ def find_word(
     while slots[at] >= 0:
         word = slots[at]
         first = begin[word]
-        if end[word] - first == stop - start:
-            same = True
-            for i in range(stop - start):
-                if spelling[first + i] != data[start + i]:
-                    same = False
-                    break
-            if same:
-                return int(word)
+        if end[word] - first == stop - start and _same(spelling, first, data, start, stop - start):
+            return int(word)
         at = (at + 1) & mask
     return -1
+
+
+@kernel
+def _same(one: Any, first: Any, other: Any, start: Any, size: Any) -> Any:
+    """Return whether ``size`` bytes at two places are the same; eight at a time where they fit."""
+    if size >= 8:
+        return same_bytes(one, first, other, start, size)
+    if first + 8 <= len(one) and start + 8 <= len(other):
+        differing = eight_bytes(one, first) ^ eight_bytes(other, start)
+        return differing & first_bytes(size) == uint64(0)
+    same = True
+    for i in range(size):
+        same &= one[first + i] == other[start + i]
+    return same
+
+
+@kernel
+def same_bytes(one: Any, first: Any, other: Any, start: Any, size: Any) -> Any:
+    """Return whether the eight or more bytes at two places are the same."""
+    k = int64(0)
+    while k < size:
+        at = min(k, size - 8)
+        if eight_bytes(one, first + at) != eight_bytes(other, start + at):
+            return False
+        k += 8
+    return True

@@ -241,6 +241,12 @@ def read(data: npt.NDArray[np.uint8], address: str) -> Model:
         raise file.fail(f"loss {loss} is not one of fastText's")
     if heads.shape[1] != rows.shape[1] or len(heads) < len(labels) - (loss == _HIERARCHICAL):
         raise file.fail("the output matrix does not fit the labels: the model is damaged")
+    plain, narrow = max_chars == 0 or buckets == 0, False
+    if len(heads) % predict.LANES and len(heads) < rows.shape[1] and plain:
+        # What the heads make of each row: few numbers in the place of many, and the same scores.
+        projected = np.empty((len(rows), len(heads)), np.float32)
+        predict.project(rows, heads, projected)
+        rows, narrow = projected, True
     # Without subwords and word n-grams no rows follow those of the words.
     used = buckets if (max_chars > 0 or word_ngrams > 1) else 0
     bucket_rows = _bucket_rows(file, used, n_words, pruned, len(rows))
@@ -253,7 +259,7 @@ def read(data: npt.NDArray[np.uint8], address: str) -> Model:
     eos = [k for k in range(min(n_words, 1 << 16)) if ends[k] - starts[k] == 4]
     eos = [k for k in eos if bytes(spelling[starts[k] : ends[k]]) == b"</s>"]
     network = predict.Network(
-        rows=_padded(rows).reshape(len(rows), -1, predict.LANES),
+        rows=rows.reshape(len(rows), 1, -1) if narrow else _in_lanes(rows),
         heads=np.ascontiguousarray(_padded(heads).T),
         left=left,
         right=right,
@@ -261,6 +267,7 @@ def read(data: npt.NDArray[np.uint8], address: str) -> Model:
         begin=starts,
         end=ends,
         slots=slots,
+        first_bucket=n_words if pruned is None else -1,
         bucket_rows=bucket_rows,
         kept=_bits(bucket_rows >= 0),
         min_chars=min_chars,
@@ -386,6 +393,12 @@ def _padded(matrix: Any) -> Any:
 
     lack = -matrix.shape[1] % LANES
     return np.pad(matrix, ((0, 0), (0, lack))) if lack else matrix
+
+
+def _in_lanes(matrix: Any) -> Any:
+    from curate.langid.fasttext.predict import LANES
+
+    return _padded(matrix).reshape(len(matrix), -1, LANES)
 
 
 def _tree(counts: Any) -> tuple[Any, Any]:

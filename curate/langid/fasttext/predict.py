@@ -7,6 +7,10 @@ word, then the words of a text. The sum of a word can then be cached, and the ca
 One difference is intended. fastText stops reading at a word ``</s>``, so that one in the first line
 would hide the rest of a page; here such a word is skipped.
 
+Classifiers without subwords take another way: where there are fewer heads than dimensions, a row is
+replaced, when the model is read, by what the heads make of it. That is all that scores need, and
+rows of eight bytes in the place of four hundred are mostly in the CPU's cache.
+
 Speed limit: words that are not cached, which are all words of a script without spaces, cost half of
 the time, most of it waiting for their n-grams in the CPU's cache (curate.langid.fasttext.subwords).
 They are collected and looked up together, so that the waits overlap.
@@ -22,7 +26,7 @@ from numba import int64, uint64
 from curate.kernels.hashing import hash_span
 from curate.kernels.jit import inline, kernel
 from curate.kernels.utf8 import HIGHEST, LOW_SEVEN, bytes_before, eight_bytes
-from curate.langid.fasttext.dictionary import HASH_START, find_word, mix
+from curate.langid.fasttext.dictionary import HASH_START, find_word, mix, same_bytes
 from curate.langid.fasttext.subwords import NOTES, add_rows, note_word, sum_long_word, sum_words
 
 #: Columns are summed sixteen at a time, in registers; matrices are padded to a multiple of it.
@@ -34,6 +38,7 @@ TREE, SOFTMAX, SIGMOID = 0, 1, 2
 _EOS_HASH = np.uint32(3617362777)  # FNV of "</s>"
 _PREFIX = (95, 95, 108, 97, 98, 101, 108, 95, 95)  # __label__
 _CACHE_BYTES = 2 << 20
+_TOGETHER = 256  # words whose rows are added together
 _ROOM = 2048  # characters of new words, and words, that are looked up together
 
 # The columns of a cached word besides its sum: its hash, its size, its last position and batch.
@@ -45,7 +50,9 @@ _PAST_SPACE = uint64(0x5F5F5F5F5F5F5F5F)  # 0x7F - " "
 class Network(NamedTuple):
     """The arrays of a model, as the kernels read them."""
 
-    rows: Any  #: float32[n_words + n_buckets, width / 16, 16]: of each word, then of each n-gram
+    #: float32[n_words + n_buckets, width / 16, 16]: of each word, then of each n-gram. Without
+    #: subwords float32[..., 1, n_heads] where that is less: what the heads make of each row.
+    rows: Any
     heads: Any  #: float32[width, n_heads]: a column for each inner node of the tree, or each label
     left: Any  #: int32[nodes]: the tree's children; empty without a tree
     right: Any
@@ -53,6 +60,7 @@ class Network(NamedTuple):
     begin: Any  #: int64[n_words]: the start of each in it
     end: Any
     slots: Any  #: int32[2**k]: open addressing from a word's hash to its number
+    first_bucket: int  #: the row of the first n-gram's hash where none was pruned, else -1
     bucket_rows: Any  #: int32[n_buckets]: the row of an n-gram's hash, -1 where it was pruned
     kept: Any  #: uint64[n_buckets // 64 + 1]: a bit for each that was not; fits the CPU's cache
     min_chars: int
@@ -86,51 +94,99 @@ def _word_end(data: Any, start: Any, stop: Any) -> Any:
 
 
 @kernel
-def _same(data: Any, one: Any, other: Any, size: Any) -> Any:
-    """Return whether the eight or more bytes at two places are the same."""
-    k = int64(0)
-    while k < size:
-        at = min(k, size - 8)
-        if eight_bytes(data, one + at) != eight_bytes(data, other + at):
-            return False
-        k += 8
-    return True
+def _add_words(
+    net: Any, data: Any, start: Any, stop: Any, total: Any, plain: Any, spans: Any, hashes: Any,
+    states: Any, picked: Any,
+) -> Any:  # fmt: skip
+    """Add the rows of the word n-grams of data[start:stop] to total[0]; return how many.
+
+    ``plain``: those of the words, too, which have no subwords. Words are taken together: first all
+    are hashed, then looked up, then their rows added, so that the waits for memory overlap.
+    """
+    rows, bucket_rows, slots = net.rows, net.bucket_rows, net.slots
+    spelling, begin, end = net.spelling, net.begin, net.end
+    many = net.word_ngrams
+    buckets, grams = uint64(len(bucket_rows)), many > 1 and len(bucket_rows) > 0
+    before, count, zero = int64(0), int64(0), int64(0)  # ``before``: states of earlier words
+    i, ended = start, False
+    while not ended:
+        words, n = int64(0), int64(0)
+        while words < _TOGETHER and not ended:
+            while i < stop and _is_space(data[uint64(i)]):
+                i += 1
+            first = i
+            state = HASH_START
+            if grams:
+                while i < stop and not _is_space(data[uint64(i)]):
+                    state = mix(state, data[uint64(i)])
+                    i += 1
+            else:
+                i = _word_end(data, first, stop)
+            ended = i == first
+            if ended:
+                state = _EOS_HASH
+            elif _is_reserved(data, first, i - first):
+                continue
+            elif plain:
+                hashes[words] = hash_span(data, first, i)
+                spans[words, 0], spans[words, 1] = first, i
+            # int32 hashes are extended with their sign before they enter the 64-bit product.
+            states[before + words] = int64(np.int32(state))
+            words += 1
+        if plain:
+            for w in range(words - int64(ended)):
+                word = find_word(
+                    spelling, begin, end, slots, data, spans[w, 0], spans[w, 1], hashes[w]
+                )
+                picked[n] = word
+                n += int64(word >= 0)
+        if grams:
+            for newest in range(before, before + words):
+                for oldest in range(max(zero, newest - many + 1), newest):
+                    gram = uint64(states[oldest])
+                    for k in range(oldest + 1, newest + 1):
+                        gram = gram * uint64(116049371) + uint64(states[k])
+                    bucket = gram % buckets
+                    whole = net.first_bucket >= 0
+                    row = net.first_bucket + int64(bucket) if whole else int64(bucket_rows[bucket])
+                    picked[n] = row
+                    n += int64(row >= 0)
+            known = min(many - 1, before + words)
+            for k in range(known):
+                states[k] = states[before + words - known + k]
+            before = known
+        if rows.shape[2] == LANES:
+            add_rows(rows, picked, zero, n, total, zero)
+        else:
+            _add_narrow(rows, picked, n, total)
+        count += n
+    return count
 
 
 @kernel
-def _add_word_ngrams(net: Any, data: Any, start: Any, stop: Any, total: Any) -> Any:
-    """Add the rows of the word n-grams of data[start:stop] to total[0]; return how many."""
-    many = net.word_ngrams
-    recent = np.zeros(many, np.int32)  # hashes of the newest words
-    row = np.zeros(1, np.int64)
-    buckets = uint64(len(net.bucket_rows))
-    count, seen = int64(0), int64(0)
-    i, ended = start, False
-    while not ended:
-        while i < stop and _is_space(data[uint64(i)]):
-            i += 1
-        begin = i
-        state = HASH_START
-        while i < stop and not _is_space(data[uint64(i)]):
-            state = mix(state, data[uint64(i)])
-            i += 1
-        ended = i == begin
-        if ended:
-            state = _EOS_HASH
-        elif _is_reserved(data, begin, i - begin):
-            continue
-        recent[seen % many] = np.int32(state)
-        seen += 1
-        for first in range(max(int64(0), seen - many), seen - 1):
-            # int32 hashes are extended with their sign before they enter the 64-bit product.
-            gram = uint64(int64(recent[first % many]))
-            for k in range(first + 1, seen):
-                gram = gram * uint64(116049371) + uint64(int64(recent[k % many]))
-            row[0] = net.bucket_rows[int64(gram % buckets)]
-            if row[0] >= 0:
-                count += 1
-                add_rows(net.rows, row, int64(0), int64(1), total, int64(0))
-    return count
+def _add_narrow(rows: Any, picked: Any, n: Any, total: Any) -> None:
+    """Add the rows picked[:n], of a few numbers each, in order."""
+    for k in range(n):
+        row = uint64(picked[k])
+        for column in range(rows.shape[2]):
+            total[0, 0, column] += rows[row, 0, column]
+
+
+@kernel
+def project(rows: Any, heads: Any, out: Any) -> None:
+    """Write the product of each row of a matrix with each head, rounded once, to ``out``."""
+    for row in range(len(rows)):
+        for head in range(len(heads)):
+            a = b = c = d = 0.0
+            width = rows.shape[1]
+            for k in range(0, width - 3, 4):
+                a += float(rows[row, k]) * float(heads[head, k])
+                b += float(rows[row, k + 1]) * float(heads[head, k + 1])
+                c += float(rows[row, k + 2]) * float(heads[head, k + 2])
+                d += float(rows[row, k + 3]) * float(heads[head, k + 3])
+            for k in range(width - width % 4, width):
+                a += float(rows[row, k]) * float(heads[head, k])
+            out[row, head] = np.float32((a + b) + (c + d))
 
 
 @kernel
@@ -262,7 +318,8 @@ def predict(
     min_chars, max_chars = net.min_chars, net.max_chars
     mask = capacity - 1
     known = np.zeros((capacity, 4), np.int64)  # _HASH, _SIZE, _WHERE, _BATCH
-    sums = np.empty((capacity, rows.shape[1], LANES), np.float32)
+    lanes = rows.shape[2]
+    sums = np.empty((capacity, rows.shape[1], lanes), np.float32)
     counts = np.empty(capacity, np.int64)
     # The words of a text in order, by their place in ``known``, and the notes of the new ones.
     order = np.empty(_ROOM, np.int64)
@@ -271,13 +328,18 @@ def predict(
     state = np.empty(_ROOM, np.uint32)
     grams = np.empty((max_chars, _ROOM), np.uint32)
     picked = np.empty(_ROOM * max_chars + 1, np.int64)
-    total = np.empty((1, rows.shape[1], LANES), np.float32)
-    mean = total.reshape(rows.shape[1] * LANES)
+    total = np.empty((1, rows.shape[1], lanes), np.float32)
+    mean = total.reshape(rows.shape[1] * lanes)
     sides = np.empty((4, heads.shape[1]), np.float32)
     dots = np.empty(heads.shape[1], np.float64)
     reach = np.empty(2 * net.n_labels, np.float64)
     open_nodes = np.empty(2 * net.n_labels, np.int64)
     subwords = max_chars > 0 and len(bucket_rows) > 0
+    plain = not subwords
+    spans = np.empty((_TOGETHER, 2), np.int64)
+    hashes = np.empty(_TOGETHER, np.uint64)
+    states = np.empty(_TOGETHER + net.word_ngrams, np.int64)
+    together = np.empty(_TOGETHER * (net.word_ngrams + 1), np.int64)
     # Typed, because numba would compile the called kernels for literals too.
     batch, zero, room = int64(0), int64(0), int64(_ROOM)
     for d in range(len(offsets) - 1):
@@ -287,7 +349,7 @@ def predict(
         summed = int64(0)
         batch += 1
         words, new, n, widest = int64(0), int64(0), int64(0), int64(1)
-        while True:
+        while subwords:
             while i < stop and _is_space(data[uint64(i)]):
                 i += 1
             start = i
@@ -301,7 +363,9 @@ def predict(
                 at = int64(hashed >> uint64(32)) & mask
                 # Words of up to eight bytes are the same if their hashes are.
                 same = known[at, _SIZE] == size and known[at, _HASH] == int64(hashed)
-                same = same and (size <= 8 or _same(data, known[at, _WHERE], start, size))
+                same = same and (
+                    size <= 8 or same_bytes(data, known[at, _WHERE], data, start, size)
+                )
             full = words == _ROOM or (not same and n + size + 2 > _ROOM)
             if full or size == 0 or (not same and known[at, _BATCH] == batch):
                 sum_words(
@@ -320,14 +384,14 @@ def predict(
                 word = find_word(spelling, begin, end, slots, data, start, i, hashed)
                 counts[at] = word >= 0
                 for b in range(rows.shape[1]):
-                    for c in range(LANES):
+                    for c in range(lanes):
                         sums[at, b, c] = rows[word, b, c] if word >= 0 else np.float32(0)
-                if subwords and size + 2 > _ROOM:
+                if size + 2 > _ROOM:
                     sum_long_word(
                         data, start, i, rows, bucket_rows, kept, min_chars, chars, room, noted,
                         state, grams, picked, sums, counts, at,
                     )  # fmt: skip
-                elif subwords:
+                else:
                     n, widest = note_word(data, start, i, chars, n, widest, noted, new, at)
                     new += 1
             known[at, _WHERE] = start  # the newest occurrence is likeliest to be in the CPU's cache
@@ -337,9 +401,11 @@ def predict(
         if net.eos >= 0:
             summed += 1
             for c in range(len(mean)):
-                mean[c] += rows[net.eos, c // LANES, c % LANES]
-        if net.word_ngrams > 1:
-            summed += _add_word_ngrams(net, data, offsets[d], stop, total)
+                mean[c] += rows[net.eos, c // lanes, c % lanes]
+        if plain or net.word_ngrams > 1:
+            summed += _add_words(
+                net, data, offsets[d], stop, total, plain, spans, hashes, states, together
+            )
         if summed == 0:
             labels[d, 0] = labels[d, 1] = -1
             scores[d, 0] = scores[d, 1] = 0.0
@@ -348,7 +414,11 @@ def predict(
         share = np.float32(1.0 / summed)
         for c in range(len(mean)):
             mean[c] *= share
-        _products(heads, mean, sides, dots)
+        if lanes == LANES:
+            _products(heads, mean, sides, dots)
+        else:
+            for head in range(len(dots)):
+                dots[head] = mean[head]
         _best_two(net, dots, reach, open_nodes, labels[d], scores[d])
         for k in range(len(wanted)):
             of_wanted[d, k] = _score_of(net, dots, wanted[k], parent, open_nodes)
