@@ -138,6 +138,10 @@ class Bucket(_Quantiles):
     def adds(self) -> tuple[str, ...]:
         return tuple(column(name + BUCKET) for name in self.scores)
 
+    @property
+    def added_types(self) -> dict[str, pa.DataType]:
+        return dict.fromkeys(self.adds, pa.int64())
+
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
         """Add the numbers of the buckets; rows that were dropped get nulls."""
 
@@ -191,6 +195,10 @@ class Rank(_Quantiles):
     @property
     def adds(self) -> tuple[str, ...]:
         return tuple(map(column, self._means))
+
+    @property
+    def added_types(self) -> dict[str, pa.DataType]:
+        return dict.fromkeys(self.adds, pa.float64())
 
     def apply(self, table: pa.Table, decisions: pa.Table, tally: Counter[str]) -> pa.Table:
         """Add the mean ranks; rows that were dropped get nulls."""

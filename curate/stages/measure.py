@@ -74,9 +74,15 @@ class Measure(MapStage):
 
     @property
     def added_types(self) -> Mapping[str, pa.DataType]:
-        kinds = [(name, signal_type(name)) for name in self.signals]
-        kinds += [(name, pa.type_for_alias(kind)) for name, kind in self.classifiers]
-        return {column(name): kind for name, kind in kinds}
+        return {column(name): signal_type(name) for name in self.signals} | self._scored
+
+    @property
+    def _scored(self) -> dict[str, pa.DataType]:
+        """The columns of the classifiers, with their types."""
+        return {
+            column(name): pa.string() if kind == classifiers.CATEGORY else pa.float64()
+            for name, kind in self.classifiers
+        }
 
     def holds_what(self, earlier: Measure) -> bool:
         """Return whether page_quality was measured wherever it is measured now."""
@@ -91,11 +97,7 @@ class Measure(MapStage):
 
     def _measure(self, table: pa.Table) -> pa.Table:
         content, messages = texts(table), whole(table.column("messages"))
-        types = {
-            column(name): pa.string() if kind == classifiers.CATEGORY else pa.float64()
-            for name, kind in self.classifiers
-        }
-        none = {name: pa.nulls(0, type_) for name, type_ in types.items()}
+        none = {name: pa.nulls(0, type_) for name, type_ in self._scored.items()}
         parts, places = [measure(content[:0], self.signals) | none], [np.empty(0, np.int64)]
         for profile, rows in self.profiles.groups(table):
             part, turns = content, messages
@@ -107,7 +109,7 @@ class Measure(MapStage):
             if len(wanted) < len(self.signals):
                 found[column(PAGE_QUALITY)] = pa.nulls(len(part), pa.float64())
             found |= classifiers.scores(part, profile.classifiers, lists, measure)
-            for name, type_ in types.items():
+            for name, type_ in self._scored.items():
                 found.setdefault(name, pa.nulls(len(part), type_))
             parts.append(found)
             places.append(rows)
