@@ -253,7 +253,7 @@ def _result(
 ) -> RunResult:
     complaints = (
         *_complaints(manifest, recipe),
-        *_emptiness(manifest),
+        *_emptiness(manifest, recipe),
         *_missing_dates(store, manifest, recipe),
     )
     return RunResult(output, manifest.to_json(), 3 if complaints else 0, complaints, reused)
@@ -273,10 +273,13 @@ def _complaints(manifest: Manifest, recipe: Recipe) -> Iterator[str]:
         yield f"{complaint}; see clusters.parquet"
 
 
-def _emptiness(manifest: Manifest) -> Iterator[str]:
+def _emptiness(manifest: Manifest, recipe: Recipe) -> Iterator[str]:
     """Yield why there is no product: nothing was read, nothing was kept, or nothing fits."""
     totals, files = manifest.totals, len(manifest.inputs)
-    if totals.rows:
+    all_damage_allowed = 0 < totals.quarantined == totals.records and (
+        recipe.limits.quarantined_share == 1
+    )
+    if totals.rows or all_damage_allowed:
         return
     if not totals.documents:
         yield (

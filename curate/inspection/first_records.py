@@ -21,6 +21,9 @@ from curate.sources.parquet_rows import RowBatch
 #: Files of a source that are looked at (the first, one in the middle, the last), and records each.
 FILES, RECORDS = 3, 100
 
+#: Lines that are looked at for them in a file: it may be damaged throughout.
+_ITEMS = 10 * RECORDS
+
 #: Orders of dedup that read a date.
 DATED = ("newest", "oldest")
 
@@ -116,7 +119,8 @@ def _records(reader: Jsonl | Parquet, file: InputFile) -> Iterator[dict[str, Any
     """Yield the records of a file that can be read, as they are stored."""
     with suppress(OSError):  # whoever reads the file reports it
         if isinstance(reader, Jsonl):
-            for item in objects(file, Piece(0, file.size), reader.max_record_bytes):
+            items = objects(file, Piece(0, file.size), reader.max_record_bytes)
+            for item in islice(items, _ITEMS):
                 if isinstance(item, JsonObject):
                     yield item.record
             return

@@ -130,7 +130,7 @@ class Limits(Section):
     """When a run that finished is not a success: exit code 3."""
 
     quarantined_share: float = Field(0.001, ge=0, le=1)
-    """Share of all records read that may be quarantined."""
+    """Share of all records read that may be quarantined; with 1 also all of them."""
     quarantined_records: int = Field(0, ge=0)
     """Records that may be quarantined, whatever their share. Example: 40."""
     max_dedup_loss: float = Field(1.0, ge=0, le=1)

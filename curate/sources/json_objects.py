@@ -303,7 +303,7 @@ def _parse(line: Line) -> JsonObject | Skip | Damage | None:
     if length > LARGE and sum(map(data.count, (b"[", b"{", b":"))) > _MAX_PARTS:
         error = f"more than {_MAX_PARTS} lists, objects and fields"
         return Damage("too_complex", offset, length, error, data[:_HEAD])
-    if data.count(b"[") + data.count(b"{") > _MAX_DEPTH and _depth(data) > _MAX_DEPTH:
+    if _depth(data) > _MAX_DEPTH:
         return None
     try:
         record = _decode(data.decode())
@@ -377,10 +377,12 @@ def _lenient(line: Line) -> JsonObject | Damage:
     decode = _CUTTING if is_deep else _LENIENT
     try:
         record = decode(shallow.decode("utf-8", "surrogateescape"))
-    except json.JSONDecodeError:
-        shallow = _LAST_COMMA.sub(lambda match: match[1] or b"", shallow)
+    except json.JSONDecodeError as as_it_is:
+        without = _LAST_COMMA.sub(lambda match: match[1] or b"", shallow)
         try:
-            record = decode(shallow.decode("utf-8", "surrogateescape"))
+            if without == shallow:
+                raise as_it_is
+            record = decode(without.decode("utf-8", "surrogateescape"))
         except json.JSONDecodeError as problem:
             reason, error = "bad_json", f"character {problem.pos} of the record: {problem.msg}"
             if is_deep:
@@ -445,7 +447,9 @@ def _mended(record: dict[str, object], of_surrogates: str) -> Iterator[tuple[str
 
 
 def _depth(data: bytes) -> int:
-    """Return how deep lists and objects are nested in JSON of untrusted balance."""
+    """Return how deep lists and objects are nested, in JSON of untrusted balance; 0 if few are."""
+    if data.count(b"[") + data.count(b"{") <= _MAX_DEPTH:
+        return 0
     brackets = _STRINGS.sub(b"", data).translate(_STEPS, _NO_BRACKETS)
     return int(np.frombuffer(brackets, np.int8).cumsum(dtype=np.int64).max(initial=0))
 

@@ -331,6 +331,18 @@ def test_input_without_a_document_is_no_success(content, records):
     assert f"no document was read: 1 input files hold {records} records" in result.err
 
 
+def test_damage_throughout_is_a_success_only_where_the_recipe_allows_all_of_it():
+    Path("a.jsonl").write_text("{broken\n" * 3)
+    recipe = 'name = "r"\n[limits]\nquarantined_share = {}\n[sources.a]\nformat = "jsonl"\n'
+    Path("all.toml").write_text(recipe.format("1.0") + 'path = "a.jsonl"\n')
+    Path("most.toml").write_text(recipe.format("0.9") + 'path = "a.jsonl"\n')
+    allowed = curate("run", "all.toml", "--output", "all", "--engine", "in-process")
+    assert (allowed.code, "3 quarantined" in allowed.err) == (0, True)
+    refused = curate("run", "most.toml", "--output", "most", "--engine", "in-process")
+    assert refused.code == 3
+    assert "3 of 3 records could not be read" in refused.err
+
+
 def test_parquet_without_rows_is_no_success():
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), "a.parquet")
     result = dedup("a.parquet")

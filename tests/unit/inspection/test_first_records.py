@@ -8,9 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate.errors import RecipeError
+from curate.inspection import first_records
 from curate.inspection.first_records import check
 from curate.plan import build as planning
 from curate.recipe.recipe import Recipe
+from curate.sources.base import InputFile
+from curate.sources.json_objects import objects
+from curate.sources.jsonl import Jsonl
 
 
 def plan(path, format="jsonl", stages=(), **options):
@@ -91,3 +95,18 @@ def test_a_date_that_some_record_may_have_is_enough(tmp_path):
     stages = [{"use": "exact_dedup", "keep": "oldest"}]
     rows = [{"text": "x", "date": None}, {"text": "y", "date": "never"}]
     check(plan(write(tmp_path / "a.jsonl", rows), stages=stages, date="date"))
+
+
+def test_a_file_that_is_damaged_throughout_is_not_read_to_its_end(tmp_path, monkeypatch):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"te\n' * 5_000)
+    looked = []
+
+    def counted(*arguments):
+        for item in objects(*arguments):
+            looked.append(item)
+            yield item
+
+    monkeypatch.setattr(first_records, "objects", counted)
+    assert first_records.of_files(Jsonl(), [InputFile(str(path), "a.jsonl", 25_000)]) == []
+    assert len(looked) == 1_000
