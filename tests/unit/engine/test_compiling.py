@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import pyarrow as pa
 import pytest
@@ -26,7 +27,7 @@ STAGES = (Repair("repair"),)
 @dataclass
 class First:
     seen: list = field(default_factory=list)
-    adds = ("lang", "signal_new")
+    added_types = MappingProxyType({"lang": pa.string(), "signal_new": pa.float64()})
 
     def apply(self, table, tally):
         self.seen.append((type(self).__name__, table.column_names, table.num_rows))
@@ -46,7 +47,7 @@ class Watched:
     """A stage, which notes the rows that it gets."""
 
     def __init__(self, stage, seen):
-        self.stage, self.seen, self.adds = stage, seen, stage.adds
+        self.stage, self.seen, self.added_types = stage, seen, stage.added_types
 
     def apply(self, table, tally):
         self.seen.append((self.stage.name, table.num_rows))
@@ -81,13 +82,13 @@ def test_stages_of_shipped_recipes_run_on_the_sample(monkeypatch, name):
         stages = [Watched(stage, seen) for stage in segment.stages]
         compile_together(table, stages, segment.barriers)
         for stage in stages:
-            table = compiling._with(table, stage.adds)
+            table = compiling._with(table, stage.added_types)
         assert [rows for _, rows in seen] == [4] * len(seen)
     assert len(seen) >= 3
 
 
 def test_a_sample_has_near_duplicates_and_languages():
-    rows = compiling._with(compiling._sample(schema.DOCUMENT_SCHEMA), ("lang",))
+    rows = compiling._with(compiling._sample(schema.DOCUMENT_SCHEMA), {"lang": pa.string()})
     assert rows.schema.field("meta").type == pa.large_string()
     assert rows["lang"].to_pylist() == ["tur_Latn", "kaz_Cyrl", "eng_Latn", "jpn_Jpan"]
     assert "near_duplicate_words" in find_duplicates(rows)["dropped_by"].to_pylist()
