@@ -5,6 +5,7 @@ Other modules are internal: they may change between versions without notice.
 
 from __future__ import annotations
 
+from curate.api.candidates import mix_candidates
 from curate.api.dedup_stores import query_store
 from curate.api.extension import extend_tokenizer
 from curate.api.finished import (
@@ -31,6 +32,6 @@ __all__ = [
     "Pushed", "RunResult", "Silent", "as_ray_data", "calibrate", "check", "compare_runs",
     "count_tokens", "dedup_paths", "deduplicate", "diagnose", "evaluate", "explain", "explain_text",
     "extend_tokenizer", "fertility", "format_of", "identify", "identify_paths", "judge", "measure",
-    "mix", "mix_recipe", "push", "query_store", "rebuild_report", "run", "sample", "standardize",
-    "status", "sweep", "take_down", "train", "until",
+    "mix", "mix_candidates", "mix_recipe", "push", "query_store", "rebuild_report", "run", "sample",
+    "standardize", "status", "sweep", "take_down", "train", "until",
 ]  # fmt: skip

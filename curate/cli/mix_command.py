@@ -12,12 +12,12 @@ from curate.cli import options
 def command(
     paths: options.Files,
     ratio: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="RATIO",
             help="Languages and weights: kaz_Cyrl=3,rus_Cyrl+tur_Latn=1,eng_Latn=3.",
         ),
-    ],
+    ] = None,
     output: options.OutputUnlessDry = None,
     text: options.TextField = "text",
     id: options.IdField = None,
@@ -55,6 +55,22 @@ def command(
     address: options.Address = None,
     fresh: options.Fresh = False,
     force: options.Force = False,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            "--candidates",
+            min=1,
+            metavar="N",
+            help="Draw N mixtures of a finished run for proxy runs: a table, and a recipe of each.",
+        ),
+    ] = None,
+    around: Annotated[
+        str,
+        typer.Option(
+            metavar="CENTRE",
+            help="With --candidates: their mean is the mixture's ratio, or natural (as available).",
+        ),
+    ] = "ratio",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the table; write nothing.")
     ] = False,
@@ -65,6 +81,9 @@ def command(
     The ratio is met to within one document per group.
 
     Example: curate mix sample_data/books.parquet --ratio eng_Latn=1,rus_Cyrl=1 --output out/mix
+
+    PATH may be a recipe that mixes (.toml). With --candidates it is the folder of a finished run,
+    or such a recipe.
     """
     from curate import api
     from curate.cli import print_result
@@ -73,21 +92,64 @@ def command(
 
     if output is None and not dry_run:
         raise RecipeError("mix needs --output", hint="or --dry-run, which writes nothing")
-    recipe = api.mix_recipe(
-        paths,
-        ratio=ratio,
-        text=text,
-        id=id,
-        url=url,
-        date=date,
-        unit=unit,
-        budget=budget,
-        max_epochs=max_epochs,
-        shortage=shortage,
-        alpha=alpha,
-        validation=validation,
-        seed=seed,
-    )
+    is_recipe = len(paths) == 1 and paths[0].endswith(".toml")
+    stated = {
+        "--ratio": ratio is not None,
+        "--unit": unit != "tokens",
+        "--budget": budget is not None,
+        "--max-epochs": max_epochs != 1,
+        "--shortage": shortage is not None,
+        "--alpha": alpha != 1,
+        "--validation": validation is not None,
+        "--seed": seed != 0,
+    }
+    if count is not None:
+        allowed = ("--budget", "--seed") if is_recipe else ("--budget", "--seed", "--ratio")
+        _refuse([name for name in stated if stated[name] and name not in allowed], "the candidates")
+        if len(paths) != 1:
+            raise RecipeError("candidates are drawn of one finished run", hint="name its folder")
+        if around not in ("ratio", "natural"):
+            raise RecipeError(f"--around {around}", hint="ratio or natural")
+        rows = api.mix_candidates(
+            paths[0],
+            count,
+            seed=seed,
+            budget=budget,
+            around="natural" if around == "natural" else "ratio",
+            ratio=ratio,
+            output=None if dry_run else output,
+        )
+        if json:
+            answer(as_json(rows))
+        else:
+            print_result.candidates(rows, answer)
+            if not dry_run:
+                answer(f"candidates: {output}")
+                say(f"next: curate mix {output}/candidate-01.toml --output DIR")
+        return 0
+    if is_recipe:
+        _refuse([name for name in stated if stated[name]], paths[0])
+        from curate.recipe.recipe import load_recipe
+
+        recipe = load_recipe(paths[0])
+    elif ratio is None:
+        raise RecipeError("mix needs --ratio", hint="--ratio kaz_Cyrl=3,eng_Latn=1")
+    else:
+        recipe = api.mix_recipe(
+            paths,
+            ratio=ratio,
+            text=text,
+            id=id,
+            url=url,
+            date=date,
+            unit=unit,
+            budget=budget,
+            max_epochs=max_epochs,
+            shortage=shortage,
+            alpha=alpha,
+            validation=validation,
+            seed=seed,
+        )
     if dry_run:
         from curate.inspection.dry_run import dry_run as try_it
         from curate.plan import build as planning
@@ -96,7 +158,7 @@ def command(
         plan = planning.build(recipe)
         sources = outline(plan)["sources"]
         sizes = {name: source["text_estimated"] for name, source in sources.items()}
-        tried = try_it(plan, "mix", sample=2000, scan=256 << 20, text_bytes=sizes)
+        tried = try_it(plan, plan.mix.name, sample=2000, scan=256 << 20, text_bytes=sizes)
         if json:
             answer(as_json({"mixture": tried.mixture, "note": tried.note}))
         else:
@@ -118,3 +180,14 @@ def command(
     if not json:
         print_result.mixture(result.manifest["mixture"], answer)
     return print_result.print_result(result, json)
+
+
+def _refuse(options_given: list[str], who: str) -> None:
+    """Raise RecipeError where options say what a recipe says."""
+    from curate.errors import RecipeError
+
+    if options_given:
+        raise RecipeError(
+            f"the mixture of {who} is in a recipe, and {options_given[0]} says something else",
+            hint="change the key [mixture] of the recipe",
+        )

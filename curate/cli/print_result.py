@@ -110,6 +110,28 @@ def mixture(rows: list[dict[str, Any]], write: terminal.Write) -> None:
             terminal.complain(f"group {group} has no documents of the value {', '.join(missing)}")
 
 
+def candidates(rows: list[dict[str, Any]], write: terminal.Write) -> None:
+    """Print the weights of candidate mixtures, a line each, and how often each group comes."""
+    groups = list(dict.fromkeys(row["group"] for row in rows))
+    by_candidate: dict[int, dict[str, dict[str, Any]]] = {}
+    for row in rows:
+        by_candidate.setdefault(row["candidate"], {})[row["group"]] = row
+    unit = rows[0]["unit"]
+    terminal.table(
+        ("candidate", unit, *groups, *(f"epochs of {group}" for group in groups)),
+        [
+            (
+                number,
+                sum(row["amount"] for row in of.values()),
+                *(terminal.fixed(of[group]["weight"]) for group in groups),
+                *(terminal.fixed(of[group]["epochs"], 3) for group in groups),
+            )
+            for number, of in by_candidate.items()
+        ],
+        write,
+    )
+
+
 def _with_parts(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield each row, and below it those of its values where its group is split."""
     nothing = {"asked_share": None, "share": None, "reused": 0}

@@ -15,8 +15,8 @@ PUBLIC = {
     " judge measure mix run standardize",
     "curate.api": "Pushed RunResult Silent as_ray_data calibrate check compare_runs count_tokens"
     " dedup_paths deduplicate diagnose evaluate explain explain_text extend_tokenizer"
-    " fertility format_of identify identify_paths judge measure mix mix_recipe push"
-    " query_store rebuild_report run sample standardize status sweep take_down train until",
+    " fertility format_of identify identify_paths judge measure mix mix_candidates mix_recipe"
+    " push query_store rebuild_report run sample standardize status sweep take_down train until",
 }
 
 #: Rules of numpydoc that apply here: a docstring, a summary in one sentence, every parameter with
