@@ -249,6 +249,8 @@ NUMBERS = tuple(
 #: The step of ``curate takedown``, and that of later runs which know of it from a dedup store; the
 #: rule under which documents leave no row in ``rejected/``.
 TAKEDOWN, KNOWN_TAKEDOWNS, TAKEN_DOWN = "takedown", "known_takedowns", "taken_down"
+#: The step that joins the sidecars of a recipe.
+SIDECARS = "sidecars"
 #: The size of a document's text in bytes, where the engine passes tables without their texts.
 TEXT_BYTES = "#bytes"
 #: Columns of byte ranges of ``text``: a stage that rewrites ``text`` updates them.

@@ -28,6 +28,7 @@ _PHRASES: Schema = {"type": "array", "items": {"type": "string"}}
 #: Keys that the file may write in more forms than the model keeps.
 WRITTEN: dict[tuple[str, str], Schema] = {
     ("SourceSpec", "path"): {"anyOf": [{"type": "string"}, _PHRASES]},
+    ("Sidecar", "path"): {"anyOf": [{"type": "string"}, _PHRASES]},
     ("SourceSpec", "path_list"): {"anyOf": [{"type": "string"}, _PHRASES]},
     ("Profile", "lists"): {
         "type": "object",
@@ -198,7 +199,7 @@ installed package, in the folder that this prints:
 def recipe_page() -> str:
     """Return docs/recipe.md."""
     from curate.plan import registry
-    from curate.recipe import mixture, recipe
+    from curate.recipe import mixture, recipe, sidecar
 
     lines = [
         NOTE,
@@ -223,6 +224,7 @@ def recipe_page() -> str:
         text = inspect.getdoc(registry.entry("stage", name)) or ""
         lines += section(f'`use = "{name}"`', text, option_keys("stage", name), 3)
     tables: list[tuple[str, type[BaseModel]]] = [
+        ("`[sidecars.NAME]`", sidecar.Sidecar),
         ("`[mixture]`", mixture.Mixture),
         ("`[mixture.groups.NAME]`", mixture.Group),
         ("`[[mixture.caps]]`", mixture.LeafCap),

@@ -7,6 +7,7 @@ from typing import Any
 
 from curate.api import RunResult
 from curate.cli import terminal
+from curate.report.format import unmatched
 
 
 def print_result(result: RunResult, json: bool) -> int:
@@ -33,6 +34,8 @@ def print_result(result: RunResult, json: bool) -> int:
         f" {totals['quarantined']} quarantined, {totals['documents']} documents;"
         f" {totals['dropped']} dropped, {totals['curated']} curated, {totals['taken']} taken"
     )
+    for counts in manifest.get("sidecars", ()):
+        terminal.say(f"sidecar {counts['sidecar']}: {unmatched(counts)}")
     terminal.answer(f"mixture: {base}/mixture")
     for line in load_lines(result):
         terminal.answer(f"load:    {line}")

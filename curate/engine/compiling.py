@@ -84,7 +84,8 @@ def _apply(stage: MapStage, rows: pa.Table) -> None:
 def _resolve(barrier: Barrier, rows: pa.Table) -> None:
     if not _is_new(barrier):
         barrier.sketch(rows.slice(0, 0))
-    elif barrier.known is None and not barrier.makes_product:  # a mixture may be impossible
+    elif barrier.known is None and not (barrier.makes_product or barrier.fills):
+        # A mixture may be impossible, and a sidecar is read once.
         resolve(barrier, rows)
     else:
         barrier.sketch(rows)

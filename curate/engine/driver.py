@@ -108,7 +108,7 @@ class Driver:
         chosen = decided[-1]
         placed = self._placing(mix, before.commits, chosen)
         state.rejected.append((mix.name, placed.published))
-        state.mixture = self._mixture_report()
+        state.mixture = self._report("mixture_report")
         state.product = self._product(mix, before.commits, chosen, placed)
         state.ledger.check(self.plan.stage_names)
         return state
@@ -197,7 +197,7 @@ class Driver:
         done: list[Decided] = []
         for barrier in segment.barriers:
             # A function of the recipe and the sketches' bytes.
-            size = survivors.bytes[f"sketch-{barrier.name}"]
+            size = survivors.bytes[f"sketch-{barrier.name}"] + barrier.bytes_besides
             partitions = min(4096, max(1, -(-size // self.plan.recipe.shards.partition_bytes)))
             produced: dict[str, Outputs] = {}
             for step in barrier.steps():
@@ -207,6 +207,8 @@ class Driver:
                     self.state.stored.setdefault(barrier.name, []).extend(outputs.stored)
                 reach("step.done")
             self._produced = produced
+            if barrier.fills:
+                self.state.sidecars = summed(self._report("sidecar_report"))
             done.append(Decided(barrier, produced["decisions"], produced.get("reassigned")))
         return done
 
@@ -338,9 +340,10 @@ class Driver:
             product.append((phase, outputs.of_tasks))
         return product
 
-    def _mixture_report(self) -> list[dict[str, Any]]:
-        outputs = self._produced.get("mixture_report")
-        listing = [] if outputs is None else [outputs.indexes["mixture_report"].part(None)]
+    def _report(self, dataset: str) -> list[dict[str, Any]]:
+        """Return the rows of a report that the last barrier's steps wrote."""
+        outputs = self._produced.get(dataset)
+        listing = [] if outputs is None else [outputs.indexes[dataset].part(None)]
         tables = (table.drop_columns(["part"]) for table in read_listed(self.store, listing))
         return [row for table in tables for row in table.to_pylist()]
 
@@ -488,6 +491,19 @@ class Decided(NamedTuple):
         if self.reassigned:
             indexes.append(self.reassigned.indexes["reassigned"])
         return tuple(index.part(part) for index in indexes)
+
+
+def summed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what partitions counted of each sidecar, added up.
+
+    >>> summed([{"sidecar": "a", "rows": 1}, {"sidecar": "a", "rows": 2}])
+    [{'sidecar': 'a', 'rows': 3}]
+    """
+    found: dict[str, Counter[str]] = {}
+    for row in rows:
+        counts = {name: count for name, count in row.items() if name != "sidecar"}
+        found.setdefault(row["sidecar"], Counter()).update(counts)
+    return [{"sidecar": name, **counts} for name, counts in sorted(found.items())]
 
 
 def fair_samples(samples: list[RejectExample], per_rule: int = 5) -> list[RejectExample]:

@@ -60,6 +60,7 @@ def manifest_of_run(
             rows=sum(entry.rows for entry in files if entry.path.startswith("mixture/")),
         ),
         mixture=state.mixture,
+        sidecars=state.sidecars,
         ledger=state.ledger,
         samples=state.samples,
         clusters=clusters,

@@ -244,8 +244,9 @@ def _clusters(
     plan: Plan, store: Store, state: RunState, staging: str, largest: LargestClusters
 ) -> list[FileEntry]:
     """Write a row for each document of a cluster of two or more, per dedup stage."""
-    # The last is the mixture.
-    barriers = [barrier for barrier in plan.barriers[:-1] if not barrier.only_numbers]
+    barriers = [
+        one for one in plan.barriers if not (one.makes_product or one.only_numbers or one.fills)
+    ]
     if not barriers:
         return []
     columns = ["id", "cluster", "cluster_size", "duplicate_of", "jaccard"]

@@ -28,6 +28,7 @@ class RunState:
     #: barrier → files that belong to its dedup store
     stored: dict[str, list[StoreFile]] = field(default_factory=dict)
     mixture: list[dict[str, Any]] = field(default_factory=list)
+    sidecars: list[dict[str, Any]] = field(default_factory=list)
     ledger: Ledger = field(default_factory=Ledger)
     samples: list[RejectExample] = field(default_factory=list)
     timings: Timings = field(default_factory=Timings)

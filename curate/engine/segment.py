@@ -36,7 +36,6 @@ from curate.storage.exchange import ExchangeSink, Listing, read_listed
 from curate.storage.store import Store
 from curate.storage.survivors import (
     ROW,
-    TEXT_COLUMNS,
     SurvivorsSink,
     beside_texts,
     joined,
@@ -193,8 +192,9 @@ class _Work:
         before = survivors_of(self.attempt.store, self.before)
         stages = self.job.segment.stages
         rewrites = any(
-            set(TEXT_COLUMNS) & {*stage.rewrites, *stage.adds}
+            beside_texts(name)
             for stage in (*self.job.decided, *stages)
+            for name in (*stage.rewrites, *stage.adds)
         )
         if not rewrites:  # the texts stay in their file, what is dropped among them
             self.attempt.notes.texts = self.before.notes.texts or self.before.name

@@ -97,6 +97,9 @@ def dry_run(
         tally: Counter[str] = Counter()
         out = _applied(stage, table, tally)
         return _counted(name, scanned, out, tally, "")
+    if stage.fills:
+        chosen, scanned, _, _ = _sample(plan, sample, scan)
+        return _counted(name, scanned, chosen, Counter(), "")
     if stage.makes_product:
         return _mixture(plan, stage, maps, sample, scan, text_bytes or {})
     return _duplicates(plan, name, stage, maps, barriers, scan)
@@ -156,12 +159,24 @@ def _until(plan: Plan, name: str) -> tuple[list[Any], list[Barrier], Any]:
         raise RecipeError(f"the recipe has no stage '{name}'", hint=nearest(name, plan.stage_names))
     *before, stage = plan.stages[: plan.stage_names.index(name) + 1]
     maps = [one for one in before if _is_for_samples(one)]
-    others = [one for one in before if isinstance(one, Barrier) and not one.only_numbers]
-    return maps, others, stage
+    barriers = [one for one in before if isinstance(one, Barrier)]
+    return maps, [one for one in barriers if not (one.only_numbers or one.fills)], stage
 
 
 def _documents(plan: Plan, scan: int, source: str | None = None) -> Iterator[pa.Table]:
-    """Yield documents of shards, in an order given by hash, until ``scan`` bytes are read."""
+    """Yield documents of shards, in an order given by hash, until ``scan`` bytes are read.
+
+    With sidecars they come in one table, so that these are read once.
+    """
+    documents = _as_read(plan, scan, source)
+    beside = [barrier for barrier in plan.barriers if barrier.fills]
+    if beside and (tables := list(documents)):
+        yield apply(beside[0], pa.concat_tables(tables))
+    else:
+        yield from documents
+
+
+def _as_read(plan: Plan, scan: int, source: str | None) -> Iterator[pa.Table]:
     shards: list[Shard] = [shard for shard in plan.shards if source in (None, shard.source)]
     names = pa.array([f"{shard.source}#{number}" for number, shard in enumerate(shards)])
     left = scan

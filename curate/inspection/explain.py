@@ -18,6 +18,7 @@ from curate.inspection.places import places
 from curate.inspection.verify import manifest_of
 from curate.plan import build as planning
 from curate.plan.model import Plan, PlannedPiece, Segment, Shard
+from curate.protocol.in_memory import apply
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import with_columns, with_text
 from curate.protocol.tallies import CUT, tally_key
@@ -182,6 +183,8 @@ def _replayed(
         for barrier in segment.barriers:
             if barrier.name == last:
                 return
+            if barrier.fills:
+                table = apply(barrier, table)
             if barrier.only_numbers and signals is not None:
                 numbers = {name: pa.array([signals.get(name)]) for name in barrier.adds}
                 unknown = pa.nulls(1, pa.float64())

@@ -36,11 +36,12 @@ from curate.plan.own_columns import (
     usable_names,
     with_columns,
 )
+from curate.plan.sidecars import joining, planned_sidecars
 from curate.protocol.stage import Barrier, MapStage
 from curate.recipe import locate, profile
 from curate.recipe.profile import Profiles
 from curate.recipe.recipe import Recipe, SourceSpec, StageSpec
-from curate.schema import KNOWN_TAKEDOWNS, TAKEDOWN
+from curate.schema import KNOWN_TAKEDOWNS, SIDECARS, TAKEDOWN
 from curate.sources.base import InputFile, ListedSource, Piece, Source
 from curate.sources.files import LOOKED_AT, expand, identity
 from curate.sources.path_list import paths_of
@@ -89,12 +90,13 @@ def build(
         raise RecipeError(
             "no source has a path", where=where, hint="name one with --input SOURCE=PATH"
         )
-    sources = with_columns(recipe, sources, listed, where)
+    sidecars, fields = planned_sidecars(recipe, where)
+    sources = with_columns(recipe, sources, listed, fields, where)
     loaded = profiles(recipe, read_profile)
     loaded = dataclasses.replace(loaded, own=usable_names(sources.values()))
     stages = list(_stages(recipe, loaded, where))
     sources = _with_runs(sources, runs, stages, recipe, loaded, where)
-    cut = _divided(stages, judging_apart)
+    cut = _divided([*joining(sidecars), *stages], judging_apart)
     check_ranks(loaded, stages, where)
     check_columns(cut, where, {*brought_by_all(sources.values()), *loaded.own})
     plan = Plan(recipe, loaded, sources, tuple(shards), cut)
@@ -258,7 +260,7 @@ def _joins(stage: MapStage | Barrier, barriers: list[Barrier]) -> bool:
         and not stage.makes_product
         and any("decided" in step.reads for step in stage.steps())
         and not any({*stage.reads} & {*barrier.adds} for barrier in barriers)
-        and not any(barrier.removes_text for barrier in barriers)
+        and not any(barrier.removes_text or barrier.fills for barrier in barriers)
     )
 
 
@@ -281,8 +283,8 @@ def _stages(recipe: Recipe, profiles: Profiles, where: str) -> Iterator[MapStage
             )
         if mixed:
             raise RecipeError(f"stage '{spec.label}' comes after mix, which is the last", where=at)
-        if spec.label in (TAKEDOWN, KNOWN_TAKEDOWNS):
-            raise RecipeError(f"'{spec.label}' is the name of a step of takedowns", where=at)
+        if spec.label in (TAKEDOWN, KNOWN_TAKEDOWNS, SIDECARS):
+            raise RecipeError(f"'{spec.label}' is the name of a step of curate's own", where=at)
         labels.add(spec.label)
         mixed = spec.use == "mix"
         given = {
@@ -398,9 +400,12 @@ def redacted_recipe(recipe: Recipe) -> Recipe:
         )
         for name, spec in recipe.sources.items()
     }
-    shown = recipe.model_copy(update={"sources": sources}).model_dump(
-        mode="json", exclude_unset=True
-    )
+    sidecars = {
+        name: spec.model_copy(update={"path": tuple(map(locate.data_path, spec.path))})
+        for name, spec in recipe.sidecars.items()
+    }
+    changed = {"sources": sources, **({"sidecars": sidecars} if sidecars else {})}
+    shown = recipe.model_copy(update=changed).model_dump(mode="json", exclude_unset=True)
     return Recipe.model_validate(redacted(shown))
 
 

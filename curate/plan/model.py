@@ -145,7 +145,8 @@ class Plan:
             for view in views
             if view is not None
         }
-        return self.input_files | stores
+        beside = [pair for barrier in self.barriers for pair in barrier.input_files.items()]
+        return self.input_files | stores | dict(beside)
 
     @property
     def input_files(self) -> dict[str, str]:

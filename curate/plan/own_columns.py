@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -35,6 +35,8 @@ def own_names(recipe: Recipe) -> tuple[str, ...]:
         elif isinstance(columns, list | tuple):
             names = [name for name in columns if isinstance(name, str) and name != "*"]
             found |= dict.fromkeys(PREFIX + n if schema.is_ours(n) else n for n in names)
+    for sidecar in recipe.sidecars.values():
+        found |= dict.fromkeys(sidecar.fields)
     # A field that happens to have the name of a signal passes through, and the signal is ours.
     return tuple(name for name in found if name not in registry.signals())
 
@@ -56,6 +58,22 @@ def check_name(name: str, where: str) -> None:
         )
 
 
+def check_apart(fields: Iterable[pa.Field], names: Collection[str], where: str) -> None:
+    """Raise RecipeError where a column of a sidecar passes through from a source, too."""
+    for field in fields:
+        if field.name in names:
+            raise twice(field.name, "a source", "a sidecar", where)
+
+
+def twice(column: str, one: str, other: str, where: str) -> RecipeError:
+    """Return the error for a column that two places bring."""
+    return RecipeError(
+        f"the column '{column}' comes from {one} and from {other}",
+        where=where,
+        hint=f'rename one of them: columns = {{ {PREFIX}{column} = "{column}" }}',
+    )
+
+
 def check_chosen(reader: Any, where: str) -> None:
     """Raise RecipeError where the table ``columns`` of a source names what it cannot."""
     columns = getattr(reader, "columns", ())
@@ -75,15 +93,21 @@ def with_columns(
     recipe: Recipe,
     sources: Mapping[str, SourcePlan],
     files: Mapping[str, list[InputFile]],
+    beside: Sequence[pa.Field],
     where: str,
 ) -> dict[str, SourcePlan]:
-    """Find the columns that the sources pass through, one schema for all."""
+    """Find the columns that the sources pass through, one schema for all.
+
+    ``beside`` are those of sidecars, which no source has.
+    """
     found: dict[str, dict[str, Any]] = {}
     for name, source in sources.items():
         reader: Any = source.reader
         if getattr(reader, "columns", ()):
             found[name] = reader.typed_columns(files[name])
     columns, as_json = gather(found)
+    check_apart(beside, columns.declared.names, where)
+    columns = columns.with_fields(beside)
     # What a rule names is there, and null, where an --input left the source out that has it.
     absent = [name for name in own_names(recipe) if name not in columns.declared.names]
     columns = columns.with_fields([pa.field(name, pa.null()) for name in absent])

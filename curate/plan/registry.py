@@ -41,6 +41,9 @@ STAGES = {
 #: A stage that no recipe names: the plan puts it first where a dedup store knows of takedowns.
 KNOWN_TAKEDOWNS = "curate.stages.known_takedowns:KnownTakedowns"
 
+#: The stage that joins sidecars, which no recipe names either: it comes before all others.
+SIDECARS = "curate.stages.sidecars:Sidecars"
+
 #: The dictionary of all signals, by name.
 SIGNALS = "curate.signals:SIGNALS"
 

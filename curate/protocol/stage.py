@@ -210,6 +210,21 @@ class Barrier(Stage):
         return None
 
     @property
+    def fills(self) -> tuple[str, ...]:
+        """The columns of sidecars that the barrier fills; it then gives no verdicts."""
+        return ()
+
+    @property
+    def input_files(self) -> Mapping[str, str]:
+        """The identities of the files that its steps read, by the names that a manifest gives."""
+        return {}
+
+    @property
+    def bytes_besides(self) -> int:
+        """The bytes that its steps read besides sketches: they count for how many partitions."""
+        return 0
+
+    @property
     def known(self) -> Any:
         """The view of the dedup store, fixed by the plan: ``storage.dedup_view.StoreView``."""
         return None

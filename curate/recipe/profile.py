@@ -132,7 +132,7 @@ class Rule(Section):
     signal: str
     """The signal (``curate signals`` lists them), a number that an earlier stage writes
     (``lang_score``, ``lang2_score``, ``n_tokens``, ``cluster_size`` or ``n_cluster_sources``), or a
-    column of the input. Example: "n_words"."""
+    column of the input or of a sidecar. Example: "n_words"."""
     min: float | None = None
     """Smallest value that is kept. Example: 50."""
     max: float | None = None

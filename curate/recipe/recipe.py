@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from pydantic import (
     BaseModel,
@@ -16,6 +16,7 @@ from pydantic import (
     JsonValue,
     PrivateAttr,
     ValidationError,
+    ValidationInfo,
     field_serializer,
     field_validator,
     model_validator,
@@ -29,6 +30,7 @@ from curate.recipe import groups, locate
 from curate.recipe.mixture import Mixture, parse_mixture
 from curate.recipe.profile import Classifiers
 from curate.recipe.section import Section, TomlTable, explain, parse_toml
+from curate.recipe.sidecar import Sidecar
 
 
 class _WithOptions(BaseModel):
@@ -199,6 +201,8 @@ class Recipe(Section):
     sources: dict[str, SourceSpec] = Field(min_length=1, max_length=1000)
     """Sources by name, at most 1,000; a name has a-z, 0-9, _ and -, and becomes part of each
     document's id."""
+    sidecars: dict[str, Sidecar] = Field({}, max_length=100)
+    """Files with more columns for the documents, by name."""
     stages: tuple[StageSpec, ...] = Field((), max_length=1000)
     """Stages in order, at most 1,000; ``mix`` is added where it is not named."""
     classifiers: Classifiers = {}
@@ -220,13 +224,14 @@ class Recipe(Section):
         """The folder of the recipe's file, where profiles are searched for first."""
         return self._folder
 
-    @field_validator("sources")
+    @field_validator("sources", "sidecars")
     @classmethod
-    def _plain_names(cls, value: dict[str, SourceSpec]) -> dict[str, SourceSpec]:
+    def _plain_names(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         for name in value:
             if not name.replace("_", "").replace("-", "").isalnum() or not name.isascii():
+                kind = (info.field_name or "").removesuffix("s")
                 raise ValueError(
-                    f"source name '{name}' has characters other than a-z, 0-9, _ and -"
+                    f"{kind} name '{name}' has characters other than a-z, 0-9, _ and -"
                 )
         return value
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 #: Joiners shape words in Persian, Hindi and many more scripts: they are letters to a reader.
@@ -159,3 +161,25 @@ def duration(seconds: float | None) -> str:
         return f"{minutes // 60} h {minutes % 60} min"
     hours = round(seconds / 3600)
     return f"{hours // 24} d {hours % 24} h"
+
+
+def unmatched(counts: Mapping[str, Any]) -> str:
+    """Return in words what of a sidecar matched, and what did not on both sides.
+
+    >>> unmatched({"documents": 9, "unmatched_documents": 2, "documents_without_key": 0, "rows": 8,
+    ...            "unmatched_rows": 1, "rows_without_key": 0, "values_that_do_not_fit": 3})
+    '7 of 9 documents have a row; 2 match none; 1 of 8 rows match none; 3 values do not fit'
+    """
+    kept = counts["documents"] - counts["unmatched_documents"] - counts["documents_without_key"]
+    parts = [
+        f"{kept:,} of {counts['documents']:,} documents have a row",
+        f"{counts['unmatched_documents']:,} match none",
+    ]
+    if counts["documents_without_key"]:
+        parts.append(f"{counts['documents_without_key']:,} have no key")
+    parts.append(f"{counts['unmatched_rows']:,} of {counts['rows']:,} rows match none")
+    if counts["rows_without_key"]:
+        parts.append(f"{counts['rows_without_key']:,} rows have no key")
+    if counts["values_that_do_not_fit"]:
+        parts.append(f"{counts['values_that_do_not_fit']:,} values do not fit")
+    return "; ".join(parts)

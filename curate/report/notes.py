@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from curate.report.format import duration, number, percent
+from curate.report.format import duration, number, percent, unmatched
 from curate.report.model import Report
 
 Show = Callable[[str], str]
@@ -41,6 +41,12 @@ def compare_note(report: Report, show: Show) -> str:
         f" the raw bytes{dedup}. To compare: {percent(compare['kept_of_raw'])}"
         f" ({show(compare['source'])}). That is an outcome on another pool, not a target."
     )
+
+
+def sidecar_notes(report: Report, show: Show) -> list[str]:
+    """Return what of each sidecar matched."""
+    found = report.manifest.sidecars
+    return [f"Sidecar {show(each['sidecar'])}: {unmatched(each)}." for each in found]
 
 
 def takedown_note(report: Report) -> str:

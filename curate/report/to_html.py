@@ -56,6 +56,7 @@ def to_html(report: Report) -> str:
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
         describes=notes.describe(report),
         compare=notes.compare_note(report, format.one_line),
+        sidecars=notes.sidecar_notes(report, format.one_line),
         taken_down=notes.takedown_note(report),
         outcome_bars=[(css, count) for css, _, count in parts],
         outcome_legend=[

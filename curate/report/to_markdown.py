@@ -118,6 +118,7 @@ def _summary(report: Report) -> list[str]:
     lines.append(f"- In the mixture: {number(run.rows)} rows{tokens}")
     if report.time.total is not None:
         lines.append(f"- Time: {duration(report.time.total)}, {code(report.time.engine)} engine")
+    lines += [line for note in notes.sidecar_notes(report, code) for line in ("", note)]
     if notes.takedown_note(report):
         lines += ["", notes.takedown_note(report)]
     if notes.compare_note(report, code):

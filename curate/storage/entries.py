@@ -236,6 +236,7 @@ class Manifest:
     clusters: Sequence[ClusterExample] = ()
     stores: Sequence[StoreUse] = ()
     takedowns: Sequence[TakedownRecord] = ()
+    sidecars: Sequence[Mapping[str, Any]] = ()  #: what of each matched: ``stages.sidecars.COUNTS``
     repairs: Mapping[str, int] | None = None  #: damaged files that were made again, by folder
 
     def to_json(self) -> dict[str, Any]:
@@ -243,7 +244,7 @@ class Manifest:
         return {"format": RUN_FORMAT} | {
             name: _plain(value)
             for name, value in vars(self).items()
-            if value or name not in ("stores", "takedowns", "repairs")
+            if value or name not in ("stores", "takedowns", "sidecars", "repairs")
         }
 
     @classmethod

@@ -112,7 +112,7 @@ def corpus(tmp_path_factory):
     }
     pq.write_table(pa.table(table), folder / "in/b.parquet", row_group_size=7)
     (folder / "filters").mkdir()
-    (folder / "filters/mine.toml").write_text(PROFILE)
+    (folder / "filters" / "mine.toml").write_text(PROFILE)
     (folder / "own.toml").write_text(RECIPE.format(folder=folder))
     api.run(folder / "own.toml", output=folder / "out", engine="in-process")
     return folder
@@ -234,8 +234,8 @@ def test_what_cannot_be_is_refused_when_the_run_is_planned(corpus, old, new, mes
     ("old", "new", "message"),
     [
         ('signal = "quality"', 'signal = "qualty"', "no signal 'qualty': did you mean 'quality'?"),
-        ("min = 1", 'allowed = ["x"]', "rule 'low_quality' of filters/mine.toml needs a text"),
-        ('refused = ["spam"]', "min = 1", "rule 'spam' of filters/mine.toml needs a number"),
+        ("min = 1", 'allowed = ["x"]', "and the column 'quality' is double"),
+        ('refused = ["spam"]', "min = 1", "needs a number, and the column 'topic' is string"),
     ],
 )
 def test_rules_are_checked_against_the_names_and_types(corpus, monkeypatch, old, new, message):
