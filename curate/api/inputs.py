@@ -21,6 +21,7 @@ _ENDINGS = {
     "wet": (".wet",),
     "warc": (".warc", ".arc"),
     "wikipedia": (".xml",),
+    "wikipedia_html": (".json.tar", ".ndjson.tar"),
     "parquet": (".parquet", ".pq"),
     "text": (".txt",),
     "jsonl": (".jsonl", ".ndjson", ".jsonlines", ".json"),
@@ -32,6 +33,8 @@ _BESIDE = re.compile(
     r"|md5sums?|sha\d+sums?|dataset_infos?|dataset_dict|state|manifest|_.*)([._-].*)?",
     re.IGNORECASE,
 )
+#: Archives, of which only the content tells what they hold.
+_TAR = re.compile(r"\.(tar(\.\w+)?|tgz)\Z", re.IGNORECASE)
 #: The names that a recipe accepts for a source.
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN = 5
@@ -137,7 +140,7 @@ def _format_in_folder(file: InputFile) -> str | None:
     if format in ("jsonl", "text", None, "parquet") and _BESIDE.fullmatch(plain_name(name)):
         lines = plain_name(name.lower()).endswith((".jsonl", ".ndjson", ".parquet"))
         return format if format and lines else None
-    if format is None and not PurePosixPath(name).suffix:
+    if format is None and (not PurePosixPath(name).suffix or _TAR.search(name)):
         return _format_of_content(file)
     return format
 
@@ -149,10 +152,12 @@ def _format_of_content(file: InputFile) -> str | None:
             if handle.read(4) == b"PAR1":
                 return "parquet"
             handle.seek(0)
-            head = next(blocks(handle, ""), Block(0, b"")).data[:4096]
+            block = next(blocks(handle, ""), Block(0, b"")).data
     except Exception:
         return None  # each store has its own errors; whoever reads the file reports them
-    head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if block[257:262] == b"ustar":
+        return "wikipedia_html" if b'"article_body"' in block else None
+    head = block[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()
     if head.startswith(b"WARC/"):
         return "warc"
     if head.startswith(b"<mediawiki"):

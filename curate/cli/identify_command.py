@@ -17,7 +17,8 @@ def command(
         str | None,
         typer.Option(
             metavar="FORMAT",
-            help="warc, wet, wikipedia, jsonl, parquet, text or chat; default: by the ending.",
+            help="warc, wet, wikipedia, wikipedia_html, jsonl, parquet, text or chat; default: by"
+            " the ending.",
         ),
     ] = None,
     text: TextField = "text",

@@ -24,18 +24,32 @@ from curate.protocol.stage import Barrier, Stage
 from curate.storage.dedup_store import generation
 
 #: Bytes of text per stored byte, by format, as such files commonly come: WARC and WET gzipped,
-#: Wikipedia in bz2, Parquet compressed. Measured: 0.23, 2.1, 1.7, 1.8.
-TEXT_PER_STORED = {"warc": 0.23, "wet": 2.1, "wikipedia": 1.7, "parquet": 1.8}
+#: Wikipedia in bz2, Parquet compressed. Measured: 0.23, 2.1, 1.7, 1.8. Wikipedia's HTML is an
+#: assumption: beside each page stands its wikitext.
+TEXT_PER_STORED = {
+    "warc": 0.23,
+    "wet": 2.1,
+    "wikipedia": 1.7,
+    "wikipedia_html": 0.25,
+    "parquet": 1.8,
+}
 
 #: Bytes of pages' text per byte of Common Crawl's index: an assumption, for a language of a page in
 #: 2,000. Of the index alone nobody can tell; `curate stage --dry-run` measures.
 TEXT_PER_INDEX = 0.02
 
 #: The same for files that are not compressed: without the markup of pages and wikis.
-TEXT_PER_PLAIN = {"warc": 0.05, "wet": 0.85, "wikipedia": 0.48, "jsonl": 0.95, "chat": 0.8}
+TEXT_PER_PLAIN = {
+    "warc": 0.05,
+    "wet": 0.85,
+    "wikipedia": 0.48,
+    "wikipedia_html": 0.04,
+    "jsonl": 0.95,
+    "chat": 0.8,
+}
 
 #: Text formats and how much smaller compression makes them. Measured: 3.4 (gz), 3.2 (xz).
-COMPRESSED, PACKED = (".gz", ".bz2", ".zst", ".xz"), 3.3
+COMPRESSED, PACKED = (".gz", ".tgz", ".bz2", ".zst", ".xz"), 3.3
 
 #: Core-seconds, once, for kernels and models.
 START = 2.0

@@ -28,7 +28,12 @@ SHIPPED = {
 }
 
 #: Core-seconds per stored byte of reading: HTML to text, wiki markup to text.
-READING = {"warc": 0.12e-6, "commoncrawl": 0.12e-6, "wikipedia": 0.43e-6}
+READING = {
+    "warc": 0.12e-6,
+    "commoncrawl": 0.12e-6,
+    "wikipedia": 0.43e-6,
+    "wikipedia_html": 0.06e-6,
+}
 
 #: The same per byte of text, for formats without markup.
 READING_PLAINLY = 0.0085e-6

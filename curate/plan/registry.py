@@ -52,6 +52,7 @@ SOURCE_FORMATS = {
     "wet": "curate.sources.web.wet:Wet",
     "commoncrawl": "curate.sources.web.commoncrawl:CommonCrawl",
     "wikipedia": "curate.sources.wiki.wikipedia:Wikipedia",
+    "wikipedia_html": "curate.sources.wiki.wikipedia_html:WikipediaHtml",
     "jsonl": "curate.sources.jsonl:Jsonl",
     "parquet": "curate.sources.parquet:Parquet",
     "text": "curate.sources.plain_text:PlainText",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,8 +40,9 @@ _SMALL_CELL: Final = 200
 
 @kernel
 def _gaps(
-    tag: Any, parent: Any, first: Any, last: Any, letters: Any, runs: Any, kinds: Any, tags: Any
-) -> Any:
+    tag: Any, parent: Any, first: Any, last: Any, letters: Any, runs: Any, small: Any, kinds: Any,
+    tags: Any,
+) -> Any:  # fmt: skip
     """Return for each run, and behind the last one, how it is set apart from the run before it."""
     gaps = np.zeros(runs + 1, np.int8)
     in_cell = np.zeros(len(tag), np.int8)
@@ -50,7 +51,7 @@ def _gaps(
         in_cell[e] = in_cell[parent[e]]
         gap = 0
         if kind & CELL:
-            in_cell[e] = letters[e] <= _SMALL_CELL
+            in_cell[e] = letters[e] <= small
             gap = _TAB
         elif kind & (ROW | TABLE):
             in_cell[e] = 0
@@ -93,14 +94,16 @@ def _closing_brackets(tag: Any, parent: Any, end: Any, first: Any, last: Any, ki
 @kernel
 def _render(
     data: Any, tag: Any, parent: Any, end: Any, first: Any, last: Any, run_start: Any,
-    run_end: Any, run_element: Any, kept: Any, gaps: Any, kinds: Any, tags: Any, out: Any,
+    run_end: Any, run_element: Any, kept: Any, gaps: Any, kinds: Any, tags: Any, columns: Any,
+    before: Any, behind: Any, out: Any,
 ) -> Any:  # fmt: skip
     """Write the kept runs, white space collapsed as a browser does; return the number of bytes.
 
     Between runs that nothing sets apart a `_JOINT` is written, so that no character reference
     arises that neither run has. `_ROW` is written before a row, `_CELL` between its cells, and
     `_ITEM`, a number if the list has them, and `_ITEM_END` before an item. Runs in ``sup`` and
-    ``sub`` are between `_RAISED` or `_LOWERED` and `_LEVEL`.
+    ``sub`` are between `_RAISED` or `_LOWERED` and `_LEVEL`. For ``columns``, ``before`` and
+    ``behind`` see `Marks`; each is empty where nobody wants it.
     """
     runs = len(run_start)
     item_at, row_at = np.full(runs + 1, -1, np.int32), np.full(runs + 1, -1, np.int32)
@@ -121,7 +124,7 @@ def _render(
             item_at[first[e]] = e
         elif tag[e] == tags[4]:
             row_at[first[e]] = e
-    size, gap, space, item, row = 0, 0, False, -1, -1
+    size, gap, space, item, row, column = 0, 0, False, -1, -1, 0
     digits = np.empty(10, np.uint8)
     signs, brackets, shuts = np.empty(0, np.uint8), np.empty(0, np.int8), np.empty(0, np.int32)
     if formula:
@@ -164,6 +167,10 @@ def _render(
                 else:
                     out[size] = 10 if gap == _LINE else _CELL if gap == _TAB else 32
                     size += 1
+                    if gap == _TAB and len(columns):
+                        for _ in range(column + 1, columns[run]):  # empty cells
+                            out[size] = _CELL
+                            size += 1
             elif space and size:
                 out[size] = 32
                 size += 1
@@ -175,7 +182,16 @@ def _render(
                 if run < last[row]:
                     out[size] = _ROW
                     size += 1
+                    if len(columns):
+                        for _ in range(columns[run]):
+                            out[size] = _CELL
+                            size += 1
                 row = -1
+            if len(columns):
+                column = columns[run]
+            if len(before) and before[run] and not begun:
+                out[size] = before[run]
+                size += 1
             if item >= 0:
                 if run < last[item]:
                     out[size] = _ITEM
@@ -207,18 +223,45 @@ def _render(
         if begun and level[e]:
             out[size] = _LEVEL
             size += 1
+        if begun and len(behind) and behind[run]:
+            out[size] = behind[run]
+            size += 1
         if formula and shuts[run]:
             out[size : size + shuts[run]] = 41
             size += shuts[run]
     return size
 
 
-def text_of(markup: Markup, kept: npt.NDArray[np.bool_], letters: Any, markdown: bool) -> str:
+class Marks(NamedTuple):
+    """What a caller wants written besides the text; `text_of` returns the marks as they are.
+
+    The bytes are 14 to 31, which occur in no text. Nothing is written in a run of spaces.
+    """
+
+    columns: npt.NDArray[np.int32]  #: of the cell that a run is in, from 0: empty cells are counted
+    before: npt.NDArray[np.uint8]  #: a byte before a run, 0 for none
+    behind: npt.NDArray[np.uint8]
+    item: str  #: what stands before each item of a list
+    small_cell: int  #: bytes up to which what is inside a cell does not start new lines
+
+
+_NONE: Final = Marks(
+    np.empty(0, np.int32), np.empty(0, np.uint8), np.empty(0, np.uint8), "", _SMALL_CELL
+)
+
+
+def text_of(
+    markup: Markup,
+    kept: npt.NDArray[np.bool_],
+    letters: Any,
+    markdown: bool,
+    marks: Marks = _NONE,
+) -> str:
     """Return the kept runs as text, character references decoded."""
     kinds = tables().kinds
     gaps = _gaps(
         markup.tag, markup.parent, markup.first_run, markup.last_run, letters,
-        len(markup.run_start), kinds, TAGS,
+        len(markup.run_start), marks.small_cell, kinds, TAGS,
     )  # fmt: skip
     room = (
         int((markup.run_end - markup.run_start)[kept].sum())
@@ -229,7 +272,8 @@ def text_of(markup: Markup, kept: npt.NDArray[np.bool_], letters: Any, markdown:
     out = np.empty(room, np.uint8)
     size = _render(
         markup.data, markup.tag, markup.parent, markup.end, markup.first_run, markup.last_run,
-        markup.run_start, markup.run_end, markup.run_element, kept, gaps, kinds, TAGS, out,
+        markup.run_start, markup.run_end, markup.run_element, kept, gaps, kinds, TAGS,
+        marks.columns, marks.before, marks.behind, out,
     )  # fmt: skip
     text = out[:size].tobytes().decode("utf-8", "replace")
     if "&" in text:
@@ -238,7 +282,10 @@ def text_of(markup: Markup, kept: npt.NDArray[np.bool_], letters: Any, markdown:
     if "\x08" in text:
         text = _LEVELS.sub(_written_level, text)
     text = _markdown_rows(text) if markdown else text.replace("\x03", "").replace("\x02", "\t")
-    text = _MARKER.sub(lambda item: f"{item[1]}. " if item[1] else "• ", text)
+    if marks.item:
+        text = _MARKER.sub(marks.item, text)
+    else:
+        text = _MARKER.sub(lambda item: f"{item[1]}. " if item[1] else "• ", text)
     return _EMPTY_LINES.sub("\n\n", text).strip()
 
 

@@ -122,13 +122,13 @@ def main_content(
     """
     markup = parse(page)
     shape = (markup.tag, markup.parent, markup.end, markup.hints)
-    measures = _measure(markup.data, markup.run_start, markup.run_end)
+    measures = measure(markup.data, markup.run_start, markup.run_end)
     letters = measures[0]
-    seen = _seen(*shape, False, tables().kinds, TAGS)
+    seen = seen_elements(*shape, False, tables().kinds, TAGS)
     weights = _weigh(*shape, markup.run_element, *measures, seen, tables().kinds, TAGS)
     without_script = not weights.all_prose[0] and (markup.tag == TAGS[11]).any()
     if without_script:
-        with_it = _seen(*shape, True, tables().kinds, TAGS)
+        with_it = seen_elements(*shape, True, tables().kinds, TAGS)
         more = _weigh(*shape, markup.run_element, *measures, with_it, tables().kinds, TAGS)
         without_script = bool(more.all_prose[0] >= NOSCRIPT_BYTES)
         if without_script:
@@ -170,7 +170,9 @@ class _Weights(NamedTuple):
 
 
 @kernel
-def _seen(tag: Any, parent: Any, end: Any, hints: Any, noscript: Any, kinds: Any, tags: Any) -> Any:
+def seen_elements(
+    tag: Any, parent: Any, end: Any, hints: Any, noscript: Any, kinds: Any, tags: Any
+) -> Any:
     """Return for each element whether a reader sees its text, as far as names alone tell.
 
     Readings of ruby are left out. A formula is there once, whatever layers it has: as its TeX where
@@ -246,7 +248,7 @@ def _is_mark(first: Any, second: Any, third: Any) -> Any:
 
 
 @kernel
-def _measure(data: Any, run_start: Any, run_end: Any) -> Any:
+def measure(data: Any, run_start: Any, run_end: Any) -> Any:
     """Return for each run its bytes without ASCII space, its marks, the bytes of its words, and
     whether a mark ends it, but for quotes and brackets.
     """

@@ -30,6 +30,7 @@ from curate.sources.web.markup_tables import (
     CLASS,
     CODE,
     HIDDEN,
+    NAMES_IN,
     PICTURED,
     PRESENT,
     RAW,
@@ -41,6 +42,7 @@ from curate.sources.web.markup_tables import (
     UNSEEN,
     VALUE,
     VOID,
+    Tables,
     tables,
 )
 
@@ -65,8 +67,10 @@ class Markup(NamedTuple):
     run_element: npt.NDArray[np.int32]
 
 
-def parse(page: bytes) -> Markup:
+def parse(page: bytes, look_up: Tables | None = None) -> Markup:
     """Return the elements and runs of a page in UTF-8.
+
+    ``look_up`` says which attributes hint at what, by default those of any page.
 
     >>> page = parse(b"<p>Salem <b>alem</b>!<br>x < y")
     >>> [page.data[s:e].tobytes().decode() for s, e in zip(page.run_start, page.run_end)]
@@ -82,7 +86,9 @@ def parse(page: bytes) -> Markup:
     # A tag ends a run, and a picture of a formula is one.
     start, stop = np.empty(2 * room, np.int64), np.empty(2 * room, np.int64)
     element = np.empty(2 * room, np.int32)
-    n, runs = _scan(data, *tables(), tag, parent, end, hints, first, last, start, stop, element)
+    n, runs = _scan(
+        data, *(look_up or tables()), tag, parent, end, hints, first, last, start, stop, element
+    )
     return Markup(
         data, tag[:n], parent[:n], end[:n], hints[:n], first[:n], last[:n],
         start[:runs], stop[:runs], element[:runs],
@@ -142,6 +148,22 @@ def _class_hints(data: Any, at: Any, end: Any, keys: Any, values: Any) -> Any:
             at += 1
         if at > begin:
             hints |= _look_up(keys, values, word)
+    return hints
+
+
+@kernel
+def _name_hints(data: Any, at: Any, end: Any, keys: Any, values: Any) -> Any:
+    """Return the hints of the names in data[at:end], which spaces set apart."""
+    hints = int64(0)
+    while at < end:
+        while at < end and _is_space(data[at]):
+            at += 1
+        name, begin = uint64(_FNV_START), at
+        while at < end and not _is_space(data[at]):
+            name = _mixed(name, data[at])
+            at += 1
+        if at > begin:
+            hints |= _look_up(keys, values, name)
     return hints
 
 
@@ -269,6 +291,8 @@ def _attributes(
             last = k
         if kind == CLASS:
             hints |= _class_hints(data, first, last, hint_keys, hint_values)
+        elif kind == NAMES_IN:
+            hints |= _name_hints(data, first, min(last, n), hint_keys, hint_values)
         elif kind == VALUE:
             hints |= _value_hint(data, first, last, value_keys, value_values)
         elif kind == STYLE and _hides(data, first, last):

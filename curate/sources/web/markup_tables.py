@@ -133,13 +133,33 @@ class Tables(NamedTuple):
     bounds: npt.NDArray[np.int64]  #: bit per group that a search does not leave the tag for
 
 
-#: What is looked for in the value of an attribute.
-CLASS, VALUE, STYLE, PRESENT, ALTERNATIVE = 1, 2, 3, 4, 5
+#: What is looked for in the value of an attribute: words inside its names (CLASS), its first word
+#: (VALUE), or its names as they are, set apart by spaces (NAMES_IN).
+CLASS, VALUE, STYLE, PRESENT, ALTERNATIVE, NAMES_IN = 1, 2, 3, 4, 5, 6
 
 
 @cache
 def tables() -> Tables:
-    """Return the tables of the pass, built once."""
+    """Return the tables of the pass over any page, built once."""
+    hints: dict[str, int] = {}
+    for bit, words in _HINTS.items():
+        for word in words.split():
+            hints[word] = hints.get(word, 0) | bit
+    attributes = {"class": CLASS, "id": CLASS, "hidden": PRESENT, "style": STYLE}
+    attributes["alt"] = ALTERNATIVE
+    attributes |= dict.fromkeys(("itemprop", "role", "encoding", "type"), VALUE)
+    values = {"articlebody": BODY, "main": MAIN_ROLE, "article": MAIN_ROLE}
+    values |= dict.fromkeys(("application/x-tex", "math/tex", "math/asciimath"), TEX)
+    values |= dict.fromkeys(("navigation", "banner", "complementary", "contentinfo"), OTHER_ROLE)
+    return tables_of(attributes, hints, values)
+
+
+def tables_of(attributes: dict[str, int], hints: dict[str, int], values: dict[str, int]) -> Tables:
+    """Return tables for a pass that looks for other hints; all names are in lower case.
+
+    ``attributes`` says by name what is looked for in an attribute; ``hints`` has the hints of its
+    names, or of words in them, and ``values`` those of first words.
+    """
     kinds = np.zeros(len(NAMES) + 1, np.int64)
     for bit, names in _KINDS.items():
         for name in names.split():
@@ -152,16 +172,6 @@ def tables() -> Tables:
         members[[TAG[name] for name in names.split()]] = group
         bounds[[TAG[name] for name in limits.split()]] |= 1 << group
     closes = np.where(blocks & (members < 0), 0, members)
-    hints: dict[str, int] = {}
-    for bit, words in _HINTS.items():
-        for word in words.split():
-            hints[word] = hints.get(word, 0) | bit
-    attributes = {"class": CLASS, "id": CLASS, "hidden": PRESENT, "style": STYLE}
-    attributes["alt"] = ALTERNATIVE
-    attributes |= dict.fromkeys(("itemprop", "role", "encoding", "type"), VALUE)
-    values = {"articlebody": BODY, "main": MAIN_ROLE, "article": MAIN_ROLE}
-    values |= dict.fromkeys(("application/x-tex", "math/tex", "math/asciimath"), TEX)
-    values |= dict.fromkeys(("navigation", "banner", "complementary", "contentinfo"), OTHER_ROLE)
     made = Tables(
         *_hash_table(TAG), *_hash_table(attributes), *_hash_table(hints), *_hash_table(values),
         kinds, members, closes, bounds,

@@ -21,6 +21,8 @@ from curate.sources.streams import Broken
 from curate.sources.wiki import dump_pages, names, wikitext
 from curate.sources.wiki.dump_pages import HEAD, DumpSlice, next_stream, slices
 
+#: Signs that MediaWiki does not escape in addresses of articles.
+SAFE_IN_ADDRESS = "/:,;@()!*'~"
 #: What may occur outside of pages: dumps of logs have their own entries.
 _BETWEEN = re.compile(rb"\s*(?:</mediawiki\s{0,16}>\s*)?\Z")
 
@@ -252,7 +254,7 @@ def _page(part: DumpSlice, site: _Site, noted: Counter[str]) -> Record:
 def _address(site: _Site, title: str) -> str | None:
     if site.base is None or not title:
         return None
-    return site.base + quote(title.replace(" ", "_"), safe="/:,;@()!*'~")
+    return site.base + quote(title.replace(" ", "_"), safe=SAFE_IN_ADDRESS)
 
 
 def _text(elements: Mapping[str, ElementTree.Element], tag: str) -> str:

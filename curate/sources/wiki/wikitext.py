@@ -431,14 +431,7 @@ def _tidy(text: str) -> Prose:
     )
     text = text.replace(GAP, "").replace(BAR, "|").replace("\t", " ")
     text = _ENTITY.sub(lambda entity: html.unescape(entity.group()), text)
-    text = _EMPTY_BRACKETS.sub("", text)
-    if "（" in text:
-        text = _EMPTY_WIDE_BRACKETS.sub("", text)
-    text = _AFTER_BRACKET.sub(r"\1", text)
-    while "  " in text:
-        text = text.replace("  ", " ")
-    if any(f" {mark}" in text for mark in _MARKS):
-        text = _BEFORE_MARK.sub("", text)
+    text = without_remains(text)
     lines: list[str] = []
     headings: list[tuple[int, str]] = []  # written only before the first line below them
     sentences = parentheses = 0
@@ -469,6 +462,23 @@ def _tidy(text: str) -> Prose:
         headings.clear()
         lines.append(mark + line)
     return Prose("\n".join(lines).strip(), sentences, parentheses)
+
+
+def without_remains(text: str) -> str:
+    """Return a text without brackets that are empty, and spaces, where something was left out.
+
+    >>> without_remains("Almaty (; Алматы) lies ( ) there .")
+    'Almaty (Алматы) lies there.'
+    """
+    text = _EMPTY_BRACKETS.sub("", text)
+    if "（" in text:
+        text = _EMPTY_WIDE_BRACKETS.sub("", text)
+    text = _AFTER_BRACKET.sub(r"\1", text)
+    while "  " in text:
+        text = text.replace("  ", " ")
+    if any(f" {mark}" in text for mark in _MARKS):
+        text = _BEFORE_MARK.sub("", text)
+    return text
 
 
 def _line(line: str) -> str:
