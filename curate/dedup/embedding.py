@@ -31,6 +31,13 @@ CHARACTERS = "character n-grams, no embedding model"
 
 
 def embed(texts: pa.LargeStringArray, model: str | None, max_tokens: int) -> Vectors:
+    """Return one unit vector per text, as integers, of the vectors that `vectors` returns."""
+    return to_integers(vectors(texts, model, max_tokens))
+
+
+def vectors(
+    texts: pa.LargeStringArray, model: str | None, max_tokens: int
+) -> npt.NDArray[np.float64]:
     """Return one vector per text; null and empty texts have zeros, which are similar to nothing.
 
     ``model`` is a folder or a Hugging Face name that sentence-transformers loads; each text is cut
@@ -39,16 +46,16 @@ def embed(texts: pa.LargeStringArray, model: str | None, max_tokens: int) -> Vec
     """
     strings = [text or "" for text in texts.to_pylist()]
     if model is None:
-        vectors = np.zeros((len(strings), _DIMENSIONS))
+        found = np.zeros((len(strings), _DIMENSIONS))
         for row, text in enumerate(strings):
-            vectors[row] = _characters(text)
-        return to_integers(vectors)
+            found[row] = _characters(text)
+        return found
     loaded = _load(model, max_tokens)
     # One text at least, because an empty answer has no vector length.
     encoded = loaded.encode(strings or [""], convert_to_numpy=True, show_progress_bar=False)
-    vectors = np.asarray(encoded, np.float64)[: len(strings)]
-    vectors[[not text.strip() for text in strings]] = 0.0
-    return to_integers(vectors)
+    found = np.asarray(encoded, np.float64)[: len(strings)]
+    found[[not text.strip() for text in strings]] = 0.0
+    return found
 
 
 def to_integers(vectors: npt.NDArray[np.float64]) -> Vectors:
@@ -132,7 +139,7 @@ def _load(model: str, max_tokens: int) -> Any:
     except ImportError:
         raise RecipeError(
             f"model '{model}' needs the package sentence-transformers",
-            hint="pip install sentence-transformers, or leave model out for character n-grams",
+            hint="pip install 'curate-corpus[embed]', or leave model out for character n-grams",
         ) from None
     loaded = SentenceTransformer(model, device="cpu")
     loaded.max_seq_length = min(max_tokens, loaded.max_seq_length or max_tokens)

@@ -183,8 +183,15 @@ class ClassifierSection(Section):
     """A file of `curate train`, or a fastText .bin or .ftz file: a path,
     hf://owner/repository/file or an fsspec address. Example: "models/edu.bin"."""
     label: str = ""
-    """The label of a fastText model whose probability is the signal; without one the signal is the
+    """The label of a model whose probability is the signal; without one the signal is the
     best label itself, a category. Example: "__label__edu"."""
+    embedding: str = ""
+    """What turns a text into a vector, where the model is a linear head on vectors (an .npz file
+    with ``weight``, ``bias`` and, for several outputs, ``labels``): a folder or Hugging Face name
+    for sentence-transformers, which the extra ``embed`` installs, or "characters" for counts of
+    n-grams. Example: "Snowflake/snowflake-arctic-embed-m"."""
+    max_tokens: int = Field(512, ge=1)
+    """Tokens of a text that the embedding reads."""
     max: tuple[str, ...] = ()
     """Instead of a model: the classifiers whose highest score it is. Example: ["edu", "dclm"]."""
     mean_rank: tuple[str, ...] = ()
@@ -195,8 +202,8 @@ class ClassifierSection(Section):
     def _is_one_thing(self) -> ClassifierSection:
         if sum(map(bool, (self.model, self.max, self.mean_rank))) != 1:
             raise ValueError("a classifier has one of model, max and mean_rank")
-        if self.label and not self.model:
-            raise ValueError("label is that of a model")
+        if (self.label or self.embedding) and not self.model:
+            raise ValueError("label and embedding are those of a model")
         return self
 
 

@@ -1,7 +1,7 @@
 """Classifiers of the user's: any number by name, each a signal of that name.
 
-A classifier is a file of `curate train`, a fastText model, or the highest score of others. A label
-of a fastText model is a probability; without a label the best one is a category, a text.
+A classifier is a file of `curate train`, a fastText model, a linear head on embeddings, or the
+highest score of others. A label is a probability; without one the best label is a category, a text.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 #: The ending of the files of `curate train` that are not fastText's.
 SUFFIX: Final = ".npz"
-#: The only label of a file of `curate train`.
-GOOD: Final = "good"
+#: The labels of a file of `curate train`, whose score needs no label to be named.
+GOOD: Final = ("good",)
 
 
 #: What the signal of a classifier is. Means of ranks are not measured, but by the stage `rank`.
@@ -69,8 +69,8 @@ def _kind(name: str, section: ClassifierSection, others: Classifiers, where: str
             hint=f"give the classifier another name, such as 'own_{name.removesuffix(BUCKET)}'",
         )
     if section.model:
-        _check_label(section, where)
-        return SCORE if section.label or _of_pages(section) else CATEGORY
+        labels = _checked_labels(section, where)
+        return SCORE if section.label or not labels or labels is GOOD else CATEGORY
     for member in section.max or section.mean_rank:
         of = others.get(member)
         if of is None or not (of.model or (of.max and section.mean_rank)):
@@ -78,7 +78,7 @@ def _kind(name: str, section: ClassifierSection, others: Classifiers, where: str
             raise RecipeError(
                 f"no classifier '{member}' with a model", where=where, hint=nearest(member, scored)
             )
-        if of.model and not of.label and not _of_pages(of):
+        if of.model and _kind(member, of, others, where) == CATEGORY:
             raise RecipeError(
                 f"'{member}' is a category, and has no score",
                 where=where,
@@ -87,36 +87,40 @@ def _kind(name: str, section: ClassifierSection, others: Classifiers, where: str
     return SCORE if section.max else MEAN_RANK
 
 
-def _of_pages(section: ClassifierSection) -> bool:
-    return section.model.endswith(SUFFIX)
-
-
-def _check_label(section: ClassifierSection, where: str) -> None:
-    """Raise RecipeError where a model's file is none, or has not the label."""
-    labels = _labels(section, where)
-    if section.label and section.label.removeprefix("__label__") not in labels:
+def _checked_labels(section: ClassifierSection, where: str) -> Sequence[str]:
+    """Return a model's labels. Raise RecipeError where its file is none, or has not the label."""
+    labels, label = _labels(section, where), section.label.removeprefix("__label__")
+    if label and label not in labels:
         raise RecipeError(
             f"the model '{section.model}' has no label '{section.label}'",
             where=where,
-            hint=nearest(section.label.removeprefix("__label__"), labels),
+            hint=nearest(label, labels) if labels else "it has one output: leave label out",
         )
+    return labels
 
 
 def _labels(section: ClassifierSection, where: str) -> Sequence[str]:
     from curate.langid.fasttext import model as models
-    from curate.signals import page_model
+    from curate.signals import heads, page_model
 
+    hint: str | None = (
+        f"a {SUFFIX} or .bin file of `curate train`, or a fastText .bin or .ftz file: a path,"
+        " hf://owner/repository/file or an fsspec address"
+    )
     try:
-        if _of_pages(section):
+        if section.embedding:
+            hint = None
+            heads.check_embedding(section.embedding)
+            return heads.load(section.model).labels
+        if section.model.endswith(SUFFIX):
             page_model.load(section.model)
-            return (GOOD,)
+            return GOOD
         return models.labels_of(section.model)
     except CurateError as error:
         raise RecipeError(
             f"cannot use the model '{section.model}': {error.what}",
             where=where,
-            hint=f"a {SUFFIX} or .bin file of `curate train`, or a fastText .bin or .ftz file: a"
-            " path, hf://owner/repository/file or an fsspec address",
+            hint=hint or error.hint,
         ) from None
 
 
@@ -134,14 +138,13 @@ def scores(
     nothing. ``lists`` are those of the profile, which models of `curate train` measure with.
     """
     found: dict[str, pa.Array] = {}
-    by_model: dict[str, list[str]] = {}
+    by_model: dict[tuple[str, str, int], dict[str, ClassifierSection]] = {}
     for name, section in classifiers.items():
         if section.model:
-            by_model.setdefault(section.model, []).append(name)
-    for address, names in by_model.items():
-        found |= _of_model(
-            texts, address, {name: classifiers[name] for name in names}, lists, measure
-        )
+            model = (section.model, section.embedding, section.max_tokens)
+            by_model.setdefault(model, {})[name] = section
+    for sections in by_model.values():
+        found |= _of_model(texts, sections, lists, measure)
     for name, section in classifiers.items():
         if section.max:
             members = [np.asarray(found[column(one)], np.float64) for one in section.max]
@@ -152,45 +155,55 @@ def scores(
 
 def _of_model(
     texts: pa.LargeStringArray,
-    address: str,
     sections: Mapping[str, ClassifierSection],
     lists: Mapping[str, Sequence[str]],
     measure: Measure,
 ) -> dict[str, pa.Array]:
     """Return the columns of the classifiers of one model, which reads each text once."""
     from curate.langid.fasttext import model as models
-    from curate.signals import page_model
+    from curate.signals import heads, page_model
 
-    if address.endswith(SUFFIX):
-        lang = next(iter(lists.get("language", ())), "")
-        values = page_model.load(address).scores(texts, lists, lang, measure)
-        return {column(name): pa.array(values, mask=np.isnan(values)) for name in sections}
-    model = models.load(address)
+    first = next(iter(sections.values()))
     data, offsets = buffers(texts)
-    wanted = [
-        model.labels.index(section.label.removeprefix("__label__"))
-        for section in sections.values()
-        if section.label
-    ]
-    labels, _, values = model.score(data, offsets, wanted)
+    names = dict.fromkeys(one.label.removeprefix("__label__") for one in sections.values())
+    wanted = [label for label in names if label]
+    labels: Sequence[str] = ()
+    if first.embedding:
+        head = heads.load(first.model)
+        labels = head.labels
+        every = head.scores(texts, first.embedding, first.max_tokens)
+        best = every.argmax(axis=1)
+        values = every if not labels else every[:, [labels.index(label) for label in wanted]]
+    elif first.model.endswith(SUFFIX):
+        lang = next(iter(lists.get("language", ())), "")
+        values = page_model.load(first.model).scores(texts, lists, lang, measure)[:, None]
+    else:
+        model = models.load(first.model)
+        labels = model.labels
+        two, _, values = model.score(data, offsets, [labels.index(label) for label in wanted])
+        best = two[:, 0].astype(np.int64)
     empty = np.diff(offsets) == 0
-    values[empty] = np.nan
-    known = pa.array(labels[:, 0], mask=empty | (labels[:, 0] < 0))
     columns: dict[str, pa.Array] = {}
-    place = 0
     for name, section in sections.items():
-        if section.label:
-            of_label = values[:, place]
-            columns[column(name)] = pa.array(of_label, mask=np.isnan(of_label))
-            place += 1
+        if labels and not section.label:
+            known = pa.array(best, mask=empty | (best < 0))
+            columns[column(name)] = pa.array(labels, pa.string()).take(known)
         else:
-            columns[column(name)] = pa.array(model.labels, pa.string()).take(known)
+            at = wanted.index(section.label.removeprefix("__label__")) if labels else 0
+            score = values[:, at]
+            columns[column(name)] = pa.array(score, mask=empty | np.isnan(score))
     return columns
 
 
-def digest(address: str) -> str:
-    """Return the digest of a model's file."""
+def digest(section: ClassifierSection) -> str:
+    """Return the digest of a model's file, and of the embedding that it is a head on."""
+    from curate.dedup.embedding import identity
     from curate.langid.fasttext import model as models
-    from curate.signals import page_model
+    from curate.signals import heads, page_model
 
-    return page_model.digest(address) if address.endswith(SUFFIX) else models.digest(address)
+    if section.embedding:
+        name = None if section.embedding == heads.CHARACTERS else section.embedding
+        return f"{heads.digest(section.model)} {identity(name)}"
+    if section.model.endswith(SUFFIX):
+        return page_model.digest(section.model)
+    return models.digest(section.model)

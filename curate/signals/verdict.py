@@ -80,16 +80,16 @@ def measured(texts: pa.LargeStringArray, profile: Profile) -> dict[str, pa.Array
 def files_digest(profiles: Profiles) -> str | None:
     """Return a digest of the contents of the files that the profiles name; None without any."""
     digests = perplexity.digests(profiles)
-    models: dict[str, None] = {}
+    models: dict[tuple[str, str], str] = {}
     for _, profile in sorted(profiles.by_name.items()):
         if profile.word_frequencies:
             from curate.text import unigrams
 
             digests.append(unigrams.digest(profile.word_frequencies))
-        models |= dict.fromkeys(one.model for _, one in sorted(profile.classifiers.items()))
-    models.pop("", None)  # an ensemble has none
-    if models:
-        digests += map(classifiers.digest, models)
+        for _, one in sorted(profile.classifiers.items()):
+            if one.model and (one.model, one.embedding) not in models:
+                models[one.model, one.embedding] = classifiers.digest(one)
+    digests += models.values()
     if not digests:
         return None
     return hashlib.blake2b(" ".join(digests).encode(), digest_size=16).hexdigest()

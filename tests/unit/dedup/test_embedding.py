@@ -12,6 +12,7 @@ from curate.dedup import embedding
 from curate.dedup.embedding import CHARACTERS, earlier, embed, identity, to_integers
 from curate.errors import RecipeError
 from tests.examples import examples
+from tests.small_embedding import small_model
 
 
 def large(*texts):
@@ -114,23 +115,14 @@ def test_a_model_is_what_its_files_hold(tmp_path):
 
 def test_a_model_of_sentence_transformers(tmp_path):
     """A model of two random layers: what matters is that its vectors are those compared."""
-    transformers = pytest.importorskip("transformers")
+    model = small_model(tmp_path)
     models = pytest.importorskip("sentence_transformers")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghij"]
-    (tmp_path / "vocab.txt").write_text("\n".join(words))
-    transformers.BertTokenizerFast(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path / "bert")
-    config = transformers.BertConfig(
-        vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=16,
-    )  # fmt: skip
-    transformers.BertModel(config).save_pretrained(tmp_path / "bert")
-    models.SentenceTransformer(str(tmp_path / "bert"), device="cpu").save(str(tmp_path / "model"))
     texts = [" ".join(random.Random(i).choices("abcdefghij", k=5)) for i in range(4)]
-    found = embed(large(*texts, texts[0], ""), str(tmp_path / "model"), 512)
-    plain = models.SentenceTransformer(str(tmp_path / "model"), device="cpu").encode(texts)
+    found = embed(large(*texts, texts[0], ""), model, 512)
+    plain = models.SentenceTransformer(model, device="cpu").encode(texts)
     plain /= np.linalg.norm(plain, axis=1, keepdims=True)
     assert np.abs(found[:4] / 2**14 - plain).max() < 1e-3
     assert earlier(found, 0.9999, "kept")[0].tolist()[4:] == [0, -1]
-    assert embed(large(), str(tmp_path / "model"), 512).shape == (0, 16)
-    short = embed(large(texts[0], texts[0] + " a b"), str(tmp_path / "model"), 7)
+    assert embed(large(), model, 512).shape == (0, 16)
+    short = embed(large(texts[0], texts[0] + " a b"), model, 7)
     assert (short[0] == short[1]).all()

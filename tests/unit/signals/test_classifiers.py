@@ -176,9 +176,7 @@ def test_a_category_in_one_profile_is_none_in_another() -> None:
     "section", [{}, {"model": "m", "max": ["a"]}, {"max": ["a"], "label": "x"}]
 )
 def test_a_classifier_is_one_thing(section: dict[str, object]) -> None:
-    with pytest.raises(
-        ValueError, match=r"one of model, max and mean_rank|label is that of a model"
-    ):
+    with pytest.raises(ValueError, match=r"one of model, max and mean_rank|are those of a model"):
         ClassifierSection.model_validate(section)
 
 
