@@ -78,6 +78,33 @@ def test_by_how_many_sources_hold_a_document(files: dict[str, str], tmp_path: Pa
     assert "Groups that are split, by value" in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_what_several_sources_hold_is_kept_grouped_and_repeated(
+    files: dict[str, str], tmp_path: Path
+) -> None:
+    long = " ".join(f"{word}{n}" for n in range(12) for word in WORDS)
+    both, near = f"{long} и всё", f"{long} и всё это да"
+    paths = {
+        "a": write(tmp_path, "near.jsonl", [{"text": near}, {"text": both}, {"text": text(1)}]),
+        "b": write(tmp_path, "both.jsonl", [{"text": both}]),
+    }
+    groups = (
+        "weight = 3\nwhere = { n_cluster_sources = { min = 2 } }\n[mixture.groups.rest]\n"
+        '[mixture.upsample]\nby = "n_cluster_sources"\ncopies = [[2, 3]]'
+    )
+    planned = recipe(paths, groups, "")
+    for keep, kept in (("longest", near), ("best:n_cluster_sources", both)):
+        stages = [
+            {"use": "exact_dedup"},
+            {"use": "fuzzy_dedup", "keep": keep, "threshold": 0.8, "recall": 0.97},
+        ]
+        changed = planned.model_dump(exclude_unset=True) | {"stages": stages}
+        run = go(type(planned).model_validate(changed), tmp_path / keep.replace(":", "-"))
+        rows = product(run)
+        assert {row["text"] for row in rows if row["n_cluster_sources"] == 2} == {kept}
+        report = {row["group"]: row["documents"] for row in run.manifest["mixture"]}
+        assert report == {"all": 3, "rest": 1}
+
+
 def test_by_columns_of_the_input_in_shards_of_any_size(
     files: dict[str, str], tmp_path: Path
 ) -> None:
