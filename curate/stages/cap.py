@@ -1,4 +1,4 @@
-"""Keep a number of documents of each value of a column, or of each host; drop the rest."""
+"""Keep a number of documents of each value of a column, of each host or domain; drop the rest."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from curate.mixture.sampling import sample_key
 from curate.protocol.routing import decide, integers, read_docs
 from curate.protocol.stage import Barrier, Inputs, Step
 from curate.rights.addresses import host_of
+from curate.rights.public_suffixes import digest_of_suffixes, public_suffixes
 from curate.schema import whole
 from curate.stages.verdicts import give_verdicts, partition_of_value
 
 #: What is capped besides columns of the input.
-_OURS = ("lang", "source", "origin", "host")
+_OURS = ("lang", "source", "origin", "license", "host", "domain")
+#: What is capped of the address.
+_OF_ADDRESS = ("host", "domain")
 
 #: Rows that are sorted together, at least.
 _TOGETHER = 1 << 16
@@ -35,7 +38,9 @@ class Cap(Barrier):
     """Keep the first `documents` of each value of a column, in the order of a hash of their ids.
 
     The others are dropped as `over_cap`. With `per = "host"` the value is the host of the address
-    (`www.` aside), so that no site floods the corpus; documents without an address are all kept.
+    (`www.` aside), with `"domain"` the registered domain by the Public Suffix List (`bbc.co.uk` of
+    `news.bbc.co.uk`), so that no site floods the corpus; documents without an address are all kept,
+    and so are those of which no licence is known.
     The sample depends on the seed and the ids alone: more documents elsewhere, or other shards,
     change nothing, and a higher cap keeps a superset. Documents without a value of a column of the
     input are all kept. A cap on shares of a mixture is the mixture's
@@ -45,8 +50,12 @@ class Cap(Barrier):
     documents: int
     """Documents to keep of each value. Example: 100000."""
     per: str = "lang"
-    """What is capped: ``lang``, ``source``, ``origin``, ``host`` (of the address), or a column of
-    the input. Example: "host"."""
+    """What is capped: ``lang``, ``source``, ``origin``, ``license`` (as the stage ``rights`` names
+    it), ``host`` or registered ``domain`` (of the address), or a column of the input.
+    Example: "domain"."""
+    private_suffixes: bool = True
+    """Whether domains under which companies give names to others (``github.io``) end a registered
+    domain as ``co.uk`` does, so that each of their users counts alone."""
     seed: int = 0
     own: tuple[str, ...] = field(default=(), metadata={"planned": True})
     name: str = "cap"
@@ -60,19 +69,30 @@ class Cap(Barrier):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return ("id", "url" if self.per == "host" else self.per)
+        return ("id", self._column)
 
     @property
     def rewrites(self) -> tuple[str, ...]:
         return ("dropped_by", "dropped_value")
 
+    @property
+    def _column(self) -> str:
+        if self.per in _OF_ADDRESS:
+            return "url"
+        return "signal_license" if self.per == "license" else self.per
+
+    @property
+    def model_digest(self) -> str | None:
+        """The digest of the Public Suffix List; None where it decides nothing."""
+        return digest_of_suffixes() if self.per == "domain" else None
+
     def sketch(self, table: pa.Table) -> pa.Table:
         """Return id, the value that is counted, and the place in the order."""
         ids = table.column("id")
-        if self.per == "host":
-            value = _hosts(table)
+        if self.per in _OF_ADDRESS:
+            value = self._of_address(table)
         else:
-            value = pc.fill_null(table.column(self.per).cast(pa.string()), "")
+            value = pc.fill_null(table.column(self._column).cast(pa.string()), "")
         return pa.table({"id": ids, "value": value, "u": sample_key(ids, self.seed)})
 
     def steps(self) -> tuple[Step, ...]:
@@ -86,7 +106,7 @@ class Cap(Barrier):
         decided = read_docs(inputs, "decided")
         for table in inputs.stream("sketch"):
             rows = table.filter(pa.array(~np.isin(integers(table, "doc"), decided)))
-            if self.per == "host" or self.per in self.own:
+            if self.per in (*_OF_ADDRESS, "license") or self.per in self.own:
                 rows = rows.filter(pc.not_equal(rows.column("value"), ""))
             part = partition_of_value(rows, "value", inputs.partitions)
             yield "rows", rows.select(["doc", "id", "value", "u"]).append_column("part", part)
@@ -120,8 +140,10 @@ class Cap(Barrier):
         """Drop the rows over the cap."""
         return give_verdicts(self.name, table, decisions, tally).select(table.column_names)
 
-
-def _hosts(table: pa.Table) -> pa.Array:
-    """Return the host of each address without ``www.``; empty where there is none."""
-    urls = table.column("url").to_pylist()
-    return pa.array([host_of(url or "").removeprefix("www.") for url in urls], pa.string())
+    def _of_address(self, table: pa.Table) -> pa.Array:
+        """Return the host or domain of each address; empty where there is none."""
+        hosts = [host_of(url or "") for url in table.column("url").to_pylist()]
+        if self.per == "domain":
+            registered = public_suffixes(private=self.private_suffixes).registered
+            return pa.array([registered(host) if host else "" for host in hosts], pa.string())
+        return pa.array([host.removeprefix("www.") for host in hosts], pa.string())

@@ -84,6 +84,26 @@ def test_each_host_keeps_its_first_in_hash_order(urls, most, shards, partitions,
     assert kept(done) == expected
 
 
+def test_hosts_of_a_registered_domain_share_its_cap():
+    urls = ["https://news.a.co.uk/", "http://A.co.uk.:80/", "https://b.co.uk/", None]
+    urls += ["https://ann.github.io/", "https://bob.github.io/"]
+    table = rows(["eng_Latn"] * len(urls))
+    table = table.set_column(table.column_names.index("url"), "url", pa.array(urls, pa.string()))
+    left = kept(run(Cap(1, per="domain"), table, 2, 3))
+    assert len(left) == 5 and len(left & {"s/f#0", "s/f#1"}) == 1
+    together = kept(run(Cap(1, per="domain", private_suffixes=False), table))
+    assert len(together) == 4 and len(together & {"s/f#4", "s/f#5"}) == 1
+    assert Cap(1, per="domain").model_digest and Cap(1, per="host").model_digest is None
+
+
+def test_licences_have_caps_and_what_is_unknown_stays():
+    table = rows(["eng_Latn"] * 4)
+    licences = pa.array(["MIT", "MIT", None, None], pa.string())
+    done = run(Cap(1, per="license"), table.append_column("signal_license", licences))
+    assert len(kept(done)) == 3
+    assert kept(done) >= {"s/f#2", "s/f#3"}
+
+
 def test_a_cap_counts_what_is_alive_and_by_other_columns():
     table = rows(["kaz_Cyrl"] * 3)
     first = run(Cap(1), table)
