@@ -41,6 +41,7 @@ from curate.protocol.stage import Barrier, MapStage
 from curate.recipe import locate, profile
 from curate.recipe.profile import Profiles
 from curate.recipe.recipe import Recipe, SourceSpec, StageSpec
+from curate.recipe.section import TomlTable
 from curate.schema import KNOWN_TAKEDOWNS, SIDECARS, TAKEDOWN
 from curate.sources.base import InputFile, ListedSource, Piece, Source
 from curate.sources.files import LOOKED_AT, expand, identity
@@ -73,7 +74,7 @@ def build(
         if not spec.is_read:
             continue
         at = f"{where}: sources.{name}"
-        reader: Source = registry.build("source", spec.format, spec.options, where=at)
+        reader: Source = registry.build("source", spec.format, _options(spec, at), where=at)
         check_chosen(reader, at)
         if spec.format == "chat":
             reader = _masking(reader, recipe)
@@ -159,6 +160,19 @@ def _with_runs(
         planned[name] = sources[name]._replace(reader=reader)
     check_counters(planned, stages, where)
     return planned
+
+
+def _options(spec: SourceSpec, where: str) -> TomlTable:
+    """Return the options of a source's reader, of which one calls the field `license`."""
+    if spec.license_field is None:
+        return spec.options
+    if "license" not in registry.options("source", spec.format):
+        raise RecipeError(
+            f"records of the format '{spec.format}' have no fields, so there is no license_field",
+            where=where,
+            hint="license is that of all its documents",
+        )
+    return spec.options | {"license": spec.license_field}
 
 
 def _masking(reader: Source, recipe: Recipe) -> Source:

@@ -21,6 +21,10 @@ _WRITERS = {
     "cluster_size": "fuzzy_dedup",
     "n_cluster_sources": "fuzzy_dedup",
     "lang": "identify",
+    "signal_license": "rights",
+    "signal_license_group": "rights",
+    "signal_license_from": "rights",
+    "signal_robots": "rights",
 }
 
 

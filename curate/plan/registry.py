@@ -22,6 +22,8 @@ STAGES = {
     "trim": "curate.stages.trim:Trim",
     "rewrite": "curate.stages.rewrite:Rewrite",
     "url_filter": "curate.stages.url_filter:UrlFilter",
+    "rights": "curate.stages.rights:Rights",
+    "robots_txt": "curate.stages.robots_txt:RobotsTxt",
     "measure": "curate.stages.measure:Measure",
     "judge": "curate.stages.judge:Judge",
     "exact_dedup": "curate.stages.exact_dedup:ExactDedup",

@@ -29,6 +29,8 @@ NOT_HELD = "not_held"  #: by format of the product: rows with what the format ha
 #: and their ``pieces``, and ``left_out`` conversations by reason.
 PACKED = "packed"
 TOKENS, WORDS, CHARACTERS = "tokens", "words", "characters"  #: by language: their sums
+LICENSE = "license"  #: by identifier: documents; in the mixture also by ``bytes`` and ``tokens``
+ROBOTS = "robots"  #: by word that a page says to robots: documents
 CARRIED = "carried"  #: documents of a finished run on which the stage has nothing left to do
 _FOUND = "found"  #: by evaluation set and row: documents that share something with the example
 _RELABELLED = "relabelled"  #: by the model's label and the final one: documents

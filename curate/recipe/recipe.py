@@ -63,7 +63,9 @@ class SourceSpec(_WithOptions):
     origin: str = "native"
     """How the texts came to be: native, mt, asr, ocr or llm. Example: "mt"."""
     license: str | None = None
-    """License of all documents of the source. Example: "CC0-1.0"."""
+    """License of all documents of the source that state none. Example: "CC0-1.0"."""
+    license_field: str | None = None
+    """The field of each record's own license, in formats of records. Example: "meta.license"."""
     profile: str | None = None
     """A profile for all rows of the source, stronger than the language's own. Example: "chat"."""
 

@@ -11,8 +11,17 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Literal, get_args
 
+from curate.rights.robots_txt import AI_AGENTS
+
 Directive = Literal["noindex", "noai", "noimageai", "tdm"]
 DIRECTIVES: tuple[Directive, ...] = get_args(Directive)
+
+_AGENTS = {agent.lower().encode(): agent.lower() for agent in AI_AGENTS}
+#: All that `statements` can return: directives for all robots, and for AI agents by name.
+STATEMENTS: tuple[str, ...] = (
+    *DIRECTIVES,
+    *(f"{agent}:{word}" for agent in _AGENTS.values() for word in DIRECTIVES if word != "tdm"),
+)
 
 #: Elements of meta stand at the beginning: so many bytes of a page are searched.
 SEARCHED = 1 << 16
@@ -46,6 +55,28 @@ def directives(headers: Mapping[bytes, bytes], body: bytes, *, is_html: bool) ->
         elif name == b"tdm-reservation" and content.strip() == b"1":
             stated.add("tdm")
     return stated & set(DIRECTIVES)
+
+
+def statements(headers: Mapping[bytes, bytes], body: bytes, *, is_html: bool) -> list[str]:
+    """Return what a response states for every robot, and for AI agents by name, in order.
+
+    Arguments are those of `directives`. After the name of an agent, words without one are its, too.
+
+    >>> statements({b"x-robots-tag": b"gptbot: noindex, noai"}, b"", is_html=False)
+    ['noai', 'gptbot:noindex', 'gptbot:noai']
+    >>> statements({}, b'<meta name="CCBot" content="none">', is_html=True)
+    ['ccbot:noindex']
+    """
+    stated: set[str] = directives(headers, body, is_html=is_html)
+    agent: str | None = None
+    for item in headers.get(b"x-robots-tag", b"").lower().split(b","):
+        robot, colon, word = item.strip().rpartition(b":")
+        agent = _AGENTS.get(robot.strip()) if colon else agent
+        stated.update(f"{agent}:{one}" for one in _named(word))
+    for name, content in _meta(body[:SEARCHED]) if is_html else ():
+        if name in _AGENTS:
+            stated.update(f"{_AGENTS[name]}:{word}" for word in _named(content))
+    return [word for word in STATEMENTS if word in stated]
 
 
 def _named(value: bytes) -> Iterator[str]:

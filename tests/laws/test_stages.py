@@ -35,6 +35,8 @@ GIVEN = {"profiles": PROFILES, "mixture": MIXTURE, "seed": 3}
 NEEDS = {"judge": ["measure"], "bucket": ["measure"], "mix": [], "count": []}
 #: An evaluation set of pairs of words that the tables contain.
 EXAMPLES = Path(__file__).with_name("examples.jsonl")
+#: Robots.txt of the host of the tables' addresses, of which it closes one.
+ROBOTS = Path(__file__).with_name("robots.warc")
 #: Options that a stage requires.
 OPTIONS = {
     "datatrove": {"block": "RegexFilter", "parameters": {"regex_exp": "lorem|город"}},
@@ -42,6 +44,7 @@ OPTIONS = {
     "cap": {"documents": 1},
     "decontaminate": {"benchmarks": {"words": str(EXAMPLES)}, "ngram": 2},
     "line_dedup": {"min_documents": 2, "min_characters": 3},
+    "robots_txt": {"archives": [str(ROBOTS)]},
     "substring_dedup": {"min_bytes": 16},
 }
 

@@ -11,7 +11,8 @@ from typing import IO, Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from curate.rights.robots import Directive, directives
+from curate.rights.licenses import page_license
+from curate.rights.robots import Directive, directives, statements
 from curate.sources.base import ByteLimit, Damage, Document, InputFile, Piece, Record, Skip
 from curate.sources.web.html import Extraction, Page, PageText, check_extractor
 from curate.sources.web.http_message import HttpDamage, HttpResponse, parse_response
@@ -41,6 +42,8 @@ class _PendingPage(NamedTuple):
     response: HttpResponse
     media: str
     page: Page
+    license: tuple[str, str] | None = None  #: and how the page states it
+    robots: str | None = None  #: what the page says to robots
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,9 @@ class Warc:
     """What a page may not say about itself, in ``X-Robots-Tag``, ``<meta name="robots">`` or
     ``tdm-reservation``: ``noindex``, ``noai``, ``noimageai`` or ``tdm`` (mining is reserved). Such
     pages are skipped as ``robots:<directive>``. Example: ["noai", "tdm"]."""
+    rights: bool = False
+    """Keep what pages say of their rights, for the stage ``rights``: the licence in ``license``,
+    and in ``meta`` how it is stated (``license_by``) and words to robots (``robots_said``)."""
     max_record_bytes: ByteLimit = MAX_RECORD_BYTES
     """Bytes of a record above which it is quarantined."""
     check_digests: bool = True
@@ -166,7 +172,11 @@ class Warc:
                 if directive in says:
                     return Skip(f"robots:{directive}")
         page = Page(response.body, is_html, charset)
-        return _PendingPage(record, response, media, page)
+        if not self.rights:
+            return _PendingPage(record, response, media, page)
+        said = statements(response.headers, response.body, is_html=is_html)
+        license = page_license(response.body) if is_html else None
+        return _PendingPage(record, response, media, page, license, " ".join(said))
 
 
 _HTTP = re.compile(rb"HTTP/\d", re.I)
@@ -187,7 +197,7 @@ def other_kind(record: ArchiveRecord) -> Skip:
 
 
 def _document(pending: _PendingPage, answer: PageText) -> Document | Skip | Damage:
-    record, response, media, page = pending
+    record, response, media, page = pending[:4]
     if answer.reason in ("no_text", "binary"):
         return Skip(answer.reason)
     if answer.reason:
@@ -204,8 +214,11 @@ def _document(pending: _PendingPage, answer: PageText) -> Document | Skip | Dama
         "content": answer.way or None,
         "truncated": truncated,
         "record_id": header_text(record, b"warc-record-id"),
+        "license_by": pending.license and pending.license[1],
+        "robots_said": pending.robots,
     }
-    return archive_document(record, answer.text, facts)
+    document = archive_document(record, answer.text, facts)
+    return document._replace(license=pending.license[0]) if pending.license else document
 
 
 def archive_document(
