@@ -17,7 +17,13 @@ from pydantic import JsonValue
 from curate.errors import RecipeError, ResourceError, without_secrets
 from curate.paths.remote import in_order
 from curate.plan import registry
-from curate.plan.checks import check_columns, check_conversations, check_groups, check_ranks
+from curate.plan.checks import (
+    check_columns,
+    check_conversations,
+    check_groups,
+    check_ranks,
+    types_added,
+)
 from curate.plan.finished_runs import (
     RunInput,
     brought_by_all,
@@ -103,8 +109,7 @@ def build(
     plan = Plan(recipe, loaded, sources, tuple(shards), cut)
     passed = () if plan.columns is None else plan.columns.carried
     types = {field.name: field.type for field in (*plan.brought, *passed)}
-    for stage in plan.stages:
-        types |= stage.added_types
+    types |= types_added(plan.stages, where)
     check_types(plan, types, where)
     check_groups(plan.mix.mixture, recipe, where, types)
     chat = [name for name, run in runs.items() if run.has_chat]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -42,7 +42,7 @@ def check_columns(segments: Sequence[Segment], where: str, brought: Collection[s
                     signals = registry.signals()
                     measured = "measure" if name != column and name in signals else ""
                     measured = "bucket" if name.endswith("_bucket") else measured
-                    first = _WRITERS.get(column, measured)
+                    first = _WRITERS.get(column, "" if f"signal_{name}" in have else measured)
                     known = (*signals, *schema.NUMBERS, *brought)
                     known = (f"signal_{name}",) if f"signal_{name}" in have else known
                     raise RecipeError(
@@ -70,6 +70,28 @@ def check_ranks(profiles: Profiles, stages: Collection[Stage], where: str) -> No
                     where=where,
                     hint='put use = "rank" behind measure',
                 )
+
+
+def types_added(stages: Iterable[Stage], where: str) -> dict[str, pa.DataType]:
+    """Return the types of the columns that stages add.
+
+    Raise RecipeError where two stages write one with different types: cut points of a profile and
+    the stage ``bucket`` both number perplexity.
+    """
+    types: dict[str, pa.DataType] = {}
+    writers: dict[str, str] = {}
+    for stage in stages:
+        for name, kind in stage.added_types.items():
+            if types.setdefault(name, kind) != kind:
+                raise RecipeError(
+                    f"stage '{stage.name}' writes the column '{name}', and so does stage"
+                    f" '{writers[name]}', with other values",
+                    where=where,
+                    hint="leave it to one: of perplexity, leave head and middle out of profiles, or"
+                    " perplexity out of the stage",
+                )
+            writers.setdefault(name, stage.name)
+    return types
 
 
 def check_groups(

@@ -146,7 +146,8 @@ def of_texts(profile: Profile) -> Profile:
     rules = {}
     ranked = [name for name, one in profile.classifiers.items() if one.mean_rank]
     for name, rule in profile.rules.items():
-        if rule.signal in schema.NUMBERS or rule.signal in ranked or rule.signal.endswith(BUCKET):
+        written = rule.signal.endswith(BUCKET) and rule.signal not in SIGNALS
+        if rule.signal in schema.NUMBERS or rule.signal in ranked or written:
             continue
         if rule.signal in SIGNALS or rule.signal in profile.classifiers:
             rules[name] = rule

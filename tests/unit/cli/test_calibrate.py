@@ -125,6 +125,10 @@ def test_a_model_of_calibrate_is_measured_in_a_run_and_refused_where_it_is_damag
             "[mixture.groups.a]",
             "upsample needs a number, and the column 'signal_perplexity_bucket' is string",
         ),
+        (
+            '[mixture.groups.a]\n[[stages]]\nuse = "bucket"\nsignals = ["perplexity"]',
+            "stage 'bucket' writes the column 'signal_perplexity_bucket', and so does stage 'meas",
+        ),
     ],
 )
 def test_a_bucket_in_the_place_of_a_number_is_refused_before_reading(
