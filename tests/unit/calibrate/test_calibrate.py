@@ -8,7 +8,16 @@ import pyarrow as pa
 import pytest
 
 from curate.api.profiles import samples
-from curate.calibrate import METHODS, Reference, calibrate, doubts, summary, to_toml
+from curate.calibrate import (
+    METHODS,
+    Reference,
+    Rejections,
+    beyond_budget,
+    calibrate,
+    doubts,
+    summary,
+    to_toml,
+)
 from curate.calibrate.function_words import MAX_WORDS, function_words, scripts_and_letters
 from curate.calibrate.limits import Setter
 from curate.calibrate.methods import Anchor, mean_std, quantile, tail
@@ -290,3 +299,14 @@ def test_a_model_is_trained_and_the_profile_names_it_with_cut_points() -> None:
     assert np.quantile(own, 0.9) < section.head <= section.middle
     assert derived().model is None
     assert "perplexity" not in tomllib.loads(to_toml(derived()))
+
+
+def test_a_small_source_that_is_rejected_is_named_although_the_whole_is_within_the_budget() -> None:
+    rejections = Rejections()
+    rejections.documents.update(web=5000, verse=50)
+    rejections.rejected.update(web=10, verse=20)
+    assert rejections.share.value < 0.02
+    assert beyond_budget(rejections) == ["40.0% of verse is rejected, 2.0% are allowed"]
+    assert beyond_budget(rejections, 0.5) == []
+    rejections.rejected.update(web=200)
+    assert beyond_budget(rejections) == ["4.6% of clean text is rejected, 2.0% are allowed"]
