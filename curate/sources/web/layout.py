@@ -95,7 +95,7 @@ def _closing_brackets(tag: Any, parent: Any, end: Any, first: Any, last: Any, ki
 def _render(
     data: Any, tag: Any, parent: Any, end: Any, first: Any, last: Any, run_start: Any,
     run_end: Any, run_element: Any, kept: Any, gaps: Any, kinds: Any, tags: Any, columns: Any,
-    before: Any, behind: Any, out: Any,
+    before: Any, behind: Any, blanks: Any, out: Any,
 ) -> Any:  # fmt: skip
     """Write the kept runs, white space collapsed as a browser does; return the number of bytes.
 
@@ -168,9 +168,10 @@ def _render(
                     out[size] = 10 if gap == _LINE else _CELL if gap == _TAB else 32
                     size += 1
                     if gap == _TAB and len(columns):
-                        for _ in range(column + 1, columns[run]):  # empty cells
+                        for _ in range(min(columns[run] - column - 1, blanks)):  # empty cells
                             out[size] = _CELL
                             size += 1
+                            blanks -= 1
             elif space and size:
                 out[size] = 32
                 size += 1
@@ -183,9 +184,10 @@ def _render(
                     out[size] = _ROW
                     size += 1
                     if len(columns):
-                        for _ in range(columns[run]):
+                        for _ in range(min(columns[run], blanks)):
                             out[size] = _CELL
                             size += 1
+                            blanks -= 1
                 row = -1
             if len(columns):
                 column = columns[run]
@@ -241,12 +243,13 @@ class Marks(NamedTuple):
     columns: npt.NDArray[np.int32]  #: of the cell that a run is in, from 0: empty cells are counted
     before: npt.NDArray[np.uint8]  #: a byte before a run, 0 for none
     behind: npt.NDArray[np.uint8]
+    blanks: int  #: empty cells that are written, at most
     item: str  #: what stands before each item of a list
     small_cell: int  #: bytes up to which what is inside a cell does not start new lines
 
 
 _NONE: Final = Marks(
-    np.empty(0, np.int32), np.empty(0, np.uint8), np.empty(0, np.uint8), "", _SMALL_CELL
+    np.empty(0, np.int32), np.empty(0, np.uint8), np.empty(0, np.uint8), 0, "", _SMALL_CELL
 )
 
 
@@ -267,13 +270,14 @@ def text_of(
         int((markup.run_end - markup.run_start)[kept].sum())
         + 24 * len(kept)
         + 6 * len(markup.tag)
+        + marks.blanks
         + 20
     )
     out = np.empty(room, np.uint8)
     size = _render(
         markup.data, markup.tag, markup.parent, markup.end, markup.first_run, markup.last_run,
         markup.run_start, markup.run_end, markup.run_element, kept, gaps, kinds, TAGS,
-        marks.columns, marks.before, marks.behind, out,
+        marks.columns, marks.before, marks.behind, marks.blanks, out,
     )  # fmt: skip
     text = out[:size].tobytes().decode("utf-8", "replace")
     if "&" in text:
@@ -301,6 +305,8 @@ def _written_level(found: re.Match[str]) -> str:
 
 _MARKER: Final = re.compile("\x04(\\d*)\x05")
 _EMPTY_LINES: Final = re.compile(r"\n\s*\n")
+#: Cells of a table whose short rows are filled up in any case.
+_FILLED: Final = 10_000
 _ROWS: Final = re.compile("\x03[^\n]*(?:\n\x03[^\n]*)*")
 
 
@@ -312,8 +318,11 @@ def _markdown_rows(text: str) -> str:
         width = max(map(len, rows))
         if width == 1:
             return "\n".join(row[0] for row in rows)
+        # Short rows are filled up, but where that would make a page many times as long.
+        filled = width if width * len(rows) <= _FILLED + 4 * sum(map(len, rows)) else 0
+        rows[0] += [""] * (width - len(rows[0]))
         lines = [
-            "| " + " | ".join(cell.replace("|", "\\|") for cell in row + [""] * (width - len(row)))
+            "| " + " | ".join(cell.replace("|", "\\|") for cell in row + [""] * (filled - len(row)))
             + " |"
             for row in rows
         ]  # fmt: skip

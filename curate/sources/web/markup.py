@@ -29,12 +29,17 @@ from curate.sources.web.markup_tables import (
     CELL,
     CLASS,
     CODE,
+    COLUMNS,
+    COLUMNS_AT,
     HIDDEN,
+    MOST_SPANNED,
     NAMES_IN,
     PICTURED,
     PRESENT,
     RAW,
     ROW,
+    ROWS,
+    ROWS_AT,
     STYLE,
     TABLE,
     TAG,
@@ -59,7 +64,7 @@ class Markup(NamedTuple):
     tag: npt.NDArray[np.int16]
     parent: npt.NDArray[np.int32]
     end: npt.NDArray[np.int32]  #: the first element behind an element's descendants
-    hints: npt.NDArray[np.int32]
+    hints: npt.NDArray[np.int64]
     first_run: npt.NDArray[np.int32]
     last_run: npt.NDArray[np.int32]  #: exclusive
     run_start: npt.NDArray[np.int64]
@@ -81,7 +86,7 @@ def parse(page: bytes, look_up: Tables | None = None) -> Markup:
     """
     data = np.frombuffer(page, np.uint8)
     room = int(np.count_nonzero(data == ord("<"))) + 2
-    tag, hints = np.empty(room, np.int16), np.empty(room, np.int32)
+    tag, hints = np.empty(room, np.int16), np.empty(room, np.int64)
     parent, end, first, last = (np.empty(room, np.int32) for _ in range(4))
     # A tag ends a run, and a picture of a formula is one.
     start, stop = np.empty(2 * room, np.int64), np.empty(2 * room, np.int64)
@@ -165,6 +170,16 @@ def _name_hints(data: Any, at: Any, end: Any, keys: Any, values: Any) -> Any:
         if at > begin:
             hints |= _look_up(keys, values, name)
     return hints
+
+
+@kernel
+def _spanned(data: Any, at: Any, end: Any) -> Any:
+    """Return the number in data[at:end], at most `MOST_SPANNED`; 0 where there is none."""
+    number = int64(0)
+    while at < end and data[at] >= 48 and data[at] <= 57 and number < MOST_SPANNED:
+        number = number * 10 + (int64(data[at]) - 48)
+        at += 1
+    return min(number, int64(MOST_SPANNED))
 
 
 @kernel
@@ -293,6 +308,10 @@ def _attributes(
             hints |= _class_hints(data, first, last, hint_keys, hint_values)
         elif kind == NAMES_IN:
             hints |= _name_hints(data, first, min(last, n), hint_keys, hint_values)
+        elif kind == COLUMNS:
+            hints |= _spanned(data, first, min(last, n)) << COLUMNS_AT
+        elif kind == ROWS:
+            hints |= _spanned(data, first, min(last, n)) << ROWS_AT
         elif kind == VALUE:
             hints |= _value_hint(data, first, last, value_keys, value_values)
         elif kind == STYLE and _hides(data, first, last):

@@ -134,8 +134,12 @@ class Tables(NamedTuple):
 
 
 #: What is looked for in the value of an attribute: words inside its names (CLASS), its first word
-#: (VALUE), or its names as they are, set apart by spaces (NAMES_IN).
-CLASS, VALUE, STYLE, PRESENT, ALTERNATIVE, NAMES_IN = 1, 2, 3, 4, 5, 6
+#: (VALUE), its names as they are, set apart by spaces (NAMES_IN), or how many columns or rows a
+#: cell takes: hints have them from the bits `COLUMNS_AT` and `ROWS_AT` on, 0 where it is not said.
+CLASS, VALUE, STYLE, PRESENT, ALTERNATIVE, NAMES_IN, COLUMNS, ROWS = 1, 2, 3, 4, 5, 6, 7, 8
+COLUMNS_AT: Final = 32
+ROWS_AT: Final = 40
+MOST_SPANNED: Final = 63
 
 
 @cache

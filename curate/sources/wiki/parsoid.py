@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numba import int64
 
 from curate.kernels.jit import kernel
 from curate.sources.web.layout import Marks, text_of
@@ -21,10 +22,15 @@ from curate.sources.web.main_content import measure, seen_elements
 from curate.sources.web.markup import parse
 from curate.sources.web.markup_tables import (
     ALTERNATIVE,
+    COLUMNS,
+    COLUMNS_AT,
     HIDDEN,
+    MOST_SPANNED,
     NAMES_IN,
     PICTURED,
     PRESENT,
+    ROWS,
+    ROWS_AT,
     STYLE,
     TAG,
     TAGS,
@@ -128,11 +134,12 @@ def article(page: bytes, how: Rendering = _KEPT) -> Article:
     shape = (markup.tag, markup.parent, markup.end, markup.hints)
     seen = seen_elements(*shape, False, kinds, TAGS)
     wanted = sum(_BITS.values()) - (_INFOBOX if how.infoboxes else 0)
+    column, blanks = _columns(markup.tag, markup.parent, markup.hints, len(page))
     kept, columns, before, behind, counts, sizes, formulas = _choose(
-        *shape, markup.first_run, markup.last_run, markup.run_element, letters, seen,
+        *shape, markup.first_run, markup.last_run, markup.run_element, letters, seen, column,
         np.int64(wanted), how.tables, _levels(),
     )  # fmt: skip
-    marks = Marks(columns, before, behind, "- ", _SMALL_CELL)
+    marks = Marks(columns, before, behind, int(blanks), "- ", _SMALL_CELL)
     text = text_of(markup, kept, sizes, True, marks)
     found: list[str] = []
 
@@ -193,6 +200,7 @@ def _without_formulas(text: str) -> tuple[str, int, int]:
 def _tables() -> Tables:
     attributes = dict.fromkeys(("class", "id", "typeof", "rel", "property", "role"), NAMES_IN)
     attributes |= {"hidden": PRESENT, "style": STYLE, "encoding": VALUE, "alt": ALTERNATIVE}
+    attributes |= {"colspan": COLUMNS, "rowspan": ROWS}
     hints: dict[str, int] = {}
     for bit, names in [(_BITS[name], names) for name, names in LEFT_OUT.items()] + [
         *_OTHER.items()
@@ -216,9 +224,58 @@ _MATH_TAG: Final = TAG["math"]
 
 
 @kernel
+def _columns(tag: Any, parent: Any, hints: Any, most: Any) -> Any:
+    """Return the column that each element is in, and how many empty cells there may be.
+
+    A cell that takes several columns or rows leaves all but its first empty. Beyond the first 64
+    columns, and ``most`` empty ones, each cell is taken as one column of one row.
+    """
+    n, width = len(tag), MOST_SPANNED + 1
+    table, region = np.zeros(n, np.int32), np.full(n, -1, np.int32)
+    regions = 0
+    for e in range(1, n):
+        table[e] = e if tag[e] == _TABLE else table[parent[e]]
+        is_cell = tag[e] == _TD or tag[e] == _TH
+        if is_cell and (hints[e] >> ROWS_AT) & MOST_SPANNED > 1 and region[table[e]] < 0:
+            region[table[e]] = regions
+            regions += 1
+    taken = np.zeros((regions, width), np.uint8)  # rows below that a cell above still takes
+    column, cells = np.zeros(n, np.int32), np.zeros(n, np.int32)
+    row = np.zeros(n, np.int32)  # of a table: its newest
+    blanks = int64(0)
+    for e in range(1, n):
+        above, here = parent[e], region[table[e]]
+        column[e] = column[above]
+        if tag[e] == _TR or tag[e] == _TABLE:
+            column[e] = 0
+            if here >= 0 and tag[e] == _TR:
+                if row[table[e]]:
+                    for place in range(cells[row[table[e]]], width):
+                        taken[here, place] -= taken[here, place] > 0
+                row[table[e]] = e
+        elif tag[e] == _TD or tag[e] == _TH:
+            at = cells[above]
+            while here >= 0 and at < width and taken[here, at]:
+                taken[here, at] -= 1
+                at += 1
+                blanks += 1
+            column[e] = at
+            more = max(((hints[e] >> COLUMNS_AT) & MOST_SPANNED) - 1, 0)
+            rows = max(((hints[e] >> ROWS_AT) & MOST_SPANNED) - 1, 0)
+            if blanks >= most or at + more >= width:
+                more = 0
+            blanks += more
+            if here >= 0 and at + more < width:
+                for place in range(at, at + more + 1):
+                    taken[here, place] = rows
+            cells[above] = at + more + 1
+    return column, blanks + n
+
+
+@kernel
 def _choose(
     tag: Any, parent: Any, end: Any, hints: Any, first: Any, last: Any, run_element: Any,
-    letters: Any, seen: Any, wanted: Any, with_tables: Any, levels: Any,
+    letters: Any, seen: Any, column: Any, wanted: Any, with_tables: Any, levels: Any,
 ) -> Any:  # fmt: skip
     """Return what is kept of each run, and the marks around it.
 
@@ -246,18 +303,12 @@ def _choose(
         total[run + 1] = total[run] + letters[run]
     reason = np.zeros(n, np.uint8)
     counts = np.zeros(32, np.int64)
-    heading, column, cells = np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.int32)
+    heading = np.zeros(n, np.int32)
     sizes = np.zeros(n, np.int64)
     for e in range(1, n):
         above = parent[e]
         sizes[e] = total[last[e]] - total[first[e]]
         heading[e] = e if levels[tag[e]] and not heading[above] else heading[above]
-        column[e] = column[above]
-        if tag[e] == _TD or tag[e] == _TH:
-            column[e] = cells[above]
-            cells[above] += 1
-        elif tag[e] == _TR or tag[e] == _TABLE:
-            column[e] = 0
         reason[e] = reason[above]
         if reason[e] or formula[above]:
             continue

@@ -59,6 +59,47 @@ def test_tables_keep_their_columns():
     assert left_out(TABLE, tables=False) == {"tables": 1}
 
 
+def test_cells_of_several_columns_and_rows_leave_the_others_empty():
+    found = text(
+        "<table class=wikitable><tr><th rowspan=2>City</th><th colspan='2'>People</th><th>km</th>"
+        "</tr><tr><th>2009</th><th>2021</th><td>1</td></tr>"
+        "<tr><td>Oral</td><td>203</td><td rowspan='2'>x</td><td>7</td></tr>"
+        "<tr><td>Aqtau</td><td>166</td><td>8</td></tr><tr><td>a</td><td>b</td></tr>"
+        "<tr><td>c</td><td>d</td><td rowspan=2>e</td></tr><tr><td>f</td></tr>"
+        "<tr><td>g</td><td>h</td><td>i</td></tr></table>"
+    )
+    assert found.split("\n") == [
+        "| City | People | | km |",
+        "| --- | --- | --- | --- |",
+        "| | 2009 | 2021 | 1 |",
+        "| Oral | 203 | x | 7 |",
+        "| Aqtau | 166 | | 8 |",
+        "| a | b | | |",
+        "| c | d | e | |",
+        "| f | | | |",
+        "| g | h | i | |",
+    ]
+
+
+@pytest.mark.parametrize("cells", [1, 30_000])
+def test_spans_and_wide_rows_stay_linear(cells):
+    wide = "<td colspan=999999999999999999999 rowspan=65534>w</td>" * cells
+    rows = f"<tr>{wide}</tr>" + "<tr><td>s</td><td>t</td></tr>" * cells
+    found = text(f"<table>{rows}</table>")
+    assert len(found) < 40 * len(rows)
+    assert (found.count("w"), found.count("s"), found.count("t")) == (cells, cells, cells)
+
+
+@pytest.mark.parametrize("outer", ["table", "table><tr"])
+def test_cells_outside_of_rows_write_no_more_than_there_is_room_for(outer):
+    """Their columns go up and down without end; each way up would be written anew."""
+    between = "<div><td>d</td></div><td>e</td>"
+    body = f"<{outer}>{'<td>c</td>' * 20_000}{between * 20_000}</table>"
+    found = text(body)
+    assert (found.count("c"), found.count("d"), found.count("e")) == (20_000,) * 3
+    assert len(found) < 10 * len(body)
+
+
 def test_an_infobox_is_kept_by_its_option_alone():
     box = "<table class='infobox'><tr><th>Height</th><td>8,848 m</td></tr></table>"
     assert text(f"{box}<p>A.</p>") == "A."
