@@ -40,8 +40,9 @@ def check_columns(segments: Sequence[Segment], where: str, brought: Collection[s
                 if column not in have:
                     name = column.removeprefix("signal_")
                     signals = registry.signals()
-                    measured = "measure" if name != column and name in signals else ""
-                    measured = "bucket" if name.endswith("_bucket") else measured
+                    numbered = "bucket" if name.endswith("_bucket") else ""
+                    measured = "measure" if name in signals else numbered
+                    measured = measured if name != column else ""
                     first = _WRITERS.get(column, "" if f"signal_{name}" in have else measured)
                     known = (*signals, *schema.NUMBERS, *brought)
                     known = (f"signal_{name}",) if f"signal_{name}" in have else known
