@@ -20,6 +20,7 @@ from curate.mixture.sampling import order_key
 from curate.paths.remote import in_order
 from curate.plan.model import Plan
 from curate.protocol.stage import ProductBarrier
+from curate.protocol.tallies import mixed_licenses
 from curate.sources.columns import Columns
 from curate.storage.exchange import BlockIndex, Listing, read_listed
 from curate.storage.formats import Output, write
@@ -131,6 +132,8 @@ class ProductJob:
         del chosen
         epoch_column = table.column("epoch").to_numpy()
         order = pa.array(fresh_order(table.column("id"), self.seed, self.phase, epoch_column))
+        tally = attempt.ledger.stage(self.mix.name).tally
+        tally.update(mixed_licenses(table))
         named = table.replace_schema_metadata({"curate": self.metadata})
         pieces = (restored(group, self.columns) for group in row_groups(named, order=order))
         name = f"{attempt.folder}/mixture-00000.parquet"
@@ -138,7 +141,6 @@ class ProductJob:
         attempt.files.append(write_groups(store, name, final, pieces, dataset="mixture"))
         if self.output.formats:
             table = table.take(order).combine_chunks()
-        tally = attempt.ledger.stage(self.mix.name).tally
         for format in self.output.formats:
             attempt.files += write(format, store, attempt.folder, table, self.output, tally)
 

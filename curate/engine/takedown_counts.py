@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from curate import schema
 from curate.mixture.histogram import sketch
 from curate.protocol.ledger import Amount, FileCounts, Ledger, StageCounts
+from curate.protocol.tallies import mixed_licenses
 from curate.recipe.mixture import VALIDATION, Mixture
 from curate.rights.lists import keys_of
 from curate.schema import TAKEDOWN, TAKEN_DOWN
@@ -73,6 +74,7 @@ class TakedownCounts:
                 lost.update(
                     documents=1, tokens=of_tokens, amount=amount, reused=amount if reused else 0
                 )
+        self.tally(mixed_licenses(table), -1)
         self._curated(table.filter(pa.array(first)), "product")
 
     def rejected(self, table: pa.Table) -> None:

@@ -8,6 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate import schema
 
 FIX = "fix"  #: by name of the fix: texts that it changed
 MASK = "mask"  #: by kind of personal data: occurrences masked
@@ -29,7 +36,9 @@ NOT_HELD = "not_held"  #: by format of the product: rows with what the format ha
 #: and their ``pieces``, and ``left_out`` conversations by reason.
 PACKED = "packed"
 TOKENS, WORDS, CHARACTERS = "tokens", "words", "characters"  #: by language: their sums
-LICENSE = "license"  #: by identifier: documents; in the mixture also by ``bytes`` and ``tokens``
+LICENSE = "license"  #: by identifier, or ``unknown``: documents
+#: By ``documents``, ``bytes`` and ``tokens`` and by identifier: what the product has.
+MIXED_LICENSE = "mixed_license"
 ROBOTS = "robots"  #: by word that a page says to robots: documents
 CARRIED = "carried"  #: documents of a finished run on which the stage has nothing left to do
 _FOUND = "found"  #: by evaluation set and row: documents that share something with the example
@@ -91,3 +100,30 @@ def found_rows(tally: Mapping[str, int], evaluation_set: str) -> dict[int, int]:
 def without_found(tally: Mapping[str, int]) -> dict[str, int]:
     """Return a tally without the counts of single examples, of which there may be thousands."""
     return {key: n for key, n in tally.items() if not key.startswith(f"{_FOUND}:")}
+
+
+def mixed_licenses(table: pa.Table) -> Counter[str]:
+    """Return the documents, bytes and tokens of rows by licence; empty where none is named.
+
+    >>> table = pa.table({"signal_license": ["MIT", None], "text": ["жа", "b"], "n_tokens": [1, 2]})
+    >>> counts_of(mixed_licenses(table), MIXED_LICENSE)["bytes:MIT"]
+    4
+    """
+    counted: Counter[str] = Counter()
+    if "signal_license" not in table.column_names:
+        return counted
+    names = pc.fill_null(table.column("signal_license"), "unknown")
+    columns: dict[str, Any] = {"name": names, "documents": np.ones(table.num_rows, np.int64)}
+    columns["bytes"] = schema.text_bytes(table)
+    if "n_tokens" in table.column_names:
+        columns["tokens"] = pc.fill_null(table.column("n_tokens"), 0)
+    sums = (
+        pa.table(columns)
+        .group_by("name")
+        .aggregate([(one, "sum") for one in columns if one != "name"])
+    )
+    for row in sums.to_pylist():
+        for what in ("documents", "bytes", "tokens"):
+            if row.get(f"{what}_sum"):
+                counted[tally_key(MIXED_LICENSE, what, row["name"])] = row[f"{what}_sum"]
+    return counted

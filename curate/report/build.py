@@ -19,6 +19,7 @@ from curate.report.model import (
     Benchmark,
     Dedup,
     Example,
+    License,
     Outcome,
     Packed,
     Report,
@@ -85,6 +86,7 @@ def build_report(manifest: Manifest, timings: Iterable[Mapping[str, Any]]) -> Re
         relabelled=_relabelled(stages),
         benchmarks=_benchmarks(stages, manifest.facts),
         packed=_packed(stages),
+        licenses=_licenses(stages),
     )
 
 
@@ -276,6 +278,17 @@ def _benchmarks(stages: _Stages, facts: Mapping[str, Any]) -> tuple[Benchmark, .
                 )
             )
     return tuple(rows)
+
+
+def _licenses(stages: _Stages) -> tuple[License, ...]:
+    """Return what the product has under each licence, most bytes first."""
+    found: dict[str, Counter[str]] = {}
+    for _, counts in stages:
+        for key, count in counts_of(counts.tally, tallies.MIXED_LICENSE).items():
+            what, _, name = key.partition(":")
+            found.setdefault(name, Counter())[what] += count
+    rows = [License(name, n["documents"], n["bytes"], n["tokens"]) for name, n in found.items()]
+    return tuple(sorted(rows, key=lambda one: (-one.bytes, one.name)))
 
 
 def _packed(stages: _Stages) -> tuple[Packed, ...]:

@@ -13,7 +13,7 @@ from curate.report.notes import (
     packed_note,
     takedown_note,
 )
-from curate.report.to_markdown import MIXTURE_HEADER, mixture_rows, table
+from curate.report.to_markdown import MIXTURE_HEADER, licenses, mixture_rows, table
 from curate.storage.entries import Manifest
 
 #: Licences with an identifier on the Hub, as sources write them.
@@ -45,6 +45,7 @@ def dataset_card(report: Report) -> str:
         _opening(report),
         _loading(report),
         _mixture(report),
+        licenses(report),
         _languages(report),
         _sources(report),
         _making(report),
@@ -82,7 +83,7 @@ def _front_matter(report: Report) -> list[str]:
     lines = ["---", f"pretty_name: {_quoted(report.name)}"]
     if languages:
         lines += ["language:", *(f"- {_quoted(language)}" for language in languages)]
-    lines += [f"license: {_license(report.manifest)}", "task_categories:", "- text-generation"]
+    lines += [f"license: {_license(report)}", "task_categories:", "- text-generation"]
     lines += ["size_categories:", f"- {_size(report.run.rows or 0)}", "tags:", "- curate"]
     names = phases(report)
     if names:
@@ -116,10 +117,14 @@ def _quoted(text: str) -> str:
     return json.dumps(one_line(text), ensure_ascii=False)
 
 
-def _license(manifest: Manifest) -> str:
-    sources = manifest.recipe["sources"].values()
-    licenses = {str(source.get("license") or "").lower() for source in sources}
-    return licenses.pop() if len(licenses) == 1 and licenses <= _HUB_LICENSES else "other"
+def _license(report: Report) -> str:
+    """Return the one licence of the product, else of all sources, as the Hub names it."""
+    sources = report.manifest.recipe["sources"].values()
+    named = {one.name for one in report.licenses} or {
+        str(source.get("license") or "") for source in sources
+    }
+    name = named.pop().lower() if len(named) == 1 else ""
+    return name if name in _HUB_LICENSES else "other"
 
 
 def _size(rows: int) -> str:

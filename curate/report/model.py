@@ -7,7 +7,7 @@ documents.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from curate.protocol.ledger import Amount
 from curate.report.timing import Time
@@ -161,6 +161,15 @@ class Packed:
         return share(self.tokens, self.tokens + self.padding)
 
 
+class License(NamedTuple):
+    """What the product has under a licence."""
+
+    name: str  #: the identifier, or ``unknown``
+    documents: int  #: with their copies
+    bytes: int
+    tokens: int  #: 0 where no stage counts
+
+
 @dataclass(frozen=True)
 class Report:
     """Everything that the report's formats print."""
@@ -182,6 +191,7 @@ class Report:
     relabelled: tuple[tuple[str, str, int], ...] = ()  #: model's label, final label, documents
     benchmarks: tuple[Benchmark, ...] = ()
     packed: tuple[Packed, ...] = ()
+    licenses: tuple[License, ...] = ()  #: of the product's documents, most bytes first
 
     @property
     def name(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from curate.report.format import number, percent
+from curate.report.format import number, percent, size
 from curate.report.model import Report, share
 
 
@@ -107,6 +107,25 @@ def packed_rows(report: Report) -> list[tuple[str, ...]]:
         )
         for one in report.packed
     ]
+
+
+def license_rows(report: Report) -> list[tuple[str, ...]]:
+    """Return a row for each licence of the product, below `LICENSE_HEADER`."""
+    total = sum(one.bytes for one in report.licenses)
+    return [
+        (
+            one.name,
+            number(one.documents),
+            size(one.bytes),
+            number(one.tokens) if one.tokens else "–",
+            percent(share(one.bytes, total)),
+        )
+        for one in report.licenses
+    ]
+
+
+#: The columns of `license_rows`.
+LICENSE_HEADER = ("licence", "documents", "text", "tokens", "of the text")
 
 
 #: The columns of `packed_rows`.

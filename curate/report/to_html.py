@@ -15,9 +15,11 @@ from curate.report import format, notes
 from curate.report.diff import compare
 from curate.report.model import Outcome, Report
 from curate.report.rows import (
+    LICENSE_HEADER,
     PACKED_HEADER,
     VALUE_HEADER,
     cluster_rows,
+    license_rows,
     near_rows,
     packed_rows,
     relabelled_rows,
@@ -95,6 +97,8 @@ def to_html(report: Report) -> str:
         largest_document=max((row["largest"] for row in report.mixture), default=0),
         value_header=VALUE_HEADER,
         value_rows=value_rows(report),
+        license_header=LICENSE_HEADER,
+        license_rows=license_rows(report),
         packed_header=PACKED_HEADER,
         packed_rows=packed_rows(report),
         packed_note=notes.packed_note(report, format.one_line) if report.packed else "",

@@ -36,6 +36,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "benchmarks": [_benchmark(one) for one in report.benchmarks],
         "mixture": report.mixture,
         "packed": [{**vars(one), "fill": one.fill} for one in report.packed],
+        "licenses": [one._asdict() for one in report.licenses],
         "sidecars": list(report.manifest.sidecars),
         "takedowns": [one.to_json() for one in report.manifest.takedowns],
         "tokenizer": (report.manifest.counted_with or {}).get("tokenizer"),

@@ -9,9 +9,11 @@ from curate.report.format import address, code, duration, number, one_line, perc
 from curate.report.model import Dedup, Outcome, Report
 from curate.report.rows import (
     DIFFERENCES,
+    LICENSE_HEADER,
     PACKED_HEADER,
     VALUE_HEADER,
     cluster_rows,
+    license_rows,
     near_rows,
     packed_rows,
     relabelled_rows,
@@ -31,6 +33,7 @@ def to_markdown(report: Report) -> str:
         _summary(report),
         _mixture(report),
         _packed(report),
+        licenses(report),
         _stages(report),
         _outcomes("By language", "language", report.languages, records=False)
         if any(report.languages)
@@ -310,6 +313,12 @@ def _packed(report: Report) -> list[str]:
     rows = [(code(phase), *cells) for phase, *cells in packed_rows(report)]
     note = notes.packed_note(report, code)
     return ["## Packed sequences", "", note, "", *table(PACKED_HEADER, rows)]
+
+
+def licenses(report: Report) -> list[str]:
+    """Return the table of the product's licences, for the card, too."""
+    rows = [(code(name), *cells) for name, *cells in license_rows(report)]
+    return ["## Licences of the mixture", "", *table(LICENSE_HEADER, rows)] if rows else []
 
 
 def _fertility(report: Report) -> list[str]:

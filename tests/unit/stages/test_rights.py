@@ -11,6 +11,7 @@ from curate import api, schema
 from curate.errors import CurateError, RecipeError
 from curate.stages.rights import Rights
 from curate.stages.robots_txt import RobotsTxt
+from tests.unit.cli.commands import curate
 from tests.unit.sources.web.archives import html, members, record, response
 
 TEXT = "Бұл сынақ беті, оның ішінде бірнеше сөйлем бар. Екінші сөйлем де осында тұр."
@@ -182,6 +183,23 @@ where = {{ signal_license_group = ["permissive"] }}
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     (file,) = manifest["ledger"]["files"].values()
     assert file["dropped"] == {"cap:over_cap": 1}
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    size = len(shared["text"].encode())
+    lines = {tuple(one.values()) for one in report["licenses"]}
+    assert lines == {("CC-BY-4.0", 1, size, shared["n_tokens"]), ("CC0-1.0", 1, size, size)}
+    assert "| `CC-BY-4.0` |" in (tmp_path / "out/report.md").read_text()
+    card = (tmp_path / "out/README.md").read_text()
+    assert "## Licences of the mixture" in card
+    assert "license: other" in card
+    assert "Licences of the mixture" in (tmp_path / "out/report.html").read_text()
+    (tmp_path / "gone.txt").write_text("c.example\n")
+    assert curate("takedown", tmp_path / "out", "--domains", tmp_path / "gone.txt").code == 0
+    again = json.loads((tmp_path / "out/manifest.json").read_text())
+    tally = again["ledger"]["stages"]["mix"]["tally"]
+    assert {key for key in tally if "license" in key} == {
+        f"mixed_license:{what}:CC-BY-4.0" for what in ("bytes", "documents", "tokens")
+    }
+    assert "license: cc-by-4.0" in (tmp_path / "out/README.md").read_text()
 
 
 def test_a_field_of_records_is_their_licence_and_the_sources_is_for_the_others(tmp_path):
