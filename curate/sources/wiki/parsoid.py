@@ -90,9 +90,11 @@ _HEADING, _FORMULA, _BOTH, _FORMULA_END = 14, 15, 16, 17
 #: Bytes up to which a cell is a cell, and not a column of a page that is laid out as a table.
 _SMALL_CELL: Final = 2000
 _HEADING_LINE: Final = re.compile("\x0e([^\n]*)\n+(?=[^\n\x0e])")
-_FORMULAS: Final = re.compile("\x0f([^\x0e-\x11]*)\x11")
+_FORMULAS: Final = re.compile("\x0f([^\x0f\x11]*)\x11")
+#: Marks that are left where elements overlap in ways that no formula or heading has.
+_MARKS: Final = dict.fromkeys((_HEADING, _FORMULA, _BOTH, _FORMULA_END))
 _STYLE: Final = re.compile(r"\{\s*\\(?:display|text|script)style\b\s*(.*)\}", re.DOTALL)
-_PLACE: Final = "\x0f"
+_PLACE: Final = "\x12"
 
 
 class Rendering(NamedTuple):
@@ -144,11 +146,11 @@ def article(page: bytes, how: Rendering = _KEPT) -> Article:
     found: list[str] = []
 
     def take(formula: re.Match[str]) -> str:
-        found.append(_tex(formula[1]))
+        found.append(_tex(formula[1].replace("\x0e", "")))
         return _PLACE
 
     text = _FORMULAS.sub(take, text.replace("\x10", "\x0e\x0f"))
-    text = _HEADING_LINE.sub(r"\1\n", text).replace("\x0e", "")
+    text = _HEADING_LINE.sub(r"\1\n", text).translate(_MARKS)
     text = without_remains(text)
     left_out = Counter({name: int(counts[i]) for i, name in enumerate(REASONS, 1) if counts[i]})
     sentences = parentheses = 0

@@ -124,6 +124,11 @@ def test_a_formula_that_has_a_picture_alone_or_begins_a_heading():
     assert text(f"<h2>{math('k')}-means</h2><p>A.</p>") == "$k$-means\nA."
 
 
+def test_a_heading_in_a_formula_costs_no_text():
+    found = text("<p>w</p><math>a<h2>b</h2></math><p>c</p>")
+    assert found.replace("\n", "") == "w$ab$c"
+
+
 def test_ruby_and_powers_are_as_on_web_pages():
     ruby = "<ruby>東京<rp>(</rp><rt>とうきょう</rt><rp>)</rp></ruby>"
     assert text(f"<p>{ruby}は10<sup>6</sup>人。</p>") == "東京は10⁶人。"
@@ -214,7 +219,8 @@ def test_text_outside_of_what_is_left_out_never_vanishes(data):
 
 
 @given(st.lists(st.sampled_from([*(f"<{tag}>" for tag in _TAGS), *(f"</{tag}>" for tag in _TAGS),
-    "<math>", "</math>", "word", "&#1;", "&lt;", '<span class="navbox">', "</span>", "\x0e\x0f\x11",
+    "<math>", "</math>", math("x"), "word", "&#1;", "&lt;", '<span class="navbox">', "</span>",
+    "\x0e\x0f\x11",
     '<annotation encoding="application/x-tex">', "</annotation>", "<sup>2</sup>", "<!--", '"', "<",
 ]), max_size=40))  # fmt: skip
 @examples(300)
