@@ -12,12 +12,13 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from curate.errors import CurateError, RecipeError
+from curate.logging_setup import LOGGER
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import drop, on_alive
 from curate.recipe import locate
 from curate.rights.robots_txt import AI_AGENTS, MOST_BYTES, Hosts, hosts_of, path_of
 from curate.sources import files
-from curate.sources.base import InputFile, Piece
+from curate.sources.base import Damage, InputFile, Piece
 from curate.sources.web.http_message import HttpDamage, parse_response
 from curate.sources.web.warc import Warc, archive_date, target_url
 from curate.sources.web.warc_records import MAX_RECORD_BYTES, ArchiveRecord, archive_records
@@ -60,15 +61,20 @@ class RobotsTxt(MapStage):
 
     @property
     def manifest_facts(self) -> Mapping[str, Any]:
-        """How many robots.txt were read, and how many hosts have rules that count."""
-        hosts = self._hosts()
-        return {"robots_txt": hosts.files, "hosts_with_rules": len(hosts.keys)}
+        """How many robots.txt were read, records were damaged, and hosts have rules that count."""
+        hosts, damaged = self._read_once()
+        return {
+            "robots_txt": hosts.files,
+            "hosts_with_rules": len(hosts.keys),
+            "damaged_records": damaged,
+        }
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         """Drop active rows whose address is closed."""
+        hosts, _ = self._read_once()
 
         def judge(rows: pa.Table) -> pa.Table:
-            agents = pa.array(self._hosts().refusing(rows.column("url").to_pylist()), pa.string())
+            agents = pa.array(hosts.refusing(rows.column("url").to_pylist()), pa.string())
             return drop(rows, self.name, agents, pa.nulls(rows.num_rows, pa.float64()))
 
         return on_alive(table, judge)
@@ -78,7 +84,7 @@ class RobotsTxt(MapStage):
         found = "\n".join(files.identity(file) for file in _files(self.archives))
         return hashlib.blake2b(found.encode(), digest_size=16).hexdigest()
 
-    def _hosts(self) -> Hosts:
+    def _read_once(self) -> tuple[Hosts, int]:
         return _read(self.archives, self.agents, self._digest)
 
 
@@ -87,13 +93,25 @@ def _files(archives: tuple[str, ...]) -> list[InputFile]:
 
 
 @lru_cache(maxsize=4)
-def _read(archives: tuple[str, ...], agents: tuple[str, ...], digest: str) -> Hosts:
-    """Read the archives once per process; ``digest`` is that of their contents."""
-    return hosts_of(_robots_files(archives), agents)
+def _read(archives: tuple[str, ...], agents: tuple[str, ...], digest: str) -> tuple[Hosts, int]:
+    """Read the archives once per process; ``digest`` is that of their contents.
+
+    Return the rules of their hosts and how many records were damaged.
+    """
+    damaged: Counter[str] = Counter()
+    hosts = hosts_of(_robots_files(archives, damaged), agents)
+    if damaged:
+        LOGGER.warning("robots.txt: damaged records that count for nothing: %s", dict(damaged))
+    return hosts, damaged.total()
 
 
-def _robots_files(archives: tuple[str, ...]) -> Iterator[tuple[str, int, bytes]]:
-    """Yield host, time and body of each answer with status 200 for /robots.txt."""
+def _robots_files(
+    archives: tuple[str, ...], damaged: Counter[str]
+) -> Iterator[tuple[str, int, bytes]]:
+    """Yield host, time and body of each answer with status 200 for /robots.txt.
+
+    Records that cannot be read are counted in ``damaged``, by reason.
+    """
     for file in _files(archives):
         usable = False
         with file.open() as handle:
@@ -103,13 +121,17 @@ def _robots_files(archives: tuple[str, ...]) -> Iterator[tuple[str, int, bytes]]
             )  # fmt: skip
             for record in records:
                 usable = usable or isinstance(record, ArchiveRecord)
+                if isinstance(record, Damage):
+                    damaged[record.reason] += 1
                 if not isinstance(record, ArchiveRecord) or record.kind != "response":
                     continue
                 host, where = path_of(target_url(record) or "")
                 if not host or where != "/robots.txt":
                     continue
                 answer = parse_response(record.block, MAX_RECORD_BYTES)
-                if not isinstance(answer, HttpDamage) and answer.status == 200:
+                if isinstance(answer, HttpDamage):
+                    damaged[answer.reason] += 1
+                elif answer.status == 200:
                     time = archive_date(record.headers.get(b"warc-date", b"")) or 0
                     yield host, time, answer.body[: MOST_BYTES + 1]
         if not usable:

@@ -110,6 +110,12 @@ def test_pages_that_their_host_closes_are_dropped_by_agent(tmp_path):
         record("warcinfo", b"x"),
         robots("https://one.example/robots.txt", closed),
         robots("https://two.example/robots.txt", b"User-agent: *\nDisallow: /", status="404 No"),
+        record(
+            "response",
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08",
+            url="https://three.example/robots.txt",
+            Content_Type="application/http",
+        ),
         robots("https://two.example/page", b"User-agent: *\nDisallow: /"),
     ]
     (tmp_path / "robots.warc.gz").write_bytes(members(files))
@@ -119,7 +125,8 @@ def test_pages_that_their_host_closes_are_dropped_by_agent(tmp_path):
     out = stage.apply(table, Counter())
     dropped = ["robots_txt:gptbot", "robots_txt:everyone", None, None, None]
     assert out["dropped_by"].to_pylist() == dropped
-    assert stage.manifest_facts == {"robots_txt": 1, "hosts_with_rules": 1}
+    facts = {"robots_txt": 1, "hosts_with_rules": 1, "damaged_records": 1}
+    assert stage.manifest_facts == facts
     one = RobotsTxt(archives=(str(tmp_path),), agents=("gptbot",)).apply(table, Counter())
     assert one["dropped_by"].to_pylist() == ["robots_txt:gptbot", *[None] * 4]
 
