@@ -28,19 +28,23 @@ from curate.report.diff import compare
 from curate.storage.store import Store, as_resource_error, open_store
 
 
-def rebuild_report(output: str) -> dict[str, bytes]:
+def rebuild_report(output: str, *, slides: bool = False) -> dict[str, bytes]:
     """Rebuild a finished run's report and write it.
 
     Parameters
     ----------
     output : str
         Folder or address of a finished run.
+    slides : bool
+        Whether to write three pictures for a talk, too: what was left after each stage, the
+        mixture asked and got, the rules that dropped most.
 
     Returns
     -------
     dict of str to bytes
         The report's files by name: ``report.json``, ``report.md``, ``report.html``, ``README.md``
-        and ``timings.jsonl``.
+        and ``timings.jsonl``; with ``slides`` also ``slide-funnel.svg``, ``slide-mixture.svg``
+        and ``slide-rules.svg``, those that the run has something for.
 
     Raises
     ------
@@ -65,12 +69,12 @@ def rebuild_report(output: str) -> dict[str, bytes]:
     manifest = manifest_of(store)
     try:
         timings = [json.loads(line) for line in store.read("timings.jsonl").splitlines()]
-        files = render(manifest, timings)
+        files = render(manifest, timings, slides=slides)
     except FileNotFoundError:
-        files = render(manifest, [])
+        files = render(manifest, [], slides=slides)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         LOGGER.warning("timings.jsonl is damaged, so the report has no times: %s", error)
-        files = render(manifest, [])
+        files = render(manifest, [], slides=slides)
     try:
         for name, body in files.items():
             store.replace(name, body)

@@ -13,7 +13,8 @@ from curate.errors import without_secrets
 from curate.plan.build import redacted
 from curate.plan.fingerprint import package_versions
 from curate.plan.model import Plan
-from curate.protocol.stage import Barrier
+from curate.protocol.ledger import Ledger
+from curate.protocol.stage import Barrier, Stage
 from curate.storage.dedup_store import append
 from curate.storage.entries import ClusterExample, FileEntry, Manifest, StoreUse, Totals
 from curate.storage.store import open_store
@@ -42,9 +43,7 @@ def manifest_of_run(
         },
         models={s.name: s.model_digest for s in plan.stages if s.model_digest is not None},
         facts={
-            stage.name: stage.manifest_facts
-            for stage in plan.stages
-            if stage.manifest_facts is not None
+            stage.name: facts for stage in plan.stages if (facts := _facts(stage, state.ledger))
         },
         counted_with=counted_with(plan),
         inputs=plan.inputs,
@@ -67,6 +66,11 @@ def manifest_of_run(
         stores=stores,
         repairs=dict(sorted(state.repairs.items())),
     )
+
+
+def _facts(stage: Stage, ledger: Ledger) -> dict[str, Any]:
+    counts = ledger.stages.get(stage.name)
+    return {**(stage.manifest_facts or {}), **(stage.facts_of(counts.tally) if counts else {})}
 
 
 def append_to_stores(plan: Plan, state: RunState) -> list[StoreUse]:

@@ -87,6 +87,7 @@ class PlacingJob:
                 rejects = self.mix.apply(rejects, decisions, Counter())
                 sink = sink or ParquetSink(store, attempt.folder, "rejected", self.rejected)
                 sink.write(restored(rejects, self.columns))
+            ledger.count_taken(self.mix.name, table.filter(pc.invert(over)))
             placed = self.mix.placements(table, decisions)
             passed = 0 if self.columns is None else schema.passed_bytes(table)
             sizes = schema.text_bytes(table) + passed // max(1, table.num_rows)

@@ -37,7 +37,9 @@ MANIFEST = "manifest.json"
 ENTRIES = (
     "recipe.toml", "filters", "takedowns",
     "rejected", "quarantine", *OUTPUT_FORMATS, "clusters.parquet",
-    "timings.jsonl", "report.json", "report.md", "report.html", "README.md", "mixture", MANIFEST,
+    "timings.jsonl", "report.json", "report.md", "report.html", "README.md",
+    "slide-funnel.svg", "slide-mixture.svg", "slide-rules.svg",
+    "mixture", MANIFEST,
 )  # fmt: skip
 
 #: Rows of clusters.parquet that are sorted at a time, and that the driver keeps in memory.

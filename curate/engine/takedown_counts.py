@@ -19,8 +19,9 @@ import pyarrow.compute as pc
 
 from curate import schema
 from curate.mixture.histogram import sketch
+from curate.protocol import tallies
 from curate.protocol.ledger import Amount, FileCounts, Ledger, StageCounts
-from curate.protocol.tallies import mixed_licenses
+from curate.protocol.tallies import TAKEN, mixed_licenses
 from curate.recipe.mixture import VALIDATION, Mixture
 from curate.rights.lists import keys_of
 from curate.schema import TAKEDOWN, TAKEN_DOWN
@@ -117,6 +118,8 @@ class TakedownCounts:
             file = self.ledger.file(name)
             file.curated -= count
             file.dropped[f"{TAKEDOWN}:{TAKEN_DOWN}"] += count
+        if was == "product" and tallies.counts_of(self.ledger.stage(self._mix).tally, TAKEN):
+            self.ledger.count_taken(self._mix, table, sign=-1)
         sketched = sketch(self._mixture.model_copy(update={"validation": None}), table)
         phases = table.column("phase").to_pylist() if was == "product" else [""] * len(table)
         columns = (sketched.column(n).to_pylist() for n in ("group", "value", "amount", "copies"))

@@ -19,7 +19,7 @@ from curate.mixture.sampling import order_key, sample_key
 from curate.plan.model import Plan, Shard
 from curate.protocol.in_memory import apply, resolve
 from curate.protocol.stage import Barrier, MapStage
-from curate.protocol.tallies import without_found
+from curate.protocol.tallies import without_details
 
 #: Characters of an example, and examples per stage.
 EXCERPT, EXAMPLES = 160, 5
@@ -52,7 +52,7 @@ class DryRun(NamedTuple):
     @property
     def short_tally(self) -> dict[str, int]:
         """The tally without the counts of single evaluation examples."""
-        return without_found(self.tally)
+        return without_details(self.tally)
 
     def as_json(self) -> dict[str, Any]:
         """Return all fields, the intervals with the names of their parts."""

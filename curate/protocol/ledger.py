@@ -9,16 +9,24 @@ satisfy.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
 from curate.errors import InternalError
 from curate.kernels.grouping import alike
+from curate.protocol import tallies
+from curate.protocol.tallies import tally_key
+
+Rows = npt.NDArray[np.int64]
+
+_SIGNAL = f"{tallies.SIGNAL}:"
 
 
 class Amount(NamedTuple):
@@ -98,8 +106,8 @@ class StageCounts:
         return {
             "input": [[*cell, *amount] for cell, amount in sorted(self.input.items())],
             "dropped": [[*cell, *amount] for cell, amount in sorted(self.dropped.items())],
-            "tally": dict(sorted(self.tally.items())),
-        }
+            "tally": {k: n for k, n in sorted(self.tally.items()) if not k.startswith(_SIGNAL)},
+        } | ({"signals": signals} if (signals := tallies.histograms(self.tally)) else {})
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> StageCounts:
@@ -107,7 +115,7 @@ class StageCounts:
         return cls(
             input={(s, lang): Amount(d, b) for s, lang, d, b in fields["input"]},
             dropped={(s, lang, r): Amount(d, b) for s, lang, r, d, b in fields["dropped"]},
-            tally=Counter(fields["tally"]),
+            tally=Counter(fields["tally"]) + tallies.tally_of(fields.get("signals", {})),
         )
 
 
@@ -152,6 +160,22 @@ class Ledger:
         """Count curated documents for which the mixture had no room."""
         for row in pc.value_counts(schema.file_of(table.column("id"))).to_pylist():
             self.file(row["values"]).over_budget += row["counts"]
+
+    def count_taken(self, stage: str, table: pa.Table, sign: int = 1) -> None:
+        """Count documents of the product, each once; take them away again with ``sign`` -1."""
+        tally = self.stage(stage).tally
+        tokens = (
+            schema.whole(table.column("n_tokens")) if "n_tokens" in table.column_names else None
+        )
+        for (source, lang), rows in _groups(table, ("source", "lang")):
+            counts = {
+                tallies.TAKEN: len(rows),
+                tallies.TAKEN_BYTES: int(schema.text_bytes(table)[rows].sum()),
+            }
+            if tokens is not None:
+                counts[tallies.TAKEN_TOKENS] = pc.sum(tokens.take(pa.array(rows))).as_py() or 0
+            for kind, count in counts.items():
+                tally[tally_key(kind, source, lang)] += sign * count
 
     def merge(self, other: Ledger) -> None:
         """Add another ledger's counts to this one."""
@@ -209,20 +233,22 @@ def _add(cells: dict[Any, Amount], key: Any, amount: Amount) -> None:
     cells[key] = Amount(before.documents + amount.documents, before.bytes + amount.bytes)
 
 
-def _amounts(table: pa.Table, by: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], Amount]]:
+def _groups(table: pa.Table, by: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Rows]]:
+    """Yield the values of some columns, "" for null, and the numbers of the rows that have them."""
     if not table.num_rows:
-        return []
+        return
     columns = {
         name: pc.fill_null(table.column(name), "")
         if name in table.column_names
         else pa.repeat("", table.num_rows)
         for name in by
     }
-    sizes = schema.text_bytes(table)
-    return [
-        (
-            tuple(columns[name][int(rows[0])].as_py() for name in by),
-            Amount(len(rows), int(sizes[rows].sum())),
-        )
-        for rows in alike([columns[name] for name in by])
-    ]
+    for rows in alike([columns[name] for name in by]):
+        yield tuple(columns[name][int(rows[0])].as_py() for name in by), rows
+
+
+def _amounts(table: pa.Table, by: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Amount]]:
+    if table.num_rows:
+        sizes = schema.text_bytes(table)
+        for values, rows in _groups(table, by):
+            yield values, Amount(len(rows), int(sizes[rows].sum()))

@@ -79,6 +79,10 @@ class Stage(ABC):
         """What the manifest records about the data that the stage loaded."""
         return None
 
+    def facts_of(self, tally: Mapping[str, int]) -> Mapping[str, Any]:
+        """Return what the manifest records beside what the stage counted."""
+        return {}
+
 
 class MapStage(Stage):
     """A stage that is local to a shard: table in, table out."""

@@ -41,6 +41,11 @@ LICENSE = "license"  #: by identifier, or ``unknown``: documents
 MIXED_LICENSE = "mixed_license"
 ROBOTS = "robots"  #: by word that a page says to robots: documents
 CARRIED = "carried"  #: documents of a finished run on which the stage has nothing left to do
+#: By profile, signal and bin (`protocol.bins`): documents that were judged. The last part is
+#: ``undefined`` for those that have no value.
+SIGNAL, UNDEFINED = "signal", "undefined"
+#: By source and language: documents of the product, each once; their bytes and tokens.
+TAKEN, TAKEN_BYTES, TAKEN_TOKENS = "taken", "taken_bytes", "taken_tokens"
 _FOUND = "found"  #: by evaluation set and row: documents that share something with the example
 _RELABELLED = "relabelled"  #: by the model's label and the final one: documents
 
@@ -97,11 +102,6 @@ def found_rows(tally: Mapping[str, int], evaluation_set: str) -> dict[int, int]:
     return dict(sorted((int(row), n) for row, n in counts.items() if row.isdecimal()))
 
 
-def without_found(tally: Mapping[str, int]) -> dict[str, int]:
-    """Return a tally without the counts of single examples, of which there may be thousands."""
-    return {key: n for key, n in tally.items() if not key.startswith(f"{_FOUND}:")}
-
-
 def mixed_licenses(table: pa.Table) -> Counter[str]:
     """Return the documents, bytes and tokens of rows by licence; empty where none is named.
 
@@ -127,3 +127,40 @@ def mixed_licenses(table: pa.Table) -> Counter[str]:
             if row.get(f"{what}_sum"):
                 counted[tally_key(MIXED_LICENSE, what, row["name"])] = row[f"{what}_sum"]
     return counted
+
+
+def without_details(tally: Mapping[str, int]) -> dict[str, int]:
+    """Return a tally without the counts of examples and of bins, of which there may be thousands.
+
+    >>> without_details({"fix:nfc": 1, "signal:kaz_Cyrl:n_words:70": 3, "found:mmlu:1": 5})
+    {'fix:nfc': 1}
+    """
+    return {key: n for key, n in tally.items() if not key.startswith((f"{_FOUND}:", f"{SIGNAL}:"))}
+
+
+Histograms = dict[str, dict[str, dict[str, int]]]  #: profile → signal → bin → documents
+
+
+def histograms(tally: Mapping[str, int]) -> Histograms:
+    """Return the documents by profile, signal and bin, in the order of their names.
+
+    >>> histograms({"signal:kaz_Cyrl:n_words:70": 3, "signal:kaz_Cyrl:n_words:undefined": 1})
+    {'kaz_Cyrl': {'n_words': {'70': 3, 'undefined': 1}}}
+    """
+    found: Histograms = {}
+    for key, count in sorted(counts_of(tally, SIGNAL).items()):
+        profile, signal, bin = key.rsplit(":", 2)
+        found.setdefault(profile, {}).setdefault(signal, {})[bin] = count
+    return found
+
+
+def tally_of(histograms: Histograms) -> Counter[str]:
+    """Return the counts that `histograms` was made of."""
+    return Counter(
+        {
+            tally_key(SIGNAL, profile, signal, bin): count
+            for profile, signals in histograms.items()
+            for signal, bins in signals.items()
+            for bin, count in bins.items()
+        }
+    )

@@ -15,6 +15,7 @@ from curate import schema
 from curate.protocol import tallies
 from curate.protocol.ledger import Amount, FileCounts, StageCounts
 from curate.protocol.tallies import counts_of, tally_key
+from curate.report.flows import flows, taken_cells
 from curate.report.model import (
     Benchmark,
     Dedup,
@@ -26,6 +27,7 @@ from curate.report.model import (
     Rule,
     StageRow,
 )
+from curate.report.signals import judged
 from curate.report.timing import time_spent
 from curate.storage.entries import SAMPLE_CHARACTERS, Manifest, RejectExample
 from curate.tokens.rates import Fertility
@@ -56,6 +58,7 @@ def build_report(manifest: Manifest, timings: Iterable[Mapping[str, Any]]) -> Re
     }
     languages = _languages(stages)
     rates = _tokens_per_byte(stages)
+    taken = taken_cells(stages)
     dedup_languages = {
         lang: dedup
         for lang in filter(None, languages)
@@ -87,6 +90,9 @@ def build_report(manifest: Manifest, timings: Iterable[Mapping[str, Any]]) -> Re
         benchmarks=_benchmarks(stages, manifest.facts),
         packed=_packed(stages),
         licenses=_licenses(stages),
+        judged=judged(stages, manifest.facts),
+        flows=flows(stages, taken),
+        taken=taken,
     )
 
 
@@ -114,7 +120,7 @@ def _stage_row(
         kept = Amount(kept.documents, _sum(after.input.values()).bytes)
     most_first = dict(sorted(dropped.items(), key=lambda item: (-item[1].documents, item[0])))
     # Which examples were found is reported with the evaluation sets.
-    tally = dict(sorted(tallies.without_found(counts.tally).items()))
+    tally = dict(sorted(tallies.without_details(counts.tally).items()))
     return StageRow(name, received, most_first, kept, tally, seconds)
 
 

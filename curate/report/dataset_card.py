@@ -26,6 +26,9 @@ _HUB_LICENSES = {
 #: Documents held out are files like a phase of this name, and a split of every configuration.
 VALIDATION = "validation"
 
+#: The configuration of a card that has the documents of every phase.
+ALL = "all"
+
 #: Folders of formats other than Parquet (`curate/storage/formats`).
 _FORMS = {"jsonl", "ds", "megatron", "mds"}
 #: Folder of packed sequences, and the beginning of the names of their configurations.
@@ -70,16 +73,8 @@ def _written(report: Report, folder: str = "mixture") -> set[str]:
 
 
 def _front_matter(report: Report) -> list[str]:
-    mixed = _mixed(report.manifest)
-    languages = sorted(
-        {
-            lang.partition("_")[0]
-            for lang, outcome in report.languages.items()
-            if lang not in ("", "und")
-            and outcome.curated.documents
-            and (mixed is None or lang in mixed)
-        }
-    )
+    labels = _languages_taken(report) - {"", "und"}
+    languages = sorted({label.partition("_")[0] for label in labels})
     lines = ["---", f"pretty_name: {_quoted(report.name)}"]
     if languages:
         lines += ["language:", *(f"- {_quoted(language)}" for language in languages)]
@@ -88,11 +83,12 @@ def _front_matter(report: Report) -> list[str]:
     names = phases(report)
     if names:
         lines.append("configs:")
-    for at, phase in enumerate(names):
-        lines += [f"- config_name: {_quoted(phase)}"]
+    for at, (name, of) in enumerate(configurations(report).items()):
+        lines += [f"- config_name: {_quoted(name)}"]
         lines += ["  default: true"] if at == 0 else []
-        lines += ["  data_files:", "  - split: train"]
-        lines += [f"    path: {_quoted(f'mixture/{phase}/*.parquet')}"]
+        paths = [_quoted(f"mixture/{phase}/*.parquet") for phase in of]
+        path = paths[0] if len(paths) == 1 else f"[{', '.join(paths)}]"
+        lines += ["  data_files:", "  - split: train", f"    path: {path}"]
         if VALIDATION in _written(report):
             lines += [f"  - split: {VALIDATION}"]
             lines += [f"    path: {_quoted(f'mixture/{VALIDATION}/*.parquet')}"]
@@ -103,6 +99,28 @@ def _front_matter(report: Report) -> list[str]:
         lines += ["  data_files:", "  - split: train"]
         lines += [f"    path: {_quoted(f'{_PACKED}/{phase}/*.parquet')}"]
     return [*lines, "---"]
+
+
+def configurations(report: Report) -> dict[str, list[str]]:
+    """Return the phases of each configuration, the default first.
+
+    With several phases that is all of them, so that nobody gets the first one without asking.
+    """
+    names = phases(report)
+    together = {ALL: names} if len(names) > 1 and ALL not in names else {}
+    return together | {phase: [phase] for phase in names}
+
+
+def _languages_taken(report: Report) -> set[str]:
+    """Return the languages of the product; of an older run, which counted none, the possible."""
+    if report.taken:
+        return {lang for _, lang in report.taken}
+    mixed = _mixed(report.manifest)
+    return {
+        lang
+        for lang, outcome in report.languages.items()
+        if outcome.curated.documents and (mixed is None or lang in mixed)
+    }
 
 
 def _mixed(manifest: Manifest) -> set[str] | None:
@@ -155,7 +173,7 @@ def _loading(report: Report) -> list[str]:
     if not names:
         return []
     lines = ["## Load it", "", "```python", "import datasets", ""]
-    for phase in names:
+    for phase in configurations(report):
         lines.append(f'data = datasets.load_dataset("PATH/OF/THIS/FOLDER", {_quoted(phase)})')
     lines.append("```")
     if VALIDATION in _written(report):
@@ -184,6 +202,7 @@ def _mixture(report: Report) -> list[str]:
 
 
 def _languages(report: Report) -> list[str]:
+    taken = _languages_taken(report)
     lengths = {
         one.lang: (number(one.tokens), ratio(one.tokens_per_word)) for one in report.fertility
     }
@@ -196,7 +215,7 @@ def _languages(report: Report) -> list[str]:
             percent(outcome.kept),
         )
         for lang, outcome in report.languages.items()
-        if lang and outcome.curated.documents
+        if lang and outcome.curated.documents and (lang in taken or not report.taken)
     ]
     if not rows:
         return []

@@ -6,10 +6,12 @@ documents.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from curate.protocol.ledger import Amount
+from curate.report.flows import Cells, Flow
+from curate.report.signals import Judged
 from curate.report.timing import Time
 from curate.storage.entries import Manifest
 from curate.tokens.rates import Fertility
@@ -192,6 +194,9 @@ class Report:
     benchmarks: tuple[Benchmark, ...] = ()
     packed: tuple[Packed, ...] = ()
     licenses: tuple[License, ...] = ()  #: of the product's documents, most bytes first
+    judged: tuple[Judged, ...] = ()  #: histograms of signals, by profile
+    flows: tuple[Flow, ...] = ()  #: empty where the run did not count what was taken
+    taken: Cells = field(default_factory=dict)  #: the product by source and language
 
     @property
     def name(self) -> str:

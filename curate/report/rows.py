@@ -2,8 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from curate.report.flows import OVER, TAKEN, Flow, Taken
 from curate.report.format import number, percent, size
 from curate.report.model import Report, share
+
+
+@dataclass(frozen=True)
+class CellRow:
+    """What became of the documents of one source and language."""
+
+    source: str
+    lang: str
+    documents: int
+    bytes: int
+    dropped: int
+    over: int
+    taken: Taken
+
+
+def cell_rows(report: Report) -> list[CellRow]:
+    """Return a row for each source and language, most documents first."""
+    cells: dict[tuple[str, str], list[Flow]] = {}
+    for flow in report.flows:
+        cells.setdefault((flow.source, flow.lang), []).append(flow)
+    rows = []
+    for cell, mine in cells.items():
+        counts = {flow.outcome: flow.documents for flow in mine}
+        whole = sum(counts.values())
+        over, taken = counts.pop(OVER, 0), counts.pop(TAKEN, 0)
+        size = sum(flow.bytes for flow in mine)
+        got = report.taken.get(cell, Taken())
+        rows.append(CellRow(*cell, whole, size, whole - over - taken, over, got))
+    return sorted(rows, key=lambda row: (-row.documents, row.source, row.lang))
 
 
 def cluster_rows(report: Report) -> list[tuple[str, str, int]]:
@@ -147,7 +179,7 @@ def tally_rows(report: Report) -> list[tuple[str, str, int]]:
     }
     shown = (
         "lang:", "relabelled:", "cluster_size:", "shared", "tokens:", "pairs_", "words:",
-        "characters:", "packed:",
+        "characters:", "packed:", "taken",
     )  # fmt: skip
     noted = [("reading", what, count) for what, count in (report.run.noted or {}).items()]
     return noted + [

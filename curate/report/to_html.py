@@ -12,12 +12,15 @@ from markupsafe import Markup
 
 from curate.recipe.languages import NAMES
 from curate.report import format, notes
+from curate.report.charts import Picture, flow_chart, histogram_picture
+from curate.report.details import details
 from curate.report.diff import compare
 from curate.report.model import Outcome, Report
 from curate.report.rows import (
     LICENSE_HEADER,
     PACKED_HEADER,
     VALUE_HEADER,
+    cell_rows,
     cluster_rows,
     license_rows,
     near_rows,
@@ -27,11 +30,15 @@ from curate.report.rows import (
     tally_rows,
     value_rows,
 )
+from curate.report.signals import Histogram, Judged
 
 _HERE = Path(__file__).parent
 
 #: The longest list of files or rules on the page; the rest is in report.json.
 _LONGEST = 100
+
+#: Of the profiles that judged most documents, the signals with the most losses are drawn.
+_DRAWN_PROFILES, _DRAWN_SIGNALS = 6, 12
 
 _COLOURS = ("c0", "c1", "c2", "c3", "c4", "c5")
 _OWN_COLOUR = {"exact_dedup": "exact", "fuzzy_dedup": "near", "mix": "over"}
@@ -52,6 +59,7 @@ def to_html(report: Report) -> str:
         *((colour[stage], f"dropped by {stage}", lost[stage]) for stage in stages_that_drop),
     ]
     clusters = cluster_rows(report)
+    language_pages, source_pages = details(report, "lang"), details(report, "source")
     page = template("page.html.j2").render(
         report=report,
         run=run,
@@ -111,6 +119,17 @@ def to_html(report: Report) -> str:
         relabelled=relabelled_rows(report),
         environment=notes.environment(report),
         longest=_LONGEST,
+        chart=flow_chart(report.flows, colour) if report.flows else None,
+        cell_rows=cell_rows(report),
+        judged=[
+            (one, _pictures(one) if at < _DRAWN_PROFILES else [], f"signals{at + 1}")
+            for at, one in enumerate(report.judged)
+        ],
+        profile_anchors={one.profile: f"signals{at}" for at, one in enumerate(report.judged, 1)},
+        language_pages=language_pages,
+        source_pages=source_pages,
+        widest_source=max((one.outcome.documents.documents for one in source_pages), default=0),
+        anchors={one.name: one.anchor for one in (*source_pages, *language_pages)},
     )
     return page.replace("<!-- contents -->", _contents(page), 1)
 
@@ -120,6 +139,11 @@ def _contents(page: str) -> str:
     sections = re.findall(r'<section id="(\w+)">\n<h2>([^<]+)</h2>', page)
     links = "".join(f'<li><a href="#{anchor}">{title}</a></li>' for anchor, title in sections)
     return f'<nav aria-label="Contents"><ul>{links}</ul></nav>'
+
+
+def _pictures(one: Judged) -> list[tuple[Histogram, Picture]]:
+    drawn = [each for each in one.histograms if each.bins][:_DRAWN_SIGNALS]
+    return [(each, histogram_picture(each)) for each in drawn]
 
 
 def _colours(report: Report) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from curate.protocol.bins import lower_edge
 from curate.report.model import Benchmark, Dedup, Outcome, Report, share
 from curate.report.rows import near_rows, shared_rows
 
@@ -66,6 +67,27 @@ def to_json(report: Report) -> dict[str, Any]:
                 ],
             }
             for rule in report.rules
+        ],
+        "flows": [flow._asdict() for flow in report.flows],
+        "taken": [
+            {"source": source, "lang": lang, **vars(taken)}
+            for (source, lang), taken in report.taken.items()
+        ],
+        "signals": [
+            {
+                "stage": one.stage,
+                "profile": one.profile,
+                "signal": each.signal,
+                "rules": list(each.rules),
+                "min": each.min,
+                "max": each.max,
+                "documents": each.documents,
+                "undefined": each.undefined,
+                "dropped": each.dropped,
+                "bins": [[lower_edge(bin), lower_edge(bin + 1), n] for bin, n in each.bins],
+            }
+            for one in report.judged
+            for each in one.histograms
         ],
         "quarantine": [
             {"reason": reason, "file": file, "records": records}

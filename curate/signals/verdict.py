@@ -112,7 +112,7 @@ def failures(table: pa.Table, profile: Profile) -> dict[str, Booleans]:
         if rule.is_of_categories:
             failed |= _of_categories(table, name, rule)
             continue
-        values = _values(table, rule.signal)
+        values = numbers_of(table, rule.signal)
         below = values < (-np.inf if rule.min is None else rule.min)
         failed[name] = below if rule.max is None else below | (values > rule.max)
         if rule.undefined == "drop":
@@ -130,7 +130,7 @@ def verdicts(table: pa.Table, profile: Profile) -> tuple[pa.StringArray, pa.Doub
         if hit.any():
             defined = name in profile.rules
             numeric = defined and not profile.rules[name].is_of_categories
-            measured = _values(table, profile.rules[name].signal) if numeric else np.nan
+            measured = numbers_of(table, profile.rules[name].signal) if numeric else np.nan
             rules = np.where(hit, np.int16(at), rules)
             values = np.where(hit, measured, values)
     names = pa.array([*failed], pa.string())
@@ -200,7 +200,8 @@ def column_of(table: pa.Table, signal: str) -> pa.ChunkedArray:
     )
 
 
-def _values(table: pa.Table, signal: str) -> Floats:
+def numbers_of(table: pa.Table, signal: str) -> Floats:
+    """Return the values that a rule on a signal compares; NaN where it is undefined."""
     values = column_of(table, signal)
     if values.type not in (pa.float64(), pa.int64()):
         return schema.floats(values)

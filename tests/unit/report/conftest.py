@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pyarrow as pa
 import pytest
 
 from curate import report, schema
+from curate.protocol import tallies
 from curate.protocol.ledger import Ledger
 from curate.storage.entries import Manifest
 
@@ -22,6 +24,7 @@ WORDS = {
     "segment": "00-segment",
     "input": "web/a.warc.gz", "set": "goats", "compare": "arXiv:2406.17557", "curate": "0.1.0",
     "template": "mistral",
+    "profile": "kaz_Cyrl", "signal": "n_words",
     "tokenizer": "tekken", "tokenizer_digest": "0123456789abcdef", "uneven": "measure",
 }  # fmt: skip
 
@@ -74,6 +77,12 @@ def small_manifest(**other):
         f"found:{w['set']}:7": 3,
         f"cut:documents:{w['set']}": 2, f"cut:bytes:{w['set']}": 30,
     }  # fmt: skip
+    # Of the words per document: 2 (dropped), 7, 7, 100; and one without a value.
+    words = tallies.tally_key(tallies.SIGNAL, w["profile"], w["signal"])
+    ledger.stage("judge").tally |= {
+        f"{words}:48": 1, f"{words}:62": 2, f"{words}:92": 1, f"{words}:undefined": 1,
+    }  # fmt: skip
+    ledger.count_taken("mix", rows([3]).append_column("n_tokens", pa.array([8])))
     ledger.stage("exact_dedup").tally["cluster_size:2"] = 1
     ledger.stage("fuzzy_dedup").tally |= {
         "cluster_size:2": 4, "cluster_size:9": 1, "pairs_compared": 8, "pairs_verified": 6,
@@ -125,7 +134,8 @@ def small_manifest(**other):
         "facts": {
             "repair": {
                 "benchmarks": {w["set"]: {"examples": 9, "too_short": [1], "looked_for": 40}}
-            }
+            },
+            "judge": {"limits": {w["profile"]: {w["rule"]: [w["signal"], 3, 100000]}}},
         },
         "inputs": {w["input"]: "d"},
         "files": [

@@ -66,6 +66,27 @@ def test_datasets_loads_the_folder_by_phase(manifest, tmp_path, monkeypatch):
         assert loaded["validation"]["text"][:] == ["төрт"]
         return loaded["train"]["text"][:]
 
-    assert load() == ["бір", "екі"]
+    # Without a name there is no phase that one could take for the whole.
+    assert load() == ["бір", "екі", "үш"]
+    assert load("main") == ["бір", "екі"]
     assert load("anneal") == ["үш"]
-    assert datasets.get_dataset_config_names(str(run)) == ["main", "anneal"]
+    assert datasets.get_dataset_config_names(str(run)) == ["all", "main", "anneal"]
+
+
+def test_a_phase_named_all_is_that_phase(manifest):
+    fields = manifest(phase="all")
+    fields["files"].append(fields["files"][0] | {"path": "mixture/anneal/part-00000.parquet"})
+    configs = front_matter(render(fields, [])["README.md"])["configs"]
+    assert [one["config_name"] for one in configs] == ["all", "anneal"]
+    assert configs[0]["data_files"][0]["path"] == "mixture/all/*.parquet"
+
+
+def test_the_card_of_an_older_run_names_the_languages_that_its_groups_may_take(manifest):
+    fields = manifest()
+    tally = fields["ledger"]["stages"]["mix"]["tally"]
+    taken = [key for key in tally if key.startswith("taken:")]
+    assert taken == ["taken:web:kaz_Cyrl"]
+    del tally[taken[0]]
+    assert front_matter(render(fields, [])["README.md"])["language"] == ["kaz"]
+    fields["recipe"]["mixture"]["groups"] = {"any": {}}
+    assert front_matter(render(fields, [])["README.md"])["language"] == ["eng", "kaz"]

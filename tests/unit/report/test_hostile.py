@@ -49,19 +49,20 @@ TAGS = {
     "h3", "div", "span", "strong", "small", "b", "bdi", "ul", "li", "svg", "rect", "table",
     "thead", "tbody", "tfoot",
     "tr", "th", "td", "details", "summary", "figure", "figcaption", "blockquote", "code", "br",
-    "dl", "dt", "dd", "a", "ins", "del",
+    "dl", "dt", "dd", "a", "ins", "del", "path", "text", "tspan",
 }  # fmt: skip
 ATTRIBUTES = {
     "lang", "charset", "http-equiv", "content", "name", "class", "aria-label", "aria-hidden",
     "role", "viewbox",
-    "preserveaspectratio", "width", "height", "x", "rx", "id", "open", "dir", "href",
+    "preserveaspectratio", "width", "height", "x", "rx", "id", "open", "dir", "href", "d", "y",
+    "dy", "text-anchor", "scope", "tabindex",
 }  # fmt: skip
 FIELDS = (
     "recipe", "describes", "web", "wiki", "file", "skip", "damage", "kaz", "rule", "group",
     "phase", "unit", "id", "url",
     "text", "twin", "tally", "package", "version", "model", "license", "engine", "host", "label",
     "segment", "input", "set", "compare", "curate", "template",
-    "tokenizer", "tokenizer_digest", "uneven",
+    "tokenizer", "tokenizer_digest", "uneven", "profile", "signal",
 )  # fmt: skip
 
 
@@ -79,7 +80,7 @@ class Page(HTMLParser):
             if name == "href":
                 self.links.append(value)
             if name == "id":
-                assert re.fullmatch("[a-z]+", value), value
+                assert re.fullmatch("[a-z]+[0-9]*", value), value
                 self.sections.append(f"#{value}")
         self.tags.append(tag)
         self._in = tag
