@@ -84,7 +84,7 @@ _NAMES = (
     (re.compile(r"creative[ -]commons"), "cc "),
     (re.compile(r"non[ -]?commercial"), "nc"),
     (re.compile(r"share[ -]?alike"), "sa"),
-    (re.compile(r"no[ -]?deriv(?:ative)?s?(?: works)?"), "nd"),
+    (re.compile(r"no[ -]?deriv[a-z]*(?: works)?"), "nd"),
     (re.compile(r"\battribution\b"), "by"),
 )
 _NO_WORDS = frozenset(
