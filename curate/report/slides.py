@@ -1,4 +1,4 @@
-"""Three pictures for a talk: the funnel, the mixture asked and got, why documents went.
+"""Three pictures for a talk: the funnel, the mixture asked and got, why documents were dropped.
 
 Each is a standalone SVG of 1600 × 900 with its own colours and fonts, few words and large ones.
 """
@@ -113,5 +113,5 @@ def _rules(report: Report) -> tuple[str, str, list[Bar]]:
         Bar(_short(name.partition(":")[2] or name), count / most, _count(count), "lost")
         for name, count in rows
     ]
-    title = f"Why {_count(report.run.lost)} documents went"
+    title = f"Why {_count(report.run.lost)} documents were dropped"
     return title, f"{_short(report.name, 40)}: documents by the rule that dropped them", bars

@@ -356,7 +356,7 @@ def _relabelled(report: Report) -> list[str]:
 
 
 def _rules(report: Report) -> list[str]:
-    lines = ["## Why the rest went", ""]
+    lines = ["## Why documents were dropped", ""]
     if not report.rules:
         return [*lines, "Nothing was dropped."]
     rows = [
