@@ -8,8 +8,8 @@ import typer
 
 from curate.cli.options import Json
 
-#: The longest example and the longest name of an outcome in a line of 80 columns.
-_TEXT, _NAME = 72, 28
+#: The longest example in a line of 80 columns.
+_TEXT = 72
 
 
 def command(
@@ -33,14 +33,14 @@ def command(
         return 0
     totals = [(name, *counts) for name, counts in found["totals"].items()]
     table(("", "before", "after"), totals)
-    different = [(_short(n), a, b, f"{b - a:+}") for n, (a, b) in found["rules"].items() if a != b]
+    different = [(n, a, b, f"{b - a:+}") for n, (a, b) in found["rules"].items() if a != b]
     if different:
         answer()
         table(("dropped by", "before", "after", "change"), different)
     for title in ("sources", "languages"):
         answer()
         header = (title, "before", "after", "tokens before", "after")
-        table(header, [(_short(name), *counts) for name, counts in found[title].items()])
+        table(header, [(name, *counts) for name, counts in found[title].items()])
     answer()
     if not found["changed"]:
         answer("no document changed sides")
@@ -52,20 +52,12 @@ def command(
 def _print_change(change: dict[str, Any]) -> None:
     from curate.cli.terminal import answer, printable_line
 
-    answer(
-        printable_line(
-            f"{_short(change['before'])} -> {_short(change['after'])}: {change['documents']}"
-        )
-    )
+    answer(printable_line(f"{change['before']} -> {change['after']}: {change['documents']}"))
     for example in change["examples"]:
         values = [f"{value:g}" for value in example["values"] if value is not None]
         measured = f" ({', '.join(values)})" if values else ""
         answer(printable_line(f"  {example['id']}{measured}"))
         answer("    " + _cut(printable_line(example["text"]), _TEXT))
-
-
-def _short(name: str) -> str:
-    return _cut(name, _NAME)
 
 
 def _cut(text: str, width: int) -> str:

@@ -50,7 +50,14 @@ def recipe_file(name: str) -> Path:
     given = local_path(name)
     if given.suffix == ".toml" and given.exists():
         return given
-    return _find("pipelines", given.stem if given.suffix == ".toml" else name, "recipe")
+    if given.suffix != ".toml":
+        return _find("pipelines", name, "recipe")
+    try:
+        return _find("pipelines", given.stem, "recipe")
+    except RecipeError:
+        beside = [file.name for file in given.parent.glob("*.toml")]
+        hint = nearest(given.name, beside) if beside else "curate recipes lists those with a name"
+        raise RecipeError("no such recipe file", where=name, hint=hint) from None
 
 
 def recipe_names() -> list[str]:
