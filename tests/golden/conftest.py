@@ -1,5 +1,7 @@
 """One undisturbed run of the demo, shared by the tests of this folder."""
 
+import fcntl
+
 import pytest
 
 from curate import api
@@ -8,4 +10,7 @@ from tests.unit.cli.commands import demo_run
 
 @pytest.fixture(scope="session")
 def demo():
-    return api.run("demo", output=demo_run()[0], engine="in-process")
+    out, _ = demo_run()
+    with (out.parent / ".lock").open("w") as lock:  # the folder refuses two writers at a time
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return api.run("demo", output=out, engine="in-process")

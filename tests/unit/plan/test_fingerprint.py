@@ -8,7 +8,8 @@ from curate.plan import fingerprint
 #: Files of the package that change no row: what is shown, and what editors read.
 SHOWN = {
     "dedup/PRIMER.md", "py.typed", "recipe/profile.schema.json", "recipe/recipe.schema.json",
-    "report/page.css", "report/page.html.j2", "report/sweep.html.j2",
+    "report/charts.j2", "report/details.j2", "report/page.css", "report/page.html.j2",
+    "report/slide.svg.j2", "report/sweep.html.j2",
 }  # fmt: skip
 PACKAGE = Path(curate.__file__).parent
 
