@@ -89,7 +89,10 @@ def append_to_stores(plan: Plan, state: RunState) -> list[StoreUse]:
                     address=without_secrets(view.address),
                     compared_with=[number for number, _ in view.read],
                     removed=[list(pair) for pair in view.removed],
-                    added_to=without_secrets(barrier.store or "") or None,
+                    # Resolved: what reads it later may be started in another folder.
+                    added_to=without_secrets(open_store(barrier.store).address)
+                    if barrier.store
+                    else None,
                     generation=_append(plan, state, barrier) if barrier.store else None,
                 )
             )

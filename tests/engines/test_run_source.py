@@ -281,8 +281,11 @@ def test_what_cannot_be_a_source_is_refused_in_one_sentence(tmp_path):
         run({"name": "two", "sources": {"m": of_run(tmp_path / "one")}}, tmp_path / "out")
 
 
-def test_a_run_beside_the_store_that_holds_it_is_refused(tmp_path):
-    store = {"use": "fuzzy_dedup", "store": str(tmp_path / "seen")}
+@pytest.mark.parametrize("is_relative", [True, False])
+def test_a_run_beside_the_store_that_holds_it_is_refused(is_relative, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    address = "seen" if is_relative else str(tmp_path / "seen")
+    store = {"use": "fuzzy_dedup", "store": address}
     run(small(tmp_path, "x", **store), tmp_path / "one")
     recipe = small(tmp_path, "y", **store)
     recipe["sources"]["m"] = of_run(tmp_path / "one")
