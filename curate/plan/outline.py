@@ -272,15 +272,18 @@ def _curve(options: NearDuplicates) -> dict[str, Any]:
     }
 
 
-#: Bytes of text per shingle of words, and of a band key as it is stored: measured on five scripts'
-#: texts.
-TEXT_PER_WORD, STORED_KEY = 7, 20
+#: Bytes of text per shingle of words, and of a key and of what names a document as they are stored:
+#: measured on five scripts' texts.
+TEXT_PER_WORD, STORED_KEY, STORED_NAME = 7, 20, 40
 
 
 def _store(barrier: Barrier) -> dict[str, Any]:
     """Describe a dedup's store, and how many bytes a document of usual length adds to it."""
-    options = barrier.near_duplicates
-    shingles = TEXT_PER_DOCUMENT / (TEXT_PER_WORD if options.shingle == "word" else 1)
+    bytes_per_document = STORED_KEY + STORED_NAME  # exact: one key, id, source and address
+    if (options := barrier.near_duplicates) is not None:
+        shingles = TEXT_PER_DOCUMENT / (TEXT_PER_WORD if options.shingle == "word" else 1)
+        keys, signature = options.num_bands * STORED_KEY, 4 * options.num_permutations
+        bytes_per_document = round(keys + signature + 8 * shingles + STORED_NAME)
     known = [generation(barrier.known.address, number) for number, _ in barrier.known.read]
     return {
         "address": barrier.known.address,
@@ -288,9 +291,7 @@ def _store(barrier: Barrier) -> dict[str, Any]:
         "generations": len(known),
         "documents": sum(one.documents for one in known),
         "bytes": sum(one.bytes for one in known),
-        "bytes_per_document": round(
-            options.num_bands * STORED_KEY + 4 * options.num_permutations + 8 * shingles + 40
-        ),
+        "bytes_per_document": bytes_per_document,
     }
 
 

@@ -18,6 +18,7 @@ from curate import schema
 from curate.errors import RecipeError
 from curate.plan import registry
 from curate.plan.model import Plan, SourcePlan
+from curate.recipe.profile import place_of
 from curate.recipe.recipe import Recipe
 from curate.sources.base import InputFile
 from curate.sources.columns import PREFIX, fields_of, gather, is_category, is_number
@@ -159,7 +160,7 @@ def check_types(plan: Plan, types: Mapping[str, pa.DataType], where: str) -> Non
             if name in plan.profiles.own:
                 raise RecipeError(
                     f"'{name}' is a column of the input and a classifier",
-                    where=f"filters/{profile.name}.toml: classifiers.{name}",
+                    where=f"{place_of(profile.name)}: classifiers.{name}",
                     hint="give one of them another name",
                 )
     for name, use, needs in _uses(plan):
@@ -184,7 +185,7 @@ def _uses(plan: Plan) -> Iterator[tuple[str, str, _Needs]]:
     for profile in plan.profiles.by_name.values():
         for label, rule in profile.rules.items():
             needs = _CATEGORY if rule.is_of_categories else _NUMBER
-            yield rule.signal, f"rule '{label}' of filters/{profile.name}.toml", needs
+            yield rule.signal, f"rule '{label}' of {place_of(profile.name)}", needs
     for spec in plan.recipe.stages:
         keep = spec.options.get("keep")
         if isinstance(keep, str) and keep.startswith("best:"):

@@ -313,6 +313,15 @@ class Profile(Section):
         return narrow
 
 
+def place_of(name: str) -> str:
+    """Return where a profile stands, for messages: its path, or its file by its name.
+
+    >>> place_of("kaz_Cyrl"), place_of("mine/kk.toml")
+    ('filters/kaz_Cyrl.toml', 'mine/kk.toml')
+    """
+    return name if name.endswith(".toml") else f"filters/{name}.toml"
+
+
 def load_profile(name: str, read: Callable[[str], str] = locate.profile_text) -> Profile:
     """Load a profile and all that it extends; ``read`` returns the TOML text of a profile by name.
 
@@ -325,7 +334,7 @@ def load_profile(name: str, read: Callable[[str], str] = locate.profile_text) ->
         table = _overlay({"standardize": {"lang": name}}, table)
     lists = table.get("lists")
     if isinstance(lists, dict):
-        where = f"filters/{name}.toml: lists."
+        where = f"{place_of(name)}: lists."
         table["lists"] = {
             key: [*_phrases(value, where + key)] if isinstance(value, str) else value
             for key, value in lists.items()
@@ -333,7 +342,7 @@ def load_profile(name: str, read: Callable[[str], str] = locate.profile_text) ->
     try:
         return Profile.model_validate({"name": name} | table)
     except ValidationError as error:
-        raise RecipeError(explain(error, Profile), where=f"filters/{name}.toml") from None
+        raise RecipeError(explain(error, Profile), where=place_of(name)) from None
 
 
 def _phrases(address: str, where: str) -> tuple[str, ...]:
@@ -369,12 +378,12 @@ def _merged(name: str, read: Callable[[str], str], seen: tuple[str, ...]) -> Tom
     if name in seen:
         raise RecipeError(
             "profiles extend each other in a circle: " + " -> ".join((*seen, name)),
-            where=f"filters/{name}.toml",
+            where=place_of(name),
         )
-    own = dict(_parsed(read(name), f"filters/{name}.toml"))
+    own = dict(_parsed(read(name), place_of(name)))
     parent = own.pop("extends", None)
     if parent is not None and not isinstance(parent, str):
-        raise RecipeError("extends: the name of one profile", where=f"filters/{name}.toml")
+        raise RecipeError("extends: the name of one profile", where=place_of(name))
     base = _merged(parent, read, (*seen, name)) if parent else {}
     return _overlay(base, own)
 

@@ -8,6 +8,7 @@ example.
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
@@ -65,6 +66,10 @@ def parse_toml(text: str, where: str) -> TomlTable:
     return table
 
 
+#: A key that needs no quotes in TOML.
+_PLAIN_KEY = re.compile(r"[\w-]+", re.ASCII)
+
+
 def _problems(value: object, path: str, depth: int) -> Iterator[tuple[str, str]]:
     """Yield the path of each value, with what is wrong with it."""
     if depth > MAX_DEPTH:
@@ -72,7 +77,8 @@ def _problems(value: object, path: str, depth: int) -> Iterator[tuple[str, str]]
     elif isinstance(value, dict):
         for key, each in value.items():
             yield path, "a key has a NUL character" if "\0" in key else ""
-            yield from _problems(each, f"{path}.{key}" if path else key, depth + 1)
+            step = key if _PLAIN_KEY.fullmatch(key) else repr(key)
+            yield from _problems(each, f"{path}.{step}" if path else step, depth + 1)
     elif isinstance(value, list):
         for number, each in enumerate(value):
             yield from _problems(each, f"{path}.{number}", depth + 1)

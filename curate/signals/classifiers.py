@@ -15,7 +15,7 @@ import pyarrow as pa
 from curate import schema
 from curate.errors import CurateError, RecipeError, nearest
 from curate.kernels.arrow import buffers
-from curate.recipe.profile import Classifiers, ClassifierSection, Profiles
+from curate.recipe.profile import Classifiers, ClassifierSection, Profiles, place_of
 from curate.signals import BUCKET, SIGNALS, column
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def kinds(profiles: Profiles) -> dict[str, str]:
     first: dict[str, str] = {}
     for profile in profiles.by_name.values():
         for name, section in profile.classifiers.items():
-            where = f"filters/{profile.name}.toml: classifiers.{name}"
+            where = f"{place_of(profile.name)}: classifiers.{name}"
             kind = _kind(name, section, profile.classifiers, where)
             if found.setdefault(name, kind) != kind:
                 raise RecipeError(
@@ -55,7 +55,7 @@ def kinds(profiles: Profiles) -> dict[str, str]:
             if limits and found.get(rule.signal) == CATEGORY:
                 raise RecipeError(
                     f"the signal '{rule.signal}' is a category, and the rule sets limits",
-                    where=f"filters/{profile.name}.toml: rules.{rule_name}",
+                    where=f"{place_of(profile.name)}: rules.{rule_name}",
                     hint=f'name a label in [classifiers.{rule.signal}]: label = "..."',
                 )
     return dict(sorted(found.items()))

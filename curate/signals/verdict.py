@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from curate import schema
 from curate.errors import InternalError, nearest
 from curate.logging_setup import LOGGER
-from curate.recipe.profile import Profile, Profiles, Rule
+from curate.recipe.profile import Profile, Profiles, Rule, place_of
 from curate.signals import BUCKET, SIGNALS, check_names, classifiers, column, measure, perplexity
 
 Booleans = npt.NDArray[np.bool_]
@@ -27,7 +27,7 @@ def signals_of(profiles: Profiles) -> tuple[str, ...]:
         names = [rule.signal for rule in profile.rules.values()]
         measured = [n.removesuffix(BUCKET) for n in names if n not in profiles.own]
         others = (*schema.NUMBERS, *profile.classifiers, *profiles.own)
-        check_names(measured, where=f"filters/{profile.name}.toml", others=others)
+        check_names(measured, where=place_of(profile.name), others=others)
         used |= set(names)
     return tuple(name for name in SIGNALS if name in used)
 

@@ -15,7 +15,7 @@ from curate.protocol.chat import content_offsets
 from curate.protocol.span_offsets import Span
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import on_alive, rewrite_text, texts, with_columns
-from curate.recipe.profile import Profile, Profiles, StandardizeSection, map_groups
+from curate.recipe.profile import Profile, Profiles, StandardizeSection, map_groups, place_of
 from curate.schema import STAGE_COLUMNS, whole
 from curate.text.fixes import LABELLED, custom, hinted
 from curate.text.standardize import check_names, standardize_with_spans
@@ -43,7 +43,7 @@ class Standardize(MapStage):
     def __post_init__(self) -> None:
         super().__post_init__()
         for profile in self.profiles.by_name.values():
-            check_names(profile.standardize, where=f"filters/{profile.name}.toml")
+            check_names(profile.standardize, where=place_of(profile.name))
 
     @property
     def adds(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import on_alive, texts, with_text
-from curate.recipe.profile import Profile, Profiles
+from curate.recipe.profile import Profile, Profiles, place_of
 from curate.schema import VERDICT_COLUMNS
 from curate.stages.verdicts import drop_where, texts_outside_chat
 from curate.text.trim import check_names, trim
@@ -40,7 +40,7 @@ class Trim(MapStage):
     def __post_init__(self) -> None:
         super().__post_init__()
         for profile in self.profiles.by_name.values():
-            check_names(profile.trim, where=f"filters/{profile.name}.toml")
+            check_names(profile.trim, where=place_of(profile.name))
 
     def apply(self, table: pa.Table, tally: Counter[str]) -> pa.Table:
         """Trim the active documents that are no chat."""

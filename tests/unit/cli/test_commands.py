@@ -263,3 +263,27 @@ def test_explain_takes_several_documents_and_marks_the_places():
     assert "where the failing rules come from, and what they measure without it:" in done.out
     assert "line 3 and 23 more: Bugün bütün ürünlerde büyük indirim var" in done.out
     assert "https://pages-7.example/login" in done.out
+
+
+def test_plan_describes_the_store_of_exact_dedup(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "one two three"}\n')
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(
+        f'name = "r"\nstages = [{{ use = "exact_dedup", store = "{tmp_path}/seen" }}]\n'
+        f'[sources.a]\nformat = "jsonl"\npath = "{tmp_path}/a.jsonl"\n'
+    )
+    planned = curate("plan", str(recipe))
+    assert planned.code == 0, planned.err
+    assert "seen: 0 documents in 0 generations, 0 B; about 60 B more for each" in planned.out
+    assert curate("run", str(recipe), "--output", str(tmp_path / "out")).code == 0
+    (tmp_path / "a.jsonl").write_text('{"text": "four five six"}\n')  # another month
+    assert "seen: 1 documents in 1 generations" in curate("plan", str(recipe)).out
+
+
+def test_a_key_of_blanks_is_named_with_quotes(tmp_path):
+    recipe = tmp_path / "r.toml"
+    recipe.write_text('name = "r"\n[" "]\nx = 99999999999999999999\n')
+    refused = curate("plan", str(recipe))
+    assert (refused.code, refused.err.splitlines()[0]) == (
+        2, "curate: ' '.x: an integer has at most 64 bits",
+    )  # fmt: skip
