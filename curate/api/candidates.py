@@ -9,8 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from curate.api.new_folder import new_folder
 from curate.api.ratio import groups_of
-from curate.errors import RecipeError, RefusedError
+from curate.errors import RecipeError
 from curate.inspection.finished_rows import FinishedRun
 from curate.inspection.mix_candidates import Around, draw, recipe_over
 from curate.inspection.verify import manifest_of
@@ -80,7 +81,7 @@ def mix_candidates(
     """
     if n < 1:
         raise RecipeError(f"{n} candidates", hint="1 or more")
-    folder = None if output is None else _new_folder(output)
+    folder = None if output is None else new_folder(output, "candidates are")
     recipes, table = draw(_recipe(run, ratio), n, seed=seed, budget=budget, around=around)
     if folder is not None:
         _write(folder, recipes, table)
@@ -97,21 +98,6 @@ def _recipe(run: str, ratio: str | None) -> Recipe:
     manifest_of(store)  # an error says what else the folder is
     mixture = None if ratio is None else {"groups": groups_of(ratio)}
     return Recipe.model_validate(recipe_over(FinishedRun(store), mixture))
-
-
-def _new_folder(output: str) -> Path:
-    if "://" in output:
-        raise RecipeError(
-            "candidates are written to a folder of this machine",
-            where=output,
-            hint="choose a folder, and copy it",
-        )
-    folder = local_path(output)
-    if folder.exists():
-        raise RefusedError(
-            "the output exists", where=output, hint="choose another --output, or remove it"
-        )
-    return folder
 
 
 def _write(folder: Path, recipes: list[dict[str, Any]], table: pa.Table) -> None:

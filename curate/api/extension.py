@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 
 from curate._version import __version__
 from curate.api.jobs import batches_of
+from curate.api.new_folder import new_folder
 from curate.api.tables import identify
 from curate.api.tokenizers import is_run, product_of
-from curate.errors import RecipeError, RefusedError, nearest
+from curate.errors import RecipeError, nearest
 from curate.logging_setup import LOGGER
 from curate.mixture.sampling import sample_key
 from curate.paths import local_path
@@ -118,7 +119,7 @@ def extend_tokenizer(
     >>> card["vocabulary"]["before"], card["vocabulary"]["after"]
     (131072, 131082)
     """
-    folder = _folder(str(output))
+    folder = new_folder(str(output), "a tokenizer is")
     if not 0 < hold_out <= 0.5:
         raise RecipeError(f"{hold_out} is no share to hold out", hint="above 0, up to 0.5")
     loaded = load_base(base)
@@ -158,21 +159,6 @@ def extend_tokenizer(
         (staged / "README.md").write_text(extension_card(card), encoding="utf-8")
         staged.rename(folder)
     return card
-
-
-def _folder(output: str) -> Path:
-    if "://" in output:
-        raise RecipeError(
-            "a tokenizer is written to a folder of this machine",
-            where=output,
-            hint="choose a folder, and copy it",
-        )
-    folder = local_path(output)
-    if folder.exists():
-        raise RefusedError(
-            "the output exists", where=output, hint="choose another --output, or remove it"
-        )
-    return folder
 
 
 def _learned(extension: Extension, read: _Read) -> dict[str, Any]:

@@ -19,9 +19,6 @@ of the next shorter context. So a character takes at most two look-ups, averaged
 from __future__ import annotations
 
 import hashlib
-import io
-import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -40,6 +37,7 @@ from curate.kernels.jit import kernel
 from curate.kernels.utf8 import decode
 from curate.langid.fasttext.model import from_hub
 from curate.paths import local_path, open_filesystem
+from curate.signals import model_file
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -129,15 +127,8 @@ class NgramModel:
         return costs, lengths
 
     def save(self, path: Path) -> None:
-        """Write the model to a file under another name, then rename it: the same bytes each time.
-
-        numpy writes the time 1980 into its archives.
-        """
-        card = np.frombuffer(json.dumps(self.card, sort_keys=True).encode(), np.uint8)
-        temporary = path.with_name(path.name + ".tmp")
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, card=card, **self.arrays)  # type: ignore[arg-type]
-        temporary.replace(path)
+        """Write the model to a file; the same model gives the same bytes."""
+        model_file.save(path, self.card, self.arrays)
 
 
 def build(card: dict[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> NgramModel:
@@ -193,19 +184,13 @@ def _bytes(address: str) -> bytes:
 
 def _read(data: bytes, address: str) -> NgramModel:
     hint = "train it again: `curate calibrate --perplexity FILE` writes such files"
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            card = json.loads(bytes(stored["card"]))
-            arrays = {name: stored[name] for name in _ARRAYS}
-    except (
-        *(ValueError, KeyError, OSError, EOFError, TypeError, AttributeError),
-        *(zipfile.BadZipFile, NotImplementedError),
-    ):
+    if (found := model_file.read(data, _ARRAYS)) is None:
         raise RecipeError(
             "this is no n-gram model of `curate calibrate`, or it is cut off",
             where=address,
             hint=hint,
-        ) from None
+        )
+    card, arrays = found
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise RecipeError(
             f"the n-gram model's format is not {FORMAT}: another version of curate wrote it",

@@ -13,9 +13,6 @@ and what it is worth.
 from __future__ import annotations
 
 import hashlib
-import io
-import json
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -34,6 +31,7 @@ from curate.kernels.hashing import GOLDEN, fast_mix64
 from curate.kernels.jit import kernel
 from curate.kernels.utf8 import decode
 from curate.paths import local_path
+from curate.signals import model_file
 
 Floats = npt.NDArray[np.float64]
 
@@ -116,15 +114,8 @@ class PageModel:
         return np.column_stack([whole, relative])
 
     def save(self, path: Path) -> None:
-        """Write the model to a file under another name, then rename it: the same bytes each time.
-
-        numpy writes the time 1980 into its archives.
-        """
-        card = np.frombuffer(json.dumps(self.card, sort_keys=True).encode(), np.uint8)
-        temporary = path.with_name(path.name + ".tmp")
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, card=card, **self.arrays)  # type: ignore[arg-type]
-        temporary.replace(path)
+        """Write the model to a file; the same model gives the same bytes."""
+        model_file.save(path, self.card, self.arrays)
 
 
 @lru_cache(maxsize=8)
@@ -159,12 +150,9 @@ def read(data: bytes, address: str) -> PageModel:
             what, where=address, hint="train it again: `curate train` writes such files"
         )
 
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            card = json.loads(bytes(stored["card"]))
-            arrays = {name: stored[name] for name in _ARRAYS}
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, NotImplementedError):
-        raise fail("this is no classifier of `curate train`, or it is cut off") from None
+    if (found := model_file.read(data, _ARRAYS)) is None:
+        raise fail("this is no classifier of `curate train`, or it is cut off")
+    card, arrays = found
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise fail(f"the classifier's format is not {FORMAT}: another version of curate wrote it")
     try:

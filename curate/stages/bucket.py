@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -28,14 +29,14 @@ class _Quantiles(Barrier):
     counted: bool
 
     @property
+    @abstractmethod
     def scores(self) -> tuple[str, ...]:
         """The signals whose quantiles are wanted."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def parts(self) -> int:
         """The number of quantiles."""
-        raise NotImplementedError
 
     @property
     def only_numbers(self) -> bool:
