@@ -16,6 +16,7 @@ from curate.sources.web.markup_tables import (
     BLOCK,
     CELL,
     LOWER,
+    NUMBER_AT,
     OVER,
     PARAGRAPH,
     ROOT,
@@ -93,7 +94,7 @@ def _closing_brackets(tag: Any, parent: Any, end: Any, first: Any, last: Any, ki
 
 @kernel
 def _render(
-    data: Any, tag: Any, parent: Any, end: Any, first: Any, last: Any, run_start: Any,
+    data: Any, tag: Any, parent: Any, end: Any, hints: Any, first: Any, last: Any, run_start: Any,
     run_end: Any, run_element: Any, kept: Any, gaps: Any, kinds: Any, tags: Any, columns: Any,
     before: Any, behind: Any, blanks: Any, out: Any,
 ) -> Any:  # fmt: skip
@@ -107,7 +108,7 @@ def _render(
     """
     runs = len(run_start)
     item_at, row_at = np.full(runs + 1, -1, np.int32), np.full(runs + 1, -1, np.int32)
-    number, count = np.zeros(len(tag), np.int32), np.zeros(len(tag), np.int32)
+    number, count = np.full(len(tag), -1, np.int32), np.zeros(len(tag), np.int32)
     pre, level = np.zeros(len(tag), np.int8), np.zeros(len(tag), np.int8)
     formula = False
     for e in range(1, len(tag)):
@@ -118,10 +119,13 @@ def _render(
         elif not kinds[tag[e]] & BLOCK:
             level[e] = level[above]
         formula = formula or tag[e] == tags[5]
+        said = (hints[e] >> NUMBER_AT) - 1
         if tag[e] == tags[2]:
-            count[above] += 1
-            number[e] = count[above] if tag[above] == tags[3] else 0
+            count[above] = said if said >= 0 else count[above] + 1
+            number[e] = count[above] if tag[above] == tags[3] else -1
             item_at[first[e]] = e
+        elif tag[e] == tags[3] and said >= 0:
+            count[e] = said - 1
         elif tag[e] == tags[4]:
             row_at[first[e]] = e
     size, gap, space, item, row, column = 0, 0, False, -1, -1, 0
@@ -199,7 +203,7 @@ def _render(
                     out[size] = _ITEM
                     size += 1
                     rest, length = number[item], 0
-                    while rest > 0:
+                    while rest > 0 or (rest == 0 and length == 0):
                         digits[length] = 48 + rest % 10
                         rest //= 10
                         length += 1
@@ -275,9 +279,9 @@ def text_of(
     )
     out = np.empty(room, np.uint8)
     size = _render(
-        markup.data, markup.tag, markup.parent, markup.end, markup.first_run, markup.last_run,
-        markup.run_start, markup.run_end, markup.run_element, kept, gaps, kinds, TAGS,
-        marks.columns, marks.before, marks.behind, marks.blanks, out,
+        markup.data, markup.tag, markup.parent, markup.end, markup.hints, markup.first_run,
+        markup.last_run, markup.run_start, markup.run_end, markup.run_element, kept, gaps, kinds,
+        TAGS, marks.columns, marks.before, marks.behind, marks.blanks, out,
     )  # fmt: skip
     text = out[:size].tobytes().decode("utf-8", "replace")
     if "&" in text:

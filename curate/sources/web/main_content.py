@@ -298,7 +298,10 @@ def _weigh_kernel(
         block[e] = e if kind & BLOCK else block[above]
         in_link[e] = 1 if tag[e] == tags[0] else in_link[above]
         boilerplate[e] = boilerplate[above]
-        if kind & BLOCK and (kind & BOILERPLATE or hints[e] & (NEGATIVE | COMMENTS | OTHER_ROLE)):
+        named = tag[e] == tags[14] and tag[above] == tags[15]  # who is quoted
+        if kind & BLOCK and (
+            (kind & BOILERPLATE and not named) or hints[e] & (NEGATIVE | COMMENTS | OTHER_ROLE)
+        ):
             boilerplate[e] = 1
         if kind & CONTENT:  # Its class words name topics.
             boilerplate[e] = boilerplate[above]
@@ -454,7 +457,9 @@ def _select(
         ):
             limit = int64(HIDDEN_SHARE)
         elif (
-            kind & BOILERPLATE or (hints[e] & unwanted and not kind & CONTENT) or tag[e] == tags[7]
+            (kind & BOILERPLATE and not (tag[e] == tags[14] and tag[parent[e]] == tags[15]))
+            or (hints[e] & unwanted and not kind & CONTENT)
+            or tag[e] == tags[7]
         ):
             limit = int64(KEPT_SHARE)
         elif hints[e] & CAPTION or kind & FIGURE:

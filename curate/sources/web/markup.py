@@ -32,8 +32,11 @@ from curate.sources.web.markup_tables import (
     COLUMNS,
     COLUMNS_AT,
     HIDDEN,
+    MOST_NUMBER,
     MOST_SPANNED,
     NAMES_IN,
+    NUMBER,
+    NUMBER_AT,
     PICTURED,
     PRESENT,
     RAW,
@@ -173,13 +176,13 @@ def _name_hints(data: Any, at: Any, end: Any, keys: Any, values: Any) -> Any:
 
 
 @kernel
-def _spanned(data: Any, at: Any, end: Any) -> Any:
-    """Return the number in data[at:end], at most `MOST_SPANNED`; 0 where there is none."""
-    number = int64(0)
-    while at < end and data[at] >= 48 and data[at] <= 57 and number < MOST_SPANNED:
-        number = number * 10 + (int64(data[at]) - 48)
+def _number(data: Any, at: Any, end: Any, most: Any) -> Any:
+    """Return the number in data[at:end], at most ``most``; -1 where there is none."""
+    number = int64(-1)
+    while at < end and data[at] >= 48 and data[at] <= 57 and number < most:
+        number = max(number, 0) * 10 + (int64(data[at]) - 48)
         at += 1
-    return min(number, int64(MOST_SPANNED))
+    return min(number, int64(most))
 
 
 @kernel
@@ -309,9 +312,11 @@ def _attributes(
         elif kind == NAMES_IN:
             hints |= _name_hints(data, first, min(last, n), hint_keys, hint_values)
         elif kind == COLUMNS:
-            hints |= _spanned(data, first, min(last, n)) << COLUMNS_AT
+            hints |= max(_number(data, first, min(last, n), MOST_SPANNED), 0) << COLUMNS_AT
         elif kind == ROWS:
-            hints |= _spanned(data, first, min(last, n)) << ROWS_AT
+            hints |= max(_number(data, first, min(last, n), MOST_SPANNED), 0) << ROWS_AT
+        elif kind == NUMBER:
+            hints |= (_number(data, first, min(last, n), MOST_NUMBER) + 1) << NUMBER_AT
         elif kind == VALUE:
             hints |= _value_hint(data, first, last, value_keys, value_values)
         elif kind == STYLE and _hides(data, first, last):

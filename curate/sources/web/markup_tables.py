@@ -134,12 +134,15 @@ class Tables(NamedTuple):
 
 
 #: What is looked for in the value of an attribute: words inside its names (CLASS), its first word
-#: (VALUE), its names as they are, set apart by spaces (NAMES_IN), or how many columns or rows a
-#: cell takes: hints have them from the bits `COLUMNS_AT` and `ROWS_AT` on, 0 where it is not said.
-CLASS, VALUE, STYLE, PRESENT, ALTERNATIVE, NAMES_IN, COLUMNS, ROWS = 1, 2, 3, 4, 5, 6, 7, 8
+#: (VALUE), its names as they are, set apart by spaces (NAMES_IN), how many columns or rows a cell
+#: takes, or the number of an item: hints have them from the bits `COLUMNS_AT`, `ROWS_AT` and
+#: `NUMBER_AT` on (one more than the number, which may be 0), and 0 where it is not said.
+CLASS, VALUE, STYLE, PRESENT, ALTERNATIVE, NAMES_IN, COLUMNS, ROWS, NUMBER = range(1, 10)
 COLUMNS_AT: Final = 32
 ROWS_AT: Final = 40
+NUMBER_AT: Final = 48
 MOST_SPANNED: Final = 63
+MOST_NUMBER: Final = 9999
 
 
 @cache
@@ -150,7 +153,7 @@ def tables() -> Tables:
         for word in words.split():
             hints[word] = hints.get(word, 0) | bit
     attributes = {"class": CLASS, "id": CLASS, "hidden": PRESENT, "style": STYLE}
-    attributes["alt"] = ALTERNATIVE
+    attributes |= {"alt": ALTERNATIVE, "start": NUMBER, "value": NUMBER}
     attributes |= dict.fromkeys(("itemprop", "role", "encoding", "type"), VALUE)
     values = {"articlebody": BODY, "main": MAIN_ROLE, "article": MAIN_ROLE}
     values |= dict.fromkeys(("application/x-tex", "math/tex", "math/asciimath"), TEX)
@@ -215,6 +218,8 @@ TAGS: Final = np.array(
         TAG["noscript"],
         TAG["sup"],
         TAG["sub"],
+        TAG["footer"],
+        TAG["blockquote"],
     ],
     np.int64,
 )

@@ -27,6 +27,7 @@ from curate.sources.web.markup_tables import (
     HIDDEN,
     MOST_SPANNED,
     NAMES_IN,
+    NUMBER,
     PICTURED,
     PRESENT,
     ROWS,
@@ -202,7 +203,7 @@ def _without_formulas(text: str) -> tuple[str, int, int]:
 def _tables() -> Tables:
     attributes = dict.fromkeys(("class", "id", "typeof", "rel", "property", "role"), NAMES_IN)
     attributes |= {"hidden": PRESENT, "style": STYLE, "encoding": VALUE, "alt": ALTERNATIVE}
-    attributes |= {"colspan": COLUMNS, "rowspan": ROWS}
+    attributes |= {"colspan": COLUMNS, "rowspan": ROWS, "start": NUMBER, "value": NUMBER}
     hints: dict[str, int] = {}
     for bit, names in [(_BITS[name], names) for name, names in LEFT_OUT.items()] + [
         *_OTHER.items()

@@ -135,7 +135,11 @@ def body(content: str) -> str:
     [
         ("<ul><li>one;<li>two;</ul>", "• one;\n• two;"),
         ("<ol><li>one<ol><li>inner</ol><li>two</ol>", "1. one\n1. inner\n2. two"),
+        ("<ol start=3><li>three<li value='7'>seven<li>eight</ol>", "3. three\n7. seven\n8. eight"),
+        ("<ol start='0'><li>zero</ol><ol start=x><li>one</ol>", "0. zero\n\n1. one"),
+        ("<ul start=4><li value=2>two</ul>", "• two"),
         ("<dl><dt>word<dd>meaning</dl>", "word\nmeaning"),
+        ("<blockquote>To be.<footer>— Hamlet</footer></blockquote>", "To be.\n— Hamlet"),
         ("a<br>b<br/>c", "a\nb\nc"),
         ("<div>a<div></div>b</div>", "a\nb"),
         ("<div>a<section>b</section>c</div>", "a\nb\nc"),
