@@ -37,7 +37,8 @@ _PARENTHESIS = re.compile(r"[(（][^()（）]*[)）]")
 _MAX_NESTING = 4
 #: Brackets beyond which those of a line count as unbalanced: each closing one is looked up.
 _MAX_OPEN = 32
-_ASIDE = re.compile(rf"[\s{_UNSPACED}{_CLOSERS}]\Z")  #: what precedes a parenthesis, not a call
+#: What precedes a parenthesis, and no call such as f(x); Korean joins it to a word.
+_ASIDE = re.compile(rf"[\s{_UNSPACED}\uac00-\ud7a3{_CLOSERS}]\Z")
 _PARTS = re.compile(r"[;؛；]")
 _ITEMS = re.compile(f"([{_COMMAS}])")
 #: Spaces that are too many where a parenthesis went.
@@ -110,15 +111,16 @@ def _without_parentheses(line: str) -> tuple[str, int]:
     def reduce(found: re.Match[str]) -> str:
         nonlocal cut
         aside = found.group()
-        if HOLE not in aside or not _ASIDE.search(found.string[: found.start()][-1:] or " "):
+        before = found.string[: found.start()][-1:] or " "
+        if HOLE not in aside or not (aside[0] == "（" or _ASIDE.search(before)):
             return aside
         cut += 1
         parts = [whole for part in _PARTS.split(aside[1:-1]) if (whole := _whole_items(part))]
         return f"{aside[0]}{'; '.join(parts)}{aside[-1]}" if parts else ""
 
     for _ in range(_MAX_NESTING):
-        before, line = line, _PARENTHESIS.sub(reduce, line)
-        if HOLE not in line or line == before:
+        longer, line = line, _PARENTHESIS.sub(reduce, line)
+        if HOLE not in line or line == longer:
             break
     return (_SPACES.sub("", line) if cut else line), cut
 
