@@ -30,6 +30,7 @@ class Chat:
     - ``openai``: a list of role and content under ``messages`` or ``conversation``
     - ``sharegpt``: a list of from and value under ``conversations`` or ``items``
     - ``utterances``: a list of name and text (instruction_ja)
+    - Gemini's list of role and parts under ``contents``, with ``systemInstruction``
     - ``alpaca``: ``instruction``, ``input`` and ``output`` (or ``context`` and ``response``),
       ``history`` before them, several under ``instances``
     - ``prompt_completion``: ``prompt`` and ``completion``, strings or lists of turns; with a
@@ -41,7 +42,8 @@ class Chat:
     ``system`` or ``system_prompt`` string beside the turns becomes the first turn. Preference data
     (``chosen``, ``rejected``, with a ``prompt`` or turns before them; whole ``messages`` and
     ``rejected``; OpenAI's ``input``, ``preferred_output``, ``non_preferred_output``) gives
-    ``messages`` and ``rejected``. ``exchanges`` is the largest number of questions, with their
+    ``messages`` and ``rejected``; a string that begins with two line ends and ``Human:`` is read
+    as turns (HH-RLHF). ``exchanges`` is the largest number of questions, with their
     answers, to read. All other fields are ``meta``; those of turns are stored there under
     ``turns``, and conversations that have any are counted (``other_fields_of_turns``).
 

@@ -5,6 +5,7 @@ A layout removes what it reads from the record; what is left becomes ``meta``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -29,6 +30,7 @@ TURNS = {
     "conversations": "sharegpt",
     "items": "sharegpt",
     "utterances": "utterances",
+    "contents": "gemini",
 }
 #: Fields of a single question with its answer, as datasets of instructions name them.
 _INPUTS, _OUTPUTS = ("input", "context"), ("output", "response")
@@ -36,12 +38,19 @@ _INPUTS, _OUTPUTS = ("input", "context"), ("output", "response")
 _PROMPTS = ("prompt", "question", "instruction", "input")
 #: Fields beside the turns that hold the system's turn.
 _SYSTEMS = ("system", "system_prompt")
+_GEMINI_SYSTEM = "systemInstruction"
+#: How Anthropic's preference data (HH-RLHF) writes turns into one string.
+_SPEAKERS = {"Human": "user", "Assistant": "assistant"}
+_TRANSCRIPT = "\n\nHuman:"
+_SPEAKER = re.compile(rf"\n\n({'|'.join(_SPEAKERS)}):")
 #: Fields with the tools, OpenAI's name of today and the older one.
 _TOOLS = ("tools", "functions")
 #: All fields that a layout may read.
 FIELDS = frozenset(
     [*TURNS, *_INPUTS, *_OUTPUTS, *_PROMPTS, *_SYSTEMS, *_TOOLS, "history", "instances", "chosen"]
-).union(["rejected", "preferred_output", "non_preferred_output", "completion", "label"])
+).union(
+    ["rejected", "preferred_output", "non_preferred_output", "completion", "label", _GEMINI_SYSTEM]
+)
 
 
 class Conversation(NamedTuple):
@@ -83,7 +92,12 @@ def read(record: JsonRecord, options: LayoutOptions) -> list[Conversation]:
 
 
 def _take_apart(record: JsonRecord) -> None:
-    """Bring preference data of OpenAI's fine-tuning to the fields of everybody else's."""
+    """Bring OpenAI's preference data and Gemini's system turn to the fields of everybody else's."""
+    system = record.get(_GEMINI_SYSTEM)
+    if isinstance(system, dict) and "parts" in system and "system" not in record:
+        reader = TurnReader(TURN_FIELDS["gemini"], ROLES, [])
+        turn = {"role": "system", "parts": record.pop(_GEMINI_SYSTEM)["parts"]}
+        record["system"] = reader.messages([turn])[0]["content"]
     given = record.get("input")
     if isinstance(given, dict) and "preferred_output" in record:
         record.update({"messages": [], **record.pop("input")})
@@ -189,12 +203,30 @@ def _prompt(record: JsonRecord, reader: TurnReader) -> list[Message]:
 
 
 def _answer(value: object, role: str, reader: TurnReader) -> list[Message]:
-    """Read one side of a pair: a string, one turn, or a list of turns."""
+    """Read one side of a pair: a string, a transcript in one, one turn, or a list of turns."""
     if isinstance(value, str):
-        return [plain_message(role, value)]
+        return _transcript(value) or [plain_message(role, value)]
     if value is None:
         raise Defect("null_turn", "one side of the pair is null")
     return reader.messages(value if isinstance(value, list) else [value])
+
+
+def _transcript(text: str) -> list[Message]:
+    r"""Return the turns of a string in the form of HH-RLHF, none of any other.
+
+    A prompt ends with the speaker whose answer follows.
+
+    >>> [turn["content"] for turn in _transcript("\n\nHuman: Hi!\n\nAssistant:")]
+    ['Hi!']
+    """
+    if not text.startswith(_TRANSCRIPT):
+        return []
+    parts = _SPEAKER.split(text)[1:]
+    turns = [
+        plain_message(_SPEAKERS[speaker], words.strip())
+        for speaker, words in zip(parts[::2], parts[1::2], strict=True)
+    ]
+    return turns if turns[-1]["content"] else turns[:-1]
 
 
 def _continued(before: list[Message], answer: list[Message]) -> list[Message]:

@@ -76,6 +76,7 @@ TURN_FIELDS: Mapping[str, TurnFields] = {
     "sharegpt": TurnFields("from", "value", "name"),
     "utterances": TurnFields("name", "text", None),
     "oasst": TurnFields("role", "text", None),
+    "gemini": TurnFields("role", "parts", None),
 }
 
 

@@ -149,6 +149,11 @@ ASK = {"role": "user", "content": "Q"}
         {"prompt": "Q", "chosen": [ASK, A], "rejected": [ASK, B]},
         {"messages": [ASK], "chosen": A, "rejected": B},
         {
+            "chosen": "\n\nHuman: Q\n\nAssistant: A",
+            "rejected": "\n\nHuman: Q\n\nAssistant: B",
+        },
+        {"prompt": "\n\nHuman: Q\n\nAssistant:", "chosen": "A", "rejected": "B"},
+        {
             "conversations": [{"from": "human", "value": "Q"}],
             "chosen": {"from": "gpt", "value": "A"},
             "rejected": {"from": "gpt", "value": "B"},
@@ -165,6 +170,28 @@ def test_preferences_give_the_chosen_and_the_rejected_conversation(tmp_path, rec
 
 def test_a_preference_with_one_side_missing_is_damage(tmp_path):
     assert one(tmp_path, {"prompt": "Q", "chosen": "A", "rejected": None}).reason == "null_turn"
+
+
+def test_a_transcript_in_one_string_is_its_turns(tmp_path):
+    said = "\n\nHuman: a\n\nAssistant: b\n\nc\n\nHuman: d\n\nAssistant:"
+    record = {"prompt": said, "completion": " e"}
+    turns = [("user", "a"), ("assistant", "b\n\nc"), ("user", "d"), ("assistant", " e")]
+    assert turns_of(one(tmp_path, record).messages) == turns
+    record = {"prompt": "Quote:" + said, "completion": "e"}
+    assert turns_of(one(tmp_path, record).messages)[0] == ("user", "Quote:" + said)
+
+
+def test_contents_of_gemini_are_turns_with_their_system_instruction(tmp_path):
+    said = [("user", "Сәлем"), ("model", "Сәлем!")]
+    record = {
+        "systemInstruction": {"parts": [{"text": "Be"}, {"text": "kind."}]},
+        "contents": [{"role": role, "parts": [{"text": text}]} for role, text in said],
+    }
+    found = one(tmp_path, record)
+    assert turns_of(found.messages) == [("system", "Be\nkind."), *HELLO]
+    assert found.meta is None
+    record["contents"][1]["parts"] = [{"functionCall": {"name": "w", "args": {}}}]
+    assert one(tmp_path, record).reason == "turn_not_string"
 
 
 def test_alpaca_gives_a_question_and_its_answer(tmp_path):
