@@ -38,15 +38,18 @@ def likely(
     >>> likely("Балықшылар таң ата ауларын жинап алды".encode("kz1048"), stated="cp1251")
     'kz1048'
     """
-    return likely_reading(data, markup=markup, stated=stated, clearly=clearly)[0]
+    if stated in PAGES and holds(data, stated):
+        return stated
+    return cheapest_reading(data, markup=markup, stated=stated, clearly=clearly)[0]
 
 
-def likely_reading(
+def cheapest_reading(
     data: bytes, *, markup: bool, stated: str | None, clearly: tuple[float, float]
 ) -> tuple[str | None, Reading | None]:
-    """Return what ``likely`` returns, and the best reading in a page of single bytes."""
-    if stated in PAGES and holds(data, stated):
-        return stated, None
+    """Return what ``likely`` returns, and the best reading in a page of single bytes.
+
+    That a page that is stated may hold (``curate.text.readings``) is left to the caller to ask.
+    """
     own, single = compare(data, stated, markup=markup)
     if own and not (single and single.bits < own.bits - clearly[0] - own.pairs * clearly[1]):
         fair = FAIR if own.language.endswith("_Latn") else PROSE

@@ -33,7 +33,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import int64, uint32, uint64
+from numba import int64, uint8, uint32, uint64
 
 from curate.kernels.arrow import buffers, replace_rows
 from curate.kernels.jit import kernel
@@ -98,12 +98,14 @@ def mend(
     changed = np.zeros(len(texts), np.bool_)
     if rows is None:
         rows = np.arange(len(texts))
-    if len(rows):
-        rows = rows[_judged(texts, rows) & _POSSIBLE > 0]
+    if not len(rows):
+        return texts, changed
+    judged = _judged(texts, rows)
+    possible = np.flatnonzero(judged & ~_IN_DOUBT)
     mended: list[str] = []
-    for row in rows.tolist():
+    for row, pages in zip(rows[possible].tolist(), judged[possible].tolist(), strict=True):
         before = texts[row].as_py()
-        after = _mend_text(before)
+        after = _mend_text(before, pages)
         if after != before:
             changed[row] = True
             mended.append(after)
@@ -114,47 +116,50 @@ def mend(
     ), changed
 
 
-def _mend_text(text: str) -> str:
+def _mend_text(text: str, pages: int) -> str:
     for _ in range(_ROUNDS):
-        better = _read_again(text)
+        better = _read_again(text, pages)
         if better is None:
             break
-        text = better
+        text, pages = better, _judge_text(better)
     lines = text.split("\n")
     if len(lines) > 1:
         for number, line in enumerate(lines):
             if not line.isascii():
-                lines[number] = _read_again(line) or line
+                lines[number] = _read_again(line, _judge_text(line)) or line
     return "\n".join(lines)
 
 
-def _read_again(text: str) -> str | None:
-    """Return a text as it was meant, if it was misread once; None where that is not certain."""
-    data = np.frombuffer(text.encode(), np.uint8)
-    data.flags.writeable = False
-    doubtful, single, utf8 = _judge_one(data, 0, len(data), *_tables(), *_scratch())
-    if not doubtful or not (single or utf8):
-        return None
-    runs = _BEYOND_ASCII.findall(text)
-    western = _bytes_of(" ".join(runs), "cp1252")
-    if western is not None and _is_utf8(western):
-        return None  # ftfy mends that, and also what was damaged afterwards
-    for number, page in enumerate(_ASSUMED_OF_UTF8):
-        if utf8 >> number & 1 and (found := _as_utf8(text, runs, page)) is not None:
-            return found
+def _read_again(text: str, pages: int) -> str | None:
+    """Return a text as it was meant, if it was misread once; None where that is not certain.
+
+    ``pages`` are those that can hold it, as ``_judge_one`` returns them.
+    """
+    if pages & _AS_UTF8:
+        runs = _BEYOND_ASCII.findall(text)
+        if pages & _IN_FTFYS_PAGE:
+            western = _bytes_of(" ".join(runs), _FTFYS_PAGE)
+            if western is not None and _is_utf8(western):
+                return None  # ftfy mends that, and also what was damaged afterwards
+        for number, page in enumerate(_ASSUMED_OF_UTF8):
+            if pages >> len(_ASSUMED) + number & 1:
+                found = _as_utf8(text, runs, page)
+                if found is not None:
+                    return found
+    held = [page for number, page in enumerate(_ASSUMED) if pages >> number & 1]
+    written = {page: data for page in held if (data := _bytes_of(text, page)) is not None}
+    # Bytes that no page reads better than as they came, whichever page that was.
+    right = {data for page, data in written.items() if readings.holds(data, page)}
     best: tuple[float, str] | None = None
-    for number, page in enumerate(_ASSUMED):
-        if single >> number & 1 and (reading := _in_another_page(text, page)) is not None:
+    for page, data in written.items():
+        if data not in right and (reading := _in_another_page(text, data, page)) is not None:
             best = min(best or reading, reading)
     return best[1] if best else None
 
 
-def _in_another_page(text: str, page: str) -> tuple[float, str] | None:
+def _in_another_page(text: str, data: bytes, page: str) -> tuple[float, str] | None:
     """Return what the bits of a better reading cost, and that, if a text was read in ``page``."""
-    data = _bytes_of(text, page)
-    if data is None:
-        return None
-    meant, reading = encodings.likely_reading(
+    meant, reading = encodings.cheapest_reading(
         data, markup=False, stated=page, clearly=(_CLEARLY[0], 0.0)
     )
     if meant is None or meant == page or (page in _WESTERN and meant != "cp1252"):
@@ -169,7 +174,7 @@ def _in_another_page(text: str, page: str) -> tuple[float, str] | None:
         reading is None
         or not _clearly_better(readings.compare(data, page)[0], reading, text, found)
         or "ҝ" in found.lower()  # ї of Mongolian fonts: a convention, no misreading
-        or in_doubt(pa.array([found], pa.large_string()))[0]
+        or _judge_text(found)
     ):
         return None
     near = readings.compare(data, _NEIGHBOURS.get(meant))[0]
@@ -258,15 +263,30 @@ def in_doubt(texts: pa.LargeStringArray) -> npt.NDArray[np.bool_]:
     >>> in_doubt(pa.array(["iki takД±m vardД±", "iki takım vardı"], pa.large_string()))
     array([ True, False])
     """
-    return _judged(texts, np.arange(len(texts))) & _IN_DOUBT > 0
+    return _judged(texts, np.arange(len(texts))) > 0
 
 
-def _judged(texts: pa.LargeStringArray, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """Return _IN_DOUBT and _POSSIBLE of each row: whether any page can hold it, or a line of it."""
+#: What is known of a text in doubt, as bits of an integer; 0 for others. The pages that can hold
+#: it; above them the pages in which it may be UTF-8, the last of which is ftfy's.
+_FTFYS_PAGE: Final = "cp1252"
+_IN_FTFYS_PAGE: Final = 1 << len(_ASSUMED) + len(_ASSUMED_OF_UTF8)
+_AS_UTF8: Final = (_IN_FTFYS_PAGE << 1) - (1 << len(_ASSUMED))
+_IN_DOUBT: Final = _IN_FTFYS_PAGE << 1
+_ONE_LINE: Final = _IN_DOUBT << 1  # some page can hold one of its lines
+
+
+def _judged(texts: pa.LargeStringArray, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return what is known of each row."""
     data, offsets = buffers(texts)
-    out = np.zeros(len(rows), np.uint8)
+    out = np.zeros(len(rows), np.int64)
     _judge(data, offsets, rows, out, *_tables(), *_scratch())
     return out
+
+
+def _judge_text(text: str) -> int:
+    """Return what is known of one text, without its lines."""
+    data = np.frombuffer(text.encode(), np.uint8)
+    return int(_judge_one(data, 0, len(data), *_tables(), *_scratch()))
 
 
 def _tables() -> Any:
@@ -275,14 +295,10 @@ def _tables() -> Any:
 
 
 def _scratch() -> Any:
-    """Return what a kernel counts in: letters, those seen, letters by language, wrong by page."""
+    """Return what a kernel counts in: letters, those seen, letters by language, UTF-8 by page."""
     letters, languages = doubt.alphabets().shape
     counts, covered = np.zeros((2, letters), np.int32), np.zeros(languages, np.int32)
-    return counts[0], counts[1], covered, np.zeros(len(_ASSUMED_OF_UTF8), np.int64)
-
-
-_IN_DOUBT, _POSSIBLE = 1, 2
-_ANY_PAGE: Final = (1 << len(_ASSUMED)) - 1
+    return counts[0], counts[1], covered, np.zeros(len(_ASSUMED_OF_UTF8) + 1, np.int64)
 
 
 @lru_cache(maxsize=1)
@@ -291,7 +307,7 @@ def _pages() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArra
     single, first, later = (np.zeros(0x10000, np.uint32) for _ in range(3))
     for number, page in enumerate(_ASSUMED):
         single[[ord(char) for char in _encoding(page)]] |= np.uint32(1 << number)
-    for number, page in enumerate(_ASSUMED_OF_UTF8):
+    for number, page in enumerate((*_ASSUMED_OF_UTF8, _FTFYS_PAGE)):
         for char, byte in _encoding(page).items():
             if byte > 127:
                 first[ord(char)] |= np.uint32(byte >= 0xC2) << np.uint32(number)
@@ -302,45 +318,46 @@ def _pages() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArra
 @kernel
 def _judge(
     data: Any, offsets: Any, rows: Any, out: Any, entry: Any, odd_pairs: Any, has: Any,
-    single: Any, first: Any, later: Any, counts: Any, seen: Any, covered: Any, wrong: Any,
+    single: Any, first: Any, later: Any, counts: Any, seen: Any, covered: Any, right: Any,
 ) -> None:  # fmt: skip
     """Judge some texts, and the lines of those that no page can hold."""
     for r in range(len(rows)):
         begin, end = offsets[rows[r]], offsets[rows[r] + 1]
-        in_doubt, pages, utf8 = _judge_one(
+        known = _judge_one(
             data, begin, end, entry, odd_pairs, has, single, first, later, counts, seen, covered,
-            wrong,
+            right,
         )  # fmt: skip
-        if not in_doubt:
+        out[r] = known
+        if known != _IN_DOUBT:
             continue
-        out[r] = _IN_DOUBT
-        if pages or utf8:
-            out[r] |= _POSSIBLE
-        for i in range(begin, end):
-            if out[r] & _POSSIBLE:
-                break
+        lines = int64(0)
+        for byte in data[begin:end]:  # without a branch, the compiler makes vectors of it
+            lines += int64(byte == uint8(10))
+        line = begin
+        for i in range(begin, end if lines else begin):
             if data[i] == 10 or i + 1 == end:
-                in_doubt, pages, utf8 = _judge_one(
-                    data, begin, i + 1, entry, odd_pairs, has, single, first, later, counts, seen,
-                    covered, wrong,
+                known = _judge_one(
+                    data, line, i + 1, entry, odd_pairs, has, single, first, later, counts, seen,
+                    covered, right,
                 )  # fmt: skip
-                if in_doubt and (pages or utf8):
-                    out[r] |= _POSSIBLE
-                begin = i + 1
+                if known > _IN_DOUBT:
+                    out[r] |= _ONE_LINE
+                    break
+                line = i + 1
 
 
 @kernel
 def _judge_one(
     data: Any, i: Any, end: Any, entry: Any, odd_pairs: Any, has: Any, single: Any, first: Any,
-    later: Any, counts: Any, seen: Any, covered: Any, wrong: Any,
+    later: Any, counts: Any, seen: Any, covered: Any, right: Any,
 ) -> Any:  # fmt: skip
-    """Return whether a text is in doubt, and bits of the pages that can hold it, or its UTF-8."""
+    """Return what is known of a text."""
     kinds = uint64(0)
     odd = high = distinct = run = int64(0)
     pages = ~uint32(0)  # that have every character
     utf8 = uint32(0)  # pages in which the run so far may be UTF-8
     began = uint32(0)  # pages in which the last character began a sequence
-    wrong[:] = 0
+    right[:] = 0
     while i < end:
         code, length = decode(data, i)
         i += length
@@ -362,9 +379,17 @@ def _judge_one(
             run += 1
         if run and (code < 128 or i >= end):
             utf8 &= ~began  # a sequence has an end
-            for page in range(len(wrong)):
-                wrong[page] += run * int64(1 - (utf8 >> uint32(page) & uint32(1)))
+            if utf8:
+                for page in range(len(right)):
+                    right[page] += run * int64(utf8 >> uint32(page) & uint32(1))
             run = 0
+        elif code < 128:
+            # ASCII beside ASCII is not odd: only its last character matters.
+            ahead = uint64(i)
+            while ahead < uint64(end) and data[ahead] < uint8(128):
+                ahead += uint64(1)
+            kinds = uint64(entry[data[ahead - uint64(1)]] >> 12)
+            i = int64(ahead)
     covered[:] = 0
     letters = int64(0)
     for k in range(distinct):
@@ -373,7 +398,9 @@ def _judge_one(
         for number in range(has.shape[1]):
             covered[number] += counts[code] * has[code, number]
         counts[code] = 0
-    left = uint32(0)
-    for page in range(len(wrong)):  # nine in ten characters must be UTF-8: see _as_utf8
-        left |= uint32(10 * wrong[page] <= high) << uint32(page)
-    return doubt.many(odd, odd + letters - covered.max(), high), pages & _ANY_PAGE, left
+    if not doubt.many(odd, odd + letters - covered.max(), high):
+        return int64(0)
+    known = int64(_IN_DOUBT) | int64(pages) & ((1 << len(_ASSUMED)) - 1)
+    for page in range(len(right)):  # nine in ten characters must be UTF-8: see _as_utf8
+        known |= int64(10 * right[page] >= 9 * high) << len(_ASSUMED) + page
+    return known

@@ -110,6 +110,7 @@ def is_bad(text: str) -> bool:
     return bool(_is_bad(data, known.entry, known.step, known.line_start))
 
 
+@lru_cache(maxsize=2)  # a line is asked about before and after each of its changes
 def marks_and_controls(text: str) -> tuple[bool, bool]:
     r"""Return whether more than 30 combining marks are in a row, and whether any control is there.
 
@@ -234,17 +235,19 @@ def _scan(
                     continue
             # Short loops over characters of one, two or three bytes, until one is special.
             ahead = uint64(i)
-            next_block = min(uint64(max(crowded, i + 8)), stop - uint64(1))
+            next_block = min(uint64(max(crowded, i + 3)), stop - uint64(1))
             while ahead < next_block and data[ahead] < uint8(128):
                 e = entry[data[ahead]]
                 after = step[state, e & uint16(255)]
                 if e & uint16(_TRAITS) or after == _ACCEPT:
                     break
                 state = after
-                kinds = (kinds << uint64(4) | uint64(e >> 12)) & uint64(doubt.THREE)
-                odd += uint64(odd_pairs[kinds])
                 ahead += uint64(1)
             begun = ahead
+            if begun > uint64(i):  # only the first of them may be odd, only the last count later
+                kinds = (kinds << uint64(4) | uint64(entry[data[i]] >> 12)) & uint64(doubt.THREE)
+                odd += uint64(odd_pairs[kinds])
+                kinds = kinds << uint64(4) | uint64(entry[data[begun - uint64(1)]] >> 12)
             while data[ahead] & uint8(0xE0) == uint8(0xC0) and ahead + uint64(2) < stop:
                 code = uint32(data[ahead] & uint8(31)) << uint32(6) | uint32(
                     data[ahead + uint64(1)] & uint8(63)
