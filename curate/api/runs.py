@@ -22,8 +22,8 @@ from curate.inspection import capacity, first_records
 from curate.inspection.first_records import DATED
 from curate.logging_setup import LOGGER
 from curate.plan import build as planning
+from curate.plan.estimate import estimate
 from curate.plan.model import Plan
-from curate.plan.outline import estimate
 from curate.protocol.ledger import Ledger
 from curate.recipe import locate
 from curate.recipe.recipe import Recipe, load_recipe

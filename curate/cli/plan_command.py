@@ -21,7 +21,10 @@ def command(
     sample: Annotated[
         int,
         typer.Option(
-            min=0, metavar="N", help="Documents to estimate the mixture from; 0: only its shares."
+            min=0,
+            metavar="N",
+            help="Documents to estimate the mixture from; 0: read nothing of the inputs, and take"
+            " what is usual of their formats.",
         ),
     ] = 300,
     assume: Annotated[
@@ -43,8 +46,9 @@ def command(
     """Show what a recipe would do and cost; run nothing.
 
     Prints the sources, the segments with the columns that their stages add, the S-curve of dedup,
-    the expected mixture (available, asked, got), and an estimate of disk, memory, time, requests to
-    an object store, and cost.
+    the expected mixture (available, asked, got), and an estimate of documents, text, tokens, disk,
+    memory, time, requests to an object store, and cost; a few megabytes of each source are read for
+    it.
 
     Example: curate plan demo --nodes 4 --cores 16 --price 0.80 --assume web=2TB
     """
@@ -53,8 +57,10 @@ def command(
     from curate.cli.terminal import answer, as_json
     from curate.errors import CurateError
     from curate.inspection import first_records
+    from curate.inspection.sampled import sample_sources
     from curate.plan import build as planning
-    from curate.plan.outline import on_nodes, outline
+    from curate.plan.estimate import on_nodes, warnings
+    from curate.plan.outline import outline
     from curate.recipe.recipe import load_recipe
 
     inputs = dict(parse_inputs(input))
@@ -62,10 +68,11 @@ def command(
         load_recipe(recipe, inputs=inputs, settings=set or (), without=without or ())
     )
     first_records.check(plan)
-    outlined = outline(plan, _sizes(assume, plan.sources))
-    outlined["estimate"] |= on_nodes(
-        outlined["estimate"], nodes, cores or os.cpu_count() or 1, price
-    )
+    sampled = sample_sources(plan) if sample else {}
+    outlined = outline(plan, _sizes(assume, plan.sources), sampled)
+    cost = outlined["estimate"]
+    cost |= on_nodes(cost, nodes, cores or os.cpu_count() or 1, price)
+    cost["warnings"] = warnings(cost)
     if outlined["mixture"] and sample:
         from curate.inspection.dry_run import dry_run
 
@@ -107,12 +114,12 @@ def _sizes(options: list[str] | None, sources: Iterable[str]) -> dict[str, int]:
 
 def _print(outlined: dict[str, Any]) -> None:
     from curate.cli.terminal import answer, printable_line, table
-    from curate.report.format import duration, size
+    from curate.report.format import size
 
     answer(printable_line(f"{outlined['recipe']}: {outlined['describes']}"))
     answer()
     table(
-        ("source", "format", "files", "stored", "shards", "text (estimated)"),
+        ("source", "format", "files", "stored", "shards", "text", "documents", "by"),
         [
             (
                 name,
@@ -121,6 +128,8 @@ def _print(outlined: dict[str, Any]) -> None:
                 size(source["bytes"]),
                 source["shards"],
                 size(source["text_estimated"]),
+                source["documents_estimated"],
+                f"{source['sampled']} documents read" if source["sampled"] else "the usual",
             )
             for name, source in outlined["sources"].items()
         ],
@@ -164,11 +173,19 @@ def _print(outlined: dict[str, Any]) -> None:
             f" about {size(store['bytes_per_document'])} more for each document kept"
             + ("" if store["adds"] else " by a run that adds to it")
         )
-    cost = outlined["estimate"]
+    _print_estimate(outlined["estimate"])
+
+
+def _print_estimate(cost: dict[str, Any]) -> None:
+    from curate.cli.terminal import answer
+    from curate.report.format import duration, size
+
     answer()
+    tokens = f", {cost['tokens']:,} tokens kept" if cost["tokens"] else ""
     answer(
-        f"estimate: {size(cost['text_bytes'])} of text; {size(cost['disk_bytes'])} of disk while it"
-        f" runs; {size(cost['memory_bytes_per_worker'])} of memory per worker;"
+        f"estimate: {cost['documents']:,} documents, {size(cost['text_bytes'])} of text{tokens};"
+        f" {size(cost['disk_bytes'])} of disk while it runs, {size(cost['product_bytes'])} of it"
+        f" mixture and rejected; {size(cost['memory_bytes_per_worker'])} of memory per task;"
         f" {duration(cost['core_seconds'])} on one core"
     )
     answer(
@@ -176,20 +193,20 @@ def _print(outlined: dict[str, Any]) -> None:
         if cost["rates"]
         else "  by shipped rates; `curate bench` measures this machine's, in a minute"
     )
+    answer("  as if 3 documents in 10 had a like one")
     answer(
         f"  on {cost['nodes']} {'node' if cost['nodes'] == 1 else 'nodes'} of {cost['cores']}"
-        f" cores: {duration(cost['seconds'])}, {duration(cost['driver_seconds'])} of it the"
-        f" driver's; {size(cost['memory_bytes_per_node'])} of memory and"
+        f" cores: {duration(cost['seconds'])}, {duration(cost['seconds_alone'])} of it in the"
+        f" driver and in single tasks; {size(cost['memory_bytes_per_node'])} of memory and"
         f" {size(cost['disk_bytes_per_node'])} of disk per node"
         + (f"; it costs {cost['cost']:,.2f}" if cost["cost"] else "")
     )
-    answer(f"  {cost['tasks']:,} tasks; in an object store about {cost['requests']:,} requests")
-    for name, part in outlined["dedups"].items():
-        answer(
-            f"  of it {name}, should 3 documents in 10 have a like one: {size(part['disk'])} of"
-            f" disk, {size(part['shuffled'])} sent between tasks, {size(part['label_task'])} in the"
-            " task that labels clusters"
-        )
+    answer(
+        f"  {cost['tasks']:,} tasks on {cost['shards']:,} shards and up to {cost['partitions']:,}"
+        f" partitions; in an object store about {cost['requests']:,} requests"
+    )
+    for warning in cost["warnings"]:
+        answer(f"  warning: {warning}")
 
 
 def _measure(curve: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ CGROUP_LIMITS = (
 
 
 def check(estimate: Mapping[str, int], output: str, workers: int) -> None:
-    """Raise ResourceError where the estimate of a run (``plan.outline``) is more than is here.
+    """Raise ResourceError where the estimate of a run (``plan/estimate.py``) is more than is here.
 
     Disk is compared with what is free at ``output`` and what an earlier attempt wrote there, memory
     with what ``workers`` tasks need at a time (0: they run elsewhere).

@@ -7,7 +7,7 @@ import pytest
 
 from curate.inspection import capacity
 from curate.plan import build as planning
-from curate.plan.outline import estimate
+from curate.plan.estimate import estimate
 from curate.recipe.recipe import load_recipe
 from tests.unit.cli.commands import curate
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from curate.plan import build as planning
-from curate.plan.outline import on_nodes, outline
+from curate.plan.outline import outline
 from curate.recipe.recipe import load_recipe
 from tests.unit.cli.commands import demo_run
 
@@ -58,43 +58,6 @@ def test_text_is_estimated_within_a_factor_of_three(source):
         for batch in read_shard(plan.sources[source], shard, 8 << 20)
     )
     assert real / 3 < estimated < real * 3
-
-
-def test_more_input_is_estimated_to_take_more():
-    one, all_of_it = described(wiki="sample_data/wiki")["estimate"], described()["estimate"]
-    for key in ("text_bytes", "disk_bytes", "core_seconds"):
-        assert 0 < one[key] < all_of_it[key]
-
-
-def test_the_number_of_tasks_is_that_of_the_run():
-    tasks = sum("task" in json.loads(row) for row in (demo_run()[0] / "timings.jsonl").open())
-    assert described()["estimate"]["tasks"] == pytest.approx(tasks, rel=0.1)
-
-
-def test_a_source_may_be_assumed_to_be_larger():
-    large = [f"shards.{key}_bytes=100000000" for key in ("input", "output", "partition")]
-    plan = planning.build(load_recipe("demo", settings=large))
-    now, then = outline(plan), outline(plan, {"wiki": 10**12})
-    wiki = then["sources"]["wiki"]
-    assert (wiki["bytes"], wiki["shards"]) == (10**12, 10_000)
-    assert wiki["text_estimated"] == pytest.approx(1.7e12)
-    assert then["sources"]["web"] == now["sources"]["web"]
-    cost = then["estimate"]
-    assert cost["text_bytes"] == pytest.approx(1.7e12, rel=1e-5)
-    steps = sum(
-        step.over in ("shard", "tree") for barrier in plan.barriers for step in barrier.steps()
-    )
-    assert (steps + 3) * 10_000 < cost["tasks"] < 1.5 * (steps + 3) * 10_000
-    assert cost["requests"] > cost["tasks"]
-
-
-def test_nodes_share_the_work_and_the_driver_does_not():
-    cost = {"core_seconds": 7200.0, "driver_seconds": 100.0, "disk_bytes": 4000,
-            "memory_bytes_per_worker": 10}  # fmt: skip
-    assert on_nodes(cost, 4, 3, 2.5) == {
-        "nodes": 4, "cores": 3, "seconds": 700.0, "memory_bytes_per_node": 30,
-        "disk_bytes_per_node": 1000, "cost": 1.94,
-    }  # fmt: skip
 
 
 def test_the_curve_of_containment_is_that_of_what_it_aims_at():
