@@ -47,6 +47,9 @@ SIGNAL, UNDEFINED = "signal", "undefined"
 #: By source and language: documents of the product, each once; their bytes and tokens.
 TAKEN, TAKEN_BYTES, TAKEN_TOKENS = "taken", "taken_bytes", "taken_tokens"
 _FOUND = "found"  #: by evaluation set and row: documents that share something with the example
+_DECLARED = (
+    "declared"  #: by source, the language that records declare and the final label: documents
+)
 _RELABELLED = "relabelled"  #: by the model's label and the final one: documents
 
 
@@ -85,6 +88,25 @@ def relabelled(tally: Mapping[str, int]) -> Counter[tuple[str, str]]:
         model_label, _, label = name.partition(">")
         pairs[model_label, label] += count
     return pairs
+
+
+def declared_key(source: str, code: str, label: str) -> str:
+    """Return the key for documents of a source that declare a language and got a label."""
+    return f"{_DECLARED}:{source}:{code}>{label}"
+
+
+def declared(tally: Mapping[str, int]) -> Counter[tuple[str, str, str]]:
+    """Return documents by source, declared language and final label.
+
+    >>> declared({declared_key("wiki", "kaz", "kir_Cyrl"): 3})
+    Counter({('wiki', 'kaz', 'kir_Cyrl'): 3})
+    """
+    cells: Counter[tuple[str, str, str]] = Counter()
+    for name, count in counts_of(tally, _DECLARED).items():
+        source, _, pair = name.partition(":")
+        code, _, label = pair.partition(">")
+        cells[source, code, label] += count
+    return cells
 
 
 def found_key(evaluation_set: str, row: int) -> str:

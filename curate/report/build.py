@@ -18,6 +18,7 @@ from curate.protocol.tallies import counts_of, tally_key
 from curate.report.flows import flows, taken_cells
 from curate.report.model import (
     Benchmark,
+    Declared,
     Dedup,
     Example,
     License,
@@ -87,11 +88,12 @@ def build_report(manifest: Manifest, timings: Iterable[Mapping[str, Any]]) -> Re
         time=time,
         fertility=_fertility(stages),
         relabelled=_relabelled(stages),
+        declared=_declared(stages),
         benchmarks=_benchmarks(stages, manifest.facts),
         packed=_packed(stages),
         licenses=_licenses(stages),
         judged=judged(stages, manifest.facts),
-        flows=flows(stages, taken),
+        flows=flows(stages, taken, rates),
         taken=taken,
     )
 
@@ -259,6 +261,15 @@ def _relabelled(stages: _Stages) -> tuple[tuple[str, str, int], ...]:
         pairs.update(tallies.relabelled(counts.tally))
     rows = [(*pair, count) for pair, count in pairs.items()]
     return tuple(sorted(rows, key=lambda row: (-row[2], row[0], row[1])))
+
+
+def _declared(stages: _Stages) -> tuple[Declared, ...]:
+    """Return what records declare beside what they were identified as, most documents first."""
+    cells: Counter[tuple[str, str, str]] = Counter()
+    for _, counts in stages:
+        cells.update(tallies.declared(counts.tally))
+    rows = [Declared(*cell, count) for cell, count in cells.items()]
+    return tuple(sorted(rows, key=lambda row: (-row.documents, row[:3])))
 
 
 def _benchmarks(stages: _Stages, facts: Mapping[str, Any]) -> tuple[Benchmark, ...]:

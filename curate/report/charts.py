@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from curate.protocol.bins import lower_edge, place
+from curate.report import format
 from curate.report.flows import OVER, TAKEN, Flow, few
 from curate.report.signals import Histogram
 
@@ -27,7 +28,8 @@ class Node(NamedTuple):
 
     name: str  #: whole
     short: str
-    documents: int
+    amount: int
+    figure: str  #: the amount for people
     x: float
     y: float
     height: float
@@ -55,8 +57,24 @@ WIDTH, BAR, _COLUMNS = 1000, 14, (0, 493, 986)
 _TALL, _SLOT, _GAP = 300, 20, 8
 
 
-def flow_chart(flows: Sequence[Flow], colour: Mapping[str, str]) -> FlowChart:
-    """Place a flow chart of documents."""
+#: What a flow chart measures, and how it is written for people.
+UNITS: dict[str, Callable[[int], str]] = {
+    "documents": format.number,
+    "bytes": format.size,
+    "tokens": format.count,
+}
+
+
+def flow_charts(flows: Sequence[Flow], colour: Mapping[str, str]) -> dict[str, FlowChart]:
+    """Place a flow chart in each unit that is known: documents, bytes and tokens."""
+    units = [unit for unit in UNITS if all(getattr(flow, unit) is not None for flow in flows)]
+    return {unit: flow_chart(flows, colour, unit) for unit in units if flows}
+
+
+def flow_chart(
+    flows: Sequence[Flow], colour: Mapping[str, str], unit: str = "documents"
+) -> FlowChart:
+    """Place a flow chart in one unit; names are chosen by documents, so that all charts agree."""
     sources = few(flows, MOST_NODES, lambda flow: flow.source, _REST[0])
     langs = few(flows, MOST_NODES, lambda flow: flow.lang, _REST[1])
     ends = few(flows, MOST_NODES, lambda flow: flow.outcome, _REST[2])
@@ -64,20 +82,20 @@ def flow_chart(flows: Sequence[Flow], colour: Mapping[str, str]) -> FlowChart:
     right: Counter[tuple[str, str]] = Counter()
     for flow in flows:
         lang = langs[flow.lang] or NOT_KNOWN
-        left[sources[flow.source], lang] += flow.documents
-        right[lang, ends[flow.outcome]] += flow.documents
+        left[sources[flow.source], lang] += getattr(flow, unit)
+        right[lang, ends[flow.outcome]] += getattr(flow, unit)
     css = {TAKEN: "kept", OVER: "over", _REST[2]: "c5"} | dict(colour)
     order = [TAKEN, OVER, *(end for end in ends.values() if end not in (TAKEN, OVER))]
     shown = [name for name in dict.fromkeys(order) if any(end == name for _, end in right)]
     columns = (
-        _column(0, _by_size(left, 0), {}),
-        _column(1, _by_size(left, 1), {}),
+        _column(0, _by_size(left, 0), {}, UNITS[unit]),
+        _column(1, _by_size(left, 1), {}, UNITS[unit]),
         _column(2, [(name, sum(n for (_, e), n in right.items() if e == name)) for name in shown],
-                css),
+                css, UNITS[unit]),
     )  # fmt: skip
     ribbons = (
-        *_ribbons(left, columns[0], columns[1], {}),
-        *_ribbons(right, columns[1], columns[2], css),
+        *_ribbons(left, columns[0], columns[1], {}, UNITS[unit]),
+        *_ribbons(right, columns[1], columns[2], css, UNITS[unit]),
     )
     height = max(node.y + max(node.height, _SLOT) for column in columns for node in column)
     return FlowChart(round(height + 4, 1), columns, ribbons)
@@ -90,16 +108,21 @@ def _by_size(pairs: Counter[tuple[str, str]], side: int) -> list[tuple[str, int]
     return sorted(counts.items(), key=lambda item: (item[0] in _REST, -item[1], item[0]))
 
 
-def _column(at: int, amounts: list[tuple[str, int]], css: Mapping[str, str]) -> tuple[Node, ...]:
-    whole = sum(count for _, count in amounts)
+def _column(
+    at: int,
+    amounts: list[tuple[str, int]],
+    css: Mapping[str, str],
+    write: Callable[[int], str],
+) -> tuple[Node, ...]:
+    whole = sum(amount for _, amount in amounts) or 1
     nodes, y = [], 2.0
-    for name, count in amounts:
-        height = max(1.0, _TALL * count / whole)
+    for name, amount in amounts:
+        height = max(1.0, _TALL * amount / whole)
         short = name if len(name) <= _NAME else f"{name[: _NAME - 9]}…{name[-8:]}"
         label = y + max(height, _SLOT) / 2
         top = y + max(0.0, (_SLOT - height) / 2)
         node = (_COLUMNS[at], round(top, 1), round(height, 1), round(label, 1))
-        nodes.append(Node(name, short, count, *node, css.get(name, "asked")))
+        nodes.append(Node(name, short, amount, write(amount), *node, css.get(name, "asked")))
         y += max(height, _SLOT) + _GAP
     return tuple(nodes)
 
@@ -109,19 +132,20 @@ def _ribbons(
     left: Sequence[Node],
     right: Sequence[Node],
     css: Mapping[str, str],
+    write: Callable[[int], str],
 ) -> list[Ribbon]:
     used: Counter[tuple[int, str]] = Counter()
     found = []
     for start in left:
         for end in right:
-            count = pairs[start.name, end.name]
-            if not count:
+            amount = pairs[start.name, end.name]
+            if not amount:
                 continue
             ends = []
             for side, node in enumerate((start, end)):
-                top = node.y + node.height * used[side, node.name] / node.documents
-                used[side, node.name] += count
-                ends.append((top, node.height * count / node.documents))
+                top = node.y + node.height * used[side, node.name] / node.amount
+                used[side, node.name] += amount
+                ends.append((top, node.height * amount / node.amount))
             (y0, h0), (y1, h1) = ends
             x0, x1 = start.x + BAR, end.x
             middle = (x0 + x1) / 2
@@ -130,7 +154,7 @@ def _ribbons(
                 f"V{y1 + h1:.1f}C{middle:.0f} {y1 + h1:.1f} {middle:.0f} {y0 + h0:.1f}"
                 f" {x0} {y0 + h0:.1f}Z"
             )
-            title = f"{start.name} → {end.name}: {count:,}"
+            title = f"{start.name} → {end.name}: {write(amount)}"
             found.append(Ribbon(path, css.get(end.name, "asked"), title))
     return found
 

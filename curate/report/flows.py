@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ class Flow(NamedTuple):
     outcome: str  #: `TAKEN`, `OVER`, or the stage that dropped them
     documents: int
     bytes: int  #: of their texts when they were dropped, or at the end
+    tokens: int | None = None  #: counted in the mixture, elsewhere estimated; None: no stage counts
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,14 @@ def taken_cells(stages: Sequence[tuple[str, StageCounts]]) -> Cells:
     return cells
 
 
-def flows(stages: Sequence[tuple[str, StageCounts]], taken: Cells) -> tuple[Flow, ...]:
-    """Return where the documents went, in the order of the stages; empty where it is not known."""
+def flows(
+    stages: Sequence[tuple[str, StageCounts]], taken: Cells, rates: Mapping[str, float]
+) -> tuple[Flow, ...]:
+    """Return where the documents went, in the order of the stages; empty where it is not known.
+
+    ``rates``, tokens per byte by language, estimates the tokens of what is not in the product; a
+    language without a rate has that of all texts that were counted.
+    """
     if not taken and any(counts.input for _, counts in stages[-1:]):
         return ()
     rows = []
@@ -72,7 +79,29 @@ def flows(stages: Sequence[tuple[str, StageCounts]], taken: Cells) -> tuple[Flow
         got = taken.get(cell, Taken())
         rows.append(Flow(*cell, TAKEN, got.documents, got.bytes))
         rows.append(Flow(*cell, OVER, amount.documents - got.documents, amount.bytes - got.bytes))
-    return tuple(row for row in rows if row.documents)
+    counted = sum(
+        amount.bytes for (_, lang), amount in stages[-1][1].input.items() if lang in rates
+    )
+    tokens = sum(
+        amount.bytes * rates[lang]
+        for (_, lang), amount in stages[-1][1].input.items()
+        if lang in rates
+    )
+    return tuple(
+        row._replace(tokens=_tokens(row, taken, rates, tokens / counted if counted else None))
+        for row in rows
+        if row.documents
+    )
+
+
+def _tokens(
+    row: Flow, taken: Cells, rates: Mapping[str, float], overall: float | None
+) -> int | None:
+    counted = taken.get((row.source, row.lang), Taken()).tokens
+    if row.outcome == TAKEN and counted is not None:
+        return counted
+    rate = rates.get(row.lang, overall)
+    return None if rate is None else round(row.bytes * rate)
 
 
 def few(flows: Sequence[Flow], most: int, name: Callable[[Flow], str], rest: str) -> dict[str, str]:

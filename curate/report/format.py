@@ -101,6 +101,18 @@ def number(value: float | None) -> str:
     return f"{value:,.4g}"
 
 
+def count(value: int | None) -> str:
+    """Write a count with three digits or four; a dash where there is none.
+
+    >>> count(386), count(21_266_000), count(4_000_000_000_000), count(None)
+    ('386', '21.3 M', '4.0 T', '–')
+    """
+    for size, unit in ((10**12, "T"), (10**9, "G"), (10**6, "M")):
+        if value is not None and value >= size * 0.99995:
+            return f"{value / size:.1f} {unit}"
+    return number(value)
+
+
 def ratio(value: float | None) -> str:
     """Write a ratio with two decimals; a dash where it is undefined.
 

@@ -163,6 +163,20 @@ class Packed:
         return share(self.tokens, self.tokens + self.padding)
 
 
+class Declared(NamedTuple):
+    """Documents of a source that state their language, and the label that they got."""
+
+    source: str
+    declared: str  #: ISO 639-3; ``other``: a language that no profile is about
+    lang: str
+    documents: int
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both are one language."""
+        return self.declared != "other" and self.lang.partition("_")[0] == self.declared
+
+
 class License(NamedTuple):
     """What the product has under a licence."""
 
@@ -191,6 +205,7 @@ class Report:
     time: Time
     fertility: tuple[Fertility, ...] = ()  #: of what the last counting stage kept, most bytes first
     relabelled: tuple[tuple[str, str, int], ...] = ()  #: model's label, final label, documents
+    declared: tuple[Declared, ...] = ()  #: by source and language, most documents first
     benchmarks: tuple[Benchmark, ...] = ()
     packed: tuple[Packed, ...] = ()
     licenses: tuple[License, ...] = ()  #: of the product's documents, most bytes first

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from curate.report.flows import OVER, TAKEN, Flow, Taken
 from curate.report.format import number, percent, size
-from curate.report.model import Report, share
+from curate.report.model import Declared, Report, share
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,65 @@ def relabelled_rows(report: Report) -> list[tuple[str, str, int]]:
     return rows
 
 
+#: The most labels that a row of `declared_rows` names.
+_OTHERWISE = 4
+
+
+class DeclaredRow(NamedTuple):
+    """Documents of a source that declare one language, and what they were identified as."""
+
+    source: str
+    declared: str
+    documents: int
+    agreeing: int
+    otherwise: str  #: the other labels, each with its documents
+
+
+def declared_rows(report: Report) -> list[DeclaredRow]:
+    """Return a row for each source and declared language, most documents first."""
+    cells: dict[tuple[str, str], list[Declared]] = {}
+    for one in report.declared:
+        cells.setdefault((one.source, one.declared), []).append(one)
+    rows = []
+    for (source, code), ours in cells.items():
+        others = [one for one in ours if not one.agrees]
+        shown = [f"{one.lang} {number(one.documents)}" for one in others[:_OTHERWISE]]
+        if rest := sum(one.documents for one in others[_OTHERWISE:]):
+            shown.append(f"{len(others) - _OTHERWISE} more {number(rest)}")
+        documents = sum(one.documents for one in ours)
+        agreeing = documents - sum(one.documents for one in others)
+        rows.append(DeclaredRow(source, code, documents, agreeing, ", ".join(shown) or "–"))
+    return sorted(rows, key=lambda row: (-row.documents, row.source, row.declared))
+
+
+#: The most languages of a side of `confusion`.
+_MATRIX = 10
+
+
+def confusion(report: Report) -> tuple[list[str], list[tuple[str, list[int]]]]:
+    """Return the matrix of all sources: labels, and by declared language the documents of each.
+
+    Both sides have the most frequent `_MATRIX`; what is left is the last label, ``others``.
+    """
+    declared: Counter[str] = Counter()
+    found: Counter[str] = Counter()
+    for one in report.declared:
+        declared[one.declared] += one.documents
+        found[one.lang] += one.documents
+    order = sorted(declared, key=lambda code: (-declared[code], code))[:_MATRIX]
+    at = {code: place for place, code in enumerate(order)}
+    # A language's label stands where its code does, so that what agrees is the diagonal.
+    columns = sorted(
+        sorted(found, key=lambda label: (-found[label], label))[:_MATRIX],
+        key=lambda label: (at.get(label.partition("_")[0], _MATRIX), -found[label], label),
+    )
+    cells: Counter[tuple[str, str]] = Counter()
+    for one in report.declared:
+        cells[one.declared, one.lang if one.lang in columns else "others"] += one.documents
+    header = [*columns, *(["others"] if len(found) > len(columns) else [])]
+    return header, [(code, [cells[code, label] for label in header]) for code in order]
+
+
 def value_rows(report: Report) -> list[tuple[str, ...]]:
     """Return a row for each phase, group and value of groups that are split: `VALUE_HEADER`."""
     return [
@@ -178,8 +239,8 @@ def tally_rows(report: Report) -> list[tuple[str, str, int]]:
         for what in ("documents", "cut:documents", "cut:bytes")
     }
     shown = (
-        "lang:", "relabelled:", "cluster_size:", "shared", "tokens:", "pairs_", "words:",
-        "characters:", "packed:", "taken",
+        "lang:", "relabelled:", "declared:", "cluster_size:", "shared", "tokens:", "pairs_",
+        "words:", "characters:", "packed:", "taken",
     )  # fmt: skip
     noted = [("reading", what, count) for what, count in (report.run.noted or {}).items()]
     return noted + [

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from curate.report.format import number, percent
+from curate.report import format
+from curate.report.format import percent
 from curate.report.model import Report
 from curate.report.to_html import template
 
@@ -42,18 +43,6 @@ def _short(name: str, most: int = _NAME) -> str:
     return name if len(name) <= most else f"{name[: most - 9]}…{name[-8:]}"
 
 
-def _count(value: int | None) -> str:
-    """Write a count that is read from the back row.
-
-    >>> _count(386), _count(21_266_000), _count(4_000_000_000)
-    ('386', '21.3 M', '4.0 G')
-    """
-    for size, unit in ((10**12, "T"), (10**9, "G"), (10**6, "M")):
-        if value is not None and value >= size:
-            return f"{value / size:.1f} {unit}"
-    return number(value)
-
-
 def _funnel(report: Report) -> tuple[str, str, list[Bar]]:
     """Show what was left after each stage that dropped something."""
     run = report.run
@@ -66,7 +55,7 @@ def _funnel(report: Report) -> tuple[str, str, list[Bar]]:
     steps += [(f"after {row.stage}", row.kept.documents, "kept") for row in dropping]
     steps += [("in the mixture", run.taken or 0, "taken")]
     bars = [
-        Bar(_short(name), count / whole if whole else 0.0, _count(count), css)
+        Bar(_short(name), count / whole if whole else 0.0, format.count(count), css)
         for name, count, css in steps
     ]
     title = f"{percent(run.kept)} of the documents were kept"
@@ -91,8 +80,8 @@ def _mixture(report: Report) -> tuple[str, str, list[Bar]]:
         )
         for row in rows
     ]
-    tokens = f", {_count(report.tokens)} tokens" if report.tokens else ""
-    title = f"{_count(report.run.rows)} documents{tokens}"
+    tokens = f", {format.count(report.tokens)} tokens" if report.tokens else ""
+    title = f"{format.count(report.run.rows)} documents{tokens}"
     of_phase = (
         f", phase {_short(phase)}" if len({row["phase"] for row in report.mixture}) > 1 else ""
     )
@@ -110,8 +99,8 @@ def _rules(report: Report) -> tuple[str, str, list[Bar]]:
         ]
     most = max((count for _, count in rows), default=0)
     bars = [
-        Bar(_short(name.partition(":")[2] or name), count / most, _count(count), "lost")
+        Bar(_short(name.partition(":")[2] or name), count / most, format.count(count), "lost")
         for name, count in rows
     ]
-    title = f"Why {_count(report.run.lost)} documents were dropped"
+    title = f"Why {format.count(report.run.lost)} documents were dropped"
     return title, f"{_short(report.name, 40)}: documents by the rule that dropped them", bars

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from curate.recipe.languages import NAMES
 from curate.report import format, notes
-from curate.report.charts import Picture, flow_chart, histogram_picture
+from curate.report.charts import Picture, flow_charts, histogram_picture
 from curate.report.details import details
 from curate.report.diff import compare
 from curate.report.model import Outcome, Report
@@ -22,6 +22,8 @@ from curate.report.rows import (
     VALUE_HEADER,
     cell_rows,
     cluster_rows,
+    confusion,
+    declared_rows,
     license_rows,
     near_rows,
     packed_rows,
@@ -117,9 +119,11 @@ def to_html(report: Report) -> str:
         benchmark_note=notes.benchmark_note(),
         tallies=tally_rows(report),
         relabelled=relabelled_rows(report),
+        declared_rows=declared_rows(report),
+        confusion=confusion(report),
         environment=notes.environment(report),
         longest=_LONGEST,
-        chart=flow_chart(report.flows, colour) if report.flows else None,
+        flow_charts=flow_charts(report.flows, colour),
         cell_rows=cell_rows(report),
         judged=[
             (one, _pictures(one) if at < _DRAWN_PROFILES else [], f"signals{at + 1}")
@@ -181,7 +185,7 @@ def template(name: str) -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    names = ("visible", "address", "number", "percent", "ratio", "size", "duration")
+    names = ("visible", "address", "count", "number", "percent", "ratio", "size", "duration")
     engine.filters.update({name: getattr(format, name) for name in names})
     engine.filters["language_name"] = lambda label: NAMES.get(label.partition("_")[0], "")
     engine.filters["one_line"] = lambda value: format.one_line(str(value))

@@ -45,6 +45,7 @@ def to_json(report: Report) -> dict[str, Any]:
             {"model": label, "lang": lang, "documents": count}
             for label, lang, count in report.relabelled
         ],
+        "declared_languages": [one._asdict() for one in report.declared],
         "fertility": [
             {
                 "language": one.lang,

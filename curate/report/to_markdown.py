@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 
 from curate.report import notes
 from curate.report.format import address, code, duration, number, one_line, percent, ratio, size
-from curate.report.model import Dedup, Outcome, Report
+from curate.report.model import Dedup, Outcome, Report, share
 from curate.report.rows import (
     DIFFERENCES,
     LICENSE_HEADER,
     PACKED_HEADER,
     VALUE_HEADER,
     cluster_rows,
+    declared_rows,
     license_rows,
     near_rows,
     packed_rows,
@@ -38,6 +39,7 @@ def to_markdown(report: Report) -> str:
         _outcomes("By language", "language", report.languages, records=False)
         if any(report.languages)
         else [],
+        _declared(report),
         _relabelled(report),
         _outcomes("By source", "source", report.sources, records=True),
         _dedup(report),
@@ -353,6 +355,23 @@ def _relabelled(report: Report) -> list[str]:
     ]
     header = ("the model said", "labelled", "documents")
     return ["## Labels that the model would have given otherwise", "", *table(header, rows, 2)]
+
+
+def _declared(report: Report) -> list[str]:
+    if not report.declared:
+        return []
+    rows = [
+        (
+            code(row.source),
+            code(row.declared),
+            code(row.otherwise) if row.agreeing < row.documents else "–",
+            number(row.documents),
+            percent(share(row.agreeing, row.documents)),
+        )
+        for row in declared_rows(report)[:_LONGEST]
+    ]
+    header = ("source", "declared", "else identified as", "documents", "as declared")
+    return ["## Languages that records declare, and what they are", "", *table(header, rows, 3)]
 
 
 def _rules(report: Report) -> list[str]:

@@ -10,7 +10,13 @@ import pyarrow.compute as pc
 
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import on_alive, texts, with_columns
-from curate.protocol.tallies import LANGUAGE, SPAN_BYTES, relabelled_key, tally_key
+from curate.protocol.tallies import (
+    LANGUAGE,
+    SPAN_BYTES,
+    declared_key,
+    relabelled_key,
+    tally_key,
+)
 from curate.recipe.profile import Profiles
 from curate.schema import whole
 
@@ -25,7 +31,9 @@ class Identify(MapStage):
     which are English words; in segment mode by its text.
 
     The tally counts ``lang:<label>``, ``relabelled:<model's label>><label>`` where the answer is
-    another language than the model's, and ``span_bytes:<label>`` in segment mode.
+    another language than the model's, ``declared:<source>:<code>><label>`` where a record states
+    its language (a column or field of `meta` named `lang` or `language`; `languages` of WET files),
+    and ``span_bytes:<label>`` in segment mode.
     """
 
     profiles: Profiles
@@ -69,7 +77,9 @@ class Identify(MapStage):
         )
         for counted in pc.value_counts(columns["lang"]).to_pylist():
             tally[tally_key(LANGUAGE, counted["values"])] += counted["counts"]
-        self._count_relabelled(model_labels, columns["lang"].combine_chunks(), tally)
+        langs = columns["lang"].combine_chunks()
+        self._count_relabelled(model_labels, langs, tally)
+        self._count_declared(table, langs, tally)
         if self.segments:
             flat = columns["lang_spans"].combine_chunks().flatten()
             sizes = pc.subtract(flat.field("end"), flat.field("start"))
@@ -88,7 +98,7 @@ class Identify(MapStage):
         """
         from curate.langid.labels import scripts_of
 
-        profiled = {name.partition("_")[0] for name in self.profiles.by_name}
+        profiled = self._profiled()
         pairs = pa.table({"model": model_labels, "lang": langs}).group_by(["model", "lang"])
         for row in pairs.aggregate([([], "count_all")]).to_pylist():
             label, lang = row["model"], row["lang"]
@@ -97,3 +107,23 @@ class Identify(MapStage):
                 continue
             pair = (label, lang) if profiled & {*codes} else ("other", "other")
             tally[relabelled_key(*pair)] += row["count_all"]
+
+    def _count_declared(self, table: pa.Table, langs: pa.StringArray, tally: Counter[str]) -> None:
+        """Count ``declared:<source>:<code>><label>``, with `other` as in `_count_relabelled`."""
+        from curate.langid.declared import declared_codes
+
+        codes = declared_codes(table)
+        if codes.null_count == len(codes):
+            return
+        profiled = self._profiled()
+        cells = pa.table({"source": whole(table.column("source")), "code": codes, "lang": langs})
+        cells = cells.filter(codes.is_valid()).group_by(["source", "code", "lang"])
+        for row in cells.aggregate([([], "count_all")]).to_pylist():
+            code, lang = row["code"], row["lang"]
+            found = lang.partition("_")[0]
+            if code != found and not profiled & {code, found}:
+                code = lang = "other"
+            tally[declared_key(row["source"], code, lang)] += row["count_all"]
+
+    def _profiled(self) -> set[str]:
+        return {name.partition("_")[0] for name in self.profiles.by_name}

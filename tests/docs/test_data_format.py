@@ -102,6 +102,7 @@ def test_every_key_of_the_report_is_documented(out):
         report["time"],
         *report["stages"],
         *report["relabelled"],
+        *report["declared_languages"],
         *report["fertility"],
         *report["rules"],
         *report["quarantine"],

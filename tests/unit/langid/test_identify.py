@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.langid.identify import identify
+from curate.protocol import tallies
 from curate.recipe.profile import IdentifySection as Rules
 from curate.recipe.profile import Profile, Profiles, Rule
 from curate.schema import documents
@@ -180,6 +181,31 @@ def test_relabelled_documents_are_counted_under_both_names() -> None:
     only_english: Counter[str] = Counter()
     Identify(profiles(eng_Latn=Rules())).apply(table, only_english)
     assert only_english["relabelled:other>other"] == 2
+
+
+def test_what_a_record_declares_is_counted_beside_what_it_is() -> None:
+    stated = ['{"language": "kk"}', '{"lang": "ru"}', '{"languages": "kaz,rus"}', '{"a": "lang"}']
+    texts = [KAZAKH, KAZAKH, RUSSIAN, RUSSIAN]
+    rows = [
+        {"id": f"a#{n}", "source": "wet", "text": text, "meta": meta}
+        for n, (text, meta) in enumerate(zip(texts, stated, strict=True))
+    ]
+    dropped = {"id": "a#9", "source": "wet", "text": RUSSIAN, "meta": stated[0]}
+    table = documents([*rows, dropped | {"dropped_by": "repair:x"}])
+    tally: Counter[str] = Counter()
+    Identify(profiles(kaz_Cyrl=Rules())).apply(table, tally)
+    assert tallies.declared(tally) == {
+        ("wet", "kaz", "kaz_Cyrl"): 1,
+        ("wet", "rus", "kaz_Cyrl"): 1,
+        ("wet", "kaz", "rus_Cyrl"): 1,
+    }
+    # Two languages that no profile is about share one cell, whatever records claim.
+    only_english: Counter[str] = Counter()
+    claims = '{"lang": "Turkish"}'
+    Identify(profiles(eng_Latn=Rules())).apply(
+        documents([{"id": "a#0", "source": "s", "text": RUSSIAN, "meta": claims}]), only_english
+    )
+    assert tallies.declared(only_english) == {("s", "other", "other"): 1}
 
 
 def test_a_page_in_another_language_is_judged_by_the_rules_of_its_own() -> None:

@@ -96,10 +96,25 @@ def test_flows_add_up_to_the_documents(built):
     assert (second.documents, second.dropped, second.over) == (1, 0, 1)
     chart = charts.flow_chart(built.flows, {})
     for column in chart.nodes:
-        assert sum(node.documents for node in column) == 5
+        assert sum(node.amount for node in column) == 5
         ends = [(node.y, node.y + node.height) for node in column]
         assert all(before[1] <= after[0] for before, after in pairwise(ends))
         assert ends[-1][1] <= chart.height
+
+
+def test_each_unit_has_a_chart_of_its_own(built):
+    drawn = charts.flow_charts(built.flows, {})
+    assert list(drawn) == ["documents", "bytes", "tokens"]
+    for unit, chart in drawn.items():
+        whole = sum(getattr(flow, unit) for flow in built.flows)
+        assert [sum(node.amount for node in column) for column in chart.nodes] == [whole] * 3
+    (taken,) = (flow for flow in built.flows if flow.outcome == "in the mixture")
+    assert taken.tokens == 8  # as counted
+    rate = 8 / taken.bytes
+    judged = next(flow for flow in built.flows if flow.outcome == "judge")
+    assert judged.tokens == round(judged.bytes * rate)  # at the rate of its language
+    without = [flow._replace(tokens=None) for flow in built.flows]
+    assert list(charts.flow_charts(without, {})) == ["documents", "bytes"]
 
 
 def test_a_column_of_many_names_has_one_for_the_rest():
@@ -107,7 +122,7 @@ def test_a_column_of_many_names_has_one_for_the_rest():
     sources, langs, ends = charts.flow_chart(flows, {}).nodes
     assert len(sources) == len(langs) == charts.MOST_NODES
     assert sources[-1].name == "other sources"
-    assert sources[-1].documents == sum(100 - n for n in range(7, 30))
+    assert sources[-1].amount == sum(100 - n for n in range(7, 30))
     assert [node.name for node in ends] == ["judge"]
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from curate.report.build import build_report
 from curate.report.diff import compare
+from curate.report.rows import confusion
 from curate.storage.entries import Manifest
 from tests.unit.report.conftest import render
 
@@ -328,3 +329,27 @@ def test_labels_that_the_model_would_have_given_otherwise(manifest):
     pages = {name: page.decode() for name, page in render(known, []).items()}
     assert "22 other pairs" in pages["report.md"]  # 42 pairs, 20 shown
     assert "relabelled:" not in pages["report.md"]
+
+
+def test_languages_that_records_declare_beside_what_they_are(manifest):
+    known = manifest()
+    known["ledger"]["stages"]["repair"]["tally"] |= {
+        "declared:wet:kaz>kaz_Cyrl": 8,
+        "declared:wet:kaz>kir_Cyrl": 1,
+        "declared:wiki:kaz>und": 1,
+        "declared:wiki:rus>rus_Cyrl": 5,
+    }
+    assert report(known)["declared_languages"][:2] == [
+        {"source": "wet", "declared": "kaz", "lang": "kaz_Cyrl", "documents": 8},
+        {"source": "wiki", "declared": "rus", "lang": "rus_Cyrl", "documents": 5},
+    ]
+    pages = {name: page.decode() for name, page in render(known, []).items()}
+    assert (
+        "| `wet`  | `kaz`    | `kir_Cyrl 1`       |         9 |      88.9 % |" in pages["report.md"]
+    )
+    assert "declared:wet" not in pages["report.md"]
+    built = build_report(Manifest.from_json(known), [])
+    labels, matrix = confusion(built)
+    assert labels == ["kaz_Cyrl", "rus_Cyrl", "kir_Cyrl", "und"]
+    assert matrix == [("kaz", [8, 0, 1, 1]), ("rus", [0, 5, 0, 0])]
+    assert 'id="declared"' in pages["report.html"]
