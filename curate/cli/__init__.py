@@ -65,6 +65,10 @@ def _main(arguments: Sequence[str]) -> int:
     from curate.errors import CurateError, ResourceError, without_secrets
 
     try:
+        if any(word.endswith("-completion") for word in arguments[:1]):
+            from curate.cli.completion import complete_at_first_tab
+
+            complete_at_first_tab()
         code = app()(args=list(arguments), prog_name="curate", standalone_mode=False)
         sys.stdout.flush()
     except CurateError as error:

@@ -9,6 +9,22 @@ from collections.abc import Iterable
 
 import typer
 
+#: What typer's script for zsh lacks: zsh loads the file at the first Tab, and then calls nothing.
+_AT_FIRST_TAB = """
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+  %(complete_func)s "$@"
+fi
+"""
+
+
+def complete_at_first_tab() -> None:
+    """Let the script for zsh that typer prints and installs answer the first Tab of a shell."""
+    from typer import _completion_shared
+
+    scripts = getattr(_completion_shared, "_completion_scripts", {})
+    if "loadautofunc" not in scripts.get("zsh", "loadautofunc"):
+        scripts["zsh"] += _AT_FIRST_TAB
+
 
 def recipes(incomplete: str) -> list[str]:
     """Return the names of recipes."""
