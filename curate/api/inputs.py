@@ -106,12 +106,14 @@ def by_format(path: str) -> dict[str, list[str]]:
             left_out.append(file.name)
         else:
             found.setdefault(format, []).append(file)
+    texts: list[InputFile] = []
     if len(found) > 1:
         # Lists of addresses, notes and requirements stand beside data.
-        left_out += [file.name for file in found.pop("text", ())]
+        texts = found.pop("text", [])
+        left_out += [file.name for file in texts]
     if not found:
         raise _no_data(path, listing, left_out)
-    _report(path, listing, left_out)
+    _report(path, listing, left_out, bool(texts))
     return {format: _paths(path, format, listing, files) for format, files in sorted(found.items())}
 
 
@@ -180,7 +182,7 @@ def _paths(path: str, format: str, listing: Listing, files: list[InputFile]) -> 
     ]
 
 
-def _report(path: str, listing: Listing, left_out: list[str]) -> None:
+def _report(path: str, listing: Listing, left_out: list[str], texts: bool) -> None:
     """Log what a folder or pattern holds besides data."""
     parts = [name[:100] for name in left_out[:_SHOWN]]
     if len(left_out) > _SHOWN:
@@ -191,10 +193,13 @@ def _report(path: str, listing: Listing, left_out: list[str]) -> None:
         endings = Counter(PurePosixPath(name).suffix or "no ending" for name in left_out)
         most = ", ".join(f"{count} with {end}" for end, count in endings.most_common(3))
         LOGGER.warning(
-            "%s: left out %s%s",
+            "%s: left out %s%s%s",
             without_secrets(path),
             ", ".join(parts),
             f" ({most})" if len(left_out) > _SHOWN else "",
+            "; plain text beside other data is read where you name its folder or files"
+            if texts
+            else "",
         )
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 from curate.errors import without_secrets
 from curate.kernels.cache import is_empty, usable_folder
@@ -46,19 +46,52 @@ def printable_line(text: str) -> str:
     return printable(text).replace("\n", " ").replace("\t", " ")
 
 
+def folded(text: str, width: int) -> str:
+    r"""Fold long lines at spaces, with the rest indented; a word is never cut.
+
+    >>> folded("  211 records: 12 skipped", 20).split("\n")
+    ['  211 records: 12', '    skipped']
+    """
+    out = []
+    for line in text.split("\n"):
+        if 2 * len(line) <= width:  # no character is wider than two cells
+            out.append(line)
+            continue
+        from rich.cells import cell_len
+
+        indent = " " * (len(line) - len(line.lstrip(" ")) + 2)
+        begun, length = "", 0
+        for word in re.findall(r" *[^ ]+", line):
+            added = cell_len(word)
+            if begun.strip() and length + added > width:
+                out.append(begun)
+                begun, word = "", indent + word.lstrip(" ")
+                length, added = 0, cell_len(word)
+            begun, length = begun + word, length + added
+        out.append(begun)
+    return "\n".join(out)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Print lines; those that a terminal would break within a word are folded."""
+    if stream.isatty():
+        text = folded(text, shutil.get_terminal_size().columns)
+    stream.write(text + "\n")
+
+
 def complain(message: str) -> None:
     """Print an error on stderr."""
-    sys.stderr.write(f"curate: {printable(without_secrets(message))}\n")
+    _write(sys.stderr, f"curate: {printable(without_secrets(message))}")
 
 
 def say(message: str = "") -> None:
     """Print a message on stderr, so that stdout contains data alone."""
-    sys.stderr.write(printable(without_secrets(message)) + "\n")
+    _write(sys.stderr, printable(without_secrets(message)))
 
 
 def answer(message: str = "") -> None:
     """Print data, on stdout."""
-    sys.stdout.write(printable(message) + "\n")
+    _write(sys.stdout, printable(message))
 
 
 def as_json(value: object, indent: int | None = 1) -> str:

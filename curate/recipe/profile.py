@@ -385,7 +385,22 @@ def _merged(name: str, read: Callable[[str], str], seen: tuple[str, ...]) -> Tom
     if parent is not None and not isinstance(parent, str):
         raise RecipeError("extends: the name of one profile", where=place_of(name))
     base = _merged(parent, read, (*seen, name)) if parent else {}
+    _check_rules(own.get("rules"), base.get("rules"), place_of(name))
     return _overlay(base, own)
+
+
+def _check_rules(own: object, inherited: object, where: str) -> None:
+    """Raise where a rule that is to be changed or removed is not there: its name is misspelt."""
+    if not isinstance(own, dict) or not isinstance(inherited, dict):
+        return
+    for name, rule in own.items():
+        new = isinstance(rule, dict) and "signal" in rule
+        if name not in inherited and not new:
+            raise RecipeError(
+                f"there is no rule '{name[:100]}' to change, and a new one names a signal",
+                where=where,
+                hint=nearest(name, inherited),
+            )
 
 
 @lru_cache(maxsize=256)

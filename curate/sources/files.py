@@ -452,7 +452,8 @@ def _does_not_exist(path: Path) -> RecipeError:
     while not missing.parent.exists() and missing.parent != missing:
         missing = missing.parent
     try:
-        siblings = sorted(entry.name for entry in missing.parent.iterdir())
+        names = sorted(entry.name for entry in missing.parent.iterdir())
+        siblings = [name for name in names if name[0] != "." or missing.name[0] == "."]
     except OSError:
         siblings = []
     hint = nearest(missing.name, siblings[:50]) if siblings else None

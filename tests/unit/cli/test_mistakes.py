@@ -75,6 +75,13 @@ def here(tmp_path, monkeypatch):
     Path("full").mkdir()
     Path("full/notes.txt").write_text("mine")
     Path("r.toml").write_text(RECIPE)
+    Path("cp1251.toml").write_bytes(f"# қазақша / по-русски\n{RECIPE}".encode("cp1251", "ignore"))
+    Path("utf16.toml").write_bytes(RECIPE.encode("utf-16"))
+    Path("empty.toml").write_text("")
+    Path("r.json").write_text(json.dumps(tomllib.loads(RECIPE)))
+    without = RECIPE[: RECIPE.index("[mixture]")].replace('path = "kk', 'text = "body"\npath = "kk')
+    Path("nomix.toml").write_text(without)
+    Path("typo.toml").write_text('extends = "shipped:kaz_Cyrl"\n[rules.too_few_word]\nmin = 20\n')
     Path("wrong.toml").write_text('[rules.a]\nsignal = "n_words"\nmin = 9\nmax = 3\n')
 
 
