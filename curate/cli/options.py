@@ -132,7 +132,11 @@ def check_output(engine: str, address: str | None, output: str) -> None:
     from curate.api.engines import check_engine
 
     check_engine(engine, address)
-    if "://" not in output and Path(output).exists() and not Path(output).is_dir():
+    if "://" in output:
+        return
+    first = next((path for path in (Path(output), *Path(output).parents) if path.exists()), None)
+    if first is not None and not first.is_dir():
+        what = "the output is" if first == Path(output) else "a part of the output's path is"
         raise RefusedError(
-            "the output is a file, not a folder", where=output, hint="choose another --output"
+            f"{what} a file, not a folder", where=str(first), hint="choose another --output"
         )

@@ -51,6 +51,8 @@ def recipe_file(name: str) -> Path:
     if given.suffix == ".toml" and given.exists():
         return given
     if given.suffix != ".toml":
+        if given.is_file() and given.suffix:
+            raise RecipeError("a recipe is a file in TOML, and ends so", where=name)
         return _find("pipelines", name, "recipe")
     try:
         return _find("pipelines", given.stem, "recipe")

@@ -9,8 +9,9 @@ import shlex
 from pathlib import Path
 
 import pytest
+import typer
 
-from curate.cli import COMMANDS, command_of
+from curate.cli import COMMANDS, app, command_of
 from curate.recipe import locate
 from tests.unit.cli.commands import curate, demo_run
 
@@ -111,3 +112,21 @@ def test_examples_run(name, tmp_path, monkeypatch):
     result = curate(*arguments)
     assert result.code == 0, result.err
     assert result.out
+
+
+def typed_for_others():
+    """Yield the command lines of pages that need a cluster, a crawl or a network to run."""
+    for page in ("README.md", *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for block in re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            for line in block.replace("\\\n", " ").splitlines():
+                for command in re.findall(r"(?:^|&& |-- +|python -m )curate ([^&]+)", line):
+                    yield page, shlex.split(command, comments=True)
+
+
+@pytest.mark.parametrize(("page", "words"), typed_for_others(), ids=str)
+def test_commands_that_cannot_run_here_are_understood(page, words):
+    group = typer.main.get_command(app())
+    context = group.make_context("curate", list(words))
+    name, command, rest = group.resolve_command(context, [*context._protected_args, *context.args])
+    assert command.make_context(name, rest).params
