@@ -18,8 +18,9 @@ def on_page_markdown(markdown: str, page: Any, **others: Any) -> str:
 
 
 def on_post_page(output: str, **others: Any) -> str:
-    """Return a page whose tables take the focus (the theme does it for code), and whose dialog has a name."""
-    output = output.replace("<table>", '<table tabindex="0">')
-    return re.sub(
-        r'(data-md-component="search") (role="dialog")', r'\1 aria-label="Search" \2', output
+    """Return a page whose tables and code take the focus, and whose dialog has a name."""
+    output = re.sub(r"<(table|pre)>", r'<\1 tabindex="0">', output)
+    return output.replace(
+        'data-md-component="search" role="dialog"',
+        'data-md-component="search" aria-label="Search" role="dialog"',
     )
