@@ -46,7 +46,7 @@ def command(
 ) -> int:
     """Train a classifier from good and bad texts.
 
-    stacked: boosted trees on signals and on a linear model of character n-grams; signals: without
+    stacked: a random forest on signals and on a linear model of character n-grams; signals: without
     the n-grams. Training these needs the extra train, scoring does not. fasttext: a fastText model,
     which other tools read too; its label in a profile is __label__good. The model's card has its
     worth on texts held out, per language and per source, and warns where it separates sources or

@@ -3,8 +3,8 @@
 A model reads an excerpt of each text: its first characters and as many from its middle, in one
 line. So its features do not grow with the text, and its cost does not either. Its features are
 signals of the excerpt, the same signals relative to the language (minus the language's median, in
-units of its range), and the score of a linear model on hashed character n-grams. Boosted trees add
-them up to the logarithm of the odds of ``good``.
+units of its range), and the score of a linear model on hashed character n-grams. The leaves of
+a random forest add up to the chance of ``good``.
 
 The file is read without pickle; its member ``card`` is JSON: what the model is, how it was trained
 and what it is worth.
@@ -38,7 +38,7 @@ Floats = npt.NDArray[np.float64]
 #: ``curate.signals.measure``, which a caller gives: it needs this module itself.
 Measure = Callable[[Any, Sequence[str], Mapping[str, Sequence[str]]], Mapping[str, pa.Array]]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 #: The model that is shipped, behind the signal ``page_quality``.
 SHIPPED: Final = Path(__file__).with_name("page_quality.npz")
 
@@ -57,8 +57,9 @@ SIGNALS: Final = (
 
 _ARRAYS: Final = {
     "middle": (np.float64, 2), "range": (np.float64, 2), "undefined": (np.float64, 1),
-    "weights": (np.float16, 1), "feature": (np.int32, 1), "threshold": (np.float64, 1),
-    "left": (np.int32, 1), "right": (np.int32, 1), "value": (np.float64, 1),
+    "prior": (np.float64, 1),
+    "weights": (np.float16, 1), "feature": (np.int32, 1), "threshold": (np.float32, 1),
+    "left": (np.int32, 1), "right": (np.int32, 1), "value": (np.float32, 1),
     "roots": (np.int32, 1),
 }  # fmt: skip
 
@@ -94,15 +95,16 @@ class PageModel:
         if len(weights):
             grams = gram_scores(shown, weights, self.card["longest_gram"])
             table = np.column_stack([table, grams + self.card["gram_intercept"]])
-        odds = np.empty(len(texts))
+        scores = np.zeros(len(texts))
         nodes = [self.arrays[name] for name in _NODES]
         roots = self.arrays["roots"]
-        _sum_trees(table.astype(np.float32), *nodes, roots, odds)  # type: ignore[call-arg]
-        scores: Floats = 1.0 / (1.0 + np.exp(-(odds + self.card["intercept"])))
+        _sum_trees(table.astype(np.float32), *nodes, roots, scores)  # type: ignore[call-arg]
         return np.where(np.diff(offsets) > 0, scores, np.nan)
 
     def features(self, raw: Floats, langs: Sequence[str]) -> Floats:
-        """Return signals, undefined ones at their median, and the same relative to the language."""
+        """Return signals, undefined ones at their median, the same relative to the language, and
+        the language's share of ``good``: the share of all where the model does not know it.
+        """
         numbers = {lang: at for at, lang in enumerate(self.card["languages"])}
         rows = np.array([numbers.get(lang, -1) for lang in langs], np.int64)
         relative = np.zeros_like(raw)
@@ -111,7 +113,7 @@ class PageModel:
         relative[known] = (raw[known] - middle[rows[known]]) / spread[rows[known]]
         relative[np.isnan(relative)] = 0.0
         whole = np.where(np.isnan(raw), self.arrays["undefined"], raw)
-        return np.column_stack([whole, relative])
+        return np.column_stack([whole, relative, self.arrays["prior"][rows]])
 
     def save(self, path: Path) -> None:
         """Write the model to a file; the same model gives the same bytes."""
@@ -178,16 +180,17 @@ def _check(card: dict[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None
     wrong = (
         arrays["middle"].shape != by_language or arrays["range"].shape != by_language
         or len(arrays["undefined"]) != many or size & (size - 1)
+        or len(arrays["prior"]) != len(card["languages"]) + 1
         or not set(card["signals"]) <= set(SIGNALS) or not 1 <= int(card["window"]) <= 1 << 20
         or not 1 <= int(card["longest_gram"]) <= 8
         or any(len(arrays[name]) != nodes for name in _NODES)
         # Children lie behind their parents, so that every walk ends.
         or (inner & ((left <= places) | (right <= places))).any()
         or (inner & ((left >= nodes) | (right >= nodes))).any()
-        or (inner & ((arrays["feature"] < 0) | (arrays["feature"] >= 2 * many + (size > 0)))).any()
+        or (inner & ((arrays["feature"] < 0) | (arrays["feature"] > 2 * many + (size > 0)))).any()
         or ((arrays["roots"] < 0) | (arrays["roots"] >= nodes)).any()
     )  # fmt: skip
-    float(card["intercept"]) + float(card["gram_intercept"])
+    float(card["gram_intercept"])
     if wrong:
         raise ValueError
 
@@ -373,12 +376,10 @@ def _sum_trees(
     roots: Any,
     out: Any,
 ) -> None:
-    for row in range(len(table)):
-        total = 0.0
-        for tree in range(len(roots)):
+    for tree in range(len(roots)):  # each for all rows: a tree fits the CPU's cache, a forest not
+        for row in range(len(table)):
             node = roots[tree]
             while left[node] >= 0:
-                below = float(table[row, feature[node]]) <= threshold[node]
+                below = table[row, feature[node]] <= threshold[node]
                 node = left[node] if below else right[node]
-            total += value[node]
-        out[row] = total
+            out[row] += float(value[node])

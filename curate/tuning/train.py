@@ -14,7 +14,7 @@ import pyarrow as pa
 from curate.errors import RecipeError
 from curate.signals import measure
 from curate.signals.page_model import Floats, PageModel
-from curate.tuning import boosted
+from curate.tuning import forest
 from curate.tuning.card import Booleans, by_group, checks, figures
 from curate.tuning.fasttext_kind import FastText
 
@@ -39,7 +39,7 @@ def train(
     *,
     name: str,
     kind: Kind,
-    lists: Mapping[str, boosted.Lists],
+    lists: Mapping[str, forest.Lists],
     seed: int = 0,
     about: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
@@ -59,9 +59,9 @@ def train(
         if kind == "fasttext"
         else _Trees(rows, lists, kind, seed)
     )
-    fold = boosted.folds(rows.good, seed)
+    fold = forest.folds(rows.good, seed)
     scores = np.full(len(rows.good), np.nan)
-    for number in range(boosted.FOLDS):
+    for number in range(forest.FOLDS):
         held_out = fold == number
         scores[held_out] = learner.scores(np.flatnonzero(~held_out))[held_out]
     scores = np.where(np.isnan(scores), 0.0, scores)
@@ -83,18 +83,18 @@ def train(
 
 
 class _Trees:
-    """Boosted trees on signals, and for ``stacked`` on character n-grams too."""
+    """A forest on signals, and for ``stacked`` on character n-grams too."""
 
     def __init__(
-        self, rows: Labelled, lists: Mapping[str, boosted.Lists], kind: Kind, seed: int
+        self, rows: Labelled, lists: Mapping[str, forest.Lists], kind: Kind, seed: int
     ) -> None:
-        boosted.packages()
+        forest.packages()
         self._rows, self._lists, self._seed = rows, lists, seed
-        self._computed = boosted.Rows(rows.texts, rows.langs, lists, grams=kind == "stacked")
+        self._computed = forest.Rows(rows.texts, rows.langs, lists, grams=kind == "stacked")
         self._texts = pa.array(rows.texts, pa.large_string())
 
     def _fit(self, chosen: npt.NDArray[np.int64]) -> PageModel:
-        return boosted.fit(self._computed, self._rows.good, chosen, self._seed)
+        return forest.fit(self._computed, self._rows.good, chosen, self._seed)
 
     def scores(self, chosen: npt.NDArray[np.int64]) -> Floats:
         """Train on the chosen rows and return the scores of all."""

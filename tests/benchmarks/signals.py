@@ -1,6 +1,7 @@
 """Compare Gopher quality and repetition, FineWeb and C4 rules with datatrove's and dolma's.
 
-Usage: python -m tests.benchmarks.signals [--folder FOLDER] [--dolma PYTHON] [LANGUAGE...]
+Usage: python -m tests.benchmarks.signals [--folder FOLDER] [--dolma PYTHON] [--page-quality]
+       [LANGUAGE...]
 (default: $CURATE_SHARED_DATA/text and en ru kk ja; PYTHON is that of an environment with dolma)
 
 The folder contains <language>-*.jsonl.gz files with a field "text". All sides get the same texts,
@@ -11,6 +12,9 @@ every verdict must equal ours. dolma's tagger (gopher_v1) measures Gopher's qual
 repetition alone. CPU seconds; the sides take turns, the best of three rounds each (ours five times
 in each; of one for datatrove as shipped and dolma). Prints MB/s, ratios and the share of documents
 with the same verdict as JSON, a line per language.
+
+``--page-quality`` measures what the shipped model costs instead: the signals of the language's
+profile with and without ``page_quality``, in turns, the best of seven rounds each.
 """
 
 from __future__ import annotations
@@ -39,9 +43,9 @@ from datatrove.pipeline.filters import (
 )
 
 from curate.recipe.locate import profile_text
-from curate.recipe.profile import load_profile
+from curate.recipe.profile import Profiles, load_profile
 from curate.signals import measure
-from curate.signals.verdict import verdicts
+from curate.signals.verdict import lists_of, signals_of, verdicts
 from curate.text.words import words
 from tests.published_rules import C4, FINEWEB, QUALITY, REPETITION
 
@@ -193,14 +197,38 @@ def compare(folder: Path, language: str, python: str | None) -> dict[str, object
     return about | {"megabytes_per_second": rounded} | ratios | {"same_verdict": agreed}
 
 
+def page_quality(folder: Path, language: str) -> dict[str, object]:
+    """Return MB/s of a profile's signals with and without the shipped model, and its share."""
+    texts = read(folder, language, 1_000_000)
+    size = sum(len(text.encode()) for text in texts) / 1e6
+    profile = load_profile(PROFILES[language], profile_text)
+    names = signals_of(Profiles({profile.name: profile}))
+    without = [name for name in names if name != "page_quality"]
+    times = math.ceil(BATCH / size)
+    column = pa.array(texts * times, pa.large_string())
+    spent = {"without": math.inf, "with": math.inf}
+    for _ in range(7):
+        for key, chosen in (("without", without), ("with", [*without, "page_quality"])):
+            work = taken(lambda chosen=chosen: measure(column, chosen, lists_of(profile)))
+            spent[key] = min(spent[key], work)
+    rates = {key: round(times * size / seconds, 1) for key, seconds in spent.items()}
+    micros = (spent["with"] - spent["without"]) / len(column) * 1e6
+    about = {"language": language, "documents": len(texts), "bytes": round(1e6 * size / len(texts))}
+    return about | {"megabytes_per_second": rates, "microseconds_a_document": round(micros)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     shared = Path(os.environ.get("CURATE_SHARED_DATA", "."), "text")
     parser.add_argument("--folder", type=Path, default=shared)
     parser.add_argument("--dolma", help="the Python of an environment that has dolma")
+    parser.add_argument("--page-quality", action="store_true", help="the cost of the model")
     parser.add_argument("languages", nargs="*", default=["en", "ru", "kk", "ja"])
     arguments = parser.parse_args()
     for language in arguments.languages:
+        if arguments.page_quality:
+            print(json.dumps(page_quality(arguments.folder, language)), flush=True)
+            continue
         print(json.dumps(compare(arguments.folder, language, arguments.dolma)), flush=True)
 
 

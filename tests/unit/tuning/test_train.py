@@ -77,10 +77,11 @@ def test_the_same_texts_give_the_same_bytes_and_a_model_that_tells_them(
     assert files[0].read_bytes() == files[1].read_bytes()
     assert cards[0]["held_out"]["rows"] == 80 and cards[0]["held_out"]["good"] == 40
     assert cards[0]["held_out"]["auc"] > 0.95
-    new = pa.array([*texts(_WORDS, 1, 60, 7), *texts(_SPAM, 1, 60, 8)], pa.large_string())
+    new = pa.array([*texts(_WORDS, 10, 60, 7), *texts(_SPAM, 10, 60, 8)], pa.large_string())
     named = {"own": ClassifierSection(model=str(files[0]))}
-    scores = classifiers.scores(new, named, {}, measure)["signal_own"].to_pylist()
-    assert scores[0] > 0.7 and scores[1] < 0.3
+    scores = classifiers.scores(new, named, {}, measure)["signal_own"].to_numpy()
+    assert scores[:10].mean() > 0.7 and scores[10:].mean() < 0.3
+    assert scores[:10].min() > scores[10:].max()
 
 
 def test_a_model_that_learned_the_source_is_called_so() -> None:
@@ -166,19 +167,34 @@ def test_each_text_is_scored_alone() -> None:
 
 def test_the_scores_of_the_trees_are_those_of_scikit_learn() -> None:
     pytest.importorskip("sklearn")
-    from sklearn.ensemble import GradientBoostingClassifier
+    from sklearn.ensemble import ExtraTreesClassifier
 
-    from curate.tuning.boosted import _trees
+    from curate.tuning.forest import _nodes
 
     random = np.random.default_rng(0)
     table = random.normal(size=(200, 5)).astype(np.float32)
+    table[::3] = table[::3].round(1)  # some rows on the same side of thresholds, many ties
     good = table[:, 0] + table[:, 1] > 0
-    forest = GradientBoostingClassifier(n_estimators=20, random_state=0).fit(table, good)
-    trees, out = _trees([forest]), np.empty(200)
+    forest = ExtraTreesClassifier(20, min_samples_leaf=3, random_state=0).fit(table, good)
+    trees, out = _nodes(forest), np.zeros(200)
     nodes = [trees[name] for name in ("feature", "threshold", "left", "right", "value", "roots")]
     page_model._sum_trees(table, *nodes, out)  # type: ignore[call-arg]
-    prior = np.log(good.mean() / (1 - good.mean()))
-    assert np.allclose(out + prior, forest.decision_function(table))
+    assert np.allclose(out, forest.predict_proba(table)[:, 1], atol=1e-6)
+
+
+def test_thresholds_rounded_to_float32_decide_the_same() -> None:
+    pytest.importorskip("sklearn")
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    from curate.tuning.forest import _nodes
+
+    near = np.float32(0.1) * np.ones((40, 1), np.float32)
+    near[::2] = np.nextafter(np.float32(0.1), np.float32(1))  # no float32 lies between the two
+    forest = ExtraTreesClassifier(50, random_state=0).fit(near, near[:, 0] > np.float32(0.1))
+    trees, out = _nodes(forest), np.zeros(40)
+    nodes = [trees[name] for name in ("feature", "threshold", "left", "right", "value", "roots")]
+    page_model._sum_trees(near, *nodes, out)  # type: ignore[call-arg]
+    assert out == pytest.approx(forest.predict_proba(near)[:, 1], abs=1e-6)
 
 
 def test_half_of_a_surrogate_pair_is_no_text(tmp_path: Path) -> None:
