@@ -1,4 +1,4 @@
-"""What a dedup store holds that is near a text."""
+"""What a dedup store holds of a text, or near it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ def query_store(
     (``curate.dedup.fuzzy.lsh.candidate_probability``). Each candidate's similarity is computed
     exactly, from the stored set of shingles.
 
+    The store of an ``exact_dedup`` finds the documents with the text's hash (``url``: the column
+    ``url``, or the text as an address), that of a ``line_dedup`` those that have lines of it, that
+    of a ``substring_dedup`` those that have spans of it, as long as the store's windows.
+
     Parameters
     ----------
     store : str
@@ -35,7 +39,8 @@ def query_store(
         A row for each text and document: ``query`` (the text's ``id``, ``table#ROW`` unless the
         table has one), ``id`` and ``source`` of the document, the ``generation``, ``recipe`` and
         ``run`` that added it, ``jaccard`` (of the exact shingle sets), ``estimate`` (of the
-        signatures) and ``contained`` (the share of the text's shingles that the document has).
+        signatures) and ``contained`` (the share of the text's shingles, lines or bytes that the
+        document has). The first two are null where the store does not know them.
 
     Raises
     ------
@@ -56,14 +61,25 @@ def query_store(
     0
     """
     from curate.inspection import store_query
+    from curate.inspection.key_query import documents_with_keys
 
     if limit < 1 or not 0 <= min_jaccard <= 1:
         raise RecipeError(
             f"limit = {limit}, min_jaccard = {min_jaccard}",
             hint="give a limit of 1 or more, and 0 <= min_jaccard <= 1",
         )
-    near = store_query.parameters_of(store)
     _, documents = documents_of(texts)
+    stored = store_query.stored_parameters(store)
+    if not store_query.is_near(stored):
+        if min_jaccard:
+            raise RecipeError(
+                "this dedup store knows no similarity of whole texts",
+                where=store,
+                hint="leave out min_jaccard: contained is the share of a text that is there",
+            )
+        rows = documents_with_keys(store, stored, documents, limit=limit)
+        return pa.Table.from_pylist(list(rows), schema=store_query.MATCHES)
+    near = store_query.parameters_of(store)
     view = store_query.view_of(store, near)
     return store_query.nearest_documents(
         view, near, documents, limit=limit, min_jaccard=min_jaccard

@@ -45,13 +45,17 @@ def command(
     trims before its dedup is not done here. Documents are found by the band keys of the store, so
     far ones are found rarely; the chance is printed. With --json one line for each text.
 
+    In the store of an exact_dedup are the documents with the same text or address, in that of a
+    line_dedup those with lines of the text, in that of a substring_dedup those with spans of it;
+    contained is then the share of its lines or bytes.
+
     Example: curate store query out/seen sample_data/books.parquet --limit 1
     """
     from curate import api
     from curate.cli.terminal import answer, as_json, say, table
     from curate.inspection import store_query
 
-    near = store_query.parameters_of(store)
+    stored = store_query.stored_parameters(store)
     damaged: Counter[str] = Counter()
     texts = found = 0
     for batch in _batches(text, format, text_field, damaged):
@@ -71,7 +75,11 @@ def command(
         say(f"{count:>9} records that could not be read: {reason}")
     if not texts:
         raise RecipeError("there is no text to compare", where=text, hint="name the field: --text")
-    say(f"{found} of {texts} texts have a document near them in {store}")
+    what = "near them" if store_query.is_near(stored) else "with the same, or a part of them,"
+    say(f"{found} of {texts} texts have a document {what} in {store}")
+    if not store_query.is_near(stored):
+        return 0
+    near = store_query.parameters_of(store)
     say(
         "a document is found with a chance of "
         + ", ".join(f"{store_query.chance(near, j):.1%} at jaccard {j}" for j in (0.9, 0.8, 0.5))
@@ -103,5 +111,5 @@ def _exists(path: str) -> bool:
 
 
 def _cells(id: str, row: dict[str, Any]) -> tuple[object, ...]:
-    near = (f"{row['jaccard']:.3f}", f"{row['contained']:.3f}")
+    near = ("-" if row[name] is None else f"{row[name]:.3f}" for name in ("jaccard", "contained"))
     return (id, *near, row["id"], row["source"], row["generation"], row["recipe"])

@@ -23,10 +23,10 @@ from curate.dedup.compared import (
     with_exact_parts,
     without_turkic_capitals,
 )
-from curate.dedup.exact_earlier import halves, stored_keepers, storing_steps
+from curate.dedup.exact_earlier import halves, stored_keepers, write_store
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import ExactDuplicates
-from curate.dedup.stored_keys import KnownDocuments
+from curate.dedup.stored_keys import KnownDocuments, storing_steps
 from curate.dedup.witness_chain import with_reassignment
 from curate.kernels.arrow import buffers, merged
 from curate.kernels.blake2b import SIZE as DIGEST
@@ -260,14 +260,20 @@ def url_hashes(urls: pa.StringArray) -> pa.FixedSizeBinaryArray:
     return pc.if_else(pc.is_null(urls), None, hashes)
 
 
+def compared_hashes(
+    on: str, table: pa.Table, values: pa.LargeStringArray
+) -> pa.FixedSizeBinaryArray:
+    """Return the hash of each row: of its text or prompt, and what goes with it."""
+    return text_hashes(with_exact_parts(table, on, without_turkic_capitals(table, values)))
+
+
 def sketch(exact: ExactDuplicates, table: pa.Table, *, storing: bool = False) -> pa.Table:
     """Return id, hash, keeper rank and the sources of each row; what a store has besides."""
     values = compared_texts(table, exact.on)
     if exact.on == "url":
         hashes = url_hashes(values)
     else:
-        values = without_turkic_capitals(table, values)
-        hashes = text_hashes(with_exact_parts(table, exact.on, values))
+        hashes = compared_hashes(exact.on, table, values)
     rank = keeper_rank(table, exact.keep, exact.source_priority)
     columns = {"id": table.column("id"), "hash": hashes, "rank": rank, "held": held(table)}
     also = {name: table.column(name) for name in ("source", "url")} if storing else {}
@@ -296,7 +302,8 @@ def steps(
             Step("choose", "partition", ("hashes",), ("decisions",), choose),
         )
     )
-    return (*deciding, *(storing_steps() if storing else ()))
+    adding = storing_steps(write_store, ("decisions", "decided", "sketch"))
+    return (*deciding, *(adding if storing else ()))
 
 
 def _send(on: str, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:

@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.dedup.stored_keys import KnownDocuments, index_store, matching_keys
+from curate.dedup.stored_keys import KnownDocuments, NewDocuments, matching_keys
 from curate.kernels.arrow import fixed_width_values
 from curate.kernels.blake2b import SIZE as DIGEST
 from curate.kernels.grouping import find_sorted
-from curate.protocol.routing import document_number, integers, part_of, read_docs
-from curate.protocol.stage import Inputs, Step
+from curate.protocol.routing import integers, read_docs
+from curate.protocol.stage import Inputs
 from curate.schema import whole
 
 
@@ -46,36 +46,14 @@ def stored_keepers(known: KnownDocuments, high: np.ndarray, low: np.ndarray) -> 
     return names.take(pa.array(at, mask=~found))
 
 
-def storing_steps() -> tuple[Step, ...]:
-    """Return the steps that add what was kept to a store; they come after the decisions."""
-    reads, written = ("decisions", "decided", "sketch"), ("documents", "new_keys")
-    return (
-        Step("write_store", "shard", reads, written, _write_store, ("documents",)),
-        Step("index_store", "partition", ("new_keys",), ("keys",), index_store, ("keys",)),
-    )
-
-
-def _write_store(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+def write_store(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     """Yield id, source and address of the kept documents, and the keys that are their hashes."""
     dropped = [read_docs(inputs, "decided")]
     for table in inputs.stream("decisions"):
         dropped.append(integers(table.filter(pc.is_valid(table.column("dropped_by"))), "doc"))
     removed = np.unique(np.concatenate(dropped))
-    row = 0
+    new = NewDocuments(inputs)
     for table in inputs.stream("sketch"):
         kept = ~np.isin(integers(table, "doc"), removed)
         table = table.filter(pc.and_(pa.array(kept), table.column("hash").is_valid()))
-        if not len(table):
-            continue
-        yield "documents", table.select(["id", "source", "url"])
-        high, low = halves(whole(table.column("hash")))
-        rows = np.arange(row, row + len(table), dtype=np.int64)
-        row += len(table)
-        columns = {
-            "high": high,
-            "low": low,
-            "doc": document_number(inputs.index, rows),
-            "source": table.column("source"),
-            "part": part_of(high, inputs.partitions),
-        }
-        yield "new_keys", pa.table(columns)
+        yield from new.add(table, np.arange(len(table)), *halves(whole(table.column("hash"))))

@@ -242,6 +242,11 @@ class RepeatedLines:
             raise RecipeError(f"min_characters = {self.min_characters}", hint="give 1 or more")
         _check_max_cut(self.max_cut)
 
+    @property
+    def stored_parameters(self) -> dict[str, int | str]:
+        """The parameters that a store must agree with: they say which lines it has."""
+        return {"lines": self.unit, "min_characters": self.min_characters, "per": self.per}
+
 
 @dataclass(frozen=True)
 class RepeatedSpans:

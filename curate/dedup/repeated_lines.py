@@ -28,6 +28,13 @@ from curate.dedup.compared import active_rows
 from curate.dedup.cuts import cut_or_drop, decide_cuts, joined, text_hash, undivided, without
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import RepeatedLines
+from curate.dedup.stored_keys import (
+    KnownDocuments,
+    NewDocuments,
+    documents_with,
+    find_pairs,
+    storing_steps,
+)
 from curate.kernels import unicode
 from curate.kernels.arrow import buffers, pack_pairs, unpack_pairs
 from curate.kernels.folding import BLOCK, INVISIBLE, SEPARATOR, decode_block, visible_table
@@ -131,19 +138,22 @@ def units(texts: pa.LargeStringArray, unit: str) -> Units:
     return Units(document[:n], span[:n], keys[:n], characters[:n])
 
 
-def sketch(repeated: RepeatedLines, table: pa.Table) -> pa.Table:
-    """Return id, keeper rank, group, and the hashes of the long enough units of each row."""
+def sketch(repeated: RepeatedLines, table: pa.Table, *, storing: bool = False) -> pa.Table:
+    """Return id, keeper rank, group, and the hashes of the long enough units of each row.
+
+    With ``storing`` also what a store has besides.
+    """
     split = units(undivided(table), repeated.unit)
     long = split.characters >= repeated.min_characters
     counts = np.bincount(split.document[long], minlength=table.num_rows)
-    return pa.table(
-        {
-            "id": table.column("id"),
-            "rank": keeper_rank(table, repeated.keep, repeated.source_priority),
-            "group": _group(repeated, table),
-            "hashes": pack_pairs(split.keys[long], counts),
-        }
-    )
+    columns = {
+        "id": table.column("id"),
+        "rank": keeper_rank(table, repeated.keep, repeated.source_priority),
+        "group": _group(repeated, table),
+        "hashes": pack_pairs(split.keys[long], counts),
+    }
+    also = {name: table.column(name) for name in ("source", "url")} if storing else {}
+    return pa.table(columns | also)
 
 
 def _group(repeated: RepeatedLines, table: pa.Table) -> pa.Array:
@@ -156,10 +166,17 @@ def _group(repeated: RepeatedLines, table: pa.Table) -> pa.Array:
     return pa.array(numbers[np.asarray(names.indices)] if len(names) else numbers[:0])
 
 
-def steps(repeated: RepeatedLines) -> tuple[Step, ...]:
-    """Return the steps: count lines per shard, then by hash; choose the first document; cut."""
+def steps(
+    repeated: RepeatedLines, known: KnownDocuments | None = None, *, storing: bool = False
+) -> tuple[Step, ...]:
+    """Return the steps: count lines per shard, then by hash; choose the first document; cut.
+
+    Documents of the store ``known`` count, too, and come first. With ``storing`` the documents that
+    were counted are added to it.
+    """
+    compared = known if known is not None and known.generations else None
     count = Step("count", "shard", ("sketch", "decided"), ("lines",), _count)
-    total = Step("total", "partition", ("lines",), ("common",), partial(_total, repeated))
+    total = Step("total", "partition", ("lines",), ("common",), partial(_total, repeated, compared))
     reads: tuple[str, ...] = ("sketch", "text", "decided", "common")
     first: tuple[Step, ...] = ()
     if repeated.keep_first:
@@ -169,10 +186,11 @@ def steps(repeated: RepeatedLines) -> tuple[Step, ...]:
         )
         reads = (*reads, "firsts")
     cut = Step("cut", "shard", reads, ("decisions",), partial(_cut, repeated))
-    return count, total, *first, cut
+    adding = storing_steps(_write_store, ("sketch", "decided")) if storing else ()
+    return count, total, *first, cut, *adding
 
 
-class _Lines(NamedTuple):
+class Lines(NamedTuple):
     """The hashed lines of active documents: one entry per line, by row of the sketch."""
 
     rows: pa.Table
@@ -181,17 +199,20 @@ class _Lines(NamedTuple):
     low: np.ndarray
 
 
-def _lines_of(inputs: Inputs) -> _Lines:
+def _lines_of(inputs: Inputs) -> Lines:
     tables = list(active_rows(inputs, "sketch"))
     if not tables:
         empty = pa.table({name: pa.array([], pa.int64()) for name in ("doc", "id", "rank")})
         none = np.empty(0, np.uint64)
-        return _Lines(empty, np.empty(0, np.int64), none, none)
-    rows = pa.concat_tables(tables).combine_chunks()
+        return Lines(empty, np.empty(0, np.int64), none, none)
+    return _unpacked(pa.concat_tables(tables).combine_chunks())
+
+
+def _unpacked(rows: pa.Table) -> Lines:
     pairs, counts = unpack_pairs(whole(rows.column("hashes")))
     row = np.repeat(np.arange(rows.num_rows), counts)
     group = integers(rows, "group")[row]
-    return _Lines(rows.drop_columns(["hashes"]), row, pairs[:, 0] ^ group, pairs[:, 1])
+    return Lines(rows.drop_columns(["hashes"]), row, pairs[:, 0] ^ group, pairs[:, 1])
 
 
 def sorted_pairs(high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -202,23 +223,6 @@ def sorted_pairs(high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndar
         order = np.lexsort((low, high))
         a, b = high[order], low[order]
     return order, first_of_runs(a, b)
-
-
-def find_pairs(
-    high: np.ndarray, low: np.ndarray, in_high: np.ndarray, in_low: np.ndarray
-) -> np.ndarray:
-    """Return the position of each pair in sorted, different pairs; -1 where it is absent."""
-    place = np.full(len(high), -1, np.int64)
-    at = np.searchsorted(in_high, high)
-    todo = np.flatnonzero(at < len(in_high))
-    while len(todo):
-        todo = todo[in_high[at[todo]] == high[todo]]
-        hit = in_low[at[todo]] == low[todo]
-        place[todo[hit]] = at[todo[hit]]
-        todo = todo[~hit]
-        at[todo] += 1
-        todo = todo[at[todo] < len(in_high)]
-    return place
 
 
 def _count(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
@@ -240,23 +244,37 @@ def _count(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     yield "lines", pa.table(columns)
 
 
-def _total(repeated: RepeatedLines, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+def _total(
+    repeated: RepeatedLines, known: KnownDocuments | None, inputs: Inputs
+) -> Iterator[tuple[str, pa.Table]]:
     table = read_table(inputs, "lines")
     if table is None:
         return
     high, low = integers(table, "high"), integers(table, "low")
     order, new = sorted_pairs(high, low)
     sums = np.add.reduceat(integers(table, "documents")[order], np.flatnonzero(new))
-    rows = order[(sums >= repeated.min_documents)[np.cumsum(new) - 1]]
-    part = integers(table, "shard")[rows]
-    yield "common", pa.table({"high": high[rows], "low": low[rows], "part": part})
+    earlier = np.zeros(len(sums), np.int64)
+    if known is not None:
+        earlier = documents_with(known, high[order][new], low[order][new])
+    line = np.cumsum(new) - 1
+    common = (sums + earlier >= repeated.min_documents)[line]
+    rows = order[common]
+    columns = {
+        "high": high[rows],
+        "low": low[rows],
+        "earlier": (earlier > 0)[line][common],
+        "part": integers(table, "shard")[rows],
+    }
+    yield "common", pa.table(columns)
 
 
-def _common(inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
-    """Read the common lines of this shard, sorted."""
+def _common(inputs: Inputs, *, new: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Read the common lines of this shard, sorted; with ``new`` those that no store has."""
     table = read_table(inputs, "common")
     if table is None:
         return np.empty(0, np.uint64), np.empty(0, np.uint64)
+    if new:
+        table = table.filter(pc.invert(table.column("earlier")))
     high, low = integers(table, "high"), integers(table, "low")
     order = np.lexsort((low, high))
     return high[order], low[order]
@@ -264,7 +282,7 @@ def _common(inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
 
 def _offer(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     """Send the first document of this shard that has each common line to the line's partition."""
-    common = _common(inputs)
+    common = _common(inputs, new=True)
     if not len(common[0]):
         return
     lines = _lines_of(inputs)
@@ -303,7 +321,7 @@ def _cut(repeated: RepeatedLines, inputs: Inputs) -> Iterator[tuple[str, pa.Tabl
     if not len(common[0]):
         return
     lines = _lines_of(inputs)
-    first = np.full(len(common[0]), -1, np.int64)
+    first = np.full(len(common[0]), -1, np.int64)  # no document keeps it
     if repeated.keep_first:
         for table in inputs.stream("firsts"):
             at = find_pairs(integers(table, "high"), integers(table, "low"), *common)
@@ -341,3 +359,29 @@ def _decision(repeated: RepeatedLines, text: str, lines: np.ndarray) -> dict[str
     share = 1 - len(left.encode()) / size
     tally = {tally_key(CUT, f"{repeated.unit}s"): len(lines)}
     return cut_or_drop(text, spans, left, share, repeated.max_cut, tally)
+
+
+def hashed_lines(repeated: RepeatedLines, table: pa.Table) -> Lines:
+    """Return the long enough lines of the texts of a table, each once per text."""
+    split = units(undivided(table), repeated.unit)
+    long = split.characters >= repeated.min_characters
+    row = split.document[long]
+    group = np.asarray(_group(repeated, table))[row]
+    return _different(Lines(table, row, split.keys[long, 0] ^ group, split.keys[long, 1]))
+
+
+def _different(lines: Lines) -> Lines:
+    """Return each line of a document once."""
+    order = np.lexsort((lines.low, lines.high, lines.row))
+    row, high, low = lines.row[order], lines.high[order], lines.low[order]
+    first = first_of_runs(row, high, low)
+    return Lines(lines.rows, row[first], high[first], low[first])
+
+
+def _write_store(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+    """Yield the documents that were counted, with each of their lines once."""
+    new = NewDocuments(inputs)
+    for table in active_rows(inputs, "sketch"):
+        lines = _different(_unpacked(table))
+        kept, row = np.unique(lines.row, return_inverse=True)
+        yield from new.add(lines.rows.take(pa.array(kept)), row, lines.high, lines.low)

@@ -43,21 +43,32 @@ MATCHES = pa.schema(
 _TOGETHER = 256
 
 
-def parameters_of(address: str) -> NearDuplicates:
-    """Return the parameters of a store's band keys and shingles; RecipeError where there is none.
-
-    The threshold, which a store does not have, is the default.
-    """
+def stored_parameters(address: str) -> Mapping[str, Any]:
+    """Return the parameters that a store was made with; RecipeError where there is none."""
     stored = dedup_store.parameters_of(open_store(address))
     if stored is None:
         raise RecipeError(
             "no dedup store here", where=address, hint="a run makes one: --store-to, or store = ..."
         )
-    if "exact" in stored:
+    return stored
+
+
+def is_near(stored: Mapping[str, Any]) -> bool:
+    """Return whether a store holds signatures and shingles, so that similarity can be computed."""
+    return "bands" in stored
+
+
+def parameters_of(address: str) -> NearDuplicates:
+    """Return the parameters of a store's band keys and shingles; RecipeError where there is none.
+
+    The threshold, which a store does not have, is the default.
+    """
+    stored = stored_parameters(address)
+    if not is_near(stored):
         raise RecipeError(
-            f"this dedup store holds hashes of {stored['exact']} alone, which nothing is near to",
+            "this is not the store of a fuzzy_dedup: it has no signatures",
             where=address,
-            hint="query the store of a fuzzy_dedup",
+            hint=f"curate store query {address} says what it has of a text",
         )
     own: Mapping[str, Any] = stored | {"fold": tuple(stored["fold"].split())}
     return NearDuplicates(**own)

@@ -104,11 +104,20 @@ def _curve(options: NearDuplicates) -> dict[str, Any]:
 #: Bytes of text per shingle of words, and of a key and of what names a document as they are stored:
 #: measured on five scripts' texts.
 TEXT_PER_WORD, STORED_KEY, STORED_NAME = 7, 20, 40
+#: Bytes of text per line, as a guess; how much smaller a stored text is.
+TEXT_PER_LINE, STORED_TEXT = 100, 0.4
 
 
 def _store(barrier: Barrier) -> dict[str, Any]:
     """Describe a dedup's store, and how many bytes a document of usual length adds to it."""
-    bytes_per_document = STORED_KEY + STORED_NAME  # exact: one key, id, source and address
+    keys, text = 1.0, 0.0  # exact: one key, id, source and address
+    stored = barrier.stored_parameters
+    if "lines" in stored:
+        keys = TEXT_PER_DOCUMENT / TEXT_PER_LINE
+    elif "spans" in stored:  # four anchors in a window; a token is some four bytes
+        window = int(stored["spans"]) * (1 if stored["of"] == "bytes" else 4)
+        keys, text = 4 * TEXT_PER_DOCUMENT / window, STORED_TEXT * TEXT_PER_DOCUMENT
+    bytes_per_document = round(STORED_KEY * keys + text + STORED_NAME)
     if (options := barrier.near_duplicates) is not None:
         shingles = estimate.Sampled().text_per_document / (
             TEXT_PER_WORD if options.shingle == "word" else 1

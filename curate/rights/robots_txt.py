@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,6 +28,8 @@ AI_AGENTS = (
 
 #: The name of the rules that are for every crawler without rules of its own.
 EVERYONE = "everyone"
+#: Redirects that are followed, one after another (RFC 9309, 2.3.1.2: at least five).
+MOST_HOPS = 5
 #: Bytes of a file that are read (RFC 9309, 2.5: at least 500 KiB).
 MOST_BYTES = 500 << 10
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+")
@@ -42,6 +44,14 @@ class Rule(NamedTuple):
     ends: bool
     allow: bool
     length: int  #: bytes of the pattern: the longest that matches decides
+
+
+class Redirect(NamedTuple):
+    """A host's robots.txt is that of another host; both as `path_of` returns them."""
+
+    host: str
+    time: int
+    to: str
 
 
 Rules = tuple[Rule, ...]
@@ -193,17 +203,25 @@ class Hosts:
         ]
 
 
-def hosts_of(files: Iterable[tuple[str, int, bytes]], agents: Iterable[str]) -> Hosts:
+def hosts_of(files: Iterable[tuple[str, int, bytes] | Redirect], agents: Iterable[str]) -> Hosts:
     """Return the rules of files: host with port (as `path_of` returns it), time and body of each.
 
-    Of several of one host the latest counts; of those of one time, the last.
+    Of several of one host the latest counts; of those of one time, the last. A host that has none
+    has the file that up to MOST_HOPS redirects lead to, if it is there.
     """
     agents = tuple(agents)
     numbers: dict[ByAgent, int] = {}
     hosts, times, which = array("Q"), array("q"), array("I")
     names: list[str] = []
     count = 0
-    for host, time, body in files:
+    redirects: dict[int, tuple[int, int]] = {}  # key of a host: time, key of the other
+    for file in files:
+        if isinstance(file, Redirect):
+            at, to = keys_of([file.host, file.to]).tolist()
+            if file.time >= redirects.get(at, (file.time, 0))[0]:
+                redirects[at] = file.time, to
+            continue
+        host, time, body = file
         count += 1
         rules = parse(body, agents)
         names.append(host)
@@ -217,5 +235,32 @@ def hosts_of(files: Iterable[tuple[str, int, bytes]], agents: Iterable[str]) -> 
     order = np.lexsort((np.array(times, np.int64), keys))  # stable: the last stays last
     keys, found = keys[order], found[order]
     latest = np.append(keys[1:] != keys[:-1], True) if len(keys) else np.empty(0, np.bool_)
-    latest &= found != numbers.get((), -1)
-    return Hosts(keys[latest], found[latest], tuple(numbers), count)
+    keys, found = _with_redirects(keys[latest], found[latest], redirects)
+    counts = found != numbers.get((), -1)
+    return Hosts(keys[counts], found[counts], tuple(numbers), count)
+
+
+def _with_redirects(
+    keys: Keys, which: np.ndarray, redirects: Mapping[int, tuple[int, int]]
+) -> tuple[Keys, np.ndarray]:
+    """Add the hosts that redirects lead to one of the sorted ``keys``, with its rules."""
+
+    def place(key: int) -> int | None:
+        at = int(np.searchsorted(keys, np.uint64(key)))
+        return at if at < len(keys) and int(keys[at]) == key else None
+
+    more, rules = [], []
+    for host in redirects:
+        at, to = place(host), host
+        if at is not None:
+            continue  # an answer of its own counts
+        for _ in range(MOST_HOPS):
+            if at is None and to in redirects:
+                to = redirects[to][1]
+                at = place(to)
+        if at is not None:
+            more.append(host)
+            rules.append(which[at])
+    all_keys = np.concatenate([keys, np.array(more, np.uint64)])
+    order = np.argsort(all_keys)
+    return all_keys[order], np.concatenate([which, np.array(rules, np.uint32)])[order]

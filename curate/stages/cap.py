@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.errors import RecipeError, nearest
-from curate.kernels.grouping import first_of_runs, place_in_run
+from curate.kernels.grouping import first_of_runs
 from curate.mixture.sampling import sample_key
 from curate.protocol.routing import decide, integers, read_docs
 from curate.protocol.stage import Barrier, Inputs, Step
@@ -29,13 +29,21 @@ _OF_ADDRESS = ("host", "domain")
 _TOGETHER = 1 << 16
 
 _NO_ROWS = pa.schema(
-    [("doc", pa.int64()), ("id", pa.string()), ("value", pa.string()), ("u", pa.uint64())]
+    [
+        ("doc", pa.int64()),
+        ("id", pa.string()),
+        ("value", pa.string()),
+        ("u", pa.uint64()),
+        ("size", pa.int64()),
+    ]
 ).empty_table()
 
 
 @dataclass(frozen=True)
 class Cap(Barrier):
-    """Keep the first `documents` of each value of a column, in the order of a hash of their ids.
+    """Keep the first `documents` or `bytes` of each value of a column, in a random order.
+
+    The order is that of a hash of their ids.
 
     The others are dropped as `over_cap`. With `per = "host"` the value is the host of the address
     (`www.` aside), with `"domain"` the registered domain by the Public Suffix List (`bbc.co.uk` of
@@ -47,8 +55,11 @@ class Cap(Barrier):
     (`max_share`).
     """
 
-    documents: int
+    documents: int | None = None
     """Documents to keep of each value. Example: 100000."""
+    bytes: int | None = None
+    """Instead: bytes of text to keep of each value. The document that reaches them is the last.
+    Example: 50000000."""
     per: str = "lang"
     """What is capped: ``lang``, ``source``, ``origin``, ``license`` (as the stage ``rights`` names
     it), ``host`` or registered ``domain`` (of the address), or a column of the input.
@@ -61,8 +72,10 @@ class Cap(Barrier):
     name: str = "cap"
 
     def __post_init__(self) -> None:
-        if self.documents < 1:
-            raise RecipeError(f"documents = {self.documents}", hint="give 1 or more")
+        if (self.documents is None) == (self.bytes is None):
+            raise RecipeError("a cap is one of documents and bytes", hint="documents = 100000")
+        if self._most < 1:
+            raise RecipeError(f"{self._unit} = {self._most}", hint="give 1 or more")
         if self.per not in (*_OURS, *self.own):
             hint = nearest(self.per, (*_OURS, *self.own))
             raise RecipeError(f"no cap per '{self.per}'", hint=hint)
@@ -72,8 +85,20 @@ class Cap(Barrier):
         return ("id", self._column)
 
     @property
+    def sketch_reads(self) -> tuple[str, ...]:
+        return self.reads if self.bytes is None else (*self.reads, "text")
+
+    @property
     def rewrites(self) -> tuple[str, ...]:
         return ("dropped_by", "dropped_value")
+
+    @property
+    def _unit(self) -> str:
+        return "documents" if self.bytes is None else "bytes"
+
+    @property
+    def _most(self) -> int:
+        return (self.documents if self.bytes is None else self.bytes) or 0
 
     @property
     def _column(self) -> str:
@@ -93,7 +118,11 @@ class Cap(Barrier):
             value = self._of_address(table)
         else:
             value = pc.fill_null(table.column(self._column).cast(pa.string()), "")
-        return pa.table({"id": ids, "value": value, "u": sample_key(ids, self.seed)})
+        size = np.ones(len(ids), np.int64)
+        if self.bytes is not None:
+            size = np.asarray(pc.fill_null(pc.binary_length(whole(table.column("text"))), 0))
+        columns = {"id": ids, "value": value, "u": sample_key(ids, self.seed)}
+        return pa.table(columns | {"size": size.astype(np.int64)})
 
     def steps(self) -> tuple[Step, ...]:
         """Return the steps: rows to the partition of their value, then the first of each value."""
@@ -109,7 +138,7 @@ class Cap(Barrier):
             if self.per in (*_OF_ADDRESS, "license") or self.per in self.own:
                 rows = rows.filter(pc.not_equal(rows.column("value"), ""))
             part = partition_of_value(rows, "value", inputs.partitions)
-            yield "rows", rows.select(["doc", "id", "value", "u"]).append_column("part", part)
+            yield "rows", rows.select(_NO_ROWS.column_names).append_column("part", part)
 
     def _choose(self, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
         # In memory are the cap of each value, and as many rows again: a row over the cap now stays
@@ -129,7 +158,9 @@ class Cap(Barrier):
         keys = [("value", "ascending"), ("u", "ascending"), ("id", "ascending")]
         rows = rows.take(pc.sort_indices(rows, sort_keys=keys))
         which = np.asarray(whole(rows.column("value")).dictionary_encode().indices)
-        inside = place_in_run(first_of_runs(which)) < self.documents
+        first = first_of_runs(which)
+        before = np.cumsum(integers(rows, "size")) - integers(rows, "size")
+        inside = before - before[first][np.cumsum(first) - 1] < self._most
         over = rows.filter(pa.array(~inside))
         rules = pa.array(["over_cap"] * len(over), pa.string())
         columns = {"id": whole(over.column("id")), "dropped_by": rules}

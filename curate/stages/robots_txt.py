@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
+from urllib.parse import urljoin
 
 import pyarrow as pa
 
@@ -16,12 +17,21 @@ from curate.logging_setup import LOGGER
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import drop, on_alive
 from curate.recipe import locate
-from curate.rights.robots_txt import AI_AGENTS, MOST_BYTES, Hosts, hosts_of, path_of
+from curate.rights.robots_txt import (
+    AI_AGENTS,
+    MOST_BYTES,
+    Hosts,
+    Redirect,
+    hosts_of,
+    path_of,
+)
 from curate.sources import files
 from curate.sources.base import Damage, InputFile, Piece
 from curate.sources.web.http_message import HttpDamage, parse_response
 from curate.sources.web.warc import Warc, archive_date, target_url
 from curate.sources.web.warc_records import MAX_RECORD_BYTES, ArchiveRecord, archive_records
+
+_REDIRECTS = (301, 302, 303, 307, 308)
 
 
 @dataclass(frozen=True)
@@ -30,9 +40,10 @@ class RobotsTxt(MapStage):
 
     Crawls keep robots.txt in web archives of their own (Common Crawl: the subset ``robotstxt``).
     Rules are matched by RFC 9309; of a host the latest answer with status 200 counts, whatever its
-    scheme, and a host without one closes nothing. The rule is the first agent that may not read the
+    scheme, and a host without any closes nothing. The rule is the first agent that may not read the
     page, in lower case, or ``everyone`` where that is said to all crawlers without rules of their
-    own.
+    own. A host without one, but with a redirect to the robots.txt of another host, has that one, up
+    to five redirects far.
     """
 
     archives: tuple[str, ...]
@@ -107,8 +118,8 @@ def _read(archives: tuple[str, ...], agents: tuple[str, ...], digest: str) -> tu
 
 def _robots_files(
     archives: tuple[str, ...], damaged: Counter[str]
-) -> Iterator[tuple[str, int, bytes]]:
-    """Yield host, time and body of each answer with status 200 for /robots.txt.
+) -> Iterator[tuple[str, int, bytes] | Redirect]:
+    """Yield host, time and body of each answer with status 200 for /robots.txt, and redirects.
 
     Records that cannot be read are counted in ``damaged``, by reason.
     """
@@ -125,14 +136,28 @@ def _robots_files(
                     damaged[record.reason] += 1
                 if not isinstance(record, ArchiveRecord) or record.kind != "response":
                     continue
-                host, where = path_of(target_url(record) or "")
+                address = target_url(record) or ""
+                host, where = path_of(address)
                 if not host or where != "/robots.txt":
                     continue
                 answer = parse_response(record.block, MAX_RECORD_BYTES)
                 if isinstance(answer, HttpDamage):
                     damaged[answer.reason] += 1
-                elif answer.status == 200:
-                    time = archive_date(record.headers.get(b"warc-date", b"")) or 0
+                    continue
+                time = archive_date(record.headers.get(b"warc-date", b"")) or 0
+                if answer.status == 200:
                     yield host, time, answer.body[: MOST_BYTES + 1]
+                elif answer.status in _REDIRECTS:
+                    other, where = path_of(_location(address, answer.headers))
+                    if where == "/robots.txt" and other != host:
+                        yield Redirect(host, time, other)
         if not usable:
             raise CurateError("no record of a web archive in it", where=file.path)
+
+
+def _location(address: str, headers: Mapping[bytes, bytes]) -> str:
+    """Return the address that an answer leads to; nothing where it names none."""
+    try:
+        return urljoin(address, headers.get(b"location", b"").decode("utf-8", "replace").strip())
+    except ValueError:
+        return ""

@@ -26,6 +26,8 @@ from curate.storage.store import Store, open_store
 _LOWEST = np.int64(-(1 << 63))
 #: Documents that are yielded in one table.
 _TOGETHER = 1024
+#: The same of documents with their texts.
+_TEXTS_TOGETHER = 64
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,19 @@ class DedupView:
         for table in self._rows("documents", docs):
             yield table.select(["doc", "id"])
 
+    def sources(self, docs: np.ndarray) -> Iterator[pa.Table]:
+        """Yield doc, id and source of documents by their ascending numbers."""
+        for table in self._rows("documents", docs):
+            yield table.select(["doc", "id", "source"])
+
     def shingles(self, docs: np.ndarray) -> Iterator[pa.Table]:
         """Yield doc and shingles of documents by their ascending numbers."""
         return self._rows("shingles", docs)
+
+    def texts(self, docs: np.ndarray) -> Iterator[pa.Table]:
+        """Yield doc and text of documents by their ascending numbers."""
+        for start in range(0, len(docs), _TEXTS_TOGETHER):
+            yield from self._rows("texts", docs[start : start + _TEXTS_TOGETHER])
 
     def _rows(self, dataset: str, docs: np.ndarray) -> Iterator[pa.Table]:
         """Yield rows by number, in tables that are cut at the same rows for every dataset."""

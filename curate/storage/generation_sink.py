@@ -14,7 +14,7 @@ from curate.storage.entries import StoreFile
 from curate.storage.store import HashingWriter, Store
 
 #: Rows per row group, the unit that is read for one candidate.
-_GROUP_ROWS = {"documents": 1024, "shingles": 256, "keys": 1 << 16}
+_GROUP_ROWS = {"documents": 1024, "shingles": 256, "texts": 64, "keys": 1 << 16}
 
 
 class _Abandoned(Exception):

@@ -14,12 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.dedup import stored_keys
 from curate.dedup.fuzzy.compared_sets import compared_sets, near_texts
 from curate.dedup.fuzzy.differences import written_column
 from curate.dedup.fuzzy.minhash import band_keys, sign_sets
 from curate.dedup.keeper import keeper_rank
 from curate.dedup.options import NearDuplicates
-from curate.dedup.stored_keys import KnownDocuments, index_store
+from curate.dedup.stored_keys import KnownDocuments, is_known
 from curate.kernels.grouping import find_sorted, first_of_runs
 from curate.kernels.hashing import spread
 from curate.protocol.routing import (
@@ -30,19 +31,6 @@ from curate.protocol.routing import (
     read_table,
 )
 from curate.protocol.stage import Inputs, Step
-
-#: Documents of a store that are neighbours (2**16 numbers) are read by one task.
-_NEIGHBOUR_BITS = 16
-
-
-def is_known(docs: np.ndarray) -> np.ndarray:
-    """Return whether each document number is that of a store's document."""
-    return np.asarray(docs < 0)
-
-
-def reader_of(docs: np.ndarray, partitions: int) -> pa.Array:
-    """Return the partition whose task reads each document of a store: the same for neighbours."""
-    return part_of(spread(docs >> _NEIGHBOUR_BITS), partitions)
 
 
 def can_matter(
@@ -109,12 +97,9 @@ def fetch_known_shingles(known: KnownDocuments, inputs: Inputs) -> Iterator[tupl
 
 def storing_steps(near: NearDuplicates) -> tuple[Step, ...]:
     """Return the steps that add what was kept to a store; they come after the decisions."""
-    reads, stored = ("decisions", "decided", "unindexed", "text"), ("documents", "shingles")
+    reads = ("decisions", "decided", "unindexed", "text")
     write = partial(_write_store, near)
-    return (
-        Step("write_store", "shard", reads, (*stored, "new_keys"), write, stored),
-        Step("index_store", "partition", ("new_keys",), ("keys",), index_store, ("keys",)),
-    )
+    return stored_keys.storing_steps(write, reads, ("documents", "shingles"))
 
 
 def _write_store(near: NearDuplicates, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:

@@ -23,8 +23,6 @@ from curate.dedup.fuzzy.earlier_runs import (
     can_matter,
     fetch_known_shingles,
     fetch_known_signatures,
-    is_known,
-    reader_of,
     requested,
     storing_steps,
 )
@@ -40,7 +38,7 @@ from curate.dedup.fuzzy.resolve_components import NOW, resolve_components
 from curate.dedup.fuzzy.verify import RemovalRule
 from curate.dedup.keeper import keeper_rank
 from curate.dedup.options import NearDuplicates
-from curate.dedup.stored_keys import KnownDocuments, matching_keys
+from curate.dedup.stored_keys import KnownDocuments, is_known, matching_keys, reader_of
 from curate.dedup.witness_chain import with_reassignment
 from curate.kernels.grouping import find_sorted, first_of_runs
 from curate.kernels.hashing import spread

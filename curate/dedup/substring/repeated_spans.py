@@ -36,10 +36,17 @@ from curate.dedup.compared import active_rows
 from curate.dedup.cuts import cut_or_drop, decide_cuts, joined, undivided, without
 from curate.dedup.keeper import in_keeper_order, keeper_rank
 from curate.dedup.options import RepeatedSpans
+from curate.dedup.stored_keys import (
+    KnownDocuments,
+    NewDocuments,
+    is_known,
+    reader_of,
+    storing_steps,
+)
 from curate.dedup.substring.matching import repeated_windows
 from curate.dedup.substring.winnowing import anchors
 from curate.kernels.arrow import buffers, pack_pairs, unpack_pairs
-from curate.kernels.grouping import find_sorted
+from curate.kernels.grouping import find_sorted, first_of_runs
 from curate.protocol.routing import integers, part_of, read_table, shard_of
 from curate.protocol.stage import Inputs, Step
 from curate.protocol.tallies import CUT, tally_key
@@ -47,6 +54,8 @@ from curate.schema import whole
 
 #: Windows that are compared at a time: 40 bytes each.
 WINDOWS = 1 << 22
+#: A document's row and a window of it, in one number.
+_WINDOW_BITS = 32
 
 
 class Symbols(Protocol):
@@ -91,15 +100,40 @@ def sketch(repeated: RepeatedSpans, symbols: Symbols, table: pa.Table) -> pa.Tab
     return pa.table({"id": table.column("id"), "rank": rank, "windows": windows, "runs": runs})
 
 
-def steps(repeated: RepeatedSpans, symbols: Symbols) -> tuple[Step, ...]:
-    """Return the steps: count anchors; compare the text at those that repeat; cut."""
+def steps(
+    repeated: RepeatedSpans,
+    symbols: Symbols,
+    known: KnownDocuments | None = None,
+    *,
+    storing: bool = False,
+) -> tuple[Step, ...]:
+    """Return the steps: count anchors; compare the text at those that repeat; cut.
+
+    Documents of the store ``known`` come first. With ``storing`` the documents that were read are
+    added to it.
+    """
     send, cut = partial(_send, repeated, symbols), partial(_cut, repeated, symbols)
+    compared, requests, runs = None, (), ("runs",)
+    fetch: tuple[Step, ...] = ()
+    if known is not None and known.generations:
+        compared, requests, runs = known, ("known_anchors",), ("runs", "known_runs")
+        run = partial(_fetch_known, repeated, symbols, known)
+        fetch = (Step("fetch_known", "partition", requests, ("known_runs",), run),)
+    adding = storing_steps(
+        partial(_write_store, repeated),
+        ("sketch", "decided", "text", "repeats", "local"),
+        ("documents", "texts"),
+    )
     return (
         Step("count", "shard", ("sketch", "decided"), ("anchors",), partial(_count, repeated)),
-        Step("total", "partition", ("anchors",), ("repeated",), _total),
+        Step(
+            "total", "partition", ("anchors",), ("repeated", *requests), partial(_total, compared)
+        ),
         Step("send", "shard", ("sketch", "decided", "text", "repeated"), ("runs", "local"), send),
-        Step("compare", "partition", ("runs",), ("repeats",), partial(_compare, repeated)),
+        *fetch,
+        Step("compare", "partition", runs, ("repeats",), partial(_compare, repeated, runs)),
         Step("cut", "shard", ("text", "repeats", "local"), ("decisions",), cut),
+        *(adding if storing else ()),
     )
 
 
@@ -114,12 +148,14 @@ class _Runs(NamedTuple):
 
 def _runs_of(table: pa.Table) -> _Runs:
     pairs, counts = unpack_pairs(whole(table.column("runs")))
+    return _runs(pairs[:, 0], pairs[:, 1].astype(np.int64), counts, integers(table, "windows"))
+
+
+def _runs(hashes: np.ndarray, start: np.ndarray, counts: np.ndarray, windows: np.ndarray) -> _Runs:
     rows = np.repeat(np.arange(len(counts)), counts)
-    start = pairs[:, 1].astype(np.int64)
     end = np.append(start[1:], 0)
     last = np.append(rows[1:] != rows[:-1], True)[: len(rows)]
-    end = np.where(last, integers(table, "windows")[rows], end[: len(rows)])
-    return _Runs(rows, pairs[:, 0], start, end)
+    return _Runs(rows, hashes, start, np.where(last, windows[rows], end[: len(rows)]))
 
 
 def _count(repeated: RepeatedSpans, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
@@ -140,12 +176,17 @@ def _count(repeated: RepeatedSpans, inputs: Inputs) -> Iterator[tuple[str, pa.Ta
         yield "anchors", pa.table(columns)
 
 
-def _total(inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+def _total(known: KnownDocuments | None, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
     table = read_table(inputs, "anchors")
     if table is None:
         return
     anchor, place = np.unique(integers(table, "anchor"), return_inverse=True)
     times = np.bincount(place, integers(table, "times"), len(anchor))
+    for keys in known.keys(anchor) if known is not None else ():
+        docs = integers(keys, "doc")
+        times[find_sorted(anchor, integers(keys, "high"))[0]] += 2
+        columns = {"anchor": keys.column("high"), "doc": docs}
+        yield "known_anchors", pa.table(columns | {"part": reader_of(docs, inputs.partitions)})
     rows = times[place] >= 2
     part = integers(table, "shard")[rows]
     yield "repeated", pa.table({"anchor": anchor[place[rows]], "part": part})
@@ -187,7 +228,7 @@ def _send(
                     local.append((int(numbers[row]), start, stop))
                 else:
                     sent.append((row, anchor, start, piece))
-        yield "runs", _run_table(sketch, sent, inputs.partitions)
+        yield "runs", _run_table(sketch.select(["id", "rank", "doc"]), sent, inputs.partitions)
         yield "local", _repeat_table(np.array(local, np.int64).reshape(-1, 3))
 
 
@@ -201,7 +242,8 @@ def _order(sketch: pa.Table, at: np.ndarray) -> np.ndarray:
 def _run_table(
     sketch: pa.Table, sent: list[tuple[int, int, int, bytes]], partitions: int
 ) -> pa.Table:
-    rows = sketch.select(["id", "rank", "doc"]).take(pa.array([run[0] for run in sent], pa.int64()))
+    """Return runs (row, anchor, first window, symbols) beside what says whose they are."""
+    rows = sketch.take(pa.array([run[0] for run in sent], pa.int64()))
     anchor = np.array([run[1] for run in sent], np.uint64)
     return (
         rows.append_column("anchor", pa.array(anchor))
@@ -217,20 +259,58 @@ def _repeat_table(spans: np.ndarray) -> pa.Table:
     return pa.table({"doc": docs, "start": starts, "end": ends, "part": shard_of(docs)})
 
 
-def _compare(repeated: RepeatedSpans, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
-    windows = sum(_window_count(repeated, table) for table in inputs.stream("runs"))
+def _fetch_known(
+    repeated: RepeatedSpans, symbols: Symbols, known: KnownDocuments, inputs: Inputs
+) -> Iterator[tuple[str, pa.Table]]:
+    """Send the text of the store's documents at repeated anchors to the anchors' partitions."""
+    table = read_table(inputs, "known_anchors")
+    if table is None:
+        return
+    wanted = table.group_by(["doc", "anchor"], use_threads=False).aggregate([])
+    doc, anchor = integers(wanted, "doc"), integers(wanted, "anchor")
+    order = np.lexsort((anchor, doc))
+    doc, anchor = doc[order], anchor[order]
+    for table in known.texts(np.unique(doc)):
+        docs = integers(table, "doc")
+        data, offsets = symbols.read(whole(table.column("text")))
+        hashes, starts, counts = anchors(data, offsets, repeated.window)
+        runs = _runs(hashes, starts, counts, np.diff(offsets) - repeated.window + 1)
+        blob, width = data.data.cast("B"), repeated.width
+        sent = []
+        for row, number in enumerate(docs.tolist()):
+            asked = anchor[slice(*np.searchsorted(doc, [number, number + 1]))]
+            first, last = np.searchsorted(runs.row, [row, row + 1])
+            here = np.arange(first, last)[find_sorted(asked, runs.anchor[first:last])[1]]
+            for run in here.tolist():
+                start, stop = int(runs.start[run]), int(runs.end[run]) - 1 + repeated.window
+                base = int(offsets[row])
+                piece = bytes(blob[(base + start) * width : (base + stop) * width])
+                sent.append((row, int(runs.anchor[run]), start, piece))
+        yield "known_runs", _run_table(table.select(["doc"]), sent, inputs.partitions)
+
+
+def _compare(
+    repeated: RepeatedSpans, datasets: tuple[str, ...], inputs: Inputs
+) -> Iterator[tuple[str, pa.Table]]:
+    windows = sum(
+        _window_count(repeated, table) for name in datasets for table in inputs.stream(name)
+    )
     # As many passes as needed: about WINDOWS windows are in memory at a time.
     passes = -(-windows // WINDOWS)
     for number in range(passes):
-        tables = []
-        for table in inputs.stream("runs"):
-            share = (integers(table, "anchor") & np.uint64(0xFFFFFFFF)) % np.uint64(passes)
-            tables.append(table.filter(pa.array(share == number)))
-        rows = pa.concat_tables(tables)
-        if rows.num_rows:
-            keys = [(name, "ascending") for name in ("rank", "id", "doc", "start")]
-            spans = repeated_windows(rows.sort_by(keys), repeated.window, repeated.width)
-            yield "repeats", _repeat_table(spans)
+        parts: dict[str, list[pa.Table]] = {name: [] for name in datasets}
+        for name, tables in parts.items():
+            for table in inputs.stream(name):
+                share = (integers(table, "anchor") & np.uint64(0xFFFFFFFF)) % np.uint64(passes)
+                tables.append(table.filter(pa.array(share == number)))
+        if not parts["runs"] or not (own := pa.concat_tables(parts["runs"])).num_rows:
+            continue
+        own = own.sort_by([(name, "ascending") for name in ("rank", "id", "doc", "start")])
+        columns = ["doc", "start", "symbols"]
+        earlier = [table.select(columns) for table in parts.get("known_runs", ())]
+        rows = pa.concat_tables([*earlier, own.select(columns)])
+        spans = repeated_windows(rows, repeated.window, repeated.width)
+        yield "repeats", _repeat_table(spans[~is_known(spans[:, 0])])
 
 
 def _window_count(repeated: RepeatedSpans, runs: pa.Table) -> int:
@@ -264,6 +344,36 @@ def _cut(
                 decisions.append({"doc": number, "id": ids[row]} | decision)
         if decisions:
             yield "decisions", decide_cuts(decisions)
+
+
+def _write_store(repeated: RepeatedSpans, inputs: Inputs) -> Iterator[tuple[str, pa.Table]]:
+    """Yield the documents with text that did not occur before, their texts, and its anchors.
+
+    A run of windows that all repeat needs no key: where they occurred before, they have one.
+    """
+    tables = list(active_rows(inputs, "sketch"))
+    if not tables:
+        return
+    sketch = pa.concat_tables(tables).combine_chunks()
+    runs, numbers = _runs_of(sketch), integers(sketch, "doc")
+    windows = np.zeros(len(runs.row), np.int64)  # of each run that repeat
+    place = runs.row << _WINDOW_BITS | runs.start
+    for table in (*inputs.stream("repeats"), *inputs.stream("local")):
+        row, start = np.searchsorted(numbers, integers(table, "doc")), integers(table, "start")
+        run = np.searchsorted(place, row << _WINDOW_BITS | start, "right") - 1
+        np.add.at(windows, run, integers(table, "end") - repeated.window + 1 - start)
+    new = np.flatnonzero(windows < runs.end - runs.start)
+    added = NewDocuments(inputs)
+    for table in inputs.stream("text"):
+        rows, found = find_sorted(numbers, integers(table, "doc"))
+        mine = new[np.isin(runs.row[new], rows[found])]
+        order = np.lexsort((runs.anchor[mine], runs.row[mine]))
+        row, anchor = runs.row[mine][order], runs.anchor[mine][order]
+        first = first_of_runs(row, anchor)
+        kept, row = np.unique(row[first], return_inverse=True)
+        documents = table.filter(pa.array(np.isin(integers(table, "doc"), numbers[kept])))
+        yield from added.add(documents, row, anchor[first], np.zeros(len(row), np.uint64))
+        yield "texts", documents.select(["text"])
 
 
 def _decision(repeated: RepeatedSpans, text: str, found: np.ndarray) -> dict[str, object]:

@@ -78,8 +78,8 @@ def test_stores_of_other_dedups_are_refused(tmp_path):
     run(tmp_path, "one", {"a": rows_of([1])}, store=store)
     with pytest.raises(RefusedError, match="other parameters: exact = text, not url"):
         run(tmp_path, "two", {"b": rows_of([2])}, on="url", store=store)
-    with pytest.raises(RecipeError, match="hashes of text alone"):
-        api.query_store(store, ["Text 1"])
+    with pytest.raises(RecipeError, match="no similarity of whole texts"):
+        api.query_store(store, ["Text 1"], min_jaccard=0.5)
     fuzzy = curate("dedup", str(tmp_path / "a.jsonl"), "--output", str(tmp_path / "x"),
                    "--store-to", store, "--engine", "in-process")  # fmt: skip
     assert fuzzy.code == 4 and "other parameters" in fuzzy.err

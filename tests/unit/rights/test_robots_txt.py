@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.rights.robots_txt import EVERYONE, MOST_BYTES, hosts_of, may_read, parse, path_of
+from curate.rights.robots_txt import (
+    EVERYONE,
+    MOST_BYTES,
+    Redirect,
+    hosts_of,
+    may_read,
+    parse,
+    path_of,
+)
 from tests.examples import examples
 
 
@@ -175,3 +183,25 @@ def test_the_latest_file_of_a_host_counts_and_hosts_without_rules_take_no_place(
     )
     assert found == [EVERYONE, None, "gptbot", None, EVERYONE, None, None, None, None, None]
     assert hosts_of([], ["GPTBot"]).refusing(["http://a.example/"]) == [None]
+
+
+def test_redirects_lead_to_the_file_of_another_host_five_of_them():
+    closed = b"User-agent: *\nDisallow: /"
+    files = [
+        ("www.a.example", 1, closed),
+        Redirect("a.example", 1, "old.example"),
+        Redirect("a.example", 3, "www.a.example"),  # the latest counts
+        Redirect("a.example", 2, "old.example"),
+        ("own.example", 1, b"User-agent: *\nAllow: /"),
+        Redirect("own.example", 2, "www.a.example"),  # it has an answer of its own
+        *(Redirect(f"h{n}.example", 1, f"h{n + 1}.example") for n in range(5)),
+        Redirect("h5.example", 1, "www.a.example"),
+        Redirect("loop.example", 1, "pool.example"),
+        Redirect("pool.example", 1, "loop.example"),
+        Redirect("lost.example", 1, "absent.example"),
+    ]
+    hosts = hosts_of(files, ["GPTBot"])
+    names = "a.example own.example h0.example h1.example h5.example loop.example lost.example"
+    found = hosts.refusing([f"https://{name}/x" for name in names.split()])
+    assert found == [EVERYONE, None, None, EVERYONE, EVERYONE, None, None]
+    assert hosts.files == 2

@@ -57,6 +57,24 @@ def test_each_language_keeps_its_first_in_hash_order(langs, most, shards, partit
     assert done.column_names == table.column_names
 
 
+@examples(40)
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 9)), max_size=30),
+    st.integers(1, 40),
+    st.integers(1, 3),
+)
+def test_bytes_are_kept_until_they_are_reached(documents, most, shards):
+    table = rows([lang for lang, _ in documents], ["ә" * size for _, size in documents])
+    expected, used = set(), Counter()
+    u = dict(zip(table["id"].to_pylist(), sample_key(table["id"], 5).tolist(), strict=True))
+    for id in sorted(u, key=u.get):
+        lang, size = documents[int(id.partition("#")[2])]
+        if used[lang] < most:
+            expected.add(id)
+            used[lang] += 2 * size  # each letter has two bytes
+    assert kept(run(Cap(bytes=most, seed=5), table, shards)) == expected
+
+
 HOSTS = ["https://a.example/", "http://www.A.example:80/x", "https://b.a.example/", "/p", None]
 
 
@@ -116,6 +134,11 @@ def test_a_cap_counts_what_is_alive_and_by_other_columns():
     assert len(kept(done)) == 1 and dead not in kept(done)
     with pytest.raises(RecipeError, match="documents = 0"):
         Cap(0)
+    with pytest.raises(RecipeError, match="bytes = 0"):
+        Cap(bytes=0)
+    for both in ({}, {"documents": 1, "bytes": 1}):
+        with pytest.raises(RecipeError, match="one of documents and bytes"):
+            Cap(**both)
 
 
 LIKE = [

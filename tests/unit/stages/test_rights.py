@@ -131,6 +131,29 @@ def test_pages_that_their_host_closes_are_dropped_by_agent(tmp_path):
     assert one["dropped_by"].to_pylist() == ["robots_txt:gptbot", *[None] * 4]
 
 
+def test_redirects_of_the_archive_are_followed(tmp_path):
+    moved = {"status": "301 Moved Permanently"}
+    files = [
+        robots("https://www.one.example/robots.txt", b"User-agent: *\nDisallow: /"),
+        *(
+            response(f"http://{host}/robots.txt", b"", f"Location: {to}", **moved)
+            for host, to in (
+                ("one.example", "https://www.one.example/robots.txt"),
+                ("two.example", "//one.example/robots.txt"),
+                ("three.example", "https://www.one.example/"),  # its first page
+                ("four.example", "http://[bad/robots.txt"),
+            )
+        ),
+    ]
+    (tmp_path / "robots.warc").write_bytes(b"".join(files))
+    hosts = ("one", "two", "three", "four", "www.one")
+    table = addresses(*(f"https://{host}.example/a" for host in hosts))
+    stage = RobotsTxt(archives=(str(tmp_path / "robots.warc"),), agents=("gptbot",))
+    closed, open_ = "robots_txt:everyone", None
+    found = stage.apply(table, Counter())["dropped_by"].to_pylist()
+    assert found == [closed, closed, open_, open_, closed]
+
+
 def test_archives_that_are_none_are_refused(tmp_path):
     (tmp_path / "x.warc").write_bytes(b"no archive at all " * 100)
     with pytest.raises(CurateError, match="no record of a web archive"):
