@@ -21,7 +21,7 @@ _ENDINGS = {
     "wet": (".wet",),
     "warc": (".warc", ".arc"),
     "wikipedia": (".xml",),
-    "wikipedia_html": (".json.tar", ".ndjson.tar"),
+    "wikipedia_html": (".json.tar", ".ndjson.tar", ".zim"),
     "parquet": (".parquet", ".pq"),
     "text": (".txt",),
     "jsonl": (".jsonl", ".ndjson", ".jsonlines", ".json"),

@@ -17,14 +17,15 @@ from curate.inspection.finished_rows import readable
 from curate.inspection.places import places
 from curate.inspection.verify import manifest_of
 from curate.plan import build as planning
-from curate.plan.model import Plan, PlannedPiece, Segment, Shard
+from curate.plan.model import Plan, PlannedPiece, Segment, Shard, SourcePlan
 from curate.protocol.in_memory import apply
 from curate.protocol.stage import MapStage
 from curate.protocol.tables import with_columns, with_text
 from curate.protocol.tallies import CUT, tally_key
 from curate.recipe.recipe import Recipe
 from curate.signals.verdict import column_of, failures
-from curate.sources.base import ListedSource
+from curate.sources.base import ListedSource, Piece
+from curate.sources.files import identity
 from curate.stages.judge import Judge
 from curate.stages.line_dedup import cut_again
 from curate.storage.dedup_store import stored_rows_of
@@ -120,10 +121,12 @@ def replay(
     ]
     read = plan.sources.get(source)
     if not pieces and read is not None and isinstance(read.reader, ListedSource):
-        raise RecipeError("an index led to the record, and only whole files are read again")
-    if not pieces:
+        reader, found = read.reader.located(file)  # an index led to the record
+        read = read._replace(reader=reader)
+        pieces = [PlannedPiece(found, Piece(int(locator), int(locator) + 1), identity(found))]
+    if not pieces or read is None:
         raise RecipeError(f"the input file of '{id}' is not where the recipe has it", where=file)
-    table = _document(plan, source, pieces, id, locator)
+    table = _document(read, pieces, id, locator, plan.recipe.shards.batch_bytes)
     if table is None:
         raise RecipeError(f"no document at '{locator}'", where=schema.file_key(source, file))
     yield from _replayed(plan.segments, table, dropped_by, cuts, signals)
@@ -231,15 +234,14 @@ def _judged(
 
 
 def _document(
-    plan: Plan, source: str, pieces: list[PlannedPiece], id: str, locator: str
+    source: SourcePlan, pieces: list[PlannedPiece], id: str, locator: str, batch_bytes: int
 ) -> pa.Table | None:
     """Find one document of a file, beginning with the piece that contains its offset."""
     offset = int(locator) if locator.isdecimal() else 0
     first = sorted(pieces, key=lambda one: not one.piece.start <= offset < one.piece.end)
     batch: Batch
     for planned in first:
-        shard = Shard(source, (planned,))
-        for batch in read_shard(plan.sources[source], shard, plan.recipe.shards.batch_bytes):
+        for batch in read_shard(source, Shard(source.name, (planned,)), batch_bytes):
             row = batch.documents.filter(pc.equal(batch.documents.column("id"), id))
             if row.num_rows:
                 return row

@@ -41,6 +41,12 @@ def documents_with_keys(
     RecipeError where rows lack the language or source within which lines are counted, or where the
     tokenizer of spans is not at hand.
     """
+    if (per := stored.get("per", "corpus")) != "corpus" and per not in table.column_names:
+        raise RecipeError(
+            f"the lines of this store are counted within each {per}, and the texts name none",
+            where=address,
+            hint=f"ask with a table that has the column {per} (curate.api.query_store)",
+        )
     view = open_view(address, stored, run="", inputs="", appends=False, must_exist=True)
     if "exact" in stored:
         shares = _with_hashes(view, _hashes(stored["exact"], table), np.arange(table.num_rows))
@@ -67,9 +73,9 @@ def documents_with_keys(
 def _hashes(on: str, table: pa.Table) -> pa.FixedSizeBinaryArray:
     values = whole(table.column("text"))
     if on == "url":
-        return exact.url_hashes(
-            whole(table.column("url")) if "url" in table.schema.names else values
-        )
+        if "url" in table.column_names:
+            values = pc.coalesce(whole(table.column("url")).cast(values.type), values)
+        return exact.url_hashes(values)
     if on == "prompt":
         prompts = compared_texts(table, "prompt")
         values = pc.coalesce(prompts, values)
@@ -101,14 +107,9 @@ def _pairs(
 
 
 def _with_lines(view: DedupView, stored: Mapping[str, Any], table: pa.Table) -> list[Share]:
-    per = stored["per"]
-    if per != "corpus" and per not in table.column_names:
-        raise RecipeError(
-            f"the lines of this store are counted within each {per}, and the texts name none",
-            where=view.address,
-            hint=f"ask with a table that has the column {per} (curate.api.query_store)",
-        )
-    repeated = RepeatedLines(unit=stored["lines"], min_characters=stored["min_characters"], per=per)
+    repeated = RepeatedLines(
+        unit=stored["lines"], min_characters=stored["min_characters"], per=stored["per"]
+    )
     lines = repeated_lines.hashed_lines(repeated, table)
     have: dict[tuple[int, int], int] = {}
     for pair in _pairs(view, lines.row, lines.high, lines.low):

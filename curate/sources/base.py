@@ -174,6 +174,9 @@ class ListedSource(Source, Protocol):
     def inputs(self) -> list[InputFile]:
         """Return the files, sorted by name; RecipeError where they cannot be listed."""
 
+    def located(self, name: str) -> tuple[Source, InputFile]:
+        """Return a file that `Located` named, and its reader; RecipeError where it is not there."""
+
 
 @runtime_checkable
 class CompiledSource(Source, Protocol):

@@ -118,6 +118,12 @@ class CommonCrawl(Warc):
         found = [file for name in dict.fromkeys(self.snapshots) for file in self._of(name)]
         return sorted(found, key=lambda file: file.name)
 
+    def located(self, name: str) -> tuple[Warc | Wet, InputFile]:
+        """Return the file of a record that the index led to, with the reader of whole files."""
+        if not is_safe(name):
+            raise RecipeError(f"{name[:200]!r} is no path below the base", where=self._root)
+        return self._whole, _file(self._root, name)
+
     def _of(self, snapshot: str) -> list[InputFile]:
         names = self._listed(snapshot)[: self.limit_files]
         if not names:

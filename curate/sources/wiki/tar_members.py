@@ -28,7 +28,7 @@ class Member(NamedTuple):
     blocks: Iterator[Block]
 
 
-class _Reader:
+class PlainBytes:
     """Plain bytes in the sizes that are asked for."""
 
     def __init__(self, blocks: Iterator[Block]) -> None:
@@ -67,7 +67,7 @@ def members(blocks: Iterator[Block]) -> Iterator[Member | Damage]:
     Reasons: ``bad_tar_header`` (bytes up to the next header that can be read), ``truncated`` (the
     archive ends inside a file, or without its mark of the end). What ``blocks`` raises is raised.
     """
-    reader, stated = _Reader(blocks), None
+    reader, stated = PlainBytes(blocks), None
     ended = False
     while header := reader.peek(_HEADER):
         if not header.strip(b"\0"):
@@ -131,7 +131,7 @@ def _entry(header: bytes) -> tarfile.TarInfo | None:
     return entry if entry.size >= 0 else None
 
 
-def _content(reader: _Reader, size: int) -> Iterator[Block]:
+def _content(reader: PlainBytes, size: int) -> Iterator[Block]:
     while size and (data := reader.take(min(size, 1 << 18))):
         size -= len(data)
         yield Block(0, data)

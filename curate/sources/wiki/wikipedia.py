@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
@@ -23,6 +23,13 @@ from curate.sources.wiki.dump_pages import HEAD, DumpSlice, next_stream, slices
 
 #: Signs that MediaWiki does not escape in addresses of articles.
 SAFE_IN_ADDRESS = "/:,;@()!*'~"
+#: The projects that have one licence for their text, by the addresses of their wikis, and which:
+#: https://foundation.wikimedia.org/wiki/Policy:Terms_of_Use#7._Licensing_of_Content
+_PROJECT = re.compile(
+    r"https?://[a-z-]{2,16}\."
+    r"(?:wikipedia|wiktionary|wikibooks|wikiquote|wikiversity|wikivoyage)\.org/"
+)
+_LICENSE = "CC-BY-SA-4.0"
 #: What may occur outside of pages: dumps of logs have their own entries.
 _BETWEEN = re.compile(rb"\s*(?:</mediawiki\s{0,16}>\s*)?\Z")
 
@@ -34,6 +41,7 @@ class _Site:
     base: str | None = None
     wiki: str | None = None
     language: str | None = None
+    license: str | None = None  #: of its project, where that has one for all its text
     is_rooted: bool = False  #: whether a root element is open, which has to be closed
     names: names.Names = field(default_factory=names.english)
 
@@ -60,6 +68,9 @@ class Wikipedia:
     max_page_bytes: ByteLimit = 16 * 1024 * 1024
     """Bytes of a page above which it is quarantined. MediaWiki refuses articles over 2 MiB; escaped
     as XML they are at most six times as long."""
+    project_license: bool = False
+    """Whether `license` is that of the Wikimedia project whose dump it is: CC-BY-SA-4.0 for
+    Wikipedia, Wiktionary, Wikibooks, Wikiquote, Wikiversity and Wikivoyage; of other wikis none."""
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -90,6 +101,8 @@ class Wikipedia:
                     yield Damage("doctype", 0, file.size, what, head[:HEAD])
                 return
             site, problem = _site(head)
+            if not self.project_license:
+                site = replace(site, license=None)
             if problem and not piece.start:
                 yield Damage("bad_siteinfo", 0, len(head), problem, head[:HEAD])
             start: int | None = piece.start
@@ -161,8 +174,10 @@ def _site(head: bytes) -> tuple[_Site, str]:
         else:
             texts.setdefault(tag, text)
     language = root.get("{http://www.w3.org/XML/1998/namespace}lang")
+    base = _article_base(texts.get("base", ""))
     return _Site(
-        base=_article_base(texts.get("base", "")),
+        base=base,
+        license=_LICENSE if base and _PROJECT.match(base) else None,
         wiki=texts.get("dbname"),
         language=language,
         is_rooted=True,
@@ -247,6 +262,7 @@ def _page(part: DumpSlice, site: _Site, noted: Counter[str]) -> Record:
         prose.text,
         url=_address(site, title),
         date=fields.microseconds(_text(revision, "timestamp")),
+        license=site.license,
         meta=fields.leftovers({name: value for name, value in facts.items() if value}),
     )
 

@@ -1,4 +1,4 @@
-"""Articles of Wikimedia's HTML dumps (Enterprise): JSON lines in a tar archive, as prose.
+"""Articles of Wikimedia's HTML dumps (Enterprise), JSON lines in a tar archive, or of ZIM files.
 
 The fields are those of https://enterprise.wikimedia.com/docs/data-dictionary/. Other fields are
 ignored, and so is the wikitext that stands beside the HTML.
@@ -6,28 +6,50 @@ ignored, and so is the wikitext that stands beside the HTML.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from curate.sources import fields, json_objects, streams
-from curate.sources.base import ByteLimit, Damage, Document, InputFile, Note, Piece, Record, Skip
+from curate.sources.base import (
+    ByteLimit,
+    Damage,
+    Document,
+    InputFile,
+    Note,
+    Piece,
+    Record,
+    Skip,
+    safe_in_id,
+)
 from curate.sources.json_objects import JsonObject
 from curate.sources.streams import Block, Broken
 from curate.sources.web.html import MOST_TAGS
 from curate.sources.wiki.tar_members import is_tar, members
 from curate.sources.wiki.wikipedia import SAFE_IN_ADDRESS
+from curate.sources.wiki.zim_file import MAGIC, Content, Zim, is_zim
 
 _HEAD = 4096
 _HTML = "article_body.html"
+#: What the metadata of a ZIM file says (https://wiki.openzim.org/wiki/Metadata).
+_FACTS = ("Name", "Language", "Source", "License")
+_HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE)
+
+
+class _ZimPage(NamedTuple):
+    """A page of a ZIM file, and what the file says of all its pages."""
+
+    content: Content
+    facts: dict[str, str]
 
 
 @dataclass(frozen=True)
 class WikipediaHtml:
-    """Read articles of Wikimedia's HTML dumps (Enterprise): NDJSON in tar.gz, in tar, or alone.
+    """Read articles of HTML dumps: Wikimedia Enterprise's NDJSON (in tar.gz, tar, alone), and ZIM.
 
     The page is as the wiki shows it: numbers and words that templates make are there, which
     `wikipedia` has to cut. Locators (the page id), urls, dates and titles are those of `wikipedia`,
@@ -41,9 +63,15 @@ class WikipediaHtml:
     `infoboxes`; with a formula goes the parenthesis or the sentence around it, counted as
     `sentences_cut` and `parentheses_cut`.
 
-    Skips: `namespace_<n>`, `redirect`, `disambiguation`, `no_text`, `blank_line`. Damage:
-    `missing_html`, `html_not_string`, `too_many_tags`, `no_page_id`, `bad_namespace`,
-    `bad_tar_header`, `truncated`, and what JSON lines and compressed files have. An archive is read
+    A ZIM file (Kiwix; also of other wikis of MediaWiki) has no page ids, dates or licences of
+    articles: the locator is the path in the file (`Абай_Құнанбайұлы`), `license` what the file
+    states for all, and `url` that path at the wiki that the file names as its source. Its
+    directory is read anew for each piece.
+
+    Skips: `namespace_<n>`, `redirect`, `disambiguation`, `no_text`, `blank_line`, of ZIM files
+    `not_an_article` (pictures, styles, metadata). Damage: `missing_html`, `html_not_string`,
+    `too_many_tags`, `no_page_id`, `bad_namespace`, `bad_tar_header`, `truncated`, `bad_zim`,
+    `bad_zim_entry`, `too_large`, and what JSON lines and compressed files have. An archive is read
     from begin to end in one piece: in a broken gzip stream the rest is lost, and counted as one
     damage.
     """
@@ -60,12 +88,14 @@ class WikipediaHtml:
     @property
     def suffixes(self) -> tuple[str, ...]:
         packed = tuple(end + packing for packing in streams.PACKINGS for end in (".tar", ".ndjson"))
-        return (*packed, ".tgz")
+        return (*packed, ".tgz", ".zim")
 
     def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
-        """Cut a file of plain lines anywhere; archives and compressed files stay whole."""
+        """Cut a file of plain lines, or ZIM, anywhere; archives and compressed files stay whole."""
         with file.open() as handle:
             head = handle.read(512)
+        if is_zim(head):
+            return streams.cut(file.size, target_bytes)
         if streams.compression(head) or is_tar(head):
             return [Piece(0, file.size)]
         return streams.cut(file.size, target_bytes)
@@ -75,9 +105,14 @@ class WikipediaHtml:
         noted: Counter[str] = Counter()
         seen: Counter[str] = Counter()
         with file.open() as handle:
+            zipped = is_zim(handle.read(len(MAGIC)))
             try:
-                for item in self._objects(handle, file, piece):
-                    record = self._record(item, noted) if isinstance(item, JsonObject) else item
+                for item in (self._of_zim if zipped else self._objects)(handle, file, piece):
+                    record = item
+                    if isinstance(item, JsonObject):
+                        record = self._record(item, noted)
+                    elif isinstance(item, _ZimPage):
+                        record = self._page(item, noted)
                     if isinstance(record, Document):  # a dump may have a page twice
                         page, repeat = record.locator, seen[record.locator]
                         seen[page] += 1
@@ -114,9 +149,42 @@ class WikipediaHtml:
             for line in streams.lines(member.blocks, offset=member.offset, cap=cap):
                 yield from json_objects.objects_in(line, cap)
 
-    def _record(self, item: JsonObject, noted: Counter[str]) -> Record:
-        from curate.sources.wiki import parsoid  # compiles kernels, or loads them
+    def _of_zim(
+        self, handle: IO[bytes], file: InputFile, piece: Piece
+    ) -> Iterator[_ZimPage | Skip | Damage]:
+        zim = Zim(handle, file.size, file.name)
+        found = zim.find(piece)
+        yield from found.damages
+        if found.redirects:
+            yield Skip("redirect", found.redirects)
+        if found.others:
+            yield Skip("not_an_article", found.others)
+        facts = {name: zim.text(found.facts[name]) for name in _FACTS if name in found.facts}
+        for content in zim.contents(found.pages, self.max_record_bytes):
+            yield content if isinstance(content, Damage) else _ZimPage(content, facts)
 
+    def _page(self, item: _ZimPage, noted: Counter[str]) -> Record:
+        content, facts = item
+        if content.data is None:
+            what = f"a page of {content.length} bytes"
+            return Damage("too_large", content.offset, 0, what)
+        if content.data.count(b"<") > MOST_TAGS:
+            what = f"the page has more than {MOST_TAGS} tags"
+            return Damage("too_many_tags", content.offset, 0, what, content.data[:_HEAD])
+        page = content.page
+        about = {
+            "title": page.title,
+            "wiki": facts.get("Name", ""),
+            "language": facts.get("Language", ""),
+        }
+        host = facts.get("Source", "").removeprefix("https://").removeprefix("http://").strip("/")
+        return self._article(
+            content.data, safe_in_id(page.path), about, noted,
+            url=_address(f"https://{host}/wiki/{page.path}") if _HOST.fullmatch(host) else None,
+            license=facts.get("License") or None,
+        )  # fmt: skip
+
+    def _record(self, item: JsonObject, noted: Counter[str]) -> Record:
         record = item.record
         number = _within(record, "namespace", "identifier")
         if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
@@ -135,8 +203,26 @@ class WikipediaHtml:
             return _damage(item, "html_not_string", f"'{_HTML}' is a {type(html).__name__}")
         if html.count("<") > MOST_TAGS:
             return _damage(item, "too_many_tags", f"the page has more than {MOST_TAGS} tags")
+        facts = {
+            "title": _string(record.get("name")),
+            "revision": _version(record),
+            "wiki": _string(_within(record, "is_part_of", "identifier")),
+            "language": _string(_within(record, "in_language", "identifier")),
+        }
+        return self._article(
+            html.encode("utf-8", "replace"), page_id, facts, noted,
+            url=_address(record.get("url")),
+            date=fields.microseconds(record.get("date_modified")),
+            license=_license(record.get("license")),
+        )  # fmt: skip
+
+    def _article(
+        self, html: bytes, locator: str, about: dict[str, str], noted: Counter[str], **columns: Any
+    ) -> Record:
+        from curate.sources.wiki import parsoid  # compiles kernels, or loads them
+
         how = parsoid.Rendering(self.tables == "markdown", self.formulas == "tex", self.infoboxes)
-        article = parsoid.article(html.encode("utf-8", "replace"), how)
+        article = parsoid.article(html, how)
         if article.is_redirect:
             return Skip("redirect")
         if article.is_disambiguation:
@@ -146,11 +232,7 @@ class WikipediaHtml:
         noted["parentheses_cut"] += article.parentheses
         if not article.text:
             return Skip("no_text")
-        facts = {
-            "title": _string(record.get("name")),
-            "revision": _version(record),
-            "wiki": _string(_within(record, "is_part_of", "identifier")),
-            "language": _string(_within(record, "in_language", "identifier")),
+        facts = about | {
             "sentences_cut": article.sentences,
             "parentheses_cut": article.parentheses,
         }
@@ -158,14 +240,8 @@ class WikipediaHtml:
             f"{name}_left_out": article.left_out[name]
             for name in ("tables", "formulas", "infoboxes")
         }
-        return Document(
-            page_id,
-            article.text,
-            url=_address(record.get("url")),
-            date=fields.microseconds(record.get("date_modified")),
-            license=_license(record.get("license")),
-            meta=fields.leftovers({name: value for name, value in facts.items() if value}),
-        )
+        meta = fields.leftovers({name: value for name, value in facts.items() if value})
+        return Document(locator, article.text, meta=meta, **columns)
 
 
 def _damage(item: JsonObject, reason: str, error: str) -> Damage:

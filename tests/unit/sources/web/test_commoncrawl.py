@@ -368,7 +368,7 @@ def test_a_run_of_three_languages_under_faults(tmp_path):
         (some, *_) = pq.read_table(tmp_path / "out" / "mixture").column("id").to_pylist()
         explained = curate("explain", str(tmp_path / "out"), some).stdout
     assert "kept, in the mixture" in explained
-    assert "an index led to the record" in explained
+    assert "characters" in explained and "not replayed" not in explained
     totals = result.manifest["totals"]
     assert result.exit_code == 0
     assert totals["documents"] == totals["records"] == len(languages_of(rows, "kaz", "rus", "eng"))

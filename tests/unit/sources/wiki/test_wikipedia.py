@@ -74,6 +74,22 @@ def test_a_page_is_a_document_with_its_address_and_date(tmp_path):
     assert found == [Document("7", "Абай — ақын.", url, 1767323045000000, meta=meta)]
 
 
+@pytest.mark.parametrize(
+    "host, license",
+    [
+        ("kk.wikipedia.org", "CC-BY-SA-4.0"),
+        ("zh-yue.wiktionary.org", "CC-BY-SA-4.0"),
+        ("kk.wikisource.org", None),
+        ("www.wikidata.org", None),
+        ("kk.wikipedia.org.example", None),
+    ],
+)
+def test_the_licence_is_that_of_the_project_if_asked_for(tmp_path, host, license):
+    file = stored(tmp_path, (HEAD + page(1) + TAIL).replace("kk.wikipedia.org", host).encode())
+    for source, stated in ((Wikipedia(project_license=True), license), (DUMPS, None)):
+        assert [record.license for record in read(file, source)] == [stated]
+
+
 def test_what_is_no_article_is_skipped_by_reason(tmp_path):
     revision = "<revision><id>1</id>{}</revision>"
     pages = [
