@@ -1,10 +1,12 @@
 """Time the extension of a tokenizer: counting pieces, learning merges, proving them.
 
-Run: ``CURATE_SHARED_DATA=... python -m tests.benchmarks.tokenizer [megabytes] [tokens] [base]``
-(100, 32000, tekken). One process, CPU seconds. The words are those of the Kazakh texts, as often as
-there; each tenth is the beginning of one and the end of another, so that new words go on coming as
-they do in larger text (the different pieces are printed). A second table is of Japanese, whose
-pieces are long and seldom equal: each sentence is made of the halves of two.
+Run: ``CURATE_SHARED_DATA=... python -m tests.benchmarks.tokenizer [megabytes] [tokens] [base]
+[language]`` (100, 32000, tekken, both). One process, CPU seconds. Reading ends where the counter is
+full, as in `curate tokenizer extend`: the megabytes are those that were read. The words are those
+of the Kazakh texts, as often as there; each tenth is the beginning of one and the end of another,
+so that new words go on coming as they do in larger text (the different pieces are printed). A
+second table is of Japanese, whose pieces are long and seldom equal: each sentence is made of the
+halves of two.
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ def batches(words: list[str], space: str, mixed: float, size: int) -> Iterator[p
         yield pa.array(texts, pa.large_string())
 
 
-def main(megabytes: int, tokens: int, name: str) -> None:
+def main(megabytes: int, tokens: int, name: str, only: str | None) -> None:
     start = process_time()
     base = load_base(name)
     warm = PieceCounter(base)
@@ -66,6 +68,8 @@ def main(megabytes: int, tokens: int, name: str) -> None:
         ("Kazakh", "kk-*", r"\s+", " ", 0.1),
         ("Japanese", "ja-*", r"(?<=[。、])", "", 1.0),
     ):
+        if only not in (None, label):
+            continue
         words = words_of(pattern, cut)
         counting, count_time, size = PieceCounter(base), 0.0, 0
         for batch in batches(words, space, mixed, megabytes * 1_000_000):
@@ -73,6 +77,8 @@ def main(megabytes: int, tokens: int, name: str) -> None:
             counting.add(batch)
             count_time += process_time() - start
             size += batch.nbytes
+            if counting.full:
+                break
         start = process_time()
         pieces = counting.pieces()
         count_time += process_time() - start
@@ -92,4 +98,5 @@ if __name__ == "__main__":
         int(given[0]) if given else 100,
         int(given[1]) if len(given) > 1 else 32_000,
         given[2] if len(given) > 2 else "tekken",
+        given[3] if len(given) > 3 else None,
     )

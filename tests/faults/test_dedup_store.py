@@ -174,3 +174,41 @@ def test_what_cannot_be_compared_is_refused(days, store, out, curate):
     assert "--remove-generation" in damaged.stderr
     assert curate("store", store, "--remove-generation", "0").returncode == 0
     assert curate("dedup", *arguments(days, out, 1, store=store)).returncode == 0
+
+
+CUTS = {
+    "line_dedup": "min_documents = 2",
+    "substring_dedup": "min_bytes = 64",
+}
+
+
+@pytest.mark.parametrize("stage", CUTS)
+def test_a_store_of_lines_or_spans_has_a_killed_run_whole_or_not_at_all(
+    days, tmp_path, curate, stage
+):
+    recipe = tmp_path / "cut.toml"
+
+    def run(day, store, **more):
+        recipe.write_text(
+            f'name = "cut"\n[sources.day{day}]\nformat = "jsonl"\npath = "{days}/{day}.jsonl"\n'
+            f'text = "body"\n[[stages]]\nuse = "{stage}"\n{CUTS[stage]}\nstore = "{store}"\n'
+        )
+        out = tmp_path / f"{store.name}-{day}"
+        return curate("run", recipe, "--output", out, "--engine", "in-process", **more)
+
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for day in (0, 1):
+        assert run(day, whole).returncode == 0
+    assert run(0, broken).returncode == 0
+    for point, found in ((STORE_POINTS[0], 1), (STORE_POINTS[-1], 2)):
+        killed = run(1, broken, CURATE_FAILPOINT=f"{point}:kill:1")
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        assert len(generations(broken)) == found
+    done = run(1, broken)
+    assert done.returncode == 0, done.stderr
+    assert len(generations(broken)) == 2
+    texts = [
+        pq.read_table(tmp_path / name / "mixture")["text"].to_pylist()
+        for name in ("broken-1", "whole-1")
+    ]
+    assert texts[0] == texts[1] and len(texts[0]) >= 60
