@@ -108,11 +108,13 @@ class WikipediaHtml:
             zipped = is_zim(handle.read(len(MAGIC)))
             try:
                 for item in (self._of_zim if zipped else self._objects)(handle, file, piece):
-                    record = item
+                    record: Record
                     if isinstance(item, JsonObject):
                         record = self._record(item, noted)
                     elif isinstance(item, _ZimPage):
                         record = self._page(item, noted)
+                    else:
+                        record = item
                     if isinstance(record, Document):  # a dump may have a page twice
                         page, repeat = record.locator, seen[record.locator]
                         seen[page] += 1

@@ -6,7 +6,7 @@ import pytest
 
 from curate.plan import build as planning
 from curate.plan.outline import outline
-from curate.recipe.recipe import load_recipe
+from curate.recipe.recipe import Recipe, load_recipe
 from tests.unit.cli.commands import demo_run
 
 
@@ -64,6 +64,27 @@ def test_the_curve_of_containment_is_that_of_what_it_aims_at():
     curve = described("stages.fuzzy_dedup.similarity=containment")["curves"]["fuzzy_dedup"]
     assert (curve["threshold"], curve["aim"]) == (0.8, 0.3636)
     assert (curve["bands"], curve["rows"]) == (72, 3)
+
+
+@pytest.mark.parametrize(
+    "stage, expected",
+    [
+        ({"use": "line_dedup"}, 40 + 20 * 30),
+        ({"use": "substring_dedup"}, 40 + round(3000 * (30 / 200 + 0.52))),
+        ({"use": "substring_dedup", "min_tokens": 50}, 40 + round(3000 * (30 / 200 + 0.52))),
+    ],
+)
+def test_a_store_of_what_is_cut_says_what_a_document_takes(tmp_path, stage, expected):
+    (tmp_path / "a.jsonl").write_text('{"text": "x"}')
+    recipe = Recipe.model_validate(
+        {
+            "name": "cut",
+            "sources": {"a": {"format": "jsonl", "path": str(tmp_path / "a.jsonl")}},
+            "stages": [stage | {"store": str(tmp_path / "store")}],
+        }
+    )
+    stores = outline(planning.build(recipe))["stores"]
+    assert stores[stage["use"]]["bytes_per_document"] == expected
 
 
 def test_a_store_says_what_a_document_takes(tmp_path):
