@@ -60,7 +60,7 @@ def documents_with_keys(
     for row in range(table.num_rows):
         mine = sorted((-share, doc) for at, doc, share in shares if at == row)[:limit]
         docs = np.array(sorted(doc for _, doc in mine), np.int64)
-        about = {}
+        about: dict[int, dict[str, Any]] = {}
         for found in view.sources(docs):
             about |= {each.pop("doc"): each for each in found.to_pylist()}
         for share, doc in mine:

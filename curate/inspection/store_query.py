@@ -43,7 +43,7 @@ MATCHES = pa.schema(
 _TOGETHER = 256
 
 
-def stored_parameters(address: str) -> Mapping[str, Any]:
+def stored_parameters(address: str) -> dict[str, Any]:
     """Return the parameters that a store was made with; RecipeError where there is none."""
     stored = dedup_store.parameters_of(open_store(address))
     if stored is None:

@@ -111,20 +111,17 @@ TEXT_PER_LINE, WINDOW_KEYS, WINDOW_KEY, STORED_TEXT = 100, 3, 10, 0.52
 
 def _store(barrier: Barrier) -> dict[str, Any]:
     """Describe a dedup's store, and how many bytes a document of usual length adds to it."""
-    bytes_per_document = STORED_KEY + STORED_NAME  # exact: one key, id, source and address
-    stored = barrier.stored_parameters
+    stored, text = barrier.stored_parameters, estimate.Sampled().text_per_document
+    per_document = float(STORED_KEY)  # exact: one key
     if "lines" in stored:
-        bytes_per_document = STORED_NAME + STORED_KEY * TEXT_PER_DOCUMENT // TEXT_PER_LINE
+        per_document = STORED_KEY * text / TEXT_PER_LINE
     elif "spans" in stored:
         window = int(stored["spans"]) * (1 if stored["of"] == "bytes" else 4)  # bytes of a token
-        keys = WINDOW_KEYS * WINDOW_KEY / window
-        bytes_per_document = STORED_NAME + round(TEXT_PER_DOCUMENT * (keys + STORED_TEXT))
-    if (options := barrier.near_duplicates) is not None:
-        shingles = estimate.Sampled().text_per_document / (
-            TEXT_PER_WORD if options.shingle == "word" else 1
-        )
+        per_document = text * (WINDOW_KEYS * WINDOW_KEY / window + STORED_TEXT)
+    elif (options := barrier.near_duplicates) is not None:
+        shingles = text / (TEXT_PER_WORD if options.shingle == "word" else 1)
         keys, signature = options.num_bands * STORED_KEY, 4 * options.num_permutations
-        bytes_per_document = round(keys + signature + 8 * shingles + STORED_NAME)
+        per_document = keys + signature + 8 * shingles
     known = [generation(barrier.known.address, number) for number, _ in barrier.known.read]
     return {
         "address": barrier.known.address,
@@ -132,7 +129,7 @@ def _store(barrier: Barrier) -> dict[str, Any]:
         "generations": len(known),
         "documents": sum(one.documents for one in known),
         "bytes": sum(one.bytes for one in known),
-        "bytes_per_document": bytes_per_document,
+        "bytes_per_document": round(per_document) + STORED_NAME,  # id, source and address
     }
 
 

@@ -113,7 +113,9 @@ def steps(
     added to it.
     """
     send, cut = partial(_send, repeated, symbols), partial(_cut, repeated, symbols)
-    compared, requests, runs = None, (), ("runs",)
+    compared: KnownDocuments | None = None
+    requests: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ("runs",)
     fetch: tuple[Step, ...] = ()
     if known is not None and known.generations:
         compared, requests, runs = known, ("known_anchors",), ("runs", "known_runs")
