@@ -24,6 +24,7 @@ from typing import Any, TypeVar, cast
 import llvmlite.binding
 import numba
 from numba.core import serialize
+from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompileResult
 from numba.core.environment import Environment, lookup_environment
 from numba.core.runtime import nrt
@@ -122,6 +123,45 @@ def _environment(module: str, constants: list[Any], name: str) -> Environment:
     return found
 
 
+class _StoredLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """The machine code of a stored kernel. Its bitcode is parsed when another kernel links it.
+
+    numba parses it at once, which takes longer than loading the machine code.
+    """
+
+    _shared_module: Any
+
+    @classmethod
+    def _unserialize(cls, codegen: Any, state: tuple[str, str, tuple[bytes, bytes]]) -> Any:
+        name, _, (machine_code, bitcode) = state
+        library = codegen.create_library(name)
+        library.enable_object_caching()
+        library._set_compiled_object(machine_code)
+        library._bitcode = bitcode
+        library._finalize_final_module()
+        return library
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """Return the address of a function that is in the machine code."""
+        return cast("int", self._codegen._engine.get_function_address(name))
+
+    def _get_module_for_linking(self) -> Any:
+        if self._shared_module is None:
+            self._shared_module = llvmlite.binding.parse_bitcode(self._bitcode)
+            self._codegen._engine._load_defined_symbols(self._shared_module)
+        return self._shared_module
+
+
+@contextmanager
+def _stored_libraries(codegen: Any) -> Iterator[None]:
+    """Let numba, which holds its lock meanwhile, rebuild libraries as `_StoredLibrary`."""
+    codegen._library_class = _StoredLibrary
+    try:
+        yield
+    finally:
+        del codegen._library_class  # the class's own again
+
+
 class _Overloads:
     """The stored overloads of a kernel, in the place of numba's ``FunctionCache``."""
 
@@ -134,7 +174,10 @@ class _Overloads:
         nrt.rtsys.initialize(target)  # the allocator, which numba starts when it compiles
         path = self._path(signature, target.codegen())
         content = path and cache.read(path)
-        return content and CompileResult._rebuild(target, *_Unpickler(io.BytesIO(content)).load())
+        if not content:
+            return None
+        with _stored_libraries(target.codegen()):
+            return CompileResult._rebuild(target, *_Unpickler(io.BytesIO(content)).load())
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Store the result of compiling for a signature."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from curate.kernels import cache
+from curate.kernels import cache, folding
 from curate.kernels.derived import derived
 
 MODULE = "curate.kernels.utf8"
@@ -63,3 +63,16 @@ def test_without_a_folder_they_are_computed(tmp_path, monkeypatch):
     calls = []
     assert np.array_equal(derived(MODULE, "numbers", counted(calls))["a"], np.arange(5))
     assert len(calls) == 1
+
+
+def test_a_stored_table_of_words_is_the_computed_one(folder):
+    fold = ("case", "width", "punctuation", "diacritics", "numbers")
+    computed = folding._word_table(fold, signs=False, values=False)
+    for _ in range(2):
+        stored = folding.word_table.__wrapped__(fold)
+        assert stored.dtype == computed.dtype
+        assert np.array_equal(stored, computed)
+    assert len(list(folder.rglob("words-*.arrays"))) == 1
+    other = folding.word_table.__wrapped__(fold, values=True)
+    assert np.array_equal(other, folding._word_table(fold, signs=False, values=True))
+    assert not np.array_equal(other, computed)

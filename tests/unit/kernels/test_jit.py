@@ -78,3 +78,32 @@ def test_a_stored_kernel_is_loaded_without_the_compiler(tmp_path):
 
     assert run() == ["cf4ab791c62b8d2b2109c90275287816", "True"]
     assert run() == ["cf4ab791c62b8d2b2109c90275287816", "False"]
+
+
+LINKING = """
+import numba
+import numpy as np
+from curate.kernels.hashing import hash_span
+
+@numba.njit
+def both(data, at):
+    return hash_span(data, 0, at) ^ hash_span(data, at, len(data))
+
+data = np.frombuffer(b"abcdefgh" * 9, np.uint8)
+print(hash_span(data, 0, len(data)), sum(hash_span.stats.cache_hits.values()))
+print(both(data, 40) ^ hash_span(data, 0, 40), hash_span(data, 40, len(data)))
+"""
+
+
+def test_a_stored_kernel_is_linked_into_one_that_is_compiled(tmp_path):
+    def run():
+        environment = os.environ | {"CURATE_CACHE": str(tmp_path)}
+        command = [sys.executable, "-c", LINKING]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    whole, hits, rest, expected = run()
+    assert (hits, rest) == ("0", expected)
+    again = run()
+    assert int(again[1]) > 0
+    assert [again[0], *again[2:]] == [whole, rest, expected]
