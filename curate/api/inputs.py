@@ -24,6 +24,7 @@ _ENDINGS = {
     "wikipedia_html": (".json.tar", ".ndjson.tar", ".zim"),
     "parquet": (".parquet", ".pq"),
     "text": (".txt",),
+    "csv": (".csv", ".tsv"),
     "jsonl": (".jsonl", ".ndjson", ".jsonlines", ".json"),
 }
 
@@ -43,7 +44,7 @@ _SHOWN = 5
 def format_of_name(name: str) -> str | None:
     """Return the format that a file's ending states, in any case and packed or not; else None.
 
-    >>> format_of_name("A.WARC.WET.gz"), format_of_name("x.ndjson.zst"), format_of_name("x.csv")
+    >>> format_of_name("A.WARC.WET.gz"), format_of_name("x.ndjson.zst"), format_of_name("x.docx")
     ('wet', 'jsonl', None)
     """
     plain = plain_name(name.lower())

@@ -284,7 +284,7 @@ def _sources(
 ) -> dict[str, Any]:
     """Sort paths into sources that keep every field of a record, of whatever format."""
     named = _given(text=text, id=id, url=url, date=date) | {"columns": ["*"]}
-    return sources_of(paths, {"jsonl": named, "parquet": named})
+    return sources_of(paths, dict.fromkeys(("jsonl", "parquet", "csv"), named))
 
 
 def identify_paths(
@@ -352,7 +352,7 @@ def batches_of(
 
     named = files_by_format(paths) if format is None else ((format, path) for path in paths)
     for kind, path in named:
-        options: dict[str, Any] = {"text": text} if kind in ("jsonl", "parquet") else {}
+        options: dict[str, Any] = {"text": text} if kind in ("jsonl", "parquet", "csv") else {}
         if options and meta is not None:
             options["meta"] = list(dict.fromkeys((meta, meta.partition(".")[0])))
         if lines and kind == "text":

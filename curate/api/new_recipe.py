@@ -132,7 +132,7 @@ def new_recipe(
 
 def _looked_at(source: str, spec: Mapping[str, Any], text: str | None) -> dict[str, Any]:
     """Add to a source what its first records show: the fields, or that they are conversations."""
-    if spec["format"] not in ("jsonl", "parquet"):
+    if spec["format"] not in ("jsonl", "parquet", "csv"):
         return dict(spec)
     reader: Any = registry.build("source", spec["format"], {})
     files = expand([locate.data_path(path) for path in spec["path"]], reader.suffixes)

@@ -13,7 +13,8 @@ from curate.logging_setup import LOGGER
 from curate.plan.model import Plan
 from curate.sources import fields, parquet, parquet_rows
 from curate.sources.base import InputFile, Piece
-from curate.sources.json_objects import JsonObject, objects
+from curate.sources.delimited import Csv
+from curate.sources.json_objects import JsonObject
 from curate.sources.jsonl import Jsonl
 from curate.sources.parquet import Parquet
 from curate.sources.parquet_rows import RowBatch
@@ -107,7 +108,7 @@ def _check_format(name: str, reader: Jsonl | Parquet, files: list[InputFile]) ->
     is_json = isinstance(reader, Jsonl)
     begins, other = (b"PAR1", "parquet") if is_json else ((b"{", b"[{"), "jsonl")
     if heads and all(head.startswith(begins) for head in heads):
-        stated = "jsonl" if is_json else "parquet"
+        stated = "csv" if isinstance(reader, Csv) else "jsonl" if is_json else "parquet"
         raise RecipeError(
             f"the files of source '{name}' are {other}, not {stated}",
             where=files[0].path,
@@ -119,8 +120,7 @@ def _records(reader: Jsonl | Parquet, file: InputFile) -> Iterator[dict[str, Any
     """Yield the records of a file that can be read, as they are stored."""
     with suppress(OSError):  # whoever reads the file reports it
         if isinstance(reader, Jsonl):
-            items = objects(file, Piece(0, file.size), reader.max_record_bytes)
-            for item in islice(items, _ITEMS):
+            for item in islice(reader.objects(file, Piece(0, file.size)), _ITEMS):
                 if isinstance(item, JsonObject):
                     yield item.record
             return

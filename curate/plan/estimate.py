@@ -40,6 +40,7 @@ TEXT_PER_PLAIN = {
     "wikipedia": 0.48,
     "wikipedia_html": 0.04,
     "jsonl": 0.95,
+    "csv": 0.95,
     "chat": 0.8,
 }
 

@@ -57,6 +57,7 @@ SOURCE_FORMATS = {
     "wikipedia_html": "curate.sources.wiki.wikipedia_html:WikipediaHtml",
     "jsonl": "curate.sources.jsonl:Jsonl",
     "parquet": "curate.sources.parquet:Parquet",
+    "csv": "curate.sources.delimited:Csv",
     "text": "curate.sources.plain_text:PlainText",
     "run": "curate.sources.finished_run:CuratedRun",
     "chat": "curate.sources.chat.conversations:Chat",

@@ -169,7 +169,7 @@ def _raw(
     stream = chain([first], stream)
     encoding = _wide(first.data)
     if encoding:
-        stream = _recoded(stream, encoding, file.size)
+        stream = recoded(stream, encoding, file.size)
         first = next(stream, first)
         stream = chain([first], stream)
     layout = _layout(first.data, file.name)
@@ -186,7 +186,7 @@ def _wide(head: bytes) -> str | None:
     return next((name for magic, name in _WIDE if magic.match(head)), None)
 
 
-def _recoded(stream: Iterator[Block], encoding: str, size: int) -> Iterator[Block]:
+def recoded(stream: Iterator[Block], encoding: str, size: int) -> Iterator[Block]:
     """Yield UTF-8; halves of surrogate pairs become bytes that are not UTF-8."""
     decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
     stored = 0

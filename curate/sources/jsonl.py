@@ -133,12 +133,15 @@ class Jsonl:
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield a document, a skip or a damage for each record, in file order."""
         partitions = fields.partitions(file.name)
-        ours = (self.url, self.date, self.license)
-        paths = fields_of(self.columns).values()
-        typed = _Typed(self.passed, ours, paths) if self.passed else None
+        document = self.documents(partitions)
 
         def careful(run: Run | Line | Damage) -> Iterator[Record]:
-            return self._records(run, partitions, typed)
+            """Read records one by one: the reader that takes every line."""
+            for item in json_objects.objects_in(run, self.max_record_bytes):
+                if isinstance(item, JsonObject):
+                    yield from document(item)
+                else:
+                    yield item
 
         read = None
         for run in json_objects.runs(file, piece, self.max_record_bytes, self.max_window_bytes):
@@ -165,19 +168,24 @@ class Jsonl:
             return careful
         return json_columns.Reader(names, self.max_record_bytes, careful).read
 
-    def _records(
-        self, run: Run | Line | Damage, partitions: dict[str, object], typed: _Typed | None
-    ) -> Iterator[Record]:
-        """Yield the records of a run one by one: the reader that takes every line."""
-        for item in json_objects.objects_in(run, self.max_record_bytes):
-            if not isinstance(item, JsonObject):
-                yield item
-                continue
+    def objects(self, file: InputFile, piece: Piece) -> Iterator[JsonObject | Skip | Damage]:
+        """Yield the records of a piece as they are stored."""
+        return json_objects.objects(file, piece, self.max_record_bytes, self.max_window_bytes)
+
+    def documents(self, partitions: dict[str, object]) -> Callable[[JsonObject], Iterator[Record]]:
+        """Return what makes a document of a record, of files in partitioned folders."""
+        ours = (self.url, self.date, self.license)
+        paths = fields_of(self.columns).values()
+        typed = _Typed(self.passed, ours, paths) if self.passed else None
+
+        def documents(item: JsonObject) -> Iterator[Record]:
             yield from self._document(item, partitions, typed)
             if item.damaged:
                 kept = sum(self._keeps(path) for path, _ in item.damaged)
                 if kept and item.damage_of(self.text) is None:
                     yield Note("damaged_fields", kept)
+
+        return documents
 
     def _keeps(self, path: str) -> bool:
         if self.meta is None:
@@ -216,9 +224,8 @@ class Jsonl:
     def _others(self, file: InputFile) -> Iterator[dict[str, object]]:
         """Yield the fields of records besides the text."""
         partitions = fields.partitions(file.name)
-        whole = Piece(0, file.size)
-        for item in json_objects.objects(file, whole, self.max_record_bytes, self.max_window_bytes):
-            if isinstance(item, json_objects.JsonObject):
+        for item in self.objects(file, Piece(0, file.size)):
+            if isinstance(item, JsonObject):
                 fields.take(item.record, self.text)
                 yield partitions | item.record
 

@@ -1,0 +1,141 @@
+"""CSV: what a writer wrote comes back; what is no record costs itself, and is named."""
+
+import csv
+import gzip
+import io
+import json
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curate.api.inputs import format_of_name
+from curate.errors import RecipeError
+from curate.sources.base import Damage, Document, InputFile, Note, Piece, Skip
+from curate.sources.delimited import Csv
+from tests.examples import examples
+
+
+def stored(data, name="x.csv"):
+    return InputFile(name, name, len(data), content=data)
+
+
+def read(data, name="x.csv", **options):
+    return list(Csv(**options).read(stored(data, name), Piece(0, len(data))))
+
+
+def texts(records):
+    return [record.text for record in records if isinstance(record, Document)]
+
+
+def reasons(records):
+    return [record.reason for record in records if isinstance(record, Damage | Skip)]
+
+
+VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=12)
+
+
+@examples(200)
+@given(
+    rows=st.lists(st.tuples(VALUES, VALUES.filter(bool)), max_size=8),
+    delimiter=st.sampled_from(",;\t|"),
+    ends=st.sampled_from(["\n", "\r\n"]),
+    packed=st.booleans(),
+)
+def test_what_a_writer_wrote_comes_back(rows, delimiter, ends, packed):
+    file = io.StringIO()
+    writer = csv.writer(file, delimiter=delimiter, lineterminator=ends)
+    writer.writerows([("title", "text"), *rows])
+    data = file.getvalue().encode()
+    records = read(gzip.compress(data) if packed else data, "x.csv.gz" if packed else "x.csv")
+    assert texts(records) == [text for _, text in rows]
+    assert [json.loads(record.meta)["title"] for record in records] == [title for title, _ in rows]
+    for record, (_, text) in zip(records, rows, strict=True):
+        begin = data[int(record.locator) :].decode()
+        assert next(csv.reader(io.StringIO(begin, newline=""), delimiter=delimiter))[1] == text
+
+
+@examples(200)
+@given(data=st.binary(max_size=60), head=st.sampled_from([b"text,n\n", b"", b'text\n"a\n']))
+def test_no_bytes_raise_anything(data, head):
+    for record in read(head + data, max_record_bytes=40):
+        assert isinstance(record, Document | Damage | Skip | Note)
+
+
+def test_a_broken_record_costs_its_first_line_only():
+    data = b'id,text\r\n1,"two\r\nlines"\r\n\r\n2\r\n3,"not closed\r\n4,good\r\n5,"x"y\r\n6,last'
+    records = read(data)
+    assert texts(records) == ["two\r\nlines", "good", "last"]
+    assert reasons(records) == ["blank_line", "field_count", "bad_csv", "bad_csv"]
+    damages = [record for record in records if isinstance(record, Damage)]
+    lines = [data[each.offset : each.offset + each.length] for each in damages]
+    assert lines == [b"2\r", b'3,"not closed\r', b'5,"x"y\r']
+    assert damages[0].error == "1 fields, the header has 2"
+
+
+def test_a_record_over_the_cap_is_damage_and_a_stray_quote_is_not_sought_further():
+    records = read(b"text\n" + b"x" * 50 + b'\n"' + b"a\n" * 30 + b"ok\n", max_record_bytes=45)
+    assert reasons(records) == ["too_large", "bad_csv"]
+    assert texts(records) == ["a"] * 29 + ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("data", "options"),
+    [
+        ("id;text\n1;ä, b\n".encode(), {}),
+        ("id|text\n1|ä, b\n".encode(), {"delimiter": "|"}),
+        ("\ufeffid\ttext\n1\tä, b\n".encode(), {}),
+        ("id\ttext\n1\tä, b\n".encode("utf-16"), {}),
+        ("id\ttext\r1\tä, b\r".encode(), {}),
+        ('id,text\n1,"ä, b"\n'.encode("windows-1254"), {"encoding": "windows-1254"}),
+        ('1,"ä, b"\n'.encode(), {"names": ("id", "text")}),
+        ('id,text\n1,"ä, b"\n'.encode(), {"names": ("id", "text")}),
+    ],
+)
+def test_delimiters_encodings_and_names(data, options):
+    (record,) = read(data, id="id", url="link", **options)
+    assert record.text == "ä, b"
+    assert record.locator.endswith("~1")
+
+
+def test_bytes_that_are_no_text_cost_the_text_or_are_replaced():
+    assert reasons(read(b"text,n\na\xff,1\n")) == ["invalid_utf8"]
+    document, note = read(b"text,n\na,\xff\n")
+    assert document.meta == '{"n":"\ufffd"}'
+    assert note == Note("damaged_fields", 1)
+
+
+def test_headers_that_cannot_be_used():
+    assert reasons(read(b"text,text\na,b\n")) == ["duplicate_column"]
+    assert reasons(read(b"body,n\na,1\nb,2\n")) == ["missing_text", "missing_text"]
+    assert read(b"") == []
+
+
+def test_columns_are_of_numbers_where_they_hold_nothing_else():
+    data = b"text,score,zip,n\na,0.5,01234,1\nb,,94110,2\nc,2,x,3\n"
+    every = Csv(columns=("*",))
+    kinds = every.typed_columns([stored(data)])
+    assert kinds == {"score": pa.float64(), "zip": pa.string(), "n": pa.int64()}
+    named = Csv(columns={"quality": "score"})
+    assert named.typed_columns([stored(data)]) == {"quality": pa.float64()}
+    with pytest.raises(RecipeError, match="field 'scor' of columns"):
+        Csv(columns=("scor",)).typed_columns([stored(data)])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"delimiter": "::"}, "is not one character"),
+        ({"delimiter": '"'}, "is not one character"),
+        ({"encoding": "latin-99"}, "encoding = 'latin-99' is not known"),
+        ({"encoding": "utf-16"}, "cannot be cut at newlines"),
+    ],
+)
+def test_options_that_cannot_be(options, message):
+    with pytest.raises(RecipeError, match=message):
+        Csv(**options)
+
+
+def test_endings():
+    assert [format_of_name(name) for name in ("A.CSV.gz", "b.tsv")] == ["csv", "csv"]
