@@ -68,8 +68,9 @@ def command(
         load_recipe(recipe, inputs=inputs, settings=set or (), without=without or ())
     )
     first_records.check(plan)
-    sampled = sample_sources(plan) if sample else {}
-    outlined = outline(plan, _sizes(assume, plan.sources), sampled)
+    sizes = _sizes(assume, plan.sources)
+    sampled = sample_sources(plan, sizes) if sample else {}
+    outlined = outline(plan, sizes, sampled)
     cost = outlined["estimate"]
     cost |= on_nodes(cost, nodes, cores or os.cpu_count() or 1, price)
     cost["warnings"] = warnings(cost)

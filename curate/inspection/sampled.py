@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import IO, Any, NamedTuple, cast
 
@@ -35,15 +35,17 @@ SECONDS = 5.0
 _GROUPED = ("parquet", "run")
 
 
-def sample_sources(plan: Plan) -> dict[str, Sampled]:
+def sample_sources(plan: Plan, enlarged: Collection[str] = ()) -> dict[str, Sampled]:
     """Read a few megabytes of each source, run the map stages on some of it, and measure.
 
-    A source that yields no document is left out. Sidecars are not read.
+    A source that yields no document is left out. Sidecars are not read. Of the sources
+    ``enlarged`` even all files are but a part, so that like documents may lie outside them.
     """
     found = {}
     for name in plan.sources:
         one = _read(plan, name, max(LEAST, TEXT_BYTES // len(plan.sources)))
         if one.table.num_rows:
+            one = one._replace(whole=one.whole and name not in enlarged)
             found[name] = _measured(plan, one, max(20, DOCUMENTS // len(plan.sources)))
     return found
 

@@ -55,6 +55,8 @@ def test_all_of_a_small_source_is_measured_exactly(tmp_path):
     assert one.text_per_stored == pytest.approx(size / stored)
     assert one.kept == 1.0
     assert one.clustered == 0.2
+    part = sample_sources(plan_of(tmp_path, "jsonl", tmp_path / "a.jsonl"), {"text": 10**12})
+    assert part["text"] == one._replace(clustered=sampled.Sampled().clustered)
     assert one.tokens == pytest.approx(100 * 100 / size)
     assert one.shingles == pytest.approx(96 * 100 / size)
     assert 0 < one.zstd <= one.zstd_1 < one.lz4 < 1

@@ -90,7 +90,7 @@ def test_one_task_and_many_blocks_are_warned_of():
     clusters, blocks, memory = estimate.warnings(web)
     documents = 75e12 * 0.23 / 3000 * Sampled().kept * Sampled().clustered
     assert web["clusters_bytes"] == pytest.approx(84 * documents, rel=0.01)
-    assert f"{web['clusters_bytes'] / 1e9:.0f} GB of memory on one node" in clusters
+    assert f"{web['clusters_bytes'] / 1e9:,.0f} GB of memory on one node" in clusters
     assert "shards.input_bytes" in blocks
     assert "4,096 partitions" in memory
     larger = ["shards.input_bytes=100000000000"]
