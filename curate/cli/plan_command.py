@@ -57,7 +57,7 @@ def command(
     from curate.cli.terminal import answer, as_json
     from curate.errors import CurateError
     from curate.inspection import first_records
-    from curate.inspection.sampled import sample_sources
+    from curate.inspection.sampled import DOCUMENTS, sample_sources
     from curate.plan import build as planning
     from curate.plan.estimate import on_nodes, warnings
     from curate.plan.outline import outline
@@ -69,11 +69,15 @@ def command(
     )
     first_records.check(plan)
     sizes = _sizes(assume, plan.sources)
-    sampled = sample_sources(plan, sizes) if sample else {}
+    sampled, unread = {}, []
+    try:
+        sampled = sample_sources(plan, sizes, min(DOCUMENTS, 4 * sample)) if sample else {}
+    except CurateError as error:
+        unread = [f"the inputs were not measured: {error}"]
     outlined = outline(plan, sizes, sampled)
     cost = outlined["estimate"]
     cost |= on_nodes(cost, nodes, cores or os.cpu_count() or 1, price)
-    cost["warnings"] = warnings(cost)
+    cost["warnings"] = [*unread, *warnings(cost)]
     if outlined["mixture"] and sample:
         from curate.inspection.dry_run import dry_run
 

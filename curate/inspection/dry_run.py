@@ -91,11 +91,11 @@ def dry_run(
     for the sources that are not scanned completely.
     """
     maps, barriers, stage = _until(plan, name)
-    if _is_for_samples(stage):
+    if is_for_samples(stage):
         chosen, scanned, _, _ = _sample(plan, sample, scan)
         table = _through(maps, chosen)
         tally: Counter[str] = Counter()
-        out = _applied(stage, table, tally)
+        out = applied(stage, table, tally)
         return _counted(name, scanned, out, tally, "")
     if stage.fills:
         chosen, scanned, _, _ = _sample(plan, sample, scan)
@@ -115,9 +115,9 @@ def dry_run_all(
     table, scanned, _, _ = _sample(plan, sample, scan)
     tried = []
     for stage in plan.stages:
-        if _is_for_samples(stage):
+        if is_for_samples(stage):
             tally: Counter[str] = Counter()
-            out = _applied(stage, table, tally)
+            out = applied(stage, table, tally)
             tried.append(_counted(stage.name, scanned, out, tally, ""))
             table = out.filter(schema.alive(out))
         else:
@@ -139,7 +139,7 @@ def kept_of_raw(tried: list[DryRun]) -> Interval:
     return Interval(round(share, 9), round(low, 9), round(high, 9))
 
 
-def _is_for_samples(stage: Any) -> bool:
+def is_for_samples(stage: Any) -> bool:
     """Return whether a sample is enough for a stage: it compares no documents, or only ranks them.
 
     Quantiles of a sample are those of all documents, about.
@@ -147,7 +147,8 @@ def _is_for_samples(stage: Any) -> bool:
     return isinstance(stage, MapStage) or bool(stage.only_numbers)
 
 
-def _applied(stage: Any, table: pa.Table, tally: Counter[str]) -> pa.Table:
+def applied(stage: Any, table: pa.Table, tally: Counter[str]) -> pa.Table:
+    """Return the rows after a stage that is for samples."""
     decisions = () if isinstance(stage, MapStage) else (resolve(stage, table)["decisions"],)
     out: pa.Table = stage.apply(table, *decisions, tally)
     return out
@@ -158,7 +159,7 @@ def _until(plan: Plan, name: str) -> tuple[list[Any], list[Barrier], Any]:
     if name not in plan.stage_names:
         raise RecipeError(f"the recipe has no stage '{name}'", hint=nearest(name, plan.stage_names))
     *before, stage = plan.stages[: plan.stage_names.index(name) + 1]
-    maps = [one for one in before if _is_for_samples(one)]
+    maps = [one for one in before if is_for_samples(one)]
     barriers = [one for one in before if isinstance(one, Barrier)]
     return maps, [one for one in barriers if not (one.only_numbers or one.fills)], stage
 
@@ -215,7 +216,7 @@ def _sample(plan: Plan, sample: int, scan: int, source: str | None = None) -> _S
 
 def _through(stages: Sequence[Any], table: pa.Table) -> pa.Table:
     for stage in stages:
-        table = _applied(stage, table, Counter())
+        table = applied(stage, table, Counter())
         table = table.filter(schema.alive(table))
     return table
 

@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 from curate import schema
 from curate.dedup.fuzzy.minhash import band_keys, signature_array
 from curate.engine.reading import document_schema, read_shard
+from curate.inspection.dry_run import applied, is_for_samples
 from curate.mixture.sampling import order_key
 from curate.plan.estimate import Sampled
 from curate.plan.model import Plan, PlannedPiece, Shard
-from curate.protocol.stage import Barrier, MapStage
+from curate.protocol.stage import Barrier
 from curate.sources.base import InputFile
 
 #: Bytes of text that are read of all sources together, and of one at least.
@@ -35,8 +36,10 @@ SECONDS = 5.0
 _GROUPED = ("parquet", "run")
 
 
-def sample_sources(plan: Plan, enlarged: Collection[str] = ()) -> dict[str, Sampled]:
-    """Read a few megabytes of each source, run the map stages on some of it, and measure.
+def sample_sources(
+    plan: Plan, enlarged: Collection[str] = (), documents: int = DOCUMENTS
+) -> dict[str, Sampled]:
+    """Read a few megabytes of each source, run the map stages on some documents, and measure.
 
     A source that yields no document is left out. Sidecars are not read. Of the sources
     ``enlarged`` even all files are but a part, so that like documents may lie outside them.
@@ -46,7 +49,7 @@ def sample_sources(plan: Plan, enlarged: Collection[str] = ()) -> dict[str, Samp
         one = _read(plan, name, max(LEAST, TEXT_BYTES // len(plan.sources)))
         if one.table.num_rows:
             one = one._replace(whole=one.whole and name not in enlarged)
-            found[name] = _measured(plan, one, max(20, DOCUMENTS // len(plan.sources)))
+            found[name] = _measured(plan, one, max(20, documents // len(plan.sources)))
     return found
 
 
@@ -123,12 +126,16 @@ def _measured(plan: Plan, part: _Part, documents: int) -> Sampled:
     usual = Sampled()
     tokens, shingles, clustered, rows = 0, 0, usual.clustered, chosen
     for stage in plan.stages:
-        if isinstance(stage, MapStage):
-            rows = stage.apply(rows, Counter())
+        if is_for_samples(stage):
+            rows = applied(stage, rows, Counter())
             rows = rows.filter(schema.alive(rows))
             if "n_tokens" in stage.adds:
                 tokens = pc.sum(rows.column("n_tokens")).as_py() or 0
-        elif isinstance(stage, Barrier) and stage.near_duplicates is not None:
+            continue
+        for name, kind in stage.added_types.items():  # a later stage may read them
+            if name not in rows.column_names:
+                rows = rows.append_column(name, pa.nulls(len(rows), kind))
+        if isinstance(stage, Barrier) and stage.near_duplicates is not None:
             sketch = stage.sketch(rows)
             shingles = pc.sum(sketch.column("n_shingles")).as_py() or 0
             if whole:  # else like documents lie outside the sample

@@ -97,6 +97,22 @@ def test_a_source_without_documents_is_left_out(tmp_path):
     assert sample_sources(plan_of(tmp_path, "jsonl", tmp_path / "a.jsonl")) == {}
 
 
+def test_stages_after_a_dedup_find_the_columns_that_it_adds(tmp_path):
+    write_lines(tmp_path / "a.jsonl", texts(30))
+    (tmp_path / "filters").mkdir()
+    (tmp_path / "filters/p.toml").write_text(
+        '[rules.alone]\nsignal = "n_cluster_sources"\nmin = 1\nwhy = "w"\nsource = "ours"\n'
+    )
+    plan_of(tmp_path, "jsonl", tmp_path / "a.jsonl")
+    recipe = tmp_path / "sampled.toml"
+    text = recipe.read_text().replace("[[stages]]", 'profile = "p"\n[[stages]]', 1)
+    for use in ("identify", "measure", "judge"):
+        text += f'[[stages]]\nuse = "{use}"\n'
+    recipe.write_text(text)
+    one = sample_sources(planning.build(load_recipe(str(recipe))))["text"]
+    assert one.documents == 30
+
+
 def test_the_command_says_what_it_read(tmp_path):
     write_lines(tmp_path / "a.jsonl", texts(30))
     plan_of(tmp_path, "jsonl", tmp_path / "a.jsonl")
