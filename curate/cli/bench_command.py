@@ -11,6 +11,9 @@ import typer
 
 from curate.cli.options import Inputs, Json, Settings, parse_inputs
 
+#: Wall-clock seconds per CPU second above which other processes, or a slow disk, are mentioned.
+BUSY = 1.5
+
 
 def command(
     recipe: Annotated[
@@ -30,10 +33,10 @@ def command(
     ] = "eng_Latn,kaz_Cyrl,jpn_Jpan",
     json: Json = False,
 ) -> int:
-    """Measure the speed of each stage on one core.
+    """Measure the speed of each stage on one core, in CPU time.
 
     `curate plan` estimates with the measured rates from then on. They are kept beside the compiled
-    kernels. Nothing else should run meanwhile.
+    kernels. Nothing else should run meanwhile: processes also slow each other's CPU seconds.
 
     Example: curate bench
     """
@@ -73,6 +76,9 @@ def command(
     )
     peak = max(one.peak_bytes for one in found.values()) / 1e6
     answer(f"memory of a task: {peak:.0f} MB")
+    busy = max(one.busy for one in found.values())
+    if busy > BUSY:
+        say(f"the clock went {busy:.1f} times as fast as CPU time: other processes were busy")
     if kept:
         answer(f"kept for `curate plan`: {kept}")
     return 0
@@ -90,5 +96,6 @@ def _as_json(one: Any) -> dict[str, Any]:
         "documents": one.documents,
         "seconds": one.seconds,
         "peak_bytes": one.peak_bytes,
+        "busy": one.busy,
         "megabytes_per_second": one.speed(),
     }

@@ -43,16 +43,19 @@ class Bench:
     documents : int
         Their number.
     seconds : dict of str to float
-        Wall-clock seconds: ``reading``, one entry per ``use`` of a map stage, and ``rest``
-        (sketches and steps of the barriers, intermediate files, the product).
+        CPU seconds: ``reading``, one entry per ``use`` of a map stage, and ``rest`` (sketches and
+        steps of the barriers, intermediate files, the product).
     peak_bytes : int
         The largest memory of the process during a task.
+    busy : float
+        Wall-clock seconds per CPU second: well above 1 where other processes were busy.
     """
 
     text_bytes: int
     documents: int
     seconds: dict[str, float]
     peak_bytes: int
+    busy: float = 1.0
 
     @property
     def total(self) -> float:
@@ -69,19 +72,20 @@ def bench(plan: Plan, text_bytes: int) -> Bench:
     """Run a part of a plan's inputs, about ``text_bytes`` of text, in-process; keep nothing."""
     _run(_part(plan, WARMING)[0])
     part, size, documents, reading = _part(plan, text_bytes)
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     timings = _run(part).timings
-    total = time.perf_counter() - started
+    wall, total = time.perf_counter() - started, time.process_time() - used
+    busy = wall / max(total, 1e-9)
     uses = {spec.label: spec.use for spec in plan.recipe.stages}
     seconds: dict[str, float] = {"reading": reading}
     for row in timings:
         for stage, spent in row.get("stages", {}).items():
             if stage not in {barrier.name for barrier in plan.barriers}:
                 part_of = uses.get(stage, stage)
-                seconds[part_of] = seconds.get(part_of, 0.0) + spent
+                seconds[part_of] = seconds.get(part_of, 0.0) + spent / max(1.0, busy)
     seconds["rest"] = max(0.0, total - sum(seconds.values()))
     peak = max((int(row.get("peak_bytes", 0)) for row in timings), default=0)
-    return Bench(size, documents, seconds, peak)
+    return Bench(size, documents, seconds, peak, busy)
 
 
 def _run(plan: Plan) -> RunState:
@@ -95,11 +99,11 @@ def _part(plan: Plan, text_bytes: int) -> tuple[Plan, int, int, float]:
     size = documents = 0
     spent = 0.0
     for shard in _in_turn(plan):
-        started = time.perf_counter()
+        started = time.process_time()
         for batch in read_shard(plan.sources[shard.source], shard, plan.recipe.shards.batch_bytes):
             size += _text_bytes(batch.documents)
             documents += batch.documents.num_rows
-        spent += time.perf_counter() - started
+        spent += time.process_time() - started
         chosen.append(shard)
         if size >= text_bytes:
             break
