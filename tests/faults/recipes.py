@@ -19,6 +19,7 @@ import os
 import random
 import re
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -26,12 +27,11 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from curate import api
-from curate.plan import registry
 from curate.recipe import locate
-from curate.recipe.mixture import Mixture
-from curate.recipe.profile import Profile, Rule
-from curate.recipe.recipe import Limits, Recipe, Shards
 from tests.faults import scoreboard
 
 #: Seconds of the processor for a refusal, and for all.
@@ -84,10 +84,12 @@ PARAMETERS = ("min_doc_words", "regex_exp", "languages", "model_url", "extra_dom
 #: How a mutant may end.
 GOOD = ("done", "refused")
 
-#: Input for the sources that a recipe leaves to --input.
+#: Input for the sources that a recipe leaves to --input; ``surroundings`` makes what is no sample.
 SAMPLES = {
-    "warc": "web/*.warc.gz", "wet": "web/*.warc.wet.gz", "wikipedia": "wiki", "text": "notes",
-    "jsonl": "news.jsonl.zst", "parquet": "books.parquet", "chat": "chat",
+    "warc": "sample_data/web/*.warc.gz", "wet": "sample_data/web/*.warc.wet.gz", "run": "run",
+    "wikipedia": "sample_data/wiki", "wikipedia_html": "wiki.ndjson", "text": "sample_data/notes",
+    "jsonl": "sample_data/news.jsonl.zst", "parquet": "sample_data/books.parquet",
+    "chat": "sample_data/chat",
 }  # fmt: skip
 
 
@@ -128,28 +130,127 @@ def hostile(rng, table):
     return copy.deepcopy(rng.choice(HOSTILE))
 
 
-def change(rng, table, options):
-    """Change one place of a table; ``options`` yields (table, names) where one can be added."""
+class Described:
+    """What the published schema of a kind of file says: which keys a table takes, and examples."""
+
+    def __init__(self, kind):
+        path = Path(api.__file__).parents[1] / "recipe" / f"{kind}.schema.json"
+        self.whole = json.loads(path.read_text(encoding="utf-8"))
+
+    def alternatives(self, node):
+        """Return the schemas, none of them a reference, of which a value keeps one."""
+        if "$ref" in node:
+            return self.alternatives(self.whole["$defs"][node["$ref"].rpartition("/")[2]])
+        below = node.get("allOf") or node.get("anyOf") or node.get("oneOf")
+        return [node] if not below else [one for each in below for one in self.alternatives(each)]
+
+    def tables(self, value, node=None):
+        """Yield each table inside a value that the schema knows, and the schemas of its keys."""
+        nodes = self.alternatives(self.whole if node is None else node)
+        if isinstance(value, list):
+            items = next((one["items"] for one in nodes if "items" in one), {})
+            for each in value:
+                yield from self.tables(each, items)
+        elif isinstance(value, dict):
+            keys = {}
+            for node in nodes:  # of a stage or a source, the one that it names
+                keys = node.get("properties", keys)
+                consts = [(key, one["const"]) for key, one in keys.items() if "const" in one]
+                if consts and all(value.get(key) == const for key, const in consts):
+                    break
+            yield value, keys
+            more = next((one for one in map(_of_any_name, nodes) if one), {})
+            for key, each in value.items():
+                yield from self.tables(each, keys.get(key, more))
+
+    def kinds(self, node):
+        """Return how many kinds of tables a list or a table of any names may hold."""
+        inside = node.get("items") or _of_any_name(node)
+        return len(self.alternatives(inside)) if inside else 1
+
+    def value(self, rng, node, names):
+        """Return a value as described: an example, or a table of some of its keys."""
+        local = [one for one in node.get("examples", ()) if "://" not in str(one)]
+        if local and rng.random() < 0.7:
+            return copy.deepcopy(rng.choice(local))
+        node = rng.choice(self.alternatives(node))
+        if "const" in node or "enum" in node:
+            return node["const"] if "const" in node else rng.choice(node["enum"])
+        kind = node.get("type")
+        if kind == "object":
+            some = {
+                key: self.value(rng, each, names)
+                for key, each in node.get("properties", {}).items()
+                if key in node.get("required", ()) or "const" in each or rng.random() < 0.3
+            }
+            if more := _of_any_name(node):
+                for name in rng.sample(names, min(len(names), rng.randint(1, 2))):
+                    some[name] = self.value(rng, more, names)
+            return some
+        if kind == "array":
+            return [self.value(rng, node.get("items", {}), names) for _ in range(rng.randint(1, 2))]
+        some = {"boolean": (True, False), "integer": (0, 1, 7), "number": (0, 0.5, 3)}
+        return rng.choice(some.get(kind, names))
+
+
+def _of_any_name(node):
+    """Return the schema of the values of a table whose keys are free, or an empty one."""
+    patterns = node.get("patternProperties", {})
+    more = next(iter(patterns.values()), node.get("additionalProperties"))
+    return more if isinstance(more, dict) else {}
+
+
+def change(rng, table, described):
+    """Change one place of a table, or add a key that its schema knows."""
     kind = rng.random()
-    if kind < 0.3 and (known := options(table)):
-        inside, names = rng.choice(known)
-        inside[rng.choice(sorted(names) or ["x"])] = hostile(rng, table)
+    if kind < 0.2:
+        inside, keys = rng.choice(list(described.tables(table)))
+        inside[rng.choice(sorted(keys) or ["x"])] = hostile(rng, table)
+        return
+    if kind < 0.6:
+        add(rng, table, described)
         return
     path = rng.choice(list(places(table)))
     inside = functools.reduce(lambda at, key: at[key], path[:-1], table)
-    if kind < 0.8:
+    if kind < 0.85:
         inside[path[-1]] = hostile(rng, table)
-    elif kind < 0.9:
+    elif kind < 0.92:
         del inside[path[-1]]
     elif isinstance(inside, dict):
         inside[str(rng.choice(NAMES))] = inside.pop(path[-1])
 
 
-def mutant(rng, table, options):
+def add(rng, table, described):
+    """Add what the schema describes, one place of it hostile: a key, a source, a stage, a group."""
+    tables = list(described.tables(table))
+    inside, keys = rng.choice([tables[0], rng.choice(tables)])
+    if not keys:
+        return
+    names = sorted(keys)
+    (name,) = rng.choices(names, [described.kinds(keys[name]) ** 0.5 for name in names])
+    known = ["x", *(table["sources"] if _has_table(table, "sources") else ())]
+    new = described.value(rng, keys[name], known)
+    if isinstance(new, (dict, list)) and new and rng.random() < 0.6:
+        path = rng.choice(list(places(new)))
+        functools.reduce(lambda at, key: at[key], path[:-1], new)[path[-1]] = hostile(rng, table)
+    old = inside.get(name)
+    if isinstance(new, dict) and isinstance(old, dict):
+        new = {**old, **new}
+    elif isinstance(new, list) and isinstance(old, list):
+        new = [*old, *new]
+    inside[name] = new
+
+
+def _has_table(table, name):
+    return isinstance(table.get(name), dict)
+
+
+def mutant(rng, table, described, finish=lambda table: None):
     """Return the text of a file with one to three changes, or a few characters less."""
     for _ in range(rng.choice((1, 1, 2, 3))):
         if table:
-            change(rng, table, options)
+            change(rng, table, described)
+    finish(table)
     text = document(table)
     if rng.random() < 0.05:
         at = rng.randrange(len(text) + 1)
@@ -162,50 +263,27 @@ def mutant_recipe(rng):
     names = sorted(p.stem for p in (locate.roots()[-1] / "pipelines").glob("*.toml"))
     table = tomllib.loads(locate.recipe_file(rng.choice(names)).read_text(encoding="utf-8"))
     for source in table["sources"].values():  # a source without a path is not looked at
-        source["path"] = source.get("path") or f"sample_data/{SAMPLES[source['format']]}"
+        source["path"] = source.get("path") or SAMPLES[source["format"]]
     if rng.random() < 0.1:
         stage = {"datatrove": rng.choice(BLOCKS), rng.choice(PARAMETERS): hostile(rng, table)}
         table.setdefault("stages", []).append(stage)
-    return mutant(rng, table, _options_of_recipe)
+    return mutant(rng, table, Described("recipe"), finish=_local)
 
 
-def _options_of_recipe(table):
-    """Return the tables of a recipe that take options, and their names."""
-    places = [(table, {*Recipe.model_fields, "x", ""})]
-    if isinstance(limits := table.setdefault("limits", {}), dict):
-        places.append((limits, Limits.model_fields))
-    if isinstance(shards := table.setdefault("shards", {}), dict):
-        places.append((shards, Shards.model_fields))
-    if isinstance(mixture := table.get("mixture"), dict):
-        places.append((mixture, Mixture.model_fields))
-    for kind, key, inside in (("stage", "use", "stages"), ("source", "format", "sources")):
-        found = table.get(inside)
-        found = found.values() if isinstance(found, dict) else found
-        for one in found if isinstance(found, list | type({}.values())) else ():
-            known = registry.STAGES if kind == "stage" else registry.SOURCE_FORMATS
-            if isinstance(one, dict) and isinstance(use := one.get(key), str) and use in known:
-                places.append((one, registry.options(kind, use)))
-    return places
+def _local(table):
+    """Let sources read files that are there, and none ask a stranger's server."""
+    for source in table["sources"].values() if _has_table(table, "sources") else ():
+        if isinstance(source, dict) and source.get("format") == "commoncrawl":
+            source.setdefault("base", "crawl")
+            source.setdefault("snapshots", ["CC-MAIN-2024-22"])
+        elif isinstance(source, dict) and source.get("path") == "crawl/*.warc.gz":
+            source["path"] = SAMPLES.get(str(source.get("format")), "crawl/*.warc.gz")
 
 
 def mutant_profile(rng):
     """Return the text of a profile that nobody means."""
     table = tomllib.loads(locate.profile_text(rng.choice(locate.profile_names())))
-    return mutant(rng, table, _options_of_profile)
-
-
-def _options_of_profile(table):
-    """Return the tables of a profile that take options, and their names."""
-    places = [(table, {*Profile.model_fields, "extends", "x"})]
-    for name, field in Profile.model_fields.items():
-        inside = table.setdefault(name, {}) if hasattr(field.annotation, "model_fields") else None
-        if isinstance(inside, dict):
-            places.append((inside, field.annotation.model_fields))
-    rules = table.get("rules")
-    for rule in rules.values() if isinstance(rules, dict) else ():
-        if isinstance(rule, dict):
-            places.append((rule, Rule.model_fields))
-    return places
+    return mutant(rng, table, Described("profile"))
 
 
 COMMANDS = {
@@ -242,6 +320,7 @@ def attempt(arguments, folder):
 def _command(arguments, printed):
     from curate import cli
 
+    os.chdir(printed.parent)
     resource.setrlimit(resource.RLIMIT_CPU, (HANG, HANG + 1))
     signal.alarm(10 * HANG)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -259,12 +338,28 @@ def _command(arguments, printed):
         os._exit(code)
 
 
+def surroundings(folder):
+    """Write the files that examples of the schemas name, and a finished run."""
+    (folder / "a.txt").write_text("Бұл қысқа мәтін. " * 20)
+    web = locate.data_path("sample_data/web/crawl.warc.gz")
+    mirrored = "crawl/crawl-data/CC-MAIN-2024-22/segments/1/warc/a.warc.gz"
+    for name in ("crawl/robotstxt/a.warc.gz", "crawl/a.warc.gz", mirrored):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(web, folder / name)
+    page = {"identifier": 7, "name": "T", "article_body": {"html": "<section><p>Бұл қысқа мәтін."}}
+    (folder / "wiki.ndjson").write_text(json.dumps(page) + "\n")
+    (folder / "scores").mkdir()
+    rows = {"id": ["news/news.jsonl.zst#0"], "url": ["http://x.example/"], "score": [0.5]}
+    pq.write_table(pa.table(rows), folder / "scores" / "a.parquet")
+    api.run("demo", output=folder / "run", engine="in-process")
+
+
 def campaign(kind, count, seed):
     """Yield (how it ended, the mutant, what it printed) of each mutant."""
     mutate, arguments = COMMANDS[kind]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "a.txt").write_text("Бұл қысқа мәтін. " * 20)
+        surroundings(folder)
         for number in range(count):
             text = mutate(random.Random(f"{kind} {seed} {number}"))
             file = folder / "mutant.toml"
@@ -276,7 +371,7 @@ def campaign(kind, count, seed):
 def warm():
     """Load in this process what the children need, so that they do not pay for it."""
     with tempfile.TemporaryDirectory() as name:
-        api.run("demo", output=f"{name}/out", engine="in-process")
+        surroundings(Path(name))
     api.check(["kaz_Cyrl"])
 
 
