@@ -318,8 +318,8 @@ def object_schema(keys: Iterable[Key], text: str, **fixed: str) -> Schema:
     }
 
 
-def definitions(model: type[BaseModel]) -> dict[str, Schema]:
-    """Return the schemas of all tables inside a model, by name."""
+def definitions(annotation: Any) -> dict[str, Schema]:
+    """Return the schemas of all tables inside a model or another annotation, by name."""
     found: dict[str, Schema] = {}
 
     def visit(annotation: Any) -> None:
@@ -332,7 +332,7 @@ def definitions(model: type[BaseModel]) -> dict[str, Schema]:
         for part in get_args(annotation):
             visit(part)
 
-    visit(model)
+    visit(annotation)
     return found
 
 
@@ -351,6 +351,11 @@ def recipe_schema() -> str:
     recipe = tables.pop("Recipe")
     del tables["SourceSpec"], tables["StageSpec"]
     sources, stages = model_keys(SourceSpec), model_keys(StageSpec)
+    for kind, names in (("source", registry.SOURCE_FORMATS), ("stage", registry.STAGES)):
+        for name in names:
+            hints = get_type_hints(registry.entry(kind, name))
+            for option in registry.options(kind, name):
+                tables |= definitions(hints[option])
     for name in registry.SOURCE_FORMATS:
         keys = [*sources, *option_keys("source", name)]
         text = summary(registry.entry("source", name))

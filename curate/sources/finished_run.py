@@ -86,30 +86,34 @@ class CuratedRun:
             if not isinstance(batch, RowBatch):
                 yield batch
                 continue
-            table = batch.table
-            if "epoch" in table.column_names:
-                first = np.asarray(pc.fill_null(pc.equal(table.column("epoch"), 1), False))
-                if len(earlier):
-                    first &= ~np.isin(_keys(table.column("id")), earlier)
-                table = table.filter(pa.array(first)).drop_columns(["epoch"])
-                if copies := len(first) - table.num_rows:
-                    yield Skip("another_copy", copies)
-            yield from self._documents(batch, table)
+            try:
+                documents = self._documents(batch.table, earlier)
+            except (pa.ArrowException, KeyError) as error:
+                rows = f"rows from {batch.first_row} on of row group {batch.group}"
+                yield batch.opened.damage("corrupt", batch.group, f"{rows}: {error}")
+                continue
+            if copies := batch.table.num_rows - documents.num_rows:
+                yield Skip("another_copy", copies)
+            if documents.num_rows:
+                yield DocumentTable(documents)
 
-    def _documents(self, batch: RowBatch, table: pa.Table) -> Iterator[DocumentTable | Damage]:
+    def _documents(self, table: pa.Table, earlier: np.ndarray) -> pa.Table:
+        """Return the rows of a product that are the first of their documents.
+
+        Raise ArrowException or KeyError where they are no rows of a product.
+        """
+        if "epoch" in table.column_names:
+            first = np.asarray(pc.fill_null(pc.equal(table.column("epoch"), 1), False))
+            if len(earlier):
+                first &= ~np.isin(_keys(table.column("id")), earlier)
+            table = table.filter(pa.array(first)).drop_columns(["epoch"])
         target = [*schema.SOURCE_COLUMNS.items()]
         target += [(one.name, one.type) for one in self.brought_schema]
         target += [(one.name, one.type) for one in (self.passed.carried if self.passed else ())]
-        try:
-            documents = schema.conform(table, pa.schema(target))
-            if documents.column("id").null_count or documents.column("source").null_count:
-                raise pa.ArrowInvalid("a row has no id or no source")
-        except pa.ArrowException as error:
-            rows = f"rows from {batch.first_row} on of row group {batch.group}"
-            yield batch.opened.damage("corrupt", batch.group, f"{rows}: {error}")
-            return
-        if documents.num_rows:
-            yield DocumentTable(documents)
+        documents = schema.conform(table, pa.schema(target))
+        if documents.column("id").null_count or documents.column("source").null_count:
+            raise pa.ArrowInvalid("a row has no id or no source")
+        return documents
 
 
 def _earlier(phases: tuple[tuple[str, int], ...], file: InputFile) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The shipped schemas accept every shipped recipe and profile, and refuse misspelt keys."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -95,3 +96,9 @@ def test_examples_and_defaults_are_values_of_their_keys(kind):
             *([schema["default"]] if "default" in schema else ()),
         ]:
             assert errors(kind, value, schema) == [], name
+
+
+@pytest.mark.parametrize("kind", FOLDERS)
+def test_every_reference_leads_to_a_table(kind):
+    named = re.findall(r"#/\$defs/(\w+)", json.dumps(SCHEMAS[kind]))
+    assert set(named) == set(SCHEMAS[kind]["$defs"])

@@ -17,6 +17,8 @@ import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
+import pyarrow as pa
+
 from tests.faults import scoreboard
 
 CHILD = "--child"
@@ -33,15 +35,15 @@ with counting:
     from curate.sources.base import InputFile
     from curate.sources.web.html import Page, page_text
     from curate.sources.wiki.wikitext import prose
-    from tests.faults import mutants
+    from tests.faults import formats, mutants
 
 SECONDS = 10
 MEGABYTES = 1024
-TARGETS = (*mutants.FORMATS, "html", "wikitext", "recipe")
+TARGETS = (*formats.FORMATS, "html", "wikitext", "recipe")
 
 RECIPE = b'name = "x"\n[sources.a]\nformat = "jsonl"\npath = "a.jsonl"\n[[stages]]\nuse = "trim"\n'
 SEEDS = {
-    "html": b"<!doctype html><meta charset=utf-8><title>t</title><p>" + mutants.TEXT.encode(),
+    "html": b"<!doctype html><meta charset=utf-8><title>t</title><p>" + formats.TEXT.encode(),
     "wikitext": b"'''T''' [[a|b]] {{c|d}} {| \n| x\n|} <ref>r</ref> ==h==\n* l",
     "recipe": RECIPE,
 }
@@ -62,13 +64,14 @@ def reader(name, folder):
             "wikitext": lambda data: prose(data.decode("utf-8", "replace")),
             "recipe": recipe,
         }[name]
-    source, content, pack = mutants.FORMATS[name]
+    content, pack, _ = formats.FORMATS[name]
     path = Path(folder) / f"x.{name}"
+    is_packed = not isinstance(content, pa.Table)
 
     def read(data):
-        stored = pack([data] if isinstance(content, list) else data)
-        path.write_bytes(stored)
-        mutants.texts(source, InputFile(str(path), path.name, len(stored)))
+        packed = pack([data] if isinstance(content, list) else data) if is_packed else data
+        path.write_bytes(packed)
+        mutants.texts(name, InputFile(str(path), path.name, len(packed)))
 
     return read
 
@@ -77,7 +80,9 @@ def seeds(name, folder):
     """Write what fuzzing starts from, and the dictionary of the formats' words."""
     start = Path(folder) / "seeds"
     start.mkdir()
-    content = SEEDS.get(name) or mutants.FORMATS[name][1]
+    content = SEEDS.get(name) or formats.FORMATS[name].content
+    if isinstance(content, pa.Table):
+        content = formats.stored(content)
     (start / "0").write_bytes(b"".join(content) if isinstance(content, list) else content)
     words = Path(folder) / "words"
     quoted = ("".join(f"\\x{byte:02x}" for byte in word) for word in mutants.WORDS)

@@ -4,16 +4,15 @@
 
 A mutant is a small file of a format in which bytes are flipped, cut, inserted, repeated or moved,
 or (inside the compression, where there is one) words of the format are replaced. A process reads
-it; the reader must end within ten seconds and 1 GiB, raise nothing and yield records only. Two
-laws are checked besides: a damaged range lies inside the file, and, where one record of a file of
-independent records is damaged, all others come out as they were.
+it; the reader must end within ten seconds of the processor and 1 GiB, raise nothing and yield
+records only. Of tables values, types and names are changed, too. Two laws are checked besides: a
+damaged range lies inside the file, and, where one record of a file of independent records is
+damaged, all others come out as they were.
 """
 
 import argparse
-import bz2
-import gzip
-import io
-import json
+import functools
+import logging
 import os
 import pickle
 import random
@@ -27,108 +26,17 @@ from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-import zstandard
 
-from curate.sources.base import Damage, Document, DocumentTable, InputFile, Note, Piece, Skip
-from curate.sources.chat.conversations import Chat
-from curate.sources.jsonl import Jsonl
-from curate.sources.parquet import Parquet
-from curate.sources.plain_text import PlainText
-from curate.sources.web.warc import Warc
-from curate.sources.web.wet import Wet
-from curate.sources.wiki.wikipedia import Wikipedia
+from curate.sources.base import Damage, Document, DocumentTable, InputFile, Located, Note, Skip
+from tests.faults.formats import ARCHIVE, FORMATS
 
-SECONDS = 10
+#: Seconds of the processor for a mutant, and those of the clock until nothing more is expected.
+SECONDS, WAIT = 10, 300
 MEMORY = 1 << 30
-
-TEXT = "Қар жауып тұр. Балалар аулада ойнап жүр. The snow falls and the children play. "
-
-
-def _texts(count=12):
-    return [f"{number}: " + TEXT * (1 + number % 3) for number in range(count)]
-
-
-def _warc(kind="response"):
-    parts = []
-    for number, text in enumerate(_texts()):
-        body = f"<html><body><p>{text}</p></body></html>" if kind == "response" else text
-        block = body.encode()
-        if kind == "response":
-            block = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + block
-        head = (
-            f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Date: 2024-05-18T01:58:10Z\r\n"
-            f"WARC-Record-ID: <urn:uuid:{number}>\r\nWARC-Target-URI: http://x.example/{number}\r\n"
-            f"Content-Length: {len(block)}\r\n\r\n"
-        )
-        parts.append(head.encode() + block + b"\r\n\r\n")
-    return parts
-
-
-def _wiki():
-    pages = "".join(
-        f"<page><title>T{n}</title><ns>0</ns><id>{n}</id><revision><id>{n}</id>"
-        f"<text>'''T{n}''' [[a|b]] {{{{c|d}}}} {{| \n| x\n|}} <ref>r</ref> {text}</text>"
-        "</revision></page>\n"
-        for n, text in enumerate(_texts())
-    )
-    head = "<siteinfo><dbname>kkwiki</dbname><namespaces><namespace key='0'/></namespaces>"
-    return f"<mediawiki>\n{head}</siteinfo>\n{pages}</mediawiki>\n".encode()
-
-
-def _lines():
-    rows = ({"text": text, "id": n, "url": f"http://x.example/{n}", "more": [n, {"a": None}]}
-            for n, text in enumerate(_texts()))  # fmt: skip
-    return [json.dumps(row, ensure_ascii=n % 2 == 0).encode() + b"\n" for n, row in enumerate(rows)]
-
-
-def _chat():
-    turns = ({"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": "x",
-              "tool_calls": [{"function": {"name": "f", "arguments": "{\"a\": 1}"}}]}]}
-             for text in _texts())  # fmt: skip
-    return b"".join(json.dumps(turn).encode() + b"\n" for turn in turns)
-
-
-def _parquet():
-    table = pa.table({
-        "text": _texts(), "n": range(12), "meta": [{"a": n, "b": [n]} for n in range(12)],
-        "date": pa.array(range(12), pa.timestamp("us")),
-    })  # fmt: skip
-    sink = io.BytesIO()
-    pq.write_table(table, sink, row_group_size=4, write_page_checksum=True)
-    return sink.getvalue()
-
-
-def _same(data):
-    return data
-
-
-def _joined(pack):
-    return lambda parts: b"".join(map(pack, parts))
-
-
-_gz = lambda data: gzip.compress(data, mtime=0)  # noqa: E731
-_zst = zstandard.ZstdCompressor().compress
-
-#: By name: the reader, the content or its independent parts, and how it is packed.
-FORMATS = {
-    "warc": (Warc(), _warc(), _joined(_same)),
-    "warc.gz": (Warc(), _warc(), _joined(_gz)),
-    "warc.zst": (Warc(), _warc(), _joined(_zst)),
-    "wet.gz": (Wet(), _warc("conversion"), _joined(_gz)),
-    "jsonl": (Jsonl(), _lines(), _joined(_same)),
-    "jsonl.gz": (Jsonl(), b"".join(_lines()), _gz),
-    "jsonl.zst": (Jsonl(), b"".join(_lines()), _zst),
-    "chat.jsonl": (Chat(), _chat(), _same),
-    "xml": (Wikipedia(), _wiki(), _same),
-    "xml.bz2": (Wikipedia(), _wiki(), bz2.compress),
-    "parquet": (Parquet(), _parquet(), _same),
-    "txt": (PlainText(), "\n\n".join(_texts()).encode(), _same),
-}  # fmt: skip
 
 #: Formats whose records are found inside the compression, or after UTF-16 became UTF-8: their
 #: offsets are there, too.
-INSIDE = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".xml.bz2")
+INSIDE = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".xml.bz2", ".ndjson", ".tar.gz")
 
 WORDS = (
     b"WARC/1.0\r\n", b"WARC/", b"Content-Length: 99999999999\r\n", b"Content-Length: -1\r\n",
@@ -174,18 +82,59 @@ def mutate(data, rng, words):
     return bytes(data)
 
 
+NUMBERS = (-1, 0, 1, 255, 1 << 31, 1 << 40, -(1 << 63), (1 << 63) - 1)
+STRINGS = (
+    "", "../x", "/etc/passwd", "\0", "x" * 5000, "a#b", "kaz", "x.index.parquet", "\U0010ffff",
+    ARCHIVE, "text/html", "1e999", "0001-01-01T00:00:00Z",
+)  # fmt: skip
+
+
+def mutate_table(table, rng):
+    """Return a table with other values, types, names or rows."""
+    for _ in range(rng.choice([1, 1, 2, 4])):
+        at, kind = rng.randrange(table.num_columns), rng.randrange(6)
+        name, column, count = table.column_names[at], table.column(at), table.num_rows
+        if kind < 2:
+            values = column.to_pylist()
+            some = NUMBERS if pa.types.is_integer(column.type) else STRINGS
+            values[rng.randrange(count)] = rng.choice([None, *some])
+            try:
+                table = table.set_column(at, name, pa.array(values, column.type))
+            except (pa.ArrowException, OverflowError, TypeError):
+                continue  # the type holds no such value
+        elif kind == 2:
+            other = rng.choice([
+                pa.array([rng.choice(STRINGS) for _ in range(count)]).dictionary_encode(),
+                pa.array([rng.choice(NUMBERS) for _ in range(count)]),
+                pa.array([[{"x": rng.choice(STRINGS)}] for _ in range(count)]),
+                pa.array([float("nan")] * count), pa.nulls(count), pa.array([b"\xff"] * count),
+            ])  # fmt: skip
+            table = table.set_column(at, name, other)
+        elif kind == 3 and table.num_columns > 1:
+            table = table.remove_column(at)
+        elif kind == 4:
+            names = [rng.choice([*STRINGS, *table.column_names]) if n == at else old
+                     for n, old in enumerate(table.column_names)]  # fmt: skip
+            table = table.rename_columns(names)
+        else:
+            table = pa.concat_tables([table, table.slice(0, rng.randrange(1, count + 1))])
+    return table
+
+
 def mutant(name, seed):
     """Return one mutant of a format: its stored bytes; and the parts that nothing damaged."""
-    _, content, pack = FORMATS[name]
+    content, pack, _ = FORMATS[name]
     rng = random.Random(f"{name} {seed}")
     if isinstance(content, list) and rng.random() < 0.4:  # one record is damaged, the others not
         hurt = rng.randrange(len(content))
         parts = [pack([part]) for part in content]
         parts[hurt] = overwritten(parts[hurt], rng)
         return b"".join(parts), [n for n in range(len(content)) if n != hurt]
-    whole = b"".join(content) if isinstance(content, list) else content
     if rng.random() < 0.5:
         return mutate(pack(content), rng, words=False), None
+    if isinstance(content, pa.Table):
+        return pack(mutate_table(content, rng)), None
+    whole = b"".join(content) if isinstance(content, list) else content
     inner = mutate(whole, rng, words=True)
     return pack([inner] if isinstance(content, list) else inner), None
 
@@ -198,10 +147,13 @@ def overwritten(part, rng):
     return bytes(data)
 
 
-def texts(source, file):
-    """Read a file to its end and return the texts of its documents; check each record."""
+def texts(name, file):
+    """Read a file to its end and return what came of it; check each record."""
     found = []
-    for item in source.read(file, Piece(0, file.size)):
+    for item in FORMATS[name].read(file):
+        elsewhere = isinstance(item, Located)
+        if elsewhere:
+            item = item.record
         if isinstance(item, Document):
             item.text.encode()
             found.append(item.text)
@@ -211,25 +163,31 @@ def texts(source, file):
         elif isinstance(item, Damage):
             end = item.offset + item.length
             assert 0 <= item.offset <= end, item
-            assert end <= file.size or file.name.endswith(INSIDE), item
+            assert elsewhere or end <= file.size or file.name.endswith(INSIDE), item
+        elif isinstance(item, str):
+            found.append(item)
         else:
             assert isinstance(item, (Skip, Note)), item
     return found
 
 
+@functools.cache
+def undamaged(name, folder):
+    """Return what comes of each record of a format's example."""
+    content, pack, _ = FORMATS[name]
+    found = texts(name, stored(folder, name, pack(content)))
+    assert len(found) == len(content), "a record has no text of its own"
+    return found
+
+
 def check(name, seed, folder):
     """Read one mutant; return what went wrong, or an empty text."""
-    source = FORMATS[name][0]
     data, whole = mutant(name, seed)
-    file = stored(folder, name, data)
     try:
-        found = Counter(texts(source, file))
-        if whole is not None:
-            _, content, pack = FORMATS[name]
-            kept = stored(folder, "kept." + name, pack([content[n] for n in whole]))
-            missing = Counter(texts(source, kept)) - found
-            if missing:
-                return f"{missing.total()} undamaged records are missing: {list(missing)[:1]}"
+        kept = [] if whole is None else [undamaged(name, folder)[n] for n in whole]
+        found = Counter(texts(name, stored(folder, name, data)))
+        if missing := Counter(kept) - found:
+            return f"{missing.total()} undamaged records are missing: {list(missing)[:1]}"
     except BaseException as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         return f"{type(error).__name__} in {place.filename}:{place.lineno}: {str(error)[:200]}"
@@ -244,9 +202,15 @@ def stored(folder, name, data):
 
 def reader(name, seeds, pipe):
     """Check mutants one after the other and write each outcome, in a process of its own."""
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    logging.disable()  # of damage, which each mutant has
     with tempfile.TemporaryDirectory() as folder:
+        content, pack, _ = FORMATS[name]
+        texts(name, stored(folder, name, pack(content)))  # what is compiled or loaded once
         for seed in seeds:
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)  # of the processor: others may use it
             outcome = pickle.dumps(check(name, seed, folder))
+            signal.setitimer(signal.ITIMER_PROF, 0)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
             os.write(pipe, len(outcome).to_bytes(4, "big") + peak.to_bytes(8, "big") + outcome)
 
@@ -264,9 +228,9 @@ def outcomes(name, seeds):
             finally:
                 os._exit(0)
         os.close(theirs)
-        with os.fdopen(ours, "rb") as answers:
+        with os.fdopen(ours, "rb", buffering=0) as answers:
             while seeds:
-                ready, _, _ = select.select([answers], [], [], SECONDS)
+                ready, _, _ = select.select([answers], [], [], WAIT)
                 head = answers.read(12) if ready else b""
                 if len(head) < 12:
                     break
@@ -274,10 +238,11 @@ def outcomes(name, seeds):
                 if int.from_bytes(head[4:], "big") > MEMORY:
                     wrong = wrong or "more than 1 GiB"
                 yield seeds.pop(0), wrong
-            if seeds:
-                yield seeds.pop(0), "hangs" if not ready else "the process died"
         os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        _, status = os.waitpid(child, 0)
+        if seeds:
+            late = not ready or os.waitstatus_to_exitcode(status) == -signal.SIGPROF
+            yield seeds.pop(0), "hangs" if late else "the process died"
 
 
 def main():
