@@ -18,7 +18,7 @@ import math
 import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping
-from itertools import combinations
+from itertools import combinations, groupby
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -56,7 +56,10 @@ _TURKIC = set("ıİğĞşŞ")
 
 
 def _nfc(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
+    """Return a text in NFC; of a run of combining marks only the first 30 count."""
+    runs = groupby(text, lambda c: unicodedata.category(c)[0] == "M")
+    cut = "".join("".join(run)[: 30 if are_marks else None] for are_marks, run in runs)
+    return unicodedata.normalize("NFC", cut)
 
 
 def _width(c: str) -> str:

@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numba import int64, uint64
 
 from curate.dedup.options import Shingling
@@ -35,7 +34,7 @@ from curate.dedup.word_hashes import (
     room,
 )
 from curate.kernels.arrow import buffers, merged
-from curate.kernels.folding import BLOCK, character_table, mark_orders, rewritten, word_table
+from curate.kernels.folding import BLOCK, character_table, mark_orders, nfc, rewritten, word_table
 from curate.kernels.hashing import DEGSKI, mix64
 from curate.kernels.jit import inline, kernel
 
@@ -219,7 +218,7 @@ def shingles(
     slice overwrites them. The longest text takes some twelve times its bytes of memory.
     """
     by_word = shingling.kind == "word"
-    texts = texts if by_word else pc.utf8_normalize(texts, "NFC")
+    texts = texts if by_word else nfc(texts)
     data, offsets = buffers(texts)
     out = np.empty(0, np.uint64)
     start = 0

@@ -17,6 +17,11 @@ _DOTS = re.compile("[\u3002\uff0e\uff61]")
 #: What UTS #46 leaves out of a label: soft hyphen, zero width space, word joiner, selectors.
 _IGNORED = re.compile("[\u00ad\u034f\u180b-\u180f\u200b\u2060\u2064\ufeff\ufe00-\ufe0f]")
 _PLAIN_HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+#: Characters of a label above which it is no name, whatever it folds to (names have 63 bytes): it is
+#: escaped, because the time of Punycode and of normal forms grows with the square of the length.
+_LONGEST_LABEL = 255
+#: Labels of the longest name.
+_MOST_LABELS = 127
 #: Controls that browsers remove from an address, and spaces around it.
 _REMOVED = re.compile(r"[\t\n\r]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -47,6 +52,8 @@ def normal_host(host: str) -> str:
 
 
 def _label(label: str) -> str:
+    if len(label) > _LONGEST_LABEL and not label.isascii():
+        return quote(label)
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", label).lower())
     if folded.isascii():
         return folded
@@ -82,7 +89,7 @@ def host_and_parents(host: str) -> list[str]:
     >>> host_and_parents("a.example.kz")
     ['a.example.kz', 'example.kz', 'kz']
     """
-    labels = host.split(".")
+    labels = host.rsplit(".", _MOST_LABELS)
     return [".".join(labels[at:]) for at in range(len(labels))]
 
 

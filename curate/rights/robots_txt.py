@@ -71,21 +71,21 @@ def parse(body: bytes, agents: Iterable[str]) -> ByAgent:
     """
     wanted = [agent.lower() for agent in agents]
     groups: dict[str, list[Rule]] = {}
-    current: list[str] = []
+    current: set[str] = set()  # of the agents that count: a file may name as many as it has lines
     in_rules = False
     for key, value in _lines(body):
         if key == "user-agent":
-            current = [] if in_rules else current
+            current = set() if in_rules else current
             in_rules = False
             name = _agent(value)
             if name in wanted or name == "*":
                 groups.setdefault(name, [])
-            current.append(name)
+                current.add(name)
         elif key in ("allow", "disallow"):
             in_rules = True
             if value:
                 rule = _rule(value, allow=key == "allow")
-                for name in {*current} & groups.keys():
+                for name in current:
                     groups[name].append(rule)
     own = [(name, _ordered(groups[name])) for name in dict.fromkeys(wanted) if name in groups]
     if "*" in groups and len(own) < len(set(wanted)):

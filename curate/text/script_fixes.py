@@ -13,7 +13,7 @@ import unicodedata
 from functools import lru_cache
 
 from curate.text.fix_scan import Hints
-from curate.text.mojibake import normalize
+from curate.text.mojibake import cut_mark_runs, normalize
 
 ARABIC_LETTERS = (
     "\u0620-\u063f\u0641-\u064a\u066e-\u066f\u0671-\u06d3\u06d5\u06ee-\u06ef\u06fa-\u06ff"
@@ -188,7 +188,8 @@ def vietnamese_marks(text: str) -> str:
     """
     if not _VIETNAMESE.search(text):
         return text
-    return normalize(_TONE_FIRST.sub(r"\1\3\2", unicodedata.normalize("NFD", text)))
+    apart = unicodedata.normalize("NFD", cut_mark_runs(text))
+    return normalize(_TONE_FIRST.sub(r"\1\3\2", apart))
 
 
 _VIETNAMESE = re.compile(

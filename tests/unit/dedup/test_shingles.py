@@ -48,6 +48,7 @@ def sets_of(texts: list[str], shingling: Shingling) -> list[np.ndarray]:
 )
 @examples(60)
 @given(texts=hostile)
+@example(texts=["x" + "\u0315\u0300" * 40 + "b", "\u00e9" + "\u0301" * 29, "e" + "\u0301" * 40])
 @example(texts=["a\u0301", "a", "\u0301a", "กำ ก่", "7 77 777 7777 77777 8", ""])
 @example(texts=["\uff21\u0324\u0301", "\u00e1\u0324", "\uff41\u0323\u0301b", "\u1ea1\u0301B"])
 @example(

@@ -72,3 +72,12 @@ def test_a_form_is_its_own_form(text, before):
 
 def test_parents_end_at_labels():
     assert host_and_parents("news.example.kz") == ["news.example.kz", "example.kz", "kz"]
+
+
+def test_a_label_or_a_name_that_is_too_long_costs_its_length_only():
+    # Punycode of the first took minutes, the parents of the second 2 TB.
+    label = "".join(chr(0x4E00 + n % 20_000) for n in range(1_000_000))
+    assert normal_host(label + ".kz").startswith("%E4%B8%80%E4%B8%81")
+    name = "a." * 1_000_000 + "kz"
+    found = host_and_parents(name)
+    assert (found[0], found[-2:], len(found)) == (name, ["a.kz", "kz"], 128)

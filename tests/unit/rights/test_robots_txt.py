@@ -157,6 +157,15 @@ def test_one_rule_in_a_group_means_what_it_means_to_the_standard_library(agent, 
     assert may(text, path, other) is oracle.can_fetch(other, f"http://h.example{path}")
 
 
+def test_many_agents_before_many_rules_cost_the_sum_of_both_not_the_product():
+    known = "User-agent: GPTBot\nDisallow: /a\n"
+    agents = "".join(f"User-agent: a{n}\n" for n in range(14_000))
+    body = (agents + known + "Allow: /\n" * 24_000).encode()
+    assert len(body) < MOST_BYTES
+    ((name, rules),) = parse(body, ["GPTBot"])
+    assert (name, [may_read(rules, path) for path in ("/a", "/b")]) == ("gptbot", [False, True])
+
+
 def test_patterns_with_many_stars_are_matched_in_one_pass():
     body = of_all("Disallow: /" + "*a" * 100_000, "Disallow: /" + "a*" * 50_000 + "$")
     assert may(body, "/" + "a" * 20_000)

@@ -13,7 +13,7 @@ from curate import schema
 from curate.errors import RecipeError
 from curate.recipe.profile import Profile, Profiles, StandardizeSection, load_profile
 from curate.stages.standardize import Standardize
-from curate.text import fixes
+from curate.text import fixes, script_fixes
 from curate.text.standardize import standardize
 from tests.examples import examples
 
@@ -214,3 +214,8 @@ def test_clean_text_of_each_language_stays_as_it_is(path):
     section = load_profile(path.stem).standardize
     done, tally = standardize(texts, section.model_copy(update={"mask": ()}))
     assert done.to_pylist() == texts.to_pylist() and not tally
+
+
+def test_a_million_marks_on_one_letter_cost_their_number_not_its_square():
+    flood = "tie\u0301\u0302ng " + "a" + "\u0315\u0300" * 500_000
+    assert script_fixes.vietnamese_marks(flood).startswith("tiếng à\u0300")
