@@ -17,8 +17,8 @@ _DOTS = re.compile("[\u3002\uff0e\uff61]")
 #: What UTS #46 leaves out of a label: soft hyphen, zero width space, word joiner, selectors.
 _IGNORED = re.compile("[\u00ad\u034f\u180b-\u180f\u200b\u2060\u2064\ufeff\ufe00-\ufe0f]")
 _PLAIN_HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
-#: Characters of a label above which it is no name, whatever it folds to (names have 63 bytes): it is
-#: escaped, because the time of Punycode and of normal forms grows with the square of the length.
+#: Characters of a label above which it is no name, whatever it folds to (the limit is 63 bytes). It
+#: is escaped: the time of Punycode and of normal forms grows with the square of the length.
 _LONGEST_LABEL = 255
 #: Labels of the longest name.
 _MOST_LABELS = 127

@@ -15,7 +15,9 @@ import io
 import json
 import lzma
 import multiprocessing
+import random
 import sys
+import tarfile
 import tempfile
 import time
 import traceback
@@ -28,12 +30,21 @@ import pyarrow.parquet as pq
 import zstandard
 
 from curate.engine.reading import read_shard
+from curate.errors import CurateError
 from curate.plan.model import PlannedPiece, Shard, SourcePlan
+from curate.plan.sidecars import planned_sidecars
+from curate.recipe.recipe import parse_recipe
 from curate.sources.base import InputFile, Piece
+from curate.sources.chat.conversations import Chat
+from curate.sources.finished_run import CuratedRun
 from curate.sources.jsonl import Jsonl
 from curate.sources.parquet import Parquet
+from curate.sources.web.commoncrawl import CommonCrawl
 from curate.sources.web.warc import Warc
 from curate.sources.wiki.wikipedia import Wikipedia
+from curate.sources.wiki.wikipedia_html import WikipediaHtml
+from curate.stages.robots_txt import RobotsTxt
+from tests.faults.formats import FORMATS
 
 MEBIBYTES, SECONDS = 256, 5
 BATCH_BYTES = 8 << 20
@@ -41,7 +52,7 @@ MILLION = 1_000_000
 
 
 class Bomb(NamedTuple):
-    """A reader, a file's name, what makes its bytes at a scale, and seconds at full scale."""
+    """What reads a file, its name, what makes its bytes at a scale, and seconds at full scale."""
 
     source: object
     name: str
@@ -185,6 +196,92 @@ def long_list(count):
     return parquet(pa.table({"text": ["a"], "x": lists}))
 
 
+def html(body, count=1):
+    """Return records of Wikimedia's HTML dumps with a body, before a good one."""
+    record = {"identifier": 7, "article_body": {"html": body}}
+    good = {"identifier": 8, "article_body": {"html": "<section><p>A page of few words.</p>"}}
+    return b"".join(json.dumps(each).encode() + b"\n" for each in [record] * count + [good])
+
+
+def tar_header(size, kind=b"0"):
+    """Return the head of a file in a tar archive that states a size."""
+    entry = tarfile.TarInfo("a.ndjson")
+    entry.size, entry.type = size, kind
+    return entry.tobuf(tarfile.GNU_FORMAT)
+
+
+def archive_of_robots(body, count):
+    """Return an archive with one robots.txt at many hosts."""
+    http = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n" + body
+    record = warc(http).replace(b"http://x.example/", b"http://x%05d.example/robots.txt")
+    return b"".join(gzip.compress(record.replace(b"%05d", b"%05d" % n)) for n in range(count))
+
+
+def many_agents():
+    """Return a robots.txt that names as many agents, and then has as many rules, as is read."""
+    return b"User-agent: GPTBot\n" + b"User-agent:a\n" * 18_000 + b"Allow:/\n" * 30_000
+
+
+def many_rules():
+    return b"User-agent: *\n" + b"".join(b"Disallow:*a*b%d\n" % n for n in range(25_000))
+
+
+def read_robots(file):
+    """Read an archive of robots.txt, and ask whether 1,000 long addresses are open."""
+    urls = [f"http://x{n % 10:05d}.example/{'ab' * 500}{n}" for n in range(1000)]
+    nulls = {
+        "dropped_by": pa.nulls(1000, pa.string()),
+        "dropped_value": pa.nulls(1000, pa.float64()),
+    }
+    judged = RobotsTxt((file.path,)).apply(pa.table({"url": urls, **nulls}), Counter())
+    return dict(Counter(str(rule) for rule in judged["dropped_by"].to_pylist()))
+
+
+def index(count, step, length):
+    """Return an index whose rows are ``step`` bytes apart and state one length."""
+    rows = {
+        "fetch_status": [200], "content_languages": ["kaz"],
+        "content_mime_detected": ["text/html"], "warc_filename": ["crawl.warc.gz"],
+        "warc_record_length": [length],
+    }  # fmt: skip
+    codes = pa.nulls(count, pa.int32()).fill_null(0)
+    same = {name: pa.DictionaryArray.from_arrays(codes, one).cast(pa.array(one).type)
+            for name, one in rows.items()}  # fmt: skip
+    return parquet(pa.table({**same, "warc_record_offset": [n * step for n in range(count)]}))
+
+
+def read_index(file):
+    """Read the pages that an index names in an archive of 1 MB."""
+    folder = Path(file.path).parent
+    (folder / "crawl.warc.gz").write_bytes(random.Random(1).randbytes(1 << 20))
+    crawl = CommonCrawl(snapshots=("CC-MAIN-2024-22",), languages=("kaz",), base=str(folder))
+    return read(crawl, file)
+
+
+def read_sidecar(format):
+    """Return what reads a sidecar, from its planning on."""
+
+    def reading(file):
+        recipe = (
+            'name = "x"\n[sources.a]\nformat = "jsonl"\npath = "a.jsonl"\n[sidecars.s]\n'
+            f'path = "{file.path}"\nformat = "{format}"\n'
+            'key = "text"\ncolumns = { own = "text" }\n'
+        )
+        try:
+            (sidecar,), _ = planned_sidecars(parse_recipe(recipe, "x"), "x")
+            tables = (table for n in range(len(sidecar.pieces)) for table in sidecar.read(n))
+            return {"rows": sum(table.num_rows for table in tables)}
+        except CurateError as error:
+            return {f"refused: {str(error)[:60]}": 1}
+
+    return reading
+
+
+def many_turns(count):
+    turn = '{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}'
+    return f'{{"messages": [{", ".join([turn] * count)}]}}\n'.encode()
+
+
 def many_fields(count):
     fields = {f"field {number}": number for number in range(count)}
     return json.dumps({"text": "a", **fields}).encode() + b'\n{"text": "b"}\n'
@@ -248,6 +345,68 @@ BOMBS = {
         Wikipedia(), "kkwiki-20240101-pages-articles.xml.bz2",
         lambda n: wiki("bz2", 1, PAGE % (b"{{a|" * int(1e6 * n))),
     ),
+    "tags.ndjson": Bomb(
+        WikipediaHtml(), "a.ndjson", lambda n: html("<b>" * int(1.9e6 * n)), 10,
+    ),
+    "too-many-tags.ndjson": Bomb(
+        WikipediaHtml(), "a.ndjson", lambda n: html("<b>a" * int(9e6 * n)), 10,
+    ),
+    "spans.ndjson": Bomb(
+        WikipediaHtml(), "a.ndjson",
+        lambda n: html("<section><table>" + "<tr><td colspan=1000 rowspan=65534>a" * int(1e4 * n)),
+    ),
+    "tables.ndjson": Bomb(
+        WikipediaHtml(), "a.ndjson", lambda n: html("<table><tr><td>a" * int(1e5 * n)), 10,
+    ),
+    "formulas.ndjson": Bomb(
+        WikipediaHtml(), "a.ndjson",
+        lambda n: html("<section><p>" + '<math alttext="x^2"></math> (a) ' * int(1e5 * n)), 10,
+    ),
+    "members.tar.gz": Bomb(
+        WikipediaHtml(), "a.tar.gz", lambda n: repeated("gz", tar_header(0), int(2e5 * n)), 10,
+    ),
+    "size.tar.gz": Bomb(
+        WikipediaHtml(), "a.tar.gz",
+        lambda n: repeated("gz", bytes(512), int(2e6 * n), tar_header(8 << 30)), 10,
+    ),
+    "pax.tar.gz": Bomb(
+        WikipediaHtml(), "a.tar.gz",
+        lambda n: repeated("gz", b"9" * 512, int(2e6 * n), tar_header(8 << 30, b"x")), 10,
+    ),
+    "zeros.tar.gz": Bomb(
+        WikipediaHtml(), "a.tar.gz", lambda n: repeated("gz", bytes(512), int(2e6 * n)), 10,
+    ),
+    "agents.robots.gz": Bomb(
+        read_robots, "a.warc.gz", lambda n: archive_of_robots(many_agents(), int(50 * n) + 1), 10,
+    ),
+    "rules.robots.gz": Bomb(
+        read_robots, "a.warc.gz", lambda n: archive_of_robots(many_rules(), int(10 * n) + 1), 120,
+    ),
+    "same-rows.index": Bomb(read_index, "a.parquet", lambda n: index(int(1e6 * n), 0, 1000), 20),
+    "overlapping-rows.index": Bomb(
+        read_index, "a.parquet", lambda n: index(int(1e5 * n), 1, 1 << 20), 60
+    ),
+    "rows-of-no-file.index": Bomb(
+        read_index, "a.parquet", lambda n: index(int(1e6 * n), 1 << 10, 1000), 60
+    ),
+    "dictionary.sidecar": Bomb(
+        read_sidecar("parquet"), "a.parquet", lambda n: dictionary(int(1e7 * n), is_plain=True)
+    ),
+    "one-line.sidecar": Bomb(
+        read_sidecar("jsonl"), "a.jsonl.gz", lambda n: repeated("gz", b"a", int(1e9 * n)), 10
+    ),
+    "tiny-lines.sidecar": Bomb(
+        read_sidecar("jsonl"), "a.jsonl.zst",
+        lambda n: repeated("zst", b'{"text":"a"}\n', int(5e6 * n)), 60,
+    ),
+    "repeated.run": Bomb(
+        CuratedRun(), "a.parquet", lambda n: dictionary(int(1e7 * n), is_plain=True)
+    ),
+    "turns.chat": Bomb(Chat(), "a.jsonl", lambda n: many_turns(int(5e5 * n)), 30),
+    "turns.packed": Bomb(
+        lambda file: {"records": sum(1 for _ in FORMATS["packed.jsonl"].read(file))}, "a.jsonl",
+        lambda n: many_turns(int(1e5 * n)), 30,
+    ),
     "rows-of-footer.parquet": Bomb(Parquet(), "a.parquet", lambda n: claiming("footer")),
     "rows-of-page.parquet": Bomb(Parquet(), "a.parquet", lambda n: claiming("page")),
     "rows-of-both.parquet": Bomb(Parquet(), "a.parquet", lambda n: claiming("both"), 30),
@@ -265,7 +424,12 @@ BOMBS = {
 
 
 def read(source, file):
-    """Read a file as a task does and return the counts of what came of its records."""
+    """Read a file as a task does and return the counts of what came of its records.
+
+    A function in the place of a source reads it in its own way.
+    """
+    if callable(source):
+        return source(file)
     piece = PlannedPiece(file, Piece(0, file.size), "")
     if isinstance(source, Parquet):
         cut = source.split(file, 1)
@@ -288,7 +452,7 @@ def _measure(name, path, answer):
     """Read a bomb in this process, after a small file of its kind; send what it took."""
     bomb = BOMBS[name]
     file = InputFile(str(path), bomb.name, path.stat().st_size)
-    small = path.with_name("small")
+    small = path.with_name("small-" + bomb.name)
     small.write_bytes(bomb.make(1e-3))
     error, outcome = "", {}
     try:
@@ -305,7 +469,7 @@ def _measure(name, path, answer):
 
 def cost(name, folder, scale=1.0):
     """Make a bomb, read it in a new process and return what that took."""
-    path = Path(folder) / "bomb"
+    path = Path(folder) / f"bomb-{BOMBS[name].name}"
     path.write_bytes(BOMBS[name].make(scale))
     ours, theirs = multiprocessing.Pipe(duplex=False)
     context = multiprocessing.get_context("spawn")

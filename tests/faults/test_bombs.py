@@ -14,14 +14,30 @@ STOPPED = {
     "page.gzip-gzip": "bomb", "page.br": "too_many_tags", "one-page.xml.bz2": "too_large",
     "rows-of-footer.parquet": "row_count", "rows-of-page.parquet": "corrupt",
     "rows-of-both.parquet": "corrupt", "nulls.parquet": "bomb", "dictionary.parquet": "bomb",
-    "repeated.parquet": "bomb", "columns.parquet": "too_many_columns",
+    "repeated.parquet": "bomb", "repeated.run": "bomb", "size.tar.gz": "bomb",
+    "pax.tar.gz": "bomb", "zeros.tar.gz": "bomb", "members.tar.gz": "truncated",
+    "same-rows.index": "repeated_row", "rows-of-no-file.index": "missing",
+    "columns.parquet": "too_many_columns",
 }  # fmt: skip
 
 #: What the quick tier reads; each costs a process of its own.
-QUICK = ("tiny-lines.zst", "page.br", "rows-of-page.parquet", "dictionary.parquet")
+QUICK = (
+    "tiny-lines.zst",
+    "agents.robots.gz",
+    "pax.tar.gz",
+    "page.br",
+    "rows-of-page.parquet",
+    "dictionary.parquet",
+)
 
 #: Those that take their time in proportion to their size; the others are small enough.
-SCALE = {"broken-lines.zst": 0.01, "tiny-pages.xml.bz2": 0.01}
+SCALE = {
+    "broken-lines.zst": 0.01,
+    "tiny-pages.xml.bz2": 0.01,
+    "rules.robots.gz": 0.01,
+    "tiny-lines.sidecar": 0.01,
+    "rows-of-no-file.index": 0.01,
+}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peaks are read from /proc")

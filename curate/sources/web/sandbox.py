@@ -9,6 +9,7 @@ child takes the next one.
   process even inside native code, where a Python signal handler would wait), and wall time, three
   times as long, enforced by the parent with SIGKILL. CPU time decides first, so that a busy
   machine does not change the answer.
+- No network and no writing, where the system can do it without privileges: see confinement.py.
 - No orphan: at the end of the pipe the child exits, and one that spins exceeds its CPU time.
   (PR_SET_PDEATHSIG would fire when the *thread* that started the child ends; pools end threads.)
 - Frames are lengths and bytes, never pickle: even a child that a page controls cannot run code in
@@ -46,6 +47,8 @@ _ENVIRONMENT = ("LD_LIBRARY_PATH", "PYTHONHOME")  # what an interpreter may need
 _LIFETIME = 50_000  # pages until a child is replaced, against slow leaks
 _START_SECONDS = 120.0
 _PIPE = 1 << 20
+#: A page that is decoded by all kernels that decode: not ASCII, and in a code page.
+_OF_ALL_KERNELS = Page("Сәлем, әлем! Это простой текст. ".encode("cp1251", "replace"), markup=False)
 _MAX_ANSWER = 1 << 30  # the text of a page that fits into the child is shorter
 
 
@@ -127,6 +130,7 @@ class Sandbox:
 
     def _spawn(self) -> subprocess.Popen[bytes] | None:
         """Start a child and wait until it is ready; None where it ends before."""
+        page_text(_OF_ALL_KERNELS)  # compiled once, and stored: the child cannot store them
         # Next to no environment: a child that a page controls finds no credential there.
         child = subprocess.Popen(
             [sys.executable, "-P", str(_CHILD), json.dumps(self._options)],

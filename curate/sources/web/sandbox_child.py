@@ -13,6 +13,13 @@ from typing import Any
 
 def serve(options: dict[str, Any]) -> None:
     """Answer pages from standard input until it ends."""
+    from curate.sources.web.confinement import confine, write_no_more
+
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
+        file.write("1000")
+    confine()  # before libraries start threads
+
     from curate.sources.web.html import Extraction, Page, PageText, page_text
     from curate.sources.web.sandbox import ANSWER, READY, REQUEST
 
@@ -23,11 +30,10 @@ def serve(options: dict[str, Any]) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
-        file.write("1000")
     source, sink = os.fdopen(0, "rb", 1 << 20), os.fdopen(os.dup(1), "wb", 1 << 16)
     os.dup2(2, 1)  # a library that prints must not write into the answers
     page_text(Page(b"<p>x</p>"), how)
+    write_no_more(nowhere)
     sink.write(READY)
     sink.flush()
     while len(request := source.read(REQUEST.size)) == REQUEST.size:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -236,3 +239,47 @@ class TestSandbox:
         environment = Path(f"/proc/{child}/environ").read_bytes()
         sandbox.close()
         assert b"canary" not in environment
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="limits of others are read on Linux alone")
+    def test_the_child_grows_no_file_and_opens_few(self) -> None:
+        sandbox = Sandbox(NATIVE)
+        before = children()
+        sandbox.texts([article()])
+        (child,) = children() - before
+        limits = (
+            resource.prlimit(child, resource.RLIMIT_FSIZE),
+            resource.prlimit(child, resource.RLIMIT_NOFILE),
+        )
+        sandbox.close()
+        assert limits == ((0, 0), (64, 64))
+
+    def test_what_is_given_up_is_refused(self, tmp_path: Path) -> None:
+        kept = tmp_path / "kept"
+        kept.write_text("as it was")
+        code = (
+            "import json, os, socket, sys\n"
+            "from curate.sources.web.confinement import confine\n"
+            "given_up, path = confine(), sys.argv[1]\n"
+            "def refused(do):\n"
+            "    try: do()\n"
+            "    except OSError: return True\n"
+            "    return False\n"
+            "server = socket.socket()\n"
+            "udp = socket.socket(type=socket.SOCK_DGRAM)\n"
+            "print(json.dumps([given_up,\n"
+            "    refused(lambda: server.connect(('127.0.0.1', int(sys.argv[2])))),\n"
+            "    refused(lambda: udp.sendto(b'x', ('127.0.0.1', 9))),\n"
+            "    refused(lambda: open(path, 'w')), refused(lambda: os.unlink(path)),\n"
+            "    refused(lambda: os.mkdir(path + '2')), open(path).read()]))\n"
+        )
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            arguments = [sys.executable, "-c", code, str(kept), str(server.getsockname()[1])]
+            done = subprocess.run(arguments, capture_output=True, check=True)
+        given_up, tcp, udp, *writing, read = json.loads(done.stdout)
+        if "network" in given_up:
+            assert (tcp, udp) == (True, True)
+        if "writing" in given_up:
+            assert writing == [True] * 3
+            assert read == "as it was"
+        else:
+            pytest.skip("this system has no Landlock")
