@@ -58,7 +58,9 @@ class _Collector:
         if isinstance(record, Located):
             file, record = record
         key = schema.file_key(self.source.name, file)
-        counts = self.counts.setdefault(key, FileCounts())
+        counts = self.counts.get(key)
+        if counts is None:  # made once for a file, not for each record
+            counts = self.counts[key] = FileCounts()
         if isinstance(record, Document):
             counts.records += 1
             counts.documents += 1
