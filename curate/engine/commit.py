@@ -14,6 +14,7 @@ import resource
 import socket
 import time
 import uuid
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,11 @@ from curate.storage.survivors import Survivors
 
 #: Datasets whose files are copied to published names, as they are.
 PUBLISHED = ("mixture", "rejected", *OUTPUT_FORMATS)
+
+#: The largest commit, compressed, that comes back with a finished task: Ray sends it by itself.
+RETURNED_BYTES = 64 << 10
+#: Bytes of them that wait for those of earlier tasks; what is more is read from the store.
+WAITING_BYTES = 64 << 20
 
 
 @dataclass
@@ -89,6 +95,7 @@ class Finished(NamedTuple):
     host: str
     stages: dict[str, float]
     log: tuple[LogRecord, ...] = ()  #: already shown where the task ran
+    commit: bytes = b""  #: what was committed, compressed; empty where the driver is to read it
 
 
 def execute(address: str, job: Job, task: Task) -> Finished:
@@ -102,7 +109,7 @@ def execute(address: str, job: Job, task: Task) -> Finished:
     attempt = Attempt(store, f"work/{task.segment}/{task.key}/{uuid.uuid4().hex}")
     with collected_records() as records:
         try:
-            _attempt(job, task, attempt)
+            packed = zlib.compress(_attempt(job, task, attempt), 1)
         finally:
             if records:
                 _write_log(task, attempt, records)
@@ -115,7 +122,13 @@ def execute(address: str, job: Job, task: Task) -> Finished:
         socket.gethostname(),
         {name: round(seconds, 4) for name, seconds in attempt.stages.items()},
         tuple(records),
+        packed if len(packed) <= RETURNED_BYTES else b"",
     )
+
+
+def unpacked(name: str, packed: bytes) -> Commit:
+    """Return the commit that came with a finished task."""
+    return Commit.from_json(name, unsealed(zlib.decompress(packed)))
 
 
 def _forget_peak() -> None:
@@ -131,14 +144,18 @@ def _return_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _attempt(job: Job, task: Task, attempt: Attempt) -> None:
-    """Run and commit a task. Leave nothing of an attempt that fails or is not the first."""
+def _attempt(job: Job, task: Task, attempt: Attempt) -> bytes:
+    """Run and commit a task; return the commit's object.
+
+    Leave nothing of an attempt that fails or is not the first.
+    """
     first = False
     try:
         reach("task.started")
         job.run(task.assignment, attempt)
         reach("commit.before")
-        first = _commit(attempt.store, task, attempt)
+        body, first = commit_attempt(attempt.store, task, attempt)
+        return body
     except Damaged as error:
         revoke(attempt.store, error.path)
         raise
@@ -156,7 +173,8 @@ def _write_log(task: Task, attempt: Attempt, records: list[LogRecord]) -> None:
         attempt.store.replace(name, "".join(f"{record}\n" for record in records).encode())
 
 
-def _commit(store: Store, task: Task, attempt: Attempt) -> bool:
+def commit_attempt(store: Store, task: Task, attempt: Attempt) -> tuple[bytes, bool]:
+    """Commit a task; return the commit's object, and whether this attempt was the first."""
     if any(entry.dataset in PUBLISHED for entry in attempt.files):
         versions = store.versions(attempt.folder)
         attempt.files = [replace(e, version=versions.get(e.path)) for e in attempt.files]
@@ -165,7 +183,7 @@ def _commit(store: Store, task: Task, attempt: Attempt) -> bool:
     reach("commit.written")
     if store.create(task.commit, body):
         reach("commit.linked")
-        return True
+        return body, True
     # Another attempt was first (a retry after a lost acknowledgement, a slow duplicate). Its answer
     # must equal this one; if not, the run is not deterministic, which is never concealed.
     first = read_commit(store, task.commit)
@@ -175,7 +193,7 @@ def _commit(store: Store, task: Task, attempt: Attempt) -> bool:
             where=f"{store.address}/{task.commit}",
             hint="please report this with the recipe: a stage is not deterministic",
         )
-    return False
+    return sealed(first.to_json()), False
 
 
 def _content(commit: Commit) -> list[tuple[str, str, int]]:
@@ -206,6 +224,38 @@ def read_commit(store: Store, name: str) -> Commit:
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         store.remove(name)
         raise Damaged(name) from error
+
+
+class CommitsInOrder:
+    """Commits in the order of their tasks: as they come back with finished tasks, else read."""
+
+    def __init__(self, store: Store, names: Sequence[str], first: int) -> None:
+        self._store, self._names, self._next = store, names, first
+        self._waiting: dict[int, bytes] = {}
+        self._bytes = 0
+
+    def take(self, finished: Finished) -> Iterator[Commit]:
+        """Take what a task returned; yield the commits whose turn it is."""
+        self._bytes += len(finished.commit)
+        if self._bytes <= WAITING_BYTES:
+            self._waiting[finished.task] = finished.commit
+        else:
+            self._bytes -= len(finished.commit)
+        while packed := self._waiting.pop(self._next, b""):
+            self._bytes -= len(packed)
+            yield unpacked(self._names[self._next], packed)
+            self._next += 1
+
+    def rest(self) -> Iterator[Commit]:
+        """Yield the commits whose turn did not come yet; those that are not here are read."""
+
+        def commit(number: int) -> Commit:
+            packed = self._waiting.pop(number, b"")
+            name = self._names[number]
+            return unpacked(name, packed) if packed else read_commit(self._store, name)
+
+        numbers = range(self._next, len(self._names))
+        yield from in_order(commit, numbers, self._store.readers)
 
 
 def read_commits(store: Store, names: Iterable[str]) -> Iterator[Commit]:

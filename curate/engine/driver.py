@@ -20,7 +20,7 @@ import pyarrow as pa
 from curate import schema
 from curate.engine.barrier_step import StepJob, StepTask
 from curate.engine.base import Engine
-from curate.engine.commit import Job, Task, commit_name, committed, read_commits, revoke
+from curate.engine.commit import CommitsInOrder, Job, Task, commit_name, committed, revoke
 from curate.engine.product import (
     FILE_ROWS,
     PlacingJob,
@@ -42,7 +42,7 @@ from curate.plan.model import Plan, Segment
 from curate.plan.outline import shares
 from curate.protocol.stage import Barrier, ProductBarrier, Step
 from curate.storage.entries import Commit, FileEntry, RejectExample, StoreFile
-from curate.storage.exchange import BlockIndex, Listing, read_listed
+from curate.storage.exchange import BlockIndex, GroupIndex, Listing, read_listed
 from curate.storage.formats import OUTPUT_FORMATS
 from curate.storage.parquet_sink import ROW_BYTES, ROW_GROUP_BYTES
 from curate.storage.store import Damaged, Store
@@ -109,7 +109,7 @@ class Driver:
         placed = self._placing(mix, before.commits, chosen)
         state.rejected.append((mix.name, placed.published))
         state.mixture = self._report("mixture_report")
-        state.product = self._product(mix, before.commits, chosen, placed)
+        state.product = self._product(mix, before, chosen, placed)
         state.ledger.check(self.plan.stage_names)
         return state
 
@@ -157,9 +157,18 @@ class Driver:
                 number, shards[number].source, None, before.commits[number], listings
             )
 
+        last = segment is self.plan.segments[-1]
         outputs = self._tasks(
-            segment.name, segment.label, job, [read_from(n) for n in range(len(shards))], assign
+            segment.name,
+            segment.label,
+            job,
+            [read_from(n) for n in range(len(shards))],
+            assign,
+            groups=("texts", "survivors") if last else ("texts",),
         )
+        # A segment that changes no text leaves them in the files of one before it.
+        if before is None or outputs.groups["texts"].schemas:
+            self._texts = outputs.groups["texts"]
         reach("segment.done")
         return outputs
 
@@ -306,7 +315,7 @@ class Driver:
         )
 
     def _product(
-        self, mix: ProductBarrier, survivors: tuple[str, ...], chosen: Decided, placed: Outputs
+        self, mix: ProductBarrier, survivors: Outputs, chosen: Decided, placed: Outputs
     ) -> list[tuple[str, list[list[FileEntry]]]]:
         metadata, output = product_metadata(self.plan), self.plan.output
         decisions = read_decisions(self.store, chosen.on(None))
@@ -320,13 +329,14 @@ class Driver:
             )
             columns, seed = self.plan.columns, self.plan.recipe.seed
             job = ProductJob(mix, phase, parts, seed, metadata, output, columns)
-            indexes = job.index(self.store, self._indexes, survivors, decisions)
+            groups = survivors.groups["survivors"], self._texts
+            indexes = job.index(self.store, self._indexes, groups, decisions)
 
             def assign(part: int, indexes: tuple[BlockIndex, ...] = indexes) -> ProductTask:
                 narrow, texts = (index.part(part) for index in indexes)
                 return ProductTask(part, narrow, texts, chosen.on(None))
 
-            read = digest(survivors, chosen.commits)
+            read = digest(survivors.commits, chosen.commits)
             key = [parameters(mix), phase, parts, read, metadata, parameters(output)]
             key.append(output.model_digest)  # what the names of the tokenizer and template mean
             outputs = self._tasks(
@@ -355,17 +365,18 @@ class Driver:
         keys: Sequence[Any],
         assign: Callable[[int], Any],
         indexed: Sequence[str] = (),
+        groups: Sequence[str] = (),
     ) -> Outputs:
-        """Run the tasks that are not committed, and read the commits of all.
+        """Run the tasks that are not committed, and add up the commits of all.
 
-        Each commit is read once where all are there, or none; those after the first that is missing
-        are read again when it is done, because their sums are taken in the order of the tasks. A
-        task's key is a digest of its entry of ``keys``; ``assign`` returns what it reads. The
-        datasets ``indexed`` are read by part.
+        They come back with the tasks. Of those that were there, each is read once where all are;
+        those after the first that is missing are read again when it is done, because sums are taken
+        in the order of the tasks. A task's key is a digest of its entry of ``keys``; ``assign``
+        returns what it reads. The datasets ``indexed`` are read by part, ``groups`` by the product.
         """
         digests = [digest(self.base, folder, number, key) for number, key in enumerate(keys)]
         names = tuple(commit_name(folder, key) for key in digests)
-        outputs = self._opened(folder, names, indexed)
+        outputs = self._opened(folder, names, indexed, groups)
         todo: list[int] = []
         damaged = 0
         for number, (commit, was_there) in enumerate(committed(self.store, folder, names)):
@@ -383,6 +394,7 @@ class Driver:
         self.progress.start(label, len(names), len(names) - len(todo))
         started = time.perf_counter()
         tasks = (Task(folder, number, digests[number], assign(number)) for number in todo)
+        commits = CommitsInOrder(self.store, names, todo[0] if todo else len(names))
         for finished in self.engine.run(self.store.address, job, tasks):
             self.progress.advance(finished.peak_bytes)
             self.timings.append(
@@ -396,9 +408,11 @@ class Driver:
                     **({"stages": finished.stages} if finished.stages else {}),
                 }
             )
-        for commit in read_commits(self.store, names[todo[0] :] if todo else ()):
+            for commit in commits.take(finished):
+                self._add(outputs, commit)
+        for commit in commits.rest():
             self._add(outputs, commit)
-        for index in outputs.indexes.values():
+        for index in outputs.all_indexes.values():
             index.close()
         self.timings.append(
             {"segment": folder, "label": label, "wall": round(time.perf_counter() - started, 4)}
@@ -423,12 +437,16 @@ class Driver:
                 )
             self._reused = None
 
-    def _opened(self, folder: str, names: tuple[str, ...], indexed: Sequence[str]) -> Outputs:
+    def _opened(
+        self, folder: str, names: tuple[str, ...], indexed: Sequence[str], groups: Sequence[str]
+    ) -> Outputs:
         """Return outputs of a step to which no commit was added yet."""
-        indexes = {
-            name: BlockIndex(self.store, f"{self._indexes}/{folder}", name) for name in indexed
-        }
-        return Outputs(names, indexes)
+        at = f"{self._indexes}/{folder}"
+        return Outputs(
+            names,
+            {name: BlockIndex(self.store, at, name) for name in indexed},
+            {name: GroupIndex(self.store, at, name) for name in groups},
+        )
 
     def _add(self, outputs: Outputs, commit: Commit) -> None:
         """Add up what a task committed, and write its part of the indexes."""
@@ -436,7 +454,7 @@ class Driver:
         if commit.notes.samples:
             # Reduced after every task: never the samples of all tasks at once.
             self.state.samples = fair_samples([*self.state.samples, *commit.notes.samples])
-        for dataset, index in outputs.indexes.items():
+        for dataset, index in outputs.all_indexes.items():
             index.add(commit.dataset(dataset))
         self.state.quarantined += commit.dataset("quarantined")
         outputs.add(commit)
@@ -448,6 +466,7 @@ class Outputs:
 
     commits: tuple[str, ...]  #: in task order
     indexes: Mapping[str, BlockIndex]  #: of the datasets that a later step reads by part
+    groups: Mapping[str, GroupIndex]  #: of the datasets that the product reads
     bytes: Counter[str] = field(default_factory=Counter)  #: by dataset
     rows: Counter[str] = field(default_factory=Counter)  #: by dataset
     published: list[FileEntry] = field(default_factory=list)  #: of dropped rows
@@ -456,6 +475,11 @@ class Outputs:
     stored: list[StoreFile] = field(default_factory=list)
     taken_bytes: Counter[str] = field(default_factory=Counter)  #: by phase
     placed_rows: Counter[str] = field(default_factory=Counter)  #: by phase
+
+    @property
+    def all_indexes(self) -> Mapping[str, BlockIndex]:
+        """All of both kinds."""
+        return {**self.indexes, **self.groups}
 
     def add(self, commit: Commit) -> None:
         """Count one commit."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -17,16 +17,15 @@ from curate.engine.segment import read_decisions, restored
 from curate.engine.shuffle import fresh_order, parts_of, rotation, slice_keys, within
 from curate.kernels.arrow import few_chunks
 from curate.mixture.sampling import order_key
-from curate.paths.remote import in_order
 from curate.plan.model import Plan
 from curate.protocol.stage import ProductBarrier
 from curate.protocol.tallies import mixed_licenses
 from curate.sources.columns import Columns
-from curate.storage.exchange import BlockIndex, Listing, read_listed
+from curate.storage.exchange import ENDS, BlockIndex, GroupIndex, Listing, read_listed
 from curate.storage.formats import Output, write
 from curate.storage.parquet_sink import ParquetSink, row_groups, write_groups
 from curate.storage.store import Store
-from curate.storage.survivors import Survivors, joined, read_groups, texts_of_group
+from curate.storage.survivors import joined, read_groups, texts_of_group
 
 #: The most rows of a file of the product: its task holds all their ids and addresses at a time.
 FILE_ROWS = 500_000
@@ -152,32 +151,26 @@ class ProductJob:
         return list(range(1, passes * self.mix.mixture.most_copies + 1))
 
     def index(
-        self, store: Store, folder: str, survivors: Sequence[str], decisions: pa.Table
+        self, store: Store, folder: str, groups: tuple[GroupIndex, GroupIndex], decisions: pa.Table
     ) -> tuple[BlockIndex, BlockIndex]:
-        """Write which blocks of the survivors each file of the product reads: narrow, and texts."""
+        """Write which blocks of the survivors each file of the product reads: narrow, and texts.
+
+        ``groups`` are the blocks of both that all shards have.
+        """
         offsets = [rotation(self.seed, self.phase, epoch) for epoch in self.epochs(decisions)]
-        indexes = tuple(
+        narrow, texts = (
             BlockIndex(store, folder, f"{kind}-{self.phase}") for kind in ("narrow", "texts")
         )
-
-        def files(name: str) -> Survivors:
-            return survivors_of(store, read_commit(store, name))
-
-        for of_shard in in_order(files, survivors, store.readers):
-            for narrow, texts in zip(*of_shard, strict=True):
-                routes = parts_of(narrow.keys or [], self.parts, offsets)
-                pairs = list(zip(*(column.to_pylist() for column in routes), strict=True))
-                by_group = {block[0]: block for block in texts.blocks or ()}
-                blocks = narrow.blocks or []
-                beside = [by_group[block[0]] for block in blocks]
-                for index, entry, of_file in zip(
-                    indexes, (narrow, texts), (blocks, beside), strict=True
-                ):
-                    routed = [[part, *of_file[group][1:]] for part, group in pairs]
-                    index.add([replace(entry, blocks=routed)])
-        for index in indexes:
-            index.close()
-        return indexes[0], indexes[1]
+        for index, of_all in zip((narrow, texts), groups, strict=True):
+            index.schemas |= of_all.schemas
+        for pair in beside(*(each.tables() for each in groups)):
+            keys = zip(*(pair[0].column(n).to_numpy().view(np.uint64) for n in ENDS), strict=True)
+            part, group = parts_of([list(map(int, key)) for key in keys], self.parts, offsets)
+            for index, table in zip((narrow, texts), pair, strict=True):
+                index.write([part, *table.take(group).columns[1 : -1 - len(ENDS)]])
+        narrow.close()
+        texts.close()
+        return narrow, texts
 
     def _from_group(
         self,
@@ -201,6 +194,21 @@ class ProductJob:
         taken = joined(narrow.take(pa.array(rows[inside])), texts)
         taken = taken.append_column("phase", pa.repeat(self.phase, taken.num_rows))
         return [taken.append_column("epoch", pa.array(copies[inside], pa.int32()))]
+
+
+def beside(
+    narrow: Iterator[pa.Table], texts: Iterator[pa.Table]
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """Yield tables of `GroupIndex`, and for each row of the narrow one that of its texts."""
+    waiting = next(texts, None)
+    for table in narrow:
+        assert waiting is not None
+        groups = table.column("group").to_numpy()
+        while waiting.column("group")[-1].as_py() < groups[-1]:
+            waiting = pa.concat_tables([waiting, next(texts)])
+        rows = np.searchsorted(waiting.column("group").to_numpy(), groups)
+        yield table, waiting.take(pa.array(rows))
+        waiting = waiting.slice(rows[-1])
 
 
 def counted_with(plan: Plan) -> dict[str, str] | None:

@@ -158,6 +158,8 @@ class Listing(NamedTuple):
 
 #: Bytes of an index's rows that are in memory while it is written.
 INDEX_BYTES = 32 << 20
+#: Rows of it that become a table together.
+INDEXED_ROWS = 4096
 
 
 class Index:
@@ -168,7 +170,7 @@ class Index:
 
     def __init__(self, store: Store, folder: str, name: str, schema: pa.Schema) -> None:
         self._sink = ExchangeSink(store, folder, name, INDEX_BYTES)
-        self._schema = schema
+        self._store, self._schema = store, schema
         self._by_part: dict[int, list[Block]] = {}
         self.schemas: dict[str, int] = {}  #: of the files that are listed, numbered
 
@@ -203,17 +205,78 @@ _BLOCKS_SCHEMA = pa.schema(
 class BlockIndex(Index):
     """Where the blocks of a dataset lie, by the part that they were routed to."""
 
-    def __init__(self, store: Store, folder: str, dataset: str) -> None:
-        super().__init__(store, folder, dataset, _BLOCKS_SCHEMA)
+    def __init__(
+        self, store: Store, folder: str, dataset: str, schema: pa.Schema = _BLOCKS_SCHEMA
+    ) -> None:
+        super().__init__(store, folder, dataset, schema)
+        # Many files have one block, and a table of one row takes the memory of one of hundreds.
+        self._paths: list[str] = []
+        self._rows: list[np.ndarray] = []  #: of each file: all columns but the path
+        self._count = 0
 
     def add(self, entries: Iterable[FileEntry]) -> None:
         """Add the blocks of files; readers get them in the order in which they were added."""
         for entry in entries:
-            schema = self.schemas.setdefault(entry.schema or "", len(self.schemas))
-            count = len(entry.blocks or ())
-            part, *numbers = np.array(entry.blocks, np.int64).reshape(count, 5).T
-            file = pa.repeat(entry.path, count), pa.repeat(pa.scalar(schema, pa.int32()), count)
-            self.write([pa.array(part.astype(np.int32)), *file, *map(pa.array, numbers)])
+            self.add_rows(entry, _numbers(entry))
+
+    def add_rows(self, entry: FileEntry, rows: np.ndarray) -> None:
+        """Add rows of a file: ``part``, the numbers of a block, and more columns if it has some."""
+        schema = self.schemas.setdefault(entry.schema or "", len(self.schemas))
+        self._paths.append(entry.path)
+        self._rows.append(np.insert(rows, 1, schema, axis=1))
+        self._count += len(rows)
+        if max(self._count, len(self._rows)) >= INDEXED_ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what is still in memory."""
+        self._flush()
+        super().close()
+
+    def _flush(self) -> None:
+        if self._count:
+            part, *numbers = map(pa.array, np.concatenate(self._rows).T)
+            counts = [len(rows) for rows in self._rows]
+            paths = pa.array(self._paths).take(pa.array(np.repeat(np.arange(len(counts)), counts)))
+            columns = zip([part, paths, *numbers], self._schema.types, strict=True)
+            self.write([column.cast(kind) for column, kind in columns])
+        self._paths, self._rows, self._count = [], [], 0
+
+
+def _numbers(entry: FileEntry) -> np.ndarray:
+    return np.array(entry.blocks, np.int64).reshape(-1, 5)
+
+
+#: The first and the last shuffle key of a group.
+ENDS = ("first", "last")
+
+_GROUPS_SCHEMA = pa.schema([*_BLOCKS_SCHEMA, *((name, pa.int64()) for name in ("group", *ENDS))])
+
+
+class GroupIndex(BlockIndex):
+    """Where all blocks of a dataset of survivors lie, with their keys, in the order of shards."""
+
+    def __init__(self, store: Store, folder: str, dataset: str) -> None:
+        super().__init__(store, folder, dataset, _GROUPS_SCHEMA)
+        self._shard = 0
+
+    def add(self, entries: Iterable[FileEntry]) -> None:
+        """Add the files of the next shard."""
+        for entry in entries:
+            blocks = _numbers(entry)
+            keys = entry.keys or np.zeros((len(blocks), 2), np.uint64)
+            group = self._shard << 32 | blocks[:, :1]
+            blocks[:, 0] = 0  # all are read by one reader
+            keys = np.array(keys, np.uint64).reshape(-1, 2).view(np.int64)
+            self.add_rows(entry, np.hstack([blocks, group, keys]))
+        self._shard += 1
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Yield the blocks: those of `Listing`, ``group``, and its ``first`` and ``last`` key.
+
+        Groups are numbered through all shards, in their order; keys have the bits of uint64.
+        """
+        yield from read_index(self._store, self.part(None), self._schema)
 
 
 def read_index(store: Store, listing: Listing, schema: pa.Schema) -> Iterator[pa.Table]:

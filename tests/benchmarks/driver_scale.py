@@ -4,8 +4,9 @@
 
 The tasks of a pipeline (read, exact_dedup, mix) are replaced by commits of the same form with empty
 files, so all that remains is what the driver does. Requests are counted, and delayed as an object
-store would. Printed per number of shards, for a first run and one that resumes it: seconds of the
-driver, requests per shard, the largest argument of a task, peak memory of the process.
+store would. Printed per number of shards, for a first run and one that resumes it: seconds and
+CPU seconds of the driver, requests per shard, the largest argument of a task, peak memory of the
+process.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import resource
 import tempfile
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from curate.engine.barrier_step import StepJob
-from curate.engine.commit import Attempt, Finished, Job, Task, _commit
+from curate.engine.commit import Attempt, Finished, Job, Task, commit_attempt
 from curate.engine.driver import Driver
 from curate.engine.progress import Silent
 from curate.plan import build
@@ -64,20 +66,22 @@ class Empty:
     name = "empty"
 
     def __init__(self, store: SlowStore, shards: int) -> None:
-        self.shards, self.seconds, self.argument = shards, 0.0, 0
+        self.shards, self.seconds, self.cpu, self.argument = shards, 0.0, 0.0, 0
         self.plain = LocalStore(store.address)
 
     def run(self, address: str, job: Job, tasks: Iterable[Task]) -> Iterator[Finished]:
         """Commit each task."""
         for task in tasks:
-            started = time.perf_counter()
+            started, cpu = time.perf_counter(), time.process_time()
             self.argument = max(self.argument, len(pickle.dumps(task)))
             attempt = Attempt(self.plain, f"work/{task.segment}/{task.key}/x")
             if isinstance(job, StepJob) and job.step.over != "one":
                 self._list_blocks(job, attempt)
-            _commit(self.plain, task, attempt)
+            body, _ = commit_attempt(self.plain, task, attempt)
+            packed = zlib.compress(body, 1)
             self.seconds += time.perf_counter() - started
-            yield Finished(task.index, 0.0, 0, "here", {})
+            self.cpu += time.process_time() - cpu
+            yield Finished(task.index, 0.0, 0, "here", {}, (), packed)
 
     def _list_blocks(self, job: StepJob, attempt: Attempt) -> None:
         """Commit a file per dataset that has a block for each reader."""
@@ -117,13 +121,14 @@ def measure(shards: int, latency: float) -> None:
             store = SlowStore(str(folder / "out"), latency)
             engine = Empty(store, len(plan.shards))
             driver = Driver(plan, store, engine, Silent())
-            started = time.perf_counter()
+            started, cpu = time.perf_counter(), time.process_time()
             driver._drive()
             seconds = time.perf_counter() - started - engine.seconds
+            cpu = time.process_time() - cpu - engine.cpu
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
             print(
                 f"{len(plan.shards):7d} shards, {what:6s}: plan {planned:6.1f} s,"
-                f" driver {seconds:7.1f} s ({1000 * seconds / shards:6.2f} ms a shard),"
+                f" driver {seconds:7.1f} s, {cpu:.1f} of a CPU ({1000 * cpu / shards:.2f} ms a shard),"
                 f" {store.requests.total() / shards:6.2f} requests a shard,"
                 f" argument <= {engine.argument} bytes, peak {peak} MB",
                 flush=True,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from curate.engine.commit import Attempt, Task, _commit, committed
+from curate.engine.commit import Attempt, Task, commit_attempt, committed
 from curate.engine.timings import BLOCK_ROWS, Timings
 from curate.storage.entries import FileEntry
 from curate.storage.store import LocalStore
@@ -47,7 +47,8 @@ def test_each_commit_is_read_once_and_one_without_its_file_runs_again(
         with store.writing(f"{attempt.folder}/file") as sink:
             sink.write(b"12")
         attempt.files.append(FileEntry("texts", f"{attempt.folder}/file", 2, "", 0))
-        assert _commit(store, task, attempt)
+        _, first = commit_attempt(store, task, attempt)
+        assert first
     if damaged is not None:
         (tmp_path / f"work/00-segment/key{damaged}/x/file").write_bytes(b"1")
     found = list(committed(store, "00-segment", [task.commit for task in tasks]))
