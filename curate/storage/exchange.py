@@ -223,7 +223,8 @@ class BlockIndex(Index):
         """Add rows of a file: ``part``, the numbers of a block, and more columns if it has some."""
         schema = self.schemas.setdefault(entry.schema or "", len(self.schemas))
         self._paths.append(entry.path)
-        self._rows.append(np.insert(rows, 1, schema, axis=1))
+        ours = np.full(len(rows), schema)
+        self._rows.append(np.column_stack([rows[:, 0], ours, rows[:, 1:]]))
         self._count += len(rows)
         if max(self._count, len(self._rows)) >= INDEXED_ROWS:
             self._flush()

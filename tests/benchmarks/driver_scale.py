@@ -3,7 +3,7 @@
     python -m tests.benchmarks.driver_scale --shards 1000 10000 --latency 0.02
 
 The tasks of a pipeline (read, exact_dedup, mix) are replaced by commits of the same form with empty
-files, so all that remains is what the driver does. Requests are counted, and delayed as an object
+files (of shards of 64 MB), so all that remains is what the driver does. Requests are counted, and delayed as an object
 store would. Printed per number of shards, for a first run and one that resumes it: seconds and
 CPU seconds of the driver, requests per shard, the largest argument of a task, peak memory of the
 process.
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import base64
+import hashlib
+import os
 import pickle
 import resource
 import tempfile
@@ -24,15 +26,26 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from curate.engine.barrier_step import StepJob
 from curate.engine.commit import Attempt, Finished, Job, Task, commit_attempt
 from curate.engine.driver import Driver
+from curate.engine.product import PlacingJob, ProductJob
 from curate.engine.progress import Silent
+from curate.engine.segment import SegmentJob
 from curate.plan import build
 from curate.recipe.recipe import Recipe
 from curate.schema import DECISIONS_SCHEMA
 from curate.storage.entries import FileEntry
+from curate.storage.exchange import ExchangeSink
 from curate.storage.store import LocalStore
+
+#: What a task of the first segment leaves: groups of documents, bytes of a sketch and of text.
+GROUPS, SKETCH_BYTES, SHARD_BYTES = 4, 1 << 20, 64 << 20
+
+MIXTURE = pa.schema([("part", pa.int32()), ("phase", pa.string()), ("epoch", pa.int32())])
+SCHEMA = base64.b64encode(DECISIONS_SCHEMA.serialize()).decode()
 
 COUNTED = ("create", "replace", "read", "read_range", "size", "sizes", "names", "writing", "top")
 
@@ -75,24 +88,60 @@ class Empty:
             started, cpu = time.perf_counter(), time.process_time()
             self.argument = max(self.argument, len(pickle.dumps(task)))
             attempt = Attempt(self.plain, f"work/{task.segment}/{task.key}/x")
-            if isinstance(job, StepJob) and job.step.over != "one":
-                self._list_blocks(job, attempt)
+            self._commit_to(attempt, job, task)
             body, _ = commit_attempt(self.plain, task, attempt)
             packed = zlib.compress(body, 1)
             self.seconds += time.perf_counter() - started
             self.cpu += time.process_time() - cpu
             yield Finished(task.index, 0.0, 0, "here", {}, (), packed)
 
-    def _list_blocks(self, job: StepJob, attempt: Attempt) -> None:
-        """Commit a file per dataset that has a block for each reader."""
-        readers = job.partitions if job.step.over == "shard" else self.shards
-        schema = base64.b64encode(DECISIONS_SCHEMA.serialize()).decode()
-        for dataset in job.step.writes:
-            path = f"{attempt.folder}/{dataset}-00000.exchange"
-            with self.plain.writing(path):
-                pass
-            blocks = [[reader, 0, 0, 0, 0] for reader in range(readers)]
-            attempt.files.append(FileEntry(dataset, path, 0, "", 0, schema=schema, blocks=blocks))
+    def _commit_to(self, attempt: Attempt, job: Job, task: Task) -> None:
+        """List files and counts as a task of this kind would."""
+        if isinstance(job, SegmentJob):
+            if (shard := task.assignment.shard) is not None:
+                for piece in shard.pieces:
+                    attempt.ledger.file(f"{shard.source}/{piece.file.name}")
+                self._list(attempt, "texts", range(GROUPS))
+            keys = [[n << 60, (n + 1) << 60] for n in range(GROUPS)]
+            self._list(attempt, "survivors", range(GROUPS), keys)
+            for barrier in job.segment.barriers:
+                self._list(attempt, f"sketch-{barrier.name}", [0], size=SKETCH_BYTES)
+            self._list(attempt, "rejected", None)
+        elif isinstance(job, StepJob) and job.step.over != "one":
+            for dataset in job.step.writes:
+                readers = job.partitions if job.step.over == "shard" else self.shards
+                self._list(attempt, dataset, range(readers))
+        elif isinstance(job, StepJob) and "decisions" in job.step.writes:  # of the mixture
+            sink = ExchangeSink(self.plain, attempt.folder, "decisions")
+            sink.write(pa.table({"part": [0], "phase": ["main"], "epoch": [1]}, MIXTURE))
+            attempt.files += sink.close()
+        elif isinstance(job, PlacingJob):
+            attempt.notes.taken_bytes = {"main": SHARD_BYTES}
+            attempt.notes.placed_rows = {"main": 1}
+        elif isinstance(job, ProductJob):
+            share = self.shards // job.parts + (task.index < self.shards % job.parts)
+            self._list(attempt, "mixture", None, rows=share)
+
+    def _list(
+        self,
+        attempt: Attempt,
+        dataset: str,
+        parts: Iterable[int] | None,
+        keys: list[list[int]] | None = None,
+        *,
+        rows: int = 0,
+        size: int = 0,
+    ) -> None:
+        """Commit a file with a block for each part: of ``size`` bytes, and with a hole for them."""
+        name = f"{attempt.folder}/{dataset}-00000"
+        with self.plain.writing(name):
+            pass
+        os.truncate(self.plain.path(name), size)
+        blocks = None if parts is None else [[part, 0, 0, 0, 0] for part in parts]
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        kind = None if parts is None else SCHEMA
+        entry = FileEntry(dataset, name, size, digest, rows, keys=keys, schema=kind, blocks=blocks)
+        attempt.files.append(entry)
 
     def close(self) -> None:
         """Do nothing."""
