@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +22,14 @@ from curate.plan.model import Plan
 from curate.protocol.stage import ProductBarrier
 from curate.protocol.tallies import mixed_licenses
 from curate.sources.columns import Columns
-from curate.storage.exchange import ENDS, BlockIndex, GroupIndex, Listing, read_listed
+from curate.storage.exchange import (
+    ENDS,
+    BlockIndex,
+    GroupIndex,
+    Listing,
+    read_listed,
+    rows_of_blocks,
+)
 from curate.storage.formats import Output, write
 from curate.storage.parquet_sink import ParquetSink, row_groups, write_groups
 from curate.storage.store import Store
@@ -164,10 +172,13 @@ class ProductJob:
         for index, of_all in zip((narrow, texts), groups, strict=True):
             index.schemas |= of_all.schemas
         for pair in beside(*(each.tables() for each in groups)):
-            keys = zip(*(pair[0].column(n).to_numpy().view(np.uint64) for n in ENDS), strict=True)
-            part, group = parts_of([list(map(int, key)) for key in keys], self.parts, offsets)
-            for index, table in zip((narrow, texts), pair, strict=True):
-                index.write([part, *table.take(group).columns[1 : -1 - len(ENDS)]])
+            _, rows = pair[0]
+            keys = zip(*(rows[name].tolist() for name in ENDS), strict=True)
+            part, row = (each.to_numpy() for each in parts_of(list(keys), self.parts, offsets))
+            for index, (paths, of_all) in zip((narrow, texts), pair, strict=True):
+                routed = rows_of_blocks(of_all[row])
+                routed["part"] = part
+                index.write(paths, routed)
         narrow.close()
         texts.close()
         return narrow, texts
@@ -196,19 +207,23 @@ class ProductJob:
         return [taken.append_column("epoch", pa.array(copies[inside], pa.int32()))]
 
 
-def beside(
-    narrow: Iterator[pa.Table], texts: Iterator[pa.Table]
-) -> Iterator[tuple[pa.Table, pa.Table]]:
-    """Yield tables of `GroupIndex`, and for each row of the narrow one that of its texts."""
-    waiting = next(texts, None)
-    for table in narrow:
-        assert waiting is not None
-        groups = table.column("group").to_numpy()
-        while waiting.column("group")[-1].as_py() < groups[-1]:
-            waiting = pa.concat_tables([waiting, next(texts)])
-        rows = np.searchsorted(waiting.column("group").to_numpy(), groups)
-        yield table, waiting.take(pa.array(rows))
-        waiting = waiting.slice(rows[-1])
+Groups = tuple[list[str], Any]  #: paths, and rows of a numpy array with names
+
+
+def beside(narrow: Iterator[Groups], texts: Iterator[Groups]) -> Iterator[tuple[Groups, Groups]]:
+    """Yield what `GroupIndex.tables` does, and for each row of the narrow one that of its texts."""
+    empty: Groups = ([], np.zeros(0))
+    paths, waiting = next(texts, empty)
+    for here, rows in narrow:
+        while waiting["group"][-1] < rows["group"][-1]:
+            more, behind = next(texts)
+            behind["file"] += len(paths)
+            paths, waiting = [*paths, *more], np.concatenate([waiting, behind])
+        places = np.searchsorted(waiting["group"], rows["group"])
+        yield (here, rows), (paths, waiting[places])
+        first = waiting["file"][places[-1]]  # of the files that are still needed
+        paths, waiting = paths[first:], waiting[places[-1] :]
+        waiting["file"] -= first
 
 
 def counted_with(plan: Plan) -> dict[str, str] | None:

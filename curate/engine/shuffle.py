@@ -66,16 +66,20 @@ def parts_of(
     >>> [each.to_pylist() for each in parts_of([(0, 1 << 60), (4 << 60, 5 << 60)], 2, [12 << 60])]
     [[0, 1], [1, 0]]
     """
-    pairs: set[tuple[int, int]] = set()
+    spans: list[tuple[int, int, int]] = []  #: group, first slice, the slice after the last
     for group, (first, last) in enumerate(ranges):
         for offset in offsets:
             low, high = ((key + offset) % WHOLE for key in (first, last))
-            start, end = low * parts // WHOLE, high * parts // WHOLE
-            wraps = low > high
-            inside = [*range(start, parts), *range(end + 1)] if wraps else range(start, end + 1)
-            pairs.update((part, group) for part in inside)
-    rows = np.array(sorted(pairs), np.int32).reshape(-1, 2)
-    return pa.array(rows[:, 0]), pa.array(rows[:, 1])
+            start, end = low * parts // WHOLE, high * parts // WHOLE + 1
+            spans += (
+                [(group, start, parts), (group, 0, end)] if low > high else [(group, start, end)]
+            )
+    of_group, starts, ends = np.array(spans, np.int64).reshape(-1, 3).T
+    counts = ends - starts
+    before = np.repeat(np.cumsum(counts) - counts, counts)
+    part = np.repeat(starts, counts) + np.arange(counts.sum()) - before
+    pairs = np.unique(part << 32 | np.repeat(of_group, counts))
+    return pa.array((pairs >> 32).astype(np.int32)), pa.array(pairs.astype(np.int32))
 
 
 def within(keys: np.ndarray, intervals: list[tuple[int, int]]) -> np.ndarray:

@@ -49,7 +49,7 @@ class BlockFile:
     """A file of blocks, opened when the first is written."""
 
     def __init__(self, store: Store, folder: str, dataset: str, schema: pa.Schema) -> None:
-        self._path = f"{folder}/{dataset}.exchange"
+        self.path = f"{folder}/{dataset}.exchange"
         self._store, self._dataset, self.schema = store, dataset, schema
         self._open = ExitStack()
         self._sink: HashingWriter | None = None
@@ -60,12 +60,17 @@ class BlockFile:
     def write(self, part: int, rows: pa.RecordBatch) -> None:
         """Write a batch of the file's schema as one block."""
         if self._sink is None:
-            self._sink = self._open.enter_context(self._store.writing(self._path))
+            self._sink = self._open.enter_context(self._store.writing(self.path))
         raw = _with_dictionaries(rows) if self._has_dictionaries else rows.serialize()
         stored = pa.compress(raw, _CODEC, asbytes=True)
         self._blocks.append([part, self._sink.bytes, len(stored), raw.size, zlib.crc32(stored)])
         self._sink.write(stored)
         self._rows += rows.num_rows
+
+    def take_blocks(self) -> list[list[int]]:
+        """Return the blocks that were written since the last call; the entry will not have them."""
+        taken, self._blocks = self._blocks, []
+        return taken
 
     def close(self) -> list[FileEntry]:
         """Complete the file and return its entry; none where nothing was written."""
@@ -75,7 +80,7 @@ class BlockFile:
         return [
             FileEntry(
                 self._dataset,
-                self._path,
+                self.path,
                 self._sink.bytes,
                 self._sink.sha256,
                 self._rows,
@@ -156,128 +161,155 @@ class Listing(NamedTuple):
     blocks: tuple[Block, ...] = ()
 
 
-#: Bytes of an index's rows that are in memory while it is written.
-INDEX_BYTES = 32 << 20
-#: Rows of it that become a table together.
-INDEXED_ROWS = 4096
+_NUMBERS = ("offset", "stored", "bytes", "crc32")
+#: A row of an index in memory: a block, in the file with this number, for the reader of ``part``.
+_BLOCK = np.dtype(
+    [("part", "i4"), ("file", "i4"), ("schema", "i4"), ("offset", "i8")]
+    + [(name, "u4") for name in _NUMBERS[1:]]
+)
+#: The first and the last shuffle key of a group.
+ENDS = ("first", "last")
+#: That of an index of survivors: the number of the group, and its keys.
+_GROUP = np.dtype([*_BLOCK.descr, ("group", "i8"), *((name, "u8") for name in ENDS)])
 
 
-class Index:
-    """A table whose rows are routed to the tasks that will read them, written by the driver.
+def _stored_as(row: np.dtype) -> pa.Schema:
+    """Return the schema of an index's file, which has paths of files instead of numbers."""
+    kinds = {name: pa.from_numpy_dtype(row[name]) for name in row.names or ()}
+    return pa.schema(
+        [("path", pa.string()) if name == "file" else (name, kinds[name]) for name in kinds]
+    )
 
-    Its own size in memory is that of one run of rows and of a few numbers per part.
+
+#: Bytes of an index's rows that are in memory while it is written, and the rows of one block.
+INDEX_BYTES, INDEX_ROWS = 64 << 20, 1 << 15
+#: Bytes counted per file that is listed: its path, and an array.
+_FILE_BYTES = 300
+
+
+class BlockIndex:
+    """Where the blocks of a dataset lie, by the part that they were routed to.
+
+    The driver writes it, for as many shards and parts as a run has. Its size in memory is that of
+    one run of rows, and some 24 bytes for each part of each run that was written.
     """
 
-    def __init__(self, store: Store, folder: str, name: str, schema: pa.Schema) -> None:
-        self._sink = ExchangeSink(store, folder, name, INDEX_BYTES)
-        self._store, self._schema = store, schema
-        self._by_part: dict[int, list[Block]] = {}
+    _row = _BLOCK
+
+    def __init__(self, store: Store, folder: str, dataset: str) -> None:
+        self._store = store
         self.schemas: dict[str, int] = {}  #: of the files that are listed, numbered
-
-    def write(self, columns: Sequence[pa.Array]) -> None:
-        """Add rows; the first column is ``part``."""
-        self._sink.write(pa.table(list(columns), schema=self._schema))
-
-    def close(self) -> None:
-        """Write what is still in memory."""
-        for entry in self._sink.close():
-            for part, *numbers in entry.blocks or ():
-                self._by_part.setdefault(part, []).append(Block(entry.path, *numbers))
-
-    def part(self, number: int | None) -> Listing:
-        """Return what a task needs to read one part (all of them where None)."""
-        parts = sorted(self._by_part) if number is None else [number]
-        blocks = tuple(block for part in parts for block in self._by_part.get(part, ()))
-        return Listing(tuple(self.schemas), blocks)
-
-
-_NUMBERS = ("offset", "stored", "bytes", "crc32")
-_BLOCKS_SCHEMA = pa.schema(
-    [
-        ("part", pa.int32()),
-        ("path", pa.string()),
-        ("schema", pa.int32()),
-        *((name, pa.int64()) for name in _NUMBERS),
-    ]
-)
-
-
-class BlockIndex(Index):
-    """Where the blocks of a dataset lie, by the part that they were routed to."""
-
-    def __init__(
-        self, store: Store, folder: str, dataset: str, schema: pa.Schema = _BLOCKS_SCHEMA
-    ) -> None:
-        super().__init__(store, folder, dataset, schema)
-        # Many files have one block, and a table of one row takes the memory of one of hundreds.
+        self._file = BlockFile(store, folder, dataset, _stored_as(self._row))
         self._paths: list[str] = []
-        self._rows: list[np.ndarray] = []  #: of each file: all columns but the path
-        self._count = 0
+        self._rows: list[np.ndarray] = []
+        self._bytes = 0
+        self._runs: list[tuple[np.ndarray, np.ndarray]] = []  #: parts, sorted, and their blocks
 
     def add(self, entries: Iterable[FileEntry]) -> None:
         """Add the blocks of files; readers get them in the order in which they were added."""
         for entry in entries:
-            self.add_rows(entry, _numbers(entry))
+            self.write([entry.path], self._rows_of(entry))
 
-    def add_rows(self, entry: FileEntry, rows: np.ndarray) -> None:
-        """Add rows of a file: ``part``, the numbers of a block, and more columns if it has some."""
-        schema = self.schemas.setdefault(entry.schema or "", len(self.schemas))
-        self._paths.append(entry.path)
-        ours = np.full(len(rows), schema)
-        self._rows.append(np.column_stack([rows[:, 0], ours, rows[:, 1:]]))
-        self._count += len(rows)
-        if max(self._count, len(self._rows)) >= INDEXED_ROWS:
+    def _rows_of(self, entry: FileEntry) -> np.ndarray:
+        blocks = np.array(entry.blocks, np.int64).reshape(-1, 5)
+        rows = np.zeros(len(blocks), self._row)
+        rows["schema"] = self.schemas.setdefault(entry.schema or "", len(self.schemas))
+        for name, column in zip(("part", *_NUMBERS), blocks.T, strict=True):
+            rows[name] = column
+        return rows
+
+    def write(self, paths: Sequence[str], rows: np.ndarray) -> None:
+        """Add rows, whose ``file`` is a place in ``paths``."""
+        rows["file"] += len(self._paths)
+        self._paths += paths
+        self._rows.append(rows)
+        self._bytes += rows.nbytes + _FILE_BYTES * len(paths)
+        if self._bytes >= INDEX_BYTES:
             self._flush()
+
+    def _flush(self) -> None:
+        """Write the rows in memory by part."""
+        if not self._rows:
+            return
+        rows = np.concatenate(self._rows)
+        self._rows = []
+        rows = rows[np.argsort(rows["part"], kind="stable")]
+        paths = pa.array(self._paths, pa.string())
+        self._paths, self._bytes = [], 0
+        for start, end in run_bounds(rows["part"]):
+            for at in range(start, end, INDEX_ROWS):
+                piece = rows[at : min(at + INDEX_ROWS, end)]
+                columns = {name: pa.array(piece[name]) for name in self._row.names or ()}
+                columns["file"] = paths.take(columns["file"])
+                batch = pa.RecordBatch.from_arrays(list(columns.values()), schema=self._file.schema)
+                self._file.write(int(rows["part"][start]), batch)
+        blocks = np.array(self._file.take_blocks(), np.int64)
+        kept = np.zeros(len(blocks), [(name, _BLOCK[name]) for name in _NUMBERS])
+        for name, column in zip(_NUMBERS, blocks.T[1:], strict=True):
+            kept[name] = column
+        self._runs.append((blocks[:, 0].astype(np.int32), kept))
 
     def close(self) -> None:
         """Write what is still in memory."""
         self._flush()
-        super().close()
+        self._file.close()
 
-    def _flush(self) -> None:
-        if self._count:
-            part, *numbers = map(pa.array, np.concatenate(self._rows).T)
-            counts = [len(rows) for rows in self._rows]
-            paths = pa.array(self._paths).take(pa.array(np.repeat(np.arange(len(counts)), counts)))
-            columns = zip([part, paths, *numbers], self._schema.types, strict=True)
-            self.write([column.cast(kind) for column, kind in columns])
-        self._paths, self._rows, self._count = [], [], 0
-
-
-def _numbers(entry: FileEntry) -> np.ndarray:
-    return np.array(entry.blocks, np.int64).reshape(-1, 5)
-
-
-#: The first and the last shuffle key of a group.
-ENDS = ("first", "last")
-
-_GROUPS_SCHEMA = pa.schema([*_BLOCKS_SCHEMA, *((name, pa.int64()) for name in ("group", *ENDS))])
+    def part(self, number: int | None) -> Listing:
+        """Return what a task needs to read one part (all of them, in their order, where None)."""
+        found = []
+        for parts, blocks in self._runs:
+            ends = (0, len(parts)) if number is None else parts.searchsorted((number, number + 1))
+            found.append((parts[slice(*ends)], blocks[slice(*ends)]))
+        if not found:
+            return Listing()
+        parts, blocks = (np.concatenate(each) for each in zip(*found, strict=True))
+        order = np.argsort(parts, kind="stable")
+        named = tuple(Block(self._file.path, *row) for row in blocks[order].tolist())
+        return Listing(tuple(self.schemas), named)
 
 
 class GroupIndex(BlockIndex):
     """Where all blocks of a dataset of survivors lie, with their keys, in the order of shards."""
 
+    _row = _GROUP
+
     def __init__(self, store: Store, folder: str, dataset: str) -> None:
-        super().__init__(store, folder, dataset, _GROUPS_SCHEMA)
+        super().__init__(store, folder, dataset)
         self._shard = 0
 
     def add(self, entries: Iterable[FileEntry]) -> None:
         """Add the files of the next shard."""
         for entry in entries:
-            blocks = _numbers(entry)
-            keys = entry.keys or np.zeros((len(blocks), 2), np.uint64)
-            group = self._shard << 32 | blocks[:, :1]
-            blocks[:, 0] = 0  # all are read by one reader
-            keys = np.array(keys, np.uint64).reshape(-1, 2).view(np.int64)
-            self.add_rows(entry, np.hstack([blocks, group, keys]))
+            rows = self._rows_of(entry)
+            rows["group"] = self._shard << 32 | rows["part"].astype(np.int64)
+            rows["part"] = 0  # one reader reads all
+            if entry.keys is not None:
+                keys = np.array(entry.keys, np.uint64).reshape(-1, 2)
+                rows["first"], rows["last"] = keys.T
+            self.write([entry.path], rows)
         self._shard += 1
 
-    def tables(self) -> Iterator[pa.Table]:
-        """Yield the blocks: those of `Listing`, ``group``, and its ``first`` and ``last`` key.
+    def tables(self) -> Iterator[tuple[list[str], np.ndarray]]:
+        """Yield what `BlockIndex.write` takes: paths, and rows with ``group``, ``first``, ``last``.
 
-        Groups are numbered through all shards, in their order; keys have the bits of uint64.
+        Groups are numbered through all shards, in their order.
         """
-        yield from read_index(self._store, self.part(None), self._schema)
+        for table in read_index(self._store, self.part(None), _stored_as(_GROUP)):
+            paths = table.column("path").combine_chunks().dictionary_encode()
+            rows = np.zeros(len(table), _GROUP)
+            for name in table.column_names:
+                if name != "path":
+                    rows[name] = table.column(name).to_numpy()
+            rows["file"] = paths.indices.to_numpy()
+            yield paths.dictionary.to_pylist(), rows
+
+
+def rows_of_blocks(groups: np.ndarray) -> np.ndarray:
+    """Return rows of a `GroupIndex` as those of a `BlockIndex`."""
+    rows = np.zeros(len(groups), _BLOCK)
+    for name in _BLOCK.names or ():
+        rows[name] = groups[name]
+    return rows
 
 
 def read_index(store: Store, listing: Listing, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -289,7 +321,7 @@ def read_listed(store: Store, listings: Sequence[Listing]) -> Iterator[pa.Table]
     """Yield the rows that listings name, in order. Raise Damaged as `read_part` does."""
     for listing in listings:
         schemas = [_schema_from(schema) for schema in listing.schemas]
-        for index in read_index(store, listing, _BLOCKS_SCHEMA):
+        for index in read_index(store, listing, _stored_as(_BLOCK)):
             columns = [index.column(name).to_pylist() for name in ("path", *_NUMBERS, "schema")]
             rows = zip(*columns, strict=True)
             yield from _tables(store, ((Block(*row[:-1]), schemas[row[-1]]) for row in rows))

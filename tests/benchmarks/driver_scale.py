@@ -3,9 +3,10 @@
     python -m tests.benchmarks.driver_scale --shards 1000 10000 --latency 0.02
 
 The tasks of a pipeline (read, exact_dedup, mix) are replaced by commits of the same form with empty
-files (of shards of 64 MB), so all that remains is what the driver does. Requests are counted, and delayed as an object
-store would. Printed per number of shards, for a first run and one that resumes it: seconds and
-CPU seconds of the driver, requests per shard, the largest argument of a task, peak memory of the
+files (each shard has `SKETCH_BYTES` of keys, and the mixture takes `TAKEN_BYTES` of its text), so
+all that remains is what the driver does. Requests are counted, and delayed as those of an object
+store. Printed per number of shards, for a first run and one that resumes it: seconds and CPU
+seconds of the driver, requests per shard, the largest argument of a task, peak memory of the
 process.
 """
 
@@ -41,8 +42,8 @@ from curate.storage.entries import FileEntry
 from curate.storage.exchange import ExchangeSink
 from curate.storage.store import LocalStore
 
-#: What a task of the first segment leaves: groups of documents, bytes of a sketch and of text.
-GROUPS, SKETCH_BYTES, SHARD_BYTES = 4, 1 << 20, 64 << 20
+#: What a shard leaves: groups of documents, bytes of keys, bytes of text that the mixture takes.
+GROUPS, SKETCH_BYTES, TAKEN_BYTES = 16, 1 << 20, 1 << 20
 
 MIXTURE = pa.schema([("part", pa.int32()), ("phase", pa.string()), ("epoch", pa.int32())])
 SCHEMA = base64.b64encode(DECISIONS_SCHEMA.serialize()).decode()
@@ -102,7 +103,7 @@ class Empty:
                 for piece in shard.pieces:
                     attempt.ledger.file(f"{shard.source}/{piece.file.name}")
                 self._list(attempt, "texts", range(GROUPS))
-            keys = [[n << 60, (n + 1) << 60] for n in range(GROUPS)]
+            keys = [[n << 60, (n << 60) + (1 << 60) - 1] for n in range(GROUPS)]
             self._list(attempt, "survivors", range(GROUPS), keys)
             for barrier in job.segment.barriers:
                 self._list(attempt, f"sketch-{barrier.name}", [0], size=SKETCH_BYTES)
@@ -116,7 +117,7 @@ class Empty:
             sink.write(pa.table({"part": [0], "phase": ["main"], "epoch": [1]}, MIXTURE))
             attempt.files += sink.close()
         elif isinstance(job, PlacingJob):
-            attempt.notes.taken_bytes = {"main": SHARD_BYTES}
+            attempt.notes.taken_bytes = {"main": TAKEN_BYTES}
             attempt.notes.placed_rows = {"main": 1}
         elif isinstance(job, ProductJob):
             share = self.shards // job.parts + (task.index < self.shards % job.parts)
@@ -177,7 +178,7 @@ def measure(shards: int, latency: float) -> None:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
             print(
                 f"{len(plan.shards):7d} shards, {what:6s}: plan {planned:6.1f} s,"
-                f" driver {seconds:7.1f} s, {cpu:.1f} of a CPU ({1000 * cpu / shards:.2f} ms a shard),"
+                f" driver {seconds:7.1f} s, CPU {cpu:.1f} s ({1000 * cpu / shards:.2f} ms a shard),"
                 f" {store.requests.total() / shards:6.2f} requests a shard,"
                 f" argument <= {engine.argument} bytes, peak {peak} MB",
                 flush=True,
