@@ -16,7 +16,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from ray._private import ray_constants
 from ray._private.authentication.authentication_token_setup import (
     maybe_enable_token_auth_if_token_available,
 )
+from ray._private.node import Node
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -102,7 +103,8 @@ class RayTasks:
             clusters = ray_constants.ENABLE_RAY_CLUSTER
             ray_constants.ENABLE_RAY_CLUSTER = clusters and bool(address)
             try:
-                ray.init(**options)
+                with nullcontext() if address else _few_processes():
+                    ray.init(**options)
             except Exception as error:  # plain ones too, where its processes die early
                 self.close()
                 reason = str(error).strip().partition("\n")[0]
@@ -411,6 +413,24 @@ def _probe_nodes(address: str) -> None:
     finally:
         with suppress(OSError, CurateError):
             store.remove("work/probe")
+
+
+#: What a Ray of one machine and one run would start in vain, for a third of the CPU time that its
+#: start takes: the autoscaler, the web server, and what sends logs of workers to the driver.
+_UNUSED = ("start_monitor", "start_api_server", "start_log_monitor")
+
+
+@contextmanager
+def _few_processes() -> Iterator[None]:
+    """Let Ray start without what is not used; there is no option for it."""
+    used = {name: getattr(Node, name) for name in _UNUSED if hasattr(Node, name)}
+    try:
+        for name in used:
+            setattr(Node, name, lambda *_, **__: None)
+        yield
+    finally:
+        for name, method in used.items():
+            setattr(Node, name, method)
 
 
 def _start_reaper() -> subprocess.Popen[bytes] | None:

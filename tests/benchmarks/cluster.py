@@ -1,6 +1,7 @@
 """One answer and its time: in-process, on Ray, on several raylets, on S3 that fails.
 
     python -m tests.benchmarks.cluster [--megabytes 60] [--only in-process,ray,raylets,s3]
+    python -m tests.benchmarks.cluster --shards 10000 [--only in-process,ray]
 
 Prints for each way the wall time, how many times in-process that is, and the digest of all
 published rows; exits 1 where a digest differs. The raylets are three, of one CPU each; the first is
@@ -17,6 +18,7 @@ import json
 import multiprocessing
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -66,6 +68,23 @@ def timed(recipe: Path, out: str, *more: str) -> float:
     if done.returncode:
         raise SystemExit(done.stderr)
     return time.perf_counter() - started
+
+
+def small_shards(folder: Path, count: int) -> Path:
+    """Write a recipe (repair, exact_dedup) of so many shards, each a file with one document."""
+    texts = folder / "small"
+    texts.mkdir()
+    for number in range(count):
+        text = f"Document {number // 2:06d} of {count:06d}, which another one may equal. " * 20
+        (texts / f"{number:06d}.jsonl").write_text(json.dumps({"text": text}) + "\n")
+    recipe = folder / "small.toml"
+    size = (texts / "000000.jsonl").stat().st_size
+    recipe.write_text(
+        f'name = "small"\n[shards]\ninput_bytes = {size}\n[limits]\nmax_dedup_loss = 1.0\n'
+        f'[sources.text]\nformat = "jsonl"\npath = "{texts}/*.jsonl"\n'
+        '[[stages]]\nuse = "repair"\n[[stages]]\nuse = "exact_dedup"\n'
+    )
+    return recipe
 
 
 def on_raylets(recipe: Path, out: str) -> float:
@@ -174,13 +193,15 @@ def main() -> int:
     parser.add_argument("--megabytes", type=float, default=60)
     parser.add_argument("--language", default="en", choices=sorted(pipeline.LANGUAGES))
     parser.add_argument("--only", default="in-process,ray,raylets,s3")
+    parser.add_argument("--shards", type=int, default=0, help="instead: so many tiny shards")
     arguments = parser.parse_args()
     only = arguments.only.split(",")
     seconds: dict[str, float] = {}
     digests: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="curate-cluster-") as temporary:
         folder = Path(temporary)
-        texts = list(pipeline.documents(arguments.language, arguments.megabytes))
+        megabytes = 1 if arguments.shards else arguments.megabytes
+        texts = list(pipeline.documents(arguments.language, megabytes))
         pipeline.write(folder / "in", texts, 4 * pipeline.FILES)
         recipe = pipeline.recipe(folder / "in")
 
@@ -190,6 +211,20 @@ def main() -> int:
             print(f"{way:24s} {took:7.1f} s {times:5.2f} x  {digests[way]}", flush=True)
 
         out = str(folder / "out")
+        if arguments.shards:
+            recipe = small_shards(folder, arguments.shards)
+            if "in-process" in only:
+                show("in-process", timed(recipe, out, "--engine", "in-process"), out)
+            if "ray" in only:
+                more = ("--engine", "ray", "--workers", "2")
+                show("ray, 2 workers", timed(recipe, out + "-2", *more), out + "-2")
+            for way in [out, out + "-2"]:
+                if Path(way).is_dir():
+                    print(f"    {tasks_of(way)} tasks")
+            usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+            print(f"    CPU {usage.ru_utime + usage.ru_stime:.0f} s in all drivers, the largest"
+                  f" {usage.ru_maxrss >> 10} MB")  # fmt: skip
+            return int(len(set(digests.values())) > 1)
         if "in-process" in only:
             timed(recipe, out + "-warm", "--engine", "in-process")
             show("in-process", timed(recipe, out, "--engine", "in-process"), out)

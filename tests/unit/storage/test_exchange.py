@@ -1,10 +1,14 @@
 from itertools import pairwise
+from pathlib import Path
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curate.engine.product import beside
 from curate.storage import exchange
+from curate.storage.entries import FileEntry
 from curate.storage.exchange import ExchangeSink, read_part
 from curate.storage.store import LocalStore
 from tests.examples import examples
@@ -76,3 +80,56 @@ def test_values_that_refer_to_a_dictionary_come_back(tmp_path):
     (first,) = read_part(store, entries, 0)
     assert first.schema == table.schema
     assert first.to_pylist() == [table.to_pylist()[row] for row in (0, 2)]
+
+
+def test_an_index_lists_the_blocks_of_each_part_in_the_order_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "INDEX_BYTES", 1000)  # so that it is written in several runs
+    store = LocalStore(str(tmp_path))
+    index = exchange.BlockIndex(store, "index", "rows")
+    for number in range(9):
+        sink = ExchangeSink(store, f"file{number}", "rows")
+        sink.write(pa.table({"part": pa.array([0, 2], pa.int32()), "n": [number, 100 + number]}))
+        index.add(sink.close())
+    index.close()
+    assert len(index.part(0).blocks) > 1
+
+    def read(part: int | None) -> list[int]:
+        tables = exchange.read_listed(store, [index.part(part)])
+        return [n for table in tables for n in table.column("n").to_pylist()]
+
+    assert read(0) == list(range(9))
+    assert read(2) == list(range(100, 109))
+    assert read(1) == []
+    assert read(None) == [*range(9), *range(100, 109)]
+
+
+def test_a_group_of_documents_is_listed_beside_its_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "INDEX_ROWS", 2)  # so that tables of both do not end together
+    store = LocalStore(str(tmp_path))
+    narrow, texts = (exchange.GroupIndex(store, "index", name) for name in ("narrow", "texts"))
+    left = {0: [1], 1: [], 2: [0, 2, 3]}  # the groups of each shard in which documents are left
+    for shard, groups in left.items():
+        blocks = [[group, 10 * group, 1, 1, 0] for group in groups]
+        keys = [[group, (1 << 64) - 1] for group in groups]
+        file = FileEntry("survivors", f"n{shard}", 0, "", 0, schema="s", blocks=blocks, keys=keys)
+        narrow.add([file] if groups else [])
+        blocks = [[group, 20 * group, 1, 1, 0] for group in range(4)]
+        texts.add([FileEntry("texts", f"t{shard}", 0, "", 0, schema="s", blocks=blocks)])
+    narrow.close()
+    texts.close()
+    found = [
+        (paths[row["file"]], row["offset"], beside_paths[text["file"]], text["offset"], row["last"])
+        for (paths, rows), (beside_paths, of_texts) in beside(narrow.tables(), texts.tables())
+        for row, text in zip(rows, of_texts, strict=True)
+    ]
+    end = (1 << 64) - 1
+    assert found == [
+        ("n0", 10, "t0", 20, end),
+        ("n2", 0, "t2", 0, end),
+        ("n2", 20, "t2", 40, end),
+        ("n2", 30, "t2", 60, end),
+    ]
