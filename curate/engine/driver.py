@@ -1,7 +1,8 @@
 """Drives a plan: list the commits, run the remaining tasks, resolve the barriers.
 
 The driver keeps names of commits and sums of ledgers, never anything of the size of the documents.
-It makes one listing per step, and reads each commit once; see "Requests" in docs/architecture.md.
+It makes one listing per step, and reads no commit that came back with its task; see "Requests" in
+docs/architecture.md.
 """
 
 from __future__ import annotations
