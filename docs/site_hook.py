@@ -19,7 +19,7 @@ def on_page_markdown(markdown: str, page: Any, **others: Any) -> str:
 
 def on_post_page(output: str, **others: Any) -> str:
     """Return a page whose tables and code take the focus, and whose dialog has a name."""
-    output = re.sub(r"<(table|pre)>", r'<\1 tabindex="0">', output)
+    output = re.sub(r"<(table|pre)(| class=\"mermaid\")>", r'<\1\2 tabindex="0">', output)
     return output.replace(
         'data-md-component="search" role="dialog"',
         'data-md-component="search" aria-label="Search" role="dialog"',
