@@ -1,8 +1,9 @@
 """What speaks for a text that was read in a wrong code page: the facts that a scan looks up.
 
-Two things are counted. *Odd* pairs of characters that no language writes: letters of two scripts
-side by side, capitals after small letters, signs inside words. And *foreign* letters, which the
-language with most letters of the text does not have.
+Three things are counted. *Odd* pairs of characters that no language writes: letters of two scripts
+side by side, capitals after small letters, signs inside words. *Foreign* letters, which the
+language with most letters of the text does not have. And pairs of Cyrillic *capitals*: a text of
+them is a headline, or KOI8-R that was read as windows-1251, or the reverse.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from unicodedata import combining, normalize
 
 import numpy as np
 import numpy.typing as npt
+from numba import int64
 
 from curate.errors import InternalError
 from curate.kernels import unicode
@@ -23,6 +25,11 @@ from curate.text import code_pages
 #: this share of odd ones; and at least two.
 _DOUBT: Final = 0.03
 _ODD: Final = 0.01
+
+#: Or with so many pairs of capitals, which are half of the characters beyond ASCII.
+_CAPITALS: Final = 16
+_CAPITAL_PAIR: Final = 1 << 32  # in a sum of odd pairs
+_ODD_PAIRS: Final = _CAPITAL_PAIR - 1
 
 SIZE: Final = 0x600  # letters beyond are of scripts without code pages, or of their own
 LAST: Final = SIZE - 1  # the letters beyond, which count as nobody's and everybody's
@@ -36,20 +43,41 @@ LETTERS: Final = 3  # the first kind of letters beyond ASCII
 BEYOND: Final = 13  # the first kind of letters without code pages
 _SIGNS: Final = 0x2600  # no signs beyond
 
+#: Their counted letters have the accents of other languages; their own are below.
+_NOISY: Final = ("grn_Latn",)
+
 #: Letters of languages beside those of the code pages, beyond a to z: clean texts in no doubt.
 _OTHERS: Final = (
     "çəğıöşüâ", "çğıöşüâîûéèêôáíóàëïāīūġż", "áàéèíìóòúùńǹ", "àéëóñŋ", "ɓɗƙƴ", "ɛɔŋáàéèúùíìóòâêîôû",
     "áčđŋšŧžåäöøæ",
     "äçňöşüýž", "âêîôûŵŷáéíóúàèäëïöü", "âêñùûüçàéèô", "āēīōū", "āèìòùǎǐǒǔǚéíóúáǹńḿ",
-    "čćđšž", "ăâîșț", "ñáéíóúüãẽĩõũỹ", "ḍḥṣṭāīūḫġčžš", "ąįųęǫłńáéíóú",
+    "čćđšž", "ăâîșț", "àèìòùâêîôûç", "ñáéíóúüãẽĩõũỹ", "ḍḥṣṭāīūḫġčžš", "ąįųęǫłńáéíóú",
 )  # fmt: skip
 
 
 @inline
-def many(odd: Any, foreign: Any, high: Any) -> Any:
-    """Return whether a text of so many odd pairs, of these and foreign letters, is in doubt."""
+def many(pairs: Any, foreign: Any, high: Any) -> Any:
+    """Return whether a text with this sum of ``odd_pairs`` and so many foreign letters is in doubt.
+
+    ``high`` are its characters beyond ASCII.
+    """
+    odd = int64(pairs) & _ODD_PAIRS
+    foreign = odd + int64(foreign)
     return foreign >= 2 and (
         float(foreign) >= _DOUBT * float(high) or (odd >= 2 and float(odd) >= _ODD * float(high))
+    )
+
+
+@inline
+def few(pairs: Any, foreign: Any, high: Any) -> Any:
+    """Return whether a text should be looked at, though right texts may be like it.
+
+    That are capitals throughout, or one odd or foreign character among few beyond ASCII.
+    """
+    capitals = int64(pairs) >> 32
+    one = (int64(pairs) & _ODD_PAIRS) + int64(foreign) >= 1
+    return (one and _DOUBT * float(high) <= 1.0) or (
+        capitals >= _CAPITALS and 2 * capitals >= int64(high)
     )
 
 
@@ -60,7 +88,8 @@ def alphabets() -> npt.NDArray[np.int32]:
     Alphabets that are a part of another one are left out.
     """
     known = []
-    for letters in (*code_pages.alphabets().values(), *_OTHERS):
+    counted = (own for label, own in code_pages.alphabets().items() if label not in _NOISY)
+    for letters in (*counted, *_OTHERS):
         accented = [normalize("NFC", a + b) for a in letters for b in letters if combining(b)]
         shapes = {s for c in [*letters, *accented] for s in (c, c.upper()) if len(s) == 1}
         shapes |= {"İ"} if "ı" in shapes else set()
@@ -108,9 +137,12 @@ def kinds() -> npt.NDArray[np.uint16]:
 
 
 @lru_cache(maxsize=1)
-def odd_pairs() -> npt.NDArray[np.uint8]:
-    """Return how odd each three kinds in a row are by the last two, uint8[4096]."""
-    odd = np.zeros(THREE + 1, np.uint8)
+def odd_pairs() -> npt.NDArray[np.int64]:
+    """Return how odd each three kinds in a row are by the last two, int64[4096].
+
+    Pairs of Cyrillic capitals are counted in the upper half.
+    """
+    odd = np.zeros(THREE + 1, np.int64)
     for number in range(THREE + 1):
         before, last, this = number >> 8, number >> 4 & 15, number & 15
         if this < ASCII:
@@ -124,4 +156,6 @@ def odd_pairs() -> npt.NDArray[np.uint8]:
             elif this >= LETTERS and this % 2 == 0 and last >= LETTERS and last % 2 == 1:
                 # Capitals after one small letter count twice: KOI8-R read as 1251.
                 odd[number] = 1 + (before == _NONE)
+            elif last == this == _SCRIPTS["Cyrl"] + 1:
+                odd[number] = _CAPITAL_PAIR
     return odd

@@ -8,15 +8,16 @@ of one language (``curate.text.encodings``), or if the bytes are UTF-8, which no
 A scan finds the texts in doubt (``curate.text.doubt``); a second one counts exactly in those, and
 which pages could hold them. Others are never decoded.
 
+A text that is in doubt by little (one odd letter among few, or capitals throughout, which KOI8-R
+read as windows-1251 looks like) is read again only where the letters are as usual as in prose.
+
 What passes (``tests/benchmarks/encoding.py`` counts it) is what the scan cannot doubt, since it
 knows only which letters and neighbours occur, not how often they should:
 
-- Hungarian read as windows-1252 whose wrong letters are õ and û alone. Portuguese, Vietnamese or
-  Guaraní have all letters of such a text but an ö or two; that their commonest letters are missing
-  would have to be counted, in the inner loop of the scan, for every text of any language.
-- KOI8-R read as windows-1251, and the reverse, in a text of few capitals. What is doubted there are
-  the capitals of sentences, which become small letters before large ones; without them the text is
-  a headline in capitals as far as the scan knows.
+- Hungarian read as windows-1252 whose wrong letters are õ and û alone, and without an ö. Portuguese
+  and Vietnamese have all letters of such a text; that their commonest letters are missing would
+  have to be counted, in the inner loop of the scan, for every text of any language. Slovene and
+  Croatian whose only accents are è and æ: French and Danish have these.
 - Texts of few accents that were written in a page of the Macintosh or of DOS, or read in one, and
   Polish or Czech read in the other one of windows-1250 and ISO 8859-2: two wrong letters of a
   hundred are no doubt, where clean texts have as many of a foreign name.
@@ -38,7 +39,7 @@ from numba import int64, uint8, uint32, uint64
 from curate.kernels.arrow import buffers, replace_rows
 from curate.kernels.jit import kernel
 from curate.kernels.utf8 import decode
-from curate.text import doubt, encodings, mojibake_scan, multibyte, readings
+from curate.text import code_pages, doubt, encodings, mojibake_scan, multibyte, readings
 
 #: Pages in which programs read what was written in another one.
 _ASSUMED: Final = (
@@ -69,6 +70,8 @@ _NEIGHBOURS: Final = {"mac_cyrillic": "cp1251"}
 #: fewest pairs.
 _CLEARLY: Final = (24.0, 0.3)
 _FEWEST_PAIRS: Final = 8
+#: Bits per pair of a reading of a text that is in doubt by little.
+_CERTAIN: Final = 5.0
 #: Fewer pairs, or pairs that cost more, are enough where the wrong ones cost so much more each.
 _FEWEST_ODD_PAIRS: Final = 4
 _ODD_BITS: Final = 8.0
@@ -101,7 +104,7 @@ def mend(
     if not len(rows):
         return texts, changed
     judged = _judged(texts, rows)
-    possible = np.flatnonzero(judged & ~_IN_DOUBT)
+    possible = np.flatnonzero(judged & ~(_IN_DOUBT | _BY_LITTLE))
     mended: list[str] = []
     for row, pages in zip(rows[possible].tolist(), judged[possible].tolist(), strict=True):
         before = texts[row].as_py()
@@ -146,19 +149,31 @@ def _read_again(text: str, pages: int) -> str | None:
                 found = _as_utf8(text, runs, page)
                 if found is not None:
                     return found
-    held = [page for number, page in enumerate(_ASSUMED) if pages >> number & 1]
-    written = {page: data for page in held if (data := _bytes_of(text, page)) is not None}
-    # Bytes that no page reads better than as they came, whichever page that was.
-    right = {data for page, data in written.items() if readings.holds(data, page)}
+    written: dict[str, bytes] = {}
+    right: set[bytes] = set()  # what no page reads better than it came
+    for number, page in enumerate(_ASSUMED):
+        if not pages >> number & 1 or (page in _WESTERN and written.get("cp1252") in right):
+            continue  # what these pages held would be no prose in windows-1252
+        data = _bytes_of(text, page)
+        if data is not None:
+            written[page] = data
+            if data not in right and readings.holds(data, page):
+                right.add(data)
     best: tuple[float, str] | None = None
     for page, data in written.items():
-        if data not in right and (reading := _in_another_page(text, data, page)) is not None:
+        if data in right:
+            continue
+        reading = _in_another_page(text, data, page, _CERTAIN if pages & _BY_LITTLE else 99.0)
+        if reading is not None:
             best = min(best or reading, reading)
     return best[1] if best else None
 
 
-def _in_another_page(text: str, data: bytes, page: str) -> tuple[float, str] | None:
-    """Return what the bits of a better reading cost, and that, if a text was read in ``page``."""
+def _in_another_page(text: str, data: bytes, page: str, most: float) -> tuple[float, str] | None:
+    """Return what the bits of a better reading cost, and that, if a text was read in ``page``.
+
+    ``most`` bits per pair may it cost, besides other limits.
+    """
     meant, reading = encodings.cheapest_reading(
         data, markup=False, stated=page, clearly=(_CLEARLY[0], 0.0)
     )
@@ -172,9 +187,11 @@ def _in_another_page(text: str, data: bytes, page: str) -> tuple[float, str] | N
         return multibyte.multibyte_bits(found, meant), found
     if (
         reading is None
+        or reading.mean > most
         or not _clearly_better(readings.compare(data, page)[0], reading, text, found)
+        or not _of_its_language(text, found, reading)
         or "ҝ" in found.lower()  # ї of Mongolian fonts: a convention, no misreading
-        or _judge_text(found)
+        or _judge_text(found) & (_IN_DOUBT | _BY_LITTLE) == _IN_DOUBT
     ):
         return None
     near = readings.compare(data, _NEIGHBOURS.get(meant))[0]
@@ -204,6 +221,19 @@ def _clearly_better(
             return False
     differ = 2 * sum(a != b for a, b in zip(text, found, strict=True))
     return own.bits - better.bits >= _CLEARLY[0] + differ * _CLEARLY[1]
+
+
+def _of_its_language(text: str, found: str, better: readings.Reading) -> bool:
+    """Return whether most letters that are read otherwise are of the language that it is read as.
+
+    Else that language speaks for the reading, not what it changes: Luxembourgish with a ``ć``.
+    """
+    changed = [(a, b) for a, b in zip(text, found, strict=True) if a != b]
+    letters = [b for _, b in changed if b.isalpha()]
+    if not letters:
+        return bool(changed) and not any(a.isalpha() for a, _ in changed)
+    known = code_pages.alphabets()[better.language]
+    return 2 * sum(code_pages.fold(b) in known for b in letters) >= len(letters)
 
 
 def _as_utf8(text: str, runs: list[str], page: str) -> str | None:
@@ -272,7 +302,8 @@ _FTFYS_PAGE: Final = "cp1252"
 _IN_FTFYS_PAGE: Final = 1 << len(_ASSUMED) + len(_ASSUMED_OF_UTF8)
 _AS_UTF8: Final = (_IN_FTFYS_PAGE << 1) - (1 << len(_ASSUMED))
 _IN_DOUBT: Final = _IN_FTFYS_PAGE << 1
-_ONE_LINE: Final = _IN_DOUBT << 1  # some page can hold one of its lines
+_BY_LITTLE: Final = _IN_DOUBT << 1  # right texts may be like that
+_ONE_LINE: Final = _BY_LITTLE << 1  # some page can hold one of its lines
 
 
 def _judged(texts: pa.LargeStringArray, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -328,7 +359,7 @@ def _judge(
             right,
         )  # fmt: skip
         out[r] = known
-        if known != _IN_DOUBT:
+        if known == 0 or known & ~(_IN_DOUBT | _BY_LITTLE):
             continue
         lines = int64(0)
         for byte in data[begin:end]:  # without a branch, the compiler makes vectors of it
@@ -340,7 +371,7 @@ def _judge(
                     data, line, i + 1, entry, odd_pairs, has, single, first, later, counts, seen,
                     covered, right,
                 )  # fmt: skip
-                if known > _IN_DOUBT:
+                if known & ~(_IN_DOUBT | _BY_LITTLE):
                     out[r] |= _ONE_LINE
                     break
                 line = i + 1
@@ -398,9 +429,12 @@ def _judge_one(
         for number in range(has.shape[1]):
             covered[number] += counts[code] * has[code, number]
         counts[code] = 0
-    if not doubt.many(odd, odd + letters - covered.max(), high):
-        return int64(0)
-    known = int64(_IN_DOUBT) | int64(pages) & ((1 << len(_ASSUMED)) - 1)
+    known = int64(_IN_DOUBT)
+    if not doubt.many(odd, letters - covered.max(), high):
+        if not doubt.few(odd, letters - covered.max(), high):
+            return int64(0)
+        known |= int64(_BY_LITTLE)
+    known |= int64(pages) & ((1 << len(_ASSUMED)) - 1)
     for page in range(len(right)):  # nine in ten characters must be UTF-8: see _as_utf8
         known |= int64(10 * right[page] >= 9 * high) << len(_ASSUMED) + page
     return known

@@ -341,7 +341,7 @@ def _scan(
         if end > begin and (data[end - 1] == 10 or data[end - 1] == 32 or data[end - 1] == 9):
             all_bits |= TIDY
         flags[text] = all_bits
-        doubts[text] = doubt.many(odd, odd + foreign, high)
+        doubts[text] = doubt.many(odd, foreign, high) or doubt.few(odd, foreign, high)
     return found
 
 

@@ -35,6 +35,14 @@ GERMAN = (
 PORTUGUESE = (
     "À tarde o vento cresceu; não há razão, então, para que os pescadores não façam canções."
 )
+ROMANIAN = "Spre seară vântul s-a întărit, iar pescarii şi-au strâns plasele lângă ţărm."
+SLOVENE = "Popoldne se je veter okrepil in luči so počasi ugašale; mornar je molčal in čakal."
+CROATIAN = "Noć je bila tiha; ribari su već šutjeli, a sutra će opet krenuti prema žalu i pučini."
+ONE_LETTER = (
+    "A halász hazament, és a három gyerek várta; este a szél elült, a tenger körül csend lett,"
+    " és ő is aludt."
+)
+NO_CAPITALS = "осенью ветер усилился, и огни города гасли один за другим, а рыбак молчал."
 GREEK = "Το απόγευμα ο άνεμος δυνάμωσε και τα φώτα της πόλης έσβησαν."
 HEBREW = "אחר הצהריים התחזקה הרוח ואורות העיירה כבו אחד אחרי השני."
 CHINESE = "下午风越来越大，小镇上的灯一盏一盏地熄灭了，老渔夫收起了他的网。"
@@ -73,6 +81,12 @@ MISREAD = [
     (GERMAN, "mac_roman", "cp1252"),
     (GERMAN, "cp1252", "mac_roman"),
     (PORTUGUESE, "cp1252", "mac_roman"),
+    (ROMANIAN, "cp1250", "cp1252"),
+    (SLOVENE, "cp1250", "cp1252"),
+    (CROATIAN, "cp1250", "cp1252"),
+    (ONE_LETTER, "cp1250", "cp1252"),
+    (NO_CAPITALS, "koi8_r", "cp1251"),
+    (NO_CAPITALS, "cp1251", "koi8_r"),
 ]
 
 
@@ -125,6 +139,22 @@ def test_latin_words_with_cyrillic_pairs() -> None:
         "2005'ten beri Los Angeles'ta iki takım vardı; her iki takım da maçlarını aynı"
         " statta oynadı ve küçük çocuklar ışıkları izledi."
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "D’Lëtzebuerger hunn géint de Pavlović gespillt; d’Spiller aus der Äifel waren méi séier, "
+        "an d’Leit hunn hinnen nogeruff, well d’Mannschaft géif gären nach eng Kéier gewannen.",
+        "Il furlan al è une lenghe dal grup ladin; lis comunitâts a son in pericul, e la cussì "
+        "dite variant di mont e je pôc fevelade: o vin di fâ alc par che nol sedi piardût.",
+        "KoMMeHTapиeB: 3 ПpocMoTpoB: 10 ДaTa: 5 KoMMeHTapиeB: 7",
+        "ОСЕНЬЮ ВЕТЕР УСИЛИЛСЯ, И ОГНИ ГОРОДА ГАСЛИ ОДИН ЗА ДРУГИМ, А РЫБАК МОЛЧАЛ.",
+        "БАЛЫҚШЫЛАР ТАҢ АТА АУЛАРЫН ЖИНАП АЛДЫ, АЛ БАЛА ЖАҒАЛАУДА ТҰРЫП КЕМЕГЕ ҚАРАДЫ.",
+    ],
+)
+def test_what_only_another_language_would_explain_stays(text: str) -> None:
+    assert mended(text) == text
 
 
 def test_signs_and_letters_before_a_long_run_of_ascii() -> None:
