@@ -146,7 +146,7 @@ def test_latin_words_with_cyrillic_pairs() -> None:
     [
         "D’Lëtzebuerger hunn géint de Pavlović gespillt; d’Spiller aus der Äifel waren méi séier, "
         "an d’Leit hunn hinnen nogeruff, well d’Mannschaft géif gären nach eng Kéier gewannen.",
-        "Il furlan al è une lenghe dal grup ladin; lis comunitâts a son in pericul, e la cussì "
+        "Il furlan al è une lenghe de famee ladine; lis comunitâts a son in pericul, e la cussì "
         "dite variant di mont e je pôc fevelade: o vin di fâ alc par che nol sedi piardût.",
         "KoMMeHTapиeB: 3 ПpocMoTpoB: 10 ДaTa: 5 KoMMeHTapиeB: 7",
         "ОСЕНЬЮ ВЕТЕР УСИЛИЛСЯ, И ОГНИ ГОРОДА ГАСЛИ ОДИН ЗА ДРУГИМ, А РЫБАК МОЛЧАЛ.",
