@@ -121,7 +121,7 @@ def _print(outlined: dict[str, Any]) -> None:
     from curate.cli.terminal import answer, printable_line, table
     from curate.report.format import size
 
-    answer(printable_line(f"{outlined['recipe']}: {outlined['describes']}"))
+    answer(printable_line(": ".join(filter(None, (outlined["recipe"], outlined["describes"])))))
     answer()
     table(
         ("source", "format", "files", "stored", "shards", "text", "documents", "by"),

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from curate.errors import RecipeError
 from curate.text.code_pages import PAGES
 from curate.text.encodings import likely, may_be_utf8, mostly_ascii
 
@@ -108,6 +109,20 @@ _NO_CHARSETS = frozenset(
     {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "unicode-escape"}
     | {"raw-unicode-escape", "undefined", "mbcs", "oem", "utf-7", "hz", "utf-8-sig"}
 )
+
+
+def is_cut_at_newlines(encoding: str) -> bool:
+    """Return whether a newline is one byte in an encoding; RecipeError where there is no such.
+
+    >>> is_cut_at_newlines("windows-1254"), is_cut_at_newlines("utf-16")
+    (True, False)
+    """
+    try:
+        return "\n".encode(encoding) == b"\n"
+    except LookupError:
+        raise RecipeError(
+            f"encoding = '{encoding}' is not known", hint="give a name that Python knows"
+        ) from None
 
 
 def declared_charset(data: bytes) -> str | None:

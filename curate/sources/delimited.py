@@ -16,6 +16,7 @@ from curate.errors import RecipeError
 from curate.sources import fields, streams
 from curate.sources.base import Damage, InputFile, Piece, Record, Skip
 from curate.sources.columns import Chosen
+from curate.sources.decoding import is_cut_at_newlines
 from curate.sources.json_objects import JsonObject, recoded
 from curate.sources.jsonl import Jsonl
 from curate.sources.streams import Block, Broken, Line
@@ -61,13 +62,7 @@ class Csv(Jsonl):
     def __post_init__(self) -> None:
         if self.delimiter != "auto" and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
             raise RecipeError(f"delimiter = {self.delimiter!r} is not one character")
-        try:
-            newline = "\n".encode(self.encoding)
-        except LookupError:
-            raise RecipeError(
-                f"encoding = '{self.encoding}' is not known", hint="give a name that Python knows"
-            ) from None
-        if newline != b"\n":
+        if not is_cut_at_newlines(self.encoding):
             raise RecipeError(
                 f"files in {self.encoding} cannot be cut at newlines",
                 hint="a byte order mark tells UTF-16; convert other files to UTF-8",

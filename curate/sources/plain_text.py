@@ -10,7 +10,7 @@ from typing import Literal
 from curate.errors import RecipeError, nearest
 from curate.sources import streams
 from curate.sources.base import ByteLimit, Damage, Document, InputFile, Piece, Record, Skip
-from curate.sources.decoding import decode
+from curate.sources.decoding import decode, is_cut_at_newlines
 from curate.sources.streams import Broken, Line
 
 _HEAD = 64 * 1024
@@ -50,13 +50,7 @@ class PlainText:
     def __post_init__(self) -> None:
         if self.split_on not in _SPLITS:
             raise RecipeError(f"split_on = '{self.split_on}': {nearest(self.split_on, _SPLITS)}")
-        try:
-            newline = "\n".encode(self._declared)
-        except LookupError:
-            raise RecipeError(
-                f"encoding = '{self.encoding}' is not known", hint="give a name that Python knows"
-            ) from None
-        if self.split_on != "file" and newline != b"\n":
+        if not is_cut_at_newlines(self._declared) and self.split_on != "file":
             raise RecipeError(
                 f"files in {self.encoding} cannot be cut at newlines",
                 hint="convert them to UTF-8, or leave out split_on",
