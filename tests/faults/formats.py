@@ -21,6 +21,7 @@ from curate.protocol.tallies import PACKED, tally_key
 from curate.recipe.recipe import parse_recipe
 from curate.sources.base import Document, InputFile, Piece
 from curate.sources.chat.conversations import Chat
+from curate.sources.delimited import Csv
 from curate.sources.finished_run import CuratedRun
 from curate.sources.jsonl import Jsonl
 from curate.sources.parquet import Parquet
@@ -34,7 +35,7 @@ from curate.sources.wiki.wikipedia_html import WikipediaHtml
 from curate.stages.robots_txt import RobotsTxt
 from curate.storage.formats import Output, packed
 from curate.storage.store import open_store
-from tests.unit.sources.wiki import enterprise
+from tests.unit.sources.wiki import enterprise, test_zim
 
 TEXT = "Қар жауып тұр. Балалар аулада ойнап жүр. The snow falls and the children play. "
 
@@ -74,6 +75,14 @@ def _lines():
     rows = ({"text": text, "id": n, "url": f"http://x.example/{n}", "more": [n, {"a": None}]}
             for n, text in enumerate(_texts()))  # fmt: skip
     return [json.dumps(row, ensure_ascii=n % 2 == 0).encode() + b"\n" for n, row in enumerate(rows)]
+
+
+def _comma_separated():
+    """Return records, of which every third is not in quotes; the others have a line end in them."""
+    return [
+        f'{n},"{text}\n{text}"\n'.encode() if n % 3 else f"{n},{text}\n".encode()
+        for n, text in enumerate(_texts())
+    ]
 
 
 def _chat():
@@ -266,6 +275,10 @@ FORMATS = {
     "jsonl": Format(_lines(), _joined(_same), read_by(Jsonl())),
     "jsonl.gz": Format(b"".join(_lines()), _gz, read_by(Jsonl())),
     "jsonl.zst": Format(b"".join(_lines()), _zst, read_by(Jsonl())),
+    "csv": Format(
+        _comma_separated(), _joined(_same), read_by(Csv(names=("n", "text"), delimiter=","))
+    ),
+    "csv.gz": Format(b"".join([b"n,text\n", *_comma_separated()]), _gz, read_by(Csv())),
     "chat.jsonl": Format(_chat(), _same, read_by(Chat())),
     "packed.jsonl": Format(_chat(), _same, _read_packed),
     "xml": Format(_wiki(), _same, read_by(Wikipedia())),
@@ -275,6 +288,8 @@ FORMATS = {
         enterprise.tar(b"".join(_html_lines()[:6]), b"".join(_html_lines()[6:])), _gz,
         read_by(WikipediaHtml()),
     ),
+    "zim": Format(test_zim.zim(*test_zim.sample()), _same, read_by(WikipediaHtml())),
+    "plain.zim": Format(test_zim.zim(*test_zim.sample(1, True)), _same, read_by(WikipediaHtml())),
     "parquet": Format(_parquet(), stored, read_by(Parquet())),
     "run.parquet": Format(_product(), stored, read_by(_of_run())),
     "sidecar.parquet": Format(_sidecar_table(), stored, _sidecar),

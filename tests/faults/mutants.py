@@ -36,7 +36,7 @@ MEMORY = 1 << 30
 
 #: Formats whose records are found inside the compression, or after UTF-16 became UTF-8: their
 #: offsets are there, too.
-INSIDE = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".xml.bz2", ".ndjson", ".tar.gz")
+INSIDE = (".csv.gz", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".xml.bz2", ".ndjson", ".tar.gz")
 
 WORDS = (
     b"WARC/1.0\r\n", b"WARC/", b"Content-Length: 99999999999\r\n", b"Content-Length: -1\r\n",

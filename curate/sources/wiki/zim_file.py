@@ -129,10 +129,11 @@ class Zim:
         return ""
 
     def _read(self, at: int, size: int) -> bytes:
-        self._handle.seek(at)
+        self._handle.seek(min(at, self._size))  # a number of the file may be any
         return self._handle.read(size)
 
     def _broken(self, at: int, error: str) -> streams.Broken:
+        at = min(at, self._size)
         return streams.Broken(Damage("bad_zim", at, self._size - at, error, self._read(at, 64)))
 
     def _entries(self, places: np.ndarray) -> Iterator[tuple[int, bytes, int]]:
@@ -147,7 +148,7 @@ class Zim:
                 yield place, self._read(min(place, self._size), _LONGEST), 0
 
     def _sort(self, place: int, data: bytes, at: int, inside: np.ndarray, found: Found) -> None:
-        damages = found.damages
+        damages, place = found.damages, min(place, self._size)
         if at + _ENTRY.size + _CONTENT.size > len(data):
             damages.append(Damage("bad_zim_entry", place, 0, "an entry is outside of the file"))
             return
@@ -185,7 +186,7 @@ class Zim:
                 yield content
             return
         except streams.Broken as broken:
-            damage = broken.damage._replace(offset=at, length=0)
+            damage = broken.damage._replace(offset=min(at, self._size), length=0)
         for _ in pages[done:]:  # each page of a damaged cluster is a record
             yield damage
 

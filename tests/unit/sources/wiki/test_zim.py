@@ -218,3 +218,17 @@ def test_what_the_library_for_the_format_writes_is_read(read, tmp_path):
     found = read((tmp_path / "w.zim").read_bytes(), pieces=1000)
     assert documents(found) == {f"Бет_{n}": text(n) for n in range(50)}
     assert Skip("redirect", 1) in found
+
+
+@pytest.mark.parametrize("place", [1 << 62, (1 << 64) - 1])
+def test_places_that_no_file_has_are_damage_at_its_end(read, place):
+    parts, entries = sample()
+    data = bytearray(zim(parts, entries))
+    places = 80 + len(TYPES)
+    cluster = places + 8 * (len(entries) + 1)
+    struct.pack_into("<Q", data, places + 8 * 4, place)  # of the first page
+    struct.pack_into("<Q", data, cluster, place)  # of the cluster with it and two others
+    found = read(bytes(data))
+    assert documents(found) == {path: each for path, each in ALL.items() if path >= "Бет_3"}
+    assert damages(found) == ["bad_zim_entry", "bad_zim", "bad_zim"]
+    assert {each.offset for each in found if isinstance(each, Damage)} == {len(data)}
