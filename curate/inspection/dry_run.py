@@ -27,6 +27,9 @@ EXCERPT, EXAMPLES = 160, 5
 #: Largest hash slice for a dedup estimate, in documents.
 SLICE_DOCUMENTS = 20_000
 
+#: Shards of a source, or pieces of files, that a sample is taken from.
+MOST_SHARDS = 500
+
 
 class Interval(NamedTuple):
     """A share with its 95 % interval."""
@@ -167,6 +170,8 @@ def _until(plan: Plan, name: str) -> tuple[list[Any], list[Barrier], Any]:
 def _documents(plan: Plan, scan: int, source: str | None = None) -> Iterator[pa.Table]:
     """Yield documents of shards, in an order given by hash, until ``scan`` bytes are read.
 
+    At most `MOST_SHARDS` are read of each source: small ones cost their opening.
+
     With sidecars they come in one table, so that these are read once.
     """
     documents = _as_read(plan, scan, source)
@@ -178,16 +183,24 @@ def _documents(plan: Plan, scan: int, source: str | None = None) -> Iterator[pa.
 
 
 def _as_read(plan: Plan, scan: int, source: str | None) -> Iterator[pa.Table]:
-    shards: list[Shard] = [shard for shard in plan.shards if source in (None, shard.source)]
+    shards = _shards(plan, source)
     names = pa.array([f"{shard.source}#{number}" for number, shard in enumerate(shards)])
     left = scan
+    read: Counter[str] = Counter()
     for number in np.argsort(order_key(names.cast(pa.string()), 1), kind="stable"):
+        read[shards[int(number)].source] += 1
+        if read[shards[int(number)].source] > MOST_SHARDS:
+            continue
         shard = shards[int(number)]
         for batch in read_shard(plan.sources[shard.source], shard, plan.recipe.shards.batch_bytes):
             yield schema.conform(batch.documents, _schema(plan))
             left -= pc.sum(pc.binary_length(batch.documents.column("text"))).as_py() or 0
             if left <= 0:
                 return
+
+
+def _shards(plan: Plan, source: str | None) -> list[Shard]:
+    return [shard for shard in plan.shards if source in (None, shard.source)]
 
 
 def _schema(plan: Plan) -> pa.Schema:
@@ -211,7 +224,8 @@ def _sample(plan: Plan, sample: int, scan: int, source: str | None = None) -> _S
         both = pa.concat_tables([lowest, table])
         keys = sample_key(both.column("id"), 0)
         lowest = both.take(pa.array(np.sort(np.argsort(keys, kind="stable")[:sample])))
-    return _Sample(lowest, scanned, seen, seen < scan)
+    most = max(Counter(shard.source for shard in _shards(plan, source)).values(), default=0)
+    return _Sample(lowest, scanned, seen, seen < scan and most <= MOST_SHARDS)
 
 
 def _through(stages: Sequence[Any], table: pa.Table) -> pa.Table:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from curate import schema
 from curate.dedup.fuzzy.minhash import band_keys, signature_array
 from curate.engine.reading import document_schema, read_shard
-from curate.inspection.dry_run import applied, is_for_samples
+from curate.inspection.dry_run import MOST_SHARDS, applied, is_for_samples
 from curate.mixture.sampling import order_key
 from curate.plan.estimate import Sampled
 from curate.plan.model import Plan, PlannedPiece, Shard
@@ -94,11 +94,14 @@ def _pieces(
 ) -> Iterator[tuple[PlannedPiece, float]]:
     """Yield pieces in an order given by hash, small where that costs nothing, and their bytes."""
     pieces = [piece for shard in shards for piece in shard.pieces]
+    ends: dict[str, int] = {}
+    for one in pieces:
+        ends[one.file.path] = max(ends.get(one.file.path, 0), one.piece.end)
     numbers = pa.array([str(number) for number in range(len(pieces))], pa.string())
-    for number in np.argsort(order_key(numbers, 1), kind="stable"):
+    for number in np.argsort(order_key(numbers, 1), kind="stable")[:MOST_SHARDS]:
         planned = pieces[int(number)]
         file, piece = planned.file, planned.piece
-        cuts, end = [piece], max(p.piece.end for p in pieces if p.file.path == file.path)
+        cuts, end = [piece], ends[file.path]
         if file.size > target_bytes and not file.is_remote:
             every = reader.split(file, target_bytes)
             cuts, end = [c for c in every if piece.start <= c.start < piece.end], every[-1].end

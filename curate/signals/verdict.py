@@ -69,10 +69,14 @@ def lists_of(profile: Profile) -> dict[str, tuple[str, ...]]:
 
 
 def measured(texts: pa.LargeStringArray, profile: Profile) -> dict[str, pa.Array]:
-    """Measure texts: the signals that the rules of a profile use, and its classifiers."""
-    lists = lists_of(profile)
-    columns = measure(texts, signals_of(Profiles({profile.name: profile})), lists)
+    """Measure texts: the signals that the rules of a profile use, and its classifiers.
+
+    Raise RecipeError where a classifier cannot be used.
+    """
+    lists, profiles = lists_of(profile), Profiles({profile.name: profile})
+    columns = measure(texts, signals_of(profiles), lists)
     if profile.classifiers:
+        classifiers.kinds(profiles)
         columns |= classifiers.scores(texts, profile.classifiers, lists, measure)
     return columns
 

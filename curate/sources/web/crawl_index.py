@@ -24,6 +24,9 @@ _LANGUAGES, _STATUS, _MEDIA = "content_languages", "fetch_status", "content_mime
 _PLACE = ("warc_filename", "warc_record_offset", "warc_record_length")
 _COLUMNS = (_LANGUAGES, _STATUS, _MEDIA, *_PLACE)
 
+#: Where no archive has bytes; file systems refuse to seek further than twice as far.
+_MOST_OFFSET = 1 << 43
+
 #: Codes of the index (those of CLD2) for a language that has another code here, beside `SAME`.
 _INDEX_CODES = {"quy": "que", "ayr": "aym", "gaz": "orm", "twi": "aka", "bho": "bih"}
 
@@ -131,7 +134,7 @@ class Selection:
         """Return what is wrong with a place, or the empty string."""
         if path is None or not is_safe(path):
             return f"{str(path)[:200]!r} is no path below the base"
-        if offset is None or offset < 0 or length is None or length <= 0:
+        if offset is None or length is None or not 0 <= offset < _MOST_OFFSET or length <= 0:
             return f"offset {offset} and length {length} are no byte range"
         if length > self.max_bytes:
             return f"a record of {length} bytes, above {self.max_bytes}"

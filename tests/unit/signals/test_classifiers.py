@@ -153,6 +153,16 @@ def test_what_is_wrong_ends_in_one_sentence_at_plan_time(
     assert re.search(r"at: filters/_default.toml: classifiers\.\w+", str(error.value))
 
 
+def test_checking_a_profile_refuses_what_planning_would() -> None:
+    wrong = Profile(
+        name="x",
+        classifiers={"a": ClassifierSection(max=("edo",)), "edu": EN},
+        rules={"odd": Rule(signal="a", min=0.5)},
+    )
+    with pytest.raises(RecipeError, match="no classifier 'edo' with a model"):
+        check_profile(wrong, ["a text"])
+
+
 def test_a_limit_on_a_category_is_refused() -> None:
     profile = Profile(
         name="x",

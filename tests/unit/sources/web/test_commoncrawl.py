@@ -398,3 +398,10 @@ def test_a_killed_run_goes_on_with_the_same_plan_and_answer(tmp_path):
     assert resumed.exit_code == 0
     assert tree(tmp_path / "killed") == tree(tmp_path / "clean")
     assert resumed.manifest["totals"] == clean.manifest["totals"]
+
+
+@pytest.mark.parametrize("offset", [1 << 43, (1 << 63) - 1, -1, None])
+def test_an_offset_that_no_archive_has_is_damage_of_the_row(offset):
+    selection = crawl_index.Selection(frozenset(), frozenset(), False, 1 << 20)
+    assert "no byte range" in selection._wrong("a/b.warc.gz", offset, 9)
+    assert selection._wrong("a/b.warc.gz", (1 << 43) - 1, 9) == ""
