@@ -194,6 +194,18 @@ def _identity_now(planned: PlannedPiece) -> str:
     return planned.identity and identity(planned.file, listed=False)
 
 
+def _parts(record: Record, most: int) -> Iterator[Record]:
+    """Yield a table of documents in parts of about ``most`` bytes: short lines are very many."""
+    if not isinstance(record, DocumentTable):
+        yield record
+        return
+    table = record.table
+    size = table.nbytes + ROW_BYTES * table.num_rows
+    rows = max(1, table.num_rows * most // max(size, 1))
+    for start in range(0, table.num_rows, rows):
+        yield DocumentTable(table.slice(start, rows))
+
+
 def read_shard(source: SourcePlan, shard: Shard, batch_bytes: int) -> Iterator[Batch]:
     """Read a shard's pieces as batches of about ``batch_bytes`` of text.
 
@@ -208,9 +220,10 @@ def read_shard(source: SourcePlan, shard: Shard, batch_bytes: int) -> Iterator[B
         try:
             file, now = next(fetched)
             for record in source.reader.read(file, planned.piece):
-                collector.take(planned.file.name, record)
-                if collector.bytes >= batch_bytes:
-                    yield collector.batch()
+                for part in _parts(record, batch_bytes):
+                    collector.take(planned.file.name, part)
+                    if collector.bytes >= batch_bytes:
+                        yield collector.batch()
             now = _identity_now(planned) if now is None else now
         except OSError as error:
             raise ResourceError(

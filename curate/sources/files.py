@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple, NoReturn
 
 from curate.errors import RecipeError, ResourceError, nearest, without_secrets
 from curate.logging_setup import LOGGER
@@ -247,7 +247,7 @@ def _walk(
     """
     seen: set[tuple[int, int]] = set()
 
-    def refuse(error: OSError) -> None:
+    def refuse(error: OSError) -> NoReturn:
         raise RecipeError(f"the folder cannot be read: {error.strerror}", where=error.filename)
 
     for at, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
@@ -267,7 +267,11 @@ def _walk(
         if depth is not None and level >= depth:
             folders.clear()
         for name in sorted(names):
-            if not name.startswith(".") and (here / name).is_file():
+            try:
+                is_one = not name.startswith(".") and (here / name).is_file()
+            except OSError as error:
+                refuse(error)
+            if is_one:
                 yield here / name
 
 

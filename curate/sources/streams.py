@@ -247,6 +247,13 @@ class Run(NamedTuple):
             offset += len(line) + 1
 
 
+def _bounded(stream: Iterator[Block]) -> Iterator[bytes]:
+    """Yield the bytes of blocks, at most `RUN` at a time: a few stored ones may be many."""
+    for _, data in stream:
+        for start in range(0, len(data), RUN) if len(data) > RUN else (0,):
+            yield data[start : start + RUN] if len(data) > RUN else data
+
+
 def runs(
     stream: Iterator[Block], *, offset: int = 0, end: int | None = None, cap: int
 ) -> Iterator[Run | Line]:
@@ -260,7 +267,7 @@ def runs(
     parts: list[bytes] = []
     held = length = 0  # bytes of lines that are complete, and of the one that is not
     try:
-        for _, data in stream:
+        for data in _bounded(stream):
             at = data.find(b"\n")
             length += at if at >= 0 else len(data)
             if length <= cap or not parts:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from pathlib import Path
 
 import fsspec
 import pytest
@@ -109,6 +110,20 @@ def test_a_link_to_a_parent_is_entered_once(tree):
     (tree / "a" / "loop").symlink_to(tree, target_is_directory=True)
     assert names(expand([str(tree)], SUFFIXES)) == ["a/deep/y.jsonl.gz", "a/x.jsonl", "b.jsonl"]
     assert names(expand([f"{tree}/**/x.jsonl"], SUFFIXES)) == ["a/x.jsonl"]
+
+
+def test_a_file_that_may_not_be_looked_at_is_an_error(tree, monkeypatch):
+    name = tree / "b.jsonl"
+    stat = Path.stat
+
+    def refused(path, **options):
+        if path == name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    with pytest.raises(RecipeError, match="Permission denied"):
+        expand([str(tree)], SUFFIXES)
 
 
 def test_a_folder_that_may_not_be_read_is_an_error(tree, monkeypatch):

@@ -15,7 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.sources.base import Piece
-from curate.sources.streams import BLOCK, Broken, blocks, compression, lines, lines_in
+from curate.sources.streams import (
+    BLOCK,
+    RUN,
+    Broken,
+    Run,
+    blocks,
+    compression,
+    lines,
+    lines_in,
+    runs_in,
+)
 
 PACK = {
     ".gz": lambda data: gzip.compress(data, 6, mtime=0),
@@ -222,3 +232,13 @@ def test_a_line_over_the_cap_is_skipped_and_its_neighbours_are_not():
     assert places == [(0, 1), (2, 5_000_000), (5_000_003, 1)]
     assert [line.data for line in found] == [b"a", None, b"b"]
     assert found[1].head == b"x" * 4096
+
+
+def test_a_kilobyte_that_unpacks_to_millions_of_lines_comes_in_runs_of_bounded_size():
+    data = b'{"text":"a"}\n' * 1_000_000
+    packed = zstandard.ZstdCompressor().compress(data)
+    assert len(packed) < 4096
+    found = list(runs_in(io.BytesIO(packed), "x", Piece(0, len(packed)), cap=1 << 20))
+    assert all(isinstance(run, Run) for run in found)
+    assert max(len(run.data) for run in found) <= 2 * RUN
+    assert b"".join(run.data for run in found) == data
