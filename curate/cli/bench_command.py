@@ -33,7 +33,7 @@ def command(
     ] = "eng_Latn,kaz_Cyrl,jpn_Jpan",
     json: Json = False,
 ) -> int:
-    """Measure the speed of each stage on one core, in CPU time.
+    """Measure the CPU time of each stage on one core.
 
     `curate plan` estimates with the measured rates from then on. They are kept beside the compiled
     kernels. Nothing else should run meanwhile: processes also slow each other's CPU seconds.

@@ -248,12 +248,16 @@ def _record(row: _Row, header: list[str]) -> JsonObject:
 def _delimiter(line: bytes) -> str:
     """Return the delimiter that divides a line into most fields, a comma where none does.
 
-    >>> _delimiter(b'id;"a, b, c";text'), _delimiter(b"text")
+    >>> _delimiter(b'id;"a, b, c, d";text'), _delimiter(b"text")
     (';', ',')
     """
     text = line.decode("utf-8", "replace").split("\r")[0]
-    counts = {sign: len(next(csv.reader([text], delimiter=sign), [])) for sign in _DELIMITERS}
-    return max(counts, key=lambda sign: counts[sign])
+    fields = {sign: next(csv.reader([text], delimiter=sign), []) for sign in _DELIMITERS}
+
+    def fit(sign: str) -> tuple[bool, int]:
+        return '"' not in "".join(fields[sign]), len(fields[sign])  # a quote is left of a wrong cut
+
+    return max(_DELIMITERS, key=fit)
 
 
 def _number(value: object) -> object:

@@ -75,7 +75,7 @@ def test_a_folder_of_two_formats_loses_neither():
 
 def test_what_stands_beside_data_is_left_out_by_name_and_counted():
     write("in/part-0.snappy.parquet")
-    for name in ("README.md", "LICENSE", "_SUCCESS", "notes.txt", "x.csv", "dataset_info.json"):
+    for name in ("README.md", "LICENSE", "_SUCCESS", "notes.txt", "x.docx", "dataset_info.json"):
         Path("in", name).write_text("{}")
     Path("in/.part-0.crc").write_text("x")
     Path("in/_delta_log").mkdir()
@@ -138,7 +138,7 @@ def test_files_without_an_ending_beside_others_keep_their_names(here):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("in/x.csv", "no file of a known format"),
+        ("in/x.docx", "no file of a known format"),
         ("in/README.md", "it holds README.md"),
         ("in/.hidden.jsonl", "no file of a known format"),
     ],
@@ -152,10 +152,10 @@ def test_a_folder_without_data_is_refused(name, said):
 
 
 def test_a_file_without_a_format_is_refused():
-    Path("x.csv").write_text("text\na\n")
-    result = dedup("x.csv")
+    Path("x.docx").write_text("text\na\n")
+    result = dedup("x.docx")
     assert result.code == 2
-    assert "'x.csv' has no format" in result.err and ".jsonl (jsonl)" in result.err
+    assert "'x.docx' has no format" in result.err and ".jsonl (jsonl)" in result.err
 
 
 def test_a_source_with_a_name_has_one_format():

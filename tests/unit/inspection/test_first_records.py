@@ -13,7 +13,6 @@ from curate.inspection.first_records import check
 from curate.plan import build as planning
 from curate.recipe.recipe import Recipe
 from curate.sources.base import InputFile
-from curate.sources.json_objects import objects
 from curate.sources.jsonl import Jsonl
 
 
@@ -100,13 +99,13 @@ def test_a_date_that_some_record_may_have_is_enough(tmp_path):
 def test_a_file_that_is_damaged_throughout_is_not_read_to_its_end(tmp_path, monkeypatch):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"te\n' * 5_000)
-    looked = []
+    looked, objects = [], Jsonl.objects
 
-    def counted(*arguments):
-        for item in objects(*arguments):
+    def counted(reader, *arguments):
+        for item in objects(reader, *arguments):
             looked.append(item)
             yield item
 
-    monkeypatch.setattr(first_records, "objects", counted)
+    monkeypatch.setattr(Jsonl, "objects", counted)
     assert first_records.of_files(Jsonl(), [InputFile(str(path), "a.jsonl", 25_000)]) == []
     assert len(looked) == 1_000
