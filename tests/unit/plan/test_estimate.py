@@ -38,7 +38,7 @@ def test_a_source_may_be_assumed_to_be_larger():
     cost = then["estimate"]
     assert cost["text_bytes"] == pytest.approx(1.7e12, rel=1e-5)
     steps = sum(step.over == "shard" for barrier in plan.barriers for step in barrier.steps())
-    assert (steps + 3) * 10_000 < cost["tasks"] < 1.6 * (steps + 3) * 10_000
+    assert (steps + 3) * 10_000 < cost["tasks"] < 1.5 * (steps + 3) * 10_000
     assert cost["requests"] == round(200 + 9.2 * cost["tasks"] + cost["blocks"])
 
 
