@@ -4,6 +4,7 @@ The text is circular. ``limits`` says how often n-grams of each length must occu
 """
 
 import math
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from curate.calibrate.ngram import train
+from tests.conftest import SESSION
 
 CODE_POINTS = 0x110000
 
@@ -18,7 +20,7 @@ CODE_POINTS = 0x110000
 @cache
 def tiny_model() -> str:
     """Return the path of a model of a few English words, for tests that need any."""
-    path = Path(tempfile.mkdtemp(prefix="curate-ngrams-"), "eng_Latn.npz")
+    path = Path(tempfile.mkdtemp(dir=os.environ.get(SESSION)), "eng_Latn.npz")
     train("eng_Latn", ["the end of it is near", "it is the end of the year"]).save(path)
     return str(path)
 

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from subprocess import CompletedProcess
 
+from tests.conftest import SESSION
 from tests.runs import write_corpus, write_recipe
 
 #: Seconds after which a child that hangs is killed.
@@ -56,7 +57,7 @@ def serve() -> None:
 
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    folder = Path(tempfile.mkdtemp())
+    folder = Path(tempfile.mkdtemp(dir=os.environ.get(SESSION)))
     write_corpus(folder / "in", documents=20)
     api.run(
         write_recipe(folder / "warm.toml", folder / "in"),

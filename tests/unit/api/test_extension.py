@@ -21,6 +21,7 @@ from curate import api
 from curate.api.extension import _Corpus, _held_out, extend_tokenizer
 from curate.errors import RecipeError, RefusedError
 from curate.tokens import pieces
+from tests.conftest import SESSION
 from tests.unit.cli.commands import curate, demo_run
 from tests.unit.tokens.test_extend import llama, small
 
@@ -32,7 +33,7 @@ FILES = ("README.md", "card.json", "new_tokens.parquet", "tiktoken.json", "token
 @cache
 def base() -> str:
     """Return a base that is loaded in a moment."""
-    return small(Path(tempfile.mkdtemp(prefix="curate-base-")))
+    return small(Path(tempfile.mkdtemp(dir=os.environ[SESSION])))
 
 
 def on_demo(folder: Path, base_name: str | None = None, **options: Any) -> dict[str, Any]:
