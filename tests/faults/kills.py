@@ -5,29 +5,30 @@
     python -m tests.faults.kills --kills 10 --recipe sherkala -- --input web=DIR ...
 
 The victims take turns: the driver (SIGKILL to it alone), a worker (a random Ray worker that runs a
-task), the raylet, a sandbox child (a process that reads pages), the whole process group. After each
-kill the folder must be unpublished or complete; the same command is run again until it exits 0;
-then mixture, rejected and quarantine must equal the golden run's, byte for byte, and ``curate
-verify`` must report no problem. A moment without a victim is drawn again: only kills that hit
+task), the raylet, a sandbox child (a process that reads pages), the whole process group. One run
+gets one kill of each kind: what a kill ends is resumed, and the resumed run gets the next one.
+After each kill the folder must be unpublished or complete; at last the command is run until it
+exits 0; then mixture, rejected and quarantine must equal the golden run's, byte for byte, and
+``curate verify`` must report no problem. A moment without a victim is drawn again: only kills that hit
 count. Prints one line per kill, exits 1 on the first difference. Without ``--recipe`` it is a small
 corpus of JSON lines and web pages that native code extracts. Everything after ``--`` goes to
 ``curate run``.
 """
 
 import argparse
-import contextlib
 import json
+import multiprocessing
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
+from curate import api, cli
 from tests.faults import scoreboard
 from tests.runs import tree, write_corpus, write_recipe
 
@@ -55,11 +56,32 @@ def small(folder):
     return str(path)
 
 
+def curate(arguments, log):
+    """Run the command line, in a process of its own: a fork, so that imports cost nothing."""
+    os.setsid()
+    for number in (1, 2):
+        os.dup2(log.fileno(), number)
+    sys.argv = ["curate", *map(str, arguments)]
+    cli.main()
+
+
+def start(arguments, log):
+    log.truncate(0)
+    process = multiprocessing.get_context("fork").Process(target=curate, args=(arguments, log))
+    process.start()
+    return process
+
+
+def call(arguments, log):
+    """Run to the end and return the exit code."""
+    process = start(arguments, log)
+    process.join()
+    return process.exitcode
+
+
 def command(recipe, out, engine, workers, more):
-    arguments = ["run", recipe, "--output", str(out), "--engine", engine, *more]
-    if engine == "ray":
-        arguments += ["--workers", str(workers)]
-    return [sys.executable, "-m", "curate", *arguments]
+    arguments = ["run", recipe, "--output", out, "--engine", engine, *more]
+    return [*arguments, "--workers", workers] if engine == "ray" else arguments
 
 
 def descendants(root):
@@ -129,20 +151,10 @@ def unpublished_or_complete(out, golden):
     return {k: v for k, v in named.items() if k in golden} == golden and tree(out) == golden
 
 
-def undisturbed(line, golden, out):
-    """Run to the end and return the seconds; the bytes must equal the golden run's."""
-    started = time.monotonic()
-    subprocess.run(line, check=True, capture_output=True)
-    seconds = time.monotonic() - started
-    assert tree(out) == golden, "the engines differ undisturbed"
-    return seconds
-
-
 def hit(kind, process, moment):
     """Wait for the moment and a victim; kill it. Return its pid and the driver's descendants."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(moment)
-    while process.poll() is None:
+    process.join(moment)
+    while process.is_alive():
         victim = victim_of(kind, process.pid)
         if victim is not None:
             below = dict(descendants(process.pid))
@@ -152,41 +164,47 @@ def hit(kind, process, moment):
     return None, {}
 
 
-def kill_and_resume(kind, line, out, golden, whole):
-    """Kill one run, run it again until it exits 0, compare. Return a sentence; None on a miss."""
-    moment = random.uniform(0.05, 1.0) * whole
-    process = subprocess.Popen(
-        line,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    victim, below = hit(kind, process, moment)
-    _, first = process.communicate(timeout=60 + 10 * whole)
-    if victim is None:
-        return None
-    orphans = "".join(f"; still there: {below[pid][:80]}" for pid in still_running(below))
-    if not unpublished_or_complete(out, golden):
-        sys.exit(f"{kind} at {moment:.1f} s: half of a run is published in {out}")
-    runs, code, errors = 1, process.returncode, first
-    while code != 0 and runs < 5:
-        again = subprocess.run(line, capture_output=True, text=True)
-        code, errors, runs = again.returncode, again.stderr, runs + 1
+def kill_and_resume(kinds, line, out, golden, whole, log):
+    """Kill a run, and each that resumes it, once by each kind; run to the end and compare.
+
+    Return the kinds that hit. A run that outlives a kill gets the next one, too.
+    """
+    hits, process = [], None
+    for kind in kinds:
+        if process is None or not process.is_alive():
+            process = start(line, log)
+        moment = random.uniform(0.02, 1 / (1 + len(hits) / 2)) * whole
+        victim, below = hit(kind, process, moment)
+        if victim is None:
+            print(f"missed: the run was over before a {kind} was found", flush=True)
+            if process.exitcode == 0:
+                break
+            sys.exit(f"exit {process.exitcode} without a kill\n{said(log)}")
+        ends = ""
+        if kind not in ("worker", "sandbox"):
+            process.join(60 + 10 * whole)
+            orphans = "".join(f"; still there: {below[pid][:80]}" for pid in still_running(below))
+            ends = f", exit {process.exitcode}{orphans}"
+        if not unpublished_or_complete(out, golden):
+            sys.exit(f"{kind} at {moment:.1f} s: half of a run is published in {out}")
+        hits.append(kind)
+        print(f"{kind} (pid {victim}) at {moment:.1f} s{ends}", flush=True)
+    process.join()
+    code, runs = process.exitcode, 0
+    while code != 0 and runs < 4:
+        code, runs = call(line, log), runs + 1
     if code != 0:
-        sys.exit(f"{kind} at {moment:.1f} s: exit {code} after {runs} runs\n{errors[-2000:]}")
+        sys.exit(f"exit {code} after {runs} runs without a kill\n{said(log)}")
     if tree(out) != golden:
-        sys.exit(f"{kind} at {moment:.1f} s: other bytes in {out}")
-    verified = subprocess.run(
-        [sys.executable, "-m", "curate", "verify", str(out)], capture_output=True, text=True
-    )
-    if verified.returncode:
-        sys.exit(f"{kind} at {moment:.1f} s: verify finds\n{verified.stderr}")
-    unusual = "" if process.returncode in (0, -signal.SIGKILL) else "\n    " + first[-600:]
-    return (
-        f"{kind} (pid {victim}) at {moment:.1f} s, first exit {process.returncode},"
-        f" {runs} run(s), identical{orphans}{unusual}"
-    )
+        sys.exit(f"other bytes in {out}")
+    if call(["verify", out], log):
+        sys.exit(f"verify finds\n{said(log)}")
+    print(f"{len(hits)} kills of one run: identical", flush=True)
+    return hits
+
+
+def said(log):
+    return Path(log.name).read_text(errors="replace")[-2000:]
 
 
 def main():
@@ -202,41 +220,38 @@ def main():
     known, more = parser.parse_known_args()
     more = [argument for argument in more if argument != "--"]
     random.seed(known.seed)
-    folder = Path(tempfile.mkdtemp(prefix="curate-kills-"))
+    memory = Path("/dev/shm")  # a SIGKILL takes nothing that is written, wherever that is
+    folder = tempfile.mkdtemp(prefix="curate-kills-", dir=memory if memory.is_dir() else None)
+    folder = Path(folder)
     recipe = known.recipe or small(folder)
-    undisturbed_out = folder / "golden"
-    subprocess.run(
-        command(recipe, undisturbed_out, "in-process", 1, more), check=True, capture_output=True
-    )
-    golden = tree(undisturbed_out)
+    api.run(recipe, output=folder / "golden", engine="in-process")
+    golden = tree(folder / "golden")
 
     def line(out):
         return command(recipe, out, known.engine, known.workers, more)
 
-    # The first run fills caches; the second takes as long as the later ones.
-    for name in ("cold", "warm"):
-        whole = undisturbed(line(folder / name), golden, folder / name)
-    print(f"golden: {len(golden)} files; undisturbed: {whole:.1f} s", flush=True)
-    kinds = (known.victims or VICTIMS[known.engine]).split(",")
-    hits = Counter()
-    misses = 0
-    while hits.total() < known.kills:
-        out = folder / f"run-{hits.total() + misses}"
-        kind = kinds[hits.total() % len(kinds)]
-        result = kill_and_resume(kind, line(out), out, golden, whole)
-        if result is None:
-            misses += 1
-            assert tree(out) == golden, "a run that no kill hit gave other bytes"
-            print(f"missed: the run was over before a {kind} was found", flush=True)
-        else:
-            hits[kind] += 1
-            print(f"kill {hits.total()}: {result}", flush=True)
-        shutil.rmtree(out)
-    counted = ", ".join(f"{count} {kind}" for kind, count in hits.items())
-    print(f"{hits.total()} kills that hit ({counted}), all identical; {misses} missed")
+    with (folder / "log").open("a") as log:
+        # The first run fills caches; the second takes as long as the later ones.
+        for name in ("cold", "warm"):
+            started = time.monotonic()
+            assert call(line(folder / name), log) == 0, said(log)
+            whole = time.monotonic() - started
+            assert tree(folder / name) == golden, "the engines differ undisturbed"
+        print(f"golden: {len(golden)} files; undisturbed: {whole:.1f} s", flush=True)
+        victims = (known.victims or VICTIMS[known.engine]).split(",")
+        hits, runs = Counter(), 0
+        while hits.total() < known.kills:
+            out = folder / f"run-{runs}"
+            turn = hits.total() % len(victims)
+            kinds = (victims[turn:] + victims[:turn])[: known.kills - hits.total()]
+            hits.update(kill_and_resume(kinds, line(out), out, golden, whole, log))
+            runs += 1
+            shutil.rmtree(out)
+    by_kind = ", ".join(f"{count} {kind}" for kind, count in hits.items())
+    counted = f"{hits.total()} SIGKILLs ({by_kind}) of {runs} runs: all resumed, all identical"
+    print(counted)
     shutil.rmtree(folder)
     if known.record:
-        counted = f"{hits.total()} SIGKILLs ({counted}): all resumed, all identical"
         scoreboard.record(f"kills, {known.engine}", counted)
 
 
