@@ -88,7 +88,7 @@ class Reader:
     def __init__(
         self, wanted: Fields, longest: int, careful: Callable[[Run], Iterable[Record]]
     ) -> None:
-        self._longest = min(longest, json_objects.LARGE)
+        self._longest = longest
         self._careful = careful
         self._columns = [
             _Column("text", pa.large_string(), TEXT, STRING | NULL),
@@ -132,9 +132,10 @@ class Reader:
 
     def read(self, run: Run) -> Iterator[Record]:
         """Yield the documents of a run, in order, and what else its lines are."""
-        found = self._read(run)
+        found = None if json_objects.is_complex(run.data) else self._read(run)
         careful = np.flatnonzero(found.lines[:, 2] == CAREFUL) if found else None
-        if found is None or careful is None or len(careful) > 1 + len(found.lines) // _FEW:
+        few = 1 + len(found.lines) // _FEW if found and len(found.lines) > 1 else 0
+        if found is None or careful is None or len(careful) > few:
             yield from self._careful(run)
             return
         done = 0

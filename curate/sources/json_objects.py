@@ -150,10 +150,11 @@ def objects_in(run: Run | Line | Damage, cap: int) -> Iterator[JsonObject | Skip
         yield run
         return
     for line in run.lines(cap) if isinstance(run, Run) else [run]:
-        if (item := _parse(line)) is not None:
-            yield item
+        item = _parse(line)
+        if item is None or isinstance(item, json.JSONDecodeError):
+            yield from _careful(line, item)
         else:
-            yield from _careful(line)
+            yield item
 
 
 def _raw(
@@ -293,14 +294,14 @@ class _Element:
         return Line(self.begin + len(raw) - len(raw.lstrip()), len(data), data)
 
 
-def _parse(line: Line) -> JsonObject | Skip | Damage | None:
-    """Return what a line contains; None if it takes the careful reader."""
+def _parse(line: Line) -> JsonObject | Skip | Damage | json.JSONDecodeError | None:
+    """Return what a line contains; an error, or None, if it takes the careful reader."""
     offset, length, data, head = line
     if data is None:
         return Damage("too_large", offset, length, f"{length} bytes in one record", head)
     if not data.strip():
         return Skip("blank_line")
-    if length > LARGE and sum(map(data.count, (b"[", b"{", b":"))) > _MAX_PARTS:
+    if is_complex(data):
         error = f"more than {_MAX_PARTS} lists, objects and fields"
         return Damage("too_complex", offset, length, error, data[:_HEAD])
     if _depth(data) > _MAX_DEPTH:
@@ -312,9 +313,16 @@ def _parse(line: Line) -> JsonObject | Skip | Damage | None:
         # A search for one byte is many times faster than one for three.
         if b"\\" in data and _HALF.search(data):
             json.dumps(record, ensure_ascii=False).encode()
-    except ValueError:  # those of JSON and of Unicode, and numbers of too many digits
+    except json.JSONDecodeError as problem:
+        return problem
+    except ValueError:  # those of Unicode, and numbers of too many digits
         return None
     return JsonObject(offset, length, record, data)
+
+
+def is_complex(data: bytes) -> bool:
+    """Return whether bytes may have so many lists and fields that they take too much memory."""
+    return len(data) > LARGE and sum(map(data.count, (b"[", b"{", b":"))) > _MAX_PARTS
 
 
 def _no_object(line: Line, value: object) -> Damage:
@@ -322,8 +330,10 @@ def _no_object(line: Line, value: object) -> Damage:
     return Damage("not_an_object", line.offset, line.length, error, (line.data or b"")[:_HEAD])
 
 
-def _careful(line: Line) -> Iterator[JsonObject | Skip | Damage]:
-    """Yield the objects of a line that the decoder refuses as it is.
+def _careful(
+    line: Line, problem: json.JSONDecodeError | None = None
+) -> Iterator[JsonObject | Skip | Damage]:
+    """Yield the objects of a line that the decoder refuses as it is, with a problem if it has one.
 
     Byte order marks may be anywhere between objects, as may zeros before one (what a crash leaves
     in a log), and a file without a last newline that was joined with another has two objects in a
@@ -337,7 +347,11 @@ def _careful(line: Line) -> Iterator[JsonObject | Skip | Damage]:
     if not bare and b"\0" not in data:
         yield Skip("blank_line")
         return
-    item = _lenient(Line(offset, length, bare or data))
+    bare = bare or data
+    # The lenient decoder finds the same problem in the same bytes, unless it is one that it allows.
+    if problem and (len(bare) < len(data) or problem.msg.startswith("Invalid control")):
+        problem = None
+    item = _lenient(Line(offset, length, bare), problem)
     parts = _objects_in(data) if isinstance(item, Damage) and item.reason == "bad_json" else []
     if len(parts) < 2:
         yield item
@@ -348,7 +362,9 @@ def _careful(line: Line) -> Iterator[JsonObject | Skip | Damage]:
 
 def _objects_in(data: bytes) -> list[tuple[int, int]]:
     """Return the places of objects that follow each other; none if anything else is there."""
-    parts = []
+    parts: list[tuple[int, int]] = []
+    if data.count(b"{") < 2:
+        return parts
     depth = end = begin = 0
     for token in _TOKENS.finditer(data):
         sign = token.group()[:1]
@@ -368,14 +384,19 @@ def _objects_in(data: bytes) -> list[tuple[int, int]]:
     return parts
 
 
-def _lenient(line: Line) -> JsonObject | Damage:
-    """Return the object of a line; values that nobody can read are replaced, and named."""
+def _lenient(line: Line, problem: json.JSONDecodeError | None = None) -> JsonObject | Damage:
+    """Return the object of a line; values that nobody can read are replaced, and named.
+
+    ``problem`` is what decoding ends with, where that is known.
+    """
     offset, length, data, _ = line
     assert data is not None
     is_deep = _depth(data) > _MAX_DEPTH
     shallow = _cut_below(data, _MAX_DEPTH) if is_deep else data
     decode = _CUTTING if is_deep else _LENIENT
     try:
+        if problem:
+            raise problem
         record = decode(shallow.decode("utf-8", "surrogateescape"))
     except json.JSONDecodeError as as_it_is:
         without = _LAST_COMMA.sub(lambda match: match[1] or b"", shallow)

@@ -243,7 +243,8 @@ class Run(NamedTuple):
         offset = self.offset
         *complete, last = self.data.split(b"\n")
         for line in [*complete, last] if last else complete:
-            yield _line(offset, len(line), [line], cap)
+            kept = len(line) <= cap
+            yield Line(offset, len(line), line if kept else None, b"" if kept else line[:4096])
             offset += len(line) + 1
 
 
@@ -259,13 +260,15 @@ def runs(
 ) -> Iterator[Run | Line]:
     """Yield lines in runs of about `RUN` bytes, the last of which reaches ``end`` if it can.
 
-    A line over ``cap`` bytes is not kept in memory: only its offset, length and head are reported,
-    by itself where it is longer than a block. A line that breaks off where the stream does is part
-    of that damage and is not yielded.
+    A line that is longer than that has a run of its own, and is here only once while it is used.
+    One over ``cap`` bytes is not kept in memory: only its offset, length and head are reported, by
+    itself where it is longer than a block. A line that breaks off where the stream does is part of
+    that damage and is not yielded.
     """
     whole: list[bytes] = []
     parts: list[bytes] = []
     held = length = 0  # bytes of lines that are complete, and of the one that is not
+    longest = min(cap, RUN)
     try:
         for data in _bounded(stream):
             at = data.find(b"\n")
@@ -274,10 +277,11 @@ def runs(
                 parts.append(data[:at] if at >= 0 else data)
             if at < 0:
                 continue
-            if length > cap:
+            if length > longest:
                 if whole:
                     yield Run(offset, b"".join(whole))
-                yield _line(offset + held, length, parts, cap)
+                long, parts = [*parts, b"\n"], []
+                yield _by_itself(offset + held, length, long, cap)
                 offset += held + length + 1
                 whole, held = [], 0
             else:
@@ -295,12 +299,21 @@ def runs(
         if held:
             yield Run(offset, b"".join(whole))
         raise
-    if length <= cap:
+    if length <= longest:
         whole += parts
     if rest := b"".join(whole):
         yield Run(offset, rest)
+    if length > longest:
+        yield _by_itself(offset + held, length, parts, cap)
+
+
+def _by_itself(offset: int, length: int, parts: list[bytes], cap: int) -> Run | Line:
+    """Return a long line; empty the list of its parts."""
     if length > cap:
-        yield _line(offset + held, length, parts, cap)
+        return Line(offset, length, None, b"".join(parts[:2])[:4096])
+    data = b"".join(parts)
+    parts.clear()
+    return Run(offset, data)
 
 
 def lines(stream: Iterator[Block], *, offset: int = 0, cap: int) -> Iterator[Line]:
@@ -310,12 +323,6 @@ def lines(stream: Iterator[Block], *, offset: int = 0, cap: int) -> Iterator[Lin
     """
     for run in runs(stream, offset=offset, cap=cap):
         yield from run.lines(cap) if isinstance(run, Run) else [run]
-
-
-def _line(offset: int, length: int, parts: list[bytes], cap: int) -> Line:
-    if length > cap:
-        return Line(offset, length, None, b"".join(parts[:2])[:4096])
-    return Line(offset, length, parts[0] if len(parts) == 1 else b"".join(parts))
 
 
 def runs_in(

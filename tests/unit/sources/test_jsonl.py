@@ -378,6 +378,18 @@ def test_the_careful_reader_reads_what_the_fast_one_reads(rows, ascii):
         assert fast is not None or careful.damaged
 
 
+@given(st.lists(st.sampled_from([
+    '{"text":"a"}', '{"text":', '"a', '"', "}", "{", ",", "[1,", "\x01", "1" * 4301, " ", "NaN",
+    "\ufeff", "\\u", "\\ud800",
+]), max_size=8))  # fmt: skip
+def test_what_is_known_of_a_broken_line_changes_nothing(parts):
+    line = Line(7, 0, "".join(parts).encode())
+    problem = json_objects._parse(line)
+    if isinstance(problem, json.JSONDecodeError):
+        careful = list(json_objects._careful(line, problem))
+        assert careful == list(json_objects._careful(line))
+
+
 @given(records)
 def test_objects_joined_without_newlines_are_those_of_lines(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("joined")

@@ -242,3 +242,13 @@ def test_a_kilobyte_that_unpacks_to_millions_of_lines_comes_in_runs_of_bounded_s
     assert all(isinstance(run, Run) for run in found)
     assert max(len(run.data) for run in found) <= 2 * RUN
     assert b"".join(run.data for run in found) == data
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\nlast"])
+def test_a_long_line_has_a_run_of_its_own(end):
+    long = b"x" * (3 * RUN)
+    data = b"a\nb\n" + long + b"\nc\n" + long + end
+    found = list(runs_in(io.BytesIO(data), "x", Piece(0, len(data)), cap=4 * RUN))
+    assert [run.data for run in found][:4] == [b"a\nb\n", long + b"\n", b"c\n", long + end[:1]]
+    assert [run.offset for run in found][:4] == [0, 4, 5 + len(long), 7 + len(long)]
+    assert b"".join(run.data for run in found) == data
