@@ -9,9 +9,9 @@ task), the raylet, a sandbox child (a process that reads pages), the whole proce
 gets one kill of each kind: what a kill ends is resumed, and the resumed run gets the next one.
 After each kill the folder must be unpublished or complete; at last the command is run until it
 exits 0; then mixture, rejected and quarantine must equal the golden run's, byte for byte, and
-``curate verify`` must report no problem. A moment without a victim is drawn again: only kills that hit
-count. Prints one line per kill, exits 1 on the first difference. Without ``--recipe`` it is a small
-corpus of JSON lines and web pages that native code extracts. Everything after ``--`` goes to
+``curate verify`` must report no problem. A moment without a victim is drawn again: only kills that
+hit count. Prints one line per kill, exits 1 on the first difference. Without ``--recipe`` it is a
+small corpus of JSON lines and web pages that native code extracts. Everything after ``--`` goes to
 ``curate run``.
 """
 
