@@ -180,6 +180,8 @@ def run(
         entry = begin(store, run_id, resume=resume, fresh=fresh, keep_work=keep_work)
         if entry.manifest is not None:
             return _result(str(output), store, entry.manifest, recipe, reused=True)
+        if resume and entry.epoch == 1:
+            listener.note("there is nothing to resume here: the run begins")
         if entry.differences:
             listener.note(f"since the work here: {entry.differences}")
         listener.note(f"engine: {choice.reason}")

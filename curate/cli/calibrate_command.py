@@ -58,6 +58,8 @@ def command(
     from curate.calibrate import BUDGET, summary, to_toml
     from curate.cli.terminal import answer, complain, say
 
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)  # what cannot be is known before the work
     derived = api.calibrate(
         lang,
         [*reference, *(more or [])],

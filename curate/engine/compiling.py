@@ -96,6 +96,11 @@ def _is_new(stage: Stage) -> bool:
     return mark is not None and not mark.exists()
 
 
+def compiles(stages: Sequence[Stage]) -> bool:
+    """Return whether kernels of these stages are not stored on this machine yet."""
+    return any(map(_is_new, stages))
+
+
 def _without_collections(run: Callable[[], object]) -> None:
     """Run without the collector of cyclic garbage, which takes an eighth of compiling."""
     collects = gc.isenabled()
@@ -152,7 +157,7 @@ def helpers(recipe: Recipe, stages: Sequence[Stage]) -> Iterator[int]:
 
     Yields how many. They are ended at the end: what they have compiled by then is stored.
     """
-    count = 0 if not any(map(_is_new, stages)) else min(MOST_HELPERS, (os.cpu_count() or 1) - 1)
+    count = 0 if not compiles(stages) else min(MOST_HELPERS, (os.cpu_count() or 1) - 1)
     started = [_helper(recipe.model_dump_json().encode()) for _ in range(count)]
     try:
         yield len(started)

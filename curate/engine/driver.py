@@ -22,6 +22,7 @@ from curate import schema
 from curate.engine.barrier_step import StepJob, StepTask
 from curate.engine.base import Engine
 from curate.engine.commit import CommitsInOrder, Job, Task, commit_name, committed, revoke
+from curate.engine.compiling import compiles
 from curate.engine.product import (
     FILE_ROWS,
     PlacingJob,
@@ -63,7 +64,7 @@ class Driver:
 
     def __init__(self, plan: Plan, store: Store, engine: Engine, progress: Progress) -> None:
         self.plan, self.store, self.engine = plan, store, engine
-        self.progress = Status(progress, store, shares(plan))
+        self.progress = Status(progress, store, shares(plan), compiles=compiles(plan.stages))
         self.timings = Timings()
         self.repairs: Counter[str] = Counter()
         self._reused: list[tuple[str, int]] | None = []  #: steps that earlier runs did, and tasks

@@ -54,7 +54,7 @@ class Remaining:
     """How much of a run is done and how long the rest takes, at the pace so far.
 
     A step counts as much as the plan expects of it, its tasks alike. What an earlier run did says
-    nothing about the pace.
+    nothing about the pace, nor does the first task where ``compiles``: it took the compiler's time.
 
     >>> now = [0.0]
     >>> left = Remaining({"reading": 0.8, "mix": 0.2}, lambda: now[0])
@@ -65,8 +65,10 @@ class Remaining:
     (0.2, 40.0)
     """
 
-    def __init__(self, shares: Mapping[str, float], clock: Callable[[], float]) -> None:
-        self._clock, self._shares = clock, dict(shares)
+    def __init__(
+        self, shares: Mapping[str, float], clock: Callable[[], float], *, compiles: bool = False
+    ) -> None:
+        self._clock, self._shares, self._compiles = clock, dict(shares), compiles
         self._finished = self._reused = self._task = 0.0
         self._ends: float | None = None  #: the share at the end of the step at hand
         self._since: float | None = None
@@ -85,6 +87,8 @@ class Remaining:
     def advance(self) -> None:
         """Count a task."""
         self._finished += self._task
+        if self._compiles:
+            self._compiles, self._reused, self._since = False, self._finished, self._clock()
 
     def finish(self) -> None:
         """End the step."""
@@ -117,10 +121,12 @@ class Status:
         store: Store,
         shares: Mapping[str, float],
         clock: Callable[[], float] = time.time,
+        *,
+        compiles: bool = False,
     ) -> None:
         self._listener, self._store, self._clock = listener, store, clock
         self._every = EVERY if isinstance(store, LocalStore) else EVERY_REMOTE
-        self._remaining = Remaining(shares, clock)
+        self._remaining = Remaining(shares, clock, compiles=compiles)
         self._began = self._written = clock()
         self._step: dict[str, Any] = {}
         self._peak = self._tasks = 0

@@ -14,6 +14,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from curate.errors import RecipeError, nearest
 from curate.recipe.recipe import SourceSpec, StageSpec
+from curate.recipe.section import quoted, wrong_value
 
 STAGES = {
     "repair": "curate.stages.repair:Repair",
@@ -128,9 +129,12 @@ def build(
         try:
             checked[key] = TypeAdapter(types[key]).validate_python(value)
         except ValidationError as error:
-            message = error.errors()[0]["msg"]
+            wrong = wrong_value(key, error.errors()[0])
+        else:
+            wrong = next(quoted(key, value, checked[key]), "")
+        if wrong:
             at = f"{where}.{key}" if where else None
-            raise RecipeError(f"{kind} '{name}': {key}: {message}", where=at) from None
+            raise RecipeError(f"{kind} '{name}': {wrong}", where=at)
     try:
         return cls(**checked)
     except (TypeError, ValueError) as error:

@@ -107,11 +107,21 @@ def profile_names(beside: Path | None = None) -> list[str]:
 
 
 def own_profiles(names: Iterable[str], beside: Path | None = None) -> dict[str, Path]:
-    """Return the files of profiles that are the user's own, by name, with all they may extend."""
+    """Return the files of profiles that are the user's own, by name, with all they may extend.
+
+    A copy that is equal to the shipped file changes nothing, and is left out.
+    """
     parents = [name for name in profile_names(beside) if name.startswith("_")]
     files = {name: profile_file(name, beside) for name in sorted({*names, *parents})}
     shipped = _shipped()
-    return {n: f for n, f in files.items() if f.resolve().parent.parent not in shipped}
+    own = {n: f for n, f in files.items() if f.resolve().parent.parent not in shipped}
+    return {name: file for name, file in own.items() if not _is_a_copy(file, shipped)}
+
+
+def _is_a_copy(file: Path, shipped: Sequence[Path]) -> bool:
+    originals = (folder / "filters" / file.name for folder in shipped)
+    original = next((path for path in originals if path.exists()), None)
+    return original is not None and original.read_bytes() == file.read_bytes()
 
 
 def language_profiles(beside: Path | None = None) -> list[str]:

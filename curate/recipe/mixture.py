@@ -11,14 +11,14 @@ from collections.abc import Collection, Mapping
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from curate.errors import RecipeError, nearest
 from curate.recipe import locate
 from curate.recipe.languages import LABEL, label_of
 from curate.recipe.numbers import exact, ratio_parts
 from curate.recipe.phases import Phase, Upsample, Validation
-from curate.recipe.section import Section, as_categories, explain
+from curate.recipe.section import Section, as_categories, read_section
 from curate.recipe.split import Split
 from curate.schema import ORIGINS
 
@@ -452,12 +452,8 @@ def parse_mixture(table: Mapping[str, object], *, where: str = "[mixture]") -> M
     >>> {name: str(share) for name, share in mixture.shares(mixture.schedule()[0]).items()}
     {'kk': '3/4', 'en': '1/4'}
     """
-    try:
-        return Mixture.model_validate(dict(table))
-    except ValidationError as error:
-        hints = {"temperature": "it is called alpha here, and is 1 / temperature"}
-        problems = explain(error, Mixture, root="mixture", hints=hints)
-        raise RecipeError(problems.replace(": Value error, ", ": "), where=where) from None
+    hints = {"temperature": "it is called alpha here, and is 1 / temperature"}
+    return read_section(Mixture, table, where=where, root="mixture", hints=hints)
 
 
 def _label(language: str) -> str:

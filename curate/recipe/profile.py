@@ -15,13 +15,13 @@ from typing import Annotated, TypeVar
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from curate.errors import RecipeError, nearest
 from curate.paths import local_path
 from curate.recipe import locate
 from curate.recipe.languages import LABEL
-from curate.recipe.section import Section, TomlTable, as_categories, explain, parse_toml
+from curate.recipe.section import Section, TomlTable, as_categories, parse_toml, read_section
 from curate.schema import TAKEN_DOWN, whole
 
 DEFAULT = "_default"
@@ -339,10 +339,7 @@ def load_profile(name: str, read: Callable[[str], str] = locate.profile_text) ->
             key: [*_phrases(value, where + key)] if isinstance(value, str) else value
             for key, value in lists.items()
         }
-    try:
-        return Profile.model_validate({"name": name} | table)
-    except ValidationError as error:
-        raise RecipeError(explain(error, Profile), where=place_of(name)) from None
+    return read_section(Profile, {"name": name, **table}, where=place_of(name))
 
 
 def _phrases(address: str, where: str) -> tuple[str, ...]:

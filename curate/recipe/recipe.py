@@ -15,7 +15,6 @@ from pydantic import (
     Field,
     JsonValue,
     PrivateAttr,
-    ValidationError,
     ValidationInfo,
     field_serializer,
     field_validator,
@@ -29,7 +28,7 @@ from curate.logging_setup import LOGGER
 from curate.recipe import groups, locate
 from curate.recipe.mixture import Mixture, parse_mixture
 from curate.recipe.profile import Classifiers
-from curate.recipe.section import Section, TomlTable, explain, parse_toml
+from curate.recipe.section import Section, TomlTable, parse_toml, read_section
 from curate.recipe.sidecar import Sidecar
 
 
@@ -239,11 +238,13 @@ class Recipe(Section):
 
     @field_validator("mixture", mode="before")
     @classmethod
-    def _own_errors(cls, value: object) -> object:
+    def _own_errors(cls, value: object, info: ValidationInfo) -> object:
         """Let the mixture explain what is wrong with it; an empty table takes everything."""
         if not isinstance(value, dict):
             return value
-        return parse_mixture(value) if value else Mixture.everything()
+        if not value:
+            return Mixture.everything()
+        return parse_mixture(value, where=info.context or "[mixture]")
 
     @field_serializer("mixture")
     def _as_written(self, mixture: Mixture | None) -> dict[str, JsonValue] | None:
@@ -320,11 +321,8 @@ def parse_recipe(
         groups.without(table, lost, where)
         named = ", ".join(f"'{name}'" for name in lost)
         LOGGER.warning("left out, because no --input names a source of theirs: group %s", named)
-    try:
-        return Recipe.model_validate(table)
-    except ValidationError as error:
-        by_option = f"{where}, with --set {', '.join(settings)[:200]}" if settings else where
-        raise RecipeError(explain(error, Recipe, hints=_HINTS), where=by_option) from None
+    by_option = f"{where}, with --set {', '.join(settings)[:200]}" if settings else where
+    return read_section(Recipe, table, where=by_option, hints=_HINTS)
 
 
 #: Where to set what is no key of a recipe.

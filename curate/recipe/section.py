@@ -7,15 +7,21 @@ example.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import get_args
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from curate.errors import RecipeError, nearest
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+AnySection = TypeVar("AnySection", bound=BaseModel)
 
 #: A table of TOML as it is read, before a model checks it.
 TomlTable = dict[str, JsonValue]
@@ -93,24 +99,99 @@ def _problems(value: object, path: str, depth: int) -> Iterator[tuple[str, str]]
         yield path, "no key takes a date or a time; write it as a string"
 
 
-def explain(
-    error: ValidationError,
-    model: type[BaseModel],
+def read_section(
+    model: type[AnySection],
+    table: Mapping[str, object],
     *,
+    where: str,
     root: str | None = None,
     hints: Mapping[str, str] | None = None,
+) -> AnySection:
+    """Read a table as a model; raise RecipeError with all problems, each with its path.
+
+    ``root`` is the path of the table in its file, ``hints`` are for keys that are often looked for
+    there. The model library reads ``"120"`` as a number; a number in quotes is refused here,
+    because the same slip in another key would make a text of it.
+    """
+    try:
+        section = model.model_validate(table, context=where)
+    except ValidationError as error:
+        lines = [_sentence(problem, model, root, hints or {}) for problem in error.errors()]
+    else:
+        lines = [*quoted(root, table, section)]
+    if lines:
+        raise RecipeError("; ".join(lines), where=where)
+    return section
+
+
+def _sentence(
+    problem: ErrorDetails, model: type[BaseModel], root: str | None, hints: Mapping[str, str]
 ) -> str:
-    """Return all problems that a model found, each with its path; a hint for each unknown key."""
-    lines = []
-    for problem in error.errors():
-        path = ".".join(str(part) for part in (root, *problem["loc"]) if part is not None)
-        if problem["type"] == "extra_forbidden":
-            *place, key = map(str, problem["loc"])
-            hint = (hints or {}).get(key) or nearest(key, _section_at(model, place).model_fields)
-            lines.append(f"unknown key '{path}': {hint}")
-        else:
-            lines.append(f"{path}: {problem['msg']}")
-    return "; ".join(lines)
+    path = ".".join(str(part) for part in (root, *problem["loc"]) if part is not None)
+    if problem["type"] == "extra_forbidden":
+        *place, key = map(str, problem["loc"])
+        hint = hints.get(key) or nearest(key, _section_at(model, place).model_fields)
+        return f"unknown key '{path}': {hint}"
+    return wrong_value(path, problem)
+
+
+#: What a key wants, by the first word of the model library's types of errors.
+_WANTED = {
+    "bool": "true or false, without quotes",
+    "int": "a whole number, without quotes",
+    "float": "a number, without quotes",
+    "string": "a text in quotes",
+    "tuple": "a list in brackets",
+    "list": "a list in brackets",
+    "dict": "a table",
+    "model": "a table",
+}
+
+
+def wrong_value(path: str, problem: ErrorDetails) -> str:
+    """Return a problem of the model library with one value as a sentence."""
+    kind, _, which = problem["type"].partition("_")
+    given, key = problem["input"], path.rpartition(".")[2]
+    if kind in _WANTED and which in ("type", "parsing", "from_float"):
+        shown = _as_toml(given)
+        if kind == "string" and isinstance(given, int | float):
+            shown += f": write {key} = {_as_toml(shown)}"
+        elif kind in ("tuple", "list") and isinstance(given, str | int | float):
+            shown += f": write {key} = [{shown}]"
+        return f"{path} is {_WANTED[kind]}, not {shown}"
+    if problem["type"] == "missing":
+        return f"{path} is missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{path}: {message.replace('Input should', 'the value should')}"
+
+
+def quoted(path: str | None, given: object, read: object) -> Iterator[str]:
+    """Yield a sentence for each value that was read as a number or boolean, and is none."""
+    if isinstance(given, dict):
+        for key, value in given.items():
+            found = read.get(key) if isinstance(read, dict) else getattr(read, key, None)
+            yield from quoted(key if path is None else f"{path}.{key}", value, found)
+    elif isinstance(given, list | tuple) and isinstance(read, list | tuple):
+        for number, (value, found) in enumerate(zip(given, read, strict=False)):
+            yield from quoted(f"{path}.{number}", value, found)
+    elif isinstance(read, bool | int | float) and (
+        isinstance(given, str) or isinstance(given, bool) != isinstance(read, bool)
+    ):
+        wanted = _WANTED["bool" if isinstance(read, bool) else "float"]
+        key = str(path).rpartition(".")[2]
+        hint = ""
+        if not isinstance(given, bool):
+            written = given.strip() if isinstance(given, str) and given.isascii() else read
+            hint = f": write {key} = {_as_toml(read) if isinstance(read, bool) else written}"
+        yield f"{path} is {wanted}, not {_as_toml(given)}{hint}"
+
+
+def _as_toml(value: object) -> str:
+    """Return a value of TOML as it is written, cut where it is long."""
+    if isinstance(value, dict):
+        return "a table"
+    shown = json.dumps(value, ensure_ascii=False, default=str)
+    return shown if len(shown) <= 60 else shown[:60] + "…"
 
 
 def _section_at(model: type[BaseModel], place: Sequence[str]) -> type[BaseModel]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from curate.errors import RecipeError, ResourceError
+from curate.paths.hub import fetch_file
 
 #: Texts and characters per call; the library returns ids, which are larger than the text.
 _TEXTS, _CHARACTERS = 512, 1 << 23
@@ -63,21 +64,36 @@ def from_file(path: Path, name: str | None = None) -> HuggingFaceCounter:
 
 def from_repository(repository: str) -> HuggingFaceCounter:
     """Fetch ``tokenizer.json`` of a Hugging Face Hub repository (``owner/name[@revision]``)."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
 
+    where = f"hf:{repository}"
+    file = "or give the path of a tokenizer.json"
     owner_name, _, revision = repository.partition("@")
     try:
-        path = hf_hub_download(owner_name, "tokenizer.json", revision=revision or None)
+        path = fetch_file(owner_name, "tokenizer.json", revision=revision or None)
     except HFValidationError as error:
-        raise RecipeError(str(error), where=f"hf:{repository}") from None
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise ResourceError(
-            f"cannot fetch the tokenizer: {error}",
-            where=f"hf:{repository}",
-            hint="for a gated model log in with `hf auth login`, "
-            "or give the path of a tokenizer.json",
-        ) from None
+        raise RecipeError(str(error), where=where) from None
+    except GatedRepoError:
+        what = "the tokenizer is of a gated model, whose owner lets in who asked for access"
+        hint = f"ask on the model's page and log in with `hf auth login`, {file}"
+        raise ResourceError(what, where=where, hint=hint) from None
+    except RepositoryNotFoundError:
+        what = f"the hub has no model '{owner_name}', or it is private"
+        hint = f"see how its page writes the name, log in with `hf auth login`, {file}"
+        raise RecipeError(what, where=where, hint=hint) from None
+    except LocalEntryNotFoundError:
+        what = "the Hugging Face Hub cannot be reached, and the tokenizer is not in its cache"
+        hint = f"see whether this machine has a connection, {file}"
+        raise ResourceError(what, where=where, hint=hint) from None
+    except (HfHubHTTPError, OSError) as error:
+        what = f"cannot fetch the tokenizer: {' '.join(str(error).split())[:300]}"
+        raise ResourceError(what, where=where, hint=file.removeprefix("or ")) from None
     return from_file(Path(path), name=f"hf:{repository}")
 
 
@@ -85,12 +101,11 @@ def beside(counting: HuggingFaceCounter, name: str) -> bytes | None:
     """Return a file of the folder or repository of a ``tokenizer.json``; None if it has none."""
     path = Path(counting.path).with_name(name)
     if counting.name.startswith("hf:"):
-        from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
         repository, _, revision = counting.name.removeprefix("hf:").partition("@")
         try:
-            path = Path(hf_hub_download(repository, name, revision=revision or None))
+            path = Path(fetch_file(repository, name, revision=revision or None))
         except EntryNotFoundError:  # also where it is neither cached nor to be had
             return None
         except (HfHubHTTPError, OSError) as error:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from curate.errors import RecipeError
 from curate.paths import local_path, open_filesystem
+from curate.paths.hub import fetch_file
 
 if TYPE_CHECKING:
     from curate.langid.fasttext.predict import Network
@@ -159,15 +160,7 @@ def from_hub(address: str) -> Path:
         )
     repository, _, revision = repository.partition("@")
     try:
-        from huggingface_hub import hf_hub_download
-    except ImportError:
-        raise RecipeError(
-            "reading a model from the Hugging Face Hub needs huggingface_hub",
-            where=address,
-            hint="pip install huggingface_hub, or download the file and give its path",
-        ) from None
-    try:
-        return Path(hf_hub_download(f"{owner}/{repository}", name, revision=revision or None))
+        return Path(fetch_file(f"{owner}/{repository}", name, revision=revision or None))
     except Exception as error:  # the hub's errors share no base class across its versions
         raise RecipeError(
             f"the hub did not give the model: {type(error).__name__}: {error}", where=address

@@ -39,7 +39,7 @@ def empty_folder(tmp_path, monkeypatch):
         ((*RUN, "--input", "wb=x"), "did you mean 'web'?"),
         ((*RUN, "--input", "web"), "SOURCE=PATH"),
         ((*RUN, "--input", "web=*.warc.gz"), "no file matches the pattern"),
-        ((*RUN, "--set", "seed=abc"), "seed: Input should be a valid integer"),
+        ((*RUN, "--set", "seed=abc"), 'seed is a whole number, without quotes, not "abc"'),
         ((*RUN, "--set", "sed=1"), "did you mean 'seed'?"),
         ((*RUN, "--set", "limits.quarantined_recrds=1"), "did you mean 'quarantined_records'?"),
         ((*RUN, "--set", "shards.input_byte=1"), "did you mean 'input_bytes'?"),

@@ -5,8 +5,13 @@ The table is the specification: mistakes.toml.
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 import tomllib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -82,6 +87,8 @@ def here(tmp_path, monkeypatch):
     without = RECIPE[: RECIPE.index("[mixture]")].replace('path = "kk', 'text = "body"\npath = "kk')
     Path("nomix.toml").write_text(without)
     Path("typo.toml").write_text('extends = "shipped:kaz_Cyrl"\n[rules.too_few_word]\nmin = 20\n')
+    quotes = 'extends = "shipped:kaz_Cyrl"\n[rules.too_few_words]\nmin = "120"\n'
+    Path("quotes.toml").write_text(quotes)
     Path("wrong.toml").write_text('[rules.a]\nsignal = "n_words"\nmin = 9\nmax = 3\n')
 
 
@@ -106,3 +113,79 @@ def test_a_mistake_ends_in_one_sentence(mistake):
     if mistake["name"] not in LATE:
         assert "reading: " not in result.err
         assert sorted(os.listdir()) == before
+
+
+class _Gated(BaseHTTPRequestHandler):
+    """A hub whose models are all gated."""
+
+    def do_HEAD(self):
+        self.send_response(403)
+        self.send_header("X-Error-Code", "GatedRepo")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_HEAD
+
+    def log_message(self, *_):
+        """Print nothing."""
+
+
+@pytest.mark.parametrize(
+    ("is_there", "says"),
+    [
+        (True, "log in with `hf auth login`, or give the path of a tokenizer.json"),
+        (False, "the Hugging Face Hub cannot be reached, and the tokenizer is not in its cache"),
+    ],
+)
+def test_a_gated_tokenizer_and_a_hub_that_is_off(is_there, says, monkeypatch, tmp_path):
+    from huggingface_hub import constants
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Gated)
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr(
+        constants,
+        "HUGGINGFACE_CO_URL_TEMPLATE",
+        constants.ENDPOINT + "/{repo_id}/resolve/{revision}/{filename}",
+    )
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    if is_there:
+        Thread(target=server.serve_forever, daemon=True).start()
+    else:
+        server.server_close()
+    Path("r.toml").write_text(RECIPE.replace('"words"', '"hf:owner/gated"'))
+    result = curate("run", "r.toml", "--output", "o", "--engine", "in-process")
+    server.shutdown() if is_there else None
+    assert result.code == 5
+    assert says in result.err
+    assert result.err.count("curate: ") == 1
+    assert "Retrying" not in result.err
+    assert not Path("o").exists()
+
+
+def test_resume_of_nothing_is_a_run_and_is_told():
+    result = curate("run", "r.toml", "--output", "o", "--engine", "in-process", "--resume")
+    assert result.code == 0
+    assert "there is nothing to resume here: the run begins" in result.err
+    again = curate("run", "r.toml", "--output", "o", "--engine", "in-process", "--resume")
+    assert "this run was finished before; nothing to do" in again.err
+    assert "nothing to resume" not in again.err
+
+
+def test_an_output_that_cannot_be_written(tmp_path):
+    """A file system that is mounted to be read binds root, too; the mount is this test's own."""
+    if os.geteuid() or not shutil.which("unshare"):
+        pytest.skip("mounting a read-only file system needs root and unshare")
+    (tmp_path / "readonly").mkdir()
+    mounted = "mount -t tmpfs -o ro,size=1g none readonly"
+    if subprocess.run(["unshare", "--mount", "sh", "-c", mounted], check=False).returncode:
+        pytest.skip("mounting a read-only file system is not allowed here")
+    run = f"{sys.executable} -m curate run r.toml --engine in-process --output readonly/o"
+    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", f"{mounted} && exec {run}"],
+        capture_output=True, text=True, check=False, env=here,
+    )  # fmt: skip
+    assert done.returncode == 5
+    assert "cannot write to the output folder: Read-only file system" in done.stderr
+    assert "or choose another --output" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -41,6 +41,18 @@ def test_what_an_earlier_run_did_says_nothing_about_the_pace():
     assert (left.share, left.seconds) == (1.0, 0.0)
 
 
+def test_the_first_task_says_nothing_about_the_pace_where_it_compiles():
+    clock = Clock()
+    left = Remaining({"reading": 1.0}, clock, compiles=True)
+    left.start("reading", total=5, done=0)
+    clock.now = 40.0
+    left.advance()
+    assert (left.share, left.seconds) == (0.2, None)
+    clock.now = 42.0
+    left.advance()
+    assert left.seconds == pytest.approx(6.0)
+
+
 def test_a_step_that_comes_again_counts_once():
     left = Remaining({"reading": 1.0}, Clock())
     for _ in range(2):

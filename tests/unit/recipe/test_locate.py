@@ -64,7 +64,10 @@ def test_profiles_beside_the_recipe_come_first(
 def test_a_parent_of_the_users_is_used_and_named(project: Path) -> None:
     shipped = locate.profile_text("_words")
     (project / "filters").mkdir()
-    (project / "filters" / "_words.toml").write_text(shipped, encoding="utf-8")
+    parent = project / "filters" / "_words.toml"
+    parent.write_text(shipped, encoding="utf-8")
+    assert locate.own_profiles(["kaz_Cyrl"]) == {}  # a copy changes nothing
+    parent.write_text(f"{shipped}\n# mine", encoding="utf-8")
     assert list(locate.own_profiles(["kaz_Cyrl"])) == ["_words"]
 
 
