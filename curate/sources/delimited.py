@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from curate.errors import RecipeError
-from curate.sources import fields, streams
+from curate.sources import fields, json_objects, streams
 from curate.sources.base import Damage, InputFile, Piece, Record, Skip
 from curate.sources.columns import Chosen
 from curate.sources.decoding import is_cut_at_newlines
@@ -22,6 +22,7 @@ from curate.sources.jsonl import Jsonl
 from curate.sources.streams import Block, Broken, Line
 
 _HEAD = 64 * 1024
+MOST_COLUMNS = 10_000
 #: Bytes that each further line of a record counts besides its own.
 _LINE_BYTES = 64
 #: What a first line is tried with, the most usual first.
@@ -43,8 +44,9 @@ class Csv(Jsonl):
 
     Skips: ``blank_line``. Damage: ``missing_text`` (no such column), ``bad_csv`` (quotes that do
     not close, or end inside a field), ``field_count`` (more or fewer fields than the header),
-    ``duplicate_column`` (of the header), ``too_large``, ``invalid_utf8`` and the reasons of
-    :func:`curate.sources.streams.blocks`. After a broken record reading goes on at its second line.
+    ``duplicate_column`` and ``too_many_columns`` (10,000; of the header), ``too_large``,
+    ``too_complex``, ``invalid_utf8`` and the reasons of :func:`curate.sources.streams.blocks`.
+    After a broken record reading goes on at its second line.
     """
 
     columns: Chosen = ()
@@ -138,9 +140,9 @@ class Csv(Jsonl):
         delimiter = self.delimiter
         if delimiter == "auto":
             is_tabbed = streams.plain_name(name.lower()).endswith(".tsv")
-            delimiter = "\t" if is_tabbed else _delimiter(first.data or b"")
+            delimiter = "\t" if is_tabbed else _delimiter((first.data or b"")[:_HEAD])
         header = list(self.names)
-        feed = _Lines(chain([first], lines), encoding, self.max_record_bytes)
+        feed = _Lines(chain([first], lines), encoding, delimiter, self.max_record_bytes)
         for item in _parsed(feed, delimiter):
             if not isinstance(item, _Row):
                 yield item
@@ -148,6 +150,10 @@ class Csv(Jsonl):
             row, offset, length, raw = item
             if not header or (not offset and row == header):
                 header = row
+                if len(header) > MOST_COLUMNS:
+                    what = f"{len(header)} columns, and at most {MOST_COLUMNS} are read"
+                    yield Damage("too_many_columns", offset, length, what, raw[:_HEAD])
+                    return
                 if len(set(header)) < len(header):
                     double = next(each for each in header if header.count(each) > 1)
                     what = f"the header has '{double[:100]}' more than once"
@@ -172,10 +178,11 @@ class _Row(NamedTuple):
 class _Lines:
     """What the csv module reads from: lines as text, and which of them its record took."""
 
-    def __init__(self, lines: Iterator[Line], encoding: str, cap: int) -> None:
+    def __init__(self, lines: Iterator[Line], encoding: str, delimiter: str, cap: int) -> None:
         self._lines, self._encoding, self._cap = lines, encoding, cap
+        self._delimiter = delimiter.encode(encoding, "replace")
         self._waiting: deque[Line] = deque()
-        self._held = 0
+        self._held = self._fields = 0
         self.taken: list[Line] = []
 
     def __iter__(self) -> _Lines:
@@ -184,17 +191,22 @@ class _Lines:
     def __next__(self) -> str:
         line = self._waiting.popleft() if self._waiting else next(self._lines)
         self._held += line.length
-        if line.data is None or self._held + _LINE_BYTES * len(self.taken) > self._cap:
+        is_long = self._held + _LINE_BYTES * len(self.taken) > self._cap
+        if self._held > json_objects.LARGE and line.data is not None:
+            self._fields += line.data.count(self._delimiter)
+        if line.data is None or is_long or self._fields > json_objects.MAX_PARTS:
             self._waiting.appendleft(line)
             raise StopIteration
         self.taken.append(line)
-        return line.data.decode(self._encoding, "surrogateescape") + "\n"
+        text = line.data.decode(self._encoding, "surrogateescape")
+        text += "\n"
+        return text
 
     def begin(self, back: int | None = None) -> None:
         """Begin another record, with the lines of the last one from ``back`` on."""
         if back is not None:
             self._waiting.extendleft(reversed(self.taken[back:]))
-        self.taken, self._held = [], 0
+        self.taken, self._held, self._fields = [], 0, 0
 
     def too_long(self) -> Line | None:
         """Remove the next line and return it, if there is one: it did not fit."""
@@ -217,8 +229,13 @@ def _parsed(lines: _Lines, delimiter: str) -> Iterator[_Row | Skip | Damage]:
             line = lines.too_long()
             if line is None:
                 return
-            what = f"{line.length} bytes in one record"
-            yield Damage("too_large", line.offset, line.length, what, line.head)
+            if line.data is not None:
+                what = f"more than {json_objects.MAX_PARTS} fields in one record"
+                head = line.data[:_HEAD]
+                yield Damage("too_complex", line.offset, line.length, what, head)
+            else:
+                what = f"{line.length} bytes in one record"
+                yield Damage("too_large", line.offset, line.length, what, line.head)
             rows = reader()
             continue
         except csv.Error as error:

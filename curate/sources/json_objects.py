@@ -33,7 +33,7 @@ CAP = 64 * 1024 * 1024
 _HEAD = 64 * 1024
 #: A record of a few megabytes can have a million empty lists, each twenty times its size in memory.
 LARGE = 1024 * 1024
-_MAX_PARTS = 2_000_000
+MAX_PARTS = 2_000_000
 
 #: Levels of lists and objects: a tree of 200 messages has 400, and the decoder, like whoever reads
 #: ``meta`` later, fails at less than 1,000.
@@ -302,7 +302,7 @@ def _parse(line: Line) -> JsonObject | Skip | Damage | json.JSONDecodeError | No
     if not data.strip():
         return Skip("blank_line")
     if is_complex(data):
-        error = f"more than {_MAX_PARTS} lists, objects and fields"
+        error = f"more than {MAX_PARTS} lists, objects and fields"
         return Damage("too_complex", offset, length, error, data[:_HEAD])
     if _depth(data) > _MAX_DEPTH:
         return None
@@ -320,9 +320,13 @@ def _parse(line: Line) -> JsonObject | Skip | Damage | json.JSONDecodeError | No
     return JsonObject(offset, length, record, data)
 
 
-def is_complex(data: bytes) -> bool:
-    """Return whether bytes may have so many lists and fields that they take too much memory."""
-    return len(data) > LARGE and sum(map(data.count, (b"[", b"{", b":"))) > _MAX_PARTS
+def is_complex(data: bytes | str) -> bool:
+    """Return whether JSON may have so many lists and fields that it takes too much memory."""
+    if len(data) <= LARGE:
+        return False
+    if isinstance(data, str):
+        return sum(map(data.count, "[{:")) > MAX_PARTS
+    return sum(map(data.count, (b"[", b"{", b":"))) > MAX_PARTS
 
 
 def _no_object(line: Line, value: object) -> Damage:

@@ -16,6 +16,7 @@ import json
 import lzma
 import multiprocessing
 import random
+import struct
 import sys
 import tarfile
 import tempfile
@@ -36,6 +37,7 @@ from curate.plan.sidecars import planned_sidecars
 from curate.recipe.recipe import parse_recipe
 from curate.sources.base import InputFile, Piece
 from curate.sources.chat.conversations import Chat
+from curate.sources.delimited import Csv
 from curate.sources.finished_run import CuratedRun
 from curate.sources.jsonl import Jsonl
 from curate.sources.parquet import Parquet
@@ -45,6 +47,7 @@ from curate.sources.wiki.wikipedia import Wikipedia
 from curate.sources.wiki.wikipedia_html import WikipediaHtml
 from curate.stages.robots_txt import RobotsTxt
 from tests.faults.formats import FORMATS
+from tests.unit.sources.wiki import test_zim
 
 MEBIBYTES, SECONDS = 256, 5
 BATCH_BYTES = 8 << 20
@@ -292,6 +295,63 @@ def many_turns(count):
     return f'{{"messages": [{", ".join([turn] * count)}]}}\n'.encode()
 
 
+def transcript(count):
+    """Return a pair of transcripts (HH-RLHF) of many turns."""
+    text = "\n\nHuman: a\n\nAssistant: b" * count
+    return json.dumps({"chosen": text, "rejected": text}).encode()
+
+
+def text_of_turns(count):
+    """Return turns as JSON text, which nothing has counted before it is parsed."""
+    return json.dumps({"messages": "[" + "[]," * count + "[]]"}).encode()
+
+
+def instances(count):
+    """Return as many questions as turns before each of them (alpaca), and much else beside them."""
+    pairs, questions = [["a", "b"]] * count, [{"output": "a"}] * count
+    record = {"instruction": "a", "history": pairs, "instances": questions, "x": "y" * count}
+    few = {**record, "instances": questions[: count // 100], "history": []}
+    return json.dumps(record).encode() + b"\n" + json.dumps(few).encode()
+
+
+def many_paths(count, length):
+    """Return a tree of messages (oasst): a long question, one line of answers, many last ones."""
+    node = {"text": "a", "role": "assistant", "replies": []}
+    node["replies"] = [{"text": "b", "role": "assistant"}] * count
+    for role in ["prompter", "assistant"] * 80:
+        node = {"text": "c", "role": role, "replies": [node]}
+    root = {"text": "long " * length, "role": "prompter", "replies": [node]}
+    return json.dumps({"prompt": root}).encode()
+
+
+def repeated_content(count):
+    """Return a ZIM file of a page of 1 MB under many names."""
+    page = b"<p>" + b"some words " * 100_000
+    entries = (test_zim.entry(0, b"C", f"P{n}", "", (0, 0)) for n in range(count))
+    return test_zim.zim([test_zim.cluster([page])], list(entries))
+
+
+def repeated_entries(count, name):
+    """Return a ZIM file whose directory names one entry again and again."""
+    data = test_zim.zim([test_zim.cluster([b"<p>a"])], [test_zim.entry(0, b"C", name, "b", (0, 0))])
+    start = struct.unpack_from("<Q", data, 32)[0]  # of the directory
+    places = data[start : start + 8] * count
+    header = data[:24] + struct.pack("<I", count) + data[28:32]
+    return header + struct.pack("<Q", len(data)) + data[40:] + places
+
+
+def one_page_zim(count):
+    return test_zim.zim(
+        [test_zim.cluster([b"<p>" + b"some words " * count])],
+        [test_zim.entry(0, b"C", "P", "", (0, 0))],
+    )
+
+
+def header(count):
+    """Return a table of as many columns, each with a name."""
+    return b"text," + b",".join(b"%x" % number for number in range(count)) + b"\na,b\n"
+
+
 def many_fields(count):
     fields = {f"field {number}": number for number in range(count)}
     return json.dumps({"text": "a", **fields}).encode() + b'\n{"text": "b"}\n'
@@ -418,7 +478,45 @@ BOMBS = {
     "repeated.run": Bomb(
         CuratedRun(), "a.parquet", lambda n: dictionary(int(1e7 * n), is_plain=True)
     ),
-    "turns.chat": Bomb(Chat(), "a.jsonl", lambda n: many_turns(int(5e5 * n)), 30),
+    "turns.chat": Bomb(Chat(), "a.jsonl", lambda n: many_turns(int(5e4 * n))),
+    "too-many-turns.chat": Bomb(
+        Chat(), "a.jsonl", lambda n: many_turns(int(3e5 * n)), SECONDS, 640
+    ),
+    "transcript.chat": Bomb(Chat(), "a.jsonl", lambda n: transcript(int(1e6 * n))),
+    "text-of-turns.chat": Bomb(Chat(), "a.jsonl", lambda n: text_of_turns(int(1e7 * n))),
+    "instances.chat": Bomb(Chat(), "a.jsonl", lambda n: instances(int(1e5 * n))),
+    "paths.chat": Bomb(
+        Chat(paths="all"), "a.jsonl", lambda n: many_paths(int(2e5 * n), int(100 * n))
+    ),
+    "long-paths.chat": Bomb(
+        Chat(paths="all"), "a.jsonl", lambda n: many_paths(int(3e3 * n), int(1e6 * n))
+    ),
+    "contents.zim": Bomb(
+        WikipediaHtml(), "a.zim", lambda n: repeated_content(int(1e5 * n)), 30
+    ),
+    "entries.zim": Bomb(
+        WikipediaHtml(), "a.zim", lambda n: repeated_entries(int(2e6 * n), "a"), 10
+    ),
+    "names.zim": Bomb(
+        WikipediaHtml(), "a.zim", lambda n: repeated_entries(int(1e6 * n), "a" * 4000)
+    ),
+    "no-entries.zim": Bomb(
+        WikipediaHtml(), "a.zim", lambda n: test_zim.zim([], [b"\xff"] * int(2e5 * n)), 10
+    ),
+    "one-page.zim": Bomb(WikipediaHtml(), "a.zim", lambda n: one_page_zim(int(5e6 * n))),
+    "long-text.csv.zst": Bomb(
+        Csv(), "a.csv.zst", lambda n: repeated("zst", b"some words ", int(5e6 * n), b"text\n"),
+        SECONDS, 512,
+    ),
+    "tiny-rows.csv.zst": Bomb(
+        Csv(), "a.csv.zst", lambda n: repeated("zst", b"a\n", int(1e6 * n), b"text\n"), 20
+    ),
+    "fields.csv": Bomb(Csv(), "a.csv", lambda n: b"text,x\n" + b"ab," * int(2e7 * n) + b"\na,b\n"),
+    "header.csv": Bomb(Csv(), "a.csv", lambda n: header(int(1e6 * n))),
+    "unclosed.csv": Bomb(
+        Csv(), "a.csv", lambda n: b'text,x\n"' + b"a\n" * int(3e6 * n) + b"a,b\n", 60
+    ),
+    "quotes.csv": Bomb(Csv(), "a.csv", lambda n: b"text,x\n" + b'"""\n' * int(1e6 * n), 30),
     "turns.packed": Bomb(
         lambda file: {"records": sum(1 for _ in FORMATS["packed.jsonl"].read(file))}, "a.jsonl",
         lambda n: many_turns(int(1e5 * n)), 30,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from curate.sources import fields
+from curate.sources import fields, json_objects
 
 Json = dict[str, Any]
 
@@ -138,6 +138,9 @@ def _tool(item: object) -> Json:
 
 def parsed(text: str, reason: str, what: str) -> Any:
     """Parse JSON text of a record; raise Defect with the reason if it is none."""
+    if json_objects.is_complex(text):
+        parts = json_objects.MAX_PARTS
+        raise Defect("too_complex", f"{what}: more than {parts} lists, objects and fields")
     try:
         return json.loads(text, parse_constant=_refuse)
     except RecursionError:

@@ -67,7 +67,9 @@ class Chat:
     ``image_part``, ``audio_part``, ``video_part``, ``file_part``, ``unknown_content_part``,
     ``bad_tool_call`` (no name, or arguments that are no JSON object), ``bad_tools``,
     ``unmatched_tool_call`` (a tool's answer to a call that nobody made), ``bad_weight``,
-    ``masked_turn``, ``unwanted_answer``, ``too_deep`` and those of JSON or Parquet files.
+    ``masked_turn``, ``unwanted_answer``, ``too_deep``, ``too_many_turns`` (100,000 of a record's
+    conversations), ``bomb`` (together they are longer than a record may be) and those of JSON or
+    Parquet files.
     """
 
     layout: layouts.Layout = "auto"
@@ -182,6 +184,7 @@ class Chat:
             _refuse_masked(conversations)
         tools = layouts.tools_of(record, self.tools) if conversations else None
         records: list[Record] = []
+        copied = 0  # conversations of one record may all begin with its longest turn
         for number, (messages, rejected, extras) in enumerate(conversations):
             rest = deepcopy(record) if len(conversations) > 1 else record
             if any(extras or ()):
@@ -192,6 +195,11 @@ class Chat:
             )
             messages, rejected = self._first(messages), rejected and self._first(rejected)
             text = render(messages, tools) or ""
+            copied += len(text)
+            bytes_ = copied + len(meta or "") * len(conversations)
+            if len(conversations) > 1 and bytes_ > self.max_record_bytes:
+                what = f"its conversations have more than {self.max_record_bytes} bytes"
+                raise Defect("bomb", what)
             place = f"{locator}:{number}" if number else locator
             records.append(
                 Document(place, text, url, date, messages, rejected, tools, license, meta)

@@ -19,6 +19,7 @@ from curate.sources.chat.turns import (
     TurnFields,
     TurnReader,
     check_answers,
+    check_count,
     detect_fields,
     plain_message,
 )
@@ -82,8 +83,12 @@ def read(record: JsonRecord, options: LayoutOptions) -> list[Conversation]:
     """Return the conversations of a record, none without turns; raise Defect if it is invalid."""
     _take_apart(record)
     layout = detect_layout(record, options) if options.layout == "auto" else options.layout
-    conversations = LAYOUTS[layout](record, options._replace(layout=layout))
-    found = [conversation for conversation in conversations if conversation.messages]
+    found, turns = [], 0
+    for conversation in LAYOUTS[layout](record, options._replace(layout=layout)):
+        turns += len(conversation.messages) + len(conversation.rejected or ())
+        check_count(turns)
+        if conversation.messages:
+            found.append(conversation)
     for conversation in found:
         check_answers(conversation.messages)
         if conversation.rejected:
@@ -221,6 +226,7 @@ def _transcript(text: str) -> list[Message]:
     """
     if not text.startswith(_TRANSCRIPT):
         return []
+    check_count(sum(text.count(f"\n\n{speaker}:") for speaker in _SPEAKERS))
     parts = _SPEAKER.split(text)[1:]
     turns = [
         plain_message(_SPEAKERS[speaker], words.strip())
@@ -257,7 +263,9 @@ def _alpaca(record: JsonRecord, options: LayoutOptions) -> Iterator[Conversation
         raise Defect("missing_messages", fields.missing("instruction", record))
     before = _system(record, [plain_message("user", None)])
     history = record.pop("history", None) or []
-    for pair in history if isinstance(history, list) else [history]:
+    pairs = history if isinstance(history, list) else [history]
+    check_count(2 * len(pairs))
+    for pair in pairs:
         if not isinstance(pair, list) or len(pair) != 2:
             raise Defect("bad_turn", "'history' is no list of question and answer")
         before += [

@@ -37,27 +37,30 @@ def conversations_of(root: object, paths: Paths) -> Iterator[list[Turn]]:
     >>> [path[-1]["text"] for path in conversations_of(tree, "all")]
     ['yes', 'no']
     """
-    for path in _answered(_node(root), paths, _MAX_DEPTH):
+    for path in _answered(_node(root), paths, ()):
         yield [{name: value for name, value in node.items() if name != "replies"} for node in path]
 
 
-def _answered(node: Turn, paths: Paths, depth: int) -> list[list[Turn]]:
-    """Return the paths down from a message that end with an answer, best first."""
+def _answered(node: Turn, paths: Paths, above: tuple[Turn, ...]) -> Iterator[tuple[Turn, ...]]:
+    """Yield the paths through a message that end with an answer, best first, from the root on."""
     replies = node.get("replies") or []
     if not isinstance(replies, list):
         raise Defect("bad_turn", f"'replies' is {kind(replies)} instead of a list")
-    if not depth:
+    path = (*above, node)
+    if len(path) > _MAX_DEPTH:
         raise Defect("too_deep", f"more than {_MAX_DEPTH} messages in a row")
     if node.get("deleted"):
-        return []
-    answered: list[list[Turn]] = []
+        return
+    is_answered = False
     for reply in sorted(map(_node, replies), key=_rank):
-        answered += [[node, *rest] for rest in _answered(reply, paths, depth - 1)]
-        if answered and paths == "best":
-            break
+        for answered in _answered(reply, paths, path):
+            is_answered = True
+            yield answered
+        if is_answered and paths == "best":
+            return
     # An unknown role is no question: the path is kept, and reading its turns reports the role.
-    is_question = ROLES.get(str(node.get("role"))) == "user"
-    return answered or ([] if is_question else [[node]])
+    if not is_answered and ROLES.get(str(node.get("role"))) != "user":
+        yield path
 
 
 def _node(value: object) -> Turn:

@@ -46,6 +46,9 @@ OUR_ROLES = ("system", "user", "assistant", "tool", CALL)
 
 _EMPTY: Message = dict.fromkeys(field.name for field in schema.MESSAGE)
 
+#: Turns of all conversations of a record; each takes about 700 bytes of memory.
+MOST_TURNS = 100_000
+
 #: What datasets call the reasoning before an answer.
 _REASONING = ("reasoning_content", "reasoning", "thinking")
 
@@ -94,6 +97,14 @@ def plain_message(role: str, content: str | None) -> Message:
     return {**_EMPTY, "role": role, "content": content}
 
 
+def check_count(turns: int) -> None:
+    """Raise Defect if turns are too many to be held in memory."""
+    if turns > MOST_TURNS:
+        raise Defect(
+            "too_many_turns", f"the conversations of a record have over {MOST_TURNS} turns"
+        )
+
+
 class TurnReader(NamedTuple):
     """Reads turns; ``extras`` collects the fields of each turn that no message has.
 
@@ -112,6 +123,7 @@ class TurnReader(NamedTuple):
         A call of ShareGPT after the assistant's words, or after another call, belongs to the same
         message: nobody answered between them.
         """
+        check_count(len(turns))
         plain = self._plain_messages(turns)
         if plain is not None:
             return plain

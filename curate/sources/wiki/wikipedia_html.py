@@ -155,8 +155,7 @@ class WikipediaHtml:
         self, handle: IO[bytes], file: InputFile, piece: Piece
     ) -> Iterator[_ZimPage | Skip | Damage]:
         zim = Zim(handle, file.size, file.name)
-        found = zim.find(piece)
-        yield from found.damages
+        found = yield from zim.find(piece)
         if found.redirects:
             yield Skip("redirect", found.redirects)
         if found.others:

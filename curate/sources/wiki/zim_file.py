@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -33,7 +33,9 @@ _WIDE = 0x10  # offsets in the cluster have eight bytes
 
 #: Entries that are read together, bytes that may lie between the first and the last of them, bytes
 #: of one entry, of the list of media types, and of a cluster's table of offsets.
-_TOGETHER, _SPAN, _LONGEST, _TYPES, _TABLE = 1 << 16, 64 << 20, 1 << 13, 1 << 16, 64 << 20
+_TOGETHER, _SPAN, _LONGEST, _TYPES, _TABLE = 1 << 16, 64 << 20, 1 << 13, 1 << 16, 4 << 20
+#: Pages, and bytes of their paths and titles, of the clusters that begin in one piece.
+_PAGES, _NAMES = 1 << 20, 128 << 20
 
 
 class Page(NamedTuple):
@@ -67,7 +69,7 @@ class Found:
     facts: dict[str, Page]  #: entries of the metadata, by name
     redirects: int = 0
     others: int = 0  #: pictures, styles, metadata, indexes
-    damages: list[Damage] = field(default_factory=list)
+    name_bytes: int = 0
 
 
 class Zim:
@@ -75,6 +77,7 @@ class Zim:
 
     def __init__(self, handle: IO[bytes], size: int, name: str) -> None:
         self._handle, self._size, self._name = handle, size, name
+        self._unpacked = 0
         header = self._read(0, _HEADER.size)
         if len(header) < _HEADER.size or not is_zim(header):
             raise self._broken(0, "the header is cut off, or that of another format")
@@ -95,10 +98,11 @@ class Zim:
         kinds = self._read(types_at, _TYPES).split(b"\0\0")[0].split(b"\0")
         self._is_html = [kind.partition(b";")[0].strip().lower() == b"text/html" for kind in kinds]
 
-    def find(self, piece: Piece) -> Found:
+    def find(self, piece: Piece) -> Generator[Damage, None, Found]:
         """Read the directory; return the pages whose clusters begin in a piece.
 
-        Entries without content are counted in the piece that begins the file.
+        Entries without content are counted in the piece that begins the file, which yields damaged
+        ones. Raise `Broken` where there are more pages than a piece can have.
         """
         found = Found([], {})
         inside = (self._clusters >= piece.start) & (self._clusters < piece.end)
@@ -108,9 +112,11 @@ class Zim:
             size = 8 * min(_TOGETHER, self._count - first)
             places = np.frombuffer(self._read(self._entries_at + 8 * first, size), "<u8")
             for place, data, at in self._entries(places):
-                self._sort(place, data, at, inside, found)
+                damage = self._sort(min(place, self._size), data, at, inside, found)
+                if damage and not piece.start:
+                    yield damage
         if piece.start:
-            found.redirects, found.others, found.damages = 0, 0, []
+            found.redirects, found.others = 0, 0
         return found
 
     def contents(self, pages: list[Page], limit: int) -> Iterator[Content | Damage]:
@@ -147,28 +153,27 @@ class Zim:
             else:
                 yield place, self._read(min(place, self._size), _LONGEST), 0
 
-    def _sort(self, place: int, data: bytes, at: int, inside: np.ndarray, found: Found) -> None:
-        damages, place = found.damages, min(place, self._size)
+    def _sort(
+        self, place: int, data: bytes, at: int, inside: np.ndarray, found: Found
+    ) -> Damage | None:
         if at + _ENTRY.size + _CONTENT.size > len(data):
-            damages.append(Damage("bad_zim_entry", place, 0, "an entry is outside of the file"))
-            return
+            return Damage("bad_zim_entry", place, 0, "an entry is outside of the file")
         kind, _, namespace, _ = _ENTRY.unpack_from(data, at)
         if kind == _REDIRECT and namespace == self._articles:
             found.redirects += 1
-            return
+            return None
         is_fact = namespace == b"M"
         is_page = namespace == self._articles and kind < len(self._is_html) and self._is_html[kind]
         if kind in (_REDIRECT, _LINK, _DELETED) or not (is_fact or is_page):
             found.others += 1
-            return
+            return None
         cluster, blob = _CONTENT.unpack_from(data, at + _ENTRY.size)
         begin = at + _ENTRY.size + _CONTENT.size
         end = data.find(b"\0", begin, begin + _LONGEST)
         after = data.find(b"\0", end + 1, begin + _LONGEST)
         if min(end, after) < 0 or cluster >= len(self._clusters):
             what = "an entry without an end, or of a cluster that the file does not have"
-            damages.append(Damage("bad_zim_entry", place, 0, what, data[at : at + 64]))
-            return
+            return Damage("bad_zim_entry", place, 0, what, data[at : at + 64])
         path = data[begin:end].decode("utf-8", "replace")
         page = Page(cluster, blob, path, data[end + 1 : after].decode("utf-8", "replace") or path)
         if is_fact:
@@ -176,12 +181,17 @@ class Zim:
             found.facts[path] = page
         elif inside[cluster]:
             found.pages.append(page)
+            found.name_bytes += after - begin
+            if len(found.pages) > _PAGES or found.name_bytes > _NAMES:
+                raise self._broken(0, f"more than {_PAGES} pages, or {_NAMES} bytes of their names")
+        return None
 
     def _cluster(self, number: int, pages: list[Page], limit: int) -> Iterator[Content | Damage]:
         at = int(self._clusters[number])
         done = 0
         try:
             for content in self._blobs(at, pages, limit):
+                self._spend(at, content.length)
                 done += 1
                 yield content
             return
@@ -189,6 +199,13 @@ class Zim:
             damage = broken.damage._replace(offset=min(at, self._size), length=0)
         for _ in pages[done:]:  # each page of a damaged cluster is a record
             yield damage
+
+    def _spend(self, at: int, length: int) -> None:
+        """Count what came of the file: entries may have one content, clusters the same bytes."""
+        self._unpacked += length
+        if self._unpacked > max(streams.FREE, streams.MAX_RATIO * self._size):
+            what = f"pages of {self._unpacked} bytes out of a file of {self._size}"
+            raise streams.Broken(Damage("bomb", at, 0, what))
 
     def _blobs(self, at: int, pages: list[Page], limit: int) -> Iterator[Content]:
         head = self._read(at, 17)
@@ -221,6 +238,7 @@ class Zim:
                 continue
             if start < reader.position:
                 raise self._broken(at, f"content {page.blob} begins inside another")
+            self._spend(at, start - reader.position)
             missing = reader.skip(start - reader.position)
             parts, left = [], end - start
             while left and (data := reader.take(left)):
@@ -229,4 +247,5 @@ class Zim:
             if missing or left:
                 raise self._broken(at, f"the file ends before content {page.blob} does")
             last = Content(page, at, end - start, b"".join(parts))
+            parts.clear()
             yield last

@@ -139,3 +139,14 @@ def test_options_that_cannot_be(options, message):
 
 def test_endings():
     assert [format_of_name(name) for name in ("A.CSV.gz", "b.tsv")] == ["csv", "csv"]
+
+
+def test_records_of_very_many_fields_are_not_held_in_memory():
+    many = b",".join([b"a"] * 2_500_000)
+    records = read(b"text,x\nbefore,1\n" + many + b"\nbehind,2\n")
+    assert texts(records) == ["before", "behind"]
+    assert reasons(records) == ["too_complex"]
+    prose = "yes, no, " * 200_000
+    assert texts(read(f'text,x\n"{prose}",1\n'.encode())) == [prose]
+    header = ",".join(["text", *map(str, range(10_000))])
+    assert reasons(read(f"{header}\na\n".encode())) == ["too_many_columns"]

@@ -493,3 +493,37 @@ def test_columns_that_an_option_names_are_read(tmp_path):
     (document,) = reader.read(file, *reader.split(file, 1 << 20))
     assert (document.url, document.meta) == ("http://a.org", '{"s":{"ok":true}}')
     assert document.messages[1]["content"] == "!"
+
+
+def test_a_small_record_does_not_become_a_large_product(tmp_path):
+    """Of conversations that repeat turns, of turns in a string, and of JSON in a string."""
+    history, answers = [["a", "b"]] * 400, [{"output": "c"}] * 200
+    records = {
+        "too_many_turns": [
+            {"instruction": "a", "history": history, "instances": answers},
+            {"chosen": "\n\nHuman: a\n\nAssistant: b" * 50_001, "rejected": "c"},
+            {"messages": OPENAI * 50_001},
+        ],
+        "bomb": [
+            {"instruction": "a", "instances": [{"output": "c"}] * 30, "x": "long " * 1_000_000},
+            {"instruction": "long " * 1_000_000, "instances": [{"output": "c"}] * 30},
+        ],
+        "too_complex": [{"messages": "[" + "[]," * 2_000_000 + "[]]"}],
+    }  # fmt: skip
+    for reason, some in records.items():
+        for record in some:
+            assert one(tmp_path, record).reason == reason
+    few = {"instruction": "a", "instances": [{"output": "c"}] * 30, "x": "long " * 1000}
+    assert len(read(stored(tmp_path, json.dumps(few).encode()))) == 30
+
+
+def test_all_paths_of_a_tree_cost_what_they_are(tmp_path):
+    leaf = {"role": "assistant", "text": "end"}
+    node = {"role": "assistant", "text": "a", "replies": [leaf] * 5000}
+    for role in ["prompter", "assistant"] * 90:
+        node = {"role": role, "text": role, "replies": [node]}
+    source = Chat(paths="all")
+    assert one(tmp_path, {"prompt": node}, source).reason == "too_many_turns"
+    node["replies"] = [{**leaf, "rank": 1}, {**leaf, "text": "best", "rank": 0}]
+    paths = read(stored(tmp_path, json.dumps({"prompt": node}).encode()), source)
+    assert [path.messages[-1]["content"] for path in paths] == ["best", "end"]

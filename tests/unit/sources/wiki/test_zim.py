@@ -7,6 +7,7 @@ import pytest
 import zstandard
 
 from curate.api.inputs import by_format
+from curate.sources import streams
 from curate.sources.base import Damage, Document, InputFile, Piece, Skip
 from curate.sources.wiki.wikipedia_html import WikipediaHtml
 
@@ -38,7 +39,7 @@ def zim(clusters, entries, version=(6, 1)):
     """Write a ZIM file of clusters and entries as they are given."""
     at = 80 + len(TYPES)
     pointers = at + 8 * (len(entries) + len(clusters))
-    body, entry_places, cluster_places = b"", [], []
+    body, entry_places, cluster_places = bytearray(), [], []
     for places, parts in ((entry_places, entries), (cluster_places, clusters)):
         for part in parts:
             places.append(pointers + len(body))
@@ -48,7 +49,7 @@ def zim(clusters, entries, version=(6, 1)):
         at, at, at + 8 * len(entries), 80, 0, 0, pointers + len(body),
     )  # fmt: skip
     lists = struct.pack(f"<{len(entry_places + cluster_places)}Q", *entry_places, *cluster_places)
-    return header + TYPES + lists + body
+    return header + TYPES + lists + bytes(body)
 
 
 def page(n):
@@ -232,3 +233,23 @@ def test_places_that_no_file_has_are_damage_at_its_end(read, place):
     assert documents(found) == {path: each for path, each in ALL.items() if path >= "Бет_3"}
     assert damages(found) == ["bad_zim_entry", "bad_zim", "bad_zim"]
     assert {each.offset for each in found if isinstance(each, Damage)} == {len(data)}
+
+
+def test_a_content_that_many_entries_name_is_given_until_it_is_a_bomb(read):
+    long = page(1).replace("сөйлем".encode(), "сөйлем ".encode() * 80_000)
+    entries = [entry(HTML, b"C", f"P{n}", "", (0, n % 2)) for n in range(200)]
+    found = read(zim([cluster([long, page(2)])], entries))
+    kept = documents(found)
+    assert damages(found) == ["bomb"] * (200 - len(kept))
+    assert 50 < sum(len(text.encode()) for text in kept.values()) / 1e6 < 80
+
+
+def test_clusters_of_the_same_bytes_are_unpacked_until_they_are_a_bomb(read):
+    one = cluster([b" " * 4_000_000, page(1)])
+    data = zim([one] * 40, [entry(HTML, b"C", f"P{n}", "", (n, 1)) for n in range(40)])
+    first = data.index(one)
+    at = struct.unpack_from("<Q", data, 48)[0]
+    same = data[:at] + struct.pack("<Q", first) * 40 + data[at + 320 :]
+    found = read(same)
+    assert damages(found) == ["bomb"] * (40 - len(documents(found)))
+    assert len(documents(found)) == streams.FREE // 4_000_000
