@@ -9,12 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 _PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
 _OTHERS = [byte for byte in range(256) if byte not in _PRINTABLE]
 _WRITTEN = {byte: chr(byte) for byte in _PRINTABLE} | {
     byte: chr(0x100 + number) for number, byte in enumerate(_OTHERS)
 }
 _READ = {ord(character): byte for byte, character in _WRITTEN.items()}
+
+#: int16[2048]: the byte that a character of up to two bytes stands for, by code point, or -1.
+BYTES = np.full(0x800, -1, np.int16)
+BYTES[list(_READ)] = list(_READ.values())
 
 #: The 256 characters that stand for bytes.
 ALPHABET = frozenset(_WRITTEN.values())

@@ -14,7 +14,7 @@ import numpy as np
 from curate.errors import InternalError, RecipeError
 from curate.tokens.base import Base
 from curate.tokens.byte_level import as_merges, splits, written
-from curate.tokens.learn import learn
+from curate.tokens.learn import lay_out, learn
 from curate.tokens.pieces import Pieces
 from curate.tokens.tiktoken_bpe import encode_ordinary
 from curate.tokens.token_tables import Joins, Tokens, encode_pieces
@@ -92,9 +92,11 @@ def extend(
     banned: frozenset[bytes] = frozenset()
     while True:
         tokens = Tokens.build(base.tokens, base.first + add)
-        encoded, ends = encode_pieces(pieces.data, pieces.offsets, tokens, joins, base.whole)
+        slots, weights = lay_out(
+            *encode_pieces(pieces.data, pieces.offsets, tokens, joins, base.whole), pieces.counts
+        )
         learned = learn(
-            encoded, ends, pieces.counts, tokens, joins,
+            slots, weights, tokens, joins,
             first=base.first, add=add, min_count=min_count, banned=banned,
         )  # fmt: skip
         if len(learned.tokens) < add:

@@ -29,7 +29,7 @@ import numpy.typing as npt
 from curate.kernels.hashing import hash_span, table_size
 from curate.kernels.jit import kernel
 from curate.tokens.merge import slot_of
-from curate.tokens.token_tables import LONGEST, NEVER, Joins, Tokens, find
+from curate.tokens.token_tables import LONGEST, NEVER, Joins, Tokens, find, grown
 
 #: What ends piece number n is -(n + PIECE).
 PIECE = 1024
@@ -48,10 +48,19 @@ class Learned(NamedTuple):
     refused: dict[str, int]  #: pairs that became no token, by reason
 
 
+def lay_out(
+    encoded: npt.NDArray[np.int32], ends: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Return encoded pieces of more than one token as slots, and how often each piece occurs."""
+    kept = np.flatnonzero(np.diff(ends) > 1)
+    slots = np.empty(int(np.diff(ends)[kept].sum()) + len(kept), np.int32)
+    _lay_out(encoded, ends, kept, slots)
+    return slots, counts[kept]
+
+
 def learn(
-    encoded: npt.NDArray[np.int32],
-    ends: npt.NDArray[np.int64],
-    counts: npt.NDArray[np.int64],
+    slots: npt.NDArray[np.int32],
+    weights: npt.NDArray[np.int64],
     tokens: Tokens,
     joins: Joins,
     *,
@@ -60,18 +69,15 @@ def learn(
     min_count: int,
     banned: frozenset[bytes] = frozenset(),
 ) -> Learned:
-    """Learn up to ``add`` tokens from encoded pieces that occur ``counts`` times each.
+    """Learn up to ``add`` tokens from pieces as `lay_out` returns them; the slots change.
 
     New tokens have numbers from ``first`` on. A pair that occurs less than ``min_count`` times is
     not joined, nor one whose bytes are ``banned``. Of equal counts the pair of the lower numbers is
     joined first, so that the order of the pieces has no effect. Deterministic.
     """
-    kept = np.flatnonzero(np.diff(ends) > 1)
-    slots = np.empty(int(np.diff(ends)[kept].sum()) + len(kept), np.int32)
-    _lay_out(encoded, ends, kept, slots)
     hashes = [_hash_of(token) for token in banned]
     content, offsets, numbers = _learn(
-        slots, counts[kept], *tokens, *joins, first, add, min_count,
+        slots, weights, *tokens, *joins, first, add, min_count,
         np.array(hashes, np.uint64),
     )  # fmt: skip
     made = [content[a:b].tobytes() for a, b in pairwise(offsets)]
@@ -115,16 +121,6 @@ def _previous(slots: Any, at: Any) -> Any:
 
 
 @kernel
-def _grown(values: Any, size: Any) -> Any:
-    """Return an array of at least ``size`` that begins with the values."""
-    if len(values) >= size:
-        return values
-    more = np.empty(max(size, len(values) + (len(values) >> 1) + 1024), values.dtype)
-    more[: len(values)] = values
-    return more
-
-
-@kernel
 def _rehashed(keys: Any, count: Any, size: Any) -> Any:
     """Return a table of ``size`` slots with the number of each of ``count`` keys, and its keys."""
     found, numbers = np.full(size, np.int64(-1)), np.empty(size, np.int32)
@@ -150,8 +146,8 @@ def _count_pairs(slots: Any, weights: Any, min_count: Any) -> Any:
             slot = find(table, key)
             if table[slot] < 0:
                 if pairs == len(keys):
-                    keys, counts = _grown(keys, 2 * pairs), _grown(counts, 2 * pairs)
-                    places = _grown(places, 2 * pairs)
+                    keys, counts = grown(keys, 2 * pairs), grown(counts, 2 * pairs)
+                    places = grown(places, 2 * pairs)
                 if 2 * pairs >= len(table):
                     table, numbers = _rehashed(keys, pairs, 2 * len(table))
                     slot = find(table, key)
@@ -197,7 +193,7 @@ def _before(counts: Any, keys: Any, a: Any, b: Any) -> Any:
 @kernel
 def _push(counts: Any, keys: Any, size: Any, count: Any, key: Any) -> Any:
     """Enter a pair into the heap; return its arrays, which may have grown, and its new size."""
-    counts, keys = _grown(counts, size + 1), _grown(keys, size + 1)
+    counts, keys = grown(counts, size + 1), grown(keys, size + 1)
     counts[size], keys[size] = count, key
     at = size
     while at > 0:
@@ -321,7 +317,7 @@ def _learn(
     # The vocabulary grows: numbers from the old ones' end to `first` are empty.
     offsets_of = np.full(first + add + 1, len(content), np.int64)
     offsets_of[: len(starts)] = starts
-    content = _grown(content, len(content) + 16 * add)
+    content = grown(content, len(content) + 16 * add)
     joined_counts = np.zeros(len(REFUSALS) + add, np.int64)
     text, scratch = np.empty(LONGEST, np.uint8), np.empty(LONGEST, np.uint8)
     part = np.empty(LONGEST, np.int32)
@@ -374,7 +370,7 @@ def _learn(
             joined = np.int32(first + made)
             joined_counts[len(REFUSALS) + made] = count
             made += 1
-            content = _grown(content, offsets_of[joined] + size)
+            content = grown(content, offsets_of[joined] + size)
             for i in range(size):
                 content[offsets_of[joined] + i] = text[i]
             offsets_of[joined + 1] = offsets_of[joined] + size
@@ -406,7 +402,7 @@ def _learn(
                 width = np.int32(after - at)
                 slots[at], slots[behind] = joined, -width
                 slots[at + 1] = slots[after - 1] = -width
-                pending = _grown(pending, waiting + 4)
+                pending = grown(pending, waiting + 4)
                 if before >= 0:
                     # The pair (other, a) is gone, and (other, joined) there.
                     other = slots[before]
@@ -449,8 +445,8 @@ def _learn(
                 if 2 * pairs >= len(table):
                     table, numbers = _rehashed(keys, pairs, 2 * len(table))
                     slot = find(table, key)
-                keys, counts = _grown(keys, pairs + 1), _grown(counts, pairs + 1)
-                begin, end = _grown(begin, pairs + 1), _grown(end, pairs + 1)
+                keys, counts = grown(keys, pairs + 1), grown(counts, pairs + 1)
+                begin, end = grown(begin, pairs + 1), grown(end, pairs + 1)
                 table[slot], numbers[slot] = key, pairs
                 keys[pairs], counts[pairs] = key, 0
                 begin[pairs] = end[pairs] = used
@@ -458,7 +454,7 @@ def _learn(
             if old or more >= min_count:
                 pair = numbers[slot]
                 earlier = end[pair] - begin[pair]
-                occurrences = _grown(occurrences, used + earlier + stop - here)
+                occurrences = grown(occurrences, used + earlier + stop - here)
                 for i in range(earlier):
                     occurrences[used + i] = occurrences[begin[pair] + i]
                 for i in range(stop - here):

@@ -97,6 +97,16 @@ def _index_tokens(content: Any, offsets: Any, slots: Any, singles: Any) -> None:
 
 
 @kernel
+def grown(values: Any, size: Any) -> Any:
+    """Return an array of at least ``size`` that begins with the values."""
+    if len(values) >= size:
+        return values
+    more = np.empty(max(size, len(values) + (len(values) >> 1) + 1024), values.dtype)
+    more[: len(values)] = values
+    return more
+
+
+@kernel
 def find(keys: Any, key: Any) -> Any:
     """Return the slot that holds a key, or the empty one where it belongs."""
     mask = np.uint64(len(keys) - 1)

@@ -217,7 +217,7 @@ def test_what_is_learned_from_is_bounded(tmp_path: Path, monkeypatch: pytest.Mon
     assert 1000 <= card["text"]["bytes"] < 1100
     assert card["text"]["bounded_by"] == "scan"
     assert "it is more than `--scan`" in (tmp_path / "few" / "README.md").read_text()
-    monkeypatch.setattr(pieces, "MOST_PIECES", 100)
+    monkeypatch.setattr(pieces, "MOST_BYTES", 5_000)
     card = extend_tokenizer(base(), [str(file)], add=1, output=tmp_path / "full")
     # Texts are read by 4096 rows.
     assert (card["text"]["bounded_by"], card["text"]["documents"] < 4096) == ("pieces", True)

@@ -4,7 +4,11 @@ import base64
 import importlib.util
 import json
 import pickle
+import random
+from collections import Counter
+from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +29,7 @@ from curate.tokens.embedding_weights import mean_of_pieces, most_similar, read_v
 from curate.tokens.encode import encoder
 from curate.tokens.extend import Extension, prove, tiktoken_differs
 from curate.tokens.extend import extend as extended
-from curate.tokens.pieces import PieceCounter
+from curate.tokens.pieces import EACH, PieceCounter
 from curate.tokens.rank_file import rank_file_content, read_rank_file
 from tests.examples import examples
 
@@ -134,13 +138,46 @@ def test_added_tokens_in_a_text_are_cut_out_and_counted(tmp_path: Path) -> None:
 
 
 def test_long_pieces_are_left_out_and_a_counter_is_full_at_last(tmp_path: Path) -> None:
-    pieces = PieceCounter(load_base(small(tmp_path)), most=4)
-    pieces.add(pa.array(["aa bb", "aa bb", "x" * 257, "y" * 256, None, ""], pa.large_string()))
+    pieces = PieceCounter(load_base(small(tmp_path)), most=261 + 3 * EACH)
+    pieces.add(pa.array(["aa bb", "aa bb", "x" * 257, None, ""], pa.large_string()))
+    assert not pieces.full
+    pieces.add(pa.array(["y" * 256], pa.large_string()))
     assert pieces.full
     found = pieces.pieces()
-    assert (found.counts.tolist(), found.offsets.tolist()) == ([2, 2, 1], [0, 3, 5, 261])
+    assert (found.counts.tolist(), found.offsets.tolist()) == ([2, 2, 1], [0, 2, 5, 261])
     assert pieces.left_out == {"long": 1, "added_tokens": 0}
     assert pieces.total == 6
+
+
+def test_pieces_are_counted_one_by_one_as_the_library_cuts_them(tmp_path: Path) -> None:
+    base = load_base(small(tmp_path))
+    rng = random.Random(7)
+    every = [chr(code) for code in range(1, 0x300)] + ["東", "京", "\U0001f600", "\u2028"]
+    texts = [
+        " ".join("".join(rng.choices(every, k=rng.randint(1, 5))) for _ in range(9))
+        for _ in range(9_000)
+    ]
+    pieces = PieceCounter(base)
+    for start in range(0, len(texts), 700):
+        pieces.add(pa.array(texts[start : start + 700], pa.large_string()))
+    found = pieces.pieces()
+    data = found.data.tobytes()
+    spans = pairwise(found.offsets.tolist())
+    counted = {data[a:b]: n for (a, b), n in zip(spans, found.counts.tolist(), strict=True)}
+    split = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    expected = Counter(read(piece) for text in texts for piece, _ in split.pre_tokenize_str(text))
+    assert len(expected) > 1 << 15  # the table was made anew
+    assert counted == expected and list(counted) == list(expected)
+    assert pieces.total == expected.total()
+
+
+def test_a_pre_tokenizer_that_adds_other_characters_is_refused(tmp_path: Path) -> None:
+    base = load_base(small(tmp_path))
+    steps = [base.config["pre_tokenizer"], {"type": "Metaspace", "replacement": "▁"}]
+    config = {**base.config, "pre_tokenizer": {"type": "Sequence", "pretokenizers": steps}}
+    base = replace(base, config=config)
+    with pytest.raises(RecipeError, match="stand for no byte"):
+        PieceCounter(base).add(pa.array(["қала"], pa.large_string()))
 
 
 def test_a_normalizer_is_applied_before_pieces_are_counted(tmp_path: Path) -> None:

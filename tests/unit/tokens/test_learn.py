@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from curate.tokens.learn import Learned, learn
+from curate.tokens.learn import Learned, lay_out, learn
 from curate.tokens.token_tables import LONGEST, Joins, Tokens, encode_pieces
 from tests.examples import examples
 
@@ -49,9 +49,9 @@ def learned(
 ) -> Learned:
     tokens, joins = tables(halves, add)
     encoded, ends = encode_pieces(*packed(list(words)), tokens, joins, whole=False)
-    counts = np.array(list(words.values()), np.int64)
+    slots, weights = lay_out(encoded, ends, np.array(list(words.values()), np.int64))
     return learn(
-        encoded, ends, counts, tokens, joins,
+        slots, weights, tokens, joins,
         first=FIRST, add=add, min_count=min_count, banned=banned,
     )  # fmt: skip
 
