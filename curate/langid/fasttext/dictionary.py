@@ -12,7 +12,7 @@ from numba import int64, uint64
 
 from curate.kernels.hashing import hash_span
 from curate.kernels.jit import inline, kernel
-from curate.kernels.utf8 import eight_bytes, first_bytes
+from curate.kernels.utf8 import eight_bytes
 
 HASH_START = np.uint32(2166136261)
 HASH_PRIME = np.uint32(16777619)
@@ -49,45 +49,37 @@ def read_entries(data: Any, at: int, begin: Any, end: Any, counts: Any, kinds: A
 
 @kernel
 def place_words(spelling: Any, begin: Any, end: Any, slots: Any) -> None:
-    """Fill the open-addressing table of a dictionary; all of ``slots`` is -1 at first."""
-    mask = len(slots) - 1
+    """Fill the open-addressing table of a dictionary: the hash of a word, and size and number.
+
+    All of ``slots``, int64[2**k, 2], is -1 at first.
+    """
+    mask = uint64(len(slots) - 1)
     for word in range(len(begin)):
-        if begin[word] == end[word]:
+        size = end[word] - begin[word]
+        if size == 0:
             continue
-        at = np.int64(hash_span(spelling, begin[word], end[word])) & mask
-        while slots[at] >= 0:
-            at = (at + 1) & mask
-        slots[at] = word
+        hashed = hash_span(spelling, begin[word], end[word])
+        at = hashed & mask
+        while slots[at, 1] >= 0:
+            at = (at + uint64(1)) & mask
+        slots[at, 0], slots[at, 1] = int64(hashed), size << 32 | word
 
 
 @kernel
 def find_word(
-    spelling: Any, begin: Any, end: Any, slots: Any, data: Any, start: int, stop: int, hashed: Any
+    spelling: Any, begin: Any, slots: Any, data: Any, start: int, stop: int, hashed: Any
 ) -> int:
     """Return the number of the word ``data[start:stop]`` of hash ``hashed``; -1 if unknown."""
-    mask = len(slots) - 1
-    at = np.int64(hashed) & mask
-    while slots[at] >= 0:
-        word = slots[at]
-        first = begin[word]
-        if end[word] - first == stop - start and _same(spelling, first, data, start, stop - start):
-            return int(word)
-        at = (at + 1) & mask
+    mask = uint64(len(slots) - 1)
+    at, size = uint64(hashed) & mask, stop - start
+    while slots[at, 1] >= 0:
+        if slots[at, 0] == int64(hashed) and slots[at, 1] >> 32 == size:
+            word = slots[at, 1] & 0xFFFFFFFF
+            # Words of up to eight bytes are the same if their hashes are.
+            if size <= 8 or same_bytes(spelling, begin[word], data, start, size):
+                return int(word)
+        at = (at + uint64(1)) & mask
     return -1
-
-
-@kernel
-def _same(one: Any, first: Any, other: Any, start: Any, size: Any) -> Any:
-    """Return whether ``size`` bytes at two places are the same; eight at a time where they fit."""
-    if size >= 8:
-        return same_bytes(one, first, other, start, size)
-    if first + 8 <= len(one) and start + 8 <= len(other):
-        differing = eight_bytes(one, first) ^ eight_bytes(other, start)
-        return differing & first_bytes(size) == uint64(0)
-    same = True
-    for i in range(size):
-        same &= one[first + i] == other[start + i]
-    return same
 
 
 @kernel

@@ -247,7 +247,7 @@ def read(data: npt.NDArray[np.uint8], address: str) -> Model:
     low, high = (int(begin[0]), int(end[n_words - 1])) if n_words else (0, 0)
     spelling = data[low:high].copy()
     starts, ends = begin[:n_words] - low, end[:n_words] - low
-    slots = np.full(1 << max(8, (2 * n_words).bit_length()), -1, np.int32)
+    slots = np.full((1 << max(8, (2 * n_words).bit_length()), 2), -1, np.int64)
     dictionary.place_words(spelling, starts, ends, slots)
     eos = [k for k in range(min(n_words, 1 << 16)) if ends[k] - starts[k] == 4]
     eos = [k for k in eos if bytes(spelling[starts[k] : ends[k]]) == b"</s>"]
@@ -258,7 +258,6 @@ def read(data: npt.NDArray[np.uint8], address: str) -> Model:
         right=right,
         spelling=spelling,
         begin=starts,
-        end=ends,
         slots=slots,
         first_bucket=n_words if pruned is None else -1,
         bucket_rows=bucket_rows,

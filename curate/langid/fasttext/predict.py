@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import int64, uint64
 
-from curate.kernels.hashing import hash_span
+from curate.kernels.hashing import hash_block, hash_span
 from curate.kernels.jit import inline, kernel
-from curate.kernels.utf8 import HIGHEST, LOW_SEVEN, bytes_before, eight_bytes
+from curate.kernels.utf8 import HIGHEST, LOW_SEVEN, bytes_before, eight_bytes, first_bytes
 from curate.langid.fasttext.dictionary import HASH_START, find_word, mix, same_bytes
 from curate.langid.fasttext.subwords import NOTES, add_rows, note_word, sum_long_word, sum_words
 
@@ -39,10 +39,13 @@ _EOS_HASH = np.uint32(3617362777)  # FNV of "</s>"
 _PREFIX = (95, 95, 108, 97, 98, 101, 108, 95, 95)  # __label__
 _CACHE_BYTES = 2 << 20
 _TOGETHER = 256  # words whose rows are added together
+_WORDS = 1 << 13  # words that are remembered with their rows
 _ROOM = 2048  # characters of new words, and words, that are looked up together
 
 # The columns of a cached word besides its sum: its hash, its size, its last position and batch.
 _HASH, _SIZE, _WHERE, _BATCH = 0, 1, 2, 3
+# And of a word whose row and n-grams are added: its state, its row.
+_STATE, _ROW = 3, 4
 
 _PAST_SPACE = uint64(0x5F5F5F5F5F5F5F5F)  # 0x7F - " "
 
@@ -58,8 +61,7 @@ class Network(NamedTuple):
     right: Any
     spelling: Any  #: uint8: the bytes of all known words
     begin: Any  #: int64[n_words]: the start of each in it
-    end: Any
-    slots: Any  #: int32[2**k]: open addressing from a word's hash to its number
+    slots: Any  #: int64[2**k, 2]: open addressing: a word's hash, its size << 32 | its number
     first_bucket: int  #: the row of the first n-gram's hash where none was pruned, else -1
     bucket_rows: Any  #: int32[n_buckets]: the row of an n-gram's hash, -1 where it was pruned
     kept: Any  #: uint64[n_buckets // 64 + 1]: a bit for each that was not; fits the CPU's cache
@@ -94,52 +96,87 @@ def _word_end(data: Any, start: Any, stop: Any) -> Any:
 
 
 @kernel
+def _next_word(data: Any, start: Any, stop: Any) -> Any:
+    """Return start, end and hash of the first word of data[start:stop]; 0 bytes where it has none.
+
+    The hash is `hash_span`'s.
+    """
+    i = start
+    while i < stop and _is_space(data[uint64(i)]):
+        i += 1
+    if i + 8 <= stop:
+        # Most words end within eight bytes, and are hashed as they were read.
+        block = eight_bytes(data, i)
+        low = ~(((block & LOW_SEVEN) + _PAST_SPACE) | block) & HIGHEST  # bytes up to " "
+        if low:
+            size = int64(bytes_before(low))
+            if _is_space(data[uint64(i + size)]):
+                return i, i + size, hash_block(block & first_bytes(size), size)
+    end = _word_end(data, i, stop)
+    return i, end, hash_span(data, i, end) if end > i else uint64(0)
+
+
+@kernel
 def _add_words(
     net: Any, data: Any, start: Any, stop: Any, total: Any, plain: Any, spans: Any, hashes: Any,
-    states: Any, picked: Any,
+    states: Any, picked: Any, known: Any,
 ) -> Any:  # fmt: skip
     """Add the rows of the word n-grams of data[start:stop] to total[0]; return how many.
 
     ``plain``: those of the words, too, which have no subwords. Words are taken together: first all
     are hashed, then looked up, then their rows added, so that the waits for memory overlap.
+    ``known``: words of this call's data, by hash, with their row and state; most words are there.
     """
     rows, bucket_rows, slots = net.rows, net.bucket_rows, net.slots
-    spelling, begin, end = net.spelling, net.begin, net.end
+    spelling, begin = net.spelling, net.begin
     many = net.word_ngrams
     buckets, grams = uint64(len(bucket_rows)), many > 1 and len(bucket_rows) > 0
+    mask = uint64(len(known) - 1)
     before, count, zero = int64(0), int64(0), int64(0)  # ``before``: states of earlier words
     i, ended = start, False
     while not ended:
-        words, n = int64(0), int64(0)
+        words, new, n = int64(0), int64(0), int64(0)
         while words < _TOGETHER and not ended:
-            while i < stop and _is_space(data[uint64(i)]):
-                i += 1
-            first = i
-            state = HASH_START
-            if grams:
-                while i < stop and not _is_space(data[uint64(i)]):
-                    state = mix(state, data[uint64(i)])
-                    i += 1
-            else:
-                i = _word_end(data, first, stop)
-            ended = i == first
+            first, i, hashed = _next_word(data, i, stop)
+            size = i - first
+            ended = size == 0
             if ended:
-                state = _EOS_HASH
-            elif _is_reserved(data, first, i - first):
+                # int32 hashes are extended with their sign before they enter the 64-bit product.
+                states[before + words], picked[words] = int64(np.int32(_EOS_HASH)), -1
+                words += 1
                 continue
-            elif plain:
-                hashes[words] = hash_span(data, first, i)
-                spans[words, 0], spans[words, 1] = first, i
-            # int32 hashes are extended with their sign before they enter the 64-bit product.
-            states[before + words] = int64(np.int32(state))
-            words += 1
-        if plain:
-            for w in range(words - int64(ended)):
-                word = find_word(
-                    spelling, begin, end, slots, data, spans[w, 0], spans[w, 1], hashes[w]
-                )
-                picked[n] = word
-                n += int64(word >= 0)
+            at = hashed >> uint64(32) & mask
+            same = known[at, _SIZE] == size and known[at, _HASH] == int64(hashed)
+            # Words of up to eight bytes are the same if their hashes are.
+            if same and size > 8:
+                same = same_bytes(data, known[at, _WHERE], data, first, size)
+            if same:
+                states[before + words], picked[words] = known[at, _STATE], known[at, _ROW]
+                words += 1
+            elif not _is_reserved(data, first, size):
+                spans[new, 0], spans[new, 1], spans[new, 2] = first, i, words
+                hashes[new] = hashed
+                new += 1
+                words += 1
+        for k in range(new):
+            first, last, w = spans[k, 0], spans[k, 1], spans[k, 2]
+            state = HASH_START
+            for at in range(first, last):
+                state = mix(state, data[uint64(at)])
+            row = int64(-1)
+            if plain:
+                row = find_word(spelling, begin, slots, data, first, last, hashes[k])
+            states[before + w], picked[w] = int64(np.int32(state)), row
+            at = hashes[k] >> uint64(32) & mask
+            known[at, _HASH], known[at, _SIZE], known[at, _WHERE] = (
+                int64(hashes[k]),
+                last - first,
+                first,
+            )
+            known[at, _STATE], known[at, _ROW] = states[before + w], row
+        for w in range(words):
+            picked[n] = picked[w]
+            n += int64(picked[w] >= 0)
         if grams:
             for newest in range(before, before + words):
                 for oldest in range(max(zero, newest - many + 1), newest):
@@ -151,10 +188,10 @@ def _add_words(
                     row = net.first_bucket + int64(bucket) if whole else int64(bucket_rows[bucket])
                     picked[n] = row
                     n += int64(row >= 0)
-            known = min(many - 1, before + words)
-            for k in range(known):
-                states[k] = states[before + words - known + k]
-            before = known
+            known_states = min(many - 1, before + words)
+            for k in range(known_states):
+                states[k] = states[before + words - known_states + k]
+            before = known_states
         if rows.shape[2] == LANES:
             add_rows(rows, picked, zero, n, total, zero)
         else:
@@ -314,7 +351,7 @@ def predict(
     """
     # Taken out of the tuple once: a call with a tuple counts references to all its arrays.
     rows, bucket_rows, kept, heads = net.rows, net.bucket_rows, net.kept, net.heads
-    spelling, begin, end, slots = net.spelling, net.begin, net.end, net.slots
+    spelling, begin, slots = net.spelling, net.begin, net.slots
     min_chars, max_chars = net.min_chars, net.max_chars
     mask = capacity - 1
     known = np.zeros((capacity, 4), np.int64)  # _HASH, _SIZE, _WHERE, _BATCH
@@ -336,7 +373,8 @@ def predict(
     open_nodes = np.empty(2 * net.n_labels, np.int64)
     subwords = max_chars > 0 and len(bucket_rows) > 0
     plain = not subwords
-    spans = np.empty((_TOGETHER, 2), np.int64)
+    spans = np.empty((_TOGETHER, 3), np.int64)
+    together_known = np.zeros((_WORDS if plain or net.word_ngrams > 1 else 1, 8), np.int64)
     hashes = np.empty(_TOGETHER, np.uint64)
     states = np.empty(_TOGETHER + net.word_ngrams, np.int64)
     together = np.empty(_TOGETHER * (net.word_ngrams + 1), np.int64)
@@ -381,7 +419,7 @@ def predict(
                     break
             if not same:
                 known[at, _HASH], known[at, _SIZE] = int64(hashed), size
-                word = find_word(spelling, begin, end, slots, data, start, i, hashed)
+                word = find_word(spelling, begin, slots, data, start, i, hashed)
                 counts[at] = word >= 0
                 for b in range(rows.shape[1]):
                     for c in range(lanes):
@@ -404,8 +442,9 @@ def predict(
                 mean[c] += rows[net.eos, c // lanes, c % lanes]
         if plain or net.word_ngrams > 1:
             summed += _add_words(
-                net, data, offsets[d], stop, total, plain, spans, hashes, states, together
-            )
+                net, data, offsets[d], stop, total, plain, spans, hashes, states, together,
+                together_known,
+            )  # fmt: skip
         if summed == 0:
             labels[d, 0] = labels[d, 1] = -1
             scores[d, 0] = scores[d, 1] = 0.0
