@@ -20,13 +20,13 @@ from curate.sources.parquet_rows import split as split_index
 from curate.sources.path_list import read_list
 from curate.sources.ranges import Answer, Ranges
 from curate.sources.web.crawl_index import (
+    Places,
     Range,
     Row,
     Selection,
     index_codes,
     is_safe,
     ranges,
-    unique,
 )
 from curate.sources.web.warc import Warc
 from curate.sources.web.warc_records import ArchiveRecord
@@ -185,18 +185,18 @@ class CommonCrawl(Warc):
             self._codes, self.match == "first", frozenset(self.media), self.max_record_bytes
         )
         window: list[Row] = []
+        places = Places()
         for item in select.rows(file, piece):
             if not isinstance(item, Row):
                 yield item
                 continue
             window.append(item)
             if len(window) >= _WINDOW:
-                yield from self._fetched(window)
+                yield from self._fetched(*places.new(window))
                 window = []
-        yield from self._fetched(window)
+        yield from self._fetched(*places.new(window))
 
-    def _fetched(self, window: list[Row]) -> Iterator[Record]:
-        rows, repeated = unique(window)
+    def _fetched(self, rows: list[Row], repeated: Skip | None) -> Iterator[Record]:
         if repeated:
             yield repeated
         if not rows:

@@ -232,3 +232,27 @@ def test_what_is_no_classifier_is_refused(tmp_path: Path) -> None:
     (tmp_path / "vectors.bin").write_bytes(data)
     with pytest.raises(RecipeError, match="word vectors"):
         model.load(str(tmp_path / "vectors.bin"))
+
+
+def test_words_that_are_remembered_change_no_score(corpus: Path, tmp_path: Path) -> None:
+    train(corpus, loss="softmax", wordNgrams=2, minn=0, maxn=0).save_model(str(tmp_path / "m.bin"))
+    reference, own = (
+        fasttext.load_model(str(tmp_path / "m.bin")),
+        model.load(str(tmp_path / "m.bin")),
+    )
+    random = np.random.default_rng(11)
+    known = [*" ".join(WORDS.values()).split(), "</s>", "__label__eng_Latn", "__label__"]
+    # More words than are remembered, of up to eight bytes and longer ones, known and unknown.
+    unknown = [
+        f"{random.integers(1 << 40):x}"[: int(random.integers(1, 11))] for _ in range(20_000)
+    ]
+    longer = [word + "ұзын-сөздің-соңы" for word in unknown[:5_000]]
+    every = known * 300 + unknown + longer
+    texts = [" ".join(random.choice(every, 150)) for _ in range(400)]
+    together = own.score(*buffers(_large_strings(texts)), [0, 1])
+    for row, text in enumerate(texts):
+        alone = own.score(*buffers(_large_strings([text])), [0, 1])
+        assert [a[0].tolist() for a in alone] == [b[row].tolist() for b in together]
+        first_line = text.replace("</s>", "")  # fastText stops reading there
+        best = reference.f.predict(first_line + "\n", 1, 0.0, "strict")[0]
+        assert together[1][row, 0] == pytest.approx(min(best[0], 1.0), abs=2e-4)

@@ -405,3 +405,41 @@ def test_an_offset_that_no_archive_has_is_damage_of_the_row(offset):
     selection = crawl_index.Selection(frozenset(), frozenset(), False, 1 << 20)
     assert "no byte range" in selection._wrong("a/b.warc.gz", offset, 9)
     assert selection._wrong("a/b.warc.gz", (1 << 43) - 1, 9) == ""
+
+
+def test_a_row_is_found_again_among_all_that_a_task_has_read(tmp_path, monkeypatch):
+    rows = write_mirror(tmp_path, files=3, pages=9)
+    for row in rows:
+        row["content_languages"] = "kaz"
+    write_index(tmp_path, [*rows, *reversed(rows), rows[5], *rows[7:9]])
+    monkeypatch.setattr(commoncrawl, "_WINDOW", 4)
+    found = Read(crawl(tmp_path, languages=("kaz",)))
+    assert found.ids == ids_of(rows)
+    assert found.totals == {"records": 57, "documents": 27, "repeated_row": 30}
+    # What is remembered is bounded: then rows that come again are read again.
+    monkeypatch.setattr(crawl_index, "_MOST_PLACES", 20)
+    again = Read(crawl(tmp_path, languages=("kaz",)))
+    assert again.totals["records"] == 57 and again.totals["repeated_row"] < 30
+    assert set(ids_of(rows)) <= set(again.ids)
+
+
+def test_rows_of_two_tasks_for_one_record_are_what_exact_dedup_or_verify_counts(tmp_path):
+    rows = write_mirror(tmp_path / "mirror", files=2, pages=6)
+    for row in rows:
+        row["content_languages"] = "kaz"
+    write_index(tmp_path / "mirror", [*rows, *rows], files=2)
+    recipe = tmp_path / "cc.toml"
+    recipe.write_text(
+        f'name = "cc"\n[sources.cc]\nformat = "commoncrawl"\nbase = "{tmp_path}/mirror"\n'
+        f'snapshots = ["{SNAPSHOT}"]\nlanguages = ["kaz"]\n'
+        '[shards]\ninput_bytes = 1\n[[stages]]\nuse = "exact_dedup"\n'
+    )
+    result = api.run(str(recipe), output=tmp_path / "out", engine="in-process")
+    totals = result.manifest["totals"]
+    assert (totals["records"], totals["dropped"], totals["curated"]) == (24, 12, 12)
+    ids = pq.read_table(tmp_path / "out" / "mixture").column("id").to_pylist()
+    assert sorted(ids) == ids_of(rows)
+    recipe.write_text(recipe.read_text().split("[[stages]]")[0])
+    api.run(str(recipe), output=tmp_path / "twice", engine="in-process")
+    checked = curate("verify", str(tmp_path / "twice"))
+    assert checked.returncode == 1 and "12 rows have the key of another row" in checked.stderr
