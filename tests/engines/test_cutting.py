@@ -1,6 +1,7 @@
 """Stages that cut, in whole runs: measured and judged again, equal on Ray, in the report."""
 
 import json
+import shutil
 
 import pyarrow.parquet as pq
 import pytest
@@ -113,6 +114,40 @@ def test_ray_cuts_the_same_tokens(corpus, tmp_path, local_ray):
     assert tally["cut:documents"] >= 59
     manifest = json.loads((tmp_path / "ray" / "manifest.json").read_text())
     assert manifest["models"]["substring_dedup"] == counter("tekken").digest
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("cutting", sorted(STAGES))
+def test_a_store_is_filled_and_used_alike_on_ray(cutting, corpus, tmp_path, local_ray):
+    def month(name, file, engine, store=""):
+        recipe = tmp_path / f"{name}.toml"
+        options = STAGES[cutting] + (f'\nstore = "{tmp_path}/{store}"' if store else "")
+        text = RECIPE.format(folder=corpus / "in", cutting=cutting, options=options)
+        recipe.write_text(text.replace("*.jsonl", f"{file}.jsonl"))
+        workers = 2 if engine == "ray" else None
+        api.run(recipe, output=tmp_path / name, engine=engine, workers=workers)
+        return tree(tmp_path / name), ledger(tmp_path / name)["stages"][cutting]["tally"]
+
+    first = month("one", 0, "in-process", "seen")
+    assert month("one-ray", 0, "ray", "seen-ray") == first
+    shutil.copytree(tmp_path / "seen", tmp_path / "seen-mixed")
+    second = month("two", 1, "in-process", "seen")
+    assert month("two-ray", 1, "ray", "seen-ray") == second
+    assert month("two-mixed", 1, "ray", "seen-mixed") == second
+    stored = [
+        sorted(
+            (digest, name.split("/")[-1])
+            for name, digest in tree(tmp_path / store, ["data"]).items()
+            if name.endswith(".parquet")
+        )
+        for store in ("seen", "seen-ray", "seen-mixed")
+    ]
+    assert stored[0] == stored[1] == stored[2] and len(stored[0]) > 1
+    # Every page of the second month has the line of the first, and none keeps it.
+    alone = month("alone", 1, "in-process")
+    assert second[1]["cut:bytes"] > alone[1]["cut:bytes"]
+    assert not any(MENU in text for _, text, _ in rows_of(tmp_path / "two"))
+    assert any(MENU in text for _, text, _ in rows_of(tmp_path / "alone"))
 
 
 @pytest.fixture(scope="module")
