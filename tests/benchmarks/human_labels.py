@@ -18,7 +18,8 @@ meaningless on them. FineWeb2 is shown with and without that rule; compare with 
 The shipped model behind ``page_quality`` was trained on these rows, so the line "our profiles"
 shows what it remembers. The lines "folds" (with the extra ``train``) are of models that did not
 see the row: trained on four fifths of the rows, five times. "page_quality, folds" is nested: each
-fold is judged by the limit that rejects 4 % of the good pages of the other folds. "our profiles,
+fold is judged by the limit that rejects 4 % of the good pages of the other folds. "our rules,
+without it" are the rules of the profiles but the one on ``page_quality``; "our profiles,
 folds" has the limits of the profiles. ``--by-language`` also compares its F1 with FineWeb2's in
 each language, with the 95 % interval of the difference (bootstrap over the language's pages).
 
@@ -143,12 +144,12 @@ def page_quality(rows: Sequence[dict[str, Any]], seed: int) -> tuple[np.ndarray,
 def cross_validated(
     rows: Sequence[dict[str, Any]], scores: np.ndarray, fold: np.ndarray
 ) -> dict[str, list[bool]]:
-    """Return what the model rejects alone, and what our profiles do with it in place of theirs.
+    """Return what the model, our rules and both of them reject, by folds.
 
     The shipped model has seen these rows: only folds say what it does on others.
     """
     good = np.array([not row["bad"] for row in rows])
-    alone, together = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
+    alone, failed, together = (np.zeros(len(rows), bool) for _ in range(3))
     for number in np.unique(fold):
         limit = np.quantile(scores[good & (fold != number)], FALSE_REJECTION)
         alone[fold == number] = scores[fold == number] < limit
@@ -161,9 +162,13 @@ def cross_validated(
         texts = pa.array([rows[i]["text"] for i in at], pa.large_string())
         names = signals_of(Profiles({profile.name: without}))
         table = pa.table(measure(texts, names, lists_of(without)))
-        failed = verdicts(table, without)[0].is_valid().to_numpy(zero_copy_only=False)
-        together[at] = failed | (scores[at] < (rule.min or 0) if rule is not None else False)
-    return {"page_quality, folds": alone.tolist(), "our profiles, folds": together.tolist()}
+        failed[at] = verdicts(table, without)[0].is_valid().to_numpy(zero_copy_only=False)
+        together[at] = failed[at] | (scores[at] < (rule.min or 0) if rule is not None else False)
+    return {
+        "page_quality, folds": alone.tolist(),
+        "our rules, without it": failed.tolist(),
+        "our profiles, folds": together.tolist(),
+    }
 
 
 def other_language(rows: Sequence[dict[str, Any]]) -> list[bool]:
