@@ -18,8 +18,9 @@ meaningless on them. FineWeb2 is shown with and without that rule; compare with 
 The shipped model behind ``page_quality`` was trained on these rows, so the line "our profiles"
 shows what it remembers. The lines "folds" (with the extra ``train``) are of models that did not
 see the row: trained on four fifths of the rows, five times. "page_quality, folds" is nested: each
-fold is judged by the limit that rejects 4 % of the good pages of the other folds. "our rules,
-without it" are the rules of the profiles but the one on ``page_quality``; "our profiles,
+fold is judged by the limit that rejects 4 % of the good pages of the other folds. "our rules
+alone" are those of the profiles without ``page_quality``, with the limits that the parents have
+where no model decides. "our profiles,
 folds" has the limits of the profiles. ``--by-language`` also compares its F1 with FineWeb2's in
 each language, with the 95 % interval of the difference (bootstrap over the language's pages).
 
@@ -38,7 +39,7 @@ import sys
 import tomllib
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -101,7 +102,22 @@ def profile_of(label: str) -> Profile:
     return profiles().by_name.get(OURS.get(label, label)) or profiles().by_name[DEFAULT]
 
 
-def our_rules(rows: Sequence[dict[str, Any]]) -> list[str | None]:
+@cache
+def rules_alone(label: str) -> Profile:
+    """Return a language's profile without the model, and without the limits that count on it."""
+
+    def read(name: str) -> str:
+        rule = 'extends = "_words"\n[rules.page_quality]\nsignal = "page_quality"\nmin = 0\n'
+        return rule if name == "_judged" else locate.profile_text(name)
+
+    profile = load_profile(profile_of(label).name, read)
+    rules = {name: rule for name, rule in profile.rules.items() if name != "page_quality"}
+    return profile.model_copy(update={"rules": rules})
+
+
+def our_rules(
+    rows: Sequence[dict[str, Any]], profile_of: Callable[[str], Profile] = profile_of
+) -> list[str | None]:
     """Return the first rule that each row fails, or None."""
     found: list[str | None] = [None] * len(rows)
     for label in sorted({row["lang_predicted"] for row in rows}):
@@ -144,12 +160,12 @@ def page_quality(rows: Sequence[dict[str, Any]], seed: int) -> tuple[np.ndarray,
 def cross_validated(
     rows: Sequence[dict[str, Any]], scores: np.ndarray, fold: np.ndarray
 ) -> dict[str, list[bool]]:
-    """Return what the model, our rules and both of them reject, by folds.
+    """Return what the model rejects alone, and what our profiles do with it in place of theirs.
 
     The shipped model has seen these rows: only folds say what it does on others.
     """
     good = np.array([not row["bad"] for row in rows])
-    alone, failed, together = (np.zeros(len(rows), bool) for _ in range(3))
+    alone, together = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
     for number in np.unique(fold):
         limit = np.quantile(scores[good & (fold != number)], FALSE_REJECTION)
         alone[fold == number] = scores[fold == number] < limit
@@ -162,13 +178,9 @@ def cross_validated(
         texts = pa.array([rows[i]["text"] for i in at], pa.large_string())
         names = signals_of(Profiles({profile.name: without}))
         table = pa.table(measure(texts, names, lists_of(without)))
-        failed[at] = verdicts(table, without)[0].is_valid().to_numpy(zero_copy_only=False)
-        together[at] = failed[at] | (scores[at] < (rule.min or 0) if rule is not None else False)
-    return {
-        "page_quality, folds": alone.tolist(),
-        "our rules, without it": failed.tolist(),
-        "our profiles, folds": together.tolist(),
-    }
+        failed = verdicts(table, without)[0].is_valid().to_numpy(zero_copy_only=False)
+        together[at] = failed | (scores[at] < (rule.min or 0) if rule is not None else False)
+    return {"page_quality, folds": alone.tolist(), "our profiles, folds": together.tolist()}
 
 
 def other_language(rows: Sequence[dict[str, Any]]) -> list[bool]:
@@ -322,7 +334,9 @@ def compare(
         found = cross_validated(rows, *judged)
         area = auc(judged[0], np.array([not row["bad"] for row in rows]))
         print(f"page_quality, folds: AUC {area:.4f}", file=sys.stderr)
+    alone = [rule is not None for rule in our_rules(rows, rules_alone)]
     found |= {
+        "our rules alone": alone,
         "our profiles": ours,
         "our profiles + language": [a or b for a, b in zip(ours, other)],
         "language alone": other,
