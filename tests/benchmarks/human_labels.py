@@ -70,6 +70,9 @@ OURS = {"ara_Arab": "arb_Arab", "zho_Hans": "cmn_Hans"}
 #: HPLT's labels → FineWeb2's, where they differ.
 FINEWEB2 = {"ara_Arab": "arb_Arab", "zho_Hans": "cmn_Hani", "pes_Arab": "fas_Arab"}
 
+#: A limit of a profile that counts on the model.
+_LOOSER = re.compile(r'\[rules\.\w+\]\n(?:min|max) = \S+\nsource = "ours: the model decides.*"\n')
+
 LINE_RULES = {"line_punct_ratio"}
 
 #: The share of good pages that the nested limit of a fold rejects in the others.
@@ -107,8 +110,7 @@ def rules_alone(label: str) -> Profile:
     """Return a language's profile without the model, and without the limits that count on it."""
 
     def read(name: str) -> str:
-        rule = 'extends = "_words"\n[rules.page_quality]\nsignal = "page_quality"\nmin = 0\n'
-        return rule if name == "_judged" else locate.profile_text(name)
+        return _LOOSER.sub("", locate.profile_text(name))
 
     profile = load_profile(profile_of(label).name, read)
     rules = {name: rule for name, rule in profile.rules.items() if name != "page_quality"}
