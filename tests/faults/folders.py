@@ -30,6 +30,9 @@ FORMATS = 'output.formats=["parquet", "jsonl", "mds"]'
 #: Where a run is stopped before a bit of what it left is flipped.
 STOPS = ("segment.done:kill:1", "step.done:kill:4", "step.done:kill:9", "publish.started:kill:1")
 
+#: Seconds after which a command hangs, on a machine that does other things, too.
+HANG = 3600
+
 #: Built again from the manifest by ``curate report``, and checked by nothing.
 PAGES = ("report.html", "report.md", "report.json", "README.md", "timings.jsonl")
 
@@ -66,7 +69,7 @@ class Campaign:
 
     def run(self, out, **environment):
         more = ("--engine", "in-process", "--set", FORMATS)
-        return self.curate("run", self.recipe, "--output", out, *more, **environment)
+        return self.curate("run", self.recipe, "--output", out, *more, limit=HANG, **environment)
 
     def resumed(self, out, what, kind):
         """Run to the end; the product must be the undisturbed one, or refused in a sentence."""
@@ -113,12 +116,12 @@ class Campaign:
         files = [p for p in out.rglob("*") if p.is_file() and p.stat().st_size]
         files = [p for p in files if p.name not in (*PAGES, ".lock") or p.parent != out]
         what = flip(self.rng.choice(sorted(files)), self.rng)
-        checked = self.curate("verify", out)
+        checked = self.curate("verify", out, limit=HANG)
         if checked.returncode not in (1, 4) or "Traceback" in checked.stderr:
             sys.exit(f"{what}: verify exits {checked.returncode}\n{checked.stderr}")
         self.counts["flip in the product: found by verify"] += 1
         name = next(iter(tree(out, ("mixture",))))
-        told = self.curate("explain", out, f"a/{name}#7")
+        told = self.curate("explain", out, f"a/{name}#7", limit=HANG)
         if "Traceback" in told.stderr:
             sys.exit(f"{what}: explain\n{told.stderr}")
 
