@@ -94,6 +94,8 @@ class _Remote:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._inner, name)
+        if name == "read":
+            value = _whole(value, self._inner)
         return _guarded(value, self._repeated, name) if callable(value) else value
 
     def __enter__(self) -> _Remote:
@@ -105,6 +107,20 @@ class _Remote:
 
     def __iter__(self) -> Any:
         return iter(self._inner)
+
+
+def _whole(read: Callable[..., bytes], file: Any) -> Callable[..., bytes]:
+    """Return a file's ``read``, which raises where a store gives less than it said that it has."""
+
+    @wraps(read)
+    def whole(length: int = -1) -> bytes:
+        data = read(length)
+        size = getattr(file, "size", None)
+        if size is not None and not 0 <= length <= len(data) and file.tell() < size:
+            raise OSError(f"the store gave {file.tell()} bytes of a file of {size}")
+        return data
+
+    return whole
 
 
 #: Errors that callers tell apart.

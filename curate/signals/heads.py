@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import io
-import zipfile
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -24,6 +23,7 @@ import pyarrow as pa
 
 from curate.errors import RecipeError
 from curate.paths import local_path
+from curate.paths.arrays import read_arrays
 
 Floats = npt.NDArray[np.float64]
 
@@ -69,14 +69,17 @@ def load(address: str) -> Head:
     """Read a head once per process. Raise RecipeError where the file is none."""
     hint = "an .npz file with weight[outputs, dimensions], bias[outputs] and, for several, labels"
     try:
-        with np.load(io.BytesIO(_read(address)), allow_pickle=False) as stored:
-            names = set(stored.files)
-            weight = np.asarray(stored["weight"], np.float64)
-            bias = np.atleast_1d(np.asarray(stored["bias"], np.float64))
-            labels = tuple(map(str, stored["labels"].tolist())) if "labels" in names else ()
+        data = _read(address)
     except OSError as error:
         raise RecipeError(f"cannot read the head: {error}", where=address, hint=hint) from None
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError):
+    try:
+        stored = read_arrays(io.BytesIO(data))
+        if not isinstance(stored, dict):
+            raise ValueError
+        weight = np.asarray(stored["weight"], np.float64)
+        bias = np.atleast_1d(np.asarray(stored["bias"], np.float64))
+        labels = tuple(map(str, np.atleast_1d(stored["labels"]))) if "labels" in stored else ()
+    except (ValueError, KeyError, TypeError):
         raise RecipeError("this is no head of an embedding", where=address, hint=hint) from None
     weight = weight[None] if weight.ndim == 1 else weight
     if weight.ndim != 2 or not weight.size or bias.shape != weight.shape[:1]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from curate.paths.arrays import read_arrays
 
 
 def save(path: Path, card: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
@@ -27,9 +28,9 @@ def save(path: Path, card: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) 
 def read(data: bytes, names: Iterable[str]) -> tuple[Any, dict[str, np.ndarray]] | None:
     """Return the card, unchecked, and the arrays of these names; None where it is no such file."""
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+        stored = read_arrays(io.BytesIO(data))
+        if isinstance(stored, dict):
             return json.loads(bytes(stored["card"])), {name: stored[name] for name in names}
-    except (ValueError, KeyError, OSError, EOFError, TypeError, AttributeError):
-        return None  # AttributeError and TypeError: the bytes of one array, which has no names
-    except (zipfile.BadZipFile, NotImplementedError):
-        return None
+    except (ValueError, KeyError, RecursionError):
+        pass
+    return None

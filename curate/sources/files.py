@@ -279,7 +279,7 @@ def _is_run(folder: Path) -> bool:
     """Return whether a folder is a run's, finished or not: by what curate wrote into it."""
     for marker in _MARKERS:
         try:
-            if _is_marker((folder / marker).read_bytes()):
+            if (folder / marker).is_file() and _is_marker((folder / marker).read_bytes()):
                 return True
         except OSError:
             continue

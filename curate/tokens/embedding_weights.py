@@ -8,15 +8,14 @@ with the most similar vectors, as in "Bilingual Adaptation of Monolingual Founda
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from curate.errors import RecipeError
+from curate.paths.arrays import read_arrays
 
 Weights = list[tuple[list[int], list[float]]]
 
@@ -45,7 +44,8 @@ def read_vectors(path: Path, size: int) -> Mapping[int, npt.NDArray[np.float32]]
     ``ids`` and ``vectors``, a row per id. Raise RecipeError for another form.
     """
     try:
-        loaded: Any = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            loaded = read_arrays(file)
         if isinstance(loaded, np.ndarray):
             ids, vectors = np.arange(len(loaded)), loaded
             if len(loaded) != size:
@@ -57,7 +57,7 @@ def read_vectors(path: Path, size: int) -> Mapping[int, npt.NDArray[np.float32]]
             raise ValueError("ids are a list of integers, and vectors a matrix with a row for each")
     except KeyError as error:
         raise _no_vectors(f"it has no array {error}", path) from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise _no_vectors(str(error), path) from None
     lengths = np.linalg.norm(vectors, axis=1)
     known = np.isfinite(lengths) & (lengths > 0) & (ids >= 0) & (ids < size)

@@ -1,11 +1,12 @@
 """Addresses of remote file systems: what is missing or unknown is one sentence with its remedy."""
 
+import io
 import sys
 
 import pytest
 
 from curate.errors import RecipeError
-from curate.paths import open_filesystem
+from curate.paths import _Remote, open_filesystem
 from curate.storage.store import open_store
 from tests.unit.cli.commands import curate
 
@@ -50,3 +51,18 @@ def test_a_password_in_an_output_is_refused_and_not_shown(address):
     with pytest.raises(RecipeError, match="password") as error:
         open_store(address)
     assert "hunter2" not in str(error.value)
+
+
+class Short(io.BytesIO):
+    size = 100
+
+
+def test_a_file_that_ends_before_its_stated_size_is_an_error_and_no_end():
+    whole = _Remote(Short(b"x" * 100), frozenset())
+    assert [len(whole.read(size)) for size in (60, 60, 60)] == [60, 40, 0]
+    cut = _Remote(Short(b"x" * 90), frozenset())
+    assert len(cut.read(60)) == 60
+    with pytest.raises(OSError, match="the store gave 90 bytes of a file of 100"):
+        cut.read(60)
+    with pytest.raises(OSError, match="90 bytes of a file of 100"):
+        _Remote(Short(b"x" * 90), frozenset()).read()
