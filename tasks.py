@@ -20,8 +20,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 import venv
 from pathlib import Path
 
@@ -117,8 +120,36 @@ def docs(*arguments: str) -> None:
     run([str(PYTHON), "docs/generate.py", *arguments])
 
 
+#: What draws the diagrams of the site: a file of an npm package, and its digest.
+MERMAID = "mermaid@11.17.2"
+MERMAID_SHA256 = "581ed7d74bd9048d0e3a91363927d72ef22942d7722546b27f7cc29e35390eb8"
+
+
+def fetch_mermaid() -> None:
+    """Fetch the script that draws diagrams, for docs/site_hook.py; without npm they stay text."""
+    script = HERE / "out" / "mermaid.min.js"
+    if script.exists():
+        return
+    script.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        fetched = subprocess.run(["npm", "pack", "--silent", MERMAID], cwd=folder, check=False)
+        if fetched.returncode:
+            print("npm did not give mermaid: diagrams stay text", file=sys.stderr)
+            return
+        with tarfile.open(next(Path(folder).glob("*.tgz"))) as package:
+            member = package.extractfile("package/dist/mermaid.min.js")
+            content = member.read() if member else b""
+    if hashlib.sha256(content).hexdigest() != MERMAID_SHA256:
+        sys.exit(f"{MERMAID} is not what it was")
+    script.write_bytes(content)
+
+
 def site(*arguments: str) -> None:
-    """Build the documentation as a site."""
+    """Build the documentation as a site, which asks no other host for anything."""
+    if shutil.which("npm"):
+        fetch_mermaid()
+    else:
+        print("there is no npm: diagrams stay text", file=sys.stderr)
     run([str(PYTHON), "-m", "mkdocs", "build", *arguments], NO_MKDOCS_2_WARNING="1")
 
 

@@ -85,6 +85,8 @@ def command(
     if derived.model is not None:
         card = derived.model.card
         say(f"{perplexity}: {card['ngrams']} n-grams of {card['characters']} characters")
+    if output is not None:
+        say(f"next: read it, then curate check {output} --reference TEXTS that it has not seen")
     if derived.doubts:
         complain(f"the profile is not to be trusted: {'; '.join(derived.doubts)}")
     return 3 if derived.false_rejection > BUDGET else 0

@@ -18,7 +18,7 @@ RULES = 3
 def try_all(recipe: Recipe, sample: int, json: bool) -> int:
     """Print what each stage keeps of a sample, and what that means for the whole."""
     from curate.cli import print_result
-    from curate.cli.terminal import answer, as_json, fixed, printable_line, table
+    from curate.cli.terminal import answer, as_json, fixed, printable_line, say, table
     from curate.inspection import first_records
     from curate.inspection.dry_run import dry_run_all, kept_of_raw
     from curate.plan import build as planning
@@ -55,7 +55,7 @@ def try_all(recipe: Recipe, sample: int, json: bool) -> int:
             value = "" if measured is None else f" = {fixed(measured)}"
             answer()
             answer(printable_line(f"{example['dropped_by']}{value}  {example['id']}"))
-            answer(printable_line(f"  {example['text']}"))
+            answer(printable_line(f"  {example['text'].strip() or '(empty)'}"))
     for each in tried:
         if each.mixture:
             answer()
@@ -71,6 +71,7 @@ def try_all(recipe: Recipe, sample: int, json: bool) -> int:
         f" {duration(cost['core_seconds'])} on one core"
     )
     answer("nothing was written; curate plan shows columns, S-curves, requests and cost")
+    say("next: the same command without --dry-run, with --output DIR")
     return 0
 
 

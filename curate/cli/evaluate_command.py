@@ -56,7 +56,7 @@ def command(
     Example: curate evaluate sample_data/labels.jsonl
     """
     from curate import api
-    from curate.cli.terminal import answer, as_json
+    from curate.cli.terminal import answer, as_json, say
 
     if by not in (None, "lang", "source"):
         raise typer.BadParameter("lang or source", param_hint="--by")
@@ -74,6 +74,8 @@ def command(
         answer(as_json(found))
     else:
         _print(found, by)
+        say("next: change a limit in filters/, check it with the same command, or draw all limits")
+        say("      of a rule's signal: curate sweep RUN --signal SIGNAL")
     return 0
 
 

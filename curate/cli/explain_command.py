@@ -40,7 +40,7 @@ def command(
     Example: curate explain out/demo https://pages-7.example/login
     """
     from curate import api
-    from curate.cli.terminal import answer, as_json
+    from curate.cli.terminal import answer, as_json, say
     from curate.errors import RecipeError
 
     if (not documents) == (text is None):
@@ -62,6 +62,15 @@ def command(
         if number:
             answer()
         _print(outcome)
+    signals = [
+        rule["signal"]
+        for outcome in outcomes
+        for step in outcome.get("replay") or ()
+        for rule in step.get("rules") or ()
+        if not rule["holds"]
+    ]
+    if signals:
+        say(f"next: curate sweep {run} --signal {signals[0]} draws what other limits would keep")
     return 0
 
 

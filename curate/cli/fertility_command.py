@@ -67,8 +67,8 @@ def command(
         return 0
     several = len(names) > 1
     header = (
-        "language", "documents", "bytes", "tokenizer", "tokens/word", "bytes/token",
-        "characters/token",
+        "language", "documents", "bytes", "tokenizer", "tokens per word", "bytes per token",
+        "characters per token",
     )  # fmt: skip
     rows = []
     for language in measured:

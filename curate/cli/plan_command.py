@@ -93,7 +93,7 @@ def command(
     if json:
         answer(as_json(outlined))
     else:
-        _print(outlined)
+        _print(outlined, recipe)
     return 0
 
 
@@ -117,14 +117,14 @@ def _sizes(options: list[str] | None, sources: Iterable[str]) -> dict[str, int]:
     return sizes
 
 
-def _print(outlined: dict[str, Any]) -> None:
-    from curate.cli.terminal import answer, printable_line, table
+def _print(outlined: dict[str, Any], written: str) -> None:
+    from curate.cli.terminal import answer, printable_line, say, table
     from curate.report.format import size
 
     answer(printable_line(": ".join(filter(None, (outlined["recipe"], outlined["describes"])))))
     answer()
     table(
-        ("source", "format", "files", "stored", "shards", "text", "documents", "by"),
+        ("source", "format", "files", "stored", "shards", "text", "documents", "from"),
         [
             (
                 name,
@@ -134,7 +134,7 @@ def _print(outlined: dict[str, Any]) -> None:
                 source["shards"],
                 size(source["text_estimated"]),
                 source["documents_estimated"],
-                f"{source['sampled']} documents read" if source["sampled"] else "the usual",
+                f"{source['sampled']} read" if source["sampled"] else "the usual",
             )
             for name, source in outlined["sources"].items()
         ],
@@ -157,8 +157,8 @@ def _print(outlined: dict[str, Any]) -> None:
             f" permutations; verified at {_measure(curve)} {curve['threshold']:g}"
         )
         points = [(s, p) for s, p in curve["looked_at"] if round(s * 20) % 2 == 0 or s >= 0.7]
-        answer("  a pair of Jaccard  " + "  ".join(f"{s:5.2f}" for s, _ in points))
-        answer("  is looked at with  " + "  ".join(f"{p:5.3f}" for _, p in points))
+        answer("  Jaccard" + "".join(f"{s:6.2f}" for s, _ in points))
+        answer("  found  " + "".join(f"{p:6.3f}" for _, p in points))
     if outlined["mixture"]:
         answer()
         for phase in outlined["mixture"]["phases"]:
@@ -179,6 +179,12 @@ def _print(outlined: dict[str, Any]) -> None:
             + ("" if store["adds"] else " by a run that adds to it")
         )
     _print_estimate(outlined["estimate"])
+    name = outlined["recipe"]
+    say(
+        printable_line(
+            f"next: curate run {written} --output out/{name}; with --dry-run on a sample"
+        )
+    )
 
 
 def _print_estimate(cost: dict[str, Any]) -> None:

@@ -29,8 +29,9 @@ def print_result(result: RunResult, json: bool) -> int:
         terminal.answer(terminal.as_json(fields))
         return result.exit_code
     totals = manifest["totals"]
+    records = "1 record" if totals["records"] == 1 else f"{totals['records']} records"
     terminal.say(
-        f"{totals['records']} records: {totals['skipped']} skipped,"
+        f"{records}: {totals['skipped']} skipped,"
         f" {totals['quarantined']} quarantined, {totals['documents']} documents;"
         f" {totals['dropped']} dropped, {totals['curated']} curated, {totals['taken']} taken"
     )
@@ -40,6 +41,8 @@ def print_result(result: RunResult, json: bool) -> int:
     for line in load_lines(result):
         terminal.answer(f"load:    {line}")
     terminal.answer(f"report:  {base}/report.html")
+    terminal.say(f"next:    curate report {base} --open, curate verify {base}")
+    terminal.say(f"         curate explain {base} ID says what became of a document, and why")
     return result.exit_code
 
 

@@ -43,7 +43,12 @@ def command(
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Another seed, other ones.")] = 0,
     out: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Write JSON lines for `curate label` and `evaluate`."),
+        typer.Option(
+            "--output",
+            "--out",
+            metavar="FILE",
+            help="Write JSON lines for `curate label` and `evaluate`.",
+        ),
     ] = None,
     json: Json = False,
 ) -> int:

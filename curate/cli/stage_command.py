@@ -101,10 +101,10 @@ def _try(name: str, recipe: Recipe, sample: int, scan: int, json: bool) -> int:
                 for rule, (count, (share, low, high)) in tried.dropped.items()
             ],
         )
-    if tried.tally:
+    if counted := list(tried.short_tally.items()):
         answer()
         # Which examples of evaluation sets were found is in --json: there may be thousands.
-        table(("counted", "times"), list(tried.short_tally.items()))
+        table(("counted", "times"), counted)
     if tried.mixture:
         answer()
         print_result.mixture(tried.mixture, answer)

@@ -1,16 +1,16 @@
-"""Tables that fit a terminal: headers on several lines, long texts cut in their middle."""
+"""Tables that fit a terminal: headers and the last text on several lines, other texts cut."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 #: Whole numbers from here on are written with three digits and a unit; JSON has all of them.
 _SHORT = 10_000_000
 
-#: No text column becomes narrower than this.
-_NARROWEST = 12
+#: No text column becomes narrower than this, nor a last one, which is folded, than that.
+_NARROWEST, _NARROWEST_FOLDED = 12, 24
 
 _GAP = 2
 
@@ -20,8 +20,9 @@ def lines(
 ) -> list[str]:
     r"""Return the lines of a table: numbers right-aligned, wide characters counted as two.
 
-    With ``width`` a table that is wider gets headers of several lines first, and then its widest
-    columns of text are cut in their middle. Numbers are never cut.
+    With ``width`` a table that is wider gets headers of several lines first; then a last column of
+    text is folded at its spaces, and the widest other texts are cut in their middle. Numbers are
+    never cut.
 
     >>> print("\n".join(lines(("group", "share got"), [("kazakh", 4_000_000_000_000)], 13)))
              share
@@ -33,9 +34,19 @@ def lines(
     heads = [[name] for name in header]
     widths = _widths(heads, body)
     if width is not None and _total(widths) > width:
-        heads = [_wrapped(name, _width(row[i] for row in body)) for i, name in enumerate(header)]
+        heads = [
+            _wrapped(name, max(_width(row[i] for row in body), _width(name.split(" "))))
+            for i, name in enumerate(header)
+        ]
         widths = _widths(heads, body)
-        _narrow(widths, right, _total(widths) - width)
+        folds = bool(right) and not right[-1] and widths[-1] > _NARROWEST_FOLDED
+        if folds:
+            least = max(_NARROWEST_FOLDED, _width(heads[-1]))
+            excess = min(_total(widths) - width, widths[-1] - least)
+            widths[-1] -= max(0, excess)
+        _narrow(widths, [*right[:-1], right[-1] or folds], _total(widths) - width)
+        if folds:
+            body = [line for row in body for line in _folded(row, widths[-1])]
     tall = max((len(head) for head in heads), default=0)
     above = [
         ["" if line < tall - len(head) else head[line - tall + len(head)] for head in heads]
@@ -69,7 +80,9 @@ def _written(cell: object) -> str:
 
 def _is_number(cell: object) -> bool:
     """Return whether a cell is right-aligned: numbers, also with a unit or percent sign."""
-    return not isinstance(cell, str) or bool(re.fullmatch(r"-|-?\d[\d.]*( ?[%a-zA-Z]{1,2})?", cell))
+    return not isinstance(cell, str) or bool(
+        re.fullmatch(r"-|[-+]?\d[\d.]*( ?[%a-zA-Z]{1,2})?", cell)
+    )
 
 
 def _width(cells: Iterable[str]) -> int:
@@ -87,11 +100,10 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _wrapped(name: str, width: int) -> list[str]:
-    """Put the words of a header on lines no wider than its column, or than its longest word."""
+    """Put the words of a text on lines of a width; a longer word has a line of its own."""
     from rich.cells import cell_len
 
     words = name.split(" ")
-    width = max(width, *map(cell_len, words))
     out = [words[0]]
     for word in words[1:]:
         if cell_len(out[-1]) + 1 + cell_len(word) <= width:
@@ -99,6 +111,14 @@ def _wrapped(name: str, width: int) -> list[str]:
         else:
             out.append(word)
     return out
+
+
+def _folded(row: list[str], width: int) -> Iterator[list[str]]:
+    """Yield the lines of a row whose last cell is folded; a word that is too long is cut later."""
+    first, *more = _wrapped(row[-1], width)
+    yield [*row[:-1], first]
+    for line in more:
+        yield [*[""] * (len(row) - 1), line]
 
 
 def _narrow(widths: list[int], right: Sequence[bool], excess: int) -> None:

@@ -24,6 +24,12 @@ _CONTROLS = re.compile(
     r"\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
+#: Words with the spaces before them; each wide character is one.
+_WIDE = (
+    r"\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6"
+)
+_WORDS = re.compile(rf" *(?:[{_WIDE}]|[^ {_WIDE}]+)")
+
 #: Seconds between two lines about a running step, where there is no terminal.
 QUIET = 30.0
 
@@ -49,6 +55,10 @@ def printable_line(text: str) -> str:
 def folded(text: str, width: int) -> str:
     r"""Fold long lines at spaces, with the rest indented; a word is never cut.
 
+    Between wide characters, as Chinese and Japanese have them, a line may end anywhere.
+
+    >>> folded("湖边晚报湖边晚报", 9).split("\n")
+    ['湖边晚报', '  湖边晚', '  报']
     >>> folded("  211 records: 12 skipped", 20).split("\n")
     ['  211 records: 12', '    skipped']
     """
@@ -61,7 +71,7 @@ def folded(text: str, width: int) -> str:
 
         indent = " " * (len(line) - len(line.lstrip(" ")) + 2)
         begun, length = "", 0
-        for word in re.findall(r" *[^ ]+", line):
+        for word in _WORDS.findall(line):
             added = cell_len(word)
             if begun.strip() and length + added > width:
                 out.append(begun)
@@ -92,6 +102,17 @@ def say(message: str = "") -> None:
 def answer(message: str = "") -> None:
     """Print data, on stdout."""
     _write(sys.stdout, printable(message))
+
+
+def print_markdown(text: str) -> None:
+    """Print Markdown as it is; on a terminal as it is meant, with tables that fit."""
+    if not sys.stdout.isatty():
+        answer(text)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console().print(Markdown(printable(text), hyperlinks=False))
 
 
 def as_json(value: object, indent: int | None = 1) -> str:

@@ -91,6 +91,37 @@ def test_a_table_fits_the_terminal_and_no_number_is_cut():
     assert narrow[-1].split()[-7:] == shown[-1].split()[-7:]
 
 
+def test_a_last_text_is_folded_and_other_texts_are_cut():
+    reason = "fails: captions, menus and error pages; a character counts as a word"
+    rows = [("too_few_words", 18, "50", reason), ("too_many_words", 18, "", "")]
+    header = ("rule", "measured", "from", "")
+    shown = tables.lines(header, rows, 60)
+    assert max(map(cell_len, shown)) <= 60
+    assert " ".join(line[32:] for line in shown[1:4]) == reason
+    assert shown[2].startswith(" " * 32)
+    assert shown[-1].split() == ["too_many_words", "18"]
+    assert "too_few_words" not in tables.lines(header, rows, 50)[1]  # narrower: names are cut
+
+
+def test_long_lines_of_chinese_are_folded_to_the_width():
+    text = "kept: 市は来年の春、路面電車の路線に新しい停留所を一つ設けると発表した。 path/to/a/file"
+    lines = terminal.folded(text, 30).split("\n")
+    assert max(map(cell_len, lines)) <= 30
+    assert "".join(line.strip() for line in lines) == text.replace(" path", "path")
+
+
+def test_markdown_is_itself_in_a_pipe_and_fits_a_terminal(capsys, monkeypatch):
+    text = "# Title\n\n| group | tokens |\n| --- | ---: |\n| `kk` | 12\x1b[31m |\n"
+    terminal.print_markdown(text)
+    assert capsys.readouterr().out == text.replace("\x1b", "\ufffd") + "\n"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    terminal.print_markdown(text)
+    out = capsys.readouterr().out
+    assert "|" not in out and "kk" in out and "\ufffd[31m" in out
+    assert max(map(cell_len, out.splitlines())) <= 40
+
+
 def test_a_table_in_a_pipe_has_all_of_every_text():
     assert "a_group_with_a_very_long_name_of_its_own" in tables.lines(HEADER, ROWS)[-1]
 
