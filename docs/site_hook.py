@@ -42,7 +42,9 @@ def on_post_page(output: str, **others: Any) -> str:
     output = output.replace('data-md-component="source"', "")
     if not SCRIPT.exists():
         output = output.replace('<pre class="mermaid">', '<pre class="diagram">')
-    output = re.sub(r"<(table|pre)(| class=\"(?:mermaid|diagram)\")>", r'<\1\2 tabindex="0">', output)
+    output = re.sub(
+        r"<(table|pre)(| class=\"(?:mermaid|diagram)\")>", r'<\1\2 tabindex="0">', output
+    )
     return output.replace(
         'data-md-component="search" role="dialog"',
         'data-md-component="search" aria-label="Search" role="dialog"',

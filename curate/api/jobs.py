@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +194,7 @@ def dedup_paths(
 def mix_recipe(
     paths: Sequence[str],
     *,
-    ratio: str,
+    ratio: str | Mapping[str, float],
     text: str = "text",
     id: str | None = None,
     url: str | None = None,
@@ -213,7 +213,7 @@ def mix_recipe(
     ----------
     paths : sequence of str
         Files, folders, patterns or addresses, of any format; ``NAME=PATH`` names the source.
-    ratio : str
+    ratio : str or Mapping[str, float]
         Groups of languages with their weights: ``kaz_Cyrl=3,rus_Cyrl+tur_Latn=1``.
     text : str, default 'text'
         Field with the text.

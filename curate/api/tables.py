@@ -320,7 +320,7 @@ def _check_order(documents: pa.Table, keep: str, priority: tuple[str, ...]) -> N
 def mix(
     table: TableLike,
     *,
-    ratio: str,
+    ratio: str | Mapping[str, float],
     unit: Literal["tokens", "bytes", "documents"] = "tokens",
     budget: float | None = None,
     scale: float = 1.0,
@@ -340,7 +340,7 @@ def mix(
     ----------
     table : table-like
         A table with the columns ``text`` and ``lang``, and ``n_tokens`` if the unit is tokens.
-    ratio : str
+    ratio : str or Mapping[str, float]
         Groups of languages with their weights: ``kaz_Cyrl=3,rus_Cyrl+tur_Latn=1``.
     unit : {'tokens', 'bytes', 'documents'}, default 'tokens'
         Unit of all amounts; bytes are UTF-8 bytes of text.

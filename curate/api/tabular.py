@@ -115,7 +115,10 @@ def text_of(table: pa.Table) -> pa.ChunkedArray:
     """Return the column ``text``; raise RecipeError where there is none, or no text in it."""
     if "text" not in table.column_names:
         names = table.column_names
-        raise RecipeError("the table has no column 'text'", hint=nearest("text", names))
+        raise RecipeError(
+            "the table has no column 'text'",
+            hint=f"rename the column with the text, {nearest('text', names)}",
+        )
     return _converted("text", table.column("text"), pa.large_string())
 
 
@@ -193,5 +196,6 @@ def _converted(name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.Chun
             return pa.chunked_array([pa.array(map(fields.as_json, rows), kind)])
         return column.cast(kind)
     except pa.ArrowException:
-        what = f"the column '{name}' is {str(column.type)[:200]} and should be {kind}"
+        what = f"the column '{name}' is {str(column.type)[:200]} and should be"
+        what += " text" if is_text(kind) else f" {kind}"
         raise RecipeError(what, hint="rename it, or convert it") from None

@@ -270,6 +270,12 @@ def _difference(stage: str, before: str, after: str) -> None:
 _COMPARED = 2_000
 
 
+def _reason(rule: dict[str, Any]) -> str:
+    """Return what a rule that fails removes, and where its limit is from."""
+    why = f": {rule['why']}" if rule["why"] else ""
+    return f"fails{why}" + (f" (limit: {rule['source']})" if rule["source"] else "")
+
+
 def _rules(rules: list[dict[str, Any]]) -> None:
     from curate.cli.terminal import table
 
@@ -285,7 +291,7 @@ def _rules(rules: list[dict[str, Any]]) -> None:
                 limit(rule["min"]) or ", ".join(rule.get("allowed", ()))[:40],
                 limit(rule["max"])
                 or ("not " + ", ".join(rule["refused"])[:40] if rule.get("refused") else ""),
-                "" if rule["holds"] else "fails" + (f": {rule['why']}" if rule["why"] else ""),
+                "" if rule["holds"] else _reason(rule),
             )
             for rule in rules
         ],

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from curate.api import RunResult
 from curate.cli import terminal
 from curate.report.format import unmatched
+
+#: Rules that are named at the end of a run.
+RULES = 3
 
 
 def print_result(result: RunResult, json: bool) -> int:
@@ -35,6 +39,13 @@ def print_result(result: RunResult, json: bool) -> int:
         f" {totals['quarantined']} quarantined, {totals['documents']} documents;"
         f" {totals['dropped']} dropped, {totals['curated']} curated, {totals['taken']} taken"
     )
+    by_rule: Counter[str] = Counter()
+    for counts in manifest["ledger"]["files"].values():
+        by_rule.update(counts["dropped"])
+    if by_rule:
+        shown = (f"{rule} {count}" for rule, count in by_rule.most_common(RULES))
+        more = ", …" if len(by_rule) > RULES else ""
+        terminal.say(f"dropped most by {', '.join(shown)}{more}")
     for counts in manifest.get("sidecars", ()):
         terminal.say(f"sidecar {counts['sidecar']}: {unmatched(counts)}")
     terminal.answer(f"mixture: {base}/mixture")
@@ -99,6 +110,12 @@ def mixture(rows: list[dict[str, Any]], write: terminal.Write) -> None:
         ],
         write,
     )
+    for row in rows:
+        if row.get("scarcest") and row["available"] and len(rows) > 1:
+            more = "a lower weight gives more of the others"
+            if row["epochs"] <= 1:
+                more += ', shortage = "repeat" with max_epochs takes it several times'
+            write(f"{row['group']} limits the mixture, all of it is taken: {more}")
     empty = dict.fromkeys(row["group"] for row in rows if not row["available"])
     for group in empty:
         terminal.complain(f"group {group} of the mixture has no documents")

@@ -227,7 +227,7 @@ def _judged(
                  "allowed": list(rule.allowed), "refused": list(rule.refused),
                  "value": column_of(table, rule.signal)[0].as_py(),
                  "holds": not {name, f"{name}_undefined"} & failed,
-                 "why": rule.why, "profile": profile.name}
+                 "why": rule.why, "source": rule.source, "profile": profile.name}
             )  # fmt: skip
     where = places(measured_by, table, [one for one in found if not one["holds"]])
     return [one | ({"places": where[one["rule"]]} if one["rule"] in where else {}) for one in found]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -177,7 +180,19 @@ def manifest_of(store: Store) -> Manifest:
     manifest = published(store)
     if manifest is None:
         found = diagnose(store, patient=False)
-        raise RefusedError(
-            f"no finished run here: {found.what}", where=store.address, hint=found.next
-        )
+        near = _runs_near(store.address) if found.state in ("empty", "foreign") else []
+        hint = f"did you mean {' or '.join(near)}?" if near else found.next
+        raise RefusedError(f"no finished run here: {found.what}", where=store.address, hint=hint)
     return manifest
+
+
+def _runs_near(address: str, most: int = 3) -> list[str]:
+    """Return the finished runs in a folder of this machine, or those of nearly its name beside."""
+    if "://" in address:
+        return []
+    folder = Path(address)
+    inside = [each.parent for each in folder.glob("*/manifest.json")]
+    beside = {each.parent.name: each.parent for each in folder.parent.glob("*/manifest.json")}
+    close = get_close_matches(folder.name, beside)
+    shown = sorted(inside)[:most] or [beside[name] for name in close]
+    return [os.path.relpath(each) for each in shown]

@@ -53,7 +53,12 @@ def recipe_file(name: str) -> Path:
     if given.suffix != ".toml":
         if given.is_file() and given.suffix:
             raise RecipeError("a recipe is a file in TOML, and ends so", where=name)
-        return _find("pipelines", name, "recipe")
+        try:
+            return _find("pipelines", name, "recipe")
+        except RecipeError as unknown:
+            if given.with_name(f"{given.name}.toml").is_file():
+                raise RecipeError(unknown.what, hint=f"did you mean '{name}.toml'?") from None
+            raise
     try:
         return _find("pipelines", given.stem, "recipe")
     except RecipeError:

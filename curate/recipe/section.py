@@ -59,6 +59,11 @@ def parse_toml(text: str, where: str) -> TomlTable:
     try:
         table: TomlTable = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
+        twice = re.match(r"Cannot declare \((.*)\) twice (.*)", str(error))
+        if twice:
+            table_name = ".".join(re.findall(r"'([^']*)'", twice[1]))
+            what = f"the table [{table_name}] is there twice {twice[2]}"
+            raise RecipeError(what, where=where, hint="change the first one") from None
         raise RecipeError(f"not valid TOML: {error}", where=where) from None
     except RecursionError:
         raise RecipeError("tables or arrays are nested too deep", where=where) from None

@@ -68,3 +68,11 @@ def test_the_site_builds_with_all_its_links(tmp_path: Path) -> None:
     build(config)  # strict: a broken link ends it
     page = (tmp_path / "site" / "reliability" / "index.html").read_text()
     assert "https://github.com/curate-corpus/curate/blob/main/SECURITY.md" in page
+    pages = {path: path.read_text() for path in (tmp_path / "site").rglob("*.html")}
+    script = (tmp_path / "site" / "assets" / "mermaid.min.js").exists()
+    for path, page in pages.items():  # what a page would ask another host for
+        loaded = re.findall(r'<(?:script|img|iframe|source)[^>]* src="([^"]+)"', page)
+        loaded += re.findall(r'<link[^>]* rel="(?:stylesheet|icon)"[^>]* href="([^"]+)"', page)
+        assert not [place for place in loaded if "://" in place], path
+        assert 'data-md-component="source"' not in page, path  # asks for the repository's stars
+        assert script or 'class="mermaid"' not in page, path  # fetches the script that draws

@@ -164,6 +164,18 @@ def test_what_is_no_table_is_an_error():
             curate.judge(table)
 
 
+def test_errors_and_ratios_are_those_of_python():
+    for table, said in (
+        ({"body": ["a"]}, "rename the column with the text, one of: body"),
+        ({"text": [1]}, "the column 'text' is int64 and should be text"),
+    ):
+        with pytest.raises(RecipeError, match=said):
+            curate.judge(table)
+    table = {"text": ["a b", "c d"], "lang": ["kaz_Cyrl", "eng_Latn"]}
+    taken = curate.mix(table, ratio={"kaz_Cyrl": 1, "eng_Latn": 1}, unit="documents")
+    assert sorted(taken["lang"].to_pylist()) == ["eng_Latn", "kaz_Cyrl"]
+
+
 def test_jobs_on_files_keep_fields_and_refuse_orders_without_values(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "one two", "n": 1, "at": "2024-01-01"}\n')
     pq.write_table(pa.table({"text": ["three four"], "n": [2]}), tmp_path / "b.parquet")

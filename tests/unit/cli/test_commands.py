@@ -24,6 +24,9 @@ def test_run_ends_with_the_places_on_stdout_and_the_rest_on_stderr(run):
     )
     assert "611 records: 156 skipped, 10 quarantined, 445 documents" in result.err
     assert "main   kazakh" in result.err
+    assert "\nenglish limits the mixture, all of it is taken: a lower weight" in result.err
+    assert "\ndropped most by exact_dedup:duplicate_text " in result.err
+    assert f"next:    curate report {run} --open, curate verify {run}" in result.err
 
 
 def test_the_same_command_again_does_nothing(run):
@@ -243,7 +246,8 @@ def test_explain_in_words(run):
     assert "dropped by judge:too_few_words, measured 18" in result.out
     stages, rules = result.out.split("\n\n")[1:3]
     assert stages.splitlines()[-1].split()[0] == "judge"
-    assert re.search(r"^too_few_words +18 +50 +fails", rules, re.MULTILINE)
+    assert re.search(r"^too_few_words +18 +50 +fails: .*\(limit: Gopher", rules, re.MULTILINE)
+    assert f"next: curate sweep {run} --signal n_words" in result.err
     fields = json.loads(curate("explain", str(run), "web/crawl.warc.gz#9169", "--json").out)
     assert fields[0]["witness"][0]["outcome"] in ("kept", "over_budget")
 

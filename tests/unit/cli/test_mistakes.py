@@ -79,6 +79,8 @@ def here(tmp_path, monkeypatch):
     Path("kk.parquet").symlink_to(Path(locate.data_path("sample_data/books.parquet")).resolve())
     Path("full").mkdir()
     Path("full/notes.txt").write_text("mine")
+    Path("runs/mine").mkdir(parents=True)
+    Path("runs/mine/manifest.json").write_text("{}")
     Path("r.toml").write_text(RECIPE)
     Path("cp1251.toml").write_bytes(f"# қазақша / по-русски\n{RECIPE}".encode("cp1251", "ignore"))
     Path("utf16.toml").write_bytes(RECIPE.encode("utf-16"))

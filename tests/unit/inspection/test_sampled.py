@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -119,7 +120,7 @@ def test_the_command_says_what_it_read(tmp_path):
     recipe = str(tmp_path / "sampled.toml")
     read = curate("plan", recipe)
     assert read.code == 0, read.err
-    assert "30 documents read" in read.out
+    assert re.search(r"text +jsonl +1 .* 30  30 read", read.out)
     assert "estimate: 30 documents" in read.out
     usual = curate("plan", recipe, "--sample", "0", "--assume", "text=80TB")
     assert "the usual" in usual.out
