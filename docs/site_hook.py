@@ -37,6 +37,11 @@ def on_page_markdown(markdown: str, page: Any, **others: Any) -> str:
     return re.sub(rf"\]\({re.escape(out)}(?!\.\.)", f"]({REPOSITORY}", markdown)
 
 
+def on_post_template(output: str, **others: Any) -> str:
+    """Return the page for addresses that are not there, which is made of a template."""
+    return on_post_page(output)
+
+
 def on_post_page(output: str, **others: Any) -> str:
     """Return a page whose tables and code take the focus, and whose dialog has a name."""
     output = output.replace('data-md-component="source"', "")

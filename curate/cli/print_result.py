@@ -112,10 +112,10 @@ def mixture(rows: list[dict[str, Any]], write: terminal.Write) -> None:
     )
     for row in rows:
         if row.get("scarcest") and row["available"] and len(rows) > 1:
-            more = "a lower weight gives more of the others"
+            hint = "a lower weight gives more of the others"
             if row["epochs"] <= 1:
-                more += ', shortage = "repeat" with max_epochs takes it several times'
-            write(f"{row['group']} limits the mixture, all of it is taken: {more}")
+                hint += ', shortage = "repeat" with max_epochs takes it several times'
+            write(f"{row['group']} limits the mixture, all of it is taken: {hint}")
     empty = dict.fromkeys(row["group"] for row in rows if not row["available"])
     for group in empty:
         terminal.complain(f"group {group} of the mixture has no documents")
