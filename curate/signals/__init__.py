@@ -208,8 +208,8 @@ def measure(
     check_names(names)
     lists = lists or {}
     needed = {name: read_card(name, SIGNALS[name]).counts for name in dict.fromkeys(names)}
-    repetition = any("gram_chars" in count for used in needed.values() for count in used)
-    counts = TextCounts(texts, lists, repetition=repetition, measure=measure)
+    wanted = (count for used in needed.values() for count in used)
+    counts = TextCounts(texts, lists, wanted=wanted, measure=measure)
     absent = np.asarray(texts.is_null())
     chats = conversations.Conversations(
         pa.nulls(len(texts), pa.list_(schema.MESSAGE)) if messages is None else messages,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final
@@ -34,7 +34,6 @@ from curate.text.counts import (
     character_entries,
     count_bytes,
     count_characters,
-    count_variety,
     count_words,
     unmixed,
 )
@@ -113,8 +112,8 @@ class TextCounts(Mapping[str, Integers | Floats | Categories]):
     """The counts of a column of texts by name. A kernel runs when one of its counts is first read.
 
     ``lists`` gives what a profile binds: word lists, ``scripts`` (ISO 15924), ``word_frequencies``
-    (a path). The counts that need one exist only where it is given and not empty. With
-    ``repetition`` one pass counts words and repetition.
+    (a path). The counts that need one exist only where it is given and not empty. Of ``wanted``
+    counts, those of words are made in one pass.
     """
 
     def __init__(
@@ -122,7 +121,7 @@ class TextCounts(Mapping[str, Integers | Floats | Categories]):
         texts: pa.LargeStringArray,
         lists: Mapping[str, Sequence[str]] | None = None,
         *,
-        repetition: bool = False,
+        wanted: Iterable[str] = (),
         measure: Measure | None = None,
     ) -> None:
         self._texts = texts
@@ -130,7 +129,7 @@ class TextCounts(Mapping[str, Integers | Floats | Categories]):
         #: The bytes of all texts, and where each begins and ends.
         self._documents = data, offsets[:-1], offsets[1:]
         self._lists = lists or {}
-        self._repetition = repetition
+        self._wanted = frozenset(wanted)
         self._measure = measure
         self._known: dict[str, Integers | Floats | Categories] = {}
         self._names = frozenset(self)
@@ -145,8 +144,6 @@ class TextCounts(Mapping[str, Integers | Floats | Categories]):
                 self._lines()
             elif name in _OF_CHARACTERS:
                 self._characters()
-            elif name in VARIETY:
-                self._variety()
             elif name in UNIGRAMS:
                 self._unigrams()
             elif name in perplexity.LISTS:
@@ -160,7 +157,7 @@ class TextCounts(Mapping[str, Integers | Floats | Categories]):
             elif name in _PLAIN:
                 self._known[name] = _PLAIN[name](self._texts)
             else:
-                self._words(with_repetition=self._repetition or name in REPETITION)
+                self._words(self._wanted | {name})
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -214,14 +211,6 @@ class TextCounts(Mapping[str, Integers | Floats | Categories]):
         count_phrases(*self._documents, *phrases, unicode.CLASS, out)
         return out
 
-    def _variety(self) -> None:
-        out = self._room(len(VARIETY))
-        most = int(self["n_chars"].max(initial=0)) + 1
-        times = np.arange(most + 1)
-        information = np.rint(times * np.log(np.maximum(times, 1)) * SCALE).astype(np.int64)
-        count_variety(*self._documents, roles(), most, information, out)
-        self._add(VARIETY, out)
-
     def _unigrams(self) -> None:
         out = self._room(len(UNIGRAMS))
         most = int(self["n_chars"].max(initial=0)) + 1
@@ -235,17 +224,20 @@ class TextCounts(Mapping[str, Integers | Floats | Categories]):
         count_lines(*self._documents, unicode.CLASS, _leads(), most, out)
         self._add(LINES, out)
 
-    def _words(self, *, with_repetition: bool) -> None:
-        out, stops = self._room(len(WORDS)), self._room(len(STOP_WORDS))
-        repetition = self._room(len(REPETITION)) if with_repetition else self._room(0)
+    def _words(self, wanted: Set[str]) -> None:
+        with_repetition, with_variety = (not wanted.isdisjoint(of) for of in (REPETITION, VARIETY))
         most = int(self["n_chars"].max(initial=0)) + 1
+        times = np.arange(most + 1 if with_variety else 0)
+        information = np.rint(times * np.log(np.maximum(times, 1)) * SCALE).astype(np.int64)
         stop_words = _stop_words(tuple(self._lists.get("stop_words", ())))
-        columns = out, stops, repetition
-        count_words(*self._documents, roles(), most, stop_words, with_repetition, *columns)
-        self._add(WORDS, out)
-        self._add(STOP_WORDS, stops)
-        if with_repetition:
-            self._add(REPETITION, repetition)
+        out, stops = self._room(len(WORDS)), self._room(len(STOP_WORDS))
+        variety = self._room(len(VARIETY) if with_variety else 0)
+        repetition = self._room(len(REPETITION) if with_repetition else 0)
+        columns = out, stops, variety, repetition
+        lists = stop_words, information
+        count_words(*self._documents, roles(), most, *lists, with_repetition, *columns)
+        for names, found in zip((WORDS, STOP_WORDS, VARIETY, REPETITION), columns):
+            self._add(names, found)
 
 
 def _kana_at_start(texts: pa.LargeStringArray) -> Integers:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ from curate.kernels import unicode
 from curate.kernels.arrow import buffers, from_buffers
 from curate.kernels.hashing import GOLDEN, fast_mix64
 from curate.kernels.jit import kernel
-from curate.kernels.utf8 import decode
+from curate.kernels.utf8 import count_code_points, decode
 from curate.paths import local_path
 from curate.signals import model_file
 
@@ -95,11 +95,12 @@ class PageModel:
         if len(weights):
             grams = gram_scores(shown, weights, self.card["longest_gram"])
             table = np.column_stack([table, grams + self.card["gram_intercept"]])
-        scores = np.zeros(len(texts))
-        nodes = [self.arrays[name] for name in _NODES]
-        roots = self.arrays["roots"]
-        _sum_trees(table.astype(np.float32), *nodes, roots, scores)  # type: ignore[call-arg]
+        scores = sum_trees(table, self._nodes, self.arrays["value"], self.arrays["roots"])
         return np.where(np.diff(offsets) > 0, scores, np.nan)
+
+    @cached_property
+    def _nodes(self) -> npt.NDArray[np.uint32]:
+        return packed_nodes(self.arrays)
 
     def features(self, raw: Floats, langs: Sequence[str]) -> Floats:
         """Return signals, undefined ones at their median, the same relative to the language, and
@@ -223,37 +224,44 @@ def excerpts(texts: pa.LargeStringArray, window: int) -> pa.LargeStringArray:
 
 
 @kernel
+def _skip(data: Any, at: Any, stop: Any, characters: Any) -> Any:
+    """Return the place after as many characters, which begin at or behind ``at``."""
+    for block in (128, 32):
+        while characters > block and at + block <= stop:
+            characters -= count_code_points(data, at, at + block)
+            at += block
+    while at < stop:
+        first = (data[uint64(at)] & uint8(0xC0)) != uint8(0x80)
+        if first and characters == 0:
+            break
+        characters -= int64(first)
+        at += 1
+    return at
+
+
+@kernel
+def _write_line(data: Any, start: Any, stop: Any, out: Any, n: Any) -> Any:
+    """Write data[start:stop] with white space as spaces; return the place behind it."""
+    for k in range(uint64(stop - start)):
+        byte = data[uint64(start) + k]
+        out[uint64(n) + k] = uint8(32) if uint8(byte - uint8(9)) < uint8(5) else byte
+    return n + stop - start
+
+
+@kernel
 def _excerpts(data: Any, offsets: Any, window: Any, out: Any, ends: Any) -> None:
     n = int64(0)
     for d in range(len(offsets) - 1):
         start, stop = offsets[d], offsets[d + 1]
-        characters = int64(0)
-        for i in range(start, stop):
-            characters += int64((data[i] & uint8(0xC0)) != uint8(0x80))
-        whole = characters <= 2 * window + window // 5
-        middle = characters // 2
-        character = int64(-1)
-        i = start
-        while i < stop and (whole or character < middle + window):
-            if not whole and window <= character < middle - 64 and i + 64 <= stop:
-                # Between the two windows only the characters are counted, many at a time.
-                more = int64(0)
-                for k in range(64):
-                    more += int64((data[uint64(i + k)] & uint8(0xC0)) != uint8(0x80))
-                character += more
-                i += 64
-                continue
-            byte = data[i]
-            i += 1
-            first = (byte & uint8(0xC0)) != uint8(0x80)
-            character += int64(first)
-            in_middle = middle <= character < middle + window
-            if whole or character < window or in_middle:
-                if first and not whole and character == middle:
-                    out[n] = uint8(32)
-                    n += 1
-                out[n] = uint8(32) if uint8(9) <= byte <= uint8(13) else byte
-                n += 1
+        characters = count_code_points(data, start, stop)
+        if characters <= 2 * window + window // 5:
+            n = _write_line(data, start, stop, out, n)
+        else:
+            first_end = _skip(data, start, stop, window)
+            middle = _skip(data, first_end, stop, characters // 2 - window)
+            n = _write_line(data, start, first_end, out, n)
+            out[n] = uint8(32)
+            n = _write_line(data, middle, _skip(data, middle, stop, window), out, n + 1)
         ends[d + 1] = n
 
 
@@ -262,8 +270,9 @@ def gram_scores(
 ) -> Floats:
     """Return the sum of the weights of each text's n-grams, by the roots of their counts."""
     data, offsets = buffers(shown)
-    out = np.empty(len(shown))
-    _gram_scores(data, offsets, unicode.FOLD, weights, longest, _room(offsets), out)
+    out, most = np.empty(len(shown)), _room(offsets)
+    roots = np.sqrt(np.arange(most * longest + 1, dtype=np.float64))
+    _gram_scores(data, offsets, unicode.FOLD, weights, roots, longest, most, out)
     return out
 
 
@@ -289,54 +298,87 @@ def _room(offsets: npt.NDArray[np.int64]) -> int:
 
 @kernel
 def _count(
-    data: Any, start: Any, stop: Any, fold: Any, longest: Any, codes: Any, counts: Any, found: Any
+    data: Any,
+    start: Any,
+    stop: Any,
+    fold: Any,
+    longest: Any,
+    codes: Any,
+    places: Any,
+    counts: Any,
+    found: Any,
 ) -> Any:
     """Count hashed n-grams of 1 to ``longest`` characters, folded, runs of spaces as one.
 
     Return how many places of ``counts`` are used, in ``found``, and the number of n-grams.
     """
-    codes[0] = uint32(32)
-    n = int64(1)
+    space = uint32(32)
+    codes[0] = before = space
+    n = uint64(1)
     i = start
     while i < stop:
         code, size = decode(data, i)
         i += size
-        if code > uint32(32):
-            codes[n] = fold[code]
-            n += 1
-        elif codes[n - 1] != uint32(32):
-            codes[n] = uint32(32)
-            n += 1
-    if codes[n - 1] != uint32(32):
-        codes[n] = uint32(32)
-        n += 1
+        code = fold[code] if code > space else space
+        codes[n] = code
+        n += uint64((code != space) | (before != space))
+        before = code
+    codes[n] = space
+    n += uint64(before != space)
     mask = uint64(len(counts) - 1)
-    used, total = int64(0), int64(0)
-    for k in range(n):
+    total, k = uint64(0), uint64(0)
+    while longest == 4 and k + uint64(4) <= n:
+        # Written out: a loop of unknown length takes five times as long.
+        a = (uint64(codes[k]) + uint64(1)) * GOLDEN
+        b = (a + uint64(codes[k + uint64(1)]) + uint64(1)) * GOLDEN
+        c = (b + uint64(codes[k + uint64(2)]) + uint64(1)) * GOLDEN
+        d = (c + uint64(codes[k + uint64(3)]) + uint64(1)) * GOLDEN
+        places[total] = fast_mix64(a) & mask
+        places[total + uint64(1)] = fast_mix64(b) & mask
+        places[total + uint64(2)] = fast_mix64(c) & mask
+        places[total + uint64(3)] = fast_mix64(d) & mask
+        total += uint64(4)
+        k += uint64(1)
+    while k < n:
         state = uint64(0)
-        for last in range(k, min(k + longest, n)):
+        for last in range(k, min(k + uint64(longest), n)):
             state = (state + uint64(codes[last]) + uint64(1)) * GOLDEN
-            place = int64(fast_mix64(state) & mask)
-            found[used] = place  # no branch: whether an n-gram is new is unpredictable
-            used += int64(counts[place] == 0)
-            counts[place] += 1
-            total += 1
-    return used, total
+            places[total] = fast_mix64(state) & mask
+            total += uint64(1)
+        k += uint64(1)
+    used = uint64(0)
+    for t in range(total):
+        place = uint64(places[t])
+        times = counts[place]
+        found[used] = place  # no branch: whether an n-gram is new is unpredictable
+        used += uint64(times == 0)
+        counts[place] = times + 1
+    return used, int64(total)
 
 
 @kernel
 def _gram_scores(
-    data: Any, offsets: Any, fold: Any, weights: Any, longest: Any, most: Any, out: Any
+    data: Any,
+    offsets: Any,
+    fold: Any,
+    weights: Any,
+    roots: Any,
+    longest: Any,
+    most: Any,
+    out: Any,
 ) -> None:
-    codes = np.empty(most, np.uint32)
+    codes = np.empty(most + 1, np.uint32)
     counts = np.zeros(len(weights), np.int32)
-    found = np.empty(most * longest + 1, np.int64)
+    places = np.empty(most * longest, np.uint32)
+    found = np.empty(most * longest + 1, np.uint32)
+    room = (codes, places, counts, found)
     for d in range(len(out)):
-        used, total = _count(data, offsets[d], offsets[d + 1], fold, longest, codes, counts, found)
+        used, total = _count(data, offsets[d], offsets[d + 1], fold, longest, *room)
         score = 0.0
         for k in range(used):
-            score += weights[found[k]] * np.sqrt(float(counts[found[k]]))
-            counts[found[k]] = 0
+            place = uint64(found[k])
+            score += weights[place] * roots[counts[place]]
+            counts[place] = 0
         out[d] = score / np.sqrt(float(max(total, 1)))
 
 
@@ -352,11 +394,13 @@ def _gram_counts(
     columns: Any,
     values: Any,
 ) -> None:
-    codes = np.empty(most, np.uint32)
+    codes = np.empty(most + 1, np.uint32)
     counts = np.zeros(size, np.int32)
-    found = np.empty(most * longest + 1, np.int64)
+    places = np.empty(most * longest, np.uint32)
+    found = np.empty(most * longest + 1, np.uint32)
+    room = (codes, places, counts, found)
     for d in range(len(offsets) - 1):
-        used, total = _count(data, offsets[d], offsets[d + 1], fold, longest, codes, counts, found)
+        used, total = _count(data, offsets[d], offsets[d + 1], fold, longest, *room)
         at = starts[d]
         for k in range(used):
             columns[at + k] = found[k]
@@ -365,21 +409,59 @@ def _gram_counts(
         starts[d + 1] = at + used
 
 
+def packed_nodes(arrays: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.uint32]:
+    """Return what a walk reads of each node side by side: bits of the threshold, feature, children.
+
+    A leaf is its own child, so that a walk may go on in it.
+    """
+    left = arrays["left"]
+    leaf, places = left < 0, np.arange(len(left))
+    nodes = np.empty((len(left), 4), np.uint32)
+    nodes[:, 0] = arrays["threshold"].view(np.uint32)
+    nodes[:, 1] = np.where(leaf, 0, arrays["feature"])
+    nodes[:, 2] = np.where(leaf, places, left)
+    nodes[:, 3] = np.where(leaf, places, arrays["right"])
+    return nodes.reshape(-1)
+
+
+def sum_trees(
+    table: Floats,
+    nodes: npt.NDArray[np.uint32],
+    values: npt.NDArray[np.float32],
+    roots: npt.NDArray[np.int32],
+) -> Floats:
+    """Return the sum of the values of the leaves that each row of features reaches.
+
+    ``nodes`` are those of :func:`packed_nodes`; features are compared as float32.
+    """
+    rows, features = table.shape
+    padded = np.zeros((-(-rows // _TOGETHER) * _TOGETHER, features), np.float32)
+    padded[:rows] = table
+    out = np.zeros(len(padded))
+    _sum_trees(padded, nodes, nodes.view(np.float32), values, roots, out)
+    return out[:rows]
+
+
+#: Rows that walk through a tree together: a step of one need not wait for that of another.
+_TOGETHER: Final = 16
+
+
 @kernel
-def _sum_trees(
-    table: Any,
-    feature: Any,
-    threshold: Any,
-    left: Any,
-    right: Any,
-    value: Any,
-    roots: Any,
-    out: Any,
-) -> None:
+def _sum_trees(table: Any, nodes: Any, thresholds: Any, values: Any, roots: Any, out: Any) -> None:
+    flat, width = table.reshape(-1), uint64(table.shape[1])
+    at = np.empty(_TOGETHER, np.uint32)
     for tree in range(len(roots)):  # each for all rows: a tree fits the CPU's cache, a forest not
-        for row in range(len(table)):
-            node = roots[tree]
-            while left[node] >= 0:
-                below = table[row, feature[node]] <= threshold[node]
-                node = left[node] if below else right[node]
-            out[row] += float(value[node])
+        for first in range(uint64(0), uint64(len(out)), uint64(_TOGETHER)):
+            at[:] = roots[tree]
+            moved = uint32(1)
+            while moved:
+                moved = uint32(0)
+                for row in range(uint64(_TOGETHER)):
+                    node = uint64(at[row]) * uint64(4)
+                    feature = uint64(nodes[node + uint64(1)])
+                    below = flat[(first + row) * width + feature] <= thresholds[node]
+                    following = nodes[node + uint64(3) - uint64(below)]
+                    moved |= following ^ at[row]
+                    at[row] = following
+            for row in range(uint64(_TOGETHER)):
+                out[first + row] += float(values[uint64(at[row])])

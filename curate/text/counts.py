@@ -414,18 +414,23 @@ def count_words(
     role: Any,
     most: Any,
     stop_words: Any,
+    information: Any,
     with_repetition: Any,
     out: Any,
     out_stops: Any,
+    out_variety: Any,
     out_repetition: Any,
 ) -> None:
-    """Fill the columns WORDS, STOP_WORDS and, with ``with_repetition``, REPETITION, each a row.
+    """Fill the columns WORDS, STOP_WORDS, VARIETY and REPETITION, each a row.
 
-    ``most`` is above the number of words of every text; ``stop_words`` are hashes.
+    ``most`` is above the number of words of every text; ``stop_words`` are hashes. VARIETY is
+    filled where ``information``, c ln c in millionths by c, is not empty; REPETITION
+    ``with_repetition``.
     """
+    with_variety = len(information) > 0
     hashes = np.empty(most, np.uint64)
     flags = np.empty(most, np.int64)
-    room = most if with_repetition else 1
+    room = most if with_repetition or with_variety else 1
     size = table_size(4 * room)
     table = np.zeros(size, np.int32)
     seen = np.empty(size, np.uint8)
@@ -464,33 +469,18 @@ def count_words(
         out[6, d] = caps
         out_stops[0, d] = used
         out_stops[1, d] = distinct
+        if with_variety:
+            m = int64(0)
+            for k in range(uint64(n)):
+                pairs[m] = hashes[k]
+                m += int64((flags[k] & MORE_THAN_SYMBOLS) != 0)
+            base, _ = first_of_each(pairs, m, table, base, first, count)
+            different = total = int64(0)
+            for k in range(uint64(m)):
+                different += int64(count[k] > 0)
+                total += information[count[k]]
+            out_variety[0, d] = different
+            out_variety[1, d] = total
         if with_repetition:
             places = (pairs, keys, seen, at, first, count)
             base = count_repetition(hashes, flags, n, table, base, places, out_repetition[:, d])
-
-
-@kernel
-def count_variety(
-    data: Any, starts: Any, ends: Any, role: Any, most: Any, information: Any, out: Any
-) -> None:
-    """Fill the columns VARIETY, each a row; ``information`` is c ln c, in millionths, by c."""
-    hashes = np.empty(most, np.uint64)
-    flags = np.empty(most, np.int64)
-    first = np.empty(most, np.int32)
-    count = np.empty(most, np.int32)
-    table = np.zeros(table_size(4 * most), np.int32)
-    base = int64(1)
-    for d in range(len(starts)):
-        n = find_words(data, starts[d], ends[d], role, hashes, None, None, flags)
-        plain = 0
-        for k in range(n):
-            if flags[k] & MORE_THAN_SYMBOLS:
-                hashes[plain] = hashes[k]
-                plain += 1
-        base, _ = first_of_each(hashes, plain, table, base, first, count)
-        distinct = total = int64(0)
-        for k in range(plain):
-            distinct += int64(count[k] > 0)
-            total += information[count[k]]
-        out[0, d] = distinct
-        out[1, d] = total

@@ -10,7 +10,15 @@ from numba import int64, uint8, uint32, uint64
 from curate.kernels import unicode
 from curate.kernels.hashing import hash_span, table_size
 from curate.kernels.jit import kernel
-from curate.kernels.utf8 import HIGHEST, ONES, bytes_before, decode, eight_bytes, width
+from curate.kernels.utf8 import (
+    HIGHEST,
+    ONES,
+    bytes_before,
+    count_code_points,
+    decode,
+    eight_bytes,
+    width,
+)
 from curate.text.repetition import first_of_each
 
 #: The columns. Lines end at U+000A, or at U+000D before it in text that was not repaired.
@@ -63,21 +71,6 @@ def _strip(data: Any, start: Any, end: Any, classes: Any) -> Any:
             break
         end = last
     return start, end
-
-
-@kernel
-def _span_chars(data: Any, start: Any, end: Any) -> Any:
-    """Count code points, 128 bytes at a time in uint8, so that LLVM vectorises the loop."""
-    chars = int64(0)
-    block, last = uint64(start), uint64(end)
-    while block < last:
-        stop = min(block + uint64(128), last)
-        a = uint8(0)
-        for i in range(block, stop):
-            a = uint8(a + uint8((data[i] & uint8(0xC0)) != uint8(0x80)))
-        chars += int64(a)
-        block = stop
-    return chars
 
 
 @kernel
@@ -171,7 +164,7 @@ def count_lines(
                 stop -= 1
             if stop > i:
                 a, b = _strip(data, i, stop, classes)
-                chars = _span_chars(data, i, stop)
+                chars = count_code_points(data, i, stop)
                 longest = max(longest, chars)
                 keys[n] = hash_span(data, i, stop)
                 chars_of[n] = chars
@@ -228,7 +221,7 @@ def count_lines(
             if n == 0 and stop == b:
                 break
             keys[n] = hash_span(data, i, stop)
-            chars_of[n] = _span_chars(data, i, stop)
+            chars_of[n] = count_code_points(data, i, stop)
             n += 1
             while stop < b and data[stop] == uint8(10):
                 stop += 1

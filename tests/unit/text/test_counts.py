@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 from curate.errors import RecipeError
 from curate.kernels import unicode
 from curate.signals.columns import PAGES, TextCounts
+from curate.text.counts import REPETITION, VARIETY
 from curate.text.line_counts import LINES
 from curate.text.words import PUBLISHED_SYMBOLS, words
 from tests.examples import examples
+
+ALL_OF_WORDS = (*REPETITION, *VARIETY)
 
 
 def column(texts: list[str | None]) -> pa.LargeStringArray:
@@ -24,7 +27,7 @@ def column(texts: list[str | None]) -> pa.LargeStringArray:
 
 
 def one(text: str, **lists: list[str]) -> dict[str, int]:
-    counted = TextCounts(column([text]), lists, repetition=True)
+    counted = TextCounts(column([text]), lists, wanted=ALL_OF_WORDS)
     # A model of pages measures signals itself, so it needs what measures them.
     return {name: int(counted[name][0]) for name in counted if name != PAGES}
 
@@ -273,7 +276,7 @@ def test_repetition_of_a_long_document_and_after_it() -> None:
     chance = np.random.default_rng(7)
     long = " ".join(f"w{i}" for i in chance.zipf(1.3, 30_000) % 5000)
     texts = ["a b a b a b", long, "a b a b a b", long[::-1]]
-    counted = TextCounts(column(texts), repetition=True)
+    counted = TextCounts(column(texts), wanted=ALL_OF_WORDS)
     for i, text in enumerate(texts):
         expected = slow_repetition(text)
         assert {name: int(counted[name][i]) for name in expected} == expected
@@ -337,9 +340,10 @@ def test_names_are_one_per_column() -> None:
 @given(st.lists(TEXT | st.none(), max_size=6), st.integers(0, 6))
 def test_documents_do_not_touch_each_other(texts: list[str | None], cut: int) -> None:
     lists = {"stop_words": ["да", "a"], "scripts": ["Cyrl"]}
-    whole = TextCounts(column(texts), lists, repetition=True)
+    whole = TextCounts(column(texts), lists, wanted=ALL_OF_WORDS)
     parts = [
-        TextCounts(column(texts)[s], lists, repetition=True) for s in (slice(cut), slice(cut, None))
+        TextCounts(column(texts)[s], lists, wanted=ALL_OF_WORDS)
+        for s in (slice(cut), slice(cut, None))
     ]
     for name in set(whole) - {PAGES}:
         together = np.concatenate([part[name] for part in parts])

@@ -176,9 +176,9 @@ def test_the_scores_of_the_trees_are_those_of_scikit_learn() -> None:
     table[::3] = table[::3].round(1)  # some rows on the same side of thresholds, many ties
     good = table[:, 0] + table[:, 1] > 0
     forest = ExtraTreesClassifier(20, min_samples_leaf=3, random_state=0).fit(table, good)
-    trees, out = _nodes(forest), np.zeros(200)
-    nodes = [trees[name] for name in ("feature", "threshold", "left", "right", "value", "roots")]
-    page_model._sum_trees(table, *nodes, out)  # type: ignore[call-arg]
+    trees = _nodes(forest)
+    nodes = page_model.packed_nodes(trees)
+    out = page_model.sum_trees(table, nodes, trees["value"], trees["roots"])
     assert np.allclose(out, forest.predict_proba(table)[:, 1], atol=1e-6)
 
 
@@ -191,9 +191,9 @@ def test_thresholds_rounded_to_float32_decide_the_same() -> None:
     near = np.float32(0.1) * np.ones((40, 1), np.float32)
     near[::2] = np.nextafter(np.float32(0.1), np.float32(1))  # no float32 lies between the two
     forest = ExtraTreesClassifier(50, random_state=0).fit(near, near[:, 0] > np.float32(0.1))
-    trees, out = _nodes(forest), np.zeros(40)
-    nodes = [trees[name] for name in ("feature", "threshold", "left", "right", "value", "roots")]
-    page_model._sum_trees(near, *nodes, out)  # type: ignore[call-arg]
+    trees = _nodes(forest)
+    nodes = page_model.packed_nodes(trees)
+    out = page_model.sum_trees(near, nodes, trees["value"], trees["roots"])
     assert out == pytest.approx(forest.predict_proba(near)[:, 1], abs=1e-6)
 
 
