@@ -7,6 +7,7 @@ commit files, so a retry after a lost worker finds the commit or repeats the wor
 from __future__ import annotations
 
 import atexit
+import gc
 import logging
 import os
 import socket
@@ -450,6 +451,7 @@ def _runner(address: str, job: Job, level: int) -> Callable[[Task], Finished]:
     def run_task(task: Task) -> Finished:
         LOGGER.setLevel(level)
         logging.captureWarnings(True)
+        gc.set_threshold(100_000, 20, 20)  # as in the process of a command: it is ours
         return execute(address, job, task)
 
     return run_task

@@ -18,6 +18,7 @@ would pass; each stage gets the rows that the stages before it kept.
 from __future__ import annotations
 
 import argparse
+import gc
 import gzip
 import json
 import math
@@ -188,6 +189,7 @@ def recipe(folder: Path) -> Path:
 
 def ours(folder: Path, out: Path, language: str, workers: int) -> dict[str, Any]:
     """Run all stages, in this process for one worker, else on Ray."""
+    gc.set_threshold(100_000, 20, 20)  # as `curate run` does
     from curate import api
 
     engine = "ray" if workers > 1 else "in-process"
