@@ -225,6 +225,7 @@ def word_table(fold: tuple[str, ...], *, signs: bool = False, values: bool = Fal
     stored = derived(__name__, f"words {fold} {signs} {values}", entries)
     table = np.zeros((2, len(unicode.CLASS)), np.uint32)
     table[:, stored["used"]] = stored["entries"]
+    table.setflags(write=False)
     return table
 
 
@@ -313,7 +314,9 @@ def visible_table() -> np.ndarray:
     form = _case()
     form[ord("ẞ")] = ord("ß")
     entries = form | (kind << np.uint32(24)) | _flags(("case",), expand=False)
-    return _two_rows(entries, np.arange(len(form)), ("case",))
+    table = _two_rows(entries, np.arange(len(form)), ("case",))
+    table.setflags(write=False)  # all tables alike, so that kernels are compiled once
+    return table
 
 
 @inline

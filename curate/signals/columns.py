@@ -41,7 +41,7 @@ from curate.text.line_counts import LINES, count_lines
 from curate.text.phrases import compiled, count_phrases
 from curate.text.unigrams import SCALE, count_unigrams
 from curate.text.unigrams import load as load_frequencies
-from curate.text.words import roles, segment_words
+from curate.text.words import roles, word_hashes
 
 #: Counts of letters by script, and their scripts; ``hiragana_letters`` is HIRAGANA.
 BY_SCRIPT: Final = {
@@ -95,7 +95,7 @@ def _stop_words(stop_words: tuple[str, ...]) -> npt.NDArray[np.uint64]:
     """Return the hashes of the stop words, each once."""
     hashes: dict[int, None] = {}
     for word in stop_words:
-        of_word = segment_words(word).hashes
+        of_word = word_hashes(word)
         if len(of_word) != 1:
             raise RecipeError(
                 f"'{word}' in the list stop_words is {len(of_word)} words, not one",

@@ -429,9 +429,12 @@ def _judge_one(
         for number in range(has.shape[1]):
             covered[number] += counts[code] * has[code, number]
         counts[code] = 0
+    most = int64(0)
+    for number in range(len(covered)):
+        most = max(most, int64(covered[number]))
     known = int64(_IN_DOUBT)
-    if not doubt.many(odd, letters - covered.max(), high):
-        if not doubt.few(odd, letters - covered.max(), high):
+    if not doubt.many(odd, letters - most, high):
+        if not doubt.few(odd, letters - most, high):
             return int64(0)
         known |= int64(_BY_LITTLE)
     known |= int64(pages) & ((1 << len(_ASSUMED)) - 1)

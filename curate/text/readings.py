@@ -207,7 +207,9 @@ def _compare(
                 best, best_total, best_bits = found, found_total, found_bits
             if p == stated:
                 own, own_total, own_bits = found, found_total, found_bits
-        p = int64(np.argmin(floor))
+        p = int64(0)
+        for other in range(len(floor)):
+            p = other if floor[other] < floor[p] else p
         if floor[p] == _NEVER or floor[p] > best_total:
             break
     return total, own, own_total, own_bits, best, best_total, best_bits
@@ -275,8 +277,12 @@ def _holds(
     """Return whether a page holds: see ``holds``."""
     met_bytes = np.zeros(4, np.uint64)
     listed, total, letters = _count_high_pairs(data, counted, met_bytes)
-    beside = np.where(latin, int64(0), min(_SWITCH * letters, _SWITCH_MOST * total))
-    limits = np.full(len(latin), _NEVER, np.int64)  # no other reading may cost less, by language
+    switch = min(_SWITCH * letters, _SWITCH_MOST * total)
+    beside = np.zeros(len(latin), np.int64)
+    limits = np.empty(len(latin), np.int64)  # no other reading may cost less, by language
+    for of in range(len(latin)):  # loops: whole arrays take numba two seconds to compile
+        beside[of] = int64(0) if latin[of] else switch
+        limits[of] = _NEVER
     least = int64(_NEVER)
     for r in range(readings[stated], readings[stated + 1]):
         bits = _bits(r, stated, int64(_NEVER), counted, listed, language, slots, case, costs)
@@ -287,8 +293,12 @@ def _holds(
     fair = FAIR if latin[language[readings[stated]]] else PROSE
     if least > fair * EIGHTHS * total:
         return False
-    ahead = limits.min() + _AHEAD
-    limits = np.minimum(limits - _BEHIND, ahead)
+    ahead = int64(_NEVER)
+    for of in range(len(limits)):
+        ahead = min(ahead, limits[of])
+    ahead += _AHEAD
+    for of in range(len(limits)):
+        limits[of] = min(limits[of] - _BEHIND, ahead)
     floor = np.zeros(len(prior), np.int32)
     for k in range(listed):
         row, count = floors[counted[1, k]], counted[2, k]

@@ -297,7 +297,8 @@ def _tidy_kernel(
                     i += 8
                 crowded = i + 8
                 if i > first:
-                    out[w : w + i - first] = data[first:i]
+                    for k in range(i - first):  # numba takes two seconds to compile a slice
+                        out[w + k] = data[first + k]
                     w += i - first
                     after_return = False
             code, length = decode(data, i)

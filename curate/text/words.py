@@ -314,6 +314,18 @@ def segment_words(text: str) -> Words:
     return Words(starts[:n], ends[:n], hashes[:n], flags[: n + 1])
 
 
+def word_hashes(text: str) -> npt.NDArray[np.uint64]:
+    """Return the hashes of the words of one text, as kernels count them.
+
+    >>> bool(word_hashes("a b a")[0] == word_hashes("a")[0])
+    True
+    """
+    data = np.frombuffer(text.encode() + b" ", np.uint8)
+    hashes, flags = np.empty(len(data) + 1, np.uint64), np.empty(len(data) + 1, np.int64)
+    n = find_words(data, 0, len(data) - 1, roles(), hashes, None, None, flags)
+    return hashes[:n]
+
+
 def words(text: str) -> list[str]:
     """Return the words of one text as strings; the empty text has none.
 
