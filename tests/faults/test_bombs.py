@@ -17,7 +17,9 @@ STOPPED = {
     "repeated.parquet": "bomb", "repeated.run": "bomb", "size.tar.gz": "bomb",
     "pax.tar.gz": "bomb", "zeros.tar.gz": "bomb", "members.tar.gz": "truncated",
     "same-rows.index": "repeated_row", "rows-of-no-file.index": "missing",
-    "columns.parquet": "too_many_columns",
+    "columns.parquet": "too_many_columns", "header.csv": "too_many_columns",
+    "instances.chat": "too_many_turns", "paths.chat": "too_many_turns", "long-paths.chat": "bomb",
+    "transcript.chat": "too_many_turns", "contents.zim": "bomb", "names.zim": "bad_zim",
 }  # fmt: skip
 
 #: What the quick tier reads; each costs a process of its own.
@@ -26,6 +28,8 @@ QUICK = (
     "agents.robots.gz",
     "pax.tar.gz",
     "page.br",
+    "instances.chat",
+    "names.zim",
     "rows-of-page.parquet",
     "dictionary.parquet",
 )
