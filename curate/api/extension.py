@@ -173,6 +173,7 @@ def _learned(extension: Extension, read: _Read) -> dict[str, Any]:
         },
         "text": {
             "documents": read.documents,
+            "documents_not_read": read.not_read,
             "bytes": read.bytes,
             "bounded_by": read.bounded_by,
             "pieces": read.pieces.total,
@@ -273,6 +274,7 @@ def _held_out(corpus: _Corpus, share: float) -> npt.NDArray[np.bool_]:
 class _Read(NamedTuple):
     pieces: PieceCounter
     documents: int
+    not_read: int  #: documents that could be learned from, behind those
     bytes: int
     bounded_by: str | None  #: what ended the reading before the text did: scan, or pieces
     held: pa.Table  #: texts that are held out, with their languages
@@ -323,7 +325,9 @@ def _read(
     without = [
         lang for code, lang in enumerate(corpus.found) if not held[corpus.codes == code].any()
     ]
-    return _Read(counting, documents, size, bounded_by, pa.concat_tables(kept), sorted(without))
+    left = int((learned_from[corpus.codes] & ~held).sum()) - documents
+    texts_held = pa.concat_tables(kept)
+    return _Read(counting, documents, left, size, bounded_by, texts_held, sorted(without))
 
 
 def _write(folder: Path, extension: Extension, weights: Any, held: Sequence[str]) -> int | None:

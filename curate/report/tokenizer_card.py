@@ -29,7 +29,7 @@ def extension_card(card: Mapping[str, Any]) -> str:
         f" ({size(text['bytes'])}) of {', '.join(map(code, card['on']))},"
         f" in {', '.join(map(code, card['languages']))}.",
         "",
-        *_bounded(text["bounded_by"]),
+        *_bounded(text),
         f"- Vocabulary: {number(vocabulary['before'])} before, {number(vocabulary['after'])} after."
         f" New tokens are the ids from {vocabulary['first_new_id']} to {vocabulary['after'] - 1};"
         " every old id, special tokens too, is unchanged.",
@@ -72,12 +72,13 @@ def extension_card(card: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _bounded(by: str | None) -> list[str]:
-    reasons = {
-        "scan": "- Not all of the text was learned from: it is more than `--scan`.",
-        "pieces": "- Not all of the text was learned from: it has too many different pieces.",
-    }
-    return [reasons[by]] if by else []
+def _bounded(text: Mapping[str, Any]) -> list[str]:
+    if not text["bounded_by"]:
+        return []
+    reasons = {"scan": "it is more than `--scan`", "pieces": "it has too many different pieces"}
+    left = number(text["documents_not_read"])
+    why = reasons[text["bounded_by"]]
+    return [f"- Not all of the text was learned from, because {why}: {left} documents were not."]
 
 
 def _row(row: Mapping[str, Any]) -> str:

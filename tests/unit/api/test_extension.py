@@ -217,10 +217,15 @@ def test_what_is_learned_from_is_bounded(tmp_path: Path, monkeypatch: pytest.Mon
     assert 1000 <= card["text"]["bytes"] < 1100
     assert card["text"]["bounded_by"] == "scan"
     assert "it is more than `--scan`" in (tmp_path / "few" / "README.md").read_text()
+    assert card["text"]["documents"] + card["text"]["documents_not_read"] == 9_000 - 90
     monkeypatch.setattr(pieces, "MOST_BYTES", 5_000)
     card = extend_tokenizer(base(), [str(file)], add=1, output=tmp_path / "full")
     # Texts are read by 4096 rows.
     assert (card["text"]["bounded_by"], card["text"]["documents"] < 4096) == ("pieces", True)
+    not_read = 9_000 - 90 - card["text"]["documents"]
+    assert card["text"]["documents_not_read"] == not_read
+    said = f"too many different pieces: {not_read:,} documents were not"
+    assert said in (tmp_path / "full" / "README.md").read_text()
 
 
 def test_special_tokens_in_the_text_teach_nothing(tmp_path: Path) -> None:
