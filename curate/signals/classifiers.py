@@ -39,9 +39,12 @@ def kinds(profiles: Profiles) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     first: dict[str, str] = {}
-    for profile in profiles.by_name.values():
+    every = profiles.by_name.values()
+    for profile in every:
         for name, section in profile.classifiers.items():
-            where = f"{place_of(profile.name)}: classifiers.{name}"
+            # The recipe's stand in each profile.
+            common = len(every) > 1 and all(one.classifiers.get(name) is section for one in every)
+            where = ("" if common else f"{place_of(profile.name)}: ") + f"classifiers.{name}"
             kind = _kind(name, section, profile.classifiers, where)
             if found.setdefault(name, kind) != kind:
                 raise RecipeError(

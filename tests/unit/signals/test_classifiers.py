@@ -153,6 +153,19 @@ def test_what_is_wrong_ends_in_one_sentence_at_plan_time(
     assert re.search(r"at: filters/_default.toml: classifiers\.\w+", str(error.value))
 
 
+def test_a_classifier_of_the_recipe_is_at_fault_in_the_recipe_and_in_no_profile() -> None:
+    recipe = Recipe.model_validate(
+        {
+            "name": "x",
+            "sources": {"a": {"format": "text", "path": "a.txt", "profile": "mine"}},
+            "classifiers": {"edu": {"model": "absent.bin"}},
+        }
+    )
+    with pytest.raises(RecipeError, match="cannot read the model") as error:
+        Measure(planning.profiles(recipe, lambda name: ""))
+    assert error.value.where == "classifiers.edu"
+
+
 def test_checking_a_profile_refuses_what_planning_would() -> None:
     wrong = Profile(
         name="x",
