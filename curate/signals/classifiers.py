@@ -175,7 +175,7 @@ def _of_model(
         head = heads.load(first.model)
         labels = head.labels
         every = head.scores(texts, first.embedding, first.max_tokens)
-        best = every.argmax(axis=1)
+        best = np.where(np.isnan(every[:, 0]), -1, every.argmax(axis=1))
         values = every if not labels else every[:, [labels.index(label) for label in wanted]]
     elif first.model.endswith(SUFFIX):
         lang = next(iter(lists.get("language", ())), "")

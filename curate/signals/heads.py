@@ -43,7 +43,8 @@ class Head:
     def scores(self, texts: pa.LargeStringArray, embedding: str, max_tokens: int) -> Floats:
         """Return float64[texts, outputs]: the outputs of a regression, else probabilities.
 
-        Raise RecipeError where the vectors of the embedding are of another size.
+        NaN for a text of white space, which has no vector. Raise RecipeError where the vectors of
+        the embedding are of another size.
         """
         from curate.dedup.embedding import vectors
 
@@ -57,6 +58,7 @@ class Head:
         rounded = np.rint(found * _SCALE) / _SCALE
         # One output at a time: a product of matrices may add in another order for other rows.
         outputs = np.stack([(rounded * row).sum(axis=1) for row in self.weight], axis=1) + self.bias
+        outputs[~found.any(axis=1)] = np.nan
         if not self.labels:
             return outputs
         powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))

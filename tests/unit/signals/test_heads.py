@@ -61,6 +61,16 @@ def test_several_outputs_are_probabilities_or_a_category(tmp_path: Path) -> None
     assert [found[name][2] for name in found] == [None] * 4
 
 
+def test_white_space_has_no_vector_and_no_score(tmp_path: Path) -> None:
+    regression = section(head(tmp_path / "h.npz", 1))
+    kind = section(head(tmp_path / "k.npz", 3, labels=["low", "middle", "high"]))
+    texts = ["words", " \n\t ", "　"]
+    found = scored(texts, edu=regression, kind=kind, low=section(kind.model, "low"))
+    for name, values in found.items():
+        assert values[0] is not None, name
+        assert values[1:] == [None, None], name
+
+
 @pytest.mark.parametrize(
     ("more", "label", "message"),
     [
