@@ -25,6 +25,7 @@ from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
+from curate.engine.bundles import BundleWriter, bundles_of, read_bundles
 from curate.errors import CurateError, InternalError
 from curate.failpoint import reach
 from curate.logging_setup import LogRecord, collected_records
@@ -128,11 +129,6 @@ def execute(address: str, job: Job, task: Task) -> Finished:
     )
 
 
-def unpacked(name: str, packed: bytes) -> Commit:
-    """Return the commit that came with a finished task."""
-    return Commit.from_json(name, unsealed(zlib.decompress(packed)))
-
-
 def _forget_peak() -> None:
     """Let Linux measure this process's largest memory anew: that of a task, not of all before."""
     with suppress(OSError):
@@ -221,25 +217,56 @@ def revoke(store: Store, path: str) -> None:
     """Remove the commit that names a damaged file, so that its task runs again."""
     folders = path.split("/")
     if folders[0] == "work" and len(folders) > 3:
-        store.remove(f"commits/{folders[1]}/{folders[2]}.json")
+        _remove_commit(store, f"commits/{folders[1]}/{folders[2]}.json")
+
+
+def _remove_commit(store: Store, name: str) -> None:
+    # Its copy first: a copy alone counts nothing, but it would count again beside a new commit.
+    store.remove(bundles_of(name.split("/")[1]))
+    store.remove(name)
 
 
 def read_commit(store: Store, name: str) -> Commit:
     """Read a commit. Raise Damaged, and remove it, where it cannot be read."""
+    return _parsed(store, name, _body(store, name))
+
+
+def _body(store: Store, name: str) -> bytes | None:
+    """Return a commit's object, None where there is none."""
     try:
-        return Commit.from_json(name, unsealed(store.read(name)))
-    except FileNotFoundError as error:
-        raise Damaged(name) from error
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        store.remove(name)
-        raise Damaged(name) from error
+        return store.read(name)
+    except FileNotFoundError:
+        return None
+
+
+def _parsed(store: Store, name: str, body: bytes | None) -> Commit:
+    """Return a commit of its object. Raise Damaged, and remove it, where that is not one."""
+    if body is None:
+        raise Damaged(name)
+    if commit := _commit_in(name, body):
+        return commit
+    _remove_commit(store, name)
+    raise Damaged(name)
+
+
+def _commit_in(name: str, body: bytes) -> Commit | None:
+    """Return a commit of its object, None where its bytes are not those of one."""
+    try:
+        return Commit.from_json(name, unsealed(body))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
 
 
 class CommitsInOrder:
-    """Commits in the order of their tasks: as they come back with finished tasks, else read."""
+    """Commits in the order of their tasks: as they come back with finished tasks, else read.
 
-    def __init__(self, store: Store, names: Sequence[str], first: int) -> None:
-        self._store, self._names, self._next = store, names, first
+    Each is added to ``bundles``, beside those that the driver did not find in bundles.
+    """
+
+    def __init__(
+        self, store: Store, names: Sequence[str], first: int, bundles: BundleWriter | None = None
+    ) -> None:
+        self._store, self._names, self._next, self._bundles = store, names, first, bundles
         self._waiting: dict[int, bytes] = {}
         self._bytes = 0
 
@@ -252,19 +279,27 @@ class CommitsInOrder:
             self._bytes -= len(finished.commit)
         while packed := self._waiting.pop(self._next, b""):
             self._bytes -= len(packed)
-            yield unpacked(self._names[self._next], packed)
+            yield self._commit(self._next, zlib.decompress(packed))
             self._next += 1
 
     def rest(self) -> Iterator[Commit]:
         """Yield the commits whose turn did not come yet; those that are not here are read."""
 
-        def commit(number: int) -> Commit:
+        def body(number: int) -> tuple[int, bytes | None]:
             packed = self._waiting.pop(number, b"")
             name = self._names[number]
-            return unpacked(name, packed) if packed else read_commit(self._store, name)
+            return number, zlib.decompress(packed) if packed else _body(self._store, name)
 
         numbers = range(self._next, len(self._names))
-        yield from in_order(commit, numbers, self._store.readers)
+        for number, found in in_order(body, numbers, self._store.readers):
+            yield self._commit(number, found)
+
+    def _commit(self, number: int, body: bytes | None) -> Commit:
+        name = self._names[number]
+        commit = _parsed(self._store, name, body)
+        if self._bundles is not None and body is not None:
+            self._bundles.add(name, body)
+        return commit
 
 
 def read_commits(store: Store, names: Iterable[str]) -> Iterator[Commit]:
@@ -287,32 +322,68 @@ def entries_of(store: Store, commits: Iterable[str], dataset: str) -> Iterator[F
         yield from commit.dataset(dataset)
 
 
+class Found(NamedTuple):
+    """What is there of a task: its commit, None where it has to run."""
+
+    commit: Commit | None
+    was_there: bool
+    body: bytes | None = None  #: its object, where no bundle has it
+
+
 def committed(
-    store: Store, folder: str, names: Sequence[str]
-) -> Iterator[tuple[Commit | None, bool]]:
-    """Yield each commit of a folder, None where its task has to run, and whether it was there.
+    store: Store, folder: str, names: Sequence[str], copies: Sequence[str] = ()
+) -> Iterator[Found]:
+    """Yield what is there of each task of a folder.
 
     A commit with truncated or missing files is revoked, so that the task runs again. Flipped bits
     are detected when the file is read (checksums of pages and blocks), or before it is published,
     and handled in the same way. Commits and files are listed once, however many tasks there are;
-    where there are no commits, nothing else is asked.
+    where there are no commits, nothing else is asked. ``copies`` are bundles, read instead of the
+    commits that they have.
     """
-    present = set(store.names(f"commits/{folder}")).intersection(names)
-    if not present:
-        yield from repeat((None, False), len(names))
+    listed = store.sizes(f"commits/{folder}")
+    places = {name: number for number, name in enumerate(names) if name in listed}
+    if not places:
+        yield from repeat(Found(None, False), len(names))
         return
     sizes = store.sizes(f"work/{folder}")
 
-    def read(name: str) -> tuple[Commit | None, bool]:
-        if name not in present:
-            return None, False
-        try:
-            commit = read_commit(store, name)
-        except Damaged:
-            return None, True
-        if all(sizes.get(entry.path) == entry.bytes for entry in commit.files):
-            return commit, True
-        store.remove(name)
-        return None, True
+    def whole(commit: Commit) -> bool:
+        return all(sizes.get(entry.path) == entry.bytes for entry in commit.files)
 
-    yield from in_order(read, names, store.readers)
+    def each() -> Iterator[tuple[int, bytes | None]]:
+        """Yield the number of each task, and its commit where a bundle has it."""
+        number = 0
+        for name, body in read_bundles(store, copies):
+            place = places.get(name, -1)
+            if place >= number and len(body) == listed[name]:
+                yield from zip(range(number, place), repeat(None))
+                yield place, body
+                number = place + 1
+        yield from zip(range(number, len(names)), repeat(None))
+
+    def read(job: tuple[int, bytes | None]) -> tuple[str, bytes | None, bytes | None]:
+        number, copy = job
+        name = names[number]
+        return name, copy, _body(store, name) if copy is None and name in places else None
+
+    for name, copy, body in in_order(read, each(), store.readers):
+        if name not in places:
+            yield Found(None, False)
+            continue
+        if copy is not None:
+            commit = _commit_in(name, copy)
+            if commit and whole(commit):
+                yield Found(commit, True)
+                continue
+            body = _body(store, name)
+        try:
+            commit = _parsed(store, name, body)
+        except Damaged:
+            yield Found(None, True)
+            continue
+        if whole(commit):
+            yield Found(commit, True, body)
+        else:
+            _remove_commit(store, name)
+            yield Found(None, True)

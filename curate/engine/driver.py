@@ -11,7 +11,7 @@ import hashlib
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
@@ -21,6 +21,7 @@ import pyarrow as pa
 from curate import schema
 from curate.engine.barrier_step import StepJob, StepTask
 from curate.engine.base import Engine
+from curate.engine.bundles import BUNDLED_TASKS, BundleWriter, bundles_of
 from curate.engine.commit import CommitsInOrder, Job, Task, commit_name, committed, revoke
 from curate.engine.compiling import compiles
 from curate.engine.product import (
@@ -137,11 +138,11 @@ class Driver:
             tuple(name for name in brought.names if name not in written),
             self._rejected_schema,
         )
-        shared_key = [
+        shared_key = digest(
             [parameters(stage) for stage in segment.stages],
             [parameters(barrier) for barrier in segment.barriers],
             [name for stage in segment.stages if (name := stage.model_digest)],
-        ]
+        )
         shards, decisions = self.plan.shards, digest([each.commits for each in decided])
 
         def read_from(number: int) -> list[Any]:
@@ -164,7 +165,7 @@ class Driver:
             segment.name,
             segment.label,
             job,
-            [read_from(n) for n in range(len(shards))],
+            map(read_from, range(len(shards))),
             assign,
             groups=("texts", "survivors") if last else ("texts",),
         )
@@ -188,7 +189,7 @@ class Driver:
         if outputs.rejected_schemas <= {wanted}:
             return outputs.published
         folder, label = f"{segment.name}-rejected", f"{segment.label}: columns of dropped rows"
-        keys = [[name, wanted] for name in outputs.commits]
+        keys = ([name, wanted] for name in outputs.commits)
         return self._tasks(folder, label, job, keys, outputs.commits.__getitem__).published
 
     def _group_bytes(self) -> int:
@@ -255,7 +256,7 @@ class Driver:
         # One digest for what all tasks read: a list of all commits in each key would be quadratic.
         inputs = [produced[name].commits if name in produced else name for name in step.reads]
         shared = digest(inputs, [each.commits for each in earlier])
-        shared_key = [parameters(barrier), step.name, partitions, shared]
+        shared_key = digest(parameters(barrier), step.name, partitions, shared)
         if step.over == "tree":
             return self._tree(folder, label, job, shared_key, produced[step.reads[0]].commits)
         read = {name: produced[name].indexes[name] for name in step.reads if name in produced}
@@ -276,15 +277,15 @@ class Driver:
 
         tasks = {"shard": len(survivors), "partition": partitions, "one": 1}[step.over]
         all_survivors = digest(survivors)
-        keys = [
+        keys = (
             [shared_key, survivors[number] if step.over == "shard" else all_survivors]
             for number in range(tasks)
-        ]
+        )
         indexed = tuple(name for name in step.writes if name not in step.stored)
         return self._tasks(folder, label, job, keys, assign, indexed)
 
     def _tree(
-        self, folder: str, label: str, job: StepJob, shared_key: list[Any], level: tuple[str, ...]
+        self, folder: str, label: str, job: StepJob, shared_key: str, level: tuple[str, ...]
     ) -> Outputs:
         depth = 0
         while True:
@@ -307,12 +308,12 @@ class Driver:
                 return outputs
 
     def _placing(self, mix: ProductBarrier, survivors: tuple[str, ...], chosen: Decided) -> Outputs:
-        decided = digest(chosen.commits)
+        shared_key = digest(parameters(mix), chosen.commits)
         return self._tasks(
             "mix-placing",
             "mixture: placing",
             PlacingJob(mix, self.plan.columns, self._rejected_schema),
-            [[parameters(mix), name, decided] for name in survivors],
+            ([shared_key, name] for name in survivors),
             lambda number: PlacingTask(survivors[number], chosen.on(number)),
         )
 
@@ -339,8 +340,8 @@ class Driver:
                 return ProductTask(part, narrow, texts, chosen.on(None))
 
             read = digest(survivors.commits, chosen.commits)
-            key = [parameters(mix), phase, parts, read, metadata, parameters(output)]
-            key.append(output.model_digest)  # what the names of the tokenizer and template mean
+            forms = [parameters(output), output.model_digest]  # what the tokenizer's name means
+            key = digest(parameters(mix), phase, parts, read, metadata, forms)
             outputs = self._tasks(
                 f"mix-product-{phase}", f"mixture: {phase}", job, [key] * parts, assign
             )
@@ -364,29 +365,34 @@ class Driver:
         folder: str,
         label: str,
         job: Job,
-        keys: Sequence[Any],
+        keys: Iterable[Any],
         assign: Callable[[int], Any],
         indexed: Sequence[str] = (),
         groups: Sequence[str] = (),
     ) -> Outputs:
         """Run the tasks that are not committed, and add up the commits of all.
 
-        They come back with the tasks. Of those that were there, each is read once where all are;
-        those after the first that is missing are read again when it is done, because sums are taken
-        in the order of the tasks. A task's key is a digest of its entry of ``keys``; ``assign``
-        returns what it reads. The datasets ``indexed`` are read by part, ``groups`` by the product.
+        They come back with the tasks. Those that were there are read from the step's bundles, or
+        one by one; those after the first that is missing are read again when it is done, because
+        sums are taken in the order of the tasks. A task's key is a digest of its entry of ``keys``;
+        ``assign`` returns what it reads. The datasets ``indexed`` are read by part, ``groups`` by
+        the product.
         """
         digests = [digest(self.base, folder, number, key) for number, key in enumerate(keys)]
         names = tuple(commit_name(folder, key) for key in digests)
         outputs = self._opened(folder, names, indexed, groups)
+        written = self.store.names(bundles_of(folder)) if len(names) >= BUNDLED_TASKS else []
+        bundles = BundleWriter(self.store, folder, len(names), len(written))
         todo: list[int] = []
         damaged = 0
-        for number, (commit, was_there) in enumerate(committed(self.store, folder, names)):
-            if commit is None:
+        for number, found in enumerate(committed(self.store, folder, names, written)):
+            if found.commit is None:
                 todo.append(number)
-                damaged += was_there
+                damaged += found.was_there
             elif not todo:
-                self._add(outputs, commit)
+                self._add(outputs, found.commit)
+                if found.body is not None:
+                    bundles.add(names[number], found.body)
         if damaged:
             LOGGER.warning("%s: files of %d tasks are damaged; they run again", folder, damaged)
             self.repairs[folder] += damaged
@@ -396,7 +402,7 @@ class Driver:
         self.progress.start(label, len(names), len(names) - len(todo))
         started = time.perf_counter()
         tasks = (Task(folder, number, digests[number], assign(number)) for number in todo)
-        commits = CommitsInOrder(self.store, names, todo[0] if todo else len(names))
+        commits = CommitsInOrder(self.store, names, todo[0] if todo else len(names), bundles)
         for finished in self.engine.run(self.store.address, job, tasks):
             self.progress.advance(finished.peak_bytes)
             self.timings.append(
@@ -414,6 +420,7 @@ class Driver:
                 self._add(outputs, commit)
         for commit in commits.rest():
             self._add(outputs, commit)
+        bundles.flush()
         for index in outputs.all_indexes.values():
             index.close()
         self.timings.append(

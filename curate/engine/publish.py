@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate import schema
+from curate.engine.bundles import bundles_of
 from curate.engine.clusters import LargestClusters
 from curate.engine.commit import entries_of
 from curate.engine.manifest import append_to_stores, manifest_of_run
@@ -152,6 +153,7 @@ def _prune(store: Store, tasks: Mapping[str, Sequence[str]]) -> None:
         if name not in used:
             store.remove(name)
     folders = {name.replace("commits/", "work/", 1).removesuffix(".json") for name in used}
+    folders |= {bundles_of(folder) for folder in tasks}
     for folder in sorted({"/".join(name.split("/")[:3]) for name in store.names("work")}):
         if folder not in folders and not folder.startswith(("work/run.json", "work/log/")):
             store.remove(folder)

@@ -181,7 +181,7 @@ def _stored_as(row: np.dtype) -> pa.Schema:
     )
 
 
-#: Bytes of an index's rows that are in memory while it is written, and the rows of one block.
+#: Bytes of an index's rows that are in memory while it is written, and the most rows of a block.
 INDEX_BYTES, INDEX_ROWS = 64 << 20, 1 << 15
 #: Bytes counted per file that is listed: its path, and an array.
 _FILE_BYTES = 300
@@ -201,8 +201,8 @@ class BlockIndex:
         self.schemas: dict[str, int] = {}  #: of the files that are listed, numbered
         self._file = BlockFile(store, folder, dataset, _stored_as(self._row))
         self._paths: list[str] = []
-        self._rows: list[np.ndarray] = []
-        self._bytes = 0
+        self._rows = np.empty(0, self._row)  #: memory is used as it fills
+        self._used = 0
         self._runs: list[tuple[np.ndarray, np.ndarray]] = []  #: parts, sorted, and their blocks
 
     def add(self, entries: Iterable[FileEntry]) -> None:
@@ -220,29 +220,31 @@ class BlockIndex:
 
     def write(self, paths: Sequence[str], rows: np.ndarray) -> None:
         """Add rows, whose ``file`` is a place in ``paths``."""
-        rows["file"] += len(self._paths)
-        self._paths += paths
-        self._rows.append(rows)
-        self._bytes += rows.nbytes + _FILE_BYTES * len(paths)
-        if self._bytes >= INDEX_BYTES:
+        used = self._used * self._row.itemsize + _FILE_BYTES * len(self._paths)
+        if self._used + len(rows) > len(self._rows) or used >= INDEX_BYTES:
             self._flush()
+        if len(rows) > len(self._rows):
+            self._rows = np.empty(max(len(rows), INDEX_BYTES // self._row.itemsize), self._row)
+        added = self._rows[self._used : self._used + len(rows)]
+        added[:] = rows
+        added["file"] += len(self._paths)
+        self._used += len(rows)
+        self._paths += paths
 
     def _flush(self) -> None:
         """Write the rows in memory by part."""
-        if not self._rows:
+        if not self._used:
             return
-        rows = np.concatenate(self._rows)
-        self._rows = []
-        rows = rows[np.argsort(rows["part"], kind="stable")]
+        order = np.argsort(self._rows["part"][: self._used], kind="stable")
         paths = pa.array(self._paths, pa.string())
-        self._paths, self._bytes = [], 0
-        for start, end in run_bounds(rows["part"]):
-            for at in range(start, end, INDEX_ROWS):
-                piece = rows[at : min(at + INDEX_ROWS, end)]
-                columns = {name: pa.array(piece[name]) for name in self._row.names or ()}
-                columns["file"] = paths.take(columns["file"])
-                batch = pa.RecordBatch.from_arrays(list(columns.values()), schema=self._file.schema)
-                self._file.write(int(rows["part"][start]), batch)
+        for at in range(0, len(order), INDEX_ROWS):
+            piece = self._rows[order[at : at + INDEX_ROWS]]
+            columns = {name: pa.array(piece[name]) for name in self._row.names or ()}
+            columns["file"] = paths.take(columns["file"])
+            batch = pa.RecordBatch.from_arrays(list(columns.values()), schema=self._file.schema)
+            for start, end in run_bounds(piece["part"]):
+                self._file.write(int(piece["part"][start]), batch.slice(start, end - start))
+        self._paths, self._used = [], 0
         blocks = np.array(self._file.take_blocks(), np.int64)
         kept = np.zeros(len(blocks), [(name, _BLOCK[name]) for name in _NUMBERS])
         for name, column in zip(_NUMBERS, blocks.T[1:], strict=True):
@@ -252,6 +254,7 @@ class BlockIndex:
     def close(self) -> None:
         """Write what is still in memory."""
         self._flush()
+        self._rows = np.empty(0, self._row)
         self._file.close()
 
     def part(self, number: int | None) -> Listing:

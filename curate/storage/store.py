@@ -15,6 +15,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -210,20 +211,31 @@ class LocalStore:
             return None
 
     def sizes(self, folder: str) -> dict[str, int]:
-        return {name: self.path(name).stat().st_size for name in self.names(folder)}
+        return {
+            name: entry.stat(follow_symlinks=True).st_size for name, entry in self._below(folder)
+        }
 
     def versions(self, folder: str) -> dict[str, str]:
         return {}
 
     def names(self, folder: str) -> list[str]:
-        top = self.path(folder)
-        if not top.is_dir():
-            return []
-        return sorted(
-            str(path.relative_to(self.root))
-            for path in top.rglob("*")
-            if path.is_file() and not path.name.startswith(".")
-        )
+        return [name for name, _ in self._below(folder)]
+
+    def _below(self, folder: str) -> list[tuple[str, os.DirEntry[str]]]:
+        """Return the files below a folder, sorted by name; there may be millions."""
+        found, folders = [], [folder]
+        for name in folders:
+            try:
+                with os.scandir(self.path(name)) as entries:
+                    for entry in entries:
+                        below = f"{name}/{entry.name}".lstrip("/")
+                        if entry.is_dir(follow_symlinks=False):
+                            folders.append(below)
+                        elif entry.is_file() and not entry.name.startswith("."):
+                            found.append((below, entry))
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # none there, or gone meanwhile
+        return sorted(found, key=itemgetter(0))
 
     @contextmanager
     def writing(self, name: str) -> Iterator[HashingWriter]:

@@ -52,8 +52,8 @@ def test_each_commit_is_read_once_and_one_without_its_file_runs_again(
     if damaged is not None:
         (tmp_path / f"work/00-segment/key{damaged}/x/file").write_bytes(b"1")
     found = list(committed(store, "00-segment", [task.commit for task in tasks]))
-    assert [commit is not None for commit, _ in found] == [True, damaged is None, False]
-    assert [was_there for _, was_there in found] == [True, True, False]
+    assert [each.commit is not None for each in found] == [True, damaged is None, False]
+    assert [each.was_there for each in found] == [True, True, False]
     assert store.reads == 2
     left = sorted(store.names("commits/00-segment"))
     assert left == [task.commit for task in tasks[: 2 if damaged is None else 1]]
