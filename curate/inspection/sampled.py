@@ -21,7 +21,7 @@ from curate.mixture.sampling import order_key
 from curate.plan.estimate import Sampled
 from curate.plan.model import Plan, PlannedPiece, Shard
 from curate.protocol.stage import Barrier
-from curate.sources.base import InputFile
+from curate.sources.base import InputFile, Piece
 
 #: Bytes of text that are read of all sources together, and of one at least.
 TEXT_BYTES, LEAST = 16 << 20, 1 << 20
@@ -98,16 +98,26 @@ def _pieces(
     for one in pieces:
         ends[one.file.path] = max(ends.get(one.file.path, 0), one.piece.end)
     numbers = pa.array([str(number) for number in range(len(pieces))], pa.string())
+    splits: dict[str, list[Piece]] = {}
+    taken: set[tuple[str, Piece]] = set()
     for number in np.argsort(order_key(numbers, 1), kind="stable")[:MOST_SHARDS]:
         planned = pieces[int(number)]
         file, piece = planned.file, planned.piece
         cuts, end = [piece], ends[file.path]
-        if file.size > target_bytes and not file.is_remote:
-            every = reader.split(file, target_bytes)
-            cuts, end = [c for c in every if piece.start <= c.start < piece.end], every[-1].end
+        if not file.is_remote:
+            if file.path not in splits:
+                large = file.size > target_bytes
+                splits[file.path] = reader.split(file, target_bytes) if large else [Piece(0, end)]
+            every = splits[file.path]
+            # Of a smaller piece, the one in which it lies: each read looks at the whole file again.
+            inside = [cut for cut in every if piece.start <= cut.start < piece.end]
+            cuts = inside or [cut for cut in every if cut.start < piece.start < cut.end] or cuts
+            end = every[-1].end
         for cut in cuts[:: -(-len(cuts) // 4)]:
-            share = (min(cut.end, end) - cut.start) / max(1, end)
-            yield planned._replace(piece=cut), file.size * share
+            if (file.path, cut) not in taken:
+                taken.add((file.path, cut))
+                share = (min(cut.end, end) - cut.start) / max(1, end)
+                yield planned._replace(piece=cut), file.size * share
 
 
 def _stored_bytes(marks: list[tuple[int, int]]) -> float:

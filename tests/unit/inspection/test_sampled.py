@@ -34,9 +34,9 @@ def texts(documents):
     return [" ".join(f"{number}w{n}x" for n in range(100)) for number in range(documents)]
 
 
-def plan_of(tmp_path, format, path):
+def plan_of(tmp_path, format, path, more=""):
     recipe = tmp_path / "sampled.toml"
-    recipe.write_text(RECIPE.format(format=format, path=path))
+    recipe.write_text(RECIPE.format(format=format, path=path) + more)
     return planning.build(load_recipe(str(recipe)))
 
 
@@ -80,6 +80,26 @@ def test_a_part_of_a_large_file_is_measured_by_what_was_read_of_it(tmp_path, mon
     assert 1000 < one.documents < 5500
     assert one.text_per_stored == pytest.approx(expected, rel=0.15)
     assert one.clustered == sampled.Sampled().clustered  # the rest may hold more
+
+
+@pytest.mark.parametrize("least", [64 << 10, 8 << 20])  # pieces of 16 kB, or the whole file
+def test_shards_smaller_than_what_is_read_at_once_are_read_together(tmp_path, monkeypatch, least):
+    path = tmp_path / "a.jsonl"
+    stored = write_lines(path, texts(1000))
+    expected = sum(map(len, texts(1000))) / stored
+    plan = plan_of(tmp_path, "jsonl", path, "[shards]\ninput_bytes = 700\n")
+    assert len(plan.shards) > 900
+    pieces = []
+    read = sampled.read_shard
+    monkeypatch.setattr(sampled, "TEXT_BYTES", least)
+    monkeypatch.setattr(sampled, "LEAST", least)
+    monkeypatch.setattr(
+        sampled, "read_shard", lambda *given: pieces.append(given[1]) or read(*given)
+    )
+    one = sample_sources(plan)["text"]
+    assert one.text_per_stored == pytest.approx(expected, rel=0.15)
+    assert len(pieces) == 1 if least == 8 << 20 else 4 <= len(pieces) < 8
+    assert one.documents == 1000 if least == 8 << 20 else one.documents < 1000
 
 
 def test_row_groups_are_shares_of_a_parquet_file(tmp_path, monkeypatch):
