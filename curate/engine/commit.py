@@ -117,7 +117,7 @@ def execute(address: str, job: Job, task: Task) -> Finished:
             if records:
                 _write_log(task, attempt, records)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-            _return_memory()
+            return_memory(_KEPT_BYTES)
     return Finished(
         task.index,
         time.perf_counter() - started,
@@ -135,14 +135,14 @@ def _forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def _return_memory() -> None:
-    """Let both allocators return to the system what the task no longer uses, if that is much.
+def return_memory(kept_bytes: int) -> None:
+    """Let both allocators return to the system what is no longer used by a process that is larger.
 
     The next task would take it again, page by page: 5 % of the CPU time of a run of small tasks.
     """
     with suppress(OSError):
         resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-        if resident < _KEPT_BYTES:
+        if resident < kept_bytes:
             return
     pa.default_memory_pool().release_unused()
     with suppress(OSError, AttributeError):  # only glibc has it

@@ -22,7 +22,15 @@ from curate import schema
 from curate.engine.barrier_step import StepJob, StepTask
 from curate.engine.base import Engine
 from curate.engine.bundles import BUNDLED_TASKS, BundleWriter, bundles_of
-from curate.engine.commit import CommitsInOrder, Job, Task, commit_name, committed, revoke
+from curate.engine.commit import (
+    CommitsInOrder,
+    Job,
+    Task,
+    commit_name,
+    committed,
+    return_memory,
+    revoke,
+)
 from curate.engine.compiling import compiles
 from curate.engine.product import (
     FILE_ROWS,
@@ -423,6 +431,8 @@ class Driver:
         bundles.flush()
         for index in outputs.all_indexes.values():
             index.close()
+        if len(names) >= BUNDLED_TASKS:  # else the parts of 100,000 commits lie between what stays
+            return_memory(0)
         self.timings.append(
             {"segment": folder, "label": label, "wall": round(time.perf_counter() - started, 4)}
         )
