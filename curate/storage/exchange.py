@@ -159,6 +159,7 @@ class Listing(NamedTuple):
 
     schemas: tuple[str, ...] = ()
     blocks: tuple[Block, ...] = ()
+    part: int | None = None  #: of whose rows it wants; None: all
 
 
 _NUMBERS = ("offset", "stored", "bytes", "crc32")
@@ -183,6 +184,8 @@ def _stored_as(row: np.dtype) -> pa.Schema:
 
 #: Bytes of an index's rows that are in memory while it is written, and the most rows of a block.
 INDEX_BYTES, INDEX_ROWS = 64 << 20, 1 << 15
+#: Where a run has more parts than the first, a block has the rows of several: at least so many.
+MANY_PARTS, LEAST_ROWS = 1024, 256
 #: Bytes counted per file that is listed: its path, and an array.
 _FILE_BYTES = 300
 
@@ -191,7 +194,7 @@ class BlockIndex:
     """Where the blocks of a dataset lie, by the part that they were routed to.
 
     The driver writes it, for as many shards and parts as a run has. Its size in memory is that of
-    one run of rows, and some 24 bytes for each part of each run that was written.
+    one run of rows, and 28 bytes for each block that was written: of 256 rows where parts are many.
     """
 
     _row = _BLOCK
@@ -203,7 +206,8 @@ class BlockIndex:
         self._paths: list[str] = []
         self._rows = np.empty(0, self._row)  #: memory is used as it fills
         self._used = 0
-        self._runs: list[tuple[np.ndarray, np.ndarray]] = []  #: parts, sorted, and their blocks
+        #: first and last part of each block, sorted, and the blocks
+        self._runs: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def add(self, entries: Iterable[FileEntry]) -> None:
         """Add the blocks of files; readers get them in the order in which they were added."""
@@ -235,21 +239,28 @@ class BlockIndex:
         """Write the rows in memory by part."""
         if not self._used:
             return
-        order = np.argsort(self._rows["part"][: self._used], kind="stable")
+        parts = self._rows["part"][: self._used].copy()
+        order = np.argsort(parts, kind="stable")
+        many = len(run_bounds(parts[order])) > MANY_PARTS
+        lasts: list[int] = []
         paths = pa.array(self._paths, pa.string())
         for at in range(0, len(order), INDEX_ROWS):
             piece = self._rows[order[at : at + INDEX_ROWS]]
             columns = {name: pa.array(piece[name]) for name in self._row.names or ()}
             columns["file"] = paths.take(columns["file"])
             batch = pa.RecordBatch.from_arrays(list(columns.values()), schema=self._file.schema)
-            for start, end in run_bounds(piece["part"]):
-                self._file.write(int(piece["part"][start]), batch.slice(start, end - start))
+            start = 0
+            for _, end in run_bounds(piece["part"]):
+                if end - start >= LEAST_ROWS or not many or end == len(piece):
+                    self._file.write(int(piece["part"][start]), batch.slice(start, end - start))
+                    lasts.append(int(piece["part"][end - 1]))
+                    start = end
         self._paths, self._used = [], 0
         blocks = np.array(self._file.take_blocks(), np.int64)
         kept = np.zeros(len(blocks), [(name, _BLOCK[name]) for name in _NUMBERS])
         for name, column in zip(_NUMBERS, blocks.T[1:], strict=True):
             kept[name] = column
-        self._runs.append((blocks[:, 0].astype(np.int32), kept))
+        self._runs.append((blocks[:, 0].astype(np.int32), np.array(lasts, np.int32), kept))
 
     def close(self) -> None:
         """Write what is still in memory."""
@@ -258,17 +269,23 @@ class BlockIndex:
         self._file.close()
 
     def part(self, number: int | None) -> Listing:
-        """Return what a task needs to read one part (all of them, in their order, where None)."""
+        """Return what a task needs to read one part.
+
+        Where None, all of them, in their order if they are at most `MANY_PARTS`.
+        """
         found = []
-        for parts, blocks in self._runs:
-            ends = (0, len(parts)) if number is None else parts.searchsorted((number, number + 1))
-            found.append((parts[slice(*ends)], blocks[slice(*ends)]))
+        for firsts, lasts, blocks in self._runs:
+            if number is None:
+                found.append((firsts, blocks))
+            else:
+                ends = slice(lasts.searchsorted(number), firsts.searchsorted(number, "right"))
+                found.append((np.zeros_like(firsts[ends]), blocks[ends]))
         if not found:
             return Listing()
         parts, blocks = (np.concatenate(each) for each in zip(*found, strict=True))
         order = np.argsort(parts, kind="stable")
         named = tuple(Block(self._file.path, *row) for row in blocks[order].tolist())
-        return Listing(tuple(self.schemas), named)
+        return Listing(tuple(self.schemas), named, number)
 
 
 class GroupIndex(BlockIndex):
@@ -325,6 +342,8 @@ def read_listed(store: Store, listings: Sequence[Listing]) -> Iterator[pa.Table]
     for listing in listings:
         schemas = [_schema_from(schema) for schema in listing.schemas]
         for index in read_index(store, listing, _stored_as(_BLOCK)):
+            if listing.part is not None:
+                index = index.filter(pc.equal(index.column("part"), listing.part))
             columns = [index.column(name).to_pylist() for name in ("path", *_NUMBERS, "schema")]
             rows = zip(*columns, strict=True)
             yield from _tables(store, ((Block(*row[:-1]), schemas[row[-1]]) for row in rows))

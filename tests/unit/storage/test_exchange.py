@@ -105,6 +105,35 @@ def test_an_index_lists_the_blocks_of_each_part_in_the_order_of_files(
     assert read(None) == [*range(9), *range(100, 109)]
 
 
+@pytest.mark.parametrize("rows_of_a_table", [3, 1 << 15])
+def test_blocks_of_an_index_hold_several_parts_where_these_are_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_of_a_table: int
+) -> None:
+    monkeypatch.setattr(exchange, "INDEX_BYTES", 3000)
+    monkeypatch.setattr(exchange, "INDEX_ROWS", rows_of_a_table)
+    monkeypatch.setattr(exchange, "MANY_PARTS", 4)
+    monkeypatch.setattr(exchange, "LEAST_ROWS", 6)
+    store, parts, files = LocalStore(str(tmp_path)), [0, 1, 2, 3, 5, 6, 7, 8], 20
+    index = exchange.BlockIndex(store, "index", "rows")
+    for number in range(files):
+        sink = ExchangeSink(store, f"file{number}", "rows")
+        columns = {"part": pa.array(parts, pa.int32()), "n": [100 * number + p for p in parts]}
+        sink.write(pa.table(columns))
+        index.add(sink.close())
+    index.close()
+    whole = index.part(None).blocks
+    assert len(index.part(5).blocks) < len(whole) < len(parts) * files
+
+    def read(part: int | None) -> list[int]:
+        tables = exchange.read_listed(store, [index.part(part)])
+        return [n for table in tables for n in table.column("n").to_pylist()]
+
+    for part in parts:
+        assert read(part) == [100 * number + part for number in range(files)]
+    assert read(4) == read(9) == []
+    assert sorted(read(None)) == sorted(100 * n + p for n in range(files) for p in parts)
+
+
 def test_a_group_of_documents_is_listed_beside_its_texts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
