@@ -15,7 +15,6 @@ import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -211,19 +210,17 @@ class LocalStore:
             return None
 
     def sizes(self, folder: str) -> dict[str, int]:
-        return {
-            name: entry.stat(follow_symlinks=True).st_size for name, entry in self._below(folder)
-        }
+        return dict(sorted((name, entry.stat().st_size) for name, entry in self._below(folder)))
 
     def versions(self, folder: str) -> dict[str, str]:
         return {}
 
     def names(self, folder: str) -> list[str]:
-        return [name for name, _ in self._below(folder)]
+        return sorted(name for name, _ in self._below(folder))
 
-    def _below(self, folder: str) -> list[tuple[str, os.DirEntry[str]]]:
-        """Return the files below a folder, sorted by name; there may be millions."""
-        found, folders = [], [folder]
+    def _below(self, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Yield the files below a folder, of which there may be a million: no `Path` is made."""
+        folders = [folder]
         for name in folders:
             try:
                 with os.scandir(self.path(name)) as entries:
@@ -232,10 +229,9 @@ class LocalStore:
                         if entry.is_dir(follow_symlinks=False):
                             folders.append(below)
                         elif entry.is_file() and not entry.name.startswith("."):
-                            found.append((below, entry))
+                            yield below, entry
             except (FileNotFoundError, NotADirectoryError):
                 continue  # none there, or gone meanwhile
-        return sorted(found, key=itemgetter(0))
 
     @contextmanager
     def writing(self, name: str) -> Iterator[HashingWriter]:
