@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from curate.engine import bundles
+from curate.engine import bundles, driver
 from curate.engine.bundles import BundleWriter, bundles_of
 from curate.engine.commit import (
     Attempt,
@@ -18,6 +20,11 @@ from curate.engine.commit import (
     execute,
     revoke,
 )
+from curate.engine.driver import Driver
+from curate.engine.in_process import InProcess
+from curate.engine.progress import Silent
+from curate.plan import build
+from curate.recipe.recipe import Recipe
 from curate.storage.entries import FileEntry
 from curate.storage.store import LocalStore
 
@@ -109,6 +116,64 @@ def test_a_task_that_ran_again_counts_with_its_new_files(store: Counting) -> Non
     commit = found(store)[7].commit
     assert commit is not None
     assert commit.files[0].path != old
+
+
+@pytest.mark.parametrize(
+    "damage", ["nothing", "file cut", "file changed", "commit cut", "commit gone"]
+)
+def test_a_driver_that_resumes_from_bundles_has_the_same_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setattr(bundles, "BUNDLED_TASKS", 1)
+    monkeypatch.setattr(driver, "BUNDLED_TASKS", 1)
+    monkeypatch.setattr(bundles, "BUNDLE_BYTES", 1)  # a bundle for each commit
+    for number in range(4):
+        rows = [f"text {number % 2} {row} " * 9 for row in range(20)]
+        (tmp_path / f"{number}.jsonl").write_text(
+            "".join(json.dumps({"text": row}) + "\n" for row in rows)
+        )
+    recipe = Recipe.model_validate(
+        {
+            "name": "bundled",
+            "shards": {"input_bytes": 100},
+            "sources": {"web": {"format": "jsonl", "path": [str(tmp_path / "*.jsonl")]}},
+            "stages": [{"use": "exact_dedup"}],
+        }
+    )
+    plan, out = build.build(recipe), tmp_path / "out"
+
+    def drive() -> tuple[Counting, Counter[str], str]:
+        store = Counting(str(out))
+        state = Driver(plan, store, InProcess(), Silent()).drive(lambda state: state)
+        ran = Counter(row["segment"] for row in state.timings if "task" in row)
+        files = [entry for _, tasks in state.product for task in tasks for entry in task]
+        answer = [state.ledger.to_json(), [entry.sha256 for entry in files], state.mixture]
+        return store, ran, json.dumps(answer, sort_keys=True)
+
+    _, ran, first = drive()
+    assert ran["00-segment"] == len(plan.shards) > 4
+    commits = sorted(out.glob("commits/00-segment/*.json"))
+    files = sorted(out.glob("work/00-segment/*/*/texts*"))
+    if damage == "file cut":
+        files[1].write_bytes(files[1].read_bytes()[:-1])
+    elif damage == "file changed":  # found by who reads it: the product, which is made again
+        changed = min(out.glob("work/01-segment/*/*/survivors*"))
+        changed.write_bytes(bytes(byte ^ 1 for byte in changed.read_bytes()))
+        for commit in out.glob("commits/mix-product-main/*.json"):
+            commit.unlink()
+    elif damage == "commit cut":
+        commits[1].write_bytes(commits[1].read_bytes()[:-1])
+    elif damage == "commit gone":
+        commits[1].unlink()
+    store, ran, second = drive()
+    assert second == first
+    if damage == "nothing":
+        assert not ran
+        assert [name for name in store.reads if name.startswith("commits/")] == []
+    elif damage == "file changed":
+        assert ran["01-segment"] == 1
+    else:
+        assert ran["00-segment"] == 1
 
 
 def test_steps_of_few_tasks_and_large_commits_are_in_none(
