@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date
@@ -135,24 +136,41 @@ def _records(reader: Jsonl | Parquet, file: InputFile) -> Iterator[dict[str, Any
 
 
 def _names(records: Records) -> dict[str, None]:
-    return {str(name): None for record in records for name in islice(record, 50)}
+    return {str(n): None for record in records for n in islice(fields.paths(record), 50)}
+
+
+#: What a field holds, by its type in Python.
+_KINDS = {dict: "an object", list: "a list", int: "a number", float: "a number"}
 
 
 def _no_text(text: str, records: Records, at: str) -> RecipeError:
-    names = list(_names(records))[:20]
+    names = [name for name in _names(records) if name != text][:20]
     found = next(
         (v for v in (fields.at(r, text) for r in records) if v is not fields.MISSING), None
     )
     what = f"no record has the field '{text}'"
     if found is not None:
-        what = f"the field '{text}' holds {type(found).__name__} and no text"
-    near = nearest(text, map(fields.shown, names)) if names else "the records are empty"
+        kind = _KINDS.get(type(found), f"a {type(found).__name__}")
+        what = f"the field '{text}' holds {kind} and no text"
+    near = nearest(text, map(fields.shown, _long_texts(records, names) or names))
     return RecipeError(
         what,
         where=at,
         hint=f"{near}; the records have {', '.join(map(fields.shown, names))}: name the text with"
-        " --text-field FIELD (`text` of the source in a recipe)",
+        " --text-field FIELD (`text` of the source in a recipe)"
+        if names
+        else "the records are empty",
     )
+
+
+def _long_texts(records: Records, names: Sequence[str]) -> list[str]:
+    """Return the fields that have at least a tenth of the text of the one that has most."""
+    sizes = Counter[str]()
+    for name in names:
+        texts = [fields.at(record, name) for record in records]
+        sizes[name] = sum(len(text) for text in texts if isinstance(text, str))
+    most = max(sizes.values(), default=0)
+    return [name for name, size in sizes.items() if size and 10 * size >= most]
 
 
 def _is_dated(record: dict[str, Any], path: str | None) -> bool:

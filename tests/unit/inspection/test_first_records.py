@@ -50,7 +50,13 @@ def test_one_file_of_another_format_or_layout_stops_nothing(tmp_path):
     [
         ({"title": "a", "body": "b"}, "text", "no record has the field 'text'(.|\n)*title, body"),
         ({"txt": "a"}, "text", "did you mean 'txt'"),
-        ({"text": {"body": "b"}}, "text", "the field 'text' holds dict and no text"),
+        ({"text": {"body": "b"}}, "text", "holds an object and no text(.|\n)*have text.body:"),
+        (
+            {"content": {"body": "a story " * 9, "lang": "kk"}, "id": 1},
+            "content",
+            "did you mean 'content.body'(.|\n)*have content.body, content.lang, id:",
+        ),
+        ({"text": 7, "body": "b"}, "text", "the field 'text' holds a number and no text"),
         ({"content": {"bod": "b"}}, "content.body", "no record has the field 'content.body'"),
         ({"text\x1b[31m": "a"}, "text", r"text\\x1b"),
     ],
