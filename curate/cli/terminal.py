@@ -155,7 +155,7 @@ def progress() -> Iterator[Lines | Bars]:
     """Yield the listener for a terminal or a file; announce a compilation, which takes long."""
     if is_empty():
         folder = usable_folder()
-        say("compiling: half a minute" + (f", once; kept in {folder}" if folder else ""))
+        say("compiling: up to a minute" + (f", once; kept in {folder}" if folder else ""))
     listener = Bars() if sys.stderr.isatty() else Lines()
     try:
         yield listener
