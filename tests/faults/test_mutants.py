@@ -25,3 +25,13 @@ def test_a_reader_that_raises_dies_or_hangs_is_found(monkeypatch):
     assert list(mutants.outcomes("txt", [1, 2, 3, 4, 5])) == [
         (1, "raised"), (2, ""), (3, "the process died"), (4, "hangs"), (5, ""),
     ]  # fmt: skip
+
+
+def test_memory_that_a_reader_takes_is_counted_and_not_what_the_test_has(monkeypatch):
+    held = bytearray(mutants.MEMORY)
+    taken = []
+    monkeypatch.setattr(
+        mutants, "check", lambda name, seed, folder: taken.append(b"x" * (seed << 20)) or ""
+    )
+    assert list(mutants.outcomes("txt", [1, 800])) == [(1, ""), (800, "more than 768 MiB")]
+    assert held
