@@ -97,6 +97,7 @@ def _describes(file: Path) -> str:
 def _entry(kind: str, name: str) -> dict[str, Any]:
     document = registry.entry(kind, name).__doc__ or ""
     first = " ".join(document.partition("\n\n")[0].split()).partition("; see ")[0].rstrip(".") + "."
+    first = first.replace("``", "`")  # a terminal shows the signs as they are
     return {"name": name, "describes": first, "options": list(registry.options(kind, name))}
 
 

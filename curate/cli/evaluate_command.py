@@ -74,8 +74,8 @@ def command(
         answer(as_json(found))
     else:
         _print(found, by)
-        say("next: change a limit in filters/, check it with the same command, or draw all limits")
-        say("      of a rule's signal: curate sweep RUN --signal SIGNAL")
+        say("next: change a limit in filters/ and run the same command again")
+        say("      curate sweep RUN --signal SIGNAL draws what other limits would keep")
     return 0
 
 
