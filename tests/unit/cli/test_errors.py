@@ -146,7 +146,9 @@ def test_an_interrupted_run_ends_with_130_and_resumes(number, tmp_path):
     recipe = write_recipe(Path("small.toml"), Path("in"))
     # The run stops itself at its third task, so that the interruption does not depend on a clock.
     stop = (
-        "import os, sys; from curate.engine import commit; from curate.cli import main;"
+        "import os, signal, sys; from curate.engine import commit; from curate.cli import main;"
+        # A shell without job control starts what runs in the background deaf to SIGINT.
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
         "reach = commit.reach; seen = [];"
         "commit.reach = lambda name: (seen.append(name), seen.count('task.started') == 3"
         f" and name == 'task.started' and os.kill(os.getpid(), {int(number)}), reach(name));"
