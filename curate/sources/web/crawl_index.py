@@ -189,7 +189,8 @@ class Places:
         offsets = np.array([row.offset for row in given], np.int64)
         places = np.array(numbers, np.int64) * _MOST_OFFSET + offsets
         firsts = np.sort(np.unique(places, return_index=True)[1])
-        firsts = firsts[~np.isin(places[firsts], self._seen, kind="sort")]
+        starts, ends = (self._seen.searchsorted(places[firsts], side) for side in ("left", "right"))
+        firsts = firsts[starts == ends]
         self._seen = np.sort(np.concatenate([self._seen, places[firsts]]), kind="stable")
         repeated = len(given) - len(firsts)
         return [given[at] for at in firsts], Skip("repeated_row", repeated) if repeated else None

@@ -27,20 +27,9 @@ from curate.plan import build
 from curate.recipe.recipe import Recipe
 from curate.storage.entries import FileEntry
 from curate.storage.store import LocalStore
+from tests.unit.engine.counting import Counting
 
 FOLDER, TASKS = "step", 70
-
-
-class Counting(LocalStore):
-    """A folder that notes what is read."""
-
-    def __init__(self, folder: str) -> None:
-        super().__init__(folder)
-        self.reads: list[str] = []
-
-    def read(self, name: str) -> bytes:
-        self.reads.append(name)
-        return super().read(name)
 
 
 class Writing:

@@ -9,18 +9,7 @@ import pytest
 from curate.engine import commit
 from curate.engine.commit import Attempt, CommitsInOrder, Finished, Task, execute
 from curate.storage.store import LocalStore
-
-
-class Counting(LocalStore):
-    """A folder that notes what is read."""
-
-    def __init__(self, folder: str) -> None:
-        super().__init__(folder)
-        self.reads: list[str] = []
-
-    def read(self, name: str) -> bytes:
-        self.reads.append(name)
-        return super().read(name)
+from tests.unit.engine.counting import Counting
 
 
 class Noting:
