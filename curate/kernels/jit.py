@@ -17,6 +17,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -24,8 +25,9 @@ from typing import Any, TypeVar, cast
 import llvmlite.binding
 import numba
 from numba.core import serialize
-from numba.core.codegen import JITCodeLibrary
+from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
 from numba.core.compiler import CompileResult
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.environment import Environment, lookup_environment
 from numba.core.runtime import nrt
 
@@ -123,50 +125,115 @@ def _environment(module: str, constants: list[Any], name: str) -> Environment:
     return found
 
 
-class _StoredLibrary(JITCodeLibrary):  # type: ignore[misc]
-    """The machine code of a stored kernel. Its bitcode is parsed when another kernel links it.
+class _Library(JITCodeLibrary):  # type: ignore[misc]
+    """The code of a kernel, turned into machine code when its address is asked for.
 
-    numba parses it at once, which takes longer than loading the machine code.
+    numba optimizes the code of each function in full and makes machine code of it, also of those
+    that are only called by others, into which their code is linked and optimized once more.
     """
 
+    _complete = False
+
+    def _optimize_final_module(self) -> None:
+        """Only inline and prune: what is called is optimized in full within its caller."""
+        cheap, builder = self._codegen._module_pass_manager(
+            loop_vectorize=False, slp_vectorize=False, opt=self._codegen._opt_level, cost="cheap"
+        )
+        cheap.run(self._final_module, builder)
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._verify_declare_only_symbols()
+        self._defined = {f.name for f in self._final_module.functions if not f.is_declaration}
+        self._finalized = True
+
+    def _finish(self) -> None:
+        self._complete = True
+        full, builder = self._codegen._module_pass_manager()
+        full.run(self._final_module, builder)
+        super()._finalize_final_module()
+        for variable in self._final_module.global_variables:
+            environment = lookup_environment(variable.name)
+            if environment is not None:
+                JITCPUCodegen.set_env(self._codegen, variable.name, environment)
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """Return the address of a function, or 0 where it has none."""
+        self._ensure_finalized()
+        if name not in self._defined:
+            return 0
+        if not self._complete:
+            self._finish()
+        return cast("int", self._codegen._engine.get_function_address(name))
+
+    def serialize_using_object_code(self) -> tuple[str, str, tuple[bytes, bytes]]:
+        """Return the machine code, or, where there is none, the code for callers."""
+        if self._complete:
+            return self.name, "object", (self._get_compiled_object(), b"")
+        return self.name, "object", (b"", self._get_module_for_linking().as_bitcode())
+
+
+class _StoredLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """A stored kernel: machine code, or code that is parsed when a caller links it."""
+
     _shared_module: Any
+    _callable: bool
+    _bitcode: bytes
 
     @classmethod
     def _unserialize(cls, codegen: Any, state: tuple[str, str, tuple[bytes, bytes]]) -> Any:
         name, _, (machine_code, bitcode) = state
         library = codegen.create_library(name)
-        library.enable_object_caching()
-        library._set_compiled_object(machine_code)
-        library._bitcode = bitcode
-        library._finalize_final_module()
+        library._callable, library._bitcode = bool(machine_code), bitcode
+        if machine_code:
+            library.enable_object_caching()
+            library._set_compiled_object(machine_code)
+            library._finalize_final_module()
+        library._finalized = True
         return library
 
     def get_pointer_to_function(self, name: str) -> int:
-        """Return the address of a function that is in the machine code."""
+        """Return the address of a function in the machine code, or 0 where there is none."""
+        if not self._callable:
+            return 0
         return cast("int", self._codegen._engine.get_function_address(name))
 
     def _get_module_for_linking(self) -> Any:
         if self._shared_module is None:
             self._shared_module = llvmlite.binding.parse_bitcode(self._bitcode)
-            self._codegen._engine._load_defined_symbols(self._shared_module)
         return self._shared_module
 
 
 @contextmanager
-def _stored_libraries(codegen: Any) -> Iterator[None]:
-    """Let numba, which holds its lock meanwhile, rebuild libraries as `_StoredLibrary`."""
-    codegen._library_class = _StoredLibrary
+def _libraries(
+    codegen: Any, library: type[JITCodeLibrary], *, machine_code: bool
+) -> Iterator[None]:
+    """Let numba, which holds its lock meanwhile, make libraries of our own.
+
+    ``machine_code``: they have machine code, to which numba tells where the environments are.
+    """
+    names = ("_library_class", "set_env")
+    before = {name: vars(codegen)[name] for name in names if name in vars(codegen)}
+    codegen._library_class = library
+    codegen.set_env = partial(JITCPUCodegen.set_env, codegen) if machine_code else _no_machine_code
     try:
         yield
     finally:
-        del codegen._library_class  # the class's own again
+        for name in names:
+            delattr(codegen, name)
+        vars(codegen).update(before)
+
+
+def _no_machine_code(name: str, environment: Environment) -> None:
+    """Do nothing: `_Library` sets the environments once there is machine code."""
 
 
 class _Overloads:
     """The stored overloads of a kernel, in the place of numba's ``FunctionCache``."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], called: bool) -> None:
         self._module, self._name = function.__module__, function.__qualname__
+        self._called = called
         self.cache_path = str(cache.cache_folder())  # for numba's statistics
 
     def load_overload(self, signature: Any, target: Any) -> Any:
@@ -176,8 +243,10 @@ class _Overloads:
         content = path and cache.read(path)
         if not content:
             return None
-        with _stored_libraries(target.codegen()):
-            return CompileResult._rebuild(target, *_Unpickler(io.BytesIO(content)).load())
+        parts = _Unpickler(io.BytesIO(content)).load()
+        _, _, (machine_code, _) = parts[0]
+        with _libraries(target.codegen(), _StoredLibrary, machine_code=bool(machine_code)):
+            return CompileResult._rebuild(target, *parts)
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Store the result of compiling for a signature."""
@@ -190,17 +259,37 @@ class _Overloads:
         folder = cache.usable_folder()
         if folder is None:
             return None
-        key = repr((signature, codegen.magic_tuple(), sys.version)).encode()
+        key = repr((self._called, signature, codegen.magic_tuple(), sys.version)).encode()
         name = f"{self._name}-{hashlib.blake2b(key, digest_size=8).hexdigest()}{cache.SUFFIX}"
         return folder / digest(self._module) / name
 
 
 def kernel(function: Function) -> Function:
-    """Compile a function on first use. Stored results are integers only; fastmath is never used."""
-    compiled: Any = numba.njit(nogil=True, boundscheck=False, no_cfunc_wrapper=True)(function)
-    compiled._cache = _Overloads(function)  # as numba's enable_caching does with its own
+    """Compile a function on first use. Stored results are integers only; fastmath is never used.
+
+    It is compiled for those that call it from Python, and for other kernels without the wrapper
+    that unpacks Python's objects, whichever is needed.
+    """
+    entry = _dispatcher(function, called=False)
+    called = _dispatcher(function, called=True)
+    entry.get_call_template = called.get_call_template
+    entry.get_overload = called.get_overload
+    return cast("Function", entry)
+
+
+def _dispatcher(function: Callable[..., Any], *, called: bool) -> Any:
+    options = {"nogil": True, "boundscheck": False, "no_cfunc_wrapper": True}
+    compiled: Any = numba.njit(**options, no_cpython_wrapper=called)(function)
+    compiled._cache = _Overloads(function, called)  # as numba's enable_caching does with its own
     compiled._compilation_chain_init_hook = lambda: None  # looks for extensions of numba
-    return cast("Function", compiled)
+
+    def compile_(signature: Any) -> Any:
+        codegen = compiled.targetctx.codegen()
+        with global_compiler_lock, _libraries(codegen, _Library, machine_code=False):
+            return type(compiled).compile(compiled, signature)
+
+    compiled.compile = compile_
+    return compiled
 
 
 def inline(function: Function) -> Function:

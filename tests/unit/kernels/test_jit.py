@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from curate.kernels import jit
+from curate.kernels import cache, jit
 
 
 def test_a_closure_holds_helpers_of_other_modules():
@@ -107,3 +107,21 @@ def test_a_stored_kernel_is_linked_into_one_that_is_compiled(tmp_path):
     again = run()
     assert int(again[1]) > 0
     assert [again[0], *again[2:]] == [whole, rest, expected]
+
+
+def test_a_kernel_that_is_called_is_compiled_once_and_has_no_machine_code(tmp_path):
+    def run():
+        environment = os.environ | {"CURATE_CACHE": str(tmp_path)}
+        command = [sys.executable, "-c", LOADING]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob(f"*{cache.SUFFIX}")}
+        return done.stdout.split()[0], files
+
+    digest, files = run()
+    entries = [path for path in files if b"\x7fELF" in path.read_bytes()]
+    assert [path.name.partition("-")[0] for path in entries] == ["_digests"]
+    assert len(files) > 1
+    entries[0].unlink()
+    again, files_again = run()
+    assert again == digest == "cf4ab791c62b8d2b2109c90275287816"
+    assert {path for path in files if files[path] != files_again[path]} == set(entries)
