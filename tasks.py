@@ -175,6 +175,8 @@ def campaign(*arguments: str) -> None:
         ["mutants", "--mutants", "300"],
         ["recipes", "--mutants", "300"],
         ["bombs", "--scale", "0.1"],
+        ["stores", "--damages", "100", "--runs", "15"],
+        ["samples", "--format", "jsonl"],
     ):
         run([str(PYTHON), "-m", f"tests.faults.{short[0]}", *short[1:], *arguments])
 

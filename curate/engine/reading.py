@@ -187,6 +187,12 @@ def _fetched(planned: PlannedPiece) -> tuple[InputFile, str | None]:
         return file, None
     with file.open() as handle:
         content = handle.read()
+    if len(content) != file.size:  # pieces are cut by what was listed: the rest would be lost
+        raise ResourceError(
+            f"the store lists a file of {file.size} bytes and gives {len(content)}",
+            where=file.path,
+            hint="when its listing is right, run again with --resume",
+        )
     return replace(file, content=content), _identity_now(planned)
 
 

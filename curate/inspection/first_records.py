@@ -128,11 +128,11 @@ def _records(reader: Jsonl | Parquet, file: InputFile) -> Iterator[dict[str, Any
         for batch in parquet_rows.records(file, Piece(0, 1), frozenset(), True):
             if not isinstance(batch, RowBatch):
                 return
-            columns = [
-                parquet.to_rows(parquet.column(batch.table, n)) for n in batch.table.schema.names
-            ]
-            for row in zip(*columns):
-                yield dict(zip(batch.table.schema.names, row))
+            names = batch.table.column_names
+            for part in parquet_rows.as_objects(batch, names):
+                if isinstance(part, RowBatch):
+                    columns = [parquet.to_rows(parquet.column(part.table, n)) for n in names]
+                    yield from (dict(zip(names, row)) for row in zip(*columns))
 
 
 def _names(records: Records) -> dict[str, None]:

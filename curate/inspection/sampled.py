@@ -156,7 +156,7 @@ def _measured(plan: Plan, part: _Part, documents: int) -> Sampled:
     left, all_text = _text_bytes(rows), _text_bytes(table)
     before = max(1, _text_bytes(chosen))
     return Sampled(
-        text_per_document=all_text / table.num_rows,
+        text_per_document=max(1, all_text / table.num_rows),  # all may be empty
         kept=left / before,
         tokens=tokens / max(1, left) if tokens else usual.tokens,
         shingles=shingles / max(1, left) if shingles else usual.shingles,

@@ -40,6 +40,9 @@ LOOKED_AT = 16
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _MAGIC = re.compile(r"[*?\[]")
+_REVISION = re.compile(r"@(?:refs/[^/]+/[^/]+|[^/]+)")
+#: Characters of a remote file's name; stores allow 1,024 bytes.
+_LONGEST = 4096
 
 
 class Listing(NamedTuple):
@@ -422,7 +425,31 @@ def _listed(fs: Any, folder: str, depth: int | None) -> list[dict[str, Any]]:
         fs.invalidate_cache()  # it holds a million files, and hides from `identity` what changed
     # The Hub's says nothing of a path that is itself a file.
     found = (info or fs.info(name) for name, info in sorted(listed.items()))
-    return [info for info in found if info["type"] == "file"]
+    files = [info for info in found if info["type"] == "file"]
+    for info in files:
+        _check_listed(info, folder.rstrip("/"))
+    return files
+
+
+def _check_listed(info: dict[str, Any], folder: str) -> None:
+    """Raise RecipeError for what no store lists in a folder: its server is broken, or hostile."""
+    name, size = str(info["name"]), info.get("size")
+    # The Hub writes a revision in another way than it was asked for.
+    place, above = (_REVISION.sub("", path, count=1) for path in (name, folder))
+    is_inside = not above or place == above or place.startswith(above + "/")
+    if not is_inside or len(name) > _LONGEST or not _is_unicode(name):
+        what = f"the store lists {name[:200]!a}, which cannot be a file of this folder"
+        raise RecipeError(what, where=folder)
+    if not isinstance(size, int) or not 0 <= size < 1 << 63:
+        raise RecipeError(f"the store lists a file of {str(size)[:50]} bytes", where=name)
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _neighbour(fs: Any, inner: str) -> str | None:

@@ -17,7 +17,7 @@ from curate.sources import fields, parquet_rows
 from curate.sources.base import Damage, DocumentTable, InputFile, Note, Piece, Record, Skip
 from curate.sources.columns import Chosen, Columns, common, field_type, fields_of
 from curate.sources.columns import plain as plain_type
-from curate.sources.parquet_rows import RowBatch, batches, column_type, is_text
+from curate.sources.parquet_rows import RowBatch, as_objects, batches, column_type, is_text
 
 #: Footers that are read at the same time, to learn the columns.
 _FOOTERS = 16
@@ -43,7 +43,8 @@ class Parquet:
     Skips: ``null_text``. Damage of the file: ``truncated``, ``bad_footer``, ``encrypted``,
     ``missing_text``, ``duplicate_column``, ``text_not_string``, ``too_many_columns``; of a row
     group: ``corrupt``, ``encrypted``, ``row_count``, ``bomb`` (past 64 MiB, more than 250 bytes
-    out for one in, 8 counted per row); of a row: ``invalid_utf8``.
+    out for one in, 8 counted per row); of a row: ``invalid_utf8``, and, where columns become JSON,
+    ``too_complex`` (2,000,000 lists, objects and values) and ``too_large`` (64 MiB of text).
     """
 
     text: str = "text"
@@ -84,10 +85,21 @@ class Parquet:
         passed = [name for name, _ in self.passed.names] if self.passed else []
         present = frozenset((*passed, *self.as_json))
         for batch in batches(file, piece, tuple(paths), self.text, present):
-            if isinstance(batch, RowBatch):
-                yield from self._records(batch, partitions)
-            else:
+            if not isinstance(batch, RowBatch):
                 yield batch
+                continue
+            others = self._as_objects(batch.table.column_names)
+            for part in as_objects(batch, others):
+                yield from self._records(part, partitions) if isinstance(part, RowBatch) else [part]
+
+    def _as_objects(self, names: list[str]) -> list[str]:
+        """Return the columns that are read as Python objects: all that become JSON, and ids."""
+        if self._keeps_all:
+            passed = [name for name, _ in self.passed.names] if self.passed else []
+            return [name for name in names if name not in (self.text, *passed)]
+        paths = filter(None, (self.id, self.date, *self.meta, *self.as_json))
+        steps = {name for path in paths for name in (path, path.partition(".")[0])}
+        return [name for name in names if name in steps and name != self.text]
 
     @property
     def _keeps_all(self) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
+from typing import Any, NamedTuple
 
-_TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 12
+_TRUE, _FALSE, _BYTE, _I32, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 1, 2, 3, 5, 7, 8, 9, 10, 12
 _MAX_DEPTH = 16
 _SCHEMA_KEY = b"ARROW:schema"
 
@@ -75,8 +75,16 @@ def without_extension_types(footer: bytes) -> bytes:
     return footer
 
 
-def row_group_extents(footer: bytes, size: int) -> list[tuple[int, int]]:
-    """Return offset and length, in a file of ``size`` bytes, of each row group.
+class RowGroup(NamedTuple):
+    """What a footer states of a row group."""
+
+    offset: int
+    length: int
+    in_lists: dict[bytes, int]  #: values of each column beyond one for each row
+
+
+def row_groups(footer: bytes, size: int) -> list[RowGroup]:
+    """Return what the footer of a file of ``size`` bytes states of each row group.
 
     A footer may be wrong: the ranges that it states are limited to the file. A footer that cannot
     be read has no row groups.
@@ -85,15 +93,42 @@ def row_group_extents(footer: bytes, size: int) -> list[tuple[int, int]]:
         metadata, _ = _Thrift(footer).struct(0, 0)
     except _Malformed:
         return []
-    extents = []
+    groups = []
     for group in _items(metadata.get(4)):
-        values = [chunk.get(3) for chunk in _items(group.get(1))]
-        chunks = [value for value in values if isinstance(value, dict)]
+        stated = [chunk.get(3) for chunk in _items(group.get(1))]
+        chunks = [value for value in stated if isinstance(value, dict)]
         begins = [min(_number(c, 9), _number(c, 11) or _number(c, 9)) for c in chunks]
         offset = min(max(min(begins, default=0), 0), size)
         length = sum(max(_number(chunk, 7), 0) for chunk in chunks)
-        extents.append((offset, min(length, size - offset)))
-    return extents
+        values: dict[bytes, int] = {}
+        for chunk in chunks:
+            path = chunk.get(3)
+            if isinstance(path, list) and path and isinstance(path[0], bytes):
+                beyond = max(0, _number(chunk, 5) - _number(group, 3))
+                values[path[0]] = values.get(path[0], 0) + beyond
+        groups.append(RowGroup(offset, min(length, size - offset), values))
+    return groups
+
+
+def fields_claimed(footer: bytes) -> tuple[int, int]:
+    """Return the numbers of columns, and of all their fields, that a footer states.
+
+    Only its begin is read: the version and the schema come before everything else, the root first
+    in that. A number is 0 where it is written in another way.
+    """
+    reader, count = _Thrift(footer), 0
+    try:
+        kind, key, at = reader.head(0, 0)
+        if (kind, key) == (_I32, 1):
+            _, at = reader.zigzag(at)
+            kind, key, at = reader.head(at, key)
+        if (kind, key) != (_LIST, 2):
+            return 0, 0
+        _, count, at = reader.list_head(at)
+        root, _ = _Thrift(footer[at : at + 4096]).struct(0, 1)
+    except _Malformed:
+        return 0, max(count - 1, 0)
+    return _number(root, 5), max(count - 1, 0)
 
 
 def _items(value: Any) -> list[dict[int, Any]]:
@@ -119,14 +154,18 @@ class _Thrift:
         fields: dict[int, Any] = {}
         key = 0
         while True:
-            head, at = self._byte(at)
-            if head == 0:
+            kind, key, at = self.head(at, key)
+            if kind == 0:
                 return fields, at
-            if head >> 4:
-                key += head >> 4
-            else:
-                key, at = self._zigzag(at)
-            fields[key], at = self._value(head & 15, at, depth + 1, in_struct=True)
+            fields[key], at = self._value(kind, at, depth + 1, in_struct=True)
+
+    def head(self, at: int, key: int) -> tuple[int, int, int]:
+        """Return type and key of the field after the one with ``key``; type 0 ends a struct."""
+        head, at = self._byte(at)
+        if head >> 4 or not head:
+            return head & 15, key + (head >> 4), at
+        key, at = self.zigzag(at)
+        return head, key, at
 
     def binary(self, at: int) -> tuple[bytes, int]:
         length, at = self._varint(at)
@@ -142,7 +181,7 @@ class _Thrift:
         if kind == _BYTE:
             return self._byte(at)
         if kind < _DOUBLE:
-            return self._zigzag(at)
+            return self.zigzag(at)
         if kind == _DOUBLE:
             return None, at + 8
         if kind == _BINARY:
@@ -154,17 +193,22 @@ class _Thrift:
         raise _Malformed  # maps do not occur in a Parquet footer
 
     def _list(self, at: int, depth: int) -> tuple[list[Any], int]:
+        kind, count, at = self.list_head(at)
+        values = []
+        for _ in range(count):
+            value, at = self._value(kind, at, depth + 1, in_struct=False)
+            values.append(value)
+        return values, at
+
+    def list_head(self, at: int) -> tuple[int, int, int]:
+        """Return type and number of a list's values."""
         head, at = self._byte(at)
         count = head >> 4
         if count == 15:
             count, at = self._varint(at)
         if count > len(self._data):
             raise _Malformed
-        values = []
-        for _ in range(count):
-            value, at = self._value(head & 15, at, depth + 1, in_struct=False)
-            values.append(value)
-        return values, at
+        return head & 15, count, at
 
     def _byte(self, at: int) -> tuple[int, int]:
         if at >= len(self._data):
@@ -180,6 +224,6 @@ class _Thrift:
                 return value, at
         raise _Malformed
 
-    def _zigzag(self, at: int) -> tuple[int, int]:
+    def zigzag(self, at: int) -> tuple[int, int]:
         value, at = self._varint(at)
         return (value >> 1) ^ -(value & 1), at

@@ -7,22 +7,30 @@ that names none: such a column is read in the type in which it is stored, if any
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import IO, Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate.errors import nearest
-from curate.sources import fields
+from curate.schema import whole
+from curate.sources import fields, row_sizes
 from curate.sources.base import Damage, InputFile, Note, Piece
 from curate.sources.columns import plain as plain_type
-from curate.sources.parquet_footer import row_group_extents, without_extension_types
+from curate.sources.json_objects import CAP, MAX_PARTS
+from curate.sources.parquet_footer import (
+    RowGroup,
+    fields_claimed,
+    row_groups,
+    without_extension_types,
+)
 from curate.sources.streams import FREE, MAX_RATIO
 
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
@@ -32,7 +40,11 @@ _ROWS = 256
 #: Bytes of a row group, uncompressed, up to which its columns are read as a whole; of larger ones
 #: this many stored bytes of each column are in memory.
 _AT_ONCE, _BY_PARTS = 128 << 20, 4 << 20
-MAX_COLUMNS = 10_000
+#: What a row, or a value of a list, counts of memory at least: a run of 10^9 nulls is stored in a
+#: few bytes.
+_VALUE_BYTES = 8
+#: Columns, and fields in all of them: what the footer of so many takes once it is parsed.
+MAX_COLUMNS, _MAX_FIELDS = 10_000, 40_000
 
 
 @dataclass(frozen=True)
@@ -55,15 +67,21 @@ class OpenParquet:
         return min(self.size, self._place(group)[1])
 
     @cached_property
-    def _extents(self) -> list[tuple[int, int]]:
-        return row_group_extents(self.footer, self.size)
+    def _groups(self) -> list[RowGroup]:
+        return row_groups(self.footer, self.size)
+
+    def in_lists(self, group: int, columns: Iterable[str]) -> int:
+        """Return how many values beyond one for each row the footer claims for columns."""
+        stated = self._groups[group].in_lists if group < len(self._groups) else {}
+        names = {name.encode() for path in columns for name in (path, path.partition(".")[0])}
+        return sum(count for name, count in stated.items() if name in names)
 
     def damage(self, reason: str, group: int, error: str) -> Damage:
         """Return damage of a row group, or of the whole file if the footer has no place for it."""
         return Damage(reason, *self._place(group), error)
 
     def _place(self, group: int) -> tuple[int, int]:
-        return self._extents[group] if group < len(self._extents) else (0, self.size)
+        return self._groups[group][:2] if group < len(self._groups) else (0, self.size)
 
 
 class RowBatch(NamedTuple):
@@ -73,6 +91,50 @@ class RowBatch(NamedTuple):
     group: int
     first_row: int
     table: pa.Table
+
+
+def as_objects(
+    batch: RowBatch, columns: Iterable[str], most_bytes: int | None = None
+) -> Iterator[RowBatch | Damage]:
+    """Yield a batch in parts small enough to make Python objects of those columns.
+
+    A row is damage that has more than MAX_PARTS lists, objects and values in them
+    (``too_complex``), or more than ``most_bytes`` (64 MiB) of text (``too_large``).
+    """
+    most_bytes = CAP if most_bytes is None else most_bytes
+    parts = np.zeros(batch.table.num_rows, np.int64)
+    sizes = parts.copy()
+    for name in columns:
+        values = whole(batch.table.column(name))
+        parts += row_sizes.parts(values)
+        sizes += row_sizes.text_bytes(values)
+    if parts.sum() <= MAX_PARTS // 8 and sizes.sum() <= CAP // 8:
+        yield batch
+        return
+    begin = some_parts = some_bytes = 0
+    for row in range(len(parts)):
+        is_complex, is_large = parts[row] > MAX_PARTS, sizes[row] > most_bytes
+        is_damage = is_complex or is_large
+        some_parts, some_bytes = some_parts + parts[row], some_bytes + sizes[row]
+        if row > begin and (is_damage or some_parts > MAX_PARTS // 8 or some_bytes > CAP // 8):
+            yield _part(batch, begin, row)
+            begin, some_parts, some_bytes = row, parts[row], sizes[row]
+        if is_damage:
+            reason = "too_complex" if is_complex else "too_large"
+            what = f"more than {MAX_PARTS} lists, objects and values"
+            what = (
+                what if is_complex else f"{sizes[row]} bytes of text in columns that become objects"
+            )
+            what = f"row {batch.group}:{batch.first_row + row}: {what}"
+            yield batch.opened.damage(reason, batch.group, what)
+            begin, some_parts, some_bytes = row + 1, 0, 0
+    if begin < batch.table.num_rows:
+        yield _part(batch, begin, batch.table.num_rows)
+
+
+def _part(batch: RowBatch, begin: int, end: int) -> RowBatch:
+    opened, group, first, table = batch
+    return RowBatch(opened, group, first + begin, table.slice(begin, end - begin))
 
 
 def split(file: InputFile, target_bytes: int) -> list[Piece]:
@@ -180,6 +242,10 @@ def open_parquet(handle: IO[bytes], size: int, *, by_parts: bool = False) -> Ope
         return Damage("bad_footer", size - 8, 8, f"a footer of {length} bytes", tail)
     handle.seek(size - 8 - length)
     footer = handle.read(length)
+    columns, all_fields = fields_claimed(footer)
+    if columns > MAX_COLUMNS or all_fields > _MAX_FIELDS:
+        what = f"{columns} columns of {all_fields} fields, more than {MAX_COLUMNS} of {_MAX_FIELDS}"
+        return Damage("too_many_columns", 0, size, what)
     try:
         plain = without_extension_types(footer)
         metadata = pq.read_metadata(pa.BufferReader(_MAGIC + plain + tail))
@@ -266,6 +332,11 @@ def _group(
         yield Note("missing_column", row_count)
     done = plain = 0
     allowed = max(FREE, MAX_RATIO * opened.stored(group))
+    in_lists = opened.in_lists(group, names)
+    if _VALUE_BYTES * in_lists > allowed:  # known before a row of them is in memory as a whole
+        what = f"row group {group} has {in_lists} values in lists, over {MAX_RATIO} times its size"
+        yield opened.damage("bomb", group, what)
+        return
     while True:
         readable = [name for name in names if name not in left_out]
         try:
@@ -326,7 +397,7 @@ def _plain_bytes(table: pa.Table) -> int:
 
     Nulls count too: a row group of 10^9 takes a few kilobytes.
     """
-    total: int = 8 * table.num_rows
+    total: int = _VALUE_BYTES * table.num_rows
     for column in table.columns:
         total += column.nbytes
         if pa.types.is_dictionary(column.type) and _has_length(column.type.value_type):
@@ -371,12 +442,12 @@ def _valid_rows(batch: RowBatch, needed: frozenset[str]) -> Iterator[RowBatch | 
     for row in range(table.num_rows):
         if not _is_valid(table.take([row])):
             if row > begin:
-                yield RowBatch(opened, group, first + begin, table.slice(begin, row - begin))
+                yield _part(batch, begin, row)
             what = f"row {group}:{first + row} has a string that is not UTF-8"
             yield opened.damage("invalid_utf8", group, what)
             begin = row + 1
     if begin < table.num_rows:
-        yield RowBatch(opened, group, first + begin, table.slice(begin))
+        yield _part(batch, begin, table.num_rows)
 
 
 def _is_valid(values: Any) -> bool:

@@ -5,6 +5,8 @@ store.json                  the parameters of its band keys and shingles
 generations/00000.json      one generation: its run, its sources, its files with sizes and digests
 removed/00000.json          a tombstone: a source or a generation that no longer counts
 taken_down/00000.parquet    keys of addresses, domains and ids that may not come back
+written/generations/00000.json   that the file of this name was written, with its first digest: one
+                            that is gone is missed; so of removed/ and taken_down/
 data/<run>/<task>/          documents.parquet   id, source, rank, signature (a datasketch MinHash),
                             written (hashes of words, of words and numbers, of the text), url
                             shingles.parquet    the sorted 64-bit shingle hashes of the same rows
@@ -22,10 +24,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import accumulate
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,6 +43,9 @@ from curate.storage.store import Store, open_store
 
 #: Raised when the same text gets other hashes or signatures, or a file other columns.
 FORMAT = 3
+
+_FOOTER_END = 8  # of a Parquet file: the length of its footer, and the magic bytes
+_NUMBERED = re.compile(r"(\d{5,})\.[a-z]+")
 
 
 @dataclass(frozen=True)
@@ -72,33 +80,94 @@ def name_of(number: int) -> str:
 def parameters_of(store: Store) -> dict[str, Any] | None:
     """Return the parameters of a store; None where there is no store."""
     try:
-        fields = json.loads(store.read("store.json"))
+        body = store.read("store.json")
+        fields = json.loads(body)
         if fields["format"] != FORMAT:
             raise RefusedError(
                 f"the dedup store has format {fields['format']}, this version reads {FORMAT}",
                 where=store.address,
                 hint="its hashes are others; make a new store: curate dedup PATHS --store-to STORE",
             )
-        return dict(fields["parameters"])
+        return dict(unsealed(body)["parameters"])
     except FileNotFoundError:
+        if store.names("generations") or store.names("written"):
+            raise damaged(store.address, "store.json", "is gone") from None
         return None
     except (ValueError, KeyError, TypeError):
         raise damaged(store.address, "store.json", "cannot be read") from None
 
 
+def sealed(fields: Mapping[str, Any]) -> bytes:
+    """Return a record as JSON with a digest of itself, so that no flipped bit changes its values.
+
+    >>> unsealed(sealed({"a": 1}))
+    {'a': 1}
+    """
+    return _as_json({**fields, "check": _check(fields)})
+
+
+def unsealed(body: bytes) -> dict[str, Any]:
+    """Return the record of :func:`sealed`, or of older versions, which have no digest.
+
+    Raise ValueError where it is neither.
+    """
+    fields = json.loads(body)
+    if not isinstance(fields, dict):
+        raise ValueError("no object")
+    check = fields.pop("check", None)
+    if check is not None and check != _check(fields):
+        raise ValueError("damaged")
+    return fields
+
+
+def _check(fields: Mapping[str, Any]) -> str:
+    return hashlib.blake2b(_as_json(fields), digest_size=16).hexdigest()
+
+
+def _as_json(fields: Mapping[str, Any]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False, sort_keys=True, indent=1).encode()
+
+
+def create(store: Store, name: str, body: bytes) -> bool:
+    """Write a numbered file if absent, and that it was written; return whether it was."""
+    created = store.create(name, body)
+    if created:
+        mark_written(store, name, body)
+    return created
+
+
+def mark_written(store: Store, name: str, body: bytes) -> None:
+    """Note beside a store's files that one was written, and what."""
+    store.create(f"written/{name}", hashlib.blake2b(body, digest_size=16).hexdigest().encode())
+
+
+def numbered(store: Store, folder: str) -> dict[int, str]:
+    """Return the files of a folder by their numbers, in order. Refuse one that is gone.
+
+    Files with names of other kinds are not ours.
+    """
+    written = _by_number(store, f"written/{folder}")
+    found = _by_number(store, folder)
+    for number in written.keys() - found.keys():
+        raise damaged(store.address, written[number].removeprefix("written/"), "is gone")
+    return found
+
+
+def _by_number(store: Store, folder: str) -> dict[int, str]:
+    names = ((name, _NUMBERED.fullmatch(name.rpartition("/")[2])) for name in store.names(folder))
+    return dict(sorted((int(match[1]), name) for name, match in names if match))
+
+
 def numbers(store: Store) -> list[int]:
-    """Return the numbers of all generations, in order."""
-    return [int(name.split("/")[-1].split(".")[0]) for name in store.names("generations")]
+    """Return the numbers of all generations that were ever written, in order."""
+    present = _by_number(store, "generations").keys() | _by_number(store, "written/generations")
+    return list(range(max(present, default=-1) + 1))
 
 
 def generations(store: Store) -> list[Generation]:
     """Return the generations that were not removed, in order. Refuse a gap: a file was deleted."""
     removed = {stone.generation for stone in removals(store)}
-    present = set(numbers(store))
-    for number in range(max(present, default=-1) + 1):
-        if number not in present | removed:
-            raise damaged(store.address, name_of(number), "is gone")
-    return [generation(store.address, number) for number in sorted(present - removed)]
+    return [generation(store.address, one) for one in numbers(store) if one not in removed]
 
 
 def generation(address: str, number: int) -> Generation:
@@ -106,7 +175,7 @@ def generation(address: str, number: int) -> Generation:
     name = name_of(number)
     try:
         body = open_store(address).read(name)
-        fields = json.loads(body)
+        fields = unsealed(body)
         return Generation(
             number,
             hashlib.blake2b(body, digest_size=16).hexdigest(),
@@ -122,9 +191,9 @@ def generation(address: str, number: int) -> Generation:
 def removals(store: Store) -> list[Tombstone]:
     """Return the tombstones in order."""
     stones = []
-    for name in store.names("removed"):
+    for name in numbered(store, "removed").values():
         try:
-            stones.append(Tombstone.from_json(json.loads(store.read(name))))
+            stones.append(Tombstone.from_json(unsealed(store.read(name))))
         except (ValueError, TypeError):
             raise damaged(store.address, name, "cannot be read") from None
     return stones
@@ -193,8 +262,8 @@ def append(
         "sources": dict(sorted(sources.items())),
         "files": [entry.to_json() for entry in entries],
     }
-    head = json.dumps({"format": FORMAT, "parameters": dict(parameters)}, sort_keys=True, indent=1)
-    store.create("store.json", head.encode())
+    if parameters_of(store) is None:
+        store.create("store.json", sealed({"format": FORMAT, "parameters": dict(parameters)}))
     check_parameters(address, parameters_of(store) or {}, parameters)
     known = generations(store)
     earlier = own(store, known, run)
@@ -206,14 +275,14 @@ def append(
                 where=address,
                 hint=f"curate store {address} --remove-generation {earlier.number}, then run again",
             )
+        mark_written(store, name_of(earlier.number), store.read(name_of(earlier.number)))
         _sweep(store, run, earlier.entries)
         return earlier.number
     counting = [one.number for one in known if removed_sources(store, one) is not None]
     newer = [number for number in counting if number not in set(compared)]
-    body = json.dumps(fields, ensure_ascii=False, sort_keys=True, indent=1).encode()
     reach("store.before")
-    number = 1 + max(numbers(store), default=-1)
-    if newer or not store.create(name_of(number), body):
+    number = len(numbers(store))
+    if newer or not create(store, name_of(number), sealed(fields)):
         raise RefusedError(
             "another run has added to the dedup store since this one began",
             where=address,
@@ -226,7 +295,7 @@ def append(
 
 def replace(store: Store, one: Generation, entries: Sequence[StoreFile]) -> None:
     """Let a generation consist of other files, in one step."""
-    fields = json.loads(store.read(name_of(one.number)))
+    fields = unsealed(store.read(name_of(one.number)))
     sources: Counter[str] = Counter()
     for entry in entries:
         sources.update(entry.sources or {})
@@ -235,8 +304,7 @@ def replace(store: Store, one: Generation, entries: Sequence[StoreFile]) -> None
         "sources": dict(sorted(sources.items())),
         "files": [entry.to_json() for entry in entries],
     }
-    body = json.dumps(fields, ensure_ascii=False, sort_keys=True, indent=1).encode()
-    store.replace(name_of(one.number), body)
+    store.replace(name_of(one.number), sealed(fields))
 
 
 def sweep(store: Store, one: Generation) -> None:
@@ -292,10 +360,9 @@ def remove(address: str, *, source: str | None = None, generation: int | None = 
             removed = removed_sources(store, one)
             if removed is not None and source not in removed:
                 documents += one.sources.get(source, 0)
-    before = 1 + max(known_numbers, default=-1)
-    stone = Tombstone(before, source if generation is None else None, generation)
-    number = len(store.names("removed"))
-    if not store.create(f"removed/{number:05d}.json", json.dumps(stone.to_json()).encode()):
+    stone = Tombstone(len(known_numbers), source if generation is None else None, generation)
+    number = 1 + max(numbered(store, "removed"), default=-1)
+    if not create(store, f"removed/{number:05d}.json", sealed(stone.to_json())):
         raise RefusedError("somebody else is removing from the store", where=address)
     return documents
 
@@ -353,10 +420,40 @@ def read_groups(
     """Yield row groups (all, or those numbered) of a store's file; refuse a damaged file."""
     try:
         with store.open(entry.path) as handle:
-            file = pq.ParquetFile(handle, page_checksum_verification=True)
-            if file.metadata.num_rows != entry.rows:
-                raise InternalError("rows")
+            metadata = _metadata(handle, entry)
+            file = pq.ParquetFile(handle, metadata=metadata, page_checksum_verification=True)
             for group in range(file.num_row_groups) if groups is None else groups:
                 yield file.read_row_group(group, columns=columns, use_threads=False)
-    except (OSError, pa.ArrowInvalid, InternalError) as error:
+    except (OSError, pa.ArrowException, InternalError) as error:
         raise damaged(store.address, entry.path, "is not what was written") from error
+
+
+def group_ends(store: Store, entry: StoreFile) -> list[int]:
+    """Return the number of rows up to the end of each row group; refuse a damaged file."""
+    try:
+        with store.open(entry.path) as handle:
+            metadata = _metadata(handle, entry)
+    except (OSError, pa.ArrowException, InternalError) as error:
+        raise damaged(store.address, entry.path, "is not what was written") from error
+    rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+    return list(accumulate(rows))
+
+
+def _metadata(handle: IO[bytes], entry: StoreFile) -> pq.FileMetaData:
+    """Return the metadata of a file. Pages have checksums of their own, the footer has not."""
+    footer = footer_of(handle)
+    if entry.footer is not None and zlib.crc32(footer) != entry.footer:
+        raise InternalError("footer")
+    metadata = pq.read_metadata(pa.BufferReader(b"PAR1" + footer))
+    if metadata.num_rows != entry.rows:
+        raise InternalError("rows")
+    return metadata
+
+
+def footer_of(handle: IO[bytes]) -> bytes:
+    """Return the footer of a Parquet file with its length and the magic bytes after it."""
+    size = handle.seek(0, 2)
+    handle.seek(max(size - _FOOTER_END, 0))
+    length = int.from_bytes(handle.read(4), "little") + _FOOTER_END
+    handle.seek(max(size - length, 0))
+    return handle.read(length)

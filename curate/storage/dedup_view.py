@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from curate.errors import RecipeError, RefusedError
 from curate.kernels.arrow import fixed_width_values
@@ -142,7 +141,8 @@ def _files(docs: np.ndarray) -> np.ndarray:
 
 def _take(store: Store, entry: StoreFile, rows: np.ndarray) -> pa.Table:
     """Read rows (ascending) of a file, from the row groups that contain them."""
-    ends = _group_ends(store.address, entry.path, entry.sha256)
+    about = (entry.path, entry.bytes, entry.sha256, entry.rows, entry.footer)
+    ends = _group_ends(store.address, *about)
     group = np.searchsorted(ends, rows, "right")
     if len(rows) and rows[-1] >= ends[-1]:
         raise dedup_store.damaged(
@@ -158,14 +158,12 @@ def _take(store: Store, entry: StoreFile, rows: np.ndarray) -> pa.Table:
 
 
 @lru_cache(maxsize=256)
-def _group_ends(address: str, path: str, digest: str) -> np.ndarray:
+def _group_ends(
+    address: str, path: str, size: int, sha256: str, rows: int, footer: int | None
+) -> np.ndarray:
     """Return the number of rows up to the end of each row group."""
-    try:
-        with open_store(address).open(path) as handle:
-            footer = pq.ParquetFile(handle).metadata
-    except (OSError, pa.ArrowInvalid) as error:
-        raise dedup_store.damaged(address, path, "is not what was written") from error
-    return np.cumsum([footer.row_group(i).num_rows for i in range(footer.num_row_groups)])
+    entry = StoreFile("", 0, path, size, sha256, rows, footer=footer)
+    return np.array(dedup_store.group_ends(open_store(address), entry), np.int64)
 
 
 @lru_cache(maxsize=1024)

@@ -70,6 +70,7 @@ class StoreFile(_Record):
     rows: int
     highs: list[list[int]] | None = None  #: ``keys``: lowest and highest ``high`` of each row group
     sources: dict[str, int] | None = None  #: ``documents``: how many of each source
+    footer: int | None = None  #: CRC-32 of the Parquet footer, which has no checksum of its own
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from curate.storage.dedup_store import footer_of
 from curate.storage.entries import StoreFile
 from curate.storage.store import HashingWriter, Store
 
@@ -72,19 +74,22 @@ class GenerationSink:
     def close(self) -> list[StoreFile]:
         """Complete the files and return their entries."""
         self._open.close()
-        return [
-            StoreFile(
-                dataset,
-                self._task,
-                file.path,
-                file.sink.bytes,
-                file.sink.sha256,
-                file.rows,
-                file.highs or None,
-                dict(sorted(file.sources.items())) or None,
-            )
-            for dataset, file in self._files.items()
-        ]
+        return [self._entry(dataset, file) for dataset, file in self._files.items()]
+
+    def _entry(self, dataset: str, file: _OpenFile) -> StoreFile:
+        with self._store.open(file.path) as written:
+            footer = footer_of(written)
+        return StoreFile(
+            dataset,
+            self._task,
+            file.path,
+            file.sink.bytes,
+            file.sink.sha256,
+            file.rows,
+            file.highs or None,
+            dict(sorted(file.sources.items())) or None,
+            zlib.crc32(footer),
+        )
 
     def abandon(self) -> None:
         """Remove what was written; close files as after an error, so that none becomes visible."""

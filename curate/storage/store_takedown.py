@@ -55,13 +55,17 @@ Gone = Callable[[int, pa.Table], np.ndarray]
 
 def tombstones(store: Store) -> Tombstones:
     """Return what was taken down from a store until now."""
-    names = store.names(FOLDER)
-    return Tombstones(
-        store.address,
-        tuple(
-            (name, hashlib.blake2b(store.read(name), digest_size=16).hexdigest()) for name in names
-        ),
-    )
+    files = []
+    for name in dedup_store.numbered(store, FOLDER).values():
+        digest = hashlib.blake2b(store.read(name), digest_size=16).hexdigest()
+        try:
+            written = store.read(f"written/{name}").decode(errors="replace")
+        except FileNotFoundError:  # of an older version, or killed in between
+            written = digest
+        if digest != written:
+            raise dedup_store.damaged(store.address, name, "is not what was written")
+        files.append((name, digest))
+    return Tombstones(store.address, tuple(files))
 
 
 @lru_cache(maxsize=8)
@@ -102,8 +106,8 @@ def bury(store: Store, keys: Mapping[Kind, Keys]) -> int:
     )
     body = io.BytesIO()
     pq.write_table(table, body, compression="zstd")
-    number = len(store.names(FOLDER))
-    while not store.create(f"{FOLDER}/{number:05d}.parquet", body.getvalue()):
+    number = 1 + max(dedup_store.numbered(store, FOLDER), default=-1)
+    while not dedup_store.create(store, f"{FOLDER}/{number:05d}.parquet", body.getvalue()):
         number += 1
     reach("takedown.buried")
     return added

@@ -200,6 +200,29 @@ def long_list(count):
     return parquet(pa.table({"text": ["a"], "x": lists}))
 
 
+def claiming_a_short_list(count):
+    """Return a long list that the footer claims to be of one value."""
+    data = long_list(count)
+    length = int.from_bytes(data[-8:-4], "little")
+    pages, footer = data[: -8 - length], data[-8 - length : -8]
+    assert footer.count(b"\x16" + varint(count)) == 1
+    footer = footer.replace(b"\x16" + varint(count), b"\x16" + varint(1))
+    return pages + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+
+def list_of_numbers(count):
+    """Return a row of as many different numbers, and a short one."""
+    numbers = random.Random(1)
+    values = pa.array([numbers.random() for _ in range(count)], pa.float64())
+    offsets = pa.array([0, count, count], pa.int32())
+    return parquet(pa.table({"text": ["a", "b"], "x": pa.ListArray.from_arrays(offsets, values)}))
+
+
+def wide_values(count, size):
+    """Return rows with a long value of control characters, of which each is six of JSON."""
+    return parquet(pa.table({"text": ["a"] * count, "x": [b"\x01" * size] * count}))
+
+
 def html(body, count=1):
     """Return records of Wikimedia's HTML dumps with a body, before a good one."""
     record = {"identifier": 7, "article_body": {"html": body}}
@@ -534,6 +557,13 @@ BOMBS = {
     "columns.parquet": Bomb(META, "a.parquet", lambda n: many_columns(int(1e5 * n))),
     "nested.parquet": Bomb(META, "a.parquet", lambda n: nested_lists(int(90 * n) + 10, 1000)),
     "long-list.parquet": Bomb(META, "a.parquet", lambda n: long_list(int(5e7 * n))),
+    "short-list.parquet": Bomb(
+        META, "a.parquet", lambda n: claiming_a_short_list(int(2e7 * n)), SECONDS, 512
+    ),
+    "numbers.parquet": Bomb(META, "a.parquet", lambda n: list_of_numbers(int(1.9e6 * n))),
+    "long-row.parquet": Bomb(META, "a.parquet", lambda n: wide_values(1, int(9e7 * n)), 5, 512),
+    "escaped-row.parquet": Bomb(META, "a.parquet", lambda n: wide_values(1, int(6e7 * n)), 5, 1024),
+    "wide-rows.parquet": Bomb(META, "a.parquet", lambda n: wide_values(256, int(2e5 * n)), 5, 512),
 }  # fmt: skip
 
 

@@ -17,9 +17,11 @@ STOPPED = {
     "repeated.parquet": "bomb", "repeated.run": "bomb", "size.tar.gz": "bomb",
     "pax.tar.gz": "bomb", "zeros.tar.gz": "bomb", "members.tar.gz": "truncated",
     "same-rows.index": "repeated_row", "rows-of-no-file.index": "missing",
-    "columns.parquet": "too_many_columns", "header.csv": "too_many_columns",
+    "long-list.parquet": "bomb", "columns.parquet": "too_many_columns",
+    "header.csv": "too_many_columns",
     "instances.chat": "too_many_turns", "paths.chat": "too_many_turns", "long-paths.chat": "bomb",
     "transcript.chat": "too_many_turns", "contents.zim": "bomb", "names.zim": "bad_zim",
+    "short-list.parquet": "too_complex",
 }  # fmt: skip
 
 #: What the quick tier reads; each costs a process of its own.
@@ -41,6 +43,10 @@ SCALE = {
     "rules.robots.gz": 0.01,
     "tiny-lines.sidecar": 0.01,
     "rows-of-no-file.index": 0.01,
+    "short-list.parquet": 0.15,
+    "long-list.parquet": 0.2,
+    "columns.parquet": 0.2,
+    "overlapping-rows.index": 0.3,
 }
 
 

@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from dataclasses import field as default
 from functools import cached_property
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from curate.errors import RecipeError, nearest
 from curate.protocol.chat import render
@@ -17,6 +17,9 @@ from curate.sources.chat import layouts
 from curate.sources.chat.calls import Defect, without_nulls
 from curate.sources.chat.trees import Paths
 from curate.sources.chat.turns import OUR_ROLES, ROLES, Message
+
+if TYPE_CHECKING:
+    from curate.sources.parquet_rows import RowBatch
 
 _HEAD = 64 * 1024
 
@@ -158,22 +161,32 @@ class Chat:
                 yield Damage(defect.reason, item.offset, item.length, defect.error, head)
 
     def _from_parquet(self, file: InputFile, piece: Piece) -> Iterator[Record]:
-        from curate.sources import parquet, parquet_rows
+        from curate.sources import parquet_rows
 
         for batch in parquet_rows.records(file, piece, self._columns, self.meta is None):
             if not isinstance(batch, parquet_rows.RowBatch):
                 yield batch
                 continue
             names = batch.table.column_names
-            values = zip(*(parquet.to_rows(parquet.column(batch.table, name)) for name in names))
-            for row, record in enumerate(values, batch.first_row):
-                locator = f"{batch.group}:{row}"
-                try:
-                    row_fields: dict[str, object] = without_nulls(dict(zip(names, record)))
-                    yield from self._documents(locator, row_fields)
-                except Defect as defect:
-                    error = f"row {locator}: {defect.error}"
-                    yield batch.opened.damage(defect.reason, batch.group, error)
+            for part in parquet_rows.as_objects(batch, names, self.max_record_bytes):
+                if isinstance(part, Damage):
+                    yield part
+                else:
+                    yield from self._from_rows(part)
+
+    def _from_rows(self, batch: RowBatch) -> Iterator[Record]:
+        from curate.sources import parquet
+
+        names = batch.table.column_names
+        values = zip(*(parquet.to_rows(parquet.column(batch.table, name)) for name in names))
+        for row, record in enumerate(values, batch.first_row):
+            locator = f"{batch.group}:{row}"
+            try:
+                row_fields: dict[str, object] = without_nulls(dict(zip(names, record)))
+                yield from self._documents(locator, row_fields)
+            except Defect as defect:
+                error = f"row {locator}: {defect.error}"
+                yield batch.opened.damage(defect.reason, batch.group, error)
 
     def _documents(self, locator: str, record: dict[str, object]) -> list[Record]:
         failed = selection.failed_condition(record, self.only, self.without)

@@ -34,7 +34,6 @@ from curate.sources.web.wet import Wet
 
 _SNAPSHOT = re.compile(r"CC-MAIN-\d{4}(-\d{2}|-\d{4})?")
 _TABLE = "cc-index/table/cc-main/warc"
-_TABLE = "cc-index/table/cc-main/warc"
 #: Rows of the index that are sorted by file and place before they are fetched.
 _WINDOW = 50_000
 
@@ -205,36 +204,40 @@ class CommonCrawl(Warc):
         fetch = partial(self._fetch, Ranges(self._root))
 
         def records() -> Iterator[ArchiveRecord | Damage | Skip]:
-            for found in in_order(fetch, ranges(rows), self.requests):
-                for file, record in found:
-                    files.append(file)
-                    yield record
+            # One at a time, because rows of an index may overlap: unpacked, they have no bound.
+            for asked, answer in in_order(fetch, ranges(rows), self.requests):
+                for row in asked.rows:
+                    files.append(row.file)
+                    yield self._record(answer, asked.start, row)
 
         for record in self.outcomes(records()):
             yield Located(files.popleft(), record)
 
-    def _fetch(self, base: Ranges, asked: Range) -> list[tuple[str, ArchiveRecord | Damage | Skip]]:
-        """Read a range, and return what each of its rows is, in their order."""
+    def _fetch(self, base: Ranges, asked: Range) -> tuple[Range, Answer | OSError]:
+        """Read a range; with ``on_unreachable = "quarantine"`` return why it cannot be read."""
         try:
-            answer = base.read(asked.file, asked.start, asked.end)
+            return asked, base.read(asked.file, asked.start, asked.end)
         except OSError as error:
             if self.on_unreachable == "stop":
                 where = f"{asked.file}, bytes {asked.start} to {asked.end - 1}"
                 raise OSError(f"{where}: {error.strerror or error}") from error
-            return [
-                (row.file, Damage("unreachable", row.offset, row.length, str(error)))
-                for row in asked.rows
-            ]
-        return [(row.file, self._record(answer, asked.start, row)) for row in asked.rows]
+            return asked, error
 
-    def _record(self, answer: Answer, start: int, row: Row) -> ArchiveRecord | Damage | Skip:
+    def _record(
+        self, answer: Answer | OSError, start: int, row: Row
+    ) -> ArchiveRecord | Damage | Skip:
         """Return the record at the begin of a row's bytes, with its place in the whole file."""
-        data = answer.data[row.offset - start :][: row.length]
-        if len(data) < row.length:
-            what = answer.missing or f"the file ends {row.length - len(data)} bytes before its end"
-            return Damage(
-                "truncated" if data else "missing", row.offset, row.length, what, data[:4096]
+        if isinstance(answer, OSError):
+            return Damage("unreachable", row.offset, row.length, str(answer))
+        begin = row.offset - start
+        lacking = begin + row.length - len(answer.data)
+        if lacking > 0:
+            head = answer.data[begin : begin + 4096]
+            what = (
+                answer.missing or f"the file ends {min(lacking, row.length)} bytes before its end"
             )
+            return Damage("truncated" if head else "missing", row.offset, row.length, what, head)
+        data = answer.data[begin : begin + row.length]
         stored = InputFile(row.file, row.file, len(data))
         item = next(self.records(io.BytesIO(data), stored, Piece(0, 1)))
         if isinstance(item, ArchiveRecord):

@@ -118,6 +118,14 @@ def test_a_source_without_documents_is_left_out(tmp_path):
     assert sample_sources(plan_of(tmp_path, "jsonl", tmp_path / "a.jsonl")) == {}
 
 
+def test_texts_that_are_all_empty_are_no_division_by_zero(tmp_path):
+    write_lines(tmp_path / "a.jsonl", [""] * 30)
+    plan_of(tmp_path, "jsonl", tmp_path / "a.jsonl")
+    read = curate("plan", str(tmp_path / "sampled.toml"))
+    assert read.code == 0, read.err
+    assert " 30 read" in read.out
+
+
 def test_stages_after_a_dedup_find_the_columns_that_it_adds(tmp_path):
     write_lines(tmp_path / "a.jsonl", texts(30))
     (tmp_path / "filters").mkdir()

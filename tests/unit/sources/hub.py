@@ -23,6 +23,7 @@ class Hub(BaseHTTPRequestHandler):
     root: ClassVar[Path]
     faults: ClassVar[list[int]]
     asked: ClassVar[list[str]]
+    listed: ClassVar[dict[str, Any]]  #: of ``data`` by revision, in the place of what is there
 
     def do_HEAD(self) -> None:
         self._serve(b"")
@@ -48,6 +49,8 @@ class Hub(BaseHTTPRequestHandler):
         folder = self.root / ((found and found[2]) or "main")
         if not found:
             self._json({"error": "Repository not found"}, 404, "RepoNotFound")
+        elif found[1] == "tree" and found[2] in self.listed and found[3] == "/data":
+            self._json(self.listed[found[2]])
         elif not folder.is_dir():
             self._json({"error": "Invalid rev id"}, 404, "RevisionNotFound")
         elif found[1] == "tree":
@@ -108,7 +111,7 @@ def _entry(folder: Path, path: Path) -> dict[str, Any]:
 @contextmanager
 def serving_hub(root: Path) -> Iterator[tuple[str, type[Hub]]]:
     """Yield the address of a hub whose dataset is below ``root``, and its class."""
-    handler = type("ServedHub", (Hub,), {"root": root, "faults": [], "asked": []})
+    handler = type("ServedHub", (Hub,), {"root": root, "faults": [], "asked": [], "listed": {}})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}", handler

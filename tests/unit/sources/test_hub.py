@@ -106,3 +106,47 @@ def test_what_is_not_there_is_said_with_the_form_of_an_address(dataset, tmp_path
     assert "there is no such file" in file
     assert "a.jsonl" in file
     assert busy.stdout.startswith("5 no answer after 8 requests")
+
+
+#: What a broken or hostile server lists in the folder ``data``, and what is said of it.
+HOSTILE = {
+    "outside": ({"path": "other/a.jsonl"}, "'datasets/team/corpus@outside/other/a.jsonl'"),
+    "absolute": ({"path": "/etc/passwd"}, "cannot be a file of this folder"),
+    "surrogate": ({"path": "data/\ud800.jsonl"}, "data/\\ud800.jsonl'"),
+    "long": ({"path": f"data/{'x' * 5000}.jsonl"}, "cannot be a file of this folder"),
+    "negative": ({"size": -1}, "a file of -1 bytes"),
+    "huge": ({"size": 10**30}, f"a file of {10**30} bytes"),
+    "fraction": ({"size": 1.5}, "a file of 1.5 bytes"),
+    "word": ({"size": "many"}, "a file of many bytes"),
+    "no-path": ({"path": None}, "cannot be read"),
+}
+
+
+def test_what_no_hub_lists_is_refused(dataset, tmp_path):
+    entry = {"type": "file", "oid": "1" * 40, "size": 10, "path": "data/a.jsonl"}
+    with serving_hub(dataset) as (address, hub):
+        hub.listed |= {name: [entry | change] for name, (change, _) in HOSTILE.items()}
+        hub.listed |= {"object": {"error": "x"}, "text": "<html>", "number": 7}
+        wrong = [f"hf://datasets/team/corpus@{name}/data" for name in hub.listed]
+        for name in hub.listed:
+            (dataset / name).mkdir()
+        done = python(address, tmp_path, "-c", REFUSED, *wrong)
+    assert done.returncode == 0, done.stderr
+    for line, (_, said) in zip(done.stdout.splitlines(), HOSTILE.values(), strict=False):
+        assert line.startswith("2 ")
+        assert said in line
+    for line in done.stdout.splitlines()[len(HOSTILE) :]:
+        assert line.startswith("2 the address cannot be read")
+
+
+def test_a_file_that_is_longer_than_listed_is_not_cut(dataset, tmp_path):
+    recipe = tmp_path / "hub.toml"
+    recipe.write_text(RECIPE.partition("[sources.tables]")[0])
+    size = (dataset / "v2/data/a.jsonl").stat().st_size
+    entry = {"type": "file", "oid": "1" * 40, "size": size - 1, "path": "data/a.jsonl"}
+    with serving_hub(dataset) as (address, hub):
+        hub.listed["v2"] = [entry]
+        arguments = ("run", str(recipe), "--output", str(tmp_path / "o"), "--engine", "in-process")
+        done = python(address, tmp_path, "-m", "curate", *arguments)
+    assert done.returncode == 5, done.stderr
+    assert f"lists a file of {size - 1} bytes and gives {size}" in done.stderr

@@ -19,8 +19,9 @@ from curate.sources import parquet_rows
 from curate.sources.base import Damage, DocumentTable, InputFile, Note, Piece, Skip
 from curate.sources.parquet import Parquet
 from curate.sources.parquet_footer import (
+    fields_claimed,
     names_extension_types,
-    row_group_extents,
+    row_groups,
     without_extension_types,
 )
 
@@ -503,7 +504,7 @@ def test_the_footer_gives_the_places_of_row_groups_as_pyarrow_does(tmp_path):
     table = {
         "text": [f"text {n % 9}" for n in range(100)],
         "n": list(range(100)),
-        "l": [[1.5], []] * 50,
+        "l": [[1.5, 2.5], []] * 50,
     }
     file = stored(tmp_path, table, row_group_size=30)
     data = Path(file.path).read_bytes()
@@ -513,15 +514,17 @@ def test_the_footer_gives_the_places_of_row_groups_as_pyarrow_does(tmp_path):
     for group in range(metadata.num_row_groups):
         chunks = [metadata.row_group(group).column(i) for i in range(3)]
         starts = [c.dictionary_page_offset or c.data_page_offset for c in chunks]
-        expected.append((min(starts), sum(c.total_compressed_size for c in chunks)))
+        beyond = chunks[2].num_values - metadata.row_group(group).num_rows
+        stored_bytes = sum(c.total_compressed_size for c in chunks)
+        expected.append((min(starts), stored_bytes, {b"text": 0, b"n": 0, b"l": beyond}))
     footer = data[-8 - length : -8]
-    assert row_group_extents(footer, file.size) == expected
-    assert row_group_extents(footer[: length // 2], file.size) == []
+    assert row_groups(footer, file.size) == expected
+    assert row_groups(footer[: length // 2], file.size) == []
 
 
 @given(st.binary(max_size=200))
 def test_no_footer_raises(footer):
-    for offset, length in row_group_extents(footer, 1000):
+    for offset, length, _ in row_groups(footer, 1000):
         assert 0 <= offset <= offset + length <= 1000
     names_extension_types(footer)
 
@@ -530,6 +533,80 @@ def test_no_footer_raises(footer):
 def test_a_schema_stored_in_an_unusual_way_is_not_trusted(sign):
     assert names_extension_types(b"ARROW:schema" + sign)
     assert not names_extension_types(b"ARROW:schema\x18\x04AAAA")
+
+
+def test_columns_and_their_fields_are_counted_before_the_footer_is_parsed(tmp_path):
+    file = stored(tmp_path, {"a": ["x"], "b": [[{"c": 1, "d": 2}]]})
+    data = Path(file.path).read_bytes()
+    footer = data[-8 - int.from_bytes(data[-8:-4], "little") : -8]
+    version = footer[:2]
+    assert fields_claimed(footer) == (2, 6)
+    assert fields_claimed(version + b"\x05\x04" + footer[2:]) == (0, 0)  # no schema there
+    assert fields_claimed(footer[:9]) == (0, 6)  # the root is cut
+
+
+def test_a_file_of_too_many_fields_is_refused_unparsed(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_rows, "MAX_COLUMNS", 2)
+    monkeypatch.setattr(parquet_rows, "_MAX_FIELDS", 4)
+    monkeypatch.setattr(parquet_rows.pq, "read_metadata", None)
+    for table in ({"a": [1], "b": [1], "c": [1]}, {"a": ["x"], "b": [[{"c": 1, "d": 2}]]}):
+        (found,) = read(stored(tmp_path, table))
+        assert found.reason == "too_many_columns"
+
+
+#: Values of one row, of another row, and the lists, objects and values of the first.
+NESTED = {
+    "list": (pa.list_(pa.int8()), [1] * 9, [1], 10),
+    "large_list": (pa.large_list(pa.int8()), [1] * 9, None, 10),
+    "list_view": (pa.list_view(pa.int8()), [1] * 9, [], 10),
+    "large_list_view": (pa.large_list_view(pa.int8()), [1] * 9, [1], 10),
+    "fixed_size_list": (pa.list_(pa.list_(pa.int8()), 2), [[1] * 6, [2]], [[], []], 10),
+    "map": (pa.map_(pa.string(), pa.int8()), [("a", 1), ("b", 2), ("c", 3)], [("d", 1)], 10),
+    "struct": (pa.struct({"a": pa.list_(pa.int8())}), {"a": [1] * 8}, {"a": None}, 10),
+    "lists": (pa.list_(pa.list_(pa.int8())), [[1, 2], [3], [], [1, 2]], [[]], 10),
+    "dictionaries": (pa.list_(pa.dictionary(pa.int8(), pa.string())), ["x"] * 9, ["x"], 10),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_a_row_of_very_many_values_is_damage_and_never_an_object(tmp_path, monkeypatch, name):
+    kind, large, small, parts = NESTED[name]
+    values = pa.array([small, large, small, large, small], kind)
+    file = stored(tmp_path, {"text": list("abcde"), "x": values})
+    every = rows(read(file, Parquet(meta=("x",))))
+    monkeypatch.setattr(parquet_rows, "MAX_PARTS", parts)
+    assert rows(read(file, Parquet(meta=("*",)))) == every
+    monkeypatch.setattr(parquet_rows, "MAX_PARTS", parts - 1)
+    found = read(file, Parquet(meta=("x",)))
+    assert [row["text"] for row in rows(found)] == ["a", "c", "e"]
+    assert [(d.reason, d.error.split(":")[1]) for d in damage(found)] == [
+        ("too_complex", "1"),
+        ("too_complex", "3"),
+    ]
+    assert len(rows(read(file, Parquet(columns=("x",))))) == 5
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_binary(), pa.binary_view(),
+                                  pa.dictionary(pa.int8(), pa.string()), pa.list_(pa.string()),
+                                  pa.struct({"a": pa.string_view()}), pa.binary(9)])  # fmt: skip
+def test_a_row_of_very_much_text_beside_its_own_is_damage(tmp_path, monkeypatch, kind):
+    def value(text):
+        text = text.encode() if "binary" in str(kind) else text
+        nested = {pa.lib.Type_LIST: [text], pa.lib.Type_STRUCT: {"a": text}}
+        return nested.get(kind.id, text)
+
+    short = None if kind == pa.binary(9) else value("b")
+    values = pa.array([short, value("a" * 9), None], kind)
+    file = stored(tmp_path, {"text": ["long text"] * 3, "x": values})
+    monkeypatch.setattr(parquet_rows, "CAP", 8)
+    found = read(file, Parquet(meta=("x",)))
+    # Of a fixed size all have their bytes, and nulls too.
+    assert [d.reason for d in damage(found)] == ["too_large"] * (3 if short is None else 1)
+    assert len(rows(found)) == 3 - len(damage(found))
+    assert "9 bytes" in damage(found)[0].error
+    monkeypatch.setattr(parquet_rows, "CAP", 79)  # of rows together much less: parts of the batch
+    found = read(file, Parquet(meta=("x",)))
+    assert [len(record.table) for record in found] == ([1, 1, 1] if short is None else [1, 2])
 
 
 def test_a_table_without_rows_has_no_documents(tmp_path):

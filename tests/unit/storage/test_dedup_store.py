@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 from collections import Counter
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from curate.dedup.fuzzy.steps import fuzzy_steps, sketch
 from curate.dedup.options import NearDuplicates
 from curate.errors import RecipeError, RefusedError
 from curate.protocol.in_memory import number, resolve_steps, run_steps
-from curate.storage import dedup_store
+from curate.storage import dedup_store, dedup_view
 from curate.storage.dedup_view import DedupView, open_view
 from curate.storage.generation_sink import GenerationSink
 from curate.storage.store import open_store
@@ -229,29 +230,86 @@ def test_a_store_of_another_format_is_refused(tmp_path, format):
         run(near, aged(["g h i j k l"], 0), str(store), name="b")
 
 
-@pytest.mark.parametrize("what", ["gone", "cut", "flipped", "gap", "garbled"])
-def test_a_damaged_store_is_refused(tmp_path, what):
-    near = NearDuplicates(bands=8, rows=4)
-    store = tmp_path / "s"
-    for name in "ab":
+def damages(store):
+    """Yield the name of a file of a store, and what replaces it (None: nothing), by name."""
+    shingles = sorted(store.rglob("shingles.parquet"))[0]
+    body, generation = shingles.read_bytes(), (store / "generations/00001.json").read_bytes()
+    head, stone = (store / "store.json").read_bytes(), (store / "removed/00000.json").read_bytes()
+    rows = body.rindex(b"\x16", 0, -100)  # a number in the footer
+    name = str(shingles.relative_to(store))
+    return {
+        "gone": (name, None),
+        "cut": (name, body[:-9]),
+        "flipped": (name, body[:200] + bytes([body[200] ^ 1]) + body[201:]),
+        "footer": (name, body[: rows + 1] + bytes([body[rows + 1] ^ 2]) + body[rows + 2 :]),
+        "gap": ("generations/00000.json", None),
+        "newest": ("generations/00001.json", None),
+        "garbled": ("generations/00001.json", b'{"files": ['),
+        "other source": ("generations/00001.json", generation.replace(b'"b"', b'"c"')),
+        "other seed": ("store.json", head.replace(b'"seed": 1', b'"seed": 3')),
+        "head": ("store.json", None),
+        "removal": ("removed/00000.json", None),
+        "removed another": ("removed/00000.json", stone.replace(b'"x"', b'"a"')),
+    }
+
+
+@pytest.fixture(scope="module")
+def whole_store(tmp_path_factory):
+    store = tmp_path_factory.mktemp("whole") / "s"
+    for name in "abx":
         texts = [" ".join(name + word(8 * k + c) for c in range(8)) for k in range(50)]
-        run(near, aged(texts, 0, name), str(store), name=name)
-    files = sorted(store.rglob("shingles.parquet"))
-    body = files[0].read_bytes()
-    if what == "gone":
-        files[0].unlink()
-    elif what == "cut":
-        files[0].write_bytes(body[:-9])
-    elif what == "flipped":
-        files[0].write_bytes(body[:200] + bytes([body[200] ^ 1]) + body[201:])
-    elif what == "gap":
-        (store / "generations/00000.json").unlink()
-    else:
-        (store / "generations/00001.json").write_text('{"files": [')
-    with pytest.raises(RefusedError, match="damaged"):
-        view = see(str(store), near)
-        docs = np.concatenate([table["doc"].to_numpy() for table in view.keys(highs_of(store))])
-        list(view.shingles(np.unique(docs)))
+        run(NearDuplicates(bands=8, rows=4), aged(texts, 0, name), str(store), name=name)
+    dedup_store.remove(str(store), source="x")
+    return store
+
+
+def read_all(store):
+    view = see(str(store), NearDuplicates(bands=8, rows=4))
+    docs = np.concatenate([table["doc"].to_numpy() for table in view.keys(highs_of(store))])
+    return [row for table in view.shingles(np.unique(docs)) for row in table.to_pylist()]
+
+
+DAMAGES = ("gone", "cut", "flipped", "footer", "gap", "newest", "garbled", "other source",
+           "other seed", "head", "removal", "removed another")  # fmt: skip
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+def test_a_damaged_store_is_refused(whole_store, tmp_path, what):
+    store = tmp_path / "s"
+    shutil.copytree(whole_store, store)
+    assert len(read_all(store)) == 100
+    name, body = damages(store)[what]
+    assert body is None or body != (store / name).read_bytes()
+    (store / name).unlink()
+    if body is not None:
+        (store / name).write_bytes(body)
+    dedup_view._group_ends.cache_clear()
+    with pytest.raises(RefusedError, match=f"is damaged: {name}"):
+        read_all(store)
+
+
+def test_a_generation_that_is_gone_can_be_taken_out_of_use(whole_store, tmp_path):
+    store = tmp_path / "s"
+    shutil.copytree(whole_store, store)
+    (store / "generations/00001.json").unlink()
+    dedup_store.remove(str(store), generation=1)
+    assert len(read_all(store)) == 50
+    # Its number is not given again: what has it counts as removed.
+    assert dedup_store.numbers(open_store(str(store))) == [0, 1, 2]
+
+
+def test_a_store_of_an_older_version_has_no_digests(whole_store, tmp_path):
+    store = tmp_path / "s"
+    shutil.copytree(whole_store, store)
+    shutil.rmtree(store / "written")
+    for path in store.rglob("*.json"):
+        fields = json.loads(path.read_text())
+        del fields["check"]
+        for entry in fields.get("files", ()):
+            del entry["footer"]
+        path.write_text(json.dumps(fields))
+    (store / "generations/00001.json~").write_text("what an editor left")
+    assert len(read_all(store)) == 100
 
 
 def test_a_stored_signature_is_a_datasketch_minhash(tmp_path):

@@ -1,5 +1,7 @@
 """A store without documents is as if they had never been; it knows what may not return."""
 
+import dataclasses
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -105,6 +107,22 @@ def test_a_generation_without_addresses_is_searched_by_id(store):
     for name in store.names("data"):
         if name.endswith("documents.parquet"):
             pq.write_table(pq.read_table(store.path(name)).drop_columns("url"), store.path(name))
+    for one in dedup_store.generations(store):  # which had no checksums of footers then, either
+        entries = [dataclasses.replace(entry, footer=None) for entry in one.entries]
+        dedup_store.replace(store, one, entries)
     seen = []
     store_takedown.count(store, lambda n, t: seen.append(t.column_names) or np.zeros(len(t), bool))
     assert seen == [["id"]] * len(seen) != []
+
+
+def test_a_takedown_that_is_damaged_or_gone_is_missed(store):
+    store_takedown.bury(store, {"id": keys_of(["a/x#1", "a/x#2"])})
+    path = store.path("taken_down/00000.parquet")
+    body = path.read_bytes()
+    for damage in (body[:10] + bytes([body[10] ^ 1]) + body[11:], body[:-1]):
+        path.write_bytes(damage)
+        with pytest.raises(RefusedError, match="damaged: taken_down/00000.parquet is not what"):
+            store_takedown.tombstones(store)
+    path.unlink()
+    with pytest.raises(RefusedError, match=r"damaged: taken_down/00000.parquet is gone"):
+        store_takedown.tombstones(store)
