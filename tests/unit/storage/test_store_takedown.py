@@ -121,8 +121,8 @@ def test_a_takedown_that_is_damaged_or_gone_is_missed(store):
     body = path.read_bytes()
     for damage in (body[:10] + bytes([body[10] ^ 1]) + body[11:], body[:-1]):
         path.write_bytes(damage)
-        with pytest.raises(RefusedError, match="damaged: taken_down/00000.parquet is not what"):
+        with pytest.raises(RefusedError, match=r"damaged: taken_down/00000\.parquet is not what"):
             store_takedown.tombstones(store)
     path.unlink()
-    with pytest.raises(RefusedError, match=r"damaged: taken_down/00000.parquet is gone"):
+    with pytest.raises(RefusedError, match=r"damaged: taken_down/00000\.parquet is gone"):
         store_takedown.tombstones(store)
