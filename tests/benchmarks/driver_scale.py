@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import functools
 import hashlib
 import os
 import pickle
@@ -74,6 +75,11 @@ class SlowStore(LocalStore):
         return slow
 
 
+@functools.cache
+def _blocks(parts: range) -> list[list[int]]:
+    return [[part, 0, 0, 0, 0] for part in parts]
+
+
 class Empty:
     """An engine whose tasks commit nothing; their time does not count."""
 
@@ -106,7 +112,7 @@ class Empty:
             keys = [[n << 60, (n << 60) + (1 << 60) - 1] for n in range(GROUPS)]
             self._list(attempt, "survivors", range(GROUPS), keys)
             for barrier in job.segment.barriers:
-                self._list(attempt, f"sketch-{barrier.name}", [0], size=SKETCH_BYTES)
+                self._list(attempt, f"sketch-{barrier.name}", range(1), size=SKETCH_BYTES)
             self._list(attempt, "rejected", None)
         elif isinstance(job, StepJob) and job.step.over != "one":
             for dataset in job.step.writes:
@@ -127,7 +133,7 @@ class Empty:
         self,
         attempt: Attempt,
         dataset: str,
-        parts: Iterable[int] | None,
+        parts: range | None,
         keys: list[list[int]] | None = None,
         *,
         rows: int = 0,
@@ -138,7 +144,7 @@ class Empty:
         with self.plain.writing(name):
             pass
         os.truncate(self.plain.path(name), size)
-        blocks = None if parts is None else [[part, 0, 0, 0, 0] for part in parts]
+        blocks = None if parts is None else _blocks(parts)
         digest = hashlib.sha256(name.encode()).hexdigest()
         kind = None if parts is None else SCHEMA
         entry = FileEntry(dataset, name, size, digest, rows, keys=keys, schema=kind, blocks=blocks)
