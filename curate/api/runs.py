@@ -187,6 +187,8 @@ def run(
         listener.note(f"engine: {choice.reason}")
         if own := locate.own_profiles(plan.profiles.by_name, recipe.folder):
             listener.note(f"profiles of your own: {_named(own)}")
+        if not address and (line := compiling.notice(plan.stages)):
+            listener.note(line)
         started = time.perf_counter()
         needed = cost["memory_bytes_per_worker"]
         machine = engines.start(choice, workers, address, wait, needed)

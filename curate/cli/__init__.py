@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -154,10 +153,13 @@ class _Commands(TyperGroup):
 
 
 class _Command(TyperCommand):
-    """A command whose help shows the placeholders of its options instead of Python's types."""
+    """A command whose help shows the placeholders of its arguments without Python's types."""
 
     def get_help(self, ctx: Any) -> str:
-        return re.sub(r"^(  [A-Z]+) <[^>\n]*>", r"\1", super().get_help(ctx), flags=re.MULTILINE)
+        for parameter in self.params:
+            if parameter.param_type_name == "argument":
+                setattr(parameter, "display_type_rich", lambda ctx: "")  # noqa: B010
+        return super().get_help(ctx)
 
 
 def help_of(command: Any) -> str:

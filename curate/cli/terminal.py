@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from curate.errors import without_secrets
-from curate.kernels.cache import is_empty, usable_folder
 from curate.report.format import duration
 
 Write = Callable[[str], None]
@@ -152,10 +151,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]], write: Write = a
 
 @contextmanager
 def progress() -> Iterator[Lines | Bars]:
-    """Yield the listener for a terminal or a file; announce a compilation, which takes long."""
-    if is_empty():
-        folder = usable_folder()
-        say("compiling: up to a minute" + (f", once; kept in {folder}" if folder else ""))
+    """Yield the listener for a terminal or a file."""
     listener = Bars() if sys.stderr.isatty() else Lines()
     try:
         yield listener

@@ -101,6 +101,14 @@ def compiles(stages: Sequence[Stage]) -> bool:
     return any(map(_is_new, stages))
 
 
+def notice(stages: Sequence[Stage]) -> str | None:
+    """Return the line that says how long kernels are compiled first; None where all are stored."""
+    folder = cache.usable_folder()
+    if folder is None:
+        return "compiling: up to a minute"
+    return f"compiling: up to a minute, once; kept in {folder}" if compiles(stages) else None
+
+
 def _without_collections(run: Callable[[], object]) -> None:
     """Run without the collector of cyclic garbage, which takes an eighth of compiling."""
     collects = gc.isenabled()

@@ -114,12 +114,6 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
             yield True  # closing the file ends it
 
 
-def is_empty() -> bool:
-    """Return whether nothing was compiled here yet: the next work will start slowly."""
-    folder = usable_folder()
-    return folder is None or next(folder.rglob(f"*{SUFFIX}"), None) is None
-
-
 def read(path: Path) -> bytes | None:
     """Return what :func:`write` stored; None where nothing is, or what is there is not ours."""
     try:

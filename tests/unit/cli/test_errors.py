@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -192,3 +193,12 @@ def test_every_command_has_a_whole_line_in_the_help():
         line = next(line for line in lines if line.startswith(f"  {name} "))
         assert line.endswith("."), line
         assert not line.endswith("..."), line
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_arguments_is_one_column(name):
+    _, _, rest = curate(*name.split(), "--help").out.partition("Arguments:\n")
+    lines = [line for line in rest.partition("\n\n")[0].splitlines() if line]
+    columns = {re.match(r"  \S+ +|  +", line).end() for line in lines}
+    assert len(columns) <= 1, lines
+    assert not any("<" in line for line in lines)

@@ -130,11 +130,14 @@ def test_helpers_store_kernels_that_this_process_then_loads(tmp_path, monkeypatc
     monkeypatch.setenv("CURATE_CACHE", str(tmp_path))
     monkeypatch.setattr(compiling.os, "cpu_count", lambda: 2)
     recipe = load_recipe("demo").model_copy(update={"stages": REPAIR, "mixture": None})
+    here = f"compiling: up to a minute, once; kept in {tmp_path / 'kernels'}"
+    assert compiling.notice(STAGES) == here
     with compiling.helpers(recipe, STAGES) as count:
         assert count == 1
     assert compiling._helper(recipe.model_dump_json().encode()).wait() == 0
     names = {path.name.split("-")[0] for path in tmp_path.rglob("*.kernel")}
     assert "_scan" in names
+    assert compiling.notice(STAGES) is None
     with compiling.helpers(recipe, STAGES) as count:
         assert count == 0  # they are stored
 
@@ -148,5 +151,6 @@ def test_no_helper_without_a_folder_or_a_second_core(tmp_path, monkeypatch):
     monkeypatch.setattr(compiling.os, "cpu_count", lambda: 8)
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CURATE_CACHE", str(tmp_path / "file"))
+    assert compiling.notice(STAGES) == "compiling: up to a minute"
     with compiling.helpers(recipe, STAGES) as count:
         assert count == 0
