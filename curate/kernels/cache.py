@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import logging
+import math
 import os
 import secrets
 import shutil
@@ -24,6 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 from curate.paths import user_cache
 
@@ -97,21 +99,31 @@ def _thrown_away(folder: Path) -> None:
     LOGGER.warning("damaged or foreign files in %s are thrown away and made again", folder)
 
 
+#: Seconds between two tries to get a lock.
+_PAUSE = 0.02
+
+
 @contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Hold a lock among the node's processes; yield False where one has it and ``wait`` is not set.
+def locked(path: Path, *, seconds: float = math.inf) -> Iterator[bool]:
+    """Hold a lock among the node's processes; yield False where one had it for ``seconds``.
 
     Raises OSError where the lock's file cannot be made.
     """
     path.parent.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "rb") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-        else:
-            yield True  # closing the file ends it
+    with os.fdopen(descriptor, "rb") as handle:  # closing the file ends the lock
+        end = time.monotonic() + seconds
+        while not (held := _is_locked(handle)) and time.monotonic() < end:
+            time.sleep(_PAUSE)
+        yield held
+
+
+def _is_locked(handle: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def read(path: Path) -> bytes | None:

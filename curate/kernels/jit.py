@@ -298,12 +298,16 @@ def inline(function: Function) -> Function:
     return compiled
 
 
+#: Seconds to wait for what another worker compiles; it may have been stopped.
+LONGEST_WAIT = 120.0
+
+
 @contextmanager
 def compiling(what: str, *, wait: bool) -> Iterator[bool]:
     """Hold the node's lock on compiling for some work, so that not every worker compiles.
 
-    Yields False at once where another worker has it and ``wait`` is not set. The caller does its
-    work in either case: what another worker compiled is loaded in a moment.
+    Yields False where another worker has it: at once, or with ``wait`` after `LONGEST_WAIT`. The
+    caller does its work in either case: what another worker compiled is loaded in a moment.
     """
     folder = cache.usable_folder()
     name = hashlib.blake2b(what.encode(), digest_size=8).hexdigest()
@@ -311,6 +315,6 @@ def compiling(what: str, *, wait: bool) -> Iterator[bool]:
         acquired = True  # without a folder, nothing that another worker compiles could be loaded
         if folder is not None:
             with suppress(OSError):
-                lock = cache.locked(folder / "locks" / name, wait=wait)
+                lock = cache.locked(folder / "locks" / name, seconds=LONGEST_WAIT * wait)
                 acquired = stack.enter_context(lock)
         yield acquired

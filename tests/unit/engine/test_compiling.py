@@ -126,6 +126,16 @@ def test_what_another_worker_compiles_comes_last(fresh):
     assert [name for name, *_ in seen] == ["Signalling", "First"]
 
 
+def test_a_worker_that_was_stopped_while_it_compiles_stops_no_other(fresh, monkeypatch):
+    table = pa.table({"text": pa.array([], pa.large_string())})
+    seen = []
+    monkeypatch.setattr(jit, "LONGEST_WAIT", 0.05)
+    stages = [First(seen), Second(seen)]
+    with jit.compiling(compiling._name(stages[0]), wait=True):
+        compile_together(table, stages, [])
+    assert [name for name, *_ in seen] == ["Second", "First"]
+
+
 def test_helpers_store_kernels_that_this_process_then_loads(tmp_path, monkeypatch):
     monkeypatch.setenv("CURATE_CACHE", str(tmp_path))
     monkeypatch.setattr(compiling.os, "cpu_count", lambda: 2)
