@@ -5,7 +5,7 @@ store.json                  the parameters of its band keys and shingles
 generations/00000.json      one generation: its run, its sources, its files with sizes and digests
 removed/00000.json          a tombstone: a source or a generation that no longer counts
 taken_down/00000.parquet    keys of addresses, domains and ids that may not come back
-written/generations/00000.json   that the file of this name was written, with its first digest: one
+written/generations/00000.json.digest   of what was first written to the file of this name: one
                             that is gone is missed; so of removed/ and taken_down/
 data/<run>/<task>/          documents.parquet   id, source, rank, signature (a datasketch MinHash),
                             written (hashes of words, of words and numbers, of the text), url
@@ -27,7 +27,7 @@ import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import IO, Any
@@ -138,7 +138,16 @@ def create(store: Store, name: str, body: bytes) -> bool:
 
 def mark_written(store: Store, name: str, body: bytes) -> None:
     """Note beside a store's files that one was written, and what."""
-    store.create(f"written/{name}", hashlib.blake2b(body, digest_size=16).hexdigest().encode())
+    digest = hashlib.blake2b(body, digest_size=16).hexdigest()
+    store.create(f"written/{name}.digest", digest.encode())
+
+
+def first_digest(store: Store, name: str) -> str | None:
+    """Return the digest of what was first written to a file; None where an older version wrote."""
+    try:
+        return store.read(f"written/{name}.digest").decode(errors="replace")
+    except FileNotFoundError:
+        return None
 
 
 def numbered(store: Store, folder: str) -> dict[int, str]:
@@ -146,21 +155,25 @@ def numbered(store: Store, folder: str) -> dict[int, str]:
 
     Files with names of other kinds are not ours.
     """
-    written = _by_number(store, f"written/{folder}")
-    found = _by_number(store, folder)
+    written, found = _written(store, folder), _by_number(store.names(folder))
     for number in written.keys() - found.keys():
-        raise damaged(store.address, written[number].removeprefix("written/"), "is gone")
+        raise damaged(store.address, written[number], "is gone")
     return found
 
 
-def _by_number(store: Store, folder: str) -> dict[int, str]:
-    names = ((name, _NUMBERED.fullmatch(name.rpartition("/")[2])) for name in store.names(folder))
-    return dict(sorted((int(match[1]), name) for name, match in names if match))
+def _written(store: Store, folder: str) -> dict[int, str]:
+    marks = store.names(f"written/{folder}")
+    return _by_number(mark.removeprefix("written/").removesuffix(".digest") for mark in marks)
+
+
+def _by_number(names: Iterable[str]) -> dict[int, str]:
+    matches = ((name, _NUMBERED.fullmatch(name.rpartition("/")[2])) for name in names)
+    return dict(sorted((int(match[1]), name) for name, match in matches if match))
 
 
 def numbers(store: Store) -> list[int]:
     """Return the numbers of all generations that were ever written, in order."""
-    present = _by_number(store, "generations").keys() | _by_number(store, "written/generations")
+    present = _by_number(store.names("generations")).keys() | _written(store, "generations")
     return list(range(max(present, default=-1) + 1))
 
 

@@ -58,11 +58,8 @@ def tombstones(store: Store) -> Tombstones:
     files = []
     for name in dedup_store.numbered(store, FOLDER).values():
         digest = hashlib.blake2b(store.read(name), digest_size=16).hexdigest()
-        try:
-            written = store.read(f"written/{name}").decode(errors="replace")
-        except FileNotFoundError:  # of an older version, or killed in between
-            written = digest
-        if digest != written:
+        # There is none of an older version, or where a kill came in between.
+        if dedup_store.first_digest(store, name) not in (None, digest):
             raise dedup_store.damaged(store.address, name, "is not what was written")
         files.append((name, digest))
     return Tombstones(store.address, tuple(files))
