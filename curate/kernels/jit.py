@@ -315,6 +315,7 @@ def compiling(what: str, *, wait: bool) -> Iterator[bool]:
         acquired = True  # without a folder, nothing that another worker compiles could be loaded
         if folder is not None:
             with suppress(OSError):
-                lock = cache.locked(folder / "locks" / name, seconds=LONGEST_WAIT * wait)
+                seconds = LONGEST_WAIT if wait else 0
+                lock = cache.locked(folder / "locks" / name, seconds=seconds)
                 acquired = stack.enter_context(lock)
         yield acquired
