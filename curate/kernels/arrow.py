@@ -132,14 +132,11 @@ def few_chunks(tables: Sequence[pa.Table]) -> pa.Table:
     return pa.table(columns, schema=together.schema)
 
 
-def take_rows(table: pa.Table, rows: np.ndarray) -> pa.Table:
-    """Return rows of a table; ``Table.take`` puts all chunks of a column together for it."""
-    columns = [take_values(column, rows) for column in table.columns]
-    return pa.table(columns, schema=table.schema)
-
-
 def take_values(column: pa.ChunkedArray, rows: np.ndarray) -> pa.Array:
-    """Return values of a column as one array, in the order of ``rows``."""
+    """Return values of a column as one array, in the order of ``rows``.
+
+    ``ChunkedArray.take`` puts all chunks together for it.
+    """
     if column.num_chunks <= 1:
         return column.take(pa.array(rows)).combine_chunks()
     rows = rows.astype(np.int64)  # Arrow sorts into uint64, and numpy has no type for both

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from curate.errors import InternalError
 from curate.failpoint import reach
-from curate.kernels.arrow import take_rows
+from curate.kernels.arrow import LARGE_COLUMN, take_values
 from curate.kernels.grouping import run_bounds
 from curate.schema import conform, passed_bytes, whole
 from curate.storage.entries import FileEntry
@@ -176,21 +176,33 @@ def row_groups(
 ) -> Iterator[pa.Table]:
     """Yield row groups of about ``target`` bytes of text, plus ``row_bytes`` per row, each.
 
-    A table without text is one. With ``order``, a permutation, each group is taken on request: the
-    whole table is never copied, nor are its large columns put together.
+    A table without text is one. With ``order``, a permutation, large columns of a group are taken
+    on request: they are never copied as a whole, nor put together.
     """
     if not table.num_rows:
         return
     sizes = _sizes(table, row_bytes)
+    ordered: dict[str, pa.ChunkedArray] = {}
     if order is not None:
         sizes = sizes[order.to_numpy()]
+        ordered = {
+            name: column.take(order)
+            for name, column in zip(table.column_names, table.columns, strict=True)
+            if column.nbytes <= LARGE_COLUMN
+        }
     number = (np.cumsum(sizes) - 1) // target
     for start, end in run_bounds(number):
-        yield (
-            table.slice(start, end - start)
-            if order is None
-            else take_rows(table, order.slice(start, end - start).to_numpy())
-        )
+        if order is None:
+            yield table.slice(start, end - start)
+            continue
+        rows = order.slice(start, end - start).to_numpy()
+        columns = [
+            ordered[name].slice(start, end - start)
+            if name in ordered
+            else take_values(column, rows)
+            for name, column in zip(table.column_names, table.columns, strict=True)
+        ]
+        yield pa.table(columns, schema=table.schema)
 
 
 def _sizes(table: pa.Table, row_bytes: int = 1) -> np.ndarray:

@@ -27,6 +27,7 @@ knows only which letters and neighbours occur, not how often they should:
 
 from __future__ import annotations
 
+import codecs
 import re
 from functools import lru_cache
 from typing import Any, Final
@@ -267,24 +268,21 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _bytes_of(text: str, page: str) -> bytes | None:
-    """Encode a text in a page as browsers do: bytes that it does not define are C1 controls."""
+    """Encode a text in a page as browsers do; None where it has other characters."""
     try:
-        return text.encode(page)
+        return codecs.charmap_encode(text, "strict", _charmap(page))[0]
     except UnicodeError:
-        pass
-    known = _encoding(page)
-    return bytes([known[char] for char in text]) if known.keys() >= set(text) else None
+        return None
 
 
 @lru_cache(maxsize=32)
-def _encoding(page: str) -> dict[str, int]:
-    known = {chr(byte): byte for byte in range(256) if byte < 128 or not _defines(page, byte)}
-    known |= {bytes([b]).decode(page): b for b in range(128, 256) if _defines(page, b)}
-    return known
+def _charmap(page: str) -> Any:
+    return codecs.charmap_build(_characters(page))
 
 
-def _defines(page: str, byte: int) -> bool:
-    return bool(bytes([byte]).decode(page, "ignore"))
+def _characters(page: str) -> str:
+    """Return the character of each byte; one that the page does not define is a C1 control."""
+    return "".join(bytes([byte]).decode(page, "ignore") or chr(byte) for byte in range(256))
 
 
 def in_doubt(texts: pa.LargeStringArray) -> npt.NDArray[np.bool_]:
@@ -337,9 +335,9 @@ def _pages() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArra
     """Return bits of the pages that have a character; and where it begins or continues UTF-8."""
     single, first, later = (np.zeros(0x10000, np.uint32) for _ in range(3))
     for number, page in enumerate(_ASSUMED):
-        single[[ord(char) for char in _encoding(page)]] |= np.uint32(1 << number)
+        single[[ord(char) for char in _characters(page)]] |= np.uint32(1 << number)
     for number, page in enumerate((*_ASSUMED_OF_UTF8, _FTFYS_PAGE)):
-        for char, byte in _encoding(page).items():
+        for byte, char in enumerate(_characters(page)):
             if byte > 127:
                 first[ord(char)] |= np.uint32(byte >= 0xC2) << np.uint32(number)
                 later[ord(char)] |= np.uint32(byte < 0xC0) << np.uint32(number)
