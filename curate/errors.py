@@ -116,6 +116,26 @@ class RecipeError(CurateError):
     exit_code = 2
 
 
+class EmptyGroupError(RecipeError):
+    """A group has a share of the mixture and no document: ``part`` of ``group`` has nothing."""
+
+    def __init__(self, group: str, part: str, reason: str) -> None:
+        self.group, self.part = group, part
+        super().__init__(
+            f"{part} has nothing to give: {reason}",
+            where="[mixture]",
+            hint="give it weight 0, or check its languages, sources, origins and caps",
+        )
+        self.reason = reason
+
+    def with_fate(self, fate: str | None) -> EmptyGroupError:
+        """Return the error with what became of the documents that the group asks for, if known."""
+        return EmptyGroupError(self.group, self.part, fate or self.reason)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.group, self.part, self.reason))
+
+
 class ToleranceError(CurateError):
     """The run finished, but above a limit that the recipe sets (quarantine, guardrail, check)."""
 

@@ -30,7 +30,7 @@ def try_all(recipe: Recipe, sample: int, json: bool) -> int:
     outlined = outline(plan)
     text = {name: source["text_estimated"] for name, source in outlined["sources"].items()}
     tried = dry_run_all(plan, sample=sample, scan=SCAN, text_bytes=text)
-    before_mixture = [each for each in tried if not each.mixture]
+    before_mixture = [each for each in tried if each.stage != plan.mix.name]
     kept, cost = kept_of_raw(before_mixture), outlined["estimate"]
     if json:
         stages = [each.as_json() for each in tried]
@@ -57,9 +57,10 @@ def try_all(recipe: Recipe, sample: int, json: bool) -> int:
             answer(printable_line(f"{example['dropped_by']}{value}  {example['id']}"))
             answer(printable_line(f"  {example['text'].strip() or '(empty)'}"))
     for each in tried:
-        if each.mixture:
+        if each.stage == plan.mix.name:
             answer()
-            print_result.mixture(each.mixture, answer)
+            if each.mixture:
+                print_result.mixture(each.mixture, answer)
             answer(each.note)
     answer()
     low, share, high = (f"{part:.1%}" for part in (kept.low, kept.share, kept.high))

@@ -45,7 +45,7 @@ from curate.engine.rejects import RejectsJob, rejected_schema
 from curate.engine.run_state import RunState
 from curate.engine.segment import SegmentJob, SegmentTask, read_decisions
 from curate.engine.timings import Timings
-from curate.errors import InternalError
+from curate.errors import EmptyGroupError, InternalError
 from curate.failpoint import reach
 from curate.logging_setup import LOGGER
 from curate.plan.fingerprint import code_digest, digest, parameters
@@ -221,7 +221,14 @@ class Driver:
             partitions = min(4096, max(1, -(-size // self.plan.recipe.shards.partition_bytes)))
             produced: dict[str, Outputs] = {}
             for step in barrier.steps():
-                outputs = self._step(barrier, step, partitions, produced, survivors.commits, done)
+                try:
+                    outputs = self._step(
+                        barrier, step, partitions, produced, survivors.commits, done
+                    )
+                except EmptyGroupError as error:
+                    group = self.plan.mix.mixture.groups[error.group]
+                    fate = self.state.ledger.fate(group.sources, group.languages)
+                    raise error.with_fate(fate) from None
                 produced |= dict.fromkeys(step.writes, outputs)
                 if step.stored:
                     self.state.stored.setdefault(barrier.name, []).extend(outputs.stored)

@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 
 from curate import schema
 from curate.engine.reading import document_schema, read_shard
-from curate.errors import RecipeError, nearest
+from curate.errors import EmptyGroupError, RecipeError, nearest
 from curate.mixture.forecast import available_in, expected
 from curate.mixture.sampling import order_key, sample_key
 from curate.plan.model import Plan, Shard
 from curate.protocol.in_memory import apply, resolve
+from curate.protocol.ledger import Ledger
 from curate.protocol.stage import Barrier, MapStage
 from curate.protocol.tallies import without_details
 
@@ -113,7 +114,8 @@ def dry_run_all(
 ) -> list[DryRun]:
     """Try every stage, in order: map stages on one sample, the others as :func:`dry_run` does.
 
-    A map stage behind a dedup stage gets the sample with its duplicates.
+    A map stage behind a dedup stage gets the sample with its duplicates. Where the sample has
+    nothing for a group of the mixture, the mixture's note says why and it has no rows.
     """
     table, scanned, _, _ = _sample(plan, sample, scan)
     tried = []
@@ -123,8 +125,12 @@ def dry_run_all(
             out = applied(stage, table, tally)
             tried.append(_counted(stage.name, scanned, out, tally, ""))
             table = out.filter(schema.alive(out))
-        else:
+            continue
+        try:
             tried.append(dry_run(plan, stage.name, sample=sample, scan=scan, text_bytes=text_bytes))
+        except EmptyGroupError as error:
+            note = f"no mixture of {sample} documents: {error}"
+            tried.append(DryRun(stage.name, scanned, 0, wilson(0, 0), {}, {}, [], [], note))
     return tried
 
 
@@ -228,9 +234,13 @@ def _sample(plan: Plan, sample: int, scan: int, source: str | None = None) -> _S
     return _Sample(lowest, scanned, seen, seen < scan and most <= MOST_SHARDS)
 
 
-def _through(stages: Sequence[Any], table: pa.Table) -> pa.Table:
+def _through(stages: Sequence[Any], table: pa.Table, ledger: Ledger | None = None) -> pa.Table:
     for stage in stages:
+        if ledger is not None:
+            ledger.count_input(stage.name, table)
         table = applied(stage, table, Counter())
+        if ledger is not None:
+            ledger.count_dropped(table.filter(pc.invert(schema.alive(table))))
         table = table.filter(schema.alive(table))
     return table
 
@@ -340,12 +350,14 @@ def _mixture(
     """
     available: dict[Any, Any] = {}
     held_out: dict[Any, Any] = {}
+    ledger = Ledger()
     tables, notes, scanned, partly = [], [], 0, []
     share = max(1, len(plan.sources))
     for source in plan.sources:
         sampled = _sample(plan, max(1, sample // share), max(1, scan // share), source)
         scanned += sampled.scanned
-        table = _through(before, sampled.table)
+        table = _through(before, sampled.table, ledger)
+        ledger.count_input(mix.name, table)
         factor = sampled.scanned / max(1, sampled.table.num_rows)
         if not sampled.ended:
             partly.append(source)
@@ -354,7 +366,11 @@ def _mixture(
         available |= leaves
         held_out |= out_of_leaves
         tables.append(table)
-    rows = expected(mix.mixture, available, held_out).to_pylist()
+    try:
+        rows = expected(mix.mixture, available, held_out).to_pylist()
+    except EmptyGroupError as error:
+        group = mix.mixture.groups[error.group]
+        raise error.with_fate(ledger.fate(group.sources, group.languages)) from None
     chosen = sum(table.num_rows for table in tables)
     notes.append(f"estimated from {chosen} active documents of {scanned} scanned")
     if partly:

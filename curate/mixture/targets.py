@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
-from curate.errors import RecipeError
+from curate.errors import EmptyGroupError, RecipeError
 from curate.mixture.allocation import Available, Part, parts_of
 from curate.recipe.mixture import Leaf, Mixture
 
@@ -140,9 +140,5 @@ def _scarcest(mixture: Mixture, parts: list[Part], demand: Mapping[str, Fraction
         reason = "max_share forbids all of it"
         if not any(scarcest.limits.values()):
             reason = "no document with any content belongs to it"
-        raise RecipeError(
-            f"{scarcest} has nothing to give: {reason}",
-            where="[mixture]",
-            hint="give it weight 0, or check its languages, sources, origins and caps",
-        )
+        raise EmptyGroupError(scarcest.group, str(scarcest), reason)
     return scarcest

@@ -212,6 +212,48 @@ class Ledger:
                 )
             left = documents - sum(amount.documents for amount in stage_counts.dropped.values())
 
+    def fate(self, sources: Iterable[str], languages: Iterable[str]) -> str | None:
+        """Say what became of the documents of some sources and languages; empty: all of them.
+
+        None where neither a drop nor another language explains that none is left.
+
+        >>> ledger = Ledger()
+        >>> ledger.stage("measure").input["web", "kaz_Cyrl"] = Amount(7, 700)
+        >>> ledger.stage("judge").dropped["web", "kaz_Cyrl", "n_words"] = Amount(7, 700)
+        >>> ledger.fate((), ["kaz_Cyrl"])
+        '7 of 7 documents in kaz_Cyrl were dropped, most by judge:n_words 7'
+        >>> ledger.fate((), ["tur_Latn"])
+        'no document is in tur_Latn; there are kaz_Cyrl 7'
+        """
+        sources, languages = set(sources), set(languages)
+        came: Counter[str] = Counter()  # by language: the most that any stage got
+        dropped: Counter[str] = Counter()
+        every = 0
+        for name, stage in self.stages.items():
+            at_stage: Counter[str] = Counter()
+            for (source, lang), amount in stage.input.items():
+                if not sources or source in sources:
+                    at_stage[lang] += amount.documents
+            came |= at_stage
+            every = max(
+                every, sum(n for lang, n in at_stage.items() if lang in (languages or {lang}))
+            )
+            for (source, lang, rule), amount in stage.dropped.items():
+                if (not sources or source in sources) and lang in (languages or {lang}):
+                    dropped[f"{name}:{rule}" if rule else name] += amount.documents
+        of = f" of {', '.join(sorted(sources))}" if sources else ""
+        within = f" in {', '.join(sorted(languages))}" if languages else ""
+        if dropped:
+            most = ", ".join(f"{rule} {count}" for rule, count in _largest(dropped, 3))
+            return (
+                f"{dropped.total()} of {every} documents{of}{within} were dropped, most by {most}"
+            )
+        found = Counter({lang: n for lang, n in came.items() if lang})
+        if languages and found and not languages & found.keys():
+            there = ", ".join(f"{lang} {count}" for lang, count in _largest(found, 5))
+            return f"no document{of} is{within}; there are {there}"
+        return None
+
     def to_json(self) -> dict[str, Any]:
         """Return the ledger as JSON values, in an order that depends only on the counts."""
         return {
@@ -226,6 +268,11 @@ class Ledger:
         ledger.files = {n: FileCounts.from_json(counts) for n, counts in fields["files"].items()}
         ledger.stages = {n: StageCounts.from_json(counts) for n, counts in fields["stages"].items()}
         return ledger
+
+
+def _largest(counts: Counter[str], most: int) -> list[tuple[str, int]]:
+    """Return the largest counts, equal ones by name."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:most]
 
 
 def _add(cells: dict[Any, Amount], key: Any, amount: Amount) -> None:
