@@ -33,7 +33,7 @@ from curate.storage.exchange import (
 from curate.storage.formats import Output, write
 from curate.storage.parquet_sink import ParquetSink, row_groups, write_groups
 from curate.storage.store import Store
-from curate.storage.survivors import joined, read_groups, texts_of_group
+from curate.storage.survivors import Batch, batches, joined, read_batches, some_with_texts
 
 #: The most rows of a file of the product: its task holds all their ids and addresses at a time.
 FILE_ROWS = 500_000
@@ -80,16 +80,14 @@ class PlacingJob:
         survivors = survivors_of(store, commit)
         # Their texts are read where they decide or count, else those of groups over the budget.
         with_text = self.mix.places_by_text or self.columns is not None
-        for number, narrow, texts in read_groups(store, survivors, texts=with_text):
-            table = joined(narrow, texts)
+        for batch in read_batches(store, survivors, texts=with_text):
+            table = joined(batch.narrow, batch.texts)
             ledger.count_curated(table)
             ledger.count_input(self.mix.name, table)
             applied = self.mix.apply(table, decisions, ledger.stage(self.mix.name).tally)
             over = pc.invert(schema.alive(applied))
             if pc.any(over).as_py():
-                if texts is None:
-                    texts = texts_of_group(store, survivors, number)
-                rejects = joined(narrow.filter(over), texts)
+                rejects = some_with_texts(store, survivors, batch, np.flatnonzero(over))
                 ledger.count_over_budget(rejects)
                 rejects = self.mix.apply(rejects, decisions, Counter())
                 sink = sink or ParquetSink(store, attempt.folder, "rejected", self.rejected)
@@ -131,9 +129,9 @@ class ProductJob:
         }
         chosen: list[pa.Table] = []
         narrow, texts = (read_listed(store, [g]) for g in (assignment.narrow, assignment.texts))
-        for pair in zip(narrow, texts, strict=True):
-            chosen += self._from_group(*pair, slices, decisions)
-            del pair  # a group with a text of 60 MB is not held while the file is written
+        for batch in batches((0, *pair) for pair in zip(narrow, texts, strict=True)):
+            chosen += self._from_groups(batch, slices, decisions)
+            del batch  # a group with a text of 60 MB is not held while the file is written
         if not chosen:
             return
         table = few_chunks(chosen).drop_columns(list(_VERDICT))
@@ -183,14 +181,14 @@ class ProductJob:
         texts.close()
         return narrow, texts
 
-    def _from_group(
+    def _from_groups(
         self,
-        narrow: pa.Table,
-        texts: pa.Table,
+        batch: Batch,
         slices: dict[int, list[tuple[int, int]]],
         decisions: pa.Table,
     ) -> list[pa.Table]:
-        """Make the copies of a group's documents that fall into the slice."""
+        """Make the copies of the documents of some groups that fall into the slice."""
+        narrow, texts = batch.narrow, batch.texts
         table = joined(narrow, texts) if self.mix.places_by_text else narrow
         placed = self.mix.placements(table, decisions)
         placed = placed.filter(pc.equal(placed.column("phase"), self.phase))

@@ -19,7 +19,7 @@ from curate import schema
 from curate.engine.commit import Attempt, read_commit, survivors_of
 from curate.engine.compiling import compile_together
 from curate.engine.reading import document_schema, read_shard
-from curate.engine.shuffle import key_range, sort_by_key
+from curate.engine.shuffle import key_ranges, sort_by_key
 from curate.failpoint import reach
 from curate.mixture.sampling import order_key
 from curate.plan.fingerprint import digest
@@ -39,7 +39,7 @@ from curate.storage.survivors import (
     SurvivorsSink,
     beside_texts,
     joined,
-    read_groups,
+    read_batches,
     with_texts,
 )
 
@@ -123,7 +123,7 @@ class _Work:
             self.schema,
             group_bytes=job.group_bytes,
             order=lambda table: sort_by_key(table, seed),
-            index=lambda group: key_range(group, seed),
+            index=lambda table, bounds: key_ranges(table, bounds, seed),
         )
         self.rejected = parquet_sink.ParquetSink(
             attempt.store,
@@ -202,7 +202,7 @@ class _Work:
         without = list(takewhile(lambda stage: not any(map(beside_texts, stage.reads)), stages))
         with_them = stages[len(without) :]
         reads_texts = bool(with_them) or any(map(beside_texts, sketched))
-        for number, narrow, texts in read_groups(self.attempt.store, before):
+        for groups, firsts, narrow, texts in read_batches(self.attempt.store, before):
             reach("table.read")
             assert texts is not None
             if rewrites:
@@ -216,7 +216,8 @@ class _Work:
                 table = with_texts(table, texts, places[self.rows])
             table = self._staged(table, with_them)
             table = with_nulls(table, self.job.brought)
-            self._sketch_groups(self.survivors.write_group(number, table, places[self.rows]))
+            rows = (places - firsts)[self.rows]
+            self._sketch_groups(self.survivors.write_groups(groups[self.rows], table, rows))
 
     def _through(self, table: pa.Table) -> pa.Table:
         """Apply decisions and stages to one table; write its rejects, return its survivors."""

@@ -27,10 +27,13 @@ def sort_by_key(table: pa.Table, seed: int) -> pa.Array:
     return pa.compute.sort_indices(keys, sort_keys=[("key", "ascending"), ("id", "ascending")])
 
 
-def key_range(group: pa.Table, seed: int) -> list[int]:
-    """Return the first and last key of a row group that is sorted by key."""
-    ends = order_key(group.column("id").take(pa.array([0, group.num_rows - 1])), seed)
-    return [int(ends[0]), int(ends[1])]
+def key_ranges(table: pa.Table, bounds: list[tuple[int, int]], seed: int) -> list[list[int]]:
+    """Return the first and last key of stretches of a table, each of which is sorted by key."""
+    rows = [row for start, end in bounds for row in (start, end - 1)]
+    ends: list[list[int]] = (
+        order_key(table.column("id").take(pa.array(rows)), seed).reshape(-1, 2).tolist()
+    )
+    return ends
 
 
 def rotation(seed: int, phase: str, epoch: int) -> int:

@@ -205,6 +205,11 @@ def row_groups(
         yield pa.table(columns, schema=table.schema)
 
 
+def group_bounds(table: pa.Table, target: int, row_bytes: int) -> list[tuple[int, int]]:
+    """Return where stretches of about ``target`` bytes begin and end, as `row_groups` cuts them."""
+    return run_bounds((np.cumsum(_sizes(table, row_bytes)) - 1) // target)
+
+
 def _sizes(table: pa.Table, row_bytes: int = 1) -> np.ndarray:
     """Return what each row counts for in its row group: nothing in a table without text."""
     if "text" not in table.column_names:

@@ -18,13 +18,15 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curate.failpoint import reach
 from curate.kernels.arrow import few_chunks
+from curate.kernels.grouping import run_bounds
 from curate.schema import TEXT_BYTES, conform, is_ours, passed_bytes, text_bytes, whole
 from curate.storage.entries import FileEntry
 from curate.storage.exchange import BlockFile, read_part
-from curate.storage.parquet_sink import ROW_BYTES, row_groups
+from curate.storage.parquet_sink import ROW_BYTES, ROW_GROUP_BYTES, group_bounds, row_groups
 from curate.storage.store import Store
 
 #: What a document's memory is mostly made of, and what only few stages change.
@@ -52,8 +54,9 @@ class Survivors(NamedTuple):
 class SurvivorsSink:
     """Writes the survivors of one task, group by group.
 
-    `write` and `close` yield each group once it is written, with the number of its first row among
-    all rows of the sink; they write nothing until they are iterated over.
+    `write` and `close` yield what is written, several small groups at a time, with the number of
+    its first row among all rows of the sink; they write nothing until they are iterated over.
+    ``index`` returns two numbers for each stretch of a table that is a group.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class SurvivorsSink:
         *,
         group_bytes: int,
         order: Callable[[pa.Table], pa.Array],
-        index: Callable[[pa.Table], list[int]],
+        index: Callable[[pa.Table, list[tuple[int, int]]], list[list[int]]],
     ) -> None:
         self._schema, self._group_bytes = schema, group_bytes
         self._order, self._index = order, index
@@ -102,33 +105,45 @@ class SurvivorsSink:
             return
         run = few_chunks(self._tables)
         self._tables, self._bytes = [], 0
-        for group in row_groups(run, self._group_bytes, self._order(run), ROW_BYTES):
-            number = self._groups
-            self._texts.write(number, _batch(group, self._texts.schema))
-            yield self._written(number, group, np.arange(group.num_rows))
+        most = max(self._group_bytes, ROW_GROUP_BYTES)
+        for together in row_groups(run, most, self._order(run), ROW_BYTES):
+            bounds = group_bounds(together, self._group_bytes, ROW_BYTES)
+            groups = np.repeat(np.arange(len(bounds)), [end - start for start, end in bounds])
+            starts = np.array([start for start, _ in bounds])
+            texts = _batch(together, self._texts.schema)
+            for number, (start, end) in enumerate(bounds, self._groups):
+                self._texts.write(number, texts.slice(start, end - start))
+            rows = np.arange(together.num_rows) - starts[groups]
+            yield self._written(groups + self._groups, together, rows)
 
-    def write_group(
-        self, number: int, group: pa.Table, rows: np.ndarray
+    def write_groups(
+        self, groups: np.ndarray, table: pa.Table, rows: np.ndarray
     ) -> Iterator[tuple[pa.Table, int]]:
-        """Write what is left of a group whose texts lie in an earlier file, at these rows.
+        """Write what is left of groups whose texts lie in an earlier file.
 
-        The group may be without its texts, if it has their sizes.
+        ``groups`` and ``rows`` are the number of each document's group, ascending, and the place of
+        its text there. The table may be without the texts, if it has their sizes.
         """
-        if group.num_rows:
+        if table.num_rows:
             fields = [*self._schema, pa.field(TEXT_BYTES, pa.int64())]
-            present = pa.schema([each for each in fields if each.name in group.column_names])
-            yield self._written(number, conform(group, present), rows)
+            present = pa.schema([each for each in fields if each.name in table.column_names])
+            yield self._written(groups, conform(table, present), rows)
 
-    def _written(self, number: int, group: pa.Table, rows: np.ndarray) -> tuple[pa.Table, int]:
-        added = [pa.array(rows, pa.int32()), pa.array(text_bytes(group))]
-        columns = [group.column(name) for name in self._narrow.schema.names[: -len(added)]]
+    def _written(
+        self, groups: np.ndarray, table: pa.Table, rows: np.ndarray
+    ) -> tuple[pa.Table, int]:
+        added = [pa.array(rows, pa.int32()), pa.array(text_bytes(table))]
+        columns = [table.column(name) for name in self._narrow.schema.names[: -len(added)]]
         narrow = pa.table([*columns, *added], schema=self._narrow.schema)
-        self._narrow.write(number, _batch(narrow, self._narrow.schema))
-        self._keys.append(self._index(group))
-        self._groups = number + 1
-        first, self._rows = self._rows, self._rows + group.num_rows
-        reach("sink.flushed")
-        return group, first
+        batch = _batch(narrow, self._narrow.schema)
+        bounds = run_bounds(groups)
+        for start, end in bounds:
+            self._narrow.write(int(groups[start]), batch.slice(start, end - start))
+            reach("sink.flushed")
+        self._keys += self._index(table, bounds)
+        self._groups = int(groups[-1]) + 1
+        first, self._rows = self._rows, self._rows + table.num_rows
+        return table, first
 
     def files(self) -> list[FileEntry]:
         """Complete the files and return their entries."""
@@ -144,34 +159,89 @@ def _batch(table: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
 def read_survivors(
     store: Store, survivors: Survivors, columns: Sequence[str] | None = None
 ) -> Iterator[pa.Table]:
-    """Yield the groups of a shard's documents, or some of their columns."""
+    """Yield a shard's documents, or some of their columns, in the order of their groups."""
     texts = columns is None or any(map(beside_texts, columns))
-    for _, narrow, text in read_groups(store, survivors, texts=texts):
-        yield joined(narrow, text, columns)
+    for batch in read_batches(store, survivors, texts=texts):
+        yield joined(batch.narrow, batch.texts, columns)
 
 
-def read_groups(
-    store: Store, survivors: Survivors, *, texts: bool = True
-) -> Iterator[tuple[int, pa.Table, pa.Table | None]]:
-    """Yield groups: number, narrow columns, and the group of texts that `ROW` refers to."""
+class Batch(NamedTuple):
+    """Groups that are worked on together: what each table costs does not grow with their number."""
+
+    groups: np.ndarray  #: int64[rows], the number of each document's group, ascending
+    firsts: np.ndarray  #: int64[rows], the place in ``texts`` of the first text of that group
+    narrow: pa.Table  #: `ROW` is the place in ``texts``, or in the group where there are none
+    texts: pa.Table | None
+
+
+def read_batches(store: Store, survivors: Survivors, *, texts: bool = True) -> Iterator[Batch]:
+    """Yield the groups of a shard, with their texts or without."""
     narrow = read_part(store, survivors.narrow, None)
     numbers = [block[0] for entry in survivors.narrow for block in entry.blocks or ()]
     beside: Iterable[pa.Table | None] = repeat(None, len(numbers))
     if texts:
-        of_these = set(numbers)
-        beside = read_part(store, [_only(entry, of_these) for entry in survivors.texts], None)
-    yield from zip(numbers, narrow, beside, strict=True)
+        beside = texts_of_groups(store, survivors, numbers)
+    yield from batches(zip(numbers, narrow, beside, strict=True))
 
 
-def texts_of_group(store: Store, survivors: Survivors, number: int) -> pa.Table:
-    """Return one group of texts."""
-    entries = [_only(entry, {number}) for entry in survivors.texts]
-    (texts,) = read_part(store, entries, None)
-    return texts
+def batches(groups: Iterable[tuple[int, pa.Table, pa.Table | None]]) -> Iterator[Batch]:
+    """Put groups (number, narrow columns, texts) together, up to about `ROW_GROUP_BYTES`."""
+    waiting: list[tuple[int, pa.Table, pa.Table | None]] = []
+    size = 0
+    for group in groups:
+        _, narrow, texts = group
+        waiting.append(group)
+        counted = pc.sum(narrow.column(TEXT_BYTES)).as_py() or 0
+        size += ROW_BYTES * narrow.num_rows + max(counted, 0 if texts is None else texts.nbytes)
+        if size >= ROW_GROUP_BYTES:
+            yield _together(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield _together(waiting)
 
 
-def _only(entry: FileEntry, groups: set[int]) -> FileEntry:
-    return replace(entry, blocks=[block for block in entry.blocks or () if block[0] in groups])
+def _together(groups: Sequence[tuple[int, pa.Table, pa.Table | None]]) -> Batch:
+    numbers, narrow, texts = zip(*groups, strict=True)
+    lengths = [table.num_rows for table in narrow]
+    of_rows, firsts = np.repeat(numbers, lengths), np.zeros(sum(lengths), np.int64)
+    if len(groups) == 1:
+        return Batch(of_rows, firsts, narrow[0], texts[0])
+    table, together = few_chunks(narrow), None
+    if texts[0] is not None:
+        together = few_chunks(texts)
+        firsts = np.repeat(np.cumsum([0, *(each.num_rows for each in texts)])[:-1], lengths)
+        places = pa.array(table.column(ROW).to_numpy() + firsts, pa.int32())
+        table = table.set_column(table.column_names.index(ROW), ROW, places)
+    return Batch(of_rows, firsts, table, together)
+
+
+def some_with_texts(store: Store, survivors: Survivors, batch: Batch, rows: np.ndarray) -> pa.Table:
+    """Return some rows of a batch with their texts, which are read if the batch has none."""
+    narrow = batch.narrow.take(pa.array(rows))
+    if batch.texts is None:
+        groups = batch.groups[rows]
+        bounds = run_bounds(groups)
+        numbers = [int(groups[start]) for start, _ in bounds]
+        pieces = (narrow.slice(start, end - start) for start, end in bounds)
+        texts = texts_of_groups(store, survivors, numbers)
+        batch = _together(list(zip(numbers, pieces, texts, strict=True)))
+        narrow = batch.narrow
+    return joined(narrow, batch.texts)
+
+
+def texts_of_groups(
+    store: Store, survivors: Survivors, numbers: Iterable[int]
+) -> Iterator[pa.Table]:
+    """Yield the texts of some groups, in the order of their numbers."""
+    wanted = set(numbers)
+    yield from read_part(
+        store,
+        [
+            replace(entry, blocks=[block for block in entry.blocks or () if block[0] in wanted])
+            for entry in survivors.texts
+        ],
+        None,
+    )
 
 
 def joined(

@@ -1,5 +1,8 @@
 """Survivors: groups in the order of a key, texts that stay in their file, columns alone."""
 
+from collections import Counter
+from unittest.mock import patch
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,9 +18,9 @@ from curate.storage.survivors import (
     Survivors,
     SurvivorsSink,
     joined,
-    read_groups,
+    read_batches,
     read_survivors,
-    texts_of_group,
+    some_with_texts,
 )
 from tests.examples import examples
 
@@ -34,7 +37,7 @@ def sink(store, folder):
         schema.DOCUMENT_SCHEMA,
         group_bytes=600,
         order=lambda table: pc.sort_indices(table.column("text")),
-        index=lambda group: [len(group), 0],
+        index=lambda table, bounds: [[end - start, 0] for start, end in bounds],
     )
 
 
@@ -64,30 +67,34 @@ def test_rows_come_back_and_what_is_dropped_later_stays_in_the_texts(
     pieces = [table.slice(at, at_once) for at in range(0, len(table), at_once)]
     first, yielded = written(store, pieces)
     expected = sorted(texts)
-    read = [text for t in read_survivors(store, first) for text in t.column("text").to_pylist()]
-    assert read == expected
-    assert [t.schema.names for t in read_survivors(store, first)] == [
-        schema.DOCUMENT_SCHEMA.names for _ in yielded
-    ]
+    read = list(read_survivors(store, first))
+    assert [text for t in read for text in t.column("text").to_pylist()] == expected
+    assert all(t.schema.names == schema.DOCUMENT_SCHEMA.names for t in read)
     starts = np.cumsum([0, *(len(group) for group, _ in yielded)]).tolist()
     assert [start for _, start in yielded] == starts[:-1]
 
     kept = []
     second = sink(store, "b")
-    for number, narrow, texts_of in read_groups(store, first):
-        group = joined(narrow, texts_of if data.draw(st.booleans()) else None)
-        rows = narrow.column(ROW).to_numpy()
-        assert texts_of.equals(texts_of_group(store, first, number))
-        mask = np.array(
-            data.draw(st.lists(st.booleans(), min_size=len(group), max_size=len(group)))
-        )
-        left = group.filter(pa.array(mask, pa.bool_()))
-        kept_rows = rows[mask.astype(bool)]
-        kept += texts_of.column("text").take(pa.array(kept_rows)).to_pylist()
-        assert schema.text_bytes(left).tolist() == [
-            len(text) for text in kept[len(kept) - len(left) :]
-        ]
-        list(second.write_group(number, left, kept_rows))
+    with_texts = data.draw(st.booleans())
+    together = data.draw(st.sampled_from([1, 900, 4 << 20]))
+    with patch.object(module, "ROW_GROUP_BYTES", together):
+        read_again = list(read_batches(store, first, texts=with_texts))
+    assert together > 1 or [set(b.groups) for b in read_again] == [
+        {number} for number in range(len(first.narrow[0].blocks) if first.narrow else 0)
+    ]
+    for batch in read_again:
+        group = joined(batch.narrow, batch.texts)
+        mask = data.draw(st.lists(st.booleans(), min_size=len(group), max_size=len(group)))
+        rows = np.flatnonzero(np.array(mask, bool))
+        left = group.take(pa.array(rows))
+        own = []
+        if len(rows):
+            own = some_with_texts(store, first, batch, rows).column("text").to_pylist()
+        assert schema.text_bytes(left).tolist() == [len(text) for text in own]
+        kept += own
+        places = batch.narrow.column(ROW).to_numpy() - batch.firsts
+        list(second.write_groups(batch.groups[rows], left, places[rows]))
+    assert not Counter(kept) - Counter(expected)
     later = files_of(second)
     assert later.texts == ()
     later = later._replace(texts=first.texts)
@@ -100,7 +107,7 @@ def test_runs_are_sorted_one_by_one(tmp_path, monkeypatch):
     files, _ = written(LocalStore(str(tmp_path)), [documents([c]) for c in "fedcba"])
     store = LocalStore(str(tmp_path))
     read = [t.column("text").to_pylist() for t in read_survivors(store, files)]
-    assert read == [["d", "e"], ["f"], ["a", "b"], ["c"]]
+    assert read == [[*"defabc"]]
     assert [len(block) for block in files.narrow[0].blocks] == [5] * 4
     assert files.narrow[0].keys == [[2, 0], [1, 0], [2, 0], [1, 0]]
 
