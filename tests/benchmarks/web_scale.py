@@ -7,8 +7,8 @@ English documents of 2.1 kB in the mean (log-normal lengths) are made from the s
 exact or a near copy. They are JSON lines in .zst, 20,000 to a file, which is a shard. Each corpus
 is the beginning of the next larger one. Each is run in-process by the command, with the recipe of
 `pipeline`; printed are CPU and wall seconds, CPU per document without the start (a run on forty
-documents), the peak memory of the process and the largest size of its folder. The files stay in
-DIR; those that are there are used again.
+documents), the peak memory of the process, the largest size of its folder, and microseconds a
+document in each part. The files stay in DIR; those that are there are used again.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -131,8 +132,18 @@ def size_of(folder: Path) -> int:
     return int(done.stdout.split()[0]) if done.stdout else 0
 
 
+def parts_of(out: Path, documents: int) -> str:
+    """Return the microseconds a document of the tasks of each segment and barrier."""
+    seconds: Counter[str] = Counter()
+    for line in (out / "timings.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        if "task" in row:
+            seconds[row["segment"].partition("-")[0]] += row["seconds"]
+    return ", ".join(f"{name} {1e6 * took / documents:.0f}" for name, took in seconds.items())
+
+
 def run(paths: list[Path], folder: Path) -> tuple[float, float, int, int, str]:
-    """Run once; return CPU and wall seconds, peak bytes of memory and disk, and the totals."""
+    """Run once; return CPU and wall seconds, peak bytes of memory and disk, totals and parts."""
     recipe, out = folder / "scale.toml", folder / "out"
     text = pipeline.RECIPE.format(folder="", input_bytes=1 << 20)
     listed = ", ".join(f'"{path}"' for path in paths)
@@ -152,8 +163,9 @@ def run(paths: list[Path], folder: Path) -> tuple[float, float, int, int, str]:
     if status:
         raise SystemExit((folder / "log").read_text())
     totals = json.loads((out / "manifest.json").read_text())["totals"]
-    shutil.rmtree(out)
     kept = f"{totals['curated']} of {totals['documents']} kept"
+    kept += f"\n          us: {parts_of(out, totals['documents'])}"
+    shutil.rmtree(out)
     return usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss << 10, disk, kept
 
 
