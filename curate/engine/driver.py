@@ -8,6 +8,7 @@ docs/architecture.md.
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 import uuid
 from collections import Counter
@@ -60,6 +61,9 @@ from curate.storage.store import Damaged, Store
 
 #: The number of outputs that one task of a tree step merges.
 FAN_IN = 8
+
+#: The bytes of text that are read in the time that a group of documents takes whatever its size.
+GROUP_COSTS = 384 << 10
 
 #: The number of damaged files that one run writes again before it fails.
 MAX_REPAIRS = 5
@@ -201,17 +205,17 @@ class Driver:
         return self._tasks(folder, label, job, keys, outputs.commits.__getitem__).published
 
     def _group_bytes(self) -> int:
-        """Return a size of groups with which a product file reads little outside its slice.
+        """Return the size of groups with which the product costs least.
 
-        Every product file takes a slice of every shard; a group larger than the slice is read
-        mostly in vain. The number of files is estimated here from the stored size of the inputs.
+        Every product file takes a slice of every shard, so it reads about a group more of each in
+        vain; and each group costs as much as reading `GROUP_COSTS`. The number of files is
+        estimated here from the stored size of the inputs.
         """
-        shards = self.plan.recipe.shards
         stored = sum(
             {p.file.path: p.file.size for s in self.plan.shards for p in s.pieces}.values()
         )
-        files = max(1, stored // shards.output_bytes)
-        return min(ROW_GROUP_BYTES, max(64 << 10, shards.input_bytes // files))
+        slices = max(1, len(self.plan.shards)) * self.plan.recipe.shards.product_files(stored)
+        return min(ROW_GROUP_BYTES, max(64 << 10, math.isqrt(stored // slices * GROUP_COSTS)))
 
     def _barriers(self, segment: Segment, survivors: Outputs) -> list[Decided]:
         done: list[Decided] = []
@@ -341,8 +345,7 @@ class Driver:
         for phase, size in sorted(placed.taken_bytes.items()):
             in_memory = size + ROW_BYTES * placed.placed_rows[phase]
             parts = max(
-                1,
-                -(-in_memory // self.plan.recipe.shards.output_bytes),
+                self.plan.recipe.shards.product_files(in_memory),
                 -(-placed.placed_rows[phase] // FILE_ROWS),
             )
             columns, seed = self.plan.columns, self.plan.recipe.seed

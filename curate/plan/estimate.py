@@ -273,22 +273,22 @@ class _Work:
             self.product += taken_here * like.zstd + (text - taken_here) * like.zstd_1
         if not any("n_tokens" in stage.adds for stage in plan.stages):
             self.tokens = 0.0
-        files = len(plan.segments) * self.shards
-        files += max(1, -(-round(taken) // plan.recipe.shards.output_bytes))
+        of_product = plan.recipe.shards.product_files(round(taken))
+        files = len(plan.segments) * self.shards + of_product
         self.product += PRODUCT_ROW_BYTES * self.documents + FILE_BYTES * files
         work += ROW_BYTES * self.deduped * len(plan.segments) + SHINGLE_BYTES * shingles
 
         shards = plan.recipe.shards
         self.blocks, self.partitions = 0, 1
         self.tasks = (len(plan.segments) + 1) * self.shards
-        self.tasks += max(1, -(-round(taken) // shards.output_bytes))
+        self.tasks += of_product
         work += sum(map(self._barrier, plan.barriers))
         self.disk = work + self.product + TASK_BYTES * self.tasks
         reading, product = MEMORY_READING, MEMORY_PRODUCT
         held = PER_DOCUMENT * self.deduped + PER_SHINGLE_BYTE * SHINGLE_BYTES * shingles
         self.memory = max(
             reading[0] + reading[1] * min(self.text, shards.batch_bytes),
-            product[0] + product[1] * min(taken, shards.output_bytes),
+            product[0] + product[1] * taken / of_product,
             MEMORY_PARTITION + held / self.partitions if near else 0,
         )
 

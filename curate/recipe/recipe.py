@@ -148,11 +148,20 @@ class Shards(Section):
     input_bytes: int = Field(128 << 20, gt=0)
     """Stored bytes of input per shard; a source has at most 1,000,000 shards."""
     output_bytes: int = Field(256 << 20, gt=0)
-    """Bytes of text, plus 200 for each row, per file of the product; at most 500,000 rows."""
+    """Bytes of text, plus 200 for each row, per file of the product at most, and 500,000 rows.
+    Files are smaller where that makes 16 of them, of 32 MiB or more: workers share them."""
     batch_bytes: int = Field(8 << 20, gt=0)
     """Bytes of text per table in flight."""
     partition_bytes: int = Field(64 << 20, gt=0)
     """Bytes of sketches per partition of a barrier."""
+
+    def product_files(self, size: int) -> int:
+        """Return the number of files for so many bytes of a product.
+
+        >>> [Shards().product_files(n << 20) for n in (0, 20, 100, 1000, 100_000)]
+        [1, 1, 4, 16, 391]
+        """
+        return max(1, -(-size // min(self.output_bytes, max(32 << 20, -(-size // 16)))))
 
 
 class Output(Section):
