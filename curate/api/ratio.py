@@ -18,7 +18,12 @@ def groups_of(ratio: str | Mapping[str, float]) -> dict[str, dict[str, object]]:
     if isinstance(ratio, Mapping):
         ratio = ",".join(f"{name}={weight}" for name, weight in ratio.items())
     groups: dict[str, dict[str, object]] = {}
-    for part in ratio.split(","):
+    try:
+        parts = ratio.split(",")
+    except AttributeError:
+        what = f"a ratio is text or a dict, not {type(ratio).__name__}"
+        raise RecipeError(what, hint="such as kaz_Cyrl=3,eng_Latn=1") from None
+    for part in parts:
         name, equals, weight = (each.strip() for each in part.partition("="))
         try:
             group = {"weight": float(weight), "languages": name.split("+")}

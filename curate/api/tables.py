@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate import schema
 from curate.api.ratio import groups_of
 from curate.api.tabular import TableLike, as_given, as_table, documents_of, text_of
 from curate.errors import RecipeError, nearest
@@ -263,31 +265,29 @@ def deduplicate(
     {'id': 'b', 'duplicate_of': 'a'}
     """
     from curate.dedup.witness_chain import reassign_within
+    from curate.plan import registry
     from curate.protocol import in_memory
-    from curate.stages.exact_dedup import ExactDedup
-    from curate.stages.fuzzy_dedup import FuzzyDedup
 
-    priority = tuple(source_priority)
-    exact = ExactDedup(keep=keep, source_priority=priority)
-    near = FuzzyDedup(
-        threshold=threshold,
-        recall=recall,
-        bands=bands,
-        rows=rows,
-        shingle=shingle,
-        ngram=ngram,
-        fold=tuple(fold),  # type: ignore[arg-type]  # checked by the stage
-        on=on,
-        similarity=similarity,
-        length_ratio=length_ratio,
-        keep=keep,
-        source_priority=priority,
-        max_witnesses=max_witnesses,
-        component_bytes=component_bytes,
-        seed=seed,
-    )
+    order: dict[str, Any] = {"keep": keep, "source_priority": source_priority}
+    exact = registry.build("stage", "exact_dedup", order)
+    options: dict[str, Any] = {
+        "threshold": threshold,
+        "recall": recall,
+        "bands": bands,
+        "rows": rows,
+        "shingle": shingle,
+        "ngram": ngram,
+        "fold": fold,
+        "on": on,
+        "similarity": similarity,
+        "length_ratio": length_ratio,
+        "max_witnesses": max_witnesses,
+        "component_bytes": component_bytes,
+        **order,
+    }
+    near = registry.build("stage", "fuzzy_dedup", options, given={"seed": seed})
     given, documents = documents_of(table)
-    _check_order(documents, keep, priority)
+    _check_order(documents, exact.keep, exact.source_priority)
     found = reassign_within(in_memory.apply(near, in_memory.apply(exact, documents)))
     return as_given(found, given)
 
@@ -310,7 +310,16 @@ def _check_order(documents: pa.Table, keep: str, priority: tuple[str, ...]) -> N
                 "keep = 'source_priority', but no row is of a source that is listed",
                 hint=f"the sources of the table: {known}",
             )
-    elif column.null_count == len(column):
+        return
+    try:
+        numbers = schema.floats(column.cast(pa.int64()) if name == "date" else column)
+    except pa.ArrowException:
+        kind = str(column.type)[:200]
+        raise RecipeError(
+            f"keep = '{keep}' compares numbers, and the column '{name}' is {kind}",
+            hint="convert it, or choose another order",
+        ) from None
+    if np.isnan(numbers).all():
         raise RecipeError(
             f"keep = '{keep}', but no row has a value in the column '{name}'",
             hint="fill it, or choose another order",
@@ -414,7 +423,9 @@ def mix(
         if column not in documents.column_names:
             known = nearest(column, documents.column_names)
             raise RecipeError(f"the mixture reads a column '{column}': {known}", where="curate.mix")
-    labels = sorted(filter(None, map(str, documents.column("lang").unique().to_pylist())))
+    if mixture.unit == "tokens" and (pc.min(documents.column("n_tokens")).as_py() or 0) < 0:
+        raise RecipeError("the column 'n_tokens' has numbers below 0", where="curate.mix")
+    labels = sorted(filter(None, documents.column("lang").unique().to_pylist()))
     for name, term in mixture.groups.items():
         if term.weight and not set(term.languages) & set(labels):
             have = ", ".join(map(fields.shown, labels[:20])) or "none"
@@ -425,6 +436,8 @@ def mix(
             )
     placed = stage.placements(documents, in_memory.resolve(stage, documents)["decisions"])
     taken = as_given(documents.take(placed.column("row")), given, placed.column("row"))
+    # Those of an earlier mixture.
+    taken = taken.drop_columns([name for name in placed.column_names if name in taken.column_names])
     return taken.append_column("phase", placed.column("phase")).append_column(
         "epoch", placed.column("epoch")
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -49,23 +50,34 @@ def as_table(given: TableLike) -> pa.Table:
     (['text'], ['text', 'n'])
     """
     if isinstance(given, pa.Table):
-        return _with_castable_categories(given)
+        return _with_plain_layouts(given)
     if isinstance(given, str | bytes):
         raise _no_table("one text", "give a list: [text]")
     if hasattr(given, "collect") and hasattr(given, "lazy"):
         raise _no_table("a lazy table", "call .collect() on it")
     try:
-        return _with_castable_categories(_imported(given))
+        return _with_plain_layouts(_imported(given))
     except (TypeError, ValueError, AttributeError, pa.ArrowException) as error:
         what = f"{type(given).__name__}: {str(error).partition(chr(10))[0][:200]}"
         raise _no_table(what, _KNOWN) from None
 
 
-def _with_castable_categories(table: pa.Table) -> pa.Table:
-    """Cast dictionaries of views (a Polars Categorical) to strings: Arrow casts no views."""
+def _with_plain_layouts(table: pa.Table) -> pa.Table:
+    """Decode runs, and cast dictionaries of views (a Polars Categorical): Arrow casts neither.
+
+    Raise RecipeError where two columns have one name.
+    """
+    twice = next((n for n, count in Counter(table.column_names).items() if count > 1), None)
+    if twice is not None:
+        shown = fields.shown(twice)
+        raise RecipeError(f"two columns of the table are called '{shown}'", hint="rename one")
     for place, field in enumerate(table.schema):
         kind = field.type
-        if pa.types.is_dictionary(kind) and pa.types.is_string_view(kind.value_type):
+        if pa.types.is_run_end_encoded(kind):
+            chunks = [pc.run_end_decode(chunk) for chunk in table.column(place).chunks]
+            column = pa.chunked_array(chunks, kind.value_type)
+            table = table.set_column(place, field.name, column)
+        elif pa.types.is_dictionary(kind) and pa.types.is_string_view(kind.value_type):
             chunks = [
                 pa.DictionaryArray.from_arrays(
                     chunk.indices, chunk.dictionary.cast(pa.large_string()), ordered=kind.ordered
@@ -97,8 +109,15 @@ def _imported(given: Any) -> pa.Table:
     rows = list(given)
     if any(isinstance(row, Mapping) for row in rows):
         names = {str(name): None for row in rows for name in row}
-        return pa.table({name: pa.array([row.get(name) for row in rows]) for name in names})
+        return pa.table({name: _column_of_rows(name, rows) for name in names})
     return _texts(pa.array(rows, pa.large_string()))
+
+
+def _column_of_rows(name: str, rows: Sequence[Mapping[str, object]]) -> pa.Array:
+    try:
+        return pa.array([row.get(name) for row in rows])
+    except pa.ArrowException as error:
+        raise pa.ArrowInvalid(f"column '{fields.shown(name)}': {error}") from None
 
 
 def _texts(column: pa.Array | pa.ChunkedArray) -> pa.Table:
@@ -117,7 +136,7 @@ def text_of(table: pa.Table) -> pa.ChunkedArray:
         names = table.column_names
         raise RecipeError(
             "the table has no column 'text'",
-            hint=f"rename the column with the text, {nearest('text', names)}",
+            hint=f"rename the column with the text, {nearest('text', names)}" if names else None,
         )
     return _converted("text", table.column("text"), pa.large_string())
 
@@ -131,7 +150,8 @@ def documents_of(table: TableLike) -> tuple[pa.Table, pa.Table]:
     given = documents = as_table(table)
     rows = documents.num_rows
     text_of(documents)
-    for name, kind in (schema.SOURCE_COLUMNS | schema.VERDICT_COLUMNS).items():
+    required = schema.SOURCE_COLUMNS | schema.VERDICT_COLUMNS
+    for name, kind in (required | schema.STAGE_COLUMNS).items():
         if name in documents.column_names:
             position = documents.column_names.index(name)
             converted = _converted(name, documents.column(name), kind)
@@ -141,11 +161,14 @@ def documents_of(table: TableLike) -> tuple[pa.Table, pa.Table]:
             documents = documents.append_column(name, ids)
         elif name == "source":
             documents = documents.append_column(name, pa.array([""] * rows, pa.string()))
-        else:
+        elif name in required:
             documents = documents.append_column(name, pa.nulls(rows, kind))
     ids = documents.column("id")
     if ids.null_count or pc.count_distinct(ids).as_py() < rows:
-        raise RecipeError("the column 'id' must name each row, once")
+        raise RecipeError(
+            "the column 'id' must name each row, once",
+            hint="without such a column, rows are named by their numbers",
+        )
     for place, name in enumerate(documents.column_names):
         kind = documents.schema.field(place).type
         if not schema.is_ours(name) and columns.plain(kind) != kind:
@@ -177,11 +200,14 @@ def _converted(name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.Chun
     """
     if column.type == kind:
         return column
+    if column.null_count == len(column):
+        return pa.chunked_array([pa.nulls(len(column), kind)])
     if name == "date":
         values = schema.whole(column)
         dates = parquet.as_date(values)
-        wrong = pc.index(pc.and_(pc.is_valid(values), pc.is_null(dates)), True).as_py()
-        if wrong >= 0:
+        missed = pc.indices_nonzero(pc.and_(pc.is_valid(values), pc.is_null(dates))).to_pylist()
+        wrong = next((row for row in missed if values[row].as_py() not in ("", b"")), None)
+        if wrong is not None:
             shown = fields.shown(str(values[wrong].as_py()))
             raise RecipeError(
                 f"'{shown}' in row {wrong} of the column 'date' is no date that can be read",
@@ -189,8 +215,10 @@ def _converted(name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.Chun
             )
         return pa.chunked_array([dates])
     try:
-        if name == "text" and not (is_text(column.type) or pa.types.is_null(column.type)):
+        if name in ("text", "lang") and not is_text(column.type):
             raise pa.ArrowInvalid("no text")
+        if pa.types.is_floating(column.type) and pa.types.is_integer(kind):
+            column = pc.if_else(pc.is_nan(column), None, column)  # what pandas has for null
         if name == "meta" and not is_text(column.type):
             rows = parquet.to_rows(schema.whole(column))
             return pa.chunked_array([pa.array(map(fields.as_json, rows), kind)])

@@ -73,7 +73,7 @@ def report(
         for group, amount in amounts.items():
             parts = list(by_group[group].values())
             once = sum(one.once for leaf, one in available.items() if leaf.group == group)
-            asked = round(solution.asked[phase.name, group])
+            asked = _shown(solution.asked[phase.name, group])
             rows.append(
                 {
                     "phase": phase.name,
@@ -93,6 +93,11 @@ def report(
                 }
             )
     return pa.Table.from_pylist(rows + _held_out(mixture, held_out or {}), schema=MIXTURE_REPORT)
+
+
+def _shown(amount: Fraction) -> int:
+    """Return a whole number that a column can hold: a budget may be larger than any corpus."""
+    return min(round(amount), 2**63 - 1)
 
 
 def _parts(
@@ -126,7 +131,7 @@ def _parts(
         parts = [taken[group][leaf] for leaf in of_value if leaf in taken[group]]
         amount = sum(part.amount for part in parts)
         once = sum(available[leaf].once for leaf in of_value)
-        asked = round(solution.asked[phase, group] * share)
+        asked = _shown(solution.asked[phase, group] * share)
         rows.append(
             {
                 "value": value,

@@ -129,3 +129,97 @@ def test_a_table_without_text_offers_the_nearest_name(function):
 def test_identify_takes_tables_whose_ids_repeat():
     table = {"text": ["a", "b"], "id": ["same", "same"]}
     assert curate.identify(table).num_rows == 2
+
+
+@pytest.mark.parametrize("function", [curate.identify, curate.count_tokens, curate.deduplicate])
+@pytest.mark.parametrize("names", [["text", "text"], ["text", "a", "a"]])
+def test_two_columns_of_one_name_are_named(function, names):
+    table = pa.Table.from_arrays([pa.array(["a"])] * len(names), names=names)
+    with pytest.raises(RecipeError, match=f"two columns of the table are called '{names[-1]}'"):
+        function(table)
+
+
+def test_columns_of_runs_are_decoded():
+    runs = pa.RunEndEncodedArray.from_arrays(pa.array([2], pa.int32()), pa.array(SAME[:1]))
+    found = curate.deduplicate(pa.table({"text": runs, "of": runs}))
+    assert found["of"].to_pylist() == SAME
+    assert found["duplicate_of"].to_pylist() == [None, "table#0"]
+
+
+def test_the_column_of_rows_that_differ_in_type_is_named():
+    with pytest.raises(RecipeError, match="column 'n': Could not convert"):
+        curate.count_tokens([{"text": "a", "n": 1}, {"text": "b", "n": "x"}])
+
+
+def test_a_column_without_any_value_has_any_type():
+    for empty in (pd.DataFrame({"text": []}), pa.table({"text": pa.nulls(0, pa.float64())})):
+        assert curate.deduplicate(empty).num_rows == 0
+    dates = {"text": SAME, "date": ["", "2024-05-03"], "url": pa.nulls(2, pa.list_(pa.int8()))}
+    found = curate.deduplicate(dates, keep="newest")
+    assert found["duplicate_of"].to_pylist() == ["table#1", None]
+    assert found["url"].to_pylist() == [None, None]
+
+
+def test_columns_of_stages_have_their_types_too():
+    labels = ["kaz_Cyrl", "eng_Latn"]
+    tokens = [[2.0, 3.0], ["2", "3"], pd.array([2, 3], dtype="Int64"), pa.array([2, 3], pa.int8())]
+    for counts in tokens:
+        for lang in (
+            labels,
+            pa.array(labels, pa.string_view()),
+            [each.encode() for each in labels],
+        ):
+            table = {"text": ["a", "b"], "lang": pa.array(lang), "n_tokens": pa.array(counts)}
+            found = curate.mix(table, ratio="kaz_Cyrl=2,eng_Latn=3")
+            assert found.select(["lang", "n_tokens"]).to_pydict() == {
+                "lang": labels,
+                "n_tokens": [2, 3],
+            }
+    holes = {"text": ["a", "b"], "lang": labels, "n_tokens": [float("nan"), 3.0]}
+    assert curate.count_tokens(holes, tokenizer="words")["n_tokens"].to_pylist() == [1, 1]
+    with pytest.raises(RecipeError, match="group 'kaz_Cyrl' has nothing to give"):
+        curate.mix(holes, ratio="kaz_Cyrl=2,eng_Latn=3")
+    for name, column in (("lang", [1, 2]), ("lang", [["a"], ["b"]]), ("n_tokens", [1.5, 2.0])):
+        with pytest.raises(RecipeError, match=f"the column '{name}' is .* and should be"):
+            curate.mix({**holes, name: column}, ratio="kaz_Cyrl=2,eng_Latn=3")
+    with pytest.raises(RecipeError, match="'n_tokens' has numbers below 0"):
+        curate.mix({**holes, "n_tokens": [-1, 2]}, ratio="kaz_Cyrl=2,eng_Latn=3")
+    with pytest.raises(RecipeError, match="the labels of the table: none"):
+        curate.mix({**holes, "lang": [None, None]}, ratio="kaz_Cyrl=2,eng_Latn=3")
+
+
+def test_a_mixture_of_a_mixture_has_phases_and_epochs_of_its_own():
+    table = {"text": ["a", "b"], "lang": ["kaz_Cyrl", "eng_Latn"]}
+    once = curate.mix(table, ratio="kaz_Cyrl=1,eng_Latn=1", unit="documents")
+    again = curate.mix(once, ratio="kaz_Cyrl=1,eng_Latn=0", unit="documents")
+    assert again.select(["lang", "phase", "epoch"]).to_pylist() == [
+        {"lang": "kaz_Cyrl", "phase": "main", "epoch": 1}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"threshold": "0.8"}, "threshold is a number, without quotes"),
+        ({"fold": "case"}, r'write fold = \["case"\]'),
+        ({"keep": None}, "keep is a text in quotes, not null"),
+        ({"keep": "source_priority", "source_priority": "wiki"}, "source_priority is a list"),
+        ({"ngram": 5.5}, "ngram"),
+    ],
+)
+def test_options_of_another_type_are_refused(options, says):
+    with pytest.raises(RecipeError, match=says):
+        curate.deduplicate(SAME, **options)
+
+
+def test_an_order_by_what_is_no_number_is_refused():
+    nothing, words = [float("nan")] * 2, ["good", "bad"]
+    with pytest.raises(RecipeError, match="no row has a value in the column 'signal_x'"):
+        curate.deduplicate({"text": SAME, "signal_x": nothing}, keep="best:x")
+    with pytest.raises(RecipeError, match="compares numbers, and the column 'signal_x' is string"):
+        curate.deduplicate({"text": SAME, "signal_x": words}, keep="best:x")
+
+
+def test_a_ratio_is_text_or_a_mapping():
+    with pytest.raises(RecipeError, match="a ratio is text or a dict, not list"):
+        curate.mix({"text": ["a"], "lang": ["kaz_Cyrl"]}, ratio=[("kaz_Cyrl", 1)])

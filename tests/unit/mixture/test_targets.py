@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from curate.errors import RecipeError
 from curate.mixture.allocation import Available, parts_of
 from curate.mixture.forecast import expected
+from curate.mixture.summary import report
 from curate.mixture.targets import Solution, solve
 from curate.recipe.mixture import Leaf, parse_mixture
 
@@ -55,6 +56,12 @@ def test_shrink_keeps_the_ratio_and_names_the_scarcest() -> None:
     assert targets(solution) == [300, 100, 300]
     assert solution.scarcest == "ru_tr"
     assert solution.asked["main", "kk"] == 3000
+
+
+def test_a_budget_beyond_all_columns_is_shown_as_the_largest_number() -> None:
+    mixture = parse_mixture({"ratio": "3:1:3", "groups": THREE, "budget": 1e30})
+    shown = report(mixture, have(kk=900, ru=5000, tr=5000, en=9000), {})
+    assert shown["asked"].to_pylist() == [2**63 - 1] * 3
 
 
 def test_repeat_goes_up_to_max_epochs_and_then_shrinks() -> None:
