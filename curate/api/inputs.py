@@ -22,16 +22,17 @@ _ENDINGS = {
     "warc": (".warc", ".arc"),
     "wikipedia": (".xml",),
     "wikipedia_html": (".json.tar", ".ndjson.tar", ".zim"),
-    "parquet": (".parquet", ".pq"),
+    "parquet": (".parquet", ".parq", ".pq"),
     "text": (".txt",),
     "csv": (".csv", ".tsv"),
-    "jsonl": (".jsonl", ".ndjson", ".jsonlines", ".json"),
+    "jsonl": (".jsonl", ".ndjson", ".jsonlines", ".ldjson", ".jl", ".json"),
 }
 
 #: Files that stand beside data and are none, by their names without ending.
 _BESIDE = re.compile(
     r"(readme|licen[sc]e|notice|copying|authors|citation|contributing|changelog|changes|checksums"
-    r"|md5sums?|sha\d+sums?|dataset_infos?|dataset_dict|state|manifest|_.*)([._-].*)?",
+    r"|md5sums?|sha\d+sums?|dataset_infos?|dataset_dict|state|manifest|_.*)([._-].*)?"
+    r"|(metadata|config|stats|croissant|datapackage|package)\.json",
     re.IGNORECASE,
 )
 #: Archives, of which only the content tells what they hold.
@@ -66,6 +67,7 @@ def sources_of(
     for given in paths:
         name, path = _named(given)
         for format, files in by_format(path).items():
+            _check_names(files)
             spec = {"format": format, "path": [], **options.get(format, {})}
             source = sources.setdefault(name or format, spec)
             if source["format"] != format:
@@ -77,6 +79,18 @@ def sources_of(
                 )
             source["path"] += files
     return sources
+
+
+def _check_names(paths: Sequence[str]) -> None:
+    """Raise RecipeError for a path that no recipe and no manifest can state."""
+    for path in paths:
+        shown = path.encode(errors="backslashreplace").decode()
+        if shown != path:
+            raise RecipeError(
+                "the path has bytes that are no UTF-8, which a recipe cannot state",
+                where=shown,
+                hint="rename it, or name a folder above it that holds files of one format",
+            )
 
 
 def _named(given: str) -> tuple[str, str]:
@@ -143,7 +157,11 @@ def _format_in_folder(file: InputFile) -> str | None:
     if format in ("jsonl", "text", None, "parquet") and _BESIDE.fullmatch(plain_name(name)):
         lines = plain_name(name.lower()).endswith((".jsonl", ".ndjson", ".parquet"))
         return format if format and lines else None
-    if format is None and (not PurePosixPath(name).suffix or _TAR.search(name)):
+    plain = PurePosixPath(plain_name(name.lower()))
+    # part-00000, part-00000.gz; pandas writes df.parquet.gzip.
+    if format is None and (
+        not plain.suffix or plain.suffixes[:1] == [".parquet"] or _TAR.search(name)
+    ):
         return _format_of_content(file)
     return format
 

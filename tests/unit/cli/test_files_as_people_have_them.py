@@ -2,7 +2,9 @@
 
 import datetime
 import decimal
+import gzip
 import json
+import os
 from pathlib import Path
 
 import fsspec
@@ -37,10 +39,11 @@ def write(path, texts=(BAKER, RIVER, BAKER), **columns):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     table = pa.table({"text": list(texts), **columns})
-    if path.suffix.lower() in (".parquet", ".pq"):
+    if path.suffix.lower() in (".parquet", ".parq", ".pq", ".gzip"):
         pq.write_table(table, path)
     else:
-        path.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+        lines = "".join(json.dumps(row) + "\n" for row in table.to_pylist()).encode()
+        path.write_bytes(gzip.compress(lines) if path.suffix == ".gz" else lines)
     return path
 
 
@@ -75,8 +78,11 @@ def test_a_folder_of_two_formats_loses_neither():
 
 def test_what_stands_beside_data_is_left_out_by_name_and_counted():
     write("in/part-0.snappy.parquet")
-    for name in ("README.md", "LICENSE", "_SUCCESS", "notes.txt", "x.docx", "dataset_info.json"):
+    names = ("README.md", "LICENSE", "_SUCCESS", "notes.txt", "x.docx", "dataset_info.json")
+    for name in names:
         Path("in", name).write_text("{}")
+    for name in ("config.json", "metadata.json", "croissant.json"):
+        Path("in", name).write_text('{"text": "what the data are"}')
     Path("in/.part-0.crc").write_text("x")
     Path("in/_delta_log").mkdir()
     Path("in/_delta_log/0.json").write_text('{"text": "a log"}')
@@ -84,8 +90,8 @@ def test_what_stands_beside_data_is_left_out_by_name_and_counted():
     assert result.code == 0
     assert "kept 2 of 3 documents" in result.out
     first = result.err.splitlines()[0]
-    assert first.startswith("warning: in: left out LICENSE, README.md, _SUCCESS, ")
-    assert ", 2 more, 1 hidden" in first
+    assert first.startswith("warning: in: left out LICENSE, README.md, _SUCCESS, config.json, ")
+    assert ", 5 more, 1 hidden" in first
 
 
 @pytest.mark.parametrize(
@@ -97,11 +103,29 @@ def test_what_stands_beside_data_is_left_out_by_name_and_counted():
         "мәтін 文.jsonl",
         "part-00000",
         "B.JSON",
+        "lines.jl",
+        "lines.ldjson",
+        "part-00000.gz",
+        "table.parq",
+        "table.parquet.gzip",
     ],
 )
 def test_any_name_and_depth_is_found(name):
     write(Path("in") / name)
     assert "kept 2 of 3 documents" in dedup("in").out
+
+
+def test_a_name_in_no_encoding_is_read_from_its_folder_and_refused_alone():
+    name = os.fsdecode(b"\xff.jsonl")
+    write(Path("in") / name)
+    assert "kept 2 of 3 documents" in dedup("in").out
+    assert {id.partition("#")[0] for id in rows("out")} == {"jsonl/%FF.jsonl"}
+    Path("in/state.json").write_text("{}")  # so that the folder's files are named each
+    for path in ("in", f"in/{name}"):
+        result = dedup(path, output="other")
+        assert result.code == 2
+        assert "bytes that are no UTF-8" in result.err
+        assert "\\udcff.jsonl" in result.err
 
 
 def test_a_name_that_exists_is_no_pattern():
