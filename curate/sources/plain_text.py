@@ -5,13 +5,15 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from itertools import chain
+from typing import IO, Literal
 
 from curate.errors import RecipeError, nearest
 from curate.sources import streams
 from curate.sources.base import ByteLimit, Damage, Document, InputFile, Piece, Record, Skip
 from curate.sources.decoding import decode, is_cut_at_newlines
-from curate.sources.streams import Broken, Line
+from curate.sources.json_objects import recoded
+from curate.sources.streams import Block, Broken, Line
 
 _HEAD = 64 * 1024
 #: Longer marks first: UTF-32's begins like UTF-16's.
@@ -23,6 +25,9 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _SPLITS = ("blank_line", "file", "line")
+#: Encodings whose bytes are UTF-8 as well, of text with zero bytes and escapes that nobody wrote.
+_DISGUISED = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "iso2022_jp")
+_FEWEST_ZEROS = 4  # fewer are what a crash leaves
 
 
 @dataclass(frozen=True)
@@ -30,9 +35,10 @@ class PlainText:
     """Read text files, plain or compressed, as documents: ``file``, ``line`` or ``blank_line``.
 
     The locator is empty where a file is a document, else the byte offset (decompressed where
-    compressed) of its line or paragraph. A byte order mark overrides ``encoding``; ``auto`` is
-    UTF-8 and, for whole files that are not, the encoding that :mod:`curate.sources.decoding` finds
-    without a replacement character. A single line is too short for that: it is damage.
+    compressed, of UTF-8 where the file is UTF-16 or UTF-32) of its line or paragraph. A byte order
+    mark overrides ``encoding``; ``auto`` is UTF-8 and, for whole files that are not, the encoding
+    that :mod:`curate.sources.decoding` finds without a replacement character. A single line is too
+    short for that: it is damage. Lines may end as those of an old Macintosh.
 
     Skips: ``blank_line``, ``empty_file``. Damage: ``invalid_text``, ``too_large`` and the reasons
     of :func:`curate.sources.streams.blocks`.
@@ -69,8 +75,8 @@ class PlainText:
         if self.split_on != "line":
             return [Piece(0, file.size)]
         with file.open() as handle:
-            head = handle.read(16)
-        if streams.compression(head):
+            head = handle.read(streams.BLOCK)
+        if streams.compression(head) or _wide(head) or _is_old_mac(head):
             return [Piece(0, file.size)]
         return streams.cut(file.size, target_bytes)
 
@@ -82,30 +88,50 @@ class PlainText:
                     stream = streams.blocks(handle, file.name, window=self.max_window_bytes)
                     yield self._document("", _all(stream, self.max_document_bytes))
                     return
-                parts = streams.lines_in(
-                    handle, file.name, piece, self.max_document_bytes, self.max_window_bytes
-                )
+                parts, encoding = self._lines(handle, file, piece)
                 if self.split_on == "blank_line":
                     parts = _paragraphs(parts, self.max_document_bytes)
                 for line in parts:
-                    yield self._document(str(line.offset), line)
+                    yield self._document(str(line.offset), line, encoding)
             except Broken as broken:
                 yield broken.damage
 
-    def _document(self, locator: str, line: Line) -> Record:
+    def _lines(
+        self, handle: IO[bytes], file: InputFile, piece: Piece
+    ) -> tuple[Iterator[Line], str | None]:
+        """Return the lines that begin in a piece, and their encoding if it is not the declared."""
+        cap, window = self.max_document_bytes, self.max_window_bytes
+        if not piece.start:
+            stream = streams.blocks(handle, file.name, window=window)
+            first = next(stream, None)
+            stream = chain([first] if first else [], stream)
+            if first and (wide := _wide(first.data)):
+                return streams.lines(recoded(stream, wide, file.size), cap=cap), "utf-8"
+            if first and _is_old_mac(first.data):
+                stream = (Block(at, data.replace(b"\r", b"\n")) for at, data in stream)
+                return streams.lines(stream, cap=cap), None
+        return streams.lines_in(handle, file.name, piece, cap, window), None
+
+    def _document(self, locator: str, line: Line, known: str | None = None) -> Record:
         offset, length, data, head = line
         if data is None:
             what = f"{length} bytes in one document"
             return Damage("too_large", offset, length, what, head)
         mark, encoding = next(
             ((mark, name) for mark, name in _MARKS if not offset and data.startswith(mark)),
-            (b"", self._declared),
+            (b"", known or self._declared),
         )
+        if offset and encoding == "utf-8":  # files are joined, each with its mark
+            data = data.removeprefix(codecs.BOM_UTF8)
+        undeclared = self.encoding == "auto" and not mark and not locator
         try:
             # UTF-16 and UTF-32 need their mark for the order of bytes.
             text = data.removeprefix(mark if encoding == "utf-8" else b"").decode(encoding)
+            if undeclared and _is_disguised(data[:4096]):
+                guess = decode(data, markup=False)
+                if guess and guess.encoding in _DISGUISED and "\0" not in guess.text:
+                    text = guess.text
         except UnicodeError as error:
-            undeclared = self.encoding == "auto" and not mark and not locator
             guess = decode(data, markup=False) if undeclared else None
             if guess is None or guess.replaced:
                 return Damage("invalid_text", offset, length, str(error)[:200], data[:_HEAD])
@@ -113,6 +139,19 @@ class PlainText:
         if not text.strip():
             return Skip("blank_line" if locator else "empty_file")
         return Document(locator, text.rstrip("\r\n") if locator else text)
+
+
+def _wide(head: bytes) -> str | None:
+    """Return the encoding of a file that begins with the mark of UTF-16 or UTF-32."""
+    return next((name for mark, name in _MARKS[1:] if head.startswith(mark)), None)
+
+
+def _is_disguised(head: bytes) -> bool:
+    return b"\x1b$" in head or head.count(0) >= _FEWEST_ZEROS
+
+
+def _is_old_mac(head: bytes) -> bool:
+    return b"\r" in head[:-1] and b"\n" not in head
 
 
 def _all(stream: Iterator[streams.Block], cap: int) -> Line:
@@ -134,7 +173,7 @@ def _paragraphs(lines: Iterator[Line], cap: int) -> Iterator[Line]:
     offset = length = 0
     too_large = False
     for line in lines:
-        if line.data is not None and not line.data.strip():
+        if line.data is not None and not line.data.removeprefix(codecs.BOM_UTF8).strip():
             if length:
                 yield Line(offset, length - 1, *_joined(parts, too_large))
             parts, length, too_large = [], 0, False

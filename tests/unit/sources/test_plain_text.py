@@ -41,6 +41,54 @@ def test_a_byte_order_mark_decides(tmp_path, encoding):
     assert read(stored(tmp_path, "мәтін".encode(encoding)), encoding="utf-8")[0].text == "мәтін"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_lines_and_paragraphs_of_wide_encodings_have_offsets_of_utf_8(tmp_path, encoding):
+    file = stored(tmp_path, "бір\nекі\n\nүш\n".encode(encoding))
+    assert PlainText(split_on="line").split(file, 4) == [Piece(0, file.size)]
+    for declared in ("auto", "windows-1251"):
+        assert read(file, split_on="line", encoding=declared) == [
+            Document("0", "бір"),
+            Document("7", "екі"),
+            Skip("blank_line"),
+            Document("15", "үш"),
+        ]
+    assert read(file, split_on="blank_line") == [Document("0", "бір\nекі"), Document("15", "үш")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "iso2022_jp"])
+def test_encodings_whose_bytes_are_utf_8_too_are_seen_by_their_zeros_and_escapes(
+    tmp_path, encoding
+):
+    text = "The net, the boat. " if encoding.startswith("utf") else "網と舟は静かだった。 "
+    data = (text * 5).encode(encoding)
+    assert data.decode() != text * 5
+    assert read(stored(tmp_path, data)) == [Document("", text * 5)]
+    assert read(stored(tmp_path, b"a\0b is what a crash left")) == [
+        Document("", "a\0b is what a crash left")
+    ]
+
+
+def test_each_of_joined_files_may_begin_with_a_mark(tmp_path):
+    file = stored(tmp_path, "\ufeffa\n\ufeffb\n\ufeff\nc\ufeffd\n".encode())
+    assert [r.text for r in read(file, split_on="line") if isinstance(r, Document)] == [
+        "a",
+        "b",
+        "c\ufeffd",
+    ]
+    assert [r.text for r in read(file, split_on="blank_line")] == ["a\n\ufeffb", "c\ufeffd"]
+
+
+def test_lines_of_an_old_macintosh(tmp_path):
+    file = stored(tmp_path, b"one\rtwo\r\rthree\r")
+    assert PlainText(split_on="line").split(file, 4) == [Piece(0, file.size)]
+    assert [r.locator for r in read(file, split_on="line") if isinstance(r, Document)] == [
+        "0",
+        "4",
+        "9",
+    ]
+    assert [r.text for r in read(file, split_on="blank_line")] == ["one\ntwo", "three"]
+
+
 def test_an_encoding_is_set_or_detected_or_the_file_is_damage(tmp_path):
     file = stored(tmp_path, (RUSSIAN * 5).encode("cp1251"))
     assert read(file, encoding="cp1251")[0].text == RUSSIAN * 5
