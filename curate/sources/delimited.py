@@ -32,6 +32,8 @@ _WIDE = (b"\xff\xfe", b"\xfe\xff")
 #: A number as JSON writes it, so that neither "007" nor "1,5" is one.
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,17})(\.\d+)?([eE][+-]?\d{1,3})?")
 _NO_TEXT = re.compile("[\udc80-\udcff]")
+#: The line by which a spreadsheet names the delimiter, before the header.
+_SEPARATOR = re.compile(rb"\"?sep=(.)\"?\r?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,15 @@ class Csv(Jsonl):
 
     Options name columns; what no option names is stored in ``meta``, as strings. A record may reach
     over lines inside quotes, so a file is not cut: it is one task, and streamed. The locator is the
-    record's byte offset as in JSON lines. A byte order mark overrides ``encoding``.
+    record's byte offset as in JSON lines. A byte order mark overrides ``encoding``. In joined files
+    the header may occur again, and a mark at any record. Empty fields beyond the header's are left
+    out.
 
-    Skips: ``blank_line``. Damage: ``missing_text`` (no such column), ``bad_csv`` (quotes that do
-    not close, or end inside a field), ``field_count`` (more or fewer fields than the header),
-    ``duplicate_column`` and ``too_many_columns`` (10,000; of the header), ``too_large``,
-    ``too_complex``, ``invalid_utf8`` and the reasons of :func:`curate.sources.streams.blocks`.
-    After a broken record reading goes on at its second line.
+    Skips: ``blank_line``, ``repeated_header``. Damage: ``missing_text`` (no such column),
+    ``bad_csv`` (quotes that do not close, or end inside a field), ``field_count`` (more or fewer
+    fields than the header), ``duplicate_column`` and ``too_many_columns`` (10,000; of the header),
+    ``too_large``, ``too_complex``, ``invalid_utf8`` and the reasons of
+    :func:`curate.sources.streams.blocks`. After a broken record reading goes on at its second line.
     """
 
     columns: Chosen = ()
@@ -55,7 +59,13 @@ class Csv(Jsonl):
     among numbers. A table gives columns names of your choice: { quality = "score" }. Example:
     ["score"]."""
     delimiter: str = "auto"
-    """What is between fields; `auto` takes what divides the first line into most. Example: ";"."""
+    """What is between fields; `auto` takes what divides the first line into most, or what a line
+    `sep=;` before it names. Example: ";"."""
+    quote: str = '"'
+    """What is around fields that hold delimiters, quotes or newlines; "" where quotes are letters,
+    and every line is a record, as in many TSV files. Example: ""."""
+    escape: str = ""
+    """What makes the next sign a letter, as Spark and MySQL write it. Example: "\\\\"."""
     names: tuple[str, ...] = ()
     """Names of the columns of files that have no header. Example: ["id", "text"]."""
     encoding: str = "utf-8"
@@ -64,6 +74,10 @@ class Csv(Jsonl):
     def __post_init__(self) -> None:
         if self.delimiter != "auto" and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
             raise RecipeError(f"delimiter = {self.delimiter!r} is not one character")
+        for name in ("quote", "escape"):
+            sign = getattr(self, name)
+            if len(sign) > 1 or sign in ("\r", "\n", self.delimiter):
+                raise RecipeError(f"{name} = {sign!r} is neither one character nor empty")
         if not is_cut_at_newlines(self.encoding):
             raise RecipeError(
                 f"files in {self.encoding} cannot be cut at newlines",
@@ -137,19 +151,25 @@ class Csv(Jsonl):
             return
         if first.data is not None:
             first = first._replace(data=first.data.removeprefix(_BOM))
-        delimiter = self.delimiter
-        if delimiter == "auto":
+        delimiter, named = self.delimiter, _SEPARATOR.fullmatch(first.data or b"")
+        if named:
+            first = next(lines, None)
+            if first is None:
+                return
+        if delimiter == "auto" and named:
+            delimiter = named[1].decode("latin-1")
+        elif delimiter == "auto":
             is_tabbed = streams.plain_name(name.lower()).endswith(".tsv")
             delimiter = "\t" if is_tabbed else _delimiter((first.data or b"")[:_HEAD])
-        header = list(self.names)
+        as_written = header = list(self.names)
         feed = _Lines(chain([first], lines), encoding, delimiter, self.max_record_bytes)
-        for item in _parsed(feed, delimiter):
+        for item in _parsed(feed, delimiter, self.quote, self.escape):
             if not isinstance(item, _Row):
                 yield item
                 continue
             row, offset, length, raw = item
-            if not header or (not offset and row == header):
-                header = row
+            if not header:
+                as_written, header = row, row if "" not in row else _named(row)
                 if len(header) > MOST_COLUMNS:
                     what = f"{len(header)} columns, and at most {MOST_COLUMNS} are read"
                     yield Damage("too_many_columns", offset, length, what, raw[:_HEAD])
@@ -159,6 +179,13 @@ class Csv(Jsonl):
                     what = f"the header has '{double[:100]}' more than once"
                     yield Damage("duplicate_column", offset, length, what, raw[:_HEAD])
                     return
+                continue
+            if len(row) > len(header) and not any(row[len(header) :]):
+                row = row[: len(header)]
+                item = item._replace(values=row)
+            if row == as_written:
+                if offset:
+                    yield Skip("repeated_header")
             elif len(row) != len(header):
                 what = f"{len(row)} fields, the header has {len(header)}"
                 yield Damage("field_count", offset, length, what, raw[:_HEAD])
@@ -197,8 +224,11 @@ class _Lines:
         if line.data is None or is_long or self._fields > json_objects.MAX_PARTS:
             self._waiting.appendleft(line)
             raise StopIteration
+        data = line.data
+        if not self.taken and self._encoding == "utf-8":
+            data = data.removeprefix(_BOM)
         self.taken.append(line)
-        text = line.data.decode(self._encoding, "surrogateescape")
+        text = data.decode(self._encoding, "surrogateescape")
         text += "\n"
         return text
 
@@ -213,12 +243,21 @@ class _Lines:
         return self._waiting.popleft() if self._waiting else None
 
 
-def _parsed(lines: _Lines, delimiter: str) -> Iterator[_Row | Skip | Damage]:
+def _parsed(
+    lines: _Lines, delimiter: str, quote: str, escape: str
+) -> Iterator[_Row | Skip | Damage]:
     """Yield the rows of lines, and what is no row."""
     csv.field_size_limit(2**31 - 1)  # the cap of a record holds before it
 
     def reader() -> Iterator[list[str]]:
-        return csv.reader(lines, delimiter=delimiter, strict=True)
+        return csv.reader(
+            lines,
+            delimiter=delimiter,
+            quotechar=quote or None,
+            quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+            escapechar=escape or None,
+            strict=True,
+        )
 
     rows = reader()
     while True:
@@ -240,7 +279,8 @@ def _parsed(lines: _Lines, delimiter: str) -> Iterator[_Row | Skip | Damage]:
             continue
         except csv.Error as error:
             offset, length, data, _ = lines.taken[0]
-            yield Damage("bad_csv", offset, length, str(error), (data or b"")[:_HEAD])
+            what = f"{error} (quote = {quote!r}, escape = {escape!r})"
+            yield Damage("bad_csv", offset, length, what, (data or b"")[:_HEAD])
             lines.begin(back=1)
             rows = reader()
             continue
@@ -249,6 +289,19 @@ def _parsed(lines: _Lines, delimiter: str) -> Iterator[_Row | Skip | Damage]:
             continue
         raw = b"\n".join(line.data or b"" for line in lines.taken)
         yield _Row(row, lines.taken[0].offset, len(raw), raw)
+
+
+def _named(header: list[str]) -> list[str]:
+    """Return a header in which one column at most has no name.
+
+    >>> _named(["", "text", "", ""])
+    ['', 'text', 'column_3', 'column_4']
+    """
+    first = header.index("")
+    return [
+        name or ("" if place == first else f"column_{place + 1}")
+        for place, name in enumerate(header)
+    ]
 
 
 def _record(row: _Row, header: list[str]) -> JsonObject:

@@ -99,6 +99,41 @@ def test_delimiters_encodings_and_names(data, options):
     assert record.locator.endswith("~1")
 
 
+def test_a_line_that_names_the_delimiter():
+    for head in (b"sep=|\r\n", b"\xef\xbb\xbfSEP=|\n", b'"sep=|"\n'):
+        assert texts(read(head + b"id|text\n1|a, b; c\n")) == ["a, b; c"]
+    assert texts(read(b"sep=,\ntext;id\na, b;1\n", delimiter=";")) == ["a, b"]
+    assert read(b"sep=;\n") == []
+
+
+def test_joined_files_have_their_header_again():
+    data = "\ufefftext,id\na,1\n\ufefftext,id\nb,2\ntext,id\n".encode()
+    records = read(data)
+    assert texts(records) == ["a", "b"]
+    assert reasons(records) == ["repeated_header"] * 2
+    quoted = '\ufeff"text","id"\n"a","1"\n\ufeff"text","id"\n\ufeff"b","2"\n'.encode()
+    assert texts(read(quoted)) == ["a", "b"]
+
+
+def test_delimiters_at_the_ends_of_lines_are_no_columns():
+    assert texts(read(b"text,id\na,1,\nb,2,,\n")) == ["a", "b"]
+    assert reasons(read(b"text,id\na,1,x\n")) == ["field_count"]
+    (record,) = read(b",text,,\n0,a,1,\n")
+    assert (record.text, record.meta) == ("a", '{"":"0","column_3":"1","column_4":""}')
+
+
+def test_quotes_may_be_letters_and_signs_may_be_escaped():
+    raw = b'text\tid\n"It begins\t1\nhere" it ends\t2\n5" disk\t3\n'
+    assert texts(read(raw, "x.tsv", quote="")) == ['"It begins', 'here" it ends', '5" disk']
+    spark = b'text,id\n"she said \\"yes\\", twice",1\n'
+    assert texts(read(spark, escape="\\")) == ['she said "yes", twice']
+    (damage,) = read(spark)
+    assert damage.reason == "bad_csv"
+    assert damage.error.endswith("(quote = '\"', escape = '')")
+    mysql = b"text\tid\na\\\tb\t1\n"
+    assert texts(read(mysql, "x.tsv", quote="", escape="\\")) == ["a\tb"]
+
+
 def test_bytes_that_are_no_text_cost_the_text_or_are_replaced():
     assert reasons(read(b"text,n\na\xff,1\n")) == ["invalid_utf8"]
     document, note = read(b"text,n\na,\xff\n")
@@ -128,6 +163,8 @@ def test_columns_are_of_numbers_where_they_hold_nothing_else():
     [
         ({"delimiter": "::"}, "is not one character"),
         ({"delimiter": '"'}, "is not one character"),
+        ({"quote": "''"}, "quote = \"''\" is neither one character nor empty"),
+        ({"escape": ",", "delimiter": ","}, "escape = ',' is neither one"),
         ({"encoding": "latin-99"}, "encoding = 'latin-99' is not known"),
         ({"encoding": "utf-16"}, "cannot be cut at newlines"),
     ],
