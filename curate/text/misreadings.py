@@ -41,6 +41,7 @@ from curate.kernels.arrow import buffers, replace_rows
 from curate.kernels.jit import kernel
 from curate.kernels.utf8 import decode
 from curate.text import code_pages, doubt, encodings, mojibake_scan, multibyte, readings
+from curate.text.homoglyphs import cyrillic_homoglyphs, greek_homoglyphs
 
 #: Pages in which programs read what was written in another one.
 _ASSUMED: Final = (
@@ -83,6 +84,12 @@ _DOS: Final = ("cp437", "cp850", "cp852", "cp857", "cp866")
 #: A text may have been misread this many times.
 _ROUNDS: Final = 3
 
+#: No reading makes signs of letters inside words; soft hyphens may be in long ones.
+_SIGN_IN_WORD = re.compile(
+    "(?<=[^\\W\\d_])[\u00a2-\u00a9\u00ab-\u00b1\u00b6\u00bb\u2020-\u2022\u20aa-\u20ac\u2122](?=[^\\W\\d_])"
+)
+#: Letters of windows-1251 that are ó and ñ of Spanish in windows-1252.
+_ACCENTS_AS_LETTERS: Final = frozenset("уУсС")
 _BEYOND_ASCII = re.compile("[^\\x00-\\x7f]+")
 
 
@@ -150,6 +157,8 @@ def _read_again(text: str, pages: int) -> str | None:
                 found = _as_utf8(text, runs, page)
                 if found is not None:
                     return found
+    if _has_homoglyphs(text):
+        return None
     written: dict[str, bytes] = {}
     right: set[bytes] = set()  # what no page reads better than it came
     for number, page in enumerate(_ASSUMED):
@@ -180,6 +189,7 @@ def _in_another_page(text: str, data: bytes, page: str, most: float) -> tuple[fl
     )
     if meant is None or meant == page or (page in _WESTERN and meant != "cp1252"):
         return None
+    own = readings.compare(_bytes_of(_without_homoglyphs(text), page) or data, page)[0]
     try:
         found = data.decode(meant)
     except UnicodeError:
@@ -189,8 +199,9 @@ def _in_another_page(text: str, data: bytes, page: str, most: float) -> tuple[fl
     if (
         reading is None
         or reading.mean > most
-        or not _clearly_better(readings.compare(data, page)[0], reading, text, found)
+        or not _clearly_better(own, reading, text, found)
         or not _of_its_language(text, found, reading)
+        or len(_SIGN_IN_WORD.findall(found)) > len(_SIGN_IN_WORD.findall(text)) + len(text) / 100
         or "ҝ" in found.lower()  # ї of Mongolian fonts: a convention, no misreading
         or _judge_text(found) & (_IN_DOUBT | _BY_LITTLE) == _IN_DOUBT
     ):
@@ -199,6 +210,31 @@ def _in_another_page(text: str, data: bytes, page: str, most: float) -> tuple[fl
     if near is not None and near.bits - reading.bits < _CLEARLY[0]:
         return None
     return reading.bits, found
+
+
+def _has_homoglyphs(text: str) -> bool:
+    """Return whether a text is in doubt only because letters look like those of another script.
+
+    Accents of Western languages are Cyrillic letters in windows-1251, some of which look Latin. But
+    of a misread text some words have others, except in Spanish, where these are n and o with an
+    accent, and in a few words of Swedish or Italian.
+    """
+    plain = _without_homoglyphs(text)
+    if plain != text:
+        return _judge_text(plain) & (_IN_DOUBT | _BY_LITTLE) != _IN_DOUBT
+    plain = cyrillic_homoglyphs(text, "und_Latn")
+    replaced = {a for a, b in zip(text, plain, strict=True) if a != b}
+    return bool(replaced - _ACCENTS_AS_LETTERS) and not _judge_text(plain)
+
+
+def _without_homoglyphs(text: str) -> str:
+    """Return a text with Cyrillic and Greek letters for Latin ones that look like them.
+
+    In words that only these explain. A text in Latin letters comes back as it is: in these pages
+    the accents of Western languages are Cyrillic letters, some of which look Latin.
+    """
+    plain = greek_homoglyphs(cyrillic_homoglyphs(text, "und_Cyrl"), "und_Grek")
+    return plain if len(plain.encode()) > len(text.encode()) else text
 
 
 def _clearly_better(

@@ -157,6 +157,40 @@ def test_what_only_another_language_would_explain_stays(text: str) -> None:
     assert mended(text) == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Tийм юм гэж юy байх вэ дээ.",
+        "Aкчaн бaрбы?",
+        "Цaг aгaар биднийг ивээлээ.",
+        "Мoнгoл Улс",
+        "Зa дa вo 1971 гoд.",
+        "Дышaл пoлнoй гpyдью и мoлчaл.",
+        "Die еersте ondersoеk is op 9 Desеmber",
+        "Aints mаsh ninu nungkаrin akiinau",
+        "Aθήνα, Kαλημέρα, τo ναυτικo, η θάλαcσα",
+    ],
+)
+def test_words_with_lookalikes_of_another_script_stay(text: str) -> None:
+    """Their pairs of letters cost as much as those of a misread text, for another reason."""
+    done, changed = mend(pa.array([text, text * 20], pa.large_string()))
+    assert done.to_pylist() == [text, text * 20]
+    assert not changed.any()
+
+
+def test_lookalikes_in_a_misread_text() -> None:
+    """Accents of Spanish are Cyrillic letters in windows-1251, some of which look Latin."""
+    text = (
+        "El niño oyó la canción del pescador y corrió al muelle; después habló con su hermano"
+        " mayor, que llegó mañana tras mañana con el camión cargado de piñas y melón."
+    )
+    assert mended(misread(text, "cp1252", "cp1251")) == text
+
+
+def test_no_reading_makes_signs_inside_words() -> None:
+    assert mended("Энэ їйл явц хїрэл зэ") == "Энэ їйл явц хїрэл зэ"
+
+
 def test_signs_and_letters_before_a_long_run_of_ascii() -> None:
     texts = ["by³ mi³y dzien\u0301 i by³a ladna pogoda", "takДim vardДi there and so on"]
     assert in_doubt(pa.array(texts, pa.large_string())).tolist() == [True, True]
