@@ -32,23 +32,26 @@ class Chat:
 
     - ``openai``: a list of role and content under ``messages`` or ``conversation``
     - ``sharegpt``: a list of from and value under ``conversations`` or ``items``
-    - ``utterances``: a list of name and text (instruction_ja)
+    - ``utterances``: a list of name and text (instruction_ja); or of type and content (LangChain)
     - Gemini's list of role and parts under ``contents``, with ``systemInstruction``
     - ``alpaca``: ``instruction``, ``input`` and ``output`` (or ``context`` and ``response``),
       ``history`` before them, several under ``instances``
-    - ``prompt_completion``: ``prompt`` and ``completion``, strings or lists of turns; with a
-      ``label`` of false (unpaired preferences) the answer is no example and the record damage
+    - ``prompt_completion``: ``prompt`` and ``completion``, strings or lists of turns (or
+      ``question``, ``query``, ``inputs`` or ``input``, and ``response``, ``answer``, ``targets``,
+      ``output`` or ``target``); with a ``label`` of false (unpaired preferences; in every layout a
+      ``kto_tag`` of false) the answer is no example and the record damage
     - ``oasst``: a tree of messages under ``prompt``; ``paths`` sets which become conversations: the
       ``best`` ranked one or ``all`` (curate/sources/chat/trees.py)
 
     ``field`` names the list of turns where it has another name; the list may be JSON text. A
-    ``system`` or ``system_prompt`` string beside the turns becomes the first turn. Preference data
+    ``system`` or ``system_prompt`` beside the turns becomes the first turn. Preference data
     (``chosen``, ``rejected``, with a ``prompt`` or turns before them; whole ``messages`` and
-    ``rejected``; OpenAI's ``input``, ``preferred_output``, ``non_preferred_output``) gives
-    ``messages`` and ``rejected``; a string that begins with two line ends and ``Human:`` is read
-    as turns (HH-RLHF). ``exchanges`` is the largest number of questions, with their
-    answers, to read. All other fields are ``meta``; those of turns are stored there under
-    ``turns``, and conversations that have any are counted (``other_fields_of_turns``).
+    ``rejected``, ``rejected_response`` or ``rejected_messages``; OpenAI's ``input``,
+    ``preferred_output``, ``non_preferred_output``) gives ``messages`` and ``rejected``; a string
+    that begins with two line ends and ``Human:`` is read as turns (HH-RLHF). ``exchanges`` is the
+    largest number of questions, with their answers, to read. All other fields are ``meta``; those
+    of turns are stored there under ``turns``, and conversations that have any are counted
+    (``other_fields_of_turns``).
 
     Calls of tools become ``tool_calls`` in OpenAI's shape, whatever they were: its list or the
     older ``function_call`` (arguments as text or object), ShareGPT's turn ``function_call``, the

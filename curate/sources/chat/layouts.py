@@ -34,12 +34,19 @@ TURNS = {
     "contents": "gemini",
 }
 #: Fields of a single question with its answer, as datasets of instructions name them.
-_INPUTS, _OUTPUTS = ("input", "context"), ("output", "response")
+_INPUTS, _OUTPUTS = ("input", "context"), ("output", "response", "answer")
+#: Fields of a question and of its answer, where a record has both.
+_ASKED = ("prompt", "question", "query", "inputs", "input")
+_ANSWERED = ("completion", "response", "answer", "targets", "output", "target")
 #: Fields of the question of preference data without turns.
 _PROMPTS = ("prompt", "question", "instruction", "input")
 #: Fields beside the turns that hold the system's turn.
 _SYSTEMS = ("system", "system_prompt")
-_GEMINI_SYSTEM = "systemInstruction"
+_GEMINI_SYSTEM = ("systemInstruction", "system_instruction")
+#: Fields beside whole conversations that hold the worse answer.
+_WORSE = ("rejected", "rejected_response", "rejected_messages")
+#: What turns refer to by a sign such as <image>, and a field of the record holds.
+_MEDIA = ("image", "video", "audio")
 #: How Anthropic's preference data (HH-RLHF) writes turns into one string.
 _SPEAKERS = {"Human": "user", "Assistant": "assistant"}
 _TRANSCRIPT = "\n\nHuman:"
@@ -50,7 +57,8 @@ _TOOLS = ("tools", "functions")
 FIELDS = frozenset(
     [*TURNS, *_INPUTS, *_OUTPUTS, *_PROMPTS, *_SYSTEMS, *_TOOLS, "history", "instances", "chosen"]
 ).union(
-    ["rejected", "preferred_output", "non_preferred_output", "completion", "label", _GEMINI_SYSTEM]
+    [*_ASKED, *_ANSWERED, *_WORSE, *_GEMINI_SYSTEM],
+    ["preferred_output", "non_preferred_output", "label", "kto_tag"],
 )
 
 
@@ -82,6 +90,8 @@ JsonRecord = dict[str, Any]
 def read(record: JsonRecord, options: LayoutOptions) -> list[Conversation]:
     """Return the conversations of a record, none without turns; raise Defect if it is invalid."""
     _take_apart(record)
+    if record.get("kto_tag") is False:
+        raise Defect("unwanted_answer", "kto_tag says that this answer is not wanted")
     layout = detect_layout(record, options) if options.layout == "auto" else options.layout
     found, turns = [], 0
     for conversation in LAYOUTS[layout](record, options._replace(layout=layout)):
@@ -93,16 +103,28 @@ def read(record: JsonRecord, options: LayoutOptions) -> list[Conversation]:
         check_answers(conversation.messages)
         if conversation.rejected:
             check_answers(conversation.rejected)
+        _check_media(record, conversation.messages)
     return found
+
+
+def _check_media(record: JsonRecord, messages: list[Message]) -> None:
+    """Raise Defect where turns refer to an image, a video or a sound of the record."""
+    for medium in _MEDIA:
+        if record.get(medium) or record.get(f"{medium}s"):
+            sign = f"<{medium}"
+            if any(sign in (message["content"] or "") for message in messages):
+                what = f"a turn has {sign}> for what the field '{medium}' or '{medium}s' holds"
+                raise Defect(f"{medium}_part", what)
 
 
 def _take_apart(record: JsonRecord) -> None:
     """Bring OpenAI's preference data and Gemini's system turn to the fields of everybody else's."""
-    system = record.get(_GEMINI_SYSTEM)
-    if isinstance(system, dict) and "parts" in system and "system" not in record:
-        reader = TurnReader(TURN_FIELDS["gemini"], ROLES, [])
-        turn = {"role": "system", "parts": record.pop(_GEMINI_SYSTEM)["parts"]}
-        record["system"] = reader.messages([turn])[0]["content"]
+    for name in _GEMINI_SYSTEM:
+        system = record.get(name)
+        if isinstance(system, dict) and "parts" in system and "system" not in record:
+            reader = TurnReader(TURN_FIELDS["gemini"], ROLES, [])
+            turn = {"role": "system", "parts": record.pop(name)["parts"]}
+            record["system"] = reader.messages([turn])[0]["content"]
     given = record.get("input")
     if isinstance(given, dict) and "preferred_output" in record:
         record.update({"messages": [], **record.pop("input")})
@@ -130,9 +152,17 @@ def detect_layout(record: JsonRecord, options: LayoutOptions) -> str:
         return "oasst"
     if "instruction" in record and any(name in record for name in (*_OUTPUTS, "instances")):
         return "alpaca"
-    if "prompt" in record and "completion" in record:
+    if all(_pair(record)) and not ("chosen" in record and "rejected" in record):
         return "prompt_completion"
     return "turns"
+
+
+def _pair(record: JsonRecord) -> tuple[str | None, str | None]:
+    """Return the fields of a question and of its answer; none where there is a choice beside."""
+    if record.get("choices") or record.get("options"):
+        return None, None
+    asked = next((name for name in _ASKED if name in record), None)
+    return asked, next((name for name in _ANSWERED if name in record), None)
 
 
 def _is_list(value: object) -> bool:
@@ -150,10 +180,10 @@ def _turns(record: JsonRecord, options: LayoutOptions) -> Iterator[Conversation]
         yield Conversation([*system, *before], rejected and [*system, *rejected], extras)
         return
     before = before or _prompt(record, reader)
-    chosen, rejected = (
-        _continued(before, _answer(record.pop(name), "assistant", reader))
-        for name in ("chosen", "rejected")
-    )
+    answers = [_answer(record.pop(name), "assistant", reader) for name in ("chosen", "rejected")]
+    if before[-1:] == answers[0]:
+        before = before[:-1]  # the turns are the chosen conversation
+    chosen, rejected = (_continued(before, answer) for answer in answers)
     system = _system(record, chosen)
     yield Conversation([*system, *chosen], [*system, *rejected], extras)
 
@@ -180,8 +210,12 @@ def _system(record: JsonRecord, messages: list[Message]) -> list[Message]:
     """Remove the system's turn from beside the turns and return it, unless they begin with one."""
     if messages and messages[0]["role"] != "system":
         for name in _SYSTEMS:
-            if isinstance(record.get(name), str) and record[name]:
-                return [plain_message("system", record.pop(name))]
+            given = record.get(name)
+            parts = given if isinstance(given, list) else [given]
+            texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
+            if given and all(isinstance(text, str) for text in texts):
+                del record[name]
+                return [plain_message("system", "\n".join(map(str, texts)))]
     return []
 
 
@@ -190,9 +224,10 @@ def _worse(record: JsonRecord, messages: list[Message], reader: TurnReader) -> l
 
     It is a conversation from the same first turn on, or it stands for the last turn.
     """
-    if not messages or messages[-1]["role"] != "assistant" or not record.get("rejected"):
+    name = next((name for name in _WORSE if record.get(name)), None)
+    if not messages or messages[-1]["role"] != "assistant" or name is None:
         return None
-    answer = _answer(record.pop("rejected"), "assistant", reader)
+    answer = _answer(record.pop(name), "assistant", reader)
     return answer if answer[0] == messages[0] else [*messages[:-1], *answer]
 
 
@@ -236,23 +271,29 @@ def _transcript(text: str) -> list[Message]:
 
 
 def _continued(before: list[Message], answer: list[Message]) -> list[Message]:
-    """Return the turns and the answer, which may repeat the turns."""
+    """Return the turns and the answer, which may be a whole conversation from the first turn on."""
     repeats = len(answer) > len(before) and answer[: len(before)] == before
-    return answer if repeats else before + answer
+    begins = answer[:1] == before[:1] != [] and answer[0]["role"] != "assistant"
+    return answer if repeats or begins else before + answer
 
 
 def _prompt_completion(record: JsonRecord, options: LayoutOptions) -> Iterator[Conversation]:
     """Read a prompt and its completion: strings, or lists of turns."""
     extras: list[dict[str, object]] = []
     reader = options.reader(None, extras)
-    for name in ("prompt", "completion"):
-        if name not in record:
-            raise Defect("missing_messages", fields.missing(name, record))
+    asked, answered = _pair(record)
+    if asked is None or answered is None:
+        name = "prompt" if asked is None else "completion"
+        raise Defect("missing_messages", fields.missing(name, record))
     if record.get("label") is False:
         what = "the label says that this answer is not wanted; read others: only = {label = [true]}"
         raise Defect("unwanted_answer", what)
-    messages = _answer(record.pop("prompt"), "user", reader)
-    messages += _answer(record.pop("completion"), "assistant", reader)
+    prompt = record.pop(asked)
+    if asked == "question" and isinstance(prompt, str) and isinstance(record.get("context"), str):
+        prompt = "\n\n".join(part for part in (prompt, record.pop("context")) if part)
+    messages = _history(record, options) if asked == "query" else []
+    messages += _answer(prompt, "user", reader)
+    messages += _answer(record.pop(answered), "assistant", reader)
     yield Conversation([*_system(record, messages), *messages], None, extras)
 
 
@@ -261,17 +302,7 @@ def _alpaca(record: JsonRecord, options: LayoutOptions) -> Iterator[Conversation
     instruction = record.pop("instruction", fields.MISSING)
     if instruction is fields.MISSING:
         raise Defect("missing_messages", fields.missing("instruction", record))
-    before = _system(record, [plain_message("user", None)])
-    history = record.pop("history", None) or []
-    pairs = history if isinstance(history, list) else [history]
-    check_count(2 * len(pairs))
-    for pair in pairs:
-        if not isinstance(pair, list) or len(pair) != 2:
-            raise Defect("bad_turn", "'history' is no list of question and answer")
-        before += [
-            plain_message("user", _content(pair[0], options)),
-            plain_message("assistant", _content(pair[1], options)),
-        ]
+    before = _system(record, [plain_message("user", None)]) + _history(record, options)
     instances = record.pop("instances", None)
     if instances is None:
         instances = [record]
@@ -290,6 +321,22 @@ def _alpaca(record: JsonRecord, options: LayoutOptions) -> Iterator[Conversation
         messages = [plain_message("user", question), plain_message("assistant", answer)]
         extras = [instance] if instance is not record else None
         yield Conversation([*before, *messages], None, extras)
+
+
+def _history(record: JsonRecord, options: LayoutOptions) -> list[Message]:
+    """Remove the questions and answers before a question from a record and return them as turns."""
+    history = record.pop("history", None) or []
+    pairs = history if isinstance(history, list) else [history]
+    check_count(2 * len(pairs))
+    turns: list[Message] = []
+    for pair in pairs:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise Defect("bad_turn", "'history' is no list of question and answer")
+        turns += [
+            plain_message("user", _content(pair[0], options)),
+            plain_message("assistant", _content(pair[1], options)),
+        ]
+    return turns
 
 
 def _content(value: object, options: LayoutOptions) -> str | None:

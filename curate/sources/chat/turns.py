@@ -30,6 +30,9 @@ ROLES: Mapping[str, str] = {
     "bing": "assistant",
     "agent": "assistant",
     "model": "assistant",
+    "ai": "assistant",
+    "bot": "assistant",
+    "chatbot": "assistant",
     "function_call": CALL,
     "tool_call": CALL,
     "system": "system",
@@ -49,6 +52,8 @@ _EMPTY: Message = dict.fromkeys(field.name for field in schema.MESSAGE)
 #: Turns of all conversations of a record; each takes about 700 bytes of memory.
 MOST_TURNS = 100_000
 
+#: What datasets call the weight of a turn in training, and whether it is trained on.
+_WEIGHTS, _TRAINED = ("weight", "loss_weight", "loss_scale"), ("loss", "train", "training")
 #: What datasets call the reasoning before an answer.
 _REASONING = ("reasoning_content", "reasoning", "thinking")
 
@@ -80,16 +85,24 @@ TURN_FIELDS: Mapping[str, TurnFields] = {
     "utterances": TurnFields("name", "text", None),
     "oasst": TurnFields("role", "text", None),
     "gemini": TurnFields("role", "parts", None),
+    "langchain": TurnFields("type", "content", "name"),
 }
 
 
 def detect_fields(turn: object) -> TurnFields | None:
-    """Return the fields whose role and content a turn has; else those whose role it has."""
+    """Return the fields whose role and content a turn has; else those whose role it has.
+
+    >>> detect_fields({"from": "human", "content": "?"})
+    TurnFields(role='from', content='content', name='name')
+    """
     if not isinstance(turn, dict):
         return None
     with_role = [each for each in TURN_FIELDS.values() if each.role in turn]
-    complete = (each for each in with_role if each.content in turn)
-    return next(complete, with_role[0] if with_role else None)
+    complete = next((each for each in with_role if each.content in turn), None)
+    if complete or not with_role:
+        return complete
+    contents = (each.content for each in TURN_FIELDS.values() if each.content in turn)
+    return with_role[0]._replace(content=next(contents, with_role[0].content))
 
 
 def plain_message(role: str, content: str | None) -> Message:
@@ -130,10 +143,10 @@ class TurnReader(NamedTuple):
         read: list[Message] = []
         ids: set[object] = set()  # of the calls of the last message
         for turn in turns:
-            role_name, messages = self._turn(turn)
+            role, messages = self._turn(turn)
             made = messages[0]["tool_calls"]
             new = {call["id"] for call in made if "id" in call} if made else set()
-            if self.roles[role_name] == CALL and _continues(read, messages[0], ids & new):
+            if role == CALL and _continues(read, messages[0], ids & new):
                 read[-1]["tool_calls"] = read[-1]["tool_calls"] or []
                 read[-1]["tool_calls"].extend(made)
                 ids |= new
@@ -165,7 +178,7 @@ class TurnReader(NamedTuple):
         return read
 
     def _turn(self, turn: object) -> tuple[str, list[Message]]:
-        """Return a turn's name of the role, and its messages: one, or one per tool's answer.
+        """Return a turn's role, and its messages: one, or one per tool's answer.
 
         Their calls are a list still.
         """
@@ -177,7 +190,9 @@ class TurnReader(NamedTuple):
             raise Defect("bad_turn", f"a turn names no speaker ({', '.join(known)})")
         rest = {name: value for name, value in turn.items() if value is not None}
         role_name = rest.pop(names.role, None)
-        role = self.roles.get(role_name) if isinstance(role_name, str) else None
+        role = None
+        if isinstance(role_name, str):
+            role = self.roles.get(role_name) or self.roles.get(role_name.strip().lower())
         if role is None:
             shown = f"role {str(role_name)[:64]!r} is none of: {', '.join(self.roles)}"
             raise Defect("unknown_role", shown)
@@ -201,7 +216,7 @@ class TurnReader(NamedTuple):
         if any(content.leftovers):
             rest[names.content] = content.leftovers
         self.extras.append(rest)
-        return role_name, self._answers(message, content)
+        return role, self._answers(message, content)
 
     def _answers(self, message: Message, content: _Content) -> list[Message]:
         """Return the answers of tools that a user's turn holds as parts, then its own words."""
@@ -254,8 +269,10 @@ def _details(
             if isinstance(turn.get(name), str) and (not thoughts or turn[name] in thoughts):
                 thoughts = [turn.pop(name)]
         message["reasoning_content"] = "\n\n".join(thoughts) or None
-    weight = turn.pop("weight", None)
-    if weight is not None:
+    stated = next((name for name in _WEIGHTS if name in turn), None)
+    stated = stated or next((name for name in _TRAINED if isinstance(turn.get(name), bool)), None)
+    if stated is not None:
+        weight = turn.pop(stated)
         if not is_number(weight) or weight < 0:
             raise Defect("bad_weight", f"the weight of a turn is {str(weight)[:64]!r}")
         message["weight"] = float(weight)
@@ -290,7 +307,8 @@ def _content(value: object) -> _Content:
             if content.calls:
                 raise Defect("bad_tool_call", "words after a call in one turn")
             rest.pop("type", None)
-            texts.append(_text(next((rest.pop(n) for n in ("text", "value") if n in rest), None)))
+            text = _text(next((rest.pop(n) for n in ("text", "value") if n in rest), None))
+            (content.thoughts if rest.pop("thought", None) is True else texts).append(text)
         elif type_ == "thinking":
             rest.pop("type")
             content.thoughts.append(_text(rest.pop("thinking", None)))

@@ -234,6 +234,26 @@ def test_weights_are_kept_and_bad_ones_damage(tmp_path):
         assert found.reason == "bad_weight"
 
 
+@pytest.mark.parametrize("name", ["loss", "train", "training", "loss_weight", "loss_scale"])
+def test_a_turn_may_say_otherwise_that_it_is_not_trained_on(tmp_path, name):
+    masked, plain = (
+        made(tmp_path, ASK, assistant(content="20C", **{name: value})) for value in (False, True)
+    )
+    assert (masked.messages[1]["weight"], plain.messages[1]["weight"]) == (0.0, 1.0)
+    assert masked.meta is None
+    words = made(tmp_path, ASK, assistant(content="20C", train="later"))
+    assert words.meta == '{"turns":[{},{"train":"later"}]}'
+
+
+def test_a_thought_of_gemini_is_reasoning(tmp_path):
+    parts = [{"text": "Say it.", "thought": True}, {"text": "20C"}]
+    asked = {"role": "user", "parts": [{"text": "?"}]}
+    found = one(tmp_path, {"contents": [asked, {"role": "model", "parts": parts}]})
+    assert found.messages[1]["reasoning_content"] == "Say it."
+    assert turns_of(found.messages)[1] == ("assistant", "20C")
+    assert found.meta is None
+
+
 def test_masked_answers_are_damage_where_the_product_has_no_mask(tmp_path):
     strict = Chat(masked="quarantine")
     masked = assistant(content="x", weight=0)
@@ -397,6 +417,9 @@ def test_a_worse_answer_stands_beside_whole_messages(tmp_path):
         assert turns_of(found.messages) == [*expected, ("assistant", "20C")]
         assert turns_of(found.rejected) == [*expected, ("assistant", "5C")]
         assert found.meta is None
+        for name in ("rejected_response", "rejected_messages"):
+            again = made(tmp_path, ASK, good, **{name: rejected}, system="Be kind.")
+            assert (again.rejected, again.meta) == (found.rejected, None)
     assert made(tmp_path, ASK, rejected="5C").meta == '{"rejected":"5C"}'
 
 

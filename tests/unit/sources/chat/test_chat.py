@@ -64,6 +64,26 @@ PARTS = [
         {"conversations": OPENAI},
         {"utterances": [{"name": "user", "text": "Сәлем"}, {"name": "agent", "text": "Сәлем!"}]},
         {"messages": PARTS},
+        {"messages": [{"role": "User ", "content": "Сәлем"}, {"role": "AI", "content": "Сәлем!"}]},
+        {"messages": [{"type": "human", "content": "Сәлем"}, {"type": "ai", "content": "Сәлем!"}]},
+        {
+            "conversations": [
+                {"from": "human", "content": "Сәлем"},
+                {"from": "bot", "content": "Сәлем!"},
+            ]
+        },
+        {
+            "conversations": [
+                {"role": "user", "value": "Сәлем"},
+                {"role": "Chatbot", "value": "Сәлем!"},
+            ]
+        },
+        {"prompt": "Сәлем", "response": "Сәлем!"},
+        {"question": "Сәлем", "answer": "Сәлем!"},
+        {"query": "Сәлем", "response": "Сәлем!", "history": []},
+        {"inputs": "Сәлем", "targets": "Сәлем!"},
+        {"input": "Сәлем", "output": "Сәлем!"},
+        {"instruction": "Сәлем", "answer": "Сәлем!"},
     ],
 )
 def test_every_layout_gives_the_same_conversation(tmp_path, record):
@@ -103,6 +123,22 @@ def test_every_known_role_is_mapped(tmp_path, name, role):
         ({"conversations": [{"value": "x"}]}, "bad_turn", "names no speaker"),
         ({"conversations": "hello"}, "bad_turn", "str instead of a list"),
         ({"conversation_": []}, "missing_messages", "no field 'messages'"),
+        (
+            {"question": "Which?", "choices": ["x", "y"], "answer": "x"},
+            "missing_messages",
+            "no field 'messages'",
+        ),
+        ({"messages": OPENAI, "kto_tag": False}, "unwanted_answer", "kto_tag"),
+        (
+            {"conversations": [{"from": "human", "value": "<image>\n?"}], "image": "a.jpg"},
+            "image_part",
+            "field 'image' or 'images'",
+        ),
+        (
+            {"messages": [{"role": "user", "content": "<audio>"}], "audios": ["a.wav"]},
+            "audio_part",
+            "field 'audio' or 'audios'",
+        ),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]},
             "image_part",
@@ -168,6 +204,21 @@ def test_preferences_give_the_chosen_and_the_rejected_conversation(tmp_path, rec
     assert found.meta is None
 
 
+def test_turns_beside_two_whole_conversations_are_not_read_twice(tmp_path):
+    good, bad = OPENAI, [OPENAI[0], {"role": "assistant", "content": "Жоқ"}]
+    for before in (good, bad, OPENAI[:1], [], None):
+        record = {"prompt": "Сәлем", "messages": before, "chosen": good, "rejected": bad}
+        found = one(tmp_path, {name: each for name, each in record.items() if each is not None})
+        assert turns_of(found.messages) == HELLO
+        assert turns_of(found.rejected) == [HELLO[0], ("assistant", "Жоқ")]
+    found = one(tmp_path, {"messages": good, "chosen": "Сәлем!", "rejected": "Жоқ"})
+    assert turns_of(found.messages) == HELLO
+    assert turns_of(found.rejected) == [HELLO[0], ("assistant", "Жоқ")]
+    again = [*OPENAI, OPENAI[0]]  # the same question once more
+    found = one(tmp_path, {"messages": again, "chosen": "Сәлем!", "rejected": "Жоқ"})
+    assert turns_of(found.messages) == [*HELLO, *HELLO]
+
+
 def test_a_preference_with_one_side_missing_is_damage(tmp_path):
     assert one(tmp_path, {"prompt": "Q", "chosen": "A", "rejected": None}).reason == "null_turn"
 
@@ -179,6 +230,17 @@ def test_a_transcript_in_one_string_is_its_turns(tmp_path):
     assert turns_of(one(tmp_path, record).messages) == turns
     record = {"prompt": "Quote:" + said, "completion": "e"}
     assert turns_of(one(tmp_path, record).messages)[0] == ("user", "Quote:" + said)
+
+
+def test_a_system_prompt_in_parts_comes_first(tmp_path):
+    parts = [{"type": "text", "text": "Be", "cache_control": {"type": "ephemeral"}}, "kind."]
+    for system in ({"system": parts}, {"system_instruction": {"parts": [{"text": "Be\nkind."}]}}):
+        found = one(tmp_path, {"messages": OPENAI, **system})
+        assert turns_of(found.messages) == [("system", "Be\nkind."), *HELLO]
+        assert found.meta is None
+    odd = one(tmp_path, {"messages": OPENAI, "system": [{"image": "x"}]})
+    assert turns_of(odd.messages) == HELLO
+    assert odd.meta == '{"system":[{"image":"x"}]}'
 
 
 def test_contents_of_gemini_are_turns_with_their_system_instruction(tmp_path):
@@ -527,3 +589,17 @@ def test_all_paths_of_a_tree_cost_what_they_are(tmp_path):
     node["replies"] = [{**leaf, "rank": 1}, {**leaf, "text": "best", "rank": 0}]
     paths = read(stored(tmp_path, json.dumps({"prompt": node}).encode()), source)
     assert [path.messages[-1]["content"] for path in paths] == ["best", "end"]
+
+
+def test_a_sign_for_an_image_is_text_where_the_record_has_none(tmp_path):
+    for images in (None, []):
+        record = {"messages": [{"role": "user", "content": "What is <image>?"}], "images": images}
+        assert turns_of(one(tmp_path, record).messages) == [("user", "What is <image>?")]
+
+
+def test_turns_before_a_query_and_the_context_of_a_question_are_read(tmp_path):
+    found = one(tmp_path, {"query": "c", "response": "d", "history": [["a", "b"]], "system": "s"})
+    assert [content for _, content in turns_of(found.messages)] == ["s", "a", "b", "c", "d"]
+    asked = one(tmp_path, {"question": "Who?", "context": "Aida came.", "answer": "Aida"})
+    assert turns_of(asked.messages) == [("user", "Who?\n\nAida came."), ("assistant", "Aida")]
+    assert found.meta is None and asked.meta is None
