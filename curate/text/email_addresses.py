@@ -17,7 +17,7 @@ from pathlib import Path
 import regex
 
 #: Of a text with an address; RE2.
-HINT = r"[\pL\pN_.+'\"-]@[\pL\pN][\pL\pM\pN-]*\."
+HINT = r"[\pL\pN_.+'\"}-]@[\pL\pN][\pL\pM\pN-]*\."
 
 _AT_DOMAIN = regex.compile(
     r"@((?:[\p{L}\p{N}][\p{L}\p{M}\p{N}-]{0,62}\.){1,8}[\p{L}\p{M}\p{N}-]{2,63})"
@@ -41,6 +41,9 @@ _PORT_OR_PATH = regex.compile(r":\d{2,5}(?!\d)|/[A-Za-z]")
 _ACCOUNTS = frozenset(["git", "hg", "svn"])
 # Versions and files: mypkg@1.0.dev, banner@2x.zip.
 _NUMBERED = regex.compile(r"(?i)(?:v?\d+\.){2,}[^.]+|v\d+\.[^.]+|\d(?:\.\d)?x\.[^.]+")
+_GOES_ON = regex.compile(r"@|_\w")
+# Of papers: {ann,bob}@univ.edu.
+_SEVERAL = regex.compile(r"\{[\w.+-]+(?:\s*[,;|/]\s*[\w.+-]+)+\}$")
 _LONGEST = 64  #: characters of a local part (RFC 5321)
 
 
@@ -70,11 +73,10 @@ def find(text: str) -> Iterator[tuple[int, int]]:
         end = at + 1 + len(domain)
         if not domain or _RESERVED.search(domain) or _NUMBERED.fullmatch(domain):
             continue
-        following = text[end : end + 1]
-        if following and (following in "_@-" or (following.isascii() and following.isalnum())):
+        if _GOES_ON.match(text, end):
             continue
         begin = _begin(text, at, max(done, at - _LONGEST - 1), domain)
-        if begin == at or at - begin > _LONGEST:
+        if begin == at or (at - begin > _LONGEST and text[begin] != "{"):
             continue
         before = text[max(0, begin - 256) : begin]
         if _HANDLE.search(before):
@@ -94,8 +96,8 @@ def _domain(labels: str) -> str:
     known = _top_level_domains()
     parts = labels.split(".")
     while len(parts) > 1:
-        last = parts[-1].lower()
-        if last in known:
+        last = parts[-1]
+        if last.lower() in known and not _begins_sentence(parts):
             return ".".join(parts)
         size = _glued(last)
         if size:
@@ -104,12 +106,23 @@ def _domain(labels: str) -> str:
     return ""
 
 
-def _glued(label: str) -> int:
-    """Return the length of a top-level domain that a word of another script touches, else 0.
+def _begins_sentence(labels: list[str]) -> bool:
+    """Return whether the last label is a word behind an address and its full stop: mail.com.It."""
+    before, last = labels[-2:]
+    return len(labels) > 2 and last.istitle() and before in _top_level_domains()
 
-    Scripts without spaces may touch a name in their own.
+
+def _glued(label: str) -> int:
+    """Return the length of a top-level domain that a word touches, else 0.
+
+    The word is of another script, or begins with a hyphen (an ending), or with a capital behind
+    small letters (ann@mail.comPhone). Scripts without spaces may touch a name in their own.
     """
     known = _top_level_domains()
+    word = _WORD_BEHIND.match(label)
+    if word and word.group().lower() in known:
+        return len(word.group())
+    label = label.lower()
     ascii_end = next((k for k, char in enumerate(label) if not char.isascii()), len(label))
     if 0 < ascii_end < len(label):
         latin = "\xc0" <= label[ascii_end] <= "\u024f"
@@ -119,6 +132,7 @@ def _glued(label: str) -> int:
     return 0
 
 
+_WORD_BEHIND = regex.compile(r"[a-z]+(?=-|[A-Z][a-z])|[A-Z]+(?=-)")
 _UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]")
 
 
@@ -128,6 +142,9 @@ def _begin(text: str, at: int, first: int, domain: str) -> int:
         opening = text.rfind('"', first, at - 1)
         quoted = text[opening + 1 : at - 1]
         return opening if opening >= 0 and quoted.strip() and "\n" not in quoted else at
+    if text[at - 1 : at] == "}":
+        opening = text.rfind("{", max(0, at - 256), at)
+        return opening if opening >= 0 and _SEVERAL.match(text, opening, at) else at
     start = at
     letters = _LOCAL
     if not domain.isascii() and not _LOCAL.match(text, at - 1):

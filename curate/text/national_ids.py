@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import date
 
 _BEFORE = r"(?<![0-9A-Za-z_.,/+-])"  # letters of scripts without spaces may touch a number
-_AFTER = r"(?![0-9A-Za-z_/-]|[.,][0-9])"
+_AFTER = r"(?![0-9A-Za-z_/]|-[0-9A-Za-z]|[.,][0-9])"  # a hyphen may begin an ending
 
 
 def kz_iin(digits: str) -> bool:

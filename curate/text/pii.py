@@ -44,19 +44,26 @@ PHONE = "+1 202-555-0100"  # 555-0100 to 555-0199 are reserved for fiction in No
 IBAN = "XX00 0000 0000 0000 0000"  # XX is not a country (ISO 3166 leaves it to users)
 
 # Each pattern begins with a character and then looks behind it, so that the engine can skip to it.
-_IPV4 = re.compile(r"[1-9](?<![\w.][1-9])\d{0,2}(?:\.\d{1,3}){3}(?!\w|\.\w)")
+# Letters of scripts without spaces, and endings of other languages, may touch an IP address.
+_IPV4 = re.compile(
+    r"[1-9](?<![0-9A-Za-z_.][1-9])[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![0-9A-Za-z_]|\.[0-9A-Za-z_])"
+)
 _IPV6 = re.compile(
-    r"[23](?<![\w:.][23])[0-9A-Fa-f]{1,3}(?:::?[0-9A-Fa-f]{1,4}){2,7}(?:::)?(?![\w:]|\.\d)"
+    r"[23](?<![0-9A-Za-z_:.][23])[0-9A-Fa-f]{1,3}(?:::?[0-9A-Fa-f]{1,4}){2,7}(?:::)?"
+    r"(?![0-9A-Za-z_:]|\.[0-9])"
 )
 
+# Word processors write spaces and hyphens that do not break, and dashes.
+_SPACES = r" \u00a0\u2009\u202f"
+_GAP = rf"[{_SPACES}\u2010-\u2013-]"
 _PHONE = re.compile(
-    r"\+(?<![\w+.]\+)(?:[17](?:[ \u00a0.()/-]{0,2}\d){10}"
-    r"|[2-689](?:[ \u00a0.()/-]{0,2}\d){9,12})(?!\d)"
-    r"|8(?<![\w+.-]8)[ \u00a0-]?\(\d{3,4}\)[ \u00a0-]?\d{2,3}(?:[ \u00a0-]?\d{2}){2}(?!\d)"
-    r"|8(?<![\w+.-]8)[ \u00a0-]\d{3}[ \u00a0-]\d{3}[ \u00a0-]\d{2}[ \u00a0-]\d{2}(?!\d)"
-    r"|\((?<![\w+.-]\()\d{3}\) ?\d{3}-\d{4}(?!\d)"
+    rf"\+(?<![\w+.]\+)(?:[17](?:[{_SPACES}.()/\u2010-\u2013-]{{0,2}}\d){{10}}"
+    rf"|[2-689](?:[{_SPACES}.()/\u2010-\u2013-]{{0,2}}\d){{9,12}})(?!\d)"
+    rf"|8(?<![\w+.-]8){_GAP}?\(\d{{3,4}}\){_GAP}?\d{{2,3}}(?:{_GAP}?\d{{2}}){{2}}(?!\d)"
+    rf"|8(?<![\w+.-]8){_GAP}\d{{3}}{_GAP}\d{{3}}{_GAP}\d{{2}}{_GAP}\d{{2}}(?!\d)"
+    r"|\((?<![\w+.-]\()\d{3}\) ?\d{3}[\u2010-\u2013-]\d{4}(?!\d)"
 )
-_THOUSANDS = re.compile(r"\+\d{1,3}(?:[ \u00a0.]\d{3})+")
+_THOUSANDS = re.compile(rf"\+\d{{1,3}}(?:[{_SPACES}.]\d{{3}})+")
 _DECIMAL_OR_DATE = re.compile(r"\+(?:\d{1,3}\.\d{5,}|\d{4}-\d\d-\d\d)")
 _FICTION = re.compile(r"\+?1?\d{3}55501\d\d")
 
@@ -192,12 +199,13 @@ KINDS: dict[str, Callable[[str], list[Replacement]]] = {
     kind.__name__: kind for kind in (email, public_ip, phone, iban)
 } | {kind: _national(kind) for kind in NATIONAL_IDS}
 
+_ANY_GAP = r"[ \x{A0}\x{2009}\x{202F}\x{2010}-\x{2013}.()/-]"
 #: For each kind a pattern (RE2) that matches every text with an occurrence.
 HINTS = {
     "email": email_addresses.HINT,
     "public_ip": r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|[23][0-9A-Fa-f]{1,3}::?[0-9A-Fa-f]{1,4}:",
-    "phone": r"\+[1-9][ \x{A0}.()/-]?[ \x{A0}.()/-]?[0-9]|8[ \x{A0}-]?\([0-9]"
-    r"|8[ \x{A0}-][0-9]{3}[ \x{A0}-]|\([0-9]{3}\) ?[0-9]{3}-",
+    "phone": rf"\+[1-9]{_ANY_GAP}?{_ANY_GAP}?[0-9]|8{_ANY_GAP}?\([0-9]"
+    rf"|8{_ANY_GAP}[0-9]{{3}}{_ANY_GAP}|\([0-9]{{3}}\) ?[0-9]{{3}}{_ANY_GAP}",
     "iban": "[A-Z]{2}[0-9]{2}[ \u00a0]?[A-Z0-9]",
 } | {kind: number.hint for kind, number in NATIONAL_IDS.items()}
 
