@@ -31,6 +31,16 @@ _NOTE = re.compile(
     rf"(?=[\s{_SPACED_END}{_END}{_COMMAS};؛)）]|\Z)"
     rf"|(?<=[{_COMMAS}]){HOLE}+(?=\s|\Z)"
 )
+# What belongs to the word behind it: prepositions, articles and conjunctions of Hebrew and Arabic,
+# elided words of Romance languages; and an abbreviation of one or two letters ("n.º 5", "1.ª").
+_LONGEST_CLITIC = 12
+_CLITIC = re.compile(
+    r"(?<![\w'’])(?:[וש]?[בהוכלמש]|(?!\Z)[وف]?[بلك]?(?:ال|لل)?\u0640?"
+    r"|(?:[cdjlmnstv]|(?:ju|lor|pui|pre|quel)?s?(?:quoi)?qu|(?:[dn]e|da|su|co|que|a|be)ll|un|gl)['’]"
+    r")\Z",
+    re.IGNORECASE,
+)
+_SHORT = re.compile(r"(?<!\w)\w{1,2}\.\Z")
 
 _PARENTHESIS = re.compile(r"[(（][^()（）]*[)）]")
 #: Parentheses within parentheses that are looked at; around deeper ones the sentence goes.
@@ -90,7 +100,7 @@ def without_holes(line: str, *, is_item: bool = False) -> Cut:
     >>> without_holes("Almaty (formerly \x01) is big. It has \x01 people. It's old.\x01 So.")
     Cut(line="Almaty is big. It's old. So.", sentences=1, parentheses=1)
     """
-    line = _NOTE.sub("", line.replace(BLOCK, HOLE))
+    line = _NOTE.sub(_kept, line.replace(BLOCK, HOLE))
     line, parentheses = _without_parentheses(line)
     if HOLE not in line:
         return Cut(line.strip(), 0, parentheses)
@@ -103,6 +113,15 @@ def without_holes(line: str, *, is_item: bool = False) -> Cut:
         elif _LETTER.search(sentence):
             cut += 1
     return Cut("".join(kept).strip(), cut, parentheses)
+
+
+def _kept(note: re.Match[str]) -> str:
+    """Return "" for a note, its sign where words of the sentence are missing there."""
+    line, begin = note.string, note.start()
+    before = line[max(0, begin - _LONGEST_CLITIC) : begin]
+    behind = line[note.end() : note.end() + 8].lstrip(" \xa0")[:1]
+    goes_on = (behind.islower() or behind.isdecimal()) and _SHORT.search(before)
+    return HOLE if goes_on or _CLITIC.search(before) else ""
 
 
 def _without_parentheses(line: str) -> tuple[str, int]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from unicodedata import normalize
 
 #: The keys of the table that are namespaces, to MediaWiki's numbers.
 NUMBERS = {
@@ -57,10 +58,12 @@ class Names:
 def key(name: str) -> str:
     """Return a name as MediaWiki compares it: underscores are spaces, case does not count.
 
-    >>> key(" User_talk ")
-    'user talk'
+    >>> key(" User_talk "), key("KATEGORİ")
+    ('user talk', 'kategori')
     """
-    return " ".join(name.replace("_", " ").split()).casefold()
+    name = " ".join(name.replace("_", " ").split()).casefold()
+    # The small letter of İ is i and a dot above, for which Unicode has no letter.
+    return name if name.isascii() else normalize("NFC", name).replace("i\u0307", "i")
 
 
 @cache

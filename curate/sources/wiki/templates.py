@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from curate.sources.wiki.holes import BLOCK, GAP, HOLE
 from curate.sources.wiki.names import Names, key
@@ -25,13 +26,19 @@ _Arguments = Mapping[str, str]
 _NUMBER = re.compile(r"[+−-]?[\d.,  ]*\d(?:/\d+)?\Z")
 _CODE = re.compile(r"[a-z]{2,3}(?:-[a-z]{2,8}){0,2}\Z")
 _FUNCTION = re.compile(r"(#?[^\s:|#][^:|\n]{0,60}):")
-_LANGUAGE_NAMES = re.compile(r"lang-[a-z]{2,3}(?:-[a-z]{2,8})?\Z")
+_LANGUAGE_NAMES = re.compile(r"lang-[a-z]{2,3}(?:-[a-z]{2,8}|2)?\Z")
 _ICON = re.compile(r"(?:[a-z]{2,3} icon|icon-[a-z]{2,3})\Z")
 #: Templates of French wikis whose name is what they show.
 _FRENCH_ORDINAL = re.compile(
     r"(?:[IVXLC]+|\d+)(?:er|re|e)(?: siècle(?: av\. J\.-C\.)?)?\Z|(?:av|apr)\. J\.-C\.\Z"
 )
-_LINK_TO = re.compile(r"link-[a-z]{2,3}\Z")
+#: Named values of forms that nothing of what is shown depends on.
+_SILENT = {"catIdx", "catidx", "key", "sort"}
+#: Of texts that consist of these a template's values are numbers or styles.
+_IDLE = " \u00a0\u2009\u200a–—·•\u200b\u200c\u200d\u00ad"
+#: Names of signs that are put between the template's values.
+_JOINTS = ("shy", "wbr", "zwsp", "zwj", "zwnj")
+_LINK_TO = re.compile(r"(?:link-|internal link helper/)[a-z]{2,3}\Z")
 #: Units of {{convert}} as its readers see them in abbreviated form.
 _SHOWN_UNITS = """
 m km cm mm nm km2 m2 cm2 mm2 km3 m3 cm3 km² m² ha a g kg mg t L l mL ml cL dL hL kW MW GW W V kV A
@@ -62,14 +69,20 @@ _RANGES = {
 }
 
 
+class _Known(NamedTuple):
+    texts: Mapping[str, str]  #: of calls without values; what they are by name
+    words: Mapping[str, Mapping[str, str]]  #: the same by language
+    shown: Mapping[str, str]  #: which of the values are shown
+    forms: Mapping[str, Mapping[str, list[str]]]  #: what is shown by number of values, by language
+
+
 @cache
-def _known() -> tuple[Mapping[str, str], Mapping[str, str], Mapping[str, Mapping[str, list[str]]]]:
-    """Return texts of templates, which of their values others show, and forms by language."""
+def _known() -> _Known:
     table = tomllib.loads(Path(__file__).with_name("templates.toml").read_text(encoding="utf-8"))
     shown = {name: which for which, names in table["shown"].items() for name in names}
     shown |= {name: "hidden" for names in table["hidden"].values() for name in names}
     texts = {name: protected(text) for name, text in table["text"].items()}
-    return texts, shown, table["languages"]
+    return _Known(texts, table["words"], shown, table["languages"])
 
 
 def protected(text: str) -> str:
@@ -97,8 +110,14 @@ def shown(content: str, names: Names, title: str) -> str:
             return missing
         else:
             return _function(content, names, missing)
-    texts, which, languages = _known()
-    if name in texts:
+    texts, words, which, languages = _known()
+    if "|" not in content:
+        text = words.get(names.language, {}).get(name, texts.get(name))
+        if text is not None:
+            return text
+    elif name in _JOINTS and len(content) <= _LONGEST:
+        return texts[name].join(_unnamed(_arguments(content)).values())
+    elif name in texts and not texts[name].strip(_IDLE):
         return texts[name]
     if (forms := languages.get(names.language, {}).get(name)) and len(content) <= _LONGEST:
         return _form(forms, _arguments(content)) or missing
@@ -139,6 +158,8 @@ def _value(how: str, arguments: _Arguments) -> str | None:
         return arguments.get("1", arguments.get("text"))
     if how == "marked":
         return arguments.get("1", arguments.get("text", GAP))
+    if how == "marked_words":
+        return words if re.search(r"[^\W\d_]", words := arguments.get("1", "")) else GAP
     if how == "second":
         return arguments.get("2", arguments.get("text", arguments.get("texte")))
     if how == "last":
@@ -148,10 +169,14 @@ def _value(how: str, arguments: _Arguments) -> str | None:
     return f"\n{text}\n" if text is not None else None  # block
 
 
+def _unnamed(arguments: _Arguments) -> dict[str, str]:
+    return {name: value for name, value in arguments.items() if name.isdecimal()}
+
+
 def _form(forms: list[str], arguments: _Arguments) -> str | None:
     """Return the form for this number of values, filled in."""
-    values = {f"{{{name}}}": value for name, value in arguments.items() if name.isdecimal()}
-    if len(values) != len(arguments) or not 0 < len(values) <= len(forms):
+    values = {f"{{{name}}}": value for name, value in _unnamed(arguments).items()}
+    if not 0 < len(values) <= len(forms) or not arguments.keys() - _unnamed(arguments) <= _SILENT:
         return None
     return re.sub(r"\{\d\}", lambda place: values.get(place.group(), ""), forms[len(values) - 1])
 
@@ -237,11 +262,18 @@ def _link(arguments: _Arguments) -> str | None:
 
 
 def _link_ru(arguments: _Arguments) -> str | None:
-    return arguments.get("2") or arguments.get("1") or arguments.get("текст")
+    found = map(arguments.get, ("текст", "2", "надо", "треба", "1"))
+    return next(filter(None, found), None)
 
 
 def _link_fr(arguments: _Arguments) -> str | None:
     return next(filter(None, map(arguments.get, ("texte", "fr", "1", "trad"))), None)
+
+
+def _country(arguments: _Arguments) -> str | None:
+    """Return a country's name; a code stands for one that the call does not have."""
+    name = arguments.get("1", "")
+    return None if len(name) < 4 and name.isupper() else name or None
 
 
 _SPECIAL: dict[str, Callable[[_Arguments], str | None]] = {
@@ -253,7 +285,10 @@ _SPECIAL: dict[str, Callable[[_Arguments], str | None]] = {
     **dict.fromkeys(("読み仮名", "ふりがな", "読み仮名 ruby不使用"), _furigana),
     **dict.fromkeys(("ill", "interlanguage link", "link-interwiki", "仮リンク"), _link),
     **dict.fromkeys(("нп", "нп2", "нп3", "нп4", "нп5", "iw", "не переведено"), _link_ru),
-    **dict.fromkeys(("не переведено 2", "не переведено 3", "не переведено 5"), _link_ru),
+    **dict.fromkeys(("не переведено 2", "не переведено 3", "не переведено 4"), _link_ru),
+    **dict.fromkeys(("не переведено 5", "не перекладено"), _link_ru),
+    "tsl": lambda arguments: arguments.get("4") or arguments.get("3") or arguments.get("2"),
+    **dict.fromkeys(("flag", "flagu", "flagcountry"), _country),
     "lien": _link_fr,
     "url": lambda arguments: arguments.get("2") or arguments.get("1"),
     "isbn": lambda arguments: f"ISBN {arguments['1']}" if "1" in arguments else None,

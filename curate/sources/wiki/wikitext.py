@@ -76,12 +76,19 @@ _TOKEN = re.compile(
     r"|(?<=<)(?:(?P<comment>!--)|(?P<slash>/?)(?P<tag>[A-Za-z][A-Za-z0-9]{0,20})(?P<rest>[^<>]*)>)"
     r"|(?<=\|)(?P<close>\})(?!\})"
     r"|(?<=-)(?P<variant>\{)(?!\{)"
-    r"|(?<=_)_[^\W\d_]{2,40}(?:_[^\W\d_]{1,40}){0,6}__"
+    # Letters, and the marks of scripts that write vowels as marks.
+    r"|(?<=_)_[^\W\d_][^\x00-@\[-`{-\xbf\u2000-\u206f\s]{1,39}"
+    r"(?:_[^\x00-@\[-`{-\xbf\u2000-\u206f\s]{1,40}){0,6}__"
     r")"
 )
 #: The rest of a link without other markup than emphasis.
 _SIMPLE_LINK = re.compile(r"([^\[\]{}<>\n]*)\]\]")
 _CLOSING = {name: re.compile(rf"</{name}\s{{0,64}}>", re.IGNORECASE) for name in _OPAQUE}
+#: Readings may have no closing tag.
+_CLOSING |= {
+    name: re.compile(rf"</{name}\s{{0,64}}>|(?=<(?:r[bpt]|rtc|/ruby)\b)", re.IGNORECASE)
+    for name in ("rt", "rp")
+}
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _LANGUAGE = re.compile(
     r"(?:[a-z]{2,3}|simple|be-x-old|roa-rup|[a-z]{2,3}-[a-z]{2,10}(?:-[a-z]{2,6})?)\Z"
@@ -104,13 +111,18 @@ _HIDING, _NAMING, _SHOWING = frozenset("HT-"), frozenset("DN"), frozenset("SAR")
 _RULES = re.compile(r";\s{0,8}(?=[a-z]{2,3}(?:-[a-z]{2,8})?\s{0,8}:|[^;:]{1,80}=>|\Z)")
 
 # Traces of a dropped template: "Astana ( ; Russian )", "Astana , the capital".
-_SEPARATORS = ",;،、；，"
+_SEPARATORS = ",;،؛、；，"
 _EMPTY_BRACKETS = re.compile(
     rf"\((?:(?<=[ \t]\()[\s{_SEPARATORS}]{{0,16}}"
     rf"|\s{{0,8}}[{_SEPARATORS}][\s{_SEPARATORS}]{{0,16}})\)"
 )
 _EMPTY_WIDE_BRACKETS = re.compile(rf"（[\s{_SEPARATORS}]{{0,16}}）")
 _AFTER_BRACKET = re.compile(rf"([(（])[ \t]{{0,8}}[{_SEPARATORS}][ \t{_SEPARATORS}]{{0,16}}")
+_BEFORE_BRACKET = re.compile(
+    rf"[ \t]?[{_SEPARATORS}][ \t{_SEPARATORS}]{{1,16}}(?=[)）])|[、，；]{{1,16}}(?=）)"
+)
+#: One of these is in a text that the expression changes: to search for it takes much longer.
+_TRACES = [f"{mark} )" for mark in _SEPARATORS] + [f"{mark}）" for mark in f"{_SEPARATORS} "]
 _MARKS = ",.،。、"
 _BEFORE_MARK = re.compile(rf"(?<=\S) (?=[{_MARKS}](?:\s|\Z))")
 
@@ -467,13 +479,15 @@ def _tidy(text: str) -> Prose:
 def without_remains(text: str) -> str:
     """Return a text without brackets that are empty, and spaces, where something was left out.
 
-    >>> without_remains("Almaty (; Алматы) lies ( ) there .")
+    >>> without_remains("Almaty (; Алматы; ) lies ( ) there .")
     'Almaty (Алматы) lies there.'
     """
     text = _EMPTY_BRACKETS.sub("", text)
     if "（" in text:
         text = _EMPTY_WIDE_BRACKETS.sub("", text)
     text = _AFTER_BRACKET.sub(r"\1", text)
+    if (" )" in text or "）" in text) and any(trace in text for trace in _TRACES):
+        text = _BEFORE_BRACKET.sub("", text)
     while "  " in text:
         text = text.replace("  ", " ")
     if any(f" {mark}" in text for mark in _MARKS):

@@ -49,10 +49,12 @@ from curate.sources.wiki.wikitext import prose
         ),
         ("<nowiki>{{a}} '''b''' [[c]]</nowiki> d.", "{{a}} '''b''' [[c]] d."),
         ("<ruby>表示<rp>(</rp><rt>ひょうじ</rt><rp>)</rp></ruby>する。", "表示する。"),
-        ("<ruby>表示<rt>ひょうじ</ruby>する。", "表示ひょうじする。"),
+        ("<ruby>表示<rt>ひょうじ</ruby>する。", "表示する。"),
+        ("<ruby>表<rp>(<rt>ひょう<rp>)<rb>示<rt>じ</ruby>する。", "表示する。"),
         ("A <unknown>b</unknown>.", "A <unknown>b</unknown>."),
         ("A <gallery>b.", "A b."),
         ("__notoc__ __NoEditSection__ A __init__ b.", "A __init__ b."),
+        ("__विषय_सूची_हीन__ __ไม่มีสารบัญ__ A __—__ b.", "A __—__ b."),
     ],
 )
 def test_an_element(markup, expected):

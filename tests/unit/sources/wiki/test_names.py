@@ -45,6 +45,8 @@ sah si sk sl sq sr su sv sw ta te tg th tl tr tt ug uk ur uz vi war yi yo zh
         ("en", "Star Trek", None),
         ("en", "Class", None),
         ("rw", "Ikiciro", 14),
+        ("tr", "KATEGORİ", 14),
+        ("vi", "The\u0302\u0309 loa\u0323i", 14),
         ("en", "Κατηγορία", 14),
     ],
 )

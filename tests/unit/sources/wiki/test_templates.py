@@ -61,6 +61,15 @@ def shown(markup, language="en", title=""):
         ("{{CURRENTYEAR}}", None),
         ("{{unknown|words}}", None),
         ("{{lang|ru}}", None),
+        ("{{circa|1880}}, {{HMS|Hood|51}}, {{€|5}}", "c.\xa01880, HMS\xa0Hood\xa0(51), €5"),
+        ("{{euro}} {{inr}}500 5{{times}}6", "€ ₹500 5×6"),
+        ("{{°|5}}", None),
+        ("{{shy|under|stand}} {{wbr|a|b|c}}", "understand abc"),
+        ("{{flag|France}}", "France"),
+        ("{{flag|FRA}}", None),
+        ("one{{br}}two", "one two"),
+        ("{{lang-en2|word}}", "word"),
+        ("{{fakt|many words|data=2010}}, {{feit|2010|5}}word", "many words, word"),
     ],
 )
 def test_what_a_template_shows(markup, text):
@@ -85,6 +94,13 @@ def test_functions_have_local_names():
         ("fr", "{{citation|l'eau}}", "«\xa0l'eau\xa0»"),
         ("fr", "{{date|11|novembre|1866|âge=oui}}", None),
         ("fr", "{{référence nécessaire|les mots}}", "les mots"),
+        ("fr", "XIX{{e}}, 1{{er}}, {{s-|V|e|av. J.-C.}}", "XIXe, 1er, Ve siècle av. J.-C."),
+        ("es", "1.{{ª}} edición", "1.ª edición"),
+        ("ar", "1400 {{هـ}}", "1400 هـ"),
+        ("ja", "10月{{0}}5日", "10月5日"),
+        ("zh", "王{{bd|1900年|1月|2000年|2月|catIdx=W}}", "王（1900年1月－2000年2月）"),
+        ("zh", "{{tsl|en|Word|字}}{{Internal link helper/en|山|Hill}}", "字山"),
+        ("ru", "{{не переведено|есть=:en:X|надо=Слово}}", "Слово"),
         ("ca", "{{segle|XX}}", "segle XX"),
         ("ca", "{{segle|XX|s}}", None),
         ("ru", "{{s|1 км}}", "1 км"),
@@ -121,6 +137,24 @@ def test_what_is_left_of_an_item_that_was_a_citation_goes():
 
 
 @pytest.mark.parametrize(
+    "sentence",
+    [
+        "Il est de l'{{x}} en France.", "De l’{{x}} en France.", "Jusqu'{{x}} ici.",
+        "Nell'{{x}} era.", "En el n.{{x}} 5 es.", "La 1.{{x}} edición.", "היא עיר ב{{x}} גדולה.",
+        "هي مدينة في ال{{x}} كبيرة.", "هنا و{{x}} كذا.", "قال لـ{{x}} ذلك.",
+    ],
+)  # fmt: skip
+def test_what_belongs_to_the_word_behind_it_is_followed_by_no_note(sentence):
+    assert prose(sentence) == ("", 1, 0)
+
+
+def test_traces_of_hidden_templates_at_the_end_of_a_parenthesis():
+    assert prose("A (b; {{coord|1}}) and (c؛{{coord|1}} , ) are.").text == "A (b) and (c) are."
+    assert prose("東京（とうきょう、{{coord|1}}）は市。").text == "東京（とうきょう）は市。"
+    assert prose("A (1,) and ;) are.").text == "A (1,) and ;) are."
+
+
+@pytest.mark.parametrize(
     "page",
     [
         "{{Infobox city\n| name = A\n}}\n'''A''' is.",
@@ -154,6 +188,8 @@ def test_templates_on_their_own_lines_cost_nothing(page):
         ("النهر ({{x}}، ماء) طويل.", "النهر (ماء) طويل.", 1),
         ("'''서울'''({{x}}, Seoul)은 크다.", "서울(Seoul)은 크다.", 1),
         ("NHK（{{x}}）は古い。", "NHKは古い。", 1),
+        ("'''תל אביב''' (ב{{x|Tel Aviv}}) היא עיר.", "תל אביב היא עיר.", 1),
+        ("النهر (بال{{x}}؛ ماء) طويل.", "النهر (ماء) طويل.", 1),
         ("It is f({{x}}) here.", "", 0),
     ],
 )
