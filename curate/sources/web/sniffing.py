@@ -33,7 +33,9 @@ _FAMILIES = frozenset(
 )
 
 #: Types that servers and programs invent for pages: text/htm, application/x-httpd-php.
-_MAY_BE_PAGES = re.compile(r"text/|.*(?:htm|php|download|directory)")
+_MAY_BE_PAGES = re.compile(
+    r"text/|.*(?:htm|php|asp|jsp|cgi|perl|text|octet|unknown|download|directory)"
+)
 
 _MEDIA = re.compile(r"[\s\"']*([a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+*-]+|\*/\*)")
 _CHARSET = re.compile(r"[;,\s]charset\s{0,8}=\s{0,8}[\"']?\s{0,8}([^\"';,\s]{1,64})")
@@ -76,7 +78,12 @@ _TAG = re.compile(
 _DOCUMENT = re.compile(rb"<(?:!doctype\s+html|(?:[a-z]{1,8}:)?html|head|body)(?=[\s>])", re.I)
 _FEED = re.compile(rb"<(?:rss|feed|rdf:rdf|opml|atom:feed|channel)(?=[\s>])", re.I)
 _BEFORE = re.compile(
-    rb"\s+|<!--(?:[^-]|-(?!->))*+-->|<\?[^>]{0,1024}\?>|<!doctype(?!\s+html)[^>\[]{0,512}>", re.I
+    rb"[\s\0]+|\xef\xbb\xbf|<!--(?:[^-]|-(?!->))*+-->|<\?[^>]{0,1024}\?>|<!doctype(?!\s+html)[^>\[]{0,512}>",
+    re.I,
+)
+#: A drawing that begins a page, such as a sheet of icons, is no picture.
+_BEHIND_SVG = re.compile(
+    rb"</svg>\s*<(?:div|p|h[1-6]|main|article|section|header|nav|html|body)\b", re.I
 )
 _LOOK = 1 << 14  # bytes in which the first element is looked for
 
@@ -86,7 +93,7 @@ _MAGIC = re.compile(
     rb"|BM....\0\0\0\0|RIFF....WEBPVP|II\*\0|MM\0\*|8BPS\0|....ftypavif|....ftyphei)"
     rb"|(?P<audio>FORM....AIFF|ID3[\0-\x1f]|OggS\0|MThd\0\0\0\x06|RIFF....WAVE|fLaC\0)"
     rb"|(?P<video>RIFF....AVI |\x1a\x45\xdf\xa3|[\0\x01]...ftyp|FLV\x01|\0\0\x01\xba)"
-    rb"|(?P<font>wOF[F2]\0|\0\x01\0\0\0|OTTO\0|ttcf\0|.{34}LP)"
+    rb"|(?P<font>wOF[F2]\0|\0\x01\0\0\0|OTTO\0|ttcf\0|.{8}[\0-\2]\0[\1\2]\0.{22}LP)"
     rb"|(?P<archive>\x1f\x8b\x08|PK\x03\x04|PK\x05\x06|Rar!\x1a\x07|7z\xbc\xaf\x27\x1c|BZh\d1AY&SY"
     rb"|\xfd7zXZ\0|\x28\xb5\x2f\xfd)"
     rb"|(?P<office>\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1)|(?P<program>MZ[\0-\xff]{0,2}\0|\x7fELF|\0asm)"
@@ -94,6 +101,10 @@ _MAGIC = re.compile(
     re.S,
 )
 _JSON = re.compile(rb"\{\s*\"(?:[^\"\\\n]|\\.){0,200}\"\s*:|\[\s*\{\s*\"[^\"\n]{0,200}\"\s*:")
+#: What keeps a script of another site from reading JSON, and a call that lets it: JSONP.
+_JSON_GUARD = re.compile(
+    rb"(?:\)\]\}',?|while\(1\);|for\(;;\);|(?:/\*\*/\s?)?[A-Za-z_$][\w.$]{0,127}\((?=\s*[\[{]))\s*"
+)
 _JSON_WHOLE = 1 << 20  # a larger body is taken for JSON by its beginning alone
 
 
@@ -121,8 +132,10 @@ def sniff(body: bytes) -> str:
     if _FEED.match(start, at):
         return "feed"
     before = start[:at].lower()
-    if b"<?xml" in before or start[at : at + 4].lower() == b"<svg":
-        return "image" if start[at : at + 4].lower() == b"<svg" else "xml"
+    if start[at : at + 4].lower() == b"<svg":
+        return "tag" if _BEHIND_SVG.search(body) else "image"
+    if b"<?xml" in before:
+        return "xml"
     if start[at:].startswith(b"<!--") or b"<!--" in before:
         return "tag"
     return "json" if _is_json(body) else ""
@@ -130,6 +143,8 @@ def sniff(body: bytes) -> str:
 
 def _is_json(body: bytes) -> bool:
     text = body[:_JSON_WHOLE].strip(b"\xef\xbb\xbf \t\r\n")
+    if guard := _JSON_GUARD.match(text):
+        text = text[guard.end() :].rstrip(b"; )")
     if text[:1] not in (b"{", b"["):
         return False
     if _JSON.match(text):
@@ -176,7 +191,8 @@ def page_kind(media: str, body: bytes, identified: str = "") -> PageKind:
     family = media.partition("/")[0]
     stated = family if family in _FAMILIES else "other"
     if media not in _HTML and media not in _XML and media != "text/plain" and media not in _UNKNOWN:
-        if media.partition("/")[2] and identified not in _HTML and not _MAY_BE_PAGES.match(media):
+        silent = stated == "other" or _MAY_BE_PAGES.match(media)
+        if not silent and identified not in _HTML:
             return PageKind("", stated)
         # A type that says little (text/x-php), or that the crawler contradicts: the body decides.
         return PageKind("html") if sniff(body) == "html" else PageKind("", stated)

@@ -88,6 +88,7 @@ def test_pages_under_other_types(tmp_path: Path, head: tuple[str, ...]) -> None:
         *("<script>", "<style>", "<h1>", "<font>", "<table>", "<a>", "<b>", "<br>", "<iframe>"),
         *("<a href=x>", "<BODY bgcolor=white>", "<!--[if IE]><p><![endif]-->", "<!DOCTYPE note>"),
         "\n\t <P>",
+        *("\ufeff\ufeff", "\r\n\ufeff", "\0\0", "<svg><symbol id=a></symbol></svg> "),
     ],
 )
 def test_beginnings_of_untyped_pages(start: str) -> None:
@@ -112,12 +113,17 @@ def test_beginnings_of_untyped_pages(start: str) -> None:
         (b"\0\0\0\x20ftypisom", "video"),
         (b"\x1a\x45\xdf\xa3", "video"),
         (b"wOF2\0\x01", "font"),
+        (b"\xa0\x4d\0\0\xd6\x4c\0\0\x02\0\x02\0" + bytes(22) + b"LP", "font"),
         (b"PK\x03\x04....", "archive"),
         (b"Rar!\x1a\x07\0", "archive"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "office"),
         (b'{"title": "A page", "n": 1}', "json"),
         (b'[{"title": 1}', "json"),
         (b"[1, 2, 3]", "json"),
+        (b"back.call([1, 2]);\n", "json"),
+        (b'/**/cb_1({"title": "A page"})', "json"),
+        (b')]}\',\n[["a", 1]]', "json"),
+        (b'for(;;);{"a": {"b": 1}}', "json"),
         (b"<?xml version='1.0'?><rss version='2.0'>", "feed"),
         (b"<rss version='2.0'>", "feed"),
         (b"<feed xmlns='http://www.w3.org/2005/Atom'>", "feed"),
@@ -135,11 +141,17 @@ def test_other_bodies_are_skipped_by_name(media: str, body: bytes, what: str) ->
     [
         *("[1] A note of a reader.", "{Editor: a letter}", "BMW builds cars.", "OTTO wrote."),
         *("GIF is a format.", "PK is a key.", "MZ", "RIFF is a form.", "5 < 6", "%PDF is a sign."),
+        *("f(x) is a sum.", "call(me)", "a" * 34 + "LP", "<title>" + "a" * 27 + "LP"),
         *("[Music]", "<3 for all", "Rar! he said", "<!", "<!--", "-->", "<?php", "ID3 tags"),
     ],
 )
 def test_prose_that_begins_oddly_is_text(text: str) -> None:
     assert page_kind("text/html", f"{text} {FIRST}".encode()).read_as == "html"
+
+
+def test_a_title_at_the_place_of_a_fonts_mark_is_a_page() -> None:
+    page = b"<!DOCTYPE html><html><head><title>LP of the year</title></head>" + PAGE
+    assert page_kind("text/html", page) == ("html", "")
 
 
 def test_plain_text_that_begins_with_elements_is_neither() -> None:
@@ -163,9 +175,15 @@ def test_what_the_crawler_identified() -> None:
 
 
 def test_types_that_say_little_are_decided_by_the_body() -> None:
-    for media in ("text/htm", "text/x-php", "application/html", "application/x-httpd-php"):
+    for media in (
+        *("text/htm", "text/x-php", "application/html", "application/x-httpd-php"),
+        *("application/x-aspx", "application/jsp", "application/octetstream", "application/text"),
+    ):
         assert page_kind(media, b"<!DOCTYPE html>" + PAGE) == ("html", "")
         assert page_kind(media, b"a { color: red }") == ("", media.partition("/")[0])
+    for media in ("none/none", "www/unknown", "content/unknown"):
+        assert page_kind(media, b"<!DOCTYPE html>" + PAGE) == ("html", "")
+        assert page_kind(media, b"a { color: red }") == ("", "other")
 
 
 def test_bodies_that_contradict_the_crawler() -> None:
