@@ -6,7 +6,8 @@ UTF-8 where the bytes prove it; the transport's charset; the charset in the docu
 a detector. An encoding is accepted only if the bytes decode under it without an error. Since a
 single-byte code page decodes nearly everything, one that is stated is believed unless the letters
 speak against it (``curate.text.encodings``): pages in KZ-1048 or windows-1254 state windows-1251
-or ISO 8859-1 as often as not.
+or ISO 8859-1 as often as not. So it is with GB 18030 and its like, which read other bytes as rare
+ideographs, and with UTF-16, which reads any.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import NamedTuple
 
 from curate.errors import RecipeError
 from curate.text.code_pages import PAGES
-from curate.text.encodings import likely, may_be_utf8, mostly_ascii
+from curate.text.encodings import COMPARED, likely, may_be_utf8, mostly_ascii
 
 
 class Decoded(NamedTuple):
@@ -79,6 +80,7 @@ _META = re.compile(
     rb"<meta[^>]{0,512}?charset\s{0,8}=\s{0,8}[\"']?\s{0,8}([A-Za-z0-9_:.+-]{1,40})", re.I
 )
 _XML = re.compile(rb"<\?xml[^>]{0,128}?encoding\s{0,8}=\s{0,8}[\"']([A-Za-z0-9_:.+-]{1,40})", re.I)
+_SHIFT_TO_JAPANESE = re.compile(rb"\x1b\$(?:[@B]|\(D)")
 _META_WINDOW = 8192  # browsers read 1,024 bytes; pages with long heads have it further down
 
 
@@ -164,7 +166,7 @@ def decode(data: bytes, transport: str | None = None, *, markup: bool = True) ->
             continue
         text = _strict(data, name)
         if text is not None and (_is_text_of(data) if name in PAGES else is_text(text)):
-            if name in PAGES and not data.isascii():
+            if name in COMPARED and not data.isascii():
                 return _by_letters(data, Decoded(text, codecs.lookup(name).name, by), name, markup)
             return Decoded(text, codecs.lookup(name).name, by)
         if by == "utf-8" and (near := _nearly_utf8(data)):
@@ -187,19 +189,27 @@ def _candidates(data: bytes, transport: str | None, markup: bool) -> Iterator[tu
     if not data.isascii():
         # Text in another encoding is not valid UTF-8 by chance, whatever a header states.
         yield "utf_8", "utf-8"
+    if data.isascii() and _SHIFT_TO_JAPANESE.search(data):
+        yield "iso2022_jp", "detector"  # Every encoding of ASCII reads its bytes, as nonsense.
+    wide = ""
     if transport and (codec := codec_of(transport)):
-        yield codec, "transport"
+        # UTF-16 has a zero byte in each space and line end; without, any bytes are signs of it.
+        if codec.startswith(("utf_16", "utf_32")) and b"\0" not in data[:4096]:
+            wide = codec
+        else:
+            yield codec, "transport"
     if markup and (label := declared_charset(data)) and (codec := codec_of(label)):
         # A declaration that could be read byte by byte is not in UTF-16.
         yield "utf_8" if codec.startswith("utf_16") else codec, "document"
     if data.isascii() and b"\0" not in data and b"\x1b" not in data:
         yield "utf_8", "utf-8"
-    wide = _wide(data)
-    if wide:
-        yield wide, "detector"
-    ascii_only = data.isascii() or wide or b"\0" in data[:4096]
+    if shown := _wide(data):
+        yield shown, "detector"
+    ascii_only = data.isascii() or shown or b"\0" in data[:4096]
     if not ascii_only and (codec := likely(data, markup=markup)):
         yield codec, "letters"
+    if wide:
+        yield wide, "transport"
     for label in detected_charsets(data):
         if codec := codec_of(label):
             yield codec, "detector"
@@ -210,7 +220,7 @@ def _candidates(data: bytes, transport: str | None, markup: bool) -> Iterator[tu
 
 
 def _by_letters(data: bytes, stated: Decoded, codec: str, markup: bool) -> Decoded:
-    """Return a reading in a stated code page, or another one that the letters clearly prefer."""
+    """Return a reading in a stated encoding, or another one that the letters clearly prefer."""
     if stated.by not in ("transport", "document"):
         return stated
     better = likely(data, markup=markup, stated=codec)

@@ -16,6 +16,9 @@ from curate.text import multibyte
 from curate.text.code_pages import PAGES
 from curate.text.readings import FAIR, PROSE, Reading, compare, holds
 
+#: The encodings that are compared: a stated one of these may be another.
+COMPARED: Final = frozenset((*PAGES, *multibyte.MULTIBYTE))
+
 #: Bits per pair up to which a reading may be a text of few accents.
 _POSSIBLE: Final = 10.0
 
@@ -33,13 +36,16 @@ def likely(
     """Return the encoding that the letters speak for, as Python's codec; None for none.
 
     One that is ``stated`` is kept unless another one is better by ``clearly``: so many bits, and so
-    many for each pair with a byte above 127.
+    many for each pair with a byte above 127; one of several bytes unless it reads rare signs where
+    another one reads common ones.
 
     >>> likely("Балықшылар таң ата ауларын жинап алды".encode("kz1048"), stated="cp1251")
     'kz1048'
     """
     if stated in PAGES and holds(data, stated):
         return stated
+    if stated in multibyte.MULTIBYTE:
+        return _instead_of(stated, data, markup)
     return cheapest_reading(data, markup=markup, stated=stated, clearly=clearly)[0]
 
 
@@ -70,6 +76,33 @@ def _multibyte(data: bytes, single: Reading | None) -> str | None:
     bits, codec = found
     whole = len(data) <= multibyte.SAMPLE
     return None if single and whole and single.bits < 1.05 * bits else codec
+
+
+#: Pairs from which a page of single bytes is taken against a stated encoding of several bytes: of a
+#: text in other letters, and of one in Latin ones.
+_FEWEST_PAIRS: Final = (16, 8)
+#: How many bits rarer than another one's the signs of a stated encoding of several bytes must be.
+_RARER: Final = 1.5
+
+
+def _instead_of(stated: str, data: bytes, markup: bool) -> str:
+    """Return a stated encoding of several bytes, or one that reads common signs where it does not.
+
+    GB 18030 reads nearly any bytes, as rare ideographs.
+    """
+    own = multibyte.mean_bits(data, stated)
+    if own is None or own <= multibyte.COMMON_SIGN:
+        return stated
+    codec, single = cheapest_reading(data, markup=markup, stated=None, clearly=CLEARLY)
+    if codec is None or codec == stated:
+        return stated
+    if codec in PAGES and single:
+        latin = mostly_ascii(data)
+        fits = single.language.endswith("_Latn") or not latin
+        enough = single.pairs >= _FEWEST_PAIRS[latin] and single.mean <= FAIR
+        return codec if fits and enough else stated
+    mean = multibyte.mean_bits(data, codec)
+    return codec if mean and mean + _RARER < own else stated
 
 
 def mostly_ascii(data: bytes) -> bool:

@@ -36,9 +36,39 @@ def multibyte_bits(text: str, codec: str) -> float:
     return _signs_and_bits(text, codec)[1]
 
 
-def _signs_and_bits(text: str, codec: str) -> tuple[int, float]:
+def mean_bits(data: bytes, codec: str) -> float | None:
+    """Return what bytes cost in an encoding, in bits for each ideograph or syllable.
+
+    All encodings of MULTIBYTE have letters, kana and symbols besides: those speak for none. None
+    where the bytes do not decode; 0 where they have too few ideographs to tell.
+
+    >>> data = "下午风越来越大，孩子们".encode("gb18030")
+    >>> mean_bits(data, "gb18030") < 12 < mean_bits(data, "cp949")
+    True
+    """
+    text = _beginning(data, codec)
+    if text is None:
+        return None
+    codes = _codes(text)
+    codes = codes[(codes >= _IDEOGRAPHS) & ((codes < _WIDE_FORMS) | (codes >= _HALF_KANA))]
+    bits = _sign_bits(MULTIBYTE[codec])[codes]
+    return float(bits.mean()) / EIGHTHS if len(bits) >= _FEWEST_IDEOGRAPHS else 0.0
+
+
+def _beginning(data: bytes, codec: str) -> str | None:
+    try:
+        return codecs.getincrementaldecoder(codec)("strict").decode(data[:SAMPLE], False)
+    except UnicodeError:
+        return None
+
+
+def _codes(text: str) -> npt.NDArray[np.uint32]:
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    codes = np.minimum(codes[codes > 127], 0xFFFF)
+    return np.minimum(codes[codes > 127], 0xFFFF)
+
+
+def _signs_and_bits(text: str, codec: str) -> tuple[int, float]:
+    codes = _codes(text)
     return len(codes), float(_sign_bits(MULTIBYTE[codec])[codes].sum()) / EIGHTHS
 
 
@@ -55,7 +85,12 @@ def _sign_bits(label: str) -> npt.NDArray[np.uint8]:
 
 #: Longer texts are judged by their beginning.
 SAMPLE: Final = 1 << 16
-_FEWEST_SIGNS, _COMMON_SIGN = 3, 13
+_FEWEST_SIGNS: Final = 3
+_FEWEST_IDEOGRAPHS: Final = 5
+#: Bits per sign up to which a text is made of common ones.
+COMMON_SIGN: Final = 13
+#: Ideographs and syllables begin here; behind them are wide forms of ASCII, then narrow kana.
+_IDEOGRAPHS, _WIDE_FORMS, _HALF_KANA = 0x3400, 0xFF00, 0xFF61
 
 
 def best(data: bytes) -> tuple[float, str] | None:
@@ -68,12 +103,11 @@ def best(data: bytes) -> tuple[float, str] | None:
     """
     found: list[tuple[float, str]] = []
     for codec in possible(data):
-        try:
-            text = codecs.getincrementaldecoder(codec)("strict").decode(data[:SAMPLE], False)
-        except UnicodeError:
+        text = _beginning(data, codec)
+        if text is None:
             continue
         signs, bits = _signs_and_bits(text, codec)
-        if signs >= _FEWEST_SIGNS and bits <= _COMMON_SIGN * signs:
+        if signs >= _FEWEST_SIGNS and bits <= COMMON_SIGN * signs:
             found.append((bits, codec))
     return min(found, default=None)
 

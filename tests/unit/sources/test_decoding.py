@@ -24,6 +24,15 @@ KOREAN = "한국어 문서는 여러 가지 인코딩으로 저장되어 있습�
 TURKISH = "Şu çalışkan öğrencinin iğneli ışığı görülmüş. " * 4
 
 
+SEVERAL_BYTES = [
+    ("风在下午停了，孩子们把渔网拿到山坡上晒干，老人坐在墙边讲故事。", "gb18030"),
+    ("風在下午停了，孩子們把漁網拿到山坡上曬乾，老人坐在牆邊講故事。", "big5hkscs"),
+    ("午後に風が止み、子供たちは網を丘の上に運んで干した。老人は壁のそばで話をした。", "cp932"),
+    ("午後に風が止み、子供たちは網を丘の上に運んで干した。老人は壁のそばで話をした。", "euc_jp"),
+    ("오후에 바람이 멎자 아이들은 그물을 언덕 위로 옮겨 말렸고 노인들은 이야기를 했다.", "cp949"),
+]
+
+
 class TestLabels:
     @pytest.mark.parametrize(
         ("label", "codec"),
@@ -223,6 +232,54 @@ class TestLetters:
         found = decode((text * 3).encode(page), "iso-8859-1", markup=False)
         assert found is not None
         assert (found.text, found.encoding) == (text * 3, page)
+
+    @pytest.mark.parametrize("label", ["gb2312", "big5", "shift_jis", "euc-jp", "euc-kr"])
+    @pytest.mark.parametrize(("text", "codec"), SEVERAL_BYTES)
+    def test_a_wrong_label_of_several_bytes(self, text: str, codec: str, label: str) -> None:
+        found = decode(text.encode(codec), label, markup=False)
+        assert found is not None
+        assert found.text == text
+
+    @pytest.mark.parametrize("label", ["gb2312", "big5", "shift_jis", "utf-16", "unicode"])
+    @pytest.mark.parametrize(("text", "page"), READINGS)
+    def test_single_bytes_under_a_label_of_several(self, text: str, page: str, label: str) -> None:
+        found = decode(text.encode(page), label, markup=False)
+        assert found is not None
+        assert found.text == text
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "The price is “five”, he said — “and so be it”… Then he left the market. " * 3,
+            "┌──┬──┐│→←↑↓○●◎★☆■□△▲▽▼※〒" * 3,
+            "ＡＢＣ　ｄｅｆ　１２３　ＸＹＺ" * 3,
+            RUSSIAN.replace("ё", "е"),
+            "Flour (龘靐齉齾龗) is sold in the market of the old town, Müller said. ",
+        ],
+    )
+    @pytest.mark.parametrize("codec", ["gb18030", "big5hkscs", "cp932", "euc_jp", "cp949"])
+    def test_other_signs_than_ideographs_speak_for_no_encoding(self, text: str, codec: str) -> None:
+        data = text.encode(codec, "ignore")
+        found = decode(data, codec, markup=False)
+        assert found is not None
+        assert (found.text, found.by) == (data.decode(codec), "transport")
+
+    def test_ascii_under_a_label_of_wide_characters(self) -> None:
+        text = "Plain words in a row, and nothing else."
+        for label in ("utf-16", "ucs-2", "utf-16be", "utf-32"):
+            found = decode(text.encode(), label, markup=False)
+            assert found is not None
+            assert (found.text, found.encoding) == (text, "utf-8")
+        found = decode(text.encode("utf-16-le"), "utf-16", markup=False)
+        assert found is not None
+        assert (found.text, found.by) == (text, "transport")
+
+    @pytest.mark.parametrize("label", [None, "utf-8", "iso-8859-1", "shift_jis", "iso-2022-jp"])
+    def test_shifts_to_japanese_are_read_under_any_label(self, label: str | None) -> None:
+        text = f"<p>{JAPANESE[:140]}</p>"
+        found = decode(text.encode("iso2022_jp"), label)
+        assert found is not None
+        assert found.text == text
 
 
 class TestDamage:
