@@ -7,9 +7,10 @@
    nearly all prose, or most of it while the rest of the page is no prose. Prose inside boilerplate
    (nav, aside, class words such as `sidebar`) counts only where the page has little other prose.
 3. *Leave out* blocks below the root that hold little of its prose and are boilerplate, hidden,
-   captions, or mostly links. Text around links that reads as a **sentence** is no list of links:
-   it ends in a mark outside them, or goes on before and behind them. Inline elements are never left
-   out for a class word.
+   captions, or mostly links; a list or a table of values is judged as a whole. A name is no link,
+   nor is the address of a heading in it. Text around links that reads as a **sentence** is no list
+   of links: it ends in a mark outside them, or goes on before and behind them. Inline elements are
+   never left out for a class word.
 4. *Second look.* Where less than a fifth of the page's prose was kept, all its paragraphs are the
    text; where there are none, all that is visible. Prose that stands in noscript only is read where
    a page has no other. The way that was taken is reported.
@@ -35,18 +36,27 @@ from curate.sources.web.markup_tables import (
     BODY,
     BOILERPLATE,
     CAPTION,
+    CELL,
     COMMENTS,
     CONTENT,
     FIGURE,
     FORMULA,
+    HEADING,
     HIDDEN,
     HIDDEN_WORD,
+    INSIDE,
+    ITEM,
     JAX,
     LAYER,
+    LIST,
     MAIN_ROLE,
+    NAMED,
     NEGATIVE,
     OTHER_ROLE,
     PREVIEW,
+    REFERENCE,
+    ROW,
+    TABLE,
     TAGS,
     TEX,
     UNSEEN,
@@ -296,7 +306,10 @@ def _weigh_kernel(
     for e in range(1, n):
         above, kind = parent[e], kinds[tag[e]]
         block[e] = e if kind & BLOCK else block[above]
-        in_link[e] = 1 if tag[e] == tags[0] else in_link[above]
+        # A name without an address is no link, nor is what leads from a heading to the heading.
+        own_place = hints[e] & INSIDE and kinds[tag[block[e]]] & HEADING
+        is_link = tag[e] == tags[0] and not own_place and hints[e] & (REFERENCE | NAMED) != NAMED
+        in_link[e] = 1 if is_link else in_link[above]
         boilerplate[e] = boilerplate[above]
         named = tag[e] == tags[14] and tag[above] == tags[15]  # who is quoted
         if kind & BLOCK and (
@@ -427,6 +440,29 @@ def _root(
 
 
 @kernel
+def _tables_of_values(tag: Any, parent: Any, all_prose: Any, kinds: Any) -> Any:
+    """Return for each element whether it is a table that is no layout of a page.
+
+    Its rows have two cells as a rule, and no cell holds most of its prose.
+    """
+    n = len(tag)
+    table = np.zeros(n, np.int32)  # the nearest one, itself included
+    rows, cells, most = np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n, np.int64)
+    for e in range(1, n):
+        kind = kinds[tag[e]]
+        table[e] = e if kind & TABLE else table[parent[e]]
+        if kind & ROW:
+            rows[table[e]] += 1
+        elif kind & CELL:
+            cells[table[e]] += 1
+            most[table[e]] = max(most[table[e]], all_prose[e])
+    return (
+        (rows >= 2) & (2 * cells >= 3 * rows)
+        & ((all_prose == 0) | ((rows >= 3) & (2 * most <= all_prose)))
+    )  # fmt: skip
+
+
+@kernel
 def _select(
     tag: Any, parent: Any, end: Any, hints: Any, run_element: Any, root: Any, seen: Any,
     block: Any, prose: Any, own: Any, own_links: Any, all_prose: Any, clean: Any, letters: Any,
@@ -438,12 +474,20 @@ def _select(
     state = np.zeros(n, np.int8)
     state[root] = seen[root]
     total = max(all_prose[root], 1)
+    values = _tables_of_values(tag, parent, all_prose, kinds)
+    whole_list = np.zeros(n, np.int8)  # the nearest list or table, and it is no list of links
     unwanted = NEGATIVE | OTHER_ROLE if comments else NEGATIVE | OTHER_ROLE | COMMENTS
     for e in range(root + 1, end[root]):
         if not state[parent[e]] or not seen[e]:
             continue
         kind, share = kinds[tag[e]], all_prose[e] * 100 // total
         state[e] = 1
+        linked = links[e] * 100 > letters[e] * BLOCK_LINKS and sentences[e] * 2 < letters[e]
+        if kind & LIST or (kind & TABLE and values[e]):
+            whole_list[e] = not linked
+        elif kind & ITEM or letters[e] == letters[parent[e]]:
+            whole_list[e] = whole_list[parent[e]]
+            linked = linked and not whole_list[e]
         limit = int64(0)  # the percentage of the prose that such an element must hold
         after = end[e]
         if after < n and tag[e + 1] == tags[5] and tag[after] == tags[9] and end[e + 1] == after:
@@ -452,9 +496,7 @@ def _select(
             limit = int64(HIDDEN_SHARE)
         elif whole or not kind & BLOCK:
             continue
-        elif hints[e] & HIDDEN_WORD or (
-            links[e] * 100 > letters[e] * BLOCK_LINKS and sentences[e] * 2 < letters[e]
-        ):
+        elif hints[e] & HIDDEN_WORD or linked:
             limit = int64(HIDDEN_SHARE)
         elif (
             (kind & BOILERPLATE and not (tag[e] == tags[14] and tag[parent[e]] == tags[15]))

@@ -24,6 +24,7 @@ from numba import int64, uint8, uint64
 
 from curate.kernels.jit import inline, kernel
 from curate.sources.web.markup_tables import (
+    ADDRESS,
     ALTERNATIVE,
     BLOCK,
     CELL,
@@ -31,15 +32,21 @@ from curate.sources.web.markup_tables import (
     CODE,
     COLUMNS,
     COLUMNS_AT,
+    HEADING,
     HIDDEN,
+    ID,
+    INSIDE,
     MOST_NUMBER,
     MOST_SPANNED,
+    NAME,
+    NAMED,
     NAMES_IN,
     NUMBER,
     NUMBER_AT,
     PICTURED,
     PRESENT,
     RAW,
+    REFERENCE,
     ROW,
     ROWS,
     ROWS_AT,
@@ -265,8 +272,8 @@ def _raw_end(data: Any, at: Any, name: Any) -> Any:
 
 @kernel
 def _attributes(
-    data: Any, k: Any, keys: Any, kinds: Any, hint_keys: Any, hint_values: Any, value_keys: Any,
-    value_values: Any,
+    data: Any, k: Any, kind_of_tag: Any, keys: Any, kinds: Any, hint_keys: Any, hint_values: Any,
+    value_keys: Any, value_values: Any,
 ) -> Any:  # fmt: skip
     """Return where a tag ends (behind ``>``), its hints, whether it closes itself, and its alt."""
     n, hints, closed = len(data), int64(0), False
@@ -307,8 +314,10 @@ def _attributes(
             while k < n and data[k] != 62 and not _is_space(data[k]):
                 k += 1
             last = k
-        if kind == CLASS:
+        if kind == CLASS or (kind == ID and not kind_of_tag & HEADING):
             hints |= _class_hints(data, first, last, hint_keys, hint_values)
+        elif kind == ADDRESS:
+            hints |= REFERENCE | (INSIDE if first < last and data[first] == 35 else 0)
         elif kind == NAMES_IN:
             hints |= _name_hints(data, first, min(last, n), hint_keys, hint_values)
         elif kind == COLUMNS:
@@ -323,6 +332,8 @@ def _attributes(
             hints |= HIDDEN
         elif kind == ALTERNATIVE:
             alt_begin, alt_end = first, min(last, n)
+        if kind in (ID, NAME):
+            hints |= NAMED
     return min(k + 1, n), hints, closed, alt_begin, alt_end
 
 
@@ -406,7 +417,7 @@ def _scan(
         number = _look_up(tag_keys, tag_values, name)
         kind = kinds[number]
         k, hint, closed, alt_begin, alt_end = _attributes(
-            data, k, attribute_keys, attribute_values, hint_keys, hint_values, value_keys,
+            data, k, kind, attribute_keys, attribute_values, hint_keys, hint_values, value_keys,
             value_values,
         )  # fmt: skip
         at = text = k

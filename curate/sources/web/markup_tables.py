@@ -26,6 +26,9 @@ OVER: Final = 4096  #: the second part is below the first: a fraction
 LOWER: Final = 8192  #: the second part is an index
 UPPER: Final = 16384  #: the last part is an exponent
 ROOT: Final = 32768
+HEADING: Final = 65536  #: a heading or a term, whose id is its text
+ITEM: Final = 131072  #: of a list or a table, which is kept or left out as a whole
+LIST: Final = 262144
 
 # What attributes hint at.
 NEGATIVE: Final = 1  #: a class or id word of boilerplate
@@ -43,6 +46,9 @@ JAX: Final = 2048  #: the class word Jax: a layer that MathJax wrote
 PREVIEW: Final = 4096  #: with Jax, what stands there until the formula is drawn
 ASSISTIVE: Final = 8192  #: inside Jax, the formula as MathML behind the drawn one
 PICTURED: Final = 16384  #: a class word of a picture that shows a formula, whose text is its TeX
+REFERENCE: Final = 32768  #: the attribute href
+INSIDE: Final = 65536  #: an href to a place of the same page
+NAMED: Final = 131072  #: the attribute name or id
 
 _KINDS: Final = {
     VOID: "area base br col embed hr img input link meta param source track wbr",
@@ -65,6 +71,9 @@ _KINDS: Final = {
     LOWER: "msub munder msubsup munderover",
     UPPER: "msup msubsup munderover",
     ROOT: "msqrt",
+    HEADING: "h1 h2 h3 h4 h5 h6 dt",
+    ITEM: "li dt dd td th tr tbody thead tfoot",
+    LIST: "ul ol menu dl",
 }
 
 #: Groups of tags of which one closes the last: (members, tags that the search does not leave).
@@ -138,6 +147,9 @@ class Tables(NamedTuple):
 #: takes, or the number of an item: hints have them from the bits `COLUMNS_AT`, `ROWS_AT` and
 #: `NUMBER_AT` on (one more than the number, which may be 0), and 0 where it is not said.
 CLASS, VALUE, STYLE, PRESENT, ALTERNATIVE, NAMES_IN, COLUMNS, ROWS, NUMBER = range(1, 10)
+#: An id has words as classes have, but in headings; of a name only that it is there counts, and of
+#: an address where it leads.
+ID, NAME, ADDRESS = range(10, 13)
 COLUMNS_AT: Final = 32
 ROWS_AT: Final = 40
 NUMBER_AT: Final = 48
@@ -152,7 +164,8 @@ def tables() -> Tables:
     for bit, words in _HINTS.items():
         for word in words.split():
             hints[word] = hints.get(word, 0) | bit
-    attributes = {"class": CLASS, "id": CLASS, "hidden": PRESENT, "style": STYLE}
+    attributes = {"class": CLASS, "id": ID, "hidden": PRESENT, "style": STYLE}
+    attributes |= {"name": NAME, "href": ADDRESS}
     attributes |= {"alt": ALTERNATIVE, "start": NUMBER, "value": NUMBER}
     attributes |= dict.fromkeys(("itemprop", "role", "encoding", "type"), VALUE)
     values = {"articlebody": BODY, "main": MAIN_ROLE, "article": MAIN_ROLE}

@@ -457,6 +457,74 @@ def test_links_that_no_sentence_holds_are_left_out(links):
     assert main_content(page.encode()).text == "\n\n".join([re.sub("<.*?>", "", PROSE)] * 2)
 
 
+WORDS = (
+    "Opens the gate of the quay for a boat that is longer than the oldest boat in the village is."
+)
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "<h2><a name=quay>Nets and boats</a></h2>",
+        "<h2><a id=quay><b>Nets and boats</b></a></h2>",
+        "<h2 id=quay><a class=header href=#quay>Nets and boats</a></h2>",
+        "<a name=quay><h3>Nets and boats</h3></a>",
+        "<p><b><a name=_Toc1>Nets and boats</a></b></p>",
+        *(f"<h2 id={slug}>Nets and boats</h2>" for slug in ("print-tools", "comments", "hidden")),
+        "<dl><dt id=meta>Nets and boats</dl>",
+    ],
+)
+def test_places_of_a_page_and_their_names_are_no_links(heading):
+    found, _ = main_content(f"<body><main>{PROSE}{heading}{PROSE}</main>".encode())
+    assert found.split("\n\n")[1] == "Nets and boats"
+
+
+def test_a_name_without_an_end_takes_no_prose():
+    found, _ = main_content(f"<body><main>{PROSE}<a name=top>{PROSE}<p>Short.</p></main>".encode())
+    assert found == "\n\n".join([re.sub("<.*?>", "", PROSE)] * 2 + ["Short."])
+
+
+def test_classes_of_headings_are_still_looked_at():
+    heading = "<h3 class=share-title>Share it</h3>"
+    found, _ = main_content(f"<body><main>{PROSE}{heading}{PROSE}</main>".encode())
+    assert "Share it" not in found
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        (
+            "<table><tr><th>River<th>km<tr><td><a href=/a>Amur</a><td>2824"
+            "<tr><td><p><a href=/l>Lena</a></p><td>4400</table>",
+            "River\tkm\nAmur\t2824\nLena\t4400",
+        ),
+        (
+            "<table><tr><th>River in Asia<th>Mouth<tr><td><a href=/a>Amur</a><td>"
+            "<a href=/t>Tartar Strait</a><tr><td>Turgai<td>Shalkarteniz</table>",
+            "River in Asia\tMouth\nAmur\tTartar Strait\nTurgai\tShalkarteniz",
+        ),
+        (
+            "<ul><li><a href=/a>Aruba</a><li><a href=/b>Saba</a><li>Curaçao, Bonaire</ul>",
+            "• Aruba\n• Saba\n• Curaçao, Bonaire",
+        ),
+        (
+            "<dl><dt><a href=/n>Net</a><dd>A thing to catch fish.</dl>",
+            "Net\nA thing to catch fish.",
+        ),
+    ],
+)
+def test_a_list_or_table_is_kept_with_its_linked_items(markup, text):
+    found, _ = main_content(f"<body><main>{PROSE}{markup}{PROSE}</main>".encode())
+    assert found.split("\n\n")[1] == text
+
+
+def test_a_cell_of_links_beside_prose_is_left_out():
+    links = "<td><a href=/>Home</a><br><a href=/n>News</a></td>"
+    for row in (f"<tr>{links}<td>{PROSE}</td></tr>", f"<tr>{links}</tr><tr><td>{PROSE}</td></tr>"):
+        found, _ = main_content(f"<body><table>{row}</table>{PROSE}".encode())
+        assert found == "\n\n".join([re.sub("<.*?>", "", PROSE)] * 2)
+
+
 def test_details_and_definitions_are_content():
     more = "<details><summary>More</summary><p>The nets were empty.</p></details>"
     found, _ = main_content(f"<body>{PROSE}{more}<dl><dt>Net<dd>Catches fish.</dl>".encode())
