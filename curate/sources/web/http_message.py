@@ -50,6 +50,8 @@ class HttpDamage(NamedTuple):
 _STATUS = re.compile(
     rb"(?:HTTP(?:/[0-9.]{1,8})?|ICY)(?:[ \t]{1,8}(\d{3})(?!\d)|(?=[ \t\r\n]))[^\r\n]{0,4096}", re.I
 )
+_TYPED = re.compile(rb"\ncontent-type[ \t]*:", re.I)
+_HEADER = re.compile(rb"\r?\n[A-Za-z][A-Za-z0-9-]{0,63}[ \t]*:")
 _HEAD_END = re.compile(rb"\n\r?\n|\n(?=<)")
 #: Headers whose several lines are one list.
 _LISTS = frozenset((b"content-type", b"content-encoding", b"transfer-encoding", b"x-robots-tag"))
@@ -63,7 +65,7 @@ def parse_response(block: bytes, max_body_bytes: int) -> HttpResponse | HttpDama
 
     The head ends at the first empty line, with or without carriage returns, or where a line begins
     with markup; a block that is all head has an empty body. Heads of interim responses (1xx, a
-    proxy's "Connection established") are passed over. Status 0 is a status line without a number.
+    proxy's, which states no type) are passed over. Status 0 is a status line without a number.
 
     >>> parse_response(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>hi", 1000)[:1]
     (200,)
@@ -80,30 +82,52 @@ def parse_response(block: bytes, max_body_bytes: int) -> HttpResponse | HttpDama
         if head is None:
             return HttpDamage("http_head", f"no empty line within {_MAX_HEAD} bytes")
         status = int(line[1] or 0)
-        interim = 100 <= status < 200 or b"connection established" in line[0].lower()
-        if not (interim and _STATUS.match(body.lstrip(b"\r\n"))):
+        follows = _STATUS.match(body.lstrip(b"\r\n"))
+        if not follows or not _is_interim(status, head, body.lstrip(b"\r\n")[follows.end() :]):
             break
     lines = [text.rstrip(b"\r") for text in (head or b"").split(b"\n")]
-    headers = parse_headers(lines[1:], _LISTS)
+    return decoded(HttpResponse(status, parse_headers(lines[1:], _LISTS), body), max_body_bytes)
+
+
+def _is_interim(status: int, head: bytes, behind: bytes) -> bool:
+    """Return whether a head that another status line follows is a server's or proxy's before it.
+
+    A proxy's states no type, and a header is behind the line.
+    """
+    if 100 <= status < 200 or b"connection established" in head[:200].lower():
+        return True
+    return status // 100 != 3 and not _TYPED.search(head) and bool(_HEADER.match(behind))
+
+
+def decoded(response: HttpResponse, max_body_bytes: int) -> HttpResponse | HttpDamage:
+    r"""Undo the codings of a body: those that its headers state, and those that it shows.
+
+    >>> stored = HttpResponse(200, {}, b"4\r\nwiki\r\n0\r\n\r\n")
+    >>> decoded(stored, 1000)
+    HttpResponse(status=200, headers={}, body=b'wiki', cut=False)
+    """
+    headers, body = response.headers, response.body
     transfer = _codings(headers, b"transfer-encoding")
     content = _codings(headers, b"content-encoding")
     cut = False
-    if "chunked" in transfer or "chunked" in content:
+    if _whole_chunks(body) is None and ("chunked" in transfer or "chunked" in content):
         body, cut = dechunk(body)
     codings = [name for name in (*content, *transfer) if name not in _NO_CODINGS]
     if len(codings) > _MAX_CODINGS:
         return HttpDamage("content_encoding", f"{len(codings)} codings on one body")
     codings.reverse()
     for undone in range(2 * _MAX_CODINGS):
+        if (plain := _whole_chunks(body)) is not None:
+            body = plain
         name = codings[undone] if undone < len(codings) else _shown_coding(body, headers)
         if not name or not body:
             break
-        decoded = undo_coding(name, body, max_body_bytes)
-        if isinstance(decoded, HttpDamage):
-            return decoded
-        body, broke = decoded
+        undoing = undo_coding(name, body, max_body_bytes)
+        if isinstance(undoing, HttpDamage):
+            return undoing
+        body, broke = undoing
         cut = cut or broke
-    return HttpResponse(status, headers, body, cut)
+    return response._replace(body=body, cut=cut)
 
 
 def _codings(headers: Headers, name: bytes) -> list[str]:
@@ -163,6 +187,32 @@ def dechunk(body: bytes) -> tuple[bytes, bool]:
         if at + end >= len(body):
             return b"".join(parts), True
         at += end
+
+
+_FIRST_CHUNK = re.compile(rb"(?:\r\n)?[0-9a-fA-F]{1,15}[ \t]*(?:;[^\r\n]*)?\r\n")
+
+
+def _whole_chunks(body: bytes) -> bytes | None:
+    """Return what is in chunks from the first size to the last, which no other body shows.
+
+    Some crawlers store chunks and leave out the header that says so. None for any other body.
+    """
+    if not _FIRST_CHUNK.match(body):
+        return None
+    parts: list[bytes] = []
+    at = 2 if body[:1] == b"\r" else 0
+    while True:
+        line = body.find(b"\r\n", at, at + 4096)
+        size = _chunk_size(body[at:line]) if line >= 0 else None
+        if size is None:
+            return None
+        at = line + 2
+        if size == 0:
+            return None if not parts or body[at:].strip(b"\r\n") else b"".join(parts)
+        parts.append(body[at : at + size])
+        at += size + 2
+        if body[at - 2 : at] != b"\r\n":
+            return None
 
 
 def _chunk_size(line: bytes) -> int | None:

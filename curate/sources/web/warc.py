@@ -15,7 +15,7 @@ from curate.rights.licenses import page_license
 from curate.rights.robots import Directive, directives, statements
 from curate.sources.base import ByteLimit, Damage, Document, InputFile, Piece, Record, Skip
 from curate.sources.web.html import Extraction, Page, PageText, check_extractor
-from curate.sources.web.http_message import HttpDamage, HttpResponse, parse_response
+from curate.sources.web.http_message import HttpDamage, HttpResponse, decoded, parse_response
 from curate.sources.web.sandbox import PageLimits, page_texts
 from curate.sources.web.sniffing import content_type, page_kind
 from curate.sources.web.warc_records import (
@@ -147,17 +147,18 @@ class Warc:
             # Crawlers also store their own notes, pictures and texts, under urn: and other names.
             if not _WEB.match(record.headers.get(b"warc-target-uri", b"")):
                 return Skip("resource")
-            response = HttpResponse(0, {b"content-type": stated}, record.block)
+            plain = HttpResponse(0, {b"content-type": stated}, record.block)
+            parsed = decoded(plain, self.max_record_bytes)
         elif not is_http:
             return Skip("not_http")
         else:
             parsed = parse_response(record.block, self.max_record_bytes)
-            if isinstance(parsed, HttpDamage):
-                head = record.block[:_HEAD]
-                return Damage(parsed.reason, record.offset, record.length, parsed.error, head)
-            if parsed.status != 200:
-                return Skip(f"http_{parsed.status:03d}" if parsed.status else "http_no_status")
-            response = parsed
+        if isinstance(parsed, HttpDamage):
+            head = record.block[:_HEAD]
+            return Damage(parsed.reason, record.offset, record.length, parsed.error, head)
+        if is_http and parsed.status != 200:
+            return Skip(f"http_{parsed.status:03d}" if parsed.status else "http_no_status")
+        response = parsed
         media, charset = content_type(response.headers.get(b"content-type", b""))
         identified, _ = content_type(record.headers.get(b"warc-identified-payload-type", b""))
         kind = page_kind(media, response.body, identified)
@@ -180,7 +181,7 @@ class Warc:
 
 
 _HTTP = re.compile(rb"HTTP/\d", re.I)
-_WEB = re.compile(rb"<?(?:https?|ftp|file)://", re.I)
+_WEB = re.compile(rb"<?(?:(?:https?|ftp)://|file:/)", re.I)
 
 
 def split(file: InputFile, target_bytes: int) -> list[Piece]:

@@ -91,6 +91,9 @@ class TestInterim:
             b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n",
             b"HTTP/1.1 100 Continue\r\n\r\n\r\n",
             b"HTTP/1.0 200 Connection established\r\nVia: a\r\n\r\n",
+            b"HTTP/1.1 200 Tunnel established\r\nVia: a\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nProxy-Agent: a\r\n\r\n",
+            b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
         ],
     )
     def test_they_are_passed_over(self, before: bytes) -> None:
@@ -104,9 +107,56 @@ class TestInterim:
         page = parse_response(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 404 is an answer", LIMIT)
         assert isinstance(page, HttpResponse)
         assert (page.status, page.body) == (200, b"HTTP/1.1 404 is an answer")
+        dump = b"Content-Type: text/plain\r\n\r\n" + self.FINAL
+        page = parse_response(b"HTTP/1.1 200 OK\r\n" + dump, LIMIT)
+        assert isinstance(page, HttpResponse)
+        assert page.body == self.FINAL
+        moved = parse_response(b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n" + self.FINAL, LIMIT)
+        assert isinstance(moved, HttpResponse)
+        assert moved.status == 302
         many = parse_response(b"HTTP/1.1 100 a\r\n\r\n" * 50_000 + self.FINAL, LIMIT)
         assert isinstance(many, HttpResponse)
         assert many.status == 100
+
+
+class TestUnstatedChunks:
+    PAGE = b"<p>The ferry left the old harbour in the night.</p>"
+
+    @pytest.mark.parametrize("size", [7, 1000])
+    @pytest.mark.parametrize(
+        ("coded", "head"),
+        [
+            (lambda page, size: chunked(page, size), ""),
+            (lambda page, size: b"\r\n" + chunked(page, size), "Transfer-Encoding: chunked"),
+            (lambda page, size: chunked(gzip.compress(page), size), "Content-Encoding: gzip"),
+            (lambda page, size: chunked(gzip.compress(page), size), ""),
+            (
+                lambda page, size: gzip.compress(chunked(page, size)),
+                "Transfer-Encoding: chunked, gzip",
+            ),
+        ],
+    )
+    def test_whole_chunks_are_undone(self, coded, head: str, size: int) -> None:
+        block = b"HTTP/1.1 200 OK\r\n%s\r\n\r\n" % (head or "X: y").encode()
+        found = parse_response(block + coded(self.PAGE, size), LIMIT)
+        assert isinstance(found, HttpResponse)
+        assert (found.body, found.cut) == (self.PAGE, False)
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"1984\r\nThe ferry left.\r\n0\r\n\r\n",
+            b"3\r\nabc\r\n0\r\n\r\nand so on",
+            b"3\r\nabc\r\n2\r\nde\r\n",
+            b"3\r\nabcd\r\n0\r\n\r\n",
+            b"0\r\n\r\n",
+            b"3\nabc\n0\n\n",
+        ],
+    )
+    def test_other_bodies_stay(self, body: bytes) -> None:
+        found = parse_response(b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n" + body, LIMIT)
+        assert isinstance(found, HttpResponse)
+        assert found.body == body
 
 
 class TestChunks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -218,6 +219,25 @@ def test_any_content_type_is_read(value: bytes) -> None:
     [
         (record("resource", PAGE, url="http://x.example/", Content_Type="text/html"), TEXT),
         (record("resource", PAGE, url="file:///a.html", Content_Type="text/html"), TEXT),
+        (record("resource", PAGE, url="file:/a.html", Content_Type="text/html"), TEXT),
+        (
+            record(
+                "resource",
+                gzip.compress(PAGE, mtime=0),
+                url="http://x.example/",
+                Content_Type="text/html",
+            ),
+            TEXT,
+        ),
+        (
+            record(
+                "resource",
+                b"%x\r\n%s\r\n0\r\n\r\n" % (len(PAGE), PAGE),
+                url="http://x.example/",
+                Content_Type="text/html",
+            ),
+            TEXT,
+        ),
         (record("resource", PAGE, url="http://x.example/"), TEXT),
         (
             record("resource", b"%PDF-1.4", url="http://x.example/", Content_Type="text/html"),
