@@ -38,6 +38,9 @@ _UNKNOWN = 0.02
 #: Forms of languages that models know in another script alone: no Wikipedia is written in them.
 _UNSEEN = frozenset(["kaz_Arab", "kir_Arab"])
 
+#: Languages without word lists that models take unseen ones in Latin letters for, with high scores.
+_SINKS = frozenset(["gom_Latn"])
+
 #: The log-probability of "none of these", which has no evidence for or against.
 _NOTHING = -2.0
 
@@ -73,7 +76,8 @@ def unsure(
     Most languages have no word lists. Words of a neighbour are no evidence against such a label:
     Cebuano has half of Tagalog's. It is kept where its score is above that of all others together.
     """
-    listed = np.isin(first, [numbers[label] for label in lexicon.table().labels])
+    labels = [*lexicon.table().labels, *_SINKS & numbers.keys()]
+    listed = np.isin(first, [numbers[label] for label in labels])
     return ((score < SURE) | (letters.of_script < SHORT)) & (listed | (score < _MAJORITY))
 
 

@@ -280,6 +280,40 @@ def test_kazakh_kyrgyz_and_uyghur_in_arabic_letters(text: str, lang: str) -> Non
     assert langs(text) == [lang]
 
 
+# Kazakh as news agencies spell it, in the alphabets of 2021 and 2018; Karakalpak of 2009.
+@pytest.mark.parametrize(
+    ("text", "lang"),
+    [
+        (
+            "Bügin oblıs ortalığında dombıra küni toylandı. Merekede balalar men üyirme "
+            "jetekşileri än ayttı, qonaqtarğa bawırsaq pen şay usınıldı. Atalarımız "
+            "dombıranı jaqsı körgen, öytkeni onıñ ünin estise el jïnalatın. "
+            "Erteñ osı alañda kitap järmeñkesi aşıladı.",
+            "kaz_Latn",
+        ),
+        (
+            "Köktemde auyldyñ balalary ağaş otyrğyzady. Bıyl mektep janyna alma men örık egıldı, "
+            "al qarttar su tasydy. Bala kezımızde bız de osylai ıstegenbız, "
+            "sondyqtan ağaştarymyz köp boldy.",
+            "kaz_Latn",
+        ),
+        ("Men búgin mektepke barmadym, óıtkeni aýyryp qaldym.", "kaz_Latn"),
+        (
+            "Keshe awılda toy boldı ha'm qonaqlar ko'p keldi, apam nan pisirdi, al atam jaslarg'a "
+            "qosıq u'yretti.",
+            "kaa_Latn",
+        ),
+        ("Kuzda shamol kuchaydi, kechqurun esa uyga borib, kitob o'qidim.", "uzn_Latn"),
+        ("Dün köyde düğün vardı, çok misafir geldi; ninem çocuklara ekmek verdi.", "tur_Latn"),
+        ("Dünən kənddə toy oldu, çox qonaq gəldi; nənəm uşaqlara çörək verdi.", "azj_Latn"),
+    ],
+)
+def test_kazakh_and_karakalpak_in_latin_letters(text: str, lang: str) -> None:
+    row = identify([text], profiles=profiles()).to_pylist()[0]
+    assert row["lang"] == lang
+    assert row["lang_score"] > 0.5
+
+
 def test_two_words_that_all_three_could_write_are_not_kazakh_for_sure() -> None:
     row = identify(["بار بول"]).to_pylist()[0]
     assert row["lang"] not in ("kaz_Arab", "kir_Arab") or row["lang_score"] < 0.9
