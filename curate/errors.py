@@ -163,5 +163,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     'one of: a, b'
     """
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    by_letters = {each.casefold(): each for each in reversed(known)}
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6) or [
+        by_letters[each] for each in difflib.get_close_matches(name.casefold(), by_letters, n=1)
+    ]
     return f"did you mean '{close[0]}'?" if close else "one of: " + ", ".join(known)

@@ -22,6 +22,7 @@ from curate.plan.checks import (
     check_conversations,
     check_groups,
     check_ranks,
+    check_shares,
     types_added,
 )
 from curate.plan.finished_runs import (
@@ -343,6 +344,8 @@ def profiles(recipe: Recipe, read: Callable[[str], str] | None = None) -> Profil
     loaded = {}
     for name in sorted(names):
         own_profile = profile.load_profile(name, read)
+        if own:
+            check_shares(own_profile, profile.place_of(name))
         classifiers = {**recipe.classifiers, **own_profile.classifiers}
         loaded[name] = own_profile.model_copy(update={"classifiers": classifiers})
     return Profiles(loaded, by_source, own=own_names(recipe))

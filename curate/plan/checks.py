@@ -12,7 +12,7 @@ from curate.plan import registry
 from curate.plan.model import Segment
 from curate.protocol.stage import Stage
 from curate.recipe.mixture import Mixture
-from curate.recipe.profile import Profiles
+from curate.recipe.profile import Profile, Profiles
 from curate.recipe.recipe import Recipe
 
 #: The stage that writes a column, for the hint; columns of signals are written by measure.
@@ -57,6 +57,19 @@ def check_columns(segments: Sequence[Segment], where: str, brought: Collection[s
                 # What was measured on the text before the cut does not describe the text after it.
                 have -= {name for name in have if name.startswith("signal_")}
                 have -= set(schema.MEASURED_COLUMNS)
+
+
+def check_shares(profile: Profile, where: str) -> None:
+    """Raise RecipeError for a limit of a share above 1, a percentage: it drops all or nothing."""
+    for name, rule in profile.rules.items():
+        if rule.signal.endswith("_share") and rule.signal in registry.signals():
+            for key, limit in (("min", rule.min), ("max", rule.max)):
+                if limit is not None and limit > 1:
+                    raise RecipeError(
+                        f"rules.{name}.{key} = {limit:g}, and {rule.signal} is a share from 0 to 1",
+                        where=where,
+                        hint=f"if it is a percentage, write {key} = {limit / 100:g}",
+                    )
 
 
 def check_ranks(profiles: Profiles, stages: Collection[Stage], where: str) -> None:

@@ -6,6 +6,7 @@ Entries name their class by path, so that listing them imports neither numba nor
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Collection, Mapping
 from importlib import import_module
 from typing import Any, get_type_hints
@@ -39,6 +40,36 @@ STAGES = {
     "count": "curate.stages.count:Count",
     "mix": "curate.stages.mix:Mix",
     "datatrove": "curate.stages.datatrove_block:DatatroveBlock",
+}
+
+#: What a word in the name of a step of datatrove, dolma, NeMo Curator or Data-Juicer is here.
+_WORDS = {
+    "minhash": "fuzzy_dedup",
+    "fuzzy": "fuzzy_dedup",
+    "semantic": "embed_dedup",
+    "sentence_dedup": "line_dedup",
+    "paragraph": "line_dedup",
+    "suffix": "substring_dedup",
+    "exact": "exact_dedup",
+    "dup": "exact_dedup or fuzzy_dedup",
+    "lang": "identify, and the languages of a group",
+    "token": "count",
+    "url": "url_filter",
+    "unicode": "repair or standardize",
+    "ftfy": "repair",
+    "pii": "standardize, with mask in a profile",
+    "quality": "measure and judge",
+    "filter": "measure and judge",
+}
+#: What a word in the name of a format means.
+_FORMAT_WORDS = {
+    "hug": 'parquet or jsonl, with path = "hf://datasets/OWNER/NAME/..."',
+    "hf": 'parquet or jsonl, with path = "hf://datasets/OWNER/NAME/..."',
+    "json": "jsonl",
+    "tsv": "csv",
+    "zim": "wikipedia_html",
+    "crawl": "warc or commoncrawl",
+    "html": "warc",
 }
 
 #: A stage that no recipe names: the plan puts it first where a dedup store knows of takedowns.
@@ -83,8 +114,22 @@ def entry(kind: str, name: str, where: str | None = None) -> Any:
     """Return the class of a registered stage or source."""
     known = STAGES if kind == "stage" else SOURCE_FORMATS
     if name not in known:
-        raise RecipeError(f"no {kind} '{name}'", where=where, hint=nearest(name, known))
+        raise RecipeError(f"no {kind} '{name}'", where=where, hint=_meant(kind, name, known))
     return load(known[name])
+
+
+def _meant(kind: str, name: str, known: Collection[str]) -> str:
+    """Return a hint: a name misspelt, what other tools call by that word, or the nearest name.
+
+    >>> [_meant("stage", name, STAGES) for name in ("fuzy_dedup", "MinhashDedupFilter")]
+    ["did you mean 'fuzzy_dedup'?", 'it may be fuzzy_dedup; `curate stages` lists them']
+    """
+    lowered = name.casefold()
+    if not difflib.get_close_matches(lowered, known, n=1, cutoff=0.8):
+        for word, meant in (_WORDS if kind == "stage" else _FORMAT_WORDS).items():
+            if word in lowered:
+                return f"it may be {meant}; `curate {kind}s` lists them"
+    return nearest(name, known)
 
 
 def load(path: str) -> Any:

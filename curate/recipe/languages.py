@@ -200,7 +200,11 @@ def label_of(given: str, profiles: Iterable[str]) -> str:
     if labels:
         hint = "one of: " + ", ".join(labels)
         raise RecipeError(f"'{given}' is written in several scripts", hint=hint)
-    raise RecipeError(f"'{given[:100]}' is no language label", hint=_nearest(given, names))
+    # A tag of a browser or a locale: kk-KZ, zh-Hans-CN, kk_KZ.UTF-8.
+    first = re.split(r"[^a-z]", wanted, maxsplit=1)[0]
+    meant = [f"'{name}'" for name in names if name.startswith(f"{_CODES.get(first, first)}_")]
+    hint = f"did you mean {' or '.join(meant[:3])}?" if meant else _nearest(given, names)
+    raise RecipeError(f"'{given[:100]}' is no language label", hint=hint)
 
 
 def _nearest(given: str, names: list[str]) -> str:

@@ -45,14 +45,26 @@ def _shipped() -> list[Path]:
     return [checkout, _PACKAGE / "_shipped"] if is_checkout else [_PACKAGE / "_shipped"]
 
 
+def _toml_file(name: str, kind: str) -> Path:
+    """Return the path that a recipe or profile may be; refuse a link to what is not there."""
+    path = local_path(name)
+    if path.is_symlink() and not path.exists():
+        raise RecipeError(
+            f"the {kind} is a link to a file that is not there",
+            where=f"{name} -> {path.readlink()}",
+        )
+    return path
+
+
 def recipe_file(name: str) -> Path:
     """Find a recipe by path or by name (``demo`` → ``pipelines/demo.toml``)."""
-    given = local_path(name)
-    if given.suffix == ".toml" and given.exists():
+    given = _toml_file(name, "recipe")
+    if given.suffix.lower() == ".toml" and given.exists():
         return given
     if given.suffix != ".toml":
         if given.is_file() and given.suffix:
-            raise RecipeError("a recipe is a file in TOML, and ends so", where=name)
+            hint = "`curate init` writes one for files of yours"
+            raise RecipeError("a recipe is a file in TOML, and ends so", where=name, hint=hint)
         try:
             return _find("pipelines", name, "recipe")
         except RecipeError as unknown:
@@ -74,9 +86,13 @@ def recipe_names() -> list[str]:
 
 def profile_file(name: str, beside: Path | None = None) -> Path:
     """Find a profile by path, name or language (``kk`` → ``filters/kaz_Cyrl.toml``)."""
-    given = local_path(name)
-    if given.suffix == ".toml" and given.exists():
+    given = _toml_file(name, "profile")
+    if given.suffix.lower() == ".toml" and given.exists():
         return given
+    if given.suffix.lower() == ".toml":
+        beside_it = [file.name for file in given.parent.glob("*.toml")]
+        hint = nearest(given.name, beside_it) if beside_it else "`curate languages` lists profiles"
+        raise RecipeError("no such profile file", where=name, hint=hint)
     if name.startswith(SHIPPED):
         return _find("filters", name.removeprefix(SHIPPED), "profile", among=_shipped())
     try:
@@ -99,11 +115,35 @@ def profile_name(name: str, beside: Path | None = None) -> str:
 
 def profile_text(name: str, beside: Path | None = None) -> str:
     """Return the TOML of a profile by path or name; RecipeError where it is no UTF-8 text."""
-    path = profile_file(name, beside)
+    return toml_text(profile_file(name, beside), "profile")
+
+
+#: Four for each of the characters that ``parse_toml`` takes.
+_MAX_FILE_BYTES = 16 << 20
+
+
+def toml_text(path: Path, kind: str) -> str:
+    """Return the text of a recipe's or profile's file, read once and not beyond a bound.
+
+    Raises RecipeError for a folder, for a pipe or device, which might never end, for a file that is
+    too large, and for one that is no UTF-8 text.
+    """
+    if not path.is_file():
+        raise RecipeError(f"a {kind} is a file, and no folder, pipe or device", where=str(path))
+    with path.open("rb") as file:
+        data = file.read(_MAX_FILE_BYTES + 1)
+    if len(data) > _MAX_FILE_BYTES:
+        raise RecipeError(f"a {kind} has at most {_MAX_FILE_BYTES:,} bytes", where=str(path))
     try:
-        return path.read_text(encoding="utf-8-sig")  # editors of Windows write a mark first
+        text = data.decode("utf-8-sig")  # editors of Windows write a mark first
+        reason = "it has NUL characters, as UTF-16 has" if "\0" in text else ""
     except UnicodeDecodeError as error:
-        raise RecipeError(f"a profile is UTF-8 text: {error.reason}", where=str(path)) from None
+        line = data.count(b"\n", 0, error.start) + 1
+        reason = f"{error.reason} in line {line}"
+    if reason:
+        hint = "save it as UTF-8 in the editor"
+        raise RecipeError(f"a {kind} is UTF-8 text: {reason}", where=str(path), hint=hint)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def profile_names(beside: Path | None = None) -> list[str]:

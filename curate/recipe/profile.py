@@ -378,6 +378,9 @@ def _merged(name: str, read: Callable[[str], str], seen: tuple[str, ...]) -> Tom
             where=place_of(name),
         )
     own = dict(_parsed(read(name), place_of(name)))
+    if "sources" in own or "stages" in own:
+        hint = "a profile has rules; `curate run` takes a recipe"
+        raise RecipeError("this is a recipe and no profile", where=place_of(name), hint=hint)
     parent = own.pop("extends", None)
     if parent is not None and not isinstance(parent, str):
         raise RecipeError("extends: the name of one profile", where=place_of(name))

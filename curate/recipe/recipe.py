@@ -73,6 +73,14 @@ class SourceSpec(_WithOptions):
     def _one_or_many(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
 
+    @field_validator("path", "path_list")
+    @classmethod
+    def _no_empty_path(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        # A variable that is not set would read the current folder.
+        if any(not path.strip() for path in value or ()):
+            raise ValueError('a path is empty; the current folder is "."')
+        return value
+
     @model_validator(mode="after")
     def _names_inputs(self) -> SourceSpec:
         if self.format not in LISTED_FORMATS:
@@ -282,10 +290,7 @@ def load_recipe(
     ``without`` names groups of the mixture that are left out.
     """
     path = locate.recipe_file(name)
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # editors of Windows write a mark first
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"a recipe is UTF-8 text: {error.reason}", where=str(path)) from None
+    text = locate.toml_text(path, "recipe")
     recipe = parse_recipe(text, str(path), inputs=inputs, settings=settings, without=without)
     recipe._folder = path.parent
     return recipe
@@ -344,10 +349,13 @@ _HINTS = dict.fromkeys(
 
 def _check_shape(table: TomlTable, where: str) -> None:
     """Raise RecipeError for slips that validation would tell in words of its own."""
+    if "sources" not in table and ("rules" in table or "extends" in table):
+        raise RecipeError("this is a profile and no recipe", where=where, hint=_HINTS["profile"])
     mixture = table.get("mixture")
     ratio = mixture.get("ratio") if isinstance(mixture, dict) else None
-    if isinstance(ratio, list | int | float) and not isinstance(ratio, bool):
-        parts = ratio if isinstance(ratio, list) else [ratio]
+    if isinstance(ratio, list | dict | int | float) and not isinstance(ratio, bool):
+        values = list(ratio.values()) if isinstance(ratio, dict) else ratio
+        parts = values if isinstance(values, list) else [values]
         written = ":".join(map(str, parts[:20]))[:100]
         raise RecipeError(
             "mixture.ratio is a text of numbers with colons between",

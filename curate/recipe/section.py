@@ -11,6 +11,7 @@ import json
 import math
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar, get_args
 
@@ -64,7 +65,7 @@ def parse_toml(text: str, where: str) -> TomlTable:
             table_name = ".".join(re.findall(r"'([^']*)'", twice[1]))
             what = f"the table [{table_name}] is there twice {twice[2]}"
             raise RecipeError(what, where=where, hint="change the first one") from None
-        raise RecipeError(f"not valid TOML: {error}", where=where) from None
+        raise _no_toml(text, str(error), where) from None
     except RecursionError:
         raise RecipeError("tables or arrays are nested too deep", where=where) from None
     except ValueError as error:  # an integer of thousands of digits
@@ -75,6 +76,39 @@ def parse_toml(text: str, where: str) -> TomlTable:
         if count == MAX_VALUES:
             raise RecipeError(f"the file has more than {MAX_VALUES:,} values", where=where)
     return table
+
+
+#: Slips of people who write TOML for the first time: words of the parser's message, what the line
+#: has from the place that it names (or before it), and what to do.
+_SLIPS = (
+    ("Unescaped|hex", "", "write / in paths, or put the text between single quotes"),
+    ("Invalid value", "(?i)(true|false)", "true and false are in small letters"),
+    ("Invalid value", "", "a text is in quotes, a boolean is true or false, and nothing is null"),
+    ("newline or end", r",\d", "write a decimal with a point"),
+    ("", "//", "a comment begins with #"),
+    ("Expected '='", r"\s*:", "write key = value; a recipe is TOML and no YAML"),
+    ("Cannot overwrite", "", "the key is there twice: remove one"),
+    ("Unterminated|at end of document", "", "a quote or a bracket is not closed"),
+)
+
+
+def _no_toml(text: str, message: str, where: str) -> RecipeError:
+    """Return the error for a text that the parser refused, with the line and what may be meant."""
+    at = re.search(r"at line (\d+), column (\d+)", message)
+    line = text.split("\n")[int(at[1]) - 1] if at else ""  # as the parser counts them
+    rest = line[int(at[2]) - 1 :] if at else ""
+    if text.lstrip().startswith("{"):
+        hint: str | None = "a recipe is TOML and no JSON: write key = value, each on its own line"
+    elif rest and not (rest[0].isascii() and rest[0].isprintable()):
+        name = unicodedata.name(rest[0], "a control character")
+        hint = f"outside of quotes and comments TOML is ASCII; here is U+{ord(rest[0]):04X}, {name}"
+    else:
+        slips = (
+            s for words, start, s in _SLIPS if re.search(words, message) and re.match(start, rest)
+        )
+        hint = next(slips, None)
+    shown = f": {line.strip()[:60]}" if line.strip() else ""
+    return RecipeError(f"not valid TOML: {message}{shown}", where=where, hint=hint)
 
 
 #: A key that needs no quotes in TOML.
@@ -104,6 +138,10 @@ def _problems(value: object, path: str, depth: int) -> Iterator[tuple[str, str]]
         yield path, "no key takes a date or a time; write it as a string"
 
 
+#: Problems that one error names; what is behind them is counted.
+_MOST_PROBLEMS = 3
+
+
 def read_section(
     model: type[AnySection],
     table: Mapping[str, object],
@@ -124,6 +162,8 @@ def read_section(
         lines = [_sentence(problem, model, root, hints or {}) for problem in error.errors()]
     else:
         lines = [*quoted(root, table, section)]
+    if len(lines) > _MOST_PROBLEMS:
+        lines[_MOST_PROBLEMS:] = [f"and {len(lines) - _MOST_PROBLEMS} more"]
     if lines:
         raise RecipeError("; ".join(lines), where=where)
     return section
@@ -159,15 +199,47 @@ def wrong_value(path: str, problem: ErrorDetails) -> str:
     given, key = problem["input"], path.rpartition(".")[2]
     if kind in _WANTED and which in ("type", "parsing", "from_float"):
         shown = _as_toml(given)
+        place, _, last = path.rpartition(".")
         if kind == "string" and isinstance(given, int | float):
             shown += f": write {key} = {_as_toml(shown)}"
+        elif kind in ("int", "float") and isinstance(given, str) and (meant := _number(given)):
+            shown += f": write {key} = {meant}"
         elif kind in ("tuple", "list") and isinstance(given, str | int | float):
             shown += f": write {key} = [{shown}]"
+        elif kind in ("tuple", "list") and isinstance(given, dict):
+            shown += f": write [[{path}]] for each"
+        elif kind in ("dict", "model"):
+            shown += f": write {f'[[{place}]]' if last.isdecimal() else f'[{path}]'}"
+            shown += f" or [{path}.NAME]" if kind == "dict" else ""
         return f"{path} is {_WANTED[kind]}, not {shown}"
+    if problem["type"] == "string_pattern_mismatch":
+        plain = re.sub(r"[^a-z0-9_-]+", "-", str(given).lower()).strip("-_")[:40]
+        hint = f": write {key} = {_as_toml(plain)}" if plain else ""
+        return f"{path} has a-z, 0-9, _ and - alone, and begins with a letter{hint}"
     if problem["type"] == "missing":
         return f"{path} is missing"
     message = problem["msg"].removeprefix("Value error, ")
     return f"{path}: {message.replace('Input should', 'the value should')}"
+
+
+#: What stands behind a number that people write in quotes, and the number that it multiplies by.
+_UNITS = {"": 1, "%": 0.01, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
+
+
+def _number(given: str) -> str | None:
+    """Return a number with a unit or a decimal comma as TOML has it; None where it is none.
+
+    >>> [_number(given) for given in ("80%", "10B", "128 MB", "1 GiB", "0,8", "high")]
+    ['0.8', '10_000_000_000', '128_000_000', '1_073_741_824', '0.8', None]
+    """
+    found = re.fullmatch(
+        r"(\d{1,15}(?:[.,]\d{1,6})?)\s*(%|[kmgtb]?)(i?)(b?)", given.strip().lower()
+    )
+    if not found:
+        return None
+    times = 1024 ** "kmgt".index(found[2]) * 1024 if found[3] and found[2] in "kmgt" else 0
+    number = round(float(found[1].replace(",", ".")) * (times or _UNITS[found[2]]), 8)
+    return f"{int(number):_}" if number == int(number) else str(number)
 
 
 def quoted(path: str | None, given: object, read: object) -> Iterator[str]:
