@@ -17,7 +17,7 @@ from curate.engine.folder import RunId, begin, examine, keeps_work, only_writer
 from curate.engine.progress import Progress, Silent
 from curate.engine.publish import publish
 from curate.engine.run_state import RunState
-from curate.errors import ToleranceError
+from curate.errors import RecipeError, ToleranceError
 from curate.inspection import capacity, first_records
 from curate.inspection.first_records import DATED
 from curate.logging_setup import LOGGER
@@ -158,6 +158,8 @@ def run(
     >>> result.manifest["totals"]["rows"], result.exit_code
     (1, 0)
     """
+    if resume and fresh:
+        raise RecipeError("resume goes on with the work here, fresh starts over: give one of them")
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(
             str(recipe), inputs=dict(inputs or {}), settings=settings, without=without
@@ -171,7 +173,7 @@ def run(
     choice = engines.choose(engine, cost["core_seconds"], workers, address)
     with _storage_errors(str(output)):
         if not force and (fresh or store.size("manifest.json") is None):
-            capacity.check(cost, str(output), choice.tasks_here)
+            capacity.check(cost, store.address, choice.tasks_here)
     listener = progress or Silent()
     run_id = RunId(plan.fingerprint, plan.inputs, plan.parts)
     with _storage_errors(str(output)):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from curate.cli import completion
 from curate.errors import RecipeError, RefusedError
+from curate.paths import local_path
 
 RecipeName = Annotated[
     str,
@@ -132,11 +132,15 @@ def check_output(engine: str, address: str | None, output: str) -> None:
     from curate.api.engines import check_engine
 
     check_engine(engine, address)
+    if not output.strip():
+        hint = "is a variable not set? The current folder is named ."
+        raise RecipeError("the name of the output is empty", hint=hint)
     if "://" in output:
         return
-    first = next((path for path in (Path(output), *Path(output).parents) if path.exists()), None)
+    folder = local_path(output)
+    first = next((path for path in (folder, *folder.parents) if path.exists()), None)
     if first is not None and not first.is_dir():
-        what = "the output is" if first == Path(output) else "a part of the output's path is"
+        what = "the output is" if first == folder else "a part of the output's path is"
         raise RefusedError(
             f"{what} a file, not a folder", where=str(first), hint="choose another --output"
         )

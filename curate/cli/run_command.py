@@ -31,8 +31,9 @@ def command(
         bool, typer.Option("--dry-run", help="Plan, and try all stages on a sample; write nothing.")
     ] = False,
     sample: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Documents in the sample of a dry run.")
-    ] = 300,
+        int | None,
+        typer.Option(min=1, metavar="N", help="Documents in the sample of a dry run. [300]"),
+    ] = None,
     keep_work: Annotated[
         bool,
         typer.Option(
@@ -62,9 +63,11 @@ def command(
         inputs = dict(options.parse_inputs(input))
         return try_all(
             load_recipe(recipe, inputs=inputs, settings=set or (), without=without or ()),
-            sample,
+            sample or 300,
             json,
         )
+    if sample is not None:
+        raise RecipeError("--sample is of a dry run alone", hint="add --dry-run, or leave it out")
     if output is None:
         raise RecipeError("run needs --output", hint="or --dry-run, which writes nothing")
     options.check_output(engine, address, output)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from curate.errors import RecipeError, ResourceError, without_secrets
-from curate.paths import open_filesystem
+from curate.paths import local_path, open_filesystem
 from curate.storage.swap import settle, swap, sync
 
 #: The names that ``create`` and ``replace`` use until what they write is complete.
@@ -140,7 +140,8 @@ def open_store(address: str) -> Store:
                 hint="leave it out, and set it in the environment, such as AWS_SECRET_ACCESS_KEY",
             )
         return ObjectStore(address)
-    return LocalStore(address.removeprefix("file://"))
+    # Shells leave the ~ of --output=~/x as it is, and a folder of that name is a trap.
+    return LocalStore(str(local_path(address.removeprefix("file://"))))
 
 
 def sha256_of(store: Store, name: str) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from curate.errors import RecipeError
 from curate.storage.store import LocalStore, open_store
 
 
@@ -13,6 +14,14 @@ def test_create_is_once_and_whole(tmp_path):
     assert not store.create("commits/a/x.json", b"second")
     assert store.read("commits/a/x.json") == b"first"
     assert store.names("commits") == ["commits/a/x.json"]
+
+
+def test_a_home_that_no_shell_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert open_store("~/run").address == str(tmp_path / "run")
+    assert open_store("file://~/run").address == str(tmp_path / "run")
+    with pytest.raises(RecipeError, match="no path that can be used"):
+        open_store("~nobody-of-this-name/run")
 
 
 def test_writing_counts_and_digests_and_never_overwrites(tmp_path):
