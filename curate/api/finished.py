@@ -19,6 +19,7 @@ from curate.inspection.explain import (
 from curate.inspection.finished_rows import FinishedRun
 from curate.inspection.verify import manifest_of, taken_down
 from curate.logging_setup import LOGGER
+from curate.paths import local_path
 from curate.plan import build as planning
 from curate.plan.finished_runs import profile_reader
 from curate.plan.model import Plan
@@ -357,7 +358,8 @@ def explain_text(
     """
     if isinstance(recipe, str):
         store = open_store(recipe)
-        finished = store.size("manifest.json") is not None
+        is_file = "://" not in recipe and local_path(recipe).is_file()
+        finished = not is_file and store.size("manifest.json") is not None
         recipe = FinishedRun(store).recipe if finished else load_recipe(recipe)
     return replay_text(recipe, text, source)
 

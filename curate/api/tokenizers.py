@@ -14,6 +14,7 @@ from curate.api.jobs import batches_of
 from curate.api.tables import identify
 from curate.engine.folder import published
 from curate.errors import RecipeError
+from curate.inspection.finished_rows import readable
 from curate.inspection.verify import manifest_of
 from curate.schema import whole
 from curate.storage.store import open_store
@@ -96,7 +97,7 @@ def product_of(address: str, columns: Sequence[str]) -> Iterator[pa.Table]:
     store = open_store(address)
     paths = [e.path for e in manifest_of(store).files if e.path.startswith("mixture/")]
     for path in paths:
-        with store.open(path) as handle:
+        with readable(store, path), store.open(path) as handle:
             file = pq.ParquetFile(handle)
             names = file.schema_arrow.names
             wanted = ["text" if name == "lang" and name not in names else name for name in columns]

@@ -20,10 +20,11 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from curate import schema
+from curate.inspection.finished_rows import readable
 from curate.inspection.verify import manifest_of
 from curate.mixture.sampling import sample_key
 from curate.storage.entries import Manifest
-from curate.storage.store import Damaged, Store
+from curate.storage.store import Store
 
 #: Rows of both runs that are joined at a time, about; and the most parts that are written at once.
 PART_ROWS, MOST_PARTS = 1 << 20, 512
@@ -125,14 +126,11 @@ def _divide(store: Store, manifest: Manifest, folder: Path, side: int, parts: in
 
 def _groups(store: Store, path: str) -> Iterator[tuple[int, pa.Table]]:
     wanted = {"id", "source", "lang", "n_tokens", "dropped_by", "dropped_value"}
-    try:
-        with store.open(path) as handle:
-            file = pq.ParquetFile(handle, page_checksum_verification=True)
-            columns = [name for name in file.schema_arrow.names if name in wanted]
-            for group in range(file.num_row_groups):
-                yield group, file.read_row_group(group, columns=columns, use_threads=False)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise Damaged(path) from error
+    with readable(store, path), store.open(path) as handle:
+        file = pq.ParquetFile(handle, page_checksum_verification=True)
+        columns = [name for name in file.schema_arrow.names if name in wanted]
+        for group in range(file.num_row_groups):
+            yield group, file.read_row_group(group, columns=columns, use_threads=False)
 
 
 def _placed(table: pa.Table, taken: bool, file: int, group: int) -> pa.Table:

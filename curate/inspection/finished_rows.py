@@ -62,9 +62,9 @@ class FinishedRun:
     @cached_property
     def recipe(self) -> Recipe:
         """The recipe as it was run."""
-        return parse_recipe(
-            self.store.read("recipe.toml").decode(), f"{self.store.address}/recipe.toml"
-        )
+        with readable(self.store, "recipe.toml"):
+            text = self.store.read("recipe.toml").decode()
+        return parse_recipe(text, f"{self.store.address}/recipe.toml")
 
     @cached_property
     def profiles(self) -> Profiles:

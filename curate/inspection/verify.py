@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate import schema
-from curate.engine.folder import published, wrong_sizes
+from curate.engine.folder import Unreadable, published, wrong_sizes
 from curate.errors import InternalError, RefusedError
 from curate.inspection.doctor import diagnose
 from curate.inspection.verify_packed import packed_problems
@@ -177,7 +177,13 @@ def _columns(store: Store, path: str, columns: list[str]) -> Iterator[pa.Table]:
 
 def manifest_of(store: Store) -> Manifest:
     """Return a published folder's manifest; raise RefusedError, with what there is, without one."""
-    manifest = published(store)
+    try:
+        manifest = published(store)
+    except NotADirectoryError:
+        manifest = None  # a file, which may be one of a run's
+    except Unreadable as error:
+        hint = f"curate doctor {store.address} says what can be done"
+        raise RefusedError(error.what, where=error.where, hint=hint) from None
     if manifest is None:
         found = diagnose(store, patient=False)
         near = _runs_near(store.address) if found.state in ("empty", "foreign") else []
@@ -187,10 +193,13 @@ def manifest_of(store: Store) -> Manifest:
 
 
 def _runs_near(address: str, most: int = 3) -> list[str]:
-    """Return the finished runs in a folder of this machine, or those of nearly its name beside."""
+    """Return the finished runs around or in a folder of this machine, or of nearly its name."""
     if "://" in address:
         return []
     folder = Path(address)
+    around = [each for each in folder.parents if (each / "manifest.json").is_file()]
+    if around:
+        return [os.path.relpath(around[0])]
     inside = [each.parent for each in folder.glob("*/manifest.json")]
     beside = {each.parent.name: each.parent for each in folder.parent.glob("*/manifest.json")}
     close = get_close_matches(folder.name, beside)

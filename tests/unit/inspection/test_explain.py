@@ -9,6 +9,7 @@ import pytest
 from curate import api
 from curate.errors import RecipeError
 from curate.inspection.explain import find_outcomes
+from curate.recipe import locate
 from curate.storage.store import open_store
 from tests.unit.cli.commands import curate, demo_run
 
@@ -143,6 +144,8 @@ PROSE = " ".join(
 
 def test_a_text_is_explained_by_a_recipe_without_its_inputs():
     steps = api.explain_text("demo", PROSE + "\u200b B\u00c3\u00bccher")
+    by_file = str(locate.recipe_file("demo"))
+    assert api.explain_text(by_file, PROSE + "\u200b B\u00c3\u00bccher") == steps
     by = {step["stage"]: step for step in steps}
     assert by["identify"]["lang"] == "eng_Latn"
     assert by["repair"]["changed"]

@@ -8,7 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate import api
+from curate.api.tokenizers import product_of
 from curate.errors import RefusedError
+from curate.inspection.finished_rows import FinishedRun
 from curate.inspection.verify import verify
 from curate.storage.entries import unsealed
 from curate.storage.store import open_store
@@ -88,6 +90,18 @@ def test_a_damaged_footer_is_one_sentence(folder, copy):
     assert "keys and witnesses were not checked: not all files are whole" in found
     with pytest.raises(RefusedError, match=f"{path.relative_to(copy)} is damaged"):
         api.explain(str(copy), "nowhere")
+
+
+def test_what_is_gone_is_named_with_the_command_that_lists_it(copy):
+    (copy / "recipe.toml").unlink()
+    with pytest.raises(RefusedError, match=r"recipe\.toml is damaged(.|\n)*curate verify"):
+        _ = FinishedRun(open_store(str(copy))).recipe
+    part = next((copy / "mixture").rglob("*.parquet"))
+    part.unlink()
+    asked = (lambda: api.compare_runs(str(copy), str(copy)), lambda: [*product_of(str(copy), [])])
+    for ask in asked:
+        with pytest.raises(RefusedError, match=rf"{part.relative_to(copy)} is damaged"):
+            ask()
 
 
 def test_a_file_that_the_manifest_does_not_list(copy):
