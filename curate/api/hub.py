@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from curate.errors import RecipeError, RefusedError, ResourceError
 from curate.inspection.verify import manifest_of, verify
+from curate.paths.remote import may_pass
 from curate.storage.formats import OUTPUT_FORMATS
 from curate.storage.store import LocalStore, open_store
 
@@ -187,10 +188,12 @@ def _upload(
         )
     except LocalTokenNotFoundError as error:
         raise ResourceError(str(error), hint="hf auth login, or set HF_TOKEN") from None
-    except (HfHubHTTPError, OSError) as error:
-        raise ResourceError(
-            f"the Hub said no: {error}",
-            where=repository,
-            hint="hf auth login, or set HF_TOKEN; then push again: what is there is not sent twice",
-        ) from None
+    except Exception as error:
+        what, first = "the Hub said no", "hf auth login, or set HF_TOKEN"
+        if may_pass(error):
+            what, first = "the Hub does not answer", "see whether this machine has a connection"
+        elif not isinstance(error, (HfHubHTTPError, OSError)):
+            raise
+        hint = f"{first}; then push again: what is there is not sent twice"
+        raise ResourceError(f"{what}: {error}", where=repository, hint=hint) from None
     return str(getattr(done, "commit_url", None) or f"{hub.endpoint}/datasets/{repository}")

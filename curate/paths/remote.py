@@ -73,6 +73,13 @@ def patiently(request: Callable[[], Result]) -> Result:
     raise AssertionError("the last attempt returns or raises")
 
 
+def may_pass(error: BaseException) -> bool:
+    """Return whether an error is of a connection or a busy server, whatever library says so."""
+    causes = list(_causes(error))
+    answer = next(filter(None, map(_answer, causes)), None)
+    return _may_pass(causes, answer)[0] is not None
+
+
 class _Answer(NamedTuple):
     """What a library's error holds of a server's answer."""
 

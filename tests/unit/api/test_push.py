@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -116,6 +117,20 @@ def test_the_product_is_uploaded_and_nothing_that_was_dropped(finished):
     ]
     assert sent == {str(p.relative_to(finished)): p.read_bytes() for p in expected}
     assert any(path.startswith("mixture/main/") for path in sent)
+
+
+def test_a_hub_that_is_not_there_is_one_sentence(finished, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        nowhere = f"http://127.0.0.1:{server.getsockname()[1]}"
+    monkeypatch.setenv("HF_ENDPOINT", nowhere)
+    pushed = subprocess.run(
+        [sys.executable, "-m", "curate", "push", finished, "team/mix"],
+        capture_output=True, text=True, check=False, env={**os.environ, "HF_TOKEN": "hf_x"},
+    )  # fmt: skip
+    assert pushed.returncode == 5, pushed.stderr
+    assert "curate: the Hub does not answer: " in pushed.stderr
+    assert "see whether this machine has a connection; then push again" in pushed.stderr
+    assert "Traceback" not in pushed.stderr
 
 
 def test_a_dry_run_lists_what_would_be_uploaded(finished):
