@@ -56,6 +56,7 @@ def command(
     from curate.errors import RecipeError, RefusedError
     from curate.storage.store import open_store
 
+    name = name.removesuffix(".toml")
     file = Path(f"{name}.toml")
     if file.exists() and not fresh:
         raise RefusedError("the file exists", where=str(file), hint="another NAME, or --fresh")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -108,12 +109,14 @@ def _sizes(options: list[str] | None, sources: Iterable[str]) -> dict[str, int]:
         name, _, size = option.partition("=")
         if name not in sources:
             raise RecipeError(f"--assume: no source '{name}'", hint=nearest(name, sources))
+        wrong = RecipeError(f"--assume: '{size}' is no size", hint="such as 500MB, 1.5TB or 2TiB")
+        # The library reads what a size begins with: 1,5TB as 1 byte.
+        if not re.fullmatch(r"\d*\.?\d+\s*[A-Za-z]*", size.strip()):
+            raise wrong
         try:
             sizes[name] = int(TypeAdapter(ByteSize).validate_python(size))
-        except ValidationError as error:
-            raise RecipeError(
-                f"--assume: '{size}' is no size", hint="such as 500MB, 1.5TB or 2TiB"
-            ) from error
+        except ValidationError:
+            raise wrong from None
     return sizes
 
 

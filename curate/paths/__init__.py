@@ -78,6 +78,9 @@ def open_filesystem(address: str) -> tuple[Any, str]:
             where=address,
             hint="set it in the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
+    if protocol in EXTRAS and not address.partition("://")[2].strip("/"):
+        hint = "is a variable not set?"
+        raise RecipeError(f"{protocol}:// names no bucket, container or server", hint=hint)
     return _Remote(filesystem, _REPEATED.get(protocol, frozenset())), str(path)
 
 

@@ -91,6 +91,16 @@ def here(tmp_path, monkeypatch):
     Path("typo.toml").write_text('extends = "shipped:kaz_Cyrl"\n[rules.too_few_word]\nmin = 20\n')
     quotes = 'extends = "shipped:kaz_Cyrl"\n[rules.too_few_words]\nmin = "120"\n'
     Path("quotes.toml").write_text(quotes)
+    percent = 'extends = "shipped:kaz_Cyrl"\n[rules.a]\nsignal = "digit_share"\nmax = 30\n'
+    Path("percent.toml").write_text(percent)
+    Path("folder.toml").mkdir()
+    os.mkfifo("pipe.toml")
+    Path("link.toml").symlink_to("gone.toml")
+    with Path("large.toml").open("wb") as file:
+        file.truncate(20 << 20)
+    Path("r.yaml").write_text("name: mine\n")
+    Path("runs/mine/mixture").mkdir()
+    Path("runs/mine/report.json").write_text("{}")
     Path("wrong.toml").write_text('[rules.a]\nsignal = "n_words"\nmin = 9\nmax = 3\n')
 
 
