@@ -152,11 +152,24 @@ def separate(text: str) -> str:
     where every one in the text has a character behind it that is no space, and no other C1 control
     is there. Elsewhere it is the ellipsis of windows-1252, and ftfy restores that. U+0002 and
     U+FFFE at the end of a line are what PDF programs write for a hyphen that splits a word: they
-    become the soft hyphen, and the fix ``soft_hyphens`` joins the word.
+    become the soft hyphen, and the fix ``soft_hyphens`` joins the word. BEL, which ends cells of
+    Word's tables, and U+FFFC, which stands for an object, are spaces between words. Of letters that
+    were typed over each other (``N\bN``, ``_\bN``) the last stays. Where U+0019 is an apostrophe,
+    or U+001C and U+001D are quotation marks, a program has cut U+2019 and its like to one byte: all
+    such signs are restored. Escape sequences of terminals (ECMA-48) are removed as a whole.
 
     >>> separate("one\vtwo\x1fthree\x85four"), separate("so\x85 then")
     ('one\ntwo three\nfour', 'so\x85 then')
+    >>> separate("It\x19s \x1b]0;sh\x07done"), separate("N\bNA\bA"), separate("a cell\x07next")
+    ('It’s done', 'NA', 'a cell next')
     """
+    if "\x1b" in text and "\x1b$" not in text:  # that is ISO-2022
+        text = _ESCAPE.sub("", text)
+    if "\b" in text:
+        text = _TYPED_OVER.sub("", text)
+    if _ONE_BYTE_SIGN.search(text):
+        text = text.translate(_ONE_BYTE_SIGNS)
+    text = _BETWEEN_WORDS.sub(" ", text)
     text = _SPLIT_WORD.sub("\u00ad", text.translate(_SEPARATORS))
     if "\x85" in text and not _ELLIPSIS.search(text):
         text = text.replace("\x85", "\n")
@@ -164,8 +177,23 @@ def separate(text: str) -> str:
 
 
 _SEPARATORS = {0x0B: "\n", 0x1C: "\n", 0x1D: "\n", 0x1E: "\n", 0x1F: " "}
+_ESCAPE = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[()][0AB]|[=>78])"
+)
+_TYPED_OVER = re.compile("[^\b\n]\b(?=[^\b\n])")
+_ONE_BYTE_SIGN = re.compile(
+    r"(?<=[^\W\d_])\x19(?=[^\W\d_])|(?<!\S)\x1c(?=\w)[^\x1c\x1d\n]*\x1d(?!\w)"
+)
+_ONE_BYTE_SIGNS = dict(zip((0x13, 0x14, 0x18, 0x19, 0x1C, 0x1D), "–—‘’“”"))
+_BETWEEN_WORDS = re.compile(  # Chinese and Japanese words have nothing between them
+    r"(?<=\w\w)\x07+(?=\w)|(?<=\w)\x07+(?=\w\w)|(?<=[^\W\u2e80-\uffff])\ufffc+(?=[^\W\u2e80-\uffff])"
+)
 _SPLIT_WORD = re.compile(r"(?<=[^\W\d_])[\x02\ufffe](?=\r?\n[^\W\d_])")
 _ELLIPSIS = re.compile(r"\x85(?:[\s\x85]|$)|[\x80-\x84\x86-\x9f]")
+
+
+#: Of texts that have what ``separate`` changes; RE2.
+_SEPARATES = r"[\v\x02\x07\x08\x19\x1b-\x1f\x{85}\x{fffc}\x{fffe}]"
 
 
 def _separated(texts: pa.LargeStringArray, flags: np.ndarray) -> pa.LargeStringArray:
@@ -173,7 +201,7 @@ def _separated(texts: pa.LargeStringArray, flags: np.ndarray) -> pa.LargeStringA
     rows = np.flatnonzero(flags & removed == removed)
     if not len(rows):
         return texts
-    found = pc.match_substring_regex(texts.take(pa.array(rows)), "[\v\x1c-\x1f\x02\u0085\ufffe]")
+    found = pc.match_substring_regex(texts.take(pa.array(rows)), _SEPARATES)
     rows = rows[np.asarray(found)]
     if not len(rows):
         return texts

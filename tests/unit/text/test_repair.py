@@ -192,6 +192,16 @@ def test_clean_arrays_come_back_as_they_are():
         ("Die Po\ufffe\nlitik", "Die Po\u00ad\nlitik"),
         ("5\ufffe\n6 \x02x", "5\n6 x"),
         (" \x1f\x0b", ""),
+        ("Name\x07Age\x07\x07Айна\x077 \x07", "Name Age Айна 7"),
+        ("a picture\ufffchere, 写真\ufffcです \ufffc", "a picture here, 写真です"),
+        ("N\bNA\bAM\bME\bE\n_\bo_\bn_\be\b", "NAME\none"),
+        ("It\x19s \x1chers\x1d \x13 don\x19t", "It’s “hers” – don’t"),
+        ("She said \x1cyes, we can.\x1d Then", "She said “yes, we can.” Then"),
+        ("one\x19 two\x1c\x1d three", "one two\n\n three"),
+        (
+            "\x1b[1;31mred\x1b[0m\x1b(B \x1b]0;a shell\x07ls\x1b[?25l \x1b]2;x\x1b\\\x1b=end",
+            "red ls end",
+        ),
     ],
 )
 def test_controls_between_words_separate_them(text, expected):
