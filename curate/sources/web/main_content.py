@@ -79,7 +79,7 @@ AROUND_SHARE: Final = 20
 #: of its parent is prose too; a child while the rest is not.
 MARKED_SHARE: Final = 50
 CHILD_SHARE: Final = 85
-DENSE_SHARE: Final = 50
+DENSE_SHARE: Final = 70
 #: An article that holds three times the prose of the next one needs this share only.
 ALONE_SHARE: Final = 25
 #: Percent of the root's prose from which a block is kept although it looks like boilerplate.

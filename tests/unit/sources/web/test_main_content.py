@@ -525,6 +525,15 @@ def test_a_cell_of_links_beside_prose_is_left_out():
         assert found == "\n\n".join([re.sub("<.*?>", "", PROSE)] * 2)
 
 
+def test_an_article_of_short_paragraphs_beside_a_box_of_more_prose_is_content():
+    prose = f"{WORDS} {WORDS}"
+    short = "Open the gate, let the boat pass, then shut the gate."
+    article = f"<p>{prose}</p>" + f"<p>{short}</p>" * 5
+    box = "<div>" + f"<div class=item>{prose}</div>" * 2 + "</div>"
+    found, _ = main_content(f"<body><div>{article}{box}</div>".encode())
+    assert (found.count(prose), found.count(short)) == (3, 5)
+
+
 def test_details_and_definitions_are_content():
     more = "<details><summary>More</summary><p>The nets were empty.</p></details>"
     found, _ = main_content(f"<body>{PROSE}{more}<dl><dt>Net<dd>Catches fish.</dl>".encode())
