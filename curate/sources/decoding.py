@@ -157,6 +157,9 @@ def decode(data: bytes, transport: str | None = None, *, markup: bool = True) ->
     >>> decode(b"\x89PNG\r\n\x1a\n" + bytes(range(32)) * 20) is None
     True
     """
+    marked = data.startswith(_BOMS[0][0])
+    if marked and _strict(data, "utf_8") is None and not _nearly_utf8(data[3:]):
+        data = data[3:]  # a mark that was put before text in another encoding
     tried: dict[str, str] = {}
     for name, by in _candidates(data, transport, markup):
         if name in tried:
@@ -170,6 +173,8 @@ def decode(data: bytes, transport: str | None = None, *, markup: bool = True) ->
                 return _by_letters(data, Decoded(text, codecs.lookup(name).name, by), name, markup)
             return Decoded(text, codecs.lookup(name).name, by)
         if by == "utf-8" and (near := _nearly_utf8(data)):
+            return near
+        if name in PAGES and by in ("transport", "document") and (near := _nearly(data, name, by)):
             return near
     best: Decoded | None = None
     for name, by in tried.items():
@@ -243,6 +248,21 @@ def _nearly_utf8(data: bytes) -> Decoded | None:
     return Decoded(text.removeprefix("\ufeff"), "utf-8", "utf-8", wrong)
 
 
+def _nearly(data: bytes, page: str, by: str) -> Decoded | None:
+    """Decode bytes in the page stated if that is the best one but for a few bytes that it lacks.
+
+    One wrong byte would let another page read all others as nonsense.
+    """
+    text = data.decode(page, "replace")
+    wrong = text.count("\ufffd")
+    if not 0 < wrong * _WRONG_OF <= len(data) or not is_text(text):
+        return None
+    lacking = bytes(byte for byte in range(128, 256) if _strict(bytes([byte]), page) is None)
+    if likely(data.translate(None, lacking), stated=page) != page:
+        return None
+    return Decoded(text, codecs.lookup(page).name, by, wrong)
+
+
 def _strict(data: bytes, codec: str) -> str | None:
     try:
         text = codecs.getincrementaldecoder(codec)("strict").decode(data, False)
@@ -297,5 +317,7 @@ def _is_text_of(data: bytes) -> bool:
     return (len(sample) - len(sample.translate(None, _CONTROL_BYTES))) * 100 <= len(sample)
 
 
+#: Of so many bytes one may be wrong.
+_WRONG_OF = 50
 _CONTROL_BYTES = bytes([*range(9), 0x0B, *range(0x0E, 0x20), 0x7F])
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffe\uffff]")

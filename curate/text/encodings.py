@@ -78,8 +78,8 @@ def _multibyte(data: bytes, single: Reading | None) -> str | None:
     return None if single and whole and single.bits < 1.05 * bits else codec
 
 
-#: Pairs from which a page of single bytes is taken against a stated encoding of several bytes: of a
-#: text in other letters, and of one in Latin ones.
+#: Pairs from which a page of single bytes is taken against a stated encoding of several bytes: in
+#: other letters, and in Latin ones.
 _FEWEST_PAIRS: Final = (16, 8)
 #: How many bits rarer than another one's the signs of a stated encoding of several bytes must be.
 _RARER: Final = 1.5
@@ -97,10 +97,9 @@ def _instead_of(stated: str, data: bytes, markup: bool) -> str:
     if codec is None or codec == stated:
         return stated
     if codec in PAGES and single:
-        latin = mostly_ascii(data)
-        fits = single.language.endswith("_Latn") or not latin
-        enough = single.pairs >= _FEWEST_PAIRS[latin] and single.mean <= FAIR
-        return codec if fits and enough else stated
+        latin = single.language.endswith("_Latn")
+        fits = single.mean <= (FAIR if latin else PROSE) and (latin or not mostly_ascii(data))
+        return codec if fits and single.pairs >= _FEWEST_PAIRS[latin] else stated
     mean = multibyte.mean_bits(data, codec)
     return codec if mean and mean + _RARER < own else stated
 

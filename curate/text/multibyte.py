@@ -6,6 +6,7 @@ Most bytes that are no text of theirs do not decode, and what does is made of ra
 from __future__ import annotations
 
 import codecs
+import re
 from functools import cache
 from typing import Any, Final
 
@@ -40,7 +41,8 @@ def mean_bits(data: bytes, codec: str) -> float | None:
     """Return what bytes cost in an encoding, in bits for each ideograph or syllable.
 
     All encodings of MULTIBYTE have letters, kana and symbols besides: those speak for none. None
-    where the bytes do not decode; 0 where they have too few ideographs to tell.
+    where the bytes do not decode; 0 where they have too few ideographs to tell, or characters of
+    four bytes, which only GB 18030 has.
 
     >>> data = "下午风越来越大，孩子们".encode("gb18030")
     >>> mean_bits(data, "gb18030") < 12 < mean_bits(data, "cp949")
@@ -49,6 +51,8 @@ def mean_bits(data: bytes, codec: str) -> float | None:
     text = _beginning(data, codec)
     if text is None:
         return None
+    if codec == "gb18030" and _FOUR_BYTES.search(data):
+        return 0.0
     codes = _codes(text)
     codes = codes[(codes >= _IDEOGRAPHS) & ((codes < _WIDE_FORMS) | (codes >= _HALF_KANA))]
     bits = _sign_bits(MULTIBYTE[codec])[codes]
@@ -82,6 +86,8 @@ def _sign_bits(label: str) -> npt.NDArray[np.uint8]:
         bits[common[inside]] = stored["bits_" + label][inside]
     return bits
 
+
+_FOUR_BYTES: Final = re.compile(rb"[\x81-\xfe][0-9][\x81-\xfe][0-9]")
 
 #: Longer texts are judged by their beginning.
 SAMPLE: Final = 1 << 16

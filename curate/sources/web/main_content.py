@@ -476,6 +476,10 @@ def _select(
     total = max(all_prose[root], 1)
     values = _tables_of_values(tag, parent, all_prose, kinds)
     whole_list = np.zeros(n, np.int8)  # the nearest list or table, and it is no list of links
+    above = root
+    while kinds[tag[above]] & ITEM and not kinds[tag[above]] & (LIST | TABLE):
+        above = parent[above]
+    whole_list[root] = kinds[tag[above]] & LIST or values[above]
     unwanted = NEGATIVE | OTHER_ROLE if comments else NEGATIVE | OTHER_ROLE | COMMENTS
     for e in range(root + 1, end[root]):
         if not state[parent[e]] or not seen[e]:

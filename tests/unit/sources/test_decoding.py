@@ -264,6 +264,12 @@ class TestLetters:
         assert found is not None
         assert (found.text, found.by) == (data.decode(codec), "transport")
 
+    def test_characters_of_four_bytes_are_gb_18030(self) -> None:
+        text = "𠮷野家 の 牛丼 é ü ᠮᠣᠩᠭᠣᠯ " * 4
+        found = decode(text.encode("gb18030"), "gb18030", markup=False)
+        assert found is not None
+        assert found.text == text
+
     def test_ascii_under_a_label_of_wide_characters(self) -> None:
         text = "Plain words in a row, and nothing else."
         for label in ("utf-16", "ucs-2", "utf-16be", "utf-32"):
@@ -292,6 +298,34 @@ class TestDamage:
         assert 1 <= found.replaced <= 3
         assert found.text.count("\ufffd") == found.replaced
         assert found.text.endswith(RUSSIAN[40:])
+
+    @pytest.mark.parametrize(
+        ("text", "page", "wrong"),
+        [
+            (
+                "Το απόγευμα ο άνεμος σταμάτησε και τα παιδιά πήγαν στο λόφο. ",
+                "cp1253",
+                b"\xaa\xff",
+            ),
+            ("אחר הצהריים הרוח פסקה והילדים לקחו את הרשתות אל הגבעה. ", "cp1255", b"\xd9"),
+            ("Pēcpusdienā vējš pierima, un bērni aiznesa tīklus uz kalnu. ", "cp1257", b"\xa1"),
+        ],
+    )
+    def test_a_byte_that_the_stated_page_lacks_is_replaced(
+        self, text: str, page: str, wrong: bytes
+    ) -> None:
+        found = decode((text * 3).encode(page) + wrong, page, markup=False)
+        assert found is not None
+        assert found == (text * 3 + "\ufffd" * len(wrong), page, "transport", len(wrong))
+
+    def test_a_byte_order_mark_before_another_encoding(self) -> None:
+        for text, codec in SEVERAL_BYTES:
+            found = decode(b"\xef\xbb\xbf" + text.encode(codec), codec, markup=False)
+            assert found is not None
+            assert found.text == text
+        found = decode(b"\xef\xbb\xbf" + RUSSIAN.encode("cp1251"), None, markup=False)
+        assert found is not None
+        assert found.text == RUSSIAN
 
     @pytest.mark.parametrize("label", ["iso-8859-1", "windows-1251", "gb2312"])
     def test_a_wrong_byte_does_not_make_it_another_encoding(self, label: str) -> None:

@@ -511,11 +511,15 @@ def test_classes_of_headings_are_still_looked_at():
             "<dl><dt><a href=/n>Net</a><dd>A thing to catch fish.</dl>",
             "Net\nA thing to catch fish.",
         ),
+        (
+            "<table>" + f"<tr><td><a href=/>close()</a><td>{WORDS} {WORDS}" * 3 + "</table>",
+            "\n".join([f"close()\t{WORDS} {WORDS}"] * 3),
+        ),
     ],
 )
 def test_a_list_or_table_is_kept_with_its_linked_items(markup, text):
     found, _ = main_content(f"<body><main>{PROSE}{markup}{PROSE}</main>".encode())
-    assert found.split("\n\n")[1] == text
+    assert text in found.split("\n\n")
 
 
 def test_a_cell_of_links_beside_prose_is_left_out():
