@@ -48,15 +48,19 @@ def mean_bits(data: bytes, codec: str) -> float | None:
     >>> mean_bits(data, "gb18030") < 12 < mean_bits(data, "cp949")
     True
     """
-    text = _beginning(data, codec)
-    if text is None:
-        return None
-    if codec == "gb18030" and _FOUR_BYTES.search(data):
+    for size in _SAMPLES:
+        text = _beginning(data[:size], codec)
+        if text is None:
+            return None
+        codes = _codes(text)
+        codes = codes[(codes >= _IDEOGRAPHS) & ((codes < _WIDE_FORMS) | (codes >= _HALF_KANA))]
+        if len(codes) >= _ENOUGH_IDEOGRAPHS or len(data) <= size:
+            break
+    if len(codes) < _FEWEST_IDEOGRAPHS:
         return 0.0
-    codes = _codes(text)
-    codes = codes[(codes >= _IDEOGRAPHS) & ((codes < _WIDE_FORMS) | (codes >= _HALF_KANA))]
-    bits = _sign_bits(MULTIBYTE[codec])[codes]
-    return float(bits.mean()) / EIGHTHS if len(bits) >= _FEWEST_IDEOGRAPHS else 0.0
+    mean = float(_sign_bits(MULTIBYTE[codec])[codes].mean()) / EIGHTHS
+    is_rare = mean > COMMON_SIGN
+    return 0.0 if is_rare and codec == "gb18030" and _FOUR_BYTES.search(data) else mean
 
 
 def _beginning(data: bytes, codec: str) -> str | None:
@@ -92,7 +96,8 @@ _FOUR_BYTES: Final = re.compile(rb"[\x81-\xfe][0-9][\x81-\xfe][0-9]")
 #: Longer texts are judged by their beginning.
 SAMPLE: Final = 1 << 16
 _FEWEST_SIGNS: Final = 3
-_FEWEST_IDEOGRAPHS: Final = 5
+_FEWEST_IDEOGRAPHS, _ENOUGH_IDEOGRAPHS = 5, 400
+_SAMPLES: Final = (1 << 12, SAMPLE)
 #: Bits per sign up to which a text is made of common ones.
 COMMON_SIGN: Final = 13
 #: Ideographs and syllables begin here; behind them are wide forms of ASCII, then narrow kana.

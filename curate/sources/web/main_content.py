@@ -479,7 +479,8 @@ def _select(
     above = root
     while kinds[tag[above]] & ITEM and not kinds[tag[above]] & (LIST | TABLE):
         above = parent[above]
-    whole_list[root] = kinds[tag[above]] & LIST or values[above]
+    is_list = kinds[tag[above]] & LIST != 0 or values[above]
+    whole_list[root] = is_list and links[above] * 100 <= letters[above] * BLOCK_LINKS
     unwanted = NEGATIVE | OTHER_ROLE if comments else NEGATIVE | OTHER_ROLE | COMMENTS
     for e in range(root + 1, end[root]):
         if not state[parent[e]] or not seen[e]:
