@@ -87,7 +87,7 @@ def soft_hyphens(text: str) -> str:
 
 
 _SPLIT = re.compile(
-    "(?<=[^\\W\\d_])(?:\u00ad+|[\u00ac\u2027])"
+    "(?<=[^\\W\\d_])(?:\u00ad[\u00ad\u200b-\u200d\u2060]*|[\u00ac\u2027])"
     "[ \t]*(?:\r?\n|[\r\v\f\x1c-\x1e\u0085\u2028\u2029])[ \t]*(?=([^\\W\\d_]))"
 )
 

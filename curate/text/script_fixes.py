@@ -36,7 +36,8 @@ def arabic_presentation_forms(text: str, lang: str = "") -> str:
     with a space loses the space and attaches to the letter before. Symbols such as ﷺ and ﷼ stay:
     their decomposition is a phrase of up to 18 letters, and ﷲ stands for الله and for لله. Text in
     visual order stays reversed. In Uyghur, Kazakh, Kyrgyz and Central Kurdish the last and lone
-    form of heh is the vowel ە, which has no forms of its own. Wrong in texts about typography.
+    form of heh is the vowel ە, which has no forms of its own; the other two are ھ, except in
+    Kurdish. Wrong in texts about typography.
 
     >>> arabic_presentation_forms("ﺍﻟﺴﻼﻡ ﷺ"), arabic_presentation_forms("ﭘﺎﺭﺳﯽ")
     ('السلام ﷺ', 'پارسی')
@@ -44,12 +45,14 @@ def arabic_presentation_forms(text: str, lang: str = "") -> str:
     if not _SHAPED.search(text):
         return text
     if lang in _WITH_VOWEL_E:
-        text = text.translate(_VOWEL_E)
+        text = text.translate(_VOWEL_E if lang in _KURDISH else _VOWEL_E | _TWO_EYED)
     return normalize(_SHAPED.sub(lambda m: _compatible(m.group()).lstrip(" "), text))
 
 
-_WITH_VOWEL_E = frozenset(["uig_Arab", "kaz_Arab", "kir_Arab", "ckb_Arab", "sdh_Arab"])
+_KURDISH = ("ckb_Arab", "sdh_Arab")
+_WITH_VOWEL_E = frozenset(["uig_Arab", "kaz_Arab", "kir_Arab", *_KURDISH])
 _VOWEL_E = {0xFEE9: "ە", 0xFEEA: "ە"}
+_TWO_EYED = {0xFEEB: "ھ", 0xFEEC: "ھ"}
 
 
 _SHAPED = re.compile(SHAPED)
@@ -203,12 +206,17 @@ def thai_lao_vowels(text: str) -> str:
 
     Nikhahit and sara aa, with a tone mark between or before, are sara am (ํา is ำ); a tone mark
     stands before sara am and behind the vowels above and below; two sara e are sara ae (เเ is แ),
-    and the same in Lao. None of the replaced sequences is Thai or Lao. Never wrong as far as we
-    know, except in texts about typing.
+    and the same in Lao. None of the replaced sequences is Thai or Lao. Beside Thai letters, the
+    private characters that fonts of Windows and the Macintosh had for lowered and shifted marks, as
+    PDF files have them, are the marks (source: "The PUA fallback shaping model" of
+    n8willis/opentype-shaping-documents). Never wrong as far as we know, except in texts about
+    typing.
 
-    >>> thai_lao_vowels("สีดํา นํ้า คําว่า เเละ นำ้")
-    'สีดำ น้ำ คำว่า และ น้ำ'
+    >>> thai_lao_vowels("สีดํา นํ้า คําว่า เเละ นำ้"), thai_lao_vowels("ที\uf70aนี\uf70a")
+    ('สีดำ น้ำ คำว่า และ น้ำ', 'ที่นี่')
     """
+    if _THAI_SHAPED.search(text):
+        text = _THAI_SHAPED.sub(lambda m: m.group().translate(_THAI_UNSHAPED), text)
     for _ in range(8):  # as in indic_sequences
         if not _THAI_LAO.search(text):
             break
@@ -218,6 +226,20 @@ def thai_lao_vowels(text: str) -> str:
     return text
 
 
+# In order: without their tails; vowels, tones and signs shifted left; both; lowered.
+_THAI = (
+    "\u0e10\u0e34\u0e35\u0e36\u0e37\u0e48\u0e49\u0e4a\u0e4b\u0e4c\u0e48\u0e49\u0e4a\u0e4b\u0e4c\u0e0d"
+    "\u0e31\u0e4d\u0e47\u0e48\u0e49\u0e4a\u0e4b\u0e4c\u0e38\u0e39\u0e3a"  # U+F700 and up
+    "\u0e31\u0e34\u0e35\u0e36\u0e37\u0e47\u0e48\u0e48\u0e48\u0e49\u0e49\u0e49\u0e4a\u0e4a\u0e4a\u0e4b\u0e4b\u0e4b"
+    "\u0e4c\u0e4c\u0e4c\u0e4d\u0e0d\u0e38\u0e39\u0e3a\u0e10"  # U+F884 and up
+)
+_THAI_UNSHAPED = dict(zip((*range(0xF700, 0xF71B), *range(0xF884, 0xF89F)), _THAI, strict=True))
+_THAI_FORMS, _THAI_BELOW = "\uf700-\uf71a\uf884-\uf89e", "\u0e38-\u0e3a\uf718-\uf71a\uf89b-\uf89d"
+_THAI_BASES = "\uf700\uf70f\uf89a\uf89e"
+_THAI_SHAPED = re.compile(
+    f"(?:[\u0e01-\u0e4e]|[{_THAI_BASES}](?=[{_THAI_BELOW}]))[{_THAI_FORMS}]+"
+    f"|[{_THAI_BASES}](?=[{_THAI_BELOW}])"
+)
 _THAI_LAO = re.compile(
     "[\u0e4d\u0ecd][\u0e48-\u0e4b\u0ec8-\u0ecb]?[\u0e32\u0eb2]|[\u0e33\u0eb3][\u0e48-\u0e4b\u0ec8-\u0ecb]"
     "|[\u0e48-\u0e4b][\u0e31\u0e34-\u0e39]|[\u0ec8-\u0ecb][\u0eb1\u0eb4-\u0eb9\u0ebb]|เเ|ເເ"
@@ -454,6 +476,8 @@ HINTS: dict[str, Hints] = {
     "vietnamese_marks": (("", "\u0302\u0306"),),
     "thai_lao_vowels": (
         ("", "\u0e4d"),
+        ("\u0e01-\u0e4e", _THAI_FORMS),
+        (_THAI_BASES, _THAI_BELOW),
         ("\u0ecd", f"\u0eb2{_LAO_TONES}"),
         ("\u0e33", _TONES),
         ("\u0eb3", _LAO_TONES),

@@ -35,7 +35,7 @@ TEXTS = st.one_of(
     st.text(st.sampled_from("هـبَ 1"), max_size=12),
     st.text(st.sampled_from("\u200b\u200c\u200d\u2060aбپبक्👩 "), max_size=12),
     st.text(st.sampled_from("ﾊﾟﾞカー゛a"), max_size=12),
-    st.text(st.sampled_from("กเำาํ้ีຳາໍ່ີເ"), max_size=12),
+    st.text(st.sampled_from("กเำาํ้ีຳາໍ່ີເุ\uf701\uf70f\uf714\uf718"), max_size=12),
     st.text(st.sampled_from("अआाेैॉ़कবা়ত্ന്\u200dേើេាី"), max_size=12),
     st.text(st.sampled_from("ㄱㅏㄴㅘㄳﾡￂᄀ ᅡ각⽇⺠日"), max_size=12),
     st.text(
