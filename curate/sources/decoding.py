@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from curate.errors import RecipeError
 from curate.text.code_pages import PAGES
-from curate.text.encodings import COMPARED, likely, may_be_utf8, mostly_ascii
+from curate.text.encodings import COMPARED, likely, may_be_utf8, mostly_ascii, reads_best
 
 
 class Decoded(NamedTuple):
@@ -249,7 +249,7 @@ def _nearly_utf8(data: bytes) -> Decoded | None:
 
 
 def _nearly(data: bytes, page: str, by: str) -> Decoded | None:
-    """Decode bytes in the page stated if that is the best one but for a few bytes that it lacks.
+    """Decode bytes in the page stated if that reads them best, but for a few that it lacks.
 
     One wrong byte would let another page read all others as nonsense.
     """
@@ -257,8 +257,7 @@ def _nearly(data: bytes, page: str, by: str) -> Decoded | None:
     wrong = text.count("\ufffd")
     if not 0 < wrong * _WRONG_OF <= len(data) or not is_text(text):
         return None
-    lacking = bytes(byte for byte in range(128, 256) if _strict(bytes([byte]), page) is None)
-    if likely(data.translate(None, lacking), stated=page) != page:
+    if not reads_best(data, page):
         return None
     return Decoded(text, codecs.lookup(page).name, by, wrong)
 

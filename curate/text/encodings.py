@@ -104,6 +104,21 @@ def _instead_of(stated: str, data: bytes, markup: bool) -> str:
     return codec if mean and mean + _RARER < own else stated
 
 
+def reads_best(data: bytes, page: str) -> bool:
+    r"""Return whether a page reads bytes, but for those that it lacks, better than any reads all.
+
+    >>> data = "Балықшылар таң ата ауларын жинап алды".encode("kz1048")
+    >>> reads_best(data + b"\x98", "kz1048"), reads_best(data + b"\x98", "cp1251")
+    (True, False)
+    """
+    lacking = bytes(b for b in range(128, 256) if not bytes([b]).decode(page, "ignore"))
+    kept = data.translate(None, lacking)
+    if not holds(kept, page):
+        return False
+    (own, _), (_, best) = compare(kept, page), compare(data)
+    return own is not None and (best is None or own.bits + CLEARLY[0] < best.bits)
+
+
 def mostly_ascii(data: bytes) -> bool:
     """Return whether at most a third of the bytes are above 127."""
     return len(data.translate(None, bytes(range(128, 256)))) * 3 >= len(data) * 2

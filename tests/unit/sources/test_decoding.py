@@ -318,6 +318,12 @@ class TestDamage:
         assert found is not None
         assert found == (text * 3 + "\ufffd" * len(wrong), page, "transport", len(wrong))
 
+    def test_a_page_that_has_the_byte_may_be_the_right_one(self) -> None:
+        text = "Штурман видел и лучшие, и худшие из дней. Школа была закрыта, пока шли дожди."
+        found = decode(text.encode("mac_cyrillic"), "windows-1251", markup=False)
+        assert found is not None
+        assert (found.text, found.replaced) == (text, 0)
+
     def test_a_byte_order_mark_before_another_encoding(self) -> None:
         for text, codec in SEVERAL_BYTES:
             found = decode(b"\xef\xbb\xbf" + text.encode(codec), codec, markup=False)
