@@ -13,6 +13,7 @@ from curate.kernels.jit import kernel
 from curate.sources.raised import lowered, raised
 from curate.sources.web.markup import Markup
 from curate.sources.web.markup_tables import (
+    APART,
     BLOCK,
     CELL,
     LOWER,
@@ -61,6 +62,8 @@ def _gaps(
             gap = _EMPTY_LINE if kind & PARAGRAPH and tag[parent[e]] != tags[2] else _LINE
             if in_cell[e]:
                 gap = _SPACE
+        elif kind & APART:
+            gap = _SPACE
         if gap:
             gaps[first[e]] = max(gaps[first[e]], gap)
             gaps[last[e]] = max(gaps[last[e]], gap)

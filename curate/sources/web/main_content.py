@@ -56,6 +56,7 @@ from curate.sources.web.markup_tables import (
     PREVIEW,
     REFERENCE,
     ROW,
+    SECOND,
     TABLE,
     TAGS,
     TEX,
@@ -206,6 +207,8 @@ def seen_elements(
         if (
             hints[e] & LAYER and (hints[e] | hints[above]) & FORMULA and math > above
         ):  # behind its MathML
+            seen[e] = 0
+        if hints[e] & SECOND and tag[e] == tags[9] and math > above:
             seen[e] = 0
         drawn = before[e]
         if tag[e] == tags[10] and hints[e] & TEX:  # The layers before a script in TeX

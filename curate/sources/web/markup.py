@@ -46,6 +46,7 @@ from curate.sources.web.markup_tables import (
     PICTURED,
     PRESENT,
     RAW,
+    READING,
     REFERENCE,
     ROW,
     ROWS,
@@ -65,6 +66,8 @@ MAX_DEPTH: Final = 512
 
 _HEAD: Final = TAG["head"]
 _BODY: Final = TAG["body"]
+_READINGS: Final = TAG["rtc"]
+_BEGIN: Final = np.frombuffer(b"\\begin{", np.uint8)
 
 
 class Markup(NamedTuple):
@@ -338,6 +341,24 @@ def _attributes(
 
 
 @kernel
+def _is_tex(data: Any, begin: Any, end: Any) -> Any:
+    r"""Return whether a picture's text is TeX: $x$, \(x\), \[x\], {\textstyle x}, \begin{...}."""
+    if end - begin < 3:
+        return False
+    first, second = data[begin], data[begin + 1]
+    if first == 36:
+        return data[end - 1] == 36
+    if first == 123:
+        return second == 92
+    if first != 92 or second == 40 or second == 91:
+        return first == 92
+    k = 1
+    while k < len(_BEGIN) and begin + k < end and data[begin + k] == _BEGIN[k]:
+        k += 1
+    return k == len(_BEGIN)
+
+
+@kernel
 def _implied_end(
     tag: Any, stack: Any, depth: Any, element_tag: Any, members: Any, closes: Any, bounds: Any
 ) -> Any:
@@ -433,6 +454,13 @@ def _scan(
                     close = open_at
         else:
             close = 0
+            if kind & READING:
+                at_depth = depth
+                while kinds[tag[stack[at_depth]]] & READING and (
+                    tag[stack[at_depth]] != _READINGS or not kind & UNSEEN or number == _READINGS
+                ):
+                    close = at_depth
+                    at_depth -= 1
         while close and depth >= close:
             last[stack[depth]], end[stack[depth]] = runs, elements
             depth -= 1
@@ -456,7 +484,11 @@ def _scan(
             else:  # Without an end tag it would hide the rest of the page: it is taken as empty.
                 endless[number] = 1
             continue
-        if kind & VOID and hint & PICTURED and alt_end > alt_begin:
+        if (
+            kind & VOID
+            and alt_end > alt_begin
+            and (hint & PICTURED or _is_tex(data, alt_begin, alt_end))
+        ):
             start[runs], stop[runs], element[runs] = alt_begin, alt_end, row
             runs += 1
             last[row] = runs

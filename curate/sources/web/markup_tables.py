@@ -29,6 +29,8 @@ ROOT: Final = 32768
 HEADING: Final = 65536  #: a heading or a term, whose id is its text
 ITEM: Final = 131072  #: of a list or a table, which is kept or left out as a whole
 LIST: Final = 262144
+APART: Final = 524288  #: a cell of a matrix, set apart by a space
+READING: Final = 1048576  #: a part of ruby, which the next one ends
 
 # What attributes hint at.
 NEGATIVE: Final = 1  #: a class or id word of boilerplate
@@ -49,13 +51,14 @@ PICTURED: Final = 16384  #: a class word of a picture that shows a formula, whos
 REFERENCE: Final = 32768  #: the attribute href
 INSIDE: Final = 65536  #: an href to a place of the same page
 NAMED: Final = 131072  #: the attribute name or id
+SECOND: Final = 1 << 30  #: the class word mwe: behind a formula, the picture of it
 
 _KINDS: Final = {
     VOID: "area base br col embed hr img input link meta param source track wbr",
     RAW: "script style title iframe noembed noframes xmp textarea",
     UNSEEN: "script style title iframe noembed noframes textarea template svg head select option"
     " datalist audio video object canvas button noscript dialog rt rp rtc"
-    " annotation annotation-xml",
+    " annotation annotation-xml mphantom",
     BLOCK: "address article aside blockquote body caption center dd details div dl dt fieldset"
     " figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup html legend li listing main"
     " menu nav ol p pre section summary table tbody td tfoot th thead tr ul dialog",
@@ -74,7 +77,11 @@ _KINDS: Final = {
     HEADING: "h1 h2 h3 h4 h5 h6 dt",
     ITEM: "li dt dd td th tr tbody thead tfoot",
     LIST: "ul ol menu dl",
+    APART: "mtr mtd",
+    READING: "rb rt rp rtc",
 }
+#: What XHTML and XML of journals put before the names of MathML.
+_PREFIXES: Final = ("mml:", "m:")
 
 #: Groups of tags of which one closes the last: (members, tags that the search does not leave).
 _GROUPS: Final = (
@@ -103,7 +110,8 @@ _HINTS: Final = {
     JAX: "jax",
     PREVIEW: "preview",
     ASSISTIVE: "assistive",
-    PICTURED: "latex tex texrender",
+    PICTURED: "latex tex texrender mwe",
+    SECOND: "mwe",
 }
 
 
@@ -123,6 +131,10 @@ def fnv(name: str) -> int:
 NAMES: Final = tuple(dict.fromkeys(f"{' '.join(_KINDS.values())} math a sup sub".split()))
 #: The number of a name among `NAMES`, from 1; 0 is any unknown name.
 TAG: Final = {name: number for number, name in enumerate(NAMES, 1)}
+_OF_MATH: Final = [
+    name for name in NAMES if name.startswith(("annotation", "m")) and name not in ("menu", "main")
+]
+_TAGS: Final = TAG | {prefix + name: TAG[name] for prefix in _PREFIXES for name in _OF_MATH}
 
 
 class Tables(NamedTuple):
@@ -193,7 +205,7 @@ def tables_of(attributes: dict[str, int], hints: dict[str, int], values: dict[st
         bounds[[TAG[name] for name in limits.split()]] |= 1 << group
     closes = np.where(blocks & (members < 0), 0, members)
     made = Tables(
-        *_hash_table(TAG), *_hash_table(attributes), *_hash_table(hints), *_hash_table(values),
+        *_hash_table(_TAGS), *_hash_table(attributes), *_hash_table(hints), *_hash_table(values),
         kinds, members, closes, bounds,
     )  # fmt: skip
     for array in made:

@@ -269,6 +269,9 @@ PROSE = "<p>The boats came home before dawn, and nobody in the village had slept
         ("<ruby>表<rp>(</rp><rt>ひょう</rt><rp>)</rp>示<rt>じ</rt></ruby>された", "表示された"),
         ("<ruby>言葉<rt>ことば</rt><rtc>word</rtc></ruby>が出た", "言葉が出た"),
         ("<ruby>表<rt>ひょう</ruby>した", "表した"),
+        ("<ruby>表<rt>ひょう<rb>示<rt>じ</ruby>した", "表示した"),
+        ("<ruby>表<rp>(<rt>ひょう<rp>)<rb>示<rp>(<rt>じ<rp>)</ruby>した", "表示した"),
+        ("<ruby><rb>表<rb>示<rt>ひょう<rt>じ<rtc>hyo<rt>ji</rtc></ruby>した", "表示した"),
         ("On <time datetime=2024>5 May</time> they came", "On 5 May they came"),
         (
             "all the <a rel=tag href=/x>boats</a> came to <a rel=author>Ann</a>",
@@ -361,6 +364,29 @@ PROSE = "<p>The boats came home before dawn, and nobody in the village had slept
             "<mi>E</mi><annotation encoding='application/x-tex'>E=m</annotation></semantics></math>"
             "</span><img src=x alt='E=m'></span> here",
             "is E=m here",
+        ),
+        (  # the same of earlier years
+            "is <span><span style='display: none;'><math><semantics><mi>E</mi>"
+            "<annotation encoding='application/x-tex'>E=m</annotation></semantics></math></span>"
+            "<img src=x class='mwe-math-fallback-image-inline tex' alt='E=m'></span> here",
+            "is E=m here",
+        ),
+        ("is <img class=mwe-math-fallback-image-inline alt='E=m'> here", "is E=m here"),
+        (
+            "is <img alt='$x^2$'>, <img alt='\\(y_1\\)'>, <img alt='{\\textstyle z}'>, "
+            "<img alt='\\begin{math}a\\end{math}'> <img alt='$5 a day'> <img alt='\\back{'> here",
+            "is $x^2$, \\(y_1\\), {\\textstyle z}, \\begin{math}a\\end{math} here",
+        ),
+        (
+            "is <mml:math><mml:semantics><mml:mi>E</mml:mi><mml:annotation "
+            "encoding='application/x-tex'>E_1</mml:annotation></mml:semantics></mml:math> or "
+            "<m:math><m:mfrac><m:mi>a</m:mi><m:mn>2</m:mn></m:mfrac></m:math> <o:p>here</o:p>",
+            "is E_1 or a/2 here",
+        ),
+        (
+            "is <math><mtable><mtr><mtd><mn>1</mn></mtd><mtd><mn>2</mn></mtd></mtr><mtr><mtd>"
+            "<mn>3</mn></mtd></mtr></mtable><mphantom><mi>q</mi></mphantom></math> here",
+            "is 1 2 3 here",
         ),
     ],
 )
