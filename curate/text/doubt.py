@@ -41,6 +41,7 @@ _SCRIPTS: Final = {"Latn": 3, "Cyrl": 5, "Grek": 7, "Hebr": 9, "Arab": 11}
 _OTHER: Final = 13
 LETTERS: Final = 3  # the first kind of letters beyond ASCII
 BEYOND: Final = 13  # the first kind of letters without code pages
+_CONTROL: Final = 15  # those of C1, which no text has; many pages make them of UTF-8
 _SIGNS: Final = 0x2600  # no signs beyond
 
 #: Their counted letters have the accents of other languages; their own are below.
@@ -132,6 +133,7 @@ def kinds() -> npt.NDArray[np.uint16]:
     for code in (*range(0x80, 0xC0), *range(0x2500, 0x2600), *map(ord, "×÷ƒ†‡‰€ˆ˜‚„")):
         if chr(code) not in "\u00a0\u00ad«»·´ªº" and not kind[code]:
             kind[code] = _SIGN
+    kind[0x80:0xA0] = _CONTROL
     kind[0x800:0x2000] = 0  # scripts that no code page of single bytes has
     return kind
 
@@ -145,9 +147,11 @@ def odd_pairs() -> npt.NDArray[np.int64]:
     odd = np.zeros(THREE + 1, np.int64)
     for number in range(THREE + 1):
         before, last, this = number >> 8, number >> 4 & 15, number & 15
-        if this < ASCII:
+        if this < ASCII or last == _CONTROL:
             continue
-        if last == _SIGN:
+        if this == _CONTROL:
+            odd[number] = 1
+        elif last == _SIGN:
             odd[number] = before != _NONE
         elif last >= ASCII:
             scripts = [(max(kind, LETTERS) - 1) // 2 for kind in (last, this)]

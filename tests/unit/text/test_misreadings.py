@@ -45,6 +45,7 @@ ONE_LETTER = (
 NO_CAPITALS = "осенью ветер усилился, и огни города гасли один за другим, а рыбак молчал."
 GREEK = "Το απόγευμα ο άνεμος δυνάμωσε και τα φώτα της πόλης έσβησαν."
 HEBREW = "אחר הצהריים התחזקה הרוח ואורות העיירה כבו אחד אחרי השני."
+THAI = "ตอนบ่ายลมแรงขึ้น และแสงไฟของเมืองเล็กๆ ก็ดับลงทีละดวง"
 CHINESE = "下午风越来越大，小镇上的灯一盏一盏地熄灭了，老渔夫收起了他的网。"
 
 MISREAD = [
@@ -70,6 +71,9 @@ MISREAD = [
     (RUSSIAN, "utf-8", "cp866"),
     (RUSSIAN, "utf-8", "koi8_r"),
     (POLISH, "utf-8", "cp1251"),
+    (THAI, "utf-8", "cp874"),
+    (HEBREW, "utf-8", "cp1255"),
+    (RUSSIAN, "utf-8", "cp1255"),
     (f"{POLISH} {DREAMS}", "iso8859_2", "cp1250"),
     (f"{POLISH} {DREAMS}", "cp1250", "iso8859_2"),
     (CZECH, "iso8859_2", "cp1250"),
@@ -234,7 +238,8 @@ def test_the_tally_counts_them() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        TURKISH, KAZAKH, RUSSIAN, ARABIC, POLISH, CZECH, HUNGARIAN, GREEK, HEBREW, CHINESE,
+        TURKISH, KAZAKH, RUSSIAN, ARABIC, POLISH, CZECH, HUNGARIAN, GREEK, HEBREW, THAI, CHINESE,
+        "ราคา 20฿ “ถูก” – ขายที่ร้าน A·B ไม่เกิน ±5 %… เธอและเขา",
         "Þetta er það sem Guðmundur Þórðarson sagði við Ýmu: „Ég þýði það.“",
         "A la cel·la del col·legi, l'Il·lustre Sr. Ðoković va dir «què?»",
         "Novak Đoković and Þórður met in Reykjavík; the naïve café owner, Señor Muñoz, ate crêpes.",
