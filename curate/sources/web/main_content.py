@@ -87,6 +87,8 @@ ALONE_SHARE: Final = 25
 KEPT_SHARE: Final = 25
 CAPTION_SHARE: Final = 20
 HIDDEN_SHARE: Final = 50
+#: Percent of the root's prose that is hidden in pieces, from which they are shown.
+FOLDED_SHARE: Final = 80
 #: Bytes of prose in noscript that are a page's text where it has no other; less asks for scripts.
 NOSCRIPT_BYTES: Final = 160
 #: The second look is taken where less than this fraction of the page's prose was kept.
@@ -484,6 +486,12 @@ def _select(
         above = parent[above]
     is_list = kinds[tag[above]] & LIST != 0 or values[above]
     whole_list[root] = is_list and links[above] * 100 <= letters[above] * BLOCK_LINKS
+    # Answers and tabs that a click shows: all prose that is hidden, if that is most of it.
+    hidden, behind = int64(0), 0
+    for e in range(root + 1, end[root]):
+        if e >= behind and hints[e] & HIDDEN and seen[e]:
+            hidden, behind = hidden + all_prose[e], end[e]
+    is_folded = hidden * 100 >= total * FOLDED_SHARE
     unwanted = NEGATIVE | OTHER_ROLE if comments else NEGATIVE | OTHER_ROLE | COMMENTS
     for e in range(root + 1, end[root]):
         if not state[parent[e]] or not seen[e]:
@@ -501,7 +509,7 @@ def _select(
         if after < n and tag[e + 1] == tags[5] and tag[after] == tags[9] and end[e + 1] == after:
             continue  # the formula that the picture after it shows
         if hints[e] & HIDDEN:
-            limit = int64(HIDDEN_SHARE)
+            limit = int64(0 if is_folded and all_prose[e] > 0 else HIDDEN_SHARE)
         elif whole or not kind & BLOCK:
             continue
         elif hints[e] & HIDDEN_WORD or linked:

@@ -27,6 +27,7 @@ from curate.sources.web.markup_tables import (
     ADDRESS,
     ALTERNATIVE,
     BLOCK,
+    BUILT,
     CELL,
     CLASS,
     CODE,
@@ -41,6 +42,7 @@ from curate.sources.web.markup_tables import (
     NAME,
     NAMED,
     NAMES_IN,
+    NEGATIVE,
     NUMBER,
     NUMBER_AT,
     PICTURED,
@@ -58,6 +60,7 @@ from curate.sources.web.markup_tables import (
     UNSEEN,
     VALUE,
     VOID,
+    WIDGET,
     Tables,
     tables,
 )
@@ -441,6 +444,8 @@ def _scan(
             data, k, kind, attribute_keys, attribute_values, hint_keys, hint_values, value_keys,
             value_values,
         )  # fmt: skip
+        if hint & WIDGET and not hint & BUILT:
+            hint |= NEGATIVE
         at = text = k
         if is_end:
             close = 0

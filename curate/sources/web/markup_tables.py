@@ -52,6 +52,8 @@ REFERENCE: Final = 32768  #: the attribute href
 INSIDE: Final = 65536  #: an href to a place of the same page
 NAMED: Final = 131072  #: the attribute name or id
 SECOND: Final = 1 << 30  #: the class word mwe: behind a formula, the picture of it
+WIDGET: Final = 262144  #: NEGATIVE, but for the pieces of which some programs build whole pages
+BUILT: Final = 524288  #: a class word of such a program
 
 _KINDS: Final = {
     VOID: "area base br col embed hr img input link meta param source track wbr",
@@ -98,10 +100,12 @@ _HINTS: Final = {
     " masthead share sharing sharer social socials addthis sharethis related recommend recommended"
     " recommendation recommendations promo promotion promos advert advertisement ads adv ad dfp gpt"
     " sponsor sponsored outbrain taboola newsletter newsletters subscribe subscription signup popup"
-    " modal cookie cookies consent gdpr paywall login widget widgets toolbar pagination pager tags"
+    " modal cookie cookies consent gdpr paywall login toolbar pagination pager tags"
     " tag taglist byline author authors bio meta metadata dateline timestamp pubdate trending"
     " popular mostread readmore seealso skip rail teaser teasers banner disclaimer copyright"
     " credits legal topics keywords sitemap tools print disqus livefyre follow",
+    WIDGET: "widget widgets",
+    BUILT: "elementor sow",  # Elementor, SiteOrigin
     COMMENTS: "comment comments commentlist respond replies",
     CAPTION: "caption credit photocredit figcaption",
     HIDDEN_WORD: "hidden visuallyhidden screenreader offscreen",

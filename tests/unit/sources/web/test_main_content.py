@@ -564,6 +564,35 @@ def test_an_article_of_short_paragraphs_beside_a_box_of_more_prose_is_content():
     assert (found.count(prose), found.count(short)) == (3, 5)
 
 
+def test_pieces_of_which_a_program_builds_pages_are_no_boilerplate():
+    long, short = (
+        f"{WORDS} {WORDS}",
+        "The gate is shut at night, and the key hangs in the old mill.",
+    )
+    for builder, kept in (
+        ("elementor-widget", True),
+        ("widget sow-editor", True),
+        ("widget", False),
+    ):
+        pieces = ("<h2>Gates</h2>", f"<p>{long}</p><p>{long}</p>", f"<p>{short}</p>")
+        page = "".join(f"<div class='{builder}'>{piece}</div>" for piece in pieces)
+        found, _ = main_content(f"<body><div>{page}<p>{long}</p></div>".encode())
+        assert found.count(long) == 3
+        assert ("Gates" in found, short in found) == (kept, kept)
+
+
+def test_answers_that_a_click_shows_are_content():
+    answer = f"{WORDS} {WORDS}"
+    for hidden in ("style='display:none'", "hidden"):
+        box = f"<h3>Is it open?</h3><div {hidden}><p>{answer}</p></div>"
+        found, _ = main_content(f"<body><div>{box * 5}<div {hidden}>Sign in</div></div>".encode())
+        assert found == "\n\n".join(["Is it open?", answer] * 5)
+        found, _ = main_content(
+            f"<body><div><p>{answer}</p><p>{answer}</p>{box * 5}</div>".encode()
+        )
+        assert found.count(answer) == 2
+
+
 def test_details_and_definitions_are_content():
     more = "<details><summary>More</summary><p>The nets were empty.</p></details>"
     found, _ = main_content(f"<body>{PROSE}{more}<dl><dt>Net<dd>Catches fish.</dl>".encode())
