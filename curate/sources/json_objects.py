@@ -13,7 +13,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import IO, Any, NamedTuple
 
@@ -75,6 +75,10 @@ _STRINGS = re.compile(_STRING, re.DOTALL)
 _TOKENS = re.compile(_STRING + rb"|[{}\[\]]", re.DOTALL)
 _LAST_COMMA = re.compile(rb"(" + _STRING + rb")|,(?=\s*[}\]])", re.DOTALL)
 _HALF = re.compile(rb"\\u[dD]")
+#: Escapes that JSON has, and the beginning of others: \x41, \', paths of Windows.
+_ESCAPES = re.compile(rb"(\\(?:[\"\\/bfnrt]|u[0-9A-Fa-f]{4}))|\\")
+#: What stands for the second kind while a record is decoded: half of a surrogate pair.
+_NO_ESCAPE = rb"\udfff"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -104,6 +108,7 @@ _ERRORS = {
     "huge_number": f"a number of more than {_MAX_DIGITS} digits",
     "invalid_utf8": "bytes that are not UTF-8",
     "lone_surrogate": "half of a surrogate pair is no character",
+    "bad_escape": "an escape that JSON does not have",
 }
 
 
@@ -126,8 +131,8 @@ def objects(
     :func:`curate.sources.streams.blocks` count bytes as stored. Reasons: ``bad_json``,
     ``not_an_object``, ``too_deep``, ``too_large``, ``too_complex``, ``truncated`` (an array that
     does not end), ``trailing_data`` (something behind its end). Values that are nested too deep or
-    huge numbers are null, bytes that are not UTF-8 and halves of surrogate pairs are U+FFFD; they
-    are named in ``damaged``.
+    huge numbers are null; bytes that are not UTF-8, halves of surrogate pairs and escapes that JSON
+    does not have (``bad_escape``) are U+FFFD; they are named in ``damaged``.
     """
     for run in runs(file, piece, cap, window):
         yield from objects_in(run, cap)
@@ -347,7 +352,7 @@ def _careful(
     offset, length, data, _ = line
     assert data is not None
     start = _BETWEEN.match(data).end()  # type: ignore[union-attr]  # matches nothing, too
-    bare = data[start:].rstrip(_SPACE + b",")
+    bare = data[start:].rstrip(_SPACE + b",").removesuffix(_BOM).rstrip(_SPACE + b",")
     if not bare and b"\0" not in data:
         yield Skip("blank_line")
         return
@@ -398,6 +403,7 @@ def _lenient(line: Line, problem: json.JSONDecodeError | None = None) -> JsonObj
     is_deep = _depth(data) > _MAX_DEPTH
     shallow = _cut_below(data, _MAX_DEPTH) if is_deep else data
     decode = _CUTTING if is_deep else _LENIENT
+    has_bad_escapes = False
     try:
         if problem:
             raise problem
@@ -409,10 +415,13 @@ def _lenient(line: Line, problem: json.JSONDecodeError | None = None) -> JsonObj
                 raise as_it_is
             record = decode(without.decode("utf-8", "surrogateescape"))
         except json.JSONDecodeError as problem:
-            reason, error = "bad_json", f"character {problem.pos} of the record: {problem.msg}"
-            if is_deep:
-                reason, error = "too_deep", _ERRORS["too_deep"]
-            return Damage(reason, offset, length, error, data[:_HEAD])
+            record = _without_bad_escapes(decode, without, problem)
+            has_bad_escapes = record is not None
+            if record is None:
+                reason, error = "bad_json", f"character {problem.pos} of the record: {problem.msg}"
+                if is_deep:
+                    reason, error = "too_deep", _ERRORS["too_deep"]
+                return Damage(reason, offset, length, error, data[:_HEAD])
     if not isinstance(record, dict):
         return _no_object(line, record)
     try:
@@ -420,7 +429,25 @@ def _lenient(line: Line, problem: json.JSONDecodeError | None = None) -> JsonObj
         of_surrogates = "lone_surrogate"
     except UnicodeDecodeError:
         of_surrogates = "invalid_utf8"
+    if has_bad_escapes:
+        of_surrogates = "bad_escape"
     return JsonObject(offset, length, record, data, tuple(_mended(record, of_surrogates)))
+
+
+def _without_bad_escapes(
+    decode: Callable[[str], Any], data: bytes, problem: json.JSONDecodeError
+) -> Any:
+    """Return what the decoder makes of a record whose escapes are no JSON; None if that is not all.
+
+    In strings that have them stands half of a surrogate pair instead.
+    """
+    if not problem.msg.startswith("Invalid \\"):
+        return None
+    allowed = _ESCAPES.sub(lambda found: found[1] or _NO_ESCAPE, data)
+    try:
+        return decode(allowed.decode("utf-8", "surrogateescape"))
+    except json.JSONDecodeError:
+        return None
 
 
 class _Unreadable(NamedTuple):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from dataclasses import field as default
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -114,7 +115,7 @@ class Parquet:
         rows = range(batch.first_row, batch.first_row + table.num_rows)
         locators = [f"{batch.group}:{row}" for row in rows]
         if self.id:
-            own = to_rows(column(table, self.id))
+            own = map(_own_id, to_rows(column(table, self.id)))
             locators = list(map(fields.with_own_id, locators, own))
         columns: dict[str, Any] = {
             "locator": pa.array(locators, pa.string()),
@@ -122,7 +123,9 @@ class Parquet:
         }
         for name, path in (("url", self.url), ("license", self.license)):
             if path:
-                columns[name] = _as_text(column(table, path))
+                columns[name], lost = _as_text(column(table, path))
+                if lost:
+                    yield Note("damaged_fields", lost)
         if self.date:
             columns["date"] = as_date(column(table, self.date))
         if self._keeps_all:
@@ -293,15 +296,35 @@ def _decoded(values: Any) -> tuple[Any, list[int]]:
         return pa.array(texts, pa.large_string()), invalid
 
 
-def _as_text(values: Any) -> Any:
+def _as_text(values: Any) -> tuple[Any, int]:
+    """Return a column as strings, and how many of its values are null since they are not UTF-8."""
     if not is_text(values.type):
-        return pa.nulls(len(values), pa.string())
-    return _decoded(values)[0].cast(pa.string())
+        return pa.nulls(len(values), pa.string()), 0
+    texts, invalid = _decoded(values)
+    return texts.cast(pa.string()), len(invalid)
+
+
+def _own_id(value: object) -> object:
+    """Return what a row's id is in others' files: bytes as text or hexadecimal, 5.0 as 5.
+
+    >>> _own_id(b"doc-7"), _own_id(bytes([255, 16])), _own_id(5.0), _own_id(0.5)
+    ('doc-7', 'ff10', 5, 0.5)
+    """
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value.hex()
+    if isinstance(value, float | Decimal) and value == value // 1:
+        return int(value)
+    return value
 
 
 def as_date(values: Any) -> Any:
     """Return dates as timestamps; those outside of the years 1 to 9999 are null, not an error."""
     kind = values.type
+    if is_text(kind):  # old writers declare no type for strings
+        values = _decoded(values)[0]
     if pa.types.is_timestamp(kind):
         per_second = _PER_SECOND[kind.unit]
     elif pa.types.is_date64(kind):

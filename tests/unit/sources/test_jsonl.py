@@ -56,6 +56,8 @@ def read(file, source=LINES, piece=None):
         (b'{"text":' + b"9" * 5000 + b"}", "huge_number"),
         (b'{"text":' + b"[" * 5000 + b"]" * 5000 + b"}", "too_deep"),
         (b'{"text":"\\ud800"}', "lone_surrogate"),
+        (b'{"text":"it\\\'s"}', "bad_escape"),
+        (b'{"text":"a","b":"\\q"', "bad_json"),
         (b'{"text":"a\xed\xa0\xbdb"}', "invalid_utf8"),
         (b'{"text":"\xff"}', "invalid_utf8"),
         (b'{"body":"a"}', "missing_text"),
@@ -245,6 +247,7 @@ def texts(records):
         (b'{"text":"a"}{"text":"b"}{"text":"}{"}\n', ["a", "b", "}{"]),
         (b'{"text":"a"} \t {"text":5}\n', ["a", "text_not_string"]),
         (b'{"text":"a"}{"text":"b', ["a", "bad_json"]),
+        (b'{"text":"a"}\xef\xbb\xbf\n{"text":"b"} \xef\xbb\xbf , \n', ["a", "b"]),
         (b'{"text":"a"},\n{"text":"b"},\n', ["a", "b"]),
         (b'{"text":"a","tags":["x",],}\n{"text":"b,}",}', ["a", "b,}"]),
         (b'\x1e{"text":"a"}\n\x1e{"text":"b"}\n', ["a", "b"]),
@@ -454,3 +457,16 @@ def test_a_stray_zero_byte_does_not_make_a_file_utf_16(tmp_path, stray):
     assert texts(read(stored(tmp_path, lines))) == ["a", "b"]
     damaged = b"{" + stray + lines
     assert texts(read(stored(tmp_path, damaged)))[-1] == "b"
+
+
+def test_an_escape_that_json_does_not_have_costs_its_value_only(tmp_path):
+    line = rb'{"text":"a \ud83d\ude00","path":"C:\Users\new","deep":[{"b":"\x41"}],"ok":"\\x",}'
+    document, note = read(stored(tmp_path, line))
+    assert document.text == "a \U0001f600"
+    assert json.loads(document.meta) == {
+        "path": "C:\ufffdUsers\new",
+        "deep": [{"b": "\ufffdx41"}],
+        "ok": "\\x",
+    }
+    assert note == Note("damaged_fields", 2)
+    assert read(stored(tmp_path, line), Jsonl(meta=("ok",)))[1:] == []

@@ -668,3 +668,23 @@ def test_a_large_row_group_is_read_in_parts_with_the_same_records(tmp_path, monk
     assert [row["text"] for row in whole] == texts
     # A page has 1 MiB; the column has 4.
     assert max(largest) < 3 << 20
+
+
+def test_columns_without_a_declared_type_are_read_as_text(tmp_path):
+    uuid = bytes(range(240, 256))
+    table = {
+        "text": ["a", "b"],
+        "id": pa.array([b"doc-7", uuid]),
+        "date": pa.array([b"2020-01-01", b"\xff"]),
+        "url": pa.array([b"http://a", b"\xff"]),
+    }
+    found = read(stored(tmp_path, table), Parquet(id="id", date="date", url="url"))
+    day = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    assert rows(found) == [
+        {"locator": "0:0~doc-7", "text": "a", "url": "http://a", "date": day},
+        {"locator": f"0:1~{uuid.hex()}", "text": "b", "url": None, "date": None},
+    ]
+    assert [each for each in found if isinstance(each, Note)] == [Note("damaged_fields", 1)]
+    floats = stored(tmp_path, {"text": ["a", "b", "c"], "id": [7.0, 0.5, None]})
+    locators = [row["locator"] for row in rows(read(floats, Parquet(id="id")))]
+    assert locators == ["0:0~7", "0:1", "0:2"]
