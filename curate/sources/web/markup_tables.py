@@ -52,8 +52,8 @@ REFERENCE: Final = 32768  #: the attribute href
 INSIDE: Final = 65536  #: an href to a place of the same page
 NAMED: Final = 131072  #: the attribute name or id
 SECOND: Final = 1 << 30  #: the class word mwe: behind a formula, the picture of it
-WIDGET: Final = 262144  #: NEGATIVE, but for the pieces of which some programs build whole pages
-BUILT: Final = 524288  #: a class word of such a program
+WIDGET: Final = 1 << 28  #: NEGATIVE, but for the pieces of which some programs build whole pages
+BUILT: Final = 1 << 29  #: a class word of such a program
 
 _KINDS: Final = {
     VOID: "area base br col embed hr img input link meta param source track wbr",
