@@ -98,6 +98,9 @@ def expand(
 
 def list_files(path: str, root: str | None = None) -> Listing:
     """List the files that one path names, of any ending; see :func:`expand`."""
+    if not path:
+        what, hint = "a path is empty", "write . for this folder; a variable may not be set"
+        raise RecipeError(what, hint=hint)
     if root is None and "/./" in path:
         root, _, rest = path.rpartition("/./")
         path = f"{root}/{rest}"

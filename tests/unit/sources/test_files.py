@@ -75,6 +75,13 @@ def test_two_files_with_one_name_are_refused(tree):
         expand([str(tree / "a"), str(tree / "c")], SUFFIXES)
 
 
+def test_an_empty_path_is_not_the_folder_that_happens_to_be_here(tree, monkeypatch):
+    monkeypatch.chdir(tree)
+    assert names(expand(["."], SUFFIXES)) == ["a/deep/y.jsonl.gz", "a/x.jsonl", "b.jsonl"]
+    with pytest.raises(RecipeError, match="a path is empty"):
+        expand([""], SUFFIXES)
+
+
 def test_a_path_that_does_not_exist_names_its_nearest_neighbour(tree):
     with pytest.raises(RecipeError, match=r"did you mean 'b\.jsonl'"):
         expand([str(tree / "bb.jsonl")], SUFFIXES)
