@@ -226,4 +226,6 @@ def _converted(name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.Chun
     except pa.ArrowException:
         what = f"the column '{name}' is {str(column.type)[:200]} and should be"
         what += " text" if is_text(kind) else f" {kind}"
+        if is_text(kind) and is_text(column.type):
+            what = f"the column '{name}' has bytes that are no UTF-8"
         raise RecipeError(what, hint="rename it, or convert it") from None

@@ -307,7 +307,13 @@ def _content(value: object) -> _Content:
             if content.calls:
                 raise Defect("bad_tool_call", "words after a call in one turn")
             rest.pop("type", None)
-            text = _text(next((rest.pop(n) for n in ("text", "value") if n in rest), None))
+            name = next((name for name in ("text", "value") if name in rest), None)
+            if name is None:
+                names = ", ".join(map(str, rest))[:64]
+                raise Defect(
+                    "unknown_content_part", f"a part has no text, but: {names or 'nothing'}"
+                )
+            text = _text(rest.pop(name))
             (content.thoughts if rest.pop("thought", None) is True else texts).append(text)
         elif type_ == "thinking":
             rest.pop("type")

@@ -220,6 +220,12 @@ def test_an_order_by_what_is_no_number_is_refused():
         curate.deduplicate({"text": SAME, "signal_x": words}, keep="best:x")
 
 
+def test_bytes_that_are_no_text_are_named():
+    table = pa.table({"text": pa.array([b"a", b"\xff"])})
+    with pytest.raises(RecipeError, match="the column 'text' has bytes that are no UTF-8"):
+        curate.deduplicate(table)
+
+
 def test_a_ratio_is_text_or_a_mapping():
     with pytest.raises(RecipeError, match="a ratio is text or a dict, not list"):
         curate.mix({"text": ["a"], "lang": ["kaz_Cyrl"]}, ratio=[("kaz_Cyrl", 1)])

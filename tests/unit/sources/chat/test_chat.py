@@ -130,6 +130,11 @@ def test_every_known_role_is_mapped(tmp_path, name, role):
         ),
         ({"messages": OPENAI, "kto_tag": False}, "unwanted_answer", "kto_tag"),
         (
+            {"contents": [{"role": "model", "parts": [{"functionCall": {"name": "f"}}]}]},
+            "turn_not_string",
+            "has no text, but: functionCall",
+        ),
+        (
             {"conversations": [{"from": "human", "value": "<image>\n?"}], "image": "a.jpg"},
             "image_part",
             "field 'image' or 'images'",
