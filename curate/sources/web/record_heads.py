@@ -86,8 +86,8 @@ def _warc_head(data: bytes, start: int, limit: int) -> Head | None:
 # counted from the right: version 2 has status, checksum, location, offset and file name before the
 # length.
 _ARC_LINE = re.compile(
-    rb"(?>([A-Za-z][A-Za-z0-9+.-]{1,20}:[^\r\n]{0,8192}?) (\S{0,64}) (\d{12}(?:\d\d)?) )"
-    rb"(?:([^\r\n]{0,3072}?) )?(\d{1,15})\r?\n"
+    rb"(?>([A-Za-z][A-Za-z0-9+.-]{1,20}:[^\r\n]{0,8192}?) (\S{0,64}) (\d{12}(?:\d{2,5})?) )"
+    rb"(?:([^\r\n]{0,3072}?) )?(\d{1,15})[ \t]{0,8}\r?\n"
 )
 _ARC_MEDIA = re.compile(rb"(.*?)(?: (?:\d{3}|-) \S+ \S+ (?:\d+|-) \S+)?")
 

@@ -460,6 +460,8 @@ class TestHeads:
             (b"http://x.example/a b c 1.2.3.4 20140216050221 text/html 4", b"text/html"),
             (b"http://x.example/ 1.2.3.4 20140216050221 text/html 200 - - 7 a.arc 4", b"text/html"),
             (b"http://x.example/ 1.2.3.4 201402160502 text/html 4", b"text/html"),
+            (b"http://x.example/ 1.2.3.4 20140216050221123 text/html 4", b"text/html"),
+            (b"http://x.example/ 1.2.3.4 20140216050221 text/html 4 ", b"text/html"),
         ],
     )
     def test_arc(self, line: bytes, media: bytes | None) -> None:
@@ -473,10 +475,10 @@ class TestHeads:
 
     def test_an_address_with_spaces(self) -> None:
         (found,) = read(
-            b"http://x.example/a b c 1.2.3.4 20140216050221 t/h 4\ndata\n", name="a.arc"
+            b"http://x.example/a 20140216 c 1.2.3.4 20140216050221 t/h 4\ndata\n", name="a.arc"
         )
         assert isinstance(found, ArchiveRecord)
-        assert found.headers[b"warc-target-uri"] == b"http://x.example/a b c"
+        assert found.headers[b"warc-target-uri"] == b"http://x.example/a 20140216 c"
 
     def test_zeros_inside_two_heads_are_damage_and_hide_nothing(self) -> None:
         data = bytearray(PLAIN)
