@@ -310,9 +310,7 @@ def _content(value: object) -> _Content:
             name = next((name for name in ("text", "value") if name in rest), None)
             if name is None:
                 names = ", ".join(map(str, rest))[:64]
-                raise Defect(
-                    "unknown_content_part", f"a part has no text, but: {names or 'nothing'}"
-                )
+                raise Defect("turn_not_string", f"a part has no text, but: {names or 'nothing'}")
             text = _text(rest.pop(name))
             (content.thoughts if rest.pop("thought", None) is True else texts).append(text)
         elif type_ == "thinking":
