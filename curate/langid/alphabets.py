@@ -52,6 +52,8 @@ ALPHABETS = {
     "uig_Arab": Alphabet("ابپتجچخدرزژسشغفقكگڭلمنھهوۇۆۈۋېىيەئء", (("ئ", 20), ("ېۆۈ", 12))),
     "kaz_Arab": Alphabet("ابپتجچحدرزسشعفقكگڭلمنھهوۇۆۋىيەءٴٵٶٷٸ", (("ە", 15), ("ى", 25))),
     "kir_Arab": Alphabet("ابپتجچحدرزسشعفقكگڭلمنھهوۅۇۉۆۋىيەءخ", (("ۅۉ", 12), ("ى", 15))),
+    # With letters of dialects and names, and Persian keyboards; Jawi and others have more.
+    "arb_Arab": Alphabet("ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهوىيٱپچڤڨڭگژیک"),
     # ý þ ð are ı ş ğ in the wrong one-byte charset: still Turkish, and fixed by ``repair``.
     # Those with bars and dots occur in scholarly spellings of Ottoman and Arabic names.
     "tur_Latn": Alphabet("abcçdefgğhıIiİjklmnoöprsştuüvwyzâîûýþðāīūḍḥḫḳṣṭẓżġķŧ"),

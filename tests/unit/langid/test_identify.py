@@ -314,6 +314,17 @@ def test_kazakh_and_karakalpak_in_latin_letters(text: str, lang: str) -> None:
     assert row["lang_score"] > 0.5
 
 
+def test_malay_in_jawi_is_not_arabic() -> None:
+    found = langs(
+        "كلمارين اد كندوري د كمڤوڠ، راماي تتامو داتڠ دان اورڠ توا ممباچ دعاء. اسوق كيت اكن ڤرݢي "
+        "ك بندر اونتوق ممبلي بوكو يڠ بارو.",
+        "اداله ڤنتيڠ اونتوق ستياڤ كانق٢ بلاجر ممباچ دان منوليس دڠن تولين جاوي، كران يڠ دمكين "
+        "تله لام دڤلاجري اوله اورڠ ملايو.",
+        "أقيم أمس عرس في القرية وجاء ضيوف كثيرون من باريس وڤيينا وقرأ الشيخ الدعاء.",
+    )
+    assert found == ["zsm_Arab", "zsm_Arab", "arb_Arab"]
+
+
 def test_two_words_that_all_three_could_write_are_not_kazakh_for_sure() -> None:
     row = identify(["بار بول"]).to_pylist()[0]
     assert row["lang"] not in ("kaz_Arab", "kir_Arab") or row["lang_score"] < 0.9
