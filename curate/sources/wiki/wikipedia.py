@@ -71,6 +71,8 @@ class Wikipedia:
     project_license: bool = False
     """Whether `license` is that of the Wikimedia project whose dump it is: CC-BY-SA-4.0 for
     Wikipedia, Wiktionary, Wikibooks, Wikiquote, Wikiversity and Wikivoyage; of other wikis none."""
+    max_window_bytes: ByteLimit = streams.WINDOW
+    """Memory for the window of a zstd or xz file; up to 2 GiB for those made with --long=31."""
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -124,7 +126,7 @@ class Wikipedia:
     def _head(self, handle: IO[bytes], file: InputFile) -> tuple[bytes, str | None]:
         """Return what precedes the first page, and how the file is compressed."""
         kind = streams.compression(handle.read(16))
-        stream = streams.blocks(handle, file.name)
+        stream = streams.blocks(handle, file.name, window=self.max_window_bytes)
         with suppress(Broken):
             for part in slices(stream, self.max_page_bytes, file.size, is_plain=kind is None):
                 return (part.data if part.kind in ("outside", "end") else b""), kind
@@ -140,7 +142,9 @@ class Wikipedia:
         noted: Counter[str],
     ) -> Iterator[Record]:
         is_plain = kind is None and piece.start > 0
-        stream = streams.blocks(handle, file.name, start=piece.start, is_plain=is_plain)
+        stream = streams.blocks(
+            handle, file.name, start=piece.start, is_plain=is_plain, window=self.max_window_bytes
+        )
         is_first = True
         for part in slices(stream, self.max_page_bytes, piece.end, is_plain=kind is None):
             # The head, or the end of a page that began before the piece.

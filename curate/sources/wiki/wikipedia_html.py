@@ -84,6 +84,8 @@ class WikipediaHtml:
     """Keep the boxes of facts beside articles, as Markdown."""
     max_record_bytes: ByteLimit = json_objects.CAP
     """Bytes of a record above which it is quarantined."""
+    max_window_bytes: ByteLimit = streams.WINDOW
+    """Memory for the window of a zstd or xz file; up to 2 GiB for those made with --long=31."""
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -133,15 +135,15 @@ class WikipediaHtml:
     def _objects(
         self, handle: IO[bytes], file: InputFile, piece: Piece
     ) -> Iterator[JsonObject | Skip | Damage]:
-        cap = self.max_record_bytes
+        cap, window = self.max_record_bytes, self.max_window_bytes
         if piece.start:
             for line in streams.lines_in(handle, file.name, piece, cap):
                 yield from json_objects.objects_in(line, cap)
             return
-        stream = streams.blocks(handle, file.name)
+        stream = streams.blocks(handle, file.name, window=window)
         first = next(stream, Block(0, b""))
         if not is_tar(first.data):
-            for line in streams.lines_in(handle, file.name, piece, cap):
+            for line in streams.lines_in(handle, file.name, piece, cap, window):
                 yield from json_objects.objects_in(line, cap)
             return
         for member in members(chain([first], stream)):

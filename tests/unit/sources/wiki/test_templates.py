@@ -148,6 +148,11 @@ def test_what_belongs_to_the_word_behind_it_is_followed_by_no_note(sentence):
     assert prose(sentence) == ("", 1, 0)
 
 
+def test_a_list_in_a_template_is_a_list():
+    page = "A is.\n{{columns-list|colwidth=30em|\n* [[a]] is\n* b is\n}}\nB is."
+    assert prose(page).text == "A is.\n\n- a is\n- b is\n\nB is."
+
+
 def test_traces_of_hidden_templates_at_the_end_of_a_parenthesis():
     assert prose("A (b; {{coord|1}}) and (c؛{{coord|1}} , ) are.").text == "A (b) and (c) are."
     assert prose("東京（とうきょう、{{coord|1}}）は市。").text == "東京（とうきょう）は市。"

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from curate.sources.base import Damage, Document, InputFile, Note, Piece, Skip
 from curate.sources.streams import blocks
@@ -189,6 +190,17 @@ def in_streams(how, head, pages):
     whole = (head + "".join(pages) + TAIL).encode()
     step = {"small": 37, "large": 700}[how]
     return b"".join(bz2.compress(whole[i : i + step]) for i in range(0, len(whole), step))
+
+
+def test_a_dump_with_a_long_window_is_read_as_far_as_the_option_allows(tmp_path):
+    head, pages = HEAD, [page(n, f"мәтін {n} " * 4000) for n in range(30)]
+    packer = zstandard.ZstdCompressor().compressobj()  # it does not know the size
+    frame = bytearray(packer.compress(in_streams("plain", head, pages)) + packer.flush())
+    frame[5] = 28 - 10 << 3  # 256 MiB
+    file = stored(tmp_path, bytes(frame), "dump.xml.zst")
+    assert len(outcomes(read(file))) == 30
+    damage = read(file, Wikipedia(max_window_bytes=1 << 20))[-1]
+    assert damage.reason == "window_too_large" and "max_window_bytes" in damage.error
 
 
 @pytest.mark.parametrize("how", ["plain", "aligned", "small", "large"])
