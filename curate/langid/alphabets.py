@@ -42,6 +42,7 @@ ALPHABETS = {
     "khk_Cyrl": Alphabet(_RUSSIAN + "өүїє", (("өүїє", 15),)),
     "sah_Cyrl": Alphabet(_RUSSIAN + "ҕҥөһү", (("ҕҥһ", 10), ("өү", 10))),
     "tuk_Cyrl": Alphabet(_RUSSIAN + "әҗңөү", (("ңөү", 10), ("җ", 4), ("ә", 10))),
+    "uig_Cyrl": Alphabet(_RUSSIAN + "әғқңөүҗһ", (("ә", 20), ("қғ", 10), ("и", 20))),
     "azj_Cyrl": Alphabet("абвгғдеәжзиыјкҝлмноөпрстуүфхһчҹш", (("ә", 25), ("јҝҹ", 10))),
     # The letters with a breve or a cedilla are Latin ones, from older Chuvash keyboards.
     "chv_Cyrl": Alphabet(_RUSSIAN + "ӑӗҫӳăĕçÿ", (("ӑӗăĕ", 15),)),

@@ -36,7 +36,7 @@ _OTHERS = 20.0
 _UNKNOWN = 0.02
 
 #: Forms of languages that models know in another script alone: no Wikipedia is written in them.
-_UNSEEN = frozenset(["kaz_Arab", "kir_Arab", "zsm_Arab"])
+_UNSEEN = frozenset(["kaz_Arab", "kir_Arab", "zsm_Arab", "uig_Cyrl"])
 
 #: Languages without word lists that models take unseen ones in Latin letters for, with high scores.
 _SINKS = frozenset(["gom_Latn"])

@@ -314,6 +314,25 @@ def test_kazakh_and_karakalpak_in_latin_letters(text: str, lang: str) -> None:
     assert row["lang_score"] > 0.5
 
 
+@pytest.mark.parametrize(
+    ("text", "lang"),
+    [
+        (
+            "Бүгүн йезида той болди, нурғун меһман кәлди. Момам чай қуюп бәрди, балилар болса "
+            "мәктәптин қайтип келип, китап оқуди.",
+            "uig_Cyrl",
+        ),
+        ("Мән әтә шәһәргә баримән, чүнки йеңи китаплар кәлди.", "uig_Cyrl"),
+        ("Мен ертең қалаға барамын, өйткені жаңа кітаптар келді.", "kaz_Cyrl"),
+        ("Мин иртәгә шәһәргә барам, чөнки яңа китаплар килде.", "tat_Cyrl"),
+        ("Мин иртәгә ҡалаға барам, сөнки яңы китаптар килде.", "bak_Cyrl"),
+        ("Мен ертең қалаға бараман, өйткени жаңа китаплар келди ҳәм оларды оқыйман.", "kaa_Cyrl"),
+    ],
+)
+def test_uyghur_in_cyrillic_letters(text: str, lang: str) -> None:
+    assert langs(text) == [lang]
+
+
 def test_malay_in_jawi_is_not_arabic() -> None:
     found = langs(
         "كلمارين اد كندوري د كمڤوڠ، راماي تتامو داتڠ دان اورڠ توا ممباچ دعاء. اسوق كيت اكن ڤرݢي "
