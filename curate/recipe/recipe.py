@@ -391,10 +391,13 @@ def _set(table: TomlTable, setting: str) -> None:
         parsed = parse_toml(f"value = {value}", f"--set {key}")["value"]
     at: JsonValue = table
     parts = key.strip().split(".")
-    for part in parts[:-1]:
+    for before, part in zip(("", *parts), parts[:-1]):
         if isinstance(at, list):
             at = _named_stage(at, part, key)
         elif isinstance(at, dict):
+            if before in ("groups", "sources") and at and part not in at:
+                # A name misspelt would be one more group or source.
+                raise RecipeError(f"no {before[:-1]} '{part}' in '{key}'", hint=nearest(part, at))
             at = at.setdefault(part, {})
         else:
             break
