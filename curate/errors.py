@@ -26,6 +26,9 @@ _USER = re.compile(r"(?<![\w+.:-])//[^\s/:@\"']+:[^\s/\"']+")
 #: The query of an address with a space in its path.
 _QUERY = re.compile(r"(?<=\S)\?[\w.%-]+=[^\s\"'<>`]*")
 
+#: An address that became a path: two slashes are one there.
+_AS_PATH = re.compile(r"\b(https?|s3a?|gc?s|abfss?|az|hf|s?ftp):/(?=[^/\s])")
+
 #: Variables of the environment whose values are credentials, by their names.
 _VARIABLES = re.compile(
     r"(?i)(secret|password|passwd|token|credential|api_?key|access_?key|account_key|sas|_pat"
@@ -46,6 +49,8 @@ def without_secrets(text: str) -> str:
     'cannot read https://host/a.gz (403)'
     >>> without_secrets("s3://KEY:SECRET@bucket/part-?.jsonl"), without_secrets("/a#1.gz")
     ('s3://bucket/part-?.jsonl', '/a#1.gz')
+    >>> without_secrets("no file https:/ann:pw@host/tokenizer.json")
+    'no file https://host/tokenizer.json'
     """
 
     def clean(address: re.Match[str]) -> str:
@@ -59,6 +64,7 @@ def without_secrets(text: str) -> str:
         query = r"[?#]" if kind in ("http", "https") else r"[?#](?=[^/]*=)"
         return f"{scheme}{separator}{host}{slash}{re.split(query, path, maxsplit=1)[0]}"
 
+    text = _AS_PATH.sub(r"\1://", text)
     if "//" in text:
         text = _USER.sub("//", _QUERY.sub("", _ADDRESS.sub(clean, text)))
     for name, value in os.environ.items():
@@ -154,17 +160,22 @@ class ResourceError(CurateError):
     exit_code = 5
 
 
+#: Names that a hint lists.
+_MOST = 40
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint: the known name that was probably meant, or all of them if none is near.
+    """Return a hint: the known name that was probably meant, or the first 40 if none is near.
 
     >>> nearest("mean_word_lenght", ["mean_word_length", "n_words"])
     "did you mean 'mean_word_length'?"
-    >>> nearest("zzz", ["a", "b"])
-    'one of: a, b'
+    >>> nearest("zzz", ["a", "b"]), nearest("KK.jsonl", ["ru.jsonl", "kk.jsonl"])
+    ('one of: a, b', "did you mean 'kk.jsonl'?")
     """
     known = sorted(known)
     by_letters = {each.casefold(): each for each in reversed(known)}
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6) or [
-        by_letters[each] for each in difflib.get_close_matches(name.casefold(), by_letters, n=1)
-    ]
-    return f"did you mean '{close[0]}'?" if close else "one of: " + ", ".join(known)
+    close = difflib.get_close_matches(name.casefold(), by_letters, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{by_letters[close[0]]}'?"
+    more = f" and {len(known) - _MOST} more" if len(known) > _MOST else ""
+    return f"one of: {', '.join(known[:_MOST])}{more}"

@@ -87,7 +87,8 @@ def take_down(
     where = listed if isinstance(listed, str) else None
     if entries.unusable:
         raise RecipeError(
-            f"{entries.unusable} of {len(asked)} lines are no {kind}, such as '{entries.example}'",
+            f"{entries.unusable} of {len(asked)} lines are no {kind},"
+            f" such as '{entries.example[:100]}'",
             where=where,
             hint="mend or remove them; nothing was touched",
         )

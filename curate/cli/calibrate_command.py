@@ -57,8 +57,12 @@ def command(
     from curate import api
     from curate.calibrate import BUDGET, summary, to_toml
     from curate.cli.terminal import answer, complain, say
+    from curate.errors import RecipeError
+    from curate.storage.store import open_store
 
     if output is not None:
+        if output.is_dir():
+            raise RecipeError("--output is a folder", where=str(output), hint="name a file in it")
         output.parent.mkdir(parents=True, exist_ok=True)  # what cannot be is known before the work
     derived = api.calibrate(
         lang,
@@ -74,7 +78,7 @@ def command(
     if output is None:
         answer(profile.rstrip())
     else:
-        output.write_text(profile, encoding="utf-8")
+        open_store(str(output.parent)).replace(output.name, profile.encode())
         answer(str(output))
     say(summary(derived))
     for rule, part in derived.rules.items():

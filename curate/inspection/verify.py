@@ -23,7 +23,7 @@ from curate.schema import whole
 from curate.storage.dedup_store import stored_ids
 from curate.storage.entries import Manifest, StoreUse
 from curate.storage.formats import OUTPUT_FORMATS
-from curate.storage.store import Store, open_store, sha256_of
+from curate.storage.store import LocalStore, Store, open_store, sha256_of
 from curate.storage.store_takedown import tombstones
 
 
@@ -186,9 +186,12 @@ def manifest_of(store: Store) -> Manifest:
         raise RefusedError(error.what, where=error.where, hint=hint) from None
     if manifest is None:
         found = diagnose(store, patient=False)
+        is_file = isinstance(store, LocalStore) and store.root.is_file()
         near = _runs_near(store.address) if found.state in ("empty", "foreign") else []
         hint = f"did you mean {' or '.join(near)}?" if near else found.next
-        raise RefusedError(f"no finished run here: {found.what}", where=store.address, hint=hint)
+        what = "this is a file" if is_file else found.what
+        hint = "name the folder of a run" if is_file and not near else hint
+        raise RefusedError(f"no finished run here: {what}", where=store.address, hint=hint)
     return manifest
 
 

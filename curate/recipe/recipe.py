@@ -78,7 +78,8 @@ class SourceSpec(_WithOptions):
     def _no_empty_path(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
         # A variable that is not set would read the current folder.
         if any(not path.strip() for path in value or ()):
-            raise ValueError('a path is empty; the current folder is "."')
+            hint = 'is a variable not set? The current folder is named "."'
+            raise RecipeError("a path is empty", where="path of a source", hint=hint)
         return value
 
     @model_validator(mode="after")

@@ -42,6 +42,7 @@ def read_list(file: InputFile) -> list[str]:
                 if line.data is None:
                     _refuse(file, f"a line of {line.length} bytes")
                 text = line.data.decode("utf-8", "surrogateescape").strip()
+                text = text.removeprefix("\ufeff")  # editors of Windows write a mark first
                 if "\0" in text:
                     _refuse(file, "bytes that are no text")
                 if text and not text.startswith("#"):

@@ -217,6 +217,11 @@ def open_view(
                 where=address,
                 hint="a run makes one: --store-to, or store = ... of the stage",
             )
+        if store.size("manifest.json") is not None:
+            hint = "name a folder of its own"
+            raise RefusedError(
+                "the folder of a run is no place for a dedup store", where=address, hint=hint
+            )
         return DedupView(store.address)
     dedup_store.check_parameters(address, stored_parameters, parameters)
     known = dedup_store.generations(store)

@@ -29,7 +29,7 @@ def corpus(tmp_path):
 
 @pytest.mark.parametrize("packing", [bytes, gzip.compress])
 def test_relative_paths_are_below_the_list_and_named_so(corpus, packing):
-    text = "# of two days\r\nx/a.jsonl\n\n./y/a.jsonl\n  z.jsonl  "
+    text = "\ufeff# of two days\r\nx/a.jsonl\n\n./y/a.jsonl\n  z.jsonl  "
     (corpus / "list").write_bytes(packing(text.encode()))
     assert planned(f'path_list = "{corpus}/list"\n') == ["x/a.jsonl", "y/a.jsonl", "z.jsonl"]
 
