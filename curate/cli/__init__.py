@@ -51,6 +51,9 @@ Exit codes: {", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items
 def main() -> None:
     """Run the command line and exit with one of EXIT_CODES."""
     signal.signal(signal.SIGTERM, _terminate)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started us: >&-
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # A terminal that cannot display Kazakh must not stop a run.
@@ -90,6 +93,12 @@ def _main(arguments: Sequence[str]) -> int:
         from curate.storage.store import as_resource_error
 
         complain(str(as_resource_error(error, "the file system")))
+        return ResourceError.exit_code
+    except MemoryError as error:
+        hint = (
+            "fewer --workers, a smaller shards.batch_bytes, or more memory; it goes on from there"
+        )
+        complain(str(ResourceError(f"memory does not suffice: {error}", hint=hint)))
         return ResourceError.exit_code
     except Exception:
         import traceback

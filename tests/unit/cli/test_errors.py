@@ -202,3 +202,20 @@ def test_the_help_of_arguments_is_one_column(name):
     columns = {re.match(r"  \S+ +|  +", line).end() for line in lines}
     assert len(columns) <= 1, lines
     assert not any("<" in line for line in lines)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_streams_that_are_closed_are_no_error(closed):
+    command = f'"{sys.executable}" -m curate recipes {closed}'
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 0
+
+
+def test_memory_that_does_not_suffice_is_a_resource(monkeypatch):
+    def allocate(*_, **__):
+        raise MemoryError("Allocation failed")
+
+    monkeypatch.setattr("curate.api.listings.recipes", allocate)
+    result = curate("recipes")
+    assert result.code == 5
+    assert "memory does not suffice: Allocation failed" in result.err
+    assert "fewer --workers" in result.err
