@@ -213,13 +213,27 @@ def wrong_value(path: str, problem: ErrorDetails) -> str:
             shown += f" or [{path}.NAME]" if kind == "dict" else ""
         return f"{path} is {_WANTED[kind]}, not {shown}"
     if problem["type"] == "string_pattern_mismatch":
-        plain = re.sub(r"[^a-z0-9_-]+", "-", str(given).lower()).strip("-_")[:40]
-        hint = f": write {key} = {_as_toml(plain)}" if plain else ""
-        return f"{path} has a-z, 0-9, _ and - alone, and begins with a letter{hint}"
+        return _wrong_name(path, str(given), problem)
     if problem["type"] == "missing":
         return f"{path} is missing"
     message = problem["msg"].removeprefix("Value error, ")
     return f"{path}: {message.replace('Input should', 'the value should')}"
+
+
+def _wrong_name(path: str, given: str, problem: ErrorDetails) -> str:
+    """Return what a name, or a name in a table, may be made of, and one like it."""
+    pattern = problem["ctx"]["pattern"]
+    signs = re.findall(r"\[([^\]]*)\]", pattern)[-1]
+    gap = "-" if signs.endswith("-") else "_"
+    meant = re.sub(rf"[^{signs}]+", gap, given if "A" in signs else given.lower()).strip("-_")[:40]
+    if problem["loc"][-1] == "[key]":
+        path = f"a name in {path.removesuffix('.[key]').removesuffix(f'.{given}')}"
+        hint = f": write {meant}" if meant else ""
+    else:
+        hint = f": write {path.rpartition('.')[2]} = {_as_toml(meant)}" if meant else ""
+    allowed = [sign for sign in ("A-Z", "a-z", "0-9", "_", "-") if sign in signs]
+    begins = ", and begins with a letter" if pattern.startswith("^[a-z][") else ""
+    return f"{path} has {', '.join(allowed[:-1])} and {allowed[-1]} alone{begins}{hint}"
 
 
 #: What stands behind a number that people write in quotes, and the number that it multiplies by.
