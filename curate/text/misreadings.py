@@ -91,6 +91,8 @@ _SIGN_IN_WORD = re.compile(
 #: Letters of windows-1251 that are ó and ñ of Spanish in windows-1252.
 _ACCENTS_AS_LETTERS: Final = frozenset("уУсС")
 _BEYOND_ASCII = re.compile("[^\\x00-\\x7f]+")
+#: Of the two scripts whose letters stand for Latin ones that look the same, or the other way round.
+_LETTERS_WITH_LOOKALIKES = re.compile("[\u0370-\u052f]")
 
 
 def mend(
@@ -219,6 +221,8 @@ def _has_homoglyphs(text: str) -> bool:
     of a misread text some words have others, except in Spanish, where these are n and o with an
     accent, and in a few words of Swedish or Italian.
     """
+    if not _LETTERS_WITH_LOOKALIKES.search(text):
+        return False
     plain = _without_homoglyphs(text)
     if plain != text:
         return _judge_text(plain) & (_IN_DOUBT | _BY_LITTLE) != _IN_DOUBT
