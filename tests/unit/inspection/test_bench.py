@@ -1,6 +1,7 @@
 """`curate bench`: what it measures adds up, is kept, and is what the planner estimates with."""
 
 import json
+import re
 
 import pytest
 
@@ -53,7 +54,11 @@ def test_dealt_texts_are_the_same_each_time_and_a_fifth_are_copies(tmp_path):
     assert one.read_bytes() == two.read_bytes()
     lines = one.read_text().splitlines()
     assert 0.1 < 1 - len(set(lines)) / len(lines) < 0.3
-    assert all(500 <= len(json.loads(line)["text"].encode()) < 25_000 for line in lines)
+    texts = [json.loads(line)["text"] for line in dict.fromkeys(lines)]
+    assert all(500 <= len(text.encode()) < 25_000 for text in texts)
+    # Sentences of a few passages come again and again, nearly always with another character.
+    sentences = [each for text in texts for each in re.split("[。\n]", text) if each]
+    assert len(set(sentences)) > 0.7 * len(sentences)
 
 
 def test_the_plan_estimates_with_the_rates_of_this_machine(own_cache, tmp_path):
