@@ -91,8 +91,9 @@ _SIGN_IN_WORD = re.compile(
 #: Letters of windows-1251 that are ó and ñ of Spanish in windows-1252.
 _ACCENTS_AS_LETTERS: Final = frozenset("уУсС")
 _BEYOND_ASCII = re.compile("[^\\x00-\\x7f]+")
-#: Of the two scripts whose letters stand for Latin ones that look the same, or the other way round.
-_LETTERS_WITH_LOOKALIKES = re.compile("[\u0370-\u052f]")
+#: The first bytes in UTF-8 of letters from U+0340 to U+053F: of Greek and Cyrillic, which have
+#: lookalikes among Latin letters.
+_LEADS: Final = bytes(range(0xCD, 0xD5))
 
 
 def mend(
@@ -191,7 +192,6 @@ def _in_another_page(text: str, data: bytes, page: str, most: float) -> tuple[fl
     )
     if meant is None or meant == page or (page in _WESTERN and meant != "cp1252"):
         return None
-    own = readings.compare(_bytes_of(_without_homoglyphs(text), page) or data, page)[0]
     try:
         found = data.decode(meant)
     except UnicodeError:
@@ -201,7 +201,7 @@ def _in_another_page(text: str, data: bytes, page: str, most: float) -> tuple[fl
     if (
         reading is None
         or reading.mean > most
-        or not _clearly_better(own, reading, text, found)
+        or not _clearly_better(_own_reading(text, data, page), reading, text, found)
         or not _of_its_language(text, found, reading)
         or len(_SIGN_IN_WORD.findall(found)) > len(_SIGN_IN_WORD.findall(text)) + len(text) / 100
         or "ҝ" in found.lower()  # ї of Mongolian fonts: a convention, no misreading
@@ -221,7 +221,7 @@ def _has_homoglyphs(text: str) -> bool:
     of a misread text some words have others, except in Spanish, where these are n and o with an
     accent, and in a few words of Swedish or Italian.
     """
-    if not _LETTERS_WITH_LOOKALIKES.search(text):
+    if not _has_greek_or_cyrillic(text):
         return False
     plain = _without_homoglyphs(text)
     if plain != text:
@@ -237,8 +237,19 @@ def _without_homoglyphs(text: str) -> str:
     In words that only these explain. A text in Latin letters comes back as it is: in these pages
     the accents of Western languages are Cyrillic letters, some of which look Latin.
     """
+    if not _has_greek_or_cyrillic(text):
+        return text
     plain = greek_homoglyphs(cyrillic_homoglyphs(text, "und_Cyrl"), "und_Grek")
     return plain if len(plain.encode()) > len(text.encode()) else text
+
+
+def _has_greek_or_cyrillic(text: str) -> bool:
+    data = text.encode("utf-8", "surrogatepass")
+    return len(data.translate(None, _LEADS)) < len(data)
+
+
+def _own_reading(text: str, data: bytes, page: str) -> readings.Reading | None:
+    return readings.compare(_bytes_of(_without_homoglyphs(text), page) or data, page)[0]
 
 
 def _clearly_better(
