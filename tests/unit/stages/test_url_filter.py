@@ -144,7 +144,10 @@ domains = ["{tmp_path}/none.txt"]
     ("block", "says"),
     [
         ('ours = { domain = ["x"] }', "domains"),
-        ('"a b" = { domains = ["x"] }', "a name in block_lists has a-z, 0-9, _ and - alone: write a-b"),
+        (
+            '"a b" = { domains = ["x"] }',
+            "a name in block_lists has a-z, 0-9, _ and - alone: write a-b",
+        ),
         ('ours = { hosts = ["datatrove"] }', "datatrove has no list of hosts"),
     ],
 )
