@@ -21,7 +21,10 @@ def command(
     wait: Annotated[
         float | None,
         typer.Option(
-            "--wait", metavar="SECONDS", help="How long a Ray cluster may have no CPU. [no limit]"
+            "--wait",
+            metavar="SECONDS",
+            min=0,
+            help="How long a Ray cluster may have no CPU. [no limit]",
         ),
     ] = None,
     resume: options.Resume = False,
