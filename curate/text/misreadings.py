@@ -227,7 +227,10 @@ def _has_homoglyphs(text: str) -> bool:
     if plain != text:
         return _judge_text(plain) & (_IN_DOUBT | _BY_LITTLE) != _IN_DOUBT
     plain = cyrillic_homoglyphs(text, "und_Latn")
-    replaced = {a for a, b in zip(text, plain, strict=True) if a != b}
+    if len(plain) == len(text):
+        replaced = {a for a, b in zip(text, plain, strict=True) if a != b}
+    else:  # a letter became one and its accent
+        replaced = set(text) - set(plain)
     return bool(replaced - _ACCENTS_AS_LETTERS) and not _judge_text(plain)
 
 

@@ -245,7 +245,7 @@ def test_special_tokens_in_the_text_teach_nothing(tmp_path: Path) -> None:
         ({"add": "12.5"}, "cannot add '12.5'"),
         ({"add": "401%"}, "at most 1,128"),
         ({"add": 1_000, "min_count": 50}, "or --min-count 49"),
-        ({"languages": ["kaz_Latn"]}, "next: one of: kaz_Cyrl"),
+        ({"languages": ["kaz_Latn"]}, "next: did you mean 'kaz_Cyrl'?"),
         ({"languages": ["Klingon"]}, "Klingon"),
         ({"hold_out": 0.9}, "no share"),
         ({"vectors": "none.npy"}, "cannot use the vectors"),

@@ -83,9 +83,9 @@ def test_a_sample_represents_its_source(folder):
 def test_plan_names_what_the_sample_cannot_show(folder):
     recipe = str(folder / "two.toml")
     assert "available" not in curate("plan", recipe, "--sample", "0").out
-    result = curate(
-        "plan", recipe, "--set", "mixture.groups.c.languages=[]", "--set", "mixture.ratio=3:1:1"
-    )
+    three = folder / "three.toml"
+    three.write_text(Path(recipe).read_text() + "[mixture.groups.c]\nlanguages = []\n")
+    result = curate("plan", str(three), "--set", "mixture.ratio=3:1:1")
     assert result.code == 0
     assert "no estimate from 300 documents: group 'c' has nothing to give" in result.out
     assert curate("plan", recipe, "--set", "mixture.temperature=5").code == 2

@@ -191,6 +191,10 @@ def test_lookalikes_in_a_misread_text() -> None:
     assert mended(misread(text, "cp1252", "cp1251")) == text
 
 
+def test_a_letter_whose_lookalike_is_two_stays() -> None:
+    assert mended("ÀÐ\n\nÌЯ") == "ÀÐ\n\nÌЯ"
+
+
 def test_no_reading_makes_signs_inside_words() -> None:
     assert mended("Энэ їйл явц хїрэл зэ") == "Энэ їйл явц хїрэл зэ"
 
