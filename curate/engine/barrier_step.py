@@ -39,6 +39,8 @@ class StepJob:
     step: Step
     partitions: int
     text_columns: tuple[str, ...]
+    #: for how many readers the rows of a dataset lie together, where they take two passes
+    together: Mapping[str, int] = field(default_factory=dict)
     dedup_store: str | None = None  #: where ``stored`` datasets are written
     run_key: str = ""  #: the name of the run in that store
 
@@ -46,7 +48,7 @@ class StepJob:
         """Run the step for one shard, partition or group of files."""
         inputs = StepInputs(self, assignment, attempt.store)
         sinks = {
-            name: ExchangeSink(attempt.store, attempt.folder, name)
+            name: ExchangeSink(attempt.store, attempt.folder, name, self.together.get(name, 1))
             for name in self.step.writes
             if name not in self.step.stored
         }
@@ -74,6 +76,20 @@ class StepJob:
         except BaseException:
             sink.abandon()
             raise
+
+
+@dataclass(frozen=True)
+class SortingJob:
+    """The second pass of a dataset: rows that came for a group of readers, sorted by reader."""
+
+    dataset: str
+
+    def run(self, assignment: Listing, attempt: Attempt) -> None:
+        """Write the rows of one group; each reader's are in the order of their writers."""
+        sink = ExchangeSink(attempt.store, attempt.folder, self.dataset)
+        for table in read_listed(attempt.store, [assignment]):
+            sink.write(table)
+        attempt.files += sink.close()
 
 
 class StepInputs:

@@ -12,15 +12,15 @@ import math
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 
 from curate import schema
-from curate.engine.barrier_step import StepJob, StepTask
+from curate.engine.barrier_step import SortingJob, StepJob, StepTask
 from curate.engine.base import Engine
 from curate.engine.bundles import BUNDLED_TASKS, BundleWriter, bundles_of
 from curate.engine.commit import (
@@ -35,10 +35,12 @@ from curate.engine.commit import (
 from curate.engine.compiling import compiles
 from curate.engine.product import (
     FILE_ROWS,
+    GatheringJob,
     PlacingJob,
     PlacingTask,
     ProductJob,
     ProductTask,
+    Slices,
     product_metadata,
 )
 from curate.engine.progress import Progress, Status
@@ -52,6 +54,7 @@ from curate.logging_setup import LOGGER
 from curate.plan.fingerprint import code_digest, digest, parameters
 from curate.plan.model import Plan, Segment
 from curate.plan.outline import shares
+from curate.protocol.routing import MOST_PARTITIONS, readers_together
 from curate.protocol.stage import Barrier, ProductBarrier, Step
 from curate.storage.entries import Commit, FileEntry, RejectExample, StoreFile
 from curate.storage.exchange import BlockIndex, GroupIndex, Listing, read_listed
@@ -214,7 +217,8 @@ class Driver:
         stored = sum(
             {p.file.path: p.file.size for s in self.plan.shards for p in s.pieces}.values()
         )
-        slices = max(1, len(self.plan.shards)) * self.plan.recipe.shards.product_files(stored)
+        shards, files = len(self.plan.shards), self.plan.recipe.shards.product_files(stored)
+        slices = max(1, shards) * -(-files // readers_together(shards, files))
         return min(ROW_GROUP_BYTES, max(64 << 10, math.isqrt(stored // slices * GROUP_COSTS)))
 
     def _barriers(self, segment: Segment, survivors: Outputs) -> list[Decided]:
@@ -222,7 +226,9 @@ class Driver:
         for barrier in segment.barriers:
             # A function of the recipe and the sketches' bytes.
             size = survivors.bytes[f"sketch-{barrier.name}"] + barrier.bytes_besides
-            partitions = min(4096, max(1, -(-size // self.plan.recipe.shards.partition_bytes)))
+            partitions = min(
+                MOST_PARTITIONS, max(1, -(-size // self.plan.recipe.shards.partition_bytes))
+            )
             produced: dict[str, Outputs] = {}
             for step in barrier.steps():
                 try:
@@ -234,6 +240,7 @@ class Driver:
                     fate = self.state.ledger.fate(group.sources, group.languages)
                     raise error.with_fate(fate) from None
                 produced |= dict.fromkeys(step.writes, outputs)
+                produced |= self._sorted(barrier, step, partitions, outputs)
                 if step.stored:
                     self.state.stored.setdefault(barrier.name, []).extend(outputs.stored)
                 reach("step.done")
@@ -268,6 +275,7 @@ class Driver:
                     ("id", *barrier.reads, *self._labels, "cluster_size", "cluster_sources")
                 )
             ),
+            {name: together for name, together, _ in self._two_passes(barrier, step, partitions)},
             barrier.store,
             self.plan.run_key,
         )
@@ -302,6 +310,40 @@ class Driver:
         )
         indexed = tuple(name for name in step.writes if name not in step.stored)
         return self._tasks(folder, label, job, keys, assign, indexed)
+
+    def _two_passes(
+        self, barrier: Barrier, step: Step, partitions: int
+    ) -> Iterator[tuple[str, int, int]]:
+        """Yield the datasets of a step that many tasks write for many readers.
+
+        Each with the number of readers whose rows lie together, and of readers.
+        """
+        tasks = {"shard": len(self.plan.shards), "partition": partitions}
+        for name in step.writes if step.over in tasks else ():
+            readers = {each.over for each in barrier.steps() if name in each.reads}
+            if name in ("decisions", "reassigned") and barrier.decides == "shard":
+                readers.add("shard")
+            count = tasks.get(readers.pop(), 0) if len(readers) == 1 else 0
+            together = readers_together(tasks[step.over], count) if count else 1
+            if together > 1:
+                yield name, together, count
+
+    def _sorted(
+        self, barrier: Barrier, step: Step, partitions: int, outputs: Outputs
+    ) -> dict[str, Outputs]:
+        """Run the second pass of the datasets of a step that have one."""
+        done = {}
+        for name, together, readers in self._two_passes(barrier, step, partitions):
+            index = outputs.indexes[name]
+            done[name] = self._tasks(
+                f"{barrier.name}-{step.name}-{name}",
+                f"{barrier.name}: {step.name}, sorted",
+                SortingJob(name),
+                [[digest(outputs.commits), together, readers]] * -(-readers // together),
+                index.part,
+                (name,),
+            )
+        return done
 
     def _tree(
         self, folder: str, label: str, job: StepJob, shared_key: str, level: tuple[str, ...]
@@ -348,18 +390,30 @@ class Driver:
                 self.plan.recipe.shards.product_files(in_memory),
                 -(-placed.placed_rows[phase] // FILE_ROWS),
             )
-            columns, seed = self.plan.columns, self.plan.recipe.seed
-            job = ProductJob(mix, phase, parts, seed, metadata, output, columns)
+            seed, shards = self.plan.recipe.seed, len(self.plan.shards)
+            slices = Slices(mix, phase, parts, seed, readers_together(shards, parts))
             groups = survivors.groups["survivors"], self._texts
-            indexes = job.index(self.store, self._indexes, groups, decisions)
+            indexes = slices.index(self.store, self._indexes, groups, decisions)
 
-            def assign(part: int, indexes: tuple[BlockIndex, ...] = indexes) -> ProductTask:
+            def reading(part: int, indexes: tuple[BlockIndex, ...] = indexes) -> ProductTask:
                 narrow, texts = (index.part(part) for index in indexes)
                 return ProductTask(part, narrow, texts, chosen.on(None))
 
-            read = digest(survivors.commits, chosen.commits)
+            read, assign = digest(survivors.commits, chosen.commits), reading
+            if slices.together > 1:
+                key = digest(parameters(mix), phase, parts, slices.together, read)
+                gathered = self._tasks(
+                    f"mix-gathering-{phase}",
+                    f"mixture: {phase}, gathered",
+                    GatheringJob(slices),
+                    [key] * slices.tasks,
+                    reading,
+                    ("gathered",),
+                )
+                assign = partial(ProductTask.of_gathered, gathered.indexes["gathered"])
             forms = [parameters(output), output.model_digest]  # what the tokenizer's name means
             key = digest(parameters(mix), phase, parts, read, metadata, forms)
+            job = ProductJob(slices, metadata, output, self.plan.columns)
             outputs = self._tasks(
                 f"mix-product-{phase}", f"mixture: {phase}", job, [key] * parts, assign
             )

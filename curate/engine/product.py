@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from curate import schema
 from curate.engine.commit import Attempt, read_commit, survivors_of
 from curate.engine.segment import read_decisions, restored
-from curate.engine.shuffle import fresh_order, parts_of, rotation, slice_keys, within
+from curate.engine.shuffle import fresh_order, parts_of, rotation, slice_of
 from curate.kernels.arrow import few_chunks
 from curate.mixture.sampling import order_key
 from curate.plan.model import Plan
@@ -25,6 +25,7 @@ from curate.sources.columns import Columns
 from curate.storage.exchange import (
     ENDS,
     BlockIndex,
+    ExchangeSink,
     GroupIndex,
     Listing,
     read_listed,
@@ -33,7 +34,7 @@ from curate.storage.exchange import (
 from curate.storage.formats import Output, write
 from curate.storage.parquet_sink import ParquetSink, row_groups, write_groups
 from curate.storage.store import Store
-from curate.storage.survivors import Batch, batches, joined, read_batches, some_with_texts
+from curate.storage.survivors import batches, joined, read_batches, some_with_texts
 
 #: The most rows of a file of the product: its task holds all their ids and addresses at a time.
 FILE_ROWS = 500_000
@@ -52,12 +53,21 @@ class PlacingTask:
 
 @dataclass(frozen=True)
 class ProductTask:
-    """What one task reads: the groups with keys of its slice, and the mixture's decisions."""
+    """What one task reads: the groups with keys of its slice, and the mixture's decisions.
+
+    Or, where the documents were gathered before, those of its slice.
+    """
 
     part: int
     narrow: Listing
     texts: Listing
     decisions: tuple[Listing, ...]
+    gathered: Listing | None = None
+
+    @classmethod
+    def of_gathered(cls, index: BlockIndex, part: int) -> ProductTask:
+        """Return the task that reads what was gathered for its slice."""
+        return cls(part, Listing(), Listing(), (), index.part(part))
 
 
 @dataclass(frozen=True)
@@ -108,37 +118,122 @@ class PlacingJob:
 
 
 @dataclass(frozen=True)
-class ProductJob:
-    """Writes the files of one phase: each is a slice of the global shuffle, in every format."""
+class Slices:
+    """How one phase of the product is cut: each task has ``together`` of ``files`` slices."""
 
     mix: ProductBarrier
     phase: str
-    parts: int
+    files: int
     seed: int
+    together: int = 1
+
+    @property
+    def tasks(self) -> int:
+        """The number of tasks."""
+        return -(-self.files // self.together)
+
+    def rotations(self, decisions: pa.Table) -> dict[int, int]:
+        """Return the rotation of the keys for each epoch that a copy of this phase can have."""
+        phase = decisions.filter(pc.equal(decisions.column("phase"), self.phase))
+        passes = pc.max(phase.column("epoch")).as_py() or 1
+        epochs = range(1, passes * self.mix.mixture.most_copies + 1)
+        return {epoch: rotation(self.seed, self.phase, epoch) for epoch in epochs}
+
+    def index(
+        self, store: Store, folder: str, groups: tuple[GroupIndex, GroupIndex], decisions: pa.Table
+    ) -> tuple[BlockIndex, BlockIndex]:
+        """Write which blocks of the survivors each task reads: narrow, and texts.
+
+        ``groups`` are the blocks of both that all shards have.
+        """
+        offsets = list(self.rotations(decisions).values())
+        narrow, texts = (
+            BlockIndex(store, folder, f"{kind}-{self.phase}") for kind in ("narrow", "texts")
+        )
+        for index, of_all in zip((narrow, texts), groups, strict=True):
+            index.schemas |= of_all.schemas
+        for pair in beside(*(each.tables() for each in groups)):
+            _, rows = pair[0]
+            keys = list(zip(*(rows[name].tolist() for name in ENDS), strict=True))
+            slices = parts_of(keys, self.files, offsets, self.together)
+            part, row = (each.to_numpy() for each in slices)
+            for index, (paths, of_all) in zip((narrow, texts), pair, strict=True):
+                routed = rows_of_blocks(of_all[row])
+                routed["part"] = part
+                index.write(paths, routed)
+        narrow.close()
+        texts.close()
+        return narrow, texts
+
+    def copies(
+        self, store: Store, assignment: ProductTask, decisions: pa.Table
+    ) -> Iterator[tuple[pa.Table, np.ndarray]]:
+        """Yield the copies of documents of a task's slices, and the number of each one's slice."""
+        rotations = self.rotations(decisions)
+        narrow, texts = (read_listed(store, [g]) for g in (assignment.narrow, assignment.texts))
+        for batch in batches((0, *pair) for pair in zip(narrow, texts, strict=True)):
+            whole = joined(batch.narrow, batch.texts) if self.mix.places_by_text else batch.narrow
+            placed = self.mix.placements(whole, decisions)
+            placed = placed.filter(pc.equal(placed.column("phase"), self.phase))
+            rows, epochs = (placed.column(name).to_numpy() for name in ("row", "epoch"))
+            keys = order_key(whole.column("id"), self.seed)[rows]
+            slices = np.full(len(rows), -1)
+            for epoch, offset in rotations.items():
+                here = epochs == epoch
+                slices[here] = slice_of(keys[here], self.files, offset)
+            inside = (slices >= 0) & (slices // self.together == assignment.part)
+            if inside.any():
+                table = joined(batch.narrow.take(pa.array(rows[inside])), batch.texts)
+                table = table.append_column("phase", pa.repeat(self.phase, table.num_rows))
+                copies = pa.array(epochs[inside], pa.int32())
+                yield table.append_column("epoch", copies), slices[inside]
+            del batch, whole, placed  # no group with a text of 60 MB is held meanwhile
+
+
+@dataclass(frozen=True)
+class GatheringJob:
+    """Sorts copies of documents by slice, where files and shards are too many to read all of all.
+
+    A file would read a little of each shard; so tasks write anew what several files read.
+    """
+
+    slices: Slices
+
+    def run(self, assignment: ProductTask, attempt: Attempt) -> None:
+        """Write the documents of some slices."""
+        store = attempt.store
+        decisions = read_decisions(store, assignment.decisions)
+        sink = ExchangeSink(store, attempt.folder, "gathered")
+        for table, slices in self.slices.copies(store, assignment, decisions):
+            sink.write(table.append_column("part", pa.array(slices, pa.int32())))
+        attempt.files += sink.close()
+
+
+@dataclass(frozen=True)
+class ProductJob:
+    """Writes the files of one phase: each is a slice of the global shuffle, in every format."""
+
+    slices: Slices
     metadata: str  #: JSON for the files' schema: tokenizer, contract, recipe
     output: Output
     columns: Columns | None = None  #: of the input that pass through
 
     def run(self, assignment: ProductTask, attempt: Attempt) -> None:
         """Write one file."""
-        store = attempt.store
-        decisions = read_decisions(store, assignment.decisions)
-        slices = {
-            epoch: slice_keys(assignment.part, self.parts, rotation(self.seed, self.phase, epoch))
-            for epoch in self.epochs(decisions)
-        }
-        chosen: list[pa.Table] = []
-        narrow, texts = (read_listed(store, [g]) for g in (assignment.narrow, assignment.texts))
-        for batch in batches((0, *pair) for pair in zip(narrow, texts, strict=True)):
-            chosen += self._from_groups(batch, slices, decisions)
-            del batch  # a group with a text of 60 MB is not held while the file is written
+        store, of = attempt.store, self.slices
+        if assignment.gathered is None:
+            decisions = read_decisions(store, assignment.decisions)
+            chosen = [table for table, _ in of.copies(store, assignment, decisions)]
+        else:
+            gathered = read_listed(store, [assignment.gathered])
+            chosen = [table.drop_columns(["part"]) for table in gathered]
         if not chosen:
             return
         table = few_chunks(chosen).drop_columns(list(_VERDICT))
         del chosen
-        epoch_column = table.column("epoch").to_numpy()
-        order = pa.array(fresh_order(table.column("id"), self.seed, self.phase, epoch_column))
-        tally = attempt.ledger.stage(self.mix.name).tally
+        epochs = table.column("epoch").to_numpy()
+        order = pa.array(fresh_order(table.column("id"), of.seed, of.phase, epochs))
+        tally = attempt.ledger.stage(of.mix.name).tally
         tally.update(mixed_licenses(table))
         named = table.replace_schema_metadata({"curate": self.metadata})
         pieces = (restored(group, self.columns) for group in row_groups(named, order=order))
@@ -149,60 +244,6 @@ class ProductJob:
             table = table.take(order).combine_chunks()
         for format in self.output.formats:
             attempt.files += write(format, store, attempt.folder, table, self.output, tally)
-
-    def epochs(self, decisions: pa.Table) -> list[int]:
-        """Return all epochs that a copy of this phase can have."""
-        phase = decisions.filter(pc.equal(decisions.column("phase"), self.phase))
-        passes = pc.max(phase.column("epoch")).as_py() or 1
-        return list(range(1, passes * self.mix.mixture.most_copies + 1))
-
-    def index(
-        self, store: Store, folder: str, groups: tuple[GroupIndex, GroupIndex], decisions: pa.Table
-    ) -> tuple[BlockIndex, BlockIndex]:
-        """Write which blocks of the survivors each file of the product reads: narrow, and texts.
-
-        ``groups`` are the blocks of both that all shards have.
-        """
-        offsets = [rotation(self.seed, self.phase, epoch) for epoch in self.epochs(decisions)]
-        narrow, texts = (
-            BlockIndex(store, folder, f"{kind}-{self.phase}") for kind in ("narrow", "texts")
-        )
-        for index, of_all in zip((narrow, texts), groups, strict=True):
-            index.schemas |= of_all.schemas
-        for pair in beside(*(each.tables() for each in groups)):
-            _, rows = pair[0]
-            keys = zip(*(rows[name].tolist() for name in ENDS), strict=True)
-            part, row = (each.to_numpy() for each in parts_of(list(keys), self.parts, offsets))
-            for index, (paths, of_all) in zip((narrow, texts), pair, strict=True):
-                routed = rows_of_blocks(of_all[row])
-                routed["part"] = part
-                index.write(paths, routed)
-        narrow.close()
-        texts.close()
-        return narrow, texts
-
-    def _from_groups(
-        self,
-        batch: Batch,
-        slices: dict[int, list[tuple[int, int]]],
-        decisions: pa.Table,
-    ) -> list[pa.Table]:
-        """Make the copies of the documents of some groups that fall into the slice."""
-        narrow, texts = batch.narrow, batch.texts
-        table = joined(narrow, texts) if self.mix.places_by_text else narrow
-        placed = self.mix.placements(table, decisions)
-        placed = placed.filter(pc.equal(placed.column("phase"), self.phase))
-        rows = placed.column("row").to_numpy()
-        copies = placed.column("epoch").to_numpy()
-        keys = order_key(table.column("id"), self.seed)[rows]
-        inside = np.zeros(len(rows), bool)
-        for epoch, intervals in slices.items():
-            inside |= (copies == epoch) & within(keys, intervals)
-        if not inside.any():
-            return []
-        taken = joined(narrow.take(pa.array(rows[inside])), texts)
-        taken = taken.append_column("phase", pa.repeat(self.phase, taken.num_rows))
-        return [taken.append_column("epoch", pa.array(copies[inside], pa.int32()))]
 
 
 Groups = tuple[list[str], Any]  #: paths, and rows of a numpy array with names

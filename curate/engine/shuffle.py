@@ -42,40 +42,40 @@ def rotation(seed: int, phase: str, epoch: int) -> int:
     return int.from_bytes(hashlib.blake2b(salt, digest_size=8).digest(), "little")
 
 
-def slice_keys(part: int, parts: int, offset: int) -> list[tuple[int, int]]:
-    """Return the key intervals [start, end) whose rotated keys fall into a file's slice.
+def slice_of(keys: np.ndarray, parts: int, offset: int) -> np.ndarray:
+    """Return the slice of each key: what its rotated value is as a share of all, times ``parts``.
 
-    >>> slice_keys(0, 1, 5)
-    [(0, 18446744073709551616)]
-    >>> [(a >> 60, b >> 60) for a, b in slice_keys(0, 2, 12 << 60)]
-    [(4, 12)]
+    >>> keys = np.array([0, 3, 4, 11, 12, 15], np.uint64) << np.uint64(60)
+    >>> slice_of(keys, 2, 12 << 60)
+    array([1, 1, 0, 0, 1, 1])
     """
-    start = -(-part * WHOLE // parts)
-    end = -(-(part + 1) * WHOLE // parts)
-    if end - start >= WHOLE:
-        return [(0, WHOLE)]
-    low, high = (start - offset) % WHOLE, (end - offset) % WHOLE
-    return [(low, high)] if low < high else [(low, WHOLE), (0, high)] if high else [(low, WHOLE)]
+    rotated, low = keys + np.uint64(offset), np.uint64(0xFFFFFFFF)
+    number, half = np.uint64(parts), np.uint64(32)
+    # The high half of a product of 96 bits.
+    below = (rotated & low) * number >> half
+    return (((rotated >> half) * number + below) >> half).astype(np.int64)
 
 
 def parts_of(
-    ranges: Sequence[Sequence[int]], parts: int, offsets: Sequence[int]
+    ranges: Sequence[Sequence[int]], parts: int, offsets: Sequence[int], together: int = 1
 ) -> tuple[pa.Array, pa.Array]:
-    """Return which slices (the inverse of `slice_keys`) need which of a file's row groups.
+    """Return which slices (`slice_of`) need which of a file's row groups.
 
     ``ranges`` are the first and last key of each group, ``offsets`` the rotations of the epochs.
-    The pairs of slice and group are sorted.
+    The pairs of slice and group are sorted. ``together`` slices count as one.
 
     >>> [each.to_pylist() for each in parts_of([(0, 1 << 60), (4 << 60, 5 << 60)], 2, [12 << 60])]
     [[0, 1], [1, 0]]
     """
+    tasks = -(-parts // together)
     spans: list[tuple[int, int, int]] = []  #: group, first slice, the slice after the last
     for group, (first, last) in enumerate(ranges):
         for offset in offsets:
             low, high = ((key + offset) % WHOLE for key in (first, last))
-            start, end = low * parts // WHOLE, high * parts // WHOLE + 1
+            start, end = (key * parts // WHOLE // together for key in (low, high))
+            end += 1
             spans += (
-                [(group, start, parts), (group, 0, end)] if low > high else [(group, start, end)]
+                [(group, start, tasks), (group, 0, end)] if low > high else [(group, start, end)]
             )
     of_group, starts, ends = np.array(spans, np.int64).reshape(-1, 3).T
     counts = ends - starts
@@ -83,14 +83,6 @@ def parts_of(
     part = np.repeat(starts, counts) + np.arange(counts.sum()) - before
     pairs = np.unique(part << 32 | np.repeat(of_group, counts))
     return pa.array((pairs >> 32).astype(np.int32)), pa.array(pairs.astype(np.int32))
-
-
-def within(keys: np.ndarray, intervals: list[tuple[int, int]]) -> np.ndarray:
-    """Return whether each key is in one of the intervals."""
-    inside = np.zeros(len(keys), bool)
-    for start, end in intervals:
-        inside |= (keys >= np.uint64(start)) & (keys <= np.uint64(end - 1))
-    return inside
 
 
 def fresh_order(ids: pa.ChunkedArray, seed: int, phase: str, epochs: np.ndarray) -> np.ndarray:

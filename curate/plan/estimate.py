@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from curate.plan.model import Plan
 from curate.plan.rates import Rates, rates
+from curate.protocol.routing import MOST_PARTITIONS, readers_together
 
 #: Bytes of text per stored byte, by format, as such files commonly come: WARC and WET gzipped,
 #: Wikipedia in bz2, Parquet compressed. Measured: 0.23, 2.1, 1.7, 1.8. Wikipedia's HTML is an
@@ -96,9 +97,6 @@ EXACT_BYTES, MIX_BYTES = 110, 45
 NEAR_BYTES, BAND_BYTES, SHINGLE_BYTES = 60, 14.7, 8
 SKETCH_BYTES, EXACT_SKETCH_BYTES, MIX_SKETCH_BYTES = 20, 47, 25
 
-#: The largest number of partitions of a barrier (``engine/driver.py``).
-MOST_PARTITIONS = 4096
-
 #: Bytes of memory of a task, once (interpreter, kernels, models, buffers) and per byte: of a batch
 #: where a shard is read, of the text of a file of the product where it is written, and in a
 #: partition of a near dedup per document and per byte of the shingles that are compared there.
@@ -117,8 +115,9 @@ START = 2.8
 #: `.cluster` and `.driver_scale`).
 REQUESTS_ONCE, REQUESTS_PER_TASK, DRIVER_PER_TASK = 200, 9.2, 0.0017
 
-#: What is routed from each shard to each partition is one block of a file: a request of the reader,
-#: and a row of an index that the driver writes: 0.6 µs to read it from a commit, 1.9 to write it.
+#: What is routed from a task to another, or to several, is one block of a file: a request of the
+#: reader, and a row of an index that the driver writes: 0.6 µs to read it from a commit, 1.9 to
+#: write it.
 DRIVER_PER_BLOCK, REQUEST_SECONDS, AT_ONCE = 2.5e-6, 0.02, 16
 
 
@@ -214,8 +213,8 @@ def on_nodes(estimate: Mapping[str, Any], nodes: int, cores: int, price: float) 
     }
 
 
-#: Bytes of the one task and of each task of a partition, and blocks, beyond which is a warning.
-LARGE_TASK, LARGE_PARTITION, MANY_BLOCKS = 8 << 30, 2 << 30, 10**9
+#: Bytes of the one task and of each task of a partition beyond which is a warning.
+LARGE_TASK, LARGE_PARTITION = 8 << 30, 2 << 30
 
 
 def warnings(estimate: Mapping[str, Any]) -> list[str]:
@@ -228,13 +227,6 @@ def warnings(estimate: Mapping[str, Any]) -> list[str]:
             f" {estimate['clusters_bytes'] / 1e9:,.0f} GB of memory on one node and"
             f" {estimate['clusters_seconds'] / 60:,.0f} minutes, whatever the number of nodes;"
             f" {parts}"
-        )
-    if estimate["blocks"] > MANY_BLOCKS:
-        found.append(
-            f"{estimate['shards']:,} shards and {estimate['partitions']:,} partitions exchange"
-            f" {estimate['blocks']:,} blocks, each a request; the driver needs"
-            f" {estimate['driver_seconds'] / 3600:.1f} hours to list them: make"
-            " shards.input_bytes larger (a task's memory does not grow with its shard)"
         )
     held = estimate["memory_bytes_per_worker"]
     if estimate["partitions"] == MOST_PARTITIONS and held > LARGE_PARTITION:
@@ -253,7 +245,7 @@ class _Work:
     ) -> None:
         self.recipe, self.shards = plan.recipe, sum(one["shards"] for one in found.values())
         self.text = self.documents = self.tokens = self.deduped = self.clustered = 0.0
-        kept = taken = work = shingles = self.product = 0.0
+        kept = taken = gathered = work = shingles = self.product = 0.0
         near = any(barrier.near_duplicates is not None for barrier in plan.barriers)
         rewriting = sum(any("text" in s.rewrites for s in one.stages) for one in plan.segments)
         for name, source in found.items():
@@ -265,6 +257,7 @@ class _Work:
             self.documents += documents
             kept += text * like.kept
             taken += taken_here
+            gathered += taken_here * like.lz4
             self.tokens += taken_here * like.tokens
             self.deduped += documents * like.kept  # that reach the dedups
             self.clustered += documents * like.kept * clustered
@@ -282,6 +275,7 @@ class _Work:
         self.blocks, self.partitions = 0, 1
         self.tasks = (len(plan.segments) + 1) * self.shards
         self.tasks += of_product
+        work += gathered * (self._routed(self.shards, of_product) - 1)
         work += sum(map(self._barrier, plan.barriers))
         self.disk = work + self.product + TASK_BYTES * self.tasks
         reading, product = MEMORY_READING, MEMORY_PRODUCT
@@ -309,6 +303,7 @@ class _Work:
         self.partitions = max(self.partitions, partitions)
         over = {"shard": self.shards, "partition": partitions, "one": 1}
         made: dict[str, str] = {}
+        passes = 1
         for step in barrier.steps():
             crossed = {made[name] for name in step.reads if name in made} - {step.over}
             made |= dict.fromkeys(step.writes, step.over)
@@ -317,9 +312,21 @@ class _Work:
                 continue
             self.tasks += over[step.over]
             if partitions > 1 and crossed & {"shard", "partition"} and step.over != "one":
-                # Rows go from shards to partitions, or back: a block for each pair of tasks.
-                self.blocks += min(self.shards * partitions, round(self.deduped))
-        return float(self.deduped * written)
+                # Rows go from shards to partitions, or back.
+                readers = over[step.over]
+                passes = max(passes, self._routed(self.shards * partitions // readers, readers))
+        return float(self.deduped * written) * passes
+
+    def _routed(self, writers: int, readers: int) -> int:
+        """Count the blocks between tasks, and the tasks of a second pass; return the passes."""
+        together = readers_together(writers, readers)
+        groups = -(-readers // together)
+        self.blocks += min(writers * groups, round(self.deduped))
+        if together == 1:
+            return 1
+        self.tasks += groups
+        self.blocks += readers
+        return 2
 
 
 def _levels(outputs: int) -> Iterator[int]:

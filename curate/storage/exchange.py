@@ -106,13 +106,14 @@ def _with_dictionaries(rows: pa.RecordBatch) -> pa.Buffer:
 
 
 class ExchangeSink:
-    """Collects the tables of one dataset and writes them by part, in runs of bounded size."""
+    """Collects the tables of one dataset and writes them by part, in runs of bounded size.
 
-    def __init__(
-        self, store: Store, folder: str, dataset: str, run_bytes: int | None = None
-    ) -> None:
+    Where ``together`` is more than 1, the part of a block is that of its rows divided by it.
+    """
+
+    def __init__(self, store: Store, folder: str, dataset: str, together: int = 1) -> None:
         self._store, self._folder, self._dataset = store, folder, dataset
-        self._run_bytes = run_bytes or RUN_BYTES
+        self._together = together
         self._tables: list[pa.Table] = []
         self._bytes = 0
         self._parts: list[int] = []  #: the lowest and the highest of the tables
@@ -128,8 +129,8 @@ class ExchangeSink:
         self._parts = [*self._parts, *(end.as_py() for end in ends)]
         self._parts = [min(self._parts), max(self._parts)]
         # No reader gains from a run in which each part has a block already.
-        whole_blocks = BATCH_BYTES * (self._parts[1] - self._parts[0] + 1)
-        if self._bytes >= min(self._run_bytes, whole_blocks):
+        parts = (self._parts[1] - self._parts[0]) // self._together + 1
+        if self._bytes >= min(RUN_BYTES, BATCH_BYTES * parts):
             self._flush()
 
     def close(self) -> list[FileEntry]:
@@ -141,7 +142,7 @@ class ExchangeSink:
     def _flush(self) -> None:
         table = pa.concat_tables(self._tables).combine_chunks()
         self._tables, self._bytes, self._parts = [], 0, []
-        parts = table.column("part").to_numpy()
+        parts = table.column("part").to_numpy() // self._together
         if (np.diff(parts) < 0).any():
             order = np.argsort(parts, kind="stable")
             table, parts = table.take(pa.array(order)).combine_chunks(), parts[order]

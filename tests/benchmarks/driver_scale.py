@@ -30,10 +30,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from curate.engine.barrier_step import StepJob
+from curate.engine.barrier_step import SortingJob, StepJob
 from curate.engine.commit import Attempt, Finished, Job, Task, commit_attempt
 from curate.engine.driver import Driver
-from curate.engine.product import PlacingJob, ProductJob
+from curate.engine.product import GatheringJob, PlacingJob, ProductJob
 from curate.engine.progress import Silent
 from curate.engine.segment import SegmentJob
 from curate.plan import build
@@ -80,6 +80,10 @@ def _blocks(parts: range) -> list[list[int]]:
     return [[part, 0, 0, 0, 0] for part in parts]
 
 
+def _group(number: int, together: int, readers: int) -> range:
+    return range(number * together, min(readers, (number + 1) * together))
+
+
 class Empty:
     """An engine whose tasks commit nothing; their time does not count."""
 
@@ -88,6 +92,7 @@ class Empty:
     def __init__(self, store: SlowStore, shards: int) -> None:
         self.shards, self.seconds, self.cpu, self.argument = shards, 0.0, 0.0, 0
         self.plain = LocalStore(store.address)
+        self._readers: dict[str, tuple[int, int]] = {}  #: of datasets: together, and all
 
     def run(self, address: str, job: Job, tasks: Iterable[Task]) -> Iterator[Finished]:
         """Commit each task."""
@@ -117,16 +122,25 @@ class Empty:
         elif isinstance(job, StepJob) and job.step.over != "one":
             for dataset in job.step.writes:
                 readers = job.partitions if job.step.over == "shard" else self.shards
-                self._list(attempt, dataset, range(readers))
+                together = job.together.get(dataset, 1)
+                self._readers[dataset] = (together, readers)
+                self._list(attempt, dataset, range(-(-readers // together)))
         elif isinstance(job, StepJob) and "decisions" in job.step.writes:  # of the mixture
             sink = ExchangeSink(self.plain, attempt.folder, "decisions")
             sink.write(pa.table({"part": [0], "phase": ["main"], "epoch": [1]}, MIXTURE))
             attempt.files += sink.close()
+        elif isinstance(job, SortingJob):
+            together, readers = self._readers[job.dataset]
+            self._list(attempt, job.dataset, _group(task.index, together, readers))
+        elif isinstance(job, GatheringJob):
+            of = job.slices
+            self._list(attempt, "gathered", _group(task.index, of.together, of.files))
         elif isinstance(job, PlacingJob):
             attempt.notes.taken_bytes = {"main": TAKEN_BYTES}
             attempt.notes.placed_rows = {"main": 1}
         elif isinstance(job, ProductJob):
-            share = self.shards // job.parts + (task.index < self.shards % job.parts)
+            files = job.slices.files
+            share = self.shards // files + (task.index < self.shards % files)
             self._list(attempt, "mixture", None, rows=share)
 
     def _list(

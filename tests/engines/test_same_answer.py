@@ -1,9 +1,12 @@
 """The product depends on neither engine, worker count, sharding, nor the order of the inputs."""
 
+import json
+
 import pyarrow.parquet as pq
 import pytest
 
 from curate import api
+from curate.protocol import routing
 from curate.recipe.recipe import load_recipe
 from tests.runs import PUBLISHED, ledger, tree, write_corpus, write_recipe
 
@@ -63,3 +66,26 @@ def test_partitions_and_batches_change_no_row(corpus, tmp_path):
     )
     api.run(cut, output=tmp_path / "out", engine="in-process")
     assert kept(tmp_path / "out") == kept(folder / "golden")
+
+
+@pytest.mark.parametrize("engine", ["in-process", pytest.param("ray", marks=pytest.mark.ray)])
+def test_two_passes_change_no_byte(engine, corpus, tmp_path, monkeypatch):
+    _, recipe, _, _ = corpus
+    sizes = ("input_bytes=5000", "partition_bytes=500", "output_bytes=9000")
+    cut = load_recipe(str(recipe), settings=[f"shards.{size}" for size in sizes])
+    answers = []
+    for blocks in (1 << 30, 0):  # between tasks, in one pass
+        monkeypatch.setattr(routing, "ONE_PASS", blocks)
+        out = tmp_path / str(blocks)
+        api.run(cut, output=out, engine=engine, workers=2)
+        answers.append((tree(out, FOLDERS), ledger(out)))
+    one, two = answers
+    assert len(one[0]) > 20
+    assert two == one
+    timings = (tmp_path / "0" / "timings.jsonl").read_text().splitlines()
+    second = {json.loads(line)["label"] for line in timings}
+    assert {
+        "fuzzy_dedup: band_keys, sorted",
+        "fuzzy_dedup: verify, sorted",
+        "mixture: main, gathered",
+    } <= second

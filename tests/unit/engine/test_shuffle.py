@@ -3,25 +3,29 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.engine.shuffle import WHOLE, fresh_order, rotation, slice_keys, within
+from curate.engine.shuffle import WHOLE, fresh_order, parts_of, rotation, slice_of
+
+KEYS = st.integers(0, WHOLE - 1)
 
 
-@given(
-    st.integers(1, 9), st.integers(0, WHOLE - 1), st.lists(st.integers(0, WHOLE - 1), max_size=30)
-)
-def test_the_slices_of_a_phase_hold_every_key_once(parts, turned, keys):
-    array = np.array(keys, np.uint64)
-    slices = sum(
-        (within(array, slice_keys(part, parts, turned)).astype(int) for part in range(parts)),
-        np.zeros(len(array), int),
-    )
-    assert (slices == 1).all()
+@given(st.integers(1, 1 << 20), KEYS, st.lists(KEYS, max_size=30))
+def test_a_slice_is_the_share_of_the_rotated_key(parts, turned, keys):
+    exact = [(key + turned) % WHOLE * parts // WHOLE for key in keys]
+    assert slice_of(np.array(keys, np.uint64), parts, turned).tolist() == exact
+
+
+@given(st.integers(1, 40), st.integers(1, 7), KEYS, st.lists(KEYS, min_size=1, max_size=9))
+def test_a_task_reads_each_group_that_has_a_key_of_its_slices(parts, together, turned, keys):
+    keys = sorted(keys)
+    tasks, groups = parts_of([(keys[0], keys[-1])], parts, [turned], together)
+    needed = slice_of(np.array(keys, np.uint64), parts, turned) // together
+    assert set(needed.tolist()) <= set(tasks.to_pylist()) <= set(range(-(-parts // together)))
+    assert set(groups.to_pylist()) == {0}
 
 
 def test_edges_of_slices_belong_to_one_file():
     edges = np.array([0, 1, WHOLE // 2 - 1, WHOLE // 2, WHOLE - 1], np.uint64)
-    assert within(edges, slice_keys(0, 2, 0)).tolist() == [True, True, True, False, False]
-    assert within(edges, slice_keys(1, 2, 0)).tolist() == [False, False, False, True, True]
+    assert slice_of(edges, 2, 0).tolist() == [0, 0, 0, 1, 1]
 
 
 def test_epochs_are_in_different_orders_and_repeatable():

@@ -8,6 +8,7 @@ from curate.plan import build as planning
 from curate.plan import estimate
 from curate.plan.estimate import Sampled, on_nodes
 from curate.plan.outline import outline
+from curate.protocol.routing import ONE_PASS
 from curate.recipe.recipe import load_recipe
 from tests.unit.cli.commands import demo_run
 
@@ -76,25 +77,29 @@ def test_what_a_sample_was_like_decides_the_estimate():
 def test_blocks_between_shards_and_partitions_are_requests():
     one = described("shards.partition_bytes=100000000")["estimate"]
     many = described("shards.partition_bytes=10000")["estimate"]
-    assert (one["partitions"], one["blocks"]) == (1, 0)
+    assert (one["partitions"], one["blocks"]) == (1, one["shards"])  # read by a file of the product
     assert many["partitions"] >= 10
     assert many["blocks"] > many["shards"] * 10
     assert many["requests"] == round(200 + 9.2 * many["tasks"] + many["blocks"])
 
 
-def test_one_task_and_many_blocks_are_warned_of():
+def test_many_shards_exchange_in_two_passes():
+    plan = planning.build(load_recipe("demo"))
+    of = estimate.sources(plan, {"wiki": 10**13}, {})
+    two = estimate.of_sources(plan, of, {})
+    assert two["shards"] * two["partitions"] > 100 * ONE_PASS
+    steps = sum(len(barrier.steps()) for barrier in plan.barriers)
+    assert two["blocks"] < steps * two["shards"] * 65  # 64 groups of 4,096 partitions
+    assert estimate.warnings(two)
+
+
+def test_one_task_and_large_partitions_are_warned_of():
     cost = described()["estimate"]
     assert estimate.warnings(cost) == []
     plan = planning.build(load_recipe("demo"))
     web = estimate.of_sources(plan, estimate.sources(plan, {"web": 75 * 10**12}, {}), {})
-    clusters, blocks, memory = estimate.warnings(web)
+    clusters, memory = estimate.warnings(web)
     documents = 75e12 * 0.23 / 3000 * Sampled().kept * Sampled().clustered
     assert web["clusters_bytes"] == pytest.approx(84 * documents, rel=0.01)
     assert f"{web['clusters_bytes'] / 1e9:,.0f} GB of memory on one node" in clusters
-    assert "shards.input_bytes" in blocks
     assert "4,096 partitions" in memory
-    larger = ["shards.input_bytes=100000000000"]
-    plan = planning.build(load_recipe("demo", settings=larger))
-    fewer = estimate.of_sources(plan, estimate.sources(plan, {"web": 75 * 10**12}, {}), {})
-    assert 750 <= fewer["shards"] < 770
-    assert len(estimate.warnings(fewer)) == 2

@@ -36,6 +36,26 @@ def test_every_part_gets_its_rows_in_the_order_of_writing(tmp_path_factory, tabl
     assert sorted(everything) == list(range(number))
 
 
+def test_rows_of_readers_that_are_together_are_one_block_in_their_order(tmp_path):
+    store = LocalStore(str(tmp_path))
+    sink = ExchangeSink(store, "f", "d", together=3)
+    parts = [5, 0, 2, 3, 7, 0, 5, 4]
+    sink.write(pa.table({"part": pa.array(parts, pa.int32()), "n": list(range(8))}))
+    (entry,) = sink.close()
+    assert [block[0] for block in entry.blocks] == [0, 1, 2]
+    rows = {
+        part: [
+            tuple(row.values()) for t in read_part(store, [entry], part) for row in t.to_pylist()
+        ]
+        for part in range(3)
+    }
+    assert rows == {
+        0: [(0, 1), (2, 2), (0, 5)],
+        1: [(5, 0), (3, 3), (5, 6), (4, 7)],
+        2: [(7, 4)],
+    }
+
+
 def test_a_large_output_is_one_file_of_small_batches_sorted_in_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(exchange, "RUN_BYTES", 4000)
     monkeypatch.setattr(exchange, "BATCH_BYTES", 400)
