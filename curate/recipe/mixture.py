@@ -28,6 +28,9 @@ EVERYTHING = "all"
 #: Documents that are held out are written like a phase of this name.
 VALIDATION = "validation"
 
+#: The most copies of a document in a phase: each copy is a row.
+MOST_EPOCHS = 1000
+
 
 class Leaf(NamedTuple):
     """The smallest unit that gets a budget: all documents that are equal in these five values."""
@@ -85,7 +88,7 @@ class Group(Split):
     power of ``alpha``. Example: { kor_Hang = 1, eng_Latn = 1 }."""
     alpha: float | None = Field(None, ge=0, le=1)
     """Power for this group; without it that of the mixture. Example: 0.3."""
-    max_epochs: float | None = Field(None, ge=1, allow_inf_nan=False)
+    max_epochs: float | None = Field(None, ge=1, le=MOST_EPOCHS, allow_inf_nan=False)
     """Passes over this group at most; without it those of the mixture. Example: 4."""
     max_share: float | None = Field(None, gt=0, le=1)
     """Largest share of the group that one leaf may have; without it that of the mixture. Example:
@@ -177,7 +180,7 @@ class LeafCap(Section):
     """The language of the leaves. Example: "kaz_Cyrl"."""
     origin: str | None = None
     """The origin of the leaves. Example: "mt"."""
-    max_epochs: float | None = Field(None, ge=1, allow_inf_nan=False)
+    max_epochs: float | None = Field(None, ge=1, le=MOST_EPOCHS, allow_inf_nan=False)
     """Passes at most over each leaf that matches; of several limits for a leaf the smallest counts.
     Example: 2."""
     max_share: float | None = Field(None, gt=0, le=1)
@@ -224,7 +227,7 @@ class Mixture(Section):
     shortage: Literal["shrink", "repeat", "fail"] = "shrink"
     """What happens where a group has too little: the whole mixture shrinks, documents are repeated
     up to ``max_epochs`` first, or the run fails. Example: "repeat"."""
-    max_epochs: float = Field(1.0, ge=1, allow_inf_nan=False)
+    max_epochs: float = Field(1.0, ge=1, le=MOST_EPOCHS, allow_inf_nan=False)
     """Passes over any leaf at most. Example: 4."""
     max_share: float = Field(1.0, gt=0, le=1)
     """Largest share of its group that one leaf may have. Example: 0.5."""

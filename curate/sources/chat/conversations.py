@@ -57,7 +57,8 @@ class Chat:
     older ``function_call`` (arguments as text or object), ShareGPT's turn ``function_call``, the
     parts ``tool_use`` and ``tool_result`` of Anthropic. ``tools`` (or ``functions``) of a record is
     a list of schemas, or JSON text of it. Reasoning is ``reasoning_content`` (also ``reasoning``,
-    ``thinking``). Calls and reasoning that the content itself writes in tags stay as they are.
+    ``thinking``), and turns with ``channel: analysis`` (Harmony) are that of the turn after them.
+    Calls and reasoning that the content itself writes in tags stay as they are.
 
     ``only`` and ``without`` select records by the values of their fields, before any are removed:
     ``only = {"response.1" = ["stop"]}`` (curate/sources/selection.py).

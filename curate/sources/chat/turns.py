@@ -54,8 +54,9 @@ MOST_TURNS = 100_000
 
 #: What datasets call the weight of a turn in training, and whether it is trained on.
 _WEIGHTS, _TRAINED = ("weight", "loss_weight", "loss_scale"), ("loss", "train", "training")
-#: What datasets call the reasoning before an answer.
+#: What datasets call the reasoning before an answer; a turn of it alone, as in OpenAI's Harmony.
 _REASONING = ("reasoning_content", "reasoning", "thinking")
+_THOUGHT = "thought"
 
 _TEXT_PARTS = ("text", "input_text", "output_text")
 #: Types of parts that no text holds, by the reason why the conversation is not read.
@@ -142,8 +143,14 @@ class TurnReader(NamedTuple):
             return plain
         read: list[Message] = []
         ids: set[object] = set()  # of the calls of the last message
+        thought: Message | None = None
         for turn in turns:
             role, messages = self._turn(turn)
+            if thought is not None and _is_of(thought, messages[0]):
+                read.pop()
+                both = (thought["reasoning_content"], messages[0]["reasoning_content"])
+                messages[0]["reasoning_content"] = "\n\n".join(each for each in both if each)
+            thought = messages[0] if role == _THOUGHT else None
             made = messages[0]["tool_calls"]
             new = {call["id"] for call in made if "id" in call} if made else set()
             if role == CALL and _continues(read, messages[0], ids & new):
@@ -210,6 +217,10 @@ class TurnReader(NamedTuple):
         message["tool_calls"] = calls or None
         if calls and message["role"] != "assistant":
             raise Defect("bad_tool_call", f"a turn of '{role_name}' calls tools")
+        if role == "assistant" and not calls and rest.get("channel") == "analysis":
+            del rest["channel"]
+            role, message["content"] = _THOUGHT, ""
+            content.thoughts.append(content.text or "")
         _details(message, names, rest, content.thoughts)
         if any(others):
             rest["tool_calls"] = others
@@ -229,6 +240,11 @@ class TurnReader(NamedTuple):
                 raise Defect("null_turn", "a turn has no content")
         own = [] if content.answers and message["content"] is None else [message]
         return [*content.answers, *own]
+
+
+def _is_of(thought: Message, answer: Message) -> bool:
+    """Return whether a turn of reasoning belongs to the message after it."""
+    return all(thought[name] == answer[name] for name in ("role", "name", "weight"))
 
 
 def _continues(read: list[Message], call: Message, same_ids: set[object]) -> bool:

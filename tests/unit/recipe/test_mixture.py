@@ -115,6 +115,7 @@ def three(**keys: object) -> dict[str, object]:
         (three(ratio="0:0:0"), "all weights are 0"),
         ({"groups": {"kk": KK | {"weight": 2}}, "ratio": "1"}, "not both"),
         (three(max_epochs=4), "needs shortage = 'repeat'"),
+        (three(max_epochs=1e9, shortage="repeat"), "1000"),
         (three(shortage="repeat"), "needs max_epochs above 1"),
         (three(unit="words"), "mixture.unit"),
         (three(budget=0), "mixture.budget"),

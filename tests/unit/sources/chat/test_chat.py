@@ -608,3 +608,33 @@ def test_turns_before_a_query_and_the_context_of_a_question_are_read(tmp_path):
     asked = one(tmp_path, {"question": "Who?", "context": "Aida came.", "answer": "Aida"})
     assert turns_of(asked.messages) == [("user", "Who?\n\nAida came."), ("assistant", "Aida")]
     assert found.meta is None and asked.meta is None
+
+
+def test_a_turn_of_harmonys_analysis_is_the_reasoning_of_the_answer_after_it(tmp_path):
+    def turn(role, content, **more):
+        return {"role": role, "content": content, **more}
+
+    asked = turn("user", "2+2?")
+    turns = [
+        asked,
+        turn("assistant", "Two and two.", channel="analysis"),
+        turn("assistant", "Sum it.", channel="analysis"),
+        turn("assistant", "4", channel="final"),
+        asked,
+        turn("assistant", "Again?", channel="analysis"),
+        asked,
+        turn("assistant", "I look.", channel="analysis", weight=0),
+        turn("assistant", "4."),
+    ]
+    messages = one(tmp_path, {"messages": turns}).messages
+    said = [(m["role"], m["content"], m["reasoning_content"]) for m in messages]
+    user = ("user", "2+2?", None)
+    assert said == [
+        user,
+        ("assistant", "4", "Two and two.\n\nSum it."),
+        user,
+        ("assistant", "", "Again?"),
+        user,
+        ("assistant", "", "I look."),
+        ("assistant", "4.", None),
+    ]
