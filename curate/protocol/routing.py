@@ -24,7 +24,8 @@ DECISIONS = (
     .append(pa.field("compared", pa.int32()))
 )
 
-#: The largest number of partitions of a barrier.
+#: The largest number of partitions of a barrier: a generation of a dedup store has as many files,
+#: and whoever reads it knows all of them.
 MOST_PARTITIONS = 4096
 
 #: The most blocks that go from tasks to tasks in one pass: a request each, and a row of an index.
