@@ -319,7 +319,8 @@ class Driver:
         Each with the number of readers whose rows lie together, and of readers.
         """
         tasks = {"shard": len(self.plan.shards), "partition": partitions}
-        for name in step.writes if step.over in tasks else ():
+        written = set(step.writes) - set(step.stored) if step.over in tasks else ()
+        for name in sorted(written):
             readers = {each.over for each in barrier.steps() if name in each.reads}
             if name in ("decisions", "reassigned") and barrier.decides == "shard":
                 readers.add("shard")

@@ -37,6 +37,7 @@ from curate.engine.product import GatheringJob, PlacingJob, ProductJob
 from curate.engine.progress import Silent
 from curate.engine.segment import SegmentJob
 from curate.plan import build
+from curate.plan.model import Plan
 from curate.recipe.recipe import Recipe
 from curate.schema import DECISIONS_SCHEMA
 from curate.storage.entries import FileEntry
@@ -89,8 +90,13 @@ class Empty:
 
     name = "empty"
 
-    def __init__(self, store: SlowStore, shards: int) -> None:
-        self.shards, self.seconds, self.cpu, self.argument = shards, 0.0, 0.0, 0
+    def __init__(self, store: SlowStore, plan: Plan) -> None:
+        self.shards = len(plan.shards)
+        # Which datasets are read by shard, by partition, or by one task.
+        steps = [step for barrier in plan.barriers for step in barrier.steps()]
+        self._over = {name: step.over for step in steps for name in step.reads}
+        self._over |= dict.fromkeys(("decisions", "reassigned"), "shard")
+        self.seconds, self.cpu, self.argument = 0.0, 0.0, 0
         self.plain = LocalStore(store.address)
         self._readers: dict[str, tuple[int, int]] = {}  #: of datasets: together, and all
 
@@ -121,7 +127,8 @@ class Empty:
             self._list(attempt, "rejected", None)
         elif isinstance(job, StepJob) and job.step.over != "one":
             for dataset in job.step.writes:
-                readers = job.partitions if job.step.over == "shard" else self.shards
+                of = {"shard": self.shards, "partition": job.partitions}
+                readers = of.get(self._over.get(dataset, "one"), 1)
                 together = job.together.get(dataset, 1)
                 self._readers[dataset] = (together, readers)
                 self._list(attempt, dataset, range(-(-readers // together)))
@@ -189,7 +196,7 @@ def measure(shards: int, latency: float) -> None:
         planned = time.perf_counter() - started
         for what in ("first", "resume"):
             store = SlowStore(str(folder / "out"), latency)
-            engine = Empty(store, len(plan.shards))
+            engine = Empty(store, plan)
             driver = Driver(plan, store, engine, Silent())
             started, cpu = time.perf_counter(), time.process_time()
             driver._drive()

@@ -1,6 +1,7 @@
 """The product depends on neither engine, worker count, sharding, nor the order of the inputs."""
 
 import json
+import shutil
 
 import pyarrow.parquet as pq
 import pytest
@@ -68,24 +69,40 @@ def test_partitions_and_batches_change_no_row(corpus, tmp_path):
     assert kept(tmp_path / "out") == kept(folder / "golden")
 
 
-@pytest.mark.parametrize("engine", ["in-process", pytest.param("ray", marks=pytest.mark.ray)])
+@pytest.mark.parametrize(
+    "engine",
+    ["in-process", pytest.param("ray", marks=[pytest.mark.ray, pytest.mark.thorough])],
+)
 def test_two_passes_change_no_byte(engine, corpus, tmp_path, monkeypatch):
-    _, recipe, _, _ = corpus
-    sizes = ("input_bytes=5000", "partition_bytes=500", "output_bytes=9000")
-    cut = load_recipe(str(recipe), settings=[f"shards.{size}" for size in sizes])
+    folder, recipe, _, _ = corpus
+    write_corpus(tmp_path / "later", documents=60, seed=1)
+    shutil.copy(folder / "in" / "a0.jsonl", tmp_path / "later" / "a9.jsonl")
+    sizes = [
+        "shards.input_bytes=9000",
+        "shards.partition_bytes=2000",
+        "shards.output_bytes=9000",
+    ]
     answers = []
     for blocks in (1 << 30, 0):  # between tasks, in one pass
         monkeypatch.setattr(routing, "ONE_PASS", blocks)
         out = tmp_path / str(blocks)
-        api.run(cut, output=out, engine=engine, workers=2)
-        answers.append((tree(out, FOLDERS), ledger(out)))
+        answers.append([])
+        for name, files in (("first", folder / "in"), ("second", tmp_path / "later")):
+            cut = load_recipe(
+                str(recipe),
+                settings=[*sizes, f"stages.fuzzy_dedup.store={out}/store"],
+                inputs={"a": f"{files}/a*.jsonl", "b": f"{files}/b*.jsonl"},
+            )
+            api.run(cut, output=out / name, engine=engine, workers=2)
+            answers[-1].append((tree(out / name, FOLDERS), ledger(out / name)))
     one, two = answers
-    assert len(one[0]) > 20
+    assert len(one[0][0]) > 20
     assert two == one
-    timings = (tmp_path / "0" / "timings.jsonl").read_text().splitlines()
+    timings = (tmp_path / "0" / "second" / "timings.jsonl").read_text().splitlines()
     second = {json.loads(line)["label"] for line in timings}
     assert {
         "fuzzy_dedup: band_keys, sorted",
+        "fuzzy_dedup: fetch_known_shingles, sorted",
         "fuzzy_dedup: verify, sorted",
         "mixture: main, gathered",
     } <= second
