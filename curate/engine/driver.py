@@ -54,7 +54,7 @@ from curate.logging_setup import LOGGER
 from curate.plan.fingerprint import code_digest, digest, parameters
 from curate.plan.model import Plan, Segment
 from curate.plan.outline import shares
-from curate.protocol.routing import MOST_PARTITIONS, readers_together
+from curate.plan.passes import MOST_PARTITIONS, readers_together
 from curate.protocol.stage import Barrier, ProductBarrier, Step
 from curate.storage.entries import Commit, FileEntry, RejectExample, StoreFile
 from curate.storage.exchange import BlockIndex, GroupIndex, Listing, read_listed

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from curate.plan.model import Plan
+from curate.plan.passes import MOST_PARTITIONS, readers_together
 from curate.plan.rates import Rates, rates
-from curate.protocol.routing import MOST_PARTITIONS, readers_together
 
 #: Bytes of text per stored byte, by format, as such files commonly come: WARC and WET gzipped,
 #: Wikipedia in bz2, Parquet compressed. Measured: 0.23, 2.1, 1.7, 1.8. Wikipedia's HTML is an

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -23,13 +22,6 @@ DECISIONS = (
     .append(pa.field("copies", pa.int32()))
     .append(pa.field("compared", pa.int32()))
 )
-
-#: The largest number of partitions of a barrier: a generation of a dedup store has as many files,
-#: and whoever reads it knows all of them.
-MOST_PARTITIONS = 4096
-
-#: The most blocks that go from tasks to tasks in one pass: a request each, and a row of an index.
-ONE_PASS = 1 << 20
 
 #: A document's number is its shard, in the high bits, and its row among the shard's survivors.
 _ROW_BITS = 32
@@ -74,18 +66,6 @@ def part_of(keys: np.ndarray, partitions: int) -> pa.Array:
     """Return the partition of each uint64 key by its high bits, as the column `part`."""
     high = keys >> np.uint64(32)
     return pa.array(((high * np.uint64(partitions)) >> np.uint64(32)).astype(np.int32))
-
-
-def readers_together(writers: int, readers: int) -> int:
-    """Return for how many readers a writer's rows lie in one block; 1: each has blocks of its own.
-
-    A block for each pair of tasks is too many, and too small, where both are many. Then rows take
-    two passes: they go to groups of readers, and a task per group sorts them by reader.
-
-    >>> [readers_together(writers, 1600) for writers in (1000, 100_000)]
-    [1, 40]
-    """
-    return 1 if writers * readers <= ONE_PASS else math.isqrt(readers - 1) + 1
 
 
 def integers(table: pa.Table, name: str) -> np.ndarray:

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate import api
-from curate.protocol import routing
+from curate.plan import passes
 from curate.recipe.recipe import load_recipe
 from tests.runs import PUBLISHED, ledger, tree, write_corpus, write_recipe
 
@@ -84,7 +84,7 @@ def test_two_passes_change_no_byte(engine, corpus, tmp_path, monkeypatch):
     ]
     answers = []
     for blocks in (1 << 30, 0):  # between tasks, in one pass
-        monkeypatch.setattr(routing, "ONE_PASS", blocks)
+        monkeypatch.setattr(passes, "ONE_PASS", blocks)
         out = tmp_path / str(blocks)
         answers.append([])
         for name, files in (("first", folder / "in"), ("second", tmp_path / "later")):

@@ -9,7 +9,7 @@ from curate.plan import build as planning
 from curate.plan import estimate
 from curate.plan.estimate import Sampled, on_nodes
 from curate.plan.outline import outline
-from curate.protocol.routing import ONE_PASS
+from curate.plan.passes import ONE_PASS
 from curate.recipe.recipe import load_recipe
 from tests.unit.cli.commands import demo_run
 
