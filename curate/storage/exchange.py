@@ -184,7 +184,7 @@ def _stored_as(row: np.dtype) -> pa.Schema:
 
 
 #: Bytes of an index's rows that are in memory while it is written, and the most rows of a block.
-INDEX_BYTES, INDEX_ROWS = 32 << 20, 1 << 15
+INDEX_BYTES, INDEX_ROWS = 16 << 20, 1 << 15
 #: Where a run has more parts than the first, a block has the rows of several: at least so many.
 MANY_PARTS, LEAST_ROWS = 1024, 256
 #: Bytes counted per file that is listed: its path, and an array.

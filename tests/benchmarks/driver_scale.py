@@ -7,7 +7,7 @@ files (each shard has `SKETCH_BYTES` of keys, and the mixture takes `TAKEN_BYTES
 all that remains is what the driver does. Requests are counted, and delayed as those of an object
 store. Printed per number of shards, for a first run and one that resumes it: seconds and CPU
 seconds of the driver, requests per shard, the largest argument of a task, peak memory of the
-process. The store is a temporary folder of some 0.2 MB a shard.
+process. The store is a temporary folder of some 0.1 MB a shard.
 """
 
 from __future__ import annotations
