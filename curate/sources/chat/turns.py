@@ -217,10 +217,11 @@ class TurnReader(NamedTuple):
         message["tool_calls"] = calls or None
         if calls and message["role"] != "assistant":
             raise Defect("bad_tool_call", f"a turn of '{role_name}' calls tools")
-        if role == "assistant" and not calls and rest.get("channel") == "analysis":
+        alone = role == "assistant" and not calls and content.text
+        if alone and rest.get("channel") == "analysis":
             del rest["channel"]
             role, message["content"] = _THOUGHT, ""
-            content.thoughts.append(content.text or "")
+            content.thoughts.append(alone)
         _details(message, names, rest, content.thoughts)
         if any(others):
             rest["tool_calls"] = others

@@ -638,3 +638,10 @@ def test_a_turn_of_harmonys_analysis_is_the_reasoning_of_the_answer_after_it(tmp
         ("assistant", "", "I look."),
         ("assistant", "4.", None),
     ]
+
+
+def test_a_turn_of_analysis_without_words_is_damage_as_any_other(tmp_path):
+    turns = [{"role": "user", "content": "2+2?"}, {"role": "assistant", "channel": "analysis"}]
+    damage = one(tmp_path, {"messages": turns})
+    assert isinstance(damage, Damage)
+    assert damage.reason == "null_turn"
