@@ -187,7 +187,7 @@ def data_path(path: str) -> str:
         fixed = fixed.split(wildcard)[0]
     parent = fixed if fixed == path else fixed.rpartition("/")[0]
     for base in (Path(), *roots()):
-        if parent and (base / parent).exists():
+        if parent and local_path(str(base / parent)).exists():
             return str(base / path) if base != Path() else path
     return path
 

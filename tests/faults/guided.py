@@ -4,20 +4,26 @@
     python -m tests.faults.guided jsonl --seconds 3600 [--corpus FOLDER] [--record]
 
 Targets: the formats of ``mutants`` (what is inside their compression), ``html`` (the bytes of a
-page), ``wikitext``, and ``recipe`` (TOML). It starts from the files and words of ``mutants``. An
-exception, ten seconds on one input or 1 GiB ends it, with the input in a file; that input becomes a
-test. Compiled kernels carry no counters: coverage is that of the Python around them. With
-``--corpus`` the inputs that found new code are kept in a folder, and used the next time.
+page), ``wikitext``, and ``recipe`` (TOML). It starts from the files and words of ``mutants``, the
+recipes of the repository, and real files where ``$CURATE_SHARED_DATA`` names some. An exception,
+ten seconds on one input or 1 GiB ends it, with the input in a file; that input becomes a test.
+Compiled kernels carry no counters: coverage is that of the Python around them. With ``--corpus``
+the inputs that found new code are kept in a folder, and used the next time.
 """
 
 import argparse
+import html
+import os
+import re
 import subprocess
 import sys
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
+import fsspec
 import pyarrow as pa
+from fsspec.implementations.tar import TarFileSystem
 
 from tests.faults import scoreboard
 
@@ -48,6 +54,24 @@ SEEDS = {
     "recipe": RECIPE,
 }
 
+#: Real files by target, below $CURATE_SHARED_DATA: what stands inside their compression.
+REAL = {
+    "html": ["html/*.tar"],
+    "html.ndjson": [],
+    "html.tar.gz": [],
+    "wikitext": ["wiki/**/*.xml*"],
+    "xml": ["wiki/**/*.xml*"],
+    "warc": ["warc/**/*.warc", "warc/**/*.warc.gz"],
+    "wet": ["warc/**/*.wet*"],
+    "jsonl": ["formats/*json*"],
+    "chat": ["chat/*json*"],
+    "packed": ["chat/*json*"],
+    "csv": ["chat/*.csv.gz"],
+    "parquet": ["formats/*.parquet"],
+}
+HERE = Path(__file__).parents[2]
+MOST = 64 << 10  #: bytes of a real file
+
 
 def reader(name, folder):
     """Return the function that atheris calls with bytes."""
@@ -76,6 +100,33 @@ def reader(name, folder):
     return read
 
 
+def real(name):
+    """Yield the first bytes of real files for a target; of dumps, for wikitext, the pages."""
+    if name == "recipe":
+        yield from (path.read_bytes() for path in HERE.glob("pipelines/*.toml"))
+        for page in HERE.glob("docs/**/*.md"):
+            yield from re.findall(b"(?s)\n```toml\n(.*?)\n```", page.read_bytes())
+    root = Path(os.environ.get("CURATE_SHARED_DATA", "/nowhere"))
+    for pattern in REAL.get(name, REAL.get(name.partition(".")[0], [])):
+        for path in sorted(root.glob(pattern)):
+            if path.suffix == ".tar":
+                inside = TarFileSystem(str(path))
+                for member in inside.find("")[:100]:
+                    with inside.open(member, compression="infer") as file:
+                        yield file.read(MOST)
+                continue
+            try:
+                with fsspec.open(str(path), compression="infer") as file:
+                    data = file.read(MOST)
+            except (OSError, EOFError):  # cut or damaged
+                continue
+            if name == "wikitext":
+                texts = re.findall("(?s)<text[^>]*>(.*?)</text>", data.decode("utf-8", "replace"))
+                yield from (html.unescape(text).encode() for text in texts)
+            else:
+                yield data
+
+
 def seeds(name, folder):
     """Write what fuzzing starts from, and the dictionary of the formats' words."""
     start = Path(folder) / "seeds"
@@ -83,7 +134,9 @@ def seeds(name, folder):
     content = SEEDS.get(name) or formats.FORMATS[name].content
     if isinstance(content, pa.Table):
         content = formats.stored(content)
-    (start / "0").write_bytes(b"".join(content) if isinstance(content, list) else content)
+    content = b"".join(content) if isinstance(content, list) else content
+    for number, data in enumerate((content, *real(name))):
+        (start / str(number)).write_bytes(data)
     words = Path(folder) / "words"
     quoted = ("".join(f"\\x{byte:02x}" for byte in word) for word in mutants.WORDS)
     words.write_text("".join(f'"{word}"\n' for word in quoted))

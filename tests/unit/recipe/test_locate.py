@@ -105,3 +105,11 @@ def test_a_profile_of_ones_own_may_extend_the_shipped_one_of_its_name(project: P
     assert own.rules["too_few_words"].min == 7
     assert own.lists == shipped.lists
     assert list(own.rules) == list(shipped.rules)
+
+
+def test_a_name_that_is_too_long_below_shipped_data_is_refused_in_a_sentence(
+    project: Path,
+) -> None:
+    with pytest.raises(RecipeError, match="no path that can be used: File name too long"):
+        locate.data_path(f"sample_data/{'x' * 300}/*.jsonl")
+    assert locate.data_path("nowhere/" + "x" * 300) == "nowhere/" + "x" * 300
