@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from curate.errors import RecipeError
 from curate.mixture.sampling import order_key
 
 WHOLE = 1 << 64
@@ -86,7 +87,10 @@ def parts_of(
 
 
 def fresh_order(ids: pa.ChunkedArray, seed: int, phase: str, epochs: np.ndarray) -> np.ndarray:
-    """Return the permutation that shuffles the rows of one file."""
+    """Return the permutation that shuffles the rows of one file.
+
+    All copies of a document are in one file: raise RecipeError for two documents with one id.
+    """
     keys = np.empty(len(ids), np.uint64)
     for epoch in np.unique(epochs):
         rows = np.flatnonzero(epochs == epoch)
@@ -96,4 +100,14 @@ def fresh_order(ids: pa.ChunkedArray, seed: int, phase: str, epochs: np.ndarray)
     permutation: np.ndarray = pa.compute.sort_indices(
         order, sort_keys=[("key", "ascending"), ("id", "ascending"), ("epoch", "ascending")]
     ).to_numpy()
+    behind, before = permutation[1:], permutation[:-1]
+    alike = np.flatnonzero((keys[behind] == keys[before]) & (epochs[behind] == epochs[before]))
+    for one, other in zip(before[alike].tolist(), behind[alike].tolist(), strict=True):
+        if ids[one] == ids[other]:
+            raise RecipeError(
+                f"two documents have the id {ids[one].as_py()!r}",
+                hint="a dump that holds a page twice must be read in one piece: set"
+                " shards.input_bytes above its size; a source of your own must give each record of"
+                " a file another locator",
+            )
     return permutation

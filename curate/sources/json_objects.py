@@ -116,7 +116,7 @@ def split(file: InputFile, target_bytes: int) -> list[Piece]:
     """Cut a file of lines into byte ranges; compressed, UTF-16 and UTF-32 files and arrays stay."""
     with file.open() as handle:
         head = handle.read(streams.BLOCK)
-    if streams.compression(head) or _wide(head) or _layout(head, file.name) != "lines":
+    if streams.is_one_piece(head, file.name) or _wide(head) or _layout(head, file.name) != "lines":
         return [Piece(0, file.size)]
     return streams.cut(file.size, target_bytes)
 

@@ -76,7 +76,7 @@ class PlainText:
             return [Piece(0, file.size)]
         with file.open() as handle:
             head = handle.read(streams.BLOCK)
-        if streams.compression(head) or _wide(head) or _is_old_mac(head):
+        if streams.is_one_piece(head, file.name) or _wide(head) or _is_old_mac(head):
             return [Piece(0, file.size)]
         return streams.cut(file.size, target_bytes)
 

@@ -132,22 +132,38 @@ def blocks(
     head = handle.read(BLOCK)
     kind = None if is_plain else compression(head)
     if kind is None:
-        stated = next((kind for end, kind in _SUFFIXES.items() if name.endswith(end)), None)
-        if stated and len(head) < 16 and _may_begin(head, stated):
-            what = f"{len(head)} bytes are no {stated} stream"
-            raise Broken(_damage(handle, "truncated", 0, what))
-        for other, magic in _UNSUPPORTED.items():
-            if not start and not is_plain and magic.match(head):
-                what = f"this is {other}, which is not read here: unpack the file first"
-                raise Broken(_damage(handle, "unsupported_container", 0, what, head))
-        if stated and not start and not _is_text(head):
-            raise Broken(_damage(handle, "bad_magic", 0, f"this is not {stated}", head))
+        refused = None if start or is_plain else _refused(head, name)
+        if refused:
+            reason, what = refused
+            raise Broken(_damage(handle, reason, 0, what, head))
         while head:
             yield Block(start, head)
             start += len(head)
             head = handle.read(BLOCK)
         return
     yield from _decoded(handle, kind, head, start, window)
+
+
+def is_one_piece(head: bytes, name: str) -> bool:
+    """Return whether :func:`blocks` decompresses a file or refuses it, by its first `BLOCK`.
+
+    What lies behind is no text of its own then, and is read from the begin of the file only.
+    """
+    return bool(compression(head) or _refused(head, name))
+
+
+def _refused(head: bytes, name: str) -> tuple[str, str] | None:
+    """Return reason and error of a file that is neither plain nor in a compression known here."""
+    stated = next((kind for end, kind in _SUFFIXES.items() if name.endswith(end)), None)
+    if stated and len(head) < 16 and _may_begin(head, stated):
+        return "truncated", f"{len(head)} bytes are no {stated} stream"
+    for other, magic in _UNSUPPORTED.items():
+        if magic.match(head):
+            what = f"this is {other}, which is not read here: unpack the file first"
+            return "unsupported_container", what
+    if stated and not _is_text(head):
+        return "bad_magic", f"this is not {stated}"
+    return None
 
 
 def _decoded(

@@ -4,9 +4,11 @@ import bz2
 import gzip
 import io
 import json
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +21,7 @@ from curate.errors import CurateError
 from curate.plan.sidecars import planned_sidecars
 from curate.protocol.tallies import PACKED, tally_key
 from curate.recipe.recipe import parse_recipe
-from curate.sources.base import Document, InputFile, Piece
+from curate.sources.base import Document, InputFile, Piece, Source
 from curate.sources.chat.conversations import Chat
 from curate.sources.delimited import Csv
 from curate.sources.finished_run import CuratedRun
@@ -168,11 +170,6 @@ def _of_run():
     return CuratedRun(brought=brought.serialize().to_pybytes())
 
 
-def read_by(source):
-    """Return a function that reads a whole file by a source."""
-    return lambda file: source.read(file, Piece(0, file.size))
-
-
 def _read_mirror(file):
     """Read the pages that an index names; what is not the file itself is undamaged."""
     folder = Path(file.path).parent
@@ -250,6 +247,13 @@ def _joined(pack):
 
 
 _gz = lambda data: gzip.compress(data, mtime=0)  # noqa: E731
+
+
+def _streams(dump):
+    """Pack what precedes each page of a dump, and each page, as a stream of its own."""
+    return b"".join(map(bz2.compress, re.split(rb"(?=<page>)", dump)))
+
+
 _zst = zstandard.ZstdCompressor().compress
 
 
@@ -259,39 +263,47 @@ class Format(NamedTuple):
     #: Before it is packed: bytes, a table, or, where they are independent, a list of records.
     content: bytes | pa.Table | list[bytes]
     pack: Callable  #: of the content, or of a list of records
-    read: Callable  #: yields what came of a file: records, or texts
+    reader: Source | Callable  #: what yields records of a file, or texts
+
+    def read(self, file, *pieces):
+        """Yield what comes of a file: of all of it, or of a source's pieces one after the other."""
+        if callable(self.reader):
+            return self.reader(file)
+        whole = [Piece(0, file.size)]
+        return chain.from_iterable(self.reader.read(file, piece) for piece in pieces or whole)
 
 
 _sidecar = _or_refused(_read_sidecar)
 
 FORMATS = {
-    "warc": Format(_warc(), _joined(_same), read_by(Warc())),
-    "warc.gz": Format(_warc(), _joined(_gz), read_by(Warc())),
-    "warc.zst": Format(_warc(), _joined(_zst), read_by(Warc())),
-    "wet.gz": Format(_warc("conversion"), _joined(_gz), read_by(Wet())),
+    "warc": Format(_warc(), _joined(_same), Warc()),
+    "warc.gz": Format(_warc(), _joined(_gz), Warc()),
+    "warc.zst": Format(_warc(), _joined(_zst), Warc()),
+    "wet.gz": Format(_warc("conversion"), _joined(_gz), Wet()),
     "index.parquet": Format(_index(), stored, _read_mirror),
     "ranges.warc.gz": Format(_warc(), _joined(_gz), _read_mirror),
     "robots.warc.gz": Format(_robots(), _joined(_gz), _or_refused(_read_robots)),
-    "jsonl": Format(_lines(), _joined(_same), read_by(Jsonl())),
-    "jsonl.gz": Format(b"".join(_lines()), _gz, read_by(Jsonl())),
-    "jsonl.zst": Format(b"".join(_lines()), _zst, read_by(Jsonl())),
+    "jsonl": Format(_lines(), _joined(_same), Jsonl()),
+    "jsonl.gz": Format(b"".join(_lines()), _gz, Jsonl()),
+    "jsonl.zst": Format(b"".join(_lines()), _zst, Jsonl()),
     "csv": Format(
-        _comma_separated(), _joined(_same), read_by(Csv(names=("n", "text"), delimiter=","))
+        _comma_separated(), _joined(_same), Csv(names=("n", "text"), delimiter=",")
     ),
-    "csv.gz": Format(b"".join([b"n,text\n", *_comma_separated()]), _gz, read_by(Csv())),
-    "chat.jsonl": Format(_chat(), _same, read_by(Chat())),
+    "csv.gz": Format(b"".join([b"n,text\n", *_comma_separated()]), _gz, Csv()),
+    "chat.jsonl": Format(_chat(), _same, Chat()),
     "packed.jsonl": Format(_chat(), _same, _read_packed),
-    "xml": Format(_wiki(), _same, read_by(Wikipedia())),
-    "xml.bz2": Format(_wiki(), bz2.compress, read_by(Wikipedia())),
-    "html.ndjson": Format(_html_lines(), _joined(_same), read_by(WikipediaHtml())),
+    "xml": Format(_wiki(), _same, Wikipedia()),
+    "xml.bz2": Format(_wiki(), bz2.compress, Wikipedia()),
+    "streams.xml.bz2": Format(_wiki(), _streams, Wikipedia()),
+    "html.ndjson": Format(_html_lines(), _joined(_same), WikipediaHtml()),
     "html.tar.gz": Format(
         enterprise.tar(b"".join(_html_lines()[:6]), b"".join(_html_lines()[6:])), _gz,
-        read_by(WikipediaHtml()),
+        WikipediaHtml(),
     ),
-    "zim": Format(test_zim.zim(*test_zim.sample()), _same, read_by(WikipediaHtml())),
-    "plain.zim": Format(test_zim.zim(*test_zim.sample(1, True)), _same, read_by(WikipediaHtml())),
-    "parquet": Format(_parquet(), stored, read_by(Parquet())),
-    "run.parquet": Format(_product(), stored, read_by(_of_run())),
+    "zim": Format(test_zim.zim(*test_zim.sample()), _same, WikipediaHtml()),
+    "plain.zim": Format(test_zim.zim(*test_zim.sample(1, True)), _same, WikipediaHtml()),
+    "parquet": Format(_parquet(), stored, Parquet()),
+    "run.parquet": Format(_product(), stored, _of_run()),
     "sidecar.parquet": Format(_sidecar_table(), stored, _sidecar),
     "sidecar.jsonl": Format(
         b"".join(json.dumps(row).encode() + b"\n" for row in _sidecar_table().to_pylist()),
@@ -300,5 +312,8 @@ FORMATS = {
     "paths.gz": Format(
         b"".join(b"crawl-data/%d.warc.gz\n" % n for n in range(12)), _gz, _or_refused(read_list)
     ),
-    "txt": Format("\n\n".join(_texts()).encode(), _same, read_by(PlainText())),
+    "txt": Format("\n\n".join(_texts()).encode(), _same, PlainText()),
+    "lines.txt": Format(
+        [f"{text}\n".encode() for text in _texts()], _joined(_same), PlainText(split_on="line")
+    ),
 }  # fmt: skip

@@ -45,10 +45,10 @@ def split(file: InputFile, target_bytes: int) -> list[Piece]:
     """Cut a plain dump, or one of many bzip2 streams, into equal ranges of bytes."""
     with file.open() as handle:
         head = handle.read(_SHOWN_EARLY)
-    kind = streams.compression(head)
-    if kind is None or (kind == "bzip2" and _STREAM.search(head, 1)):
-        return streams.cut(file.size, target_bytes)
-    return [Piece(0, file.size)]
+    is_of_many = streams.compression(head) == "bzip2" and _STREAM.search(head, 1)
+    if streams.is_one_piece(head[: streams.BLOCK], file.name) and not is_of_many:
+        return [Piece(0, file.size)]
+    return streams.cut(file.size, target_bytes)
 
 
 def next_stream(handle: IO[bytes], start: int, end: int) -> int | None:
@@ -77,6 +77,7 @@ def slices(stream: Iterable[Block], cap: int, end: int, *, is_plain: bool) -> It
     """
     buffer = _Buffer(cap, is_plain)
     limit: int | None = None  #: ``end`` among the plain bytes, once it is known
+    stored = 0
     try:
         for stored, block in stream:
             if limit is None and (stored >= end or (is_plain and stored + len(block) >= end)):
@@ -99,8 +100,11 @@ def slices(stream: Iterable[Block], cap: int, end: int, *, is_plain: bool) -> It
     except Broken as broken:
         if buffer.in_page:
             yield buffer.slice(len(buffer.data), "unclosed")
-        if broken.damage.offset >= end:
-            return  # the piece that contains the damage reports it
+        # The piece that contains the damage reports it; but it does not see a stream whose first
+        # bytes are wrong, if none begins in it before that one.
+        is_unseen = broken.damage.reason == "trailing_data" and stored < end
+        if broken.damage.offset >= end and not is_unseen:
+            return
         raise
     yield buffer.slice(len(buffer.data), "unclosed" if buffer.in_page else "end")
 

@@ -20,6 +20,7 @@ from curate.sources.base import ByteLimit, Damage, Document, InputFile, Note, Pi
 from curate.sources.streams import Broken
 from curate.sources.wiki import dump_pages, names, wikitext
 from curate.sources.wiki.dump_pages import HEAD, DumpSlice, next_stream, slices
+from curate.sources.wiki.repeats import Repeats
 
 #: Signs that MediaWiki does not escape in addresses of articles.
 SAFE_IN_ADDRESS = "/:,;@()!*'~"
@@ -85,13 +86,7 @@ class Wikipedia:
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield a document, a skip or a damage for each page, in file order; then the notes."""
         noted: Counter[str] = Counter()
-        seen: Counter[str] = Counter()
-        for record in self._records(file, piece, noted):
-            if isinstance(record, Document):  # a dump may have a page twice
-                page, repeat = record.locator, seen[record.locator]
-                seen[page] += 1
-                record = record._replace(locator=f"{page}:{repeat}" if repeat else page)
-            yield record
+        yield from map(Repeats().named, self._records(file, piece, noted))
         yield from (Note(what, count) for what, count in noted.items() if count)
 
     def _records(self, file: InputFile, piece: Piece, noted: Counter[str]) -> Iterator[Record]:
@@ -117,11 +112,14 @@ class Wikipedia:
                     return
                 except Broken as broken:
                     damage = broken.damage
-                start = None
-                if kind == "bzip2" and damage.reason != "bomb":
-                    start = next_stream(handle, damage.offset + 1, piece.end)
-                end = start or (piece.end if damage.offset < piece.end else file.size)
+                # The damage reaches to the next stream, which may be another piece's; behind a bomb
+                # nothing more of this piece is read.
+                end = piece.end
+                if damage.reason != "bomb":
+                    after = damage.offset + 1
+                    end = (kind == "bzip2" and next_stream(handle, after, file.size)) or file.size
                 yield damage._replace(length=end - damage.offset)
+                start = end if end < piece.end else None
 
     def _head(self, handle: IO[bytes], file: InputFile) -> tuple[bytes, str | None]:
         """Return what precedes the first page, and how the file is compressed."""

@@ -29,7 +29,8 @@ from curate.sources.base import (
 from curate.sources.json_objects import JsonObject
 from curate.sources.streams import Block, Broken
 from curate.sources.web.html import MOST_TAGS
-from curate.sources.wiki.tar_members import is_tar, members
+from curate.sources.wiki.repeats import Repeats
+from curate.sources.wiki.tar_members import Member, is_tar, members
 from curate.sources.wiki.wikipedia import SAFE_IN_ADDRESS
 from curate.sources.wiki.zim_file import MAGIC, Content, Zim, is_zim
 
@@ -64,7 +65,8 @@ class WikipediaHtml:
     `sentences_cut` and `parentheses_cut`.
 
     A ZIM file (Kiwix; also of other wikis of MediaWiki) has no page ids, dates or licences of
-    articles: the locator is the path in the file (`Абай_Құнанбайұлы`), `license` what the file
+    articles: the locator is the path in the file (`Абай_Құнанбайұлы`; of an entry that is not in
+    the order of its directory, with the entry's number), `license` what the file
     states for all, and `url` that path at the wiki that the file names as its source. Its
     directory is read anew for each piece.
 
@@ -93,35 +95,24 @@ class WikipediaHtml:
         return (*packed, ".tgz", ".zim")
 
     def split(self, file: InputFile, target_bytes: int) -> list[Piece]:
-        """Cut a file of plain lines, or ZIM, anywhere; archives and compressed files stay whole."""
+        """Cut a ZIM file anywhere; files of lines stay whole: pages stand in them twice."""
         with file.open() as handle:
-            head = handle.read(512)
-        if is_zim(head):
-            return streams.cut(file.size, target_bytes)
-        if streams.compression(head) or is_tar(head):
-            return [Piece(0, file.size)]
-        return streams.cut(file.size, target_bytes)
+            cut = is_zim(handle.read(len(MAGIC)))
+        return streams.cut(file.size, target_bytes) if cut else [Piece(0, file.size)]
 
     def read(self, file: InputFile, piece: Piece) -> Iterator[Record]:
         """Yield a document, a skip or a damage for each record, in file order; then the notes."""
         noted: Counter[str] = Counter()
-        seen: Counter[str] = Counter()
+        repeats = Repeats()
         with file.open() as handle:
             zipped = is_zim(handle.read(len(MAGIC)))
             try:
-                for item in (self._of_zim if zipped else self._objects)(handle, file, piece):
-                    record: Record
+                items = self._of_zim(handle, file, piece) if zipped else self._objects(handle, file)
+                for item in items:
                     if isinstance(item, JsonObject):
-                        record = self._record(item, noted)
-                    elif isinstance(item, _ZimPage):
-                        record = self._page(item, noted)
+                        yield repeats.named(self._record(item, noted))
                     else:
-                        record = item
-                    if isinstance(record, Document):  # a dump may have a page twice
-                        page, repeat = record.locator, seen[record.locator]
-                        seen[page] += 1
-                        record = record._replace(locator=f"{page}:{repeat}" if repeat else page)
-                    yield record
+                        yield self._page(item, noted) if isinstance(item, _ZimPage) else item
             except Broken as broken:
                 yield broken.damage
         yield from (Note(what, count) for what, count in sorted(noted.items()) if count)
@@ -132,21 +123,12 @@ class WikipediaHtml:
 
         parsoid.compile_kernels()
 
-    def _objects(
-        self, handle: IO[bytes], file: InputFile, piece: Piece
-    ) -> Iterator[JsonObject | Skip | Damage]:
-        cap, window = self.max_record_bytes, self.max_window_bytes
-        if piece.start:
-            for line in streams.lines_in(handle, file.name, piece, cap):
-                yield from json_objects.objects_in(line, cap)
-            return
-        stream = streams.blocks(handle, file.name, window=window)
+    def _objects(self, handle: IO[bytes], file: InputFile) -> Iterator[JsonObject | Skip | Damage]:
+        cap = self.max_record_bytes
+        stream = streams.blocks(handle, file.name, window=self.max_window_bytes)
         first = next(stream, Block(0, b""))
-        if not is_tar(first.data):
-            for line in streams.lines_in(handle, file.name, piece, cap, window):
-                yield from json_objects.objects_in(line, cap)
-            return
-        for member in members(chain([first], stream)):
+        stream = chain([first], stream)
+        for member in members(stream) if is_tar(first.data) else [Member(0, stream)]:
             if isinstance(member, Damage):
                 yield member
                 continue
@@ -156,7 +138,12 @@ class WikipediaHtml:
     def _of_zim(
         self, handle: IO[bytes], file: InputFile, piece: Piece
     ) -> Iterator[_ZimPage | Skip | Damage]:
-        zim = Zim(handle, file.size, file.name)
+        try:
+            zim = Zim(handle, file.size, file.name)
+        except Broken:
+            if piece.start:  # the first piece says so
+                return
+            raise
         found = yield from zim.find(piece)
         if found.redirects:
             yield Skip("redirect", found.redirects)
@@ -182,7 +169,7 @@ class WikipediaHtml:
         }
         host = facts.get("Source", "").removeprefix("https://").removeprefix("http://").strip("/")
         return self._article(
-            content.data, safe_in_id(page.path), about, noted,
+            content.data, safe_in_id(page.locator), about, noted,
             url=_address(f"https://{host}/wiki/{page.path}") if _HOST.fullmatch(host) else None,
             license=facts.get("License") or None,
         )  # fmt: skip

@@ -45,6 +45,9 @@ class Page(NamedTuple):
     blob: int
     path: str
     title: str
+    #: The path; of an entry behind which it should stand in the sorted directory (one that stands
+    #: there twice, say) with the entry's number.
+    locator: str
 
 
 class Content(NamedTuple):
@@ -70,6 +73,7 @@ class Found:
     redirects: int = 0
     others: int = 0  #: pictures, styles, metadata, indexes
     name_bytes: int = 0
+    last_path: str = ""  #: of all pages until now
 
 
 class Zim:
@@ -111,8 +115,8 @@ class Zim:
         for first in range(0, self._count, _TOGETHER):
             size = 8 * min(_TOGETHER, self._count - first)
             places = np.frombuffer(self._read(self._entries_at + 8 * first, size), "<u8")
-            for place, data, at in self._entries(places):
-                damage = self._sort(min(place, self._size), data, at, inside, found)
+            for number, (place, data, at) in enumerate(self._entries(places), first):
+                damage = self._sort(number, min(place, self._size), data, at, inside, found)
                 if damage and not piece.start:
                     yield damage
         if piece.start:
@@ -154,7 +158,7 @@ class Zim:
                 yield place, self._read(min(place, self._size), _LONGEST), 0
 
     def _sort(
-        self, place: int, data: bytes, at: int, inside: np.ndarray, found: Found
+        self, number: int, place: int, data: bytes, at: int, inside: np.ndarray, found: Found
     ) -> Damage | None:
         if at + _ENTRY.size + _CONTENT.size > len(data):
             return Damage("bad_zim_entry", place, 0, "an entry is outside of the file")
@@ -175,11 +179,15 @@ class Zim:
             what = "an entry without an end, or of a cluster that the file does not have"
             return Damage("bad_zim_entry", place, 0, what, data[at : at + 64])
         path = data[begin:end].decode("utf-8", "replace")
-        page = Page(cluster, blob, path, data[end + 1 : after].decode("utf-8", "replace") or path)
+        title = data[end + 1 : after].decode("utf-8", "replace") or path
+        is_sorted = is_fact or path > found.last_path
+        page = Page(cluster, blob, path, title, path if is_sorted else f"{path}:{number}")
         if is_fact:
             found.others += 1
             found.facts[path] = page
-        elif inside[cluster]:
+            return None
+        found.last_path = max(path, found.last_path)
+        if inside[cluster]:
             found.pages.append(page)
             found.name_bytes += after - begin
             if len(found.pages) > _PAGES or found.name_bytes > _NAMES:

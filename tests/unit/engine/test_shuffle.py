@@ -1,9 +1,11 @@
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.engine.shuffle import WHOLE, fresh_order, parts_of, rotation, slice_of
+from curate.errors import RecipeError
 
 KEYS = st.integers(0, WHOLE - 1)
 
@@ -36,3 +38,10 @@ def test_epochs_are_in_different_orders_and_repeatable():
     assert first.tolist() == fresh_order(ids, 3, "main", np.full(200, 1)).tolist()
     assert first.tolist() != second.tolist()
     assert rotation(3, "main", 1) != rotation(3, "main", 2) != rotation(4, "main", 2)
+
+
+def test_two_documents_of_one_id_are_refused_and_its_copies_are_not():
+    ids = pa.chunked_array([["a/b#1", "a/b#2"], ["a/b#1"]])
+    assert len(fresh_order(ids, 3, "main", np.array([1, 1, 2]))) == 3
+    with pytest.raises(RecipeError, match=r"two documents have the id 'a/b#1'"):
+        fresh_order(ids, 3, "main", np.array([1, 1, 1]))

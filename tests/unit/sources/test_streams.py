@@ -14,7 +14,10 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.sources.base import Piece
+from curate.sources.base import InputFile, Piece
+from curate.sources.chat.conversations import Chat
+from curate.sources.jsonl import Jsonl
+from curate.sources.plain_text import PlainText
 from curate.sources.streams import (
     BLOCK,
     RUN,
@@ -26,6 +29,7 @@ from curate.sources.streams import (
     lines_in,
     runs_in,
 )
+from curate.sources.wiki.wikipedia import Wikipedia
 
 PACK = {
     ".gz": lambda data: gzip.compress(data, 6, mtime=0),
@@ -252,3 +256,20 @@ def test_a_long_line_has_a_run_of_its_own(end):
     assert [run.data for run in found][:4] == [b"a\nb\n", long + b"\n", b"c\n", long + end[:1]]
     assert [run.offset for run in found][:4] == [0, 4, 5 + len(long), 7 + len(long)]
     assert b"".join(run.data for run in found) == data
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        (Jsonl(), "a.jsonl"),
+        (Chat(), "a.jsonl"),
+        (PlainText(split_on="line"), "a.txt"),
+        (Wikipedia(), "a.xml"),
+    ],
+)
+def test_a_container_that_is_not_read_is_one_damage_however_it_would_be_cut(tmp_path, source, name):
+    data = b"PK\x03\x04" + b'\n{"text": "x"}\n<page>\n' * 50
+    (tmp_path / name).write_bytes(data)
+    file = InputFile(str(tmp_path / name), name, len(data))
+    (found,) = (r for piece in source.split(file, 100) for r in source.read(file, piece))
+    assert found[:3] == ("unsupported_container", 0, len(data))

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
 from curate.sources.base import Damage, Document, InputFile, Note, Piece, Skip
 from curate.sources.streams import blocks
 from curate.sources.wiki.dump_pages import next_stream
+from curate.sources.wiki.repeats import Repeats
 from curate.sources.wiki.wikipedia import Wikipedia
 
 DATA = os.environ.get("CURATE_SHARED_DATA")
@@ -237,9 +240,39 @@ def test_a_broken_stream_of_many_costs_itself(tmp_path, target):
     file = stored(tmp_path, bytes(data))
     found = [record for piece in DUMPS.split(file, target) for record in DUMPS.read(file, piece)]
     damage = [r for r in found if isinstance(r, Damage)]
-    assert [(d.reason, d.offset) for d in damage] == [("corrupt", start)]
-    assert damage[0].length <= len(streams[6])
+    assert [(d.reason, d.offset, d.length) for d in damage] == [("corrupt", start, len(streams[6]))]
     assert len(found) == 12  # eleven good pages and one damage
+
+
+def test_a_stream_whose_first_bytes_are_wrong_is_reported_wherever_the_dump_is_cut(tmp_path):
+    head, pages = dump(6)
+    streams = [bz2.compress(part.encode()) for part in (head, *pages, TAIL)]
+    start = sum(map(len, streams[:3]))
+    data = bytearray(b"".join(streams))
+    data[start] ^= 0xFF
+    file = stored(tmp_path, bytes(data))
+    whole = read(file)
+    assert [r[:3] for r in whole if isinstance(r, Damage)] == [
+        ("trailing_data", start, len(streams[3]))
+    ]
+    for cut in range(1, len(data)):
+        halves = Piece(0, cut), Piece(cut, len(data))
+        assert [record for half in halves for record in DUMPS.read(file, half)] == whole, cut
+
+
+def test_a_dump_that_is_no_bzip2_as_its_name_says_is_one_damage(tmp_path):
+    file = stored(tmp_path, b"\0" * 40 + page(1).encode() * 9, "dump.xml.bz2")
+    pieces = DUMPS.split(file, 100)
+    assert outcomes(r for piece in pieces for r in DUMPS.read(file, piece)) == ["bad_magic"]
+    assert outcomes(read(file)) == ["bad_magic"]
+
+
+@given(st.lists(st.integers(0, 5) | st.integers(4090, 4100), max_size=40))
+def test_repeated_pages_are_numbered(pages):
+    repeats = Repeats()
+    found = [repeats.named(Document(str(n), "x")).locator for n in pages]
+    before = [pages[:at].count(n) for at, n in enumerate(pages)]
+    assert found == [f"{n}:{k}" if k else str(n) for n, k in zip(pages, before, strict=True)]
 
 
 @pytest.mark.parametrize(

@@ -215,6 +215,13 @@ def test_a_page_that_occurs_again_has_a_locator_of_its_own(read):
     assert ids(found) == ["7", "7:1", "7:2"]
 
 
+def test_a_file_of_lines_is_not_cut_for_pages_may_occur_again(tmp_path):
+    (tmp_path / "a.ndjson").write_bytes(lines(*[record(7)] * 9))
+    file = InputFile(str(tmp_path / "a.ndjson"), "a.ndjson", 9 * len(lines(record(7))))
+    (piece,) = DUMPS.split(file, 100)
+    assert ids(DUMPS.read(file, piece)) == ["7", *(f"7:{n}" for n in range(1, 9))]
+
+
 def test_what_is_left_out_is_counted_and_in_meta(read):
     html = page(
         f"<p>One {math('x')} more. Two words.</p><table><tr><td>t</td></tr></table>{article('en')}"
@@ -235,17 +242,6 @@ def test_what_is_left_out_is_counted_and_in_meta(read):
         "tables_left_out": 2,
     }  # fmt: skip
     assert all(isinstance(note, Note) for note in notes)
-
-
-@given(st.integers(100, 3000))
-@examples(30)
-def test_plain_lines_are_read_alike_in_any_pieces(tmp_path_factory, target):
-    path = tmp_path_factory.mktemp("split") / "a.ndjson"
-    path.write_bytes(lines(*(record(n) for n in range(9))))
-    file = InputFile(str(path), path.name, path.stat().st_size)
-    pieces = DUMPS.split(file, target)
-    found = [each for piece in pieces for each in DUMPS.read(file, piece)]
-    assert ids(found) == [str(n) for n in range(9)]
 
 
 @given(st.binary(max_size=3), st.integers(0, 10**9), st.booleans())

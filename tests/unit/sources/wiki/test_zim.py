@@ -121,6 +121,21 @@ def test_any_cut_gives_the_same_records(read):
         assert read(data, pieces=size) == whole
 
 
+def test_a_page_that_stands_in_the_directory_twice_has_a_locator_of_its_own(read):
+    parts, entries = sample()
+    entries.insert(8, entries[6])  # Бет_2 is behind it
+    data = zim(parts, entries)
+    whole = read(data)
+    assert documents(whole) == ALL | {"Бет_2:8": text(2)}
+    for size in (60, 200, 1000):
+        assert read(data, pieces=size) == whole
+
+
+def test_a_file_that_is_none_is_one_damage(read):
+    data = b"ZIM\x04" + b"\xff" * 400
+    assert damages(read(data, pieces=50)) == ["bad_zim"]
+
+
 def test_a_damaged_cluster_costs_its_pages(read):
     parts, entries = sample()
     parts[1] = parts[1][:12] + b"\xff" * (len(parts[1]) - 12)
