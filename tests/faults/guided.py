@@ -4,16 +4,20 @@
     python -m tests.faults.guided jsonl --seconds 3600 [--corpus FOLDER] [--record]
 
 Targets: the formats of ``mutants`` (what is inside their compression), ``html`` (the bytes of a
-page), ``wikitext``, and ``recipe`` (TOML). It starts from the files and words of ``mutants``, the
-recipes of the repository, and real files where ``$CURATE_SHARED_DATA`` names some. An exception,
-ten seconds on one input or 1 GiB ends it, with the input in a file; that input becomes a test.
+page), ``wikitext``, ``recipe`` and ``profile`` (TOML; what is read is also written, and must read
+the same). It starts from the files and words of ``mutants``, the recipes and profiles of the
+repository, and real files where ``$CURATE_SHARED_DATA`` names some. An exception, ten seconds on
+one input, 1 GiB, or a broken law of ``mutants`` ends it, with the input in a file, which becomes a
+test.
 Compiled kernels carry no counters: coverage is that of the Python around them. With ``--corpus``
 the inputs that found new code are kept in a folder, and used the next time.
 """
 
 import argparse
+import functools
 import html
 import os
+import random
 import re
 import subprocess
 import sys
@@ -23,6 +27,7 @@ from pathlib import Path
 
 import fsspec
 import pyarrow as pa
+import tomli_w
 from fsspec.implementations.tar import TarFileSystem
 
 from tests.faults import scoreboard
@@ -37,6 +42,8 @@ else:
 with counting:
     from curate.errors import CurateError
     from curate.plan import build
+    from curate.recipe import locate
+    from curate.recipe.profile import load_profile
     from curate.recipe.recipe import parse_recipe
     from curate.sources.base import InputFile
     from curate.sources.web.html import Page, page_text
@@ -45,13 +52,14 @@ with counting:
 
 SECONDS = 10
 MEGABYTES = 1024
-TARGETS = (*formats.FORMATS, "html", "wikitext", "recipe")
+TARGETS = (*formats.FORMATS, "html", "wikitext", "recipe", "profile")
 
 RECIPE = b'name = "x"\n[sources.a]\nformat = "jsonl"\npath = "a.jsonl"\n[[stages]]\nuse = "trim"\n'
 SEEDS = {
     "html": b"<!doctype html><meta charset=utf-8><title>t</title><p>" + formats.TEXT.encode(),
     "wikitext": b"'''T''' [[a|b]] {{c|d}} {| \n| x\n|} <ref>r</ref> ==h==\n* l",
     "recipe": RECIPE,
+    "profile": b'extends = "_default"\n[rules.too_few_words]\nmin = 3\n',
 }
 
 #: Real files by target, below $CURATE_SHARED_DATA: what stands inside their compression.
@@ -73,20 +81,43 @@ HERE = Path(__file__).parents[2]
 MOST = 64 << 10  #: bytes of a real file
 
 
+def recipe(data):
+    """Plan a recipe."""
+    try:
+        read = parse_recipe(data.decode("utf-8", "replace"), "x.toml")
+        assert parse_recipe(written(read), "x.toml") == read
+        build.build(read, stores=False)
+    except CurateError as error:
+        assert str(error).strip()
+
+
+def profile(data):
+    """Load a profile that may extend those of the repository."""
+    text = data.decode("utf-8", "replace")
+    try:
+        read = load_profile("x.toml", lambda name: text if name == "x.toml" else shipped(name))
+    except CurateError as error:
+        assert str(error).strip()
+    else:
+        again = written(read, exclude={"name"})
+        assert load_profile("x.toml", lambda _: again) == read
+
+
+def written(model, **but):
+    return tomli_w.dumps(model.model_dump(mode="json", exclude_none=True, **but))
+
+
+shipped = functools.cache(locate.profile_text)
+
+
 def reader(name, folder):
     """Return the function that atheris calls with bytes."""
-
-    def recipe(data):
-        try:
-            build.build(parse_recipe(data.decode("utf-8", "replace"), "x.toml"), stores=False)
-        except CurateError as error:
-            assert str(error).strip()
-
     if name in SEEDS:
         return {
-            "html": lambda data: page_text(Page(data)),
-            "wikitext": lambda data: prose(data.decode("utf-8", "replace")),
+            "html": lambda data: page_text(Page(data)).text.encode(),
+            "wikitext": lambda data: prose(data.decode("utf-8", "replace")).text.encode(),
             "recipe": recipe,
+            "profile": profile,
         }[name]
     content, pack, _ = formats.FORMATS[name]
     path = Path(folder) / f"x.{name}"
@@ -95,13 +126,18 @@ def reader(name, folder):
     def read(data):
         packed = pack([data] if isinstance(content, list) else data) if is_packed else data
         path.write_bytes(packed)
-        mutants.texts(name, InputFile(str(path), path.name, len(packed)))
+        file = InputFile(str(path), path.name, len(packed))
+        mutants.texts(name, file)
+        wrong = mutants.cut_elsewhere(name, file, random.Random(data))
+        assert not wrong, wrong
 
     return read
 
 
 def real(name):
     """Yield the first bytes of real files for a target; of dumps, for wikitext, the pages."""
+    if name == "profile":
+        yield from (path.read_bytes() for path in HERE.glob("filters/*.toml"))
     if name == "recipe":
         yield from (path.read_bytes() for path in HERE.glob("pipelines/*.toml"))
         for page in HERE.glob("docs/**/*.md"):

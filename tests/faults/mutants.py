@@ -181,15 +181,20 @@ def fates(records):
         if isinstance(item, (Skip, Note)):
             found[repr(replace(item, count=0))] += item.count
         elif isinstance(item, DocumentTable):
-            found.update(map(repr, item.table.to_pylist()))
+            found.update(map(_row, item.table.to_pylist()))
         elif isinstance(item, Damage):
             found[item[:3]] += 1
         elif isinstance(item, Document):
             # That a page stands in a file before is known of the same piece only.
-            found[repr(item._replace(locator=item.locator.partition(":")[0]))] += 1
+            found[_row(item._asdict() | {"locator": item.locator.partition(":")[0]})] += 1
         else:
             found[repr(item)] += 1
     return found
+
+
+def _row(fields):
+    """Return a document as text, alike whether it came alone or in a table."""
+    return repr(sorted((name, value) for name, value in fields.items() if value is not None))
 
 
 def cut_elsewhere(name, file, rng):
