@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
@@ -26,19 +27,23 @@ _REPEATED = {"http": _READING, "https": _READING, "hf": _LISTING}
 def local_path(written: str, *, where: str | None = None) -> Path:
     """Return a path with its ``~`` resolved. It need not exist, but it has to be possible.
 
-    Raises RecipeError for the home of an unknown user, a name that is too long, and a folder that
-    may not be looked into; ``where`` names the place that the path was written in.
+    Raises RecipeError for the home of an unknown user, a name that is too long, a folder that may
+    not be looked into, and what may never end: a pipe, socket or device. ``where`` names the place
+    that the path was written in.
     """
     try:
         path = Path(written).expanduser()
-        path.stat()
+        mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return path
     except (OSError, RuntimeError, ValueError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or error
-        shown = written if len(written) <= 200 else written[:200] + "…"
-        raise RecipeError(f"'{shown}' is no path that can be used: {reason}", where=where) from None
-    return path
+        reason = (isinstance(error, OSError) and error.strerror) or str(error)
+    else:
+        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+            return path
+        reason = "a pipe, socket or device is no file that can be read twice"
+    shown = written if len(written) <= 200 else written[:200] + "…"
+    raise RecipeError(f"'{shown}' is no path that can be used: {reason}", where=where)
 
 
 def user_cache() -> Path:
@@ -53,7 +58,8 @@ def open_filesystem(address: str) -> tuple[Any, str]:
     What it raises is an OSError without secrets, whatever its library raises, after what may pass
     was tried again (:func:`curate.paths.remote.patiently`). Raises RecipeError
     for a protocol that is unknown, for one whose package is missing, with the command that installs
-    it, and for a password that the protocol would take for a part of the name.
+    it, for a password that the protocol would take for a part of the name, and as `local_path` does
+    for a file of this machine.
     """
     import fsspec
 
@@ -81,6 +87,8 @@ def open_filesystem(address: str) -> tuple[Any, str]:
     if protocol in EXTRAS and not address.partition("://")[2].strip("/"):
         hint = "is a variable not set?"
         raise RecipeError(f"{protocol}:// names no bucket, container or server", hint=hint)
+    if getattr(filesystem, "local_file", False):
+        local_path(str(path))
     return _Remote(filesystem, _REPEATED.get(protocol, frozenset())), str(path)
 
 

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import stat
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
@@ -200,7 +199,7 @@ def _local(path: str) -> Path | None:
     scheme = _SCHEME.match(path)
     if scheme is None:
         return local_path(path)
-    return Path(path[scheme.end() :]) if scheme[1] in ("file", "local") else None
+    return local_path(path[scheme.end() :]) if scheme[1] in ("file", "local") else None
 
 
 def _list_local(path: Path, root: str | None) -> Listing:
@@ -212,10 +211,6 @@ def _list_local(path: Path, root: str | None) -> Listing:
         start = path / PRODUCT if _is_run(path) else path
         chosen = list(_walk(start, None, runs, hidden)) if start.is_dir() else []
     elif path.exists():
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise RecipeError(
-                "a pipe, socket or device is no file that can be read twice", where=str(path)
-            )
         below, chosen = path.parent, [path]
     elif _MAGIC.search(str(path)):
         kind = "pattern"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 from functools import lru_cache
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from curate.errors import RecipeError, nearest
+from curate.paths import local_path
 
 #: The counter of a recipe that names no tokenizer: its vocabulary is installed with a dependency,
 #: and was trained on more than a hundred languages.
@@ -82,12 +82,12 @@ def _load(name: str) -> TokenCounter:
     if name.endswith((".model", ".tiktoken")):
         from curate.tokens.rank_file import rank_file_counter
 
-        return rank_file_counter(Path(name))
-    if name.endswith(".json") or Path(name).exists():
+        return rank_file_counter(local_path(name))
+    path = local_path(name)
+    if name.endswith(".json") or path.exists():
         from curate.tokens.huggingface import from_file
 
-        path = Path(name)
-        return from_file(path / "tokenizer.json" if path.is_dir() else path)
+        return from_file(local_path(f"{path}/tokenizer.json") if path.is_dir() else path)
     raise RecipeError(
         f"no tokenizer '{name}': {nearest(name, KINDS)}", hint=_meant(name) or "curate tokenizers"
     )

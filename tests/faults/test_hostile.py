@@ -1,10 +1,15 @@
 """Recipes and profiles with hostile values: one clear error, and nothing written."""
 
+import socket
 import sys
 
 import pytest
 
 from curate.__main__ import main
+from curate.engine.product import counted_with
+from curate.errors import RecipeError
+from curate.plan.build import build
+from curate.recipe.recipe import load_recipe
 from tests.faults import recipes
 from tests.faults.recipes import Raw, toml
 
@@ -59,6 +64,45 @@ def test_a_path_that_cannot_be(refused, path):
         or "sources.a.path" in printed
         or "TOML" in printed
     )
+
+
+STAGE = '[[stages]]\nuse = "{}"\n'
+IDENTIFY, MEASURE, JUDGE = map(STAGE.format, ("identify", "measure", "judge"))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "profile"),
+    [
+        (STAGE.format("count") + 'tokenizer = "SOCKET"', ""),
+        (STAGE.format("count") + 'tokenizer = "folder"', ""),
+        (STAGE.format("identify") + 'model = "SOCKET"', ""),
+        (IDENTIFY + MEASURE + JUDGE, '[lists]\nbad = "SOCKET"'),
+        (IDENTIFY + MEASURE, '[perplexity]\nmodel = "SOCKET"'),
+        (IDENTIFY + MEASURE, '[classifiers.c]\nmodel = "SOCKET"'),
+        (IDENTIFY + MEASURE, '[classifiers.c]\nmodel = "SOCKET"\nembedding = "characters"'),
+        (IDENTIFY + STAGE.format("url_filter"), '[url.block_lists.x]\ndomains = ["SOCKET"]'),
+        (STAGE.format("url_filter") + "block_lists.x.domains = ['SOCKET']", ""),
+        (STAGE.format("decontaminate") + "benchmarks.x = 'SOCKET'", ""),
+        (STAGE.format("robots_txt") + "archives = ['SOCKET']", ""),
+        ("[sidecars.s]\npath = 'SOCKET'\ncolumns = ['x']", ""),
+        ("[sources.b]\nformat = 'jsonl'\npath_list = 'SOCKET'", ""),
+        ("[sources.b]\nformat = 'jsonl'\npath = 'file://HERE/SOCKET'", ""),
+    ],
+)
+def test_what_may_never_end_is_read_nowhere(tmp_path, monkeypatch, recipe, profile):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}\n')
+    (tmp_path / "filters").mkdir()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "filters" / "p.toml").write_text(f'extends = "_default"\n{profile}\n')
+    text = f'name = "x"\n[sources.a]\nformat = "jsonl"\npath = "a.jsonl"\nprofile = "p"\n{recipe}'
+    (tmp_path / "r.toml").write_text(text.replace("HERE", str(tmp_path)))
+    with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as other:
+        one.bind("SOCKET")
+        other.bind("folder/tokenizer.json")
+        with pytest.raises(RecipeError, match="a pipe, socket or device"):
+            plan = build(load_recipe("r.toml"))
+            assert plan.fingerprint and counted_with(plan)
 
 
 @pytest.mark.parametrize(
