@@ -315,7 +315,12 @@ def _cut_pattern(path: str) -> tuple[str, str]:
 def _matcher(pattern: str) -> Any:
     import fsspec.utils
 
-    return re.compile(fsspec.utils.glob_translate(pattern)).match
+    try:
+        return re.compile(fsspec.utils.glob_translate(pattern)).match
+    except (ValueError, re.error) as error:
+        what = f"no pattern of files: {str(error)[:200]}"
+        hint = "** stands for folders: **/*.gz are the files in all of them; signs stand in [ ]"
+        raise RecipeError(what, where=pattern[:200], hint=hint) from None
 
 
 def _list_remote(path: str, root: str | None) -> Listing:

@@ -226,3 +226,15 @@ def test_the_identity_of_a_remote_file_is_its_version_in_the_store(memory):
     memory.pipe("/corpus/b.jsonl", b"33")
     assert identity(file) == before
     assert identity(file, listed=False) != before
+
+
+@pytest.mark.parametrize("pattern", ["**.jsonl", "a**/x.jsonl", "[z-a].jsonl", "a/[[:bad"])
+@pytest.mark.parametrize("place", ["{}", "file://{}"])
+def test_a_pattern_that_is_none_is_refused_or_matches_nothing(tree, pattern, place):
+    with pytest.raises(RecipeError, match=r"no pattern of files|no file matches"):
+        expand([f"{place.format(tree)}/{pattern}"], SUFFIXES)
+
+
+def test_a_pattern_at_an_address_that_is_none_is_refused():
+    with pytest.raises(RecipeError, match="can only be an entire path component"):
+        expand(["memory://x/**.jsonl"], SUFFIXES)
