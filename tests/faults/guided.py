@@ -179,11 +179,20 @@ def seeds(name, folder):
     return start, words
 
 
+def prepare(name, folder):
+    """Compile and load what a target needs, and return its function."""
+    compiles = name in formats.FORMATS and getattr(formats.FORMATS[name].reader, "compile", None)
+    if compiles:
+        compiles()
+    read = reader(name, folder)
+    for word in (b"", b"x", b"\n"):
+        read(word)
+    return read
+
+
 def fuzz(name, folder, arguments):
     """Run atheris in this process; it ends the process."""
-    read = reader(name, folder)
-    for word in (b"", b"x", b"\n"):  # what is compiled or loaded once
-        read(word)
+    read = prepare(name, folder)
     atheris.Setup([sys.argv[0], *arguments], read)
     atheris.Fuzz()
 
@@ -201,6 +210,7 @@ def main():
     if known.child:
         fuzz(known.target, known.child, more)
     with tempfile.TemporaryDirectory(prefix="curate-guided-") as folder:
+        prepare(known.target, folder)  # code that counts its branches cannot be compiled
         start, words = seeds(known.target, folder)
         corpus = known.corpus or Path(folder) / "corpus"
         corpus.mkdir(parents=True, exist_ok=True)
