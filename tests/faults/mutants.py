@@ -39,7 +39,10 @@ MEMORY = 768 << 20
 PACKED = (b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd")
 #: Formats whose records are found inside the compression, or after UTF-16 became UTF-8: their
 #: offsets are there, too.
-INSIDE = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".xml.bz2", ".ndjson", ".tar.gz")
+INSIDE = (
+    ".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".xml.bz2", ".ndjson", ".tar.gz",
+    "lines.txt",
+)  # fmt: skip
 
 WORDS = (
     b"WARC/1.0\r\n", b"WARC/", b"Content-Length: 99999999999\r\n", b"Content-Length: -1\r\n",
