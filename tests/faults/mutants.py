@@ -207,7 +207,7 @@ def cut_elsewhere(name, file, rng):
         return ""
     pieces = form.reader.split(file, rng.randrange(1, file.size + 1))
     whole, parts = fates(form.read(file)), fates(form.read(file, *pieces))
-    if whole == parts:
+    if whole == parts or any(fate[0] == "bomb" for fate in whole):  # each piece has its budget
         return ""
     return (
         f"{len(pieces)} pieces: without {list(whole - parts)[:1]}, with {list(parts - whole)[:1]}"
