@@ -106,8 +106,8 @@ def fresh_order(ids: pa.ChunkedArray, seed: int, phase: str, epochs: np.ndarray)
         if ids[one] == ids[other]:
             raise RecipeError(
                 f"two documents have the id {ids[one].as_py()!r}",
-                hint="a dump that holds a page twice must be read in one piece: set"
-                " shards.input_bytes above its size; a source of your own must give each record of"
-                " a file another locator",
+                hint="exact_dedup drops a record that an index names twice; a dump that holds a"
+                " page twice is read in one piece with shards.input_bytes above its size; a source"
+                " of your own gives each record of a file another locator",
             )
     return permutation
