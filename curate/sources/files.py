@@ -319,7 +319,7 @@ def _matcher(pattern: str) -> Any:
         return re.compile(fsspec.utils.glob_translate(pattern)).match
     except (ValueError, re.error) as error:
         what = f"no pattern of files: {str(error)[:200]}"
-        hint = "** stands for folders: **/*.gz are the files in all of them; signs stand in [ ]"
+        hint = "** stands for folders, as in **/*.gz; [*] is the sign itself"
         raise RecipeError(what, where=pattern[:200], hint=hint) from None
 
 

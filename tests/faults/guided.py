@@ -8,9 +8,8 @@ page), ``wikitext``, ``recipe`` and ``profile`` (TOML; what is read is also writ
 the same). It starts from the files and words of ``mutants``, the recipes and profiles of the
 repository, and real files where ``$CURATE_SHARED_DATA`` names some. An exception, ten seconds on
 one input, 1 GiB, or a broken law of ``mutants`` ends it, with the input in a file, which becomes a
-test.
-Compiled kernels carry no counters: coverage is that of the Python around them. With ``--corpus``
-the inputs that found new code are kept in a folder, and used the next time.
+test. Compiled kernels carry no counters: coverage is that of the Python around them. With
+``--corpus`` the inputs that found new code are kept in a folder, and used the next time.
 """
 
 import argparse

@@ -214,11 +214,10 @@ def cut_elsewhere(name, file, rng):
     damaged = [fate for fate in whole if isinstance(fate, tuple)]
     if whole == parts or any(reason == "bomb" for reason, _, _ in damaged):  # a piece's own budget
         return ""
-    if len(damaged) > MOST_FALSE_STARTS:  # of which a piece's first may be in another's range
-        whole, parts = (
-            Counter({fate: count for fate, count in found.items() if isinstance(fate, str)})
-            for found in (whole, parts)
-        )
+    if len(damaged) > MOST_FALSE_STARTS:
+        for fate in [*whole, *parts]:
+            if isinstance(fate, tuple):
+                whole[fate] = parts[fate] = 0
         if whole == parts:
             return ""
     return (
